@@ -1,0 +1,59 @@
+"""The command line. No logic: it reads and writes the store, and asks the running server."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from blfd import __version__
+from blfd.cli.extension import extensions
+from blfd.cli.inspect import add_inspecting
+from blfd.cli.output import Options, fail
+from blfd.cli.run import add_running
+from blfd.cli.tenant import tenants
+from blfd.config import ConfigError
+from blfd.control import ControlError, NotRunning
+from blfd.store import StoreError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(extensions, name="extension")
+app.add_typer(tenants, name="tenant")
+add_inspecting(app)
+add_running(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"blfd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    context: typer.Context,
+    db: Annotated[Path | None, typer.Option(help="Database file, made at first use [blfd.db].")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file; see docs/configuration.md.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="SIP domain; without it the default tenant.")] = None,
+    verbose: Annotated[bool, typer.Option(help="Say more.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> None:
+    """A BLF presence server with call pickup: phones see each other's lamps."""
+    context.obj = Options(db, config, tenant, verbose)
+
+
+def main() -> None:
+    """Run the command; errors are one line on standard error.
+
+    Exit codes: 0, 1 for an error, 2 for wrong usage, 3 where no server runs.
+    """
+    try:
+        app()
+    except NotRunning as error:
+        fail(f"no server runs on this database ({error}); start one with 'blfd run'", 3)
+    except (StoreError, ConfigError, ControlError) as error:
+        fail(str(error), 1)
+    except KeyboardInterrupt:
+        sys.exit(130)

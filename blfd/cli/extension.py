@@ -1,0 +1,110 @@
+"""`blfd extension ...`: the accounts of a tenant."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from blfd.cli.output import fail, options, print_json, print_table
+from blfd.core.values import Aor, Extension
+from blfd.store import NewExtension, StoreError
+
+extensions = typer.Typer(no_args_is_help=True, help="Add, show, change and remove extensions.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Number = Annotated[str, typer.Argument(metavar="EXTENSION", help="Letters and digits, such as 101.")]
+Password = Annotated[str | None, typer.Option(help="Asked for on a terminal if left out.")]
+Name = Annotated[str | None, typer.Option(help="Shown to who is called or watched.")]
+
+COLUMNS = ("extension", "password", "name")
+
+
+def _row(extension: Extension) -> dict[str, str]:
+    return {
+        "extension": extension.aor.extension,
+        "tenant": extension.aor.tenant,
+        "name": extension.name,
+    }
+
+
+@extensions.command()
+def add(context: typer.Context, extension: Number, password: Password = None, name: Name = "") -> None:
+    """Add an extension."""
+    given = options(context)
+    if password is None:
+        if not sys.stdin.isatty():
+            fail(f"extension {extension} needs a password: give --password")
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    given.store().add_extensions(given.tenant, [NewExtension(extension, password, name or "")])
+    given.reload()
+    print(f"extension {extension} added")
+
+
+@extensions.command("list")
+def list_(context: typer.Context, as_json: Json = False) -> None:
+    """All extensions of the tenant."""
+    given = options(context)
+    rows = [_row(extension) for extension in given.store().extensions(given.tenant)]
+    if as_json:
+        print_json(rows)
+        return
+    cells = [(row["extension"], escape(row["name"])) for row in rows]
+    print_table("Extensions", ("extension", "name"), cells, "none; add one with 'blfd extension add'")
+
+
+@extensions.command()
+def show(context: typer.Context, extension: Number, as_json: Json = False) -> None:
+    """One extension."""
+    given = options(context)
+    row = _row(given.store().extension(Aor(given.tenant, extension)))
+    if as_json:
+        print_json(row)
+    else:
+        print_table("Extension", ("what", "value"), [(k, escape(v)) for k, v in row.items()], "")
+
+
+@extensions.command("set")
+def set_(context: typer.Context, extension: Number, password: Password = None, name: Name = None) -> None:
+    """Change the password or the name."""
+    given = options(context)
+    given.store().set_extension(Aor(given.tenant, extension), name=name, password=password)
+    given.reload()
+    print(f"extension {extension} changed")
+
+
+@extensions.command()
+def remove(context: typer.Context, extension: Number) -> None:
+    """Remove an extension: its phones are unregistered, its watchers told."""
+    given = options(context)
+    given.store().remove_extension(Aor(given.tenant, extension))
+    given.reload()
+    print(f"extension {extension} removed")
+
+
+@extensions.command("import")
+def import_(context: typer.Context, file: Path) -> None:
+    """Add extensions from a CSV file with the header `extension,password,name`: all or none."""
+    given = options(context)
+    added = given.store().add_extensions(given.tenant, _read(file))
+    given.reload()
+    print(f"{added} extensions added")
+
+
+def _read(file: Path) -> Iterator[NewExtension]:
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream, strict=True)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise StoreError(f"{file}: the first line has to be {','.join(COLUMNS)}")
+            for row in reader:
+                if None in row or None in row.values():
+                    raise StoreError(f"{file}, line {reader.line_num}: three values are needed")
+                yield NewExtension(row["extension"].strip(), row["password"], row["name"].strip())
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StoreError(f"{file}: {error}") from None

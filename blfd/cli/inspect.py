@@ -1,0 +1,147 @@
+"""Commands that show what the running server knows."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from blfd.cli.output import Options, fail, options, print_json, print_table
+from blfd.control import NotRunning
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Row = dict[str, Any]
+
+STYLES = {
+    "idle": "green",
+    "trying": "yellow",
+    "ringing": "bold blink red",
+    "early media": "bold red",
+    "talking": "red",
+    "held": "magenta",
+    "not registered": "dim",
+}
+REDRAWS = 4  # a second
+
+
+def add_inspecting(app: typer.Typer) -> None:
+    for command in (status, registrations, lamps, watchers, calls):
+        app.command()(command)
+
+
+def status(context: typer.Context, as_json: Json = False) -> None:
+    """What the server does, in numbers."""
+    found = options(context).ask("status")
+    if as_json:
+        print_json(found)
+        return
+    notifies = found.pop("notifies")
+    rows = [(key, ", ".join(value) if isinstance(value, list) else value) for key, value in found.items()]
+    rows += [(f"NOTIFYs {key}", value) for key, value in notifies.items()]
+    print_table("Server", ("what", "value"), rows, "")
+
+
+def registrations(context: typer.Context, as_json: Json = False) -> None:
+    """Which phones are registered, and where."""
+    columns = ("extension", "contact", "source", "expires", "q", "user_agent")
+    _show(context, "registrations", columns, "no phone is registered", as_json)
+
+
+def watchers(context: typer.Context, as_json: Json = False) -> None:
+    """Who watches whom, and what each watcher was last told."""
+    columns = ("watcher", "resource", "state", "version", "expires", "source", "user_agent")
+    _show(context, "watchers", columns, "nobody watches a lamp: no phone has subscribed", as_json)
+
+
+def calls(context: typer.Context, as_json: Json = False) -> None:
+    """The calls that are up."""
+    found = options(context).ask("calls")
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (row["caller"], row["callee"], row["state"], _duration(row["since"]), str(len(row["legs"])))
+        for row in found
+    ]
+    print_table("Calls", ("caller", "callee", "state", "since", "legs"), rows, "no call is up")
+
+
+def lamps(
+    context: typer.Context,
+    as_json: Json = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep showing them, live.")] = False,
+) -> None:
+    """Every extension's lamp, as its watchers see it."""
+    given = options(context)
+    found = given.ask("lamps")
+    if as_json:
+        print_json(found)
+    elif watch:
+        _watch(given, found)
+    elif found:
+        from rich.console import Console
+
+        Console().print(lamp_table(found))
+    else:
+        print("no extension exists; add one with 'blfd extension add'")
+
+
+def _show(context: typer.Context, call: str, columns: tuple[str, ...], empty: str, as_json: bool) -> None:
+    found = options(context).ask(call)
+    if as_json:
+        print_json(found)
+        return
+    rows = [tuple(escape(str(row[column])) for column in columns) for row in found]
+    print_table(call.capitalize(), columns, rows, empty)
+
+
+def _watch(given: Options, found: list[Row]) -> None:
+    with Live(lamp_table(found), refresh_per_second=REDRAWS, screen=False) as live:
+        try:
+            while True:
+                time.sleep(1 / REDRAWS)
+                live.update(lamp_table(given.ask("lamps")))
+        except KeyboardInterrupt:
+            return
+        except NotRunning:
+            live.stop()
+            fail("the server has stopped", 3)
+
+
+def lamp_table(rows: list[Row]) -> Table:
+    """A picture of the lamps: one row an extension."""
+    table = Table(title="Lamps", title_justify="left", row_styles=("", "on grey7"))
+    for column in ("", "extension", "name", "lamp", "with", "since", "watchers"):
+        table.add_column(column, justify="right" if column in ("since", "watchers") else "left")
+    for row in rows:
+        style = STYLES[row["lamp"]]
+        dialogs = row["dialogs"]
+        others = ", ".join(_arrow(dialog) for dialog in dialogs)
+        since = _duration(max(dialog["since"] for dialog in dialogs)) if dialogs else ""
+        watched = str(row["watchers"] or "")
+        table.add_row(
+            Text("●", style),
+            row["extension"],
+            Text(row["name"]),
+            Text(row["lamp"], style),
+            Text(others),
+            since,
+            watched,
+        )
+    return table
+
+
+def _arrow(dialog: Row) -> str:
+    name = f" {dialog['remote_name']}" if dialog["remote_name"] else ""
+    return f"{'→' if dialog['direction'] == 'initiator' else '←'} {dialog['remote']}{name}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,65 @@
+"""`blfd run`, `blfd demo`, `blfd doctor`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from blfd.cli.output import fail, options, print_json, print_table
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def add_running(app: typer.Typer) -> None:
+    app.command()(run)
+    app.command()(demo)
+    app.command()(doctor)
+
+
+def run(
+    context: typer.Context,
+    listen: Annotated[
+        list[str] | None, typer.Option(help="Such as udp:127.0.0.1:5060; may be given several times.")
+    ] = None,
+    trust: Annotated[
+        list[str] | None, typer.Option(help="CIDR whose requests are taken at their From, without digest.")
+    ] = None,
+    drain: Annotated[
+        bool, typer.Option(help="When stopped, tell the watchers `deactivated`, so that they come back.")
+    ] = False,
+) -> None:
+    """Run the server until SIGTERM or Ctrl-C."""
+    from blfd.server import ServerError
+    from blfd.server import run as serve
+
+    given = options(context)
+    config = replace(given.load(listen, trust), drain=drain, verbose=given.verbose)
+    try:
+        code = serve(config)
+    except ServerError as error:
+        fail(str(error))
+    raise typer.Exit(code)
+
+
+def demo() -> None:
+    """Show lamps: a server and three real SIP phones on this machine, in half a minute."""
+    from blfd.demo import run as show
+
+    raise typer.Exit(show())
+
+
+def doctor(context: typer.Context, as_json: Json = False) -> None:
+    """Find the usual faults of an installation; exit code 1 if there is one."""
+    from blfd.doctor import examine
+
+    given = options(context)
+    findings = examine(given.load())
+    if as_json:
+        print_json([finding._asdict() for finding in findings])
+    else:
+        colours = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "fault": "[red]fault[/]"}
+        rows = [(colours[finding.state], finding.what, finding.advice) for finding in findings]
+        print_table("Doctor", ("state", "what", "what to do"), rows, "nothing was examined")
+    raise typer.Exit(int(any(finding.state == "fault" for finding in findings)))

@@ -1,0 +1,113 @@
+"""Configuration: defaults beside the fields, one optional TOML file, the command line over both."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass, field, fields, replace
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any
+
+from blfd.core.values import Settings
+
+DEFAULT_DATABASE = Path("blfd.db")
+
+
+class ConfigError(Exception):
+    """One line that says what is wrong and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where to listen: "udp:127.0.0.1:5060". Port 0 takes a free one."""
+
+    transport: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.transport}:{self.host}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: str) -> Listen:
+        """Raises ConfigError."""
+        transport, _, rest = text.partition(":")
+        host, _, port = rest.rpartition(":")
+        if transport not in ("udp", "tcp") or not port.isdigit() or int(port) > 65535:
+            raise ConfigError(f"cannot listen on {text!r}: write udp:127.0.0.1:5060 or tcp:0.0.0.0:5060")
+        try:
+            IPv4Address(host)
+        except AddressValueError:
+            raise ConfigError(f"cannot listen on {text!r}: {host!r} is no IPv4 address") from None
+        return cls(transport, host, int(port))
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that `blfd run` needs to know."""
+
+    database: Path = DEFAULT_DATABASE
+    listen: tuple[Listen, ...] = (Listen("udp", "0.0.0.0", 5060), Listen("tcp", "0.0.0.0", 5060))
+    sip: Settings = field(default_factory=Settings)
+    drain: bool = False
+    verbose: bool = False
+
+
+def load(
+    path: Path | None,
+    *,
+    database: Path | None = None,
+    listen: list[str] | None = None,
+    trust: list[str] | None = None,
+) -> Config:
+    """Read the file, if any, and put the command line's options over it. Raises ConfigError."""
+    table = _read(path) if path else {}
+    _known(table, ("database", "listen", "trust", "sip"), str(path))
+    sip = _settings(table.get("sip", {}), str(path))
+    sip = replace(sip, trust=tuple(_network(text) for text in _texts(trust, table, "trust")))
+    config = Config(database=database or Path(table.get("database", DEFAULT_DATABASE)), sip=sip)
+    wanted = _texts(listen, table, "listen")
+    return replace(config, listen=tuple(Listen.parse(text) for text in wanted)) if wanted else config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+
+
+def _known(table: dict[str, Any], names: tuple[str, ...], where: str) -> None:
+    for key in table:
+        if key not in names:
+            near = difflib.get_close_matches(key, names, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
+            raise ConfigError(f"{where}: unknown key {key}; {hint}")
+
+
+def _texts(option: list[str] | None, table: dict[str, Any], key: str) -> list[str]:
+    value = option or table.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ConfigError(f'{key} is a list of texts, such as {key} = ["..."]')
+    return value
+
+
+def _settings(table: Any, where: str) -> Settings:
+    names = tuple(f.name for f in fields(Settings) if f.name != "trust")
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where}: sip is a section, written [sip]")
+    _known(table, names, f"{where}, [sip]")
+    for key, value in table.items():
+        if type(value) is not int or value < 0:
+            raise ConfigError(f"{where}, [sip]: {key} is a whole number of 0 or more, not {value!r}")
+    return Settings(**table)
+
+
+def _network(text: str) -> IPv4Network:
+    try:
+        return IPv4Network(text)
+    except ValueError as error:
+        raise ConfigError(f"cannot trust {text!r}: {error}; write 10.0.0.0/8 or 192.0.2.1/32") from None

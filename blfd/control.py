@@ -1,0 +1,127 @@
+"""The Unix socket beside the database: what the CLI asks the running server.
+
+One JSON object a line: {"call": NAME, "tenant": DOMAIN} and {"result": ...} or {"error": TEXT}.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger("blfd.control")
+
+MAX_REQUEST = 64 * 1024
+PATIENCE = 15.0  # seconds
+
+
+class NotRunning(Exception):
+    """No server answers on the socket."""
+
+
+class ControlError(Exception):
+    """The server answered with an error, or another server has the socket."""
+
+
+def socket_path(database: Path) -> Path:
+    return database.with_name(database.name + ".sock")
+
+
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """A name for `path` that fits into the 107 octets of a socket address."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    server: _Server
+    timeout = PATIENCE
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            while line := self.rfile.readline(MAX_REQUEST + 1):
+                self.wfile.write(json.dumps(self._answer(line)).encode() + b"\n")
+
+    def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = json.loads(line)
+            name = request.pop("call")
+            return {"result": self.server.answer(str(name), request)}
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            return {"error": str(error) or "a request is {\"call\": NAME, ...}"}
+        except Exception as error:
+            log.exception("a control call failed")
+            return {"error": f"{type(error).__name__}: {error}"}
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    answer: Callable[[str, dict[str, Any]], Any]
+
+
+class ControlServer:
+    """Serves `answer(name, arguments)`, called on threads of its own. Raises ControlError."""
+
+    def __init__(self, path: Path, answer: Callable[[str, dict[str, Any]], Any]) -> None:
+        self._path = path
+        self._replace_stale()
+        with _short(path) as name:
+            self._server = _Server(name, _Handler)
+        os.chmod(path, 0o600)
+        self._server.answer = answer
+        self._thread = threading.Thread(target=self._server.serve_forever, name="control", daemon=True)
+        self._thread.start()
+
+    def _replace_stale(self) -> None:
+        try:
+            ControlClient(self._path).call("status")
+        except NotRunning:
+            self._path.unlink(missing_ok=True)
+            return
+        except ControlError:
+            pass
+        raise ControlError(f"another server runs on this database ({self._path}): stop it first")
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._path.unlink(missing_ok=True)
+
+
+class ControlClient:
+    """Asks the server of one database."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def call(self, name: str, **arguments: Any) -> Any:
+        """The result of a call. Raises NotRunning and ControlError."""
+        try:
+            with socket.socket(socket.AF_UNIX) as connection, _short(self._path) as address:
+                connection.settimeout(PATIENCE)
+                connection.connect(address)
+                with connection.makefile("rwb") as stream:
+                    stream.write(json.dumps({"call": name, **arguments}).encode() + b"\n")
+                    stream.flush()
+                    line = stream.readline()
+        except (FileNotFoundError, ConnectionError, NotADirectoryError) as error:
+            raise NotRunning(str(self._path)) from error
+        except OSError as error:
+            raise ControlError(f"{self._path}: {error}") from error
+        if not line:
+            raise NotRunning(str(self._path))
+        answer = json.loads(line)
+        if "error" in answer:
+            raise ControlError(answer["error"])
+        return answer["result"]

@@ -1,0 +1,156 @@
+"""All calls, found by leg, and their clock."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterator
+
+from blfd.core.call import Call, Party, State
+from blfd.core.dialogs import Dialogs
+from blfd.core.effects import Accept, AnswerInfo, Effect, HangUp, Level, Log, RefuseOffer
+from blfd.core.errors import Refusal
+from blfd.core.inputs import (
+    InfoAnswered,
+    InfoReceived,
+    InviteReceived,
+    LegAccepted,
+    LegAcknowledged,
+    LegAnswered,
+    LegEnded,
+    LegProgress,
+    OfferAnswered,
+    OfferReceived,
+)
+from blfd.core.registrar import Registrar
+from blfd.core.values import Extension, Settings
+
+LegInput = (
+    LegAccepted
+    | LegProgress
+    | LegAnswered
+    | LegAcknowledged
+    | LegEnded
+    | OfferReceived
+    | OfferAnswered
+    | InfoReceived
+    | InfoAnswered
+)
+
+
+class Calls:
+    """Makes calls and hands each input to the one that it belongs to."""
+
+    def __init__(self, dialogs: Dialogs, registrar: Registrar, settings: Settings) -> None:
+        self._dialogs, self._registrar, self._settings = dialogs, registrar, settings
+        self._numbers = itertools.count(1)
+        self._by_leg: dict[int, Call] = {}
+        self._timers: list[tuple[float, int]] = []
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __iter__(self) -> Iterator[Call]:
+        return (call for leg, call in self._by_leg.items() if leg == call.caller_leg)
+
+    def invite(
+        self, invite: InviteReceived, caller: Extension, callee: Extension, now: float
+    ) -> list[Effect]:
+        """Start a call to `callee`; Refusal if none of its phones is registered."""
+        if not self._registrar.bindings(callee.aor, now):
+            raise Refusal(480, f"{callee.aor.extension} is not registered")
+        request = invite.request
+        leg = next(self._numbers)
+        self._by_leg[leg] = Call(
+            leg,
+            Party(caller.aor, caller.name or request.from_.display),
+            Party(callee.aor, callee.name),
+            self._dialogs,
+            call_id=request.call_id,
+            from_tag=request.from_.tag,
+            domain=request.to.uri.domain or request.target.domain,
+            offer=invite.offer,
+            started_at=now,
+        )
+        return [Accept(request.transaction, leg)]
+
+    def handle(self, event: LegInput, now: float) -> list[Effect]:
+        """Take what happened on a leg; legs that the core has given up are answered and forgotten."""
+        call = self._by_leg.get(event.leg)
+        if call is None:
+            return _answer_stray(event)
+        effects = self._settle(call, self._take(call, event, now))
+        if isinstance(event, LegEnded):
+            self._by_leg.pop(event.leg, None)
+        return effects
+
+    def _settle(self, call: Call, effects: list[Effect]) -> list[Effect]:
+        """Forget the legs that the core gives up."""
+        for effect in effects:
+            if type(effect) is HangUp:
+                self._by_leg.pop(effect.leg, None)
+        if call.state is State.ENDED:
+            return [*effects, Log(Level.INFO, f"{_name(call)}: ended")]
+        return effects
+
+    def _take(self, call: Call, event: LegInput, now: float) -> list[Effect]:
+        match event:
+            case LegAccepted():
+                return self._ring(call, event.tag, now)
+            case LegProgress():
+                return call.progress(event, now)
+            case LegAnswered():
+                return [*call.answered(event, now), Log(Level.INFO, f"{_name(call)}: answered")]
+            case LegAcknowledged():
+                return call.acknowledged(event)
+            case LegEnded():
+                return call.ended(event, now)
+            case OfferReceived():
+                return call.offered(event)
+            case OfferAnswered():
+                return call.offer_answered(event)
+            case InfoReceived():
+                return call.info(event)
+            case InfoAnswered():
+                return call.info_answered(event)
+
+    def _ring(self, call: Call, tag: str, now: float) -> list[Effect]:
+        dials = [(next(self._numbers), b) for b in self._registrar.bindings(call.callee.aor, now)]
+        effects = call.start(tag, dials, now)
+        for leg, _ in dials:
+            self._by_leg[leg] = call
+        if not dials:  # its last phone has gone in this instant
+            return call.no_answer(now)
+        heapq.heappush(self._timers, (now + self._settings.no_answer_timeout, call.caller_leg))
+        return [Log(Level.INFO, f"{_name(call)}: ringing {len(dials)} phone(s)"), *effects]
+
+    def next_timer(self) -> float | None:
+        return self._timers[0][0] if self._timers else None
+
+    def handle_timer(self, now: float) -> list[Effect]:
+        """Calls that have rung long enough."""
+        effects: list[Effect] = []
+        while self._timers and self._timers[0][0] <= now:
+            call = self._by_leg.get(heapq.heappop(self._timers)[1])
+            if call and call.state is State.RINGING:
+                effects += self._settle(call, call.no_answer(now))
+        return effects
+
+    def hang_up_all(self, now: float) -> list[Effect]:
+        return [effect for call in list(self) for effect in self._settle(call, call.hang_up(now))]
+
+
+def _name(call: Call) -> str:
+    return f"call {call.caller.aor} -> {call.callee.aor}"
+
+
+def _answer_stray(event: LegInput) -> list[Effect]:
+    match event:
+        case LegAccepted() | LegAnswered():
+            return [HangUp(event.leg)]
+        case OfferReceived():
+            return [RefuseOffer(event.leg, 481, "Call does not exist")]
+        case InfoReceived():
+            return [AnswerInfo(event.leg, event.exchange, 481)]
+        case _:
+            return []

@@ -1,0 +1,173 @@
+"""The whole core: an input and the time in, effects out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from blfd.core.calls import Calls
+from blfd.core.dialogs import Dialogs
+from blfd.core.digest import Authenticator
+from blfd.core.domains import Domains
+from blfd.core.effects import Effect, Ignore, Level, Log, Reply
+from blfd.core.errors import Refusal, Silenced
+from blfd.core.inputs import (
+    BindingsRestored,
+    DirectoryChanged,
+    Drain,
+    FlowClosed,
+    Input,
+    InviteReceived,
+    NotifyAnswered,
+    RegisterReceived,
+    RequestReceived,
+    SubscribeReceived,
+)
+from blfd.core.notifier import Notifier
+from blfd.core.registrar import Registrar
+from blfd.core.values import Directory, Extension, Settings
+
+SERVED = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS, REGISTER, SUBSCRIBE"
+"""For Allow: the methods of RFC 3261, 3262, 3311, 6086 and 6665 that blfd serves."""
+
+
+class Core:
+    """Feeds the registrar, the calls and the notifier; one thread owns it.
+
+    `addresses` are the hosts that the server listens on, `secret` keys the nonces, and `new_tag` makes
+    unguessable tokens.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        addresses: Iterable[str],
+        *,
+        secret: bytes,
+        new_tag: Callable[[], str],
+    ) -> None:
+        self._addresses = tuple(addresses)
+        self.directory = Directory()
+        self.dialogs = Dialogs()
+        self.registrar = Registrar(settings)
+        self.notifier = Notifier(self.dialogs, settings, new_tag)
+        self.calls = Calls(self.dialogs, self.registrar, settings)
+        self._authenticator = Authenticator(secret, settings)
+        self._domains = Domains(self.directory, self._addresses)
+
+    def handle(self, event: Input, now: float) -> list[Effect]:
+        """What to do about `event`; `now` is seconds since the epoch."""
+        if type(event) is NotifyAnswered:  # the hot path: nothing else changes
+            return self.notifier.answered(event, now)
+        effects = self._route(event, now)
+        changed = self.dialogs.take_changed()
+        return [*effects, *self.notifier.resources_changed(changed, now)] if changed else effects
+
+    def _route(self, event: Input, now: float) -> list[Effect]:
+        match event:
+            case RegisterReceived() | SubscribeReceived() | InviteReceived() | RequestReceived():
+                return self._answer(event, now)
+            case NotifyAnswered():
+                return self.notifier.answered(event, now)
+            case FlowClosed():
+                return [*self.registrar.flow_closed(event.flow), *self.notifier.flow_closed(event.flow)]
+            case DirectoryChanged():
+                return self._directory_changed(event.directory, now)
+            case BindingsRestored():
+                self.registrar.restore(event.bindings, now)
+                return []
+            case Drain():
+                last = self.notifier.terminate_all("deactivated", now) if event.tell else []
+                return [*self.calls.hang_up_all(now), *last]
+            case _:
+                return self.calls.handle(event, now)
+
+    def _answer(
+        self,
+        event: RegisterReceived | SubscribeReceived | InviteReceived | RequestReceived,
+        now: float,
+    ) -> list[Effect]:
+        transaction = event.request.transaction
+        try:
+            return self._serve(event, now)
+        except Silenced as silenced:
+            log = [Log(Level.WARNING, silenced.log)] if silenced.log else []
+            return [*log, Ignore(transaction)]
+        except Refusal as refusal:
+            reply = Reply(transaction, refusal.status, refusal.reason, refusal.headers)
+            return [Log(Level.INFO, refusal.log), reply] if refusal.log else [reply]
+
+    def _serve(
+        self,
+        event: RegisterReceived | SubscribeReceived | InviteReceived | RequestReceived,
+        now: float,
+    ) -> list[Effect]:
+        request = event.request
+        if type(event) is RequestReceived:
+            return [self._other_method(event)]
+        if request.target.scheme not in ("sip", "sips"):
+            raise Refusal(416, f"Scheme {request.target.scheme}, only sip is served")
+        extension = self._authenticator.authenticate(request, now)
+        match event:
+            case SubscribeReceived():
+                return self.notifier.subscribe(event, extension, now)
+            case RegisterReceived():
+                return self.registrar.register(event, extension, now)
+            case InviteReceived():
+                return self._invite(event, extension, now)
+            case _:
+                raise AssertionError(event)
+
+    @staticmethod
+    def _other_method(event: RequestReceived) -> Reply:
+        """OPTIONS says what is served, to anybody: phones and proxies use it to see if we live."""
+        transaction = event.request.transaction
+        if event.request.method == "OPTIONS":
+            headers = (
+                ("Allow", SERVED),
+                ("Accept", "application/sdp"),
+                ("Allow-Events", "dialog"),
+                ("Supported", "replaces, 100rel, timer, path"),
+            )
+            return Reply(transaction, 200, "OK", headers)
+        if event.request.method == "PUBLISH":
+            return Reply(transaction, 489, "Bad Event", (("Allow-Events", "dialog"),))
+        return Reply(transaction, 405, "Method Not Allowed", (("Allow", SERVED),))
+
+    def _invite(self, invite: InviteReceived, caller: Extension, now: float) -> list[Effect]:
+        target = invite.request.target
+        if invite.max_forwards < 1:
+            raise Refusal(483, "Too many hops")
+        callee = self._domains.aor_of(target)
+        if callee is None or callee.tenant != caller.aor.tenant or callee not in self.directory.extensions:
+            text = f"{caller.aor} calls {target.user}, which does not exist"
+            raise Refusal(404, f"{target.user or 'This'} does not exist", (), text)
+        if not invite.contact:
+            raise Refusal(400, "Contact is missing")
+        return self.calls.invite(invite, caller, self.directory.extensions[callee], now)
+
+    def _directory_changed(self, directory: Directory, now: float) -> list[Effect]:
+        removed = self.directory.extensions.keys() - directory.extensions.keys()
+        self.directory = directory
+        self._domains = Domains(directory, self._addresses)
+        self._authenticator.directory_changed(directory, self._domains)
+        effects: list[Effect] = []
+        for aor in removed:
+            effects += self.registrar.remove(aor)
+            self.dialogs.forget(aor)
+        return [*effects, *self.notifier.directory_changed(directory, self._domains, now)]
+
+    def next_timer(self) -> float | None:
+        """When `handle_timer` wants to be called, in seconds since the epoch; None for never."""
+        timers = [t for part in self._clocked for t in [part.next_timer()] if t is not None]
+        return min(timers) if timers else None
+
+    def handle_timer(self, now: float) -> list[Effect]:
+        """What is due: expiries, retries, calls that nobody answers."""
+        effects: list[Effect] = []
+        for part in self._clocked:
+            effects += part.handle_timer(now)
+        return [*effects, *self.notifier.resources_changed(self.dialogs.take_changed(), now)]
+
+    @property
+    def _clocked(self) -> tuple[Notifier, Registrar, Calls]:
+        return self.notifier, self.registrar, self.calls

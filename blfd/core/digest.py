@@ -1,0 +1,193 @@
+"""Who sends a request: digest authentication, or a trusted source (RFC 3261, section 22; RFC 8760)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import itertools
+from collections.abc import Callable
+from ipaddress import IPv4Address
+
+from blfd.core.domains import Domains
+from blfd.core.effects import Headers
+from blfd.core.errors import Refusal, Silenced
+from blfd.core.inputs import Credentials, Request
+from blfd.core.values import Aor, Directory, Extension, Settings, Tenant, Uri
+
+Hash = Callable[[str], str]
+
+MAX_SOURCES = 10_000
+MAC_LENGTH = 32
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+ALGORITHMS: dict[str, Hash] = {"SHA-256": _sha256, "MD5": _md5}
+"""In the order in which they are offered: the strongest first (RFC 8760, section 2.4)."""
+
+
+def response(credentials: Credentials, ha1: str, method: str, digest: Hash) -> str:
+    """The response that proves knowledge of `ha1` (RFC 7616, section 3.4.1); without qop, RFC 2069's."""
+    ha2 = digest(f"{method}:{credentials.uri}")
+    if not credentials.qop:
+        return digest(f"{ha1}:{credentials.nonce}:{ha2}")
+    c = credentials
+    return digest(f"{ha1}:{c.nonce}:{c.nc}:{c.cnonce}:{c.qop}:{ha2}")
+
+
+class Authenticator:
+    """Holds the key of the nonces and counts failures by source address."""
+
+    def __init__(self, secret: bytes, settings: Settings) -> None:
+        self._secret, self._settings = secret, settings
+        self._directory = Directory()
+        self._domains = Domains(self._directory, ())
+        self._trusted: dict[str, bool] = {}
+        self._failures: dict[str, int] = {}
+        self._silent_until: dict[str, float] = {}
+        self._counter = itertools.count()
+
+    def directory_changed(self, directory: Directory, domains: Domains) -> None:
+        self._directory, self._domains = directory, domains
+
+    def authenticate(self, request: Request, now: float) -> Extension:
+        """The extension that `request` comes from. Raises Refusal or Silenced.
+
+        The From (of REGISTER the To, RFC 3261, section 10.3) must be the authenticated extension's.
+        """
+        claimed = request.to if request.method == "REGISTER" else request.from_
+        tenant = self._domains.tenant_of(claimed.uri.host)
+        if self.trusts(request.flow.host):
+            return self._at_its_word(claimed.uri, tenant)
+        self._check_silence(request.flow.host, now)
+        if tenant is None:
+            raise Refusal(403, f"Domain {claimed.uri.host} is not served here")
+        extension = self._verify(request, tenant, now)
+        if extension.aor.extension != claimed.uri.user:
+            text = f"{extension.aor} at {request.flow} sent a request as {claimed.uri.user}: refused"
+            raise Refusal(403, f"You are {extension.aor.extension}, not {claimed.uri.user}", (), text)
+        return extension
+
+    def trusts(self, host: str) -> bool:
+        """Whether requests from `host` are taken at their From (--trust)."""
+        known = self._trusted.get(host)
+        if known is None:
+            if len(self._trusted) >= MAX_SOURCES:
+                self._trusted.clear()
+            address = IPv4Address(host)
+            known = self._trusted[host] = any(address in network for network in self._settings.trust)
+        return known
+
+    def _at_its_word(self, claimed: Uri, tenant: Tenant | None) -> Extension:
+        extension = tenant and self._directory.extensions.get(Aor(tenant.domain, claimed.user))
+        if not extension:
+            text = f"a trusted source sent {claimed.text}, which is no extension here: add it or fix the proxy"
+            raise Refusal(403, f"{claimed.user}@{claimed.host} is no extension here", (), text)
+        return extension
+
+    # Digest
+
+    def challenge(self, realm: str, now: float, *, stale: bool = False) -> Headers:
+        """WWW-Authenticate for each algorithm, with a fresh nonce."""
+        nonce = self._nonce(int(now))
+        suffix = ", stale=true" if stale else ""
+        return tuple(
+            (
+                "WWW-Authenticate",
+                f'Digest realm="{realm}", nonce="{nonce}", algorithm={name}, qop="auth"{suffix}',
+            )
+            for name in ALGORITHMS
+        )
+
+    def _nonce(self, at: int) -> str:
+        stamp = f"{at:08x}{next(self._counter) & 0xFFFFFF:06x}"
+        return stamp + self._mac(stamp)
+
+    def _mac(self, stamp: str) -> str:
+        return hmac.digest(self._secret, stamp.encode(), "sha256").hex()[:MAC_LENGTH]
+
+    def _age(self, nonce: str, now: float) -> float | None:
+        """Seconds since we made a nonce; None if we did not."""
+        stamp, mac = nonce[:-MAC_LENGTH], nonce[-MAC_LENGTH:]
+        if len(stamp) != 14 or not nonce.isascii() or not hmac.compare_digest(mac, self._mac(stamp)):
+            return None
+        return now - int(stamp[:8], 16)
+
+    def _verify(self, request: Request, tenant: Tenant, now: float) -> Extension:
+        realm = tenant.realm
+        given = [c for c in request.credentials if c.realm == realm and _algorithm(c) in ALGORITHMS]
+        if not given:
+            raise Refusal(401, "Unauthorized", self.challenge(realm, now))
+        credentials = given[0]
+        age = self._age(credentials.nonce, now)
+        if age is None:  # of another server or before a restart: not a wrong password
+            raise Refusal(401, "Unauthorized", self.challenge(realm, now, stale=True))
+        if not _same_resource(credentials.uri, request.target):
+            raise Refusal(400, "The digest is for another Request-URI")
+        extension = self._right(credentials, request.method, tenant)
+        if extension is None:
+            self._failed(request, credentials.username, now)
+            raise Refusal(401, "Unauthorized: wrong user or password", self.challenge(realm, now))
+        if age > self._settings.nonce_lifetime:
+            raise Refusal(401, "Unauthorized: the nonce is old", self.challenge(realm, now, stale=True))
+        self._failures.pop(request.flow.host, None)
+        return extension
+
+    def _right(self, credentials: Credentials, method: str, tenant: Tenant) -> Extension | None:
+        """The extension whose password was used; an unknown user takes the same time as a wrong password."""
+        name = _algorithm(credentials)
+        user = credentials.username.partition("@")[0]
+        extension = self._directory.extensions.get(Aor(tenant.domain, user))
+        ha1 = extension.ha1.get(name, "") if extension else ""
+        wanted = response(credentials, ha1 or "0" * 32, method, ALGORITHMS[name])
+        answered = credentials.response.lower().encode("utf-8", "surrogateescape")
+        right = hmac.compare_digest(wanted.encode(), answered)
+        return extension if right and ha1 and credentials.qop in ("auth", "") else None
+
+    # Silence
+
+    def _check_silence(self, host: str, now: float) -> None:
+        until = self._silent_until.get(host)
+        if until is None:
+            return
+        if now < until:
+            raise Silenced
+        del self._silent_until[host]
+
+    def _failed(self, request: Request, username: str, now: float) -> None:
+        host = request.flow.host
+        failures = self._failures.pop(host, 0) + 1
+        if failures < self._settings.failures_before_silence:
+            self._failures[host] = failures  # at the end: the oldest goes first
+            if len(self._failures) > MAX_SOURCES:
+                del self._failures[next(iter(self._failures))]
+            return
+        if len(self._silent_until) >= MAX_SOURCES:
+            del self._silent_until[next(iter(self._silent_until))]
+        self._silent_until[host] = now + self._settings.silence
+        raise Silenced(
+            f"{failures} wrong passwords from {host}, last for extension {username}: not answered for "
+            f"{self._settings.silence} s; check the password in that phone, or block the address"
+        )
+
+
+def _algorithm(credentials: Credentials) -> str:
+    return credentials.algorithm.upper() or "MD5"
+
+
+def _same_resource(uri: str, target: Uri) -> bool:
+    """Whether the digest's uri is the Request-URI: same user and host (RFC 7616, section 3.4.6).
+
+    Phones and proxies differ in port and parameters, so these are not compared.
+    """
+    if uri == target.text:
+        return True
+    rest = uri.partition(":")[2].partition(";")[0].partition("?")[0]
+    host = rest.rpartition("@")[2]
+    return host.rpartition(":")[0].lower() == target.host or host.lower() == target.host

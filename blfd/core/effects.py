@@ -1,0 +1,184 @@
+"""What to do: everything that the core can ever ask for. Performed in order by the server."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from blfd.core.values import Aor, Binding, Flow
+
+Headers = tuple[tuple[str, str], ...]
+"""Additional header fields, as (name, value)."""
+
+
+class Level(IntEnum):
+    """Severity of a log line, with the values of `logging`."""
+
+    DEBUG = 10
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+
+
+class Log(NamedTuple):
+    """One line for the operator."""
+
+    level: Level
+    text: str
+
+
+class Reply(NamedTuple):
+    """Answer a request. `to_tag` is given where the answer creates or belongs to a dialog."""
+
+    transaction: int
+    status: int
+    reason: str = ""
+    headers: Headers = ()
+    to_tag: str = ""
+
+
+class Ignore(NamedTuple):
+    """Do not answer this request at all (a source that is kept in silence)."""
+
+    transaction: int
+
+
+class SaveBindings(NamedTuple):
+    """Persist the complete list of contacts of an AOR; an empty one removes it."""
+
+    aor: Aor
+    bindings: tuple[Binding, ...]
+
+
+class Notify(NamedTuple):
+    """Send one NOTIFY; the notifier has put at most one in flight for a subscription.
+
+    `head` is the request up to and without the Via branch's value, see `blfd.core.notifier`.
+    """
+
+    subscription: str
+    flow: Flow
+    request_line: str
+    headers: str
+    body: bytes
+
+
+class Accept(NamedTuple):
+    """Make an INVITE a caller leg: 100 Trying, and a dialog from here on."""
+
+    transaction: int
+    leg: int
+
+
+class Dial(NamedTuple):
+    """Send an INVITE to one contact. `offer` is None for a delayed offer.
+
+    `from_` and `to` are complete name-addr texts; `route` is the binding's Path (RFC 3327).
+    """
+
+    leg: int
+    flow: Flow
+    contact: str
+    from_: str
+    to: str
+    offer: bytes | None
+    headers: Headers = ()
+    route: tuple[str, ...] = ()
+
+
+class Progress(NamedTuple):
+    """Provisional response on a caller leg."""
+
+    leg: int
+    status: int
+    reason: str
+    sdp: bytes | None = None
+    headers: Headers = ()
+
+
+class Answer(NamedTuple):
+    """200 on a caller leg; `sdp` answers its offer, is the offer if it made none, and is None when an
+    earlier provisional response has carried the answer."""
+
+    leg: int
+    sdp: bytes | None
+    headers: Headers = ()
+
+
+class Acknowledge(NamedTuple):
+    """ACK a callee leg whose 200 carried the offer, with the answer."""
+
+    leg: int
+    sdp: bytes
+
+
+class HangUp(NamedTuple):
+    """End a leg, whatever its state: final response `status`, CANCEL or BYE.
+
+    `cause` is the value of a Reason header (RFC 3326) in CANCEL and BYE, empty for none.
+    """
+
+    leg: int
+    status: int = 487
+    reason: str = ""
+    cause: str = ""
+    headers: Headers = ()
+
+
+class Offer(NamedTuple):
+    """Ask a phone for other media (re-INVITE); `OfferAnswered` comes back."""
+
+    leg: int
+    sdp: bytes
+
+
+class AnswerOffer(NamedTuple):
+    """200 with `sdp` to the offer that `OfferReceived` told of."""
+
+    leg: int
+    sdp: bytes
+
+
+class RefuseOffer(NamedTuple):
+    """Refuse the offer that `OfferReceived` told of; media stays as it was."""
+
+    leg: int
+    status: int
+    reason: str = ""
+
+
+class SendInfo(NamedTuple):
+    """Send INFO in a leg's dialog; `InfoAnswered` comes back with `exchange`."""
+
+    leg: int
+    exchange: int
+    content_type: str
+    body: bytes
+
+
+class AnswerInfo(NamedTuple):
+    """Answer the INFO that came as `exchange`."""
+
+    leg: int
+    exchange: int
+    status: int
+
+
+Effect = (
+    Log
+    | Reply
+    | Ignore
+    | SaveBindings
+    | Notify
+    | Accept
+    | Dial
+    | Progress
+    | Answer
+    | Acknowledge
+    | HangUp
+    | Offer
+    | AnswerOffer
+    | RefuseOffer
+    | SendInfo
+    | AnswerInfo
+)

@@ -1,0 +1,24 @@
+"""What a peer did wrong; what we did wrong raises ordinary exceptions."""
+
+from __future__ import annotations
+
+from blfd.core.effects import Headers
+
+
+class Refusal(Exception):
+    """A request to refuse: `status`, a reason phrase for people, header fields, and what the operator reads.
+
+    An empty `log` is not worth a line.
+    """
+
+    def __init__(self, status: int, reason: str, headers: Headers = (), log: str = "") -> None:
+        super().__init__(reason)
+        self.status, self.reason, self.headers, self.log = status, reason, headers, log
+
+
+class Silenced(Exception):
+    """A request not to answer at all; `log` is given once."""
+
+    def __init__(self, log: str = "") -> None:
+        super().__init__(log)
+        self.log = log

@@ -1,0 +1,218 @@
+"""What happened, as plain values: everything that the core is ever told.
+
+`now` is given beside an input, never in it. A `transaction` names the server transaction that a `Reply`
+answers; a `leg` is one INVITE dialog and is numbered by the core (`Accept`, `Dial`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from blfd.core.values import Address, Binding, Directory, Flow, Uri
+
+
+class Credentials(NamedTuple):
+    """One Authorization header of scheme Digest (RFC 7616, section 3.4); empty where absent."""
+
+    username: str
+    realm: str
+    nonce: str
+    uri: str
+    response: str
+    algorithm: str = ""
+    cnonce: str = ""
+    qop: str = ""
+    nc: str = ""
+
+
+class Request(NamedTuple):
+    """What every request carries."""
+
+    transaction: int
+    flow: Flow
+    method: str
+    target: Uri
+    from_: Address
+    to: Address
+    call_id: str
+    cseq: int
+    credentials: tuple[Credentials, ...] = ()
+    user_agent: str = ""
+
+
+class RegisterContact(NamedTuple):
+    """One Contact of a REGISTER; `expires` is None where the parameter is absent."""
+
+    uri: str
+    q: float = 1.0
+    expires: int | None = None
+
+
+class RegisterReceived(NamedTuple):
+    """`star`: the Contact is `*`."""
+
+    request: Request
+    contacts: tuple[RegisterContact, ...] = ()
+    star: bool = False
+    expires: int | None = None
+    path: tuple[str, ...] = ()
+
+
+class SubscribeReceived(NamedTuple):
+    """`event` is the package's name, `event_id` its id parameter (RFC 6665, section 8.2.1)."""
+
+    request: Request
+    event: str
+    event_id: str
+    accept: tuple[str, ...] | None
+    expires: int | None
+    contact: str
+    record_route: tuple[str, ...] = ()
+
+
+class NotifyAnswered(NamedTuple):
+    """The final response to the NOTIFY in flight; `status` is 408 when none came (timer F)."""
+
+    subscription: str
+    status: int
+    retry_after: int | None = None
+
+
+class InviteReceived(NamedTuple):
+    """An INVITE outside a dialog. `offer` is its SDP, None for a delayed offer."""
+
+    request: Request
+    offer: bytes | None
+    max_forwards: int
+    contact: str
+
+
+class RequestReceived(NamedTuple):
+    """Any other request outside a dialog."""
+
+    request: Request
+
+
+class LegAccepted(NamedTuple):
+    """A caller leg is made: `tag` is our To tag. What PJSIP refuses ends with LegEnded instead."""
+
+    leg: int
+    tag: str
+
+
+class LegProgress(NamedTuple):
+    """A provisional response above 100 came on a callee leg; `tag` is the phone's To tag."""
+
+    leg: int
+    status: int
+    reason: str
+    call_id: str
+    local_tag: str
+    remote_tag: str
+    sdp: bytes | None
+
+
+class LegAnswered(NamedTuple):
+    """A callee leg is answered; `sdp` is the phone's: an answer, or an offer if `Dial` had none."""
+
+    leg: int
+    call_id: str
+    local_tag: str
+    remote_tag: str
+    sdp: bytes | None
+
+
+class LegAcknowledged(NamedTuple):
+    """The ACK of a caller leg came; `sdp` is the phone's SDP in force, None if it has sent none."""
+
+    leg: int
+    sdp: bytes | None
+
+
+class LegEnded(NamedTuple):
+    """The dialog of a leg is over: refused, cancelled, hung up or failed; `status` says how."""
+
+    leg: int
+    status: int
+    reason: str
+
+
+class OfferReceived(NamedTuple):
+    """A phone asks for other media (re-INVITE or UPDATE) and waits for `AnswerOffer` or `RefuseOffer`."""
+
+    leg: int
+    sdp: bytes
+
+
+class OfferAnswered(NamedTuple):
+    """A phone answered our `Offer`: `sdp` on 200, None on refusal with `status`."""
+
+    leg: int
+    status: int
+    sdp: bytes | None
+
+
+class InfoReceived(NamedTuple):
+    """INFO on a leg, to be answered by `AnswerInfo` with the same `exchange`."""
+
+    leg: int
+    exchange: int
+    content_type: str
+    body: bytes
+
+
+class InfoAnswered(NamedTuple):
+    """The final response to our `SendInfo`."""
+
+    leg: int
+    exchange: int
+    status: int
+
+
+class FlowClosed(NamedTuple):
+    """A TCP connection is gone."""
+
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryChanged:
+    """An administrator changed extensions or tenants."""
+
+    directory: Directory
+
+
+@dataclass(frozen=True, slots=True)
+class BindingsRestored:
+    """At start: what the store remembers."""
+
+    bindings: tuple[Binding, ...]
+
+
+class Drain(NamedTuple):
+    """The server stops: calls end; with `tell`, watchers are told `deactivated`."""
+
+    tell: bool
+
+
+Input = (
+    RegisterReceived
+    | SubscribeReceived
+    | NotifyAnswered
+    | InviteReceived
+    | RequestReceived
+    | LegAccepted
+    | LegProgress
+    | LegAnswered
+    | LegAcknowledged
+    | LegEnded
+    | OfferReceived
+    | OfferAnswered
+    | InfoReceived
+    | InfoAnswered
+    | FlowClosed
+    | DirectoryChanged
+    | BindingsRestored
+    | Drain
+)

@@ -1,0 +1,152 @@
+"""One subscription to the dialog event package, as the notifier keeps it (RFC 6665, section 4.2)."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from blfd.core.values import Aor, Flow
+
+
+class Phase(Enum):
+    """What a watcher knows. At most one NOTIFY is in flight; what changes meanwhile is told once, later."""
+
+    TOLD = auto()  # it has confirmed the newest state
+    TELLING = auto()  # a NOTIFY with the newest state is in flight
+    OUTDATED = auto()  # a NOTIFY with an older state is in flight
+    RETRYING = auto()  # the last NOTIFY failed; another follows after a pause
+    LEAVING = auto()  # terminated, but a NOTIFY of before is in flight
+    LAST = auto()  # the NOTIFY with `terminated` is in flight
+    ENDED = auto()
+
+
+class Event(Enum):
+    CHANGED = auto()  # the resource has a newer state
+    REFRESHED = auto()  # the watcher sent SUBSCRIBE: it is there, and wants a NOTIFY
+    CONFIRMED = auto()  # 2xx to the NOTIFY
+    REFUSED = auto()  # an answer that ends the subscription
+    FAILED = auto()  # no answer, or one that asks to try again
+    DUE = auto()  # the pause is over
+    TERMINATE = auto()  # expired, unsubscribed, drained, resource gone
+
+
+class Action(Enum):
+    NOTHING = auto()
+    SEND = auto()  # NOTIFY, active
+    SEND_LAST = auto()  # NOTIFY, terminated
+    PAUSE = auto()
+    FORGET = auto()
+
+
+P, E, A = Phase, Event, Action
+TRANSITIONS: dict[tuple[Phase, Event], tuple[Phase, Action]] = {
+    (P.TOLD, E.CHANGED): (P.TELLING, A.SEND),
+    (P.TOLD, E.REFRESHED): (P.TELLING, A.SEND),
+    (P.TOLD, E.TERMINATE): (P.LAST, A.SEND_LAST),
+    (P.TELLING, E.CHANGED): (P.OUTDATED, A.NOTHING),
+    (P.TELLING, E.REFRESHED): (P.OUTDATED, A.NOTHING),
+    (P.TELLING, E.CONFIRMED): (P.TOLD, A.NOTHING),
+    (P.TELLING, E.REFUSED): (P.ENDED, A.FORGET),
+    (P.TELLING, E.FAILED): (P.RETRYING, A.PAUSE),
+    (P.TELLING, E.TERMINATE): (P.LEAVING, A.NOTHING),
+    (P.OUTDATED, E.CHANGED): (P.OUTDATED, A.NOTHING),
+    (P.OUTDATED, E.REFRESHED): (P.OUTDATED, A.NOTHING),
+    (P.OUTDATED, E.CONFIRMED): (P.TELLING, A.SEND),
+    (P.OUTDATED, E.REFUSED): (P.ENDED, A.FORGET),
+    (P.OUTDATED, E.FAILED): (P.RETRYING, A.PAUSE),
+    (P.OUTDATED, E.TERMINATE): (P.LEAVING, A.NOTHING),
+    (P.RETRYING, E.CHANGED): (P.RETRYING, A.NOTHING),
+    (P.RETRYING, E.REFRESHED): (P.TELLING, A.SEND),
+    (P.RETRYING, E.DUE): (P.TELLING, A.SEND),
+    (P.RETRYING, E.TERMINATE): (P.LAST, A.SEND_LAST),
+    (P.LEAVING, E.CHANGED): (P.LEAVING, A.NOTHING),
+    (P.LEAVING, E.CONFIRMED): (P.LAST, A.SEND_LAST),
+    (P.LEAVING, E.FAILED): (P.LAST, A.SEND_LAST),
+    (P.LEAVING, E.REFUSED): (P.ENDED, A.FORGET),
+    (P.LEAVING, E.TERMINATE): (P.LEAVING, A.NOTHING),
+    (P.LAST, E.CHANGED): (P.LAST, A.NOTHING),
+    (P.LAST, E.CONFIRMED): (P.ENDED, A.FORGET),
+    (P.LAST, E.REFUSED): (P.ENDED, A.FORGET),
+    (P.LAST, E.FAILED): (P.ENDED, A.FORGET),
+    (P.LAST, E.TERMINATE): (P.LAST, A.NOTHING),
+}
+
+ALIVE = frozenset((P.TOLD, P.TELLING, P.OUTDATED, P.RETRYING))
+
+
+class Subscription:
+    """A plain record; `key` is our tag, `head` the header lines that are the same in every NOTIFY.
+
+    `cseq` and `version` are those of the next NOTIFY, `remote_cseq` that of the last SUBSCRIBE. Times are
+    seconds since the epoch.
+    """
+
+    __slots__ = (
+        "call_id",
+        "cseq",
+        "entity",
+        "expires_at",
+        "failures",
+        "flow",
+        "head",
+        "key",
+        "phase",
+        "reason",
+        "remote_cseq",
+        "remote_tag",
+        "request_uri",
+        "resource",
+        "retry_at",
+        "user_agent",
+        "version",
+        "watcher",
+    )
+
+    def __init__(
+        self,
+        key: str,
+        resource: Aor,
+        watcher: Aor,
+        entity: str,
+        *,
+        call_id: str,
+        remote_tag: str,
+        remote_cseq: int,
+        request_uri: str,
+        head: str,
+        flow: Flow,
+        expires_at: float,
+        user_agent: str = "",
+    ) -> None:
+        self.key = key
+        self.resource = resource
+        self.watcher = watcher
+        self.entity = entity
+        self.call_id = call_id
+        self.remote_tag = remote_tag
+        self.remote_cseq = remote_cseq
+        self.request_uri = request_uri
+        self.head = head
+        self.flow = flow
+        self.expires_at = expires_at
+        self.user_agent = user_agent
+        self.phase = Phase.TOLD
+        self.reason = ""
+        self.retry_at = 0.0
+        self.failures = 0
+        self.cseq = 1
+        self.version = 0
+
+    def handle(self, event: Event) -> Action:
+        """Take `event`; what it asks for. Raises KeyError where it cannot happen."""
+        self.phase, action = TRANSITIONS[self.phase, event]
+        return action
+
+    @property
+    def alive(self) -> bool:
+        """Whether the watcher may still refresh it."""
+        return self.phase in ALIVE
+
+    @property
+    def state(self) -> str:
+        """The Subscription-State that the watcher is told (RFC 6665, section 4.1.3)."""
+        return "active" if self.phase in ALIVE else "terminated"

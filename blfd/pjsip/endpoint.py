@@ -1,0 +1,108 @@
+"""PJSIP's core, brought up without pjsua: endpoint, transaction, UA and INVITE layers, timers.
+
+PJSIP keeps its state in globals of the library, so there is one endpoint in a process.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+
+from blfd.pjsip.library import CData, check, ffi, lib
+
+log = logging.getLogger("blfd.pjsip")
+
+MAX_TRANSACTIONS = 400_000
+APPLICATION_PRIORITY = 64
+USAGE_PRIORITY = 40  # before PJSIP's own INVITE usage (48)
+ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE", "INFO", "OPTIONS", "REGISTER", "SUBSCRIBE")
+
+HEADER_ALLOW = 4
+POOL_SIZE = 4000
+
+
+@ffi.callback("void(int, const char *, int)")  # type: ignore[untyped-decorator]
+def _on_log(level: int, text: CData, length: int) -> None:
+    severity = logging.WARNING if level <= 2 else logging.DEBUG
+    log.log(severity, "%s", ffi.string(text, length).decode("utf-8", "replace").strip())
+
+
+class Endpoint:
+    """The endpoint; `invite_callbacks` is a filled pjsip_inv_callback that its owner keeps alive."""
+
+    def __init__(self, invite_callbacks: CData, *, verbose: bool = False) -> None:
+        self._invite_callbacks = invite_callbacks
+        self._caching_pool = ffi.new("char[8192]")
+        self._kept: list[object] = []
+        self._next_delay = ffi.new("pj_time_val *")
+        lib.pj_log_set_log_func(_on_log)
+        lib.pj_log_set_level(4 if verbose else 1)
+        check("pj_init", lib.pj_init())
+        lib.pj_srand(secrets.randbits(32))  # else every start makes the same tags and Call-IDs
+        check("pjlib_util_init", lib.pjlib_util_init())
+        self._configure()
+        policy = ffi.addressof(lib, "pj_pool_factory_default_policy")
+        lib.pj_caching_pool_init(self._caching_pool, policy, 0)
+        made = ffi.new("pjsip_endpoint **")
+        check("pjsip_endpt_create", lib.pjsip_endpt_create(self._caching_pool, b"blfd", made))
+        self.pj = made[0]
+        self.transport_manager = lib.pjsip_endpt_get_tpmgr(self.pj)
+        self._timer_heap = lib.pjsip_endpt_get_timer_heap(self.pj)
+        self._start_layers()
+
+    @staticmethod
+    def _configure() -> None:
+        settings = lib.pjsip_sip_cfg_var
+        settings.tsx_max_count = MAX_TRANSACTIONS
+        settings.disable_tcp_switch = 1  # phones on UDP do not listen on TCP
+        settings.allow_port_in_fromto_hdr = 1  # what is copied into an answer is copied whole
+
+    def _start_layers(self) -> None:
+        check("transactions", lib.pjsip_tsx_layer_init_module(self.pj))
+        check("user agent", lib.pjsip_ua_init_module(self.pj, ffi.NULL))
+        check("INVITE usage", lib.pjsip_inv_usage_init(self.pj, self._invite_callbacks))
+        check("100rel", lib.pjsip_100rel_init_module(self.pj))
+        check("session timer", lib.pjsip_timer_init_module(self.pj))
+        self.user_agent = lib.pjsip_ua_instance()
+
+    def register_module(self, name: bytes, priority: int, on_rx_request: CData) -> CData:
+        """Register a pjsip_module whose only callback takes requests; returns it."""
+        module = ffi.new("pjsip_module *")
+        kept = ffi.new("char[]", name)
+        module.name.ptr, module.name.slen = kept, len(name)
+        module.id, module.priority, module.on_rx_request = -1, priority, on_rx_request
+        self.keep(module, kept, on_rx_request)
+        check("module", lib.pjsip_endpt_register_module(self.pj, module))
+        return module
+
+    def keep(self, *objects: object) -> None:
+        """Keep what C code points at until the process ends: PJSIP calls back later than one thinks."""
+        self._kept.extend(objects)
+
+    def allow(self, module: CData, methods: tuple[str, ...]) -> None:
+        """Add methods to the Allow header that PJSIP writes."""
+        texts = [ffi.new("char[]", m.encode()) for m in methods]
+        tags = ffi.new("pj_str_t[]", [(t, len(m)) for t, m in zip(texts, methods, strict=True)])
+        check(
+            "Allow",
+            lib.pjsip_endpt_add_capability(self.pj, module, HEADER_ALLOW, ffi.NULL, len(methods), tags),
+        )
+
+    def pool(self, name: bytes = b"blfd", size: int = POOL_SIZE) -> CData:
+        """A new memory pool; the caller releases it."""
+        made = lib.pj_pool_create(self._caching_pool, name, size, size, ffi.NULL)
+        if made == ffi.NULL:
+            raise MemoryError("PJSIP has no memory left for a pool")
+        return made
+
+    def poll_timers(self) -> float | None:
+        """Fire what is due; seconds until the next timer, None if there is none."""
+        self._next_delay.sec = -1
+        lib.pj_timer_heap_poll(self._timer_heap, self._next_delay)
+        delay = self._next_delay
+        if delay.sec < 0 or delay.sec > 0x7FFFFFF:
+            return None
+        return float(delay.sec + delay.msec / 1000)
+
+    def destroy(self) -> None:
+        lib.pjsip_endpt_destroy(self.pj)

@@ -1,0 +1,193 @@
+"""PJSIP's INVITE callbacks, made into inputs.
+
+They run inside the handling of a received message or of a timer; `message` is the former's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from blfd.core.inputs import (
+    InfoAnswered,
+    InfoReceived,
+    Input,
+    LegAcknowledged,
+    LegAnswered,
+    LegProgress,
+    OfferAnswered,
+    OfferReceived,
+)
+from blfd.pjsip.leg import INV_CONFIRMED, INV_DISCONNECTED, NEG_REMOTE_OFFER, Leg, Pending, Phase
+from blfd.pjsip.library import CData, PjsipError, ffi, lib, string
+
+if TYPE_CHECKING:
+    from blfd.pjsip.legs import Legs
+    from blfd.pjsip.message import Message
+
+log = logging.getLogger("blfd.legs")
+
+EVENT_RX_MSG = 3
+INVITE = 0
+ROLE_UAC, ROLE_UAS = 0, 1
+TSX_TRYING, TSX_PROCEEDING, TSX_COMPLETED, TSX_TERMINATED = 2, 3, 4, 6
+BY_PJSIP = ("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE")
+HANDLED, DECLINED = 1, 0
+TAKEN, NOT_TAKEN = 0, 70013
+
+
+def _on_error(kind: type[BaseException], error: BaseException, trace: TracebackType) -> None:
+    """An exception cannot pass through C: the callback's `error` value is returned instead."""
+    log.error("in a callback of PJSIP", exc_info=(kind, error, trace))
+
+
+def callback(signature: str, function: Callable[..., object], error: int | None = None) -> CData:
+    """A C function pointer whose exceptions are logged; keep it alive as long as PJSIP may call it."""
+    return ffi.callback(signature, function, error=error, onerror=_on_error)
+
+
+class InviteEvents:
+    """Owns the callbacks; `legs` and `message` are set before the first message is taken."""
+
+    legs: Legs
+    message: Message
+
+    def __init__(self, emit: Callable[[Input], None]) -> None:
+        self._emit = emit
+        session, event = "pjsip_inv_session *", "pjsip_event *"
+        self._kept = [
+            callback(f"void({session}, {event})", self._on_state),
+            callback(f"void({session}, {event})", lambda inv, e: None),
+            callback(f"void({session}, pjsip_transaction *, {event})", self._on_transaction),
+            callback(f"void({session}, pjsip_inv_on_rx_offer_cb_param *)", self._on_offer),
+            callback(
+                f"pj_status_t({session}, const pjmedia_sdp_session *, pjsip_rx_data *)",
+                self._on_reinvite,
+                NOT_TAKEN,
+            ),
+            callback(f"void({session}, pj_status_t)", lambda inv, status: None),
+            callback(f"void({session}, pjsip_rx_data *)", self._on_ack_due),
+        ]
+        c = self.callbacks = ffi.new("pjsip_inv_callback *")
+        c.on_state_changed, c.on_new_session, c.on_tsx_state_changed = self._kept[:3]
+        c.on_rx_offer2, c.on_rx_reinvite, c.on_media_update, c.on_send_ack = self._kept[3:]
+        self.on_dialog_request = callback("pj_bool_t(pjsip_rx_data *)", self._claim, DECLINED)
+
+    def _on_state(self, inv: CData, event: CData) -> None:
+        leg = self.legs.of(inv)
+        if leg is None:
+            return
+        if inv.state == INV_DISCONNECTED:
+            self.legs.ended(leg)
+        elif inv.state == INV_CONFIRMED and leg.is_caller and leg.phase is Phase.PROCEEDING:
+            leg.phase = Phase.CONFIRMED
+            self._emit(LegAcknowledged(leg.number, self.message.body or None))
+
+    def _on_transaction(self, inv: CData, transaction: CData, event: CData) -> None:
+        leg = self.legs.of(inv)
+        if leg is None:
+            return
+        is_invite = transaction.method.id == INVITE
+        match transaction.role, transaction.state:
+            case (0, _) if is_invite:
+                self._on_our_invite(leg, transaction, event.tsx_state.type == EVENT_RX_MSG)
+            case (0, 4 | 6) if string(transaction.method.name) == "INFO":
+                exchange = leg.sent_infos.pop(transaction.cseq, None)
+                if exchange is not None:
+                    self._emit(InfoAnswered(leg.number, exchange, transaction.status_code))
+            case (1, 2) if not is_invite:
+                self._on_their_request(leg, transaction, event.tsx_state.src.rdata)
+
+    def _on_our_invite(self, leg: Leg, transaction: CData, received: bool) -> None:
+        status, state = transaction.status_code, transaction.state
+        if leg.pending is Pending.OURS:
+            self._on_our_reinvite(leg, status, state, received)
+        elif state == TSX_PROCEEDING and received and leg.phase is not Phase.CONFIRMED:
+            self._on_provisional(leg, status)
+        elif state == TSX_TERMINATED and status // 100 == 2 and received:
+            self._on_answer(leg)
+
+    def _on_our_reinvite(self, leg: Leg, status: int, state: int, received: bool) -> None:
+        accepted = state == TSX_TERMINATED and status // 100 == 2
+        if not accepted and not (state in (TSX_COMPLETED, TSX_TERMINATED) and status >= 300):
+            return
+        leg.pending = Pending.NOTHING
+        sdp = self.message.body or None if accepted and received else None
+        self._emit(OfferAnswered(leg.number, status, sdp))
+
+    def _on_provisional(self, leg: Leg, status: int) -> None:
+        if leg.phase is Phase.ENDING:  # the CANCEL that waited for a response
+            self.legs.end_session(leg)
+            return
+        leg.phase = Phase.PROCEEDING
+        if status > 100:
+            reason = string(self.message.info.msg.line.status.reason)
+            ids = (leg.call_id, leg.local_tag, leg.remote_tag)
+            self._emit(LegProgress(leg.number, status, reason, *ids, self.message.body or None))
+
+    def _on_answer(self, leg: Leg) -> None:
+        if leg.phase is Phase.ENDING:  # the 200 that crossed our CANCEL
+            self.legs.end_session(leg)
+        elif leg.phase is not Phase.CONFIRMED:
+            leg.phase = Phase.CONFIRMED
+            ids = (leg.call_id, leg.local_tag, leg.remote_tag)
+            self._emit(LegAnswered(leg.number, *ids, self.message.body or None))
+
+    def _on_ack_due(self, inv: CData, rdata: CData) -> None:
+        leg = self.legs.of(inv)
+        if leg is None:
+            return
+        cseq = rdata.msg_info.cseq.cseq
+        if leg.delayed_offer and leg.phase in (Phase.SENT, Phase.PROCEEDING) and self.message.body:
+            leg.ack_cseq = cseq  # with the caller's answer, which its own ACK brings
+        else:
+            self.legs.send_ack(leg, cseq)
+
+    def _on_offer(self, inv: CData, parameter: CData) -> None:
+        leg = self.legs.of(inv)
+        if leg is None or not leg.update_answer:
+            return
+        answer, leg.update_answer = leg.update_answer, b""
+        if lib.pjmedia_sdp_neg_get_state(inv.neg) != NEG_REMOTE_OFFER:
+            return
+        try:
+            lib.pjsip_inv_set_sdp_answer(inv, self.legs.parse_sdp(answer))
+        except PjsipError as error:
+            log.warning("leg %d: the answer to its UPDATE does not fit: %s", leg.number, error)
+
+    def _on_reinvite(self, inv: CData, offer: CData, rdata: CData) -> int:
+        leg = self.legs.of(inv)
+        if leg is None or offer == ffi.NULL or leg.phase is not Phase.CONFIRMED:
+            return NOT_TAKEN
+        tdata = ffi.new("pjsip_tx_data **")
+        if lib.pjsip_inv_initial_answer(inv, rdata, 100, ffi.NULL, ffi.NULL, tdata):
+            return NOT_TAKEN
+        lib.pjsip_inv_send_msg(inv, tdata[0])
+        leg.pending = Pending.REINVITE
+        self._emit(OfferReceived(leg.number, self.message.body))
+        return TAKEN
+
+    def _claim(self, rdata: CData) -> int:
+        """Requests inside a call that PJSIP does not serve are ours, answered in `_on_their_request`."""
+        info = rdata.msg_info
+        in_dialog = info.to.tag.slen > 0
+        return HANDLED if in_dialog and string(info.msg.line.req.method.name) not in BY_PJSIP else DECLINED
+
+    def _on_their_request(self, leg: Leg, transaction: CData, rdata: CData) -> None:
+        method = string(transaction.method.name)
+        if method in BY_PJSIP:
+            return
+        dialog = leg.inv.dlg
+        tdata = ffi.new("pjsip_tx_data **")
+        status = 200 if method in ("INFO", "OPTIONS") else 405
+        if lib.pjsip_dlg_create_response(dialog, rdata, status, ffi.NULL, tdata):
+            return
+        if method != "INFO":
+            lib.pjsip_dlg_send_response(dialog, transaction, tdata[0])
+            return
+        exchange = next(self.legs.exchanges)
+        leg.infos[exchange] = (transaction, tdata[0])
+        message = self.message
+        self._emit(InfoReceived(leg.number, exchange, message.content_type, message.body))

@@ -1,0 +1,86 @@
+"""One INVITE dialog as blfd sees it, and the conversions between SDP text and PJSIP's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from blfd.core.values import Flow
+from blfd.pjsip.endpoint import Endpoint
+from blfd.pjsip.library import CData, check, ffi, lib, string
+
+INV_CALLING, INV_CONNECTING, INV_CONFIRMED, INV_DISCONNECTED = 1, 4, 5, 6  # pjsip_inv_state
+NEG_LOCAL_OFFER, NEG_REMOTE_OFFER, NEG_DONE = 1, 2, 4  # pjmedia_sdp_neg_state
+
+
+class Phase(Enum):
+    """How far a leg is, as far as what may be asked of PJSIP differs."""
+
+    SENT = auto()  # callee: nothing heard yet, so a CANCEL has to wait
+    PROCEEDING = auto()
+    CONFIRMED = auto()
+    ENDING = auto()  # hung up by us; nothing more is reported
+
+
+class Pending(Enum):
+    """The offer that is on its way on a confirmed leg; there is one at most (RFC 3264, section 4)."""
+
+    NOTHING = auto()
+    OURS = auto()  # our re-INVITE
+    REINVITE = auto()  # theirs, held in PJSIP until the other phone has answered
+    UPDATE = auto()  # theirs, held by us: PJSIP answers an UPDATE at once
+
+
+@dataclass(slots=True)
+class Leg:
+    number: int
+    inv: CData
+    flow: Flow
+    is_caller: bool
+    phase: Phase
+    pending: Pending = Pending.NOTHING
+    delayed_offer: bool = False
+    ack_cseq: int = 0
+    cause: str = ""
+    update: bytes = b""  # the held UPDATE, as it came
+    update_key: str = ""
+    update_answer: bytes = b""
+    infos: dict[int, tuple[CData, CData]] = field(default_factory=dict)  # theirs: (transaction, response)
+    sent_infos: dict[int, int] = field(default_factory=dict)  # ours: CSeq -> exchange
+
+    @property
+    def call_id(self) -> str:
+        return string(self.inv.dlg.call_id.id)
+
+    @property
+    def local_tag(self) -> str:
+        return string(self.inv.dlg.local.info.tag)
+
+    @property
+    def remote_tag(self) -> str:
+        return string(self.inv.dlg.remote.info.tag)
+
+    def negotiating(self) -> bool:
+        """Whether PJSIP would fail (an assertion) or refuse if another offer came now."""
+        inv = self.inv
+        return bool(
+            inv.neg == ffi.NULL
+            or inv.invite_tsx != ffi.NULL
+            or lib.pjmedia_sdp_neg_get_state(inv.neg) != NEG_DONE
+        )
+
+
+class SdpParser:
+    """Parses SDP for one PJSIP call, which copies what it keeps."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._pool = endpoint.pool(b"sdp", 8000)
+        self._out = ffi.new("pjmedia_sdp_session **")
+
+    def parse(self, text: bytes) -> CData:
+        """Raises PjsipError for what is no valid SDP."""
+        lib.pj_pool_reset(self._pool)
+        self._buffer = ffi.new("char[]", text)
+        check("SDP", lib.pjmedia_sdp_parse(self._pool, self._buffer, len(text), self._out))
+        check("SDP", lib.pjmedia_sdp_validate(self._out[0]))
+        return self._out[0]

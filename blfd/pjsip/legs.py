@@ -1,0 +1,449 @@
+"""The legs of calls: PJSIP's INVITE sessions, made and driven by the core's effects.
+
+PJSIP checks its preconditions with assertions that end the process, so every call below is made only in a
+state that PJSIP's source accepts.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable
+
+from blfd.core.effects import (
+    Accept,
+    Acknowledge,
+    Answer,
+    AnswerInfo,
+    AnswerOffer,
+    Dial,
+    HangUp,
+    Headers,
+    Offer,
+    Progress,
+    RefuseOffer,
+    SendInfo,
+)
+from blfd.core.inputs import InfoAnswered, Input, LegAccepted, LegEnded, OfferAnswered
+from blfd.core.values import Flow
+from blfd.pjsip.endpoint import Endpoint
+from blfd.pjsip.leg import (
+    INV_CONFIRMED,
+    INV_CONNECTING,
+    INV_DISCONNECTED,
+    NEG_REMOTE_OFFER,
+    Leg,
+    Pending,
+    Phase,
+    SdpParser,
+)
+from blfd.pjsip.library import (
+    INVALID_OPERATION,
+    CData,
+    PjsipError,
+    Text,
+    address_of,
+    check,
+    ffi,
+    lib,
+    string,
+)
+from blfd.pjsip.message import Message
+from blfd.pjsip.network import Network
+
+log = logging.getLogger("blfd.legs")
+
+SUPPORT_100REL, SUPPORT_TIMER, ALWAYS_USE_TIMER = 1, 2, 128  # pjsip_inv_option
+TRANSPORT_SELECTOR = 1  # PJSIP_TPSELECTOR_TRANSPORT
+MIN_SE = 90
+OTHER_METHOD = 6
+
+
+class Legs:
+    """All legs. `emit` takes inputs; `redispatch` feeds a held request to PJSIP as if it came now."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        network: Network,
+        usage: CData,
+        session_expires: int,
+        emit: Callable[[Input], None],
+        redispatch: Callable[[bytes, Flow], None],
+    ) -> None:
+        self._endpoint, self._network, self._usage = endpoint, network, usage
+        self._emit, self._redispatch = emit, redispatch
+        self._by_number: dict[int, Leg] = {}
+        self._by_inv: dict[int, Leg] = {}
+        self._by_tag: dict[str, Leg] = {}
+        self._sdp = SdpParser(endpoint)
+        self._tdata = ffi.new("pjsip_tx_data **")
+        self._dialog = ffi.new("pjsip_dialog **")
+        self._inv = ffi.new("pjsip_inv_session **")
+        self._options = ffi.new("unsigned *")
+        self._timer = ffi.new("pjsip_timer_setting *", (MIN_SE, max(MIN_SE, session_expires)))
+        self._info = Text("INFO")
+        self._info_method = ffi.new("pjsip_method *")
+        self._info_method.id, self._info_method.name = OTHER_METHOD, self._info.pj[0]
+        self._reasons: dict[str, Text] = {}
+        self.exchanges = itertools.count(1)
+
+    def __len__(self) -> int:
+        return len(self._by_number)
+
+    def parse_sdp(self, text: bytes) -> CData:
+        """SDP for the next call of PJSIP; raises PjsipError."""
+        return self._sdp.parse(text)
+
+    def of(self, inv: CData) -> Leg | None:
+        return self._by_inv.get(address_of(inv))
+
+    def of_tag(self, tag: str) -> Leg | None:
+        return self._by_tag.get(tag)
+
+    def contact(self, flow: Flow) -> str:
+        host, port = self._network.local_address(flow)
+        return f"<sip:{host}:{port}{';transport=tcp' if flow.transport == 'tcp' else ''}>"
+
+    # Caller legs
+
+    def accept(self, effect: Accept, message: Message) -> bytes | None:
+        """Make the INVITE in `message` a leg; returns the refusal to send where PJSIP finds it wanting."""
+        rdata = message.pj
+        self._options[0] = SUPPORT_100REL | SUPPORT_TIMER
+        self._tdata[0] = ffi.NULL
+        endpoint = self._endpoint
+        if lib.pjsip_inv_verify_request(
+            rdata, self._options, ffi.NULL, ffi.NULL, endpoint.pj, self._tdata
+        ):
+            return self._refusal(effect.leg)
+        contact = Text(self.contact(message.flow))
+        status = lib.pjsip_dlg_create_uas_and_inc_lock(
+            endpoint.user_agent, rdata, contact.pj, self._dialog
+        )
+        if status:
+            self._emit(LegEnded(effect.leg, 400, "Bad Request"))
+            return message.answer(400, "Bad Request: no dialog can be made of this", "x", [])
+        dialog = self._dialog[0]
+        self._route(dialog, message.flow, () if message.record_routes() else None)
+        try:
+            self._session(dialog, message, effect.leg)
+        finally:
+            lib.pjsip_dlg_dec_lock(dialog)
+        return None
+
+    def _refusal(self, leg: int) -> bytes:
+        tdata = self._tdata[0]
+        code = 400
+        printed = b""
+        if tdata != ffi.NULL:
+            code = tdata.msg.line.status.code
+            buffer = ffi.new("char[4000]")
+            size = lib.pjsip_msg_print(tdata.msg, buffer, 4000)
+            printed = bytes(ffi.buffer(buffer, max(size, 0)))
+            lib.pjsip_tx_data_dec_ref(tdata)
+        self._emit(LegEnded(leg, code, "refused"))
+        return printed
+
+    def _session(self, dialog: CData, message: Message, number: int) -> None:
+        rdata = message.pj
+        options = self._options[0] | ALWAYS_USE_TIMER
+        if lib.pjsip_inv_create_uas(dialog, rdata, ffi.NULL, options, self._inv):
+            lib.pjsip_dlg_respond(dialog, rdata, 400, ffi.NULL, ffi.NULL, ffi.NULL)
+            self._emit(LegEnded(number, 400, "Bad SDP"))
+            return
+        inv = self._inv[0]
+        self._tdata[0] = ffi.NULL
+        lib.pjsip_timer_init_session(inv, self._timer)
+        if lib.pjsip_inv_initial_answer(inv, rdata, 100, ffi.NULL, ffi.NULL, self._tdata):
+            response = self._tdata[0]
+            if response == ffi.NULL:
+                lib.pjsip_dlg_respond(dialog, rdata, 500, ffi.NULL, ffi.NULL, ffi.NULL)
+            else:
+                lib.pjsip_inv_send_msg(inv, response)
+            lib.pjsip_inv_terminate(inv, 500, 0)
+            self._emit(LegEnded(number, 500, "refused"))
+            return
+        lib.pjsip_dlg_add_usage(dialog, self._usage, ffi.NULL)
+        leg = self._add(Leg(number, inv, message.flow, True, Phase.PROCEEDING))
+        lib.pjsip_inv_send_msg(inv, self._tdata[0])
+        self._emit(LegAccepted(number, leg.local_tag))
+
+    def progress(self, effect: Progress) -> None:
+        leg = self._by_number.get(effect.leg)
+        if leg and self._may_answer(leg):
+            self._answer(leg, effect.status, effect.reason, effect.sdp, effect.headers)
+
+    def answer(self, effect: Answer) -> None:
+        leg = self._by_number.get(effect.leg)
+        if leg and self._may_answer(leg):
+            self._answer(leg, 200, "OK", effect.sdp, effect.headers)
+
+    @staticmethod
+    def _may_answer(leg: Leg) -> bool:
+        inv = leg.inv
+        return bool(
+            leg.is_caller
+            and inv.state < INV_CONNECTING
+            and inv.invite_tsx != ffi.NULL
+            and inv.last_answer != ffi.NULL
+            and leg.phase is not Phase.ENDING
+        )
+
+    def _answer(self, leg: Leg, status: int, reason: str, sdp: bytes | None, headers: Headers) -> None:
+        inv = leg.inv
+        fresh = inv.neg == ffi.NULL or lib.pjmedia_sdp_neg_get_state(inv.neg) == NEG_REMOTE_OFFER
+        try:
+            body = self._sdp.parse(sdp) if sdp and fresh else ffi.NULL
+            check(
+                "answer",
+                lib.pjsip_inv_answer(inv, status, self._reason(reason), body, self._tdata),
+            )
+        except PjsipError as error:
+            log.warning("leg %d: the media of the two phones do not fit: %s", leg.number, error)
+            self.hang_up(HangUp(leg.number, 488, "Not Acceptable Here"))
+            self._emit(LegEnded(leg.number, 488, "Not Acceptable Here"))
+            return
+        tdata = self._tdata[0]
+        self._add_headers(tdata, headers)
+        lib.pjsip_inv_send_msg(inv, tdata)
+
+    # Callee legs
+
+    def dial(self, effect: Dial) -> None:
+        try:
+            inv = self._new_session(effect)
+        except PjsipError as error:
+            log.warning("calling %s failed: %s", effect.contact, error)
+            self._emit(LegEnded(effect.leg, 503, "Unreachable"))
+            return
+        leg = self._add(Leg(effect.leg, inv, effect.flow, False, Phase.SENT))
+        leg.delayed_offer = effect.offer is None
+        status = lib.pjsip_inv_invite(inv, self._tdata)
+        if not status:
+            self._add_headers(self._tdata[0], effect.headers)
+            status = lib.pjsip_inv_send_msg(inv, self._tdata[0])
+        if status and effect.leg in self._by_number:
+            self._forget(leg)
+            lib.pjsip_inv_terminate(inv, 503, 0)
+            self._emit(LegEnded(effect.leg, 503, "Unreachable"))
+
+    def _new_session(self, effect: Dial) -> CData:
+        if self._network.transport_of(effect.flow) is None:
+            raise PjsipError("the phone's connection is closed", INVALID_OPERATION)
+        texts = [Text(t) for t in (effect.from_, self.contact(effect.flow), effect.to, effect.contact)]
+        offer = self._sdp.parse(effect.offer) if effect.offer else ffi.NULL
+        check(
+            "dialog",
+            lib.pjsip_dlg_create_uac(
+                self._endpoint.user_agent, *(text.pj for text in texts), self._dialog
+            ),
+        )
+        dialog = self._dialog[0]
+        lib.pjsip_dlg_inc_lock(dialog)  # a dialog without a session ends with its last lock
+        try:
+            self._route(dialog, effect.flow, effect.route or None)
+            options = SUPPORT_100REL | SUPPORT_TIMER | ALWAYS_USE_TIMER
+            check("session", lib.pjsip_inv_create_uac(dialog, offer, options, self._inv))
+            lib.pjsip_dlg_add_usage(dialog, self._usage, ffi.NULL)
+            lib.pjsip_timer_init_session(self._inv[0], self._timer)
+        finally:
+            lib.pjsip_dlg_dec_lock(dialog)
+        return self._inv[0]
+
+    def _route(self, dialog: CData, flow: Flow, path: tuple[str, ...] | None) -> None:
+        """Send all requests of a dialog over `flow`.
+
+        Without a Path or Record-Route the way is a Route that PJSIP follows and does not print
+        (";hide"), so that a phone behind NAT is reached where it came from, at its own Contact.
+        """
+        selector = ffi.new("pjsip_tpselector *")
+        selector.type = TRANSPORT_SELECTOR
+        selector.transport = self._network.transport_of(flow) or ffi.NULL
+        lib.pjsip_dlg_set_transport(dialog, selector)
+        if path == ():
+            return
+        routes = path or (f"<sip:{flow.host}:{flow.port};transport={flow.transport};lr;hide>",)
+        head = ffi.new("pjsip_routing_hdr *")
+        head.base.prev = head.base.next = ffi.addressof(head, "base")
+        kept = []
+        for value in routes:
+            text = Text(value)
+            kept.append(text)
+            name = Text("Route")
+            header = lib.pjsip_parse_hdr(dialog.pool, name.pj, text.pj.ptr, text.pj.slen, ffi.NULL)
+            if header != ffi.NULL:
+                lib.pj_list_insert_before(head, header)
+        lib.pjsip_dlg_set_route_set(dialog, head)
+
+    def acknowledge(self, effect: Acknowledge) -> None:
+        leg = self._by_number.get(effect.leg)
+        if not leg or not leg.ack_cseq or leg.inv.state != INV_CONNECTING:
+            return
+        try:
+            if lib.pjmedia_sdp_neg_get_state(leg.inv.neg) == NEG_REMOTE_OFFER:
+                check("answer", lib.pjsip_inv_set_sdp_answer(leg.inv, self._sdp.parse(effect.sdp)))
+        except PjsipError as error:
+            log.warning("leg %d: the answer to its offer does not fit: %s", leg.number, error)
+        cseq, leg.ack_cseq = leg.ack_cseq, 0
+        self.send_ack(leg, cseq)
+
+    def send_ack(self, leg: Leg, cseq: int) -> None:
+        if not lib.pjsip_inv_create_ack(leg.inv, cseq, self._tdata):
+            lib.pjsip_inv_send_msg(leg.inv, self._tdata[0])
+
+    # Both
+
+    def hang_up(self, effect: HangUp) -> None:
+        leg = self._by_number.get(effect.leg)
+        if leg is None or leg.phase is Phase.ENDING:
+            return
+        waiting = leg.phase is Phase.SENT
+        leg.phase, leg.cause = Phase.ENDING, effect.cause
+        if not waiting:  # else on the first response: before it there is nothing to cancel
+            self.end_session(leg, effect.status, effect.reason, effect.headers)
+
+    def end_session(self, leg: Leg, status: int = 487, reason: str = "", headers: Headers = ()) -> None:
+        inv = leg.inv
+        if inv.state == INV_DISCONNECTED:
+            return
+        if inv.state < INV_CONNECTING and inv.invite_tsx == ffi.NULL:
+            lib.pjsip_inv_terminate(inv, status, 0)
+            return
+        self._tdata[0] = ffi.NULL
+        refuses = leg.is_caller and inv.state < INV_CONNECTING
+        text = self._reason(reason) if refuses else ffi.NULL
+        if lib.pjsip_inv_end_session(inv, status, text, self._tdata) or self._tdata[0] == ffi.NULL:
+            return
+        if leg.cause and not refuses:
+            headers = (*headers, ("Reason", leg.cause))
+        self._add_headers(self._tdata[0], headers)
+        lib.pjsip_inv_send_msg(inv, self._tdata[0])
+
+    def offer(self, effect: Offer) -> None:
+        leg = self._by_number.get(effect.leg)
+        if leg is None or leg.phase is not Phase.CONFIRMED:
+            self._emit(OfferAnswered(effect.leg, 481, None))
+            return
+        if leg.inv.state != INV_CONFIRMED or leg.pending is not Pending.NOTHING or leg.negotiating():
+            self._emit(OfferAnswered(effect.leg, 491, None))
+            return
+        try:
+            sdp = self._sdp.parse(effect.sdp)
+            check("re-INVITE", lib.pjsip_inv_reinvite(leg.inv, ffi.NULL, sdp, self._tdata))
+        except PjsipError as error:
+            log.warning("leg %d: cannot offer other media: %s", leg.number, error)
+            self._emit(OfferAnswered(effect.leg, 488, None))
+            return
+        leg.pending = Pending.OURS
+        lib.pjsip_inv_send_msg(leg.inv, self._tdata[0])
+
+    def answer_offer(self, effect: AnswerOffer) -> None:
+        leg = self._by_number.get(effect.leg)
+        if leg is None:
+            return
+        pending, leg.pending = leg.pending, Pending.NOTHING
+        if pending is Pending.UPDATE:
+            leg.update_answer = effect.sdp
+            self._redispatch(leg.update, leg.flow)
+        elif pending is Pending.REINVITE:
+            try:
+                check("answer", lib.pjsip_inv_set_sdp_answer(leg.inv, self._sdp.parse(effect.sdp)))
+                self._answer_reinvite(leg, 200, "OK")
+            except PjsipError as error:
+                log.warning("leg %d: the answer to its re-INVITE does not fit: %s", leg.number, error)
+                self._answer_reinvite(leg, 488, "Not Acceptable Here")
+
+    def refuse_offer(self, effect: RefuseOffer) -> None:
+        leg = self._by_number.get(effect.leg)
+        if leg is None:
+            return
+        pending, leg.pending = leg.pending, Pending.NOTHING
+        if pending is Pending.UPDATE:
+            self._redispatch(leg.update, leg.flow)
+        elif pending is Pending.REINVITE:
+            self._answer_reinvite(leg, effect.status, effect.reason)
+
+    def _answer_reinvite(self, leg: Leg, status: int, reason: str) -> None:
+        inv = leg.inv
+        if inv.invite_tsx == ffi.NULL or inv.last_answer == ffi.NULL or inv.state != INV_CONFIRMED:
+            return  # the phone has cancelled or hung up meanwhile
+        check("re-INVITE", lib.pjsip_inv_answer(inv, status, self._reason(reason), ffi.NULL, self._tdata))
+        lib.pjsip_inv_send_msg(inv, self._tdata[0])
+
+    def send_info(self, effect: SendInfo) -> None:
+        leg = self._by_number.get(effect.leg)
+        if leg is None or leg.phase is not Phase.CONFIRMED or leg.inv.state != INV_CONFIRMED:
+            self._emit(InfoAnswered(effect.leg, effect.exchange, 481))
+            return
+        dialog = leg.inv.dlg
+        if lib.pjsip_dlg_create_request(dialog, self._info_method, -1, self._tdata):
+            self._emit(InfoAnswered(effect.leg, effect.exchange, 500))
+            return
+        tdata = self._tdata[0]
+        if effect.body:
+            kind, _, subtype = effect.content_type.partition("/")
+            parts = [Text(kind or "text"), Text(subtype or "plain"), Text(effect.body)]
+            tdata.msg.body = lib.pjsip_msg_body_create(tdata.pool, *(part.pj for part in parts))
+        leg.sent_infos[dialog.local.cseq] = effect.exchange
+        lib.pjsip_dlg_send_request(dialog, tdata, -1, ffi.NULL)
+
+    def answer_info(self, effect: AnswerInfo) -> None:
+        leg = self._by_number.get(effect.leg)
+        waiting = leg.infos.pop(effect.exchange, None) if leg else None
+        if leg is None or waiting is None:
+            return
+        transaction, response = waiting
+        if effect.status != 200:
+            response.msg.line.status.code = effect.status
+            response.msg.line.status.reason = self._reason("Refused")[0]
+        lib.pjsip_dlg_send_response(leg.inv.dlg, transaction, response)
+
+    # Book-keeping
+
+    def _add(self, leg: Leg) -> Leg:
+        self._by_number[leg.number] = leg
+        self._by_inv[address_of(leg.inv)] = leg
+        self._by_tag[leg.local_tag] = leg
+        return leg
+
+    def _forget(self, leg: Leg) -> None:
+        self._by_number.pop(leg.number, None)
+        self._by_inv.pop(address_of(leg.inv), None)
+        self._by_tag.pop(leg.local_tag, None)
+
+    def ended(self, leg: Leg) -> None:
+        """PJSIP has ended the session: report it, unless the core asked for it."""
+        for exchange in list(leg.infos):
+            self.answer_info(AnswerInfo(leg.number, exchange, 481))
+        self._forget(leg)
+        self._emit(LegEnded(leg.number, int(leg.inv.cause), string(leg.inv.cause_text)))
+
+    def flow_closed(self, flow: Flow) -> None:
+        """End calls that still ring over a connection that is gone; others live on their session timer."""
+        for leg in [leg for leg in self._by_number.values() if leg.flow == flow]:
+            if leg.inv.state < INV_CONNECTING:
+                lib.pjsip_inv_terminate(leg.inv, 503, 1)
+
+    def _reason(self, reason: str) -> CData:
+        """A reason phrase that stays in memory: PJSIP keeps the pointer."""
+        if not reason:
+            return ffi.NULL
+        if reason not in self._reasons:
+            if len(self._reasons) > 1000:
+                self._reasons.clear()
+            self._reasons[reason] = Text(reason)
+        return self._reasons[reason].pj
+
+    @staticmethod
+    def _add_headers(tdata: CData, headers: Headers) -> None:
+        """Set header fields; PJSIP makes a response of the one before, so an old value may be there."""
+        for name, value in headers:
+            key = Text(name)
+            header = ffi.cast(
+                "pjsip_hdr *", lib.pjsip_msg_find_hdr_by_name(tdata.msg, key.pj, ffi.NULL)
+            )
+            if header != ffi.NULL:
+                header.prev.next, header.next.prev = header.next, header.prev
+            added = lib.pjsip_generic_string_hdr_create(tdata.pool, key.pj, Text(value).pj)
+            lib.pj_list_insert_before(ffi.addressof(tdata.msg, "hdr"), added)

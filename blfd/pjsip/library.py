@@ -1,0 +1,94 @@
+"""The shared object of the PJSUA2 wheel, opened with cffi, and the small conversions that all need."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import cffi
+
+from blfd.pjsip.declarations import FUNCTIONS, STRUCTS
+
+ffi = cffi.FFI()
+ffi.cdef(STRUCTS + FUNCTIONS)
+
+_unpack = ffi.unpack
+CData = Any
+"""A cffi object; cffi has no types of its own to name."""
+
+INVALID_OPERATION = 70013  # PJ_EINVALIDOP
+
+
+class PjsipError(Exception):
+    """PJSIP refused; `status` is its pj_status_t."""
+
+    def __init__(self, what: str, status: int) -> None:
+        super().__init__(f"{what}: {strerror(status)} ({status})")
+        self.status = status
+
+
+def _shared_object() -> str:
+    """The wheel's extension module exports PJSIP's C API; importing its classes is not needed for that."""
+    spec = find_spec("pjsua2")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for found in Path(folder).glob("_pjsua2*.so"):
+            return str(found)
+    raise ImportError("the package pjsua2-python is not installed: run 'make' or 'pip install .' again")
+
+
+lib: CData = ffi.dlopen(_shared_object())
+
+
+def strerror(status: int) -> str:
+    buffer = ffi.new("char[128]")
+    return string(lib.pj_strerror(status, buffer, 128))
+
+
+def check(what: str, status: int) -> None:
+    """Raise PjsipError unless `status` is PJ_SUCCESS."""
+    if status:
+        raise PjsipError(what, status)
+
+
+def raw(s: CData) -> bytes:
+    """The bytes of a pj_str_t."""
+    return _unpack(s.ptr, s.slen) if s.slen > 0 else b""
+
+
+def string(s: CData) -> str:
+    """The text of a pj_str_t; octets that are not UTF-8 survive as surrogates."""
+    length = s.slen
+    if length <= 0:
+        return ""
+    octets: bytes = _unpack(s.ptr, length)
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return octets.decode("utf-8", "surrogateescape")
+
+
+def encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+class Text:
+    """A pj_str_t that lives as long as this object."""
+
+    __slots__ = ("_bytes", "pj")
+
+    def __init__(self, text: str | bytes) -> None:
+        value = encode(text) if isinstance(text, str) else text
+        self._bytes = ffi.new("char[]", value)  # one octet more: PJSIP wants room for a final zero
+        self.pj = ffi.new("pj_str_t *", (self._bytes, len(value)))
+
+
+def address_of(pointer: CData) -> int:
+    """The address as a number: a dictionary key for a C object."""
+    return int(ffi.cast("uintptr_t", pointer))
+
+
+def zero(pointer: CData) -> None:
+    """Fill what `pointer` points at with zero octets."""
+    view = ffi.buffer(pointer)
+    view[:] = bytes(len(view))

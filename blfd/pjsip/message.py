@@ -1,0 +1,347 @@
+"""A received message: parsed by PJSIP, read into the core's values, answered with what must be copied."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from socket import inet_aton
+
+from blfd.core.inputs import Credentials, RegisterContact, Request
+from blfd.core.values import Address, Flow, Uri
+from blfd.pjsip.endpoint import Endpoint
+from blfd.pjsip.library import CData, address_of, encode, ffi, lib, string, zero
+
+AUTHORIZATION, CONTACT, PROXY_AUTHORIZATION = 6, 9, 27  # pjsip_hdr_e
+
+NO_EXPIRES = 0xFFFFFFFF  # PJSIP_EXPIRES_NOT_SPECIFIED
+PRINT_BUFFER = 16_384
+IN_CONTACT = 2  # pjsip_uri_context_e: parameters and port are printed
+
+COMPACT = {
+    b"v": b"via",
+    b"f": b"from",
+    b"t": b"to",
+    b"i": b"call-id",
+    b"m": b"contact",
+    b"o": b"event",
+    b"u": b"allow-events",
+    b"l": b"content-length",
+    b"c": b"content-type",
+    b"k": b"supported",
+}
+_LINE = re.compile(rb"^([!-9;-~]+)[ \t]*:[ \t]*([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)", re.M)
+NAMES = {b"via": b"Via: ", b"from": b"From: ", b"to": b"To: ", b"call-id": b"Call-ID: ", b"cseq": b"CSeq: "}
+SIP_URI = ffi.typeof("pjsip_sip_uri *")
+_RPORT = re.compile(rb"[ \t]*;[ \t]*rport(?:[ \t]*=[ \t]*\d*)?(?![\w-])", re.I)
+_ESCAPED = re.compile(r"\\(.)")
+_START_LINE = re.compile(rb"^([!-~]+) +([^\r\n]+?) +SIP/(\d+\.\d+)[ \t]*\r?\n", re.I)
+
+
+def _fields(data: bytes) -> dict[bytes, list[bytes]]:
+    """Header fields by lower-case long name, their values as they came (RFC 3261, section 7.3)."""
+    found: dict[bytes, list[bytes]] = {}
+    end = data.find(b"\r\n\r\n")
+    for name, value in _LINE.findall(data, 0, end if end >= 0 else len(data)):
+        name = name.lower()
+        name = COMPACT.get(name, name)
+        if name in found:
+            found[name].append(value)
+        else:
+            found[name] = [value]
+    return found
+
+
+class Message:
+    """One pjsip_rx_data, filled anew by `parse` for each message; what it yields does not outlive it."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._pool = endpoint.pool(b"rdata", 16_000)
+        self.pj = ffi.new("pjsip_rx_data *")
+        zero(self.pj)
+        self.info = self.pj.msg_info
+        self.pj.tp_info.pool = self._pool
+        self._parse_errors = ffi.addressof(self.info, "parse_err")
+        self._info_view = ffi.buffer(ffi.addressof(self.pj, "msg_info"))
+        self._modules_view = ffi.buffer(ffi.addressof(self.pj, "endpt_info"))
+        self._zero_info = bytes(len(self._info_view))
+        self._zero_modules = bytes(len(self._modules_view))
+        self._printed = ffi.new(f"char[{PRINT_BUFFER}]")
+        self._schemes: dict[int, str] = {}
+        self._sources: dict[str, int] = {}
+        self._fields: dict[bytes, list[bytes]] = {}
+
+    def parse(self, data: bytes, buffer: CData, flow: Flow, transport: CData) -> str:
+        """Parse `data`, of which `buffer` is a copy with room for a zero; "" if sound, else what is wrong."""
+        r, info, length = self.pj, self.info, len(data)
+        lib.pj_pool_reset(self._pool)
+        self._info_view[:] = self._zero_info
+        self._modules_view[:] = self._zero_modules
+        r.tp_info.transport = transport
+        self._set_source(flow)
+        info.msg_buf, info.len = buffer, length
+        errors = self._parse_errors
+        errors.prev = errors.next = errors
+        buffer[length] = b"\0"
+        self.data, self.flow = data, flow
+        msg = info.msg = lib.pjsip_parse_rdata(buffer, length, r)
+        if not msg:
+            return "not a SIP message"
+        if errors.next != errors:
+            return f"bad {string(errors.next.hname) or 'header'} in line {errors.next.line}"
+        self._fields = _fields(data)
+        return self._missing() or (self._request_fault() if msg.type == 0 else self._response_fault())
+
+    def _set_source(self, flow: Flow) -> None:
+        packet, host = self.pj.pkt_info, flow.host
+        address = self._sources.get(host)
+        if address is None:
+            if len(self._sources) > 100_000:
+                self._sources.clear()
+            address = self._sources[host] = int.from_bytes(inet_aton(host), "little")
+        octets = host.encode()
+        ffi.memmove(packet.src_name, octets + b"\0", len(octets) + 1)
+        packet.src_port = flow.port
+        source = packet.src_addr
+        source.family, source.addr = 2, address
+        source.port = (flow.port & 0xFF) << 8 | flow.port >> 8
+        packet.src_addr_len = 16
+
+    def _missing(self) -> str:
+        info = self.info
+        if info.cid and info.from_ and info.to and info.via and info.cseq:
+            return "" if info.cid.id.slen else "empty Call-ID"
+        fields = {"Call-ID": info.cid, "From": info.from_, "To": info.to, "Via": info.via}
+        return f"no {next((name for name, header in fields.items() if not header), 'CSeq')}"
+
+    def _response_fault(self) -> str:
+        return "" if 100 <= self.info.msg.line.status.code < 700 else "status out of range"
+
+    def _request_fault(self) -> str:
+        info = self.info
+        self.method = string(info.msg.line.req.method.name)
+        if string(info.cseq.method.name) != self.method:
+            return "CSeq names another method"
+        via = info.via
+        via.recvd_param.ptr, via.recvd_param.slen = self.pj.pkt_info.src_name, len(self.flow.host)
+        behind_nat = string(via.sent_by.host) != self.flow.host
+        if via.rport_param == 0 or (via.rport_param < 0 and behind_nat):
+            via.rport_param = self.flow.port
+        return ""
+
+    @property
+    def is_request(self) -> bool:
+        return bool(self.info.msg.type == 0)
+
+    @property
+    def key(self) -> str:
+        """Matches a request to its server transaction (RFC 3261, section 17.2.3)."""
+        via = self.info.via
+        branch = string(via.branch_param)
+        if branch.startswith("z9hG4bK") and len(branch) > 7:
+            return f"{branch}|{string(via.sent_by.host)}|{via.sent_by.port}|{self.method}"
+        info = self.info
+        return f"{string(info.cid.id)}|{string(info.from_.tag)}|{info.cseq.cseq}|{self.method}"
+
+    @property
+    def to_tag(self) -> str:
+        return string(self.info.to.tag)
+
+    @property
+    def body(self) -> bytes:
+        body = self.info.msg.body
+        return bytes(ffi.buffer(ffi.cast("char *", body.data), body.len)) if body != ffi.NULL else b""
+
+    @property
+    def content_type(self) -> str:
+        if self.info.ctype == ffi.NULL:
+            return ""
+        media = self.info.ctype.media
+        return f"{string(media.type)}/{string(media.subtype)}".lower()
+
+    def all(self, kind: int, struct: str) -> Iterator[CData]:
+        """Every header of one type, as PJSIP has parsed it."""
+        msg = self.info.msg
+        head = ffi.addressof(msg, "hdr")
+        header = lib.pjsip_msg_find_hdr(msg, kind, ffi.NULL)
+        while header:
+            found = ffi.cast("pjsip_hdr *", header)
+            yield ffi.cast(struct, found)
+            if found.next == head:
+                return
+            header = lib.pjsip_msg_find_hdr(msg, kind, found.next)
+
+    def fields(self, name: bytes) -> tuple[str, ...]:
+        """The values of a header, given by its long name in lower case."""
+        values = self._fields.get(name)
+        return tuple(_text(value) for value in values) if values else ()
+
+    def field(self, name: bytes) -> str:
+        """The first value of a header, "" if absent."""
+        values = self._fields.get(name)
+        return _text(values[0]) if values else ""
+
+    def number(self, name: bytes) -> int | None:
+        """The number that a header begins with, None if absent; PJSIP has refused what is none."""
+        values = self._fields.get(name)
+        digits = values[0].split()[0].split(b";")[0] if values and values[0] else b""
+        return int(digits) if digits.isdigit() else None
+
+    def list(self, name: bytes) -> tuple[str, ...]:
+        """The elements of a comma-separated header, without parameters, in lower case."""
+        values = self._fields.get(name, ())
+        parts = (part.partition(";")[0].strip().lower() for v in values for part in _text(v).split(","))
+        return tuple(part for part in parts if part)
+
+    def has(self, name: bytes) -> bool:
+        return name in self._fields
+
+    def max_forwards(self, default: int) -> int:
+        header = self.info.max_fwd
+        return int(header.ivalue) if header else default
+
+    def record_routes(self) -> tuple[str, ...]:
+        """The values of Record-Route, topmost first."""
+        return self.fields(b"record-route")
+
+    def contact_uri(self) -> str:
+        """The first Contact's URI, "" if there is none."""
+        for header in self.all(CONTACT, "pjsip_contact_hdr *"):
+            if header.uri and not header.star:
+                return self.uri_text(header.uri.vptr.p_get_uri(header.uri))
+        return ""
+
+    def register_contacts(self) -> tuple[bool, tuple[RegisterContact, ...]]:
+        """Whether a Contact is `*`, and all the others."""
+        star, found = False, []
+        for header in self.all(CONTACT, "pjsip_contact_hdr *"):
+            if header.star or not header.uri:
+                star = True
+                continue
+            expires = int(header.expires)
+            found.append(
+                RegisterContact(
+                    self.uri_text(header.uri.vptr.p_get_uri(header.uri)),
+                    header.q1000 / 1000 if header.q1000 else 1.0,
+                    None if expires == NO_EXPIRES else expires,
+                )
+            )
+        return star, tuple(found)
+
+    def request(self, transaction: int) -> Request:
+        info = self.info
+        return Request(
+            transaction,
+            self.flow,
+            self.method,
+            self._uri(info.msg.line.req.uri),
+            self._address(info.from_),
+            self._address(info.to),
+            string(info.cid.id),
+            info.cseq.cseq,
+            self._credentials(),
+            self.field(b"user-agent"),
+        )
+
+    def _credentials(self) -> tuple[Credentials, ...]:
+        found = []
+        for name, kind in ((b"authorization", AUTHORIZATION), (b"proxy-authorization", PROXY_AUTHORIZATION)):
+            if name not in self._fields:
+                continue
+            for given in self.all(kind, "pjsip_authorization_hdr *"):
+                if string(given.scheme).lower() == "digest":
+                    d = given.digest
+                    found.append(
+                        Credentials(
+                            string(d.username),
+                            string(d.realm),
+                            string(d.nonce),
+                            string(d.uri),
+                            string(d.response),
+                            string(d.algorithm),
+                            string(d.cnonce),
+                            string(d.qop),
+                            string(d.nc),
+                        )
+                    )
+        return tuple(found)
+
+    def _address(self, header: CData) -> Address:
+        name_addr = header.uri
+        uri = name_addr.vptr.p_get_uri(name_addr)
+        display = string(name_addr.display)
+        if "\\" in display:
+            display = _ESCAPED.sub(r"\1", display)
+        return Address(self._uri(uri), display, string(header.tag))
+
+    def _uri(self, uri: CData) -> Uri:
+        scheme = self._scheme(uri)
+        text = self.uri_text(uri)
+        if scheme not in ("sip", "sips"):
+            return Uri(text, scheme, "", "", 0)
+        uri = ffi.cast(SIP_URI, uri)
+        return Uri(text, scheme, string(uri.user), string(uri.host).lower(), uri.port)
+
+    def _scheme(self, uri: CData) -> str:
+        key = address_of(uri.vptr)
+        scheme = self._schemes.get(key)
+        if scheme is None:  # one table of functions per scheme
+            scheme = self._schemes[key] = string(uri.vptr.p_get_scheme(uri)[0]).lower()
+        return scheme
+
+    def uri_text(self, uri: CData) -> str:
+        length = uri.vptr.p_print(IN_CONTACT, uri, self._printed, PRINT_BUFFER)
+        octets: bytes = ffi.unpack(self._printed, max(length, 0))
+        return octets.decode("utf-8", "surrogateescape")
+
+    def answer(self, status: int, reason: str, to_tag: str, headers: Iterable[str]) -> bytes:
+        """The response to this request as octets (RFC 3261, section 8.2.6): what must be copied is."""
+        fields = self._fields
+        via = self.info.via
+        top, *others = fields[b"via"]
+        first, comma, rest = top.partition(b",")
+        if via.rport_param > 0:
+            first = _RPORT.sub(b"", first) + b";rport=%d" % via.rport_param
+        first += b";received=%b" % self.flow.host.encode()
+        lines = [b"SIP/2.0 %d %b" % (status, encode(reason)), b"Via: " + first + comma + rest]
+        lines += [b"Via: " + value for value in others]
+        if status < 300:
+            lines += [b"Record-Route: " + value for value in fields.get(b"record-route", ())]
+        to = fields[b"to"][0]
+        if not self.to_tag and status > 100:
+            to += b";tag=" + to_tag.encode()
+        lines += [
+            b"From: " + fields[b"from"][0],
+            b"To: " + to,
+            b"Call-ID: " + fields[b"call-id"][0],
+            b"CSeq: " + fields[b"cseq"][0],
+        ]
+        lines += map(encode, headers)
+        lines += [b"Content-Length: 0", b"", b""]
+        return b"\r\n".join(lines)
+
+    def answer_flow(self) -> Flow:
+        """Where the response goes (RFC 3261, section 18.2.2; RFC 3581), NAT or not."""
+        via = self.info.via
+        if self.flow.transport == "tcp" or via.rport_param > 0:
+            return self.flow
+        return self.flow._replace(port=via.sent_by.port or 5060)
+
+
+def _text(value: bytes) -> str:
+    """A header's value: unfolded, trimmed."""
+    if b"\n" in value:
+        value = b" ".join(value.split())
+    return value.strip().decode("utf-8", "surrogateescape")
+
+
+def answer_to_malformed(data: bytes, fault: str) -> bytes | None:
+    """400 (505 for another version) with what can be copied; None if `data` is no request or has no Via."""
+    start = _START_LINE.match(data)
+    fields = _fields(data)
+    if not start or start[1] == b"ACK" or b"via" not in fields:
+        return None
+    status = b"400 Bad Request: " + encode(fault) if start[3] == b"2.0" else b"505 Version Not Supported"
+    lines = [b"SIP/2.0 " + status]
+    for name in (b"via", b"from", b"to", b"call-id", b"cseq"):
+        lines += [NAMES[name] + value for value in fields.get(name, ())]
+    return b"\r\n".join([*lines, b"Content-Length: 0", b"", b""])

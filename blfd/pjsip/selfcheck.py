@@ -1,0 +1,217 @@
+"""Proves the declared struct layouts before the server starts.
+
+A layout that is off by one pointer does not crash, it lies; and nothing else would notice a wheel built
+otherwise. So known messages are parsed and every field that blfd reads or writes is compared, the
+transmit side included: one message goes through PJSIP's transmit path to ourselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from blfd.core.values import Flow
+from blfd.pjsip.endpoint import Endpoint
+from blfd.pjsip.library import CData, ffi, lib, raw
+from blfd.pjsip.message import Message
+from blfd.pjsip.network import Network
+
+VERSION = b"2.15.1"
+
+REQUEST = (
+    b"INVITE sip:al%69ce:pw@example.com:5070;user=phone;transport=tcp;lr;maddr=192.0.2.9;x=1?h=2 SIP/2.0\r\n"
+    b"Via: SIP/2.0/UDP 192.0.2.1:5066;branch=z9hG4bKabc;rport;maddr=192.0.2.8;ttl=7;y=2\r\n"
+    b"Record-Route: <sip:192.0.2.7;lr>\r\n"
+    b"Route: <sip:192.0.2.6;lr>\r\n"
+    b'From: "Bob B" <sip:bob@example.com>;tag=ft\r\n'
+    b"To: <sip:alice@example.com>;tag=tt\r\n"
+    b"Call-ID: cid@example.com\r\n"
+    b"CSeq: 7 INVITE\r\n"
+    b"Max-Forwards: 69\r\n"
+    b"Contact: <sip:bob@192.0.2.1:5066>;q=0.5;expires=77\r\n"
+    b"Require: 100rel\r\n"
+    b"Supported: timer\r\n"
+    b"Accept: application/sdp, text/plain\r\n"
+    b"Expires: 3600\r\n"
+    b"X-Other: value\r\n"
+    b'Authorization: Digest username="u", realm="r", nonce="n", uri="sip:x", response="'
+    b'0123456789abcdef", algorithm=MD5, cnonce="c", opaque="o", qop=auth, nc=00000001\r\n'
+    b"Content-Type: application/sdp\r\n"
+    b"Content-Length: 4\r\n\r\nv=0\n"
+)
+RESPONSE = (
+    b"SIP/2.0 486 Busy Here\r\n"
+    b"Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKabc\r\n"
+    b"From: <sip:bob@example.com>;tag=ft\r\nTo: <sip:alice@example.com>;tag=tt\r\n"
+    b"Call-ID: cid@example.com\r\nCSeq: 7 INVITE\r\nRetry-After: 9\r\nContent-Length: 0\r\n\r\n"
+)
+BROKEN = REQUEST.replace(b"Max-Forwards: 69", b"Max-Forwards: ;;")
+SOURCE = Flow("udp", "192.0.2.55", 5099)
+
+Pair = tuple[str, Any, Any]
+
+
+class SelfCheckFailed(Exception):
+    """The PJSIP that was found is not the one that blfd was written for."""
+
+
+def check_layouts(endpoint: Endpoint) -> None:
+    """Compare everything; raises SelfCheckFailed with the first difference."""
+    found = ffi.string(lib.pj_get_version())
+    if found != VERSION:
+        raise SelfCheckFailed(f"PJSIP is {found.decode()}, not {VERSION.decode()}: {_ADVICE}")
+    message = Message(endpoint)
+    for pairs in (_request, _response, _broken, _transmitted):
+        for name, seen, expected in pairs(message, endpoint):
+            if seen != expected:
+                raise SelfCheckFailed(f"PJSIP's {name} reads {seen!r}, not {expected!r}: {_ADVICE}")
+
+
+_parsed: list[CData] = []  # what the message that is looked at points into
+_ADVICE = "install pjsua2-python==2.15.1.post1 for Linux x86-64, as pyproject.toml says"
+
+
+def _parse(message: Message, data: bytes) -> str:
+    _parsed[:] = [ffi.new("char[]", data)]
+    return message.parse(data, _parsed[0], SOURCE, ffi.NULL)
+
+
+def _request(message: Message, endpoint: Endpoint) -> Iterator[Pair]:
+    yield "fault", _parse(message, REQUEST), ""
+    info, msg = message.info, message.info.msg
+    yield "msg.type", msg.type, 0
+    yield "msg.line.req.method.id", msg.line.req.method.id, 0
+    yield "msg.line.req.method.name", raw(msg.line.req.method.name), b"INVITE"
+    yield "msg_info.len", info.len, len(REQUEST)
+    yield "cid.id", raw(info.cid.id), b"cid@example.com"
+    yield "from.tag", raw(info.from_.tag), b"ft"
+    yield "from.display", raw(info.from_.uri.display), b"Bob B"
+    yield "to.tag", raw(info.to.tag), b"tt"
+    yield "cseq.cseq", info.cseq.cseq, 7
+    yield "cseq.method.name", raw(info.cseq.method.name), b"INVITE"
+    yield "max_fwd.ivalue", info.max_fwd.ivalue, 69
+    yield "clen.ivalue", info.clen.ivalue, 4
+    yield "ctype.media.type", raw(info.ctype.media.type), b"application"
+    yield "ctype.media.subtype", raw(info.ctype.media.subtype), b"sdp"
+    yield "require", (info.require.count, raw(info.require.values[0])), (1, b"100rel")
+    yield "supported", (info.supported.count, raw(info.supported.values[0])), (1, b"timer")
+    yield "body", message.body, b"v=0\n"
+    yield "body.content_type", raw(msg.body.content_type.subtype), b"sdp"
+    yield from _uris(message, msg.line.req.uri)
+    yield from _routing(info)
+    yield from _headers(message)
+    modules = message.pj.endpt_info.mod_data
+    yield "endpt_info.mod_data", (len(modules), any(modules)), (32, False)
+    yield "pkt_info.src_name", ffi.string(message.pj.pkt_info.src_name), SOURCE.host.encode()
+    yield "pkt_info.src_port", message.pj.pkt_info.src_port, SOURCE.port
+
+
+def _uris(message: Message, uri: CData) -> Iterator[Pair]:
+    sip = ffi.cast("pjsip_sip_uri *", uri)
+    yield "uri.scheme", raw(sip.vptr.p_get_scheme(sip)[0]), b"sip"
+    for name, expected in (
+        ("user", b"alice"),
+        ("passwd", b"pw"),
+        ("host", b"example.com"),
+        ("user_param", b"phone"),
+        ("transport_param", b"tcp"),
+        ("maddr_param", b"192.0.2.9"),
+        ("method_param", b""),
+    ):
+        yield f"uri.{name}", raw(getattr(sip, name)), expected
+    yield "uri.port", sip.port, 5070
+    yield "uri.ttl_param", sip.ttl_param, -1
+    yield "uri.lr_param", sip.lr_param, 1
+    yield "uri.other_param", _first(sip.other_param), (b"x", b"1")
+    yield "uri.header_param", _first(sip.header_param), (b"h", b"2")
+
+
+def _first(parameters: CData) -> tuple[bytes, bytes]:
+    node = ffi.cast("pjsip_param_node *", parameters.next)
+    return raw(node.name), raw(node.value)
+
+
+def _routing(info: CData) -> Iterator[Pair]:
+    via = info.via
+    yield "via.transport", raw(via.transport), b"UDP"
+    yield "via.sent_by", (raw(via.sent_by.host), via.sent_by.port), (b"192.0.2.1", 5066)
+    yield "via.ttl_param", via.ttl_param, 7
+    yield "via.maddr_param", raw(via.maddr_param), b"192.0.2.8"
+    yield "via.branch_param", raw(via.branch_param), b"z9hG4bKabc"
+    yield "via.rport_param", via.rport_param, SOURCE.port  # set by Message from the source
+    yield "via.recvd_param", raw(via.recvd_param), SOURCE.host.encode()
+    yield "via.other_param", _first(via.other_param), (b"y", b"2")
+    for name, host in (("route", b"192.0.2.6"), ("record_route", b"192.0.2.7")):
+        uri = ffi.cast("pjsip_sip_uri *", getattr(info, name).name_addr.uri)
+        yield name, raw(uri.host), host
+
+
+def _headers(message: Message) -> Iterator[Pair]:
+    contact = next(message.all(9, "pjsip_contact_hdr *"))
+    yield "contact", (contact.star, contact.q1000, contact.expires), (0, 500, 77)
+    yield "contact.uri", message.contact_uri(), "sip:bob@192.0.2.1:5066"
+    yield "accept", _array(message, 0), [b"application/sdp", b"text/plain"]
+    yield "expires", next(message.all(18, "pjsip_generic_int_hdr *")).ivalue, 3600
+    other = next(message.all(44, "pjsip_generic_string_hdr *"))
+    yield "X-Other", (raw(other.base.name), raw(other.hvalue)), (b"X-Other", b"value")
+    yield "record_routes", message.record_routes(), ("<sip:192.0.2.7;lr>",)
+    digest = message.request(1).credentials[0]
+    wanted = ("u", "r", "n", "sip:x", "0123456789abcdef", "MD5", "c", "auth", "00000001")
+    yield "authorization", tuple(digest), wanted
+    given = next(message.all(6, "pjsip_authorization_hdr *"))
+    yield "authorization.opaque", raw(given.digest.opaque), b"o"
+
+
+def _array(message: Message, kind: int) -> list[bytes]:
+    header = next(message.all(kind, "pjsip_generic_array_hdr *"))
+    return [raw(header.values[n]) for n in range(header.count)]
+
+
+def _response(message: Message, endpoint: Endpoint) -> Iterator[Pair]:
+    yield "fault", _parse(message, RESPONSE), ""
+    line = message.info.msg.line.status
+    yield "status.code", line.code, 486
+    yield "status.reason", raw(line.reason), b"Busy Here"
+    yield "retry_after", next(message.all(32, "pjsip_generic_int_hdr *")).ivalue, 9
+
+
+def _broken(message: Message, endpoint: Endpoint) -> Iterator[Pair]:
+    yield "parse_err", _parse(message, BROKEN), "bad Max-Forwards in line 9"
+
+
+def _transmitted(message: Message, endpoint: Endpoint) -> Iterator[Pair]:
+    """Answer a request through PJSIP, over loopback, and read what arrives and the tdata behind it."""
+    network = Network(endpoint)
+    network.listen("udp", ("127.0.0.1", 0))
+    arrived: list[str] = []
+    yield from _through(network, message, endpoint, arrived)
+    network.poll(1.0)
+    network.close()
+    yield "loopback", arrived, [""]
+    yield "loopback status", message.info.msg.line.status.code, 404
+
+
+def _through(network: Network, message: Message, endpoint: Endpoint, arrived: list[str]) -> Iterator[Pair]:
+    received = Message(endpoint)
+    host, port = network.listeners[0].address
+    here = Flow("udp", host, port)
+
+    def receive(data: bytes, flow: Flow, transport: CData) -> None:
+        arrived.append(message.parse(data, network.buffer, flow, transport))
+
+    network.receive = receive
+    transport = network.transport_of(here)
+    request = REQUEST.replace(b"192.0.2.1:5066", b"%b:%d" % (host.encode(), port))
+    request = request.replace(b";maddr=192.0.2.8", b"")
+    buffer = ffi.new("char[]", request)
+    yield "fault", received.parse(request, buffer, here, transport), ""
+    reason = ffi.new("pj_str_t *", (ffi.new("char[]", b"Gone"), 4))
+    tdata = ffi.new("pjsip_tx_data **")
+    created = lib.pjsip_endpt_create_response(endpoint.pj, received.pj, 404, ffi.NULL, tdata)
+    yield "create_response", created, 0
+    yield "tdata.msg", (tdata[0].msg.type, tdata[0].msg.line.status.code), (1, 404)
+    yield "tdata.obj_name", ffi.string(tdata[0].obj_name)[:3], b"tdt"
+    lib.pjsip_tx_data_dec_ref(tdata[0])
+    del reason
+    sent = lib.pjsip_endpt_respond_stateless(endpoint.pj, received.pj, 404, ffi.NULL, ffi.NULL, ffi.NULL)
+    yield "respond", sent, 0

@@ -1,0 +1,312 @@
+"""SIP as the server sees it: messages become inputs, effects become messages."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from blfd.core import effects as e
+from blfd.core.inputs import (
+    FlowClosed,
+    Input,
+    InviteReceived,
+    OfferReceived,
+    RegisterReceived,
+    RequestReceived,
+    SubscribeReceived,
+)
+from blfd.core.values import Flow
+from blfd.pjsip.endpoint import ALLOW, APPLICATION_PRIORITY, USAGE_PRIORITY, Endpoint
+from blfd.pjsip.invite_events import HANDLED, InviteEvents, callback
+from blfd.pjsip.leg import Pending, Phase
+from blfd.pjsip.legs import Legs
+from blfd.pjsip.library import CData, ffi, lib
+from blfd.pjsip.message import Message, answer_to_malformed
+from blfd.pjsip.network import Network
+from blfd.pjsip.transactions import NotifyTransactions, ServerTransactions
+
+log = logging.getLogger("blfd.sip")
+
+CALL_METHODS = frozenset(("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE"))
+OUTSIDE_CALLS = frozenset(("REGISTER", "SUBSCRIBE", "PUBLISH"))
+PHRASES = {
+    **{status.value: status.phrase for status in HTTPStatus if status.value < 600},
+    403: "Forbidden",
+    406: "Not Acceptable",
+    420: "Bad Extension",
+    423: "Interval Too Brief",
+    480: "Temporarily Unavailable",
+    481: "Call/Transaction Does Not Exist",
+    482: "Loop Detected",
+    483: "Too Many Hops",
+    484: "Address Incomplete",
+    486: "Busy Here",
+    488: "Not Acceptable Here",
+    489: "Bad Event",
+    501: "Not Implemented",
+    603: "Decline",
+}
+
+
+@dataclass(slots=True)
+class Counters:
+    """For `blfd status`."""
+
+    requests: int = 0
+    malformed: int = 0
+
+
+class Stack:
+    """PJSIP, the sockets, and the hot path past PJSIP; `emit` takes every input at once.
+
+    One thread makes it, polls it and performs effects on it; only `wake` may be called from another.
+    """
+
+    def __init__(
+        self,
+        emit: Callable[[Input], None],
+        *,
+        user_agent: str = "blfd",
+        session_expires: int = 1800,
+        verbose: bool = False,
+    ) -> None:
+        self._emit = emit
+        self._events = InviteEvents(emit)
+        endpoint = self.endpoint = Endpoint(self._events.callbacks, verbose=verbose)
+        self.network = Network(endpoint)
+        self.network.receive, self.network.closed = self._receive, self._flow_closed
+        self._message = Message(endpoint)
+        usage = endpoint.register_module(b"mod-blfd-call", USAGE_PRIORITY, self._events.on_dialog_request)
+        on_request = callback("pj_bool_t(pjsip_rx_data *)", self._on_request, HANDLED)
+        endpoint.register_module(b"mod-blfd", APPLICATION_PRIORITY, on_request)
+        endpoint.allow(usage, ("INFO", "OPTIONS", "REGISTER", "SUBSCRIBE"))
+        self.legs = Legs(endpoint, self.network, usage, session_expires, emit, self._redispatch)
+        self._events.legs, self._events.message = self.legs, self._message
+        self._answers = ServerTransactions(self.network)
+        self.notifies = NotifyTransactions(self.network, user_agent)
+        self.counters = Counters()
+        self._server = f"Server: {user_agent}"
+        self._tag = secrets.token_hex(4)
+        self._transaction = 0
+        self._replied = False
+        self._held: deque[tuple[bytes, Flow]] = deque()
+        self._performers: dict[type, Callable[..., object]] = {
+            e.Accept: self._accept,
+            e.Dial: self.legs.dial,
+            e.Progress: self.legs.progress,
+            e.Answer: self.legs.answer,
+            e.Acknowledge: self.legs.acknowledge,
+            e.HangUp: self.legs.hang_up,
+            e.Offer: self.legs.offer,
+            e.AnswerOffer: self.legs.answer_offer,
+            e.RefuseOffer: self.legs.refuse_offer,
+            e.SendInfo: self.legs.send_info,
+            e.AnswerInfo: self.legs.answer_info,
+            e.Ignore: self._ignore,
+            e.Reply: self._reply,
+        }
+
+    # Time and sockets
+
+    def listen(self, transport: str, host: str, port: int) -> tuple[str, int]:
+        """Open a listener; returns its address. Raises OSError."""
+        return self.network.listen(transport, (host, port))
+
+    def poll(self, timeout: float) -> None:
+        """Handle what comes within `timeout` seconds, and all timers that are due."""
+        delay = self.endpoint.poll_timers()
+        now = time.monotonic()
+        at = self.notifies.next_timer()
+        waits = [timeout]
+        if delay is not None:
+            waits.append(delay)
+        if at is not None:
+            waits.append(at - now)
+        self.network.poll(max(0.0, min(waits)))
+        while self._held:
+            self._feed(*self._held.popleft())
+        now = time.monotonic()
+        for answered in self.notifies.due(now):
+            self._emit(answered)
+        self._answers.expire(now)
+
+    def wake(self) -> None:
+        self.network.wake()
+
+    def close(self) -> None:
+        self.network.close()
+        self.endpoint.destroy()
+
+    # Messages
+
+    def _receive(self, data: bytes, flow: Flow, transport: CData) -> None:
+        if data[:8] == b"SIP/2.0 ":
+            number = self.notifies.find(data)
+            if number is not None:
+                self._notify_answered(number, data, flow, transport)
+                return
+        elif not data.strip(b"\r\n\t \0"):
+            return  # keep-alive
+        message = self._message
+        fault = message.parse(data, self.network.buffer, flow, transport)
+        if fault:
+            self._malformed(data, fault, flow)
+        elif not message.is_request:
+            self._process()
+        else:
+            self.counters.requests += 1
+            self._dispatch(data)
+
+    def _notify_answered(self, number: int, data: bytes, flow: Flow, transport: CData) -> None:
+        code = data[8:11]
+        if not code.isdigit():
+            return
+        status = int(code)
+        retry_after = None
+        if status >= 300 and not self._message.parse(data, self.network.buffer, flow, transport):
+            retry_after = self._message.number(b"retry-after")
+        answered = self.notifies.answered(number, status, retry_after)
+        if answered:
+            self._emit(answered)
+
+    def _malformed(self, data: bytes, fault: str, flow: Flow) -> None:
+        self.counters.malformed += 1
+        log.debug("from %s: %s", flow, fault)
+        answer = answer_to_malformed(data, fault)
+        if answer:
+            self.network.send(answer, flow)
+
+    def _dispatch(self, data: bytes) -> None:
+        """A sound request: to PJSIP if it belongs to a call, else to the core."""
+        message = self._message
+        method = message.method
+        if method != "ACK" and self._answers.absorb(message.key):
+            return
+        in_dialog = bool(message.to_tag)
+        if method not in CALL_METHODS and (not in_dialog or method in OUTSIDE_CALLS):
+            self._ask(lambda transaction: self._input(method, transaction))
+        elif not in_dialog or not self._hold(data, method):
+            self._process()
+
+    def _hold(self, data: bytes, method: str) -> bool:
+        """Whether a request inside a call has been taken before PJSIP sees it."""
+        leg = self.legs.of_tag(self._message.to_tag)
+        if leg is None:
+            return False
+        message = self._message
+        if method in ("INVITE", "UPDATE", "PRACK") and leg.inv.neg == ffi.NULL:
+            self._answer(500, "Server Internal Error", "", ["Retry-After: 1"])  # PJSIP would assert
+            return True
+        if method == "UPDATE" and message.body:
+            if leg.pending is Pending.UPDATE:
+                return message.key == leg.update_key  # its retransmission
+            if leg.phase is Phase.CONFIRMED and leg.pending is Pending.NOTHING and not leg.negotiating():
+                leg.pending, leg.update, leg.update_key = Pending.UPDATE, data, message.key
+                self._emit(OfferReceived(leg.number, message.body))
+                return True
+        return False
+
+    def _redispatch(self, data: bytes, flow: Flow) -> None:
+        self._held.append((data, flow))
+
+    def _feed(self, data: bytes, flow: Flow) -> None:
+        """Give a held request to PJSIP."""
+        transport = self.network.transport_of(flow)
+        if transport is None:
+            return
+        ffi.memmove(self.network.buffer, data, len(data))
+        if not self._message.parse(data, self.network.buffer, flow, transport):
+            self._process()
+
+    def _process(self) -> None:
+        lib.pjsip_endpt_process_rx_data(self.endpoint.pj, self._message.pj, ffi.NULL, ffi.NULL)
+
+    def _on_request(self, rdata: CData) -> int:
+        """What no layer of PJSIP has taken: an INVITE that starts a call, or a stray."""
+        message = self._message
+        method = message.method
+        if method == "INVITE":
+            self._ask(lambda transaction: self._input(method, transaction))
+        elif method != "ACK":
+            self._answer(481, PHRASES[481], "", [])
+        return HANDLED
+
+    def _ask(self, make: Callable[[int], Input]) -> None:
+        """Emit an input that has to be answered at once; 500 where it was not."""
+        self._transaction += 1
+        self._replied = False
+        self._emit(make(self._transaction))
+        if not self._replied:
+            log.error("%s was not answered by the core", self._message.method)
+            self._answer(500, "Server Internal Error", "", [])
+
+    def _input(self, method: str, transaction: int) -> Input:
+        message = self._message
+        request = message.request(transaction)
+        match method:
+            case "SUBSCRIBE":
+                package, _, parameters = message.field(b"event").partition(";")
+                identity = [p.strip()[3:] for p in parameters.split(";") if p.strip()[:3] == "id="]
+                return SubscribeReceived(
+                    request,
+                    package.strip(),
+                    identity[0] if identity else "",
+                    message.list(b"accept") if message.has(b"accept") else None,
+                    message.number(b"expires"),
+                    message.contact_uri(),
+                    message.record_routes(),
+                )
+            case "REGISTER":
+                star, contacts = message.register_contacts()
+                expires = message.number(b"expires")
+                return RegisterReceived(request, contacts, star, expires, message.fields(b"path"))
+            case "INVITE":
+                sdp = message.body if message.content_type == "application/sdp" else None
+                return InviteReceived(request, sdp, message.max_forwards(70), message.contact_uri())
+            case _:
+                return RequestReceived(request)
+
+    def _flow_closed(self, flow: Flow) -> None:
+        self.legs.flow_closed(flow)
+        self._emit(FlowClosed(flow))
+
+    # Effects
+
+    def perform(self, effect: e.Effect) -> None:
+        """Do what the core has decided, as far as it concerns SIP."""
+        if type(effect) is e.Notify:
+            self.notifies.send(effect, time.monotonic())
+        else:
+            self._performers[type(effect)](effect)
+
+    def _reply(self, reply: e.Reply) -> None:
+        assert reply.transaction == self._transaction, "a reply is given while its request is handled"
+        self._replied = True
+        headers = [f"{name}: {value}" for name, value in reply.headers]
+        if self._message.method == "SUBSCRIBE" and reply.status < 300:
+            headers.append(f"Contact: {self.legs.contact(self._message.flow)}")
+        if reply.status == 405:
+            headers.append("Allow: " + ", ".join(ALLOW))
+        reason = reply.reason or PHRASES.get(reply.status, "Refused")
+        self._answer(reply.status, reason, reply.to_tag, headers)
+
+    def _answer(self, status: int, reason: str, to_tag: str, headers: list[str]) -> None:
+        message = self._message
+        tag = to_tag or f"{self._tag}{secrets.token_hex(4)}"
+        data = message.answer(status, reason, tag, [*headers, self._server])
+        self._answers.send(message.key, data, message.answer_flow(), time.monotonic())
+
+    def _ignore(self, effect: e.Ignore) -> None:
+        self._replied = True
+
+    def _accept(self, effect: e.Accept) -> None:
+        self._replied = True
+        refusal = self.legs.accept(effect, self._message)
+        if refusal:
+            message = self._message
+            self._answers.send(message.key, refusal, message.answer_flow(), time.monotonic())

@@ -1,0 +1,236 @@
+"""The one loop: feeds the core, performs its effects, starts and stops everything. No decisions."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import queue
+import secrets
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from types import FrameType
+from typing import Any
+
+from blfd import __version__
+from blfd.config import Config
+from blfd.control import ControlError, ControlServer, socket_path
+from blfd.core import report
+from blfd.core.core import Core
+from blfd.core.effects import Effect, Log, SaveBindings
+from blfd.core.inputs import BindingsRestored, DirectoryChanged, Drain, Input
+from blfd.core.values import DEFAULT_TENANT
+from blfd.pjsip.library import PjsipError
+from blfd.pjsip.selfcheck import SelfCheckFailed, check_layouts
+from blfd.pjsip.stack import Stack
+from blfd.store import Store, StoreWriter
+
+log = logging.getLogger("blfd")
+
+LONGEST_WAIT = 1.0
+CONTROL_PATIENCE = 10.0
+STOP_PATIENCE = 5.0  # for BYEs, CANCELs and last NOTIFYs to be answered
+
+
+class ServerError(Exception):
+    """The server cannot start; the text says what to do."""
+
+
+class Server:
+    """Owns the SIP thread's world: the stack, the core and the queue of other threads' work."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._store = Store(config.database)
+        self._writer = StoreWriter(self._store)
+        self._stack = Stack(
+            self.emit,
+            user_agent=f"blfd/{__version__}",
+            session_expires=config.sip.session_expires,
+            verbose=config.verbose,
+        )
+        self._inputs: deque[Input] = deque()
+        self._busy = False
+        self._work: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
+        self._stopping = False
+        self._started = time.monotonic()
+        self._listening = self._listen()
+        self._core = Core(
+            config.sip,
+            {address.split(":")[1] for address in self._listening},
+            secret=secrets.token_bytes(32),
+            new_tag=lambda: secrets.token_hex(8),
+        )
+        self._queries: dict[str, Callable[[str], Any]] = {
+            "status": lambda tenant: self._status(),
+            "registrations": lambda tenant: report.registrations(self._core, tenant, time.time()),
+            "lamps": lambda tenant: report.lamps(self._core, tenant, time.time()),
+            "watchers": lambda tenant: report.watchers(self._core, tenant, time.time()),
+            "calls": lambda tenant: report.calls(self._core, tenant, time.time()),
+        }
+
+    def _listen(self) -> list[str]:
+        """Open all listeners; what they listen on, as "udp:127.0.0.1:5060"."""
+        try:
+            check_layouts(self._stack.endpoint)
+        except SelfCheckFailed as error:
+            raise ServerError(str(error)) from error
+        opened = []
+        for wanted in self._config.listen:
+            try:
+                host, port = self._stack.listen(wanted.transport, wanted.host, wanted.port)
+            except OSError as error:
+                raise ServerError(
+                    f"cannot listen on {wanted}: {error.strerror}; "
+                    "stop what uses it, or choose another with --listen"
+                ) from error
+            opened.append(f"{wanted.transport}:{host}:{port}")
+        return opened
+
+    # The core
+
+    def emit(self, event: Input) -> None:
+        """Give the core an input; what its effects lead to is handled in order, before this returns."""
+        self._inputs.append(event)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._inputs:
+                for effect in self._core.handle(self._inputs.popleft(), time.time()):
+                    self._perform(effect)
+        finally:
+            self._busy = False
+
+    def _perform(self, effect: Effect) -> None:
+        if isinstance(effect, SaveBindings):
+            self._writer.save_bindings(effect.aor, effect.bindings)
+        elif isinstance(effect, Log):
+            log.log(effect.level, "%s", effect.text)
+        else:
+            self._stack.perform(effect)
+
+    def _fire_timers(self) -> float:
+        """Fire the core's timers; seconds until the next."""
+        now = time.time()
+        at = self._core.next_timer()
+        if at is not None and at <= now:
+            self._busy = True
+            try:
+                for effect in self._core.handle_timer(now):
+                    self._perform(effect)
+            finally:
+                self._busy = False
+            at = self._core.next_timer()
+        return LONGEST_WAIT if at is None else min(LONGEST_WAIT, max(0.0, at - now))
+
+    # Other threads
+
+    def ask(self, name: str, arguments: dict[str, Any]) -> Any:
+        """Answer a control call, on the calling thread; raises ValueError for one that does not exist."""
+        tenant = arguments.get("tenant") or DEFAULT_TENANT
+        if name == "reload":
+            directory = self._store.directory()  # slow, so not on the SIP thread
+            self._on_sip_thread(lambda: self.emit(DirectoryChanged(directory)))
+            return {"extensions": len(directory.extensions), "tenants": len(directory.tenants)}
+        query = self._queries.get(name)
+        if query is None:
+            raise ValueError(f"no call {name!r}; there are {', '.join([*self._queries, 'reload'])}")
+        return self._on_sip_thread(lambda: query(tenant))
+
+    def _on_sip_thread(self, work: Callable[[], Any]) -> Any:
+        future: Future[Any] = Future()
+        self._work.put((work, future))
+        self._stack.wake()
+        return future.result(CONTROL_PATIENCE)
+
+    def _do_work(self) -> None:
+        while not self._work.empty():
+            work, future = self._work.get()
+            try:
+                future.set_result(work())
+            except Exception as error:
+                future.set_exception(error)
+
+    def _status(self) -> dict[str, Any]:
+        stack = self._stack
+        notifies = stack.notifies
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime": round(time.monotonic() - self._started),
+            "listen": self._listening,
+            **report.totals(self._core, time.time()),
+            "notifies": {
+                "sent": notifies.sent,
+                "answered": notifies.answered_count,
+                "retransmitted": notifies.retransmitted,
+                "failed": notifies.failed,
+            },
+            "requests": stack.counters.requests,
+            "malformed": stack.counters.malformed,
+        }
+
+    # Life
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        self.emit(DirectoryChanged(self._store.directory()))
+        self.emit(BindingsRestored(tuple(self._store.bindings())))
+        try:
+            control = ControlServer(socket_path(self._config.database), self.ask)
+        except (ControlError, OSError) as error:
+            raise ServerError(str(error)) from error
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        # What exists now lives until the end: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        print("ready", " ".join(self._listening), flush=True)
+        log.info("serving on %s, database %s", ", ".join(self._listening), self._config.database)
+        try:
+            while not self._stopping:
+                self._turn(self._fire_timers())
+            self._drain()
+        finally:
+            control.close()
+            self._writer.close()
+            self._stack.close()
+        log.info("stopped")
+
+    def _turn(self, wait: float) -> None:
+        self._stack.poll(0.0 if self._stopping else wait)
+        self._do_work()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._stopping:
+            os._exit(128 + number)
+        self._stopping = True
+        self._stack.wake()
+
+    def _drain(self) -> None:
+        """Hang up, tell the watchers if asked to, and give the answers a moment."""
+        self.emit(Drain(self._config.drain))
+        until = time.monotonic() + STOP_PATIENCE
+        while time.monotonic() < until and (len(self._stack.legs) or self._leaving()):
+            self._stack.poll(0.05)
+
+    def _leaving(self) -> int:
+        return len(self._core.notifier) if self._config.drain else 0
+
+
+def run(config: Config) -> int:
+    """`blfd run`: returns the exit code; raises ServerError and StoreError."""
+    logging.basicConfig(
+        level=logging.DEBUG if config.verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
+    try:
+        server = Server(config)
+    except PjsipError as error:
+        raise ServerError(f"PJSIP did not start: {error}") from error
+    server.run()
+    return 0

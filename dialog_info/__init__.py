@@ -1,0 +1,44 @@
+"""RFC 4235 dialog-info documents: a model, a hardened parser, a builder, and what a watcher knows.
+
+Knows XML and no SIP stack; needs lxml and nothing of blfd.
+"""
+
+from dialog_info.builder import build, build_around_version
+from dialog_info.coherent import VersionGap, apply, same_state
+from dialog_info.model import (
+    Dialog,
+    DialogInfo,
+    DialogState,
+    Direction,
+    DocumentState,
+    Identity,
+    Param,
+    Participant,
+    Replaces,
+    SessionDescription,
+    StateEvent,
+    Target,
+)
+from dialog_info.parser import DialogInfoError, parse
+
+__all__ = [
+    "Dialog",
+    "DialogInfo",
+    "DialogInfoError",
+    "DialogState",
+    "Direction",
+    "DocumentState",
+    "Identity",
+    "Param",
+    "Participant",
+    "Replaces",
+    "SessionDescription",
+    "StateEvent",
+    "Target",
+    "VersionGap",
+    "apply",
+    "build",
+    "build_around_version",
+    "parse",
+    "same_state",
+]

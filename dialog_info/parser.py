@@ -1,0 +1,186 @@
+"""From bytes to a DialogInfo, trusting nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import TypeVar
+
+from lxml import etree
+
+from dialog_info.model import (
+    Dialog,
+    DialogInfo,
+    DialogState,
+    Direction,
+    DocumentState,
+    Identity,
+    Param,
+    Participant,
+    Replaces,
+    SessionDescription,
+    StateEvent,
+    Target,
+)
+
+NAMESPACE = "urn:ietf:params:xml:ns:dialog-info"
+MAX_SIZE = 64 * 1024
+MAX_DEPTH = 16
+MAX_ELEMENTS = 2000
+
+CONFIRMED_ALIASES = frozenset(("committed",))
+"""What sipXecs writes for `confirmed`."""
+
+T = TypeVar("T")
+E = TypeVar("E", bound=Enum)
+Element = etree._Element
+
+
+class DialogInfoError(ValueError):
+    """The document cannot be used; the text says why."""
+
+
+def parse(document: bytes) -> DialogInfo:
+    """Read a document (RFC 4235, section 4). Raises DialogInfoError.
+
+    What other namespaces add is ignored, as section 4.2 asks. `pvalue`, which most phones and servers write
+    on <param>, is read as the RFC's `pval`.
+    """
+    root = _root(document)
+    if root.tag != _name("dialog-info"):
+        raise DialogInfoError(f"the root is {root.tag}, not dialog-info of RFC 4235")
+    _check_bounds(root)
+    entity = root.get("entity") or ""
+    if not entity.strip():
+        raise DialogInfoError("dialog-info has no entity")
+    return DialogInfo(
+        entity=entity,
+        version=_number(root.get("version"), "version"),
+        state=_member(DocumentState, root.get("state"), "state of dialog-info"),
+        dialogs=tuple(_dialog(child) for child in root.iterchildren(_name("dialog"))),
+    )
+
+
+def _root(document: bytes) -> Element:
+    if len(document) > MAX_SIZE:
+        raise DialogInfoError(f"{len(document)} octets, at most {MAX_SIZE} are read")
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False
+    )
+    try:
+        root = etree.fromstring(document, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise DialogInfoError(f"not well-formed XML: {error}") from None
+    if root is None:
+        raise DialogInfoError("not well-formed XML: empty")
+    if root.getroottree().docinfo.doctype:  # type: ignore[union-attr]
+        raise DialogInfoError("a DTD is not allowed")
+    return root
+
+
+def _check_bounds(root: Element) -> None:
+    depth = count = 0
+    for event, _element in etree.iterwalk(root, events=("start", "end")):
+        depth += 1 if event == "start" else -1
+        count += event == "start"
+        if depth > MAX_DEPTH or count > MAX_ELEMENTS:
+            raise DialogInfoError(f"deeper than {MAX_DEPTH} levels or more than {MAX_ELEMENTS} elements")
+
+
+def _name(local: str) -> str:
+    return f"{{{NAMESPACE}}}{local}"
+
+
+def _child(parent: Element, local: str, read: Callable[[Element], T]) -> T | None:
+    child = parent.find(_name(local))
+    return None if child is None else read(child)
+
+
+def _text(element: Element) -> str:
+    return (element.text or "").strip()
+
+
+def _number(text: str | None, what: str) -> int:
+    digits = (text or "").strip()
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 10):
+        raise DialogInfoError(f"{what} is {text!r}, not a number")
+    return int(digits)
+
+
+def _member(kind: type[E], text: str | None, what: str) -> E:
+    try:
+        return kind((text or "").strip())
+    except ValueError:
+        known = ", ".join(member.value for member in kind)
+        raise DialogInfoError(f"{what} is {text!r}, not one of {known}") from None
+
+
+def _required(element: Element, attribute: str) -> str:
+    value = element.get(attribute)
+    if not value:
+        raise DialogInfoError(f"<{etree.QName(element).localname}> has no {attribute}")
+    return value
+
+
+def _dialog(element: Element) -> Dialog:
+    state = element.find(_name("state"))
+    if state is None:
+        raise DialogInfoError("<dialog> has no <state>")
+    event, code, direction = state.get("event"), state.get("code"), element.get("direction")
+    return Dialog(
+        id=_required(element, "id"),
+        state=_state(_text(state)),
+        call_id=element.get("call-id"),
+        local_tag=element.get("local-tag"),
+        remote_tag=element.get("remote-tag"),
+        direction=None if direction is None else _member(Direction, direction, "direction"),
+        event=None if event is None else _member(StateEvent, event, "event"),
+        code=None if code is None else _number(code, "code"),
+        duration=_child(element, "duration", lambda e: _number(e.text, "duration")),
+        replaces=_child(element, "replaces", _replaces),
+        referred_by=_child(element, "referred-by", _identity),
+        route_set=_child(element, "route-set", _route_set) or (),
+        local=_child(element, "local", _participant),
+        remote=_child(element, "remote", _participant),
+    )
+
+
+def _state(text: str) -> DialogState:
+    return DialogState.CONFIRMED if text in CONFIRMED_ALIASES else _member(DialogState, text, "state")
+
+
+def _replaces(element: Element) -> Replaces:
+    return Replaces(
+        _required(element, "call-id"), _required(element, "local-tag"), _required(element, "remote-tag")
+    )
+
+
+def _route_set(element: Element) -> tuple[str, ...]:
+    return tuple(_text(hop) for hop in element.iterchildren(_name("hop")))
+
+
+def _identity(element: Element) -> Identity:
+    return Identity(_text(element), element.get("display"))
+
+
+def _participant(element: Element) -> Participant:
+    return Participant(
+        identity=_child(element, "identity", _identity),
+        target=_child(element, "target", _target),
+        session_description=_child(element, "session-description", _session_description),
+        cseq=_child(element, "cseq", lambda e: _number(e.text, "cseq")),
+    )
+
+
+def _session_description(element: Element) -> SessionDescription:
+    return SessionDescription(_required(element, "type"), element.text or "")
+
+
+def _target(element: Element) -> Target:
+    params = []
+    for param in element.iterchildren(_name("param")):
+        value = param.get("pval", param.get("pvalue"))
+        if value is None:
+            raise DialogInfoError("<param> has no pval")
+        params.append(Param(_required(param, "pname"), value))
+    return Target(_required(element, "uri"), tuple(params))
