@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,10 +38,8 @@ def add(context: typer.Context, domain: Domain, alias: Alias = None) -> None:
 def list_(context: typer.Context, as_json: Json = False) -> None:
     """All tenants."""
     directory = options(context).store().directory()
-    counts = dict.fromkeys(directory.tenants, 0)
-    for aor in directory.extensions:
-        counts[aor.tenant] += 1
-    rows = [
+    counts = Counter(aor.tenant for aor in directory.extensions)
+    rows: list[dict[str, Any]] = [
         {
             "domain": tenant.domain,
             "aliases": list(tenant.aliases),

@@ -87,7 +87,7 @@ class Authenticator:
     def _at_its_word(self, claimed: Uri, tenant: Tenant | None) -> Extension:
         extension = tenant and self._directory.extensions.get(Aor(tenant.domain, claimed.user))
         if not extension:
-            text = f"a trusted source sent {claimed.text}, which is no extension here: add it or fix the proxy"
+            text = f"a trusted source sent {claimed.text}, no extension here: add it, or fix the proxy"
             raise Refusal(403, f"{claimed.user}@{claimed.host} is no extension here", (), text)
         return extension
 

@@ -1,0 +1,278 @@
+/*
+ * load: phones and watchers for measuring a BLF server. It reads commands on standard input, one a line, and
+ * answers each with one JSON object on a line; between commands it goes on answering what the server sends.
+ *
+ *     load SERVER:PORT LOCAL-IP [--digest]
+ *     register N                    phones 0..N-1 register (extensions 100000..)
+ *     subscribe WATCHERS N RATE     WATCHERS subscriptions over the extensions of phones 0..N-1, RATE a second
+ *     fanout CHANGES                real calls to phone 0; how long each change takes to reach every watcher
+ *     calls RATE SECONDS N          RATE calls a second to phones 0..N-1, answered and hung up
+ */
+#define _GNU_SOURCE
+#include "load.h"
+#include <err.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+int failed, refused[700], run_id;
+static Samples last[CONFIRMED + 1], any_last;
+
+uint64_t identifier(char kind, int index, int generation)
+{
+	uint64_t x = ((uint64_t)run_id << 40) + ((uint64_t)generation << 28) + ((uint64_t)kind << 20) + index;
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;  /* SplitMix64's mixing step */
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	return x ^ x >> 31;
+}
+
+int port_of(int index) { return wire_port(index % wire_ports()); }
+
+void transmit(int index, const char *text, int size)
+{
+	if (size >= MESSAGE_MAX) errx(2, "a message is longer than %d bytes", MESSAGE_MAX);
+	wire_send(index % wire_ports(), text, size);
+}
+
+/* ------------------------------------------------------------------------------------------- reporting */
+
+void sample(Samples *s, int64_t ns)
+{
+	if (s->n == s->room) s->ms = realloc(s->ms, (s->room = s->room ? 2 * s->room : 256) * sizeof *s->ms);
+	s->ms[s->n++] = ns / 1e6;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+static void print_samples(const char *name, Samples *s)
+{
+	if (s->n) qsort(s->ms, s->n, sizeof *s->ms, ascending);
+	printf(", \"%s\": {\"n\": %d", name, s->n);
+	if (s->n) printf(", \"p50\": %.3f, \"p99\": %.3f, \"max\": %.3f", s->ms[(s->n - 1) / 2], s->ms[(s->n * 99 + 99) / 100 - 1],
+		s->ms[s->n - 1]);
+	printf("}");
+	s->n = 0;
+}
+
+static void print_refused(void)
+{
+	const char *comma = "";
+	printf(", \"refused\": {");
+	for (int i = 0; i < 700; i++)
+		if (refused[i]) printf("%s\"%d\": %d", comma, i, refused[i]), comma = ", ", refused[i] = 0;
+	printf("}");
+}
+
+/* ------------------------------------------------------------------------------------------- dispatch */
+
+static void on_response(const Packet *p)
+{
+	int index, generation, status = atoi(p->text + 8);
+	char kind;
+	const char *branch = strstr(p->text, "branch=z9hG4bK");
+	if (!branch || sscanf(branch + 14, "%c%d.%d", &kind, &index, &generation) != 3) return;
+	if (kind == 'w') on_subscribe_response(index, generation, status, p);
+	else if (index < PHONES_MAX) on_phone_response(kind, index, generation, status, p);
+}
+
+/* The user part of our Contacts says whose request it is: w(atcher), p(hone), c(aller) and its index. */
+static void on_packet(const Packet *p)
+{
+	int index;
+	char method[16], owner;
+	if (!strncmp(p->text, "SIP/2.0 ", 8)) on_response(p);
+	else if (!strncmp(p->text, "NOTIFY sip:w", 12)) on_notify(atoi(p->text + 12), p);
+	else if (sscanf(p->text, "%15[A-Z] sip:%c%d", method, &owner, &index) == 3 && index < PHONES_MAX)
+		on_phone_request(owner, index, method, p);
+}
+
+static void pump(int ms)
+{
+	static int64_t scanned;
+	wire_poll(ms, on_packet);
+	int64_t t = now();
+	calls_due(t);
+	if (t - scanned < 50 * MS) return;
+	scanned = t;
+	watchers_retransmit(t);
+	phones_retransmit(t);
+}
+
+/* Until the server has been quiet for a while, so that its CPU time is all of this command. */
+static void settle(int quiet_ms)
+{
+	int64_t start = now();
+	seen.latest = seen.latest > start ? seen.latest : start;
+	while (now() - seen.latest < quiet_ms * MS && now() - start < 20 * SEC) pump(10);
+}
+
+static void wait_for(const int *value, int target, int seconds)
+{
+	for (int64_t end = now() + seconds * SEC; *value + failed < target && now() < end;) pump(20);
+}
+
+/* ------------------------------------------------------------------------------------------- commands */
+
+/* CPU seconds of the generator itself since the last command. */
+static double own_cpu(void)
+{
+	static double before;
+	struct rusage u;
+	getrusage(RUSAGE_SELF, &u);
+	double total = u.ru_utime.tv_sec + u.ru_stime.tv_sec + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6, used = total - before;
+	before = total;
+	return used;
+}
+
+static void report_open(int64_t started)
+{
+	printf("{\"seconds\": %.3f, \"own_cpu_s\": %.3f, \"notifies\": %ld, \"notify_repeats\": %ld, \"version_jumps\": %ld, "
+		"\"retransmissions\": %ld, \"own_drops\": %ld", (now() - started) / 1e9, own_cpu(), seen.notifies, seen.repeats,
+		seen.jumps, (long)wire_repeated, wire_drops());
+}
+
+static void report_close(void)
+{
+	print_refused();
+	printf("}\n");
+	fflush(stdout);
+	memset(&seen, 0, sizeof seen);
+	wire_repeated = 0, failed = 0;
+}
+
+static void command_register(int count)
+{
+	int64_t started = now();
+	registered = 0;
+	for (int i = 0; i < count; i++) {
+		phone_register(i);
+		if (i % 2 == 0) pump(1);
+	}
+	wait_for(&registered, count, 35);
+	report_open(started);
+	printf(", \"registered\": %d", registered);
+	report_close();
+}
+
+static void command_subscribe(int count, int extensions, int rate)
+{
+	int64_t started = now(), sending;
+	watched = extensions;
+	while (watcher_count < count) {
+		int64_t due = (now() - started) * rate / SEC + 1;
+		while (watcher_count < count && watcher_count < due) watcher_add();
+		pump(1);
+	}
+	sending = now() - started;
+	wait_for(&up, count, 35);
+	settle(700);
+	report_open(started);
+	printf(", \"sent\": %d, \"up\": %d, \"rate\": %.0f", count, up, count * 1e9 / sending);
+	print_samples("setup_ms", &setup);
+	report_close();
+}
+
+/* `act` is what makes the change; the clock starts just before it leaves. */
+static void make_change(Lamp lamp, void (*act)(int))
+{
+	settle(80);
+	change.lamp = lamp, change.left = watcher_count, change.latest = 0, change.number++;
+	change.started = now();
+	act(0);
+	wire_flush();
+	while (change.left && now() - change.started < 10 * SEC) pump(10);
+	if (change.left) return;
+	sample(&last[lamp], change.latest - change.started);
+	sample(&any_last, change.latest - change.started);
+}
+
+/* Calls that are answered and hung up (three changes) and calls that are cancelled (two) by turns. */
+static void one_call(int answered)
+{
+	call_start(0);
+	for (int64_t end = now() + 5 * SEC; !phone_is_invited(0) && now() < end;) pump(5);
+	if (!phone_is_invited(0)) errx(1, "the server did not pass the INVITE on to the phone");
+	make_change(EARLY, callee_ring);
+	if (answered) make_change(CONFIRMED, callee_accept);
+	make_change(TERMINATED, answered ? caller_bye : caller_cancel);
+	for (int64_t end = now() + 5 * SEC; calls.active && now() < end;) pump(5);
+	settle(80);
+	change.left = 0;
+}
+
+static void command_fanout(int changes)
+{
+	int64_t started = now();
+	int first = change.number;
+	if (!watcher_count || watched != 1) errx(2, "fanout needs watchers, all of one extension");
+	by_hand = 1;
+	for (int i = 0; change.number - first < changes; i++) one_call(i % 2 == 0);
+	by_hand = 0;
+	report_open(started);
+	printf(", \"changes\": %d, \"incomplete\": %d, \"watchers\": %d, \"unexpected\": %ld, \"calls_failed\": %d",
+		change.number - first, change.number - first - any_last.n, watcher_count, seen.unexpected, calls.failed);
+	print_samples("last_ms", &any_last);
+	print_samples("last_early_ms", &last[EARLY]);
+	print_samples("last_confirmed_ms", &last[CONFIRMED]);
+	print_samples("last_terminated_ms", &last[TERMINATED]);
+	report_close();
+}
+
+static void command_calls(int rate, int seconds, int count)
+{
+	int64_t started = now();
+	int callee = 0;
+	for (int made = 0; made < rate * seconds;) {
+		for (int64_t due = (now() - started) * rate / SEC + 1; made < due && made < rate * seconds; made++) {
+			callee = (callee + 1) % count;
+			if (phone_is_free(callee)) call_start(callee);
+			else calls.skipped++;
+		}
+		pump(1);
+	}
+	for (int64_t end = now() + 35 * SEC; calls.active && now() < end;) pump(10);
+	settle(700);
+	report_open(started);
+	printf(", \"started\": %d, \"completed\": %d, \"failed\": %d, \"skipped\": %d, \"lamps_left_lit\": %d",
+		calls.started, calls.completed, calls.failed + calls.active,
+		calls.skipped, lamps_left_lit());
+	print_samples("invite_to_180_ms", &ringing);
+	report_close();
+}
+
+static void command(const char *line)
+{
+	int a, b, c;
+	if (sscanf(line, "register %d", &a) == 1 && a <= PHONES_MAX) command_register(a);
+	else if (sscanf(line, "subscribe %d %d %d", &a, &b, &c) == 3 && a <= WATCHERS_MAX) command_subscribe(a, b, c);
+	else if (sscanf(line, "fanout %d", &a) == 1) command_fanout(a);
+	else if (sscanf(line, "calls %d %d %d", &a, &b, &c) == 3 && c <= PHONES_MAX) command_calls(a, b, c);
+	else errx(2, "not a command: %s", line);
+}
+
+int main(int argc, char **argv)
+{
+	char line[128];
+	if (argc < 3) errx(2, "usage: load SERVER:PORT LOCAL-IP [--digest]");
+	digest = argc > 3 && !strcmp(argv[3], "--digest");
+	run_id = getpid();
+	watchers_open();
+	phones_open();
+	wire_open(argv[1], argv[2], 8);
+	for (struct pollfd ready[2] = {{0, POLLIN, 0}, {wire_epoll(), POLLIN, 0}};;) {
+		poll(ready, 2, 50);
+		pump(0);
+		if (!ready[0].revents) continue;
+		int n = read(0, line, sizeof line - 1);
+		if (n <= 0) return 0;
+		line[n] = 0;
+		command(line);
+	}
+}

@@ -1,0 +1,225 @@
+"""Measure blfd beside Debian's Kamailio on this machine, both at the same rates (README.md)."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import typer
+from generator import Generator, build, generator
+from report import Row, machine, print_table, write_readme, write_results
+from rich.console import Console
+from servers import BenchError, Server, blfd_trusting, blfd_with_digest, kamailio, kamailio_missing
+
+Starter = Callable[[], AbstractContextManager[Server]]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured. The defaults are what the project's goals are stated for."""
+
+    rates: tuple[int, ...] = (2500, 5000)  # SUBSCRIBEs a second
+    subscriptions: int = 10_000
+    extensions: int = 1000
+    audiences: tuple[int, ...] = (1000, 5000)  # watchers of one extension
+    changes: int = 25
+    held: int = 20_000  # subscriptions, for memory
+    rest_s: int = 60  # from set-up until memory is read
+    calls_a_second: int = 100
+    calls_s: int = 10
+    idle: int = 5000  # subscriptions
+    idle_s: int = 20
+
+
+QUICK = Size(subscriptions=2500, audiences=(1000,), changes=10, held=5000, rest_s=5, calls_s=4, idle_s=5)
+
+
+@dataclass(slots=True)
+class Run:
+    """One run: what it measures, and what it has found so far, by figure and server."""
+
+    size: Size
+    console: Console
+    rows: dict[str, Row] = field(default_factory=dict)
+    raw: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def load(self, start: Starter, case: str, digest: bool = False) -> Iterator["Load"]:
+        """A fresh server with a fresh generator."""
+        with start() as server, generator(server, digest) as commands:
+            self.console.print(f"{server.name}: {case}", highlight=False)
+            yield Load(self, server, commands, f"{server.name}, {case}")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One server under load in one case."""
+
+    run: Run
+    server: Server
+    commands: Generator
+    case: str
+
+    def do(self, command: str) -> dict[str, Any]:
+        """One command of the generator, its report kept."""
+        report = self.commands.command(command)
+        self.run.raw[f"{self.case}: {command}"] = report
+        if report["own_drops"]:
+            lost = f"the generator itself lost {report['own_drops']} datagrams; raise net.core.rmem_max"
+            self.run.notes.append(f"{self.case}: {lost}")
+        return report
+
+    def subscribe(self, count: int, extensions: int) -> None:
+        """Subscriptions that a measurement stands on; losing one spoils it."""
+        report = self.do(f"subscribe {count} {extensions} {self.run.size.rates[0]}")
+        if report["up"] != count:
+            raise BenchError(f"{self.case}: only {report['up']:,} of {count:,} subscriptions are up")
+
+    def note(self, figure: str, value: float, goal: float | None = None, at_least: bool = False) -> None:
+        """Keep one figure of this server, and what blfd's is to stay within (or reach, when `at_least`)."""
+        row = self.run.rows.setdefault(figure, Row(figure, goal, at_least))
+        row.values[self.server.name] = round(value, 4)
+
+
+def subscribe(run: Run, start: Starter) -> None:
+    """SUBSCRIBE with first NOTIFY from a source that the server trusts."""
+    for rate in run.size.rates:
+        _subscribe_at(run, start, rate, "SUBSCRIBE", 0.10)
+
+
+def digest(run: Run, start: Starter) -> None:
+    """The same with every first SUBSCRIBE challenged: blfd alone, as peers are measured without."""
+    if start is not kamailio:
+        for rate in run.size.rates:
+            _subscribe_at(run, blfd_with_digest, rate, "SUBSCRIBE with digest", 0.20)
+
+
+def _subscribe_at(run: Run, start: Starter, rate: int, what: str, goal: float) -> None:
+    size, case = run.size, f"{what}, {rate:,}/s"
+    with run.load(start, case, digest=start is blfd_with_digest) as load:
+        found = load.do(f"subscribe {size.subscriptions} {size.extensions} {rate}")
+    load.note(f"{case}: CPU-s per 1,000", found["server_cpu_s"] / size.subscriptions * 1000, goal)
+    load.note(f"{case}: set up, p99 ms", found["setup_ms"].get("p99", 0))
+    load.note(f"{case}: lost or refused", found["sent"] - found["up"], 0)
+    load.note(f"{case}: retransmissions", found["retransmissions"] + found["notify_repeats"], 0)
+
+
+def fanout(run: Run, start: Starter) -> None:
+    """One change of one extension, made by a real call, until the last watcher has its NOTIFY."""
+    for watchers in run.size.audiences:
+        case = f"one change to {watchers:,}"
+        with run.load(start, case) as load:
+            load.do("register 1")
+            load.subscribe(watchers, 1)
+            found = load.do(f"fanout {run.size.changes}")
+        goal = {1000: 15.0, 5000: 75.0}.get(watchers)
+        load.note(f"{case}: last has it, median ms", found["last_ms"].get("p50", 0), goal)
+        load.note(f"{case}: last has it, worst ms", found["last_ms"].get("max", 0))
+        cpu = found["server_cpu_s"] / max(found["notifies"], 1) * 1000
+        load.note(f"{case}: CPU-s per 1,000 NOTIFYs", cpu, 0.015)
+        load.note(f"{case}: incomplete of {found['changes']} changes", found["incomplete"], 0)
+        load.note(f"{case}: wrong states or versions", found["unexpected"] + found["version_jumps"], 0)
+
+
+def memory(run: Run, start: Starter) -> None:
+    """Memory that an idle subscription holds, some time after set-up."""
+    size, case = run.size, f"{run.size.held:,} idle subscriptions"
+    with run.load(start, case) as load:
+        before = load.server.memory_kib()
+        load.subscribe(size.held, size.extensions)
+        time.sleep(size.rest_s)
+        grown = load.server.memory_kib() - before
+    load.note(f"{case}: KiB for each", grown / size.held, 4)
+
+
+def calls(run: Run, start: Starter) -> None:
+    """Calls set up and torn down at a rate, every phone watched."""
+    size, phones = run.size, 200
+    case = f"{size.calls_a_second} calls/s"
+    with run.load(start, case) as load:
+        load.do(f"register {phones}")
+        load.subscribe(phones, phones)
+        found = load.do(f"calls {size.calls_a_second} {size.calls_s} {phones}")
+    total = size.calls_a_second * size.calls_s
+    load.note(f"{case}: completed of {total:,}", found["completed"], total, at_least=True)
+    load.note(f"{case}: failed", found["failed"] + found["skipped"], 0)
+    load.note(f"{case}: lamps left lit", found["lamps_left_lit"], 0)
+    load.note(f"{case}: CPU-s per 1,000", found["server_cpu_s"] / max(found["completed"], 1) * 1000)
+    load.note(f"{case}: INVITE to 180, p50 ms", found["invite_to_180_ms"].get("p50", 0))
+    load.note(f"{case}: INVITE to 180, p99 ms", found["invite_to_180_ms"].get("p99", 0))
+
+
+def idle(run: Run, start: Starter) -> None:
+    """CPU of a server that has nothing to do but keep its subscriptions."""
+    size, case = run.size, f"idle with {run.size.idle:,} subscriptions"
+    with run.load(start, case) as load:
+        load.subscribe(size.idle, size.extensions)
+        time.sleep(size.idle_s / 2)  # what set-up left to be done
+        before = load.server.cpu_seconds()
+        time.sleep(size.idle_s)
+        used = load.server.cpu_seconds() - before
+    load.note(f"{case}: % of a core", used / size.idle_s * 100, 2)
+
+
+MEASUREMENTS = {m.__name__: m for m in (subscribe, digest, fanout, memory, calls, idle)}
+SERVERS: dict[str, Starter] = {"blfd": blfd_trusting, "kamailio": kamailio}
+
+
+def _chosen(text: str, known: dict[str, Any], what: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")] if text else list(known)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise typer.BadParameter(f"no {what} is called {', '.join(unknown)}; there are {', '.join(known)}")
+    return names
+
+
+def _measure(run: Run, measurements: list[str], servers: list[str]) -> bool:
+    complete = True
+    for measurement in measurements:
+        for server in servers:
+            try:
+                MEASUREMENTS[measurement](run, SERVERS[server])
+            except BenchError as error:
+                complete = False
+                run.notes.append(f"{measurement} of {server} failed: {error}")
+                run.console.print(f"{measurement} of {server} failed: {error}", style="red", markup=False)
+    return complete
+
+
+def main(
+    only: Annotated[str, typer.Option(help=f"Measurements, by comma: {', '.join(MEASUREMENTS)}.")] = "",
+    server: Annotated[str, typer.Option(help="Servers, by comma: blfd, kamailio.")] = "",
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller, in under two minutes.")] = False,
+    readme: Annotated[bool, typer.Option("--write-readme", help="Put the table into README.md.")] = False,
+) -> None:
+    """Measure blfd beside Kamailio, print a table and write bench/results.json."""
+    measurements = _chosen(only, MEASUREMENTS, "measurement")
+    servers = _chosen(server, SERVERS, "server")
+    if readme and (quick or only or server):
+        raise typer.BadParameter("--write-readme needs a full run: no --quick, --only or --server")
+    run, where = Run(QUICK if quick else Size(), Console()), machine()
+    try:
+        has_digest = build()
+    except (BenchError, FileNotFoundError) as error:
+        sys.exit(f"bench: {error}")
+    if not has_digest and "digest" in measurements:
+        measurements.remove("digest")
+        run.notes.append("digest was skipped: OpenSSL's headers are missing (Debian: apt install libssl-dev)")
+    if "kamailio" in servers and (missing := kamailio_missing()):
+        servers.remove("kamailio")
+        run.notes.append(f"{missing}: blfd is measured alone")
+        run.console.print(run.notes[-1])
+    complete = _measure(run, measurements, servers)
+    rows = list(run.rows.values())
+    print_table(run.console, rows, run.notes)
+    write_results(where, rows, run.notes, run.raw)
+    if readme:
+        write_readme(where, rows, run.notes)
+    sys.exit(0 if complete else 1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

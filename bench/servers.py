@@ -1,0 +1,183 @@
+"""The servers to measure: each is started fresh, in a folder of its own, and stopped afterwards."""
+
+import csv
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parent
+BLFD_ADDRESS = "127.0.7.2:5070"
+KAMAILIO_ADDRESS = "127.0.7.1:5060"
+# Debian has it where only root's PATH looks.
+KAMAILIO = shutil.which("kamailio", path=os.environ.get("PATH", "") + ":/usr/sbin")
+KAMAILIO_TABLES = Path("/usr/share/kamailio/dbtext/kamailio")
+KAMAILIO_PACKAGES = "kamailio kamailio-presence-modules"
+# Phones, their callers and the watchers, as the generator numbers them (load.h).
+EXTENSIONS = (range(100000, 101000), range(102000, 103000), range(104000, 109000))
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class BenchError(Exception):
+    """A measurement could not be made; the message says what stood in the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server: where it listens, and the process that it was started as."""
+
+    name: str
+    address: str
+    process: subprocess.Popen[bytes]
+
+    def cpu_seconds(self) -> float:
+        """User and system time so far of the process and its descendants, in seconds."""
+        return sum(sum(map(int, _stat(pid)[11:13])) for pid in self._pids()) / TICKS
+
+    def memory_kib(self) -> int:
+        """Proportional set size of the process and its descendants, in KiB."""
+        return sum(_pss_kib(pid) for pid in self._pids())
+
+    def _pids(self) -> list[int]:
+        if self.process.poll() is not None:
+            raise BenchError(f"{self.name} ended by itself with exit code {self.process.returncode}")
+        everyone = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+        parents = {pid: int(_stat(pid)[1]) for pid in everyone}
+        family = [self.process.pid]
+        for pid in family:
+            family += [child for child, parent in parents.items() if parent == pid]
+        return family
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat after the name, from the state on; zeros when the process has gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ["0"] * 50
+
+
+def _pss_kib(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def blfd_trusting() -> AbstractContextManager[Server]:
+    """blfd that takes loopback's requests at their From, as behind a proxy that has authenticated them."""
+    return _blfd("--trust", "127.0.0.0/8")
+
+
+def blfd_with_digest() -> AbstractContextManager[Server]:
+    """blfd that challenges every request."""
+    return _blfd()
+
+
+@contextmanager
+def _blfd(*options: str) -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="blfd-bench-") as folder:
+        users, log = Path(folder, "users.csv"), Path(folder, "log")
+        with users.open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(("extension", "password", "name"))
+            rows.writerows((n, f"pw{n}", f"Bench {n}") for numbers in EXTENSIONS for n in numbers)
+        blfd = [sys.executable, "-m", "blfd", "--db", str(Path(folder, "blfd.db"))]
+        add = [*blfd, "extension", "import", str(users)]
+        done = subprocess.run(add, cwd=PROJECT, capture_output=True, text=True)
+        if done.returncode:
+            raise BenchError(f"blfd could not import {users.name}: {_last_line(done.stderr or done.stdout)}")
+        command = [*blfd, "run", "--listen", f"udp:{BLFD_ADDRESS}", *options]
+        with _running("blfd", BLFD_ADDRESS, command, log, lambda: _says_ready(log)) as server:
+            yield server
+
+
+@contextmanager
+def kamailio() -> Iterator[Server]:
+    """Debian's Kamailio with its presence modules, everything in memory (kamailio/kamailio.cfg)."""
+    with tempfile.TemporaryDirectory(prefix="blfd-bench-") as folder:
+        tables, config = Path(folder, "tables"), Path(folder, "kamailio.cfg")
+        shutil.copytree(KAMAILIO_TABLES, tables)
+        text = (HERE / "kamailio" / "kamailio.cfg").read_text()
+        for name, value in (
+            ("@LISTEN@", f"udp:{KAMAILIO_ADDRESS}"),
+            ("@ADDRESS@", f"sip:{KAMAILIO_ADDRESS}"),
+            ("@TABLES@", str(tables)),
+        ):
+            text = text.replace(name, value)
+        config.write_text(text)
+        memory = ("-m", "3072", "-M", "64")  # MB shared and for each process: reserved, not used
+        files = ("-f", str(config), "-Y", folder, "-w", folder)
+        command = [KAMAILIO or "kamailio", "-DD", "-E", *files, *memory]
+        log = Path(folder, "log")
+        with _running("Kamailio", KAMAILIO_ADDRESS, command, log, _kamailio_answers) as server:
+            yield server
+
+
+def kamailio_missing() -> str | None:
+    """Why Kamailio cannot be measured here, or None when it can."""
+    presence = list(Path("/usr/lib").glob("*/kamailio/modules/presence_dialoginfo.so"))
+    if KAMAILIO and presence and KAMAILIO_TABLES.is_dir():
+        return None
+    return f"Kamailio is not installed (Debian: apt install {KAMAILIO_PACKAGES})"
+
+
+@contextmanager
+def _running(
+    name: str, address: str, command: list[str], log: Path, is_ready: Callable[[], bool]
+) -> Iterator[Server]:
+    with log.open("wb") as output:
+        nothing = subprocess.DEVNULL
+        process = subprocess.Popen(command, cwd=PROJECT, stdin=nothing, stdout=output, stderr=output)
+    try:
+        deadline = time.monotonic() + 30
+        while not is_ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise BenchError(f"{name} did not start: {_last_line(log.read_text(errors='replace'))}")
+            time.sleep(0.05)
+        yield Server(name, address, process)
+    finally:
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _says_ready(log: Path) -> bool:
+    return any(line.startswith("ready") for line in log.read_text(errors="replace").splitlines())
+
+
+def _kamailio_answers() -> bool:
+    host, port = KAMAILIO_ADDRESS.split(":")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((host, int(port)))
+        probe.settimeout(0.2)
+        own = "{}:{}".format(*probe.getsockname())
+        request = (
+            f"OPTIONS sip:{KAMAILIO_ADDRESS} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bKprobe\r\n"
+            f"From: <sip:probe@{own}>;tag=probe\r\nTo: <sip:{KAMAILIO_ADDRESS}>\r\nCall-ID: probe@{own}\r\n"
+            "CSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+        )
+        try:
+            probe.send(request.encode())
+            return probe.recv(4096).startswith(b"SIP/2.0 200")
+        except OSError:
+            return False
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "it said nothing"

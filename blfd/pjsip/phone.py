@@ -1,0 +1,243 @@
+"""A simulated phone: a real SIP user agent (PJSUA2) in a process of its own, for the demo and the tests.
+
+`python -m blfd.pjsip.phone --server 127.0.0.1:5060 --user 101 --password secret --watch 102`. Commands come as
+JSON lines on standard input ({"do": "call", "to": "102"}), what happens goes out as JSON lines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import select
+from typing import Any
+
+import pjsua2 as pj
+
+from blfd.pjsip.invite_events import callback
+from blfd.pjsip.library import CData, check, ffi, lib, raw, string
+from dialog_info import DialogInfo, DialogInfoError, DialogState, parse
+
+ffi.cdef(
+    """
+    pjsip_endpoint *pjsua_get_pjsip_endpt(void);
+    pj_status_t pjsua_buddy_subscribe_dlg_event(int, pj_bool_t);
+    """
+)
+
+BEFORE_DIALOGS = 20  # a module priority after PJSIP's transactions and before its dialogs
+WORDS = {
+    DialogState.EARLY: "ringing",
+    DialogState.CONFIRMED: "talking",
+    DialogState.TRYING: "trying",
+    DialogState.PROCEEDING: "trying",
+}
+URGENCY = ("ringing", "talking", "held", "trying", "idle")
+IDENTITY = re.compile(r"^P-Asserted-Identity:\s*(.*?)\s*$", re.I | re.M)
+
+
+# PJSIP writes its log to standard output before it can be told not to: reports get a descriptor of their own.
+_reports = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+
+
+def report(event: str, **what: Any) -> None:
+    print(json.dumps({"event": event, **what}), file=_reports, flush=True)
+
+
+def lamp(document: DialogInfo) -> str:
+    """The word for what a phone's key would show."""
+    words = {"idle"}
+    for dialog in document.dialogs:
+        word = WORDS.get(dialog.state, "idle")
+        params = dialog.local.target.params if dialog.local and dialog.local.target else ()
+        if word == "talking" and any(p.name == "+sip.rendering" and p.value == "no" for p in params):
+            word = "held"
+        words.add(word)
+    return min(words, key=URGENCY.index)
+
+
+class Call(pj.Call):  # type: ignore[misc]
+    def onCallState(self, prm: Any) -> None:  # noqa: N802
+        info = self.getInfo()
+        report("call", state=info.stateText.lower(), code=info.lastStatusCode, remote=info.remoteUri)
+
+    def onCallMediaState(self, prm: Any) -> None:  # noqa: N802
+        states = {
+            pj.PJSUA_CALL_MEDIA_ACTIVE: "active",
+            pj.PJSUA_CALL_MEDIA_LOCAL_HOLD: "held by us",
+            pj.PJSUA_CALL_MEDIA_REMOTE_HOLD: "held by them",
+        }
+        media = [states.get(stream.status, "none") for stream in self.getInfo().media]
+        report("media", state=media[0] if media else "none")
+
+
+class Account(pj.Account):  # type: ignore[misc]
+    """One line; at most one call at a time, the newest."""
+
+    call: Call | None = None
+
+    def onRegState(self, prm: Any) -> None:  # noqa: N802
+        report("registered" if prm.code == 200 else "registration failed", code=prm.code)
+
+    def onIncomingCall(self, prm: Any) -> None:  # noqa: N802
+        self.call = Call(self, prm.callId)
+        identity = IDENTITY.search(prm.rdata.wholeMsg)
+        remote = self.call.getInfo().remoteUri
+        report("incoming", remote=remote, identity=identity[1] if identity else "")
+        self.answer(180)
+
+    def answer(self, code: int) -> None:
+        parameter = pj.CallOpParam()
+        parameter.statusCode = code
+        if self.call:
+            self.call.answer(parameter)
+
+
+class Phone:
+    """The endpoint, one account and the watched lamps."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._endpoint = pj.Endpoint()
+        self._start()
+        self._account = self._register()
+        self._module = self._watch_notifies()
+        self._buddies = [self._watch(user) for user in options.watch.split(",") if user]
+
+    def _start(self) -> None:
+        config = pj.EpConfig()
+        config.uaConfig.threadCnt = 0
+        config.uaConfig.mainThreadOnly = True
+        config.uaConfig.userAgent = "blfd simulated phone"
+        config.logConfig.level = config.logConfig.consoleLevel = self._options.verbose
+        self._endpoint.libCreate()
+        self._endpoint.libInit(config)
+        transport = pj.TransportConfig()
+        transport.boundAddress = "127.0.0.1"
+        kind = pj.PJSIP_TRANSPORT_TCP if self._options.transport == "tcp" else pj.PJSIP_TRANSPORT_UDP
+        self._endpoint.transportCreate(kind, transport)
+        self._endpoint.libStart()
+        self._endpoint.audDevManager().setNullDev()
+
+    def _uri(self, user: str) -> str:
+        parameter = ";transport=tcp" if self._options.transport == "tcp" else ""
+        return f"sip:{user}@{self._options.server}{parameter}"
+
+    def _register(self) -> Account:
+        options = self._options
+        config = pj.AccountConfig()
+        config.idUri = f"sip:{options.user}@{options.server}"
+        config.regConfig.registrarUri = self._uri("").replace("@", "")
+        credentials = pj.AuthCredInfo("digest", "*", options.user, 0, options.password)
+        config.sipConfig.authCreds.append(credentials)
+        account = Account()
+        account.create(config)
+        return account
+
+    def _watch(self, user: str) -> pj.Buddy:
+        """SUBSCRIBE Event: dialog, which the class API does not offer."""
+        config = pj.BuddyConfig()
+        config.uri = self._uri(user)
+        config.subscribe = False
+        buddy = pj.Buddy()
+        buddy.create(self._account, config)
+        check("SUBSCRIBE", lib.pjsua_buddy_subscribe_dlg_event(buddy.getId(), 1))
+        return buddy
+
+    def _watch_notifies(self) -> tuple[CData, ...]:
+        module, name = ffi.new("pjsip_module *"), ffi.new("char[]", b"mod-lamps")
+        function = callback("pj_bool_t(pjsip_rx_data *)", self._on_request, 0)
+        module.name.ptr, module.name.slen = name, 9
+        module.id, module.priority, module.on_rx_request = -1, BEFORE_DIALOGS, function
+        check("module", lib.pjsip_endpt_register_module(lib.pjsua_get_pjsip_endpt(), module))
+        return module, name, function
+
+    @staticmethod
+    def _on_request(rdata: CData) -> int:
+        message = rdata.msg_info.msg
+        if string(message.line.req.method.name) == "NOTIFY" and message.body:
+            body = raw(ffi.new("pj_str_t *", (ffi.cast("char *", message.body.data), message.body.len)))
+            try:
+                document = parse(body)
+            except DialogInfoError as error:
+                report("bad document", why=str(error))
+                return 0
+            report(
+                "lamp",
+                entity=document.entity,
+                lamp=lamp(document),
+                version=document.version,
+                document=body.decode(),
+            )
+        return 0
+
+    def run(self) -> None:
+        """Serve SIP and commands until `quit` or the end of standard input."""
+        pending = b""
+        while True:
+            self._endpoint.libHandleEvents(10)
+            if not select.select([0], [], [], 0)[0]:
+                continue
+            data = os.read(0, 65536)
+            if not data:
+                return
+            *lines, pending = (pending + data).split(b"\n")
+            for line in lines:
+                if not self._do(json.loads(line)):
+                    return
+
+    def _do(self, command: dict[str, Any]) -> bool:
+        """Carry out a command; False for the last."""
+        account, parameter = self._account, pj.CallOpParam(True)
+        call = account.call
+        match command["do"]:
+            case "quit":
+                return False
+            case "call":
+                account.call = Call(account)
+                account.call.makeCall(self._uri(command["to"]), parameter)
+            case "answer":
+                account.answer(command.get("code", 200))
+            case "hold" if call:
+                call.setHold(parameter)
+            case "unhold" if call:
+                parameter.opt.flag = pj.PJSUA_CALL_UNHOLD
+                call.reinvite(parameter)
+            case "hangup" if call:
+                parameter.statusCode = command.get("code", 0)
+                call.hangup(parameter)
+            case "info" if call:
+                request = pj.CallSendRequestParam()
+                request.method = "INFO"
+                request.txOption.contentType = "application/dtmf-relay"
+                request.txOption.msgBody = command["body"]
+                call.sendRequest(request)
+        return True
+
+    def close(self) -> None:
+        self._account.call = None
+        self._buddies.clear()
+        self._account.shutdown()
+        self._endpoint.libDestroy()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A simulated phone.")
+    parser.add_argument("--server", required=True, help="HOST:PORT")
+    parser.add_argument("--user", required=True)
+    parser.add_argument("--password", default="")
+    parser.add_argument("--transport", choices=("udp", "tcp"), default="udp")
+    parser.add_argument("--watch", default="", help="extensions, with commas")
+    parser.add_argument("--verbose", type=int, default=0, help="PJSIP's log level")
+    phone = Phone(parser.parse_args())
+    try:
+        phone.run()
+    finally:
+        phone.close()
+    os._exit(0)  # the classes' destructors would call a library that is gone
+
+
+if __name__ == "__main__":
+    main()

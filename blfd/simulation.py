@@ -1,0 +1,149 @@
+"""A server and simulated phones as child processes, for the demo and the end-to-end tests."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+Event = dict[str, Any]
+
+PATIENCE = 10.0  # seconds until something that has to happen counts as missing
+
+
+class Missing(Exception):
+    """Something that was waited for has not happened."""
+
+
+class Child:
+    """A process whose standard output is read line by line; ended by its pid on every way out."""
+
+    def __init__(self, arguments: list[str], *, log: Path, cwd: Path | None = None) -> None:
+        self.log = log
+        self.lines: list[str] = []
+        self._queue: queue.Queue[str | None] = queue.Queue()
+        with log.open("ab") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                cwd=cwd,
+            )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self._queue.put(line.rstrip("\n"))
+        self._queue.put(None)
+
+    def next_line(self, timeout: float) -> str:
+        """The next line; raises Missing when none comes or the process has ended."""
+        try:
+            line = self._queue.get(timeout=max(0.0, timeout))
+        except queue.Empty:
+            raise Missing(f"nothing came within {timeout:.0f} s; see {self.log}") from None
+        if line is None:
+            self._queue.put(None)
+            raise Missing(f"the process has ended ({self.process.wait()}); see {self.log}")
+        self.lines.append(line)
+        return line
+
+    def stop(self, patience: float = PATIENCE) -> int:
+        """SIGTERM, then SIGKILL; the exit code."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.process.wait(patience)
+        self.process.kill()
+        return self.process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+
+class ServerProcess(Child):
+    """`blfd run` on a database; `addresses` as it prints them when it is ready."""
+
+    def __init__(self, database: Path, listen: list[str], *options: str, config: Path | None = None) -> None:
+        arguments = ["blfd", "--db", str(database)]
+        if config:
+            arguments += ["--config", str(config)]
+        arguments += ["run", *(word for item in listen for word in ("--listen", item)), *options]
+        super().__init__(arguments, log=database.with_suffix(".log"))
+        line = ""
+        while not line.startswith("ready"):
+            try:
+                line = self.next_line(PATIENCE)
+            except Missing as error:
+                self.stop()
+                raise Missing(f"the server did not start: {error}\n{self.log.read_text()}") from None
+        self.addresses = line.split()[1:]
+
+    def address(self, transport: str = "udp") -> str:
+        """HOST:PORT of the first listener of a transport."""
+        found = [address for address in self.addresses if address.startswith(transport)]
+        return found[0].partition(":")[2]
+
+
+class PhoneProcess(Child):
+    """A phone of blfd.pjsip.phone; `events` is everything that it has reported."""
+
+    def __init__(
+        self,
+        server: str,
+        user: str,
+        password: str,
+        *,
+        folder: Path,
+        watch: str = "",
+        transport: str = "udp",
+    ) -> None:
+        self.user = user
+        self.events: list[Event] = []
+        arguments = ["blfd.pjsip.phone", "--server", server, "--user", user, "--password", password]
+        arguments += ["--watch", watch, "--transport", transport]
+        super().__init__(arguments, log=folder / f"phone-{user}.log")
+
+    def do(self, what: str, **how: object) -> None:
+        """Send a command."""
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps({"do": what, **how}) + "\n")
+        self.process.stdin.flush()
+
+    def wait(
+        self, event: str, condition: Callable[[Event], bool] = lambda event: True, timeout: float = PATIENCE
+    ) -> Event:
+        """The next event of this kind that fulfils the condition; the others before it are recorded."""
+        until = time.monotonic() + timeout
+        while True:
+            try:
+                found: Event = json.loads(self.next_line(until - time.monotonic()))
+            except Missing as error:
+                seen = [{k: v for k, v in e.items() if k != "document"} for e in self.events[-4:]]
+                raise Missing(f"phone {self.user}: no {event} as expected, last {seen}; {error}") from None
+            self.events.append(found)
+            if found["event"] == event and condition(found):
+                return found
+
+    def wait_call(self, state: str, timeout: float = PATIENCE) -> Event:
+        """Until the call is "confirmed", "disconnctd" and so on, PJSUA's words."""
+        return self.wait("call", lambda event: event["state"] == state, timeout)
+
+    def stop(self, patience: float = PATIENCE) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            self.do("quit")
+            return self.process.wait(2)
+        return super().stop(patience)
