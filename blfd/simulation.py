@@ -38,12 +38,14 @@ class Child:
                 text=True,
                 cwd=cwd,
             )
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout
-        for line in self.process.stdout:
-            self._queue.put(line.rstrip("\n"))
+        with self.process.stdout as output:
+            for line in output:
+                self._queue.put(line.rstrip("\n"))
         self._queue.put(None)
 
     def next_line(self, timeout: float) -> str:
@@ -62,10 +64,16 @@ class Child:
         """SIGTERM, then SIGKILL; the exit code."""
         if self.process.poll() is None:
             self.process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
             return self.process.wait(patience)
-        self.process.kill()
-        return self.process.wait()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+        finally:
+            self._reader.join()
+            assert self.process.stdin
+            with contextlib.suppress(OSError):
+                self.process.stdin.close()
 
     def __enter__(self) -> Self:
         return self
@@ -143,7 +151,7 @@ class PhoneProcess(Child):
         return self.wait("call", lambda event: event["state"] == state, timeout)
 
     def stop(self, patience: float = PATIENCE) -> int:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
             self.do("quit")
-            return self.process.wait(2)
+            self.process.wait(2)
         return super().stop(patience)

@@ -1,0 +1,152 @@
+"""What raw agents do in calls: INVITE, ACK, BYE, re-INVITE."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wire import Agent, Message
+
+
+def sdp(port: int, direction: str = "sendrecv", codecs: str = "0 8 101") -> bytes:
+    """An offer or answer; `port` says whose it is."""
+    lines = [
+        "v=0",
+        f"o=- {port} 1 IN IP4 127.0.0.1",
+        "s=-",
+        "c=IN IP4 127.0.0.1",
+        "t=0 0",
+        f"m=audio {port} RTP/AVP {codecs}",
+        *(["a=rtpmap:101 telephone-event/8000"] if "101" in codecs else []),
+        f"a={direction}",
+        "",
+    ]
+    return "\r\n".join(lines).encode()
+
+
+def audio_port(message: Message) -> int:
+    """The port of the first stream in a message's SDP."""
+    line = next(line for line in message.body.split(b"\r\n") if line.startswith(b"m=audio"))
+    return int(line.split()[1])
+
+
+def direction(message: Message) -> str:
+    found = [line[2:].decode() for line in message.body.split(b"\r\n") if line.startswith(b"a=")]
+    return next((value for value in found if value in ("sendrecv", "sendonly", "recvonly", "inactive")), "")
+
+
+@dataclass
+class Calling:
+    """An INVITE that an agent has sent, with credentials."""
+
+    agent: Agent
+    uri: str
+    headers: dict[str, str]
+
+    @classmethod
+    def start(cls, agent: Agent, to: str, body: bytes = b"", **over: str) -> Calling:
+        """Send INVITE and answer the challenge."""
+        uri = f"sip:{to}@{agent.server}"
+        if body:
+            over = {"Content_Type": "application/sdp", **over}
+        headers = agent.headers("INVITE", to, **over)
+        agent.send(f"INVITE {uri} SIP/2.0", headers, body)
+        challenge = agent.final(headers)
+        agent.ack(challenge, uri, headers)
+        assert challenge.status == 401, challenge.start
+        headers = agent.authorized(headers, "INVITE", uri, challenge)
+        agent.send(f"INVITE {uri} SIP/2.0", headers, body)
+        return cls(agent, uri, headers)
+
+    def final(self, timeout: float = 5.0) -> Message:
+        return self.agent.final(self.headers, timeout)
+
+    def provisional(self, status: int) -> Message:
+        call_id = self.headers["Call-ID"]
+        return self.agent.wait(lambda m: m.status == status and m["call-id"] == call_id)
+
+    def acknowledge(self, answer: Message, body: bytes = b"") -> Dialog:
+        """ACK a 200; the dialog."""
+        dialog = Dialog(
+            self.agent,
+            answer["contact"].strip("<>"),
+            self.headers["From"],
+            answer["to"],
+            self.headers["Call-ID"],
+        )
+        dialog.ack(answer, body)
+        return dialog
+
+    def refused(self) -> Message:
+        """The final refusal, acknowledged."""
+        answer = self.final()
+        assert answer.status >= 300, answer.start
+        self.agent.ack(answer, self.uri, self.headers)
+        return answer
+
+    def cancel(self) -> None:
+        number = self.headers["CSeq"].split()[0]
+        kept = {k: v for k, v in self.headers.items() if k in ("Via", "From", "To", "Call-ID")}
+        self.agent.send(f"CANCEL {self.uri} SIP/2.0", {**kept, "CSeq": f"{number} CANCEL"})
+
+
+@dataclass
+class Dialog:
+    """An agent's side of an established call."""
+
+    agent: Agent
+    target: str
+    local: str
+    remote: str
+    call_id: str
+    cseq: int = 100
+
+    @classmethod
+    def of_invite(cls, agent: Agent, invite: Message) -> Dialog:
+        """The callee's side, after `agent.reply(invite, 200, ...)`."""
+        to = f"{invite['to']};tag={id(agent)}"
+        return cls(agent, invite["contact"].strip("<>"), to, invite["from"], invite["call-id"])
+
+    def send(self, method: str, body: bytes = b"", kind: str = "application/sdp") -> dict[str, str]:
+        """Send a request in the dialog; its headers."""
+        self.cseq += 1
+        headers = {
+            "Via": self.agent.via(),
+            "Max-Forwards": "70",
+            "From": self.local,
+            "To": self.remote,
+            "Call-ID": self.call_id,
+            "CSeq": f"{self.cseq} {method}",
+            "Contact": f"<sip:{self.agent.user}@{self.agent.address}>",
+        }
+        if body:
+            headers["Content-Type"] = kind
+        self.agent.send(f"{method} {self.target} SIP/2.0", headers, body)
+        return headers
+
+    def request(self, method: str, body: bytes = b"", kind: str = "application/sdp") -> Message:
+        return self.agent.final(self.send(method, body, kind))
+
+    def ack(self, answer: Message, body: bytes = b"") -> None:
+        headers = {
+            "Via": self.agent.via(),
+            "From": self.local,
+            "To": self.remote,
+            "Call-ID": self.call_id,
+            "CSeq": f"{answer['cseq'].split()[0]} ACK",
+        }
+        if body:
+            headers["Content-Type"] = "application/sdp"
+        self.agent.send(f"ACK {self.target} SIP/2.0", headers, body)
+
+
+def connect(caller: Agent, callee: Agent) -> tuple[Dialog, Dialog]:
+    """A call that is up: offers at port 4000, answer at 5000."""
+    calling = Calling.start(caller, callee.user, sdp(4000))
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 180, "Ringing")
+    callee.reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp")
+    answer = calling.final()
+    assert answer.status == 200, answer.start
+    dialog = calling.acknowledge(answer)
+    callee.wait_request("ACK")
+    return dialog, Dialog.of_invite(callee, invite)

@@ -1,0 +1,136 @@
+"""Real servers on loopback, and phones that are not ours."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from wire import Agent
+
+from blfd.simulation import PhoneProcess, ServerProcess
+from blfd.store import NewExtension, Store
+
+CI = os.environ.get("CI") == "true"
+EXTENSIONS = [str(number) for number in range(101, 113)]
+LISTEN = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]
+
+
+def password(extension: str) -> str:
+    return f"secret-{extension}"
+
+
+def program(name: str) -> str:
+    """Path of an outside program; skips where it is missing, fails in CI."""
+    found = shutil.which(name)
+    if not found:
+        if CI:
+            pytest.fail(f"{name} is missing, CI has to install it")
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+class Site:
+    """A running server with extensions 101 to 112, and phones that talk to it."""
+
+    def __init__(self, folder: Path, *options: str, config: str = "") -> None:
+        self.folder, self.options = folder, options
+        self.database = folder / "blfd.db"
+        store = Store(self.database)
+        store.add_extensions("default", [NewExtension(e, password(e), f"Name {e}") for e in EXTENSIONS])
+        store.add_tenant("acme.example")
+        store.add_extensions("acme.example", [NewExtension("101", "acme", "Acme 101")])
+        self.config = folder / "blfd.toml" if config else None
+        if self.config:
+            self.config.write_text(config)
+        self.listen = LISTEN
+        self.agents: list[Agent] = []
+        self.phones: list[PhoneProcess] = []
+        self.start()
+
+    def start(self) -> None:
+        self.server = ServerProcess(self.database, self.listen, *self.options, config=self.config)
+        self.listen = self.server.addresses  # the same again after a restart
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.server.process.kill()
+        self.server.stop()
+
+    def agent(self, user: str = "101", transport: str = "udp") -> Agent:
+        """A raw SIP agent."""
+        agent = Agent(self.server.address(transport), user, password(user), transport)
+        self.agents.append(agent)
+        return agent
+
+    def registered(self, user: str, transport: str = "udp") -> Agent:
+        agent = self.agent(user, transport)
+        assert agent.register().status == 200
+        agent.is_registered = True
+        return agent
+
+    def phone(self, user: str, *, watch: str = "", transport: str = "udp") -> PhoneProcess:
+        """A PJSUA2 phone, registered."""
+        address = self.server.address(transport)
+        phone = PhoneProcess(
+            address, user, password(user), folder=self.folder, watch=watch, transport=transport
+        )
+        self.phones.append(phone)
+        phone.wait("registered")
+        return phone
+
+    def cli(self, *arguments: str) -> str:
+        """Run a command against the database; what it prints."""
+        command = [sys.executable, "-m", "blfd", "--db", str(self.database), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+    def forget(self) -> None:
+        for agent in self.agents:
+            if agent.is_registered:
+                agent.register(expires=0)
+            agent.close()
+        for phone in self.phones:
+            phone.stop()
+        self.agents.clear()
+        self.phones.clear()
+
+    def stop(self) -> None:
+        """SIGTERM has to end it with code 0, and its log may not show a failure of ours."""
+        self.forget()
+        code = self.server.stop()
+        log = self.server.log.read_text()
+        assert code == 0, log
+        assert "Traceback" not in log, log
+        assert " ERROR " not in log, log
+
+
+@pytest.fixture(scope="module")
+def module_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("site"))
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def site(module_site: Site) -> Iterator[Site]:
+    """One server for all tests of a module; what a test made on it is closed after it."""
+    yield module_site
+    module_site.forget()
+
+
+@pytest.fixture
+def own_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """A server of the test's own, with options and a configuration file."""
+    made: list[Site] = []
+
+    def make(*options: str, config: str = "") -> Site:
+        made.append(Site(tmp_path, *options, config=config))
+        return made[-1]
+
+    yield make
+    for site in made:
+        site.stop()

@@ -1,0 +1,284 @@
+"""Calls through the back-to-back user agent, octet by octet, with the lamps that watchers see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from calls import Calling, Dialog, audio_port, connect, direction, sdp
+from conftest import Site
+from wire import Agent
+
+from dialog_info import Dialog as Watched
+from dialog_info import Direction
+
+ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
+SDP = "application/sdp"
+
+
+def only(watcher: Agent, state: str) -> Watched:
+    (dialog,) = watcher.notify(state).document.dialogs
+    return dialog
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_call_and_its_lamps(site: Site, transport: str) -> None:
+    caller, callee = site.registered("101", transport), site.registered("102", transport)
+    watcher = site.agent("103", transport)
+    watcher.subscribe("102")
+    calling = Calling.start(caller, "102", sdp(4000))
+    invite = callee.wait_request("INVITE")
+    assert invite["from"].startswith('"Name 101" <sip:101@')
+    assert invite["p-asserted-identity"] == f'"Name 101" <sip:101@{caller.server}>'
+    assert audio_port(invite) == 4000
+    callee.reply(invite, 180, "Ringing")
+    ringing = calling.provisional(180)
+    assert ringing["p-asserted-identity"] == f'"Name 102" <sip:102@{caller.server}>'
+    early = only(watcher, "early")
+    assert early.direction is Direction.RECIPIENT
+    ids = (early.id, early.call_id, early.local_tag, early.remote_tag)
+    assert ids[1:] == (invite["call-id"], str(id(callee)), invite.tag("from"))
+    assert early.remote and early.remote.identity and early.remote.target
+    assert early.remote.identity.uri == f"sip:101@{watcher.server}"
+    assert early.remote.identity.display == "Name 101"
+    assert early.remote.target.uri == f"sip:*97102@{watcher.server}"
+    callee.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)
+    answer = calling.final()
+    assert (answer.status, audio_port(answer)) == (200, 5000)
+    dialog = calling.acknowledge(answer)
+    assert callee.wait_request("ACK")["call-id"] == invite["call-id"]
+    talking = only(watcher, "confirmed")
+    assert (talking.id, talking.call_id, talking.local_tag, talking.remote_tag) == ids
+    assert dialog.request("BYE").status == 200
+    callee.reply(callee.wait_request("BYE"), 200)
+    ended = only(watcher, "terminated")
+    assert (ended.id, ended.call_id, ended.local_tag, ended.remote_tag) == ids
+
+
+def test_the_callers_lamp(site: Site) -> None:
+    caller, callee, watcher = site.registered("101"), site.registered("102"), site.agent("103")
+    watcher.subscribe("101")
+    calling = Calling.start(caller, "102", sdp(4000))
+    trying = only(watcher, "trying")
+    assert trying.direction is Direction.INITIATOR
+    assert (trying.call_id, trying.local_tag) == (
+        calling.headers["Call-ID"],
+        calling.headers["From"].rpartition("tag=")[2],
+    )
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 180, "Ringing")
+    assert calling.provisional(180).tag("to") == trying.remote_tag
+    callee.reply(invite, 486, "Busy Here")
+    assert calling.refused().status == 486
+    assert only(watcher, "terminated").id == trying.id
+
+
+def test_the_caller_gives_up(site: Site) -> None:
+    caller, callee, watcher = site.registered("101"), site.registered("102"), site.agent("103")
+    watcher.subscribe("102")
+    calling = Calling.start(caller, "102", sdp(4000))
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 180, "Ringing")
+    calling.provisional(180)
+    calling.cancel()
+    assert calling.refused().status == 487
+    cancel = callee.wait_request("CANCEL")
+    assert cancel["call-id"] == invite["call-id"]
+    callee.reply(cancel, 200)
+    callee.reply(invite, 487, "Request Terminated")
+    only(watcher, "terminated")
+
+
+@pytest.mark.parametrize("first", [180, 100], ids=["ringing", "only trying"])
+def test_all_phones_ring_and_the_others_stop(site: Site, first: int) -> None:
+    caller, one, two = site.registered("101"), site.registered("104"), site.registered("104")
+    calling = Calling.start(caller, "104", sdp(4000))
+    invites = [phone.wait_request("INVITE") for phone in (one, two)]
+    assert invites[0]["call-id"] != invites[1]["call-id"]
+    one.reply(invites[0], first, "One")
+    two.reply(invites[1], 200, "OK", sdp(6000), Content_Type=SDP)
+    answer = calling.final()
+    assert audio_port(answer) == 6000
+    calling.acknowledge(answer)
+    cancel = one.wait_request("CANCEL")
+    assert cancel["reason"] == ELSEWHERE
+    one.reply(cancel, 200)
+    one.reply(invites[0], 487, "Request Terminated")
+    assert one.wait_request("ACK")["cseq"].endswith("ACK")
+    dialog = Dialog.of_invite(two, invites[1])
+    assert dialog.request("BYE").status == 200
+    caller.reply(caller.wait_request("BYE"), 200)
+
+
+def test_a_200_that_crosses_the_cancel_is_ended(site: Site) -> None:
+    caller, one, two = site.registered("101"), site.registered("105"), site.registered("105")
+    calling = Calling.start(caller, "105", sdp(4000))
+    invites = [phone.wait_request("INVITE") for phone in (one, two)]
+    for phone, invite in zip((one, two), invites, strict=True):
+        phone.reply(invite, 180, "Ringing")
+    two.reply(invites[1], 200, "OK", sdp(6000), Content_Type=SDP)
+    calling.acknowledge(calling.final())
+    one.wait_request("CANCEL")
+    one.reply(invites[0], 200, "OK", sdp(7000), Content_Type=SDP)
+    one.wait_request("ACK")
+    one.reply(one.wait_request("BYE"), 200)
+    assert caller.silent(lambda m: m.status == 200), "the caller has one 200"
+    Dialog.of_invite(two, invites[1]).request("BYE")
+
+
+@pytest.mark.parametrize(
+    ("codes", "best"), [((486, 480), 486), ((486, 603), 603), ((500, 404), 404), ((408,), 480)]
+)
+def test_the_best_refusal(site: Site, codes: tuple[int, ...], best: int) -> None:
+    caller = site.registered("101")
+    phones = [site.registered("106") for _ in codes]
+    calling = Calling.start(caller, "106", sdp(4000))
+    for phone, code in zip(phones, codes, strict=True):
+        invite = phone.wait_request("INVITE")
+        phone.reply(invite, code, "No")
+        phone.wait_request("ACK")
+    assert calling.refused().status == best
+    for phone in phones:
+        phone.register(expires=0)
+
+
+def test_nobody_answers(own_site: Callable[..., Site]) -> None:
+    site = own_site(config="[sip]\nno_answer_timeout = 1\n")
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102", sdp(4000))
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 180, "Ringing")
+    cancel = callee.wait_request("CANCEL")
+    callee.reply(cancel, 200)
+    callee.reply(invite, 487, "Request Terminated")
+    answer = calling.refused()
+    assert (answer.status, answer.start) == (480, "SIP/2.0 480 102 does not answer")
+
+
+def test_early_media_and_another_phone_answers(site: Site) -> None:
+    """The caller had the first phone's SDP in 183, so the answerer's comes in a re-INVITE."""
+    caller, one, two = site.registered("101"), site.registered("107"), site.registered("107")
+    calling = Calling.start(caller, "107", sdp(4000))
+    invites = [phone.wait_request("INVITE") for phone in (one, two)]
+    one.reply(invites[0], 183, "Session Progress", sdp(5000), Content_Type=SDP)
+    assert audio_port(calling.provisional(183)) == 5000
+    two.reply(invites[1], 200, "OK", sdp(6000), Content_Type=SDP)
+    calling.acknowledge(calling.final())
+    reinvite = caller.wait_request("INVITE")
+    assert audio_port(reinvite) == 6000
+    caller.reply(reinvite, 200, "OK", sdp(4000), Content_Type=SDP)
+    caller.wait_request("ACK")
+    Dialog.of_invite(two, invites[1]).request("BYE")
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+@pytest.mark.parametrize("holder", ["caller", "callee"])
+def test_hold_and_resume(site: Site, holder: str, method: str) -> None:
+    caller, callee, watcher = site.registered("101"), site.registered("102"), site.agent("103")
+    dialogs = connect(caller, callee)
+    (mine, other) = dialogs if holder == "caller" else dialogs[::-1]
+    watcher.subscribe(mine.agent.user)
+    for asked, answered, held in (("sendonly", "recvonly", True), ("sendrecv", "sendrecv", False)):
+        headers = mine.send(method, sdp(4444, asked))
+        relayed = other.agent.wait_request("INVITE")
+        assert (audio_port(relayed), direction(relayed)) == (4444, asked)
+        other.agent.reply(relayed, 200, "OK", sdp(5555, answered), Content_Type=SDP)
+        answer = mine.agent.final(headers)
+        assert (answer.status, audio_port(answer), direction(answer)) == (200, 5555, answered)
+        if method == "INVITE":
+            mine.ack(answer)
+        other.agent.wait_request("ACK")
+        (dialog,) = watcher.notify("confirmed").document.dialogs
+        params = dialog.local.target.params if dialog.local and dialog.local.target else ()
+        assert [(p.name, p.value) for p in params] == ([("+sip.rendering", "no")] if held else [])
+    assert mine.request("BYE").status == 200
+    other.agent.reply(other.agent.wait_request("BYE"), 200)
+
+
+def test_a_refused_reinvite_leaves_the_call(site: Site) -> None:
+    mine, other = connect(site.registered("101"), site.registered("102"))
+    headers = mine.send("INVITE", sdp(4444, codecs="18"))
+    relayed = other.agent.wait_request("INVITE")
+    other.agent.reply(relayed, 488, "Not Acceptable Here")
+    refusal = mine.agent.final(headers)
+    assert refusal.status == 488
+    mine.ack(refusal)
+    assert mine.request("BYE").status == 200
+
+
+def test_info_is_relayed(site: Site) -> None:
+    mine, other = connect(site.registered("101"), site.registered("102"))
+    headers = mine.send("INFO", b"Signal=5\r\n", "application/dtmf-relay")
+    info = other.agent.wait_request("INFO")
+    assert (info["content-type"], info.body) == ("application/dtmf-relay", b"Signal=5\r\n")
+    other.agent.reply(info, 415, "Unsupported Media Type")
+    assert mine.agent.final(headers).status == 415
+    assert other.request("BYE").status == 200
+
+
+def test_refer_is_not_allowed(site: Site) -> None:
+    mine, _ = connect(site.registered("101"), site.registered("102"))
+    answer = mine.request("REFER")
+    assert answer.status == 405
+    assert "INVITE" in answer["allow"]
+    assert mine.request("BYE").status == 200
+
+
+def test_delayed_offer(site: Site) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102")
+    invite = callee.wait_request("INVITE")
+    assert invite.body == b""
+    callee.reply(invite, 180, "Ringing")
+    callee.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)
+    answer = calling.final()
+    assert audio_port(answer) == 5000
+    dialog = calling.acknowledge(answer, sdp(4000))
+    assert audio_port(callee.wait_request("ACK")) == 4000
+    assert dialog.request("BYE").status == 200
+
+
+@pytest.mark.parametrize(
+    ("to", "over", "status"),
+    [
+        ("999", {}, 404),
+        ("112", {}, 480),
+        ("102", {"Max_Forwards": "0"}, 483),
+        ("102", {"Contact": ""}, 400),
+    ],
+)
+def test_refused_calls(site: Site, to: str, over: dict[str, str], status: int) -> None:
+    site.registered("102")
+    assert Calling.start(site.agent("101"), to, sdp(4000), **over).refused().status == status
+
+
+def test_a_forged_from_is_refused(site: Site) -> None:
+    caller = site.agent("101")
+    forged = f"<sip:102@{caller.server}>;tag=forged"
+    assert Calling.start(caller, "103", sdp(4000), From=forged).refused().status == 403
+    assert "sent a request as 102" in site.server.log.read_text()
+
+
+def test_two_calls_at_one_extension(site: Site) -> None:
+    one, two, callee = site.registered("101"), site.registered("108"), site.registered("102")
+    watcher = site.agent("103")
+    first, _ = connect(one, callee)
+    watcher.subscribe("102")
+    Calling.start(two, "102", sdp(4000))
+    callee.reply(callee.wait_request("INVITE"), 180, "Ringing")
+    states = sorted(d.state.value for d in watcher.notify("early").document.dialogs)
+    assert states == ["confirmed", "early"]
+    site.cli("tenant", "set", "default", "--single-dialog", "on")
+    try:
+        _, notify = site.agent("109").subscribe("102")
+        assert [d.state.value for d in notify.document.dialogs] == ["early"]
+    finally:
+        site.cli("tenant", "set", "default", "--single-dialog", "off")
+    first.request("BYE")
+
+
+def test_the_command_line_shows_the_call(site: Site) -> None:
+    mine, _ = connect(site.registered("101"), site.registered("102"))
+    assert "talking" in site.cli("calls")
+    assert "→ 102" in site.cli("lamps")
+    mine.request("BYE")

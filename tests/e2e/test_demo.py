@@ -1,0 +1,92 @@
+"""`blfd demo`, as a person runs it; and that it fails when a lamp is missing."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from blfd import demo
+from blfd.simulation import Event, PhoneProcess, ServerProcess
+
+STORY = {
+    "101": ["idle", "trying", "talking", "held", "talking", "idle"],
+    "102": ["idle", "ringing", "talking", "idle"],
+}
+
+
+def test_every_lamp_is_shown_in_plain_lines_where_there_is_no_terminal() -> None:
+    played = subprocess.run(
+        [sys.executable, "-m", "blfd", "demo"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert "\x1b" not in played.stdout
+    lines = [line.split() for line in played.stdout.splitlines() if line.startswith("  lamp ")]
+    for extension, words in STORY.items():
+        assert [line[4].rstrip(":,") for line in lines if line[1] == extension] == words
+
+
+def test_a_lamp_that_is_not_seen_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    children: list[PhoneProcess | ServerProcess] = []
+
+    class Server(ServerProcess):
+        def __init__(self, *arguments: object, **more: object) -> None:
+            super().__init__(*arguments, **more)  # type: ignore[arg-type]
+            children.append(self)
+
+    class Phone(PhoneProcess):
+        """Does everything but hold."""
+
+        def __init__(self, *arguments: object, **more: object) -> None:
+            super().__init__(*arguments, **more)  # type: ignore[arg-type]
+            children.append(self)
+
+        def do(self, what: str, **how: object) -> None:
+            if what != "hold":
+                super().do(what, **how)
+
+        def wait(
+            self,
+            event: str,
+            condition: Callable[[Event], bool] = lambda event: True,
+            timeout: float = 0,
+        ) -> Event:
+            return super().wait(event, condition, 3)
+
+    monkeypatch.setattr(demo, "ServerProcess", Server)
+    monkeypatch.setattr(demo, "PhoneProcess", Phone)
+    monkeypatch.setattr(demo, "PAUSE", 0)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert demo.run() == 1
+    said = capsys.readouterr().out
+    assert "{'101': 'held'}" in said
+    assert str(tmp_path) in said, "where the logs are"
+    assert len(children) == 4
+    assert all(child.process.poll() is not None for child in children)
+
+
+def test_a_terminal_gets_a_table() -> None:
+    screen = io.StringIO()
+    board = demo.Board(Console(file=screen, force_terminal=True, width=80))
+    try:
+        board.say("101 calls 102")
+        board.lamp("102", "ringing", 1)
+    finally:
+        board.close()
+    drawn = screen.getvalue()
+    assert "101 calls 102" in drawn
+    assert "Bob Roy" in drawn
+    assert "ringing" in drawn
+    assert "\x1b[" in drawn

@@ -1,0 +1,280 @@
+"""A small SIP agent that sends exactly the octets that a test wants, over UDP or TCP."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+import select
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dialog_info import DialogInfo, parse
+
+DEADLINE = 5.0
+_numbers = itertools.count(1)
+COMPACT = {"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length"}
+
+
+@dataclass
+class Message:
+    """A received message; `headers` by lower-case name, in order."""
+
+    start: str
+    headers: list[tuple[str, str]]
+    body: bytes
+    source: tuple[str, int] = ("", 0)
+
+    @property
+    def status(self) -> int:
+        return int(self.start.split()[1]) if self.start.startswith("SIP/2.0") else 0
+
+    @property
+    def method(self) -> str:
+        return "" if self.status else self.start.split()[0]
+
+    @property
+    def uri(self) -> str:
+        return self.start.split()[1]
+
+    def all(self, name: str) -> list[str]:
+        return [value for key, value in self.headers if key == name.lower()]
+
+    def __getitem__(self, name: str) -> str:
+        values = self.all(name)
+        assert values, f"{name} is missing in {self}"
+        return values[0]
+
+    def tag(self, name: str) -> str:
+        found = re.search(r";tag=([^;>\s]+)", self[name])
+        return found[1] if found else ""
+
+    @property
+    def document(self) -> DialogInfo:
+        return parse(self.body)
+
+    @classmethod
+    def read(cls, data: bytes) -> Message:
+        head, _, body = data.partition(b"\r\n\r\n")
+        start, *lines = head.decode("utf-8", "replace").split("\r\n")
+        headers = []
+        for line in lines:
+            name, _, value = line.partition(":")
+            key = name.strip().lower()
+            headers.append((COMPACT.get(key, key), value.strip()))
+        return cls(start, headers, body)
+
+
+@dataclass
+class Agent:
+    """One phone's socket. `transport` is "udp" or "tcp"; `server` is HOST:PORT."""
+
+    server: str
+    user: str = "101"
+    password: str = ""
+    transport: str = "udp"
+    auto_answer: bool = True  # 200 to every NOTIFY
+    is_registered: bool = False
+    received: list[Message] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        host, _, port = self.server.partition(":")
+        self.peer = (host, int(port))
+        kind = socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM
+        self.socket = socket.socket(socket.AF_INET, kind)
+        if self.transport == "udp":
+            self.socket.bind(("127.0.0.1", 0))
+        else:
+            self.socket.connect(self.peer)
+        self._stream = b""
+        self.cseq = 0
+
+    @property
+    def address(self) -> str:
+        host, port = self.socket.getsockname()
+        return f"{host}:{port}"
+
+    def close(self) -> None:
+        self.socket.close()
+
+    # Out
+
+    def send_raw(self, data: bytes) -> None:
+        if self.transport == "udp":
+            self.socket.sendto(data, self.peer)
+        else:
+            self.socket.sendall(data)
+
+    def send(self, start: str, headers: dict[str, str], body: bytes = b"") -> None:
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        head = "\r\n".join([start, *lines, f"Content-Length: {len(body)}", "", ""])
+        self.send_raw(head.encode() + body)
+
+    def via(self) -> str:
+        number = next(_numbers)
+        return f"SIP/2.0/{self.transport.upper()} {self.address};branch=z9hG4bKt{number}.{id(self)};rport"
+
+    def headers(self, method: str, to: str, **over: str) -> dict[str, str]:
+        """Headers of a request outside a dialog; `over` replaces or adds, with _ for -."""
+        self.cseq += 1
+        number = next(_numbers)
+        headers = {
+            "Via": self.via(),
+            "Max-Forwards": "70",
+            "From": f"<sip:{self.user}@{self.server}>;tag=f{number}",
+            "To": f"<sip:{to}@{self.server}>",
+            "Call-ID": f"c{number}-{id(self)}@127.0.0.1",
+            "CSeq": f"{self.cseq} {method}",
+            "Contact": f"<sip:{self.user}@{self.address}>",
+        }
+        headers.update({name.replace("_", "-"): value for name, value in over.items()})
+        return {name: value for name, value in headers.items() if value}
+
+    def request(self, method: str, to: str, uri: str = "", body: bytes = b"", **over: str) -> Message:
+        """Send a request, answering a challenge; its final response."""
+        uri = uri or f"sip:{to}@{self.server}"
+        headers = self.headers(method, to, **over)
+        self.send(f"{method} {uri} SIP/2.0", headers, body)
+        answer = self.final(headers)
+        if answer.status == 401 and self.password:
+            if method == "INVITE":
+                self.ack(answer, uri, headers)
+            headers = self.authorized(headers, method, uri, answer)
+            self.send(f"{method} {uri} SIP/2.0", headers, body)
+            answer = self.final(headers)
+        self.sent = headers
+        return answer
+
+    def authorized(
+        self, headers: dict[str, str], method: str, uri: str, challenge: Message, algorithm: str = ""
+    ) -> dict[str, str]:
+        """The same request again, with credentials for the challenge's first (or the named) algorithm."""
+        offered = challenge.all("www-authenticate")
+        value = next(v for v in offered if not algorithm or f"algorithm={algorithm}" in v)
+        self.cseq += 1
+        return {
+            **headers,
+            "Via": self.via(),
+            "CSeq": f"{self.cseq} {method}",
+            "Authorization": digest(value, self.user, self.password, method, uri),
+        }
+
+    def ack(self, answer: Message, uri: str, headers: dict[str, str]) -> None:
+        """ACK a response above 299."""
+        number = headers["CSeq"].split()[0]
+        self.send(f"ACK {uri} SIP/2.0", {**headers, "To": answer["to"], "CSeq": f"{number} ACK"})
+
+    def reply(self, request: Message, status: int, reason: str = "OK", body: bytes = b"", **more: str) -> None:
+        """Answer a request; `more` as in `headers`."""
+        to = request["to"] if ";tag=" in request["to"] or status == 100 else f"{request['to']};tag={id(self)}"
+        lines = [f"SIP/2.0 {status} {reason}"]
+        lines += [f"Via: {via}" for via in request.all("via")]
+        lines += [f"Record-Route: {route}" for route in request.all("record-route")]
+        lines += [f"From: {request['from']}", f"To: {to}", f"Call-ID: {request['call-id']}"]
+        lines += [f"CSeq: {request['cseq']}", f"Contact: <sip:{self.user}@{self.address}>"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in more.items()]
+        lines += [f"Content-Length: {len(body)}", "", ""]
+        self.send_raw("\r\n".join(lines).encode() + body)
+
+    # In
+
+    def wait(self, condition: Callable[[Message], bool], timeout: float = DEADLINE) -> Message:
+        """The first message, received already or to come, that fulfils the condition; it is taken out."""
+        until = time.monotonic() + timeout
+        while True:
+            for message in self.received:
+                if condition(message):
+                    self.received.remove(message)
+                    return message
+            left = until - time.monotonic()
+            if left <= 0 or not self._receive(left):
+                starts = [message.start for message in self.received]
+                raise AssertionError(f"{self.user}: not received within {timeout} s; there is {starts}")
+
+    def _receive(self, timeout: float) -> bool:
+        if not select.select([self.socket], [], [], timeout)[0]:
+            return False
+        if self.transport == "udp":
+            data, source = self.socket.recvfrom(65535)
+            self._take(data, source)
+            return True
+        data = self.socket.recv(65535)
+        assert data, "the server closed the connection"
+        self._stream += data
+        while found := re.match(rb"(?s)(.*?\r\n\r\n)", self._stream):
+            length = re.search(rb"(?im)^(?:content-length|l)\s*:\s*(\d+)", found[1])
+            end = found.end() + (int(length[1]) if length else 0)
+            if len(self._stream) < end:
+                break
+            self._take(self._stream[:end], self.peer)
+            self._stream = self._stream[end:]
+        return True
+
+    def _take(self, data: bytes, source: tuple[str, int]) -> None:
+        message = Message.read(data)
+        message.source = source
+        self.received.append(message)
+        if message.method == "NOTIFY" and self.auto_answer:
+            self.reply(message, 200)
+
+    def final(self, headers: dict[str, str], timeout: float = DEADLINE) -> Message:
+        """The final response to a request that was sent."""
+        call_id, cseq = headers["Call-ID"], headers["CSeq"]
+        return self.wait(
+            lambda m: m.status >= 200 and m["call-id"] == call_id and m["cseq"] == cseq, timeout
+        )
+
+    def wait_request(self, method: str, timeout: float = DEADLINE) -> Message:
+        return self.wait(lambda m: m.method == method, timeout)
+
+    def silent(self, condition: Callable[[Message], bool], seconds: float = 0.6) -> bool:
+        """Whether nothing that fulfils the condition comes for a while."""
+        try:
+            self.wait(condition, seconds)
+        except AssertionError:
+            return True
+        return False
+
+    # What phones do
+
+    def register(self, expires: int = 3600, contact: str = "", **over: str) -> Message:
+        contact = contact or f"<sip:{self.user}@{self.address}>"
+        return self.request(
+            "REGISTER", self.user, f"sip:{self.server}", Contact=contact, Expires=str(expires), **over
+        )
+
+    def subscribe(self, to: str, expires: int = 600, **over: str) -> tuple[Message, Message]:
+        """SUBSCRIBE; the 200 and the first NOTIFY."""
+        answer = self.request("SUBSCRIBE", to, **{"Event": "dialog", "Expires": str(expires), **over})
+        assert answer.status == 200, answer.start
+        call_id = answer["call-id"]
+        return answer, self.wait(lambda m: m.method == "NOTIFY" and m["call-id"] == call_id)
+
+    def notify(self, state: str, timeout: float = DEADLINE) -> Message:
+        """The next NOTIFY whose document has a dialog in `state`."""
+        return self.wait(
+            lambda m: (
+                m.method == "NOTIFY" and any(d.state.value == state for d in m.document.dialogs)
+            ),
+            timeout,
+        )
+
+
+def digest(challenge: str, user: str, password: str, method: str, uri: str) -> str:
+    """The Authorization value for a WWW-Authenticate value (RFC 7616)."""
+    parts = dict(re.findall(r'(\w+)="?([^",]+)"?', challenge))
+    algorithm = parts.get("algorithm", "MD5")
+    h = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}[algorithm]
+
+    def hexadecimal(text: str) -> str:
+        return h(text.encode()).hexdigest()
+
+    ha1 = hexadecimal(f"{user}:{parts['realm']}:{password}")
+    ha2 = hexadecimal(f"{method}:{uri}")
+    response = hexadecimal(f"{ha1}:{parts['nonce']}:00000001:abc:auth:{ha2}")
+    return (
+        f'Digest username="{user}", realm="{parts["realm"]}", nonce="{parts["nonce"]}", uri="{uri}", '
+        f'response="{response}", algorithm={algorithm}, cnonce="abc", qop=auth, nc=00000001'
+    )
