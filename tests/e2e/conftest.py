@@ -6,12 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from wire import Agent
 
+from blfd.control import ControlClient, socket_path
 from blfd.simulation import PhoneProcess, ServerProcess
 from blfd.store import NewExtension, Store
 
@@ -82,6 +84,17 @@ class Site:
         self.phones.append(phone)
         phone.wait("registered")
         return phone
+
+    def wait_watched(self, extension: str) -> None:
+        """Until somebody watches the lamp of an extension and has confirmed what it shows."""
+        client = ControlClient(socket_path(self.database))
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            rows = client.call("watchers", tenant="default")
+            if any(row["resource"] == extension and row["state"] == "told" for row in rows):
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"nobody watches {extension}: {rows}")
 
     def cli(self, *arguments: str) -> str:
         """Run a command against the database; what it prints."""
