@@ -9,6 +9,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
+from blfd.core.digest import ALGORITHMS
 from blfd.core.values import Settings
 
 DEFAULT_DATABASE = Path("blfd.db")
@@ -101,9 +102,18 @@ def _settings(table: Any, where: str) -> Settings:
         raise ConfigError(f"{where}: sip is a section, written [sip]")
     _known(table, names, f"{where}, [sip]")
     for key, value in table.items():
-        if type(value) is not int or value < 0:
+        if key == "digest_algorithms":
+            table = {**table, key: _algorithms(value, where)}
+        elif type(value) is not int or value < 0:
             raise ConfigError(f"{where}, [sip]: {key} is a whole number of 0 or more, not {value!r}")
     return Settings(**table)
+
+
+def _algorithms(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or any(name not in ALGORITHMS for name in value):
+        known = ", ".join(ALGORITHMS)
+        raise ConfigError(f"{where}, [sip]: digest_algorithms is a list of {known}, not {value!r}")
+    return tuple(value)
 
 
 def _network(text: str) -> IPv4Network:

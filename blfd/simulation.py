@@ -147,7 +147,7 @@ class PhoneProcess(Child):
                 return found
 
     def wait_call(self, state: str, timeout: float = PATIENCE) -> Event:
-        """Until the call is "confirmed", "disconnctd" and so on, PJSUA's words."""
+        """Until the call is "confirmed", "disconnected" and so on, PJSUA's words."""
         return self.wait("call", lambda event: event["state"] == state, timeout)
 
     def stop(self, patience: float = PATIENCE) -> int:

@@ -29,7 +29,7 @@ def _sha256(text: str) -> str:
 
 
 ALGORITHMS: dict[str, Hash] = {"SHA-256": _sha256, "MD5": _md5}
-"""In the order in which they are offered: the strongest first (RFC 8760, section 2.4)."""
+"""Those that can be offered; the default is both, the strongest first (RFC 8760, section 2.4)."""
 
 
 def response(credentials: Credentials, ha1: str, method: str, digest: Hash) -> str:
@@ -94,7 +94,11 @@ class Authenticator:
     # Digest
 
     def challenge(self, realm: str, now: float, *, stale: bool = False) -> Headers:
-        """WWW-Authenticate for each algorithm, with a fresh nonce."""
+        """WWW-Authenticate for each algorithm, with a fresh nonce.
+
+        A phone has to ignore an algorithm that it does not know (RFC 8760, section 2.4); for those that give up
+        at SHA-256 instead (libre before 3.0) a site offers MD5 alone.
+        """
         nonce = self._nonce(int(now))
         suffix = ", stale=true" if stale else ""
         return tuple(
@@ -102,7 +106,7 @@ class Authenticator:
                 "WWW-Authenticate",
                 f'Digest realm="{realm}", nonce="{nonce}", algorithm={name}, qop="auth"{suffix}',
             )
-            for name in ALGORITHMS
+            for name in self._settings.digest_algorithms
         )
 
     def _nonce(self, at: int) -> str:
@@ -121,7 +125,8 @@ class Authenticator:
 
     def _verify(self, request: Request, tenant: Tenant, now: float) -> Extension:
         realm = tenant.realm
-        given = [c for c in request.credentials if c.realm == realm and _algorithm(c) in ALGORITHMS]
+        offered = self._settings.digest_algorithms
+        given = [c for c in request.credentials if c.realm == realm and _algorithm(c) in offered]
         if not given:
             raise Refusal(401, "Unauthorized", self.challenge(realm, now))
         credentials = given[0]

@@ -127,6 +127,7 @@ class Settings:
     subscribe_min_expires: int = 60
     subscribe_default_expires: int = 3600
     subscribe_max_expires: int = 7200
+    digest_algorithms: tuple[str, ...] = ("SHA-256", "MD5")
     nonce_lifetime: int = 300
     failures_before_silence: int = 20
     silence: int = 60

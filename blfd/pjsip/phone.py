@@ -69,7 +69,8 @@ class Call(pj.Call):  # type: ignore[misc]
             pj.PJSUA_CALL_MEDIA_LOCAL_HOLD: "held by us",
             pj.PJSUA_CALL_MEDIA_REMOTE_HOLD: "held by them",
         }
-        media = [states.get(stream.status, "none") for stream in self.getInfo().media]
+        info = self.getInfo()  # owns the streams: it has to outlive them
+        media = [states.get(stream.status, "none") for stream in info.media]
         report("media", state=media[0] if media else "none")
 
 
@@ -132,6 +133,7 @@ class Phone:
         config.regConfig.registrarUri = self._uri("").replace("@", "")
         credentials = pj.AuthCredInfo("digest", "*", options.user, 0, options.password)
         config.sipConfig.authCreds.append(credentials)
+        config.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
         account = Account()
         account.create(config)
         return account

@@ -87,14 +87,20 @@ class Site:
 
     def wait_watched(self, extension: str) -> None:
         """Until somebody watches the lamp of an extension and has confirmed what it shows."""
+        self._wait_row("watchers", resource=extension, state="told")
+
+    def wait_registered(self, extension: str) -> None:
+        self._wait_row("registrations", extension=extension)
+
+    def _wait_row(self, call: str, **values: str) -> None:
         client = ControlClient(socket_path(self.database))
         until = time.monotonic() + 10
         while time.monotonic() < until:
-            rows = client.call("watchers", tenant="default")
-            if any(row["resource"] == extension and row["state"] == "told" for row in rows):
+            rows = client.call(call, tenant="default")
+            if any(values.items() <= row.items() for row in rows):
                 return
             time.sleep(0.02)
-        raise AssertionError(f"nobody watches {extension}: {rows}")
+        raise AssertionError(f"no {values} in the {call}: {rows}")
 
     def cli(self, *arguments: str) -> str:
         """Run a command against the database; what it prints."""
