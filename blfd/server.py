@@ -62,7 +62,7 @@ class Server:
             config.sip,
             {address.split(":")[1] for address in self._listening},
             secret=secrets.token_bytes(32),
-            new_tag=lambda: secrets.token_hex(8),
+            new_tag=lambda: os.urandom(8).hex(),
         )
         self._queries: dict[str, Callable[[str], Any]] = {
             "status": lambda tenant: self._status(),
@@ -189,6 +189,7 @@ class Server:
         # What exists now lives until the end: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(100_000, 50, 100)  # cycles are rare here, and a full pass halts every phone
         print("ready", " ".join(self._listening), flush=True)
         log.info("serving on %s, database %s", ", ".join(self._listening), self._config.database)
         try:

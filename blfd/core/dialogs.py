@@ -110,6 +110,8 @@ class Dialogs:
 
     def take_changed(self) -> list[Aor]:
         """The extensions whose state changed since the last call, in order."""
+        if not self._changed:
+            return []
         changed = list(self._changed)
         self._changed.clear()
         return changed

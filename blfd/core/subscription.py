@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 from blfd.core.values import Aor, Flow
 
 
-class Phase(Enum):
+class Phase(IntEnum):  # an int hashes without a call into Python, and this is the hot path
     """What a watcher knows. At most one NOTIFY is in flight; what changes meanwhile is told once, later."""
 
     TOLD = auto()  # it has confirmed the newest state
@@ -19,7 +19,7 @@ class Phase(Enum):
     ENDED = auto()
 
 
-class Event(Enum):
+class Event(IntEnum):
     CHANGED = auto()  # the resource has a newer state
     REFRESHED = auto()  # the watcher sent SUBSCRIBE: it is there, and wants a NOTIFY
     CONFIRMED = auto()  # 2xx to the NOTIFY
@@ -29,7 +29,7 @@ class Event(Enum):
     TERMINATE = auto()  # expired, unsubscribed, drained, resource gone
 
 
-class Action(Enum):
+class Action(IntEnum):
     NOTHING = auto()
     SEND = auto()  # NOTIFY, active
     SEND_LAST = auto()  # NOTIFY, terminated

@@ -9,7 +9,7 @@ from socket import inet_aton
 from blfd.core.inputs import Credentials, RegisterContact, Request
 from blfd.core.values import Address, Flow, Uri
 from blfd.pjsip.endpoint import Endpoint
-from blfd.pjsip.library import CData, address_of, encode, ffi, lib, string, zero
+from blfd.pjsip.library import CData, encode, ffi, lib, string, zero
 
 AUTHORIZATION, CONTACT, PROXY_AUTHORIZATION = 6, 9, 27  # pjsip_hdr_e
 
@@ -37,13 +37,23 @@ _ESCAPED = re.compile(r"\\(.)")
 _START_LINE = re.compile(rb"^([!-~]+) +([^\r\n]+?) +SIP/(\d+\.\d+)[ \t]*\r?\n", re.I)
 
 
+_LONG_NAMES: dict[bytes, bytes] = {}  # what phones write is a small set, and lower() on each line adds up
+
+
+def _long_name(written: bytes) -> bytes:
+    name = written.lower()
+    name = COMPACT.get(name, name)
+    if len(_LONG_NAMES) < 1000:
+        _LONG_NAMES[written] = name
+    return name
+
+
 def _fields(data: bytes) -> dict[bytes, list[bytes]]:
     """Header fields by lower-case long name, their values as they came (RFC 3261, section 7.3)."""
     found: dict[bytes, list[bytes]] = {}
     end = data.find(b"\r\n\r\n")
-    for name, value in _LINE.findall(data, 0, end if end >= 0 else len(data)):
-        name = name.lower()
-        name = COMPACT.get(name, name)
+    for written, value in _LINE.findall(data, 0, end if end >= 0 else len(data)):
+        name = _LONG_NAMES.get(written) or _long_name(written)
         if name in found:
             found[name].append(value)
         else:
@@ -66,7 +76,6 @@ class Message:
         self._zero_info = bytes(len(self._info_view))
         self._zero_modules = bytes(len(self._modules_view))
         self._printed = ffi.new(f"char[{PRINT_BUFFER}]")
-        self._schemes: dict[int, str] = {}
         self._sources: dict[str, int] = {}
         self._fields: dict[bytes, list[bytes]] = {}
 
@@ -205,6 +214,11 @@ class Message:
 
     def contact_uri(self) -> str:
         """The first Contact's URI, "" if there is none."""
+        values = self._fields.get(b"contact")
+        if not values:
+            return ""
+        if len(values) == 1 and values[0].count(b"<") == 1:
+            return _text(_between_brackets(values[0]))
         for header in self.all(CONTACT, "pjsip_contact_hdr *"):
             if header.uri and not header.star:
                 return self.uri_text(header.uri.vptr.p_get_uri(header.uri))
@@ -233,9 +247,9 @@ class Message:
             transaction,
             self.flow,
             self.method,
-            self._uri(info.msg.line.req.uri),
-            self._address(info.from_),
-            self._address(info.to),
+            self._uri(info.msg.line.req.uri, self.data.split(b" ", 2)[1]),
+            self._address(info.from_, self._fields[b"from"][0]),
+            self._address(info.to, self._fields[b"to"][0]),
             string(info.cid.id),
             info.cseq.cseq,
             self._credentials(),
@@ -265,28 +279,22 @@ class Message:
                     )
         return tuple(found)
 
-    def _address(self, header: CData) -> Address:
+    def _address(self, header: CData, value: bytes) -> Address:
         name_addr = header.uri
-        uri = name_addr.vptr.p_get_uri(name_addr)
+        uri = self._uri(name_addr.uri, _between_brackets(value))
         display = string(name_addr.display)
         if "\\" in display:
             display = _ESCAPED.sub(r"\1", display)
-        return Address(self._uri(uri), display, string(header.tag))
+        return Address(uri, display, string(header.tag))
 
-    def _uri(self, uri: CData) -> Uri:
-        scheme = self._scheme(uri)
-        text = self.uri_text(uri)
+    def _uri(self, uri: CData, written: bytes) -> Uri:
+        """`written` is the URI as it came, b"" where that is not plain to see."""
+        text = _text(written) if written else self.uri_text(uri)
+        scheme = text.partition(":")[0].lower()
         if scheme not in ("sip", "sips"):
             return Uri(text, scheme, "", "", 0)
         uri = ffi.cast(SIP_URI, uri)
         return Uri(text, scheme, string(uri.user), string(uri.host).lower(), uri.port)
-
-    def _scheme(self, uri: CData) -> str:
-        key = address_of(uri.vptr)
-        scheme = self._schemes.get(key)
-        if scheme is None:  # one table of functions per scheme
-            scheme = self._schemes[key] = string(uri.vptr.p_get_scheme(uri)[0]).lower()
-        return scheme
 
     def uri_text(self, uri: CData) -> str:
         length = uri.vptr.p_print(IN_CONTACT, uri, self._printed, PRINT_BUFFER)
@@ -325,6 +333,12 @@ class Message:
         if self.flow.transport == "tcp" or via.rport_param > 0:
             return self.flow
         return self.flow._replace(port=via.sent_by.port or 5060)
+
+
+def _between_brackets(value: bytes) -> bytes:
+    """The URI of a name-addr, b"" for an addr-spec; PJSIP has found the header sound."""
+    start = value.rfind(b"<")
+    return value[start + 1 : value.find(b">", start)] if start >= 0 else b""
 
 
 def _text(value: bytes) -> str:

@@ -34,10 +34,16 @@ AF_INET = 2
 PARTIAL_MESSAGE = 171_024  # PJSIP_EPARTIALMSG
 
 
-class Receiver(Protocol):
-    """Takes each message; `Network.buffer` holds a copy of `data`, with room for a final zero."""
+Source = tuple[str, str, int, int]
 
-    def __call__(self, data: bytes, flow: Flow, transport: CData) -> None: ...
+
+class Receiver(Protocol):
+    """Takes each message; `Network.buffer` holds a copy of `data`, with room for a final zero.
+
+    `source` has the fields of a Flow.
+    """
+
+    def __call__(self, data: bytes, source: Source, transport: CData) -> None: ...
 
 
 class Transport:
@@ -113,7 +119,7 @@ class UdpListener:
                 return
             except OSError:  # an ICMP error of an earlier send; the timers deal with it
                 continue
-            network.receive(bytes(view[:length]), Flow("udp", host, port, index), transport)
+            network.receive(bytes(view[:length]), ("udp", host, port, index), transport)
 
     def send(self, data: bytes, address: tuple[str, int]) -> bool:
         try:

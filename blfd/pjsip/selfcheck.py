@@ -14,7 +14,7 @@ from blfd.core.values import Flow
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, ffi, lib, raw
 from blfd.pjsip.message import Message
-from blfd.pjsip.network import Network
+from blfd.pjsip.network import Network, Source
 
 VERSION = b"2.15.1"
 
@@ -196,8 +196,8 @@ def _through(network: Network, message: Message, endpoint: Endpoint, arrived: li
     host, port = network.listeners[0].address
     here = Flow("udp", host, port)
 
-    def receive(data: bytes, flow: Flow, transport: CData) -> None:
-        arrived.append(message.parse(data, network.buffer, flow, transport))
+    def receive(data: bytes, source: Source, transport: CData) -> None:
+        arrived.append(message.parse(data, network.buffer, Flow._make(source), transport))
 
     network.receive = receive
     transport = network.transport_of(here)

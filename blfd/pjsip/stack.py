@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from blfd.pjsip.leg import Pending, Phase
 from blfd.pjsip.legs import Legs
 from blfd.pjsip.library import CData, ffi, lib
 from blfd.pjsip.message import Message, answer_to_malformed
-from blfd.pjsip.network import Network
+from blfd.pjsip.network import Network, Source
 from blfd.pjsip.transactions import NotifyTransactions, ServerTransactions
 
 log = logging.getLogger("blfd.sip")
@@ -91,7 +91,6 @@ class Stack:
         self.notifies = NotifyTransactions(self.network, user_agent)
         self.counters = Counters()
         self._server = f"Server: {user_agent}"
-        self._tag = secrets.token_hex(4)
         self._transaction = 0
         self._replied = False
         self._held: deque[tuple[bytes, Flow]] = deque()
@@ -144,15 +143,15 @@ class Stack:
 
     # Messages
 
-    def _receive(self, data: bytes, flow: Flow, transport: CData) -> None:
+    def _receive(self, data: bytes, source: Source, transport: CData) -> None:
         if data[:8] == b"SIP/2.0 ":
             number = self.notifies.find(data)
             if number is not None:
-                self._notify_answered(number, data, flow, transport)
+                self._notify_answered(number, data, source, transport)
                 return
         elif not data.strip(b"\r\n\t \0"):
             return  # keep-alive
-        message = self._message
+        message, flow = self._message, Flow._make(source)
         fault = message.parse(data, self.network.buffer, flow, transport)
         if fault:
             self._malformed(data, fault, flow)
@@ -162,14 +161,15 @@ class Stack:
             self.counters.requests += 1
             self._dispatch(data)
 
-    def _notify_answered(self, number: int, data: bytes, flow: Flow, transport: CData) -> None:
+    def _notify_answered(self, number: int, data: bytes, source: Source, transport: CData) -> None:
         code = data[8:11]
         if not code.isdigit():
             return
         status = int(code)
         retry_after = None
-        if status >= 300 and not self._message.parse(data, self.network.buffer, flow, transport):
-            retry_after = self._message.number(b"retry-after")
+        if status >= 300:
+            fault = self._message.parse(data, self.network.buffer, Flow._make(source), transport)
+            retry_after = None if fault else self._message.number(b"retry-after")
         answered = self.notifies.answered(number, status, retry_after)
         if answered:
             self._emit(answered)
@@ -297,7 +297,7 @@ class Stack:
 
     def _answer(self, status: int, reason: str, to_tag: str, headers: list[str]) -> None:
         message = self._message
-        tag = to_tag or f"{self._tag}{secrets.token_hex(4)}"
+        tag = to_tag or os.urandom(8).hex()
         data = message.answer(status, reason, tag, [*headers, self._server])
         self._answers.send(message.key, data, message.answer_flow(), time.monotonic())
 

@@ -19,6 +19,7 @@ from blfd.pjsip.network import Network
 
 T1, T2 = 0.5, 4.0
 TIMER_F = TIMER_J = 64 * T1
+DIGITS = 12  # of the number in a branch, so that it is read without looking for its end
 MAX_ANSWERS = 200_000  # a bound for memory: past it the oldest answers go before their 32 s
 
 
@@ -95,7 +96,7 @@ class NotifyTransactions:
         flow = notify.flow
         via, contact = self._place(flow)
         data = (
-            f"{notify.request_line}\r\n{via}{number}\r\n{contact}{self._tail}{notify.headers}"
+            f"{notify.request_line}\r\n{via}{number:0{DIGITS}}\r\n{contact}{self._tail}{notify.headers}"
             f"Content-Length: {len(notify.body)}\r\n\r\n"
         ).encode("utf-8", "surrogateescape") + notify.body
         self._outstanding[number] = Outstanding(notify.subscription, flow, data, now + TIMER_F)
@@ -122,10 +123,8 @@ class NotifyTransactions:
         if start < 0:
             return None
         start += len(self._mark)
-        end = start
-        while 48 <= data[end] <= 57:
-            end += 1
-        return int(data[start:end]) if end > start else 0
+        digits = data[start : start + DIGITS]
+        return int(digits) if digits.isdigit() else 0
 
     def answered(self, number: int, status: int, retry_after: int | None) -> NotifyAnswered | None:
         """Take a response; None if it is provisional or late."""

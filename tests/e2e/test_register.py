@@ -37,7 +37,9 @@ def test_a_wrong_password_gets_a_new_challenge(site: Site) -> None:
     assert answer.status == 401
     first = re.search(r'nonce="(\w+)"', phone.sent["Authorization"])
     second = re.search(r'nonce="(\w+)"', answer["www-authenticate"])
-    assert first and second and first[1] != second[1]
+    assert first
+    assert second
+    assert first[1] != second[1]
     assert "stale" not in answer["www-authenticate"]
 
 

@@ -166,7 +166,9 @@ class Agent:
         number = headers["CSeq"].split()[0]
         self.send(f"ACK {uri} SIP/2.0", {**headers, "To": answer["to"], "CSeq": f"{number} ACK"})
 
-    def reply(self, request: Message, status: int, reason: str = "OK", body: bytes = b"", **more: str) -> None:
+    def reply(
+        self, request: Message, status: int, reason: str = "OK", body: bytes = b"", **more: str
+    ) -> None:
         """Answer a request; `more` as in `headers`."""
         to = request["to"] if ";tag=" in request["to"] or status == 100 else f"{request['to']};tag={id(self)}"
         lines = [f"SIP/2.0 {status} {reason}"]

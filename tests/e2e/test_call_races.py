@@ -1,0 +1,202 @@
+"""Calls in which messages cross, come twice, come early or do not come at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from calls import Calling, Dialog, audio_port, connect, sdp
+from conftest import Site
+from wire import Agent, Message
+
+SDP = "application/sdp"
+
+
+def ringing(site: Site, *, callee_transport: str = "udp", **over: str) -> tuple[Calling, Agent, Message]:
+    """102 rings; the call, its phone and the INVITE that it got."""
+    caller, callee = site.registered("101"), site.registered("102", callee_transport)
+    calling = Calling.start(caller, "102", sdp(4000), **over)
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 180, "Ringing")
+    calling.provisional(180)
+    return calling, callee, invite
+
+
+def early_dialog(calling: Calling, provisional: Message) -> Dialog:
+    target = provisional["contact"].strip("<>")
+    headers = calling.headers
+    return Dialog(calling.agent, target, headers["From"], provisional["to"], headers["Call-ID"])
+
+
+def lamps(site: Site) -> dict[str, str]:
+    return {row["extension"]: row["lamp"] for row in site.live("lamps")}
+
+
+def test_the_caller_hangs_up_by_bye_while_it_rings(site: Site) -> None:
+    """RFC 3261, section 15, allows it."""
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102", sdp(4000))
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 180, "Ringing")
+    dialog = early_dialog(calling, calling.provisional(180))
+    assert dialog.request("BYE").status == 200
+    callee.reply(callee.wait_request("CANCEL"), 200)
+    callee.reply(invite, 487, "Request Terminated")
+    assert calling.final().status == 487
+
+
+def test_the_callee_hangs_up_before_the_caller_has_acknowledged(site: Site) -> None:
+    calling, callee, invite = ringing(site)
+    callee.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)
+    answer = calling.final()
+    assert Dialog.of_invite(callee, invite).request("BYE").status == 200
+    calling.acknowledge(answer)
+    calling.agent.reply(calling.agent.wait_request("BYE"), 200)
+
+
+def test_a_200_that_comes_again_is_acknowledged_again(site: Site) -> None:
+    calling, callee, invite = ringing(site)
+    for _ in range(2):
+        callee.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)
+        calling.acknowledge(calling.final())
+        assert callee.wait_request("ACK")["call-id"] == invite["call-id"]
+        assert callee.silent(lambda m: m.method == "BYE", 0.2)
+        calling.agent.received.clear()
+        callee.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)
+        callee.wait_request("ACK")
+        break
+    Dialog.of_invite(callee, invite).request("BYE")
+
+
+def test_an_invite_that_comes_again_rings_once(site: Site) -> None:
+    calling, callee, invite = ringing(site)
+    calling.agent.send(f"INVITE {calling.uri} SIP/2.0", calling.headers, sdp(4000))
+    assert calling.provisional(180).tag("to"), "the same answer again"
+    assert callee.silent(lambda m: m.method == "INVITE" and m["call-id"] != invite["call-id"])
+    callee.reply(invite, 486, "Busy Here")
+    assert calling.refused().status == 486
+
+
+def test_both_ask_for_other_media_at_once(site: Site) -> None:
+    mine, other = connect(site.registered("101"), site.registered("102"))
+    first, second = mine.send("INVITE", sdp(4444)), other.send("INVITE", sdp(5555))
+    relayed = other.agent.wait_request("INVITE")
+    other.agent.reply(relayed, 491, "Request Pending")
+    for dialog, headers in ((mine, first), (other, second)):
+        answer = dialog.agent.final(headers)
+        assert answer.status == 491
+        dialog.ack(answer)
+    assert mine.request("BYE").status == 200
+
+
+def test_a_request_for_other_media_before_the_ack(site: Site) -> None:
+    calling, callee, invite = ringing(site)
+    callee.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)
+    answer = calling.final()
+    dialog = Dialog.of_invite(callee, invite)
+    assert callee.final(dialog.send("INVITE", sdp(5555))).status == 491
+    assert calling.acknowledge(answer).request("BYE").status == 200
+
+
+def test_the_other_hangs_up_while_media_is_asked_for(site: Site) -> None:
+    mine, other = connect(site.registered("101"), site.registered("102"))
+    mine.send("INVITE", sdp(4444))
+    other.agent.wait_request("INVITE")
+    assert other.request("BYE").status == 200
+    mine.agent.reply(mine.agent.wait_request("BYE"), 200)
+
+
+def test_both_hold_and_the_old_way_of_hold(site: Site) -> None:
+    mine, other = connect(site.registered("101"), site.registered("102"))
+
+    def ask(asking: Dialog, asked: Dialog, offer: bytes, answer: bytes) -> tuple[str, str]:
+        headers = asking.send("INVITE", offer)
+        asked.agent.reply(asked.agent.wait_request("INVITE"), 200, "OK", answer, Content_Type=SDP)
+        asking.ack(asking.agent.final(headers))
+        asked.agent.wait_request("ACK")
+        shown = lamps(site)
+        return shown["101"], shown["102"]
+
+    assert ask(mine, other, sdp(1, "sendonly"), sdp(2, "recvonly")) == ("held", "talking")
+    assert ask(other, mine, sdp(2, "inactive"), sdp(1, "inactive")) == ("held", "held")
+    assert ask(mine, other, sdp(1, "recvonly"), sdp(2, "sendonly")) == ("talking", "held")
+    assert ask(other, mine, sdp(2), sdp(1)) == ("talking", "talking")
+    no_address = sdp(1).replace(b"c=IN IP4 127.0.0.1", b"c=IN IP4 0.0.0.0")  # RFC 2543
+    assert ask(mine, other, no_address, sdp(2)) == ("held", "talking")
+    assert mine.request("BYE").status == 200
+
+
+def test_a_reliable_183_is_acknowledged_and_its_sdp_answers(site: Site) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102", sdp(4000))
+    invite = callee.wait_request("INVITE")
+    assert "100rel" in invite["supported"]
+    callee.reply(invite, 183, "Session Progress", sdp(5000), Content_Type=SDP, Require="100rel", RSeq="1")
+    callee.reply(callee.wait_request("PRACK"), 200)
+    assert audio_port(calling.provisional(183)) == 5000
+    callee.reply(invite, 200)
+    answer = calling.final()
+    assert audio_port(answer) == 5000
+    assert calling.acknowledge(answer).request("BYE").status == 200
+
+
+def test_a_caller_that_needs_100rel_gets_it(site: Site) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102", sdp(4000), Require="100rel")
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 180, "Ringing")
+    provisional = calling.provisional(180)
+    assert provisional["require"] == "100rel"
+    dialog = early_dialog(calling, provisional)
+    dialog.cseq = int(calling.headers["CSeq"].split()[0])
+    rack = f"{provisional['rseq']} {calling.headers['CSeq']}"
+    headers = dialog.send("PRACK", RAck=rack)
+    assert caller.final(headers).status == 200
+    callee.reply(invite, 486, "Busy Here")
+    assert calling.refused().status == 486
+
+
+def test_session_timer(site: Site) -> None:
+    calling, callee, invite = ringing(site, Supported="timer", Session_Expires="90;refresher=uas")
+    assert invite["session-expires"] == "1800"
+    callee.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)
+    answer = calling.final()
+    assert answer["session-expires"] == "90;refresher=uas"
+    assert calling.acknowledge(answer).request("BYE").status == 200
+
+
+@pytest.mark.parametrize(
+    ("over", "status", "header"),
+    [
+        ({"Supported": "timer", "Session_Expires": "10"}, 422, ("min-se", "90")),
+        ({"Require": "teleport"}, 420, ("unsupported", "teleport")),
+    ],
+)
+def test_what_the_server_cannot_do(
+    site: Site, over: dict[str, str], status: int, header: tuple[str, str]
+) -> None:
+    site.registered("102")
+    answer = Calling.start(site.agent("101"), "102", sdp(4000), **over).refused()
+    assert (answer.status, answer[header[0]]) == (status, header[1])
+
+
+def test_a_phone_whose_connection_breaks_while_it_rings(site: Site) -> None:
+    calling, callee, _ = ringing(site, callee_transport="tcp")
+    callee.close()
+    site.agents.remove(callee)
+    assert calling.refused().status == 480
+    assert lamps(site)["102"] == "not registered"
+
+
+def test_calls_end_when_the_server_stops(own_site: Callable[..., Site]) -> None:
+    site = own_site()
+    talking = connect(site.registered("103"), site.registered("104"))
+    calling, callee, invite = ringing(site)
+    site.server.process.terminate()
+    for dialog in talking:
+        dialog.agent.reply(dialog.agent.wait_request("BYE"), 200)
+    callee.reply(callee.wait_request("CANCEL"), 200)
+    callee.reply(invite, 487, "Request Terminated")
+    assert calling.refused().status == 503
+    site.agents.clear()
+    assert site.server.process.wait(10) == 0
