@@ -6,11 +6,14 @@ the server knows.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 from rich.console import Console
 from rich.live import Live
@@ -68,16 +71,36 @@ def run() -> int:
     console = Console()
     board = Board(console)
     try:
-        _play(folder, board)
+        with _ended_by_signals():
+            _play(folder, board)
     except Missing as error:
         board.close()
         console.print(f"[red]The demo failed:[/] {error}", soft_wrap=True)
+        console.print(f"The logs of the server and of the phones are in {folder}", soft_wrap=True)
         return 1
+    except (KeyboardInterrupt, SystemExit):
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     finally:
         board.close()
-    shutil.rmtree(folder, ignore_errors=True)  # kept where it failed, for its logs
+    shutil.rmtree(folder, ignore_errors=True)
     print("Every lamp was seen: idle, trying, ringing, talking, held, talking, idle.")
     return 0
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that no child outlives the demo."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, disposition in before.items():
+            signal.signal(number, disposition)
 
 
 def _play(folder: Path, board: Board) -> None:

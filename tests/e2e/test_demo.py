@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,6 +15,7 @@ import pytest
 from rich.console import Console
 
 from blfd import demo
+from blfd.control import ControlClient, socket_path
 from blfd.simulation import Event, PhoneProcess, ServerProcess
 
 STORY = {
@@ -72,9 +75,30 @@ def test_a_lamp_that_is_not_seen_is_named(
     assert demo.run() == 1
     said = capsys.readouterr().out
     assert "{'101': 'held'}" in said
-    assert str(tmp_path) in said, "where the logs are"
+    (folder,) = tmp_path.iterdir()
+    assert f"The logs of the server and of the phones are in {folder}" in said
+    assert (folder / "demo.log").read_text()
     assert len(children) == 4
     assert all(child.process.poll() is not None for child in children)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_demo_that_is_stopped_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "blfd", "demo"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as played:
+        assert played.stdout
+        assert any(line.startswith("103 watches") for line in played.stdout)
+        (folder,) = tmp_path.iterdir()
+        server = ControlClient(socket_path(folder / "demo.db")).call("status")["pid"]
+        played.send_signal(number)
+        assert played.wait(20) == 128 + number
+    with pytest.raises(ProcessLookupError):
+        os.kill(server, 0)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_terminal_gets_a_table() -> None:

@@ -1,0 +1,153 @@
+"""Inputs and a core to give them to, in a few words."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import replace
+from ipaddress import IPv4Network
+
+from blfd.core.core import Core
+from blfd.core.effects import Dial, Effect, Notify, Reply
+from blfd.core.inputs import (
+    Credentials,
+    DirectoryChanged,
+    Input,
+    InviteReceived,
+    NotifyAnswered,
+    RegisterContact,
+    RegisterReceived,
+    Request,
+    SubscribeReceived,
+)
+from blfd.core.values import DEFAULT_TENANT, Address, Aor, Directory, Extension, Flow, Settings, Tenant, Uri
+from dialog_info import DialogInfo, parse
+
+HOST = "192.0.2.5"
+EVERYBODY = (IPv4Network("0.0.0.0/0"),)
+SDP = b"v=0\r\nm=audio 4000 RTP/AVP 0\r\n"
+_numbers = itertools.count(1)
+
+
+def uri(user: str, host: str = HOST, port: int = 0) -> Uri:
+    text = f"sip:{user}@{host}" + (f":{port}" if port else "")
+    return Uri(text, "sip", user, host, port)
+
+
+def flow(user: str = "101", transport: str = "udp") -> Flow:
+    """Where a user's phone is: each has a port of its own."""
+    return Flow(transport, "198.51.100.7", 10_000 + sum(map(ord, user)))
+
+
+def request(
+    method: str,
+    user: str = "101",
+    to: str = "102",
+    *,
+    host: str = HOST,
+    to_tag: str = "",
+    call_id: str = "",
+    cseq: int = 1,
+    source: Flow | None = None,
+    credentials: tuple[Credentials, ...] = (),
+) -> Request:
+    number = next(_numbers)
+    return Request(
+        number,
+        source or flow(user),
+        method,
+        uri(to, host),
+        Address(uri(user, host), "", f"tag{user}"),
+        Address(uri(to, host), "", to_tag),
+        call_id or f"call{number}",
+        cseq,
+        credentials,
+    )
+
+
+def register(user: str, contact: str = "", expires: int | None = 3600, *, cseq: int = 1) -> RegisterReceived:
+    contacts = (RegisterContact(contact or f"sip:{user}@198.51.100.7"),)
+    return RegisterReceived(
+        request("REGISTER", user, user, call_id=f"reg{user}", cseq=cseq), contacts, expires=expires
+    )
+
+
+def subscribe(
+    user: str = "103",
+    to: str = "102",
+    expires: int | None = 600,
+    *,
+    event: str = "dialog",
+    accept: tuple[str, ...] | None = None,
+    contact: str | None = None,
+    host: str = HOST,
+    to_tag: str = "",
+    call_id: str = "",
+    cseq: int = 1,
+) -> SubscribeReceived:
+    asked = request("SUBSCRIBE", user, to, host=host, to_tag=to_tag, call_id=call_id, cseq=cseq)
+    where = f"sip:{user}@198.51.100.7" if contact is None else contact
+    return SubscribeReceived(asked, event, "", accept, expires, where)
+
+
+def invite(user: str = "101", to: str = "102", offer: bytes | None = SDP, hops: int = 70) -> InviteReceived:
+    return InviteReceived(request("INVITE", user, to), offer, hops, f"sip:{user}@198.51.100.7")
+
+
+def directory(extensions: Iterable[str] = ("101", "102", "103")) -> Directory:
+    """The default tenant with these extensions, and acme.example with 101."""
+    aors = [Aor(DEFAULT_TENANT, name) for name in extensions] + [Aor("acme.example", "101")]
+    tenants = {name: Tenant(name) for name in (DEFAULT_TENANT, "acme.example")}
+    return Directory(tenants, {aor: Extension(aor, f"Name {aor.extension}") for aor in aors})
+
+
+class World:
+    """A core, its clock, and what it has asked for."""
+
+    def __init__(self, settings: Settings | None = None, phones: Iterable[str] = ("101", "102", "103")) -> None:
+        tags = itertools.count(1)
+        settings = replace(settings or Settings(), trust=EVERYBODY)
+        self.core = Core(settings, [HOST], secret=b"s", new_tag=lambda: f"sub{next(tags)}")
+        self.now = 1000.0
+        self.give(DirectoryChanged(directory()))
+        for phone in phones:
+            self.give(register(phone))
+
+    def give(self, event: Input) -> list[Effect]:
+        return self.core.handle(event, self.now)
+
+    def at(self, now: float) -> list[Effect]:
+        """Let time pass."""
+        self.now = now
+        return self.core.handle_timer(now)
+
+    def lamp(self, extension: str) -> str:
+        return self.core.dialogs.lamp(Aor(DEFAULT_TENANT, extension)).value
+
+    def confirm(self, effects: list[Effect]) -> list[Effect]:
+        """200 to every NOTIFY among the effects; what comes of that."""
+        found = notifies(effects)
+        return [e for n in found for e in self.give(NotifyAnswered(n.subscription, 200))]
+
+
+def notifies(effects: list[Effect]) -> list[Notify]:
+    return [effect for effect in effects if isinstance(effect, Notify)]
+
+
+def dials(effects: list[Effect]) -> list[Dial]:
+    return [effect for effect in effects if isinstance(effect, Dial)]
+
+
+def reply(effects: list[Effect]) -> Reply:
+    (found,) = [effect for effect in effects if isinstance(effect, Reply)]
+    return found
+
+
+def document(notify: Notify) -> DialogInfo:
+    return parse(notify.body)
+
+
+def field(notify: Notify, name: str) -> str:
+    """A header of a NOTIFY."""
+    lines = dict(line.split(": ", 1) for line in notify.headers.strip().split("\r\n"))
+    return lines[name]
