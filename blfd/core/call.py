@@ -257,14 +257,14 @@ class Call:
             return 0
         return self.answered_leg if leg == self.caller_leg else self.caller_leg
 
-    def acknowledged(self, acknowledged: LegAcknowledged) -> list[Effect]:
+    def acknowledged(self, acknowledged: LegAcknowledged, now: float) -> list[Effect]:
         """The caller's ACK: with a delayed offer it brings the answer."""
         if self.state is not State.ANSWERED:
             return []
         self.state = State.TALKING
         if self.offer is None:
             if acknowledged.sdp is None:
-                return [HangUp(self.caller_leg), HangUp(self.answered_leg)]
+                return self._end(HangUp(self.caller_leg), now)
             return [Acknowledge(self.answered_leg, acknowledged.sdp)]
         if self._late_sdp:
             return [Offer(self.caller_leg, self._late_sdp)]

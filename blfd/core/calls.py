@@ -102,7 +102,7 @@ class Calls:
             case LegAnswered():
                 return [*call.answered(event, now), Log(Level.INFO, f"{_name(call)}: answered")]
             case LegAcknowledged():
-                return call.acknowledged(event)
+                return call.acknowledged(event, now)
             case LegEnded():
                 return call.ended(event, now)
             case OfferReceived():

@@ -1,0 +1,191 @@
+"""Any order of events: the lamps stay true (Hypothesis)."""
+
+from __future__ import annotations
+
+from builders import SDP, World, document, invite, notifies, register, reply, subscribe
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from blfd.core.effects import Accept, Answer, Dial, Effect, HangUp, Notify, Progress
+from blfd.core.inputs import (
+    Input,
+    LegAccepted,
+    LegAcknowledged,
+    LegAnswered,
+    LegEnded,
+    LegProgress,
+    NotifyAnswered,
+    OfferAnswered,
+    OfferReceived,
+)
+from blfd.core.values import Aor
+from dialog_info import DialogInfo, DialogState, same_state
+
+PEOPLE = ("101", "102", "103")
+HOLD = SDP + b"a=sendonly\r\n"
+
+
+class Switchboard(RuleBasedStateMachine):
+    """Plays the phones: a leg is what the core has asked for, and it answers in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.world.give(register("102", "sip:102@198.51.100.99", cseq=2))
+        self.legs: dict[int, str] = {}  # alive in PJSIP: new, caller, callee, answered
+        self.had_200: set[int] = set()
+        self.answered: set[int] = set()  # and no ACK yet
+        self.flying: dict[str, Notify] = {}
+        self.told: dict[str, DialogInfo] = {}
+        self.versions: dict[str, int] = {}
+        self.ended: dict[str, set[str]] = {}  # dialog ids that a watcher saw end
+        self.watching: dict[str, Aor] = {}
+
+    def give(self, event: Input) -> None:
+        self.world.now += 1
+        self.take(self.world.give(event))
+
+    def take(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Accept():
+                    self.legs[effect.leg] = "new"
+                case Dial():
+                    assert effect.leg not in self.legs
+                    self.legs[effect.leg] = "callee"
+                case HangUp():
+                    self.legs.pop(effect.leg, None)
+                case Progress():
+                    assert effect.leg not in self.had_200
+                case Answer():
+                    assert self.legs[effect.leg] == "caller"
+                    assert effect.leg not in self.had_200, "a caller gets one 200"
+                    self.had_200.add(effect.leg)
+                    self.answered.add(effect.leg)
+                case Notify():
+                    self.notified(effect)
+
+    def notified(self, notify: Notify) -> None:
+        key, info = notify.subscription, document(notify)
+        assert key not in self.flying, "two NOTIFYs in flight"
+        assert info.version == self.versions.get(key, -1) + 1
+        self.flying[key], self.versions[key] = notify, info.version
+        gone = self.ended.setdefault(key, set())
+        for dialog in info.dialogs:
+            assert dialog.id not in gone or dialog.state is DialogState.TERMINATED, "alive after its end"
+            if dialog.state is DialogState.TERMINATED:
+                gone.add(dialog.id)
+        before = self.told.get(key)
+        if before:
+            gone |= {d.id for d in before.dialogs} - {d.id for d in info.dialogs}
+        self.told[key] = info
+
+    def pick(self, data: st.DataObject, *kinds: str) -> int:
+        return data.draw(st.sampled_from([leg for leg, kind in self.legs.items() if kind in kinds]))
+
+    @rule(who=st.sampled_from(PEOPLE), whom=st.sampled_from(PEOPLE), delayed=st.booleans())
+    def call(self, who: str, whom: str, delayed: bool) -> None:
+        self.give(invite(who, whom, None if delayed else SDP))
+
+    @precondition(lambda self: "new" in self.legs.values())
+    @rule(data=st.data())
+    def accepted(self, data: st.DataObject) -> None:
+        leg = self.pick(data, "new")
+        self.legs[leg] = "caller"
+        self.give(LegAccepted(leg, f"ours{leg}"))
+
+    @precondition(lambda self: "callee" in self.legs.values())
+    @rule(data=st.data(), media=st.booleans())
+    def rings(self, data: st.DataObject, media: bool) -> None:
+        leg = self.pick(data, "callee")
+        self.give(LegProgress(leg, 180, "", f"id{leg}", "o", f"p{leg}", SDP if media else None))
+
+    @precondition(lambda self: "callee" in self.legs.values())
+    @rule(data=st.data(), media=st.booleans())
+    def picks_up(self, data: st.DataObject, media: bool) -> None:
+        leg = self.pick(data, "callee")
+        self.legs[leg] = "answered"
+        self.give(LegAnswered(leg, f"id{leg}", "o", f"p{leg}", SDP if media else None))
+
+    @precondition(lambda self: self.answered & self.legs.keys())
+    @rule(data=st.data(), media=st.booleans())
+    def acknowledges(self, data: st.DataObject, media: bool) -> None:
+        leg = data.draw(st.sampled_from(sorted(self.answered & self.legs.keys())))
+        self.answered.discard(leg)
+        self.give(LegAcknowledged(leg, SDP if media else None))
+
+    @precondition(lambda self: self.legs)
+    @rule(data=st.data(), status=st.sampled_from([200, 404, 408, 480, 486, 487, 503, 603]))
+    def ends(self, data: st.DataObject, status: int) -> None:
+        leg = self.pick(data, "new", "caller", "callee", "answered")
+        del self.legs[leg]
+        self.give(LegEnded(leg, status, ""))
+
+    @precondition(lambda self: self.legs)
+    @rule(data=st.data(), hold=st.booleans(), status=st.sampled_from([200, 488]))
+    def offers(self, data: st.DataObject, hold: bool, status: int) -> None:
+        leg = self.pick(data, *self.legs.values())
+        self.give(OfferReceived(leg, HOLD if hold else SDP))
+        other = self.pick(data, *self.legs.values())
+        self.give(OfferAnswered(other, status, SDP if status == 200 else None))
+
+    @rule(who=st.sampled_from(PEOPLE), whom=st.sampled_from(PEOPLE), expires=st.sampled_from([0, 60, 600]))
+    def watches(self, who: str, whom: str, expires: int) -> None:
+        self.world.now += 1
+        effects = self.world.give(subscribe(who, whom, expires))
+        self.watching[reply(effects).to_tag] = Aor("default", whom)
+        self.take(effects)
+
+    @precondition(lambda self: self.flying)
+    @rule(data=st.data(), status=st.sampled_from([200, 200, 200, 481, 503]))
+    def confirms(self, data: st.DataObject, status: int) -> None:
+        key = data.draw(st.sampled_from(sorted(self.flying)))
+        del self.flying[key]
+        self.give(NotifyAnswered(key, status))
+
+    @rule(seconds=st.sampled_from([1, 30, 70, 130]))
+    def time_passes(self, seconds: int) -> None:
+        self.take(self.world.at(self.world.now + seconds))
+
+    @invariant()
+    def who_confirmed_knows_the_truth(self) -> None:
+        for subscription in self.world.core.notifier:
+            if subscription.phase.name == "TOLD":
+                truth = self.world.core.dialogs.document(subscription.resource, subscription.entity)
+                assert same_state(self.told[subscription.key], truth)
+
+    @invariant()
+    def no_call_no_dialog(self) -> None:
+        if not len(self.world.core.calls):
+            assert all(not self.world.core.dialogs.of(Aor("default", who)) for who in PEOPLE)
+
+    @invariant()
+    def the_core_knows_the_legs_that_live(self) -> None:
+        known = {leg for call in self.world.core.calls for leg in call.legs()}
+        assert known <= self.legs.keys()
+
+
+TestSwitchboard = Switchboard.TestCase
+TestSwitchboard.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
+
+
+def test_a_storm_of_everything_leaves_nothing() -> None:
+    """The longest road: a call through every state, watched by all, ends with no record of it."""
+    world = World()
+    for who in PEOPLE:
+        world.confirm(world.give(subscribe(who, "102")))
+    (accept,) = world.give(invite())
+    assert isinstance(accept, Accept)
+    effects = world.give(LegAccepted(accept.leg, "t"))
+    (dial,) = [effect for effect in effects if isinstance(effect, Dial)]
+    for event in (
+        LegProgress(dial.leg, 180, "", "id", "o", "p", None),
+        LegAnswered(dial.leg, "id", "o", "p", SDP),
+        LegAcknowledged(accept.leg, None),
+        LegEnded(accept.leg, 200, ""),
+    ):
+        effects = world.give(event)
+        assert len(notifies(effects)) == (0 if isinstance(event, LegAcknowledged) else 3)
+        world.confirm(effects)
+    assert len(world.core.calls) == 0
