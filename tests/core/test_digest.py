@@ -1,0 +1,244 @@
+"""Digest authentication, trust and silence (RFC 7616, RFC 8760)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import replace
+from ipaddress import IPv4Network
+
+import pytest
+from builders import HOST, flow, request
+
+from blfd.core.digest import ALGORITHMS, MAX_SOURCES, Authenticator, response
+from blfd.core.domains import Domains
+from blfd.core.errors import Refusal, Silenced
+from blfd.core.inputs import Credentials, Request
+from blfd.core.values import Aor, Directory, Extension, Settings, Tenant
+
+PASSWORD = "s3cret"
+NOW = 1_800_000_000.0
+
+
+def ha1(user: str, realm: str, password: str = PASSWORD) -> dict[str, str]:
+    text = f"{user}:{realm}:{password}".encode()
+    return {"MD5": hashlib.md5(text).hexdigest(), "SHA-256": hashlib.sha256(text).hexdigest()}
+
+
+def authenticator(**settings: object) -> Authenticator:
+    found = Authenticator(b"key", Settings(**settings))  # type: ignore[arg-type]
+    tenants = {"default": Tenant("default"), "acme.example": Tenant("acme.example")}
+    people = [Aor("default", "101"), Aor("default", "102"), Aor("acme.example", "101")]
+    extensions = {aor: Extension(aor, "", ha1(aor.extension, tenants[aor.tenant].realm)) for aor in people}
+    directory = Directory(tenants, extensions)
+    found.directory_changed(directory, Domains(directory, [HOST]))
+    return found
+
+
+def refusal(auth: Authenticator, asked: Request, now: float = NOW) -> Refusal:
+    with pytest.raises(Refusal) as caught:
+        auth.authenticate(asked, now)
+    return caught.value
+
+
+def credentials(
+    challenge: Refusal,
+    asked: Request,
+    algorithm: str = "SHA-256",
+    *,
+    user: str = "101",
+    password: str = PASSWORD,
+    **over: str,
+) -> Request:
+    """The request again, with an answer to the challenge; `over` changes fields of the credentials."""
+    header = next(v for _, v in challenge.headers if f"algorithm={algorithm}" in v)
+    parts = dict(re.findall(r'(\w+)="([^"]+)"', header))
+    given = Credentials(
+        user, parts["realm"], parts["nonce"], asked.target.text, "", algorithm, "c", "auth", "00000001"
+    )._replace(**{k: v for k, v in over.items() if k != "response"})
+    key = ha1(given.username.partition("@")[0], given.realm, password)[algorithm]
+    answer = response(given, key, asked.method, ALGORITHMS[algorithm])
+    return asked._replace(credentials=(given._replace(response=over.get("response", answer)),))
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "expected"),
+    [
+        ("MD5", "8ca523f5e9506fed4657c9700eebdbec"),
+        ("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
+    ],
+)
+def test_the_vectors_of_rfc_7616(algorithm: str, expected: str) -> None:
+    digest = ALGORITHMS[algorithm]
+    given = Credentials(
+        "Mufasa",
+        "http-auth@example.org",
+        "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v",
+        "/dir/index.html",
+        "",
+        algorithm,
+        "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
+        "auth",
+        "00000001",
+    )
+    key = digest("Mufasa:http-auth@example.org:Circle of Life")
+    assert response(given, key, "GET", digest) == expected
+
+
+def test_the_challenge() -> None:
+    challenge = refusal(authenticator(), request("INVITE"))
+    assert challenge.status == 401
+    names, values = zip(*challenge.headers, strict=True)
+    assert names == ("WWW-Authenticate", "WWW-Authenticate")
+    assert ["algorithm=SHA-256" in values[0], "algorithm=MD5" in values[1]] == [True, True]
+    assert all('realm="blfd"' in v and 'qop="auth"' in v and "stale" not in v for v in values)
+
+
+@pytest.mark.parametrize("algorithm", ["SHA-256", "MD5"])
+@pytest.mark.parametrize("method", ["INVITE", "SUBSCRIBE", "REGISTER"])
+def test_the_right_password(algorithm: str, method: str) -> None:
+    auth = authenticator()
+    asked = request(method, "101", "101")
+    again = credentials(refusal(auth, asked), asked, algorithm)
+    assert auth.authenticate(again, NOW).aor == Aor("default", "101")
+
+
+@pytest.mark.parametrize(
+    ("over", "status", "stale"),
+    [
+        ({"password": "wrong"}, 401, False),
+        ({"response": "0" * 64}, 401, False),
+        ({"user": "999"}, 401, False),
+        ({"realm": "acme.example"}, 401, False),
+        ({"algorithm": "SHA-512-256"}, 401, False),
+        ({"qop": "auth-int"}, 401, False),
+        ({"nonce": "0" * 46}, 401, True),
+        ({"nonce": "é"}, 401, True),
+        ({"uri": "sip:102@elsewhere.example"}, 400, False),
+    ],
+)
+def test_what_is_refused(over: dict[str, str], status: int, stale: bool) -> None:
+    auth = authenticator()
+    asked = request("INVITE")
+    first = refusal(auth, asked)
+    kind = over.pop("algorithm", "")
+    again = credentials(first, asked, **over)  # type: ignore[arg-type]
+    if kind:
+        again = again._replace(credentials=(again.credentials[0]._replace(algorithm=kind),))
+    second = refusal(auth, again)
+    assert second.status == status
+    assert any("stale=true" in value for _, value in second.headers) == stale
+    assert not second.headers or second.headers != first.headers, "a fresh nonce"
+
+
+def test_an_unknown_user_is_answered_as_a_wrong_password() -> None:
+    auth = authenticator()
+    asked = request("INVITE")
+    wrong, unknown = (
+        refusal(auth, credentials(refusal(auth, asked), asked, **over))  # type: ignore[arg-type]
+        for over in ({"password": "wrong"}, {"user": "nobody"})
+    )
+    assert (wrong.status, wrong.reason) == (unknown.status, unknown.reason)
+
+
+def test_an_old_nonce_is_stale_when_all_else_is_right() -> None:
+    auth = authenticator(nonce_lifetime=300)
+    asked = request("INVITE")
+    again = credentials(refusal(auth, asked), asked)
+    assert auth.authenticate(again, NOW + 300)
+    late = refusal(auth, again, NOW + 301)
+    assert all("stale=true" in value for _, value in late.headers)
+
+
+@pytest.mark.parametrize("uri", ["sip:102@192.0.2.5:5060", "sip:102@192.0.2.5;transport=udp", "sip:192.0.2.5"])
+def test_the_uri_may_differ_in_port_and_parameters(uri: str) -> None:
+    auth = authenticator()
+    asked = request("INVITE")
+    assert auth.authenticate(credentials(refusal(auth, asked), asked, uri=uri), NOW)
+
+
+def test_user_at_domain_as_username() -> None:
+    auth = authenticator()
+    asked = request("INVITE")
+    again = credentials(refusal(auth, asked), asked, "MD5", user="101@192.0.2.5")
+    given = again.credentials[0]
+    key = hashlib.md5(b"101:blfd:s3cret").hexdigest()
+    right = given._replace(response=response(given, key, "INVITE", ALGORITHMS["MD5"]))
+    assert auth.authenticate(again._replace(credentials=(right,)), NOW)
+
+
+def test_a_forged_from_is_refused() -> None:
+    auth = authenticator()
+    asked = request("INVITE", "102", "101")
+    forged = refusal(auth, credentials(refusal(auth, asked), asked, user="101"))
+    assert forged.status == 403
+    assert "101" in forged.log
+    assert "102" in forged.log
+
+
+def test_another_tenants_account_is_none_here() -> None:
+    auth = authenticator()
+    asked = request("INVITE", host="acme.example")
+    challenge = refusal(auth, asked)
+    assert 'realm="acme.example"' in challenge.headers[0][1]
+    assert auth.authenticate(credentials(challenge, asked), NOW).aor == Aor("acme.example", "101")
+    here = request("INVITE")
+    assert refusal(auth, credentials(challenge, here)).status == 401
+
+
+def test_trust() -> None:
+    auth = authenticator(trust=(IPv4Network("198.51.100.0/24"),))
+    assert auth.authenticate(request("INVITE"), NOW).aor.extension == "101"
+    unknown = refusal(auth, request("INVITE", "999"))
+    assert (unknown.status, "add it" in unknown.log) == (403, True)
+    elsewhere = replace_source(request("INVITE"), "203.0.113.1")
+    assert refusal(auth, elsewhere).status == 401
+
+
+def replace_source(asked: Request, host: str) -> Request:
+    return asked._replace(flow=flow()._replace(host=host))
+
+
+def fail(auth: Authenticator, host: str, now: float = NOW) -> None:
+    asked = replace_source(request("REGISTER", "101", "101"), host)
+    auth.authenticate(credentials(refusal(auth, asked, now), asked, password="wrong"), now)
+
+
+def test_silence_after_repeated_failures() -> None:
+    auth = authenticator(failures_before_silence=3, silence=60)
+    for _ in range(2):
+        with pytest.raises(Refusal):
+            fail(auth, "203.0.113.1")
+    with pytest.raises(Silenced) as last:
+        fail(auth, "203.0.113.1")
+    assert "203.0.113.1" in last.value.log
+    assert "101" in last.value.log
+    asked = replace_source(request("REGISTER", "101", "101"), "203.0.113.1")
+    with pytest.raises(Silenced) as again:
+        auth.authenticate(asked, NOW + 59)
+    assert not again.value.log, "one line"
+    assert refusal(auth, asked, NOW + 61).status == 401
+    assert refusal(auth, replace_source(asked, "203.0.113.2")).status == 401, "others are served"
+
+
+def test_a_success_clears_the_count() -> None:
+    auth = authenticator(failures_before_silence=2)
+    for _ in range(5):
+        with pytest.raises(Refusal):
+            fail(auth, "203.0.113.1")
+        asked = replace_source(request("REGISTER", "101", "101"), "203.0.113.1")
+        assert auth.authenticate(credentials(refusal(auth, asked), asked), NOW)
+
+
+def test_memory_of_failures_is_bounded() -> None:
+    auth = authenticator()
+    for number in range(MAX_SOURCES + 50):
+        with pytest.raises(Refusal):
+            fail(auth, f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+    assert len(auth._failures) == MAX_SOURCES
+
+
+def test_md5_alone() -> None:
+    settings = replace(Settings(), digest_algorithms=("MD5",))
+    auth = Authenticator(b"k", settings)
+    assert [v for _, v in auth.challenge("r", NOW) if "SHA" in v] == []
