@@ -50,10 +50,17 @@ def main() -> None:
     Exit codes: 0, 1 for an error, 2 for wrong usage, 3 where no server runs.
     """
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except NotRunning as error:
         fail(f"no server runs on this database ({error}); start one with 'blfd run'", 3)
     except (StoreError, ConfigError, ControlError) as error:
         fail(str(error), 1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+    except Exception as error:
+        say = getattr(error, "format_message", None)  # wrong usage, in click's or typer's own classes
+        if say is None:
+            raise
+        if say():  # empty where the help has been printed
+            fail(f"{say()} See 'blfd --help'.", getattr(error, "exit_code", 2))
+        sys.exit(getattr(error, "exit_code", 2))

@@ -96,6 +96,7 @@ class Call:
         self.answered_leg = 0
         self._dialogs = dialogs
         self._early_leg = 0  # whose SDP the caller has had in a provisional response
+        self._early_sdp: dict[int, bytes] = {}  # what each branch sent so
         self._late_sdp = b""  # the answered phone's, where the caller has had another's before
         self._failure = (0, "")
         self._asked = (0, False)  # the leg that waits for the answer to its offer, and whether it holds
@@ -137,6 +138,8 @@ class Call:
         rings_already = any(other.dialog_id for other in self.branches.values())
         self._watch_callee(branch, progress, DialogState.EARLY, now, early_media=bool(progress.sdp))
         headers = self._connected_identity()
+        if progress.sdp:
+            self._early_sdp[progress.leg] = progress.sdp
         if progress.sdp and self.offer and not self._early_leg:
             self._early_leg = progress.leg
             return [Progress(self.caller_leg, 183, "Session Progress", progress.sdp, headers)]
@@ -149,18 +152,17 @@ class Call:
         branch = self.branches.get(answer.leg)
         if branch is None or self.state is not State.RINGING:
             return [HangUp(answer.leg)]
-        if answer.sdp is None and not self._early_leg:
+        sdp = answer.sdp or self._early_sdp.get(answer.leg)
+        if sdp is None:
             return self._end(HangUp(self.caller_leg, 488, "The phone answered without media"), now)
         self.state, self.answered_leg = State.ANSWERED, answer.leg
         effects = self._drop_branches(except_leg=answer.leg, cause=ELSEWHERE, now=now)
         self._watch_callee(branch, answer, DialogState.CONFIRMED, now)
         self._update_caller(DialogState.CONFIRMED, now)
-        sdp = answer.sdp
-        if self._early_leg:
-            if self._early_leg != answer.leg and sdp:
-                self._late_sdp = sdp
-            sdp = None
-        return [*effects, Answer(self.caller_leg, sdp, self._connected_identity())]
+        if self._early_leg and self._early_leg != answer.leg:
+            self._late_sdp = sdp
+        given = None if self._early_leg else sdp
+        return [*effects, Answer(self.caller_leg, given, self._connected_identity())]
 
     def _connected_identity(self) -> Headers:
         return (("P-Asserted-Identity", self.callee.name_addr(self.domain)),)

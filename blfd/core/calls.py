@@ -21,6 +21,7 @@ from blfd.core.inputs import (
     LegProgress,
     OfferAnswered,
     OfferReceived,
+    Request,
 )
 from blfd.core.registrar import Registrar
 from blfd.core.values import Extension, Settings
@@ -68,7 +69,7 @@ class Calls:
             self._dialogs,
             call_id=request.call_id,
             from_tag=request.from_.tag,
-            domain=request.to.uri.domain or request.target.domain,
+            domain=_named(request),
             offer=invite.offer,
             started_at=now,
         )
@@ -138,6 +139,11 @@ class Calls:
 
     def hang_up_all(self, now: float) -> list[Effect]:
         return [effect for call in list(self) for effect in self._settle(call, call.hang_up(now))]
+
+
+def _named(request: Request) -> str:
+    """What the caller calls this server, with the port if it says one anywhere."""
+    return request.target.domain if request.target.port else request.to.uri.domain
 
 
 def _name(call: Call) -> str:

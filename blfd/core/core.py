@@ -129,6 +129,8 @@ class Core:
                 ("Supported", "replaces, 100rel, timer, path"),
             )
             return Reply(transaction, 200, "OK", headers)
+        if event.request.method == "INFO":
+            return Reply(transaction, 481, "Call does not exist")
         if event.request.method == "PUBLISH":
             return Reply(transaction, 489, "Bad Event", (("Allow-Events", "dialog"),))
         return Reply(transaction, 405, "Method Not Allowed", (("Allow", SERVED),))

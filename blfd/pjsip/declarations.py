@@ -218,6 +218,7 @@ void pjsip_endpt_destroy(pjsip_endpoint *);
 pjsip_tpmgr *pjsip_endpt_get_tpmgr(pjsip_endpoint *);
 pj_timer_heap_t *pjsip_endpt_get_timer_heap(pjsip_endpoint *);
 pj_status_t pjsip_tsx_layer_init_module(pjsip_endpoint *);
+pjsip_transaction *pjsip_tsx_detect_merged_requests(pjsip_rx_data *);
 pj_status_t pjsip_ua_init_module(pjsip_endpoint *, void *);
 pjsip_user_agent *pjsip_ua_instance(void);
 pj_status_t pjsip_inv_usage_init(pjsip_endpoint *, const pjsip_inv_callback *);

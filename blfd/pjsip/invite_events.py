@@ -83,7 +83,7 @@ class InviteEvents:
             self.legs.ended(leg)
         elif inv.state == INV_CONFIRMED and leg.is_caller and leg.phase is Phase.PROCEEDING:
             leg.phase = Phase.CONFIRMED
-            self._emit(LegAcknowledged(leg.number, self.message.body or None))
+            self._emit(LegAcknowledged(leg.number, self.message.sdp))
 
     def _on_transaction(self, inv: CData, transaction: CData, event: CData) -> None:
         leg = self.legs.of(inv)
@@ -114,7 +114,7 @@ class InviteEvents:
         if not accepted and not (state in (TSX_COMPLETED, TSX_TERMINATED) and status >= 300):
             return
         leg.pending = Pending.NOTHING
-        sdp = self.message.body or None if accepted and received else None
+        sdp = self.message.sdp if accepted and received else None
         self._emit(OfferAnswered(leg.number, status, sdp))
 
     def _on_provisional(self, leg: Leg, status: int) -> None:
@@ -125,7 +125,7 @@ class InviteEvents:
         if status > 100:
             reason = string(self.message.info.msg.line.status.reason)
             ids = (leg.call_id, leg.local_tag, leg.remote_tag)
-            self._emit(LegProgress(leg.number, status, reason, *ids, self.message.body or None))
+            self._emit(LegProgress(leg.number, status, reason, *ids, self.message.sdp))
 
     def _on_answer(self, leg: Leg) -> None:
         if leg.phase is Phase.ENDING:  # the 200 that crossed our CANCEL
@@ -133,14 +133,14 @@ class InviteEvents:
         elif leg.phase is not Phase.CONFIRMED:
             leg.phase = Phase.CONFIRMED
             ids = (leg.call_id, leg.local_tag, leg.remote_tag)
-            self._emit(LegAnswered(leg.number, *ids, self.message.body or None))
+            self._emit(LegAnswered(leg.number, *ids, self.message.sdp))
 
     def _on_ack_due(self, inv: CData, rdata: CData) -> None:
         leg = self.legs.of(inv)
         if leg is None:
             return
         cseq = rdata.msg_info.cseq.cseq
-        if leg.delayed_offer and leg.phase in (Phase.SENT, Phase.PROCEEDING) and self.message.body:
+        if leg.delayed_offer and leg.phase in (Phase.SENT, Phase.PROCEEDING) and self.message.sdp:
             leg.ack_cseq = cseq  # with the caller's answer, which its own ACK brings
         else:
             self.legs.send_ack(leg, cseq)
@@ -166,7 +166,7 @@ class InviteEvents:
             return NOT_TAKEN
         lib.pjsip_inv_send_msg(inv, tdata[0])
         leg.pending = Pending.REINVITE
-        self._emit(OfferReceived(leg.number, self.message.body))
+        self._emit(OfferReceived(leg.number, self.message.sdp or b""))
         return TAKEN
 
     def _claim(self, rdata: CData) -> int:

@@ -60,6 +60,11 @@ class Leg:
     def remote_tag(self) -> str:
         return string(self.inv.dlg.remote.info.tag)
 
+    def awaits_answer(self) -> bool:
+        """Whether PJSIP has offered and waits for the phone's answer."""
+        neg = self.inv.neg
+        return bool(neg and lib.pjmedia_sdp_neg_get_state(neg) == NEG_LOCAL_OFFER)
+
     def negotiating(self) -> bool:
         """Whether PJSIP would fail (an assertion) or refuse if another offer came now."""
         inv = self.inv

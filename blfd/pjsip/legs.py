@@ -285,6 +285,9 @@ class Legs:
                 check("answer", lib.pjsip_inv_set_sdp_answer(leg.inv, self._sdp.parse(effect.sdp)))
         except PjsipError as error:
             log.warning("leg %d: the answer to its offer does not fit: %s", leg.number, error)
+            self._emit(LegEnded(leg.number, 488, "Not Acceptable Here"))
+            self.hang_up(HangUp(leg.number))
+            return
         cseq, leg.ack_cseq = leg.ack_cseq, 0
         self.send_ack(leg, cseq)
 
@@ -416,8 +419,18 @@ class Legs:
         """PJSIP has ended the session: report it, unless the core asked for it."""
         for exchange in list(leg.infos):
             self.answer_info(AnswerInfo(leg.number, exchange, 481))
+        if leg.pending is Pending.REINVITE:
+            self._refuse_pending(leg)
         self._forget(leg)
         self._emit(LegEnded(leg.number, int(leg.inv.cause), string(leg.inv.cause_text)))
+
+    def _refuse_pending(self, leg: Leg) -> None:
+        """487 to the re-INVITE that waits while the call ends (RFC 3261, section 15.1.2)."""
+        inv = leg.inv
+        if inv.invite_tsx and inv.last_answer:
+            reason = self._reason("Request Terminated")
+            if not lib.pjsip_inv_answer(inv, 487, reason, ffi.NULL, self._tdata):
+                lib.pjsip_inv_send_msg(inv, self._tdata[0])
 
     def flow_closed(self, flow: Flow) -> None:
         """End calls that still ring over a connection that is gone; others live on their session timer."""

@@ -9,7 +9,7 @@ from socket import inet_aton
 from blfd.core.inputs import Credentials, RegisterContact, Request
 from blfd.core.values import Address, Flow, Uri
 from blfd.pjsip.endpoint import Endpoint
-from blfd.pjsip.library import CData, encode, ffi, lib, string, zero
+from blfd.pjsip.library import CData, encode, ffi, lib, raw, string, zero
 
 AUTHORIZATION, CONTACT, PROXY_AUTHORIZATION = 6, 9, 27  # pjsip_hdr_e
 
@@ -93,10 +93,10 @@ class Message:
         buffer[length] = b"\0"
         self.data, self.flow = data, flow
         msg = info.msg = lib.pjsip_parse_rdata(buffer, length, r)
-        if not msg:
-            return "not a SIP message"
         if errors.next != errors:
             return f"bad {string(errors.next.hname) or 'header'} in line {errors.next.line}"
+        if not msg:
+            return "not a SIP message"
         self._fields = _fields(data)
         return self._missing() or (self._request_fault() if msg.type == 0 else self._response_fault())
 
@@ -159,6 +159,16 @@ class Message:
     def body(self) -> bytes:
         body = self.info.msg.body
         return bytes(ffi.buffer(ffi.cast("char *", body.data), body.len)) if body != ffi.NULL else b""
+
+    @property
+    def sdp(self) -> bytes | None:
+        """The session description, also out of a multipart body; None if there is none."""
+        kind = self.content_type
+        if kind == "application/sdp":
+            return self.body or None
+        if kind.startswith("multipart/"):
+            return raw(lib.pjsip_rdata_get_sdp_info(self.pj).body) or None
+        return None
 
     @property
     def content_type(self) -> str:
@@ -358,4 +368,5 @@ def answer_to_malformed(data: bytes, fault: str) -> bytes | None:
     lines = [b"SIP/2.0 " + status]
     for name in (b"via", b"from", b"to", b"call-id", b"cseq"):
         lines += [NAMES[name] + value for value in fields.get(name, ())]
+    lines = [line + b";tag=400" if line[:4] == b"To: " and b"tag=" not in line else line for line in lines]
     return b"\r\n".join([*lines, b"Content-Length: 0", b"", b""])

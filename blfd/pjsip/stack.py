@@ -21,7 +21,7 @@ from blfd.core.inputs import (
     SubscribeReceived,
 )
 from blfd.core.values import Flow
-from blfd.pjsip.endpoint import ALLOW, APPLICATION_PRIORITY, USAGE_PRIORITY, Endpoint
+from blfd.pjsip.endpoint import APPLICATION_PRIORITY, USAGE_PRIORITY, Endpoint
 from blfd.pjsip.invite_events import HANDLED, InviteEvents, callback
 from blfd.pjsip.leg import Pending, Phase
 from blfd.pjsip.legs import Legs
@@ -190,8 +190,21 @@ class Stack:
         in_dialog = bool(message.to_tag)
         if method not in CALL_METHODS and (not in_dialog or method in OUTSIDE_CALLS):
             self._ask(lambda transaction: self._input(method, transaction))
-        elif not in_dialog or not self._hold(data, method):
+        elif not in_dialog:
             self._process()
+        elif method == "ACK":
+            self._acknowledged()
+        elif not self._hold(data, method):
+            self._process()
+
+    def _acknowledged(self) -> None:
+        """An ACK; where it answers what PJSIP offered to a re-INVITE without SDP, the other phone hears it."""
+        leg = self.legs.of_tag(self._message.to_tag)
+        answers = leg is not None and leg.phase is Phase.CONFIRMED and leg.awaits_answer()
+        sdp = self._message.sdp
+        self._process()
+        if leg and answers and sdp and leg.pending is Pending.NOTHING:
+            self._emit(OfferReceived(leg.number, sdp))
 
     def _hold(self, data: bytes, method: str) -> bool:
         """Whether a request inside a call has been taken before PJSIP sees it."""
@@ -202,12 +215,13 @@ class Stack:
         if method in ("INVITE", "UPDATE", "PRACK") and leg.inv.neg == ffi.NULL:
             self._answer(500, "Server Internal Error", "", ["Retry-After: 1"])  # PJSIP would assert
             return True
-        if method == "UPDATE" and message.body:
+        sdp = message.sdp
+        if method == "UPDATE" and sdp:
             if leg.pending is Pending.UPDATE:
                 return message.key == leg.update_key  # its retransmission
             if leg.phase is Phase.CONFIRMED and leg.pending is Pending.NOTHING and not leg.negotiating():
                 leg.pending, leg.update, leg.update_key = Pending.UPDATE, data, message.key
-                self._emit(OfferReceived(leg.number, message.body))
+                self._emit(OfferReceived(leg.number, sdp))
                 return True
         return False
 
@@ -230,7 +244,9 @@ class Stack:
         """What no layer of PJSIP has taken: an INVITE that starts a call, or a stray."""
         message = self._message
         method = message.method
-        if method == "INVITE":
+        if method == "INVITE" and lib.pjsip_tsx_detect_merged_requests(rdata):
+            self._answer(482, PHRASES[482], "", [])
+        elif method == "INVITE":
             self._ask(lambda transaction: self._input(method, transaction))
         elif method != "ACK":
             self._answer(481, PHRASES[481], "", [])
@@ -266,8 +282,7 @@ class Stack:
                 expires = message.number(b"expires")
                 return RegisterReceived(request, contacts, star, expires, message.fields(b"path"))
             case "INVITE":
-                sdp = message.body if message.content_type == "application/sdp" else None
-                return InviteReceived(request, sdp, message.max_forwards(70), message.contact_uri())
+                return InviteReceived(request, message.sdp, message.max_forwards(70), message.contact_uri())
             case _:
                 return RequestReceived(request)
 
@@ -290,8 +305,6 @@ class Stack:
         headers = [f"{name}: {value}" for name, value in reply.headers]
         if self._message.method == "SUBSCRIBE" and reply.status < 300:
             headers.append(f"Contact: {self.legs.contact(self._message.flow)}")
-        if reply.status == 405:
-            headers.append("Allow: " + ", ".join(ALLOW))
         reason = reply.reason or PHRASES.get(reply.status, "Refused")
         self._answer(reply.status, reason, reply.to_tag, headers)
 
