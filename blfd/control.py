@@ -59,7 +59,7 @@ class _Handler(socketserver.StreamRequestHandler):
             name = request.pop("call")
             return {"result": self.server.answer(str(name), request)}
         except (ValueError, KeyError, AttributeError, TypeError) as error:
-            return {"error": str(error) or "a request is {\"call\": NAME, ...}"}
+            return {"error": str(error) or 'a request is {"call": NAME, ...}'}
         except Exception as error:
             log.exception("a control call failed")
             return {"error": f"{type(error).__name__}: {error}"}

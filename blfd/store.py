@@ -221,7 +221,8 @@ def _check_ours(path: Path) -> None:
             raise StoreError(f"{path} is not a database of blfd; choose another file with --db")
         damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if damage != "ok":
-            raise StoreError(f"database {path} is damaged ({damage}); restore it, or move it away")
+            what = " ".join(damage.split())
+            raise StoreError(f"database {path} is damaged ({what}); restore it, or move it away")
         ours = {migration.name for migration in migrations.pending(Database(memory=True))}
         names = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'blfd'"
         unknown = [row[0] for row in connection.execute(names) if row[0] not in ours]

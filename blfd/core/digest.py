@@ -96,8 +96,8 @@ class Authenticator:
     def challenge(self, realm: str, now: float, *, stale: bool = False) -> Headers:
         """WWW-Authenticate for each algorithm, with a fresh nonce.
 
-        A phone has to ignore an algorithm that it does not know (RFC 8760, section 2.4); for those that give up
-        at SHA-256 instead (libre before 3.0) a site offers MD5 alone.
+        A phone has to ignore an algorithm that it does not know (RFC 8760, section 2.4); for those that
+        give up at SHA-256 instead (libre before 3.0) a site offers MD5 alone.
         """
         nonce = self._nonce(int(now))
         suffix = ", stale=true" if stale else ""

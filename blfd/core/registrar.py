@@ -33,7 +33,8 @@ class Registrar:
     def bindings(self, aor: Aor, now: float) -> tuple[Binding, ...]:
         """Live bindings: highest q first, then the newest."""
         live = [b for b in self._by_aor.get(aor, {}).values() if b.expires_at > now]
-        return tuple(sorted(live[::-1], key=lambda binding: -binding.q))
+        live.reverse()
+        return tuple(sorted(live, key=lambda binding: -binding.q))
 
     def registered(self, aor: Aor, now: float) -> bool:
         return any(binding.expires_at > now for binding in self._by_aor.get(aor, {}).values())

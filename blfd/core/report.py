@@ -31,9 +31,7 @@ def registrations(core: Core, tenant: str, now: float) -> list[Row]:
 
 def lamps(core: Core, tenant: str, now: float) -> list[Row]:
     """One row an extension, in the order of their names."""
-    return [
-        _lamp(core, aor, now) for aor in sorted(core.directory.extensions) if aor.tenant == tenant
-    ]
+    return [_lamp(core, aor, now) for aor in sorted(core.directory.extensions) if aor.tenant == tenant]
 
 
 def _lamp(core: Core, aor: Aor, now: float) -> Row:

@@ -113,14 +113,10 @@ class Legs:
         self._options[0] = SUPPORT_100REL | SUPPORT_TIMER
         self._tdata[0] = ffi.NULL
         endpoint = self._endpoint
-        if lib.pjsip_inv_verify_request(
-            rdata, self._options, ffi.NULL, ffi.NULL, endpoint.pj, self._tdata
-        ):
+        if lib.pjsip_inv_verify_request(rdata, self._options, ffi.NULL, ffi.NULL, endpoint.pj, self._tdata):
             return self._refusal(effect.leg)
         contact = Text(self.contact(message.flow))
-        status = lib.pjsip_dlg_create_uas_and_inc_lock(
-            endpoint.user_agent, rdata, contact.pj, self._dialog
-        )
+        status = lib.pjsip_dlg_create_uas_and_inc_lock(endpoint.user_agent, rdata, contact.pj, self._dialog)
         if status:
             self._emit(LegEnded(effect.leg, 400, "Bad Request"))
             return message.answer(400, "Bad Request: no dialog can be made of this", "x", [])
@@ -235,9 +231,7 @@ class Legs:
         offer = self._sdp.parse(effect.offer) if effect.offer else ffi.NULL
         check(
             "dialog",
-            lib.pjsip_dlg_create_uac(
-                self._endpoint.user_agent, *(text.pj for text in texts), self._dialog
-            ),
+            lib.pjsip_dlg_create_uac(self._endpoint.user_agent, *(text.pj for text in texts), self._dialog),
         )
         dialog = self._dialog[0]
         lib.pjsip_dlg_inc_lock(dialog)  # a dialog without a session ends with its last lock
@@ -453,9 +447,7 @@ class Legs:
         """Set header fields; PJSIP makes a response of the one before, so an old value may be there."""
         for name, value in headers:
             key = Text(name)
-            header = ffi.cast(
-                "pjsip_hdr *", lib.pjsip_msg_find_hdr_by_name(tdata.msg, key.pj, ffi.NULL)
-            )
+            header = ffi.cast("pjsip_hdr *", lib.pjsip_msg_find_hdr_by_name(tdata.msg, key.pj, ffi.NULL))
             if header != ffi.NULL:
                 header.prev.next, header.next.prev = header.next, header.prev
             added = lib.pjsip_generic_string_hdr_create(tdata.pool, key.pj, Text(value).pj)

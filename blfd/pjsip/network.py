@@ -52,9 +52,7 @@ class Transport:
     def __init__(self, network: Network, kind: str, local: tuple[str, int], peer: tuple[str, int] | None):
         endpoint = network.endpoint
         self._pool = endpoint.pool(b"transport", 512)
-        tp = ffi.cast(
-            "pjsip_transport *", lib.pj_pool_alloc(self._pool, ffi.sizeof("pjsip_transport"))
-        )
+        tp = ffi.cast("pjsip_transport *", lib.pj_pool_alloc(self._pool, ffi.sizeof("pjsip_transport")))
         zero(tp)
         out = ffi.new("void **")
         check("atomic", lib.pj_atomic_create(self._pool, 0, out))

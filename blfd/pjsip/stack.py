@@ -198,7 +198,7 @@ class Stack:
             self._process()
 
     def _acknowledged(self) -> None:
-        """An ACK; where it answers what PJSIP offered to a re-INVITE without SDP, the other phone hears it."""
+        """An ACK; the other phone hears of an answer to what PJSIP offered to a re-INVITE without SDP."""
         leg = self.legs.of_tag(self._message.to_tag)
         answers = leg is not None and leg.phase is Phase.CONFIRMED and leg.awaits_answer()
         sdp = self._message.sdp

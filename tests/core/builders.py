@@ -104,7 +104,9 @@ def directory(extensions: Iterable[str] = ("101", "102", "103")) -> Directory:
 class World:
     """A core, its clock, and what it has asked for."""
 
-    def __init__(self, settings: Settings | None = None, phones: Iterable[str] = ("101", "102", "103")) -> None:
+    def __init__(
+        self, settings: Settings | None = None, phones: Iterable[str] = ("101", "102", "103")
+    ) -> None:
         tags = itertools.count(1)
         settings = replace(settings or Settings(), trust=EVERYBODY)
         self.core = Core(settings, [HOST], secret=b"s", new_tag=lambda: f"sub{next(tags)}")

@@ -229,7 +229,10 @@ def test_delayed_offer() -> None:
 def test_delayed_offer_without_an_answer() -> None:
     story = Story(offer=None)
     story.pick_up(0, OTHER)
-    assert set(hung_up(story.world.give(LegAcknowledged(story.caller, None)))) == {story.caller, story.legs[0]}
+    assert set(hung_up(story.world.give(LegAcknowledged(story.caller, None)))) == {
+        story.caller,
+        story.legs[0],
+    }
 
 
 def test_an_answer_without_media() -> None:

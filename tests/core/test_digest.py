@@ -150,7 +150,9 @@ def test_an_old_nonce_is_stale_when_all_else_is_right() -> None:
     assert all("stale=true" in value for _, value in late.headers)
 
 
-@pytest.mark.parametrize("uri", ["sip:102@192.0.2.5:5060", "sip:102@192.0.2.5;transport=udp", "sip:192.0.2.5"])
+@pytest.mark.parametrize(
+    "uri", ["sip:102@192.0.2.5:5060", "sip:102@192.0.2.5;transport=udp", "sip:192.0.2.5"]
+)
 def test_the_uri_may_differ_in_port_and_parameters(uri: str) -> None:
     auth = authenticator()
     asked = request("INVITE")

@@ -161,5 +161,3 @@ def test_against_a_model(steps: list[tuple[str, int, int]]) -> None:
         assert {binding.contact for binding in registrar.bindings(AOR, now)} == alive
         assert registrar.registered(AOR, now) == bool(alive)
         assert {b.contact for b in registrar.all_bindings(now)} == alive
-
-

@@ -16,7 +16,7 @@ ANSWERS = {Event.CONFIRMED, Event.REFUSED, Event.FAILED}
 
 
 def possible(phase: Phase, event: Event) -> bool:
-    """What can happen: an answer needs a NOTIFY in flight, a pause has an end, the rest any time while alive."""
+    """An answer needs a NOTIFY in flight, a pause has an end, the rest can happen any time while alive."""
     if phase is Phase.ENDED:
         return False
     if event in ANSWERS:

@@ -69,9 +69,7 @@ def answer_to(agent: Agent, start: str, without: str = "", **over: str) -> Messa
     ],
     ids=lambda value: next(iter(value.items()), "")[-1] if isinstance(value, dict) else "",
 )
-def test_a_malformed_request_gets_400(
-    site: Site, transport: str, over: dict[str, str], reason: str
-) -> None:
+def test_a_malformed_request_gets_400(site: Site, transport: str, over: dict[str, str], reason: str) -> None:
     answer = answer_to(site.agent("101", transport), **{"start": "OPTIONS sip:101@host SIP/2.0", **over})
     assert answer.status == 400
     assert answer.start.startswith("SIP/2.0 400 Bad Request: ")

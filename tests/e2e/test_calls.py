@@ -38,7 +38,9 @@ def test_a_call_and_its_lamps(site: Site, transport: str) -> None:
     assert early.direction is Direction.RECIPIENT
     ids = (early.id, early.call_id, early.local_tag, early.remote_tag)
     assert ids[1:] == (invite["call-id"], str(id(callee)), invite.tag("from"))
-    assert early.remote and early.remote.identity and early.remote.target
+    assert early.remote
+    assert early.remote.identity
+    assert early.remote.target
     assert early.remote.identity.uri == f"sip:101@{watcher.server}"
     assert early.remote.identity.display == "Name 101"
     assert early.remote.target.uri == f"sip:*97102@{watcher.server}"

@@ -48,9 +48,7 @@ class Sipp:
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 @pytest.mark.parametrize("vendor", ["yealink", "polycom", "grandstream"])
-def test_a_vendors_phone_watches_a_call(
-    own_site: Callable[..., Site], vendor: str, transport: str
-) -> None:
+def test_a_vendors_phone_watches_a_call(own_site: Callable[..., Site], vendor: str, transport: str) -> None:
     """idle, early, confirmed, idle: each scenario checks every NOTIFY."""
     site = own_site("--trust", "127.0.0.0/8")
     callee = site.agent("102")

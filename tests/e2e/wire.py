@@ -224,9 +224,7 @@ class Agent:
     def final(self, headers: dict[str, str], timeout: float = DEADLINE) -> Message:
         """The final response to a request that was sent."""
         call_id, cseq = headers["Call-ID"], headers["CSeq"]
-        return self.wait(
-            lambda m: m.status >= 200 and m["call-id"] == call_id and m["cseq"] == cseq, timeout
-        )
+        return self.wait(lambda m: m.status >= 200 and m["call-id"] == call_id and m["cseq"] == cseq, timeout)
 
     def wait_request(self, method: str, timeout: float = DEADLINE) -> Message:
         return self.wait(lambda m: m.method == method, timeout)
@@ -257,9 +255,7 @@ class Agent:
     def notify(self, state: str, timeout: float = DEADLINE) -> Message:
         """The next NOTIFY whose document has a dialog in `state`."""
         return self.wait(
-            lambda m: (
-                m.method == "NOTIFY" and any(d.state.value == state for d in m.document.dialogs)
-            ),
+            lambda m: m.method == "NOTIFY" and any(d.state.value == state for d in m.document.dialogs),
             timeout,
         )
 

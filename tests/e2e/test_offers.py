@@ -1,0 +1,91 @@
+"""Offers and answers off the beaten track: SDP always reaches the phone that it is for."""
+
+from __future__ import annotations
+
+from calls import Calling, Dialog, audio_port, connect, direction, sdp
+from conftest import Site
+
+SDP = "application/sdp"
+RELIABLE = {"Require": "100rel", "RSeq": "1", "Content_Type": SDP}
+
+
+def multipart(body: bytes) -> bytes:
+    parts = [b"--x", b"Content-Type: application/sdp", b"", body, b"--x"]
+    return b"\r\n".join([*parts, b"Content-Type: text/plain", b"", b"hello", b"--x--", b""])
+
+
+def test_the_early_sdp_of_the_second_phone_counts_when_it_answers_without(site: Site) -> None:
+    caller, one, two = site.registered("101"), site.registered("104"), site.registered("104")
+    calling = Calling.start(caller, "104", sdp(4000))
+    invites = [phone.wait_request("INVITE") for phone in (one, two)]
+    for phone, invite, port in ((one, invites[0], 5000), (two, invites[1], 6000)):
+        phone.reply(invite, 183, "Session Progress", sdp(port), **RELIABLE)
+        phone.reply(phone.wait_request("PRACK"), 200)
+    assert audio_port(calling.provisional(183)) == 5000
+    two.reply(invites[1], 200)
+    calling.acknowledge(calling.final())
+    reinvite = caller.wait_request("INVITE")
+    assert audio_port(reinvite) == 6000
+    caller.reply(reinvite, 200, "OK", sdp(4000), Content_Type=SDP)
+    caller.wait_request("ACK")
+    Dialog.of_invite(two, invites[1]).request("BYE")
+
+
+def test_a_reinvite_without_offer_reaches_the_other_phone(site: Site) -> None:
+    mine, other = connect(site.registered("101"), site.registered("102"))
+    headers = mine.send("INVITE")
+    answer = mine.agent.final(headers)
+    assert audio_port(answer) == 5000
+    mine.ack(answer, sdp(4444, "sendonly"))
+    relayed = other.agent.wait_request("INVITE")
+    assert (audio_port(relayed), direction(relayed)) == (4444, "sendonly")
+    other.agent.reply(relayed, 200, "OK", sdp(5000, "recvonly"), Content_Type=SDP)
+    other.agent.wait_request("ACK")
+    assert mine.request("BYE").status == 200
+
+
+def test_sdp_in_a_multipart_body(site: Site) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102", multipart(sdp(4000)), Content_Type='multipart/mixed;boundary="x"')
+    invite = callee.wait_request("INVITE")
+    assert audio_port(invite) == 4000
+    callee.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)
+    dialog = calling.acknowledge(calling.final())
+    callee.wait_request("ACK")
+    assert dialog.request("BYE").status == 200
+
+
+def test_bye_while_a_reinvite_waits(site: Site) -> None:
+    mine, other = connect(site.registered("101"), site.registered("102"))
+    headers = mine.send("INVITE", sdp(4444, "sendonly"))
+    other.agent.wait_request("INVITE")
+    assert other.request("BYE").status == 200
+    assert mine.agent.final(headers).status == 487
+
+
+def test_a_merged_invite_is_one_call(site: Site) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102", sdp(4000))
+    callee.wait_request("INVITE")
+    again = {**calling.headers, "Via": caller.via(), "Content-Type": SDP}
+    caller.send(f"INVITE {calling.uri} SIP/2.0", again, sdp(4000))
+    merged = caller.wait(lambda m: m.status == 482)
+    assert merged["call-id"] == calling.headers["Call-ID"]
+    assert callee.silent(lambda m: m.method == "INVITE")
+    calling.cancel()
+    assert calling.refused().status == 487
+
+
+def test_an_answer_that_makes_no_sense_ends_a_delayed_offer(site: Site) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102")
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)
+    calling.acknowledge(calling.final(), b"v=0\r\nthis is no SDP\r\n")
+    assert callee.wait_request("BYE")
+    assert caller.wait_request("BYE")
+
+
+def test_info_of_no_call(site: Site) -> None:
+    agent = site.agent("101")
+    assert agent.request("INFO", "102").status == 481

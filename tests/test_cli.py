@@ -1,0 +1,218 @@
+"""The command line: its contract, and wrong input in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from blfd.cli import app
+from blfd.control import ControlServer, socket_path
+
+DOCS = Path(__file__).parents[1] / "docs" / "cli.md"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+COMMANDS = [
+    *((name,) for name in ("run", "status", "registrations", "lamps", "watchers", "calls", "demo", "doctor")),
+    *(("extension", name) for name in ("add", "list", "show", "set", "remove", "import")),
+    *(("tenant", name) for name in ("add", "list", "set", "remove")),
+]
+LIVE = ("status", "registrations", "lamps", "watchers", "calls")
+DIALOG = {
+    "id": "c",
+    "state": "early",
+    "direction": "recipient",
+    "call_id": "c",
+    "local_tag": "l",
+    "remote_tag": "r",
+    "remote": "102",
+    "remote_name": "Bob [x]",
+    "held": False,
+    "since": 65.2,
+}
+ANSWERS: dict[str, Any] = {
+    "lamps": [
+        {
+            "extension": "101",
+            "tenant": "default",
+            "name": "Alice",
+            "lamp": "ringing",
+            "dialogs": [DIALOG],
+            "watchers": 3,
+        }
+    ],
+    "registrations": [],
+    "reload": {},
+}
+
+
+@pytest.fixture
+def blfd(tmp_path: Path) -> Run:
+    """Run the command in a folder of its own."""
+
+    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "blfd", *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "COLUMNS": "120"},
+        )
+        assert done.returncode == code, done.stderr
+        if code:
+            assert "Traceback" not in done.stderr
+            assert done.stderr.count("\n") == 1, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[list[str]]:
+    """Something that answers on the control socket; which calls came."""
+    calls: list[str] = []
+
+    def answer(name: str, arguments: dict[str, Any]) -> Any:
+        calls.append(name)
+        return ANSWERS[name]
+
+    path = socket_path(tmp_path / "blfd.db")
+    running = ControlServer(path, answer)
+    calls.clear()
+    yield calls
+    running.close()
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_and_is_documented(command: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, [*command, "--help"])
+    assert result.exit_code == 0
+    assert command[-1] in DOCS.read_text()
+
+
+def test_extensions(blfd: Run) -> None:
+    blfd("extension", "add", "101", "--password", "s3cret", "--name", "Alice Ng")
+    blfd("extension", "add", "alice", "--password", "x")
+    assert json.loads(blfd("extension", "list", "--json").stdout) == [
+        {"extension": "101", "tenant": "default", "name": "Alice Ng"},
+        {"extension": "alice", "tenant": "default", "name": ""},
+    ]
+    blfd("extension", "set", "101", "--name", "Alice B")
+    assert json.loads(blfd("extension", "show", "101", "--json").stdout)["name"] == "Alice B"
+    blfd("extension", "remove", "alice")
+    assert "alice" not in blfd("extension", "list").stdout
+
+
+def test_tenants(blfd: Run) -> None:
+    blfd("tenant", "add", "Acme.example", "--alias", "pbx.acme.example")
+    blfd("--tenant", "acme.example", "extension", "add", "101", "--password", "x")
+    blfd("tenant", "set", "acme.example", "--single-dialog", "on")
+    rows = json.loads(blfd("tenant", "list", "--json").stdout)
+    assert rows[1] == {
+        "domain": "acme.example",
+        "aliases": ["pbx.acme.example"],
+        "single_dialog": True,
+        "extensions": 1,
+    }
+    blfd("tenant", "remove", "acme.example")
+    assert len(json.loads(blfd("tenant", "list", "--json").stdout)) == 1
+
+
+def test_import(blfd: Run, tmp_path: Path) -> None:
+    (tmp_path / "u.csv").write_text('extension,password,name\n101,a,"Ng, Alice"\n102,b,\n')
+    assert "2 extensions added" in blfd("extension", "import", "u.csv").stdout
+    assert "Ng, Alice" in blfd("extension", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("101,a,b\n", "first line has to be extension,password,name"),
+        ("extension,password,name\n101,a\n", "line 2"),
+        ("extension,password,name\n101,a,b\n102,c,d,e\n", "line 3"),
+        ("extension,password,name\n101,,b\n", "needs a password"),
+        ("extension,password,name\n101,a,b\n101,a,b\n", "exists already"),
+        ("", "first line has to be"),
+    ],
+)
+def test_wrong_imports_add_nothing(blfd: Run, tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "u.csv").write_text(text)
+    assert words in blfd("extension", "import", "u.csv", code=1).stderr
+    assert json.loads(blfd("extension", "list", "--json").stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("extension", "add", "101"), 1, "give --password"),
+        (("extension", "add", "*97", "--password", "x"), 1, "letters, digits"),
+        (("extension", "show", "999"), 1, "no extension 999"),
+        (("extension", "import", "none.csv"), 1, "No such file"),
+        (("--tenant", "none.example", "extension", "list"), 1, "no tenant none.example"),
+        (("tenant", "remove", "default"), 1, "cannot be removed"),
+        (("run", "--listen", "5060"), 1, "write udp:"),
+        (("run", "--trust", "everybody"), 1, "write 10.0.0.0/8"),
+        (("--config", "none.toml", "run"), 1, "No such file"),
+        (("--db", "/nowhere/x.db", "extension", "list"), 1, "choose another"),
+        (("lamps", "--bogus"), 2, "--bogus"),
+        (("bogus",), 2, "bogus"),
+        *(((name,), 3, "start one with 'blfd run'") for name in LIVE),
+    ],
+)
+def test_wrong_input(blfd: Run, arguments: tuple[str, ...], code: int, words: str) -> None:
+    assert words in blfd(*arguments, code=code).stderr
+
+
+def test_lamps(blfd: Run, server: list[str]) -> None:
+    shown = blfd("lamps").stdout
+    assert all(part in shown for part in ("101", "Alice", "ringing", "← 102 Bob [x]", "1:05", "3"))
+    assert json.loads(blfd("lamps", "--json").stdout) == ANSWERS["lamps"]
+
+
+def test_a_change_reaches_the_server(blfd: Run, server: list[str]) -> None:
+    blfd("extension", "add", "101", "--password", "x")
+    assert server == ["reload"]
+
+
+def test_nothing_to_show_is_said(blfd: Run, server: list[str]) -> None:
+    assert "no phone is registered" in blfd("registrations").stdout
+
+
+def test_watch_ends_with_the_server(tmp_path: Path) -> None:
+    drawn = threading.Semaphore(0)
+
+    def answer(name: str, arguments: dict[str, Any]) -> Any:
+        drawn.release()
+        return ANSWERS["lamps"]
+
+    server = ControlServer(socket_path(tmp_path / "blfd.db"), answer)
+    with subprocess.Popen(
+        [sys.executable, "-m", "blfd", "lamps", "--watch"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        for _ in range(3):
+            assert drawn.acquire(timeout=20), "it draws again and again"
+        server.close()
+        shown, errors = process.communicate(timeout=20)
+    assert "Alice" in shown
+    assert (process.returncode, errors) == (3, "blfd: the server has stopped\n")
+
+
+def test_doctor(blfd: Run) -> None:
+    blfd("extension", "add", "101", "--password", "x")
+    findings = json.loads(blfd("doctor", "--json").stdout)
+    assert {"state", "what", "advice"} == findings[0].keys()
+    assert any("no server runs" in finding["what"] for finding in findings)
+    assert any("1 extensions" in finding["what"] for finding in findings)

@@ -1,0 +1,82 @@
+"""Settings: defaults, file, options, and every error in one line."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from blfd.config import Config, ConfigError, Listen, load
+from blfd.core.values import Settings
+
+DOCS = Path(__file__).parents[1] / "docs" / "configuration.md"
+
+
+def test_defaults() -> None:
+    assert load(None) == Config()
+    assert [str(listen) for listen in Config().listen] == ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060"]
+
+
+def test_a_file_and_options_over_it(tmp_path: Path) -> None:
+    path = tmp_path / "blfd.toml"
+    path.write_text(
+        'database = "x.db"\nlisten = ["udp:127.0.0.1:5070"]\ntrust = ["10.0.0.0/8"]\n'
+        '[sip]\nno_answer_timeout = 5\ndigest_algorithms = ["MD5"]\n'
+    )
+    config = load(path)
+    assert config.database == Path("x.db")
+    assert config.listen == (Listen("udp", "127.0.0.1", 5070),)
+    assert config.sip.trust == (IPv4Network("10.0.0.0/8"),)
+    assert (config.sip.no_answer_timeout, config.sip.digest_algorithms) == (5, ("MD5",))
+    over = load(path, database=Path("y.db"), listen=["tcp:127.0.0.1:5080"], trust=["192.0.2.1"])
+    assert (over.database, str(over.listen[0])) == (Path("y.db"), "tcp:127.0.0.1:5080")
+    assert over.sip.trust == (IPv4Network("192.0.2.1/32"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("listn = []", "did you mean listen"),
+        ("[sip]\nno_anser_timeout = 1", "did you mean no_answer_timeout"),
+        ("[sip]\nzzz = 1", "known are"),
+        ("[sip]\nsilence = 'long'", "whole number"),
+        ("[sip]\nsilence = -1", "whole number"),
+        ("[sip]\nsilence = true", "whole number"),
+        ("[sip]\ndigest_algorithms = []", "SHA-256, MD5"),
+        ("[sip]\ndigest_algorithms = ['SHA-1']", "SHA-256, MD5"),
+        ("sip = 3", r"\[sip\]"),
+        ("listen = 'udp:1.2.3.4:5060'", "list of texts"),
+        ("listen = [5060]", "list of texts"),
+        ("trust = ['10.0.0.1/8']", "host bits"),
+        ("listen = ['5060']", "write udp:"),
+        ("listen = ['sctp:1.2.3.4:5060']", "write udp:"),
+        ("listen = ['udp:1.2.3.4:99999']", "write udp:"),
+        ("listen = ['udp:[::1]:5060']", "no IPv4 address"),
+        ("listen = ['udp:pbx.example:5060']", "no IPv4 address"),
+        ("= broken", "not valid TOML"),
+    ],
+)
+def test_errors(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "blfd.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=words) as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load(tmp_path / "none.toml")
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    text = DOCS.read_text()
+    for setting in fields(Settings):
+        if setting.name == "trust":
+            assert "| `trust` | none |" in text
+            continue
+        default = setting.default
+        shown = '`["SHA-256", "MD5"]`' if isinstance(default, tuple) else str(default)
+        assert f"| `{setting.name}` | {shown} |" in text
