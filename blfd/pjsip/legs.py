@@ -295,6 +295,7 @@ class Legs:
         leg = self._by_number.get(effect.leg)
         if leg is None or leg.phase is Phase.ENDING:
             return
+        self._refuse_pending(leg)
         waiting = leg.phase is Phase.SENT
         leg.phase, leg.cause = Phase.ENDING, effect.cause
         if not waiting:  # else on the first response: before it there is nothing to cancel
@@ -413,15 +414,14 @@ class Legs:
         """PJSIP has ended the session: report it, unless the core asked for it."""
         for exchange in list(leg.infos):
             self.answer_info(AnswerInfo(leg.number, exchange, 481))
-        if leg.pending is Pending.REINVITE:
-            self._refuse_pending(leg)
+        self._refuse_pending(leg)
         self._forget(leg)
         self._emit(LegEnded(leg.number, int(leg.inv.cause), string(leg.inv.cause_text)))
 
     def _refuse_pending(self, leg: Leg) -> None:
         """487 to the re-INVITE that waits while the call ends (RFC 3261, section 15.1.2)."""
-        inv = leg.inv
-        if inv.invite_tsx and inv.last_answer:
+        inv, pending, leg.pending = leg.inv, leg.pending, Pending.NOTHING
+        if pending is Pending.REINVITE and inv.invite_tsx and inv.last_answer:
             reason = self._reason("Request Terminated")
             if not lib.pjsip_inv_answer(inv, 487, reason, ffi.NULL, self._tdata):
                 lib.pjsip_inv_send_msg(inv, self._tdata[0])

@@ -66,12 +66,12 @@ def test_bye_while_a_reinvite_waits(site: Site) -> None:
 def test_a_merged_invite_is_one_call(site: Site) -> None:
     caller, callee = site.registered("101"), site.registered("102")
     calling = Calling.start(caller, "102", sdp(4000))
-    callee.wait_request("INVITE")
+    invite = callee.wait_request("INVITE")
     again = {**calling.headers, "Via": caller.via(), "Content-Type": SDP}
     caller.send(f"INVITE {calling.uri} SIP/2.0", again, sdp(4000))
     merged = caller.wait(lambda m: m.status == 482)
     assert merged["call-id"] == calling.headers["Call-ID"]
-    assert callee.silent(lambda m: m.method == "INVITE")
+    assert callee.silent(lambda m: m.method == "INVITE" and m["call-id"] != invite["call-id"])
     calling.cancel()
     assert calling.refused().status == 487
 
