@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
@@ -35,7 +36,7 @@ class Listen:
         """Raises ConfigError."""
         transport, _, rest = text.partition(":")
         host, _, port = rest.rpartition(":")
-        if transport not in ("udp", "tcp") or not port.isdigit() or int(port) > 65535:
+        if transport not in ("udp", "tcp") or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
             raise ConfigError(f"cannot listen on {text!r}: write udp:127.0.0.1:5060 or tcp:0.0.0.0:5060")
         try:
             IPv4Address(host)
@@ -67,7 +68,7 @@ def load(
     _known(table, ("database", "listen", "trust", "sip"), str(path))
     sip = _settings(table.get("sip", {}), str(path))
     sip = replace(sip, trust=tuple(_network(text) for text in _texts(trust, table, "trust")))
-    config = Config(database=database or Path(table.get("database", DEFAULT_DATABASE)), sip=sip)
+    config = Config(database=database or _database(table, str(path)), sip=sip)
     wanted = _texts(listen, table, "listen")
     return replace(config, listen=tuple(Listen.parse(text) for text in wanted)) if wanted else config
 
@@ -94,6 +95,13 @@ def _texts(option: list[str] | None, table: dict[str, Any], key: str) -> list[st
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ConfigError(f'{key} is a list of texts, such as {key} = ["..."]')
     return value
+
+
+def _database(table: dict[str, Any], where: str) -> Path:
+    value = table.get("database", str(DEFAULT_DATABASE))
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{where}: database is the name of a file, not {value!r}")
+    return Path(value)
 
 
 def _settings(table: Any, where: str) -> Settings:

@@ -43,7 +43,10 @@ def examine(config: Config) -> list[Finding]:
 
 
 def _database(path: Path) -> Finding:
-    free = shutil.disk_usage(path.resolve().parent).free
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        return Finding("fault", f"{folder} is no folder", "make it, or choose another file with --db")
+    free = shutil.disk_usage(folder).free
     if free < LOW_DISK:
         return Finding("fault", f"{free >> 20} MB of disk are free at {path}", "free some")
     if not path.exists():

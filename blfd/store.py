@@ -35,11 +35,12 @@ class StoreError(Exception):
 
 
 class NewExtension(NamedTuple):
-    """A row to add; the password is kept as its two HA1 only."""
+    """A row to add; the password is kept as its two HA1 only. `where` is said in an error."""
 
     extension: str
     password: str
     name: str = ""
+    where: str = ""
 
 
 class Store:
@@ -125,7 +126,8 @@ class Store:
         for row in rows:
             _check_extension(row)
             if row.extension in known:
-                raise StoreError(f"extension {row.extension} exists already; 'extension set' changes it")
+                text = f"extension {row.extension} exists already; 'extension set' changes it"
+                raise StoreError(f"{row.where}: {text}" if row.where else text)
             known.add(row.extension)
             ha1 = _ha1(row.extension, realm, row.password)
             new.append({"tenant": tenant, "extension": row.extension, "name": row.name, **ha1})
@@ -260,15 +262,19 @@ def _binding_row(b: Binding) -> tuple[Any, ...]:
 
 
 def _check_extension(row: NewExtension) -> None:
+    where = f"{row.where}: " if row.where else ""
     if not EXTENSION.fullmatch(row.extension):
         raise StoreError(
-            f"extension {row.extension!r}: letters, digits and . _ + - are allowed, 64 at most, first a "
-            "letter or digit"
+            f"{where}extension {row.extension!r}: letters, digits and . _ + - are allowed, 64 at most, "
+            "first a letter or digit"
         )
+    what = f"{where}extension {row.extension}"
     if not row.password:
-        raise StoreError(f"extension {row.extension} needs a password")
-    if any(c < " " for c in row.password + row.name) or len(row.name) > MAX_NAME:
-        raise StoreError(f"extension {row.extension}: no control characters, and {MAX_NAME} letters at most")
+        raise StoreError(f"{what} needs a password")
+    if any(c < " " or "\ud800" <= c <= "\udfff" for c in row.password + row.name):
+        raise StoreError(f"{what}: password and name are UTF-8 without control characters")
+    if len(row.name) > MAX_NAME:
+        raise StoreError(f"{what}: the name has {MAX_NAME} letters at most")
 
 
 def _domain(text: str) -> str:

@@ -103,8 +103,13 @@ def _read(file: Path) -> Iterator[NewExtension]:
             if tuple(reader.fieldnames or ()) != COLUMNS:
                 raise StoreError(f"{file}: the first line has to be {','.join(COLUMNS)}")
             for row in reader:
+                where = f"{file}, line {reader.line_num}"
                 if None in row or None in row.values():
-                    raise StoreError(f"{file}, line {reader.line_num}: three values are needed")
-                yield NewExtension(row["extension"].strip(), row["password"], row["name"].strip())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise StoreError(f"{file}: {error}") from None
+                    raise StoreError(f"{where}: three values are needed")
+                yield NewExtension(row["extension"].strip(), row["password"], row["name"].strip(), where)
+    except OSError as error:
+        raise StoreError(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise StoreError(f"{file} is not UTF-8; save it as that") from None
+    except csv.Error as error:
+        raise StoreError(f"{file}, line {reader.reader.line_num}: {error}") from None

@@ -35,10 +35,8 @@ from blfd.pjsip.leg import (
     Leg,
     Pending,
     Phase,
-    SdpParser,
 )
 from blfd.pjsip.library import (
-    INVALID_OPERATION,
     CData,
     PjsipError,
     Text,
@@ -50,12 +48,10 @@ from blfd.pjsip.library import (
 )
 from blfd.pjsip.message import Message
 from blfd.pjsip.network import Network
+from blfd.pjsip.sessions import Refused, Sessions
 
 log = logging.getLogger("blfd.legs")
 
-SUPPORT_100REL, SUPPORT_TIMER, ALWAYS_USE_TIMER = 1, 2, 128  # pjsip_inv_option
-TRANSPORT_SELECTOR = 1  # PJSIP_TPSELECTOR_TRANSPORT
-MIN_SE = 90
 OTHER_METHOD = 6
 
 
@@ -71,17 +67,13 @@ class Legs:
         emit: Callable[[Input], None],
         redispatch: Callable[[bytes, Flow], None],
     ) -> None:
-        self._endpoint, self._network, self._usage = endpoint, network, usage
+        self._sessions = Sessions(endpoint, network, usage, session_expires)
         self._emit, self._redispatch = emit, redispatch
         self._by_number: dict[int, Leg] = {}
         self._by_inv: dict[int, Leg] = {}
         self._by_tag: dict[str, Leg] = {}
-        self._sdp = SdpParser(endpoint)
+        self._sdp = self._sessions.sdp
         self._tdata = ffi.new("pjsip_tx_data **")
-        self._dialog = ffi.new("pjsip_dialog **")
-        self._inv = ffi.new("pjsip_inv_session **")
-        self._options = ffi.new("unsigned *")
-        self._timer = ffi.new("pjsip_timer_setting *", (MIN_SE, max(MIN_SE, session_expires)))
         self._info = Text("INFO")
         self._info_method = ffi.new("pjsip_method *")
         self._info_method.id, self._info_method.name = OTHER_METHOD, self._info.pj[0]
@@ -101,69 +93,19 @@ class Legs:
     def of_tag(self, tag: str) -> Leg | None:
         return self._by_tag.get(tag)
 
-    def contact(self, flow: Flow) -> str:
-        host, port = self._network.local_address(flow)
-        return f"<sip:{host}:{port}{';transport=tcp' if flow.transport == 'tcp' else ''}>"
-
     # Caller legs
 
-    def accept(self, effect: Accept, message: Message) -> bytes | None:
-        """Make the INVITE in `message` a leg; returns the refusal to send where PJSIP finds it wanting."""
-        rdata = message.pj
-        self._options[0] = SUPPORT_100REL | SUPPORT_TIMER
-        self._tdata[0] = ffi.NULL
-        endpoint = self._endpoint
-        if lib.pjsip_inv_verify_request(rdata, self._options, ffi.NULL, ffi.NULL, endpoint.pj, self._tdata):
-            return self._refusal(effect.leg)
-        contact = Text(self.contact(message.flow))
-        status = lib.pjsip_dlg_create_uas_and_inc_lock(endpoint.user_agent, rdata, contact.pj, self._dialog)
-        if status:
-            self._emit(LegEnded(effect.leg, 400, "Bad Request"))
-            return message.answer(400, "Bad Request: no dialog can be made of this", "x", [])
-        dialog = self._dialog[0]
-        self._route(dialog, message.flow, () if message.record_routes() else None)
+    def accept(self, effect: Accept, message: Message) -> bytes:
+        """Make the INVITE in `message` a leg; the refusal to send where PJSIP finds it wanting, else b""."""
         try:
-            self._session(dialog, message, effect.leg)
-        finally:
-            lib.pjsip_dlg_dec_lock(dialog)
-        return None
-
-    def _refusal(self, leg: int) -> bytes:
-        tdata = self._tdata[0]
-        code = 400
-        printed = b""
-        if tdata != ffi.NULL:
-            code = tdata.msg.line.status.code
-            buffer = ffi.new("char[4000]")
-            size = lib.pjsip_msg_print(tdata.msg, buffer, 4000)
-            printed = bytes(ffi.buffer(buffer, max(size, 0)))
-            lib.pjsip_tx_data_dec_ref(tdata)
-        self._emit(LegEnded(leg, code, "refused"))
-        return printed
-
-    def _session(self, dialog: CData, message: Message, number: int) -> None:
-        rdata = message.pj
-        options = self._options[0] | ALWAYS_USE_TIMER
-        if lib.pjsip_inv_create_uas(dialog, rdata, ffi.NULL, options, self._inv):
-            lib.pjsip_dlg_respond(dialog, rdata, 400, ffi.NULL, ffi.NULL, ffi.NULL)
-            self._emit(LegEnded(number, 400, "Bad SDP"))
-            return
-        inv = self._inv[0]
-        self._tdata[0] = ffi.NULL
-        lib.pjsip_timer_init_session(inv, self._timer)
-        if lib.pjsip_inv_initial_answer(inv, rdata, 100, ffi.NULL, ffi.NULL, self._tdata):
-            response = self._tdata[0]
-            if response == ffi.NULL:
-                lib.pjsip_dlg_respond(dialog, rdata, 500, ffi.NULL, ffi.NULL, ffi.NULL)
-            else:
-                lib.pjsip_inv_send_msg(inv, response)
-            lib.pjsip_inv_terminate(inv, 500, 0)
-            self._emit(LegEnded(number, 500, "refused"))
-            return
-        lib.pjsip_dlg_add_usage(dialog, self._usage, ffi.NULL)
-        leg = self._add(Leg(number, inv, message.flow, True, Phase.PROCEEDING))
-        lib.pjsip_inv_send_msg(inv, self._tdata[0])
-        self._emit(LegAccepted(number, leg.local_tag))
+            inv, trying = self._sessions.accept(message)
+        except Refused as refused:
+            self._emit(LegEnded(effect.leg, refused.status, "refused"))
+            return refused.answer
+        leg = self._add(Leg(effect.leg, inv, message.flow, True, Phase.PROCEEDING))
+        lib.pjsip_inv_send_msg(inv, trying)
+        self._emit(LegAccepted(effect.leg, leg.local_tag))
+        return b""
 
     def progress(self, effect: Progress) -> None:
         leg = self._by_number.get(effect.leg)
@@ -208,7 +150,7 @@ class Legs:
 
     def dial(self, effect: Dial) -> None:
         try:
-            inv = self._new_session(effect)
+            inv = self._sessions.dial(effect)
         except PjsipError as error:
             log.warning("calling %s failed: %s", effect.contact, error)
             self._emit(LegEnded(effect.leg, 503, "Unreachable"))
@@ -223,52 +165,6 @@ class Legs:
             self._forget(leg)
             lib.pjsip_inv_terminate(inv, 503, 0)
             self._emit(LegEnded(effect.leg, 503, "Unreachable"))
-
-    def _new_session(self, effect: Dial) -> CData:
-        if self._network.transport_of(effect.flow) is None:
-            raise PjsipError("the phone's connection is closed", INVALID_OPERATION)
-        texts = [Text(t) for t in (effect.from_, self.contact(effect.flow), effect.to, effect.contact)]
-        offer = self._sdp.parse(effect.offer) if effect.offer else ffi.NULL
-        check(
-            "dialog",
-            lib.pjsip_dlg_create_uac(self._endpoint.user_agent, *(text.pj for text in texts), self._dialog),
-        )
-        dialog = self._dialog[0]
-        lib.pjsip_dlg_inc_lock(dialog)  # a dialog without a session ends with its last lock
-        try:
-            self._route(dialog, effect.flow, effect.route or None)
-            options = SUPPORT_100REL | SUPPORT_TIMER | ALWAYS_USE_TIMER
-            check("session", lib.pjsip_inv_create_uac(dialog, offer, options, self._inv))
-            lib.pjsip_dlg_add_usage(dialog, self._usage, ffi.NULL)
-            lib.pjsip_timer_init_session(self._inv[0], self._timer)
-        finally:
-            lib.pjsip_dlg_dec_lock(dialog)
-        return self._inv[0]
-
-    def _route(self, dialog: CData, flow: Flow, path: tuple[str, ...] | None) -> None:
-        """Send all requests of a dialog over `flow`.
-
-        Without a Path or Record-Route the way is a Route that PJSIP follows and does not print
-        (";hide"), so that a phone behind NAT is reached where it came from, at its own Contact.
-        """
-        selector = ffi.new("pjsip_tpselector *")
-        selector.type = TRANSPORT_SELECTOR
-        selector.transport = self._network.transport_of(flow) or ffi.NULL
-        lib.pjsip_dlg_set_transport(dialog, selector)
-        if path == ():
-            return
-        routes = path or (f"<sip:{flow.host}:{flow.port};transport={flow.transport};lr;hide>",)
-        head = ffi.new("pjsip_routing_hdr *")
-        head.base.prev = head.base.next = ffi.addressof(head, "base")
-        kept = []
-        for value in routes:
-            text = Text(value)
-            kept.append(text)
-            name = Text("Route")
-            header = lib.pjsip_parse_hdr(dialog.pool, name.pj, text.pj.ptr, text.pj.slen, ffi.NULL)
-            if header != ffi.NULL:
-                lib.pj_list_insert_before(head, header)
-        lib.pjsip_dlg_set_route_set(dialog, head)
 
     def acknowledge(self, effect: Acknowledge) -> None:
         leg = self._by_number.get(effect.leg)

@@ -78,6 +78,8 @@ class Message:
         self._printed = ffi.new(f"char[{PRINT_BUFFER}]")
         self._sources: dict[str, int] = {}
         self._fields: dict[bytes, list[bytes]] = {}
+        self._lists: dict[bytes, tuple[str, ...]] = {}
+        self.method = self.to_tag = self._key = ""
 
     def parse(self, data: bytes, buffer: CData, flow: Flow, transport: CData) -> str:
         """Parse `data`, of which `buffer` is a copy with room for a zero; "" if sound, else what is wrong."""
@@ -91,7 +93,7 @@ class Message:
         errors = self._parse_errors
         errors.prev = errors.next = errors
         buffer[length] = b"\0"
-        self.data, self.flow = data, flow
+        self.data, self.flow, self._key = data, flow, ""
         msg = info.msg = lib.pjsip_parse_rdata(buffer, length, r)
         if errors.next != errors:
             return f"bad {string(errors.next.hname) or 'header'} in line {errors.next.line}"
@@ -128,6 +130,7 @@ class Message:
     def _request_fault(self) -> str:
         info = self.info
         self.method = string(info.msg.line.req.method.name)
+        self.to_tag = string(info.to.tag)
         if string(info.cseq.method.name) != self.method:
             return "CSeq names another method"
         via = info.via
@@ -144,16 +147,16 @@ class Message:
     @property
     def key(self) -> str:
         """Matches a request to its server transaction (RFC 3261, section 17.2.3)."""
+        self._key = self._key or self._make_key()
+        return self._key
+
+    def _make_key(self) -> str:
         via = self.info.via
         branch = string(via.branch_param)
         if branch.startswith("z9hG4bK") and len(branch) > 7:
             return f"{branch}|{string(via.sent_by.host)}|{via.sent_by.port}|{self.method}"
         info = self.info
         return f"{string(info.cid.id)}|{string(info.from_.tag)}|{info.cseq.cseq}|{self.method}"
-
-    @property
-    def to_tag(self) -> str:
-        return string(self.info.to.tag)
 
     @property
     def body(self) -> bytes:
@@ -207,9 +210,14 @@ class Message:
 
     def list(self, name: bytes) -> tuple[str, ...]:
         """The elements of a comma-separated header, without parameters, in lower case."""
-        values = self._fields.get(name, ())
-        parts = (part.partition(";")[0].strip().lower() for v in values for part in _text(v).split(","))
-        return tuple(part for part in parts if part)
+        value = b",".join(self._fields.get(name, ()))
+        found = self._lists.get(value)
+        if found is None:  # what phones write is a small set
+            parts = (part.partition(";")[0].strip().lower() for part in _text(value).split(","))
+            found = tuple(part for part in parts if part)
+            if len(self._lists) < 1000:
+                self._lists[value] = found
+        return found
 
     def has(self, name: bytes) -> bool:
         return name in self._fields

@@ -189,7 +189,7 @@ class Stack:
             return
         in_dialog = bool(message.to_tag)
         if method not in CALL_METHODS and (not in_dialog or method in OUTSIDE_CALLS):
-            self._ask(lambda transaction: self._input(method, transaction))
+            self._ask(method)
         elif not in_dialog:
             self._process()
         elif method == "ACK":
@@ -247,18 +247,18 @@ class Stack:
         if method == "INVITE" and lib.pjsip_tsx_detect_merged_requests(rdata):
             self._answer(482, PHRASES[482], "", [])
         elif method == "INVITE":
-            self._ask(lambda transaction: self._input(method, transaction))
+            self._ask(method)
         elif method != "ACK":
             self._answer(481, PHRASES[481], "", [])
         return HANDLED
 
-    def _ask(self, make: Callable[[int], Input]) -> None:
-        """Emit an input that has to be answered at once; 500 where it was not."""
+    def _ask(self, method: str) -> None:
+        """Emit the input that a request is, which has to be answered at once; 500 where it was not."""
         self._transaction += 1
         self._replied = False
-        self._emit(make(self._transaction))
+        self._emit(self._input(method, self._transaction))
         if not self._replied:
-            log.error("%s was not answered by the core", self._message.method)
+            log.error("%s was not answered by the core", method)
             self._answer(500, "Server Internal Error", "", [])
 
     def _input(self, method: str, transaction: int) -> Input:
@@ -304,7 +304,7 @@ class Stack:
         self._replied = True
         headers = [f"{name}: {value}" for name, value in reply.headers]
         if self._message.method == "SUBSCRIBE" and reply.status < 300:
-            headers.append(f"Contact: {self.legs.contact(self._message.flow)}")
+            headers.append(f"Contact: {self.network.contact(self._message.flow)}")
         reason = reply.reason or PHRASES.get(reply.status, "Refused")
         self._answer(reply.status, reason, reply.to_tag, headers)
 

@@ -113,8 +113,7 @@ class NotifyTransactions:
                 self._places.clear()
             host, port = self._network.local_address(flow)
             via = f"Via: SIP/2.0/{flow.transport.upper()} {host}:{port};rport;branch={self._cookie}"
-            parameter = ";transport=tcp" if flow.transport == "tcp" else ""
-            place = self._places[key] = (via, f"Contact: <sip:{host}:{port}{parameter}>\r\n")
+            place = self._places[key] = (via, f"Contact: {self._network.contact(flow)}\r\n")
         return place
 
     def find(self, data: bytes) -> int | None:

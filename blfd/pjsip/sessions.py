@@ -1,0 +1,133 @@
+"""PJSIP's INVITE sessions as they are made: a dialog, the way that its requests take, session timers.
+
+docs/architecture.md, "How PJSIP is bound", says what has to be minded.
+"""
+
+from __future__ import annotations
+
+from blfd.core.effects import Dial
+from blfd.core.values import Flow
+from blfd.pjsip.endpoint import Endpoint
+from blfd.pjsip.leg import SdpParser
+from blfd.pjsip.library import INVALID_OPERATION, CData, PjsipError, Text, check, ffi, lib
+from blfd.pjsip.message import Message
+from blfd.pjsip.network import Network
+
+SUPPORT_100REL, SUPPORT_TIMER, ALWAYS_USE_TIMER = 1, 2, 128  # pjsip_inv_option
+TRANSPORT_SELECTOR = 1  # PJSIP_TPSELECTOR_TRANSPORT
+MIN_SE = 90
+
+
+class Refused(Exception):
+    """PJSIP does not take an INVITE; `answer` is the response to send, b"" where PJSIP has sent it."""
+
+    def __init__(self, status: int, answer: bytes = b"") -> None:
+        super().__init__(str(status))
+        self.status, self.answer = status, answer
+
+
+class Sessions:
+    """Makes sessions; `usage` is our module in each dialog, `session_expires` in seconds (RFC 4028)."""
+
+    def __init__(self, endpoint: Endpoint, network: Network, usage: CData, session_expires: int) -> None:
+        self._endpoint, self._network, self._usage = endpoint, network, usage
+        self.sdp = SdpParser(endpoint)
+        self._tdata = ffi.new("pjsip_tx_data **")
+        self._dialog = ffi.new("pjsip_dialog **")
+        self._inv = ffi.new("pjsip_inv_session **")
+        self._options = ffi.new("unsigned *")
+        self._timer = ffi.new("pjsip_timer_setting *", (MIN_SE, max(MIN_SE, session_expires)))
+
+    def accept(self, message: Message) -> tuple[CData, CData]:
+        """The session of the INVITE in `message`, and its 100 Trying. Raises Refused."""
+        rdata, endpoint = message.pj, self._endpoint
+        self._options[0] = SUPPORT_100REL | SUPPORT_TIMER
+        self._tdata[0] = ffi.NULL
+        if lib.pjsip_inv_verify_request(rdata, self._options, ffi.NULL, ffi.NULL, endpoint.pj, self._tdata):
+            raise self._refusal()
+        contact = Text(self._network.contact(message.flow))
+        if lib.pjsip_dlg_create_uas_and_inc_lock(endpoint.user_agent, rdata, contact.pj, self._dialog):
+            raise Refused(400, message.answer(400, "Bad Request: no dialog can be made of this", "400", []))
+        dialog = self._dialog[0]
+        self._route(dialog, message.flow, () if message.record_routes() else None)
+        try:
+            return self._answering(dialog, rdata)
+        finally:
+            lib.pjsip_dlg_dec_lock(dialog)
+
+    def _refusal(self) -> Refused:
+        tdata = self._tdata[0]
+        if tdata == ffi.NULL:
+            return Refused(400)
+        buffer = ffi.new("char[4000]")
+        size = lib.pjsip_msg_print(tdata.msg, buffer, 4000)
+        refused = Refused(tdata.msg.line.status.code, bytes(ffi.buffer(buffer, max(size, 0))))
+        lib.pjsip_tx_data_dec_ref(tdata)
+        return refused
+
+    def _answering(self, dialog: CData, rdata: CData) -> tuple[CData, CData]:
+        options = self._options[0] | ALWAYS_USE_TIMER
+        if lib.pjsip_inv_create_uas(dialog, rdata, ffi.NULL, options, self._inv):
+            lib.pjsip_dlg_respond(dialog, rdata, 400, ffi.NULL, ffi.NULL, ffi.NULL)
+            raise Refused(400)
+        inv = self._inv[0]
+        self._tdata[0] = ffi.NULL
+        lib.pjsip_timer_init_session(inv, self._timer)
+        if lib.pjsip_inv_initial_answer(inv, rdata, 100, ffi.NULL, ffi.NULL, self._tdata):
+            response = self._tdata[0]
+            if response == ffi.NULL:
+                lib.pjsip_dlg_respond(dialog, rdata, 500, ffi.NULL, ffi.NULL, ffi.NULL)
+            else:
+                lib.pjsip_inv_send_msg(inv, response)
+            lib.pjsip_inv_terminate(inv, 500, 0)
+            raise Refused(500)
+        lib.pjsip_dlg_add_usage(dialog, self._usage, ffi.NULL)
+        return inv, self._tdata[0]
+
+    def dial(self, effect: Dial) -> CData:
+        """The session of an INVITE that is about to be sent. Raises PjsipError."""
+        if self._network.transport_of(effect.flow) is None:
+            raise PjsipError("the phone's connection is closed", INVALID_OPERATION)
+        contact = self._network.contact(effect.flow)
+        texts = [Text(text) for text in (effect.from_, contact, effect.to, effect.contact)]
+        offer = self.sdp.parse(effect.offer) if effect.offer else ffi.NULL
+        check(
+            "dialog",
+            lib.pjsip_dlg_create_uac(self._endpoint.user_agent, *(text.pj for text in texts), self._dialog),
+        )
+        dialog = self._dialog[0]
+        lib.pjsip_dlg_inc_lock(dialog)  # a dialog without a session ends with its last lock
+        try:
+            self._route(dialog, effect.flow, effect.route or None)
+            options = SUPPORT_100REL | SUPPORT_TIMER | ALWAYS_USE_TIMER
+            check("session", lib.pjsip_inv_create_uac(dialog, offer, options, self._inv))
+            lib.pjsip_dlg_add_usage(dialog, self._usage, ffi.NULL)
+            lib.pjsip_timer_init_session(self._inv[0], self._timer)
+        finally:
+            lib.pjsip_dlg_dec_lock(dialog)
+        return self._inv[0]
+
+    def _route(self, dialog: CData, flow: Flow, path: tuple[str, ...] | None) -> None:
+        """Send all requests of a dialog over `flow`.
+
+        Without a Path or Record-Route the way is a Route that PJSIP follows and does not print
+        (";hide"), so that a phone behind NAT is reached where it came from, at its own Contact.
+        """
+        selector = ffi.new("pjsip_tpselector *")
+        selector.type = TRANSPORT_SELECTOR
+        selector.transport = self._network.transport_of(flow) or ffi.NULL
+        lib.pjsip_dlg_set_transport(dialog, selector)
+        if path == ():
+            return
+        routes = path or (f"<sip:{flow.host}:{flow.port};transport={flow.transport};lr;hide>",)
+        head = ffi.new("pjsip_routing_hdr *")
+        head.base.prev = head.base.next = ffi.addressof(head, "base")
+        kept = []
+        for value in routes:
+            text = Text(value)
+            kept.append(text)
+            name = Text("Route")
+            header = lib.pjsip_parse_hdr(dialog.pool, name.pj, text.pj.ptr, text.pj.slen, ffi.NULL)
+            if header != ffi.NULL:
+                lib.pj_list_insert_before(head, header)
+        lib.pjsip_dlg_set_route_set(dialog, head)

@@ -1,0 +1,121 @@
+"""Input that nobody expects: one line, an exit code, no traceback, nothing changed."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from blfd.cli import main
+from blfd.control import MAX_REQUEST, ControlClient, ControlServer
+from blfd.store import Store
+
+Blfd = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def blfd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Blfd:
+    """Runs a command in an empty current directory: exit code, output, errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["blfd", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        code = end.value.code
+        return (code if isinstance(code, int) else 0, *capsys.readouterr())
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--config", "number.toml", "status"], 1, "database is the name of a file, not 3"),
+        (["--config", "letter", "status"], 1, "not valid TOML"),
+        (["--config", ".", "status"], 1, "Is a directory"),
+        (["--db", ".", "extension", "list"], 1, "choose another"),
+        (["--db", "nowhere/blfd.db", "status"], 3, "blfd run"),
+        (["extension", "add", "101", "--password", "x", "--name", "\udcff"], 1, "101: password and"),
+        (["extension", "add", "101", "--password", "\udcff"], 1, "extension 101: password and"),
+        (["extension", "add", "101", "--password", "x", "--name", "x" * 201], 1, "200 letters at most"),
+        (["tenant", "add", "\udcff"], 1, "no domain name"),
+        (["tenant", "set", "--single-dialog", "maybe"], 2, "maybe"),
+        (["extension", "import", "."], 1, "Is a directory"),
+    ],
+)
+def test_one_line(blfd: Blfd, arguments: list[str], code: int, words: str) -> None:
+    Path("letter").write_text("Dear all, this is no database and no TOML.\n")
+    Path("number.toml").write_text("database = 3\n")
+    assert (found := blfd(*arguments))[:2] == (code, "")
+    assert words in found[2]
+    assert found[2].startswith("blfd: ")
+    assert found[2].count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--listen", "udp:127.0.0.1:²"], "write udp:"),
+        (["run", "--listen", "udp:127.0.0.1:"], "write udp:"),
+        (["--db", "letter", "run", "--listen", "udp:127.0.0.1:0"], "not a database of blfd"),
+    ],
+)
+def test_a_server_that_cannot_start(tmp_path: Path, arguments: list[str], words: str) -> None:
+    (tmp_path / "letter").write_text("Dear all, this is no database.\n")
+    command = [sys.executable, "-m", "blfd", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (b"1 2,x,b\n", "x.csv, line 3: extension '1 2'"),
+        (b"102,,b\n", "x.csv, line 3: extension 102 needs a password"),
+        (b"101,x,b\n", "x.csv, line 3: extension 101 exists already"),
+        (b"102,x,a\x01\n", "x.csv, line 3: extension 102: password and name"),
+        (b'102,x,"b\n', "x.csv, line 3: unexpected end"),
+        (b"102,x,\xff\n", "x.csv is not UTF-8"),
+    ],
+)
+def test_an_import_names_the_line_and_adds_nothing(blfd: Blfd, lines: bytes, words: str) -> None:
+    Path("x.csv").write_bytes(b"extension,password,name\n101,x,a\n" + lines)
+    code, out, errors = blfd("extension", "import", "x.csv")
+    assert (code, out, errors.count("\n")) == (1, "", 1)
+    assert words in errors
+    assert Store(Path("blfd.db")).directory().extensions == {}
+
+
+def test_an_import_as_a_spreadsheet_writes_it(blfd: Blfd) -> None:
+    Path("x.csv").write_bytes('\ufeffextension,password,name\r\n101,"a,b",Älice\r\nabc,p, Bob \r\n'.encode())
+    assert blfd("extension", "import", "x.csv") == (0, "2 extensions added\n", "")
+    found = Store(Path("blfd.db")).extensions("default")
+    assert [(each.aor.extension, each.name) for each in found] == [("101", "Älice"), ("abc", "Bob")]
+
+
+@pytest.mark.parametrize("database", ["nowhere/blfd.db", "letter"])
+def test_doctor_finds_a_database_that_cannot_be_used(blfd: Blfd, database: str) -> None:
+    Path("letter").write_text("Dear all, this is no database.\n")
+    code, out, errors = blfd("--db", database, "doctor")
+    assert (code, errors) == (1, "")
+    assert "fault" in out
+
+
+def test_an_oversized_line_on_the_control_socket(tmp_path: Path) -> None:
+    path = tmp_path / "blfd.db.sock"
+    server = ControlServer(path, lambda name, arguments: name)
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(10)
+            connection.connect(str(path))
+            connection.sendall(b"x" * (MAX_REQUEST + 1))
+            assert b'"error"' in connection.recv(4096)
+        assert ControlClient(path).call("status") == "status"
+    finally:
+        server.close()
