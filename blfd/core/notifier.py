@@ -22,7 +22,7 @@ ACCEPTABLE = frozenset((CONTENT_TYPE, "application/*", "*/*"))
 GONE = frozenset((404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604))  # RFC 6665, 4.2.2
 FIRST_PAUSE, LONGEST_PAUSE = 5, 300
 MAX_FAILURES = 5
-RENDERED = 4096
+RENDERED, ENTITIES = 4096, 16  # documents kept: resources, and ways to write the URI of one
 
 
 class Notifier:
@@ -35,7 +35,7 @@ class Notifier:
         self._by_key: dict[str, Subscription] = {}
         self._by_resource: dict[Aor, dict[str, Subscription]] = {}
         self._timers: list[tuple[float, str]] = []
-        self._rendered: dict[tuple[Aor, str], tuple[bytes, bytes]] = {}
+        self._rendered: dict[Aor, dict[str, tuple[bytes, bytes]]] = {}
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -145,11 +145,8 @@ class Notifier:
         """The lamps of `changed` show something else: tell their watchers."""
         effects: list[Effect] = []
         for resource in changed:
-            watchers = self._by_resource.get(resource)
-            if not watchers:
-                continue
-            self._forget_rendered(resource)
-            for subscription in list(watchers.values()):
+            self._rendered.pop(resource, None)
+            for subscription in list(self._by_resource.get(resource, {}).values()):
                 effects += self._step(subscription, Event.CHANGED, now)
         return effects
 
@@ -205,20 +202,18 @@ class Notifier:
 
     def _render(self, resource: Aor, entity: str) -> tuple[bytes, bytes]:
         """The document before and after its version; rendered once per resource, entity and change."""
-        rendered = self._rendered.get((resource, entity))
+        known = self._rendered.get(resource)
+        rendered = known.get(entity) if known else None
         if rendered is None:
-            if len(self._rendered) >= RENDERED:
-                self._rendered.clear()
+            if known is None or len(known) >= ENTITIES:
+                if len(self._rendered) >= RENDERED:
+                    self._rendered.clear()
+                known = self._rendered[resource] = {}
             tenant = self._directory.tenants.get(resource.tenant)
             single = tenant is not None and tenant.single_dialog
             document = self._dialogs.document(resource, entity, single=single)
-            rendered = self._rendered[resource, entity] = build_around_version(document)
+            rendered = known[entity] = build_around_version(document)
         return rendered
-
-    def _forget_rendered(self, resource: Aor) -> None:
-        entities = {subscription.entity for subscription in self._by_resource[resource].values()}
-        for entity in entities:
-            self._rendered.pop((resource, entity), None)
 
     # Time and other ends
 

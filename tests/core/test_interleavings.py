@@ -167,7 +167,7 @@ class Switchboard(RuleBasedStateMachine):
 
 
 TestSwitchboard = Switchboard.TestCase
-TestSwitchboard.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
+TestSwitchboard.settings = settings(max_examples=500, stateful_step_count=50, deadline=None)
 
 
 def test_a_storm_of_everything_leaves_nothing() -> None:

@@ -127,6 +127,15 @@ def test_a_success_forgets_failures() -> None:
         (notify,) = notifies(world.core.notifier.resources_changed(changed, world.now))
 
 
+def test_a_change_that_nobody_watched_is_in_the_next_document() -> None:
+    world = World()
+    world.confirm(world.give(subscribe(expires=0)))
+    world.core.dialogs.put(WATCHED, ringing())
+    assert world.core.notifier.resources_changed(world.core.dialogs.take_changed(), world.now) == []
+    (notify,) = notifies(world.give(subscribe()))
+    assert [d.state for d in document(notify).dialogs] == [DialogState.EARLY]
+
+
 def test_expiry() -> None:
     world = World()
     world.confirm(world.give(subscribe(expires=60)))
