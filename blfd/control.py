@@ -121,7 +121,10 @@ class ControlClient:
             raise ControlError(f"{self._path}: {error}") from error
         if not line:
             raise NotRunning(str(self._path))
-        answer = json.loads(line)
-        if "error" in answer:
-            raise ControlError(answer["error"])
-        return answer["result"]
+        try:
+            answer = json.loads(line)
+            if "error" in answer:
+                raise ControlError(answer["error"])
+            return answer["result"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ControlError(f"what answers at {self._path} is not blfd: {error}") from error

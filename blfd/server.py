@@ -26,7 +26,8 @@ from blfd.core.values import DEFAULT_TENANT
 from blfd.pjsip.library import PjsipError
 from blfd.pjsip.selfcheck import SelfCheckFailed, check_layouts
 from blfd.pjsip.stack import Stack
-from blfd.store import Store, StoreWriter
+from blfd.store import Store
+from blfd.store_writer import StoreWriter
 
 log = logging.getLogger("blfd")
 

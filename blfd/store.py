@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import queue
 import re
 import sqlite3
 import threading
-import time
 from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,14 +17,10 @@ from sqlite_utils.db import Database
 from blfd.core.values import DEFAULT_TENANT, Aor, Binding, Directory, Extension, Flow, Tenant
 from blfd.migrations import migrations
 
-log = logging.getLogger("blfd.store")
-
 APPLICATION_ID = 0x626C6664  # "blfd", so that nobody's other database is taken for ours
 EXTENSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 MAX_NAME = 200
-LATEST = 0.2  # seconds that a change of bindings may wait to be written
-RETRY = 5.0
 
 
 class StoreError(Exception):
@@ -291,53 +284,3 @@ def _ha1(user: str, realm: str, password: str) -> dict[str, str]:
         "ha1_sha256": hashlib.sha256(text).hexdigest(),
         "ha1_md5": hashlib.md5(text, usedforsecurity=False).hexdigest(),
     }
-
-
-class StoreWriter:
-    """Writes changed bindings from a thread of its own, at most `LATEST` seconds late."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._queue: queue.SimpleQueue[tuple[Aor, tuple[Binding, ...]] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="store", daemon=True)
-        self._thread.start()
-
-    def save_bindings(self, aor: Aor, bindings: tuple[Binding, ...]) -> None:
-        self._queue.put((aor, bindings))
-
-    def close(self) -> None:
-        """Write what is queued, then end."""
-        self._queue.put(None)
-        self._thread.join(30)
-
-    def _run(self) -> None:
-        closing = False
-        while not closing:
-            changes: dict[Aor, tuple[Binding, ...]] = {}
-            until: float | None = None
-            while until is None or time.monotonic() < until:
-                try:
-                    left = None if until is None else max(0.0, until - time.monotonic())
-                    item = self._queue.get(timeout=left)
-                except queue.Empty:
-                    break
-                if item is None:
-                    closing = True
-                    break
-                changes[item[0]] = item[1]
-                until = until or time.monotonic() + LATEST
-            self._write(changes, give_up=closing)
-
-    def _write(self, changes: dict[Aor, tuple[Binding, ...]], *, give_up: bool) -> None:
-        reported = False
-        while changes:
-            try:
-                self._store.save_bindings(changes)
-                return
-            except sqlite3.Error as error:
-                if not reported:
-                    log.error("registrations are not saved: %s; look at %s", error, self._store.path)
-                reported = True
-                if give_up:
-                    return
-                time.sleep(RETRY)

@@ -202,10 +202,10 @@ def test_watch_ends_with_the_server(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        for _ in range(3):
-            assert drawn.acquire(timeout=20), "it draws again and again"
+        drawings = [drawn.acquire(timeout=20) for _ in range(3)]
         server.close()
         shown, errors = process.communicate(timeout=20)
+    assert all(drawings), "it draws again and again"
     assert "Alice" in shown
     assert (process.returncode, errors) == (3, "blfd: the server has stopped\n")
 

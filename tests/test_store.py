@@ -14,7 +14,8 @@ import pytest
 from sqlite_utils.db import Database
 
 from blfd.core.values import Aor, Binding, Flow
-from blfd.store import NewExtension, Store, StoreError, StoreWriter
+from blfd.store import NewExtension, Store, StoreError
+from blfd.store_writer import StoreWriter
 
 ALICE = Aor("default", "101")
 
