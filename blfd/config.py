@@ -5,15 +5,19 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from blfd.core.digest import ALGORITHMS
 from blfd.core.values import Settings
 
 DEFAULT_DATABASE = Path("blfd.db")
+MOST = 2**31 - 1  # what an Expires header and PJSIP take
+
+T = TypeVar("T")
 
 
 class ConfigError(Exception):
@@ -41,7 +45,8 @@ class Listen:
         try:
             IPv4Address(host)
         except AddressValueError:
-            raise ConfigError(f"cannot listen on {text!r}: {host!r} is no IPv4 address") from None
+            what = "IPv6 is not served yet" if ":" in host else f"{host!r} is no IPv4 address"
+            raise ConfigError(f"cannot listen on {text!r}: {what}; write udp:127.0.0.1:5060") from None
         return cls(transport, host, int(port))
 
 
@@ -67,15 +72,15 @@ def load(
     table = _read(path) if path else {}
     _known(table, ("database", "listen", "trust", "sip"), str(path))
     sip = _settings(table.get("sip", {}), str(path))
-    sip = replace(sip, trust=tuple(_network(text) for text in _texts(trust, table, "trust")))
+    sip = replace(sip, trust=_each(_network, trust, table, "trust", str(path)))
     config = Config(database=database or _database(table, str(path)), sip=sip)
-    wanted = _texts(listen, table, "listen")
-    return replace(config, listen=tuple(Listen.parse(text) for text in wanted)) if wanted else config
+    wanted = _each(Listen.parse, listen, table, "listen", str(path))
+    return replace(config, listen=wanted) if wanted else config
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -90,11 +95,19 @@ def _known(table: dict[str, Any], names: tuple[str, ...], where: str) -> None:
             raise ConfigError(f"{where}: unknown key {key}; {hint}")
 
 
-def _texts(option: list[str] | None, table: dict[str, Any], key: str) -> list[str]:
-    value = option or table.get(key, [])
+def _each(
+    parse: Callable[[str], T], option: list[str] | None, table: dict[str, Any], key: str, where: str
+) -> tuple[T, ...]:
+    """What the command line gives, or else the file; an error in the file names it and the key."""
+    if option:
+        return tuple(parse(text) for text in option)
+    value = table.get(key, [])
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ConfigError(f'{key} is a list of texts, such as {key} = ["..."]')
-    return value
+        raise ConfigError(f'{where}: {key} is a list of texts, such as {key} = ["..."]')
+    try:
+        return tuple(parse(text) for text in value)
+    except ConfigError as error:
+        raise ConfigError(f"{where}, {key}: {error}") from None
 
 
 def _database(table: dict[str, Any], where: str) -> Path:
@@ -112,9 +125,20 @@ def _settings(table: Any, where: str) -> Settings:
     for key, value in table.items():
         if key == "digest_algorithms":
             table = {**table, key: _algorithms(value, where)}
-        elif type(value) is not int or value < 0:
-            raise ConfigError(f"{where}, [sip]: {key} is a whole number of 0 or more, not {value!r}")
-    return Settings(**table)
+        elif type(value) is not int or not 0 <= value <= MOST:
+            raise ConfigError(f"{where}, [sip]: {key} is a whole number from 0 to {MOST}, not {value!r}")
+    settings = Settings(**table)
+    _check_order(settings, f"{where}, [sip]")
+    return settings
+
+
+def _check_order(settings: Settings, where: str) -> None:
+    for what in ("register", "subscribe"):
+        names = [f"{what}_{which}_expires" for which in ("min", "default", "max")]
+        values = [getattr(settings, name) for name in names]
+        if values != sorted(values):
+            given = ", ".join(f"{name} = {value}" for name, value in zip(names, values, strict=True))
+            raise ConfigError(f"{where}: {given}: these have to rise from min to max")
 
 
 def _algorithms(value: Any, where: str) -> tuple[str, ...]:

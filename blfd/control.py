@@ -51,23 +51,30 @@ class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         with contextlib.suppress(OSError):
             while line := self.rfile.readline(MAX_REQUEST + 1):
-                self.wfile.write(json.dumps(self._answer(line)).encode() + b"\n")
+                self.wfile.write(self._answer(line).encode() + b"\n")
 
-    def _answer(self, line: bytes) -> dict[str, Any]:
+    def _answer(self, line: bytes) -> str:
         try:
             request = json.loads(line)
-            name = request.pop("call")
-            return {"result": self.server.answer(str(name), request)}
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            return {"error": str(error) or 'a request is {"call": NAME, ...}'}
+            name = str(request.pop("call"))
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+            return json.dumps({"error": 'a request is one line of JSON, {"call": NAME, ...}'})
+        try:
+            return json.dumps({"result": self.server.answer(name, request)})
+        except ValueError as error:
+            return json.dumps({"error": str(error)})
         except Exception as error:
-            log.exception("a control call failed")
-            return {"error": f"{type(error).__name__}: {error}"}
+            log.exception("the control call %r failed", name)
+            return json.dumps({"error": f"{type(error).__name__}: {error}"})
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     answer: Callable[[str, dict[str, Any]], Any]
+
+    def server_bind(self) -> None:
+        os.fchmod(self.socket.fileno(), 0o600)  # before it has a name: never open to others
+        super().server_bind()
 
 
 class ControlServer:
@@ -78,7 +85,6 @@ class ControlServer:
         self._replace_stale()
         with _short(path) as name:
             self._server = _Server(name, _Handler)
-        os.chmod(path, 0o600)
         self._server.answer = answer
         self._thread = threading.Thread(target=self._server.serve_forever, name="control", daemon=True)
         self._thread.start()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import shutil
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +15,13 @@ from typing import Any, NamedTuple
 
 from blfd.config import Config, Listen
 from blfd.control import ControlClient, ControlError, NotRunning, socket_path
-from blfd.core.values import DEFAULT_TENANT
 from blfd.store import Store, StoreError
 
 GOOD_RECEIVE_BUFFER = 4 << 20
 RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
 SANE_CLOCK = 1_700_000_000  # November 2023: an older clock has not been set
 LOW_DISK = 100 << 20
+SIOCGIFADDR = 0x8915  # an interface's IPv4 address (netdevice(7))
 
 
 class Finding(NamedTuple):
@@ -28,9 +32,9 @@ class Finding(NamedTuple):
     advice: str = ""
 
 
-def examine(config: Config) -> list[Finding]:
-    """All findings, the installation's first, then the running server's."""
-    findings = [_database(config.database), _clock(), _receive_buffer()]
+def examine(config: Config, tenant: str) -> list[Finding]:
+    """All findings, the installation's first, then the running server's, with the phones of `tenant`."""
+    findings = [_database(config.database, tenant), _clock(), _receive_buffer()]
     try:
         ControlClient(socket_path(config.database)).call("status")
     except (NotRunning, ControlError) as error:
@@ -39,23 +43,22 @@ def examine(config: Config) -> list[Finding]:
         if isinstance(error, NotRunning):
             findings += [_port(listen) for listen in config.listen]
         return [*findings, *_addresses([str(listen) for listen in config.listen])]
-    return [*findings, *_running(ControlClient(socket_path(config.database)))]
+    return [*findings, *_running(ControlClient(socket_path(config.database)), tenant)]
 
 
-def _database(path: Path) -> Finding:
+def _database(path: Path, tenant: str) -> Finding:
     folder = path.resolve().parent
     if not folder.is_dir():
         return Finding("fault", f"{folder} is no folder", "make it, or choose another file with --db")
     free = shutil.disk_usage(folder).free
     if free < LOW_DISK:
         return Finding("fault", f"{free >> 20} MB of disk are free at {path}", "free some")
-    if not path.exists():
+    if not os.path.exists(path):  # unlike Path.exists, it never raises
         return Finding("warning", f"database {path} does not exist yet", "the first command makes it")
     try:
-        directory = Store(path).directory()
+        count = len(Store(path).extensions(tenant))
     except StoreError as error:
         return Finding("fault", "the database cannot be used", str(error))
-    count = len(directory.extensions)
     if not count:
         return Finding("warning", "no extension exists", "add one with 'blfd extension add'")
     return Finding("ok", f"database {path}: {count} extensions")
@@ -96,14 +99,28 @@ def _addresses(listening: list[str]) -> Iterator[Finding]:
     if all(host.startswith("127.") for host in hosts):
         advice = "phones need one of this machine's addresses: --listen udp:0.0.0.0:5060"
         yield Finding("warning", "the server listens on loopback only", advice)
+    elif "0.0.0.0" in hosts and not _reachable():
+        what = "this machine has no IPv4 address but loopback: no phone can reach it"
+        yield Finding("fault", what, "connect it to the phones' network")
 
 
-def _running(client: ControlClient) -> Iterator[Finding]:
+def _reachable() -> bool:
+    """Whether an interface has an IPv4 address that is not loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _, name in socket.if_nameindex():
+            with contextlib.suppress(OSError):  # it has none
+                found = fcntl.ioctl(probe, SIOCGIFADDR, struct.pack("256s", name.encode()))
+                if found[20] != 127:
+                    return True
+    return False
+
+
+def _running(client: ControlClient, tenant: str) -> Iterator[Finding]:
     status = client.call("status")
     yield Finding("ok", f"server {status['version']} runs on {', '.join(status['listen'])}")
     yield from _addresses(status["listen"])
-    registrations = client.call("registrations", tenant=DEFAULT_TENANT)
-    watchers = client.call("watchers", tenant=DEFAULT_TENANT)
+    registrations = client.call("registrations", tenant=tenant)
+    watchers = client.call("watchers", tenant=tenant)
     yield from _unsubscribed(registrations, watchers)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import sqlite3
 import threading
+import unicodedata
 from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +20,7 @@ from blfd.core.values import DEFAULT_TENANT, Aor, Binding, Directory, Extension,
 from blfd.migrations import migrations
 
 APPLICATION_ID = 0x626C6664  # "blfd", so that nobody's other database is taken for ours
-EXTENSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+EXTENSION = re.compile(r"[A-Za-z0-9+][A-Za-z0-9._+-]{0,63}")
 DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 MAX_NAME = 200
 
@@ -45,14 +47,12 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
-        fresh = not path.exists() or path.stat().st_size == 0
         with self._reported():
-            if not fresh:
+            if path.exists() and path.stat().st_size:
                 _check_ours(path)
-            db = self._db
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.enable_wal()
-            migrations.apply(db)
+            else:
+                os.close(os.open(path, os.O_CREAT, 0o600))  # an HA1 is as good as the password
+            _bring_up_to_date(self._db)
 
     @property
     def _db(self) -> Database:
@@ -208,25 +208,38 @@ _INSERT_BINDING = (
 
 
 def _check_ours(path: Path) -> None:
-    """Refuse, untouched, what is not our database or is of a newer blfd."""
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+    """Refuse, untouched, what is not our database, is damaged, or is of a newer blfd."""
+    with path.open("rb") as file:
+        header = file.read(72)  # read here: SQLite leaves files of its own beside a foreign database
+    if header[:16] != b"SQLite format 3\0" or header[68:] != APPLICATION_ID.to_bytes(4, "big"):
+        raise StoreError(f"{path} is not a database of blfd; choose another file with --db")
+    # A journal is left where the making of the database was killed: only a writer may roll it back.
+    mode = "rw" if Path(f"{path}-journal").exists() else "ro"
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=10)
     try:
-        found = connection.execute("PRAGMA application_id").fetchone()[0]
-        if found != APPLICATION_ID:
-            raise StoreError(f"{path} is not a database of blfd; choose another file with --db")
         damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if damage != "ok":
             what = " ".join(damage.split())
             raise StoreError(f"database {path} is damaged ({what}); restore it, or move it away")
         ours = {migration.name for migration in migrations.pending(Database(memory=True))}
-        names = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'blfd'"
-        unknown = [row[0] for row in connection.execute(names) if row[0] not in ours]
+        applied = migrations.applied(Database(connection))
+        unknown = [migration.name for migration in applied if migration.name not in ours]
         if unknown:
             raise StoreError(f"database {path} is of a newer blfd ({unknown[-1]}); update blfd")
     except sqlite3.DatabaseError as error:
-        raise StoreError(f"{path} is not a database of blfd, or is damaged ({error}); see --db") from None
+        raise StoreError(f"database {path} is damaged ({error}); restore it, or move it away") from None
     finally:
         connection.close()
+
+
+def _bring_up_to_date(db: Database) -> None:
+    """Apply what is pending, all or nothing; another process that opens the file waits for it."""
+    if migrations.pending(db):
+        with db.conn as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            migrations.apply(db)
+    db.enable_wal()
 
 
 def _tenant(row: dict[str, Any]) -> Tenant:
@@ -259,12 +272,12 @@ def _check_extension(row: NewExtension) -> None:
     if not EXTENSION.fullmatch(row.extension):
         raise StoreError(
             f"{where}extension {row.extension!r}: letters, digits and . _ + - are allowed, 64 at most, "
-            "first a letter or digit"
+            "first a letter, digit or +"
         )
     what = f"{where}extension {row.extension}"
     if not row.password:
         raise StoreError(f"{what} needs a password")
-    if any(c < " " or "\ud800" <= c <= "\udfff" for c in row.password + row.name):
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in row.password + row.name):
         raise StoreError(f"{what}: password and name are UTF-8 without control characters")
     if len(row.name) > MAX_NAME:
         raise StoreError(f"{what}: the name has {MAX_NAME} letters at most")

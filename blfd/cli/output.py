@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from blfd.config import Config, load
-from blfd.control import ControlClient, NotRunning, socket_path
+from blfd.control import ControlClient, ControlError, NotRunning, socket_path
 from blfd.core.values import DEFAULT_TENANT
 from blfd.store import Store
 
@@ -43,8 +43,11 @@ class Options:
         return ControlClient(socket_path(self.load().database))
 
     def ask(self, call: str) -> Any:
-        """Ask the running server about the tenant; raises NotRunning."""
-        return self.client().call(call, tenant=self.tenant)
+        """Ask the running server about the tenant; raises NotRunning, and StoreError for an unknown one."""
+        found = self.client().call(call, tenant=self.tenant)
+        if not found:
+            self.store().tenant(self.tenant)
+        return found
 
     def reload(self) -> None:
         """Tell the running server, if there is one, that the store has changed."""
@@ -52,6 +55,8 @@ class Options:
             self.client().call("reload")
         except NotRunning:
             return
+        except ControlError as error:
+            fail(f"saved, but the running server did not take it over ({error}): restart it")
 
 
 def options(context: typer.Context) -> Options:

@@ -55,7 +55,7 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
     from blfd.doctor import examine
 
     given = options(context)
-    findings = examine(given.load())
+    findings = examine(given.load(), given.tenant)
     if as_json:
         print_json([finding._asdict() for finding in findings])
     else:

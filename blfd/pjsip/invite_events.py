@@ -16,6 +16,7 @@ from blfd.core.inputs import (
     Input,
     LegAcknowledged,
     LegAnswered,
+    LegEnded,
     LegProgress,
     OfferAnswered,
     OfferReceived,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("blfd.legs")
 
 EVENT_RX_MSG = 3
-INVITE = 0
+INVITE, BYE = 0, 3  # pjsip_method_e
 ROLE_UAC, ROLE_UAS = 0, 1
 TSX_TRYING, TSX_PROCEEDING, TSX_COMPLETED, TSX_TERMINATED = 2, 3, 4, 6
 BY_PJSIP = ("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE")
@@ -93,6 +94,10 @@ class InviteEvents:
         match transaction.role, transaction.state:
             case (0, _) if is_invite:
                 self._on_our_invite(leg, transaction, event.tsx_state.type == EVENT_RX_MSG)
+            case (0, 1) if transaction.method.id == BYE and leg.phase is Phase.CONFIRMED:
+                # The session timer has found the phone dead; nobody waits 32 s for the answer to this BYE.
+                leg.phase = Phase.ENDING
+                self._emit(LegEnded(leg.number, 408, "Request Timeout"))
             case (0, 4 | 6) if string(transaction.method.name) == "INFO":
                 exchange = leg.sent_infos.pop(transaction.cseq, None)
                 if exchange is not None:
