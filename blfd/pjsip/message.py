@@ -33,6 +33,7 @@ _LINE = re.compile(rb"^([!-9;-~]+)[ \t]*:[ \t]*([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)
 NAMES = {b"via": b"Via: ", b"from": b"From: ", b"to": b"To: ", b"call-id": b"Call-ID: ", b"cseq": b"CSeq: "}
 SIP_URI = ffi.typeof("pjsip_sip_uri *")
 _RPORT = re.compile(rb"[ \t]*;[ \t]*rport(?:[ \t]*=[ \t]*\d*)?(?![\w-])", re.I)
+_NUMBER = re.compile(rb"\s*(\d{1,10})(?![\w.])")
 _ESCAPED = re.compile(r"\\(.)")
 _START_LINE = re.compile(rb"^([!-~]+) +([^\r\n]+?) +SIP/(\d+\.\d+)[ \t]*\r?\n", re.I)
 
@@ -205,8 +206,8 @@ class Message:
     def number(self, name: bytes) -> int | None:
         """The number that a header begins with, None if absent; PJSIP has refused what is none."""
         values = self._fields.get(name)
-        digits = values[0].split()[0].split(b";")[0] if values and values[0] else b""
-        return int(digits) if digits.isdigit() else None
+        found = _NUMBER.match(values[0]) if values else None
+        return int(found[1]) if found else None
 
     def list(self, name: bytes) -> tuple[str, ...]:
         """The elements of a comma-separated header, without parameters, in lower case."""

@@ -79,7 +79,7 @@ class Stack:
         self._events = InviteEvents(emit)
         endpoint = self.endpoint = Endpoint(self._events.callbacks, verbose=verbose)
         self.network = Network(endpoint)
-        self.network.receive, self.network.closed = self._receive, self._flow_closed
+        self.network.receive, self.network.closed = self._receive_safely, self._flow_closed
         self._message = Message(endpoint)
         usage = endpoint.register_module(b"mod-blfd-call", USAGE_PRIORITY, self._events.on_dialog_request)
         on_request = callback("pj_bool_t(pjsip_rx_data *)", self._on_request, HANDLED)
@@ -142,6 +142,13 @@ class Stack:
         self.endpoint.destroy()
 
     # Messages
+
+    def _receive_safely(self, data: bytes, source: Source, transport: CData) -> None:
+        """No message may end the server, whatever we have got wrong about it."""
+        try:
+            self._receive(data, source, transport)
+        except Exception:
+            log.exception("a message from %s:%d was not handled:\n%r", source[1], source[2], data[:2000])
 
     def _receive(self, data: bytes, source: Source, transport: CData) -> None:
         if data[:8] == b"SIP/2.0 ":
