@@ -8,6 +8,7 @@ import os
 import re
 import sqlite3
 import threading
+import time
 import unicodedata
 from collections.abc import Iterable
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ APPLICATION_ID = 0x626C6664  # "blfd", so that nobody's other database is taken 
 EXTENSION = re.compile(r"[A-Za-z0-9+][A-Za-z0-9._+-]{0,63}")
 DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 MAX_NAME = 200
+BUSY = 10.0  # seconds to wait for another process that writes
 
 
 class StoreError(Exception):
@@ -58,7 +60,7 @@ class Store:
     def _db(self) -> Database:
         db: Database | None = getattr(self._local, "db", None)
         if db is None:
-            connection = sqlite3.connect(self.path, timeout=10)
+            connection = sqlite3.connect(self.path, timeout=BUSY)
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA synchronous = NORMAL")
             db = self._local.db = Database(connection)
@@ -215,7 +217,7 @@ def _check_ours(path: Path) -> None:
         raise StoreError(f"{path} is not a database of blfd; choose another file with --db")
     # A journal is left where the making of the database was killed: only a writer may roll it back.
     mode = "rw" if Path(f"{path}-journal").exists() else "ro"
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=10)
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY)
     try:
         damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if damage != "ok":
@@ -239,7 +241,20 @@ def _bring_up_to_date(db: Database) -> None:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             migrations.apply(db)
-    db.enable_wal()
+    _enable_wal(db)
+
+
+def _enable_wal(db: Database) -> None:
+    """SQLite does not wait for others here as it does elsewhere, so we do."""
+    until = time.monotonic() + BUSY
+    while True:
+        try:
+            db.enable_wal()
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
 
 
 def _tenant(row: dict[str, Any]) -> Tenant:

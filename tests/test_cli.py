@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,7 +17,9 @@ import pytest
 from typer.testing import CliRunner
 
 from blfd.cli import app
+from blfd.config import Config, Listen
 from blfd.control import ControlServer, socket_path
+from blfd.doctor import Finding, examine
 
 DOCS = Path(__file__).parents[1] / "docs" / "cli.md"
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -23,6 +27,10 @@ COMMANDS = [
     *((name,) for name in ("run", "status", "registrations", "lamps", "watchers", "calls", "demo", "doctor")),
     *(("extension", name) for name in ("add", "list", "show", "set", "remove", "import")),
     *(("tenant", name) for name in ("add", "list", "set", "remove")),
+]
+JSON = [
+    *((name,) for name in ("status", "registrations", "lamps", "watchers", "calls", "doctor")),
+    *(("extension", "list"), ("extension", "show"), ("tenant", "list")),
 ]
 LIVE = ("status", "registrations", "lamps", "watchers", "calls")
 DIALOG = {
@@ -97,6 +105,12 @@ def test_every_command_has_help_and_is_documented(command: tuple[str, ...]) -> N
     result = CliRunner().invoke(app, [*command, "--help"])
     assert result.exit_code == 0
     assert command[-1] in DOCS.read_text()
+    assert ("--json" in result.output) == (command in JSON)
+
+
+def test_the_command_line_starts_without_the_sip_stack() -> None:
+    script = "import sys, blfd.cli; sys.exit(sum(m in sys.modules for m in ('cffi', 'pjsua2', 'lxml')))"
+    assert subprocess.run([sys.executable, "-c", script], timeout=30).returncode == 0
 
 
 def test_extensions(blfd: Run) -> None:
@@ -163,6 +177,7 @@ def test_wrong_imports_add_nothing(blfd: Run, tmp_path: Path, text: str, words: 
         (("run", "--trust", "everybody"), 1, "write 10.0.0.0/8"),
         (("--config", "none.toml", "run"), 1, "No such file"),
         (("--db", "/nowhere/x.db", "extension", "list"), 1, "choose another"),
+        (("--db", "x" * 300, "extension", "list"), 1, "File name too long"),
         (("lamps", "--bogus"), 2, "--bogus"),
         (("bogus",), 2, "bogus"),
         *(((name,), 3, "start one with 'blfd run'") for name in LIVE),
@@ -187,7 +202,26 @@ def test_nothing_to_show_is_said(blfd: Run, server: list[str]) -> None:
     assert "no phone is registered" in blfd("registrations").stdout
 
 
-def test_watch_ends_with_the_server(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["registrations", "lamps"])
+def test_a_live_command_for_an_unknown_tenant(
+    blfd: Run, server: list[str], command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ANSWERS, "lamps", [])
+    said = blfd("--tenant", "none.example", command, code=1).stderr
+    assert "no tenant none.example; 'blfd tenant list' shows them" in said
+
+
+def test_a_change_that_the_server_does_not_take_is_kept_and_said(
+    blfd: Run, server: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(ANSWERS, "reload")
+    said = blfd("extension", "add", "101", "--password", "x", code=1).stderr
+    assert "saved, but the running server did not take it over" in said
+    assert "101" in blfd("extension", "list").stdout
+
+
+@pytest.mark.parametrize("end", ["server", "Ctrl-C"])
+def test_watch_ends_with_the_server_or_by_ctrl_c(tmp_path: Path, end: str) -> None:
     drawn = threading.Semaphore(0)
 
     def answer(name: str, arguments: dict[str, Any]) -> Any:
@@ -203,11 +237,17 @@ def test_watch_ends_with_the_server(tmp_path: Path) -> None:
         text=True,
     ) as process:
         drawings = [drawn.acquire(timeout=20) for _ in range(3)]
-        server.close()
+        if end == "Ctrl-C":
+            process.send_signal(signal.SIGINT)
+        else:
+            server.close()
         shown, errors = process.communicate(timeout=20)
+    if end == "Ctrl-C":
+        server.close()
     assert all(drawings), "it draws again and again"
     assert "Alice" in shown
-    assert (process.returncode, errors) == (3, "blfd: the server has stopped\n")
+    expected = {"Ctrl-C": (0, ""), "server": (3, "blfd: the server has stopped\n")}
+    assert (process.returncode, errors) == expected[end]
 
 
 def test_doctor(blfd: Run) -> None:
@@ -216,3 +256,46 @@ def test_doctor(blfd: Run) -> None:
     assert {"state", "what", "advice"} == findings[0].keys()
     assert any("no server runs" in finding["what"] for finding in findings)
     assert any("1 extensions" in finding["what"] for finding in findings)
+
+
+def examined(tmp_path: Path, listen: str) -> list[Finding]:
+    """What doctor says of a server that listens there; its one phone, of acme.example, watches nothing."""
+    phones = {"acme.example": [{"extension": "201"}]}
+    answers: dict[str, Callable[[str], Any]] = {
+        "status": lambda tenant: {"version": "0", "listen": [listen]},
+        "registrations": lambda tenant: phones.get(tenant, []),
+        "watchers": lambda tenant: [],
+    }
+
+    def answer(name: str, arguments: dict[str, Any]) -> Any:
+        return answers[name](arguments.get("tenant", ""))
+
+    server = ControlServer(socket_path(tmp_path / "blfd.db"), answer)
+    try:
+        return examine(Config(database=tmp_path / "blfd.db"), "acme.example")
+    finally:
+        server.close()
+
+
+def test_doctor_looks_at_the_tenant_that_is_asked_for(tmp_path: Path) -> None:
+    found = examined(tmp_path, "udp:127.0.0.1:5060")
+    assert any(finding.what == "201 is registered and watches no lamp" for finding in found)
+    assert any(finding.what == "the server listens on loopback only" for finding in found)
+
+
+def test_doctor_finds_a_machine_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo")])
+    found = examined(tmp_path, "udp:0.0.0.0:5060")
+    assert any(f.state == "fault" and "no phone can reach it" in f.what for f in found)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_doctor_finds_a_taken_port(tmp_path: Path, transport: str) -> None:
+    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        if transport == "tcp":
+            taken.listen()
+        listen = Listen(transport, *taken.getsockname())
+        found = examine(Config(database=tmp_path / "blfd.db", listen=(listen,)), "default")
+    assert any(f.state == "fault" and f.what.startswith(f"{listen} cannot be used") for f in found)

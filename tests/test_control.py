@@ -18,6 +18,10 @@ def answer(name: str, arguments: dict[str, Any]) -> Any:
         raise ValueError("no such call")
     if name == "crash":
         raise RuntimeError("broken")
+    if name == "lose":
+        return {}["nothing"]
+    if name == "odd":
+        return object()
     return {"name": name, **arguments}
 
 
@@ -38,14 +42,25 @@ def test_a_call(server: ControlServer, path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize(("call", "words"), [("fail", "no such call"), ("crash", "RuntimeError: broken")])
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("fail", "^no such call$"),
+        ("crash", "^RuntimeError: broken$"),
+        ("lose", "^KeyError: 'nothing'$"),
+        ("odd", "^TypeError: .* not JSON serializable"),
+    ],
+)
 def test_errors_come_back_as_text(server: ControlServer, path: Path, call: str, words: str) -> None:
     with pytest.raises(ControlError, match=words):
         ControlClient(path).call(call)
     assert ControlClient(path).call("status"), "the server lives"
 
 
-@pytest.mark.parametrize("line", [b"garbage\n", b"[1]\n", b"{}\n", b'{"x": 1}\n', b"\xff\n"])
+DEEP = b"[" * 9999 + b"\n"
+
+
+@pytest.mark.parametrize("line", [b"garbage\n", b"[1]\n", b"{}\n", b'{"x": 1}\n', b"\xff\n", DEEP])
 def test_garbage(server: ControlServer, path: Path, line: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(path))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlite_utils.db import Database
 
+from blfd import store_writer
 from blfd.core.values import Aor, Binding, Flow
-from blfd.store import NewExtension, Store, StoreError
+from blfd.store import APPLICATION_ID, NewExtension, Store, StoreError
 from blfd.store_writer import StoreWriter
 
 ALICE = Aor("default", "101")
@@ -86,12 +89,20 @@ def test_removing_takes_along_what_belongs(store: Store) -> None:
         (NewExtension("102", ""), "needs a password"),
         (NewExtension("102", "a\nb"), "control characters"),
         (NewExtension("102", "x", "a\tb"), "control characters"),
+        (NewExtension("102", "x", "a\x7fb"), "control characters"),
+        (NewExtension("#1", "x"), "letters, digits"),
     ],
 )
 def test_wrong_extensions(store: Store, row: NewExtension, words: str) -> None:
     with pytest.raises(StoreError, match=words):
         store.add_extensions("default", [NewExtension("200", "x"), row])
     assert Aor("default", "200") not in store.directory().extensions, "all or none"
+
+
+def test_unusual_extensions(store: Store) -> None:
+    names = {"+4989123", "alice.b-c_d", "x" * 64}
+    store.add_extensions("default", [NewExtension(name, "x", "Zoë\u2028 \U0001f600") for name in names])
+    assert {e.aor.extension for e in store.extensions("default")} == {"101", *names}
 
 
 @pytest.mark.parametrize("domain", ["", "a b", "-a.example", "a..b", "x" * 300, "acme.example:5060"])
@@ -139,7 +150,124 @@ def test_the_writer(store: Store) -> None:
     assert store.bindings() == [binding("n499")]
 
 
-@pytest.mark.parametrize("kind", ["text", "foreign", "damaged", "newer", "a folder"])
+class Disk:
+    """A store whose disk refuses to write while `error` is set."""
+
+    path = Path("blfd.db")
+
+    def __init__(self, error: Exception) -> None:
+        self.error: Exception | None = error
+        self.refused = 0
+        self.kept: dict[Aor, tuple[Binding, ...]] = {}
+
+    def save_bindings(self, changes: dict[Aor, tuple[Binding, ...]]) -> None:
+        if self.error:
+            self.refused += 1
+            raise self.error
+        self.kept |= changes
+
+
+def wait_for_refusals(disk: Disk, count: int) -> None:
+    until = time.monotonic() + 10
+    while disk.refused < count:
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), OverflowError("odd")])
+def test_the_writer_outlives_a_disk_that_refuses(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(store_writer, "RETRY", 0.02)
+    disk, other = Disk(error), Aor("default", "102")
+    writer = StoreWriter(disk)  # type: ignore[arg-type]
+    writer.save_bindings(ALICE, (binding("old"),))
+    wait_for_refusals(disk, 2)
+    writer.save_bindings(ALICE, (binding("new"),))
+    writer.save_bindings(other, ())
+    wait_for_refusals(disk, 5)
+    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(errors) == 1, "said once, not at every try"
+    assert "look at the disk of blfd.db" in errors[0].getMessage()
+    disk.error = None
+    writer.close()
+    assert disk.kept == {ALICE: (binding("new"),), other: ()}
+
+
+def test_closing_on_a_broken_disk_does_not_wait_for_it(caplog: pytest.LogCaptureFixture) -> None:
+    writer = StoreWriter(Disk(sqlite3.OperationalError("disk full")))  # type: ignore[arg-type]
+    writer.save_bindings(ALICE, ())
+    writer.close()
+    assert "registrations of 1 extensions are lost" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["a?b.db", "a#b.db", "%41.db", "ü.db", "a b.db"])
+def test_any_file_name(tmp_path: Path, name: str) -> None:
+    Store(tmp_path / name).add_tenant("acme.example")
+    assert "acme.example" in Store(tmp_path / name).directory().tenants
+    assert {path.name.removesuffix("-wal").removesuffix("-shm") for path in tmp_path.iterdir()} == {name}
+
+
+def test_the_file_is_its_owners_only(store: Store) -> None:
+    assert {path.stat().st_mode & 0o777 for path in store.path.parent.iterdir()} == {0o600}
+
+
+def test_many_open_it_for_the_first_time_at_once(tmp_path: Path) -> None:
+    for round_ in range(5):
+        path = tmp_path / f"{round_}.db"
+        with ThreadPoolExecutor(8) as threads:
+            stores = list(threads.map(Store, [path] * 8))
+        assert all(store.directory().tenants.keys() == {"default"} for store in stores)
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_a_start_that_was_killed_is_finished_by_the_next(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "blfd.db"
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA journal_mode = {mode}")
+    connection.close()
+    assert Store(path).directory().tenants.keys() == {"default"}
+
+
+VERSION_1 = f"""
+PRAGMA application_id = {APPLICATION_ID};
+CREATE TABLE _sqlite_migrations (id INTEGER PRIMARY KEY, migration_set TEXT, name TEXT, applied_at TEXT);
+CREATE UNIQUE INDEX idx__sqlite_migrations_migration_set_name ON _sqlite_migrations (migration_set, name);
+INSERT INTO _sqlite_migrations VALUES (1, 'blfd', 'tenants_extensions_bindings', '2026-11-23 18:00:00+00:00');
+CREATE TABLE tenants (domain TEXT PRIMARY KEY, aliases TEXT NOT NULL, single_dialog INTEGER NOT NULL);
+CREATE TABLE extensions (
+    tenant TEXT NOT NULL REFERENCES tenants(domain) ON DELETE CASCADE, extension TEXT NOT NULL,
+    name TEXT NOT NULL, ha1_sha256 TEXT NOT NULL, ha1_md5 TEXT NOT NULL, PRIMARY KEY (tenant, extension));
+CREATE TABLE bindings (
+    tenant TEXT NOT NULL, extension TEXT NOT NULL, contact TEXT NOT NULL, transport TEXT NOT NULL,
+    host TEXT NOT NULL, port INTEGER NOT NULL, listener INTEGER NOT NULL, call_id TEXT NOT NULL,
+    cseq INTEGER NOT NULL, expires_at REAL NOT NULL, q REAL NOT NULL, user_agent TEXT NOT NULL,
+    path TEXT NOT NULL, PRIMARY KEY (tenant, extension, contact),
+    FOREIGN KEY (tenant, extension) REFERENCES extensions(tenant, extension) ON DELETE CASCADE);
+INSERT INTO tenants VALUES ('default', '[]', 0), ('acme.example', '["pbx.acme.example"]', 1);
+INSERT INTO extensions VALUES ('default', '101', 'Alice Ng', 's', 'm');
+INSERT INTO bindings VALUES ('default', '101', 'sip:a@192.0.2.1', 'udp', '192.0.2.1', 5060, 0, 'c', 1, 1e10,
+    0.5, 'Yealink', '["<sip:e;lr>"]');
+"""
+
+
+def test_a_database_of_version_1_is_read_and_changed(tmp_path: Path) -> None:
+    path = tmp_path / "blfd.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(VERSION_1)
+    connection.close()
+    store = Store(path)
+    tenant = store.tenant("acme.example")
+    assert (tenant.aliases, tenant.single_dialog) == (("pbx.acme.example",), True)
+    extension = store.extension(ALICE)
+    assert (extension.name, extension.ha1) == ("Alice Ng", {"SHA-256": "s", "MD5": "m"})
+    assert store.bindings() == [binding()]
+    store.remove_extension(ALICE)
+    assert store.bindings() == []
+
+
+@pytest.mark.parametrize("kind", ["text", "foreign", "foreign in WAL mode", "damaged", "newer", "a folder"])
 def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "blfd.db"
     match kind:
@@ -147,6 +275,11 @@ def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path: Path, kind:
             path.write_text("this is no database, it is a letter\n" * 50)
         case "foreign":
             Database(path)["songs"].insert({"title": "x"})  # type: ignore[union-attr]
+        case "foreign in WAL mode":
+            with sqlite3.connect(path) as connection:
+                connection.execute("PRAGMA journal_mode = wal")
+                connection.execute("CREATE TABLE songs (title)")
+            connection.close()
         case "damaged":
             Store(path).add_extensions("default", [NewExtension(str(n), "x") for n in range(200)])
             with sqlite3.connect(path) as connection:
@@ -167,10 +300,12 @@ def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path: Path, kind:
         case "a folder":
             path.mkdir()
     before = path.read_bytes() if path.is_file() else b""
+    beside = set(tmp_path.iterdir())
     with pytest.raises(StoreError) as caught:
         Store(path)
     assert "\n" not in str(caught.value)
     assert not path.is_file() or path.read_bytes() == before
+    assert not kind.startswith("foreign") or set(tmp_path.iterdir()) == beside
 
 
 WRITES = """
