@@ -251,8 +251,8 @@ def _enable_wal(db: Database) -> None:
         try:
             db.enable_wal()
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() > until:
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
                 raise
             time.sleep(0.02)
 

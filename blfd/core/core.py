@@ -126,7 +126,7 @@ class Core:
                 ("Allow", SERVED),
                 ("Accept", "application/sdp"),
                 ("Allow-Events", "dialog"),
-                ("Supported", "replaces, 100rel, timer, path"),
+                ("Supported", "100rel, timer, path"),
             )
             return Reply(transaction, 200, "OK", headers)
         if event.request.method == "INFO":
