@@ -33,7 +33,6 @@ class Board:
     """103's lamp keys, drawn live on a terminal and as plain lines elsewhere."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
         self._lamps = {"101": "", "102": ""}
         self._says = ""
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None

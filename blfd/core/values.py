@@ -133,5 +133,4 @@ class Settings:
     silence: int = 60
     no_answer_timeout: int = 120
     session_expires: int = 1800
-    max_forwards: int = 70
     trust: tuple[IPv4Network, ...] = ()

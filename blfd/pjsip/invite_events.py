@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from enum import IntEnum
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -32,11 +33,26 @@ log = logging.getLogger("blfd.legs")
 
 EVENT_RX_MSG = 3
 INVITE, BYE = 0, 3  # pjsip_method_e
-ROLE_UAC, ROLE_UAS = 0, 1
-TSX_TRYING, TSX_PROCEEDING, TSX_COMPLETED, TSX_TERMINATED = 2, 3, 4, 6
 BY_PJSIP = ("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE")
 HANDLED, DECLINED = 1, 0
 TAKEN, NOT_TAKEN = 0, 70013
+
+
+class Role(IntEnum):
+    """pjsip_role_e."""
+
+    UAC = 0
+    UAS = 1
+
+
+class Tsx(IntEnum):
+    """pjsip_tsx_state_e, as far as it is looked at."""
+
+    CALLING = 1
+    TRYING = 2
+    PROCEEDING = 3
+    COMPLETED = 4
+    TERMINATED = 6
 
 
 def _on_error(kind: type[BaseException], error: BaseException, trace: TracebackType) -> None:
@@ -92,31 +108,31 @@ class InviteEvents:
             return
         is_invite = transaction.method.id == INVITE
         match transaction.role, transaction.state:
-            case (0, _) if is_invite:
+            case (Role.UAC, _) if is_invite:
                 self._on_our_invite(leg, transaction, event.tsx_state.type == EVENT_RX_MSG)
-            case (0, 1) if transaction.method.id == BYE and leg.phase is Phase.CONFIRMED:
+            case (Role.UAC, Tsx.CALLING) if transaction.method.id == BYE and leg.phase is Phase.CONFIRMED:
                 # The session timer has found the phone dead; nobody waits 32 s for the answer to this BYE.
                 leg.phase = Phase.ENDING
                 self._emit(LegEnded(leg.number, 408, "Request Timeout"))
-            case (0, 4 | 6) if string(transaction.method.name) == "INFO":
+            case (Role.UAC, Tsx.COMPLETED | Tsx.TERMINATED) if string(transaction.method.name) == "INFO":
                 exchange = leg.sent_infos.pop(transaction.cseq, None)
                 if exchange is not None:
                     self._emit(InfoAnswered(leg.number, exchange, transaction.status_code))
-            case (1, 2) if not is_invite:
+            case (Role.UAS, Tsx.TRYING) if not is_invite:
                 self._on_their_request(leg, transaction, event.tsx_state.src.rdata)
 
     def _on_our_invite(self, leg: Leg, transaction: CData, received: bool) -> None:
         status, state = transaction.status_code, transaction.state
         if leg.pending is Pending.OURS:
             self._on_our_reinvite(leg, status, state, received)
-        elif state == TSX_PROCEEDING and received and leg.phase is not Phase.CONFIRMED:
+        elif state == Tsx.PROCEEDING and received and leg.phase is not Phase.CONFIRMED:
             self._on_provisional(leg, status)
-        elif state == TSX_TERMINATED and status // 100 == 2 and received:
+        elif state == Tsx.TERMINATED and status // 100 == 2 and received:
             self._on_answer(leg)
 
     def _on_our_reinvite(self, leg: Leg, status: int, state: int, received: bool) -> None:
-        accepted = state == TSX_TERMINATED and status // 100 == 2
-        if not accepted and not (state in (TSX_COMPLETED, TSX_TERMINATED) and status >= 300):
+        accepted = state == Tsx.TERMINATED and status // 100 == 2
+        if not accepted and not (state in (Tsx.COMPLETED, Tsx.TERMINATED) and status >= 300):
             return
         leg.pending = Pending.NOTHING
         sdp = self.message.sdp if accepted and received else None

@@ -9,7 +9,7 @@ from blfd.core.values import Flow
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, check, ffi, lib, string
 
-INV_CALLING, INV_CONNECTING, INV_CONFIRMED, INV_DISCONNECTED = 1, 4, 5, 6  # pjsip_inv_state
+INV_CONNECTING, INV_CONFIRMED, INV_DISCONNECTED = 4, 5, 6  # pjsip_inv_state
 NEG_LOCAL_OFFER, NEG_REMOTE_OFFER, NEG_DONE = 1, 2, 4  # pjmedia_sdp_neg_state
 
 
