@@ -96,10 +96,15 @@ class Server:
     def emit(self, event: Input) -> None:
         """Give the core an input; what its effects lead to is handled in order, before this returns."""
         self._inputs.append(event)
-        if self._busy:
-            return
+        if not self._busy:
+            self._settle([])
+
+    def _settle(self, effects: list[Effect]) -> None:
+        """Perform effects, then handle the inputs that wait or that this leads to, until there are none."""
         self._busy = True
         try:
+            for effect in effects:
+                self._perform(effect)
             while self._inputs:
                 for effect in self._core.handle(self._inputs.popleft(), time.time()):
                     self._perform(effect)
@@ -119,12 +124,7 @@ class Server:
         now = time.time()
         at = self._core.next_timer()
         if at is not None and at <= now:
-            self._busy = True
-            try:
-                for effect in self._core.handle_timer(now):
-                    self._perform(effect)
-            finally:
-                self._busy = False
+            self._settle(self._core.handle_timer(now))
             at = self._core.next_timer()
         return LONGEST_WAIT if at is None else min(LONGEST_WAIT, max(0.0, at - now))
 

@@ -53,7 +53,7 @@ class SaveBindings(NamedTuple):
 class Notify(NamedTuple):
     """Send one NOTIFY; the notifier has put at most one in flight for a subscription.
 
-    `head` is the request up to and without the Via branch's value, see `blfd.core.notifier`.
+    `headers` are whole lines; Via, Contact and lengths are added where it is sent.
     """
 
     subscription: str

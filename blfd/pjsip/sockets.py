@@ -112,7 +112,7 @@ class UdpListener:
 
 
 class TcpConnection:
-    """One TCP connection, accepted or opened by us; PJSIP finds where its messages end."""
+    """One TCP connection that a phone has opened; PJSIP finds where its messages end."""
 
     def __init__(self, network: Network, index: int, connected: socket.socket) -> None:
         self.socket = connected

@@ -55,9 +55,6 @@ class ServerTransactions:
         while ends and (ends[0][0] <= now or len(ends) > MAX_ANSWERS):
             self._answers.pop(ends.popleft()[1], None)
 
-    def __len__(self) -> int:
-        return len(self._answers)
-
 
 class Outstanding:
     """A NOTIFY without its final answer."""

@@ -27,4 +27,7 @@ def test_a_dead_phone_ends_the_call(own_site: Callable[..., Site]) -> None:
             break
         caller.reply(request, 200, "OK", sdp(4000), Content_Type="application/sdp")  # we are alive
     caller.reply(request, 200)
-    watcher.notify("terminated")
+    (dialog,) = watcher.notify("terminated").document.dialogs
+    assert dialog.remote
+    assert dialog.remote.identity
+    assert dialog.remote.identity.uri == f"sip:101@{watcher.server}"
