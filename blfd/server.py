@@ -20,14 +20,14 @@ from blfd.config import Config
 from blfd.control import ControlError, ControlServer, socket_path
 from blfd.core import report
 from blfd.core.core import Core
-from blfd.core.effects import Effect, Log, SaveBindings
+from blfd.core.effects import Effect, Log, SaveBindings, SavePickup
 from blfd.core.inputs import BindingsRestored, DirectoryChanged, Drain, Input
-from blfd.core.values import DEFAULT_TENANT
+from blfd.core.values import DEFAULT_TENANT, Aor
 from blfd.pjsip.library import PjsipError
 from blfd.pjsip.selfcheck import SelfCheckFailed, check_layouts
 from blfd.pjsip.stack import Stack
 from blfd.store import Store
-from blfd.store_writer import StoreWriter
+from blfd.store.writer import StoreWriter
 
 log = logging.getLogger("blfd")
 
@@ -46,7 +46,7 @@ class Server:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._store = Store(config.database)
-        self._writer = StoreWriter(self._store)
+        self._writer = StoreWriter(self._store.records)
         self._stack = Stack(
             self.emit,
             user_agent=f"blfd/{__version__}",
@@ -112,8 +112,8 @@ class Server:
             self._busy = False
 
     def _perform(self, effect: Effect) -> None:
-        if isinstance(effect, SaveBindings):
-            self._writer.save_bindings(effect.aor, effect.bindings)
+        if isinstance(effect, SaveBindings | SavePickup):
+            self._writer.save(effect)
         elif isinstance(effect, Log):
             log.log(effect.level, "%s", effect.text)
         else:
@@ -137,10 +137,20 @@ class Server:
             directory = self._store.directory()  # slow, so not on the SIP thread
             self._on_sip_thread(lambda: self.emit(DirectoryChanged(directory)))
             return {"extensions": len(directory.extensions), "tenants": len(directory.tenants)}
+        if name == "explain":
+            aor = Aor(tenant, str(arguments.get("extension")))
+            return self._on_sip_thread(lambda: self._explain(aor))
         query = self._queries.get(name)
         if query is None:
-            raise ValueError(f"no call {name!r}; there are {', '.join([*self._queries, 'reload'])}")
+            raise ValueError(
+                f"no call {name!r}; there are {', '.join([*self._queries, 'explain', 'reload'])}"
+            )
         return self._on_sip_thread(lambda: query(tenant))
+
+    def _explain(self, aor: Aor) -> dict[str, Any]:
+        if aor not in self._core.directory.extensions:
+            raise ValueError(f"the running server knows no extension {aor}: restart it")
+        return report.explain(self._core, aor, time.time())
 
     def _on_sip_thread(self, work: Callable[[], Any]) -> Any:
         future: Future[Any] = Future()
@@ -180,7 +190,7 @@ class Server:
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
         self.emit(DirectoryChanged(self._store.directory()))
-        self.emit(BindingsRestored(tuple(self._store.bindings())))
+        self.emit(BindingsRestored(tuple(self._store.records.bindings())))
         try:
             control = ControlServer(socket_path(self._config.database), self.ask)
         except (ControlError, OSError) as error:

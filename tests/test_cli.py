@@ -113,12 +113,15 @@ def test_the_command_line_starts_without_the_sip_stack() -> None:
     assert subprocess.run([sys.executable, "-c", script], timeout=30).returncode == 0
 
 
+DEFAULTS = {"pickup": "default", "pickable": "default"}
+
+
 def test_extensions(blfd: Run) -> None:
     blfd("extension", "add", "101", "--password", "s3cret", "--name", "Alice Ng")
     blfd("extension", "add", "alice", "--password", "x")
     assert json.loads(blfd("extension", "list", "--json").stdout) == [
-        {"extension": "101", "tenant": "default", "name": "Alice Ng"},
-        {"extension": "alice", "tenant": "default", "name": ""},
+        {"extension": "101", "tenant": "default", "name": "Alice Ng", **DEFAULTS},
+        {"extension": "alice", "tenant": "default", "name": "", **DEFAULTS},
     ]
     blfd("extension", "set", "101", "--name", "Alice B")
     assert json.loads(blfd("extension", "show", "101", "--json").stdout)["name"] == "Alice B"
@@ -129,12 +132,17 @@ def test_extensions(blfd: Run) -> None:
 def test_tenants(blfd: Run) -> None:
     blfd("tenant", "add", "Acme.example", "--alias", "pbx.acme.example")
     blfd("--tenant", "acme.example", "extension", "add", "101", "--password", "x")
-    blfd("tenant", "set", "acme.example", "--single-dialog", "on")
+    blfd("tenant", "set", "acme.example", "--single-dialog", "on", "--pickup", "groups")
+    blfd("tenant", "set", "acme.example", "--pickup-code", "*8", "--pickable", "off")
     rows = json.loads(blfd("tenant", "list", "--json").stdout)
     assert rows[1] == {
         "domain": "acme.example",
         "aliases": ["pbx.acme.example"],
         "single_dialog": True,
+        "pickup_code": "*8",
+        "group_pickup_code": "*98",
+        "pickup": "groups",
+        "pickable": False,
         "extensions": 1,
     }
     blfd("tenant", "remove", "acme.example")

@@ -14,9 +14,7 @@ ALLOWED = {
     "provisioning": {"provisioning"},
     "blfd/core": {"blfd.core", "dialog_info"},
     "blfd/pjsip": {"blfd.core", "blfd.pjsip", "dialog_info", "cffi", "pjsua2"},
-    "blfd/store.py": {"blfd.core", "blfd.migrations", "sqlite_utils"},
-    "blfd/store_writer.py": {"blfd.core", "blfd.store"},
-    "blfd/migrations.py": {"blfd.core", "sqlite_utils"},
+    "blfd/store": {"blfd.core", "blfd.store", "sqlite_utils"},
     "blfd/config.py": {"blfd.core"},
     "blfd/control.py": set(),
     "blfd/doctor.py": {"blfd.config", "blfd.control", "blfd.core", "blfd.store"},
@@ -28,7 +26,6 @@ ALLOWED = {
         "blfd.core",
         "blfd.pjsip",
         "blfd.store",
-        "blfd.store_writer",
     },
 }
 MODULES = sorted(

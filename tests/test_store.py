@@ -15,12 +15,15 @@ from pathlib import Path
 import pytest
 from sqlite_utils.db import Database
 
-from blfd import store_writer
-from blfd.core.values import Aor, Binding, Flow
-from blfd.store import APPLICATION_ID, NewExtension, Store, StoreError
-from blfd.store_writer import StoreWriter
+from blfd.core.effects import SaveBindings, SavePickup
+from blfd.core.values import Aor, Attempt, Binding, Flow, Group, Reach, Way
+from blfd.store import NewExtension, Store, StoreError
+from blfd.store import writer as store_writer
+from blfd.store.opening import APPLICATION_ID
+from blfd.store.writer import StoreWriter
 
 ALICE = Aor("default", "101")
+ATTEMPT = Attempt(1000.5, ALICE, Way.DIRECTED, "102", "103", 200, "picked up", 0.75)
 
 
 @pytest.fixture
@@ -69,9 +72,9 @@ def test_changing(store: Store) -> None:
 
 
 def test_removing_takes_along_what_belongs(store: Store) -> None:
-    store.save_bindings({ALICE: (binding(),)})
+    store.records.save({ALICE: (binding(),)}, ())
     store.remove_extension(ALICE)
-    assert store.bindings() == []
+    assert store.records.bindings() == []
     store.add_tenant("acme.example")
     store.add_extensions("acme.example", [NewExtension("1", "x")])
     store.remove_tenant("acme.example")
@@ -128,30 +131,33 @@ def test_what_is_not_there_or_taken(store: Store) -> None:
 
 
 def test_bindings(store: Store) -> None:
-    store.save_bindings({ALICE: (binding("a"), binding("b"))})
-    assert sorted(b.contact for b in Store(store.path).bindings()) == ["sip:a@192.0.2.1", "sip:b@192.0.2.1"]
-    store.save_bindings({ALICE: (binding("b"),)})
-    assert store.bindings() == [binding("b")]
+    store.records.save({ALICE: (binding("a"), binding("b"))}, ())
+    assert sorted(b.contact for b in Store(store.path).records.bindings()) == [
+        "sip:a@192.0.2.1",
+        "sip:b@192.0.2.1",
+    ]
+    store.records.save({ALICE: (binding("b"),)}, ())
+    assert store.records.bindings() == [binding("b")]
     gone = Aor("default", "999")
-    store.save_bindings({ALICE: (), gone: (replace(binding(), aor=gone),)})
-    assert store.bindings() == [], "an extension that was removed meanwhile has none"
+    store.records.save({ALICE: (), gone: (replace(binding(), aor=gone),)}, ())
+    assert store.records.bindings() == [], "an extension that was removed meanwhile has none"
 
 
 def test_the_writer(store: Store) -> None:
-    writer = StoreWriter(store)
-    writer.save_bindings(ALICE, (binding("a"),))
+    writer = StoreWriter(store.records)
+    writer.save(SaveBindings(ALICE, (binding("a"),)))
     until = time.monotonic() + 5
-    while not store.bindings():
+    while not store.records.bindings():
         assert time.monotonic() < until
         time.sleep(0.01)
     for number in range(500):
-        writer.save_bindings(ALICE, (binding(f"n{number}"),))
+        writer.save(SaveBindings(ALICE, (binding(f"n{number}"),)))
     writer.close()
-    assert store.bindings() == [binding("n499")]
+    assert store.records.bindings() == [binding("n499")]
 
 
 class Disk:
-    """A store whose disk refuses to write while `error` is set."""
+    """Records whose disk refuses to write while `error` is set."""
 
     path = Path("blfd.db")
 
@@ -159,12 +165,14 @@ class Disk:
         self.error: Exception | None = error
         self.refused = 0
         self.kept: dict[Aor, tuple[Binding, ...]] = {}
+        self.attempts: list[Attempt] = []
 
-    def save_bindings(self, changes: dict[Aor, tuple[Binding, ...]]) -> None:
+    def save(self, changes: dict[Aor, tuple[Binding, ...]], attempts: Iterable[Attempt]) -> None:
         if self.error:
             self.refused += 1
             raise self.error
         self.kept |= changes
+        self.attempts += attempts
 
 
 def wait_for_refusals(disk: Disk, count: int) -> None:
@@ -181,10 +189,11 @@ def test_the_writer_outlives_a_disk_that_refuses(
     monkeypatch.setattr(store_writer, "RETRY", 0.02)
     disk, other = Disk(error), Aor("default", "102")
     writer = StoreWriter(disk)  # type: ignore[arg-type]
-    writer.save_bindings(ALICE, (binding("old"),))
+    writer.save(SaveBindings(ALICE, (binding("old"),)))
     wait_for_refusals(disk, 2)
-    writer.save_bindings(ALICE, (binding("new"),))
-    writer.save_bindings(other, ())
+    writer.save(SaveBindings(ALICE, (binding("new"),)))
+    writer.save(SaveBindings(other, ()))
+    writer.save(SavePickup(ATTEMPT))
     wait_for_refusals(disk, 5)
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1, "said once, not at every try"
@@ -192,13 +201,14 @@ def test_the_writer_outlives_a_disk_that_refuses(
     disk.error = None
     writer.close()
     assert disk.kept == {ALICE: (binding("new"),), other: ()}
+    assert disk.attempts == [ATTEMPT]
 
 
 def test_closing_on_a_broken_disk_does_not_wait_for_it(caplog: pytest.LogCaptureFixture) -> None:
     writer = StoreWriter(Disk(sqlite3.OperationalError("disk full")))  # type: ignore[arg-type]
-    writer.save_bindings(ALICE, ())
+    writer.save(SaveBindings(ALICE, ()))
     writer.close()
-    assert "registrations of 1 extensions are lost" in caplog.text
+    assert "registrations of 1 extensions (phones register again) and 0 pickups are lost" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["a?b.db", "a#b.db", "%41.db", "ü.db", "a b.db"])
@@ -262,9 +272,9 @@ def test_a_database_of_version_1_is_read_and_changed(tmp_path: Path) -> None:
     assert (tenant.aliases, tenant.single_dialog) == (("pbx.acme.example",), True)
     extension = store.extension(ALICE)
     assert (extension.name, extension.ha1) == ("Alice Ng", {"SHA-256": "s", "MD5": "m"})
-    assert store.bindings() == [binding()]
+    assert store.records.bindings() == [binding()]
     store.remove_extension(ALICE)
-    assert store.bindings() == []
+    assert store.records.bindings() == []
 
 
 @pytest.mark.parametrize("kind", ["text", "foreign", "foreign in WAL mode", "damaged", "newer", "a folder"])

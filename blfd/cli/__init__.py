@@ -10,8 +10,10 @@ import typer
 
 from blfd import __version__
 from blfd.cli.extension import extensions
+from blfd.cli.group import groups
 from blfd.cli.inspect import add_inspecting
 from blfd.cli.output import Options, fail
+from blfd.cli.pickup import add_pickup
 from blfd.cli.run import add_running
 from blfd.cli.tenant import tenants
 from blfd.config import ConfigError
@@ -20,8 +22,10 @@ from blfd.store import StoreError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(extensions, name="extension")
+app.add_typer(groups, name="group")
 app.add_typer(tenants, name="tenant")
 add_inspecting(app)
+add_pickup(app)
 add_running(app)
 
 

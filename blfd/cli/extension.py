@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -22,14 +23,33 @@ Number = Annotated[str, typer.Argument(metavar="EXTENSION", help="Letters and di
 Password = Annotated[str | None, typer.Option(help="Asked for on a terminal if left out.")]
 Name = Annotated[str | None, typer.Option(help="Shown to who is called or watched.")]
 
+
+class Reach(Enum):
+    """`blfd.core.values.Reach`, and that of the tenant."""
+
+    ON = "on"
+    OFF = "off"
+    GROUPS = "groups"
+    DEFAULT = "default"
+
+
+class Pickable(Enum):
+    ON = "on"
+    OFF = "off"
+    DEFAULT = "default"
+
+
 COLUMNS = ("extension", "password", "name")
 
 
 def _row(extension: Extension) -> dict[str, str]:
+    pickable = {None: "default", True: "on", False: "off"}[extension.pickable]
     return {
         "extension": extension.aor.extension,
         "tenant": extension.aor.tenant,
         "name": extension.name,
+        "pickup": extension.pickup.value if extension.pickup else "default",
+        "pickable": pickable,
     }
 
 
@@ -54,8 +74,9 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         print_json(rows)
         return
-    cells = [(row["extension"], escape(row["name"])) for row in rows]
-    print_table("Extensions", ("extension", "name"), cells, "none; add one with 'blfd extension add'")
+    columns = ("extension", "name", "pickup", "pickable")
+    cells = [tuple(escape(row[column]) for column in columns) for row in rows]
+    print_table("Extensions", columns, cells, "none; add one with 'blfd extension add'")
 
 
 @extensions.command()
@@ -70,10 +91,26 @@ def show(context: typer.Context, extension: Number, as_json: Json = False) -> No
 
 
 @extensions.command("set")
-def set_(context: typer.Context, extension: Number, password: Password = None, name: Name = None) -> None:
-    """Change the password or the name."""
+def set_(
+    context: typer.Context,
+    extension: Number,
+    password: Password = None,
+    name: Name = None,
+    pickup: Annotated[
+        Reach | None,
+        typer.Option(help="Whose calls it may pick up: anybody's, nobody's, or those of its groups."),
+    ] = None,
+    pickable: Annotated[Pickable | None, typer.Option(help="Whether others may pick up its calls.")] = None,
+) -> None:
+    """Change the password, the name, or what it may pick up; `default` is what the tenant says."""
     given = options(context)
-    given.store().set_extension(Aor(given.tenant, extension), name=name, password=password)
+    given.store().set_extension(
+        Aor(given.tenant, extension),
+        name=name,
+        password=password,
+        pickup=pickup and pickup.value,
+        pickable={Pickable.ON: True, Pickable.OFF: False, Pickable.DEFAULT: "default", None: None}[pickable],
+    )
     given.reload()
     print(f"extension {extension} changed")
 

@@ -65,7 +65,7 @@ def calls(context: typer.Context, as_json: Json = False) -> None:
         print_json(found)
         return
     rows = [
-        (row["caller"], row["callee"], row["state"], _duration(row["since"]), str(len(row["legs"])))
+        (row["caller"], row["callee"], row["state"], duration(row["since"]), str(len(row["legs"])))
         for row in found
     ]
     print_table("Calls", ("caller", "callee", "state", "since", "legs"), rows, "no call is up")
@@ -122,7 +122,7 @@ def lamp_table(rows: list[Row]) -> Table:
         style = STYLES[row["lamp"]]
         dialogs = row["dialogs"]
         others = ", ".join(_arrow(dialog) for dialog in dialogs)
-        since = _duration(max(dialog["since"] for dialog in dialogs)) if dialogs else ""
+        since = duration(max(dialog["since"] for dialog in dialogs)) if dialogs else ""
         watched = str(row["watchers"] or "")
         table.add_row(
             Text("●", style),
@@ -141,7 +141,7 @@ def _arrow(dialog: Row) -> str:
     return f"{'→' if dialog['direction'] == 'initiator' else '←'} {dialog['remote']}{name}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from blfd.cli.output import options, print_json, print_table
-from blfd.core.values import DEFAULT_TENANT
+from blfd.core.values import DEFAULT_TENANT, Reach
 
 tenants = typer.Typer(no_args_is_help=True, help="Add, show, change and remove tenants (SIP domains).")
 
@@ -23,6 +23,10 @@ Alias = Annotated[
 class Switch(Enum):
     ON = "on"
     OFF = "off"
+
+
+def _is_on(switch: Switch | None) -> bool | None:
+    return None if switch is None else switch is Switch.ON
 
 
 @tenants.command()
@@ -44,6 +48,10 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
             "domain": tenant.domain,
             "aliases": list(tenant.aliases),
             "single_dialog": tenant.single_dialog,
+            "pickup_code": tenant.pickup_code,
+            "group_pickup_code": tenant.group_pickup_code,
+            "pickup": tenant.pickup.value,
+            "pickable": tenant.pickable,
             "extensions": counts[tenant.domain],
         }
         for tenant in directory.tenants.values()
@@ -51,11 +59,14 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         print_json(rows)
         return
-    cells = [
-        (r["domain"], ", ".join(r["aliases"]), "on" if r["single_dialog"] else "off", r["extensions"])
-        for r in rows
-    ]
-    print_table("Tenants", ("domain", "aliases", "single dialog", "extensions"), cells, "")
+    cells = [tuple(_cell(value) for value in row.values()) for row in rows]
+    print_table("Tenants", [name.replace("_", " ") for name in rows[0]], cells, "")
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 @tenants.command("set")
@@ -66,11 +77,27 @@ def set_(
         Switch | None, typer.Option(help="One dialog a NOTIFY, for phones that break on several.")
     ] = None,
     alias: Alias = None,
+    pickup_code: Annotated[str | None, typer.Option(help="Dialled before an extension, such as *97.")] = None,
+    group_pickup_code: Annotated[str | None, typer.Option(help="Dialled alone, such as *98.")] = None,
+    pickup: Annotated[
+        Reach | None,
+        typer.Option(help="Whose calls an extension may pick up that says nothing else."),
+    ] = None,
+    pickable: Annotated[
+        Switch | None, typer.Option(help="Whether the calls of one that says nothing else may be picked up.")
+    ] = None,
 ) -> None:
     """Change a tenant; aliases replace those of before."""
     given = options(context)
-    single = None if single_dialog is None else single_dialog is Switch.ON
-    given.store().set_tenant(domain.lower(), aliases=alias, single_dialog=single)
+    given.store().set_tenant(
+        domain.lower(),
+        aliases=alias,
+        single_dialog=_is_on(single_dialog),
+        pickup_code=pickup_code,
+        group_pickup_code=group_pickup_code,
+        pickup=pickup,
+        pickable=_is_on(pickable),
+    )
     given.reload()
     print(f"tenant {domain.lower()} changed")
 

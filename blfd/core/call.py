@@ -1,75 +1,29 @@
 """One call: a caller leg, the callee's ringing legs, the answered one (a back-to-back user agent).
 
-What a message on one leg means for the others. Media goes directly between the phones: a phone's SDP is
-handed on to the other.
+What a message on one leg means for the others, and how a picker gets into the place of one of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import Enum, auto
+from dataclasses import replace
 
 from blfd.core.dialogs import Dialogs, WatchedDialog
-from blfd.core.effects import (
-    Acknowledge,
-    Answer,
-    AnswerInfo,
-    AnswerOffer,
-    Dial,
-    Effect,
-    HangUp,
-    Headers,
-    Offer,
-    Progress,
-    RefuseOffer,
-    SendInfo,
-)
+from blfd.core.effects import Answer, Dial, Effect, HangUp, Headers, Identify, Offer, Progress
+from blfd.core.exchange import Exchange, NoAnswer, Then
 from blfd.core.inputs import (
-    InfoAnswered,
-    InfoReceived,
     LegAcknowledged,
     LegAnswered,
     LegEnded,
     LegProgress,
+    MediaMatched,
     OfferAnswered,
-    OfferReceived,
 )
-from blfd.core.media import held
-from blfd.core.values import Aor, Binding
-from dialog_info import DialogState, Direction
+from blfd.core.party import Branch, Party, Picker, State
+from blfd.core.values import Binding
+from dialog_info import DialogState, Direction, StateEvent
 
 ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
 UNREACHABLE = frozenset((401, 407, 408, 481, 487, 500, 503))  # says nothing that helps the caller
-
-
-class State(Enum):
-    RINGING = auto()  # INVITEs are out, none is answered
-    ANSWERED = auto()  # 200 to the caller, no ACK yet
-    TALKING = auto()
-    ENDED = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Party:
-    """Who takes part: `aor` and the display name that the directory gives."""
-
-    aor: Aor
-    name: str = ""
-
-    def name_addr(self, domain: str) -> str:
-        """For From and P-Asserted-Identity."""
-        uri = f"<sip:{self.aor.extension}@{domain}>"
-        name = self.name.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{name}" {uri}' if name else uri
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """One contact of the callee; `dialog_id` is "" until it rings."""
-
-    leg: int
-    contact: str
-    dialog_id: str = ""
 
 
 class Call:
@@ -87,19 +41,19 @@ class Call:
         domain: str,
         offer: bytes | None,
         started_at: float,
+        allows_update: bool = False,
     ) -> None:
         self.caller_leg, self.caller, self.callee = leg, caller, callee
         self.call_id, self.from_tag, self.domain, self.offer = call_id, from_tag, domain, offer
-        self.started_at = started_at
+        self.started_at, self.allows_update = started_at, allows_update
         self.state = State.RINGING
         self.branches: dict[int, Branch] = {}
         self.answered_leg = 0
+        self.exchange = Exchange(0, 0)  # made anew by who answers
         self._dialogs = dialogs
         self._early_leg = 0  # whose SDP the caller has had in a provisional response
         self._early_sdp: dict[int, bytes] = {}  # what each branch sent so
-        self._late_sdp = b""  # the answered phone's, where the caller has had another's before
         self._failure = (0, "")
-        self._asked = (0, False)  # the leg that waits for the answer to its offer, and whether it holds
 
     def start(self, tag: str, dials: list[tuple[int, Binding]], now: float) -> list[Effect]:
         """The caller leg is made with our `tag`: ring all contacts at once."""
@@ -114,6 +68,7 @@ class Call:
                 now,
                 self.callee.aor.extension,
                 self.callee.name,
+                leg=self.caller_leg,
             ),
         )
         self.branches = {leg: Branch(leg, binding.contact) for leg, binding in dials}
@@ -137,7 +92,7 @@ class Call:
             return []
         rings_already = any(other.dialog_id for other in self.branches.values())
         self._watch_callee(branch, progress, DialogState.EARLY, now, early_media=bool(progress.sdp))
-        headers = self._connected_identity()
+        headers = self._identity(self.callee)
         if progress.sdp:
             self._early_sdp[progress.leg] = progress.sdp
         if progress.sdp and self.offer and not self._early_leg:
@@ -154,18 +109,23 @@ class Call:
             return [HangUp(answer.leg)]
         sdp = answer.sdp or self._early_sdp.get(answer.leg)
         if sdp is None:
-            return self._end(HangUp(self.caller_leg, 488, "The phone answered without media"), now)
+            last = HangUp(self.caller_leg, 488, "The phone answered without media")
+            return self._end(last, StateEvent.ERROR, now)
         self.state, self.answered_leg = State.ANSWERED, answer.leg
-        effects = self._drop_branches(except_leg=answer.leg, cause=ELSEWHERE, now=now)
+        effects = self._drop_branches(ELSEWHERE, StateEvent.REPLACED, now, except_leg=answer.leg)
         self._watch_callee(branch, answer, DialogState.CONFIRMED, now)
-        self._update_caller(DialogState.CONFIRMED, now)
+        self._connect(self.caller, self.caller_leg, self.callee, now)
+        exchange = self.exchange = Exchange(self.caller_leg, answer.leg)
+        if self.offer is None:
+            exchange.due(self.caller_leg, Then.ACKNOWLEDGE)
         if self._early_leg and self._early_leg != answer.leg:
-            self._late_sdp = sdp
+            exchange.later(Offer(self.caller_leg, sdp, self._identity(self.callee)))
         given = None if self._early_leg else sdp
-        return [*effects, Answer(self.caller_leg, given, self._connected_identity())]
+        return [*effects, exchange.answer(Answer(self.caller_leg, given, self._identity(self.callee)))]
 
-    def _connected_identity(self) -> Headers:
-        return (("P-Asserted-Identity", self.callee.name_addr(self.domain)),)
+    def _identity(self, party: Party) -> Headers:
+        """Who the other one is now (RFC 3325)."""
+        return (("P-Asserted-Identity", party.name_addr(self.domain)),)
 
     def _watch_callee(
         self,
@@ -186,6 +146,7 @@ class Call:
             self.caller.aor.extension,
             self.caller.name,
             early_media=early_media,
+            leg=branch.leg,
         )
         known = next((d for d in self._dialogs.of(self.callee.aor) if d.id == dialog.id), None)
         if known and known.state is state:
@@ -193,28 +154,114 @@ class Call:
         self.branches[branch.leg] = replace(branch, dialog_id=dialog.id)
         self._dialogs.put(self.callee.aor, dialog)
 
-    def _update_caller(self, state: DialogState, now: float) -> None:
-        for dialog in self._dialogs.of(self.caller.aor):
-            if dialog.id == self.call_id:
-                self._dialogs.put(self.caller.aor, replace(dialog, state=state, since=now))
+    def _connect(self, party: Party, leg: int, other: Party, now: float) -> None:
+        """The dialog of `party` is up, with `other`."""
+        for dialog in self._dialogs.of(party.aor):
+            if dialog.leg == leg:
+                since = dialog.since if dialog.state is DialogState.CONFIRMED else now
+                dialog = replace(dialog, state=DialogState.CONFIRMED, since=since)
+                dialog = replace(dialog, remote=other.aor.extension, remote_name=other.name)
+                self._dialogs.put(party.aor, dialog)
+
+    # Pickers
+
+    def pick_up(self, picker: Picker, media: MediaMatched, now: float) -> list[Effect]:
+        """The ringing call is the picker's: nobody else gets it from here on."""
+        self.state = State.ANSWERED
+        by = picker.party.aor.extension
+        dropped = self._drop_branches(ELSEWHERE, StateEvent.REPLACED, now, taken_by=by)
+        self._seat_callee(picker, now)
+        self._connect(self.caller, self.caller_leg, self.callee, now)
+        exchange = self.exchange = Exchange(self.caller_leg, picker.leg)
+        callee, caller = self._identity(self.callee), self._identity(self.caller)
+        to_caller = Answer(self.caller_leg, None if self._early_leg else media.to_peer, callee)
+        answers: list[Effect] = []
+        if media.to_picker is None:  # the caller's ACK brings the answer to the picker's offer
+            exchange.due(self.caller_leg, Then.ANSWER, caller)
+            answers.append(exchange.answer(to_caller))
+        else:
+            if media.to_peer is None:  # the picker's ACK brings the answer to the caller's offer
+                exchange.due(picker.leg, Then.OFFER if self._early_leg else Then.ANSWER, callee)
+            if media.to_peer or self._early_leg:
+                answers.append(exchange.answer(to_caller))
+            answers.append(exchange.answer(Answer(picker.leg, media.to_picker, caller)))
+        if self._early_leg and media.to_peer:
+            exchange.later(Offer(self.caller_leg, media.to_peer, callee))
+        elif self.allows_update and not self._early_leg:
+            exchange.later(Identify(self.caller_leg, callee))
+        if media.again:
+            exchange.later(Offer(picker.leg, media.again, caller))
+        return [*answers, *dropped]
+
+    def take_over(self, leg: int, picker: Picker, media: MediaMatched, now: float) -> list[Effect]:
+        """The picker takes the place of the phone on `leg` in a call that is up (RFC 3891, section 3)."""
+        self.state = State.ANSWERED
+        stays = self.exchange.replace(leg, picker.leg)
+        by = picker.party.aor.extension
+        if leg == self.caller_leg:
+            self._dialogs.end(self.caller.aor, self.call_id, now, StateEvent.REPLACED, by)
+            self._seat_caller(picker, now)
+            peer = self.callee
+        else:
+            self._dialogs.end(self.callee.aor, self.branches[leg].dialog_id, now, StateEvent.REPLACED, by)
+            self._seat_callee(picker, now)
+            peer = self.caller
+        self._connect(peer, stays, picker.party, now)
+        answer = self.exchange.answer(Answer(picker.leg, media.to_picker, self._identity(peer)))
+        effects: list[Effect] = [answer, HangUp(leg, cause=ELSEWHERE)]
+        if media.to_peer is None:
+            self.exchange.due(picker.leg, Then.OFFER, self._identity(picker.party))
+        else:
+            effects.append(Offer(stays, media.to_peer, self._identity(picker.party)))
+        if media.again:
+            self.exchange.later(Offer(picker.leg, media.again, self._identity(peer)))
+        return effects
+
+    def _seat_callee(self, picker: Picker, now: float) -> None:
+        self.callee, self.answered_leg = picker.party, picker.leg
+        self.branches = {picker.leg: Branch(picker.leg, picker.contact, picker.call_id)}
+        self._seat(picker, self.caller, now)
+
+    def _seat_caller(self, picker: Picker, now: float) -> None:
+        self.caller, self.caller_leg, self.call_id = picker.party, picker.leg, picker.call_id
+        self._seat(picker, self.callee, now)
+
+    def _seat(self, picker: Picker, other: Party, now: float) -> None:
+        self._dialogs.put(
+            picker.party.aor,
+            WatchedDialog(
+                picker.call_id,
+                picker.from_tag,
+                picker.to_tag,
+                Direction.INITIATOR,
+                DialogState.CONFIRMED,
+                now,
+                other.aor.extension,
+                other.name,
+                held=picker.held,
+                leg=picker.leg,
+            ),
+        )
 
     # Ends
 
     def ended(self, end: LegEnded, now: float) -> list[Effect]:
         """A leg is over: refused, cancelled, hung up, or lost."""
+        ringing = self.state is State.RINGING
         if end.leg == self.caller_leg:
-            self._end_dialogs(now)
-            return self._drop_branches(except_leg=0, cause="", now=now)
+            self._end_caller(StateEvent.CANCELLED if ringing else StateEvent.LOCAL_BYE, now)
+            return self._drop_branches("", StateEvent.CANCELLED if ringing else StateEvent.REMOTE_BYE, now)
         branch = self.branches.pop(end.leg, None)
         if branch is None:
             return []
-        self._dialogs.end(self.callee.aor, branch.dialog_id, now)
-        if self.state is not State.RINGING:
-            return self._end(HangUp(self.caller_leg), now)
+        event = StateEvent.REJECTED if ringing else StateEvent.LOCAL_BYE
+        self._dialogs.end(self.callee.aor, branch.dialog_id, now, event)
+        if not ringing:
+            return self._end(HangUp(self.caller_leg), StateEvent.REMOTE_BYE, now)
         self._note_failure(end)
         if self.branches and end.status < 600:
             return []
-        return self._end(HangUp(self.caller_leg, *self._failure), now)
+        return self._end(HangUp(self.caller_leg, *self._failure), StateEvent.REJECTED, now)
 
     def _note_failure(self, end: LegEnded) -> None:
         """Keep the best final response (RFC 3261, section 16.7, step 6)."""
@@ -229,78 +276,53 @@ class Call:
         """It has rung long enough."""
         if self.state is not State.RINGING:
             return []
-        return self._end(HangUp(self.caller_leg, 480, f"{self.callee.aor.extension} does not answer"), now)
+        reason = f"{self.callee.aor.extension} does not answer"
+        return self._end(HangUp(self.caller_leg, 480, reason), StateEvent.TIMEOUT, now)
 
     def hang_up(self, now: float) -> list[Effect]:
         """The server ends the call."""
-        return self._end(HangUp(self.caller_leg, 503, "The server is stopping"), now)
+        last = HangUp(self.caller_leg, 503, "The server is stopping")
+        return self._end(last, StateEvent.ERROR, now)
 
-    def _end(self, last: HangUp, now: float) -> list[Effect]:
-        effects = self._drop_branches(except_leg=0, cause="", now=now)
-        self._end_dialogs(now)
+    def _end(self, last: HangUp, event: StateEvent, now: float) -> list[Effect]:
+        effects = self._drop_branches("", event, now)
+        self._end_caller(event, now)
         return [*effects, last]
 
-    def _end_dialogs(self, now: float) -> None:
+    def _end_caller(self, event: StateEvent, now: float) -> None:
         self.state = State.ENDED
-        self._dialogs.end(self.caller.aor, self.call_id, now)
+        self._dialogs.end(self.caller.aor, self.call_id, now, event)
 
-    def _drop_branches(self, *, except_leg: int, cause: str, now: float) -> list[Effect]:
+    def _drop_branches(
+        self, cause: str, event: StateEvent, now: float, *, except_leg: int = 0, taken_by: str = ""
+    ) -> list[Effect]:
         dropped = [branch for branch in self.branches.values() if branch.leg != except_leg]
         for branch in dropped:
             del self.branches[branch.leg]
-            self._dialogs.end(self.callee.aor, branch.dialog_id, now)
+            self._dialogs.end(self.callee.aor, branch.dialog_id, now, event, taken_by)
         return [HangUp(branch.leg, cause=cause) for branch in dropped]
 
-    # Media and INFO
-
-    def _peer(self, leg: int) -> int:
-        """The leg that `leg` talks with, 0 if it does not."""
-        if self.state is not State.TALKING:
-            return 0
-        return self.answered_leg if leg == self.caller_leg else self.caller_leg
+    # Media
 
     def acknowledged(self, acknowledged: LegAcknowledged, now: float) -> list[Effect]:
-        """The caller's ACK: with a delayed offer it brings the answer."""
+        """An ACK; the last one that is missing makes it a call that is up."""
         if self.state is not State.ANSWERED:
             return []
-        self.state = State.TALKING
-        if self.offer is None:
-            if acknowledged.sdp is None:
-                return self._end(HangUp(self.caller_leg), now)
-            return [Acknowledge(self.answered_leg, acknowledged.sdp)]
-        if self._late_sdp:
-            return [Offer(self.caller_leg, self._late_sdp)]
-        return []
+        try:
+            effects = self.exchange.acknowledged(acknowledged)
+        except NoAnswer:
+            return self._end(HangUp(self.caller_leg, 488), StateEvent.ERROR, now)
+        if not self.exchange.awaited:
+            self.state = State.TALKING
+        return effects
 
-    def offered(self, offer: OfferReceived) -> list[Effect]:
-        """A phone asks for other media: the other one decides."""
-        peer = self._peer(offer.leg)
-        if not peer:
-            return [RefuseOffer(offer.leg, 491, "Request Pending")]
-        self._asked = (offer.leg, held(offer.sdp))
-        return [Offer(peer, offer.sdp)]
-
-    def offer_answered(self, answer: OfferAnswered) -> list[Effect]:
-        """The other phone has decided."""
-        leg, holds = self._asked
-        if not leg or leg == answer.leg:
-            return []  # the answer to an offer of our own
-        self._asked = (0, False)
-        if answer.sdp is None:
-            status = answer.status if 400 <= answer.status < 500 and answer.status != 481 else 488
-            return [RefuseOffer(leg, status)]
-        if leg == self.caller_leg:
-            self._dialogs.hold(self.caller.aor, self.call_id, holds)
-        elif leg in self.branches:
-            self._dialogs.hold(self.callee.aor, self.branches[leg].dialog_id, holds)
-        return [AnswerOffer(leg, answer.sdp)]
-
-    def info(self, info: InfoReceived) -> list[Effect]:
-        peer = self._peer(info.leg)
-        if not peer:
-            return [AnswerInfo(info.leg, info.exchange, 481)]
-        return [SendInfo(peer, info.exchange, info.content_type, info.body)]
-
-    def info_answered(self, answer: InfoAnswered) -> list[Effect]:
-        peer = self._peer(answer.leg)
-        return [AnswerInfo(peer, answer.exchange, answer.status)] if peer else []
+    def offer_answered(self, answer: OfferAnswered, now: float) -> list[Effect]:
+        try:
+            effects, hold = self.exchange.offer_answered(answer)
+        except NoAnswer:
+            return self._end(HangUp(self.caller_leg, 488), StateEvent.ERROR, now)
+        if hold and hold.leg == self.caller_leg:
+            self._dialogs.hold(self.caller.aor, self.call_id, hold.holds)
+        elif hold and hold.leg in self.branches:
+            self._dialogs.hold(self.callee.aor, self.branches[hold.leg].dialog_id, hold.holds)
+        return effects

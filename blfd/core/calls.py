@@ -6,7 +6,7 @@ import heapq
 import itertools
 from collections.abc import Iterator
 
-from blfd.core.call import Call, Party, State
+from blfd.core.call import Call
 from blfd.core.dialogs import Dialogs
 from blfd.core.effects import Accept, AnswerInfo, Effect, HangUp, Level, Log, RefuseOffer
 from blfd.core.errors import Refusal
@@ -19,15 +19,18 @@ from blfd.core.inputs import (
     LegAnswered,
     LegEnded,
     LegProgress,
+    MediaMatched,
     OfferAnswered,
     OfferReceived,
     Request,
 )
+from blfd.core.party import Party, Picker, State
 from blfd.core.registrar import Registrar
 from blfd.core.values import Extension, Settings
 
 LegInput = (
     LegAccepted
+    | MediaMatched
     | LegProgress
     | LegAnswered
     | LegAcknowledged
@@ -61,7 +64,7 @@ class Calls:
         if not self._registrar.bindings(callee.aor, now):
             raise Refusal(480, f"{callee.aor.extension} is not registered")
         request = invite.request
-        leg = next(self._numbers)
+        leg = self.new_leg()
         self._by_leg[leg] = Call(
             leg,
             Party(caller.aor, caller.name or request.from_.display),
@@ -72,8 +75,22 @@ class Calls:
             domain=_named(request),
             offer=invite.offer,
             started_at=now,
+            allows_update=invite.allows_update,
         )
         return [Accept(request.transaction, leg)]
+
+    def new_leg(self) -> int:
+        return next(self._numbers)
+
+    def of(self, leg: int) -> Call | None:
+        return self._by_leg.get(leg)
+
+    def join(self, call: Call, leg: int, picker: Picker, media: MediaMatched, now: float) -> list[Effect]:
+        """The picker takes the place of the phone on `leg`, which rings or talks."""
+        self._by_leg[picker.leg] = call
+        if call.state is State.RINGING:
+            return self._settle(call, call.pick_up(picker, media, now))
+        return self._settle(call, call.take_over(leg, picker, media, now))
 
     def handle(self, event: LegInput, now: float) -> list[Effect]:
         """Take what happened on a leg; legs that the core has given up are answered and forgotten."""
@@ -98,6 +115,8 @@ class Calls:
         match event:
             case LegAccepted():
                 return self._ring(call, event.tag, now)
+            case MediaMatched():
+                return []  # for a picker that has gone
             case LegProgress():
                 return call.progress(event, now)
             case LegAnswered():
@@ -107,16 +126,16 @@ class Calls:
             case LegEnded():
                 return call.ended(event, now)
             case OfferReceived():
-                return call.offered(event)
+                return call.exchange.offered(event)
             case OfferAnswered():
-                return call.offer_answered(event)
+                return call.offer_answered(event, now)
             case InfoReceived():
-                return call.info(event)
+                return [call.exchange.info(event)]
             case InfoAnswered():
-                return call.info_answered(event)
+                return call.exchange.info_answered(event)
 
     def _ring(self, call: Call, tag: str, now: float) -> list[Effect]:
-        dials = [(next(self._numbers), b) for b in self._registrar.bindings(call.callee.aor, now)]
+        dials = [(self.new_leg(), b) for b in self._registrar.bindings(call.callee.aor, now)]
         effects = call.start(tag, dials, now)
         for leg, _ in dials:
             self._by_leg[leg] = call

@@ -17,12 +17,17 @@ from blfd.core.inputs import (
     FlowClosed,
     Input,
     InviteReceived,
+    LegAccepted,
+    LegEnded,
+    MediaMatched,
     NotifyAnswered,
     RegisterReceived,
     RequestReceived,
     SubscribeReceived,
 )
 from blfd.core.notifier import Notifier
+from blfd.core.permissions import Permissions
+from blfd.core.pickup import Pickups
 from blfd.core.registrar import Registrar
 from blfd.core.values import Directory, Extension, Settings
 
@@ -51,6 +56,8 @@ class Core:
         self.registrar = Registrar(settings)
         self.notifier = Notifier(self.dialogs, settings, new_tag)
         self.calls = Calls(self.dialogs, self.registrar, settings)
+        self.pickups = Pickups(self.dialogs, self.calls)
+        self.permissions = Permissions(self.directory)
         self._authenticator = Authenticator(secret, settings)
         self._domains = Domains(self.directory, self._addresses)
 
@@ -78,6 +85,8 @@ class Core:
             case Drain():
                 last = self.notifier.terminate_all("deactivated", now) if event.tell else []
                 return [*self.calls.hang_up_all(now), *last]
+            case LegAccepted() | MediaMatched() | LegEnded() if event.leg in self.pickups:
+                return self.pickups.handle(event, now)
             case _:
                 return self.calls.handle(event, now)
 
@@ -126,7 +135,7 @@ class Core:
                 ("Allow", SERVED),
                 ("Accept", "application/sdp"),
                 ("Allow-Events", "dialog"),
-                ("Supported", "100rel, timer, path"),
+                ("Supported", "100rel, timer, path, replaces"),
             )
             return Reply(transaction, 200, "OK", headers)
         if event.request.method == "INFO":
@@ -139,12 +148,15 @@ class Core:
         target = invite.request.target
         if invite.max_forwards < 1:
             raise Refusal(483, "Too many hops")
+        if not invite.contact:
+            raise Refusal(400, "Contact is missing")
+        wish = self.pickups.wish(invite, caller)
+        if wish:
+            return self.pickups.start(wish, invite, caller, now)
         callee = self._domains.aor_of(target)
         if callee is None or callee.tenant != caller.aor.tenant or callee not in self.directory.extensions:
             text = f"{caller.aor} calls {target.user}, which does not exist"
             raise Refusal(404, f"{target.user or 'This'} does not exist", (), text)
-        if not invite.contact:
-            raise Refusal(400, "Contact is missing")
         return self.calls.invite(invite, caller, self.directory.extensions[callee], now)
 
     def _directory_changed(self, directory: Directory, now: float) -> list[Effect]:
@@ -152,11 +164,14 @@ class Core:
         self.directory = directory
         self._domains = Domains(directory, self._addresses)
         self._authenticator.directory_changed(directory, self._domains)
+        self.permissions = Permissions(directory)
+        self.pickups.directory_changed(directory, self._domains, self.permissions)
         effects: list[Effect] = []
         for aor in removed:
             effects += self.registrar.remove(aor)
             self.dialogs.forget(aor)
-        return [*effects, *self.notifier.directory_changed(directory, self._domains, now)]
+        changed = self.notifier.directory_changed(directory, self._domains, self.permissions, now)
+        return [*effects, *changed]
 
     def next_timer(self) -> float | None:
         """When `handle_timer` wants to be called, in seconds since the epoch; None for never."""

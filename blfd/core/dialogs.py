@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -16,10 +18,12 @@ from dialog_info import (
     Identity,
     Param,
     Participant,
+    StateEvent,
     Target,
 )
 
 RENDERING = "+sip.rendering"  # RFC 4235, section 3.6; RFC 3840
+REMEMBERED = 2000  # ended dialogs: a phone that asks for one is told that it is over
 
 
 class Lamp(Enum):
@@ -38,9 +42,10 @@ class Lamp(Enum):
 class WatchedDialog:
     """One dialog of an extension, in the watched phone's view.
 
-    `call_id` and the tags are those between blfd and that phone. `since` is the time of the last change of
-    `state`. `remote` is the other party's extension, `remote_name` its display name. `held`: the watched
-    phone has put the other on hold.
+    `call_id` and the tags are those between blfd and that phone, `leg` is the core's number for it. `since`
+    is the time of the last change of `state`. `remote` is the other party's extension, `remote_name` its
+    display name. `held`: the watched phone has put the other on hold. `event` says what ended a terminated
+    dialog, and `taken_by` which extension has the call where it was answered elsewhere (REPLACED).
     """
 
     call_id: str
@@ -53,6 +58,9 @@ class WatchedDialog:
     remote_name: str = ""
     held: bool = False
     early_media: bool = False
+    leg: int = 0
+    event: StateEvent | None = None
+    taken_by: str = ""
 
     @property
     def id(self) -> str:
@@ -71,19 +79,32 @@ class WatchedDialog:
             case _:
                 return Lamp.TRYING
 
+    @property
+    def rings(self) -> bool:
+        """Whether this is a call that somebody may pick up."""
+        return self.state is DialogState.EARLY and self.direction is Direction.RECIPIENT
+
+    def has_tags(self, one: str, other: str) -> bool:
+        """Whether these are its tags, in whatever order: phones differ in whose tag is which."""
+        return (one, other) in ((self.local_tag, self.remote_tag), (self.remote_tag, self.local_tag))
+
 
 class Dialogs:
     """All dialogs by extension, and which extensions changed since they were last asked for."""
 
     def __init__(self) -> None:
         self._live: dict[Aor, dict[str, WatchedDialog]] = {}
+        self._owners: dict[str, list[Aor]] = {}  # of live dialogs, by id: a phone may choose any Call-ID
         self._last: dict[Aor, WatchedDialog] = {}
+        self._ended: OrderedDict[str, tuple[Aor, WatchedDialog]] = OrderedDict()
         self._changed: dict[Aor, None] = {}
 
     def put(self, aor: Aor, dialog: WatchedDialog) -> None:
         """Add or update a dialog."""
         known = self._live.setdefault(aor, {})
         if known.get(dialog.id) != dialog:
+            if dialog.id not in known:
+                self._owners.setdefault(dialog.id, []).append(aor)
             known[dialog.id] = dialog
             self._changed[aor] = None
 
@@ -92,16 +113,30 @@ class Dialogs:
         if dialog:
             self.put(aor, replace(dialog, held=held))
 
-    def end(self, aor: Aor, dialog_id: str, now: float) -> None:
+    def end(self, aor: Aor, dialog_id: str, now: float, event: StateEvent, taken_by: str = "") -> None:
         """A dialog is over; unknown ones (a branch that never rang) are ignored."""
         dialog = self._live.get(aor, {}).pop(dialog_id, None)
         if dialog is None:
             return
         if not self._live[aor]:
             del self._live[aor]
-        self._last[aor] = replace(
-            dialog, state=DialogState.TERMINATED, since=now, held=False, early_media=False
+        self._owners[dialog_id].remove(aor)
+        if not self._owners[dialog_id]:
+            del self._owners[dialog_id]
+        ended = replace(
+            dialog,
+            state=DialogState.TERMINATED,
+            since=now,
+            held=False,
+            early_media=False,
+            event=event,
+            taken_by=taken_by,
         )
+        self._last[aor] = ended
+        self._ended[dialog_id] = (aor, ended)
+        self._ended.move_to_end(dialog_id)
+        if len(self._ended) > REMEMBERED:
+            self._ended.popitem(last=False)
         self._changed[aor] = None
 
     def forget(self, aor: Aor) -> None:
@@ -119,22 +154,37 @@ class Dialogs:
     def of(self, aor: Aor) -> list[WatchedDialog]:
         return list(self._live.get(aor, {}).values())
 
+    def last(self, aor: Aor) -> WatchedDialog | None:
+        """The dialog that ended last, whenever that was."""
+        return self._last.get(aor)
+
+    def find(self, tenant: str, call_id: str) -> list[tuple[Aor, WatchedDialog]]:
+        """The dialogs of a tenant with this Call-ID; if none is live, the one that ended not long ago."""
+        live = [(aor, self._live[aor][call_id]) for aor in self._owners.get(call_id, ())]
+        live = [(aor, dialog) for aor, dialog in live if aor.tenant == tenant]
+        ended = self._ended.get(call_id)
+        if not live and ended and ended[0].tenant == tenant:
+            return [ended]
+        return live
+
     def lamp(self, aor: Aor) -> Lamp:
         lamps = {dialog.lamp for dialog in self.of(aor)}
         return next((lamp for lamp in Lamp if lamp in lamps), Lamp.IDLE)
 
-    def document(self, aor: Aor, entity: str, *, single: bool = False) -> DialogInfo:
+    def document(self, aor: Aor, entity: str, *, pickup_code: str = "", single: bool = False) -> DialogInfo:
         """The full state of `aor` for watchers that subscribed to `entity`.
 
         Idle is told with the last dialog, terminated, or with a dummy one: some phones leave the lamp on when
-        a document has no <dialog>. `single`: the most urgent dialog alone, early before confirmed.
+        a document has no <dialog>. `single`: the most urgent dialog alone, early before confirmed. Without
+        `pickup_code` the watchers may not pick up: they get nothing that a key could do it with.
         """
         dialogs = self.of(aor)
         if single and dialogs:
             order = list(Lamp)
             dialogs = [min(dialogs, key=lambda dialog: order.index(dialog.lamp))]
         domain = entity.partition("@")[2]
-        elements = tuple(_element(dialog, aor, entity, domain) for dialog in dialogs or self._idle(aor))
+        shown = dialogs or self._idle(aor)
+        elements = tuple(_element(dialog, aor, entity, domain, pickup_code) for dialog in shown)
         if not elements:
             elements = (Dialog(id=f"idle-{aor.extension}", state=DialogState.TERMINATED),)
         return DialogInfo(entity=entity, version=0, state=DocumentState.FULL, dialogs=elements)
@@ -145,12 +195,13 @@ class Dialogs:
             yield last
 
 
-def _element(dialog: WatchedDialog, aor: Aor, entity: str, domain: str) -> Dialog:
+def _element(dialog: WatchedDialog, aor: Aor, entity: str, domain: str, pickup_code: str) -> Dialog:
     """The <dialog> element; a ringing one's remote target is the pickup code, for keys that call it."""
     remote = f"sip:{dialog.remote}@{domain}"
-    rings = dialog.state is DialogState.EARLY and dialog.direction is Direction.RECIPIENT
+    code = pickup_code.replace("#", "%23")  # RFC 3261, section 25.1: not allowed in a URI's user
+    target = f"sip:{code}{aor.extension}@{domain}" if dialog.rings else remote
     rendering = (Param(RENDERING, "no"),) if dialog.held else ()
-    return Dialog(
+    element = Dialog(
         id=dialog.id,
         call_id=dialog.call_id,
         local_tag=dialog.local_tag,
@@ -158,8 +209,13 @@ def _element(dialog: WatchedDialog, aor: Aor, entity: str, domain: str) -> Dialo
         direction=dialog.direction,
         state=dialog.state,
         local=Participant(identity=Identity(entity), target=Target(entity, rendering)),
-        remote=Participant(
-            identity=Identity(remote, dialog.remote_name or None),
-            target=Target(f"sip:*97{aor.extension}@{domain}" if rings else remote),
-        ),
+        remote=Participant(identity=Identity(remote, dialog.remote_name or None), target=Target(target)),
     )
+    return element if pickup_code else _without_handles(element)
+
+
+def _without_handles(element: Dialog) -> Dialog:
+    """RFC 4235, section 3.8: what a watcher needs to replace or join the dialog is left out."""
+    hidden = f"hidden-{hashlib.blake2s(element.id.encode(), digest_size=8).hexdigest()}"
+    remote = replace(element.remote, target=None) if element.remote else None
+    return replace(element, id=hidden, call_id=None, local_tag=None, remote_tag=None, remote=remote)

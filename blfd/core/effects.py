@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
-from blfd.core.values import Aor, Binding, Flow
+from blfd.core.values import Aor, Attempt, Binding, Flow
 
 Headers = tuple[tuple[str, str], ...]
 """Additional header fields, as (name, value)."""
@@ -50,6 +50,12 @@ class SaveBindings(NamedTuple):
     bindings: tuple[Binding, ...]
 
 
+class SavePickup(NamedTuple):
+    """Persist how an attempt to pick up ended."""
+
+    attempt: Attempt
+
+
 class Notify(NamedTuple):
     """Send one NOTIFY; the notifier has put at most one in flight for a subscription.
 
@@ -68,6 +74,13 @@ class Accept(NamedTuple):
 
     transaction: int
     leg: int
+
+
+class MatchMedia(NamedTuple):
+    """Find what the picker's `leg` and `peer` can send each other; `MediaMatched` comes back."""
+
+    leg: int
+    peer: int
 
 
 class Dial(NamedTuple):
@@ -130,6 +143,14 @@ class Offer(NamedTuple):
 
     leg: int
     sdp: bytes
+    headers: Headers = ()
+
+
+class Identify(NamedTuple):
+    """Tell a phone with whom it talks now: UPDATE without SDP (RFC 3311; RFC 5876, section 4)."""
+
+    leg: int
+    headers: Headers
 
 
 class AnswerOffer(NamedTuple):
@@ -169,14 +190,17 @@ Effect = (
     | Reply
     | Ignore
     | SaveBindings
+    | SavePickup
     | Notify
     | Accept
+    | MatchMedia
     | Dial
     | Progress
     | Answer
     | Acknowledge
     | HangUp
     | Offer
+    | Identify
     | AnswerOffer
     | RefuseOffer
     | SendInfo

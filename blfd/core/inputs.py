@@ -80,12 +80,17 @@ class NotifyAnswered(NamedTuple):
 
 
 class InviteReceived(NamedTuple):
-    """An INVITE outside a dialog. `offer` is its SDP, None for a delayed offer."""
+    """An INVITE outside a dialog. `offer` is its SDP, None for a delayed offer.
+
+    `replaces` are the values of Replaces as they came (RFC 3891); `allows_update`: Allow names UPDATE.
+    """
 
     request: Request
     offer: bytes | None
     max_forwards: int
     contact: str
+    replaces: tuple[str, ...] = ()
+    allows_update: bool = False
 
 
 class RequestReceived(NamedTuple):
@@ -99,6 +104,21 @@ class LegAccepted(NamedTuple):
 
     leg: int
     tag: str
+
+
+class MediaMatched(NamedTuple):
+    """What `MatchMedia` has found for a picker's `leg`; without `fits` they have no media in common.
+
+    `to_peer` and `to_picker` are the SDP to send each: answers where both had offered, else the other's
+    offer for who had none (and None for who made it). `again` is for a re-INVITE to the picker afterwards,
+    None where both number their payload types alike.
+    """
+
+    leg: int
+    fits: bool
+    to_peer: bytes | None = None
+    to_picker: bytes | None = None
+    again: bytes | None = None
 
 
 class LegProgress(NamedTuple):
@@ -124,7 +144,7 @@ class LegAnswered(NamedTuple):
 
 
 class LegAcknowledged(NamedTuple):
-    """The ACK of a caller leg came; `sdp` is the phone's SDP in force, None if it has sent none."""
+    """The ACK of an INVITE that we took came; `sdp` is what it carries, None if it carries none."""
 
     leg: int
     sdp: bytes | None
@@ -203,6 +223,7 @@ Input = (
     | InviteReceived
     | RequestReceived
     | LegAccepted
+    | MediaMatched
     | LegProgress
     | LegAnswered
     | LegAcknowledged

@@ -5,14 +5,16 @@ from __future__ import annotations
 import heapq
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
-from blfd.core.dialogs import Dialogs
+from blfd.core.dialogs import Dialogs, Lamp
 from blfd.core.domains import Domains
 from blfd.core.effects import Effect, Level, Log, Notify, Reply
 from blfd.core.errors import Refusal
 from blfd.core.inputs import NotifyAnswered, Request, SubscribeReceived
+from blfd.core.permissions import Permissions
 from blfd.core.subscription import Action, Event, Phase, Subscription
-from blfd.core.values import Address, Aor, Directory, Extension, Flow, Settings
+from blfd.core.values import Address, Aor, Directory, Extension, Flow, Settings, Tenant
 from dialog_info import build_around_version
 
 PACKAGE = "dialog"
@@ -25,6 +27,14 @@ MAX_FAILURES = 5
 RENDERED, ENTITIES = 4096, 16  # documents kept: resources, and ways to write the URI of one
 
 
+class Rendered(NamedTuple):
+    """A document before and after its version, and the lamp that it shows."""
+
+    before: bytes
+    after: bytes
+    lamp: Lamp
+
+
 class Notifier:
     """All subscriptions; `new_tag` makes an unguessable token."""
 
@@ -32,10 +42,11 @@ class Notifier:
         self._dialogs, self._settings, self._new_tag = dialogs, settings, new_tag
         self._domains = Domains(Directory(), ())
         self._directory = Directory()
+        self._permissions = Permissions(self._directory)
         self._by_key: dict[str, Subscription] = {}
         self._by_resource: dict[Aor, dict[str, Subscription]] = {}
         self._timers: list[tuple[float, str]] = []
-        self._rendered: dict[Aor, dict[str, tuple[bytes, bytes]]] = {}
+        self._rendered: dict[Aor, dict[tuple[str, bool], Rendered]] = {}
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -43,8 +54,8 @@ class Notifier:
     def __iter__(self) -> Iterator[Subscription]:
         return iter(self._by_key.values())
 
-    def watchers(self, resource: Aor) -> int:
-        return len(self._by_resource.get(resource, ()))
+    def watchers(self, resource: Aor) -> list[Subscription]:
+        return list(self._by_resource.get(resource, {}).values())
 
     # SUBSCRIBE
 
@@ -116,6 +127,7 @@ class Notifier:
             flow=request.flow,
             expires_at=now + expires,
             user_agent=sys.intern(request.user_agent),
+            may_pick_up=self._permissions.may(watcher.aor, resource),
         )
         subscription.head = _head(subscribe, subscription.key)
         self._add(subscription)
@@ -179,40 +191,46 @@ class Notifier:
         match subscription.handle(event):
             case Action.SEND:
                 left = max(0, round(subscription.expires_at - now))
-                return [self._notify(subscription, f"active;expires={left}")]
+                return [self._notify(subscription, f"active;expires={left}", now)]
             case Action.SEND_LAST:
-                return [self._notify(subscription, f"terminated;reason={subscription.reason}")]
+                return [self._notify(subscription, f"terminated;reason={subscription.reason}", now)]
             case Action.PAUSE:
                 heapq.heappush(self._timers, (subscription.retry_at, subscription.key))
             case Action.FORGET:
                 self._remove(subscription)
         return []
 
-    def _notify(self, subscription: Subscription, state: str) -> Notify:
-        before, after = self._render(subscription.resource, subscription.entity)
+    def _notify(self, subscription: Subscription, state: str, now: float) -> Notify:
+        key = (subscription.entity, subscription.may_pick_up)
+        before, after, lamp = self._render(subscription.resource, key)
         body = b"%b%d%b" % (before, subscription.version, after)
         headers = (
             f"{subscription.head}CSeq: {subscription.cseq} NOTIFY\r\n"
             f"Subscription-State: {state}\r\nContent-Type: {CONTENT_TYPE}\r\n"
         )
+        subscription.told, subscription.told_at = lamp, now
         subscription.version += 1
         subscription.cseq += 1
         request_line = f"NOTIFY {subscription.request_uri} SIP/2.0"
         return Notify(subscription.key, subscription.flow, request_line, headers, body)
 
-    def _render(self, resource: Aor, entity: str) -> tuple[bytes, bytes]:
-        """The document before and after its version; rendered once per resource, entity and change."""
+    def _render(self, resource: Aor, key: tuple[str, bool]) -> Rendered:
+        """Rendered once per resource, change, and what its watchers differ in: entity, and whether they may
+        pick up."""
         known = self._rendered.get(resource)
-        rendered = known.get(entity) if known else None
+        rendered = known.get(key) if known else None
         if rendered is None:
             if known is None or len(known) >= ENTITIES:
                 if len(self._rendered) >= RENDERED:
                     self._rendered.clear()
                 known = self._rendered[resource] = {}
-            tenant = self._directory.tenants.get(resource.tenant)
-            single = tenant is not None and tenant.single_dialog
-            document = self._dialogs.document(resource, entity, single=single)
-            rendered = known[entity] = build_around_version(document)
+            tenant = self._directory.tenants.get(resource.tenant) or Tenant(resource.tenant)
+            entity, may_pick_up = key
+            code = tenant.pickup_code if may_pick_up else ""
+            single = tenant.single_dialog
+            document = self._dialogs.document(resource, entity, pickup_code=code, single=single)
+            lamp = self._dialogs.lamp(resource)
+            rendered = known[key] = Rendered(*build_around_version(document), lamp)
         return rendered
 
     # Time and other ends
@@ -250,9 +268,12 @@ class Notifier:
             for effect in self._terminate(subscription, reason, now)
         ]
 
-    def directory_changed(self, directory: Directory, domains: Domains, now: float) -> list[Effect]:
-        """Subscriptions to or of removed extensions end."""
-        self._directory, self._domains = directory, domains
+    def directory_changed(
+        self, directory: Directory, domains: Domains, permissions: Permissions, now: float
+    ) -> list[Effect]:
+        """Subscriptions to or of removed extensions end; who may now pick up, or no longer, is told."""
+        before, self._directory, self._domains = self._directory.tenants, directory, domains
+        self._permissions = permissions
         self._rendered.clear()
         effects: list[Effect] = []
         for subscription in list(self._by_key.values()):
@@ -262,7 +283,17 @@ class Notifier:
                 effects += self._terminate(subscription, "noresource", now)
             elif subscription.watcher not in directory.extensions:
                 effects += self._terminate(subscription, "rejected", now)
+            else:
+                effects += self._permit(subscription, before, now)
         return effects
+
+    def _permit(self, subscription: Subscription, before: dict[str, Tenant], now: float) -> list[Effect]:
+        may = self._permissions.may(subscription.watcher, subscription.resource)
+        domain = subscription.resource.tenant
+        if may == subscription.may_pick_up and before.get(domain) == self._directory.tenants.get(domain):
+            return []
+        subscription.may_pick_up = may
+        return self._step(subscription, Event.CHANGED, now)
 
     def flow_closed(self, flow: Flow) -> list[Effect]:
         """A TCP connection is gone, and with it the way to its watchers; they subscribe anew."""

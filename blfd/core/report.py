@@ -7,6 +7,7 @@ from typing import Any
 from blfd.core.call import Call
 from blfd.core.core import Core
 from blfd.core.dialogs import Lamp, WatchedDialog
+from blfd.core.subscription import Phase, Subscription
 from blfd.core.values import Aor
 
 Row = dict[str, Any]
@@ -44,13 +45,14 @@ def _lamp(core: Core, aor: Aor, now: float) -> Row:
         "name": core.directory.extensions[aor].name,
         "lamp": lamp.value,
         "dialogs": [_dialog(dialog, now) for dialog in core.dialogs.of(aor)],
-        "watchers": core.notifier.watchers(aor),
+        "watchers": len(core.notifier.watchers(aor)),
     }
 
 
 def _dialog(dialog: WatchedDialog, now: float) -> Row:
     return {
         "id": dialog.id,
+        "lamp": dialog.lamp.value,
         "state": dialog.state.value,
         "direction": dialog.direction.value,
         "call_id": dialog.call_id,
@@ -61,6 +63,70 @@ def _dialog(dialog: WatchedDialog, now: float) -> Row:
         "held": dialog.held,
         "since": round(now - dialog.since, 1),
     }
+
+
+def explain(core: Core, aor: Aor, now: float) -> Row:
+    """Why a lamp shows what it shows; the extension has to exist. Times in seconds ago."""
+    row = _lamp(core, aor, now)
+    row["phones"] = len(core.registrar.bindings(aor, now))
+    last = core.dialogs.last(aor)
+    row["why_idle"] = "it had none since the server started"
+    if last:
+        row["why_idle"] = f"the last, with {last.remote}, ended {now - last.since:.0f} s ago{_why(last)}"
+    row["watchers"] = [_watcher(subscription, now) for subscription in core.notifier.watchers(aor)]
+    row["pickers"] = _pickers(core, aor, now)
+    row["why_nobody"] = _why_nobody(core, aor)
+    return row
+
+
+def _why(dialog: WatchedDialog) -> str:
+    taken = f": {dialog.taken_by} has it now" if dialog.taken_by else ""
+    return f" ({dialog.event.value}{taken})" if dialog.event else ""
+
+
+def _watcher(subscription: Subscription, now: float) -> Row:
+    confirmed = {
+        Phase.TOLD: "yes",
+        Phase.TELLING: "not yet",
+        Phase.OUTDATED: "not yet, and there is news since",
+        Phase.RETRYING: f"no, {subscription.failures} time(s); again in {subscription.retry_at - now:.0f} s",
+    }
+    return {
+        "watcher": subscription.watcher.extension,
+        "told": subscription.told.value if subscription.told else "nothing",
+        "told_ago": round(now - subscription.told_at, 1),
+        "confirmed": confirmed.get(subscription.phase, "it is leaving"),
+        "may_pick_up": subscription.may_pick_up,
+        "version": subscription.version - 1,
+        "source": str(subscription.flow),
+        "expires": max(0, round(subscription.expires_at - now)),
+        "user_agent": subscription.user_agent,
+    }
+
+
+def _pickers(core: Core, aor: Aor, now: float) -> list[Row]:
+    """The registered extensions that could take what rings at `aor`, and by which ways."""
+    if not any(dialog.rings for dialog in core.dialogs.of(aor)):
+        return []
+    tenant = core.directory.tenants[aor.tenant]
+    keys = {s.watcher for s in core.notifier.watchers(aor) if s.alive and s.may_pick_up}
+    found = []
+    for picker in sorted(core.directory.extensions):
+        if not core.permissions.may(picker, aor) or not core.registrar.registered(picker, now):
+            continue
+        ways = [f"{tenant.pickup_code}{aor.extension}"]
+        ways += [tenant.group_pickup_code] if aor in core.permissions.in_groups(picker) else []
+        ways += ["its key"] if picker in keys else []
+        found.append({"picker": picker.extension, "ways": ways})
+    return found
+
+
+def _why_nobody(core: Core, aor: Aor) -> str:
+    if not any(dialog.rings for dialog in core.dialogs.of(aor)):
+        return "nobody: nothing rings there"
+    if not core.permissions.pickable(aor):
+        return f"nobody: its calls may not be picked up; 'blfd extension set {aor.extension} --pickable on'"
+    return "nobody who is registered may"
 
 
 def watchers(core: Core, tenant: str, now: float) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum, auto
 
+from blfd.core.dialogs import Lamp
 from blfd.core.values import Aor, Flow
 
 
@@ -76,8 +77,8 @@ ALIVE = frozenset((P.TOLD, P.TELLING, P.OUTDATED, P.RETRYING))
 class Subscription:
     """A plain record; `key` is our tag, `head` the header lines that are the same in every NOTIFY.
 
-    `cseq` and `version` are those of the next NOTIFY, `remote_cseq` that of the last SUBSCRIBE. Times are
-    seconds since the epoch.
+    `cseq` and `version` are those of the next NOTIFY, `remote_cseq` that of the last SUBSCRIBE; `told` is
+    the lamp that the last NOTIFY showed, at `told_at`. Times are seconds since the epoch.
     """
 
     __slots__ = (
@@ -89,6 +90,7 @@ class Subscription:
         "flow",
         "head",
         "key",
+        "may_pick_up",
         "phase",
         "reason",
         "remote_cseq",
@@ -96,6 +98,8 @@ class Subscription:
         "request_uri",
         "resource",
         "retry_at",
+        "told",
+        "told_at",
         "user_agent",
         "version",
         "watcher",
@@ -116,6 +120,7 @@ class Subscription:
         flow: Flow,
         expires_at: float,
         user_agent: str = "",
+        may_pick_up: bool = True,
     ) -> None:
         self.key = key
         self.resource = resource
@@ -129,6 +134,9 @@ class Subscription:
         self.flow = flow
         self.expires_at = expires_at
         self.user_agent = user_agent
+        self.may_pick_up = may_pick_up
+        self.told: Lamp | None = None
+        self.told_at = 0.0
         self.phase = Phase.TOLD
         self.reason = ""
         self.retry_at = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from ipaddress import IPv4Network
 from typing import NamedTuple
 
@@ -65,16 +66,29 @@ class Address(NamedTuple):
     tag: str = ""
 
 
+class Reach(Enum):
+    """Whose calls somebody may pick up."""
+
+    ON = "on"  # anybody's of the tenant
+    OFF = "off"  # nobody's
+    GROUPS = "groups"  # those of the members of own groups
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """A SIP domain; nothing in it is seen from another.
 
-    `single_dialog`: a NOTIFY carries one dialog at most, for phones that break on several.
+    `single_dialog`: a NOTIFY carries one dialog at most, for phones that break on several. `pickup` and
+    `pickable` hold for extensions that say nothing else.
     """
 
     domain: str
     aliases: tuple[str, ...] = ()
     single_dialog: bool = False
+    pickup_code: str = "*97"
+    group_pickup_code: str = "*98"
+    pickup: Reach = Reach.ON
+    pickable: bool = True
 
     @property
     def realm(self) -> str:
@@ -83,11 +97,26 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """An account. `ha1` maps a digest algorithm (RFC 8760: "SHA-256", "MD5") to its hexadecimal HA1."""
+    """An account. `ha1` maps a digest algorithm (RFC 8760: "SHA-256", "MD5") to its hexadecimal HA1.
+
+    `pickup` and `pickable` (may others pick up its calls) are None where the tenant's hold.
+    """
 
     aor: Aor
     name: str = ""
     ha1: dict[str, str] = field(default_factory=dict)
+    pickup: Reach | None = None
+    pickable: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A pickup group: each of `pickers` may pick up the calls of each of `targets`, all extensions."""
+
+    tenant: str
+    name: str
+    pickers: frozenset[str] = frozenset()
+    targets: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +125,7 @@ class Directory:
 
     tenants: dict[str, Tenant] = field(default_factory=dict)
     extensions: dict[Aor, Extension] = field(default_factory=dict)
+    groups: tuple[Group, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +141,33 @@ class Binding:
     q: float = 1.0
     user_agent: str = ""
     path: tuple[str, ...] = ()
+
+
+class Way(Enum):
+    """How a phone asks for somebody else's call."""
+
+    DIRECTED = "directed"  # the code and an extension, dialled or by the key
+    GROUP = "group"  # the group's code
+    REPLACES = "replaces"  # INVITE with Replaces for a call that rings (RFC 3891)
+    TAKE_OVER = "take-over"  # the same for a call that is up
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to pick up, and what came of it: `status` and `result` are what the picker was told.
+
+    `at` is in seconds since the epoch, `milliseconds` from the INVITE to the decision. `extension` is whose
+    call was wanted and `caller` whose it was; both are empty where there was none.
+    """
+
+    at: float
+    picker: Aor
+    way: Way
+    extension: str
+    caller: str
+    status: int
+    result: str
+    milliseconds: float
 
 
 @dataclass(frozen=True, slots=True)

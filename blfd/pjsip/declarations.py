@@ -296,6 +296,11 @@ pjsip_rdata_sdp_info *pjsip_rdata_get_sdp_info(pjsip_rx_data *);
 pj_status_t pjmedia_sdp_parse(pj_pool_t *, char *, size_t, pjmedia_sdp_session **);
 int pjmedia_sdp_print(const pjmedia_sdp_session *, char *, size_t);
 pj_status_t pjmedia_sdp_validate(const pjmedia_sdp_session *);
+pj_status_t pjmedia_sdp_neg_create_w_remote_offer(pj_pool_t *, const pjmedia_sdp_session *,
+                                                  const pjmedia_sdp_session *, pjmedia_sdp_neg **);
+pj_status_t pjmedia_sdp_neg_set_prefer_remote_codec_order(pjmedia_sdp_neg *, pj_bool_t);
+pj_status_t pjmedia_sdp_neg_negotiate(pj_pool_t *, pjmedia_sdp_neg *, pj_bool_t);
+pj_status_t pjmedia_sdp_neg_get_active_local(pjmedia_sdp_neg *, const pjmedia_sdp_session **);
 int pjmedia_sdp_neg_get_state(pjmedia_sdp_neg *);
 pj_status_t pjmedia_sdp_neg_get_neg_remote(pjmedia_sdp_neg *, const pjmedia_sdp_session **);
 pj_status_t pjmedia_sdp_neg_get_active_remote(pjmedia_sdp_neg *, const pjmedia_sdp_session **);

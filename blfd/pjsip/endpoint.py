@@ -16,7 +16,7 @@ MAX_TRANSACTIONS = 400_000
 APPLICATION_PRIORITY = 64
 USAGE_PRIORITY = 40  # before PJSIP's own INVITE usage (48)
 
-HEADER_ALLOW = 4
+HEADER_ALLOW, HEADER_SUPPORTED = 4, 36  # pjsip_hdr_e
 POOL_SIZE = 4000
 
 
@@ -78,13 +78,13 @@ class Endpoint:
         """Keep what C code points at until the process ends: PJSIP calls back later than one thinks."""
         self._kept.extend(objects)
 
-    def allow(self, module: CData, methods: tuple[str, ...]) -> None:
-        """Add methods to the Allow header that PJSIP writes."""
-        texts = [ffi.new("char[]", m.encode()) for m in methods]
-        tags = ffi.new("pj_str_t[]", [(t, len(m)) for t, m in zip(texts, methods, strict=True)])
+    def announce(self, module: CData, header: int, values: tuple[str, ...]) -> None:
+        """Add to the Allow or Supported that PJSIP writes, and to what it takes a Require for."""
+        texts = [ffi.new("char[]", value.encode()) for value in values]
+        tags = ffi.new("pj_str_t[]", [(t, len(v)) for t, v in zip(texts, values, strict=True)])
         check(
-            "Allow",
-            lib.pjsip_endpt_add_capability(self.pj, module, HEADER_ALLOW, ffi.NULL, len(methods), tags),
+            "capability",
+            lib.pjsip_endpt_add_capability(self.pj, module, header, ffi.NULL, len(values), tags),
         )
 
     def pool(self, name: bytes = b"blfd", size: int = POOL_SIZE) -> CData:

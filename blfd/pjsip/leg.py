@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 from blfd.core.values import Flow
 from blfd.pjsip.endpoint import Endpoint
-from blfd.pjsip.library import CData, check, ffi, lib, string
+from blfd.pjsip.library import INVALID_OPERATION, CData, PjsipError, check, ffi, lib, string
 
 INV_CONNECTING, INV_CONFIRMED, INV_DISCONNECTED = 4, 5, 6  # pjsip_inv_state
 NEG_LOCAL_OFFER, NEG_REMOTE_OFFER, NEG_DONE = 1, 2, 4  # pjmedia_sdp_neg_state
@@ -47,6 +47,25 @@ class Leg:
     update_answer: bytes = b""
     infos: dict[int, tuple[CData, CData]] = field(default_factory=dict)  # theirs: (transaction, response)
     sent_infos: dict[int, int] = field(default_factory=dict)  # ours: CSeq -> exchange
+
+    @property
+    def remote_sdp(self) -> CData | None:
+        """What the phone has offered, or last agreed on; None if it has sent nothing yet.
+
+        Raises PjsipError while an offer is being answered.
+        """
+        neg = self.inv.neg
+        if neg == ffi.NULL:
+            return None
+        found = ffi.new("const pjmedia_sdp_session **")
+        match lib.pjmedia_sdp_neg_get_state(neg):
+            case state if state == NEG_REMOTE_OFFER:
+                check("SDP", lib.pjmedia_sdp_neg_get_neg_remote(neg, found))
+            case state if state == NEG_DONE:
+                check("SDP", lib.pjmedia_sdp_neg_get_active_remote(neg, found))
+            case _:
+                raise PjsipError("an offer waits for its answer", INVALID_OPERATION)
+        return found[0]
 
     @property
     def call_id(self) -> str:

@@ -19,12 +19,14 @@ from blfd.core.effects import (
     Dial,
     HangUp,
     Headers,
+    Identify,
+    MatchMedia,
     Offer,
     Progress,
     RefuseOffer,
     SendInfo,
 )
-from blfd.core.inputs import InfoAnswered, Input, LegAccepted, LegEnded, OfferAnswered
+from blfd.core.inputs import InfoAnswered, Input, LegAccepted, LegEnded, MediaMatched, OfferAnswered
 from blfd.core.values import Flow
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.leg import (
@@ -46,6 +48,7 @@ from blfd.pjsip.library import (
     lib,
     string,
 )
+from blfd.pjsip.matcher import Matcher
 from blfd.pjsip.message import Message
 from blfd.pjsip.network import Network
 from blfd.pjsip.sessions import Refused, Sessions
@@ -73,6 +76,7 @@ class Legs:
         self._by_inv: dict[int, Leg] = {}
         self._by_tag: dict[str, Leg] = {}
         self._sdp = self._sessions.sdp
+        self._matcher = Matcher(endpoint)
         self._tdata = ffi.new("pjsip_tx_data **")
         self._info = Text("INFO")
         self._info_method = ffi.new("pjsip_method *")
@@ -225,12 +229,30 @@ class Legs:
         try:
             sdp = self._sdp.parse(effect.sdp)
             check("re-INVITE", lib.pjsip_inv_reinvite(leg.inv, ffi.NULL, sdp, self._tdata))
+            self._add_headers(self._tdata[0], effect.headers)
         except PjsipError as error:
             log.warning("leg %d: cannot offer other media: %s", leg.number, error)
             self._emit(OfferAnswered(effect.leg, 488, None))
             return
         leg.pending = Pending.OURS
         lib.pjsip_inv_send_msg(leg.inv, self._tdata[0])
+
+    def match_media(self, effect: MatchMedia) -> None:
+        """Where a leg is gone, nothing fits."""
+        leg, peer = self._by_number.get(effect.leg), self._by_number.get(effect.peer)
+        if leg and peer:
+            self._emit(self._matcher.match(leg, peer))
+        else:
+            self._emit(MediaMatched(effect.leg, False))
+
+    def identify(self, effect: Identify) -> None:
+        """Nothing depends on the answer: a phone that refuses shows the old name."""
+        leg = self._by_number.get(effect.leg)
+        if leg is None or leg.phase is not Phase.CONFIRMED or leg.inv.state != INV_CONFIRMED:
+            return
+        if not lib.pjsip_inv_update(leg.inv, ffi.NULL, ffi.NULL, self._tdata):
+            self._add_headers(self._tdata[0], effect.headers)
+            lib.pjsip_inv_send_msg(leg.inv, self._tdata[0])
 
     def answer_offer(self, effect: AnswerOffer) -> None:
         leg = self._by_number.get(effect.leg)

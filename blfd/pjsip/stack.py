@@ -21,7 +21,13 @@ from blfd.core.inputs import (
     SubscribeReceived,
 )
 from blfd.core.values import Flow
-from blfd.pjsip.endpoint import APPLICATION_PRIORITY, USAGE_PRIORITY, Endpoint
+from blfd.pjsip.endpoint import (
+    APPLICATION_PRIORITY,
+    HEADER_ALLOW,
+    HEADER_SUPPORTED,
+    USAGE_PRIORITY,
+    Endpoint,
+)
 from blfd.pjsip.invite_events import HANDLED, InviteEvents, callback
 from blfd.pjsip.leg import Pending, Phase
 from blfd.pjsip.legs import Legs
@@ -84,7 +90,8 @@ class Stack:
         usage = endpoint.register_module(b"mod-blfd-call", USAGE_PRIORITY, self._events.on_dialog_request)
         on_request = callback("pj_bool_t(pjsip_rx_data *)", self._on_request, HANDLED)
         endpoint.register_module(b"mod-blfd", APPLICATION_PRIORITY, on_request)
-        endpoint.allow(usage, ("INFO", "OPTIONS", "REGISTER", "SUBSCRIBE"))
+        endpoint.announce(usage, HEADER_ALLOW, ("INFO", "OPTIONS", "REGISTER", "SUBSCRIBE"))
+        endpoint.announce(usage, HEADER_SUPPORTED, ("replaces",))
         self.legs = Legs(endpoint, self.network, usage, session_expires, emit, self._redispatch)
         self._events.legs, self._events.message = self.legs, self._message
         self._answers = ServerTransactions(self.network)
@@ -101,7 +108,9 @@ class Stack:
             e.Answer: self.legs.answer,
             e.Acknowledge: self.legs.acknowledge,
             e.HangUp: self.legs.hang_up,
+            e.MatchMedia: self.legs.match_media,
             e.Offer: self.legs.offer,
+            e.Identify: self.legs.identify,
             e.AnswerOffer: self.legs.answer_offer,
             e.RefuseOffer: self.legs.refuse_offer,
             e.SendInfo: self.legs.send_info,
@@ -289,7 +298,14 @@ class Stack:
                 expires = message.number(b"expires")
                 return RegisterReceived(request, contacts, star, expires, message.fields(b"path"))
             case "INVITE":
-                return InviteReceived(request, message.sdp, message.max_forwards(70), message.contact_uri())
+                return InviteReceived(
+                    request,
+                    message.sdp,
+                    message.max_forwards(70),
+                    message.contact_uri(),
+                    message.fields(b"replaces"),
+                    "update" in message.list(b"allow"),
+                )
             case _:
                 return RequestReceived(request)
 

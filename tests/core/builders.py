@@ -20,7 +20,18 @@ from blfd.core.inputs import (
     Request,
     SubscribeReceived,
 )
-from blfd.core.values import DEFAULT_TENANT, Address, Aor, Directory, Extension, Flow, Settings, Tenant, Uri
+from blfd.core.values import (
+    DEFAULT_TENANT,
+    Address,
+    Aor,
+    Directory,
+    Extension,
+    Flow,
+    Group,
+    Settings,
+    Tenant,
+    Uri,
+)
 from dialog_info import DialogInfo, parse
 
 HOST = "192.0.2.5"
@@ -90,28 +101,47 @@ def subscribe(
     return SubscribeReceived(asked, event, "", accept, expires, where)
 
 
-def invite(user: str = "101", to: str = "102", offer: bytes | None = SDP, hops: int = 70) -> InviteReceived:
-    return InviteReceived(request("INVITE", user, to), offer, hops, f"sip:{user}@198.51.100.7")
+def invite(
+    user: str = "101",
+    to: str = "102",
+    offer: bytes | None = SDP,
+    hops: int = 70,
+    *,
+    host: str = HOST,
+    replaces: tuple[str, ...] = (),
+    allows_update: bool = False,
+) -> InviteReceived:
+    asked = request("INVITE", user, to, host=host)
+    return InviteReceived(asked, offer, hops, f"sip:{user}@198.51.100.7", replaces, allows_update)
 
 
-def directory(extensions: Iterable[str] = ("101", "102", "103")) -> Directory:
-    """The default tenant with these extensions, and acme.example with 101."""
+def directory(extensions: Iterable[str] = ("101", "102", "103"), groups: tuple[Group, ...] = ()) -> Directory:
+    """The default tenant with these extensions and groups, and acme.example with 101."""
     aors = [Aor(DEFAULT_TENANT, name) for name in extensions] + [Aor("acme.example", "101")]
     tenants = {name: Tenant(name) for name in (DEFAULT_TENANT, "acme.example")}
-    return Directory(tenants, {aor: Extension(aor, f"Name {aor.extension}") for aor in aors})
+    return Directory(tenants, {aor: Extension(aor, f"Name {aor.extension}") for aor in aors}, groups)
+
+
+def group(members: str, targets: str = "", name: str = "sales") -> Group:
+    """A group of the default tenant; `members` and `targets` are extensions with spaces between."""
+    pickers = frozenset(members.split())
+    return Group(DEFAULT_TENANT, name, pickers, frozenset(targets.split()) if targets else pickers)
 
 
 class World:
     """A core, its clock, and what it has asked for."""
 
     def __init__(
-        self, settings: Settings | None = None, phones: Iterable[str] = ("101", "102", "103")
+        self,
+        settings: Settings | None = None,
+        phones: Iterable[str] = ("101", "102", "103"),
+        known: Directory | None = None,
     ) -> None:
         tags = itertools.count(1)
         settings = replace(settings or Settings(), trust=EVERYBODY)
         self.core = Core(settings, [HOST], secret=b"s", new_tag=lambda: f"sub{next(tags)}")
         self.now = 1000.0
-        self.give(DirectoryChanged(directory()))
+        self.give(DirectoryChanged(known or directory()))
         for phone in phones:
             self.give(register(phone))
 

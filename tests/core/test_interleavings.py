@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from builders import SDP, World, document, invite, notifies, register, reply, subscribe
+from builders import SDP, World, directory, document, group, invite, notifies, register, reply, subscribe
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from blfd.core.effects import Accept, Answer, Dial, Effect, HangUp, Notify, Progress
+from blfd.core.effects import (
+    Accept,
+    Answer,
+    Dial,
+    Effect,
+    HangUp,
+    MatchMedia,
+    Notify,
+    Offer,
+    Progress,
+    SavePickup,
+)
 from blfd.core.inputs import (
     Input,
     LegAccepted,
@@ -15,6 +26,7 @@ from blfd.core.inputs import (
     LegAnswered,
     LegEnded,
     LegProgress,
+    MediaMatched,
     NotifyAnswered,
     OfferAnswered,
     OfferReceived,
@@ -23,6 +35,8 @@ from blfd.core.values import Aor
 from dialog_info import DialogInfo, DialogState, same_state
 
 PEOPLE = ("101", "102", "103")
+OFFERED = st.sampled_from(["both", "otherwise numbered", "by peer", "by picker", "nothing in common"])
+OFTEN = st.sampled_from([True, True, True, False])
 HOLD = SDP + b"a=sendonly\r\n"
 
 
@@ -31,7 +45,7 @@ class Switchboard(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World()
+        self.world = World(known=directory(PEOPLE, (group("101 103", "101 102"),)))
         self.world.give(register("102", "sip:102@198.51.100.99", cseq=2))
         self.legs: dict[int, str] = {}  # alive in PJSIP: new, caller, callee, answered
         self.had_200: set[int] = set()
@@ -41,6 +55,23 @@ class Switchboard(RuleBasedStateMachine):
         self.versions: dict[str, int] = {}
         self.ended: dict[str, set[str]] = {}  # dialog ids that a watcher saw end
         self.watching: dict[str, Aor] = {}
+        self.matching: dict[int, int] = {}  # pickers' legs whose media is being matched, and with whose
+        self.attempts = 0  # to pick up, of which nothing has been said yet
+
+    @initialize(delayed=st.booleans(), talks=st.booleans())
+    def begins_with_a_call_that_is_watched(self, delayed: bool, talks: bool) -> None:
+        self.watches("103", "102", 600)
+        self.watches("103", "101", 600)
+        for key in sorted(self.flying):
+            self.confirm(key, 200)
+        self.call("101", "102", delayed, at_once=True)
+        if talks:
+            leg = min(leg for leg, kind in self.legs.items() if kind == "callee")
+            self.legs[leg] = "answered"
+            self.give(LegAnswered(leg, f"id{leg}", "o", f"p{leg}", SDP))
+            self.acknowledge(min(self.answered), SDP)
+        for key in sorted(self.flying):
+            self.confirm(key, 200)
 
     def give(self, event: Input) -> None:
         self.world.now += 1
@@ -56,6 +87,14 @@ class Switchboard(RuleBasedStateMachine):
                     self.legs[effect.leg] = "callee"
                 case HangUp():
                     self.legs.pop(effect.leg, None)
+                case MatchMedia():
+                    assert self.legs[effect.leg] == "caller"
+                    assert effect.peer in self.legs
+                    self.matching[effect.leg] = effect.peer
+                case SavePickup():
+                    self.attempts -= 1
+                case Offer():
+                    assert effect.leg in self.legs
                 case Progress():
                     assert effect.leg not in self.had_200
                 case Answer():
@@ -84,9 +123,65 @@ class Switchboard(RuleBasedStateMachine):
     def pick(self, data: st.DataObject, *kinds: str) -> int:
         return data.draw(st.sampled_from([leg for leg, kind in self.legs.items() if kind in kinds]))
 
-    @rule(who=st.sampled_from(PEOPLE), whom=st.sampled_from(PEOPLE), delayed=st.booleans())
-    def call(self, who: str, whom: str, delayed: bool) -> None:
+    @rule(who=st.sampled_from(PEOPLE), whom=st.sampled_from(PEOPLE), delayed=st.booleans(), at_once=OFTEN)
+    def call(self, who: str, whom: str, delayed: bool, at_once: bool) -> None:
+        before = set(self.legs)
         self.give(invite(who, whom, None if delayed else SDP))
+        if at_once:  # as it is in life; else what follows is left to chance
+            self.go_on(before)
+            for leg in self.legs.keys() - before:
+                if self.legs[leg] == "callee":
+                    self.give(LegProgress(leg, 180, "", f"id{leg}", "o", f"p{leg}", None))
+
+    def go_on(self, before: set[int], offered: str = "both") -> None:
+        """PJSIP takes the INVITE that was sent last, and matches its media if it is a picker's."""
+        for leg in self.legs.keys() - before:
+            self.legs[leg] = "caller"
+            self.give(LegAccepted(leg, f"ours{leg}"))
+            if self.matching.pop(leg, None):
+                self.match(leg, offered)
+
+    def match(self, leg: int, offered: str) -> None:
+        to_peer = None if offered == "by peer" else SDP
+        to_picker = None if offered == "by picker" else SDP
+        again = SDP if offered == "otherwise numbered" else None
+        self.give(MediaMatched(leg, offered != "nothing in common", to_peer, to_picker, again))
+
+    @rule(who=st.sampled_from(PEOPLE), code=st.sampled_from(["*98", "*97"]), at_once=OFTEN, offered=OFFERED)
+    def dials_a_code(self, who: str, code: str, at_once: bool, offered: str) -> None:
+        rings = next((whom for whom in PEOPLE if self.world.lamp(whom) == "ringing"), "103")
+        before = set(self.legs)
+        self.attempts += 1
+        self.give(invite(who, code if code == "*98" else code + rings))
+        if at_once:
+            self.go_on(before, offered)
+
+    @precondition(lambda self: self.told)
+    @rule(data=st.data(), who=st.sampled_from(PEOPLE), offered=OFFERED, swapped=st.booleans())
+    def presses_the_key(self, data: st.DataObject, who: str, offered: str, swapped: bool) -> None:
+        """By what its phone was told last, mostly of a live call, however old that is."""
+        dialogs = [d for info in self.told.values() for d in info.dialogs if d.call_id]
+        live = [d for d in dialogs if d.state in (DialogState.EARLY, DialogState.CONFIRMED)]
+        dialogs = live if live and data.draw(OFTEN) else dialogs
+        if not dialogs:
+            return
+        dialog = data.draw(st.sampled_from(sorted(dialogs, key=lambda d: (d.id, d.state.value))))
+        before = set(self.legs)
+        tags = (dialog.remote_tag, dialog.local_tag)
+        to_tag, from_tag = reversed(tags) if swapped else tags
+        value = f"{dialog.call_id};to-tag={to_tag};from-tag={from_tag}"
+        value += ";early-only" if data.draw(st.booleans()) else ""
+        self.attempts += 1
+        self.give(invite(who, "anything", SDP, replaces=(value,)))
+        if data.draw(OFTEN):
+            self.go_on(before, offered)
+
+    @precondition(lambda self: self.matching.keys() & self.legs.keys())
+    @rule(data=st.data(), offered=OFFERED)
+    def media_is_matched(self, data: st.DataObject, offered: str) -> None:
+        leg = data.draw(st.sampled_from(sorted(self.matching.keys() & self.legs.keys())))
+        del self.matching[leg]
+        self.match(leg, offered)
 
     @precondition(lambda self: "new" in self.legs.values())
     @rule(data=st.data())
@@ -112,8 +207,11 @@ class Switchboard(RuleBasedStateMachine):
     @rule(data=st.data(), media=st.booleans())
     def acknowledges(self, data: st.DataObject, media: bool) -> None:
         leg = data.draw(st.sampled_from(sorted(self.answered & self.legs.keys())))
+        self.acknowledge(leg, SDP if media else None)
+
+    def acknowledge(self, leg: int, sdp: bytes | None) -> None:
         self.answered.discard(leg)
-        self.give(LegAcknowledged(leg, SDP if media else None))
+        self.give(LegAcknowledged(leg, sdp))
 
     @precondition(lambda self: self.legs)
     @rule(data=st.data(), status=st.sampled_from([200, 404, 408, 480, 486, 487, 503, 603]))
@@ -140,7 +238,9 @@ class Switchboard(RuleBasedStateMachine):
     @precondition(lambda self: self.flying)
     @rule(data=st.data(), status=st.sampled_from([200, 200, 200, 481, 503]))
     def confirms(self, data: st.DataObject, status: int) -> None:
-        key = data.draw(st.sampled_from(sorted(self.flying)))
+        self.confirm(data.draw(st.sampled_from(sorted(self.flying))), status)
+
+    def confirm(self, key: str, status: int) -> None:
         del self.flying[key]
         self.give(NotifyAnswered(key, status))
 
@@ -152,7 +252,9 @@ class Switchboard(RuleBasedStateMachine):
     def who_confirmed_knows_the_truth(self) -> None:
         for subscription in self.world.core.notifier:
             if subscription.phase.name == "TOLD":
-                truth = self.world.core.dialogs.document(subscription.resource, subscription.entity)
+                truth = self.world.core.dialogs.document(
+                    subscription.resource, subscription.entity, pickup_code="*97"
+                )
                 assert same_state(self.told[subscription.key], truth)
 
     @invariant()
@@ -164,6 +266,18 @@ class Switchboard(RuleBasedStateMachine):
     def the_core_knows_the_legs_that_live(self) -> None:
         known = {leg for call in self.world.core.calls for leg in call.legs()}
         assert known <= self.legs.keys()
+
+    @invariant()
+    def every_attempt_is_answered_once(self) -> None:
+        under_way = sum(leg in self.world.core.pickups for leg in self.legs)
+        assert self.attempts == under_way
+
+    @invariant()
+    def a_lamp_that_talks_is_in_a_call(self) -> None:
+        calls = list(self.world.core.calls)
+        for who in PEOPLE:
+            for dialog in self.world.core.dialogs.of(Aor("default", who)):
+                assert any(dialog.leg in call.legs() for call in calls)
 
 
 TestSwitchboard = Switchboard.TestCase

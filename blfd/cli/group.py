@@ -1,0 +1,124 @@
+"""`blfd group ...`: who may pick up whose calls by the group's code, and where --pickup is `groups`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from blfd.cli.output import fail, options, print_json, print_table
+from blfd.core.values import Group
+
+groups = typer.Typer(no_args_is_help=True, help="Add, show, change and remove pickup groups.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Name = Annotated[str, typer.Argument(metavar="GROUP", help="Such as sales.")]
+Members = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[EXTENSION]...", help="Members: each may pick up each other's calls."),
+]
+Targets = Annotated[
+    list[str] | None, typer.Option(help="Whose calls may be picked up, with commas; beside the members.")
+]
+Pickers = Annotated[list[str] | None, typer.Option(help="Who may pick up, with commas; beside the members.")]
+
+
+@groups.command()
+def add(
+    context: typer.Context,
+    group: Name,
+    members: Members = None,
+    targets: Targets = None,
+    pickers: Pickers = None,
+) -> None:
+    """Add a group."""
+    given = options(context)
+    given.store().add_group(given.tenant, group, *_sides(members, pickers, targets))
+    given.reload()
+    print(f"group {group} added")
+
+
+@groups.command("set")
+def set_(
+    context: typer.Context,
+    group: Name,
+    members: Members = None,
+    targets: Targets = None,
+    pickers: Pickers = None,
+) -> None:
+    """Replace the members of a group."""
+    given = options(context)
+    if members is None and targets is None and pickers is None:
+        fail(f"who is to be in {group}? Give extensions; 'blfd group remove {group}' removes it")
+    given.store().set_group(given.tenant, group, *_sides(members, pickers, targets))
+    given.reload()
+    print(f"group {group} changed")
+
+
+@groups.command("list")
+def list_(context: typer.Context, as_json: Json = False) -> None:
+    """All groups of the tenant."""
+    given = options(context)
+    rows = [_row(group) for group in given.store().groups(given.tenant)]
+    if as_json:
+        print_json(rows)
+        return
+    cells = [(escape(row["group"]), _list(row["pickers"]), _list(row["targets"])) for row in rows]
+    print_table("Groups", ("group", "pickers", "targets"), cells, "none; add one with 'blfd group add'")
+
+
+@groups.command()
+def show(context: typer.Context, group: Name, as_json: Json = False) -> None:
+    """One group: who may pick up, and whose calls."""
+    given = options(context)
+    found = given.store().group(given.tenant, group)
+    if as_json:
+        print_json(_row(found))
+        return
+    names = {e.aor.extension: e.name for e in given.store().extensions(given.tenant)}
+    rows = [
+        (member, escape(names[member]), _mark(member in found.pickers), _mark(member in found.targets))
+        for member in sorted(found.pickers | found.targets)
+    ]
+    title, empty = escape(f"Group {group}"), f"group {group} is empty and opens nothing"
+    print_table(title, ("extension", "name", "may pick up", "may be picked up"), rows, empty)
+
+
+@groups.command()
+def remove(context: typer.Context, group: Name) -> None:
+    """Remove a group; its members stay."""
+    given = options(context)
+    given.store().remove_group(given.tenant, group)
+    given.reload()
+    print(f"group {group} removed")
+
+
+def _sides(
+    members: list[str] | None, pickers: list[str] | None, targets: list[str] | None
+) -> tuple[set[str], set[str]]:
+    """Pickers and targets: the members are both."""
+    both = _split(members)
+    return both | _split(pickers), both | _split(targets)
+
+
+def _split(texts: list[str] | None) -> set[str]:
+    return {part.strip() for text in texts or () for part in text.split(",") if part.strip()}
+
+
+def _row(group: Group) -> dict[str, Any]:
+    return {
+        "group": group.name,
+        "tenant": group.tenant,
+        "pickers": sorted(group.pickers),
+        "targets": sorted(group.targets),
+    }
+
+
+def _list(members: Iterable[str]) -> str:
+    return " ".join(members) or "nobody"
+
+
+def _mark(yes: bool) -> str:
+    return "yes" if yes else "no"

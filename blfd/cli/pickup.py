@@ -1,0 +1,121 @@
+"""`blfd pickups` and `blfd explain`: who picked up what, and why a lamp shows what it shows."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from blfd.cli.inspect import duration
+from blfd.cli.output import fail, options, print_json, print_table
+from blfd.core.values import Aor, Attempt
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+SHOWN = 1000
+Row = dict[str, Any]
+
+
+def add_pickup(app: typer.Typer) -> None:
+    for command in (pickups, explain):
+        app.command()(command)
+
+
+def pickups(
+    context: typer.Context,
+    since: Annotated[
+        str | None, typer.Option(help="30m, 8h or 7d ago, or a time such as 2026-11-23T08:00.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Who tried to pick up what, and what came of it: the newest last."""
+    given = options(context)
+    store = given.store()
+    store.tenant(given.tenant)
+    found = store.records.attempts(given.tenant, _since(since), SHOWN)[::-1]
+    if as_json:
+        print_json([_attempt(attempt) for attempt in found])
+        return
+    columns = ("when", "picker", "way", "extension", "caller", "status", "result", "ms")
+    cells = [
+        (
+            datetime.fromtimestamp(a.at).strftime("%m-%d %H:%M:%S"),
+            *map(escape, (a.picker.extension, a.way.value, a.extension, a.caller, str(a.status), a.result)),
+            f"{a.milliseconds:.1f}",
+        )
+        for a in found
+    ]
+    print_table("Pickups", columns, cells, "nobody has tried to pick up a call")
+
+
+def _since(text: str | None) -> float:
+    """Seconds since the epoch."""
+    if text is None:
+        return 0.0
+    ago = re.fullmatch(r"(\d{1,9})([smhd])", text)
+    if ago:
+        return time.time() - int(ago[1]) * SECONDS[ago[2]]
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        fail(f"--since {text!r}: write 30m, 8h, 7d, or a time such as 2026-11-23T08:00", 2)
+
+
+def _attempt(a: Attempt) -> Row:
+    return {
+        "at": datetime.fromtimestamp(a.at, UTC).isoformat(timespec="milliseconds"),
+        "picker": a.picker.extension,
+        "tenant": a.picker.tenant,
+        "way": a.way.value,
+        "extension": a.extension,
+        "caller": a.caller,
+        "status": a.status,
+        "result": a.result,
+        "milliseconds": a.milliseconds,
+    }
+
+
+def explain(
+    context: typer.Context,
+    extension: Annotated[str, typer.Argument(metavar="EXTENSION", help="Such as 102.")],
+    as_json: Json = False,
+) -> None:
+    """Why a lamp shows what it shows, who was told so, and who could pick up now."""
+    given = options(context)
+    given.store().extension(Aor(given.tenant, extension))
+    found = given.client().call("explain", tenant=given.tenant, extension=extension)
+    if as_json:
+        print_json(found)
+        return
+    name = f" {found['name']}" if found["name"] else ""
+    print(f"{extension}{name}: {found['lamp']}; {_phones(found['phones'])}")
+    dialogs = [
+        (d["lamp"], duration(d["since"]), escape(_with(d)), escape(d["call_id"])) for d in found["dialogs"]
+    ]
+    print_table("Its dialogs", ("lamp", "since", "with", "Call-ID"), dialogs, f"no call: {found['why_idle']}")
+    watchers = [
+        (
+            *map(escape, (row["watcher"], row["told"], duration(row["told_ago"]), row["confirmed"])),
+            "yes" if row["may_pick_up"] else "no",
+            escape(row["source"]),
+        )
+        for row in found["watchers"]
+    ]
+    columns = ("watcher", "was told", "ago", "confirmed", "may pick up", "where")
+    print_table("Who watches", columns, watchers, "nobody: no phone has a key for it")
+    pickers = [(row["picker"], ", ".join(row["ways"])) for row in found["pickers"]]
+    print_table("Who could pick up now", ("extension", "how"), pickers, found["why_nobody"])
+
+
+def _phones(phones: int) -> str:
+    return f"{phones} phone(s) registered" if phones else "no phone is registered"
+
+
+def _with(dialog: Row) -> str:
+    way = "calls" if dialog["direction"] == "initiator" else "called by"
+    name = f" {dialog['remote_name']}" if dialog["remote_name"] else ""
+    return f"{way} {dialog['remote']}{name}"

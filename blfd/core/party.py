@@ -1,0 +1,51 @@
+"""Who takes part in a call, and how far it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from blfd.core.values import Aor
+
+
+class State(Enum):
+    RINGING = auto()  # INVITEs are out, none is answered
+    ANSWERED = auto()  # the call is won; an ACK or an answer that comes in one is missing
+    TALKING = auto()
+    ENDED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Who takes part: `aor` and the display name that the directory gives."""
+
+    aor: Aor
+    name: str = ""
+
+    def name_addr(self, domain: str) -> str:
+        """For From and P-Asserted-Identity."""
+        uri = f"<sip:{self.aor.extension}@{domain}>"
+        name = self.name.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{name}" {uri}' if name else uri
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One contact of the callee; `dialog_id` is "" until it rings."""
+
+    leg: int
+    contact: str
+    dialog_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Picker:
+    """A phone that has sent INVITE to take somebody's place; `held`: it holds from the start."""
+
+    leg: int
+    party: Party
+    call_id: str
+    from_tag: str
+    to_tag: str
+    contact: str
+    held: bool = False

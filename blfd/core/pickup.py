@@ -1,0 +1,300 @@
+"""Pickup: which call an INVITE means that names a code or has Replaces, whether it may, and who wins.
+
+The picker's INVITE becomes a leg, its media is matched with the caller's, and only then, in one step, the
+call is the picker's; until that step it rings on as if nothing had been asked. Whatever happened meanwhile
+is found out there, so everybody who comes later gets a definite refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from blfd.core.calls import Calls
+from blfd.core.dialogs import Dialogs, WatchedDialog
+from blfd.core.domains import Domains
+from blfd.core.effects import Accept, Effect, HangUp, Headers, Level, Log, MatchMedia, Reply, SavePickup
+from blfd.core.errors import Refusal
+from blfd.core.inputs import InviteReceived, LegAccepted, LegEnded, MediaMatched
+from blfd.core.media import held
+from blfd.core.party import Party, Picker, State
+from blfd.core.permissions import Permissions
+from blfd.core.replaces import Replaces, parse
+from blfd.core.values import Aor, Attempt, Directory, Extension, Reach, Tenant, Way
+from dialog_info import DialogState, Direction, StateEvent
+
+_ASK = "an administrator allows it: blfd extension set --pickup, --pickable; blfd group set"
+RECENT = 10.0  # seconds in which a call that is gone is told from one that never was
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the picker asks for; `extension` is "" where the INVITE does not say."""
+
+    way: Way
+    extension: str = ""
+    replaces: Replaces | None = None
+
+
+@dataclass(slots=True)
+class Pickup:
+    """A pickup under way: from the picker's INVITE until the call is won or refused.
+
+    `dialog` is the one at `target` that the picker is to replace.
+    """
+
+    wish: Wish
+    invite: InviteReceived
+    picker: Extension
+    started_at: float
+    target: Aor
+    dialog: WatchedDialog
+    to_tag: str = ""
+
+
+class Pickups:
+    """All pickups that are under way, by the picker's leg."""
+
+    def __init__(self, dialogs: Dialogs, calls: Calls) -> None:
+        self._dialogs, self._calls = dialogs, calls
+        self._directory, self._domains = Directory(), Domains(Directory(), ())
+        self._permissions = Permissions(self._directory)
+        self._by_leg: dict[int, Pickup] = {}
+
+    def __contains__(self, leg: int) -> bool:
+        return leg in self._by_leg
+
+    def directory_changed(self, directory: Directory, domains: Domains, permissions: Permissions) -> None:
+        self._directory, self._domains, self._permissions = directory, domains, permissions
+
+    # The INVITE
+
+    def wish(self, invite: InviteReceived, picker: Extension) -> Wish | None:
+        """What an INVITE asks for if it asks for somebody else's call; Refusal for a Replaces that is bad."""
+        if invite.replaces:
+            return Wish(Way.REPLACES, "", parse(invite.replaces))
+        user = invite.request.target.user
+        tenant = self._directory.tenants.get(picker.aor.tenant) or Tenant(picker.aor.tenant)
+        if user == tenant.group_pickup_code:
+            return Wish(Way.GROUP)
+        if user.startswith(tenant.pickup_code):
+            return Wish(Way.DIRECTED, user.removeprefix(tenant.pickup_code))
+        return None
+
+    def start(self, wish: Wish, invite: InviteReceived, picker: Extension, now: float) -> list[Effect]:
+        """Take the picker's INVITE, or refuse it and leave the call as it is."""
+        transaction = invite.request.transaction
+        try:
+            target, dialog = self._find(wish, invite, picker.aor, now)
+        except Refusal as refusal:
+            status, reason = refusal.status, refusal.reason
+            reply = Reply(transaction, status, reason, _warning(refusal.log or reason))
+            return [reply, *_report(wish, picker.aor, "", status, reason, now, now)]
+        leg = self._calls.new_leg()
+        self._by_leg[leg] = Pickup(wish, invite, picker, now, target, dialog)
+        return [Accept(transaction, leg)]
+
+    def _find(self, wish: Wish, invite: InviteReceived, picker: Aor, now: float) -> tuple[Aor, WatchedDialog]:
+        """Whose call it is and the dialog to replace; Refusal where there is none to have."""
+        if wish.replaces:
+            return self._named(wish.replaces, picker)
+        if wish.way is Way.GROUP:
+            return self._in_groups(picker, now)
+        if not wish.extension:
+            detail = "the code came alone: dial it with the extension behind it, as in *97102"
+            raise Refusal(484, "Dial the code and the extension", log=detail)
+        tenant = self._domains.tenant_of(invite.request.target.host)
+        target = Aor(picker.tenant, wish.extension)
+        if tenant is None or tenant.domain != picker.tenant or target not in self._directory.extensions:
+            detail = f"no extension {wish.extension} here: check the number behind the code"
+            raise Refusal(404, f"{wish.extension} does not exist", log=detail)
+        if not self._permissions.may(picker, target):
+            raise self._forbidden(picker, target)
+        return self._longest([target], picker) or self._nothing([target], wish.extension, now)
+
+    def _in_groups(self, picker: Aor, now: float) -> tuple[Aor, WatchedDialog]:
+        if self._permissions.reach(picker) is Reach.OFF:
+            raise Refusal(403, f"{picker.extension} may not pick up calls", log=_ASK)
+        targets = self._permissions.in_groups(picker)
+        if not targets:
+            raise Refusal(403, f"{picker.extension} is in no pickup group with others", log=_ASK)
+        return self._longest(targets, picker) or self._nothing(targets, "your groups", now)
+
+    def _named(self, replaces: Replaces, picker: Aor) -> tuple[Aor, WatchedDialog]:
+        """The dialog that a Replaces names (RFC 3891, section 3), its tags in whatever order."""
+        tags = replaces.to_tag, replaces.from_tag
+        found = self._dialogs.find(picker.tenant, replaces.call_id)
+        matching = [(aor, dialog) for aor, dialog in found if dialog.has_tags(*tags)]
+        if len(matching) != 1:
+            detail = "Replaces names no dialog that is known here: what the phone was told is out of date"
+            raise Refusal(481, "No such call", log=detail)
+        aor, dialog = matching[0]
+        if not self._permissions.may(picker, aor):
+            raise self._forbidden(picker, aor)
+        if dialog.state is DialogState.TERMINATED:
+            raise Refusal(603, _gone(dialog, aor.extension))
+        if dialog.state is DialogState.CONFIRMED:
+            call = self._calls.of(dialog.leg)
+            if replaces.early_only:
+                raise Refusal(486, f"{aor.extension} has answered already")
+            if call is None or call.state is not State.TALKING:
+                raise Refusal(491, f"The call of {aor.extension} is just being set up")
+        elif not dialog.rings:
+            raise Refusal(481, f"{aor.extension} is calling, not being called")
+        return aor, dialog
+
+    def _longest(self, targets: Iterable[Aor], picker: Aor) -> tuple[Aor, WatchedDialog] | None:
+        """What has rung longest at `targets`, the picker's own calls aside."""
+        ringing = [
+            (dialog.since, dialog.leg, aor, dialog)
+            for aor in targets
+            for dialog in self._dialogs.of(aor)
+            if dialog.rings and not self._calls_itself(dialog, picker)
+        ]
+        if not ringing:
+            return None
+        _, _, aor, dialog = min(ringing, key=lambda one: one[:2])
+        return aor, dialog
+
+    def _calls_itself(self, dialog: WatchedDialog, picker: Aor) -> bool:
+        call = self._calls.of(dialog.leg)
+        return call is None or call.caller.aor == picker
+
+    def _nothing(self, targets: list[Aor], where: str, now: float) -> tuple[Aor, WatchedDialog]:
+        """Refuse, as there is nothing to have: was there, a moment ago?"""
+        answered = [
+            (dialog.since, aor.extension, dialog)
+            for aor in targets
+            for dialog in (self._dialogs.last(aor), *self._dialogs.of(aor))
+            if dialog and now - dialog.since < RECENT and _was_called(dialog)
+        ]
+        if not answered:
+            detail = "the call was answered or given up some time ago, or there was none"
+            raise Refusal(480, f"Nothing rings at {where}", log=detail)
+        _, extension, dialog = max(answered, key=lambda one: one[0])
+        raise Refusal(480, _gone(dialog, extension))
+
+    def _forbidden(self, picker: Aor, target: Aor) -> Refusal:
+        if not self._permissions.pickable(target):
+            return Refusal(403, f"Calls of {target.extension} may not be picked up", log=_ASK)
+        if self._permissions.reach(picker) is Reach.OFF:
+            return Refusal(403, f"{picker.extension} may not pick up calls", log=_ASK)
+        return Refusal(403, f"{target.extension} is in none of your pickup groups", log=_ASK)
+
+    # The picker's leg
+
+    def handle(self, event: LegAccepted | MediaMatched | LegEnded, now: float) -> list[Effect]:
+        """What happened on the leg of a picker that has not won yet."""
+        pickup = self._by_leg[event.leg]
+        if type(event) is LegEnded:
+            del self._by_leg[event.leg]
+            return self._report(pickup, event.status, event.reason or "The picker's INVITE failed", now)
+        gone = self._gone(pickup)
+        if gone:
+            return self._refuse(event.leg, *gone, now)
+        if type(event) is LegAccepted:
+            pickup.to_tag = event.tag
+            return [MatchMedia(event.leg, self._peer_of(pickup.dialog))]
+        takes_over = pickup.dialog.state is DialogState.CONFIRMED
+        if type(event) is MediaMatched and (not event.fits or (takes_over and event.to_picker is None)):
+            return self._refuse(event.leg, 488, "The phones have no codec in common", now)
+        assert type(event) is MediaMatched
+        return self._win(pickup, event, now)
+
+    def _peer_of(self, dialog: WatchedDialog) -> int:
+        """The leg that the picker is going to talk with."""
+        call = self._calls.of(dialog.leg)
+        assert call
+        return call.caller_leg if dialog.leg != call.caller_leg else call.answered_leg
+
+    def _gone(self, pickup: Pickup) -> tuple[int, str] | None:
+        """Why the call cannot be had any more; None if it can: the one test that decides who wins."""
+        found = self._dialogs.find(pickup.target.tenant, pickup.dialog.id)
+        now = next((dialog for aor, dialog in found if aor == pickup.target), None)
+        if now and now.state is pickup.dialog.state:
+            call = self._calls.of(now.leg)
+            if now.rings or (call and call.state is State.TALKING):
+                return None
+        extension = pickup.target.extension
+        text = _gone(now, extension) if now else f"The call at {extension} is over"
+        return 603 if pickup.wish.replaces else 480, text
+
+    def _win(self, pickup: Pickup, media: MediaMatched, now: float) -> list[Effect]:
+        call = self._calls.of(pickup.dialog.leg)
+        assert call
+        request, offer = pickup.invite.request, pickup.invite.offer
+        name = pickup.picker.name or request.from_.display
+        picker = Picker(
+            media.leg,
+            Party(pickup.picker.aor, name),
+            request.call_id,
+            request.from_.tag,
+            pickup.to_tag,
+            pickup.invite.contact,
+            held=offer is not None and held(offer),
+        )
+        if pickup.dialog.state is DialogState.CONFIRMED:
+            pickup.wish = Wish(Way.TAKE_OVER, "", pickup.wish.replaces)
+        del self._by_leg[media.leg]
+        report = self._report(pickup, 200, "picked up", now, call.caller.aor.extension)
+        return [*self._calls.join(call, pickup.dialog.leg, picker, media, now), *report]
+
+    def _refuse(self, leg: int, status: int, reason: str, now: float) -> list[Effect]:
+        pickup = self._by_leg.pop(leg)
+        last = HangUp(leg, status, reason, headers=_warning(reason))
+        return [last, *self._report(pickup, status, reason, now)]
+
+    def _report(self, pickup: Pickup, status: int, result: str, now: float, caller: str = "") -> list[Effect]:
+        who, started = pickup.picker.aor, pickup.started_at
+        caller = caller or pickup.dialog.remote
+        return _report(pickup.wish, who, pickup.target.extension, status, result, started, now, caller)
+
+
+def _was_called(dialog: WatchedDialog) -> bool:
+    """Whether a dialog is what became of a call that could have been picked up."""
+    if dialog.direction is not Direction.RECIPIENT:
+        return False
+    return dialog.state is DialogState.CONFIRMED or dialog.event in (
+        StateEvent.REPLACED,
+        StateEvent.CANCELLED,
+    )
+
+
+def _gone(dialog: WatchedDialog, extension: str) -> str:
+    """What became of a call, for a picker that comes too late."""
+    if dialog.state is DialogState.CONFIRMED:
+        return f"{extension} has answered already"
+    match dialog.event:
+        case StateEvent.REPLACED if dialog.taken_by:
+            return f"{dialog.taken_by} has answered the call already"
+        case StateEvent.REPLACED:
+            return f"{extension} has answered already"
+        case StateEvent.CANCELLED:
+            return "The caller has hung up"
+        case _:
+            return f"The call at {extension} is over"
+
+
+def _warning(text: str) -> Headers:
+    """RFC 3261, section 20.43; 399 is for people and logs."""
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return (("Warning", f'399 blfd "{quoted}"'),)
+
+
+def _report(
+    wish: Wish,
+    picker: Aor,
+    extension: str,
+    status: int,
+    result: str,
+    started_at: float,
+    now: float,
+    caller: str = "",
+) -> list[Effect]:
+    """What is kept of an attempt, and its line in the log."""
+    extension = extension or wish.extension
+    milliseconds = round((now - started_at) * 1000, 3)
+    attempt = Attempt(started_at, picker, wish.way, extension, caller, status, result, milliseconds)
+    what = f"{caller}'s call at {extension}" if caller else extension or "its groups' calls"
+    text = f"pickup ({wish.way.value}): {picker} wants {what}: {status} {result}, {milliseconds:.1f} ms"
+    return [Log(Level.INFO, text), SavePickup(attempt)]

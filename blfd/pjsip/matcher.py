@@ -1,0 +1,148 @@
+"""What a picker and the phone that it is to talk with can send each other, through PJSIP's negotiator.
+
+Both have made an offer (RFC 3264), so each is answered from the other's. PJSIP chooses the codec and numbers
+each answer as the offer does; what it does not look at, the keys of SDES (RFC 4568), is put right here.
+"""
+
+from __future__ import annotations
+
+import re
+
+from blfd.core.inputs import MediaMatched
+from blfd.pjsip.endpoint import Endpoint
+from blfd.pjsip.leg import Leg
+from blfd.pjsip.library import CData, PjsipError, check, ffi, lib
+
+LONGEST = 16_000
+DYNAMIC = 96  # the first payload type that means what its a=rtpmap says
+
+_CRYPTO = re.compile(rb"a=crypto:(\S+)\s+(\S+)\s+(.*)")
+_NUMBERED = re.compile(rb"(a=(?:rtpmap|fmtp|rtcp-fb):)(\d+)(?=\s)")
+_RTPMAP = re.compile(rb"a=rtpmap:(\d+)\s+(\S+)")
+
+Section = list[bytes]
+"""The lines of an SDP from one m= to the next; the first section is what comes before."""
+
+
+class Matcher:
+    """Owns the memory that the negotiation takes."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._pool = endpoint.pool(b"matcher", 16_000)
+        self._neg = ffi.new("pjmedia_sdp_neg **")
+        self._found = ffi.new("const pjmedia_sdp_session **")
+        self._printed = ffi.new(f"char[{LONGEST}]")
+
+    def match(self, picker: Leg, peer: Leg) -> MediaMatched:
+        """Both legs' phones may have sent SDP or not; without any there is nothing to begin with."""
+        lib.pj_pool_reset(self._pool)
+        try:
+            wanted, given = picker.remote_sdp, peer.remote_sdp
+            if wanted is None:
+                return MediaMatched(picker.number, given is not None, None, given and self._text(given))
+            if given is None:
+                return MediaMatched(picker.number, True, self._text(wanted), None)
+            to_peer = self._answer(wanted, given, as_offered=True)
+            to_picker = self._answer(given, wanted, as_offered=False)
+        except (PjsipError, NoCommonKey):
+            return MediaMatched(picker.number, False)
+        again = _renumbered(to_picker, self._text(given))
+        return MediaMatched(picker.number, True, to_peer, to_picker, again)
+
+    def _answer(self, own: CData, offer: CData, *, as_offered: bool) -> bytes:
+        """The answer to `offer` of who has offered `own`; `as_offered`: the codec that `offer` likes best."""
+        for sdp in (own, offer):
+            check("SDP", lib.pjmedia_sdp_validate(sdp))
+        check("SDP", lib.pjmedia_sdp_neg_create_w_remote_offer(self._pool, own, offer, self._neg))
+        neg = self._neg[0]
+        lib.pjmedia_sdp_neg_set_prefer_remote_codec_order(neg, as_offered)
+        check("negotiation", lib.pjmedia_sdp_neg_negotiate(self._pool, neg, 0))
+        check("negotiation", lib.pjmedia_sdp_neg_get_active_local(neg, self._found))
+        answer, offered = _sections(self._text(self._found[0])), _sections(self._text(offer))
+        pairs = zip(answer[1:], offered[1:], strict=True)
+        with_keys = [_with_key(one, other, as_offered) for one, other in pairs]
+        return _joined([answer[0], *with_keys])
+
+    def _text(self, sdp: CData) -> bytes:
+        length = lib.pjmedia_sdp_print(sdp, self._printed, LONGEST)
+        if length < 0:
+            raise PjsipError("SDP is too long", length)
+        return bytes(ffi.buffer(self._printed, length))
+
+
+class NoCommonKey(Exception):
+    """Both encrypt, and by no suite that the other knows."""
+
+
+def _sections(sdp: bytes) -> list[Section]:
+    sections: list[Section] = [[]]
+    for line in sdp.splitlines():
+        if line.startswith(b"m="):
+            sections.append([])
+        sections[-1].append(line)
+    return sections
+
+
+def _joined(sections: list[Section]) -> bytes:
+    return b"".join(line + b"\r\n" for section in sections for line in section)
+
+
+def _with_key(answer: Section, offered: Section, as_offered: bool) -> Section:
+    """One a=crypto: the suite that both know, by the offer's tag, with the answerer's key (section 5.1.2).
+
+    Both directions have to choose alike, so both go by the order of one phone, the offerer if `as_offered`.
+    """
+    own, theirs = _keys(answer), _keys(offered)
+    plain = [line for line in answer if not _CRYPTO.match(line)]
+    if not theirs or _port(answer) == b"0":
+        return plain
+    first, second = (theirs, own) if as_offered else (own, theirs)
+    suite = next((suite for suite in first if suite in second), None)
+    if suite is None:
+        raise NoCommonKey
+    return [*plain, b"a=crypto:%b %b %b" % (theirs[suite][0], suite, own[suite][1])]
+
+
+def _keys(section: Section) -> dict[bytes, tuple[bytes, bytes]]:
+    """Tag and key by suite, in the order of preference."""
+    keys: dict[bytes, tuple[bytes, bytes]] = {}
+    for line in section:
+        match = _CRYPTO.match(line)
+        if match:
+            keys.setdefault(match[2], (match[1], match[3]))
+    return keys
+
+
+def _port(section: Section) -> bytes:
+    return section[0].split()[1]
+
+
+def _renumbered(answer: bytes, source: bytes) -> bytes | None:
+    """`answer`, which was made from `source`, with the payload types of `source`; None if it has them."""
+    sources = {tuple(section[0].split()[:2]): section for section in _sections(source)[1:]}
+    sections = _sections(answer)
+    changed = False
+    for place, section in enumerate(sections[1:], 1):
+        original = sources.get(tuple(section[0].split()[:2]))
+        if original is None:
+            continue
+        wanted = {codec.lower(): number for number, codec in _codecs(original)}
+        numbers = {number: wanted.get(codec.lower(), number) for number, codec in _codecs(section)}
+        if any(int(one) >= DYNAMIC and one != other for one, other in numbers.items()):
+            sections[place] = _with_numbers(section, numbers)
+            changed = True
+    return _joined(sections) if changed else None
+
+
+def _codecs(section: Section) -> list[tuple[bytes, bytes]]:
+    return [(match[1], match[2]) for line in section for match in [_RTPMAP.match(line)] if match]
+
+
+def _with_numbers(section: Section, numbers: dict[bytes, bytes]) -> Section:
+    media, port, profile, *formats = section[0].split()
+    first = b" ".join([media, port, profile, *(numbers.get(number, number) for number in formats)])
+
+    def renumber(match: re.Match[bytes]) -> bytes:
+        return match[1] + numbers.get(match[2], match[2])
+
+    return [first, *(_NUMBERED.sub(renumber, line, count=1) for line in section[1:])]

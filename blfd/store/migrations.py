@@ -1,0 +1,109 @@
+"""The database's schema, from the first version on. A migration that has shipped is never edited."""
+
+from __future__ import annotations
+
+from sqlite_utils.db import Database
+from sqlite_utils.migrations import Migrations
+
+from blfd.core.values import DEFAULT_TENANT
+
+migrations = Migrations("blfd")
+
+
+@migrations()
+def tenants_extensions_bindings(db: Database) -> None:
+    """Version 1."""
+    db.table("tenants").create(
+        {"domain": str, "aliases": str, "single_dialog": int},
+        pk="domain",
+        not_null={"aliases", "single_dialog"},
+    )
+    db.table("tenants").insert({"domain": DEFAULT_TENANT, "aliases": "[]", "single_dialog": 0})
+    # Written out: sqlite-utils makes no composite foreign keys with ON DELETE CASCADE.
+    db.execute(
+        """
+        CREATE TABLE extensions (
+            tenant TEXT NOT NULL REFERENCES tenants(domain) ON DELETE CASCADE,
+            extension TEXT NOT NULL,
+            name TEXT NOT NULL,
+            ha1_sha256 TEXT NOT NULL,
+            ha1_md5 TEXT NOT NULL,
+            PRIMARY KEY (tenant, extension)
+        )
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE bindings (
+            tenant TEXT NOT NULL,
+            extension TEXT NOT NULL,
+            contact TEXT NOT NULL,
+            transport TEXT NOT NULL,
+            host TEXT NOT NULL,
+            port INTEGER NOT NULL,
+            listener INTEGER NOT NULL,
+            call_id TEXT NOT NULL,
+            cseq INTEGER NOT NULL,
+            expires_at REAL NOT NULL,
+            q REAL NOT NULL,
+            user_agent TEXT NOT NULL,
+            path TEXT NOT NULL,
+            PRIMARY KEY (tenant, extension, contact),
+            FOREIGN KEY (tenant, extension) REFERENCES extensions(tenant, extension) ON DELETE CASCADE
+        )
+        """
+    )
+
+
+@migrations()
+def pickup(db: Database) -> None:
+    """Version 2: codes, who may pick up, groups, and who picked up what."""
+    for column, kind in (
+        ("pickup_code", "TEXT NOT NULL DEFAULT '*97'"),
+        ("group_pickup_code", "TEXT NOT NULL DEFAULT '*98'"),
+        ("pickup", "TEXT NOT NULL DEFAULT 'on'"),
+        ("pickable", "INTEGER NOT NULL DEFAULT 1"),
+    ):
+        db.execute(f"ALTER TABLE tenants ADD COLUMN {column} {kind}")
+    db.execute("ALTER TABLE extensions ADD COLUMN pickup TEXT")  # NULL: as the tenant says
+    db.execute("ALTER TABLE extensions ADD COLUMN pickable INTEGER")
+    db.execute(
+        """
+        CREATE TABLE groups (
+            tenant TEXT NOT NULL REFERENCES tenants(domain) ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            PRIMARY KEY (tenant, name)
+        )
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE group_members (
+            tenant TEXT NOT NULL,
+            name TEXT NOT NULL,
+            extension TEXT NOT NULL,
+            picks INTEGER NOT NULL,
+            is_picked INTEGER NOT NULL,
+            PRIMARY KEY (tenant, name, extension),
+            FOREIGN KEY (tenant, name) REFERENCES groups(tenant, name) ON DELETE CASCADE,
+            FOREIGN KEY (tenant, extension) REFERENCES extensions(tenant, extension) ON DELETE CASCADE
+        )
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE pickups (
+            id INTEGER PRIMARY KEY,
+            at REAL NOT NULL,
+            tenant TEXT NOT NULL REFERENCES tenants(domain) ON DELETE CASCADE,
+            picker TEXT NOT NULL,
+            way TEXT NOT NULL,
+            extension TEXT NOT NULL,
+            caller TEXT NOT NULL,
+            status INTEGER NOT NULL,
+            result TEXT NOT NULL,
+            milliseconds REAL NOT NULL
+        )
+        """
+    )
+    db.execute("CREATE INDEX pickups_by_time ON pickups (tenant, at)")

@@ -1,0 +1,56 @@
+"""What the server keeps by itself: where phones are, and who picked up what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from blfd.core.values import Aor, Attempt, Binding
+from blfd.store import rows
+from blfd.store.opening import Connections
+
+KEPT = 100_000  # attempts to pick up; older ones are forgotten
+
+
+class Records:
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self.path = connections.path
+
+    def bindings(self) -> list[Binding]:
+        with self._connections.reported():
+            return [rows.binding(row) for row in self._connections.db.table("bindings").rows]
+
+    def save(self, changes: dict[Aor, tuple[Binding, ...]], attempts: Iterable[Attempt]) -> None:
+        """Replace the bindings of these AORs, but not of extensions that are gone; add the attempts."""
+        with self._connections.db.conn as connection:
+            for aor, bindings in changes.items():
+                connection.execute("DELETE FROM bindings WHERE tenant = ? AND extension = ?", aor)
+                for binding in bindings:
+                    connection.execute(_INSERT_BINDING, (*rows.binding_row(binding), *aor))
+            new = [rows.attempt_row(attempt) for attempt in attempts]
+            connection.executemany(_INSERT_ATTEMPT, new)
+            if new:
+                connection.execute(
+                    "DELETE FROM pickups WHERE id <= (SELECT max(id) FROM pickups) - ?", [KEPT]
+                )
+
+    def attempts(self, tenant: str, since: float = 0.0, limit: int = KEPT) -> list[Attempt]:
+        """The newest ones first; `since` in seconds since the epoch."""
+        table = self._connections.db.table("pickups")
+        where, values = "tenant = ? AND at >= ?", [tenant, since]
+        with self._connections.reported():
+            return [
+                rows.attempt(row) for row in table.rows_where(where, values, order_by="id DESC", limit=limit)
+            ]
+
+
+_INSERT_BINDING = (
+    "INSERT INTO bindings (tenant, extension, contact, transport, host, port, listener, call_id, cseq, "
+    "expires_at, q, user_agent, path) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "
+    "WHERE EXISTS (SELECT 1 FROM extensions WHERE tenant = ? AND extension = ?)"
+)
+_INSERT_ATTEMPT = (
+    "INSERT INTO pickups (at, tenant, picker, way, extension, caller, status, result, milliseconds) SELECT "
+    ":at, :tenant, :picker, :way, :extension, :caller, :status, :result, :milliseconds "
+    "WHERE EXISTS (SELECT 1 FROM tenants WHERE domain = :tenant)"
+)

@@ -1,0 +1,147 @@
+"""Rows of the database as values, and what an administrator may write into them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from typing import Any, NamedTuple
+
+from blfd.core.values import Aor, Attempt, Binding, Extension, Flow, Reach, Tenant, Way
+from blfd.store.opening import StoreError
+
+EXTENSION = re.compile(r"[A-Za-z0-9+][A-Za-z0-9._+-]{0,63}")
+DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+CODE = re.compile(r"[*#][0-9*#]{1,7}")
+GROUP = re.compile(r"[\w][\w .+-]{0,63}")
+MAX_NAME = 200
+
+
+class NewExtension(NamedTuple):
+    """A row to add; the password is kept as its two HA1 only. `where` is said in an error."""
+
+    extension: str
+    password: str
+    name: str = ""
+    where: str = ""
+
+
+def tenant(row: dict[str, Any]) -> Tenant:
+    return Tenant(
+        row["domain"],
+        tuple(json.loads(row["aliases"])),
+        bool(row["single_dialog"]),
+        row["pickup_code"],
+        row["group_pickup_code"],
+        Reach(row["pickup"]),
+        bool(row["pickable"]),
+    )
+
+
+def extension(row: dict[str, Any]) -> Extension:
+    return Extension(
+        Aor(row["tenant"], row["extension"]),
+        row["name"],
+        {"SHA-256": row["ha1_sha256"], "MD5": row["ha1_md5"]},
+        Reach(row["pickup"]) if row["pickup"] else None,
+        None if row["pickable"] is None else bool(row["pickable"]),
+    )
+
+
+def binding(row: dict[str, Any]) -> Binding:
+    return Binding(
+        Aor(row["tenant"], row["extension"]),
+        row["contact"],
+        Flow(row["transport"], row["host"], row["port"], row["listener"]),
+        row["call_id"],
+        row["cseq"],
+        row["expires_at"],
+        row["q"],
+        row["user_agent"],
+        tuple(json.loads(row["path"])),
+    )
+
+
+def binding_row(b: Binding) -> tuple[Any, ...]:
+    contact, call_id, user_agent = (_sound(text) for text in (b.contact, b.call_id, b.user_agent))
+    path = json.dumps(b.path)
+    return *b.aor, contact, *b.flow, call_id, b.cseq, b.expires_at, b.q, user_agent, path
+
+
+def attempt(row: dict[str, Any]) -> Attempt:
+    return Attempt(
+        row["at"],
+        Aor(row["tenant"], row["picker"]),
+        Way(row["way"]),
+        row["extension"],
+        row["caller"],
+        row["status"],
+        row["result"],
+        row["milliseconds"],
+    )
+
+
+def attempt_row(a: Attempt) -> dict[str, Any]:
+    return {
+        "at": a.at,
+        "tenant": a.picker.tenant,
+        "picker": a.picker.extension,
+        "way": a.way.value,
+        "extension": _sound(a.extension),
+        "caller": a.caller,
+        "status": a.status,
+        "result": _sound(a.result),
+        "milliseconds": a.milliseconds,
+    }
+
+
+def _sound(text: str) -> str:
+    """What a phone has sent may hold octets that are not UTF-8."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def check_extension(row: NewExtension) -> None:
+    where = f"{row.where}: " if row.where else ""
+    if not EXTENSION.fullmatch(row.extension):
+        raise StoreError(
+            f"{where}extension {row.extension!r}: letters, digits and . _ + - are allowed, 64 at most, "
+            "first a letter, digit or +"
+        )
+    what = f"{where}extension {row.extension}"
+    if not row.password:
+        raise StoreError(f"{what} needs a password")
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in row.password + row.name):
+        raise StoreError(f"{what}: password and name are UTF-8 without control characters")
+    if len(row.name) > MAX_NAME:
+        raise StoreError(f"{what}: the name has {MAX_NAME} letters at most")
+
+
+def check_codes(directed: str, group: str) -> None:
+    """An empty code, or one of digits alone, would take calls to extensions for pickups."""
+    for code in (directed, group):
+        if not CODE.fullmatch(code):
+            raise StoreError(f"pickup code {code!r}: * or #, then 1 to 7 digits, * or #, as in *97")
+    if directed.startswith(group) or group.startswith(directed):
+        raise StoreError(f"pickup codes {directed} and {group}: neither may begin with the other")
+
+
+def check_group(name: str) -> None:
+    if not GROUP.fullmatch(name):
+        raise StoreError(f"group {name!r}: letters, digits, spaces and . _ + - are allowed, 64 at most")
+
+
+def domain(text: str) -> str:
+    found = text.lower().rstrip(".")
+    if not DOMAIN.fullmatch(found):
+        raise StoreError(f"{text!r} is no domain name; one looks like acme.example, without a port")
+    return found
+
+
+def ha1(user: str, realm: str, password: str) -> dict[str, str]:
+    """RFC 7616, section 3.4.2; as good as the password within the realm, so the file is private."""
+    text = f"{user}:{realm}:{password}".encode()
+    return {
+        "ha1_sha256": hashlib.sha256(text).hexdigest(),
+        "ha1_md5": hashlib.md5(text, usedforsecurity=False).hexdigest(),
+    }

@@ -1,0 +1,231 @@
+"""What an administrator configures: tenants, extensions, pickup groups."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Group, Reach, Tenant
+from blfd.store import rows
+from blfd.store.opening import Connections, StoreError
+from blfd.store.records import Records
+from blfd.store.rows import NewExtension
+
+
+class Store:
+    """The open database. Opening creates it, or brings it to the newest version. Raises StoreError.
+
+    Every change is all or nothing; `records` is what the server keeps by itself.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connections = Connections(path)
+        self.records = Records(self._connections)
+
+    # Reading
+
+    def directory(self) -> Directory:
+        with self._connections.reported():
+            db = self._connections.db
+            tenants = [rows.tenant(row) for row in db.table("tenants").rows]
+            extensions = [rows.extension(row) for row in db.table("extensions").rows]
+            groups = {
+                (row["tenant"], row["name"]): Group(row["tenant"], row["name"]) for row in db["groups"].rows
+            }
+            members = list(db.table("group_members").rows_where(order_by="extension"))
+        for key, group in groups.items():
+            of_group = [row for row in members if (row["tenant"], row["name"]) == key]
+            pickers = frozenset(row["extension"] for row in of_group if row["picks"])
+            targets = frozenset(row["extension"] for row in of_group if row["is_picked"])
+            groups[key] = Group(group.tenant, group.name, pickers, targets)
+        return Directory(
+            {t.domain: t for t in tenants}, {e.aor: e for e in extensions}, tuple(groups.values())
+        )
+
+    def tenant(self, domain: str) -> Tenant:
+        """Raises StoreError for one that does not exist."""
+        tenant = self.directory().tenants.get(domain)
+        if tenant is None:
+            raise StoreError(f"no tenant {domain}; 'blfd tenant list' shows them, 'tenant add' adds one")
+        return tenant
+
+    def extensions(self, tenant: str) -> list[Extension]:
+        """Sorted by name."""
+        self.tenant(tenant)
+        found = [e for e in self.directory().extensions.values() if e.aor.tenant == tenant]
+        return sorted(found, key=lambda extension: extension.aor)
+
+    def extension(self, aor: Aor) -> Extension:
+        """Raises StoreError for one that does not exist."""
+        extension = self.directory().extensions.get(aor)
+        if extension is None:
+            raise StoreError(f"no extension {aor}; 'blfd extension list' shows them")
+        return extension
+
+    def groups(self, tenant: str) -> list[Group]:
+        """Sorted by name."""
+        self.tenant(tenant)
+        found = [group for group in self.directory().groups if group.tenant == tenant]
+        return sorted(found, key=lambda group: group.name)
+
+    def group(self, tenant: str, name: str) -> Group:
+        """Raises StoreError for one that does not exist."""
+        found = next((group for group in self.groups(tenant) if group.name == name), None)
+        if found is None:
+            raise StoreError(f"no group {name}; 'blfd group list' shows them, 'group add' adds one")
+        return found
+
+    # Extensions
+
+    def add_extensions(self, tenant: str, new: Iterable[NewExtension]) -> int:
+        """Add all or none; how many. Raises StoreError with the first that cannot be added."""
+        realm = self.tenant(tenant).realm
+        known = {extension.aor.extension for extension in self.extensions(tenant)}
+        added = []
+        for row in new:
+            rows.check_extension(row)
+            if row.extension in known:
+                text = f"extension {row.extension} exists already; 'extension set' changes it"
+                raise StoreError(f"{row.where}: {text}" if row.where else text)
+            known.add(row.extension)
+            ha1 = rows.ha1(row.extension, realm, row.password)
+            added.append({"tenant": tenant, "extension": row.extension, "name": row.name, **ha1})
+        with self._connections.reported(), self._connections.db.conn:
+            self._connections.db.table("extensions").insert_all(added)
+        return len(added)
+
+    def set_extension(
+        self,
+        aor: Aor,
+        *,
+        name: str | None = None,
+        password: str | None = None,
+        pickup: Reach | str | None = None,
+        pickable: bool | str | None = None,
+    ) -> None:
+        """Change what is given; "default" lets the tenant's hold again."""
+        self.extension(aor)
+        changes: dict[str, Any] = {}
+        if name is not None:
+            rows.check_extension(NewExtension(aor.extension, "x", name))
+            changes["name"] = name
+        if password is not None:
+            rows.check_extension(NewExtension(aor.extension, password))
+            changes |= rows.ha1(aor.extension, self.tenant(aor.tenant).realm, password)
+        if pickup is not None:
+            changes["pickup"] = None if pickup == "default" else Reach(pickup).value
+        if pickable is not None:
+            changes["pickable"] = None if pickable == "default" else int(bool(pickable))
+        if not changes:
+            raise StoreError("nothing to change: give --name, --password, --pickup or --pickable")
+        self._update("extensions", tuple(aor), changes)
+
+    def remove_extension(self, aor: Aor) -> None:
+        self.extension(aor)
+        self._delete("extensions", tuple(aor))
+
+    # Groups
+
+    def add_group(self, tenant: str, name: str, pickers: Iterable[str], targets: Iterable[str]) -> None:
+        rows.check_group(name)
+        if any(group.name == name for group in self.groups(tenant)):
+            raise StoreError(f"group {name} exists already; 'group set' changes it")
+        self._write_group(Group(tenant, name, frozenset(pickers), frozenset(targets)))
+
+    def set_group(self, tenant: str, name: str, pickers: Iterable[str], targets: Iterable[str]) -> None:
+        """Both replace those of before."""
+        self.group(tenant, name)
+        self._write_group(Group(tenant, name, frozenset(pickers), frozenset(targets)))
+
+    def remove_group(self, tenant: str, name: str) -> None:
+        self.group(tenant, name)
+        self._delete("groups", (tenant, name))
+
+    def _write_group(self, group: Group) -> None:
+        for member in sorted(group.pickers | group.targets):
+            self.extension(Aor(group.tenant, member))
+        key = {"tenant": group.tenant, "name": group.name}
+        members = [
+            {
+                **key,
+                "extension": member,
+                "picks": member in group.pickers,
+                "is_picked": member in group.targets,
+            }
+            for member in sorted(group.pickers | group.targets)
+        ]
+        with self._connections.reported(), self._connections.db.conn:
+            db = self._connections.db
+            db.table("groups").insert(key, ignore=True)
+            db.table("group_members").delete_where("tenant = ? AND name = ?", [group.tenant, group.name])
+            db.table("group_members").insert_all(members)
+
+    # Tenants
+
+    def add_tenant(self, domain: str, aliases: Iterable[str] = ()) -> None:
+        domain = rows.domain(domain)
+        aliases = [rows.domain(alias) for alias in aliases]
+        self._check_free(domain, *aliases)
+        row = {"domain": domain, "aliases": json.dumps(aliases), "single_dialog": 0}
+        with self._connections.reported(), self._connections.db.conn:
+            self._connections.db.table("tenants").insert(row)
+
+    def set_tenant(
+        self,
+        domain: str,
+        *,
+        aliases: Iterable[str] | None = None,
+        single_dialog: bool | None = None,
+        pickup_code: str | None = None,
+        group_pickup_code: str | None = None,
+        pickup: Reach | None = None,
+        pickable: bool | None = None,
+    ) -> None:
+        """Change what is given; `aliases` replace those of before."""
+        known = self.tenant(domain)
+        changes: dict[str, Any] = {}
+        if aliases is not None:
+            wanted = [rows.domain(alias) for alias in aliases]
+            self._check_free(*(alias for alias in wanted if alias not in known.aliases))
+            changes["aliases"] = json.dumps(wanted)
+        if pickup_code is not None or group_pickup_code is not None:
+            codes = (
+                known.pickup_code if pickup_code is None else pickup_code,
+                known.group_pickup_code if group_pickup_code is None else group_pickup_code,
+            )
+            rows.check_codes(*codes)
+            changes["pickup_code"], changes["group_pickup_code"] = codes
+        if pickup is not None:
+            changes["pickup"] = pickup.value
+        switches = {"single_dialog": single_dialog, "pickable": pickable}
+        changes |= {name: int(on) for name, on in switches.items() if on is not None}
+        if not changes:
+            raise StoreError("nothing to change: 'blfd tenant set --help' shows what there is")
+        self._update("tenants", domain, changes)
+
+    def remove_tenant(self, domain: str) -> None:
+        """With its extensions, their bindings, its groups and what was picked up."""
+        self.tenant(domain)
+        if domain == DEFAULT_TENANT:
+            raise StoreError("the default tenant cannot be removed")
+        self._delete("tenants", domain)
+
+    def _check_free(self, *hosts: str) -> None:
+        taken = {
+            host for tenant in self.directory().tenants.values() for host in (tenant.domain, *tenant.aliases)
+        }
+        for host in hosts:
+            if host in taken:
+                raise StoreError(f"{host} is a tenant's domain or alias already; see 'blfd tenant list'")
+            taken.add(host)
+
+    def _update(self, table: str, key: Any, changes: dict[str, Any]) -> None:
+        with self._connections.reported(), self._connections.db.conn:
+            self._connections.db.table(table).update(key, changes)
+
+    def _delete(self, table: str, key: Any) -> None:
+        with self._connections.reported(), self._connections.db.conn:
+            self._connections.db.table(table).delete(key)
