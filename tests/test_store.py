@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from sqlite_utils.db import Database
 
 from blfd.core.effects import SaveBindings, SavePickup
-from blfd.core.values import Aor, Attempt, Binding, Flow, Group, Reach, Way
+from blfd.core.values import Aor, Attempt, Binding, Flow, Way
 from blfd.store import NewExtension, Store, StoreError
 from blfd.store import writer as store_writer
 from blfd.store.opening import APPLICATION_ID

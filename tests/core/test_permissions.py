@@ -1,0 +1,91 @@
+"""Who may pick up whose calls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from builders import directory, group
+
+from blfd.core.permissions import Permissions
+from blfd.core.values import Aor, Directory, Group, Reach
+
+PEOPLE = ("101", "102", "103", "104")
+ON, OFF, GROUPS = Reach.ON, Reach.OFF, Reach.GROUPS
+
+
+def with_rights(
+    pickup: Reach | None = None,
+    pickable: bool | None = None,
+    *,
+    tenant: tuple[Reach, bool] = (ON, True),
+    groups: tuple[Group, ...] = (),
+) -> Permissions:
+    """101 has `pickup`, 102 `pickable`; everything else is as `tenant` says."""
+    plain = directory(PEOPLE, groups)
+    extensions, tenants = dict(plain.extensions), dict(plain.tenants)
+    one, two = Aor("default", "101"), Aor("default", "102")
+    extensions[one] = replace(extensions[one], pickup=pickup)
+    extensions[two] = replace(extensions[two], pickable=pickable)
+    tenants["default"] = replace(tenants["default"], pickup=tenant[0], pickable=tenant[1])
+    return Permissions(Directory(tenants, extensions, groups))
+
+
+BOTH = (group("101 102"),)
+ONE_WAY = (group("101", "102"),)
+OTHER_WAY = (group("102", "101"),)
+
+
+@pytest.mark.parametrize(
+    ("permissions", "may"),
+    [
+        (with_rights(), True),
+        (with_rights(OFF), False),
+        (with_rights(GROUPS), False),
+        (with_rights(GROUPS, groups=BOTH), True),
+        (with_rights(GROUPS, groups=ONE_WAY), True),
+        (with_rights(GROUPS, groups=OTHER_WAY), False),
+        (with_rights(GROUPS, groups=(group("101 103"), group("102 103", name="b"))), False),
+        (with_rights(GROUPS, groups=(group("101 103"), group("101 102", name="b"))), True),
+        (with_rights(GROUPS, groups=(group(""),)), False),
+        (with_rights(ON, False, groups=BOTH), False),
+        (with_rights(tenant=(OFF, True)), False),
+        (with_rights(ON, tenant=(OFF, True)), True),
+        (with_rights(tenant=(GROUPS, True), groups=BOTH), True),
+        (with_rights(tenant=(ON, False)), False),
+        (with_rights(None, True, tenant=(ON, False)), True),
+        (with_rights(OFF, groups=BOTH), False),
+    ],
+)
+def test_may_101_pick_up_102(permissions: Permissions, may: bool) -> None:
+    assert permissions.may(Aor("default", "101"), Aor("default", "102")) is may
+    assert (Aor("default", "102") in permissions.in_groups(Aor("default", "101"))) <= may
+
+
+def test_nobody_picks_up_across_tenants_or_what_does_not_exist() -> None:
+    permissions = with_rights(groups=(group("101 102"), Group("acme.example", "sales", frozenset(("101",)))))
+    assert not permissions.may(Aor("acme.example", "101"), Aor("default", "101"))
+    assert not permissions.may(Aor("default", "101"), Aor("acme.example", "101"))
+    assert not permissions.may(Aor("default", "101"), Aor("default", "999"))
+    assert not permissions.may(Aor("default", "999"), Aor("default", "101"))
+    assert permissions.in_groups(Aor("acme.example", "101")) == []
+
+
+def test_the_own_calls_from_another_phone_always() -> None:
+    assert with_rights(OFF).may(Aor("default", "101"), Aor("default", "101"))
+    assert with_rights(None, False).may(Aor("default", "102"), Aor("default", "102"))
+
+
+def test_groups_open_what_is_in_them_and_no_more() -> None:
+    groups = (group("101 102"), group("101", "103", name="b"), group("103 104", name="c"))
+    permissions = with_rights(groups=groups)
+
+    def of(extension: str) -> list[str]:
+        return [aor.extension for aor in permissions.in_groups(Aor("default", extension))]
+
+    assert {e: of(e) for e in PEOPLE} == {
+        "101": ["102", "103"],
+        "102": ["101"],
+        "103": ["104"],
+        "104": ["103"],
+    }
