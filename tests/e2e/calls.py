@@ -41,11 +41,13 @@ class Calling:
     agent: Agent
     uri: str
     headers: dict[str, str]
+    answer: Message | None = None
+    dialog: Dialog | None = None
 
     @classmethod
-    def start(cls, agent: Agent, to: str, body: bytes = b"", **over: str) -> Calling:
+    def start(cls, agent: Agent, to: str, body: bytes = b"", uri: str = "", **over: str) -> Calling:
         """Send INVITE and answer the challenge."""
-        uri = f"sip:{to}@{agent.server}"
+        uri = uri or f"sip:{to}@{agent.server}"
         if body:
             over = {"Content_Type": "application/sdp", **over}
         headers = agent.headers("INVITE", to, **over)
@@ -55,10 +57,13 @@ class Calling:
         assert challenge.status == 401, challenge.start
         headers = agent.authorized(headers, "INVITE", uri, challenge)
         agent.send(f"INVITE {uri} SIP/2.0", headers, body)
-        return cls(agent, uri, headers)
+        calling = cls(agent, uri, headers)
+        agent.leave_by.append(calling.end)
+        return calling
 
     def final(self, timeout: float = 5.0) -> Message:
-        return self.agent.final(self.headers, timeout)
+        self.answer = self.agent.final(self.headers, timeout)
+        return self.answer
 
     def provisional(self, status: int) -> Message:
         call_id = self.headers["Call-ID"]
@@ -66,15 +71,15 @@ class Calling:
 
     def acknowledge(self, answer: Message, body: bytes = b"") -> Dialog:
         """ACK a 200; the dialog."""
-        dialog = Dialog(
+        self.dialog = Dialog(
             self.agent,
             answer["contact"].strip("<>"),
             self.headers["From"],
             answer["to"],
             self.headers["Call-ID"],
         )
-        dialog.ack(answer, body)
-        return dialog
+        self.dialog.ack(answer, body)
+        return self.dialog
 
     def refused(self) -> Message:
         """The final refusal, acknowledged."""
@@ -87,6 +92,14 @@ class Calling:
         number = self.headers["CSeq"].split()[0]
         kept = {k: v for k, v in self.headers.items() if k in ("Via", "From", "To", "Call-ID")}
         self.agent.send(f"CANCEL {self.uri} SIP/2.0", {**kept, "CSeq": f"{number} CANCEL"})
+
+    def end(self) -> None:
+        """Hang up, however far it is."""
+        if self.answer is None:
+            self.cancel()
+        answer = self.answer or self.final()
+        if answer.status < 300:
+            (self.dialog or self.acknowledge(answer)).send("BYE")
 
 
 @dataclass

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from calls import Calling, sdp
-from conftest import Site
+from sites import Site
 from wire import Agent, Message
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"

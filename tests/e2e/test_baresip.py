@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Site, password, program
+from sites import Site, password, program
 
 DEADLINE = 10.0
 MODULES = "/usr/lib/baresip/modules"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from calls import Calling, Dialog, audio_port, connect, sdp
-from conftest import Site
+from sites import Site
 from wire import Agent, Message
 
 from blfd.control import ControlClient, socket_path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from calls import Calling, Dialog, audio_port, connect, direction, sdp
-from conftest import Site
+from sites import Site
 
 SDP = "application/sdp"
 RELIABLE = {"Require": "100rel", "RSeq": "1", "Content_Type": SDP}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Site
+from sites import Site
 
 from blfd.simulation import Event, PhoneProcess
 from dialog_info import DialogInfo, DialogState, parse

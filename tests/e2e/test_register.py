@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from conftest import Site
+from sites import Site
 from wire import digest
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from calls import connect, sdp
-from conftest import Site
+from sites import Site
 
 SESSION = 90  # the RFC's minimum
 PATIENCE = 45 + 32 + 15  # the refresh is due at half of it, and times out after 64 * T1

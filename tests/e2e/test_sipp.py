@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Site, program
+from sites import Site, program
 
 SCENARIOS = Path(__file__).parent / "sipp"
 DEADLINE = 30

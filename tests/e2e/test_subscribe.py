@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from conftest import Site
+from sites import Site
 from wire import Agent, Message
 
 from dialog_info import DialogState, DocumentState

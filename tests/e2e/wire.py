@@ -78,6 +78,7 @@ class Agent:
     auto_answer: bool = True  # 200 to every NOTIFY
     is_registered: bool = False
     received: list[Message] = field(default_factory=list)
+    leave_by: list[Callable[[], None]] = field(default_factory=list)  # what ends its calls
 
     def __post_init__(self) -> None:
         host, _, port = self.server.partition(":")

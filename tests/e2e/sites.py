@@ -1,0 +1,132 @@
+"""Running servers on loopback with extensions, and the phones that talk to them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from wire import Agent
+
+from blfd.control import ControlClient, socket_path
+from blfd.simulation import PhoneProcess, ServerProcess
+from blfd.store import NewExtension, Store
+
+CI = os.environ.get("CI") == "true"
+EXTENSIONS = [str(number) for number in range(101, 113)]
+SALES = ("102", "103", "104")
+LISTEN = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]
+
+
+def password(extension: str) -> str:
+    return f"secret-{extension}"
+
+
+def program(name: str) -> str:
+    """Path of an outside program; skips where it is missing, fails in CI."""
+    found = shutil.which(name)
+    if not found:
+        if CI:
+            pytest.fail(f"{name} is missing, CI has to install it")
+        pytest.skip(f"{name} is not installed")
+    return found
+
+
+class Site:
+    """A running server with extensions 101 to 112, of which SALES are a group, and phones that talk to it."""
+
+    def __init__(self, folder: Path, *options: str, config: str = "") -> None:
+        self.folder, self.options = folder, options
+        self.database = folder / "blfd.db"
+        store = Store(self.database)
+        store.add_extensions("default", [NewExtension(e, password(e), f"Name {e}") for e in EXTENSIONS])
+        store.add_group("default", "sales", SALES, SALES)
+        store.add_tenant("acme.example")
+        store.add_extensions("acme.example", [NewExtension("101", "acme", "Acme 101")])
+        self.config = folder / "blfd.toml" if config else None
+        if self.config:
+            self.config.write_text(config)
+        self.listen = LISTEN
+        self.agents: list[Agent] = []
+        self.phones: list[PhoneProcess] = []
+        self.start()
+
+    def start(self) -> None:
+        self.server = ServerProcess(self.database, self.listen, *self.options, config=self.config)
+        self.listen = self.server.addresses  # the same again after a restart
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.server.process.kill()
+        self.server.stop()
+
+    def agent(self, user: str = "101", transport: str = "udp") -> Agent:
+        """A raw SIP agent."""
+        agent = Agent(self.server.address(transport), user, password(user), transport)
+        self.agents.append(agent)
+        return agent
+
+    def registered(self, user: str, transport: str = "udp") -> Agent:
+        agent = self.agent(user, transport)
+        assert agent.register().status == 200
+        agent.is_registered = True
+        return agent
+
+    def phone(self, user: str, *, watch: str = "", transport: str = "udp") -> PhoneProcess:
+        """A PJSUA2 phone, registered."""
+        address = self.server.address(transport)
+        phone = PhoneProcess(
+            address, user, password(user), folder=self.folder, watch=watch, transport=transport
+        )
+        self.phones.append(phone)
+        phone.wait("registered")
+        return phone
+
+    def wait_watched(self, extension: str) -> None:
+        """Until somebody watches the lamp of an extension and has confirmed what it shows."""
+        self._wait_row("watchers", resource=extension, state="told")
+
+    def wait_registered(self, extension: str) -> None:
+        self._wait_row("registrations", extension=extension)
+
+    def wait_idle(self, extension: str) -> None:
+        """Until an extension has no call."""
+        self._wait_row("lamps", extension=extension, dialogs=[])
+
+    def _wait_row(self, call: str, **values: object) -> None:
+        client = ControlClient(socket_path(self.database))
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            rows = client.call(call, tenant="default")
+            if any(values.items() <= row.items() for row in rows):
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"no {values} in the {call}: {rows}")
+
+    def cli(self, *arguments: str) -> str:
+        """Run a command against the database; what it prints."""
+        command = [sys.executable, "-m", "blfd", "--db", str(self.database), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+    def forget(self) -> None:
+        for agent in self.agents:
+            if agent.is_registered:
+                agent.register(expires=0)
+            agent.close()
+        for phone in self.phones:
+            phone.stop()
+        self.agents.clear()
+        self.phones.clear()
+
+    def stop(self) -> None:
+        """SIGTERM has to end it with code 0, and its log may not show a failure of ours."""
+        self.forget()
+        code = self.server.stop()
+        log = self.server.log.read_text()
+        assert code == 0, log
+        assert "Traceback" not in log, log
+        assert " ERROR " not in log, log
