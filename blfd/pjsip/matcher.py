@@ -44,7 +44,7 @@ class Matcher:
                 return MediaMatched(picker.number, True, self._text(wanted), None)
             to_peer = self._answer(wanted, given, as_offered=True)
             to_picker = self._answer(given, wanted, as_offered=False)
-        except (PjsipError, NoCommonKey):
+        except (PjsipError, NothingInCommon):
             return MediaMatched(picker.number, False)
         again = _renumbered(to_picker, self._text(given))
         return MediaMatched(picker.number, True, to_peer, to_picker, again)
@@ -59,6 +59,8 @@ class Matcher:
         check("negotiation", lib.pjmedia_sdp_neg_negotiate(self._pool, neg, 0))
         check("negotiation", lib.pjmedia_sdp_neg_get_active_local(neg, self._found))
         answer, offered = _sections(self._text(self._found[0])), _sections(self._text(offer))
+        if all(_port(section) == b"0" for section in answer[1:]):  # PJSIP takes that for a success
+            raise NothingInCommon
         pairs = zip(answer[1:], offered[1:], strict=True)
         with_keys = [_with_key(one, other, as_offered) for one, other in pairs]
         return _joined([answer[0], *with_keys])
@@ -70,8 +72,8 @@ class Matcher:
         return bytes(ffi.buffer(self._printed, length))
 
 
-class NoCommonKey(Exception):
-    """Both encrypt, and by no suite that the other knows."""
+class NothingInCommon(Exception):
+    """No stream is left, or both encrypt it and by no suite that the other knows."""
 
 
 def _sections(sdp: bytes) -> list[Section]:
@@ -91,6 +93,7 @@ def _with_key(answer: Section, offered: Section, as_offered: bool) -> Section:
     """One a=crypto: the suite that both know, by the offer's tag, with the answerer's key (section 5.1.2).
 
     Both directions have to choose alike, so both go by the order of one phone, the offerer if `as_offered`.
+    A stream that may go in the clear (its profile says so, whatever keys stand there) does without a key.
     """
     own, theirs = _keys(answer), _keys(offered)
     plain = [line for line in answer if not _CRYPTO.match(line)]
@@ -99,7 +102,9 @@ def _with_key(answer: Section, offered: Section, as_offered: bool) -> Section:
     first, second = (theirs, own) if as_offered else (own, theirs)
     suite = next((suite for suite in first if suite in second), None)
     if suite is None:
-        raise NoCommonKey
+        if b"/SAVP" in answer[0]:
+            raise NothingInCommon
+        return plain
     return [*plain, b"a=crypto:%b %b %b" % (theirs[suite][0], suite, own[suite][1])]
 
 

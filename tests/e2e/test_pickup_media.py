@@ -1,0 +1,299 @@
+"""What picker and caller learn of each other's media: two offers, each answered from the other (RFC 3264)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pytest
+from calls import Calling, Dialog, audio_port, sdp
+from pickups import SDP, Office, Ringing
+from wire import Message
+
+OPUS, EVENTS, SPEEX = "opus/48000/2", "telephone-event/8000", "speex/16000"
+LONG, SHORT = "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"
+CALLERS_KEY, PICKERS_KEY = "inline:" + "A" * 40, "inline:" + "B" * 40
+FMTP = "a=fmtp:{} 0-16"
+
+
+def session(port: int, *media: str) -> bytes:
+    lines = ["v=0", f"o=- {port} 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0", *media, ""]
+    return "\r\n".join(lines).encode()
+
+
+def audio(port: int, codecs: dict[int, str], *more: str, profile: str = "RTP/AVP") -> bytes:
+    """One stream; `codecs` by payload number, in the order of preference."""
+    numbers = " ".join(str(number) for number in codecs)
+    maps = [f"a=rtpmap:{number} {codec}" for number, codec in codecs.items()]
+    events = [FMTP.format(number) for number, codec in codecs.items() if codec == EVENTS]
+    return session(port, f"m=audio {port} {profile} {numbers}", *maps, *events, *more)
+
+
+def payloads(message: Message) -> dict[int, str]:
+    """The numbers of the m=audio line, in its order, with the codecs that they mean."""
+    text = message.body.decode()
+    line = next(line for line in text.splitlines() if line.startswith("m=audio"))
+    maps = dict(re.findall(r"a=rtpmap:(\d+) (\S+)", text))
+    return {int(number): maps.get(number, "") for number in line.split()[3:]}
+
+
+def lines(message: Message, start: str) -> list[str]:
+    return [line for line in message.body.decode().splitlines() if line.startswith(start)]
+
+
+@dataclass
+class Picked:
+    """The two 200s, both acknowledged."""
+
+    to_caller: Message
+    to_picker: Message
+    caller: Dialog
+    picker: Dialog
+
+
+def pick_up(office: Office, offered: bytes, wanted: bytes) -> Picked:
+    ringing = office.ring(offered)
+    picking = office.pick(offer=wanted)
+    to_picker, to_caller = picking.final(), ringing.ok()
+    assert to_picker.status == 200, to_picker.start
+    return Picked(
+        to_caller, to_picker, ringing.calling.acknowledge(to_caller), picking.acknowledge(to_picker)
+    )
+
+
+def moved(dialog: Dialog, answer: bytes) -> Message:
+    """The re-INVITE that a phone gets and takes."""
+    invite = dialog.agent.wait(lambda m: m.method == "INVITE" and m["call-id"] == dialog.call_id)
+    dialog.agent.reply(invite, 200, "OK", answer, Content_Type=SDP)
+    dialog.agent.wait_request("ACK")
+    return invite
+
+
+def unmoved(dialog: Dialog) -> bool:
+    return dialog.agent.silent(lambda m: m.method in ("INVITE", "UPDATE"), 0.1)
+
+
+PCMU, PCMA = {0: "PCMU/8000"}, {8: "PCMA/8000"}
+CODECS: list[tuple[str, dict[int, str], dict[int, str], dict[int, str], dict[int, str], bool]] = [
+    # caller's offer, picker's, what the caller is answered, what the picker is, whether it is renumbered
+    ("the same", {0: "PCMU/8000"}, {0: "PCMU/8000"}, PCMU, PCMU, False),
+    ("the caller's first choice", PCMU | PCMA, PCMA | PCMU, PCMU, PCMU, False),
+    ("what both have", PCMU | PCMA, PCMA, PCMA, PCMA, False),
+    (
+        "equal dynamic numbers",
+        {111: OPUS, 101: EVENTS},
+        {111: OPUS, 101: EVENTS},
+        {111: OPUS, 101: EVENTS},
+        {111: OPUS, 101: EVENTS},
+        False,
+    ),
+    (
+        "different dynamic numbers",
+        {111: OPUS, 101: EVENTS},
+        {96: OPUS, 97: EVENTS},
+        {111: OPUS, 101: EVENTS},
+        {96: OPUS, 97: EVENTS},
+        True,
+    ),
+    (
+        "crossed dynamic numbers",
+        {96: OPUS, 97: EVENTS},
+        {97: OPUS, 96: EVENTS},
+        {96: OPUS, 97: EVENTS},
+        {97: OPUS, 96: EVENTS},
+        True,
+    ),
+    (
+        "telephone-event on another number",
+        PCMA | {101: EVENTS},
+        PCMA | {96: EVENTS},
+        PCMA | {101: EVENTS},
+        PCMA | {96: EVENTS},
+        True,
+    ),
+    ("telephone-event at one only", PCMA | {101: EVENTS}, PCMA, PCMA, PCMA, False),
+]
+
+
+@pytest.mark.parametrize(
+    ("offered", "wanted", "for_caller", "for_picker", "renumbered"),
+    [row[1:] for row in CODECS],
+    ids=[row[0] for row in CODECS],
+)
+def test_codecs(
+    office: Office,
+    offered: dict[int, str],
+    wanted: dict[int, str],
+    for_caller: dict[int, str],
+    for_picker: dict[int, str],
+    renumbered: bool,
+) -> None:
+    """Each answer is numbered as its offer; where they differ, the picker goes over to the caller's."""
+    both = pick_up(office, audio(4000, offered), audio(6000, wanted))
+    assert payloads(both.to_caller) == for_caller
+    assert payloads(both.to_picker) == for_picker
+    assert (audio_port(both.to_caller), audio_port(both.to_picker)) == (6000, 4000)
+    if renumbered:
+        again = moved(both.picker, audio(6000, for_caller))
+        assert payloads(again) == for_caller
+        events = [FMTP.format(number) for number, codec in for_caller.items() if codec == EVENTS]
+        assert lines(again, "a=fmtp:") == events
+        assert audio_port(again) == 4000
+    assert unmoved(both.picker)
+    assert unmoved(both.caller)
+
+
+SUITES = [f"a=crypto:1 {LONG} {CALLERS_KEY}", f"a=crypto:2 {SHORT} {CALLERS_KEY}"]
+OTHER_ORDER = [f"a=crypto:1 {SHORT} {PICKERS_KEY}", f"a=crypto:2 {LONG} {PICKERS_KEY}"]
+REFUSED = [
+    ("no common codec", audio(4000, PCMU), audio(6000, {97: SPEEX})),
+    ("nothing but telephone-event", audio(4000, PCMU | {101: EVENTS}), audio(6000, PCMA | {101: EVENTS})),
+    (
+        "no common suite",
+        audio(4000, PCMU, SUITES[0], profile="RTP/SAVP"),
+        audio(6000, PCMU, OTHER_ORDER[0], profile="RTP/SAVP"),
+    ),
+    ("encrypted and not", audio(4000, PCMU, SUITES[0], profile="RTP/SAVP"), audio(6000, PCMU)),
+    (
+        "audio and video",
+        audio(4000, PCMU),
+        session(6000, "m=video 6000 RTP/AVP 97", "a=rtpmap:97 H264/90000"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("offered", "wanted"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+def test_nothing_in_common(office: Office, offered: bytes, wanted: bytes) -> None:
+    ringing = office.ring(offered)
+    answer = office.pick(offer=wanted).refused()
+    assert answer.start == "SIP/2.0 488 The phones have no codec in common"
+    assert "no codec in common" in answer["warning"]
+    ringing.rings_on()
+
+
+def test_keys_are_handed_over(office: Office) -> None:
+    """SDES (RFC 4568): both directions by the suite that the caller likes best, by each offer's own tag."""
+    both = pick_up(
+        office,
+        audio(4000, PCMU, *SUITES, profile="RTP/SAVP"),
+        audio(6000, PCMU, *OTHER_ORDER, profile="RTP/SAVP"),
+    )
+    assert lines(both.to_caller, "a=crypto:") == [f"a=crypto:1 {LONG} {PICKERS_KEY}"]
+    assert lines(both.to_picker, "a=crypto:") == [f"a=crypto:2 {LONG} {CALLERS_KEY}"]
+
+
+def test_keys_are_not_needed_where_the_profile_is_clear(office: Office) -> None:
+    """RTP/AVP with a=crypto, as phones offer it that encrypt where they can."""
+    both = pick_up(office, audio(4000, PCMU, *SUITES), audio(6000, PCMU))
+    assert not lines(both.to_caller, "a=crypto:")
+    assert not lines(both.to_picker, "a=crypto:")
+
+
+HOLD = [("sendonly", "recvonly"), ("inactive", "inactive"), ("recvonly", "sendonly")]
+
+
+@pytest.mark.parametrize(("offered", "answered"), HOLD)
+def test_a_picker_that_holds(office: Office, offered: str, answered: str) -> None:
+    """The caller hears of it, and the lamp shows what the picker said."""
+    both = pick_up(office, sdp(4000), sdp(6000, offered))
+    assert lines(both.to_caller, f"a={offered}")
+    assert lines(both.to_picker, f"a={answered}")
+
+
+@pytest.mark.parametrize(("offered", "answered"), HOLD)
+def test_a_caller_that_holds(office: Office, offered: str, answered: str) -> None:
+    both = pick_up(office, sdp(4000, offered), sdp(6000))
+    assert lines(both.to_caller, f"a={answered}")
+    assert lines(both.to_picker, f"a={offered}")
+
+
+VIDEO = ("m=video {} RTP/AVP 97", "a=rtpmap:97 H264/90000")
+
+
+def with_video(port: int) -> bytes:
+    return session(port, f"m=audio {port} RTP/AVP 0", VIDEO[0].format(port + 2), VIDEO[1])
+
+
+@pytest.mark.parametrize(
+    ("offered", "wanted", "for_caller", "for_picker"),
+    [
+        (with_video(4000), sdp(6000), ["6000", "0"], ["4000"]),
+        (sdp(4000), with_video(6000), ["6000"], ["4000", "0"]),
+        (with_video(4000), with_video(6000), ["6000", "6002"], ["4000", "4002"]),
+    ],
+    ids=["caller has video", "picker has video", "both have video"],
+)
+def test_two_streams(
+    office: Office, offered: bytes, wanted: bytes, for_caller: list[str], for_picker: list[str]
+) -> None:
+    """An answer has the streams of its offer; port 0 for what the other one lacks."""
+    both = pick_up(office, offered, wanted)
+    assert [line.split()[1] for line in lines(both.to_caller, "m=")] == for_caller
+    assert [line.split()[1] for line in lines(both.to_picker, "m=")] == for_picker
+
+
+def test_a_picker_without_an_offer(office: Office) -> None:
+    """It gets the caller's, and its answer goes to the caller unchanged."""
+    ringing = office.ring()
+    picking = Calling.start(office.picker, "*97102")
+    to_picker = picking.final()
+    assert audio_port(to_picker) == 4000
+    assert office.caller.silent(lambda m: m.status == 200, 0.1), "not before the picker has answered"
+    picking.acknowledge(to_picker, sdp(6000, codecs="0"))
+    to_caller = ringing.ok()
+    unchanged = [line for line in sdp(6000, codecs="0").split(b"\r\n") if not line.startswith(b"o=")]
+    assert [line for line in to_caller.body.split(b"\r\n") if not line.startswith(b"o=")] == unchanged
+    assert '"Name 103"' in to_caller["p-asserted-identity"]
+    ringing.calling.acknowledge(to_caller)
+
+
+def test_a_caller_without_an_offer(office: Office) -> None:
+    """It gets the picker's, and answers in its ACK."""
+    ringing = Ringing.begin(office.caller, office.phone, b"")
+    picking = office.pick()
+    to_caller = ringing.ok()
+    assert audio_port(to_caller) == 6000
+    ringing.calling.acknowledge(to_caller, sdp(4000, codecs="0"))
+    to_picker = picking.final()
+    assert audio_port(to_picker) == 4000
+    assert '"Name 101"' in to_picker["p-asserted-identity"]
+    picking.acknowledge(to_picker)
+
+
+def test_nobody_offers(office: Office) -> None:
+    ringing = Ringing.begin(office.caller, office.phone, b"")
+    assert Calling.start(office.picker, "*97102").refused().status == 488
+    office.phone.reply(ringing.invite, 486)
+    assert ringing.calling.refused().status == 486
+
+
+@pytest.mark.parametrize("with_offer", [True, False])
+def test_a_caller_that_has_heard_early_media(office: Office, with_offer: bool) -> None:
+    """The SDP of the phone's 183 was its answer (RFC 3261, 13.2.1): the picker's comes in a re-INVITE."""
+    calling = Calling.start(office.caller, "102", sdp(4000))
+    invite = office.phone.wait_request("INVITE")
+    office.phone.reply(invite, 183, "Session Progress", sdp(5000), Content_Type=SDP)
+    assert audio_port(calling.provisional(183)) == 5000
+    ringing = Ringing(office.caller, office.phone, calling, invite)
+    picking = office.pick() if with_offer else Calling.start(office.picker, "*97102")
+    to_picker, to_caller = picking.final(), ringing.ok()
+    assert audio_port(to_picker) == 4000
+    assert not to_caller.body or audio_port(to_caller) == 5000
+    caller = calling.acknowledge(to_caller)
+    picking.acknowledge(to_picker, b"" if with_offer else sdp(6000))
+    again = moved(caller, sdp(4000))
+    assert audio_port(again) == 6000
+    assert again["p-asserted-identity"].startswith('"Name 103" <sip:103@')
+    assert unmoved(caller)
+
+
+def test_a_caller_that_knows_update_is_told_who_has_answered(office: Office) -> None:
+    """RFC 3311, with the identity and no media."""
+    ringing = office.ring(Allow="INVITE, ACK, BYE, CANCEL, UPDATE")
+    picking = office.pick()
+    picking.acknowledge(picking.final())
+    ringing.calling.acknowledge(ringing.ok())
+    update = office.caller.wait_request("UPDATE")
+    assert update["p-asserted-identity"].startswith('"Name 103" <sip:103@')
+    assert not update.body
+    office.caller.reply(update, 200)
