@@ -175,6 +175,7 @@ class Server:
             "uptime": round(time.monotonic() - self._started),
             "listen": self._listening,
             **report.totals(self._core, time.time()),
+            "legs": len(stack.legs),
             "notifies": {
                 "sent": notifies.sent,
                 "answered": notifies.answered_count,

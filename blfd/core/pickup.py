@@ -72,7 +72,9 @@ class Pickups:
     def wish(self, invite: InviteReceived, picker: Extension) -> Wish | None:
         """What an INVITE asks for if it asks for somebody else's call; Refusal for a Replaces that is bad."""
         if invite.replaces:
-            return Wish(Way.REPLACES, "", parse(invite.replaces))
+            replaces = parse(invite.replaces)
+            found = self._dialogs.find(picker.aor.tenant, replaces.call_id)
+            return Wish(Way.REPLACES, found[0][0].extension if found else "", replaces)
         user = invite.request.target.user
         tenant = self._directory.tenants.get(picker.aor.tenant) or Tenant(picker.aor.tenant)
         if user == tenant.group_pickup_code:

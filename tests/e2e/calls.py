@@ -77,6 +77,7 @@ class Calling:
             self.headers["From"],
             answer["to"],
             self.headers["Call-ID"],
+            int(self.headers["CSeq"].split()[0]),
         )
         self.dialog.ack(answer, body)
         return self.dialog
@@ -111,7 +112,7 @@ class Dialog:
     local: str
     remote: str
     call_id: str
-    cseq: int = 100
+    cseq: int = 0  # of the last request
 
     @classmethod
     def of_invite(cls, agent: Agent, invite: Message) -> Dialog:

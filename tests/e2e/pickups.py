@@ -57,7 +57,7 @@ class Ringing:
 
     def ok(self) -> Message:
         """The caller's 200."""
-        answer = self.calling.final()
+        answer = self.calling.answer or self.calling.final()
         assert answer.status == 200, answer.start
         return answer
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from wire import Agent
@@ -97,11 +98,21 @@ class Site:
         """Until an extension has no call."""
         self._wait_row("lamps", extension=extension, dialogs=[])
 
+    def wait_no_call(self) -> None:
+        """Until no call is up and no leg of one is left."""
+        until = time.monotonic() + 10
+        while (status := self.ask("status"))["calls"] or status["legs"]:
+            assert time.monotonic() < until, self.ask("calls")
+            time.sleep(0.02)
+
+    def ask(self, call: str) -> Any:
+        """Over the control socket, as the CLI does."""
+        return ControlClient(socket_path(self.database)).call(call, tenant="default")
+
     def _wait_row(self, call: str, **values: object) -> None:
-        client = ControlClient(socket_path(self.database))
         until = time.monotonic() + 10
         while time.monotonic() < until:
-            rows = client.call(call, tenant="default")
+            rows = self.ask(call)
             if any(values.items() <= row.items() for row in rows):
                 return
             time.sleep(0.02)
