@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -118,11 +118,12 @@ class PhoneProcess(Child):
         folder: Path,
         watch: str = "",
         transport: str = "udp",
+        more: Iterable[str] = (),
     ) -> None:
         self.user = user
         self.events: list[Event] = []
         arguments = ["blfd.pjsip.phone", "--server", server, "--user", user, "--password", password]
-        arguments += ["--watch", watch, "--transport", transport]
+        arguments += ["--watch", watch, "--transport", transport, *more]
         super().__init__(arguments, log=folder / f"phone-{user}.log")
 
     def do(self, what: str, **how: object) -> None:

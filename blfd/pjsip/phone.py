@@ -58,10 +58,36 @@ def lamp(document: DialogInfo) -> str:
     return min(words, key=URGENCY.index)
 
 
+class Sound:
+    """What the phone plays into its calls instead of a microphone, and keeps of what it hears; WAV files."""
+
+    def __init__(self, play: str, record: str) -> None:
+        self._player = pj.AudioMediaPlayer() if play else None
+        self._recorder = pj.AudioMediaRecorder() if record else None
+        if self._player:
+            self._player.createPlayer(play)
+        if self._recorder:
+            self._recorder.createRecorder(record)
+
+    def connect(self, audio: pj.AudioMedia) -> None:
+        if self._player:
+            self._player.startTransmit(audio)
+        if self._recorder:
+            audio.startTransmit(self._recorder)
+
+    def close(self) -> None:
+        self._player = self._recorder = None
+
+
 class Call(pj.Call):  # type: ignore[misc]
+    def __init__(self, account: Account, number: int = pj.PJSUA_INVALID_ID) -> None:
+        super().__init__(account, number)
+        self._sound = account.sound
+
     def onCallState(self, prm: Any) -> None:  # noqa: N802
         info = self.getInfo()
-        report("call", state=info.stateText.lower(), code=info.lastStatusCode, remote=info.remoteUri)
+        state, code, reason = info.stateText.lower(), info.lastStatusCode, info.lastReason
+        report("call", state=state, code=code, reason=reason, remote=info.remoteUri)
 
     def onCallMediaState(self, prm: Any) -> None:  # noqa: N802
         states = {
@@ -72,12 +98,23 @@ class Call(pj.Call):  # type: ignore[misc]
         info = self.getInfo()  # owns the streams: it has to outlive them
         media = [states.get(stream.status, "none") for stream in info.media]
         report("media", state=media[0] if media else "none")
+        if media and media[0] == "active":
+            self._sound.connect(self.getAudioMedia(0))
+
+    def report_received(self) -> None:
+        """How much of the other one's voice has come so far."""
+        received = self.getStreamStat(0).rtcp.rxStat
+        report("received", packets=received.pkt, lost=received.loss)
 
 
 class Account(pj.Account):  # type: ignore[misc]
     """One line; at most one call at a time, the newest."""
 
     call: Call | None = None
+
+    def __init__(self, sound: Sound) -> None:
+        super().__init__()
+        self.sound = sound
 
     def onRegState(self, prm: Any) -> None:  # noqa: N802
         report("registered" if prm.code == 200 else "registration failed", code=prm.code)
@@ -103,6 +140,8 @@ class Phone:
         self._options = options
         self._endpoint = pj.Endpoint()
         self._start()
+        self._sound = Sound(options.play, options.record)
+        self._known: dict[str, DialogInfo] = {}  # what the key of an extension was told last
         self._account = self._register()
         self._module = self._watch_notifies()
         self._buddies = [self._watch(user) for user in options.watch.split(",") if user]
@@ -121,6 +160,7 @@ class Phone:
         self._endpoint.transportCreate(kind, transport)
         self._endpoint.libStart()
         self._endpoint.audDevManager().setNullDev()
+        self._endpoint.codecSetPriority("PCMU", 255)  # PJSIP would begin with Speex, no desk phone does
 
     def _uri(self, user: str) -> str:
         parameter = ";transport=tcp" if self._options.transport == "tcp" else ""
@@ -134,7 +174,7 @@ class Phone:
         credentials = pj.AuthCredInfo("digest", "*", options.user, 0, options.password)
         config.sipConfig.authCreds.append(credentials)
         config.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
-        account = Account()
+        account = Account(self._sound)
         account.create(config)
         return account
 
@@ -156,8 +196,7 @@ class Phone:
         check("module", lib.pjsip_endpt_register_module(lib.pjsua_get_pjsip_endpt(), module))
         return module, name, function
 
-    @staticmethod
-    def _on_request(rdata: CData) -> int:
+    def _on_request(self, rdata: CData) -> int:
         message = rdata.msg_info.msg
         if string(message.line.req.method.name) == "NOTIFY" and message.body:
             body = raw(ffi.new("pj_str_t *", (ffi.cast("char *", message.body.data), message.body.len)))
@@ -166,6 +205,7 @@ class Phone:
             except DialogInfoError as error:
                 report("bad document", why=str(error))
                 return 0
+            self._known[document.entity.partition(":")[2].partition("@")[0]] = document
             report(
                 "lamp",
                 entity=document.entity,
@@ -190,6 +230,22 @@ class Phone:
                 if not self._do(json.loads(line)):
                     return
 
+    def _press(self, extension: str) -> None:
+        """The key of a lamp: pick up what rings there with a Replaces made of the NOTIFY, or call it."""
+        parameter, known = pj.CallOpParam(True), self._known.get(extension)
+        ringing = [d for d in known.dialogs if d.state is DialogState.EARLY and d.call_id] if known else []
+        if ringing:
+            header, dialog = pj.SipHeader(), ringing[0]
+            header.hName = "Replaces"
+            tags = f"to-tag={dialog.remote_tag};from-tag={dialog.local_tag}"
+            header.hValue = f"{dialog.call_id};{tags};early-only"
+            parameter.txOption.headers.append(header)
+        self._call(extension, parameter)
+
+    def _call(self, to: str, parameter: pj.CallOpParam) -> None:
+        self._account.call = Call(self._account)
+        self._account.call.makeCall(self._uri(to), parameter)
+
     def _do(self, command: dict[str, Any]) -> bool:
         """Carry out a command; False for the last."""
         account, parameter = self._account, pj.CallOpParam(True)
@@ -198,8 +254,9 @@ class Phone:
             case "quit":
                 return False
             case "call":
-                account.call = Call(account)
-                account.call.makeCall(self._uri(command["to"]), parameter)
+                self._call(command["to"], parameter)
+            case "press":
+                self._press(command["key"])
             case "answer":
                 account.answer(command.get("code", 200))
             case "hold" if call:
@@ -210,6 +267,8 @@ class Phone:
             case "hangup" if call:
                 parameter.statusCode = command.get("code", 0)
                 call.hangup(parameter)
+            case "measure" if call:
+                call.report_received()
             case "info" if call:
                 request = pj.CallSendRequestParam()
                 request.method = "INFO"
@@ -220,6 +279,7 @@ class Phone:
 
     def close(self) -> None:
         self._account.call = None
+        self._sound.close()
         self._buddies.clear()
         self._account.shutdown()
         self._endpoint.libDestroy()
@@ -232,6 +292,8 @@ def main() -> None:
     parser.add_argument("--password", default="")
     parser.add_argument("--transport", choices=("udp", "tcp"), default="udp")
     parser.add_argument("--watch", default="", help="extensions, with commas")
+    parser.add_argument("--play", default="", help="a WAV file to play into calls")
+    parser.add_argument("--record", default="", help="a WAV file for what calls bring")
     parser.add_argument("--verbose", type=int, default=0, help="PJSIP's log level")
     phone = Phone(parser.parse_args())
     try:

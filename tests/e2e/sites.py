@@ -77,11 +77,17 @@ class Site:
         agent.is_registered = True
         return agent
 
-    def phone(self, user: str, *, watch: str = "", transport: str = "udp") -> PhoneProcess:
-        """A PJSUA2 phone, registered."""
+    def phone(self, user: str, *more: str, watch: str = "", transport: str = "udp") -> PhoneProcess:
+        """A PJSUA2 phone, registered; `more` are options of its own."""
         address = self.server.address(transport)
         phone = PhoneProcess(
-            address, user, password(user), folder=self.folder, watch=watch, transport=transport
+            address,
+            user,
+            password(user),
+            folder=self.folder,
+            watch=watch,
+            transport=transport,
+            more=more,
         )
         self.phones.append(phone)
         phone.wait("registered")

@@ -1,0 +1,89 @@
+"""Two people hear each other after a pickup: PJSUA2 phones that play tones and record what comes."""
+
+from __future__ import annotations
+
+import cmath
+import math
+import operator
+import struct
+import wave
+from pathlib import Path
+
+import pytest
+from sites import Site
+
+from blfd.simulation import PhoneProcess
+
+RATE = 8000  # samples a second
+SECONDS = 2
+ENOUGH = 40  # packets, of 20 ms each
+TONES = {"101": 425.0, "103": 1000.0}
+
+
+def tone(path: Path, frequency: float) -> None:
+    samples = [round(12_000 * math.sin(2 * math.pi * frequency * n / RATE)) for n in range(RATE * SECONDS)]
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(struct.pack(f"<{len(samples)}h", *samples))
+
+
+def heard(path: Path) -> dict[float, float]:
+    """The share of each tone in the energy of what was recorded (Goertzel), and so how clear it is."""
+    with wave.open(str(path), "rb") as file:
+        rate = file.getframerate()
+        samples = struct.unpack(f"<{file.getnframes()}h", file.readframes(file.getnframes()))
+    loud = [n for n, sample in enumerate(samples) if abs(sample) > 1000]
+    sound = samples[loud[0] : loud[-1]] if loud else ()  # without the silence before and after
+    assert len(sound) > ENOUGH / 2 * 0.02 * rate, f"{len(sound) / rate:.2f} s of sound"
+    energy = sum(sample * sample for sample in sound)
+    shares = {}
+    for frequency in TONES.values():
+        waves = [cmath.exp(-2j * math.pi * frequency * n / rate) for n in range(rate // 20)]
+        blocks = [sound[at : at + len(waves)] for at in range(0, len(sound) - len(waves), len(waves))]
+        power = sum(abs(sum(map(operator.mul, block, waves))) ** 2 for block in blocks)
+        shares[frequency] = 2 * power / len(waves) / energy
+    return shares
+
+
+def received(phone: PhoneProcess) -> int:
+    """Packets, when there are enough; or as many as there are after a while."""
+    for _ in range(200):
+        phone.do("measure")
+        packets = int(phone.wait("received")["packets"])
+        if packets >= ENOUGH:
+            break
+    return packets
+
+
+@pytest.mark.parametrize("way", ["code", "key"])
+def test_both_hear_each_other(site: Site, way: str, tmp_path: Path) -> None:
+    for extension, frequency in TONES.items():
+        tone(tmp_path / f"{extension}.wav", frequency)
+
+    def talker(user: str, watch: str = "") -> PhoneProcess:
+        play, record = tmp_path / f"{user}.wav", tmp_path / f"{user}-heard.wav"
+        return site.phone(user, "--play", str(play), "--record", str(record), watch=watch)
+
+    alice, bob, carol = talker("101"), site.phone("102"), talker("103", watch="102")
+    alice.do("call", to="102")
+    bob.wait("incoming")
+    carol.wait("lamp", lambda event: event["lamp"] == "ringing")
+    if way == "code":
+        carol.do("call", to="*97102")
+    else:
+        carol.do("press", key="102")
+    for phone in (alice, carol):
+        phone.wait_call("confirmed")
+    assert bob.wait_call("disconnected")["code"] == 487
+    assert received(alice) >= ENOUGH
+    assert received(carol) >= ENOUGH
+    alice.do("hangup")
+    carol.wait_call("disconnected")
+    for phone in (alice, carol):
+        phone.stop()  # which completes the recording
+    for listener, talker_ in (("101", "103"), ("103", "101")):
+        shares = heard(tmp_path / f"{listener}-heard.wav")
+        assert shares[TONES[talker_]] > 0.5, shares
+        assert shares[TONES[listener]] < 0.05, shares
