@@ -1,4 +1,4 @@
-"""SIPp as phones: vendors' SUBSCRIBEs watch while SIPp calls SIPp through the server.
+"""SIPp as phones: makers' SUBSCRIBEs watch while SIPp calls SIPp, and makers' keys pick up.
 
 SIPp knows MD5 only and takes the first challenge, so it comes from a trusted source here.
 """
@@ -10,6 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from calls import Calling, sdp
+from pickups import Ringing
+from scenarios import PICKERS, WATCHERS, picking_up, watching
 from sites import Site, program
 
 SCENARIOS = Path(__file__).parent / "sipp"
@@ -19,11 +22,11 @@ DEADLINE = 30
 class Sipp:
     """One SIPp process running one call of a scenario."""
 
-    def __init__(self, site: Site, scenario: str, user: str, to: str, transport: str, port: int = 0) -> None:
-        self.log = site.folder / f"sipp-{scenario}-{user}-{transport}.log"
-        values = site.folder / f"{scenario}-{user}.csv"
+    def __init__(self, site: Site, scenario: Path, user: str, to: str, transport: str, port: int = 0) -> None:
+        self.log = site.folder / f"sipp-{scenario.stem}-{user}-{transport}.log"
+        values = site.folder / f"{scenario.stem}-{user}.csv"
         values.write_text(f"SEQUENTIAL\n{user};{to};\n")
-        command = [program("sipp"), site.server.address(transport), "-sf", SCENARIOS / f"{scenario}.xml"]
+        command = [program("sipp"), site.server.address(transport), "-sf", scenario]
         command += ["-inf", values, "-m", "1", "-i", "127.0.0.1", "-nostdin", "-timeout", "20s"]
         command += ["-t", "t1" if transport == "tcp" else "u1", "-trace_err", "-error_file", self.log]
         if port:
@@ -46,19 +49,52 @@ class Sipp:
         assert self.process.returncode == 0, f"{errors}\n{output.decode()[-1500:]}"
 
 
+def trusting(own_site: Callable[..., Site]) -> Site:
+    return own_site("--trust", "127.0.0.0/8")
+
+
+def written(site: Site, text: str) -> Path:
+    path = site.folder / "phone.xml"
+    path.write_text(text)
+    return path
+
+
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
-@pytest.mark.parametrize("vendor", ["yealink", "polycom", "grandstream"])
-def test_a_vendors_phone_watches_a_call(own_site: Callable[..., Site], vendor: str, transport: str) -> None:
+@pytest.mark.parametrize("maker", WATCHERS)
+def test_a_makers_phone_watches_a_call(own_site: Callable[..., Site], maker: str, transport: str) -> None:
     """idle, early, confirmed, idle: each scenario checks every NOTIFY."""
-    site = own_site("--trust", "127.0.0.0/8")
+    site = trusting(own_site)
     callee = site.agent("102")
     callee.register()
     port = int(callee.address.rpartition(":")[2])
     callee.close()
     site.agents.remove(callee)
-    ringing = Sipp(site, "callee", "102", "101", "udp", port)
-    watching = Sipp(site, f"{vendor}-watches", "103", "102", transport)
+    ringing = Sipp(site, SCENARIOS / "callee.xml", "102", "101", "udp", port)
+    keys = Sipp(site, written(site, watching(WATCHERS[maker])), "103", "102", transport)
     site.wait_watched("102")
-    calling = Sipp(site, "caller", "101", "102", transport)
-    for process in (calling, ringing, watching):
+    calling = Sipp(site, SCENARIOS / "caller.xml", "101", "102", transport)
+    for process in (calling, ringing, keys):
         process.finish()
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("key", PICKERS)
+def test_a_makers_key_picks_up(own_site: Callable[..., Site], key: str, transport: str) -> None:
+    """The flashing key is pressed: what it sends is made of what its NOTIFY said."""
+    site = trusting(own_site)
+    caller, phone = site.registered("101"), site.registered("102")
+    keys = Sipp(site, written(site, picking_up(PICKERS[key])), "103", "102", transport)
+    site.wait_watched("102")
+    headers = caller.headers("INVITE", "102", Content_Type="application/sdp")
+    calling = Calling(caller, f"sip:102@{caller.server}", headers)
+    caller.send(f"INVITE {calling.uri} SIP/2.0", headers, sdp(4000))
+    invite = phone.wait_request("INVITE")
+    phone.reply(invite, 180, "Ringing")
+    ringing = Ringing(caller, phone, calling, invite)
+    answer = ringing.ok()
+    assert answer["p-asserted-identity"].startswith('"Name 103" <sip:103@')
+    ringing.stops()
+    calling.acknowledge(answer)
+    caller.reply(caller.wait_request("BYE"), 200)
+    keys.finish()
+    site.wait_no_call()
