@@ -19,13 +19,13 @@ typedef struct {  /* phone i: it registers, is called by caller i, and that call
 	CallerState calling;
 	CalleeState called;
 	int64_t started, hang_up, accept;
-	char remote[256], target[256], routes[1024]; /* the caller's dialog: To with tag, remote target, route set */
+	Dialog dialog;                                  /* the caller's */
 	char invite[2048];                              /* what the callee's responses repeat */
 } Phone;
 
 static Phone *phones;
 Calls calls;
-Samples ringing;
+Samples ringing, answered;
 int registered, by_hand;
 
 void phones_open(void) { phones = calloc(PHONES_MAX, sizeof *phones); }
@@ -34,7 +34,7 @@ static const char session[] =
 	"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0 101\r\n"
 	"a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=sendrecv\r\n";
 
-static int content(char *out, int with_session)
+int content(char *out, int with_session)
 {
 	if (!with_session) return sprintf(out, "Content-Length: 0\r\n\r\n");
 	return sprintf(out, "Content-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s", strlen(session), session);
@@ -92,7 +92,7 @@ static void caller_send_first(int i, const char *method, const char *to)
 static void caller_send_within(int i, const char *method, char branch, int cseq)
 {
 	Phone *p = &phones[i];
-	caller_send(i, (CallerRequest){method, p->target, p->remote, p->routes, branch, cseq});
+	caller_send(i, (CallerRequest){method, p->dialog.target, p->dialog.remote, p->dialog.routes, branch, cseq});
 }
 
 void call_start(int i)
@@ -132,18 +132,18 @@ void caller_cancel(int i)
 }
 
 /* Record-Route of a response, last one first, is the caller's route set (RFC 3261, 12.1.2). */
-static void dialog_learn(Phone *p, const Packet *m)
+void dialog_learn(Dialog *d, const Packet *m)
 {
-	char reversed[sizeof p->routes + 16];
+	char reversed[sizeof d->routes + 16];
 	Text to = header(m->text, "To", 't'), contact = header(m->text, "Contact", 'm');
 	const char *uri = contact.at ? memchr(contact.at, '<', contact.len) : NULL;
-	snprintf(p->remote, sizeof p->remote, "%.*s", to.len, to.at ? to.at : "");
-	snprintf(p->target, sizeof p->target, "%.*s", uri ? (int)strcspn(uri + 1, ">\r\n") : 0, uri ? uri + 1 : "");
-	p->routes[0] = 0;
+	snprintf(d->remote, sizeof d->remote, "%.*s", to.len, to.at ? to.at : "");
+	snprintf(d->target, sizeof d->target, "%.*s", uri ? (int)strcspn(uri + 1, ">\r\n") : 0, uri ? uri + 1 : "");
+	d->routes[0] = 0;
 	for (Text r = header(m->text, "Record-Route", 0); r.at; r = header(r.at, "Record-Route", 0)) {
-		if (r.len + strlen(p->routes) + 10 >= sizeof p->routes) break;
-		snprintf(reversed, sizeof reversed, "Route: %.*s\r\n%s", r.len, r.at, p->routes);
-		strcpy(p->routes, reversed);
+		if (r.len + strlen(d->routes) + 10 >= sizeof d->routes) break;
+		snprintf(reversed, sizeof reversed, "Route: %.*s\r\n%s", r.len, r.at, d->routes);
+		strcpy(d->routes, reversed);
 	}
 }
 
@@ -155,7 +155,8 @@ static void on_invite_accepted(int i, const Packet *m)
 		p->caller.due = 0;
 		p->calling = TALKING;
 		p->hang_up = by_hand ? 0 : m->arrived + TALK;
-		dialog_learn(p, m);
+		dialog_learn(&p->dialog, m);
+		if (asked_at) sample(&answered, m->arrived - asked_at);
 	}
 	caller_send_within(i, "ACK", 'a', 1);
 }
@@ -265,7 +266,7 @@ static void on_hang_up(int i, char owner, int cancelled)
 {
 	Phone *p = &phones[i];
 	if (owner == 'c') {
-		if (p->calling == TALKING) call_over(i, 0);
+		if (p->calling == TALKING) call_over(i, asked_at != 0);  /* a picker hangs up, no phone does */
 	} else if (!cancelled) {
 		p->called = NO_CALL;
 		p->callee.due = 0;

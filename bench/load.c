@@ -7,6 +7,8 @@
  *     subscribe WATCHERS N RATE     WATCHERS subscriptions over the extensions of phones 0..N-1, RATE a second
  *     fanout CHANGES                real calls to phone 0; how long each change takes to reach every watcher
  *     calls RATE SECONDS N          RATE calls a second to phones 0..N-1, answered and hung up
+ *     ring N                        phones 1..N are called, and ring from then on
+ *     pickup ROUNDS PICKERS         real calls to phone 0, picked up by one of PICKERS that all ask at once
  */
 #define _GNU_SOURCE
 #include "load.h"
@@ -79,6 +81,7 @@ static void on_response(const Packet *p)
 	const char *branch = strstr(p->text, "branch=z9hG4bK");
 	if (!branch || sscanf(branch + 14, "%c%d.%d", &kind, &index, &generation) != 3) return;
 	if (kind == 'w') on_subscribe_response(index, generation, status, p);
+	else if (strchr("qkx", kind)) on_picker_response(kind, index, generation, status, p);
 	else if (index < PHONES_MAX) on_phone_response(kind, index, generation, status, p);
 }
 
@@ -103,6 +106,7 @@ static void pump(int ms)
 	scanned = t;
 	watchers_retransmit(t);
 	phones_retransmit(t);
+	pickers_retransmit(t);
 }
 
 /* Until the server has been quiet for a while, so that its CPU time is all of this command. */
@@ -247,6 +251,48 @@ static void command_calls(int rate, int seconds, int count)
 	report_close();
 }
 
+static void ring(int i)
+{
+	call_start(i);
+	for (int64_t end = now() + 5 * SEC; !phone_is_invited(i) && now() < end;) pump(1);
+	if (!phone_is_invited(i)) errx(1, "the server did not pass the INVITE on to phone %d", i);
+	callee_ring(i);
+}
+
+static void command_ring(int count)
+{
+	int64_t started = now();
+	by_hand = 1;
+	for (int i = 1; i <= count; i++) ring(i);
+	settle(700);
+	report_open(started);
+	printf(", \"ringing\": %d", calls.active);
+	report_close();
+}
+
+/* Each round has a call of its own, which has rung for a moment when the pickers ask for it. */
+static void command_pickup(int rounds, int pickers)
+{
+	int64_t started = now();
+	int once = 0;
+	by_hand = 1;
+	for (int i = 0; i < rounds; i++) {
+		ring(0);
+		settle(20);
+		won = 0;
+		pickers_ask(pickers);
+		for (int64_t end = now() + 35 * SEC; (picking || !phone_is_free(0)) && now() < end;) pump(5);
+		once += won == 1;
+		asked_at = 0;
+	}
+	report_open(started);
+	printf(", \"rounds\": %d, \"won_once\": %d, \"calls_failed\": %d, \"given_up\": %d", rounds, once, calls.failed, failed);
+	print_samples("picked_ms", &picked);
+	print_samples("late_ms", &late);
+	print_samples("caller_answered_ms", &answered);
+	report_close();
+}
+
 static void command(const char *line)
 {
 	int a, b, c;
@@ -254,6 +300,8 @@ static void command(const char *line)
 	else if (sscanf(line, "subscribe %d %d %d", &a, &b, &c) == 3 && a <= WATCHERS_MAX) command_subscribe(a, b, c);
 	else if (sscanf(line, "fanout %d", &a) == 1) command_fanout(a);
 	else if (sscanf(line, "calls %d %d %d", &a, &b, &c) == 3 && c <= PHONES_MAX) command_calls(a, b, c);
+	else if (sscanf(line, "ring %d", &a) == 1 && a < PHONES_MAX) command_ring(a);
+	else if (sscanf(line, "pickup %d %d", &a, &b) == 2 && b <= PICKERS_MAX) command_pickup(a, b);
 	else errx(2, "not a command: %s", line);
 }
 

@@ -38,10 +38,13 @@ void on_subscribe_response(int i, int cseq, int status, const Packet *p);
 void on_notify(int i, const Packet *p);
 
 /* calls.c */
+typedef struct { char remote[256], target[256], routes[1024]; } Dialog;  /* To with tag, remote target, route set */
 typedef struct { int started, completed, failed, skipped, active; } Calls;
 extern Calls calls;
-extern Samples ringing;
+extern Samples ringing, answered;  /* answered: from a pickup's INVITE to the caller's 200 */
 extern int registered, by_hand;  /* by_hand: phones ring, accept and hang up only when told to */
+int content(char *out, int with_session);
+void dialog_learn(Dialog *d, const Packet *m);
 void phones_open(void);
 void phone_register(int i);
 int phone_is_free(int i);
@@ -55,4 +58,13 @@ void calls_due(int64_t t);
 void phones_retransmit(int64_t t);
 void on_phone_response(char kind, int i, int generation, int status, const Packet *m);
 void on_phone_request(char owner, int i, const char *method, const Packet *m);
+
+/* pickup.c */
+#define PICKERS_MAX 100
+extern Samples picked, late;  /* a picker's INVITE to its 200, and to its refusal */
+extern int picking, won;      /* pickers that have no final response yet, or hang up; those that won since */
+extern int64_t asked_at;      /* when the pickers of this round sent INVITE; 0 when none has */
+void pickers_ask(int count);
+void on_picker_response(char kind, int i, int generation, int status, const Packet *m);
+void pickers_retransmit(int64_t t);
 #endif

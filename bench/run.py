@@ -29,11 +29,15 @@ class Size:
     rest_s: int = 60  # from set-up until memory is read
     calls_a_second: int = 100
     calls_s: int = 10
+    pickups: int = 1000
+    ringing: int = 200  # calls that ring meanwhile
     idle: int = 5000  # subscriptions
     idle_s: int = 20
 
 
-QUICK = Size(subscriptions=2500, audiences=(1000,), changes=10, held=5000, rest_s=5, calls_s=4, idle_s=5)
+QUICK = Size(
+    subscriptions=2500, audiences=(1000,), changes=10, held=5000, rest_s=5, calls_s=4, pickups=200, idle_s=5
+)
 
 
 @dataclass(slots=True)
@@ -152,6 +156,35 @@ def calls(run: Run, start: Starter) -> None:
     load.note(f"{case}: INVITE to 180, p99 ms", found["invite_to_180_ms"].get("p99", 0))
 
 
+def pickup(run: Run, start: Starter) -> None:
+    """A picker's INVITE to its 200: nothing else going on, ten at once, and among many that ring."""
+    size = run.size
+    if start is kamailio:
+        return  # a proxy has no pickup of its own
+    _picked_up(run, "pickup", 1, size.pickups)
+    _picked_up(run, "10 pickups at once", 10, size.pickups // 2)
+    held = f"pickup, {size.ringing} calls ringing, {size.idle:,} subscriptions"
+    _picked_up(run, held, 1, size.pickups, size.ringing, size.idle)
+
+
+def _picked_up(
+    run: Run, case: str, pickers: int, rounds: int, ringing: int = 0, subscriptions: int = 0
+) -> None:
+    with run.load(blfd_trusting, case) as load:
+        load.do(f"register {ringing + 1}")
+        if subscriptions:
+            load.subscribe(subscriptions, ringing + 1)
+        if ringing:
+            load.do(f"ring {ringing}")
+        found = load.do(f"pickup {rounds} {pickers}")
+    load.note(f"{case}: won once, of {rounds:,}", found["won_once"], rounds, at_least=True)
+    load.note(f"{case}: INVITE to 200, p50 ms", found["picked_ms"].get("p50", 0))
+    load.note(f"{case}: INVITE to 200, p99 ms", found["picked_ms"].get("p99", 0), 5)
+    load.note(f"{case}: the caller's 200 after it, p99 ms", found["caller_answered_ms"].get("p99", 0))
+    if pickers > 1:
+        load.note(f"{case}: the others' refusals, p99 ms", found["late_ms"].get("p99", 0))
+
+
 def idle(run: Run, start: Starter) -> None:
     """CPU of a server that has nothing to do but keep its subscriptions."""
     size, case = run.size, f"idle with {run.size.idle:,} subscriptions"
@@ -164,7 +197,7 @@ def idle(run: Run, start: Starter) -> None:
     load.note(f"{case}: % of a core", used / size.idle_s * 100, 2)
 
 
-MEASUREMENTS = {m.__name__: m for m in (subscribe, digest, fanout, memory, calls, idle)}
+MEASUREMENTS = {m.__name__: m for m in (subscribe, digest, fanout, memory, calls, pickup, idle)}
 SERVERS: dict[str, Starter] = {"blfd": blfd_trusting, "kamailio": kamailio}
 
 
