@@ -1,4 +1,4 @@
-# make demo   shows lamps on three real SIP phones, in half a minute
+# make demo   shows lamps and pickup on four real SIP phones, in half a minute
 # make test   passes the tests
 # Both make .venv first, with Python 3.11 or 3.12.
 

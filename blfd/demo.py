@@ -1,7 +1,7 @@
-"""`blfd demo`: a server and three real SIP phones on this machine; 103's phone shows what it learns.
+"""`blfd demo`: a server and four real SIP phones on this machine; 103's phone shows what it learns.
 
-101 calls 102, and 103 watches both. What is shown comes from the NOTIFYs that 103's phone got, not from what
-the server knows.
+101 calls 102, 103 watches both and picks up in three ways, 104 comes too late. What is shown comes from what
+the phones were sent, not from what the server knows.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.live import Live
@@ -21,10 +22,10 @@ from rich.table import Table
 from rich.text import Text
 
 from blfd.cli.inspect import STYLES
-from blfd.simulation import Missing, PhoneProcess, ServerProcess
+from blfd.simulation import Event, Missing, PhoneProcess, ServerProcess
 from blfd.store import NewExtension, Store
 
-NAMES = {"101": "Alice Ng", "102": "Bob Roy", "103": "Carol Diaz"}
+NAMES = {"101": "Alice Ng", "102": "Bob Roy", "103": "Carol Diaz", "104": "Dan Ek"}
 PASSWORD = "demo-only"
 PAUSE = 1.2  # seconds, so that a person can read along
 
@@ -84,6 +85,7 @@ def run() -> int:
         board.close()
     shutil.rmtree(folder, ignore_errors=True)
     print("Every lamp was seen: idle, trying, ringing, talking, held, talking, idle.")
+    print("Picked up by *97102, by *98 and by the flashing key; who came too late was told so.")
     return 0
 
 
@@ -105,34 +107,106 @@ def _ended_by_signals() -> Iterator[None]:
 def _play(folder: Path, board: Board) -> None:
     database = folder / "demo.db"
     rows = [NewExtension(extension, PASSWORD, name) for extension, name in NAMES.items()]
-    Store(database).add_extensions("default", rows)
+    store = Store(database)
+    store.add_extensions("default", rows)
+    store.add_group("default", "office", NAMES, NAMES)
     with ServerProcess(database, ["udp:127.0.0.1:0"]) as server:
         address = server.address()
 
         def phone(user: str, watch: str = "") -> PhoneProcess:
             return PhoneProcess(address, user, PASSWORD, folder=folder, watch=watch)
 
-        board.say(f"A server on {address}; phones 101, 102 and 103 register")
-        with phone("101") as alice, phone("102") as bob, phone("103", "101,102") as carol:
-            for each in (alice, bob, carol):
+        board.say(f"A server on {address}; phones 101 to 104 register")
+        with (
+            phone("101") as alice,
+            phone("102") as bob,
+            phone("103", "101,102") as carol,
+            phone("104") as dan,
+        ):
+            phones = Phones(alice, bob, carol, dan)
+            for each in phones:
                 each.wait("registered")
-            _story(alice, bob, carol, board)
+            _story(phones, board)
 
 
-def _story(alice: PhoneProcess, bob: PhoneProcess, carol: PhoneProcess, board: Board) -> None:
-    steps: list[tuple[str, Callable[[], None], dict[str, str]]] = [
-        ("103 watches 101 and 102", lambda: None, {"101": "idle", "102": "idle"}),
-        ("101 calls 102", lambda: alice.do("call", to="102"), {"101": "trying", "102": "ringing"}),
-        ("102 answers", lambda: bob.do("answer"), {"101": "talking", "102": "talking"}),
-        ("101 puts 102 on hold", lambda: alice.do("hold"), {"101": "held"}),
-        ("101 takes 102 back", lambda: alice.do("unhold"), {"101": "talking"}),
-        ("102 hangs up", lambda: bob.do("hangup"), {"101": "idle", "102": "idle"}),
-    ]
-    for text, act, expected in steps:
-        board.say(text)
-        act()
-        _see(carol, dict(expected), board)
+class Phones(NamedTuple):
+    alice: PhoneProcess
+    bob: PhoneProcess
+    carol: PhoneProcess
+    dan: PhoneProcess
+
+
+class Step(NamedTuple):
+    """What somebody does, the lamps that come of it, and what the phones of the call are told."""
+
+    text: str
+    act: Callable[[], None]
+    lamps: dict[str, str]
+    told: Callable[[list[Event]], str] | None = None  # of what 103's phone has reported since
+
+
+def _story(phones: Phones, board: Board) -> None:
+    for step in (*_call(phones), *_pickups(phones)):
+        board.say(step.text)
+        before = len(phones.carol.events)
+        step.act()
+        _see(phones.carol, dict(step.lamps), board)
+        if step.told:
+            board.say(f"  {step.told(phones.carol.events[before:])}")
         time.sleep(PAUSE)
+
+
+def _call(phones: Phones) -> list[Step]:
+    alice, bob, _, _ = phones
+    return [
+        Step("103 watches 101 and 102", lambda: None, {"101": "idle", "102": "idle"}),
+        Step("101 calls 102", lambda: alice.do("call", to="102"), {"101": "trying", "102": "ringing"}),
+        Step("102 answers", lambda: bob.do("answer"), {"101": "talking", "102": "talking"}),
+        Step("101 puts 102 on hold", lambda: alice.do("hold"), {"101": "held"}),
+        Step("101 takes 102 back", lambda: alice.do("unhold"), {"101": "talking"}),
+        Step("102 hangs up", lambda: bob.do("hangup"), {"101": "idle", "102": "idle"}),
+    ]
+
+
+def _pickups(phones: Phones) -> list[Step]:
+    alice, _, carol, dan = phones
+    ways: list[tuple[str, Callable[[], None]]] = [
+        ("103 dials *97102", lambda: carol.do("call", to="*97102")),
+        ("103 dials *98, for the group", lambda: carol.do("call", to="*98")),
+        ("103 presses its flashing key: INVITE with Replaces", lambda: carol.do("press", key="102")),
+    ]
+    steps: list[Step] = []
+    for text, pick_up in ways:
+        steps += [
+            Step("101 calls 102", lambda: alice.do("call", to="102"), {"101": "trying", "102": "ringing"}),
+            Step(
+                text, pick_up, {"101": "talking", "102": "idle"}, lambda seen: _connected(alice, carol, seen)
+            ),
+            Step("103 hangs up", lambda: carol.do("hangup"), {"101": "idle"}),
+        ]
+    late = Step(
+        "104 dials *97102, too late", lambda: dan.do("call", to="*97102"), {}, lambda seen: _refused(dan)
+    )
+    return [*steps[:-1], late, steps[-1]]
+
+
+def _connected(alice: PhoneProcess, carol: PhoneProcess, seen: list[Event]) -> str:
+    """Both were told who the other one is; 103's phone maybe before its lamps changed."""
+
+    def names(extension: str) -> Callable[[Event], bool]:
+        return lambda event: event["event"] == "answered" and NAMES[extension] in event["identity"]
+
+    alice.wait("answered", names("103"))
+    if not any(map(names("101"), seen)):
+        carol.wait("answered", names("101"))
+    return f"101 is told that {NAMES['103']} has answered, and 103 that it talks with {NAMES['101']}"
+
+
+def _refused(dan: PhoneProcess) -> str:
+    end = dan.wait_call("disconnected")
+    if end["code"] != 480:
+        raise Missing(f"104 was to be refused with 480, and not with {end['code']} {end['reason']}")
+    return f"104 is refused: {end['code']} {end['reason']}"
 
 
 def _see(carol: PhoneProcess, expected: dict[str, str], board: Board) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import Answering, Run
 from typer.testing import CliRunner
 
 from blfd.cli import app
@@ -22,15 +22,17 @@ from blfd.control import ControlServer, socket_path
 from blfd.doctor import Finding, examine
 
 DOCS = Path(__file__).parents[1] / "docs" / "cli.md"
-Run = Callable[..., subprocess.CompletedProcess[str]]
 COMMANDS = [
     *((name,) for name in ("run", "status", "registrations", "lamps", "watchers", "calls", "demo", "doctor")),
+    *((name,) for name in ("pickups", "explain")),
     *(("extension", name) for name in ("add", "list", "show", "set", "remove", "import")),
     *(("tenant", name) for name in ("add", "list", "set", "remove")),
+    *(("group", name) for name in ("add", "list", "show", "set", "remove")),
 ]
 JSON = [
     *((name,) for name in ("status", "registrations", "lamps", "watchers", "calls", "doctor")),
-    *(("extension", "list"), ("extension", "show"), ("tenant", "list")),
+    *((name,) for name in ("pickups", "explain")),
+    *(("extension", "list"), ("extension", "show"), ("tenant", "list"), ("group", "list"), ("group", "show")),
 ]
 LIVE = ("status", "registrations", "lamps", "watchers", "calls")
 DIALOG = {
@@ -45,59 +47,16 @@ DIALOG = {
     "held": False,
     "since": 65.2,
 }
-ANSWERS: dict[str, Any] = {
-    "lamps": [
-        {
-            "extension": "101",
-            "tenant": "default",
-            "name": "Alice",
-            "lamp": "ringing",
-            "dialogs": [DIALOG],
-            "watchers": 3,
-        }
-    ],
-    "registrations": [],
-    "reload": {},
-}
-
-
-@pytest.fixture
-def blfd(tmp_path: Path) -> Run:
-    """Run the command in a folder of its own."""
-
-    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "blfd", *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "COLUMNS": "120"},
-        )
-        assert done.returncode == code, done.stderr
-        if code:
-            assert "Traceback" not in done.stderr
-            assert done.stderr.count("\n") == 1, done.stderr
-        return done
-
-    return run
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[list[str]]:
-    """Something that answers on the control socket; which calls came."""
-    calls: list[str] = []
-
-    def answer(name: str, arguments: dict[str, Any]) -> Any:
-        calls.append(name)
-        return ANSWERS[name]
-
-    path = socket_path(tmp_path / "blfd.db")
-    running = ControlServer(path, answer)
-    calls.clear()
-    yield calls
-    running.close()
+LAMPS = [
+    {
+        "extension": "101",
+        "tenant": "default",
+        "name": "Alice",
+        "lamp": "ringing",
+        "dialogs": [DIALOG],
+        "watchers": 3,
+    }
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -195,34 +154,31 @@ def test_wrong_input(blfd: Run, arguments: tuple[str, ...], code: int, words: st
     assert words in blfd(*arguments, code=code).stderr
 
 
-def test_lamps(blfd: Run, server: list[str]) -> None:
+def test_lamps(blfd: Run, server: Answering) -> None:
+    server.answers["lamps"] = LAMPS
     shown = blfd("lamps").stdout
     assert all(part in shown for part in ("101", "Alice", "ringing", "← 102 Bob [x]", "1:05", "3"))
-    assert json.loads(blfd("lamps", "--json").stdout) == ANSWERS["lamps"]
+    assert json.loads(blfd("lamps", "--json").stdout) == LAMPS
 
 
-def test_a_change_reaches_the_server(blfd: Run, server: list[str]) -> None:
+def test_a_change_reaches_the_server(blfd: Run, server: Answering) -> None:
     blfd("extension", "add", "101", "--password", "x")
-    assert server == ["reload"]
+    assert server.calls == ["reload"]
 
 
-def test_nothing_to_show_is_said(blfd: Run, server: list[str]) -> None:
+def test_nothing_to_show_is_said(blfd: Run, server: Answering) -> None:
     assert "no phone is registered" in blfd("registrations").stdout
 
 
 @pytest.mark.parametrize("command", ["registrations", "lamps"])
-def test_a_live_command_for_an_unknown_tenant(
-    blfd: Run, server: list[str], command: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(ANSWERS, "lamps", [])
+def test_a_live_command_for_an_unknown_tenant(blfd: Run, server: Answering, command: str) -> None:
+    server.answers["lamps"] = []
     said = blfd("--tenant", "none.example", command, code=1).stderr
     assert "no tenant none.example; 'blfd tenant list' shows them" in said
 
 
-def test_a_change_that_the_server_does_not_take_is_kept_and_said(
-    blfd: Run, server: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(ANSWERS, "reload")
+def test_a_change_that_the_server_does_not_take_is_kept_and_said(blfd: Run, server: Answering) -> None:
+    del server.answers["reload"]
     said = blfd("extension", "add", "101", "--password", "x", code=1).stderr
     assert "saved, but the running server did not take it over" in said
     assert "101" in blfd("extension", "list").stdout
@@ -234,7 +190,7 @@ def test_watch_ends_with_the_server_or_by_ctrl_c(tmp_path: Path, end: str) -> No
 
     def answer(name: str, arguments: dict[str, Any]) -> Any:
         drawn.release()
-        return ANSWERS["lamps"]
+        return LAMPS
 
     server = ControlServer(socket_path(tmp_path / "blfd.db"), answer)
     with subprocess.Popen(

@@ -17,8 +17,8 @@ import pytest
 from sqlite_utils.db import Database
 
 from blfd.core.effects import SaveBindings, SavePickup
-from blfd.core.values import Aor, Attempt, Binding, Flow, Way
-from blfd.store import NewExtension, Store, StoreError
+from blfd.core.values import Aor, Attempt, Binding, Flow, Group, Reach, Way
+from blfd.store import NewExtension, Store, StoreError, records
 from blfd.store import writer as store_writer
 from blfd.store.opening import APPLICATION_ID
 from blfd.store.writer import StoreWriter
@@ -157,6 +157,38 @@ def test_the_writer(store: Store) -> None:
     assert store.records.bindings() == [binding("n499")]
 
 
+def test_groups(store: Store) -> None:
+    store.add_extensions("default", [NewExtension(e, "x") for e in ("102", "103")])
+    store.add_group("default", "Büro 1", ["101", "102"], ["103"])
+    expected = Group("default", "Büro 1", frozenset(("101", "102")), frozenset(("103",)))
+    assert Store(store.path).directory().groups == (expected,)
+    store.set_group("default", "Büro 1", [], ["101"])
+    assert store.group("default", "Büro 1").targets == {"101"}
+    store.remove_extension(ALICE)
+    assert store.group("default", "Büro 1") == Group("default", "Büro 1"), "it is empty and stays"
+    store.add_tenant("acme.example")
+    with pytest.raises(StoreError, match=r"no extension 102@acme\.example"):
+        store.add_group("acme.example", "x", ["102"], [])
+    assert store.groups("acme.example") == []
+
+
+def test_attempts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = replace(ATTEMPT, at=2000.0, extension="\udcff", result="404 \udcff does not exist")
+    store.records.save({}, [ATTEMPT, odd])
+    (newest, oldest) = store.records.attempts("default")
+    assert oldest == ATTEMPT
+    assert newest.extension == "?"
+    assert store.records.attempts("default", since=1500.0) == [newest]
+    assert store.records.attempts("default", limit=1) == [newest]
+    assert store.records.attempts("acme.example") == []
+    monkeypatch.setattr(records, "KEPT", 3)
+    store.records.save({}, [replace(ATTEMPT, at=float(n)) for n in range(5)])
+    assert [attempt.at for attempt in store.records.attempts("default")] == [4.0, 3.0, 2.0]
+    gone = replace(ATTEMPT, picker=Aor("none.example", "1"))
+    store.records.save({}, [gone])
+    assert store.records.attempts("none.example") == [], "of a tenant that was removed meanwhile"
+
+
 class Disk:
     """Records whose disk refuses to write while `error` is set."""
 
@@ -276,6 +308,14 @@ def test_a_database_of_version_1_is_read_and_changed(tmp_path: Path) -> None:
     assert store.records.bindings() == [binding()]
     store.remove_extension(ALICE)
     assert store.records.bindings() == []
+    assert (tenant.pickup_code, tenant.group_pickup_code, tenant.pickup, tenant.pickable) == (
+        "*97",
+        "*98",
+        Reach.ON,
+        True,
+    )
+    assert (extension.pickup, extension.pickable) == (None, None)
+    assert (store.groups("default"), store.records.attempts("default")) == ([], [])
 
 
 @pytest.mark.parametrize("kind", ["text", "foreign", "foreign in WAL mode", "damaged", "newer", "a folder"])

@@ -13,10 +13,11 @@ from rich.markup import escape
 from blfd.cli.inspect import duration
 from blfd.cli.output import fail, options, print_json, print_table
 from blfd.core.values import Aor, Attempt
+from blfd.store.records import KEPT
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-SHOWN = 1000
+SHOWN = 1000  # unless --since says more
 Row = dict[str, Any]
 
 
@@ -32,11 +33,12 @@ def pickups(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Who tried to pick up what, and what came of it: the newest last."""
+    """Who tried to pick up what, and what came of it: the newest last, 1,000 without --since."""
     given = options(context)
     store = given.store()
     store.tenant(given.tenant)
-    found = store.records.attempts(given.tenant, _since(since), SHOWN)[::-1]
+    limit = SHOWN if since is None else KEPT
+    found = store.records.attempts(given.tenant, _since(since), limit)[::-1]
     if as_json:
         print_json([_attempt(attempt) for attempt in found])
         return

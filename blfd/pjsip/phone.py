@@ -88,6 +88,10 @@ class Call(pj.Call):  # type: ignore[misc]
         info = self.getInfo()
         state, code, reason = info.stateText.lower(), info.lastStatusCode, info.lastReason
         report("call", state=state, code=code, reason=reason, remote=info.remoteUri)
+        event = prm.e.body.tsxState
+        if info.state == pj.PJSIP_INV_STATE_CONNECTING and event.type == pj.PJSIP_EVENT_RX_MSG:
+            identity = IDENTITY.search(event.src.rdata.wholeMsg)
+            report("answered", identity=identity[1] if identity else "")
 
     def onCallMediaState(self, prm: Any) -> None:  # noqa: N802
         states = {

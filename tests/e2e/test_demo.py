@@ -19,8 +19,8 @@ from blfd.control import ControlClient, socket_path
 from blfd.simulation import Event, PhoneProcess, ServerProcess
 
 STORY = {
-    "101": ["idle", "trying", "talking", "held", "talking", "idle"],
-    "102": ["idle", "ringing", "talking", "idle"],
+    "101": ["idle", "trying", "talking", "held", "talking", "idle", *["trying", "talking", "idle"] * 3],
+    "102": ["idle", "ringing", "talking", "idle", *["ringing", "idle"] * 3],
 }
 
 
@@ -30,13 +30,16 @@ def test_every_lamp_is_shown_in_plain_lines_where_there_is_no_terminal() -> None
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     assert played.returncode == 0, played.stdout + played.stderr
     assert "\x1b" not in played.stdout
     lines = [line.split() for line in played.stdout.splitlines() if line.startswith("  lamp ")]
     for extension, words in STORY.items():
         assert [line[4].rstrip(":,") for line in lines if line[1] == extension] == words
+    said = played.stdout
+    assert said.count("101 is told that Carol Diaz has answered, and 103 that it talks with Alice Ng") == 3
+    assert "104 is refused: 480 103 has answered the call already" in said
 
 
 def test_a_lamp_that_is_not_seen_is_named(
@@ -78,7 +81,7 @@ def test_a_lamp_that_is_not_seen_is_named(
     (folder,) = tmp_path.iterdir()
     assert f"The logs of the server and of the phones are in {folder}" in said
     assert (folder / "demo.log").read_text()
-    assert len(children) == 4
+    assert len(children) == 5
     assert all(child.process.poll() is not None for child in children)
 
 

@@ -1,0 +1,149 @@
+"""`blfd group`, `pickups`, `explain`, and who may pick up."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from commands import Answering, Run
+
+from blfd.core.values import Aor, Attempt, Way
+from blfd.store import NewExtension, Store
+
+CAROL = Aor("default", "103")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "blfd.db")
+    names = {"101": "Alice Ng", "102": "Bob Roy", "103": "Carol [x] Diaz"}
+    store.add_extensions("default", [NewExtension(e, "x", name) for e, name in names.items()])
+    return store
+
+
+def test_groups(blfd: Run, store: Store, server: Answering) -> None:
+    assert "none; add one with 'blfd group add'" in blfd("group", "list").stdout
+    blfd("group", "add", "sales", "101", "102", "103")
+    blfd("group", "add", "doors", "--targets", "101,102", "--pickers", "103")
+    assert server.calls == ["reload"] * 2
+    everybody = ["101", "102", "103"]
+    assert json.loads(blfd("group", "list", "--json").stdout) == [
+        {"group": "doors", "tenant": "default", "pickers": ["103"], "targets": ["101", "102"]},
+        {"group": "sales", "tenant": "default", "pickers": everybody, "targets": everybody},
+    ]
+    shown = blfd("group", "show", "doors").stdout
+    assert "Carol [x] Diaz" in shown
+    blfd("group", "set", "sales", "101", "--targets", "102")
+    changed = json.loads(blfd("group", "show", "sales", "--json").stdout)
+    assert (changed["pickers"], changed["targets"]) == (["101"], ["101", "102"])
+    blfd("group", "set", "sales", "--pickers", "")
+    assert "is empty and opens nothing" in blfd("group", "show", "sales").stdout
+    blfd("group", "remove", "sales")
+    assert "sales" not in blfd("group", "list").stdout
+    blfd("extension", "remove", "103")
+    assert json.loads(blfd("group", "show", "doors", "--json").stdout)["pickers"] == []
+
+
+def test_who_may_pick_up(blfd: Run, store: Store, server: Answering) -> None:
+    blfd("extension", "set", "101", "--pickup", "groups", "--pickable", "off")
+    (row, *_) = json.loads(blfd("extension", "list", "--json").stdout)
+    assert (row["pickup"], row["pickable"]) == ("groups", "off")
+    blfd("extension", "set", "101", "--pickup", "default", "--pickable", "on")
+    shown = json.loads(blfd("extension", "show", "101", "--json").stdout)
+    assert (shown["pickup"], shown["pickable"]) == ("default", "on")
+    blfd("tenant", "set", "--pickup", "off", "--pickable", "off", "--pickup-code", "*8")
+    (tenant,) = json.loads(blfd("tenant", "list", "--json").stdout)
+    assert (tenant["pickup"], tenant["pickable"], tenant["pickup_code"]) == ("off", False, "*8")
+    assert server.calls == ["reload"] * 3
+
+
+def test_pickups(blfd: Run, store: Store) -> None:
+    assert "nobody has tried" in blfd("pickups").stdout
+    now = time.time()
+    old = Attempt(now - 7200, CAROL, Way.GROUP, "", "", 480, "Nothing rings at your groups", 0.125)
+    new = Attempt(now, CAROL, Way.DIRECTED, "102", "101", 200, "picked up", 0.75)
+    store.records.save({}, [old, new])
+    rows = json.loads(blfd("pickups", "--json").stdout)
+    assert [row["status"] for row in rows] == [480, 200], "the newest last"
+    assert (
+        rows[1].items()
+        >= {
+            "picker": "103",
+            "tenant": "default",
+            "way": "directed",
+            "extension": "102",
+            "caller": "101",
+            "result": "picked up",
+            "milliseconds": 0.75,
+        }.items()
+    )
+    assert rows[1]["at"].endswith("+00:00")
+    assert len(json.loads(blfd("pickups", "--since", "1h", "--json").stdout)) == 1
+    assert len(json.loads(blfd("pickups", "--since", "2026-01-01", "--json").stdout)) == 2
+    shown = blfd("pickups").stdout
+    assert all(word in shown for word in ("103", "directed", "101", "200", "picked up", "0.8"))
+    store.add_tenant("acme.example")
+    assert json.loads(blfd("--tenant", "acme.example", "pickups", "--json").stdout) == []
+
+
+def test_explain(blfd: Run, store: Store, server: Answering) -> None:
+    dialog = {"lamp": "ringing", "since": 5.0, "direction": "recipient", "remote": "101"}
+    server.answers["explain"] = {
+        "extension": "102",
+        "name": "Bob [x] Roy",
+        "lamp": "ringing",
+        "phones": 2,
+        "dialogs": [{**dialog, "remote_name": "Alice Ng", "call_id": "c7"}],
+        "why_idle": "",
+        "watchers": [
+            {
+                "watcher": "105",
+                "told": "ringing",
+                "told_ago": 3.0,
+                "confirmed": "not yet",
+                "may_pick_up": False,
+                "source": "udp:192.0.2.9:5060",
+            }
+        ],
+        "pickers": [{"picker": "103", "ways": ["*97102", "*98"]}],
+        "why_nobody": "",
+    }
+    shown = blfd("explain", "102").stdout
+    for part in ("Bob [x] Roy: ringing; 2 phone(s)", "called by 101 Alice Ng", "c7", "105", "not yet"):
+        assert part in shown
+    assert "*97102, *98" in shown
+    assert json.loads(blfd("explain", "102", "--json").stdout) == server.answers["explain"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("group", "add", "sales", "101", "999"), 1, "no extension 999; 'blfd extension list' shows them"),
+        (("group", "add", "", "101"), 1, "letters, digits, spaces"),
+        (("group", "add", "a/b", "101"), 1, "letters, digits, spaces"),
+        (("group", "add", "doors", "101"), 1, "group doors exists already; 'group set' changes it"),
+        (("group", "set", "none", "101"), 1, "no group none"),
+        (("group", "set", "doors"), 1, "who is to be in doors?"),
+        (("group", "show", "none"), 1, "no group none; 'blfd group list' shows them"),
+        (("group", "remove", "none"), 1, "no group none"),
+        (("--tenant", "none.example", "group", "list"), 1, "no tenant none.example"),
+        (("extension", "set", "101", "--pickup", "some"), 2, "'on', 'off', 'groups', 'default'"),
+        (("extension", "set", "101", "--pickable", "groups"), 2, "'on', 'off', 'default'"),
+        (("extension", "set", "101"), 1, "give --name, --password, --pickup or --pickable"),
+        (("tenant", "set", "--pickup-code", ""), 1, "* or #, then 1 to 7 digits"),
+        (("tenant", "set", "--pickup-code", "97"), 1, "* or #, then 1 to 7 digits"),
+        (("tenant", "set", "--group-pickup-code", "*9"), 1, "neither may begin with the other"),
+        (("tenant", "set", "--group-pickup-code", "*97"), 1, "neither may begin with the other"),
+        (("pickups", "--since", "yesterday"), 2, "write 30m, 8h, 7d, or a time"),
+        (("--tenant", "none.example", "pickups"), 1, "no tenant none.example"),
+        (("explain", "999"), 1, "no extension 999"),
+        (("explain", "101"), 3, "start one with 'blfd run'"),
+    ],
+)
+def test_wrong_input(blfd: Run, store: Store, arguments: tuple[str, ...], code: int, words: str) -> None:
+    store.add_group("default", "doors", ["101"], ["102"])
+    before = store.directory()
+    assert words in blfd(*arguments, code=code).stderr
+    assert store.directory() == before, "nothing half-written"
