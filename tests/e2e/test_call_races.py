@@ -27,7 +27,8 @@ def ringing(site: Site, *, callee_transport: str = "udp", **over: str) -> tuple[
 def early_dialog(calling: Calling, provisional: Message) -> Dialog:
     target = provisional["contact"].strip("<>")
     headers = calling.headers
-    return Dialog(calling.agent, target, headers["From"], provisional["to"], headers["Call-ID"])
+    cseq = int(headers["CSeq"].split()[0])
+    return Dialog(calling.agent, target, headers["From"], provisional["to"], headers["Call-ID"], cseq)
 
 
 def lamps(site: Site) -> dict[str, str]:
