@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -193,3 +194,33 @@ def test_take_over_of_the_callers_side(office: Office) -> None:
     office.phone.reply(moved, 200, "OK", sdp(5000), Content_Type=SDP)
     office.phone.wait_request("ACK")
     hang_up(picker, other)
+
+
+def test_explain_and_pickups_say_what_goes_on(office: Office) -> None:
+    """Why 102 flashes, who was told, who could take it and how; then who did."""
+    site = office.site
+    idle = json.loads(site.cli("explain", "102", "--json"))
+    assert (idle["lamp"], idle["pickers"]) == ("idle", [])
+    assert "nothing rings there" in idle["why_nobody"]
+    office.picker.subscribe("102")
+    ringing, known = office.ring_watched()
+    office.picker.notify("early")
+    site.wait_watched("102")
+    found = json.loads(site.cli("explain", "102", "--json"))
+    assert (found["lamp"], found["phones"]) == ("ringing", 1)
+    (dialog,) = found["dialogs"]
+    assert (dialog["call_id"], dialog["remote"], dialog["direction"]) == (known.call_id, "101", "recipient")
+    told = {row["watcher"]: (row["told"], row["may_pick_up"]) for row in found["watchers"]}
+    assert told == {"103": ("ringing", True), "105": ("ringing", True)}
+    ways = {row["picker"]: row["ways"] for row in found["pickers"]}
+    assert ways["103"] == ["*97102", "*98", "its key"]
+    assert ways["104"] == ["*97102", "*98"]
+    assert ways["105"] == ["*97102", "its key"]
+    assert "ringing" in site.cli("explain", "102")
+    before = len(attempts(site))
+    hang_up(*ringing.picked_up(office.pick()))
+    wait_attempt(site, "103", before)
+    last = json.loads(site.cli("pickups", "--since", "1m", "--json"))[-1]
+    assert (last["picker"], last["extension"], last["caller"], last["status"]) == ("103", "102", "101", 200)
+    idle = json.loads(site.cli("explain", "102", "--json"))
+    assert "replaced: 103 has it now" in idle["why_idle"]
