@@ -1,0 +1,146 @@
+"""Phones of an office in the core alone: who calls whom, who asks for the call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from builders import (
+    HOST,
+    SDP,
+    World,
+    directory,
+    group,
+    invite,
+    reply,
+    uri,
+)
+
+from blfd.core.effects import (
+    Accept,
+    Answer,
+    Dial,
+    Effect,
+    HangUp,
+    Headers,
+    MatchMedia,
+    Reply,
+    SavePickup,
+)
+from blfd.core.inputs import (
+    DirectoryChanged,
+    LegAccepted,
+    LegAcknowledged,
+    LegAnswered,
+    LegProgress,
+    MediaMatched,
+)
+from blfd.core.values import Aor, Attempt, Reach
+
+TO_CALLER, TO_PICKER, AGAIN = b"for the caller", b"for the picker", b"in the caller's numbers"
+PEOPLE = ("101", "102", "103", "104", "105")
+SALES = (group("102 103 104"),)
+
+
+class Office:
+    """101 to 105, all registered; 102, 103 and 104 are a group."""
+
+    def __init__(self, groups: tuple = SALES) -> None:
+        self.world = World(None, PEOPLE, directory(PEOPLE, groups))
+        self.phones: dict[int, list[int]] = {}  # callee legs by the caller's
+        self.attempts: list[Attempt] = []
+
+    def give(self, event: object) -> list[Effect]:
+        effects = self.world.give(event)  # type: ignore[arg-type]
+        self.attempts += [e.attempt for e in effects if isinstance(e, SavePickup)]
+        return effects
+
+    def call(
+        self, who: str, whom: str, offer: bytes | None = SDP, *, rings: bool = True, update: bool = False
+    ) -> int:
+        """The caller's leg of a call that rings."""
+        (accept,) = self.give(invite(who, whom, offer, allows_update=update))
+        assert isinstance(accept, Accept)
+        effects = self.give(LegAccepted(accept.leg, "ours"))
+        legs = self.phones[accept.leg] = [e.leg for e in effects if isinstance(e, Dial)]
+        for leg in legs if rings else ():
+            self.ring(leg)
+        return accept.leg
+
+    def ring(self, leg: int, sdp: bytes | None = None) -> None:
+        self.world.now += 1
+        self.give(LegProgress(leg, 180, "", f"id{leg}", "ours", f"phone{leg}", sdp))
+
+    def talk(self, who: str, whom: str) -> int:
+        caller = self.call(who, whom)
+        (leg,) = self.phones[caller]
+        self.give(LegAnswered(leg, f"id{leg}", "ours", f"phone{leg}", SDP))
+        self.give(LegAcknowledged(caller, None))
+        return caller
+
+    def ask(self, who: str, to: str, offer: bytes | None = SDP, replaces: str = "") -> int:
+        """The leg of a picker whose INVITE is taken so far that its media is being matched."""
+        (accept,) = self.give(invite(who, to, offer, replaces=(replaces,) if replaces else ()))
+        assert isinstance(accept, Accept), accept
+        (match,) = self.give(LegAccepted(accept.leg, "mine"))
+        assert isinstance(match, MatchMedia)
+        self.peer = match.peer
+        return accept.leg
+
+    def pick_up(
+        self,
+        who: str,
+        to: str,
+        *,
+        to_peer: bytes | None = TO_CALLER,
+        to_picker: bytes | None = TO_PICKER,
+        again: bytes | None = None,
+        replaces: str = "",
+    ) -> tuple[int, list[Effect]]:
+        leg = self.ask(who, to, replaces=replaces)
+        return leg, self.give(MediaMatched(leg, True, to_peer, to_picker, again))
+
+    def refused(self, who: str, to: str, *, host: str = HOST, replaces: str = "") -> Reply:
+        """The refusal of what has not become a leg."""
+        asked = invite(who, to, replaces=(replaces,) if replaces else ())
+        return reply(self.give(asked._replace(request=asked.request._replace(target=uri(to, host)))))
+
+    def lamps(self, *extensions: str) -> list[str]:
+        return [self.world.lamp(extension) for extension in extensions]
+
+
+def replaces(leg: int, more: str = "") -> str:
+    """What a phone makes of a NOTIFY for the callee leg `leg`."""
+    return f"id{leg};to-tag=ours;from-tag=phone{leg}{more}"
+
+
+def answers(effects: list[Effect]) -> dict[int, tuple[bytes | None, Headers]]:
+    return {e.leg: (e.sdp, e.headers) for e in effects if isinstance(e, Answer)}
+
+
+def hung_up(effects: list[Effect]) -> dict[int, tuple[int, str]]:
+    return {e.leg: (e.status, e.reason or e.cause) for e in effects if isinstance(e, HangUp)}
+
+
+def identity(extension: str) -> Headers:
+    return (("P-Asserted-Identity", f'"Name {extension}" <sip:{extension}@{HOST}>'),)
+
+
+def ringing(office: Office) -> str:
+    caller = office.call("101", "102")
+    return replaces(office.phones[caller][0])
+
+
+def without_right(reach: Reach = Reach.ON, pickable: bool = True, **who: str) -> Callable[[Office], str]:
+    def situation(office: Office) -> str:
+        known = directory(PEOPLE, ())
+        extensions = dict(known.extensions)
+        for aor, change in (
+            (Aor("default", "103"), {"pickup": reach}),
+            (Aor("default", "102"), {"pickable": pickable}),
+        ):
+            extensions[aor] = replace(extensions[aor], **change)  # type: ignore[arg-type]
+        office.give(DirectoryChanged(replace(known, extensions=extensions)))
+        return ringing(office)
+
+    return situation
