@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -20,8 +21,9 @@ from blfd.config import Config
 from blfd.control import ControlError, ControlServer, socket_path
 from blfd.core import report
 from blfd.core.core import Core
-from blfd.core.effects import Effect, Log, SaveBindings, SavePickup
-from blfd.core.inputs import BindingsRestored, DirectoryChanged, Drain, Input
+from blfd.core.effects import Effect, Log, SaveBindings, SavePickup, SaveSubscription
+from blfd.core.inputs import BindingsRestored, DirectoryChanged, Drain, Input, SubscriptionsRestored
+from blfd.core.notifier import AHEAD
 from blfd.core.values import DEFAULT_TENANT, Aor
 from blfd.pjsip.library import PjsipError
 from blfd.pjsip.selfcheck import SelfCheckFailed, check_layouts
@@ -112,7 +114,7 @@ class Server:
             self._busy = False
 
     def _perform(self, effect: Effect) -> None:
-        if isinstance(effect, SaveBindings | SavePickup):
+        if isinstance(effect, SaveSubscription | SaveBindings | SavePickup):
             self._writer.save(effect)
         elif isinstance(effect, Log):
             log.log(effect.level, "%s", effect.text)
@@ -191,7 +193,7 @@ class Server:
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
         self.emit(DirectoryChanged(self._store.directory()))
-        self.emit(BindingsRestored(tuple(self._store.records.bindings())))
+        self._restore()
         try:
             control = ControlServer(socket_path(self._config.database), self.ask)
         except (ControlError, OSError) as error:
@@ -213,6 +215,22 @@ class Server:
             self._writer.close()
             self._stack.close()
         log.info("stopped")
+
+    def _restore(self) -> None:
+        """Phones and watchers of before, reached through the listeners of today."""
+        records, adopt = self._store.records, self._stack.network.adopt
+        bindings = [(b, adopt(b.flow)) for b in records.bindings()]
+        self.emit(BindingsRestored(tuple(replace(b, flow=flow) for b, flow in bindings if flow)))
+        saved = [(s, adopt(s.flow, s.request_uri)) for s in records.subscriptions(AHEAD)]
+        found = tuple(s._replace(flow=flow) for s, flow in saved if flow)
+        self.emit(SubscriptionsRestored(found))
+        for one, flow in saved:
+            if flow is None:
+                self._writer.save(SaveSubscription(one.key, None))
+        if saved:
+            log.info(
+                "%d subscriptions go on, %d cannot be reached any more", len(found), len(saved) - len(found)
+            )
 
     def _turn(self, wait: float) -> None:
         self._stack.poll(0.0 if self._stopping else wait)

@@ -205,7 +205,10 @@ def test_watch_ends_with_the_server_or_by_ctrl_c(tmp_path: Path, end: str) -> No
             process.send_signal(signal.SIGINT)
         else:
             server.close()
-        shown, errors = process.communicate(timeout=20)
+        try:
+            shown, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
     if end == "Ctrl-C":
         server.close()
     assert all(drawings), "it draws again and again"

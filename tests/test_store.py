@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlite_utils.db import Database
 
-from blfd.core.effects import SaveBindings, SavePickup
-from blfd.core.values import Aor, Attempt, Binding, Flow, Group, Reach, Way
+from blfd.core.effects import SaveBindings, SavePickup, SaveSubscription
+from blfd.core.values import Aor, Attempt, Binding, Flow, Group, Reach, SavedSubscription, Way
 from blfd.store import NewExtension, Store, StoreError, records
 from blfd.store import writer as store_writer
 from blfd.store.opening import APPLICATION_ID
@@ -73,7 +74,7 @@ def test_changing(store: Store) -> None:
 
 
 def test_removing_takes_along_what_belongs(store: Store) -> None:
-    store.records.save({ALICE: (binding(),)}, ())
+    store.records.save({ALICE: (binding(),)}, (), {})
     store.remove_extension(ALICE)
     assert store.records.bindings() == []
     store.add_tenant("acme.example")
@@ -132,15 +133,15 @@ def test_what_is_not_there_or_taken(store: Store) -> None:
 
 
 def test_bindings(store: Store) -> None:
-    store.records.save({ALICE: (binding("a"), binding("b"))}, ())
+    store.records.save({ALICE: (binding("a"), binding("b"))}, (), {})
     assert sorted(b.contact for b in Store(store.path).records.bindings()) == [
         "sip:a@192.0.2.1",
         "sip:b@192.0.2.1",
     ]
-    store.records.save({ALICE: (binding("b"),)}, ())
+    store.records.save({ALICE: (binding("b"),)}, (), {})
     assert store.records.bindings() == [binding("b")]
     gone = Aor("default", "999")
-    store.records.save({ALICE: (), gone: (replace(binding(), aor=gone),)}, ())
+    store.records.save({ALICE: (), gone: (replace(binding(), aor=gone),)}, (), {})
     assert store.records.bindings() == [], "an extension that was removed meanwhile has none"
 
 
@@ -174,7 +175,7 @@ def test_groups(store: Store) -> None:
 
 def test_attempts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     odd = replace(ATTEMPT, at=2000.0, extension="\udcff", result="404 \udcff does not exist")
-    store.records.save({}, [ATTEMPT, odd])
+    store.records.save({}, [ATTEMPT, odd], {})
     (newest, oldest) = store.records.attempts("default")
     assert oldest == ATTEMPT
     assert newest.extension == "?"
@@ -182,11 +183,30 @@ def test_attempts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert store.records.attempts("default", limit=1) == [newest]
     assert store.records.attempts("acme.example") == []
     monkeypatch.setattr(records, "KEPT", 3)
-    store.records.save({}, [replace(ATTEMPT, at=float(n)) for n in range(5)])
+    store.records.save({}, [replace(ATTEMPT, at=float(n)) for n in range(5)], {})
     assert [attempt.at for attempt in store.records.attempts("default")] == [4.0, 3.0, 2.0]
     gone = replace(ATTEMPT, picker=Aor("none.example", "1"))
-    store.records.save({}, [gone])
+    store.records.save({}, [gone], {})
     assert store.records.attempts("none.example") == [], "of a tenant that was removed meanwhile"
+
+
+def subscription(key: str = "k", **over: Any) -> SavedSubscription:
+    flow = Flow("udp", "192.0.2.1", 5060)
+    who = Aor("default", "102"), ALICE
+    head = "From: <sip:102@host>;tag=k\r\nCall-ID: \udcff\r\n"
+    whole = SavedSubscription(
+        key, *who, "sip:102@host", "\udcff", "t", 7, "sip:a@192.0.2.1", head, flow, 1e10, "Zoë", 5
+    )
+    return whole._replace(**over)
+
+
+def test_subscriptions(store: Store) -> None:
+    records = store.records
+    records.save({}, (), {"k": subscription(), "other": subscription("other"), "gone": None})
+    assert records.subscriptions(1000) == [subscription(), subscription("other")]
+    assert [one.cseq for one in records.subscriptions(1000)] == [1005, 1005], "what may have been used since"
+    records.save({}, (), {"k": subscription(cseq=9), "other": None})
+    assert Store(store.path).records.subscriptions(1000) == [subscription(cseq=9)]
 
 
 class Disk:
@@ -199,11 +219,18 @@ class Disk:
         self.refused = 0
         self.kept: dict[Aor, tuple[Binding, ...]] = {}
         self.attempts: list[Attempt] = []
+        self.subscriptions: dict[str, SavedSubscription | None] = {}
 
-    def save(self, changes: dict[Aor, tuple[Binding, ...]], attempts: Iterable[Attempt]) -> None:
+    def save(
+        self,
+        changes: dict[Aor, tuple[Binding, ...]],
+        attempts: Iterable[Attempt],
+        subscriptions: dict[str, SavedSubscription | None],
+    ) -> None:
         if self.error:
             self.refused += 1
             raise self.error
+        self.subscriptions |= subscriptions
         self.kept |= changes
         self.attempts += attempts
 
@@ -227,6 +254,7 @@ def test_the_writer_outlives_a_disk_that_refuses(
     writer.save(SaveBindings(ALICE, (binding("new"),)))
     writer.save(SaveBindings(other, ()))
     writer.save(SavePickup(ATTEMPT))
+    writer.save(SaveSubscription("k", None))
     wait_for_refusals(disk, 5)
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1, "said once, not at every try"
@@ -235,13 +263,17 @@ def test_the_writer_outlives_a_disk_that_refuses(
     writer.close()
     assert disk.kept == {ALICE: (binding("new"),), other: ()}
     assert disk.attempts == [ATTEMPT]
+    assert disk.subscriptions == {"k": None}
 
 
 def test_closing_on_a_broken_disk_does_not_wait_for_it(caplog: pytest.LogCaptureFixture) -> None:
     writer = StoreWriter(Disk(sqlite3.OperationalError("disk full")))  # type: ignore[arg-type]
     writer.save(SaveBindings(ALICE, ()))
     writer.close()
-    assert "registrations of 1 extensions (phones register again) and 0 pickups are lost" in caplog.text
+    assert (
+        "registrations of 1 extensions, 0 subscriptions (phones renew both), 0 pickups are lost"
+        in caplog.text
+    )
 
 
 @pytest.mark.parametrize("name", ["a?b.db", "a#b.db", "%41.db", "ü.db", "a b.db"])

@@ -24,6 +24,7 @@ from blfd.core.inputs import (
     RegisterReceived,
     RequestReceived,
     SubscribeReceived,
+    SubscriptionsRestored,
 )
 from blfd.core.notifier import Notifier
 from blfd.core.permissions import Permissions
@@ -82,8 +83,11 @@ class Core:
             case BindingsRestored():
                 self.registrar.restore(event.bindings, now)
                 return []
+            case SubscriptionsRestored():
+                return self.notifier.restore(event.subscriptions, now)
             case Drain():
-                last = self.notifier.terminate_all("deactivated", now) if event.tell else []
+                notifier = self.notifier
+                last = notifier.terminate_all("deactivated", now) if event.tell else notifier.rest()
                 return [*self.calls.hang_up_all(now), *last]
             case LegAccepted() | MediaMatched() | LegEnded() if event.leg in self.pickups:
                 return self.pickups.handle(event, now)

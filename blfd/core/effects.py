@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
-from blfd.core.values import Aor, Attempt, Binding, Flow
+from blfd.core.values import Aor, Attempt, Binding, Flow, SavedSubscription
 
 Headers = tuple[tuple[str, str], ...]
 """Additional header fields, as (name, value)."""
@@ -48,6 +48,13 @@ class SaveBindings(NamedTuple):
 
     aor: Aor
     bindings: tuple[Binding, ...]
+
+
+class SaveSubscription(NamedTuple):
+    """Persist a subscription; None removes it."""
+
+    key: str
+    saved: SavedSubscription | None
 
 
 class SavePickup(NamedTuple):
@@ -190,6 +197,7 @@ Effect = (
     | Reply
     | Ignore
     | SaveBindings
+    | SaveSubscription
     | SavePickup
     | Notify
     | Accept

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from blfd.core.values import Address, Binding, Directory, Flow, Uri
+from blfd.core.values import Address, Binding, Directory, Flow, SavedSubscription, Uri
 
 
 class Credentials(NamedTuple):
@@ -210,6 +210,13 @@ class BindingsRestored:
     bindings: tuple[Binding, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SubscriptionsRestored:
+    """At start, after the directory: what the store remembers. `flow` is where each is reached now."""
+
+    subscriptions: tuple[SavedSubscription, ...]
+
+
 class Drain(NamedTuple):
     """The server stops: calls end; with `tell`, watchers are told `deactivated`."""
 
@@ -235,5 +242,6 @@ Input = (
     | FlowClosed
     | DirectoryChanged
     | BindingsRestored
+    | SubscriptionsRestored
     | Drain
 )

@@ -5,17 +5,16 @@ from __future__ import annotations
 import heapq
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
-from blfd.core.dialogs import Dialogs, Lamp
+from blfd.core.dialogs import Dialogs
+from blfd.core.documents import Documents
 from blfd.core.domains import Domains
-from blfd.core.effects import Effect, Level, Log, Notify, Reply
+from blfd.core.effects import Effect, Level, Log, Notify, Reply, SaveSubscription
 from blfd.core.errors import Refusal
 from blfd.core.inputs import NotifyAnswered, Request, SubscribeReceived
 from blfd.core.permissions import Permissions
 from blfd.core.subscription import Action, Event, Phase, Subscription
-from blfd.core.values import Address, Aor, Directory, Extension, Flow, Settings, Tenant
-from dialog_info import build_around_version
+from blfd.core.values import Address, Aor, Directory, Extension, Flow, SavedSubscription, Settings, Tenant
 
 PACKAGE = "dialog"
 CONTENT_TYPE = "application/dialog-info+xml"
@@ -24,29 +23,22 @@ ACCEPTABLE = frozenset((CONTENT_TYPE, "application/*", "*/*"))
 GONE = frozenset((404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604))  # RFC 6665, 4.2.2
 FIRST_PAUSE, LONGEST_PAUSE = 5, 300
 MAX_FAILURES = 5
-RENDERED, ENTITIES = 4096, 16  # documents kept: resources, and ways to write the URI of one
-
-
-class Rendered(NamedTuple):
-    """A document before and after its version, and the lamp that it shows."""
-
-    before: bytes
-    after: bytes
-    lamp: Lamp
+AHEAD = 2000  # NOTIFYs of a subscription for which the store need not be written; it is, half way
+RESTORED_PER_SECOND = 20_000  # first NOTIFYs after a start, so that answers are read between them
 
 
 class Notifier:
     """All subscriptions; `new_tag` makes an unguessable token."""
 
     def __init__(self, dialogs: Dialogs, settings: Settings, new_tag: Callable[[], str]) -> None:
-        self._dialogs, self._settings, self._new_tag = dialogs, settings, new_tag
+        self._settings, self._new_tag = settings, new_tag
         self._domains = Domains(Directory(), ())
         self._directory = Directory()
         self._permissions = Permissions(self._directory)
         self._by_key: dict[str, Subscription] = {}
         self._by_resource: dict[Aor, dict[str, Subscription]] = {}
         self._timers: list[tuple[float, str]] = []
-        self._rendered: dict[Aor, dict[tuple[str, bool], Rendered]] = {}
+        self._documents = Documents(dialogs)
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -56,6 +48,31 @@ class Notifier:
 
     def watchers(self, resource: Aor) -> list[Subscription]:
         return list(self._by_resource.get(resource, {}).values())
+
+    # Restart
+
+    def restore(self, saved: Iterable[SavedSubscription], now: float) -> list[Effect]:
+        """Go on where the last process was ended: every watcher is told the full state, soon (`DUE`)."""
+        effects: list[Effect] = []
+        for number, one in enumerate(saved):
+            may_pick_up = self._permissions.may(one.watcher, one.resource)
+            subscription = Subscription.restored(one, AHEAD, may_pick_up)
+            self._add(subscription)
+            subscription.phase, subscription.retry_at = Phase.RETRYING, now + number / RESTORED_PER_SECOND
+            if one.flow.transport == "tcp":
+                subscription.failures = MAX_FAILURES - 1  # its connection is gone: one attempt at its contact
+            heapq.heappush(self._timers, (subscription.retry_at, one.key))
+            self._expire_at(subscription, one.expires_at)
+            effects += self._end_if_removed(subscription, now)
+        return effects
+
+    def rest(self) -> list[Effect]:
+        """What to store before the process ends, so that the next one goes on with the very next number."""
+        return [
+            SaveSubscription(one.key, one.save(0))
+            for one in self._by_key.values()
+            if one.alive and one.reserved
+        ]
 
     # SUBSCRIBE
 
@@ -103,7 +120,7 @@ class Notifier:
         if not expires:
             return [reply, *self._terminate(subscription, "timeout", now)]
         self._expire_at(subscription, now + expires)
-        return [reply, *self._step(subscription, Event.REFRESHED, now)]
+        return [reply, _save(subscription), *self._step(subscription, Event.REFRESHED, now)]
 
     def _create(
         self, subscribe: SubscribeReceived, watcher: Extension, expires: int, now: float
@@ -135,7 +152,7 @@ class Notifier:
         if not expires:  # a fetch (RFC 6665, section 4.4.3)
             return [reply, *self._terminate(subscription, "timeout", now)]
         self._expire_at(subscription, subscription.expires_at)
-        return [reply, *self._step(subscription, Event.REFRESHED, now)]
+        return [reply, _save(subscription), *self._step(subscription, Event.REFRESHED, now)]
 
     def _resource(self, request: Request, watcher: Extension) -> tuple[Aor, str]:
         """Which extension is asked for, and its URI as the watcher writes it."""
@@ -157,7 +174,7 @@ class Notifier:
         """The lamps of `changed` show something else: tell their watchers."""
         effects: list[Effect] = []
         for resource in changed:
-            self._rendered.pop(resource, None)
+            self._documents.changed(resource)
             for subscription in list(self._by_resource.get(resource, {}).values()):
                 effects += self._step(subscription, Event.CHANGED, now)
         return effects
@@ -191,47 +208,30 @@ class Notifier:
         match subscription.handle(event):
             case Action.SEND:
                 left = max(0, round(subscription.expires_at - now))
-                return [self._notify(subscription, f"active;expires={left}", now)]
+                notify = self._notify(subscription, f"active;expires={left}", now)
+                if subscription.cseq + AHEAD // 2 > subscription.reserved:
+                    return [_save(subscription), notify]
+                return [notify]
             case Action.SEND_LAST:
                 return [self._notify(subscription, f"terminated;reason={subscription.reason}", now)]
             case Action.PAUSE:
                 heapq.heappush(self._timers, (subscription.retry_at, subscription.key))
             case Action.FORGET:
-                self._remove(subscription)
+                return self._remove(subscription)
         return []
 
     def _notify(self, subscription: Subscription, state: str, now: float) -> Notify:
-        key = (subscription.entity, subscription.may_pick_up)
-        before, after, lamp = self._render(subscription.resource, key)
-        body = b"%b%d%b" % (before, subscription.version, after)
+        entity, may_pick_up = subscription.entity, subscription.may_pick_up
+        before, after, lamp = self._documents.of(subscription.resource, entity, may_pick_up)
+        body = b"%b%d%b" % (before, subscription.cseq - 1, after)
         headers = (
             f"{subscription.head}CSeq: {subscription.cseq} NOTIFY\r\n"
             f"Subscription-State: {state}\r\nContent-Type: {CONTENT_TYPE}\r\n"
         )
         subscription.told, subscription.told_at = lamp, now
-        subscription.version += 1
         subscription.cseq += 1
         request_line = f"NOTIFY {subscription.request_uri} SIP/2.0"
         return Notify(subscription.key, subscription.flow, request_line, headers, body)
-
-    def _render(self, resource: Aor, key: tuple[str, bool]) -> Rendered:
-        """Rendered once per resource, change, and what its watchers differ in: entity, and whether they may
-        pick up."""
-        known = self._rendered.get(resource)
-        rendered = known.get(key) if known else None
-        if rendered is None:
-            if known is None or len(known) >= ENTITIES:
-                if len(self._rendered) >= RENDERED:
-                    self._rendered.clear()
-                known = self._rendered[resource] = {}
-            tenant = self._directory.tenants.get(resource.tenant) or Tenant(resource.tenant)
-            entity, may_pick_up = key
-            code = tenant.pickup_code if may_pick_up else ""
-            single = tenant.single_dialog
-            document = self._dialogs.document(resource, entity, pickup_code=code, single=single)
-            lamp = self._dialogs.lamp(resource)
-            rendered = known[key] = Rendered(*build_around_version(document), lamp)
-        return rendered
 
     # Time and other ends
 
@@ -257,7 +257,7 @@ class Notifier:
 
     def _terminate(self, subscription: Subscription, reason: str, now: float) -> list[Effect]:
         subscription.reason = subscription.reason or reason
-        return self._step(subscription, Event.TERMINATE, now)
+        return [*_unsave(subscription), *self._step(subscription, Event.TERMINATE, now)]
 
     def terminate_all(self, reason: str, now: float) -> list[Effect]:
         """Tell every watcher that its subscription is over, `reason` as in RFC 6665, section 4.1.3."""
@@ -274,18 +274,22 @@ class Notifier:
         """Subscriptions to or of removed extensions end; who may now pick up, or no longer, is told."""
         before, self._directory, self._domains = self._directory.tenants, directory, domains
         self._permissions = permissions
-        self._rendered.clear()
+        self._documents.directory_changed(directory)
         effects: list[Effect] = []
         for subscription in list(self._by_key.values()):
             if not subscription.alive:
                 continue
-            if subscription.resource not in directory.extensions:
-                effects += self._terminate(subscription, "noresource", now)
-            elif subscription.watcher not in directory.extensions:
-                effects += self._terminate(subscription, "rejected", now)
-            else:
-                effects += self._permit(subscription, before, now)
+            effects += self._end_if_removed(subscription, now) or self._permit(subscription, before, now)
         return effects
+
+    def _end_if_removed(self, subscription: Subscription, now: float) -> list[Effect]:
+        """One whose watcher or resource is no longer in the directory ends."""
+        extensions = self._directory.extensions
+        if subscription.resource not in extensions:
+            return self._terminate(subscription, "noresource", now)
+        if subscription.watcher not in extensions:
+            return self._terminate(subscription, "rejected", now)
+        return []
 
     def _permit(self, subscription: Subscription, before: dict[str, Tenant], now: float) -> list[Effect]:
         may = self._permissions.may(subscription.watcher, subscription.resource)
@@ -298,16 +302,15 @@ class Notifier:
     def flow_closed(self, flow: Flow) -> list[Effect]:
         """A TCP connection is gone, and with it the way to its watchers; they subscribe anew."""
         lost = [s for s in self._by_key.values() if s.flow == flow]
-        for subscription in lost:
-            self._remove(subscription)
-        text = f"{len(lost)} subscription(s) over {flow} ended: the phone closed its connection"
-        return [Log(Level.INFO, text)] if lost else []
+        text = f"{len(lost)} subscription(s) over {flow} ended: the phone's connection is closed"
+        log = [Log(Level.INFO, text)] if lost else []
+        return [*log, *(effect for subscription in lost for effect in self._remove(subscription))]
 
     def _add(self, subscription: Subscription) -> None:
         self._by_key[subscription.key] = subscription
         self._by_resource.setdefault(subscription.resource, {})[subscription.key] = subscription
 
-    def _remove(self, subscription: Subscription) -> None:
+    def _remove(self, subscription: Subscription) -> list[Effect]:
         subscription.phase = Phase.ENDED
         self._by_key.pop(subscription.key, None)
         watchers = self._by_resource.get(subscription.resource)
@@ -315,6 +318,18 @@ class Notifier:
             watchers.pop(subscription.key, None)
             if not watchers:
                 del self._by_resource[subscription.resource]
+        return _unsave(subscription)
+
+
+def _save(subscription: Subscription) -> Effect:
+    return SaveSubscription(subscription.key, subscription.save(AHEAD))
+
+
+def _unsave(subscription: Subscription) -> list[Effect]:
+    if not subscription.reserved:
+        return []
+    subscription.reserved = 0
+    return [SaveSubscription(subscription.key, None)]
 
 
 def _accepted(request: Request, expires: int, key: str) -> Reply:

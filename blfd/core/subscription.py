@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from enum import IntEnum, auto
 
 from blfd.core.dialogs import Lamp
-from blfd.core.values import Aor, Flow
+from blfd.core.values import Aor, Flow, SavedSubscription
 
 
 class Phase(IntEnum):  # an int hashes without a call into Python, and this is the hot path
@@ -77,8 +78,9 @@ ALIVE = frozenset((P.TOLD, P.TELLING, P.OUTDATED, P.RETRYING))
 class Subscription:
     """A plain record; `key` is our tag, `head` the header lines that are the same in every NOTIFY.
 
-    `cseq` and `version` are those of the next NOTIFY, `remote_cseq` that of the last SUBSCRIBE; `told` is
-    the lamp that the last NOTIFY showed, at `told_at`. Times are seconds since the epoch.
+    `cseq` is that of the next NOTIFY, whose document's version is one less; below `reserved`, which is 0 for
+    what is not to be stored, the store knows that it may have been used. `remote_cseq` is that of the last
+    SUBSCRIBE; `told` is the lamp that the last NOTIFY showed, at `told_at`. Times: seconds since the epoch.
     """
 
     __slots__ = (
@@ -96,12 +98,12 @@ class Subscription:
         "remote_cseq",
         "remote_tag",
         "request_uri",
+        "reserved",
         "resource",
         "retry_at",
         "told",
         "told_at",
         "user_agent",
-        "version",
         "watcher",
     )
 
@@ -121,6 +123,7 @@ class Subscription:
         expires_at: float,
         user_agent: str = "",
         may_pick_up: bool = True,
+        cseq: int = 1,
     ) -> None:
         self.key = key
         self.resource = resource
@@ -141,13 +144,59 @@ class Subscription:
         self.reason = ""
         self.retry_at = 0.0
         self.failures = 0
-        self.cseq = 1
-        self.version = 0
+        self.cseq = cseq
+        self.reserved = 0
 
     def handle(self, event: Event) -> Action:
         """Take `event`; what it asks for. Raises KeyError where it cannot happen."""
         self.phase, action = TRANSITIONS[self.phase, event]
         return action
+
+    def save(self, reserve: int) -> SavedSubscription:
+        """What to store, so that the next `reserve` NOTIFYs need no word to the store."""
+        self.reserved = self.cseq + reserve
+        return SavedSubscription(
+            self.key,
+            self.resource,
+            self.watcher,
+            self.entity,
+            self.call_id,
+            self.remote_tag,
+            self.remote_cseq,
+            self.request_uri,
+            self.head,
+            self.flow,
+            self.expires_at,
+            self.user_agent,
+            self.reserved,
+        )
+
+    @classmethod
+    def restored(cls, saved: SavedSubscription, reserve: int, may_pick_up: bool) -> Subscription:
+        """As it was when the process ended; the store has reserved as much again."""
+        subscription = cls(
+            saved.key,
+            saved.resource,
+            saved.watcher,
+            sys.intern(saved.entity),
+            call_id=saved.call_id,
+            remote_tag=saved.remote_tag,
+            remote_cseq=saved.remote_cseq,
+            request_uri=saved.request_uri,
+            head=saved.head,
+            flow=saved.flow,
+            expires_at=saved.expires_at,
+            user_agent=sys.intern(saved.user_agent),
+            may_pick_up=may_pick_up,
+            cseq=saved.cseq,
+        )
+        subscription.reserved = saved.cseq + reserve
+        return subscription
+
+    @property
+    def version(self) -> int:
+        """Of the next document (RFC 4235, section 4.1)."""
+        return self.cseq - 1
 
     @property
     def alive(self) -> bool:

@@ -143,6 +143,27 @@ class Binding:
     path: tuple[str, ...] = ()
 
 
+class SavedSubscription(NamedTuple):
+    """What has to outlive the process so that NOTIFYs go on in the same dialog (RFC 6665, section 4.4.1).
+
+    `key` is our tag; `cseq` has not been used, and neither has any higher one.
+    """
+
+    key: str
+    resource: Aor
+    watcher: Aor
+    entity: str
+    call_id: str
+    remote_tag: str
+    remote_cseq: int
+    request_uri: str
+    head: str
+    flow: Flow
+    expires_at: float
+    user_agent: str
+    cseq: int
+
+
 class Way(Enum):
     """How a phone asks for somebody else's call."""
 

@@ -22,6 +22,7 @@ from blfd.pjsip.sockets import (
     TcpConnection,
     TcpListener,
     UdpListener,
+    address_in,
     get_address,
     local_address_towards,
 )
@@ -68,6 +69,7 @@ class Network:
         self._by_transport: dict[int, UdpListener | TcpConnection] = {}
         self._connections: dict[tuple[str, int], TcpConnection] = {}
         self._to_drop: list[TcpConnection] = []
+        self._to_connect: set[tuple[str, int]] = set()
         self._size = ffi.new("size_t *")
         self._local: dict[str, str] = {}
         self._contacts: dict[tuple[str, str, int], str] = {}
@@ -89,13 +91,13 @@ class Network:
         if not isinstance(entry, TcpListener):
             self._by_transport[address_of(entry.transport.pj)] = entry
 
-    def accepted(self, connected: socket.socket, index: int) -> None:
+    def accepted(self, connected: socket.socket, index: int, peer: tuple[str, int]) -> None:
         if len(self._connections) >= MAX_CONNECTIONS:
             log.warning("TCP: %d connections are open, one more is refused", MAX_CONNECTIONS)
             connected.close()
             return
         try:
-            connection = TcpConnection(self, index, connected)
+            connection = TcpConnection(self, index, connected, peer)
         except (OSError, PjsipError) as error:
             log.debug("TCP connection lost while it was accepted: %s", error)
             connected.close()
@@ -128,8 +130,38 @@ class Network:
             listener = self.listeners[flow.listener]
             assert isinstance(listener, UdpListener)
             return listener.send(data, (flow.host, flow.port))
-        connection = self._connections.get((flow.host, flow.port))
+        connection = self._connections.get((flow.host, flow.port)) or self._connect(flow)
         return connection is not None and connection.send(data)
+
+    def adopt(self, flow: Flow, contact: str = "") -> Flow | None:
+        """Where a peer of an earlier process is reached; None if no listener serves its transport any more.
+
+        A TCP connection has ended with that process: one to the address in `contact` is made when it is
+        first needed; without a contact the flow stays, and leads nowhere until the phone comes again.
+        """
+        of_transport = [n for n, one in enumerate(self.listeners) if one.transport_name == flow.transport]
+        if not of_transport:
+            return None
+        listener = flow.listener if flow.listener in of_transport else of_transport[0]
+        if flow.transport == "tcp" and contact:
+            host, port = address_in(contact)
+            if not host:
+                return None
+            flow = Flow("tcp", host, port)
+            self._to_connect.add((host, port))
+        return flow._replace(listener=listener)
+
+    def _connect(self, flow: Flow) -> TcpConnection | None:
+        """A connection of ours, once for each that was adopted."""
+        address = (flow.host, flow.port)
+        if address not in self._to_connect:
+            return None
+        self._to_connect.discard(address)
+        connecting = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        connecting.setblocking(False)
+        connecting.connect_ex(address)
+        self.accepted(connecting, flow.listener, address)
+        return self._connections.get(address)
 
     def transport_of(self, flow: Flow) -> CData | None:
         """The pjsip_transport that reaches `flow`; None if its connection is gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 from collections import deque
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ READS_PER_TURN = 64  # datagrams taken from one socket before the others get the
 RECEIVE_BUFFER = 16 << 20
 MAX_UNSENT = 1 << 20  # octets waiting on a TCP connection whose peer does not read
 
+_ADDRESS = re.compile(r"sips?:(?:[^@;?]*@)?(\d+\.\d+\.\d+\.\d+)(?::(\d{1,5}))?(?=[;?]|$)", re.I)
 TYPE_UDP, TYPE_TCP = 1, 2
 FLAG_RELIABLE, FLAG_DATAGRAM = 1, 2
 AF_INET = 2
@@ -77,6 +79,8 @@ def get_address(sockaddr: CData) -> tuple[str, int]:
 class UdpListener:
     """One UDP socket: any number of phones."""
 
+    transport_name = "udp"
+
     def __init__(self, network: Network, index: int, address: tuple[str, int]) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         _enlarge_buffers(self.socket)
@@ -112,19 +116,18 @@ class UdpListener:
 
 
 class TcpConnection:
-    """One TCP connection that a phone has opened; PJSIP finds where its messages end."""
+    """One TCP connection with `peer`; PJSIP finds where its messages end."""
 
-    def __init__(self, network: Network, index: int, connected: socket.socket) -> None:
+    def __init__(self, network: Network, index: int, connected: socket.socket, peer: tuple[str, int]) -> None:
         self.socket = connected
         connected.setblocking(False)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        host, port = connected.getpeername()
         self._network = network
-        self.flow = Flow("tcp", host, port, index)
+        self.flow = Flow("tcp", *peer, index)
         self._received = bytearray()
         self._unsent: deque[bytes] = deque()
         self._unsent_octets = 0
-        self.transport = Transport(network, "tcp", connected.getsockname(), (host, port))
+        self.transport = Transport(network, "tcp", connected.getsockname(), peer)
 
     def readable(self) -> None:
         try:
@@ -206,6 +209,8 @@ class TcpConnection:
 class TcpListener:
     """Accepts connections."""
 
+    transport_name = "tcp"
+
     def __init__(self, network: Network, index: int, address: tuple[str, int]) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -218,10 +223,10 @@ class TcpListener:
     def readable(self) -> None:
         for _ in range(READS_PER_TURN):
             try:
-                connected, _peer = self.socket.accept()
+                connected, peer = self.socket.accept()
             except OSError:
                 return
-            self._network.accepted(connected, self._index)
+            self._network.accepted(connected, self._index, peer)
 
     def close(self) -> None:
         self.socket.close()
@@ -235,6 +240,18 @@ def _enlarge_buffers(sock: socket.socket) -> None:
     except OSError:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, RECEIVE_BUFFER)
+
+
+def address_in(uri: str) -> tuple[str, int]:
+    """Host and port of a SIP URI; ("", 0) where the host is a name, as nothing here waits for DNS."""
+    found = _ADDRESS.match(uri)
+    if not found:
+        return "", 0
+    try:
+        socket.inet_aton(found[1])
+    except OSError:
+        return "", 0
+    return found[1], int(found[2] or 5060)
 
 
 def _visible(address: tuple[str, int]) -> tuple[str, int]:

@@ -107,3 +107,31 @@ def pickup(db: Database) -> None:
         """
     )
     db.execute("CREATE INDEX pickups_by_time ON pickups (tenant, at)")
+
+
+@migrations()
+def subscriptions(db: Database) -> None:
+    """Version 3. No foreign keys: the server ends those of removed extensions, and tells their phones."""
+    db.execute(
+        """
+        CREATE TABLE subscriptions (
+            key TEXT PRIMARY KEY,
+            tenant TEXT NOT NULL,
+            resource TEXT NOT NULL,
+            watcher TEXT NOT NULL,
+            entity TEXT NOT NULL,
+            call_id TEXT NOT NULL,
+            remote_tag TEXT NOT NULL,
+            remote_cseq INTEGER NOT NULL,
+            request_uri TEXT NOT NULL,
+            head TEXT NOT NULL,
+            transport TEXT NOT NULL,
+            host TEXT NOT NULL,
+            port INTEGER NOT NULL,
+            listener INTEGER NOT NULL,
+            expires_at REAL NOT NULL,
+            user_agent TEXT NOT NULL,
+            cseq INTEGER NOT NULL
+        ) WITHOUT ROWID
+        """
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from blfd.core.values import Aor, Attempt, Binding
+from blfd.core.values import Aor, Attempt, Binding, SavedSubscription
 from blfd.store import rows
 from blfd.store.opening import Connections
 
@@ -20,9 +20,26 @@ class Records:
         with self._connections.reported():
             return [rows.binding(row) for row in self._connections.db.table("bindings").rows]
 
-    def save(self, changes: dict[Aor, tuple[Binding, ...]], attempts: Iterable[Attempt]) -> None:
-        """Replace the bindings of these AORs, but not of extensions that are gone; add the attempts."""
+    def subscriptions(self, ahead: int) -> list[SavedSubscription]:
+        """All of them, to go on with; from here on the store has `ahead` numbers more reserved for each."""
+        with self._connections.reported(), self._connections.db.conn as connection:
+            found = connection.execute("SELECT * FROM subscriptions").fetchall()
+            connection.execute("UPDATE subscriptions SET cseq = cseq + ?", [ahead])
+        return [rows.subscription(row) for row in found]
+
+    def save(
+        self,
+        changes: dict[Aor, tuple[Binding, ...]],
+        attempts: Iterable[Attempt],
+        subscriptions: dict[str, SavedSubscription | None],
+    ) -> None:
+        """Replace the bindings of these AORs, but not of extensions that are gone; add the attempts; replace
+        these subscriptions, or remove those that are None. All or nothing."""
         with self._connections.db.conn as connection:
+            gone = [(key,) for key, saved in subscriptions.items() if saved is None]
+            connection.executemany("DELETE FROM subscriptions WHERE key = ?", gone)
+            kept = [rows.subscription_row(saved) for saved in subscriptions.values() if saved]
+            connection.executemany(_SAVE_SUBSCRIPTION, kept)
             for aor, bindings in changes.items():
                 connection.execute("DELETE FROM bindings WHERE tenant = ? AND extension = ?", aor)
                 for binding in bindings:
@@ -44,6 +61,7 @@ class Records:
             ]
 
 
+_SAVE_SUBSCRIPTION = f"INSERT OR REPLACE INTO subscriptions VALUES ({', '.join('?' * 17)})"
 _INSERT_BINDING = (
     "INSERT INTO bindings (tenant, extension, contact, transport, host, port, listener, call_id, cseq, "
     "expires_at, q, user_agent, path) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "

@@ -8,7 +8,17 @@ import re
 import unicodedata
 from typing import Any, NamedTuple
 
-from blfd.core.values import Aor, Attempt, Binding, Extension, Flow, Reach, Tenant, Way
+from blfd.core.values import (
+    Aor,
+    Attempt,
+    Binding,
+    Extension,
+    Flow,
+    Reach,
+    SavedSubscription,
+    Tenant,
+    Way,
+)
 from blfd.store.opening import StoreError
 
 EXTENSION = re.compile(r"[A-Za-z0-9+][A-Za-z0-9._+-]{0,63}")
@@ -69,6 +79,34 @@ def binding_row(b: Binding) -> tuple[Any, ...]:
     return *b.aor, contact, *b.flow, call_id, b.cseq, b.expires_at, b.q, user_agent, path
 
 
+def subscription(row: tuple[Any, ...]) -> SavedSubscription:
+    """From the columns in their order; octets that are not UTF-8 come back as they were."""
+    key, tenant, resource, watcher, entity, call_id, remote_tag, remote_cseq, uri, head, *rest = row
+    transport, host, port, listener, expires_at, user_agent, cseq = rest
+    return SavedSubscription(
+        key,
+        Aor(tenant, resource),
+        Aor(tenant, watcher),
+        _text(entity),
+        _text(call_id),
+        _text(remote_tag),
+        remote_cseq,
+        _text(uri),
+        _text(head),
+        Flow(transport, host, port, listener),
+        expires_at,
+        _text(user_agent),
+        cseq,
+    )
+
+
+def subscription_row(s: SavedSubscription) -> tuple[Any, ...]:
+    tags = (_exact(s.entity), _exact(s.call_id), _exact(s.remote_tag), s.remote_cseq)
+    who = (s.resource.tenant, s.resource.extension, s.watcher.extension)
+    texts = (_exact(s.request_uri), _exact(s.head))
+    return (s.key, *who, *tags, *texts, *s.flow, s.expires_at, _exact(s.user_agent), s.cseq)
+
+
 def attempt(row: dict[str, Any]) -> Attempt:
     return Attempt(
         row["at"],
@@ -94,6 +132,18 @@ def attempt_row(a: Attempt) -> dict[str, Any]:
         "result": _sound(a.result),
         "milliseconds": a.milliseconds,
     }
+
+
+def _exact(text: str) -> str | bytes:
+    """What has to come back as the phone has sent it: as octets where they are not UTF-8."""
+    if text.isascii():
+        return text
+    octets = text.encode("utf-8", "surrogateescape")
+    return octets if any("\udc80" <= letter <= "\udcff" for letter in text) else text
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
 def _sound(text: str) -> str:

@@ -8,14 +8,16 @@ import threading
 import time
 from collections import deque
 
-from blfd.core.effects import SaveBindings, SavePickup
-from blfd.core.values import Aor, Attempt, Binding
+from blfd.core.effects import SaveBindings, SavePickup, SaveSubscription
+from blfd.core.values import Aor, Attempt, Binding, SavedSubscription
 from blfd.store.records import KEPT, Records
 
 log = logging.getLogger("blfd.store")
 
 LATEST = 0.2  # seconds that a change may wait to be written
 RETRY = 5.0
+
+Change = SaveBindings | SaveSubscription | SavePickup
 
 
 class StoreWriter:
@@ -26,14 +28,15 @@ class StoreWriter:
 
     def __init__(self, records: Records) -> None:
         self._records = records
-        self._queue: queue.SimpleQueue[SaveBindings | SavePickup | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Change | None] = queue.SimpleQueue()
         self._bindings: dict[Aor, tuple[Binding, ...]] = {}
         self._attempts: deque[Attempt] = deque(maxlen=KEPT)
+        self._subscriptions: dict[str, SavedSubscription | None] = {}
         self._failing = False
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._thread.start()
 
-    def save(self, effect: SaveBindings | SavePickup) -> None:
+    def save(self, effect: Change) -> None:
         self._queue.put(effect)
 
     def close(self) -> None:
@@ -43,7 +46,7 @@ class StoreWriter:
 
     @property
     def _waiting(self) -> bool:
-        return bool(self._bindings or self._attempts)
+        return bool(self._bindings or self._attempts or self._subscriptions)
 
     def _run(self) -> None:
         closing = False
@@ -51,8 +54,8 @@ class StoreWriter:
             closing = self._collect()
             self._write()
         if self._waiting:
-            lost = "registrations of %d extensions (phones register again) and %d pickups are lost"
-            log.error(lost, len(self._bindings), len(self._attempts))
+            lost = "registrations of %d extensions, %d subscriptions (phones renew both), %d pickups are lost"
+            log.error(lost, len(self._bindings), len(self._subscriptions), len(self._attempts))
 
     def _collect(self) -> bool:
         """Take what is queued until it is time to write; whether `close` was called."""
@@ -64,24 +67,28 @@ class StoreWriter:
                 return False
             if item is None:
                 return True
-            if isinstance(item, SaveBindings):
-                self._bindings[item.aor] = item.bindings
-            else:
-                self._attempts.append(item.attempt)
+            match item:
+                case SaveBindings(aor, bindings):
+                    self._bindings[aor] = bindings
+                case SaveSubscription(key, saved):
+                    self._subscriptions[key] = saved
+                case SavePickup(attempt):
+                    self._attempts.append(attempt)
             until = until or time.monotonic() + LATEST
         return False
 
     def _write(self) -> None:
         try:
-            self._records.save(self._bindings, self._attempts)
+            self._records.save(self._bindings, self._attempts, self._subscriptions)
         except Exception as error:  # whatever it is, this thread has to live
             if not self._failing:
-                text = "registrations are not saved, will be tried again: %s; look at the disk of %s"
+                text = "changes are not saved, will be tried again: %s; look at the disk of %s"
                 log.error(text, error, self._records.path)
             self._failing = True
             return
         if self._failing:
-            log.info("registrations are saved again")
+            log.info("changes are saved again")
         self._failing = False
         self._bindings.clear()
         self._attempts.clear()
+        self._subscriptions.clear()
