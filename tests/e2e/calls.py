@@ -45,20 +45,24 @@ class Calling:
     dialog: Dialog | None = None
 
     @classmethod
-    def start(cls, agent: Agent, to: str, body: bytes = b"", uri: str = "", **over: str) -> Calling:
-        """Send INVITE and answer the challenge."""
-        uri = uri or f"sip:{to}@{agent.server}"
+    def trusted(cls, agent: Agent, to: str, body: bytes = b"", uri: str = "", **over: str) -> Calling:
+        """Send INVITE, from a source that is not challenged."""
         if body:
             over = {"Content_Type": "application/sdp", **over}
-        headers = agent.headers("INVITE", to, **over)
-        agent.send(f"INVITE {uri} SIP/2.0", headers, body)
-        challenge = agent.final(headers)
-        agent.ack(challenge, uri, headers)
-        assert challenge.status == 401, challenge.start
-        headers = agent.authorized(headers, "INVITE", uri, challenge)
-        agent.send(f"INVITE {uri} SIP/2.0", headers, body)
-        calling = cls(agent, uri, headers)
+        calling = cls(agent, uri or f"sip:{to}@{agent.server}", agent.headers("INVITE", to, **over))
+        agent.send(f"INVITE {calling.uri} SIP/2.0", calling.headers, body)
         agent.leave_by.append(calling.end)
+        return calling
+
+    @classmethod
+    def start(cls, agent: Agent, to: str, body: bytes = b"", uri: str = "", **over: str) -> Calling:
+        """Send INVITE and answer the challenge."""
+        calling = cls.trusted(agent, to, body, uri, **over)
+        challenge = agent.final(calling.headers)
+        agent.ack(challenge, calling.uri, calling.headers)
+        assert challenge.status == 401, challenge.start
+        calling.headers = agent.authorized(calling.headers, "INVITE", calling.uri, challenge)
+        agent.send(f"INVITE {calling.uri} SIP/2.0", calling.headers, body)
         return calling
 
     def final(self, timeout: float = 5.0) -> Message:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -110,6 +111,14 @@ class Site:
         while (status := self.ask("status"))["calls"] or status["legs"]:
             assert time.monotonic() < until, self.ask("calls")
             time.sleep(0.02)
+
+    def rows(self, table: str) -> int:
+        """How many the database has."""
+        connection = sqlite3.connect(self.database)
+        try:
+            return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+        finally:
+            connection.close()
 
     def ask(self, call: str) -> Any:
         """Over the control socket, as the CLI does."""

@@ -192,11 +192,16 @@ class Agent:
                     self.received.remove(message)
                     return message
             left = until - time.monotonic()
-            if left <= 0 or not self._receive(left):
+            if left <= 0 or not self.receive(left):
                 starts = [message.start for message in self.received]
                 raise AssertionError(f"{self.user}: not received within {timeout} s; there is {starts}")
 
-    def _receive(self, timeout: float) -> bool:
+    def take_all(self) -> None:
+        """Receive what is there already."""
+        while self.receive(0):
+            pass
+
+    def receive(self, timeout: float) -> bool:
         if not select.select([self.socket], [], [], timeout)[0]:
             return False
         if self.transport == "udp":

@@ -1,0 +1,197 @@
+"""Subscriptions from one process to the next, in the core."""
+
+from __future__ import annotations
+
+import pytest
+from builders import World, document, flow, notifies, reply, subscribe
+
+from blfd.core import notifier
+from blfd.core.effects import Effect, SaveSubscription
+from blfd.core.inputs import Drain, FlowClosed, NotifyAnswered, SubscriptionsRestored
+from blfd.core.values import Aor, SavedSubscription
+
+
+def stored(effects: list[Effect], kept: dict[str, SavedSubscription]) -> None:
+    """What the store does with the effects."""
+    for effect in effects:
+        if isinstance(effect, SaveSubscription):
+            if effect.saved:
+                kept[effect.key] = effect.saved
+            else:
+                del kept[effect.key]
+
+
+class Site:
+    """A process and its store; `restart` is what kill -9 and a start are."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.kept: dict[str, SavedSubscription] = {}
+
+    def give(self, event: object) -> list[Effect]:
+        effects = self.world.give(event)  # type: ignore[arg-type]
+        stored(effects, self.kept)
+        return effects
+
+    def at(self, now: float) -> list[Effect]:
+        effects = self.world.at(now)
+        stored(effects, self.kept)
+        return effects
+
+    def changed(self) -> list[Effect]:
+        """The lamp of 102 shows something else."""
+        effects = self.world.core.notifier.resources_changed([Aor("default", "102")], self.world.now)
+        stored(effects, self.kept)
+        return effects
+
+    def restart(self, after: float = 5.0) -> list[Effect]:
+        """What the new process does at once; the store has reserved more numbers."""
+        now, before = self.world.now + after, list(self.kept.values())
+        self.kept = {key: one._replace(cseq=one.cseq + notifier.AHEAD) for key, one in self.kept.items()}
+        self.world = World()
+        self.world.now = now
+        return self.give(SubscriptionsRestored(tuple(before)))
+
+
+def cseq(effects: list[Effect]) -> list[int]:
+    return [int(n.headers.partition("CSeq: ")[2].split()[0]) for n in notifies(effects)]
+
+
+def test_it_goes_on_in_the_same_dialog() -> None:
+    site = Site()
+    first = notifies(site.give(subscribe()))[0]
+    assert site.restart() == []
+    (again,) = notifies(site.at(site.world.now))
+    lines = [line for line in again.headers.split("\r\n") if not line.startswith(("CSeq", "Subscription"))]
+    assert set(lines) <= set(first.headers.split("\r\n"))
+    assert (again.request_line, again.flow, again.subscription) == (
+        first.request_line,
+        first.flow,
+        first.subscription,
+    )
+    assert "Subscription-State: active;expires=595" in again.headers
+    assert cseq([again]) > cseq([first])
+    assert document(again).version > document(first).version
+
+
+def test_a_refresh_goes_on_too() -> None:
+    site = Site()
+    asked = subscribe(call_id="one")
+    tag = reply(site.give(asked)).to_tag
+    site.restart()
+    refresh = subscribe(call_id="one", to_tag=tag, cseq=2)
+    assert reply(site.give(refresh)).status == 200
+    late = subscribe(call_id="one", to_tag=tag, cseq=1)
+    assert reply(site.give(late)).status == 500, "what was known of its CSeq is still known"
+
+
+def test_numbers_rise_through_any_number_of_notifies_and_restarts() -> None:
+    """And the store, which is always ahead, is seldom written."""
+    site, writes = Site(), 0
+    (notify,) = notifies(site.give(subscribe()))
+    for number in range(3 * notifier.AHEAD):
+        last = notify
+        if number % 1500 == 700:
+            site.restart()
+            (notify,) = notifies(site.at(site.world.now))
+        else:
+            site.give(NotifyAnswered(notify.subscription, 200))
+            effects = site.changed()
+            writes += sum(isinstance(effect, SaveSubscription) for effect in effects)
+            (notify,) = notifies(effects)
+        assert cseq([notify]) > cseq([last])
+        assert document(notify).version > document(last).version
+        assert site.kept[notify.subscription].cseq > cseq([notify])[0]
+    assert 0 < writes < 10
+
+
+def test_a_clean_end_goes_on_with_the_very_next_number() -> None:
+    site = Site()
+    (first,) = notifies(site.give(subscribe()))
+    site.give(NotifyAnswered(first.subscription, 200))
+    site.give(Drain(tell=False))
+    site.restart()
+    (again,) = notifies(site.at(site.world.now))
+    assert cseq([again]) == [cseq([first])[0] + 1]
+    assert document(again).version == document(first).version + 1
+
+
+def test_watchers_that_are_told_of_the_end_are_not_kept() -> None:
+    site = Site()
+    site.give(subscribe())
+    site.give(Drain(tell=True))
+    assert site.kept == {}
+
+
+@pytest.mark.parametrize("end", ["unsubscribed", "expired", "refused", "closed"])
+def test_what_has_ended_is_not_kept(end: str) -> None:
+    site = Site()
+    (notify,) = notifies(site.give(subscribe(call_id="one")))
+    assert site.kept
+    match end:
+        case "unsubscribed":
+            site.give(subscribe(call_id="one", to_tag=notify.subscription, cseq=2, expires=0))
+        case "expired":
+            site.at(site.world.now + 601)
+        case "refused":
+            site.give(NotifyAnswered(notify.subscription, 481))
+        case "closed":
+            site.give(FlowClosed(notify.flow))
+    assert site.kept == {}
+
+
+def test_a_fetch_is_never_kept() -> None:
+    site = Site()
+    site.give(subscribe(expires=0))
+    assert site.kept == {}
+
+
+def test_what_has_expired_meanwhile_is_told_so() -> None:
+    site = Site()
+    site.give(subscribe())
+    site.restart(after=601)
+    (last,) = notifies(site.at(site.world.now))
+    assert "Subscription-State: terminated;reason=timeout" in last.headers
+    assert site.kept == {}
+
+
+def test_what_was_removed_meanwhile_is_told_so() -> None:
+    site = Site()
+    site.give(subscribe())
+    one = next(iter(site.kept.values()))
+    site.kept = {"gone": one._replace(key="gone", resource=one.resource._replace(extension="999"))}
+    (last,) = notifies(site.restart())
+    assert "Subscription-State: terminated;reason=noresource" in last.headers
+    assert site.kept == {}
+
+
+def test_many_are_told_one_after_the_other() -> None:
+    """So that their answers can be read between."""
+    site = Site()
+    for _ in range(100):
+        site.give(subscribe())
+    site.restart()
+    start = site.world.now
+    told = [len(notifies(site.at(start + n / 1000))) for n in range(6)]
+    assert sum(told) == 100
+    assert max(told) <= notifier.RESTORED_PER_SECOND // 1000 + 1
+
+
+def test_a_change_before_a_watcher_was_told_is_in_what_it_is_told() -> None:
+    site = Site()
+    site.give(subscribe())
+    site.restart()
+    assert notifies(site.changed()) == []
+    assert len(notifies(site.at(site.world.now))) == 1
+
+
+def test_a_watcher_over_tcp_is_tried_once() -> None:
+    site = Site()
+    asked = subscribe()
+    request = asked.request._replace(flow=flow("103", "tcp"))
+    site.give(asked._replace(request=request))
+    site.restart()
+    (notify,) = notifies(site.at(site.world.now))
+    site.give(NotifyAnswered(notify.subscription, 408))
+    assert site.kept == {}
+    assert len(site.world.core.notifier) == 0

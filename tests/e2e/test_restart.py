@@ -1,0 +1,164 @@
+"""kill -9 and a start: every lamp is right again and no phone has done anything."""
+
+from __future__ import annotations
+
+import random
+import socket
+import sqlite3
+import time
+from collections.abc import Callable
+
+from calls import Calling, connect, sdp
+from keys import Keys
+from sites import EXTENSIONS, Site
+from wire import Agent
+
+KEYS, KILLS = 2000, 20
+SEED = 4235
+CALLED = EXTENSIONS[:8]
+
+
+def wait_saved(site: Site, table: str, count: int) -> None:
+    """Until there are so many rows on disk."""
+    until = time.monotonic() + 10
+    while (rows := site.rows(table)) != count:
+        assert time.monotonic() < until, rows
+        time.sleep(0.02)
+
+
+def some_call(phones: dict[str, Agent], dice: random.Random) -> None:
+    """Somebody calls somebody; who is called rings, and maybe answers. Nothing is waited for."""
+    caller, callee = dice.sample(list(phones), 2)
+    Calling.trusted(phones[caller], callee, sdp(4000))
+    for phone in phones.values():
+        phone.take_all()
+        for invite in [m for m in phone.received if m.method == "INVITE"]:
+            phone.reply(invite, 180, "Ringing")
+            if dice.random() < 0.5:
+                phone.reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp")
+        phone.received.clear()
+
+
+def test_kill_9_at_any_moment(own_site: Callable[..., Site]) -> None:
+    """With calls going on: after each start every watcher is told what is true, with higher numbers."""
+    site, dice = own_site("--trust", "127.0.0.0/8"), random.Random(SEED)
+    keys = Keys(site.server.address(), "112", CALLED, KEYS)
+    keys.subscribe()
+    phones = {user: site.registered(user) for user in CALLED}
+    wait_saved(site, "subscriptions", KEYS)
+    wait_saved(site, "bindings", len(CALLED))
+    for _ in range(KILLS):
+        until = time.monotonic() + dice.uniform(0, 0.3)  # the moment is chance
+        while time.monotonic() < until:
+            some_call(phones, dice)
+            keys.pump(0.005)
+        site.kill()
+        while keys.pump():
+            pass
+        keys.forget()
+        site.start()
+        keys.wait(lambda: all(key.notifies for key in keys.all))
+        assert {key.state for key in keys.all} == {"terminated"}, "the calls have ended with the process"
+        assert keys.faults() == []
+    assert len(site.ask("watchers")) == KEYS
+    assert (len(keys.answered), keys.refused) == (KEYS, {}), "nobody has subscribed again"
+    lamps_follow(keys, phones["101"], phones["102"])
+    keys.close()
+
+
+def lamps_follow(keys: Keys, caller: Agent, callee: Agent) -> None:
+    """A call, as before; the callee's keys show it."""
+    for phone in (caller, callee):
+        phone.take_all()
+        phone.received.clear()
+    shown = [key for key in keys.all if key.resource == callee.user]
+    calling = Calling.trusted(caller, callee.user, sdp(4000))
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 180, "Ringing")
+    keys.wait(lambda: {key.state for key in shown} == {"early"})
+    callee.reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp")
+    dialog = calling.acknowledge(calling.final())
+    keys.wait(lambda: {key.state for key in shown} == {"confirmed"})
+    dialog.send("BYE")
+    callee.reply(callee.wait_request("BYE"), 200)
+    keys.wait(lambda: {key.state for key in shown} == {"terminated"})
+
+
+def test_sigterm_loses_nothing(own_site: Callable[..., Site]) -> None:
+    """Not even a subscription of this instant; and the numbers go on without a gap."""
+    site = own_site("--trust", "127.0.0.0/8")
+    keys = Keys(site.server.address(), "112", CALLED, 200)
+    keys.subscribe()
+    before = {number: (key.cseq, key.version) for number, key in enumerate(keys.all)}
+    assert site.server.stop() == 0
+    keys.forget()
+    site.start()
+    keys.wait(lambda: all(key.notifies for key in keys.all))
+    after = {number: (key.cseq - 1, key.version - 1) for number, key in enumerate(keys.all)}
+    assert after == before
+    keys.close()
+
+
+def test_a_call_of_before_is_over(own_site: Callable[..., Site]) -> None:
+    site = own_site()
+    mine, other = connect(site.registered("101"), site.registered("102"))
+    site.kill()
+    site.start()
+    for dialog in (mine, other):
+        assert dialog.request("BYE").status == 481
+
+
+def test_a_watcher_refreshes_after_a_restart(own_site: Callable[..., Site]) -> None:
+    site = own_site()
+    watcher = site.agent("103")
+    answer, first = watcher.subscribe("102")
+    wait_saved(site, "subscriptions", 1)
+    site.kill()
+    site.start()
+    again = watcher.wait_request("NOTIFY")
+    assert again.document.version > first.document.version
+    assert again["call-id"] == first["call-id"]
+    to, call_id = answer["to"], answer["call-id"]
+    over = {"To": to, "From": answer["from"], "Call_ID": call_id, "CSeq": "900 SUBSCRIBE"}
+    watcher.cseq = 900
+    refreshed = watcher.request("SUBSCRIBE", "102", Event="dialog", Expires="600", **over)
+    assert refreshed.status == 200
+    assert watcher.wait_request("NOTIFY").document.version > again.document.version
+
+
+def test_one_that_was_lost_is_told_so_when_it_refreshes(own_site: Callable[..., Site]) -> None:
+    """Killed before the subscription was stored: 481, and the phone subscribes anew (RFC 6665, 4.1.2.2)."""
+    site = own_site()
+    watcher = site.agent("103")
+    answer, _ = watcher.subscribe("102")
+    wait_saved(site, "subscriptions", 1)
+    site.kill()
+    connection = sqlite3.connect(site.database)
+    with connection:
+        connection.execute("DELETE FROM subscriptions")
+    connection.close()
+    site.start()
+    over = {"To": answer["to"], "From": answer["from"], "Call_ID": answer["call-id"]}
+    watcher.cseq = 900
+    assert watcher.request("SUBSCRIBE", "102", Event="dialog", CSeq="900 SUBSCRIBE", **over).status == 481
+    watcher.subscribe("102")
+
+
+def test_a_watcher_over_tcp_is_tried_at_its_contact(own_site: Callable[..., Site]) -> None:
+    """One that listens there is told over a new connection; one that does not is dropped."""
+    site = own_site()
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    there, gone = site.agent("103", "tcp"), site.agent("104", "tcp")
+    there.subscribe("102", Contact=f"<sip:103@127.0.0.1:{port};transport=tcp>")
+    gone.subscribe("102")
+    wait_saved(site, "subscriptions", 2)
+    site.kill()
+    site.start()
+    listening.settimeout(10)
+    connection, _ = listening.accept()
+    with connection, listening:
+        assert connection.recv(65535).startswith(f"NOTIFY sip:103@127.0.0.1:{port}".encode())
+        wait_saved(site, "subscriptions", 1)
+        assert [row["watcher"] for row in site.ask("watchers")] == ["103"]
+    wait_saved(site, "subscriptions", 0)
