@@ -53,6 +53,7 @@ class Server:
             self.emit,
             user_agent=f"blfd/{__version__}",
             session_expires=config.sip.session_expires,
+            max_waiting=config.sip.max_waiting,
             verbose=config.verbose,
         )
         self._inputs: deque[Input] = deque()
@@ -178,6 +179,8 @@ class Server:
             "listen": self._listening,
             **report.totals(self._core, time.time()),
             "legs": len(stack.legs),
+            "waiting": len(stack.backlog),
+            "sent_away": stack.backlog.refused,
             "notifies": {
                 "sent": notifies.sent,
                 "answered": notifies.answered_count,
@@ -192,12 +195,12 @@ class Server:
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
-        self.emit(DirectoryChanged(self._store.directory()))
-        self._restore()
-        try:
+        try:  # first, as it is what keeps a second server off this database
             control = ControlServer(socket_path(self._config.database), self.ask)
         except (ControlError, OSError) as error:
             raise ServerError(str(error)) from error
+        self.emit(DirectoryChanged(self._store.directory()))
+        self._restore()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         # What exists now lives until the end: the collector need not look at it again.

@@ -211,4 +211,5 @@ class Settings:
     silence: int = 60
     no_answer_timeout: int = 120
     session_expires: int = 1800
+    max_waiting: int = 20_000
     trust: tuple[IPv4Network, ...] = ()

@@ -370,12 +370,19 @@ def _text(value: bytes) -> str:
 def answer_to_malformed(data: bytes, fault: str) -> bytes | None:
     """400 (505 for another version) with what can be copied; None if `data` is no request or has no Via."""
     start = _START_LINE.match(data)
+    if start and start[3] != b"2.0":
+        return answer_unread(data, "505 Version Not Supported")
+    return answer_unread(data, f"400 Bad Request: {fault}")
+
+
+def answer_unread(data: bytes, status: str, *headers: str) -> bytes | None:
+    """A response to what PJSIP has not read, with what can be copied; None as above, and for ACK."""
+    start = _START_LINE.match(data)
     fields = _fields(data)
     if not start or start[1] == b"ACK" or b"via" not in fields:
         return None
-    status = b"400 Bad Request: " + encode(fault) if start[3] == b"2.0" else b"505 Version Not Supported"
-    lines = [b"SIP/2.0 " + status]
+    lines = [b"SIP/2.0 " + encode(status)]
     for name in (b"via", b"from", b"to", b"call-id", b"cseq"):
         lines += [NAMES[name] + value for value in fields.get(name, ())]
-    lines = [line + b";tag=400" if line[:4] == b"To: " and b"tag=" not in line else line for line in lines]
-    return b"\r\n".join([*lines, b"Content-Length: 0", b"", b""])
+    lines = [line + b";tag=unread" if line[:4] == b"To: " and b"tag=" not in line else line for line in lines]
+    return b"\r\n".join([*lines, *map(encode, headers), b"Content-Length: 0", b"", b""])

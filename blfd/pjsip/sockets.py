@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("blfd.network")
 
 MAX_MESSAGE = 65_535
-READS_PER_TURN = 64  # datagrams taken from one socket before the others get their turn
+READS_PER_TURN = 500  # datagrams taken from one socket before the others get their turn
 RECEIVE_BUFFER = 16 << 20
 MAX_UNSENT = 1 << 20  # octets waiting on a TCP connection whose peer does not read
 

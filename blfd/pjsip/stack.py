@@ -21,6 +21,7 @@ from blfd.core.inputs import (
     SubscribeReceived,
 )
 from blfd.core.values import Flow
+from blfd.pjsip.backlog import Backlog
 from blfd.pjsip.endpoint import (
     APPLICATION_PRIORITY,
     HEADER_ALLOW,
@@ -32,13 +33,14 @@ from blfd.pjsip.invite_events import HANDLED, InviteEvents, callback
 from blfd.pjsip.leg import Pending, Phase
 from blfd.pjsip.legs import Legs
 from blfd.pjsip.library import CData, ffi, lib
-from blfd.pjsip.message import Message, answer_to_malformed
+from blfd.pjsip.message import Message, answer_to_malformed, answer_unread
 from blfd.pjsip.network import Network, Source
 from blfd.pjsip.transactions import NotifyTransactions, ServerTransactions
 
 log = logging.getLogger("blfd.sip")
 
 CALL_METHODS = frozenset(("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE"))
+TURN = 32  # SUBSCRIBEs served before the sockets are read again
 OUTSIDE_CALLS = frozenset(("REGISTER", "SUBSCRIBE", "PUBLISH"))
 PHRASES = {
     **{status.value: status.phrase for status in HTTPStatus if status.value < 600},
@@ -79,6 +81,7 @@ class Stack:
         *,
         user_agent: str = "blfd",
         session_expires: int = 1800,
+        max_waiting: int = 20_000,
         verbose: bool = False,
     ) -> None:
         self._emit = emit
@@ -97,6 +100,7 @@ class Stack:
         self._answers = ServerTransactions(self.network)
         self.notifies = NotifyTransactions(self.network, user_agent)
         self.counters = Counters()
+        self.backlog = Backlog(max_waiting)
         self._server = f"Server: {user_agent}"
         self._transaction = 0
         self._replied = False
@@ -130,12 +134,13 @@ class Stack:
         delay = self.endpoint.poll_timers()
         now = time.monotonic()
         at = self.notifies.next_timer()
-        waits = [timeout]
+        waits = [0.0 if self.backlog else timeout]
         if delay is not None:
             waits.append(delay)
         if at is not None:
             waits.append(at - now)
         self.network.poll(max(0.0, min(waits)))
+        self._take_waiting()
         while self._held:
             self._feed(*self._held.popleft())
         now = time.monotonic()
@@ -153,9 +158,13 @@ class Stack:
     # Messages
 
     def _receive_safely(self, data: bytes, source: Source, transport: CData) -> None:
+        self._safely(self._receive, data, source, transport)
+
+    @staticmethod
+    def _safely(act: Callable[..., None], data: bytes, source: Source, transport: CData) -> None:
         """No message may end the server, whatever we have got wrong about it."""
         try:
-            self._receive(data, source, transport)
+            act(data, source, transport)
         except Exception:
             log.exception("a message from %s:%d was not handled:\n%r", source[1], source[2], data[:2000])
 
@@ -165,9 +174,34 @@ class Stack:
             if number is not None:
                 self._notify_answered(number, data, source, transport)
                 return
+        elif data[:10] == b"SUBSCRIBE ":
+            self._let_wait(data, Flow._make(source))
+            return
         elif not data.strip(b"\r\n\t \0"):
             return  # keep-alive
-        message, flow = self._message, Flow._make(source)
+        self._take(data, Flow._make(source), transport)
+
+    def _let_wait(self, data: bytes, flow: Flow) -> None:
+        backlog = self.backlog
+        if backlog.put(data, flow):
+            return
+        answer = answer_unread(data, "503 Too Busy", f"Retry-After: {backlog.retry_after}", self._server)
+        if answer:
+            self.network.send(answer, flow)
+
+    def _take_waiting(self) -> None:
+        backlog, network = self.backlog, self.network
+        for _ in range(min(len(backlog), TURN)):
+            data, flow = backlog.take()
+            transport = network.transport_of(flow)
+            if transport is None:
+                continue  # its connection is gone
+            ffi.memmove(network.buffer, data, len(data))
+            self._safely(self._take, data, flow, transport)
+
+    def _take(self, data: bytes, flow: Flow, transport: CData) -> None:
+        """A message whose turn it is; the network's buffer holds it."""
+        message = self._message
         fault = message.parse(data, self.network.buffer, flow, transport)
         if fault:
             self._malformed(data, fault, flow)

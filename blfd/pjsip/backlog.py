@@ -1,0 +1,44 @@
+"""SUBSCRIBEs that wait their turn, so that a storm of them holds up neither calls nor answers."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from blfd.core.values import Flow
+
+SHORTEST, LONGEST = 5, 30  # seconds after which phones that were sent away come back, not all at once
+
+
+class Backlog:
+    """First in, first out, with at most `most` waiting."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._waiting: deque[tuple[bytes, Flow]] = deque()
+        self._known: set[bytes] = set()
+        self.refused = self.repeated = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, data: bytes, flow: Flow) -> bool:
+        """Let a message wait; False if there is no room. A retransmission of one that waits is left out."""
+        if data in self._known:
+            self.repeated += 1
+            return True
+        if len(self._waiting) >= self._most:
+            self.refused += 1
+            return False
+        self._known.add(data)
+        self._waiting.append((data, flow))
+        return True
+
+    def take(self) -> tuple[bytes, Flow]:
+        data, flow = self._waiting.popleft()
+        self._known.discard(data)
+        return data, flow
+
+    @property
+    def retry_after(self) -> int:
+        """Seconds, other ones for each that is refused."""
+        return SHORTEST + self.refused * 7 % (LONGEST - SHORTEST)
