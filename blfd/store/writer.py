@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
-import time
 from collections import deque
 
 from blfd.core.effects import SaveBindings, SavePickup, SaveSubscription
@@ -23,12 +21,14 @@ Change = SaveBindings | SaveSubscription | SavePickup
 class StoreWriter:
     """Writes from a thread of its own, at most `LATEST` seconds late.
 
-    What a full or broken disk refuses is kept and tried again every `RETRY` seconds.
+    What a full or broken disk refuses is kept and tried again every `RETRY` seconds. The thread is woken by
+    the first change after a write only: to be woken by each would cost the SIP thread more than the change.
     """
 
     def __init__(self, records: Records) -> None:
         self._records = records
-        self._queue: queue.SimpleQueue[Change | None] = queue.SimpleQueue()
+        self._changes: deque[Change] = deque()
+        self._changed, self._closing = threading.Event(), threading.Event()
         self._bindings: dict[Aor, tuple[Binding, ...]] = {}
         self._attempts: deque[Attempt] = deque(maxlen=KEPT)
         self._subscriptions: dict[str, SavedSubscription | None] = {}
@@ -37,11 +37,14 @@ class StoreWriter:
         self._thread.start()
 
     def save(self, effect: Change) -> None:
-        self._queue.put(effect)
+        self._changes.append(effect)
+        if not self._changed.is_set():
+            self._changed.set()
 
     def close(self) -> None:
         """Write what is queued, then end; what the disk refuses even now is lost, and said."""
-        self._queue.put(None)
+        self._closing.set()
+        self._changed.set()
         self._thread.join(30)
 
     @property
@@ -49,35 +52,32 @@ class StoreWriter:
         return bool(self._bindings or self._attempts or self._subscriptions)
 
     def _run(self) -> None:
-        closing = False
-        while not closing:
-            closing = self._collect()
+        while not self._closing.is_set():
+            self._changed.wait(RETRY if self._waiting else None)
+            self._closing.wait(LATEST)
+            self._changed.clear()
+            self._collect()
             self._write()
+        self._collect()
+        self._write()
         if self._waiting:
             lost = "registrations of %d extensions, %d subscriptions (phones renew both), %d pickups are lost"
             log.error(lost, len(self._bindings), len(self._subscriptions), len(self._attempts))
 
-    def _collect(self) -> bool:
-        """Take what is queued until it is time to write; whether `close` was called."""
-        until = time.monotonic() + RETRY if self._waiting else None
-        while until is None or time.monotonic() < until:
-            try:
-                item = self._queue.get(timeout=until and max(0.0, until - time.monotonic()))
-            except queue.Empty:
-                return False
-            if item is None:
-                return True
-            match item:
+    def _collect(self) -> None:
+        """Take what is queued; of what changed several times, the last counts."""
+        while self._changes:
+            match self._changes.popleft():
                 case SaveBindings(aor, bindings):
                     self._bindings[aor] = bindings
                 case SaveSubscription(key, saved):
                     self._subscriptions[key] = saved
                 case SavePickup(attempt):
                     self._attempts.append(attempt)
-            until = until or time.monotonic() + LATEST
-        return False
 
     def _write(self) -> None:
+        if not self._waiting:
+            return
         try:
             self._records.save(self._bindings, self._attempts, self._subscriptions)
         except Exception as error:  # whatever it is, this thread has to live
