@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import itertools
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
@@ -12,12 +11,12 @@ from blfd.core.domains import Domains
 from blfd.core.effects import Headers
 from blfd.core.errors import Refusal, Silenced
 from blfd.core.inputs import Credentials, Request
+from blfd.core.nonces import Nonces
 from blfd.core.values import Aor, Directory, Extension, Settings, Tenant, Uri
 
 Hash = Callable[[str], str]
 
 MAX_SOURCES = 10_000
-MAC_LENGTH = 32
 
 
 def _md5(text: str) -> str:
@@ -42,16 +41,15 @@ def response(credentials: Credentials, ha1: str, method: str, digest: Hash) -> s
 
 
 class Authenticator:
-    """Holds the key of the nonces and counts failures by source address."""
+    """Makes and checks nonces, and counts failures by source address."""
 
     def __init__(self, secret: bytes, settings: Settings) -> None:
-        self._secret, self._settings = secret, settings
+        self._nonces, self._settings = Nonces(secret), settings
         self._directory = Directory()
         self._domains = Domains(self._directory, ())
         self._trusted: dict[str, bool] = {}
         self._failures: dict[str, int] = {}
         self._silent_until: dict[str, float] = {}
-        self._counter = itertools.count()
 
     def directory_changed(self, directory: Directory, domains: Domains) -> None:
         self._directory, self._domains = directory, domains
@@ -93,13 +91,13 @@ class Authenticator:
 
     # Digest
 
-    def challenge(self, realm: str, now: float, *, stale: bool = False) -> Headers:
-        """WWW-Authenticate for each algorithm, with a fresh nonce.
+    def challenge(self, realm: str, host: str, now: float, *, stale: bool = False) -> Headers:
+        """WWW-Authenticate for each algorithm, with a fresh nonce for requests from `host`.
 
         A phone has to ignore an algorithm that it does not know (RFC 8760, section 2.4); for those that
         give up at SHA-256 instead (libre before 3.0) a site offers MD5 alone.
         """
-        nonce = self._nonce(int(now))
+        nonce = self._nonces.make(host, now)
         suffix = ", stale=true" if stale else ""
         return tuple(
             (
@@ -109,39 +107,29 @@ class Authenticator:
             for name in self._settings.digest_algorithms
         )
 
-    def _nonce(self, at: int) -> str:
-        stamp = f"{at:08x}{next(self._counter) & 0xFFFFFF:06x}"
-        return stamp + self._mac(stamp)
-
-    def _mac(self, stamp: str) -> str:
-        return hmac.digest(self._secret, stamp.encode(), "sha256").hex()[:MAC_LENGTH]
-
-    def _age(self, nonce: str, now: float) -> float | None:
-        """Seconds since we made a nonce; None if we did not."""
-        stamp, mac = nonce[:-MAC_LENGTH], nonce[-MAC_LENGTH:]
-        if len(stamp) != 14 or not nonce.isascii() or not hmac.compare_digest(mac, self._mac(stamp)):
-            return None
-        return now - int(stamp[:8], 16)
-
     def _verify(self, request: Request, tenant: Tenant, now: float) -> Extension:
-        realm = tenant.realm
+        realm, host = tenant.realm, request.flow.host
         offered = self._settings.digest_algorithms
         given = [c for c in request.credentials if c.realm == realm and _algorithm(c) in offered]
         if not given:
-            raise Refusal(401, "Unauthorized", self.challenge(realm, now))
+            raise Refusal(401, "Unauthorized", self.challenge(realm, host, now))
         credentials = given[0]
-        age = self._age(credentials.nonce, now)
-        if age is None:  # of another server or before a restart: not a wrong password
-            raise Refusal(401, "Unauthorized", self.challenge(realm, now, stale=True))
+        age = self._nonces.age(credentials.nonce, host, now)
+        if age is None:  # of another server, before a restart, or for another source: not a wrong password
+            raise Refusal(401, "Unauthorized", self.challenge(realm, host, now, stale=True))
         if not _same_resource(credentials.uri, request.target):
             raise Refusal(400, "The digest is for another Request-URI")
         extension = self._right(credentials, request.method, tenant)
         if extension is None:
             self._failed(request, credentials.username, now)
-            raise Refusal(401, "Unauthorized: wrong user or password", self.challenge(realm, now))
+            raise Refusal(401, "Unauthorized: wrong user or password", self.challenge(realm, host, now))
         if age > self._settings.nonce_lifetime:
-            raise Refusal(401, "Unauthorized: the nonce is old", self.challenge(realm, now, stale=True))
-        self._failures.pop(request.flow.host, None)
+            stale = self.challenge(realm, host, now, stale=True)
+            raise Refusal(401, "Unauthorized: the nonce is old", stale)
+        if credentials.qop and not self._nonces.use(credentials.nonce, credentials.nc):
+            stale = self.challenge(realm, host, now, stale=True)
+            raise Refusal(401, "Unauthorized: the nonce count is not new", stale)
+        self._failures.pop(host, None)
         return extension
 
     def _right(self, credentials: Credentials, method: str, tenant: Tenant) -> Extension | None:

@@ -10,10 +10,12 @@ from ipaddress import IPv4Network
 import pytest
 from builders import HOST, flow, request
 
+from blfd.core import nonces
 from blfd.core.digest import ALGORITHMS, MAX_SOURCES, Authenticator, response
 from blfd.core.domains import Domains
 from blfd.core.errors import Refusal, Silenced
 from blfd.core.inputs import Credentials, Request
+from blfd.core.nonces import Nonces
 from blfd.core.values import Aor, Directory, Extension, Settings, Tenant
 
 PASSWORD = "s3cret"
@@ -144,10 +146,57 @@ def test_an_unknown_user_is_answered_as_a_wrong_password() -> None:
 def test_an_old_nonce_is_stale_when_all_else_is_right() -> None:
     auth = authenticator(nonce_lifetime=300)
     asked = request("INVITE")
-    again = credentials(refusal(auth, asked), asked)
-    assert auth.authenticate(again, NOW + 300)
-    late = refusal(auth, again, NOW + 301)
+    challenge = refusal(auth, asked)
+    assert auth.authenticate(credentials(challenge, asked), NOW + 300)
+    late = refusal(auth, credentials(challenge, asked, nc="00000002"), NOW + 301)
     assert all("stale=true" in value for _, value in late.headers)
+
+
+def test_a_replayed_request_is_stale() -> None:
+    auth = authenticator()
+    asked = request("INVITE")
+    again = credentials(refusal(auth, asked), asked)
+    assert auth.authenticate(again, NOW)
+    replayed = refusal(auth, again, NOW)
+    assert replayed.status == 401
+    assert all("stale=true" in value for _, value in replayed.headers)
+
+
+def test_a_nonce_is_for_the_source_that_it_was_given_to() -> None:
+    auth = authenticator()
+    asked = request("INVITE")
+    overheard = replace_source(credentials(refusal(auth, asked), asked), "203.0.113.1")
+    assert all("stale=true" in value for _, value in refusal(auth, overheard).headers)
+
+
+@pytest.mark.parametrize(
+    ("counts", "fresh"),
+    [
+        ("1 2 3", "111"),
+        ("1 1", "10"),
+        ("3 1 2 2 1", "11100"),
+        ("ffffffff 1 fffffffe fffffffe", "1010"),
+        ("1 40 20 21 22", "11011"),
+        ("0 0", "10"),
+    ],
+)
+def test_each_count_of_a_nonce_is_good_once(counts: str, fresh: str) -> None:
+    """In whatever order, as far as requests overtake each other."""
+    table = Nonces(b"k")
+    assert [table.use("n", f"{int(count, 16):08x}") for count in counts.split()] == [f == "1" for f in fresh]
+
+
+@pytest.mark.parametrize("count", ["", "1", "000000001", "0000000g", "-0000001", "0x000001", "٠٠٠٠٠٠٠١"])
+def test_a_count_that_is_none(count: str) -> None:
+    assert not Nonces(b"k").use("n", count)
+
+
+def test_the_table_of_nonces_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nonces, "MAX_USED", 3)
+    table = Nonces(b"k")
+    assert all(table.use(str(number), "00000001") for number in range(10))
+    assert not table.use("9", "00000001")
+    assert len(table._used) == 3
 
 
 @pytest.mark.parametrize(
@@ -243,4 +292,4 @@ def test_memory_of_failures_is_bounded() -> None:
 def test_md5_alone() -> None:
     settings = replace(Settings(), digest_algorithms=("MD5",))
     auth = Authenticator(b"k", settings)
-    assert [v for _, v in auth.challenge("r", NOW) if "SHA" in v] == []
+    assert [v for _, v in auth.challenge("r", "192.0.2.1", NOW) if "SHA" in v] == []
