@@ -54,6 +54,8 @@ class Server:
             user_agent=f"blfd/{__version__}",
             session_expires=config.sip.session_expires,
             max_waiting=config.sip.max_waiting,
+            source_requests=config.sip.source_requests,
+            trusts=lambda host: self._core.trusts(host),
             verbose=config.verbose,
         )
         self._inputs: deque[Input] = deque()
@@ -180,7 +182,7 @@ class Server:
             **report.totals(self._core, time.time()),
             "legs": len(stack.legs),
             "waiting": len(stack.backlog),
-            "sent_away": stack.backlog.refused,
+            "sent_away": stack.backlog.refused + stack.rates.refused,
             "notifies": {
                 "sent": notifies.sent,
                 "answered": notifies.answered_count,
@@ -253,7 +255,7 @@ class Server:
             self._stack.poll(0.05)
 
     def _leaving(self) -> int:
-        return len(self._core.notifier) if self._config.drain else 0
+        return len(self._core.notifier.subscriptions) if self._config.drain else 0
 
 
 def run(config: Config) -> int:

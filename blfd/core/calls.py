@@ -26,7 +26,7 @@ from blfd.core.inputs import (
 )
 from blfd.core.party import Party, Picker, State
 from blfd.core.registrar import Registrar
-from blfd.core.values import Extension, Settings
+from blfd.core.values import Aor, Extension, Settings
 
 LegInput = (
     LegAccepted
@@ -63,6 +63,7 @@ class Calls:
         """Start a call to `callee`; Refusal if none of its phones is registered."""
         if not self._registrar.bindings(callee.aor, now):
             raise Refusal(480, f"{callee.aor.extension} is not registered")
+        self._check_limits(caller.aor)
         request = invite.request
         leg = self.new_leg()
         self._by_leg[leg] = Call(
@@ -78,6 +79,18 @@ class Calls:
             allows_update=invite.allows_update,
         )
         return [Accept(request.transaction, leg)]
+
+    def _check_limits(self, caller: Aor) -> None:
+        callers = [call.caller.aor for call in self]
+        tenants = sum(aor.tenant == caller.tenant for aor in callers)
+        settings = self._settings
+        for found, most, whose, setting in (
+            (callers.count(caller), settings.max_calls, f"{caller}", "max_calls"),
+            (tenants, settings.tenant_calls, f"tenant {caller.tenant}", "tenant_calls"),
+        ):
+            if found >= most:
+                text = f"{whose} has {most} calls already: one more of {caller} is refused"
+                raise Refusal(403, f"At most {most} calls", (), f"{text}; raise {setting} if that is right")
 
     def new_leg(self) -> int:
         return next(self._numbers)

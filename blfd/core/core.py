@@ -177,6 +177,10 @@ class Core:
         changed = self.notifier.directory_changed(directory, self._domains, self.permissions, now)
         return [*effects, *changed]
 
+    def trusts(self, host: str) -> bool:
+        """Whether requests from an address are taken at their word."""
+        return self._authenticator.trusts(host)
+
     def next_timer(self) -> float | None:
         """When `handle_timer` wants to be called, in seconds since the epoch; None for never."""
         timers = [t for part in self._clocked for t in [part.next_timer()] if t is not None]

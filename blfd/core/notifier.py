@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from blfd.core.dialogs import Dialogs
 from blfd.core.documents import Documents
@@ -14,6 +14,7 @@ from blfd.core.errors import Refusal
 from blfd.core.inputs import NotifyAnswered, Request, SubscribeReceived
 from blfd.core.permissions import Permissions
 from blfd.core.subscription import Action, Event, Phase, Subscription
+from blfd.core.subscriptions import Subscriptions
 from blfd.core.values import Address, Aor, Directory, Extension, Flow, SavedSubscription, Settings, Tenant
 
 PACKAGE = "dialog"
@@ -35,19 +36,9 @@ class Notifier:
         self._domains = Domains(Directory(), ())
         self._directory = Directory()
         self._permissions = Permissions(self._directory)
-        self._by_key: dict[str, Subscription] = {}
-        self._by_resource: dict[Aor, dict[str, Subscription]] = {}
+        self.subscriptions = Subscriptions(settings)
         self._timers: list[tuple[float, str]] = []
         self._documents = Documents(dialogs)
-
-    def __len__(self) -> int:
-        return len(self._by_key)
-
-    def __iter__(self) -> Iterator[Subscription]:
-        return iter(self._by_key.values())
-
-    def watchers(self, resource: Aor) -> list[Subscription]:
-        return list(self._by_resource.get(resource, {}).values())
 
     # Restart
 
@@ -57,7 +48,7 @@ class Notifier:
         for number, one in enumerate(saved):
             may_pick_up = self._permissions.may(one.watcher, one.resource)
             subscription = Subscription.restored(one, AHEAD, may_pick_up)
-            self._add(subscription)
+            self.subscriptions.add(subscription)
             subscription.phase, subscription.retry_at = Phase.RETRYING, now + number / RESTORED_PER_SECOND
             if one.flow.transport == "tcp":
                 subscription.failures = MAX_FAILURES - 1  # its connection is gone: one attempt at its contact
@@ -69,9 +60,7 @@ class Notifier:
     def rest(self) -> list[Effect]:
         """What to store before the process ends, so that the next one goes on with the very next number."""
         return [
-            SaveSubscription(one.key, one.save(0))
-            for one in self._by_key.values()
-            if one.alive and one.reserved
+            SaveSubscription(one.key, one.save(0)) for one in self.subscriptions if one.alive and one.reserved
         ]
 
     # SUBSCRIBE
@@ -101,7 +90,7 @@ class Notifier:
         self, subscribe: SubscribeReceived, watcher: Extension, expires: int, now: float
     ) -> list[Effect]:
         request = subscribe.request
-        subscription = self._by_key.get(request.to.tag)
+        subscription = self.subscriptions.get(request.to.tag)
         if (
             subscription is None
             or not subscription.alive
@@ -131,6 +120,7 @@ class Notifier:
             raise Refusal(400, "Contact is missing")
         if not request.from_.tag:
             raise Refusal(400, "From has no tag")
+        self.subscriptions.check_limits(watcher.aor, request.flow.host)
         subscription = Subscription(
             self._new_tag(),
             resource,
@@ -147,7 +137,7 @@ class Notifier:
             may_pick_up=self._permissions.may(watcher.aor, resource),
         )
         subscription.head = _head(subscribe, subscription.key)
-        self._add(subscription)
+        self.subscriptions.add(subscription)
         reply = _accepted(request, expires, subscription.key)
         if not expires:  # a fetch (RFC 6665, section 4.4.3)
             return [reply, *self._terminate(subscription, "timeout", now)]
@@ -175,13 +165,13 @@ class Notifier:
         effects: list[Effect] = []
         for resource in changed:
             self._documents.changed(resource)
-            for subscription in list(self._by_resource.get(resource, {}).values()):
+            for subscription in self.subscriptions.of(resource):
                 effects += self._step(subscription, Event.CHANGED, now)
         return effects
 
     def answered(self, answer: NotifyAnswered, now: float) -> list[Effect]:
         """The final response to a NOTIFY (RFC 6665, section 4.2.2)."""
-        subscription = self._by_key.get(answer.subscription)
+        subscription = self.subscriptions.get(answer.subscription)
         if subscription is None:
             return []
         if answer.status < 300:
@@ -242,7 +232,7 @@ class Notifier:
         """Expiries and retries that are due."""
         effects: list[Effect] = []
         while self._timers and self._timers[0][0] <= now:
-            subscription = self._by_key.get(heapq.heappop(self._timers)[1])
+            subscription = self.subscriptions.get(heapq.heappop(self._timers)[1])
             if subscription is None or not subscription.alive:
                 continue
             if subscription.expires_at <= now:
@@ -263,7 +253,7 @@ class Notifier:
         """Tell every watcher that its subscription is over, `reason` as in RFC 6665, section 4.1.3."""
         return [
             effect
-            for subscription in list(self._by_key.values())
+            for subscription in self.subscriptions
             if subscription.alive
             for effect in self._terminate(subscription, reason, now)
         ]
@@ -276,7 +266,7 @@ class Notifier:
         self._permissions = permissions
         self._documents.directory_changed(directory)
         effects: list[Effect] = []
-        for subscription in list(self._by_key.values()):
+        for subscription in self.subscriptions:
             if not subscription.alive:
                 continue
             effects += self._end_if_removed(subscription, now) or self._permit(subscription, before, now)
@@ -301,23 +291,13 @@ class Notifier:
 
     def flow_closed(self, flow: Flow) -> list[Effect]:
         """A TCP connection is gone, and with it the way to its watchers; they subscribe anew."""
-        lost = [s for s in self._by_key.values() if s.flow == flow]
+        lost = self.subscriptions.over(flow)
         text = f"{len(lost)} subscription(s) over {flow} ended: the phone's connection is closed"
         log = [Log(Level.INFO, text)] if lost else []
         return [*log, *(effect for subscription in lost for effect in self._remove(subscription))]
 
-    def _add(self, subscription: Subscription) -> None:
-        self._by_key[subscription.key] = subscription
-        self._by_resource.setdefault(subscription.resource, {})[subscription.key] = subscription
-
     def _remove(self, subscription: Subscription) -> list[Effect]:
-        subscription.phase = Phase.ENDED
-        self._by_key.pop(subscription.key, None)
-        watchers = self._by_resource.get(subscription.resource)
-        if watchers:
-            watchers.pop(subscription.key, None)
-            if not watchers:
-                del self._by_resource[subscription.resource]
+        self.subscriptions.remove(subscription)
         return _unsave(subscription)
 
 

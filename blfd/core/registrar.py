@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from blfd.core.effects import Effect, Headers, Level, Log, Reply, SaveBindings
 from blfd.core.errors import Refusal
 from blfd.core.inputs import RegisterContact, RegisterReceived
+from blfd.core.tally import Tally
 from blfd.core.values import Aor, Binding, Extension, Flow, Settings
 
 Bindings = dict[str, Binding]
@@ -22,12 +23,14 @@ class Registrar:
         self._settings = settings
         self._by_aor: dict[Aor, Bindings] = {}
         self._timers: list[tuple[float, Aor]] = []
+        self._of_source = Tally(settings.source_bindings)
 
     def restore(self, bindings: Iterable[Binding], now: float) -> None:
         """Take what the store remembers."""
         for binding in bindings:
             if binding.expires_at > now:
-                self._by_aor.setdefault(binding.aor, {})[contact_key(binding.contact)] = binding
+                known = self._by_aor.get(binding.aor, {})
+                self._put(binding.aor, {**known, contact_key(binding.contact): binding})
                 heapq.heappush(self._timers, (binding.expires_at, binding.aor))
 
     def bindings(self, aor: Aor, now: float) -> tuple[Binding, ...]:
@@ -52,15 +55,30 @@ class Registrar:
             most = self._settings.max_bindings
             text = f"{aor} has {most} contacts already: {register.request.flow} is refused"
             raise Refusal(403, f"At most {most} contacts", (), f"{text}; raise max_bindings if that is right")
+        self._check_source(register.request.flow.host, aor, len(new) > len(old))
         reply = self._reply(register, new, now)
         if new == old:
             return [reply]
-        self._by_aor[aor] = new
-        if not new:
-            del self._by_aor[aor]
+        self._put(aor, new)
         for binding in new.values():
             heapq.heappush(self._timers, (binding.expires_at, aor))
         return [*_changes(aor, old, new), SaveBindings(aor, tuple(new.values())), reply]
+
+    def _check_source(self, host: str, aor: Aor, grows: bool) -> None:
+        if grows and self._of_source.full(host):
+            most = self._of_source.most
+            text = f"address {host} has {most} contacts already: one more of {aor} is refused"
+            hint = "raise source_bindings if that is right"
+            raise Refusal(403, f"At most {most} contacts", (), f"{text}; {hint}")
+
+    def _put(self, aor: Aor, bindings: Bindings) -> None:
+        """`bindings` take the place of those of before."""
+        for binding in bindings.values():
+            self._of_source.add(binding.flow.host)
+        for binding in self._by_aor.pop(aor, {}).values():
+            self._of_source.remove(binding.flow.host)
+        if bindings:
+            self._by_aor[aor] = bindings
 
     def _live(self, aor: Aor, now: float) -> Bindings:
         return {key: b for key, b in self._by_aor.get(aor, {}).items() if b.expires_at > now}
@@ -156,17 +174,14 @@ class Registrar:
 
     def remove(self, aor: Aor) -> list[Effect]:
         """The extension is gone, and its rows with it."""
-        self._by_aor.pop(aor, None)
+        self._put(aor, {})
         return []
 
     def _keep(self, aor: Aor, kept: Bindings, why: str) -> list[Effect]:
         old = self._by_aor.get(aor, {})
         if len(kept) == len(old):
             return []
-        if kept:
-            self._by_aor[aor] = kept
-        else:
-            del self._by_aor[aor]
+        self._put(aor, kept)
         lost = ", ".join(binding.contact for key, binding in old.items() if key not in kept)
         log = Log(Level.INFO, f"{aor} is no longer registered at {lost}: {why}")
         return [log, SaveBindings(aor, tuple(kept.values()))]

@@ -45,7 +45,7 @@ def _lamp(core: Core, aor: Aor, now: float) -> Row:
         "name": core.directory.extensions[aor].name,
         "lamp": lamp.value,
         "dialogs": [_dialog(dialog, now) for dialog in core.dialogs.of(aor)],
-        "watchers": len(core.notifier.watchers(aor)),
+        "watchers": len(core.notifier.subscriptions.of(aor)),
     }
 
 
@@ -73,7 +73,7 @@ def explain(core: Core, aor: Aor, now: float) -> Row:
     row["why_idle"] = "it had none since the server started"
     if last:
         row["why_idle"] = f"the last, with {last.remote}, ended {now - last.since:.0f} s ago{_why(last)}"
-    row["watchers"] = [_watcher(subscription, now) for subscription in core.notifier.watchers(aor)]
+    row["watchers"] = [_watcher(subscription, now) for subscription in core.notifier.subscriptions.of(aor)]
     row["pickers"] = _pickers(core, aor, now)
     row["why_nobody"] = _why_nobody(core, aor)
     return row
@@ -109,7 +109,7 @@ def _pickers(core: Core, aor: Aor, now: float) -> list[Row]:
     if not any(dialog.rings for dialog in core.dialogs.of(aor)):
         return []
     tenant = core.directory.tenants[aor.tenant]
-    keys = {s.watcher for s in core.notifier.watchers(aor) if s.alive and s.may_pick_up}
+    keys = {s.watcher for s in core.notifier.subscriptions.of(aor) if s.alive and s.may_pick_up}
     found = []
     for picker in sorted(core.directory.extensions):
         if not core.permissions.may(picker, aor) or not core.registrar.registered(picker, now):
@@ -144,7 +144,7 @@ def watchers(core: Core, tenant: str, now: float) -> list[Row]:
             "state": subscription.phase.name.lower(),
             "user_agent": subscription.user_agent,
         }
-        for subscription in core.notifier
+        for subscription in core.notifier.subscriptions
         if subscription.watcher.tenant == tenant
     ]
 
@@ -190,6 +190,6 @@ def totals(core: Core, now: float) -> Row:
         "extensions": len(core.directory.extensions),
         "registrations": len({binding.aor for binding in bindings}),
         "bindings": len(bindings),
-        "subscriptions": len(core.notifier),
+        "subscriptions": len(core.notifier.subscriptions),
         "calls": len(core.calls),
     }

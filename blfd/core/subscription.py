@@ -80,7 +80,8 @@ class Subscription:
 
     `cseq` is that of the next NOTIFY, whose document's version is one less; below `reserved`, which is 0 for
     what is not to be stored, the store knows that it may have been used. `remote_cseq` is that of the last
-    SUBSCRIBE; `told` is the lamp that the last NOTIFY showed, at `told_at`. Times: seconds since the epoch.
+    SUBSCRIBE, `source` the address that the first came from; `told` is the lamp that the last NOTIFY showed,
+    at `told_at`. Times are seconds since the epoch.
     """
 
     __slots__ = (
@@ -101,6 +102,7 @@ class Subscription:
         "reserved",
         "resource",
         "retry_at",
+        "source",
         "told",
         "told_at",
         "user_agent",
@@ -135,6 +137,7 @@ class Subscription:
         self.request_uri = request_uri
         self.head = head
         self.flow = flow
+        self.source = flow.host
         self.expires_at = expires_at
         self.user_agent = user_agent
         self.may_pick_up = may_pick_up

@@ -212,4 +212,11 @@ class Settings:
     no_answer_timeout: int = 120
     session_expires: int = 1800
     max_waiting: int = 20_000
+    max_subscriptions: int = 500
+    max_calls: int = 50
+    tenant_subscriptions: int = 100_000
+    tenant_calls: int = 5000
+    source_subscriptions: int = 50_000
+    source_bindings: int = 10_000
+    source_requests: int = 2000
     trust: tuple[IPv4Network, ...] = ()

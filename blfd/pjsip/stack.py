@@ -35,11 +35,13 @@ from blfd.pjsip.legs import Legs
 from blfd.pjsip.library import CData, ffi, lib
 from blfd.pjsip.message import Message, answer_to_malformed, answer_unread
 from blfd.pjsip.network import Network, Source
+from blfd.pjsip.rates import Rates
 from blfd.pjsip.transactions import NotifyTransactions, ServerTransactions
 
 log = logging.getLogger("blfd.sip")
 
 CALL_METHODS = frozenset(("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE"))
+UNCOUNTED = (b"ACK ", b"BYE ", b"CANCEL ", b"PRACK ", b"\r", b"\n", b"\0")  # what ends or completes a call
 TURN = 32  # SUBSCRIBEs served before the sockets are read again
 OUTSIDE_CALLS = frozenset(("REGISTER", "SUBSCRIBE", "PUBLISH"))
 PHRASES = {
@@ -72,7 +74,8 @@ class Counters:
 class Stack:
     """PJSIP, the sockets, and the hot path past PJSIP; `emit` takes every input at once.
 
-    One thread makes it, polls it and performs effects on it; only `wake` may be called from another.
+    `trusts` says which addresses may send as much as they like. One thread makes it, polls it and performs
+    effects on it; only `wake` may be called from another.
     """
 
     def __init__(
@@ -82,6 +85,8 @@ class Stack:
         user_agent: str = "blfd",
         session_expires: int = 1800,
         max_waiting: int = 20_000,
+        source_requests: int = 2000,
+        trusts: Callable[[str], bool] = lambda host: False,
         verbose: bool = False,
     ) -> None:
         self._emit = emit
@@ -101,6 +106,8 @@ class Stack:
         self.notifies = NotifyTransactions(self.network, user_agent)
         self.counters = Counters()
         self.backlog = Backlog(max_waiting)
+        self.rates = Rates(source_requests)
+        self._trusts = trusts
         self._server = f"Server: {user_agent}"
         self._transaction = 0
         self._replied = False
@@ -174,6 +181,9 @@ class Stack:
             if number is not None:
                 self._notify_answered(number, data, source, transport)
                 return
+        elif not data.startswith(UNCOUNTED) and not self._may_ask(source[1]):
+            self._send_away(data, Flow._make(source))
+            return
         elif data[:10] == b"SUBSCRIBE ":
             self._let_wait(data, Flow._make(source))
             return
@@ -181,11 +191,16 @@ class Stack:
             return  # keep-alive
         self._take(data, Flow._make(source), transport)
 
+    def _may_ask(self, host: str) -> bool:
+        return self._trusts(host) or self.rates.take(host, time.monotonic())
+
     def _let_wait(self, data: bytes, flow: Flow) -> None:
-        backlog = self.backlog
-        if backlog.put(data, flow):
-            return
-        answer = answer_unread(data, "503 Too Busy", f"Retry-After: {backlog.retry_after}", self._server)
+        if not self.backlog.put(data, flow):
+            self._send_away(data, flow)
+
+    def _send_away(self, data: bytes, flow: Flow) -> None:
+        retry_after = f"Retry-After: {self.backlog.retry_after}"
+        answer = answer_unread(data, "503 Too Busy", retry_after, self._server)
         if answer:
             self.network.send(answer, flow)
 

@@ -250,7 +250,7 @@ class Switchboard(RuleBasedStateMachine):
 
     @invariant()
     def who_confirmed_knows_the_truth(self) -> None:
-        for subscription in self.world.core.notifier:
+        for subscription in self.world.core.notifier.subscriptions:
             if subscription.phase.name == "TOLD":
                 truth = self.world.core.dialogs.document(
                     subscription.resource, subscription.entity, pickup_code="*97"

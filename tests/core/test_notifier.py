@@ -86,7 +86,7 @@ def test_answers_that_end_a_subscription(status: int) -> None:
     world = World()
     (notify,) = notifies(world.give(subscribe()))
     world.give(NotifyAnswered(notify.subscription, status))
-    assert len(world.core.notifier) == 0
+    assert len(world.core.notifier.subscriptions) == 0
 
 
 @pytest.mark.parametrize("status", [408, 500, 503, 400, 600])
@@ -104,7 +104,7 @@ def test_other_failures_are_retried_with_back_off_then_given_up(status: int) -> 
     assert pauses == [5, 10, 20, 40]
     effects = world.give(NotifyAnswered(notify.subscription, status))
     assert any(isinstance(e, Log) and "does not take NOTIFY" in e.text for e in effects)
-    assert len(world.core.notifier) == 0
+    assert len(world.core.notifier.subscriptions) == 0
 
 
 def test_retry_after_is_honoured() -> None:
@@ -143,7 +143,7 @@ def test_expiry() -> None:
     (last,) = notifies(world.at(world.now + 1))
     assert field(last, "Subscription-State") == "terminated;reason=timeout"
     world.confirm([last])
-    assert len(world.core.notifier) == 0
+    assert len(world.core.notifier.subscriptions) == 0
 
 
 def test_a_refresh_moves_the_expiry() -> None:
@@ -197,7 +197,7 @@ def test_a_closed_connection_ends_its_subscriptions() -> None:
     tcp = asked.request.flow._replace(transport="tcp")
     world.give(asked._replace(request=asked.request._replace(flow=tcp)))
     world.give(FlowClosed(tcp))
-    assert len(world.core.notifier) == 0
+    assert len(world.core.notifier.subscriptions) == 0
 
 
 def test_minimum_from_settings() -> None:

@@ -194,4 +194,4 @@ def test_a_watcher_over_tcp_is_tried_once() -> None:
     (notify,) = notifies(site.at(site.world.now))
     site.give(NotifyAnswered(notify.subscription, 408))
     assert site.kept == {}
-    assert len(site.world.core.notifier) == 0
+    assert len(site.world.core.notifier.subscriptions) == 0

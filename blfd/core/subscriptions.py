@@ -1,0 +1,75 @@
+"""All subscriptions: who watches what, found by every way that is needed, and how many are too many."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+
+from blfd.core.errors import Refusal
+from blfd.core.subscription import Phase, Subscription
+from blfd.core.tally import Tally
+from blfd.core.values import Aor, Flow, Settings
+
+
+class Subscriptions:
+    """By key, by resource, and counted by watcher, tenant and source."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._of_watcher = Tally(settings.max_subscriptions)
+        self._of_tenant = Tally(settings.tenant_subscriptions)
+        self._of_source = Tally(settings.source_subscriptions)
+        self._by_key: dict[str, Subscription] = {}
+        self._by_resource: dict[Aor, dict[str, Subscription]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def __iter__(self) -> Iterator[Subscription]:
+        return iter(list(self._by_key.values()))
+
+    def get(self, key: str) -> Subscription | None:
+        return self._by_key.get(key)
+
+    def of(self, resource: Aor) -> list[Subscription]:
+        return list(self._by_resource.get(resource, {}).values())
+
+    def over(self, flow: Flow) -> list[Subscription]:
+        """Those of a connection."""
+        return [subscription for subscription in self._by_key.values() if subscription.flow == flow]
+
+    def check_limits(self, watcher: Aor, source: str) -> None:
+        """Raises Refusal where one more would be too many."""
+        for tally, owner, whose, setting in (
+            (self._of_watcher, watcher, f"{watcher}", "max_subscriptions"),
+            (self._of_tenant, watcher.tenant, f"tenant {watcher.tenant}", "tenant_subscriptions"),
+            (self._of_source, source, f"address {source}", "source_subscriptions"),
+        ):
+            if tally.full(owner):
+                text = f"{whose} has {tally.most} subscriptions already: one more of {watcher} is refused"
+                hint = f"raise {setting} if that is right"
+                raise Refusal(403, f"At most {tally.most} subscriptions", (), f"{text}; {hint}")
+
+    def add(self, subscription: Subscription) -> None:
+        self._by_key[subscription.key] = subscription
+        self._by_resource.setdefault(subscription.resource, {})[subscription.key] = subscription
+        for tally, owner in self._tallied(subscription):
+            tally.add(owner)
+
+    def remove(self, subscription: Subscription) -> None:
+        """It is over; nothing happens where it was removed before."""
+        subscription.phase = Phase.ENDED
+        if self._by_key.pop(subscription.key, None) is None:
+            return
+        for tally, owner in self._tallied(subscription):
+            tally.remove(owner)
+        watchers = self._by_resource[subscription.resource]
+        del watchers[subscription.key]
+        if not watchers:
+            del self._by_resource[subscription.resource]
+
+    def _tallied(self, subscription: Subscription) -> tuple[tuple[Tally, Hashable], ...]:
+        watcher = subscription.watcher
+        return (
+            (self._of_watcher, watcher),
+            (self._of_tenant, watcher.tenant),
+            (self._of_source, subscription.source),
+        )

@@ -1,0 +1,92 @@
+"""Nobody takes what is there for all: each limit refuses one more, names itself, and gives back what ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from builders import SDP, World, flow, invite, register, reply, subscribe
+
+from blfd.core.effects import Accept, Effect, Log
+from blfd.core.inputs import FlowClosed, LegAccepted, LegEnded, NotifyAnswered
+from blfd.core.values import Settings
+from blfd.pjsip import rates
+from blfd.pjsip.rates import Rates
+
+
+def refused(effects: list[Effect], what: str, setting: str) -> None:
+    answer = reply(effects)
+    assert (answer.status, answer.reason) == (403, f"At most 2 {what}")
+    (log,) = [effect.text for effect in effects if isinstance(effect, Log)]
+    assert f"raise {setting} if that is right" in log
+
+
+@pytest.mark.parametrize("setting", ["max_subscriptions", "tenant_subscriptions", "source_subscriptions"])
+def test_subscriptions(setting: str) -> None:
+    world = World(Settings(**{setting: 2}))
+    one, two, three = ("103", "103", "103") if setting == "max_subscriptions" else ("101", "102", "103")
+    tag = reply(world.give(subscribe(one, call_id="first"))).to_tag
+    assert reply(world.give(subscribe(two))).status == 200
+    refused(world.give(subscribe(three)), "subscriptions", setting)
+    world.give(NotifyAnswered(tag, 200))
+    world.confirm(world.give(subscribe(one, call_id="first", to_tag=tag, cseq=2, expires=0)))
+    assert reply(world.give(subscribe(three))).status == 200
+
+
+def call(world: World, who: str) -> int:
+    (accept,) = world.give(invite(who, "102", SDP))
+    assert isinstance(accept, Accept)
+    world.give(LegAccepted(accept.leg, "tag"))
+    return accept.leg
+
+
+@pytest.mark.parametrize(
+    ("setting", "who"), [("max_calls", ("101", "101")), ("tenant_calls", ("101", "103"))]
+)
+def test_calls(setting: str, who: tuple[str, str]) -> None:
+    world = World(Settings(**{setting: 2}))
+    first, _ = (call(world, caller) for caller in who)
+    refused(world.give(invite("101", "102")), "calls", setting)
+    world.give(LegEnded(first, 487, ""))
+    assert call(world, "101")
+
+
+def test_contacts_of_a_source() -> None:
+    world = World(Settings(source_bindings=2), phones=("101", "102"))
+    refused(world.give(register("103")), "contacts", "source_bindings")
+    assert reply(world.give(register("101", cseq=2))).status == 200, "a refresh takes no room"
+    assert reply(world.give(register("101", cseq=3, expires=0))).status == 200
+    assert reply(world.give(register("103"))).status == 200
+
+
+ENDS: dict[str, Callable[[World], object]] = {
+    "expired": lambda world: world.at(world.now + 10_000),
+    "closed": lambda world: world.give(FlowClosed(flow("101", "tcp"))),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_contacts_that_end_by_themselves_give_room(end: str) -> None:
+    world = World(Settings(source_bindings=1), phones=())
+    asked = register("101")
+    world.give(asked._replace(request=asked.request._replace(flow=flow("101", "tcp"))))
+    assert reply(world.give(register("102"))).status == 403
+    ENDS[end](world)
+    assert reply(world.give(register("102"))).status == 200
+
+
+def test_requests_a_second() -> None:
+    table = Rates(2)
+    served = [table.take("192.0.2.1", 0.0) for _ in range(25)]
+    assert served == [True] * 20 + [False] * 5, "ten seconds' worth at once"
+    assert table.take("192.0.2.2", 0.0), "another source is served"
+    assert [table.take("192.0.2.1", 1.0) for _ in range(3)] == [True, True, False]
+    assert [table.take("192.0.2.1", 1000.0) for _ in range(25)].count(True) == 20
+    assert table.refused == 5 + 1 + 5
+
+
+def test_the_table_of_sources_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "MAX_SOURCES", 5)
+    table = Rates(1)
+    assert all(table.take(str(number), 0.0) for number in range(100))
+    assert len(table._left) == 5
