@@ -13,7 +13,7 @@ from blfd.core.effects import Effect, Level, Log, Notify, Reply, SaveSubscriptio
 from blfd.core.errors import Refusal
 from blfd.core.inputs import NotifyAnswered, Request, SubscribeReceived
 from blfd.core.permissions import Permissions
-from blfd.core.subscription import Action, Event, Phase, Subscription
+from blfd.core.subscription import INDIFFERENT, Action, Event, Phase, Subscription
 from blfd.core.subscriptions import Subscriptions
 from blfd.core.values import Address, Aor, Directory, Extension, Flow, SavedSubscription, Settings, Tenant
 
@@ -166,7 +166,8 @@ class Notifier:
         for resource in changed:
             self._documents.changed(resource)
             for subscription in self.subscriptions.of(resource):
-                effects += self._step(subscription, Event.CHANGED, now)
+                if subscription.phase not in INDIFFERENT:
+                    effects += self._step(subscription, Event.CHANGED, now)
         return effects
 
     def answered(self, answer: NotifyAnswered, now: float) -> list[Effect]:

@@ -72,6 +72,9 @@ TRANSITIONS: dict[tuple[Phase, Event], tuple[Phase, Action]] = {
     (P.LAST, E.TERMINATE): (P.LAST, A.NOTHING),
 }
 
+INDIFFERENT = frozenset(p for p in Phase if TRANSITIONS.get((p, E.CHANGED)) == (p, A.NOTHING))
+"""In which news makes no difference: it is told with what follows. Dead watchers are found here."""
+
 ALIVE = frozenset((P.TOLD, P.TELLING, P.OUTDATED, P.RETRYING))
 
 

@@ -19,6 +19,7 @@ from blfd.pjsip.network import Network
 
 T1, T2 = 0.5, 4.0
 TIMER_F = TIMER_J = 64 * T1
+FIRES = 100
 DIGITS = 12  # of the number in a branch, so that it is read without looking for its end
 MAX_ANSWERS = 200_000  # a bound for memory: past it the oldest answers go before their 32 s
 
@@ -140,18 +141,23 @@ class NotifyTransactions:
         return min(candidates) if candidates else None
 
     def due(self, now: float) -> Iterator[NotifyAnswered]:
-        """Retransmit what is due (timer E); yield a 408 for each NOTIFY that got no answer (timer F)."""
-        while self._first and self._first[0][0] <= now:
-            number = self._first.popleft()[1]
-            yield from self._fire(number, now)
-        while self._later and self._later[0][0] <= now:
-            number = heapq.heappop(self._later)[1]
-            yield from self._fire(number, now)
+        """Retransmit what is due (timer E); yield a 408 for each NOTIFY that got no answer (timer F).
 
-    def _fire(self, number: int, now: float) -> Iterator[NotifyAnswered]:
-        outstanding = self._outstanding.get(number)
-        if outstanding is None:
-            return
+        At most `FIRES` at a time: thousands of dead phones may not hold up those that live.
+        """
+        left = FIRES
+        while left and self._first and self._first[0][0] <= now:
+            outstanding = self._outstanding.get(number := self._first.popleft()[1])
+            if outstanding:
+                left -= 1
+                yield from self._fire(number, outstanding, now)
+        while left and self._later and self._later[0][0] <= now:
+            outstanding = self._outstanding.get(number := heapq.heappop(self._later)[1])
+            if outstanding:
+                left -= 1
+                yield from self._fire(number, outstanding, now)
+
+    def _fire(self, number: int, outstanding: Outstanding, now: float) -> Iterator[NotifyAnswered]:
         if now >= outstanding.ends_at:
             del self._outstanding[number]
             self.failed += 1
