@@ -30,6 +30,7 @@ from blfd.pjsip.selfcheck import SelfCheckFailed, check_layouts
 from blfd.pjsip.stack import Stack
 from blfd.store import Store
 from blfd.store.writer import StoreWriter
+from blfd.supervisor import restarts
 
 log = logging.getLogger("blfd")
 
@@ -178,6 +179,7 @@ class Server:
             "version": __version__,
             "pid": os.getpid(),
             "uptime": round(time.monotonic() - self._started),
+            "restarts": restarts(),
             "listen": self._listening,
             **report.totals(self._core, time.time()),
             "legs": len(stack.legs),

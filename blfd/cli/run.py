@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Annotated
 
@@ -29,8 +30,17 @@ def run(
     drain: Annotated[
         bool, typer.Option(help="When stopped, tell the watchers `deactivated`, so that they come back.")
     ] = False,
+    supervise: Annotated[
+        bool,
+        typer.Option("--supervise", help="Start the server again when it dies; for where nobody else does."),
+    ] = False,
 ) -> None:
     """Run the server until SIGTERM or Ctrl-C."""
+    if supervise:
+        from blfd import supervisor
+
+        raise typer.Exit(supervisor.run([word for word in sys.argv[1:] if word != "--supervise"]))
+
     from blfd.server import ServerError
     from blfd.server import run as serve
 
