@@ -120,6 +120,13 @@ class Site:
         finally:
             connection.close()
 
+    def wait_rows(self, table: str, count: int) -> None:
+        """Until there are so many on disk."""
+        until = time.monotonic() + 10
+        while (rows := self.rows(table)) != count:
+            assert time.monotonic() < until, rows
+            time.sleep(0.02)
+
     def ask(self, call: str) -> Any:
         """Over the control socket, as the CLI does."""
         return ControlClient(socket_path(self.database)).call(call, tenant="default")

@@ -18,14 +18,6 @@ SEED = 4235
 CALLED = EXTENSIONS[:8]
 
 
-def wait_saved(site: Site, table: str, count: int) -> None:
-    """Until there are so many rows on disk."""
-    until = time.monotonic() + 10
-    while (rows := site.rows(table)) != count:
-        assert time.monotonic() < until, rows
-        time.sleep(0.02)
-
-
 def some_call(phones: dict[str, Agent], dice: random.Random) -> None:
     """Somebody calls somebody; who is called rings, and maybe answers. Nothing is waited for."""
     caller, callee = dice.sample(list(phones), 2)
@@ -45,8 +37,8 @@ def test_kill_9_at_any_moment(own_site: Callable[..., Site]) -> None:
     keys = Keys(site.server.address(), "112", CALLED, KEYS)
     keys.subscribe()
     phones = {user: site.registered(user) for user in CALLED}
-    wait_saved(site, "subscriptions", KEYS)
-    wait_saved(site, "bindings", len(CALLED))
+    site.wait_rows("subscriptions", KEYS)
+    site.wait_rows("bindings", len(CALLED))
     for _ in range(KILLS):
         until = time.monotonic() + dice.uniform(0, 0.3)  # the moment is chance
         while time.monotonic() < until:
@@ -112,7 +104,7 @@ def test_a_watcher_refreshes_after_a_restart(own_site: Callable[..., Site]) -> N
     site = own_site()
     watcher = site.agent("103")
     answer, first = watcher.subscribe("102")
-    wait_saved(site, "subscriptions", 1)
+    site.wait_rows("subscriptions", 1)
     site.kill()
     site.start()
     again = watcher.wait_request("NOTIFY")
@@ -131,7 +123,7 @@ def test_one_that_was_lost_is_told_so_when_it_refreshes(own_site: Callable[..., 
     site = own_site()
     watcher = site.agent("103")
     answer, _ = watcher.subscribe("102")
-    wait_saved(site, "subscriptions", 1)
+    site.wait_rows("subscriptions", 1)
     site.kill()
     connection = sqlite3.connect(site.database)
     with connection:
@@ -152,13 +144,13 @@ def test_a_watcher_over_tcp_is_tried_at_its_contact(own_site: Callable[..., Site
     there, gone = site.agent("103", "tcp"), site.agent("104", "tcp")
     there.subscribe("102", Contact=f"<sip:103@127.0.0.1:{port};transport=tcp>")
     gone.subscribe("102")
-    wait_saved(site, "subscriptions", 2)
+    site.wait_rows("subscriptions", 2)
     site.kill()
     site.start()
     listening.settimeout(10)
     connection, _ = listening.accept()
     with connection, listening:
         assert connection.recv(65535).startswith(f"NOTIFY sip:103@127.0.0.1:{port}".encode())
-        wait_saved(site, "subscriptions", 1)
+        site.wait_rows("subscriptions", 1)
         assert [row["watcher"] for row in site.ask("watchers")] == ["103"]
-    wait_saved(site, "subscriptions", 0)
+    site.wait_rows("subscriptions", 0)
