@@ -8,6 +8,7 @@
  *     fanout CHANGES                real calls to phone 0; how long each change takes to reach every watcher
  *     calls RATE SECONDS N          RATE calls a second to phones 0..N-1, answered and hung up
  *     ring N                        phones 1..N are called, and ring from then on
+ *     heard SINCE                   how long after SINCE (ns of the wall clock) the last watcher had a NOTIFY
  *     pickup ROUNDS PICKERS         real calls to phone 0, picked up by one of PICKERS that all ask at once
  */
 #define _GNU_SOURCE
@@ -293,15 +294,27 @@ static void command_pickup(int rounds, int pickers)
 	report_close();
 }
 
+static void command_heard(int64_t since)
+{
+	int64_t started = now(), last = 0;
+	while (!(last = watchers_heard(since)) && now() - started < 30 * SEC) pump(5);
+	settle(300);
+	report_open(started);
+	printf(", \"complete\": %s, \"last_ms\": %.1f", last ? "true" : "false", last ? (last - since) / 1e6 : 0.0);
+	report_close();
+}
+
 static void command(const char *line)
 {
 	int a, b, c;
+	long long since;
 	if (sscanf(line, "register %d", &a) == 1 && a <= PHONES_MAX) command_register(a);
 	else if (sscanf(line, "subscribe %d %d %d", &a, &b, &c) == 3 && a <= WATCHERS_MAX) command_subscribe(a, b, c);
 	else if (sscanf(line, "fanout %d", &a) == 1) command_fanout(a);
 	else if (sscanf(line, "calls %d %d %d", &a, &b, &c) == 3 && c <= PHONES_MAX) command_calls(a, b, c);
 	else if (sscanf(line, "ring %d", &a) == 1 && a < PHONES_MAX) command_ring(a);
 	else if (sscanf(line, "pickup %d %d", &a, &b) == 2 && b <= PICKERS_MAX) command_pickup(a, b);
+	else if (sscanf(line, "heard %lld", &since) == 1) command_heard(since);
 	else errx(2, "not a command: %s", line);
 }
 

@@ -33,6 +33,7 @@ extern int watcher_count, watched, up, digest;
 void watchers_open(void);
 void watcher_add(void);
 int lamps_left_lit(void);
+int64_t watchers_heard(int64_t since);
 void watchers_retransmit(int64_t t);
 void on_subscribe_response(int i, int cseq, int status, const Packet *p);
 void on_notify(int i, const Packet *p);

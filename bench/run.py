@@ -11,7 +11,15 @@ import typer
 from generator import Generator, build, generator
 from report import Row, machine, print_table, write_readme, write_results
 from rich.console import Console
-from servers import BenchError, Server, blfd_trusting, blfd_with_digest, kamailio, kamailio_missing
+from servers import (
+    BenchError,
+    Server,
+    blfd_supervised,
+    blfd_trusting,
+    blfd_with_digest,
+    kamailio,
+    kamailio_missing,
+)
 
 Starter = Callable[[], AbstractContextManager[Server]]
 
@@ -30,6 +38,8 @@ class Size:
     calls_a_second: int = 100
     calls_s: int = 10
     pickups: int = 1000
+    restarts: tuple[int, ...] = (2000, 10_000)  # subscriptions
+    kills: int = 2  # more, and the supervisor waits before it starts the server again
     ringing: int = 200  # calls that ring meanwhile
     idle: int = 5000  # subscriptions
     idle_s: int = 20
@@ -185,6 +195,26 @@ def _picked_up(
         load.note(f"{case}: the others' refusals, p99 ms", found["late_ms"].get("p99", 0))
 
 
+def restart(run: Run, start: Starter) -> None:
+    """kill -9 under a supervisor, until every watcher has its NOTIFY of the new process."""
+    if start is kamailio:
+        return  # its presence modules are measured with all state in memory
+    for count in run.size.restarts:
+        case = f"kill -9 with {count:,} subscriptions"
+        with run.load(blfd_supervised, case) as load:
+            load.subscribe(count, run.size.extensions)
+            time.sleep(1)  # so that all is stored
+            times = []
+            for _ in range(run.size.kills):
+                found = load.do(f"heard {load.server.kill_child()}")
+                if not found["complete"]:
+                    raise BenchError(f"{case}: not every watcher was told")
+                times.append(found["last_ms"])
+                time.sleep(2)
+        load.note(f"{case}: all lamps right, best ms", min(times), 1000)
+        load.note(f"{case}: all lamps right, worst ms", max(times))
+
+
 def idle(run: Run, start: Starter) -> None:
     """CPU of a server that has nothing to do but keep its subscriptions."""
     size, case = run.size, f"idle with {run.size.idle:,} subscriptions"
@@ -197,7 +227,7 @@ def idle(run: Run, start: Starter) -> None:
     load.note(f"{case}: % of a core", used / size.idle_s * 100, 2)
 
 
-MEASUREMENTS = {m.__name__: m for m in (subscribe, digest, fanout, memory, calls, pickup, idle)}
+MEASUREMENTS = {m.__name__: m for m in (subscribe, digest, fanout, memory, calls, pickup, restart, idle)}
 SERVERS: dict[str, Starter] = {"blfd": blfd_trusting, "kamailio": kamailio}
 
 

@@ -47,6 +47,14 @@ class Server:
         """Proportional set size of the process and its descendants, in KiB."""
         return sum(_pss_kib(pid) for pid in self._pids())
 
+    def kill_child(self) -> int:
+        """kill -9 of the newest process below a supervisor; when, in nanoseconds of the wall clock."""
+        pid = self._pids()[-1]
+        if pid == self.process.pid:
+            raise BenchError(f"{self.name} runs without a supervisor")
+        os.kill(pid, signal.SIGKILL)
+        return time.time_ns()
+
     def _pids(self) -> list[int]:
         if self.process.poll() is not None:
             raise BenchError(f"{self.name} ended by itself with exit code {self.process.returncode}")
@@ -74,6 +82,11 @@ def _pss_kib(pid: int) -> int:
 def blfd_trusting() -> AbstractContextManager[Server]:
     """blfd that takes loopback's requests at their From, as behind a proxy that has authenticated them."""
     return _blfd("--trust", "127.0.0.0/8")
+
+
+def blfd_supervised() -> AbstractContextManager[Server]:
+    """The same as blfd_trusting, started again when it dies."""
+    return _blfd("--trust", "127.0.0.0/8", "--supervise")
 
 
 def blfd_with_digest() -> AbstractContextManager[Server]:

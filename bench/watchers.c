@@ -11,7 +11,7 @@ enum { ANSWERED = 1, NOTIFIED = 2, UP = 3, FAILED = 4 };  /* a subscription is U
 
 typedef struct {
 	Retry retry;
-	int64_t started;
+	int64_t started, heard;  /* heard: when its last NOTIFY came */
 	char *authorization;
 	int progress, cseq, notify_cseq, version, change;
 	Lamp lamp;
@@ -147,6 +147,7 @@ void on_notify(int i, const Packet *p)
 		return;
 	}
 	w->notify_cseq = number;
+	w->heard = p->arrived;
 	seen.notifies++, seen.latest = p->arrived;
 	if (state.len >= 10 && !strncmp(state.at, "terminated", 10)) watcher_failed(w, 0);
 	lamp_shown(w, p);
@@ -157,6 +158,17 @@ void watcher_add(void)
 {
 	watchers[watcher_count].version = -1;
 	subscribe_start(watcher_count++);
+}
+
+/* When the last watcher heard of the server after `since`; 0 while some have not. */
+int64_t watchers_heard(int64_t since)
+{
+	int64_t last = since;
+	for (int i = 0; i < watcher_count; i++) {
+		if (watchers[i].heard < since) return 0;
+		if (watchers[i].heard > last) last = watchers[i].heard;
+	}
+	return last;
 }
 
 int lamps_left_lit(void)

@@ -203,13 +203,14 @@ class Server:
             control = ControlServer(socket_path(self._config.database), self.ask)
         except (ControlError, OSError) as error:
             raise ServerError(str(error)) from error
+        gc.disable()  # what is made now is not garbage
         self.emit(DirectoryChanged(self._store.directory()))
         self._restore()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        # What exists now lives until the end: the collector need not look at it again.
-        gc.collect()
+        # Most of it lives until the end, too: the collector need not look at it again.
         gc.freeze()
+        gc.enable()
         gc.set_threshold(100_000, 50, 100)  # cycles are rare here, and a full pass halts every phone
         print("ready", " ".join(self._listening), flush=True)
         log.info("serving on %s, database %s", ", ".join(self._listening), self._config.database)

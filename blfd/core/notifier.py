@@ -25,7 +25,7 @@ GONE = frozenset((404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 60
 FIRST_PAUSE, LONGEST_PAUSE = 5, 300
 MAX_FAILURES = 5
 AHEAD = 2000  # NOTIFYs of a subscription for which the store need not be written; it is, half way
-RESTORED_PER_SECOND = 20_000  # first NOTIFYs after a start, so that answers are read between them
+RESTORED_PER_SECOND = 50_000  # first NOTIFYs after a start, so that answers are read between them
 
 
 class Notifier:

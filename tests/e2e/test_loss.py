@@ -1,4 +1,4 @@
-"""A tenth of all datagrams is lost, some come twice or late: calls and pickups happen once, lamps are right."""
+"""Datagrams are lost, doubled and late: calls and pickups happen once all the same, and lamps end right."""
 
 from __future__ import annotations
 
