@@ -35,7 +35,9 @@ SIP_URI = ffi.typeof("pjsip_sip_uri *")
 _RPORT = re.compile(rb"[ \t]*;[ \t]*rport(?:[ \t]*=[ \t]*\d*)?(?![\w-])", re.I)
 _NUMBER = re.compile(rb"\s*(\d{1,10})(?![\w.])")
 _ESCAPED = re.compile(r"\\(.)")
-_START_LINE = re.compile(rb"^([!-~]+) +([^\r\n]+?) +SIP/(\d+\.\d+)[ \t]*\r?\n", re.I)
+_START_LINE = re.compile(
+    rb"^([!-~]+) +(?:[^\r\n]+? +)?SIP/(\d+\.\d+)[ \t]*\r?\n", re.I
+)  # the URI may be missing
 
 
 _LONG_NAMES: dict[bytes, bytes] = {}  # what phones write is a small set, and lower() on each line adds up
@@ -370,7 +372,7 @@ def _text(value: bytes) -> str:
 def answer_to_malformed(data: bytes, fault: str) -> bytes | None:
     """400 (505 for another version) with what can be copied; None if `data` is no request or has no Via."""
     start = _START_LINE.match(data)
-    if start and start[3] != b"2.0":
+    if start and start[2] != b"2.0":
         return answer_unread(data, "505 Version Not Supported")
     return answer_unread(data, f"400 Bad Request: {fault}")
 

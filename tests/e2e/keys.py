@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+MANY = "max_subscriptions = 100000\n"  # for [sip]: more keys than any phone has
+
 READ = re.compile(
     rb"Call-ID: key(\d+)@.*?CSeq: (\d+) NOTIFY.*?version=\"(\d+)\".*?entity=\"sip:(\w+)@", re.S | re.I
 )

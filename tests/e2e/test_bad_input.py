@@ -66,6 +66,8 @@ def answer_to(agent: Agent, start: str, without: str = "", **over: str) -> Messa
         ({"Contact": "<<>"}, "bad Contact"),
         ({"Max_Forwards": "many"}, ""),
         ({"start": "OPTIONS ht!tp:// SIP/2.0"}, ""),
+        ({"start": "OPTIONS  SIP/2.0"}, ""),
+        ({"start": "OPTIONS SIP/2.0"}, ""),
     ],
     ids=lambda value: next(iter(value.items()), "")[-1] if isinstance(value, dict) else "",
 )

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from calls import Calling, connect, sdp
-from keys import Keys
+from keys import MANY, Keys
 from sites import EXTENSIONS, Site
 from wire import Agent
 
@@ -33,7 +33,7 @@ def some_call(phones: dict[str, Agent], dice: random.Random) -> None:
 
 def test_kill_9_at_any_moment(own_site: Callable[..., Site]) -> None:
     """With calls going on: after each start every watcher is told what is true, with higher numbers."""
-    site, dice = own_site("--trust", "127.0.0.0/8"), random.Random(SEED)
+    site, dice = own_site("--trust", "127.0.0.0/8", config=f"[sip]\n{MANY}"), random.Random(SEED)
     keys = Keys(site.server.address(), "112", CALLED, KEYS)
     keys.subscribe()
     phones = {user: site.registered(user) for user in CALLED}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from calls import Calling, sdp
-from keys import Keys
+from keys import MANY, Keys
 from sites import Site
 
 SILENT, LIVING, CALLS = 3000, 20, 25
@@ -13,7 +13,7 @@ SILENT, LIVING, CALLS = 3000, 20, 25
 
 def test_thousands_of_silent_watchers(own_site: Callable[..., Site]) -> None:
     """At most one NOTIFY is in flight for each, however often the lamp changes meanwhile."""
-    site = own_site("--trust", "127.0.0.0/8", config="[sip]\nmax_subscriptions = 10000\n")
+    site = own_site("--trust", "127.0.0.0/8", config=f"[sip]\n{MANY}")
     address = site.server.address()
     silent, living = Keys(address, "112", ["102"], SILENT), Keys(address, "111", ["102"], LIVING)
     silent.subscribe()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from calls import Calling, sdp
-from keys import Keys
+from keys import MANY, Keys
 from sites import EXTENSIONS, Site
 from wire import Agent
 
@@ -14,7 +14,7 @@ STORM = 10_000
 
 def test_ten_thousand_at_once(own_site: Callable[..., Site]) -> None:
     """All are served, none twice, and calls and registrations go on meanwhile."""
-    site = own_site("--trust", "127.0.0.0/8")
+    site = own_site("--trust", "127.0.0.0/8", config=f"[sip]\n{MANY}")
     callee, caller = site.registered("102"), site.registered("101")
     keys = Keys(site.server.address(), "112", EXTENSIONS, STORM)
     for number in range(STORM):
@@ -36,7 +36,7 @@ def test_ten_thousand_at_once(own_site: Callable[..., Site]) -> None:
 
 
 def test_beyond_the_queue_phones_are_sent_away(own_site: Callable[..., Site]) -> None:
-    site = own_site("--trust", "127.0.0.0/8", config="[sip]\nmax_waiting = 20\n")
+    site = own_site("--trust", "127.0.0.0/8", config=f"[sip]\nmax_waiting = 20\n{MANY}")
     keys = Keys(site.server.address(), "112", EXTENSIONS, 2000)
     for number in range(2000):
         keys.send_subscribe(number)
