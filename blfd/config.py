@@ -57,6 +57,7 @@ class Config:
     database: Path = DEFAULT_DATABASE
     listen: tuple[Listen, ...] = (Listen("udp", "0.0.0.0", 5060), Listen("tcp", "0.0.0.0", 5060))
     sip: Settings = field(default_factory=Settings)
+    metrics: Listen | None = None
     drain: bool = False
     verbose: bool = False
 
@@ -67,13 +68,15 @@ def load(
     database: Path | None = None,
     listen: list[str] | None = None,
     trust: list[str] | None = None,
+    metrics: str | None = None,
 ) -> Config:
     """Read the file, if any, and put the command line's options over it. Raises ConfigError."""
     table = _read(path) if path else {}
-    _known(table, ("database", "listen", "trust", "sip"), str(path))
+    _known(table, ("database", "listen", "trust", "metrics", "sip"), str(path))
     sip = _settings(table.get("sip", {}), str(path))
     sip = replace(sip, trust=_each(_network, trust, table, "trust", str(path)))
-    config = Config(database=database or _database(table, str(path)), sip=sip)
+    where = _metrics(metrics or table.get("metrics"), "--metrics" if metrics else f"{path}, metrics")
+    config = Config(database=database or _database(table, str(path)), sip=sip, metrics=where)
     wanted = _each(Listen.parse, listen, table, "listen", str(path))
     return replace(config, listen=wanted) if wanted else config
 
@@ -115,6 +118,15 @@ def _database(table: dict[str, Any], where: str) -> Path:
     if not isinstance(value, str) or not value:
         raise ConfigError(f"{where}: database is the name of a file, not {value!r}")
     return Path(value)
+
+
+def _metrics(value: Any, where: str) -> Listen | None:
+    if value is None:
+        return None
+    try:
+        return Listen.parse(f"tcp:{value}")
+    except ConfigError:
+        raise ConfigError(f"{where} is an address such as 127.0.0.1:9145, not {value!r}") from None
 
 
 def _settings(table: Any, where: str) -> Settings:

@@ -9,7 +9,7 @@ import queue
 import secrets
 import signal
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from blfd import __version__
+from blfd.companion import Companion, CompanionError
 from blfd.config import Config
 from blfd.control import ControlError, ControlServer, socket_path
 from blfd.core import report
@@ -77,7 +78,9 @@ class Server:
             "lamps": lambda tenant: report.lamps(self._core, tenant, time.time()),
             "watchers": lambda tenant: report.watchers(self._core, tenant, time.time()),
             "calls": lambda tenant: report.calls(self._core, tenant, time.time()),
+            "metrics": lambda tenant: self._metrics(),
         }
+        self._pickups: Counter[tuple[str, int]] = Counter()
 
     def _listen(self) -> list[str]:
         """Open all listeners; what they listen on, as "udp:127.0.0.1:5060"."""
@@ -112,6 +115,7 @@ class Server:
             for effect in effects:
                 self._perform(effect)
             while self._inputs:
+                self._stack.notifies.changed_at = time.monotonic()
                 for effect in self._core.handle(self._inputs.popleft(), time.time()):
                     self._perform(effect)
         finally:
@@ -120,6 +124,8 @@ class Server:
     def _perform(self, effect: Effect) -> None:
         if isinstance(effect, SaveSubscription | SaveBindings | SavePickup):
             self._writer.save(effect)
+            if type(effect) is SavePickup:
+                self._pickups[effect.attempt.way.value, effect.attempt.status] += 1
         elif isinstance(effect, Log):
             log.log(effect.level, "%s", effect.text)
         else:
@@ -130,6 +136,7 @@ class Server:
         now = time.time()
         at = self._core.next_timer()
         if at is not None and at <= now:
+            self._stack.notifies.changed_at = time.monotonic()
             self._settle(self._core.handle_timer(now))
             at = self._core.next_timer()
         return LONGEST_WAIT if at is None else min(LONGEST_WAIT, max(0.0, at - now))
@@ -185,6 +192,8 @@ class Server:
             "legs": len(stack.legs),
             "waiting": len(stack.backlog),
             "sent_away": stack.backlog.refused + stack.rates.refused,
+            "dropped": stack.network.drops(),
+            "silent": self._core.notifier.silent,
             "notifies": {
                 "sent": notifies.sent,
                 "answered": notifies.answered_count,
@@ -203,6 +212,7 @@ class Server:
             control = ControlServer(socket_path(self._config.database), self.ask)
         except (ControlError, OSError) as error:
             raise ServerError(str(error)) from error
+        companion = self._companion(control)
         gc.disable()  # what is made now is not garbage
         self.emit(DirectoryChanged(self._store.directory()))
         self._restore()
@@ -219,10 +229,34 @@ class Server:
                 self._turn(self._fire_timers())
             self._drain()
         finally:
+            if companion:
+                companion.close()
             control.close()
             self._writer.close()
             self._stack.close()
         log.info("stopped")
+
+    def _companion(self, control: ControlServer) -> Companion | None:
+        """The process that serves metrics, where it is wanted."""
+        where = self._config.metrics
+        if where is None:
+            return None
+        try:
+            return Companion("blfd.metrics", str(self._config.database), where.host, str(where.port))
+        except CompanionError as error:
+            control.close()
+            raise ServerError(str(error)) from error
+
+    def _metrics(self) -> dict[str, Any]:
+        """What `blfd.metrics` makes of, beyond the status."""
+        now, stack = time.time(), self._stack
+        return {
+            **self._status(),
+            "phases": report.phases(self._core),
+            "pickups": [[way, status, count] for (way, status), count in self._pickups.items()],
+            "latency": stack.notifies.latency(),
+            "stuck": report.stuck(self._core, now),
+        }
 
     def _restore(self) -> None:
         """Phones and watchers of before, reached through the listeners of today."""

@@ -20,8 +20,11 @@ ALLOWED = {
     "blfd/doctor.py": {"blfd.config", "blfd.control", "blfd.core", "blfd.store"},
     "blfd/simulation.py": set(),
     "blfd/supervisor.py": set(),
+    "blfd/companion.py": set(),
+    "blfd/metrics.py": {"blfd.control", "prometheus_client"},
     "blfd/server.py": {
         "blfd",
+        "blfd.companion",
         "blfd.config",
         "blfd.control",
         "blfd.core",

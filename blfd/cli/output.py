@@ -33,8 +33,13 @@ class Options:
     def tenant(self) -> str:
         return (self.given_tenant or DEFAULT_TENANT).lower()
 
-    def load(self, listen: list[str] | None = None, trust: list[str] | None = None) -> Config:
-        return load(self.config, database=self.db, listen=listen, trust=trust)
+    def load(
+        self,
+        listen: list[str] | None = None,
+        trust: list[str] | None = None,
+        metrics: str | None = None,
+    ) -> Config:
+        return load(self.config, database=self.db, listen=listen, trust=trust, metrics=metrics)
 
     def store(self) -> Store:
         return Store(self.load().database)

@@ -27,6 +27,9 @@ def run(
     trust: Annotated[
         list[str] | None, typer.Option(help="CIDR whose requests are taken at their From, without digest.")
     ] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Serve Prometheus metrics there, such as 127.0.0.1:9145.")
+    ] = None,
     drain: Annotated[
         bool, typer.Option(help="When stopped, tell the watchers `deactivated`, so that they come back.")
     ] = False,
@@ -45,7 +48,7 @@ def run(
     from blfd.server import run as serve
 
     given = options(context)
-    config = replace(given.load(listen, trust), drain=drain, verbose=given.verbose)
+    config = replace(given.load(listen, trust, metrics), drain=drain, verbose=given.verbose)
     try:
         code = serve(config)
     except ServerError as error:

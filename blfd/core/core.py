@@ -52,6 +52,7 @@ class Core:
         new_tag: Callable[[], str],
     ) -> None:
         self._addresses = tuple(addresses)
+        self.no_answer_timeout = settings.no_answer_timeout
         self.directory = Directory()
         self.dialogs = Dialogs()
         self.registrar = Registrar(settings)

@@ -37,6 +37,7 @@ class Notifier:
         self._directory = Directory()
         self._permissions = Permissions(self._directory)
         self.subscriptions = Subscriptions(settings)
+        self.silent = 0  # dropped since the start, as their phones took no NOTIFY
         self._timers: list[tuple[float, str]] = []
         self._documents = Documents(dialogs)
 
@@ -184,6 +185,7 @@ class Notifier:
             return [Log(Level.INFO, f"{text}: its phone answered {answer.status}"), *effects]
         subscription.failures += 1
         if subscription.failures >= MAX_FAILURES:
+            self.silent += 1
             text = f"{subscription.watcher} at {subscription.flow} does not take NOTIFY ({answer.status})"
             effects = self._step(subscription, Event.REFUSED, now)
             hint = "dropped; its phone gets 481 when it refreshes and subscribes anew"

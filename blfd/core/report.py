@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from blfd.core.call import Call
 from blfd.core.core import Core
 from blfd.core.dialogs import Lamp, WatchedDialog
+from blfd.core.party import State
 from blfd.core.subscription import Phase, Subscription
 from blfd.core.values import Aor
 
 Row = dict[str, Any]
+
+GRACE = 60.0  # seconds beyond its timer until a call counts as stuck
 
 
 def registrations(core: Core, tenant: str, now: float) -> list[Row]:
@@ -180,6 +184,18 @@ def _call(call: Call, now: float) -> Row:
         "since": round(now - call.started_at, 1),
         "legs": [caller, *callees],
     }
+
+
+def phases(core: Core) -> dict[str, int]:
+    """How many subscriptions there are in each phase."""
+    counted = Counter(subscription.phase for subscription in core.notifier.subscriptions)
+    return {phase.name.lower(): counted[phase] for phase in Phase if phase is not Phase.ENDED}
+
+
+def stuck(core: Core, now: float) -> int:
+    """Calls that ring although they should have been ended: a fault of ours, and a lamp that lies."""
+    longest = core.no_answer_timeout + GRACE
+    return sum(call.state is State.RINGING and now - call.started_at > longest for call in core.calls)
 
 
 def totals(core: Core, now: float) -> Row:

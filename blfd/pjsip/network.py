@@ -221,6 +221,10 @@ class Network:
         connection.close()
         self.closed(connection.flow)
 
+    def drops(self) -> int:
+        """Datagrams that the kernel had no room for, since the start."""
+        return sum(listener.drops() for listener in self.listeners)
+
     def close(self) -> None:
         for connection in list(self._connections.values()):
             connection.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import socket
+import sys
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ _ADDRESS = re.compile(r"sips?:(?:[^@;?]*@)?(\d+\.\d+\.\d+\.\d+)(?::(\d{1,5}))?(?
 TYPE_UDP, TYPE_TCP = 1, 2
 FLAG_RELIABLE, FLAG_DATAGRAM = 1, 2
 AF_INET = 2
+SO_MEMINFO, SK_MEMINFO_DROPS = 55, 8  # Linux: sock_diag(7)
 
 
 class Transport:
@@ -109,6 +111,11 @@ class UdpListener:
             log.debug("UDP to %s:%d failed: %s", *address, error)
             return False
         return True
+
+    def drops(self) -> int:
+        """Datagrams that came and found no room in the socket's buffer."""
+        values = self.socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4 * (SK_MEMINFO_DROPS + 1))
+        return int.from_bytes(values[4 * SK_MEMINFO_DROPS :], sys.byteorder)
 
     def close(self) -> None:
         self.socket.close()
@@ -227,6 +234,9 @@ class TcpListener:
             except OSError:
                 return
             self._network.accepted(connected, self._index, peer)
+
+    def drops(self) -> int:
+        return 0  # TCP asks again
 
     def close(self) -> None:
         self.socket.close()

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import heapq
 import secrets
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from blfd.core.effects import Notify
 from blfd.core.inputs import NotifyAnswered
@@ -20,6 +21,7 @@ from blfd.pjsip.network import Network
 T1, T2 = 0.5, 4.0
 TIMER_F = TIMER_J = 64 * T1
 FIRES = 100
+BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)  # seconds
 DIGITS = 12  # of the number in a branch, so that it is read without looking for its end
 MAX_ANSWERS = 200_000  # a bound for memory: past it the oldest answers go before their 32 s
 
@@ -87,6 +89,9 @@ class NotifyTransactions:
         self._first: deque[tuple[float, int]] = deque()
         self._later: list[tuple[float, int]] = []
         self._places: dict[tuple[str, str, int], tuple[str, str]] = {}
+        self.changed_at = 0.0  # when what is told now began to be handled
+        self._latencies = [0] * (len(BOUNDS) + 1)
+        self._waited = 0.0
         self.sent = self.answered_count = self.retransmitted = self.failed = 0
 
     def send(self, notify: Notify, now: float) -> None:
@@ -100,7 +105,14 @@ class NotifyTransactions:
         self._outstanding[number] = Outstanding(notify.subscription, flow, data, now + TIMER_F)
         self._first.append((now + T1, number))
         self.sent += 1
+        waited = now - self.changed_at
+        self._latencies[bisect_left(BOUNDS, waited)] += 1
+        self._waited += waited
         self._network.send(data, flow)
+
+    def latency(self) -> dict[str, Any]:
+        """How many NOTIFYs left within each of `bounds` seconds, and past the last; `sum` of all."""
+        return {"bounds": BOUNDS, "counts": self._latencies, "sum": self._waited}
 
     def _place(self, flow: Flow) -> tuple[str, str]:
         """Via up to the number in its branch, and Contact, for NOTIFYs to `flow`."""
