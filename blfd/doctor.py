@@ -119,9 +119,32 @@ def _running(client: ControlClient, tenant: str) -> Iterator[Finding]:
     status = client.call("status")
     yield Finding("ok", f"server {status['version']} runs on {', '.join(status['listen'])}")
     yield from _addresses(status["listen"])
+    yield from _troubles(status)
+    for row in client.call("unknown", tenant=tenant):
+        what = f"{row['watcher']} has a key for {row['wanted']}, which does not exist"
+        yield Finding("warning", what, f"fix the key, or: blfd extension add {row['wanted']}")
     registrations = client.call("registrations", tenant=tenant)
     watchers = client.call("watchers", tenant=tenant)
     yield from _unsubscribed(registrations, watchers)
+
+
+def _troubles(status: dict[str, Any]) -> Iterator[Finding]:
+    """What the server has counted that should be zero."""
+    for key, what, advice in (
+        (
+            "dropped",
+            "datagrams were dropped for want of room",
+            "raise net.core.rmem_max, start the server anew",
+        ),
+        (
+            "stuck",
+            "calls ring longer than they may: their lamps lie",
+            "start the server anew, and report this",
+        ),
+        ("restarts", "times the server has died and was started again", "its log says when; report this"),
+    ):
+        if status[key]:
+            yield Finding("warning", f"{status[key]} {what}", advice)
 
 
 def _unsubscribed(registrations: list[dict[str, Any]], watchers: list[dict[str, Any]]) -> Iterator[Finding]:

@@ -78,6 +78,7 @@ class Server:
             "lamps": lambda tenant: report.lamps(self._core, tenant, time.time()),
             "watchers": lambda tenant: report.watchers(self._core, tenant, time.time()),
             "calls": lambda tenant: report.calls(self._core, tenant, time.time()),
+            "unknown": lambda tenant: report.unknown(self._core, tenant),
             "metrics": lambda tenant: self._metrics(),
         }
         self._pickups: Counter[tuple[str, int]] = Counter()
@@ -194,6 +195,7 @@ class Server:
             "sent_away": stack.backlog.refused + stack.rates.refused,
             "dropped": stack.network.drops(),
             "silent": self._core.notifier.silent,
+            "stuck": report.stuck(self._core, time.time()),
             "notifies": {
                 "sent": notifies.sent,
                 "answered": notifies.answered_count,
@@ -249,13 +251,11 @@ class Server:
 
     def _metrics(self) -> dict[str, Any]:
         """What `blfd.metrics` makes of, beyond the status."""
-        now, stack = time.time(), self._stack
         return {
             **self._status(),
             "phases": report.phases(self._core),
             "pickups": [[way, status, count] for (way, status), count in self._pickups.items()],
-            "latency": stack.notifies.latency(),
-            "stuck": report.stuck(self._core, now),
+            "latency": self._stack.notifies.latency(),
         }
 
     def _restore(self) -> None:

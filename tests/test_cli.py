@@ -229,7 +229,14 @@ def examined(tmp_path: Path, listen: str) -> list[Finding]:
     """What doctor says of a server that listens there; its one phone, of acme.example, watches nothing."""
     phones = {"acme.example": [{"extension": "201"}]}
     answers: dict[str, Callable[[str], Any]] = {
-        "status": lambda tenant: {"version": "0", "listen": [listen]},
+        "status": lambda tenant: {
+            "version": "0",
+            "listen": [listen],
+            "dropped": 7,
+            "stuck": 0,
+            "restarts": 0,
+        },
+        "unknown": lambda tenant: [{"watcher": "201", "wanted": "999"}],
         "registrations": lambda tenant: phones.get(tenant, []),
         "watchers": lambda tenant: [],
     }
@@ -247,6 +254,9 @@ def examined(tmp_path: Path, listen: str) -> list[Finding]:
 def test_doctor_looks_at_the_tenant_that_is_asked_for(tmp_path: Path) -> None:
     found = examined(tmp_path, "udp:127.0.0.1:5060")
     assert any(finding.what == "201 is registered and watches no lamp" for finding in found)
+    said = {finding.what: finding.advice for finding in found}
+    assert "fix the key" in said["201 has a key for 999, which does not exist"]
+    assert "rmem_max" in said["7 datagrams were dropped for want of room"]
     assert any(finding.what == "the server listens on loopback only" for finding in found)
 
 

@@ -41,7 +41,10 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         print_json(found)
         return
     notifies = found.pop("notifies")
-    rows = [(key, ", ".join(value) if isinstance(value, list) else value) for key, value in found.items()]
+    rows = [
+        (key.replace("_", " "), ", ".join(value) if isinstance(value, list) else value)
+        for key, value in found.items()
+    ]
     rows += [(f"NOTIFYs {key}", value) for key, value in notifies.items()]
     print_table("Server", ("what", "value"), rows, "")
 

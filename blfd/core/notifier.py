@@ -25,6 +25,7 @@ GONE = frozenset((404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 60
 FIRST_PAUSE, LONGEST_PAUSE = 5, 300
 MAX_FAILURES = 5
 AHEAD = 2000  # NOTIFYs of a subscription for which the store need not be written; it is, half way
+MAX_UNKNOWN = 100  # wrong keys that are remembered
 RESTORED_PER_SECOND = 50_000  # first NOTIFYs after a start, so that answers are read between them
 
 
@@ -37,6 +38,7 @@ class Notifier:
         self._directory = Directory()
         self._permissions = Permissions(self._directory)
         self.subscriptions = Subscriptions(settings)
+        self.unknown: dict[tuple[Aor, str], None] = {}  # keys for extensions that do not exist, newest last
         self.silent = 0  # dropped since the start, as their phones took no NOTIFY
         self._timers: list[tuple[float, str]] = []
         self._documents = Documents(dialogs)
@@ -155,9 +157,17 @@ class Notifier:
             text = f"{watcher.aor} may not watch {resource}: they belong to different tenants"
             raise Refusal(403, "Another tenant's extension", (), text)
         if resource not in self._directory.extensions:
+            self._remember_unknown(watcher.aor, resource.extension)
             text = f"{watcher.aor} watches {resource.extension}, which does not exist: add it or fix the key"
             raise Refusal(404, f"Extension {resource.extension} does not exist", (), text)
         return resource, f"{uri.scheme}:{uri.user}@{uri.domain}"
+
+    def _remember_unknown(self, watcher: Aor, wanted: str) -> None:
+        """For `blfd doctor`: a key that nobody has fixed asks again and again."""
+        self.unknown.pop((watcher, wanted), None)
+        self.unknown[watcher, wanted] = None
+        if len(self.unknown) > MAX_UNKNOWN:
+            del self.unknown[next(iter(self.unknown))]
 
     # NOTIFY
 
@@ -268,6 +278,7 @@ class Notifier:
         before, self._directory, self._domains = self._directory.tenants, directory, domains
         self._permissions = permissions
         self._documents.directory_changed(directory)
+        self.unknown.clear()  # what is still wrong is asked for again
         effects: list[Effect] = []
         for subscription in self.subscriptions:
             if not subscription.alive:

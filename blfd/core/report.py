@@ -186,6 +186,12 @@ def _call(call: Call, now: float) -> Row:
     }
 
 
+def unknown(core: Core, tenant: str) -> list[Row]:
+    """Keys that watch an extension which does not exist, the latest first."""
+    found = reversed(core.notifier.unknown)
+    return [{"watcher": w.extension, "wanted": wanted} for w, wanted in found if w.tenant == tenant]
+
+
 def phases(core: Core) -> dict[str, int]:
     """How many subscriptions there are in each phase."""
     counted = Counter(subscription.phase for subscription in core.notifier.subscriptions)

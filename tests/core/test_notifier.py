@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builders import HOST, World, directory, document, field, notifies, reply, subscribe
+from builders import HOST, World, directory, document, field, invite, notifies, reply, subscribe
 
+from blfd.core import notifier, report
 from blfd.core.dialogs import WatchedDialog
-from blfd.core.effects import Log
-from blfd.core.inputs import DirectoryChanged, FlowClosed, NotifyAnswered
+from blfd.core.effects import Accept, Log
+from blfd.core.inputs import DirectoryChanged, FlowClosed, LegAccepted, NotifyAnswered
 from blfd.core.values import Aor, Settings
 from dialog_info import DialogState, Direction, DocumentState
 
@@ -203,3 +204,26 @@ def test_a_closed_connection_ends_its_subscriptions() -> None:
 def test_minimum_from_settings() -> None:
     world = World(Settings(subscribe_min_expires=5))
     assert reply(world.give(subscribe(expires=5))).status == 200
+
+
+def test_keys_for_nobody_are_remembered_until_the_directory_changes() -> None:
+    world = World()
+    for number in range(notifier.MAX_UNKNOWN + 5):
+        assert reply(world.give(subscribe("103", f"9{number:03}"))).status == 404
+    rows = report.unknown(world.core, "default")
+    assert len(rows) == notifier.MAX_UNKNOWN
+    assert rows[0] == {"watcher": "103", "wanted": f"9{notifier.MAX_UNKNOWN + 4:03}"}
+    assert report.unknown(world.core, "acme.example") == []
+    world.give(DirectoryChanged(directory()))
+    assert report.unknown(world.core, "default") == []
+
+
+def test_a_call_that_should_have_ended_is_counted() -> None:
+    world = World(Settings(no_answer_timeout=30))
+    (accept,) = world.give(invite())
+    assert isinstance(accept, Accept)
+    world.give(LegAccepted(accept.leg, "tag"))
+    assert report.stuck(world.core, world.now + 90) == 0
+    assert report.stuck(world.core, world.now + 91) == 1, "its timer has not fired"
+    world.at(world.now + 91)
+    assert report.stuck(world.core, world.now) == 0

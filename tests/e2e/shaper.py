@@ -12,6 +12,7 @@ import time
 
 LOST, DOUBLED, LATE = 0.10, 0.05, 0.10  # shares of all datagrams
 LATEST = 0.05  # seconds
+KEPT = b"SIP/2.0 180"  # never lost here: a phone sends it once, and a lamp cannot show what nobody tells
 
 
 class Shaper:
@@ -59,7 +60,7 @@ class Shaper:
 
     def _pass(self, through: socket.socket, data: bytes, to: tuple[str, int]) -> None:
         dice = self._dice.random()
-        if dice < LOST:
+        if dice < LOST and not data.startswith(KEPT):
             self.lost += 1
             return
         copies = 1
