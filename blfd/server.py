@@ -57,6 +57,8 @@ class Server:
             session_expires=config.sip.session_expires,
             max_waiting=config.sip.max_waiting,
             source_requests=config.sip.source_requests,
+            source_connections=config.sip.source_connections,
+            slowest_message=config.sip.slowest_message,
             trusts=lambda host: self._core.trusts(host),
             verbose=config.verbose,
         )

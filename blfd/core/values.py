@@ -219,4 +219,6 @@ class Settings:
     source_subscriptions: int = 50_000
     source_bindings: int = 10_000
     source_requests: int = 2000
+    source_connections: int = 500
+    slowest_message: int = 30
     trust: tuple[IPv4Network, ...] = ()

@@ -10,6 +10,7 @@ from blfd.core.inputs import Credentials, RegisterContact, Request
 from blfd.core.values import Address, Flow, Uri
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, encode, ffi, lib, raw, string, zero
+from blfd.pjsip.octets import MAX_HEADER_LINES, fault_of, fields_of, text_of, without_other_credentials
 
 AUTHORIZATION, CONTACT, PROXY_AUTHORIZATION = 6, 9, 27  # pjsip_hdr_e
 
@@ -17,51 +18,10 @@ NO_EXPIRES = 0xFFFFFFFF  # PJSIP_EXPIRES_NOT_SPECIFIED
 PRINT_BUFFER = 16_384
 IN_CONTACT = 2  # pjsip_uri_context_e: parameters and port are printed
 
-COMPACT = {
-    b"v": b"via",
-    b"f": b"from",
-    b"t": b"to",
-    b"i": b"call-id",
-    b"m": b"contact",
-    b"o": b"event",
-    b"u": b"allow-events",
-    b"l": b"content-length",
-    b"c": b"content-type",
-    b"k": b"supported",
-}
-_LINE = re.compile(rb"^([!-9;-~]+)[ \t]*:[ \t]*([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)", re.M)
-NAMES = {b"via": b"Via: ", b"from": b"From: ", b"to": b"To: ", b"call-id": b"Call-ID: ", b"cseq": b"CSeq: "}
 SIP_URI = ffi.typeof("pjsip_sip_uri *")
 _RPORT = re.compile(rb"[ \t]*;[ \t]*rport(?:[ \t]*=[ \t]*\d*)?(?![\w-])", re.I)
 _NUMBER = re.compile(rb"\s*(\d{1,10})(?![\w.])")
 _ESCAPED = re.compile(r"\\(.)")
-_START_LINE = re.compile(
-    rb"^([!-~]+) +(?:[^\r\n]+? +)?SIP/(\d+\.\d+)[ \t]*\r?\n", re.I
-)  # the URI may be missing
-
-
-_LONG_NAMES: dict[bytes, bytes] = {}  # what phones write is a small set, and lower() on each line adds up
-
-
-def _long_name(written: bytes) -> bytes:
-    name = written.lower()
-    name = COMPACT.get(name, name)
-    if len(_LONG_NAMES) < 1000:
-        _LONG_NAMES[written] = name
-    return name
-
-
-def _fields(data: bytes) -> dict[bytes, list[bytes]]:
-    """Header fields by lower-case long name, their values as they came (RFC 3261, section 7.3)."""
-    found: dict[bytes, list[bytes]] = {}
-    end = data.find(b"\r\n\r\n")
-    for written, value in _LINE.findall(data, 0, end if end >= 0 else len(data)):
-        name = _LONG_NAMES.get(written) or _long_name(written)
-        if name in found:
-            found[name].append(value)
-        else:
-            found[name] = [value]
-    return found
 
 
 class Message:
@@ -97,13 +57,21 @@ class Message:
         errors.prev = errors.next = errors
         buffer[length] = b"\0"
         self.data, self.flow, self._key = data, flow, ""
+        if data.count(b"\n", 0, data.find(b"\r\n\r\n")) > MAX_HEADER_LINES:
+            return f"more than {MAX_HEADER_LINES} header lines"
         msg = info.msg = lib.pjsip_parse_rdata(buffer, length, r)
         if errors.next != errors:
+            known = without_other_credentials(data)
+            if known != data:  # PJSIP stumbles over schemes that it does not know
+                ffi.memmove(buffer, known, length)
+                return self.parse(known, buffer, flow, transport)
             return f"bad {string(errors.next.hname) or 'header'} in line {errors.next.line}"
         if not msg:
             return "not a SIP message"
-        self._fields = _fields(data)
-        return self._missing() or (self._request_fault() if msg.type == 0 else self._response_fault())
+        self._fields = fields_of(data)
+        if msg.type:
+            return self._missing() or self._response_fault()
+        return self._missing() or fault_of(data, self._fields) or self._request_fault()
 
     def _set_source(self, flow: Flow) -> None:
         packet, host = self.pj.pkt_info, flow.host
@@ -159,7 +127,8 @@ class Message:
         if branch.startswith("z9hG4bK") and len(branch) > 7:
             return f"{branch}|{string(via.sent_by.host)}|{via.sent_by.port}|{self.method}"
         info = self.info
-        return f"{string(info.cid.id)}|{string(info.from_.tag)}|{info.cseq.cseq}|{self.method}"
+        sender = f"{string(via.sent_by.host)}|{via.sent_by.port}"
+        return f"{sender}|{string(info.cid.id)}|{string(info.from_.tag)}|{info.cseq.cseq}|{self.method}"
 
     @property
     def body(self) -> bytes:
@@ -198,12 +167,12 @@ class Message:
     def fields(self, name: bytes) -> tuple[str, ...]:
         """The values of a header, given by its long name in lower case."""
         values = self._fields.get(name)
-        return tuple(_text(value) for value in values) if values else ()
+        return tuple(text_of(value) for value in values) if values else ()
 
     def field(self, name: bytes) -> str:
         """The first value of a header, "" if absent."""
         values = self._fields.get(name)
-        return _text(values[0]) if values else ""
+        return text_of(values[0]) if values else ""
 
     def number(self, name: bytes) -> int | None:
         """The number that a header begins with, None if absent; PJSIP has refused what is none."""
@@ -216,7 +185,7 @@ class Message:
         value = b",".join(self._fields.get(name, ()))
         found = self._lists.get(value)
         if found is None:  # what phones write is a small set
-            parts = (part.partition(";")[0].strip().lower() for part in _text(value).split(","))
+            parts = (part.partition(";")[0].strip().lower() for part in text_of(value).split(","))
             found = tuple(part for part in parts if part)
             if len(self._lists) < 1000:
                 self._lists[value] = found
@@ -239,7 +208,7 @@ class Message:
         if not values:
             return ""
         if len(values) == 1 and values[0].count(b"<") == 1:
-            return _text(_between_brackets(values[0]))
+            return text_of(_between_brackets(values[0]))
         for header in self.all(CONTACT, "pjsip_contact_hdr *"):
             if header.uri and not header.star:
                 return self.uri_text(header.uri.vptr.p_get_uri(header.uri))
@@ -310,7 +279,7 @@ class Message:
 
     def _uri(self, uri: CData, written: bytes) -> Uri:
         """`written` is the URI as it came, b"" where that is not plain to see."""
-        text = _text(written) if written else self.uri_text(uri)
+        text = text_of(written) if written else self.uri_text(uri)
         scheme = text.partition(":")[0].lower()
         if scheme not in ("sip", "sips"):
             return Uri(text, scheme, "", "", 0)
@@ -360,31 +329,3 @@ def _between_brackets(value: bytes) -> bytes:
     """The URI of a name-addr, b"" for an addr-spec; PJSIP has found the header sound."""
     start = value.rfind(b"<")
     return value[start + 1 : value.find(b">", start)] if start >= 0 else b""
-
-
-def _text(value: bytes) -> str:
-    """A header's value: unfolded, trimmed."""
-    if b"\n" in value:
-        value = b" ".join(value.split())
-    return value.strip().decode("utf-8", "surrogateescape")
-
-
-def answer_to_malformed(data: bytes, fault: str) -> bytes | None:
-    """400 (505 for another version) with what can be copied; None if `data` is no request or has no Via."""
-    start = _START_LINE.match(data)
-    if start and start[2] != b"2.0":
-        return answer_unread(data, "505 Version Not Supported")
-    return answer_unread(data, f"400 Bad Request: {fault}")
-
-
-def answer_unread(data: bytes, status: str, *headers: str) -> bytes | None:
-    """A response to what PJSIP has not read, with what can be copied; None as above, and for ACK."""
-    start = _START_LINE.match(data)
-    fields = _fields(data)
-    if not start or start[1] == b"ACK" or b"via" not in fields:
-        return None
-    lines = [b"SIP/2.0 " + encode(status)]
-    for name in (b"via", b"from", b"to", b"call-id", b"cseq"):
-        lines += [NAMES[name] + value for value in fields.get(name, ())]
-    lines = [line + b";tag=unread" if line[:4] == b"To: " and b"tag=" not in line else line for line in lines]
-    return b"\r\n".join([*lines, *map(encode, headers), b"Content-Length: 0", b"", b""])

@@ -11,6 +11,8 @@ import logging
 import os
 import select
 import socket
+import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -30,6 +32,7 @@ from blfd.pjsip.sockets import (
 log = logging.getLogger("blfd.network")
 
 MAX_CONNECTIONS = 4096
+SWEEP = 1.0  # seconds between looks for slow senders
 PARTIAL_MESSAGE = 171_024  # PJSIP_EPARTIALMSG
 INTERNAL_ERROR = 70001  # PJ_EUNKNOWN
 
@@ -46,13 +49,23 @@ class Receiver(Protocol):
 
 
 class Network:
-    """All sockets, one epoll. `receive` is set by the owner before the first `poll`."""
+    """All sockets, one epoll. `may_connect` is asked with an address and how many connections it has.
+
+    A message may take `slowest` seconds to arrive over TCP.
+
+    The owner sets, before the first `poll`: `receive`; `unreadable`, for what came over TCP and has no end
+    that can be found; and `closed`.
+    """
 
     receive: Receiver
+    unreadable: Callable[[bytes, Flow], None]
     closed: Callable[[Flow], None]
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, may_connect: Callable[[str, int], bool], slowest: int) -> None:
         self.endpoint = endpoint
+        self._may_connect, self._slowest = may_connect, slowest
+        self._from: Counter[str] = Counter()
+        self._swept = 0.0
         self.buffer = ffi.new(f"char[{MAX_MESSAGE + 1}]")
         self.view = memoryview(ffi.buffer(self.buffer))[:MAX_MESSAGE]
         self.listeners: list[UdpListener | TcpListener] = []
@@ -96,6 +109,10 @@ class Network:
             log.warning("TCP: %d connections are open, one more is refused", MAX_CONNECTIONS)
             connected.close()
             return
+        if not self._may_connect(peer[0], self._from[peer[0]]):
+            log.warning("TCP: %s has %d connections, one more is refused", peer[0], self._from[peer[0]])
+            connected.close()
+            return
         try:
             connection = TcpConnection(self, index, connected, peer)
         except (OSError, PjsipError) as error:
@@ -103,6 +120,7 @@ class Network:
             connected.close()
             return
         self._connections[connection.flow.host, connection.flow.port] = connection
+        self._from[peer[0]] += 1
         self._add(connection)
 
     def poll(self, timeout: float) -> None:
@@ -119,6 +137,17 @@ class Network:
                 entry.readable()
         while self._to_drop:
             self.drop(self._to_drop.pop())
+        self._close_slow(time.monotonic())
+
+    def _close_slow(self, now: float) -> None:
+        if now < self._swept + SWEEP:
+            return
+        self._swept = now
+        for connection in list(self._connections.values()):
+            since = connection.unfinished_since
+            if since is not None and since < now - self._slowest:
+                log.warning("TCP from %s: half a message for %d s, closed", connection.flow, self._slowest)
+                self.drop(connection)
 
     def wake(self) -> None:
         """End a `poll` that waits; may be called from any thread."""
@@ -214,6 +243,9 @@ class Network:
         if self._connections.get((connection.flow.host, connection.flow.port)) is not connection:
             return
         del self._connections[connection.flow.host, connection.flow.port]
+        self._from[connection.flow.host] -= 1
+        if not self._from[connection.flow.host]:
+            del self._from[connection.flow.host]
         fd = connection.socket.fileno()
         del self._by_fd[fd]
         with contextlib.suppress(OSError):

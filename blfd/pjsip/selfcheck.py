@@ -19,7 +19,7 @@ from blfd.pjsip.network import Network, Source
 VERSION = b"2.15.1"
 
 REQUEST = (
-    b"INVITE sip:al%69ce:pw@example.com:5070;user=phone;transport=tcp;lr;maddr=192.0.2.9;x=1?h=2 SIP/2.0\r\n"
+    b"INVITE sip:al%69ce:pw@example.com:5070;user=phone;transport=tcp;lr;maddr=192.0.2.9;x=1 SIP/2.0\r\n"
     b"Via: SIP/2.0/UDP 192.0.2.1:5066;branch=z9hG4bKabc;rport;maddr=192.0.2.8;ttl=7;y=2\r\n"
     b"Record-Route: <sip:192.0.2.7;lr>\r\n"
     b"Route: <sip:192.0.2.6;lr>\r\n"
@@ -123,7 +123,6 @@ def _uris(message: Message, uri: CData) -> Iterator[Pair]:
     yield "uri.ttl_param", sip.ttl_param, -1
     yield "uri.lr_param", sip.lr_param, 1
     yield "uri.other_param", _first(sip.other_param), (b"x", b"1")
-    yield "uri.header_param", _first(sip.header_param), (b"h", b"2")
 
 
 def _first(parameters: CData) -> tuple[bytes, bytes]:
@@ -181,7 +180,7 @@ def _broken(message: Message, endpoint: Endpoint) -> Iterator[Pair]:
 
 def _transmitted(message: Message, endpoint: Endpoint) -> Iterator[Pair]:
     """Answer a request through PJSIP, over loopback, and read what arrives and the tdata behind it."""
-    network = Network(endpoint)
+    network = Network(endpoint, lambda host, count: True, slowest=30)
     network.listen("udp", ("127.0.0.1", 0))
     arrived: list[str] = []
     yield from _through(network, message, endpoint, arrived)

@@ -6,6 +6,7 @@ import logging
 import re
 import socket
 import sys
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,11 @@ MAX_MESSAGE = 65_535
 READS_PER_TURN = 500  # datagrams taken from one socket before the others get their turn
 RECEIVE_BUFFER = 16 << 20
 MAX_UNSENT = 1 << 20  # octets waiting on a TCP connection whose peer does not read
+KEEPALIVE = (
+    (socket.TCP_KEEPIDLE, 120),
+    (socket.TCP_KEEPINTVL, 15),
+    (socket.TCP_KEEPCNT, 4),
+)  # of silent peers
 
 _ADDRESS = re.compile(r"sips?:(?:[^@;?]*@)?(\d+\.\d+\.\d+\.\d+)(?::(\d{1,5}))?(?=[;?]|$)", re.I)
 TYPE_UDP, TYPE_TCP = 1, 2
@@ -129,9 +135,13 @@ class TcpConnection:
         self.socket = connected
         connected.setblocking(False)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in KEEPALIVE:
+            connected.setsockopt(socket.IPPROTO_TCP, option, value)
         self._network = network
         self.flow = Flow("tcp", *peer, index)
         self._received = bytearray()
+        self.unfinished_since: float | None = None  # when a message that is not all there yet began
         self._unsent: deque[bytes] = deque()
         self._unsent_octets = 0
         self.transport = Transport(network, "tcp", connected.getsockname(), peer)
@@ -151,7 +161,10 @@ class TcpConnection:
 
     def _take_messages(self) -> None:
         received, network = self._received, self._network
-        while received:
+        while True:
+            if not received:
+                self.unfinished_since = None
+                return
             keepalive = len(received) - len(received.lstrip(b"\r\n"))
             if keepalive:
                 if received.startswith(b"\r\n\r\n"):
@@ -163,11 +176,15 @@ class TcpConnection:
                 if len(received) >= MAX_MESSAGE:
                     log.warning("TCP from %s: no message within %d octets, closed", self.flow, MAX_MESSAGE)
                     network.drop(self)
+                elif self.unfinished_since is None:
+                    self.unfinished_since = time.monotonic()
                 return
             if not 0 < size < MAX_MESSAGE:
                 log.warning("TCP from %s: what came is not SIP, closed", self.flow)
+                network.unreadable(bytes(received[:MAX_MESSAGE]), self.flow)
                 network.drop(self)
                 return
+            self.unfinished_since = None
             message = bytes(received[:size])
             network.view[:size] = message
             del received[:size]

@@ -33,8 +33,9 @@ from blfd.pjsip.invite_events import HANDLED, InviteEvents, callback
 from blfd.pjsip.leg import Pending, Phase
 from blfd.pjsip.legs import Legs
 from blfd.pjsip.library import CData, ffi, lib
-from blfd.pjsip.message import Message, answer_to_malformed, answer_unread
+from blfd.pjsip.message import Message
 from blfd.pjsip.network import Network, Source
+from blfd.pjsip.octets import answer_to_malformed, answer_unread
 from blfd.pjsip.rates import Rates
 from blfd.pjsip.transactions import NotifyTransactions, ServerTransactions
 
@@ -43,6 +44,8 @@ log = logging.getLogger("blfd.sip")
 CALL_METHODS = frozenset(("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE"))
 UNCOUNTED = (b"ACK ", b"BYE ", b"CANCEL ", b"PRACK ", b"\r", b"\n", b"\0")  # what ends or completes a call
 TURN = 32  # SUBSCRIBEs served before the sockets are read again
+SUPPORTED = frozenset(("100rel", "path", "replaces", "timer"))  # PJSIP looks after what calls require
+SDP_TYPES = frozenset(("application/sdp", "application/*", "*/*"))
 OUTSIDE_CALLS = frozenset(("REGISTER", "SUBSCRIBE", "PUBLISH"))
 PHRASES = {
     **{status.value: status.phrase for status in HTTPStatus if status.value < 600},
@@ -86,14 +89,19 @@ class Stack:
         session_expires: int = 1800,
         max_waiting: int = 20_000,
         source_requests: int = 2000,
+        source_connections: int = 500,
+        slowest_message: int = 30,
         trusts: Callable[[str], bool] = lambda host: False,
         verbose: bool = False,
     ) -> None:
         self._emit = emit
         self._events = InviteEvents(emit)
         endpoint = self.endpoint = Endpoint(self._events.callbacks, verbose=verbose)
-        self.network = Network(endpoint)
+        self.network = Network(
+            endpoint, lambda host, count: count < source_connections or trusts(host), slowest_message
+        )
         self.network.receive, self.network.closed = self._receive_safely, self._flow_closed
+        self.network.unreadable = self._unreadable
         self._message = Message(endpoint)
         usage = endpoint.register_module(b"mod-blfd-call", USAGE_PRIORITY, self._events.on_dialog_request)
         on_request = callback("pj_bool_t(pjsip_rx_data *)", self._on_request, HANDLED)
@@ -246,6 +254,9 @@ class Stack:
         if answer:
             self.network.send(answer, flow)
 
+    def _unreadable(self, data: bytes, flow: Flow) -> None:
+        self._malformed(data, "no Content-Length that can be read", flow)
+
     def _dispatch(self, data: bytes) -> None:
         """A sound request: to PJSIP if it belongs to a call, else to the core."""
         message = self._message
@@ -253,7 +264,10 @@ class Stack:
         if method != "ACK" and self._answers.absorb(message.key):
             return
         in_dialog = bool(message.to_tag)
-        if method not in CALL_METHODS and (not in_dialog or method in OUTSIDE_CALLS):
+        unsupported = [tag for tag in message.list(b"require") if tag not in SUPPORTED]
+        if unsupported and method not in CALL_METHODS:
+            self._answer(420, PHRASES[420], "", [f"Unsupported: {', '.join(unsupported)}"])
+        elif method not in CALL_METHODS and (not in_dialog or method in OUTSIDE_CALLS):
             self._ask(method)
         elif not in_dialog:
             self._process()
@@ -311,6 +325,8 @@ class Stack:
         method = message.method
         if method == "INVITE" and lib.pjsip_tsx_detect_merged_requests(rdata):
             self._answer(482, PHRASES[482], "", [])
+        elif method == "INVITE" and message.has(b"accept") and not SDP_TYPES & set(message.list(b"accept")):
+            self._answer(406, PHRASES[406], "", ["Accept: application/sdp"])
         elif method == "INVITE":
             self._ask(method)
         elif method != "ACK":

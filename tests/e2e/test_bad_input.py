@@ -103,29 +103,6 @@ def test_garbage_does_no_harm(site: Site) -> None:
     still_works(site)
 
 
-def test_half_a_message_over_tcp_is_waited_for(site: Site) -> None:
-    agent = site.agent("101", "tcp")
-    headers = agent.headers("OPTIONS", "101")
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    whole = f"OPTIONS sip:101@host SIP/2.0\r\n{lines}Content-Length: 4\r\n\r\nbody".encode()
-    for at in range(0, len(whole), 40):
-        assert not agent.received
-        agent.send_raw(whole[at : at + 40])
-    assert agent.final(headers).status == 200
-    agent.send_raw(whole[:-30])
-    agent.close()
-    site.agents.remove(agent)
-    still_works(site)
-
-
-def test_garbage_over_tcp_closes_the_connection(site: Site) -> None:
-    agent = site.agent("101", "tcp")
-    agent.send_raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    with pytest.raises(AssertionError, match="closed the connection"):
-        agent.wait(lambda m: True)
-    still_works(site)
-
-
 def test_mutated_requests_do_no_harm(site: Site) -> None:
     """Thousands of requests with octets changed, left out or doubled."""
     agent, other, dice = site.agent(), site.agent(), random.Random(4235)

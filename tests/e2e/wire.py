@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from dialog_info import DialogInfo, parse
 
 DEADLINE = 5.0
+PONG = b"\r\n"  # RFC 5626, section 3.5.1
 _numbers = itertools.count(1)
 COMPACT = {"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length"}
 
@@ -210,14 +211,14 @@ class Agent:
             return True
         data = self.socket.recv(65535)
         assert data, "the server closed the connection"
-        self._stream += data
+        self._stream = (self._stream + data).lstrip(PONG)
         while found := re.match(rb"(?s)(.*?\r\n\r\n)", self._stream):
             length = re.search(rb"(?im)^(?:content-length|l)\s*:\s*(\d+)", found[1])
             end = found.end() + (int(length[1]) if length else 0)
             if len(self._stream) < end:
                 break
             self._take(self._stream[:end], self.peer)
-            self._stream = self._stream[end:]
+            self._stream = self._stream[end:].lstrip(PONG)
         return True
 
     def _take(self, data: bytes, source: tuple[str, int]) -> None:
