@@ -1,13 +1,15 @@
 # make demo   shows lamps and pickup on four real SIP phones, in half a minute
 # make test   passes the tests
-# Both make .venv first, with Python 3.11 or 3.12.
+# make fuzz   sends changed messages for ten minutes, other ones each time
+# make soak   is an office at work for ten minutes
+# All make .venv first, with Python 3.11 or 3.12.
 
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench fuzz soak clean
 
 demo: $(READY)
 	$(BIN)/blfd demo
@@ -21,6 +23,12 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python bench/run.py
+
+fuzz: $(READY)
+	FUZZ_SECONDS=200 $(BIN)/pytest -q tests/e2e/test_fuzz.py
+
+soak: $(READY)
+	SOAK_SECONDS=600 $(BIN)/pytest -q tests/e2e/test_soak.py
 
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: install one, or give PYTHON=..."; exit 1; }

@@ -10,7 +10,7 @@ from blfd.core.inputs import Credentials, RegisterContact, Request
 from blfd.core.values import Address, Flow, Uri
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, encode, ffi, lib, raw, string, zero
-from blfd.pjsip.octets import MAX_HEADER_LINES, fault_of, fields_of, text_of, without_other_credentials
+from blfd.pjsip.octets import fault_of, fault_of_lines, fields_of, text_of, without_other_credentials
 
 AUTHORIZATION, CONTACT, PROXY_AUTHORIZATION = 6, 9, 27  # pjsip_hdr_e
 
@@ -57,8 +57,9 @@ class Message:
         errors.prev = errors.next = errors
         buffer[length] = b"\0"
         self.data, self.flow, self._key = data, flow, ""
-        if data.count(b"\n", 0, data.find(b"\r\n\r\n")) > MAX_HEADER_LINES:
-            return f"more than {MAX_HEADER_LINES} header lines"
+        fault = fault_of_lines(data)
+        if fault:
+            return fault
         msg = info.msg = lib.pjsip_parse_rdata(buffer, length, r)
         if errors.next != errors:
             known = without_other_credentials(data)

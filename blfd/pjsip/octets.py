@@ -79,6 +79,17 @@ def _digits(fields: dict[bytes, list[bytes]], name: bytes) -> bytes:
     return value if value.isdigit() else b""
 
 
+def fault_of_lines(data: bytes) -> str:
+    """What is wrong with the header's lines, "" if nothing is: PJSIP would end them at other places."""
+    end = data.find(b"\r\n\r\n") + 2
+    if end < 2:
+        return "no empty line after the header"
+    lines = data.count(b"\r\n", 0, end)
+    if data.count(b"\n", 0, end) != lines or data.count(b"\r", 0, end) != lines:
+        return "a line that does not end with CRLF"
+    return f"more than {MAX_HEADER_LINES} header lines" if lines > MAX_HEADER_LINES else ""
+
+
 def fault_of(data: bytes, fields: dict[bytes, list[bytes]]) -> str:
     """What is wrong with a request that PJSIP takes, "" if nothing is (RFC 3261, sections 7.1, 7.3, 18.3)."""
     start = data[: data.find(b"\n")].rstrip(b"\r")
@@ -86,6 +97,9 @@ def fault_of(data: bytes, fields: dict[bytes, list[bytes]]) -> str:
         return "bad spaces in the request line"
     if b"?" in start and b"?" in start.rpartition(b"@")[2] and b" sip" in start:
         return "the Request-URI has headers"
+    for name in NAMES:
+        if name not in fields:
+            return f"no {name.decode().title()}"
     for name, values in fields.items():
         if len(values) > 1 and name in SINGLE:
             return f"more than one {name.decode().title()}"
@@ -93,9 +107,9 @@ def fault_of(data: bytes, fields: dict[bytes, list[bytes]]) -> str:
         return f"Max-Forwards is beyond {MAX_FORWARDS}"
     length = _digits(fields, b"content-length")
     if length:
-        head = data.find(b"\r\n\r\n")
-        if head >= 0 and int(length) > len(data) - head - 4:
-            return f"Content-Length says {int(length)}, {len(data) - head - 4} octets came"
+        came = len(data) - data.find(b"\r\n\r\n") - 4
+        if int(length) > came:
+            return f"Content-Length says {int(length)}, {came} octets came"
     return ""
 
 

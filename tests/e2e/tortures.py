@@ -163,4 +163,8 @@ TORTURES = [
         (400,),  # for want of a Contact; over TCP, for want of a Content-Length
         SDP,
     ),
+    # What the fuzzer found: PJSIP ends lines and headers where RFC 3261 does not
+    Torture("CR alone", options().replace("\r\nTo:", "\rTo:"), (400,)),
+    Torture("LF alone", options().replace("\r\nTo:", "\nTo:"), (400,)),
+    Torture("no end of the header", options()[:-2], (400,), tcp=NOTHING),
 ]  # fmt: skip

@@ -70,7 +70,7 @@ class Message:
 
 @dataclass
 class Agent:
-    """One phone's socket. `transport` is "udp" or "tcp"; `server` is HOST:PORT."""
+    """One phone's socket, at `host`. `transport` is "udp" or "tcp"; `server` is HOST:PORT."""
 
     server: str
     user: str = "101"
@@ -79,6 +79,7 @@ class Agent:
     auto_answer: bool = True  # 200 to every NOTIFY
     is_registered: bool = False
     received: list[Message] = field(default_factory=list)
+    host: str = "127.0.0.1"
     leave_by: list[Callable[[], None]] = field(default_factory=list)  # what ends its calls
 
     def __post_init__(self) -> None:
@@ -86,9 +87,8 @@ class Agent:
         self.peer = (host, int(port))
         kind = socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM
         self.socket = socket.socket(socket.AF_INET, kind)
-        if self.transport == "udp":
-            self.socket.bind(("127.0.0.1", 0))
-        else:
+        self.socket.bind((self.host, 0))
+        if self.transport == "tcp":
             self.socket.connect(self.peer)
         self._stream = b""
         self.cseq = 0
@@ -230,8 +230,8 @@ class Agent:
 
     def final(self, headers: dict[str, str], timeout: float = DEADLINE) -> Message:
         """The final response to a request that was sent."""
-        call_id, cseq = headers["Call-ID"], headers["CSeq"]
-        return self.wait(lambda m: m.status >= 200 and m["call-id"] == call_id and m["cseq"] == cseq, timeout)
+        wanted = ([headers["Call-ID"]], [headers["CSeq"]])
+        return self.wait(lambda m: m.status >= 200 and (m.all("call-id"), m.all("cseq")) == wanted, timeout)
 
     def wait_request(self, method: str, timeout: float = DEADLINE) -> Message:
         return self.wait(lambda m: m.method == method, timeout)
