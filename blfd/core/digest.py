@@ -16,6 +16,7 @@ from blfd.core.values import Aor, Directory, Extension, Settings, Tenant, Uri
 
 Hash = Callable[[str], str]
 
+ONLY_ONCE = "00000001"  # the count of a phone without qop, which counts nothing: it needs a nonce for each request
 MAX_SOURCES = 10_000
 
 
@@ -126,7 +127,8 @@ class Authenticator:
         if age > self._settings.nonce_lifetime:
             stale = self.challenge(realm, host, now, stale=True)
             raise Refusal(401, "Unauthorized: the nonce is old", stale)
-        if credentials.qop and not self._nonces.use(credentials.nonce, credentials.nc):
+        count = credentials.nc if credentials.qop else ONLY_ONCE
+        if not self._nonces.use(credentials.nonce, count):
             stale = self.challenge(realm, host, now, stale=True)
             raise Refusal(401, "Unauthorized: the nonce count is not new", stale)
         self._failures.pop(host, None)

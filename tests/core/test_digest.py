@@ -162,6 +162,14 @@ def test_a_replayed_request_is_stale() -> None:
     assert all("stale=true" in value for _, value in replayed.headers)
 
 
+def test_without_qop_each_request_needs_a_nonce_of_its_own() -> None:
+    auth = authenticator()
+    asked = request("INVITE")
+    given = credentials(refusal(auth, asked), asked, qop="", nc="", cnonce="")
+    assert auth.authenticate(given, NOW)
+    assert all("stale=true" in value for _, value in refusal(auth, given).headers)
+
+
 def test_a_nonce_is_for_the_source_that_it_was_given_to() -> None:
     auth = authenticator()
     asked = request("INVITE")
