@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -280,6 +281,9 @@ class Blast:
     def pass_through(self, method: str) -> None:
         """A request that is answered after all that was sent before it; repeated, as NOTIFYs may drown it."""
         headers = self.agent.headers(method, "101")
+        headers["Via"] = (
+            f"SIP/2.0/UDP {self.agent.address};branch=z9hG4bK{secrets.token_hex(8)};rport"  # no mutant's
+        )
         for patience in (0.5, 1.0, 2.0, 4.0, 8.0):
             self.agent.send(f"{method} sip:101@{self.agent.server} SIP/2.0", headers)
             with suppress(AssertionError):
