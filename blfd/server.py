@@ -194,7 +194,7 @@ class Server:
             **report.totals(self._core, time.time()),
             "legs": len(stack.legs),
             "waiting": len(stack.backlog),
-            "sent_away": stack.backlog.refused + stack.rates.refused,
+            "sent_away": stack.backlog.refused + stack.rates.refused + self._core.sent_away,
             "dropped": stack.network.drops(),
             "silent": self._core.notifier.silent,
             "stuck": report.stuck(self._core, time.time()),

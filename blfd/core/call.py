@@ -27,7 +27,10 @@ UNREACHABLE = frozenset((401, 407, 408, 481, 487, 500, 503))  # says nothing tha
 
 
 class Call:
-    """`domain` is what the caller calls this server; `offer` its SDP, None for a delayed offer."""
+    """`domain` is what the caller calls this server; `offer` its SDP, None for a delayed offer.
+
+    `source` is the address that the INVITE came from.
+    """
 
     def __init__(
         self,
@@ -42,10 +45,11 @@ class Call:
         offer: bytes | None,
         started_at: float,
         allows_update: bool = False,
+        source: str = "",
     ) -> None:
         self.caller_leg, self.caller, self.callee = leg, caller, callee
         self.call_id, self.from_tag, self.domain, self.offer = call_id, from_tag, domain, offer
-        self.started_at, self.allows_update = started_at, allows_update
+        self.started_at, self.allows_update, self.source = started_at, allows_update, source
         self.state = State.RINGING
         self.branches: dict[int, Branch] = {}
         self.answered_leg = 0

@@ -26,6 +26,7 @@ from blfd.core.inputs import (
 )
 from blfd.core.party import Party, Picker, State
 from blfd.core.registrar import Registrar
+from blfd.core.tally import too_many
 from blfd.core.values import Aor, Extension, Settings
 
 LegInput = (
@@ -63,8 +64,8 @@ class Calls:
         """Start a call to `callee`; Refusal if none of its phones is registered."""
         if not self._registrar.bindings(callee.aor, now):
             raise Refusal(480, f"{callee.aor.extension} is not registered")
-        self._check_limits(caller.aor)
         request = invite.request
+        self._check_limits(caller.aor, request.flow.host)
         leg = self.new_leg()
         self._by_leg[leg] = Call(
             leg,
@@ -77,20 +78,22 @@ class Calls:
             offer=invite.offer,
             started_at=now,
             allows_update=invite.allows_update,
+            source=request.flow.host,
         )
         return [Accept(request.transaction, leg)]
 
-    def _check_limits(self, caller: Aor) -> None:
-        callers = [call.caller.aor for call in self]
+    def _check_limits(self, caller: Aor, source: str) -> None:
+        calls, settings = list(self), self._settings
+        callers = [call.caller.aor for call in calls]
         tenants = sum(aor.tenant == caller.tenant for aor in callers)
-        settings = self._settings
+        sources = sum(call.source == source for call in calls)
         for found, most, whose, setting in (
             (callers.count(caller), settings.max_calls, f"{caller}", "max_calls"),
             (tenants, settings.tenant_calls, f"tenant {caller.tenant}", "tenant_calls"),
+            (sources, settings.source_calls, f"address {source}", "source_calls"),
         ):
             if found >= most:
-                text = f"{whose} has {most} calls already: one more of {caller} is refused"
-                raise Refusal(403, f"At most {most} calls", (), f"{text}; raise {setting} if that is right")
+                raise too_many("calls", most, whose, caller, setting)
 
     def new_leg(self) -> int:
         return next(self._numbers)

@@ -29,9 +29,11 @@ from blfd.core.inputs import (
 from blfd.core.notifier import Notifier
 from blfd.core.permissions import Permissions
 from blfd.core.pickup import Pickups
+from blfd.core.rates import Rates
 from blfd.core.registrar import Registrar
-from blfd.core.values import Directory, Extension, Settings
+from blfd.core.values import Aor, Directory, Extension, Settings
 
+RETRY_AFTER = "5"  # seconds
 SERVED = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS, REGISTER, SUBSCRIBE"
 """For Allow: the methods of RFC 3261, 3262, 3311, 6086 and 6665 that blfd serves."""
 
@@ -62,6 +64,8 @@ class Core:
         self.permissions = Permissions(self.directory)
         self._authenticator = Authenticator(secret, settings)
         self._domains = Domains(self.directory, self._addresses)
+        self._extension_rates = Rates(settings.extension_requests)
+        self._tenant_rates = Rates(settings.tenant_requests)
 
     def handle(self, event: Input, now: float) -> list[Effect]:
         """What to do about `event`; `now` is seconds since the epoch."""
@@ -121,6 +125,7 @@ class Core:
         if request.target.scheme not in ("sip", "sips"):
             raise Refusal(416, f"Scheme {request.target.scheme}, only sip is served")
         extension = self._authenticator.authenticate(request, now)
+        self._check_rates(extension.aor, request.flow.host, now)
         match event:
             case SubscribeReceived():
                 return self.notifier.subscribe(event, extension, now)
@@ -130,6 +135,13 @@ class Core:
                 return self._invite(event, extension, now)
             case _:
                 raise AssertionError(event)
+
+    def _check_rates(self, aor: Aor, source: str, now: float) -> None:
+        """A phone gone mad may not take what is there for all; a trusted source looks after its own."""
+        if self.trusts(source):
+            return
+        if not self._extension_rates.take(f"{aor}", now) or not self._tenant_rates.take(aor.tenant, now):
+            raise Refusal(503, "Too many requests", (("Retry-After", RETRY_AFTER),))
 
     @staticmethod
     def _other_method(event: RequestReceived) -> Reply:
@@ -177,6 +189,11 @@ class Core:
             self.dialogs.forget(aor)
         changed = self.notifier.directory_changed(directory, self._domains, self.permissions, now)
         return [*effects, *changed]
+
+    @property
+    def sent_away(self) -> int:
+        """Requests of extensions and tenants that send too many."""
+        return self._extension_rates.refused + self._tenant_rates.refused
 
     def trusts(self, host: str) -> bool:
         """Whether requests from an address are taken at their word."""

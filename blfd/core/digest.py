@@ -16,7 +16,9 @@ from blfd.core.values import Aor, Directory, Extension, Settings, Tenant, Uri
 
 Hash = Callable[[str], str]
 
-ONLY_ONCE = "00000001"  # the count of a phone without qop, which counts nothing: it needs a nonce for each request
+ONLY_ONCE = (
+    "00000001"  # the count of a phone without qop, which counts nothing: it needs a nonce for each request
+)
 MAX_SOURCES = 10_000
 
 

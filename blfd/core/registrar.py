@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from blfd.core.effects import Effect, Headers, Level, Log, Reply, SaveBindings
 from blfd.core.errors import Refusal
 from blfd.core.inputs import RegisterContact, RegisterReceived
-from blfd.core.tally import Tally
+from blfd.core.tally import Tally, too_many
 from blfd.core.values import Aor, Binding, Extension, Flow, Settings
 
 Bindings = dict[str, Binding]
@@ -24,6 +24,7 @@ class Registrar:
         self._by_aor: dict[Aor, Bindings] = {}
         self._timers: list[tuple[float, Aor]] = []
         self._of_source = Tally(settings.source_bindings)
+        self._of_tenant = Tally(settings.tenant_bindings)
 
     def restore(self, bindings: Iterable[Binding], now: float) -> None:
         """Take what the store remembers."""
@@ -51,11 +52,8 @@ class Registrar:
         aor = extension.aor
         old = self._live(aor, now)
         new = self._removed_all(register, old) if register.star else self._updated(register, aor, old, now)
-        if len(new) > self._settings.max_bindings and len(new) > len(old):
-            most = self._settings.max_bindings
-            text = f"{aor} has {most} contacts already: {register.request.flow} is refused"
-            raise Refusal(403, f"At most {most} contacts", (), f"{text}; raise max_bindings if that is right")
-        self._check_source(register.request.flow.host, aor, len(new) > len(old))
+        if len(new) > len(old):
+            self._check_limits(aor, register.request.flow, len(new))
         reply = self._reply(register, new, now)
         if new == old:
             return [reply]
@@ -64,19 +62,24 @@ class Registrar:
             heapq.heappush(self._timers, (binding.expires_at, aor))
         return [*_changes(aor, old, new), SaveBindings(aor, tuple(new.values())), reply]
 
-    def _check_source(self, host: str, aor: Aor, grows: bool) -> None:
-        if grows and self._of_source.full(host):
-            most = self._of_source.most
-            text = f"address {host} has {most} contacts already: one more of {aor} is refused"
-            hint = "raise source_bindings if that is right"
-            raise Refusal(403, f"At most {most} contacts", (), f"{text}; {hint}")
+    def _check_limits(self, aor: Aor, flow: Flow, wanted: int) -> None:
+        if wanted > self._settings.max_bindings:
+            raise too_many("contacts", self._settings.max_bindings, f"{aor}", flow, "max_bindings")
+        for tally, owner, whose, setting in (
+            (self._of_tenant, aor.tenant, f"tenant {aor.tenant}", "tenant_bindings"),
+            (self._of_source, flow.host, f"address {flow.host}", "source_bindings"),
+        ):
+            if tally.full(owner):
+                raise too_many("contacts", tally.most, whose, aor, setting)
 
     def _put(self, aor: Aor, bindings: Bindings) -> None:
         """`bindings` take the place of those of before."""
         for binding in bindings.values():
             self._of_source.add(binding.flow.host)
+            self._of_tenant.add(aor.tenant)
         for binding in self._by_aor.pop(aor, {}).values():
             self._of_source.remove(binding.flow.host)
+            self._of_tenant.remove(aor.tenant)
         if bindings:
             self._by_aor[aor] = bindings
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 
-from blfd.core.errors import Refusal
 from blfd.core.subscription import Phase, Subscription
-from blfd.core.tally import Tally
+from blfd.core.tally import Tally, too_many
 from blfd.core.values import Aor, Flow, Settings
 
 
@@ -44,9 +43,7 @@ class Subscriptions:
             (self._of_source, source, f"address {source}", "source_subscriptions"),
         ):
             if tally.full(owner):
-                text = f"{whose} has {tally.most} subscriptions already: one more of {watcher} is refused"
-                hint = f"raise {setting} if that is right"
-                raise Refusal(403, f"At most {tally.most} subscriptions", (), f"{text}; {hint}")
+                raise too_many("subscriptions", tally.most, whose, watcher, setting)
 
     def add(self, subscription: Subscription) -> None:
         self._by_key[subscription.key] = subscription

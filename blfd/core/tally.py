@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from blfd.core.errors import Refusal
+
 
 class Tally:
     """How many of something each owner has; owners that have none are forgotten. `most` is for each."""
@@ -24,3 +26,9 @@ class Tally:
             self._counts[owner] = left
         else:
             del self._counts[owner]
+
+
+def too_many(what: str, most: int, whose: str, asking: object, setting: str) -> Refusal:
+    """`whose` limit of `most` things refuses one more of `asking`; `setting` raises it."""
+    text = f"{whose} has {most} {what} already: one more of {asking} is refused"
+    return Refusal(403, f"At most {most} {what}", (), f"{text}; raise {setting} if that is right")

@@ -216,8 +216,12 @@ class Settings:
     max_calls: int = 50
     tenant_subscriptions: int = 100_000
     tenant_calls: int = 5000
+    tenant_bindings: int = 50_000
+    tenant_requests: int = 10_000
+    extension_requests: int = 100
     source_subscriptions: int = 50_000
     source_bindings: int = 10_000
+    source_calls: int = 2000
     source_requests: int = 2000
     source_connections: int = 500
     slowest_message: int = 30

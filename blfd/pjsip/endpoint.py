@@ -23,8 +23,8 @@ POOL_SIZE = 4000
 @ffi.callback("void(int, const char *, int)")  # type: ignore[untyped-decorator]
 def _on_log(level: int, text: CData, length: int) -> None:
     said = ffi.string(text, length)
-    is_theirs = b"sip_parser.c" in said  # what a peer writes may not fill our log
-    severity = logging.WARNING if level <= 2 and not is_theirs else logging.DEBUG
+    of_peers = b"sip_parser.c" in said or b"sip_inv.c" in said  # what peers write may not fill our log
+    severity = logging.WARNING if level <= 2 and not of_peers else logging.DEBUG
     log.log(severity, "%s", said.decode("utf-8", "replace").strip())
 
 

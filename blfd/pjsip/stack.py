@@ -20,6 +20,7 @@ from blfd.core.inputs import (
     RequestReceived,
     SubscribeReceived,
 )
+from blfd.core.rates import Rates
 from blfd.core.values import Flow
 from blfd.pjsip.backlog import Backlog
 from blfd.pjsip.endpoint import (
@@ -36,7 +37,6 @@ from blfd.pjsip.library import CData, ffi, lib
 from blfd.pjsip.message import Message
 from blfd.pjsip.network import Network, Source
 from blfd.pjsip.octets import answer_to_malformed, answer_unread
-from blfd.pjsip.rates import Rates
 from blfd.pjsip.transactions import NotifyTransactions, ServerTransactions
 
 log = logging.getLogger("blfd.sip")

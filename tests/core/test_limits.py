@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 from builders import SDP, World, flow, invite, register, reply, subscribe
 
+from blfd.core import rates
 from blfd.core.effects import Accept, Effect, Log
 from blfd.core.inputs import FlowClosed, LegAccepted, LegEnded, NotifyAnswered
+from blfd.core.rates import Rates
 from blfd.core.values import Settings
-from blfd.pjsip import rates
-from blfd.pjsip.rates import Rates
 
 
 def refused(effects: list[Effect], what: str, setting: str) -> None:
@@ -41,7 +41,8 @@ def call(world: World, who: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("setting", "who"), [("max_calls", ("101", "101")), ("tenant_calls", ("101", "103"))]
+    ("setting", "who"),
+    [("max_calls", ("101", "101")), ("tenant_calls", ("101", "103")), ("source_calls", ("101", "101"))],
 )
 def test_calls(setting: str, who: tuple[str, str]) -> None:
     world = World(Settings(**{setting: 2}))
@@ -51,9 +52,10 @@ def test_calls(setting: str, who: tuple[str, str]) -> None:
     assert call(world, "101")
 
 
-def test_contacts_of_a_source() -> None:
-    world = World(Settings(source_bindings=2), phones=("101", "102"))
-    refused(world.give(register("103")), "contacts", "source_bindings")
+@pytest.mark.parametrize("setting", ["source_bindings", "tenant_bindings"])
+def test_contacts(setting: str) -> None:
+    world = World(Settings(**{setting: 2}), phones=("101", "102"))
+    refused(world.give(register("103")), "contacts", setting)
     assert reply(world.give(register("101", cseq=2))).status == 200, "a refresh takes no room"
     assert reply(world.give(register("101", cseq=3, expires=0))).status == 200
     assert reply(world.give(register("103"))).status == 200
@@ -83,10 +85,12 @@ def test_requests_a_second() -> None:
     assert [table.take("192.0.2.1", 1.0) for _ in range(3)] == [True, True, False]
     assert [table.take("192.0.2.1", 1000.0) for _ in range(25)].count(True) == 20
     assert table.refused == 5 + 1 + 5
+    assert not table.take("192.0.2.1", 0.0), "a clock that is set back costs nobody anything"
+    assert table.take("192.0.2.1", 1.0)
 
 
 def test_the_table_of_sources_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rates, "MAX_SOURCES", 5)
+    monkeypatch.setattr(rates, "MAX_KNOWN", 5)
     table = Rates(1)
     assert all(table.take(str(number), 0.0) for number in range(100))
     assert len(table._left) == 5

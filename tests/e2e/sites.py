@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -126,6 +127,11 @@ class Site:
         while (rows := self.rows(table)) != count:
             assert time.monotonic() < until, rows
             time.sleep(0.02)
+
+    def memory(self) -> float:
+        """The server's proportional set size in MiB."""
+        text = Path(f"/proc/{self.server.process.pid}/smaps_rollup").read_text()
+        return int(re.findall(r"^Pss:\s+(\d+) kB", text, re.M)[0]) / 1024
 
     def ask(self, call: str) -> Any:
         """Over the control socket, as the CLI does."""

@@ -8,7 +8,8 @@ from calls import Calling, sdp
 from keys import MANY, Keys
 from sites import Site
 
-SILENT, LIVING, CALLS = 3000, 20, 25
+SILENT, LIVING, CALLS = 5000, 20, 50
+BOUND = 8.0  # KiB for each silent watcher: its one NOTIFY, and what is to be retransmitted when
 
 
 def test_thousands_of_silent_watchers(own_site: Callable[..., Site]) -> None:
@@ -20,6 +21,7 @@ def test_thousands_of_silent_watchers(own_site: Callable[..., Site]) -> None:
     living.subscribe()
     silent.silent = True
     callee, caller = site.registered("102"), site.registered("101")
+    before = site.memory()
     for _ in range(CALLS):
         calling = Calling.trusted(caller, "102", sdp(4000))
         invite = callee.wait_request("INVITE")
@@ -31,6 +33,8 @@ def test_thousands_of_silent_watchers(own_site: Callable[..., Site]) -> None:
         assert calling.refused().status == 487
         living.wait(lambda: {key.state for key in living.all} == {"terminated"})
     assert living.faults() == []
+    grown = (site.memory() - before) * 1024 / SILENT
+    assert grown < BOUND, f"{grown:.1f} KiB for each"
     sent = site.ask("status")["notifies"]["sent"]
     first, changes = SILENT + LIVING, 2 * CALLS
     assert sent == first + LIVING * changes + SILENT, "one for each silent watcher"

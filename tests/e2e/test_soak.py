@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import statistics
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from calls import Calling, Dialog, sdp
@@ -30,12 +28,6 @@ GROWTH = (
 )
 TRUSTED = "127.0.0.2"
 SDP = "application/sdp"
-
-
-def memory(pid: int) -> float:
-    """MiB, proportional set size."""
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return int(re.findall(r"^Pss:\s+(\d+) kB", text, re.M)[0]) / 1024
 
 
 @dataclass
@@ -169,13 +161,13 @@ def test_soak(own_site: Callable[..., Site], capsys: pytest.CaptureFixture[str])
     working = Working(site, random.Random(98))
     keys = Keys(site.server.address(), "112", EXTENSIONS, KEYS)
     keys.subscribe()
-    pid, start = site.server.process.pid, time.monotonic()
+    start = time.monotonic()
     samples: list[tuple[float, float]] = []
     while (passed := time.monotonic() - start) < SECONDS:
         working.act()
         keys.pump()
         if not samples or passed > samples[-1][0] + SECONDS / 60:
-            samples.append((passed, memory(pid)))
+            samples.append((passed, site.memory()))
         time.sleep(max(0.0, start + sum(working.done.values()) / RATE - time.monotonic()))
     site.wait_no_call()
     keys.wait(lambda: {key.state for key in keys.all} <= {"", "terminated"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from calls import Calling, sdp
 from keys import MANY, Keys
 from sites import EXTENSIONS, Site
@@ -56,3 +57,17 @@ def test_who_is_sent_away_is_told_when_to_come_back(own_site: Callable[..., Site
     assert answer.start == "SIP/2.0 503 Too Busy"
     assert 5 <= int(answer["retry-after"]) <= 30
     assert agent.register().status == 200, "only storms of SUBSCRIBE wait"
+
+
+@pytest.mark.parametrize("setting", ["extension_requests", "tenant_requests"])
+def test_a_phone_gone_mad(own_site: Callable[..., Site], setting: str) -> None:
+    """Twenty at once are served, then two a second; with the tenant's limit, of all its phones."""
+    site = own_site(config=f"[sip]\n{setting} = 2\n")
+    mad = site.agent("101")
+    answers = [mad.register() for _ in range(40)]
+    assert [answer.status for answer in answers[:20]] == [200] * 20
+    refused = [answer for answer in answers if answer.status == 503]
+    assert len(refused) > 10
+    assert refused[0]["retry-after"] == "5"
+    assert site.agent("102").register().status == (200 if setting == "extension_requests" else 503)
+    assert site.ask("status")["sent_away"] >= len(refused)
