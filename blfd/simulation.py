@@ -119,8 +119,9 @@ class PhoneProcess(Child):
         watch: str = "",
         transport: str = "udp",
         more: Iterable[str] = (),
+        patience: float = PATIENCE,
     ) -> None:
-        self.user = user
+        self.user, self.patience = user, patience
         self.events: list[Event] = []
         arguments = ["blfd.pjsip.phone", "--server", server, "--user", user, "--password", password]
         arguments += ["--watch", watch, "--transport", transport, *more]
@@ -132,11 +133,9 @@ class PhoneProcess(Child):
         self.process.stdin.write(json.dumps({"do": what, **how}) + "\n")
         self.process.stdin.flush()
 
-    def wait(
-        self, event: str, condition: Callable[[Event], bool] = lambda event: True, timeout: float = PATIENCE
-    ) -> Event:
+    def wait(self, event: str, condition: Callable[[Event], bool] = lambda event: True) -> Event:
         """The next event of this kind that fulfils the condition; the others before it are recorded."""
-        until = time.monotonic() + timeout
+        until = time.monotonic() + self.patience
         while True:
             try:
                 found: Event = json.loads(self.next_line(until - time.monotonic()))
@@ -147,12 +146,28 @@ class PhoneProcess(Child):
             if found["event"] == event and condition(found):
                 return found
 
-    def wait_call(self, state: str, timeout: float = PATIENCE) -> Event:
+    def wait_lamp(self, extension: str, lamp: str) -> Event:
+        """Until the key of an extension shows `lamp`; what has come before counts, if it is the last."""
+
+        def is_of_key(event: Event) -> bool:
+            return event["event"] == "lamp" and str(event["entity"]).startswith(f"sip:{extension}@")
+
+        known = [event for event in self.events if is_of_key(event)]
+        if known and known[-1]["lamp"] == lamp:
+            return known[-1]
+        return self.wait("lamp", lambda event: is_of_key(event) and event["lamp"] == lamp)
+
+    def wait_call(self, state: str) -> Event:
         """Until the call is "confirmed", "disconnected" and so on, PJSUA's words."""
-        return self.wait("call", lambda event: event["state"] == state, timeout)
+        return self.wait("call", lambda event: event["state"] == state)
+
+    def quit(self) -> None:
+        """Tell it to go, which takes it a second, and do not wait."""
+        with contextlib.suppress(OSError, ValueError):
+            self.do("quit")
 
     def stop(self, patience: float = PATIENCE) -> int:
-        with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
-            self.do("quit")
+        self.quit()
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(2)
         return super().stop(patience)

@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shaper import Shaper
 from wire import Agent
 
 from blfd.control import ControlClient, socket_path
-from blfd.simulation import PhoneProcess, ServerProcess
+from blfd.simulation import PATIENCE, PhoneProcess, ServerProcess
 from blfd.store import NewExtension, Store
 
 CI = os.environ.get("CI") == "true"
 EXTENSIONS = [str(number) for number in range(101, 113)]
 SALES = ("102", "103", "104")
+LOSSY, SEED = "lossy", 3261
+PATIENCE_OF_LOSSY = 40.0  # timers B and F are 32 s
 LISTEN = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]
 
 
@@ -56,6 +59,7 @@ class Site:
         self.listen = LISTEN
         self.agents: list[Agent] = []
         self.phones: list[PhoneProcess] = []
+        self.shaper: Shaper | None = None
         self.start()
 
     def start(self) -> None:
@@ -79,9 +83,17 @@ class Site:
         agent.is_registered = True
         return agent
 
+    def reach(self, network: str) -> tuple[str, str]:
+        """The server's address for phones, and their transport; LOSSY is UDP through a shaper."""
+        if network != LOSSY:
+            return self.server.address(network), network
+        self.shaper = self.shaper or Shaper(self.server.address(), SEED)
+        return self.shaper.address, "udp"
+
     def phone(self, user: str, *more: str, watch: str = "", transport: str = "udp") -> PhoneProcess:
         """A PJSUA2 phone, registered; `more` are options of its own."""
-        address = self.server.address(transport)
+        patience = PATIENCE_OF_LOSSY if transport == LOSSY else PATIENCE
+        address, transport = self.reach(transport)
         phone = PhoneProcess(
             address,
             user,
@@ -90,6 +102,7 @@ class Site:
             watch=watch,
             transport=transport,
             more=more,
+            patience=patience,
         )
         self.phones.append(phone)
         phone.wait("registered")
@@ -157,9 +170,14 @@ class Site:
                 agent.register(expires=0)
             agent.close()
         for phone in self.phones:
+            phone.quit()
+        for phone in self.phones:
             phone.stop()
         self.agents.clear()
         self.phones.clear()
+        if self.shaper:
+            self.shaper.close()
+            self.shaper = None
 
     def stop(self) -> None:
         """SIGTERM has to end it with code 0, and its log may not show a failure of ours."""

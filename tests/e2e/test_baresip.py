@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sites import Site, password, program
+from sites import LOSSY, PATIENCE_OF_LOSSY, Site, password, program
 
-DEADLINE = 10.0
+DEADLINE = PATIENCE_OF_LOSSY
 MODULES = "/usr/lib/baresip/modules"
 CONFIG = """
 module_path {modules}
@@ -43,7 +43,7 @@ class Baresip:
         control = _free_port()
         config = CONFIG.format(modules=MODULES, control=control, folder=folder)
         (folder / "config").write_text(config)
-        server = site.server.address(transport)
+        server, transport = site.reach(transport)
         (folder / "accounts").write_text(
             f"<sip:{user}@{server};transport={transport}>;auth_pass={password(user)};regint=600\n"
         )
@@ -133,34 +133,35 @@ def baresip(md5_site: Site) -> Iterator[Callable[[str, str], Baresip]]:
         phone.stop()
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("transport", ["udp", "tcp", LOSSY])
 def test_baresip_calls_and_is_called(
     md5_site: Site, baresip: Callable[[str, str], Baresip], transport: str
 ) -> None:
     site = md5_site
     phone = baresip("101", transport)
-    other = site.phone("102")
+    other = site.phone("102", transport=transport)
     watcher = site.agent("103")
     watcher.subscribe("101")
 
-    phone.do("dial", f"sip:102@{site.server.address(transport)};transport={transport}")
+    server, protocol = site.reach(transport)
+    phone.do("dial", f"sip:102@{server};transport={protocol}")
     assert "Name 101" in other.wait("incoming")["remote"]
     phone.wait("CALL_RINGING")
-    watcher.notify("trying")
+    watcher.notify("trying", DEADLINE)
     other.do("answer")
     phone.wait("CALL_ESTABLISHED")
     other.wait_call("confirmed")
-    watcher.notify("confirmed")
+    watcher.notify("confirmed", DEADLINE)
     phone.do("hangup")
     other.wait_call("disconnected")
-    watcher.notify("terminated")
+    watcher.notify("terminated", DEADLINE)
 
     other.do("call", to="101")
     phone.wait("CALL_INCOMING")
-    watcher.notify("early")
+    watcher.notify("early", DEADLINE)
     phone.do("accept")
     other.wait_call("confirmed")
-    watcher.notify("confirmed")
+    watcher.notify("confirmed", DEADLINE)
     other.do("hangup")
     phone.wait("CALL_CLOSED")
-    watcher.notify("terminated")
+    watcher.notify("terminated", DEADLINE)
