@@ -173,11 +173,22 @@ class Site:
             phone.quit()
         for phone in self.phones:
             phone.stop()
+        if self.shaper:
+            self._forget_shaper(self.shaper)
         self.agents.clear()
         self.phones.clear()
-        if self.shaper:
-            self.shaper.close()
-            self.shaper = None
+
+    def _forget_shaper(self, shaper: Shaper) -> None:
+        """What the phones behind it said last may be lost."""
+        shaper.close()
+        self.shaper = None
+        for phone in self.phones:
+            agent = Agent(self.server.address(), phone.user, password(phone.user))
+            assert (
+                agent.request("REGISTER", phone.user, f"sip:{agent.server}", Contact="*", Expires="0").status
+                == 200
+            )
+            agent.close()
 
     def stop(self) -> None:
         """SIGTERM has to end it with code 0, and its log may not show a failure of ours."""
