@@ -38,6 +38,7 @@ COMPACT = {
 _LINE = re.compile(rb"^([!-9;-~]+)[ \t]*:[ \t]*([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)", re.M)
 NAMES = {b"via": b"Via: ", b"from": b"From: ", b"to": b"To: ", b"call-id": b"Call-ID: ", b"cseq": b"CSeq: "}
 _START_LINE = re.compile(rb"^([!-~]+) +(?:[^\r\n]+? +)?SIP/(\d+\.\d+)[ \t]*\r?\n", re.I)  # URI may be missing
+_REQUEST_LINE = re.compile(rb"[!-~]+ [!-~\x80-\xff]+ SIP/2\.0", re.I)
 _OTHER_CREDENTIALS = re.compile(rb"^(?:proxy-)?authorization(?=[ \t]*:\s*(?!\s|digest\b))", re.I | re.M)
 _SCHEME = re.compile(rb"^[!-~]+ +([a-z][a-z0-9+.-]*):", re.I)
 
@@ -92,8 +93,8 @@ def fault_of_lines(data: bytes) -> str:
 
 def fault_of(data: bytes, fields: dict[bytes, list[bytes]]) -> str:
     """What is wrong with a request that PJSIP takes, "" if nothing is (RFC 3261, sections 7.1, 7.3, 18.3)."""
-    start = data[: data.find(b"\n")].rstrip(b"\r")
-    if start.count(b" ") != 2:
+    start = data[: data.find(b"\r\n")]
+    if not _REQUEST_LINE.fullmatch(start):
         return "bad spaces in the request line"
     if b"?" in start and b"?" in start.rpartition(b"@")[2] and b" sip" in start:
         return "the Request-URI has headers"

@@ -164,6 +164,7 @@ TORTURES = [
         SDP,
     ),
     # What the fuzzer found: PJSIP ends lines and headers where RFC 3261 does not
+    Torture("tab in the request line", options(start="OPTIONS sip:102@{d}\t SIP/2.0"), (400,)),
     Torture("CR alone", options().replace("\r\nTo:", "\rTo:"), (400,)),
     Torture("LF alone", options().replace("\r\nTo:", "\nTo:"), (400,)),
     Torture("no end of the header", options()[:-2], (400,), tcp=NOTHING),
