@@ -38,6 +38,7 @@ log = logging.getLogger("blfd")
 LONGEST_WAIT = 1.0
 CONTROL_PATIENCE = 10.0
 STOP_PATIENCE = 5.0  # for BYEs, CANCELs and last NOTIFYs to be answered
+STOP_QUIET = 2.0  # and as long as somebody answers: those that have not by now are not there
 
 
 class ServerError(Exception):
@@ -289,12 +290,17 @@ class Server:
     def _drain(self) -> None:
         """Hang up, tell the watchers if asked to, and give the answers a moment."""
         self.emit(Drain(self._config.drain))
-        until = time.monotonic() + STOP_PATIENCE
-        while time.monotonic() < until and (len(self._stack.legs) or self._leaving()):
+        now = time.monotonic()
+        end, quiet, left = now + STOP_PATIENCE, now + STOP_QUIET, self._leaving()
+        while left and now < min(end, quiet):
             self._stack.poll(0.05)
+            now, before, left = time.monotonic(), left, self._leaving()
+            if left < before:
+                quiet = now + STOP_QUIET
 
     def _leaving(self) -> int:
-        return len(self._core.notifier.subscriptions) if self._config.drain else 0
+        """Legs and, with `drain`, subscriptions whose end has not been confirmed."""
+        return len(self._stack.legs) + (len(self._core.notifier.subscriptions) if self._config.drain else 0)
 
 
 def run(config: Config) -> int:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from rich.console import Console
 
 from blfd import demo
 from blfd.control import ControlClient, socket_path
-from blfd.simulation import Event, PhoneProcess, ServerProcess
+from blfd.simulation import PhoneProcess, ServerProcess
 
 STORY = {
     "101": ["idle", "trying", "talking", "held", "talking", "idle", *["trying", "talking", "idle"] * 3],
@@ -56,20 +55,12 @@ def test_a_lamp_that_is_not_seen_is_named(
         """Does everything but hold."""
 
         def __init__(self, *arguments: object, **more: object) -> None:
-            super().__init__(*arguments, **more)  # type: ignore[arg-type]
+            super().__init__(*arguments, **more, patience=3.0)  # type: ignore[arg-type]
             children.append(self)
 
         def do(self, what: str, **how: object) -> None:
             if what != "hold":
                 super().do(what, **how)
-
-        def wait(
-            self,
-            event: str,
-            condition: Callable[[Event], bool] = lambda event: True,
-            timeout: float = 0,
-        ) -> Event:
-            return super().wait(event, condition, 3)
 
     monkeypatch.setattr(demo, "ServerProcess", Server)
     monkeypatch.setattr(demo, "PhoneProcess", Phone)
