@@ -1,5 +1,41 @@
 """Phone files from devices and line keys: what a desk phone fetches at boot so that its lamp keys work.
 
-Knows phones and no calls, and imports nothing of blfd. Its templates come with the work on
-auto-provisioning; until then phones are configured by hand, as README.md shows.
+Knows phones and no calls, and imports nothing of blfd.
 """
+
+from provisioning.catalog import find, models
+from provisioning.model import (
+    Account,
+    Device,
+    KeyKind,
+    LineKey,
+    Model,
+    ProvisioningError,
+    Service,
+    normal_mac,
+    parse_keys,
+    written_keys,
+    written_mac,
+)
+from provisioning.rendering import Layer, Setting, common_files, files, settings
+
+__all__ = [
+    "Account",
+    "Device",
+    "KeyKind",
+    "Layer",
+    "LineKey",
+    "Model",
+    "ProvisioningError",
+    "Service",
+    "Setting",
+    "common_files",
+    "files",
+    "find",
+    "models",
+    "normal_mac",
+    "parse_keys",
+    "settings",
+    "written_keys",
+    "written_mac",
+]

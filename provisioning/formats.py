@@ -1,0 +1,92 @@
+"""The forms in which phones read their settings: each is written by what knows its quoting.
+
+A setting is a name and a value; what a name means for the shape of the file is said at each writer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from lxml import etree
+
+Settings = Iterable[tuple[str, str]]
+Element = etree._Element
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_STEP = re.compile(r"([\w.-]+)(?:\[(\d+)\])?")
+
+
+def one_line(text: str) -> str:
+    """Without line ends and other control characters, which no setting has."""
+    return _CONTROLS.sub(" ", _NOT_XML.sub("", text)).strip()
+
+
+def key_value(settings: Settings) -> bytes:
+    """Yealink: `#!version:1.0.0.1`, then `name = value` lines."""
+    lines = ["#!version:1.0.0.1", *(f"{name} = {one_line(value)}" for name, value in settings)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def attributes(settings: Settings, root: str) -> bytes:
+    """Polycom: one element with an attribute for each setting."""
+    element = etree.Element(root)
+    for name, value in settings:
+        element.set(name, one_line(value))
+    return document(element)
+
+
+def items(settings: Settings) -> bytes:
+    """Grandstream: `<item name="...">`."""
+    root = etree.Element("gs_provision", version="1")
+    config = etree.SubElement(root, "config", version="2")
+    for name, value in settings:
+        etree.SubElement(config, "item", name=name).text = one_line(value)
+    return document(root)
+
+
+def numbered(settings: Settings) -> bytes:
+    """Htek: `<P47 para="...">`; a name is `P47 Account1.SipServer`."""
+    root = etree.Element("hl_provision", version="1")
+    config = etree.SubElement(root, "config", version="1")
+    for name, value in settings:
+        number, _, parameter = name.partition(" ")
+        element = etree.SubElement(config, number)
+        if parameter:
+            element.set("para", parameter)
+        element.text = one_line(value)
+    return document(root)
+
+
+def flat(settings: Settings) -> bytes:
+    """Cisco: `<flat-profile>` with an element for each setting."""
+    root = etree.Element("flat-profile")
+    for name, value in settings:
+        etree.SubElement(root, name).text = one_line(value)
+    return document(root)
+
+
+def nested(settings: Settings, root: Element) -> bytes:
+    """Fanvil: a name is the way to its element, `sip/line[1]/PhoneNumber`; [1] is an `index` attribute."""
+    for name, value in settings:
+        element = root
+        for step in name.split("/"):
+            element = _child(element, step)
+        element.text = one_line(value)
+    return document(root)
+
+
+def _child(parent: Element, step: str) -> Element:
+    """The child of that name and index, made where it is not there yet."""
+    found = _STEP.fullmatch(step)
+    assert found, step
+    name, index = found[1], found[2]
+    for child in parent:
+        if child.tag == name and child.get("index") == index:
+            return child
+    return etree.SubElement(parent, name, {"index": index} if index else {})
+
+
+def document(root: Element) -> bytes:
+    return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)

@@ -1,0 +1,110 @@
+"""Polycom VVX, UC software 4 to 6: attributes of one element, and a directory for speed dials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from lxml import etree
+
+from provisioning import formats
+from provisioning.model import Device, KeyKind, Service
+
+TRANSPORTS = {"udp": "UDPOnly", "tcp": "TCPOnly", "tls": "TLS"}
+SERVER_TYPES = {"ftp": "FTP", "http": "HTTP", "https": "HTTPS"}
+MASTER = "000000000000.cfg"
+
+
+def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
+    for number, account in enumerate(device.accounts, 1):
+        line = f"reg.{number}."
+        yield (
+            line + "address",
+            f"{account.extension}@{account.domain}" if account.domain else account.extension,
+        )
+        yield line + "displayName", account.shown
+        yield line + "label", account.extension
+        yield line + "auth.userId", account.extension
+        yield line + "auth.password", account.password
+        yield line + "lineKeys", "1"
+        yield line + "server.1.address", service.host
+        yield line + "server.1.port", str(service.port)
+        yield line + "server.1.transport", TRANSPORTS[service.transport]
+        yield line + "server.1.expires", str(service.register_expires)
+        yield line + "server.1.register", "1"
+    yield from _watched(device)
+    yield from _pickup(service)
+    yield from _home(service)
+
+
+def _watched(device: Device) -> Iterator[tuple[str, str]]:
+    domain = device.accounts[0].domain
+    watched = [key for key in device.keys if key.kind is KeyKind.BLF]
+    for number, key in enumerate(watched, 1):
+        resource = f"attendant.resourceList.{number}."
+        yield resource + "address", f"{key.value}@{domain}" if domain else key.value
+        yield resource + "label", key.shown
+        yield resource + "type", "normal"
+    yield "attendant.behaviors.display.spontaneousCallAppearances.normal", "1"
+    yield "attendant.behaviors.display.remoteCallerID.normal", "1"
+    yield "attendant.ringType", "1"
+    yield "attendant.restrictPickup", "0"
+
+
+def _pickup(service: Service) -> Iterator[tuple[str, str]]:
+    yield (
+        "call.directedCallPickupMethod",
+        "legacy",
+    )  # code and extension; `native` is not documented on the wire
+    yield "call.directedCallPickupString", service.directed_code
+    yield "feature.enhancedFeatureKeys.enabled", "1"
+    yield "softkey.1.enable", "1"
+    yield "softkey.1.label", "Pick up"
+    yield "softkey.1.action", f"{service.group_code}$Tinvite$"
+    yield "softkey.1.use.idle", "1"
+
+
+def _home(service: Service) -> Iterator[tuple[str, str]]:
+    """Where it fetches this file the next time."""
+    url = urlsplit(service.url)
+    yield "device.set", "1"
+    for name, value in (
+        ("serverType", SERVER_TYPES.get(url.scheme, "HTTP")),
+        ("serverName", f"{url.netloc}{url.path}".rstrip("/")),
+        ("user", service.http_user),
+        ("password", service.http_password),
+        ("tagSerialNo", "1"),
+    ):
+        yield f"device.prov.{name}.set", "1"
+        yield f"device.prov.{name}", value
+    yield "voIpProt.SIP.specialEvent.checkSync.alwaysReboot", "0"
+
+
+def files(device: Device, found: list[tuple[str, str]]) -> dict[str, bytes]:
+    mac = device.mac
+    return {
+        f"{mac}.cfg": _master(f"{mac}-blfd.cfg"),
+        f"{mac}-blfd.cfg": formats.attributes(found, "polycomConfig"),
+        f"{mac}-directory.xml": _directory(device),
+    }
+
+
+def common(device: Device) -> dict[str, bytes]:
+    return {MASTER: _master("[PHONE_MAC_ADDRESS]-blfd.cfg")}
+
+
+def _master(config: str) -> bytes:
+    """Which files the phone goes on to fetch; the firmware stays as it is."""
+    return formats.document(etree.Element("APPLICATION", APP_FILE_PATH="", CONFIG_FILES=config))
+
+
+def _directory(device: Device) -> bytes:
+    """Speed dials, which take the keys after those that watch."""
+    root = etree.Element("directory")
+    entries = etree.SubElement(root, "item_list")
+    dialled = [key for key in device.keys if key.kind is KeyKind.SPEED_DIAL]
+    for number, key in enumerate(dialled, 1):
+        item = etree.SubElement(entries, "item")
+        for name, value in (("ln", key.shown), ("ct", key.value), ("sd", str(number))):
+            etree.SubElement(item, name).text = formats.one_line(value)
+    return formats.document(root)
