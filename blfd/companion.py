@@ -17,7 +17,11 @@ class CompanionError(Exception):
 
 
 class Companion:
-    """Runs `python -m MODULE ARGUMENTS...`, which prints `ready` and ends when its standard input does."""
+    """Runs `python -m MODULE ARGUMENTS...`, which ends when its standard input does.
+
+    Its first line is `ready`, and what follows is `said`; or else why it cannot start. What it writes on
+    standard error goes where ours goes.
+    """
 
     def __init__(self, module: str, *arguments: str) -> None:
         self._command = [sys.executable, "-m", module, *arguments]
@@ -33,14 +37,15 @@ class Companion:
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
             process_group=0,  # a Ctrl-C is for the server, which ends it
         )
         assert process.stdout
-        if process.stdout.readline().strip() != "ready":
-            _, said = process.communicate()
-            raise CompanionError(said.strip().splitlines()[-1] if said.strip() else "it said nothing")
+        first = process.stdout.readline().strip()
+        ready, _, self.said = first.partition(" ")
+        if ready != "ready":
+            process.communicate()
+            raise CompanionError(first or f"{self._name} ended without a word")
         return process
 
     def _keep(self) -> None:
@@ -59,7 +64,7 @@ class Companion:
     def close(self) -> None:
         self._closing.set()
         process = self._process
-        for stream in (process.stdin, process.stdout, process.stderr):
+        for stream in (process.stdin, process.stdout):
             if stream:
                 stream.close()
         self._thread.join(10)

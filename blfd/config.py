@@ -15,6 +15,17 @@ from blfd.core.digest import ALGORITHMS
 from blfd.core.values import Settings
 
 DEFAULT_DATABASE = Path("blfd.db")
+KEYS = (
+    "database",
+    "listen",
+    "trust",
+    "metrics",
+    "provision",
+    "address",
+    "certificate",
+    "certificate_key",
+    "sip",
+)
 MOST = 2**31 - 1  # what an Expires header and PJSIP take
 
 T = TypeVar("T")
@@ -51,6 +62,30 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True)
+class Web:
+    """Where to serve HTTP: "http://0.0.0.0:8080". Port 0 takes a free one."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.host}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: Any, where: str) -> Web:
+        """Raises ConfigError."""
+        found = re.fullmatch(r"(https?)://([0-9.]+):([0-9]{1,5})/?", text) if isinstance(text, str) else None
+        try:
+            listen = Listen.parse(f"tcp:{found[2]}:{found[3]}") if found else None
+        except ConfigError:
+            listen = None
+        if not found or not listen:
+            raise ConfigError(f"{where} is an address such as http://0.0.0.0:8080, not {text!r}")
+        return cls(found[1], listen.host, listen.port)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything that `blfd run` needs to know."""
 
@@ -58,6 +93,10 @@ class Config:
     listen: tuple[Listen, ...] = (Listen("udp", "0.0.0.0", 5060), Listen("tcp", "0.0.0.0", 5060))
     sip: Settings = field(default_factory=Settings)
     metrics: Listen | None = None
+    provision: Web | None = None
+    address: str = ""  # where phones reach this machine; "": as its routes say
+    certificate: Path | None = None
+    certificate_key: Path | None = None
     drain: bool = False
     verbose: bool = False
 
@@ -69,14 +108,25 @@ def load(
     listen: list[str] | None = None,
     trust: list[str] | None = None,
     metrics: str | None = None,
+    provision: str | None = None,
 ) -> Config:
     """Read the file, if any, and put the command line's options over it. Raises ConfigError."""
     table = _read(path) if path else {}
-    _known(table, ("database", "listen", "trust", "metrics", "sip"), str(path))
+    _known(table, KEYS, str(path))
     sip = _settings(table.get("sip", {}), str(path))
     sip = replace(sip, trust=_each(_network, trust, table, "trust", str(path)))
     where = _metrics(metrics or table.get("metrics"), "--metrics" if metrics else f"{path}, metrics")
-    config = Config(database=database or _database(table, str(path)), sip=sip, metrics=where)
+    config = Config(
+        database=database or _database(table, str(path)),
+        sip=sip,
+        metrics=where,
+        provision=_provision(provision, table, str(path)),
+        address=_address(table, str(path)),
+        certificate=_file(table, "certificate", str(path)),
+        certificate_key=_file(table, "certificate_key", str(path)),
+    )
+    if config.provision and config.provision.scheme == "https" and not config.certificate:
+        raise ConfigError(f"{config.provision} needs `certificate`, and `certificate_key`, in the file")
     wanted = _each(Listen.parse, listen, table, "listen", str(path))
     return replace(config, listen=wanted) if wanted else config
 
@@ -117,6 +167,27 @@ def _database(table: dict[str, Any], where: str) -> Path:
     value = table.get("database", str(DEFAULT_DATABASE))
     if not isinstance(value, str) or not value:
         raise ConfigError(f"{where}: database is the name of a file, not {value!r}")
+    return Path(value)
+
+
+def _provision(option: str | None, table: dict[str, Any], where: str) -> Web | None:
+    value = option or table.get("provision")
+    return None if value is None else Web.parse(value, "--provision" if option else f"{where}, provision")
+
+
+def _address(table: dict[str, Any], where: str) -> str:
+    value = table.get("address", "")
+    if not isinstance(value, str) or (value and not re.fullmatch(r"[A-Za-z0-9.-]{1,253}", value)):
+        raise ConfigError(f"{where}: address is this machine's for phones, such as 192.0.2.5, not {value!r}")
+    return value
+
+
+def _file(table: dict[str, Any], key: str, where: str) -> Path | None:
+    value = table.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not Path(value).is_file():
+        raise ConfigError(f"{where}: {key} is the name of a PEM file that exists, not {value!r}")
     return Path(value)
 
 

@@ -90,7 +90,8 @@ def main(database: str, host: str, port: str) -> None:
     try:
         start_http_server(int(port), host, registry)
     except OSError as error:
-        sys.exit(f"cannot serve metrics on {host}:{port}: {error.strerror}; choose another with --metrics")
+        print(f"cannot serve metrics on {host}:{port}: {error.strerror}; choose another with --metrics")
+        sys.exit(1)
     print("ready", flush=True)
     sys.stdin.read()
 

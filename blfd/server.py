@@ -12,11 +12,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import FrameType
 from typing import Any
 
 from blfd import __version__
+from blfd.beside import start
 from blfd.companion import Companion, CompanionError
 from blfd.config import Config
 from blfd.control import ControlError, ControlServer, socket_path
@@ -26,6 +27,7 @@ from blfd.core.effects import Effect, Log, SaveBindings, SavePickup, SaveSubscri
 from blfd.core.inputs import BindingsRestored, DirectoryChanged, Drain, Input, SubscriptionsRestored
 from blfd.core.notifier import AHEAD
 from blfd.core.values import DEFAULT_TENANT, Aor
+from blfd.phones import place
 from blfd.pjsip.library import PjsipError
 from blfd.pjsip.selfcheck import SelfCheckFailed, check_layouts
 from blfd.pjsip.stack import Stack
@@ -69,6 +71,7 @@ class Server:
         self._stopping = False
         self._started = time.monotonic()
         self._listening = self._listen()
+        self._place = place(self._listening, config.address, "")
         self._core = Core(
             config.sip,
             {address.split(":")[1] for address in self._listening},
@@ -83,6 +86,7 @@ class Server:
             "calls": lambda tenant: report.calls(self._core, tenant, time.time()),
             "unknown": lambda tenant: report.unknown(self._core, tenant),
             "metrics": lambda tenant: self._metrics(),
+            "place": lambda tenant: asdict(self._place),
         }
         self._pickups: Counter[tuple[str, int]] = Counter()
 
@@ -217,7 +221,7 @@ class Server:
             control = ControlServer(socket_path(self._config.database), self.ask)
         except (ControlError, OSError) as error:
             raise ServerError(str(error)) from error
-        companion = self._companion(control)
+        companions = self._start_companions(control)
         gc.disable()  # what is made now is not garbage
         self.emit(DirectoryChanged(self._store.directory()))
         self._restore()
@@ -234,23 +238,21 @@ class Server:
                 self._turn(self._fire_timers())
             self._drain()
         finally:
-            if companion:
+            for companion in companions:
                 companion.close()
             control.close()
             self._writer.close()
             self._stack.close()
         log.info("stopped")
 
-    def _companion(self, control: ControlServer) -> Companion | None:
-        """The process that serves metrics, where it is wanted."""
-        where = self._config.metrics
-        if where is None:
-            return None
+    def _start_companions(self, control: ControlServer) -> list[Companion]:
         try:
-            return Companion("blfd.metrics", str(self._config.database), where.host, str(where.port))
+            companions, url = start(self._config, self._place)
         except CompanionError as error:
             control.close()
             raise ServerError(str(error)) from error
+        self._place = replace(self._place, url=url)
+        return companions
 
     def _metrics(self) -> dict[str, Any]:
         """What `blfd.metrics` makes of, beyond the status."""

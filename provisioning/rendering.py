@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from provisioning.model import Device, Service
-from provisioning.vendors import VENDORS
+from provisioning.vendors import vendor_of
 
 DEFAULT = "blfd"
 
@@ -29,7 +29,7 @@ class Setting(NamedTuple):
 def settings(device: Device, service: Service, layers: Iterable[Layer] = ()) -> list[Setting]:
     """What the phone gets; a later layer wins over those before it. Raises ProvisioningError."""
     device.check()
-    vendor = VENDORS[device.model.vendor]
+    vendor = vendor_of(device)
     found = {name: Setting(name, value, DEFAULT) for name, value in vendor.settings(device, service)}
     for layer in layers:
         for name, value in layer.settings.items():
@@ -43,9 +43,9 @@ def settings(device: Device, service: Service, layers: Iterable[Layer] = ()) -> 
 def files(device: Device, service: Service, layers: Iterable[Layer] = ()) -> dict[str, bytes]:
     """The phone's own files, by name. Raises ProvisioningError."""
     found = [(setting.name, setting.value) for setting in settings(device, service, layers)]
-    return VENDORS[device.model.vendor].files(device, found)
+    return vendor_of(device).files(device, found)
 
 
 def common_files(device: Device) -> dict[str, bytes]:
     """What the phone asks for beside them, which holds no secret."""
-    return VENDORS[device.model.vendor].common(device)
+    return vendor_of(device).common(device)

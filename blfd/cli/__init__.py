@@ -9,20 +9,25 @@ from typing import Annotated
 import typer
 
 from blfd import __version__
+from blfd.cli.device import devices
 from blfd.cli.extension import extensions
 from blfd.cli.group import groups
 from blfd.cli.inspect import add_inspecting
 from blfd.cli.output import Options, fail
 from blfd.cli.pickup import add_pickup
+from blfd.cli.provision import provision
 from blfd.cli.run import add_running
 from blfd.cli.tenant import tenants
 from blfd.config import ConfigError
 from blfd.control import ControlError, NotRunning
 from blfd.store import StoreError
+from provisioning import ProvisioningError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(devices, name="device")
 app.add_typer(extensions, name="extension")
 app.add_typer(groups, name="group")
+app.add_typer(provision, name="provision")
 app.add_typer(tenants, name="tenant")
 add_inspecting(app)
 add_pickup(app)
@@ -57,7 +62,7 @@ def main() -> None:
         sys.exit(app(standalone_mode=False))
     except NotRunning as error:
         fail(f"no server runs on this database ({error}); start one with 'blfd run'", 3)
-    except (StoreError, ConfigError, ControlError) as error:
+    except (StoreError, ConfigError, ControlError, ProvisioningError) as error:
         fail(str(error), 1)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)

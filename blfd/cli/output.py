@@ -17,6 +17,7 @@ from rich.table import Table
 from blfd.config import Config, load
 from blfd.control import ControlClient, ControlError, NotRunning, socket_path
 from blfd.core.values import DEFAULT_TENANT
+from blfd.phones import Phones, Place, place
 from blfd.store import Store
 
 
@@ -38,11 +39,24 @@ class Options:
         listen: list[str] | None = None,
         trust: list[str] | None = None,
         metrics: str | None = None,
+        provision: str | None = None,
     ) -> Config:
-        return load(self.config, database=self.db, listen=listen, trust=trust, metrics=metrics)
+        return load(
+            self.config, database=self.db, listen=listen, trust=trust, metrics=metrics, provision=provision
+        )
 
     def store(self) -> Store:
         return Store(self.load().database)
+
+    def phones(self) -> Phones:
+        """The provisioned phones, for the running server if there is one."""
+        config = self.load()
+        try:
+            where = Place(**self.client().call("place"))
+        except (NotRunning, ControlError):
+            url = str(config.provision) if config.provision else ""
+            where = place([str(listen) for listen in config.listen], config.address, url)
+        return Phones(Store(config.database), where)
 
     def client(self) -> ControlClient:
         return ControlClient(socket_path(self.load().database))

@@ -30,6 +30,9 @@ def run(
     metrics: Annotated[
         str | None, typer.Option(help="Serve Prometheus metrics there, such as 127.0.0.1:9145.")
     ] = None,
+    provision: Annotated[
+        str | None, typer.Option(help="Serve the files of phones there, such as http://0.0.0.0:8080.")
+    ] = None,
     drain: Annotated[
         bool, typer.Option(help="When stopped, tell the watchers `deactivated`, so that they come back.")
     ] = False,
@@ -48,7 +51,7 @@ def run(
     from blfd.server import run as serve
 
     given = options(context)
-    config = replace(given.load(listen, trust, metrics), drain=drain, verbose=given.verbose)
+    config = replace(given.load(listen, trust, metrics, provision), drain=drain, verbose=given.verbose)
     try:
         code = serve(config)
     except ServerError as error:

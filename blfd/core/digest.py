@@ -141,11 +141,12 @@ class Authenticator:
         name = _algorithm(credentials)
         user = credentials.username.partition("@")[0]
         extension = self._directory.extensions.get(Aor(tenant.domain, user))
-        ha1 = extension.ha1.get(name, "") if extension else ""
-        wanted = response(credentials, ha1 or "0" * 32, method, ALGORITHMS[name])
+        known = (extension.ha1, *extension.device_ha1s) if extension else ()
+        ha1s = [ha1[name] for ha1 in known if name in ha1]
+        wanted = [response(credentials, ha1, method, ALGORITHMS[name]) for ha1 in ha1s or ["0" * 32]]
         answered = credentials.response.lower().encode("utf-8", "surrogateescape")
-        right = hmac.compare_digest(wanted.encode(), answered)
-        return extension if right and ha1 and credentials.qop in ("auth", "") else None
+        right = sum(hmac.compare_digest(each.encode(), answered) for each in wanted)  # all are compared
+        return extension if right and ha1s and credentials.qop in ("auth", "") else None
 
     # Silence
 

@@ -99,7 +99,8 @@ class Tenant:
 class Extension:
     """An account. `ha1` maps a digest algorithm (RFC 8760: "SHA-256", "MD5") to its hexadecimal HA1.
 
-    `pickup` and `pickable` (may others pick up its calls) are None where the tenant's hold.
+    `device_ha1s` are those of its provisioned phones, each of which has a password of its own. `pickup` and
+    `pickable` (may others pick up its calls) are None where the tenant's hold.
     """
 
     aor: Aor
@@ -107,6 +108,7 @@ class Extension:
     ha1: dict[str, str] = field(default_factory=dict)
     pickup: Reach | None = None
     pickable: bool | None = None
+    device_ha1s: tuple[dict[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +224,7 @@ class Settings:
     source_subscriptions: int = 50_000
     source_bindings: int = 10_000
     source_calls: int = 2000
-    source_requests: int = 2000
+    source_requests: int = 5000
     source_connections: int = 500
     slowest_message: int = 30
     trust: tuple[IPv4Network, ...] = ()

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
+from blfd.addresses import local_address_towards
 from blfd.core.values import Flow
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, PjsipError, address_of, ffi, lib
@@ -26,7 +27,6 @@ from blfd.pjsip.sockets import (
     UdpListener,
     address_in,
     get_address,
-    local_address_towards,
 )
 
 log = logging.getLogger("blfd.network")

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from blfd.addresses import ANYWHERE, local_address_towards
 from blfd.core.values import Flow
 from blfd.pjsip.library import CData, check, ffi, lib, zero
 
@@ -283,14 +284,4 @@ def address_in(uri: str) -> tuple[str, int]:
 
 def _visible(address: tuple[str, int]) -> tuple[str, int]:
     """An address to name in Via when listening on all of them."""
-    return (local_address_towards("192.0.2.1"), address[1]) if address[0] == "0.0.0.0" else address
-
-
-def local_address_towards(host: str) -> str:
-    """The address of ours that the kernel would send from, 127.0.0.1 if it knows no way; sends nothing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((host, 9))
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
+    return (local_address_towards(ANYWHERE), address[1]) if address[0] == "0.0.0.0" else address

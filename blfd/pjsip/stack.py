@@ -88,7 +88,7 @@ class Stack:
         user_agent: str = "blfd",
         session_expires: int = 1800,
         max_waiting: int = 20_000,
-        source_requests: int = 2000,
+        source_requests: int = 5000,
         source_connections: int = 500,
         slowest_message: int = 30,
         trusts: Callable[[str], bool] = lambda host: False,

@@ -135,3 +135,48 @@ def subscriptions(db: Database) -> None:
         ) WITHOUT ROWID
         """
     )
+
+
+@migrations()
+def devices(db: Database) -> None:
+    """Version 4: phones that are provisioned, and what a site sets over our settings."""
+    db.execute(
+        """
+        CREATE TABLE devices (
+            mac TEXT PRIMARY KEY,
+            tenant TEXT NOT NULL REFERENCES tenants(domain) ON DELETE CASCADE,
+            model TEXT NOT NULL,
+            transport TEXT NOT NULL,
+            keys TEXT NOT NULL,
+            password TEXT NOT NULL,
+            secret TEXT NOT NULL,
+            fetched_at REAL,
+            fetched_from TEXT NOT NULL DEFAULT '',
+            fetched_by TEXT NOT NULL DEFAULT ''
+        )
+        """
+    )
+    db.execute("CREATE UNIQUE INDEX devices_by_secret ON devices (secret)")
+    db.execute(
+        """
+        CREATE TABLE device_extensions (
+            mac TEXT NOT NULL REFERENCES devices(mac) ON DELETE CASCADE,
+            position INTEGER NOT NULL,
+            tenant TEXT NOT NULL,
+            extension TEXT NOT NULL,
+            PRIMARY KEY (mac, position),
+            FOREIGN KEY (tenant, extension) REFERENCES extensions(tenant, extension) ON DELETE CASCADE
+        )
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE device_settings (
+            tenant TEXT NOT NULL REFERENCES tenants(domain) ON DELETE CASCADE,
+            scope TEXT NOT NULL,
+            name TEXT NOT NULL,
+            value TEXT,
+            PRIMARY KEY (tenant, scope, name)
+        )
+        """
+    )

@@ -49,13 +49,14 @@ def tenant(row: dict[str, Any]) -> Tenant:
     )
 
 
-def extension(row: dict[str, Any]) -> Extension:
+def extension(row: dict[str, Any], device_ha1s: tuple[dict[str, str], ...] = ()) -> Extension:
     return Extension(
         Aor(row["tenant"], row["extension"]),
         row["name"],
-        {"SHA-256": row["ha1_sha256"], "MD5": row["ha1_md5"]},
+        by_algorithm(row),
         Reach(row["pickup"]) if row["pickup"] else None,
         None if row["pickable"] is None else bool(row["pickable"]),
+        device_ha1s,
     )
 
 
@@ -186,6 +187,11 @@ def domain(text: str) -> str:
     if not DOMAIN.fullmatch(found):
         raise StoreError(f"{text!r} is no domain name; one looks like acme.example, without a port")
     return found
+
+
+def by_algorithm(row: dict[str, str]) -> dict[str, str]:
+    """The columns of `ha1` as the core wants them."""
+    return {"SHA-256": row["ha1_sha256"], "MD5": row["ha1_md5"]}
 
 
 def ha1(user: str, realm: str, password: str) -> dict[str, str]:

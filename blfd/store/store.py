@@ -9,6 +9,7 @@ from typing import Any
 
 from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Group, Reach, Tenant
 from blfd.store import rows
+from blfd.store.devices import Devices
 from blfd.store.opening import Connections, StoreError
 from blfd.store.records import Records
 from blfd.store.rows import NewExtension
@@ -17,21 +18,27 @@ from blfd.store.rows import NewExtension
 class Store:
     """The open database. Opening creates it, or brings it to the newest version. Raises StoreError.
 
-    Every change is all or nothing; `records` is what the server keeps by itself.
+    Every change is all or nothing; `records` is what the server keeps by itself, `devices` are the phones
+    that are provisioned.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connections = Connections(path)
         self.records = Records(self._connections)
+        self.devices = Devices(self._connections)
 
     # Reading
 
     def directory(self) -> Directory:
         with self._connections.reported():
             db = self._connections.db
-            tenants = [rows.tenant(row) for row in db.table("tenants").rows]
-            extensions = [rows.extension(row) for row in db.table("extensions").rows]
+            tenants = {row["domain"]: rows.tenant(row) for row in db.table("tenants").rows}
+            of_devices = self.devices.ha1s({domain: tenant.realm for domain, tenant in tenants.items()})
+            extensions = [
+                rows.extension(row, of_devices.get((row["tenant"], row["extension"]), ()))
+                for row in db.table("extensions").rows
+            ]
             groups = {
                 (row["tenant"], row["name"]): Group(row["tenant"], row["name"]) for row in db["groups"].rows
             }
@@ -41,16 +48,24 @@ class Store:
             pickers = frozenset(row["extension"] for row in of_group if row["picks"])
             targets = frozenset(row["extension"] for row in of_group if row["is_picked"])
             groups[key] = Group(group.tenant, group.name, pickers, targets)
-        return Directory(
-            {t.domain: t for t in tenants}, {e.aor: e for e in extensions}, tuple(groups.values())
-        )
+        return Directory(tenants, {e.aor: e for e in extensions}, tuple(groups.values()))
 
     def tenant(self, domain: str) -> Tenant:
         """Raises StoreError for one that does not exist."""
-        tenant = self.directory().tenants.get(domain)
-        if tenant is None:
+        with self._connections.reported():
+            found = list(self._connections.db.table("tenants").rows_where("domain = ?", [domain]))
+        if not found:
             raise StoreError(f"no tenant {domain}; 'blfd tenant list' shows them, 'tenant add' adds one")
-        return tenant
+        return rows.tenant(found[0])
+
+    def names(self, tenant: str) -> dict[str, str]:
+        """The name of each extension. Raises StoreError."""
+        self.tenant(tenant)
+        with self._connections.reported():
+            found = self._connections.db.table("extensions").rows_where(
+                "tenant = ?", [tenant], select="extension, name", order_by="extension"
+            )
+            return {row["extension"]: row["name"] for row in found}
 
     def extensions(self, tenant: str) -> list[Extension]:
         """Sorted by name."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Protocol, cast
 
 from provisioning.model import Device, Service
-from provisioning.vendors import cisco, fanvil, grandstream, htek, polycom, snom, yealink
 
 
 class Vendor(Protocol):
@@ -22,15 +22,6 @@ class Vendor(Protocol):
         """What all phones of its model ask for, which holds nothing of anybody's."""
 
 
-VENDORS: dict[str, Vendor] = {
-    name: cast(Vendor, module)
-    for name, module in (
-        ("yealink", yealink),
-        ("polycom", polycom),
-        ("grandstream", grandstream),
-        ("snom", snom),
-        ("fanvil", fanvil),
-        ("cisco", cisco),
-        ("htek", htek),
-    )
-}
+def vendor_of(device: Device) -> Vendor:
+    """The maker's module, loaded when it is needed: it brings lxml, which listing phones does not need."""
+    return cast(Vendor, import_module(f"provisioning.vendors.{device.model.vendor}"))

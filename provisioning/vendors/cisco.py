@@ -23,7 +23,8 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     yield "Group_Call_Pickup_Code", service.group_code
     yield "Attendant_Console_Call_Pickup_Code", f"{service.directed_code}#"  # the # is the extension
     yield "Call_Pickup_Audio_Notification", "Yes"
-    yield "Profile_Rule", _rule(service)
+    if service.url:
+        yield "Profile_Rule", _rule(service)
     yield "Resync_On_Reset", "Yes"
     yield "Resync_From_SIP", "Yes"
     yield from _keys(device)

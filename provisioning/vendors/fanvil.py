@@ -33,12 +33,13 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield line + "PickupNum", service.directed_code
         yield line + "PickupVisualAlert", "1"
         yield line + "PickupAudioAlert", "1"
-    yield "ap/FlashServerIP", service.url.rstrip("/")
-    yield "ap/FlashFileName", "$mac.cfg"
-    yield "ap/FlashProtocol", "4"  # HTTP
-    yield "ap/FlashMode", "1"
-    yield "ap/DefaultUsername", service.http_user
-    yield "ap/DefaultPassword", service.http_password
+    if service.url:
+        yield "ap/FlashServerIP", service.url.rstrip("/")
+        yield "ap/FlashFileName", "$mac.cfg"
+        yield "ap/FlashProtocol", "4"  # HTTP
+        yield "ap/FlashMode", "1"
+        yield "ap/DefaultUsername", service.http_user
+        yield "ap/DefaultPassword", service.http_password
     yield from _keys(device, service)
 
 

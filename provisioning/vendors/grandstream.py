@@ -32,11 +32,12 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield line + "sip.callPickupBargeinCode", service.directed_code
     yield "sip.blf.pickupScreen.enable", "Yes"
     yield "sip.blf.pickupSound.enable", "Yes"
-    url = urlsplit(service.url)
-    yield "provisioning.config.protocol", url.scheme.upper() or "HTTP"
-    yield "provisioning.config.serverPath", f"{url.netloc}{url.path}".rstrip("/")
-    yield "provisioning.config.username", service.http_user
-    yield "provisioning.config.password", service.http_password
+    if service.url:
+        url = urlsplit(service.url)
+        yield "provisioning.config.protocol", url.scheme.upper()
+        yield "provisioning.config.serverPath", f"{url.netloc}{url.path}".rstrip("/")
+        yield "provisioning.config.username", service.http_user
+        yield "provisioning.config.password", service.http_password
     yield from _keys(device)
 
 

@@ -28,7 +28,8 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     yield "P20970 Account1.SubscribeExpires", str(service.subscribe_expires)
     yield "P4705 Account1.DirectCallPickupCode", service.directed_code
     yield "P4706 Account1.GroupCallPickupCode", service.group_code
-    yield "P237 FirmwareUpgrade.ConfigServerPath", service.url
+    if service.url:
+        yield "P237 FirmwareUpgrade.ConfigServerPath", service.url
     yield from _key(1, LINE, "", account.shown, "")
     for place, key in enumerate(device.keys, 2):
         if key.kind is KeyKind.BLF:

@@ -34,7 +34,8 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield line + "server.1.register", "1"
     yield from _watched(device)
     yield from _pickup(service)
-    yield from _home(service)
+    if service.url:
+        yield from _home(service)
 
 
 def _watched(device: Device) -> Iterator[tuple[str, str]]:

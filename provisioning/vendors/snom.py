@@ -29,7 +29,8 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield "user_subscription_expiry" + at, str(service.subscribe_expires)
     yield "callpickup_dialoginfo", "on"
     yield "refuse_call_pickup_of_connected_calls", "on"
-    yield "setting_server", service.url
+    if service.url:
+        yield "setting_server", service.url
     for number, account in enumerate(device.accounts):
         yield f"fkey[{number}]", "line"
         yield f"fkey.label[{number}]", account.shown

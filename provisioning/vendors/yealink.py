@@ -42,9 +42,10 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     yield "features.pickup.blf_visual_enable", "1"
     yield "features.pickup.blf_audio_enable", "1"
     yield "features.blf.show_callinfo.enable", "1"
-    yield "static.auto_provision.server.url", service.url
-    yield "static.auto_provision.server.username", service.http_user
-    yield "static.auto_provision.server.password", service.http_password
+    if service.url:
+        yield "static.auto_provision.server.url", service.url
+        yield "static.auto_provision.server.username", service.http_user
+        yield "static.auto_provision.server.password", service.http_password
     yield from _keys(device, service)
 
 

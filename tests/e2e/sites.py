@@ -32,6 +32,9 @@ def password(extension: str) -> str:
     return f"secret-{extension}"
 
 
+_password = password
+
+
 def program(name: str) -> str:
     """Path of an outside program; skips where it is missing, fails in CI."""
     found = shutil.which(name)
@@ -90,14 +93,16 @@ class Site:
         self.shaper = self.shaper or Shaper(self.server.address(), SEED)
         return self.shaper.address, "udp"
 
-    def phone(self, user: str, *more: str, watch: str = "", transport: str = "udp") -> PhoneProcess:
+    def phone(
+        self, user: str, *more: str, watch: str = "", transport: str = "udp", password: str = ""
+    ) -> PhoneProcess:
         """A PJSUA2 phone, registered; `more` are options of its own."""
         patience = PATIENCE_OF_LOSSY if transport == LOSSY else PATIENCE
         address, transport = self.reach(transport)
         phone = PhoneProcess(
             address,
             user,
-            password(user),
+            password or _password(user),
             folder=self.folder,
             watch=watch,
             transport=transport,

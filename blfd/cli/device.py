@@ -1,0 +1,178 @@
+"""`blfd device ...`: the phones that are provisioned."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from blfd.cli.output import Options, options, print_json, print_table
+from blfd.control import ControlError, NotRunning
+from blfd.phones import Phones, Wanted
+from blfd.store import StoreError
+from blfd.store.devices import DeviceRow
+from provisioning import written_mac
+
+devices = typer.Typer(no_args_is_help=True, help="Add, show, change and remove provisioned phones.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Mac = Annotated[str, typer.Argument(metavar="MAC", help="Such as 80:5e:c0:12:34:56.")]
+Model = Annotated[str | None, typer.Option(help="Such as yealink/t54w; 'blfd provision models' lists them.")]
+Extension = Annotated[
+    list[str] | None, typer.Option(help="Whose phone it is; several for a phone with several lines.")
+]
+Keys = Annotated[
+    str | None,
+    typer.Option(help="Such as 102,103,*98=Group,104=Bob; or `team` or `team:GROUP` for everybody else."),
+]
+Transport = Annotated[str | None, typer.Option(help="udp or tcp.")]
+COLUMNS = ("mac", "model", "extensions", "keys")
+
+
+@devices.command()
+def add(
+    context: typer.Context,
+    mac: Mac,
+    model: Annotated[str, typer.Option(help="Such as yealink/t54w; 'blfd provision models' lists them.")],
+    extension: Annotated[
+        list[str], typer.Option(help="Whose phone it is; several for a phone with several lines.")
+    ],
+    keys: Keys = "",
+    transport: Transport = "udp",
+) -> None:
+    """Add a phone; it gets a SIP password of its own."""
+    given = options(context)
+    phones = given.phones()
+    phones.add(given.tenant, [Wanted(mac, model, tuple(extension), keys or "", transport or "udp")])
+    given.reload()
+    url = phones.url(phones.get(given.tenant, mac))
+    print(f"device {mac} added; its provisioning server: {url or 'none yet, see blfd run --provision'}")
+
+
+@devices.command("list")
+def list_(context: typer.Context, as_json: Json = False) -> None:
+    """All phones of the tenant: what they have fetched, and whether they work since."""
+    given = options(context)
+    phones = given.phones()
+    rows = [_row(row, _state(given, phones, row)) for row in phones.all(given.tenant)]
+    if as_json:
+        print_json(rows)
+        return
+    columns = ("mac", "model", "extensions", "fetched", "from", "firmware", "state")
+    cells = [tuple(escape(str(row[column])) for column in columns) for row in rows]
+    print_table("Devices", columns, cells, "none; add one with 'blfd device add'")
+
+
+@devices.command()
+def show(context: typer.Context, mac: Mac, as_json: Json = False) -> None:
+    """One phone."""
+    given = options(context)
+    phones = given.phones()
+    row = phones.get(given.tenant, mac)
+    found = {**_row(row, _state(given, phones, row)), "url": phones.url(row)}
+    if as_json:
+        print_json(found)
+    else:
+        print_table("Device", ("what", "value"), [(k, escape(str(v))) for k, v in found.items()], "")
+
+
+@devices.command("set")
+def set_(
+    context: typer.Context,
+    mac: Mac,
+    model: Model = None,
+    extension: Extension = None,
+    keys: Keys = None,
+    transport: Transport = None,
+) -> None:
+    """Change a phone; it keeps its password and its address for files."""
+    given = options(context)
+    phones = given.phones()
+    row = phones.get(given.tenant, mac)
+    if model is None and extension is None and keys is None and transport is None:
+        raise StoreError("nothing to change: give --model, --extension, --keys or --transport")
+    wanted = Wanted(
+        mac,
+        row.model if model is None else model,
+        row.extensions if extension is None else tuple(extension),
+        row.keys if keys is None else keys,
+        row.transport if transport is None else transport,
+    )
+    phones.change(given.tenant, wanted)
+    given.reload()
+    print(f"device {mac} changed")
+
+
+@devices.command()
+def remove(context: typer.Context, mac: Mac) -> None:
+    """Remove a phone: its SIP password is worth nothing any more."""
+    given = options(context)
+    phones = given.phones()
+    phones.remove(given.tenant, mac)
+    given.reload()
+    print(f"device {mac} removed")
+
+
+@devices.command("import")
+def import_(context: typer.Context, file: Path) -> None:
+    """Add phones from a CSV file with the header `mac,model,extensions,keys`: all or none."""
+    given = options(context)
+    added = given.phones().add(given.tenant, _read(file))
+    given.reload()
+    print(f"{added} devices added")
+
+
+def _read(file: Path) -> Iterator[Wanted]:
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream, strict=True)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise StoreError(f"{file}: the first line has to be {','.join(COLUMNS)}")
+            for row in reader:
+                where = f"{file}, line {reader.line_num}: "
+                if None in row or None in row.values():
+                    raise StoreError(f"{where}four values are needed; put quotes around those with commas")
+                extensions = tuple(part.strip() for part in row["extensions"].split(",") if part.strip())
+                yield Wanted(row["mac"].strip(), row["model"].strip(), extensions, row["keys"], where=where)
+    except OSError as error:
+        raise StoreError(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise StoreError(f"{file} is not UTF-8; save it as that") from None
+    except csv.Error as error:
+        raise StoreError(f"{file}, line {reader.reader.line_num}: {error}") from None
+
+
+def _row(row: DeviceRow, state: str) -> dict[str, Any]:
+    fetch = row.fetch
+    return {
+        "mac": written_mac(row.mac),
+        "tenant": row.tenant,
+        "model": row.model,
+        "extensions": ", ".join(row.extensions),
+        "keys": row.keys,
+        "transport": row.transport,
+        "fetched": datetime.fromtimestamp(fetch.at).isoformat(" ", "seconds") if fetch else "never",
+        "from": fetch.address if fetch else "",
+        "firmware": fetch.user_agent if fetch else "",
+        "state": state,
+    }
+
+
+def _state(given: Options, phones: Phones, row: DeviceRow) -> str:
+    """Whether the phone has registered and watches all that its keys show, as the running server knows."""
+    try:
+        registered = given.client().call("registrations", tenant=given.tenant)
+        watched = given.client().call("watchers", tenant=given.tenant)
+    except (NotRunning, ControlError):
+        return "no server runs"
+    if not any(binding["extension"] in row.extensions for binding in registered):
+        return "not registered"
+    wanted = phones.watched(row)
+    seen = {each["resource"] for each in watched if each["watcher"] in row.extensions}
+    missing = sorted(wanted - seen)
+    return f"does not watch {', '.join(missing)}" if missing else "registered, watches all its keys"

@@ -1,0 +1,189 @@
+"""A tenant's provisioned phones: from what is stored of them to the files that they fetch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import provisioning
+from blfd.addresses import ANYWHERE, local_address_towards
+from blfd.core.values import DEFAULT_TENANT, Tenant
+from blfd.store import Store, StoreError
+from blfd.store.devices import DeviceRow
+from provisioning import Account, Device, KeyKind, Layer, LineKey, ProvisioningError, Service
+
+TEAM = "team"
+EVERYWHERE = "*"  # the scope of what a site sets for all its phones
+
+
+class Wanted(NamedTuple):
+    """A device as an administrator gives it; `where` is said in an error."""
+
+    mac: str
+    model: str
+    extensions: tuple[str, ...]
+    keys: str = ""
+    transport: str = "udp"
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where phones reach this server: its host, its SIP ports by transport, and the address of the files."""
+
+    host: str
+    ports: dict[str, int]
+    url: str  # without a slash at the end
+
+
+def place(listening: Iterable[str], address: str, url: str) -> Place:
+    """From listeners as "udp:0.0.0.0:5060"; `address` is this machine's for phones, "" to find out.
+
+    `url` is the listener for their files, "" if there is none.
+    """
+    parts = [listener.split(":") for listener in listening]
+    hosts = [host for _, host, _ in parts if host != "0.0.0.0"]
+    host = address or next(iter(hosts), "") or local_address_towards(ANYWHERE)
+    ports = {transport: int(port) for transport, _, port in reversed(parts)}
+    return Place(host, ports, url.replace("//0.0.0.0:", f"//{host}:").rstrip("/"))
+
+
+class Phones:
+    """Checks, keeps and renders devices."""
+
+    def __init__(self, store: Store, place: Place) -> None:
+        self._store, self._place = store, place
+
+    # Keeping
+
+    def add(self, tenant: str, wanted: Iterable[Wanted]) -> int:
+        """All or none; how many. Raises StoreError with the first that cannot be added."""
+        new: dict[str, DeviceRow] = {}
+        for each in wanted:
+            row = self._checked(tenant, each)
+            if row.mac in new or self._store.devices.get(row.mac):
+                written = provisioning.written_mac(row.mac)
+                raise StoreError(f"{each.where}device {written} exists already; 'device set' changes it")
+            new[row.mac] = row
+        self._store.devices.add(new.values())
+        return len(new)
+
+    def change(self, tenant: str, wanted: Wanted) -> None:
+        """Raises StoreError."""
+        self.get(tenant, wanted.mac)
+        self._store.devices.replace(self._checked(tenant, wanted))
+
+    def get(self, tenant: str, mac: str) -> DeviceRow:
+        """Raises StoreError for one that does not exist in the tenant."""
+        try:
+            row = self._store.devices.get(provisioning.normal_mac(mac))
+        except ProvisioningError as error:
+            raise StoreError(str(error)) from None
+        if row is None or row.tenant != tenant:
+            raise StoreError(f"no device {mac}; 'blfd device list' shows them, 'device add' adds one")
+        return row
+
+    def all(self, tenant: str) -> list[DeviceRow]:
+        """Sorted by address. Raises StoreError for a tenant that does not exist."""
+        self._store.tenant(tenant)
+        return self._store.devices.all(tenant)
+
+    def remove(self, tenant: str, mac: str) -> None:
+        """Raises StoreError."""
+        self._store.devices.remove(self.get(tenant, mac).mac)
+
+    def watched(self, row: DeviceRow) -> set[str]:
+        """The extensions that its keys watch."""
+        return {key.value for key in self.device(row).keys if key.kind is KeyKind.BLF}
+
+    def _checked(self, tenant: str, wanted: Wanted) -> DeviceRow:
+        try:
+            mac, model = provisioning.normal_mac(wanted.mac), provisioning.find(wanted.model)
+            keys = wanted.keys.strip()
+            row = DeviceRow(mac, tenant, model.path, wanted.extensions, keys, wanted.transport)
+            for extension in set(wanted.extensions) - self._store.names(tenant).keys():
+                raise ProvisioningError(
+                    f"extension {extension} does not exist: add it with 'blfd extension add'"
+                )
+            if wanted.transport not in self._place.ports:
+                known = ", ".join(self._place.ports)
+                raise ProvisioningError(f"transport {wanted.transport!r}: the server listens on {known}")
+            device = self.device(row)
+            self._check_keys(tenant, device)
+            device.check()
+        except (ProvisioningError, StoreError) as error:
+            raise StoreError(f"{wanted.where}device {wanted.mac}: {error}") from None
+        return row
+
+    def _check_keys(self, tenant: str, device: Device) -> None:
+        known = self._store.names(tenant)
+        for key in device.keys:
+            if key.kind is KeyKind.BLF and key.value not in known:
+                raise ProvisioningError(
+                    f"a key watches {key.value}, which does not exist: add it with 'blfd extension add'"
+                )
+
+    # Rendering
+
+    def device(self, row: DeviceRow) -> Device:
+        """What the templates want to know. Raises ProvisioningError and StoreError."""
+        tenant, names = self._store.tenant(row.tenant), self._store.names(row.tenant)
+        domain = "" if tenant.domain == DEFAULT_TENANT else tenant.domain
+        accounts = tuple(
+            Account(extension, row.password, names.get(extension, ""), domain) for extension in row.extensions
+        )
+        model = provisioning.find(row.model)
+        room = model.most_keys - len(accounts)
+        keys = self._team(row, names)[:room] if _is_team(row.keys) else provisioning.parse_keys(row.keys)
+        labelled = tuple(replace(key, label=key.label or names.get(key.value, "")) for key in keys)
+        return Device(row.mac, model, accounts, labelled)
+
+    def _team(self, row: DeviceRow, names: dict[str, str]) -> tuple[LineKey, ...]:
+        """Everybody else in the tenant, or in a group."""
+        _, _, group = row.keys.partition(":")
+        members = self._store.group(row.tenant, group).targets if group else names.keys()
+        return tuple(LineKey(KeyKind.BLF, member) for member in sorted(set(members) - set(row.extensions)))
+
+    def service(self, row: DeviceRow, tenant: Tenant) -> Service:
+        place = self._place
+        return Service(
+            place.host,
+            place.ports[row.transport],
+            row.transport,
+            tenant.pickup_code,
+            tenant.group_pickup_code,
+            url=self.url(row),
+            http_user=row.mac,
+            http_password=row.secret,
+        )
+
+    def url(self, row: DeviceRow) -> str:
+        """Where the phone fetches, with its secret; "" if no files are served."""
+        return f"{self._place.url}/p/{row.secret}/" if self._place.url else ""
+
+    def layers(self, row: DeviceRow) -> Iterator[Layer]:
+        """What the site sets, from the widest to the narrowest."""
+        vendor = row.model.partition("/")[0]
+        for scope, what in (
+            (EVERYWHERE, "all phones"),
+            (vendor, f"vendor {vendor}"),
+            (row.model, f"model {row.model}"),
+            (row.mac, "this device"),
+        ):
+            yield Layer(what, self._store.devices.settings(row.tenant, scope))
+
+    def settings(self, row: DeviceRow) -> list[provisioning.Setting]:
+        """Each with who has the say in it. Raises ProvisioningError and StoreError."""
+        service = self.service(row, self._store.tenant(row.tenant))
+        return provisioning.settings(self.device(row), service, self.layers(row))
+
+    def files(self, row: DeviceRow) -> dict[str, bytes]:
+        """All that the phone may ask for, by name. Raises ProvisioningError and StoreError."""
+        device, service = self.device(row), self.service(row, self._store.tenant(row.tenant))
+        own = provisioning.files(device, service, self.layers(row))
+        return {**provisioning.common_files(device), **own}
+
+
+def _is_team(keys: str) -> bool:
+    return keys.partition(":")[0] == TEAM

@@ -1,0 +1,161 @@
+"""The phones that are provisioned: whose they are, what their keys show, when they came for their files."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from blfd.store import rows
+from blfd.store.opening import Connections, StoreError
+
+SECRET_OCTETS = 16  # in a phone's address for its files, and in its SIP password
+
+
+class Fetch(NamedTuple):
+    """When a phone last came for its own file, from where, and what it said it was."""
+
+    at: float
+    address: str
+    user_agent: str
+
+
+class DeviceRow(NamedTuple):
+    """A phone. `keys` are as `provisioning.parse_keys` reads them, or `team`, or `team:GROUP`.
+
+    `password` is its SIP password, of no other phone; `secret` is in the address from which it fetches.
+    """
+
+    mac: str
+    tenant: str
+    model: str
+    extensions: tuple[str, ...]
+    keys: str = ""
+    transport: str = "udp"
+    password: str = ""
+    secret: str = ""
+    fetch: Fetch | None = None
+
+
+class Devices:
+    """Rows of devices, and of what a site sets for them. What they mean is checked by `blfd.phones`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def all(self, tenant: str) -> list[DeviceRow]:
+        """Of a tenant, sorted by address."""
+        return self._where("tenant = ?", tenant)
+
+    def get(self, mac: str) -> DeviceRow | None:
+        """Of whatever tenant: an address is one phone's."""
+        return next(iter(self._where("mac = ?", mac)), None)
+
+    def by_secret(self, secret: str) -> DeviceRow | None:
+        return next(iter(self._where("secret = ?", secret)), None)
+
+    def _where(self, condition: str, value: str) -> list[DeviceRow]:
+        with self._connections.reported():
+            db = self._connections.db
+            found = list(db.table("devices").rows_where(condition, [value], order_by="mac"))
+            lines = db.query(
+                f"SELECT mac, extension FROM device_extensions JOIN devices USING (mac) "
+                f"WHERE devices.{condition} ORDER BY mac, position",
+                [value],
+            )
+            extensions: dict[str, list[str]] = {}
+            for line in lines:
+                extensions.setdefault(line["mac"], []).append(line["extension"])
+        return [_device(row, extensions.get(row["mac"], [])) for row in found]
+
+    def add(self, new: Iterable[DeviceRow]) -> None:
+        """All or none, each with a password and a secret of its own; one that exists raises StoreError."""
+        with self._connections.reported(), self._connections.db.conn:
+            for device in new:
+                if self.get(device.mac):
+                    raise StoreError(f"device {device.mac} exists already; 'device set' changes it")
+                made = device._replace(password=_token(), secret=_token())
+                self._connections.db.table("devices").insert(_columns(made))
+                self._put_extensions(made)
+
+    def replace(self, device: DeviceRow) -> None:
+        """What the administrator says of it; its password, secret and last fetch stay."""
+        columns = {k: v for k, v in _columns(device).items() if k in ("model", "transport", "keys")}
+        with self._connections.reported(), self._connections.db.conn:
+            self._connections.db.table("devices").update(device.mac, columns)
+            self._connections.db.table("device_extensions").delete_where("mac = ?", [device.mac])
+            self._put_extensions(device)
+
+    def _put_extensions(self, device: DeviceRow) -> None:
+        self._connections.db.table("device_extensions").insert_all(
+            {"mac": device.mac, "position": number, "tenant": device.tenant, "extension": extension}
+            for number, extension in enumerate(device.extensions)
+        )
+
+    def remove(self, mac: str) -> None:
+        with self._connections.reported(), self._connections.db.conn:
+            self._connections.db.table("devices").delete(mac)
+
+    def fetched(self, mac: str, fetch: Fetch) -> None:
+        columns = {"fetched_at": fetch.at, "fetched_from": fetch.address, "fetched_by": fetch.user_agent}
+        with self._connections.reported(), self._connections.db.conn:
+            self._connections.db.table("devices").update(mac, columns)
+
+    def ha1s(self, realms: dict[str, str]) -> dict[tuple[str, str], tuple[dict[str, str], ...]]:
+        """For each tenant and extension, the HA1s of its phones; `realms` are those of the tenants."""
+        found: dict[tuple[str, str], tuple[dict[str, str], ...]] = {}
+        lines = self._connections.db.query(
+            "SELECT e.tenant, e.extension, d.password FROM device_extensions e JOIN devices d USING (mac)"
+        )
+        for line in lines:
+            owner = (line["tenant"], line["extension"])
+            ha1 = rows.by_algorithm(rows.ha1(line["extension"], realms[line["tenant"]], line["password"]))
+            found[owner] = (*found.get(owner, ()), ha1)
+        return found
+
+    # What a site sets
+
+    def settings(self, tenant: str, scope: str) -> dict[str, str | None]:
+        """Of a vendor (`yealink`), a model (`yealink/t54w`), a device (its address) or all (`*`)."""
+        with self._connections.reported():
+            found = self._connections.db.table("device_settings").rows_where(
+                "tenant = ? AND scope = ?", [tenant, scope], order_by="name"
+            )
+            return {row["name"]: row["value"] for row in found}
+
+    def set(self, tenant: str, scope: str, name: str, value: str | None) -> None:
+        """None leaves our setting of that name out."""
+        row = {"tenant": tenant, "scope": scope, "name": name, "value": value}
+        with self._connections.reported(), self._connections.db.conn:
+            self._connections.db.table("device_settings").insert(row, replace=True)
+
+    def unset(self, tenant: str, scope: str, name: str) -> None:
+        """Raises StoreError if nothing is set."""
+        if name not in self.settings(tenant, scope):
+            raise StoreError(f"nothing is set for {scope} {name}")
+        with self._connections.reported(), self._connections.db.conn:
+            self._connections.db.table("device_settings").delete((tenant, scope, name))
+
+
+def _token() -> str:
+    return secrets.token_hex(SECRET_OCTETS)
+
+
+def _device(row: dict[str, Any], extensions: list[str]) -> DeviceRow:
+    fetch = Fetch(row["fetched_at"], row["fetched_from"], row["fetched_by"]) if row["fetched_at"] else None
+    return DeviceRow(
+        row["mac"],
+        row["tenant"],
+        row["model"],
+        tuple(extensions),
+        row["keys"],
+        row["transport"],
+        row["password"],
+        row["secret"],
+        fetch,
+    )
+
+
+def _columns(device: DeviceRow) -> dict[str, Any]:
+    names = ("mac", "tenant", "model", "transport", "keys", "password", "secret")
+    return {name: getattr(device, name) for name in names}

@@ -1,0 +1,119 @@
+"""Which phone asks: by the secret in its address, or by Basic or Digest credentials (RFC 7617, RFC 7616)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+import secrets
+import time
+from collections import OrderedDict
+
+from blfd.core.digest import ALGORITHMS, response
+from blfd.core.inputs import Credentials
+from blfd.core.nonces import Nonces
+from blfd.store.devices import DeviceRow, Devices
+from provisioning import ProvisioningError, normal_mac
+
+REALM = "blfd provisioning"
+NONCE_LIFETIME = 300  # seconds
+NOBODY = DeviceRow(
+    "", "", "", (), secret=secrets.token_hex(16)
+)  # is compared with where there is no such phone
+FREE_FAILURES = 5  # of a source, before it waits
+FIRST_WAIT, LONGEST_WAIT = 0.25, 8.0  # seconds
+FORGET_AFTER = 600.0  # seconds without a failure
+MAX_SOURCES = 10_000
+
+_PARAMETER = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))')
+_MAC = re.compile(r"(?<![0-9a-f])(?:[0-9a-f]{12}|[0-9a-f]{2}(?::[0-9a-f]{2}){5})(?![0-9a-f])", re.I)
+
+
+class Access:
+    """Finds phones by what they show of themselves; nothing tells an unknown one from a wrong secret."""
+
+    def __init__(self, devices: Devices) -> None:
+        self._devices = devices
+        self._nonces = Nonces(secrets.token_bytes(32))
+
+    def by_secret(self, secret: str) -> DeviceRow | None:
+        row = self._devices.by_secret(secret) or NOBODY
+        return row if hmac.compare_digest(secret.encode(), row.secret.encode()) else None
+
+    def by_credentials(self, authorization: str, method: str, source: str) -> DeviceRow | None:
+        """None where they are missing or wrong."""
+        scheme, _, rest = authorization.partition(" ")
+        match scheme.lower():
+            case "basic":
+                return self._basic(rest)
+            case "digest":
+                return self._digest(rest, method, source)
+        return None
+
+    def challenges(self, source: str) -> list[str]:
+        """Digest first, as it shows no password; with MD5, which is what phones know."""
+        nonce = self._nonces.make(source, time.time())
+        return [
+            f'Digest realm="{REALM}", nonce="{nonce}", algorithm=MD5, qop="auth"',
+            f'Basic realm="{REALM}"',
+        ]
+
+    def _basic(self, text: str) -> DeviceRow | None:
+        try:
+            user, _, password = base64.b64decode(text, validate=True).decode().rpartition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        row = self._named(user)
+        return row if hmac.compare_digest(password.encode(), row.secret.encode()) else None
+
+    def _digest(self, text: str, method: str, source: str) -> DeviceRow | None:
+        given = {name: quoted or plain for name, quoted, plain in _PARAMETER.findall(text)}
+        names = ("username", "realm", "nonce", "uri", "response", "algorithm", "cnonce", "qop", "nc")
+        credentials = Credentials(*(given.get(name, "") for name in names))
+        row = self._named(credentials.username)
+        hashed = ALGORITHMS["MD5"]
+        ha1 = hashlib.md5(
+            f"{credentials.username}:{REALM}:{row.secret}".encode(), usedforsecurity=False
+        ).hexdigest()
+        right = hmac.compare_digest(response(credentials, ha1, method, hashed), credentials.response.lower())
+        age = self._nonces.age(credentials.nonce, source, time.time())
+        fresh = age is not None and age <= NONCE_LIFETIME and credentials.qop == "auth"
+        used = right and fresh and self._nonces.use(credentials.nonce, credentials.nc)
+        return row if used and row is not NOBODY else None
+
+    def _named(self, user: str) -> DeviceRow:
+        try:
+            return self._devices.get(normal_mac(user)) or NOBODY
+        except ProvisioningError:
+            return NOBODY
+
+
+def mac_in(user_agent: str) -> str:
+    """The address that a phone says it has, "" if it says none."""
+    found = _MAC.search(user_agent)
+    return normal_mac(found[0]) if found else ""
+
+
+class Patience:
+    """How long a source waits that keeps failing; `now` is of any clock that only rises."""
+
+    def __init__(self) -> None:
+        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    def wait(self, source: str, now: float) -> float:
+        """Seconds."""
+        count, last = self._failures.get(source, (0, now))
+        if now - last > FORGET_AFTER or count <= FREE_FAILURES:
+            return 0.0
+        return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (count - FREE_FAILURES - 1))
+
+    def failed(self, source: str, now: float) -> None:
+        count, last = self._failures.pop(source, (0, now))
+        self._failures[source] = (1 if now - last > FORGET_AFTER else count + 1, now)
+        if len(self._failures) > MAX_SOURCES:
+            self._failures.popitem(last=False)
+
+    def succeeded(self, source: str) -> None:
+        self._failures.pop(source, None)

@@ -1,0 +1,91 @@
+"""The files of provisioned phones, over HTTP: to each phone its own, and to nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from blfd.phones import Phones
+from blfd.store import Store, StoreError
+from blfd.store.devices import DeviceRow, Fetch
+from blfd.web.access import Access, Patience, mac_in
+from provisioning import ProvisioningError, written_mac
+
+log = logging.getLogger("blfd.provisioning")
+
+MAX_USER_AGENT = 200
+
+
+class Files:
+    """Serves `/p/SECRET/NAME`, and `/NAME` to who has credentials; names in any case."""
+
+    def __init__(self, store: Store, phones: Phones) -> None:
+        self._store, self._phones = store, phones
+        self._access, self._patience = Access(store.devices), Patience()
+
+    def application(self) -> Starlette:
+        routes = [
+            Route("/p/{secret}/{name:path}", self._by_secret, methods=["GET", "HEAD", "PUT"]),
+            Route("/{name:path}", self._by_credentials, methods=["GET", "HEAD", "PUT"]),
+        ]
+        return Starlette(routes=routes)
+
+    async def _by_secret(self, request: Request) -> Response:
+        source = _source(request)
+        await asyncio.sleep(self._patience.wait(source, time.monotonic()))
+        row = self._access.by_secret(request.path_params["secret"])
+        if row is None:
+            return self._refused(source, PlainTextResponse("Not found\n", 404))
+        return self._serve(request, row, source)
+
+    async def _by_credentials(self, request: Request) -> Response:
+        source = _source(request)
+        await asyncio.sleep(self._patience.wait(source, time.monotonic()))
+        given = request.headers.get("authorization", "")
+        row = self._access.by_credentials(given, request.method, source)
+        if row is None:
+            challenge = PlainTextResponse("Credentials are needed\n", 401)
+            for value in self._access.challenges(source):
+                challenge.headers.append("WWW-Authenticate", value)
+            return self._refused(source, challenge) if given else challenge
+        return self._serve(request, row, source)
+
+    def _refused(self, source: str, response: Response) -> Response:
+        self._patience.failed(source, time.monotonic())
+        log.info("a file was refused to %s: no such phone, or not its secret", source)
+        return response
+
+    def _serve(self, request: Request, row: DeviceRow, source: str) -> Response:
+        user_agent = request.headers.get("user-agent", "")[:MAX_USER_AGENT]
+        said = mac_in(user_agent)
+        if said and said != row.mac:
+            text = "%s at %s asks with the address of %s: refused"
+            log.warning(text, written_mac(said), source, written_mac(row.mac))
+            return self._refused(source, PlainTextResponse("Not found\n", 404))
+        self._patience.succeeded(source)
+        if request.method == "PUT":
+            return Response(status_code=204)  # phones send logs and their own changes; nobody reads them here
+        try:
+            files = {name.lower(): content for name, content in self._phones.files(row).items()}
+        except (ProvisioningError, StoreError) as error:
+            log.error("device %s: its files cannot be made: %s", written_mac(row.mac), error)
+            return PlainTextResponse("This phone's files cannot be made now\n", 503, {"Retry-After": "60"})
+        name = request.path_params["name"].rpartition("/")[2].lower()
+        content = files.get(name)
+        if content is None:
+            return PlainTextResponse("Not found\n", 404)
+        if row.mac in name:
+            self._store.devices.fetched(row.mac, Fetch(time.time(), source, user_agent))
+            log.info("%s fetched %s from %s (%s)", written_mac(row.mac), name, source, user_agent)
+        kind = "application/xml" if content.startswith(b"<?xml") else "text/plain; charset=utf-8"
+        return Response(content, headers={"Cache-Control": "no-store"}, media_type=kind)
+
+
+def _source(request: Request) -> str:
+    return request.client.host if request.client else ""

@@ -1,0 +1,128 @@
+"""Phones fetch their files over HTTP, configure themselves, and their keys work; nobody else gets a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+from sites import Site
+
+MAC = "80:5e:c0:12:34:56"
+BARE = MAC.replace(":", "")
+YEALINK = f"Yealink SIP-T54W 96.86.0.70 {MAC}"
+
+
+@pytest.fixture
+def provisioned(own_site: Callable[..., Site]) -> tuple[Site, str]:
+    """A site that serves files, with a phone of 101; and where it fetches."""
+    site = own_site("--provision", "http://127.0.0.1:0")
+    who = ("--model", "yealink/t54w", "--extension", "101", "--keys", "102,103,*98=Group")
+    site.cli("device", "add", MAC, *who)
+    return site, device(site)["url"]
+
+
+def device(site: Site) -> dict[str, str]:
+    """What is known of the phone."""
+    found: dict[str, str] = json.loads(site.cli("device", "show", MAC, "--json"))
+    return found
+
+
+def get(url: str, user_agent: str = YEALINK, **more: object) -> httpx.Response:
+    return httpx.get(url, headers={"User-Agent": user_agent}, **more)  # type: ignore[arg-type]
+
+
+def settings(answer: httpx.Response) -> dict[str, str]:
+    assert answer.status_code == 200, answer.text
+    return dict(line.split(" = ", 1) for line in answer.text.splitlines() if " = " in line)
+
+
+@pytest.mark.parametrize("name", [f"{BARE}.cfg", f"{BARE.upper()}.cfg", f"{BARE.upper()}.CFG"])
+def test_a_phone_gets_its_file(provisioned: tuple[Site, str], name: str) -> None:
+    site, url = provisioned
+    found = settings(get(url + name))
+    assert found["account.1.user_name"] == "101"
+    assert found["static.auto_provision.server.url"] == url
+    row = device(site)
+    assert (row["from"], row["firmware"], row["state"]) == ("127.0.0.1", YEALINK, "not registered")
+    assert row["fetched"] != "never"
+
+
+def test_what_is_not_its_own_is_not_there(provisioned: tuple[Site, str]) -> None:
+    site, url = provisioned
+    other = "80:5e:c0:00:00:02"
+    site.cli("device", "add", other, "--model", "yealink/t31", "--extension", "102")
+    for name in (f"{other.replace(':', '')}.cfg", "", "..%2F..%2Fetc%2Fpasswd", "000000000000.cfg", "x.boot"):
+        assert get(url + name).status_code == 404, name
+    assert get(url + "y000000000096.cfg").status_code == 200, "what all of its model ask for"
+    assert get(url[:-3] + "xx/" + f"{BARE}.cfg").status_code == 404
+    assert get(f"{url}{BARE}.cfg", YEALINK.replace(MAC, other)).status_code == 404, (
+        "it says that it is another"
+    )
+    log = site.server.log.read_text()
+    assert url.split("/")[-2] not in log, "no secret is in the log"
+    assert "asks with the address of" in log
+
+
+@pytest.mark.parametrize("scheme", [httpx.BasicAuth, httpx.DigestAuth])
+def test_credentials_instead_of_the_secret_address(
+    provisioned: tuple[Site, str], scheme: Callable[[str, str], httpx.Auth]
+) -> None:
+    _, url = provisioned
+    base, secret = url.split("/p/")[0], url.split("/")[-2]
+    plain = f"{base}/{BARE}.cfg"
+    challenged = get(plain)
+    assert challenged.status_code == 401
+    assert {value.split()[0] for value in challenged.headers.get_list("www-authenticate")} == {
+        "Digest",
+        "Basic",
+    }
+    assert settings(get(plain, auth=scheme(BARE, secret)))["account.1.user_name"] == "101"
+    assert settings(get(plain, auth=scheme(MAC, secret)))["account.1.user_name"] == "101"
+    assert get(plain, auth=scheme(BARE, "wrong")).status_code == 401
+    assert get(plain, auth=scheme("80:5e:c0:00:00:09", secret)).status_code == 401, (
+        "an unknown phone likewise"
+    )
+    assert get(f"{base}/805ec0000009.cfg").status_code == 401
+
+
+def test_logs_that_a_phone_sends_are_taken_calmly(provisioned: tuple[Site, str]) -> None:
+    _, url = provisioned
+    assert httpx.put(f"{url}{BARE}-boot.log", content=b"x" * 100_000).status_code == 204
+
+
+def test_from_its_file_to_a_pickup(provisioned: tuple[Site, str]) -> None:
+    """A phone that knows nothing but its address: it registers, watches, and its key picks a call up."""
+    site, url = provisioned
+    found = settings(get(f"{url}{BARE}.cfg"))
+    keys = [f"linekey.{number}" for number in range(1, 28)]
+    watched = [found[f"{key}.value"] for key in keys if found[f"{key}.type"] == "16"]
+    assert watched == ["102", "103"]
+    phone = site.phone(
+        found["account.1.user_name"], watch=",".join(watched), password=found["account.1.password"]
+    )
+    alice, bob = site.phone("104"), site.phone("102")
+    phone.wait_lamp("102", "idle")
+    site.wait_watched("103")
+    assert device(site)["state"] == "registered, watches all its keys"
+    alice.do("call", to="102")
+    bob.wait("incoming")
+    phone.wait_lamp("102", "ringing")
+    assert found["account.1.dialoginfo_callpickup"] == "1"
+    phone.do("press", key="102")
+    for talking in (phone, alice):
+        talking.wait_call("confirmed")
+    phone.wait_lamp("102", "idle")
+
+
+def test_a_removed_device_is_let_in_nowhere(provisioned: tuple[Site, str]) -> None:
+    site, url = provisioned
+    password = settings(get(f"{url}{BARE}.cfg"))["account.1.password"]
+    agent = site.agent("101")
+    agent.password = password
+    assert agent.register().status == 200
+    assert agent.register(expires=0).status == 200
+    site.cli("device", "remove", MAC)
+    assert agent.register().status == 401
+    assert get(f"{url}{BARE}.cfg").status_code == 404

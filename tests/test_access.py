@@ -1,0 +1,50 @@
+"""Which phone asks for files, and how long those wait who keep asking wrongly."""
+
+from __future__ import annotations
+
+import pytest
+
+from blfd.web import access
+from blfd.web.access import FORGET_AFTER, FREE_FAILURES, LONGEST_WAIT, Patience, mac_in
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "mac"),
+    [
+        ("Yealink SIP-T31G 124.85.257.55 80:5e:c0:d5:7d:72", "805ec0d57d72"),
+        ("Yealink T58 58.80.0.5 805EC0D57D72", "805ec0d57d72"),
+        ("Grandstream Model HW GXP1628 SW 1.0.4.138 DevId c074ad2bd859", "c074ad2bd859"),
+        ("Mozilla/4.0 (compatible; snom710-SIP 8.7.5.35 1.1.5-IFX-05.01.12 000413741767)", "000413741767"),
+        ("Fanvil X6U Pro 0.0.10 0c383e2cd782", "0c383e2cd782"),
+        ("Htek UC926 2.0.4.2 00:1f:c1:00:00:00", "001fc1000000"),
+        ("PolycomVVX-VVX_150-UA/6.4.1.2280_482567164887", "482567164887"),
+        ("Cisco/SPA508G-7.4.4 (0002FDFF2103)(CBT141400UK)", "0002fdff2103"),
+        ("FileTransport PolycomVVX-VVX_400-UA/4.1.4.7430 Type/Application", ""),
+        ("curl/8.0", ""),
+        ("x 0123456789abcdef0123", ""),
+    ],
+)
+def test_the_address_in_a_user_agent(user_agent: str, mac: str) -> None:
+    assert mac_in(user_agent) == mac
+
+
+def test_who_keeps_failing_waits_longer_and_longer() -> None:
+    patience = Patience()
+    waits = []
+    for _ in range(FREE_FAILURES + 8):
+        waits.append(patience.wait("192.0.2.1", 0.0))
+        patience.failed("192.0.2.1", 0.0)
+    assert waits[: FREE_FAILURES + 1] == [0.0] * (FREE_FAILURES + 1)
+    assert waits[FREE_FAILURES + 1 :] == [0.25, 0.5, 1.0, 2.0, 4.0, LONGEST_WAIT, LONGEST_WAIT]
+    assert patience.wait("192.0.2.2", 0.0) == 0.0
+    assert patience.wait("192.0.2.1", FORGET_AFTER + 1) == 0.0
+    patience.succeeded("192.0.2.1")
+    assert patience.wait("192.0.2.1", 0.0) == 0.0
+
+
+def test_the_table_of_sources_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "MAX_SOURCES", 3)
+    patience = Patience()
+    for number in range(10):
+        patience.failed(str(number), 0.0)
+    assert len(patience._failures) == 3
