@@ -15,7 +15,7 @@ demo: $(READY)
 	$(BIN)/blfd demo
 
 test: $(READY)
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 2 --dist loadscope
 
 lint: $(READY)
 	$(BIN)/ruff check .

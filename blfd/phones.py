@@ -93,6 +93,10 @@ class Phones:
         """Raises StoreError."""
         self._store.devices.remove(self.get(tenant, mac).mac)
 
+    def sync_event(self, row: DeviceRow) -> str:
+        """The Event of a NOTIFY that has the phone fetch its files."""
+        return provisioning.sync_event(self.device(row))
+
     def watched(self, row: DeviceRow) -> set[str]:
         """The extensions that its keys watch."""
         return {key.value for key in self.device(row).keys if key.kind is KeyKind.BLF}

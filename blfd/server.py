@@ -24,7 +24,14 @@ from blfd.control import ControlError, ControlServer, socket_path
 from blfd.core import report
 from blfd.core.core import Core
 from blfd.core.effects import Effect, Log, SaveBindings, SavePickup, SaveSubscription
-from blfd.core.inputs import BindingsRestored, DirectoryChanged, Drain, Input, SubscriptionsRestored
+from blfd.core.inputs import (
+    BindingsRestored,
+    DirectoryChanged,
+    Drain,
+    Input,
+    SubscriptionsRestored,
+    SyncWanted,
+)
 from blfd.core.notifier import AHEAD
 from blfd.core.values import DEFAULT_TENANT, Aor
 from blfd.phones import place
@@ -161,17 +168,24 @@ class Server:
         if name == "explain":
             aor = Aor(tenant, str(arguments.get("extension")))
             return self._on_sip_thread(lambda: self._explain(aor))
+        if name == "sync":
+            wanted = SyncWanted(Aor(tenant, str(arguments["extension"])), str(arguments["event"]))
+            return self._on_sip_thread(lambda: self._synchronize(wanted))
         query = self._queries.get(name)
         if query is None:
-            raise ValueError(
-                f"no call {name!r}; there are {', '.join([*self._queries, 'explain', 'reload'])}"
-            )
+            known = ", ".join([*self._queries, "explain", "reload", "sync"])
+            raise ValueError(f"no call {name!r}; there are {known}")
         return self._on_sip_thread(lambda: query(tenant))
 
     def _explain(self, aor: Aor) -> dict[str, Any]:
         if aor not in self._core.directory.extensions:
             raise ValueError(f"the running server knows no extension {aor}: restart it")
         return report.explain(self._core, aor, time.time())
+
+    def _synchronize(self, wanted: SyncWanted) -> int:
+        """How many phones are told."""
+        self.emit(wanted)
+        return len(self._core.registrar.bindings(wanted.aor, time.time()))
 
     def _on_sip_thread(self, work: Callable[[], Any]) -> Any:
         future: Future[Any] = Future()

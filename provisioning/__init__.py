@@ -17,7 +17,7 @@ from provisioning.model import (
     written_keys,
     written_mac,
 )
-from provisioning.rendering import Layer, Setting, common_files, files, settings
+from provisioning.rendering import Layer, Setting, common_files, files, settings, sync_event
 
 __all__ = [
     "Account",
@@ -36,6 +36,7 @@ __all__ = [
     "normal_mac",
     "parse_keys",
     "settings",
+    "sync_event",
     "written_keys",
     "written_mac",
 ]

@@ -49,3 +49,8 @@ def files(device: Device, service: Service, layers: Iterable[Layer] = ()) -> dic
 def common_files(device: Device) -> dict[str, bytes]:
     """What the phone asks for beside them, which holds no secret."""
     return vendor_of(device).common(device)
+
+
+def sync_event(device: Device) -> str:
+    """What Event a NOTIFY needs so that the phone fetches its files anew, and reboots only if it must."""
+    return vendor_of(device).SYNC

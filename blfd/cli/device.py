@@ -118,6 +118,25 @@ def remove(context: typer.Context, mac: Mac) -> None:
     print(f"device {mac} removed")
 
 
+@devices.command()
+def sync(
+    context: typer.Context,
+    mac: Annotated[str, typer.Argument(metavar="[MAC]", help="Such as 80:5e:c0:12:34:56.")] = "",
+    everybody: Annotated[bool, typer.Option("--all", help="All phones of the tenant.")] = False,
+) -> None:
+    """Have phones fetch their files now: NOTIFY Event: check-sync, in the maker's form."""
+    given = options(context)
+    phones = given.phones()
+    if bool(mac) == everybody:
+        raise StoreError("which phone? Give its MAC, or --all")
+    rows = phones.all(given.tenant) if everybody else [phones.get(given.tenant, mac)]
+    wanted = {(extension, phones.sync_event(row)) for row in rows for extension in row.extensions}
+    client, told = given.client(), 0
+    for extension, event in sorted(wanted):
+        told += client.call("sync", tenant=given.tenant, extension=extension, event=event)
+    print(f"{told} registered phones of {len(rows)} devices are told to fetch their files")
+
+
 @devices.command("import")
 def import_(context: typer.Context, file: Path) -> None:
     """Add phones from a CSV file with the header `mac,model,extensions,keys`: all or none."""

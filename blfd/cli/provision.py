@@ -68,7 +68,9 @@ def write(context: typer.Context, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for files in rendered:
             for name, content in files.items():
-                (folder / name).write_bytes(content)
+                path = folder / name
+                path.touch(mode=0o600)  # it holds a password
+                path.write_bytes(content)
     except OSError as error:
         fail(f"{error.filename or folder}: {error.strerror}")
     print(f"files of {len(rendered)} devices written to {folder}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from blfd.core.calls import Calls
 from blfd.core.dialogs import Dialogs
 from blfd.core.digest import Authenticator
 from blfd.core.domains import Domains
-from blfd.core.effects import Effect, Ignore, Level, Log, Reply
+from blfd.core.effects import Effect, Ignore, Level, Log, Notify, Reply
 from blfd.core.errors import Refusal, Silenced
 from blfd.core.inputs import (
     BindingsRestored,
@@ -25,13 +25,14 @@ from blfd.core.inputs import (
     RequestReceived,
     SubscribeReceived,
     SubscriptionsRestored,
+    SyncWanted,
 )
 from blfd.core.notifier import Notifier
 from blfd.core.permissions import Permissions
 from blfd.core.pickup import Pickups
 from blfd.core.rates import Rates
 from blfd.core.registrar import Registrar
-from blfd.core.values import Aor, Directory, Extension, Settings
+from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Settings
 
 RETRY_AFTER = "5"  # seconds
 SERVED = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS, REGISTER, SUBSCRIBE"
@@ -53,7 +54,7 @@ class Core:
         secret: bytes,
         new_tag: Callable[[], str],
     ) -> None:
-        self._addresses = tuple(addresses)
+        self._addresses, self._new_tag = tuple(addresses), new_tag
         self.no_answer_timeout = settings.no_answer_timeout
         self.directory = Directory()
         self.dialogs = Dialogs()
@@ -90,6 +91,8 @@ class Core:
                 return []
             case SubscriptionsRestored():
                 return self.notifier.restore(event.subscriptions, now)
+            case SyncWanted():
+                return [*self._synchronize(event, now)]
             case Drain():
                 notifier = self.notifier
                 last = notifier.terminate_all("deactivated", now) if event.tell else notifier.rest()
@@ -160,6 +163,19 @@ class Core:
         if event.request.method == "PUBLISH":
             return Reply(transaction, 489, "Bad Event", (("Allow-Events", "dialog"),))
         return Reply(transaction, 405, "Method Not Allowed", (("Allow", SERVED),))
+
+    def _synchronize(self, wanted: SyncWanted, now: float) -> Iterator[Notify]:
+        """To each phone where it is registered; nothing is done about the answers."""
+        aor = wanted.aor
+        domain = self._addresses[0] if aor.tenant == DEFAULT_TENANT else aor.tenant
+        for binding in self.registrar.bindings(aor, now):
+            tag = self._new_tag()
+            headers = (
+                f"From: <sip:{aor.extension}@{domain}>;tag={tag}\r\n"
+                f"To: <{binding.contact}>\r\nCall-ID: {tag}@{domain}\r\nCSeq: 1 NOTIFY\r\n"
+                f"Event: {wanted.event}\r\nSubscription-State: terminated\r\n"
+            )
+            yield Notify("", binding.flow, f"NOTIFY {binding.contact} SIP/2.0", headers, b"")
 
     def _invite(self, invite: InviteReceived, caller: Extension, now: float) -> list[Effect]:
         target = invite.request.target

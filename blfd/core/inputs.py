@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from blfd.core.values import Address, Binding, Directory, Flow, SavedSubscription, Uri
+from blfd.core.values import Address, Aor, Binding, Directory, Flow, SavedSubscription, Uri
 
 
 class Credentials(NamedTuple):
@@ -217,6 +217,13 @@ class SubscriptionsRestored:
     subscriptions: tuple[SavedSubscription, ...]
 
 
+class SyncWanted(NamedTuple):
+    """The phones of an extension shall fetch their files: NOTIFY with this Event, outside any dialog."""
+
+    aor: Aor
+    event: str
+
+
 class Drain(NamedTuple):
     """The server stops: calls end; with `tell`, watchers are told `deactivated`."""
 
@@ -243,5 +250,6 @@ Input = (
     | DirectoryChanged
     | BindingsRestored
     | SubscriptionsRestored
+    | SyncWanted
     | Drain
 )

@@ -10,7 +10,9 @@ from provisioning.model import Device, Service
 
 
 class Vendor(Protocol):
-    """What each module of this package offers."""
+    """What each module of this package offers; `SYNC` is the Event that has the phone fetch its files."""
+
+    SYNC: str
 
     def settings(self, device: Device, service: Service) -> Iterator[tuple[str, str]]:
         """Names and values, in the order of the file."""

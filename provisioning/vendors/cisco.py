@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from provisioning import formats
 from provisioning.model import Device, KeyKind, LineKey, Service
 
+SYNC = "check-sync"  # the Event that has the phone fetch its files
+
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     for number, account in enumerate(device.accounts, 1):

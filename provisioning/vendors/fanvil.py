@@ -13,6 +13,7 @@ from provisioning.model import Device, KeyKind, LineKey, Service
 TRANSPORTS = {"udp": "0", "tcp": "1", "tls": "3"}
 MEMORY, LINE = "1", "2"  # types of keys
 PER_PAGE = {"x4u": (3, 6), "x5u": (4, 6), "x6u": (5, 12), "x210": (10, 32)}  # beside the screen, on its pages
+SYNC = "check-sync"  # the Event that has the phone fetch its files
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ TRANSPORTS = {"udp": "UDP", "tcp": "TCP", "tls": "TlsOrTcp"}
 FIXED = {KeyKind.SPEED_DIAL: "10", KeyKind.BLF: "11"}  # keyMode of a key that stands for a line, too
 DYNAMIC = {KeyKind.SPEED_DIAL: "0", KeyKind.BLF: "1"}  # of those on its pages and on modules
 LINE = "0"
+SYNC = "resync"  # the Event that has the phone fetch its files
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ TRANSPORTS = {"udp": "0", "tcp": "1", "tls": "2"}
 LINE, SPEED_DIAL, BLF = "1", "2", "3"
 ANY_ACCOUNT = "255"
 FIRST, PAGED = 5, 37  # keys from which the numbers follow another rule
+SYNC = "resync"  # the Event that has the phone fetch its files
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:

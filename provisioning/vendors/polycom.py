@@ -13,6 +13,7 @@ from provisioning.model import Device, KeyKind, Service
 TRANSPORTS = {"udp": "UDPOnly", "tcp": "TCPOnly", "tls": "TLS"}
 SERVER_TYPES = {"ftp": "FTP", "http": "HTTP", "https": "HTTPS"}
 MASTER = "000000000000.cfg"
+SYNC = "check-sync"  # the Event that has the phone fetch its files
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:

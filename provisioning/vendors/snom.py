@@ -11,6 +11,7 @@ from provisioning import formats
 from provisioning.model import Device, KeyKind, Service
 
 _PLACE = re.compile(r"([\w.-]+)(?:\[(\d+)\])?")
+SYNC = "check-sync;reboot=false"  # the Event that has the phone fetch its files
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:

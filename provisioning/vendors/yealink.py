@@ -9,6 +9,7 @@ from provisioning.model import Device, KeyKind, LineKey, Service
 
 TRANSPORTS = {"udp": "0", "tcp": "1", "tls": "2"}
 LINE, SPEED_DIAL, BLF, NOTHING = "15", "13", "16", "0"
+SYNC = "check-sync;reboot=false"  # the Event that has the phone fetch its files
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from makers import MAKERS, Maker
 from sites import Site
 
 MAC = "80:5e:c0:12:34:56"
@@ -92,28 +93,49 @@ def test_logs_that_a_phone_sends_are_taken_calmly(provisioned: tuple[Site, str])
     assert httpx.put(f"{url}{BARE}-boot.log", content=b"x" * 100_000).status_code == 204
 
 
-def test_from_its_file_to_a_pickup(provisioned: tuple[Site, str]) -> None:
-    """A phone that knows nothing but its address: it registers, watches, and its key picks a call up."""
-    site, url = provisioned
-    found = settings(get(f"{url}{BARE}.cfg"))
-    keys = [f"linekey.{number}" for number in range(1, 28)]
-    watched = [found[f"{key}.value"] for key in keys if found[f"{key}.type"] == "16"]
-    assert watched == ["102", "103"]
-    phone = site.phone(
-        found["account.1.user_name"], watch=",".join(watched), password=found["account.1.password"]
+@pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.model.replace("/", "-"))
+def test_from_its_files_to_a_pickup(own_site: Callable[..., Site], maker: Maker) -> None:
+    """A phone that knows where its files are, and no more: it registers, watches, and picks a call up."""
+    site = own_site("--provision", "http://127.0.0.1:0")
+    site.cli(
+        "device", "add", MAC, "--model", maker.model, "--extension", "101", "--keys", "102,103,*98=Group"
     )
+    url, files = device(site)["url"], {}
+    for name in maker.names:
+        answer = get(url + name, maker.user_agent)
+        if answer.status_code == 200:
+            files[name] = answer.content
+    told = maker.read(files)
+    assert told.server == site.server.address()
+    assert told.watched == ["102", "103"]
+    phone = site.phone(told.user, watch=",".join(told.watched), password=told.password)
     alice, bob = site.phone("104"), site.phone("102")
-    phone.wait_lamp("102", "idle")
-    site.wait_watched("103")
+    for extension in told.watched:
+        phone.wait_lamp(extension, "idle")
+        site.wait_watched(extension)
     assert device(site)["state"] == "registered, watches all its keys"
     alice.do("call", to="102")
     bob.wait("incoming")
     phone.wait_lamp("102", "ringing")
-    assert found["account.1.dialoginfo_callpickup"] == "1"
-    phone.do("press", key="102")
+    if told.code:
+        phone.do("call", to=f"{told.code}102")
+    else:
+        phone.do("press", key="102")
     for talking in (phone, alice):
         talking.wait_call("confirmed")
     phone.wait_lamp("102", "idle")
+
+
+def test_sync_has_a_phone_fetch_its_files(provisioned: tuple[Site, str]) -> None:
+    """In its maker's form, where it is registered, over UDP and TCP."""
+    site, _ = provisioned
+    phones = [site.registered("101"), site.registered("101", "tcp")]
+    assert "2 registered phones of 1 devices" in site.cli("device", "sync", MAC)
+    for phone in phones:
+        notify = phone.wait_request("NOTIFY")
+        assert notify["event"] == "check-sync;reboot=false"
+        assert notify.uri == f"sip:101@{phone.address}"
+    assert "2 registered phones" in site.cli("device", "sync", "--all")
 
 
 def test_a_removed_device_is_let_in_nowhere(provisioned: tuple[Site, str]) -> None:
