@@ -146,7 +146,7 @@ def test_import(blfd: Run, store: Store, tmp_path: Path) -> None:
     ("lines", "words"),
     [
         ("mac,model\n", "the first line has to be mac,model,extensions,keys"),
-        (f"mac,model,extensions,keys\n{MAC},t54w,101\n", "line 2: four values are needed"),
+        (f"mac,model,extensions,keys\n{MAC},t54w,101\n", "line 2: 4 values are needed"),
         (f"mac,model,extensions,keys\n{MAC},t54w,101,\n{MAC},t54w,101,\n", "line 3: device"),
         (
             f"mac,model,extensions,keys\n{MAC},t54w,101,\n80:5e:c0:00:00:02,t54,101,\n",

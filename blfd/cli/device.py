@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from blfd.cli.output import Options, options, print_json, print_table
+from blfd.cli.table import read
 from blfd.control import ControlError, NotRunning
 from blfd.phones import Phones, Wanted
 from blfd.store import StoreError
@@ -147,23 +147,9 @@ def import_(context: typer.Context, file: Path) -> None:
 
 
 def _read(file: Path) -> Iterator[Wanted]:
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise StoreError(f"{file}: the first line has to be {','.join(COLUMNS)}")
-            for row in reader:
-                where = f"{file}, line {reader.line_num}: "
-                if None in row or None in row.values():
-                    raise StoreError(f"{where}four values are needed; put quotes around those with commas")
-                extensions = tuple(part.strip() for part in row["extensions"].split(",") if part.strip())
-                yield Wanted(row["mac"].strip(), row["model"].strip(), extensions, row["keys"], where=where)
-    except OSError as error:
-        raise StoreError(f"{file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise StoreError(f"{file} is not UTF-8; save it as that") from None
-    except csv.Error as error:
-        raise StoreError(f"{file}, line {reader.reader.line_num}: {error}") from None
+    for where, (mac, model, extensions, keys) in read(file, COLUMNS):
+        whose = tuple(part.strip() for part in extensions.split(",") if part.strip())
+        yield Wanted(mac.strip(), model.strip(), whose, keys, where=f"{where}: ")
 
 
 def _row(row: DeviceRow, state: str) -> dict[str, Any]:

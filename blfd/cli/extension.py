@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterator
 from enum import Enum
@@ -13,8 +12,9 @@ import typer
 from rich.markup import escape
 
 from blfd.cli.output import fail, options, print_json, print_table
+from blfd.cli.table import read
 from blfd.core.values import Aor, Extension
-from blfd.store import NewExtension, StoreError
+from blfd.store import NewExtension
 
 extensions = typer.Typer(no_args_is_help=True, help="Add, show, change and remove extensions.")
 
@@ -134,19 +134,5 @@ def import_(context: typer.Context, file: Path) -> None:
 
 
 def _read(file: Path) -> Iterator[NewExtension]:
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise StoreError(f"{file}: the first line has to be {','.join(COLUMNS)}")
-            for row in reader:
-                where = f"{file}, line {reader.line_num}"
-                if None in row or None in row.values():
-                    raise StoreError(f"{where}: three values are needed")
-                yield NewExtension(row["extension"].strip(), row["password"], row["name"].strip(), where)
-    except OSError as error:
-        raise StoreError(f"{file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise StoreError(f"{file} is not UTF-8; save it as that") from None
-    except csv.Error as error:
-        raise StoreError(f"{file}, line {reader.reader.line_num}: {error}") from None
+    for where, (extension, password, name) in read(file, COLUMNS):
+        yield NewExtension(extension.strip(), password, name.strip(), where)
