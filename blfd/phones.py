@@ -60,8 +60,9 @@ class Phones:
     def add(self, tenant: str, wanted: Iterable[Wanted]) -> int:
         """All or none; how many. Raises StoreError with the first that cannot be added."""
         new: dict[str, DeviceRow] = {}
+        names = self._store.names(tenant)
         for each in wanted:
-            row = self._checked(tenant, each)
+            row = self._checked(tenant, each, names)
             if row.mac in new or self._store.devices.get(row.mac):
                 written = provisioning.written_mac(row.mac)
                 raise StoreError(f"{each.where}device {written} exists already; 'device set' changes it")
@@ -72,7 +73,7 @@ class Phones:
     def change(self, tenant: str, wanted: Wanted) -> None:
         """Raises StoreError."""
         self.get(tenant, wanted.mac)
-        self._store.devices.replace(self._checked(tenant, wanted))
+        self._store.devices.replace(self._checked(tenant, wanted, self._store.names(tenant)))
 
     def get(self, tenant: str, mac: str) -> DeviceRow:
         """Raises StoreError for one that does not exist in the tenant."""
@@ -93,47 +94,46 @@ class Phones:
         """Raises StoreError."""
         self._store.devices.remove(self.get(tenant, mac).mac)
 
-    def sync_event(self, row: DeviceRow) -> str:
-        """The Event of a NOTIFY that has the phone fetch its files."""
-        return provisioning.sync_event(self.device(row))
+    def syncs(self, rows: Iterable[DeviceRow]) -> set[tuple[str, str]]:
+        """Extensions, and the Event of the NOTIFY that has their phones fetch their files."""
+        return {
+            (extension, provisioning.sync_event(row.model)) for row in rows for extension in row.extensions
+        }
 
-    def watched(self, row: DeviceRow) -> set[str]:
-        """The extensions that its keys watch."""
-        return {key.value for key in self.device(row).keys if key.kind is KeyKind.BLF}
+    def watched(self, tenant: str) -> dict[str, set[str]]:
+        """For each phone of a tenant, by its address, the extensions that its keys watch."""
+        names, rows = self._store.names(tenant), self.all(tenant)
+        devices = [self.device(row, names) for row in rows]
+        return {d.mac: {key.value for key in d.keys if key.kind is KeyKind.BLF} for d in devices}
 
-    def _checked(self, tenant: str, wanted: Wanted) -> DeviceRow:
+    def _checked(self, tenant: str, wanted: Wanted, names: dict[str, str]) -> DeviceRow:
         try:
             mac, model = provisioning.normal_mac(wanted.mac), provisioning.find(wanted.model)
             keys = wanted.keys.strip()
             row = DeviceRow(mac, tenant, model.path, wanted.extensions, keys, wanted.transport)
-            for extension in set(wanted.extensions) - self._store.names(tenant).keys():
+            for extension in set(wanted.extensions) - names.keys():
                 raise ProvisioningError(
                     f"extension {extension} does not exist: add it with 'blfd extension add'"
                 )
             if wanted.transport not in self._place.ports:
                 known = ", ".join(self._place.ports)
                 raise ProvisioningError(f"transport {wanted.transport!r}: the server listens on {known}")
-            device = self.device(row)
-            self._check_keys(tenant, device)
+            device = self.device(row, names)
+            _check_keys(device, names)
             device.check()
         except (ProvisioningError, StoreError) as error:
             raise StoreError(f"{wanted.where}device {wanted.mac}: {error}") from None
         return row
 
-    def _check_keys(self, tenant: str, device: Device) -> None:
-        known = self._store.names(tenant)
-        for key in device.keys:
-            if key.kind is KeyKind.BLF and key.value not in known:
-                raise ProvisioningError(
-                    f"a key watches {key.value}, which does not exist: add it with 'blfd extension add'"
-                )
-
     # Rendering
 
-    def device(self, row: DeviceRow) -> Device:
-        """What the templates want to know. Raises ProvisioningError and StoreError."""
-        tenant, names = self._store.tenant(row.tenant), self._store.names(row.tenant)
-        domain = "" if tenant.domain == DEFAULT_TENANT else tenant.domain
+    def device(self, row: DeviceRow, names: dict[str, str] | None = None) -> Device:
+        """What the templates want to know; `names` are those of the tenant, if they are at hand.
+
+        Raises ProvisioningError and StoreError.
+        """
+        names = self._store.names(row.tenant) if names is None else names
+        domain = "" if row.tenant == DEFAULT_TENANT else row.tenant
         accounts = tuple(
             Account(extension, row.password, names.get(extension, ""), domain) for extension in row.extensions
         )
@@ -187,6 +187,13 @@ class Phones:
         device, service = self.device(row), self.service(row, self._store.tenant(row.tenant))
         own = provisioning.files(device, service, self.layers(row))
         return {**provisioning.common_files(device), **own}
+
+
+def _check_keys(device: Device, names: dict[str, str]) -> None:
+    for key in device.keys:
+        if key.kind is KeyKind.BLF and key.value not in names:
+            advice = "add it with 'blfd extension add'"
+            raise ProvisioningError(f"a key watches {key.value}, which does not exist: {advice}")
 
 
 def _is_team(keys: str) -> bool:

@@ -29,7 +29,7 @@ class Setting(NamedTuple):
 def settings(device: Device, service: Service, layers: Iterable[Layer] = ()) -> list[Setting]:
     """What the phone gets; a later layer wins over those before it. Raises ProvisioningError."""
     device.check()
-    vendor = vendor_of(device)
+    vendor = vendor_of(device.model.path)
     found = {name: Setting(name, value, DEFAULT) for name, value in vendor.settings(device, service)}
     for layer in layers:
         for name, value in layer.settings.items():
@@ -43,14 +43,14 @@ def settings(device: Device, service: Service, layers: Iterable[Layer] = ()) -> 
 def files(device: Device, service: Service, layers: Iterable[Layer] = ()) -> dict[str, bytes]:
     """The phone's own files, by name. Raises ProvisioningError."""
     found = [(setting.name, setting.value) for setting in settings(device, service, layers)]
-    return vendor_of(device).files(device, found)
+    return vendor_of(device.model.path).files(device, found)
 
 
 def common_files(device: Device) -> dict[str, bytes]:
     """What the phone asks for beside them, which holds no secret."""
-    return vendor_of(device).common(device)
+    return vendor_of(device.model.path).common(device)
 
 
-def sync_event(device: Device) -> str:
-    """What Event a NOTIFY needs so that the phone fetches its files anew, and reboots only if it must."""
-    return vendor_of(device).SYNC
+def sync_event(model: str) -> str:
+    """What Event a NOTIFY needs so that a phone fetches its files anew, and reboots only if it must."""
+    return vendor_of(model).SYNC

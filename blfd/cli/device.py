@@ -59,7 +59,8 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
     """All phones of the tenant: what they have fetched, and whether they work since."""
     given = options(context)
     phones = given.phones()
-    rows = [_row(row, _state(given, phones, row)) for row in phones.all(given.tenant)]
+    states = _states(given, phones)
+    rows = [_row(row, states[row.mac]) for row in phones.all(given.tenant)]
     if as_json:
         print_json(rows)
         return
@@ -74,7 +75,7 @@ def show(context: typer.Context, mac: Mac, as_json: Json = False) -> None:
     given = options(context)
     phones = given.phones()
     row = phones.get(given.tenant, mac)
-    found = {**_row(row, _state(given, phones, row)), "url": phones.url(row)}
+    found = {**_row(row, _states(given, phones)[row.mac]), "url": phones.url(row)}
     if as_json:
         print_json(found)
     else:
@@ -130,9 +131,8 @@ def sync(
     if bool(mac) == everybody:
         raise StoreError("which phone? Give its MAC, or --all")
     rows = phones.all(given.tenant) if everybody else [phones.get(given.tenant, mac)]
-    wanted = {(extension, phones.sync_event(row)) for row in rows for extension in row.extensions}
     client, told = given.client(), 0
-    for extension, event in sorted(wanted):
+    for extension, event in sorted(phones.syncs(rows)):
         told += client.call("sync", tenant=given.tenant, extension=extension, event=event)
     print(f"{told} registered phones of {len(rows)} devices are told to fetch their files")
 
@@ -168,16 +168,23 @@ def _row(row: DeviceRow, state: str) -> dict[str, Any]:
     }
 
 
-def _state(given: Options, phones: Phones, row: DeviceRow) -> str:
-    """Whether the phone has registered and watches all that its keys show, as the running server knows."""
+def _states(given: Options, phones: Phones) -> dict[str, str]:
+    """For each phone, whether it has registered and watches what its keys show, as the server knows."""
+    rows, wanted = phones.all(given.tenant), phones.watched(given.tenant)
     try:
-        registered = given.client().call("registrations", tenant=given.tenant)
+        registered = {row["extension"] for row in given.client().call("registrations", tenant=given.tenant)}
         watched = given.client().call("watchers", tenant=given.tenant)
     except (NotRunning, ControlError):
-        return "no server runs"
-    if not any(binding["extension"] in row.extensions for binding in registered):
+        return {row.mac: "no server runs" for row in rows}
+    seen: dict[str, set[str]] = {}
+    for each in watched:
+        seen.setdefault(each["watcher"], set()).add(each["resource"])
+    return {row.mac: _state(row, wanted[row.mac], registered, seen) for row in rows}
+
+
+def _state(row: DeviceRow, wanted: set[str], registered: set[str], seen: dict[str, set[str]]) -> str:
+    if not registered.intersection(row.extensions):
         return "not registered"
-    wanted = phones.watched(row)
-    seen = {each["resource"] for each in watched if each["watcher"] in row.extensions}
-    missing = sorted(wanted - seen)
+    watched = set().union(*(seen.get(extension, set()) for extension in row.extensions))
+    missing = sorted(wanted - watched)
     return f"does not watch {', '.join(missing)}" if missing else "registered, watches all its keys"

@@ -24,6 +24,6 @@ class Vendor(Protocol):
         """What all phones of its model ask for, which holds nothing of anybody's."""
 
 
-def vendor_of(device: Device) -> Vendor:
-    """The maker's module, loaded when it is needed: it brings lxml, which listing phones does not need."""
-    return cast(Vendor, import_module(f"provisioning.vendors.{device.model.vendor}"))
+def vendor_of(model: str) -> Vendor:
+    """The maker's module of a model as `yealink/t54w`, loaded when it is needed: it brings lxml."""
+    return cast(Vendor, import_module(f"provisioning.vendors.{model.partition('/')[0]}"))
