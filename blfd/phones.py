@@ -9,7 +9,7 @@ from typing import NamedTuple
 import provisioning
 from blfd.addresses import ANYWHERE, local_address_towards
 from blfd.core.values import DEFAULT_TENANT, Tenant
-from blfd.store import Store, StoreError
+from blfd.store import Exists, NotFound, Store, StoreError
 from blfd.store.devices import DeviceRow
 from provisioning import Account, Device, KeyKind, Layer, LineKey, ProvisioningError, Service
 
@@ -65,7 +65,7 @@ class Phones:
             row = self._checked(tenant, each, names)
             if row.mac in new or self._store.devices.get(row.mac):
                 written = provisioning.written_mac(row.mac)
-                raise StoreError(f"{each.where}device {written} exists already; 'device set' changes it")
+                raise Exists(f"{each.where}device {written} exists already", "'device set' changes it")
             new[row.mac] = row
         self._store.devices.add(new.values())
         return len(new)
@@ -82,7 +82,7 @@ class Phones:
         except ProvisioningError as error:
             raise StoreError(str(error)) from None
         if row is None or row.tenant != tenant:
-            raise StoreError(f"no device {mac}; 'blfd device list' shows them, 'device add' adds one")
+            raise NotFound(f"no device {mac}", "'blfd device list' shows them, 'device add' adds one")
         return row
 
     def all(self, tenant: str) -> list[DeviceRow]:
