@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import provisioning
@@ -52,33 +53,38 @@ def place(listening: Iterable[str], address: str, url: str) -> Place:
 class Phones:
     """Checks, keeps and renders devices."""
 
-    def __init__(self, store: Store, place: Place) -> None:
-        self._store, self._place = store, place
+    def __init__(self, store: Store, find_place: Callable[[], Place]) -> None:
+        """`find_place` is called once, and only if it is needed."""
+        self.store, self._find_place = store, find_place
+
+    @cached_property
+    def _place(self) -> Place:
+        return self._find_place()
 
     # Keeping
 
     def add(self, tenant: str, wanted: Iterable[Wanted]) -> int:
         """All or none; how many. Raises StoreError with the first that cannot be added."""
         new: dict[str, DeviceRow] = {}
-        names = self._store.names(tenant)
+        names = self.store.names(tenant)
         for each in wanted:
             row = self._checked(tenant, each, names)
-            if row.mac in new or self._store.devices.get(row.mac):
+            if row.mac in new or self.store.devices.get(row.mac):
                 written = provisioning.written_mac(row.mac)
                 raise Exists(f"{each.where}device {written} exists already", "'device set' changes it")
             new[row.mac] = row
-        self._store.devices.add(new.values())
+        self.store.devices.add(new.values())
         return len(new)
 
     def change(self, tenant: str, wanted: Wanted) -> None:
         """Raises StoreError."""
         self.get(tenant, wanted.mac)
-        self._store.devices.replace(self._checked(tenant, wanted, self._store.names(tenant)))
+        self.store.devices.replace(self._checked(tenant, wanted, self.store.names(tenant)))
 
     def get(self, tenant: str, mac: str) -> DeviceRow:
         """Raises StoreError for one that does not exist in the tenant."""
         try:
-            row = self._store.devices.get(provisioning.normal_mac(mac))
+            row = self.store.devices.get(provisioning.normal_mac(mac))
         except ProvisioningError as error:
             raise StoreError(str(error)) from None
         if row is None or row.tenant != tenant:
@@ -87,12 +93,12 @@ class Phones:
 
     def all(self, tenant: str) -> list[DeviceRow]:
         """Sorted by address. Raises StoreError for a tenant that does not exist."""
-        self._store.tenant(tenant)
-        return self._store.devices.all(tenant)
+        self.store.tenant(tenant)
+        return self.store.devices.all(tenant)
 
     def remove(self, tenant: str, mac: str) -> None:
         """Raises StoreError."""
-        self._store.devices.remove(self.get(tenant, mac).mac)
+        self.store.devices.remove(self.get(tenant, mac).mac)
 
     def syncs(self, rows: Iterable[DeviceRow]) -> set[tuple[str, str]]:
         """Extensions, and the Event of the NOTIFY that has their phones fetch their files."""
@@ -102,7 +108,7 @@ class Phones:
 
     def watched(self, tenant: str) -> dict[str, set[str]]:
         """For each phone of a tenant, by its address, the extensions that its keys watch."""
-        names, rows = self._store.names(tenant), self.all(tenant)
+        names, rows = self.store.names(tenant), self.all(tenant)
         devices = [self.device(row, names) for row in rows]
         return {d.mac: {key.value for key in d.keys if key.kind is KeyKind.BLF} for d in devices}
 
@@ -132,7 +138,7 @@ class Phones:
 
         Raises ProvisioningError and StoreError.
         """
-        names = self._store.names(row.tenant) if names is None else names
+        names = self.store.names(row.tenant) if names is None else names
         domain = "" if row.tenant == DEFAULT_TENANT else row.tenant
         accounts = tuple(
             Account(extension, row.password, names.get(extension, ""), domain) for extension in row.extensions
@@ -146,7 +152,7 @@ class Phones:
     def _team(self, row: DeviceRow, names: dict[str, str]) -> tuple[LineKey, ...]:
         """Everybody else in the tenant, or in a group."""
         _, _, group = row.keys.partition(":")
-        members = self._store.group(row.tenant, group).targets if group else names.keys()
+        members = self.store.group(row.tenant, group).targets if group else names.keys()
         return tuple(LineKey(KeyKind.BLF, member) for member in sorted(set(members) - set(row.extensions)))
 
     def service(self, row: DeviceRow, tenant: Tenant) -> Service:
@@ -175,16 +181,16 @@ class Phones:
             (row.model, f"model {row.model}"),
             (row.mac, "this device"),
         ):
-            yield Layer(what, self._store.devices.settings(row.tenant, scope))
+            yield Layer(what, self.store.devices.settings(row.tenant, scope))
 
     def settings(self, row: DeviceRow) -> list[provisioning.Setting]:
         """Each with who has the say in it. Raises ProvisioningError and StoreError."""
-        service = self.service(row, self._store.tenant(row.tenant))
+        service = self.service(row, self.store.tenant(row.tenant))
         return provisioning.settings(self.device(row), service, self.layers(row))
 
     def files(self, row: DeviceRow) -> dict[str, bytes]:
         """All that the phone may ask for, by name. Raises ProvisioningError and StoreError."""
-        device, service = self.device(row), self.service(row, self._store.tenant(row.tenant))
+        device, service = self.device(row), self.service(row, self.store.tenant(row.tenant))
         own = provisioning.files(device, service, self.layers(row))
         return {**provisioning.common_files(device), **own}
 

@@ -95,6 +95,7 @@ class Server:
             "metrics": lambda tenant: self._metrics(),
             "place": lambda tenant: asdict(self._place),
         }
+        self._identity = secrets.token_hex(8)  # numbers of changes are of one process
         self._pickups: Counter[tuple[str, int]] = Counter()
 
     def _listen(self) -> list[str]:
@@ -141,6 +142,7 @@ class Server:
             self._writer.save(effect)
             if type(effect) is SavePickup:
                 self._pickups[effect.attempt.way.value, effect.attempt.status] += 1
+                self._core.changes.attempt(effect.attempt)
         elif isinstance(effect, Log):
             log.log(effect.level, "%s", effect.text)
         else:
@@ -168,12 +170,16 @@ class Server:
         if name == "explain":
             aor = Aor(tenant, str(arguments.get("extension")))
             return self._on_sip_thread(lambda: self._explain(aor))
+        if name == "changes":
+            same = arguments.get("server") == self._identity
+            since = int(arguments["since"]) if same else None
+            return self._on_sip_thread(lambda: self._changes(since))
         if name == "sync":
             wanted = SyncWanted(Aor(tenant, str(arguments["extension"])), str(arguments["event"]))
             return self._on_sip_thread(lambda: self._synchronize(wanted))
         query = self._queries.get(name)
         if query is None:
-            known = ", ".join([*self._queries, "explain", "reload", "sync"])
+            known = ", ".join([*self._queries, "changes", "explain", "reload", "sync"])
             raise ValueError(f"no call {name!r}; there are {known}")
         return self._on_sip_thread(lambda: query(tenant))
 
@@ -181,6 +187,9 @@ class Server:
         if aor not in self._core.directory.extensions:
             raise ValueError(f"the running server knows no extension {aor}: restart it")
         return report.explain(self._core, aor, time.time())
+
+    def _changes(self, since: int | None) -> dict[str, Any]:
+        return {"server": self._identity, **report.changes(self._core, since, time.time())}
 
     def _synchronize(self, wanted: SyncWanted) -> int:
         """How many phones are told."""

@@ -38,6 +38,17 @@ class Conflict(StoreError):
     """It has been changed since it was read."""
 
 
+SAID = 10  # problems of many
+
+
+def together(problems: list[StoreError]) -> StoreError:
+    """All that is wrong in one line: the one problem as it is, of very many the first."""
+    if len(problems) == 1:
+        return problems[0]
+    more = f"; and {len(problems) - SAID} more" if len(problems) > SAID else ""
+    return StoreError("; ".join(problem.text for problem in problems[:SAID]) + more)
+
+
 class Connections:
     """The open database. Opening creates it, or brings it to the newest version. Raises StoreError."""
 
@@ -86,6 +97,8 @@ class Connections:
             yield
         except sqlite3.Error as error:
             raise StoreError(f"database {self.path}: {error}", "choose another file with --db") from error
+        except UnicodeEncodeError:
+            raise StoreError("what was given is no sound UTF-8") from None
         except OSError as error:
             raise StoreError(f"database {self.path}: {error.strerror}", "choose another with --db") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from blfd.store import rows
 from blfd.store.admins import Admins
 from blfd.store.audit import Audit
 from blfd.store.devices import Devices
-from blfd.store.opening import Connections, Exists, NotFound, StoreError
+from blfd.store.opening import Connections, Exists, NotFound, StoreError, together
 from blfd.store.records import Records
 from blfd.store.rows import NewExtension
 
@@ -106,20 +106,37 @@ class Store:
 
     # Extensions
 
-    def add_extensions(self, tenant: str, new: Iterable[NewExtension]) -> int:
-        """Add all or none; how many. Raises StoreError with the first that cannot be added."""
-        realm = self.tenant(tenant).realm
-        known = {extension.aor.extension for extension in self.extensions(tenant)}
-        added = []
+    def check_extensions(
+        self, tenant: str, new: Iterable[NewExtension]
+    ) -> Iterator[tuple[NewExtension, StoreError | None]]:
+        """Each, with what keeps it from being added."""
+        known = set(self.names(tenant))
         for row in new:
-            rows.check_extension(row)
-            if row.extension in known:
-                where = f"{row.where}: " if row.where else ""
-                raise Exists(f"{where}extension {row.extension} exists already", "'extension set' changes it")
+            problem: StoreError | None = None
+            try:
+                rows.check_extension(row)
+                if row.extension in known:
+                    where = f"{row.where}: " if row.where else ""
+                    text = f"{where}extension {row.extension} exists already"
+                    raise Exists(text, "'extension set' changes it")
+            except StoreError as error:
+                problem = error
             known.add(row.extension)
-            ha1 = rows.ha1(row.extension, realm, row.password)
-            added.append({"tenant": tenant, "extension": row.extension, "name": row.name, **ha1})
+            yield row, problem
+
+    def add_extensions(self, tenant: str, new: Iterable[NewExtension]) -> int:
+        """Add all or none; how many. Raises StoreError with what cannot be added."""
+        realm = self.tenant(tenant).realm
+        added, problems = [], []
         with self._connections.writing() as db:
+            for row, problem in self.check_extensions(tenant, new):
+                if problem:
+                    problems.append(problem)
+                else:
+                    ha1 = rows.ha1(row.extension, realm, row.password)
+                    added.append({"tenant": tenant, "extension": row.extension, "name": row.name, **ha1})
+            if problems:
+                raise together(problems)
             db.table("extensions").insert_all(added)
         return len(added)
 
