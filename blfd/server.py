@@ -95,6 +95,7 @@ class Server:
             "metrics": lambda tenant: self._metrics(),
             "place": lambda tenant: asdict(self._place),
         }
+        self._urls: dict[str, str] = {}
         self._identity = secrets.token_hex(8)  # numbers of changes are of one process
         self._pickups: Counter[tuple[str, int]] = Counter()
 
@@ -219,6 +220,7 @@ class Server:
             "uptime": round(time.monotonic() - self._started),
             "restarts": restarts(),
             "listen": self._listening,
+            "serves": [f"{name}: {url}" for name, url in self._urls.items()],
             **report.totals(self._core, time.time()),
             "legs": len(stack.legs),
             "waiting": len(stack.backlog),
@@ -244,7 +246,7 @@ class Server:
             control = ControlServer(socket_path(self._config.database), self.ask)
         except (ControlError, OSError) as error:
             raise ServerError(str(error)) from error
-        companions = self._start_companions(control)
+        companion = self._start_companion(control)
         gc.disable()  # what is made now is not garbage
         self.emit(DirectoryChanged(self._store.directory()))
         self._restore()
@@ -261,24 +263,24 @@ class Server:
                 self._turn(self._fire_timers())
             self._drain()
         finally:
-            for companion in companions:
+            if companion:
                 companion.close()
             control.close()
             self._writer.close()
             self._stack.close()
         log.info("stopped")
 
-    def _start_companions(self, control: ControlServer) -> list[Companion]:
+    def _start_companion(self, control: ControlServer) -> Companion | None:
         try:
-            companions, url = start(self._config, self._place)
+            companion, self._urls = start(self._config, self._place)
         except CompanionError as error:
             control.close()
             raise ServerError(str(error)) from error
-        self._place = replace(self._place, url=url)
-        return companions
+        self._place = replace(self._place, url=self._urls.get("provision", ""))
+        return companion
 
     def _metrics(self) -> dict[str, Any]:
-        """What `blfd.metrics` makes of, beyond the status."""
+        """What Prometheus is told, beyond the status."""
         return {
             **self._status(),
             "phases": report.phases(self._core),

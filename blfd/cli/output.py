@@ -42,9 +42,16 @@ class Options:
         trust: list[str] | None = None,
         metrics: str | None = None,
         provision: str | None = None,
+        web: str | None = None,
     ) -> Config:
         return load(
-            self.config, database=self.db, listen=listen, trust=trust, metrics=metrics, provision=provision
+            self.config,
+            database=self.db,
+            listen=listen,
+            trust=trust,
+            metrics=metrics,
+            provision=provision,
+            web=web,
         )
 
     def store(self) -> Store:

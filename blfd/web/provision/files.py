@@ -14,7 +14,8 @@ from starlette.routing import Route
 from blfd.phones import Phones
 from blfd.store import Store, StoreError
 from blfd.store.devices import DeviceRow, Fetch
-from blfd.web.access import Access, Patience, mac_in
+from blfd.web.patience import Patience
+from blfd.web.provision.access import Access, mac_in
 from provisioning import ProvisioningError, written_mac
 
 log = logging.getLogger("blfd.provisioning")
