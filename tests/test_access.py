@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from blfd.web import access
+from blfd.web import patience
 from blfd.web.patience import FORGET_AFTER, FREE_FAILURES, LONGEST_WAIT, Patience
 from blfd.web.provision.access import mac_in
 

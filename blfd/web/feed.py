@@ -1,6 +1,6 @@
 """What changes, as it changes, for who looks on: lamps and pickups of a tenant.
 
-The server is asked as long as anybody looks on, ten times a second, by one task for all: one more who looks on
+The server is asked as long as anybody looks on, ten times a second, by one task for all: one more reader
 costs the SIP thread nothing.
 """
 
