@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from blfd.web import patience
 from blfd.web.patience import FORGET_AFTER, FREE_FAILURES, LONGEST_WAIT, Patience
 from blfd.web.provision.access import mac_in
 
@@ -44,7 +43,7 @@ def test_who_keeps_failing_waits_longer_and_longer() -> None:
 
 
 def test_the_table_of_sources_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access, "MAX_SOURCES", 3)
+    monkeypatch.setattr("blfd.web.patience.MAX_SOURCES", 3)
     patience = Patience()
     for number in range(10):
         patience.failed(str(number), 0.0)

@@ -27,7 +27,11 @@ from blfd.web.portal.app import portal
 from blfd.web.provision.files import Files
 
 GRACE = 1  # seconds for requests to end; a lamp board's never does
-OPTIONS = {"provision": "--provision", "portal": "--web", "metrics": "--metrics"}
+WORDS = {  # for an error: what is served, and the option that says where
+    "provision": ("files", "--provision"),
+    "portal": ("the portal", "--web"),
+    "metrics": ("metrics", "--metrics"),
+}
 
 
 def main() -> None:
@@ -66,8 +70,8 @@ def _open(listener: dict[str, Any]) -> socket.socket:
     try:
         return socket.create_server((listener["address"], listener["port"]), backlog=2048)
     except OSError as error:
-        where, option = f"{listener['address']}:{listener['port']}", OPTIONS[listener["name"]]
-        print(f"cannot serve on {where}: {error.strerror}; choose another with {option}")
+        where, (what, option) = f"{listener['address']}:{listener['port']}", WORDS[listener["name"]]
+        print(f"cannot serve {what} on {where}: {error.strerror}; choose another with {option}")
         sys.exit(1)
 
 
