@@ -13,6 +13,7 @@ from rich.markup import escape
 from blfd.cli.output import Options, options, print_json, print_table
 from blfd.cli.table import read
 from blfd.control import ControlError, NotRunning
+from blfd.device_states import device_states
 from blfd.phones import Phones, Wanted
 from blfd.store import StoreError
 from blfd.store.devices import DeviceRow
@@ -169,22 +170,10 @@ def _row(row: DeviceRow, state: str) -> dict[str, Any]:
 
 
 def _states(given: Options, phones: Phones) -> dict[str, str]:
-    """For each phone, whether it has registered and watches what its keys show, as the server knows."""
     rows, wanted = phones.all(given.tenant), phones.watched(given.tenant)
     try:
-        registered = {row["extension"] for row in given.client().call("registrations", tenant=given.tenant)}
-        watched = given.client().call("watchers", tenant=given.tenant)
+        registrations = given.client().call("registrations", tenant=given.tenant)
+        watchers = given.client().call("watchers", tenant=given.tenant)
     except (NotRunning, ControlError):
         return {row.mac: "no server runs" for row in rows}
-    seen: dict[str, set[str]] = {}
-    for each in watched:
-        seen.setdefault(each["watcher"], set()).add(each["resource"])
-    return {row.mac: _state(row, wanted[row.mac], registered, seen) for row in rows}
-
-
-def _state(row: DeviceRow, wanted: set[str], registered: set[str], seen: dict[str, set[str]]) -> str:
-    if not registered.intersection(row.extensions):
-        return "not registered"
-    watched = set().union(*(seen.get(extension, set()) for extension in row.extensions))
-    missing = sorted(wanted - watched)
-    return f"does not watch {', '.join(missing)}" if missing else "registered, watches all its keys"
+    return device_states(rows, wanted, registrations, watchers)
