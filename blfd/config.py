@@ -21,6 +21,7 @@ KEYS = (
     "trust",
     "metrics",
     "provision",
+    "pnp",
     "address",
     "certificate",
     "certificate_key",
@@ -61,6 +62,9 @@ class Listen:
         return cls(transport, host, int(port))
 
 
+PNP = Listen("udp", "224.0.1.75", 5060)  # sip.mcast.net, where phones look for their files
+
+
 @dataclass(frozen=True, slots=True)
 class Web:
     """Where to serve HTTP: "http://0.0.0.0:8080". Port 0 takes a free one."""
@@ -94,6 +98,7 @@ class Config:
     sip: Settings = field(default_factory=Settings)
     metrics: Listen | None = None
     provision: Web | None = None
+    pnp: Listen | None = None  # the multicast group where new phones ask
     address: str = ""  # where phones reach this machine; "": as its routes say
     certificate: Path | None = None
     certificate_key: Path | None = None
@@ -109,6 +114,7 @@ def load(
     trust: list[str] | None = None,
     metrics: str | None = None,
     provision: str | None = None,
+    pnp: bool = False,
 ) -> Config:
     """Read the file, if any, and put the command line's options over it. Raises ConfigError."""
     table = _read(path) if path else {}
@@ -121,6 +127,7 @@ def load(
         sip=sip,
         metrics=where,
         provision=_provision(provision, table, str(path)),
+        pnp=_pnp(pnp or table.get("pnp", False), str(path)),
         address=_address(table, str(path)),
         certificate=_file(table, "certificate", str(path)),
         certificate_key=_file(table, "certificate_key", str(path)),
@@ -173,6 +180,16 @@ def _database(table: dict[str, Any], where: str) -> Path:
 def _provision(option: str | None, table: dict[str, Any], where: str) -> Web | None:
     value = option or table.get("provision")
     return None if value is None else Web.parse(value, "--provision" if option else f"{where}, provision")
+
+
+def _pnp(value: Any, where: str) -> Listen | None:
+    if isinstance(value, bool):
+        return PNP if value else None
+    try:
+        return Listen.parse(f"udp:{value}")
+    except ConfigError:
+        text = f"{where}: pnp is true, or an address such as {PNP.host}:{PNP.port}, not {value!r}"
+        raise ConfigError(text) from None
 
 
 def _address(table: dict[str, Any], where: str) -> str:

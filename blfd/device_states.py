@@ -16,8 +16,8 @@ def device_states(
 ) -> dict[str, str]:
     """For each phone, by its address, whether it has registered and watches what its keys show.
 
-    `wanted` are the extensions that each phone's keys watch (`Phones.watched`); `registrations` and `watchers`
-    are the server's rows of these names, of the phones' tenant.
+    `wanted` are the extensions that each phone's keys watch (`Phones.watched`); `registrations` and
+    `watchers` are the server's rows of these names, of the phones' tenant.
     """
     registered = {row["extension"] for row in registrations}
     seen: dict[str, set[str]] = {}

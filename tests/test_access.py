@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from blfd.core.macs import mac_in
 from blfd.web import access
-from blfd.web.access import FORGET_AFTER, FREE_FAILURES, LONGEST_WAIT, Patience, mac_in
+from blfd.web.access import FORGET_AFTER, FREE_FAILURES, LONGEST_WAIT, Patience
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,17 @@ def remove(context: typer.Context, mac: Mac) -> None:
 
 
 @devices.command()
+def renew(context: typer.Context, mac: Mac) -> None:
+    """Give a phone another SIP password and another secret, as one that was reset or whose secret leaked."""
+    given = options(context)
+    phones = given.phones()
+    phones.renew(given.tenant, mac)
+    given.reload()
+    url = phones.url(phones.get(given.tenant, mac))
+    print(f"device {mac} renewed; its provisioning server: {url or 'none yet, see blfd run --provision'}")
+
+
+@devices.command()
 def sync(
     context: typer.Context,
     mac: Annotated[str, typer.Argument(metavar="[MAC]", help="Such as 80:5e:c0:12:34:56.")] = "",

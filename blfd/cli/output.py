@@ -40,9 +40,16 @@ class Options:
         trust: list[str] | None = None,
         metrics: str | None = None,
         provision: str | None = None,
+        pnp: bool = False,
     ) -> Config:
         return load(
-            self.config, database=self.db, listen=listen, trust=trust, metrics=metrics, provision=provision
+            self.config,
+            database=self.db,
+            listen=listen,
+            trust=trust,
+            metrics=metrics,
+            provision=provision,
+            pnp=pnp,
         )
 
     def store(self) -> Store:

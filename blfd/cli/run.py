@@ -33,6 +33,9 @@ def run(
     provision: Annotated[
         str | None, typer.Option(help="Serve the files of phones there, such as http://0.0.0.0:8080.")
     ] = None,
+    pnp: Annotated[
+        bool, typer.Option("--pnp", help="Tell new phones that ask by multicast where their files are.")
+    ] = False,
     drain: Annotated[
         bool, typer.Option(help="When stopped, tell the watchers `deactivated`, so that they come back.")
     ] = False,
@@ -51,7 +54,7 @@ def run(
     from blfd.server import run as serve
 
     given = options(context)
-    config = replace(given.load(listen, trust, metrics, provision), drain=drain, verbose=given.verbose)
+    config = replace(given.load(listen, trust, metrics, provision, pnp), drain=drain, verbose=given.verbose)
     try:
         code = serve(config)
     except ServerError as error:

@@ -28,7 +28,6 @@ FORGET_AFTER = 600.0  # seconds without a failure
 MAX_SOURCES = 10_000
 
 _PARAMETER = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))')
-_MAC = re.compile(r"(?<![0-9a-f])(?:[0-9a-f]{12}|[0-9a-f]{2}(?::[0-9a-f]{2}){5})(?![0-9a-f])", re.I)
 
 
 class Access:
@@ -88,12 +87,6 @@ class Access:
             return self._devices.get(normal_mac(user)) or NOBODY
         except ProvisioningError:
             return NOBODY
-
-
-def mac_in(user_agent: str) -> str:
-    """The address that a phone says it has, "" if it says none."""
-    found = _MAC.search(user_agent)
-    return normal_mac(found[0]) if found else ""
 
 
 class Patience:

@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from blfd.core.macs import mac_in
 from blfd.phones import Phones
 from blfd.store import Store, StoreError
 from blfd.store.devices import DeviceRow, Fetch
-from blfd.web.access import Access, Patience, mac_in
+from blfd.web.access import Access, Patience
 from provisioning import ProvisioningError, written_mac
 
 log = logging.getLogger("blfd.provisioning")
