@@ -51,7 +51,8 @@ class NewPhone:
     """Sends to the group over loopback, and hears what comes back to its own address."""
 
     def __init__(self, site: Site, port: int) -> None:
-        self.agent = Agent(f"{GROUP}:{port}")
+        self.agent = Agent(f"{GROUP}:{port}", auto_answer=False)
+        self.group = self.agent.peer
         self.agent.socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
         self.number = 0
 
@@ -70,6 +71,9 @@ class NewPhone:
         answer = self.agent.wait(lambda m: m.status > 0 and m["call-id"] == call_id)
         assert (answer.status, answer["expires"]) == (200, "0")
         notify = self.agent.wait(lambda m: m.method == "NOTIFY" and m["call-id"] == call_id)
+        self.agent.peer = notify.source
+        self.agent.reply(notify, 200)
+        self.agent.peer = self.group
         assert notify.uri == f"sip:{self.agent.address}"
         assert notify.tag("from") == answer.tag("to")
         assert notify["event"].startswith("ua-profile")
