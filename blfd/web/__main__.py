@@ -18,12 +18,21 @@ import uvicorn
 
 from blfd.phones import Phones, Place
 from blfd.store import Store
+from blfd.web import tls
 from blfd.web.files import Files
+from blfd.web.limits import MAX_HEADER, ShortLived, allow_many_connections
 
 
 def main() -> None:
     options: dict[str, Any] = json.loads(sys.argv[1])
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    if options["scheme"] == "https":
+        try:
+            tls.check(options["certificate"], options["certificate_key"])
+        except tls.TlsError as error:
+            print(f"cannot serve files with TLS: {error}")
+            sys.exit(1)
+    allow_many_connections()
     try:
         listener = socket.create_server((options["address"], options["port"]), backlog=2048)
     except OSError as error:
@@ -41,6 +50,9 @@ def main() -> None:
         log_level="warning",
         access_log=False,  # it would show the secret in each address
         server_header=False,
+        http=ShortLived,
+        h11_max_incomplete_event_size=MAX_HEADER,
+        ws="none",
         ssl_certfile=options.get("certificate"),
         ssl_keyfile=options.get("certificate_key"),
     )

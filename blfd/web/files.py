@@ -35,7 +35,7 @@ class Files:
             Route("/p/{secret}/{name:path}", self._by_secret, methods=["GET", "HEAD", "PUT"]),
             Route("/{name:path}", self._by_credentials, methods=["GET", "HEAD", "PUT"]),
         ]
-        return Starlette(routes=routes)
+        return Starlette(routes=routes, exception_handlers={StoreError: _unavailable})
 
     async def _by_secret(self, request: Request) -> Response:
         source = _source(request)
@@ -76,16 +76,25 @@ class Files:
             files = {name.lower(): content for name, content in self._phones.files(row).items()}
         except (ProvisioningError, StoreError) as error:
             log.error("device %s: its files cannot be made: %s", written_mac(row.mac), error)
-            return PlainTextResponse("This phone's files cannot be made now\n", 503, {"Retry-After": "60"})
+            return _later()
         name = request.path_params["name"].rpartition("/")[2].lower()
         content = files.get(name)
         if content is None:
             return PlainTextResponse("Not found\n", 404)
-        if row.mac in name:
+        if row.mac in name and request.method == "GET":
             self._store.devices.fetched(row.mac, Fetch(time.time(), source, user_agent))
             log.info("%s fetched %s from %s (%s)", written_mac(row.mac), name, source, user_agent)
         kind = "application/xml" if content.startswith(b"<?xml") else "text/plain; charset=utf-8"
         return Response(content, headers={"Cache-Control": "no-store"}, media_type=kind)
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    log.error("%s was not served: %s", _source(request), error)
+    return _later()
+
+
+def _later() -> Response:
+    return PlainTextResponse("This phone's files cannot be had now\n", 503, {"Retry-After": "60"})
 
 
 def _source(request: Request) -> str:
