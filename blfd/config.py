@@ -22,6 +22,7 @@ KEYS = (
     "metrics",
     "provision",
     "web",
+    "pnp",
     "address",
     "certificate",
     "certificate_key",
@@ -62,6 +63,9 @@ class Listen:
         return cls(transport, host, int(port))
 
 
+PNP = Listen("udp", "224.0.1.75", 5060)  # sip.mcast.net, where phones look for their files
+
+
 @dataclass(frozen=True, slots=True)
 class Web:
     """Where to serve HTTP: "http://0.0.0.0:8080". Port 0 takes a free one."""
@@ -96,6 +100,7 @@ class Config:
     metrics: Web | None = None
     provision: Web | None = None
     web: Web | None = None
+    pnp: Listen | None = None  # the multicast group where new phones ask
     address: str = ""  # where phones reach this machine; "": as its routes say
     certificate: Path | None = None
     certificate_key: Path | None = None
@@ -112,6 +117,7 @@ def load(
     metrics: str | None = None,
     provision: str | None = None,
     web: str | None = None,
+    pnp: bool = False,
 ) -> Config:
     """Read the file, if any, and put the command line's options over it. Raises ConfigError."""
     table = _read(path) if path else {}
@@ -125,6 +131,7 @@ def load(
         metrics=where,
         provision=_web(provision, table, "provision", str(path)),
         web=_web(web, table, "web", str(path)),
+        pnp=_pnp(pnp or table.get("pnp", False), str(path)),
         address=_address(table, str(path)),
         certificate=_file(table, "certificate", str(path)),
         certificate_key=_file(table, "certificate_key", str(path)),
@@ -178,6 +185,16 @@ def _database(table: dict[str, Any], where: str) -> Path:
 def _web(option: str | None, table: dict[str, Any], key: str, where: str) -> Web | None:
     value = option or table.get(key)
     return None if value is None else Web.parse(value, f"--{key}" if option else f"{where}, {key}")
+
+
+def _pnp(value: Any, where: str) -> Listen | None:
+    if isinstance(value, bool):
+        return PNP if value else None
+    try:
+        return Listen.parse(f"udp:{value}")
+    except ConfigError:
+        text = f"{where}: pnp is true, or an address such as {PNP.host}:{PNP.port}, not {value!r}"
+        raise ConfigError(text) from None
 
 
 def _address(table: dict[str, Any], where: str) -> str:

@@ -100,6 +100,15 @@ class Phones:
         """Raises StoreError."""
         self.store.devices.remove(self.get(tenant, mac).mac)
 
+    def renew(self, tenant: str, mac: str) -> None:
+        """Its password and its address for files become others. Raises StoreError."""
+        self.store.devices.renew(self.get(tenant, mac).mac)
+
+    def profile(self, mac: str) -> str | None:
+        """What `ProfileFound` says of a phone of any tenant. Raises StoreError."""
+        row = self.store.devices.get(mac)
+        return row and ("" if row.fetch else self.url(row))
+
     def syncs(self, rows: Iterable[DeviceRow]) -> set[tuple[str, str]]:
         """Extensions, and the Event of the NOTIFY that has their phones fetch their files."""
         return {

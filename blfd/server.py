@@ -11,7 +11,7 @@ import signal
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from types import FrameType
 from typing import Any
@@ -19,26 +19,27 @@ from typing import Any
 from blfd import __version__
 from blfd.beside import start
 from blfd.companion import Companion, CompanionError
-from blfd.config import Config
+from blfd.config import Config, Listen
 from blfd.control import ControlError, ControlServer, socket_path
 from blfd.core import report
 from blfd.core.core import Core
-from blfd.core.effects import Effect, Log, SaveBindings, SavePickup, SaveSubscription
+from blfd.core.effects import Effect, FindProfile, Log, SaveBindings, SavePickup, SaveSubscription
 from blfd.core.inputs import (
     BindingsRestored,
     DirectoryChanged,
     Drain,
     Input,
+    ProfileFound,
     SubscriptionsRestored,
     SyncWanted,
 )
 from blfd.core.notifier import AHEAD
 from blfd.core.values import DEFAULT_TENANT, Aor
-from blfd.phones import place
+from blfd.phones import Phones, place
 from blfd.pjsip.library import PjsipError
 from blfd.pjsip.selfcheck import SelfCheckFailed, check_layouts
 from blfd.pjsip.stack import Stack
-from blfd.store import Store
+from blfd.store import Store, StoreError
 from blfd.store.writer import StoreWriter
 from blfd.supervisor import restarts
 
@@ -75,6 +76,7 @@ class Server:
         self._inputs: deque[Input] = deque()
         self._busy = False
         self._work: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
+        self._lookups = ThreadPoolExecutor(1, "lookups")
         self._stopping = False
         self._started = time.monotonic()
         self._listening = self._listen()
@@ -115,7 +117,20 @@ class Server:
                     "stop what uses it, or choose another with --listen"
                 ) from error
             opened.append(f"{wanted.transport}:{host}:{port}")
+        if self._config.pnp:
+            self._listen_for_new_phones(self._config.pnp)
         return opened
+
+    def _listen_for_new_phones(self, group: Listen) -> None:
+        if not self._config.provision:
+            raise ServerError("--pnp tells phones where their files are: give --provision as well")
+        if all(listen.transport != "udp" for listen in self._config.listen):
+            raise ServerError("--pnp answers over UDP: give --listen udp:0.0.0.0:5060 as well")
+        try:
+            self._stack.listen_multicast((group.host, group.port))
+        except OSError as error:
+            text = f"cannot listen on {group} for new phones: {error.strerror}"
+            raise ServerError(f"{text}; stop what uses it, or leave --pnp out") from error
 
     # The core
 
@@ -146,6 +161,8 @@ class Server:
                 self._core.changes.attempt(effect.attempt)
         elif isinstance(effect, Log):
             log.log(effect.level, "%s", effect.text)
+        elif isinstance(effect, FindProfile):
+            self._lookups.submit(self._find_profile, effect)
         else:
             self._stack.perform(effect)
 
@@ -160,6 +177,17 @@ class Server:
         return LONGEST_WAIT if at is None else min(LONGEST_WAIT, max(0.0, at - now))
 
     # Other threads
+
+    def _find_profile(self, effect: FindProfile) -> None:
+        """On a thread of its own, since it reads the database."""
+        try:
+            url = Phones(self._store, lambda: self._place).profile(effect.mac)
+        except StoreError as error:
+            log.error("PnP: device %s is not told where its files are: %s", effect.mac, error)
+            url = None
+        found = ProfileFound(effect.wanted, effect.mac, url)
+        self._work.put((lambda: self.emit(found), Future()))
+        self._stack.wake()
 
     def ask(self, name: str, arguments: dict[str, Any]) -> Any:
         """Answer a control call, on the calling thread; raises ValueError for one that does not exist."""
@@ -266,6 +294,7 @@ class Server:
             if companion:
                 companion.close()
             control.close()
+            self._lookups.shutdown(cancel_futures=True)
             self._writer.close()
             self._stack.close()
         log.info("stopped")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from blfd.core.macs import mac_in
 from blfd.web.patience import FORGET_AFTER, FREE_FAILURES, LONGEST_WAIT, Patience
-from blfd.web.provision.access import mac_in
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from commands import Run
 
 from blfd.store import NewExtension, Store
+from blfd.store.devices import Fetch
 
 MAC, BARE = "80:5e:c0:12:34:56", "805ec0123456"
 
@@ -63,6 +64,19 @@ def test_a_device_keeps_its_password_and_its_address(blfd: Run, store: Store) ->
     assert after
     assert (after.password, after.secret, after.model) == (before.password, before.secret, "yealink/t46u")
     assert len({before.password, before.secret}) == 2
+
+
+def test_a_renewed_device_has_others_and_has_never_fetched(blfd: Run, store: Store) -> None:
+    add(blfd)
+    store.devices.fetched(BARE, Fetch(1.0, "192.0.2.9", "Yealink"))
+    before = store.devices.get(BARE)
+    blfd("device", "renew", MAC)
+    after = store.devices.get(BARE)
+    assert before
+    assert after
+    assert (after.fetch, after.keys, after.extensions) == (None, before.keys, before.extensions)
+    assert not {after.password, after.secret} & {before.password, before.secret}
+    assert "no device" in blfd("device", "renew", "80:5e:c0:00:00:09", code=1).stderr
 
 
 @pytest.mark.parametrize(

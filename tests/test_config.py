@@ -33,6 +33,9 @@ def test_a_file_and_options_over_it(tmp_path: Path) -> None:
     over = load(path, database=Path("y.db"), listen=["tcp:127.0.0.1:5080"], trust=["192.0.2.1"])
     assert (over.database, str(over.listen[0])) == (Path("y.db"), "tcp:127.0.0.1:5080")
     assert over.sip.trust == (IPv4Network("192.0.2.1/32"),)
+    assert (config.pnp, load(path, pnp=True).pnp) == (None, Listen("udp", "224.0.1.75", 5060))
+    path.write_text('pnp = "224.0.1.75:5070"')
+    assert load(path).pnp == Listen("udp", "224.0.1.75", 5070)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +59,7 @@ def test_a_file_and_options_over_it(tmp_path: Path) -> None:
         ("listen = ['udp:[::1]:5060']", "blfd.toml, listen: .* IPv6 is not served yet"),
         ("trust = ['everybody']", "blfd.toml, trust: .* write 10.0.0.0/8"),
         ("trust = ['2001:db8::/32']", "blfd.toml, trust: .* write 10.0.0.0/8"),
+        ("pnp = 'yes'", "blfd.toml: pnp is true, or an address such as 224.0.1.75:5060, not 'yes'"),
         ("trust = [10]", "blfd.toml: trust is a list of texts"),
         ("[sip]\nsession_expires = 99999999999", "from 0 to 2147483647"),
         ("[sip]\nregister_min_expires = 9000", "have to rise from min to max"),

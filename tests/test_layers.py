@@ -19,6 +19,7 @@ ALLOWED = {
     "blfd/config.py": {"blfd.core"},
     "blfd/control.py": set(),
     "blfd/phones.py": {"blfd.addresses", "blfd.core", "blfd.store", "provisioning"},
+    "blfd/device_states.py": {"blfd.core", "blfd.store"},
     "blfd/web": {
         "blfd",
         "blfd.config",

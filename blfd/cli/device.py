@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from blfd.cli.output import Options, options, print_json, print_table
 from blfd.control import ControlError, NotRunning
+from blfd.device_states import device_states
 from blfd.operations import devices as operations
 from blfd.operations import table
 from blfd.phones import Phones, Wanted
@@ -111,6 +112,16 @@ def remove(context: typer.Context, mac: Mac) -> None:
 
 
 @devices.command()
+def renew(context: typer.Context, mac: Mac) -> None:
+    """Give a phone another SIP password and another secret, as one that was reset or whose secret leaked."""
+    given = options(context)
+    desk = given.desk()
+    operations.renew(desk, given.tenant, mac)
+    url = desk.phones.url(desk.phones.get(given.tenant, mac))
+    print(f"device {mac} renewed; its provisioning server: {url or 'none yet, see blfd run --provision'}")
+
+
+@devices.command()
 def sync(
     context: typer.Context,
     mac: Annotated[str, typer.Argument(metavar="[MAC]", help="Such as 80:5e:c0:12:34:56.")] = "",
@@ -146,22 +157,10 @@ def _row(row: DeviceRow, state: str) -> dict[str, Any]:
 
 
 def _states(given: Options, phones: Phones) -> dict[str, str]:
-    """For each phone, whether it has registered and watches what its keys show, as the server knows."""
     rows, wanted = phones.all(given.tenant), phones.watched(given.tenant)
     try:
-        registered = {row["extension"] for row in given.client().call("registrations", tenant=given.tenant)}
-        watched = given.client().call("watchers", tenant=given.tenant)
+        registrations = given.client().call("registrations", tenant=given.tenant)
+        watchers = given.client().call("watchers", tenant=given.tenant)
     except (NotRunning, ControlError):
         return {row.mac: "no server runs" for row in rows}
-    seen: dict[str, set[str]] = {}
-    for each in watched:
-        seen.setdefault(each["watcher"], set()).add(each["resource"])
-    return {row.mac: _state(row, wanted[row.mac], registered, seen) for row in rows}
-
-
-def _state(row: DeviceRow, wanted: set[str], registered: set[str], seen: dict[str, set[str]]) -> str:
-    if not registered.intersection(row.extensions):
-        return "not registered"
-    watched = set().union(*(seen.get(extension, set()) for extension in row.extensions))
-    missing = sorted(wanted - watched)
-    return f"does not watch {', '.join(missing)}" if missing else "registered, watches all its keys"
+    return device_states(rows, wanted, registrations, watchers)

@@ -43,6 +43,7 @@ class Options:
         metrics: str | None = None,
         provision: str | None = None,
         web: str | None = None,
+        pnp: bool = False,
     ) -> Config:
         return load(
             self.config,
@@ -52,6 +53,7 @@ class Options:
             metrics=metrics,
             provision=provision,
             web=web,
+            pnp=pnp,
         )
 
     def store(self) -> Store:

@@ -36,6 +36,9 @@ def run(
     web: Annotated[
         str | None, typer.Option(help="Serve the portal and its API there, such as http://127.0.0.1:8088.")
     ] = None,
+    pnp: Annotated[
+        bool, typer.Option("--pnp", help="Tell new phones that ask by multicast where their files are.")
+    ] = False,
     drain: Annotated[
         bool, typer.Option(help="When stopped, tell the watchers `deactivated`, so that they come back.")
     ] = False,
@@ -54,7 +57,9 @@ def run(
     from blfd.server import run as serve
 
     given = options(context)
-    config = replace(given.load(listen, trust, metrics, provision, web), drain=drain, verbose=given.verbose)
+    config = replace(
+        given.load(listen, trust, metrics, provision, web, pnp), drain=drain, verbose=given.verbose
+    )
     try:
         code = serve(config)
     except ServerError as error:

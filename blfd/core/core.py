@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from blfd.core import profiles
 from blfd.core.calls import Calls
 from blfd.core.changes import Changes
 from blfd.core.dialogs import Dialogs
@@ -22,6 +23,8 @@ from blfd.core.inputs import (
     LegEnded,
     MediaMatched,
     NotifyAnswered,
+    ProfileFound,
+    ProfileWanted,
     RegisterReceived,
     RequestReceived,
     SubscribeReceived,
@@ -83,6 +86,10 @@ class Core:
                 return self._answer(event, now)
             case NotifyAnswered():
                 return self.notifier.answered(event, now)
+            case ProfileWanted():
+                return profiles.wanted(event)
+            case ProfileFound():
+                return profiles.found(event, self._new_tag())
             case FlowClosed():
                 return [*self.registrar.flow_closed(event.flow), *self.notifier.flow_closed(event.flow)]
             case DirectoryChanged():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
+from blfd.core.inputs import ProfileWanted
 from blfd.core.values import Aor, Attempt, Binding, Flow, SavedSubscription
 
 Headers = tuple[tuple[str, str], ...]
@@ -41,6 +42,16 @@ class Ignore(NamedTuple):
     """Do not answer this request at all (a source that is kept in silence)."""
 
     transaction: int
+
+
+class FindProfile(NamedTuple):
+    """Look up where the files of the phone with this address are; `ProfileFound` comes back.
+
+    The request is held until `Reply` or `Ignore`.
+    """
+
+    wanted: ProfileWanted
+    mac: str
 
 
 class SaveBindings(NamedTuple):
@@ -196,6 +207,7 @@ Effect = (
     Log
     | Reply
     | Ignore
+    | FindProfile
     | SaveBindings
     | SaveSubscription
     | SavePickup

@@ -71,6 +71,28 @@ class SubscribeReceived(NamedTuple):
     record_route: tuple[str, ...] = ()
 
 
+class ProfileWanted(NamedTuple):
+    """A phone that has no files yet asks all who hear it where they are: SUBSCRIBE by multicast (RFC 6080).
+
+    `event` is the Event header as it came, `contact` the phone's.
+    """
+
+    request: Request
+    event: str
+    contact: str
+
+
+class ProfileFound(NamedTuple):
+    """What `FindProfile` has found: `url` is where the phone's files are.
+
+    None: no such phone is known. "": the phone knows it already, as it has fetched them.
+    """
+
+    wanted: ProfileWanted
+    mac: str
+    url: str | None
+
+
 class NotifyAnswered(NamedTuple):
     """The final response to the NOTIFY in flight; `status` is 408 when none came (timer F)."""
 
@@ -233,6 +255,8 @@ class Drain(NamedTuple):
 Input = (
     RegisterReceived
     | SubscribeReceived
+    | ProfileWanted
+    | ProfileFound
     | NotifyAnswered
     | InviteReceived
     | RequestReceived

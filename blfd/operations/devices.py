@@ -72,6 +72,13 @@ def remove(desk: Desk, tenant: str, mac: str, expected: str | None = None) -> No
         desk.phones.remove(tenant, mac)
 
 
+def renew(desk: Desk, tenant: str, mac: str) -> None:
+    """Another SIP password and another secret, as for one that was reset or whose secret has leaked."""
+    subject = written_mac(desk.phones.get(tenant, mac).mac)
+    with desk.change(tenant, "device.renew", subject, lambda: get(desk, tenant, mac)):
+        desk.phones.renew(tenant, mac)
+
+
 def read(rows: Iterable[tuple[str, list[str]]]) -> Iterator[Wanted]:
     """From the rows of a CSV file with COLUMNS."""
     for where, (mac, model, extensions, keys) in rows:

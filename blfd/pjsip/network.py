@@ -48,6 +48,16 @@ class Receiver(Protocol):
     def __call__(self, data: bytes, source: Source, transport: CData) -> None: ...
 
 
+class Readable(Protocol):
+    """A socket that is polled."""
+
+    socket: socket.socket
+
+    def readable(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Network:
     """All sockets, one epoll. `may_connect` is asked with an address and how many connections it has.
 
@@ -78,7 +88,8 @@ class Network:
         self.c_destroy = ffi.callback("pj_status_t(pjsip_transport *)", self._on_destroy)
         endpoint.keep(self.c_send, self.c_shutdown, self.c_destroy)
         self._epoll = select.epoll()
-        self._by_fd: dict[int, UdpListener | TcpListener | TcpConnection] = {}
+        self._by_fd: dict[int, Readable] = {}
+        self._beside: list[Readable] = []
         self._by_transport: dict[int, UdpListener | TcpConnection] = {}
         self._connections: dict[tuple[str, int], TcpConnection] = {}
         self._to_drop: list[TcpConnection] = []
@@ -103,6 +114,12 @@ class Network:
         self._epoll.register(entry.socket.fileno(), select.EPOLLIN)
         if not isinstance(entry, TcpListener):
             self._by_transport[address_of(entry.transport.pj)] = entry
+
+    def add_multicast(self, listener: Readable) -> None:
+        """A socket beside the listeners: nothing is sent by it, and PJSIP does not know it."""
+        self._by_fd[listener.socket.fileno()] = listener
+        self._epoll.register(listener.socket.fileno(), select.EPOLLIN)
+        self._beside.append(listener)
 
     def accepted(self, connected: socket.socket, index: int, peer: tuple[str, int]) -> None:
         if len(self._connections) >= MAX_CONNECTIONS:
@@ -260,7 +277,7 @@ class Network:
     def close(self) -> None:
         for connection in list(self._connections.values()):
             connection.close()
-        for listener in self.listeners:
+        for listener in (*self.listeners, *self._beside):
             listener.close()
         self._epoll.close()
         os.close(self._wake_fd)

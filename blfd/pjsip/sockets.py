@@ -33,6 +33,7 @@ _ADDRESS = re.compile(r"sips?:(?:[^@;?]*@)?(\d+\.\d+\.\d+\.\d+)(?::(\d{1,5}))?(?
 TYPE_UDP, TYPE_TCP = 1, 2
 FLAG_RELIABLE, FLAG_DATAGRAM = 1, 2
 AF_INET = 2
+IP_MULTICAST_ALL = 49  # Linux: ip(7)
 SO_MEMINFO, SK_MEMINFO_DROPS = 55, 8  # Linux: sock_diag(7)
 
 
@@ -94,6 +95,7 @@ class UdpListener:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         _enlarge_buffers(self.socket)
         self.socket.setblocking(False)
+        self.socket.setsockopt(socket.IPPROTO_IP, IP_MULTICAST_ALL, 0)  # it has a listener of its own
         self.socket.bind(address)
         self._network, self._index = network, index
         self.address = self.socket.getsockname()

@@ -35,6 +35,7 @@ from blfd.pjsip.leg import Pending, Phase
 from blfd.pjsip.legs import Legs
 from blfd.pjsip.library import CData, ffi, lib
 from blfd.pjsip.message import Message
+from blfd.pjsip.multicast import Profiles
 from blfd.pjsip.network import Network, Source
 from blfd.pjsip.octets import answer_to_malformed, answer_unread
 from blfd.pjsip.transactions import NotifyTransactions, ServerTransactions
@@ -103,6 +104,7 @@ class Stack:
         self.network.receive, self.network.closed = self._receive_safely, self._flow_closed
         self.network.unreadable = self._unreadable
         self._message = Message(endpoint)
+        self._profiles = Profiles(self.network, self._message, emit, self._new_transaction)
         usage = endpoint.register_module(b"mod-blfd-call", USAGE_PRIORITY, self._events.on_dialog_request)
         on_request = callback("pj_bool_t(pjsip_rx_data *)", self._on_request, HANDLED)
         endpoint.register_module(b"mod-blfd", APPLICATION_PRIORITY, on_request)
@@ -143,6 +145,10 @@ class Stack:
     def listen(self, transport: str, host: str, port: int) -> tuple[str, int]:
         """Open a listener; returns its address. Raises OSError."""
         return self.network.listen(transport, (host, port))
+
+    def listen_multicast(self, address: tuple[str, int]) -> None:
+        """Hear phones that look for their files, after `listen`. Raises OSError."""
+        self._profiles.listen(address)
 
     def poll(self, timeout: float) -> None:
         """Handle what comes within `timeout` seconds, and all timers that are due."""
@@ -335,12 +341,15 @@ class Stack:
 
     def _ask(self, method: str) -> None:
         """Emit the input that a request is, which has to be answered at once; 500 where it was not."""
-        self._transaction += 1
         self._replied = False
-        self._emit(self._input(method, self._transaction))
+        self._emit(self._input(method, self._new_transaction()))
         if not self._replied:
             log.error("%s was not answered by the core", method)
             self._answer(500, "Server Internal Error", "", [])
+
+    def _new_transaction(self) -> int:
+        self._transaction += 1
+        return self._transaction
 
     def _input(self, method: str, transaction: int) -> Input:
         message = self._message
@@ -388,7 +397,8 @@ class Stack:
             self._performers[type(effect)](effect)
 
     def _reply(self, reply: e.Reply) -> None:
-        assert reply.transaction == self._transaction, "a reply is given while its request is handled"
+        if not self._profiles.take(reply.transaction):
+            assert reply.transaction == self._transaction, "a reply is given while its request is handled"
         self._replied = True
         headers = [f"{name}: {value}" for name, value in reply.headers]
         if self._message.method == "SUBSCRIBE" and reply.status < 300:
@@ -403,6 +413,7 @@ class Stack:
         self._answers.send(message.key, data, message.answer_flow(), time.monotonic())
 
     def _ignore(self, effect: e.Ignore) -> None:
+        self._profiles.take(effect.transaction)
         self._replied = True
 
     def _accept(self, effect: e.Accept) -> None:

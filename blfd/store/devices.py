@@ -92,6 +92,14 @@ class Devices:
             for number, extension in enumerate(device.extensions)
         )
 
+    def renew(self, mac: str) -> None:
+        """Another password and another secret, and as if it had never fetched."""
+        never = {"fetched_at": None, "fetched_from": "", "fetched_by": ""}
+        with self._connections.reported(), self._connections.db.conn:
+            self._connections.db.table("devices").update(
+                mac, {"password": _token(), "secret": _token(), **never}
+            )
+
     def remove(self, mac: str) -> None:
         with self._connections.writing():
             self._connections.db.table("devices").delete(mac)

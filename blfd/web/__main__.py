@@ -22,7 +22,8 @@ from starlette.types import ASGIApp
 from blfd.control import ControlClient, socket_path
 from blfd.phones import Phones, Place
 from blfd.store import Store
-from blfd.web import metrics
+from blfd.web import metrics, tls
+from blfd.web.limits import MAX_HEADER, ShortLived, allow_many_connections
 from blfd.web.portal.app import portal
 from blfd.web.provision.files import Files
 
@@ -37,6 +38,8 @@ WORDS = {  # for an error: what is served, and the option that says where
 def main() -> None:
     options: dict[str, Any] = json.loads(sys.argv[1])
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    _check_tls(options)
+    allow_many_connections()
     sockets = {one["name"]: _open(one) for one in options["listeners"]}
     urls = {
         one["name"]: f"{one['scheme']}://{_host(one, options)}:{sockets[one['name']].getsockname()[1]}"
@@ -66,6 +69,15 @@ def main() -> None:
     asyncio.run(_serve(servers, sockets))
 
 
+def _check_tls(options: dict[str, Any]) -> None:
+    if any(one["scheme"] == "https" for one in options["listeners"]):
+        try:
+            tls.check(options["certificate"], options["certificate_key"])
+        except tls.TlsError as error:
+            print(f"cannot serve with TLS: {error}")
+            sys.exit(1)
+
+
 def _open(listener: dict[str, Any]) -> socket.socket:
     try:
         return socket.create_server((listener["address"], listener["port"]), backlog=2048)
@@ -88,6 +100,9 @@ def _config(application: ASGIApp, listener: dict[str, Any], options: dict[str, A
         log_level="warning",
         access_log=False,  # it would show the secret in each address
         server_header=False,
+        http=ShortLived if listener["name"] == "provision" else "h11",
+        h11_max_incomplete_event_size=MAX_HEADER,
+        ws="none",
         proxy_headers=False,  # who asks is who is connected: failures are slowed down by address
         timeout_graceful_shutdown=GRACE,
         ssl_certfile=options["certificate"] if secure else None,

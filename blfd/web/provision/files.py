@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from blfd.core.macs import mac_in
 from blfd.phones import Phones
 from blfd.store import Store, StoreError
 from blfd.store.devices import DeviceRow, Fetch
 from blfd.web.patience import Patience
-from blfd.web.provision.access import Access, mac_in
+from blfd.web.provision.access import Access
 from provisioning import ProvisioningError, written_mac
 
 log = logging.getLogger("blfd.provisioning")
@@ -35,7 +36,7 @@ class Files:
             Route("/p/{secret}/{name:path}", self._by_secret, methods=["GET", "HEAD", "PUT"]),
             Route("/{name:path}", self._by_credentials, methods=["GET", "HEAD", "PUT"]),
         ]
-        return Starlette(routes=routes)
+        return Starlette(routes=routes, exception_handlers={StoreError: _unavailable})
 
     async def _by_secret(self, request: Request) -> Response:
         source = _source(request)
@@ -76,16 +77,25 @@ class Files:
             files = {name.lower(): content for name, content in self._phones.files(row).items()}
         except (ProvisioningError, StoreError) as error:
             log.error("device %s: its files cannot be made: %s", written_mac(row.mac), error)
-            return PlainTextResponse("This phone's files cannot be made now\n", 503, {"Retry-After": "60"})
+            return _later()
         name = request.path_params["name"].rpartition("/")[2].lower()
         content = files.get(name)
         if content is None:
             return PlainTextResponse("Not found\n", 404)
-        if row.mac in name:
+        if row.mac in name and request.method == "GET":
             self._store.devices.fetched(row.mac, Fetch(time.time(), source, user_agent))
             log.info("%s fetched %s from %s (%s)", written_mac(row.mac), name, source, user_agent)
         kind = "application/xml" if content.startswith(b"<?xml") else "text/plain; charset=utf-8"
         return Response(content, headers={"Cache-Control": "no-store"}, media_type=kind)
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    log.error("%s was not served: %s", _source(request), error)
+    return _later()
+
+
+def _later() -> Response:
+    return PlainTextResponse("This phone's files cannot be had now\n", 503, {"Retry-After": "60"})
 
 
 def _source(request: Request) -> str:

@@ -1,0 +1,40 @@
+"""What one client may take of the process that serves files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+LONGEST = 30.0  # seconds that a connection lives, whatever comes over it: a phone needs one
+MAX_HEADER = 16_384  # octets
+FILES = 4096  # connections at a time, where the system lets us
+
+
+class ShortLived(H11Protocol):
+    """HTTP whose connections end after `LONGEST`.
+
+    uvicorn has no limit for a request that arrives slowly, or for an answer that is not taken. A body does
+    not pile up: it is dropped as it comes once its request is answered, and is not read before.
+    """
+
+    _end: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._end = self.loop.call_later(LONGEST, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._end:
+            self._end.cancel()
+        super().connection_lost(exc)
+
+
+def allow_many_connections() -> None:
+    """After a power cut all phones come at once, and 1,024 files are few."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))

@@ -1,0 +1,247 @@
+"""Files over TLS; and who is slow, greedy or malformed holds up nobody, and finds no secret in a log."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from sites import Site, program
+
+from blfd.simulation import Missing, ServerProcess
+from blfd.web import limits, tls
+from blfd.web.limits import MAX_HEADER, ShortLived
+
+MAC = "80:5e:c0:12:34:56"
+BARE = MAC.replace(":", "")
+
+
+def certified(folder: Path, name: str, *more: str) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1, and its key."""
+    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+    subject = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2")
+    files = ("-out", str(certificate), "-keyout", str(key))
+    kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+    command = [program("openssl"), "req", "-x509", *kind, *subject, *files, *(more or ("-nodes",))]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
+
+
+def toml(certificate: Path, key: Path) -> str:
+    return f'certificate = "{certificate}"\ncertificate_key = "{key}"\n'
+
+
+def url_of(site: Site) -> str:
+    site.cli("device", "add", MAC, "--model", "yealink/t54w", "--extension", "101")
+    return str(json.loads(site.cli("device", "show", MAC, "--json"))["url"])
+
+
+# TLS
+
+
+def test_over_tls(own_site: Callable[..., Site], tmp_path: Path) -> None:
+    certificate, key = certified(tmp_path, "own")
+    site = own_site("--provision", "https://127.0.0.1:0", config=toml(certificate, key))
+    url = url_of(site)
+    assert url.startswith("https://127.0.0.1:")
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    answer = httpx.get(f"{url}{BARE}.cfg", verify=trusting)
+    assert answer.status_code == 200
+    assert f"static.auto_provision.server.url = {url}" in answer.text
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}{BARE}.cfg")  # whom nobody vouches for
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"{url}{BARE}.cfg".replace("https", "http"))
+    assert httpx.get(f"{url}{BARE}.cfg", verify=trusting).status_code == 200
+
+
+def _mismatching(folder: Path) -> tuple[Path, Path]:
+    return certified(folder, "one")[0], certified(folder, "other")[1]
+
+
+def _encrypted(folder: Path) -> tuple[Path, Path]:
+    return certified(folder, "closed", "-passout", "pass:x1234")
+
+
+def _no_certificate(folder: Path) -> tuple[Path, Path]:
+    certificate, key = certified(folder, "own")
+    certificate.write_text("this is none")
+    return certificate, key
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (_mismatching, "other.key is not the key of certificate"),
+        (_encrypted, "closed.key is encrypted: 'openssl pkey"),
+        (_no_certificate, "both have to be PEM files"),
+    ],
+)
+def test_a_certificate_that_does_not_fit(
+    tmp_path: Path, make: Callable[[Path], tuple[Path, Path]], words: str
+) -> None:
+    config = tmp_path / "blfd.toml"
+    config.write_text(toml(*make(tmp_path)))
+    with pytest.raises(Missing, match="cannot serve with TLS: .*" + words):
+        ServerProcess(
+            tmp_path / "blfd.db",
+            ["udp:127.0.0.1:0"],
+            "--provision",
+            "https://127.0.0.1:0",
+            config=config,
+        )
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    certificate, key = certified(tmp_path, "own")
+    with pytest.raises(tls.TlsError, match=r"certificate .*gone\.pem: No such file"):
+        tls.check(str(tmp_path / "gone.pem"), str(key))
+    with pytest.raises(tls.TlsError, match=r"certificate_key .*: Is a directory"):
+        tls.check(str(certificate), str(tmp_path))
+
+
+# Limits
+
+
+@pytest.fixture
+def served(own_site: Callable[..., Site]) -> tuple[Site, str]:
+    site = own_site("--provision", "http://127.0.0.1:0")
+    return site, url_of(site)
+
+
+def connected(url: str) -> socket.socket:
+    found = httpx.URL(url)
+    return socket.create_connection((found.host, found.port or 80), timeout=10)
+
+
+def said(connection: socket.socket) -> bytes:
+    """All until the server closes."""
+    answer = b""
+    try:
+        while piece := connection.recv(65536):
+            answer += piece
+    except ConnectionResetError:
+        pass  # it did not read all that was sent
+    return answer
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET {path} HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 2 * MAX_HEADER,
+        b"GET {path}" + b"x" * 2 * MAX_HEADER,
+        b"GET {path}\x01 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET {path} HTTP/1.1\r\n\r\n",
+    ],
+    ids=["long header", "long line", "bad octet", "no Host"],
+)
+def test_a_bad_request_is_refused_and_its_secret_not_logged(
+    served: tuple[Site, str], request_: bytes
+) -> None:
+    site, url = served
+    with connected(url) as connection:
+        connection.sendall(request_.replace(b"{path}", httpx.URL(url).raw_path))
+        assert said(connection).startswith(b"HTTP/1.1 400 ")
+    assert url.split("/")[-2] not in site.server.log.read_text()
+    assert httpx.get(f"{url}{BARE}.cfg").status_code == 200
+
+
+@pytest.mark.parametrize("octets", [b"\xff", b"\xc3\xa4"])
+def test_credentials_of_odd_octets(served: tuple[Site, str], octets: bytes) -> None:
+    _, url = served
+    base = url.split("/p/")[0]
+    for value in (
+        b"Basic " + octets,
+        b'Digest username="' + octets + b'", response="' + octets + b'", algorithm=MD5',
+        b'Digest username="x", response="x", algorithm=' + octets,
+    ):
+        assert httpx.get(f"{base}/{BARE}.cfg", headers={b"Authorization": value}).status_code == 401
+
+
+def test_a_body_without_end_is_not_kept(served: tuple[Site, str]) -> None:
+    site, url = served
+    path = httpx.URL(url).raw_path + b"boot.log"
+    with connected(url) as connection:
+        connection.sendall(b"PUT " + path + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000000\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 204 ")
+        connection.settimeout(0.1)
+        before = _web_memory(site)
+        try:
+            for _ in range(500):
+                connection.sendall(b"x" * 65536)
+        except OSError:
+            pass  # it does not read on, or has closed
+        assert _web_memory(site) - before < 8
+    assert httpx.get(f"{url}{BARE}.cfg").status_code == 200
+
+
+def _web_memory(site: Site) -> float:
+    """MiB of the process that serves the files."""
+    pid = site.server.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    (web,) = [child for child in children if b"blfd.web" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    status = Path(f"/proc/{web}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+
+
+def test_a_look_is_no_fetch(served: tuple[Site, str]) -> None:
+    """HEAD says what GET would; and a phone that has only looked has not got its file."""
+    site, url = served
+    head = httpx.head(f"{url}{BARE}.cfg")
+    assert json.loads(site.cli("device", "show", MAC, "--json"))["fetched"] == "never"
+    get = httpx.get(f"{url}{BARE}.cfg")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == get.headers["content-length"] == str(len(get.content))
+    assert json.loads(site.cli("device", "show", MAC, "--json"))["fetched"] != "never"
+
+
+def test_digest_with_sha_256(served: tuple[Site, str]) -> None:
+    """For a client that knows nothing else; MD5 is offered before it, and Basic last."""
+    _, url = served
+    base, secret = url.split("/p/")[0], url.split("/")[-2]
+    offered = httpx.get(f"{base}/{BARE}.cfg").headers.get_list("www-authenticate")
+    kinds = [next(k for k in ("algorithm=MD5", "SHA-256", "Basic") if k in value) for value in offered]
+    assert kinds == ["algorithm=MD5", "SHA-256", "Basic"]
+    only = httpx.Response(401, headers={"WWW-Authenticate": offered[1]})
+    digest = httpx.DigestAuth(BARE, secret)
+    request = httpx.Request("GET", f"{base}/{BARE}.cfg")
+    flow = digest.auth_flow(request)
+    next(flow)
+    only.request = request
+    asked = flow.send(only)
+    assert "SHA-256" in asked.headers["Authorization"]
+    with httpx.Client() as client:
+        assert client.send(asked).status_code == 200
+        assert client.send(asked).status_code == 401, "the same credentials do not work twice"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The port of a server whose connections live for a moment."""
+
+    async def application(scope: object, receive: object, send: object) -> None:
+        raise AssertionError("no request is ever complete")
+
+    monkeypatch.setattr(limits, "LONGEST", 0.2)
+    config = uvicorn.Config(application, http=ShortLived, lifespan="off", log_config=None)  # type: ignore[arg-type]
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        yield listener.getsockname()[1]
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+def test_who_does_not_finish_is_cut_off(impatient: int, begun: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", impatient), timeout=10) as connection:
+        connection.sendall(begun)
+        assert said(connection) == b""
