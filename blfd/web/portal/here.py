@@ -107,7 +107,7 @@ Writing = Annotated[Here, Depends(here("write"))]
 
 def page(request: Request, template: str, status: int = 200, **context: Any) -> Response:
     """Renders a template; `who` is None where nobody is signed in."""
-    who = getattr(request.state, "visitor", None)
+    who = getattr(request.state, "visitor", None) or signed_in(request)
     defaults = {
         "tenant": who.tenant if who else None,
         "done": DONE.get(request.query_params.get("done", ""), ""),
