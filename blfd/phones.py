@@ -155,7 +155,6 @@ class Phones:
     def _names(self, row: DeviceRow) -> dict[str, str]:
         """Of the extensions that one phone's files may name."""
         devices = self._store.devices
-        shown: dict[str, str] = {}
         if row.keys == TEAM:
             shown = devices.first_names(row.tenant, provisioning.find(row.model).most_keys)
         elif _is_team(row.keys):
@@ -170,7 +169,7 @@ class Phones:
         _, _, group = row.keys.partition(":")
         members = self._store.devices.targets(row.tenant, group) if group else names.keys()
         if group and not members:
-            members = self._store.group(row.tenant, group).targets  # says that there is none
+            self._store.group(row.tenant, group)  # says so if there is none
         return tuple(LineKey(KeyKind.BLF, member) for member in sorted(set(members) - set(row.extensions)))
 
     def service(self, row: DeviceRow, tenant: Tenant) -> Service:
