@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from generator import Generator, build, generator
+from power_cut import provision
 from report import Row, machine, print_table, write_readme, write_results
 from rich.console import Console
 from servers import (
@@ -43,10 +44,21 @@ class Size:
     ringing: int = 200  # calls that ring meanwhile
     idle: int = 5000  # subscriptions
     idle_s: int = 20
+    devices: int = 5000  # phones that fetch their files
+    power_cut_s: int = 60  # within which they come
 
 
 QUICK = Size(
-    subscriptions=2500, audiences=(1000,), changes=10, held=5000, rest_s=5, calls_s=4, pickups=200, idle_s=5
+    subscriptions=2500,
+    audiences=(1000,),
+    changes=10,
+    held=5000,
+    rest_s=5,
+    calls_s=4,
+    pickups=200,
+    idle_s=5,
+    devices=500,
+    power_cut_s=10,
 )
 
 
@@ -227,7 +239,9 @@ def idle(run: Run, start: Starter) -> None:
     load.note(f"{case}: % of a core", used / size.idle_s * 100, 2)
 
 
-MEASUREMENTS = {m.__name__: m for m in (subscribe, digest, fanout, memory, calls, pickup, restart, idle)}
+MEASUREMENTS = {
+    m.__name__: m for m in (subscribe, digest, fanout, memory, calls, pickup, restart, provision, idle)
+}
 SERVERS: dict[str, Starter] = {"blfd": blfd_trusting, "kamailio": kamailio}
 
 

@@ -9,14 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parent
 BLFD_ADDRESS = "127.0.7.2:5070"
+FILES_ADDRESS = "127.0.7.2:8070"
 KAMAILIO_ADDRESS = "127.0.7.1:5060"
 # Debian has it where only root's PATH looks.
 KAMAILIO = shutil.which("kamailio", path=os.environ.get("PATH", "") + ":/usr/sbin")
@@ -38,6 +39,7 @@ class Server:
     name: str
     address: str
     process: subprocess.Popen[bytes]
+    database: Path | None = None
 
     def cpu_seconds(self) -> float:
         """User and system time so far of the process and its descendants, in seconds."""
@@ -94,22 +96,34 @@ def blfd_with_digest() -> AbstractContextManager[Server]:
     return _blfd()
 
 
+def blfd_provisioning(devices: Iterable[tuple[str, ...]]) -> AbstractContextManager[Server]:
+    """The same as blfd_trusting, with phones (MAC, model, extension, keys) whose files it serves."""
+    return _blfd("--trust", "127.0.0.0/8", "--provision", f"http://{FILES_ADDRESS}", devices=devices)
+
+
 @contextmanager
-def _blfd(*options: str) -> Iterator[Server]:
+def _blfd(*options: str, devices: Iterable[tuple[str, ...]] = ()) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="blfd-bench-") as folder:
-        users, log = Path(folder, "users.csv"), Path(folder, "log")
-        with users.open("w", newline="") as file:
-            rows = csv.writer(file)
-            rows.writerow(("extension", "password", "name"))
-            rows.writerows((n, f"pw{n}", f"Bench {n}") for numbers in EXTENSIONS for n in numbers)
-        blfd = [sys.executable, "-m", "blfd", "--db", str(Path(folder, "blfd.db"))]
-        add = [*blfd, "extension", "import", str(users)]
-        done = subprocess.run(add, cwd=PROJECT, capture_output=True, text=True)
-        if done.returncode:
-            raise BenchError(f"blfd could not import {users.name}: {_last_line(done.stderr or done.stdout)}")
+        log, database = Path(folder, "log"), Path(folder, "blfd.db")
+        blfd = [sys.executable, "-m", "blfd", "--db", str(database)]
+        users = ((str(n), f"pw{n}", f"Bench {n}") for numbers in EXTENSIONS for n in numbers)
+        _import(blfd, Path(folder, "extension.csv"), ("extension", "password", "name"), users)
+        _import(blfd, Path(folder, "device.csv"), ("mac", "model", "extensions", "keys"), devices)
         command = [*blfd, "run", "--listen", f"udp:{BLFD_ADDRESS}", *options]
         with _running("blfd", BLFD_ADDRESS, command, log, lambda: _says_ready(log)) as server:
-            yield server
+            yield replace(server, database=database)
+
+
+def _import(blfd: list[str], file: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    """What the file is called for, from a file of it."""
+    with file.open("w", newline="") as opened:
+        lines = csv.writer(opened)
+        lines.writerow(header)
+        lines.writerows(rows)
+    command = [*blfd, file.stem, "import", str(file)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    if done.returncode:
+        raise BenchError(f"blfd could not import {file.name}: {_last_line(done.stderr or done.stdout)}")
 
 
 @contextmanager

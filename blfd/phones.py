@@ -147,7 +147,7 @@ class Phones:
 
         Raises ProvisioningError and StoreError.
         """
-        names = self.store.names(row.tenant) if names is None else names
+        names = self._names(row) if names is None else names
         domain = "" if row.tenant == DEFAULT_TENANT else row.tenant
         accounts = tuple(
             Account(extension, row.password, names.get(extension, ""), domain) for extension in row.extensions
@@ -158,10 +158,24 @@ class Phones:
         labelled = tuple(replace(key, label=key.label or names.get(key.value, "")) for key in keys)
         return Device(row.mac, model, accounts, labelled)
 
+    def _names(self, row: DeviceRow) -> dict[str, str]:
+        """Of the extensions that one phone's files may name."""
+        devices = self.store.devices
+        if row.keys == TEAM:
+            shown = devices.first_names(row.tenant, provisioning.find(row.model).most_keys)
+        elif _is_team(row.keys):
+            shown = devices.names(row.tenant, devices.targets(row.tenant, row.keys.partition(":")[2]))
+        else:
+            keys = provisioning.parse_keys(row.keys)
+            shown = devices.names(row.tenant, (key.value for key in keys))
+        return {**shown, **devices.names(row.tenant, row.extensions)}
+
     def _team(self, row: DeviceRow, names: dict[str, str]) -> tuple[LineKey, ...]:
         """Everybody else in the tenant, or in a group."""
         _, _, group = row.keys.partition(":")
-        members = self.store.group(row.tenant, group).targets if group else names.keys()
+        members = self.store.devices.targets(row.tenant, group) if group else names.keys()
+        if group and not members:
+            self.store.group(row.tenant, group)  # says so if there is none
         return tuple(LineKey(KeyKind.BLF, member) for member in sorted(set(members) - set(row.extensions)))
 
     def service(self, row: DeviceRow, tenant: Tenant) -> Service:

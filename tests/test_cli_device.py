@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from commands import Run
 
+from blfd.phones import Phones, Place, Wanted
 from blfd.store import NewExtension, Store
 from blfd.store.devices import Fetch
 
@@ -116,6 +117,23 @@ def test_a_team_is_everybody_else(blfd: Run, store: Store) -> None:
     blfd("device", "set", MAC, "--keys", "team:sales")
     found = explained(blfd)
     assert (found["linekey.2.value"]["value"], found["linekey.3.type"]["value"]) == ("103", "0")
+
+
+@pytest.mark.parametrize("keys", ["team", "team:sales", "102,*98=Group,104", "103=Carol", ""])
+@pytest.mark.parametrize("extensions", [("101",), ("104", "103")])
+def test_what_is_read_for_one_phone_is_enough(store: Store, keys: str, extensions: tuple[str, ...]) -> None:
+    phones = Phones(store, Place("192.0.2.5", {"udp": 5060}, ""))
+    phones.add("default", [Wanted(MAC, "yealink/t54w", extensions, keys)])
+    row = phones.get("default", MAC)
+    assert phones.device(row) == phones.device(row, store.names("default"))
+
+
+def test_a_team_beyond_the_keys(store: Store) -> None:
+    store.add_extensions("default", [NewExtension(str(n), "x", f"N {n}") for n in range(1000, 1400)])
+    phones = Phones(store, Place("192.0.2.5", {"udp": 5060}, ""))
+    phones.add("default", [Wanted(MAC, "yealink/t54w", ("1000", "104"), "team")])
+    row = phones.get("default", MAC)
+    assert phones.device(row) == phones.device(row, store.names("default"))
 
 
 def test_overrides_and_where_they_come_from(blfd: Run, store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -108,6 +109,32 @@ class Devices:
         columns = {"fetched_at": fetch.at, "fetched_from": fetch.address, "fetched_by": fetch.user_agent}
         with self._connections.writing():
             self._connections.db.table("devices").update(mac, columns)
+
+    # What one phone's files need of its tenant, which may have thousands of extensions
+
+    def names(self, tenant: str, extensions: Iterable[str]) -> dict[str, str]:
+        """The names of those that exist."""
+        return self._names("extension IN (SELECT value FROM json_each(?))", tenant, json.dumps([*extensions]))
+
+    def first_names(self, tenant: str, most: int) -> dict[str, str]:
+        """The names of the first `most` extensions."""
+        return self._names("true ORDER BY extension LIMIT ?", tenant, most)
+
+    def targets(self, tenant: str, group: str) -> list[str]:
+        """A group's; none if there is no such group."""
+        with self._connections.reported():
+            found = self._connections.db.query(
+                "SELECT extension FROM group_members WHERE tenant = ? AND name = ? AND is_picked",
+                [tenant, group],
+            )
+            return [row["extension"] for row in found]
+
+    def _names(self, condition: str, tenant: str, value: str | int) -> dict[str, str]:
+        with self._connections.reported():
+            found = self._connections.db.query(
+                f"SELECT extension, name FROM extensions WHERE tenant = ? AND {condition}", [tenant, value]
+            )
+            return {row["extension"]: row["name"] for row in found}
 
     def ha1s(self, realms: dict[str, str]) -> dict[tuple[str, str], tuple[dict[str, str], ...]]:
         """For each tenant and extension, the HA1s of its phones; `realms` are those of the tenants."""

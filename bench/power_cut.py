@@ -1,0 +1,104 @@
+"""Thousands of phones fetch their files while lamps are at work: do the lamps keep their latency?"""
+
+import json
+import statistics
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from servers import EXTENSIONS, FILES_ADDRESS, HERE, PROJECT, BenchError, blfd_provisioning, kamailio
+
+if TYPE_CHECKING:
+    from run import Load, Run
+
+sys.path.insert(0, str(PROJECT / "tests" / "e2e"))
+from makers import MAC, MAKERS
+
+from blfd.store import Store
+
+LONGEST = 300  # seconds that one round of fetching may take
+CHANGES = 10  # of the lamp at a time
+
+
+def _macs(count: int) -> list[str]:
+    return [f"{0x805EC0000000 + number:012x}" for number in range(count)]
+
+
+def _devices(count: int) -> list[tuple[str, ...]]:
+    """Makers by turns; half show as much of the company as they have keys, half ten colleagues."""
+    owners, watched = EXTENSIONS[2], EXTENSIONS[0]
+    return [
+        (
+            mac,
+            MAKERS[number % len(MAKERS)].model,
+            str(owners[number]),
+            "team" if number % 2 else ",".join(str(watched[(number + key) % 1000]) for key in range(10)),
+        )
+        for number, mac in enumerate(_macs(count))
+    ]
+
+
+def _phones(load: "Load", count: int) -> list[dict[str, Any]]:
+    """What each phone asks for, as `phones.py` wants it."""
+    if load.server.database is None:
+        raise BenchError("this server has no phones")
+    secrets = {row.mac: row.secret for row in Store(load.server.database).devices.all("default")}
+    found = []
+    for number, mac in enumerate(_macs(count)):
+        maker = MAKERS[number % len(MAKERS)]
+        written = ":".join(mac[at : at + 2] for at in range(0, 12, 2))
+        agent = maker.user_agent.replace("80:5e:c0:12:34:56", written)
+        agent = agent.replace(MAC, mac).replace(MAC.upper(), mac.upper())
+        names = [name.replace(MAC, mac).replace(MAC.upper(), mac.upper()) for name in maker.names]
+        found.append({"path": f"/p/{secrets[mac]}/", "user_agent": agent, "mac": mac, "files": names})
+    return found
+
+
+def provision(run: "Run", start: object) -> None:
+    """Lamps alone, then while phones come for their files within a minute, and as fast as they are served."""
+    if start is kamailio:
+        return  # Kamailio serves no files
+    count, watchers = run.size.devices, run.size.audiences[0]
+    case = f"{count:,} phones fetch"
+    with run.load(lambda: blfd_provisioning(_devices(count)), case) as load:
+        phones = _phones(load, count)
+        load.do("register 1")
+        load.subscribe(watchers, 1)
+        lamp = f"one change to {watchers:,}"
+        _note_lamps(load, f"{lamp}, nobody fetches", [load.do(f"fanout {run.size.changes}")])
+        for seconds, how in ((run.size.power_cut_s, f"within {run.size.power_cut_s} s"), (0, "at once")):
+            found, changes = _fetched(load, {"address": FILES_ADDRESS, "seconds": seconds, "phones": phones})
+            run.raw[f"{load.case}: {how}"] = found
+            where = f"{case} {how}"
+            load.note(f"{where}: failed of {found['requests']:,} requests", found["failed"], 0)
+            load.note(f"{where}: files a second", found["requests"] / found["elapsed_s"])
+            load.note(f"{where}: a file, p50 ms", found["ms"]["p50"])
+            load.note(f"{where}: a file, p99 ms", found["ms"]["p99"])
+            _note_lamps(load, f"{lamp}, {where}", changes)
+
+
+def _fetched(load: "Load", order: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The phones' report, and those of the lamp's changes meanwhile."""
+    command = [sys.executable, str(HERE / "phones.py")]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin
+    process.stdin.write(json.dumps(order) + "\n")
+    process.stdin.flush()
+    changes = []
+    try:
+        while process.poll() is None:
+            changes.append(load.do(f"fanout {CHANGES}"))
+        said, _ = process.communicate(timeout=LONGEST)
+    finally:
+        process.kill()
+        process.wait()
+    if process.returncode:
+        raise BenchError(f"the phones ended with exit code {process.returncode}")
+    return json.loads(said), changes
+
+
+def _note_lamps(load: "Load", what: str, changes: list[dict[str, Any]]) -> None:
+    load.note(f"{what}: last has it, median ms", statistics.median(c["last_ms"]["p50"] for c in changes))
+    load.note(f"{what}: last has it, worst ms", max(c["last_ms"]["max"] for c in changes))
+    wrong = sum(c["incomplete"] + c["unexpected"] + c["version_jumps"] for c in changes)
+    load.note(f"{what}: incomplete or wrong", wrong, 0)
