@@ -1,7 +1,7 @@
 """Phones that come back after a power cut: each asks for its files in its maker's order, a connection each.
 
 On standard input a line of JSON: `address`, `seconds` over which they come (0: as fast as it goes), and
-`phones`, each with `path`, `user_agent`, `mac` and the names of `files`, of which one of its own has to be there.
+`phones`, each with `path`, `user_agent`, `mac` and the names of `files`, one of which has to be there.
 On standard output the report.
 """
 
