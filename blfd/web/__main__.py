@@ -20,7 +20,7 @@ from blfd.phones import Phones, Place
 from blfd.store import Store
 from blfd.web import tls
 from blfd.web.files import Files
-from blfd.web.limits import MAX_HEADER, ShortLived, allow_many_connections
+from blfd.web.limits import MAX_HEADER, ShortLived, make_room
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
         except tls.TlsError as error:
             print(f"cannot serve files with TLS: {error}")
             sys.exit(1)
-    allow_many_connections()
+    make_room()
     try:
         listener = socket.create_server((options["address"], options["port"]), backlog=2048)
     except OSError as error:
