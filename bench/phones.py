@@ -1,8 +1,8 @@
 """Phones that come back after a power cut: each asks for its files in its maker's order, a connection each.
 
 On standard input a line of JSON: `address`, `seconds` over which they come (0: as fast as it goes), and
-`phones`, each with `path`, `user_agent`, `mac` and the names of `files`, one of which has to be there.
-On standard output the report.
+`phones`, each with `path`, `user_agent`, `mac` and the names of `files`, of which one of its own has to be
+there. On standard output the report.
 """
 
 import asyncio
@@ -50,6 +50,7 @@ async def fetch(address: tuple[str, int], path: str, user_agent: str) -> tuple[i
 
 
 async def boot(address: tuple[str, int], phone: dict, report: Report) -> None:
+    """One phone asks for its files, one after the other."""
     got = False
     for name in phone["files"]:
         began = time.monotonic()

@@ -23,7 +23,7 @@ from blfd.control import ControlClient, socket_path
 from blfd.phones import Phones, Place
 from blfd.store import Store
 from blfd.web import metrics, tls
-from blfd.web.limits import MAX_HEADER, ShortLived, allow_many_connections
+from blfd.web.limits import MAX_HEADER, ShortLived, make_room
 from blfd.web.portal.app import portal
 from blfd.web.provision.files import Files
 
@@ -39,7 +39,7 @@ def main() -> None:
     options: dict[str, Any] = json.loads(sys.argv[1])
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     _check_tls(options)
-    allow_many_connections()
+    make_room()
     sockets = {one["name"]: _open(one) for one in options["listeners"]}
     urls = {
         one["name"]: f"{one['scheme']}://{_host(one, options)}:{sockets[one['name']].getsockname()[1]}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import resource
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 LONGEST = 30.0  # seconds that a connection lives, whatever comes over it: a phone needs one
 MAX_HEADER = 16_384  # octets
+BEHIND_SIP = 5  # of niceness
 FILES = 4096  # connections at a time, where the system lets us
 
 
@@ -32,8 +34,9 @@ class ShortLived(H11Protocol):
         super().connection_lost(exc)
 
 
-def allow_many_connections() -> None:
-    """After a power cut all phones come at once, and 1,024 files are few."""
+def make_room() -> None:
+    """For SIP, which goes first; and for all phones at once after a power cut, as 1,024 files are few."""
+    os.nice(BEHIND_SIP)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
     with contextlib.suppress(OSError, ValueError):
