@@ -23,9 +23,11 @@ from blfd.control import ControlClient, socket_path
 from blfd.phones import Phones, Place
 from blfd.store import Store
 from blfd.web import metrics, tls
+from blfd.web.feed import Feed
 from blfd.web.limits import MAX_HEADER, ShortLived, make_room
 from blfd.web.portal.app import portal
 from blfd.web.provision.files import Files
+from blfd.web.site import Site
 
 GRACE = 1  # seconds for requests to end; a lamp board's never does
 WORDS = {  # for an error: what is served, and the option that says where
@@ -49,24 +51,18 @@ def main() -> None:
     client = ControlClient(socket_path(store.path))
     place = Place(options["host"], options["ports"], urls.get("provision", ""))
     phones = Phones(store, lambda: place)
+    feed = Feed(client)
     applications: dict[str, Callable[[], ASGIApp]] = {
         "provision": lambda: Files(store, phones).application(),
-        "portal": lambda: portal(store, client, phones, secure=urls["portal"].startswith("https")),
+        "portal": lambda: portal(Site(store, client, phones, feed, urls["portal"].startswith("https"))),
         "metrics": lambda: metrics.application(client),
     }
     servers = {
         one["name"]: uvicorn.Server(_config(applications[one["name"]](), one, options))
         for one in options["listeners"]
     }
-
-    def until_the_input_ends() -> None:
-        sys.stdin.read()
-        for server in servers.values():
-            server.should_exit = True
-
-    threading.Thread(target=until_the_input_ends, daemon=True).start()
     print(f"ready {json.dumps(urls)}", flush=True)
-    asyncio.run(_serve(servers, sockets))
+    asyncio.run(_serve(servers, sockets, feed))
 
 
 def _check_tls(options: dict[str, Any]) -> None:
@@ -110,7 +106,20 @@ def _config(application: ASGIApp, listener: dict[str, Any], options: dict[str, A
     )
 
 
-async def _serve(servers: dict[str, uvicorn.Server], sockets: dict[str, socket.socket]) -> None:
+async def _serve(servers: dict[str, uvicorn.Server], sockets: dict[str, socket.socket], feed: Feed) -> None:
+    """Until the input ends; then whoever follows the feed is sent away, and requests have GRACE."""
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        feed.close()
+        for server in servers.values():
+            server.should_exit = True
+
+    def until_the_input_ends() -> None:
+        sys.stdin.read()
+        loop.call_soon_threadsafe(stop)
+
+    threading.Thread(target=until_the_input_ends, daemon=True).start()
     await asyncio.gather(*(server.serve(sockets=[sockets[name]]) for name, server in servers.items()))
 
 

@@ -7,7 +7,8 @@ costs the SIP thread nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncGenerator
 from typing import Any, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
@@ -15,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from blfd.control import ControlClient, ControlError, NotRunning
 
 EVERY = 0.1  # seconds
+BEAT = 15.0  # seconds between signs of life
 WITHOUT_SERVER = 2.0  # seconds until it is asked again
 BEHIND = 100  # events that a slow reader may be behind
 Row = dict[str, Any]
@@ -22,13 +24,13 @@ Row = dict[str, Any]
 
 class Event(NamedTuple):
     """`kind`: "lamps" (all of the tenant's, `rows` as `blfd lamps --json`), "lamp" (one that changed),
-    "pickup" (an attempt, as of `blfd pickups --json`) or "down" (no server answers, with no rows)."""
+    "pickup" (an attempt, as of `blfd pickups --json`), "down" (no server answers), "beat" (all is well)."""
 
     kind: str
     rows: list[Row]
 
 
-BEHIND_TOO_FAR = Event("end", [])
+END = Event("end", [])
 
 
 class Feed:
@@ -40,10 +42,10 @@ class Feed:
         self._task: asyncio.Task[None] | None = None
         self._position: Row = {}  # what to ask with: empty for everything
 
-    async def follow(self, tenant: str) -> AsyncIterator[Event]:
+    async def follow(self, tenant: str) -> AsyncGenerator[Event, None]:
         """First all lamps of the tenant (or "down"), then what changes.
 
-        It ends for who reads too slowly, and has to begin again.
+        It ends for who reads too slowly, and has to begin again, and when the feed is closed.
         """
         queue: asyncio.Queue[Event] = asyncio.Queue(BEHIND)
         self._readers[queue] = (
@@ -54,7 +56,7 @@ class Feed:
             self._task = asyncio.create_task(self._run())
         try:
             event = await self._everything(tenant)
-            while event is not BEHIND_TOO_FAR:
+            while event is not END:
                 yield event
                 event = await queue.get()
         finally:
@@ -62,6 +64,11 @@ class Feed:
             if not self._readers and self._task:
                 self._task.cancel()
                 self._task = None
+
+    def close(self) -> None:
+        """Whoever follows is at the end."""
+        for queue in self._readers:
+            _put(queue, END)
 
     async def _everything(self, tenant: str) -> Event:
         try:
@@ -71,6 +78,7 @@ class Feed:
         return Event("lamps", found)
 
     async def _run(self) -> None:
+        beat_at = time.monotonic() + BEAT
         while True:
             try:
                 found = await run_in_threadpool(self._client.call, "changes", **self._position)
@@ -81,6 +89,10 @@ class Feed:
                 await asyncio.sleep(WITHOUT_SERVER)
                 continue
             self._tell(found)
+            if time.monotonic() >= beat_at:
+                beat_at = time.monotonic() + BEAT
+                for queue in self._readers:
+                    _put(queue, Event("beat", []))
             self._position = {"server": found["server"], "since": found["number"]}
             await asyncio.sleep(EVERY)
 
@@ -100,7 +112,7 @@ def _put(queue: asyncio.Queue[Event], event: Event) -> None:
     if queue.full():
         while not queue.empty():
             queue.get_nowait()
-        event = BEHIND_TOO_FAR
+        event = END
     queue.put_nowait(event)
 
 

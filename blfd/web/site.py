@@ -20,8 +20,8 @@ class Site:
     store: Store
     client: ControlClient
     phones: Phones
-    secure: bool
     feed: Feed
+    secure: bool
     patience: Patience = field(default_factory=Patience)
 
     def desk(self, visitor: Visitor) -> Desk:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from pickups import Office
-from sites import Site
+from playwright.sync_api import Browser, sync_playwright
+from sites import Site, program
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +45,12 @@ def office(request: pytest.FixtureRequest, site: Site) -> Iterator[Office]:
     office = Office(site, request.param)
     yield office
     office.leave()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = program("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -7,38 +7,26 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from sites import Site, program
-
-PASSWORD = "correct horse"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = program("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+from browser import ADMIN_PASSWORD, portal_url
+from playwright.sync_api import Browser, Page, expect
+from sites import Site
 
 
 @pytest.fixture
 def site(own_site: Callable[..., Site]) -> Site:
     site = own_site("--web", "http://127.0.0.1:0")
-    site.cli("admin", "add", "boss", "--tenant", "default", "--password", PASSWORD)
+    site.cli("admin", "add", "boss", "--tenant", "default", "--password", ADMIN_PASSWORD)
     return site
 
 
 @pytest.fixture
 def page(chromium: Browser, site: Site) -> Iterator[Page]:
     """Where boss has signed in."""
-    serves = json.loads(site.cli("status", "--json"))["serves"]
-    (url,) = (entry.removeprefix("portal: ") for entry in serves if entry.startswith("portal: "))
-    context = chromium.new_context(base_url=url)
+    context = chromium.new_context(base_url=portal_url(site))
     page = context.new_page()
     page.goto("/")
     page.get_by_label("Name").fill("boss")
-    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Password").fill(ADMIN_PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("navigation")).to_be_visible()
     yield page

@@ -10,12 +10,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from blfd.control import ControlClient
-from blfd.phones import Phones
-from blfd.store import NotFound, Store, StoreError
+from blfd.store import NotFound, StoreError
 from blfd.web.api import api
-from blfd.web.feed import Feed
-from blfd.web.portal import groups, signin
+from blfd.web.portal import groups, lamps, signin
 from blfd.web.portal.here import SignInNeeded, page
 from blfd.web.site import Site
 from blfd.web.visitor import Forbidden
@@ -47,14 +44,12 @@ class Guard:
         await self._app(scope, receive, guarded)
 
 
-def portal(store: Store, client: ControlClient, phones: Phones, secure: bool) -> FastAPI:
-    """`secure`: it is served over TLS."""
-    site = Site(store, client, phones, secure, Feed(client))
+def portal(site: Site) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.state.site = site
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.mount("/api/v1", api(site))
-    for part in (signin, groups):
+    for part in (signin, lamps, groups):
         app.include_router(part.router)
 
     app.add_middleware(Guard)

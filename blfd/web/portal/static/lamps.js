@@ -1,0 +1,89 @@
+// The lamp board: tiles follow server-sent events; one that has not changed is not touched.
+"use strict";
+const board = document.getElementById("board");
+
+if (board) {
+  const down = document.getElementById("board-down");
+  const search = document.getElementById("board-search");
+  const busy = document.getElementById("board-busy");
+  const tiles = new Map([...board.children].map((tile) => [tile.dataset.extension, tile]));
+  const quiet = ["idle", "not registered"];
+
+  const clock = (seconds) => {
+    const whole = Math.max(0, Math.floor(seconds));
+    return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+  };
+
+  const piece = (tile, kind, name) => {
+    const found = document.createElement(kind);
+    found.className = name;
+    tile.append(found);
+    return found;
+  };
+
+  const add = (extension) => {
+    const tile = document.createElement("li");
+    tile.className = "tile";
+    tile.dataset.extension = extension;
+    piece(tile, "span", "number").textContent = extension;
+    piece(tile, "bdi", "name");
+    const state = piece(tile, "span", "state");
+    piece(state, "span", "dot").setAttribute("aria-hidden", "true");
+    state.append(" ");
+    piece(state, "span", "word");
+    state.append(" ");
+    piece(state, "span", "since");
+    piece(tile, "span", "party");
+    const after = [...tiles.keys()].filter((other) => other > extension).sort()[0];
+    board.insertBefore(tile, after === undefined ? null : tiles.get(after));
+    tiles.set(extension, tile);
+    return tile;
+  };
+
+  const party = (dialog) => {
+    if (dialog.remote === undefined) return "";
+    return `${dialog.direction === "initiator" ? "→" : "←"} ${dialog.remote} ${dialog.remote_name}`.trim();
+  };
+
+  const choose = (tile) => {
+    const wanted = search.value.trim().toLowerCase();
+    const named = tile.textContent.toLowerCase().includes(wanted);
+    tile.hidden = !named || (busy.checked && quiet.includes(tile.dataset.lamp));
+  };
+
+  const show = (row) => {
+    const tile = tiles.get(row.extension) || add(row.extension);
+    tile.dataset.lamp = row.lamp;
+    tile.querySelector(".name").textContent = row.name;
+    tile.querySelector(".word").textContent = row.lamp;
+    tile.querySelector(".party").textContent = row.dialogs.map(party).filter(Boolean).join(", ");
+    const since = row.dialogs.length ? row.dialogs[0].since : null;
+    tile.began = since === null ? null : performance.now() - since * 1000;
+    tile.querySelector(".since").textContent = since === null ? "" : clock(since);
+    choose(tile);
+  };
+
+  const rows = (event) => JSON.parse(event.data);
+  const source = new EventSource(board.dataset.events);
+  source.addEventListener("lamps", (event) => {
+    const found = rows(event);
+    const there = new Set(found.map((row) => row.extension));
+    for (const [extension, tile] of tiles) {
+      if (!there.has(extension)) { tile.remove(); tiles.delete(extension); }
+    }
+    found.forEach(show);
+    down.hidden = true;
+  });
+  source.addEventListener("lamp", (event) => rows(event).forEach(show));
+  source.addEventListener("down", () => { down.hidden = false; });
+  source.addEventListener("error", () => { down.hidden = false; });
+  source.addEventListener("open", () => { board.dataset.live = "yes"; });
+
+  search.addEventListener("input", () => tiles.forEach(choose));
+  busy.addEventListener("change", () => tiles.forEach(choose));
+  setInterval(() => {
+    for (const tile of tiles.values()) {
+      if (tile.began) tile.querySelector(".since").textContent = clock((performance.now() - tile.began) / 1000);
+    }
+  }, 1000);
+}

@@ -1,0 +1,58 @@
+"""A browser without JavaScript: signs in, follows links, sends forms with what is hidden in them."""
+
+from __future__ import annotations
+
+import json
+from types import TracebackType
+from typing import Any
+
+import httpx
+from lxml import html
+from sites import Site
+
+ADMIN_PASSWORD = "correct horse"
+
+
+def portal_url(site: Site) -> str:
+    """Where a site started with --web serves its portal."""
+    serves = json.loads(site.cli("status", "--json"))["serves"]
+    (url,) = (entry.removeprefix("portal: ") for entry in serves if entry.startswith("portal: "))
+    return str(url)
+
+
+class Browser:
+    def __init__(self, url: str) -> None:
+        self.client = httpx.Client(base_url=url, follow_redirects=True, timeout=20)
+
+    def __enter__(self) -> Browser:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.client.close()
+
+    def sign_in(self, name: str, password: str = ADMIN_PASSWORD) -> httpx.Response:
+        return self.client.post("/sign-in", data={"name": name, "password": password})
+
+    def get(self, path: str) -> httpx.Response:
+        return self.client.get(path)
+
+    def submit(self, path: str, files: Any = None, **fields: Any) -> httpx.Response:
+        """The page's form with what is hidden in it, and `fields`: a list is sent value by value."""
+        page = self.get(path)
+        assert page.status_code in (200, 409), page.text
+        return self.send(page, files, **fields)
+
+    def send(self, page: httpx.Response, files: Any = None, **fields: Any) -> httpx.Response:
+        """The form of a page that is open already."""
+        form = html.fromstring(page.text).xpath("//main//form[@method='post']")[0]
+        inputs = form.xpath(".//input[@type='hidden']")
+        hidden = {field.get("name"): field.get("value", "") for field in inputs}
+        address = httpx.URL(page.url).join(form.get("action") or str(page.url))
+        return self.client.post(address, data={**hidden, **fields}, files=files)
+
+
+def words(answer: httpx.Response) -> str:
+    """What a person reads of a page."""
+    return " ".join(html.fromstring(answer.text).xpath("//main")[0].text_content().split())

@@ -1,0 +1,176 @@
+"""The lamp board: what phones do is seen at once, by those who may."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from browser import ADMIN_PASSWORD, Browser, portal_url, words
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import expect
+from sites import Site
+
+from blfd.web.feed import BEAT
+
+PATIENCE = 10.0
+
+
+@pytest.fixture
+def site(own_site: Callable[..., Site]) -> Site:
+    site = own_site("--web", "http://127.0.0.1:0")
+    for name, tenant, role in (
+        ("boss", "default", "administrator"),
+        ("reception", "default", "attendant"),
+        ("wall", "default", "viewer"),
+        ("acme", "acme.example", "administrator"),
+    ):
+        site.cli("admin", "add", name, "--tenant", tenant, "--role", role, "--password", ADMIN_PASSWORD)
+    return site
+
+
+class Reader:
+    """Reads a stream of events on a thread of its own."""
+
+    def __init__(self, url: str, name: str, tenant: str = "default") -> None:
+        self.events: list[tuple[str, list[dict[str, Any]]]] = []
+        self.ended = threading.Event()
+        self._browser = Browser(url)
+        self._browser.sign_in(name)
+        self._address = f"/t/{tenant}/lamps/events"
+        threading.Thread(target=self._read, daemon=True).start()
+        self.wait(lambda kind, rows: kind in ("lamps", "down"))
+
+    def _read(self) -> None:
+        kind = ""
+        try:
+            with self._browser.client.stream("GET", self._address) as answer:
+                for line in answer.iter_lines():
+                    name, _, value = line.partition(": ")
+                    if name == "event":
+                        kind = value
+                    elif name == "data":
+                        self.events.append((kind, json.loads(value)))
+        except httpx.HTTPError:
+            pass
+        finally:
+            self._browser.client.close()
+            self.ended.set()
+
+    def wait(self, wanted: Callable[[str, list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+        until = time.monotonic() + PATIENCE
+        while True:
+            for kind, rows in list(self.events):
+                if wanted(kind, rows):
+                    return rows
+            assert time.monotonic() < until, self.events
+            time.sleep(0.02)
+
+    def lamp(self, extension: str, lamp: str) -> dict[str, Any]:
+        """The row that says so."""
+
+        def wanted(kind: str, rows: list[dict[str, Any]]) -> bool:
+            return any(row["extension"] == extension and row["lamp"] == lamp for row in rows)
+
+        rows = self.wait(lambda kind, rows: kind in ("lamp", "lamps") and wanted(kind, rows))
+        return next(row for row in rows if row["extension"] == extension)
+
+
+@pytest.fixture
+def call(site: Site) -> Callable[[], None]:
+    """101 calls 102, which rings; then it answers."""
+    alice, bob = site.phone("101"), site.phone("102")
+    alice.do("call", to="102")
+    bob.wait("incoming")
+    return lambda: bob.do("answer")
+
+
+def test_each_sees_what_they_may(site: Site, call: Callable[[], None]) -> None:
+    url = portal_url(site)
+    boss, reception, wall = (Reader(url, name) for name in ("boss", "reception", "wall"))
+    acme = Reader(url, "acme", "acme.example")
+    for reader in (boss, reception):
+        assert reader.lamp("102", "ringing")["dialogs"][0]["remote"] == "101"
+    (dialog,) = wall.lamp("102", "ringing")["dialogs"]
+    assert dialog.keys() == {"lamp", "state", "direction", "held", "since"}
+    call()
+    assert wall.lamp("102", "talking")
+    assert boss.lamp("101", "talking")
+    seen = {row["name"] for _, rows in acme.events for row in rows}
+    assert seen == {"Acme 101"}, "another tenant sees its own and no more"
+
+
+def test_a_pickup_is_an_event_for_who_may_read(site: Site, call: Callable[[], None]) -> None:
+    url = portal_url(site)
+    boss, reception = Reader(url, "boss"), Reader(url, "reception")
+    site.phone("103").do("call", to="*97102")
+    rows = boss.wait(lambda kind, rows: kind == "pickup")
+    assert (rows[0]["picker"], rows[0]["extension"], rows[0]["status"]) == ("103", "102", 200)
+    reception.lamp("103", "talking")
+    assert all(kind != "pickup" for kind, _ in reception.events)
+
+
+def test_a_board_ends_with_the_server_and_comes_back_with_it(site: Site) -> None:
+    reader = Reader(portal_url(site), "wall")
+    site.kill()
+    assert reader.ended.wait(PATIENCE)
+    site.start()
+    assert Reader(portal_url(site), "wall").lamp("102", "not registered")
+
+
+def test_a_board_ends_when_its_session_does(site: Site) -> None:
+    reader = Reader(portal_url(site), "wall")
+    site.cli("admin", "remove", "wall")
+    assert reader.ended.wait(2 * BEAT)
+
+
+def test_other_tenants_are_not_there(site: Site) -> None:
+    with Browser(portal_url(site)) as browser:
+        browser.sign_in("acme")
+        theirs, none = browser.get("/t/default/lamps"), browser.get("/t/nowhere.example/lamps")
+        assert theirs.status_code == none.status_code == 404
+        assert words(theirs).replace("default", "X") == words(none).replace("nowhere.example", "X")
+        assert browser.get("/t/default/lamps/events").status_code == 404
+        assert "Acme 101" in words(browser.get("/t/acme.example/lamps"))
+
+
+def test_the_board_without_javascript(site: Site, call: Callable[[], None]) -> None:
+    with Browser(portal_url(site)) as browser:
+        browser.sign_in("reception")
+        assert "ringing" in words(browser.get("/t/default/lamps"))
+        assert "101 Name 101" in words(browser.get("/t/default/lamps"))
+        assert browser.get("/t/default/groups").status_code == 403
+
+
+def test_the_board_turns_at_once(site: Site, chromium: Chromium) -> None:
+    """From the phone's 180 to the tile; how long it takes is printed, and measured by the benchmark."""
+    context = chromium.new_context(base_url=portal_url(site))
+    page = context.new_page()
+    page.goto("/sign-in?next=/t/default/lamps")
+    page.get_by_label("Name").fill("boss")
+    page.get_by_label("Password").fill(ADMIN_PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.locator("#board[data-live]").wait_for()
+    page.evaluate(
+        """() => { const tile = document.querySelector('[data-extension="102"]');
+        new MutationObserver(() => { if (tile.dataset.lamp === 'ringing') window.turned ??= Date.now(); })
+        .observe(tile, {attributes: true}); }"""
+    )
+    alice, bob = site.phone("101"), site.phone("102")
+    alice.do("call", to="102")
+    bob.wait("incoming")
+    rang = time.time()
+    tile = page.locator('[data-extension="102"]')
+    expect(tile).to_have_attribute("data-lamp", "ringing")
+    expect(tile).to_contain_text("← 101 Name 101")
+    print(f"the tile turned {page.evaluate('window.turned') - rang * 1000:.0f} ms after the phone rang")
+    bob.do("answer")
+    expect(tile).to_have_attribute("data-lamp", "talking")
+    page.get_by_label("Only those in a call").check()
+    expect(page.locator('[data-extension="103"]')).to_be_hidden()
+    expect(tile).to_be_visible()
+    context.close()
