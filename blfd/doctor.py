@@ -46,6 +46,20 @@ def examine(config: Config, tenant: str) -> list[Finding]:
     return [*findings, *_running(ControlClient(socket_path(config.database)), tenant)]
 
 
+def examine_running(store: Store, client: ControlClient) -> Iterator[Finding]:
+    """What concerns the running server, and the phones of all tenants."""
+    yield from (_clock(), _receive_buffer())
+    try:
+        status = client.call("status")
+    except (NotRunning, ControlError):
+        yield Finding("fault", "no SIP server answers", "start one with 'blfd run'")
+        return
+    yield from _server(status)
+    for tenant in store.directory().tenants:
+        for finding in _phones(client, tenant):
+            yield finding._replace(what=f"{tenant}: {finding.what}")
+
+
 def _database(path: Path, tenant: str) -> Finding:
     folder = path.resolve().parent
     if not folder.is_dir():
@@ -116,10 +130,17 @@ def _reachable() -> bool:
 
 
 def _running(client: ControlClient, tenant: str) -> Iterator[Finding]:
-    status = client.call("status")
+    yield from _server(client.call("status"))
+    yield from _phones(client, tenant)
+
+
+def _server(status: dict[str, Any]) -> Iterator[Finding]:
     yield Finding("ok", f"server {status['version']} runs on {', '.join(status['listen'])}")
     yield from _addresses(status["listen"])
     yield from _troubles(status)
+
+
+def _phones(client: ControlClient, tenant: str) -> Iterator[Finding]:
     for row in client.call("unknown", tenant=tenant):
         what = f"{row['watcher']} has a key for {row['wanted']}, which does not exist"
         yield Finding("warning", what, f"fix the key, or: blfd extension add {row['wanted']}")

@@ -95,6 +95,7 @@ class Server:
             "calls": lambda tenant: report.calls(self._core, tenant, time.time()),
             "unknown": lambda tenant: report.unknown(self._core, tenant),
             "metrics": lambda tenant: self._metrics(),
+            "limits": lambda tenant: self._limits(),
             "place": lambda tenant: asdict(self._place),
         }
         self._urls: dict[str, str] = {}
@@ -307,6 +308,11 @@ class Server:
             raise ServerError(str(error)) from error
         self._place = replace(self._place, url=self._urls.get("provision", ""))
         return companion
+
+    def _limits(self) -> dict[str, int]:
+        """How much one extension or tenant may have."""
+        settings = asdict(self._config.sip)
+        return {k: v for k, v in settings.items() if k.startswith(("max_", "tenant_", "extension_"))}
 
     def _metrics(self) -> dict[str, Any]:
         """What Prometheus is told, beyond the status."""

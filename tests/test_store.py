@@ -176,15 +176,15 @@ def test_groups(store: Store) -> None:
 def test_attempts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     odd = replace(ATTEMPT, at=2000.0, extension="\udcff", result="404 \udcff does not exist")
     store.records.save({}, [ATTEMPT, odd], {})
-    (newest, oldest) = store.records.attempts("default")
+    ((_, newest), (_, oldest)) = store.records.attempts("default")
     assert oldest == ATTEMPT
     assert newest.extension == "?"
-    assert store.records.attempts("default", since=1500.0) == [newest]
-    assert store.records.attempts("default", limit=1) == [newest]
+    assert [attempt for _, attempt in store.records.attempts("default", since=1500.0)] == [newest]
+    assert [attempt for _, attempt in store.records.attempts("default", limit=1)] == [newest]
     assert store.records.attempts("acme.example") == []
     monkeypatch.setattr(records, "KEPT", 3)
     store.records.save({}, [replace(ATTEMPT, at=float(n)) for n in range(5)], {})
-    assert [attempt.at for attempt in store.records.attempts("default")] == [4.0, 3.0, 2.0]
+    assert [attempt.at for _, attempt in store.records.attempts("default")] == [4.0, 3.0, 2.0]
     gone = replace(ATTEMPT, picker=Aor("none.example", "1"))
     store.records.save({}, [gone], {})
     assert store.records.attempts("none.example") == [], "of a tenant that was removed meanwhile"

@@ -36,8 +36,8 @@ def add(
 ) -> None:
     """Add an administrator."""
     desk = options(context).desk()
-    operations.add(desk, name, password or _asked(name), tenant and tenant.lower(), role)
-    print(f"administrator {name} added, {f'of {tenant.lower()}' if tenant else 'of the system'}")
+    row = operations.add(desk, name, password or _asked(name), tenant and tenant.lower(), role)
+    print(f"administrator {row['name']} added, {f'of {tenant.lower()}' if tenant else 'of the system'}")
 
 
 @admins.command("list")

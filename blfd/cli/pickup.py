@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import time
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -11,12 +9,12 @@ import typer
 from rich.markup import escape
 
 from blfd.cli.inspect import duration
-from blfd.cli.output import fail, options, print_json, print_table
+from blfd.cli.output import options, print_json, print_table
 from blfd.core.values import Aor
+from blfd.operations import pickups as operations
 from blfd.store.records import KEPT
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 SHOWN = 1000  # unless --since says more
 Row = dict[str, Any]
 
@@ -35,36 +33,23 @@ def pickups(
 ) -> None:
     """Who tried to pick up what, and what came of it: the newest last, 1,000 without --since."""
     given = options(context)
-    store = given.store()
-    store.tenant(given.tenant)
     limit = SHOWN if since is None else KEPT
-    found = store.records.attempts(given.tenant, _since(since), limit)[::-1]
+    after = 0.0 if since is None else operations.moment(since)
+    found = operations.all(given.desk(), given.tenant, since=after, limit=limit)[::-1]
     if as_json:
-        print_json([attempt.row() for attempt in found])
+        print_json(found)
         return
     columns = ("when", "picker", "way", "extension", "caller", "status", "result", "ms")
+    shown = ("picker", "way", "extension", "caller", "status", "result")
     cells = [
         (
-            datetime.fromtimestamp(a.at).strftime("%m-%d %H:%M:%S"),
-            *map(escape, (a.picker.extension, a.way.value, a.extension, a.caller, str(a.status), a.result)),
-            f"{a.milliseconds:.1f}",
+            datetime.fromisoformat(row["at"]).astimezone().strftime("%m-%d %H:%M:%S"),
+            *(escape(str(row[column])) for column in shown),
+            f"{row['milliseconds']:.1f}",
         )
-        for a in found
+        for row in found
     ]
     print_table("Pickups", columns, cells, "nobody has tried to pick up a call")
-
-
-def _since(text: str | None) -> float:
-    """Seconds since the epoch."""
-    if text is None:
-        return 0.0
-    ago = re.fullmatch(r"(\d{1,9})([smhd])", text)
-    if ago:
-        return time.time() - int(ago[1]) * SECONDS[ago[2]]
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        fail(f"--since {text!r}: write 30m, 8h, 7d, or a time such as 2026-11-23T08:00", 2)
 
 
 def explain(

@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
+from blfd.core.values import DEFAULT_TENANT
 from blfd.operations.desk import SYSTEM, Desk, Row
 from blfd.store import NotFound, Store, StoreError
 from blfd.store.admins import Admin, Role, Token
 
-NAME = re.compile(r"[\w.@+-]{1,64}")
+NAME = re.compile(r"[\w.+-]{1,64}")
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 200
 TENANT_SCOPES = ("lamps", "callers", "read", "write")
 SCOPES_OF = {
@@ -26,6 +27,15 @@ SYSTEM_SCOPE = "system"  # tenants, administrators of the system, health
 _hasher = PasswordHasher()
 _nobody = _hasher.hash("is compared with where there is no such administrator")
 _turns = threading.BoundedSemaphore(2)  # each comparison takes 64 MiB and a core
+
+
+def role(text: str) -> Role:
+    """Raises StoreError."""
+    try:
+        return Role(text)
+    except ValueError:
+        known = ", ".join(role.value for role in Role)
+        raise StoreError(f"a role is one of {known}, not {text!r}") from None
 
 
 def row(admin: Admin) -> Row:
@@ -48,16 +58,32 @@ def all(desk: Desk, tenant: str | None = None) -> list[Row]:
 
 def get(desk: Desk, name: str, tenant: str | None = None) -> Row:
     """Raises NotFound, too, for one who is not of `tenant`, if that is given."""
-    found = desk.store.admins.get(name)
+    found = _named(desk.store, name)
     if tenant is not None and found.tenant != tenant:
         raise NotFound(f"no administrator {name}")
     return row(found)
 
 
+def _full(name: str, tenant: str | None) -> str:
+    """Each tenant has names of its own, as nobody may learn from a taken one that another tenant has it."""
+    return name if tenant is None or name.endswith(f"@{tenant}") else f"{name}@{tenant}"
+
+
+def _find(store: Store, name: str) -> Admin | None:
+    """By the full name; that of the default tenant may be left out."""
+    return store.admins.find(name) or store.admins.find(_full(name, DEFAULT_TENANT))
+
+
+def _named(store: Store, name: str) -> Admin:
+    """Raises NotFound."""
+    return _find(store, name) or store.admins.get(name)
+
+
 def add(desk: Desk, name: str, password: str, tenant: str | None, role: Role = Role.ADMINISTRATOR) -> Row:
-    """`tenant` is None for who administers the system. Raises Exists."""
-    if not NAME.fullmatch(name):
-        raise StoreError(f"administrator {name!r}: letters, digits and . _ @ + - are allowed, 64 at most")
+    """`tenant` is None for who administers the system; others are called NAME@TENANT. Raises Exists."""
+    name = _full(name, tenant)
+    if not NAME.fullmatch(name.removesuffix(f"@{tenant}")):
+        raise StoreError(f"administrator {name!r}: letters, digits and . _ + - are allowed, 64 at most")
     if tenant is None and role is not Role.ADMINISTRATOR:
         raise StoreError(f"who has the role {role.value} is of a tenant", "give --tenant")
     if tenant is not None:
@@ -70,7 +96,8 @@ def add(desk: Desk, name: str, password: str, tenant: str | None, role: Role = R
 
 def change(desk: Desk, name: str, *, password: str | None = None, role: Role | None = None) -> Row:
     """A new password signs them out everywhere."""
-    found = desk.store.admins.get(name)
+    found = _named(desk.store, name)
+    name = found.name
     if password is None and role is None:
         raise StoreError("nothing to change", "give a password or a role")
     if found.tenant is None and role not in (None, Role.ADMINISTRATOR):
@@ -83,22 +110,26 @@ def change(desk: Desk, name: str, *, password: str | None = None, role: Role | N
 
 
 def remove(desk: Desk, name: str) -> None:
-    """Signs them out, too."""
-    found = desk.store.admins.get(name)
+    """Signs them out, too. Who administers the system last has to stay."""
+    found = _named(desk.store, name)
+    name = found.name
+    others = [other for other in desk.store.admins.all() if other.tenant is None and other.name != name]
+    if found.tenant is None and not others:
+        raise StoreError(f"{name} is the last administrator of the system", "add another one first")
     with desk.change(found.tenant or SYSTEM, "admin.remove", name, lambda: get(desk, name)):
         desk.store.admins.remove(name)
 
 
 def sign_in(store: Store, name: str, password: str) -> str | None:
     """The secret of a new session; None where name or password are wrong, after the same time for both."""
-    found = store.admins.find(name)
+    found = _find(store, name)
     hashed = found.password if found else _nobody
     try:
         with _turns:
             _hasher.verify(hashed, password[:LONGEST_PASSWORD])
     except VerifyMismatchError:
         return None
-    return store.admins.open_session(name) if found else None
+    return store.admins.open_session(found.name) if found else None
 
 
 def _hashed(name: str, password: str) -> str:
@@ -124,7 +155,7 @@ def add_token(desk: Desk, tenant: str | None, name: str, scopes: Iterable[str]) 
     if not wanted or any(scope not in known for scope in wanted):
         raise StoreError(f"scopes are some of {', '.join(known)}, not {', '.join(wanted) or 'none'}")
     if not NAME.fullmatch(name):
-        raise StoreError(f"token {name!r}: letters, digits and . _ @ + - are allowed, 64 at most")
+        raise StoreError(f"token {name!r}: letters, digits and . _ + - are allowed, 64 at most")
     with desk.change(tenant or SYSTEM, "token.add", name, lambda: _token(desk, tenant, name)):
         token, secret = desk.store.admins.add_token(tenant, name, wanted)
     return token_row(token), secret

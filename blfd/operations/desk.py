@@ -54,6 +54,14 @@ class Desk:
             self.store.audit.record(self.who, tenant, operation, subject, before, _found(look))
         self.reload()
 
+    def limits(self) -> Row:
+        """What the running server's configuration allows, by setting; empty where none runs."""
+        try:
+            found: Row = self.client.call("limits")
+        except (NotRunning, ControlError):
+            return {}
+        return found
+
     def reload(self) -> None:
         """The running server, if there is one, takes over what the store says. Raises NotTaken."""
         try:

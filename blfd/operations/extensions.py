@@ -34,11 +34,22 @@ def get(desk: Desk, tenant: str, extension: str) -> Row:
     return row(desk.store.extension(Aor(tenant, extension)))
 
 
-def add(desk: Desk, tenant: str, new: NewExtension) -> Row:
-    """Raises Exists."""
+def add(desk: Desk, tenant: str, new: NewExtension, *, pickup: str = DEFAULT, pickable: str = DEFAULT) -> Row:
+    """`pickup` is one of REACHES, `pickable` of SWITCHES. Raises Exists."""
+    _check(pickup, pickable)
     with desk.change(tenant, "extension.add", new.extension, lambda: get(desk, tenant, new.extension)):
         desk.store.add_extensions(tenant, [new])
+        if (pickup, pickable) != (DEFAULT, DEFAULT):
+            aor = Aor(tenant, new.extension)
+            desk.store.set_extension(aor, pickup=pickup, pickable=SWITCHES[pickable])
     return get(desk, tenant, new.extension)
+
+
+def _check(pickup: str | None, pickable: str | None) -> None:
+    if pickup is not None and pickup not in REACHES:
+        raise StoreError(f"pickup is one of {', '.join(REACHES)}, not {pickup!r}")
+    if pickable is not None and pickable not in SWITCHES:
+        raise StoreError(f"pickable is one of {', '.join(SWITCHES)}, not {pickable!r}")
 
 
 def change(
@@ -53,10 +64,7 @@ def change(
     expected: str | None = None,
 ) -> Row:
     """Change what is given; `pickup` is one of REACHES, `pickable` of SWITCHES."""
-    if pickup is not None and pickup not in REACHES:
-        raise StoreError(f"pickup is one of {', '.join(REACHES)}, not {pickup!r}")
-    if pickable is not None and pickable not in SWITCHES:
-        raise StoreError(f"pickable is one of {', '.join(SWITCHES)}, not {pickable!r}")
+    _check(pickup, pickable)
     changed: list[bool] = []
 
     def look() -> Row:

@@ -52,14 +52,33 @@ class Records:
                     "DELETE FROM pickups WHERE id <= (SELECT max(id) FROM pickups) - ?", [KEPT]
                 )
 
-    def attempts(self, tenant: str, since: float = 0.0, limit: int = KEPT) -> list[Attempt]:
-        """The newest ones first; `since` in seconds since the epoch."""
+    def attempts(
+        self,
+        tenant: str,
+        since: float = 0.0,
+        limit: int = KEPT,
+        *,
+        picker: str = "",
+        extension: str = "",
+        succeeded: bool | None = None,
+        before: int | None = None,
+    ) -> list[tuple[int, Attempt]]:
+        """The newest first, each with its number; `since` in seconds since the epoch, `before` a number."""
+        where = ["tenant = ?", "at >= ?"]
+        values: list[str | float] = [tenant, since]
+        for column, wanted in (("picker", picker), ("extension", extension)):
+            if wanted:
+                where.append(f"{column} = ?")
+                values.append(wanted)
+        if succeeded is not None:
+            where.append("status = 200" if succeeded else "status <> 200")
+        if before is not None:
+            where.append("id < ?")
+            values.append(before)
         table = self._connections.db.table("pickups")
-        where, values = "tenant = ? AND at >= ?", [tenant, since]
         with self._connections.reported():
-            return [
-                rows.attempt(row) for row in table.rows_where(where, values, order_by="id DESC", limit=limit)
-            ]
+            found = table.rows_where(" AND ".join(where), values, order_by="id DESC", limit=limit)
+            return [(row["id"], rows.attempt(row)) for row in found]
 
 
 _SAVE_SUBSCRIPTION = f"INSERT OR REPLACE INTO subscriptions VALUES ({', '.join('?' * 17)})"

@@ -92,7 +92,7 @@ def call(site: Site) -> Callable[[], None]:
 def test_each_sees_what_they_may(site: Site, call: Callable[[], None]) -> None:
     url = portal_url(site)
     boss, reception, wall = (Reader(url, name) for name in ("boss", "reception", "wall"))
-    acme = Reader(url, "acme", "acme.example")
+    acme = Reader(url, "acme@acme.example", "acme.example")
     for reader in (boss, reception):
         assert reader.lamp("102", "ringing")["dialogs"][0]["remote"] == "101"
     (dialog,) = wall.lamp("102", "ringing")["dialogs"]
@@ -130,7 +130,7 @@ def test_a_board_ends_when_its_session_does(site: Site) -> None:
 
 def test_other_tenants_are_not_there(site: Site) -> None:
     with Browser(portal_url(site)) as browser:
-        browser.sign_in("acme")
+        browser.sign_in("acme@acme.example")
         theirs, none = browser.get("/t/default/lamps"), browser.get("/t/nowhere.example/lamps")
         assert theirs.status_code == none.status_code == 404
         assert words(theirs).replace("default", "X") == words(none).replace("nowhere.example", "X")

@@ -12,11 +12,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from blfd.store import NotFound, StoreError
 from blfd.web.api import api
-from blfd.web.portal import groups, lamps, signin
+from blfd.web.portal import admins, extensions, groups, history, lamps, look, signin, tenants
 from blfd.web.portal.here import SignInNeeded, page
 from blfd.web.site import Site
 from blfd.web.visitor import Forbidden
 
+LARGEST_BODY = 2 << 20  # octets
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
@@ -45,11 +46,11 @@ class Guard:
 
 
 def portal(site: Site) -> FastAPI:
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, max_body_size=LARGEST_BODY)
     app.state.site = site
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.mount("/api/v1", api(site))
-    for part in (signin, lamps, groups):
+    for part in (signin, lamps, extensions, groups, tenants, admins, history, look):
         app.include_router(part.router)
 
     app.add_middleware(Guard)

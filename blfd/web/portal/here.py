@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
 from blfd.operations import Desk
+from blfd.operations.admins import SYSTEM_SCOPE
 from blfd.web.site import Site
 from blfd.web.visitor import Forbidden, Visitor, of_session
 
@@ -23,11 +25,14 @@ DONE = {
     "added": "Added.",
     "changed": "Saved.",
     "removed": "Removed.",
+    "imported": "Imported.",
+    "nothing": "There was nothing to do.",
 }
 
 _templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
 _templates.env.undefined = StrictUndefined
 _templates.env.trim_blocks = _templates.env.lstrip_blocks = True
+_templates.env.filters["moment"] = lambda at: datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
 
 
 class SignInNeeded(Exception):
@@ -68,14 +73,23 @@ Who = Annotated[Visitor, Depends(visitor)]
 Form = Annotated[FormData, Depends(form)]
 
 
-@dataclass(frozen=True, slots=True)
-class Here:
-    """A page of a tenant, for somebody who may see it."""
+@dataclass(frozen=True)
+class There:
+    """A page of the system, for somebody who may see it."""
 
     request: Request
     visitor: Visitor
-    tenant: str
     desk: Desk
+
+    def page(self, template: str, status: int = 200, **context: Any) -> Response:
+        return page(self.request, template, status, **context)
+
+
+@dataclass(frozen=True)
+class Here(There):
+    """A page of a tenant, likewise."""
+
+    tenant: str
 
     def page(self, template: str, status: int = 200, **context: Any) -> Response:
         return page(self.request, template, status, tenant=self.tenant, **context)
@@ -96,7 +110,29 @@ def here(scope: str) -> Callable[..., Here]:
         site = site_of(request)
         site.store.tenant(tenant)
         who.check(scope)
-        return Here(request, who, tenant, site.desk(who))
+        return Here(request, who, site.desk(who), tenant)
+
+    return found
+
+
+def there(scope: str) -> Callable[..., There]:
+    """A dependency: the system, for those who look after it and have the right `scope`. Raises Forbidden."""
+
+    def found(request: Request, who: Who) -> There:
+        who.check(SYSTEM_SCOPE)
+        who.check(scope)
+        return There(request, who, site_of(request).desk(who))
+
+    return found
+
+
+def at_either(scope: str) -> Callable[..., There]:
+    """A dependency: the tenant of the address if it names one, or else the system."""
+    of_tenant, of_system = here(scope), there(scope)
+
+    def found(request: Request, who: Who) -> There:
+        tenant = request.path_params.get("tenant")
+        return of_tenant(request, tenant, who) if tenant is not None else of_system(request, who)
 
     return found
 

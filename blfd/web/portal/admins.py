@@ -1,0 +1,148 @@
+"""Administrators and API tokens: of a tenant, and of the system."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.responses import RedirectResponse, Response
+
+from blfd.operations import admins
+from blfd.store import StoreError
+from blfd.store.admins import Role
+from blfd.web.portal.here import Form, Here, There, at_either, there
+
+router = APIRouter()
+
+ROLES = {
+    Role.ADMINISTRATOR.value: "administrator: everything in the tenant",
+    Role.ATTENDANT.value: "attendant: lamps, and who calls whom",
+    Role.VIEWER.value: "viewer: lamps alone, for a screen on the wall",
+}
+SCOPES = {
+    "lamps": "see lamps",
+    "callers": "see who calls whom",
+    "read": "read everything else",
+    "write": "change everything",
+    "system": "look after tenants and the system",
+}
+
+Reading = Annotated[There, Depends(at_either("read"))]
+Writing = Annotated[There, Depends(at_either("write"))]
+System = Annotated[There, Depends(there("system"))]
+
+
+def _of(place: There) -> str | None:
+    return place.tenant if isinstance(place, Here) else None
+
+
+def _home(place: There, what: str) -> str:
+    return f"/t/{place.tenant}/{what}" if isinstance(place, Here) else f"/{what}"
+
+
+def _list(place: There, error: str = "") -> Response:
+    rows = admins.all(place.desk, _of(place))
+    home = _home(place, "administrators")
+    return place.page("admins.html", 422 if error else 200, rows=rows, roles=ROLES, error=error, home=home)
+
+
+@router.get("/administrators")
+@router.get("/t/{tenant}/administrators")
+def list_(place: Reading) -> Response:
+    return _list(place)
+
+
+@router.post("/administrators")
+@router.post("/t/{tenant}/administrators")
+def add(place: Writing, form: Form) -> Response:
+    name, password = str(form.get("name", "")).strip(), str(form.get("password", ""))
+    try:
+        role = admins.role(str(form.get("role", Role.ADMINISTRATOR.value)))
+        tenant = _of(place) or str(form.get("tenant", "")).strip().lower() or None
+        admins.add(place.desk, name, password, tenant, role)
+    except StoreError as error:
+        return _list(place, error.text)
+    return RedirectResponse(_home(place, "administrators?done=added"), 303)
+
+
+@router.get("/administrators/edit/{name}")
+@router.get("/t/{tenant}/administrators/edit/{name}")
+def edit(place: Writing, name: str) -> Response:
+    row = admins.get(place.desk, name, _of(place))
+    home = _home(place, "administrators")
+    return place.page("admin.html", row=row, roles=ROLES, error="", home=home)
+
+
+@router.post("/administrators/edit/{name}")
+@router.post("/t/{tenant}/administrators/edit/{name}")
+def change(place: Writing, name: str, form: Form) -> Response:
+    """The role, a new password, or both."""
+    row = admins.get(place.desk, name, _of(place))
+    password = str(form.get("password", "")) or None
+    home = _home(place, "administrators")
+    try:
+        role = admins.role(str(form.get("role", row["role"])))
+        admins.change(place.desk, name, password=password, role=role if role.value != row["role"] else None)
+    except StoreError as error:
+        return place.page("admin.html", 422, row=row, roles=ROLES, error=error.text, home=home)
+    return RedirectResponse(f"{home}?done=changed", 303)
+
+
+@router.get("/administrators/remove/{name}")
+@router.get("/t/{tenant}/administrators/remove/{name}")
+def ask_to_remove(place: Writing, name: str) -> Response:
+    admins.get(place.desk, name, _of(place))
+    back = _home(place, "administrators")
+    text = "They are signed out everywhere at once."
+    return place.page("remove.html", what=f"administrator {name}", text=text, version="", back=back)
+
+
+@router.post("/administrators/remove/{name}")
+@router.post("/t/{tenant}/administrators/remove/{name}")
+def remove(place: Writing, name: str, form: Form) -> Response:
+    admins.get(place.desk, name, _of(place))
+    if name == place.visitor.name:
+        raise StoreError("nobody removes themselves: another administrator may")
+    admins.remove(place.desk, name)
+    return RedirectResponse(_home(place, "administrators?done=removed"), 303)
+
+
+# Tokens
+
+
+def _tokens(place: There, error: str = "", secret: str = "") -> Response:
+    scopes = SCOPES if _of(place) is None else {k: v for k, v in SCOPES.items() if k != "system"}
+    return place.page(
+        "tokens.html",
+        422 if error else 200,
+        rows=admins.tokens(place.desk, _of(place)),
+        scopes=scopes,
+        error=error,
+        secret=secret,
+        home=_home(place, "tokens"),
+    )
+
+
+@router.get("/tokens")
+@router.get("/t/{tenant}/tokens")
+def list_tokens(place: Reading) -> Response:
+    return _tokens(place)
+
+
+@router.post("/tokens")
+@router.post("/t/{tenant}/tokens")
+def add_token(place: Writing, form: Form) -> Response:
+    """Shows the secret, this once."""
+    scopes = [str(scope) for scope in form.getlist("scope")]
+    try:
+        _, secret = admins.add_token(place.desk, _of(place), str(form.get("name", "")).strip(), scopes)
+    except StoreError as error:
+        return _tokens(place, error.text)
+    return _tokens(place, secret=secret)
+
+
+@router.post("/tokens/remove/{name}")
+@router.post("/t/{tenant}/tokens/remove/{name}")
+def remove_token(place: Writing, name: str, form: Form) -> Response:
+    admins.remove_token(place.desk, _of(place), name)
+    return RedirectResponse(_home(place, "tokens?done=removed"), 303)

@@ -1,0 +1,124 @@
+"""Tenants, for who looks after the system; and each tenant's feature codes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.datastructures import FormData
+from starlette.responses import RedirectResponse, Response
+
+from blfd.core.values import DEFAULT_TENANT, Reach
+from blfd.operations import etag, tenants
+from blfd.store import Conflict, StoreError
+from blfd.web.portal.extensions import PICKUP
+from blfd.web.portal.here import Form, Here, Reading, There, Writing, there
+
+router = APIRouter()
+
+System = Annotated[There, Depends(there("system"))]
+REACHES = {reach.value: PICKUP[reach.value] for reach in Reach}
+
+
+@router.get("/tenants")
+def list_(there: System) -> Response:
+    return there.page("tenants.html", rows=tenants.all(there.desk), default=DEFAULT_TENANT)
+
+
+@router.get("/tenants/new")
+def new(there: System) -> Response:
+    return there.page("tenant.html", row={"domain": "", "aliases": []}, is_new=True, version="", error="")
+
+
+@router.post("/tenants/new")
+def add(there: System, form: Form) -> Response:
+    domain, aliases = str(form.get("domain", "")).strip(), _aliases(form)
+    try:
+        tenants.add(there.desk, domain, aliases)
+    except StoreError as error:
+        row = {"domain": domain, "aliases": aliases}
+        return there.page("tenant.html", 422, row=row, is_new=True, version="", error=error.text)
+    return RedirectResponse("/tenants?done=added", 303)
+
+
+@router.get("/tenants/edit/{domain}")
+def edit(there: System, domain: str) -> Response:
+    row = tenants.get(there.desk, domain)
+    return there.page("tenant.html", row=row, is_new=False, version=etag(row), error="")
+
+
+@router.post("/tenants/edit/{domain}")
+def change(there: System, domain: str, form: Form) -> Response:
+    aliases, version = _aliases(form), str(form.get("version", ""))
+    try:
+        tenants.change(there.desk, domain, aliases=aliases, expected=version)
+    except Conflict as error:
+        row = tenants.get(there.desk, domain)
+        return there.page("tenant.html", 409, row=row, is_new=False, version=etag(row), error=error.text)
+    except StoreError as error:
+        row = {"domain": domain, "aliases": aliases}
+        return there.page("tenant.html", 422, row=row, is_new=False, version=version, error=error.text)
+    return RedirectResponse("/tenants?done=changed", 303)
+
+
+@router.get("/tenants/remove/{domain}")
+def ask_to_remove(there: System, domain: str) -> Response:
+    row = tenants.get(there.desk, domain)
+    text = f"Its {row['extensions']} extensions, its groups, phones and administrators go with it."
+    return there.page("remove.html", what=f"tenant {domain}", text=text, version=etag(row), back="/tenants")
+
+
+@router.post("/tenants/remove/{domain}")
+def remove(there: System, domain: str, form: Form) -> Response:
+    tenants.remove(there.desk, domain, str(form.get("version", "")))
+    return RedirectResponse("/tenants?done=removed", 303)
+
+
+def _aliases(form: FormData) -> list[str]:
+    return str(form.get("aliases", "")).replace(",", " ").split()
+
+
+# Feature codes
+
+
+@router.get("/t/{tenant}/codes")
+def codes(here: Reading) -> Response:
+    row = tenants.get(here.desk, here.tenant)
+    return _codes(here, row, etag(row))
+
+
+@router.post("/t/{tenant}/codes")
+def change_codes(here: Writing, form: Form, request: Request) -> Response:
+    wanted: dict[str, Any] = {
+        "pickup_code": str(form.get("pickup_code", "")).strip(),
+        "group_pickup_code": str(form.get("group_pickup_code", "")).strip(),
+        "pickup": str(form.get("pickup", "")),
+        "single_dialog": "single_dialog" in form,
+        "pickable": "pickable" in form,
+    }
+    version = str(form.get("version", ""))
+    if wanted["pickup"] not in REACHES:
+        return _codes(here, wanted, version, f"{wanted['pickup']!r} is none of {', '.join(REACHES)}.")
+    try:
+        tenants.change(
+            here.desk, here.tenant, **{**wanted, "pickup": Reach(wanted["pickup"])}, expected=version
+        )
+    except Conflict as error:
+        row = tenants.get(here.desk, here.tenant)
+        return _codes(here, row, etag(row), error.text, 409)
+    except StoreError as error:
+        return _codes(here, wanted, version, error.text)
+    return here.to("codes", "changed")
+
+
+def _codes(here: Here, row: dict[str, Any], version: str, error: str = "", status: int = 422) -> Response:
+    limits = here.desk.limits()
+    return here.page(
+        "codes.html",
+        status if error else 200,
+        row=row,
+        version=version,
+        error=error,
+        reaches=REACHES,
+        limits=limits,
+    )
