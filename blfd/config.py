@@ -21,6 +21,7 @@ KEYS = (
     "trust",
     "metrics",
     "provision",
+    "web",
     "pnp",
     "address",
     "certificate",
@@ -96,8 +97,9 @@ class Config:
     database: Path = DEFAULT_DATABASE
     listen: tuple[Listen, ...] = (Listen("udp", "0.0.0.0", 5060), Listen("tcp", "0.0.0.0", 5060))
     sip: Settings = field(default_factory=Settings)
-    metrics: Listen | None = None
+    metrics: Web | None = None
     provision: Web | None = None
+    web: Web | None = None
     pnp: Listen | None = None  # the multicast group where new phones ask
     address: str = ""  # where phones reach this machine; "": as its routes say
     certificate: Path | None = None
@@ -114,6 +116,7 @@ def load(
     trust: list[str] | None = None,
     metrics: str | None = None,
     provision: str | None = None,
+    web: str | None = None,
     pnp: bool = False,
 ) -> Config:
     """Read the file, if any, and put the command line's options over it. Raises ConfigError."""
@@ -126,14 +129,16 @@ def load(
         database=database or _database(table, str(path)),
         sip=sip,
         metrics=where,
-        provision=_provision(provision, table, str(path)),
+        provision=_web(provision, table, "provision", str(path)),
+        web=_web(web, table, "web", str(path)),
         pnp=_pnp(pnp or table.get("pnp", False), str(path)),
         address=_address(table, str(path)),
         certificate=_file(table, "certificate", str(path)),
         certificate_key=_file(table, "certificate_key", str(path)),
     )
-    if config.provision and config.provision.scheme == "https" and not config.certificate:
-        raise ConfigError(f"{config.provision} needs `certificate`, and `certificate_key`, in the file")
+    for served in (config.provision, config.web):
+        if served and served.scheme == "https" and not config.certificate:
+            raise ConfigError(f"{served} needs `certificate`, and `certificate_key`, in the file")
     wanted = _each(Listen.parse, listen, table, "listen", str(path))
     return replace(config, listen=wanted) if wanted else config
 
@@ -177,9 +182,9 @@ def _database(table: dict[str, Any], where: str) -> Path:
     return Path(value)
 
 
-def _provision(option: str | None, table: dict[str, Any], where: str) -> Web | None:
-    value = option or table.get("provision")
-    return None if value is None else Web.parse(value, "--provision" if option else f"{where}, provision")
+def _web(option: str | None, table: dict[str, Any], key: str, where: str) -> Web | None:
+    value = option or table.get(key)
+    return None if value is None else Web.parse(value, f"--{key}" if option else f"{where}, {key}")
 
 
 def _pnp(value: Any, where: str) -> Listen | None:
@@ -208,11 +213,11 @@ def _file(table: dict[str, Any], key: str, where: str) -> Path | None:
     return Path(value)
 
 
-def _metrics(value: Any, where: str) -> Listen | None:
+def _metrics(value: Any, where: str) -> Web | None:
     if value is None:
         return None
     try:
-        return Listen.parse(f"tcp:{value}")
+        return Web.parse(f"http://{value}", where)
     except ConfigError:
         raise ConfigError(f"{where} is an address such as 127.0.0.1:9145, not {value!r}") from None
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import provisioning
 from blfd.addresses import ANYWHERE, local_address_towards
 from blfd.core.values import DEFAULT_TENANT, Tenant
-from blfd.store import Store, StoreError
+from blfd.store import Exists, NotFound, Store, StoreError
 from blfd.store.devices import DeviceRow
 from provisioning import Account, Device, KeyKind, Layer, LineKey, ProvisioningError, Service
 
@@ -52,55 +53,60 @@ def place(listening: Iterable[str], address: str, url: str) -> Place:
 class Phones:
     """Checks, keeps and renders devices."""
 
-    def __init__(self, store: Store, place: Place) -> None:
-        self._store, self._place = store, place
+    def __init__(self, store: Store, find_place: Callable[[], Place]) -> None:
+        """`find_place` is called once, and only if it is needed."""
+        self.store, self._find_place = store, find_place
+
+    @cached_property
+    def _place(self) -> Place:
+        return self._find_place()
 
     # Keeping
 
     def add(self, tenant: str, wanted: Iterable[Wanted]) -> int:
         """All or none; how many. Raises StoreError with the first that cannot be added."""
         new: dict[str, DeviceRow] = {}
-        names = self._store.names(tenant)
+        names = self.store.names(tenant)
         for each in wanted:
             row = self._checked(tenant, each, names)
-            if row.mac in new or self._store.devices.get(row.mac):
+            if row.mac in new or self.store.devices.get(row.mac):
                 written = provisioning.written_mac(row.mac)
-                raise StoreError(f"{each.where}device {written} exists already; 'device set' changes it")
+                raise Exists(f"{each.where}device {written} exists already", "'device set' changes it")
             new[row.mac] = row
-        self._store.devices.add(new.values())
+        self.store.devices.add(new.values())
         return len(new)
 
     def change(self, tenant: str, wanted: Wanted) -> None:
         """Raises StoreError."""
         self.get(tenant, wanted.mac)
-        self._store.devices.replace(self._checked(tenant, wanted, self._store.names(tenant)))
+        self.store.devices.replace(self._checked(tenant, wanted, self.store.names(tenant)))
 
     def get(self, tenant: str, mac: str) -> DeviceRow:
         """Raises StoreError for one that does not exist in the tenant."""
         try:
-            row = self._store.devices.get(provisioning.normal_mac(mac))
+            row = self.store.devices.get(provisioning.normal_mac(mac))
         except ProvisioningError as error:
             raise StoreError(str(error)) from None
         if row is None or row.tenant != tenant:
-            raise StoreError(f"no device {mac}; 'blfd device list' shows them, 'device add' adds one")
+            raise NotFound(f"no device {mac}", "'blfd device list' shows them, 'device add' adds one")
         return row
 
     def all(self, tenant: str) -> list[DeviceRow]:
         """Sorted by address. Raises StoreError for a tenant that does not exist."""
-        self._store.tenant(tenant)
-        return self._store.devices.all(tenant)
+        self.store.tenant(tenant)
+        return self.store.devices.all(tenant)
 
     def remove(self, tenant: str, mac: str) -> None:
         """Raises StoreError."""
-        self._store.devices.remove(self.get(tenant, mac).mac)
+        self.store.devices.remove(self.get(tenant, mac).mac)
 
     def renew(self, tenant: str, mac: str) -> None:
         """Its password and its address for files become others. Raises StoreError."""
-        self._store.devices.renew(self.get(tenant, mac).mac)
+        self.store.devices.renew(self.get(tenant, mac).mac)
 
     def profile(self, mac: str) -> str | None:
         """What `ProfileFound` says of a phone of any tenant. Raises StoreError."""
-        row = self._store.devices.get(mac)
+        row = self.store.devices.get(mac)
         return row and ("" if row.fetch else self.url(row))
 
     def syncs(self, rows: Iterable[DeviceRow]) -> set[tuple[str, str]]:
@@ -111,7 +117,7 @@ class Phones:
 
     def watched(self, tenant: str) -> dict[str, set[str]]:
         """For each phone of a tenant, by its address, the extensions that its keys watch."""
-        names, rows = self._store.names(tenant), self.all(tenant)
+        names, rows = self.store.names(tenant), self.all(tenant)
         devices = [self.device(row, names) for row in rows]
         return {d.mac: {key.value for key in d.keys if key.kind is KeyKind.BLF} for d in devices}
 
@@ -154,7 +160,7 @@ class Phones:
 
     def _names(self, row: DeviceRow) -> dict[str, str]:
         """Of the extensions that one phone's files may name."""
-        devices = self._store.devices
+        devices = self.store.devices
         if row.keys == TEAM:
             shown = devices.first_names(row.tenant, provisioning.find(row.model).most_keys)
         elif _is_team(row.keys):
@@ -167,9 +173,9 @@ class Phones:
     def _team(self, row: DeviceRow, names: dict[str, str]) -> tuple[LineKey, ...]:
         """Everybody else in the tenant, or in a group."""
         _, _, group = row.keys.partition(":")
-        members = self._store.devices.targets(row.tenant, group) if group else names.keys()
+        members = self.store.devices.targets(row.tenant, group) if group else names.keys()
         if group and not members:
-            self._store.group(row.tenant, group)  # says so if there is none
+            self.store.group(row.tenant, group)  # says so if there is none
         return tuple(LineKey(KeyKind.BLF, member) for member in sorted(set(members) - set(row.extensions)))
 
     def service(self, row: DeviceRow, tenant: Tenant) -> Service:
@@ -198,16 +204,16 @@ class Phones:
             (row.model, f"model {row.model}"),
             (row.mac, "this device"),
         ):
-            yield Layer(what, self._store.devices.settings(row.tenant, scope))
+            yield Layer(what, self.store.devices.settings(row.tenant, scope))
 
     def settings(self, row: DeviceRow) -> list[provisioning.Setting]:
         """Each with who has the say in it. Raises ProvisioningError and StoreError."""
-        service = self.service(row, self._store.tenant(row.tenant))
+        service = self.service(row, self.store.tenant(row.tenant))
         return provisioning.settings(self.device(row), service, self.layers(row))
 
     def files(self, row: DeviceRow) -> dict[str, bytes]:
         """All that the phone may ask for, by name. Raises ProvisioningError and StoreError."""
-        device, service = self.device(row), self.service(row, self._store.tenant(row.tenant))
+        device, service = self.device(row), self.service(row, self.store.tenant(row.tenant))
         own = provisioning.files(device, service, self.layers(row))
         return {**provisioning.common_files(device), **own}
 

@@ -97,6 +97,8 @@ class Server:
             "metrics": lambda tenant: self._metrics(),
             "place": lambda tenant: asdict(self._place),
         }
+        self._urls: dict[str, str] = {}
+        self._identity = secrets.token_hex(8)  # numbers of changes are of one process
         self._pickups: Counter[tuple[str, int]] = Counter()
 
     def _listen(self) -> list[str]:
@@ -156,6 +158,7 @@ class Server:
             self._writer.save(effect)
             if type(effect) is SavePickup:
                 self._pickups[effect.attempt.way.value, effect.attempt.status] += 1
+                self._core.changes.attempt(effect.attempt)
         elif isinstance(effect, Log):
             log.log(effect.level, "%s", effect.text)
         elif isinstance(effect, FindProfile):
@@ -178,7 +181,7 @@ class Server:
     def _find_profile(self, effect: FindProfile) -> None:
         """On a thread of its own, since it reads the database."""
         try:
-            url = Phones(self._store, self._place).profile(effect.mac)
+            url = Phones(self._store, lambda: self._place).profile(effect.mac)
         except StoreError as error:
             log.error("PnP: device %s is not told where its files are: %s", effect.mac, error)
             url = None
@@ -196,12 +199,16 @@ class Server:
         if name == "explain":
             aor = Aor(tenant, str(arguments.get("extension")))
             return self._on_sip_thread(lambda: self._explain(aor))
+        if name == "changes":
+            same = arguments.get("server") == self._identity
+            since = int(arguments["since"]) if same else None
+            return self._on_sip_thread(lambda: self._changes(since))
         if name == "sync":
             wanted = SyncWanted(Aor(tenant, str(arguments["extension"])), str(arguments["event"]))
             return self._on_sip_thread(lambda: self._synchronize(wanted))
         query = self._queries.get(name)
         if query is None:
-            known = ", ".join([*self._queries, "explain", "reload", "sync"])
+            known = ", ".join([*self._queries, "changes", "explain", "reload", "sync"])
             raise ValueError(f"no call {name!r}; there are {known}")
         return self._on_sip_thread(lambda: query(tenant))
 
@@ -209,6 +216,9 @@ class Server:
         if aor not in self._core.directory.extensions:
             raise ValueError(f"the running server knows no extension {aor}: restart it")
         return report.explain(self._core, aor, time.time())
+
+    def _changes(self, since: int | None) -> dict[str, Any]:
+        return {"server": self._identity, **report.changes(self._core, since, time.time())}
 
     def _synchronize(self, wanted: SyncWanted) -> int:
         """How many phones are told."""
@@ -238,6 +248,7 @@ class Server:
             "uptime": round(time.monotonic() - self._started),
             "restarts": restarts(),
             "listen": self._listening,
+            "serves": [f"{name}: {url}" for name, url in self._urls.items()],
             **report.totals(self._core, time.time()),
             "legs": len(stack.legs),
             "waiting": len(stack.backlog),
@@ -263,7 +274,7 @@ class Server:
             control = ControlServer(socket_path(self._config.database), self.ask)
         except (ControlError, OSError) as error:
             raise ServerError(str(error)) from error
-        companions = self._start_companions(control)
+        companion = self._start_companion(control)
         gc.disable()  # what is made now is not garbage
         self.emit(DirectoryChanged(self._store.directory()))
         self._restore()
@@ -280,7 +291,7 @@ class Server:
                 self._turn(self._fire_timers())
             self._drain()
         finally:
-            for companion in companions:
+            if companion:
                 companion.close()
             control.close()
             self._lookups.shutdown(cancel_futures=True)
@@ -288,17 +299,17 @@ class Server:
             self._stack.close()
         log.info("stopped")
 
-    def _start_companions(self, control: ControlServer) -> list[Companion]:
+    def _start_companion(self, control: ControlServer) -> Companion | None:
         try:
-            companions, url = start(self._config, self._place)
+            companion, self._urls = start(self._config, self._place)
         except CompanionError as error:
             control.close()
             raise ServerError(str(error)) from error
-        self._place = replace(self._place, url=url)
-        return companions
+        self._place = replace(self._place, url=self._urls.get("provision", ""))
+        return companion
 
     def _metrics(self) -> dict[str, Any]:
-        """What `blfd.metrics` makes of, beyond the status."""
+        """What Prometheus is told, beyond the status."""
         return {
             **self._status(),
             "phases": report.phases(self._core),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from blfd.core.macs import mac_in
-from blfd.web import access
-from blfd.web.access import FORGET_AFTER, FREE_FAILURES, LONGEST_WAIT, Patience
+from blfd.web.patience import FORGET_AFTER, FREE_FAILURES, LONGEST_WAIT, Patience
 
 
 @pytest.mark.parametrize(
@@ -44,7 +43,7 @@ def test_who_keeps_failing_waits_longer_and_longer() -> None:
 
 
 def test_the_table_of_sources_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access, "MAX_SOURCES", 3)
+    monkeypatch.setattr("blfd.web.patience.MAX_SOURCES", 3)
     patience = Patience()
     for number in range(10):
         patience.failed(str(number), 0.0)

@@ -30,8 +30,8 @@ def test_groups(blfd: Run, store: Store, server: Answering) -> None:
     assert server.calls == ["reload"] * 2
     everybody = ["101", "102", "103"]
     assert json.loads(blfd("group", "list", "--json").stdout) == [
-        {"group": "doors", "tenant": "default", "pickers": ["103"], "targets": ["101", "102"]},
-        {"group": "sales", "tenant": "default", "pickers": everybody, "targets": everybody},
+        {"name": "doors", "tenant": "default", "pickers": ["103"], "targets": ["101", "102"]},
+        {"name": "sales", "tenant": "default", "pickers": everybody, "targets": everybody},
     ]
     shown = blfd("group", "show", "doors").stdout
     assert "Carol [x] Diaz" in shown

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from blfd import __version__
+from blfd.cli.admin import admins, tokens
 from blfd.cli.device import devices
 from blfd.cli.extension import extensions
 from blfd.cli.group import groups
@@ -24,6 +25,8 @@ from blfd.store import StoreError
 from provisioning import ProvisioningError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(admins, name="admin")
+app.add_typer(tokens, name="token")
 app.add_typer(devices, name="device")
 app.add_typer(extensions, name="extension")
 app.add_typer(groups, name="group")

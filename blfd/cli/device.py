@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,13 +10,13 @@ import typer
 from rich.markup import escape
 
 from blfd.cli.output import Options, options, print_json, print_table
-from blfd.cli.table import read
 from blfd.control import ControlError, NotRunning
 from blfd.device_states import device_states
+from blfd.operations import devices as operations
+from blfd.operations import table
 from blfd.phones import Phones, Wanted
 from blfd.store import StoreError
 from blfd.store.devices import DeviceRow
-from provisioning import written_mac
 
 devices = typer.Typer(no_args_is_help=True, help="Add, show, change and remove provisioned phones.")
 
@@ -32,7 +31,6 @@ Keys = Annotated[
     typer.Option(help="Such as 102,103,*98=Group,104=Bob; or `team` or `team:GROUP` for everybody else."),
 ]
 Transport = Annotated[str | None, typer.Option(help="udp or tcp.")]
-COLUMNS = ("mac", "model", "extensions", "keys")
 
 
 @devices.command()
@@ -48,10 +46,9 @@ def add(
 ) -> None:
     """Add a phone; it gets a SIP password of its own."""
     given = options(context)
-    phones = given.phones()
-    phones.add(given.tenant, [Wanted(mac, model, tuple(extension), keys or "", transport or "udp")])
-    given.reload()
-    url = phones.url(phones.get(given.tenant, mac))
+    desk = given.desk()
+    operations.add(desk, given.tenant, Wanted(mac, model, tuple(extension), keys or "", transport or "udp"))
+    url = desk.phones.url(desk.phones.get(given.tenant, mac))
     print(f"device {mac} added; its provisioning server: {url or 'none yet, see blfd run --provision'}")
 
 
@@ -94,19 +91,15 @@ def set_(
 ) -> None:
     """Change a phone; it keeps its password and its address for files."""
     given = options(context)
-    phones = given.phones()
-    row = phones.get(given.tenant, mac)
-    if model is None and extension is None and keys is None and transport is None:
-        raise StoreError("nothing to change: give --model, --extension, --keys or --transport")
-    wanted = Wanted(
+    operations.change(
+        given.desk(),
+        given.tenant,
         mac,
-        row.model if model is None else model,
-        row.extensions if extension is None else tuple(extension),
-        row.keys if keys is None else keys,
-        row.transport if transport is None else transport,
+        model=model,
+        extensions=extension,
+        keys=keys,
+        transport=transport,
     )
-    phones.change(given.tenant, wanted)
-    given.reload()
     print(f"device {mac} changed")
 
 
@@ -114,9 +107,7 @@ def set_(
 def remove(context: typer.Context, mac: Mac) -> None:
     """Remove a phone: its SIP password is worth nothing any more."""
     given = options(context)
-    phones = given.phones()
-    phones.remove(given.tenant, mac)
-    given.reload()
+    operations.remove(given.desk(), given.tenant, mac)
     print(f"device {mac} removed")
 
 
@@ -124,10 +115,9 @@ def remove(context: typer.Context, mac: Mac) -> None:
 def renew(context: typer.Context, mac: Mac) -> None:
     """Give a phone another SIP password and another secret, as one that was reset or whose secret leaked."""
     given = options(context)
-    phones = given.phones()
-    phones.renew(given.tenant, mac)
-    given.reload()
-    url = phones.url(phones.get(given.tenant, mac))
+    desk = given.desk()
+    operations.renew(desk, given.tenant, mac)
+    url = desk.phones.url(desk.phones.get(given.tenant, mac))
     print(f"device {mac} renewed; its provisioning server: {url or 'none yet, see blfd run --provision'}")
 
 
@@ -139,40 +129,26 @@ def sync(
 ) -> None:
     """Have phones fetch their files now: NOTIFY Event: check-sync, in the maker's form."""
     given = options(context)
-    phones = given.phones()
     if bool(mac) == everybody:
-        raise StoreError("which phone? Give its MAC, or --all")
-    rows = phones.all(given.tenant) if everybody else [phones.get(given.tenant, mac)]
-    client, told = given.client(), 0
-    for extension, event in sorted(phones.syncs(rows)):
-        told += client.call("sync", tenant=given.tenant, extension=extension, event=event)
-    print(f"{told} registered phones of {len(rows)} devices are told to fetch their files")
+        raise StoreError("which phone?", "give its MAC, or --all")
+    told, of = operations.sync(given.desk(), given.tenant, mac or None)
+    print(f"{told} registered phones of {of} devices are told to fetch their files")
 
 
 @devices.command("import")
 def import_(context: typer.Context, file: Path) -> None:
     """Add phones from a CSV file with the header `mac,model,extensions,keys`: all or none."""
     given = options(context)
-    added = given.phones().add(given.tenant, _read(file))
-    given.reload()
+    rows = table.read_file(file, operations.COLUMNS)
+    added = operations.add_many(given.desk(), given.tenant, operations.read(rows))
     print(f"{added} devices added")
-
-
-def _read(file: Path) -> Iterator[Wanted]:
-    for where, (mac, model, extensions, keys) in read(file, COLUMNS):
-        whose = tuple(part.strip() for part in extensions.split(",") if part.strip())
-        yield Wanted(mac.strip(), model.strip(), whose, keys, where=f"{where}: ")
 
 
 def _row(row: DeviceRow, state: str) -> dict[str, Any]:
     fetch = row.fetch
     return {
-        "mac": written_mac(row.mac),
-        "tenant": row.tenant,
-        "model": row.model,
+        **operations.row(row),
         "extensions": ", ".join(row.extensions),
-        "keys": row.keys,
-        "transport": row.transport,
         "fetched": datetime.fromtimestamp(fetch.at).isoformat(" ", "seconds") if fetch else "never",
         "from": fetch.address if fetch else "",
         "firmware": fetch.user_agent if fetch else "",

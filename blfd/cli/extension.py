@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +11,8 @@ import typer
 from rich.markup import escape
 
 from blfd.cli.output import fail, options, print_json, print_table
-from blfd.cli.table import read
-from blfd.core.values import Aor, Extension
+from blfd.operations import extensions as operations
+from blfd.operations import table
 from blfd.store import NewExtension
 
 extensions = typer.Typer(no_args_is_help=True, help="Add, show, change and remove extensions.")
@@ -39,20 +38,6 @@ class Pickable(Enum):
     DEFAULT = "default"
 
 
-COLUMNS = ("extension", "password", "name")
-
-
-def _row(extension: Extension) -> dict[str, str]:
-    pickable = {None: "default", True: "on", False: "off"}[extension.pickable]
-    return {
-        "extension": extension.aor.extension,
-        "tenant": extension.aor.tenant,
-        "name": extension.name,
-        "pickup": extension.pickup.value if extension.pickup else "default",
-        "pickable": pickable,
-    }
-
-
 @extensions.command()
 def add(context: typer.Context, extension: Number, password: Password = None, name: Name = "") -> None:
     """Add an extension."""
@@ -61,8 +46,7 @@ def add(context: typer.Context, extension: Number, password: Password = None, na
         if not sys.stdin.isatty():
             fail(f"extension {extension} needs a password: give --password")
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    given.store().add_extensions(given.tenant, [NewExtension(extension, password, name or "")])
-    given.reload()
+    operations.add(given.desk(), given.tenant, NewExtension(extension, password, name or ""))
     print(f"extension {extension} added")
 
 
@@ -70,7 +54,7 @@ def add(context: typer.Context, extension: Number, password: Password = None, na
 def list_(context: typer.Context, as_json: Json = False) -> None:
     """All extensions of the tenant."""
     given = options(context)
-    rows = [_row(extension) for extension in given.store().extensions(given.tenant)]
+    rows = operations.all(given.desk(), given.tenant)
     if as_json:
         print_json(rows)
         return
@@ -83,7 +67,7 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 def show(context: typer.Context, extension: Number, as_json: Json = False) -> None:
     """One extension."""
     given = options(context)
-    row = _row(given.store().extension(Aor(given.tenant, extension)))
+    row = operations.get(given.desk(), given.tenant, extension)
     if as_json:
         print_json(row)
     else:
@@ -104,14 +88,15 @@ def set_(
 ) -> None:
     """Change the password, the name, or what it may pick up; `default` is what the tenant says."""
     given = options(context)
-    given.store().set_extension(
-        Aor(given.tenant, extension),
+    operations.change(
+        given.desk(),
+        given.tenant,
+        extension,
         name=name,
         password=password,
         pickup=pickup and pickup.value,
-        pickable={Pickable.ON: True, Pickable.OFF: False, Pickable.DEFAULT: "default", None: None}[pickable],
+        pickable=pickable and pickable.value,
     )
-    given.reload()
     print(f"extension {extension} changed")
 
 
@@ -119,8 +104,7 @@ def set_(
 def remove(context: typer.Context, extension: Number) -> None:
     """Remove an extension: its phones are unregistered, its watchers told."""
     given = options(context)
-    given.store().remove_extension(Aor(given.tenant, extension))
-    given.reload()
+    operations.remove(given.desk(), given.tenant, extension)
     print(f"extension {extension} removed")
 
 
@@ -128,11 +112,6 @@ def remove(context: typer.Context, extension: Number) -> None:
 def import_(context: typer.Context, file: Path) -> None:
     """Add extensions from a CSV file with the header `extension,password,name`: all or none."""
     given = options(context)
-    added = given.store().add_extensions(given.tenant, _read(file))
-    given.reload()
+    rows = table.read_file(file, operations.COLUMNS)
+    added = operations.add_many(given.desk(), given.tenant, operations.read(rows))
     print(f"{added} extensions added")
-
-
-def _read(file: Path) -> Iterator[NewExtension]:
-    for where, (extension, password, name) in read(file, COLUMNS):
-        yield NewExtension(extension.strip(), password, name.strip(), where)

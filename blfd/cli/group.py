@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from blfd.cli.output import fail, options, print_json, print_table
-from blfd.core.values import Group
+from blfd.operations import groups as operations
 
 groups = typer.Typer(no_args_is_help=True, help="Add, show, change and remove pickup groups.")
 
@@ -35,8 +35,7 @@ def add(
 ) -> None:
     """Add a group."""
     given = options(context)
-    given.store().add_group(given.tenant, group, *_sides(members, pickers, targets))
-    given.reload()
+    operations.add(given.desk(), given.tenant, group, *_sides(members, pickers, targets))
     print(f"group {group} added")
 
 
@@ -52,8 +51,7 @@ def set_(
     given = options(context)
     if members is None and targets is None and pickers is None:
         fail(f"who is to be in {group}? Give extensions; 'blfd group remove {group}' removes it")
-    given.store().set_group(given.tenant, group, *_sides(members, pickers, targets))
-    given.reload()
+    operations.change(given.desk(), given.tenant, group, *_sides(members, pickers, targets))
     print(f"group {group} changed")
 
 
@@ -61,11 +59,11 @@ def set_(
 def list_(context: typer.Context, as_json: Json = False) -> None:
     """All groups of the tenant."""
     given = options(context)
-    rows = [_row(group) for group in given.store().groups(given.tenant)]
+    rows = operations.all(given.desk(), given.tenant)
     if as_json:
         print_json(rows)
         return
-    cells = [(escape(row["group"]), _list(row["pickers"]), _list(row["targets"])) for row in rows]
+    cells = [(escape(row["name"]), _list(row["pickers"]), _list(row["targets"])) for row in rows]
     print_table("Groups", ("group", "pickers", "targets"), cells, "none; add one with 'blfd group add'")
 
 
@@ -73,14 +71,15 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 def show(context: typer.Context, group: Name, as_json: Json = False) -> None:
     """One group: who may pick up, and whose calls."""
     given = options(context)
-    found = given.store().group(given.tenant, group)
+    desk = given.desk()
+    found = operations.get(desk, given.tenant, group)
     if as_json:
-        print_json(_row(found))
+        print_json(found)
         return
-    names = {e.aor.extension: e.name for e in given.store().extensions(given.tenant)}
+    names = desk.store.names(given.tenant)
     rows = [
-        (member, escape(names[member]), _mark(member in found.pickers), _mark(member in found.targets))
-        for member in sorted(found.pickers | found.targets)
+        (member, escape(names[member]), _mark(member in found["pickers"]), _mark(member in found["targets"]))
+        for member in sorted({*found["pickers"], *found["targets"]})
     ]
     title, empty = escape(f"Group {group}"), f"group {group} is empty and opens nothing"
     print_table(title, ("extension", "name", "may pick up", "may be picked up"), rows, empty)
@@ -90,8 +89,7 @@ def show(context: typer.Context, group: Name, as_json: Json = False) -> None:
 def remove(context: typer.Context, group: Name) -> None:
     """Remove a group; its members stay."""
     given = options(context)
-    given.store().remove_group(given.tenant, group)
-    given.reload()
+    operations.remove(given.desk(), given.tenant, group)
     print(f"group {group} removed")
 
 
@@ -105,15 +103,6 @@ def _sides(
 
 def _split(texts: list[str] | None) -> set[str]:
     return {part.strip() for text in texts or () for part in text.split(",") if part.strip()}
-
-
-def _row(group: Group) -> dict[str, Any]:
-    return {
-        "group": group.name,
-        "tenant": group.tenant,
-        "pickers": sorted(group.pickers),
-        "targets": sorted(group.targets),
-    }
 
 
 def _list(members: Iterable[str]) -> str:

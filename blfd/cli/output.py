@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ from rich.table import Table
 from blfd.config import Config, load
 from blfd.control import ControlClient, ControlError, NotRunning, socket_path
 from blfd.core.values import DEFAULT_TENANT
+from blfd.operations import Desk
 from blfd.phones import Phones, Place, place
 from blfd.store import Store
 
@@ -40,6 +42,7 @@ class Options:
         trust: list[str] | None = None,
         metrics: str | None = None,
         provision: str | None = None,
+        web: str | None = None,
         pnp: bool = False,
     ) -> Config:
         return load(
@@ -49,6 +52,7 @@ class Options:
             trust=trust,
             metrics=metrics,
             provision=provision,
+            web=web,
             pnp=pnp,
         )
 
@@ -56,14 +60,17 @@ class Options:
         return Store(self.load().database)
 
     def phones(self) -> Phones:
-        """The provisioned phones, for the running server if there is one."""
+        """The provisioned phones."""
+        return Phones(self.store(), self._place)
+
+    def _place(self) -> Place:
+        """Of the running server if there is one, or else as configured."""
         config = self.load()
         try:
-            where = Place(**self.client().call("place"))
+            return Place(**self.client().call("place"))
         except (NotRunning, ControlError):
             url = str(config.provision) if config.provision else ""
-            where = place([str(listen) for listen in config.listen], config.address, url)
-        return Phones(Store(config.database), where)
+            return place([str(listen) for listen in config.listen], config.address, url)
 
     def client(self) -> ControlClient:
         return ControlClient(socket_path(self.load().database))
@@ -75,14 +82,10 @@ class Options:
             self.store().tenant(self.tenant)
         return found
 
-    def reload(self) -> None:
-        """Tell the running server, if there is one, that the store has changed."""
-        try:
-            self.client().call("reload")
-        except NotRunning:
-            return
-        except ControlError as error:
-            fail(f"saved, but the running server did not take it over ({error}): restart it")
+    def desk(self) -> Desk:
+        """Where operations are done, by whoever is logged in on this machine."""
+        phones = self.phones()
+        return Desk(phones.store, self.client(), phones, f"{getpass.getuser()} (command line)")
 
 
 def options(context: typer.Context) -> Options:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from blfd.cli.inspect import duration
 from blfd.cli.output import fail, options, print_json, print_table
-from blfd.core.values import Aor, Attempt
+from blfd.core.values import Aor
 from blfd.store.records import KEPT
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -40,7 +40,7 @@ def pickups(
     limit = SHOWN if since is None else KEPT
     found = store.records.attempts(given.tenant, _since(since), limit)[::-1]
     if as_json:
-        print_json([_attempt(attempt) for attempt in found])
+        print_json([attempt.row() for attempt in found])
         return
     columns = ("when", "picker", "way", "extension", "caller", "status", "result", "ms")
     cells = [
@@ -65,20 +65,6 @@ def _since(text: str | None) -> float:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
         fail(f"--since {text!r}: write 30m, 8h, 7d, or a time such as 2026-11-23T08:00", 2)
-
-
-def _attempt(a: Attempt) -> Row:
-    return {
-        "at": datetime.fromtimestamp(a.at, UTC).isoformat(timespec="milliseconds"),
-        "picker": a.picker.extension,
-        "tenant": a.picker.tenant,
-        "way": a.way.value,
-        "extension": a.extension,
-        "caller": a.caller,
-        "status": a.status,
-        "result": a.result,
-        "milliseconds": a.milliseconds,
-    }
 
 
 def explain(

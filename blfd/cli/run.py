@@ -33,6 +33,9 @@ def run(
     provision: Annotated[
         str | None, typer.Option(help="Serve the files of phones there, such as http://0.0.0.0:8080.")
     ] = None,
+    web: Annotated[
+        str | None, typer.Option(help="Serve the portal and its API there, such as http://127.0.0.1:8088.")
+    ] = None,
     pnp: Annotated[
         bool, typer.Option("--pnp", help="Tell new phones that ask by multicast where their files are.")
     ] = False,
@@ -54,7 +57,9 @@ def run(
     from blfd.server import run as serve
 
     given = options(context)
-    config = replace(given.load(listen, trust, metrics, provision, pnp), drain=drain, verbose=given.verbose)
+    config = replace(
+        given.load(listen, trust, metrics, provision, web, pnp), drain=drain, verbose=given.verbose
+    )
     try:
         code = serve(config)
     except ServerError as error:

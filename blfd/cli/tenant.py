@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from blfd.cli.output import options, print_json, print_table
 from blfd.core.values import DEFAULT_TENANT, Reach
+from blfd.operations import tenants as operations
 
 tenants = typer.Typer(no_args_is_help=True, help="Add, show, change and remove tenants (SIP domains).")
 
@@ -33,29 +33,14 @@ def _is_on(switch: Switch | None) -> bool | None:
 def add(context: typer.Context, domain: Domain, alias: Alias = None) -> None:
     """Add a tenant."""
     given = options(context)
-    given.store().add_tenant(domain, alias or ())
-    given.reload()
+    operations.add(given.desk(), domain, alias or ())
     print(f"tenant {domain.lower()} added")
 
 
 @tenants.command("list")
 def list_(context: typer.Context, as_json: Json = False) -> None:
     """All tenants."""
-    directory = options(context).store().directory()
-    counts = Counter(aor.tenant for aor in directory.extensions)
-    rows: list[dict[str, Any]] = [
-        {
-            "domain": tenant.domain,
-            "aliases": list(tenant.aliases),
-            "single_dialog": tenant.single_dialog,
-            "pickup_code": tenant.pickup_code,
-            "group_pickup_code": tenant.group_pickup_code,
-            "pickup": tenant.pickup.value,
-            "pickable": tenant.pickable,
-            "extensions": counts[tenant.domain],
-        }
-        for tenant in directory.tenants.values()
-    ]
+    rows = operations.all(options(context).desk())
     if as_json:
         print_json(rows)
         return
@@ -89,7 +74,8 @@ def set_(
 ) -> None:
     """Change a tenant; aliases replace those of before."""
     given = options(context)
-    given.store().set_tenant(
+    operations.change(
+        given.desk(),
         domain.lower(),
         aliases=alias,
         single_dialog=_is_on(single_dialog),
@@ -98,7 +84,6 @@ def set_(
         pickup=pickup,
         pickable=_is_on(pickable),
     )
-    given.reload()
     print(f"tenant {domain.lower()} changed")
 
 
@@ -106,6 +91,5 @@ def set_(
 def remove(context: typer.Context, domain: Domain) -> None:
     """Remove a tenant with all its extensions."""
     given = options(context)
-    given.store().remove_tenant(domain.lower())
-    given.reload()
+    operations.remove(given.desk(), domain.lower())
     print(f"tenant {domain.lower()} removed")

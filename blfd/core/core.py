@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from blfd.core import profiles
 from blfd.core.calls import Calls
+from blfd.core.changes import Changes
 from blfd.core.dialogs import Dialogs
 from blfd.core.digest import Authenticator
 from blfd.core.domains import Domains
@@ -61,6 +62,7 @@ class Core:
         self.no_answer_timeout = settings.no_answer_timeout
         self.directory = Directory()
         self.dialogs = Dialogs()
+        self.changes = Changes()
         self.registrar = Registrar(settings)
         self.notifier = Notifier(self.dialogs, settings, new_tag)
         self.calls = Calls(self.dialogs, self.registrar, settings)
@@ -76,8 +78,7 @@ class Core:
         if type(event) is NotifyAnswered:  # the hot path: nothing else changes
             return self.notifier.answered(event, now)
         effects = self._route(event, now)
-        changed = self.dialogs.take_changed()
-        return [*effects, *self.notifier.resources_changed(changed, now)] if changed else effects
+        return [*effects, *self._tell(now)]
 
     def _route(self, event: Input, now: float) -> list[Effect]:
         match event:
@@ -207,6 +208,7 @@ class Core:
         self.permissions = Permissions(directory)
         self.pickups.directory_changed(directory, self._domains, self.permissions)
         effects: list[Effect] = []
+        self.changes.everything()
         for aor in removed:
             effects += self.registrar.remove(aor)
             self.dialogs.forget(aor)
@@ -232,7 +234,14 @@ class Core:
         effects: list[Effect] = []
         for part in self._clocked:
             effects += part.handle_timer(now)
-        return [*effects, *self.notifier.resources_changed(self.dialogs.take_changed(), now)]
+        return [*effects, *self._tell(now)]
+
+    def _tell(self, now: float) -> list[Effect]:
+        """Watchers are told of what has changed; who looks on may ask."""
+        changed = self.dialogs.take_changed()
+        for aor in (*changed, *self.registrar.take_changed()):
+            self.changes.lamp(aor)
+        return self.notifier.resources_changed(changed, now) if changed else []
 
     @property
     def _clocked(self) -> tuple[Notifier, Registrar, Calls]:

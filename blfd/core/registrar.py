@@ -25,6 +25,7 @@ class Registrar:
         self._timers: list[tuple[float, Aor]] = []
         self._of_source = Tally(settings.source_bindings)
         self._of_tenant = Tally(settings.tenant_bindings)
+        self._changed: dict[Aor, None] = {}
 
     def restore(self, bindings: Iterable[Binding], now: float) -> None:
         """Take what the store remembers."""
@@ -74,6 +75,8 @@ class Registrar:
 
     def _put(self, aor: Aor, bindings: Bindings) -> None:
         """`bindings` take the place of those of before."""
+        if bool(bindings) != (aor in self._by_aor):
+            self._changed[aor] = None
         for binding in bindings.values():
             self._of_source.add(binding.flow.host)
             self._of_tenant.add(aor.tenant)
@@ -82,6 +85,14 @@ class Registrar:
             self._of_tenant.remove(aor.tenant)
         if bindings:
             self._by_aor[aor] = bindings
+
+    def take_changed(self) -> list[Aor]:
+        """The extensions that got their first phone or lost their last one since the last call."""
+        if not self._changed:
+            return []
+        changed = list(self._changed)
+        self._changed.clear()
+        return changed
 
     def _live(self, aor: Aor, now: float) -> Bindings:
         return {key: b for key, b in self._by_aor.get(aor, {}).items() if b.expires_at > now}

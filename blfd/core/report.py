@@ -39,6 +39,22 @@ def lamps(core: Core, tenant: str, now: float) -> list[Row]:
     return [_lamp(core, aor, now) for aor in sorted(core.directory.extensions) if aor.tenant == tenant]
 
 
+def changes(core: Core, since: int | None, now: float) -> Row:
+    """What has changed after number `since`, of all tenants; with None, or where that is too long ago, all.
+
+    `number` is what to ask with the next time.
+    """
+    known = core.changes.lamps_since(since) if since is not None else None
+    aors = sorted(core.directory.extensions) if known is None else known
+    attempts = core.changes.attempts_since(core.changes.number if since is None else since)
+    return {
+        "number": core.changes.number,
+        "all": known is None,
+        "lamps": [_lamp(core, aor, now) for aor in aors if aor in core.directory.extensions],
+        "pickups": [attempt.row() for attempt in attempts],
+    }
+
+
 def _lamp(core: Core, aor: Aor, now: float) -> Row:
     lamp = core.dialogs.lamp(aor)
     if lamp is Lamp.IDLE and not core.registrar.registered(aor, now):

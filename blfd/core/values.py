@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum
 from ipaddress import IPv4Network
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 DEFAULT_TENANT = "default"
 """Name of the tenant that a request belongs to when its domain is an address of this server."""
@@ -191,6 +192,20 @@ class Attempt:
     status: int
     result: str
     milliseconds: float
+
+    def row(self) -> dict[str, Any]:
+        """For people and programs: times as ISO 8601."""
+        return {
+            "at": datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds"),
+            "picker": self.picker.extension,
+            "tenant": self.picker.tenant,
+            "way": self.way.value,
+            "extension": self.extension,
+            "caller": self.caller,
+            "status": self.status,
+            "result": self.result,
+            "milliseconds": self.milliseconds,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from blfd.store import rows
-from blfd.store.opening import Connections, StoreError
+from blfd.store.opening import Connections, Exists, NotFound
 
 SECRET_OCTETS = 16  # in a phone's address for its files, and in its SIP password
 
@@ -71,10 +71,10 @@ class Devices:
 
     def add(self, new: Iterable[DeviceRow]) -> None:
         """All or none, each with a password and a secret of its own; one that exists raises StoreError."""
-        with self._connections.reported(), self._connections.db.conn:
+        with self._connections.writing():
             for device in new:
                 if self.get(device.mac):
-                    raise StoreError(f"device {device.mac} exists already; 'device set' changes it")
+                    raise Exists(f"device {device.mac} exists already", "'device set' changes it")
                 made = device._replace(password=_token(), secret=_token())
                 self._connections.db.table("devices").insert(_columns(made))
                 self._put_extensions(made)
@@ -82,7 +82,7 @@ class Devices:
     def replace(self, device: DeviceRow) -> None:
         """What the administrator says of it; its password, secret and last fetch stay."""
         columns = {k: v for k, v in _columns(device).items() if k in ("model", "transport", "keys")}
-        with self._connections.reported(), self._connections.db.conn:
+        with self._connections.writing():
             self._connections.db.table("devices").update(device.mac, columns)
             self._connections.db.table("device_extensions").delete_where("mac = ?", [device.mac])
             self._put_extensions(device)
@@ -102,12 +102,12 @@ class Devices:
             )
 
     def remove(self, mac: str) -> None:
-        with self._connections.reported(), self._connections.db.conn:
+        with self._connections.writing():
             self._connections.db.table("devices").delete(mac)
 
     def fetched(self, mac: str, fetch: Fetch) -> None:
         columns = {"fetched_at": fetch.at, "fetched_from": fetch.address, "fetched_by": fetch.user_agent}
-        with self._connections.reported(), self._connections.db.conn:
+        with self._connections.writing():
             self._connections.db.table("devices").update(mac, columns)
 
     # What one phone's files need of its tenant, which may have thousands of extensions
@@ -161,14 +161,14 @@ class Devices:
     def set(self, tenant: str, scope: str, name: str, value: str | None) -> None:
         """None leaves our setting of that name out."""
         row = {"tenant": tenant, "scope": scope, "name": name, "value": value}
-        with self._connections.reported(), self._connections.db.conn:
+        with self._connections.writing():
             self._connections.db.table("device_settings").insert(row, replace=True)
 
     def unset(self, tenant: str, scope: str, name: str) -> None:
         """Raises StoreError if nothing is set."""
         if name not in self.settings(tenant, scope):
-            raise StoreError(f"nothing is set for {scope} {name}")
-        with self._connections.reported(), self._connections.db.conn:
+            raise NotFound(f"nothing is set for {scope} {name}")
+        with self._connections.writing():
             self._connections.db.table("device_settings").delete((tenant, scope, name))
 
 

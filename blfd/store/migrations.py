@@ -180,3 +180,56 @@ def devices(db: Database) -> None:
         )
         """
     )
+
+
+@migrations()
+def portal(db: Database) -> None:
+    """Version 5: who may use the portal and the API, and who has changed what."""
+    db.execute(
+        """
+        CREATE TABLE admins (
+            name TEXT PRIMARY KEY,
+            tenant TEXT REFERENCES tenants(domain) ON DELETE CASCADE,
+            role TEXT NOT NULL,
+            password TEXT NOT NULL
+        )
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE sessions (
+            hash TEXT PRIMARY KEY,
+            admin TEXT NOT NULL REFERENCES admins(name) ON DELETE CASCADE,
+            csrf TEXT NOT NULL,
+            used_at REAL NOT NULL,
+            expires_at REAL NOT NULL
+        )
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE tokens (
+            id INTEGER PRIMARY KEY,
+            tenant TEXT REFERENCES tenants(domain) ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            hash TEXT NOT NULL UNIQUE,
+            scopes TEXT NOT NULL,
+            used_at REAL
+        )
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE audit (
+            id INTEGER PRIMARY KEY,
+            at REAL NOT NULL,
+            who TEXT NOT NULL,
+            tenant TEXT NOT NULL,
+            operation TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            before TEXT,
+            after TEXT
+        )
+        """
+    )
+    db.execute("CREATE INDEX audit_by_tenant ON audit (tenant, id)")

@@ -19,7 +19,34 @@ BUSY = 10.0  # seconds to wait for another process that writes
 
 
 class StoreError(Exception):
-    """One line that says what is wrong and what to do."""
+    """One line that says what is wrong, and as `advice` what to do about it on the command line."""
+
+    def __init__(self, text: str, advice: str = "") -> None:
+        super().__init__(f"{text}; {advice}" if advice else text)
+        self.text = text
+
+
+class NotFound(StoreError):
+    """What is asked for does not exist."""
+
+
+class Exists(StoreError):
+    """What is to be added exists already."""
+
+
+class Conflict(StoreError):
+    """It has been changed since it was read."""
+
+
+SAID = 10  # problems of many
+
+
+def together(problems: list[StoreError]) -> StoreError:
+    """All that is wrong in one line: the one problem as it is, of very many the first."""
+    if len(problems) == 1:
+        return problems[0]
+    more = f"; and {len(problems) - SAID} more" if len(problems) > SAID else ""
+    return StoreError("; ".join(problem.text for problem in problems[:SAID]) + more)
 
 
 class Connections:
@@ -47,14 +74,33 @@ class Connections:
         return db
 
     @contextmanager
+    def writing(self) -> Iterator[Database]:
+        """All or nothing, and nobody else writes meanwhile; may be nested. Raises StoreError."""
+        with self.reported():
+            db = self.db
+            if not db.conn.in_transaction:
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield db
+                except BaseException:
+                    db.rollback()
+                    raise
+                db.commit()
+            else:
+                with db.atomic():
+                    yield db
+
+    @contextmanager
     def reported(self) -> Iterator[None]:
         """Makes what SQLite and the disk refuse a StoreError."""
         try:
             yield
         except sqlite3.Error as error:
-            raise StoreError(f"database {self.path}: {error}; choose another file with --db") from error
+            raise StoreError(f"database {self.path}: {error}", "choose another file with --db") from error
+        except UnicodeEncodeError:
+            raise StoreError("what was given is no sound UTF-8") from None
         except OSError as error:
-            raise StoreError(f"database {self.path}: {error.strerror}; choose another with --db") from error
+            raise StoreError(f"database {self.path}: {error.strerror}", "choose another with --db") from error
 
 
 def _check_ours(path: Path) -> None:

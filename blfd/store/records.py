@@ -22,7 +22,8 @@ class Records:
 
     def subscriptions(self, ahead: int) -> list[SavedSubscription]:
         """All of them, to go on with; from here on the store has `ahead` numbers more reserved for each."""
-        with self._connections.reported(), self._connections.db.conn as connection:
+        with self._connections.writing() as db:
+            connection = db.conn
             found = connection.execute("SELECT * FROM subscriptions").fetchall()
             connection.execute("UPDATE subscriptions SET cseq = cseq + ?", [ahead])
         return [rows.subscription(row) for row in found]

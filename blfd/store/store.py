@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from sqlite_utils.db import Database
+
 from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Group, Reach, Tenant
 from blfd.store import rows
+from blfd.store.admins import Admins
+from blfd.store.audit import Audit
 from blfd.store.devices import Devices
-from blfd.store.opening import Connections, StoreError
+from blfd.store.opening import Connections, Exists, NotFound, StoreError, together
 from blfd.store.records import Records
 from blfd.store.rows import NewExtension
 
@@ -19,7 +24,7 @@ class Store:
     """The open database. Opening creates it, or brings it to the newest version. Raises StoreError.
 
     Every change is all or nothing; `records` is what the server keeps by itself, `devices` are the phones
-    that are provisioned.
+    that are provisioned, `admins` who may use the portal and the API, `audit` who has changed what.
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,6 +32,12 @@ class Store:
         self._connections = Connections(path)
         self.records = Records(self._connections)
         self.devices = Devices(self._connections)
+        self.admins = Admins(self._connections)
+        self.audit = Audit(self._connections)
+
+    def writing(self) -> AbstractContextManager[Database]:
+        """One transaction around several changes. Raises StoreError."""
+        return self._connections.writing()
 
     # Reading
 
@@ -55,7 +66,7 @@ class Store:
         with self._connections.reported():
             found = list(self._connections.db.table("tenants").rows_where("domain = ?", [domain]))
         if not found:
-            raise StoreError(f"no tenant {domain}; 'blfd tenant list' shows them, 'tenant add' adds one")
+            raise NotFound(f"no tenant {domain}", "'blfd tenant list' shows them, 'tenant add' adds one")
         return rows.tenant(found[0])
 
     def names(self, tenant: str) -> dict[str, str]:
@@ -77,7 +88,7 @@ class Store:
         """Raises StoreError for one that does not exist."""
         extension = self.directory().extensions.get(aor)
         if extension is None:
-            raise StoreError(f"no extension {aor}; 'blfd extension list' shows them")
+            raise NotFound(f"no extension {aor}", "'blfd extension list' shows them")
         return extension
 
     def groups(self, tenant: str) -> list[Group]:
@@ -90,26 +101,43 @@ class Store:
         """Raises StoreError for one that does not exist."""
         found = next((group for group in self.groups(tenant) if group.name == name), None)
         if found is None:
-            raise StoreError(f"no group {name}; 'blfd group list' shows them, 'group add' adds one")
+            raise NotFound(f"no group {name}", "'blfd group list' shows them, 'group add' adds one")
         return found
 
     # Extensions
 
-    def add_extensions(self, tenant: str, new: Iterable[NewExtension]) -> int:
-        """Add all or none; how many. Raises StoreError with the first that cannot be added."""
-        realm = self.tenant(tenant).realm
-        known = {extension.aor.extension for extension in self.extensions(tenant)}
-        added = []
+    def check_extensions(
+        self, tenant: str, new: Iterable[NewExtension]
+    ) -> Iterator[tuple[NewExtension, StoreError | None]]:
+        """Each, with what keeps it from being added."""
+        known = set(self.names(tenant))
         for row in new:
-            rows.check_extension(row)
-            if row.extension in known:
-                text = f"extension {row.extension} exists already; 'extension set' changes it"
-                raise StoreError(f"{row.where}: {text}" if row.where else text)
+            problem: StoreError | None = None
+            try:
+                rows.check_extension(row)
+                if row.extension in known:
+                    where = f"{row.where}: " if row.where else ""
+                    text = f"{where}extension {row.extension} exists already"
+                    raise Exists(text, "'extension set' changes it")
+            except StoreError as error:
+                problem = error
             known.add(row.extension)
-            ha1 = rows.ha1(row.extension, realm, row.password)
-            added.append({"tenant": tenant, "extension": row.extension, "name": row.name, **ha1})
-        with self._connections.reported(), self._connections.db.conn:
-            self._connections.db.table("extensions").insert_all(added)
+            yield row, problem
+
+    def add_extensions(self, tenant: str, new: Iterable[NewExtension]) -> int:
+        """Add all or none; how many. Raises StoreError with what cannot be added."""
+        realm = self.tenant(tenant).realm
+        added, problems = [], []
+        with self._connections.writing() as db:
+            for row, problem in self.check_extensions(tenant, new):
+                if problem:
+                    problems.append(problem)
+                else:
+                    ha1 = rows.ha1(row.extension, realm, row.password)
+                    added.append({"tenant": tenant, "extension": row.extension, "name": row.name, **ha1})
+            if problems:
+                raise together(problems)
+            db.table("extensions").insert_all(added)
         return len(added)
 
     def set_extension(
@@ -135,7 +163,7 @@ class Store:
         if pickable is not None:
             changes["pickable"] = None if pickable == "default" else int(bool(pickable))
         if not changes:
-            raise StoreError("nothing to change: give --name, --password, --pickup or --pickable")
+            raise StoreError("nothing to change", "give --name, --password, --pickup or --pickable")
         self._update("extensions", tuple(aor), changes)
 
     def remove_extension(self, aor: Aor) -> None:
@@ -147,7 +175,7 @@ class Store:
     def add_group(self, tenant: str, name: str, pickers: Iterable[str], targets: Iterable[str]) -> None:
         rows.check_group(name)
         if any(group.name == name for group in self.groups(tenant)):
-            raise StoreError(f"group {name} exists already; 'group set' changes it")
+            raise Exists(f"group {name} exists already", "'group set' changes it")
         self._write_group(Group(tenant, name, frozenset(pickers), frozenset(targets)))
 
     def set_group(self, tenant: str, name: str, pickers: Iterable[str], targets: Iterable[str]) -> None:
@@ -172,8 +200,7 @@ class Store:
             }
             for member in sorted(group.pickers | group.targets)
         ]
-        with self._connections.reported(), self._connections.db.conn:
-            db = self._connections.db
+        with self._connections.writing() as db:
             db.table("groups").insert(key, ignore=True)
             db.table("group_members").delete_where("tenant = ? AND name = ?", [group.tenant, group.name])
             db.table("group_members").insert_all(members)
@@ -185,8 +212,8 @@ class Store:
         aliases = [rows.domain(alias) for alias in aliases]
         self._check_free(domain, *aliases)
         row = {"domain": domain, "aliases": json.dumps(aliases), "single_dialog": 0}
-        with self._connections.reported(), self._connections.db.conn:
-            self._connections.db.table("tenants").insert(row)
+        with self._connections.writing() as db:
+            db.table("tenants").insert(row)
 
     def set_tenant(
         self,
@@ -218,7 +245,7 @@ class Store:
         switches = {"single_dialog": single_dialog, "pickable": pickable}
         changes |= {name: int(on) for name, on in switches.items() if on is not None}
         if not changes:
-            raise StoreError("nothing to change: 'blfd tenant set --help' shows what there is")
+            raise StoreError("nothing to change", "'blfd tenant set --help' shows what there is")
         self._update("tenants", domain, changes)
 
     def remove_tenant(self, domain: str) -> None:
@@ -234,13 +261,13 @@ class Store:
         }
         for host in hosts:
             if host in taken:
-                raise StoreError(f"{host} is a tenant's domain or alias already; see 'blfd tenant list'")
+                raise Exists(f"{host} is a tenant's domain or alias already", "see 'blfd tenant list'")
             taken.add(host)
 
     def _update(self, table: str, key: Any, changes: dict[str, Any]) -> None:
-        with self._connections.reported(), self._connections.db.conn:
-            self._connections.db.table(table).update(key, changes)
+        with self._connections.writing() as db:
+            db.table(table).update(key, changes)
 
     def _delete(self, table: str, key: Any) -> None:
-        with self._connections.reported(), self._connections.db.conn:
-            self._connections.db.table(table).delete(key)
+        with self._connections.writing() as db:
+            db.table(table).delete(key)

@@ -1,70 +1,117 @@
 """`python -m blfd.web OPTIONS`: serves until its standard input ends, which is the server's to hold open.
 
-OPTIONS is a JSON object: `database`, `host` and `ports` for SIP, `scheme`, `address` and `port` for HTTP, and
-for https `certificate` and `certificate_key`.
+OPTIONS is a JSON object: `database`; `host` and `ports` for SIP; `listeners`, each with `name` (provision,
+portal or metrics), `scheme`, `address` and `port`; and for https `certificate` and `certificate_key`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 
+from blfd.control import ControlClient, socket_path
 from blfd.phones import Phones, Place
 from blfd.store import Store
-from blfd.web import tls
-from blfd.web.files import Files
+from blfd.web import metrics, tls
 from blfd.web.limits import MAX_HEADER, ShortLived, make_room
+from blfd.web.portal.app import portal
+from blfd.web.provision.files import Files
+
+GRACE = 1  # seconds for requests to end; a lamp board's never does
+WORDS = {  # for an error: what is served, and the option that says where
+    "provision": ("files", "--provision"),
+    "portal": ("the portal", "--web"),
+    "metrics": ("metrics", "--metrics"),
+}
 
 
 def main() -> None:
     options: dict[str, Any] = json.loads(sys.argv[1])
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    if options["scheme"] == "https":
+    _check_tls(options)
+    make_room()
+    sockets = {one["name"]: _open(one) for one in options["listeners"]}
+    urls = {
+        one["name"]: f"{one['scheme']}://{_host(one, options)}:{sockets[one['name']].getsockname()[1]}"
+        for one in options["listeners"]
+    }
+    store = Store(Path(options["database"]))
+    client = ControlClient(socket_path(store.path))
+    place = Place(options["host"], options["ports"], urls.get("provision", ""))
+    phones = Phones(store, lambda: place)
+    applications: dict[str, Callable[[], ASGIApp]] = {
+        "provision": lambda: Files(store, phones).application(),
+        "portal": lambda: portal(store, client, phones, secure=urls["portal"].startswith("https")),
+        "metrics": lambda: metrics.application(client),
+    }
+    servers = {
+        one["name"]: uvicorn.Server(_config(applications[one["name"]](), one, options))
+        for one in options["listeners"]
+    }
+
+    def until_the_input_ends() -> None:
+        sys.stdin.read()
+        for server in servers.values():
+            server.should_exit = True
+
+    threading.Thread(target=until_the_input_ends, daemon=True).start()
+    print(f"ready {json.dumps(urls)}", flush=True)
+    asyncio.run(_serve(servers, sockets))
+
+
+def _check_tls(options: dict[str, Any]) -> None:
+    if any(one["scheme"] == "https" for one in options["listeners"]):
         try:
             tls.check(options["certificate"], options["certificate_key"])
         except tls.TlsError as error:
-            print(f"cannot serve files with TLS: {error}")
+            print(f"cannot serve with TLS: {error}")
             sys.exit(1)
-    make_room()
+
+
+def _open(listener: dict[str, Any]) -> socket.socket:
     try:
-        listener = socket.create_server((options["address"], options["port"]), backlog=2048)
+        return socket.create_server((listener["address"], listener["port"]), backlog=2048)
     except OSError as error:
-        where = f"{options['address']}:{options['port']}"
-        print(f"cannot serve files on {where}: {error.strerror}; choose another with --provision")
+        where, (what, option) = f"{listener['address']}:{listener['port']}", WORDS[listener["name"]]
+        print(f"cannot serve {what} on {where}: {error.strerror}; choose another with {option}")
         sys.exit(1)
-    port = listener.getsockname()[1]
-    host = options["host"] if options["address"] == "0.0.0.0" else options["address"]
-    url = f"{options['scheme']}://{host}:{port}"
-    store = Store(Path(options["database"]))
-    phones = Phones(store, Place(options["host"], options["ports"], url))
-    config = uvicorn.Config(
-        Files(store, phones).application(),
+
+
+def _host(listener: dict[str, Any], options: dict[str, Any]) -> str:
+    """Where others reach it."""
+    return str(options["host"] if listener["address"] == "0.0.0.0" else listener["address"])
+
+
+def _config(application: ASGIApp, listener: dict[str, Any], options: dict[str, Any]) -> uvicorn.Config:
+    secure = listener["scheme"] == "https"
+    return uvicorn.Config(
+        application,
         log_config=None,
         log_level="warning",
         access_log=False,  # it would show the secret in each address
         server_header=False,
-        http=ShortLived,
+        http=ShortLived if listener["name"] == "provision" else "h11",
         h11_max_incomplete_event_size=MAX_HEADER,
         ws="none",
-        ssl_certfile=options.get("certificate"),
-        ssl_keyfile=options.get("certificate_key"),
+        proxy_headers=False,  # who asks is who is connected: failures are slowed down by address
+        timeout_graceful_shutdown=GRACE,
+        ssl_certfile=options["certificate"] if secure else None,
+        ssl_keyfile=options["certificate_key"] if secure else None,
     )
-    server = uvicorn.Server(config)
 
-    def until_the_input_ends() -> None:
-        sys.stdin.read()
-        server.should_exit = True
 
-    threading.Thread(target=until_the_input_ends, daemon=True).start()
-    print(f"ready {url}", flush=True)
-    server.run(sockets=[listener])
+async def _serve(servers: dict[str, uvicorn.Server], sockets: dict[str, socket.socket]) -> None:
+    await asyncio.gather(*(server.serve(sockets=[sockets[name]]) for name, server in servers.items()))
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def metrics_processes(server: int) -> list[int]:
     """Children of the server that serve metrics."""
     children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
     lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in children}
-    return [pid for pid, line in lines.items() if "blfd.metrics" in line]
+    return [pid for pid, line in lines.items() if "blfd.web" in line]
 
 
 def test_it_is_started_again_and_ends_with_the_server(own_site: Callable[..., Site]) -> None:
@@ -94,7 +94,7 @@ def test_it_is_started_again_and_ends_with_the_server(own_site: Callable[..., Si
         except (urllib.error.URLError, ConnectionError):
             assert time.monotonic() < until
             time.sleep(0.1)
-    assert "blfd.metrics ended (-9); it is started again" in site.server.log.read_text()
+    assert "blfd.web ended (-9); it is started again" in site.server.log.read_text()
     site.kill()
     while True:
         try:

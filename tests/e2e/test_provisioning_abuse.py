@@ -89,7 +89,7 @@ def test_a_certificate_that_does_not_fit(
 ) -> None:
     config = tmp_path / "blfd.toml"
     config.write_text(toml(*make(tmp_path)))
-    with pytest.raises(Missing, match="cannot serve files with TLS: .*" + words):
+    with pytest.raises(Missing, match="cannot serve with TLS: .*" + words):
         ServerProcess(
             tmp_path / "blfd.db",
             ["udp:127.0.0.1:0"],

@@ -15,7 +15,8 @@ from blfd.core.macs import mac_in
 from blfd.phones import Phones
 from blfd.store import Store, StoreError
 from blfd.store.devices import DeviceRow, Fetch
-from blfd.web.access import Access, Patience
+from blfd.web.patience import Patience
+from blfd.web.provision.access import Access
 from provisioning import ProvisioningError, written_mac
 
 log = logging.getLogger("blfd.provisioning")

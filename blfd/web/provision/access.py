@@ -7,7 +7,6 @@ import hmac
 import re
 import secrets
 import time
-from collections import OrderedDict
 
 from blfd.core.digest import ALGORITHMS, response
 from blfd.core.inputs import Credentials
@@ -20,10 +19,6 @@ NONCE_LIFETIME = 300  # seconds
 NOBODY = DeviceRow(
     "", "", "", (), secret=secrets.token_hex(16)
 )  # is compared with where there is no such phone
-FREE_FAILURES = 5  # of a source, before it waits
-FIRST_WAIT, LONGEST_WAIT = 0.25, 8.0  # seconds
-FORGET_AFTER = 600.0  # seconds without a failure
-MAX_SOURCES = 10_000
 
 _PARAMETER = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))')
 
@@ -95,26 +90,3 @@ class Access:
             return self._devices.get(normal_mac(user)) or NOBODY
         except ProvisioningError:
             return NOBODY
-
-
-class Patience:
-    """How long a source waits that keeps failing; `now` is of any clock that only rises."""
-
-    def __init__(self) -> None:
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
-
-    def wait(self, source: str, now: float) -> float:
-        """Seconds."""
-        count, last = self._failures.get(source, (0, now))
-        if now - last > FORGET_AFTER or count <= FREE_FAILURES:
-            return 0.0
-        return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (count - FREE_FAILURES - 1))
-
-    def failed(self, source: str, now: float) -> None:
-        count, last = self._failures.pop(source, (0, now))
-        self._failures[source] = (1 if now - last > FORGET_AFTER else count + 1, now)
-        if len(self._failures) > MAX_SOURCES:
-            self._failures.popitem(last=False)
-
-    def succeeded(self, source: str) -> None:
-        self._failures.pop(source, None)

@@ -1,21 +1,19 @@
-"""Prometheus metrics, served by a process of its own so that no scrape holds up a NOTIFY.
-
-`python -m blfd.metrics DATABASE HOST PORT` asks the running server over its control socket at each scrape. It
-ends when its standard input does, which is the server's to hold open.
-"""
+"""Prometheus metrics: what the server says of itself over its control socket."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-from blfd.control import ControlClient, ControlError, NotRunning, socket_path
+from blfd.control import ControlClient, ControlError, NotRunning
 
 GAUGES = {
     "uptime": ("uptime_seconds", "Since the server's start."),
@@ -84,17 +82,12 @@ def _latency(found: dict[str, Any]) -> Metric:
     )
 
 
-def main(database: str, host: str, port: str) -> None:
+def application(client: ControlClient) -> Starlette:
+    """Serves `/metrics`; the server is asked at each scrape."""
     registry = CollectorRegistry()
-    registry.register(Server(ControlClient(socket_path(Path(database)))))
-    try:
-        start_http_server(int(port), host, registry)
-    except OSError as error:
-        print(f"cannot serve metrics on {host}:{port}: {error.strerror}; choose another with --metrics")
-        sys.exit(1)
-    print("ready", flush=True)
-    sys.stdin.read()
+    registry.register(Server(client))
 
+    def scrape(request: Request) -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    return Starlette(routes=[Route("/metrics", scrape)])

@@ -1,0 +1,139 @@
+"""Administrators of the portal, their passwords, and tokens for the API."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+
+from blfd.operations.desk import SYSTEM, Desk, Row
+from blfd.store import NotFound, Store, StoreError
+from blfd.store.admins import Admin, Role, Token
+
+NAME = re.compile(r"[\w.@+-]{1,64}")
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 200
+TENANT_SCOPES = ("lamps", "callers", "read", "write")
+SCOPES_OF = {
+    Role.ADMINISTRATOR: TENANT_SCOPES,
+    Role.ATTENDANT: ("lamps", "callers"),
+    Role.VIEWER: ("lamps",),
+}
+SYSTEM_SCOPE = "system"  # tenants, administrators of the system, health
+
+_hasher = PasswordHasher()
+_nobody = _hasher.hash("is compared with where there is no such administrator")
+_turns = threading.BoundedSemaphore(2)  # each comparison takes 64 MiB and a core
+
+
+def row(admin: Admin) -> Row:
+    return {"name": admin.name, "tenant": admin.tenant, "role": admin.role.value}
+
+
+def token_row(token: Token) -> Row:
+    return {
+        "name": token.name,
+        "tenant": token.tenant,
+        "scopes": list(token.scopes),
+        "used_at": token.used_at,
+    }
+
+
+def all(desk: Desk, tenant: str | None = None) -> list[Row]:
+    """Of a tenant, or with None of all and the system."""
+    return [row(admin) for admin in desk.store.admins.all(tenant)]
+
+
+def get(desk: Desk, name: str, tenant: str | None = None) -> Row:
+    """Raises NotFound, too, for one who is not of `tenant`, if that is given."""
+    found = desk.store.admins.get(name)
+    if tenant is not None and found.tenant != tenant:
+        raise NotFound(f"no administrator {name}")
+    return row(found)
+
+
+def add(desk: Desk, name: str, password: str, tenant: str | None, role: Role = Role.ADMINISTRATOR) -> Row:
+    """`tenant` is None for who administers the system. Raises Exists."""
+    if not NAME.fullmatch(name):
+        raise StoreError(f"administrator {name!r}: letters, digits and . _ @ + - are allowed, 64 at most")
+    if tenant is None and role is not Role.ADMINISTRATOR:
+        raise StoreError(f"who has the role {role.value} is of a tenant", "give --tenant")
+    if tenant is not None:
+        desk.store.tenant(tenant)
+    new = Admin(name, tenant, role, _hashed(name, password))
+    with desk.change(tenant or SYSTEM, "admin.add", name, lambda: get(desk, name)):
+        desk.store.admins.add(new)
+    return get(desk, name)
+
+
+def change(desk: Desk, name: str, *, password: str | None = None, role: Role | None = None) -> Row:
+    """A new password signs them out everywhere."""
+    found = desk.store.admins.get(name)
+    if password is None and role is None:
+        raise StoreError("nothing to change", "give a password or a role")
+    if found.tenant is None and role not in (None, Role.ADMINISTRATOR):
+        raise StoreError(f"{name} administers the system, and has no other role")
+    hashed = None if password is None else _hashed(name, password)
+    what = "admin.password" if role is None else "admin.change"
+    with desk.change(found.tenant or SYSTEM, what, name, lambda: get(desk, name)):
+        desk.store.admins.change(name, role=role, password=hashed)
+    return get(desk, name)
+
+
+def remove(desk: Desk, name: str) -> None:
+    """Signs them out, too."""
+    found = desk.store.admins.get(name)
+    with desk.change(found.tenant or SYSTEM, "admin.remove", name, lambda: get(desk, name)):
+        desk.store.admins.remove(name)
+
+
+def sign_in(store: Store, name: str, password: str) -> str | None:
+    """The secret of a new session; None where name or password are wrong, after the same time for both."""
+    found = store.admins.find(name)
+    hashed = found.password if found else _nobody
+    try:
+        with _turns:
+            _hasher.verify(hashed, password[:LONGEST_PASSWORD])
+    except VerifyMismatchError:
+        return None
+    return store.admins.open_session(name) if found else None
+
+
+def _hashed(name: str, password: str) -> str:
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        length = f"{SHORTEST_PASSWORD} to {LONGEST_PASSWORD}"
+        raise StoreError(f"the password of {name} has to have {length} characters")
+    with _turns:
+        return _hasher.hash(password)
+
+
+# Tokens
+
+
+def tokens(desk: Desk, tenant: str | None) -> list[Row]:
+    """Of a tenant, or with None those of the system."""
+    return [token_row(token) for token in desk.store.admins.tokens(tenant)]
+
+
+def add_token(desk: Desk, tenant: str | None, name: str, scopes: Iterable[str]) -> tuple[Row, str]:
+    """With its secret, which nobody can show again. Raises Exists."""
+    wanted = tuple(dict.fromkeys(scopes))
+    known = TENANT_SCOPES if tenant is not None else (*TENANT_SCOPES, SYSTEM_SCOPE)
+    if not wanted or any(scope not in known for scope in wanted):
+        raise StoreError(f"scopes are some of {', '.join(known)}, not {', '.join(wanted) or 'none'}")
+    if not NAME.fullmatch(name):
+        raise StoreError(f"token {name!r}: letters, digits and . _ @ + - are allowed, 64 at most")
+    with desk.change(tenant or SYSTEM, "token.add", name, lambda: _token(desk, tenant, name)):
+        token, secret = desk.store.admins.add_token(tenant, name, wanted)
+    return token_row(token), secret
+
+
+def remove_token(desk: Desk, tenant: str | None, name: str) -> None:
+    with desk.change(tenant or SYSTEM, "token.remove", name, lambda: _token(desk, tenant, name)):
+        desk.store.admins.remove_token(tenant, name)
+
+
+def _token(desk: Desk, tenant: str | None, name: str) -> Row | None:
+    return next((found for found in tokens(desk, tenant) if found["name"] == name), None)

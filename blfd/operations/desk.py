@@ -1,0 +1,77 @@
+"""Where operations are done: the database, the running server, and who does them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from blfd.control import ControlClient, ControlError, NotRunning
+from blfd.phones import Phones
+from blfd.store import Conflict, NotFound, Store, StoreError
+
+Row = dict[str, Any]
+SYSTEM = ""  # the tenant of what is no tenant's, in the audit
+
+
+class NotTaken(StoreError):
+    """It is saved, but the running server goes on with what was before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """`who` is what the audit says of each change."""
+
+    store: Store
+    client: ControlClient
+    phones: Phones
+    who: str
+
+    @contextmanager
+    def change(
+        self,
+        tenant: str,
+        operation: str,
+        subject: str,
+        look: Callable[[], Row | None],
+        expected: str | None = None,
+    ) -> Iterator[None]:
+        """Around a change: `look` says what its subject is, before and after.
+
+        `expected` is the `etag` of what the caller has seen; raises Conflict where it is another by now.
+        """
+        with self.store.writing():
+            before = _found(look)
+            if expected is not None and expected != etag(before):
+                raise Conflict(
+                    f"{subject} has been changed by somebody else since you opened it",
+                    "look again, then change it",
+                )
+            yield
+            self.store.audit.record(self.who, tenant, operation, subject, before, _found(look))
+        self.reload()
+
+    def reload(self) -> None:
+        """The running server, if there is one, takes over what the store says. Raises NotTaken."""
+        try:
+            self.client.call("reload")
+        except NotRunning:
+            return
+        except ControlError as error:
+            text = f"saved, but the running server did not take it over ({error})"
+            raise NotTaken(text, "restart it") from error
+
+
+def _found(look: Callable[[], Row | None]) -> Row | None:
+    try:
+        return look()
+    except NotFound:
+        return None
+
+
+def etag(row: Row | None) -> str:
+    """Names a state of a row: the same for equal ones only (RFC 9110, section 8.8.3, without the quotes)."""
+    return hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()[:32]

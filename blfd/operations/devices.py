@@ -1,0 +1,109 @@
+"""Provisioned phones of a tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from blfd.operations.desk import Desk, Row
+from blfd.phones import Wanted
+from blfd.store import StoreError
+from blfd.store.devices import DeviceRow
+from provisioning import written_mac
+
+COLUMNS = ("mac", "model", "extensions", "keys")  # of a CSV file
+
+
+def row(device: DeviceRow) -> Row:
+    """What an administrator says of a phone; nothing secret."""
+    return {
+        "mac": written_mac(device.mac),
+        "tenant": device.tenant,
+        "model": device.model,
+        "extensions": list(device.extensions),
+        "keys": device.keys,
+        "transport": device.transport,
+    }
+
+
+def get(desk: Desk, tenant: str, mac: str) -> Row:
+    return row(desk.phones.get(tenant, mac))
+
+
+def add(desk: Desk, tenant: str, wanted: Wanted) -> Row:
+    """Raises Exists."""
+    with desk.change(tenant, "device.add", wanted.mac, lambda: get(desk, tenant, wanted.mac)):
+        desk.phones.add(tenant, [wanted])
+    return get(desk, tenant, wanted.mac)
+
+
+def change(
+    desk: Desk,
+    tenant: str,
+    mac: str,
+    *,
+    model: str | None = None,
+    extensions: Iterable[str] | None = None,
+    keys: str | None = None,
+    transport: str | None = None,
+    expected: str | None = None,
+) -> Row:
+    """Change what is given; the phone keeps its password and its address for files."""
+    if model is None and extensions is None and keys is None and transport is None:
+        raise StoreError("nothing to change", "give --model, --extension, --keys or --transport")
+    known = desk.phones.get(tenant, mac)
+    wanted = Wanted(
+        mac,
+        known.model if model is None else model,
+        known.extensions if extensions is None else tuple(extensions),
+        known.keys if keys is None else keys,
+        known.transport if transport is None else transport,
+    )
+    with desk.change(
+        tenant, "device.change", written_mac(known.mac), lambda: get(desk, tenant, mac), expected
+    ):
+        desk.phones.change(tenant, wanted)
+    return get(desk, tenant, mac)
+
+
+def remove(desk: Desk, tenant: str, mac: str, expected: str | None = None) -> None:
+    """Its SIP password is worth nothing any more."""
+    subject = written_mac(desk.phones.get(tenant, mac).mac)
+    with desk.change(tenant, "device.remove", subject, lambda: get(desk, tenant, mac), expected):
+        desk.phones.remove(tenant, mac)
+
+
+def renew(desk: Desk, tenant: str, mac: str) -> None:
+    """Another SIP password and another secret, as for one that was reset or whose secret has leaked."""
+    subject = written_mac(desk.phones.get(tenant, mac).mac)
+    with desk.change(tenant, "device.renew", subject, lambda: get(desk, tenant, mac)):
+        desk.phones.renew(tenant, mac)
+
+
+def read(rows: Iterable[tuple[str, list[str]]]) -> Iterator[Wanted]:
+    """From the rows of a CSV file with COLUMNS."""
+    for where, (mac, model, extensions, keys) in rows:
+        whose = tuple(part.strip() for part in extensions.split(",") if part.strip())
+        yield Wanted(mac.strip(), model.strip(), whose, keys, where=f"{where}: ")
+
+
+def add_many(desk: Desk, tenant: str, wanted: Iterable[Wanted]) -> int:
+    """All or none; how many."""
+    rows = list(wanted)
+
+    def look() -> Row:
+        return {"devices": len(desk.phones.all(tenant))}
+
+    with desk.change(tenant, "device.import", f"{len(rows)} devices", look):
+        return desk.phones.add(tenant, rows)
+
+
+def sync(desk: Desk, tenant: str, mac: str | None) -> tuple[int, int]:
+    """Has one phone, or with None all, fetch its files now: how many registered phones, of how many devices.
+
+    Raises NotRunning and ControlError.
+    """
+    rows = desk.phones.all(tenant) if mac is None else [desk.phones.get(tenant, mac)]
+    told = 0
+    for extension, event in sorted(desk.phones.syncs(rows)):
+        told += desk.client.call("sync", tenant=tenant, extension=extension, event=event)
+    return told, len(rows)

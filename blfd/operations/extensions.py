@@ -1,0 +1,114 @@
+"""Extensions: the accounts of a tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from blfd.core.values import Aor, Extension, Reach
+from blfd.operations.desk import Desk, Row
+from blfd.store import NewExtension, StoreError
+
+COLUMNS = ("extension", "password", "name")  # of a CSV file
+DEFAULT = "default"  # the tenant's holds
+REACHES = (*(reach.value for reach in Reach), DEFAULT)
+SWITCHES: dict[str, bool | str] = {"on": True, "off": False, DEFAULT: DEFAULT}
+
+
+def row(extension: Extension) -> Row:
+    return {
+        "extension": extension.aor.extension,
+        "tenant": extension.aor.tenant,
+        "name": extension.name,
+        "pickup": extension.pickup.value if extension.pickup else DEFAULT,
+        "pickable": {None: DEFAULT, True: "on", False: "off"}[extension.pickable],
+    }
+
+
+def all(desk: Desk, tenant: str) -> list[Row]:
+    """Sorted by extension."""
+    return [row(extension) for extension in desk.store.extensions(tenant)]
+
+
+def get(desk: Desk, tenant: str, extension: str) -> Row:
+    return row(desk.store.extension(Aor(tenant, extension)))
+
+
+def add(desk: Desk, tenant: str, new: NewExtension) -> Row:
+    """Raises Exists."""
+    with desk.change(tenant, "extension.add", new.extension, lambda: get(desk, tenant, new.extension)):
+        desk.store.add_extensions(tenant, [new])
+    return get(desk, tenant, new.extension)
+
+
+def change(
+    desk: Desk,
+    tenant: str,
+    extension: str,
+    *,
+    name: str | None = None,
+    password: str | None = None,
+    pickup: str | None = None,
+    pickable: str | None = None,
+    expected: str | None = None,
+) -> Row:
+    """Change what is given; `pickup` is one of REACHES, `pickable` of SWITCHES."""
+    if pickup is not None and pickup not in REACHES:
+        raise StoreError(f"pickup is one of {', '.join(REACHES)}, not {pickup!r}")
+    if pickable is not None and pickable not in SWITCHES:
+        raise StoreError(f"pickable is one of {', '.join(SWITCHES)}, not {pickable!r}")
+    changed: list[bool] = []
+
+    def look() -> Row:
+        found = get(desk, tenant, extension)
+        return {**found, "password": "changed"} if changed and password is not None else found
+
+    with desk.change(tenant, "extension.change", extension, look, expected):
+        desk.store.set_extension(
+            Aor(tenant, extension),
+            name=name,
+            password=password,
+            pickup=pickup,
+            pickable=None if pickable is None else SWITCHES[pickable],
+        )
+        changed.append(True)
+    return get(desk, tenant, extension)
+
+
+def remove(desk: Desk, tenant: str, extension: str, expected: str | None = None) -> None:
+    """Its phones are unregistered, its watchers told."""
+    with desk.change(tenant, "extension.remove", extension, lambda: get(desk, tenant, extension), expected):
+        desk.store.remove_extension(Aor(tenant, extension))
+
+
+class Preview(NamedTuple):
+    """What an import would do with a row of the file; `problem` is "" where it would be added."""
+
+    new: NewExtension
+    problem: str
+
+
+def read(rows: Iterable[tuple[str, list[str]]]) -> Iterator[NewExtension]:
+    """From the rows of a CSV file with COLUMNS."""
+    for where, (extension, password, name) in rows:
+        yield NewExtension(extension.strip(), password, name.strip(), where)
+
+
+def preview(desk: Desk, tenant: str, new: Iterable[NewExtension]) -> list[Preview]:
+    """What `add_many` would do; nothing is changed."""
+    found = desk.store.check_extensions(tenant, new)
+    return [Preview(each, problem.text if problem else "") for each, problem in found]
+
+
+def add_many(desk: Desk, tenant: str, new: Iterable[NewExtension]) -> int:
+    """All or none; how many."""
+    rows = list(new)
+    subject = f"{len(rows)} extensions"
+
+    def look() -> Row:
+        names = {each.extension for each in rows}
+        return {"extensions": [found for found in all(desk, tenant) if found["extension"] in names]}
+
+    with desk.change(tenant, "extension.import", subject, look):
+        desk.store.add_extensions(tenant, rows)
+    return len(rows)

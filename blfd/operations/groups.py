@@ -1,0 +1,65 @@
+"""Pickup groups: who may pick up whose calls by the group's code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from blfd.core.values import Group
+from blfd.operations.desk import Desk, Row
+
+
+def row(group: Group) -> Row:
+    return {
+        "name": group.name,
+        "tenant": group.tenant,
+        "pickers": sorted(group.pickers),
+        "targets": sorted(group.targets),
+    }
+
+
+def all(desk: Desk, tenant: str) -> list[Row]:
+    """Sorted by name."""
+    return [row(group) for group in desk.store.groups(tenant)]
+
+
+def get(desk: Desk, tenant: str, name: str) -> Row:
+    return row(desk.store.group(tenant, name))
+
+
+def add(desk: Desk, tenant: str, name: str, pickers: Iterable[str], targets: Iterable[str]) -> Row:
+    """Raises Exists."""
+    with desk.change(tenant, "group.add", name, lambda: get(desk, tenant, name)):
+        desk.store.add_group(tenant, name, pickers, targets)
+    return get(desk, tenant, name)
+
+
+def change(
+    desk: Desk,
+    tenant: str,
+    name: str,
+    pickers: Iterable[str],
+    targets: Iterable[str],
+    *,
+    rename: str | None = None,
+    expected: str | None = None,
+) -> Row:
+    """Both sides replace those of before. Raises Exists for a new name that is taken."""
+    new, shown = rename or name, [name]
+
+    def look() -> Row:
+        return get(desk, tenant, shown[0])
+
+    with desk.change(tenant, "group.change", name, look, expected):
+        if new == name:
+            desk.store.set_group(tenant, name, pickers, targets)
+        else:
+            desk.store.group(tenant, name)
+            desk.store.add_group(tenant, new, pickers, targets)
+            desk.store.remove_group(tenant, name)
+            shown[0] = new
+    return get(desk, tenant, new)
+
+
+def remove(desk: Desk, tenant: str, name: str, expected: str | None = None) -> None:
+    with desk.change(tenant, "group.remove", name, lambda: get(desk, tenant, name), expected):
+        desk.store.remove_group(tenant, name)

@@ -1,0 +1,73 @@
+"""Tenants: SIP domains that never see each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from blfd.core.values import Reach, Tenant
+from blfd.operations.desk import Desk, Row
+from blfd.store import rows
+
+
+def row(tenant: Tenant, extensions: int) -> Row:
+    return {
+        "domain": tenant.domain,
+        "aliases": list(tenant.aliases),
+        "single_dialog": tenant.single_dialog,
+        "pickup_code": tenant.pickup_code,
+        "group_pickup_code": tenant.group_pickup_code,
+        "pickup": tenant.pickup.value,
+        "pickable": tenant.pickable,
+        "extensions": extensions,
+    }
+
+
+def all(desk: Desk) -> list[Row]:
+    directory = desk.store.directory()
+    counts = Counter(aor.tenant for aor in directory.extensions)
+    return [row(tenant, counts[tenant.domain]) for tenant in directory.tenants.values()]
+
+
+def get(desk: Desk, domain: str) -> Row:
+    return row(desk.store.tenant(domain), len(desk.store.names(domain)))
+
+
+def add(desk: Desk, domain: str, aliases: Iterable[str] = ()) -> Row:
+    """Raises Exists."""
+    domain = rows.domain(domain)
+    with desk.change(domain, "tenant.add", domain, lambda: get(desk, domain)):
+        desk.store.add_tenant(domain, aliases)
+    return get(desk, domain)
+
+
+def change(
+    desk: Desk,
+    domain: str,
+    *,
+    aliases: Iterable[str] | None = None,
+    single_dialog: bool | None = None,
+    pickup_code: str | None = None,
+    group_pickup_code: str | None = None,
+    pickup: Reach | None = None,
+    pickable: bool | None = None,
+    expected: str | None = None,
+) -> Row:
+    """Change what is given; `aliases` replace those of before."""
+    with desk.change(domain, "tenant.change", domain, lambda: get(desk, domain), expected):
+        desk.store.set_tenant(
+            domain,
+            aliases=aliases,
+            single_dialog=single_dialog,
+            pickup_code=pickup_code,
+            group_pickup_code=group_pickup_code,
+            pickup=pickup,
+            pickable=pickable,
+        )
+    return get(desk, domain)
+
+
+def remove(desk: Desk, domain: str, expected: str | None = None) -> None:
+    """With its extensions, groups, phones and administrators."""
+    with desk.change(domain, "tenant.remove", domain, lambda: get(desk, domain), expected):
+        desk.store.remove_tenant(domain)

@@ -1,0 +1,190 @@
+"""Who may use the portal and the API: administrators, their sessions, and tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from enum import Enum
+from typing import NamedTuple
+
+from blfd.store.opening import Connections, Exists, NotFound
+
+SESSION_IDLE = 8 * 3600.0  # seconds without a request
+SESSION_LONGEST = 7 * 86400.0
+USED_EVERY = 60.0  # seconds: how exactly the last use is kept
+
+
+class Role(Enum):
+    """What somebody may do; the system administrator's tenant is None."""
+
+    ADMINISTRATOR = "administrator"  # everything in the tenant
+    ATTENDANT = "attendant"  # the lamps, and who calls whom
+    VIEWER = "viewer"  # the lamps alone: a screen on the wall
+
+
+class Admin(NamedTuple):
+    """`tenant` is None for who administers the system; `password` is its argon2 hash."""
+
+    name: str
+    tenant: str | None
+    role: Role
+    password: str = ""
+
+
+class Session(NamedTuple):
+    """Somebody who is signed in; `csrf` is what each of their forms has to hold."""
+
+    admin: Admin
+    csrf: str
+
+
+class Token(NamedTuple):
+    """What a program shows of itself; the secret itself is not kept. `used_at`: None if never."""
+
+    id: int
+    tenant: str | None
+    name: str
+    scopes: tuple[str, ...]
+    used_at: float | None = None
+
+
+class Admins:
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def all(self, tenant: str | None = None) -> list[Admin]:
+        """Of a tenant, or with None of all and the system; sorted by name."""
+        where, values = ("tenant = ?", [tenant]) if tenant is not None else ("1", [])
+        with self._connections.reported():
+            found = self._connections.db.table("admins").rows_where(where, values, order_by="name")
+            return [Admin(row["name"], row["tenant"], Role(row["role"]), row["password"]) for row in found]
+
+    def find(self, name: str) -> Admin | None:
+        return next((admin for admin in self.all() if admin.name == name), None)
+
+    def get(self, name: str) -> Admin:
+        """Raises NotFound."""
+        found = self.find(name)
+        if found is None:
+            raise NotFound(f"no administrator {name}", "'blfd admin list' shows them")
+        return found
+
+    def add(self, admin: Admin) -> None:
+        """Raises Exists."""
+        if self.find(admin.name):
+            raise Exists(
+                f"administrator {admin.name} exists already", "'admin password' changes the password"
+            )
+        row = {**admin._asdict(), "role": admin.role.value}
+        with self._connections.writing() as db:
+            db.table("admins").insert(row)
+
+    def change(self, name: str, *, role: Role | None = None, password: str | None = None) -> None:
+        """A new password ends all sessions. Raises NotFound."""
+        self.get(name)
+        changes = {"role": role and role.value, "password": password}
+        with self._connections.writing() as db:
+            db.table("admins").update(name, {key: value for key, value in changes.items() if value})
+            if password is not None:
+                db.table("sessions").delete_where("admin = ?", [name])
+
+    def remove(self, name: str) -> None:
+        self.get(name)
+        with self._connections.writing() as db:
+            db.table("admins").delete(name)
+
+    # Sessions
+
+    def open_session(self, name: str) -> str:
+        """What the cookie holds; the database has its hash only."""
+        secret, now = secrets.token_urlsafe(32), time.time()
+        row = {
+            "hash": _hash(secret),
+            "admin": name,
+            "csrf": secrets.token_urlsafe(32),
+            "used_at": now,
+            "expires_at": now + SESSION_LONGEST,
+        }
+        with self._connections.writing() as db:
+            db.table("sessions").delete_where("expires_at < ? OR used_at < ?", [now, now - SESSION_IDLE])
+            db.table("sessions").insert(row)
+        return secret
+
+    def session(self, secret: str) -> Session | None:
+        """None for one that does not exist or is over."""
+        now, key = time.time(), _hash(secret)
+        with self._connections.reported():
+            found = next(
+                self._connections.db.query(
+                    "SELECT a.name, a.tenant, a.role, s.csrf, s.used_at FROM sessions s "
+                    "JOIN admins a ON a.name = s.admin "
+                    "WHERE s.hash = ? AND s.expires_at > ? AND s.used_at > ?",
+                    [key, now, now - SESSION_IDLE],
+                ),
+                None,
+            )
+        if found is None:
+            return None
+        if now - found["used_at"] > USED_EVERY:
+            with self._connections.writing() as db:
+                db.table("sessions").update(key, {"used_at": now})
+        return Session(Admin(found["name"], found["tenant"], Role(found["role"])), found["csrf"])
+
+    def close_session(self, secret: str) -> None:
+        with self._connections.writing() as db:
+            db.table("sessions").delete_where("hash = ?", [_hash(secret)])
+
+    # Tokens
+
+    def tokens(self, tenant: str | None) -> list[Token]:
+        """Of a tenant, or with None those of the system."""
+        with self._connections.reported():
+            found = self._connections.db.table("tokens").rows_where("tenant IS ?", [tenant], order_by="id")
+            return [_token(row) for row in found]
+
+    def add_token(self, tenant: str | None, name: str, scopes: tuple[str, ...]) -> tuple[Token, str]:
+        """With the secret, which is shown once. Raises Exists."""
+        if any(token.name == name for token in self.tokens(tenant)):
+            raise Exists(f"token {name} exists already", "remove it first")
+        secret = f"blfd_{secrets.token_urlsafe(32)}"
+        row = {"tenant": tenant, "name": name, "hash": _hash(secret), "scopes": " ".join(scopes)}
+        with self._connections.writing() as db:
+            key = db.table("tokens").insert(row).last_pk
+        return Token(int(str(key)), tenant, name, scopes), secret
+
+    def token(self, secret: str) -> Token | None:
+        """Whose secret this is."""
+        now = time.time()
+        with self._connections.reported():
+            found = next(self._connections.db.table("tokens").rows_where("hash = ?", [_hash(secret)]), None)
+        if found is None:
+            return None
+        if found["used_at"] is None or now - found["used_at"] > USED_EVERY:
+            with self._connections.writing() as db:
+                db.table("tokens").update(found["id"], {"used_at": now})
+        return _token(found)
+
+    def remove_token(self, tenant: str | None, name: str) -> None:
+        """Raises NotFound."""
+        found = next((token for token in self.tokens(tenant) if token.name == name), None)
+        if found is None:
+            raise NotFound(f"no token {name}")
+        with self._connections.writing() as db:
+            db.table("tokens").delete(found.id)
+
+
+def _token(row: dict[str, object]) -> Token:
+    used = row["used_at"]
+    return Token(
+        int(str(row["id"])),
+        str(row["tenant"]) if row["tenant"] is not None else None,
+        str(row["name"]),
+        tuple(str(row["scopes"]).split()),
+        float(str(used)) if used is not None else None,
+    )
+
+
+def _hash(secret: str) -> str:
+    """Secrets are random and long: a plain hash is enough, and a stolen database opens no door."""
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,78 @@
+"""Who has changed what, and when: one row for each change, written with it or not at all."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, NamedTuple
+
+from blfd.store.opening import Connections
+
+KEPT = 100_000  # changes; older ones are forgotten
+
+
+class Change(NamedTuple):
+    """`before` and `after` are what the operation's subject was and is, None where it did not exist.
+
+    `at` is in seconds since the epoch; `tenant` is "" for what is no tenant's.
+    """
+
+    id: int
+    at: float
+    who: str
+    tenant: str
+    operation: str
+    subject: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class Audit:
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def record(
+        self,
+        who: str,
+        tenant: str,
+        operation: str,
+        subject: str,
+        before: dict[str, Any] | None,
+        after: dict[str, Any] | None,
+    ) -> None:
+        """In the transaction that is open, if one is."""
+        row = {
+            "at": time.time(),
+            "who": who,
+            "tenant": tenant,
+            "operation": operation,
+            "subject": subject,
+            "before": None if before is None else json.dumps(before),
+            "after": None if after is None else json.dumps(after),
+        }
+        with self._connections.writing() as db:
+            db.table("audit").insert(row)
+            db.execute("DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?", [KEPT])
+
+    def changes(self, tenant: str | None, before_id: int | None = None, limit: int = 100) -> list[Change]:
+        """The newest first, of a tenant or (None) of all; `before_id`: only older ones than that."""
+        where, values = ["1"], []
+        if tenant is not None:
+            where.append("tenant = ?")
+            values.append(tenant)
+        if before_id is not None:
+            where.append("id < ?")
+            values.append(str(before_id))
+        with self._connections.reported():
+            found = self._connections.db.table("audit").rows_where(
+                " AND ".join(where), values, order_by="id DESC", limit=limit
+            )
+            return [
+                Change(**{**row, "before": _read(row["before"]), "after": _read(row["after"])})
+                for row in found
+            ]
+
+
+def _read(text: str | None) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = None if text is None else json.loads(text)
+    return found

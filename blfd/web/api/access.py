@@ -1,0 +1,78 @@
+"""Who calls, by a bearer token (RFC 6750), and the tenant that is asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Header, Request, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from blfd.operations import Desk, etag
+from blfd.operations.desk import Row
+from blfd.web.api.problems import PreconditionMissing, Unauthorized
+from blfd.web.site import Site
+from blfd.web.visitor import Visitor, of_token
+
+bearer = HTTPBearer(auto_error=False, description="A token of 'blfd token add', or of the portal.")
+
+
+def caller(
+    request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+) -> Visitor:
+    """Raises Unauthorized."""
+    site: Site = request.app.state.site
+    token = site.store.admins.token(given.credentials) if given else None
+    if token is None:
+        raise Unauthorized("send 'Authorization: Bearer TOKEN' with a token that has not been removed")
+    return of_token(token)
+
+
+Caller = Annotated[Visitor, Depends(caller)]
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A tenant, and who calls."""
+
+    visitor: Visitor
+    tenant: str
+    desk: Desk
+
+
+def at(scope: str) -> Callable[..., At]:
+    """A dependency: the tenant of the address, for tokens with the right `scope` there."""
+
+    def found(request: Request, tenant: str, who: Caller) -> At:
+        site: Site = request.app.state.site
+        who.check_tenant(tenant)
+        site.store.tenant(tenant)
+        who.check(scope)
+        return At(who, tenant, site.desk(who))
+
+    return found
+
+
+Reading = Annotated[At, Depends(at("read"))]
+Writing = Annotated[At, Depends(at("write"))]
+
+
+def expected(
+    if_match: Annotated[str | None, Header(description="The ETag of what is changed, or *.")] = None,
+) -> str | None:
+    """For `expected` of an operation: None takes whatever is there. Raises PreconditionMissing."""
+    if if_match is None:
+        raise PreconditionMissing(
+            "send If-Match with the ETag that you were given, or * for whatever is there"
+        )
+    return None if if_match.strip() == "*" else if_match.strip().removeprefix("W/").strip('"')
+
+
+Expected = Annotated[str | None, Depends(expected)]
+
+
+def tagged(response: Response, row: Row) -> Row:
+    """The row, with its ETag in the header."""
+    response.headers["ETag"] = f'"{etag(row)}"'
+    return row

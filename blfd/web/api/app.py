@@ -1,0 +1,41 @@
+"""The API as an application of its own, with its OpenAPI description at `/api/v1/openapi.json`."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from blfd import __version__
+from blfd.web.api import groups
+from blfd.web.api.problems import MEDIA_TYPE, Problem, install
+from blfd.web.site import Site
+
+PROBLEMS = {
+    status: {"content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}, "description": text}
+    for status, text in (
+        (401, "No token"),
+        (403, "The token may not"),
+        (404, "Not found"),
+        (409, "It exists already"),
+        (412, "It has been changed meanwhile"),
+        (422, "Not as described, or against the rules"),
+        (428, "If-Match is missing"),
+        (502, "The SIP server did not take it over"),
+        (503, "No SIP server runs"),
+    )
+}
+
+
+def api(site: Site) -> FastAPI:
+    app = FastAPI(
+        title="blfd",
+        version=__version__,
+        summary="Lamps, pickup groups, extensions and phones of a blfd server.",
+        docs_url=None,
+        redoc_url=None,
+        responses={status: dict(one) for status, one in PROBLEMS.items()},
+    )
+    app.state.site = site
+    install(app)
+    for part in (groups,):
+        app.include_router(part.router)
+    return app

@@ -1,0 +1,111 @@
+"""What changes, as it changes, for who looks on: lamps and pickups of a tenant.
+
+The server is asked as long as anybody looks on, ten times a second, by one task for all: one more reader
+costs the SIP thread nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+from starlette.concurrency import run_in_threadpool
+
+from blfd.control import ControlClient, ControlError, NotRunning
+
+EVERY = 0.1  # seconds
+WITHOUT_SERVER = 2.0  # seconds until it is asked again
+BEHIND = 100  # events that a slow reader may be behind
+Row = dict[str, Any]
+
+
+class Event(NamedTuple):
+    """`kind`: "lamps" (all of the tenant's, `rows` as `blfd lamps --json`), "lamp" (one that changed),
+    "pickup" (an attempt, as of `blfd pickups --json`) or "down" (no server answers, with no rows)."""
+
+    kind: str
+    rows: list[Row]
+
+
+BEHIND_TOO_FAR = Event("end", [])
+
+
+class Feed:
+    """One for a process; used on its event loop alone."""
+
+    def __init__(self, client: ControlClient) -> None:
+        self._client = client
+        self._readers: dict[asyncio.Queue[Event], str] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._position: Row = {}  # what to ask with: empty for everything
+
+    async def follow(self, tenant: str) -> AsyncIterator[Event]:
+        """First all lamps of the tenant (or "down"), then what changes.
+
+        It ends for who reads too slowly, and has to begin again.
+        """
+        queue: asyncio.Queue[Event] = asyncio.Queue(BEHIND)
+        self._readers[queue] = (
+            tenant  # before all lamps are asked for: what changes meanwhile comes after them
+        )
+        if self._task is None:
+            self._position = {}
+            self._task = asyncio.create_task(self._run())
+        try:
+            event = await self._everything(tenant)
+            while event is not BEHIND_TOO_FAR:
+                yield event
+                event = await queue.get()
+        finally:
+            del self._readers[queue]
+            if not self._readers and self._task:
+                self._task.cancel()
+                self._task = None
+
+    async def _everything(self, tenant: str) -> Event:
+        try:
+            found = await run_in_threadpool(self._client.call, "lamps", tenant=tenant)
+        except (NotRunning, ControlError):
+            return Event("down", [])
+        return Event("lamps", found)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                found = await run_in_threadpool(self._client.call, "changes", **self._position)
+            except (NotRunning, ControlError):
+                self._position = {}
+                for queue in self._readers:
+                    _put(queue, Event("down", []))
+                await asyncio.sleep(WITHOUT_SERVER)
+                continue
+            self._tell(found)
+            self._position = {"server": found["server"], "since": found["number"]}
+            await asyncio.sleep(EVERY)
+
+    def _tell(self, found: Row) -> None:
+        lamps = _by_tenant(found["lamps"])
+        pickups = _by_tenant(found["pickups"])
+        for queue, tenant in self._readers.items():
+            if found["all"]:
+                _put(queue, Event("lamps", lamps.get(tenant, [])))
+            elif tenant in lamps:
+                _put(queue, Event("lamp", lamps[tenant]))
+            if tenant in pickups:
+                _put(queue, Event("pickup", pickups[tenant]))
+
+
+def _put(queue: asyncio.Queue[Event], event: Event) -> None:
+    if queue.full():
+        while not queue.empty():
+            queue.get_nowait()
+        event = BEHIND_TOO_FAR
+    queue.put_nowait(event)
+
+
+def _by_tenant(rows: list[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["tenant"], []).append(row)
+    return found

@@ -1,0 +1,1 @@
+"""The portal: setting up pickup, watching lamps and managing phones in a browser."""

@@ -1,0 +1,80 @@
+"""The portal: pages for people, and under `/api/v1` the same for programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from starlette.datastructures import MutableHeaders
+from starlette.responses import RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from blfd.control import ControlClient
+from blfd.phones import Phones
+from blfd.store import NotFound, Store, StoreError
+from blfd.web.api import api
+from blfd.web.feed import Feed
+from blfd.web.portal import groups, signin
+from blfd.web.portal.here import SignInNeeded, page
+from blfd.web.site import Site
+from blfd.web.visitor import Forbidden
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Guard:
+    """Adds HEADERS to every answer; not a BaseHTTPMiddleware, which would hold up streams."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, guarded)
+
+
+def portal(store: Store, client: ControlClient, phones: Phones, secure: bool) -> FastAPI:
+    """`secure`: it is served over TLS."""
+    site = Site(store, client, phones, secure, Feed(client))
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.site = site
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
+    app.mount("/api/v1", api(site))
+    for part in (signin, groups):
+        app.include_router(part.router)
+
+    app.add_middleware(Guard)
+
+    @app.exception_handler(SignInNeeded)
+    def sign_in_needed(request: Request, error: SignInNeeded) -> Response:
+        return RedirectResponse(signin.address(request), 303)
+
+    @app.exception_handler(Forbidden)
+    def forbidden(request: Request, error: Forbidden) -> Response:
+        return page(request, "problem.html", 403, title="Not allowed", text=str(error))
+
+    @app.exception_handler(StoreError)
+    def refused(request: Request, error: StoreError) -> Response:
+        missing = isinstance(error, NotFound)
+        title = "Not found" if missing else "This cannot be done"
+        return page(request, "problem.html", 404 if missing else 422, title=title, text=error.text)
+
+    @app.exception_handler(404)
+    def unknown(request: Request, error: Exception) -> Response:
+        return page(request, "problem.html", 404, title="Not found", text="There is no such page.")
+
+    return app

@@ -1,0 +1,117 @@
+"""What every page needs: who asks, for which tenant, and how a page is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from jinja2 import StrictUndefined
+from starlette.datastructures import FormData
+from starlette.responses import RedirectResponse, Response
+from starlette.templating import Jinja2Templates
+
+from blfd.operations import Desk
+from blfd.web.site import Site
+from blfd.web.visitor import Forbidden, Visitor, of_session
+
+COOKIE = "blfd_session"
+LONGEST_FIELD = 1 << 20  # octets of a form's field that is no file
+DONE = {
+    "added": "Added.",
+    "changed": "Saved.",
+    "removed": "Removed.",
+}
+
+_templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
+_templates.env.undefined = StrictUndefined
+_templates.env.trim_blocks = _templates.env.lstrip_blocks = True
+
+
+class SignInNeeded(Exception):
+    """Nobody is signed in."""
+
+
+def site_of(request: Request) -> Site:
+    found: Site = request.app.state.site
+    return found
+
+
+def signed_in(request: Request) -> Visitor | None:
+    secret = request.cookies.get(COOKIE)
+    session = site_of(request).store.admins.session(secret) if secret else None
+    return of_session(session) if session else None
+
+
+def visitor(request: Request) -> Visitor:
+    """Raises SignInNeeded."""
+    found = signed_in(request)
+    if found is None:
+        raise SignInNeeded
+    request.state.visitor = found
+    return found
+
+
+async def form(request: Request, who: Annotated[Visitor, Depends(visitor)]) -> FormData:
+    """What was sent, from a page of this very session. Raises Forbidden."""
+    found = await request.form(max_part_size=LONGEST_FIELD)
+    if found.get("csrf") != who.csrf:
+        raise Forbidden(
+            "This page was opened before you signed in: go back, load it again, and send it anew."
+        )
+    return found
+
+
+Who = Annotated[Visitor, Depends(visitor)]
+Form = Annotated[FormData, Depends(form)]
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """A page of a tenant, for somebody who may see it."""
+
+    request: Request
+    visitor: Visitor
+    tenant: str
+    desk: Desk
+
+    def page(self, template: str, status: int = 200, **context: Any) -> Response:
+        return page(self.request, template, status, tenant=self.tenant, **context)
+
+    def to(self, path: str, done: str = "") -> Response:
+        """On to another page of the tenant, which says what was done (a key of DONE)."""
+        return RedirectResponse(f"/t/{self.tenant}/{path}{f'?done={done}' if done else ''}", 303)
+
+
+def here(scope: str) -> Callable[..., Here]:
+    """A dependency: the tenant of the address, for those who have the right `scope` there.
+
+    Raises NotFound for a tenant that is not the visitor's, or does not exist, and Forbidden.
+    """
+
+    def found(request: Request, tenant: str, who: Who) -> Here:
+        who.check_tenant(tenant)
+        site = site_of(request)
+        site.store.tenant(tenant)
+        who.check(scope)
+        return Here(request, who, tenant, site.desk(who))
+
+    return found
+
+
+Reading = Annotated[Here, Depends(here("read"))]
+Writing = Annotated[Here, Depends(here("write"))]
+
+
+def page(request: Request, template: str, status: int = 200, **context: Any) -> Response:
+    """Renders a template; `who` is None where nobody is signed in."""
+    who = getattr(request.state, "visitor", None) or signed_in(request)
+    defaults = {
+        "tenant": who.tenant if who else None,
+        "done": DONE.get(request.query_params.get("done", ""), ""),
+    }
+    return _templates.TemplateResponse(
+        request, template, {**defaults, "who": who, "path": request.url.path, **context}, status
+    )

@@ -1,0 +1,99 @@
+"""Signing in and out, and one's own password."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response
+
+from blfd.operations import admins
+from blfd.store import StoreError
+from blfd.store.admins import SESSION_LONGEST
+from blfd.web.portal.here import COOKIE, Form, SignInNeeded, Who, page, signed_in, site_of
+from blfd.web.visitor import Visitor
+
+router = APIRouter()
+
+
+def address(request: Request) -> str:
+    """Where to sign in, to come back to this page then."""
+    return f"/sign-in?next={quote(request.url.path)}" if request.method == "GET" else "/sign-in"
+
+
+@router.get("/")
+def start(request: Request, who: Annotated[Visitor | None, Depends(signed_in)]) -> Response:
+    if who is None:
+        raise SignInNeeded
+    if who.tenant is None:
+        return RedirectResponse("/tenants", 303)
+    return RedirectResponse(f"/t/{who.tenant}/lamps", 303)
+
+
+@router.get("/sign-in")
+def ask(request: Request) -> Response:
+    return page(request, "signin.html", name="", next=_inside(request.query_params.get("next", "")), error="")
+
+
+@router.post("/sign-in")
+async def sign_in(request: Request) -> Response:
+    """Who keeps failing waits, by name and by source."""
+    site, fields = site_of(request), await request.form()
+    name, password = str(fields.get("name", "")), str(fields.get("password", ""))
+    source = request.client.host if request.client else ""
+    keys = (f"name {name}", f"source {source}")
+    await asyncio.sleep(max(site.patience.wait(key, time.monotonic()) for key in keys))
+    secret = await run_in_threadpool(admins.sign_in, site.store, name, password)
+    then = _inside(str(fields.get("next", "")))
+    if secret is None:
+        for key in keys:
+            site.patience.failed(key, time.monotonic())
+        return page(request, "signin.html", 401, name=name, next=then, error="Name or password are wrong.")
+    for key in keys:
+        site.patience.succeeded(key)
+    response = RedirectResponse(then or "/", 303)
+    response.set_cookie(
+        COOKIE, secret, max_age=int(SESSION_LONGEST), httponly=True, samesite="strict", secure=site.secure
+    )
+    return response
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, form: Form) -> Response:
+    site_of(request).store.admins.close_session(request.cookies.get(COOKIE, ""))
+    response = RedirectResponse("/sign-in", 303)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+@router.get("/password")
+def password_page(request: Request, who: Who) -> Response:
+    return page(request, "password.html", error="")
+
+
+@router.post("/password")
+def change_password(request: Request, who: Who, form: Form) -> Response:
+    """Needs the present one, and signs out everywhere."""
+    site = site_of(request)
+    new, again = str(form.get("new", "")), str(form.get("again", ""))
+    secret = admins.sign_in(site.store, who.name, str(form.get("present", "")))
+    if secret is None:
+        return page(request, "password.html", 422, error="The present password is wrong.")
+    site.store.admins.close_session(secret)
+    if new != again:
+        return page(request, "password.html", 422, error="The two new passwords differ.")
+    try:
+        admins.change(site.desk(who), who.name, password=new)
+    except StoreError as error:
+        return page(request, "password.html", 422, error=error.text)
+    return RedirectResponse("/sign-in", 303)
+
+
+def _inside(address: str) -> str:
+    """An address of this portal, "" for any other: nobody is sent elsewhere."""
+    sound = address.startswith("/") and not address.startswith(("//", "/\\")) and "\\" not in address
+    return address if sound else ""

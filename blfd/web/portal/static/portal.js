@@ -1,0 +1,44 @@
+// Makes pages quicker to use; every one of them works without.
+"use strict";
+document.documentElement.classList.add("js");
+
+// <input data-filter="#table">: shows the rows that hold what is typed.
+for (const field of document.querySelectorAll("[data-filter]")) {
+  const rows = document.querySelectorAll(`${field.dataset.filter} tbody tr`);
+  field.addEventListener("input", () => {
+    const wanted = field.value.trim().toLowerCase();
+    for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+  });
+  field.addEventListener("keydown", (event) => { if (event.key === "Enter") event.preventDefault(); });
+}
+
+// Tabs: links to sections, of which one is shown at a time.
+for (const tabs of document.querySelectorAll(".tabs")) {
+  const links = [...tabs.querySelectorAll(".tablist a")];
+  const show = (chosen) => {
+    for (const link of links) {
+      const mine = link === chosen;
+      link.setAttribute("aria-selected", mine);
+      link.tabIndex = mine ? 0 : -1;
+      tabs.querySelector(link.hash).hidden = !mine;
+    }
+  };
+  tabs.querySelector(".tablist").setAttribute("role", "tablist");
+  links.forEach((link, at) => {
+    link.setAttribute("role", "tab");
+    tabs.querySelector(link.hash).setAttribute("role", "tabpanel");
+    link.addEventListener("click", (event) => { event.preventDefault(); show(link); });
+    link.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!step) return;
+      const next = links[(at + step + links.length) % links.length];
+      show(next);
+      next.focus();
+    });
+  });
+  tabs.addEventListener("invalid", (event) => {
+    const section = event.target.closest("section");
+    show(links.find((link) => link.hash === `#${section.id}`));
+  }, true);
+  show(links[0]);
+}

@@ -1,0 +1,1 @@
+"""The files of phones, over HTTP: to each phone its own."""

@@ -1,0 +1,28 @@
+"""What pages and API stand on: the database, the server, the phones, and who fails to sign in how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from blfd.control import ControlClient
+from blfd.operations import Desk
+from blfd.phones import Phones
+from blfd.store import Store
+from blfd.web.feed import Feed
+from blfd.web.patience import Patience
+from blfd.web.visitor import Visitor
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """`secure`: cookies are for TLS alone."""
+
+    store: Store
+    client: ControlClient
+    phones: Phones
+    secure: bool
+    feed: Feed
+    patience: Patience = field(default_factory=Patience)
+
+    def desk(self, visitor: Visitor) -> Desk:
+        return Desk(self.store, self.client, self.phones, visitor.name)

@@ -1,0 +1,122 @@
+"""The portal as people use it: a real browser, the real server, real phones."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from sites import Site, program
+
+PASSWORD = "correct horse"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = program("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def site(own_site: Callable[..., Site]) -> Site:
+    site = own_site("--web", "http://127.0.0.1:0")
+    site.cli("admin", "add", "boss", "--tenant", "default", "--password", PASSWORD)
+    return site
+
+
+@pytest.fixture
+def page(chromium: Browser, site: Site) -> Iterator[Page]:
+    """Where boss has signed in."""
+    serves = json.loads(site.cli("status", "--json"))["serves"]
+    (url,) = (entry.removeprefix("portal: ") for entry in serves if entry.startswith("portal: "))
+    context = chromium.new_context(base_url=url)
+    page = context.new_page()
+    page.goto("/")
+    page.get_by_label("Name").fill("boss")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("navigation")).to_be_visible()
+    yield page
+    context.close()
+
+
+def make_group(page: Page, name: str, *members: str) -> None:
+    """As administrators know it from other PBXs."""
+    page.get_by_role("link", name="Call Pickup").click()
+    page.get_by_role("link", name="Add", exact=True).click()
+    page.get_by_role("textbox", name="Name").fill(name)
+    page.get_by_role("tab", name="Group Members").click()
+    for member in members:
+        page.get_by_label("Search").fill(member)
+        page.get_by_role("checkbox", name=re.compile(f"^{member} .* is a member")).check()
+    page.get_by_role("button", name="OK").click()
+    expect(page.get_by_role("status")).to_have_text("Added.")
+
+
+def test_a_group_that_is_made_by_clicks_is_followed_by_the_next_pickup(site: Site, page: Page) -> None:
+    alice, bob, carol = (site.phone(extension) for extension in ("101", "105", "106"))
+    alice.do("call", to="105")
+    bob.wait("incoming")
+    carol.do("call", to="*98")
+    carol.wait_call("disconnected")  # they are in no group yet
+    make_group(page, "warehouse", "105", "106")
+    expect(page.get_by_role("row", name=re.compile("warehouse"))).to_contain_text("105 106")
+    carol.do("call", to="*98")
+    for talking in (alice, carol):
+        talking.wait_call("confirmed")
+
+
+def test_who_picks_up_and_who_is_picked_up_apart(site: Site, page: Page) -> None:
+    page.get_by_role("link", name="Call Pickup").click()
+    page.get_by_role("link", name="Add", exact=True).click()
+    page.get_by_role("textbox", name="Name").fill("doors")
+    page.get_by_role("tab", name="Group Members").click()
+    page.get_by_label("Choose apart").check()
+    page.get_by_role("checkbox", name=re.compile("^108 .* is picked up")).check()
+    page.get_by_role("checkbox", name=re.compile("^101 .* picks up")).check()
+    page.get_by_role("button", name="OK").click()
+    found = json.loads(site.cli("group", "show", "doors", "--json"))
+    assert (found["pickers"], found["targets"]) == (["101"], ["108"])
+
+
+def test_two_who_edit_the_same_group(site: Site, page: Page) -> None:
+    make_group(page, "warehouse", "105", "106")
+    page.get_by_role("link", name="Edit").first.click()
+    site.cli("group", "set", "sales", "102", "103")  # of SALES, the first in the list
+    page.get_by_role("button", name="OK").click()
+    expect(page.get_by_role("alert")).to_contain_text("changed by somebody else")
+    assert json.loads(site.cli("group", "show", "sales", "--json"))["pickers"] == ["102", "103"]
+    page.get_by_role("tab", name="Group Members").click()
+    expect(page.get_by_role("checkbox", name=re.compile("^104 .* is a member"))).not_to_be_checked()
+    page.get_by_role("button", name="OK").click()
+    expect(page.get_by_role("status")).to_have_text("Saved.")
+
+
+def test_removing_asks_first(site: Site, page: Page) -> None:
+    page.get_by_role("link", name="Call Pickup").click()
+    page.get_by_role("link", name="Remove").click()
+    expect(page.get_by_role("heading", name="Remove group sales?")).to_be_visible()
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("There is no pickup group yet")).to_be_visible()
+    assert json.loads(site.cli("group", "list", "--json")) == []
+
+
+def test_it_works_without_javascript(chromium: Browser, site: Site, page: Page) -> None:
+    context = chromium.new_context(
+        base_url=page.url.split("/t/")[0],
+        java_script_enabled=False,
+        storage_state=page.context.storage_state(),
+    )
+    plain = context.new_page()
+    plain.goto("/t/default/groups/new")
+    plain.get_by_role("textbox", name="Name").fill("warehouse")
+    plain.get_by_role("checkbox", name=re.compile("^105 .* is a member")).check()
+    plain.get_by_role("checkbox", name=re.compile("^106 .* is a member")).check()
+    plain.get_by_role("button", name="OK").click()
+    expect(plain.get_by_role("row", name=re.compile("warehouse"))).to_contain_text("105 106")
+    context.close()
