@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
+import httpx
 import pytest
 
 from blfd.core.macs import mac_in
+from blfd.phones import Phones, Place, Wanted
+from blfd.store import NewExtension, Store, StoreError
+from blfd.store.devices import Devices
 from blfd.web.patience import FORGET_AFTER, FREE_FAILURES, LONGEST_WAIT, Patience
+from blfd.web.provision.files import Files
+
+MAC = "805ec0123456"
 
 
 @pytest.mark.parametrize(
@@ -48,3 +58,46 @@ def test_the_table_of_sources_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     for number in range(10):
         patience.failed(str(number), 0.0)
     assert len(patience._failures) == 3
+
+
+def answer_of(files: Files, path: str) -> httpx.Response:
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(files.application())
+        async with httpx.AsyncClient(transport=transport, base_url="http://blfd") as client:
+            return await client.get(path)
+
+    return asyncio.run(ask())
+
+
+def failing(*arguments: object) -> None:
+    raise StoreError("database blfd.db: disk I/O error")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    store = Store(tmp_path / "blfd.db")
+    store.add_extensions("default", [NewExtension("101", "x")])
+    phones = Phones(store, lambda: Place("192.0.2.5", {"udp": 5060}, ""))
+    phones.add("default", [Wanted(MAC, "yealink/t54w", ("101",))])
+    return Files(store, phones)
+
+
+def test_a_database_that_fails_is_no_refusal_and_shows_no_secret(
+    files: Files, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Devices, "by_secret", failing)
+    answer = answer_of(files, f"/p/s3cret/{MAC}.cfg")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+    assert "disk I/O error" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+def test_a_phone_gets_its_file_from_a_full_disk(
+    tmp_path: Path, files: Files, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = Store(tmp_path / "blfd.db").devices.get(MAC)
+    assert row
+    monkeypatch.setattr(Devices, "fetched", failing)
+    assert answer_of(files, f"/p/{row.secret}/{MAC}.cfg").status_code == 200
+    assert "is not noted: database blfd.db: disk I/O error" in caplog.text
+    assert row.secret not in caplog.text

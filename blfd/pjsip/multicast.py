@@ -16,7 +16,7 @@ from blfd.core.values import Flow
 from blfd.pjsip.library import ffi
 from blfd.pjsip.message import Message
 from blfd.pjsip.network import Network
-from blfd.pjsip.sockets import UdpListener
+from blfd.pjsip.sockets import UdpListener, enlarge_buffers
 
 log = logging.getLogger("blfd.pnp")
 
@@ -35,6 +35,7 @@ class MulticastListener:
 
     def __init__(self, network: Network, listener: UdpListener, group: tuple[str, int]) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        enlarge_buffers(self.socket)  # after a power cut all phones ask at once
         self.socket.setblocking(False)
         # Only now: two servers on one port were no error otherwise.
         listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -99,8 +100,15 @@ class Profiles:
         """Raises OSError."""
         udp = next(each for each in self._network.listeners if isinstance(each, UdpListener))
         listener = MulticastListener(self._network, udp, group)
-        listener.heard = self._heard
+        listener.heard = self._heard_safely
         self._network.add_multicast(listener)
+
+    def _heard_safely(self, data: bytes, flow: Flow) -> None:
+        """No message may end the server, whatever we have got wrong about it."""
+        try:
+            self._heard(data, flow)
+        except Exception:
+            log.exception("a question of %s was not handled:\n%r", flow, data)
 
     def _heard(self, data: bytes, flow: Flow) -> None:
         """Whatever is no question of a phone is none of ours: other servers' phones use the group as well."""

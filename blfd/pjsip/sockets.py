@@ -93,7 +93,7 @@ class UdpListener:
 
     def __init__(self, network: Network, index: int, address: tuple[str, int]) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        _enlarge_buffers(self.socket)
+        enlarge_buffers(self.socket)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_IP, IP_MULTICAST_ALL, 0)  # it has a listener of its own
         self.socket.bind(address)
@@ -262,7 +262,7 @@ class TcpListener:
         self.socket.close()
 
 
-def _enlarge_buffers(sock: socket.socket) -> None:
+def enlarge_buffers(sock: socket.socket) -> None:
     """A storm of SUBSCRIBEs waits in the kernel; without CAP_NET_ADMIN the sysctl is the limit."""
     force = 33  # SO_RCVBUFFORCE
     try:

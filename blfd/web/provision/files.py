@@ -83,10 +83,18 @@ class Files:
         if content is None:
             return PlainTextResponse("Not found\n", 404)
         if row.mac in name and request.method == "GET":
-            self._store.devices.fetched(row.mac, Fetch(time.time(), source, user_agent))
-            log.info("%s fetched %s from %s (%s)", written_mac(row.mac), name, source, user_agent)
+            self._note(row, Fetch(time.time(), source, user_agent), name)
         kind = "application/xml" if content.startswith(b"<?xml") else "text/plain; charset=utf-8"
         return Response(content, headers={"Cache-Control": "no-store"}, media_type=kind)
+
+    def _note(self, row: DeviceRow, fetch: Fetch, name: str) -> None:
+        """A phone gets its file also when the disk is full."""
+        text = "%s fetched %s from %s (%s)"
+        log.info(text, written_mac(row.mac), name, fetch.address, fetch.user_agent)
+        try:
+            self._store.devices.fetched(row.mac, fetch)
+        except StoreError as error:
+            log.error("that %s has fetched its file is not noted: %s", written_mac(row.mac), error)
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
