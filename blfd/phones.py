@@ -11,7 +11,7 @@ from blfd.addresses import ANYWHERE, local_address_towards
 from blfd.core.values import DEFAULT_TENANT, Tenant
 from blfd.store import Store, StoreError
 from blfd.store.devices import DeviceRow
-from provisioning import Account, Device, KeyKind, Layer, LineKey, ProvisioningError, Service
+from provisioning import Account, Device, KeyKind, KeyPage, Layer, LineKey, ProvisioningError, Service
 
 TEAM = "team"
 EVERYWHERE = "*"  # the scope of what a site sets for all its phones
@@ -142,6 +142,13 @@ class Phones:
         keys = self._team(row, names)[:room] if _is_team(row.keys) else provisioning.parse_keys(row.keys)
         labelled = tuple(replace(key, label=key.label or names.get(key.value, "")) for key in keys)
         return Device(row.mac, model, accounts, labelled)
+
+    def layout(self, row: DeviceRow) -> tuple[KeyPage, ...]:
+        """How its keys appear. Raises StoreError."""
+        try:
+            return provisioning.layout(self.device(row))
+        except ProvisioningError as error:
+            raise StoreError(str(error)) from None
 
     def _team(self, row: DeviceRow, names: dict[str, str]) -> tuple[LineKey, ...]:
         """Everybody else in the tenant, or in a group."""

@@ -16,7 +16,7 @@ from blfd.control import ControlError, NotRunning
 from blfd.phones import Phones, Wanted
 from blfd.store import StoreError
 from blfd.store.devices import DeviceRow
-from provisioning import written_mac
+from provisioning import KeyPage, written_mac
 
 devices = typer.Typer(no_args_is_help=True, help="Add, show, change and remove provisioned phones.")
 
@@ -76,10 +76,14 @@ def show(context: typer.Context, mac: Mac, as_json: Json = False) -> None:
     phones = given.phones()
     row = phones.get(given.tenant, mac)
     found = {**_row(row, _states(given, phones)[row.mac]), "url": phones.url(row)}
+    pages = phones.layout(row)
     if as_json:
-        print_json(found)
-    else:
-        print_table("Device", ("what", "value"), [(k, escape(str(v))) for k, v in found.items()], "")
+        print_json({**found, "pages": [_page(page) for page in pages]})
+        return
+    print_table("Device", ("what", "value"), [(k, escape(str(v))) for k, v in found.items()], "")
+    for page in pages:
+        keys = [(key.number, key.kind, escape(key.label), key.value) for key in page.keys if key.kind]
+        print_table(page.title, ("key", "kind", "label", "value"), keys, f"{page.title}: all keys are free")
 
 
 @devices.command("set")
@@ -150,6 +154,10 @@ def _read(file: Path) -> Iterator[Wanted]:
     for where, (mac, model, extensions, keys) in read(file, COLUMNS):
         whose = tuple(part.strip() for part in extensions.split(",") if part.strip())
         yield Wanted(mac.strip(), model.strip(), whose, keys, where=f"{where}: ")
+
+
+def _page(page: KeyPage) -> dict[str, Any]:
+    return {"title": page.title, "keys": [key._asdict() for key in page.keys if key.kind]}
 
 
 def _row(row: DeviceRow, state: str) -> dict[str, Any]:
