@@ -12,7 +12,7 @@ from blfd.addresses import ANYWHERE, local_address_towards
 from blfd.core.values import DEFAULT_TENANT, Tenant
 from blfd.store import Exists, NotFound, Store, StoreError
 from blfd.store.devices import DeviceRow
-from provisioning import Account, Device, KeyKind, Layer, LineKey, ProvisioningError, Service
+from provisioning import Account, Device, KeyKind, KeyPage, Layer, LineKey, ProvisioningError, Service
 
 TEAM = "team"
 EVERYWHERE = "*"  # the scope of what a site sets for all its phones
@@ -169,6 +169,13 @@ class Phones:
             keys = provisioning.parse_keys(row.keys)
             shown = devices.names(row.tenant, (key.value for key in keys))
         return {**shown, **devices.names(row.tenant, row.extensions)}
+
+    def layout(self, row: DeviceRow) -> tuple[KeyPage, ...]:
+        """How its keys appear. Raises StoreError."""
+        try:
+            return provisioning.layout(self.device(row))
+        except ProvisioningError as error:
+            raise StoreError(str(error)) from None
 
     def _team(self, row: DeviceRow, names: dict[str, str]) -> tuple[LineKey, ...]:
         """Everybody else in the tenant, or in a group."""

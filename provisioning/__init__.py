@@ -4,6 +4,7 @@ Knows phones and no calls, and imports nothing of blfd.
 """
 
 from provisioning.catalog import find, models
+from provisioning.layout import KeyPage, ShownKey, layout
 from provisioning.model import (
     Account,
     Device,
@@ -23,15 +24,18 @@ __all__ = [
     "Account",
     "Device",
     "KeyKind",
+    "KeyPage",
     "Layer",
     "LineKey",
     "Model",
     "ProvisioningError",
     "Service",
     "Setting",
+    "ShownKey",
     "common_files",
     "files",
     "find",
+    "layout",
     "models",
     "normal_mac",
     "parse_keys",

@@ -11,6 +11,8 @@ MAX_LABEL = 32  # characters; most phones cut longer ones
 _MAC = re.compile(r"[0-9a-f]{12}")
 _SEPARATORS = re.compile(r"[:.\-\s]")
 _DIALLED = re.compile(r"[\w*#+.\-]{1,64}", re.ASCII)
+_LINE = re.compile(r"[1-9]\d?", re.ASCII)
+_LIST = re.compile(r"[\w*#+.\-]{1,64}(@[\w.\-]{1,253}(:\d{1,5})?)?", re.ASCII)
 
 
 class ProvisioningError(ValueError):
@@ -35,11 +37,17 @@ class KeyKind(Enum):
 
     BLF = "blf"
     SPEED_DIAL = "speed dial"
+    LINE = "line"
+    LIST = "list"
 
 
 @dataclass(frozen=True, slots=True)
 class LineKey:
-    """One programmable key; `value` is the extension that it watches, or what it dials."""
+    """One programmable key.
+
+    `value` is the extension that it watches, what it dials, which of the phone's lines it is one more key of
+    ("2"), or the URI without scheme of a list of lamps, which another server than blfd has to serve.
+    """
 
     kind: KeyKind
     value: str
@@ -50,32 +58,48 @@ class LineKey:
         return self.label or self.value
 
 
-def parse_keys(text: str) -> tuple[LineKey, ...]:
-    """Keys as `102,103,*98=Group,104=Bob`: with `*` or `#` first one dials, the others watch.
+_PREFIXES = {"line": (KeyKind.LINE, _LINE), "list": (KeyKind.LIST, _LIST)}
 
-    Raises ProvisioningError.
+
+def parse_keys(text: str) -> tuple[LineKey, ...]:
+    """Keys as `102,103,*98=Group,104=Bob,line:2,list:sales@pbx.example=Sales`.
+
+    With `*` or `#` first one dials, with `line:` it is one more key of a line, with `list:` it stands for a
+    list of lamps; the others watch. Raises ProvisioningError.
     """
-    found = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        value, _, label = (piece.strip() for piece in part.partition("="))
-        if not _DIALLED.fullmatch(value):
-            raise ProvisioningError(
-                f"key {part!r}: {value!r} is no extension and no code; write 102 or *98=Group"
-            )
-        if len(label) > MAX_LABEL:
-            raise ProvisioningError(f"key {part!r}: a label has at most {MAX_LABEL} characters")
-        found.append(LineKey(KeyKind.SPEED_DIAL if value[0] in "*#" else KeyKind.BLF, value, label))
-    return tuple(found)
+    return tuple(_key(part) for part in (part.strip() for part in text.split(",")) if part)
+
+
+def _key(part: str) -> LineKey:
+    written, _, label = (piece.strip() for piece in part.partition("="))
+    prefix, colon, value = written.partition(":")
+    if colon and prefix in _PREFIXES:
+        kind, form = _PREFIXES[prefix]
+    else:
+        value, form = written, _DIALLED
+        kind = KeyKind.SPEED_DIAL if value[:1] in ("*", "#") else KeyKind.BLF
+    if not form.fullmatch(value):
+        advice = "write 102, *98=Group, line:2 or list:sales@pbx.example"
+        raise ProvisioningError(f"key {part!r}: {value!r} is no extension and no code; {advice}")
+    if len(label) > MAX_LABEL:
+        raise ProvisioningError(f"key {part!r}: a label has at most {MAX_LABEL} characters")
+    return LineKey(kind, value, label)
 
 
 def written_keys(keys: Iterable[LineKey]) -> str:
     """The inverse of `parse_keys`."""
-    return ",".join(f"{key.value}={key.label}" if key.label else key.value for key in keys)
+    prefixes = {kind: f"{prefix}:" for prefix, (kind, _) in _PREFIXES.items()}
+    return ",".join(
+        f"{prefixes.get(key.kind, '')}{key.value}{'=' if key.label else ''}{key.label}" for key in keys
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A phone as its maker sells it: `keys` of its own, and room for `modules` of `module_keys` each."""
+    """A phone as its maker sells it: `keys` of its own, and room for `modules` of `module_keys` each.
+
+    Of its own keys `side` are always in sight, and the others on pages of `page` each; 0: all on one.
+    """
 
     vendor: str
     name: str
@@ -83,6 +107,8 @@ class Model:
     accounts: int
     modules: int = 0
     module_keys: int = 0
+    side: int = 0
+    page: int = 0
     code: str = ""  # what its maker calls it in file names: the NN of Yealink's y0000000000NN.cfg
 
     @property
@@ -145,6 +171,11 @@ class Device:
             raise ProvisioningError(
                 f"{name} takes {self.model.accounts} extensions, not {len(self.accounts)}"
             )
+        for key in self.keys:
+            if key.kind is KeyKind.LINE and int(key.value) > len(self.accounts):
+                raise ProvisioningError(
+                    f"{name}: a key is for line {key.value}, and it has {len(self.accounts)}"
+                )
         wanted = len(self.accounts) + len(self.keys)
         if wanted > self.model.most_keys:
             raise ProvisioningError(

@@ -51,6 +51,10 @@ def test_devices(blfd: Run, store: Store) -> None:
     blfd("device", "set", BARE, "--keys", "103=Carol", "--extension", "102", "--extension", "104")
     shown = json.loads(blfd("device", "show", MAC, "--json").stdout)
     assert (shown["extensions"], shown["keys"], shown["model"]) == ("102, 104", "103=Carol", "yealink/t54w")
+    line, bob = shown["pages"][0]["keys"][0], shown["pages"][0]["keys"][2]
+    assert (line["kind"], line["label"]) == ("line", "Bob Roy")
+    assert bob == {"number": 3, "kind": "blf", "label": "Carol", "value": "103"}
+    assert "Carol" in blfd("device", "show", MAC).stdout
     blfd("device", "remove", MAC)
     assert json.loads(blfd("device", "list", "--json").stdout) == []
     assert "no device" in blfd("device", "show", MAC, code=1).stderr

@@ -17,6 +17,7 @@ from blfd.operations import table
 from blfd.phones import Phones, Wanted
 from blfd.store import StoreError
 from blfd.store.devices import DeviceRow
+from provisioning import KeyPage
 
 devices = typer.Typer(no_args_is_help=True, help="Add, show, change and remove provisioned phones.")
 
@@ -74,10 +75,14 @@ def show(context: typer.Context, mac: Mac, as_json: Json = False) -> None:
     phones = given.phones()
     row = phones.get(given.tenant, mac)
     found = {**_row(row, _states(given, phones)[row.mac]), "url": phones.url(row)}
+    pages = phones.layout(row)
     if as_json:
-        print_json(found)
-    else:
-        print_table("Device", ("what", "value"), [(k, escape(str(v))) for k, v in found.items()], "")
+        print_json({**found, "pages": [_page(page) for page in pages]})
+        return
+    print_table("Device", ("what", "value"), [(k, escape(str(v))) for k, v in found.items()], "")
+    for page in pages:
+        keys = [(key.number, key.kind, escape(key.label), key.value) for key in page.keys if key.kind]
+        print_table(page.title, ("key", "kind", "label", "value"), keys, f"{page.title}: all keys are free")
 
 
 @devices.command("set")
@@ -142,6 +147,10 @@ def import_(context: typer.Context, file: Path) -> None:
     rows = table.read_file(file, operations.COLUMNS)
     added = operations.add_many(given.desk(), given.tenant, operations.read(rows))
     print(f"{added} devices added")
+
+
+def _page(page: KeyPage) -> dict[str, Any]:
+    return {"title": page.title, "keys": [key._asdict() for key in page.keys if key.kind]}
 
 
 def _row(row: DeviceRow, state: str) -> dict[str, Any]:

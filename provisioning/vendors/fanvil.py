@@ -12,7 +12,6 @@ from provisioning.model import Device, KeyKind, LineKey, Service
 
 TRANSPORTS = {"udp": "0", "tcp": "1", "tls": "3"}
 MEMORY, LINE = "1", "2"  # types of keys
-PER_PAGE = {"x4u": (3, 6), "x5u": (4, 6), "x6u": (5, 12), "x210": (10, 32)}  # beside the screen, on its pages
 SYNC = "check-sync"  # the Event that has the phone fetch its files
 
 
@@ -61,7 +60,7 @@ def _keys(device: Device, service: Service) -> Iterator[tuple[str, str]]:
 
 
 def _where(device: Device, place: int) -> str:
-    beside, on_page = PER_PAGE[device.model.name]
+    beside, on_page = device.model.side, device.model.page
     if place <= beside:
         return f"dsskey/dssSide[1]/Fkey[{place}]/"
     page, key = divmod(place - beside - 1, on_page)

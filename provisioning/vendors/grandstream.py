@@ -44,7 +44,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
 
 def _keys(device: Device) -> Iterator[tuple[str, str]]:
     model = device.model
-    fixed = int(model.code)
+    fixed = model.side
     for number, account in enumerate(device.accounts, 1):
         yield from _key(f"pks.vpk.{number}", LINE, number - 1, account.shown, "")
     for place, key in enumerate(device.keys, len(device.accounts) + 1):

@@ -1,0 +1,62 @@
+"""How the keys of a phone appear: which is where, on its pages and its modules. The files say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, islice, repeat
+from typing import NamedTuple
+
+from provisioning.model import Device, KeyKind, Model
+
+
+class ShownKey(NamedTuple):
+    """A key: `kind` is "line", "blf", "speed dial", "list", or "" for one that is free."""
+
+    number: int  # from 1, as the maker counts: through all pages of the phone, and anew on each module
+    kind: str
+    label: str
+    value: str
+
+
+class KeyPage(NamedTuple):
+    """Keys that are seen together."""
+
+    title: str
+    keys: tuple[ShownKey, ...]
+
+
+def layout(device: Device) -> tuple[KeyPage, ...]:
+    """All keys of the phone, and of as many modules as its keys need. Raises ProvisioningError."""
+    device.check()
+    shown = chain(_used(device), repeat(("", "", "")))
+    used = len(device.accounts) + len(device.keys)
+    pages = []
+    for title, first, count in _pages(device.model, used):
+        keys = islice(shown, count)
+        pages.append(KeyPage(title, tuple(ShownKey(number, *key) for number, key in enumerate(keys, first))))
+    return tuple(pages)
+
+
+def _used(device: Device) -> Iterator[tuple[str, str, str]]:
+    for account in device.accounts:
+        yield KeyKind.LINE.value, account.shown, account.extension
+    for key in device.keys:
+        if key.kind is KeyKind.LINE:
+            account = device.accounts[int(key.value) - 1]
+            yield key.kind.value, key.label or account.shown, account.extension
+        else:
+            yield key.kind.value, key.shown, key.value
+
+
+def _pages(model: Model, used: int) -> Iterator[tuple[str, int, int]]:
+    """Title, number of the first key, and how many; modules only where keys are left for them."""
+    own = model.keys - model.side
+    page = model.page or own
+    if model.side:
+        yield "Beside the screen", 1, model.side
+    for at in range(0, own, page or 1):
+        title = "Keys" if page == own and not model.side else f"Page {at // page + 1}"
+        yield title, model.side + at + 1, min(page, own - at)
+    for module in range(model.modules):
+        if model.keys + module * model.module_keys < used:
+            yield f"Module {module + 1}", 1, model.module_keys
