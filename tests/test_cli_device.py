@@ -44,7 +44,7 @@ def test_devices(blfd: Run, store: Store) -> None:
     assert (row["mac"], row["model"], row["extensions"], row["keys"]) == (
         MAC,
         "yealink/t54w",
-        "101",
+        ["101"],
         "102,*98=Group",
     )
     assert (row["fetched"], row["state"]) == ("never", "no server runs")

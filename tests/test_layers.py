@@ -39,6 +39,7 @@ ALLOWED = {
         "uvicorn",
     },
     "blfd/operations": {
+        "blfd.device_states",
         "argon2",
         "blfd.control",
         "blfd.core",

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from blfd.cli.output import Options, options, print_json, print_table
-from blfd.control import ControlError, NotRunning
-from blfd.device_states import device_states
+from blfd.cli.output import options, print_json, print_table
 from blfd.operations import devices as operations
 from blfd.operations import table
-from blfd.phones import Phones, Wanted
+from blfd.phones import Wanted
 from blfd.store import StoreError
-from blfd.store.devices import DeviceRow
-from provisioning import KeyPage
 
 devices = typer.Typer(no_args_is_help=True, help="Add, show, change and remove provisioned phones.")
 
@@ -57,14 +52,12 @@ def add(
 def list_(context: typer.Context, as_json: Json = False) -> None:
     """All phones of the tenant: what they have fetched, and whether they work since."""
     given = options(context)
-    phones = given.phones()
-    states = _states(given, phones)
-    rows = [_row(row, states[row.mac]) for row in phones.all(given.tenant)]
+    rows = operations.all(given.desk(), given.tenant)
     if as_json:
         print_json(rows)
         return
     columns = ("mac", "model", "extensions", "fetched", "from", "firmware", "state")
-    cells = [tuple(escape(str(row[column])) for column in columns) for row in rows]
+    cells = [tuple(_cell(row[column]) for column in columns) for row in rows]
     print_table("Devices", columns, cells, "none; add one with 'blfd device add'")
 
 
@@ -72,17 +65,15 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 def show(context: typer.Context, mac: Mac, as_json: Json = False) -> None:
     """One phone."""
     given = options(context)
-    phones = given.phones()
-    row = phones.get(given.tenant, mac)
-    found = {**_row(row, _states(given, phones)[row.mac]), "url": phones.url(row)}
-    pages = phones.layout(row)
+    found, pages = operations.show(given.desk(), given.tenant, mac)
     if as_json:
-        print_json({**found, "pages": [_page(page) for page in pages]})
+        print_json({**found, "pages": pages})
         return
-    print_table("Device", ("what", "value"), [(k, escape(str(v))) for k, v in found.items()], "")
+    print_table("Device", ("what", "value"), [(k, _cell(v)) for k, v in found.items()], "")
     for page in pages:
-        keys = [(key.number, key.kind, escape(key.label), key.value) for key in page.keys if key.kind]
-        print_table(page.title, ("key", "kind", "label", "value"), keys, f"{page.title}: all keys are free")
+        keys = [tuple(escape(str(value)) for value in key.values()) for key in page["keys"] if key["kind"]]
+        title = page["title"]
+        print_table(title, ("key", "kind", "label", "value"), keys, f"{title}: all keys are free")
 
 
 @devices.command("set")
@@ -149,27 +140,5 @@ def import_(context: typer.Context, file: Path) -> None:
     print(f"{added} devices added")
 
 
-def _page(page: KeyPage) -> dict[str, Any]:
-    return {"title": page.title, "keys": [key._asdict() for key in page.keys if key.kind]}
-
-
-def _row(row: DeviceRow, state: str) -> dict[str, Any]:
-    fetch = row.fetch
-    return {
-        **operations.row(row),
-        "extensions": ", ".join(row.extensions),
-        "fetched": datetime.fromtimestamp(fetch.at).isoformat(" ", "seconds") if fetch else "never",
-        "from": fetch.address if fetch else "",
-        "firmware": fetch.user_agent if fetch else "",
-        "state": state,
-    }
-
-
-def _states(given: Options, phones: Phones) -> dict[str, str]:
-    rows, wanted = phones.all(given.tenant), phones.watched(given.tenant)
-    try:
-        registrations = given.client().call("registrations", tenant=given.tenant)
-        watchers = given.client().call("watchers", tenant=given.tenant)
-    except (NotRunning, ControlError):
-        return {row.mac: "no server runs" for row in rows}
-    return device_states(rows, wanted, registrations, watchers)
+def _cell(value: Any) -> str:
+    return escape(", ".join(value) if isinstance(value, list) else str(value))

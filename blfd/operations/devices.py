@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
+from blfd.control import ControlError, NotRunning
+from blfd.device_states import device_states
 from blfd.operations.desk import Desk, Row
 from blfd.phones import Wanted
 from blfd.store import StoreError
@@ -23,6 +26,44 @@ def row(device: DeviceRow) -> Row:
         "keys": device.keys,
         "transport": device.transport,
     }
+
+
+def all(desk: Desk, tenant: str) -> list[Row]:
+    """With when each came for its files, and whether it works since."""
+    rows = desk.phones.all(tenant)
+    states = _states(desk, tenant, rows)
+    return [_full(device, states[device.mac]) for device in rows]
+
+
+def show(desk: Desk, tenant: str, mac: str) -> tuple[Row, list[Row]]:
+    """The same of one phone, with its `url`, which holds its secret; and the pages of its keys."""
+    device = desk.phones.get(tenant, mac)
+    state = _states(desk, tenant, desk.phones.all(tenant))[device.mac]
+    pages = [
+        {"title": page.title, "keys": [key._asdict() for key in page.keys]}
+        for page in desk.phones.layout(device)
+    ]
+    return {**_full(device, state), "url": desk.phones.url(device)}, pages
+
+
+def _full(device: DeviceRow, state: str) -> Row:
+    fetch = device.fetch
+    return {
+        **row(device),
+        "fetched": datetime.fromtimestamp(fetch.at).isoformat(" ", "seconds") if fetch else "never",
+        "from": fetch.address if fetch else "",
+        "firmware": fetch.user_agent if fetch else "",
+        "state": state,
+    }
+
+
+def _states(desk: Desk, tenant: str, rows: list[DeviceRow]) -> dict[str, str]:
+    try:
+        registrations = desk.client.call("registrations", tenant=tenant)
+        watchers = desk.client.call("watchers", tenant=tenant)
+    except (NotRunning, ControlError):
+        return {device.mac: "no server runs" for device in rows}
+    return device_states(rows, desk.phones.watched(tenant), registrations, watchers)
 
 
 def get(desk: Desk, tenant: str, mac: str) -> Row:

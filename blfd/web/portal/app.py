@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from blfd.store import NotFound, StoreError
 from blfd.web.api import api
-from blfd.web.portal import admins, extensions, groups, history, lamps, look, signin, tenants
+from blfd.web.portal import admins, extensions, groups, history, lamps, look, phones, signin, tenants
 from blfd.web.portal.here import SignInNeeded, page
 from blfd.web.site import Site
 from blfd.web.visitor import Forbidden
@@ -50,7 +50,7 @@ def portal(site: Site) -> FastAPI:
     app.state.site = site
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.mount("/api/v1", api(site))
-    for part in (signin, lamps, extensions, groups, tenants, admins, history, look):
+    for part in (signin, lamps, extensions, phones, groups, tenants, history, look, admins):
         app.include_router(part.router)
 
     app.add_middleware(Guard)

@@ -26,6 +26,8 @@ DONE = {
     "changed": "Saved.",
     "removed": "Removed.",
     "imported": "Imported.",
+    "told": "Told to fetch the files now.",
+    "nobody": "No phone is registered that could be told.",
     "nothing": "There was nothing to do.",
 }
 
