@@ -50,7 +50,11 @@ def test_devices(blfd: Run, store: Store) -> None:
     assert (row["fetched"], row["state"]) == ("never", "no server runs")
     blfd("device", "set", BARE, "--keys", "103=Carol", "--extension", "102", "--extension", "104")
     shown = json.loads(blfd("device", "show", MAC, "--json").stdout)
-    assert (shown["extensions"], shown["keys"], shown["model"]) == ("102, 104", "103=Carol", "yealink/t54w")
+    assert (shown["extensions"], shown["keys"], shown["model"]) == (
+        ["102", "104"],
+        "103=Carol",
+        "yealink/t54w",
+    )
     line, bob = shown["pages"][0]["keys"][0], shown["pages"][0]["keys"][2]
     assert (line["kind"], line["label"]) == ("line", "Bob Roy")
     assert bob == {"number": 3, "kind": "blf", "label": "Carol", "value": "103"}

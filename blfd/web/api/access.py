@@ -10,6 +10,7 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from blfd.operations import Desk, etag
+from blfd.operations.admins import SYSTEM_SCOPE
 from blfd.operations.desk import Row
 from blfd.web.api.problems import PreconditionMissing, Unauthorized
 from blfd.web.site import Site
@@ -32,13 +33,20 @@ def caller(
 Caller = Annotated[Visitor, Depends(caller)]
 
 
-@dataclass(frozen=True, slots=True)
-class At:
-    """A tenant, and who calls."""
+@dataclass(frozen=True)
+class Place:
+    """What is asked about, and who calls; `tenant` is None for the system."""
 
     visitor: Visitor
-    tenant: str
     desk: Desk
+    tenant: str | None
+
+
+@dataclass(frozen=True)
+class At(Place):
+    """A tenant, and who calls."""
+
+    tenant: str
 
 
 def at(scope: str) -> Callable[..., At]:
@@ -49,13 +57,37 @@ def at(scope: str) -> Callable[..., At]:
         who.check_tenant(tenant)
         site.store.tenant(tenant)
         who.check(scope)
-        return At(who, tenant, site.desk(who))
+        return At(who, site.desk(who), tenant)
+
+    return found
+
+
+def system(scope: str) -> Callable[..., Place]:
+    """A dependency: the system, for its own tokens with the right `scope`. Raises Forbidden."""
+
+    def found(request: Request, who: Caller) -> Place:
+        site: Site = request.app.state.site
+        who.check(SYSTEM_SCOPE)
+        who.check(scope)
+        return Place(who, site.desk(who), None)
+
+    return found
+
+
+def place(scope: str) -> Callable[..., Place]:
+    """A dependency: the tenant of the address if it names one, or else the system."""
+    of_tenant, of_system = at(scope), system(scope)
+
+    def found(request: Request, who: Caller) -> Place:
+        tenant = request.path_params.get("tenant")
+        return of_tenant(request, tenant, who) if tenant is not None else of_system(request, who)
 
     return found
 
 
 Reading = Annotated[At, Depends(at("read"))]
 Writing = Annotated[At, Depends(at("write"))]
+System = Annotated[Place, Depends(system(SYSTEM_SCOPE))]
 
 
 def expected(

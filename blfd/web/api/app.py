@@ -5,10 +5,11 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from blfd import __version__
-from blfd.web.api import groups
+from blfd.web.api import admins, devices, extensions, groups, live, tenants
 from blfd.web.api.problems import MEDIA_TYPE, Problem, install
 from blfd.web.site import Site
 
+LARGEST_BODY = 1 << 20  # octets
 PROBLEMS = {
     status: {"content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}, "description": text}
     for status, text in (
@@ -33,9 +34,11 @@ def api(site: Site) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         responses={status: dict(one) for status, one in PROBLEMS.items()},
+        generate_unique_id_function=lambda route: route.name,
+        max_body_size=LARGEST_BODY,
     )
     app.state.site = site
     install(app)
-    for part in (groups,):
+    for part in (tenants, extensions, groups, devices, live, admins):
         app.include_router(part.router)
     return app

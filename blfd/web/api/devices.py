@@ -1,0 +1,119 @@
+"""Provisioned phones. Their files are not here: they hold passwords."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Response
+from pydantic import BaseModel, Field
+
+from blfd.operations import devices, table
+from blfd.operations.desk import Row
+from blfd.phones import Wanted
+from blfd.web.api.access import Expected, Reading, Writing, tagged
+from blfd.web.api.extensions import Imported
+from blfd.web.api.paging import Cursor, Limit, Page, cut
+
+router = APIRouter(prefix="/tenants/{tenant}/devices", tags=["Phones"])
+
+Transport = Literal["udp", "tcp"]
+Csv = Annotated[
+    bytes, Body(media_type="text/csv", description="UTF-8, the header mac,model,extensions,keys.")
+]
+
+
+class Device(BaseModel):
+    """A phone, as an administrator has set it up."""
+
+    mac: str
+    tenant: str
+    model: str = Field(description="Such as yealink/t54w.")
+    extensions: list[str]
+    keys: str = Field(description="102,103=Bob,*98=Group; or team, or team:GROUP.")
+    transport: str
+
+
+class DeviceState(Device):
+    """And what it has done: `fetched` is "never" or when it last came for its files."""
+
+    fetched: str
+    address: str
+    firmware: str
+    state: str
+
+
+class NewDevice(BaseModel):
+    mac: str
+    model: str
+    extensions: list[str]
+    keys: str = ""
+    transport: Transport = "udp"
+
+
+class DeviceChange(BaseModel):
+    """What is left out stays."""
+
+    model: str | None = None
+    extensions: list[str] | None = None
+    keys: str | None = None
+    transport: Transport | None = None
+
+
+class Told(BaseModel):
+    """How many registered phones are told to fetch their files, of how many devices."""
+
+    told: int
+    devices: int
+
+
+@router.get("")
+def list_devices(at: Reading, limit: Limit = 100, after: Cursor = None) -> Page[DeviceState]:
+    rows = [_renamed(row) for row in devices.all(at.desk, at.tenant)]
+    return cut(DeviceState, rows, "mac", limit, after)
+
+
+def _renamed(row: Row) -> dict[str, Any]:
+    return {**row, "address": row["from"]}
+
+
+@router.post("", status_code=201, response_model=Device)
+def add_device(at: Writing, response: Response, new: NewDevice) -> Row:
+    wanted = Wanted(new.mac, new.model, tuple(new.extensions), new.keys, new.transport)
+    return tagged(response, devices.add(at.desk, at.tenant, wanted))
+
+
+@router.post("/import", status_code=201)
+def import_devices(at: Writing, file: Csv) -> Imported:
+    """All or none."""
+    rows = table.read(file, "the file", devices.COLUMNS)
+    return Imported(added=devices.add_many(at.desk, at.tenant, devices.read(rows)))
+
+
+@router.post("/sync")
+def sync_all_devices(at: Writing) -> Told:
+    """Has all registered phones fetch their files now."""
+    told, of = devices.sync(at.desk, at.tenant, None)
+    return Told(told=told, devices=of)
+
+
+@router.get("/{mac}", response_model=Device)
+def get_device(at: Reading, response: Response, mac: str) -> Row:
+    return tagged(response, devices.get(at.desk, at.tenant, mac))
+
+
+@router.patch("/{mac}", response_model=Device)
+def change_device(at: Writing, response: Response, mac: str, change: DeviceChange, expected: Expected) -> Row:
+    changed = devices.change(at.desk, at.tenant, mac, **change.model_dump(), expected=expected)
+    return tagged(response, changed)
+
+
+@router.delete("/{mac}", status_code=204)
+def remove_device(at: Writing, mac: str, expected: Expected) -> None:
+    devices.remove(at.desk, at.tenant, mac, expected)
+
+
+@router.post("/{mac}/sync")
+def sync_device(at: Writing, mac: str) -> Told:
+    """Has the phone fetch its files now, in its maker's form."""
+    told, of = devices.sync(at.desk, at.tenant, mac)
+    return Told(told=told, devices=of)

@@ -1,0 +1,197 @@
+"""What the running server knows: lamps, phones, calls, pickups, and why."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+from starlette.responses import StreamingResponse
+
+from blfd.doctor import examine_running
+from blfd.operations import extensions, lamps, pickups
+from blfd.web.api.access import At, Reading, System, at
+from blfd.web.api.paging import Limit
+from blfd.web.site import Site
+from blfd.web.streams import event_stream
+
+router = APIRouter()
+
+Watching = Annotated[At, Depends(at("lamps"))]
+
+
+class Dialog(BaseModel):
+    """A call of the extension; `since` in seconds ago. Its parties are for tokens with `callers`."""
+
+    lamp: str
+    state: str
+    direction: str
+    held: bool
+    since: float
+    id: str | None = None
+    call_id: str | None = None
+    local_tag: str | None = None
+    remote_tag: str | None = None
+    remote: str | None = None
+    remote_name: str | None = None
+
+
+class Lamp(BaseModel):
+    extension: str
+    tenant: str
+    name: str
+    lamp: str = Field(description="idle, trying, ringing, early media, talking, held or not registered.")
+    dialogs: list[Dialog]
+    watchers: int
+
+
+class Pickup(BaseModel):
+    """An attempt to pick up a call, and what came of it."""
+
+    id: int
+    at: str
+    picker: str
+    tenant: str
+    way: str
+    extension: str
+    caller: str
+    status: int
+    result: str
+    milliseconds: float
+
+
+class Pickups(BaseModel):
+    """`next` is what to give as `before` for the page that follows; null at the end."""
+
+    items: list[Pickup]
+    next: int | None
+
+
+class Change(BaseModel):
+    """Of an administrator; `at` in seconds since the epoch."""
+
+    id: int
+    at: float
+    who: str
+    tenant: str
+    operation: str
+    subject: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class Changes(BaseModel):
+    """`next` is what to give as `before` for the page that follows; null at the end."""
+
+    items: list[Change]
+    next: int | None
+
+
+Before = Annotated[int | None, Query(ge=0, le=2**62, description="`next` of the page before.")]
+Rows = list[dict[str, Any]]
+
+
+@router.get("/tenants/{tenant}/lamps", tags=["Live"])
+def list_lamps(at: Watching) -> list[Lamp]:
+    rows = lamps.all(at.desk, at.tenant, at.visitor.may("callers"))
+    return [Lamp.model_validate(row) for row in rows]
+
+
+@router.get(
+    "/tenants/{tenant}/events",
+    tags=["Live"],
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+def follow_events(at: Watching, request: Request) -> StreamingResponse:
+    """Server-sent events: `lamps` (all), `lamp` (what changed), `pickup` and `down`, each a list of rows."""
+    site: Site = request.app.state.site
+    secret = request.headers["authorization"].partition(" ")[2]
+
+    def still_welcome() -> bool:
+        token = site.store.admins.token(secret)
+        return token is not None and frozenset(token.scopes) == at.visitor.scopes
+
+    return event_stream(site.feed, at.tenant, at.visitor, still_welcome)
+
+
+@router.get("/tenants/{tenant}/registrations", tags=["Live"])
+def list_registrations(at: Reading) -> Rows:
+    """Which phones are registered, and where."""
+    found: Rows = at.desk.client.call("registrations", tenant=at.tenant)
+    return found
+
+
+@router.get("/tenants/{tenant}/watchers", tags=["Live"])
+def list_watchers(at: Reading) -> Rows:
+    """Who watches whom, and what each was last told."""
+    found: Rows = at.desk.client.call("watchers", tenant=at.tenant)
+    return found
+
+
+@router.get("/tenants/{tenant}/calls", tags=["Live"])
+def list_calls(at: Reading) -> Rows:
+    found: Rows = at.desk.client.call("calls", tenant=at.tenant)
+    return found
+
+
+@router.get("/tenants/{tenant}/explain/{extension}", tags=["Live"])
+def explain_lamp(at: Reading, extension: str) -> dict[str, Any]:
+    """Why a lamp shows what it shows, who was told so, and who could pick up now."""
+    extensions.get(at.desk, at.tenant, extension)
+    found: dict[str, Any] = at.desk.client.call("explain", tenant=at.tenant, extension=extension)
+    return found
+
+
+@router.get("/tenants/{tenant}/pickups", tags=["History"])
+def list_pickups(
+    at: Reading,
+    limit: Limit = 100,
+    before: Before = None,
+    picker: str = "",
+    extension: str = "",
+    since: Annotated[str, Query(description="8h ago, or a time such as 2026-11-23T08:00.")] = "",
+    succeeded: bool | None = None,
+) -> Pickups:
+    """The newest first."""
+    found = pickups.all(
+        at.desk,
+        at.tenant,
+        picker=picker,
+        extension=extension,
+        succeeded=succeeded,
+        since=pickups.moment(since) if since else 0.0,
+        before=before,
+        limit=limit + 1,
+    )
+    items = [Pickup.model_validate(row) for row in found[:limit]]
+    return Pickups(items=items, next=items[-1].id if len(found) > limit else None)
+
+
+@router.get("/tenants/{tenant}/changes", tags=["History"])
+def list_changes(at: Reading, limit: Limit = 100, before: Before = None) -> Changes:
+    """Who has changed what, the newest first."""
+    found = at.desk.store.audit.changes(at.tenant, before, limit + 1)
+    items = [Change.model_validate(change._asdict()) for change in found[:limit]]
+    return Changes(items=items, next=items[-1].id if len(found) > limit else None)
+
+
+@router.get("/system/changes", tags=["System"])
+def list_all_changes(there: System, limit: Limit = 100, before: Before = None) -> Changes:
+    """Of all tenants and the system, the newest first."""
+    found = there.desk.store.audit.changes(None, before, limit + 1)
+    items = [Change.model_validate(change._asdict()) for change in found[:limit]]
+    return Changes(items=items, next=items[-1].id if len(found) > limit else None)
+
+
+@router.get("/system/status", tags=["System"])
+def get_status(there: System) -> dict[str, Any]:
+    """What the server does, in numbers."""
+    found: dict[str, Any] = there.desk.client.call("status")
+    return found
+
+
+@router.get("/system/findings", tags=["System"])
+def list_findings(there: System) -> list[dict[str, str]]:
+    """What is wrong, and what to do about it."""
+    return [finding._asdict() for finding in examine_running(there.desk.store, there.desk.client)]

@@ -1,0 +1,86 @@
+"""Tenants, and what holds in each."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from blfd.core.values import Reach
+from blfd.operations import tenants
+from blfd.operations.desk import Row
+from blfd.web.api.access import Expected, Reading, System, Writing, tagged
+from blfd.web.api.paging import Cursor, Limit, Page, cut
+
+router = APIRouter(prefix="/tenants", tags=["Tenants"])
+
+
+class Tenant(BaseModel):
+    domain: str
+    aliases: list[str]
+    single_dialog: bool
+    pickup_code: str
+    group_pickup_code: str
+    pickup: Literal["on", "off", "groups"]
+    pickable: bool
+    extensions: int
+
+
+class NewTenant(BaseModel):
+    domain: str
+    aliases: list[str] = []
+
+
+class TenantChange(BaseModel):
+    """What is left out stays."""
+
+    single_dialog: bool | None = None
+    pickup_code: str | None = None
+    group_pickup_code: str | None = None
+    pickup: Literal["on", "off", "groups"] | None = None
+    pickable: bool | None = None
+
+
+class Aliases(BaseModel):
+    aliases: list[str]
+
+
+@router.get("")
+def list_tenants(there: System, limit: Limit = 100, after: Cursor = None) -> Page[Tenant]:
+    rows = sorted(tenants.all(there.desk), key=lambda row: str(row["domain"]))
+    return cut(Tenant, rows, "domain", limit, after)
+
+
+@router.post("", status_code=201, response_model=Tenant)
+def add_tenant(there: System, response: Response, new: NewTenant) -> Row:
+    return tagged(response, tenants.add(there.desk, new.domain, new.aliases))
+
+
+@router.get("/{tenant}", response_model=Tenant)
+def get_tenant(at: Reading, response: Response) -> Row:
+    return tagged(response, tenants.get(at.desk, at.tenant))
+
+
+@router.patch("/{tenant}", response_model=Tenant)
+def change_tenant(at: Writing, response: Response, change: TenantChange, expected: Expected) -> Row:
+    """Its feature codes, and what holds for extensions that say nothing else."""
+    fields = change.model_dump()
+    pickup = fields.pop("pickup")
+    changed = tenants.change(
+        at.desk, at.tenant, **fields, pickup=Reach(pickup) if pickup else None, expected=expected
+    )
+    return tagged(response, changed)
+
+
+@router.put("/{tenant}/aliases", response_model=Tenant)
+def change_aliases(
+    there: System, response: Response, tenant: str, wanted: Aliases, expected: Expected
+) -> Row:
+    return tagged(response, tenants.change(there.desk, tenant, aliases=wanted.aliases, expected=expected))
+
+
+@router.delete("/{tenant}", status_code=204)
+def remove_tenant(there: System, tenant: str, expected: Expected) -> None:
+    """With its extensions, groups, phones and administrators."""
+    tenants.remove(there.desk, tenant, expected)
