@@ -74,17 +74,6 @@ def system(scope: str) -> Callable[..., Place]:
     return found
 
 
-def place(scope: str) -> Callable[..., Place]:
-    """A dependency: the tenant of the address if it names one, or else the system."""
-    of_tenant, of_system = at(scope), system(scope)
-
-    def found(request: Request, who: Caller) -> Place:
-        tenant = request.path_params.get("tenant")
-        return of_tenant(request, tenant, who) if tenant is not None else of_system(request, who)
-
-    return found
-
-
 Reading = Annotated[At, Depends(at("read"))]
 Writing = Annotated[At, Depends(at("write"))]
 System = Annotated[Place, Depends(system(SYSTEM_SCOPE))]

@@ -1,7 +1,6 @@
 """Administrators, and tokens for this API; of a tenant, and under /system of the system."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
@@ -10,13 +9,9 @@ from pydantic import BaseModel
 from blfd.operations import admins
 from blfd.operations.desk import Row
 from blfd.store.admins import Role
-from blfd.web.api.access import Place, place
+from blfd.web.api.access import Place, at, system
 from blfd.web.api.paging import Cursor, Limit, Page, cut
 
-router = APIRouter(tags=["Administrators and tokens"])
-
-Reading = Annotated[Place, Depends(place("read"))]
-Writing = Annotated[Place, Depends(place("write"))]
 RoleName = Literal["administrator", "attendant", "viewer"]
 
 
@@ -61,64 +56,52 @@ class MadeToken(Token):
     token: str
 
 
-@router.get("/tenants/{tenant}/administrators", operation_id="list_administrators")
-@router.get("/system/administrators", operation_id="list_system_administrators")
-def list_admins(at: Reading, limit: Limit = 100, after: Cursor = None) -> Page[Admin]:
-    return cut(Admin, admins.all(at.desk, at.tenant), "name", limit, after)
+def _routes(prefix: str, place: Callable[[str], Callable[..., Place]], of: str) -> APIRouter:
+    """The same for a tenant and for the system; `of` goes into the names of the operations."""
+    router = APIRouter(
+        prefix=prefix,
+        tags=["Administrators and tokens"],
+        generate_unique_id_function=lambda route: route.name.replace("_", of, 1),
+    )
+    Reading = Annotated[Place, Depends(place("read"))]  # noqa: N806
+    Writing = Annotated[Place, Depends(place("write"))]  # noqa: N806
+
+    @router.get("/administrators")
+    def list_administrators(at: Reading, limit: Limit = 100, after: Cursor = None) -> Page[Admin]:
+        return cut(Admin, admins.all(at.desk, at.tenant), "name", limit, after)
+
+    @router.post("/administrators", status_code=201, response_model=Admin)
+    def add_administrator(at: Writing, new: NewAdmin) -> Row:
+        return admins.add(at.desk, new.name, new.password, at.tenant, Role(new.role))
+
+    @router.patch("/administrators/{name}", response_model=Admin)
+    def change_administrator(at: Writing, name: str, change: AdminChange) -> Row:
+        admins.get(at.desk, name, at.tenant)
+        role = Role(change.role) if change.role else None
+        return admins.change(at.desk, name, password=change.password, role=role)
+
+    @router.delete("/administrators/{name}", status_code=204)
+    def remove_administrator(at: Writing, name: str) -> None:
+        admins.get(at.desk, name, at.tenant)
+        admins.remove(at.desk, name)
+
+    @router.get("/tokens")
+    def list_tokens(at: Reading, limit: Limit = 100, after: Cursor = None) -> Page[Token]:
+        rows = sorted(admins.tokens(at.desk, at.tenant), key=lambda row: str(row["name"]))
+        return cut(Token, rows, "name", limit, after)
+
+    @router.post("/tokens", status_code=201)
+    def add_token(at: Writing, new: NewToken) -> MadeToken:
+        row, secret = admins.add_token(at.desk, at.tenant, new.name, new.scopes)
+        return MadeToken(**row, token=secret)
+
+    @router.delete("/tokens/{name}", status_code=204)
+    def remove_token(at: Writing, name: str) -> None:
+        admins.remove_token(at.desk, at.tenant, name)
+
+    return router
 
 
-@router.post(
-    "/tenants/{tenant}/administrators",
-    status_code=201,
-    response_model=Admin,
-    operation_id="add_administrator",
-)
-@router.post(
-    "/system/administrators",
-    status_code=201,
-    response_model=Admin,
-    operation_id="add_system_administrator",
-)
-def add_admin(at: Writing, new: NewAdmin) -> Row:
-    return admins.add(at.desk, new.name, new.password, at.tenant, Role(new.role))
-
-
-@router.patch(
-    "/tenants/{tenant}/administrators/{name}", response_model=Admin, operation_id="change_administrator"
-)
-@router.patch(
-    "/system/administrators/{name}", response_model=Admin, operation_id="change_system_administrator"
-)
-def change_admin(at: Writing, name: str, change: AdminChange) -> Row:
-    admins.get(at.desk, name, at.tenant)
-    role = Role(change.role) if change.role else None
-    return admins.change(at.desk, name, password=change.password, role=role)
-
-
-@router.delete(
-    "/tenants/{tenant}/administrators/{name}", status_code=204, operation_id="remove_administrator"
-)
-@router.delete("/system/administrators/{name}", status_code=204, operation_id="remove_system_administrator")
-def remove_admin(at: Writing, name: str) -> None:
-    admins.get(at.desk, name, at.tenant)
-    admins.remove(at.desk, name)
-
-
-@router.get("/tenants/{tenant}/tokens", operation_id="list_tokens")
-@router.get("/system/tokens", operation_id="list_system_tokens")
-def list_tokens(at: Reading, limit: Limit = 100, after: Cursor = None) -> Page[Token]:
-    rows = sorted(admins.tokens(at.desk, at.tenant), key=lambda row: str(row["name"]))
-    return cut(Token, rows, "name", limit, after)
-
-
-@router.post("/tenants/{tenant}/tokens", status_code=201, operation_id="add_token")
-@router.post("/system/tokens", status_code=201, operation_id="add_system_token")
-def add_token(at: Writing, new: NewToken) -> MadeToken:
-    row, secret = admins.add_token(at.desk, at.tenant, new.name, new.scopes)
-    return MadeToken(**row, token=secret)
-
-
-@router.delete("/tenants/{tenant}/tokens/{name}", status_code=204, operation_id="remove_token")
-@router.delete("/system/tokens/{name}", status_code=204, operation_id="remove_system_token")
-def remove_token(at: Writing, name: str) -> None:
-    admins.remove_token(at.desk, at.tenant, name)
+router = APIRouter()
+router.include_router(_routes("/tenants/{tenant}", at, "_"))
+router.include_router(_routes("/system", system, "_system_"))

@@ -13,10 +13,12 @@ LARGEST_BODY = 1 << 20  # octets
 PROBLEMS = {
     status: {"content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}, "description": text}
     for status, text in (
+        (400, "The body cannot be read"),
         (401, "No token"),
         (403, "The token may not"),
         (404, "Not found"),
         (409, "It exists already"),
+        (413, "More than 1 MiB"),
         (412, "It has been changed meanwhile"),
         (422, "Not as described, or against the rules"),
         (428, "If-Match is missing"),

@@ -14,7 +14,7 @@ from blfd.web.api.access import Expected, Reading, Writing, tagged
 from blfd.web.api.extensions import Imported
 from blfd.web.api.paging import Cursor, Limit, Page, cut
 
-router = APIRouter(prefix="/tenants/{tenant}/devices", tags=["Phones"])
+router = APIRouter(prefix="/tenants/{tenant}", tags=["Phones"])
 
 Transport = Literal["udp", "tcp"]
 Csv = Annotated[
@@ -66,7 +66,7 @@ class Told(BaseModel):
     devices: int
 
 
-@router.get("")
+@router.get("/devices")
 def list_devices(at: Reading, limit: Limit = 100, after: Cursor = None) -> Page[DeviceState]:
     rows = [_renamed(row) for row in devices.all(at.desk, at.tenant)]
     return cut(DeviceState, rows, "mac", limit, after)
@@ -76,13 +76,13 @@ def _renamed(row: Row) -> dict[str, Any]:
     return {**row, "address": row["from"]}
 
 
-@router.post("", status_code=201, response_model=Device)
+@router.post("/devices", status_code=201, response_model=Device)
 def add_device(at: Writing, response: Response, new: NewDevice) -> Row:
     wanted = Wanted(new.mac, new.model, tuple(new.extensions), new.keys, new.transport)
     return tagged(response, devices.add(at.desk, at.tenant, wanted))
 
 
-@router.post("/import", status_code=201)
+@router.post("/imports/devices", status_code=201)
 def import_devices(at: Writing, file: Csv) -> Imported:
     """All or none."""
     rows = table.read(file, "the file", devices.COLUMNS)
@@ -96,23 +96,23 @@ def sync_all_devices(at: Writing) -> Told:
     return Told(told=told, devices=of)
 
 
-@router.get("/{mac}", response_model=Device)
+@router.get("/devices/{mac}", response_model=Device)
 def get_device(at: Reading, response: Response, mac: str) -> Row:
     return tagged(response, devices.get(at.desk, at.tenant, mac))
 
 
-@router.patch("/{mac}", response_model=Device)
+@router.patch("/devices/{mac}", response_model=Device)
 def change_device(at: Writing, response: Response, mac: str, change: DeviceChange, expected: Expected) -> Row:
     changed = devices.change(at.desk, at.tenant, mac, **change.model_dump(), expected=expected)
     return tagged(response, changed)
 
 
-@router.delete("/{mac}", status_code=204)
+@router.delete("/devices/{mac}", status_code=204)
 def remove_device(at: Writing, mac: str, expected: Expected) -> None:
     devices.remove(at.desk, at.tenant, mac, expected)
 
 
-@router.post("/{mac}/sync")
+@router.post("/devices/{mac}/sync")
 def sync_device(at: Writing, mac: str) -> Told:
     """Has the phone fetch its files now, in its maker's form."""
     told, of = devices.sync(at.desk, at.tenant, mac)

@@ -13,7 +13,7 @@ from blfd.store import NewExtension
 from blfd.web.api.access import Expected, Reading, Writing, tagged
 from blfd.web.api.paging import Cursor, Limit, Page, cut
 
-router = APIRouter(prefix="/tenants/{tenant}/extensions", tags=["Extensions"])
+router = APIRouter(prefix="/tenants/{tenant}", tags=["Extensions"])
 
 Reach = Annotated[
     Literal["on", "off", "groups", "default"],
@@ -66,26 +66,26 @@ class Imported(BaseModel):
     added: int
 
 
-@router.get("")
+@router.get("/extensions")
 def list_extensions(at: Reading, limit: Limit = 100, after: Cursor = None) -> Page[Extension]:
     return cut(Extension, extensions.all(at.desk, at.tenant), "extension", limit, after)
 
 
-@router.post("", status_code=201, response_model=Extension)
+@router.post("/extensions", status_code=201, response_model=Extension)
 def add_extension(at: Writing, response: Response, new: NewExtensionBody) -> Row:
     wanted = NewExtension(new.extension, new.password, new.name)
     row = extensions.add(at.desk, at.tenant, wanted, pickup=new.pickup, pickable=new.pickable)
     return tagged(response, row)
 
 
-@router.post("/import", status_code=201)
+@router.post("/imports/extensions", status_code=201)
 def import_extensions(at: Writing, file: Csv) -> Imported:
     """All or none."""
     rows = table.read(file, "the file", extensions.COLUMNS)
     return Imported(added=extensions.add_many(at.desk, at.tenant, extensions.read(rows)))
 
 
-@router.post("/import/preview")
+@router.post("/imports/extensions/preview")
 def preview_import(at: Writing, file: Csv) -> list[ImportRow]:
     """What an import would do; nothing is changed."""
     rows = table.read(file, "the file", extensions.COLUMNS)
@@ -93,12 +93,12 @@ def preview_import(at: Writing, file: Csv) -> list[ImportRow]:
     return [ImportRow(extension=e.new.extension, name=e.new.name, problem=e.problem) for e in found]
 
 
-@router.get("/{extension}", response_model=Extension)
+@router.get("/extensions/{extension}", response_model=Extension)
 def get_extension(at: Reading, response: Response, extension: str) -> Row:
     return tagged(response, extensions.get(at.desk, at.tenant, extension))
 
 
-@router.patch("/{extension}", response_model=Extension)
+@router.patch("/extensions/{extension}", response_model=Extension)
 def change_extension(
     at: Writing, response: Response, extension: str, change: ExtensionChange, expected: Expected
 ) -> Row:
@@ -106,7 +106,7 @@ def change_extension(
     return tagged(response, changed)
 
 
-@router.delete("/{extension}", status_code=204)
+@router.delete("/extensions/{extension}", status_code=204)
 def remove_extension(at: Writing, extension: str, expected: Expected) -> None:
     """Its phones are unregistered, its watchers told."""
     extensions.remove(at.desk, at.tenant, extension, expected)

@@ -7,6 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from blfd.control import ControlError, NotRunning
 from blfd.operations import NotTaken
@@ -14,6 +15,7 @@ from blfd.store import Conflict, Exists, NotFound, StoreError
 from blfd.web.visitor import Forbidden
 
 MEDIA_TYPE = "application/problem+json"
+PREFIX = "/api/v1"
 
 
 class Problem(BaseModel):
@@ -64,7 +66,20 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def other(request: Request, error: HTTPException) -> JSONResponse:
-        return problem(error.status_code, str(error.detail), f"{request.method} {request.url.path}")
+        answer = problem(error.status_code, str(error.detail), f"{request.method} {request.url.path}")
+        if error.status_code == 405:
+            answer.headers["Allow"] = ", ".join(_served(app, request.url.path.removeprefix(PREFIX)))
+        return answer
+
+
+def _served(app: FastAPI, path: str) -> list[str]:
+    """The methods of an address, of all routes together (RFC 9110, section 10.2.1)."""
+    return sorted(
+        method.upper()
+        for template, methods in app.openapi()["paths"].items()
+        for method in methods
+        if compile_path(template)[0].fullmatch(path)
+    )
 
 
 def _answer(status: int, title: str):  # type: ignore[no-untyped-def]

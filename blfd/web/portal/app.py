@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from blfd.store import NotFound, StoreError
 from blfd.web.api import api
+from blfd.web.api.problems import PREFIX
 from blfd.web.portal import admins, extensions, groups, history, lamps, look, phones, signin, tenants
 from blfd.web.portal.here import SignInNeeded, page
 from blfd.web.site import Site
@@ -49,7 +50,7 @@ def portal(site: Site) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, max_body_size=LARGEST_BODY)
     app.state.site = site
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
-    app.mount("/api/v1", api(site))
+    app.mount(PREFIX, api(site))
     for part in (signin, lamps, extensions, phones, groups, tenants, history, look, admins):
         app.include_router(part.router)
 
