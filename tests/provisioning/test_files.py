@@ -17,15 +17,23 @@ from provisioning.formats import one_line
 
 GOLDEN = Path(__file__).parent / "golden"
 MODELS = [
-    *(
-        "yealink/t31p",
-        "yealink/t46u",
-        "yealink/t54w",
-        "polycom/vvx250",
-        "polycom/vvx450",
-        "grandstream/gxp2170",
-    ),
-    *("grandstream/grp2612", "snom/d785", "fanvil/x5u", "cisco/spa504g", "cisco/cp8851-3pcc", "htek/uc924"),
+    "yealink/t31p",
+    "yealink/t46u",
+    "yealink/t54w",
+    "yealink/t87w",
+    "polycom/vvx250",
+    "polycom/vvx450",
+    "polycom/edge-e350",
+    "grandstream/gxp2160",
+    "grandstream/gxp2170",
+    "grandstream/grp2612",
+    "snom/d785",
+    "snom/d865",
+    "gigaset/p82x",
+    "fanvil/x5u",
+    "cisco/spa504g",
+    "cisco/cp8851-3pcc",
+    "htek/uc924",
 ]
 SERVICE = Service(
     "192.0.2.5", url="http://192.0.2.5:8080/p/5ecret/", http_user="80:5e:c0:12:34:56", http_password="w0rd"
@@ -40,12 +48,18 @@ def device(model: str, **over: object) -> Device:
     return replace(made, **over)  # type: ignore[arg-type]
 
 
+def everything(made: Device) -> dict[str, bytes]:
+    """All that the phone can fetch."""
+    own = provisioning.files(made, SERVICE)
+    return own | provisioning.boot_files(made, SERVICE) | provisioning.common_files(made)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_golden_files(model: str) -> None:
     """With UPDATE_GOLDEN set they are written anew; look at what has changed."""
     made = device(model)
     folder = GOLDEN / model.replace("/", "-")
-    written = provisioning.files(made, SERVICE) | provisioning.common_files(made)
+    written = everything(made)
     if os.environ.get("UPDATE_GOLDEN"):
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in written.items():
