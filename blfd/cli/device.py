@@ -31,6 +31,12 @@ Keys = Annotated[
     typer.Option(help="Such as 102,103,*98=Group,104=Bob; or `team` or `team:GROUP` for everybody else."),
 ]
 Transport = Annotated[str | None, typer.Option(help="udp or tcp.")]
+Setting = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="A setting over ours for this phone, as 'provision set'."
+    ),
+]
 COLUMNS = ("mac", "model", "extensions", "keys")
 
 
@@ -44,11 +50,13 @@ def add(
     ],
     keys: Keys = "",
     transport: Transport = "udp",
+    settings: Setting = None,
 ) -> None:
     """Add a phone; it gets a SIP password of its own."""
     given = options(context)
     phones = given.phones()
-    phones.add(given.tenant, [Wanted(mac, model, tuple(extension), keys or "", transport or "udp")])
+    wanted = Wanted(mac, model, tuple(extension), keys or "", transport or "udp", _settings(settings or []))
+    phones.add(given.tenant, [wanted])
     given.reload()
     url = phones.url(phones.get(given.tenant, mac))
     print(f"device {mac} added; its provisioning server: {url or 'none yet, see blfd run --provision'}")
@@ -94,19 +102,21 @@ def set_(
     extension: Extension = None,
     keys: Keys = None,
     transport: Transport = None,
+    settings: Setting = None,
 ) -> None:
     """Change a phone; it keeps its password and its address for files."""
     given = options(context)
     phones = given.phones()
     row = phones.get(given.tenant, mac)
-    if model is None and extension is None and keys is None and transport is None:
-        raise StoreError("nothing to change: give --model, --extension, --keys or --transport")
+    if all(option is None for option in (model, extension, keys, transport, settings)):
+        raise StoreError("nothing to change: give --model, --extension, --keys, --transport or --set")
     wanted = Wanted(
         mac,
         row.model if model is None else model,
         row.extensions if extension is None else tuple(extension),
         row.keys if keys is None else keys,
         row.transport if transport is None else transport,
+        _settings(settings or []),
     )
     phones.change(given.tenant, wanted)
     given.reload()
@@ -154,6 +164,15 @@ def _read(file: Path) -> Iterator[Wanted]:
     for where, (mac, model, extensions, keys) in read(file, COLUMNS):
         whose = tuple(part.strip() for part in extensions.split(",") if part.strip())
         yield Wanted(mac.strip(), model.strip(), whose, keys, where=f"{where}: ")
+
+
+def _settings(written: list[str]) -> tuple[tuple[str, str], ...]:
+    """Raises StoreError for one without a name or a value."""
+    pairs = [each.partition("=") for each in written]
+    for name, equals, _ in pairs:
+        if not (name.strip() and equals):
+            raise StoreError(f"--set {name!r}: write NAME=VALUE")
+    return tuple((name.strip(), value.strip()) for name, _, value in pairs)
 
 
 def _page(page: KeyPage) -> dict[str, Any]:

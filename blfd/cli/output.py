@@ -17,6 +17,7 @@ from rich.table import Table
 from blfd.config import Config, load
 from blfd.control import ControlClient, ControlError, NotRunning, socket_path
 from blfd.core.values import DEFAULT_TENANT
+from blfd.overriding import Overriding
 from blfd.phones import Phones, Place, place
 from blfd.store import Store
 
@@ -50,13 +51,19 @@ class Options:
 
     def phones(self) -> Phones:
         """The provisioned phones, for the running server if there is one."""
+        return Phones(self.store(), self._place())
+
+    def _place(self) -> Place:
         config = self.load()
         try:
-            where = Place(**self.client().call("place"))
+            return Place(**self.client().call("place"))
         except (NotRunning, ControlError):
             url = str(config.provision) if config.provision else ""
-            where = place([str(listen) for listen in config.listen], config.address, url)
-        return Phones(Store(config.database), where)
+            return place([str(listen) for listen in config.listen], config.address, url)
+
+    def overriding(self) -> Overriding:
+        """Changes of what a site puts over our settings for phones."""
+        return Overriding(self.store(), self._place())
 
     def client(self) -> ControlClient:
         return ControlClient(socket_path(self.load().database))

@@ -1,7 +1,7 @@
 """Everything that outlives the server, in one SQLite file; never in the path of a NOTIFY."""
 
-from blfd.store.opening import StoreError
+from blfd.store.opening import Faults, StoreError
 from blfd.store.rows import NewExtension
 from blfd.store.store import Store
 
-__all__ = ["NewExtension", "Store", "StoreError"]
+__all__ = ["Faults", "NewExtension", "Store", "StoreError"]

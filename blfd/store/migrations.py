@@ -180,3 +180,19 @@ def devices(db: Database) -> None:
         )
         """
     )
+
+
+@migrations()
+def provisioning_overrides(db: Database) -> None:
+    """What a site sets for the phones of all its tenants, and templates in the place of ours."""
+    db.execute(
+        """
+        CREATE TABLE site_settings (
+            scope TEXT NOT NULL,
+            name TEXT NOT NULL,
+            value TEXT,
+            PRIMARY KEY (scope, name)
+        )
+        """
+    )
+    db.execute("CREATE TABLE provisioning_templates (scope TEXT PRIMARY KEY, source TEXT NOT NULL)")

@@ -22,6 +22,33 @@ class StoreError(Exception):
     """One line that says what is wrong and what to do."""
 
 
+class Faults:
+    """All that is wrong with what is imported, not the first of it alone."""
+
+    MOST = 10  # are told
+
+    def __init__(self) -> None:
+        self._found: list[str] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Takes a StoreError, and goes on."""
+        try:
+            yield
+        except StoreError as error:
+            self.note(str(error))
+
+    def note(self, text: str) -> None:
+        self._found.append(text)
+
+    def check(self) -> None:
+        """Raises StoreError, a line each, if there are any."""
+        if self._found:
+            more = len(self._found) - self.MOST
+            rest = [f"and {more} more"] if more > 0 else []
+            raise StoreError("\n".join([*self._found[: self.MOST], *rest]))
+
+
 class Connections:
     """The open database. Opening creates it, or brings it to the newest version. Raises StoreError."""
 

@@ -11,6 +11,7 @@ from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Group, R
 from blfd.store import rows
 from blfd.store.devices import Devices
 from blfd.store.opening import Connections, StoreError
+from blfd.store.overrides import Overrides
 from blfd.store.records import Records
 from blfd.store.rows import NewExtension
 
@@ -19,7 +20,7 @@ class Store:
     """The open database. Opening creates it, or brings it to the newest version. Raises StoreError.
 
     Every change is all or nothing; `records` is what the server keeps by itself, `devices` are the phones
-    that are provisioned.
+    that are provisioned, `overrides` what a site sets for them.
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,6 +28,7 @@ class Store:
         self._connections = Connections(path)
         self.records = Records(self._connections)
         self.devices = Devices(self._connections)
+        self.overrides = Overrides(self._connections)
 
     # Reading
 
