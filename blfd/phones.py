@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import provisioning
 from blfd.addresses import ANYWHERE, local_address_towards
 from blfd.core.values import DEFAULT_TENANT, Tenant
-from blfd.store import Exists, NotFound, Store, StoreError
+from blfd.store import Exists, Faults, NotFound, Store, StoreError
 from blfd.store.devices import DeviceRow
-from provisioning import Account, Device, KeyKind, KeyPage, Layer, LineKey, ProvisioningError, Service
+from provisioning import (
+    Account,
+    Device,
+    KeyKind,
+    KeyPage,
+    Layer,
+    LineKey,
+    ProvisioningError,
+    Service,
+    Template,
+)
 
 TEAM = "team"
 EVERYWHERE = "*"  # the scope of what a site sets for all its phones
@@ -26,6 +36,7 @@ class Wanted(NamedTuple):
     extensions: tuple[str, ...]
     keys: str = ""
     transport: str = "udp"
+    settings: tuple[tuple[str, str], ...] = ()  # over ours, for it alone
     where: str = ""
 
 
@@ -50,36 +61,57 @@ def place(listening: Iterable[str], address: str, url: str) -> Place:
     return Place(host, ports, url.replace("//0.0.0.0:", f"//{host}:").rstrip("/"))
 
 
-class Phones:
-    """Checks, keeps and renders devices."""
+class Over(Protocol):
+    """What a site sets for phones: as it is stored, or as it would be."""
 
-    def __init__(self, store: Store, find_place: Callable[[], Place]) -> None:
+    def settings(self, tenant: str | None, scope: str) -> dict[str, str | None]: ...
+
+    def templates(self) -> dict[str, str]: ...
+
+
+class Phones:
+    """Checks, keeps and renders devices; `over` is what the store has, if nothing else is given."""
+
+    def __init__(self, store: Store, find_place: Callable[[], Place], over: Over | None = None) -> None:
         """`find_place` is called once, and only if it is needed."""
         self.store, self._find_place = store, find_place
+        self._over: Over = over or store.overrides
 
     @cached_property
     def _place(self) -> Place:
         return self._find_place()
 
+    def over(self, over: Over) -> Phones:
+        """The same phones, with something else set for them."""
+        return Phones(self.store, self._find_place, over)
+
     # Keeping
 
     def add(self, tenant: str, wanted: Iterable[Wanted]) -> int:
-        """All or none; how many. Raises StoreError with the first that cannot be added."""
+        """All or none; how many. Raises StoreError with all that cannot be added, a line each."""
         new: dict[str, DeviceRow] = {}
+        settings: list[tuple[DeviceRow, str, str]] = []
         names = self.store.names(tenant)
-        for each in wanted:
-            row = self._checked(tenant, each, names)
-            if row.mac in new or self.store.devices.get(row.mac):
-                written = provisioning.written_mac(row.mac)
-                raise Exists(f"{each.where}device {written} exists already", "'device set' changes it")
-            new[row.mac] = row
-        self.store.devices.add(new.values())
+        faults = Faults()
+        with faults.noted():
+            for each in wanted:
+                with faults.noted():
+                    row = self._checked(tenant, each, names)
+                    if row.mac in new or self.store.devices.get(row.mac):
+                        written = provisioning.written_mac(row.mac)
+                        text = f"{each.where}device {written} exists already"
+                        raise Exists(text, "'device set' changes it")
+                    new[row.mac] = row
+                    settings += [(row, name, value) for name, value in each.settings]
+        faults.check()
+        self.store.devices.add(new.values(), settings)
         return len(new)
 
     def change(self, tenant: str, wanted: Wanted) -> None:
         """Raises StoreError."""
         self.get(tenant, wanted.mac)
-        self.store.devices.replace(self._checked(tenant, wanted, self.store.names(tenant)))
+        row = self._checked(tenant, wanted, self.store.names(tenant))
+        self.store.devices.replace(row, [(row, name, value) for name, value in wanted.settings])
 
     def get(self, tenant: str, mac: str) -> DeviceRow:
         """Raises StoreError for one that does not exist in the tenant."""
@@ -135,10 +167,18 @@ class Phones:
                 raise ProvisioningError(f"transport {wanted.transport!r}: the server listens on {known}")
             device = self.device(row, names)
             _check_keys(device, names)
-            device.check()
+            self._check_made(device, row, wanted.settings)
         except (ProvisioningError, StoreError) as error:
             raise StoreError(f"{wanted.where}device {wanted.mac}: {error}") from None
         return row
+
+    def _check_made(self, device: Device, row: DeviceRow, settings: tuple[tuple[str, str], ...]) -> None:
+        """What a site has set, and may break a phone, is tried only where there is some: imports are long."""
+        provisioning.check(device)
+        template = self.template(row)
+        if settings or template:
+            layers = [*self.layers(row), Layer("", dict(settings))]
+            provisioning.files(device, self.service(row, self.store.tenant(row.tenant)), layers, template)
 
     # Rendering
 
@@ -205,13 +245,20 @@ class Phones:
     def layers(self, row: DeviceRow) -> Iterator[Layer]:
         """What the site sets, from the widest to the narrowest."""
         vendor = row.model.partition("/")[0]
-        for scope, what in (
-            (EVERYWHERE, "all phones"),
-            (vendor, f"vendor {vendor}"),
-            (row.model, f"model {row.model}"),
-            (row.mac, "this device"),
-        ):
-            yield Layer(what, self.store.devices.settings(row.tenant, scope))
+        for tenant, whose in ((None, "all tenants, "), (row.tenant, "")):
+            for scope, what in (
+                (EVERYWHERE, "all phones"),
+                (vendor, f"vendor {vendor}"),
+                (row.model, f"model {row.model}"),
+            ):
+                yield Layer(f"{whose}{what}", self._over.settings(tenant, scope))
+        yield Layer("this device", self._over.settings(row.tenant, row.mac))
+
+    def template(self, row: DeviceRow) -> Template | None:
+        """The site's, of its model or else of its vendor."""
+        templates = self._over.templates()
+        scopes = (row.model, row.model.partition("/")[0])
+        return next((Template(scope, templates[scope]) for scope in scopes if scope in templates), None)
 
     def settings(self, row: DeviceRow) -> list[provisioning.Setting]:
         """Each with who has the say in it. Raises ProvisioningError and StoreError."""
@@ -221,7 +268,14 @@ class Phones:
     def files(self, row: DeviceRow) -> dict[str, bytes]:
         """All that the phone may ask for, by name. Raises ProvisioningError and StoreError."""
         device, service = self.device(row), self.service(row, self.store.tenant(row.tenant))
-        own = provisioning.files(device, service, self.layers(row))
+        return {**self._of_folder(row, device, service), **provisioning.boot_files(device, service)}
+
+    def of_folder(self, row: DeviceRow) -> dict[str, bytes]:
+        """Those of them that may be in one folder with other phones' files. Raises as `files`."""
+        return self._of_folder(row, self.device(row), self.service(row, self.store.tenant(row.tenant)))
+
+    def _of_folder(self, row: DeviceRow, device: Device, service: Service) -> dict[str, bytes]:
+        own = provisioning.files(device, service, self.layers(row), self.template(row))
         return {**provisioning.common_files(device), **own}
 
 

@@ -13,12 +13,22 @@ from provisioning.model import (
     Model,
     ProvisioningError,
     Service,
+    Template,
     normal_mac,
     parse_keys,
     written_keys,
     written_mac,
 )
-from provisioning.rendering import Layer, Setting, common_files, files, settings, sync_event
+from provisioning.rendering import (
+    Layer,
+    Setting,
+    boot_files,
+    check,
+    common_files,
+    files,
+    settings,
+    sync_event,
+)
 
 __all__ = [
     "Account",
@@ -32,6 +42,9 @@ __all__ = [
     "Service",
     "Setting",
     "ShownKey",
+    "Template",
+    "boot_files",
+    "check",
     "common_files",
     "files",
     "find",

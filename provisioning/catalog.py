@@ -1,117 +1,186 @@
 """The phones that are known: how many keys and accounts they have, and what their files are called.
 
-Numbers are those of the makers' data sheets, as other provisioning servers use them.
+Numbers are those of the makers' data sheets, as other provisioning servers use them; docs/provisioning.md
+says which are not confirmed.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 from provisioning.model import Model, ProvisioningError
 
-# name: keys, accounts, modules, keys of a module, keys always in sight, keys of a page, code in file names
+
+def _yealink(code: str, keys: int, accounts: int, page: int = 0, expansion: str = "") -> Model:
+    """`expansion` is the module that fits: EXP40, or EXP43 and EXP50, which are alike."""
+    modules, module_keys = {"": (0, 0), "exp40": (6, 40), "exp50": (3, 60)}[expansion]
+    return Model("yealink", "", keys, accounts, modules, module_keys, page=page, code=code)
+
+
+def _polycom(keys: int, accounts: int, modules: int = 0) -> Model:
+    return Model("polycom", "", keys, accounts, modules, 40 if modules else 0)
+
+
+def _grandstream(keys: int, page: int, accounts: int, beside: int = 0, modules: int = 0) -> Model:
+    """The first page's keys are those that stand for lines."""
+    return Model(
+        "grandstream", "", keys, accounts, modules, 40 if modules else 0, page=page, multi_purpose=beside
+    )
+
+
+def _snom(keys: int, accounts: int, page: int = 0, modules: int = 0) -> Model:
+    return Model("snom", "", keys, accounts, modules, 18 if modules else 0, page=page)
+
+
+def _gigaset(name: str, keys: int, page: int) -> Model:
+    return Model("gigaset", "", keys, 12, page=page, code=name)
+
+
+def _fanvil(side: int, page: int, pages: int, accounts: int) -> Model:
+    """`side` keys beside the screen, and `pages` of the others."""
+    return Model("fanvil", "", side + page * pages, accounts, side=side, page=page)
+
+
+def _spa(keys: int) -> Model:
+    return Model("cisco", "", keys, keys, 2, 32)
+
+
+def _multiplatform(modules: int = 0) -> Model:
+    return Model("cisco", "", 10, 10, modules, 28 if modules else 0)
+
+
+def _htek(keys: int, accounts: int, modules: int = 0) -> Model:
+    """Of the UC926's six accounts four are documented in full."""
+    return Model("htek", "", keys, accounts, modules, 40 if modules else 0)
+
+
 YEALINK = {
-    "t21p-e2": (2, 2, 0, 0, 0, 0, "52"),
-    "t23g": (3, 3, 0, 0, 0, 0, "44"),
-    "t27g": (21, 6, 6, 40, 0, 7, "69"),
-    "t31": (2, 2, 0, 0, 0, 0, "123"),
-    "t31g": (2, 2, 0, 0, 0, 0, "123"),
-    "t31p": (2, 2, 0, 0, 0, 0, "123"),
-    "t33g": (12, 4, 0, 0, 0, 4, "124"),
-    "t33p": (12, 4, 0, 0, 0, 4, "124"),
-    "t41s": (15, 6, 0, 0, 0, 5, "68"),
-    "t42s": (15, 12, 0, 0, 0, 5, "67"),
-    "t43u": (15, 12, 3, 60, 0, 5, "107"),
-    "t46s": (27, 16, 6, 40, 0, 9, "66"),
-    "t46u": (27, 16, 3, 60, 0, 9, "108"),
-    "t48s": (29, 16, 6, 40, 0, 0, "65"),
-    "t53": (21, 12, 3, 60, 0, 7, "95"),
-    "t53w": (21, 12, 3, 60, 0, 7, "95"),
-    "t54w": (27, 16, 3, 60, 0, 9, "96"),
-    "t57w": (29, 16, 3, 60, 0, 0, "97"),
-    "t58": (27, 16, 3, 60, 0, 9, "58"),
-    "t58w": (27, 16, 3, 60, 0, 9, "150"),
+    "t21p-e2": _yealink("52", 2, 2),
+    "t23g": _yealink("44", 3, 3),
+    "t27g": _yealink("69", 21, 6, 7, "exp40"),
+    "t31": _yealink("123", 2, 2),
+    "t31g": _yealink("123", 2, 2),
+    "t31p": _yealink("123", 2, 2),
+    "t31w": _yealink("172", 2, 2),
+    "t33g": _yealink("124", 12, 4, 4),
+    "t33p": _yealink("124", 12, 4, 4),
+    "t34w": _yealink("171", 12, 4, 4),
+    "t41s": _yealink("68", 15, 6, 5),
+    "t42s": _yealink("67", 15, 12, 5),
+    "t42u": _yealink("116", 15, 12, 5),
+    "t43u": _yealink("107", 15, 12, 5, "exp50"),
+    "t44w": _yealink("174", 24, 12, 8),
+    "t46s": _yealink("66", 27, 16, 9, "exp40"),
+    "t46u": _yealink("108", 27, 16, 9, "exp50"),
+    "t48s": _yealink("65", 29, 16, 0, "exp40"),
+    "t48u": _yealink("109", 29, 16, 0, "exp50"),
+    "t53": _yealink("95", 21, 12, 7, "exp50"),
+    "t53w": _yealink("95", 21, 12, 7, "exp50"),
+    "t54s": _yealink("70", 27, 16, 9, "exp50"),
+    "t54w": _yealink("96", 27, 16, 9, "exp50"),
+    "t57w": _yealink("97", 29, 16, 0, "exp50"),
+    "t58": _yealink("58", 27, 16, 9, "exp50"),
+    "t58w": _yealink("150", 27, 16, 9, "exp50"),
+    "t73u": _yealink("186", 48, 12),
+    "t73w": _yealink("183", 48, 12),
+    "t74u": _yealink("187", 60, 16),
+    "t74w": _yealink("184", 60, 16),
+    "t77u": _yealink("188", 95, 16),
+    "t85w": _yealink("196", 72, 16),
+    "t87w": _yealink("197", 95, 16),
+    "t88v": _yealink("192", 95, 16),
+    "t88w": _yealink("192", 95, 16),
 }
 POLYCOM = {
-    **dict.fromkeys(("vvx101", "vvx150", "vvx201"), (2, 2)),
-    "vvx250": (4, 4),
-    "vvx350": (6, 6),
-    **dict.fromkeys(("vvx300", "vvx301", "vvx310", "vvx311"), (6, 6, 3, 40)),
-    **dict.fromkeys(("vvx400", "vvx401", "vvx410", "vvx411", "vvx450", "vvx500", "vvx501"), (12, 12, 3, 40)),
-    **dict.fromkeys(("vvx600", "vvx601"), (16, 16, 3, 40)),
+    **dict.fromkeys(("vvx101", "vvx150", "vvx201"), _polycom(2, 2)),
+    "vvx250": _polycom(4, 4),
+    "vvx350": _polycom(6, 6),
+    **dict.fromkeys(("vvx300", "vvx301", "vvx310", "vvx311"), _polycom(6, 6, 3)),
+    **dict.fromkeys(
+        ("vvx400", "vvx401", "vvx410", "vvx411", "vvx450", "vvx500", "vvx501"), _polycom(12, 12, 3)
+    ),
+    **dict.fromkeys(("vvx600", "vvx601"), _polycom(16, 16, 3)),
+    "edge-e100": _polycom(2, 2),
+    "edge-e220": _polycom(4, 4),
+    **dict.fromkeys(("edge-e300", "edge-e320", "edge-e350"), _polycom(8, 8)),
+    **dict.fromkeys(("edge-e400", "edge-e450"), _polycom(8, 8)),
+    **dict.fromkeys(("edge-e500", "edge-e550"), _polycom(12, 12)),
 }
-GRANDSTREAM = {  # those in sight can be lines; the others are on pages
-    "grp2612": (16, 4, 0, 0, 4, 4),
-    "grp2613": (24, 6, 0, 0, 6, 6),
-    "gxp2130": (12, 3, 0, 0, 3, 3),
-    "gxp2135": (32, 8, 0, 0, 8, 8),
-    "gxp2140": (16, 4, 4, 40, 4, 4),
-    "gxp2160": (24, 6, 0, 0, 6, 6),
-    "gxp2170": (48, 12, 4, 40, 12, 12),
+GRANDSTREAM = {
+    "grp2612": _grandstream(16, 4, 4),
+    "grp2613": _grandstream(24, 6, 6),
+    "grp2614": _grandstream(16, 4, 4, beside=24),
+    "grp2615": _grandstream(40, 10, 5),
+    "grp2616": _grandstream(16, 4, 6, beside=24),
+    "gxp2130": _grandstream(12, 3, 3, beside=8),
+    "gxp2135": _grandstream(32, 8, 8),
+    "gxp2140": _grandstream(16, 4, 4, modules=4),
+    "gxp2160": _grandstream(24, 6, 6, beside=24),
+    "gxp2170": _grandstream(48, 12, 12, modules=4),
 }
 SNOM = {
-    "d715": (5, 4),
-    "d725": (18, 12),
-    "d735": (32, 12),
-    "d765": (16, 12),
-    "d785": (24, 12),
-    "d385": (48, 12),
+    "d385": _snom(48, 12, 12),
+    "d715": _snom(5, 4),
+    "d725": _snom(18, 12),
+    "d735": _snom(32, 12, 8),
+    "d765": _snom(16, 12),
+    "d785": _snom(24, 12, 6, modules=3),
+    "d812": _snom(32, 12, 8),
+    "d815": _snom(40, 12, 10),
+    "d862": _snom(32, 12, 8),
+    "d865": _snom(40, 12, 10),
 }
-FANVIL = {  # those in sight are beside the screen; the others are on its pages
-    "x4u": (33, 12, 0, 0, 3, 6),
-    "x5u": (34, 16, 0, 0, 4, 6),
-    "x6u": (65, 20, 0, 0, 5, 12),
-    "x210": (106, 20, 0, 0, 10, 32),
+GIGASET = {
+    "p810": _gigaset("GigasetP810", 16, 4),
+    "p82x": _gigaset("GigasetP82x", 32, 8),
+    "p85x": _gigaset("GigasetP85x", 40, 10),
+}
+FANVIL = {
+    "x4u": _fanvil(3, 6, 5, 12),
+    "x5u": _fanvil(4, 6, 5, 16),
+    "x6u": _fanvil(5, 12, 5, 20),
+    "x210": _fanvil(10, 32, 3, 20),
 }
 CISCO = {
-    "spa303": (3, 3, 2, 32),
-    "spa501g": (8, 8, 2, 32),
-    "spa504g": (4, 4, 2, 32),
-    "spa508g": (8, 8, 2, 32),
-    "spa509g": (12, 12, 2, 32),
-    "spa514g": (4, 4, 2, 32),
-    "spa525g2": (5, 5, 2, 32),
-    "cp8841-3pcc": (10, 10),
-    "cp8851-3pcc": (10, 10),
-    "cp8861-3pcc": (10, 10),
+    "spa303": _spa(3),
+    "spa501g": _spa(8),
+    "spa504g": _spa(4),
+    "spa508g": _spa(8),
+    "spa509g": _spa(12),
+    "spa514g": _spa(4),
+    "spa525g2": _spa(5),
+    "cp8841-3pcc": _multiplatform(),
+    "cp8851-3pcc": _multiplatform(2),
+    "cp8861-3pcc": _multiplatform(3),
 }
 HTEK = {
-    "uc903": (20, 2),
-    "uc912": (12, 2),
-    "uc923": (20, 3),
-    "uc924": (28, 4),
-    "uc926": (36, 6),
+    "uc903": _htek(20, 2),
+    "uc912": _htek(12, 2),
+    "uc923": _htek(20, 3),
+    "uc924": _htek(28, 4, 6),
+    "uc926": _htek(36, 4, 6),
 }
-VENDORS: dict[str, dict[str, tuple[Any, ...]]] = {
-    "yealink": {**YEALINK},
-    "polycom": {**POLYCOM},
-    "grandstream": {**GRANDSTREAM},
-    "snom": {**SNOM},
-    "fanvil": {**FANVIL},
-    "cisco": {**CISCO},
-    "htek": {**HTEK},
+_KNOWN = {
+    model.path: model
+    for of_vendor in (YEALINK, POLYCOM, GRANDSTREAM, SNOM, GIGASET, FANVIL, CISCO, HTEK)
+    for model in (replace(numbers, name=name) for name, numbers in of_vendor.items())
 }
-"""Gigaset's DE series takes snom's files; for its others no key parameters are documented."""
 
 
 def models() -> Iterator[Model]:
     """All that are known, by vendor."""
-    for vendor, of_vendor in VENDORS.items():
-        for name, numbers in of_vendor.items():
-            yield Model(vendor, name, *numbers)
+    return iter(_KNOWN.values())
 
 
 def find(path: str) -> Model:
     """The model that is written `yealink/t54w`, or `T54W` alone. Raises ProvisioningError."""
     wanted = path.strip().lower()
-    known = {model.path: model for model in models()}
-    found = known.get(wanted) or next((model for model in known.values() if model.name == wanted), None)
+    found = _KNOWN.get(wanted) or next((model for model in models() if model.name == wanted), None)
     if found:
         return found
-    near = difflib.get_close_matches(
-        wanted, [*known, *(model.name for model in known.values())], n=3, cutoff=0.5
-    )
+    names = [*_KNOWN, *(model.name for model in models())]
+    near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
     hint = f"near it: {', '.join(near)}" if near else "blfd provision models lists what is known"
     raise ProvisioningError(f"no phone {path!r} is known; {hint}")

@@ -1,6 +1,7 @@
 """The forms in which phones read their settings: each is written by what knows its quoting.
 
-A setting is a name and a value; what a name means for the shape of the file is said at each writer.
+A setting is a name and a value; what a name means for the shape of the file is said at each writer. A name
+that fits into no file raises ValueError. (Yealink's `name = value` is a template.)
 """
 
 from __future__ import annotations
@@ -23,10 +24,9 @@ def one_line(text: str) -> str:
     return _CONTROLS.sub(" ", _NOT_XML.sub("", text)).strip()
 
 
-def key_value(settings: Settings) -> bytes:
-    """Yealink: `#!version:1.0.0.1`, then `name = value` lines."""
-    lines = ["#!version:1.0.0.1", *(f"{name} = {one_line(value)}" for name, value in settings)]
-    return ("\n".join(lines) + "\n").encode()
+def minutes(seconds: int) -> str:
+    """At least one, for phones that count so."""
+    return str(max(1, seconds // 60))
 
 
 def attributes(settings: Settings, root: str) -> bytes:
@@ -80,7 +80,8 @@ def nested(settings: Settings, root: Element) -> bytes:
 def _child(parent: Element, step: str) -> Element:
     """The child of that name and index, made where it is not there yet."""
     found = _STEP.fullmatch(step)
-    assert found, step
+    if not found:
+        raise ValueError(f"{step!r} is not written name or name[1]")
     name, index = found[1], found[2]
     for child in parent:
         if child.tag == name and child.get("index") == index:

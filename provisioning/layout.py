@@ -7,12 +7,13 @@ from itertools import chain, islice, repeat
 from typing import NamedTuple
 
 from provisioning.model import Device, KeyKind, Model
+from provisioning.rendering import check
 
 
 class ShownKey(NamedTuple):
     """A key: `kind` is "line", "blf", "speed dial", "list", or "" for one that is free."""
 
-    number: int  # from 1, as the maker counts: through all pages of the phone, and anew on each module
+    number: int  # from 1, as the maker counts: through all pages, and anew on each module
     kind: str
     label: str
     value: str
@@ -27,7 +28,7 @@ class KeyPage(NamedTuple):
 
 def layout(device: Device) -> tuple[KeyPage, ...]:
     """All keys of the phone, and of as many modules as its keys need. Raises ProvisioningError."""
-    device.check()
+    check(device)
     shown = chain(_used(device), repeat(("", "", "")))
     used = len(device.accounts) + len(device.keys)
     pages = []
@@ -41,11 +42,8 @@ def _used(device: Device) -> Iterator[tuple[str, str, str]]:
     for account in device.accounts:
         yield KeyKind.LINE.value, account.shown, account.extension
     for key in device.keys:
-        if key.kind is KeyKind.LINE:
-            account = device.accounts[int(key.value) - 1]
-            yield key.kind.value, key.label or account.shown, account.extension
-        else:
-            yield key.kind.value, key.shown, key.value
+        value = device.accounts[int(key.value) - 1].extension if key.kind is KeyKind.LINE else key.value
+        yield key.kind.value, device.label(key), value
 
 
 def _pages(model: Model, used: int) -> Iterator[tuple[str, int, int]]:
@@ -57,6 +55,8 @@ def _pages(model: Model, used: int) -> Iterator[tuple[str, int, int]]:
     for at in range(0, own, page or 1):
         title = "Keys" if page == own and not model.side else f"Page {at // page + 1}"
         yield title, model.side + at + 1, min(page, own - at)
+    if model.multi_purpose:
+        yield "Multi-purpose keys", 1, model.multi_purpose
     for module in range(model.modules):
-        if model.keys + module * model.module_keys < used:
+        if model.keys + model.multi_purpose + module * model.module_keys < used:
             yield f"Module {module + 1}", 1, model.module_keys

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 MAX_LABEL = 32  # characters; most phones cut longer ones
 _MAC = re.compile(r"[0-9a-f]{12}")
@@ -86,6 +87,13 @@ def _key(part: str) -> LineKey:
     return LineKey(kind, value, label)
 
 
+class Template(NamedTuple):
+    """A site's own main file, in Jinja2, for the phones of a vendor or a model: `scope`."""
+
+    scope: str
+    source: str
+
+
 def written_keys(keys: Iterable[LineKey]) -> str:
     """The inverse of `parse_keys`."""
     prefixes = {kind: f"{prefix}:" for prefix, (kind, _) in _PREFIXES.items()}
@@ -99,6 +107,7 @@ class Model:
     """A phone as its maker sells it: `keys` of its own, and room for `modules` of `module_keys` each.
 
     Of its own keys `side` are always in sight, and the others on pages of `page` each; 0: all on one.
+    It may have `multi_purpose` keys that are counted apart (Grandstream's MPK).
     """
 
     vendor: str
@@ -109,6 +118,7 @@ class Model:
     module_keys: int = 0
     side: int = 0
     page: int = 0
+    multi_purpose: int = 0
     code: str = ""  # what its maker calls it in file names: the NN of Yealink's y0000000000NN.cfg
 
     @property
@@ -117,7 +127,7 @@ class Model:
 
     @property
     def most_keys(self) -> int:
-        return self.keys + self.modules * self.module_keys
+        return self.keys + self.multi_purpose + self.modules * self.module_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,23 +172,39 @@ class Device:
     accounts: tuple[Account, ...]
     keys: tuple[LineKey, ...] = ()
 
+    @property
+    def shown(self) -> str:
+        return f"{written_mac(self.mac)} ({self.model.path})"
+
+    def label(self, key: LineKey) -> str:
+        """What the key shows: a line's key the line's name, if nothing else is said."""
+        if key.kind is KeyKind.LINE and not key.label:
+            return self.accounts[int(key.value) - 1].shown
+        return key.shown
+
+    @property
+    def event_list(self) -> str:
+        """The URI, without scheme, of the list that its keys show; "" if they show none."""
+        return next((key.value for key in self.keys if key.kind is KeyKind.LIST), "")
+
     def check(self) -> None:
-        """Raises ProvisioningError if the model has no room for all."""
-        name = f"{written_mac(self.mac)} ({self.model.path})"
+        """Raises ProvisioningError if the model has no room for all, or keys do not go together."""
         if not self.accounts:
-            raise ProvisioningError(f"{name} has no extension")
+            raise ProvisioningError(f"{self.shown} has no extension")
         if len(self.accounts) > self.model.accounts:
             raise ProvisioningError(
-                f"{name} takes {self.model.accounts} extensions, not {len(self.accounts)}"
+                f"{self.shown} takes {self.model.accounts} extensions, not {len(self.accounts)}"
+            )
+        wanted = len(self.accounts) + len(self.keys)
+        if wanted > self.model.most_keys:
+            raise ProvisioningError(
+                f"{self.shown} has {self.model.most_keys} keys, and {wanted} are wanted: "
+                f"{len(self.accounts)} for its lines, {len(self.keys)} others"
             )
         for key in self.keys:
             if key.kind is KeyKind.LINE and int(key.value) > len(self.accounts):
                 raise ProvisioningError(
-                    f"{name}: a key is for line {key.value}, and it has {len(self.accounts)}"
+                    f"{self.shown}: a key is for line {key.value}, and it has {len(self.accounts)}"
                 )
-        wanted = len(self.accounts) + len(self.keys)
-        if wanted > self.model.most_keys:
-            raise ProvisioningError(
-                f"{name} has {self.model.most_keys} keys, and {wanted} are wanted: "
-                f"{len(self.accounts)} for its lines, {len(self.keys)} others"
-            )
+            if key.kind is KeyKind.LIST and key.value != self.event_list:
+                raise ProvisioningError(f"{self.shown}: all its list keys have to be for one list")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
-from provisioning.model import Device, Service
-from provisioning.vendors import vendor_of
+from provisioning.model import Device, ProvisioningError, Service, Template
+from provisioning.vendors import unknown_key, vendor_of
 
 DEFAULT = "blfd"
+NOWHERE = Service("192.0.2.1")  # for a look at settings that nobody gets
 
 
 class Layer(NamedTuple):
@@ -26,9 +28,20 @@ class Setting(NamedTuple):
     origin: str
 
 
+def check(device: Device) -> None:
+    """Raises ProvisioningError for what the model has no room for, or its maker no documented way."""
+    device.check()
+    vendor = vendor_of(device.model.path)
+    for key in device.keys:
+        if key.kind not in vendor.KINDS:
+            raise unknown_key(device, key, f"no document of {device.model.vendor} tells how to set one")
+    for _ in vendor.settings(device, NOWHERE):
+        pass
+
+
 def settings(device: Device, service: Service, layers: Iterable[Layer] = ()) -> list[Setting]:
     """What the phone gets; a later layer wins over those before it. Raises ProvisioningError."""
-    device.check()
+    check(device)
     vendor = vendor_of(device.model.path)
     found = {name: Setting(name, value, DEFAULT) for name, value in vendor.settings(device, service)}
     for layer in layers:
@@ -40,10 +53,38 @@ def settings(device: Device, service: Service, layers: Iterable[Layer] = ()) -> 
     return list(found.values())
 
 
-def files(device: Device, service: Service, layers: Iterable[Layer] = ()) -> dict[str, bytes]:
-    """The phone's own files, by name. Raises ProvisioningError."""
+def files(
+    device: Device, service: Service, layers: Iterable[Layer] = (), template: Template | None = None
+) -> dict[str, bytes]:
+    """The phone's own files, by name; `template` makes the main one. Raises ProvisioningError."""
+    device = _in_lines(device)
+    vendor = vendor_of(device.model.path)
     found = [(setting.name, setting.value) for setting in settings(device, service, layers)]
-    return vendor_of(device.model.path).files(device, found)
+    if template:
+        from provisioning.templating import render  # which brings Jinja2
+
+        return vendor.files(device, render(template, vendor.XML, found, device, service))
+    try:
+        return vendor.files(device, vendor.body(found))
+    except ValueError as error:
+        raise ProvisioningError(f"{device.shown}: a setting has no place in its files: {error}") from None
+
+
+def _in_lines(device: Device) -> Device:
+    """Without line ends in its texts, so that no template can let one into a file."""
+    from provisioning.formats import one_line  # which brings lxml
+
+    accounts = tuple(
+        replace(account, name=one_line(account.name), password=one_line(account.password))
+        for account in device.accounts
+    )
+    keys = tuple(replace(key, label=one_line(key.label)) for key in device.keys)
+    return replace(device, accounts=accounts, keys=keys)
+
+
+def boot_files(device: Device, service: Service) -> dict[str, bytes]:
+    """What leads a new phone to its own files: for it alone, under names that all phones ask for."""
+    return vendor_of(device.model.path).boot(device, service)
 
 
 def common_files(device: Device) -> dict[str, bytes]:

@@ -16,9 +16,9 @@ from blfd.control import ControlServer, socket_path
 
 @pytest.fixture
 def blfd(tmp_path: Path) -> Run:
-    """Run the command; where it fails, it has to say why in one line."""
+    """Run the command; where it fails, it has to say why in one line, or so many as are given."""
 
-    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, code: int = 0, lines: int = 1) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "blfd", *arguments],
             cwd=tmp_path,
@@ -31,7 +31,7 @@ def blfd(tmp_path: Path) -> Run:
         assert done.returncode == code, done.stderr
         if code:
             assert "Traceback" not in done.stderr
-            assert done.stderr.count("\n") == 1, done.stderr
+            assert done.stderr.count("\n") == lines, done.stderr
         return done
 
     return run

@@ -33,8 +33,8 @@ def add(blfd: Run, mac: str = MAC, keys: str = "102,*98=Group", *more: str, code
 
 
 def explained(blfd: Run, mac: str = MAC) -> dict[str, dict[str, str]]:
-    rows = json.loads(blfd("provision", "show", mac, "--explain", "--json").stdout)
-    return {row["name"]: row for row in rows}
+    found = json.loads(blfd("provision", "show", mac, "--explain", "--json").stdout)
+    return {row["name"]: row for row in found["settings"]}
 
 
 def test_devices(blfd: Run, store: Store) -> None:
@@ -97,6 +97,8 @@ def test_a_renewed_device_has_others_and_has_never_fetched(blfd: Run, store: Sto
         (("80:5e:c0:00:00:01", "201"), "a key watches 201, which does not exist"),
         (("80:5e:c0:00:00:01", "1 2"), "is no extension and no code"),
         (("80:5e:c0:00:00:01", "team:nobody"), "no group nobody"),
+        (("80:5e:c0:00:00:01", "line:2"), "a key is for line 2, and it has 1"),
+        (("80:5e:c0:00:00:01", "list:a@x,list:b@x"), "all its list keys have to be for one list"),
         (("80:5e:c0:00:00:01", "102", "--transport", "tls"), "the server listens on"),
         (("80:5e:c0:00:00:01", "102", "--extension", "109"), "extension 109 does not exist"),
         (("80:5e:c0:00:00:01", ",".join(["102"] * 300)), "has 207 keys, and 301 are wanted"),
@@ -164,12 +166,128 @@ def test_overrides_and_where_they_come_from(blfd: Run, store: Store) -> None:
     assert "scope 'siemens'" in blfd("provision", "set", "siemens", "x", "y", code=1).stderr
 
 
+def test_overrides_for_all_tenants_are_the_widest(blfd: Run, store: Store) -> None:
+    add(blfd)
+    label = "account.1.label"
+    scopes = ("*", "yealink", "yealink/t54w")
+    origins = ("all phones", "vendor yealink", "model yealink/t54w")
+    for scope, origin in zip(scopes, origins, strict=True):
+        blfd("provision", "set", scope, label, f"site {scope}", "--all-tenants")
+        assert explained(blfd)[label]["origin"] == f"all tenants, {origin}"
+    for scope, origin in zip(scopes, origins, strict=True):
+        blfd("provision", "set", scope, label, f"ours {scope}")
+        assert explained(blfd)[label]["origin"] == origin
+    blfd("device", "set", MAC, "--set", f"{label}=Reception")
+    assert explained(blfd)[label] == {"name": label, "value": "Reception", "origin": "this device"}
+    blfd("provision", "unset", "*", label, "--all-tenants")
+    assert "nothing is set" in blfd("provision", "unset", "*", label, "--all-tenants", code=1).stderr
+    said = blfd("provision", "set", MAC, label, "x", "--all-tenants", code=1).stderr
+    assert "a phone is of one tenant; leave --all-tenants out" in said
+
+
+def test_settings_of_one_device_come_and_go_with_it(blfd: Run, store: Store) -> None:
+    add(blfd, MAC, "102", "--set", "account.1.label=Desk", "--set", "phone_setting.x=a=b")
+    found = explained(blfd)
+    assert (found["account.1.label"]["value"], found["phone_setting.x"]["value"]) == ("Desk", "a=b")
+    blfd("device", "remove", MAC)
+    add(blfd)
+    assert explained(blfd)["account.1.label"]["value"] == "101"
+    for wrong in ("nothing", "=x"):
+        said = blfd("device", "set", MAC, "--set", wrong, code=1).stderr
+        assert "write NAME=VALUE" in said
+
+
+def test_a_setting_that_breaks_a_phone_is_not_set(blfd: Run, store: Store) -> None:
+    who = ("--model", "fanvil/x5u", "--extension", "101")
+    blfd("device", "add", MAC, *who)
+    broken = "sip/line 1/x"
+    for arguments in (
+        ("provision", "set", "*", broken, "y"),
+        ("provision", "set", "fanvil", broken, "y", "--all-tenants"),
+        ("device", "set", MAC, "--set", f"{broken}=y"),
+        ("device", "add", "80:5e:c0:00:00:02", *who, "--set", f"{broken}=y"),
+    ):
+        said = blfd(*arguments, code=1).stderr
+        assert "(fanvil/x5u): a setting has no place in its files: 'line 1' is not written name or" in said
+        assert len(said.splitlines()) == 1
+    assert len(store.devices.all("default")) == 1
+    assert all(setting["origin"] == "blfd" for setting in explained(blfd).values())
+    blfd("provision", "set", "yealink", broken, "y")
+
+
+def test_a_template_in_the_place_of_ours(blfd: Run, store: Store, tmp_path: Path) -> None:
+    add(blfd)
+    assert "none; phones get our own files" in blfd("provision", "template", "list").stdout
+    of_vendor, of_model = tmp_path / "vendor.j2", tmp_path / "model.j2"
+    of_vendor.write_text("vendor {{ device.accounts[0].extension }}\n")
+    of_model.write_text("model {% for name, value in settings %}{{ name }}={{ value }};{% endfor %}\n")
+    blfd("provision", "template", "set", "yealink", str(of_vendor))
+    assert "vendor 101" in blfd("provision", "show", MAC).stdout
+    blfd("provision", "template", "set", "yealink/t54w", str(of_model))
+    assert "account.1.user_name=101;" in blfd("provision", "show", MAC).stdout.replace("\n", "")
+    shown = json.loads(blfd("provision", "show", MAC, "--explain", "--json").stdout)
+    assert shown["template"] == "of this site, for yealink/t54w"
+    assert blfd("provision", "template", "show", "yealink").stdout == of_vendor.read_text()
+    rows = json.loads(blfd("provision", "template", "list", "--json").stdout)
+    assert [row["scope"] for row in rows] == ["yealink", "yealink/t54w"]
+    blfd("provision", "template", "unset", "yealink/t54w")
+    blfd("provision", "template", "unset", "yealink")
+    assert "no template is set" in blfd("provision", "template", "unset", "yealink", code=1).stderr
+    assert "no template is set" in blfd("provision", "template", "show", "yealink", code=1).stderr
+    assert (
+        json.loads(blfd("provision", "show", MAC, "--explain", "--json").stdout)["template"] == "blfd's own"
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("a\n{% for %}", "template yealink, line 2: "),
+        ("a\n{{ device.nothing }}", "template yealink, line 2: "),
+        ("{{ 1 / 0 }}", "template yealink, line 1: division by zero"),
+        ("{{ ''.__class__.__mro__ }}", "template yealink, line 1: access to attribute '__class__'"),
+        ("{{ none + 1 }}", "template yealink, line 1: unsupported operand"),
+    ],
+)
+def test_a_template_that_does_not_render_is_not_set(
+    blfd: Run, store: Store, tmp_path: Path, source: str, words: str
+) -> None:
+    add(blfd)
+    file = tmp_path / "x.j2"
+    file.write_text(source)
+    said = blfd("provision", "template", "set", "yealink", str(file), code=1).stderr
+    assert f"{MAC} (yealink/t54w): {words}" in said
+    assert len(said.splitlines()) == 1
+    assert store.overrides.templates() == {}
+
+
+def test_a_template_is_for_a_maker_or_a_model(blfd: Run, store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "x.j2"
+    file.write_bytes(b"\xff")
+    assert "is not UTF-8" in blfd("provision", "template", "set", "yealink", str(file), code=1).stderr
+    file.write_text("x")
+    for scope in ("*", MAC):
+        said = blfd("provision", "template", "set", scope, str(file), code=1).stderr
+        assert "a template is for a maker (yealink) or a model (yealink/t54w)" in said
+    assert "No such file" in blfd("provision", "template", "set", "yealink", "nothing.j2", code=1).stderr
+
+
+def test_a_phone_that_a_template_cannot_make_is_not_added(blfd: Run, store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "x.j2"
+    file.write_text("{{ device.keys[1].value }}")
+    blfd("provision", "template", "set", "yealink", str(file))
+    add(blfd)
+    said = add(blfd, "80:5e:c0:00:00:02", "102", code=1)
+    assert "80:5e:c0:00:00:02 (yealink/t54w): template yealink, line 1: " in said
+    assert len(store.devices.all("default")) == 1
+
+
 def test_files_are_shown_and_written(blfd: Run, store: Store, tmp_path: Path) -> None:
     add(blfd)
     assert f"{BARE}.cfg" in blfd("provision", "show", MAC).stdout
     folder = tmp_path / "files"
     blfd("provision", "write", str(folder))
-    assert {path.name for path in folder.iterdir()} == {f"{BARE}.cfg", "y000000000096.cfg"}
+    assert {path.name for path in folder.iterdir()} == {f"{BARE}.cfg", "y000000000096.cfg"}, "no boot file"
     assert stat.S_IMODE((folder / f"{BARE}.cfg").stat().st_mode) == 0o600, "it holds a password"
 
 
@@ -198,6 +316,33 @@ def test_an_import_is_all_or_nothing(blfd: Run, store: Store, tmp_path: Path, li
     file = tmp_path / "phones.csv"
     file.write_text(lines)
     assert words in blfd("device", "import", str(file), code=1).stderr
+    assert store.devices.all("default") == []
+
+
+def test_an_import_names_all_that_is_wrong(blfd: Run, store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "phones.csv"
+    lines = [
+        "mac,model,extensions,keys",
+        f"{MAC},t54w,101,102",
+        f"{MAC},t54w,101,102",
+        "80:5e:c0:00:00:02,t54,101,",
+        "80:5e:c0:00:00:03,t54w,101",
+        "80:5e:c0:00:00:04,t54w,109,",
+        "80:5e:c0:00:00:05,vvx450,101,list:sales",
+    ]
+    file.write_text("\n".join(lines))
+    said = blfd("device", "import", str(file), code=1, lines=5).stderr
+    for line, words in (
+        (3, "exists already"),
+        (4, "near it: "),
+        (5, "4 values are needed"),
+        (6, "extension 109 does not exist"),
+        (7, "no list key (sales): no document of polycom tells how to set one"),
+    ):
+        assert any(f"line {line}: " in text and words in text for text in said.splitlines()), said
+    assert "line 2" not in said
+    file.write_text("\n".join([lines[0], *["80:5e,t54w,101,"] * 13]))
+    assert blfd("device", "import", str(file), code=1, lines=11).stderr.splitlines()[-1] == "and 3 more"
     assert store.devices.all("default") == []
 
 

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ALLOWED = {
     "dialog_info": {"dialog_info", "lxml"},
-    "provisioning": {"provisioning", "lxml"},
+    "provisioning": {"provisioning", "jinja2", "lxml"},
     "blfd/core": {"blfd.core", "dialog_info"},
     "blfd/addresses.py": set(),
     "blfd/pjsip": {"blfd.addresses", "blfd.core", "blfd.pjsip", "dialog_info", "cffi", "pjsua2"},

@@ -27,6 +27,12 @@ Keys = Annotated[
     typer.Option(help="Such as 102,103,*98=Group,104=Bob; or `team` or `team:GROUP` for everybody else."),
 ]
 Transport = Annotated[str | None, typer.Option(help="udp or tcp.")]
+Setting = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="A setting over ours for this phone, as 'provision set'."
+    ),
+]
 
 
 @devices.command()
@@ -39,11 +45,13 @@ def add(
     ],
     keys: Keys = "",
     transport: Transport = "udp",
+    settings: Setting = None,
 ) -> None:
     """Add a phone; it gets a SIP password of its own."""
     given = options(context)
     desk = given.desk()
-    operations.add(desk, given.tenant, Wanted(mac, model, tuple(extension), keys or "", transport or "udp"))
+    wanted = Wanted(mac, model, tuple(extension), keys or "", transport or "udp", _settings(settings))
+    operations.add(desk, given.tenant, wanted)
     url = desk.phones.url(desk.phones.get(given.tenant, mac))
     print(f"device {mac} added; its provisioning server: {url or 'none yet, see blfd run --provision'}")
 
@@ -84,6 +92,7 @@ def set_(
     extension: Extension = None,
     keys: Keys = None,
     transport: Transport = None,
+    settings: Setting = None,
 ) -> None:
     """Change a phone; it keeps its password and its address for files."""
     given = options(context)
@@ -95,6 +104,7 @@ def set_(
         extensions=extension,
         keys=keys,
         transport=transport,
+        settings=_settings(settings),
     )
     print(f"device {mac} changed")
 
@@ -138,6 +148,15 @@ def import_(context: typer.Context, file: Path) -> None:
     rows = table.read_file(file, operations.COLUMNS)
     added = operations.add_many(given.desk(), given.tenant, operations.read(rows))
     print(f"{added} devices added")
+
+
+def _settings(written: list[str] | None) -> tuple[tuple[str, str], ...]:
+    """Raises StoreError for one without a name or a value."""
+    pairs = [each.partition("=") for each in written or ()]
+    for name, equals, _ in pairs:
+        if not (name.strip() and equals):
+            raise StoreError(f"--set {name!r}: write NAME=VALUE")
+    return tuple((name.strip(), value.strip()) for name, _, value in pairs)
 
 
 def _cell(value: Any) -> str:

@@ -9,9 +9,10 @@ import typer
 from rich.markup import escape
 
 from blfd.cli.inspect import duration
-from blfd.cli.output import options, print_json, print_table
+from blfd.cli.output import fail, options, print_json, print_table
 from blfd.core.values import Aor
 from blfd.operations import pickups as operations
+from blfd.store import StoreError
 from blfd.store.records import KEPT
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -34,7 +35,10 @@ def pickups(
     """Who tried to pick up what, and what came of it: the newest last, 1,000 without --since."""
     given = options(context)
     limit = SHOWN if since is None else KEPT
-    after = 0.0 if since is None else operations.moment(since)
+    try:
+        after = 0.0 if since is None else operations.moment(since)
+    except StoreError as error:
+        fail(f"--since {error}", 2)
     found = operations.all(given.desk(), given.tenant, since=after, limit=limit)[::-1]
     if as_json:
         print_json(found)

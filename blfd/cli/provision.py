@@ -9,13 +9,17 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from blfd.cli.output import fail, options, print_json, print_table
-from blfd.phones import EVERYWHERE
+from blfd.cli.output import Options, fail, options, print_json, print_table
+from blfd.cli.scope import is_device, scope_of
+from blfd.cli.template import template as template_commands
+from blfd.operations import overrides
+from blfd.phones import Phones
 from blfd.store import StoreError
-from provisioning import ProvisioningError, find, normal_mac
+from blfd.store.devices import DeviceRow
 from provisioning import models as known_models
 
 provision = typer.Typer(no_args_is_help=True, help="Show and override what provisioned phones are told.")
+provision.add_typer(template_commands, name="template")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Mac = Annotated[str, typer.Argument(metavar="MAC", help="Such as 80:5e:c0:12:34:56.")]
@@ -24,6 +28,8 @@ Scope = Annotated[
     typer.Argument(metavar="SCOPE", help="`*` for all, yealink, yealink/t54w, or the MAC of one phone."),
 ]
 Setting = Annotated[str, typer.Argument(metavar="NAME", help="As `show --explain` names it.")]
+
+AllTenants = Annotated[bool, typer.Option("--all-tenants", help="For the phones of every tenant.")]
 
 
 @provision.command()
@@ -38,12 +44,7 @@ def show(
     phones = given.phones()
     row = phones.get(given.tenant, mac)
     if explain:
-        settings = phones.settings(row)
-        if as_json:
-            print_json([setting._asdict() for setting in settings])
-            return
-        cells = [tuple(escape(cell) for cell in setting) for setting in settings]
-        print_table("Settings", ("name", "value", "from"), cells, "")
+        _explain(phones, row, as_json)
         return
     files = phones.files(row)
     if as_json:
@@ -58,12 +59,22 @@ def show(
         console.print(Syntax(content.decode(), lexer, background_color="default", word_wrap=True))
 
 
+def _explain(phones: Phones, row: DeviceRow, as_json: bool) -> None:
+    settings, template = phones.settings(row), phones.template(row)
+    used = f"of this site, for {template.scope}" if template else "blfd's own"
+    if as_json:
+        print_json({"template": used, "settings": [setting._asdict() for setting in settings]})
+        return
+    cells = [tuple(escape(cell) for cell in setting) for setting in settings]
+    print_table(f"Settings, put into a template {used}", ("name", "value", "from"), cells, "")
+
+
 @provision.command()
 def write(context: typer.Context, folder: Path) -> None:
     """Write the files of all phones of the tenant into a folder, for another server to serve."""
     given = options(context)
     phones = given.phones()
-    rendered = [phones.files(row) for row in phones.all(given.tenant)]  # all, before one is written
+    rendered = [phones.of_folder(row) for row in phones.all(given.tenant)]  # all, before one is written
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for files in rendered:
@@ -102,30 +113,29 @@ def set_(
     value: Annotated[
         str | None, typer.Argument(help="Without it, the phone is not told the setting.")
     ] = None,
+    all_tenants: AllTenants = False,
 ) -> None:
-    """Override a setting for all phones, a vendor's, a model's or one."""
+    """Override a setting for all phones, a maker's, a model's or one."""
     given = options(context)
-    given.store().tenant(given.tenant)
-    given.store().devices.set(given.tenant, _scope(scope), name, value)
+    tenant = _tenant(given, scope, all_tenants)
+    overrides.set(given.desk(), tenant, scope_of(scope), name, value)
     print(
         f"{name} is {'left out' if value is None else 'set'} for {scope}; phones take it at their next fetch"
     )
 
 
 @provision.command()
-def unset(context: typer.Context, scope: Scope, name: Setting) -> None:
+def unset(context: typer.Context, scope: Scope, name: Setting, all_tenants: AllTenants = False) -> None:
     """Take an override back."""
     given = options(context)
-    given.store().devices.unset(given.tenant, _scope(scope), name)
+    overrides.unset(given.desk(), _tenant(given, scope, all_tenants), scope_of(scope), name)
     print(f"{name} is no longer set for {scope}")
 
 
-def _scope(text: str) -> str:
-    """Raises StoreError for what no phone can be in."""
-    vendors = {model.vendor for model in known_models()}
-    if text == EVERYWHERE or text in vendors:
-        return text
-    try:
-        return find(text).path if "/" in text else normal_mac(text)
-    except ProvisioningError as error:
-        raise StoreError(f"scope {text!r}: {error}; or *, or one of {', '.join(sorted(vendors))}") from None
+def _tenant(given: Options, scope: str, all_tenants: bool) -> str | None:
+    """None for all. Raises StoreError for a tenant that does not exist, or a phone that is of one."""
+    if not all_tenants:
+        return given.store().tenant(given.tenant).domain
+    if is_device(scope_of(scope)):
+        raise StoreError(f"scope {scope!r}: a phone is of one tenant; leave --all-tenants out")
+    return None

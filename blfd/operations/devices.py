@@ -86,11 +86,12 @@ def change(
     extensions: Iterable[str] | None = None,
     keys: str | None = None,
     transport: str | None = None,
+    settings: tuple[tuple[str, str], ...] = (),
     expected: str | None = None,
 ) -> Row:
-    """Change what is given; the phone keeps its password and its address for files."""
-    if model is None and extensions is None and keys is None and transport is None:
-        raise StoreError("nothing to change", "give --model, --extension, --keys or --transport")
+    """Change what is given; the phone keeps its password, its address for files, and its other settings."""
+    if model is None and extensions is None and keys is None and transport is None and not settings:
+        raise StoreError("nothing to change", "give --model, --extension, --keys, --transport or --set")
     known = desk.phones.get(tenant, mac)
     wanted = Wanted(
         mac,
@@ -98,6 +99,7 @@ def change(
         known.extensions if extensions is None else tuple(extensions),
         known.keys if keys is None else keys,
         known.transport if transport is None else transport,
+        settings,
     )
     with desk.change(
         tenant, "device.change", written_mac(known.mac), lambda: get(desk, tenant, mac), expected
@@ -128,14 +130,13 @@ def read(rows: Iterable[tuple[str, list[str]]]) -> Iterator[Wanted]:
 
 
 def add_many(desk: Desk, tenant: str, wanted: Iterable[Wanted]) -> int:
-    """All or none; how many."""
-    rows = list(wanted)
+    """All or none; how many. Raises StoreError with all lines that are wrong."""
 
     def look() -> Row:
         return {"devices": len(desk.phones.all(tenant))}
 
-    with desk.change(tenant, "device.import", f"{len(rows)} devices", look):
-        return desk.phones.add(tenant, rows)
+    with desk.change(tenant, "device.import", "devices", look):
+        return desk.phones.add(tenant, wanted)
 
 
 def sync(desk: Desk, tenant: str, mac: str | None) -> tuple[int, int]:

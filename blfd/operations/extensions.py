@@ -109,14 +109,10 @@ def preview(desk: Desk, tenant: str, new: Iterable[NewExtension]) -> list[Previe
 
 
 def add_many(desk: Desk, tenant: str, new: Iterable[NewExtension]) -> int:
-    """All or none; how many."""
-    rows = list(new)
-    subject = f"{len(rows)} extensions"
+    """All or none; how many. Raises StoreError with all lines that are wrong."""
 
     def look() -> Row:
-        names = {each.extension for each in rows}
-        return {"extensions": [found for found in all(desk, tenant) if found["extension"] in names]}
+        return {"extensions": list(desk.store.names(tenant))}
 
-    with desk.change(tenant, "extension.import", subject, look):
-        desk.store.add_extensions(tenant, rows)
-    return len(rows)
+    with desk.change(tenant, "extension.import", "extensions", look):
+        return desk.store.add_extensions(tenant, new)

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from blfd.store import StoreError
+from blfd.store import Faults, StoreError
 
 
 def read_file(file: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
@@ -19,7 +19,11 @@ def read_file(file: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, list[
 
 
 def read(octets: bytes, name: str, columns: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
-    """Each row's values, and where it stands; the first line has to name the columns. Raises StoreError."""
+    """Each row's values, and where it stands; the first line has to name the columns.
+
+    Raises StoreError, for rows of another length when all the others have been had.
+    """
+    faults = Faults()
     try:
         text = octets.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -32,9 +36,11 @@ def read(octets: bytes, name: str, columns: tuple[str, ...]) -> Iterator[tuple[s
             where = f"{name}, line {reader.line_num}"
             if not row:
                 continue
-            if len(row) != len(columns):
+            if len(row) == len(columns):
+                yield where, row
+            else:
                 advice = "put quotes around those with commas"
-                raise StoreError(f"{where}: {len(columns)} values are needed", advice)
-            yield where, row
+                faults.note(StoreError(f"{where}: {len(columns)} values are needed", advice))
     except csv.Error as error:
         raise StoreError(f"{name}, line {reader.line_num}: {error}") from None
+    faults.check()

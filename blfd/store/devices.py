@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from blfd.store import rows
-from blfd.store.opening import Connections, Exists, NotFound
+from blfd.store.opening import Connections, Exists
 
 SECRET_OCTETS = 16  # in a phone's address for its files, and in its SIP password
 
@@ -38,8 +38,11 @@ class DeviceRow(NamedTuple):
     fetch: Fetch | None = None
 
 
+Settings = Iterable[tuple[DeviceRow, str, str]]  # of one device alone, by name
+
+
 class Devices:
-    """Rows of devices, and of what a site sets for them. What they mean is checked by `blfd.phones`."""
+    """Rows of devices. What they mean is checked by `blfd.phones`."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
@@ -69,7 +72,11 @@ class Devices:
                 extensions.setdefault(line["mac"], []).append(line["extension"])
         return [_device(row, extensions.get(row["mac"], [])) for row in found]
 
-    def add(self, new: Iterable[DeviceRow]) -> None:
+    def everywhere(self) -> list[DeviceRow]:
+        """Of all tenants."""
+        return self._where("mac <> ?", "")
+
+    def add(self, new: Iterable[DeviceRow], settings: Settings) -> None:
         """All or none, each with a password and a secret of its own; one that exists raises StoreError."""
         with self._connections.writing():
             for device in new:
@@ -78,14 +85,16 @@ class Devices:
                 made = device._replace(password=_token(), secret=_token())
                 self._connections.db.table("devices").insert(_columns(made))
                 self._put_extensions(made)
+            self._put_settings(settings)
 
-    def replace(self, device: DeviceRow) -> None:
-        """What the administrator says of it; its password, secret and last fetch stay."""
+    def replace(self, device: DeviceRow, settings: Settings) -> None:
+        """What the administrator says of it; its password, secret, last fetch and other settings stay."""
         columns = {k: v for k, v in _columns(device).items() if k in ("model", "transport", "keys")}
         with self._connections.writing():
             self._connections.db.table("devices").update(device.mac, columns)
             self._connections.db.table("device_extensions").delete_where("mac = ?", [device.mac])
             self._put_extensions(device)
+            self._put_settings(settings)
 
     def _put_extensions(self, device: DeviceRow) -> None:
         self._connections.db.table("device_extensions").insert_all(
@@ -93,10 +102,19 @@ class Devices:
             for number, extension in enumerate(device.extensions)
         )
 
+    def _put_settings(self, settings: Settings) -> None:
+        self._connections.db.table("device_settings").insert_all(
+            (
+                {"tenant": device.tenant, "scope": device.mac, "name": name, "value": value}
+                for device, name, value in settings
+            ),
+            replace=True,
+        )
+
     def renew(self, mac: str) -> None:
         """Another password and another secret, and as if it had never fetched."""
         never = {"fetched_at": None, "fetched_from": "", "fetched_by": ""}
-        with self._connections.reported(), self._connections.db.conn:
+        with self._connections.writing():
             self._connections.db.table("devices").update(
                 mac, {"password": _token(), "secret": _token(), **never}
             )
@@ -104,6 +122,7 @@ class Devices:
     def remove(self, mac: str) -> None:
         with self._connections.writing():
             self._connections.db.table("devices").delete(mac)
+            self._connections.db.table("device_settings").delete_where("scope = ?", [mac])
 
     def fetched(self, mac: str, fetch: Fetch) -> None:
         columns = {"fetched_at": fetch.at, "fetched_from": fetch.address, "fetched_by": fetch.user_agent}
@@ -147,29 +166,6 @@ class Devices:
             ha1 = rows.by_algorithm(rows.ha1(line["extension"], realms[line["tenant"]], line["password"]))
             found[owner] = (*found.get(owner, ()), ha1)
         return found
-
-    # What a site sets
-
-    def settings(self, tenant: str, scope: str) -> dict[str, str | None]:
-        """Of a vendor (`yealink`), a model (`yealink/t54w`), a device (its address) or all (`*`)."""
-        with self._connections.reported():
-            found = self._connections.db.table("device_settings").rows_where(
-                "tenant = ? AND scope = ?", [tenant, scope], order_by="name"
-            )
-            return {row["name"]: row["value"] for row in found}
-
-    def set(self, tenant: str, scope: str, name: str, value: str | None) -> None:
-        """None leaves our setting of that name out."""
-        row = {"tenant": tenant, "scope": scope, "name": name, "value": value}
-        with self._connections.writing():
-            self._connections.db.table("device_settings").insert(row, replace=True)
-
-    def unset(self, tenant: str, scope: str, name: str) -> None:
-        """Raises StoreError if nothing is set."""
-        if name not in self.settings(tenant, scope):
-            raise NotFound(f"nothing is set for {scope} {name}")
-        with self._connections.writing():
-            self._connections.db.table("device_settings").delete((tenant, scope, name))
 
 
 def _token() -> str:

@@ -233,3 +233,19 @@ def portal(db: Database) -> None:
         """
     )
     db.execute("CREATE INDEX audit_by_tenant ON audit (tenant, id)")
+
+
+@migrations()
+def provisioning_overrides(db: Database) -> None:
+    """Version 6: what a site sets for the phones of all its tenants, and templates in the place of ours."""
+    db.execute(
+        """
+        CREATE TABLE site_settings (
+            scope TEXT NOT NULL,
+            name TEXT NOT NULL,
+            value TEXT,
+            PRIMARY KEY (scope, name)
+        )
+        """
+    )
+    db.execute("CREATE TABLE provisioning_templates (scope TEXT PRIMARY KEY, source TEXT NOT NULL)")

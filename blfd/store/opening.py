@@ -38,15 +38,33 @@ class Conflict(StoreError):
     """It has been changed since it was read."""
 
 
-SAID = 10  # problems of many
+class Faults:
+    """All that is wrong with what is imported, not the first of it alone."""
 
+    MOST = 10  # are told
 
-def together(problems: list[StoreError]) -> StoreError:
-    """All that is wrong in one line: the one problem as it is, of very many the first."""
-    if len(problems) == 1:
-        return problems[0]
-    more = f"; and {len(problems) - SAID} more" if len(problems) > SAID else ""
-    return StoreError("; ".join(problem.text for problem in problems[:SAID]) + more)
+    def __init__(self) -> None:
+        self._found: list[StoreError] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Takes a StoreError, and goes on."""
+        try:
+            yield
+        except StoreError as error:
+            self.note(error)
+
+    def note(self, error: StoreError) -> None:
+        self._found.append(error)
+
+    def check(self) -> None:
+        """Raises the one there is as it is, or a StoreError with all of them, a line each."""
+        if len(self._found) == 1:
+            raise self._found[0]
+        if self._found:
+            more = len(self._found) - self.MOST
+            rest = [f"and {more} more"] if more > 0 else []
+            raise StoreError("\n".join([*map(str, self._found[: self.MOST]), *rest]))
 
 
 class Connections:

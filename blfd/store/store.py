@@ -15,7 +15,8 @@ from blfd.store import rows
 from blfd.store.admins import Admins
 from blfd.store.audit import Audit
 from blfd.store.devices import Devices
-from blfd.store.opening import Connections, Exists, NotFound, StoreError, together
+from blfd.store.opening import Connections, Exists, Faults, NotFound, StoreError
+from blfd.store.overrides import Overrides
 from blfd.store.records import Records
 from blfd.store.rows import NewExtension
 
@@ -24,7 +25,8 @@ class Store:
     """The open database. Opening creates it, or brings it to the newest version. Raises StoreError.
 
     Every change is all or nothing; `records` is what the server keeps by itself, `devices` are the phones
-    that are provisioned, `admins` who may use the portal and the API, `audit` who has changed what.
+    that are provisioned, `overrides` what a site sets for them, `admins` who may use the portal and the API,
+    `audit` who has changed what.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,6 +34,7 @@ class Store:
         self._connections = Connections(path)
         self.records = Records(self._connections)
         self.devices = Devices(self._connections)
+        self.overrides = Overrides(self._connections)
         self.admins = Admins(self._connections)
         self.audit = Audit(self._connections)
 
@@ -127,16 +130,16 @@ class Store:
     def add_extensions(self, tenant: str, new: Iterable[NewExtension]) -> int:
         """Add all or none; how many. Raises StoreError with what cannot be added."""
         realm = self.tenant(tenant).realm
-        added, problems = [], []
+        added, faults = [], Faults()
         with self._connections.writing() as db:
-            for row, problem in self.check_extensions(tenant, new):
-                if problem:
-                    problems.append(problem)
-                else:
+            with faults.noted():
+                for row, problem in self.check_extensions(tenant, new):
+                    if problem:
+                        faults.note(problem)
+                        continue
                     ha1 = rows.ha1(row.extension, realm, row.password)
                     added.append({"tenant": tenant, "extension": row.extension, "name": row.name, **ha1})
-            if problems:
-                raise together(problems)
+            faults.check()
             db.table("extensions").insert_all(added)
         return len(added)
 

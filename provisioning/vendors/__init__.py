@@ -6,19 +6,33 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Protocol, cast
 
-from provisioning.model import Device, Service
+from provisioning.model import Device, KeyKind, LineKey, ProvisioningError, Service
+
+Found = list[tuple[str, str]]
 
 
 class Vendor(Protocol):
-    """What each module of this package offers; `SYNC` is the Event that has the phone fetch its files."""
+    """What each module of this package offers.
+
+    `SYNC` is the Event that has the phone fetch its files, `XML` whether its main file is XML, `KINDS`
+    which keys its documents tell how to set.
+    """
 
     SYNC: str
+    XML: bool
+    KINDS: frozenset[KeyKind]
 
     def settings(self, device: Device, service: Service) -> Iterator[tuple[str, str]]:
         """Names and values, in the order of the file."""
 
-    def files(self, device: Device, found: list[tuple[str, str]]) -> dict[str, bytes]:
-        """The phone's own files, by the names that it asks for, with these settings."""
+    def body(self, found: Found) -> bytes:
+        """The main file, which has these settings: what a site's template replaces."""
+
+    def files(self, device: Device, body: bytes) -> dict[str, bytes]:
+        """The phone's own files, by the names that it asks for."""
+
+    def boot(self, device: Device, service: Service) -> dict[str, bytes]:
+        """What all phones ask for under the same names, with the way to this phone's own files in it."""
 
     def common(self, device: Device) -> dict[str, bytes]:
         """What all phones of its model ask for, which holds nothing of anybody's."""
@@ -27,3 +41,8 @@ class Vendor(Protocol):
 def vendor_of(model: str) -> Vendor:
     """The maker's module of a model as `yealink/t54w`, loaded when it is needed: it brings lxml."""
     return cast(Vendor, import_module(f"provisioning.vendors.{model.partition('/')[0]}"))
+
+
+def unknown_key(device: Device, key: LineKey, why: str) -> ProvisioningError:
+    """That a maker has such keys, and that nobody has written down how a file sets this one."""
+    return ProvisioningError(f"{device.shown}: no {key.kind.value} key ({key.value}): {why}")

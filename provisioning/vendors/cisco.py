@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provisioning import formats
-from provisioning.model import Device, KeyKind, LineKey, Service
+from provisioning.model import Device, KeyKind, LineKey, Model, Service
+from provisioning.vendors import Found, unknown_key
 
-SYNC = "check-sync"  # the Event that has the phone fetch its files
+SYNC = "check-sync"
+XML = True
+KINDS = frozenset({KeyKind.BLF, KeyKind.SPEED_DIAL, KeyKind.LINE})
+_ENDS = str.maketrans({";": ",", "$": ""})  # what ends a part of a key's function, and what begins a variable
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
@@ -25,11 +29,18 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     yield "Group_Call_Pickup_Code", service.group_code
     yield "Attendant_Console_Call_Pickup_Code", f"{service.directed_code}#"  # the # is the extension
     yield "Call_Pickup_Audio_Notification", "Yes"
+    yield "Subscribe_Expires", str(service.subscribe_expires)
+    if _is_spa(device.model):
+        yield "Server_Type", "Asterisk"
     if service.url:
         yield "Profile_Rule", _rule(service)
     yield "Resync_On_Reset", "Yes"
     yield "Resync_From_SIP", "Yes"
     yield from _keys(device)
+
+
+def _is_spa(model: Model) -> bool:
+    return model.name.startswith("spa")
 
 
 def _rule(service: Service) -> str:
@@ -38,27 +49,60 @@ def _rule(service: Service) -> str:
 
 
 def _keys(device: Device) -> Iterator[tuple[str, str]]:
-    for place, key in enumerate(device.keys, len(device.accounts) + 1):
-        if place <= device.model.keys:
+    lines = len(device.accounts)
+    yield from _modules(device.model, lines + len(device.keys))
+    for place, key in enumerate(device.keys, lines + 1):
+        if place > device.model.keys:
+            yield _module_key(device, place, key)
+        elif key.kind is KeyKind.LINE:
+            yield f"Extension_{place}_", key.value
+            yield f"Short_Name_{place}_", device.label(key)
+        else:
             yield f"Extension_{place}_", "Disabled"
             yield f"Short_Name_{place}_", key.shown
             yield f"Extended_Function_{place}_", _function(key)
-        else:
-            module, number = divmod(place - device.model.keys - 1, device.model.module_keys)
-            yield f"Unit_{module + 1}_Key_{number + 1}", _function(key)
+
+
+def _modules(model: Model, used: int) -> Iterator[tuple[str, str]]:
+    """How many are there: a phone has as many as its keys need."""
+    count = -(-max(0, used - model.keys) // model.module_keys) if model.modules else 0
+    if _is_spa(model):
+        for module in range(1, count + 1):
+            yield f"Unit_{module}_Enable", "Yes"
+    elif count:
+        yield "Number_of_Units", str(count)
+
+
+def _module_key(device: Device, place: int, key: LineKey) -> tuple[str, str]:
+    if key.kind is KeyKind.LINE:
+        raise unknown_key(device, key, f"only its first {device.model.keys} keys can be lines")
+    module, number = divmod(place - device.model.keys - 1, device.model.module_keys)
+    end = "" if _is_spa(device.model) else "_"
+    return f"Unit_{module + 1}_Key_{number + 1}{end}", _function(key)
 
 
 def _function(key: LineKey) -> str:
-    name = key.shown.replace(";", ",")  # which ends a part of this
+    name = key.shown.translate(_ENDS)
     if key.kind is KeyKind.SPEED_DIAL:
         return f"fnc=sd;ext={key.value}@$PROXY;nme={name}"
     return f"fnc=blf+sd+cp;sub={key.value}@$PROXY;nme={name}"
 
 
-def files(device: Device, found: list[tuple[str, str]]) -> dict[str, bytes]:
-    return {f"{device.mac}.xml": formats.flat(found)}
+def body(found: Found) -> bytes:
+    return formats.flat(found)
+
+
+def files(device: Device, body: bytes) -> dict[str, bytes]:
+    return {f"{device.mac}.xml": body}
+
+
+def boot(device: Device, service: Service) -> dict[str, bytes]:
+    """A phone from the box asks for it by its model."""
+    if not (_is_spa(device.model) and service.url):
+        return {}
+    rule = [("Profile_Rule", _rule(service)), ("Resync_On_Reset", "Yes")]
+    return {f"{device.model.name}.cfg": formats.flat(rule)}
 
 
 def common(device: Device) -> dict[str, bytes]:
-    """What a phone from the box asks for by its model."""
     return {}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 
 from lxml import etree
 
 from provisioning import formats
 from provisioning.model import Device, KeyKind, LineKey, Service
+from provisioning.templating import version
+from provisioning.vendors import Found
 
+SYNC = "check-sync"
+XML = True
+KINDS = frozenset({KeyKind.BLF, KeyKind.SPEED_DIAL, KeyKind.LINE})
 TRANSPORTS = {"udp": "0", "tcp": "1", "tls": "3"}
 MEMORY, LINE = "1", "2"  # types of keys
-SYNC = "check-sync"  # the Event that has the phone fetch its files
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
@@ -30,9 +33,10 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield line + "Transport", TRANSPORTS[service.transport]
         yield line + "ProxyAddr", service.host if account.domain else ""
         yield line + "ProxyPort", str(service.port)
+        yield line + "SubExpire", str(service.subscribe_expires)
         yield line + "PickupNum", service.directed_code
-        yield line + "PickupVisualAlert", "1"
-        yield line + "PickupAudioAlert", "1"
+    yield "phone/PickupVisualAlert", "1"
+    yield "phone/PickupAudioAlert", "1"
     if service.url:
         yield "ap/FlashServerIP", service.url.rstrip("/")
         yield "ap/FlashFileName", "$mac.cfg"
@@ -44,19 +48,20 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
 
 
 def _keys(device: Device, service: Service) -> Iterator[tuple[str, str]]:
-    keys = iter(device.keys)
     lines = len(device.accounts)
-    for place in range(1, lines + len(device.keys) + 1):
-        where = _where(device, place)
-        if place <= lines:
-            yield where + "Type", LINE
-            yield where + "Value", f"SIP{place}"
-            yield where + "Title", device.accounts[place - 1].shown
-        else:
-            key = next(keys)
-            yield where + "Type", MEMORY
-            yield where + "Value", _value(key, service)
-            yield where + "Title", key.shown
+    pages = -(-(lines + len(device.keys) - device.model.side) // device.model.page)
+    yield "dsskey/FuncKeyPageNum", str(max(1, pages))
+    for number, account in enumerate(device.accounts, 1):
+        yield from _key(_where(device, number), LINE, f"SIP{number}", account.shown)
+    for place, key in enumerate(device.keys, lines + 1):
+        kind = LINE if key.kind is KeyKind.LINE else MEMORY
+        yield from _key(_where(device, place), kind, _value(key, service), device.label(key))
+
+
+def _key(where: str, kind: str, value: str, title: str) -> Iterator[tuple[str, str]]:
+    yield where + "Type", kind
+    yield where + "Value", value
+    yield where + "Title", title
 
 
 def _where(device: Device, place: int) -> str:
@@ -68,18 +73,30 @@ def _where(device: Device, place: int) -> str:
 
 
 def _value(key: LineKey, service: Service) -> str:
-    if key.kind is KeyKind.SPEED_DIAL:
-        return f"{key.value}@1/f"
-    return f"{key.value}@1/ba{service.directed_code}{key.value}"
+    match key.kind:
+        case KeyKind.LINE:
+            return f"SIP{key.value}"
+        case KeyKind.SPEED_DIAL:
+            return f"{key.value}@1/f"
+        case _:
+            return f"{key.value}@1/ba{service.directed_code}{key.value}"
 
 
-def files(device: Device, found: list[tuple[str, str]]) -> dict[str, bytes]:
+def body(found: Found) -> bytes:
     """With a version that differs when anything else does, as the phone reads no other."""
     root = etree.Element("sysConf")
-    version = zlib.crc32(repr(found).encode())
-    etree.SubElement(root, "Version").text = f"2.{version:010d}"
-    return {f"{device.mac}.cfg": formats.nested(found, root)}
+    etree.SubElement(root, "Version").text = f"2.{version(found)}"
+    return formats.nested(found, root)
+
+
+def files(device: Device, body: bytes) -> dict[str, bytes]:
+    return {f"{device.mac}.cfg": body}
+
+
+def boot(device: Device, service: Service) -> dict[str, bytes]:
+    return {}
 
 
 def common(device: Device) -> dict[str, bytes]:
+    """Its common files are about firmware; without them the phone keeps what it has."""
     return {}

@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from provisioning import formats
-from provisioning.model import Device, KeyKind, Service
+from provisioning.model import Device, KeyKind, LineKey, Service
+from provisioning.vendors import Found, unknown_key
 
+SYNC = "resync"
+XML = True
+KINDS = frozenset({KeyKind.BLF, KeyKind.SPEED_DIAL, KeyKind.LINE})
 TRANSPORTS = {"udp": "UDP", "tcp": "TCP", "tls": "TlsOrTcp"}
-FIXED = {KeyKind.SPEED_DIAL: "10", KeyKind.BLF: "11"}  # keyMode of a key that stands for a line, too
-DYNAMIC = {KeyKind.SPEED_DIAL: "0", KeyKind.BLF: "1"}  # of those on its pages and on modules
-LINE = "0"
-SYNC = "resync"  # the Event that has the phone fetch its files
+MODES = {KeyKind.BLF: "BLF", KeyKind.SPEED_DIAL: "SpeedDial", KeyKind.LINE: "Line"}
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
+    """Expiries are in minutes here."""
     for number, account in enumerate(device.accounts, 1):
         line = f"account.{number}."
         yield line + "enable", "Yes"
@@ -27,9 +29,10 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield line + "sip.subscriber.password", account.password
         yield line + "sip.subscriber.name", account.shown
         yield line + "sip.transport", TRANSPORTS[service.transport]
-        yield line + "sip.subscribe.expiration", str(max(1, service.subscribe_expires // 60))
+        yield line + "sip.registerExpiration", formats.minutes(service.register_expires)
+        yield line + "sip.subscribe.expiration", formats.minutes(service.subscribe_expires)
         yield line + "sip.blf.callPickup.prefix", service.directed_code
-        yield line + "sip.blf.callPickup.forcePrefix", "Yes"  # what Auto does is not documented
+        yield line + "sip.blf.callPickup.forcePrefix", "Force"  # what Auto does is not documented
         yield line + "sip.callPickupBargeinCode", service.directed_code
     yield "sip.blf.pickupScreen.enable", "Yes"
     yield "sip.blf.pickupSound.enable", "Yes"
@@ -43,25 +46,47 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
 
 
 def _keys(device: Device) -> Iterator[tuple[str, str]]:
-    model = device.model
-    fixed = model.side
+    lines = len(device.accounts)
     for number, account in enumerate(device.accounts, 1):
-        yield from _key(f"pks.vpk.{number}", LINE, number - 1, account.shown, "")
-    for place, key in enumerate(device.keys, len(device.accounts) + 1):
-        modes = FIXED if place <= fixed else DYNAMIC
-        where = f"pks.vpk.{place}" if place <= model.keys else f"pks.ext.{place - model.keys}"
-        yield from _key(where, modes[key.kind], 0, key.shown, key.value)
+        yield from _key(f"pks.vpk.{number}", KeyKind.LINE, str(number - 1), account.shown, "")
+    for place, key in enumerate(device.keys, lines + 1):
+        if key.kind is KeyKind.LINE:
+            if place > device.model.page:
+                raise unknown_key(device, key, f"only its first {device.model.page} keys can be lines")
+            yield from _key(f"pks.vpk.{place}", key.kind, str(int(key.value) - 1), device.label(key), "")
+        else:
+            yield from _watching(device, place, key)
 
 
-def _key(place: str, mode: str, account: int, label: str, value: str) -> Iterator[tuple[str, str]]:
-    yield f"{place}.keyMode", mode
-    yield f"{place}.account", str(account)
+def _watching(device: Device, place: int, key: LineKey) -> Iterator[tuple[str, str]]:
+    """Of the pages, of the multi-purpose keys beside them, or of a module."""
+    pages, beside = device.model.keys, device.model.multi_purpose
+    if place <= pages:
+        where, account = f"pks.vpk.{place}", "0"
+    elif place <= pages + beside:
+        where, account = f"pks.mpk.{place - pages}", "Account1"
+    else:
+        where, account = f"pks.ext.{place - pages - beside}", "Account1"
+    yield from _key(where, key.kind, account, key.shown, key.value)
+
+
+def _key(place: str, kind: KeyKind, account: str, label: str, value: str) -> Iterator[tuple[str, str]]:
+    yield f"{place}.keyMode", MODES[kind]
+    yield f"{place}.account", account
     yield f"{place}.description", label
     yield f"{place}.value", value
 
 
-def files(device: Device, found: list[tuple[str, str]]) -> dict[str, bytes]:
-    return {f"cfg{device.mac}.xml": formats.items(found)}
+def body(found: Found) -> bytes:
+    return formats.items(found)
+
+
+def files(device: Device, body: bytes) -> dict[str, bytes]:
+    return {f"cfg{device.mac}.xml": body}
+
+
+def boot(device: Device, service: Service) -> dict[str, bytes]:
+    return {}
 
 
 def common(device: Device) -> dict[str, bytes]:

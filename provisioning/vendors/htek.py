@@ -3,52 +3,118 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from provisioning import formats
-from provisioning.model import Device, KeyKind, Service
+from provisioning.model import Device, KeyKind, LineKey, Service
+from provisioning.vendors import Found
 
+SYNC = "resync"
+XML = True
+KINDS = frozenset({KeyKind.BLF, KeyKind.SPEED_DIAL, KeyKind.LIST})
 TRANSPORTS = {"udp": "0", "tcp": "1", "tls": "2"}
-LINE, SPEED_DIAL, BLF = "1", "2", "3"
+LINE = "1"
+TYPES = {KeyKind.SPEED_DIAL: "2", KeyKind.BLF: "3", KeyKind.LIST: "4"}
 ANY_ACCOUNT = "255"
 FIRST, PAGED = 5, 37  # keys from which the numbers follow another rule
-SYNC = "resync"  # the Event that has the phone fetch its files
+MODULE_BASE, MODULE_PAGE = 60000, 20
+
+
+class Numbers(NamedTuple):
+    """Of an account's parameters, which follow no rule."""
+
+    active: int
+    server: int
+    proxy: int
+    transport: int
+    registration: int
+    expiration: int
+    user: int
+    authentication: int
+    password: int
+    name: int
+    subscription: int
+    directed: int
+    group: int
+    event_list: int
+
+
+ACCOUNTS = (
+    Numbers(271, 47, 48, 130, 31, 32, 35, 36, 34, 3, 20970, 4705, 4706, 134),
+    Numbers(401, 747, 748, 830, 731, 732, 735, 736, 734, 703, 20971, 4715, 4716, 444),
+    Numbers(501, 502, 503, 930, 510, 512, 504, 505, 506, 507, 20972, 4725, 4726, 544),
+    Numbers(601, 602, 603, 1030, 610, 612, 604, 605, 606, 607, 20973, 4735, 4736, 644),
+)
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
-    """Of the first account, whose numbers are documented; the model has one for each of its lines."""
-    account = device.accounts[0]
-    yield "P271 Account1.Active", "1"
-    yield "P47 Account1.SipServer", f"{account.domain or service.host}:{service.port}"
-    yield "P48 Account1.OutboundProxy", f"{service.host}:{service.port}" if account.domain else ""
-    yield "P130 Account1.SipTransport", TRANSPORTS[service.transport]
-    yield "P31 Account1.SipRegistration", "1"
-    yield "P35 Account1.SipUserId", account.extension
-    yield "P36 Account1.AuthenticateID", account.extension
-    yield "P34 Account1.AuthenticatePassword", account.password
-    yield "P3 Account1.DisplayName", account.shown
-    yield "P20970 Account1.SubscribeExpires", str(service.subscribe_expires)
-    yield "P4705 Account1.DirectCallPickupCode", service.directed_code
-    yield "P4706 Account1.GroupCallPickupCode", service.group_code
+    """A name is a number and what it stands for."""
+    for number, (p, account) in enumerate(zip(ACCOUNTS, device.accounts, strict=False), 1):
+        name = f"Account{number}"
+        yield f"P{p.active} {name}.Active", "1"
+        yield f"P{p.server} {name}.SipServer", f"{account.domain or service.host}:{service.port}"
+        yield (
+            f"P{p.proxy} {name}.OutboundProxy",
+            f"{service.host}:{service.port}" if account.domain else "",
+        )
+        yield f"P{p.transport} {name}.SipTransport", TRANSPORTS[service.transport]
+        yield f"P{p.registration} {name}.SipRegistration", "1"
+        yield f"P{p.expiration} {name}.RegisterExpiration", formats.minutes(service.register_expires)
+        yield f"P{p.user} {name}.SipUserId", account.extension
+        yield f"P{p.authentication} {name}.AuthenticateID", account.extension
+        yield f"P{p.password} {name}.AuthenticatePassword", account.password
+        yield f"P{p.name} {name}.DisplayName", account.shown
+        yield f"P{p.subscription} {name}.SubscribeExpires", str(service.subscribe_expires)
+        yield f"P{p.directed} {name}.DirectCallPickupCode", service.directed_code
+        yield f"P{p.group} {name}.GroupCallPickupCode", service.group_code
+    if device.event_list:
+        yield f"P{ACCOUNTS[0].event_list} Account1.EventlistBlfUrl", device.event_list
+    yield from _pickup(service)
     if service.url:
         yield "P237 FirmwareUpgrade.ConfigServerPath", service.url
-    yield from _key(1, LINE, "", account.shown, "")
-    for place, key in enumerate(device.keys, 2):
-        if key.kind is KeyKind.BLF:
-            yield from _key(place, BLF, key.value, key.shown, service.directed_code)
-        else:
-            yield from _key(place, SPEED_DIAL, key.value, key.shown, "")
+        yield "P1360 FirmwareUpgrade.UserName", service.http_user
+        yield "P1361 FirmwareUpgrade.Password", service.http_password
+    yield from _keys(device, service)
 
 
-def _key(place: int, kind: str, value: str, label: str, code: str) -> Iterator[tuple[str, str]]:
-    parts = (
-        ("Type", kind),
-        ("Value", value),
-        ("Label", label),
-        ("Account", ANY_ACCOUNT),
-        ("PickupCode", code),
-    )
-    for offset, (name, content) in enumerate(parts):
-        yield f"P{_number(place, offset)} LineKey{place}.{name}", content
+def _pickup(service: Service) -> Iterator[tuple[str, str]]:
+    yield "P4701 CallPickup.DirectCallPickup", "1"
+    yield "P4745 CallPickup.DirectCallPickupCode", service.directed_code
+    yield "P4702 CallPickup.GroupCallPickup", "1"
+    yield "P4746 CallPickup.GroupCallPickupCode", service.group_code
+    yield "P4703 CallPickup.VisualAlertForBLFPickup", "1"
+    yield "P4704 CallPickup.AudioAlertForBLFPickup", "1"
+
+
+def _keys(device: Device, service: Service) -> Iterator[tuple[str, str]]:
+    for place, account in enumerate(device.accounts, 1):
+        yield from _key(device, place, (LINE, "", account.shown, ANY_ACCOUNT, ""))
+    for place, key in enumerate(device.keys, len(device.accounts) + 1):
+        yield from _key(device, place, _parts(key, service))
+
+
+def _parts(key: LineKey, service: Service) -> tuple[str, ...]:
+    value = "" if key.kind is KeyKind.LIST else key.value  # whose members the list itself says
+    code = "" if key.kind is KeyKind.SPEED_DIAL else service.directed_code
+    return (TYPES[key.kind], value, key.shown, ANY_ACCOUNT, code)
+
+
+def _key(device: Device, place: int, parts: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    own = device.model.keys
+    first = "Type" if place <= own else "KeyType"
+    name = f"LineKey{place}" if place <= own else _module_key(device, place - own - 1)
+    for offset, (part, content) in enumerate(
+        zip((first, "Value", "Label", "Account", "PickupCode"), parts, strict=True)
+    ):
+        number = _number(place, offset) if place <= own else MODULE_BASE + 5 * (place - own - 1) + offset
+        yield f"P{number} {name}.{part}", content
+
+
+def _module_key(device: Device, at: int) -> str:
+    """Modules have pages: `Exp2_1_20` is the last key on the first page of the second."""
+    module, key = divmod(at, device.model.module_keys)
+    page, key = divmod(key, MODULE_PAGE)
+    return f"Exp{module + 1}_{page + 1}_{key + 1}"
 
 
 def _number(place: int, offset: int) -> int:
@@ -59,8 +125,16 @@ def _number(place: int, offset: int) -> int:
     return 23000 + 5 * (place - PAGED) + offset
 
 
-def files(device: Device, found: list[tuple[str, str]]) -> dict[str, bytes]:
-    return {f"cfg{device.mac}.xml": formats.numbered(found)}
+def body(found: Found) -> bytes:
+    return formats.numbered(found)
+
+
+def files(device: Device, body: bytes) -> dict[str, bytes]:
+    return {f"cfg{device.mac}.xml": body}
+
+
+def boot(device: Device, service: Service) -> dict[str, bytes]:
+    return {}
 
 
 def common(device: Device) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""Polycom VVX, UC software 4 to 6: attributes of one element, and a directory for speed dials."""
+"""Polycom VVX (UC software 4 to 6) and Poly Edge E: attributes of one element, a directory of speed dials."""
 
 from __future__ import annotations
 
@@ -9,16 +9,24 @@ from lxml import etree
 
 from provisioning import formats
 from provisioning.model import Device, KeyKind, Service
+from provisioning.vendors import Found
 
+SYNC = "check-sync"
+XML = True
+KINDS = frozenset({KeyKind.BLF, KeyKind.SPEED_DIAL, KeyKind.LINE})
 TRANSPORTS = {"udp": "UDPOnly", "tcp": "TCPOnly", "tls": "TLS"}
 SERVER_TYPES = {"ftp": "FTP", "http": "HTTP", "https": "HTTPS"}
+CATEGORIES = {KeyKind.BLF: "BLF", KeyKind.SPEED_DIAL: "SpeedDial", KeyKind.LINE: "Line"}
+NEXT_WATCHED = "0"  # as the index of a key that watches: the next of the resource list
+FEW_KEYS = 2  # phones with no more have nothing to arrange
+AUDIBLE = "ringer2"  # the first one is silence
 MASTER = "000000000000.cfg"
-SYNC = "check-sync"  # the Event that has the phone fetch its files
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     for number, account in enumerate(device.accounts, 1):
         line = f"reg.{number}."
+        more = sum(key.kind is KeyKind.LINE and key.value == str(number) for key in device.keys)
         yield (
             line + "address",
             f"{account.extension}@{account.domain}" if account.domain else account.extension,
@@ -27,13 +35,15 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield line + "label", account.extension
         yield line + "auth.userId", account.extension
         yield line + "auth.password", account.password
-        yield line + "lineKeys", "1"
+        yield line + "lineKeys", str(1 + more)
         yield line + "server.1.address", service.host
         yield line + "server.1.port", str(service.port)
         yield line + "server.1.transport", TRANSPORTS[service.transport]
         yield line + "server.1.expires", str(service.register_expires)
+        yield line + "server.1.subscribe.expires", str(service.subscribe_expires)
         yield line + "server.1.register", "1"
     yield from _watched(device)
+    yield from _arranged(device)
     yield from _pickup(service)
     if service.url:
         yield from _home(service)
@@ -49,15 +59,29 @@ def _watched(device: Device) -> Iterator[tuple[str, str]]:
         yield resource + "type", "normal"
     yield "attendant.behaviors.display.spontaneousCallAppearances.normal", "1"
     yield "attendant.behaviors.display.remoteCallerID.normal", "1"
-    yield "attendant.ringType", "1"
+    yield "attendant.ringType", AUDIBLE
     yield "attendant.restrictPickup", "0"
 
 
+def _arranged(device: Device) -> Iterator[tuple[str, str]]:
+    """The keys in the administrator's order; those of modules are counted on from the phone's own."""
+    if device.model.keys <= FEW_KEYS:
+        return
+    yield "lineKey.reassignment.enabled", "1"
+    places = [("Line", str(number)) for number in range(1, len(device.accounts) + 1)]
+    dialled = 0
+    for key in device.keys:
+        dialled += key.kind is KeyKind.SPEED_DIAL
+        index = {KeyKind.BLF: NEXT_WATCHED, KeyKind.SPEED_DIAL: str(dialled)}.get(key.kind, key.value)
+        places.append((CATEGORIES[key.kind], index))
+    free = [("Unassigned", "0")] * (device.model.keys - len(places))
+    for place, (category, index) in enumerate(places + free, 1):
+        yield f"lineKey.{place}.category", category
+        yield f"lineKey.{place}.index", index
+
+
 def _pickup(service: Service) -> Iterator[tuple[str, str]]:
-    yield (
-        "call.directedCallPickupMethod",
-        "legacy",
-    )  # code and extension; `native` is not documented on the wire
+    yield "call.directedCallPickupMethod", "legacy"  # code and extension; `native` is nowhere written down
     yield "call.directedCallPickupString", service.directed_code
     yield "feature.enhancedFeatureKeys.enabled", "1"
     yield "softkey.1.enable", "1"
@@ -82,13 +106,21 @@ def _home(service: Service) -> Iterator[tuple[str, str]]:
     yield "voIpProt.SIP.specialEvent.checkSync.alwaysReboot", "0"
 
 
-def files(device: Device, found: list[tuple[str, str]]) -> dict[str, bytes]:
+def body(found: Found) -> bytes:
+    return formats.attributes(found, "polycomConfig")
+
+
+def files(device: Device, body: bytes) -> dict[str, bytes]:
     mac = device.mac
     return {
         f"{mac}.cfg": _master(f"{mac}-blfd.cfg"),
-        f"{mac}-blfd.cfg": formats.attributes(found, "polycomConfig"),
+        f"{mac}-blfd.cfg": body,
         f"{mac}-directory.xml": _directory(device),
     }
+
+
+def boot(device: Device, service: Service) -> dict[str, bytes]:
+    return {}
 
 
 def common(device: Device) -> dict[str, bytes]:
@@ -101,7 +133,7 @@ def _master(config: str) -> bytes:
 
 
 def _directory(device: Device) -> bytes:
-    """Speed dials, which take the keys after those that watch."""
+    """What its speed dials dial; `sd` is their index."""
     root = etree.Element("directory")
     entries = etree.SubElement(root, "item_list")
     dialled = [key for key in device.keys if key.kind is KeyKind.SPEED_DIAL]

@@ -1,4 +1,4 @@
-"""Snom D series, and Gigaset's DE series, which is the same software."""
+"""Snom D series; Gigaset's desk phones P8xx have the same software (`gigaset`)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from collections.abc import Iterator
 from lxml import etree
 
 from provisioning import formats
-from provisioning.model import Device, KeyKind, Service
+from provisioning.model import Device, KeyKind, LineKey, Service
+from provisioning.vendors import Found
 
-_PLACE = re.compile(r"([\w.-]+)(?:\[(\d+)\])?")
-SYNC = "check-sync;reboot=false"  # the Event that has the phone fetch its files
+SYNC = "check-sync;reboot=false"
+XML = True
+KINDS = frozenset(KeyKind)
+PARTS = ("context", "label")  # of a key's element
+_PLACE = re.compile(r"([\w.-]+)(?:\[(\d+)\])?", re.ASCII)
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
-    """`name[1]` is `<name idx="1">`; of keys there is what they do (`fkey[0]`) and their `fkey.label[0]`."""
+    """`name[1]` is `<name idx="1">`; of a key there are `fkey[0]`, what it does, and its attributes."""
     for number, account in enumerate(device.accounts, 1):
         at = f"[{number}]"
         yield "user_active" + at, "on"
@@ -28,44 +32,73 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield "user_outbound" + at, f"{service.host}:{service.port};transport={service.transport}"
         yield "user_expiry" + at, str(service.register_expires)
         yield "user_subscription_expiry" + at, str(service.subscribe_expires)
+    if device.event_list:
+        yield "user_event_list_uri[1]", device.event_list
     yield "callpickup_dialoginfo", "on"
     yield "refuse_call_pickup_of_connected_calls", "on"
     if service.url:
         yield "setting_server", service.url
-    for number, account in enumerate(device.accounts):
-        yield f"fkey[{number}]", "line"
-        yield f"fkey.label[{number}]", account.shown
-    for number, key in enumerate(device.keys, len(device.accounts)):
-        watches = f"blf {key.value}|{service.directed_code}"
-        yield f"fkey[{number}]", watches if key.kind is KeyKind.BLF else f"speed {key.value}"
-        yield f"fkey.label[{number}]", key.shown
+        yield "http_client_user", service.http_user
+        yield "http_client_pass", service.http_password
+    for number, account in enumerate(device.accounts, 1):
+        yield from _key(number - 1, "line", str(number), account.shown)
+    for place, key in enumerate(device.keys, len(device.accounts)):
+        context = key.value if key.kind is KeyKind.LINE else "active"
+        yield from _key(place, _function(key, service), context, device.label(key))
 
 
-def files(device: Device, found: list[tuple[str, str]]) -> dict[str, bytes]:
-    mac, model = device.mac.upper(), device.model.name.upper()
-    return {f"{mac}.xml": _settings(found), f"snom{model}-{mac}.htm": _settings(found)}
+def _key(place: int, function: str, context: str, label: str) -> Iterator[tuple[str, str]]:
+    yield f"fkey[{place}]", function
+    yield f"fkey.context[{place}]", context
+    yield f"fkey.label[{place}]", label
 
 
-def common(device: Device) -> dict[str, bytes]:
+def _function(key: LineKey, service: Service) -> str:
+    match key.kind:
+        case KeyKind.BLF:
+            return f"blf {key.value}|{service.directed_code}"
+        case KeyKind.LINE:
+            return "line"
+        case KeyKind.LIST:
+            return "BW-ServerBLF"
+        case _:
+            return f"speed {key.value}"
+
+
+def body(found: Found) -> bytes:
+    root = etree.Element("settings")
+    phone, keys = etree.SubElement(root, "phone-settings"), etree.SubElement(root, "functionKeys")
+    values = dict(found)
+    for name, value in found:
+        place = _PLACE.fullmatch(name)
+        if not place:
+            raise ValueError(f"{name!r} is not written name or name[1]")
+        if place[1] == "fkey":
+            _element(keys, place, value, {part: values.get(f"fkey.{part}[{place[2]}]", "") for part in PARTS})
+        elif not place[1].startswith("fkey."):
+            _element(phone, place, value, {})
+    return formats.document(root)
+
+
+def _element(parent: formats.Element, place: re.Match[str], value: str, more: dict[str, str]) -> None:
+    element = etree.SubElement(parent, place[1])
+    if place[2]:
+        element.set("idx", place[2])
+    for name, text in more.items():
+        element.set(name, formats.one_line(text))
+    element.set("perm", "R")
+    element.text = formats.one_line(value)
+
+
+def files(device: Device, body: bytes) -> dict[str, bytes]:
+    mac = device.mac.upper()
+    return {f"{mac}.xml": body, f"snom{device.model.name.upper()}-{mac}.htm": body}
+
+
+def boot(device: Device, service: Service) -> dict[str, bytes]:
     return {}
 
 
-def _settings(found: list[tuple[str, str]]) -> bytes:
-    root = etree.Element("settings")
-    phone, keys = etree.SubElement(root, "phone-settings"), etree.SubElement(root, "functionKeys")
-    labels = dict(found)
-    for name, value in found:
-        place = _PLACE.fullmatch(name)
-        assert place, name
-        if place[1] == "fkey.label":
-            continue
-        is_key = place[1] == "fkey"
-        element = etree.SubElement(keys if is_key else phone, place[1])
-        if place[2]:
-            element.set("idx", place[2])
-        if is_key:
-            element.set("context", "active")
-            element.set("label", formats.one_line(labels.get(f"fkey.label[{place[2]}]", "")))
-        element.set("perm", "R")
-        element.text = formats.one_line(value)
-    return formats.document(root)
+def common(device: Device) -> dict[str, bytes]:
+    """Nothing is in it, as each phone's own file has all."""
+    return {f"snom{device.model.name.upper()}.htm": body([])}

@@ -1,15 +1,20 @@
-"""Yealink T2x to T5x, firmware 80 and later."""
+"""Yealink T2x to T8x, firmware 80 and later."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provisioning import formats
 from provisioning.model import Device, KeyKind, LineKey, Service
+from provisioning.templating import packaged
+from provisioning.vendors import Found
 
+SYNC = "check-sync;reboot=false"
+XML = False
+KINDS = frozenset(KeyKind)
 TRANSPORTS = {"udp": "0", "tcp": "1", "tls": "2"}
-LINE, SPEED_DIAL, BLF, NOTHING = "15", "13", "16", "0"
-SYNC = "check-sync;reboot=false"  # the Event that has the phone fetch its files
+NOTHING = "0"
+TYPES = {KeyKind.SPEED_DIAL: "13", KeyKind.LINE: "15", KeyKind.BLF: "16", KeyKind.LIST: "39"}
+BOOT = "y000000000000.boot"
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
@@ -35,6 +40,19 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield line + "dialoginfo_callpickup", "1"  # INVITE with Replaces, from what our NOTIFY says
         yield line + "direct_pickup_code", service.directed_code
         yield line + "group_pickup_code", service.group_code
+    if device.event_list:
+        yield "account.1.blf.blf_list_uri", device.event_list
+        yield "account.1.blf_list_code", service.directed_code
+        yield "phone_setting.auto_blf_list_enable", "0"  # its keys are where they were put
+    yield from _pickup(service)
+    if service.url:
+        yield "static.auto_provision.server.url", service.url
+        yield "static.auto_provision.server.username", service.http_user
+        yield "static.auto_provision.server.password", service.http_password
+    yield from _keys(device, service)
+
+
+def _pickup(service: Service) -> Iterator[tuple[str, str]]:
     yield "features.pickup.direct_pickup_enable", "1"
     yield "features.pickup.direct_pickup_code", service.directed_code
     yield "features.pickup.group_pickup_enable", "1"
@@ -43,31 +61,33 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     yield "features.pickup.blf_visual_enable", "1"
     yield "features.pickup.blf_audio_enable", "1"
     yield "features.blf.show_callinfo.enable", "1"
-    if service.url:
-        yield "static.auto_provision.server.url", service.url
-        yield "static.auto_provision.server.username", service.http_user
-        yield "static.auto_provision.server.password", service.http_password
-    yield from _keys(device, service)
 
 
 def _keys(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     places = _places(device)
     for number, account in enumerate(device.accounts, 1):
-        place = next(places)
-        yield f"{place}.type", LINE
-        yield f"{place}.line", str(number)
-        yield f"{place}.label", account.shown
+        yield from _line(next(places), str(number), account.shown)
     for key in device.keys:
-        yield from _key(next(places), key, service)
+        if key.kind is KeyKind.LINE:
+            yield from _line(next(places), key.value, device.label(key))
+        else:
+            yield from _key(next(places), key, service)
     for place in places:
         if place.startswith("linekey"):
             yield f"{place}.type", NOTHING
 
 
+def _line(place: str, number: str, label: str) -> Iterator[tuple[str, str]]:
+    yield f"{place}.type", TYPES[KeyKind.LINE]
+    yield f"{place}.line", number
+    yield f"{place}.label", label
+
+
 def _key(place: str, key: LineKey, service: Service) -> Iterator[tuple[str, str]]:
-    yield f"{place}.type", BLF if key.kind is KeyKind.BLF else SPEED_DIAL
+    yield f"{place}.type", TYPES[key.kind]
     yield f"{place}.line", "1"
-    yield f"{place}.value", key.value
+    if key.kind is not KeyKind.LIST:  # whose members the list itself says
+        yield f"{place}.value", key.value
     yield f"{place}.label", key.shown
     if key.kind is KeyKind.BLF:
         yield f"{place}.extension", service.directed_code
@@ -80,10 +100,29 @@ def _places(device: Device) -> Iterator[str]:
         yield from (f"expansion_module.{module}.key.{key}" for key in range(1, model.module_keys + 1))
 
 
-def files(device: Device, found: list[tuple[str, str]]) -> dict[str, bytes]:
-    return {f"{device.mac}.cfg": formats.key_value(found)}
+def body(found: Found) -> bytes:
+    return packaged("yealink.cfg.j2", found)
+
+
+def files(device: Device, body: bytes) -> dict[str, bytes]:
+    return {f"{device.mac}.cfg": body}
+
+
+def boot(device: Device, service: Service) -> dict[str, bytes]:
+    """Newer firmware asks for this first; `MAC.boot` is not there, so that it comes to this."""
+    lines = (
+        "#!version:1.0.0.1",
+        f'include:config "{_common(device)}"',
+        f'include:config "{device.mac}.cfg"',
+        "overwrite_mode = 1",
+    )
+    return {BOOT: "".join(f"{line}\n" for line in lines).encode()}
 
 
 def common(device: Device) -> dict[str, bytes]:
-    """What all phones of a model ask for: nothing is in it, as each file of their own has all."""
-    return {f"y{int(device.model.code):012d}.cfg": formats.key_value(())}
+    """Nothing is in it, as each file of their own has all."""
+    return {_common(device): body([])}
+
+
+def _common(device: Device) -> str:
+    return f"y{int(device.model.code):012d}.cfg"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
+from makers import MAKERS, Maker
 
 import provisioning
 from provisioning import Account, Device, Layer, Service, find, parse_keys
@@ -17,15 +20,23 @@ from provisioning.formats import one_line
 
 GOLDEN = Path(__file__).parent / "golden"
 MODELS = [
-    *(
-        "yealink/t31p",
-        "yealink/t46u",
-        "yealink/t54w",
-        "polycom/vvx250",
-        "polycom/vvx450",
-        "grandstream/gxp2170",
-    ),
-    *("grandstream/grp2612", "snom/d785", "fanvil/x5u", "cisco/spa504g", "cisco/cp8851-3pcc", "htek/uc924"),
+    "yealink/t31p",
+    "yealink/t46u",
+    "yealink/t54w",
+    "yealink/t87w",
+    "polycom/vvx250",
+    "polycom/vvx450",
+    "polycom/edge-e350",
+    "grandstream/gxp2160",
+    "grandstream/gxp2170",
+    "grandstream/grp2612",
+    "snom/d785",
+    "snom/d865",
+    "gigaset/p82x",
+    "fanvil/x5u",
+    "cisco/spa504g",
+    "cisco/cp8851-3pcc",
+    "htek/uc924",
 ]
 SERVICE = Service(
     "192.0.2.5", url="http://192.0.2.5:8080/p/5ecret/", http_user="80:5e:c0:12:34:56", http_password="w0rd"
@@ -40,12 +51,18 @@ def device(model: str, **over: object) -> Device:
     return replace(made, **over)  # type: ignore[arg-type]
 
 
+def everything(made: Device) -> dict[str, bytes]:
+    """All that the phone can fetch."""
+    own = provisioning.files(made, SERVICE)
+    return own | provisioning.boot_files(made, SERVICE) | provisioning.common_files(made)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_golden_files(model: str) -> None:
     """With UPDATE_GOLDEN set they are written anew; look at what has changed."""
     made = device(model)
     folder = GOLDEN / model.replace("/", "-")
-    written = provisioning.files(made, SERVICE) | provisioning.common_files(made)
+    written = everything(made)
     if os.environ.get("UPDATE_GOLDEN"):
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in written.items():
@@ -78,7 +95,8 @@ def values(model: str, files: dict[str, bytes]) -> dict[str, str]:
 NASTY = st.text(max_size=40) | st.sampled_from(
     [
         *("a\r\nlinekey.1.type = 0", "<!-- ", "]]>", '" onload="', "a&amp;b", "|*97", "日本 🎉"),
-        *("\u2028x", "\0", "%NULL%", "${x}", "{{x}}"),
+        *("\u2028x", "\0", "%NULL%", "${x}", "{{x}}", "{% raw %}", "#{x}"),
+        *("x;fnc=dnd;ext=911", "$PROXY", "9@1/f", "x|y", "SIP2", "<br>", "=", "a = b"),
     ]
 )
 
@@ -97,17 +115,127 @@ def test_no_text_breaks_a_file(model: str, name: str, password: str, label: str)
         assert one_line(name) in found.values()
 
 
+FUNCTION = re.compile(r"fnc=(sd;ext|blf\+sd\+cp;sub)=[\w*#]+@\$PROXY;nme=[^;$]*")
+
+
+@pytest.mark.parametrize("model", ["cisco/spa504g", "cisco/cp8851-3pcc"])
+@given(label=NASTY)
+def test_a_label_adds_nothing_to_what_a_key_does(model: str, label: str) -> None:
+    """Where it stands among the parts of the key's function, as it does with Cisco alone."""
+    made = device(model, keys=tuple(replace(key, label=label) for key in device(model).keys))
+    functions = [
+        value
+        for name, value in values(model, provisioning.files(made, SERVICE)).items()
+        if re.search("Extended_Function|Unit_._Key", name)
+    ]
+    assert functions
+    assert all(FUNCTION.fullmatch(function) for function in functions), functions
+
+
+NEEDED = {
+    "yealink": (
+        "account.1.user_name = 101",
+        "account.1.password",
+        "sip_server.1.address = 192.0.2.5",
+        "transport_type = 1",
+        "sip_server.1.expires = 1800",
+        "subscribe_period = 300",
+        "direct_pickup_code = *97",
+        "group_pickup_code = *98",
+        "blf_visual_enable = 1",
+        "blf_audio_enable = 1",
+        "dialoginfo_callpickup = 1",
+        "auto_provision.server.username = 80:5e",
+    ),
+    "polycom": (
+        'reg.1.address="101"',
+        "reg.1.auth.password",
+        'server.1.address="192.0.2.5"',
+        'transport="TCPOnly"',
+        'server.1.expires="1800"',
+        'subscribe.expires="300"',
+        'directedCallPickupString="*97"',
+        'softkey.1.action="*98$',
+        'spontaneousCallAppearances.normal="1"',
+        'attendant.ringType="ringer2"',
+        'device.prov.user="80:5e',
+    ),
+    "grandstream": (
+        'sip.userid">101',
+        "subscriber.password",
+        'server.1.address">192.0.2.5:5060',
+        'sip.transport">TCP',
+        'registerExpiration">30<',
+        'subscribe.expiration">5<',
+        'callPickup.prefix">*97',
+        'pickupScreen.enable">Yes',
+        'pickupSound.enable">Yes',
+        'provisioning.config.username">80:5e',
+    ),
+    "snom": (
+        'user_name idx="1" perm="R">101',
+        "user_pass",
+        ">192.0.2.5:5060;transport=tcp<",
+        "user_expiry",
+        ">1800<",
+        "user_subscription_expiry",
+        ">300<",
+        "blf 102|*97",
+        "callpickup_dialoginfo",
+        "http_client_user",
+    ),
+    "fanvil": (
+        "<PhoneNumber>101",
+        "<RegisterPswd>",
+        "<RegisterAddr>192.0.2.5",
+        "<Transport>1<",
+        "<RegisterTTL>1800",
+        "<SubExpire>300",
+        "<PickupNum>*97",
+        "<PickupVisualAlert>1",
+        "<PickupAudioAlert>1",
+        "<DefaultUsername>80:5e",
+    ),
+    "cisco": (
+        "<User_ID_1_>101",
+        "<Password_1_>",
+        "<Proxy_1_>192.0.2.5:5060",
+        "<SIP_Transport_1_>TCP",
+        "<Register_Expires_1_>1800",
+        "<Subscribe_Expires>300",
+        "<Call_Pickup_Code>*97",
+        "<Group_Call_Pickup_Code>*98",
+        "<Call_Pickup_Audio_Notification>Yes",
+        "--uid 80:5e",
+    ),
+    "htek": (
+        'SipUserId">101',
+        "AuthenticatePassword",
+        'SipServer">192.0.2.5:5060',
+        'SipTransport">1<',
+        'RegisterExpiration">30<',
+        'SubscribeExpires">300',
+        'DirectCallPickupCode">*97',
+        'GroupCallPickupCode">*98',
+        'VisualAlertForBLFPickup">1',
+        'AudioAlertForBLFPickup">1',
+        'UserName">80:5e',
+    ),
+}
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_every_phone_gets_all_that_lamps_and_pickup_need(model: str) -> None:
-    """Account, password, server, period, codes; and each key its extension."""
+    """Account, password, server, transport, times, codes, alerts, where its files are; each key."""
     made = device(model)
-    everything = b"".join(provisioning.files(made, SERVICE).values()).decode()
-    for needed in ("192.0.2.5", "101", "s3cr3t", "*97", "/p/5ecret"):
-        assert needed in everything
+    service = replace(SERVICE, transport="tcp", register_expires=1800, subscribe_expires=300)
+    text = b"".join(provisioning.files(made, service).values()).decode()
+    vendor = model.partition("/")[0]
+    for needed in (*NEEDED["snom" if vendor == "gigaset" else vendor], "s3cr3t", "/p/5ecret"):
+        assert needed in text
     for key in made.keys:
-        assert key.value in everything
-        assert etree.Element("x", y=key.shown).get("y") is not None
-    assert "*98" in everything or model.partition("/")[0] in ("grandstream", "snom", "fanvil")
+        assert key.value in text
+        assert html.escape(key.shown, quote=False) in text or key.shown in text
 
 
 def test_layers_say_where_a_setting_comes_from() -> None:
@@ -123,13 +251,23 @@ def test_layers_say_where_a_setting_comes_from() -> None:
     assert "features.blf.show_callinfo.enable" not in found
 
 
+@pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.model)
+def test_keys_are_read_in_their_order_through_pages_and_modules(maker: Maker) -> None:
+    model = find(maker.model)
+    keys = parse_keys(",".join(["*98", *(str(number) for number in range(200, 198 + model.most_keys))]))
+    full = device(maker.model, keys=keys)
+    told = maker.read(everything(full))
+    assert told.watched == [key.value for key in keys[1:]]
+    assert (told.user, told.password, told.server) == ("101", "s3cr3t&<>\"'", "192.0.2.5:5060")
+
+
 @pytest.mark.parametrize("model", [model.path for model in provisioning.models()])
 def test_a_full_phone(model: str) -> None:
     """Every key that a model has, and not one more."""
     found = find(model)
     keys = parse_keys(",".join(str(number) for number in range(200, 200 + found.most_keys - 1)))
     full = device(model, keys=keys)
-    everything = b"".join(provisioning.files(full, SERVICE).values()).decode()
-    assert all(key.value in everything for key in keys)
+    text = b"".join(provisioning.files(full, SERVICE).values()).decode()
+    assert all(key.value in text for key in keys)
     with pytest.raises(provisioning.ProvisioningError, match=f"has {found.most_keys} keys, and"):
         provisioning.files(replace(full, keys=(*keys, *parse_keys("999"))), SERVICE)

@@ -33,19 +33,27 @@ def test_no_mac_address(text: str) -> None:
 
 
 def test_keys() -> None:
-    text = "102,103,*98=Group,104=Bob"
+    text = "102,103,*98=Group,104=Bob,line:2,list:sales@pbx.example=Sales"
     keys = parse_keys(text)
     assert keys == (
         LineKey(KeyKind.BLF, "102"),
         LineKey(KeyKind.BLF, "103"),
         LineKey(KeyKind.SPEED_DIAL, "*98", "Group"),
         LineKey(KeyKind.BLF, "104", "Bob"),
+        LineKey(KeyKind.LINE, "2"),
+        LineKey(KeyKind.LIST, "sales@pbx.example", "Sales"),
     )
     assert written_keys(keys) == text
     assert parse_keys(" 102 , ,103=") == parse_keys("102,103")
 
 
-@pytest.mark.parametrize("text", ["1 2", "102@x", "=Bob", "102|x", "102;x", "é", f"102={'x' * 33}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("1 2", "102@x", "=Bob", "102|x", "102;x", "é", f"102={'x' * 33}"),
+        *("line:", "line:0", "line:x", "list:", "list:a b", "list:a@b@c", "lists:a", "102:5060"),
+    ],
+)
 def test_keys_that_are_none(text: str) -> None:
     with pytest.raises(ProvisioningError, match="key "):
         parse_keys(text)

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from blfd.store import NotFound, StoreError
 from blfd.web.api import api
-from blfd.web.api.problems import PREFIX
+from blfd.web.api.problems import PREFIX, problem
 from blfd.web.portal import admins, extensions, groups, history, lamps, look, phones, signin, tenants
 from blfd.web.portal.here import SignInNeeded, page
 from blfd.web.site import Site
@@ -72,6 +72,8 @@ def portal(site: Site) -> FastAPI:
 
     @app.exception_handler(404)
     def unknown(request: Request, error: Exception) -> Response:
+        if request.url.path.startswith(PREFIX):  # an address with a line end, which is no address of the API
+            return problem(404, "Not found", "There is no such address.")
         return page(request, "problem.html", 404, title="Not found", text="There is no such page.")
 
     return app

@@ -1,0 +1,70 @@
+"""`blfd provision template ...`: a site's own files in the place of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from blfd.cli.output import options, print_json, print_table
+from blfd.cli.scope import is_device, scope_of
+from blfd.operations import overrides
+from blfd.phones import EVERYWHERE
+from blfd.store import StoreError
+
+template = typer.Typer(no_args_is_help=True, help="Put a site's own templates in the place of ours.")
+
+Scope = Annotated[str, typer.Argument(metavar="SCOPE", help="A maker (yealink) or a model (yealink/t54w).")]
+
+
+@template.command("set")
+def set_(context: typer.Context, scope: Scope, file: Path) -> None:
+    """Have phones of a maker or a model, of all tenants, get the file that this Jinja2 template makes."""
+    try:
+        source = file.read_text("utf-8")
+    except OSError as error:
+        raise StoreError(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise StoreError(f"{file} is not UTF-8; save it as that") from None
+    overrides.set_template(options(context).desk(), _scope(scope), source)
+    print(f"template set for {scope}; phones take it at their next fetch")
+
+
+@template.command()
+def show(context: typer.Context, scope: Scope) -> None:
+    """A template as it was set."""
+    found = options(context).store().overrides.templates()
+    if _scope(scope) not in found:
+        raise StoreError(f"no template is set for {scope}; 'blfd provision template list' shows them")
+    print(found[_scope(scope)], end="")
+
+
+@template.command()
+def unset(context: typer.Context, scope: Scope) -> None:
+    """Take a template back: phones get our file again."""
+    overrides.unset_template(options(context).desk(), _scope(scope))
+    print(f"template of {scope} taken back; phones take ours at their next fetch")
+
+
+@template.command("list")
+def list_(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
+    """All templates, and how long they are."""
+    found = options(context).store().overrides.templates()
+    rows = [{"scope": scope, "lines": len(source.splitlines())} for scope, source in found.items()]
+    if as_json:
+        print_json(rows)
+    else:
+        cells = [(escape(str(row["scope"])), row["lines"]) for row in rows]
+        print_table("Templates", ("scope", "lines"), cells, "none; phones get our own files")
+
+
+def _scope(text: str) -> str:
+    """Raises StoreError for what is neither a maker nor a model."""
+    scope = scope_of(text)
+    if scope == EVERYWHERE or is_device(scope):
+        raise StoreError(f"scope {text!r}: a template is for a maker (yealink) or a model (yealink/t54w)")
+    return scope

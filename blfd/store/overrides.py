@@ -1,0 +1,65 @@
+"""What a site puts over blfd's settings for phones: of all tenants or one; and its own templates."""
+
+from __future__ import annotations
+
+from blfd.store.opening import Connections, NotFound
+
+
+class Overrides:
+    """Rows of them. What they do to phones is checked by `blfd.overriding`.
+
+    A scope is a vendor (`yealink`), a model (`yealink/t54w`), all (`*`), or of a tenant's one device (its
+    address). The tenant None stands for all tenants.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def settings(self, tenant: str | None, scope: str) -> dict[str, str | None]:
+        """By name; None leaves our setting of that name out."""
+        table, where, values = _place(tenant, scope)
+        with self._connections.reported():
+            found = self._connections.db.table(table).rows_where(where, values, order_by="name")
+            return {row["name"]: row["value"] for row in found}
+
+    def set(self, tenant: str | None, scope: str, name: str, value: str | None) -> None:
+        table, _, _ = _place(tenant, scope)
+        row = {"scope": scope, "name": name, "value": value}
+        with self._connections.writing():
+            self._connections.db.table(table).insert(
+                row if tenant is None else {"tenant": tenant, **row}, replace=True
+            )
+
+    def unset(self, tenant: str | None, scope: str, name: str) -> None:
+        """Raises StoreError if nothing is set."""
+        if name not in self.settings(tenant, scope):
+            raise NotFound(f"nothing is set for {scope} {name}")
+        table, where, values = _place(tenant, scope)
+        with self._connections.writing():
+            self._connections.db.table(table).delete_where(f"{where} AND name = ?", [*values, name])
+
+    def templates(self) -> dict[str, str]:
+        """By scope, which is a vendor or a model."""
+        with self._connections.reported():
+            found = self._connections.db.table("provisioning_templates").rows_where(order_by="scope")
+            return {row["scope"]: row["source"] for row in found}
+
+    def set_template(self, scope: str, source: str) -> None:
+        with self._connections.writing():
+            self._connections.db.table("provisioning_templates").insert(
+                {"scope": scope, "source": source}, replace=True
+            )
+
+    def unset_template(self, scope: str) -> None:
+        """Raises StoreError if there is none."""
+        if scope not in self.templates():
+            raise NotFound(f"no template is set for {scope}; 'blfd provision template list' shows them")
+        with self._connections.writing():
+            self._connections.db.table("provisioning_templates").delete(scope)
+
+
+def _place(tenant: str | None, scope: str) -> tuple[str, str, list[str]]:
+    """The table, and which of its rows."""
+    if tenant is None:
+        return "site_settings", "scope = ?", [scope]
+    return "device_settings", "tenant = ? AND scope = ?", [tenant, scope]

@@ -1,0 +1,22 @@
+"""Gigaset's desk phones P8xx: snom's software, under file names of their own."""
+
+from __future__ import annotations
+
+from provisioning.model import Device, Service
+from provisioning.vendors.snom import KINDS, SYNC, XML, body, settings
+
+__all__ = ["KINDS", "SYNC", "XML", "body", "boot", "common", "files", "settings"]
+
+
+def files(device: Device, body: bytes) -> dict[str, bytes]:
+    mac = device.mac.upper()
+    return {f"{mac}.xml": body, f"{device.model.code}-{mac}.htm": body}
+
+
+def boot(device: Device, service: Service) -> dict[str, bytes]:
+    return {}
+
+
+def common(device: Device) -> dict[str, bytes]:
+    """Nothing is in it, as each phone's own file has all."""
+    return {f"{device.model.code}.htm": body([])}
