@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable
 from functools import cache
 
-from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined, TemplateSyntaxError
+from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from lxml import etree
 
@@ -25,7 +25,7 @@ def version(settings: Settings) -> str:
 
 def packaged(name: str, settings: Settings) -> bytes:
     """A template of this package with settings."""
-    return _environment(PackageLoader("provisioning")).get_template(name).render(settings=settings).encode()
+    return _package().get_template(name).render(settings=settings).encode()
 
 
 def render(
@@ -57,7 +57,8 @@ def _line(error: Exception) -> str:
 
 
 @cache
-def _environment(loader: BaseLoader) -> Environment:
+def _package() -> Environment:
+    loader = PackageLoader("provisioning")
     made = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, autoescape=False)
     made.filters["one_line"] = one_line
     return made

@@ -66,7 +66,7 @@ def _explain(phones: Phones, row: DeviceRow, as_json: bool) -> None:
         print_json({"template": used, "settings": [setting._asdict() for setting in settings]})
         return
     cells = [tuple(escape(cell) for cell in setting) for setting in settings]
-    print_table(f"Settings, put into a template {used}", ("name", "value", "from"), cells, "")
+    print_table(f"Settings (template: {used})", ("name", "value", "from"), cells, "")
 
 
 @provision.command()

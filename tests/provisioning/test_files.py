@@ -271,3 +271,18 @@ def test_a_full_phone(model: str) -> None:
     assert all(key.value in text for key in keys)
     with pytest.raises(provisioning.ProvisioningError, match=f"has {found.most_keys} keys, and"):
         provisioning.files(replace(full, keys=(*keys, *parse_keys("999"))), SERVICE)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@given(name=NASTY, value=NASTY)
+def test_a_setting_of_a_site_has_a_place_or_is_refused(model: str, name: str, value: str) -> None:
+    """One more line or element, or none at all: never two, and never another's."""
+    made = device(model)
+    plain = values(model, provisioning.files(made, SERVICE))
+    try:
+        found = values(model, provisioning.files(made, SERVICE, [Layer("site", {name: value})]))
+    except provisioning.ProvisioningError as error:
+        assert "a setting has no place in its files" in str(error)
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert len(found) - len(plain) <= 1
