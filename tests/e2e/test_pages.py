@@ -1,0 +1,209 @@
+"""Pages as forms: what an administrator types, what comes of it, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from browser import ADMIN_PASSWORD, Browser, portal_url, words
+from sites import Site
+
+from blfd.operations.admins import SHORTEST_PASSWORD
+
+ODD_NAMES = ("<script>alert(1)</script>", 'O\'Brien & "Sons"', "\u202eمرحبا بك", "🎉 Ünï", "{{ 7 * 7 }}")
+MAC = "80:5e:c0:12:34:56"
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("pages"), "--web", "http://127.0.0.1:0")
+    for name in ("boss", "second"):
+        site.cli("admin", "add", name, "--tenant", "default", "--password", ADMIN_PASSWORD)
+    site.cli("admin", "add", "root", "--password", ADMIN_PASSWORD)
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def browser(portal: Site) -> Iterator[Browser]:
+    with Browser(portal_url(portal)) as browser:
+        browser.sign_in("boss")
+        yield browser
+
+
+def shown(site: Site, *what: str) -> Any:
+    return json.loads(site.cli(*what, "--json"))
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_names_are_shown_as_they_are(portal: Site, browser: Browser, name: str) -> None:
+    done = browser.submit("/t/default/extensions/edit/112", name=name, pickup="groups", pickable="off")
+    assert "Saved." in words(done)
+    row = shown(portal, "extension", "show", "112")
+    assert (row["name"], row["pickup"], row["pickable"]) == (name, "groups", "off")
+    for path in ("extensions", "lamps", "groups/new", "explain?extension=112", "changes", "phones/new"):
+        page = browser.get(f"/t/default/{path}")
+        assert page.status_code == 200
+        assert "<script>alert" not in page.text
+        assert "49" not in words(page) or "{{" not in name
+    assert name in words(browser.get("/t/default/extensions"))
+
+
+def test_an_extension_from_its_making_to_its_end(portal: Site, browser: Browser) -> None:
+    new = {"extension": "300", "name": "Neu", "password": "s3cret", "pickup": "off", "pickable": "default"}
+    assert "Added." in words(browser.submit("/t/default/extensions/new", **new))
+    again = browser.submit("/t/default/extensions/new", **new)
+    assert again.status_code == 422
+    assert "300 exists already" in words(again)
+    assert "s3cret" not in again.text, "a password is not shown again"
+    agent = portal.agent("300")
+    agent.password = "s3cret"
+    assert agent.register().status == 200, "it holds at once"
+    assert "Extension 300" in browser.get("/t/default/extensions/edit/300").text
+    assert "Removed." in words(browser.submit("/t/default/extensions/remove/300"))
+    assert agent.register().status == 401
+
+
+def test_two_who_change_the_same(portal: Site, browser: Browser) -> None:
+    page = browser.get("/t/default/extensions/edit/111")
+    with Browser(portal_url(portal)) as second:
+        second.sign_in("second")
+        assert "Saved." in words(second.submit("/t/default/extensions/edit/111", name="Of second"))
+    late = browser.send(page, name="Of boss")
+    assert late.status_code == 409
+    assert "changed by somebody else" in words(late)
+    assert shown(portal, "extension", "show", "111")["name"] == "Of second"
+    assert "Saved." in words(browser.send(late, name="Of boss after all"))
+
+
+def test_an_import_shows_first_what_it_will_do(portal: Site, browser: Browser) -> None:
+    def upload(text: bytes) -> httpx.Response:
+        return browser.submit("/t/default/extensions/import", files={"file": ("e.csv", text, "text/csv")})
+
+    good = b'extension,password,name\n801,a,Ann\n802,b,"Ben, of old"\n'
+    wrong = upload(good + b"802,c,Cid\n101,d,Dot\n")
+    assert wrong.status_code == 422
+    assert "2 of 4 are" in words(wrong)
+    assert "line 4" in words(wrong)
+    assert "line 5" in words(wrong)
+    for bad in (b"", b"a,b\n1,2\n", b"\xff\xfe", b'extension,password,name\n"1'):
+        assert upload(bad).status_code == 422
+    preview = upload(good)
+    assert "2 extensions would be added" in words(preview)
+    assert "802" not in portal.cli("extension", "list"), "nothing has been done yet"
+    text = preview.text.split('<textarea name="text" hidden>\n')[1].split("</textarea>")[0]
+    import html
+
+    assert "Imported." in words(browser.send(preview, text=html.unescape(text)))
+    assert shown(portal, "extension", "show", "802")["name"] == "Ben, of old"
+
+
+def test_phones(portal: Site, browser: Browser) -> None:
+    new = {
+        "mac": MAC,
+        "model": "yealink/t54x",
+        "extensions": "101",
+        "keys": "102,*98=Group",
+        "transport": "udp",
+    }
+    wrong = browser.submit("/t/default/phones/new", **new)
+    assert "t54w" in words(wrong), "near matches are named"
+    assert "Added." in words(browser.submit("/t/default/phones/new", **{**new, "model": "yealink/t54w"}))
+    page = words(browser.get(f"/t/default/phones/show/{MAC}"))
+    assert "not registered" in page
+    assert "Group speed dial *98" in page
+    assert "none: start the server with --provision" in page
+    changed = browser.submit(
+        f"/t/default/phones/edit/{MAC}", **{**new, "model": "yealink/t54w", "keys": "999"}
+    )
+    assert "999, which does not exist" in words(changed)
+    told = browser.submit(f"/t/default/phones/show/{MAC}")
+    assert "No phone is registered that could be told." in words(told)
+    portal.registered("101")
+    assert "Told to fetch" in words(browser.submit("/t/default/phones"))
+    csv = b"mac,model,extensions,keys\n80:5e:c0:12:34:99,yealink/t31,102,team\nxx,yealink/t31,102,\n"
+    refused = browser.submit("/t/default/phones/import", files={"file": ("p.csv", csv, "text/csv")})
+    assert "line 3" in words(refused)
+    assert len(shown(portal, "device", "list")) == 1
+    assert "Removed." in words(browser.submit(f"/t/default/phones/remove/{MAC}"))
+    assert "No phone gets its files from here yet" in words(browser.get("/t/default/phones"))
+
+
+def test_feature_codes(portal: Site, browser: Browser) -> None:
+    fields = {"pickup_code": "*7", "group_pickup_code": "*8", "pickup": "groups", "pickable": "on"}
+    assert "Saved." in words(browser.submit("/t/default/codes", **fields))
+    (tenant,) = (row for row in shown(portal, "tenant", "list") if row["domain"] == "default")
+    assert (tenant["pickup_code"], tenant["pickup"], tenant["pickable"]) == ("*7", "groups", True)
+    wrong = browser.submit("/t/default/codes", **{**fields, "pickup_code": "12"})
+    assert "pickup code '12'" in words(wrong)
+    assert "max_calls" in words(browser.get("/t/default/codes"))
+    back = {"pickup_code": "*97", "group_pickup_code": "*98", "pickup": "on", "pickable": "on"}
+    assert "Saved." in words(browser.submit("/t/default/codes", **back))
+
+
+def test_tenants_and_their_administrators(portal: Site) -> None:
+    with Browser(portal_url(portal)) as root:
+        root.sign_in("root")
+        made = root.submit("/tenants/new", domain="New.Example", aliases="pbx.new.example")
+        assert "new.example" in words(made)
+        assert "is a tenant's domain" in words(root.submit("/tenants/new", domain="new.example", aliases=""))
+        added = root.submit(
+            "/t/new.example/administrators", name="ann", password="x" * SHORTEST_PASSWORD, role="viewer"
+        )
+        assert "ann@new.example" in words(added)
+        short = root.submit("/t/new.example/administrators", name="bob", password="short", role="viewer")
+        assert "has to have" in words(short)
+        with Browser(portal_url(portal)) as ann:
+            ann.sign_in("ann@new.example", "x" * SHORTEST_PASSWORD)
+            assert ann.get("/t/new.example/lamps").status_code == 200
+            assert "Removed." in words(root.submit("/tenants/remove/new.example"))
+            assert str(ann.get("/t/new.example/lamps").url).endswith("/sign-in?next=/t/new.example/lamps")
+        last = root.submit("/administrators/remove/root")
+        assert "nobody removes themselves" in words(last)
+
+
+def test_a_token_is_shown_once(portal: Site, browser: Browser) -> None:
+    made = browser.submit("/t/default/tokens", name="crm", scope=["lamps", "read"])
+    (secret,) = (word for word in words(made).split() if word.startswith("blfd_"))
+    address = f"{portal_url(portal)}/api/v1/tenants/default/lamps"
+    assert httpx.get(address, headers={"Authorization": f"Bearer {secret}"}).status_code == 200
+    listed = browser.get("/t/default/tokens")
+    assert secret not in listed.text
+    assert "crm" in words(listed)
+    browser.client.post(
+        "/t/default/tokens/remove/crm",
+        data={"csrf": listed.text.split('name="csrf" value="')[1].split('"')[0]},
+    )
+    assert httpx.get(address, headers={"Authorization": f"Bearer {secret}"}).status_code == 401
+
+
+def test_pickups_and_why(portal: Site, browser: Browser, request: pytest.FixtureRequest) -> None:
+    alice, bob, carol = (portal.phone(extension) for extension in ("101", "102", "103"))
+    alice.do("call", to="102")
+    bob.wait("incoming")
+    explained = words(browser.get("/t/default/explain?extension=102"))
+    assert "ringing" in explained
+    assert "103: *97102, *98" in explained
+    carol.do("call", to="*97102")
+    carol.wait_call("confirmed")
+    carol.do("hangup")
+    with Browser(portal_url(portal)) as root:
+        root.sign_in("root")
+        health = words(root.get("/health"))
+        assert "server 0." in health
+        assert "requests" in health
+    assert browser.get("/t/default/pickups?since=yesterday").status_code == 422
+    assert browser.get("/t/default/explain?extension=none").status_code == 404
+    request.addfinalizer(portal.forget)
+
+
+def test_every_change_is_kept(portal: Site, browser: Browser) -> None:
+    browser.submit("/t/default/extensions/edit/110", name="Before", password="")
+    browser.submit("/t/default/extensions/edit/110", name="After", password="n3w-one")
+    page = browser.get("/t/default/changes")
+    assert "name: Before After" in words(page)
+    assert "boss@default" in words(page)
+    assert "n3w-one" not in page.text

@@ -1,0 +1,110 @@
+"""Signing in: slowly for who guesses, over TLS alone where there is TLS, and out again everywhere."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from browser import ADMIN_PASSWORD, Browser, portal_url, words
+from sites import Site, program
+
+from blfd.web.patience import FREE_FAILURES
+
+
+@pytest.fixture
+def site(own_site: Callable[..., Site]) -> Site:
+    site = own_site("--web", "http://127.0.0.1:0")
+    site.cli("admin", "add", "root", "--password", ADMIN_PASSWORD)
+    return site
+
+
+@pytest.fixture
+def browser(site: Site) -> Iterator[Browser]:
+    with Browser(portal_url(site)) as browser:
+        yield browser
+
+
+def test_wrong_names_and_wrong_passwords_are_told_the_same(site: Site, browser: Browser) -> None:
+    wrong, nobody = browser.sign_in("root", "wrong"), browser.sign_in("nobody", "wrong")
+    assert wrong.status_code == nobody.status_code == 401
+    assert words(wrong) == words(nobody)
+    assert browser.sign_in("root").status_code == 200
+
+
+def test_who_keeps_guessing_waits(site: Site, browser: Browser) -> None:
+    """That nobody waits twice as long for the tenth as for the first would be seen by a clock alone."""
+    for _ in range(FREE_FAILURES + 2):
+        assert browser.sign_in("root", "wrong").status_code == 401
+    answer = browser.sign_in("root", "wrong")
+    assert answer.elapsed.total_seconds() >= 0.5, "at least two doublings of the first wait"
+
+
+def test_the_cookie(site: Site, browser: Browser) -> None:
+    browser.client.follow_redirects = False
+    cookie = browser.sign_in("root").headers["set-cookie"]
+    assert all(flag in cookie for flag in ("HttpOnly", "SameSite=strict", "Path=/"))
+    assert "Secure" not in cookie
+    assert ADMIN_PASSWORD not in site.server.log.read_text()
+
+
+def test_over_tls_the_cookie_is_for_tls_alone(own_site: Callable[..., Site], tmp_path: Path) -> None:
+    certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
+    subprocess.run(
+        [
+            *(program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=127.0.0.1", "-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    config = f'certificate = "{certificate}"\ncertificate_key = "{key}"\n'
+    site = own_site("--web", "https://127.0.0.1:0", config=config)
+    site.cli("admin", "add", "root", "--password", ADMIN_PASSWORD)
+    with httpx.Client(base_url=portal_url(site), verify=False) as client:
+        answer = client.post("/sign-in", data={"name": "root", "password": ADMIN_PASSWORD})
+        assert answer.status_code == 303
+        assert "Secure" in answer.headers["set-cookie"]
+
+
+@pytest.mark.parametrize(
+    "address", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:1"]
+)
+def test_nobody_is_sent_elsewhere(site: Site, browser: Browser, address: str) -> None:
+    browser.client.follow_redirects = False
+    fields = {"name": "root", "password": ADMIN_PASSWORD, "next": address}
+    assert browser.client.post("/sign-in", data=fields).headers["location"] == "/"
+
+
+def test_signing_out(site: Site, browser: Browser) -> None:
+    browser.sign_in("root")
+    stolen = dict(browser.client.cookies)
+    assert "Sign in" in words(browser.client.post("/sign-out", data={"csrf": csrf(browser)}))
+    with httpx.Client(base_url=portal_url(site), cookies=stolen) as thief:
+        assert thief.get("/tenants").status_code == 303
+
+
+def test_a_new_password_signs_out_everywhere(site: Site, browser: Browser) -> None:
+    with Browser(portal_url(site)) as other:
+        other.sign_in("root")
+        browser.sign_in("root")
+        fields = {"present": ADMIN_PASSWORD, "new": "another horse", "again": "another horse"}
+        assert "is wrong" in words(browser.submit("/password", **{**fields, "present": "no"}))
+        assert "differ" in words(browser.submit("/password", **{**fields, "again": "no"}))
+        assert "Sign in" in words(browser.submit("/password", **fields))
+        assert "Sign in" in words(other.get("/tenants"))
+        assert other.sign_in("root").status_code == 401
+        assert other.sign_in("root", "another horse").status_code == 200
+
+
+def test_headers_keep_everything_inside(site: Site, browser: Browser) -> None:
+    for path in ("/sign-in", "/static/portal.js", "/nowhere", "/api/v1/tenants"):
+        policy = browser.get(path).headers["content-security-policy"]
+        assert "default-src 'self'" in policy
+        assert "frame-ancestors 'none'" in policy
+
+
+def csrf(browser: Browser) -> str:
+    return browser.get("/tenants").text.split('name="csrf" value="')[1].split('"')[0]
