@@ -1,6 +1,6 @@
 """Changes of what a site puts over blfd's settings, made only if no phone in their scope breaks.
 
-Phones are tried before the change: that takes a while for thousands, and nobody else can write during a change.
+Phones are tried before the change: thousands take a while, and nobody else can write during a change.
 """
 
 from __future__ import annotations
