@@ -24,7 +24,9 @@ Extension = Annotated[
 ]
 Keys = Annotated[
     str | None,
-    typer.Option(help="Such as 102,103,*98=Group,104=Bob; or `team` or `team:GROUP` for everybody else."),
+    typer.Option(
+        help="Such as 102,103,*98=Group,104=Bob,line:2,list:URI; or `team` or `team:GROUP` for everybody."
+    ),
 ]
 Transport = Annotated[str | None, typer.Option(help="udp or tcp.")]
 Setting = Annotated[

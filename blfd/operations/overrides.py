@@ -1,4 +1,7 @@
-"""Changes of what a site puts over blfd's settings, made only if no phone in their scope breaks."""
+"""Changes of what a site puts over blfd's settings, made only if no phone in their scope breaks.
+
+Phones are tried before the change: thousands take a while, and nobody else can write during a change.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +42,8 @@ def set(desk: Desk, tenant: str | None, scope: str, name: str, value: str | None
         found = overrides.settings(tenant, scope)
         return {name: found[name]} if name in found else None
 
+    _check(desk, Trial(overrides, tenant, scope, {name: value}), tenant, scope)
     with desk.change(tenant or SYSTEM, "setting.set", scope, look):
-        _check(desk, Trial(overrides, tenant, scope, {name: value}), tenant, scope)
         overrides.set(tenant, scope, name, value)
 
 
@@ -58,8 +61,8 @@ def unset(desk: Desk, tenant: str | None, scope: str, name: str) -> None:
 
 def set_template(desk: Desk, scope: str, source: str) -> None:
     """For a vendor or a model, of all tenants."""
+    _check(desk, Trial(desk.store.overrides, changed_templates={scope: source}), None, scope)
     with desk.change(SYSTEM, "template.set", scope, lambda: _template(desk, scope)):
-        _check(desk, Trial(desk.store.overrides, changed_templates={scope: source}), None, scope)
         desk.store.overrides.set_template(scope, source)
 
 

@@ -120,6 +120,7 @@ class Devices:
             )
 
     def remove(self, mac: str) -> None:
+        """With what was set for it alone."""
         with self._connections.writing():
             self._connections.db.table("devices").delete(mac)
             self._connections.db.table("device_settings").delete_where("scope = ?", [mac])

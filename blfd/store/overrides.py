@@ -6,7 +6,7 @@ from blfd.store.opening import Connections, NotFound
 
 
 class Overrides:
-    """Rows of them. What they do to phones is checked by `blfd.overriding`.
+    """Rows of them. What they do to phones is checked by `blfd.operations.overrides`.
 
     A scope is a vendor (`yealink`), a model (`yealink/t54w`), all (`*`), or of a tenant's one device (its
     address). The tenant None stands for all tenants.
@@ -31,7 +31,7 @@ class Overrides:
             )
 
     def unset(self, tenant: str | None, scope: str, name: str) -> None:
-        """Raises StoreError if nothing is set."""
+        """Raises NotFound if nothing is set."""
         if name not in self.settings(tenant, scope):
             raise NotFound(f"nothing is set for {scope} {name}")
         table, where, values = _place(tenant, scope)
@@ -51,9 +51,9 @@ class Overrides:
             )
 
     def unset_template(self, scope: str) -> None:
-        """Raises StoreError if there is none."""
+        """Raises NotFound if there is none."""
         if scope not in self.templates():
-            raise NotFound(f"no template is set for {scope}; 'blfd provision template list' shows them")
+            raise NotFound(f"no template is set for {scope}", "'blfd provision template list' shows them")
         with self._connections.writing():
             self._connections.db.table("provisioning_templates").delete(scope)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -95,8 +96,6 @@ def test_an_import_shows_first_what_it_will_do(portal: Site, browser: Browser) -
     assert "2 extensions would be added" in words(preview)
     assert "802" not in portal.cli("extension", "list"), "nothing has been done yet"
     text = preview.text.split('<textarea name="text" hidden>\n')[1].split("</textarea>")[0]
-    import html
-
     assert "Imported." in words(browser.send(preview, text=html.unescape(text)))
     assert shown(portal, "extension", "show", "802")["name"] == "Ben, of old"
 

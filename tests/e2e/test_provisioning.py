@@ -57,6 +57,9 @@ def test_what_is_not_its_own_is_not_there(provisioned: tuple[Site, str]) -> None
     for name in (f"{other.replace(':', '')}.cfg", "", "..%2F..%2Fetc%2Fpasswd", "000000000000.cfg", "x.boot"):
         assert get(url + name).status_code == 404, name
     assert get(url + "y000000000096.cfg").status_code == 200, "what all of its model ask for"
+    boot = get(url + "y000000000000.boot").text
+    assert f'include:config "{BARE}.cfg"' in boot
+    assert get(f"{url}{BARE}.boot").status_code == 404, "so that the phone goes on to the one above"
     assert get(url[:-3] + "xx/" + f"{BARE}.cfg").status_code == 404
     assert get(f"{url}{BARE}.cfg", YEALINK.replace(MAC, other)).status_code == 404, (
         "it says that it is another"

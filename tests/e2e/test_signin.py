@@ -35,7 +35,7 @@ def test_wrong_names_and_wrong_passwords_are_told_the_same(site: Site, browser: 
 
 
 def test_who_keeps_guessing_waits(site: Site, browser: Browser) -> None:
-    """That nobody waits twice as long for the tenth as for the first would be seen by a clock alone."""
+    """The wait is there on purpose, so a clock may say that it was."""
     for _ in range(FREE_FAILURES + 2):
         assert browser.sign_in("root", "wrong").status_code == 401
     answer = browser.sign_in("root", "wrong")

@@ -279,11 +279,11 @@ def test_a_setting_of_a_site_has_a_place_or_is_refused(model: str, name: str, va
     """One more line or element, or none at all: never two, and never another's."""
     made = device(model)
     plain = values(model, provisioning.files(made, SERVICE))
-    refused = ""
+    found, refusal = plain, ""
     try:
         found = values(model, provisioning.files(made, SERVICE, [Layer("site", {name: value})]))
     except provisioning.ProvisioningError as error:
-        found, refused = plain, str(error)
+        refusal = str(error)
     assert len(found) - len(plain) <= 1
-    assert not refused or "a setting has no place in its files" in refused
-    assert len(refused.splitlines()) <= 1
+    assert not refusal or "a setting has no place in its files" in refusal
+    assert len(refusal.splitlines()) <= 1
