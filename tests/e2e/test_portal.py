@@ -108,3 +108,27 @@ def test_it_works_without_javascript(chromium: Browser, site: Site, page: Page) 
     plain.get_by_role("button", name="OK").click()
     expect(plain.get_by_role("row", name=re.compile("warehouse"))).to_contain_text("105 106")
     context.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_page_is_wider_than_the_screen(site: Site, page: Page, width: int) -> None:
+    """And none writes an error to the console, such as for what the content policy forbids."""
+    site.cli("device", "add", "80:5e:c0:12:34:56", "--model", "yealink/t54w", "--extension", "101")
+    site.cli("extension", "set", "101", "--name", "W" * 200)
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.set_viewport_size({"width": width, "height": 800})
+    shown = (
+        "lamps",
+        "extensions",
+        "phones",
+        "phones/show/80:5e:c0:12:34:56",
+        "groups",
+        "groups/new",
+        "codes",
+    )
+    for name in (*shown, "pickups", "explain?extension=101", "administrators", "tokens", "changes"):
+        page.goto(f"/t/default/{name}")
+        root = "document.documentElement"
+        assert page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"), name
+    assert not said
