@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import typer
+from boards import boards
 from generator import Generator, build, generator
 from power_cut import provision
 from report import Row, machine, print_table, write_readme, write_results
@@ -240,7 +241,8 @@ def idle(run: Run, start: Starter) -> None:
 
 
 MEASUREMENTS = {
-    m.__name__: m for m in (subscribe, digest, fanout, memory, calls, pickup, restart, provision, idle)
+    m.__name__: m
+    for m in (subscribe, digest, fanout, memory, calls, pickup, restart, provision, boards, idle)
 }
 SERVERS: dict[str, Starter] = {"blfd": blfd_trusting, "kamailio": kamailio}
 

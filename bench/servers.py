@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 PROJECT = HERE.parent
 BLFD_ADDRESS = "127.0.7.2:5070"
 FILES_ADDRESS = "127.0.7.2:8070"
+PORTAL_ADDRESS = "127.0.7.2:8089"
 KAMAILIO_ADDRESS = "127.0.7.1:5060"
 # Debian has it where only root's PATH looks.
 KAMAILIO = shutil.which("kamailio", path=os.environ.get("PATH", "") + ":/usr/sbin")
@@ -99,6 +100,11 @@ def blfd_with_digest() -> AbstractContextManager[Server]:
 def blfd_provisioning(devices: Iterable[tuple[str, ...]]) -> AbstractContextManager[Server]:
     """The same as blfd_trusting, with phones (MAC, model, extension, keys) whose files it serves."""
     return _blfd("--trust", "127.0.0.0/8", "--provision", f"http://{FILES_ADDRESS}", devices=devices)
+
+
+def blfd_portal() -> AbstractContextManager[Server]:
+    """The same as blfd_trusting, with the portal."""
+    return _blfd("--trust", "127.0.0.0/8", "--web", f"http://{PORTAL_ADDRESS}")
 
 
 @contextmanager
