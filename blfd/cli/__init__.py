@@ -10,6 +10,7 @@ import typer
 
 from blfd import __version__
 from blfd.cli.admin import admins, tokens
+from blfd.cli.changes import add_changes
 from blfd.cli.device import devices
 from blfd.cli.extension import extensions
 from blfd.cli.group import groups
@@ -34,6 +35,7 @@ app.add_typer(provision, name="provision")
 app.add_typer(tenants, name="tenant")
 add_inspecting(app)
 add_pickup(app)
+add_changes(app)
 add_running(app)
 
 

@@ -1,0 +1,83 @@
+"""Administrators, tokens and the audit on the command line."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from commands import Run
+
+PASSWORD = ("--password", "correct horse")
+
+
+def test_administrators(blfd: Run) -> None:
+    blfd("tenant", "add", "acme.example")
+    assert "none; 'blfd admin add' adds one" in blfd("admin", "list").stdout
+    blfd("admin", "add", "root", *PASSWORD)
+    done = blfd("admin", "add", "ann", "--tenant", "Acme.Example", "--role", "viewer", *PASSWORD)
+    assert "administrator ann@acme.example added, of acme.example" in done.stdout
+    assert json.loads(blfd("admin", "list", "--json").stdout) == [
+        {"name": "ann@acme.example", "tenant": "acme.example", "role": "viewer"},
+        {"name": "root", "tenant": None, "role": "administrator"},
+    ]
+    blfd("admin", "password", "ann@acme.example", "--password", "another horse")
+    blfd("tenant", "remove", "acme.example")
+    assert [row["name"] for row in json.loads(blfd("admin", "list", "--json").stdout)] == ["root"]
+
+
+def test_what_administrators_may_not_be(blfd: Run) -> None:
+    def refused(*arguments: str) -> str:
+        return blfd("admin", *arguments, code=1).stderr
+
+    assert "needs a password: give --password" in refused("add", "root")
+    assert "10 to 200 characters" in refused("add", "root", "--password", "short")
+    assert "letters, digits and" in refused("add", "a b", *PASSWORD)
+    assert "no tenant nowhere.example" in refused("add", "ann", "--tenant", "nowhere.example", *PASSWORD)
+    assert "is of a tenant" in refused("add", "ann", "--role", "viewer", *PASSWORD)
+    blfd("admin", "add", "root", *PASSWORD)
+    assert "exists already" in refused("add", "root", *PASSWORD)
+    assert "is the last administrator of the system" in refused("remove", "root")
+    assert "no administrator ann" in refused("remove", "ann")
+
+
+def test_tokens(blfd: Run, tmp_path: Path) -> None:
+    secret = blfd("token", "add", "crm", "--tenant", "default", "--scope", "lamps").stdout.strip()
+    assert secret.startswith("blfd_")
+    (row,) = json.loads(blfd("token", "list", "--tenant", "default", "--json").stdout)
+    assert row == {"name": "crm", "tenant": "default", "scopes": ["lamps"], "used_at": None}
+    assert "crm" not in blfd("token", "list").stdout, "of the system there is none"
+    again = blfd("token", "add", "crm", "--tenant", "default", "--scope", "lamps", code=1)
+    assert "exists already" in again.stderr
+    wrong = blfd("token", "add", "x", "--tenant", "default", "--scope", "system", code=1)
+    assert "scopes are some of lamps, callers, read, write" in wrong.stderr
+    with sqlite3.connect(tmp_path / "blfd.db") as db:
+        everything = "\n".join(db.iterdump())
+    assert secret not in everything, "the database has its hash only"
+    blfd("token", "remove", "crm", "--tenant", "default")
+    assert "no token crm" in blfd("token", "remove", "crm", "--tenant", "default", code=1).stderr
+
+
+def test_changes(blfd: Callable[..., CompletedProcess[str]]) -> None:
+    assert "nothing has been changed yet" in blfd("changes").stdout
+    blfd("extension", "add", "101", "--password", "h1dden")
+    blfd("extension", "set", "101", "--name", "Alice", "--password", "h1dden-2")
+    blfd("extension", "add", "101", "--password", "x", code=1)
+    blfd("admin", "add", "root", *PASSWORD)
+    blfd("provision", "set", "yealink", "features.dnd.allow", "0")
+    text = blfd("changes", "--json").stdout
+    rows = json.loads(text)
+    assert [(row["operation"], row["subject"]) for row in rows] == [
+        ("extension.add", "101"),
+        ("extension.change", "101"),
+        ("setting.set", "yealink"),
+    ]
+    assert (rows[0]["before"], rows[1]["before"]["name"], rows[1]["after"]["name"]) == (None, "", "Alice")
+    assert rows[1]["after"]["password"] == "changed"
+    assert "(command line)" in rows[0]["who"]
+    assert "h1dden" not in text
+    everything = json.loads(blfd("changes", "--system", "--json").stdout)
+    assert [row["operation"] for row in everything][2] == "admin.add"
+    assert "argon2" not in json.dumps(everything)
