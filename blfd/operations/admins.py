@@ -102,6 +102,8 @@ def change(desk: Desk, name: str, *, password: str | None = None, role: Role | N
         raise StoreError("nothing to change", "give a password or a role")
     if found.tenant is None and role not in (None, Role.ADMINISTRATOR):
         raise StoreError(f"{name} administers the system, and has no other role")
+    if role not in (None, found.role):
+        _check_other(desk, name)
     hashed = None if password is None else _hashed(name, password)
     what = "admin.password" if role is None else "admin.change"
     with desk.change(found.tenant or SYSTEM, what, name, lambda: get(desk, name)):
@@ -109,10 +111,16 @@ def change(desk: Desk, name: str, *, password: str | None = None, role: Role | N
     return get(desk, name)
 
 
+def _check_other(desk: Desk, name: str) -> None:
+    if name == desk.who:
+        raise StoreError("nobody takes their own rights away", "another administrator may")
+
+
 def remove(desk: Desk, name: str) -> None:
-    """Signs them out, too. Who administers the system last has to stay."""
+    """Signs them out, too. Nobody removes themselves, and who administers the system last has to stay."""
     found = _named(desk.store, name)
     name = found.name
+    _check_other(desk, name)
     others = [other for other in desk.store.admins.all() if other.tenant is None and other.name != name]
     if found.tenant is None and not others:
         raise StoreError(f"{name} is the last administrator of the system", "add another one first")

@@ -7,6 +7,7 @@ costs the SIP thread nothing.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ from typing import Any, NamedTuple
 from starlette.concurrency import run_in_threadpool
 
 from blfd.control import ControlClient, ControlError, NotRunning
+
+log = logging.getLogger("blfd.web")
 
 EVERY = 0.1  # seconds
 BEAT = 15.0  # seconds between signs of life
@@ -67,8 +70,7 @@ class Feed:
 
     def close(self) -> None:
         """Whoever follows is at the end."""
-        for queue in self._readers:
-            _put(queue, END)
+        self._tell_all(END)
 
     async def _everything(self, tenant: str) -> Event:
         try:
@@ -82,19 +84,21 @@ class Feed:
         while True:
             try:
                 found = await run_in_threadpool(self._client.call, "changes", **self._position)
-            except (NotRunning, ControlError):
-                self._position = {}
-                for queue in self._readers:
-                    _put(queue, Event("down", []))
-                await asyncio.sleep(WITHOUT_SERVER)
-                continue
-            self._tell(found)
+                self._tell(found)
+                self._position, pause = {"server": found["server"], "since": found["number"]}, EVERY
+            except Exception as error:
+                if not isinstance(error, NotRunning | ControlError):
+                    log.exception("lamp boards: what changes cannot be told; all is asked anew")
+                self._position, pause = {}, WITHOUT_SERVER
+                self._tell_all(Event("down", []))
             if time.monotonic() >= beat_at:
                 beat_at = time.monotonic() + BEAT
-                for queue in self._readers:
-                    _put(queue, Event("beat", []))
-            self._position = {"server": found["server"], "since": found["number"]}
-            await asyncio.sleep(EVERY)
+                self._tell_all(Event("beat", []))
+            await asyncio.sleep(pause)
+
+    def _tell_all(self, event: Event) -> None:
+        for queue in self._readers:
+            _put(queue, event)
 
     def _tell(self, found: Row) -> None:
         lamps = _by_tenant(found["lamps"])

@@ -133,7 +133,7 @@ def element(notify: Message, state: str) -> DialogElement:
 
 def attempts(site: Site) -> list[Attempt]:
     """What is kept of pickups, the newest first."""
-    return Store(site.database).records.attempts("default")
+    return [attempt for _, attempt in Store(site.database).records.attempts("default")]
 
 
 def wait_attempt(site: Site, picker: str, before: int) -> Attempt:

@@ -161,7 +161,7 @@ def test_tenants_and_their_administrators(portal: Site) -> None:
             assert "Removed." in words(root.submit("/tenants/remove/new.example"))
             assert str(ann.get("/t/new.example/lamps").url).endswith("/sign-in?next=/t/new.example/lamps")
         last = root.submit("/administrators/remove/root")
-        assert "nobody removes themselves" in words(last)
+        assert "nobody takes their own rights away" in words(last)
 
 
 def test_a_token_is_shown_once(portal: Site, browser: Browser) -> None:

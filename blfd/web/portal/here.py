@@ -34,7 +34,15 @@ DONE = {
 _templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
 _templates.env.undefined = StrictUndefined
 _templates.env.trim_blocks = _templates.env.lstrip_blocks = True
-_templates.env.filters["moment"] = lambda at: datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def moment(at: float | str) -> str:
+    """Seconds since the epoch, or ISO 8601, in the server's own time, as filters take it."""
+    when = datetime.fromtimestamp(at) if isinstance(at, float) else datetime.fromisoformat(at).astimezone()
+    return when.strftime("%Y-%m-%d %H:%M:%S")
+
+
+_templates.env.filters["moment"] = moment
 
 
 class SignInNeeded(Exception):

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from blfd.operations import admins
@@ -22,7 +23,8 @@ router = APIRouter()
 
 def address(request: Request) -> str:
     """Where to sign in, to come back to this page then."""
-    return f"/sign-in?next={quote(request.url.path)}" if request.method == "GET" else "/sign-in"
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return f"/sign-in?next={quote(here)}" if request.method == "GET" else "/sign-in"
 
 
 @router.get("/")
@@ -39,25 +41,41 @@ def ask(request: Request) -> Response:
     return page(request, "signin.html", name="", next=_inside(request.query_params.get("next", "")), error="")
 
 
+async def _tried(request: Request, name: str, password: str) -> str | None:
+    """The secret of a new session, None where name or password are wrong; who keeps failing waits.
+
+    By name and by source; each attempt counts as failed until it has succeeded, so that many at the same time
+    wait as well.
+    """
+    site, source = site_of(request), request.client.host if request.client else ""
+    keys = (f"name {name}", f"source {source}")
+    waits = [site.patience.wait(key, time.monotonic()) for key in keys]
+    for key in keys:
+        site.patience.failed(key, time.monotonic())
+    await asyncio.sleep(max(waits))
+    secret = await run_in_threadpool(admins.sign_in, site.store, name, password)
+    if secret is not None:
+        for key in keys:
+            site.patience.succeeded(key)
+    return secret
+
+
 @router.post("/sign-in")
 async def sign_in(request: Request) -> Response:
-    """Who keeps failing waits, by name and by source."""
-    site, fields = site_of(request), await request.form()
-    name, password = str(fields.get("name", "")), str(fields.get("password", ""))
-    source = request.client.host if request.client else ""
-    keys = (f"name {name}", f"source {source}")
-    await asyncio.sleep(max(site.patience.wait(key, time.monotonic()) for key in keys))
-    secret = await run_in_threadpool(admins.sign_in, site.store, name, password)
+    fields = await request.form()
+    name = str(fields.get("name", ""))
     then = _inside(str(fields.get("next", "")))
+    secret = await _tried(request, name, str(fields.get("password", "")))
     if secret is None:
-        for key in keys:
-            site.patience.failed(key, time.monotonic())
         return page(request, "signin.html", 401, name=name, next=then, error="Name or password are wrong.")
-    for key in keys:
-        site.patience.succeeded(key)
     response = RedirectResponse(then or "/", 303)
     response.set_cookie(
-        COOKIE, secret, max_age=int(SESSION_LONGEST), httponly=True, samesite="strict", secure=site.secure
+        COOKIE,
+        secret,
+        max_age=int(SESSION_LONGEST),
+        httponly=True,
+        samesite="strict",
+        secure=site_of(request).secure,
     )
     return response
 
@@ -76,14 +94,20 @@ def password_page(request: Request, who: Who) -> Response:
 
 
 @router.post("/password")
-def change_password(request: Request, who: Who, form: Form) -> Response:
+async def change_password(request: Request, who: Who, form: Form) -> Response:
     """Needs the present one, and signs out everywhere."""
-    site = site_of(request)
-    new, again = str(form.get("new", "")), str(form.get("again", ""))
-    secret = admins.sign_in(site.store, who.name, str(form.get("present", "")))
+    secret = await _tried(request, who.name, str(form.get("present", "")))
     if secret is None:
         return page(request, "password.html", 422, error="The present password is wrong.")
-    site.store.admins.close_session(secret)
+    return await run_in_threadpool(_change, request, who, form, secret)
+
+
+def _change(request: Request, who: Visitor, form: FormData, secret: str) -> Response:
+    site = site_of(request)
+    site.store.admins.close_session(
+        secret
+    )  # it has shown that the password is right, and is for nothing else
+    new, again = str(form.get("new", "")), str(form.get("again", ""))
     if new != again:
         return page(request, "password.html", 422, error="The two new passwords differ.")
     try:
