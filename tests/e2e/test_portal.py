@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import pytest
 from browser import ADMIN_PASSWORD, portal_url
@@ -70,6 +71,25 @@ def test_who_picks_up_and_who_is_picked_up_apart(site: Site, page: Page) -> None
     page.get_by_role("button", name="OK").click()
     found = json.loads(site.cli("group", "show", "doors", "--json"))
     assert (found["pickers"], found["targets"]) == (["101"], ["108"])
+
+
+def test_by_keyboard_alone(site: Site, page: Page) -> None:
+    def press(
+        role: Literal["link", "tab", "checkbox", "button"], name: str | re.Pattern[str], key: str
+    ) -> None:
+        found = page.get_by_role(role, name=name)
+        found.focus()
+        found.press(key)
+
+    press("link", "Call Pickup", "Enter")
+    press("link", re.compile("^Add$"), "Enter")
+    page.keyboard.type("keys")  # the name has the focus
+    press("tab", "General", "ArrowRight")
+    press("checkbox", re.compile("^105 .* is a member"), "Space")
+    press("checkbox", re.compile("^106 .* is a member"), "Space")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Added.")
+    assert json.loads(site.cli("group", "show", "keys", "--json"))["targets"] == ["105", "106"]
 
 
 def test_two_who_edit_the_same_group(site: Site, page: Page) -> None:

@@ -104,9 +104,7 @@ async def change_password(request: Request, who: Who, form: Form) -> Response:
 
 def _change(request: Request, who: Visitor, form: FormData, secret: str) -> Response:
     site = site_of(request)
-    site.store.admins.close_session(
-        secret
-    )  # it has shown that the password is right, and is for nothing else
+    site.store.admins.close_session(secret)  # it was made to show that the password is right
     new, again = str(form.get("new", "")), str(form.get("again", ""))
     if new != again:
         return page(request, "password.html", 422, error="The two new passwords differ.")
