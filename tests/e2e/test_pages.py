@@ -206,3 +206,9 @@ def test_every_change_is_kept(portal: Site, browser: Browser) -> None:
     assert "name: Before After" in words(page)
     assert "boss@default" in words(page)
     assert "n3w-one" not in page.text
+    with Browser(portal_url(portal)) as root:
+        root.sign_in("root")
+        assert "extension.change 110" in words(root.get("/changes?of=default"))
+        elsewhere = words(root.get("/changes?of=acme.example"))
+        assert "Nothing has been changed yet" in elsewhere
+        assert "extension.change" not in elsewhere

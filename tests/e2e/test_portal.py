@@ -83,7 +83,8 @@ def test_by_keyboard_alone(site: Site, page: Page) -> None:
 
     press("link", "Call Pickup", "Enter")
     press("link", re.compile("^Add$"), "Enter")
-    page.keyboard.type("keys")  # the name has the focus
+    expect(page.get_by_role("textbox", name="Name")).to_be_focused()
+    page.keyboard.type("keys")
     press("tab", "General", "ArrowRight")
     press("checkbox", re.compile("^105 .* is a member"), "Space")
     press("checkbox", re.compile("^106 .* is a member"), "Space")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from blfd.operations import pickups
@@ -56,13 +56,15 @@ def picked_up(
 
 @router.get("/changes")
 @router.get("/t/{tenant}/changes")
-def changes(place: Either, request: Request, older: str = "") -> Response:
-    tenant = place.tenant if isinstance(place, Here) else None
+def changes(place: Either, older: str = "", of: str = "") -> Response:
+    """`of`: for who looks after the system, those of one tenant alone."""
+    tenant = place.tenant if isinstance(place, Here) else of or None
     before = int(older) if older.isascii() and older.isdigit() else None
     found = place.desk.store.audit.changes(tenant, before, PAGE + 1)
     last = found[PAGE - 1].id if len(found) > PAGE else None
     rows = [(change, list(differences(change))) for change in found[:PAGE]]
-    return place.page("changes.html", rows=rows, last=last)
+    tenants = [] if isinstance(place, Here) else list(place.desk.store.directory().tenants)
+    return place.page("changes.html", rows=rows, last=last, of=of, tenants=tenants)
 
 
 def differences(change: Change) -> Iterator[Field]:
