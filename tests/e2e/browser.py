@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +20,18 @@ def portal_url(site: Site) -> str:
     serves = json.loads(site.cli("status", "--json"))["serves"]
     (url,) = (entry.removeprefix("portal: ") for entry in serves if entry.startswith("portal: "))
     return str(url)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def web_processes(server: int) -> list[int]:
+    """Children of the server that serve HTTP."""
+    children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in children}
+    return [pid for pid, line in lines.items() if "blfd.web" in line]
 
 
 class Browser:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -10,11 +12,12 @@ from typing import Any
 
 import httpx
 import pytest
-from browser import ADMIN_PASSWORD, Browser, portal_url, words
+from browser import ADMIN_PASSWORD, Browser, free_port, portal_url, web_processes, words
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import expect
 from sites import Site
 
+from blfd import companion
 from blfd.web.feed import BEAT
 
 PATIENCE = 10.0
@@ -174,3 +177,27 @@ def test_the_board_turns_at_once(site: Site, chromium: Chromium) -> None:
     expect(page.locator('[data-extension="103"]')).to_be_hidden()
     expect(tile).to_be_visible()
     context.close()
+
+
+def test_the_web_process_dies_and_lamps_go_on(own_site: Callable[..., Site]) -> None:
+    port = free_port()
+    site = own_site("--web", f"http://127.0.0.1:{port}")
+    site.cli("admin", "add", "wall", "--tenant", "default", "--password", ADMIN_PASSWORD)
+    with Browser(f"http://127.0.0.1:{port}") as browser:
+        browser.sign_in("wall")
+        (process,) = web_processes(site.server.process.pid)
+        os.kill(process, signal.SIGKILL)
+        alice, bob = site.phone("101"), site.phone("102")
+        watcher = site.phone("103", watch="102")
+        alice.do("call", to="102")
+        bob.wait("incoming")
+        watcher.wait_lamp("102", "ringing")
+        until = time.monotonic() + 4 * companion.AGAIN
+        while True:
+            try:
+                page = browser.get("/t/default/lamps")
+                break
+            except httpx.HTTPError:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+        assert "102 Name 102 ringing" in words(page), "the session is still there, too"

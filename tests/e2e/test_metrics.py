@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from browser import free_port, web_processes
 from pickups import Office, hang_up
 from prometheus_client.parser import text_string_to_metric_families
 from sites import Site
@@ -20,11 +21,6 @@ from sites import Site
 from blfd import companion
 
 DOCS = Path(__file__).parents[2] / "docs" / "reliability.md"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def scrape(port: int) -> dict[str, float]:
@@ -74,17 +70,10 @@ def test_a_taken_port_is_refused(own_site: Callable[..., Site]) -> None:
             own_site("--metrics", address)
 
 
-def metrics_processes(server: int) -> list[int]:
-    """Children of the server that serve metrics."""
-    children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
-    lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in children}
-    return [pid for pid, line in lines.items() if "blfd.web" in line]
-
-
 def test_it_is_started_again_and_ends_with_the_server(own_site: Callable[..., Site]) -> None:
     port = free_port()
     site = own_site("--metrics", f"127.0.0.1:{port}")
-    (first,) = metrics_processes(site.server.process.pid)
+    (first,) = web_processes(site.server.process.pid)
     os.kill(first, signal.SIGKILL)
     until = time.monotonic() + 4 * companion.AGAIN
     while True:
