@@ -22,8 +22,8 @@ def event_stream(
 ) -> StreamingResponse:
     """Events `lamps` (all), `lamp` (those that changed), `pickup` and `down`, each with rows as JSON.
 
-    Who may not know callers is not told them; pickups are for those with `read`. `still_welcome` is asked at
-    each beat of the feed: whose session or token is gone is told nothing more.
+    Who may not know callers is not told them; pickups are for those who may, and have `read`.
+    `still_welcome` is asked at each beat of the feed: whose session or token is gone is told nothing more.
     """
 
     async def stream() -> AsyncIterator[str]:
@@ -34,7 +34,7 @@ def event_stream(
                     if not await run_in_threadpool(still_welcome):
                         return
                     yield ": still here\n\n"
-                elif event.kind != "pickup" or visitor.may("read"):
+                elif event.kind != "pickup" or (visitor.may("read") and visitor.may("callers")):
                     yield _written(event, visitor.may("callers"))
 
     return StreamingResponse(stream(), headers=HEADERS, media_type="text/event-stream")

@@ -52,7 +52,7 @@ def whose(tenant: str | None) -> list[str]:
 
 def test_a_group_made_by_a_program_is_followed_by_the_next_pickup(own_site: Callable[..., Site]) -> None:
     site = own_site("--web", "http://127.0.0.1:0")
-    with client(site, "read", "write") as api:
+    with client(site, "read", "write", "callers") as api:
         made = api.post("/tenants/default/groups", json={"name": "w", "pickers": ["106"], "targets": ["105"]})
         assert made.status_code == 201, made.text
         alice, bob, carol = (site.phone(extension) for extension in ("101", "105", "106"))

@@ -83,9 +83,9 @@ OPERATIONS = {  # likewise, by method
     "/tenants/{tenant}/events": {"get": "lamps"},
     "/tenants/{tenant}/registrations": {"get": "read"},
     "/tenants/{tenant}/watchers": {"get": "read"},
-    "/tenants/{tenant}/calls": {"get": "read"},
-    "/tenants/{tenant}/explain/{extension}": {"get": "read"},
-    "/tenants/{tenant}/pickups": {"get": "read"},
+    "/tenants/{tenant}/calls": {"get": "callers"},  # and "read"
+    "/tenants/{tenant}/explain/{extension}": {"get": "callers"},
+    "/tenants/{tenant}/pickups": {"get": "callers"},
     "/tenants/{tenant}/changes": {"get": "read"},
     "/system/changes": {"get": "system"},
     "/system/status": {"get": "system"},

@@ -49,14 +49,15 @@ class At(Place):
     tenant: str
 
 
-def at(scope: str) -> Callable[..., At]:
-    """A dependency: the tenant of the address, for tokens with the right `scope` there."""
+def at(*scopes: str) -> Callable[..., At]:
+    """A dependency: the tenant of the address, for tokens with all the rights `scopes` there."""
 
     def found(request: Request, tenant: str, who: Caller) -> At:
         site: Site = request.app.state.site
         who.check_tenant(tenant)
         site.store.tenant(tenant)
-        who.check(scope)
+        for scope in scopes:
+            who.check(scope)
         return At(who, site.desk(who), tenant)
 
     return found

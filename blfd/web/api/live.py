@@ -18,6 +18,7 @@ from blfd.web.streams import event_stream
 router = APIRouter()
 
 Watching = Annotated[At, Depends(at("lamps"))]
+Knowing = Annotated[At, Depends(at("read", "callers"))]  # as it tells who talks with whom
 
 
 class Dialog(BaseModel):
@@ -130,13 +131,13 @@ def list_watchers(at: Reading) -> Rows:
 
 
 @router.get("/tenants/{tenant}/calls", tags=["Live"])
-def list_calls(at: Reading) -> Rows:
+def list_calls(at: Knowing) -> Rows:
     found: Rows = at.desk.client.call("calls", tenant=at.tenant)
     return found
 
 
 @router.get("/tenants/{tenant}/explain/{extension}", tags=["Live"])
-def explain_lamp(at: Reading, extension: str) -> dict[str, Any]:
+def explain_lamp(at: Knowing, extension: str) -> dict[str, Any]:
     """Why a lamp shows what it shows, who was told so, and who could pick up now."""
     extensions.get(at.desk, at.tenant, extension)
     found: dict[str, Any] = at.desk.client.call("explain", tenant=at.tenant, extension=extension)
@@ -145,7 +146,7 @@ def explain_lamp(at: Reading, extension: str) -> dict[str, Any]:
 
 @router.get("/tenants/{tenant}/pickups", tags=["History"])
 def list_pickups(
-    at: Reading,
+    at: Knowing,
     limit: Limit = 100,
     before: Before = None,
     picker: str = "",

@@ -59,6 +59,10 @@ def install(app: FastAPI) -> None:
     for kind, status, title in STATUSES:
         app.add_exception_handler(kind, _answer(status, title))
 
+    @app.exception_handler(Exception)
+    def unexpected(request: Request, error: Exception) -> JSONResponse:
+        return problem(500, "A fault of blfd", "The server's log says more; please report it.")
+
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
