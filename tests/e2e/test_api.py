@@ -208,7 +208,7 @@ def test_it_is_as_it_describes_itself(
     done = subprocess.run(
         [
             *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{base}/openapi.json"),
-            *("--url", base, "-H", f"Authorization: {token}", "--no-color", "--max-examples", "5"),
+            *("--url", base, "-H", f"Authorization: {token}", "--no-color", "--max-examples", "3"),
             *("--phases", "examples,coverage,fuzzing", "--workers", "2"),
             *("--exclude-checks", "positive_data_acceptance"),  # rules that no schema can say
             *(word for name in kept for word in ("--exclude-operation-id", name)),
