@@ -10,6 +10,7 @@ import threading
 log = logging.getLogger("blfd")
 
 AGAIN = 5.0  # seconds until it is started again
+PATIENCE = 5.0  # seconds for it to end by itself
 
 
 class CompanionError(Exception):
@@ -67,4 +68,7 @@ class Companion:
         for stream in (process.stdin, process.stdout):
             if stream:
                 stream.close()
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
+        if self._thread.is_alive():
+            log.warning("%s has not ended within %.0f s; it is killed", self._name, PATIENCE)
+            process.kill()

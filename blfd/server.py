@@ -11,7 +11,7 @@ import signal
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from types import FrameType
 from typing import Any
@@ -230,15 +230,27 @@ class Server:
         future: Future[Any] = Future()
         self._work.put((work, future))
         self._stack.wake()
-        return future.result(CONTROL_PATIENCE)
+        if self._stopping:  # after it was put: either we or `_refuse_work` see it
+            future.cancel()
+        try:
+            return future.result(CONTROL_PATIENCE)
+        except CancelledError:
+            raise ValueError("the server is stopping") from None
 
     def _do_work(self) -> None:
         while not self._work.empty():
             work, future = self._work.get()
+            if not future.set_running_or_notify_cancel():
+                continue
             try:
                 future.set_result(work())
             except Exception as error:
                 future.set_exception(error)
+
+    def _refuse_work(self) -> None:
+        """Nobody does it any more, and who waits for it may be who has to end first."""
+        while not self._work.empty():
+            self._work.get()[1].cancel()
 
     def _status(self) -> dict[str, Any]:
         stack = self._stack
@@ -290,6 +302,7 @@ class Server:
         try:
             while not self._stopping:
                 self._turn(self._fire_timers())
+            self._refuse_work()
             self._drain()
         finally:
             if companion:

@@ -125,6 +125,23 @@ def test_a_board_ends_with_the_server_and_comes_back_with_it(site: Site) -> None
     assert Reader(portal_url(site), "wall").lamp("102", "not registered")
 
 
+def test_a_board_does_not_hold_up_the_end(site: Site) -> None:
+    """While the server waits for the answer to its BYE, the board goes on to ask what has changed."""
+    reader = Reader(portal_url(site), "wall")
+    alice, bob = site.phone("101"), site.phone("102")
+    alice.do("call", to="102")
+    bob.wait("incoming")
+    bob.do("answer")
+    reader.lamp("102", "talking")
+    for phone in (alice, bob):
+        site.phones.remove(phone)
+        phone.process.kill()
+        phone.stop()
+    assert site.server.stop() == 0
+    assert reader.ended.wait(PATIENCE)
+    assert any(kind == "down" for kind, _ in reader.events)
+
+
 def test_a_board_ends_when_its_session_does(site: Site) -> None:
     reader = Reader(portal_url(site), "wall")
     site.cli("admin", "remove", "wall")
