@@ -12,7 +12,10 @@ import pytest
 from browser import ADMIN_PASSWORD, Browser, portal_url, words
 from sites import Site
 
+from blfd.core.values import Aor
 from blfd.operations.admins import SHORTEST_PASSWORD
+from blfd.store import Store
+from blfd.web.portal.here import LARGEST_FILE
 
 ODD_NAMES = ("<script>alert(1)</script>", 'O\'Brien & "Sons"', "\u202eمرحبا بك", "🎉 Ünï", "{{ 7 * 7 }}")
 MAC = "80:5e:c0:12:34:56"
@@ -98,6 +101,33 @@ def test_an_import_shows_first_what_it_will_do(portal: Site, browser: Browser) -
     text = preview.text.split('<textarea name="text" hidden>\n')[1].split("</textarea>")[0]
     assert "Imported." in words(browser.send(preview, text=html.unescape(text)))
     assert shown(portal, "extension", "show", "802")["name"] == "Ben, of old"
+
+
+def test_an_import_that_was_shown_can_be_done(portal: Site, browser: Browser) -> None:
+    """As large as a file may be, in letters that take most room in a form."""
+    rows, size = [], len("extension,password,name\n")
+    while True:
+        row = f"big{len(rows)},secret,{'ب' * 180}\n"
+        size += len(row.encode())
+        if size > LARGEST_FILE:
+            break
+        rows.append(row)
+    text = "extension,password,name\n" + "".join(rows)
+    files = {"file": ("big.csv", text.encode(), "text/csv")}
+    preview = browser.submit("/t/default/extensions/import", files=files)
+    assert f"{len(rows)} extensions would be added" in words(preview)
+    assert "Imported." in words(browser.send(preview, text=text))
+    for number in range(len(rows)):
+        Store(portal.database).remove_extension(Aor("default", f"big{number}"))
+
+
+def test_a_removal_of_what_has_changed_since(portal: Site, browser: Browser) -> None:
+    page = browser.get("/t/default/extensions/remove/109")
+    portal.cli("extension", "set", "109", "--name", "Changed meanwhile")
+    late = browser.send(page)
+    assert late.status_code == 409
+    assert "changed by somebody else" in words(late)
+    assert shown(portal, "extension", "show", "109")["name"] == "Changed meanwhile"
 
 
 def test_phones(portal: Site, browser: Browser) -> None:

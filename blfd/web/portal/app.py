@@ -10,15 +10,15 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from blfd.store import NotFound, StoreError
+from blfd.store import Conflict, NotFound, StoreError
 from blfd.web.api import api
 from blfd.web.api.problems import PREFIX, problem
 from blfd.web.portal import admins, extensions, groups, history, lamps, look, phones, signin, tenants
-from blfd.web.portal.here import SignInNeeded, page
+from blfd.web.portal.here import LONGEST_FIELD, SignInNeeded, page
 from blfd.web.site import Site
 from blfd.web.visitor import Forbidden
 
-LARGEST_BODY = 2 << 20  # octets
+LARGEST_BODY = LONGEST_FIELD + (1 << 16)  # octets
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
@@ -66,9 +66,14 @@ def portal(site: Site) -> FastAPI:
 
     @app.exception_handler(StoreError)
     def refused(request: Request, error: StoreError) -> Response:
-        missing = isinstance(error, NotFound)
-        title = "Not found" if missing else "This cannot be done"
-        return page(request, "problem.html", 404 if missing else 422, title=title, text=error.text)
+        match error:
+            case NotFound():
+                status, title = 404, "Not found"
+            case Conflict():
+                status, title = 409, "Look again first"
+            case _:
+                status, title = 422, "This cannot be done"
+        return page(request, "problem.html", status, title=title, text=error.text)
 
     @app.exception_handler(404)
     def unknown(request: Request, error: Exception) -> Response:

@@ -12,17 +12,10 @@ from starlette.responses import Response
 from blfd.control import ControlError, NotRunning
 from blfd.operations import etag, extensions, lamps, table
 from blfd.store import Conflict, NewExtension, StoreError
-from blfd.web.portal.here import Form, Here, Reading, Writing
+from blfd.web.portal.here import LARGEST_FILE, PICKUP, Form, Here, Reading, Writing
 
 router = APIRouter(prefix="/t/{tenant}/extensions")
 
-LARGEST_FILE = 1 << 20  # octets
-PICKUP = {
-    "default": "as the tenant says",
-    "on": "anybody's calls",
-    "groups": "those of its groups",
-    "off": "nobody's",
-}
 PICKABLE = {"default": "as the tenant says", "on": "yes", "off": "no"}
 
 

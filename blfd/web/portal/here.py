@@ -20,7 +20,14 @@ from blfd.web.site import Site
 from blfd.web.visitor import Forbidden, Visitor, of_session
 
 COOKIE = "blfd_session"
-LONGEST_FIELD = 1 << 20  # octets of a form's field that is no file
+LARGEST_FILE = 1 << 20  # octets
+LONGEST_FIELD = 6 * LARGEST_FILE  # as such a file travels in a form, where a line end takes six: "%0D%0A"
+PICKUP = {  # whose calls an extension may take, in words
+    "default": "as the tenant says",
+    "on": "anybody's calls",
+    "groups": "those of its groups",
+    "off": "nobody's",
+}
 DONE = {
     "added": "Added.",
     "changed": "Saved.",

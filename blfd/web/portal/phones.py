@@ -13,8 +13,7 @@ from blfd.control import ControlError, NotRunning
 from blfd.operations import devices, etag, lamps, table
 from blfd.phones import Wanted
 from blfd.store import Conflict, StoreError
-from blfd.web.portal.extensions import LARGEST_FILE
-from blfd.web.portal.here import Form, Here, Reading, Writing
+from blfd.web.portal.here import LARGEST_FILE, Form, Here, Reading, Writing
 
 router = APIRouter(prefix="/t/{tenant}/phones")
 

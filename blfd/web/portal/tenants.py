@@ -11,8 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from blfd.core.values import DEFAULT_TENANT, Reach
 from blfd.operations import etag, tenants
 from blfd.store import Conflict, StoreError
-from blfd.web.portal.extensions import PICKUP
-from blfd.web.portal.here import Form, Here, Reading, There, Writing, there
+from blfd.web.portal.here import PICKUP, Form, Here, Reading, There, Writing, there
 
 router = APIRouter()
 
