@@ -87,24 +87,37 @@ class Phones:
 
     # Keeping
 
+    def check(self, tenant: str, wanted: Iterable[Wanted]) -> Iterator[tuple[Wanted, DeviceRow | StoreError]]:
+        """Each, with what would be kept of it, or what keeps it from being added."""
+        names = self.store.names(tenant)
+        seen: set[str] = set()
+        for each in wanted:
+            try:
+                row = self._checked(tenant, each, names)
+                if row.mac in seen or self.store.devices.get(row.mac):
+                    written = provisioning.written_mac(row.mac)
+                    text = f"{each.where}device {written} exists already"
+                    raise Exists(text, "'device set' changes it")
+            except StoreError as error:
+                yield each, error
+            else:
+                seen.add(row.mac)
+                yield each, row
+
     def add(self, tenant: str, wanted: Iterable[Wanted]) -> int:
         """All or none; how many. Raises StoreError with all that cannot be added, a line each."""
-        new: dict[str, DeviceRow] = {}
+        new: list[DeviceRow] = []
         settings: list[tuple[DeviceRow, str, str]] = []
-        names = self.store.names(tenant)
         faults = Faults()
         with faults.noted():
-            for each in wanted:
-                with faults.noted():
-                    row = self._checked(tenant, each, names)
-                    if row.mac in new or self.store.devices.get(row.mac):
-                        written = provisioning.written_mac(row.mac)
-                        text = f"{each.where}device {written} exists already"
-                        raise Exists(text, "'device set' changes it")
-                    new[row.mac] = row
-                    settings += [(row, name, value) for name, value in each.settings]
+            for each, found in self.check(tenant, wanted):
+                if isinstance(found, StoreError):
+                    faults.note(found)
+                    continue
+                new.append(found)
+                settings += [(found, name, value) for name, value in each.settings]
         faults.check()
-        self.store.devices.add(new.values(), settings)
+        self.store.devices.add(new, settings)
         return len(new)
 
     def change(self, tenant: str, wanted: Wanted) -> None:

@@ -23,6 +23,9 @@ def test_administrators(blfd: Run) -> None:
         {"name": "ann@acme.example", "tenant": "acme.example", "role": "viewer"},
         {"name": "root", "tenant": None, "role": "administrator"},
     ]
+    done = blfd("admin", "role", "ann@acme.example", "attendant")
+    assert "ann@acme.example has the role attendant now" in done.stdout
+    assert json.loads(blfd("admin", "list", "--json").stdout)[0]["role"] == "attendant"
     blfd("admin", "password", "ann@acme.example", "--password", "another horse")
     blfd("tenant", "remove", "acme.example")
     assert [row["name"] for row in json.loads(blfd("admin", "list", "--json").stdout)] == ["root"]
@@ -40,7 +43,9 @@ def test_what_administrators_may_not_be(blfd: Run) -> None:
     blfd("admin", "add", "root", *PASSWORD)
     assert "exists already" in refused("add", "root", *PASSWORD)
     assert "is the last administrator of the system" in refused("remove", "root")
+    assert "administers the system, and has no other role" in refused("role", "root", "viewer")
     assert "no administrator ann" in refused("remove", "ann")
+    assert "no administrator ann" in refused("role", "ann", "viewer")
 
 
 def test_tokens(blfd: Run, tmp_path: Path) -> None:

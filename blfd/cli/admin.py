@@ -58,6 +58,13 @@ def password_(context: typer.Context, name: Name, password: Password = None) -> 
     print(f"administrator {name} has a new password")
 
 
+@admins.command("role")
+def role_(context: typer.Context, name: Name, role: Annotated[Role, typer.Argument()]) -> None:
+    """Give another role in the tenant; it holds at once."""
+    row = operations.change(options(context).desk(), name, role=role)
+    print(f"administrator {row['name']} has the role {row['role']} now")
+
+
 @admins.command()
 def remove(context: typer.Context, name: Name) -> None:
     """Remove an administrator; signs out everywhere."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import secrets
 import threading
 from collections.abc import Iterable
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
@@ -25,7 +27,6 @@ SCOPES_OF = {
 SYSTEM_SCOPE = "system"  # tenants, administrators of the system, health
 
 _hasher = PasswordHasher()
-_nobody = _hasher.hash("is compared with where there is no such administrator")
 _turns = threading.BoundedSemaphore(2)  # each comparison takes 64 MiB and a core
 
 
@@ -94,7 +95,14 @@ def add(desk: Desk, name: str, password: str, tenant: str | None, role: Role = R
     return get(desk, name)
 
 
-def change(desk: Desk, name: str, *, password: str | None = None, role: Role | None = None) -> Row:
+def change(
+    desk: Desk,
+    name: str,
+    *,
+    password: str | None = None,
+    role: Role | None = None,
+    expected: str | None = None,
+) -> Row:
     """A new password signs them out everywhere."""
     found = _named(desk.store, name)
     name = found.name
@@ -106,7 +114,7 @@ def change(desk: Desk, name: str, *, password: str | None = None, role: Role | N
         _check_other(desk, name)
     hashed = None if password is None else _hashed(name, password)
     what = "admin.password" if role is None else "admin.change"
-    with desk.change(found.tenant or SYSTEM, what, name, lambda: get(desk, name)):
+    with desk.change(found.tenant or SYSTEM, what, name, lambda: get(desk, name), expected):
         desk.store.admins.change(name, role=role, password=hashed)
     return get(desk, name)
 
@@ -116,7 +124,7 @@ def _check_other(desk: Desk, name: str) -> None:
         raise StoreError("nobody takes their own rights away", "another administrator may")
 
 
-def remove(desk: Desk, name: str) -> None:
+def remove(desk: Desk, name: str, expected: str | None = None) -> None:
     """Signs them out, too. Nobody removes themselves, and who administers the system last has to stay."""
     found = _named(desk.store, name)
     name = found.name
@@ -124,14 +132,20 @@ def remove(desk: Desk, name: str) -> None:
     others = [other for other in desk.store.admins.all() if other.tenant is None and other.name != name]
     if found.tenant is None and not others:
         raise StoreError(f"{name} is the last administrator of the system", "add another one first")
-    with desk.change(found.tenant or SYSTEM, "admin.remove", name, lambda: get(desk, name)):
+    with desk.change(found.tenant or SYSTEM, "admin.remove", name, lambda: get(desk, name), expected):
         desk.store.admins.remove(name)
+
+
+@cache
+def _nobodys() -> str:
+    """What is compared with where there is no such administrator; made when needed, as it takes its time."""
+    return _hasher.hash(secrets.token_hex())
 
 
 def sign_in(store: Store, name: str, password: str) -> str | None:
     """The secret of a new session; None where name or password are wrong, after the same time for both."""
-    found = _find(store, name)
-    hashed = found.password if found else _nobody
+    nobodys, found = _nobodys(), _find(store, name)
+    hashed = found.password if found else nobodys
     try:
         with _turns:
             _hasher.verify(hashed, password[:LONGEST_PASSWORD])

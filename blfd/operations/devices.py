@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import NamedTuple
 
 from blfd.control import ControlError, NotRunning
 from blfd.device_states import device_states
@@ -127,6 +128,19 @@ def read(rows: Iterable[tuple[str, list[str]]]) -> Iterator[Wanted]:
     for where, (mac, model, extensions, keys) in rows:
         whose = tuple(part.strip() for part in extensions.split(",") if part.strip())
         yield Wanted(mac.strip(), model.strip(), whose, keys, where=f"{where}: ")
+
+
+class Preview(NamedTuple):
+    """What an import would do with a row of the file; `problem` is "" where it would be added."""
+
+    wanted: Wanted
+    problem: str
+
+
+def preview(desk: Desk, tenant: str, wanted: Iterable[Wanted]) -> list[Preview]:
+    """What `add_many` would do; nothing is changed."""
+    found = desk.phones.check(tenant, wanted)
+    return [Preview(each, was.text if isinstance(was, StoreError) else "") for each, was in found]
 
 
 def add_many(desk: Desk, tenant: str, wanted: Iterable[Wanted]) -> int:

@@ -1,4 +1,4 @@
-"""What one client may take of the process that serves files."""
+"""What one client may take of the process that serves HTTP."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import contextlib
 import os
 import resource
 
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 LONGEST = 30.0  # seconds that a connection lives, whatever comes over it: a phone needs one
@@ -32,6 +34,29 @@ class ShortLived(H11Protocol):
         if self._end:
             self._end.cancel()
         super().connection_lost(exc)
+
+
+class BoundedBody:
+    """Whoever reads more than `largest` octets of a body gets HTTPException 413.
+
+    Starlette's own limit would answer in plain text, past the application's handlers.
+    """
+
+    def __init__(self, app: ASGIApp, largest: int) -> None:
+        self._app, self._largest = app, largest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        left = self._largest
+
+        async def bounded() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(413, f"A body may have {self._largest >> 20} MiB at most")
+            return message
+
+        await self._app(scope, bounded, send)
 
 
 def make_room() -> None:

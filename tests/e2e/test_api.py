@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from browser import portal_url
+from browser import portal_url, program
 from sites import Site
 
 SCOPES = ("lamps", "callers", "read", "write")
@@ -26,15 +25,6 @@ def api_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site.stop()
 
 
-def client(site: Site, *scopes: str, tenant: str | None = "default") -> httpx.Client:
-    """Of a program with a new token that has these rights."""
-    name = f"t{len(json.loads(site.cli('token', 'list', '--json', *whose(tenant))))}"
-    wanted = [word for scope in scopes for word in ("--scope", scope)]
-    token = site.cli("token", "add", name, *wanted, *whose(tenant)).strip()
-    base = f"{portal_url(site)}/api/v1"
-    return httpx.Client(base_url=base, headers={"Authorization": f"Bearer {token}"}, timeout=20)
-
-
 def written(api: httpx.Client, path: str, params: dict[str, str]) -> list[dict[str, Any]]:
     """The rows of a list, once there are any: the server writes a moment later."""
     until = time.monotonic() + 5
@@ -46,13 +36,9 @@ def written(api: httpx.Client, path: str, params: dict[str, str]) -> list[dict[s
         time.sleep(0.05)
 
 
-def whose(tenant: str | None) -> list[str]:
-    return ["--tenant", tenant] if tenant else []
-
-
 def test_a_group_made_by_a_program_is_followed_by_the_next_pickup(own_site: Callable[..., Site]) -> None:
     site = own_site("--web", "http://127.0.0.1:0")
-    with client(site, "read", "write", "callers") as api:
+    with program(site, "read", "write", "callers") as api:
         made = api.post("/tenants/default/groups", json={"name": "w", "pickers": ["106"], "targets": ["105"]})
         assert made.status_code == 201, made.text
         alice, bob, carol = (site.phone(extension) for extension in ("101", "105", "106"))
@@ -68,7 +54,7 @@ def test_a_group_made_by_a_program_is_followed_by_the_next_pickup(own_site: Call
 
 
 def test_an_edit_needs_to_know_what_it_edits(api_site: Site) -> None:
-    with client(api_site, "read", "write") as api:
+    with program(api_site, "read", "write") as api:
         address = "/tenants/default/groups/edited"
         group = {"name": "edited", "pickers": ["101"], "targets": ["102"]}
         made = api.post("/tenants/default/groups", json=group)
@@ -95,16 +81,54 @@ def test_an_edit_needs_to_know_what_it_edits(api_site: Site) -> None:
         assert "(token)" in edited["who"]
 
 
+def test_an_edit_of_an_administrator(api_site: Site) -> None:
+    with program(api_site, *SCOPES) as api:
+        base = "/tenants/default/administrators"
+        made = api.post(base, json={"name": "ann", "password": "correct horse", "role": "viewer"})
+        assert made.json() == {"name": "ann@default", "tenant": "default", "role": "viewer"}
+        address = f"{base}/ann@default"
+        assert api.patch(address, json={"role": "attendant"}).status_code == 428
+        first = {"If-Match": made.headers["etag"]}
+        changed = api.patch(address, json={"role": "attendant"}, headers=first)
+        assert (changed.status_code, changed.json()["role"]) == (200, "attendant")
+        assert api.patch(address, json={"role": "administrator"}, headers=first).status_code == 412
+        assert api.delete(address, headers=first).status_code == 412
+        assert api.get(address).json()["role"] == "attendant"
+        second = {"If-Match": api.get(address).headers["etag"]}
+        assert api.delete(address, headers=second).status_code == 204
+        assert api.get(address).status_code == 404
+
+
+def test_who_may_write_cannot_take_more(api_site: Site) -> None:
+    """Neither by a token nor by an administrator of its own making."""
+    with program(api_site, "read", "write") as api:
+        base = "/tenants/default"
+        assert api.post(f"{base}/tokens", json={"name": "more", "scopes": ["callers"]}).status_code == 403
+        new = {"name": "more", "password": "correct horse"}
+        assert api.post(f"{base}/administrators", json=new).status_code == 403
+        assert api.get(f"{base}/tokens").status_code == 200
+
+
+def test_a_body_that_is_too_large(api_site: Site) -> None:
+    with program(api_site, "write") as api:
+        csv = {"Content-Type": "text/csv"}
+        rows = b"extension,password,name\n" + b"1" * (1 << 20)
+        for content in (rows, iter([rows])):
+            refused = api.post("/tenants/default/imports/extensions", content=content, headers=csv)
+            assert refused.status_code == 413, refused.text
+            assert refused.headers["content-type"] == "application/problem+json"
+
+
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_names_come_back_as_they_were(api_site: Site, name: str) -> None:
-    with client(api_site, "read", "write") as api:
+    with program(api_site, "read", "write") as api:
         api.patch("/tenants/default/extensions/112", json={"name": name}, headers={"If-Match": "*"})
         assert api.get("/tenants/default/extensions/112").json()["name"] == name
 
 
 @pytest.mark.parametrize("name", ["a\x00b", "a\nb", "\x7f", "x" * 201])
 def test_names_that_no_phone_can_show_are_refused(api_site: Site, name: str) -> None:
-    with client(api_site, "write") as api:
+    with program(api_site, "write") as api:
         new = {"extension": "900", "password": "x", "name": name}
         answer = api.post("/tenants/default/extensions", json=new)
         assert answer.status_code == 422
@@ -112,7 +136,7 @@ def test_names_that_no_phone_can_show_are_refused(api_site: Site, name: str) -> 
 
 
 def test_a_password_is_never_told(api_site: Site) -> None:
-    with client(api_site, "read", "write") as api:
+    with program(api_site, "read", "write") as api:
         new = {"extension": "901", "password": "h1dden-one", "name": "N"}
         texts = [api.post("/tenants/default/extensions", json=new).text]
         change = {"password": "h1dden-two"}
@@ -125,7 +149,7 @@ def test_a_password_is_never_told(api_site: Site) -> None:
 
 
 def test_an_import_is_shown_before_it_is_done(api_site: Site) -> None:
-    with client(api_site, "read", "write") as api:
+    with program(api_site, "read", "write") as api:
         good = b"extension,password,name\n701,a,Ann\n702,b,Ben\n"
         bad = good + b"701,c,Cid\n101,d,Dot\nx x,e,Eve\n"
         csv = {"Content-Type": "text/csv"}
@@ -141,8 +165,24 @@ def test_an_import_is_shown_before_it_is_done(api_site: Site) -> None:
         assert api.get("/tenants/default/extensions/702").json()["name"] == "Ben"
 
 
+def test_phones_are_shown_before_they_are_imported(api_site: Site) -> None:
+    with program(api_site, "read", "write") as api:
+        good = b'mac,model,extensions,keys\n80:5e:c0:12:35:01,yealink/t31,"101,102",team\n'
+        bad = good + b"80:5e:c0:12:35:01,yealink/t31,103,\n80:5e:c0:12:35:02,yealink/t31,999,\n"
+        csv = {"Content-Type": "text/csv"}
+        base = "/tenants/default/imports/devices"
+        rows = api.post(f"{base}/preview", content=bad, headers=csv).json()
+        assert [bool(row["problem"]) for row in rows] == [False, True, True]
+        assert (rows[0]["extensions"], rows[0]["keys"]) == (["101", "102"], "team")
+        assert "line 3" in rows[1]["problem"]
+        assert api.get("/tenants/default/devices/80:5e:c0:12:35:01").status_code == 404
+        assert api.post(base, content=good, headers=csv).json() == {"added": 1}
+        address = "/tenants/default/devices/80:5e:c0:12:35:01"
+        assert api.delete(address, headers={"If-Match": "*"}).status_code == 204
+
+
 def test_a_long_list_comes_in_pages(api_site: Site) -> None:
-    with client(api_site, "read") as api:
+    with program(api_site, "read") as api:
         seen: list[str] = []
         after: str | None = None
         while True:
@@ -157,7 +197,7 @@ def test_a_long_list_comes_in_pages(api_site: Site) -> None:
 
 
 def test_phones(api_site: Site) -> None:
-    with client(api_site, "read", "write") as api:
+    with program(api_site, "read", "write") as api:
         base = "/tenants/default/devices"
         phone = {"mac": "80:5e:c0:12:34:56", "model": "yealink/t54w", "extensions": ["101"], "keys": "102"}
         assert api.post(base, json=phone).status_code == 201
@@ -175,7 +215,7 @@ def test_phones(api_site: Site) -> None:
 
 
 def test_a_tenants_token_knows_of_no_other_tenant(api_site: Site) -> None:
-    with client(api_site, *SCOPES, tenant="acme.example") as api:
+    with program(api_site, *SCOPES, tenant="acme.example") as api:
         for path in ("groups", "extensions", "lamps", "events", "changes", "tokens", "administrators"):
             theirs = api.get(f"/tenants/default/{path}")
             nobody = api.get(f"/tenants/nowhere.example/{path}")
@@ -202,7 +242,7 @@ def test_it_is_as_it_describes_itself(
     """schemathesis: no 500, every answer as described; with a token of the system and one of a tenant."""
     site = own_site("--web", "http://127.0.0.1:0")
     scopes = SCOPES if tenant else (*SCOPES, "system")
-    token = client(site, *scopes, tenant=tenant).headers["authorization"]
+    token = program(site, *scopes, tenant=tenant).headers["authorization"]
     base = f"{portal_url(site)}/api/v1"
     kept = ("follow_events", "remove_token", "remove_system_token")  # without an end; would remove this token
     done = subprocess.run(

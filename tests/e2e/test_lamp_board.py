@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from browser import ADMIN_PASSWORD, Browser, free_port, portal_url, web_processes, words
+from browser import ADMIN_PASSWORD, Browser, free_port, portal_url, program, web_processes, words
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import expect
 from sites import Site
@@ -39,19 +39,29 @@ def site(own_site: Callable[..., Site]) -> Site:
 class Reader:
     """Reads a stream of events on a thread of its own."""
 
-    def __init__(self, url: str, name: str, tenant: str = "default") -> None:
+    def __init__(self, client: httpx.Client, address: str) -> None:
         self.events: list[tuple[str, list[dict[str, Any]]]] = []
         self.ended = threading.Event()
-        self._browser = Browser(url)
-        self._browser.sign_in(name)
-        self._address = f"/t/{tenant}/lamps/events"
+        self._client, self._address = client, address
         threading.Thread(target=self._read, daemon=True).start()
         self.wait(lambda kind, rows: kind in ("lamps", "down"))
+
+    @classmethod
+    def board(cls, url: str, name: str, tenant: str = "default") -> Reader:
+        """The portal's, of who signs in."""
+        browser = Browser(url)
+        browser.sign_in(name)
+        return cls(browser.client, f"/t/{tenant}/lamps/events")
+
+    @classmethod
+    def program(cls, site: Site, *scopes: str) -> Reader:
+        """The API's, with a token of its own."""
+        return cls(program(site, *scopes), "tenants/default/events")
 
     def _read(self) -> None:
         kind = ""
         try:
-            with self._browser.client.stream("GET", self._address) as answer:
+            with self._client.stream("GET", self._address) as answer:
                 for line in answer.iter_lines():
                     name, _, value = line.partition(": ")
                     if name == "event":
@@ -61,7 +71,7 @@ class Reader:
         except httpx.HTTPError:
             pass
         finally:
-            self._browser.client.close()
+            self._client.close()
             self.ended.set()
 
     def wait(self, wanted: Callable[[str, list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
@@ -94,8 +104,8 @@ def call(site: Site) -> Callable[[], None]:
 
 def test_each_sees_what_they_may(site: Site, call: Callable[[], None]) -> None:
     url = portal_url(site)
-    boss, reception, wall = (Reader(url, name) for name in ("boss", "reception", "wall"))
-    acme = Reader(url, "acme@acme.example", "acme.example")
+    boss, reception, wall = (Reader.board(url, name) for name in ("boss", "reception", "wall"))
+    acme = Reader.board(url, "acme@acme.example", "acme.example")
     for reader in (boss, reception):
         assert reader.lamp("102", "ringing")["dialogs"][0]["remote"] == "101"
     (dialog,) = wall.lamp("102", "ringing")["dialogs"]
@@ -109,25 +119,33 @@ def test_each_sees_what_they_may(site: Site, call: Callable[[], None]) -> None:
 
 def test_a_pickup_is_an_event_for_who_may_read(site: Site, call: Callable[[], None]) -> None:
     url = portal_url(site)
-    boss, reception = Reader(url, "boss"), Reader(url, "reception")
+    knowing = (Reader.board(url, "boss"), Reader.program(site, "lamps", "read", "callers"))
+    others = (
+        Reader.board(url, "reception"),
+        Reader.program(site, "lamps", "callers"),
+        Reader.program(site, "lamps", "read"),
+    )
     site.phone("103").do("call", to="*97102")
-    rows = boss.wait(lambda kind, rows: kind == "pickup")
-    assert (rows[0]["picker"], rows[0]["extension"], rows[0]["status"]) == ("103", "102", 200)
-    reception.lamp("103", "talking")
-    assert all(kind != "pickup" for kind, _ in reception.events)
+    for reader in knowing:
+        rows = reader.wait(lambda kind, rows: kind == "pickup")
+        assert (rows[0]["picker"], rows[0]["extension"], rows[0]["status"]) == ("103", "102", 200)
+    for reader in others:
+        dialog = reader.lamp("103", "talking")["dialogs"][0]
+        assert ("remote" in dialog) == (reader is not others[2])
+        assert all(kind != "pickup" for kind, _ in reader.events)
 
 
 def test_a_board_ends_with_the_server_and_comes_back_with_it(site: Site) -> None:
-    reader = Reader(portal_url(site), "wall")
+    reader = Reader.board(portal_url(site), "wall")
     site.kill()
     assert reader.ended.wait(PATIENCE)
     site.start()
-    assert Reader(portal_url(site), "wall").lamp("102", "not registered")
+    assert Reader.board(portal_url(site), "wall").lamp("102", "not registered")
 
 
 def test_a_board_does_not_hold_up_the_end(site: Site) -> None:
     """While the server waits for the answer to its BYE, the board goes on to ask what has changed."""
-    reader = Reader(portal_url(site), "wall")
+    reader = Reader.board(portal_url(site), "wall")
     alice, bob = site.phone("101"), site.phone("102")
     alice.do("call", to="102")
     bob.wait("incoming")
@@ -142,10 +160,15 @@ def test_a_board_does_not_hold_up_the_end(site: Site) -> None:
     assert any(kind == "down" for kind, _ in reader.events)
 
 
-def test_a_board_ends_when_its_session_does(site: Site) -> None:
-    reader = Reader(portal_url(site), "wall")
+def test_a_board_ends_when_its_session_does_and_a_programs_when_its_token_does(site: Site) -> None:
+    board, other = (Reader.board(portal_url(site), name) for name in ("wall", "boss"))
+    program = Reader.program(site, "lamps")
     site.cli("admin", "remove", "wall")
-    assert reader.ended.wait(2 * BEAT)
+    (token,) = json.loads(site.cli("token", "list", "--tenant", "default", "--json"))
+    site.cli("token", "remove", token["name"], "--tenant", "default")
+    assert board.ended.wait(2 * BEAT)
+    assert program.ended.wait(BEAT)
+    assert not other.ended.is_set()
 
 
 def test_other_tenants_are_not_there(site: Site) -> None:

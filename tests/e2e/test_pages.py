@@ -12,13 +12,13 @@ import pytest
 from browser import ADMIN_PASSWORD, Browser, portal_url, words
 from sites import Site
 
-from blfd.core.values import Aor
 from blfd.operations.admins import SHORTEST_PASSWORD
-from blfd.store import Store
+from blfd.web.portal.app import LARGEST_BODY
 from blfd.web.portal.here import LARGEST_FILE
 
 ODD_NAMES = ("<script>alert(1)</script>", 'O\'Brien & "Sons"', "\u202eمرحبا بك", "🎉 Ünï", "{{ 7 * 7 }}")
 MAC = "80:5e:c0:12:34:56"
+CONTESTED_MAC = "80:5e:c0:12:34:57"
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,12 @@ def browser(portal: Site) -> Iterator[Browser]:
 
 def shown(site: Site, *what: str) -> Any:
     return json.loads(site.cli(*what, "--json"))
+
+
+def test_a_form_that_is_too_large(portal: Site, browser: Browser) -> None:
+    refused = browser.submit("/t/default/extensions/import", text="x" * (LARGEST_BODY + 1))
+    assert refused.status_code == 413
+    assert "A body may have 6 MiB at most" in words(refused)
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
@@ -83,6 +89,36 @@ def test_two_who_change_the_same(portal: Site, browser: Browser) -> None:
     assert "Saved." in words(browser.send(late, name="Of boss after all"))
 
 
+CONTESTED = {  # a page that is open, and what somebody else does meanwhile
+    "groups/edit/contested": "group set contested 102 103",
+    "groups/remove/contested": "group set contested 103 104",
+    f"phones/edit/{CONTESTED_MAC}": f"device set {CONTESTED_MAC} --keys 103",
+    f"phones/remove/{CONTESTED_MAC}": f"device set {CONTESTED_MAC} --keys 104",
+    "codes": "tenant set --pickup-code *77",
+    "administrators/edit/contested@default": "admin role contested@default attendant",
+    "administrators/remove/contested@default": "admin role contested@default viewer",
+}
+
+
+def test_whoever_comes_late_is_told(portal: Site, browser: Browser) -> None:
+    portal.cli("group", "add", "contested", "101", "102")
+    portal.cli("device", "add", CONTESTED_MAC, "--model", "yealink/t31", "--extension", "101")
+    portal.cli("admin", "add", "contested", "--tenant", "default", "--password", ADMIN_PASSWORD)
+    codes = {"pickup_code": "*97", "group_pickup_code": "*98", "pickup": "on", "pickable": "on"}
+    others = {"extensions": "101", "model": "yealink/t31", "name": "contested", "role": "administrator"}
+    for address, change in CONTESTED.items():
+        page = browser.get(f"/t/default/{address}")
+        portal.cli(*change.split())
+        late = browser.send(page, **codes, **others)
+        assert late.status_code == 409, address
+        assert "changed by somebody else" in words(late), address
+    assert (shown(portal, "group", "show", "contested"))["targets"] == ["103", "104"]
+    assert shown(portal, "tenant", "list")[0]["pickup_code"] == "*77"
+    portal.cli("tenant", "set", "--pickup-code", "*97")
+    for words_ in (("group", "contested"), ("device", CONTESTED_MAC), ("admin", "contested@default")):
+        portal.cli(words_[0], "remove", words_[1])
+
+
 def test_an_import_shows_first_what_it_will_do(portal: Site, browser: Browser) -> None:
     def upload(text: bytes) -> httpx.Response:
         return browser.submit("/t/default/extensions/import", files={"file": ("e.csv", text, "text/csv")})
@@ -103,8 +139,9 @@ def test_an_import_shows_first_what_it_will_do(portal: Site, browser: Browser) -
     assert shown(portal, "extension", "show", "802")["name"] == "Ben, of old"
 
 
-def test_an_import_that_was_shown_can_be_done(portal: Site, browser: Browser) -> None:
+def test_an_import_that_was_shown_can_be_done(portal: Site) -> None:
     """As large as a file may be, in letters that take most room in a form."""
+    portal.cli("tenant", "add", "big.example")
     rows, size = [], len("extension,password,name\n")
     while True:
         row = f"big{len(rows)},secret,{'ب' * 180}\n"
@@ -114,11 +151,12 @@ def test_an_import_that_was_shown_can_be_done(portal: Site, browser: Browser) ->
         rows.append(row)
     text = "extension,password,name\n" + "".join(rows)
     files = {"file": ("big.csv", text.encode(), "text/csv")}
-    preview = browser.submit("/t/default/extensions/import", files=files)
-    assert f"{len(rows)} extensions would be added" in words(preview)
-    assert "Imported." in words(browser.send(preview, text=text))
-    for number in range(len(rows)):
-        Store(portal.database).remove_extension(Aor("default", f"big{number}"))
+    with Browser(portal_url(portal)) as root:
+        root.sign_in("root")
+        preview = root.submit("/t/big.example/extensions/import", files=files)
+        assert f"{len(rows)} extensions would be added" in words(preview)
+        assert "Imported." in words(root.send(preview, text=text))
+    portal.cli("tenant", "remove", "big.example")
 
 
 def test_a_removal_of_what_has_changed_since(portal: Site, browser: Browser) -> None:
@@ -157,6 +195,12 @@ def test_phones(portal: Site, browser: Browser) -> None:
     refused = browser.submit("/t/default/phones/import", files={"file": ("p.csv", csv, "text/csv")})
     assert "line 3" in words(refused)
     assert len(shown(portal, "device", "list")) == 1
+    csv = csv.rpartition(b"xx")[0]
+    preview = browser.submit("/t/default/phones/import", files={"file": ("p.csv", csv, "text/csv")})
+    assert "1 phone would be added" in words(preview)
+    assert len(shown(portal, "device", "list")) == 1, "nothing has been done yet"
+    assert "Imported." in words(browser.send(preview, text=csv.decode()))
+    assert "Removed." in words(browser.submit("/t/default/phones/remove/80:5e:c0:12:34:99"))
     assert "Removed." in words(browser.submit(f"/t/default/phones/remove/{MAC}"))
     assert "No phone gets its files from here yet" in words(browser.get("/t/default/phones"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -63,13 +63,13 @@ def at(*scopes: str) -> Callable[..., At]:
     return found
 
 
-def system(scope: str) -> Callable[..., Place]:
-    """A dependency: the system, for its own tokens with the right `scope`. Raises Forbidden."""
+def system(*scopes: str) -> Callable[..., Place]:
+    """A dependency: the system, for its own tokens with all the rights `scopes`. Raises Forbidden."""
 
     def found(request: Request, who: Caller) -> Place:
         site: Site = request.app.state.site
-        who.check(SYSTEM_SCOPE)
-        who.check(scope)
+        for scope in (SYSTEM_SCOPE, *scopes):
+            who.check(scope)
         return Place(who, site.desk(who), None)
 
     return found
@@ -77,7 +77,7 @@ def system(scope: str) -> Callable[..., Place]:
 
 Reading = Annotated[At, Depends(at("read"))]
 Writing = Annotated[At, Depends(at("write"))]
-System = Annotated[Place, Depends(system(SYSTEM_SCOPE))]
+System = Annotated[Place, Depends(system())]
 
 
 def expected(
@@ -92,6 +92,12 @@ def expected(
 
 
 Expected = Annotated[str | None, Depends(expected)]
+
+_ETAG = {
+    "headers": {"ETag": {"description": "For If-Match.", "required": True, "schema": {"type": "string"}}}
+}
+TAGGED: dict[int | str, dict[str, Any]] = {200: _ETAG}  # `responses` of what answers with `tagged`
+MADE: dict[int | str, dict[str, Any]] = {201: _ETAG}
 
 
 def tagged(response: Response, row: Row) -> Row:

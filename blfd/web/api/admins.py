@@ -1,15 +1,18 @@
-"""Administrators, and tokens for this API; of a tenant, and under /system of the system."""
+"""Administrators, and tokens for this API; of a tenant, and under /system of the system.
+
+Who gives rights to others has to have them all: a token that may only write cannot make itself a better one.
+"""
 
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
 from blfd.operations import admins
 from blfd.operations.desk import Row
 from blfd.store.admins import Role
-from blfd.web.api.access import Place, at, system
+from blfd.web.api.access import MADE, TAGGED, Expected, Place, at, system, tagged
 from blfd.web.api.paging import Cursor, Limit, Page, cut
 
 RoleName = Literal["administrator", "attendant", "viewer"]
@@ -56,7 +59,7 @@ class MadeToken(Token):
     token: str
 
 
-def _routes(prefix: str, place: Callable[[str], Callable[..., Place]], of: str) -> APIRouter:
+def _routes(prefix: str, place: Callable[..., Callable[..., Place]], of: str) -> APIRouter:
     """The same for a tenant and for the system; `of` goes into the names of the operations."""
     router = APIRouter(
         prefix=prefix,
@@ -64,26 +67,33 @@ def _routes(prefix: str, place: Callable[[str], Callable[..., Place]], of: str) 
         generate_unique_id_function=lambda route: route.name.replace("_", of, 1),
     )
     Reading = Annotated[Place, Depends(place("read"))]  # noqa: N806
-    Writing = Annotated[Place, Depends(place("write"))]  # noqa: N806
+    Writing = Annotated[Place, Depends(place(*admins.TENANT_SCOPES))]  # noqa: N806
 
     @router.get("/administrators")
     def list_administrators(at: Reading, limit: Limit = 100, after: Cursor = None) -> Page[Admin]:
         return cut(Admin, admins.all(at.desk, at.tenant), "name", limit, after)
 
-    @router.post("/administrators", status_code=201, response_model=Admin)
-    def add_administrator(at: Writing, new: NewAdmin) -> Row:
-        return admins.add(at.desk, new.name, new.password, at.tenant, Role(new.role))
+    @router.post("/administrators", status_code=201, response_model=Admin, responses=MADE)
+    def add_administrator(at: Writing, response: Response, new: NewAdmin) -> Row:
+        return tagged(response, admins.add(at.desk, new.name, new.password, at.tenant, Role(new.role)))
 
-    @router.patch("/administrators/{name}", response_model=Admin)
-    def change_administrator(at: Writing, name: str, change: AdminChange) -> Row:
+    @router.get("/administrators/{name}", response_model=Admin, responses=TAGGED)
+    def get_administrator(at: Reading, response: Response, name: str) -> Row:
+        return tagged(response, admins.get(at.desk, name, at.tenant))
+
+    @router.patch("/administrators/{name}", response_model=Admin, responses=TAGGED)
+    def change_administrator(
+        at: Writing, response: Response, name: str, change: AdminChange, expected: Expected
+    ) -> Row:
         admins.get(at.desk, name, at.tenant)
         role = Role(change.role) if change.role else None
-        return admins.change(at.desk, name, password=change.password, role=role)
+        row = admins.change(at.desk, name, password=change.password, role=role, expected=expected)
+        return tagged(response, row)
 
     @router.delete("/administrators/{name}", status_code=204)
-    def remove_administrator(at: Writing, name: str) -> None:
+    def remove_administrator(at: Writing, name: str, expected: Expected) -> None:
         admins.get(at.desk, name, at.tenant)
-        admins.remove(at.desk, name)
+        admins.remove(at.desk, name, expected)
 
     @router.get("/tokens")
     def list_tokens(at: Reading, limit: Limit = 100, after: Cursor = None) -> Page[Token]:

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from blfd import __version__
 from blfd.web.api import admins, devices, extensions, groups, live, tenants
 from blfd.web.api.problems import MEDIA_TYPE, Problem, install
+from blfd.web.limits import BoundedBody
 from blfd.web.site import Site
 
 LARGEST_BODY = 1 << 20  # octets
@@ -28,6 +29,11 @@ PROBLEMS = {
 }
 
 
+PROBLEMS[401]["headers"] = {
+    "WWW-Authenticate": {"description": "Bearer.", "required": True, "schema": {"type": "string"}}
+}
+
+
 def api(site: Site) -> FastAPI:
     app = FastAPI(
         title="blfd",
@@ -37,8 +43,8 @@ def api(site: Site) -> FastAPI:
         redoc_url=None,
         responses={status: dict(one) for status, one in PROBLEMS.items()},
         generate_unique_id_function=lambda route: route.name,
-        max_body_size=LARGEST_BODY,
     )
+    app.add_middleware(BoundedBody, largest=LARGEST_BODY)
     app.state.site = site
     install(app)
     for part in (tenants, extensions, groups, devices, live, admins):

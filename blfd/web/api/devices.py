@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from blfd.operations import devices, table
 from blfd.operations.desk import Row
 from blfd.phones import Wanted
-from blfd.web.api.access import Expected, Reading, Writing, tagged
+from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
 from blfd.web.api.extensions import Imported
 from blfd.web.api.paging import Cursor, Limit, Page, cut
 
@@ -59,6 +59,16 @@ class DeviceChange(BaseModel):
     transport: Transport | None = None
 
 
+class DeviceImportRow(BaseModel):
+    """`problem` is empty where the row would be added."""
+
+    mac: str
+    model: str
+    extensions: list[str]
+    keys: str
+    problem: str
+
+
 class Told(BaseModel):
     """How many registered phones are told to fetch their files, of how many devices."""
 
@@ -76,7 +86,7 @@ def _renamed(row: Row) -> dict[str, Any]:
     return {**row, "address": row["from"]}
 
 
-@router.post("/devices", status_code=201, response_model=Device)
+@router.post("/devices", status_code=201, response_model=Device, responses=MADE)
 def add_device(at: Writing, response: Response, new: NewDevice) -> Row:
     wanted = Wanted(new.mac, new.model, tuple(new.extensions), new.keys, new.transport)
     return tagged(response, devices.add(at.desk, at.tenant, wanted))
@@ -89,6 +99,23 @@ def import_devices(at: Writing, file: Csv) -> Imported:
     return Imported(added=devices.add_many(at.desk, at.tenant, devices.read(rows)))
 
 
+@router.post("/imports/devices/preview")
+def preview_device_import(at: Writing, file: Csv) -> list[DeviceImportRow]:
+    """What an import would do; nothing is changed."""
+    rows = table.read(file, "the file", devices.COLUMNS)
+    found = devices.preview(at.desk, at.tenant, devices.read(rows))
+    return [
+        DeviceImportRow(
+            mac=wanted.mac,
+            model=wanted.model,
+            extensions=list(wanted.extensions),
+            keys=wanted.keys,
+            problem=problem,
+        )
+        for wanted, problem in found
+    ]
+
+
 @router.post("/sync")
 def sync_all_devices(at: Writing) -> Told:
     """Has all registered phones fetch their files now."""
@@ -96,12 +123,12 @@ def sync_all_devices(at: Writing) -> Told:
     return Told(told=told, devices=of)
 
 
-@router.get("/devices/{mac}", response_model=Device)
+@router.get("/devices/{mac}", response_model=Device, responses=TAGGED)
 def get_device(at: Reading, response: Response, mac: str) -> Row:
     return tagged(response, devices.get(at.desk, at.tenant, mac))
 
 
-@router.patch("/devices/{mac}", response_model=Device)
+@router.patch("/devices/{mac}", response_model=Device, responses=TAGGED)
 def change_device(at: Writing, response: Response, mac: str, change: DeviceChange, expected: Expected) -> Row:
     changed = devices.change(at.desk, at.tenant, mac, **change.model_dump(), expected=expected)
     return tagged(response, changed)

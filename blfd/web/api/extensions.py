@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from blfd.operations import extensions, table
 from blfd.operations.desk import Row
 from blfd.store import NewExtension
-from blfd.web.api.access import Expected, Reading, Writing, tagged
+from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
 from blfd.web.api.paging import Cursor, Limit, Page, cut
 
 router = APIRouter(prefix="/tenants/{tenant}", tags=["Extensions"])
@@ -71,7 +71,7 @@ def list_extensions(at: Reading, limit: Limit = 100, after: Cursor = None) -> Pa
     return cut(Extension, extensions.all(at.desk, at.tenant), "extension", limit, after)
 
 
-@router.post("/extensions", status_code=201, response_model=Extension)
+@router.post("/extensions", status_code=201, response_model=Extension, responses=MADE)
 def add_extension(at: Writing, response: Response, new: NewExtensionBody) -> Row:
     wanted = NewExtension(new.extension, new.password, new.name)
     row = extensions.add(at.desk, at.tenant, wanted, pickup=new.pickup, pickable=new.pickable)
@@ -86,19 +86,19 @@ def import_extensions(at: Writing, file: Csv) -> Imported:
 
 
 @router.post("/imports/extensions/preview")
-def preview_import(at: Writing, file: Csv) -> list[ImportRow]:
+def preview_extension_import(at: Writing, file: Csv) -> list[ImportRow]:
     """What an import would do; nothing is changed."""
     rows = table.read(file, "the file", extensions.COLUMNS)
     found = extensions.preview(at.desk, at.tenant, extensions.read(rows))
     return [ImportRow(extension=e.new.extension, name=e.new.name, problem=e.problem) for e in found]
 
 
-@router.get("/extensions/{extension}", response_model=Extension)
+@router.get("/extensions/{extension}", response_model=Extension, responses=TAGGED)
 def get_extension(at: Reading, response: Response, extension: str) -> Row:
     return tagged(response, extensions.get(at.desk, at.tenant, extension))
 
 
-@router.patch("/extensions/{extension}", response_model=Extension)
+@router.patch("/extensions/{extension}", response_model=Extension, responses=TAGGED)
 def change_extension(
     at: Writing, response: Response, extension: str, change: ExtensionChange, expected: Expected
 ) -> Row:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from blfd.operations import groups
 from blfd.operations.desk import Row
-from blfd.web.api.access import Expected, Reading, Writing, tagged
+from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
 from blfd.web.api.paging import Cursor, Limit, Page, cut
 
 router = APIRouter(prefix="/tenants/{tenant}/groups", tags=["Pickup groups"])
@@ -45,17 +45,17 @@ def list_groups(at: Reading, limit: Limit = 100, after: Cursor = None) -> Page[G
     return cut(Group, groups.all(at.desk, at.tenant), "name", limit, after)
 
 
-@router.post("", status_code=201, response_model=Group)
+@router.post("", status_code=201, response_model=Group, responses=MADE)
 def add_group(at: Writing, response: Response, new: NewGroup) -> Row:
     return tagged(response, groups.add(at.desk, at.tenant, new.name, new.pickers, new.targets))
 
 
-@router.get("/{name}", response_model=Group)
+@router.get("/{name}", response_model=Group, responses=TAGGED)
 def get_group(at: Reading, response: Response, name: str) -> Row:
     return tagged(response, groups.get(at.desk, at.tenant, name))
 
 
-@router.put("/{name}", response_model=Group)
+@router.put("/{name}", response_model=Group, responses=TAGGED)
 def change_group(at: Writing, response: Response, name: str, wanted: ChangedGroup, expected: Expected) -> Row:
     changed = groups.change(
         at.desk, at.tenant, name, wanted.pickers, wanted.targets, rename=wanted.name, expected=expected

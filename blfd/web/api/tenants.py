@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from blfd.core.values import Reach
 from blfd.operations import tenants
 from blfd.operations.desk import Row
-from blfd.web.api.access import Expected, Reading, System, Writing, tagged
+from blfd.web.api.access import MADE, TAGGED, Expected, Reading, System, Writing, tagged
 from blfd.web.api.paging import Cursor, Limit, Page, cut
 
 router = APIRouter(prefix="/tenants", tags=["Tenants"])
@@ -52,17 +52,17 @@ def list_tenants(there: System, limit: Limit = 100, after: Cursor = None) -> Pag
     return cut(Tenant, rows, "domain", limit, after)
 
 
-@router.post("", status_code=201, response_model=Tenant)
+@router.post("", status_code=201, response_model=Tenant, responses=MADE)
 def add_tenant(there: System, response: Response, new: NewTenant) -> Row:
     return tagged(response, tenants.add(there.desk, new.domain, new.aliases))
 
 
-@router.get("/{tenant}", response_model=Tenant)
+@router.get("/{tenant}", response_model=Tenant, responses=TAGGED)
 def get_tenant(at: Reading, response: Response) -> Row:
     return tagged(response, tenants.get(at.desk, at.tenant))
 
 
-@router.patch("/{tenant}", response_model=Tenant)
+@router.patch("/{tenant}", response_model=Tenant, responses=TAGGED)
 def change_tenant(at: Writing, response: Response, change: TenantChange, expected: Expected) -> Row:
     """Its feature codes, and what holds for extensions that say nothing else."""
     fields = change.model_dump()
@@ -73,7 +73,7 @@ def change_tenant(at: Writing, response: Response, change: TenantChange, expecte
     return tagged(response, changed)
 
 
-@router.put("/{tenant}/aliases", response_model=Tenant)
+@router.put("/{tenant}/aliases", response_model=Tenant, responses=TAGGED)
 def change_aliases(
     there: System, response: Response, tenant: str, wanted: Aliases, expected: Expected
 ) -> Row:

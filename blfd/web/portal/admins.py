@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from starlette.responses import RedirectResponse, Response
 
-from blfd.operations import admins
-from blfd.store import StoreError
+from blfd.operations import admins, etag
+from blfd.operations.desk import Row
+from blfd.store import Conflict, StoreError
 from blfd.store.admins import Role
 from blfd.web.portal.here import Form, Here, There, at_either, there
 
@@ -68,9 +69,20 @@ def add(place: Writing, form: Form) -> Response:
 @router.get("/administrators/edit/{name}")
 @router.get("/t/{tenant}/administrators/edit/{name}")
 def edit(place: Writing, name: str) -> Response:
-    row = admins.get(place.desk, name, _of(place))
-    home = _home(place, "administrators")
-    return place.page("admin.html", row=row, roles=ROLES, error="", home=home)
+    return _page(place, admins.get(place.desk, name, _of(place)))
+
+
+def _page(place: There, row: Row, error: str = "", status: int = 422) -> Response:
+    """What is shown is what a change is compared with: the page has its version."""
+    return place.page(
+        "admin.html",
+        status if error else 200,
+        row=row,
+        version=etag(row),
+        roles=ROLES,
+        error=error,
+        home=_home(place, "administrators"),
+    )
 
 
 @router.post("/administrators/edit/{name}")
@@ -78,30 +90,32 @@ def edit(place: Writing, name: str) -> Response:
 def change(place: Writing, name: str, form: Form) -> Response:
     """The role, a new password, or both."""
     row = admins.get(place.desk, name, _of(place))
-    password = str(form.get("password", "")) or None
-    home = _home(place, "administrators")
+    password, version = str(form.get("password", "")) or None, str(form.get("version", ""))
     try:
         role = admins.role(str(form.get("role", row["role"])))
-        admins.change(place.desk, name, password=password, role=role if role.value != row["role"] else None)
+        other = role if role.value != row["role"] else None
+        admins.change(place.desk, name, password=password, role=other, expected=version)
+    except Conflict as error:
+        return _page(place, admins.get(place.desk, name, _of(place)), error.text, 409)
     except StoreError as error:
-        return place.page("admin.html", 422, row=row, roles=ROLES, error=error.text, home=home)
-    return RedirectResponse(f"{home}?done=changed", 303)
+        return _page(place, row, error.text)
+    return RedirectResponse(_home(place, "administrators?done=changed"), 303)
 
 
 @router.get("/administrators/remove/{name}")
 @router.get("/t/{tenant}/administrators/remove/{name}")
 def ask_to_remove(place: Writing, name: str) -> Response:
-    admins.get(place.desk, name, _of(place))
+    row = admins.get(place.desk, name, _of(place))
     back = _home(place, "administrators")
     text = "They are signed out everywhere at once."
-    return place.page("remove.html", what=f"administrator {name}", text=text, version="", back=back)
+    return place.page("remove.html", what=f"administrator {name}", text=text, version=etag(row), back=back)
 
 
 @router.post("/administrators/remove/{name}")
 @router.post("/t/{tenant}/administrators/remove/{name}")
 def remove(place: Writing, name: str, form: Form) -> Response:
     admins.get(place.desk, name, _of(place))
-    admins.remove(place.desk, name)
+    admins.remove(place.desk, name, str(form.get("version", "")))
     return RedirectResponse(_home(place, "administrators?done=removed"), 303)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from blfd.store import Conflict, NotFound, StoreError
 from blfd.web.api import api
 from blfd.web.api.problems import PREFIX, problem
+from blfd.web.limits import BoundedBody
 from blfd.web.portal import admins, extensions, groups, history, lamps, look, phones, signin, tenants
 from blfd.web.portal.here import LONGEST_FIELD, SignInNeeded, page
 from blfd.web.site import Site
@@ -47,13 +49,14 @@ class Guard:
 
 
 def portal(site: Site) -> FastAPI:
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, max_body_size=LARGEST_BODY)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.state.site = site
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.mount(PREFIX, api(site))
     for part in (signin, lamps, extensions, phones, groups, tenants, history, look, admins):
         app.include_router(part.router)
 
+    app.add_middleware(BoundedBody, largest=LARGEST_BODY)
     app.add_middleware(Guard)
 
     @app.exception_handler(SignInNeeded)
@@ -74,6 +77,10 @@ def portal(site: Site) -> FastAPI:
             case _:
                 status, title = 422, "This cannot be done"
         return page(request, "problem.html", status, title=title, text=error.text)
+
+    @app.exception_handler(413)
+    def too_large(request: Request, error: HTTPException) -> Response:
+        return page(request, "problem.html", 413, title="That is too large", text=error.detail)
 
     @app.exception_handler(404)
     def unknown(request: Request, error: Exception) -> Response:

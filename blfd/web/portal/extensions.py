@@ -6,13 +6,14 @@ from collections import Counter
 from typing import Any
 
 from fastapi import APIRouter
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from blfd.control import ControlError, NotRunning
-from blfd.operations import etag, extensions, lamps, table
+from blfd.operations import Desk, etag, extensions, lamps
 from blfd.store import Conflict, NewExtension, StoreError
-from blfd.web.portal.here import LARGEST_FILE, PICKUP, Form, Here, Reading, Writing
+from blfd.web.portal.here import PICKUP, Form, Here, Reading, Writing
+from blfd.web.portal.imports import Import, Line, Rows
 
 router = APIRouter(prefix="/t/{tenant}/extensions")
 
@@ -93,49 +94,28 @@ def remove(here: Writing, extension: str, form: Form) -> Response:
     return here.to("extensions", "removed")
 
 
+def _preview(desk: Desk, tenant: str, rows: Rows) -> list[Line]:
+    found = extensions.preview(desk, tenant, extensions.read(rows))
+    return [Line((new.extension, new.name), problem) for new, problem in found]
+
+
+IMPORT = Import(
+    "extensions",
+    extensions.COLUMNS,
+    ("Extension", "Name"),
+    _preview,
+    lambda desk, tenant, rows: extensions.add_many(desk, tenant, extensions.read(rows)),
+)
+
+
 @router.get("/import")
 def choose_file(here: Writing) -> Response:
-    return _import_page(here)
+    return IMPORT.page(here)
 
 
 @router.post("/import")
 def import_(here: Writing, form: Form) -> Response:
-    """A file is shown as what it would do; what has been shown comes again as text, and is done.
-
-    It travels through the page, not over a file here: nothing with passwords is left lying if nobody goes on.
-    """
-    text = form.get("text")
-    if isinstance(text, str):
-        count = extensions.add_many(here.desk, here.tenant, extensions.read(_rows(text.encode())))
-        return here.to("extensions", "imported" if count else "nothing")
-    file = form.get("file")
-    content = file.file.read(LARGEST_FILE + 1) if isinstance(file, UploadFile) else b""
-    if len(content) > LARGEST_FILE:
-        return _import_page(here, error=f"The file has more than {LARGEST_FILE >> 20} MiB: split it.")
-    try:
-        preview = extensions.preview(here.desk, here.tenant, extensions.read(_rows(content)))
-    except StoreError as error:
-        return _import_page(here, error=error.text)
-    return _import_page(here, preview, content.decode("utf-8-sig"))
-
-
-def _rows(content: bytes) -> Any:
-    return table.read(content, "the file", extensions.COLUMNS)
-
-
-def _import_page(
-    here: Here, preview: list[extensions.Preview] | None = None, text: str = "", error: str = ""
-) -> Response:
-    wrong = [each for each in preview or () if each.problem]
-    return here.page(
-        "extensions_import.html",
-        422 if error or wrong else 200,
-        preview=preview,
-        wrong=wrong,
-        text=text,
-        error=error,
-        columns=",".join(extensions.COLUMNS),
-    )
+    return IMPORT.answer(here, form)
 
 
 def _page(

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 from starlette.responses import Response
 
 import provisioning
 from blfd.control import ControlError, NotRunning
-from blfd.operations import devices, etag, lamps, table
+from blfd.operations import Desk, devices, etag, lamps
 from blfd.phones import Wanted
 from blfd.store import Conflict, StoreError
-from blfd.web.portal.here import LARGEST_FILE, Form, Here, Reading, Writing
+from blfd.web.portal.here import Form, Here, Reading, Writing
+from blfd.web.portal.imports import Import, Line, Rows
 
 router = APIRouter(prefix="/t/{tenant}/phones")
 
@@ -106,28 +107,31 @@ def _sync(here: Here, mac: str | None, back: str) -> Response:
     return here.to(back, "told" if told else "nobody")
 
 
+def _preview(desk: Desk, tenant: str, rows: Rows) -> list[Line]:
+    found = devices.preview(desk, tenant, devices.read(rows))
+    return [
+        Line((wanted.mac, wanted.model, ", ".join(wanted.extensions), wanted.keys), problem)
+        for wanted, problem in found
+    ]
+
+
+IMPORT = Import(
+    "phones",
+    devices.COLUMNS,
+    ("Address", "Model", "Extensions", "Keys"),
+    _preview,
+    lambda desk, tenant, rows: devices.add_many(desk, tenant, devices.read(rows)),
+)
+
+
 @router.get("/import")
 def choose_file(here: Writing) -> Response:
-    return _import_page(here)
+    return IMPORT.page(here)
 
 
 @router.post("/import")
 def import_(here: Writing, form: Form) -> Response:
-    file = form.get("file")
-    content = file.file.read(LARGEST_FILE + 1) if isinstance(file, UploadFile) else b""
-    if len(content) > LARGEST_FILE:
-        return _import_page(here, f"The file has more than {LARGEST_FILE >> 20} MiB: split it.")
-    try:
-        rows = table.read(content, "the file", devices.COLUMNS)
-        count = devices.add_many(here.desk, here.tenant, devices.read(rows))
-    except StoreError as error:
-        return _import_page(here, error.text)
-    return here.to("phones", "imported" if count else "nothing")
-
-
-def _import_page(here: Here, error: str = "") -> Response:
-    columns = ",".join(devices.COLUMNS)
-    return here.page("phones_import.html", 422 if error else 200, columns=columns, error=error)
+    return IMPORT.answer(here, form)
 
 
 def _page(
