@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 from browser import ADMIN_PASSWORD, Browser, free_port, portal_url, program, web_processes, words
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 from sites import Site
 
 from blfd import companion
@@ -160,7 +161,10 @@ def test_a_board_does_not_hold_up_the_end(site: Site) -> None:
     assert any(kind == "down" for kind, _ in reader.events)
 
 
-def test_a_board_ends_when_its_session_does_and_a_programs_when_its_token_does(site: Site) -> None:
+def test_a_board_ends_when_its_session_does_and_a_programs_when_its_token_does(
+    site: Site, sign_in: Callable[[str], Page]
+) -> None:
+    page = sign_in("wall")
     board, other = (Reader.board(portal_url(site), name) for name in ("wall", "boss"))
     program = Reader.program(site, "lamps")
     site.cli("admin", "remove", "wall")
@@ -169,6 +173,7 @@ def test_a_board_ends_when_its_session_does_and_a_programs_when_its_token_does(s
     assert board.ended.wait(2 * BEAT)
     assert program.ended.wait(BEAT)
     assert not other.ended.is_set()
+    expect(page).to_have_url(re.compile("/sign-in"), timeout=PATIENCE * 1000)
 
 
 def test_other_tenants_are_not_there(site: Site) -> None:
@@ -189,15 +194,29 @@ def test_the_board_without_javascript(site: Site, call: Callable[[], None]) -> N
         assert browser.get("/t/default/groups").status_code == 403
 
 
-def test_the_board_turns_at_once(site: Site, chromium: Chromium) -> None:
+@pytest.fixture
+def sign_in(chromium: Chromium, site: Site) -> Iterator[Callable[[str], Page]]:
+    """A page with the live board, of an administrator."""
+    contexts = []
+
+    def signed_in(name: str) -> Page:
+        contexts.append(chromium.new_context(base_url=portal_url(site)))
+        page = contexts[-1].new_page()
+        page.goto("/sign-in?next=/t/default/lamps")
+        page.get_by_label("Name").fill(name)
+        page.get_by_label("Password").fill(ADMIN_PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.locator("#board[data-live]").wait_for()
+        return page
+
+    yield signed_in
+    for context in contexts:
+        context.close()
+
+
+def test_the_board_turns_at_once(site: Site, sign_in: Callable[[str], Page]) -> None:
     """From the phone's 180 to the tile; how long it takes is printed, and measured by the benchmark."""
-    context = chromium.new_context(base_url=portal_url(site))
-    page = context.new_page()
-    page.goto("/sign-in?next=/t/default/lamps")
-    page.get_by_label("Name").fill("boss")
-    page.get_by_label("Password").fill(ADMIN_PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.locator("#board[data-live]").wait_for()
+    page = sign_in("boss")
     page.evaluate(
         """() => { const tile = document.querySelector('[data-extension="102"]');
         new MutationObserver(() => { if (tile.dataset.lamp === 'ringing') window.turned ??= Date.now(); })
@@ -216,7 +235,41 @@ def test_the_board_turns_at_once(site: Site, chromium: Chromium) -> None:
     page.get_by_label("Only those in a call").check()
     expect(page.locator('[data-extension="103"]')).to_be_hidden()
     expect(tile).to_be_visible()
-    context.close()
+
+
+def test_a_phones_keys_and_the_list_of_extensions_turn_too(
+    site: Site, sign_in: Callable[[str], Page]
+) -> None:
+    site.cli("device", "add", "80:5e:c0:12:34:56", "--model", "yealink/t54w", "--extension", "103")
+    site.cli("device", "set", "80:5e:c0:12:34:56", "--keys", "102=Bob,*98=Group")
+    keys = sign_in("boss")
+    listed = keys.context.new_page()
+    keys.goto("/t/default/phones/show/80:5e:c0:12:34:56")
+    listed.goto("/t/default/extensions")
+    alice, bob = site.phone("101"), site.phone("102")
+    alice.do("call", to="102")
+    bob.wait("incoming")
+    for page in (keys, listed):
+        shown = page.locator('[data-lamp-of="102"]')
+        expect(shown).to_have_attribute("data-lamp", "ringing")
+        expect(shown).to_contain_text("ringing")
+    bob.do("answer")
+    for page in (keys, listed):
+        expect(page.locator('[data-lamp-of="102"]')).to_contain_text("talking")
+
+
+def test_tabs_that_nobody_sees_let_go(site: Site, sign_in: Callable[[str], Page]) -> None:
+    """A browser has six connections for all its tabs: with a seventh board nothing would load any more."""
+    context = sign_in("boss").context
+    for _ in range(7):
+        page = context.new_page()
+        page.add_init_script(
+            "Object.defineProperty(document, 'hidden', {get: () => true, configurable: true})"
+        )
+        page.goto("/t/default/lamps")
+    site.phone("102")
+    page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator('[data-extension="102"]')).to_have_attribute("data-lamp", "idle")
 
 
 def test_the_web_process_dies_and_lamps_go_on(own_site: Callable[..., Site]) -> None:

@@ -18,6 +18,7 @@ from blfd.web.portal.here import LARGEST_FILE
 
 ODD_NAMES = ("<script>alert(1)</script>", 'O\'Brien & "Sons"', "\u202eمرحبا بك", "🎉 Ünï", "{{ 7 * 7 }}")
 MAC = "80:5e:c0:12:34:56"
+ODD_MAC = "80:5e:c0:12:34:58"
 CONTESTED_MAC = "80:5e:c0:12:34:57"
 
 
@@ -54,12 +55,31 @@ def test_names_are_shown_as_they_are(portal: Site, browser: Browser, name: str) 
     assert "Saved." in words(done)
     row = shown(portal, "extension", "show", "112")
     assert (row["name"], row["pickup"], row["pickable"]) == (name, "groups", "off")
-    for path in ("extensions", "lamps", "groups/new", "explain?extension=112", "changes", "phones/new"):
+    portal.cli(
+        "device", "add", ODD_MAC, "--model", "yealink/t31", "--extension", "112", "--keys", f"101={name}"
+    )
+    phone = f"phones/show/{ODD_MAC}"
+    shown_in = (
+        "extensions",
+        "lamps",
+        "groups",
+        "groups/new",
+        "explain?extension=112",
+        "changes",
+        "phones",
+        phone,
+    )
+    for path in shown_in:
         page = browser.get(f"/t/default/{path}")
         assert page.status_code == 200
         assert "<script>alert" not in page.text
         assert "49" not in words(page) or "{{" not in name
-    assert name in words(browser.get("/t/default/extensions"))
+    for path in ("extensions", phone):
+        assert name in words(browser.get(f"/t/default/{path}"))
+    refused = browser.submit("/t/default/groups/new", name=f"/{name}", targets="101")
+    assert refused.status_code == 422
+    assert "<script>alert" not in refused.text
+    assert "Removed." in words(browser.submit(f"/t/default/phones/remove/{ODD_MAC}"))
 
 
 def test_an_extension_from_its_making_to_its_end(portal: Site, browser: Browser) -> None:

@@ -63,21 +63,23 @@ if (board) {
     choose(tile);
   };
 
-  const rows = (event) => JSON.parse(event.data);
-  const source = new EventSource(board.dataset.events);
-  source.addEventListener("lamps", (event) => {
-    const found = rows(event);
-    const there = new Set(found.map((row) => row.extension));
+  const showAll = (event) => {
+    const rows = rowsOf(event);
+    const there = new Set(rows.map((row) => row.extension));
     for (const [extension, tile] of tiles) {
       if (!there.has(extension)) { tile.remove(); tiles.delete(extension); }
     }
-    found.forEach(show);
+    rows.forEach(show);
     down.hidden = true;
+  };
+  const warn = () => { down.hidden = false; };
+  follow(board.dataset.events, {
+    lamps: showAll,
+    lamp: (event) => rowsOf(event).forEach(show),
+    down: warn,
+    error: warn,
+    open: () => { board.dataset.live = "yes"; },
   });
-  source.addEventListener("lamp", (event) => rows(event).forEach(show));
-  source.addEventListener("down", () => { down.hidden = false; });
-  source.addEventListener("error", () => { down.hidden = false; });
-  source.addEventListener("open", () => { board.dataset.live = "yes"; });
 
   search.addEventListener("input", () => tiles.forEach(choose));
   busy.addEventListener("change", () => tiles.forEach(choose));
