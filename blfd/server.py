@@ -5,23 +5,20 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import queue
 import secrets
 import signal
 import time
-from collections import Counter, deque
-from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from dataclasses import asdict, replace
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import FrameType
-from typing import Any
 
 from blfd import __version__
+from blfd.answers import Answers
 from blfd.beside import start
 from blfd.companion import Companion, CompanionError
 from blfd.config import Config, Listen
 from blfd.control import ControlError, ControlServer, socket_path
-from blfd.core import report
 from blfd.core.core import Core
 from blfd.core.effects import Effect, FindProfile, Log, SaveBindings, SavePickup, SaveSubscription
 from blfd.core.inputs import (
@@ -31,22 +28,19 @@ from blfd.core.inputs import (
     Input,
     ProfileFound,
     SubscriptionsRestored,
-    SyncWanted,
 )
 from blfd.core.notifier import AHEAD
-from blfd.core.values import DEFAULT_TENANT, Aor
 from blfd.phones import Phones, place
 from blfd.pjsip.library import PjsipError
 from blfd.pjsip.selfcheck import SelfCheckFailed, check_layouts
 from blfd.pjsip.stack import Stack
 from blfd.store import Store, StoreError
 from blfd.store.writer import StoreWriter
-from blfd.supervisor import restarts
+from blfd.work import Work
 
 log = logging.getLogger("blfd")
 
 LONGEST_WAIT = 1.0
-CONTROL_PATIENCE = 10.0
 STOP_PATIENCE = 5.0  # for BYEs, CANCELs and last NOTIFYs to be answered
 STOP_QUIET = 2.0  # and as long as somebody answers: those that have not by now are not there
 
@@ -75,32 +69,26 @@ class Server:
         )
         self._inputs: deque[Input] = deque()
         self._busy = False
-        self._work: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
+        self._work = Work(self._stack.wake)
         self._lookups = ThreadPoolExecutor(1, "lookups")
         self._stopping = False
-        self._started = time.monotonic()
         self._listening = self._listen()
-        self._place = place(self._listening, config.address, "")
         self._core = Core(
             config.sip,
             {address.split(":")[1] for address in self._listening},
             secret=secrets.token_bytes(32),
             new_tag=lambda: os.urandom(8).hex(),
         )
-        self._queries: dict[str, Callable[[str], Any]] = {
-            "status": lambda tenant: self._status(),
-            "registrations": lambda tenant: report.registrations(self._core, tenant, time.time()),
-            "lamps": lambda tenant: report.lamps(self._core, tenant, time.time()),
-            "watchers": lambda tenant: report.watchers(self._core, tenant, time.time()),
-            "calls": lambda tenant: report.calls(self._core, tenant, time.time()),
-            "unknown": lambda tenant: report.unknown(self._core, tenant),
-            "metrics": lambda tenant: self._metrics(),
-            "limits": lambda tenant: self._limits(),
-            "place": lambda tenant: asdict(self._place),
-        }
-        self._urls: dict[str, str] = {}
-        self._identity = secrets.token_hex(8)  # numbers of changes are of one process
-        self._pickups: Counter[tuple[str, int]] = Counter()
+        self._answers = Answers(
+            self._core,
+            self._stack,
+            self._store,
+            self._work,
+            self.emit,
+            config.sip,
+            self._listening,
+            place(self._listening, config.address, ""),
+        )
 
     def _listen(self) -> list[str]:
         """Open all listeners; what they listen on, as "udp:127.0.0.1:5060"."""
@@ -158,7 +146,7 @@ class Server:
         if isinstance(effect, SaveSubscription | SaveBindings | SavePickup):
             self._writer.save(effect)
             if type(effect) is SavePickup:
-                self._pickups[effect.attempt.way.value, effect.attempt.status] += 1
+                self._answers.pickups[effect.attempt.way.value, effect.attempt.status] += 1
                 self._core.changes.attempt(effect.attempt)
         elif isinstance(effect, Log):
             log.log(effect.level, "%s", effect.text)
@@ -182,109 +170,19 @@ class Server:
     def _find_profile(self, effect: FindProfile) -> None:
         """On a thread of its own, since it reads the database."""
         try:
-            url = Phones(self._store, lambda: self._place).profile(effect.mac)
+            url = Phones(self._store, lambda: self._answers.place).profile(effect.mac)
         except StoreError as error:
             log.error("PnP: device %s is not told where its files are: %s", effect.mac, error)
             url = None
         found = ProfileFound(effect.wanted, effect.mac, url)
-        self._work.put((lambda: self.emit(found), Future()))
-        self._stack.wake()
-
-    def ask(self, name: str, arguments: dict[str, Any]) -> Any:
-        """Answer a control call, on the calling thread; raises ValueError for one that does not exist."""
-        tenant = arguments.get("tenant") or DEFAULT_TENANT
-        if name == "reload":
-            directory = self._store.directory()  # slow, so not on the SIP thread
-            self._on_sip_thread(lambda: self.emit(DirectoryChanged(directory)))
-            return {"extensions": len(directory.extensions), "tenants": len(directory.tenants)}
-        if name == "explain":
-            aor = Aor(tenant, str(arguments.get("extension")))
-            return self._on_sip_thread(lambda: self._explain(aor))
-        if name == "changes":
-            same = arguments.get("server") == self._identity
-            since = int(arguments["since"]) if same else None
-            return self._on_sip_thread(lambda: self._changes(since))
-        if name == "sync":
-            wanted = SyncWanted(Aor(tenant, str(arguments["extension"])), str(arguments["event"]))
-            return self._on_sip_thread(lambda: self._synchronize(wanted))
-        query = self._queries.get(name)
-        if query is None:
-            known = ", ".join([*self._queries, "changes", "explain", "reload", "sync"])
-            raise ValueError(f"no call {name!r}; there are {known}")
-        return self._on_sip_thread(lambda: query(tenant))
-
-    def _explain(self, aor: Aor) -> dict[str, Any]:
-        if aor not in self._core.directory.extensions:
-            raise ValueError(f"the running server knows no extension {aor}: restart it")
-        return report.explain(self._core, aor, time.time())
-
-    def _changes(self, since: int | None) -> dict[str, Any]:
-        return {"server": self._identity, **report.changes(self._core, since, time.time())}
-
-    def _synchronize(self, wanted: SyncWanted) -> int:
-        """How many phones are told."""
-        self.emit(wanted)
-        return len(self._core.registrar.bindings(wanted.aor, time.time()))
-
-    def _on_sip_thread(self, work: Callable[[], Any]) -> Any:
-        future: Future[Any] = Future()
-        self._work.put((work, future))
-        self._stack.wake()
-        if self._stopping:  # after it was put: either we or `_refuse_work` see it
-            future.cancel()
-        try:
-            return future.result(CONTROL_PATIENCE)
-        except CancelledError:
-            raise ValueError("the server is stopping") from None
-
-    def _do_work(self) -> None:
-        while not self._work.empty():
-            work, future = self._work.get()
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                future.set_result(work())
-            except Exception as error:
-                future.set_exception(error)
-
-    def _refuse_work(self) -> None:
-        """Nobody does it any more, and who waits for it may be who has to end first."""
-        while not self._work.empty():
-            self._work.get()[1].cancel()
-
-    def _status(self) -> dict[str, Any]:
-        stack = self._stack
-        notifies = stack.notifies
-        return {
-            "version": __version__,
-            "pid": os.getpid(),
-            "uptime": round(time.monotonic() - self._started),
-            "restarts": restarts(),
-            "listen": self._listening,
-            "serves": [f"{name}: {url}" for name, url in self._urls.items()],
-            **report.totals(self._core, time.time()),
-            "legs": len(stack.legs),
-            "waiting": len(stack.backlog),
-            "sent_away": stack.backlog.refused + stack.rates.refused + self._core.sent_away,
-            "dropped": stack.network.drops(),
-            "silent": self._core.notifier.silent,
-            "stuck": report.stuck(self._core, time.time()),
-            "notifies": {
-                "sent": notifies.sent,
-                "answered": notifies.answered_count,
-                "retransmitted": notifies.retransmitted,
-                "failed": notifies.failed,
-            },
-            "requests": stack.counters.requests,
-            "malformed": stack.counters.malformed,
-        }
+        self._work.later(lambda: self.emit(found))
 
     # Life
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
         try:  # first, as it is what keeps a second server off this database
-            control = ControlServer(socket_path(self._config.database), self.ask)
+            control = ControlServer(socket_path(self._config.database), self._answers.ask)
         except (ControlError, OSError) as error:
             raise ServerError(str(error)) from error
         companion = self._start_companion(control)
@@ -302,7 +200,7 @@ class Server:
         try:
             while not self._stopping:
                 self._turn(self._fire_timers())
-            self._refuse_work()
+            self._work.close()
             self._drain()
         finally:
             if companion:
@@ -315,26 +213,13 @@ class Server:
 
     def _start_companion(self, control: ControlServer) -> Companion | None:
         try:
-            companion, self._urls = start(self._config, self._place)
+            companion, urls = start(self._config, self._answers.place)
         except CompanionError as error:
             control.close()
             raise ServerError(str(error)) from error
-        self._place = replace(self._place, url=self._urls.get("provision", ""))
+        self._answers.urls = urls
+        self._answers.place = replace(self._answers.place, url=urls.get("provision", ""))
         return companion
-
-    def _limits(self) -> dict[str, int]:
-        """How much one extension or tenant may have."""
-        settings = asdict(self._config.sip)
-        return {k: v for k, v in settings.items() if k.startswith(("max_", "tenant_", "extension_"))}
-
-    def _metrics(self) -> dict[str, Any]:
-        """What Prometheus is told, beyond the status."""
-        return {
-            **self._status(),
-            "phases": report.phases(self._core),
-            "pickups": [[way, status, count] for (way, status), count in self._pickups.items()],
-            "latency": self._stack.notifies.latency(),
-        }
 
     def _restore(self) -> None:
         """Phones and watchers of before, reached through the listeners of today."""
@@ -354,7 +239,7 @@ class Server:
 
     def _turn(self, wait: float) -> None:
         self._stack.poll(0.0 if self._stopping else wait)
-        self._do_work()
+        self._work.run()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._stopping:

@@ -8,21 +8,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from blfd.core import effects as e
 from blfd.core.inputs import (
     FlowClosed,
     Input,
-    InviteReceived,
     OfferReceived,
-    RegisterReceived,
-    RequestReceived,
-    SubscribeReceived,
 )
-from blfd.core.rates import Rates
 from blfd.core.values import Flow
-from blfd.pjsip.backlog import Backlog
+from blfd.pjsip.admission import Admission
 from blfd.pjsip.endpoint import (
     APPLICATION_PRIORITY,
     HEADER_ALLOW,
@@ -37,34 +31,16 @@ from blfd.pjsip.library import CData, ffi, lib
 from blfd.pjsip.message import Message
 from blfd.pjsip.multicast import Profiles
 from blfd.pjsip.network import Network, Source
-from blfd.pjsip.octets import answer_to_malformed, answer_unread
+from blfd.pjsip.octets import answer_to_malformed
+from blfd.pjsip.requests import PHRASES, as_input
 from blfd.pjsip.transactions import NotifyTransactions, ServerTransactions
 
 log = logging.getLogger("blfd.sip")
 
 CALL_METHODS = frozenset(("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE"))
-UNCOUNTED = (b"ACK ", b"BYE ", b"CANCEL ", b"PRACK ", b"\r", b"\n", b"\0")  # what ends or completes a call
-TURN = 32  # SUBSCRIBEs served before the sockets are read again
 SUPPORTED = frozenset(("100rel", "path", "replaces", "timer"))  # PJSIP looks after what calls require
 SDP_TYPES = frozenset(("application/sdp", "application/*", "*/*"))
 OUTSIDE_CALLS = frozenset(("REGISTER", "SUBSCRIBE", "PUBLISH"))
-PHRASES = {
-    **{status.value: status.phrase for status in HTTPStatus if status.value < 600},
-    403: "Forbidden",
-    406: "Not Acceptable",
-    420: "Bad Extension",
-    423: "Interval Too Brief",
-    480: "Temporarily Unavailable",
-    481: "Call/Transaction Does Not Exist",
-    482: "Loop Detected",
-    483: "Too Many Hops",
-    484: "Address Incomplete",
-    486: "Busy Here",
-    488: "Not Acceptable Here",
-    489: "Bad Event",
-    501: "Not Implemented",
-    603: "Decline",
-}
 
 
 @dataclass(slots=True)
@@ -115,10 +91,14 @@ class Stack:
         self._answers = ServerTransactions(self.network)
         self.notifies = NotifyTransactions(self.network, user_agent)
         self.counters = Counters()
-        self.backlog = Backlog(max_waiting)
-        self.rates = Rates(source_requests)
-        self._trusts = trusts
         self._server = f"Server: {user_agent}"
+        self.admission = Admission(
+            self.network,
+            max_waiting=max_waiting,
+            source_requests=source_requests,
+            trusts=trusts,
+            server=self._server,
+        )
         self._transaction = 0
         self._replied = False
         self._held: deque[tuple[bytes, Flow]] = deque()
@@ -155,7 +135,7 @@ class Stack:
         delay = self.endpoint.poll_timers()
         now = time.monotonic()
         at = self.notifies.next_timer()
-        waits = [0.0 if self.backlog else timeout]
+        waits = [0.0 if self.admission.waiting else timeout]
         if delay is not None:
             waits.append(delay)
         if at is not None:
@@ -195,33 +175,13 @@ class Stack:
             if number is not None:
                 self._notify_answered(number, data, source, transport)
                 return
-        elif not data.startswith(UNCOUNTED) and not self._may_ask(source[1]):
-            self._send_away(data, Flow._make(source))
+        elif not self.admission.admits(data, source):
             return
-        elif data[:10] == b"SUBSCRIBE ":
-            self._let_wait(data, Flow._make(source))
-            return
-        elif not data.strip(b"\r\n\t \0"):
-            return  # keep-alive
         self._take(data, Flow._make(source), transport)
 
-    def _may_ask(self, host: str) -> bool:
-        return self._trusts(host) or self.rates.take(host, time.monotonic())
-
-    def _let_wait(self, data: bytes, flow: Flow) -> None:
-        if not self.backlog.put(data, flow):
-            self._send_away(data, flow)
-
-    def _send_away(self, data: bytes, flow: Flow) -> None:
-        retry_after = f"Retry-After: {self.backlog.retry_after}"
-        answer = answer_unread(data, "503 Too Busy", retry_after, self._server)
-        if answer:
-            self.network.send(answer, flow)
-
     def _take_waiting(self) -> None:
-        backlog, network = self.backlog, self.network
-        for _ in range(min(len(backlog), TURN)):
-            data, flow = backlog.take()
+        network = self.network
+        for data, flow in self.admission.turn():
             transport = network.transport_of(flow)
             if transport is None:
                 continue  # its connection is gone
@@ -342,7 +302,7 @@ class Stack:
     def _ask(self, method: str) -> None:
         """Emit the input that a request is, which has to be answered at once; 500 where it was not."""
         self._replied = False
-        self._emit(self._input(method, self._new_transaction()))
+        self._emit(as_input(self._message, method, self._new_transaction()))
         if not self._replied:
             log.error("%s was not answered by the core", method)
             self._answer(500, "Server Internal Error", "", [])
@@ -350,38 +310,6 @@ class Stack:
     def _new_transaction(self) -> int:
         self._transaction += 1
         return self._transaction
-
-    def _input(self, method: str, transaction: int) -> Input:
-        message = self._message
-        request = message.request(transaction)
-        match method:
-            case "SUBSCRIBE":
-                package, _, parameters = message.field(b"event").partition(";")
-                identity = [p.strip()[3:] for p in parameters.split(";") if p.strip()[:3] == "id="]
-                return SubscribeReceived(
-                    request,
-                    package.strip(),
-                    identity[0] if identity else "",
-                    message.list(b"accept") if message.has(b"accept") else None,
-                    message.number(b"expires"),
-                    message.contact_uri(),
-                    message.record_routes(),
-                )
-            case "REGISTER":
-                star, contacts = message.register_contacts()
-                expires = message.number(b"expires")
-                return RegisterReceived(request, contacts, star, expires, message.fields(b"path"))
-            case "INVITE":
-                return InviteReceived(
-                    request,
-                    message.sdp,
-                    message.max_forwards(70),
-                    message.contact_uri(),
-                    message.fields(b"replaces"),
-                    "update" in message.list(b"allow"),
-                )
-            case _:
-                return RequestReceived(request)
 
     def _flow_closed(self, flow: Flow) -> None:
         self.legs.flow_closed(flow)

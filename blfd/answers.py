@@ -1,0 +1,137 @@
+"""What the running server answers to control calls."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from blfd import __version__
+from blfd.core import report
+from blfd.core.core import Core
+from blfd.core.inputs import DirectoryChanged, Input, SyncWanted
+from blfd.core.values import DEFAULT_TENANT, Aor, Settings
+from blfd.phones import Place
+from blfd.pjsip.stack import Stack
+from blfd.store import Store
+from blfd.supervisor import restarts
+from blfd.work import Work
+
+
+class Answers:
+    """`ask` is called on any thread, and reads the core on the SIP thread.
+
+    `listening`, `place` and `urls` say where the server is reached; whoever makes it sets the latter two.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        stack: Stack,
+        store: Store,
+        work: Work,
+        emit: Callable[[Input], None],
+        settings: Settings,
+        listening: list[str],
+        place: Place,
+    ) -> None:
+        self._core, self._stack, self._store, self._work, self._emit = core, stack, store, work, emit
+        self._settings, self._listening = settings, listening
+        self.place, self.urls = place, dict[str, str]()
+        self.pickups: Counter[tuple[str, int]] = Counter()  # by way and status
+        self._started = time.monotonic()
+        self._identity = secrets.token_hex(8)  # numbers of changes are of one process
+        self._queries: dict[str, Callable[[str], Any]] = {
+            "status": lambda tenant: self._status(),
+            "registrations": lambda tenant: report.registrations(core, tenant, time.time()),
+            "lamps": lambda tenant: report.lamps(core, tenant, time.time()),
+            "watchers": lambda tenant: report.watchers(core, tenant, time.time()),
+            "calls": lambda tenant: report.calls(core, tenant, time.time()),
+            "unknown": lambda tenant: report.unknown(core, tenant),
+            "metrics": lambda tenant: self._metrics(),
+            "limits": lambda tenant: self._limits(),
+            "place": lambda tenant: asdict(self.place),
+        }
+
+    def ask(self, name: str, arguments: dict[str, Any]) -> Any:
+        """Raises ValueError for a call that does not exist, or cannot be answered."""
+        do = self._work.do
+        tenant = arguments.get("tenant") or DEFAULT_TENANT
+        match name:
+            case "reload":
+                directory = self._store.directory()  # slow, so not on the SIP thread
+                do(lambda: self._emit(DirectoryChanged(directory)))
+                return {"extensions": len(directory.extensions), "tenants": len(directory.tenants)}
+            case "explain":
+                aor = Aor(tenant, str(arguments.get("extension")))
+                return do(lambda: self._explain(aor))
+            case "changes":
+                same = arguments.get("server") == self._identity
+                since = int(arguments["since"]) if same else None
+                return do(lambda: self._changes(since))
+            case "sync":
+                wanted = SyncWanted(Aor(tenant, str(arguments["extension"])), str(arguments["event"]))
+                return do(lambda: self._synchronize(wanted))
+        query = self._queries.get(name)
+        if query is None:
+            known = ", ".join([*self._queries, "changes", "explain", "reload", "sync"])
+            raise ValueError(f"no call {name!r}; there are {known}")
+        return do(lambda: query(tenant))
+
+    def _explain(self, aor: Aor) -> dict[str, Any]:
+        if aor not in self._core.directory.extensions:
+            raise ValueError(f"the running server knows no extension {aor}: restart it")
+        return report.explain(self._core, aor, time.time())
+
+    def _changes(self, since: int | None) -> dict[str, Any]:
+        return {"server": self._identity, **report.changes(self._core, since, time.time())}
+
+    def _synchronize(self, wanted: SyncWanted) -> int:
+        """How many phones are told."""
+        self._emit(wanted)
+        return len(self._core.registrar.bindings(wanted.aor, time.time()))
+
+    def _status(self) -> dict[str, Any]:
+        stack = self._stack
+        notifies = stack.notifies
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime": round(time.monotonic() - self._started),
+            "restarts": restarts(),
+            "listen": self._listening,
+            "serves": [f"{name}: {url}" for name, url in self.urls.items()],
+            **report.totals(self._core, time.time()),
+            "legs": len(stack.legs),
+            "waiting": stack.admission.waiting,
+            "sent_away": stack.admission.sent_away + self._core.sent_away,
+            "dropped": stack.network.drops(),
+            "silent": self._core.notifier.silent,
+            "stuck": report.stuck(self._core, time.time()),
+            "notifies": {
+                "sent": notifies.sent,
+                "answered": notifies.answered_count,
+                "retransmitted": notifies.retransmitted,
+                "failed": notifies.failed,
+            },
+            "requests": stack.counters.requests,
+            "malformed": stack.counters.malformed,
+        }
+
+    def _limits(self) -> dict[str, int]:
+        """How much one extension or tenant may have."""
+        settings = asdict(self._settings)
+        return {k: v for k, v in settings.items() if k.startswith(("max_", "tenant_", "extension_"))}
+
+    def _metrics(self) -> dict[str, Any]:
+        """What Prometheus is told, beyond the status."""
+        return {
+            **self._status(),
+            "phases": report.phases(self._core),
+            "pickups": [[way, status, count] for (way, status), count in self.pickups.items()],
+            "latency": self._stack.notifies.latency(),
+        }

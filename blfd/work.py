@@ -1,0 +1,64 @@
+"""What other threads want done on the SIP thread."""
+
+from __future__ import annotations
+
+import logging
+import queue
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from typing import Any
+
+log = logging.getLogger("blfd")
+
+PATIENCE = 10.0  # seconds
+
+
+class Work:
+    """A queue of it; `wake` has the SIP thread look."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._queue: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
+        self._closed = False
+
+    def _put(self, act: Callable[[], Any]) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._queue.put((act, future))
+        if self._closed:  # looked at after it was put: either we or `close` see it
+            future.cancel()
+        else:
+            self._wake()
+        return future
+
+    def later(self, act: Callable[[], Any]) -> None:
+        """From another thread: have it done soon; what it raises is logged."""
+        self._put(act).add_done_callback(_complain)
+
+    def do(self, act: Callable[[], Any]) -> Any:
+        """From another thread: what it returns. Raises what it raises, and ValueError at the server's end."""
+        try:
+            return self._put(act).result(PATIENCE)
+        except CancelledError:
+            raise ValueError("the server is stopping") from None
+
+    def run(self) -> None:
+        """On the SIP thread: do what there is."""
+        while not self._queue.empty():
+            act, future = self._queue.get()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(act())
+            except Exception as error:
+                future.set_exception(error)
+
+    def close(self) -> None:
+        """On the SIP thread: nothing is done any more, and nobody waits for it."""
+        self._closed = True
+        while not self._queue.empty():
+            self._queue.get()[1].cancel()
+
+
+def _complain(future: Future[Any]) -> None:
+    if not future.cancelled() and (error := future.exception()):
+        log.error("what another thread wanted done failed", exc_info=error)
