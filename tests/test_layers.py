@@ -53,8 +53,19 @@ ALLOWED = {
     "blfd/supervisor.py": set(),
     "blfd/companion.py": set(),
     "blfd/beside.py": {"blfd.companion", "blfd.config", "blfd.phones"},
+    "blfd/work.py": set(),
+    "blfd/answers.py": {
+        "blfd",
+        "blfd.core",
+        "blfd.phones",
+        "blfd.pjsip",
+        "blfd.store",
+        "blfd.supervisor",
+        "blfd.work",
+    },
     "blfd/server.py": {
         "blfd",
+        "blfd.answers",
         "blfd.beside",
         "blfd.companion",
         "blfd.config",
@@ -63,7 +74,7 @@ ALLOWED = {
         "blfd.phones",
         "blfd.pjsip",
         "blfd.store",
-        "blfd.supervisor",
+        "blfd.work",
     },
 }
 MODULES = sorted(
