@@ -26,7 +26,7 @@ RATE, SECONDS, PHONES = 50, 20, 200  # calls a second
 
 
 def boards(run: "Run", start: object) -> None:
-    """The same calls with nobody looking on, and with many lamp boards open, in one run."""
+    """The same calls and lamps with nobody looking on, and with many lamp boards open, in one run."""
     if start is kamailio:
         return  # it has no lamp boards
     with run.load(blfd_portal, f"{BOARDS} lamp boards") as load:
@@ -41,6 +41,14 @@ def boards(run: "Run", start: object) -> None:
     load.note(f"{case}: open to the end", found["open"], BOARDS, at_least=True)
     load.note(f"{case}: events a board, fewest", found["fewest"])
     load.note(f"{case}: events a board, most", found["most"])
+    watchers = run.size.audiences[0]
+    lamp = f"one change to {watchers:,}"
+    with run.load(blfd_portal, f"{lamp}, {BOARDS} lamp boards") as load:
+        load.do("register 1")
+        load.subscribe(watchers, 1)
+        load.note_lamps(f"{lamp}, no board", [load.do(f"fanout {run.size.changes}")])
+        with _open(load):
+            load.note_lamps(f"{lamp}, {BOARDS} boards", [load.do(f"fanout {run.size.changes}")])
 
 
 def _call(load: "Load", case: str) -> None:

@@ -1,7 +1,6 @@
 """Thousands of phones fetch their files while lamps are at work: do the lamps keep their latency?"""
 
 import json
-import statistics
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -65,7 +64,7 @@ def provision(run: "Run", start: object) -> None:
         load.do("register 1")
         load.subscribe(watchers, 1)
         lamp = f"one change to {watchers:,}"
-        _note_lamps(load, f"{lamp}, nobody fetches", [load.do(f"fanout {run.size.changes}")])
+        load.note_lamps(f"{lamp}, nobody fetches", [load.do(f"fanout {run.size.changes}")])
         for seconds, how in ((run.size.power_cut_s, f"within {run.size.power_cut_s} s"), (0, "at once")):
             found, changes = _fetched(load, {"address": FILES_ADDRESS, "seconds": seconds, "phones": phones})
             run.raw[f"{load.case}: {how}"] = found
@@ -74,7 +73,7 @@ def provision(run: "Run", start: object) -> None:
             load.note(f"{where}: files a second", found["requests"] / found["elapsed_s"])
             load.note(f"{where}: a file, p50 ms", found["ms"]["p50"])
             load.note(f"{where}: a file, p99 ms", found["ms"]["p99"])
-            _note_lamps(load, f"{lamp}, {where}", changes)
+            load.note_lamps(f"{lamp}, {where}", changes)
 
 
 def _fetched(load: "Load", order: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -95,10 +94,3 @@ def _fetched(load: "Load", order: dict[str, Any]) -> tuple[dict[str, Any], list[
     if process.returncode:
         raise BenchError(f"the phones ended with exit code {process.returncode}")
     return json.loads(said), changes
-
-
-def _note_lamps(load: "Load", what: str, changes: list[dict[str, Any]]) -> None:
-    load.note(f"{what}: last has it, median ms", statistics.median(c["last_ms"]["p50"] for c in changes))
-    load.note(f"{what}: last has it, worst ms", max(c["last_ms"]["max"] for c in changes))
-    wrong = sum(c["incomplete"] + c["unexpected"] + c["version_jumps"] for c in changes)
-    load.note(f"{what}: incomplete or wrong", wrong, 0)

@@ -1,5 +1,6 @@
 """Measure blfd beside Debian's Kamailio on this machine, both at the same rates (README.md)."""
 
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -104,6 +105,13 @@ class Load:
         report = self.do(f"subscribe {count} {extensions} {self.run.size.rates[0]}")
         if report["up"] != count:
             raise BenchError(f"{self.case}: only {report['up']:,} of {count:,} subscriptions are up")
+
+    def note_lamps(self, what: str, changes: list[dict[str, Any]]) -> None:
+        """How long the last watcher of a change waited, of several reports of `fanout`."""
+        self.note(f"{what}: last has it, median ms", statistics.median(c["last_ms"]["p50"] for c in changes))
+        self.note(f"{what}: last has it, worst ms", max(c["last_ms"]["max"] for c in changes))
+        wrong = sum(c["incomplete"] + c["unexpected"] + c["version_jumps"] for c in changes)
+        self.note(f"{what}: incomplete or wrong", wrong, 0)
 
     def note(self, figure: str, value: float, goal: float | None = None, at_least: bool = False) -> None:
         """Keep one figure of this server, and what blfd's is to stay within (or reach, when `at_least`)."""
