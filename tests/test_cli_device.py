@@ -189,6 +189,10 @@ def test_settings_of_one_device_come_and_go_with_it(blfd: Run, store: Store) -> 
     add(blfd, MAC, "102", "--set", "account.1.label=Desk", "--set", "phone_setting.x=a=b")
     found = explained(blfd)
     assert (found["account.1.label"]["value"], found["phone_setting.x"]["value"]) == ("Desk", "a=b")
+    blfd("device", "set", MAC, "--set", "phone_setting.x=c")
+    changed, added = json.loads(blfd("changes", "--json").stdout)[::-1][:2]
+    assert added["after"]["settings"] == {"account.1.label": "Desk", "phone_setting.x": "a=b"}
+    assert (changed["after"]["settings"], changed["before"]["keys"]) == ({"phone_setting.x": "c"}, "102")
     blfd("device", "remove", MAC)
     add(blfd)
     assert explained(blfd)["account.1.label"]["value"] == "101"

@@ -73,9 +73,18 @@ def get(desk: Desk, tenant: str, mac: str) -> Row:
 
 def add(desk: Desk, tenant: str, wanted: Wanted) -> Row:
     """Raises Exists."""
-    with desk.change(tenant, "device.add", wanted.mac, lambda: get(desk, tenant, wanted.mac)):
+
+    def look() -> Row:
+        return _with(get(desk, tenant, wanted.mac), wanted.settings)
+
+    with desk.change(tenant, "device.add", wanted.mac, look):
         desk.phones.add(tenant, [wanted])
     return get(desk, tenant, wanted.mac)
+
+
+def _with(found: Row, settings: tuple[tuple[str, str], ...]) -> Row:
+    """For the audit: with what was set for this phone alone."""
+    return {**found, "settings": dict(settings)} if settings else found
 
 
 def change(
@@ -102,10 +111,15 @@ def change(
         known.transport if transport is None else transport,
         settings,
     )
-    with desk.change(
-        tenant, "device.change", written_mac(known.mac), lambda: get(desk, tenant, mac), expected
-    ):
+    changed: list[bool] = []
+
+    def look() -> Row:
+        found = get(desk, tenant, mac)
+        return _with(found, settings) if changed else found
+
+    with desk.change(tenant, "device.change", written_mac(known.mac), look, expected):
         desk.phones.change(tenant, wanted)
+        changed.append(True)
     return get(desk, tenant, mac)
 
 
