@@ -10,8 +10,6 @@ from typing import NamedTuple
 
 from blfd.store.opening import Connections, Exists, NotFound
 
-SESSION_IDLE = 8 * 3600.0  # seconds without a request
-SESSION_LONGEST = 7 * 86400.0
 USED_EVERY = 60.0  # seconds: how exactly the last use is kept
 
 
@@ -21,6 +19,21 @@ class Role(Enum):
     ADMINISTRATOR = "administrator"  # everything in the tenant
     ATTENDANT = "attendant"  # the lamps, and who calls whom
     VIEWER = "viewer"  # the lamps alone: a screen on the wall
+
+
+class Lasts(NamedTuple):
+    """How long a session lasts: seconds without a request, and in all."""
+
+    idle: float
+    longest: float
+
+
+SESSIONS = {
+    Role.ADMINISTRATOR: Lasts(8 * 3600.0, 7 * 86400.0),
+    Role.ATTENDANT: Lasts(8 * 3600.0, 7 * 86400.0),
+    Role.VIEWER: Lasts(30 * 86400.0, 365 * 86400.0),  # a screen on the wall has nobody to sign in
+}
+LONGEST = SESSIONS[Role.VIEWER]
 
 
 class Admin(NamedTuple):
@@ -103,33 +116,36 @@ class Admins:
             "hash": _hash(secret),
             "admin": name,
             "csrf": secrets.token_urlsafe(32),
+            "opened_at": now,
             "used_at": now,
-            "expires_at": now + SESSION_LONGEST,
         }
+        over = [now - LONGEST.longest, now - LONGEST.idle]
         with self._connections.writing() as db:
-            db.table("sessions").delete_where("expires_at < ? OR used_at < ?", [now, now - SESSION_IDLE])
+            db.table("sessions").delete_where("opened_at < ? OR used_at < ?", over)
             db.table("sessions").insert(row)
         return secret
 
     def session(self, secret: str) -> Session | None:
-        """None for one that does not exist or is over."""
+        """None for one that does not exist or is over; the role of now says when that is."""
         now, key = time.time(), _hash(secret)
         with self._connections.reported():
             found = next(
                 self._connections.db.query(
-                    "SELECT a.name, a.tenant, a.role, s.csrf, s.used_at FROM sessions s "
-                    "JOIN admins a ON a.name = s.admin "
-                    "WHERE s.hash = ? AND s.expires_at > ? AND s.used_at > ?",
-                    [key, now, now - SESSION_IDLE],
+                    "SELECT a.name, a.tenant, a.role, s.csrf, s.opened_at, s.used_at FROM sessions s "
+                    "JOIN admins a ON a.name = s.admin WHERE s.hash = ?",
+                    [key],
                 ),
                 None,
             )
         if found is None:
             return None
-        if now - found["used_at"] > USED_EVERY:
-            with self._connections.writing() as db:
-                db.table("sessions").update(key, {"used_at": now})
-        return Session(Admin(found["name"], found["tenant"], Role(found["role"])), found["csrf"])
+        role, unused = Role(found["role"]), now - found["used_at"]
+        if unused > SESSIONS[role].idle or now - found["opened_at"] > SESSIONS[role].longest:
+            return None
+        if unused > USED_EVERY:
+            with self._connections.writing() as db:  # it may be closed meanwhile
+                db.execute("UPDATE sessions SET used_at = ? WHERE hash = ?", [now, key])
+        return Session(Admin(found["name"], found["tenant"], role), found["csrf"])
 
     def close_session(self, secret: str) -> None:
         with self._connections.writing() as db:

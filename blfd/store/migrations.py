@@ -201,8 +201,8 @@ def portal(db: Database) -> None:
             hash TEXT PRIMARY KEY,
             admin TEXT NOT NULL REFERENCES admins(name) ON DELETE CASCADE,
             csrf TEXT NOT NULL,
-            used_at REAL NOT NULL,
-            expires_at REAL NOT NULL
+            opened_at REAL NOT NULL,
+            used_at REAL NOT NULL
         )
         """
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,6 +41,43 @@ def test_who_keeps_guessing_waits(site: Site, browser: Browser) -> None:
         assert browser.sign_in("root", "wrong").status_code == 401
     answer = browser.sign_in("root", "wrong")
     assert answer.elapsed.total_seconds() >= 0.5, "at least two doublings of the first wait"
+
+
+HOUR, DAY = 3600.0, 86400.0
+ENDS = (  # of a role, what is how long ago, and whether that is the end
+    ("administrator", "used_at", 7 * HOUR, False),
+    ("administrator", "used_at", 9 * HOUR, True),
+    ("administrator", "opened_at", 6 * DAY, False),
+    ("administrator", "opened_at", 8 * DAY, True),
+    ("viewer", "used_at", 29 * DAY, False),
+    ("viewer", "used_at", 31 * DAY, True),
+    ("viewer", "opened_at", 364 * DAY, False),
+    ("viewer", "opened_at", 366 * DAY, True),
+)
+
+
+def aged(site: Site, column: str, age: float) -> None:
+    with sqlite3.connect(site.database) as db:
+        db.execute(f"UPDATE sessions SET {column} = {column} - ?", [age])
+
+
+def is_signed_in(browser: Browser) -> bool:
+    return browser.get("/t/default/lamps").url.path == "/t/default/lamps"
+
+
+def test_a_session_ends(site: Site, browser: Browser) -> None:
+    """A viewer's lasts longer, as nobody stands before a screen on the wall; in another role it does not."""
+    for role in ("administrator", "viewer"):
+        site.cli("admin", "add", role, "--tenant", "default", "--role", role, "--password", ADMIN_PASSWORD)
+    for role, column, age, ends in ENDS:
+        browser.sign_in(role)
+        aged(site, column, age)
+        assert is_signed_in(browser) != ends, (role, column, age)
+    browser.sign_in("viewer")
+    aged(site, "opened_at", 8 * DAY)
+    assert is_signed_in(browser)
+    site.cli("admin", "role", "viewer", "administrator")
+    assert not is_signed_in(browser)
 
 
 def test_the_cookie(site: Site, browser: Browser) -> None:

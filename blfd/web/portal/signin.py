@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from blfd.operations import admins
 from blfd.store import StoreError
-from blfd.store.admins import SESSION_LONGEST
+from blfd.store.admins import LONGEST
 from blfd.web.portal.here import COOKIE, Form, SignInNeeded, Who, page, signed_in, site_of
 from blfd.web.visitor import Visitor
 
@@ -72,7 +72,7 @@ async def sign_in(request: Request) -> Response:
     response.set_cookie(
         COOKIE,
         secret,
-        max_age=int(SESSION_LONGEST),
+        max_age=int(LONGEST.longest),
         httponly=True,
         samesite="strict",
         secure=site_of(request).secure,
