@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from blfd.core.values import (
@@ -14,6 +15,7 @@ from blfd.core.values import (
     Binding,
     Extension,
     Flow,
+    Group,
     Reach,
     SavedSubscription,
     Tenant,
@@ -57,6 +59,23 @@ def extension(row: dict[str, Any], device_ha1s: tuple[dict[str, str], ...] = ())
         Reach(row["pickup"]) if row["pickup"] else None,
         None if row["pickable"] is None else bool(row["pickable"]),
         device_ha1s,
+    )
+
+
+def groups(found: Iterable[dict[str, Any]], members: Iterable[dict[str, Any]]) -> tuple[Group, ...]:
+    """Of rows of `groups`, and of `group_members`."""
+    sides: dict[tuple[str, str], tuple[list[str], list[str]]] = {
+        (row["tenant"], row["name"]): ([], []) for row in found
+    }
+    for row in members:
+        group = sides.get((row["tenant"], row["name"]))
+        if group is None:
+            continue  # added since the groups were read
+        for side, belongs in zip(group, (row["picks"], row["is_picked"]), strict=True):
+            if belongs:
+                side.append(row["extension"])
+    return tuple(
+        Group(*key, frozenset(pickers), frozenset(targets)) for key, (pickers, targets) in sides.items()
     )
 
 

@@ -53,16 +53,8 @@ class Store:
                 rows.extension(row, of_devices.get((row["tenant"], row["extension"]), ()))
                 for row in db.table("extensions").rows
             ]
-            groups = {
-                (row["tenant"], row["name"]): Group(row["tenant"], row["name"]) for row in db["groups"].rows
-            }
-            members = list(db.table("group_members").rows_where(order_by="extension"))
-        for key, group in groups.items():
-            of_group = [row for row in members if (row["tenant"], row["name"]) == key]
-            pickers = frozenset(row["extension"] for row in of_group if row["picks"])
-            targets = frozenset(row["extension"] for row in of_group if row["is_picked"])
-            groups[key] = Group(group.tenant, group.name, pickers, targets)
-        return Directory(tenants, {e.aor: e for e in extensions}, tuple(groups.values()))
+            groups = rows.groups(db["groups"].rows, db["group_members"].rows)
+        return Directory(tenants, {e.aor: e for e in extensions}, groups)
 
     def tenant(self, domain: str) -> Tenant:
         """Raises StoreError for one that does not exist."""
@@ -82,22 +74,32 @@ class Store:
             return {row["extension"]: row["name"] for row in found}
 
     def extensions(self, tenant: str) -> list[Extension]:
-        """Sorted by name."""
+        """Sorted by name, without the passwords of devices."""
         self.tenant(tenant)
-        found = [e for e in self.directory().extensions.values() if e.aor.tenant == tenant]
-        return sorted(found, key=lambda extension: extension.aor)
+        with self._connections.reported():
+            table = self._connections.db.table("extensions")
+            return [
+                rows.extension(row) for row in table.rows_where("tenant = ?", [tenant], order_by="extension")
+            ]
 
     def extension(self, aor: Aor) -> Extension:
-        """Raises StoreError for one that does not exist."""
-        extension = self.directory().extensions.get(aor)
-        if extension is None:
-            raise NotFound(f"no extension {aor}", "'blfd extension list' shows them")
-        return extension
+        """Without the passwords of its devices. Raises StoreError for one that does not exist."""
+        with self._connections.reported():
+            table = self._connections.db.table("extensions")
+            found = list(table.rows_where("tenant = ? AND extension = ?", list(aor)))
+        if not found:
+            raise _no_extension(aor)
+        return rows.extension(found[0])
 
     def groups(self, tenant: str) -> list[Group]:
         """Sorted by name."""
         self.tenant(tenant)
-        found = [group for group in self.directory().groups if group.tenant == tenant]
+        of_tenant = ("tenant = ?", [tenant])
+        with self._connections.reported():
+            db = self._connections.db
+            found = rows.groups(
+                db["groups"].rows_where(*of_tenant), db["group_members"].rows_where(*of_tenant)
+            )
         return sorted(found, key=lambda group: group.name)
 
     def group(self, tenant: str, name: str) -> Group:
@@ -191,8 +193,8 @@ class Store:
         self._delete("groups", (tenant, name))
 
     def _write_group(self, group: Group) -> None:
-        for member in sorted(group.pickers | group.targets):
-            self.extension(Aor(group.tenant, member))
+        for unknown in sorted((group.pickers | group.targets) - self.names(group.tenant).keys()):
+            raise _no_extension(Aor(group.tenant, unknown))
         key = {"tenant": group.tenant, "name": group.name}
         members = [
             {
@@ -274,3 +276,7 @@ class Store:
     def _delete(self, table: str, key: Any) -> None:
         with self._connections.writing() as db:
             db.table(table).delete(key)
+
+
+def _no_extension(aor: Aor) -> NotFound:
+    return NotFound(f"no extension {aor}", "'blfd extension list' shows them")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -16,11 +17,10 @@ from blfd.web.api import api
 from blfd.web.api.problems import PREFIX, problem
 from blfd.web.limits import BoundedBody
 from blfd.web.portal import admins, extensions, groups, history, lamps, look, phones, signin, tenants
-from blfd.web.portal.here import LONGEST_FIELD, SignInNeeded, page
+from blfd.web.portal.here import LARGEST_BODY, SignInNeeded, page
 from blfd.web.site import Site
 from blfd.web.visitor import Forbidden
 
-LARGEST_BODY = LONGEST_FIELD + (1 << 16)  # octets
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
@@ -78,9 +78,12 @@ def portal(site: Site) -> FastAPI:
                 status, title = 422, "This cannot be done"
         return page(request, "problem.html", status, title=title, text=error.text)
 
-    @app.exception_handler(413)
-    def too_large(request: Request, error: HTTPException) -> Response:
-        return page(request, "problem.html", 413, title="That is too large", text=error.detail)
+    @app.exception_handler(HTTPException)
+    def other(request: Request, error: HTTPException) -> Response:
+        status = HTTPStatus(error.status_code)
+        answer = page(request, "problem.html", status, title=status.phrase, text=error.detail)
+        answer.headers.update(error.headers or {})
+        return answer
 
     @app.exception_handler(404)
     def unknown(request: Request, error: Exception) -> Response:

@@ -21,7 +21,8 @@ from blfd.web.visitor import Forbidden, Visitor, of_session
 
 COOKIE = "blfd_session"
 LARGEST_FILE = 1 << 20  # octets
-LONGEST_FIELD = 6 * LARGEST_FILE  # as such a file travels in a form, where a line end takes six: "%0D%0A"
+LARGEST_BODY = 6 * LARGEST_FILE + (1 << 16)  # as such a file travels in a form, where a line end is "%0D%0A"
+MOST_FIELDS = 100_000  # a group's page has three for each extension
 PICKUP = {  # whose calls an extension may take, in words
     "default": "as the tenant says",
     "on": "anybody's calls",
@@ -78,7 +79,7 @@ def visitor(request: Request) -> Visitor:
 
 async def form(request: Request, who: Annotated[Visitor, Depends(visitor)]) -> FormData:
     """What was sent, from a page of this very session. Raises Forbidden."""
-    found = await request.form(max_part_size=LONGEST_FIELD)
+    found = await request.form(max_fields=MOST_FIELDS, max_part_size=LARGEST_BODY)
     if found.get("csrf") != who.csrf:
         raise Forbidden(
             "This page was opened before you signed in: go back, load it again, and send it anew."
