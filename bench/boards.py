@@ -8,6 +8,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from servers import PORTAL_ADDRESS, BenchError, blfd_portal, kamailio
 
+from blfd.control import ControlClient, socket_path
 from blfd.store import Store
 from blfd.store.admins import Admin, Role
 
@@ -49,6 +51,9 @@ def boards(run: "Run", start: object) -> None:
         load.note_lamps(f"{lamp}, no board", [load.do(f"fanout {run.size.changes}")])
         with _open(load):
             load.note_lamps(f"{lamp}, {BOARDS} boards", [load.do(f"fanout {run.size.changes}")])
+        with _asking(load):
+            case = f"{lamp}, all lamps are asked for"
+            load.note_lamps(case, [load.do(f"fanout {run.size.changes}")])
 
 
 def _call(load: "Load", case: str) -> None:
@@ -57,6 +62,25 @@ def _call(load: "Load", case: str) -> None:
     load.note(f"{case}: INVITE to 180, p50 ms", found["invite_to_180_ms"].get("p50", 0))
     load.note(f"{case}: INVITE to 180, p99 ms", found["invite_to_180_ms"].get("p99", 0))
     load.note(f"{case}: lamps left lit", found["lamps_left_lit"], 0)
+
+
+@contextmanager
+def _asking(load: "Load") -> Iterator[None]:
+    """Somebody who loads the page with all lamps of the tenant again as soon as it is there."""
+    assert load.server.database
+    client, stop = ControlClient(socket_path(load.server.database)), threading.Event()
+
+    def ask() -> None:
+        while not stop.wait(0.01):
+            client.call("lamps", tenant="default")
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 @contextmanager

@@ -6,8 +6,9 @@ import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 from blfd import __version__
@@ -20,6 +21,8 @@ from blfd.pjsip.stack import Stack
 from blfd.store import Store
 from blfd.supervisor import restarts
 from blfd.work import Work
+
+SLICE = 200  # rows: a millisecond of the SIP thread
 
 
 class Answers:
@@ -48,7 +51,7 @@ class Answers:
         self._queries: dict[str, Callable[[str], Any]] = {
             "status": lambda tenant: self._status(),
             "registrations": lambda tenant: report.registrations(core, tenant, time.time()),
-            "lamps": lambda tenant: report.lamps(core, tenant, time.time()),
+            "lamps": lambda tenant: report.lamps(core, time.time(), report.of_tenant(core, tenant)),
             "watchers": lambda tenant: report.watchers(core, tenant, time.time()),
             "calls": lambda tenant: report.calls(core, tenant, time.time()),
             "unknown": lambda tenant: report.unknown(core, tenant),
@@ -59,7 +62,7 @@ class Answers:
 
     def ask(self, name: str, arguments: dict[str, Any]) -> Any:
         """Raises ValueError for a call that does not exist, or cannot be answered."""
-        do = self._work.do
+        do = self._do
         tenant = arguments.get("tenant") or DEFAULT_TENANT
         match name:
             case "reload":
@@ -81,6 +84,26 @@ class Answers:
             known = ", ".join([*self._queries, "changes", "explain", "reload", "sync"])
             raise ValueError(f"no call {name!r}; there are {known}")
         return do(lambda: query(tenant))
+
+    def _do(self, act: Callable[[], Any]) -> Any:
+        """On the SIP thread; of what is long a slice at a time, so that SIP never waits for all of it."""
+        found = self._work.do(act)
+        if isinstance(found, Iterator):
+            return self._all(found)
+        if isinstance(found, dict):
+            return {
+                name: self._all(value) if isinstance(value, Iterator) else value
+                for name, value in found.items()
+            }
+        return found
+
+    def _all(self, rows: Iterator[report.Row]) -> list[report.Row]:
+        found: list[report.Row] = []
+        while True:
+            part = self._work.do(lambda: list(islice(rows, SLICE)))
+            found += part
+            if len(part) < SLICE:
+                return found
 
     def _explain(self, aor: Aor) -> dict[str, Any]:
         if aor not in self._core.directory.extensions:

@@ -45,7 +45,7 @@ class Registrar:
         return any(binding.expires_at > now for binding in self._by_aor.get(aor, {}).values())
 
     def all_bindings(self, now: float) -> Iterator[Binding]:
-        for aor in self._by_aor:
+        for aor in list(self._by_aor):
             yield from self.bindings(aor, now)
 
     def register(self, register: RegisterReceived, extension: Extension, now: float) -> list[Effect]:

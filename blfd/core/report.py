@@ -1,8 +1,13 @@
-"""What the running server says of itself, as plain dictionaries for the control socket."""
+"""What the running server says of itself, as plain dictionaries for the control socket.
+
+What can be long comes as an iterator, which may be left and gone on with while the core works: so its rows
+need not be of one moment, and SIP need not wait for all of them.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from blfd.core.call import Call
@@ -17,40 +22,44 @@ Row = dict[str, Any]
 GRACE = 60.0  # seconds beyond its timer until a call counts as stuck
 
 
-def registrations(core: Core, tenant: str, now: float) -> list[Row]:
+def registrations(core: Core, tenant: str, now: float) -> Iterator[Row]:
     """One row a binding; `expires` in seconds from now."""
-    return [
-        {
-            "extension": binding.aor.extension,
-            "tenant": binding.aor.tenant,
-            "contact": binding.contact,
-            "source": str(binding.flow),
-            "expires": max(0, round(binding.expires_at - now)),
-            "q": binding.q,
-            "user_agent": binding.user_agent,
-        }
-        for binding in core.registrar.all_bindings(now)
-        if binding.aor.tenant == tenant
-    ]
+    for binding in core.registrar.all_bindings(now):
+        if binding.aor.tenant == tenant:
+            yield {
+                "extension": binding.aor.extension,
+                "tenant": binding.aor.tenant,
+                "contact": binding.contact,
+                "source": str(binding.flow),
+                "expires": max(0, round(binding.expires_at - now)),
+                "q": binding.q,
+                "user_agent": binding.user_agent,
+            }
 
 
-def lamps(core: Core, tenant: str, now: float) -> list[Row]:
-    """One row an extension, in the order of their names."""
-    return [_lamp(core, aor, now) for aor in sorted(core.directory.extensions) if aor.tenant == tenant]
+def lamps(core: Core, now: float, aors: Iterable[Aor] | None = None) -> Iterator[Row]:
+    """One row an extension, of all or of `aors`; those that are gone by then are left out."""
+    for aor in sorted(core.directory.extensions) if aors is None else aors:
+        if aor in core.directory.extensions:
+            yield _lamp(core, aor, now)
+
+
+def of_tenant(core: Core, tenant: str) -> list[Aor]:
+    """Its extensions, in the order of their names."""
+    return sorted(aor for aor in core.directory.extensions if aor.tenant == tenant)
 
 
 def changes(core: Core, since: int | None, now: float) -> Row:
-    """What has changed after number `since`, of all tenants; with None, or where that is too long ago, all.
+    """What has changed after number `since`, of all tenants; with None, or where that is too long ago, `all`.
 
-    `number` is what to ask with the next time.
+    `number` is what to ask with the next time; `lamps` is an iterator.
     """
     known = core.changes.lamps_since(since) if since is not None else None
-    aors = sorted(core.directory.extensions) if known is None else known
     attempts = core.changes.attempts_since(core.changes.number if since is None else since)
     return {
         "number": core.changes.number,
         "all": known is None,
-        "lamps": [_lamp(core, aor, now) for aor in aors if aor in core.directory.extensions],
+        "lamps": lamps(core, now, known),
         "pickups": [attempt.row() for attempt in attempts],
     }
 
@@ -149,24 +158,22 @@ def _why_nobody(core: Core, aor: Aor) -> str:
     return "nobody who is registered may"
 
 
-def watchers(core: Core, tenant: str, now: float) -> list[Row]:
+def watchers(core: Core, tenant: str, now: float) -> Iterator[Row]:
     """One row a subscription; `version` and `cseq` are those of the last NOTIFY."""
-    return [
-        {
-            "watcher": subscription.watcher.extension,
-            "tenant": subscription.watcher.tenant,
-            "resource": subscription.resource.extension,
-            "target": subscription.request_uri,
-            "source": str(subscription.flow),
-            "expires": max(0, round(subscription.expires_at - now)),
-            "version": subscription.version - 1,
-            "cseq": subscription.cseq - 1,
-            "state": subscription.phase.name.lower(),
-            "user_agent": subscription.user_agent,
-        }
-        for subscription in core.notifier.subscriptions
-        if subscription.watcher.tenant == tenant
-    ]
+    for subscription in core.notifier.subscriptions:
+        if subscription.watcher.tenant == tenant:
+            yield {
+                "watcher": subscription.watcher.extension,
+                "tenant": subscription.watcher.tenant,
+                "resource": subscription.resource.extension,
+                "target": subscription.request_uri,
+                "source": str(subscription.flow),
+                "expires": max(0, round(subscription.expires_at - now)),
+                "version": subscription.version - 1,
+                "cseq": subscription.cseq - 1,
+                "state": subscription.phase.name.lower(),
+                "user_agent": subscription.user_agent,
+            }
 
 
 def calls(core: Core, tenant: str, now: float) -> list[Row]:

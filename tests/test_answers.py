@@ -1,0 +1,65 @@
+"""What control calls are answered, while the SIP thread has other things to do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from unittest.mock import Mock
+
+from blfd.answers import SLICE, Answers
+from blfd.core.core import Core
+from blfd.core.inputs import DirectoryChanged
+from blfd.core.values import Aor, Directory, Extension, Reach, Settings, Tenant
+from blfd.phones import Place
+from blfd.work import Work
+
+MANY = 5 * SLICE + 1
+
+
+def directory(count: int) -> Directory:
+    tenant = Tenant("default", (), False, "*97", "*98", Reach.ON, True)
+    aors = [Aor("default", f"{number:05}") for number in range(count)]
+    return Directory({"default": tenant}, {aor: Extension(aor, "Name", {}) for aor in aors}, ())
+
+
+class Loop:
+    """The SIP thread's: does what is wanted, a turn at a time."""
+
+    def __init__(self, core: Core) -> None:
+        self._woken = threading.Event()
+        self._work = Work(self._woken.set)
+        place = Place("127.0.0.1", {"udp": 5060}, "")
+        self._answers = Answers(core, Mock(), Mock(), self._work, Mock(), Settings(), [], place)
+        self.turns = 0
+
+    def ask(self, call: str, after: Callable[[int], None] = lambda turn: None) -> Any:
+        self.turns = 0
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(self._answers.ask, call, {})
+            while not asked.done():
+                if self._woken.wait(0.05):
+                    self._woken.clear()
+                    self._work.run()
+                    self.turns += 1
+                    after(self.turns)
+            return asked.result()
+
+
+def test_what_is_long_comes_in_slices_between_which_sip_goes_on() -> None:
+    core = Core(Settings(), {"127.0.0.1"}, secret=b"x" * 32, new_tag=lambda: "a")
+    core.handle(DirectoryChanged(directory(MANY)), 0.0)
+    loop = Loop(core)
+    for call in ("lamps", "changes"):
+        found = loop.ask(call)
+        rows = found if call == "lamps" else found["lamps"]
+        assert len(rows) == MANY
+        assert rows == sorted(rows, key=lambda row: row["extension"])
+        assert loop.turns > MANY / SLICE
+
+    def leave_ten(turn: int) -> None:
+        if turn == 3:  # the second slice has been told
+            core.handle(DirectoryChanged(directory(10)), 1.0)
+
+    assert len(loop.ask("lamps", leave_ten)) == 2 * SLICE, "those that are gone by then are left out"
