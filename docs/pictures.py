@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "e2e")]
@@ -20,6 +20,13 @@ from sites import Site, program  # noqa: E402
 FOLDER = ROOT / "docs" / "pictures"
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 MAC = "80:5e:c0:12:34:56"
+FILE: FilePayload = {
+    "name": "phones.csv",
+    "mimeType": "text/csv",
+    "buffer": b"mac,model,extensions,keys\n"
+    b"80:5e:c0:12:34:57,yealink/t54w,102,team\n"
+    b'00:0b:82:11:22:33,grandstream/grp2614,103,"101,102,*98=Group"\n',
+}
 NAMES = {
     "101": "Alice Ng",
     "102": "Bob Roy",
@@ -36,18 +43,22 @@ PAGES = {
     "wall": "/t/default/lamps?wall",
     "extensions": "/t/default/extensions",
     "extension": "/t/default/extensions/edit/102",
+    "remove": "/t/default/extensions/remove/102",
     "import": "/t/default/extensions/import",
     "phones": "/t/default/phones",
     "phone": f"/t/default/phones/show/{MAC}",
+    "phone-edit": f"/t/default/phones/edit/{MAC}",
     "groups": "/t/default/groups",
     "group": "/t/default/groups/edit/sales#members",
     "codes": "/t/default/codes",
     "pickups": "/t/default/pickups",
     "explain": "/t/default/explain?extension=102",
     "administrators": "/t/default/administrators",
+    "administrator": "/t/default/administrators/edit/reception@default",
     "tokens": "/t/default/tokens",
     "changes": "/t/default/changes",
     "tenants": "/tenants",
+    "tenant": "/tenants/edit/acme.example",
     "health": "/health",
     "password": "/password",
 }
@@ -99,6 +110,10 @@ def take(browser: Browser, url: str, dark: bool, size: str) -> None:
             page.get_by_label("Password").fill(ADMIN_PASSWORD)
             page.get_by_role("button", name="Sign in").click()
             page.get_by_role("button", name="Sign out").wait_for()
+    page.goto("/t/default/phones/import")
+    page.get_by_label("CSV file").set_input_files(FILE)
+    page.get_by_role("button", name="Show what it will do").click()
+    save(page, f"preview-{size}-{'dark' if dark else 'light'}")
     context.close()
 
 
