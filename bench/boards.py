@@ -88,12 +88,13 @@ def _open(load: "Load") -> Iterator[list[dict[str, Any]]]:
     """Boards that are open meanwhile; what they say is in the list afterwards."""
     assert load.server.database
     store = Store(load.server.database)
-    store.admins.add(Admin("wall@default", "default", Role.ATTENDANT, "nobody signs in"))
+    wall = Admin("wall@default", "default", Role.ATTENDANT, "nobody signs in")
+    store.admins.add(wall)
     host, _, port = PORTAL_ADDRESS.rpartition(":")
     order = {
         "host": host,
         "port": int(port),
-        "cookie": store.admins.open_session("wall@default"),
+        "cookie": store.admins.open_session(wall),
         "boards": BOARDS,
     }
     command = [sys.executable, str(Path(__file__))]

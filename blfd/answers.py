@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -47,6 +48,7 @@ class Answers:
         self.place, self.urls = place, dict[str, str]()
         self.pickups: Counter[tuple[str, int]] = Counter()  # by way and status
         self._started = time.monotonic()
+        self._reloading = threading.Lock()
         self._identity = secrets.token_hex(8)  # numbers of changes are of one process
         self._queries: dict[str, Callable[[str], Any]] = {
             "status": lambda tenant: self._status(),
@@ -66,9 +68,7 @@ class Answers:
         tenant = arguments.get("tenant") or DEFAULT_TENANT
         match name:
             case "reload":
-                directory = self._store.directory()  # slow, so not on the SIP thread
-                do(lambda: self._emit(DirectoryChanged(directory)))
-                return {"extensions": len(directory.extensions), "tenants": len(directory.tenants)}
+                return self._reload()
             case "explain":
                 aor = Aor(tenant, str(arguments.get("extension")))
                 return do(lambda: self._explain(aor))
@@ -84,6 +84,13 @@ class Answers:
             known = ", ".join([*self._queries, "changes", "explain", "reload", "sync"])
             raise ValueError(f"no call {name!r}; there are {known}")
         return do(lambda: query(tenant))
+
+    def _reload(self) -> dict[str, int]:
+        """One at a time, or what was read first could be told last."""
+        with self._reloading:
+            directory = self._store.directory()  # slow, so not on the SIP thread
+            self._do(lambda: self._emit(DirectoryChanged(directory)))
+        return {"extensions": len(directory.extensions), "tenants": len(directory.tenants)}
 
     def _do(self, act: Callable[[], Any]) -> Any:
         """On the SIP thread; of what is long a slice at a time, so that SIP never waits for all of it."""

@@ -59,7 +59,7 @@ class Companion:
                 try:
                     self._process = self._start()
                     break
-                except CompanionError as error:
+                except (CompanionError, OSError) as error:
                     log.warning("%s did not start: %s; tried again in %.0f s", self._name, error, AGAIN)
 
     def close(self) -> None:

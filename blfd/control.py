@@ -51,7 +51,8 @@ class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         with contextlib.suppress(OSError):
             while line := self.rfile.readline(MAX_REQUEST + 1):
-                self.wfile.write(self._answer(line).encode() + b"\n")
+                # What phones send need not be sound UTF-8; what does not belong there becomes "?".
+                self.wfile.write(self._answer(line).encode("utf-8", "replace") + b"\n")
 
     def _answer(self, line: bytes) -> str:
         try:
@@ -60,9 +61,9 @@ class _Handler(socketserver.StreamRequestHandler):
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
             return json.dumps({"error": 'a request is one line of JSON, {"call": NAME, ...}'})
         try:
-            return json.dumps({"result": self.server.answer(name, request)})
+            return json.dumps({"result": self.server.answer(name, request)}, ensure_ascii=False)
         except ValueError as error:
-            return json.dumps({"error": str(error)})
+            return json.dumps({"error": str(error)}, ensure_ascii=False)
         except Exception as error:
             log.exception("the control call %r failed", name)
             return json.dumps({"error": f"{type(error).__name__}: {error}"})

@@ -26,14 +26,15 @@ class _Seen:
 
 def device_states(
     rows: Iterable[DeviceRow],
-    wanted: Mapping[str, set[str]],
+    wanted: Mapping[str, set[str] | str],
     registrations: Iterable[dict[str, Any]],
     watchers: Iterable[dict[str, Any]],
 ) -> dict[str, str]:
     """For each phone, by its address, whether it has registered and watches what its keys show.
 
-    `rows` are all phones of a tenant, `wanted` the extensions that each one's keys watch
-    (`Phones.watched`); `registrations` and `watchers` are the server's rows of these names, of that tenant.
+    `rows` are all phones of a tenant, `wanted` the extensions that each one's keys watch, or what is wrong
+    with it (`Phones.watched`); `registrations` and `watchers` are the server's rows of these names, of that
+    tenant.
     """
     rows = list(rows)
     of_extension: dict[str, list[DeviceRow]] = {}
@@ -75,7 +76,9 @@ def _whose(
     ]
 
 
-def _state(row: DeviceRow, wanted: set[str], surely: _Seen, perhaps: _Seen) -> str:
+def _state(row: DeviceRow, wanted: set[str] | str, surely: _Seen, perhaps: _Seen) -> str:
+    if isinstance(wanted, str):
+        return wanted
     state = perhaps.state(wanted)
     if state == surely.state(wanted):
         return state

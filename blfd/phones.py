@@ -61,6 +61,13 @@ def place(listening: Iterable[str], address: str, url: str) -> Place:
     return Place(host, ports, url.replace("//0.0.0.0:", f"//{host}:").rstrip("/"))
 
 
+class Checked(NamedTuple):
+    """Devices that can be added, and what is set for each alone."""
+
+    devices: list[DeviceRow]
+    settings: list[tuple[DeviceRow, str, str]]
+
+
 class Over(Protocol):
     """What a site sets for phones: as it is stored, or as it would be."""
 
@@ -104,8 +111,8 @@ class Phones:
                 seen.add(row.mac)
                 yield each, row
 
-    def add(self, tenant: str, wanted: Iterable[Wanted]) -> int:
-        """All or none; how many. Raises StoreError with all that cannot be added, a line each."""
+    def checked(self, tenant: str, wanted: Iterable[Wanted]) -> Checked:
+        """What `keep` keeps. Raises StoreError with all that cannot be added, a line each."""
         new: list[DeviceRow] = []
         settings: list[tuple[DeviceRow, str, str]] = []
         faults = Faults()
@@ -117,8 +124,12 @@ class Phones:
                 new.append(found)
                 settings += [(found, name, value) for name, value in each.settings]
         faults.check()
-        self.store.devices.add(new, settings)
-        return len(new)
+        return Checked(new, settings)
+
+    def keep(self, new: Checked) -> int:
+        """All or none; how many. Raises Exists for what has been added since it was checked."""
+        self.store.devices.add(new.devices, new.settings)
+        return len(new.devices)
 
     def change(self, tenant: str, wanted: Wanted) -> None:
         """Raises StoreError."""
@@ -160,11 +171,22 @@ class Phones:
             (extension, provisioning.sync_event(row.model)) for row in rows for extension in row.extensions
         }
 
-    def watched(self, tenant: str) -> dict[str, set[str]]:
-        """For each phone of a tenant, by its address, the extensions that its keys watch."""
-        names, rows = self.store.names(tenant), self.all(tenant)
-        devices = [self.device(row, names) for row in rows]
-        return {d.mac: {key.value for key in d.keys if key.kind is KeyKind.BLF} for d in devices}
+    def watched(self, tenant: str) -> dict[str, set[str] | str]:
+        """For each phone of a tenant, by its address, what its keys watch; or what is wrong with it."""
+        names = self.store.names(tenant)
+        return {row.mac: self._watched(row, names) for row in self.all(tenant)}
+
+    def _watched(self, row: DeviceRow, names: dict[str, str]) -> set[str] | str:
+        try:
+            device = self.device(row, names)
+            provisioning.check(device)
+        except (ProvisioningError, StoreError) as error:
+            return f"gets no files: {error.text if isinstance(error, StoreError) else error}"
+        return {key.value for key in device.keys if key.kind is KeyKind.BLF}
+
+    def of_group(self, tenant: str, group: str) -> list[DeviceRow]:
+        """Phones whose keys are a group's."""
+        return [row for row in self.all(tenant) if row.keys == f"{TEAM}:{group}"]
 
     def _checked(self, tenant: str, wanted: Wanted, names: dict[str, str]) -> DeviceRow:
         try:

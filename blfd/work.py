@@ -36,10 +36,15 @@ class Work:
 
     def do(self, act: Callable[[], Any]) -> Any:
         """From another thread: what it returns. Raises what it raises, and ValueError at the server's end."""
+        future = self._put(act)
         try:
-            return self._put(act).result(PATIENCE)
+            return future.result(PATIENCE)
         except CancelledError:
             raise ValueError("the server is stopping") from None
+        except TimeoutError:
+            if not future.cancel():  # it has just begun, or raises this itself
+                return future.result()
+            raise ValueError(f"the server has had no time for it within {PATIENCE:.0f} s") from None
 
     def run(self) -> None:
         """On the SIP thread: do what there is."""

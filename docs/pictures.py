@@ -113,6 +113,7 @@ def take(browser: Browser, url: str, dark: bool, size: str) -> None:
     page.goto("/t/default/phones/import")
     page.get_by_label("CSV file").set_input_files(FILE)
     page.get_by_role("button", name="Show what it will do").click()
+    page.get_by_role("button", name="Add them").wait_for()
     save(page, f"preview-{size}-{'dark' if dark else 'light'}")
     context.close()
 

@@ -133,7 +133,7 @@ def test_a_team_is_everybody_else(blfd: Run, store: Store) -> None:
 @pytest.mark.parametrize("extensions", [("101",), ("104", "103")])
 def test_what_is_read_for_one_phone_is_enough(store: Store, keys: str, extensions: tuple[str, ...]) -> None:
     phones = Phones(store, lambda: Place("192.0.2.5", {"udp": 5060}, ""))
-    phones.add("default", [Wanted(MAC, "yealink/t54w", extensions, keys)])
+    phones.keep(phones.checked("default", [Wanted(MAC, "yealink/t54w", extensions, keys)]))
     row = phones.get("default", MAC)
     assert phones.device(row) == phones.device(row, store.names("default"))
 
@@ -141,7 +141,7 @@ def test_what_is_read_for_one_phone_is_enough(store: Store, keys: str, extension
 def test_a_team_beyond_the_keys(store: Store) -> None:
     store.add_extensions("default", [NewExtension(str(n), "x", f"N {n}") for n in range(1000, 1400)])
     phones = Phones(store, lambda: Place("192.0.2.5", {"udp": 5060}, ""))
-    phones.add("default", [Wanted(MAC, "yealink/t54w", ("1000", "104"), "team")])
+    phones.keep(phones.checked("default", [Wanted(MAC, "yealink/t54w", ("1000", "104"), "team")]))
     row = phones.get("default", MAC)
     assert phones.device(row) == phones.device(row, store.names("default"))
 

@@ -90,7 +90,7 @@ def add(desk: Desk, name: str, password: str, tenant: str | None, role: Role = R
     if tenant is not None:
         desk.store.tenant(tenant)
     new = Admin(name, tenant, role, _hashed(name, password))
-    with desk.change(tenant or SYSTEM, "admin.add", name, lambda: get(desk, name)):
+    with desk.change(tenant or SYSTEM, "admin.add", name, lambda: get(desk, name), reloads=False):
         desk.store.admins.add(new)
     return get(desk, name)
 
@@ -114,7 +114,7 @@ def change(
         _check_other(desk, name)
     hashed = None if password is None else _hashed(name, password)
     what = "admin.password" if role is None else "admin.change"
-    with desk.change(found.tenant or SYSTEM, what, name, lambda: get(desk, name), expected):
+    with desk.change(found.tenant or SYSTEM, what, name, lambda: get(desk, name), expected, reloads=False):
         desk.store.admins.change(name, role=role, password=hashed)
     return get(desk, name)
 
@@ -129,10 +129,11 @@ def remove(desk: Desk, name: str, expected: str | None = None) -> None:
     found = _named(desk.store, name)
     name = found.name
     _check_other(desk, name)
-    others = [other for other in desk.store.admins.all() if other.tenant is None and other.name != name]
-    if found.tenant is None and not others:
-        raise StoreError(f"{name} is the last administrator of the system", "add another one first")
-    with desk.change(found.tenant or SYSTEM, "admin.remove", name, lambda: get(desk, name), expected):
+    of = found.tenant or SYSTEM
+    with desk.change(of, "admin.remove", name, lambda: get(desk, name), expected, reloads=False):
+        others = [other for other in desk.store.admins.all() if other.tenant is None and other.name != name]
+        if found.tenant is None and not others:
+            raise StoreError(f"{name} is the last administrator of the system", "add another one first")
         desk.store.admins.remove(name)
 
 
@@ -144,6 +145,8 @@ def _nobodys() -> str:
 
 def sign_in(store: Store, name: str, password: str) -> str | None:
     """The secret of a new session; None where name or password are wrong, after the same time for both."""
+    if not _is_text(name + password):
+        return None
     nobodys, found = _nobodys(), _find(store, name)
     hashed = found.password if found else nobodys
     try:
@@ -151,13 +154,20 @@ def sign_in(store: Store, name: str, password: str) -> str | None:
             _hasher.verify(hashed, password[:LONGEST_PASSWORD])
     except VerifyMismatchError:
         return None
-    return store.admins.open_session(found.name) if found else None
+    return store.admins.open_session(found) if found else None
+
+
+def _is_text(given: str) -> bool:
+    """Not half a character, as UTF-16 and broken clients know it."""
+    return given.encode("utf-8", "replace").decode() == given
 
 
 def _hashed(name: str, password: str) -> str:
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         length = f"{SHORTEST_PASSWORD} to {LONGEST_PASSWORD}"
         raise StoreError(f"the password of {name} has to have {length} characters")
+    if not _is_text(password):
+        raise StoreError(f"the password of {name} is no sound text")
     with _turns:
         return _hasher.hash(password)
 
@@ -178,13 +188,14 @@ def add_token(desk: Desk, tenant: str | None, name: str, scopes: Iterable[str]) 
         raise StoreError(f"scopes are some of {', '.join(known)}, not {', '.join(wanted) or 'none'}")
     if not NAME.fullmatch(name):
         raise StoreError(f"token {name!r}: letters, digits and . _ + - are allowed, 64 at most")
-    with desk.change(tenant or SYSTEM, "token.add", name, lambda: _token(desk, tenant, name)):
+    with desk.change(tenant or SYSTEM, "token.add", name, lambda: _token(desk, tenant, name), reloads=False):
         token, secret = desk.store.admins.add_token(tenant, name, wanted)
     return token_row(token), secret
 
 
 def remove_token(desk: Desk, tenant: str | None, name: str) -> None:
-    with desk.change(tenant or SYSTEM, "token.remove", name, lambda: _token(desk, tenant, name)):
+    of = tenant or SYSTEM
+    with desk.change(of, "token.remove", name, lambda: _token(desk, tenant, name), reloads=False):
         desk.store.admins.remove_token(tenant, name)
 
 

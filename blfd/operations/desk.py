@@ -38,8 +38,12 @@ class Desk:
         subject: str,
         look: Callable[[], Row | None],
         expected: str | None = None,
+        *,
+        reloads: bool = True,
     ) -> Iterator[None]:
         """Around a change: `look` says what its subject is, before and after.
+
+        `reloads`: the SIP server has to know of it.
 
         `expected` is the `etag` of what the caller has seen; raises Conflict where it is another by now.
         """
@@ -52,7 +56,8 @@ class Desk:
                 )
             yield
             self.store.audit.record(self.who, tenant, operation, subject, before, _found(look))
-        self.reload()
+        if reloads:
+            self.reload()
 
     def limits(self) -> Row:
         """What the running server's configuration allows, by setting; empty where none runs."""

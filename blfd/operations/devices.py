@@ -40,10 +40,11 @@ def show(desk: Desk, tenant: str, mac: str) -> tuple[Row, list[Row]]:
     """The same of one phone, with its `url`, which holds its secret; and the pages of its keys."""
     device = desk.phones.get(tenant, mac)
     state = _states(desk, tenant, desk.phones.all(tenant))[device.mac]
-    pages = [
-        {"title": page.title, "keys": [key._asdict() for key in page.keys]}
-        for page in desk.phones.layout(device)
-    ]
+    try:
+        layout = desk.phones.layout(device)
+    except StoreError:
+        layout = ()  # the state says why
+    pages = [{"title": page.title, "keys": [key._asdict() for key in page.keys]} for page in layout]
     return {**_full(device, state), "url": desk.phones.url(device)}, pages
 
 
@@ -77,8 +78,9 @@ def add(desk: Desk, tenant: str, wanted: Wanted) -> Row:
     def look() -> Row:
         return _with(get(desk, tenant, wanted.mac), wanted.settings)
 
+    checked = desk.phones.checked(tenant, [wanted])
     with desk.change(tenant, "device.add", wanted.mac, look):
-        desk.phones.add(tenant, [wanted])
+        desk.phones.keep(checked)
     return get(desk, tenant, wanted.mac)
 
 
@@ -102,22 +104,23 @@ def change(
     """Change what is given; the phone keeps its password, its address for files, and its other settings."""
     if model is None and extensions is None and keys is None and transport is None and not settings:
         raise StoreError("nothing to change", "give --model, --extension, --keys, --transport or --set")
-    known = desk.phones.get(tenant, mac)
-    wanted = Wanted(
-        mac,
-        known.model if model is None else model,
-        known.extensions if extensions is None else tuple(extensions),
-        known.keys if keys is None else keys,
-        known.transport if transport is None else transport,
-        settings,
-    )
     changed: list[bool] = []
 
     def look() -> Row:
         found = get(desk, tenant, mac)
         return _with(found, settings) if changed else found
 
-    with desk.change(tenant, "device.change", written_mac(known.mac), look, expected):
+    subject = written_mac(desk.phones.get(tenant, mac).mac)
+    with desk.change(tenant, "device.change", subject, look, expected):
+        known = desk.phones.get(tenant, mac)  # in the transaction: others change other fields of it
+        wanted = Wanted(
+            mac,
+            known.model if model is None else model,
+            known.extensions if extensions is None else tuple(extensions),
+            known.keys if keys is None else keys,
+            known.transport if transport is None else transport,
+            settings,
+        )
         desk.phones.change(tenant, wanted)
         changed.append(True)
     return get(desk, tenant, mac)
@@ -163,8 +166,9 @@ def add_many(desk: Desk, tenant: str, wanted: Iterable[Wanted]) -> int:
     def look() -> Row:
         return {"devices": len(desk.phones.all(tenant))}
 
+    checked = desk.phones.checked(tenant, wanted)  # slow for thousands, so not while nobody else can write
     with desk.change(tenant, "device.import", "devices", look):
-        return desk.phones.add(tenant, wanted)
+        return desk.phones.keep(checked)
 
 
 def sync(desk: Desk, tenant: str, mac: str | None) -> tuple[int, int]:

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 
 from blfd.core.values import Group
 from blfd.operations.desk import Desk, Row
+from blfd.phones import TEAM
+from blfd.store import StoreError
+from provisioning import written_mac
 
 
 def row(group: Group) -> Row:
@@ -43,7 +46,10 @@ def change(
     rename: str | None = None,
     expected: str | None = None,
 ) -> Row:
-    """Both sides replace those of before. Raises Exists for a new name that is taken."""
+    """Both sides replace those of before; keys that are of the group follow its new name.
+
+    Raises Exists for a new name that is taken.
+    """
     new, shown = rename or name, [name]
 
     def look() -> Row:
@@ -55,11 +61,19 @@ def change(
         else:
             desk.store.group(tenant, name)
             desk.store.add_group(tenant, new, pickers, targets)
+            for device in desk.phones.of_group(tenant, name):
+                desk.store.devices.replace(device._replace(keys=f"{TEAM}:{new}"), ())
             desk.store.remove_group(tenant, name)
             shown[0] = new
     return get(desk, tenant, new)
 
 
 def remove(desk: Desk, tenant: str, name: str, expected: str | None = None) -> None:
+    """Raises StoreError while phones' keys are of the group."""
     with desk.change(tenant, "group.remove", name, lambda: get(desk, tenant, name), expected):
+        phones = [written_mac(device.mac) for device in desk.phones.of_group(tenant, name)]
+        if phones:
+            more = f" and {len(phones) - 3} more" if len(phones) > 3 else ""
+            text = f"group {name}: the keys of {', '.join(phones[:3])}{more} are its members"
+            raise StoreError(text, "give these phones other keys first")
         desk.store.remove_group(tenant, name)

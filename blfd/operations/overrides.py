@@ -43,7 +43,7 @@ def set(desk: Desk, tenant: str | None, scope: str, name: str, value: str | None
         return {name: found[name]} if name in found else None
 
     _check(desk, Trial(overrides, tenant, scope, {name: value}), tenant, scope)
-    with desk.change(tenant or SYSTEM, "setting.set", scope, look):
+    with desk.change(tenant or SYSTEM, "setting.set", scope, look, reloads=False):
         overrides.set(tenant, scope, name, value)
 
 
@@ -55,20 +55,20 @@ def unset(desk: Desk, tenant: str | None, scope: str, name: str) -> None:
         found = overrides.settings(tenant, scope)
         return {name: found[name]} if name in found else None
 
-    with desk.change(tenant or SYSTEM, "setting.unset", scope, look):
+    with desk.change(tenant or SYSTEM, "setting.unset", scope, look, reloads=False):
         overrides.unset(tenant, scope, name)
 
 
 def set_template(desk: Desk, scope: str, source: str) -> None:
     """For a vendor or a model, of all tenants."""
     _check(desk, Trial(desk.store.overrides, changed_templates={scope: source}), None, scope)
-    with desk.change(SYSTEM, "template.set", scope, lambda: _template(desk, scope)):
+    with desk.change(SYSTEM, "template.set", scope, lambda: _template(desk, scope), reloads=False):
         desk.store.overrides.set_template(scope, source)
 
 
 def unset_template(desk: Desk, scope: str) -> None:
     """Raises NotFound."""
-    with desk.change(SYSTEM, "template.unset", scope, lambda: _template(desk, scope)):
+    with desk.change(SYSTEM, "template.unset", scope, lambda: _template(desk, scope), reloads=False):
         desk.store.overrides.unset_template(scope)
 
 

@@ -109,24 +109,33 @@ class Admins:
 
     # Sessions
 
-    def open_session(self, name: str) -> str:
-        """What the cookie holds; the database has its hash only."""
+    def open_session(self, admin: Admin) -> str | None:
+        """What the cookie holds; the database has its hash only.
+
+        None where the password is another by now: who showed the old one came too late.
+        """
         secret, now = secrets.token_urlsafe(32), time.time()
         row = {
             "hash": _hash(secret),
-            "admin": name,
+            "admin": admin.name,
             "csrf": secrets.token_urlsafe(32),
             "opened_at": now,
             "used_at": now,
         }
         over = [now - LONGEST.longest, now - LONGEST.idle]
         with self._connections.writing() as db:
+            found = self.find(admin.name)
+            if found is None or found.password != admin.password:
+                return None
             db.table("sessions").delete_where("opened_at < ? OR used_at < ?", over)
             db.table("sessions").insert(row)
         return secret
 
-    def session(self, secret: str) -> Session | None:
-        """None for one that does not exist or is over; the role of now says when that is."""
+    def session(self, secret: str, used: bool = True) -> Session | None:
+        """None for one that does not exist or is over; the role of now says when that is.
+
+        Not `used`: a page that goes on by itself has asked. That keeps a viewer signed in alone.
+        """
         now, key = time.time(), _hash(secret)
         with self._connections.reported():
             found = next(
@@ -142,7 +151,7 @@ class Admins:
         role, unused = Role(found["role"]), now - found["used_at"]
         if unused > SESSIONS[role].idle or now - found["opened_at"] > SESSIONS[role].longest:
             return None
-        if unused > USED_EVERY:
+        if unused > USED_EVERY and (used or role is Role.VIEWER):
             with self._connections.writing() as db:  # it may be closed meanwhile
                 db.execute("UPDATE sessions SET used_at = ? WHERE hash = ?", [now, key])
         return Session(Admin(found["name"], found["tenant"], role), found["csrf"])

@@ -55,11 +55,14 @@ class Audit:
             db.execute("DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?", [KEPT])
 
     def changes(self, tenant: str | None, before_id: int | None = None, limit: int = 100) -> list[Change]:
-        """The newest first, of a tenant or (None) of all; `before_id`: only older ones than that."""
+        """The newest first, of a tenant or (None) of all; `before_id`: only older ones than that.
+
+        A tenant's begin with its making: there may have been another one of that name.
+        """
         where, values = ["1"], []
         if tenant is not None:
-            where.append("tenant = ?")
-            values.append(tenant)
+            where.append("tenant = ? AND id >= ?")
+            values += [tenant, str(self._begun(tenant))]
         if before_id is not None:
             where.append("id < ?")
             values.append(str(before_id))
@@ -71,6 +74,11 @@ class Audit:
                 Change(**{**row, "before": _read(row["before"]), "after": _read(row["after"])})
                 for row in found
             ]
+
+    def _begun(self, tenant: str) -> int:
+        made = "SELECT coalesce(max(id), 0) AS id FROM audit WHERE tenant = ? AND operation = 'tenant.add'"
+        with self._connections.reported():
+            return int(next(self._connections.db.query(made, [tenant]))["id"])
 
 
 def _read(text: str | None) -> dict[str, Any] | None:

@@ -109,6 +109,20 @@ class Connections:
                     yield db
 
     @contextmanager
+    def reading(self) -> Iterator[Database]:
+        """Several reads of one moment, whatever others write meanwhile. Raises StoreError."""
+        with self.reported():
+            db = self.db
+            if db.conn.in_transaction:
+                yield db
+                return
+            db.execute("BEGIN")
+            try:
+                yield db
+            finally:
+                db.rollback()
+
+    @contextmanager
     def reported(self) -> Iterator[None]:
         """Makes what SQLite and the disk refuse a StoreError."""
         try:

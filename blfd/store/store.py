@@ -45,8 +45,8 @@ class Store:
     # Reading
 
     def directory(self) -> Directory:
-        with self._connections.reported():
-            db = self._connections.db
+        """All of one moment."""
+        with self._connections.reading() as db:
             tenants = {row["domain"]: rows.tenant(row) for row in db.table("tenants").rows}
             of_devices = self.devices.ha1s({domain: tenant.realm for domain, tenant in tenants.items()})
             extensions = [

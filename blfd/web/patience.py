@@ -1,8 +1,11 @@
-"""Who keeps failing waits: for phones' files, and for people who sign in."""
+"""Who keeps failing waits, and who comes with many others: for phones' files, and for people who sign in."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 FREE_FAILURES = 5  # of a source, before it waits
 FIRST_WAIT, LONGEST_WAIT = 0.25, 8.0  # seconds
@@ -31,3 +34,26 @@ class Patience:
 
     def succeeded(self, source: str) -> None:
         self._failures.pop(source, None)
+
+
+class Busy(Exception):
+    """Too many wait already."""
+
+
+class Turns:
+    """For what is dear: `at_once` at a time, and `most` with those that wait."""
+
+    def __init__(self, at_once: int, most: int) -> None:
+        self._free, self._room = asyncio.Semaphore(at_once), most
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Raises Busy."""
+        if self._room == 0:
+            raise Busy
+        self._room -= 1
+        try:
+            async with self._free:
+                yield
+        finally:
+            self._room += 1

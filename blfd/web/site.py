@@ -9,7 +9,7 @@ from blfd.operations import Desk
 from blfd.phones import Phones
 from blfd.store import Store
 from blfd.web.feed import Feed
-from blfd.web.patience import Patience
+from blfd.web.patience import Patience, Turns
 from blfd.web.visitor import Visitor
 
 
@@ -23,6 +23,7 @@ class Site:
     feed: Feed
     secure: bool
     patience: Patience = field(default_factory=Patience)
+    turns: Turns = field(default_factory=lambda: Turns(2, 50))  # of passwords that are compared
 
     def desk(self, visitor: Visitor) -> Desk:
         return Desk(self.store, self.client, self.phones, visitor.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from starlette.templating import Jinja2Templates
 
 from blfd.operations import Desk
 from blfd.operations.admins import SYSTEM_SCOPE
+from blfd.store import StoreError
 from blfd.web.site import Site
 from blfd.web.visitor import Forbidden, Visitor, of_session
 
@@ -63,8 +65,17 @@ def site_of(request: Request) -> Site:
 
 
 def signed_in(request: Request) -> Visitor | None:
+    return _signed_in(request, used=True)
+
+
+def still_signed_in(request: Request) -> Visitor | None:
+    """For a page that goes on by itself: it shows nobody at work, so it does not keep the session alive."""
+    return _signed_in(request, used=False)
+
+
+def _signed_in(request: Request, used: bool) -> Visitor | None:
     secret = request.cookies.get(COOKIE)
-    session = site_of(request).store.admins.session(secret) if secret else None
+    session = site_of(request).store.admins.session(secret, used) if secret else None
     return of_session(session) if session else None
 
 
@@ -161,7 +172,10 @@ Writing = Annotated[Here, Depends(here("write"))]
 
 def page(request: Request, template: str, status: int = 200, **context: Any) -> Response:
     """Renders a template; `who` is None where nobody is signed in."""
-    who = getattr(request.state, "visitor", None) or signed_in(request)
+    who = getattr(request.state, "visitor", None)
+    if who is None:
+        with contextlib.suppress(StoreError):  # else the page that says so could not be made
+            who = signed_in(request)
     defaults = {
         "tenant": who.tenant if who else None,
         "done": DONE.get(request.query_params.get("done", ""), ""),

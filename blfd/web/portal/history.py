@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
 
@@ -42,7 +43,7 @@ def picked_up(
             extension=extension.strip(),
             succeeded={"yes": True, "no": False}.get(result),
             since=pickups.moment(since) if since.strip() else 0.0,
-            before=int(older) if older.isascii() and older.isdigit() else None,
+            before=_number(older),
             limit=PAGE + 1,
         )
         error = ""
@@ -59,12 +60,16 @@ def picked_up(
 def changes(place: Either, older: str = "", of: str = "") -> Response:
     """`of`: for who looks after the system, those of one tenant alone."""
     tenant = place.tenant if isinstance(place, Here) else of or None
-    before = int(older) if older.isascii() and older.isdigit() else None
-    found = place.desk.store.audit.changes(tenant, before, PAGE + 1)
+    found = place.desk.store.audit.changes(tenant, _number(older), PAGE + 1)
     last = found[PAGE - 1].id if len(found) > PAGE else None
     rows = [(change, list(differences(change))) for change in found[:PAGE]]
     tenants = [] if isinstance(place, Here) else list(place.desk.store.directory().tenants)
     return place.page("changes.html", rows=rows, last=last, of=of, tenants=tenants)
+
+
+def _number(text: str) -> int | None:
+    """Of a row; None for what cannot be one."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def differences(change: Change) -> Iterator[Field]:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from blfd.control import ControlError, NotRunning
 from blfd.operations import lamps
-from blfd.web.portal.here import Here, here, signed_in, site_of
+from blfd.web.portal.here import Here, here, site_of, still_signed_in
 from blfd.web.streams import event_stream
 
 router = APIRouter(prefix="/t/{tenant}/lamps")
@@ -33,7 +33,7 @@ def events(here: Watching, request: Request) -> Response:
     site = site_of(request)
 
     def still_welcome() -> bool:
-        now = signed_in(request)
+        now = still_signed_in(request)
         return now is not None and now.scopes == here.visitor.scopes
 
     return event_stream(site.feed, here.tenant, here.visitor, still_welcome)

@@ -10,15 +10,19 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from blfd.operations import admins
 from blfd.store import StoreError
 from blfd.store.admins import LONGEST
+from blfd.web.patience import Busy
 from blfd.web.portal.here import COOKIE, Form, SignInNeeded, Who, page, signed_in, site_of
 from blfd.web.visitor import Visitor
 
 router = APIRouter()
+
+LONGEST_NAME = 400  # characters; a name has 64, and a domain 253
 
 
 def address(request: Request) -> str:
@@ -53,7 +57,12 @@ async def _tried(request: Request, name: str, password: str) -> str | None:
     for key in keys:
         site.patience.failed(key, time.monotonic())
     await asyncio.sleep(max(waits))
-    secret = await run_in_threadpool(admins.sign_in, site.store, name, password)
+    try:
+        async with site.turns.turn():  # waited for here, not on the threads that every page needs
+            secret = await run_in_threadpool(admins.sign_in, site.store, name, password)
+    except Busy:
+        text = "Too many sign in at this moment: try again in a minute."
+        raise HTTPException(503, text, {"Retry-After": "60"}) from None
     if secret is not None:
         for key in keys:
             site.patience.succeeded(key)
@@ -63,7 +72,7 @@ async def _tried(request: Request, name: str, password: str) -> str | None:
 @router.post("/sign-in")
 async def sign_in(request: Request) -> Response:
     fields = await request.form()
-    name = str(fields.get("name", ""))
+    name = str(fields.get("name", ""))[:LONGEST_NAME].encode("utf-8", "replace").decode()
     then = _inside(str(fields.get("next", "")))
     secret = await _tried(request, name, str(fields.get("password", "")))
     if secret is None:

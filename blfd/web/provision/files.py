@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -30,6 +32,7 @@ class Files:
     def __init__(self, store: Store, phones: Phones) -> None:
         self._store, self._phones = store, phones
         self._access, self._patience = Access(store.devices), Patience()
+        self._thread = ThreadPoolExecutor(1, "files")  # one, as nonces and patience are not for several
 
     def application(self) -> Starlette:
         routes = [
@@ -39,16 +42,24 @@ class Files:
         return Starlette(routes=routes, exception_handlers={StoreError: _unavailable})
 
     async def _by_secret(self, request: Request) -> Response:
+        return await self._answered(request, self._to_secret)
+
+    async def _by_credentials(self, request: Request) -> Response:
+        return await self._answered(request, self._to_credentials)
+
+    async def _answered(self, request: Request, answer: Callable[[Request, str], Response]) -> Response:
+        """On the thread of the files, as the database may be locked for seconds, and other pages go on."""
         source = _source(request)
         await asyncio.sleep(self._patience.wait(source, time.monotonic()))
+        return await asyncio.get_running_loop().run_in_executor(self._thread, answer, request, source)
+
+    def _to_secret(self, request: Request, source: str) -> Response:
         row = self._access.by_secret(request.path_params["secret"])
         if row is None:
             return self._refused(source, PlainTextResponse("Not found\n", 404))
         return self._serve(request, row, source)
 
-    async def _by_credentials(self, request: Request) -> Response:
-        source = _source(request)
-        await asyncio.sleep(self._patience.wait(source, time.monotonic()))
+    def _to_credentials(self, request: Request, source: str) -> Response:
         given = request.headers.get("authorization", "")
         row = self._access.by_credentials(given, request.method, source)
         if row is None:
