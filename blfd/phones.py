@@ -180,6 +180,7 @@ class Phones:
         try:
             device = self.device(row, names)
             provisioning.check(device)
+            self.service(row, self.store.tenant(row.tenant))
         except (ProvisioningError, StoreError) as error:
             return f"gets no files: {error.text if isinstance(error, StoreError) else error}"
         return {key.value for key in device.keys if key.kind is KeyKind.BLF}
@@ -197,9 +198,8 @@ class Phones:
                 raise ProvisioningError(
                     f"extension {extension} does not exist: add it with 'blfd extension add'"
                 )
-            if wanted.transport not in self._place.ports:
-                known = ", ".join(self._place.ports)
-                raise ProvisioningError(f"transport {wanted.transport!r}: the server listens on {known}")
+            if keys == f"{TEAM}:":
+                raise ProvisioningError("keys 'team:' name no group: write team:sales, or team for everybody")
             device = self.device(row, names)
             _check_keys(device, names)
             self._check_made(device, row, wanted.settings)
@@ -210,10 +210,10 @@ class Phones:
     def _check_made(self, device: Device, row: DeviceRow, settings: tuple[tuple[str, str], ...]) -> None:
         """What a site has set, and may break a phone, is tried only where there is some: imports are long."""
         provisioning.check(device)
-        template = self.template(row)
-        if settings or template:
-            layers = [*self.layers(row), Layer("", dict(settings))]
-            provisioning.files(device, self.service(row, self.store.tenant(row.tenant)), layers, template)
+        service = self.service(row, self.store.tenant(row.tenant))
+        layers, template = [*self.layers(row), Layer("", dict(settings))], self.template(row)
+        if template or any(layer.settings for layer in layers):
+            provisioning.files(device, service, layers, template)
 
     # Rendering
 
@@ -230,7 +230,10 @@ class Phones:
         model = provisioning.find(row.model)
         room = model.most_keys - len(accounts)
         keys = self._team(row, names)[:room] if _is_team(row.keys) else provisioning.parse_keys(row.keys)
-        labelled = tuple(replace(key, label=key.label or names.get(key.value, "")) for key in keys)
+        labelled = tuple(
+            replace(key, label=names.get(key.value, "")) if key.kind is KeyKind.BLF and not key.label else key
+            for key in keys
+        )
         return Device(row.mac, model, accounts, labelled)
 
     def _names(self, row: DeviceRow) -> dict[str, str]:
@@ -261,7 +264,11 @@ class Phones:
         return tuple(LineKey(KeyKind.BLF, member) for member in sorted(set(members) - set(row.extensions)))
 
     def service(self, row: DeviceRow, tenant: Tenant) -> Service:
+        """Raises ProvisioningError where the server has stopped listening on its transport."""
         place = self._place
+        if row.transport not in place.ports:
+            known = ", ".join(place.ports)
+            raise ProvisioningError(f"transport {row.transport!r}: the server listens on {known}")
         return Service(
             place.host,
             place.ports[row.transport],

@@ -18,9 +18,12 @@ _WHERE = "<template>"  # what Jinja2 calls one that comes from no file
 Settings = Iterable[tuple[str, str]]
 
 
-def version(settings: Settings) -> str:
-    """Ten digits that differ when any setting does, for phones that read only what is of another version."""
-    return f"{zlib.crc32(repr(list(settings)).encode()):010d}"
+def version(settings: Settings, source: str = "") -> str:
+    """Ten digits that differ when any setting or a site's template does.
+
+    For phones that read only what is of another version.
+    """
+    return f"{zlib.crc32((repr(list(settings)) + source).encode()):010d}"
 
 
 def packaged(name: str, settings: Settings) -> bytes:
@@ -38,7 +41,8 @@ def render(
     lines = [(name, one_line(value)) for name, value in settings]
     try:
         made = _sandbox(is_xml).from_string(template.source)
-        text = made.render(settings=lines, device=device, service=service, version=version(lines)).encode()
+        stamp = version(lines, template.source)
+        text = made.render(settings=lines, device=device, service=service, version=stamp).encode()
         if is_xml:
             etree.fromstring(text)
     except Exception as error:  # a template may divide by zero, or do what else raises

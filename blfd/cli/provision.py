@@ -81,6 +81,7 @@ def write(context: typer.Context, folder: Path) -> None:
             for name, content in files.items():
                 path = folder / name
                 path.touch(mode=0o600)  # it holds a password
+                path.chmod(0o600)  # and may have been there
                 path.write_bytes(content)
     except OSError as error:
         fail(f"{error.filename or folder}: {error.strerror}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from blfd.phones import Phones
 from blfd.store import Conflict, NotFound, Store, StoreError
 
 Row = dict[str, Any]
+_SECRET = re.compile("pass|pwd|pswd|secret", re.I)
 SYSTEM = ""  # the tenant of what is no tenant's, in the audit
 
 
@@ -88,3 +90,11 @@ def _found(look: Callable[[], Row | None]) -> Row | None:
 def etag(row: Row | None) -> str:
     """Names a state of a row: the same for equal ones only (RFC 9110, section 8.8.3, without the quotes)."""
     return hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def told(settings: Mapping[str, str | None] | Iterable[tuple[str, str | None]]) -> Row:
+    """Phones' settings for the audit: that a password was set, and not which."""
+    return {
+        name: "(not kept here)" if value and _SECRET.search(name) else value
+        for name, value in dict(settings).items()
+    }

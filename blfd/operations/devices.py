@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from blfd.control import ControlError, NotRunning
 from blfd.device_states import device_states
-from blfd.operations.desk import Desk, Row
+from blfd.operations.desk import Desk, Row, told
 from blfd.phones import Wanted
 from blfd.store import StoreError
 from blfd.store.devices import DeviceRow
@@ -86,7 +86,7 @@ def add(desk: Desk, tenant: str, wanted: Wanted) -> Row:
 
 def _with(found: Row, settings: tuple[tuple[str, str], ...]) -> Row:
     """For the audit: with what was set for this phone alone."""
-    return {**found, "settings": dict(settings)} if settings else found
+    return {**found, "settings": told(settings)} if settings else found
 
 
 def change(

@@ -5,10 +5,11 @@ Phones are tried before the change: thousands take a while, and nobody else can 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from blfd.operations.desk import SYSTEM, Desk, Row
+from blfd.operations.desk import SYSTEM, Desk, Row, told
 from blfd.phones import EVERYWHERE
 from blfd.store import StoreError
 from blfd.store.devices import DeviceRow
@@ -40,8 +41,10 @@ def set(desk: Desk, tenant: str | None, scope: str, name: str, value: str | None
 
     def look() -> Row | None:
         found = overrides.settings(tenant, scope)
-        return {name: found[name]} if name in found else None
+        return told({name: found[name]}) if name in found else None
 
+    if tenant is not None and re.fullmatch("[0-9a-f]{12}", scope):
+        desk.phones.get(tenant, scope)  # says so where there is no such device
     _check(desk, Trial(overrides, tenant, scope, {name: value}), tenant, scope)
     with desk.change(tenant or SYSTEM, "setting.set", scope, look, reloads=False):
         overrides.set(tenant, scope, name, value)
@@ -53,7 +56,7 @@ def unset(desk: Desk, tenant: str | None, scope: str, name: str) -> None:
 
     def look() -> Row | None:
         found = overrides.settings(tenant, scope)
-        return {name: found[name]} if name in found else None
+        return told({name: found[name]}) if name in found else None
 
     with desk.change(tenant or SYSTEM, "setting.unset", scope, look, reloads=False):
         overrides.unset(tenant, scope, name)
@@ -78,13 +81,22 @@ def _template(desk: Desk, scope: str) -> Row | None:
 
 
 def _check(desk: Desk, trial: Trial, tenant: str | None, scope: str) -> None:
-    """Raises StoreError, in one line that names the phone, if one breaks."""
+    """Raises StoreError, in one line that names the phone, if one breaks that was sound before."""
     phones = desk.phones.over(trial)
     for row in _rows(desk, tenant, scope):
         try:
             phones.files(row)
-        except ProvisioningError as error:
-            raise StoreError(str(error)) from None
+        except (ProvisioningError, StoreError) as error:
+            if _is_sound(desk, row):
+                raise StoreError(str(error)) from None
+
+
+def _is_sound(desk: Desk, row: DeviceRow) -> bool:
+    try:
+        desk.phones.files(row)
+    except (ProvisioningError, StoreError):
+        return False
+    return True
 
 
 def _rows(desk: Desk, tenant: str | None, scope: str) -> Iterator[DeviceRow]:

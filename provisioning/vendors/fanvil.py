@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from lxml import etree
 
@@ -14,6 +15,7 @@ from provisioning.vendors import Found
 SYNC = "check-sync"
 XML = True
 KINDS = frozenset({KeyKind.BLF, KeyKind.SPEED_DIAL, KeyKind.LINE})
+PROTOCOLS = {"http": "4", "https": "5"}
 TRANSPORTS = {"udp": "0", "tcp": "1", "tls": "3"}
 MEMORY, LINE = "1", "2"  # types of keys
 
@@ -40,7 +42,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     if service.url:
         yield "ap/FlashServerIP", service.url.rstrip("/")
         yield "ap/FlashFileName", "$mac.cfg"
-        yield "ap/FlashProtocol", "4"  # HTTP
+        yield "ap/FlashProtocol", PROTOCOLS[urlsplit(service.url).scheme]
         yield "ap/FlashMode", "1"
         yield "ap/DefaultUsername", service.http_user
         yield "ap/DefaultPassword", service.http_password

@@ -40,6 +40,8 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield line + "dialoginfo_callpickup", "1"  # INVITE with Replaces, from what our NOTIFY says
         yield line + "direct_pickup_code", service.directed_code
         yield line + "group_pickup_code", service.group_code
+    for number in range(len(device.accounts) + 1, device.model.accounts + 1):
+        yield f"account.{number}.enable", "0"  # likewise
     if device.event_list:
         yield "account.1.blf.blf_list_uri", device.event_list
         yield "account.1.blf_list_code", service.directed_code
@@ -72,9 +74,8 @@ def _keys(device: Device, service: Service) -> Iterator[tuple[str, str]]:
             yield from _line(next(places), key.value, device.label(key))
         else:
             yield from _key(next(places), key, service)
-    for place in places:
-        if place.startswith("linekey"):
-            yield f"{place}.type", NOTHING
+    for place in places:  # or a key that was there before would stay
+        yield f"{place}.type", NOTHING
 
 
 def _line(place: str, number: str, label: str) -> Iterator[tuple[str, str]]:

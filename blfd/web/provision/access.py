@@ -23,6 +23,10 @@ NOBODY = DeviceRow(
 _PARAMETER = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))')
 
 
+class Stale(Exception):
+    """The credentials are right, and their nonce is not fresh: the client is to use a new one."""
+
+
 class Access:
     """Finds phones by what they show of themselves; nothing tells an unknown one from a wrong secret."""
 
@@ -36,7 +40,7 @@ class Access:
         return row if hmac.compare_digest(secret.encode(), row.secret.encode()) else None
 
     def by_credentials(self, authorization: str, method: str, source: str) -> DeviceRow | None:
-        """None where they are missing or wrong."""
+        """None where they are missing or wrong. Raises Stale."""
         scheme, _, rest = authorization.partition(" ")
         match scheme.lower():
             case "basic":
@@ -45,7 +49,7 @@ class Access:
                 return self._digest(rest, method, source)
         return None
 
-    def challenges(self, source: str) -> list[str]:
+    def challenges(self, source: str, stale: bool = False) -> list[str]:
         """Digest first, as it shows no password; of its algorithms MD5 first.
 
         A client takes the first that it knows (RFC 7616, section 3.7), but many phones look at the first
@@ -53,9 +57,10 @@ class Access:
         those that are built without MD5.
         """
         nonce = self._nonces.make(source, time.time())
+        again = ", stale=true" if stale else ""
         return [
             *(
-                f'Digest realm="{REALM}", nonce="{nonce}", algorithm={name}, qop="auth"'
+                f'Digest realm="{REALM}", nonce="{nonce}", algorithm={name}, qop="auth"{again}'
                 for name in ("MD5", "SHA-256")
             ),
             f'Basic realm="{REALM}"',
@@ -81,9 +86,11 @@ class Access:
         wanted, answered = response(credentials, ha1, method, hashed), credentials.response.lower()
         right = hmac.compare_digest(wanted.encode(), answered.encode())
         age = self._nonces.age(credentials.nonce, source, time.time())
-        fresh = age is not None and age <= NONCE_LIFETIME and credentials.qop == "auth"
-        used = right and fresh and self._nonces.use(credentials.nonce, credentials.nc)
-        return row if used and row is not NOBODY else None
+        if not right or row is NOBODY or credentials.qop != "auth":
+            return None
+        if age is None or age > NONCE_LIFETIME or not self._nonces.use(credentials.nonce, credentials.nc):
+            raise Stale
+        return row
 
     def _named(self, user: str) -> DeviceRow:
         try:

@@ -18,7 +18,7 @@ from blfd.phones import Phones
 from blfd.store import Store, StoreError
 from blfd.store.devices import DeviceRow, Fetch
 from blfd.web.patience import Patience
-from blfd.web.provision.access import Access
+from blfd.web.provision.access import Access, Stale
 from provisioning import ProvisioningError, written_mac
 
 log = logging.getLogger("blfd.provisioning")
@@ -61,13 +61,20 @@ class Files:
 
     def _to_credentials(self, request: Request, source: str) -> Response:
         given = request.headers.get("authorization", "")
-        row = self._access.by_credentials(given, request.method, source)
+        try:
+            row = self._access.by_credentials(given, request.method, source)
+        except Stale:
+            return self._challenge(source, stale=True)
         if row is None:
-            challenge = PlainTextResponse("Credentials are needed\n", 401)
-            for value in self._access.challenges(source):
-                challenge.headers.append("WWW-Authenticate", value)
+            challenge = self._challenge(source)
             return self._refused(source, challenge) if given else challenge
         return self._serve(request, row, source)
+
+    def _challenge(self, source: str, stale: bool = False) -> Response:
+        challenge = PlainTextResponse("Credentials are needed\n", 401)
+        for value in self._access.challenges(source, stale):
+            challenge.headers.append("WWW-Authenticate", value)
+        return challenge
 
     def _refused(self, source: str, response: Response) -> Response:
         self._patience.failed(source, time.monotonic())
