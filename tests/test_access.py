@@ -8,11 +8,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from blfd.core.digest import ALGORITHMS, response
+from blfd.core.inputs import Credentials
 from blfd.core.macs import mac_in
 from blfd.phones import Phones, Place, Wanted
 from blfd.store import NewExtension, Store, StoreError
 from blfd.store.devices import Devices
 from blfd.web.patience import FORGET_AFTER, FREE_FAILURES, LONGEST_WAIT, Patience
+from blfd.web.provision.access import REALM, Access, Stale
 from blfd.web.provision.files import Files
 
 MAC = "805ec0123456"
@@ -101,3 +104,33 @@ def test_a_phone_gets_its_file_from_a_full_disk(
     assert answer_of(files, f"/p/{row.secret}/{MAC}.cfg").status_code == 200
     assert "is not noted: database blfd.db: disk I/O error" in caplog.text
     assert row.secret not in caplog.text
+
+
+def test_a_nonce_that_is_not_fresh_is_no_wrong_secret(
+    tmp_path: Path, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 7616, section 3.3: the phone asks again with the new one, and nobody is slowed down."""
+    store = Store(tmp_path / "blfd.db")
+    access, source = Access(store.devices), "192.0.2.9"
+    row = store.devices.get(MAC)
+    assert row
+
+    def shown(nonce: str, count: str, secret: str = row.secret) -> str:
+        fields = (MAC, REALM, nonce, f"/{MAC}.cfg", "", "MD5", "c", "auth", count)
+        credentials = Credentials(*fields)
+        hashed = ALGORITHMS["MD5"]
+        given = credentials._replace(
+            response=response(credentials, hashed(f"{MAC}:{REALM}:{secret}"), "GET", hashed)
+        )
+        return "Digest " + ", ".join(f'{name}="{value}"' for name, value in given._asdict().items())
+
+    nonce = access.challenges(source)[0].split('nonce="')[1].split('"')[0]
+    found = access.by_credentials(shown(nonce, "00000001"), "GET", source)
+    assert found == row
+    assert access.by_credentials(shown(nonce, "00000002", "wrong"), "GET", source) is None
+    with pytest.raises(Stale):
+        access.by_credentials(shown(nonce, "00000001"), "GET", source)
+    monkeypatch.setattr("blfd.web.provision.access.NONCE_LIFETIME", -1)
+    with pytest.raises(Stale):
+        access.by_credentials(shown(nonce, "00000003"), "GET", source)
+    assert all("stale=true" in value for value in access.challenges(source, stale=True)[:2])

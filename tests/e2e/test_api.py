@@ -214,6 +214,19 @@ def test_phones(api_site: Site) -> None:
         assert api.delete(address, headers={"If-Match": "*"}).status_code == 204
 
 
+def test_octets_of_phones_that_are_no_text(api_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they come with names in Latin-1; whoever looks on sees a question mark, and no error."""
+    agent = api_site.agent("103")
+    send = agent.send_raw
+    monkeypatch.setattr(agent, "send_raw", lambda data: send(data.replace(b"ODD", b"Ren\xe9")))
+    done = agent.request("REGISTER", "103", f"sip:{agent.server}", Expires="60", User_Agent="ODD 1.0")
+    assert done.status == 200
+    with program(api_site, *SCOPES) as api:
+        rows = api.get("/tenants/default/registrations").json()
+        assert "Ren? 1.0" in [row["user_agent"] for row in rows]
+        assert api.get("/tenants/default/lamps").status_code == 200
+
+
 def test_a_tenants_token_knows_of_no_other_tenant(api_site: Site) -> None:
     with program(api_site, *SCOPES, tenant="acme.example") as api:
         for path in ("groups", "extensions", "lamps", "events", "changes", "tokens", "administrators"):

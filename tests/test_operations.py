@@ -1,0 +1,216 @@
+"""Operations that meet each other, and what a site has that is broken already."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from blfd.answers import Answers
+from blfd.control import ControlClient, socket_path
+from blfd.core.core import Core
+from blfd.core.values import Settings
+from blfd.operations import Desk, admins, devices, extensions, groups, overrides, tenants
+from blfd.phones import Phones, Place, Wanted
+from blfd.store import Conflict, NewExtension, NotFound, Store, StoreError
+from blfd.store.admins import Admin
+from blfd.work import Work
+
+MAC, OTHER = "80:5e:c0:12:34:56", "00:04:13:00:00:01"
+PLACE = Place("192.0.2.5", {"udp": 5060, "tcp": 5060}, "http://192.0.2.5:8080")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "blfd.db")
+    store.add_extensions(
+        "default", [NewExtension(str(number), "x", f"N {number}") for number in range(101, 106)]
+    )
+    return store
+
+
+def desk_of(store: Store, who: str = "me", place: Place = PLACE) -> Desk:
+    return Desk(store, ControlClient(socket_path(store.path)), Phones(store, lambda: place), who)
+
+
+@pytest.fixture
+def desk(store: Store) -> Desk:
+    return desk_of(store)
+
+
+def both(store: Store, *changes: Callable[[], object]) -> list[BaseException | None]:
+    """Changes at the same time: all have come as far as the database lets them before one may write."""
+    held = sqlite3.connect(store.path, isolation_level=None)
+    held.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(len(changes)) as pool:
+        asked = [pool.submit(change) for change in changes]
+        assert not wait(asked, 0.3).done
+        held.execute("ROLLBACK")
+        held.close()
+        return [future.exception(20) for future in asked]
+
+
+def test_partial_changes_of_one_phone_both_hold(store: Store, desk: Desk) -> None:
+    devices.add(desk, "default", Wanted(MAC, "yealink/t54w", ("101",), "102"))
+    failed = both(
+        store,
+        lambda: devices.change(desk, "default", MAC, keys="103"),
+        lambda: devices.change(desk, "default", MAC, transport="tcp"),
+    )
+    assert failed == [None, None]
+    row = devices.get(desk, "default", MAC)
+    assert (row["keys"], row["transport"]) == ("103", "tcp")
+
+
+def test_the_last_who_looks_after_the_system_stays(store: Store, desk: Desk) -> None:
+    for name in ("root", "second"):
+        admins.add(desk, name, "correct horse", None)
+    failed = both(
+        store,
+        lambda: admins.remove(desk_of(store, "root"), "second"),
+        lambda: admins.remove(desk_of(store, "second"), "root"),
+    )
+    assert sum(error is None for error in failed) == 1
+    assert len(admins.all(desk)) == 1
+
+
+def test_who_signs_in_with_a_password_that_is_changed_meanwhile(store: Store, desk: Desk) -> None:
+    admins.add(desk, "root", "correct horse", None)
+    old = store.admins.get("root")
+    admins.change(desk, "root", password="another horse")
+    assert store.admins.open_session(old) is None
+    assert store.admins.open_session(Admin("nobody", None, old.role)) is None
+    assert admins.sign_in(store, "root", "another horse")
+    assert admins.sign_in(store, "root", "correct horse") is None
+
+
+@pytest.mark.parametrize("text", ["\ud800" + "x" * 12, "x" * 12 + "\udfff"])
+def test_half_characters_are_no_password(store: Store, desk: Desk, text: str) -> None:
+    with pytest.raises(StoreError, match="no sound text"):
+        admins.add(desk, "root", text, None)
+    assert admins.sign_in(store, text, text) is None
+
+
+def test_a_page_that_goes_on_by_itself_keeps_a_viewer_alone_signed_in(store: Store, desk: Desk) -> None:
+    for role, stays in ((admins.Role.ADMINISTRATOR, False), (admins.Role.VIEWER, True)):
+        admins.add(desk, role.value, "correct horse", "default", role)
+        secret = admins.sign_in(store, role.value, "correct horse")
+        assert secret
+        before = 7 * 3600.0
+        with store.writing() as db:
+            db.execute("UPDATE sessions SET used_at = used_at - ?", [before])
+        assert store.admins.session(secret, used=False)
+        with store.writing() as db:
+            db.execute("UPDATE sessions SET used_at = used_at - ?", [2 * 3600.0])
+        assert bool(store.admins.session(secret)) == stays, role
+
+
+def test_a_tenants_changes_begin_with_its_making(store: Store, desk: Desk) -> None:
+    tenants.add(desk, "acme.example", [])
+    extensions.add(desk, "acme.example", NewExtension("101", "x", "Old customer"))
+    tenants.remove(desk, "acme.example")
+    tenants.add(desk, "acme.example", [])
+    extensions.add(desk, "acme.example", NewExtension("102", "x", "New customer"))
+    told = [change.subject for change in store.audit.changes("acme.example")]
+    assert told == ["102", "acme.example"]
+    assert len(store.audit.changes(None)) == 5, "the system's view has all"
+
+
+def test_keys_that_are_a_groups_follow_it(desk: Desk) -> None:
+    groups.add(desk, "default", "sales", ["101"], ["102", "103"])
+    devices.add(desk, "default", Wanted(MAC, "yealink/t54w", ("101",), "team:sales"))
+    groups.change(desk, "default", "sales", ["101"], ["102"], rename="sellers")
+    assert devices.get(desk, "default", MAC)["keys"] == "team:sellers"
+    with pytest.raises(StoreError, match=f"group sellers: the keys of {MAC} are its members"):
+        groups.remove(desk, "default", "sellers")
+    devices.change(desk, "default", MAC, keys="102")
+    groups.remove(desk, "default", "sellers")
+
+
+def test_a_broken_phone_says_so_and_keeps_nobody_from_anything(store: Store, desk: Desk) -> None:
+    devices.add(desk, "default", Wanted(OTHER, "snom/d785", ("101", "102"), "line:2"))
+    devices.add(desk, "default", Wanted(MAC, "yealink/t54w", ("103",), "104"))
+    extensions.remove(desk, "default", "102")
+    watched = desk.phones.watched("default")
+    assert watched["805ec0123456"] == {"104"}
+    assert "a key is for line 2, and it has 1" in str(watched["000413000001"])
+    row, pages = devices.show(desk, "default", OTHER)
+    assert (row["mac"], pages) == (OTHER, [])
+    overrides.set(desk, "default", "*", "features.dnd.allow", "0")
+    with pytest.raises(NotFound, match="no device"):
+        overrides.set(desk, "default", "805ec0999999", "x", "1")
+    elsewhere = Place("192.0.2.5", {"udp": 5060}, "")
+    devices.change(desk, "default", MAC, transport="tcp")
+    said = str(desk_of(store, place=elsewhere).phones.watched("default")["805ec0123456"])
+    assert "transport 'tcp': the server listens on udp" in said
+
+
+def test_what_is_set_is_tried_on_new_phones_too(desk: Desk) -> None:
+    overrides.set(desk, "default", "*", "not an XML name", "1")
+    with pytest.raises(StoreError, match="not an XML name"):
+        devices.add(desk, "default", Wanted("00:0e:08:00:00:01", "cisco/spa504g", ("101",)))
+    with pytest.raises(StoreError, match="name no group"):
+        devices.add(desk, "default", Wanted(MAC, "yealink/t54w", ("101",), "team:"))
+
+
+def test_a_lines_key_has_no_extensions_name(store: Store, desk: Desk) -> None:
+    store.add_extensions("default", [NewExtension("2", "x", "Zed")])
+    devices.add(desk, "default", Wanted(MAC, "yealink/t54w", ("101", "102"), "line:2"))
+    _, (page, *_) = devices.show(desk, "default", MAC)
+    assert [key["label"] for key in page["keys"][:3]] == ["N 101", "N 102", "N 102"]
+
+
+def test_no_password_of_a_phone_is_kept_in_the_audit(store: Store, desk: Desk) -> None:
+    overrides.set(desk, "default", "yealink", "static.security.user_password", "admin:h1dden")
+    devices.add(
+        desk, "default", Wanted(MAC, "yealink/t54w", ("101",), settings=(("P2 AdminPswd", "h1dden"),))
+    )
+    assert "h1dden" not in str(store.audit.changes("default"))
+    assert desk.phones.store.overrides.settings("default", "yealink")["static.security.user_password"]
+
+
+def test_the_server_is_told_the_newest_last(store: Store) -> None:
+    """However long the first one takes to read the database."""
+    told: list[int] = []
+    work = Work(lambda: None)
+    core = Core(Settings(), {"127.0.0.1"}, secret=b"x" * 32, new_tag=lambda: "a")
+    slow, reading = threading.Event(), threading.Event()
+    read = store.directory
+
+    def directory() -> object:
+        found = read()
+        if not reading.is_set():
+            reading.set()
+            slow.wait(5)
+        return found
+
+    sluggish = Mock(directory=directory)
+    answers = Answers(
+        core,
+        Mock(),
+        sluggish,
+        work,
+        lambda event: told.append(len(event.directory.extensions)),
+        Settings(),
+        [],
+        PLACE,
+    )
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(answers.ask, "reload", {})
+        assert reading.wait(5)
+        store.add_extensions("default", [NewExtension("200", "x")])
+        second = pool.submit(answers.ask, "reload", {})
+        threading.Timer(0.2, slow.set).start()
+        while not (first.done() and second.done()):
+            work.run()
+    assert told == [5, 6]
+
+
+def test_a_late_edit_is_a_conflict(desk: Desk) -> None:
+    with pytest.raises(Conflict, match="changed by somebody else"):
+        extensions.change(desk, "default", "101", name="Late", expected="stale")
