@@ -31,6 +31,7 @@ ALLOWED = {
         "blfd.store",
         "blfd.web",
         "fastapi",
+        "h11",
         "jinja2",
         "prometheus_client",
         "provisioning",

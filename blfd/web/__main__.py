@@ -24,7 +24,7 @@ from blfd.phones import Phones, Place
 from blfd.store import Store
 from blfd.web import metrics, tls
 from blfd.web.feed import Feed
-from blfd.web.limits import MAX_HEADER, ShortLived, make_room
+from blfd.web.limits import MAX_HEADER, Prompt, ShortLived, make_room
 from blfd.web.portal.app import portal
 from blfd.web.provision.files import Files
 from blfd.web.site import Site
@@ -96,7 +96,7 @@ def _config(application: ASGIApp, listener: dict[str, Any], options: dict[str, A
         log_level="warning",
         access_log=False,  # it would show the secret in each address
         server_header=False,
-        http=ShortLived if listener["name"] == "provision" else "h11",
+        http=ShortLived if listener["name"] == "provision" else Prompt,
         h11_max_incomplete_event_size=MAX_HEADER,
         ws="none",
         proxy_headers=False,  # who asks is who is connected: failures are slowed down by address

@@ -7,6 +7,7 @@ import contextlib
 import os
 import resource
 
+import h11
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -34,6 +35,35 @@ class ShortLived(H11Protocol):
         if self._end:
             self._end.cancel()
         super().connection_lost(exc)
+
+
+class Prompt(H11Protocol):
+    """HTTP where a request, once a connection is there, has to be complete within `LONGEST`.
+
+    Then it may take its time: a lamp board's answer has no end.
+    """
+
+    _end: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._end = self.loop.call_later(LONGEST, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._stop()
+        elif self._end is None:
+            self._end = self.loop.call_later(LONGEST, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        super().connection_lost(exc)
+
+    def _stop(self) -> None:
+        if self._end:
+            self._end.cancel()
+            self._end = None
 
 
 class BoundedBody:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import ssl
@@ -9,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -17,7 +19,7 @@ from sites import Site, program
 
 from blfd.simulation import Missing, ServerProcess
 from blfd.web import limits, tls
-from blfd.web.limits import MAX_HEADER, ShortLived
+from blfd.web.limits import MAX_HEADER, Prompt, ShortLived
 
 MAC = "80:5e:c0:12:34:56"
 BARE = MAC.replace(":", "")
@@ -222,15 +224,20 @@ def test_digest_with_sha_256(served: tuple[Site, str]) -> None:
         assert client.send(asked).status_code == 401, "the same credentials do not work twice"
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """The port of a server whose connections live for a moment."""
+@pytest.fixture(params=[ShortLived, Prompt])
+def impatient(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[int]:
+    """The port of a server whose connections live for a moment; it answers to POST with two halves."""
 
-    async def application(scope: object, receive: object, send: object) -> None:
-        raise AssertionError("no request is ever complete")
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        await send({"type": "http.response.body", "body": b"ha", "more_body": True})
+        await asyncio.sleep(4 * limits.LONGEST)
+        await send({"type": "http.response.body", "body": b"lf"})
 
     monkeypatch.setattr(limits, "LONGEST", 0.2)
-    config = uvicorn.Config(application, http=ShortLived, lifespan="off", log_config=None)  # type: ignore[arg-type]
+    config = uvicorn.Config(application, http=request.param, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -240,8 +247,26 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         thread.join(10)
 
 
-@pytest.mark.parametrize("begun", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+HALF = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n12"
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n", HALF])
 def test_who_does_not_finish_is_cut_off(impatient: int, begun: bytes) -> None:
     with socket.create_connection(("127.0.0.1", impatient), timeout=10) as connection:
         connection.sendall(begun)
         assert said(connection) == b""
+
+
+@pytest.mark.parametrize("impatient", [Prompt], indirect=True)
+def test_an_answer_may_take_its_time_where_boards_are(impatient: int) -> None:
+    with socket.create_connection(("127.0.0.1", impatient), timeout=10) as connection:
+        for _ in range(2):
+            connection.sendall(HALF[:40])
+            connection.sendall(HALF[40:] + b"34")
+            answer = b""
+            while not answer.endswith(b"half"):
+                part = connection.recv(65535)
+                assert part, answer
+                answer += part
+        connection.sendall(HALF)
+        assert said(connection) == b"", "the next request has to be complete in time, too"
