@@ -38,6 +38,10 @@ class Conflict(StoreError):
     """It has been changed since it was read."""
 
 
+class Unavailable(StoreError):
+    """The database itself cannot be used: the disk, a lock, damage."""
+
+
 class Faults:
     """All that is wrong with what is imported, not the first of it alone."""
 
@@ -128,11 +132,14 @@ class Connections:
         try:
             yield
         except sqlite3.Error as error:
-            raise StoreError(f"database {self.path}: {error}", "choose another file with --db") from error
+            kind = StoreError if isinstance(error, sqlite3.IntegrityError) else Unavailable
+            raise kind(f"database {self.path}: {error}", "choose another file with --db") from error
         except UnicodeEncodeError:
             raise StoreError("what was given is no sound UTF-8") from None
         except OSError as error:
-            raise StoreError(f"database {self.path}: {error.strerror}", "choose another with --db") from error
+            raise Unavailable(
+                f"database {self.path}: {error.strerror}", "choose another with --db"
+            ) from error
 
 
 def _check_ours(path: Path) -> None:

@@ -80,6 +80,18 @@ def test_a_session_ends(site: Site, browser: Browser) -> None:
     assert not is_signed_in(browser)
 
 
+def test_a_database_that_is_gone_is_said(site: Site, browser: Browser) -> None:
+    browser.sign_in("root")
+    with sqlite3.connect(site.database) as db:
+        db.execute("ALTER TABLE sessions RENAME TO elsewhere")
+    answer = browser.get("/t/default/groups")
+    assert answer.status_code == 503
+    assert "The database cannot be used now" in words(answer)
+    with sqlite3.connect(site.database) as db:
+        db.execute("ALTER TABLE elsewhere RENAME TO sessions")
+    assert browser.get("/t/default/groups").status_code == 200
+
+
 def test_the_cookie(site: Site, browser: Browser) -> None:
     browser.client.follow_redirects = False
     cookie = browser.sign_in("root").headers["set-cookie"]

@@ -24,7 +24,7 @@ PROBLEMS = {
         (422, "Not as described, or against the rules"),
         (428, "If-Match is missing"),
         (502, "The SIP server did not take it over"),
-        (503, "No SIP server runs"),
+        (503, "No SIP server runs, or the database cannot be used"),
     )
 }
 

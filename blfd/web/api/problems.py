@@ -11,7 +11,7 @@ from starlette.routing import compile_path
 
 from blfd.control import ControlError, NotRunning
 from blfd.operations import NotTaken
-from blfd.store import Conflict, Exists, NotFound, StoreError
+from blfd.store import Conflict, Exists, NotFound, StoreError, Unavailable
 from blfd.web.visitor import Forbidden
 
 MEDIA_TYPE = "application/problem+json"
@@ -42,6 +42,7 @@ STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
     (Conflict, 412, "It has been changed meanwhile"),
     (PreconditionMissing, 428, "If-Match is needed"),
     (NotTaken, 502, "The server did not take it over"),
+    (Unavailable, 503, "The database cannot be used now"),
     (StoreError, 422, "This cannot be done"),
     (NotRunning, 503, "No server runs"),
     (ControlError, 502, "The server refused"),

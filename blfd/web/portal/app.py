@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from blfd.store import Conflict, NotFound, StoreError
+from blfd.store import Conflict, NotFound, StoreError, Unavailable
 from blfd.web.api import api
 from blfd.web.api.problems import PREFIX, problem
 from blfd.web.limits import BoundedBody
@@ -74,6 +74,8 @@ def portal(site: Site) -> FastAPI:
                 status, title = 404, "Not found"
             case Conflict():
                 status, title = 409, "Look again first"
+            case Unavailable():
+                status, title = 503, "The database cannot be used now"
             case _:
                 status, title = 422, "This cannot be done"
         return page(request, "problem.html", status, title=title, text=error.text)
