@@ -35,6 +35,14 @@ def test_wrong_names_and_wrong_passwords_are_told_the_same(site: Site, browser: 
     assert browser.sign_in("root").status_code == 200
 
 
+def test_half_characters(browser: Browser) -> None:
+    """As a client can send them that says so of its encoding."""
+    kind = {"Content-Type": "multipart/form-data; boundary=x; charset=unicode_escape"}
+    for field in ("name", "password", "next"):
+        part = f'--x\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n/\\ud800\r\n--x--\r\n'
+        assert browser.client.post("/sign-in", content=part.encode(), headers=kind).status_code == 401, field
+
+
 def test_who_keeps_guessing_waits(site: Site, browser: Browser) -> None:
     """The wait is there on purpose, so a clock may say that it was."""
     for _ in range(FREE_FAILURES + 2):

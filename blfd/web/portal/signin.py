@@ -72,8 +72,7 @@ async def _tried(request: Request, name: str, password: str) -> str | None:
 @router.post("/sign-in")
 async def sign_in(request: Request) -> Response:
     fields = await request.form()
-    name = str(fields.get("name", ""))[:LONGEST_NAME].encode("utf-8", "replace").decode()
-    then = _inside(str(fields.get("next", "")))
+    name, then = _sound(fields, "name")[:LONGEST_NAME], _inside(_sound(fields, "next"))
     secret = await _tried(request, name, str(fields.get("password", "")))
     if secret is None:
         return page(request, "signin.html", 401, name=name, next=then, error="Name or password are wrong.")
@@ -122,6 +121,11 @@ def _change(request: Request, who: Visitor, form: FormData, secret: str) -> Resp
     except StoreError as error:
         return page(request, "password.html", 422, error=error.text)
     return RedirectResponse("/sign-in", 303)
+
+
+def _sound(fields: FormData, name: str) -> str:
+    """Whatever a client calls the encoding of what it sends."""
+    return str(fields.get(name, "")).encode("utf-8", "replace").decode()
 
 
 def _inside(address: str) -> str:
