@@ -72,6 +72,11 @@ def get(desk: Desk, tenant: str, mac: str) -> Row:
     return row(desk.phones.get(tenant, mac))
 
 
+def only_of(desk: Desk, tenant: str, extension: str) -> list[Row]:
+    """Phones that have no other extension."""
+    return [row(device) for device in desk.phones.all(tenant) if device.extensions == (extension,)]
+
+
 def add(desk: Desk, tenant: str, wanted: Wanted) -> Row:
     """Raises Exists."""
 

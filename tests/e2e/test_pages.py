@@ -254,6 +254,8 @@ def test_phones(portal: Site, browser: Browser) -> None:
     assert len(shown(portal, "device", "list")) == 1, "nothing has been done yet"
     assert "Imported." in words(browser.send(preview, text=csv.decode()))
     assert "Removed." in words(browser.submit("/t/default/phones/remove/80:5e:c0:12:34:99"))
+    asked = words(browser.get("/t/default/extensions/remove/101"))
+    assert f"No other extension is on {MAC}: no files for that any more." in asked
     assert "Removed." in words(browser.submit(f"/t/default/phones/remove/{MAC}"))
     assert "No phone gets its files from here yet" in words(browser.get("/t/default/phones"))
 
