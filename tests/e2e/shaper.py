@@ -14,8 +14,8 @@ LOST, DOUBLED, LATE = 0.10, 0.05, 0.10  # shares of all datagrams
 LATEST = 0.05  # seconds
 KEPT = b"SIP/2.0 180"  # never lost here: a phone sends it once, and a lamp cannot show what nobody tells
 
-# Doubled at once, but no copy late: a phone of RFC 3261 has forgotten the INVITE when it has answered, and takes
-# a copy that comes then for another call (RFC 6026 mends that).
+# Doubled at once, but no copy late: a phone of RFC 3261 has forgotten the INVITE when it has answered, and
+# takes a copy that comes then for another call (RFC 6026 mends that).
 TOGETHER = b"INVITE "
 
 
