@@ -63,17 +63,16 @@ def extension(row: dict[str, Any], device_ha1s: tuple[dict[str, str], ...] = ())
 
 
 def groups(found: Iterable[dict[str, Any]], members: Iterable[dict[str, Any]]) -> tuple[Group, ...]:
-    """Of rows of `groups`, and of `group_members`."""
+    """Of rows of `groups`, and of `group_members` of the same moment."""
     sides: dict[tuple[str, str], tuple[list[str], list[str]]] = {
         (row["tenant"], row["name"]): ([], []) for row in found
     }
     for row in members:
-        group = sides.get((row["tenant"], row["name"]))
-        if group is None:
-            continue  # added since the groups were read
-        for side, belongs in zip(group, (row["picks"], row["is_picked"]), strict=True):
-            if belongs:
-                side.append(row["extension"])
+        pickers, targets = sides[row["tenant"], row["name"]]
+        if row["picks"]:
+            pickers.append(row["extension"])
+        if row["is_picked"]:
+            targets.append(row["extension"])
     return tuple(
         Group(*key, frozenset(pickers), frozenset(targets)) for key, (pickers, targets) in sides.items()
     )

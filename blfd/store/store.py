@@ -95,8 +95,7 @@ class Store:
         """Sorted by name."""
         self.tenant(tenant)
         of_tenant = ("tenant = ?", [tenant])
-        with self._connections.reported():
-            db = self._connections.db
+        with self._connections.reading() as db:
             found = rows.groups(
                 db["groups"].rows_where(*of_tenant), db["group_members"].rows_where(*of_tenant)
             )
