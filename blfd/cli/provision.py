@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from blfd.cli.output import Options, fail, options, print_json, print_table
-from blfd.cli.scope import is_device, scope_of
 from blfd.cli.template import template as template_commands
 from blfd.operations import overrides
+from blfd.operations.scope import is_device, scope_of
 from blfd.phones import Phones
 from blfd.store import StoreError
 from blfd.store.devices import DeviceRow

@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 
 from blfd.cli.output import options, print_json, print_table
-from blfd.cli.scope import is_device, scope_of
 from blfd.operations import overrides
+from blfd.operations.scope import is_device, scope_of
 from blfd.phones import EVERYWHERE
 from blfd.store import StoreError
 

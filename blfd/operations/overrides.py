@@ -5,11 +5,11 @@ Phones are tried before the change: thousands take a while, and nobody else can 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from blfd.operations.desk import SYSTEM, Desk, Row, told
+from blfd.operations.scope import is_device
 from blfd.phones import EVERYWHERE
 from blfd.store import StoreError
 from blfd.store.devices import DeviceRow
@@ -43,7 +43,7 @@ def set(desk: Desk, tenant: str | None, scope: str, name: str, value: str | None
         found = overrides.settings(tenant, scope)
         return told({name: found[name]}) if name in found else None
 
-    if tenant is not None and re.fullmatch("[0-9a-f]{12}", scope):
+    if tenant is not None and is_device(scope):
         desk.phones.get(tenant, scope)  # says so where there is no such device
     _check(desk, Trial(overrides, tenant, scope, {name: value}), tenant, scope)
     with desk.change(tenant or SYSTEM, "setting.set", scope, look, reloads=False):
