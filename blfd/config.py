@@ -11,7 +11,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any, TypeVar
 
-from blfd.core.digest import ALGORITHMS
+from blfd.core.access.digest import ALGORITHMS
 from blfd.core.values import Settings
 
 DEFAULT_DATABASE = Path("blfd.db")

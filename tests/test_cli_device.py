@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from commands import Run
 
-from blfd.phones import Phones, Place, Wanted
+from blfd.devices.files import Phones, Place, Wanted
 from blfd.store import NewExtension, Store
 from blfd.store.devices import Fetch
 

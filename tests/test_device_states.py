@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from blfd.device_states import device_states
+from blfd.devices.states import device_states
 from blfd.store.devices import DeviceRow, Fetch
 
 ONE, TWO = "805ec0000001", "805ec0000002"

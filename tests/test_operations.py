@@ -11,15 +11,15 @@ from unittest.mock import Mock
 
 import pytest
 
-from blfd.answers import Answers
 from blfd.control import ControlClient, socket_path
 from blfd.core.core import Core
 from blfd.core.values import Settings
+from blfd.devices.files import Phones, Place, Wanted
 from blfd.operations import Desk, admins, devices, extensions, groups, overrides, tenants
-from blfd.phones import Phones, Place, Wanted
+from blfd.server.control_calls import ControlCalls
+from blfd.server.thread_work import Work
 from blfd.store import Conflict, NewExtension, NotFound, Store, StoreError
 from blfd.store.admins import Admin
-from blfd.work import Work
 
 MAC, OTHER = "80:5e:c0:12:34:56", "00:04:13:00:00:01"
 PLACE = Place("192.0.2.5", {"udp": 5060, "tcp": 5060}, "http://192.0.2.5:8080")
@@ -190,7 +190,7 @@ def test_the_server_is_told_the_newest_last(store: Store) -> None:
         return found
 
     sluggish = Mock(directory=directory)
-    answers = Answers(
+    answers = ControlCalls(
         core,
         Mock(),
         sluggish,

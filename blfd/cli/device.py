@@ -9,9 +9,9 @@ import typer
 from rich.markup import escape
 
 from blfd.cli.output import options, print_json, print_table
+from blfd.devices.files import Wanted
 from blfd.operations import devices as operations
 from blfd.operations import table
-from blfd.phones import Wanted
 from blfd.store import StoreError
 
 devices = typer.Typer(no_args_is_help=True, help="Add, show, change and remove provisioned phones.")

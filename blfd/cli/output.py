@@ -18,8 +18,8 @@ from rich.table import Table
 from blfd.config import Config, load
 from blfd.control import ControlClient, ControlError, NotRunning, socket_path
 from blfd.core.values import DEFAULT_TENANT
+from blfd.devices.files import Phones, Place, place
 from blfd.operations import Desk
-from blfd.phones import Phones, Place, place
 from blfd.store import Store
 
 

@@ -11,9 +11,9 @@ from rich.markup import escape
 
 from blfd.cli.output import Options, fail, options, print_json, print_table
 from blfd.cli.template import template as template_commands
+from blfd.devices.files import Phones
 from blfd.operations import overrides
 from blfd.operations.scope import is_device, scope_of
-from blfd.phones import Phones
 from blfd.store import StoreError
 from blfd.store.devices import DeviceRow
 from provisioning import models as known_models

@@ -49,12 +49,12 @@ def run(
 ) -> None:
     """Run the server until SIGTERM or Ctrl-C."""
     if supervise:
-        from blfd import supervisor
+        from blfd.server import supervisor
 
         raise typer.Exit(supervisor.run([word for word in sys.argv[1:] if word != "--supervise"]))
 
-    from blfd.server import ServerError
-    from blfd.server import run as serve
+    from blfd.server.loop import ServerError
+    from blfd.server.loop import run as serve
 
     given = options(context)
     config = replace(
@@ -69,7 +69,7 @@ def run(
 
 def demo() -> None:
     """Show lamps: a server and three real SIP phones on this machine, in half a minute."""
-    from blfd.demo import run as show
+    from blfd.demo.demo import run as show
 
     raise typer.Exit(show())
 

@@ -9,9 +9,9 @@ import typer
 from rich.markup import escape
 
 from blfd.cli.output import options, print_json, print_table
+from blfd.devices.files import EVERYWHERE
 from blfd.operations import overrides
 from blfd.operations.scope import is_device, scope_of
-from blfd.phones import EVERYWHERE
 from blfd.store import StoreError
 
 template = typer.Typer(no_args_is_help=True, help="Put a site's own templates in the place of ours.")

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from blfd.core import profiles
-from blfd.core.calls import Calls
+from blfd.core.access.digest import Authenticator
+from blfd.core.access.domains import Domains
+from blfd.core.access.limits import Rates
+from blfd.core.calls.calls import Calls
+from blfd.core.calls.permissions import Permissions
+from blfd.core.calls.pickup import Pickups
 from blfd.core.changes import Changes
-from blfd.core.dialogs import Dialogs
-from blfd.core.digest import Authenticator
-from blfd.core.domains import Domains
 from blfd.core.effects import Effect, Ignore, Level, Log, Notify, Reply
 from blfd.core.errors import Refusal, Silenced
+from blfd.core.events import ua_profile
+from blfd.core.events.dialog_state import Dialogs
+from blfd.core.events.notifier import Notifier
 from blfd.core.inputs import (
     BindingsRestored,
     DirectoryChanged,
@@ -31,10 +35,6 @@ from blfd.core.inputs import (
     SubscriptionsRestored,
     SyncWanted,
 )
-from blfd.core.notifier import Notifier
-from blfd.core.permissions import Permissions
-from blfd.core.pickup import Pickups
-from blfd.core.rates import Rates
 from blfd.core.registrar import Registrar
 from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Settings
 
@@ -87,9 +87,9 @@ class Core:
             case NotifyAnswered():
                 return self.notifier.answered(event, now)
             case ProfileWanted():
-                return profiles.wanted(event)
+                return ua_profile.wanted(event)
             case ProfileFound():
-                return profiles.found(event, self._new_tag())
+                return ua_profile.found(event, self._new_tag())
             case FlowClosed():
                 return [*self.registrar.flow_closed(event.flow), *self.notifier.flow_closed(event.flow)]
             case DirectoryChanged():

@@ -6,10 +6,10 @@ import heapq
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
+from blfd.core.access.limits import Tally, too_many
 from blfd.core.effects import Effect, Headers, Level, Log, Reply, SaveBindings
 from blfd.core.errors import Refusal
 from blfd.core.inputs import RegisterContact, RegisterReceived
-from blfd.core.tally import Tally, too_many
 from blfd.core.values import Aor, Binding, Extension, Flow, Settings
 
 Bindings = dict[str, Binding]

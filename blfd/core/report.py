@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from blfd.core.call import Call
+from blfd.core.calls.call import Call
+from blfd.core.calls.party import State
 from blfd.core.core import Core
-from blfd.core.dialogs import Lamp, WatchedDialog
-from blfd.core.party import State
-from blfd.core.subscription import Phase, Subscription
+from blfd.core.events.dialog_state import Lamp, WatchedDialog
+from blfd.core.events.subscription import Phase, Subscription
 from blfd.core.values import Aor
 
 Row = dict[str, Any]

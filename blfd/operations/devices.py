@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from blfd.control import ControlError, NotRunning
-from blfd.device_states import device_states
+from blfd.devices.files import Wanted
+from blfd.devices.states import device_states
 from blfd.operations.desk import Desk, Row, told
-from blfd.phones import Wanted
 from blfd.store import StoreError
 from blfd.store.devices import DeviceRow
 from provisioning import written_mac

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from blfd.core.values import Group
+from blfd.devices.files import TEAM
 from blfd.operations.desk import Desk, Row
-from blfd.phones import TEAM
 from blfd.store import StoreError
 from provisioning import written_mac
 

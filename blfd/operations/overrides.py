@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from blfd.devices.files import EVERYWHERE
 from blfd.operations.desk import SYSTEM, Desk, Row, told
 from blfd.operations.scope import is_device
-from blfd.phones import EVERYWHERE
 from blfd.store import StoreError
 from blfd.store.devices import DeviceRow
 from blfd.store.overrides import Overrides

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from blfd.phones import EVERYWHERE
+from blfd.devices.files import EVERYWHERE
 from blfd.store import StoreError
 from provisioning import ProvisioningError, find, models, normal_mac
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from blfd.core.rates import Rates
+from blfd.core.access.limits import Rates
 from blfd.core.values import Flow
 from blfd.pjsip.backlog import Backlog
 from blfd.pjsip.network import Network, Source

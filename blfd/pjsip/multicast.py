@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
+from blfd.core.access.limits import Rates
 from blfd.core.inputs import Input, ProfileWanted
-from blfd.core.rates import Rates
 from blfd.core.values import Flow
 from blfd.pjsip.library import ffi
 from blfd.pjsip.message import Message

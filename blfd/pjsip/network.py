@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
-from blfd.addresses import local_address_towards
 from blfd.core.values import Flow
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, PjsipError, address_of, ffi, lib
@@ -28,6 +27,7 @@ from blfd.pjsip.sockets import (
     address_in,
     get_address,
 )
+from blfd.transport.addresses import local_address_towards
 
 log = logging.getLogger("blfd.network")
 

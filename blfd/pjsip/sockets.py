@@ -10,9 +10,9 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from blfd.addresses import ANYWHERE, local_address_towards
 from blfd.core.values import Flow
 from blfd.pjsip.library import CData, check, ffi, lib, zero
+from blfd.transport.addresses import ANYWHERE, local_address_towards
 
 if TYPE_CHECKING:
     from blfd.pjsip.network import Network

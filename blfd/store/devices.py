@@ -42,7 +42,7 @@ Settings = Iterable[tuple[DeviceRow, str, str]]  # of one device alone, by name
 
 
 class Devices:
-    """Rows of devices. What they mean is checked by `blfd.phones`."""
+    """Rows of devices. What they mean is checked by `blfd.devices.files`."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections

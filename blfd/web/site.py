@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from blfd.control import ControlClient
+from blfd.devices.files import Phones
 from blfd.operations import Desk
-from blfd.phones import Phones
 from blfd.store import Store
 from blfd.web.feed import Feed
 from blfd.web.patience import Patience, Turns

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from builders import SDP, World, dials, document, invite, notifies, register, reply, subscribe
 
-from blfd.core.call import ELSEWHERE
+from blfd.core.calls.call import ELSEWHERE
 from blfd.core.effects import (
     Accept,
     Acknowledge,

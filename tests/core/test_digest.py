@@ -10,12 +10,12 @@ from ipaddress import IPv4Network
 import pytest
 from builders import HOST, flow, request
 
-from blfd.core import nonces
-from blfd.core.digest import ALGORITHMS, MAX_SOURCES, Authenticator, response
-from blfd.core.domains import Domains
+from blfd.core.access import nonces
+from blfd.core.access.digest import ALGORITHMS, MAX_SOURCES, Authenticator, response
+from blfd.core.access.domains import Domains
+from blfd.core.access.nonces import Nonces
 from blfd.core.errors import Refusal, Silenced
 from blfd.core.inputs import Credentials, Request
-from blfd.core.nonces import Nonces
 from blfd.core.values import Aor, Directory, Extension, Settings, Tenant
 
 PASSWORD = "s3cret"

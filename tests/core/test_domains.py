@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from builders import uri
 
-from blfd.core.domains import Domains
+from blfd.core.access.domains import Domains
 from blfd.core.values import Aor, Directory, Tenant
 
 TENANTS = {

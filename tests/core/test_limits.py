@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from builders import SDP, World, flow, invite, register, reply, subscribe
 
-from blfd.core import rates
+from blfd.core.access import limits
+from blfd.core.access.limits import Rates
 from blfd.core.effects import Accept, Effect, Log
 from blfd.core.inputs import FlowClosed, LegAccepted, LegEnded, NotifyAnswered
-from blfd.core.rates import Rates
 from blfd.core.values import Settings
 
 
@@ -90,7 +90,7 @@ def test_requests_a_second() -> None:
 
 
 def test_the_table_of_sources_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rates, "MAX_KNOWN", 5)
+    monkeypatch.setattr(limits, "MAX_KNOWN", 5)
     table = Rates(1)
     assert all(table.take(str(number), 0.0) for number in range(100))
     assert len(table._left) == 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from blfd.core.media import held
+from blfd.core.calls.media import held
 
 
 @pytest.mark.parametrize(

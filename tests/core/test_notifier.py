@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 from builders import HOST, World, directory, document, field, invite, notifies, reply, subscribe
 
-from blfd.core import notifier, report
-from blfd.core.dialogs import WatchedDialog
+from blfd.core import report
 from blfd.core.effects import Accept, Log
+from blfd.core.events import notifier
+from blfd.core.events.dialog_state import WatchedDialog
 from blfd.core.inputs import DirectoryChanged, FlowClosed, LegAccepted, NotifyAnswered
 from blfd.core.values import Aor, Settings
 from dialog_info import DialogState, Direction, DocumentState

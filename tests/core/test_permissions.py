@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from builders import directory, group
 
-from blfd.core.permissions import Permissions
+from blfd.core.calls.permissions import Permissions
 from blfd.core.values import Aor, Directory, Group, Reach
 
 PEOPLE = ("101", "102", "103", "104")

@@ -30,7 +30,7 @@ from office import (
     without_right,
 )
 
-from blfd.core.call import ELSEWHERE
+from blfd.core.calls.call import ELSEWHERE
 from blfd.core.effects import (
     Notify,
     Offer,

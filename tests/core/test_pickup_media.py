@@ -11,7 +11,7 @@ from builders import (
 )
 from office import AGAIN, PEOPLE, TO_CALLER, TO_PICKER, Office, answers, hung_up, identity, replaces
 
-from blfd.core.call import ELSEWHERE
+from blfd.core.calls.call import ELSEWHERE
 from blfd.core.effects import (
     Identify,
     Offer,

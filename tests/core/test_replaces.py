@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from blfd.core.calls.replaces import Replaces, parse
 from blfd.core.errors import Refusal
-from blfd.core.replaces import Replaces, parse
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from builders import World, document, flow, notifies, reply, subscribe
 
-from blfd.core import notifier
 from blfd.core.effects import Effect, SaveSubscription
+from blfd.core.events import notifier
 from blfd.core.inputs import Drain, FlowClosed, NotifyAnswered, SubscriptionsRestored
 from blfd.core.values import Aor, SavedSubscription
 

@@ -7,8 +7,8 @@ import itertools
 import pytest
 from builders import World, document, field, notifies, reply, subscribe
 
+from blfd.core.events.subscription import TRANSITIONS, Action, Event, Phase
 from blfd.core.inputs import NotifyAnswered
-from blfd.core.subscription import TRANSITIONS, Action, Event, Phase
 from blfd.core.values import Aor
 
 IN_FLIGHT = {Phase.TELLING, Phase.OUTDATED, Phase.LEAVING, Phase.LAST}

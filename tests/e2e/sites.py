@@ -17,7 +17,7 @@ from shaper import Shaper
 from wire import Agent
 
 from blfd.control import ControlClient, socket_path
-from blfd.simulation import PATIENCE, PhoneProcess, ServerProcess
+from blfd.demo.simulation import PATIENCE, PhoneProcess, ServerProcess
 from blfd.store import NewExtension, Store
 
 CI = os.environ.get("CI") == "true"

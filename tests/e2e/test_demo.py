@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from blfd import demo
 from blfd.control import ControlClient, socket_path
-from blfd.simulation import PhoneProcess, ServerProcess
+from blfd.demo import demo
+from blfd.demo.simulation import PhoneProcess, ServerProcess
 
 STORY = {
     "101": ["idle", "trying", "talking", "held", "talking", "idle", *["trying", "talking", "idle"] * 3],

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, expect
 from sites import Site
 
-from blfd import companion
+from blfd.server import web_process
 from blfd.web.feed import BEAT
 
 PATIENCE = 10.0
@@ -285,7 +285,7 @@ def test_the_web_process_dies_and_lamps_go_on(own_site: Callable[..., Site]) -> 
         alice.do("call", to="102")
         bob.wait("incoming")
         watcher.wait_lamp("102", "ringing")
-        until = time.monotonic() + 4 * companion.AGAIN
+        until = time.monotonic() + 4 * web_process.AGAIN
         while True:
             try:
                 page = browser.get("/t/default/lamps")

@@ -11,7 +11,7 @@ import pytest
 from pickups import attempts
 from sites import LOSSY, Site
 
-from blfd.simulation import PhoneProcess
+from blfd.demo.simulation import PhoneProcess
 
 ROUNDS = 9
 

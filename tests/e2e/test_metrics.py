@@ -18,7 +18,7 @@ from pickups import Office, hang_up
 from prometheus_client.parser import text_string_to_metric_families
 from sites import Site
 
-from blfd import companion
+from blfd.server import web_process
 
 DOCS = Path(__file__).parents[2] / "docs" / "reliability.md"
 
@@ -75,7 +75,7 @@ def test_it_is_started_again_and_ends_with_the_server(own_site: Callable[..., Si
     site = own_site("--metrics", f"127.0.0.1:{port}")
     (first,) = web_processes(site.server.process.pid)
     os.kill(first, signal.SIGKILL)
-    until = time.monotonic() + 4 * companion.AGAIN
+    until = time.monotonic() + 4 * web_process.AGAIN
     while True:
         try:
             assert scrape(port)["blfd_up"] == 1

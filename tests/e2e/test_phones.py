@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sites import LOSSY, Site
 
-from blfd.simulation import PhoneProcess
+from blfd.demo.simulation import PhoneProcess
 from dialog_info import DialogInfo, DialogState, parse
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sites import Site
 
-from blfd.simulation import PhoneProcess
+from blfd.demo.simulation import PhoneProcess
 
 RATE = 8000  # samples a second
 SECONDS = 2

@@ -16,7 +16,7 @@ from mutations import mutated
 from sites import Site
 from wire import Agent
 
-from blfd.simulation import Missing, ServerProcess
+from blfd.demo.simulation import Missing, ServerProcess
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 GROUP = "224.0.1.75"

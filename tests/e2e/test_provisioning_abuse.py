@@ -17,7 +17,7 @@ import pytest
 import uvicorn
 from sites import Site, program
 
-from blfd.simulation import Missing, ServerProcess
+from blfd.demo.simulation import Missing, ServerProcess
 from blfd.web import limits, tls
 from blfd.web.limits import MAX_HEADER, Prompt, ShortLived
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, Field
 
+from blfd.devices.files import Wanted
 from blfd.operations import devices, table
 from blfd.operations.desk import Row
-from blfd.phones import Wanted
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
 from blfd.web.api.extensions import Imported
 from blfd.web.api.paging import Cursor, Limit, Page, cut

@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 import provisioning
 from blfd.control import ControlError, NotRunning
+from blfd.devices.files import Wanted
 from blfd.operations import Desk, devices, etag, lamps
-from blfd.phones import Wanted
 from blfd.store import Conflict, StoreError
 from blfd.web.portal.here import Form, Here, Reading, Writing
 from blfd.web.portal.imports import Import, Line, Rows

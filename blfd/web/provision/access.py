@@ -8,9 +8,9 @@ import re
 import secrets
 import time
 
-from blfd.core.digest import ALGORITHMS, response
+from blfd.core.access.digest import ALGORITHMS, response
+from blfd.core.access.nonces import Nonces
 from blfd.core.inputs import Credentials
-from blfd.core.nonces import Nonces
 from blfd.store.devices import DeviceRow, Devices
 from provisioning import ProvisioningError, normal_mac
 

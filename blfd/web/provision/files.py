@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from blfd.core.macs import mac_in
-from blfd.phones import Phones
+from blfd.devices.files import Phones
 from blfd.store import Store, StoreError
 from blfd.store.devices import DeviceRow, Fetch
 from blfd.web.patience import Patience

@@ -107,7 +107,7 @@ class ServerProcess(Child):
 
 
 class PhoneProcess(Child):
-    """A phone of blfd.pjsip.phone; `events` is everything that it has reported."""
+    """A phone of blfd.demo.simulated_phone; `events` is everything that it has reported."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class PhoneProcess(Child):
     ) -> None:
         self.user, self.patience = user, patience
         self.events: list[Event] = []
-        arguments = ["blfd.pjsip.phone", "--server", server, "--user", user, "--password", password]
+        arguments = ["blfd.demo.simulated_phone", "--server", server, "--user", user, "--password", password]
         arguments += ["--watch", watch, "--transport", transport, *more]
         super().__init__(arguments, log=folder / f"phone-{user}.log")
 

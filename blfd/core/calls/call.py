@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from blfd.core.dialogs import Dialogs, WatchedDialog
+from blfd.core.calls.offer_answer import NoAnswer, OfferAnswer, Then
+from blfd.core.calls.party import Branch, Party, Picker, State
 from blfd.core.effects import Answer, Dial, Effect, HangUp, Headers, Identify, Offer, Progress
-from blfd.core.exchange import Exchange, NoAnswer, Then
+from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.inputs import (
     LegAcknowledged,
     LegAnswered,
@@ -18,7 +19,6 @@ from blfd.core.inputs import (
     MediaMatched,
     OfferAnswered,
 )
-from blfd.core.party import Branch, Party, Picker, State
 from blfd.core.values import Binding
 from dialog_info import DialogState, Direction, StateEvent
 
@@ -53,7 +53,7 @@ class Call:
         self.state = State.RINGING
         self.branches: dict[int, Branch] = {}
         self.answered_leg = 0
-        self.exchange = Exchange(0, 0)  # made anew by who answers
+        self.exchange = OfferAnswer(0, 0)  # made anew by who answers
         self._dialogs = dialogs
         self._early_leg = 0  # whose SDP the caller has had in a provisional response
         self._early_sdp: dict[int, bytes] = {}  # what each branch sent so
@@ -119,7 +119,7 @@ class Call:
         effects = self._drop_branches(ELSEWHERE, StateEvent.REPLACED, now, except_leg=answer.leg)
         self._watch_callee(branch, answer, DialogState.CONFIRMED, now)
         self._connect(self.caller, self.caller_leg, self.callee, now)
-        exchange = self.exchange = Exchange(self.caller_leg, answer.leg)
+        exchange = self.exchange = OfferAnswer(self.caller_leg, answer.leg)
         if self.offer is None:
             exchange.due(self.caller_leg, Then.ACKNOWLEDGE)
         if self._early_leg and self._early_leg != answer.leg:
@@ -176,7 +176,7 @@ class Call:
         dropped = self._drop_branches(ELSEWHERE, StateEvent.REPLACED, now, taken_by=by)
         self._seat_callee(picker, now)
         self._connect(self.caller, self.caller_leg, self.callee, now)
-        exchange = self.exchange = Exchange(self.caller_leg, picker.leg)
+        exchange = self.exchange = OfferAnswer(self.caller_leg, picker.leg)
         callee, caller = self._identity(self.callee), self._identity(self.caller)
         to_caller = Answer(self.caller_leg, None if self._early_leg else media.to_peer, callee)
         answers: list[Effect] = []

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from blfd.work import Work
+from blfd.server.thread_work import Work
 
 
 def test_it_is_done_on_the_other_thread() -> None:

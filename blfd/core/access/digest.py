@@ -7,11 +7,11 @@ import hmac
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
-from blfd.core.domains import Domains
+from blfd.core.access.domains import Domains
+from blfd.core.access.nonces import Nonces
 from blfd.core.effects import Headers
 from blfd.core.errors import Refusal, Silenced
 from blfd.core.inputs import Credentials, Request
-from blfd.core.nonces import Nonces
 from blfd.core.values import Aor, Directory, Extension, Settings, Tenant, Uri
 
 Hash = Callable[[str], str]

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from blfd.core.calls import Calls
-from blfd.core.dialogs import Dialogs, WatchedDialog
-from blfd.core.domains import Domains
+from blfd.core.access.domains import Domains
+from blfd.core.calls.calls import Calls
+from blfd.core.calls.media import held
+from blfd.core.calls.party import Party, Picker, State
+from blfd.core.calls.permissions import Permissions
+from blfd.core.calls.replaces import Replaces, parse
 from blfd.core.effects import Accept, Effect, HangUp, Headers, Level, Log, MatchMedia, Reply, SavePickup
 from blfd.core.errors import Refusal
+from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.inputs import InviteReceived, LegAccepted, LegEnded, MediaMatched
-from blfd.core.media import held
-from blfd.core.party import Party, Picker, State
-from blfd.core.permissions import Permissions
-from blfd.core.replaces import Replaces, parse
 from blfd.core.values import Aor, Attempt, Directory, Extension, Reach, Tenant, Way
 from dialog_info import DialogState, Direction, StateEvent
 

@@ -17,16 +17,16 @@ from blfd.core import report
 from blfd.core.core import Core
 from blfd.core.inputs import DirectoryChanged, Input, SyncWanted
 from blfd.core.values import DEFAULT_TENANT, Aor, Settings
-from blfd.phones import Place
+from blfd.devices.files import Place
 from blfd.pjsip.stack import Stack
+from blfd.server.supervisor import restarts
+from blfd.server.thread_work import Work
 from blfd.store import Store
-from blfd.supervisor import restarts
-from blfd.work import Work
 
 SLICE = 200  # rows: a millisecond of the SIP thread
 
 
-class Answers:
+class ControlCalls:
     """`ask` is called on any thread, and reads the core on the SIP thread.
 
     `listening`, `place` and `urls` say where the server is reached; whoever makes it sets the latter two.

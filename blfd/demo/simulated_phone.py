@@ -1,7 +1,8 @@
 """A simulated phone: a real SIP user agent (PJSUA2) in a process of its own, for the demo and the tests.
 
-`python -m blfd.pjsip.phone --server 127.0.0.1:5060 --user 101 --password secret --watch 102`. Commands come
-as JSON lines on standard input ({"do": "call", "to": "102"}), what happens goes out as JSON lines.
+`python -m blfd.demo.simulated_phone --server 127.0.0.1:5060 --user 101 --password secret --watch 102`.
+Commands come as JSON lines on standard input ({"do": "call", "to": "102"}), what happens goes out as JSON
+lines.
 """
 
 from __future__ import annotations

@@ -1,11 +1,19 @@
-"""A process beside the server: started with it, started again when it dies, ended with it."""
+"""The process that serves HTTP: phones' files, the portal with its API, metrics.
+
+It is started with the server, started again when it dies, and ended with it.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
 import threading
+from typing import Any
+
+from blfd.config import Config
+from blfd.devices.files import Place
 
 log = logging.getLogger("blfd")
 
@@ -13,11 +21,11 @@ AGAIN = 5.0  # seconds until it is started again
 PATIENCE = 5.0  # seconds for it to end by itself
 
 
-class CompanionError(Exception):
-    """It did not start; the text is what it said."""
+class WebProcessError(Exception):
+    """The process did not start; the text is what it said."""
 
 
-class Companion:
+class WebProcess:
     """Runs `python -m MODULE ARGUMENTS...`, which ends when its standard input does.
 
     Its first line is `ready`, and what follows is `said`; or else why it cannot start. What it writes on
@@ -33,7 +41,7 @@ class Companion:
         self._thread.start()
 
     def _start(self) -> subprocess.Popen[str]:
-        """Raises CompanionError."""
+        """Raises WebProcessError."""
         process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
@@ -46,7 +54,7 @@ class Companion:
         ready, _, self.said = first.partition(" ")
         if ready != "ready":
             process.communicate()
-            raise CompanionError(first or f"{self._name} ended without a word")
+            raise WebProcessError(first or f"{self._name} ended without a word")
         return process
 
     def _keep(self) -> None:
@@ -59,7 +67,7 @@ class Companion:
                 try:
                     self._process = self._start()
                     break
-                except (CompanionError, OSError) as error:
+                except (WebProcessError, OSError) as error:
                     log.warning("%s did not start: %s; tried again in %.0f s", self._name, error, AGAIN)
 
     def close(self) -> None:
@@ -72,3 +80,28 @@ class Companion:
         if self._thread.is_alive():
             log.warning("%s has not ended within %.0f s; it is killed", self._name, PATIENCE)
             process.kill()
+
+
+def start(config: Config, place: Place) -> tuple[WebProcess | None, dict[str, str]]:
+    """The process, if any of its listeners is wanted, and the address of each listener by its name.
+
+    Raises WebProcessError.
+    """
+    wanted = {"provision": config.provision, "portal": config.web, "metrics": config.metrics}
+    listeners = [
+        {"name": name, "scheme": web.scheme, "address": web.host, "port": web.port}
+        for name, web in wanted.items()
+        if web
+    ]
+    if not listeners:
+        return None, {}
+    options: dict[str, Any] = {
+        "database": str(config.database),
+        "host": place.host,
+        "ports": place.ports,
+        "listeners": listeners,
+        "certificate": config.certificate and str(config.certificate),
+        "certificate_key": config.certificate_key and str(config.certificate_key),
+    }
+    process = WebProcess("blfd.web", json.dumps(options))
+    return process, json.loads(process.said)

@@ -6,15 +6,15 @@ import heapq
 import sys
 from collections.abc import Callable, Iterable
 
-from blfd.core.dialogs import Dialogs
-from blfd.core.documents import Documents
-from blfd.core.domains import Domains
+from blfd.core.access.domains import Domains
+from blfd.core.calls.permissions import Permissions
 from blfd.core.effects import Effect, Level, Log, Notify, Reply, SaveSubscription
 from blfd.core.errors import Refusal
+from blfd.core.events.dialog_state import Dialogs
+from blfd.core.events.documents import Documents
+from blfd.core.events.subscription import INDIFFERENT, Action, Event, Phase, Subscription
+from blfd.core.events.subscriptions import Subscriptions
 from blfd.core.inputs import NotifyAnswered, Request, SubscribeReceived
-from blfd.core.permissions import Permissions
-from blfd.core.subscription import INDIFFERENT, Action, Event, Phase, Subscription
-from blfd.core.subscriptions import Subscriptions
 from blfd.core.values import Address, Aor, Directory, Extension, Flow, SavedSubscription, Settings, Tenant
 
 PACKAGE = "dialog"

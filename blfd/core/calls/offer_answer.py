@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import NamedTuple
 
+from blfd.core.calls.media import held
 from blfd.core.effects import (
     Acknowledge,
     Answer,
@@ -21,7 +22,6 @@ from blfd.core.effects import (
     SendInfo,
 )
 from blfd.core.inputs import InfoAnswered, InfoReceived, LegAcknowledged, OfferAnswered, OfferReceived
-from blfd.core.media import held
 
 
 class NoAnswer(Exception):
@@ -49,7 +49,7 @@ class Hold(NamedTuple):
     holds: bool
 
 
-class Exchange:
+class OfferAnswer:
     """Between two legs; `awaited` are those whose ACK has not come yet."""
 
     def __init__(self, one: int, other: int) -> None:

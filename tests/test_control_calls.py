@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest.mock import Mock
 
-from blfd.answers import SLICE, Answers
 from blfd.core.core import Core
 from blfd.core.inputs import DirectoryChanged
 from blfd.core.values import Aor, Directory, Extension, Reach, Settings, Tenant
-from blfd.phones import Place
-from blfd.work import Work
+from blfd.devices.files import Place
+from blfd.server.control_calls import SLICE, ControlCalls
+from blfd.server.thread_work import Work
 
 MANY = 5 * SLICE + 1
 
@@ -31,7 +31,7 @@ class Loop:
         self._woken = threading.Event()
         self._work = Work(self._woken.set)
         place = Place("127.0.0.1", {"udp": 5060}, "")
-        self._answers = Answers(core, Mock(), Mock(), self._work, Mock(), Settings(), [], place)
+        self._answers = ControlCalls(core, Mock(), Mock(), self._work, Mock(), Settings(), [], place)
         self.turns = 0
 
     def ask(self, call: str, after: Callable[[int], None] = lambda turn: None) -> Any:

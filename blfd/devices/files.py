@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import provisioning
-from blfd.addresses import ANYWHERE, local_address_towards
 from blfd.core.values import DEFAULT_TENANT, Tenant
 from blfd.store import Exists, Faults, NotFound, Store, StoreError
 from blfd.store.devices import DeviceRow
+from blfd.transport.addresses import ANYWHERE, local_address_towards
 from provisioning import (
     Account,
     Device,

@@ -6,10 +6,12 @@ import heapq
 import itertools
 from collections.abc import Iterator
 
-from blfd.core.call import Call
-from blfd.core.dialogs import Dialogs
+from blfd.core.access.limits import too_many
+from blfd.core.calls.call import Call
+from blfd.core.calls.party import Party, Picker, State
 from blfd.core.effects import Accept, AnswerInfo, Effect, HangUp, Level, Log, RefuseOffer
 from blfd.core.errors import Refusal
+from blfd.core.events.dialog_state import Dialogs
 from blfd.core.inputs import (
     InfoAnswered,
     InfoReceived,
@@ -24,9 +26,7 @@ from blfd.core.inputs import (
     OfferReceived,
     Request,
 )
-from blfd.core.party import Party, Picker, State
 from blfd.core.registrar import Registrar
-from blfd.core.tally import too_many
 from blfd.core.values import Aor, Extension, Settings
 
 LegInput = (

@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from blfd.cli.inspect import STYLES
-from blfd.simulation import Event, Missing, PhoneProcess, ServerProcess
+from blfd.demo.simulation import Event, Missing, PhoneProcess, ServerProcess
 from blfd.store import NewExtension, Store
 
 NAMES = {"101": "Alice Ng", "102": "Bob Roy", "103": "Carol Diaz", "104": "Dan Ek"}

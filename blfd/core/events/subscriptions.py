@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 
-from blfd.core.subscription import Phase, Subscription
-from blfd.core.tally import Tally, too_many
+from blfd.core.access.limits import Tally, too_many
+from blfd.core.events.subscription import Phase, Subscription
 from blfd.core.values import Aor, Flow, Settings
 
 

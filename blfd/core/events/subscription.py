@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import IntEnum, auto
 
-from blfd.core.dialogs import Lamp
+from blfd.core.events.dialog_state import Lamp
 from blfd.core.values import Aor, Flow, SavedSubscription
 
 

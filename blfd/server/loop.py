@@ -14,13 +14,11 @@ from dataclasses import replace
 from types import FrameType
 
 from blfd import __version__
-from blfd.answers import Answers
-from blfd.beside import start
-from blfd.companion import Companion, CompanionError
 from blfd.config import Config, Listen
 from blfd.control import ControlError, ControlServer, socket_path
 from blfd.core.core import Core
 from blfd.core.effects import Effect, FindProfile, Log, SaveBindings, SavePickup, SaveSubscription
+from blfd.core.events.notifier import AHEAD
 from blfd.core.inputs import (
     BindingsRestored,
     DirectoryChanged,
@@ -29,14 +27,15 @@ from blfd.core.inputs import (
     ProfileFound,
     SubscriptionsRestored,
 )
-from blfd.core.notifier import AHEAD
-from blfd.phones import Phones, place
+from blfd.devices.files import Phones, place
 from blfd.pjsip.library import PjsipError
 from blfd.pjsip.selfcheck import SelfCheckFailed, check_layouts
 from blfd.pjsip.stack import Stack
+from blfd.server.control_calls import ControlCalls
+from blfd.server.thread_work import Work
+from blfd.server.web_process import WebProcess, WebProcessError, start
 from blfd.store import Store, StoreError
 from blfd.store.writer import StoreWriter
-from blfd.work import Work
 
 log = logging.getLogger("blfd")
 
@@ -79,7 +78,7 @@ class Server:
             secret=secrets.token_bytes(32),
             new_tag=lambda: os.urandom(8).hex(),
         )
-        self._answers = Answers(
+        self._control_calls = ControlCalls(
             self._core,
             self._stack,
             self._store,
@@ -146,7 +145,7 @@ class Server:
         if isinstance(effect, SaveSubscription | SaveBindings | SavePickup):
             self._writer.save(effect)
             if type(effect) is SavePickup:
-                self._answers.pickups[effect.attempt.way.value, effect.attempt.status] += 1
+                self._control_calls.pickups[effect.attempt.way.value, effect.attempt.status] += 1
                 self._core.changes.attempt(effect.attempt)
         elif isinstance(effect, Log):
             log.log(effect.level, "%s", effect.text)
@@ -170,7 +169,7 @@ class Server:
     def _find_profile(self, effect: FindProfile) -> None:
         """On a thread of its own, since it reads the database."""
         try:
-            url = Phones(self._store, lambda: self._answers.place).profile(effect.mac)
+            url = Phones(self._store, lambda: self._control_calls.place).profile(effect.mac)
         except StoreError as error:
             log.error("PnP: device %s is not told where its files are: %s", effect.mac, error)
             url = None
@@ -182,10 +181,10 @@ class Server:
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
         try:  # first, as it is what keeps a second server off this database
-            control = ControlServer(socket_path(self._config.database), self._answers.ask)
+            control = ControlServer(socket_path(self._config.database), self._control_calls.ask)
         except (ControlError, OSError) as error:
             raise ServerError(str(error)) from error
-        companion = self._start_companion(control)
+        web_process = self._start_web_process(control)
         gc.disable()  # what is made now is not garbage
         self.emit(DirectoryChanged(self._store.directory()))
         self._restore()
@@ -203,23 +202,23 @@ class Server:
             self._work.close()
             self._drain()
         finally:
-            if companion:
-                companion.close()
+            if web_process:
+                web_process.close()
             control.close()
             self._lookups.shutdown(cancel_futures=True)
             self._writer.close()
             self._stack.close()
         log.info("stopped")
 
-    def _start_companion(self, control: ControlServer) -> Companion | None:
+    def _start_web_process(self, control: ControlServer) -> WebProcess | None:
         try:
-            companion, urls = start(self._config, self._answers.place)
-        except CompanionError as error:
+            web_process, urls = start(self._config, self._control_calls.place)
+        except WebProcessError as error:
             control.close()
             raise ServerError(str(error)) from error
-        self._answers.urls = urls
-        self._answers.place = replace(self._answers.place, url=urls.get("provision", ""))
-        return companion
+        self._control_calls.urls = urls
+        self._control_calls.place = replace(self._control_calls.place, url=urls.get("provision", ""))
+        return web_process
 
     def _restore(self) -> None:
         """Phones and watchers of before, reached through the listeners of today."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from blfd.core.dialogs import Dialogs, Lamp
+from blfd.core.events.dialog_state import Dialogs, Lamp
 from blfd.core.values import Aor, Directory, Tenant
 from dialog_info import build_around_version
 

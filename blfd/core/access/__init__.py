@@ -1,0 +1,1 @@
+"""Who somebody is, which domain is meant, and how much of anything each may have."""

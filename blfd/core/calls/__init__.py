@@ -1,0 +1,1 @@
+"""Calls: who talks with whom, pickup among it."""

@@ -1,0 +1,1 @@
+"""Event packages: what is watched, who watches it, and what they are told."""

@@ -1,0 +1,1 @@
+"""The running server: one loop, other threads, what control calls are told."""
