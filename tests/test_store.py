@@ -18,9 +18,22 @@ import pytest
 from sqlite_utils.db import Database
 
 from blfd.core.effects import SaveBindings, SavePickup, SaveSubscription
-from blfd.core.values import Aor, Attempt, Binding, Flow, Group, Reach, SavedSubscription, Way
+from blfd.core.values import (
+    Aor,
+    Attempt,
+    Binding,
+    DialogId,
+    Flow,
+    Group,
+    NameAddr,
+    Reach,
+    SavedSubscription,
+    SubscriptionDialog,
+    Way,
+)
 from blfd.store import NewExtension, Store, StoreError, records
 from blfd.store import writer as store_writer
+from blfd.store.migrations import migrations
 from blfd.store.opening import APPLICATION_ID
 from blfd.store.writer import StoreWriter
 
@@ -193,10 +206,15 @@ def test_attempts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 def subscription(key: str = "k", **over: Any) -> SavedSubscription:
     flow = Flow("udp", "192.0.2.1", 5060)
     who = Aor("default", "102"), ALICE
-    head = "From: <sip:102@host>;tag=k\r\nCall-ID: \udcff\r\n"
-    whole = SavedSubscription(
-        key, *who, "sip:102@host", "\udcff", "t", 7, "sip:a@192.0.2.1", head, flow, 1e10, "Zoë", 5
+    dialog = SubscriptionDialog(
+        DialogId("\udcff", key, "t"),
+        NameAddr("sip:102@host"),
+        NameAddr("sip:101@host", 'Zoë "\udcfe"'),
+        "sip:a@192.0.2.1",
+        ("<sip:edge;lr>", "<sip:\udcfd;lr>"),
+        "dialog;id=3",
     )
+    whole = SavedSubscription(*who, "dialog", "sip:102@host", dialog, 7, flow, 1e10, "Zoë", 5)
     return whole._replace(**over)
 
 
@@ -305,6 +323,7 @@ def test_a_start_that_was_killed_is_finished_by_the_next(tmp_path: Path, mode: s
     assert Store(path).directory().tenants.keys() == {"default"}
 
 
+VERSION_6 = 6
 VERSION_1 = f"""
 PRAGMA application_id = {APPLICATION_ID};
 CREATE TABLE _sqlite_migrations (id INTEGER PRIMARY KEY, migration_set TEXT, name TEXT, applied_at TEXT);
@@ -348,6 +367,34 @@ def test_a_database_of_version_1_is_read_and_changed(tmp_path: Path) -> None:
     )
     assert (extension.pickup, extension.pickable) == (None, None)
     assert (store.groups("default"), store.records.attempts("default")) == ([], [])
+
+
+def test_subscriptions_of_version_3_keep_their_dialog(tmp_path: Path) -> None:
+    path = tmp_path / "blfd.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(VERSION_1)
+    connection.close()
+    db = Database(path)
+    for migration in migrations.pending(db)[: VERSION_6 - 1]:
+        migration.fn(db)
+        db.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('blfd', ?, '')",
+            [migration.name],
+        )
+    head = (
+        'Route: <sip:e1;lr>\r\nRoute: <sip:\udcfd;lr>\r\nFrom: <sip:102@host>;tag=k\r\n'
+        'To: "Zoë \\"\udcfe\\"" <sip:101@host;a>;tag=t\r\nCall-ID: \udcff\r\nEvent: dialog;id=3\r\n'
+    ).encode("utf-8", "surrogateescape")
+    who = ("k", "default", "102", "101", "sip:102@host", b"\xff", "t", 7, "sip:a@192.0.2.1", head)
+    row = (*who, "udp", "192.0.2.1", 5060, 0, 1e10, "Zoë", 5)
+    db.execute(f"INSERT INTO subscriptions VALUES ({', '.join('?' * 17)})", row)
+    db.conn.commit()
+    db.close()
+    (found,) = Store(path).records.subscriptions(1000)
+    routes = ("<sip:e1;lr>", "<sip:\udcfd;lr>")
+    remote = NameAddr("sip:101@host;a", 'Zoë "\udcfe"')
+    dialog = subscription().dialog._replace(remote=remote, route_set=routes)
+    assert found == subscription(dialog=dialog)
 
 
 @pytest.mark.parametrize("kind", ["text", "foreign", "foreign in WAL mode", "damaged", "newer", "a folder"])

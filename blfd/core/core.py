@@ -13,8 +13,9 @@ from blfd.core.calls.pickup import Pickups
 from blfd.core.changes import Changes
 from blfd.core.effects import Effect, Ignore, Level, Log, Notify, Reply
 from blfd.core.errors import Refusal, Silenced
-from blfd.core.events import ua_profile
+from blfd.core.events import check_sync, ua_profile
 from blfd.core.events.dialog_state import Dialogs
+from blfd.core.events.documents import DialogPackage
 from blfd.core.events.notifier import Notifier
 from blfd.core.inputs import (
     BindingsRestored,
@@ -64,7 +65,8 @@ class Core:
         self.dialogs = Dialogs()
         self.changes = Changes()
         self.registrar = Registrar(settings)
-        self.notifier = Notifier(self.dialogs, settings, new_tag)
+        self._dialog_package = DialogPackage(self.dialogs)
+        self.notifier = Notifier((self._dialog_package,), settings, new_tag)
         self.calls = Calls(self.dialogs, self.registrar, settings)
         self.pickups = Pickups(self.dialogs, self.calls)
         self.permissions = Permissions(self.directory)
@@ -177,13 +179,7 @@ class Core:
         aor = wanted.aor
         domain = self._addresses[0] if aor.tenant == DEFAULT_TENANT else aor.tenant
         for binding in self.registrar.bindings(aor, now):
-            tag = self._new_tag()
-            headers = (
-                f"From: <sip:{aor.extension}@{domain}>;tag={tag}\r\n"
-                f"To: <{binding.contact}>\r\nCall-ID: {tag}@{domain}\r\nCSeq: 1 NOTIFY\r\n"
-                f"Event: {wanted.event}\r\nSubscription-State: terminated\r\n"
-            )
-            yield Notify("", binding.flow, f"NOTIFY {binding.contact} SIP/2.0", headers, b"")
+            yield check_sync.notify(binding, domain, wanted.event, self._new_tag())
 
     def _invite(self, invite: InviteReceived, caller: Extension, now: float) -> list[Effect]:
         target = invite.request.target
@@ -212,7 +208,8 @@ class Core:
         for aor in removed:
             effects += self.registrar.remove(aor)
             self.dialogs.forget(aor)
-        changed = self.notifier.directory_changed(directory, self._domains, self.permissions, now)
+        self._dialog_package.directory_changed(directory, self.permissions)
+        changed = self.notifier.directory_changed(directory, self._domains, now)
         return [*effects, *changed]
 
     @property

@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from blfd.core.inputs import ProfileWanted
-from blfd.core.values import Aor, Attempt, Binding, Flow, SavedSubscription
+from blfd.core.values import Aor, Attempt, Binding, Flow, SavedSubscription, SubscriptionDialog
 
 Headers = tuple[tuple[str, str], ...]
 """Additional header fields, as (name, value)."""
@@ -77,14 +77,18 @@ class SavePickup(NamedTuple):
 class Notify(NamedTuple):
     """Send one NOTIFY; the notifier has put at most one in flight for a subscription.
 
-    `headers` are whole lines; Via, Contact and lengths are added where it is sent.
+    `subscription` is "" where nothing depends on the response. `expires` is in seconds, None where the
+    subscription is over, for `reason` (RFC 6665, section 4.1.3; "" for none).
     """
 
     subscription: str
     flow: Flow
-    request_line: str
-    headers: str
-    body: bytes
+    dialog: SubscriptionDialog
+    cseq: int
+    expires: int | None
+    reason: str = ""
+    content_type: str = ""
+    body: bytes = b""
 
 
 class Accept(NamedTuple):

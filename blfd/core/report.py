@@ -122,10 +122,10 @@ def _watcher(subscription: Subscription, now: float) -> Row:
     }
     return {
         "watcher": subscription.watcher.extension,
-        "told": subscription.told.value if subscription.told else "nothing",
+        "told": subscription.told or "nothing",
         "told_ago": round(now - subscription.told_at, 1),
         "confirmed": confirmed.get(subscription.phase, "it is leaving"),
-        "may_pick_up": subscription.may_pick_up,
+        "may_pick_up": bool(subscription.view),
         "version": subscription.version - 1,
         "source": str(subscription.flow),
         "expires": max(0, round(subscription.expires_at - now)),
@@ -138,7 +138,7 @@ def _pickers(core: Core, aor: Aor, now: float) -> list[Row]:
     if not any(dialog.rings for dialog in core.dialogs.of(aor)):
         return []
     tenant = core.directory.tenants[aor.tenant]
-    keys = {s.watcher for s in core.notifier.subscriptions.of(aor) if s.alive and s.may_pick_up}
+    keys = {s.watcher for s in core.notifier.subscriptions.of(aor) if s.alive and s.view}
     found = []
     for picker in sorted(core.directory.extensions):
         if not core.permissions.may(picker, aor) or not core.registrar.registered(picker, now):
@@ -166,7 +166,7 @@ def watchers(core: Core, tenant: str, now: float) -> Iterator[Row]:
                 "watcher": subscription.watcher.extension,
                 "tenant": subscription.watcher.tenant,
                 "resource": subscription.resource.extension,
-                "target": subscription.request_uri,
+                "target": subscription.dialog.target,
                 "source": str(subscription.flow),
                 "expires": max(0, round(subscription.expires_at - now)),
                 "version": subscription.version - 1,

@@ -67,6 +67,36 @@ class Address(NamedTuple):
     tag: str = ""
 
 
+class NameAddr(NamedTuple):
+    """A From or To that we write: `uri` as it came, `display` without its quotes."""
+
+    uri: str
+    display: str = ""
+
+
+class DialogId(NamedTuple):
+    """A dialog as we, its local end, know it (RFC 3261, section 12)."""
+
+    call_id: str
+    local_tag: str
+    remote_tag: str
+
+
+class SubscriptionDialog(NamedTuple):
+    """What every NOTIFY of a subscription repeats: its dialog's state from our side, and the Event.
+
+    `target` is the watcher's Contact, `route_set` what Record-Route of the SUBSCRIBE gave, in the order to
+    be sent; `event` is the whole value of Event.
+    """
+
+    id: DialogId
+    local: NameAddr
+    remote: NameAddr
+    target: str
+    route_set: tuple[str, ...]
+    event: str
+
+
 class Reach(Enum):
     """Whose calls somebody may pick up."""
 
@@ -149,22 +179,24 @@ class Binding:
 class SavedSubscription(NamedTuple):
     """What has to outlive the process so that NOTIFYs go on in the same dialog (RFC 6665, section 4.4.1).
 
-    `key` is our tag; `cseq` has not been used, and neither has any higher one.
+    `cseq` has not been used, and neither has any higher one; `remote_cseq` is the watcher's last.
     """
 
-    key: str
     resource: Aor
     watcher: Aor
+    package: str
     entity: str
-    call_id: str
-    remote_tag: str
+    dialog: SubscriptionDialog
     remote_cseq: int
-    request_uri: str
-    head: str
     flow: Flow
     expires_at: float
     user_agent: str
     cseq: int
+
+    @property
+    def key(self) -> str:
+        """Our tag, which is the subscription's name everywhere."""
+        return self.dialog.id.local_tag
 
 
 class Way(Enum):

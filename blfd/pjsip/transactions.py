@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from blfd.core.effects import Notify
 from blfd.core.inputs import NotifyAnswered
-from blfd.core.values import Flow
+from blfd.core.values import Flow, NameAddr
 from blfd.pjsip.network import Network
 
 T1, T2 = 0.5, 4.0
@@ -59,6 +59,31 @@ class ServerTransactions:
             self._answers.pop(ends.popleft()[1], None)
 
 
+def notify_text(notify: Notify, place: str) -> bytes:
+    """A NOTIFY as octets; `place` are the header lines that depend on where it is sent."""
+    d = notify.dialog
+    call_id, local_tag, remote_tag = d.id
+    routes = "".join(f"Route: {route}\r\n" for route in d.route_set) if d.route_set else ""
+    remote = f"{name_addr(d.remote)};tag={remote_tag}" if remote_tag else name_addr(d.remote)
+    if notify.expires is not None:
+        state = f"active;expires={notify.expires}"
+    else:
+        state = f"terminated;reason={notify.reason}" if notify.reason else "terminated"
+    kind = f"Content-Type: {notify.content_type}\r\n" if notify.content_type else ""
+    return (
+        f"NOTIFY {d.target} SIP/2.0\r\n{place}{routes}From: {name_addr(d.local)};tag={local_tag}\r\n"
+        f"To: {remote}\r\nCall-ID: {call_id}\r\nCSeq: {notify.cseq} NOTIFY\r\nEvent: {d.event}\r\n"
+        f"Subscription-State: {state}\r\n{kind}Content-Length: {len(notify.body)}\r\n\r\n"
+    ).encode("utf-8", "surrogateescape") + notify.body
+
+
+def name_addr(who: NameAddr) -> str:
+    if not who.display:
+        return f"<{who.uri}>"
+    display = who.display.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{display}" <{who.uri}>'
+
+
 class Outstanding:
     """A NOTIFY without its final answer."""
 
@@ -98,10 +123,7 @@ class NotifyTransactions:
         self._next = number = self._next + 1
         flow = notify.flow
         via, contact = self._place(flow)
-        data = (
-            f"{notify.request_line}\r\n{via}{number:0{DIGITS}}\r\n{contact}{self._tail}{notify.headers}"
-            f"Content-Length: {len(notify.body)}\r\n\r\n"
-        ).encode("utf-8", "surrogateescape") + notify.body
+        data = notify_text(notify, f"{via}{number:0{DIGITS}}\r\n{contact}{self._tail}")
         self._outstanding[number] = Outstanding(notify.subscription, flow, data, now + TIMER_F)
         self._first.append((now + T1, number))
         self.sent += 1

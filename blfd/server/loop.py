@@ -225,7 +225,7 @@ class Server:
         records, adopt = self._store.records, self._stack.network.adopt
         bindings = [(b, adopt(b.flow)) for b in records.bindings()]
         self.emit(BindingsRestored(tuple(replace(b, flow=flow) for b, flow in bindings if flow)))
-        saved = [(s, adopt(s.flow, s.request_uri)) for s in records.subscriptions(AHEAD)]
+        saved = [(s, adopt(s.flow, s.dialog.target)) for s in records.subscriptions(AHEAD)]
         found = tuple(s._replace(flow=flow) for s, flow in saved if flow)
         self.emit(SubscriptionsRestored(found))
         for one, flow in saved:

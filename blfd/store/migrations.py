@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+from typing import Any
+
 from sqlite_utils.db import Database
 from sqlite_utils.migrations import Migrations
 
@@ -249,3 +253,67 @@ def provisioning_overrides(db: Database) -> None:
         """
     )
     db.execute("CREATE TABLE provisioning_templates (scope TEXT PRIMARY KEY, source TEXT NOT NULL)")
+
+
+@migrations()
+def subscription_dialogs(db: Database) -> None:
+    """Version 7: a subscription's dialog and package, field by field, in the place of header lines."""
+    db.execute("ALTER TABLE subscriptions RENAME TO subscriptions_3")
+    db.execute(
+        """
+        CREATE TABLE subscriptions (
+            key TEXT PRIMARY KEY,
+            tenant TEXT NOT NULL,
+            resource TEXT NOT NULL,
+            watcher TEXT NOT NULL,
+            package TEXT NOT NULL,
+            entity TEXT NOT NULL,
+            call_id TEXT NOT NULL,
+            remote_tag TEXT NOT NULL,
+            local_uri TEXT NOT NULL,
+            local_name TEXT NOT NULL,
+            remote_uri TEXT NOT NULL,
+            remote_name TEXT NOT NULL,
+            target TEXT NOT NULL,
+            route_set TEXT NOT NULL,
+            event TEXT NOT NULL,
+            remote_cseq INTEGER NOT NULL,
+            transport TEXT NOT NULL,
+            host TEXT NOT NULL,
+            port INTEGER NOT NULL,
+            listener INTEGER NOT NULL,
+            expires_at REAL NOT NULL,
+            user_agent TEXT NOT NULL,
+            cseq INTEGER NOT NULL
+        ) WITHOUT ROWID
+        """
+    )
+    before = db.execute("SELECT * FROM subscriptions_3").fetchall()
+    marks = ", ".join("?" * 23)
+    db.conn.executemany(f"INSERT INTO subscriptions VALUES ({marks})", map(_with_dialog, before))
+    db.execute("DROP TABLE subscriptions_3")
+
+
+def _with_dialog(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A subscription of version 3 as one of version 7."""
+    key, tenant, resource, watcher, entity, call_id, remote_tag, remote_cseq, target, head, *rest = row
+    text = head.decode("utf-8", "surrogateescape") if isinstance(head, bytes) else head
+    lines = [line.partition(": ")[::2] for line in text.split("\r\n")]
+    routes = json.dumps([value for name, value in lines if name == "Route"])
+    values = dict(lines)
+    local, remote = (_name_and_uri(values[name]) for name in ("From", "To"))
+    who = (key, tenant, resource, watcher, "dialog", entity, call_id, remote_tag)
+    return (*who, *local, *remote, target, routes, values["Event"], remote_cseq, *rest)
+
+
+def _name_and_uri(value: str) -> tuple[str | bytes, str | bytes]:
+    """URI and name of a From or To as versions before 7 wrote it."""
+    found = re.fullmatch(r'(?:"((?:[^"\\]|\\.)*)" )?<(.*)>;tag=[^<>]*', value, re.S)
+    name, uri = (found[1] or "", found[2]) if found else ("", value)
+    return _octets(uri), _octets(re.sub(r"\\(.)", r"\1", name))
+
+
+def _octets(text: str) -> str | bytes:
+    """What is no UTF-8 is kept as octets."""
+    octets = text.encode("utf-8", "surrogateescape")
+    return octets if any("\udc80" <= letter <= "\udcff" for letter in text) else text

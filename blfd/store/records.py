@@ -81,7 +81,7 @@ class Records:
             return [(row["id"], rows.attempt(row)) for row in found]
 
 
-_SAVE_SUBSCRIPTION = f"INSERT OR REPLACE INTO subscriptions VALUES ({', '.join('?' * 17)})"
+_SAVE_SUBSCRIPTION = f"INSERT OR REPLACE INTO subscriptions VALUES ({', '.join('?' * 23)})"
 _INSERT_BINDING = (
     "INSERT INTO bindings (tenant, extension, contact, transport, host, port, listener, call_id, cseq, "
     "expires_at, q, user_agent, path) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "

@@ -13,11 +13,14 @@ from blfd.core.values import (
     Aor,
     Attempt,
     Binding,
+    DialogId,
     Extension,
     Flow,
     Group,
+    NameAddr,
     Reach,
     SavedSubscription,
+    SubscriptionDialog,
     Tenant,
     Way,
 )
@@ -100,18 +103,26 @@ def binding_row(b: Binding) -> tuple[Any, ...]:
 
 def subscription(row: tuple[Any, ...]) -> SavedSubscription:
     """From the columns in their order; octets that are not UTF-8 come back as they were."""
-    key, tenant, resource, watcher, entity, call_id, remote_tag, remote_cseq, uri, head, *rest = row
-    transport, host, port, listener, expires_at, user_agent, cseq = rest
+    key, tenant, resource, watcher, package, *texts = row[:15]
+    entity, call_id, remote_tag, local, local_name, remote, remote_name, target, route_set, event = map(
+        _text, texts
+    )
+    remote_cseq, transport, host, port, listener, expires_at, user_agent, cseq = row[15:]
+    dialog = SubscriptionDialog(
+        DialogId(call_id, key, remote_tag),
+        NameAddr(local, local_name),
+        NameAddr(remote, remote_name),
+        target,
+        tuple(json.loads(route_set)),
+        event,
+    )
     return SavedSubscription(
-        key,
         Aor(tenant, resource),
         Aor(tenant, watcher),
-        _text(entity),
-        _text(call_id),
-        _text(remote_tag),
+        package,
+        entity,
+        dialog,
         remote_cseq,
-        _text(uri),
-        _text(head),
         Flow(transport, host, port, listener),
         expires_at,
         _text(user_agent),
@@ -120,10 +131,13 @@ def subscription(row: tuple[Any, ...]) -> SavedSubscription:
 
 
 def subscription_row(s: SavedSubscription) -> tuple[Any, ...]:
-    tags = (_exact(s.entity), _exact(s.call_id), _exact(s.remote_tag), s.remote_cseq)
-    who = (s.resource.tenant, s.resource.extension, s.watcher.extension)
-    texts = (_exact(s.request_uri), _exact(s.head))
-    return (s.key, *who, *tags, *texts, *s.flow, s.expires_at, _exact(s.user_agent), s.cseq)
+    dialog = s.dialog
+    who = (s.key, s.resource.tenant, s.resource.extension, s.watcher.extension, s.package)
+    ids = (s.entity, dialog.id.call_id, dialog.id.remote_tag)
+    texts = (*ids, *dialog.local, *dialog.remote, dialog.target)
+    routes = json.dumps(dialog.route_set)
+    rest = (s.remote_cseq, *s.flow, s.expires_at, _exact(s.user_agent), s.cseq)
+    return (*who, *map(_exact, texts), routes, _exact(dialog.event), *rest)
 
 
 def attempt(row: dict[str, Any]) -> Attempt:

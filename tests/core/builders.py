@@ -179,7 +179,8 @@ def document(notify: Notify) -> DialogInfo:
     return parse(notify.body)
 
 
-def field(notify: Notify, name: str) -> str:
-    """A header of a NOTIFY."""
-    lines = dict(line.split(": ", 1) for line in notify.headers.strip().split("\r\n"))
-    return lines[name]
+def state(notify: Notify) -> str:
+    """A NOTIFY's Subscription-State."""
+    if notify.expires is not None:
+        return f"active;expires={notify.expires}"
+    return f"terminated;reason={notify.reason}" if notify.reason else "terminated"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builders import HOST, World, directory, document, field, invite, notifies, reply, subscribe
+from builders import HOST, World, directory, document, invite, notifies, reply, state, subscribe
 
 from blfd.core import report
 from blfd.core.effects import Accept, Log
@@ -65,17 +65,17 @@ def test_the_first_notify() -> None:
     info = document(notify)
     assert (info.version, info.state, info.entity) == (0, DocumentState.FULL, f"sip:102@{HOST}")
     assert [d.state for d in info.dialogs] == [DialogState.TERMINATED]
-    assert field(notify, "Subscription-State") == "active;expires=600"
-    assert field(notify, "CSeq") == "1 NOTIFY"
-    assert notify.request_line == "NOTIFY sip:103@198.51.100.7 SIP/2.0"
+    assert state(notify) == "active;expires=600"
+    assert notify.cseq == 1
+    assert notify.dialog.target == "sip:103@198.51.100.7"
 
 
 def test_changes_are_coalesced() -> None:
     world = World()
     (first,) = notifies(world.give(subscribe()))
     dialogs, notifier = world.core.dialogs, world.core.notifier
-    for state in (DialogState.EARLY, DialogState.CONFIRMED):
-        dialogs.put(WATCHED, ringing(state=state))
+    for becomes in (DialogState.EARLY, DialogState.CONFIRMED):
+        dialogs.put(WATCHED, ringing(state=becomes))
         assert notifier.resources_changed(dialogs.take_changed(), world.now) == []
     (second,) = notifies(world.give(NotifyAnswered(first.subscription, 200)))
     assert [d.state for d in document(second).dialogs] == [DialogState.CONFIRMED]
@@ -143,7 +143,7 @@ def test_expiry() -> None:
     world.confirm(world.give(subscribe(expires=60)))
     assert notifies(world.at(world.now + 59)) == []
     (last,) = notifies(world.at(world.now + 1))
-    assert field(last, "Subscription-State") == "terminated;reason=timeout"
+    assert state(last) == "terminated;reason=timeout"
     world.confirm([last])
     assert len(world.core.notifier.subscriptions) == 0
 
@@ -190,7 +190,7 @@ def test_a_removed_extension_ends_its_subscriptions() -> None:
     world = World()
     world.confirm(world.give(subscribe()))
     (last,) = notifies(world.give(DirectoryChanged(directory(("101", "103")))))
-    assert field(last, "Subscription-State") == "terminated;reason=noresource"
+    assert state(last) == "terminated;reason=noresource"
 
 
 def test_a_closed_connection_ends_its_subscriptions() -> None:

@@ -8,7 +8,7 @@ from builders import request, uri
 from blfd.core.core import Core
 from blfd.core.effects import Effect, FindProfile, Ignore, Log, Notify, Reply
 from blfd.core.inputs import ProfileFound, ProfileWanted
-from blfd.core.values import Address, Settings
+from blfd.core.values import Address, DialogId, NameAddr, Settings, SubscriptionDialog
 
 MAC = "805ec0123456"
 URL = "http://192.0.2.5:8080/p/secret/"
@@ -69,20 +69,16 @@ def test_a_new_phone_is_told() -> None:
     assert "secret" not in log.text
     assert reply == Reply(event.request.transaction, 200, "OK", (("Expires", "0"),), "ours")
     assert isinstance(notify, Notify)
-    assert (notify.flow, notify.request_line) == (
-        event.request.flow,
-        "NOTIFY sip:198.51.100.7:5060 SIP/2.0",
+    dialog = SubscriptionDialog(
+        DialogId("abc123", "ours", "77aa"),
+        NameAddr(f"sip:MAC:{MAC}@224.0.1.75"),
+        NameAddr(f"sip:MAC:{MAC}@224.0.1.75"),
+        "sip:198.51.100.7:5060",
+        (),
+        EVENT,
     )
-    assert notify.headers.split("\r\n") == [
-        f"From: <sip:MAC:{MAC}@224.0.1.75>;tag=ours",
-        f"To: <sip:MAC:{MAC}@224.0.1.75>;tag=77aa",
-        "Call-ID: abc123",
-        "CSeq: 1 NOTIFY",
-        f"Event: {EVENT}",
-        "Subscription-State: terminated;reason=timeout",
-        "Content-Type: application/url",
-        "",
-    ]
+    assert (notify.flow, notify.dialog, notify.cseq) == (event.request.flow, dialog, 1)
+    assert (notify.expires, notify.reason, notify.content_type) == (None, "timeout", "application/url")
     assert notify.body == URL.encode()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from builders import World, document, field, notifies, reply, subscribe
+from builders import World, document, notifies, reply, subscribe
 
 from blfd.core.events.subscription import TRANSITIONS, Action, Event, Phase
 from blfd.core.inputs import NotifyAnswered
@@ -65,7 +65,7 @@ class Watcher:
             assert not self.last, "a NOTIFY after the last one"
             self.in_flight = True
             self.versions.append(document(notify).version)
-            self.last = field(notify, "Subscription-State").startswith("terminated")
+            self.last = notify.expires is None
 
     def step(self, step: str) -> None:
         world = self.world

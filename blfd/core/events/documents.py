@@ -1,43 +1,45 @@
-"""The documents that watchers are sent, each rendered once (RFC 4235)."""
+"""The dialog package: the documents that watchers are sent, each rendered once (RFC 4235)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Hashable
 
-from blfd.core.events.dialog_state import Dialogs, Lamp
+from blfd.core.calls.permissions import Permissions
+from blfd.core.events.dialog_state import Dialogs
+from blfd.core.events.package import Rendered
 from blfd.core.values import Aor, Directory, Tenant
 from dialog_info import build_around_version
 
 RENDERED, ENTITIES = 4096, 16  # documents kept: resources, and ways to write the URI of one
 
 
-class Rendered(NamedTuple):
-    """A document before and after its version, and the lamp that it shows."""
+class DialogPackage:
+    """Documents are rendered once per resource, change, and what its watchers differ in: how they write the
+    resource's URI (`entity`), and whether they may pick up, which is their view."""
 
-    before: bytes
-    after: bytes
-    lamp: Lamp
-
-
-class Documents:
-    """Rendered once per resource, change, and what its watchers differ in: how they write the resource's URI
-    (`entity`), and whether they may pick up."""
+    name = "dialog"
+    content_type = "application/dialog-info+xml"
+    accepts = frozenset((content_type, "application/*", "*/*"))
 
     def __init__(self, dialogs: Dialogs) -> None:
         self._dialogs = dialogs
         self._directory = Directory()
-        self._rendered: dict[Aor, dict[tuple[str, bool], Rendered]] = {}
+        self._permissions = Permissions(self._directory)
+        self._rendered: dict[Aor, dict[tuple[str, Hashable], Rendered]] = {}
 
-    def directory_changed(self, directory: Directory) -> None:
-        self._directory = directory
+    def directory_changed(self, directory: Directory, permissions: Permissions) -> None:
+        self._directory, self._permissions = directory, permissions
         self._rendered.clear()
 
+    def view(self, watcher: Aor, resource: Aor) -> bool:
+        """Whether the watcher may pick up the resource's calls."""
+        return self._permissions.may(watcher, resource)
+
     def changed(self, resource: Aor) -> None:
-        """What was rendered of it is out of date."""
         self._rendered.pop(resource, None)
 
-    def of(self, resource: Aor, entity: str, may_pick_up: bool) -> Rendered:
-        key = (entity, may_pick_up)
+    def document(self, resource: Aor, entity: str, view: Hashable) -> Rendered:
+        key = (entity, view)
         known = self._rendered.get(resource)
         rendered = known.get(key) if known else None
         if rendered is None:
@@ -45,7 +47,7 @@ class Documents:
                 if len(self._rendered) >= RENDERED:
                     self._rendered.clear()
                 known = self._rendered[resource] = {}
-            rendered = known[key] = self._render(resource, entity, may_pick_up)
+            rendered = known[key] = self._render(resource, entity, bool(view))
         return rendered
 
     def _render(self, resource: Aor, entity: str, may_pick_up: bool) -> Rendered:
@@ -53,4 +55,4 @@ class Documents:
         code = tenant.pickup_code if may_pick_up else ""
         single = tenant.single_dialog
         document = self._dialogs.document(resource, entity, pickup_code=code, single=single)
-        return Rendered(*build_around_version(document), self._dialogs.lamp(resource))
+        return Rendered(*build_around_version(document), self._dialogs.lamp(resource).value)

@@ -1,25 +1,33 @@
-"""Who watches what, and who was told what: SUBSCRIBE in, NOTIFY out (RFC 6665; RFC 4235)."""
+"""Who watches what, and who was told what: SUBSCRIBE in, NOTIFY out (RFC 6665).
+
+A subscription is a record with a table of states (`subscription`). What is told comes from its event package
+(`package`); this module says when, and sees to it that one NOTIFY at most is in flight for each.
+"""
 
 from __future__ import annotations
 
 import heapq
-import sys
 from collections.abc import Callable, Iterable
 
 from blfd.core.access.domains import Domains
-from blfd.core.calls.permissions import Permissions
 from blfd.core.effects import Effect, Level, Log, Notify, Reply, SaveSubscription
 from blfd.core.errors import Refusal
-from blfd.core.events.dialog_state import Dialogs
-from blfd.core.events.documents import Documents
+from blfd.core.events.package import Package
 from blfd.core.events.subscription import INDIFFERENT, Action, Event, Phase, Subscription
 from blfd.core.events.subscriptions import Subscriptions
 from blfd.core.inputs import NotifyAnswered, Request, SubscribeReceived
-from blfd.core.values import Address, Aor, Directory, Extension, Flow, SavedSubscription, Settings, Tenant
-
-PACKAGE = "dialog"
-CONTENT_TYPE = "application/dialog-info+xml"
-ACCEPTABLE = frozenset((CONTENT_TYPE, "application/*", "*/*"))
+from blfd.core.values import (
+    Aor,
+    DialogId,
+    Directory,
+    Extension,
+    Flow,
+    NameAddr,
+    SavedSubscription,
+    Settings,
+    SubscriptionDialog,
+    Tenant,
+)
 
 GONE = frozenset((404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604))  # RFC 6665, 4.2.2
 FIRST_PAUSE, LONGEST_PAUSE = 5, 300
@@ -30,18 +38,17 @@ RESTORED_PER_SECOND = 50_000  # first NOTIFYs after a start, so that answers are
 
 
 class Notifier:
-    """All subscriptions; `new_tag` makes an unguessable token."""
+    """All subscriptions to `packages`; `new_tag` makes an unguessable token."""
 
-    def __init__(self, dialogs: Dialogs, settings: Settings, new_tag: Callable[[], str]) -> None:
+    def __init__(self, packages: Iterable[Package], settings: Settings, new_tag: Callable[[], str]) -> None:
         self._settings, self._new_tag = settings, new_tag
+        self._packages = {package.name: package for package in packages}
         self._domains = Domains(Directory(), ())
         self._directory = Directory()
-        self._permissions = Permissions(self._directory)
         self.subscriptions = Subscriptions(settings)
         self.unknown: dict[tuple[Aor, str], None] = {}  # keys for extensions that do not exist, newest last
         self.silent = 0  # dropped since the start, as their phones took no NOTIFY
         self._timers: list[tuple[float, str]] = []
-        self._documents = Documents(dialogs)
 
     # Restart
 
@@ -49,8 +56,11 @@ class Notifier:
         """Go on where the last process was ended: every watcher is told the full state, soon (`DUE`)."""
         effects: list[Effect] = []
         for number, one in enumerate(saved):
-            may_pick_up = self._permissions.may(one.watcher, one.resource)
-            subscription = Subscription.restored(one, AHEAD, may_pick_up)
+            package = self._packages.get(one.package)
+            if package is None:  # one that an older blfd served
+                effects.append(SaveSubscription(one.key, None))
+                continue
+            subscription = Subscription.restored(one, package, AHEAD)
             self.subscriptions.add(subscription)
             subscription.phase, subscription.retry_at = Phase.RETRYING, now + number / RESTORED_PER_SECOND
             if one.flow.transport == "tcp":
@@ -70,15 +80,17 @@ class Notifier:
 
     def subscribe(self, subscribe: SubscribeReceived, watcher: Extension, now: float) -> list[Effect]:
         """Accept or refuse (Refusal) a SUBSCRIBE of `watcher` (RFC 6665, section 4.2.1)."""
-        if subscribe.event != PACKAGE:
-            allow = (("Allow-Events", PACKAGE),)
-            raise Refusal(489, f"Event {subscribe.event or 'missing'}, only dialog is served", allow)
-        if subscribe.accept is not None and ACCEPTABLE.isdisjoint(subscribe.accept):
-            raise Refusal(406, f"Only {CONTENT_TYPE} is served", (("Accept", CONTENT_TYPE),))
+        package = self._packages.get(subscribe.event)
+        if package is None:
+            served = ", ".join(self._packages)
+            allow = (("Allow-Events", served),)
+            raise Refusal(489, f"Event {subscribe.event or 'missing'}, only {served} is served", allow)
+        if subscribe.accept is not None and package.accepts.isdisjoint(subscribe.accept):
+            raise Refusal(406, f"Only {package.content_type} is served", (("Accept", package.content_type),))
         expires = self._granted(subscribe.expires)
         if subscribe.request.to.tag:
             return self._refresh(subscribe, watcher, expires, now)
-        return self._create(subscribe, watcher, expires, now)
+        return self._create(subscribe, package, watcher, expires, now)
 
     def _granted(self, asked: int | None) -> int:
         settings = self._settings
@@ -97,8 +109,8 @@ class Notifier:
         if (
             subscription is None
             or not subscription.alive
-            or subscription.call_id != request.call_id
-            or subscription.remote_tag != request.from_.tag
+            or subscription.dialog.id != (request.call_id, request.to.tag, request.from_.tag)
+            or subscription.package.name != subscribe.event
             or subscription.watcher != watcher.aor
         ):
             raise Refusal(481, "Subscription does not exist")
@@ -107,7 +119,7 @@ class Notifier:
         subscription.remote_cseq = request.cseq
         subscription.flow = request.flow
         if subscribe.contact:
-            subscription.request_uri = subscribe.contact
+            subscription.dialog = subscription.dialog._replace(target=subscribe.contact)
         reply = _accepted(request, expires, subscription.key)
         if not expires:
             return [reply, *self._terminate(subscription, "timeout", now)]
@@ -115,7 +127,7 @@ class Notifier:
         return [reply, _save(subscription), *self._step(subscription, Event.REFRESHED, now)]
 
     def _create(
-        self, subscribe: SubscribeReceived, watcher: Extension, expires: int, now: float
+        self, subscribe: SubscribeReceived, package: Package, watcher: Extension, expires: int, now: float
     ) -> list[Effect]:
         request = subscribe.request
         resource, entity = self._resource(request, watcher)
@@ -125,21 +137,16 @@ class Notifier:
             raise Refusal(400, "From has no tag")
         self.subscriptions.check_limits(watcher.aor, request.flow.host)
         subscription = Subscription(
-            self._new_tag(),
             resource,
             watcher.aor,
-            sys.intern(entity),
-            call_id=request.call_id,
-            remote_tag=request.from_.tag,
+            package,
+            entity,
+            dialog=_dialog(subscribe, self._new_tag()),
             remote_cseq=request.cseq,
-            request_uri=subscribe.contact,
-            head="",
             flow=request.flow,
             expires_at=now + expires,
-            user_agent=sys.intern(request.user_agent),
-            may_pick_up=self._permissions.may(watcher.aor, resource),
+            user_agent=request.user_agent,
         )
-        subscription.head = _head(subscribe, subscription.key)
         self.subscriptions.add(subscription)
         reply = _accepted(request, expires, subscription.key)
         if not expires:  # a fetch (RFC 6665, section 4.4.3)
@@ -175,7 +182,8 @@ class Notifier:
         """The lamps of `changed` show something else: tell their watchers."""
         effects: list[Effect] = []
         for resource in changed:
-            self._documents.changed(resource)
+            for package in self._packages.values():
+                package.changed(resource)
             for subscription in self.subscriptions.of(resource):
                 if subscription.phase not in INDIFFERENT:
                     effects += self._step(subscription, Event.CHANGED, now)
@@ -210,31 +218,34 @@ class Notifier:
     def _step(self, subscription: Subscription, event: Event, now: float) -> list[Effect]:
         match subscription.handle(event):
             case Action.SEND:
-                left = max(0, round(subscription.expires_at - now))
-                notify = self._notify(subscription, f"active;expires={left}", now)
+                notify = self._notify(subscription, max(0, round(subscription.expires_at - now)), now)
                 if subscription.cseq + AHEAD // 2 > subscription.reserved:
                     return [_save(subscription), notify]
                 return [notify]
             case Action.SEND_LAST:
-                return [self._notify(subscription, f"terminated;reason={subscription.reason}", now)]
+                return [self._notify(subscription, None, now)]
             case Action.PAUSE:
                 heapq.heappush(self._timers, (subscription.retry_at, subscription.key))
             case Action.FORGET:
                 return self._remove(subscription)
         return []
 
-    def _notify(self, subscription: Subscription, state: str, now: float) -> Notify:
-        entity, may_pick_up = subscription.entity, subscription.may_pick_up
-        before, after, lamp = self._documents.of(subscription.resource, entity, may_pick_up)
-        body = b"%b%d%b" % (before, subscription.cseq - 1, after)
-        headers = (
-            f"{subscription.head}CSeq: {subscription.cseq} NOTIFY\r\n"
-            f"Subscription-State: {state}\r\nContent-Type: {CONTENT_TYPE}\r\n"
+    @staticmethod
+    def _notify(subscription: Subscription, expires: int | None, now: float) -> Notify:
+        package, cseq = subscription.package, subscription.cseq
+        rendered = package.document(subscription.resource, subscription.entity, subscription.view)
+        subscription.told, subscription.told_at = rendered.told, now
+        subscription.cseq = cseq + 1
+        return Notify(
+            subscription.key,
+            subscription.flow,
+            subscription.dialog,
+            cseq,
+            expires,
+            subscription.reason,
+            package.content_type,
+            rendered.body(cseq - 1),
         )
-        subscription.told, subscription.told_at = lamp, now
-        subscription.cseq += 1
-        request_line = f"NOTIFY {subscription.request_uri} SIP/2.0"
-        return Notify(subscription.key, subscription.flow, request_line, headers, body)
 
     # Time and other ends
 
@@ -271,19 +282,15 @@ class Notifier:
             for effect in self._terminate(subscription, reason, now)
         ]
 
-    def directory_changed(
-        self, directory: Directory, domains: Domains, permissions: Permissions, now: float
-    ) -> list[Effect]:
+    def directory_changed(self, directory: Directory, domains: Domains, now: float) -> list[Effect]:
         """Subscriptions to or of removed extensions end; who may now pick up, or no longer, is told."""
         before, self._directory, self._domains = self._directory.tenants, directory, domains
-        self._permissions = permissions
-        self._documents.directory_changed(directory)
         self.unknown.clear()  # what is still wrong is asked for again
         effects: list[Effect] = []
         for subscription in self.subscriptions:
             if not subscription.alive:
                 continue
-            effects += self._end_if_removed(subscription, now) or self._permit(subscription, before, now)
+            effects += self._end_if_removed(subscription, now) or self._look_again(subscription, before, now)
         return effects
 
     def _end_if_removed(self, subscription: Subscription, now: float) -> list[Effect]:
@@ -295,12 +302,13 @@ class Notifier:
             return self._terminate(subscription, "rejected", now)
         return []
 
-    def _permit(self, subscription: Subscription, before: dict[str, Tenant], now: float) -> list[Effect]:
-        may = self._permissions.may(subscription.watcher, subscription.resource)
+    def _look_again(self, subscription: Subscription, before: dict[str, Tenant], now: float) -> list[Effect]:
+        """Tell a watcher whose view has changed, or whose tenant has."""
+        view = subscription.package.view(subscription.watcher, subscription.resource)
         domain = subscription.resource.tenant
-        if may == subscription.may_pick_up and before.get(domain) == self._directory.tenants.get(domain):
+        if view == subscription.view and before.get(domain) == self._directory.tenants.get(domain):
             return []
-        subscription.may_pick_up = may
+        subscription.view = view
         return self._step(subscription, Event.CHANGED, now)
 
     def flow_closed(self, flow: Flow) -> list[Effect]:
@@ -330,22 +338,15 @@ def _accepted(request: Request, expires: int, key: str) -> Reply:
     return Reply(request.transaction, 200, "OK", (("Expires", str(expires)),), key)
 
 
-def _head(subscribe: SubscribeReceived, tag: str) -> str:
-    """The header lines that stay: the dialog's, from our side, and the event's."""
+def _dialog(subscribe: SubscribeReceived, tag: str) -> SubscriptionDialog:
+    """The dialog that a SUBSCRIBE begins, from our side, with our `tag` (RFC 3261, section 12.1.1)."""
     request = subscribe.request
     identity = f";id={subscribe.event_id}" if subscribe.event_id else ""
-    lines = [f"Route: {route}" for route in subscribe.record_route]
-    lines += [
-        f"From: {_name_addr(request.to)};tag={tag}",
-        f"To: {_name_addr(request.from_)};tag={request.from_.tag}",
-        f"Call-ID: {request.call_id}",
-        f"Event: {PACKAGE}{identity}",
-    ]
-    return "\r\n".join(lines) + "\r\n"
-
-
-def _name_addr(address: Address) -> str:
-    if not address.display:
-        return f"<{address.uri.text}>"
-    display = address.display.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{display}" <{address.uri.text}>'
+    return SubscriptionDialog(
+        DialogId(request.call_id, tag, request.from_.tag),
+        NameAddr(request.to.uri.text, request.to.display),
+        NameAddr(request.from_.uri.text, request.from_.display),
+        subscribe.contact,
+        subscribe.record_route,
+        f"{subscribe.event}{identity}",
+    )

@@ -1,12 +1,12 @@
-"""One subscription to the dialog event package, as the notifier keeps it (RFC 6665, section 4.2)."""
+"""One subscription to an event package, as the notifier keeps it (RFC 6665, section 4.2)."""
 
 from __future__ import annotations
 
 import sys
 from enum import IntEnum, auto
 
-from blfd.core.events.dialog_state import Lamp
-from blfd.core.values import Aor, Flow, SavedSubscription
+from blfd.core.events.package import Package
+from blfd.core.values import Aor, Flow, SavedSubscription, SubscriptionDialog
 
 
 class Phase(IntEnum):  # an int hashes without a call into Python, and this is the hot path
@@ -79,29 +79,26 @@ ALIVE = frozenset((P.TOLD, P.TELLING, P.OUTDATED, P.RETRYING))
 
 
 class Subscription:
-    """A plain record; `key` is our tag, `head` the header lines that are the same in every NOTIFY.
+    """A plain record; `key` is our tag in `dialog`.
 
     `cseq` is that of the next NOTIFY, whose document's version is one less; below `reserved`, which is 0 for
     what is not to be stored, the store knows that it may have been used. `remote_cseq` is that of the last
-    SUBSCRIBE, `source` the address that the first came from; `told` is the lamp that the last NOTIFY showed,
-    at `told_at`. Times are seconds since the epoch.
+    SUBSCRIBE, `source` the address that the first came from; `view` is what the package lets the watcher see,
+    `told` the word for what the last NOTIFY showed, at `told_at`. Times are seconds since the epoch.
     """
 
     __slots__ = (
-        "call_id",
         "cseq",
+        "dialog",
         "entity",
         "expires_at",
         "failures",
         "flow",
-        "head",
         "key",
-        "may_pick_up",
+        "package",
         "phase",
         "reason",
         "remote_cseq",
-        "remote_tag",
-        "request_uri",
         "reserved",
         "resource",
         "retry_at",
@@ -109,42 +106,37 @@ class Subscription:
         "told",
         "told_at",
         "user_agent",
+        "view",
         "watcher",
     )
 
     def __init__(
         self,
-        key: str,
         resource: Aor,
         watcher: Aor,
+        package: Package,
         entity: str,
         *,
-        call_id: str,
-        remote_tag: str,
+        dialog: SubscriptionDialog,
         remote_cseq: int,
-        request_uri: str,
-        head: str,
         flow: Flow,
         expires_at: float,
         user_agent: str = "",
-        may_pick_up: bool = True,
         cseq: int = 1,
     ) -> None:
-        self.key = key
+        self.key = dialog.id.local_tag
         self.resource = resource
         self.watcher = watcher
-        self.entity = entity
-        self.call_id = call_id
-        self.remote_tag = remote_tag
+        self.package = package
+        self.entity = sys.intern(entity)
+        self.dialog = dialog
         self.remote_cseq = remote_cseq
-        self.request_uri = request_uri
-        self.head = head
         self.flow = flow
         self.source = flow.host
         self.expires_at = expires_at
-        self.user_agent = user_agent
-        self.may_pick_up = may_pick_up
-        self.told: Lamp | None = None
+        self.user_agent = sys.intern(user_agent)
+        self.view = package.view(watcher, resource)
+        self.told = ""
         self.told_at = 0.0
         self.phase = Phase.TOLD
         self.reason = ""
@@ -162,15 +154,12 @@ class Subscription:
         """What to store, so that the next `reserve` NOTIFYs need no word to the store."""
         self.reserved = self.cseq + reserve
         return SavedSubscription(
-            self.key,
             self.resource,
             self.watcher,
+            self.package.name,
             self.entity,
-            self.call_id,
-            self.remote_tag,
+            self.dialog,
             self.remote_cseq,
-            self.request_uri,
-            self.head,
             self.flow,
             self.expires_at,
             self.user_agent,
@@ -178,22 +167,18 @@ class Subscription:
         )
 
     @classmethod
-    def restored(cls, saved: SavedSubscription, reserve: int, may_pick_up: bool) -> Subscription:
+    def restored(cls, saved: SavedSubscription, package: Package, reserve: int) -> Subscription:
         """As it was when the process ended; the store has reserved as much again."""
         subscription = cls(
-            saved.key,
             saved.resource,
             saved.watcher,
-            sys.intern(saved.entity),
-            call_id=saved.call_id,
-            remote_tag=saved.remote_tag,
+            package,
+            saved.entity,
+            dialog=saved.dialog,
             remote_cseq=saved.remote_cseq,
-            request_uri=saved.request_uri,
-            head=saved.head,
             flow=saved.flow,
             expires_at=saved.expires_at,
-            user_agent=sys.intern(saved.user_agent),
-            may_pick_up=may_pick_up,
+            user_agent=saved.user_agent,
             cseq=saved.cseq,
         )
         subscription.reserved = saved.cseq + reserve

@@ -5,6 +5,7 @@ from __future__ import annotations
 from blfd.core.effects import Effect, FindProfile, Ignore, Level, Log, Notify, Reply
 from blfd.core.inputs import ProfileFound, ProfileWanted
 from blfd.core.macs import mac_in
+from blfd.core.values import DialogId, NameAddr, SubscriptionDialog
 
 
 def wanted(event: ProfileWanted) -> list[Effect]:
@@ -26,17 +27,18 @@ def found(event: ProfileFound, tag: str) -> list[Effect]:
     if not event.url:
         ignore = Ignore(request.transaction)
         return [ignore] if event.url is None else [_not_told(event), ignore]
-    contact, event_header = event.wanted.contact, event.wanted.event
-    headers = (
-        f"From: <{request.to.uri.text}>;tag={tag}\r\n"
-        f"To: <{request.from_.uri.text}>;tag={request.from_.tag}\r\n"
-        f"Call-ID: {request.call_id}\r\nCSeq: 1 NOTIFY\r\nEvent: {event_header}\r\n"
-        "Subscription-State: terminated;reason=timeout\r\nContent-Type: application/url\r\n"
+    dialog = SubscriptionDialog(
+        DialogId(request.call_id, tag, request.from_.tag),
+        NameAddr(request.to.uri.text),
+        NameAddr(request.from_.uri.text),
+        event.wanted.contact,
+        (),
+        event.wanted.event,
     )
     return [
         Log(Level.INFO, f"PnP: {_who(event)} is told where its files are"),
         Reply(request.transaction, 200, "OK", (("Expires", "0"),), tag),
-        Notify("", request.flow, f"NOTIFY {contact} SIP/2.0", headers, event.url.encode()),
+        Notify("", request.flow, dialog, 1, None, "timeout", "application/url", event.url.encode()),
     ]
 
 
