@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from blfd.core import capabilities
 from blfd.core.access.digest import Authenticator
 from blfd.core.access.domains import Domains
 from blfd.core.access.limits import Rates
@@ -40,8 +41,6 @@ from blfd.core.registrar import Registrar
 from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Settings
 
 RETRY_AFTER = "5"  # seconds
-SERVED = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS, REGISTER, SUBSCRIBE"
-"""For Allow: the methods of RFC 3261, 3262, 3311, 6086 and 6665 that blfd serves."""
 
 
 class Core:
@@ -161,18 +160,10 @@ class Core:
         """OPTIONS says what is served, to anybody: phones and proxies use it to see if we live."""
         transaction = event.request.transaction
         if event.request.method == "OPTIONS":
-            headers = (
-                ("Allow", SERVED),
-                ("Accept", "application/sdp"),
-                ("Allow-Events", "dialog"),
-                ("Supported", "100rel, timer, path, replaces"),
-            )
-            return Reply(transaction, 200, "OK", headers)
+            return Reply(transaction, 200, "OK", capabilities.ALL)
         if event.request.method == "INFO":
             return Reply(transaction, 481, "Call does not exist")
-        if event.request.method == "PUBLISH":
-            return Reply(transaction, 489, "Bad Event", (("Allow-Events", "dialog"),))
-        return Reply(transaction, 405, "Method Not Allowed", (("Allow", SERVED),))
+        return Reply(transaction, 405, "Method Not Allowed", (capabilities.ALLOW,))
 
     def _synchronize(self, wanted: SyncWanted, now: float) -> Iterator[Notify]:
         """To each phone where it is registered; nothing is done about the answers."""

@@ -18,6 +18,7 @@ USAGE_PRIORITY = 40  # before PJSIP's own INVITE usage (48)
 
 HEADER_ALLOW, HEADER_SUPPORTED = 4, 36  # pjsip_hdr_e
 POOL_SIZE = 4000
+OF_PJSIP = frozenset(("100rel", "timer"))  # its modules announce these option tags
 
 
 @ffi.callback("void(int, const char *, int)")  # type: ignore[untyped-decorator]
@@ -82,6 +83,7 @@ class Endpoint:
 
     def announce(self, module: CData, header: int, values: tuple[str, ...]) -> None:
         """Add to the Allow or Supported that PJSIP writes, and to what it takes a Require for."""
+        values = tuple(value for value in values if value not in OF_PJSIP)
         texts = [ffi.new("char[]", value.encode()) for value in values]
         tags = ffi.new("pj_str_t[]", [(t, len(v)) for t, v in zip(texts, values, strict=True)])
         check(

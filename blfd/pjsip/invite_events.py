@@ -11,6 +11,7 @@ from enum import IntEnum
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from blfd.core import capabilities
 from blfd.core.inputs import (
     InfoAnswered,
     InfoReceived,
@@ -22,6 +23,7 @@ from blfd.core.inputs import (
     OfferAnswered,
     OfferReceived,
 )
+from blfd.pjsip.headers import set_headers
 from blfd.pjsip.leg import INV_CONFIRMED, INV_DISCONNECTED, NEG_REMOTE_OFFER, Leg, Pending, Phase
 from blfd.pjsip.library import CData, PjsipError, ffi, lib, string
 
@@ -33,7 +35,6 @@ log = logging.getLogger("blfd.legs")
 
 EVENT_RX_MSG = 3
 INVITE, BYE = 0, 3  # pjsip_method_e
-BY_PJSIP = ("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE")
 HANDLED, DECLINED = 1, 0
 TAKEN, NOT_TAKEN = 0, 70013
 
@@ -193,12 +194,12 @@ class InviteEvents:
     def _claim(self, rdata: CData) -> int:
         """Requests inside a call that PJSIP does not serve are ours, answered in `_on_their_request`."""
         info = rdata.msg_info
-        in_dialog = info.to.tag.slen > 0
-        return HANDLED if in_dialog and string(info.msg.line.req.method.name) not in BY_PJSIP else DECLINED
+        ours = string(info.msg.line.req.method.name) not in capabilities.OF_CALLS
+        return HANDLED if ours and info.to.tag.slen > 0 else DECLINED
 
     def _on_their_request(self, leg: Leg, transaction: CData, rdata: CData) -> None:
         method = string(transaction.method.name)
-        if method in BY_PJSIP:
+        if method in capabilities.OF_CALLS:
             return
         dialog = leg.inv.dlg
         tdata = ffi.new("pjsip_tx_data **")
@@ -206,6 +207,7 @@ class InviteEvents:
         if lib.pjsip_dlg_create_response(dialog, rdata, status, ffi.NULL, tdata):
             return
         if method != "INFO":
+            set_headers(tdata[0], capabilities.ALL if status == 200 else (capabilities.ALLOW,))
             lib.pjsip_dlg_send_response(dialog, transaction, tdata[0])
             return
         exchange = next(self.legs.exchanges)

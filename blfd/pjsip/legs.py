@@ -29,6 +29,7 @@ from blfd.core.effects import (
 from blfd.core.inputs import InfoAnswered, Input, LegAccepted, LegEnded, MediaMatched, OfferAnswered
 from blfd.core.values import Flow
 from blfd.pjsip.endpoint import Endpoint
+from blfd.pjsip.headers import set_headers
 from blfd.pjsip.leg import (
     INV_CONFIRMED,
     INV_CONNECTING,
@@ -147,7 +148,7 @@ class Legs:
             self._emit(LegEnded(leg.number, 488, "Not Acceptable Here"))
             return
         tdata = self._tdata[0]
-        self._add_headers(tdata, headers)
+        set_headers(tdata, headers)
         lib.pjsip_inv_send_msg(inv, tdata)
 
     # Callee legs
@@ -163,7 +164,7 @@ class Legs:
         leg.delayed_offer = effect.offer is None
         status = lib.pjsip_inv_invite(inv, self._tdata)
         if not status:
-            self._add_headers(self._tdata[0], effect.headers)
+            set_headers(self._tdata[0], effect.headers)
             status = lib.pjsip_inv_send_msg(inv, self._tdata[0])
         if status and effect.leg in self._by_number:
             self._forget(leg)
@@ -215,7 +216,7 @@ class Legs:
             return
         if leg.cause and not refuses:
             headers = (*headers, ("Reason", leg.cause))
-        self._add_headers(self._tdata[0], headers)
+        set_headers(self._tdata[0], headers)
         lib.pjsip_inv_send_msg(inv, self._tdata[0])
 
     def offer(self, effect: Offer) -> None:
@@ -229,7 +230,7 @@ class Legs:
         try:
             sdp = self._sdp.parse(effect.sdp)
             check("re-INVITE", lib.pjsip_inv_reinvite(leg.inv, ffi.NULL, sdp, self._tdata))
-            self._add_headers(self._tdata[0], effect.headers)
+            set_headers(self._tdata[0], effect.headers)
         except PjsipError as error:
             log.warning("leg %d: cannot offer other media: %s", leg.number, error)
             self._emit(OfferAnswered(effect.leg, 488, None))
@@ -251,7 +252,7 @@ class Legs:
         if leg is None or leg.phase is not Phase.CONFIRMED or leg.inv.state != INV_CONFIRMED:
             return
         if not lib.pjsip_inv_update(leg.inv, ffi.NULL, ffi.NULL, self._tdata):
-            self._add_headers(self._tdata[0], effect.headers)
+            set_headers(self._tdata[0], effect.headers)
             lib.pjsip_inv_send_msg(leg.inv, self._tdata[0])
 
     def answer_offer(self, effect: AnswerOffer) -> None:
@@ -359,14 +360,3 @@ class Legs:
                 self._reasons.clear()
             self._reasons[reason] = Text(reason)
         return self._reasons[reason].pj
-
-    @staticmethod
-    def _add_headers(tdata: CData, headers: Headers) -> None:
-        """Set header fields; PJSIP makes a response of the one before, so an old value may be there."""
-        for name, value in headers:
-            key = Text(name)
-            header = ffi.cast("pjsip_hdr *", lib.pjsip_msg_find_hdr_by_name(tdata.msg, key.pj, ffi.NULL))
-            if header != ffi.NULL:
-                header.prev.next, header.next.prev = header.next, header.prev
-            added = lib.pjsip_generic_string_hdr_create(tdata.pool, key.pj, Text(value).pj)
-            lib.pj_list_insert_before(ffi.addressof(tdata.msg, "hdr"), added)

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from blfd.core import capabilities
 from blfd.core import effects as e
 from blfd.core.inputs import (
     FlowClosed,
@@ -36,11 +37,6 @@ from blfd.pjsip.requests import PHRASES, as_input
 from blfd.pjsip.transactions import NotifyTransactions, ServerTransactions
 
 log = logging.getLogger("blfd.sip")
-
-CALL_METHODS = frozenset(("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE"))
-SUPPORTED = frozenset(("100rel", "path", "replaces", "timer"))  # PJSIP looks after what calls require
-SDP_TYPES = frozenset(("application/sdp", "application/*", "*/*"))
-OUTSIDE_CALLS = frozenset(("REGISTER", "SUBSCRIBE", "PUBLISH"))
 
 
 @dataclass(slots=True)
@@ -84,8 +80,8 @@ class Stack:
         usage = endpoint.register_module(b"mod-blfd-call", USAGE_PRIORITY, self._events.on_dialog_request)
         on_request = callback("pj_bool_t(pjsip_rx_data *)", self._on_request, HANDLED)
         endpoint.register_module(b"mod-blfd", APPLICATION_PRIORITY, on_request)
-        endpoint.announce(usage, HEADER_ALLOW, ("INFO", "OPTIONS", "REGISTER", "SUBSCRIBE"))
-        endpoint.announce(usage, HEADER_SUPPORTED, ("replaces",))
+        endpoint.announce(usage, HEADER_ALLOW, capabilities.OTHERS)
+        endpoint.announce(usage, HEADER_SUPPORTED, capabilities.OPTION_TAGS)
         self.legs = Legs(endpoint, self.network, usage, session_expires, emit, self._redispatch)
         self._events.legs, self._events.message = self.legs, self._message
         self._answers = ServerTransactions(self.network)
@@ -230,10 +226,10 @@ class Stack:
         if method != "ACK" and self._answers.absorb(message.key):
             return
         in_dialog = bool(message.to_tag)
-        unsupported = [tag for tag in message.list(b"require") if tag not in SUPPORTED]
-        if unsupported and method not in CALL_METHODS:
+        unsupported = [tag for tag in message.list(b"require") if tag not in capabilities.OPTION_TAGS]
+        if unsupported and method not in capabilities.OF_CALLS:
             self._answer(420, PHRASES[420], "", [f"Unsupported: {', '.join(unsupported)}"])
-        elif method not in CALL_METHODS and (not in_dialog or method in OUTSIDE_CALLS):
+        elif method not in capabilities.OF_CALLS and (not in_dialog or method in capabilities.OUTSIDE_CALLS):
             self._ask(method)
         elif not in_dialog:
             self._process()
@@ -291,13 +287,17 @@ class Stack:
         method = message.method
         if method == "INVITE" and lib.pjsip_tsx_detect_merged_requests(rdata):
             self._answer(482, PHRASES[482], "", [])
-        elif method == "INVITE" and message.has(b"accept") and not SDP_TYPES & set(message.list(b"accept")):
-            self._answer(406, PHRASES[406], "", ["Accept: application/sdp"])
+        elif method == "INVITE" and not self._takes_sdp():
+            self._answer(406, PHRASES[406], "", [": ".join(capabilities.ACCEPT)])
         elif method == "INVITE":
             self._ask(method)
         elif method != "ACK":
             self._answer(481, PHRASES[481], "", [])
         return HANDLED
+
+    def _takes_sdp(self) -> bool:
+        accepted = self._message.list(b"accept")
+        return not capabilities.TAKES_BODIES.isdisjoint(accepted) or not self._message.has(b"accept")
 
     def _ask(self, method: str) -> None:
         """Emit the input that a request is, which has to be answered at once; 500 where it was not."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from calls import Calling, Dialog, audio_port, connect, direction, sdp
 from sites import Site
-from wire import Agent
+from wire import Agent, Message
 
 from dialog_info import Dialog as Watched
 from dialog_info import Direction
@@ -218,11 +218,28 @@ def test_info_is_relayed(site: Site) -> None:
     assert other.request("BYE").status == 200
 
 
-def test_refer_is_not_allowed(site: Site) -> None:
-    mine, _ = connect(site.registered("101"), site.registered("102"))
-    answer = mine.request("REFER")
-    assert answer.status == 405
-    assert "INVITE" in answer["allow"]
+def elements(message: Message, name: str) -> set[str]:
+    return {element.strip() for value in message.all(name) for element in value.split(",")}
+
+
+def test_what_is_served_is_said_alike_everywhere(site: Site) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    served = caller.request("OPTIONS", "102")
+    assert elements(served, "allow-events") == {"dialog"}
+    calling = Calling.start(caller, "102", sdp(4000))
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)
+    answer = calling.final()
+    mine = calling.acknowledge(answer)
+    said = [invite, answer, mine.request("OPTIONS")]
+    for method in ("MESSAGE", "REFER", "PUBLISH", "FOO"):
+        refused = mine.request(method), caller.request(method, "102")
+        assert [message.status for message in refused] == [405, 405], method
+        said += refused
+    for message in said:
+        assert elements(message, "allow") == elements(served, "allow"), message
+    for message in said[:3]:
+        assert elements(message, "supported") == elements(served, "supported"), message
     assert mine.request("BYE").status == 200
 
 

@@ -100,13 +100,6 @@ def test_a_phone_behind_nat_is_reached_where_it_came_from(site: Site) -> None:
     assert caller.final(headers).status == 486
 
 
-def test_options(site: Site) -> None:
-    answer = site.agent().request("OPTIONS", "101")
-    assert answer.status == 200
-    assert "SUBSCRIBE" in answer["allow"]
-    assert answer["allow-events"] == "dialog"
-
-
 def test_register_for_somebody_else_is_forbidden(site: Site) -> None:
     phone = site.agent("101")
     to = f"<sip:102@{phone.server}>"

@@ -1,0 +1,38 @@
+"""What blfd serves of SIP, said once: methods, option tags, event packages and bodies.
+
+OPTIONS, refusals and what PJSIP announces in INVITEs and their responses are all made from here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from blfd.core.effects import Headers
+from blfd.core.events.documents import DialogPackage
+
+OF_CALLS: Final = ("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE")
+"""The methods that belong to INVITE sessions, which PJSIP carries (RFC 3261, 3262, 3311)."""
+
+OTHERS: Final = ("INFO", "OPTIONS", "REGISTER", "SUBSCRIBE")
+"""The methods that blfd serves itself, in calls and outside (RFC 3261, 6086, 6665)."""
+
+OUTSIDE_CALLS: Final = frozenset(("REGISTER", "SUBSCRIBE", "PUBLISH"))
+"""Methods that never belong to a call, whatever To tag they have."""
+
+OPTION_TAGS: Final = ("100rel", "timer", "path", "replaces")
+"""RFC 3262, 4028, 3327, 3891."""
+
+PACKAGES: Final = (DialogPackage.name,)
+BODIES: Final = ("application/sdp",)
+"""What an INVITE may carry, beside multipart around it; an INFO carries what the other phone takes."""
+
+TAKES_BODIES: Final = frozenset((*BODIES, "application/*", "*/*"))
+"""The Accept values of who can be answered with SDP."""
+
+ALLOW: Final = ("Allow", ", ".join((*OF_CALLS, *OTHERS)))
+SUPPORTED: Final = ("Supported", ", ".join(OPTION_TAGS))
+ALLOW_EVENTS: Final = ("Allow-Events", ", ".join(PACKAGES))
+ACCEPT: Final = ("Accept", ", ".join(BODIES))
+
+ALL: Final[Headers] = (ALLOW, ACCEPT, ALLOW_EVENTS, SUPPORTED)
+"""The answer to OPTIONS (RFC 3261, section 11.2)."""

@@ -1,0 +1,25 @@
+"""Header fields of a message that PJSIP is about to send."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from blfd.core.effects import Headers
+from blfd.pjsip.library import CData, Text, ffi, lib
+
+
+def set_headers(tdata: CData, headers: Headers) -> None:
+    """Give the message these header fields, and no others of their names."""
+    remove_headers(tdata, {name for name, _ in headers})
+    for field in headers:
+        name, value = map(Text, field)  # named, as PJSIP copies them only in the call
+        added = lib.pjsip_generic_string_hdr_create(tdata.pool, name.pj, value.pj)
+        lib.pj_list_insert_before(ffi.addressof(tdata.msg, "hdr"), added)
+
+
+def remove_headers(tdata: CData, names: Iterable[str]) -> None:
+    """PJSIP makes a response of the one before, which may have had them."""
+    for name in map(Text, names):
+        while found := lib.pjsip_msg_find_hdr_by_name(tdata.msg, name.pj, ffi.NULL):
+            header = ffi.cast("pjsip_hdr *", found)
+            header.prev.next, header.next.prev = header.next, header.prev
