@@ -17,6 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "blfd/__main__.py": {"blfd.cli"},
     "blfd/core/": {"blfd.core", "dialog_info"},
     "blfd/transport/": {"blfd.core.values", "blfd.transport"},
+    "blfd/sip/": {"blfd.core", "blfd.sip", "blfd.transport"},
     "blfd/pjsip/": {"blfd.core", "blfd.pjsip", "blfd.transport", "dialog_info", "cffi", "pjsua2"},
     "blfd/store/": {"blfd.core", "blfd.store", "sqlite_utils"},
     "blfd/config.py": {"blfd.core"},

@@ -44,7 +44,9 @@ class Flow(NamedTuple):
 class Uri(NamedTuple):
     """The parts of a SIP URI that decide something; `text` is the whole of it as received.
 
-    `user` is unescaped; `port` is 0 where none is given.
+    `user` is unescaped, `host` in lower case and without the brackets of IPv6, `port` 0 where none is given.
+    `parameters` are names in lower case and values as written, `headers` what follows the question mark. Of
+    other schemes there are `text` and `scheme` only.
     """
 
     text: str
@@ -52,11 +54,18 @@ class Uri(NamedTuple):
     user: str
     host: str
     port: int
+    parameters: tuple[tuple[str, str], ...] = ()
+    headers: str = ""
 
     @property
     def domain(self) -> str:
         """Host with the port, if there is one."""
-        return f"{self.host}:{self.port}" if self.port else self.host
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}" if self.port else host
+
+    def parameter(self, name: str) -> str | None:
+        """The value of a parameter, "" if it has none; None where it is absent."""
+        return next((value for known, value in self.parameters if known == name), None)
 
 
 class Address(NamedTuple):
@@ -95,6 +104,15 @@ class SubscriptionDialog(NamedTuple):
     target: str
     route_set: tuple[str, ...]
     event: str
+
+
+class Replaces(NamedTuple):
+    """Which dialog a new INVITE is to replace (RFC 3891); the tags are those that its sender gave."""
+
+    call_id: str
+    to_tag: str
+    from_tag: str
+    early_only: bool = False
 
 
 class Reach(Enum):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from blfd.core.calls.replaces import Replaces, parse
+from blfd.core.calls.replaces import parse
 from blfd.core.errors import Refusal
+from blfd.core.values import Replaces
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 

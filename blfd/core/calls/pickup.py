@@ -15,12 +15,12 @@ from blfd.core.calls.calls import Calls
 from blfd.core.calls.media import held
 from blfd.core.calls.party import Party, Picker, State
 from blfd.core.calls.permissions import Permissions
-from blfd.core.calls.replaces import Replaces, parse
+from blfd.core.calls.replaces import parse
 from blfd.core.effects import Accept, Effect, HangUp, Headers, Level, Log, MatchMedia, Reply, SavePickup
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.inputs import InviteReceived, LegAccepted, LegEnded, MediaMatched
-from blfd.core.values import Aor, Attempt, Directory, Extension, Reach, Tenant, Way
+from blfd.core.values import Aor, Attempt, Directory, Extension, Reach, Replaces, Tenant, Way
 from dialog_info import DialogState, Direction, StateEvent
 
 _ASK = "an administrator allows it: blfd extension set --pickup, --pickable; blfd group set"

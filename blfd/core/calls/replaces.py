@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from blfd.core.errors import Refusal
+from blfd.core.values import Replaces
 
 _TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
 _WORD = r"""[A-Za-z0-9\-.!%*_+`'~()<>:\\"/\[\]?{}]+"""
 _CALL_ID = re.compile(rf"{_WORD}(@{_WORD})?")
 _PARAMETER = re.compile(rf"""({_TOKEN})(?:\s*=\s*({_TOKEN}|"(?:[^"\\]|\\.)*"|\[[0-9A-Fa-f:.]+\]))?""")
 _SPLIT = re.compile(r"""\s*;\s*(?=(?:[^"]|"[^"]*")*$)""")
-
-
-class Replaces(NamedTuple):
-    """Which dialog a new INVITE is to replace; the tags are those that its sender gave."""
-
-    call_id: str
-    to_tag: str
-    from_tag: str
-    early_only: bool = False
 
 
 def parse(values: tuple[str, ...]) -> Replaces:

@@ -1,0 +1,376 @@
+"""The values of header fields, each read and written in one place (RFC 3261, section 20).
+
+All take values as the message reader leaves them (see `grammar`) and raise BadHeader for what their grammar
+does not allow. Where phones plainly write one form, a first look takes that; the result is the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from blfd.core.inputs import Credentials, RegisterContact
+from blfd.core.values import Address, Replaces, Uri
+from blfd.sip import uris
+from blfd.sip.grammar import (
+    HOST,
+    QUOTED,
+    TOKEN,
+    BadHeader,
+    Parameters,
+    elements,
+    is_token,
+    number,
+    parameters,
+    quote,
+    unquote,
+    whole_number,
+)
+
+MOST_CSEQ = 2**31 - 1  # RFC 3261, section 8.1.1.5
+MALFORMED_EXPIRES = 3600  # RFC 3261, section 10.2.1.1
+STAR = Uri("*", "*", "", "", 0)
+"""The URI of `Contact: *`."""
+
+
+# Via
+
+
+class Via(NamedTuple):
+    """One via-parm; `port` is 0 where none is given, `rport` None where absent and 0 without a value.
+
+    `text` is all of it, as it came.
+    """
+
+    transport: str
+    host: str
+    port: int
+    branch: str
+    rport: int | None
+    received: str
+    maddr: str
+    ttl: int | None
+    text: str
+
+
+_plain_sent_by = re.compile(r"SIP/2\.0/([A-Z]+) ([A-Za-z0-9.\-]+)(?::([0-9]{1,5}))?").fullmatch
+_via = re.compile(
+    rf" *SIP */ *2\.0 */ *({TOKEN}) +({HOST})(?: *: *([0-9]+))? *(?=[;,(]|$)", re.IGNORECASE
+).match
+_comment = re.compile(r" *\((?:[^()\\]|\\.)*\) *").match
+
+
+def vias(text: str) -> tuple[Via, ...]:
+    """The values of one Via line."""
+    sent, *rest = text.split(";")
+    plain = _sent_by(sent) if len(sent) <= uris.LONGEST_KEPT else None
+    branch = received = ""
+    rport = None
+    for part in rest:
+        name, equals, value = part.partition("=")
+        if name == "branch" and not branch and is_token(value):
+            branch = value
+        elif name == "rport" and rport is None and not equals:
+            rport = 0
+        elif name == "rport" and rport is None and value.isdigit():
+            rport = whole_number(value, 65535)
+        elif name == "received" and not received and is_token(value):
+            received = value
+        else:
+            return _vias(text)
+    if plain is None:
+        return _vias(text)
+    transport, host, port = plain
+    return (Via(transport, host, port, branch, rport, received, "", None, text),)
+
+
+@lru_cache(uris.KEPT)
+def _sent_by(text: str) -> tuple[str, str, int] | None:
+    """Transport, host and port as they are plainly written; None of any other."""
+    match = _plain_sent_by(text)
+    if match is None or int(match[3] or 0) > 65535:
+        return None
+    return match[1], match[2].lower(), int(match[3] or 0)
+
+
+def _vias(text: str) -> tuple[Via, ...]:
+    found = []
+    start = 0
+    while True:
+        match = _via(text, start)
+        if match is None:
+            raise BadHeader("no via-parm")
+        given, end = parameters(text, match.end())
+        if comment := _comment(text, end):
+            end = comment.end()
+        found.append(_via_of(match, given, text[start:end].strip(" ")))
+        if end == len(text):
+            return tuple(found)
+        if text[end] != ",":
+            raise BadHeader("what follows the parameters")
+        start = end + 1
+
+
+def _via_of(match: re.Match[str], given: Parameters, text: str) -> Via:
+    rport, ttl = given.get("rport"), given.get("ttl")
+    branch = given.get("branch", "")
+    if branch and not is_token(branch):
+        raise BadHeader("a branch that is no token")
+    return Via(
+        match[1].upper(),
+        match[2].lower().strip("[]"),
+        whole_number(match[3], 65535) if match[3] else 0,
+        branch,
+        None if rport is None else whole_number(rport or "0", 65535),
+        given.get("received", ""),
+        given.get("maddr", ""),
+        None if ttl is None else whole_number(ttl, 255),
+        text,
+    )
+
+
+# Name-addrs: From, To, Contact, Route, Record-Route, Path, Refer-To, P-Asserted-Identity
+
+
+class NameAddr(NamedTuple):
+    """A name-addr or addr-spec with the parameters of its header; `text` is all of it, as it came."""
+
+    uri: Uri
+    display: str
+    parameters: Parameters
+    text: str
+
+
+_PLAIN = re.compile(r"""(?:"([^"\\]*)" ?|([A-Za-z0-9][A-Za-z0-9 ._\-]*))?<([^<>" ]+)>""").fullmatch
+_name_addr = re.compile(rf" *(?:({QUOTED})|([^<>:\"][^<>:]*+))? *< *([^<>\" ]+) *> *").match
+_name_addr_in_list = re.compile(rf" *(?:({QUOTED})|([^<>:\",][^<>:,]*+))? *< *([^<>\" ]+) *> *").match
+_addr_spec = re.compile(r""" *([A-Za-z][A-Za-z0-9+.\-]*+:[^<>"?;, ]+) *""").match
+
+
+_qvalue = re.compile(r"0(?:\.[0-9]{0,9})?|\.[0-9]{1,9}|1(?:\.0{0,9})?").fullmatch
+
+
+def contacts(text: str) -> tuple[NameAddr, ...]:
+    """The values of one line of Contact: `*` has STAR for its URI."""
+    return _kept_contacts(text) if len(text) <= uris.LONGEST_KEPT else _contacts(text)
+
+
+def _contacts(text: str) -> tuple[NameAddr, ...]:
+    if text == "*":
+        return (NameAddr(STAR, "", {}, text),)
+    found = name_addrs(text)
+    for each in found:
+        q = each.parameters.get("q")
+        if q and not _qvalue(q):
+            raise BadHeader("a q that is no qvalue")
+    return found
+
+
+_kept_contacts = lru_cache(uris.KEPT)(_contacts)
+
+
+def name_addrs(text: str) -> tuple[NameAddr, ...]:
+    """The values of one line of Route, Record-Route, Path or Refer-To."""
+    found = []
+    start = 0
+    while True:
+        one, end = _one(text, start, _name_addr_in_list(text, start))
+        found.append(one)
+        if end == len(text):
+            return tuple(found)
+        if text[end] != ",":
+            raise BadHeader("what follows the parameters")
+        start = end + 1
+
+
+def _one(text: str, start: int, match: re.Match[str] | None) -> tuple[NameAddr, int]:
+    """The value at `start`, and where it ends; `match` is its name-addr, None if it may be an addr-spec."""
+    if match:
+        quoted, words, written = match.groups()
+        display = unquote(quoted) if quoted else (words or "").strip(" ")
+    elif match := _addr_spec(text, start):
+        display, written = "", match[1]
+    else:
+        raise BadHeader("no name-addr")
+    given, end = parameters(text, match.end())
+    return NameAddr(uris.uri(written), display, given, text[start:end].strip(" ")), end
+
+
+def address(text: str) -> Address:
+    """The value of From or To."""
+    if len(text) > uris.LONGEST_KEPT:
+        return _address(text)
+    plain, tagged, tag = text.partition(">;tag=")
+    if not tagged:
+        return _kept_address(text)
+    try:
+        uri, display, _ = _kept_address(plain + ">")
+    except BadHeader:  # these octets stand in the display name
+        return _address(text)
+    return Address(uri, display, tag) if is_token(tag) else _address(text)
+
+
+def _address(text: str) -> Address:
+    match = _PLAIN(text)
+    if match is not None:
+        quoted, words, written = match.groups()
+        return Address(uris.uri(written), quoted or (words or "").rstrip(" "))
+    one, end = _one(text, 0, _name_addr(text))  # which may have a comma in its name, as it stands alone
+    if end != len(text):
+        raise BadHeader("what follows the parameters")
+    tag = one.parameters.get("tag", "")
+    if tag and not is_token(tag):
+        raise BadHeader("a tag that is no token")
+    return Address(one.uri, one.display, tag)
+
+
+_kept_address = lru_cache(uris.KEPT)(_address)
+
+
+def name_addr(of: Address) -> str:
+    """An Address as a From, To or P-Asserted-Identity has it."""
+    display = f"{quote(of.display)} " if of.display else ""
+    tag = f";tag={of.tag}" if of.tag else ""
+    return f"{display}<{of.uri.text}>{tag}"
+
+
+def register_contact(of: NameAddr) -> RegisterContact:
+    """What a registrar wants of a Contact (RFC 3261, section 10.3)."""
+    q, expires = of.parameters.get("q"), of.parameters.get("expires")
+    wanted = number(expires) if expires else None
+    return RegisterContact(
+        of.uri.text,
+        float(q) if q else 1.0,
+        MALFORMED_EXPIRES if expires and wanted is None else wanted,
+    )
+
+
+# CSeq and Content-Type
+
+
+def cseq(text: str) -> tuple[int, str]:
+    """The number and the method."""
+    digits, _, rest = text.partition(" ")
+    method = rest.lstrip(" ")
+    if not is_token(method):
+        raise BadHeader("no method")
+    return whole_number(digits, MOST_CSEQ), method
+
+
+def media_type(text: str) -> tuple[str, Parameters]:
+    """A Content-Type: type and subtype in lower case with the slash between, and the parameters."""
+    match = _media_type(text)
+    if not match:
+        raise BadHeader("no media type")
+    given, end = parameters(text, match.end())
+    if end != len(text):
+        raise BadHeader("what follows the parameters")
+    return f"{match[1]}/{match[2]}".lower(), given
+
+
+_media_type = re.compile(rf" *({TOKEN}) */ *({TOKEN}) *").match
+
+
+# Digest
+
+AUTH_PARAMS = frozenset(
+    ("username", "realm", "nonce", "uri", "response", "algorithm", "cnonce", "opaque", "qop", "nc")
+)
+_auth_param = re.compile(rf"({TOKEN}) *= *({QUOTED}|[!#-+\--~]*)").fullmatch
+_scheme = re.compile(rf"({TOKEN}) +(?={TOKEN} *=)").match
+
+
+class Challenge(NamedTuple):
+    """One WWW-Authenticate or Proxy-Authenticate; `scheme` is in lower case."""
+
+    scheme: str
+    parameters: Parameters
+
+
+def credentials(text: str) -> Credentials | None:
+    """An Authorization or Proxy-Authorization; None for another scheme than Digest."""
+    scheme, _, rest = text.partition(" ")
+    if scheme != "Digest" and scheme.lower() != "digest":
+        return None
+    given = _plain_auth_params(rest)
+    get = (_auth_params(rest) if given is None else given).get
+    return Credentials(
+        get("username", ""),
+        get("realm", ""),
+        get("nonce", ""),
+        get("uri", ""),
+        get("response", ""),
+        get("algorithm", ""),
+        get("cnonce", ""),
+        get("qop", ""),
+        get("nc", ""),
+    )
+
+
+def _plain_auth_params(text: str) -> Parameters | None:
+    """As `_auth_params`, of what is plainly written: no escape, no comma in quotes; None of the rest."""
+    given: dict[str, str] = {}
+    quotes = 0
+    for part in text.split(","):
+        name, _, value = part.lstrip(" ").partition("=")
+        if name not in AUTH_PARAMS or name in given:
+            return None
+        if value[:1] == '"' and value[-1:] == '"' and len(value) > 1:
+            quotes += 2
+            given[name] = value[1:-1]
+        elif (value.isalnum() and value.isascii()) or value == "SHA-256":
+            given[name] = value
+        else:
+            return None
+    return given if quotes == text.count('"') and "\\" not in text else None
+
+
+def _auth_params(text: str) -> Parameters:
+    given: dict[str, str] = {}
+    for element in elements(text):
+        match = _auth_param(element)
+        if not match or match[1].lower() in given:
+            raise BadHeader("no auth-param, or one given twice")
+        given[match[1].lower()] = unquote(match[2])
+    return given
+
+
+def challenges(text: str) -> tuple[Challenge, ...]:
+    """The challenges of one line: a scheme stands before the first parameter of each."""
+    found: list[tuple[str, list[str]]] = []
+    for element in elements(text):
+        match = _scheme(element)
+        if match:
+            found.append((match[1].lower(), [element[match.end() :]]))
+        elif found:
+            found[-1][1].append(element)
+        else:
+            raise BadHeader("no scheme")
+    return tuple(Challenge(scheme, _auth_params(",".join(given))) for scheme, given in found)
+
+
+# Replaces (RFC 3891, section 6.1)
+
+_WORD = r"""[A-Za-z0-9\-.!%*_+`'~()<>:\\"/\[\]?{}]+"""
+_call_id = re.compile(rf"({_WORD}(?:@{_WORD})?) *(?=;|$)").match
+
+
+def replaces(values: Sequence[str]) -> Replaces:
+    """Of all Replaces of a request, which may have one only."""
+    if len(values) != 1:
+        raise BadHeader("more than one")
+    text = values[0].strip(" ")
+    match = _call_id(text)
+    if not match:
+        raise BadHeader("no Call-ID")
+    given, end = parameters(text, match.end())
+    if end != len(text):
+        raise BadHeader("what follows the parameters")
+    to_tag, from_tag = given.get("to-tag", ""), given.get("from-tag", "")
+    if not is_token(to_tag) or not is_token(from_tag):
+        raise BadHeader("it needs a to-tag and a from-tag")
+    if given.get("early-only"):
+        raise BadHeader("early-only has no value")
+    return Replaces(match[1], to_tag, from_tag, "early-only" in given)

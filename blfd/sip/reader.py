@@ -1,0 +1,258 @@
+"""Octets to messages, and what of them is malformed.
+
+What phones plainly write goes a short way, in `fields` and in `headers`; all else goes a longer one, to the
+same end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from blfd.core.inputs import Credentials
+from blfd.core.values import Uri
+from blfd.sip import headers, uris
+from blfd.sip.fields import COMPACT, TITLES, Fields, fields_of
+from blfd.sip.grammar import MOST_SECONDS, BadHeader, clean, is_token, seconds, whole_number
+from blfd.sip.headers import NameAddr, Via
+from blfd.sip.message import Malformed, Request, Response, Unread
+
+MAX_HEADER_LINES = 256
+MAX_FORWARDS = 255
+SERVED_SCHEMES = frozenset(("sip", "sips", "tel"))
+ESSENTIAL = ("via", "from", "to", "call-id", "cseq")
+CHECKED: dict[str, Callable[[str], object]] = {
+    "content-type": headers.media_type,
+    "path": headers.name_addrs,
+    "record-route": headers.name_addrs,
+    "route": headers.name_addrs,
+}
+"""Headers that are not read with the message but must be sound."""
+
+_request_line = re.compile(r"([!-~]+) +(?:([^ ].*?) +)?SIP/([0-9]+\.[0-9]+) *", re.IGNORECASE).fullmatch
+_status_line = re.compile(r"SIP/2\.0 +([1-6][0-9][0-9])(?: (.*))?", re.IGNORECASE).fullmatch
+_scheme = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):").match
+_LOOSE_LINE = re.compile(r"^([!-9;-~]+)[ \t]*:[ \t]*([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)", re.MULTILINE)
+_LOOSE_FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
+
+
+def read(data: bytes) -> Request | Response:
+    """One message: a datagram, or what the length of its body has cut out of a stream. Raises Malformed."""
+    try:
+        return _read(data)
+    except BadHeader as bad:
+        fault = str(bad)
+    raise Malformed(fault, _status(data), unread(data))
+
+
+def _read(data: bytes) -> Request | Response:
+    if data[:1] in (b"\r", b"\n"):
+        data = data.lstrip(b"\r\n")
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        raise BadHeader("no empty line after the header")
+    head = data[:end]
+    text = head.decode("utf-8", "surrogateescape")
+    lines = text.split("\r\n")
+    if len(lines) > MAX_HEADER_LINES:
+        raise BadHeader(f"more than {MAX_HEADER_LINES} header lines")
+    fields = fields_of(head, text, lines)
+    if lines[0][:4].upper() == "SIP/":
+        return _response(data, lines[0], fields, data[end + 4 :])
+    return _request(data, lines[0], fields, data[end + 4 :])
+
+
+def _request(data: bytes, start: str, fields: Fields, body: bytes) -> Request:
+    method, target = _start(start)
+    part = ""
+    try:
+        part = "Via"
+        vias = fields["via"]
+        via = headers.vias(vias[0])[0]
+        for lower in vias[1:]:
+            headers.vias(lower)
+        part = "From"
+        from_ = headers.address(fields["from"][0])
+        part = "To"
+        to = headers.address(fields["to"][0])
+        part = "CSeq"
+        cseq, of_cseq = headers.cseq(fields["cseq"][0])
+        part = "Max-Forwards"
+        values = fields.get("max-forwards")
+        max_forwards = whole_number(values[0], MAX_FORWARDS) if values else None
+        part = "Expires"
+        values = fields.get("expires")
+        expires = seconds(values[0]) if values else None
+        part = "Authorization"
+        credentials = _credentials(fields)
+        part = "Contact"
+        contacts = _contacts(fields)
+    except KeyError:
+        raise BadHeader(f"no {part}") from None
+    except BadHeader:
+        raise BadHeader(f"bad {part}") from None
+    _check(fields)
+    if of_cseq != method:
+        raise BadHeader("CSeq names another method")
+    return Request(
+        data,
+        fields,
+        _body(fields, body),
+        via,
+        from_,
+        to,
+        _call_id(fields),
+        cseq,
+        method,
+        contacts,
+        target,
+        max_forwards,
+        expires,
+        credentials,
+    )
+
+
+def _response(data: bytes, start: str, fields: Fields, body: bytes) -> Response:
+    line = _status_line(start)
+    if not line:
+        raise BadHeader("bad status line")
+    part = ""
+    try:
+        part = "Via"
+        via = headers.vias(fields["via"][0])[0]
+        part = "From"
+        from_ = headers.address(fields["from"][0])
+        part = "To"
+        to = headers.address(fields["to"][0])
+        part = "CSeq"
+        cseq, method = headers.cseq(fields["cseq"][0])
+        part = "Contact"
+        contacts = _contacts(fields)
+    except KeyError:
+        raise BadHeader(f"no {part}") from None
+    except BadHeader:
+        raise BadHeader(f"bad {part}") from None
+    _check(fields)
+    return Response(
+        data,
+        fields,
+        _body(fields, body),
+        via,
+        from_,
+        to,
+        _call_id(fields),
+        cseq,
+        method,
+        contacts,
+        int(line[1]),
+        line[2] or "",
+    )
+
+
+def _start(line: str) -> tuple[str, Uri]:
+    """Method and Request-URI."""
+    parts = line.split(" ")
+    if len(parts) != 3 or (parts[2] != "SIP/2.0" and parts[2].upper() != "SIP/2.0"):
+        raise BadHeader("bad spaces in the request line")
+    method, written, _ = parts
+    if not is_token(method):
+        raise BadHeader("bad method")
+    try:
+        target = uris.uri(written)
+    except BadHeader:
+        raise BadHeader("bad Request-URI") from None
+    if target.headers or written[-1] == "?":
+        raise BadHeader("the Request-URI has headers")
+    if target.scheme not in SERVED_SCHEMES:
+        raise BadHeader("a Request-URI of a scheme that is not served")
+    return method, target
+
+
+def _call_id(fields: Fields) -> str:
+    values = fields.get("call-id")
+    if not values:
+        raise BadHeader("no Call-ID")
+    if not values[0]:
+        raise BadHeader("empty Call-ID")
+    return values[0]
+
+
+def _contacts(fields: Fields) -> tuple[NameAddr, ...]:
+    values = fields.get("contact")
+    if not values:
+        return ()
+    if len(values) == 1:
+        return headers.contacts(values[0])
+    return tuple(one for value in values for one in headers.contacts(value))
+
+
+def _credentials(fields: Fields) -> tuple[Credentials, ...]:
+    if "authorization" not in fields and "proxy-authorization" not in fields:
+        return ()
+    values = (*fields.get("authorization", ()), *fields.get("proxy-authorization", ()))
+    return tuple(given for value in values if (given := headers.credentials(value)) is not None)
+
+
+def _check(fields: Fields) -> None:
+    """What is not read now must be sound all the same."""
+    for name, look in CHECKED.items():
+        if name in fields:
+            try:
+                for value in fields[name]:
+                    look(value)
+            except BadHeader:
+                raise BadHeader(f"bad {TITLES[name]}") from None
+
+
+def _body(fields: Fields, rest: bytes) -> bytes:
+    """As many octets as Content-Length says (RFC 3261, section 18.3)."""
+    values = fields.get("content-length")
+    if not values:
+        return rest
+    try:
+        length = whole_number(values[0], MOST_SECONDS)
+    except BadHeader:
+        raise BadHeader("bad Content-Length") from None
+    if length > len(rest):
+        raise BadHeader(f"Content-Length says {length}, {len(rest)} octets came")
+    return rest[:length]
+
+
+# What is refused unread
+
+
+def unread(data: bytes) -> Unread | None:
+    """What a response copies; None if `data` is no request, an ACK, or has no Via."""
+    head, _, _ = data.lstrip(b"\r\n").partition(b"\r\n\r\n")
+    start, _, rest = head.decode("utf-8", "surrogateescape").partition("\n")
+    line = _request_line(start.rstrip("\r\t"))
+    if not line or line[1] == "ACK" or start[:4].upper() == "SIP/":
+        return None
+    found: dict[str, list[str]] = {}
+    for match in _LOOSE_LINE.finditer(rest):
+        name = match[1].lower()
+        name = COMPACT.get(name, name)
+        if name in ESSENTIAL:
+            value = _LOOSE_FOLD.sub(" ", match[2]).replace("\t", " ").strip(" ")
+            found.setdefault(name, []).append(clean(value))
+    if "via" not in found:
+        return None
+    via, from_, to, call_id, cseq = (found.get(name, [""]) for name in ESSENTIAL)
+    return Unread(line[1], via, _via(via[0]), from_[0], to[0], call_id[0], cseq[0])
+
+
+def _via(text: str) -> Via | None:
+    try:
+        return headers.vias(text)[0]
+    except BadHeader:
+        return None
+
+
+def _status(data: bytes) -> int:
+    """Of the response to what is malformed: another version and scheme have their own."""
+    start = data.lstrip(b"\r\n").partition(b"\n")[0].decode("utf-8", "surrogateescape").rstrip("\r\t")
+    line = _request_line(start)
+    if line and line[3] != "2.0":
+        return 505
+    scheme = _scheme(line[2] or "") if line else None
+    return 416 if scheme and scheme[1].lower() not in SERVED_SCHEMES else 400

@@ -1,0 +1,75 @@
+"""URIs (RFC 3261, sections 19.1 and 25.1): sip and sips to the last part, all others as text."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from urllib.parse import quote, unquote_to_bytes
+
+from blfd.core.values import Uri
+from blfd.sip.grammar import HOST, BadHeader
+
+SIP_SCHEMES = frozenset(("sip", "sips"))
+LONGEST_KEPT = (
+    200  # characters of a text whose parts are remembered, as attackers would fill memory with longer ones
+)
+KEPT = 20_000
+
+_PARAMETER_CHARACTERS = r"[A-Za-z0-9\[\]/:&+$\-_.!~*'()%]"
+_SIP_URI = re.compile(
+    rf"""(sips?):
+    (?:([A-Za-z0-9\-_.!~*'()&=+$,;?/\#%]++)(?::[A-Za-z0-9\-_.!~*'()&=+$,%]*+)?@)?
+    ({HOST})(?::0*([0-9]{{1,5}}))?
+    ((?:;{_PARAMETER_CHARACTERS}+(?:=[A-Za-z0-9\[\]/:&+$\-_.!~*'()%=]*)?)*)
+    (?:\?([A-Za-z0-9\[\]/?:+$\-_.!~*'()%=&]*))?""",
+    re.VERBOSE | re.IGNORECASE,
+).fullmatch
+_other_uri = re.compile(r"""([A-Za-z][A-Za-z0-9+.\-]*+):[!#-;=?-~]+""").fullmatch
+
+
+def uri(text: str) -> Uri:
+    """The parts of a URI without blanks. Raises BadHeader where it is none."""
+    return _kept(text) if len(text) <= LONGEST_KEPT else _parts(text)
+
+
+def _parts(text: str) -> Uri:
+    match = _SIP_URI(text)
+    if match is None:
+        other = _other_uri(text)
+        if other is None or other[1].lower() in SIP_SCHEMES:
+            raise BadHeader("not a URI")
+        return Uri(text, other[1].lower(), "", "", 0)
+    scheme, user, host, port, written, headers = match.groups()
+    if port and int(port) > 65535:
+        raise BadHeader("a port beyond 65535")
+    parameters = tuple(
+        (name.lower(), value) for name, _, value in (part.partition("=") for part in written.split(";")[1:])
+    )
+    return Uri(
+        text,
+        scheme.lower(),
+        unescape(user or ""),
+        host.lower().strip("[]"),
+        int(port or 0),
+        parameters,
+        headers or "",
+    )
+
+
+_kept = lru_cache(KEPT)(_parts)
+
+
+def unescape(text: str) -> str:
+    """Octets written as %41 in their place; those that are no UTF-8 survive as surrogates."""
+    return unquote_to_bytes(text).decode("utf-8", "surrogateescape") if "%" in text else text
+
+
+def escape_user(user: str) -> str:
+    """A user part that says `user`."""
+    return quote(user.encode("utf-8", "surrogateescape"), safe="-_.!~*'()&=+$,;?/")
+
+
+def headers(of: Uri) -> tuple[tuple[str, str], ...]:
+    """The header fields that a URI carries, as in Refer-To: names in lower case, values unescaped."""
+    parts = (part.partition("=") for part in of.headers.split("&") if part)
+    return tuple((unescape(name).lower(), unescape(value)) for name, _, value in parts)
