@@ -134,7 +134,7 @@ def _via_of(match: re.Match[str], given: Parameters, text: str) -> Via:
 # Name-addrs: From, To, Contact, Route, Record-Route, Path, Refer-To, P-Asserted-Identity
 
 
-class NameAddr(NamedTuple):
+class AddressParam(NamedTuple):
     """A name-addr or addr-spec with the parameters of its header; `text` is all of it, as it came."""
 
     uri: Uri
@@ -152,14 +152,14 @@ _addr_spec = re.compile(r""" *([A-Za-z][A-Za-z0-9+.\-]*+:[^<>"?;, ]+) *""").matc
 _qvalue = re.compile(r"0(?:\.[0-9]{0,9})?|\.[0-9]{1,9}|1(?:\.0{0,9})?").fullmatch
 
 
-def contacts(text: str) -> tuple[NameAddr, ...]:
+def contacts(text: str) -> tuple[AddressParam, ...]:
     """The values of one line of Contact: `*` has STAR for its URI."""
     return _kept_contacts(text) if len(text) <= uris.LONGEST_KEPT else _contacts(text)
 
 
-def _contacts(text: str) -> tuple[NameAddr, ...]:
+def _contacts(text: str) -> tuple[AddressParam, ...]:
     if text == "*":
-        return (NameAddr(STAR, "", {}, text),)
+        return (AddressParam(STAR, "", {}, text),)
     found = name_addrs(text)
     for each in found:
         q = each.parameters.get("q")
@@ -171,7 +171,7 @@ def _contacts(text: str) -> tuple[NameAddr, ...]:
 _kept_contacts = lru_cache(uris.KEPT)(_contacts)
 
 
-def name_addrs(text: str) -> tuple[NameAddr, ...]:
+def name_addrs(text: str) -> tuple[AddressParam, ...]:
     """The values of one line of Route, Record-Route, Path or Refer-To."""
     found = []
     start = 0
@@ -185,7 +185,7 @@ def name_addrs(text: str) -> tuple[NameAddr, ...]:
         start = end + 1
 
 
-def _one(text: str, start: int, match: re.Match[str] | None) -> tuple[NameAddr, int]:
+def _one(text: str, start: int, match: re.Match[str] | None) -> tuple[AddressParam, int]:
     """The value at `start`, and where it ends; `match` is its name-addr, None if it may be an addr-spec."""
     if match:
         quoted, words, written = match.groups()
@@ -195,7 +195,7 @@ def _one(text: str, start: int, match: re.Match[str] | None) -> tuple[NameAddr, 
     else:
         raise BadHeader("no name-addr")
     given, end = parameters(text, match.end())
-    return NameAddr(uris.uri(written), display, given, text[start:end].strip(" ")), end
+    return AddressParam(uris.uri(written), display, given, text[start:end].strip(" ")), end
 
 
 def address(text: str) -> Address:
@@ -236,7 +236,7 @@ def name_addr(of: Address) -> str:
     return f"{display}<{of.uri.text}>{tag}"
 
 
-def register_contact(of: NameAddr) -> RegisterContact:
+def register_contact(of: AddressParam) -> RegisterContact:
     """What a registrar wants of a Contact (RFC 3261, section 10.3)."""
     q, expires = of.parameters.get("q"), of.parameters.get("expires")
     wanted = number(expires) if expires else None

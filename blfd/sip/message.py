@@ -10,7 +10,7 @@ from blfd.core.values import Address, Uri
 from blfd.sip import headers, uris
 from blfd.sip.fields import Fields
 from blfd.sip.grammar import BadHeader, elements, number
-from blfd.sip.headers import NameAddr, Via
+from blfd.sip.headers import AddressParam, Via
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Message:
     call_id: str
     cseq: int
     method: str
-    contacts: tuple[NameAddr, ...]
+    contacts: tuple[AddressParam, ...]
 
     def field(self, name: str) -> str:
         """The first value of a header, given by its long name in lower case; "" if absent."""

@@ -14,7 +14,7 @@ from blfd.core.values import Uri
 from blfd.sip import headers, uris
 from blfd.sip.fields import COMPACT, TITLES, Fields, fields_of
 from blfd.sip.grammar import MOST_SECONDS, BadHeader, clean, is_token, seconds, whole_number
-from blfd.sip.headers import NameAddr, Via
+from blfd.sip.headers import AddressParam, Via
 from blfd.sip.message import Malformed, Request, Response, Unread
 
 MAX_HEADER_LINES = 256
@@ -177,7 +177,7 @@ def _call_id(fields: Fields) -> str:
     return values[0]
 
 
-def _contacts(fields: Fields) -> tuple[NameAddr, ...]:
+def _contacts(fields: Fields) -> tuple[AddressParam, ...]:
     values = fields.get("contact")
     if not values:
         return ()
