@@ -14,7 +14,10 @@ _ROOT = re.compile(rb'(<dialog-info [^>]*?version=")\d+(")')
 
 
 def build(info: DialogInfo) -> bytes:
-    """The document as UTF-8. A character that XML 1.0 forbids becomes U+FFFD: no name can break a lamp."""
+    """The document as UTF-8. A character that XML 1.0 forbids becomes U+FFFD: no name can break a lamp.
+
+    An optional attribute that would be empty is left out: a tag that is not known yet is no tag.
+    """
     before, after = build_around_version(info)
     return b"%b%d%b" % (before, info.version, after)
 
@@ -53,9 +56,9 @@ def _dialog(root: Element, dialog: Dialog) -> None:
         root,
         "dialog",
         id=dialog.id,
-        call_id=dialog.call_id,
-        local_tag=dialog.local_tag,
-        remote_tag=dialog.remote_tag,
+        call_id=dialog.call_id or None,
+        local_tag=dialog.local_tag or None,
+        remote_tag=dialog.remote_tag or None,
         direction=dialog.direction and dialog.direction.value,
     )
     _add(
@@ -82,7 +85,7 @@ def _dialog(root: Element, dialog: Dialog) -> None:
 
 
 def _identity(parent: Element, local: str, identity: Identity) -> None:
-    _add(parent, local, identity.uri, display=identity.display)
+    _add(parent, local, identity.uri, display=identity.display or None)
 
 
 def _participant(element: Element, participant: Participant) -> None:

@@ -113,7 +113,7 @@ class Dialog:
 
 @dataclass(frozen=True, slots=True)
 class DialogInfo:
-    """A document: the dialogs of `entity`, a URI."""
+    """A document: the dialogs of `entity`, a URI; "" where the document has none."""
 
     entity: str
     version: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from typing import TypeVar
 
@@ -28,8 +29,8 @@ MAX_SIZE = 64 * 1024
 MAX_DEPTH = 16
 MAX_ELEMENTS = 2000
 
-CONFIRMED_ALIASES = frozenset(("committed",))
-"""What sipXecs writes for `confirmed`."""
+ALIASES = {"committed": "confirmed", "receiver": "recipient"}
+"""Words that are written for the RFC's: by sipXecs for a state, in the RFC's own examples for a direction."""
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
@@ -43,20 +44,20 @@ class DialogInfoError(ValueError):
 def parse(document: bytes) -> DialogInfo:
     """Read a document (RFC 4235, section 4). Raises DialogInfoError.
 
-    What other namespaces add is ignored, as section 4.2 asks. `pvalue`, which most phones and servers write
-    on <param>, is read as the RFC's `pval`.
+    What other namespaces add is ignored, as section 4.2 asks. What phones and servers write otherwise, and
+    the RFC in its own examples, is read as what it means: `pvalue` on <param> (for `pval`), `display` on
+    <target> (Kamailio), the words of `ALIASES`, any case (`Trying`), `notify-state` (for `state`), no entity
+    (it is "" then: the subscription says whose state it is). An optional attribute that is empty is absent.
     """
     root = _root(document)
     if root.tag != _name("dialog-info"):
         raise DialogInfoError(f"the root is {root.tag}, not dialog-info of RFC 4235")
     _check_bounds(root)
-    entity = root.get("entity") or ""
-    if not entity.strip():
-        raise DialogInfoError("dialog-info has no entity")
+    state = root.get("state", root.get("notify-state"))
     return DialogInfo(
-        entity=entity,
+        entity=(root.get("entity") or "").strip(),
         version=_number(root.get("version"), "version"),
-        state=_member(DocumentState, root.get("state"), "state of dialog-info"),
+        state=_member(DocumentState, state, "state of dialog-info"),
         dialogs=tuple(_dialog(child) for child in root.iterchildren(_name("dialog"))),
     )
 
@@ -108,8 +109,9 @@ def _number(text: str | None, what: str) -> int:
 
 
 def _member(kind: type[E], text: str | None, what: str) -> E:
+    word = (text or "").strip().lower()
     try:
-        return kind((text or "").strip())
+        return kind(ALIASES.get(word, word))
     except ValueError:
         known = ", ".join(member.value for member in kind)
         raise DialogInfoError(f"{what} is {text!r}, not one of {known}") from None
@@ -129,13 +131,13 @@ def _dialog(element: Element) -> Dialog:
     event, code, direction = state.get("event"), state.get("code"), element.get("direction")
     return Dialog(
         id=_required(element, "id"),
-        state=_state(_text(state)),
-        call_id=element.get("call-id"),
-        local_tag=element.get("local-tag"),
-        remote_tag=element.get("remote-tag"),
-        direction=None if direction is None else _member(Direction, direction, "direction"),
-        event=None if event is None else _member(StateEvent, event, "event"),
-        code=None if code is None else _number(code, "code"),
+        state=_member(DialogState, _text(state), "state"),
+        call_id=element.get("call-id") or None,
+        local_tag=element.get("local-tag") or None,
+        remote_tag=element.get("remote-tag") or None,
+        direction=_member(Direction, direction, "direction") if direction else None,
+        event=_member(StateEvent, event, "event") if event else None,
+        code=_number(code, "code") if code else None,
         duration=_child(element, "duration", lambda e: _number(e.text, "duration")),
         replaces=_child(element, "replaces", _replaces),
         referred_by=_child(element, "referred-by", _identity),
@@ -143,10 +145,6 @@ def _dialog(element: Element) -> Dialog:
         local=_child(element, "local", _participant),
         remote=_child(element, "remote", _participant),
     )
-
-
-def _state(text: str) -> DialogState:
-    return DialogState.CONFIRMED if text in CONFIRMED_ALIASES else _member(DialogState, text, "state")
 
 
 def _replaces(element: Element) -> Replaces:
@@ -160,12 +158,15 @@ def _route_set(element: Element) -> tuple[str, ...]:
 
 
 def _identity(element: Element) -> Identity:
-    return Identity(_text(element), element.get("display"))
+    return Identity(_text(element), element.get("display") or None)
 
 
 def _participant(element: Element) -> Participant:
+    identity, target = _child(element, "identity", _identity), element.find(_name("target"))
+    if identity and not identity.display and target is not None:
+        identity = replace(identity, display=target.get("display") or None)
     return Participant(
-        identity=_child(element, "identity", _identity),
+        identity=identity,
         target=_child(element, "target", _target),
         session_description=_child(element, "session-description", _session_description),
         cseq=_child(element, "cseq", lambda e: _number(e.text, "cseq")),

@@ -130,6 +130,23 @@ def test_the_watchers_see_identifiers_in_every_state() -> None:
     assert seen == ["early", "confirmed", "terminated"]
 
 
+def test_a_tag_that_is_not_known_yet_is_no_tag() -> None:
+    """A 180 without a To tag, as RFC 2543 has it; the 200 brings one."""
+    story = Story()
+    world, leg = story.world, story.legs[0]
+    world.confirm(world.give(subscribe("103", "102")))
+    told = []
+    for event in (
+        LegProgress(leg, 180, "", "id", "ours", "", None),
+        LegAnswered(leg, "id", "ours", "phone", SDP),
+    ):
+        (notify,) = notifies(world.give(event))
+        world.confirm([notify])
+        assert b'=""' not in notify.body
+        told.append([(d.id, d.local_tag, d.remote_tag) for d in document(notify).dialogs])
+    assert told == [[("id", None, "ours")], [("id", "phone", "ours")]]
+
+
 @pytest.mark.parametrize("rings", [0, 1, 2])
 def test_the_caller_gives_up(rings: int) -> None:
     story = Story(phones=2)

@@ -58,6 +58,14 @@ FREESWITCH = """<dialog id="f5" direction="initiator"><state>
    confirmed
   </state><duration>12</duration><x:extra xmlns:x="urn:x">1</x:extra><remote><cseq>5</cseq></remote></dialog>"""
 
+KAMAILIO = """<dialog id="k" call-id="c"><state>Trying</state><remote><identity>sip:101@pbx</identity>
+  <target uri="sip:101@192.0.2.9" display="101"/></remote></dialog>"""
+TO = Target("sip:101@192.0.2.9")
+EXAMPLE = """<dialog id="as7d900as8" call-id="a84b4c76e66710" local-tag="1928" direction="receiver">
+  <state>early</state></dialog>"""
+EMPTY = """<dialog id="e" call-id="" local-tag="" remote-tag="" direction=""><state event="" code="">early</state>
+  <local><identity display="">sip:102@pbx</identity></local></dialog>"""
+
 
 @pytest.mark.parametrize(
     ("body", "expected"),
@@ -106,8 +114,14 @@ FREESWITCH = """<dialog id="f5" direction="initiator"><state>
             Dialog("f5", CONFIRMED, direction=Direction.INITIATOR, duration=12, remote=Participant(cseq=5)),
         ),
         ('<dialog id="0"><state>committed</state></dialog>', Dialog("0", CONFIRMED)),
+        (
+            KAMAILIO,
+            Dialog("k", DialogState.TRYING, "c", remote=Participant(Identity("sip:101@pbx", "101"), TO)),
+        ),
+        (EXAMPLE, Dialog("as7d900as8", EARLY, "a84b4c76e66710", "1928", direction=Direction.RECIPIENT)),
+        (EMPTY, Dialog("e", EARLY, local=Participant(Identity("sip:102@pbx")))),
     ],
-    ids=["yealink", "polycom", "snom", "asterisk", "freeswitch", "sipxecs"],
+    ids=["yealink", "polycom", "snom", "asterisk", "freeswitch", "sipxecs", "kamailio", "example", "empty"],
 )
 def test_as_phones_write_it(body: str, expected: Dialog) -> None:
     assert one(body) == expected
@@ -121,6 +135,20 @@ def test_the_root_and_an_idle_document() -> None:
 
 
 @pytest.mark.parametrize(
+    ("attributes", "entity"),
+    [
+        ('version="1" state="full"', ""),
+        ('version="1" state="full" entity=" "', ""),
+        ('version="0000000001" state="Full" entity=" x "', "x"),
+        ('version="1" notify-state="full" entity="x"', "x"),
+    ],
+    ids=["RFC 4235's examples", "Grandstream", "OpenSIPS", "a draft"],
+)
+def test_roots_as_they_are_written(attributes: str, entity: str) -> None:
+    assert parse(wrap("", attributes)) == DialogInfo(entity, 1, FULL)
+
+
+@pytest.mark.parametrize(
     ("document", "why"),
     [
         (b"", "not well-formed"),
@@ -128,8 +156,7 @@ def test_the_root_and_an_idle_document() -> None:
         (wrap("")[:-3], "not well-formed"),
         (b'<dialog-info version="1" state="full" entity="x"/>', "not dialog-info of RFC 4235"),
         (b'<presence xmlns="urn:ietf:params:xml:ns:pidf"/>', "not dialog-info of RFC 4235"),
-        (wrap("", 'version="1" state="full"'), "no entity"),
-        (wrap("", 'version="1" state="full" entity=" "'), "no entity"),
+        (wrap("", 'version="1" entity="x"'), "state of dialog-info is None"),
         (wrap("", 'version="x" state="full" entity="x"'), "version is 'x'"),
         (wrap("", 'version="-1" state="full" entity="x"'), "version is '-1'"),
         (wrap("", 'version="99999999999" state="full" entity="x"'), "version is"),
@@ -208,14 +235,18 @@ DOCUMENTS = st.builds(
 @given(DOCUMENTS)
 def test_round_trip_and_schema(info: DialogInfo) -> None:
     document = build(info)
-    SCHEMA.assertValid(etree.fromstring(document))
+    root = etree.fromstring(document)
+    SCHEMA.assertValid(root)
+    empty = {name for element in root.iter() for name, value in element.attrib.items() if value == ""}
+    assert empty <= {"pval"}, "an attribute that may be absent is not empty"
     again = parse(document)
     assert build(again) == document
     assert repr(again) == repr(cleaned(info))
 
 
 def cleaned(info: DialogInfo) -> DialogInfo:
-    """What has to come back: a character that XML 1.0 forbids is U+FFFD."""
+    """What has to come back: a character that XML 1.0 forbids is U+FFFD, an optional attribute not empty."""
+    optional = ("call_id", "local_tag", "remote_tag", "display")
     forbidden = {n: "\ufffd" for n in (*range(32), 0xFFFE, 0xFFFF) if n not in (9, 10, 13)}
 
     def clean(value: object) -> object:
@@ -224,7 +255,9 @@ def cleaned(info: DialogInfo) -> DialogInfo:
         if isinstance(value, tuple):
             return tuple(clean(item) for item in value)
         if hasattr(value, "__dataclass_fields__"):
-            return type(value)(*(clean(getattr(value, name)) for name in value.__dataclass_fields__))
+            names = value.__dataclass_fields__
+            absent = {name for name in optional if getattr(value, name, None) == ""}
+            return type(value)(*(None if n in absent else clean(getattr(value, n)) for n in names))
         return value
 
     found = clean(info)
