@@ -115,6 +115,14 @@ def test_explain(blfd: Run, store: Store, server: Answering) -> None:
         assert part in shown
     assert "*97102, *98" in shown
     assert json.loads(blfd("explain", "102", "--json").stdout) == server.answers["explain"]
+    nothing = {"dialogs": [], "watchers": [], "pickers": []}
+    why = {"why_idle": "it had none since the server started", "why_nobody": "nothing rings there"}
+    server.answers["explain"] = {**server.answers["explain"], **nothing, **why, "lamp": "idle"}
+    assert blfd("explain", "102").stdout.splitlines()[1:] == [
+        "Its dialogs: none; it had none since the server started",
+        "Who watches: nobody; no phone has a key for it",
+        "Who could pick up now: nobody; nothing rings there",
+    ]
 
 
 @pytest.mark.parametrize(

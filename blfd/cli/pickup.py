@@ -73,7 +73,8 @@ def explain(
     dialogs = [
         (d["lamp"], duration(d["since"]), escape(_with(d)), escape(d["call_id"])) for d in found["dialogs"]
     ]
-    print_table("Its dialogs", ("lamp", "since", "with", "Call-ID"), dialogs, f"no call: {found['why_idle']}")
+    empty = f"Its dialogs: none; {found['why_idle']}"
+    print_table("Its dialogs", ("lamp", "since", "with", "Call-ID"), dialogs, empty)
     watchers = [
         (
             *map(escape, (row["watcher"], row["told"], duration(row["told_ago"]), row["confirmed"])),
@@ -83,9 +84,10 @@ def explain(
         for row in found["watchers"]
     ]
     columns = ("watcher", "was told", "ago", "confirmed", "may pick up", "where")
-    print_table("Who watches", columns, watchers, "nobody: no phone has a key for it")
+    print_table("Who watches", columns, watchers, "Who watches: nobody; no phone has a key for it")
     pickers = [(row["picker"], ", ".join(row["ways"])) for row in found["pickers"]]
-    print_table("Who could pick up now", ("extension", "how"), pickers, found["why_nobody"])
+    empty = f"Who could pick up now: nobody; {found['why_nobody']}"
+    print_table("Who could pick up now", ("extension", "how"), pickers, empty)
 
 
 def _phones(phones: int) -> str:

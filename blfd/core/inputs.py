@@ -129,7 +129,7 @@ class LegAccepted(NamedTuple):
 
 
 class MediaMatched(NamedTuple):
-    """What `MatchMedia` has found for a picker's `leg`; without `fits` they have no media in common.
+    """What `MatchMedia` has found for a picker's `leg`; without `fits` they cannot talk, and `why` says more.
 
     `to_peer` and `to_picker` are the SDP to send each: answers where both had offered, else the other's
     offer for who had none (and None for who made it). `again` is for a re-INVITE to the picker afterwards,
@@ -141,6 +141,7 @@ class MediaMatched(NamedTuple):
     to_peer: bytes | None = None
     to_picker: bytes | None = None
     again: bytes | None = None
+    why: str = ""
 
 
 class LegProgress(NamedTuple):

@@ -79,11 +79,12 @@ def _lamp(core: Core, aor: Aor, now: float) -> Row:
 
 
 def _dialog(dialog: WatchedDialog, now: float) -> Row:
+    """`direction` is who calls whom, as people see it; in NOTIFYs it is who sent the INVITE (RFC 4235)."""
     return {
         "id": dialog.id,
         "lamp": dialog.lamp.value,
         "state": dialog.state.value,
-        "direction": dialog.direction.value,
+        "direction": dialog.role.value,
         "call_id": dialog.call_id,
         "local_tag": dialog.local_tag,
         "remote_tag": dialog.remote_tag,
@@ -101,15 +102,22 @@ def explain(core: Core, aor: Aor, now: float) -> Row:
     last = core.dialogs.last(aor)
     row["why_idle"] = "it had none since the server started"
     if last:
-        row["why_idle"] = f"the last, with {last.remote}, ended {now - last.since:.0f} s ago{_why(last)}"
+        ago = f"{now - last.since:.0f} s ago{_why(core, last)}"
+        row["why_idle"] = f"the last, with {last.remote}, ended {ago}"
     row["watchers"] = [_watcher(subscription, now) for subscription in core.notifier.subscriptions.of(aor)]
-    row["pickers"] = _pickers(core, aor, now)
-    row["why_nobody"] = _why_nobody(core, aor)
+    row["pickers"], row["why_nobody"] = _pickers(core, aor, now)
     return row
 
 
-def _why(dialog: WatchedDialog) -> str:
-    taken = f": {dialog.taken_by} has it now" if dialog.taken_by else ""
+def _why(core: Core, dialog: WatchedDialog) -> str:
+    call, taken = core.calls.numbered(dialog.call), ""
+    if dialog.taken_by:
+        has = (
+            f"{call.seated(dialog.role).aor.extension} has it now"
+            if call
+            else f"{dialog.taken_by} had it then"
+        )
+        taken = f": {has}"
     return f" ({dialog.event.value}{taken})" if dialog.event else ""
 
 
@@ -133,29 +141,46 @@ def _watcher(subscription: Subscription, now: float) -> Row:
     }
 
 
-def _pickers(core: Core, aor: Aor, now: float) -> list[Row]:
-    """The registered extensions that could take what rings at `aor`, and by which ways."""
-    if not any(dialog.rings for dialog in core.dialogs.of(aor)):
-        return []
-    tenant = core.directory.tenants[aor.tenant]
-    keys = {s.watcher for s in core.notifier.subscriptions.of(aor) if s.alive and s.view}
-    found = []
+def _pickers(core: Core, aor: Aor, now: float) -> tuple[list[Row], str]:
+    """The extensions that could take what rings at `aor`, and by which ways; without any, why there is none.
+
+    Who is in a call of its own, as the caller is, has no hand free.
+    """
+    rings = sum(dialog.rings for dialog in core.dialogs.of(aor))
+    if not rings:
+        return [], "nothing rings there"
+    found, busy = [], []
     for picker in sorted(core.directory.extensions):
-        if not core.permissions.may(picker, aor) or not core.registrar.registered(picker, now):
+        phones = len(core.registrar.bindings(picker, now))
+        if picker == aor:
+            phones -= rings  # what already rings with the call need not pick it up
+        if phones < 1 or not core.permissions.may(picker, aor):
             continue
-        ways = [f"{tenant.pickup_code}{aor.extension}"]
-        ways += [tenant.group_pickup_code] if aor in core.permissions.in_groups(picker) else []
-        ways += ["its key"] if picker in keys else []
-        found.append({"picker": picker.extension, "ways": ways})
-    return found
+        if picker != aor and not all(dialog.rings for dialog in core.dialogs.of(picker)):
+            busy.append(picker.extension)
+        elif core.pickups.longest([aor], picker):
+            found.append({"picker": picker.extension, "ways": _ways(core, aor, picker)})
+    return found, "" if found else _why_nobody(core, aor, busy)
 
 
-def _why_nobody(core: Core, aor: Aor) -> str:
-    if not any(dialog.rings for dialog in core.dialogs.of(aor)):
-        return "nobody: nothing rings there"
+def _ways(core: Core, aor: Aor, picker: Aor) -> list[str]:
+    tenant = core.directory.tenants[aor.tenant]
+    ways = [f"{tenant.pickup_code}{aor.extension}"]
+    by_group = core.pickups.longest(core.permissions.in_groups(picker), picker)
+    if by_group and by_group[0] == aor:
+        ways.append(tenant.group_pickup_code)
+    watching = core.notifier.subscriptions.of(aor)
+    if any(s.watcher == picker and s.alive and s.view for s in watching):
+        ways.append("its key")
+    return ways
+
+
+def _why_nobody(core: Core, aor: Aor, busy: list[str]) -> str:
     if not core.permissions.pickable(aor):
-        return f"nobody: its calls may not be picked up; 'blfd extension set {aor.extension} --pickable on'"
-    return "nobody who is registered may"
+        return f"its calls may not be picked up; 'blfd extension set {aor.extension} --pickable on'"
+    if busy:
+        return f"who may is on the phone: {', '.join(busy)}"
+    return "nobody else who may is registered"
 
 
 def watchers(core: Core, tenant: str, now: float) -> Iterator[Row]:

@@ -30,6 +30,7 @@ from office import (
     without_right,
 )
 
+from blfd.core import report
 from blfd.core.calls.call import ELSEWHERE
 from blfd.core.effects import (
     Notify,
@@ -46,6 +47,7 @@ from blfd.core.inputs import (
     OfferReceived,
 )
 from blfd.core.values import Aor, Reach
+from dialog_info import Direction
 
 WAYS: dict[str, Callable[[int], tuple[str, str]]] = {
     "directed": lambda leg: ("*97102", ""),
@@ -186,7 +188,68 @@ def test_codes_of_the_tenant() -> None:
     assert office.peer == caller
 
 
-# What watchers get
+# What people and watchers get
+
+
+def arrows(office: Office, *extensions: str) -> list[list[str]]:
+    """Who calls whom on the board: `>` with whom it calls, `<` with who calls it."""
+    aors = [Aor("default", extension) for extension in extensions]
+    rows = report.lamps(office.world.core, office.world.now, aors)
+    way = {"initiator": ">", "recipient": "<"}
+    return [[way[d["direction"]] + d["remote"] for d in row["dialogs"]] for row in rows]
+
+
+def test_who_calls_whom_after_a_pickup_and_a_take_over() -> None:
+    """The picker has the callee's place; watchers are told of its dialog as it is, of its own INVITE."""
+    office = Office()
+    caller = office.call("101", "102")
+    leg, _ = office.pick_up("103", "*97102")
+    for acknowledged in (leg, caller):
+        office.give(LegAcknowledged(acknowledged, None))
+    assert arrows(office, "101", "103", "102") == [[">103"], ["<101"], []]
+    (dialog,) = document(notifies(office.give(subscribe("105", "103")))[0]).dialogs
+    assert (dialog.direction, dialog.local_tag) == (Direction.INITIATOR, "tag103")
+    key = f"{dialog.call_id};to-tag={dialog.remote_tag};from-tag={dialog.local_tag}"
+    leg, _ = office.pick_up("104", "x", replaces=key)
+    office.give(LegAcknowledged(leg, None))
+    office.give(OfferAnswered(caller, 200, SDP))
+    assert arrows(office, "101", "104", "103") == [[">104"], ["<101"], []]
+    (dialog,) = office.world.core.dialogs.of(Aor("default", "101"))
+    callers = f"{dialog.call_id};to-tag={dialog.remote_tag};from-tag={dialog.local_tag}"
+    office.pick_up("105", "x", replaces=callers)
+    assert arrows(office, "101", "104", "105") == [[], ["<105"], [">104"]]
+
+
+def explained(office: Office) -> tuple[dict[str, list[str]], str]:
+    row = report.explain(office.world.core, Aor("default", "102"), office.world.now)
+    return {picker["picker"]: picker["ways"] for picker in row["pickers"]}, row["why_nobody"]
+
+
+def test_who_could_pick_up_now() -> None:
+    """Not the caller, nor who talks, nor the phone that rings already."""
+    office = Office()
+    assert explained(office) == ({}, "nothing rings there")
+    office.give(subscribe("104", "102"))
+    caller = office.call("101", "102")
+    code = ["*97102"]
+    assert explained(office) == ({"103": [*code, "*98"], "104": [*code, "*98", "its key"], "105": code}, "")
+    office.talk("104", "105")
+    assert explained(office) == ({"103": [*code, "*98"]}, "")
+    office.give(register("102", "sip:102@198.51.100.50", cseq=2))
+    assert explained(office)[0].keys() == {"102", "103"}, "its other phone, which does not ring"
+    office.give(register("102", "sip:102@198.51.100.50", 0, cseq=3))
+    office.give(register("103", expires=0, cseq=2))
+    assert explained(office) == ({}, "who may is on the phone: 101, 104, 105")
+    office.give(LegEnded(caller, 487, ""))
+    without_right(Reach.OFF, pickable=False)(office)
+    assert "--pickable on" in explained(office)[1]
+
+
+def test_the_groups_code_is_named_where_it_gets_this_call() -> None:
+    office = Office()
+    office.call("101", "104")
+    office.call("105", "102")
+    assert explained(office)[0]["103"] == ["*97102"], "what rings at 104 has rung longer"
 
 
 def watched(office: Office, watcher: str) -> list[Notify]:

@@ -14,11 +14,15 @@ from builders import (
 from office import PEOPLE, TO_CALLER, TO_PICKER, Office, answers, hung_up, replaces, ringing, without_right
 
 from blfd.core.inputs import (
+    LegAcknowledged,
     LegAnswered,
     LegEnded,
     MediaMatched,
 )
-from blfd.core.values import Reach
+from blfd.core.values import Aor, Reach
+
+History = Callable[[Office, int, int], None]
+"""What happens to a call that rings, by its caller's leg and that of 102's phone."""
 
 
 def nothing(office: Office) -> str:
@@ -179,3 +183,151 @@ def test_what_happened_while_the_pickers_media_was_matched(order: str) -> None:
         "timeout": "The call at 102 is over",
     }
     assert hung_up(effects) == {leg: (480, reasons[order])}
+
+
+# What became of the call, and when
+
+
+def answered_by_102(office: Office, leg: int, phone: int) -> None:
+    office.give(LegAnswered(phone, f"id{phone}", "ours", f"phone{phone}", SDP))
+    office.give(LegAcknowledged(leg, None))
+
+
+def picked_up_by(who: str, *, still_up: bool = True) -> History:
+    def history(office: Office, leg: int, phone: int) -> None:
+        picker, _ = office.pick_up(who, "*97102")
+        for acknowledged in (picker, leg):
+            office.give(LegAcknowledged(acknowledged, None))
+        if not still_up:
+            office.give(LegEnded(picker, 200, ""))
+
+    return history
+
+
+def answered_and_over(office: Office, leg: int, phone: int) -> None:
+    answered_by_102(office, leg, phone)
+    office.give(LegEnded(leg, 200, ""))
+
+
+def taken_over(office: Office, leg: int, phone: int) -> None:
+    """104 had it, and 105 has it now."""
+    picker, _ = office.pick_up("104", "*97102")
+    for acknowledged in (picker, leg):
+        office.give(LegAcknowledged(acknowledged, None))
+    (dialog,) = office.world.core.dialogs.of(Aor("default", "104"))
+    key = f"{dialog.call_id};to-tag={dialog.remote_tag};from-tag={dialog.local_tag}"
+    office.pick_up("105", "x", replaces=key)
+
+
+def given_up(office: Office, leg: int, phone: int) -> None:
+    office.give(LegEnded(leg, 487, ""))
+
+
+def rejected(office: Office, leg: int, phone: int) -> None:
+    office.give(LegEnded(phone, 603, "Decline"))
+
+
+def no_answer(office: Office, leg: int, phone: int) -> None:
+    office.world.at(office.world.now + 120)
+
+
+def busy_at_once(office: Office, leg: int, phone: int) -> None:
+    """It never rang: the phone is busy."""
+    office.give(LegEnded(phone, 486, "Busy Here"))
+
+
+NOTHING, GROUP = "Nothing rings at 102", "Nothing rings at your groups"
+OVER, HUNG_UP = "The call at 102 is over", "The caller has hung up"
+HISTORIES: dict[str, tuple[History, str, str]] = {
+    # what happened; what a code is told just afterwards; what a key is told, whenever ("": it takes over)
+    "102 answers": (answered_by_102, "102 has answered already", ""),
+    "102 answers, over": (answered_and_over, NOTHING, OVER),
+    "104 picks up": (picked_up_by("104"), *["104 has answered the call already"] * 2),
+    "104 picks up, over": (picked_up_by("104", still_up=False), NOTHING, OVER),
+    "104 picks up, 105 takes over": (taken_over, *["105 has taken it over already"] * 2),
+    "the picker picks up": (picked_up_by("103"), *["You have answered the call already"] * 2),
+    "the picker picks up, over": (picked_up_by("103", still_up=False), NOTHING, OVER),
+    "the caller gives up": (given_up, HUNG_UP, HUNG_UP),
+    "102 rejects": (rejected, NOTHING, OVER),
+    "nobody answers": (no_answer, NOTHING, OVER),
+    "it never rings": (busy_at_once, NOTHING, "No such call"),
+}
+
+
+@pytest.mark.parametrize("seconds", [0, 2, 5, 8, 15, 60])
+@pytest.mark.parametrize("way", ["*97102", "*98", KEY])
+@pytest.mark.parametrize("history", HISTORIES)
+def test_the_words_are_true_when_they_are_said(history: str, way: str, seconds: int) -> None:
+    """And there is no refusal where another call rings meanwhile."""
+    happens, lately, by_key = HISTORIES[history]
+    office = Office()
+    leg = office.call("101", "102", rings=happens is not busy_at_once)
+    (phone,) = office.phones[leg]
+    happens(office, leg, phone)
+    office.world.at(office.world.now + seconds)
+    key = replaces(phone) if way == KEY else ""
+    if by_key or way != KEY:
+        reason = by_key if way == KEY else lately if seconds < 10 else NOTHING
+        reason = GROUP if way == "*98" and reason == NOTHING else reason
+        assert office.refused("103", way, replaces=key).reason == reason
+    else:
+        office.ask("103", way, replaces=key)
+        assert office.peer == leg
+    if way != KEY and not office.world.core.dialogs.of(Aor("default", "105")):
+        another = office.call("105", "102")
+        office.ask("103", way)
+        assert office.peer == another
+
+
+@pytest.mark.parametrize("way", ["*97102", "*98", KEY])
+def test_who_calls_does_not_pick_up_its_own_call(way: str) -> None:
+    office = Office()
+    leg = office.call("103", "102")
+    key = replaces(office.phones[leg][0]) if way == KEY else ""
+    answer = office.refused("103", way, replaces=key)
+    assert (answer.status, answer.reason) == (603 if key else 480, "It is your own call that rings at 102")
+    assert office.lamps("102", "103") == ["ringing", "trying"]
+
+
+def test_who_talks_does_not_take_the_others_place() -> None:
+    office = Office()
+    leg = office.talk("101", "102")
+    (phone,) = office.phones[leg]
+    answer = office.refused("101", "x", replaces=replaces(phone))
+    assert (answer.status, answer.reason) == (603, "You talk with 102 already")
+    assert office.refused("102", "*97102").reason == "You have answered already"
+    early_only = office.refused("102", "x", replaces=replaces(phone, ";early-only"))
+    assert (early_only.status, early_only.reason) == (486, "You have answered already")
+    (call,) = office.world.core.calls
+    callers = f"{call.call_id};to-tag=ours;from-tag=tag101;early-only"
+    assert office.refused("103", "x", replaces=callers).reason == "101 is talking already"
+
+
+def test_one_phone_refuses_and_another_of_the_same_callee_rings_on() -> None:
+    """The key that was lit by the one takes the call; so does who was on the way already."""
+    office = Office()
+    office.give(register("102", "sip:102@198.51.100.50", cseq=2))
+    caller = office.call("101", "102")
+    one, other = office.phones[caller]
+    on_the_way = office.ask("104", "*97102")
+    office.give(LegEnded(one, 486, "Busy Here"))
+    office.ask("103", "x", replaces=replaces(one))
+    assert office.peer == caller
+    effects = office.give(MediaMatched(on_the_way, True, TO_CALLER, TO_PICKER))
+    assert set(answers(effects)) == {caller, on_the_way}
+    assert set(hung_up(effects)) == {other}
+
+
+def test_what_a_picker_dials_is_shown_without_what_is_hidden() -> None:
+    office = Office()
+    answer = office.refused("103", "*97\r\nBYE sip:x SIP/2.0\r\n")
+    told = (answer.reason, *(value for _, value in answer.headers), office.attempts[-1].extension)
+    assert not any(ord(character) < 32 for text in told for character in text)
+
+
+def test_why_the_media_do_not_fit_is_said() -> None:
+    office = Office()
+    office.call("101", "102")
+    leg = office.ask("103", "*97102")
+    effects = office.give(MediaMatched(leg, False, why="Neither phone has said what it can send"))
+    assert hung_up(effects) == {leg: (488, "Neither phone has said what it can send")}

@@ -217,10 +217,19 @@ def test_explain_and_pickups_say_what_goes_on(office: Office) -> None:
     assert ways["104"] == ["*97102", "*98"]
     assert ways["105"] == ["*97102", "its key"]
     assert "ringing" in site.cli("explain", "102")
+    assert found.keys() >= {"why_idle", "why_nobody"}
+    assert "101" not in ways, "the caller has no hand free"
+    assert "102" not in ways, "its only phone rings already"
     before = len(attempts(site))
-    hang_up(*ringing.picked_up(office.pick()))
+    caller, picker = ringing.picked_up(office.pick())
     wait_attempt(site, "103", before)
+    rows = {row["extension"]: row for row in json.loads(site.cli("lamps", "--json"))}
+    arrows = {who: [(d["direction"], d["remote"]) for d in rows[who]["dialogs"]] for who in ("101", "103")}
+    assert arrows == {"101": [("initiator", "103")], "103": [("recipient", "101")]}
+    assert "replaced: 103 has it now" in json.loads(site.cli("explain", "102", "--json"))["why_idle"]
+    hang_up(picker, caller)
     last = json.loads(site.cli("pickups", "--since", "1m", "--json"))[-1]
     assert (last["picker"], last["extension"], last["caller"], last["status"]) == ("103", "102", "101", 200)
+    site.wait_idle("103")
     idle = json.loads(site.cli("explain", "102", "--json"))
-    assert "replaced: 103 has it now" in idle["why_idle"]
+    assert "replaced: 103 had it then" in idle["why_idle"]

@@ -29,7 +29,7 @@ UNREACHABLE = frozenset((401, 407, 408, 481, 487, 500, 503))  # says nothing tha
 class Call:
     """`domain` is what the caller calls this server; `offer` its SDP, None for a delayed offer.
 
-    `source` is the address that the INVITE came from.
+    `number` is that of the caller's first leg, and stays; `source` is the address that the INVITE came from.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Call:
         allows_update: bool = False,
         source: str = "",
     ) -> None:
-        self.caller_leg, self.caller, self.callee = leg, caller, callee
+        self.number, self.caller_leg, self.caller, self.callee = leg, leg, caller, callee
         self.call_id, self.from_tag, self.domain, self.offer = call_id, from_tag, domain, offer
         self.started_at, self.allows_update, self.source = started_at, allows_update, source
         self.state = State.RINGING
@@ -73,6 +73,7 @@ class Call:
                 self.callee.aor.extension,
                 self.callee.name,
                 leg=self.caller_leg,
+                call=self.number,
             ),
         )
         self.branches = {leg: Branch(leg, binding.contact) for leg, binding in dials}
@@ -86,6 +87,10 @@ class Call:
 
     def legs(self) -> list[int]:
         return [self.caller_leg, *self.branches]
+
+    def seated(self, role: Direction) -> Party:
+        """Who calls (INITIATOR), or is called (RECIPIENT), by now."""
+        return self.caller if role is Direction.INITIATOR else self.callee
 
     # The callee's phones
 
@@ -151,6 +156,7 @@ class Call:
             self.caller.name,
             early_media=early_media,
             leg=branch.leg,
+            call=self.number,
         )
         known = next((d for d in self._dialogs.of(self.callee.aor) if d.id == dialog.id), None)
         if known and known.state is state:
@@ -224,13 +230,13 @@ class Call:
     def _seat_callee(self, picker: Picker, now: float) -> None:
         self.callee, self.answered_leg = picker.party, picker.leg
         self.branches = {picker.leg: Branch(picker.leg, picker.contact, picker.call_id)}
-        self._seat(picker, self.caller, now)
+        self._seat(picker, self.caller, now, picked=True)
 
     def _seat_caller(self, picker: Picker, now: float) -> None:
         self.caller, self.caller_leg, self.call_id = picker.party, picker.leg, picker.call_id
-        self._seat(picker, self.callee, now)
+        self._seat(picker, self.callee, now, picked=False)
 
-    def _seat(self, picker: Picker, other: Party, now: float) -> None:
+    def _seat(self, picker: Picker, other: Party, now: float, *, picked: bool) -> None:
         self._dialogs.put(
             picker.party.aor,
             WatchedDialog(
@@ -244,6 +250,8 @@ class Call:
                 other.name,
                 held=picker.held,
                 leg=picker.leg,
+                call=self.number,
+                picked=picked,
             ),
         )
 

@@ -50,13 +50,14 @@ class Calls:
         self._dialogs, self._registrar, self._settings = dialogs, registrar, settings
         self._numbers = itertools.count(1)
         self._by_leg: dict[int, Call] = {}
+        self._by_number: dict[int, Call] = {}  # those that have not ended
         self._timers: list[tuple[float, int]] = []
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return len(self._by_number)
 
     def __iter__(self) -> Iterator[Call]:
-        return (call for leg, call in self._by_leg.items() if leg == call.caller_leg)
+        return iter(self._by_number.values())
 
     def invite(
         self, invite: InviteReceived, caller: Extension, callee: Extension, now: float
@@ -67,7 +68,7 @@ class Calls:
         request = invite.request
         self._check_limits(caller.aor, request.flow.host)
         leg = self.new_leg()
-        self._by_leg[leg] = Call(
+        self._by_leg[leg] = self._by_number[leg] = Call(
             leg,
             Party(caller.aor, caller.name or request.from_.display),
             Party(callee.aor, callee.name),
@@ -101,6 +102,10 @@ class Calls:
     def of(self, leg: int) -> Call | None:
         return self._by_leg.get(leg)
 
+    def numbered(self, number: int) -> Call | None:
+        """None where it has ended."""
+        return self._by_number.get(number)
+
     def join(self, call: Call, leg: int, picker: Picker, media: MediaMatched, now: float) -> list[Effect]:
         """The picker takes the place of the phone on `leg`, which rings or talks."""
         self._by_leg[picker.leg] = call
@@ -124,6 +129,7 @@ class Calls:
             if type(effect) is HangUp:
                 self._by_leg.pop(effect.leg, None)
         if call.state is State.ENDED:
+            self._by_number.pop(call.number, None)
             return [*effects, Log(Level.INFO, f"{_name(call)}: ended")]
         return effects
 

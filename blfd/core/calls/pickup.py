@@ -11,8 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from blfd.core.access.domains import Domains
+from blfd.core.calls.call import Call
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.media import held
+from blfd.core.calls.outcome import outcome, told
 from blfd.core.calls.party import Party, Picker, State
 from blfd.core.calls.permissions import Permissions
 from blfd.core.calls.replaces import parse
@@ -21,10 +23,10 @@ from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.inputs import InviteReceived, LegAccepted, LegEnded, MediaMatched
 from blfd.core.values import Aor, Attempt, Directory, Extension, Reach, Replaces, Tenant, Way
-from dialog_info import DialogState, Direction, StateEvent
+from blfd.core.visible import visible
+from dialog_info import DialogState, Direction
 
 _ASK = "an administrator allows it: blfd extension set --pickup, --pickable; blfd group set"
-RECENT = 10.0  # seconds in which a call that is gone is told from one that never was
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class Wish:
 class Pickup:
     """A pickup under way: from the picker's INVITE until the call is won or refused.
 
-    `dialog` is the one at `target` that the picker is to replace.
+    `dialog` is the one at `target` that the picker is to replace, as it was then; one that is confirmed is
+    taken over.
     """
 
     wish: Wish
@@ -49,7 +52,22 @@ class Pickup:
     started_at: float
     target: Aor
     dialog: WatchedDialog
+    call: Call
     to_tag: str = ""
+
+    @property
+    def takes_over(self) -> bool:
+        return self.dialog.state is DialogState.CONFIRMED
+
+    @property
+    def peer(self) -> int:
+        """The leg that the picker is going to talk with."""
+        call = self.call
+        return call.caller_leg if self.dialog.leg != call.caller_leg else call.answered_leg
+
+
+Found = tuple[Aor, WatchedDialog, Call]
+"""Whose call it is, the dialog to replace, and its call."""
 
 
 class Pickups:
@@ -87,16 +105,16 @@ class Pickups:
         """Take the picker's INVITE, or refuse it and leave the call as it is."""
         transaction = invite.request.transaction
         try:
-            target, dialog = self._find(wish, invite, picker.aor, now)
+            found = self._find(wish, invite, picker.aor, now)
         except Refusal as refusal:
             status, reason = refusal.status, refusal.reason
             reply = Reply(transaction, status, reason, _warning(refusal.log or reason))
             return [reply, *_report(wish, picker.aor, "", status, reason, now, now)]
         leg = self._calls.new_leg()
-        self._by_leg[leg] = Pickup(wish, invite, picker, now, target, dialog)
+        self._by_leg[leg] = Pickup(wish, invite, picker, now, *found)
         return [Accept(transaction, leg)]
 
-    def _find(self, wish: Wish, invite: InviteReceived, picker: Aor, now: float) -> tuple[Aor, WatchedDialog]:
+    def _find(self, wish: Wish, invite: InviteReceived, picker: Aor, now: float) -> Found:
         """Whose call it is and the dialog to replace; Refusal where there is none to have."""
         if wish.replaces:
             return self._named(wish.replaces, picker)
@@ -108,21 +126,22 @@ class Pickups:
         tenant = self._domains.tenant_of(invite.request.target.host)
         target = Aor(picker.tenant, wish.extension)
         if tenant is None or tenant.domain != picker.tenant or target not in self._directory.extensions:
-            detail = f"no extension {wish.extension} here: check the number behind the code"
-            raise Refusal(404, f"{wish.extension} does not exist", log=detail)
+            dialled = visible(wish.extension)
+            detail = f"no extension {dialled} here: check the number behind the code"
+            raise Refusal(404, f"{dialled} does not exist", log=detail)
         if not self._permissions.may(picker, target):
             raise self._forbidden(picker, target)
-        return self._longest([target], picker) or self._nothing([target], wish.extension, now)
+        return self.longest([target], picker) or self._nothing([target], wish.extension, picker, now)
 
-    def _in_groups(self, picker: Aor, now: float) -> tuple[Aor, WatchedDialog]:
+    def _in_groups(self, picker: Aor, now: float) -> Found:
         if self._permissions.reach(picker) is Reach.OFF:
             raise Refusal(403, f"{picker.extension} may not pick up calls", log=_ASK)
         targets = self._permissions.in_groups(picker)
         if not targets:
             raise Refusal(403, f"{picker.extension} is in no pickup group with others", log=_ASK)
-        return self._longest(targets, picker) or self._nothing(targets, "your groups", now)
+        return self.longest(targets, picker) or self._nothing(targets, "your groups", picker, now)
 
-    def _named(self, replaces: Replaces, picker: Aor) -> tuple[Aor, WatchedDialog]:
+    def _named(self, replaces: Replaces, picker: Aor) -> Found:
         """The dialog that a Replaces names (RFC 3891, section 3), its tags in whatever order."""
         tags = replaces.to_tag, replaces.from_tag
         found = self._dialogs.find(picker.tenant, replaces.call_id)
@@ -133,48 +152,58 @@ class Pickups:
         aor, dialog = matching[0]
         if not self._permissions.may(picker, aor):
             raise self._forbidden(picker, aor)
-        if dialog.state is DialogState.TERMINATED:
-            raise Refusal(603, _gone(dialog, aor.extension))
-        if dialog.state is DialogState.CONFIRMED:
-            call = self._calls.of(dialog.leg)
-            if replaces.early_only:
-                raise Refusal(486, f"{aor.extension} has answered already")
-            if call is None or call.state is not State.TALKING:
-                raise Refusal(491, f"The call of {aor.extension} is just being set up")
-        elif not dialog.rings:
+        call = self._calls.numbered(dialog.call)
+        if call and call.state is State.RINGING and dialog.direction is Direction.RECIPIENT:
+            if call.caller.aor == picker:
+                raise Refusal(603, _own([aor]))
+            return (
+                aor,
+                dialog,
+                call,
+            )  # also where this phone no longer rings: another one of the same callee does
+        if call is None or dialog.state is DialogState.TERMINATED:
+            raise Refusal(603, outcome(aor, dialog, call, picker))
+        if dialog.state is not DialogState.CONFIRMED:
             raise Refusal(481, f"{aor.extension} is calling, not being called")
-        return aor, dialog
+        if replaces.early_only:
+            raise Refusal(486, outcome(aor, dialog, call, picker))
+        if call.state is not State.TALKING:
+            raise Refusal(491, _being_set_up(aor))
+        stays = call.callee if dialog.leg == call.caller_leg else call.caller
+        if stays.aor == picker != aor:
+            raise Refusal(603, f"You talk with {aor.extension} already")
+        return aor, dialog, call
 
-    def _longest(self, targets: Iterable[Aor], picker: Aor) -> tuple[Aor, WatchedDialog] | None:
+    def longest(self, targets: Iterable[Aor], picker: Aor) -> Found | None:
         """What has rung longest at `targets`, the picker's own calls aside."""
         ringing = [
-            (dialog.since, dialog.leg, aor, dialog)
+            (dialog.since, dialog.leg, (aor, dialog, call))
             for aor in targets
             for dialog in self._dialogs.of(aor)
-            if dialog.rings and not self._calls_itself(dialog, picker)
+            if dialog.rings
+            for call in [self._calls.numbered(dialog.call)]
+            if call and call.caller.aor != picker
         ]
-        if not ringing:
-            return None
-        _, _, aor, dialog = min(ringing, key=lambda one: one[:2])
-        return aor, dialog
+        return min(ringing, key=lambda one: one[:2])[2] if ringing else None
 
-    def _calls_itself(self, dialog: WatchedDialog, picker: Aor) -> bool:
-        call = self._calls.of(dialog.leg)
-        return call is None or call.caller.aor == picker
-
-    def _nothing(self, targets: list[Aor], where: str, now: float) -> tuple[Aor, WatchedDialog]:
-        """Refuse, as there is nothing to have: was there, a moment ago?"""
-        answered = [
-            (dialog.since, aor.extension, dialog)
+    def _nothing(self, targets: list[Aor], where: str, picker: Aor, now: float) -> Found:
+        """Refuse, as there is nothing to have: was there, just now?"""
+        own = [aor for aor in targets if any(dialog.rings for dialog in self._dialogs.of(aor))]
+        if own:
+            raise Refusal(480, _own(own))
+        lately = [
+            (dialog.since, aor, dialog, call)
             for aor in targets
             for dialog in (self._dialogs.last(aor), *self._dialogs.of(aor))
-            if dialog and now - dialog.since < RECENT and _was_called(dialog)
+            if dialog
+            for call in [self._calls.numbered(dialog.call)]
+            if told(dialog, call, now)
         ]
-        if not answered:
+        if not lately:
             detail = "the call was answered or given up some time ago, or there was none"
             raise Refusal(480, f"Nothing rings at {where}", log=detail)
-        _, extension, dialog = max(answered, key=lambda one: one[0])
-        raise Refusal(480, _gone(dialog, extension))
+        _, aor, dialog, call = max(lately, key=lambda one: one[0])
+        raise Refusal(480, outcome(aor, dialog, call, picker))
 
     def _forbidden(self, picker: Aor, target: Aor) -> Refusal:
         if not self._permissions.pickable(target):
@@ -188,42 +217,38 @@ class Pickups:
     def handle(self, event: LegAccepted | MediaMatched | LegEnded, now: float) -> list[Effect]:
         """What happened on the leg of a picker that has not won yet."""
         pickup = self._by_leg[event.leg]
-        if type(event) is LegEnded:
+        if isinstance(event, LegEnded):
             del self._by_leg[event.leg]
-            return self._report(pickup, event.status, event.reason or "The picker's INVITE failed", now)
+            reason = visible(event.reason) or "The picker's INVITE failed"
+            return self._report(pickup, event.status, reason, now)
         gone = self._gone(pickup)
         if gone:
             return self._refuse(event.leg, *gone, now)
-        if type(event) is LegAccepted:
+        if isinstance(event, LegAccepted):
             pickup.to_tag = event.tag
-            return [MatchMedia(event.leg, self._peer_of(pickup.dialog))]
-        takes_over = pickup.dialog.state is DialogState.CONFIRMED
-        if type(event) is MediaMatched and (not event.fits or (takes_over and event.to_picker is None)):
-            return self._refuse(event.leg, 488, "The phones have no codec in common", now)
-        assert type(event) is MediaMatched
+            return [MatchMedia(event.leg, pickup.peer)]
+        if not event.fits or (pickup.takes_over and event.to_picker is None):
+            return self._refuse(event.leg, 488, event.why or "The phones have no codec in common", now)
         return self._win(pickup, event, now)
-
-    def _peer_of(self, dialog: WatchedDialog) -> int:
-        """The leg that the picker is going to talk with."""
-        call = self._calls.of(dialog.leg)
-        assert call
-        return call.caller_leg if dialog.leg != call.caller_leg else call.answered_leg
 
     def _gone(self, pickup: Pickup) -> tuple[int, str] | None:
         """Why the call cannot be had any more; None if it can: the one test that decides who wins."""
-        found = self._dialogs.find(pickup.target.tenant, pickup.dialog.id)
-        now = next((dialog for aor, dialog in found if aor == pickup.target), None)
-        if now and now.state is pickup.dialog.state:
-            call = self._calls.of(now.leg)
-            if now.rings or (call and call.state is State.TALKING):
-                return None
-        extension = pickup.target.extension
-        text = _gone(now, extension) if now else f"The call at {extension} is over"
-        return 603 if pickup.wish.replaces else 480, text
+        call, target = pickup.call, pickup.target
+        if call.state is State.RINGING and not pickup.takes_over:
+            return None
+        still_there = pickup.takes_over and pickup.dialog.leg in call.legs()
+        if still_there and call.state is State.TALKING:
+            return None
+        if still_there and call.state is State.ANSWERED:  # somebody has taken the other's place
+            return 491, _being_set_up(target)
+        found = self._dialogs.find(target.tenant, pickup.dialog.id)
+        dialog = next((dialog for aor, dialog in found if aor == target), pickup.dialog)
+        alive = self._calls.numbered(call.number)
+        status = 603 if pickup.wish.replaces else 480
+        return status, outcome(target, dialog, alive, pickup.picker.aor)
 
     def _win(self, pickup: Pickup, media: MediaMatched, now: float) -> list[Effect]:
-        call = self._calls.of(pickup.dialog.leg)
-        assert call
+        call = pickup.call
         request, offer = pickup.invite.request, pickup.invite.offer
         name = pickup.picker.name or request.from_.display
         picker = Picker(
@@ -235,7 +260,7 @@ class Pickups:
             pickup.invite.contact,
             held=offer is not None and held(offer),
         )
-        if pickup.dialog.state is DialogState.CONFIRMED:
+        if pickup.takes_over:
             pickup.wish = Wish(Way.TAKE_OVER, "", pickup.wish.replaces)
         del self._by_leg[media.leg]
         report = self._report(pickup, 200, "picked up", now, call.caller.aor.extension)
@@ -252,29 +277,13 @@ class Pickups:
         return _report(pickup.wish, who, pickup.target.extension, status, result, started, now, caller)
 
 
-def _was_called(dialog: WatchedDialog) -> bool:
-    """Whether a dialog is what became of a call that could have been picked up."""
-    if dialog.direction is not Direction.RECIPIENT:
-        return False
-    return dialog.state is DialogState.CONFIRMED or dialog.event in (
-        StateEvent.REPLACED,
-        StateEvent.CANCELLED,
-    )
+def _own(targets: list[Aor]) -> str:
+    where = " and ".join(aor.extension for aor in targets)
+    return f"It is your own call that rings at {where}"
 
 
-def _gone(dialog: WatchedDialog, extension: str) -> str:
-    """What became of a call, for a picker that comes too late."""
-    if dialog.state is DialogState.CONFIRMED:
-        return f"{extension} has answered already"
-    match dialog.event:
-        case StateEvent.REPLACED if dialog.taken_by:
-            return f"{dialog.taken_by} has answered the call already"
-        case StateEvent.REPLACED:
-            return f"{extension} has answered already"
-        case StateEvent.CANCELLED:
-            return "The caller has hung up"
-        case _:
-            return f"The call at {extension} is over"
+def _being_set_up(aor: Aor) -> str:
+    return f"The call of {aor.extension} is just being set up"
 
 
 def _warning(text: str) -> Headers:
@@ -294,7 +303,7 @@ def _report(
     caller: str = "",
 ) -> list[Effect]:
     """What is kept of an attempt, and its line in the log."""
-    extension = extension or wish.extension
+    extension = extension or visible(wish.extension)
     milliseconds = round((now - started_at) * 1000, 3)
     attempt = Attempt(started_at, picker, wish.way, extension, caller, status, result, milliseconds)
     what = f"{caller}'s call at {extension}" if caller else extension or "its groups' calls"

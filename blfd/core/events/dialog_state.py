@@ -42,10 +42,12 @@ class Lamp(Enum):
 class WatchedDialog:
     """One dialog of an extension, in the watched phone's view.
 
-    `call_id` and the tags are those between blfd and that phone, `leg` is the core's number for it. `since`
-    is the time of the last change of `state`. `remote` is the other party's extension, `remote_name` its
-    display name. `held`: the watched phone has put the other on hold. `event` says what ended a terminated
-    dialog, and `taken_by` which extension has the call where it was answered elsewhere (REPLACED).
+    `call_id` and the tags are those between blfd and that phone, `leg` is the core's number for it and `call`
+    that of the call. `since` is the time of the last change of `state`. `remote` is the other party's
+    extension, `remote_name` its display name. `held`: the watched phone has put the other on hold. `picked`:
+    it has the callee's place, and sent an INVITE to get it. `event` says what ended a terminated dialog,
+    `answered` that it was confirmed before, and `taken_by` which extension got the call where it was answered
+    elsewhere (REPLACED).
     """
 
     call_id: str
@@ -59,13 +61,21 @@ class WatchedDialog:
     held: bool = False
     early_media: bool = False
     leg: int = 0
+    call: int = 0
+    picked: bool = False
     event: StateEvent | None = None
+    answered: bool = False
     taken_by: str = ""
 
     @property
     def id(self) -> str:
         """Unique and constant: the Call-ID is ours for a ringing branch, the phone's for its own call."""
         return self.call_id
+
+    @property
+    def role(self) -> Direction:
+        """Who calls whom, as people see it: who has picked a call up is called, whoever sent the INVITE."""
+        return Direction.RECIPIENT if self.picked else self.direction
 
     @property
     def lamp(self) -> Lamp:
@@ -130,6 +140,7 @@ class Dialogs:
             held=False,
             early_media=False,
             event=event,
+            answered=dialog.state is DialogState.CONFIRMED,
             taken_by=taken_by,
         )
         self._last[aor] = ended

@@ -22,7 +22,10 @@ Knowing = Annotated[At, Depends(at("read", "callers"))]  # as it tells who talks
 
 
 class Dialog(BaseModel):
-    """A call of the extension; `since` in seconds ago. Its parties are for tokens with `callers`."""
+    """A call of the extension; `since` in seconds ago. Its parties are for tokens with `callers`.
+
+    `direction` is who calls whom as people see it: who has picked a call up is its recipient.
+    """
 
     lamp: str
     state: str
