@@ -136,8 +136,8 @@ def test_a_call_that_the_picker_makes_itself(own_site: Callable[..., Site]) -> N
     office = Office(own_site(), "udp")
     office.watcher.subscribe("103")
     ringing = Ringing.begin(office.picker, office.phone)
-    assert office.pick("*98").refused().start == "SIP/2.0 480 Nothing rings at your groups"
-    assert office.pick("*97102").refused().start == "SIP/2.0 480 Nothing rings at 102"
+    assert office.pick("*98").refused().start == "SIP/2.0 480 It is your own call that rings at 102"
+    assert office.pick("*97102").refused().start == "SIP/2.0 480 It is your own call that rings at 102"
     ringing.rings_on()
     office.leave()
 
