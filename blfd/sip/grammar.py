@@ -21,11 +21,12 @@ HOST = r"(?:[A-Za-z0-9_.\-]++|\[[0-9A-Fa-f:.]++\])"
 MOST_SECONDS = 0xFFFF_FFFF  # of a delta-seconds (RFC 3261, section 20.19)
 
 is_token = re.compile(TOKEN).fullmatch
-_parameter = re.compile(rf" *; *({TOKEN})(?: *= *({QUOTED}|{LOOSE}))? *").match
+parameter_at = re.compile(rf" *; *({TOKEN})(?: *= *({QUOTED}|{LOOSE}))? *").match
 _element = re.compile(rf"(?:[^\",]|{QUOTED})*+").match
 _PAIR = re.compile(r"\\(.)")
 _number = re.compile(r"[0-9]+").match
-_CONTROLS = dict.fromkeys((*range(0x20), 0x7F), "\ufffd")
+# Control characters, and surrogates that stand for no octet.
+_UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
 
 
 class BadHeader(ValueError):
@@ -33,8 +34,8 @@ class BadHeader(ValueError):
 
 
 def clean(text: str) -> str:
-    """`text` with what no start line and no header value may have replaced: control characters."""
-    return text if text.isprintable() else text.translate(_CONTROLS)
+    """`text` with what no start line and no header value may have replaced."""
+    return text if text.isprintable() else _UNFIT.sub("\ufffd", text)
 
 
 def quote(text: str) -> str:
@@ -53,7 +54,7 @@ def unquote(text: str) -> str:
 def parameters(text: str, start: int = 0) -> tuple[dict[str, str], int]:
     """The parameters that begin at `start` with a semicolon, and where they end. One given twice is bad."""
     found: dict[str, str] = {}
-    while match := _parameter(text, start):
+    while match := parameter_at(text, start):
         name = match[1].lower()
         if name in found:
             raise BadHeader(f"{name} is given twice")

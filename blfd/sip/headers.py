@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from blfd.core.inputs import Credentials, RegisterContact
-from blfd.core.values import Address, Replaces, Uri
+from blfd.core.values import Address, NameAddr, Replaces, Uri
 from blfd.sip import uris
 from blfd.sip.grammar import (
     HOST,
@@ -23,6 +23,7 @@ from blfd.sip.grammar import (
     elements,
     is_token,
     number,
+    parameter_at,
     parameters,
     quote,
     unquote,
@@ -131,6 +132,22 @@ def _via_of(match: re.Match[str], given: Parameters, text: str) -> Via:
     )
 
 
+def stamped(via: Via, host: str, port: int) -> str:
+    """The topmost Via of a response: with `received`, and `rport` unless `port` is 0 (RFC 3581, 4)."""
+    stamps = f"={port};received={host}"
+    if via.rport == 0 and not via.received and via.text[-6:] == ";rport":
+        return via.text + stamps
+    text, match = via.text, _via(via.text)
+    assert match, "it was read"
+    kept, start = [text[: match.end()].rstrip(" ")], match.end()
+    while parameter := parameter_at(text, start):
+        start = parameter.end()
+        if parameter[1].lower() not in ("rport", "received"):
+            kept.append(parameter[0].strip(" "))
+    comment = f" {text[start:]}" if start < len(text) else ""
+    return "".join((*kept, ";rport" + stamps if port else f";received={host}", comment))
+
+
 # Name-addrs: From, To, Contact, Route, Record-Route, Path, Refer-To, P-Asserted-Identity
 
 
@@ -220,8 +237,10 @@ def _address(text: str) -> Address:
     one, end = _one(text, 0, _name_addr(text))  # which may have a comma in its name, as it stands alone
     if end != len(text):
         raise BadHeader("what follows the parameters")
-    tag = one.parameters.get("tag", "")
-    if tag and not is_token(tag):
+    tag = one.parameters.get("tag")
+    if tag is None:
+        return Address(one.uri, one.display)
+    if not is_token(tag):
         raise BadHeader("a tag that is no token")
     return Address(one.uri, one.display, tag)
 
@@ -229,11 +248,12 @@ def _address(text: str) -> Address:
 _kept_address = lru_cache(uris.KEPT)(_address)
 
 
-def name_addr(of: Address) -> str:
-    """An Address as a From, To or P-Asserted-Identity has it."""
-    display = f"{quote(of.display)} " if of.display else ""
-    tag = f";tag={of.tag}" if of.tag else ""
-    return f"{display}<{of.uri.text}>{tag}"
+def name_addr(of: NameAddr, tag: str = "") -> str:
+    """As From and To have it, and P-Asserted-Identity without the tag."""
+    written = f"<{uris.bracketed(of.uri)}>"
+    if of.display:
+        written = f"{quote(of.display)} {written}"
+    return f"{written};tag={tag}" if tag else written
 
 
 def register_contact(of: AddressParam) -> RegisterContact:

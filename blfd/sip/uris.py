@@ -24,6 +24,7 @@ _SIP_URI = re.compile(
     (?:\?([A-Za-z0-9\[\]/?:+$\-_.!~*'()%=&]*))?""",
     re.VERBOSE | re.IGNORECASE,
 ).fullmatch
+_fit = re.compile(r"""[!#-;=?-~]+""").fullmatch
 _other_uri = re.compile(r"""([A-Za-z][A-Za-z0-9+.\-]*+):[!#-;=?-~]+""").fullmatch
 
 
@@ -67,6 +68,22 @@ def unescape(text: str) -> str:
 def escape_user(user: str) -> str:
     """A user part that says `user`."""
     return quote(user.encode("utf-8", "surrogateescape"), safe="-_.!~*'()&=+$,;?/")
+
+
+def bracketed(text: str) -> str:
+    """A URI fit to stand between angle brackets or in a start line: what may not stand there is escaped."""
+    if _fit(text):
+        return text
+    return quote(text.encode("utf-8", "surrogatepass"), safe="!#$%&'()*+,-./:;=?@[]_~")
+
+
+def request_uri(text: str) -> str:
+    """The Request-URI of a request to a Contact: without the headers that it may have (RFC 3261, 19.1.1)."""
+    try:
+        without = uri(text).headers
+    except BadHeader:
+        without = ""
+    return bracketed(text[: -1 - len(without)] if without else text)
 
 
 def headers(of: Uri) -> tuple[tuple[str, str], ...]:

@@ -1,0 +1,190 @@
+"""Values to octets: the one place where text becomes a message (RFC 3261, sections 7 and 8).
+
+No start line and no header value gets a control character, whatever the values are that came from peers or
+people, so none can end its line: `clean` makes values fit, and `uris.bracketed` URIs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from blfd.core.effects import Headers, Notify
+from blfd.core.values import Flow
+from blfd.core.visible import visible
+from blfd.sip import headers, uris
+from blfd.sip.grammar import BadHeader, clean
+from blfd.sip.headers import Via
+from blfd.sip.message import Malformed, Request, Unread
+from blfd.sip.phrases import PHRASES
+
+LONGEST_REASON = 160  # characters of a reason phrase; the values of peers in it are shorter, see `visible`
+UNREAD_TAG = "unread"
+"""Our tag in responses to what is not read: the same each time, as they are kept nowhere (8.2.7)."""
+_is_loose = re.compile(r"<sips?:[!#-:=?-~]+(?:;[!#-:=?-~]+)*;lr(?:;[!#-;=?-~]*)?>").fullmatch
+_has_tag = re.compile(r"; *tag *=", re.IGNORECASE).search
+
+# Where a response goes
+
+
+def is_symmetric(via: Via, flow: Flow) -> bool:
+    """Whether the sender is reached at the port that it sent from: it says so, or is behind a NAT."""
+    return via.rport is not None or via.host != flow.host
+
+
+def response_flow(via: Via | None, flow: Flow) -> Flow:
+    """Where the response to a request goes that came by `flow` (RFC 3261, section 18.2.2; RFC 3581).
+
+    A `maddr` is not followed: no phone gives one, and whoever does would have us send to where he likes.
+    """
+    if flow.transport != "udp" or via is None or is_symmetric(via, flow):
+        return flow
+    return flow._replace(port=via.port or 5060)
+
+
+def _stamped(via: Via, line: str, flow: Flow) -> str:
+    """The topmost Via line as the response has it; `line` may have other values after the first."""
+    top = headers.stamped(via, flow.host, flow.port if is_symmetric(via, flow) else 0)
+    if len(line) == len(via.text):
+        return top
+    _, _, others = line.partition(via.text)
+    return top + others
+
+
+class Writer:
+    """Writes as `product`, which is our Server and User-Agent."""
+
+    def __init__(self, product: str) -> None:
+        self._server = f"Server: {clean(product)}\r\n"
+        self._user_agent = f"User-Agent: {clean(product)}\r\n"
+
+    def response(
+        self,
+        request: Request,
+        flow: Flow,
+        status: int,
+        reason: str = "",
+        to_tag: str = "",
+        more: Headers = (),
+        content_type: str = "",
+        body: bytes = b"",
+    ) -> bytes:
+        """A response with what it must copy (RFC 3261, sections 8.2.6 and 12.1.1).
+
+        `reason` is the status' own phrase if it is empty. `to_tag` is put where the request has none.
+        """
+        fields, via = request.fields, request.via
+        vias = fields["via"]
+        top = vias[0]
+        if top[-6:] == ";rport" and via.rport == 0 and not via.received and top == via.text:
+            top = f"{top}={flow.port};received={flow.host}"  # as nearly all phones ask for it
+        else:
+            top = _stamped(via, top, flow)
+        if len(vias) > 1:
+            top = "\r\nVia: ".join((top, *vias[1:]))
+        tag = f";tag={to_tag}" if to_tag and status > 100 and not request.to.tag else ""
+        lines = self._server
+        if "record-route" in fields and 100 < status < 300:
+            lines += "".join([f"Record-Route: {value}\r\n" for value in fields["record-route"]])
+        if more:
+            lines += _lines(more)
+        if content_type:
+            lines += f"Content-Type: {clean(content_type)}\r\n"
+        return (
+            f"SIP/2.0 {status} {_phrase(status, reason)}\r\nVia: {top}\r\nFrom: {fields['from'][0]}\r\n"
+            f"To: {fields['to'][0]}{tag}\r\nCall-ID: {request.call_id}\r\nCSeq: {fields['cseq'][0]}\r\n"
+            f"{lines}Content-Length: {len(body)}\r\n\r\n"
+        ).encode("utf-8", "surrogateescape") + body
+
+    def response_unread(
+        self, unread: Unread, flow: Flow, status: int, reason: str = "", more: Headers = ()
+    ) -> bytes:
+        """A response to what is not read: malformed, or too much."""
+        first, *others = unread.vias
+        lines = [f"SIP/2.0 {status} {_phrase(status, reason)}"]
+        lines += [f"Via: {_stamped(unread.via, first, flow) if unread.via else first}"]
+        lines += [f"Via: {value}" for value in others]
+        if unread.from_:
+            lines.append(f"From: {unread.from_}")
+        if unread.to:
+            lines.append(f"To: {unread.to}" if _has_tag(unread.to) else f"To: {unread.to};tag={UNREAD_TAG}")
+        if unread.call_id:
+            lines.append(f"Call-ID: {unread.call_id}")
+        if unread.cseq:
+            lines.append(f"CSeq: {unread.cseq}")
+        lines.append(f"{self._server}{_lines(more)}Content-Length: 0\r\n\r\n")
+        return "\r\n".join(lines).encode("utf-8", "surrogateescape")
+
+    def response_malformed(self, bad: Malformed, flow: Flow) -> bytes | None:
+        """The response that tells what is wrong; None where there can be none."""
+        if bad.unread is None:
+            return None
+        reason = f"Bad Request: {bad.fault}" if bad.status == 400 else ""
+        return self.response_unread(bad.unread, flow, bad.status, reason)
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        via: str,
+        from_: str,
+        to: str,
+        call_id: str,
+        cseq: int,
+        more: Headers = (),
+        route_set: Sequence[str] = (),
+        body: bytes = b"",
+    ) -> bytes:
+        """A request outside calls. `from_` and `to` are what `headers.name_addr` gives."""
+        uri, routes = _routed(target, route_set) if route_set else (uris.request_uri(target), "")
+        lines = _lines(more)
+        return (
+            f"{method} {uri} SIP/2.0\r\nVia: {via}\r\n{routes}Max-Forwards: 70\r\n"
+            f"From: {from_}\r\nTo: {to}\r\nCall-ID: {clean(call_id)}\r\nCSeq: {cseq} {method}\r\n"
+            f"{lines}{self._user_agent}Content-Length: {len(body)}\r\n\r\n"
+        ).encode("utf-8", "surrogateescape") + body
+
+    def notify(self, notify: Notify, via: str, contact: str) -> bytes:
+        """A NOTIFY (RFC 6665, section 4.2.2); `via` is the value of its Via, `contact` of its Contact."""
+        dialog = notify.dialog
+        if notify.expires is not None:
+            state = f"active;expires={notify.expires}"
+        else:
+            state = f"terminated;reason={notify.reason}" if notify.reason else "terminated"
+        more: Headers = (("Contact", contact), ("Event", dialog.event), ("Subscription-State", state))
+        if notify.content_type:
+            more = (*more, ("Content-Type", notify.content_type))
+        return self.request(
+            "NOTIFY",
+            dialog.target,
+            via,
+            headers.name_addr(dialog.local, dialog.id.local_tag),
+            headers.name_addr(dialog.remote, dialog.id.remote_tag),
+            dialog.id.call_id,
+            notify.cseq,
+            more,
+            dialog.route_set,
+            notify.body,
+        )
+
+
+def _phrase(status: int, reason: str) -> str:
+    return visible(reason, LONGEST_REASON) if reason else PHRASES.get(status, "Refused")
+
+
+def _lines(more: Iterable[tuple[str, str]]) -> str:
+    return "".join([f"{name}: {value if value.isprintable() else clean(value)}\r\n" for name, value in more])
+
+
+def _routed(target: str, route_set: Sequence[str]) -> tuple[str, str]:
+    """The Request-URI and the Route lines (RFC 3261, section 12.2.1.1)."""
+    first = route_set[0]
+    if not _is_loose(first):
+        try:
+            routes = [route for value in route_set for route in headers.name_addrs(value)]
+        except BadHeader:  # stored by a version that read less closely
+            routes = []
+        if routes and routes[0].uri.parameter("lr") is None:  # a strict router of RFC 2543
+            rest = (*(route.text for route in routes[1:]), f"<{uris.bracketed(target)}>")
+            return uris.request_uri(routes[0].uri.text), _lines([("Route", route) for route in rest])
+    return uris.request_uri(target), _lines([("Route", route) for route in route_set])
