@@ -7,12 +7,13 @@ import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, TypeVar
 
 from blfd.core.access.digest import ALGORITHMS
 from blfd.core.values import Settings
+from blfd.transport.addresses import AddressError, ListenAddress
 
 DEFAULT_DATABASE = Path("blfd.db")
 KEYS = (
@@ -37,33 +38,7 @@ class ConfigError(Exception):
     """One line that says what is wrong and what is allowed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """Where to listen: "udp:127.0.0.1:5060". Port 0 takes a free one."""
-
-    transport: str
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.transport}:{self.host}:{self.port}"
-
-    @classmethod
-    def parse(cls, text: str) -> Listen:
-        """Raises ConfigError."""
-        transport, _, rest = text.partition(":")
-        host, _, port = rest.rpartition(":")
-        if transport not in ("udp", "tcp") or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
-            raise ConfigError(f"cannot listen on {text!r}: write udp:127.0.0.1:5060 or tcp:0.0.0.0:5060")
-        try:
-            IPv4Address(host)
-        except AddressValueError:
-            what = "IPv6 is not served yet" if ":" in host else f"{host!r} is no IPv4 address"
-            raise ConfigError(f"cannot listen on {text!r}: {what}; write udp:127.0.0.1:5060") from None
-        return cls(transport, host, int(port))
-
-
-PNP = Listen("udp", "224.0.1.75", 5060)  # sip.mcast.net, where phones look for their files
+PNP = ListenAddress("udp", "224.0.1.75", 5060)  # sip.mcast.net, where phones look for their files
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +57,8 @@ class Web:
         """Raises ConfigError."""
         found = re.fullmatch(r"(https?)://([0-9.]+):([0-9]{1,5})/?", text) if isinstance(text, str) else None
         try:
-            listen = Listen.parse(f"tcp:{found[2]}:{found[3]}") if found else None
-        except ConfigError:
+            listen = ListenAddress.parse(f"tcp:{found[2]}:{found[3]}") if found else None
+        except AddressError:
             listen = None
         if not found or not listen:
             raise ConfigError(f"{where} is an address such as http://0.0.0.0:8080, not {text!r}")
@@ -95,12 +70,15 @@ class Config:
     """Everything that `blfd run` needs to know."""
 
     database: Path = DEFAULT_DATABASE
-    listen: tuple[Listen, ...] = (Listen("udp", "0.0.0.0", 5060), Listen("tcp", "0.0.0.0", 5060))
+    listen: tuple[ListenAddress, ...] = (
+        ListenAddress("udp", "0.0.0.0", 5060),
+        ListenAddress("tcp", "0.0.0.0", 5060),
+    )
     sip: Settings = field(default_factory=Settings)
     metrics: Web | None = None
     provision: Web | None = None
     web: Web | None = None
-    pnp: Listen | None = None  # the multicast group where new phones ask
+    pnp: ListenAddress | None = None  # the multicast group where new phones ask
     address: str = ""  # where phones reach this machine; "": as its routes say
     certificate: Path | None = None
     certificate_key: Path | None = None
@@ -139,7 +117,7 @@ def load(
     for served in (config.provision, config.web):
         if served and served.scheme == "https" and not config.certificate:
             raise ConfigError(f"{served} needs `certificate`, and `certificate_key`, in the file")
-    wanted = _each(Listen.parse, listen, table, "listen", str(path))
+    wanted = _each(_listen, listen, table, "listen", str(path))
     return replace(config, listen=wanted) if wanted else config
 
 
@@ -187,12 +165,12 @@ def _web(option: str | None, table: dict[str, Any], key: str, where: str) -> Web
     return None if value is None else Web.parse(value, f"--{key}" if option else f"{where}, {key}")
 
 
-def _pnp(value: Any, where: str) -> Listen | None:
+def _pnp(value: Any, where: str) -> ListenAddress | None:
     if isinstance(value, bool):
         return PNP if value else None
     try:
-        return Listen.parse(f"udp:{value}")
-    except ConfigError:
+        return ListenAddress.parse(f"udp:{value}")
+    except AddressError:
         text = f"{where}: pnp is true, or an address such as {PNP.host}:{PNP.port}, not {value!r}"
         raise ConfigError(text) from None
 
@@ -251,6 +229,13 @@ def _algorithms(value: Any, where: str) -> tuple[str, ...]:
         known = ", ".join(ALGORITHMS)
         raise ConfigError(f"{where}, [sip]: digest_algorithms is a list of {known}, not {value!r}")
     return tuple(value)
+
+
+def _listen(text: str) -> ListenAddress:
+    try:
+        return ListenAddress.parse(text)
+    except AddressError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _network(text: str) -> IPv4Network:

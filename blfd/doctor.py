@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from blfd.config import Config, Listen
+from blfd.config import Config
 from blfd.control import ControlClient, ControlError, NotRunning, socket_path
+from blfd.core.values import TRANSPORTS
 from blfd.store import Store, StoreError
+from blfd.transport.addresses import ListenAddress
 
 GOOD_RECEIVE_BUFFER = 4 << 20
 RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
@@ -95,8 +97,8 @@ def _receive_buffer() -> Finding:
     return Finding("ok", "socket buffers are large enough")
 
 
-def _port(listen: Listen) -> Finding:
-    kind = socket.SOCK_DGRAM if listen.transport == "udp" else socket.SOCK_STREAM
+def _port(listen: ListenAddress) -> Finding:
+    kind = socket.SOCK_STREAM if TRANSPORTS[listen.transport].connected else socket.SOCK_DGRAM
     with socket.socket(socket.AF_INET, kind) as probe:
         if kind == socket.SOCK_STREAM:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -109,11 +111,11 @@ def _port(listen: Listen) -> Finding:
 
 
 def _addresses(listening: list[str]) -> Iterator[Finding]:
-    hosts = {address.split(":")[1] for address in listening}
-    if all(host.startswith("127.") for host in hosts):
+    addresses = [ListenAddress.parse(text) for text in listening]
+    if all(one.host.startswith("127.") for one in addresses):
         advice = "phones need one of this machine's addresses: --listen udp:0.0.0.0:5060"
         yield Finding("warning", "the server listens on loopback only", advice)
-    elif "0.0.0.0" in hosts and not _reachable():
+    elif any(one.everywhere for one in addresses) and not _reachable():
         what = "this machine has no IPv4 address but loopback: no phone can reach it"
         yield Finding("fault", what, "connect it to the phones' network")
 

@@ -17,9 +17,10 @@ from commands import Answering, Run
 from typer.testing import CliRunner
 
 from blfd.cli import app
-from blfd.config import Config, Listen
+from blfd.config import Config
 from blfd.control import ControlServer, socket_path
 from blfd.doctor import Finding, examine
+from blfd.transport.addresses import ListenAddress
 
 DOCS = Path(__file__).parents[1] / "docs" / "cli.md"
 COMMANDS = [
@@ -273,6 +274,6 @@ def test_doctor_finds_a_taken_port(tmp_path: Path, transport: str) -> None:
         taken.bind(("127.0.0.1", 0))
         if transport == "tcp":
             taken.listen()
-        listen = Listen(transport, *taken.getsockname())
+        listen = ListenAddress(transport, *taken.getsockname())
         found = examine(Config(database=tmp_path / "blfd.db", listen=(listen,)), "default")
     assert any(f.state == "fault" and f.what.startswith(f"{listen} cannot be used") for f in found)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from blfd.config import Config, ConfigError, Listen, load
+from blfd.config import Config, ConfigError, load
 from blfd.core.values import Settings
+from blfd.transport.addresses import ListenAddress
 
 DOCS = Path(__file__).parents[1] / "docs" / "configuration.md"
 
@@ -27,15 +28,15 @@ def test_a_file_and_options_over_it(tmp_path: Path) -> None:
     )
     config = load(path)
     assert config.database == Path("x.db")
-    assert config.listen == (Listen("udp", "127.0.0.1", 5070),)
+    assert config.listen == (ListenAddress("udp", "127.0.0.1", 5070),)
     assert config.sip.trust == (IPv4Network("10.0.0.0/8"),)
     assert (config.sip.no_answer_timeout, config.sip.digest_algorithms) == (5, ("MD5",))
     over = load(path, database=Path("y.db"), listen=["tcp:127.0.0.1:5080"], trust=["192.0.2.1"])
     assert (over.database, str(over.listen[0])) == (Path("y.db"), "tcp:127.0.0.1:5080")
     assert over.sip.trust == (IPv4Network("192.0.2.1/32"),)
-    assert (config.pnp, load(path, pnp=True).pnp) == (None, Listen("udp", "224.0.1.75", 5060))
+    assert (config.pnp, load(path, pnp=True).pnp) == (None, ListenAddress("udp", "224.0.1.75", 5060))
     path.write_text('pnp = "224.0.1.75:5070"')
-    assert load(path).pnp == Listen("udp", "224.0.1.75", 5070)
+    assert load(path).pnp == ListenAddress("udp", "224.0.1.75", 5070)
 
 
 @pytest.mark.parametrize(

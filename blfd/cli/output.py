@@ -70,7 +70,7 @@ class Options:
             return Place(**self.client().call("place"))
         except (NotRunning, ControlError):
             url = str(config.provision) if config.provision else ""
-            return place([str(listen) for listen in config.listen], config.address, url)
+            return place(config.listen, config.address, url)
 
     def client(self) -> ControlClient:
         return ControlClient(socket_path(self.load().database))

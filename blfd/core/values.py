@@ -25,11 +25,32 @@ class Aor(NamedTuple):
         return self.extension if self.tenant == DEFAULT_TENANT else f"{self.extension}@{self.tenant}"
 
 
+class Transport(NamedTuple):
+    """A transport protocol (RFC 3261, section 18).
+
+    `name` is what flows, listeners and stored rows call it; `via` and `parameter` are what it is called in a
+    Via and behind the host of a SIP URI. A transport that is `reliable` needs no retransmissions; one that is
+    `connected` has a connection for each peer, which may end.
+    """
+
+    name: str
+    via: str
+    parameter: str
+    reliable: bool
+    connected: bool
+    default_port: int = 5060
+
+
+UDP = Transport("udp", "UDP", "", reliable=False, connected=False)
+TCP = Transport("tcp", "TCP", ";transport=tcp", reliable=True, connected=True)
+TRANSPORTS = {transport.name: transport for transport in (UDP, TCP)}
+
+
 class Flow(NamedTuple):
     """Where a request came from, and so where requests to its sender go (RFC 5626's word).
 
-    `transport` is "udp" or "tcp"; `host` and `port` are the peer's; `listener` is the index of our
-    listener, in the order of `--listen`.
+    `transport` is the name of one of TRANSPORTS; `host` and `port` are the peer's; `listener` is the index of
+    our listener, in the order of `--listen`.
     """
 
     transport: str

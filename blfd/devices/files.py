@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -11,7 +11,7 @@ import provisioning
 from blfd.core.values import DEFAULT_TENANT, Tenant
 from blfd.store import Exists, Faults, NotFound, Store, StoreError
 from blfd.store.devices import DeviceRow
-from blfd.transport.addresses import ANYWHERE, local_address_towards
+from blfd.transport.addresses import ANYWHERE, UNSPECIFIED, ListenAddress, local_address_towards
 from provisioning import (
     Account,
     Device,
@@ -49,16 +49,15 @@ class Place:
     url: str  # without a slash at the end
 
 
-def place(listening: Iterable[str], address: str, url: str) -> Place:
-    """From listeners as "udp:0.0.0.0:5060"; `address` is this machine's for phones, "" to find out.
+def place(listening: Sequence[ListenAddress], address: str, url: str) -> Place:
+    """From what is listened on; `address` is this machine's for phones, "" to find out.
 
     `url` is the listener for their files, "" if there is none.
     """
-    parts = [listener.split(":") for listener in listening]
-    hosts = [host for _, host, _ in parts if host != "0.0.0.0"]
+    hosts = [one.host for one in listening if not one.everywhere]
     host = address or next(iter(hosts), "") or local_address_towards(ANYWHERE)
-    ports = {transport: int(port) for transport, _, port in reversed(parts)}
-    return Place(host, ports, url.replace("//0.0.0.0:", f"//{host}:").rstrip("/"))
+    ports = {one.transport: one.port for one in reversed(listening)}
+    return Place(host, ports, url.replace(f"//{UNSPECIFIED}:", f"//{host}:").rstrip("/"))
 
 
 class Checked(NamedTuple):

@@ -28,6 +28,7 @@ from blfd.core.effects import (
 )
 from blfd.core.inputs import InfoAnswered, Input, LegAccepted, LegEnded, MediaMatched, OfferAnswered
 from blfd.core.values import Flow
+from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.headers import set_headers
 from blfd.pjsip.leg import (
@@ -51,8 +52,8 @@ from blfd.pjsip.library import (
 )
 from blfd.pjsip.matcher import Matcher
 from blfd.pjsip.message import Message
-from blfd.pjsip.network import Network
 from blfd.pjsip.sessions import Refused, Sessions
+from blfd.sip.own_uris import OwnUris
 
 log = logging.getLogger("blfd.legs")
 
@@ -65,13 +66,14 @@ class Legs:
     def __init__(
         self,
         endpoint: Endpoint,
-        network: Network,
+        adapter: Adapter,
+        own_uris: OwnUris,
         usage: CData,
         session_expires: int,
         emit: Callable[[Input], None],
         redispatch: Callable[[bytes, Flow], None],
     ) -> None:
-        self._sessions = Sessions(endpoint, network, usage, session_expires)
+        self._sessions = Sessions(endpoint, adapter, own_uris, usage, session_expires)
         self._emit, self._redispatch = emit, redispatch
         self._by_number: dict[int, Leg] = {}
         self._by_inv: dict[int, Leg] = {}

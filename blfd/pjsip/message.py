@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from socket import inet_aton
 
 from blfd.core.inputs import Credentials, RegisterContact, Request
-from blfd.core.values import Address, Flow, Uri
+from blfd.core.values import TRANSPORTS, Address, Flow, Uri
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, encode, ffi, lib, raw, string, zero
 from blfd.pjsip.octets import fault_of, fault_of_lines, fields_of, text_of, without_other_credentials
+from blfd.transport.framing import MAX_MESSAGE
 
 AUTHORIZATION, CONTACT, PROXY_AUTHORIZATION = 6, 9, 27  # pjsip_hdr_e
 
@@ -38,15 +39,19 @@ class Message:
         self._modules_view = ffi.buffer(ffi.addressof(self.pj, "endpt_info"))
         self._zero_info = bytes(len(self._info_view))
         self._zero_modules = bytes(len(self._modules_view))
+        self._buffer = ffi.new(f"char[{MAX_MESSAGE + 1}]")  # PJSIP wants a final zero
         self._printed = ffi.new(f"char[{PRINT_BUFFER}]")
         self._sources: dict[str, int] = {}
         self._fields: dict[bytes, list[bytes]] = {}
         self._lists: dict[bytes, tuple[str, ...]] = {}
         self.method = self.to_tag = self._key = ""
 
-    def parse(self, data: bytes, buffer: CData, flow: Flow, transport: CData) -> str:
-        """Parse `data`, of which `buffer` is a copy with room for a zero; "" if sound, else what is wrong."""
-        r, info, length = self.pj, self.info, len(data)
+    def parse(self, data: bytes, flow: Flow, transport: CData) -> str:
+        """Parse `data`; "" if sound, else what is wrong."""
+        r, info, length, buffer = self.pj, self.info, len(data), self._buffer
+        if length > MAX_MESSAGE:
+            return f"more than {MAX_MESSAGE} octets"
+        ffi.memmove(buffer, data, length)
         lib.pj_pool_reset(self._pool)
         self._info_view[:] = self._zero_info
         self._modules_view[:] = self._zero_modules
@@ -64,8 +69,7 @@ class Message:
         if errors.next != errors:
             known = without_other_credentials(data)
             if known != data:  # PJSIP stumbles over schemes that it does not know
-                ffi.memmove(buffer, known, length)
-                return self.parse(known, buffer, flow, transport)
+                return self.parse(known, flow, transport)
             return f"bad {string(errors.next.hname) or 'header'} in line {errors.next.line}"
         if not msg:
             return "not a SIP message"
@@ -321,7 +325,7 @@ class Message:
     def answer_flow(self) -> Flow:
         """Where the response goes (RFC 3261, section 18.2.2; RFC 3581), NAT or not."""
         via = self.info.via
-        if self.flow.transport == "tcp" or via.rport_param > 0:
+        if TRANSPORTS[self.flow.transport].connected or via.rport_param > 0:
             return self.flow
         return self.flow._replace(port=via.sent_by.port or 5060)
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from blfd.core.values import Flow
+from blfd.core.values import UDP, Flow
+from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, ffi, lib, raw
 from blfd.pjsip.message import Message
-from blfd.pjsip.network import Network, Source
+from blfd.transport.addresses import ListenAddress
+from blfd.transport.network import Network, Source
 
 VERSION = b"2.15.1"
 
@@ -67,13 +69,11 @@ def check_layouts(endpoint: Endpoint) -> None:
                 raise SelfCheckFailed(f"PJSIP's {name} reads {seen!r}, not {expected!r}: {_ADVICE}")
 
 
-_parsed: list[CData] = []  # what the message that is looked at points into
 _ADVICE = "install pjsua2-python==2.15.1.post1 for Linux x86-64, as pyproject.toml says"
 
 
 def _parse(message: Message, data: bytes) -> str:
-    _parsed[:] = [ffi.new("char[]", data)]
-    return message.parse(data, _parsed[0], SOURCE, ffi.NULL)
+    return message.parse(data, SOURCE, ffi.NULL)
 
 
 def _request(message: Message, endpoint: Endpoint) -> Iterator[Pair]:
@@ -180,30 +180,27 @@ def _broken(message: Message, endpoint: Endpoint) -> Iterator[Pair]:
 
 def _transmitted(message: Message, endpoint: Endpoint) -> Iterator[Pair]:
     """Answer a request through PJSIP, over loopback, and read what arrives and the tdata behind it."""
-    network = Network(endpoint, lambda host, count: True, slowest=30)
-    network.listen("udp", ("127.0.0.1", 0))
+    network = Network(lambda host, count: True, slowest=30)
+    here = network.listen(ListenAddress(UDP.name, "127.0.0.1", 0))
+    transport = Adapter(endpoint, network).transport_of(Flow(*here))
     arrived: list[str] = []
-    yield from _through(network, message, endpoint, arrived)
+
+    def receive(data: bytes, source: Source) -> None:
+        arrived.append(message.parse(data, Flow._make(source), transport))
+
+    network.receive = receive
+    yield from _through(Flow(*here), transport, endpoint)
     network.poll(1.0)
     network.close()
     yield "loopback", arrived, [""]
     yield "loopback status", message.info.msg.line.status.code, 404
 
 
-def _through(network: Network, message: Message, endpoint: Endpoint, arrived: list[str]) -> Iterator[Pair]:
+def _through(here: Flow, transport: CData, endpoint: Endpoint) -> Iterator[Pair]:
     received = Message(endpoint)
-    host, port = network.listeners[0].address
-    here = Flow("udp", host, port)
-
-    def receive(data: bytes, source: Source, transport: CData) -> None:
-        arrived.append(message.parse(data, network.buffer, Flow._make(source), transport))
-
-    network.receive = receive
-    transport = network.transport_of(here)
-    request = REQUEST.replace(b"192.0.2.1:5066", b"%b:%d" % (host.encode(), port))
+    request = REQUEST.replace(b"192.0.2.1:5066", b"%b:%d" % (here.host.encode(), here.port))
     request = request.replace(b";maddr=192.0.2.8", b"")
-    buffer = ffi.new("char[]", request)
-    yield "fault", received.parse(request, buffer, here, transport), ""
+    yield "fault", received.parse(request, here, transport), ""
     reason = ffi.new("pj_str_t *", (ffi.new("char[]", b"Gone"), 4))
     tdata = ffi.new("pjsip_tx_data **")
     created = lib.pjsip_endpt_create_response(endpoint.pj, received.pj, 404, ffi.NULL, tdata)

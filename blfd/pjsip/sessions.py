@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from blfd.core.effects import Dial
 from blfd.core.values import Flow
+from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.leg import SdpParser
 from blfd.pjsip.library import INVALID_OPERATION, CData, PjsipError, Text, check, ffi, lib
 from blfd.pjsip.message import Message
-from blfd.pjsip.network import Network
+from blfd.sip.own_uris import OwnUris
 
 SUPPORT_100REL, SUPPORT_TIMER, ALWAYS_USE_TIMER = 1, 2, 128  # pjsip_inv_option
 TRANSPORT_SELECTOR = 1  # PJSIP_TPSELECTOR_TRANSPORT
@@ -29,8 +30,11 @@ class Refused(Exception):
 class Sessions:
     """Makes sessions; `usage` is our module in each dialog, `session_expires` in seconds (RFC 4028)."""
 
-    def __init__(self, endpoint: Endpoint, network: Network, usage: CData, session_expires: int) -> None:
-        self._endpoint, self._network, self._usage = endpoint, network, usage
+    def __init__(
+        self, endpoint: Endpoint, adapter: Adapter, own_uris: OwnUris, usage: CData, session_expires: int
+    ) -> None:
+        self._endpoint, self._usage = endpoint, usage
+        self._adapter, self._own_uris = adapter, own_uris
         self.sdp = SdpParser(endpoint)
         self._tdata = ffi.new("pjsip_tx_data **")
         self._dialog = ffi.new("pjsip_dialog **")
@@ -45,7 +49,7 @@ class Sessions:
         self._tdata[0] = ffi.NULL
         if lib.pjsip_inv_verify_request(rdata, self._options, ffi.NULL, ffi.NULL, endpoint.pj, self._tdata):
             raise self._refusal()
-        contact = Text(self._network.contact(message.flow))
+        contact = Text(self._own_uris.contact(message.flow))
         if lib.pjsip_dlg_create_uas_and_inc_lock(endpoint.user_agent, rdata, contact.pj, self._dialog):
             raise Refused(400, message.answer(400, "Bad Request: no dialog can be made of this", "400", []))
         dialog = self._dialog[0]
@@ -86,9 +90,9 @@ class Sessions:
 
     def dial(self, effect: Dial) -> CData:
         """The session of an INVITE that is about to be sent. Raises PjsipError."""
-        if self._network.transport_of(effect.flow) is None:
+        if self._adapter.transport_of(effect.flow) is None:
             raise PjsipError("the phone's connection is closed", INVALID_OPERATION)
-        contact = self._network.contact(effect.flow)
+        contact = self._own_uris.contact(effect.flow)
         texts = [Text(text) for text in (effect.from_, contact, effect.to, effect.contact)]
         offer = self.sdp.parse(effect.offer) if effect.offer else ffi.NULL
         check(
@@ -115,7 +119,7 @@ class Sessions:
         """
         selector = ffi.new("pjsip_tpselector *")
         selector.type = TRANSPORT_SELECTOR
-        selector.transport = self._network.transport_of(flow) or ffi.NULL
+        selector.transport = self._adapter.transport_of(flow) or ffi.NULL
         lib.pjsip_dlg_set_transport(dialog, selector)
         if path == ():
             return

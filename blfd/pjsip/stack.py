@@ -17,7 +17,7 @@ from blfd.core.inputs import (
     OfferReceived,
 )
 from blfd.core.values import Flow
-from blfd.pjsip.admission import Admission
+from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.endpoint import (
     APPLICATION_PRIORITY,
     HEADER_ALLOW,
@@ -30,11 +30,14 @@ from blfd.pjsip.leg import Pending, Phase
 from blfd.pjsip.legs import Legs
 from blfd.pjsip.library import CData, ffi, lib
 from blfd.pjsip.message import Message
-from blfd.pjsip.multicast import Profiles
-from blfd.pjsip.network import Network, Source
-from blfd.pjsip.octets import answer_to_malformed
+from blfd.pjsip.octets import answer_to_malformed, answer_unread
+from blfd.pjsip.profiles import Profiles
 from blfd.pjsip.requests import PHRASES, as_input
 from blfd.pjsip.transactions import NotifyTransactions, ServerTransactions
+from blfd.sip.own_uris import OwnUris
+from blfd.transport.addresses import ListenAddress
+from blfd.transport.admission import Admission
+from blfd.transport.network import Network, Source
 
 log = logging.getLogger("blfd.sip")
 
@@ -71,29 +74,31 @@ class Stack:
         self._events = InviteEvents(emit)
         endpoint = self.endpoint = Endpoint(self._events.callbacks, verbose=verbose)
         self.network = Network(
-            endpoint, lambda host, count: count < source_connections or trusts(host), slowest_message
+            lambda host, count: count < source_connections or trusts(host), slowest_message
         )
+        self._adapter, self._own_uris = Adapter(endpoint, self.network), OwnUris(self.network)
         self.network.receive, self.network.closed = self._receive_safely, self._flow_closed
         self.network.unreadable = self._unreadable
         self._message = Message(endpoint)
-        self._profiles = Profiles(self.network, self._message, emit, self._new_transaction)
+        self._profiles = Profiles(self.network, self._adapter, self._message, emit, self._new_transaction)
         usage = endpoint.register_module(b"mod-blfd-call", USAGE_PRIORITY, self._events.on_dialog_request)
         on_request = callback("pj_bool_t(pjsip_rx_data *)", self._on_request, HANDLED)
         endpoint.register_module(b"mod-blfd", APPLICATION_PRIORITY, on_request)
         endpoint.announce(usage, HEADER_ALLOW, capabilities.OTHERS)
         endpoint.announce(usage, HEADER_SUPPORTED, capabilities.OPTION_TAGS)
-        self.legs = Legs(endpoint, self.network, usage, session_expires, emit, self._redispatch)
+        self.legs = Legs(
+            endpoint, self._adapter, self._own_uris, usage, session_expires, emit, self._redispatch
+        )
         self._events.legs, self._events.message = self.legs, self._message
         self._answers = ServerTransactions(self.network)
-        self.notifies = NotifyTransactions(self.network, user_agent)
+        self.notifies = NotifyTransactions(self.network, self._own_uris, user_agent)
         self.counters = Counters()
         self._server = f"Server: {user_agent}"
         self.admission = Admission(
-            self.network,
             max_waiting=max_waiting,
             source_requests=source_requests,
             trusts=trusts,
-            server=self._server,
+            send_away=self._send_away,
         )
         self._transaction = 0
         self._replied = False
@@ -118,9 +123,9 @@ class Stack:
 
     # Time and sockets
 
-    def listen(self, transport: str, host: str, port: int) -> tuple[str, int]:
+    def listen(self, address: ListenAddress) -> ListenAddress:
         """Open a listener; returns its address. Raises OSError."""
-        return self.network.listen(transport, (host, port))
+        return self.network.listen(address)
 
     def listen_multicast(self, address: tuple[str, int]) -> None:
         """Hear phones that look for their files, after `listen`. Raises OSError."""
@@ -149,45 +154,44 @@ class Stack:
         self.network.wake()
 
     def close(self) -> None:
+        self._adapter.close()
         self.network.close()
         self.endpoint.destroy()
 
     # Messages
 
-    def _receive_safely(self, data: bytes, source: Source, transport: CData) -> None:
-        self._safely(self._receive, data, source, transport)
+    def _receive_safely(self, data: bytes, source: Source) -> None:
+        self._safely(self._receive, data, source)
 
     @staticmethod
-    def _safely(act: Callable[..., None], data: bytes, source: Source, transport: CData) -> None:
+    def _safely(act: Callable[[bytes, Source], None], data: bytes, source: Source) -> None:
         """No message may end the server, whatever we have got wrong about it."""
         try:
-            act(data, source, transport)
+            act(data, source)
         except Exception:
             log.exception("a message from %s:%d was not handled:\n%r", source[1], source[2], data[:2000])
 
-    def _receive(self, data: bytes, source: Source, transport: CData) -> None:
+    def _receive(self, data: bytes, source: Source) -> None:
         if data[:8] == b"SIP/2.0 ":
             number = self.notifies.find(data)
             if number is not None:
-                self._notify_answered(number, data, source, transport)
+                self._notify_answered(number, data, source)
                 return
         elif not self.admission.admits(data, source):
             return
-        self._take(data, Flow._make(source), transport)
+        self._take(data, source)
 
     def _take_waiting(self) -> None:
-        network = self.network
         for data, flow in self.admission.turn():
-            transport = network.transport_of(flow)
-            if transport is None:
-                continue  # its connection is gone
-            ffi.memmove(network.buffer, data, len(data))
-            self._safely(self._take, data, flow, transport)
+            self._safely(self._take, data, flow)
 
-    def _take(self, data: bytes, flow: Flow, transport: CData) -> None:
-        """A message whose turn it is; the network's buffer holds it."""
-        message = self._message
-        fault = message.parse(data, self.network.buffer, flow, transport)
+    def _take(self, data: bytes, source: Source) -> None:
+        """A message whose turn it is."""
+        transport = self._adapter.transport_of(source)
+        if transport is None:
+            return  # its connection is gone
+        message, flow = self._message, Flow._make(source)
+        fault = message.parse(data, flow, transport)
         if fault:
             self._malformed(data, fault, flow)
         elif not message.is_request:
@@ -196,14 +200,15 @@ class Stack:
             self.counters.requests += 1
             self._dispatch(data)
 
-    def _notify_answered(self, number: int, data: bytes, source: Source, transport: CData) -> None:
+    def _notify_answered(self, number: int, data: bytes, source: Source) -> None:
         code = data[8:11]
         if not code.isdigit():
             return
         status = int(code)
         retry_after = None
         if status >= 300:
-            fault = self._message.parse(data, self.network.buffer, Flow._make(source), transport)
+            transport = self._adapter.transport_of(source) or ffi.NULL
+            fault = self._message.parse(data, Flow._make(source), transport)
             retry_after = None if fault else self._message.number(b"retry-after")
         answered = self.notifies.answered(number, status, retry_after)
         if answered:
@@ -216,8 +221,13 @@ class Stack:
         if answer:
             self.network.send(answer, flow)
 
-    def _unreadable(self, data: bytes, flow: Flow) -> None:
-        self._malformed(data, "no Content-Length that can be read", flow)
+    def _send_away(self, data: bytes, flow: Flow, retry_after: int) -> None:
+        answer = answer_unread(data, "503 Too Busy", f"Retry-After: {retry_after}", self._server)
+        if answer:
+            self.network.send(answer, flow)
+
+    def _unreadable(self, data: bytes, flow: Flow, why: str) -> None:
+        self._malformed(data, why, flow)
 
     def _dispatch(self, data: bytes) -> None:
         """A sound request: to PJSIP if it belongs to a call, else to the core."""
@@ -271,11 +281,8 @@ class Stack:
 
     def _feed(self, data: bytes, flow: Flow) -> None:
         """Give a held request to PJSIP."""
-        transport = self.network.transport_of(flow)
-        if transport is None:
-            return
-        ffi.memmove(self.network.buffer, data, len(data))
-        if not self._message.parse(data, self.network.buffer, flow, transport):
+        transport = self._adapter.transport_of(flow)
+        if transport is not None and not self._message.parse(data, flow, transport):
             self._process()
 
     def _process(self) -> None:
@@ -313,6 +320,7 @@ class Stack:
 
     def _flow_closed(self, flow: Flow) -> None:
         self.legs.flow_closed(flow)
+        self._adapter.closed(flow)
         self._emit(FlowClosed(flow))
 
     # Effects
@@ -330,7 +338,7 @@ class Stack:
         self._replied = True
         headers = [f"{name}: {value}" for name, value in reply.headers]
         if self._message.method == "SUBSCRIBE" and reply.status < 300:
-            headers.append(f"Contact: {self.network.contact(self._message.flow)}")
+            headers.append(f"Contact: {self._own_uris.contact(self._message.flow)}")
         reason = reply.reason or PHRASES.get(reply.status, "Refused")
         self._answer(reply.status, reason, reply.to_tag, headers)
 

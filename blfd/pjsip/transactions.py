@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 from blfd.core.effects import Notify
 from blfd.core.inputs import NotifyAnswered
-from blfd.core.values import Flow, NameAddr
-from blfd.pjsip.network import Network
+from blfd.core.values import TRANSPORTS, Flow, NameAddr
+from blfd.sip.own_uris import OwnUris
+from blfd.transport.network import Network
 
 T1, T2 = 0.5, 4.0
 TIMER_F = TIMER_J = 64 * T1
@@ -41,7 +42,7 @@ class ServerTransactions:
 
     def send(self, key: str, data: bytes, flow: Flow, now: float) -> None:
         self._network.send(data, flow)
-        if flow.transport == "udp":
+        if not TRANSPORTS[flow.transport].reliable:
             self._answers[key] = SentAnswer(data, flow)
             self._ends.append((now + TIMER_J, key))
 
@@ -103,8 +104,8 @@ class NotifyTransactions:
     Nearly every NOTIFY is answered within T1, so the first timer is a queue and not a heap.
     """
 
-    def __init__(self, network: Network, user_agent: str) -> None:
-        self._network = network
+    def __init__(self, network: Network, own_uris: OwnUris, user_agent: str) -> None:
+        self._network, self._own_uris = network, own_uris
         self._tail = f"Max-Forwards: 70\r\nUser-Agent: {user_agent}\r\n"
         # Unguessable, so that nobody off the path can answer for a watcher.
         self._cookie = f"z9hG4bKn{secrets.token_hex(6)}."
@@ -143,9 +144,9 @@ class NotifyTransactions:
         if place is None:
             if len(self._places) > 100_000:
                 self._places.clear()
-            host, port = self._network.local_address(flow)
-            via = f"Via: SIP/2.0/{flow.transport.upper()} {host}:{port};rport;branch={self._cookie}"
-            place = self._places[key] = (via, f"Contact: {self._network.contact(flow)}\r\n")
+            own = self._own_uris
+            via = f"Via: {own.sent_by(flow)};rport;branch={self._cookie}"
+            place = self._places[key] = (via, f"Contact: {own.contact(flow)}\r\n")
         return place
 
     def find(self, data: bytes) -> int | None:
@@ -197,7 +198,7 @@ class NotifyTransactions:
             self.failed += 1
             yield NotifyAnswered(outstanding.subscription, 408)
             return
-        if outstanding.flow.transport == "udp":
+        if not TRANSPORTS[outstanding.flow.transport].reliable:
             self.retransmitted += 1
             self._network.send(outstanding.data, outstanding.flow)
         outstanding.interval = min(outstanding.interval * 2, T2)

@@ -22,6 +22,7 @@ from blfd.pjsip.stack import Stack
 from blfd.server.supervisor import restarts
 from blfd.server.thread_work import Work
 from blfd.store import Store
+from blfd.transport.addresses import ListenAddress
 
 SLICE = 200  # rows: a millisecond of the SIP thread
 
@@ -40,7 +41,7 @@ class ControlCalls:
         work: Work,
         emit: Callable[[Input], None],
         settings: Settings,
-        listening: list[str],
+        listening: list[ListenAddress],
         place: Place,
     ) -> None:
         self._core, self._stack, self._store, self._work, self._emit = core, stack, store, work, emit
@@ -133,7 +134,7 @@ class ControlCalls:
             "pid": os.getpid(),
             "uptime": round(time.monotonic() - self._started),
             "restarts": restarts(),
-            "listen": self._listening,
+            "listen": [str(address) for address in self._listening],
             "serves": [f"{name}: {url}" for name, url in self.urls.items()],
             **report.totals(self._core, time.time()),
             "legs": len(stack.legs),

@@ -14,7 +14,7 @@ from dataclasses import replace
 from types import FrameType
 
 from blfd import __version__
-from blfd.config import Config, Listen
+from blfd.config import Config
 from blfd.control import ControlError, ControlServer, socket_path
 from blfd.core.core import Core
 from blfd.core.effects import Effect, FindProfile, Log, SaveBindings, SavePickup, SaveSubscription
@@ -27,6 +27,8 @@ from blfd.core.inputs import (
     ProfileFound,
     SubscriptionsRestored,
 )
+from blfd.core.next_hop import address_in
+from blfd.core.values import TRANSPORTS
 from blfd.devices.files import Phones, place
 from blfd.pjsip.library import PjsipError
 from blfd.pjsip.selfcheck import SelfCheckFailed, check_layouts
@@ -36,6 +38,7 @@ from blfd.server.thread_work import Work
 from blfd.server.web_process import WebProcess, WebProcessError, start
 from blfd.store import Store, StoreError
 from blfd.store.writer import StoreWriter
+from blfd.transport.addresses import ListenAddress
 
 log = logging.getLogger("blfd")
 
@@ -74,7 +77,7 @@ class Server:
         self._listening = self._listen()
         self._core = Core(
             config.sip,
-            {address.split(":")[1] for address in self._listening},
+            {address.host for address in self._listening},
             secret=secrets.token_bytes(32),
             new_tag=lambda: os.urandom(8).hex(),
         )
@@ -89,8 +92,8 @@ class Server:
             place(self._listening, config.address, ""),
         )
 
-    def _listen(self) -> list[str]:
-        """Open all listeners; what they listen on, as "udp:127.0.0.1:5060"."""
+    def _listen(self) -> list[ListenAddress]:
+        """Open all listeners; what they listen on."""
         try:
             check_layouts(self._stack.endpoint)
         except SelfCheckFailed as error:
@@ -98,21 +101,20 @@ class Server:
         opened = []
         for wanted in self._config.listen:
             try:
-                host, port = self._stack.listen(wanted.transport, wanted.host, wanted.port)
+                opened.append(self._stack.listen(wanted))
             except OSError as error:
                 raise ServerError(
                     f"cannot listen on {wanted}: {error.strerror}; "
                     "stop what uses it, or choose another with --listen"
                 ) from error
-            opened.append(f"{wanted.transport}:{host}:{port}")
         if self._config.pnp:
             self._listen_for_new_phones(self._config.pnp)
         return opened
 
-    def _listen_for_new_phones(self, group: Listen) -> None:
+    def _listen_for_new_phones(self, group: ListenAddress) -> None:
         if not self._config.provision:
             raise ServerError("--pnp tells phones where their files are: give --provision as well")
-        if all(listen.transport != "udp" for listen in self._config.listen):
+        if all(TRANSPORTS[listen.transport].connected for listen in self._config.listen):
             raise ServerError("--pnp answers over UDP: give --listen udp:0.0.0.0:5060 as well")
         try:
             self._stack.listen_multicast((group.host, group.port))
@@ -194,8 +196,8 @@ class Server:
         gc.freeze()
         gc.enable()
         gc.set_threshold(100_000, 50, 100)  # cycles are rare here, and a full pass halts every phone
-        print("ready", " ".join(self._listening), flush=True)
-        log.info("serving on %s, database %s", ", ".join(self._listening), self._config.database)
+        print("ready", *self._listening, flush=True)
+        log.info("serving on %s, database %s", ", ".join(map(str, self._listening)), self._config.database)
         try:
             while not self._stopping:
                 self._turn(self._fire_timers())
@@ -225,7 +227,7 @@ class Server:
         records, adopt = self._store.records, self._stack.network.adopt
         bindings = [(b, adopt(b.flow)) for b in records.bindings()]
         self.emit(BindingsRestored(tuple(replace(b, flow=flow) for b, flow in bindings if flow)))
-        saved = [(s, adopt(s.flow, s.dialog.target)) for s in records.subscriptions(AHEAD)]
+        saved = [(s, adopt(s.flow, address_in(s.dialog.target))) for s in records.subscriptions(AHEAD)]
         found = tuple(s._replace(flow=flow) for s, flow in saved if flow)
         self.emit(SubscriptionsRestored(found))
         for one, flow in saved:

@@ -7,34 +7,36 @@ from collections.abc import Callable, Iterator
 
 from blfd.core.access.limits import Rates
 from blfd.core.values import Flow
-from blfd.pjsip.backlog import Backlog
-from blfd.pjsip.network import Network, Source
-from blfd.pjsip.octets import answer_unread
+from blfd.transport.backlog import Backlog
+from blfd.transport.network import Source
 
 UNCOUNTED = (b"ACK ", b"BYE ", b"CANCEL ", b"PRACK ", b"\r", b"\n", b"\0")  # what ends or completes a call
 TURN = 32  # SUBSCRIBEs served before the sockets are read again
 
 
 class Admission:
-    """`trusts` says which addresses may send as much as they like; `server` is a header line of refusals."""
+    """`trusts` says which addresses may send as much as they like.
+
+    `send_away` refuses a request, and tells its sender after how many seconds to come back.
+    """
 
     def __init__(
         self,
-        network: Network,
         *,
         max_waiting: int,
         source_requests: int,
         trusts: Callable[[str], bool],
-        server: str,
+        send_away: Callable[[bytes, Flow, int], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._network, self._trusts, self._server = network, trusts, server
+        self._trusts, self._send_away, self._clock = trusts, send_away, clock
         self._backlog = Backlog(max_waiting)
         self._rates = Rates(source_requests)
 
     def admits(self, data: bytes, source: Source) -> bool:
         """Whether a request is to be read now; else it waits, has been sent away, or is a keep-alive."""
         if not data.startswith(UNCOUNTED) and not self._may_ask(source[1]):
-            self._send_away(data, Flow._make(source))
+            self._refuse(data, Flow._make(source))
             return False
         if data[:10] == b"SUBSCRIBE ":
             self._let_wait(data, Flow._make(source))
@@ -42,17 +44,14 @@ class Admission:
         return bool(data.strip(b"\r\n\t \0"))
 
     def _may_ask(self, host: str) -> bool:
-        return self._trusts(host) or self._rates.take(host, time.monotonic())
+        return self._trusts(host) or self._rates.take(host, self._clock())
 
     def _let_wait(self, data: bytes, flow: Flow) -> None:
         if not self._backlog.put(data, flow):
-            self._send_away(data, flow)
+            self._refuse(data, flow)
 
-    def _send_away(self, data: bytes, flow: Flow) -> None:
-        retry_after = f"Retry-After: {self._backlog.retry_after}"
-        answer = answer_unread(data, "503 Too Busy", retry_after, self._server)
-        if answer:
-            self._network.send(answer, flow)
+    def _refuse(self, data: bytes, flow: Flow) -> None:
+        self._send_away(data, flow, self._backlog.retry_after)
 
     def turn(self) -> Iterator[tuple[bytes, Flow]]:
         """Those that have waited, as many as are served before the sockets are read again."""

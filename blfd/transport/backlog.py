@@ -16,7 +16,7 @@ class Backlog:
         self._most = most
         self._waiting: deque[tuple[bytes, Flow]] = deque()
         self._known: set[bytes] = set()
-        self.refused = self.repeated = 0
+        self.refused = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -24,7 +24,6 @@ class Backlog:
     def put(self, data: bytes, flow: Flow) -> bool:
         """Let a message wait; False if there is no room. A retransmission of one that waits is left out."""
         if data in self._known:
-            self.repeated += 1
             return True
         if len(self._waiting) >= self._most:
             self.refused += 1

@@ -1,4 +1,4 @@
-"""Our own transports under PJSIP: sockets in Python, one epoll, any number of connections.
+"""Our own sockets: one epoll, any number of connections.
 
 PJSIP's transports would do for one UDP socket, but their I/O queue is select() with 64 handles, they drop
 what they cannot parse without a word, and they cannot be woken by other threads.
@@ -16,36 +16,23 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
-from blfd.core.values import Flow
-from blfd.pjsip.endpoint import Endpoint
-from blfd.pjsip.library import CData, PjsipError, address_of, ffi, lib
-from blfd.pjsip.sockets import (
-    MAX_MESSAGE,
-    TcpConnection,
-    TcpListener,
-    UdpListener,
-    address_in,
-    get_address,
-)
-from blfd.transport.addresses import local_address_towards
+from blfd.core.values import TCP, UDP, Flow
+from blfd.transport.addresses import ListenAddress, local_address_towards
+from blfd.transport.framing import MAX_MESSAGE
+from blfd.transport.tcp import TcpConnection, TcpListener
+from blfd.transport.udp import UdpListener
 
 log = logging.getLogger("blfd.network")
 
 MAX_CONNECTIONS = 4096
+MAX_LOCAL = 4096  # peers towards which our own address is remembered
 SWEEP = 1.0  # seconds between looks for slow senders
-PARTIAL_MESSAGE = 171_024  # PJSIP_EPARTIALMSG
-INTERNAL_ERROR = 70001  # PJ_EUNKNOWN
 
 Source = tuple[str, str, int, int]
+"""The fields of a Flow, without the time that it takes to make one."""
 
-
-class Receiver(Protocol):
-    """Takes each message; `Network.buffer` holds a copy of `data`, with room for a final zero.
-
-    `source` has the fields of a Flow.
-    """
-
-    def __call__(self, data: bytes, source: Source, transport: CData) -> None: ...
+Listener = UdpListener | TcpListener
+LISTENERS: dict[str, type[UdpListener] | type[TcpListener]] = {UDP.name: UdpListener, TCP.name: TcpListener}
 
 
 class Readable(Protocol):
@@ -61,84 +48,70 @@ class Readable(Protocol):
 class Network:
     """All sockets, one epoll. `may_connect` is asked with an address and how many connections it has.
 
-    A message may take `slowest` seconds to arrive over TCP.
+    A message may take `slowest` seconds to arrive over a connection.
 
-    The owner sets, before the first `poll`: `receive`; `unreadable`, for what came over TCP and has no end
-    that can be found; and `closed`.
+    The owner sets, before the first `poll`: `receive`, which takes each message; `unreadable`, which takes
+    what came over a connection and has no end that can be found, and why; `closed`, which takes the flow of
+    a connection that has ended.
     """
 
-    receive: Receiver
-    unreadable: Callable[[bytes, Flow], None]
+    receive: Callable[[bytes, Source], None]
+    unreadable: Callable[[bytes, Flow, str], None]
     closed: Callable[[Flow], None]
 
-    def __init__(self, endpoint: Endpoint, may_connect: Callable[[str, int], bool], slowest: int) -> None:
-        self.endpoint = endpoint
-        self._may_connect, self._slowest = may_connect, slowest
-        self._from: Counter[str] = Counter()
-        self._swept = 0.0
-        self.buffer = ffi.new(f"char[{MAX_MESSAGE + 1}]")
-        self.view = memoryview(ffi.buffer(self.buffer))[:MAX_MESSAGE]
-        self.listeners: list[UdpListener | TcpListener] = []
-        self.c_send = ffi.callback(
-            "pj_status_t(pjsip_transport *, pjsip_tx_data *, const void *, int, void *, void *)",
-            self._on_send,
-            error=INTERNAL_ERROR,
-        )
-        self.c_shutdown = ffi.callback("pj_status_t(pjsip_transport *)", lambda tp: 0)
-        self.c_destroy = ffi.callback("pj_status_t(pjsip_transport *)", self._on_destroy)
-        endpoint.keep(self.c_send, self.c_shutdown, self.c_destroy)
+    def __init__(
+        self,
+        may_connect: Callable[[str, int], bool],
+        slowest: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._may_connect, self._slowest, self.clock = may_connect, slowest, clock
+        self.view = memoryview(bytearray(MAX_MESSAGE))  # what comes is read into it
+        self.listeners: list[Listener] = []
         self._epoll = select.epoll()
         self._by_fd: dict[int, Readable] = {}
-        self._beside: list[Readable] = []
-        self._by_transport: dict[int, UdpListener | TcpConnection] = {}
-        self._connections: dict[tuple[str, int], TcpConnection] = {}
+        self._apart: list[Readable] = []
+        self._connections: dict[Source, TcpConnection] = {}
+        self._from: Counter[str] = Counter()  # connections by address
         self._to_drop: list[TcpConnection] = []
-        self._to_connect: set[tuple[str, int]] = set()
-        self._size = ffi.new("size_t *")
+        self._to_connect: set[Flow] = set()
+        self._swept = 0.0
         self._local: dict[str, str] = {}
-        self._contacts: dict[tuple[str, str, int], str] = {}
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wake_fd, select.EPOLLIN)
 
-    def listen(self, transport: str, address: tuple[str, int]) -> tuple[str, int]:
-        """Open a listener ("udp" or "tcp"); returns its address. Raises OSError."""
-        kind = UdpListener if transport == "udp" else TcpListener
-        listener = kind(self, len(self.listeners), address)
-        self.listeners.append(listener)
-        self._add(listener)
-        bound: tuple[str, int] = listener.address
-        return bound
+    # Listeners
 
-    def _add(self, entry: UdpListener | TcpListener | TcpConnection) -> None:
+    def listen(self, address: ListenAddress) -> ListenAddress:
+        """Open a listener; returns its address. Raises OSError."""
+        kind = LISTENERS[address.transport]
+        listener = kind(self, len(self.listeners), (address.host, address.port))
+        self.listeners.append(listener)
+        self._poll_too(listener)
+        return listener.address
+
+    def add(self, listener: Readable) -> None:
+        """Poll a socket apart from the listeners: no flow leads to it."""
+        self._poll_too(listener)
+        self._apart.append(listener)
+
+    def _poll_too(self, entry: Readable) -> None:
         self._by_fd[entry.socket.fileno()] = entry
         self._epoll.register(entry.socket.fileno(), select.EPOLLIN)
-        if not isinstance(entry, TcpListener):
-            self._by_transport[address_of(entry.transport.pj)] = entry
 
-    def add_multicast(self, listener: Readable) -> None:
-        """A socket beside the listeners: nothing is sent by it, and PJSIP does not know it."""
-        self._by_fd[listener.socket.fileno()] = listener
-        self._epoll.register(listener.socket.fileno(), select.EPOLLIN)
-        self._beside.append(listener)
+    def local_address(self, flow: Source) -> tuple[str, int]:
+        """Our address as the peer of `flow` sees it: for Via and Contact."""
+        address = self.listeners[flow[3]].address
+        if not address.everywhere:
+            return address.host, address.port
+        host = self._local.get(flow[1])
+        if host is None:
+            if len(self._local) > MAX_LOCAL:
+                self._local.clear()
+            host = self._local[flow[1]] = local_address_towards(flow[1])
+        return host, address.port
 
-    def accepted(self, connected: socket.socket, index: int, peer: tuple[str, int]) -> None:
-        if len(self._connections) >= MAX_CONNECTIONS:
-            log.warning("TCP: %d connections are open, one more is refused", MAX_CONNECTIONS)
-            connected.close()
-            return
-        if not self._may_connect(peer[0], self._from[peer[0]]):
-            log.warning("TCP: %s has %d connections, one more is refused", peer[0], self._from[peer[0]])
-            connected.close()
-            return
-        try:
-            connection = TcpConnection(self, index, connected, peer)
-        except (OSError, PjsipError) as error:
-            log.debug("TCP connection lost while it was accepted: %s", error)
-            connected.close()
-            return
-        self._connections[connection.flow.host, connection.flow.port] = connection
-        self._from[peer[0]] += 1
-        self._add(connection)
+    # Time
 
     def poll(self, timeout: float) -> None:
         """Wait for messages, a wake-up, or `timeout` seconds; hand each message to `receive`."""
@@ -154,7 +127,7 @@ class Network:
                 entry.readable()
         while self._to_drop:
             self.drop(self._to_drop.pop())
-        self._close_slow(time.monotonic())
+        self._close_slow(self.clock())
 
     def _close_slow(self, now: float) -> None:
         if now < self._swept + SWEEP:
@@ -170,130 +143,103 @@ class Network:
         """End a `poll` that waits; may be called from any thread."""
         os.eventfd_write(self._wake_fd, 1)
 
-    def send(self, data: bytes, flow: Flow) -> bool:
+    # Messages
+
+    def send(self, data: bytes, flow: Source) -> bool:
         """Send to where a request came from; False if there is no way."""
-        if flow.transport == "udp":
-            listener = self.listeners[flow.listener]
-            assert isinstance(listener, UdpListener)
-            return listener.send(data, (flow.host, flow.port))
-        connection = self._connections.get((flow.host, flow.port)) or self._connect(flow)
+        listener = self.listeners[flow[3]]
+        if type(listener) is UdpListener:
+            return listener.send(data, flow[1:3])
+        connection = self._connections.get(flow) or self._connect(Flow._make(flow))
         return connection is not None and connection.send(data)
 
-    def adopt(self, flow: Flow, contact: str = "") -> Flow | None:
+    # Connections
+
+    def accepted(self, connected: socket.socket, flow: Flow) -> None:
+        """Take a connection that has been made, if one more may be."""
+        host = flow.host
+        if len(self._connections) >= MAX_CONNECTIONS:
+            log.warning("TCP: %d connections are open, one more is refused", MAX_CONNECTIONS)
+            connected.close()
+            return
+        if not self._may_connect(host, self._from[host]):
+            log.warning("TCP: %s has %d connections, one more is refused", host, self._from[host])
+            connected.close()
+            return
+        try:
+            connection = TcpConnection(self, connected, flow)
+        except OSError as error:
+            log.debug("TCP connection lost while it was accepted: %s", error)
+            connected.close()
+            return
+        self._connections[flow] = connection
+        self._from[host] += 1
+        self._poll_too(connection)
+
+    def connection(self, flow: Source) -> TcpConnection | None:
+        """The connection that is open to a flow's peer."""
+        return self._connections.get(flow)
+
+    def adopt(self, flow: Flow, reached_at: tuple[str, int] | None = None) -> Flow | None:
         """Where a peer of an earlier process is reached; None if no listener serves its transport any more.
 
-        A TCP connection has ended with that process: one to the address in `contact` is made when it is
-        first needed; without a contact the flow stays, and leads nowhere until the phone comes again.
+        A connection has ended with that process: one to the address `reached_at` is made when it is first
+        needed; without one the flow stays, and leads nowhere until the phone comes again.
         """
-        of_transport = [n for n, one in enumerate(self.listeners) if one.transport_name == flow.transport]
-        if not of_transport:
+        serving = [one for one in self.listeners if one.transport.name == flow.transport]
+        if not serving:
             return None
-        listener = flow.listener if flow.listener in of_transport else of_transport[0]
-        if flow.transport == "tcp" and contact:
-            host, port = address_in(contact)
-            if not host:
-                return None
-            flow = Flow("tcp", host, port)
-            self._to_connect.add((host, port))
-        return flow._replace(listener=listener)
+        same = next((one for one in serving if one.index == flow.listener), serving[0])
+        flow = flow._replace(listener=same.index)
+        if same.transport.connected and reached_at:
+            flow = flow._replace(host=reached_at[0], port=reached_at[1])
+            self._to_connect.add(flow)
+        return flow
 
     def _connect(self, flow: Flow) -> TcpConnection | None:
         """A connection of ours, once for each that was adopted."""
-        address = (flow.host, flow.port)
-        if address not in self._to_connect:
+        if flow not in self._to_connect:
             return None
-        self._to_connect.discard(address)
+        self._to_connect.discard(flow)
         connecting = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         connecting.setblocking(False)
-        connecting.connect_ex(address)
-        self.accepted(connecting, flow.listener, address)
-        return self._connections.get(address)
-
-    def transport_of(self, flow: Flow) -> CData | None:
-        """The pjsip_transport that reaches `flow`; None if its connection is gone."""
-        if flow.transport == "udp":
-            listener = self.listeners[flow.listener]
-            assert isinstance(listener, UdpListener)
-            return listener.transport.pj
-        connection = self._connections.get((flow.host, flow.port))
-        return connection.transport.pj if connection else None
-
-    def local_address(self, flow: Flow) -> tuple[str, int]:
-        """Our address as the peer of `flow` sees it: for Via and Contact."""
-        host, port = self.listeners[flow.listener].address
-        if host == "0.0.0.0":
-            host = self._local.get(flow.host) or ""
-            if not host:
-                if len(self._local) > MAX_CONNECTIONS:
-                    self._local.clear()
-                host = self._local[flow.host] = local_address_towards(flow.host)
-        return host, port
-
-    def contact(self, flow: Flow) -> str:
-        """Our Contact as the peer of `flow` sees it."""
-        place = (flow.transport, flow.host, flow.listener)
-        contact = self._contacts.get(place)
-        if contact is None:
-            if len(self._contacts) > MAX_CONNECTIONS:
-                self._contacts.clear()
-            host, port = self.local_address(flow)
-            parameter = ";transport=tcp" if flow.transport == "tcp" else ""
-            contact = self._contacts[place] = f"<sip:{host}:{port}{parameter}>"
-        return contact
-
-    def message_size(self, received: bytearray) -> int | None:
-        """Octets of the first message in a stream; None: more is to come; 0: this is not SIP."""
-        status = lib.pjsip_find_msg(ffi.from_buffer(received), len(received), 0, self._size)
-        if status == 0:
-            return int(self._size[0])
-        return None if status == PARTIAL_MESSAGE else 0
+        connecting.connect_ex((flow.host, flow.port))
+        self.accepted(connecting, flow)
+        return self._connections.get(flow)
 
     def watch_writable(self, connection: TcpConnection, wanted: bool) -> None:
         events = select.EPOLLIN | (select.EPOLLOUT if wanted else 0)
         self._epoll.modify(connection.socket.fileno(), events)
 
     def drop_later(self, connection: TcpConnection) -> None:
-        """For use inside a send, where PJSIP still holds the transport."""
+        """For use inside a send, whose caller still holds the connection."""
         self._to_drop.append(connection)
 
     def drop(self, connection: TcpConnection) -> None:
-        if self._connections.get((connection.flow.host, connection.flow.port)) is not connection:
+        flow = connection.flow
+        if self._connections.get(flow) is not connection:
             return
-        del self._connections[connection.flow.host, connection.flow.port]
-        self._from[connection.flow.host] -= 1
-        if not self._from[connection.flow.host]:
-            del self._from[connection.flow.host]
+        del self._connections[flow]
+        self._from[flow.host] -= 1
+        if not self._from[flow.host]:
+            del self._from[flow.host]
         fd = connection.socket.fileno()
         del self._by_fd[fd]
         with contextlib.suppress(OSError):
             self._epoll.unregister(fd)
         connection.close()
-        self.closed(connection.flow)
+        self.closed(flow)
+
+    # Other ends
 
     def drops(self) -> int:
         """Datagrams that the kernel had no room for, since the start."""
         return sum(listener.drops() for listener in self.listeners)
 
     def close(self) -> None:
-        for connection in list(self._connections.values()):
+        for connection in self._connections.values():
             connection.close()
-        for listener in (*self.listeners, *self._beside):
+        for listener in (*self.listeners, *self._apart):
             listener.close()
         self._epoll.close()
         os.close(self._wake_fd)
-
-    def _on_send(
-        self, tp: CData, tdata: CData, address: CData, length: int, token: CData, callback: CData
-    ) -> int:
-        entry = self._by_transport.get(address_of(tp))
-        if entry is None:
-            return INTERNAL_ERROR
-        data = bytes(ffi.buffer(tdata.buf.start, tdata.buf.cur - tdata.buf.start))
-        sent = entry.send(data, get_address(ffi.cast("pj_sockaddr *", address)))
-        return 0 if sent else INTERNAL_ERROR
-
-    def _on_destroy(self, tp: CData) -> int:
-        entry = self._by_transport.pop(address_of(tp), None)
-        if entry:
-            lib.pj_pool_release(entry.transport.pj.pool)
-        return 0

@@ -1,0 +1,160 @@
+"""What PJSIP knows of our sockets: `pjsip_transport`s whose `send_msg` is ours."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+from blfd.core.values import TCP, TRANSPORTS, UDP, Flow
+from blfd.pjsip.endpoint import Endpoint
+from blfd.pjsip.library import CData, PjsipError, address_of, check, ffi, lib, zero
+from blfd.transport.addresses import ANYWHERE, local_address_towards
+from blfd.transport.network import Network, Source
+
+log = logging.getLogger("blfd.pjsip")
+
+INTERNAL_ERROR = 70001  # PJ_EUNKNOWN
+TYPES = {UDP.name: 1, TCP.name: 2}  # pjsip_transport_type_e
+FLAG_RELIABLE, FLAG_DATAGRAM = 1, 2
+INCOMING = 2  # PJSIP_TP_DIR_INCOMING
+AF_INET = 2
+
+
+class Adapter:
+    """Makes PJSIP's transports when they are first needed, and takes them away with their connections.
+
+    The owner of the network calls `closed` for each connection that has ended.
+    """
+
+    def __init__(self, endpoint: Endpoint, network: Network) -> None:
+        self._endpoint, self._network = endpoint, network
+        self._of_listener: dict[int, PjsipTransport] = {}
+        self._of_connection: dict[Source, PjsipTransport] = {}
+        self._by_address: dict[int, PjsipTransport] = {}  # until PJSIP lets go of them
+        self.c_send = ffi.callback(
+            "pj_status_t(pjsip_transport *, pjsip_tx_data *, const void *, int, void *, void *)",
+            self._on_send,
+            error=INTERNAL_ERROR,
+        )
+        self.c_shutdown = ffi.callback("pj_status_t(pjsip_transport *)", lambda tp: 0)
+        self.c_destroy = ffi.callback("pj_status_t(pjsip_transport *)", self._on_destroy)
+        endpoint.keep(self.c_send, self.c_shutdown, self.c_destroy)
+
+    def transport_of(self, flow: Source) -> CData | None:
+        """The pjsip_transport that reaches `flow`; None if its connection is gone."""
+        name, host, port, index = flow
+        if not TRANSPORTS[name].connected:
+            made = self._of_listener.get(index)
+            if made is None:
+                address = self._network.listeners[index].address
+                seen = local_address_towards(ANYWHERE) if address.everywhere else address.host
+                made = self._of_listener[index] = self._make(flow, (seen, address.port), None)
+            return made.pj
+        made = self._of_connection.get(flow)
+        if made is None:
+            connection = self._network.connection(flow)
+            if connection is None:
+                return None
+            local = connection.local
+            try:
+                made = self._make(flow, (local.host, local.port), (host, port))
+            except PjsipError as error:
+                log.error("PJSIP makes no transport for the connection of %s: %s", connection.flow, error)
+                return None
+            self._of_connection[flow] = made
+        return made.pj
+
+    def _make(self, flow: Source, local: tuple[str, int], peer: tuple[str, int] | None) -> PjsipTransport:
+        made = PjsipTransport(self, self._endpoint, flow, local, peer)
+        self._by_address[address_of(made.pj)] = made
+        return made
+
+    def closed(self, flow: Flow) -> None:
+        """The connection is gone; PJSIP keeps its transport as long as a transaction or dialog has it."""
+        made = self._of_connection.pop(flow, None)
+        if made:
+            made.close()
+
+    def close(self) -> None:
+        for flow in list(self._of_connection):
+            self.closed(Flow._make(flow))
+
+    def _on_send(
+        self, tp: CData, tdata: CData, address: CData, length: int, token: CData, callback: CData
+    ) -> int:
+        made = self._by_address.get(address_of(tp))
+        if made is None:
+            return INTERNAL_ERROR
+        data = bytes(ffi.buffer(tdata.buf.start, tdata.buf.cur - tdata.buf.start))
+        return 0 if self._network.send(data, made.way_to(address)) else INTERNAL_ERROR
+
+    def _on_destroy(self, tp: CData) -> int:
+        made = self._by_address.pop(address_of(tp), None)
+        if made:
+            lib.pj_pool_release(made.pj.pool)
+        return 0
+
+
+class PjsipTransport:
+    """One pjsip_transport: a UDP listener, or the connection with `peer`. Raises PjsipError."""
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        endpoint: Endpoint,
+        flow: Source,
+        local: tuple[str, int],
+        peer: tuple[str, int] | None,
+    ) -> None:
+        self._flow, self._peer = flow, peer
+        transport = TRANSPORTS[flow[0]]
+        self._pool = endpoint.pool(b"transport", 512)
+        tp = ffi.cast("pjsip_transport *", lib.pj_pool_alloc(self._pool, ffi.sizeof("pjsip_transport")))
+        zero(tp)
+        out = ffi.new("void **")
+        check("atomic", lib.pj_atomic_create(self._pool, 0, out))
+        tp.ref_cnt = out[0]
+        check("lock", lib.pj_lock_create_recursive_mutex(self._pool, b"tp", out))
+        tp.lock = out[0]
+        tp.pool, tp.endpt, tp.dir = self._pool, endpoint.pj, INCOMING if peer else 0
+        self._name = ffi.new("char[]", transport.via.encode())
+        tp.type_name = tp.info = self._name
+        ffi.memmove(tp.obj_name, self._name, len(transport.via))
+        tp.key.type = TYPES[transport.name]
+        tp.flag = FLAG_RELIABLE if transport.reliable else FLAG_DATAGRAM
+        tp.addr_len = 16
+        _set_address(tp.local_addr, local)
+        self._host = ffi.new("char[]", local[0].encode())
+        tp.local_name.host.ptr, tp.local_name.host.slen = self._host, len(local[0])
+        tp.local_name.port = local[1]
+        tp.key.rem_addr.family = AF_INET
+        if peer:
+            _set_address(tp.key.rem_addr, peer)
+            self._peer_host = ffi.new("char[]", peer[0].encode())
+            tp.remote_name.host.ptr, tp.remote_name.host.slen = self._peer_host, len(peer[0])
+            tp.remote_name.port = peer[1]
+        tp.send_msg, tp.do_shutdown, tp.destroy = adapter.c_send, adapter.c_shutdown, adapter.c_destroy
+        self.pj = tp
+        check("transport", lib.pjsip_transport_register(endpoint.transport_manager, tp))
+        lib.pjsip_transport_add_ref(tp)  # ours, until close(): PJSIP's idle timer never ends it
+
+    def way_to(self, sockaddr: CData) -> Source:
+        """Where what PJSIP sends by this transport goes; `sockaddr` counts where there is no connection."""
+        if self._peer:
+            return self._flow
+        name, _, _, index = self._flow
+        host, port = _get_address(ffi.cast("pj_sockaddr *", sockaddr))
+        return name, host, port, index
+
+    def close(self) -> None:
+        lib.pjsip_transport_shutdown(self.pj)
+        lib.pjsip_transport_dec_ref(self.pj)
+
+
+def _set_address(sockaddr: CData, address: tuple[str, int]) -> None:
+    sockaddr.family, sockaddr.port = AF_INET, socket.htons(address[1])
+    sockaddr.addr = int.from_bytes(socket.inet_aton(address[0]), "little")
+
+
+def _get_address(sockaddr: CData) -> tuple[str, int]:
+    return socket.inet_ntoa(sockaddr.addr.to_bytes(4, "little")), socket.ntohs(sockaddr.port)

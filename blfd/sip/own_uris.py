@@ -1,0 +1,37 @@
+"""How this server names itself to a peer: the sent-by of a Via, and its Contact."""
+
+from __future__ import annotations
+
+from blfd.core.values import TRANSPORTS
+from blfd.transport.network import Network, Source
+
+MAX_KNOWN = 100_000  # peers for which they are remembered
+
+
+class OwnUris:
+    """Both differ by peer, as each sees another address of a server that listens on all."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._known: dict[tuple[str, str, int], tuple[str, str]] = {}
+
+    def contact(self, flow: Source) -> str:
+        """A Contact's value, for the peer of `flow`."""
+        return self._of(flow)[1]
+
+    def sent_by(self, flow: Source) -> str:
+        """A Via's beginning, without its parameters: "SIP/2.0/UDP 192.0.2.1:5060"."""
+        return self._of(flow)[0]
+
+    def _of(self, flow: Source) -> tuple[str, str]:
+        name, peer, _, index = flow
+        found = self._known.get((name, peer, index))
+        if found is None:
+            if len(self._known) > MAX_KNOWN:
+                self._known.clear()
+            host, port = self._network.local_address(flow)
+            transport = TRANSPORTS[name]
+            sent_by = f"SIP/2.0/{transport.via} {host}:{port}"
+            contact = f"<sip:{host}:{port}{transport.parameter}>"
+            found = self._known[name, peer, index] = sent_by, contact
+        return found

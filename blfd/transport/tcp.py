@@ -1,0 +1,147 @@
+"""TCP: a listener, and the connections that it accepts or that we open."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections import deque
+from typing import TYPE_CHECKING
+
+from blfd.core.values import TCP, Flow
+from blfd.transport.addresses import ListenAddress
+from blfd.transport.framing import Framing, Unreadable
+
+if TYPE_CHECKING:
+    from blfd.transport.network import Network
+
+log = logging.getLogger("blfd.network")
+
+ACCEPTED_PER_TURN = 500
+MAX_UNSENT = 1 << 20  # octets that wait for a peer that does not read
+PONG = b"\r\n"
+KEEPALIVE = (
+    (socket.TCP_KEEPIDLE, 120),
+    (socket.TCP_KEEPINTVL, 15),
+    (socket.TCP_KEEPCNT, 4),
+)  # of silent peers
+
+
+class TcpConnection:
+    """One connection; `flow` is its peer. Messages go to `network.receive`."""
+
+    transport = TCP
+
+    def __init__(self, network: Network, connected: socket.socket, flow: Flow) -> None:
+        """Raises OSError for one that is lost already."""
+        self.socket, self.flow = connected, flow
+        connected.setblocking(False)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in KEEPALIVE:
+            connected.setsockopt(socket.IPPROTO_TCP, option, value)
+        host, port = connected.getsockname()
+        self.local = ListenAddress(TCP.name, host, port)
+        self._network = network
+        self._framing = Framing()
+        self.unfinished_since: float | None = None  # when a message that is not all there yet began
+        self._unsent: deque[bytes] = deque()
+        self._unsent_octets = 0
+
+    def readable(self) -> None:
+        network = self._network
+        try:
+            length = self.socket.recv_into(network.view)
+        except BlockingIOError:
+            return
+        except OSError:
+            length = 0
+        if not length:
+            network.drop(self)
+            return
+        try:
+            self._take(bytes(network.view[:length]))
+        except Unreadable as error:
+            log.warning("%s from %s: %s, closed", TCP.via, self.flow, error)
+            network.unreadable(error.octets, self.flow, f"{error}")
+            network.drop(self)
+
+    def _take(self, octets: bytes) -> None:
+        network = self._network
+        ended = False
+        for message in self._framing.take(octets):
+            ended = True
+            if message:
+                network.receive(message, self.flow)
+            else:
+                self.send(PONG)
+        if not self._framing.unfinished:
+            self.unfinished_since = None
+        elif ended or self.unfinished_since is None:
+            self.unfinished_since = network.clock()
+
+    def send(self, data: bytes) -> bool:
+        if not self._unsent:
+            try:
+                data = data[self.socket.send(data) :]
+            except BlockingIOError:
+                pass
+            except OSError:
+                self._network.drop_later(self)
+                return False
+        if data:
+            self._unsent.append(data)
+            self._unsent_octets += len(data)
+            self._network.watch_writable(self, True)
+            if self._unsent_octets > MAX_UNSENT:
+                log.warning("%s to %s: the phone does not read, closed", TCP.via, self.flow)
+                self._network.drop_later(self)
+                return False
+        return True
+
+    def writable(self) -> None:
+        while self._unsent:
+            data = self._unsent.popleft()
+            try:
+                sent = self.socket.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                self._network.drop(self)
+                return
+            self._unsent_octets -= sent
+            if sent < len(data):
+                self._unsent.appendleft(data[sent:])
+                return
+        self._network.watch_writable(self, False)
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+class TcpListener:
+    """Accepts connections."""
+
+    transport = TCP
+
+    def __init__(self, network: Network, index: int, address: tuple[str, int]) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.setblocking(False)
+        self.socket.bind(address)
+        self.socket.listen(1024)
+        self._network, self.index = network, index
+        self.address = ListenAddress(TCP.name, *self.socket.getsockname())
+
+    def readable(self) -> None:
+        for _ in range(ACCEPTED_PER_TURN):
+            try:
+                connected, (host, port) = self.socket.accept()
+            except OSError:
+                return
+            self._network.accepted(connected, Flow(TCP.name, host, port, self.index))
+
+    def drops(self) -> int:
+        return 0  # TCP asks again
+
+    def close(self) -> None:
+        self.socket.close()

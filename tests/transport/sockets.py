@@ -1,0 +1,86 @@
+"""A network on loopback with a clock that the test moves, and peers that are plain sockets."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+
+from blfd.core.values import Flow
+from blfd.transport.addresses import ListenAddress
+from blfd.transport.network import Network, Source
+
+DEADLINE = 5.0
+OPTIONS = b"OPTIONS sip:x SIP/2.0\r\nl: 0\r\n\r\n"
+
+
+class Site:
+    """Keeps all that the network tells: `came`, `unreadable`, `closed`."""
+
+    def __init__(self, *listen: str, slowest: float = 30.0, most: int = 100) -> None:
+        self.now = 1000.0
+        self.came: list[tuple[bytes, Source]] = []
+        self.unreadable: list[tuple[bytes, Flow, str]] = []
+        self.closed: list[Flow] = []
+        self.network = Network(lambda host, count: count < most, slowest, lambda: self.now)
+        self.network.receive = lambda data, source: self.came.append((data, source))
+        self.network.unreadable = lambda data, flow, why: self.unreadable.append((data, flow, why))
+        self.network.closed = self.closed.append
+        wanted = listen or ("udp:127.0.0.1:0", "tcp:127.0.0.1:0")
+        self.addresses = [self.network.listen(ListenAddress.parse(text)) for text in wanted]
+        self._peers: list[socket.socket] = []
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Poll until it holds."""
+        end = time.monotonic() + DEADLINE
+        while not condition():
+            assert time.monotonic() < end, f"not within {DEADLINE} s"
+            self.network.poll(0.01)
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        self.network.poll(0.0)
+
+    def udp(self, host: str = "127.0.0.1") -> socket.socket:
+        peer = self.keep(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        peer.bind((host, 0))
+        return peer
+
+    def tcp(self, listener: int = 1, host: str = "127.0.0.1") -> socket.socket:
+        address = self.addresses[listener]
+        return self.keep(
+            socket.create_connection((address.host, address.port), DEADLINE, source_address=(host, 0))
+        )
+
+    def keep(self, peer: socket.socket) -> socket.socket:
+        peer.settimeout(DEADLINE)
+        self._peers.append(peer)
+        return peer
+
+    def is_closed(self, peer: socket.socket) -> bool:
+        """Whether the server closes the peer's connection; what it sent before is read over."""
+        peer.setblocking(False)
+        gone: list[bool] = []
+
+        def look() -> bool:
+            try:
+                while peer.recv(65535):
+                    pass
+            except BlockingIOError:
+                return False
+            except ConnectionResetError:
+                pass
+            gone.append(True)
+            return True
+
+        self.until(look)
+        return bool(gone)
+
+    def close(self) -> None:
+        for peer in self._peers:
+            peer.close()
+        self.network.close()
+
+
+def flow_of(peer: socket.socket, transport: str, listener: int) -> Flow:
+    return Flow(transport, *peer.getsockname(), listener)

@@ -1,0 +1,232 @@
+"""Sockets on loopback: what comes in, what goes out, and which connections end."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from sockets import DEADLINE, OPTIONS, Site, flow_of
+
+from blfd.core.values import Flow
+from blfd.transport.addresses import AddressError, ListenAddress
+from blfd.transport.multicast import MAX_SIZE, MulticastListener
+from blfd.transport.tcp import MAX_UNSENT
+from blfd.transport.udp import UdpListener
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Site]]:
+    made: list[Site] = []
+
+    def make(*listen: str, **options: float) -> Site:
+        made.append(Site(*listen, **options))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for site in made:
+        site.close()
+
+
+@pytest.fixture
+def site(make: Callable[..., Site]) -> Site:
+    return make()
+
+
+@pytest.mark.parametrize("text", ["udp:127.0.0.1:5060", "tcp:0.0.0.0:0", "udp:255.1.2.3:65535"])
+def test_an_address_is_written_as_it_is_read(text: str) -> None:
+    assert str(ListenAddress.parse(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "udp", "udp:127.0.0.1", "tls:127.0.0.1:1", "udp:x:1", "udp:[::1]:1"])
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(AddressError, match=r"cannot listen on"):
+        ListenAddress.parse(text)
+
+
+def test_datagrams_come_with_their_flow_and_answers_go_back(site: Site) -> None:
+    peer = site.udp()
+    for data in (OPTIONS, b"", b"\r\n\r\n", b"x" * 60_000):
+        peer.sendto(data, site.addresses[0][1:])
+        site.until(lambda: site.came)
+        assert site.came.pop() == (data, flow_of(peer, "udp", 0))
+    assert site.network.send(b"answer", flow_of(peer, "udp", 0))
+    assert peer.recv(100) == b"answer"
+
+
+def test_a_peer_that_is_not_there_costs_nothing(site: Site) -> None:
+    """The ICMP error of a send comes out of the next read."""
+    gone, peer = site.udp(), site.udp()
+    nowhere = flow_of(gone, "udp", 0)
+    gone.close()
+    for _ in range(3):
+        site.network.send(b"answer", nowhere)
+    assert not site.network.send(b"x" * 70_000, nowhere), "more than a datagram holds"
+    peer.sendto(OPTIONS, site.addresses[0][1:])
+    site.until(lambda: site.came)
+
+
+def test_messages_over_a_connection(site: Site) -> None:
+    peer = site.tcp()
+    peer.sendall(OPTIONS + OPTIONS[:10])
+    site.until(lambda: len(site.came) == 1)
+    peer.sendall(OPTIONS[10:])
+    site.until(lambda: len(site.came) == 2)
+    assert site.came == [(OPTIONS, flow_of(peer, "tcp", 1))] * 2
+    assert site.network.send(b"answer", flow_of(peer, "tcp", 1))
+    assert peer.recv(100) == b"answer"
+
+
+def test_each_listener_has_its_own_peers(make: Callable[..., Site]) -> None:
+    """Two connections from one address and port are two flows."""
+    site = make("tcp:127.0.0.1:0", "tcp:127.0.0.1:0")
+    peers = []
+    for address in site.addresses:
+        peer = site.keep(socket.socket())
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        peer.bind(peers[0].getsockname() if peers else ("127.0.0.1", 0))
+        peer.connect((address.host, address.port))
+        peer.sendall(OPTIONS)
+        peers.append(peer)
+    site.until(lambda: len(site.came) == 2)
+    assert {source for _, source in site.came} == {flow_of(peers[0], "tcp", n) for n in (0, 1)}
+    for number, peer in enumerate(peers):
+        assert site.network.send(b"%d" % number, flow_of(peer, "tcp", number))
+        assert peer.recv(100) == b"%d" % number
+    peers[0].close()
+    site.until(lambda: site.closed)
+    assert site.closed == [flow_of(peers[1], "tcp", 0)]
+    assert site.network.send(b"x", flow_of(peers[1], "tcp", 1))
+
+
+def test_keep_alives_are_answered(site: Site) -> None:
+    peer = site.tcp()
+    peer.sendall(b"\r\n\r\n")
+    site.until(lambda: site.network.connection(flow_of(peer, "tcp", 1)))
+    site.network.poll(0.1)
+    assert peer.recv(100) == b"\r\n"
+    peer.sendall(b"\r\n" + OPTIONS)
+    site.until(lambda: site.came)
+    peer.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        peer.recv(100)
+
+
+def test_what_is_unreadable_is_told_and_closed(site: Site) -> None:
+    peer = site.tcp()
+    peer.sendall(OPTIONS + b"GET / HTTP/1.1\r\n\r\n" + OPTIONS)
+    assert site.is_closed(peer)
+    flow = flow_of(peer, "tcp", 1)
+    assert site.came == [(OPTIONS, flow)]
+    ((octets, told, why),) = site.unreadable
+    assert (octets[:3], told, why) == (b"GET", flow, "no Content-Length")
+    assert site.closed == [flow]
+    assert not site.network.send(b"x", flow)
+
+
+def test_a_slow_sender_is_closed_and_a_silent_one_is_not(make: Callable[..., Site]) -> None:
+    site = make(slowest=30)
+    slow, steady, silent = (site.tcp() for _ in range(3))
+    slow.sendall(OPTIONS[:5])
+    steady.sendall(OPTIONS[:5])
+    site.until(lambda: site.network.connection(flow_of(silent, "tcp", 1)))
+    site.network.poll(0.1)
+    for number in range(1, 4):  # one whole message within each 30 s, and half of the next
+        if number == 1:
+            slow.sendall(OPTIONS[5:10])  # its second half
+        site.pass_time(20)
+        steady.sendall(OPTIONS[5:] + OPTIONS[:5])
+        site.until(lambda number=number: len(site.came) == number)
+    assert site.closed == [flow_of(slow, "tcp", 1)]
+    assert site.is_closed(slow)
+    for peer in (steady, silent):
+        assert site.network.send(b"x", flow_of(peer, "tcp", 1))
+
+
+def test_a_peer_that_does_not_read_is_closed(site: Site) -> None:
+    peer, reads = site.tcp(), site.tcp()
+    flow, other = flow_of(peer, "tcp", 1), flow_of(reads, "tcp", 1)
+    site.until(lambda: site.network.connection(flow) and site.network.connection(other))
+    sent = 0
+    while site.network.send(b"x" * 60_000, flow):
+        sent += 60_000
+        assert sent < MAX_UNSENT + (64 << 20), "the kernel's buffers hold less"
+    assert sent > MAX_UNSENT
+    assert site.closed == [], "not inside a send"
+    site.network.poll(0.0)
+    assert site.closed == [flow]
+    assert not site.network.send(b"x", flow)
+    assert site.network.send(b"x", other)
+
+
+def test_what_the_kernel_does_not_take_is_sent_later_in_order(site: Site) -> None:
+    peer = site.tcp()
+    flow = flow_of(peer, "tcp", 1)
+    site.until(lambda: site.network.connection(flow))
+    connection = site.network.connection(flow)
+    assert connection
+    wanted = bytearray()
+    while not connection._unsent:
+        part = bytes([len(wanted) // 50_000 % 256]) * 50_000
+        wanted += part
+        assert site.network.send(part, flow)
+    for number in range(5):
+        wanted += b"%d" % number * 1000
+        assert site.network.send(b"%d" % number * 1000, flow)
+    came = bytearray()
+    peer.setblocking(False)
+
+    def read() -> bool:
+        with contextlib.suppress(BlockingIOError):
+            came.extend(peer.recv(1 << 20))
+        return len(came) >= len(wanted)
+
+    site.until(read)
+    assert came == wanted
+    assert connection._unsent_octets == 0
+
+
+def test_one_address_has_so_many_connections(make: Callable[..., Site]) -> None:
+    site = make(most=2)
+    first, second = site.tcp(), site.tcp()
+    assert site.is_closed(site.tcp())
+    other = site.tcp(host="127.0.0.2")
+    site.until(lambda: site.network.connection(flow_of(other, "tcp", 1)))
+    first.close()
+    site.until(lambda: site.closed)
+    third = site.tcp()
+    for peer in (second, third):
+        site.until(lambda peer=peer: site.network.connection(flow_of(peer, "tcp", 1)))
+
+
+def test_other_threads_wake_it(site: Site) -> None:
+    threading.Timer(0.05, site.network.wake).start()
+    site.network.poll(DEADLINE)  # the test's own time limit would end it otherwise
+    site.network.poll(0.0)
+    assert site.came == []
+
+
+def test_our_address_is_the_one_that_the_peer_sees(make: Callable[..., Site]) -> None:
+    site = make("udp:0.0.0.0:0", "tcp:127.0.0.1:0")
+    port = site.addresses[0].port
+    for host in ("127.0.0.1", "127.9.9.9"):
+        assert site.network.local_address(Flow("udp", host, 1)) == ("127.0.0.1", port)
+    assert site.network.local_address(Flow("tcp", "192.0.2.1", 1, 1)) == site.addresses[1][1:]
+
+
+def test_a_group_is_heard_apart(site: Site) -> None:
+    """Its address is no multicast group here: what counts is that the listener's own traffic stays out."""
+    heard: list[tuple[bytes, Flow]] = []
+    udp = site.network.listeners[0]
+    assert isinstance(udp, UdpListener)
+    group = ("127.0.0.3", udp.address.port)
+    site.network.add(MulticastListener(udp, group, lambda data, flow: heard.append((data, flow))))
+    peer = site.udp()
+    peer.sendto(b"x" * (MAX_SIZE + 1), group)
+    peer.sendto(b"asked", group)
+    peer.sendto(b"said", udp.address[1:])
+    site.until(lambda: heard and site.came)
+    assert heard == [(b"asked", flow_of(peer, "udp", 0))]
+    assert [data for data, _ in site.came] == [b"said"]
