@@ -73,6 +73,7 @@ class Core:
         self._domains = Domains(self.directory, self._addresses)
         self._extension_rates = Rates(settings.extension_requests)
         self._tenant_rates = Rates(settings.tenant_requests)
+        self._draining = False
 
     def handle(self, event: Input, now: float) -> list[Effect]:
         """What to do about `event`; `now` is seconds since the epoch."""
@@ -103,6 +104,7 @@ class Core:
             case SyncWanted():
                 return [*self._synchronize(event, now)]
             case Drain():
+                self._draining = True
                 notifier = self.notifier
                 last = notifier.terminate_all("deactivated", now) if event.tell else notifier.rest()
                 return [*self.calls.hang_up_all(now), *last]
@@ -178,6 +180,8 @@ class Core:
             raise Refusal(483, "Too many hops")
         if not invite.contact:
             raise Refusal(400, "Contact is missing")
+        if self._draining:  # nobody would be left to end what begins now
+            raise Refusal(503, "The server is stopping", (("Retry-After", RETRY_AFTER),))
         wish = self.pickups.wish(invite, caller)
         if wish:
             return self.pickups.start(wish, invite, caller, now)

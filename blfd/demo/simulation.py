@@ -23,9 +23,14 @@ class Missing(Exception):
 
 
 class Child:
-    """A process whose standard output is read line by line; ended by its pid on every way out."""
+    """A process whose standard output is read line by line; ended by its pid on every way out.
 
-    def __init__(self, arguments: list[str], *, log: Path, cwd: Path | None = None) -> None:
+    With `own_group`, what is sent to its process group reaches nobody else.
+    """
+
+    def __init__(
+        self, arguments: list[str], *, log: Path, cwd: Path | None = None, own_group: bool = False
+    ) -> None:
         self.log = log
         self.lines: list[str] = []
         self._queue: queue.Queue[str | None] = queue.Queue()
@@ -37,6 +42,7 @@ class Child:
                 stderr=errors,
                 text=True,
                 cwd=cwd,
+                process_group=0 if own_group else None,
             )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -85,12 +91,19 @@ class Child:
 class ServerProcess(Child):
     """`blfd run` on a database; `addresses` as it prints them when it is ready."""
 
-    def __init__(self, database: Path, listen: list[str], *options: str, config: Path | None = None) -> None:
+    def __init__(
+        self,
+        database: Path,
+        listen: list[str],
+        *options: str,
+        config: Path | None = None,
+        own_group: bool = False,
+    ) -> None:
         arguments = ["blfd", "--db", str(database)]
         if config:
             arguments += ["--config", str(config)]
         arguments += ["run", *(word for item in listen for word in ("--listen", item)), *options]
-        super().__init__(arguments, log=database.with_suffix(".log"))
+        super().__init__(arguments, log=database.with_suffix(".log"), own_group=own_group)
         line = ""
         while not line.startswith("ready"):
             try:

@@ -45,6 +45,8 @@ log = logging.getLogger("blfd")
 LONGEST_WAIT = 1.0
 STOP_PATIENCE = 5.0  # for BYEs, CANCELs and last NOTIFYs to be answered
 STOP_QUIET = 2.0  # and as long as somebody answers: those that have not by now are not there
+SAME_WISH = 1.0  # what ends a process often comes twice, as from a terminal and from a supervisor
+ENDED_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class ServerError(Exception):
@@ -73,7 +75,8 @@ class Server:
         self._busy = False
         self._work = Work(self._stack.wake)
         self._lookups = ThreadPoolExecutor(1, "lookups")
-        self._stopping = False
+        self._stopping_since: float | None = None  # of time.monotonic()
+        self._cut_short_by = 0  # the signal
         self._listening = self._listen()
         self._core = Core(
             config.sip,
@@ -180,8 +183,11 @@ class Server:
 
     # Life
 
-    def run(self) -> None:
-        """Serve until SIGTERM or SIGINT."""
+    def run(self) -> int:
+        """Serve until SIGTERM, SIGINT or SIGHUP; the exit code."""
+        for number in ENDED_BY:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves SIGHUP
+                signal.signal(number, self._on_signal)
         try:  # first, as it is what keeps a second server off this database
             control = ControlServer(socket_path(self._config.database), self._control_calls.ask)
         except (ControlError, OSError) as error:
@@ -190,8 +196,6 @@ class Server:
         gc.disable()  # what is made now is not garbage
         self.emit(DirectoryChanged(self._store.directory()))
         self._restore()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
         # Most of it lives until the end, too: the collector need not look at it again.
         gc.freeze()
         gc.enable()
@@ -199,18 +203,21 @@ class Server:
         print("ready", *self._listening, flush=True)
         log.info("serving on %s, database %s", ", ".join(map(str, self._listening)), self._config.database)
         try:
-            while not self._stopping:
+            while self._stopping_since is None:
                 self._turn(self._fire_timers())
             self._work.close()
+            if web_process:
+                web_process.end()
             self._drain()
         finally:
+            self._writer.close()  # first, so that whatever comes now, what was accepted is on the disk
             if web_process:
                 web_process.close()
             control.close()
             self._lookups.shutdown(cancel_futures=True)
-            self._writer.close()
             self._stack.close()
         log.info("stopped")
+        return 128 + self._cut_short_by if self._cut_short_by else 0
 
     def _start_web_process(self, control: ControlServer) -> WebProcess | None:
         try:
@@ -239,13 +246,16 @@ class Server:
             )
 
     def _turn(self, wait: float) -> None:
-        self._stack.poll(0.0 if self._stopping else wait)
+        self._stack.poll(wait if self._stopping_since is None else 0.0)
         self._work.run()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._stopping:
-            os._exit(128 + number)
-        self._stopping = True
+        """The first one is obeyed to the end; another one, later, leaves out what is waited for."""
+        now = time.monotonic()
+        if self._stopping_since is None:
+            self._stopping_since = now
+        elif now - self._stopping_since >= SAME_WISH:
+            self._cut_short_by = number
         self._stack.wake()
 
     def _drain(self) -> None:
@@ -253,7 +263,7 @@ class Server:
         self.emit(Drain(self._config.drain))
         now = time.monotonic()
         end, quiet, left = now + STOP_PATIENCE, now + STOP_QUIET, self._leaving()
-        while left and now < min(end, quiet):
+        while left and now < min(end, quiet) and not self._cut_short_by:
             self._stack.poll(0.05)
             now, before, left = time.monotonic(), left, self._leaving()
             if left < before:
@@ -274,5 +284,4 @@ def run(config: Config) -> int:
         server = Server(config)
     except PjsipError as error:
         raise ServerError(f"PJSIP did not start: {error}") from error
-    server.run()
-    return 0
+    return server.run()

@@ -52,7 +52,12 @@ class Supervisor:
 
     def _run_once(self, restarts: int) -> int:
         environment = {**os.environ, RESTARTS: str(restarts)}
-        self._child = subprocess.Popen(self._command, env=environment, preexec_fn=_end_with_parent)
+        self._child = subprocess.Popen(
+            self._command,
+            env=environment,
+            preexec_fn=_end_with_parent,
+            process_group=0,  # a Ctrl-C is for us, who pass it on
+        )
         if self._stop.is_set():  # the signal came before there was anybody to pass it on to
             self._child.send_signal(self._stopped_by)
         return self._child.wait()

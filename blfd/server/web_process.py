@@ -70,12 +70,18 @@ class WebProcess:
                 except (WebProcessError, OSError) as error:
                     log.warning("%s did not start: %s; tried again in %.0f s", self._name, error, AGAIN)
 
-    def close(self) -> None:
+    def end(self) -> None:
+        """Have it end, and do not start it again: where everybody is told to end, it has maybe ended."""
         self._closing.set()
+        if self._process.stdin:
+            self._process.stdin.close()
+
+    def close(self) -> None:
+        """Have it end, and wait until it has."""
+        self.end()
         process = self._process
-        for stream in (process.stdin, process.stdout):
-            if stream:
-                stream.close()
+        if process.stdout:
+            process.stdout.close()
         self._thread.join(PATIENCE)
         if self._thread.is_alive():
             log.warning("%s has not ended within %.0f s; it is killed", self._name, PATIENCE)

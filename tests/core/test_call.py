@@ -322,6 +322,8 @@ def test_drain_hangs_up() -> None:
     story = Story().talk()
     assert set(hung_up(story.world.give(Drain(False)))) == {story.caller, story.legs[0]}
     assert len(story.world.core.calls) == 0
+    refused = reply(story.world.give(invite("103")))
+    assert (refused.status, dict(refused.headers)["Retry-After"]) == (503, "5")
 
 
 @pytest.mark.parametrize(("to", "hops", "status"), [("999", 70, 404), ("103", 70, 480), ("102", 0, 483)])

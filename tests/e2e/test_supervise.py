@@ -1,4 +1,4 @@
-"""`blfd run --supervise`, and the files that start blfd on a machine."""
+"""How the server ends, and is started again: signals, `blfd run --supervise`, the files of contrib."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ import json
 import os
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from signal import SIGHUP, SIGINT, SIGTERM
+from typing import NamedTuple
 
 import pytest
+from browser import web_processes
+from calls import Calling, sdp
 from keys import Keys
 from sites import Site
+from wire import Message
+
+from blfd.demo.simulation import ServerProcess
+from blfd.server.loop import SAME_WISH
 
 CONTRIB = Path(__file__).parents[2] / "contrib"
 
@@ -103,3 +113,129 @@ def test_what_the_files_of_contrib_start_exists() -> None:
         )
         assert helped.returncode == 0, helped.stderr
         assert "Run the server" in helped.stdout
+
+
+# Ends
+
+TRUST = ("--trust", "127.0.0.0/8")
+TWICE = 0.002  # seconds between two signals
+
+
+class End(NamedTuple):
+    """`to` is the process that was started, its process group, or all processes, as systemd does it."""
+
+    options: tuple[str, ...]
+    number: signal.Signals
+    to: str
+    times: int = 1
+
+    def __str__(self) -> str:
+        return " ".join([*self.options, f"{self.times} {self.number.name}", self.to]).replace("--", "")
+
+
+SUPERVISE, METRICS = ("--supervise",), ("--metrics", "127.0.0.1:0")
+ENDS = (
+    End((), SIGINT, "process"),
+    End((), SIGTERM, "process", 2),
+    End((), SIGHUP, "process"),
+    End(METRICS, SIGINT, "group", 2),
+    End(METRICS, SIGTERM, "all"),
+    End(SUPERVISE, SIGINT, "group"),
+    End(SUPERVISE, SIGINT, "group", 2),
+    End(SUPERVISE, SIGTERM, "process", 2),
+    End(SUPERVISE, SIGHUP, "group"),
+    End(SUPERVISE + METRICS, SIGTERM, "all"),
+)
+CUT_SHORT = (End((), SIGTERM, "process"), End(SUPERVISE, SIGINT, "group"))
+
+
+@pytest.fixture(scope="module")
+def ending(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("ending"), *TRUST)
+    yield site
+    site.server.stop()
+    site.start()
+    site.stop()
+
+
+@pytest.fixture
+def started(request: pytest.FixtureRequest, ending: Site) -> Iterator[Site]:
+    """A server that knows no phones, in a process group of its own."""
+    site, end = ending, request.getfixturevalue("end")
+    site.server.stop()
+    with closing(sqlite3.connect(site.database)) as database, database:
+        for table in ("bindings", "subscriptions"):
+            database.execute(f"DELETE FROM {table}")
+    site.server = ServerProcess(site.database, site.listen, *TRUST, *end.options, own_group=True)
+    yield site
+    for agent in site.agents:
+        agent.close()
+    site.agents.clear()
+
+
+def sender(site: Site, end: End) -> Callable[[], None]:
+    """Sends the signal."""
+    started = site.server.process.pid
+    server = int(site.ask("status")["pid"])
+    everybody = {started, server, *web_processes(server)}
+
+    def send() -> None:
+        if end.to == "group":
+            os.killpg(started, end.number)
+        else:
+            for pid in everybody if end.to == "all" else (started,):
+                os.kill(pid, end.number)
+
+    return send
+
+
+def accepted(site: Site) -> tuple[Calling, Message]:
+    """A call that rings, and the INVITE; a REGISTER and a SUBSCRIBE that are answered in this instant."""
+    ringing, caller = site.registered("102"), site.agent("101")
+    calling = Calling.trusted(caller, "102", sdp(4000))
+    invite = ringing.wait_request("INVITE")
+    ringing.reply(invite, 180, "Ringing")
+    calling.provisional(180)
+    site.registered("103").subscribe("102")
+    return calling, invite
+
+
+def on_disk(site: Site) -> tuple[int, int]:
+    return site.rows("bindings"), site.rows("subscriptions")
+
+
+@pytest.mark.parametrize("end", ENDS, ids=str)
+def test_what_was_answered_outlives_every_end(started: Site, end: End) -> None:
+    """And phones that ring are told that nobody calls any more."""
+    site = started
+    send = sender(site, end)
+    calling, invite = accepted(site)
+    for _ in range(end.times):
+        send()
+        time.sleep(TWICE)
+    ringing = site.agents[0]
+    ringing.reply(ringing.wait_request("CANCEL"), 200)
+    ringing.reply(invite, 487, "Request Terminated")
+    final = calling.final()
+    assert (final.status, final.start.partition(" 503 ")[2]) == (503, "The server is stopping")
+    calling.agent.ack(final, calling.uri, calling.headers)
+    assert site.server.process.wait(15) == 0
+    assert on_disk(site) == (2, 1)
+    log = site.server.log.read_text()
+    assert "started again" not in log
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("end", CUT_SHORT, ids=str)
+def test_a_second_signal_a_while_later_cuts_short(started: Site, end: End) -> None:
+    """Nothing is waited for any more, here for a phone that answers no CANCEL; what was answered is kept."""
+    site = started
+    send = sender(site, end)
+    accepted(site)
+    send()
+    time.sleep(SAME_WISH + 0.1)
+    site.registered("104")
+    send()
+    assert site.server.process.wait(15) == 128 + end.number
+    assert site.agents[0].wait_request("CANCEL")
+    assert on_disk(site) == (3, 1)
