@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from blfd.core.effects import Headers
 from blfd.core.events.documents import DialogPackage
+from blfd.core.values import Headers
 
 OF_CALLS: Final = ("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE")
 """The methods that belong to INVITE sessions, which PJSIP carries (RFC 3261, 3262, 3311)."""

@@ -66,7 +66,7 @@ class Core:
         self.registrar = Registrar(settings)
         self._dialog_package = DialogPackage(self.dialogs)
         self.notifier = Notifier((self._dialog_package,), settings, new_tag)
-        self.calls = Calls(self.dialogs, self.registrar, settings)
+        self.calls = Calls(self.dialogs, self.registrar, settings, self.trusts)
         self.pickups = Pickups(self.dialogs, self.calls)
         self.permissions = Permissions(self.directory)
         self._authenticator = Authenticator(secret, settings)

@@ -6,10 +6,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from blfd.core.inputs import ProfileWanted
-from blfd.core.values import Aor, Attempt, Binding, Flow, SavedSubscription, SubscriptionDialog
-
-Headers = tuple[tuple[str, str], ...]
-"""Additional header fields, as (name, value)."""
+from blfd.core.values import Aor, Attempt, Binding, Flow, Headers, SavedSubscription, SubscriptionDialog
 
 
 class Level(IntEnum):
@@ -150,7 +147,8 @@ class Acknowledge(NamedTuple):
 class HangUp(NamedTuple):
     """End a leg, whatever its state: final response `status`, CANCEL or BYE.
 
-    `cause` is the value of a Reason header (RFC 3326) in CANCEL and BYE, empty for none.
+    `cause` is the value of a Reason header (RFC 3326) in CANCEL and BYE, empty for none. `headers` go into
+    whichever of the three it is.
     """
 
     leg: int
@@ -188,6 +186,7 @@ class RefuseOffer(NamedTuple):
     leg: int
     status: int
     reason: str = ""
+    headers: Headers = ()
 
 
 class SendInfo(NamedTuple):
@@ -197,6 +196,7 @@ class SendInfo(NamedTuple):
     exchange: int
     content_type: str
     body: bytes
+    headers: Headers = ()
 
 
 class AnswerInfo(NamedTuple):
@@ -205,6 +205,10 @@ class AnswerInfo(NamedTuple):
     leg: int
     exchange: int
     status: int
+    reason: str = ""
+    content_type: str = ""
+    body: bytes = b""
+    headers: Headers = ()
 
 
 Effect = (

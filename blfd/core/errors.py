@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from blfd.core.effects import Headers
+from blfd.core.values import Headers
 
 
 class Refusal(Exception):

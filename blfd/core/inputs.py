@@ -1,7 +1,8 @@
 """What happened, as plain values: everything that the core is ever told.
 
 `now` is given beside an input, never in it. A `transaction` names the server transaction that a `Reply`
-answers; a `leg` is one INVITE dialog and is numbered by the core (`Accept`, `Dial`).
+answers; a `leg` is one INVITE dialog and is numbered by the core (`Accept`, `Dial`). `headers` are the fields
+of a call's message that are named in `calls.passed_on.HEARD`, as they came.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from blfd.core.values import Address, Aor, Binding, Directory, Flow, SavedSubscription, Uri
+from blfd.core.values import Address, Aor, Binding, Directory, Flow, Headers, SavedSubscription, Uri
 
 
 class Credentials(NamedTuple):
@@ -113,6 +114,7 @@ class InviteReceived(NamedTuple):
     contact: str
     replaces: tuple[str, ...] = ()
     allows_update: bool = False
+    headers: Headers = ()
 
 
 class RequestReceived(NamedTuple):
@@ -154,6 +156,7 @@ class LegProgress(NamedTuple):
     local_tag: str
     remote_tag: str
     sdp: bytes | None
+    headers: Headers = ()
 
 
 class LegAnswered(NamedTuple):
@@ -164,6 +167,7 @@ class LegAnswered(NamedTuple):
     local_tag: str
     remote_tag: str
     sdp: bytes | None
+    headers: Headers = ()
 
 
 class LegAcknowledged(NamedTuple):
@@ -174,11 +178,16 @@ class LegAcknowledged(NamedTuple):
 
 
 class LegEnded(NamedTuple):
-    """The dialog of a leg is over: refused, cancelled, hung up or failed; `status` says how."""
+    """The dialog of a leg is over: refused, cancelled, hung up or failed; `status` says how.
+
+    `headers` are those of the response, CANCEL or BYE. `silent`: there was none, the other side is not heard.
+    """
 
     leg: int
     status: int
     reason: str
+    headers: Headers = ()
+    silent: bool = False
 
 
 class OfferReceived(NamedTuple):
@@ -194,23 +203,33 @@ class OfferAnswered(NamedTuple):
     leg: int
     status: int
     sdp: bytes | None
+    reason: str = ""
+    headers: Headers = ()
 
 
 class InfoReceived(NamedTuple):
-    """INFO on a leg, to be answered by `AnswerInfo` with the same `exchange`."""
+    """INFO on a leg, to be answered by `AnswerInfo` with the same `exchange`.
+
+    `content_type` is the header's value, "" where there is no body.
+    """
 
     leg: int
     exchange: int
     content_type: str
     body: bytes
+    headers: Headers = ()
 
 
 class InfoAnswered(NamedTuple):
-    """The final response to our `SendInfo`."""
+    """The final response to our `SendInfo`, with the body that it may have (RFC 6086, section 4.2.2)."""
 
     leg: int
     exchange: int
     status: int
+    reason: str = ""
+    content_type: str = ""
+    body: bytes = b""
+    headers: Headers = ()
 
 
 class FlowClosed(NamedTuple):

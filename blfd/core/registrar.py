@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
 from blfd.core.access.limits import Tally, too_many
-from blfd.core.effects import Effect, Headers, Level, Log, Reply, SaveBindings
+from blfd.core.effects import Effect, Level, Log, Reply, SaveBindings
 from blfd.core.errors import Refusal
 from blfd.core.inputs import RegisterContact, RegisterReceived
-from blfd.core.values import Aor, Binding, Extension, Flow, Settings
+from blfd.core.values import Aor, Binding, Extension, Flow, Headers, Settings
 
 Bindings = dict[str, Binding]
 """The contacts of one AOR by `contact_key`."""

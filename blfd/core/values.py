@@ -14,6 +14,9 @@ DEFAULT_TENANT = "default"
 REALM = "blfd"
 """Digest realm of the default tenant; every other tenant's realm is its domain."""
 
+Headers = tuple[tuple[str, str], ...]
+"""Header fields, as (name, value)."""
+
 
 class Aor(NamedTuple):
     """Address of record: one extension of one tenant (RFC 3261, section 6)."""

@@ -1,10 +1,10 @@
-"""Header fields of a message that PJSIP is about to send."""
+"""Header fields and bodies of a message that PJSIP is about to send."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from blfd.core.effects import Headers
+from blfd.core.values import Headers
 from blfd.pjsip.library import CData, Text, ffi, lib
 
 
@@ -23,3 +23,12 @@ def remove_headers(tdata: CData, names: Iterable[str]) -> None:
         while found := lib.pjsip_msg_find_hdr_by_name(tdata.msg, name.pj, ffi.NULL):
             header = ffi.cast("pjsip_hdr *", found)
             header.prev.next, header.next.prev = header.next, header.prev
+
+
+def set_body(tdata: CData, content_type: str, body: bytes) -> None:
+    """A body of any type; `content_type` is the header's value, with its parameters."""
+    if not body:
+        return
+    kind, _, rest = content_type.partition("/")
+    parts = [Text(kind or "text"), Text(rest or "plain"), Text(body)]
+    tdata.msg.body = lib.pjsip_msg_body_create(tdata.pool, *(part.pj for part in parts))

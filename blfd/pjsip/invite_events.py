@@ -23,9 +23,11 @@ from blfd.core.inputs import (
     OfferAnswered,
     OfferReceived,
 )
+from blfd.core.values import Headers
 from blfd.pjsip.headers import set_headers
 from blfd.pjsip.leg import INV_CONFIRMED, INV_DISCONNECTED, NEG_REMOTE_OFFER, Leg, Pending, Phase
 from blfd.pjsip.library import CData, PjsipError, ffi, lib, string
+from blfd.pjsip.requests import said
 
 if TYPE_CHECKING:
     from blfd.pjsip.legs import Legs
@@ -98,10 +100,21 @@ class InviteEvents:
         if leg is None:
             return
         if inv.state == INV_DISCONNECTED:
-            self.legs.ended(leg)
+            self.legs.ended(leg, *self._last_words(leg))
         elif inv.state == INV_CONFIRMED and leg.is_caller and leg.phase is Phase.PROCEEDING:
             leg.phase = Phase.CONFIRMED
             self._emit(LegAcknowledged(leg.number, self.message.sdp))
+
+    def _last_words(self, leg: Leg) -> tuple[Headers, bool]:
+        """What has ended a leg says, and whether nothing of the other side has."""
+        message = self.message
+        if message.call_id != leg.call_id:
+            return (), True
+        if message.is_request:
+            heard = message.method in ("CANCEL", "BYE")
+        else:
+            heard = message.status == leg.inv.cause
+        return (said(message), False) if heard else ((), True)
 
     def _on_transaction(self, inv: CData, transaction: CData, event: CData) -> None:
         leg = self.legs.of(inv)
@@ -118,9 +131,19 @@ class InviteEvents:
             case (Role.UAC, Tsx.COMPLETED | Tsx.TERMINATED) if string(transaction.method.name) == "INFO":
                 exchange = leg.sent_infos.pop(transaction.cseq, None)
                 if exchange is not None:
-                    self._emit(InfoAnswered(leg.number, exchange, transaction.status_code))
+                    received = event.tsx_state.type == EVENT_RX_MSG
+                    self._on_info_answer(leg, exchange, transaction.status_code, received)
             case (Role.UAS, Tsx.TRYING) if not is_invite:
                 self._on_their_request(leg, transaction, event.tsx_state.src.rdata)
+
+    def _on_info_answer(self, leg: Leg, exchange: int, status: int, received: bool) -> None:
+        message = self.message
+        if not received:
+            self._emit(InfoAnswered(leg.number, exchange, status))
+            return
+        kind = message.field(b"content-type") if message.body else ""
+        more = (message.reason, kind, message.body, said(message))
+        self._emit(InfoAnswered(leg.number, exchange, status, *more))
 
     def _on_our_invite(self, leg: Leg, transaction: CData, received: bool) -> None:
         status, state = transaction.status_code, transaction.state
@@ -136,8 +159,12 @@ class InviteEvents:
         if not accepted and not (state in (Tsx.COMPLETED, Tsx.TERMINATED) and status >= 300):
             return
         leg.pending = Pending.NOTHING
-        sdp = self.message.sdp if accepted and received else None
-        self._emit(OfferAnswered(leg.number, status, sdp))
+        if not received:
+            self._emit(OfferAnswered(leg.number, status, None))
+            return
+        message = self.message
+        sdp = message.sdp if accepted else None
+        self._emit(OfferAnswered(leg.number, status, sdp, message.reason, said(message)))
 
     def _on_provisional(self, leg: Leg, status: int) -> None:
         if leg.phase is Phase.ENDING:  # the CANCEL that waited for a response
@@ -145,9 +172,9 @@ class InviteEvents:
             return
         leg.phase = Phase.PROCEEDING
         if status > 100:
-            reason = string(self.message.info.msg.line.status.reason)
+            message = self.message
             ids = (leg.call_id, leg.local_tag, leg.remote_tag)
-            self._emit(LegProgress(leg.number, status, reason, *ids, self.message.sdp))
+            self._emit(LegProgress(leg.number, status, message.reason, *ids, message.sdp, said(message)))
 
     def _on_answer(self, leg: Leg) -> None:
         if leg.phase is Phase.ENDING:  # the 200 that crossed our CANCEL
@@ -155,7 +182,7 @@ class InviteEvents:
         elif leg.phase is not Phase.CONFIRMED:
             leg.phase = Phase.CONFIRMED
             ids = (leg.call_id, leg.local_tag, leg.remote_tag)
-            self._emit(LegAnswered(leg.number, *ids, self.message.sdp))
+            self._emit(LegAnswered(leg.number, *ids, self.message.sdp, said(self.message)))
 
     def _on_ack_due(self, inv: CData, rdata: CData) -> None:
         leg = self.legs.of(inv)
@@ -213,4 +240,5 @@ class InviteEvents:
         exchange = next(self.legs.exchanges)
         leg.infos[exchange] = (transaction, tdata[0])
         message = self.message
-        self._emit(InfoReceived(leg.number, exchange, message.content_type, message.body))
+        kind = message.field(b"content-type") if message.body else ""
+        self._emit(InfoReceived(leg.number, exchange, kind, message.body, said(message)))

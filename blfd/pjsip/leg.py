@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from blfd.core.values import Flow
+from blfd.core.values import Flow, Headers
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import INVALID_OPERATION, CData, PjsipError, check, ffi, lib, string
 
@@ -41,7 +41,8 @@ class Leg:
     pending: Pending = Pending.NOTHING
     delayed_offer: bool = False
     ack_cseq: int = 0
-    cause: str = ""
+    farewell: Headers = ()  # for a CANCEL that has to wait
+    told: frozenset[str] = frozenset()  # names of the header fields that we have set in the last response
     update: bytes = b""  # the held UPDATE, as it came
     update_key: str = ""
     update_answer: bytes = b""

@@ -18,7 +18,6 @@ from blfd.core.effects import (
     AnswerOffer,
     Dial,
     HangUp,
-    Headers,
     Identify,
     MatchMedia,
     Offer,
@@ -27,10 +26,10 @@ from blfd.core.effects import (
     SendInfo,
 )
 from blfd.core.inputs import InfoAnswered, Input, LegAccepted, LegEnded, MediaMatched, OfferAnswered
-from blfd.core.values import Flow
+from blfd.core.values import Flow, Headers
 from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.endpoint import Endpoint
-from blfd.pjsip.headers import set_headers
+from blfd.pjsip.headers import remove_headers, set_body, set_headers
 from blfd.pjsip.leg import (
     INV_CONFIRMED,
     INV_CONNECTING,
@@ -52,6 +51,7 @@ from blfd.pjsip.library import (
 )
 from blfd.pjsip.matcher import Matcher
 from blfd.pjsip.message import Message
+from blfd.pjsip.requests import PHRASES
 from blfd.pjsip.sessions import Refused, Sessions
 from blfd.sip.own_uris import OwnUris
 
@@ -149,9 +149,15 @@ class Legs:
             self.hang_up(HangUp(leg.number, 488, "Not Acceptable Here"))
             self._emit(LegEnded(leg.number, 488, "Not Acceptable Here"))
             return
-        tdata = self._tdata[0]
+        self._tell(leg, self._tdata[0], headers)
+        lib.pjsip_inv_send_msg(inv, self._tdata[0])
+
+    @staticmethod
+    def _tell(leg: Leg, tdata: CData, headers: Headers) -> None:
+        """The header fields of a response, which PJSIP makes of the one before."""
+        remove_headers(tdata, leg.told)
         set_headers(tdata, headers)
-        lib.pjsip_inv_send_msg(inv, tdata)
+        leg.told = frozenset(name for name, _ in headers)
 
     # Callee legs
 
@@ -160,7 +166,7 @@ class Legs:
             inv = self._sessions.dial(effect)
         except PjsipError as error:
             log.warning("calling %s failed: %s", effect.contact, error)
-            self._emit(LegEnded(effect.leg, 503, "Unreachable"))
+            self._emit(LegEnded(effect.leg, 503, "Unreachable", silent=True))
             return
         leg = self._add(Leg(effect.leg, inv, effect.flow, False, Phase.SENT))
         leg.delayed_offer = effect.offer is None
@@ -171,7 +177,7 @@ class Legs:
         if status and effect.leg in self._by_number:
             self._forget(leg)
             lib.pjsip_inv_terminate(inv, 503, 0)
-            self._emit(LegEnded(effect.leg, 503, "Unreachable"))
+            self._emit(LegEnded(effect.leg, 503, "Unreachable", silent=True))
 
     def acknowledge(self, effect: Acknowledge) -> None:
         leg = self._by_number.get(effect.leg)
@@ -200,7 +206,8 @@ class Legs:
             return
         self._refuse_pending(leg)
         waiting = leg.phase is Phase.SENT
-        leg.phase, leg.cause = Phase.ENDING, effect.cause
+        leg.phase = Phase.ENDING
+        leg.farewell = (*effect.headers, ("Reason", effect.cause)) if effect.cause else effect.headers
         if not waiting:  # else on the first response: before it there is nothing to cancel
             self.end_session(leg, effect.status, effect.reason, effect.headers)
 
@@ -216,9 +223,10 @@ class Legs:
         text = self._reason(reason) if refuses else ffi.NULL
         if lib.pjsip_inv_end_session(inv, status, text, self._tdata) or self._tdata[0] == ffi.NULL:
             return
-        if leg.cause and not refuses:
-            headers = (*headers, ("Reason", leg.cause))
-        set_headers(self._tdata[0], headers)
+        if refuses:
+            self._tell(leg, self._tdata[0], headers)
+        else:
+            set_headers(self._tdata[0], leg.farewell)
         lib.pjsip_inv_send_msg(inv, self._tdata[0])
 
     def offer(self, effect: Offer) -> None:
@@ -281,13 +289,14 @@ class Legs:
         if pending is Pending.UPDATE:
             self._redispatch(leg.update, leg.flow)
         elif pending is Pending.REINVITE:
-            self._answer_reinvite(leg, effect.status, effect.reason)
+            self._answer_reinvite(leg, effect.status, effect.reason, effect.headers)
 
-    def _answer_reinvite(self, leg: Leg, status: int, reason: str) -> None:
+    def _answer_reinvite(self, leg: Leg, status: int, reason: str, headers: Headers = ()) -> None:
         inv = leg.inv
         if inv.invite_tsx == ffi.NULL or inv.last_answer == ffi.NULL or inv.state != INV_CONFIRMED:
             return  # the phone has cancelled or hung up meanwhile
         check("re-INVITE", lib.pjsip_inv_answer(inv, status, self._reason(reason), ffi.NULL, self._tdata))
+        self._tell(leg, self._tdata[0], headers)
         lib.pjsip_inv_send_msg(inv, self._tdata[0])
 
     def send_info(self, effect: SendInfo) -> None:
@@ -300,10 +309,8 @@ class Legs:
             self._emit(InfoAnswered(effect.leg, effect.exchange, 500))
             return
         tdata = self._tdata[0]
-        if effect.body:
-            kind, _, subtype = effect.content_type.partition("/")
-            parts = [Text(kind or "text"), Text(subtype or "plain"), Text(effect.body)]
-            tdata.msg.body = lib.pjsip_msg_body_create(tdata.pool, *(part.pj for part in parts))
+        set_headers(tdata, effect.headers)
+        set_body(tdata, effect.content_type, effect.body)
         leg.sent_infos[dialog.local.cseq] = effect.exchange
         lib.pjsip_dlg_send_request(dialog, tdata, -1, ffi.NULL)
 
@@ -314,8 +321,11 @@ class Legs:
             return
         transaction, response = waiting
         if effect.status != 200:
+            reason = effect.reason or PHRASES.get(effect.status, "Refused")
             response.msg.line.status.code = effect.status
-            response.msg.line.status.reason = self._reason("Refused")[0]
+            response.msg.line.status.reason = self._reason(reason)[0]
+        set_headers(response, effect.headers)
+        set_body(response, effect.content_type, effect.body)
         lib.pjsip_dlg_send_response(leg.inv.dlg, transaction, response)
 
     # Book-keeping
@@ -331,13 +341,14 @@ class Legs:
         self._by_inv.pop(address_of(leg.inv), None)
         self._by_tag.pop(leg.local_tag, None)
 
-    def ended(self, leg: Leg) -> None:
-        """PJSIP has ended the session: report it, unless the core asked for it."""
+    def ended(self, leg: Leg, headers: Headers, silent: bool) -> None:
+        """PJSIP has ended the session: report it, with what the other side has said to it."""
         for exchange in list(leg.infos):
             self.answer_info(AnswerInfo(leg.number, exchange, 481))
         self._refuse_pending(leg)
         self._forget(leg)
-        self._emit(LegEnded(leg.number, int(leg.inv.cause), string(leg.inv.cause_text)))
+        cause, reason = int(leg.inv.cause), string(leg.inv.cause_text)
+        self._emit(LegEnded(leg.number, cause, reason, headers, silent))
 
     def _refuse_pending(self, leg: Leg) -> None:
         """487 to the re-INVITE that waits while the call ends (RFC 3261, section 15.1.2)."""

@@ -121,6 +121,20 @@ class Message:
         return bool(self.info.msg.type == 0)
 
     @property
+    def call_id(self) -> str:
+        return string(self.info.cid.id) if self.info.cid else ""
+
+    @property
+    def status(self) -> int:
+        """Of a response."""
+        return int(self.info.msg.line.status.code)
+
+    @property
+    def reason(self) -> str:
+        """Of a response."""
+        return string(self.info.msg.line.status.reason)
+
+    @property
     def key(self) -> str:
         """Matches a request to its server transaction (RFC 3261, section 17.2.3)."""
         self._key = self._key or self._make_key()

@@ -24,6 +24,9 @@ SINGLE = frozenset(
 SERVED_SCHEMES = (b"sip", b"sips", b"tel")
 
 COMPACT = {
+    b"b": b"referred-by",
+    b"e": b"content-encoding",
+    b"s": b"subject",
     b"v": b"via",
     b"f": b"from",
     b"t": b"to",

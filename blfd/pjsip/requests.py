@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from blfd.core.calls.passed_on import HEARD
 from blfd.core.inputs import Input, InviteReceived, RegisterReceived, RequestReceived, SubscribeReceived
+from blfd.core.values import Headers
 from blfd.pjsip.message import Message
 
 PHRASES = {
@@ -12,7 +14,10 @@ PHRASES = {
     403: "Forbidden",
     406: "Not Acceptable",
     420: "Bad Extension",
+    421: "Extension Required",
+    422: "Session Interval Too Small",
     423: "Interval Too Brief",
+    469: "Bad Info Package",
     480: "Temporarily Unavailable",
     481: "Call/Transaction Does Not Exist",
     482: "Loop Detected",
@@ -21,9 +26,15 @@ PHRASES = {
     486: "Busy Here",
     488: "Not Acceptable Here",
     489: "Bad Event",
+    491: "Request Pending",
     501: "Not Implemented",
     603: "Decline",
 }
+
+
+def said(message: Message) -> Headers:
+    """The header fields of a call's message that the core decides about."""
+    return tuple((name, value) for name in HEARD for value in message.fields(name.lower().encode()))
 
 
 def as_input(message: Message, method: str, transaction: int) -> Input:
@@ -54,6 +65,7 @@ def as_input(message: Message, method: str, transaction: int) -> Input:
                 message.contact_uri(),
                 message.fields(b"replaces"),
                 "update" in message.list(b"allow"),
+                said(message),
             )
         case _:
             return RequestReceived(request)

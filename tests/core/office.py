@@ -22,7 +22,6 @@ from blfd.core.effects import (
     Dial,
     Effect,
     HangUp,
-    Headers,
     MatchMedia,
     Reply,
     SavePickup,
@@ -35,7 +34,7 @@ from blfd.core.inputs import (
     LegProgress,
     MediaMatched,
 )
-from blfd.core.values import Aor, Attempt, Reach
+from blfd.core.values import Aor, Attempt, Headers, Reach
 
 TO_CALLER, TO_PICKER, AGAIN = b"for the caller", b"for the picker", b"in the caller's numbers"
 PEOPLE = ("101", "102", "103", "104", "105")

@@ -175,7 +175,11 @@ def test_the_first_answer_wins() -> None:
         ((486,), 486),
         ((486, 404), 486),
         ((503, 486), 486),
+        ((503,), 500),
         ((408, 503), 480),
+        ((503, 408), 480),
+        ((486, 480), 486),
+        ((500, 603), 603),
         ((401, 487), 480),
         ((302,), 480),
         ((500, 404), 404),
@@ -276,8 +280,10 @@ def test_hold_and_resume(by_caller: bool) -> None:
 def test_a_refused_offer(status: int, told: int) -> None:
     story = Story().talk()
     story.world.give(OfferReceived(story.caller, HOLD))
-    effects = story.world.give(OfferAnswered(story.legs[0], status, None))
-    assert effects == [RefuseOffer(story.caller, told)]
+    said = (("Warning", '304 b "No such codec"'), ("Allow", "INVITE"))
+    (refusal,) = story.world.give(OfferAnswered(story.legs[0], status, None, "No", said))
+    reason = "No" if told == status else "Not Acceptable Here"
+    assert refusal == RefuseOffer(story.caller, told, reason, said[:1])
     assert story.lamps() == ("talking", "talking")
 
 
@@ -290,9 +296,20 @@ def test_an_offer_before_the_call_is_up() -> None:
 
 def test_info() -> None:
     story = Story().talk()
-    sent = story.world.give(InfoReceived(story.caller, 5, "application/dtmf-relay", b"Signal=1"))
-    assert sent == [SendInfo(story.legs[0], 5, "application/dtmf-relay", b"Signal=1")]
-    assert story.world.give(InfoAnswered(story.legs[0], 5, 415)) == [AnswerInfo(story.caller, 5, 415)]
+    asked = (("Info-Package", "g.test"), ("Record", "on"), ("Subject", "not of an INFO"))
+    sent = story.world.give(InfoReceived(story.caller, 5, "text/x;a=b", b"Signal=1", asked))
+    assert sent == [SendInfo(story.legs[0], 5, "text/x;a=b", b"Signal=1", asked[:2])]
+    said = (("Accept", "text/plain"), ("Recv-Info", "other"))
+    answer = InfoAnswered(story.legs[0], 5, 415, "No \r\n that", "text/y", b"why", said)
+    told = AnswerInfo(story.caller, 5, 415, "No \ufffd\ufffd that", "text/y", b"why", said[:1])
+    assert story.world.give(answer) == [told]
+
+
+def test_a_content_type_that_cannot_stand_in_a_header() -> None:
+    story = Story().talk()
+    (sent,) = story.world.give(InfoReceived(story.caller, 5, "text/x\r\nEvil: 1", b"x"))
+    assert isinstance(sent, SendInfo)
+    assert sent.content_type == "application/octet-stream"
 
 
 def test_a_phone_that_dies_ends_the_call() -> None:

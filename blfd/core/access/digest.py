@@ -9,10 +9,9 @@ from ipaddress import IPv4Address
 
 from blfd.core.access.domains import Domains
 from blfd.core.access.nonces import Nonces
-from blfd.core.effects import Headers
 from blfd.core.errors import Refusal, Silenced
 from blfd.core.inputs import Credentials, Request
-from blfd.core.values import Aor, Directory, Extension, Settings, Tenant, Uri
+from blfd.core.values import Aor, Directory, Extension, Headers, Settings, Tenant, Uri
 
 Hash = Callable[[str], str]
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from blfd.core.calls.offer_answer import NoAnswer, OfferAnswer, Then
 from blfd.core.calls.party import Branch, Party, Picker, State
-from blfd.core.effects import Answer, Dial, Effect, HangUp, Headers, Identify, Offer, Progress
+from blfd.core.calls.refusals import UNREACHABLE, Refused, better, of_invite
+from blfd.core.effects import Answer, Dial, Effect, HangUp, Identify, Level, Log, Offer, Progress
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.inputs import (
     LegAcknowledged,
@@ -19,17 +20,19 @@ from blfd.core.inputs import (
     MediaMatched,
     OfferAnswered,
 )
-from blfd.core.values import Binding
+from blfd.core.values import Binding, Headers
+from blfd.core.visible import visible
 from dialog_info import DialogState, Direction, StateEvent
 
 ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
-UNREACHABLE = frozenset((401, 407, 408, 481, 487, 500, 503))  # says nothing that helps the caller
 
 
 class Call:
     """`domain` is what the caller calls this server; `offer` its SDP, None for a delayed offer.
 
-    `number` is that of the caller's first leg, and stays; `source` is the address that the INVITE came from.
+    `number` is that of the caller's first leg, and stays; `source` is the address that the INVITE came from,
+    `headers` what of it all phones of the callee hear, and `trusted` the legs of sources that are taken at their
+    word.
     """
 
     def __init__(
@@ -46,10 +49,13 @@ class Call:
         started_at: float,
         allows_update: bool = False,
         source: str = "",
+        headers: Headers = (),
     ) -> None:
         self.number, self.caller_leg, self.caller, self.callee = leg, leg, caller, callee
         self.call_id, self.from_tag, self.domain, self.offer = call_id, from_tag, domain, offer
         self.started_at, self.allows_update, self.source = started_at, allows_update, source
+        self.headers = headers
+        self.trusted: set[int] = set()
         self.state = State.RINGING
         self.branches: dict[int, Branch] = {}
         self.answered_leg = 0
@@ -57,7 +63,7 @@ class Call:
         self._dialogs = dialogs
         self._early_leg = 0  # whose SDP the caller has had in a provisional response
         self._early_sdp: dict[int, bytes] = {}  # what each branch sent so
-        self._failure = (0, "")
+        self._refused: Refused | None = None  # the best refusal of a phone so far
 
     def start(self, tag: str, dials: list[tuple[int, Binding]], now: float) -> list[Effect]:
         """The caller leg is made with our `tag`: ring all contacts at once."""
@@ -79,7 +85,7 @@ class Call:
         self.branches = {leg: Branch(leg, binding.contact) for leg, binding in dials}
         identity = self.caller.name_addr(self.domain)
         to = f"<sip:{self.callee.aor.extension}@{self.domain}>"
-        headers: Headers = (("P-Asserted-Identity", identity),)
+        headers = (*self._identity(self.caller), *self.headers)
         return [
             Dial(leg, binding.flow, binding.contact, identity, to, self.offer, headers, binding.path)
             for leg, binding in dials
@@ -101,7 +107,7 @@ class Call:
             return []
         rings_already = any(other.dialog_id for other in self.branches.values())
         self._watch_callee(branch, progress, DialogState.EARLY, now, early_media=bool(progress.sdp))
-        headers = self._identity(self.callee)
+        headers = (*self._identity(self.callee), *progress.headers)
         if progress.sdp:
             self._early_sdp[progress.leg] = progress.sdp
         if progress.sdp and self.offer and not self._early_leg:
@@ -130,7 +136,8 @@ class Call:
         if self._early_leg and self._early_leg != answer.leg:
             exchange.later(Offer(self.caller_leg, sdp, self._identity(self.callee)))
         given = None if self._early_leg else sdp
-        return [*effects, exchange.answer(Answer(self.caller_leg, given, self._identity(self.callee)))]
+        headers = (*self._identity(self.callee), *answer.headers)
+        return [*effects, exchange.answer(Answer(self.caller_leg, given, headers))]
 
     def _identity(self, party: Party) -> Headers:
         """Who the other one is now (RFC 3325)."""
@@ -262,27 +269,33 @@ class Call:
         ringing = self.state is State.RINGING
         if end.leg == self.caller_leg:
             self._end_caller(StateEvent.CANCELLED if ringing else StateEvent.LOCAL_BYE, now)
-            return self._drop_branches("", StateEvent.CANCELLED if ringing else StateEvent.REMOTE_BYE, now)
+            event = StateEvent.CANCELLED if ringing else StateEvent.REMOTE_BYE
+            return self._drop_branches("", event, now, headers=end.headers)
         branch = self.branches.pop(end.leg, None)
         if branch is None:
             return []
         event = StateEvent.REJECTED if ringing else StateEvent.LOCAL_BYE
         self._dialogs.end(self.callee.aor, branch.dialog_id, now, event)
         if not ringing:
-            return self._end(HangUp(self.caller_leg), StateEvent.REMOTE_BYE, now)
-        self._note_failure(end)
+            return self._end(HangUp(self.caller_leg, headers=end.headers), StateEvent.REMOTE_BYE, now)
+        best, log = self._note_refusal(end, branch)
         if self.branches and end.status < 600:
-            return []
-        return self._end(HangUp(self.caller_leg, *self._failure), StateEvent.REJECTED, now)
+            return log
+        last = HangUp(self.caller_leg, best.status, best.reason, headers=best.headers)
+        return [*log, *self._end(last, StateEvent.REJECTED, now)]
 
-    def _note_failure(self, end: LegEnded) -> None:
-        """Keep the best final response (RFC 3261, section 16.7, step 6)."""
-        status, reason = end.status, end.reason
-        if status in UNREACHABLE or not 400 <= status < 700:
-            status, reason = 480, f"{self.callee.aor.extension} is not reachable"
-        best = self._failure[0]
-        if not best or status >= 600 or (best < 600 and (best == 480 or status // 100 < best // 100)):
-            self._failure = (status, reason)
+    def _note_refusal(self, end: LegEnded, branch: Branch) -> tuple[Refused, list[Effect]]:
+        """The best refusal of all that have come, and what the operator reads of this one."""
+        extension = self.callee.aor.extension
+        refused = of_invite(extension, end.status, end.reason, end.headers)
+        if end.silent:
+            refused = Refused(480, f"{extension} {UNREACHABLE}")
+        best = self._refused = better(self._refused, refused) if self._refused else refused
+        if not refused.translated:
+            return best, []
+        said = f"{end.status} {visible(end.reason)}".strip()
+        text = f"{self.callee.aor} at {visible(branch.contact)} refuses a call: {said}; the caller is told"
+        return best, [Log(Level.INFO, f"{text} {refused.status} {refused.reason}")]
 
     def no_answer(self, now: float) -> list[Effect]:
         """It has rung long enough."""
@@ -306,13 +319,20 @@ class Call:
         self._dialogs.end(self.caller.aor, self.call_id, now, event)
 
     def _drop_branches(
-        self, cause: str, event: StateEvent, now: float, *, except_leg: int = 0, taken_by: str = ""
+        self,
+        cause: str,
+        event: StateEvent,
+        now: float,
+        *,
+        except_leg: int = 0,
+        taken_by: str = "",
+        headers: Headers = (),
     ) -> list[Effect]:
         dropped = [branch for branch in self.branches.values() if branch.leg != except_leg]
         for branch in dropped:
             del self.branches[branch.leg]
             self._dialogs.end(self.callee.aor, branch.dialog_id, now, event, taken_by)
-        return [HangUp(branch.leg, cause=cause) for branch in dropped]
+        return [HangUp(branch.leg, cause=cause, headers=headers) for branch in dropped]
 
     # Media
 

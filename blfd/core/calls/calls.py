@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from blfd.core.access.limits import too_many
 from blfd.core.calls.call import Call
 from blfd.core.calls.party import Party, Picker, State
+from blfd.core.calls.passed_on import In, passed_on
 from blfd.core.effects import Accept, AnswerInfo, Effect, HangUp, Level, Log, RefuseOffer
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs
@@ -44,10 +45,16 @@ LegInput = (
 
 
 class Calls:
-    """Makes calls and hands each input to the one that it belongs to."""
+    """Makes calls and hands each input to the one that it belongs to.
 
-    def __init__(self, dialogs: Dialogs, registrar: Registrar, settings: Settings) -> None:
+    `trusts` says whether an address is taken at its word.
+    """
+
+    def __init__(
+        self, dialogs: Dialogs, registrar: Registrar, settings: Settings, trusts: Callable[[str], bool]
+    ) -> None:
         self._dialogs, self._registrar, self._settings = dialogs, registrar, settings
+        self._trusts = trusts
         self._numbers = itertools.count(1)
         self._by_leg: dict[int, Call] = {}
         self._by_number: dict[int, Call] = {}  # those that have not ended
@@ -68,7 +75,9 @@ class Calls:
         request = invite.request
         self._check_limits(caller.aor, request.flow.host)
         leg = self.new_leg()
-        self._by_leg[leg] = self._by_number[leg] = Call(
+        trusted = self._trusts(request.flow.host)
+        passed = passed_on(invite.headers, In.INVITE, trusted=trusted)
+        call = self._by_leg[leg] = self._by_number[leg] = Call(
             leg,
             Party(caller.aor, caller.name or request.from_.display),
             Party(callee.aor, callee.name),
@@ -80,8 +89,14 @@ class Calls:
             started_at=now,
             allows_update=invite.allows_update,
             source=request.flow.host,
+            headers=(("Max-Forwards", f"{invite.max_forwards - 1}"), *passed),
         )
+        self._trust(call, leg, request.flow.host)
         return [Accept(request.transaction, leg)]
+
+    def _trust(self, call: Call, leg: int, source: str) -> None:
+        if self._trusts(source):
+            call.trusted.add(leg)
 
     def _check_limits(self, caller: Aor, source: str) -> None:
         calls, settings = list(self), self._settings
@@ -109,6 +124,7 @@ class Calls:
     def join(self, call: Call, leg: int, picker: Picker, media: MediaMatched, now: float) -> list[Effect]:
         """The picker takes the place of the phone on `leg`, which rings or talks."""
         self._by_leg[picker.leg] = call
+        self._trust(call, picker.leg, picker.source)
         if call.state is State.RINGING:
             return self._settle(call, call.pick_up(picker, media, now))
         return self._settle(call, call.take_over(leg, picker, media, now))
@@ -118,7 +134,7 @@ class Calls:
         call = self._by_leg.get(event.leg)
         if call is None:
             return _answer_stray(event)
-        effects = self._settle(call, self._take(call, event, now))
+        effects = self._settle(call, self._take(call, _heard(call, event), now))
         if isinstance(event, LegEnded):
             self._by_leg.pop(event.leg, None)
         return effects
@@ -159,8 +175,9 @@ class Calls:
     def _ring(self, call: Call, tag: str, now: float) -> list[Effect]:
         dials = [(self.new_leg(), b) for b in self._registrar.bindings(call.callee.aor, now)]
         effects = call.start(tag, dials, now)
-        for leg, _ in dials:
+        for leg, binding in dials:
             self._by_leg[leg] = call
+            self._trust(call, leg, binding.flow.host)
         if not dials:  # its last phone has gone in this instant
             return call.no_answer(now)
         heapq.heappush(self._timers, (now + self._settings.no_answer_timeout, call.caller_leg))
@@ -180,6 +197,28 @@ class Calls:
 
     def hang_up_all(self, now: float) -> list[Effect]:
         return [effect for call in list(self) for effect in self._settle(call, call.hang_up(now))]
+
+
+def _heard(call: Call, event: LegInput) -> LegInput:
+    """The input with those of its header fields that the other side hears."""
+    match event:
+        case LegProgress():
+            message = In.PROGRESS
+        case LegAnswered():
+            message = In.ANSWER
+        case LegEnded() if call.state is not State.RINGING:
+            message = In.BYE
+        case LegEnded():
+            message = In.CANCEL if event.leg == call.caller_leg else In.REFUSAL
+        case OfferAnswered():
+            message = In.REFUSAL
+        case InfoReceived():
+            message = In.INFO
+        case InfoAnswered():
+            message = In.INFO_ANSWER
+        case _:
+            return event
+    return event._replace(headers=passed_on(event.headers, message, trusted=event.leg in call.trusted))
 
 
 def _named(request: Request) -> str:

@@ -9,19 +9,21 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from blfd.core.calls.media import held
+from blfd.core.calls.passed_on import fits
+from blfd.core.calls.refusals import of_info, of_offer
 from blfd.core.effects import (
     Acknowledge,
     Answer,
     AnswerInfo,
     AnswerOffer,
     Effect,
-    Headers,
     Identify,
     Offer,
     RefuseOffer,
     SendInfo,
 )
 from blfd.core.inputs import InfoAnswered, InfoReceived, LegAcknowledged, OfferAnswered, OfferReceived
+from blfd.core.values import Headers
 
 
 class NoAnswer(Exception):
@@ -126,16 +128,25 @@ class OfferAnswer:
             return [], None
         self._asked = (0, False)
         if answer.sdp is None:
-            status = answer.status if 400 <= answer.status < 500 and answer.status != 481 else 488
-            return [RefuseOffer(leg, status)], None
+            refused = of_offer(answer.status, answer.reason, answer.headers)
+            return [RefuseOffer(leg, refused.status, refused.reason, refused.headers)], None
         return [AnswerOffer(leg, answer.sdp)], Hold(leg, holds)
 
     def info(self, info: InfoReceived) -> Effect:
         peer = self.other(info.leg)
         if not peer:
             return AnswerInfo(info.leg, info.exchange, 481)
-        return SendInfo(peer, info.exchange, info.content_type, info.body)
+        return SendInfo(peer, info.exchange, _type(info.content_type), info.body, info.headers)
 
     def info_answered(self, answer: InfoAnswered) -> list[Effect]:
-        peer = self.other(answer.leg)
-        return [AnswerInfo(peer, answer.exchange, answer.status)] if peer else []
+        peer, status, reason, headers = self.other(answer.leg), answer.status, answer.reason, answer.headers
+        if not peer:
+            return []
+        if status >= 300:
+            status, reason, headers, _ = of_info(status, reason, headers)
+        kind = _type(answer.content_type)
+        return [AnswerInfo(peer, answer.exchange, status, reason, kind, answer.body, headers)]
+
+
+def _type(content_type: str) -> str:
+    return content_type if fits(content_type) else "application/octet-stream"

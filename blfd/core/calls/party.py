@@ -40,7 +40,10 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Picker:
-    """A phone that has sent INVITE to take somebody's place; `held`: it holds from the start."""
+    """A phone that has sent INVITE to take somebody's place, from the address `source`.
+
+    `held`: it holds from the start.
+    """
 
     leg: int
     party: Party
@@ -48,4 +51,5 @@ class Picker:
     from_tag: str
     to_tag: str
     contact: str
+    source: str
     held: bool = False

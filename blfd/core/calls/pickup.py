@@ -18,11 +18,11 @@ from blfd.core.calls.outcome import outcome, told
 from blfd.core.calls.party import Party, Picker, State
 from blfd.core.calls.permissions import Permissions
 from blfd.core.calls.replaces import parse
-from blfd.core.effects import Accept, Effect, HangUp, Headers, Level, Log, MatchMedia, Reply, SavePickup
+from blfd.core.effects import Accept, Effect, HangUp, Level, Log, MatchMedia, Reply, SavePickup
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.inputs import InviteReceived, LegAccepted, LegEnded, MediaMatched
-from blfd.core.values import Aor, Attempt, Directory, Extension, Reach, Replaces, Tenant, Way
+from blfd.core.values import Aor, Attempt, Directory, Extension, Headers, Reach, Replaces, Tenant, Way
 from blfd.core.visible import visible
 from dialog_info import DialogState, Direction
 
@@ -258,6 +258,7 @@ class Pickups:
             request.from_.tag,
             pickup.to_tag,
             pickup.invite.contact,
+            request.flow.host,
             held=offer is not None and held(offer),
         )
         if pickup.takes_over:
