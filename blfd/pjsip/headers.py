@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from blfd.core.values import Headers
+from blfd.pjsip.endpoint import HEADER_ALLOW
 from blfd.pjsip.library import CData, Text, ffi, lib
 
 
@@ -14,6 +15,8 @@ def set_headers(tdata: CData, headers: Headers) -> None:
     for field in headers:
         name, value = map(Text, field)  # named, as PJSIP copies them only in the call
         added = lib.pjsip_generic_string_hdr_create(tdata.pool, name.pj, value.pj)
+        if field[0] == "Allow":  # PJSIP looks for its kind, and adds its own where it finds none
+            added.base.type = HEADER_ALLOW
         lib.pj_list_insert_before(ffi.addressof(tdata.msg, "hdr"), added)
 
 

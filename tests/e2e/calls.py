@@ -93,10 +93,10 @@ class Calling:
         self.agent.ack(answer, self.uri, self.headers)
         return answer
 
-    def cancel(self) -> None:
+    def cancel(self, **more: str) -> None:
         number = self.headers["CSeq"].split()[0]
         kept = {k: v for k, v in self.headers.items() if k in ("Via", "From", "To", "Call-ID")}
-        self.agent.send(f"CANCEL {self.uri} SIP/2.0", {**kept, "CSeq": f"{number} CANCEL"})
+        self.agent.send(f"CANCEL {self.uri} SIP/2.0", {**kept, "CSeq": f"{number} CANCEL", **more})
 
     def end(self) -> None:
         """Hang up, however far it is."""
@@ -124,8 +124,10 @@ class Dialog:
         to = f"{invite['to']};tag={id(agent)}"
         return cls(agent, invite["contact"].strip("<>"), to, invite["from"], invite["call-id"])
 
-    def send(self, method: str, body: bytes = b"", kind: str = "application/sdp") -> dict[str, str]:
-        """Send a request in the dialog; its headers."""
+    def send(
+        self, method: str, body: bytes = b"", kind: str = "application/sdp", **more: str
+    ) -> dict[str, str]:
+        """Send a request in the dialog; its headers. `more` as in `Agent.headers`."""
         self.cseq += 1
         headers = {
             "Via": self.agent.via(),
@@ -135,14 +137,15 @@ class Dialog:
             "Call-ID": self.call_id,
             "CSeq": f"{self.cseq} {method}",
             "Contact": f"<sip:{self.agent.user}@{self.agent.address}>",
+            **{name.replace("_", "-"): value for name, value in more.items()},
         }
         if body:
             headers["Content-Type"] = kind
         self.agent.send(f"{method} {self.target} SIP/2.0", headers, body)
         return headers
 
-    def request(self, method: str, body: bytes = b"", kind: str = "application/sdp") -> Message:
-        return self.agent.final(self.send(method, body, kind))
+    def request(self, method: str, body: bytes = b"", kind: str = "application/sdp", **more: str) -> Message:
+        return self.agent.final(self.send(method, body, kind, **more))
 
     def ack(self, answer: Message, body: bytes = b"") -> None:
         headers = {

@@ -129,7 +129,7 @@ def test_a_200_that_crosses_the_cancel_is_ended(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("codes", "best"), [((486, 480), 486), ((486, 603), 603), ((500, 404), 404), ((408,), 480)]
+    ("codes", "best"), [((486, 480), 486), ((486, 603), 603), ((500, 404), 404), ((408,), 480), ((503,), 500)]
 )
 def test_the_best_refusal(site: Site, codes: tuple[int, ...], best: int) -> None:
     caller = site.registered("101")
@@ -197,24 +197,22 @@ def test_hold_and_resume(site: Site, holder: str, method: str) -> None:
     other.agent.reply(other.agent.wait_request("BYE"), 200)
 
 
-def test_a_refused_reinvite_leaves_the_call(site: Site) -> None:
+def test_info_and_its_answer_are_relayed(site: Site) -> None:
     mine, other = connect(site.registered("101"), site.registered("102"))
-    headers = mine.send("INVITE", sdp(4444, codecs="18"))
-    relayed = other.agent.wait_request("INVITE")
-    other.agent.reply(relayed, 488, "Not Acceptable Here")
-    refusal = mine.agent.final(headers)
-    assert refusal.status == 488
-    mine.ack(refusal)
-    assert mine.request("BYE").status == 200
-
-
-def test_info_is_relayed(site: Site) -> None:
-    mine, other = connect(site.registered("101"), site.registered("102"))
-    headers = mine.send("INFO", b"Signal=5\r\n", "application/dtmf-relay")
+    kind = "text/x;charset=utf-8;version=1"
+    headers = mine.send("INFO", b"Signal=5\r\n", kind, Info_Package="g.test", Record="on", Subject="no")
     info = other.agent.wait_request("INFO")
-    assert (info["content-type"], info.body) == ("application/dtmf-relay", b"Signal=5\r\n")
-    other.agent.reply(info, 415, "Unsupported Media Type")
-    assert mine.agent.final(headers).status == 415
+    assert (info["content-type"], info.body) == (kind, b"Signal=5\r\n")
+    assert (info["info-package"], info["record"], info.all("subject")) == ("g.test", "on", [])
+    more = {"Recv_Info": "g.other", "Content_Type": "text/y;a=b", "Subject": "no"}
+    other.agent.reply(info, 469, "Not This Package", b"only that one", **more)
+    answer = mine.agent.final(headers)
+    assert answer.start == "SIP/2.0 469 Not This Package"
+    assert (answer["recv-info"], answer.all("subject")) == ("g.other", [])
+    assert (answer["content-type"], answer.body) == ("text/y;a=b", b"only that one")
+    headers = mine.send("INFO", b"Signal=5\r\n", "application/dtmf-relay")
+    other.agent.reply(other.agent.wait_request("INFO"), 415, "Unsupported Media Type")
+    assert mine.agent.final(headers)["accept"] == SDP
     assert other.request("BYE").status == 200
 
 
@@ -232,14 +230,127 @@ def test_what_is_served_is_said_alike_everywhere(site: Site) -> None:
     answer = calling.final()
     mine = calling.acknowledge(answer)
     said = [invite, answer, mine.request("OPTIONS")]
-    for method in ("MESSAGE", "REFER", "PUBLISH", "FOO"):
+    for method in ("MESSAGE", "REFER", "PUBLISH", "NOTIFY", "FOO"):
         refused = mine.request(method), caller.request(method, "102")
         assert [message.status for message in refused] == [405, 405], method
         said += refused
     for message in said:
         assert elements(message, "allow") == elements(served, "allow"), message
+        assert len(message.all("allow")) == 1
     for message in said[:3]:
         assert elements(message, "supported") == elements(served, "supported"), message
+    assert mine.request("BYE").status == 200
+
+
+INTERCOM = {
+    "Alert_Info": "<http://www.notused.com>;info=alert-autoanswer;delay=0",
+    "Call_Info": "<sip:101@127.0.0.1>;answer-after=0",
+    "Answer_Mode": "Auto",
+    "Subject": "Lunch (caf\u00e9)",
+    "Priority": "urgent",
+    "User_to_User": "48656c6c6f;encoding=hex",
+}
+IDENTITIES = {
+    "Diversion": "<sip:105@127.0.0.1>;reason=no-answer",
+    "History_Info": "<sip:105@127.0.0.1>;index=1",
+    "Referred_By": "<sip:106@127.0.0.1>",
+    "Priv_Answer_Mode": "Auto",
+}
+
+
+def said(message: Message, names: dict[str, str]) -> dict[str, str]:
+    found = {name: ", ".join(message.all(name.replace("_", "-"))) for name in names}
+    return {name: value for name, value in found.items() if value}
+
+
+@pytest.mark.parametrize("trusted", [False, True], ids=["a phone", "a trusted edge"])
+def test_what_users_notice_reaches_the_other_phone(own_site: Callable[..., Site], trusted: bool) -> None:
+    site = own_site(*(["--trust", "127.0.0.0/8"] if trusted else []))
+    caller, callee = site.registered("101"), site.registered("102")
+    reason, elsewhere = "Q.850;cause=16", ELSEWHERE
+    more = {**INTERCOM, **IDENTITIES, "Max_Forwards": "40", "X_Made_Up": "1"}
+    start = Calling.trusted if trusted else Calling.start
+    calling = start(caller, "102", sdp(4000), **more)
+    invite = callee.wait_request("INVITE")
+    assert said(invite, INTERCOM) == INTERCOM
+    assert said(invite, IDENTITIES) == (IDENTITIES if trusted else {})
+    assert (invite.all("max-forwards"), invite.all("x-made-up")) == (["39"], [])
+    assert invite["supported"] == caller.request("OPTIONS", "102")["supported"], "not those of the caller"
+    waiting = "<urn:alert:service:call-waiting>"
+    callee.reply(invite, 180, "Ringing", Alert_Info=waiting, User_to_User="00")
+    ringing = calling.provisional(180)
+    assert (ringing["alert-info"], ringing["user-to-user"]) == (waiting, "00")
+    callee.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP, Answer_Mode="Auto")
+    answer = calling.final()
+    assert (answer["answer-mode"], answer.all("alert-info"), answer.all("user-to-user")) == ("Auto", [], [])
+    dialog = calling.acknowledge(answer)
+    callee.wait_request("ACK")
+    dialog.send("BYE", Reason=reason)
+    assert callee.wait_request("BYE").all("reason") == [reason]
+    again = start(caller, "102", sdp(4000))
+    second = callee.wait_request("INVITE")
+    callee.reply(second, 180, "Ringing")
+    again.provisional(180)
+    again.cancel(Reason=elsewhere)
+    assert again.refused().status == 487
+    assert callee.wait_request("CANCEL").all("reason") == ([elsewhere] if trusted else [])
+    callee.reply(second, 487, "Request Terminated")
+
+
+def test_a_cancel_that_has_to_wait_says_why(own_site: Callable[..., Site]) -> None:
+    """RFC 3261, section 9.1: it is sent when the phone has said anything."""
+    site = own_site("--trust", "127.0.0.0/8")
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.trusted(caller, "102", sdp(4000))
+    invite = callee.wait_request("INVITE")
+    calling.cancel(Reason=ELSEWHERE)
+    assert calling.refused().status == 487
+    callee.reply(invite, 100, "Trying")
+    assert callee.wait_request("CANCEL").all("reason") == [ELSEWHERE]
+    callee.reply(invite, 487, "Request Terminated")
+
+
+@pytest.mark.parametrize(
+    ("status", "more", "told", "passed"),
+    [
+        (480, {"Retry_After": "60", "Reason": "Q.850;cause=20"}, 480, ["Retry_After", "Reason"]),
+        (486, {"Accept": "text/plain", "Server": "x"}, 486, []),
+        (488, {"Warning": '304 x "Incompatible media format"'}, 488, ["Warning"]),
+        (415, {"Accept": "application/x"}, 415, ["Accept"]),
+        (420, {"Unsupported": "timer"}, 420, ["Unsupported"]),
+        (421, {"Require": "100rel"}, 421, ["Require"]),
+        (500, {"Retry_After": "5"}, 500, ["Retry_After"]),
+        (503, {"Retry_After": "5"}, 500, ["Retry_After"]),
+        (401, {"WWW_Authenticate": 'Digest realm="phone", nonce="1"'}, 480, []),
+        (603, {"Reason": "SIP;cause=603"}, 603, ["Reason"]),
+        (302, {"Warning": '399 x "moved"'}, 480, ["Warning"]),
+    ],
+    ids=str,
+)
+def test_a_refusal_keeps_what_explains_it(
+    site: Site, status: int, more: dict[str, str], told: int, passed: list[str]
+) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102", sdp(4000))
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 183, "Session Progress", Alert_Info="<urn:alert:x>", User_to_User="00")
+    calling.provisional(180)
+    callee.reply(invite, status, "The Phone Says", **more)
+    refused = calling.refused()
+    assert refused.status == told
+    assert ("The Phone Says" in refused.start) is (told == status)
+    assert said(refused, more) == {name: more[name] for name in passed}
+    assert said(refused, {"Alert_Info": "", "User_to_User": "", "P_Asserted_Identity": ""}) == {}
+
+
+def test_a_refused_reinvite_says_why(site: Site) -> None:
+    mine, other = connect(site.registered("101"), site.registered("102"))
+    headers = mine.send("INVITE", sdp(4444, codecs="18"))
+    warning = '304 x "Incompatible media format"'
+    other.agent.reply(other.agent.wait_request("INVITE"), 488, "No Such Codec", Warning=warning)
+    refusal = mine.agent.final(headers)
+    assert (refusal.start, refusal.all("warning")) == ("SIP/2.0 488 No Such Codec", [warning])
+    mine.ack(refusal)
     assert mine.request("BYE").status == 200
 
 
