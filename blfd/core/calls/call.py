@@ -31,8 +31,8 @@ class Call:
     """`domain` is what the caller calls this server; `offer` its SDP, None for a delayed offer.
 
     `number` is that of the caller's first leg, and stays; `source` is the address that the INVITE came from,
-    `headers` what of it all phones of the callee hear, and `trusted` the legs of sources that are taken at their
-    word.
+    `headers` what of it all phones of the callee hear, and `trusted` the legs of sources that are taken at
+    their word.
     """
 
     def __init__(
