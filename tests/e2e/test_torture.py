@@ -93,7 +93,7 @@ ANSWERS = {
     "sipx-refer-attended": (405, 481, 603),
     "sipxecs-cancel-ringing": (481,),
     "sipxecs-subscribe-pickup-agent": (423,),
-    "snom-publish-vqrtcpxr": (400, 489),
+    "snom-publish-vqrtcpxr": (400, 405),
     "snom-subscribe-pnp-captured": (489,),
     "tb30-notify-idle-missing-semicolon": (400,),
     "yealink-notify-confirmed-full-two-dialogs": (481,),
