@@ -51,9 +51,9 @@ from blfd.pjsip.library import (
 )
 from blfd.pjsip.matcher import Matcher
 from blfd.pjsip.message import Message
-from blfd.pjsip.requests import PHRASES
 from blfd.pjsip.sessions import Refused, Sessions
 from blfd.sip.own_uris import OwnUris
+from blfd.sip.phrases import PHRASES
 
 log = logging.getLogger("blfd.legs")
 

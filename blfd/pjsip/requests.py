@@ -1,35 +1,11 @@
-"""What a request is to the core, and what its refusals are called."""
+"""What a request is to the core."""
 
 from __future__ import annotations
-
-from http import HTTPStatus
 
 from blfd.core.calls.passed_on import HEARD
 from blfd.core.inputs import Input, InviteReceived, RegisterReceived, RequestReceived, SubscribeReceived
 from blfd.core.values import Headers
 from blfd.pjsip.message import Message
-
-PHRASES = {
-    **{status.value: status.phrase for status in HTTPStatus if status.value < 600},
-    403: "Forbidden",
-    406: "Not Acceptable",
-    420: "Bad Extension",
-    421: "Extension Required",
-    422: "Session Interval Too Small",
-    423: "Interval Too Brief",
-    469: "Bad Info Package",
-    480: "Temporarily Unavailable",
-    481: "Call/Transaction Does Not Exist",
-    482: "Loop Detected",
-    483: "Too Many Hops",
-    484: "Address Incomplete",
-    486: "Busy Here",
-    488: "Not Acceptable Here",
-    489: "Bad Event",
-    491: "Request Pending",
-    501: "Not Implemented",
-    603: "Decline",
-}
 
 
 def said(message: Message) -> Headers:

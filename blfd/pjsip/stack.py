@@ -32,9 +32,10 @@ from blfd.pjsip.library import CData, ffi, lib
 from blfd.pjsip.message import Message
 from blfd.pjsip.octets import answer_to_malformed, answer_unread
 from blfd.pjsip.profiles import Profiles
-from blfd.pjsip.requests import PHRASES, as_input
+from blfd.pjsip.requests import as_input
 from blfd.pjsip.transactions import NotifyTransactions, ServerTransactions
 from blfd.sip.own_uris import OwnUris
+from blfd.sip.phrases import PHRASES
 from blfd.transport.addresses import ListenAddress
 from blfd.transport.admission import Admission
 from blfd.transport.network import Network, Source

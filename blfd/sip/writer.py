@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from blfd.core.effects import Headers, Notify
-from blfd.core.values import Flow
+from blfd.core.effects import Notify
+from blfd.core.values import Flow, Headers
 from blfd.core.visible import visible
 from blfd.sip import headers, uris
 from blfd.sip.grammar import BadHeader, clean
