@@ -382,7 +382,7 @@ def test_subscriptions_of_version_3_keep_their_dialog(tmp_path: Path) -> None:
             [migration.name],
         )
     head = (
-        'Route: <sip:e1;lr>\r\nRoute: <sip:\udcfd;lr>\r\nFrom: <sip:102@host>;tag=k\r\n'
+        "Route: <sip:e1;lr>\r\nRoute: <sip:\udcfd;lr>\r\nFrom: <sip:102@host>;tag=k\r\n"
         'To: "Zoë \\"\udcfe\\"" <sip:101@host;a>;tag=t\r\nCall-ID: \udcff\r\nEvent: dialog;id=3\r\n'
     ).encode("utf-8", "surrogateescape")
     who = ("k", "default", "102", "101", "sip:102@host", b"\xff", "t", 7, "sip:a@192.0.2.1", head)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from blfd.core.calls.media import lifted
 from blfd.core.inputs import MediaMatched
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.leg import Leg
@@ -38,10 +39,16 @@ class Matcher:
         lib.pj_pool_reset(self._pool)
         try:
             wanted, given = picker.remote_sdp, peer.remote_sdp
-            if wanted is None:
-                return MediaMatched(picker.number, given is not None, None, given and self._text(given))
+        except PjsipError:
+            return MediaMatched(picker.number, False, why="The call is just changing its media")
+        if wanted is None and given is None:
+            return MediaMatched(picker.number, False, why="Neither phone has said what it can send")
+        try:
             if given is None:
                 return MediaMatched(picker.number, True, self._text(wanted), None)
+            given = self._parsed(lifted(self._text(given)))  # whoever holds whom: it does so no longer
+            if wanted is None:
+                return MediaMatched(picker.number, True, None, self._text(given))
             to_peer = self._answer(wanted, given, as_offered=True)
             to_picker = self._answer(given, wanted, as_offered=False)
         except (PjsipError, NothingInCommon):
@@ -64,6 +71,13 @@ class Matcher:
         pairs = zip(answer[1:], offered[1:], strict=True)
         with_keys = [_with_key(one, other, as_offered) for one, other in pairs]
         return _joined([answer[0], *with_keys])
+
+    def _parsed(self, text: bytes) -> CData:
+        """In the matcher's memory, until the next `match`."""
+        self._source = ffi.new("char[]", text)
+        out = ffi.new("pjmedia_sdp_session **")
+        check("SDP", lib.pjmedia_sdp_parse(self._pool, self._source, len(text), out))
+        return out[0]
 
     def _text(self, sdp: CData) -> bytes:
         length = lib.pjmedia_sdp_print(sdp, self._printed, LONGEST)

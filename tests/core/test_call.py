@@ -294,6 +294,16 @@ def test_an_offer_before_the_call_is_up() -> None:
     ]
 
 
+def test_offers_that_cross() -> None:
+    """The second is refused, and the first one's answer still reaches who asked."""
+    story = Story().talk()
+    callee = story.legs[0]
+    assert story.world.give(OfferReceived(story.caller, HOLD)) == [Offer(callee, HOLD)]
+    assert story.world.give(OfferReceived(callee, OTHER)) == [RefuseOffer(callee, 491, "Request Pending")]
+    assert story.world.give(OfferAnswered(callee, 200, SDP))[0] == AnswerOffer(story.caller, SDP)
+    assert story.lamps() == ("held", "talking")
+
+
 def test_info() -> None:
     story = Story().talk()
     asked = (("Info-Package", "g.test"), ("Record", "on"), ("Subject", "not of an INFO"))

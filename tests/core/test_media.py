@@ -1,10 +1,10 @@
-"""Who holds whom, as SDP says it."""
+"""Who holds whom, and where media goes, as SDP says it."""
 
 from __future__ import annotations
 
 import pytest
 
-from blfd.core.calls.media import held
+from blfd.core.calls.media import answering, held, lifted, moved, streams
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,63 @@ from blfd.core.calls.media import held
 )
 def test_held(lines: str, expected: bool) -> None:
     assert held(b"v=0\r\n" + lines.replace("|", "\r\n").encode()) is expected
+
+
+def sdp(text: str) -> bytes:
+    return text.replace("|", "\r\n").encode() + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("m=audio 4 RTP/AVP 0|a=sendonly|a=ptime:20", "m=audio 4 RTP/AVP 0|a=ptime:20|a=sendrecv"),
+        ("a=inactive|m=audio 4 RTP/AVP 0", "m=audio 4 RTP/AVP 0|a=sendrecv"),
+        (
+            "m=audio 4 RTP/AVP 0|a=recvonly|m=video 6 RTP/AVP 97|a=inactive",
+            "m=audio 4 RTP/AVP 0|a=sendrecv|m=video 6 RTP/AVP 97|a=sendrecv",
+        ),
+        ("m=audio 4 RTP/AVP 0|a=sendrecv|a=x", "m=audio 4 RTP/AVP 0|a=sendrecv|a=x"),
+        ("c=IN IP4 192.0.2.1|m=audio 4 RTP/AVP 0", "c=IN IP4 192.0.2.1|m=audio 4 RTP/AVP 0"),
+        ("v=0", "v=0"),
+    ],
+)
+def test_lifted(before: str, after: str) -> None:
+    assert lifted(sdp(before)) == sdp(after)
+    assert not held(lifted(sdp(before)))
+
+
+@pytest.mark.parametrize(
+    ("offered", "answers"),
+    [  # to sendrecv, sendonly, recvonly and inactive, as the answerer would have it
+        ("sendrecv", ("sendrecv", "sendonly", "recvonly", "inactive")),
+        ("sendonly", ("recvonly", "inactive", "recvonly", "inactive")),
+        ("recvonly", ("sendonly", "sendonly", "inactive", "inactive")),
+        ("inactive", ("inactive", "inactive", "inactive", "inactive")),
+    ],
+)
+def test_an_answer_says_no_more_than_its_offer_allows(offered: str, answers: tuple[str, ...]) -> None:
+    """RFC 3264, section 6.1."""
+    offer = sdp(f"m=audio 4 RTP/AVP 0|a={offered}")
+    for wanted, allowed in zip(("sendrecv", "sendonly", "recvonly", "inactive"), answers, strict=True):
+        (stream,) = streams(answering(sdp(f"m=audio 6 RTP/AVP 0|a={wanted}"), offer))
+        assert stream.direction == allowed.encode()
+        assert stream.port == b"6"
+
+
+@pytest.mark.parametrize(
+    ("known", "told", "expected"),
+    [
+        (
+            "c=IN IP4 192.0.2.1|m=audio 4 RTP/AVP 0",
+            "m=audio 4 RTP/AVP 0 8|c=IN IP4 192.0.2.1|a=sendrecv",
+            False,
+        ),
+        ("c=IN IP4 0.0.0.0|m=audio 4 RTP/AVP 0", "c=IN IP4 192.0.2.1|m=audio 4 RTP/AVP 0", True),
+        ("m=audio 4 RTP/AVP 0", "m=audio 5 RTP/AVP 0", True),
+        ("m=audio 4 RTP/AVP 0", "m=audio 4 RTP/AVP 0|a=recvonly", True),
+        ("m=audio 4 RTP/AVP 0|m=video 0 RTP/AVP 97", "m=audio 4 RTP/AVP 0", False),
+        ("v=0", "m=audio 4 RTP/AVP 0", False),
+    ],
+)
+def test_moved(known: str, told: str, expected: bool) -> None:
+    assert moved(sdp(known), sdp(told)) is expected

@@ -193,6 +193,7 @@ def inform(story: Story) -> list[Effect]:
 
 
 def informed(story: Story) -> list[Effect]:
+    story.give(InfoReceived(story.dial.leg, 1, "", b""))
     return story.give(InfoAnswered(story.caller, 1, 200, "OK", "", b"", EVERYTHING))
 
 

@@ -12,16 +12,22 @@ from builders import (
 from office import AGAIN, PEOPLE, TO_CALLER, TO_PICKER, Office, answers, hung_up, identity, replaces
 
 from blfd.core.calls.call import ELSEWHERE
+from blfd.core.calls.offer_answer import PAUSE, TIMES
 from blfd.core.effects import (
+    AnswerInfo,
     Identify,
     Offer,
+    RefuseOffer,
 )
 from blfd.core.inputs import (
+    InfoAnswered,
+    InfoReceived,
     LegAcknowledged,
     LegAnswered,
     LegEnded,
     MediaMatched,
     OfferAnswered,
+    OfferReceived,
 )
 from blfd.core.values import Way
 
@@ -105,6 +111,31 @@ def test_a_picker_that_holds_from_the_start() -> None:
     assert office.lamps("101", "103") == ["talking", "held"]
 
 
+def sdp(direction: str = "sendrecv", port: int = 4000) -> bytes:
+    return b"m=audio %d RTP/AVP 0\r\na=%b\r\n" % (port, direction.encode())
+
+
+@pytest.mark.parametrize(
+    ("offered", "answered"), [("sendonly", "recvonly"), ("recvonly", "sendonly"), ("inactive", "inactive")]
+)
+@pytest.mark.parametrize("with_offer", [True, False])
+def test_a_caller_that_holds_is_answered_within_its_offer_and_then_asked_to_talk(
+    offered: str, answered: str, with_offer: bool
+) -> None:
+    office = Office()
+    caller = office.call("101", "102", sdp(offered))
+    picked = sdp("sendrecv", 6000)
+    leg, effects = office.pick_up("103", "*97102", to_peer=picked if with_offer else None)
+    if not with_offer:
+        effects = [*effects, *office.give(LegAcknowledged(leg, picked))]
+    assert answers(effects)[caller] == (sdp(answered, 6000), identity("103"))
+    if with_offer:
+        office.give(LegAcknowledged(leg, None))
+    assert office.give(LegAcknowledged(caller, None)) == [Offer(caller, picked, identity("103"))]
+    assert office.give(OfferAnswered(caller, 200, sdp())) == []
+    assert office.lamps("101", "103") == ["talking", "talking"]
+
+
 # Calls that are up
 
 
@@ -165,3 +196,66 @@ def test_what_was_picked_up_can_be_taken_over_again() -> None:
     _, effects = office.pick_up("104", "x", replaces=value)
     assert hung_up(effects) == {leg: (487, ELSEWHERE)}
     assert office.lamps("101", "103", "104") == ["talking", "idle", "talking"]
+
+
+def held_call(office: Office, holder: int, other: int) -> None:
+    office.give(OfferReceived(holder, sdp("sendonly")))
+    office.give(OfferAnswered(other, 200, sdp("recvonly")))
+
+
+@pytest.mark.parametrize("holds", ["who leaves", "who stays"])
+def test_a_call_that_is_held_is_held_no_more_when_it_is_taken_over(holds: str) -> None:
+    office = Office()
+    caller = office.talk("101", "102")
+    (callee,) = office.phones[caller]
+    held_call(office, *((callee, caller) if holds == "who leaves" else (caller, callee)))
+    assert office.lamps("101", "102") == ["talking", "held"][:: 1 if holds == "who leaves" else -1]
+    leg, _ = office.pick_up("103", "x", replaces=replaces(callee))
+    assert office.give(OfferAnswered(caller, 200, sdp())) == []
+    office.give(LegAcknowledged(leg, None))
+    assert office.lamps("101", "102", "103") == ["talking", "idle", "talking"]
+
+
+@pytest.mark.parametrize("before_the_ack", [True, False])
+def test_the_picker_is_told_where_the_media_of_who_stays_is_now(before_the_ack: bool) -> None:
+    """It was at 0.0.0.0 as it held, or answers that it goes on holding: then its lamp shows that, too."""
+    office = Office()
+    caller = office.talk("101", "102")
+    leg, _ = office.pick_up("103", "x", replaces=replaces(office.phones[caller][0]), to_picker=sdp())
+    answered = OfferAnswered(caller, 200, sdp("sendonly", 4002))
+    given = [answered, LegAcknowledged(leg, None)][:: 1 if before_the_ack else -1]
+    effects = [effect for event in given for effect in office.give(event)]
+    assert [e for e in effects if isinstance(e, Offer)] == [Offer(leg, sdp("sendonly", 4002))]
+    assert office.lamps("101", "103") == ["held", "talking"]
+    assert office.give(OfferAnswered(leg, 200, sdp("recvonly", 6002))) == [], "that is the end of it"
+
+
+def test_an_offer_that_crosses_another_is_made_again() -> None:
+    """491 (RFC 3261, section 14.1): phones ask for one codec as soon as they have their 200."""
+    office = Office()
+    caller = office.talk("101", "102")
+    leg, effects = office.pick_up("103", "x", replaces=replaces(office.phones[caller][0]))
+    (offer,) = [effect for effect in effects if isinstance(effect, Offer)]
+    office.give(LegAcknowledged(leg, None))
+    for _ in range(TIMES - 1):
+        assert office.give(OfferAnswered(caller, 491, None)) == []
+        assert office.world.at(office.world.now + PAUSE - 0.1) == []
+        assert office.world.at(office.world.now + 0.1) == [offer]
+    assert set(hung_up(office.give(OfferAnswered(caller, 491, None)))) == {caller, leg}
+
+
+def test_who_asks_while_its_peer_is_replaced_is_answered() -> None:
+    """Its offer and its INFO were for a phone that has gone: they do not wait, nor hinder what follows."""
+    office = Office()
+    caller = office.talk("101", "102")
+    (callee,) = office.phones[caller]
+    office.give(OfferReceived(caller, sdp()))
+    office.give(InfoReceived(caller, 7, "application/dtmf-relay", b"Signal=1"))
+    leg, effects = office.pick_up("103", "x", replaces=replaces(callee))
+    assert RefuseOffer(caller, 491, "Request Pending") in effects
+    assert AnswerInfo(caller, 7, 481) in effects
+    assert office.give(OfferAnswered(callee, 200, SDP)) == []
+    assert office.give(InfoAnswered(callee, 7, 200)) == []
+    assert office.give(OfferAnswered(caller, 200, SDP)) == []
+    office.give(LegAcknowledged(leg, None))
+    assert office.lamps("101", "103") == ["talking", "talking"]

@@ -124,6 +124,9 @@ class Site:
         """Until an extension has no call."""
         self._wait_row("lamps", extension=extension, dialogs=[])
 
+    def wait_lamp(self, extension: str, lamp: str) -> None:
+        self._wait_row("lamps", extension=extension, lamp=lamp)
+
     def wait_no_call(self) -> None:
         """Until no call is up and no leg of one is left."""
         until = time.monotonic() + 10

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 import pytest
-from calls import Calling, Dialog, audio_port, sdp
-from pickups import SDP, Office, Ringing
+from calls import Calling, Dialog, audio_port, connect, sdp
+from pickups import SDP, Office, Ringing, element, hang_up, replaces
 from wire import Message
 
 OPUS, EVENTS, SPEEX = "opus/48000/2", "telephone-event/8000", "speex/16000"
@@ -202,9 +202,50 @@ def test_a_picker_that_holds(office: Office, offered: str, answered: str) -> Non
 
 @pytest.mark.parametrize(("offered", "answered"), HOLD)
 def test_a_caller_that_holds(office: Office, offered: str, answered: str) -> None:
+    """It is answered within its offer (RFC 3264, section 6.1), and asked at once to talk with the picker."""
     both = pick_up(office, sdp(4000, offered), sdp(6000))
     assert lines(both.to_caller, f"a={answered}")
-    assert lines(both.to_picker, f"a={offered}")
+    assert lines(both.to_picker, "a=sendrecv")
+    again = moved(both.caller, sdp(4000))
+    assert audio_port(again) == 6000
+    assert lines(again, "a=sendrecv")
+    assert unmoved(both.picker)
+
+
+NOWHERE = b"c=IN IP4 0.0.0.0"
+
+
+@pytest.mark.parametrize("holds", ["who leaves", "who stays"])
+@pytest.mark.parametrize(("offered", "answered"), [*HOLD, ("0.0.0.0", "sendrecv")])
+def test_a_held_call_that_is_taken_over_is_held_no_more(
+    office: Office, offered: str, answered: str, holds: str
+) -> None:
+    """Whoever held the other, and in whatever way; asterisk's 58e88dec90: the music went on."""
+    office.watcher.subscribe("102")
+    mine, old = connect(office.caller, office.phone)
+    known = element(office.watcher.notify("confirmed"), "confirmed")
+    holder, other, ports = (old, mine, (5000, 4000)) if holds == "who leaves" else (mine, old, (4000, 5000))
+    hold = sdp(ports[0], "sendrecv" if "." in offered else offered)
+    if "." in offered:
+        hold = hold.replace(b"c=IN IP4 127.0.0.1", NOWHERE)
+    headers = holder.send("INVITE", hold)
+    moved(other, sdp(ports[1], answered))
+    holder.ack(holder.agent.final(headers))
+    site = office.site
+    if offered != "recvonly":
+        site.wait_lamp(holder.agent.user, "held")
+    picking = office.pick("102", Replaces=replaces(known))
+    to_picker = picking.final()
+    picker = picking.acknowledge(to_picker)
+    office.phone.reply(office.phone.wait_request("BYE"), 200)
+    assert lines(to_picker, "a=sendrecv")
+    to_caller = moved(mine, sdp(4000))
+    assert (audio_port(to_caller), lines(to_caller, "a=sendrecv")) == (6000, ["a=sendrecv"])
+    if NOWHERE.decode() in to_picker.body.decode():
+        assert NOWHERE not in moved(picker, sdp(6000)).body, "now that it is known where"
+    for who, lamp in (("101", "talking"), ("102", "idle"), ("103", "talking")):
+        site.wait_lamp(who, lamp)
+    hang_up(picker, mine)
 
 
 VIDEO = ("m=video {} RTP/AVP 97", "a=rtpmap:97 H264/90000")

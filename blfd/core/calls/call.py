@@ -56,6 +56,7 @@ class Call:
         self.started_at, self.allows_update, self.source = started_at, allows_update, source
         self.headers = headers
         self.trusted: set[int] = set()
+        self.rings_until = 0.0  # not known before its phones are called
         self.state = State.RINGING
         self.branches: dict[int, Branch] = {}
         self.answered_leg = 0
@@ -65,8 +66,9 @@ class Call:
         self._early_sdp: dict[int, bytes] = {}  # what each branch sent so
         self._refused: Refused | None = None  # the best refusal of a phone so far
 
-    def start(self, tag: str, dials: list[tuple[int, Binding]], now: float) -> list[Effect]:
-        """The caller leg is made with our `tag`: ring all contacts at once."""
+    def start(self, tag: str, dials: list[tuple[int, Binding]], now: float, until: float) -> list[Effect]:
+        """The caller leg is made with our `tag`: ring all contacts at once, and no longer than `until`."""
+        self.rings_until = until
         self._dialogs.put(
             self.caller.aor,
             WatchedDialog(
@@ -198,9 +200,10 @@ class Call:
             answers.append(exchange.answer(to_caller))
         else:
             if media.to_peer is None:  # the picker's ACK brings the answer to the caller's offer
-                exchange.due(picker.leg, Then.OFFER if self._early_leg else Then.ANSWER, callee)
+                then = Then.OFFER if self._early_leg else Then.ANSWER
+                exchange.due(picker.leg, then, callee, self.offer)
             if media.to_peer or self._early_leg:
-                answers.append(exchange.answer(to_caller))
+                answers.append(exchange.answer_within(to_caller, self.offer))
             answers.append(exchange.answer(Answer(picker.leg, media.to_picker, caller)))
         if self._early_leg and media.to_peer:
             exchange.later(Offer(self.caller_leg, media.to_peer, callee))
@@ -213,7 +216,7 @@ class Call:
     def take_over(self, leg: int, picker: Picker, media: MediaMatched, now: float) -> list[Effect]:
         """The picker takes the place of the phone on `leg` in a call that is up (RFC 3891, section 3)."""
         self.state = State.ANSWERED
-        stays = self.exchange.replace(leg, picker.leg)
+        stays, effects = self.exchange.replace(leg, picker.leg)
         by = picker.party.aor.extension
         if leg == self.caller_leg:
             self._dialogs.end(self.caller.aor, self.call_id, now, StateEvent.REPLACED, by)
@@ -224,12 +227,12 @@ class Call:
             self._seat_callee(picker, now)
             peer = self.caller
         self._connect(peer, stays, picker.party, now)
-        answer = self.exchange.answer(Answer(picker.leg, media.to_picker, self._identity(peer)))
-        effects: list[Effect] = [answer, HangUp(leg, cause=ELSEWHERE)]
+        effects.append(self.exchange.answer(Answer(picker.leg, media.to_picker, self._identity(peer))))
+        effects.append(HangUp(leg, cause=ELSEWHERE))
         if media.to_peer is None:
             self.exchange.due(picker.leg, Then.OFFER, self._identity(picker.party))
         else:
-            effects.append(Offer(stays, media.to_peer, self._identity(picker.party)))
+            effects += self.exchange.at_once(Offer(stays, media.to_peer, self._identity(picker.party)), now)
         if media.again:
             self.exchange.later(Offer(picker.leg, media.again, self._identity(peer)))
         return effects
@@ -297,10 +300,18 @@ class Call:
         text = f"{self.callee.aor} at {visible(branch.contact)} refuses a call: {said}; the caller is told"
         return best, [Log(Level.INFO, f"{text} {refused.status} {refused.reason}")]
 
+    def next_timer(self) -> float | None:
+        """When `handle_timer` wants to be called."""
+        return self.rings_until or None if self.state is State.RINGING else self.exchange.next_timer()
+
+    def handle_timer(self, now: float) -> list[Effect]:
+        """It has rung long enough, or an offer is made again."""
+        if self.state is State.RINGING:
+            return self.no_answer(now) if self.rings_until <= now else []
+        return self.exchange.next(now)
+
     def no_answer(self, now: float) -> list[Effect]:
-        """It has rung long enough."""
-        if self.state is not State.RINGING:
-            return []
+        """None of its phones has answered, or can by now."""
         reason = f"{self.callee.aor.extension} does not answer"
         return self._end(HangUp(self.caller_leg, 480, reason), StateEvent.TIMEOUT, now)
 
@@ -341,7 +352,7 @@ class Call:
         if self.state is not State.ANSWERED:
             return []
         try:
-            effects = self.exchange.acknowledged(acknowledged)
+            effects = self.exchange.acknowledged(acknowledged, now)
         except NoAnswer:
             return self._end(HangUp(self.caller_leg, 488), StateEvent.ERROR, now)
         if not self.exchange.awaited:
@@ -350,7 +361,7 @@ class Call:
 
     def offer_answered(self, answer: OfferAnswered, now: float) -> list[Effect]:
         try:
-            effects, hold = self.exchange.offer_answered(answer)
+            effects, hold = self.exchange.offer_answered(answer, now)
         except NoAnswer:
             return self._end(HangUp(self.caller_leg, 488), StateEvent.ERROR, now)
         if hold and hold.leg == self.caller_leg:

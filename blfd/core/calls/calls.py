@@ -59,6 +59,7 @@ class Calls:
         self._by_leg: dict[int, Call] = {}
         self._by_number: dict[int, Call] = {}  # those that have not ended
         self._timers: list[tuple[float, int]] = []
+        self._armed: dict[int, float] = {}  # the next timer of each call
 
     def __len__(self) -> int:
         return len(self._by_number)
@@ -146,7 +147,12 @@ class Calls:
                 self._by_leg.pop(effect.leg, None)
         if call.state is State.ENDED:
             self._by_number.pop(call.number, None)
+            self._armed.pop(call.number, None)
             return [*effects, Log(Level.INFO, f"{_name(call)}: ended")]
+        at = call.next_timer()
+        if at is not None and at != self._armed.get(call.number):
+            self._armed[call.number] = at
+            heapq.heappush(self._timers, (at, call.number))
         return effects
 
     def _take(self, call: Call, event: LegInput, now: float) -> list[Effect]:
@@ -174,25 +180,26 @@ class Calls:
 
     def _ring(self, call: Call, tag: str, now: float) -> list[Effect]:
         dials = [(self.new_leg(), b) for b in self._registrar.bindings(call.callee.aor, now)]
-        effects = call.start(tag, dials, now)
+        effects = call.start(tag, dials, now, now + self._settings.no_answer_timeout)
         for leg, binding in dials:
             self._by_leg[leg] = call
             self._trust(call, leg, binding.flow.host)
         if not dials:  # its last phone has gone in this instant
             return call.no_answer(now)
-        heapq.heappush(self._timers, (now + self._settings.no_answer_timeout, call.caller_leg))
         return [Log(Level.INFO, f"{_name(call)}: ringing {len(dials)} phone(s)"), *effects]
 
     def next_timer(self) -> float | None:
         return self._timers[0][0] if self._timers else None
 
     def handle_timer(self, now: float) -> list[Effect]:
-        """Calls that have rung long enough."""
+        """Calls that have rung long enough, and offers that are made again."""
         effects: list[Effect] = []
         while self._timers and self._timers[0][0] <= now:
-            call = self._by_leg.get(heapq.heappop(self._timers)[1])
-            if call and call.state is State.RINGING:
-                effects += self._settle(call, call.no_answer(now))
+            at, number = heapq.heappop(self._timers)
+            call = self._by_number.get(number)
+            if call and self._armed.get(number) == at:
+                del self._armed[number]
+                effects += self._settle(call, call.handle_timer(now))
         return effects
 
     def hang_up_all(self, now: float) -> list[Effect]:

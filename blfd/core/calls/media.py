@@ -1,6 +1,43 @@
-"""What the core has to know of SDP: whether a phone holds the other."""
+"""What the core has to know of SDP: where each stream goes and which way (RFC 3264), so who holds whom."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
+
+BOTH, SENDS, RECEIVES, NEITHER = b"sendrecv", b"sendonly", b"recvonly", b"inactive"
+DIRECTIONS = (BOTH, SENDS, RECEIVES, NEITHER)
+NOWHERE = b" 0.0.0.0"  # the end of the c= of who holds as RFC 2543 has it
+
+
+class Stream(NamedTuple):
+    """Of one m=, with what holds for the whole session where it says nothing else."""
+
+    media: bytes
+    port: bytes
+    direction: bytes
+    connection: bytes
+
+    @property
+    def sends(self) -> bool:
+        return self.direction in (BOTH, SENDS)
+
+    @property
+    def receives(self) -> bool:
+        return self.direction in (BOTH, RECEIVES)
+
+
+def streams(sdp: bytes) -> list[Stream]:
+    found = [Stream(b"", b"", BOTH, b"")]  # the first is the session itself
+    for line in sdp.splitlines():
+        kind, _, value = line.strip().partition(b"=")
+        if kind == b"m":
+            media, port = [*value.split(), b"", b""][:2]
+            found.append(found[0]._replace(media=media, port=port))
+        elif kind == b"a" and value in DIRECTIONS:
+            found[-1] = found[-1]._replace(direction=value)
+        elif kind == b"c":
+            found[-1] = found[-1]._replace(connection=value)
+    return found[1:]
 
 
 def held(sdp: bytes) -> bool:
@@ -8,25 +45,50 @@ def held(sdp: bytes) -> bool:
 
     RFC 3264, section 8.4, and the older form of RFC 2543. Without a stream there is nothing to hold.
     """
-    session_direction, session_connection = b"sendrecv", b""
-    streams: list[list[bytes]] = []  # [port, direction, connection]
-    for line in sdp.splitlines():
-        kind, _, value = line.strip().partition(b"=")
-        if kind == b"m":
-            port = [*value.split(), b"", b""][1]
-            streams.append([port, session_direction, session_connection])
-        elif kind == b"a" and value in (b"sendrecv", b"sendonly", b"recvonly", b"inactive"):
-            if streams:
-                streams[-1][1] = value
-            else:
-                session_direction = value
-        elif kind == b"c":
-            if streams:
-                streams[-1][2] = value
-            else:
-                session_connection = value
-    open_streams = [stream for stream in streams if stream[0] != b"0"]
-    return bool(open_streams) and all(
-        direction in (b"sendonly", b"inactive") or connection.endswith(b" 0.0.0.0")
-        for _, direction, connection in open_streams
+    found = _open(sdp)
+    return bool(found) and not any(s.receives and not s.connection.endswith(NOWHERE) for s in found)
+
+
+def lifted(sdp: bytes) -> bytes:
+    """`sdp` of who may be held or hold, as it is when nobody does: every stream goes both ways."""
+    return _directed(sdp, [BOTH for _ in streams(sdp)])
+
+
+def answering(answer: bytes, offer: bytes) -> bytes:
+    """`answer` with no more than `offer` allows: nobody sends who is not heard (RFC 3264, section 6.1)."""
+    directions = [
+        _direction(one.sends and other.receives, one.receives and other.sends)
+        for one, other in zip(streams(answer), streams(offer), strict=False)
+    ]
+    return _directed(answer, directions)
+
+
+def moved(known: bytes, sdp: bytes) -> bool:
+    """Whether who is told of `known` has to be told of `sdp`, as its media goes elsewhere or another way."""
+    before, after = (
+        {s.media: (s.port, s.direction, s.connection) for s in _open(one)} for one in (known, sdp)
     )
+    return bool(before) and before != after
+
+
+def _open(sdp: bytes) -> list[Stream]:
+    return [stream for stream in streams(sdp) if stream.port != b"0"]
+
+
+def _direction(sends: bool, receives: bool) -> bytes:
+    return {(True, True): BOTH, (True, False): SENDS, (False, True): RECEIVES}.get((sends, receives), NEITHER)
+
+
+def _directed(sdp: bytes, directions: list[bytes]) -> bytes:
+    """`sdp` with these directions of its streams; as it is where it has them."""
+    if [stream.direction for stream in streams(sdp)] == directions:
+        return sdp
+    sections: list[list[bytes]] = [[]]
+    for line in sdp.splitlines():
+        if line.startswith(b"m="):
+            sections.append([])
+        if line.strip().removeprefix(b"a=") not in DIRECTIONS:
+            sections[-1].append(line)
+    for section, direction in zip(sections[1:], directions, strict=False):
+        section.append(b"a=" + direction)
+    return b"".join(line + b"\r\n" for section in sections for line in section if line)

@@ -1,14 +1,18 @@
 """What two connected phones ask each other for, from the first 200 of a call on: SDP and INFO.
 
-A phone's SDP is handed on to the other (RFC 3264); media goes directly between them.
+A phone's SDP is handed on to the other (RFC 3264); media goes directly between them. One offer is under way
+at a time. It is a phone's, which the other phone decides (`_asked`), or the server's own (`_own`), by which a
+phone learns what a pickup has changed. Meanwhile a phone's is refused (491), and an own one waits (`_later`),
+as it does before both have acknowledged. An own offer that is refused with 491 is made again after a pause.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
-from blfd.core.calls.media import held
+from blfd.core.calls.media import answering, held, moved
 from blfd.core.calls.passed_on import fits
 from blfd.core.calls.refusals import of_info, of_offer
 from blfd.core.effects import (
@@ -25,6 +29,11 @@ from blfd.core.effects import (
 from blfd.core.inputs import InfoAnswered, InfoReceived, LegAcknowledged, OfferAnswered, OfferReceived
 from blfd.core.values import Headers
 
+PAUSE = 2.05
+"""Seconds until an offer that has crossed another's is made again. Phones take up to 2 s, or 2.1 to 4 s where
+the Call-ID is theirs (RFC 3261, section 14.1): this is none of theirs."""
+TIMES = 5  # an offer is made, before its 491 counts as a refusal
+
 
 class NoAnswer(Exception):
     """A phone was to answer an offer and has not, or not as a call needs it: the call cannot go on."""
@@ -39,9 +48,12 @@ class Then(Enum):
 
 
 class Due(NamedTuple):
+    """`offer` is what an `ANSWER` answers."""
+
     then: Then
     leg: int
     headers: Headers = ()
+    offer: bytes | None = None
 
 
 class Hold(NamedTuple):
@@ -51,6 +63,26 @@ class Hold(NamedTuple):
     holds: bool
 
 
+class Asked(NamedTuple):
+    """A phone's offer that the other one has, and whether it holds."""
+
+    leg: int
+    holds: bool
+
+
+@dataclass(slots=True)
+class Own:
+    """An offer of the server's. `vital`: the call cannot go on without its answer; `at_once`: whoever has not
+    acknowledged yet. Of what the answer changes the other phone is told, unless this tells it."""
+
+    offer: Offer
+    vital: bool = False
+    at_once: bool = False
+    tells: bool = False
+    times: int = 0
+    not_before: float = 0.0
+
+
 class OfferAnswer:
     """Between two legs; `awaited` are those whose ACK has not come yet."""
 
@@ -58,9 +90,12 @@ class OfferAnswer:
         self._other = {one: other, other: one}
         self.awaited: set[int] = set()
         self._due: dict[int, Due] = {}
-        self._later: list[Offer | Identify] = []
+        self._later: list[Own | Identify] = []
+        self._own: Own | None = None
+        self._asked: Asked | None = None
         self._vital = 0  # the leg that has to take our offer
-        self._asked = (0, False)  # the leg that waits for the answer to its offer, and whether it holds
+        self._told: dict[int, bytes] = {}  # the last SDP that each leg was sent
+        self._infos: dict[int, int] = {}  # who waits for the answer to its INFO, by exchange
 
     def other(self, leg: int) -> int:
         """The leg that `leg` talks with; 0 before both have acknowledged."""
@@ -69,25 +104,56 @@ class OfferAnswer:
     def answer(self, answer: Answer) -> Answer:
         """`answer` is sent, so its ACK is awaited."""
         self.awaited.add(answer.leg)
+        self._tell(answer.leg, answer.sdp)
         return answer
 
-    def due(self, leg: int, then: Then, headers: Headers = ()) -> None:
+    def answer_within(self, answer: Answer, offer: bytes | None) -> Answer:
+        """The same for what answers `offer`: what that does not allow is asked for when the call is up."""
+        if answer.sdp is None or offer is None:
+            return self.answer(answer)
+        allowed = answering(answer.sdp, offer)
+        if allowed != answer.sdp or held(offer):
+            self.later(Offer(answer.leg, answer.sdp, answer.headers))
+        return self.answer(answer._replace(sdp=allowed))
+
+    def due(self, leg: int, then: Then, headers: Headers = (), offer: bytes | None = None) -> None:
         """The ACK of `leg` brings SDP that the other one waits for."""
-        self._due[leg] = Due(then, self._other[leg], headers)
+        self._due[leg] = Due(then, self._other[leg], headers, offer)
 
     def later(self, effect: Offer | Identify) -> None:
         """For when both have acknowledged."""
-        self._later.append(effect)
+        self._later.append(self._new(effect) if isinstance(effect, Offer) else effect)
 
-    def replace(self, old: int, new: int) -> int:
-        """Another phone has taken the place of `old`; returns the leg that stays, which has to follow."""
+    def at_once(self, offer: Offer, now: float) -> list[Effect]:
+        """For who has taken part before the other came."""
+        own = self._new(offer)
+        own.at_once = True
+        self._later.insert(0, own)
+        return self.next(now)
+
+    def _new(self, offer: Offer) -> Own:
+        vital = offer.leg == self._vital
+        if vital:
+            self._vital = 0
+        return Own(offer, vital)
+
+    def replace(self, old: int, new: int) -> tuple[int, list[Effect]]:
+        """Another phone has taken the place of `old`; the leg that stays, which has to follow."""
         stays = self._other[old]
         self._other = {new: stays, stays: new}
-        self._asked = (0, False)
+        effects: list[Effect] = []
+        if self._asked and self._asked.leg == stays:
+            effects.append(RefuseOffer(stays, 491, "Request Pending"))
+        effects += [AnswerInfo(leg, exchange, 481) for exchange, leg in self._infos.items() if leg == stays]
+        self._infos.clear()
+        self._later.clear()
+        self._asked = None
+        if self._own and self._own.offer.leg == old:
+            self._own = None
         self._vital = stays
-        return stays
+        return stays, effects
 
-    def acknowledged(self, acknowledged: LegAcknowledged) -> list[Effect]:
+    def acknowledged(self, acknowledged: LegAcknowledged, now: float) -> list[Effect]:
         """Raises NoAnswer where the ACK lacks the SDP that it was to bring."""
         leg, sdp = acknowledged
         if leg not in self.awaited:
@@ -100,52 +166,102 @@ class OfferAnswer:
         match due:
             case Due(Then.ACKNOWLEDGE, to):
                 effects.append(Acknowledge(to, sdp or b""))
-            case Due(Then.ANSWER, to, headers):
-                effects.append(self.answer(Answer(to, sdp, headers)))
+            case Due(Then.ANSWER, to, headers, offer):
+                effects.append(self.answer_within(Answer(to, sdp, headers), offer))
             case Due(Then.OFFER, to, headers):
                 self.later(Offer(to, sdp or b"", headers))
-        if not self.awaited:
-            effects += self._later
-            self._later.clear()
-        return effects
+        return [*effects, *self.next(now)]
+
+    # Offers
 
     def offered(self, offer: OfferReceived) -> list[Effect]:
         """A phone asks for other media: the other one decides."""
         peer = self.other(offer.leg)
-        if not peer:
+        if not peer or self._asked or self._own:
             return [RefuseOffer(offer.leg, 491, "Request Pending")]
-        self._asked = (offer.leg, held(offer.sdp))
+        self._asked = Asked(offer.leg, held(offer.sdp))
+        self._tell(peer, offer.sdp)
         return [Offer(peer, offer.sdp)]
 
-    def offer_answered(self, answer: OfferAnswered) -> tuple[list[Effect], Hold | None]:
+    def offer_answered(self, answer: OfferAnswered, now: float) -> tuple[list[Effect], Hold | None]:
         """A phone has decided; raises NoAnswer where the call cannot go on without it."""
-        leg, holds = self._asked
-        if not leg or leg == answer.leg:  # an offer of our own
-            if answer.leg == self._vital:
-                self._vital = 0
-                if answer.sdp is None:
-                    raise NoAnswer
+        own, asked = self._own, self._asked
+        if own and own.offer.leg == answer.leg:
+            hold = self._own_answered(own, answer, now)
+            return self.next(now), hold
+        if asked is None or self._other.get(asked.leg) != answer.leg:
             return [], None
-        self._asked = (0, False)
+        self._asked = None
         if answer.sdp is None:
             refused = of_offer(answer.status, answer.reason, answer.headers)
-            return [RefuseOffer(leg, refused.status, refused.reason, refused.headers)], None
-        return [AnswerOffer(leg, answer.sdp)], Hold(leg, holds)
+            refusal = RefuseOffer(asked.leg, refused.status, refused.reason, refused.headers)
+            return [refusal, *self.next(now)], None
+        self._tell(asked.leg, answer.sdp)
+        return [AnswerOffer(asked.leg, answer.sdp), *self.next(now)], Hold(*asked)
+
+    def _own_answered(self, own: Own, answer: OfferAnswered, now: float) -> Hold | None:
+        self._own = None
+        leg, sdp = answer.leg, answer.sdp
+        if sdp is None:
+            if answer.status == 491 and own.times < TIMES:
+                own.not_before = now + PAUSE
+                self._later.insert(0, own)
+            elif own.vital:
+                raise NoAnswer
+            return None
+        other = self._other[leg]
+        if not own.tells and moved(self._told.get(other, b""), sdp):
+            self._later.append(Own(Offer(other, sdp), tells=True))
+        return Hold(leg, held(sdp))
+
+    def next(self, now: float) -> list[Effect]:
+        """What has waited and may be sent now."""
+        effects: list[Effect] = []
+        while self._later and not self._asked and not self._own:
+            first = self._later[0]
+            if isinstance(first, Identify):
+                if self.awaited:
+                    break
+                effects.append(first)
+            elif (self.awaited and not first.at_once) or first.not_before > now:
+                break
+            else:
+                self._own = first
+                first.times += 1
+                self._tell(first.offer.leg, first.offer.sdp)
+                effects.append(first.offer)
+            del self._later[0]
+        return effects
+
+    def next_timer(self) -> float | None:
+        """When `next` has something to send, if nothing comes before."""
+        first = self._later[0] if self._later else None
+        if self._asked or self._own or not isinstance(first, Own) or (self.awaited and not first.at_once):
+            return None
+        return first.not_before
+
+    def _tell(self, leg: int, sdp: bytes | None) -> None:
+        if sdp:
+            self._told[leg] = sdp
+
+    # INFO
 
     def info(self, info: InfoReceived) -> Effect:
         peer = self.other(info.leg)
         if not peer:
             return AnswerInfo(info.leg, info.exchange, 481)
+        self._infos[info.exchange] = info.leg
         return SendInfo(peer, info.exchange, _type(info.content_type), info.body, info.headers)
 
     def info_answered(self, answer: InfoAnswered) -> list[Effect]:
-        peer, status, reason, headers = self.other(answer.leg), answer.status, answer.reason, answer.headers
-        if not peer:
+        leg = self._infos.pop(answer.exchange, 0)
+        if not leg:
             return []
+        status, reason, headers = answer.status, answer.reason, answer.headers
         if status >= 300:
             status, reason, headers, _ = of_info(status, reason, headers)
         kind = _type(answer.content_type)
-        return [AnswerInfo(peer, answer.exchange, status, reason, kind, answer.body, headers)]
+        return [AnswerInfo(leg, answer.exchange, status, reason, kind, answer.body, headers)]
 
 
 def _type(content_type: str) -> str:
