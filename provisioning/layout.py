@@ -27,12 +27,11 @@ class KeyPage(NamedTuple):
 
 
 def layout(device: Device) -> tuple[KeyPage, ...]:
-    """All keys of the phone, and of as many modules as its keys need. Raises ProvisioningError."""
+    """All keys of the phone and its modules. Raises ProvisioningError."""
     check(device)
     shown = chain(_used(device), repeat(("", "", "")))
-    used = len(device.accounts) + len(device.keys)
     pages = []
-    for title, first, count in _pages(device.model, used):
+    for title, first, count in _pages(device.model, device.modules):
         keys = islice(shown, count)
         pages.append(KeyPage(title, tuple(ShownKey(number, *key) for number, key in enumerate(keys, first))))
     return tuple(pages)
@@ -46,8 +45,8 @@ def _used(device: Device) -> Iterator[tuple[str, str, str]]:
         yield key.kind.value, device.label(key), value
 
 
-def _pages(model: Model, used: int) -> Iterator[tuple[str, int, int]]:
-    """Title, number of the first key, and how many; modules only where keys are left for them."""
+def _pages(model: Model, modules: int) -> Iterator[tuple[str, int, int]]:
+    """Title, number of the first key, and how many."""
     own = model.keys - model.side
     page = model.page or own
     if model.side:
@@ -57,6 +56,5 @@ def _pages(model: Model, used: int) -> Iterator[tuple[str, int, int]]:
         yield title, model.side + at + 1, min(page, own - at)
     if model.multi_purpose:
         yield "Multi-purpose keys", 1, model.multi_purpose
-    for module in range(model.modules):
-        if model.keys + model.multi_purpose + module * model.module_keys < used:
-            yield f"Module {module + 1}", 1, model.module_keys
+    for module in range(modules):
+        yield f"Module {module + 1}", 1, model.module_keys

@@ -125,9 +125,13 @@ class Model:
     def path(self) -> str:
         return f"{self.vendor}/{self.name}"
 
+    def room(self, modules: int) -> int:
+        """How many keys there are with so many modules."""
+        return self.keys + self.multi_purpose + modules * self.module_keys
+
     @property
     def most_keys(self) -> int:
-        return self.keys + self.multi_purpose + self.modules * self.module_keys
+        return self.room(self.modules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,22 +169,38 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A phone on somebody's desk; its first keys are its lines."""
+    """A phone on somebody's desk, with `modules` beside it; its first keys are its lines."""
 
     mac: str
     model: Model
     accounts: tuple[Account, ...]
     keys: tuple[LineKey, ...] = ()
+    modules: int = 0
 
     @property
     def shown(self) -> str:
         return f"{written_mac(self.mac)} ({self.model.path})"
+
+    @property
+    def room(self) -> int:
+        """Of how many keys, those of its lines among them."""
+        return self.model.room(self.modules)
 
     def label(self, key: LineKey) -> str:
         """What the key shows: a line's key the line's name, if nothing else is said."""
         if key.kind is KeyKind.LINE and not key.label:
             return self.accounts[int(key.value) - 1].shown
         return key.shown
+
+    @property
+    def free_lines(self) -> range:
+        """The numbers of lines that it could have and has not."""
+        return range(len(self.accounts) + 1, self.model.accounts + 1)
+
+    @property
+    def free_keys(self) -> range:
+        """The places of keys, its own and then its modules', that show nothing."""
+        return range(len(self.accounts) + len(self.keys) + 1, self.room + 1)
 
     @property
     def event_list(self) -> str:
@@ -195,12 +215,7 @@ class Device:
             raise ProvisioningError(
                 f"{self.shown} takes {self.model.accounts} extensions, not {len(self.accounts)}"
             )
-        wanted = len(self.accounts) + len(self.keys)
-        if wanted > self.model.most_keys:
-            raise ProvisioningError(
-                f"{self.shown} has {self.model.most_keys} keys, and {wanted} are wanted: "
-                f"{len(self.accounts)} for its lines, {len(self.keys)} others"
-            )
+        self._check_room()
         for key in self.keys:
             if key.kind is KeyKind.LINE and int(key.value) > len(self.accounts):
                 raise ProvisioningError(
@@ -208,3 +223,18 @@ class Device:
                 )
             if key.kind is KeyKind.LIST and key.value != self.event_list:
                 raise ProvisioningError(f"{self.shown}: all its list keys have to be for one list")
+
+    def _check_room(self) -> None:
+        model, wanted = self.model, len(self.accounts) + len(self.keys)
+        if not 0 <= self.modules <= model.modules:
+            takes = f"{model.modules} modules at most" if model.modules else "no modules that are known here"
+            raise ProvisioningError(f"{self.shown} takes {takes}, not {self.modules}")
+        if wanted <= self.room:
+            return
+        text = (
+            f"{self.shown} has {self.room} keys, and {wanted} are wanted: "
+            f"{len(self.accounts)} for its lines, {len(self.keys)} others"
+        )
+        enough = next((n for n in range(self.modules + 1, model.modules + 1) if model.room(n) >= wanted), 0)
+        advice = f"; with --modules {enough} it would have {model.room(enough)}" if enough else ""
+        raise ProvisioningError(text + advice)

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 from commands import Answering, Run
+from hypothesis import settings
 
 from blfd.control import ControlServer, socket_path
+
+settings.register_profile("blfd", deadline=None)  # the machine may have other work
+settings.load_profile("blfd")
 
 
 @pytest.fixture

@@ -101,7 +101,9 @@ def test_a_renewed_device_has_others_and_has_never_fetched(blfd: Run, store: Sto
         (("80:5e:c0:00:00:01", "list:a@x,list:b@x"), "all its list keys have to be for one list"),
         (("80:5e:c0:00:00:01", "102", "--transport", "tls"), "the server listens on"),
         (("80:5e:c0:00:00:01", "102", "--extension", "109"), "extension 109 does not exist"),
-        (("80:5e:c0:00:00:01", ",".join(["102"] * 300)), "has 207 keys, and 301 are wanted"),
+        (("80:5e:c0:00:00:01", ",".join(["102"] * 300)), "has 27 keys, and 301 are wanted"),
+        (("80:5e:c0:00:00:01", ",".join(["102"] * 90)), "with --modules 2 it would have 147"),
+        (("80:5e:c0:00:00:01", "102", "--modules", "4"), "takes 3 modules at most, not 4"),
     ],
 )
 def test_what_is_refused(blfd: Run, store: Store, arguments: tuple[str, ...], words: str) -> None:
@@ -141,9 +143,35 @@ def test_what_is_read_for_one_phone_is_enough(store: Store, keys: str, extension
 def test_a_team_beyond_the_keys(store: Store) -> None:
     store.add_extensions("default", [NewExtension(str(n), "x", f"N {n}") for n in range(1000, 1400)])
     phones = Phones(store, lambda: Place("192.0.2.5", {"udp": 5060}, ""))
-    phones.keep(phones.checked("default", [Wanted(MAC, "yealink/t54w", ("1000", "104"), "team")]))
-    row = phones.get("default", MAC)
-    assert phones.device(row) == phones.device(row, store.names("default"))
+    for modules, fits in (
+        (0, "25 of 402 in its team fit on its keys, 377 do not; with --modules 3, 205 would"),
+        (2, "145 of 402 in its team fit on its keys, 257 do not; with --modules 3, 205 would"),
+        (3, "205 of 402 in its team fit on its keys, 197 do not"),
+    ):
+        mac = f"80:5e:c0:00:00:{modules:02}"
+        wanted = Wanted(mac, "yealink/t54w", ("1000", "104"), "team", modules=modules)
+        phones.keep(phones.checked("default", [wanted]))
+        row = phones.get("default", mac)
+        device = phones.device(row)
+        assert device == phones.device(row, store.names("default"))
+        assert str(phones.fit(row)) == fits
+        assert len(device.keys) == phones.fit(row).fitting
+
+
+def test_a_team_that_does_not_fit_is_said(blfd: Run, store: Store) -> None:
+    store.add_extensions("default", [NewExtension(str(n), "x") for n in range(200, 230)])
+    who = ("device", "add", MAC, "--model", "yealink/t54w", "--extension", "101", "--keys", "team")
+    said = f"device {MAC}: 26 of 33 in its team fit on its keys, 7 do not; with --modules 1, all would"
+    assert said in blfd(*who).stdout
+    assert said in blfd("device", "show", MAC).stdout.replace("\n", " ")
+    (row,) = json.loads(blfd("device", "list", "--json").stdout)
+    assert (row["modules"], row["left_out"]) == (0, 7)
+    assert "in its team" not in blfd("device", "set", MAC, "--modules", "1").stdout
+    shown = json.loads(blfd("device", "show", MAC, "--json").stdout)
+    assert (shown["modules"], shown["left_out"], shown["pages"][3]["title"]) == (1, 0, "Module 1")
+    assert shown["pages"][3]["keys"][6]["kind"] == "blf"
+    assert "in its team" in blfd("device", "set", MAC, "--modules", "0").stdout
+    assert "Module" not in blfd("device", "show", MAC).stdout
 
 
 def test_overrides_and_where_they_come_from(blfd: Run, store: Store) -> None:

@@ -323,7 +323,6 @@ def test_a_start_that_was_killed_is_finished_by_the_next(tmp_path: Path, mode: s
     assert Store(path).directory().tenants.keys() == {"default"}
 
 
-VERSION_6 = 6
 VERSION_1 = f"""
 PRAGMA application_id = {APPLICATION_ID};
 CREATE TABLE _sqlite_migrations (id INTEGER PRIMARY KEY, migration_set TEXT, name TEXT, applied_at TEXT);
@@ -344,6 +343,21 @@ INSERT INTO extensions VALUES ('default', '101', 'Alice Ng', 's', 'm');
 INSERT INTO bindings VALUES ('default', '101', 'sip:a@192.0.2.1', 'udp', '192.0.2.1', 5060, 0, 'c', 1, 1e10,
     0.5, 'Yealink', '["<sip:e;lr>"]');
 """
+
+
+def of_version(path: Path, version: int) -> Database:
+    """A database as that version left it."""
+    connection = sqlite3.connect(path)
+    connection.executescript(VERSION_1)
+    connection.close()
+    db = Database(path)
+    for migration in migrations.pending(db)[: version - 1]:
+        migration.fn(db)
+        db.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('blfd', ?, '')",
+            [migration.name],
+        )
+    return db
 
 
 def test_a_database_of_version_1_is_read_and_changed(tmp_path: Path) -> None:
@@ -371,16 +385,7 @@ def test_a_database_of_version_1_is_read_and_changed(tmp_path: Path) -> None:
 
 def test_subscriptions_of_version_3_keep_their_dialog(tmp_path: Path) -> None:
     path = tmp_path / "blfd.db"
-    connection = sqlite3.connect(path)
-    connection.executescript(VERSION_1)
-    connection.close()
-    db = Database(path)
-    for migration in migrations.pending(db)[: VERSION_6 - 1]:
-        migration.fn(db)
-        db.execute(
-            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('blfd', ?, '')",
-            [migration.name],
-        )
+    db = of_version(path, 6)
     head = (
         "Route: <sip:e1;lr>\r\nRoute: <sip:\udcfd;lr>\r\nFrom: <sip:102@host>;tag=k\r\n"
         'To: "Zoë \\"\udcfe\\"" <sip:101@host;a>;tag=t\r\nCall-ID: \udcff\r\nEvent: dialog;id=3\r\n'
@@ -395,6 +400,44 @@ def test_subscriptions_of_version_3_keep_their_dialog(tmp_path: Path) -> None:
     remote = NameAddr("sip:101@host;a", 'Zoë "\udcfe"')
     dialog = subscription().dialog._replace(remote=remote, route_set=routes)
     assert found == subscription(dialog=dialog)
+
+
+@pytest.mark.parametrize(
+    ("model", "keys", "modules"),
+    [
+        ("yealink/t54w", ",".join(["103"] * 25), 0),
+        ("yealink/t54w", ",".join(["103"] * 26), 1),
+        ("yealink/t54w", "team", 3),
+        ("yealink/t54w", "team:sales", 1),
+        ("yealink/t31", "team", 0),
+        ("cisco/spa504g", "103, ,104,", 0),
+        ("cisco/spa504g", "103,104,105", 1),
+        ("siemens/gone", "team", 0),
+    ],
+)
+def test_phones_of_version_7_have_the_modules_that_their_keys_need(
+    tmp_path: Path, model: str, keys: str, modules: int
+) -> None:
+    """Of two lines, in a tenant of 400 extensions, 60 of them in a group."""
+    path = tmp_path / "blfd.db"
+    db = of_version(path, 7)
+    extensions = [str(number) for number in range(101, 501) if number != 101]
+    db.table("extensions").insert_all(
+        {"tenant": "default", "extension": e, "name": "", "ha1_sha256": "", "ha1_md5": ""} for e in extensions
+    )
+    db.table("groups").insert({"tenant": "default", "name": "sales"})
+    db.table("group_members").insert_all(
+        {"tenant": "default", "name": "sales", "extension": e, "picks": 1, "is_picked": int(e > "102")}
+        for e in extensions[:60]
+    )
+    device = "INSERT INTO devices VALUES ('0', 'default', ?, 'udp', ?, 'x', 'y', NULL, '', '')"
+    db.execute(device, [model, keys])
+    for position, extension in enumerate(("101", "102")):
+        db.execute("INSERT INTO device_extensions VALUES ('0', ?, 'default', ?)", [position, extension])
+    db.conn.commit()
+    db.close()
+    (device,) = Store(path).devices.all("default")
+    assert (device.modules, device.keys, device.password) == (modules, keys, "x")
 
 
 @pytest.mark.parametrize("kind", ["text", "foreign", "foreign in WAL mode", "damaged", "newer", "a folder"])

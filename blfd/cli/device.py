@@ -10,8 +10,8 @@ from rich.markup import escape
 
 from blfd.cli.output import options, print_json, print_table
 from blfd.devices.files import Wanted
+from blfd.operations import Desk, table
 from blfd.operations import devices as operations
-from blfd.operations import table
 from blfd.store import StoreError
 
 devices = typer.Typer(no_args_is_help=True, help="Add, show, change and remove provisioned phones.")
@@ -29,6 +29,7 @@ Keys = Annotated[
     ),
 ]
 Transport = Annotated[str | None, typer.Option(help="udp or tcp.")]
+Modules = Annotated[int | None, typer.Option(min=0, help="How many expansion modules stand beside it.")]
 Setting = Annotated[
     list[str] | None,
     typer.Option(
@@ -47,15 +48,17 @@ def add(
     ],
     keys: Keys = "",
     transport: Transport = "udp",
+    modules: Modules = 0,
     settings: Setting = None,
 ) -> None:
     """Add a phone; it gets a SIP password of its own."""
     given = options(context)
     desk = given.desk()
-    wanted = Wanted(mac, model, tuple(extension), keys or "", transport or "udp", _settings(settings))
-    operations.add(desk, given.tenant, wanted)
+    who = (mac, model, tuple(extension), keys or "", transport or "udp", modules or 0)
+    operations.add(desk, given.tenant, Wanted(*who, _settings(settings)))
     url = desk.phones.url(desk.phones.get(given.tenant, mac))
     print(f"device {mac} added; its provisioning server: {url or 'none yet, see blfd run --provision'}")
+    _say_fit(desk, given.tenant, mac)
 
 
 @devices.command("list")
@@ -75,7 +78,8 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 def show(context: typer.Context, mac: Mac, as_json: Json = False) -> None:
     """One phone."""
     given = options(context)
-    found, pages = operations.show(given.desk(), given.tenant, mac)
+    desk = given.desk()
+    found, pages = operations.show(desk, given.tenant, mac)
     if as_json:
         print_json({**found, "pages": pages})
         return
@@ -84,6 +88,7 @@ def show(context: typer.Context, mac: Mac, as_json: Json = False) -> None:
         keys = [tuple(escape(str(value)) for value in key.values()) for key in page["keys"] if key["kind"]]
         title = page["title"]
         print_table(title, ("key", "kind", "label", "value"), keys, f"{title}: all keys are free")
+    _say_fit(desk, given.tenant, mac)
 
 
 @devices.command("set")
@@ -94,21 +99,25 @@ def set_(
     extension: Extension = None,
     keys: Keys = None,
     transport: Transport = None,
+    modules: Modules = None,
     settings: Setting = None,
 ) -> None:
     """Change a phone; it keeps its password and its address for files."""
     given = options(context)
+    desk = given.desk()
     operations.change(
-        given.desk(),
+        desk,
         given.tenant,
         mac,
         model=model,
         extensions=extension,
         keys=keys,
         transport=transport,
+        modules=modules,
         settings=_settings(settings),
     )
     print(f"device {mac} changed")
+    _say_fit(desk, given.tenant, mac)
 
 
 @devices.command()
@@ -150,6 +159,12 @@ def import_(context: typer.Context, file: Path) -> None:
     rows = table.read_file(file, operations.COLUMNS)
     added = operations.add_many(given.desk(), given.tenant, operations.read(rows))
     print(f"{added} devices added")
+
+
+def _say_fit(desk: Desk, tenant: str, mac: str) -> None:
+    fit = operations.fit(desk, tenant, mac)
+    if fit.left_out:
+        print(f"device {mac}: {fit}")
 
 
 def _settings(written: list[str] | None) -> tuple[tuple[str, str], ...]:

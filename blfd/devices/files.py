@@ -36,6 +36,7 @@ class Wanted(NamedTuple):
     extensions: tuple[str, ...]
     keys: str = ""
     transport: str = "udp"
+    modules: int = 0  # beside it
     settings: tuple[tuple[str, str], ...] = ()  # over ours, for it alone
     where: str = ""
 
@@ -58,6 +59,27 @@ def place(listening: Sequence[ListenAddress], address: str, url: str) -> Place:
     host = address or next(iter(hosts), "") or local_address_towards(ANYWHERE)
     ports = {one.transport: one.port for one in reversed(listening)}
     return Place(host, ports, url.replace(f"//{UNSPECIFIED}:", f"//{host}:").rstrip("/"))
+
+
+class Fit(NamedTuple):
+    """How many of a phone's team have a key, and how many more would with modules."""
+
+    fitting: int
+    wanted: int
+    modules: int = 0
+    fitting_then: int = 0
+
+    @property
+    def left_out(self) -> int:
+        return self.wanted - self.fitting
+
+    def __str__(self) -> str:
+        """What an administrator is told; "" where all fit."""
+        if not self.left_out:
+            return ""
+        text = f"{self.fitting} of {self.wanted} in its team fit on its keys, {self.left_out} do not"
+        then = "all" if self.fitting_then == self.wanted else str(self.fitting_then)
+        return f"{text}; with --modules {self.modules}, {then} would" if self.modules else text
 
 
 class Checked(NamedTuple):
@@ -192,7 +214,9 @@ class Phones:
         try:
             mac, model = provisioning.normal_mac(wanted.mac), provisioning.find(wanted.model)
             keys = wanted.keys.strip()
-            row = DeviceRow(mac, tenant, model.path, wanted.extensions, keys, wanted.transport)
+            row = DeviceRow(
+                mac, tenant, model.path, wanted.extensions, keys, wanted.transport, wanted.modules
+            )
             for extension in set(wanted.extensions) - names.keys():
                 raise ProvisioningError(
                     f"extension {extension} does not exist: add it with 'blfd extension add'"
@@ -227,19 +251,36 @@ class Phones:
             Account(extension, row.password, names.get(extension, ""), domain) for extension in row.extensions
         )
         model = provisioning.find(row.model)
-        room = model.most_keys - len(accounts)
+        room = max(0, model.room(row.modules) - len(accounts))
         keys = self._team(row, names)[:room] if _is_team(row.keys) else provisioning.parse_keys(row.keys)
         labelled = tuple(
             replace(key, label=names.get(key.value, "")) if key.kind is KeyKind.BLF and not key.label else key
             for key in keys
         )
-        return Device(row.mac, model, accounts, labelled)
+        return Device(row.mac, model, accounts, labelled, row.modules)
+
+    def fit(self, row: DeviceRow, names: dict[str, str] | None = None) -> Fit:
+        """How many of its team have a key; of a phone whose state says what is wrong, none."""
+        try:
+            model, wanted = provisioning.find(row.model), len(self._everybody(row, names))
+        except (ProvisioningError, StoreError):
+            return Fit(0, 0)
+        rooms = [min(wanted, model.room(n) - len(row.extensions)) for n in range(model.modules + 1)]
+        fitting = rooms[row.modules]
+        more = next((n for n, room in enumerate(rooms) if room == rooms[-1]), 0)
+        return Fit(fitting, wanted, more, rooms[more]) if rooms[-1] > fitting else Fit(fitting, wanted)
+
+    def _everybody(self, row: DeviceRow, names: dict[str, str] | None) -> tuple[LineKey, ...]:
+        """Its team, whether or not there are keys for all."""
+        if not _is_team(row.keys):
+            return ()
+        return self._team(row, self.store.names(row.tenant) if names is None else names)
 
     def _names(self, row: DeviceRow) -> dict[str, str]:
         """Of the extensions that one phone's files may name."""
         devices = self.store.devices
         if row.keys == TEAM:
-            shown = devices.first_names(row.tenant, provisioning.find(row.model).most_keys)
+            shown = devices.first_names(row.tenant, provisioning.find(row.model).room(row.modules))
         elif _is_team(row.keys):
             shown = devices.names(row.tenant, devices.targets(row.tenant, row.keys.partition(":")[2]))
         else:

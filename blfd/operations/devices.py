@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from blfd.control import ControlError, NotRunning
-from blfd.devices.files import Wanted
+from blfd.devices.files import Fit, Wanted
 from blfd.devices.states import device_states
 from blfd.operations.desk import Desk, Row, told
 from blfd.store import StoreError
@@ -26,14 +26,15 @@ def row(device: DeviceRow) -> Row:
         "extensions": list(device.extensions),
         "keys": device.keys,
         "transport": device.transport,
+        "modules": device.modules,
     }
 
 
 def all(desk: Desk, tenant: str) -> list[Row]:
-    """With when each came for its files, and whether it works since."""
+    """With when each came for its files, whether it works since, and how many of its team have no key."""
     rows = desk.phones.all(tenant)
-    states = _states(desk, tenant, rows)
-    return [_full(device, states[device.mac]) for device in rows]
+    states, names = _states(desk, tenant, rows), desk.store.names(tenant)
+    return [_full(device, states[device.mac], desk.phones.fit(device, names)) for device in rows]
 
 
 def show(desk: Desk, tenant: str, mac: str) -> tuple[Row, list[Row]]:
@@ -45,10 +46,16 @@ def show(desk: Desk, tenant: str, mac: str) -> tuple[Row, list[Row]]:
     except StoreError:
         layout = ()  # the state says why
     pages = [{"title": page.title, "keys": [key._asdict() for key in page.keys]} for page in layout]
-    return {**_full(device, state), "url": desk.phones.url(device)}, pages
+    full = _full(device, state, desk.phones.fit(device))
+    return {**full, "url": desk.phones.url(device)}, pages
 
 
-def _full(device: DeviceRow, state: str) -> Row:
+def fit(desk: Desk, tenant: str, mac: str) -> Fit:
+    """How many of its team have a key."""
+    return desk.phones.fit(desk.phones.get(tenant, mac))
+
+
+def _full(device: DeviceRow, state: str, fit: Fit) -> Row:
     fetch = device.fetch
     return {
         **row(device),
@@ -56,6 +63,7 @@ def _full(device: DeviceRow, state: str) -> Row:
         "from": fetch.address if fetch else "",
         "firmware": fetch.user_agent if fetch else "",
         "state": state,
+        "left_out": fit.left_out,
     }
 
 
@@ -103,12 +111,14 @@ def change(
     extensions: Iterable[str] | None = None,
     keys: str | None = None,
     transport: str | None = None,
+    modules: int | None = None,
     settings: tuple[tuple[str, str], ...] = (),
     expected: str | None = None,
 ) -> Row:
     """Change what is given; the phone keeps its password, its address for files, and its other settings."""
-    if model is None and extensions is None and keys is None and transport is None and not settings:
-        raise StoreError("nothing to change", "give --model, --extension, --keys, --transport or --set")
+    if (model, extensions, keys, transport, modules) == (None,) * 5 and not settings:
+        advice = "give --model, --extension, --keys, --transport, --modules or --set"
+        raise StoreError("nothing to change", advice)
     changed: list[bool] = []
 
     def look() -> Row:
@@ -124,6 +134,7 @@ def change(
             known.extensions if extensions is None else tuple(extensions),
             known.keys if keys is None else keys,
             known.transport if transport is None else transport,
+            known.modules if modules is None else modules,
             settings,
         )
         desk.phones.change(tenant, wanted)

@@ -22,7 +22,8 @@ class Fetch(NamedTuple):
 
 
 class DeviceRow(NamedTuple):
-    """A phone. `keys` are as `provisioning.parse_keys` reads them, or `team`, or `team:GROUP`.
+    """A phone. `keys` are as `provisioning.parse_keys` reads them, or `team`, or `team:GROUP`; `modules` is
+    how many stand beside it.
 
     `password` is its SIP password, of no other phone; `secret` is in the address from which it fetches.
     """
@@ -33,6 +34,7 @@ class DeviceRow(NamedTuple):
     extensions: tuple[str, ...]
     keys: str = ""
     transport: str = "udp"
+    modules: int = 0
     password: str = ""
     secret: str = ""
     fetch: Fetch | None = None
@@ -89,7 +91,7 @@ class Devices:
 
     def replace(self, device: DeviceRow, settings: Settings) -> None:
         """What the administrator says of it; its password, secret, last fetch and other settings stay."""
-        columns = {k: v for k, v in _columns(device).items() if k in ("model", "transport", "keys")}
+        columns = {name: getattr(device, name) for name in ("model", "transport", "keys", "modules")}
         with self._connections.writing():
             self._connections.db.table("devices").update(device.mac, columns)
             self._connections.db.table("device_extensions").delete_where("mac = ?", [device.mac])
@@ -182,6 +184,7 @@ def _device(row: dict[str, Any], extensions: list[str]) -> DeviceRow:
         tuple(extensions),
         row["keys"],
         row["transport"],
+        row["modules"],
         row["password"],
         row["secret"],
         fetch,
@@ -189,5 +192,5 @@ def _device(row: dict[str, Any], extensions: list[str]) -> DeviceRow:
 
 
 def _columns(device: DeviceRow) -> dict[str, Any]:
-    names = ("mac", "tenant", "model", "transport", "keys", "password", "secret")
+    names = ("mac", "tenant", "model", "transport", "keys", "modules", "password", "secret")
     return {name: getattr(device, name) for name in names}

@@ -294,6 +294,57 @@ def subscription_dialogs(db: Database) -> None:
     db.execute("DROP TABLE subscriptions_3")
 
 
+@migrations()
+def device_modules(db: Database) -> None:
+    """Version 8: how many modules stand beside a phone. Until then it had as many as its keys needed."""
+    db.execute("ALTER TABLE devices ADD COLUMN modules INTEGER NOT NULL DEFAULT 0")
+    for mac, tenant, model, keys in db.execute("SELECT mac, tenant, model, keys FROM devices").fetchall():
+        own, each, most = _ROOM_7.get(model, (0, 0, 0))
+        if not most:
+            continue
+        (lines,) = db.execute("SELECT count(*) FROM device_extensions WHERE mac = ?", [mac]).fetchone()
+        over = lines + _keys_7(db, mac, tenant, keys) - own
+        db.execute("UPDATE devices SET modules = ? WHERE mac = ?", [min(most, max(0, -(-over // each))), mac])
+
+
+def _keys_7(db: Database, mac: str, tenant: str, keys: str) -> int:
+    """How many keys a phone of version 7 wanted beside those of its lines."""
+    team, _, group = keys.partition(":")
+    if team != "team":
+        return sum(bool(key.strip()) for key in keys.split(","))
+    rows = "group_members WHERE name = ? AND is_picked" if group else "extensions WHERE ? = ''"
+    own = "SELECT extension FROM device_extensions WHERE mac = ?"
+    count = f"SELECT count(*) FROM {rows} AND tenant = ? AND extension NOT IN ({own})"
+    return int(db.execute(count, [group, tenant, mac]).fetchone()[0])
+
+
+# Of models that version 7 knew modules of: their own keys, a module's, and how many modules they take
+_ROOM_7 = {
+    "yealink/t27g": (21, 40, 6),
+    "yealink/t43u": (15, 60, 3),
+    "yealink/t46s": (27, 40, 6),
+    "yealink/t48s": (29, 40, 6),
+    **dict.fromkeys(("yealink/t48u", "yealink/t57w"), (29, 60, 3)),
+    **dict.fromkeys(("yealink/t53", "yealink/t53w"), (21, 60, 3)),
+    **dict.fromkeys([f"yealink/{name}" for name in ("t46u", "t54s", "t54w", "t58", "t58w")], (27, 60, 3)),
+    **dict.fromkeys([f"polycom/vvx{name}" for name in (300, 301, 310, 311)], (6, 40, 3)),
+    **dict.fromkeys([f"polycom/vvx{name}" for name in (400, 401, 410, 411, 450, 500, 501)], (12, 40, 3)),
+    **dict.fromkeys([f"polycom/vvx{name}" for name in (600, 601)], (16, 40, 3)),
+    "grandstream/gxp2140": (16, 40, 4),
+    "grandstream/gxp2170": (48, 40, 4),
+    "snom/d785": (24, 18, 3),
+    "cisco/spa303": (3, 32, 2),
+    **dict.fromkeys(("cisco/spa504g", "cisco/spa514g"), (4, 32, 2)),
+    "cisco/spa525g2": (5, 32, 2),
+    **dict.fromkeys(("cisco/spa501g", "cisco/spa508g"), (8, 32, 2)),
+    "cisco/spa509g": (12, 32, 2),
+    "cisco/cp8851-3pcc": (10, 28, 2),
+    "cisco/cp8861-3pcc": (10, 28, 3),
+    "htek/uc924": (28, 40, 6),
+    "htek/uc926": (36, 40, 6),
+}
+
+
 def _with_dialog(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """A subscription of version 3 as one of version 7."""
     key, tenant, resource, watcher, entity, call_id, remote_tag, remote_cseq, target, head, *rest = row

@@ -11,6 +11,7 @@ from provisioning.vendors import Found, unknown_key
 SYNC = "check-sync"
 XML = True
 KINDS = frozenset({KeyKind.BLF, KeyKind.SPEED_DIAL, KeyKind.LINE})
+NO_LINE = "Disabled"
 _ENDS = str.maketrans({";": ",", "$": ""})  # what ends a part of a key's function, and what begins a variable
 
 
@@ -18,13 +19,15 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     for number, account in enumerate(device.accounts, 1):
         yield f"Proxy_{number}_", account.domain or f"{service.host}:{service.port}"
         yield f"Outbound_Proxy_{number}_", f"{service.host}:{service.port}" if account.domain else ""
+        yield f"Line_Enable_{number}_", "Yes"
         yield f"User_ID_{number}_", account.extension
         yield f"Password_{number}_", account.password
         yield f"Display_Name_{number}_", account.shown
         yield f"SIP_Transport_{number}_", service.transport.upper()
         yield f"Register_Expires_{number}_", str(service.register_expires)
-        yield f"Extension_{number}_", str(number)
-        yield f"Short_Name_{number}_", account.shown
+        yield from _key(number, str(number), account.shown, "")
+    for number in device.free_lines:
+        yield f"Line_Enable_{number}_", "No"
     yield "Call_Pickup_Code", service.directed_code
     yield "Group_Call_Pickup_Code", service.group_code
     yield "Attendant_Console_Call_Pickup_Code", f"{service.directed_code}#"  # the # is the extension
@@ -49,36 +52,43 @@ def _rule(service: Service) -> str:
 
 
 def _keys(device: Device) -> Iterator[tuple[str, str]]:
-    lines = len(device.accounts)
-    yield from _modules(device.model, lines + len(device.keys))
-    for place, key in enumerate(device.keys, lines + 1):
-        if place > device.model.keys:
-            yield _module_key(device, place, key)
-        elif key.kind is KeyKind.LINE:
-            yield f"Extension_{place}_", key.value
-            yield f"Short_Name_{place}_", device.label(key)
+    own = device.model.keys
+    yield from _modules(device)
+    for place, key in enumerate(device.keys, len(device.accounts) + 1):
+        if key.kind is KeyKind.LINE:
+            if place > own:
+                raise unknown_key(device, key, f"only its first {own} keys can be lines")
+            yield from _key(place, key.value, device.label(key), "")
+        elif place <= own:
+            yield from _key(place, NO_LINE, key.shown, _function(key))
         else:
-            yield f"Extension_{place}_", "Disabled"
-            yield f"Short_Name_{place}_", key.shown
-            yield f"Extended_Function_{place}_", _function(key)
+            yield _module_key(device, place), _function(key)
+    for place in device.free_keys:
+        if place <= own:
+            yield from _key(place, NO_LINE, "", "")
+        else:
+            yield _module_key(device, place), ""
 
 
-def _modules(model: Model, used: int) -> Iterator[tuple[str, str]]:
-    """How many are there: a phone has as many as its keys need."""
-    count = -(-max(0, used - model.keys) // model.module_keys) if model.modules else 0
-    if _is_spa(model):
-        for module in range(1, count + 1):
-            yield f"Unit_{module}_Enable", "Yes"
-    elif count:
-        yield "Number_of_Units", str(count)
+def _key(place: int, line: str, name: str, function: str) -> Iterator[tuple[str, str]]:
+    yield f"Extension_{place}_", line
+    yield f"Short_Name_{place}_", name
+    yield f"Extended_Function_{place}_", function
 
 
-def _module_key(device: Device, place: int, key: LineKey) -> tuple[str, str]:
-    if key.kind is KeyKind.LINE:
-        raise unknown_key(device, key, f"only its first {device.model.keys} keys can be lines")
+def _modules(device: Device) -> Iterator[tuple[str, str]]:
+    """Which of them are there."""
+    if _is_spa(device.model):
+        for module in range(1, device.model.modules + 1):
+            yield f"Unit_{module}_Enable", "Yes" if module <= device.modules else "No"
+    elif device.model.modules:
+        yield "Number_of_Units", str(device.modules)
+
+
+def _module_key(device: Device, place: int) -> str:
     module, number = divmod(place - device.model.keys - 1, device.model.module_keys)
     end = "" if _is_spa(device.model) else "_"
-    return f"Unit_{module + 1}_Key_{number + 1}{end}", _function(key)
+    return f"Unit_{module + 1}_Key_{number + 1}{end}"
 
 
 def _function(key: LineKey) -> str:

@@ -17,7 +17,7 @@ XML = True
 KINDS = frozenset({KeyKind.BLF, KeyKind.SPEED_DIAL, KeyKind.LINE})
 PROTOCOLS = {"http": "4", "https": "5"}
 TRANSPORTS = {"udp": "0", "tcp": "1", "tls": "3"}
-MEMORY, LINE = "1", "2"  # types of keys
+NOTHING, MEMORY, LINE = "0", "1", "2"  # types of keys
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
@@ -37,6 +37,8 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield line + "ProxyPort", str(service.port)
         yield line + "SubExpire", str(service.subscribe_expires)
         yield line + "PickupNum", service.directed_code
+    for number in device.free_lines:
+        yield f"sip/line[{number}]/EnableReg", "0"
     yield "phone/PickupVisualAlert", "1"
     yield "phone/PickupAudioAlert", "1"
     if service.url:
@@ -58,6 +60,8 @@ def _keys(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     for place, key in enumerate(device.keys, lines + 1):
         kind = LINE if key.kind is KeyKind.LINE else MEMORY
         yield from _key(_where(device, place), kind, _value(key, service), device.label(key))
+    for place in device.free_keys:
+        yield from _key(_where(device, place), NOTHING, "", "")
 
 
 def _key(where: str, kind: str, value: str, title: str) -> Iterator[tuple[str, str]]:

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from provisioning import formats
-from provisioning.model import Device, KeyKind, LineKey, Service
+from provisioning.model import Device, KeyKind, Service
 from provisioning.vendors import Found, unknown_key
 
 SYNC = "resync"
 XML = True
 KINDS = frozenset({KeyKind.BLF, KeyKind.SPEED_DIAL, KeyKind.LINE})
 TRANSPORTS = {"udp": "UDP", "tcp": "TCP", "tls": "TlsOrTcp"}
-MODES = {KeyKind.BLF: "BLF", KeyKind.SPEED_DIAL: "SpeedDial", KeyKind.LINE: "Line"}
+LINE, NOTHING = "Line", "None"
+MODES = {KeyKind.BLF: "BLF", KeyKind.SPEED_DIAL: "SpeedDial"}
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
@@ -34,6 +35,8 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield line + "sip.blf.callPickup.prefix", service.directed_code
         yield line + "sip.blf.callPickup.forcePrefix", "Force"  # what Auto does is not documented
         yield line + "sip.callPickupBargeinCode", service.directed_code
+    for number in device.free_lines:
+        yield f"account.{number}.enable", "No"
     yield "sip.blf.pickupScreen.enable", "Yes"
     yield "sip.blf.pickupSound.enable", "Yes"
     if service.url:
@@ -48,30 +51,30 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
 def _keys(device: Device) -> Iterator[tuple[str, str]]:
     lines = len(device.accounts)
     for number, account in enumerate(device.accounts, 1):
-        yield from _key(f"pks.vpk.{number}", KeyKind.LINE, str(number - 1), account.shown, "")
+        yield from _key(f"pks.vpk.{number}", str(number - 1), account.shown, "", LINE)
     for place, key in enumerate(device.keys, lines + 1):
         if key.kind is KeyKind.LINE:
             if place > device.model.page:
                 raise unknown_key(device, key, f"only its first {device.model.page} keys can be lines")
-            yield from _key(f"pks.vpk.{place}", key.kind, str(int(key.value) - 1), device.label(key), "")
+            yield from _key(f"pks.vpk.{place}", str(int(key.value) - 1), device.label(key), "", LINE)
         else:
-            yield from _watching(device, place, key)
+            yield from _key(*_where(device, place), key.shown, key.value, MODES[key.kind])
+    for place in device.free_keys:
+        yield from _key(*_where(device, place), "", "", NOTHING)
 
 
-def _watching(device: Device, place: int, key: LineKey) -> Iterator[tuple[str, str]]:
-    """Of the pages, of the multi-purpose keys beside them, or of a module."""
+def _where(device: Device, place: int) -> tuple[str, str]:
+    """Of the pages, of the multi-purpose keys beside them, or of a module; and the account there."""
     pages, beside = device.model.keys, device.model.multi_purpose
     if place <= pages:
-        where, account = f"pks.vpk.{place}", "0"
-    elif place <= pages + beside:
-        where, account = f"pks.mpk.{place - pages}", "Account1"
-    else:
-        where, account = f"pks.ext.{place - pages - beside}", "Account1"
-    yield from _key(where, key.kind, account, key.shown, key.value)
+        return f"pks.vpk.{place}", "0"
+    if place <= pages + beside:
+        return f"pks.mpk.{place - pages}", "Account1"
+    return f"pks.ext.{place - pages - beside}", "Account1"
 
 
-def _key(place: str, kind: KeyKind, account: str, label: str, value: str) -> Iterator[tuple[str, str]]:
-    yield f"{place}.keyMode", MODES[kind]
+def _key(place: str, account: str, label: str, value: str, mode: str) -> Iterator[tuple[str, str]]:
+    yield f"{place}.keyMode", mode
     yield f"{place}.account", account
     yield f"{place}.description", label
     yield f"{place}.value", value

@@ -16,6 +16,7 @@ TRANSPORTS = {"udp": "0", "tcp": "1", "tls": "2"}
 LINE = "1"
 TYPES = {KeyKind.SPEED_DIAL: "2", KeyKind.BLF: "3", KeyKind.LIST: "4"}
 ANY_ACCOUNT = "255"
+NOTHING = ("0", "", "", ANY_ACCOUNT, "")
 FIRST, PAGED = 5, 37  # keys from which the numbers follow another rule
 MODULE_BASE, MODULE_PAGE = 60000, 20
 
@@ -67,6 +68,8 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield f"P{p.subscription} {name}.SubscribeExpires", str(service.subscribe_expires)
         yield f"P{p.directed} {name}.DirectCallPickupCode", service.directed_code
         yield f"P{p.group} {name}.GroupCallPickupCode", service.group_code
+    for number in device.free_lines:
+        yield f"P{ACCOUNTS[number - 1].active} Account{number}.Active", "0"
     if device.event_list:
         yield f"P{ACCOUNTS[0].event_list} Account1.EventlistBlfUrl", device.event_list
     yield from _pickup(service)
@@ -91,6 +94,8 @@ def _keys(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield from _key(device, place, (LINE, "", account.shown, ANY_ACCOUNT, ""))
     for place, key in enumerate(device.keys, len(device.accounts) + 1):
         yield from _key(device, place, _parts(key, service))
+    for place in device.free_keys:
+        yield from _key(device, place, NOTHING)
 
 
 def _parts(key: LineKey, service: Service) -> tuple[str, ...]:

@@ -42,6 +42,8 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield line + "server.1.expires", str(service.register_expires)
         yield line + "server.1.subscribe.expires", str(service.subscribe_expires)
         yield line + "server.1.register", "1"
+    for number in device.free_lines:
+        yield f"reg.{number}.address", ""
     yield from _watched(device)
     yield from _arranged(device)
     yield from _pickup(service)
@@ -57,6 +59,8 @@ def _watched(device: Device) -> Iterator[tuple[str, str]]:
         yield resource + "address", f"{key.value}@{domain}" if domain else key.value
         yield resource + "label", key.shown
         yield resource + "type", "normal"
+    for number in range(len(watched) + 1, device.room + 1):
+        yield f"attendant.resourceList.{number}.address", ""  # or one that was there before would stay
     yield "attendant.behaviors.display.spontaneousCallAppearances.normal", "1"
     yield "attendant.behaviors.display.remoteCallerID.normal", "1"
     yield "attendant.ringType", AUDIBLE
@@ -74,7 +78,7 @@ def _arranged(device: Device) -> Iterator[tuple[str, str]]:
         dialled += key.kind is KeyKind.SPEED_DIAL
         index = {KeyKind.BLF: NEXT_WATCHED, KeyKind.SPEED_DIAL: str(dialled)}.get(key.kind, key.value)
         places.append((CATEGORIES[key.kind], index))
-    free = [("Unassigned", "0")] * (device.model.keys - len(places))
+    free = [("Unassigned", "0")] * len(device.free_keys)
     for place, (category, index) in enumerate(places + free, 1):
         yield f"lineKey.{place}.category", category
         yield f"lineKey.{place}.index", index

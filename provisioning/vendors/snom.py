@@ -32,6 +32,8 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield "user_outbound" + at, f"{service.host}:{service.port};transport={service.transport}"
         yield "user_expiry" + at, str(service.register_expires)
         yield "user_subscription_expiry" + at, str(service.subscribe_expires)
+    for number in device.free_lines:
+        yield f"user_active[{number}]", "off"
     if device.event_list:
         yield "user_event_list_uri[1]", device.event_list
     yield "callpickup_dialoginfo", "on"
@@ -45,6 +47,8 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     for place, key in enumerate(device.keys, len(device.accounts)):
         context = key.value if key.kind is KeyKind.LINE else "active"
         yield from _key(place, _function(key, service), context, device.label(key))
+    for place in device.free_keys:
+        yield from _key(place - 1, "none", "active", "")  # else it is one more key of a line
 
 
 def _key(place: int, function: str, context: str, label: str) -> Iterator[tuple[str, str]]:

@@ -40,8 +40,8 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield line + "dialoginfo_callpickup", "1"  # INVITE with Replaces, from what our NOTIFY says
         yield line + "direct_pickup_code", service.directed_code
         yield line + "group_pickup_code", service.group_code
-    for number in range(len(device.accounts) + 1, device.model.accounts + 1):
-        yield f"account.{number}.enable", "0"  # likewise
+    for number in device.free_lines:
+        yield f"account.{number}.enable", "0"  # or a line that was there before would stay
     if device.event_list:
         yield "account.1.blf.blf_list_uri", device.event_list
         yield "account.1.blf_list_code", service.directed_code
@@ -74,7 +74,7 @@ def _keys(device: Device, service: Service) -> Iterator[tuple[str, str]]:
             yield from _line(next(places), key.value, device.label(key))
         else:
             yield from _key(next(places), key, service)
-    for place in places:  # or a key that was there before would stay
+    for place in places:  # likewise
         yield f"{place}.type", NOTHING
 
 
@@ -97,7 +97,7 @@ def _key(place: str, key: LineKey, service: Service) -> Iterator[tuple[str, str]
 def _places(device: Device) -> Iterator[str]:
     model = device.model
     yield from (f"linekey.{number}" for number in range(1, model.keys + 1))
-    for module in range(1, model.modules + 1):
+    for module in range(1, device.modules + 1):
         yield from (f"expansion_module.{module}.key.{key}" for key in range(1, model.module_keys + 1))
 
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from lxml import etree
 
 Files = dict[str, bytes]
+Settings = dict[str, str]
 MAC = "805ec0123456"
 
 
 class Told(NamedTuple):
-    """What a phone knows then; `code` is what its keys dial before the extension, "" for Replaces."""
+    """What a phone knows then; `code` is what its keys dial before the extension, "" for Replaces.
+
+    `lines` are the users that it registers, `watched` and `dialled` what its keys show and dial.
+    """
 
     user: str
     password: str
     server: str
     watched: list[str]
     code: str
+    lines: list[str]
+    dialled: list[str]
 
 
 class Maker(NamedTuple):
@@ -29,134 +34,232 @@ class Maker(NamedTuple):
     model: str
     user_agent: str
     names: tuple[str, ...]
-    read: Callable[[Files], Told]
+    settings: Callable[[Files], Settings]
+    understand: Callable[[Settings], Told]
+
+
+class Memory:
+    """A phone's settings: what a file does not name stays as it was."""
+
+    def __init__(self, maker: Maker) -> None:
+        self.maker = maker
+        self.kept: Settings = {}
+
+    def read(self, files: Files) -> Told:
+        self.kept |= self.maker.settings(files)
+        return self.maker.understand(self.kept)
+
+
+def values(found: Settings, pattern: str) -> dict[str, str]:
+    """Of all names that are like the pattern, by what its parentheses hold; in their numbers' order."""
+    fits = ((re.fullmatch(pattern, name), value) for name, value in found.items())
+    rows = {fit[1]: value for fit, value in fits if fit}
+    return dict(sorted(rows.items(), key=lambda row: [int(part) for part in re.findall(r"\d+", row[0])]))
+
+
+# Yealink
+
+
+def yealink_settings(files: Files) -> Settings:
+    lines = files[f"{MAC}.cfg"].decode().splitlines()
+    return dict(line.split(" = ", 1) for line in lines if " = " in line)
+
+
+def yealink_booting(files: Files) -> Settings:
+    """Newer firmware: what the boot file names, and no more."""
+    included = re.findall(r'include:config "(\S+)"', files["y000000000000.boot"].decode())
+    return yealink_settings({name: files[name] for name in included})
+
+
+def yealink_understands(found: Settings) -> Told:
+    line = {name.removeprefix("account.1."): value for name, value in found.items() if "account.1." in name}
+    server = f"{line['sip_server.1.address']}:{line['sip_server.1.port']}"
+    own = values(found, r"(linekey\.\d+)\.type")
+    modules = values(found, r"(expansion_module\.\d+\.key\.\d+)\.type")
+    keys = [(kind, found.get(f"{key}.value", "")) for key, kind in (own | modules).items()]
+    code = "" if line["dialoginfo_callpickup"] == "1" else line["direct_pickup_code"]
+    return Told(
+        line["user_name"],
+        line["password"],
+        server,
+        [value for kind, value in keys if kind == "16"],
+        code,
+        [
+            found[f"account.{number}.user_name"]
+            for number, on in values(found, r"account\.(\d+)\.enable").items()
+            if on == "1"
+        ],
+        [value for kind, value in keys if kind == "13"],
+    )
 
 
 def yealink(files: Files) -> Told:
-    lines = files[f"{MAC}.cfg"].decode().splitlines()
-    found = dict(line.split(" = ", 1) for line in lines if " = " in line)
-    line = {name.removeprefix("account.1."): value for name, value in found.items() if "account.1." in name}
-    server = f"{line['sip_server.1.address']}:{line['sip_server.1.port']}"
-    keys = [
-        name.removesuffix(".type") for name, kind in found.items() if name.endswith(".type") and kind == "16"
-    ]
-    watched = [found[f"{key}.value"] for key in keys]
-    code = "" if line["dialoginfo_callpickup"] == "1" else line["direct_pickup_code"]
-    return Told(line["user_name"], line["password"], server, watched, code)
+    return yealink_understands(yealink_settings(files))
 
 
-def yealink_booting(files: Files) -> Told:
-    """Newer firmware: what the boot file names, and no more."""
-    included = re.findall(r'include:config "(\S+)"', files["y000000000000.boot"].decode())
-    return yealink({name: files[name] for name in included})
+# Polycom
 
 
-def polycom(files: Files) -> Told:
+def polycom_settings(files: Files) -> Settings:
+    """The directory is read whole, so that none of its entries stays."""
     master = etree.fromstring(files[f"{MAC}.cfg"])
     (name,) = (part.strip() for part in master.attrib["CONFIG_FILES"].split(","))
-    found = dict(etree.fromstring(files[name]).attrib)
-    server = f"{found['reg.1.server.1.address']}:{found['reg.1.server.1.port']}"
-    watched = _arranged(found, files[f"{MAC}-directory.xml"])
-    assert found["call.directedCallPickupMethod"] == "legacy"
-    code = found["call.directedCallPickupString"]
-    return Told(found["reg.1.address"], found["reg.1.auth.password"], server, watched, code)
+    return {**etree.fromstring(files[name]).attrib, "directory": files[f"{MAC}-directory.xml"].decode()}
 
 
-def _arranged(found: dict[str, str], directory: bytes) -> list[str]:
+def polycom_understands(found: Settings) -> Told:
     """Keys one after the other: who watches takes the next of the resources, who dials its own entry."""
-    resources = (
-        value for name, value in found.items() if re.fullmatch(r"attendant.resourceList.\d+.address", name)
-    )
-    entries = {item.findtext("sd"): item for item in etree.fromstring(directory).iter("item")}
+    server = f"{found['reg.1.server.1.address']}:{found['reg.1.server.1.port']}"
+    resources = [
+        value for value in values(found, r"attendant\.resourceList\.(\d+)\.address").values() if value
+    ]
+    items = etree.fromstring(found["directory"].encode()).iter("item")
+    entries = {item.findtext("sd"): item.findtext("ct", "") for item in items}
     assert found["lineKey.reassignment.enabled"] == "1"
-    watched = []
-    for number in itertools.count(1):
-        category, index = found.get(f"lineKey.{number}.category"), found.get(f"lineKey.{number}.index", "")
+    left, watched, dialled = iter(resources), [], []
+    for number, category in values(found, r"lineKey\.(\d+)\.category").items():
         match category:
             case "BLF":
-                watched.append(next(resources))
+                watched.append(next(left))
             case "SpeedDial":
-                assert entries[index].findtext("ct")
-            case None:
-                break
-    assert not list(resources), "each has a key"
-    return watched
+                dialled.append(entries[found[f"lineKey.{number}.index"]])
+    assert not list(left), "each has a key"
+    assert found["call.directedCallPickupMethod"] == "legacy"
+    code = found["call.directedCallPickupString"]
+    lines = [value for value in values(found, r"reg\.(\d+)\.address").values() if value]
+    return Told(lines[0], found["reg.1.auth.password"], server, watched, code, lines, dialled)
 
 
-def grandstream(files: Files) -> Told:
+# Grandstream
+
+
+def grandstream_settings(files: Files) -> Settings:
     root = etree.fromstring(files[f"cfg{MAC}.xml"])
-    found = {item.get("name", ""): item.text or "" for item in root.iter("item")}
-    keys = [name.removesuffix(".keyMode") for name, mode in found.items() if mode == "BLF"]
-    watched = [found[f"{key}.value"] for key in keys]
+    return {item.get("name", ""): item.text or "" for item in root.iter("item")}
+
+
+def grandstream_understands(found: Settings) -> Told:
+    modes = {
+        key: mode
+        for part in ("vpk", "mpk", "ext")
+        for key, mode in values(found, rf"(pks\.{part}\.\d+)\.keyMode").items()
+    }
+    of = {mode: [found[f"{key}.value"] for key, it in modes.items() if it == mode] for mode in modes.values()}
     line = "account.1.sip."
-    password = found[line + "subscriber.password"]
+    lines = [
+        found[f"account.{number}.sip.userid"]
+        for number, on in values(found, r"account\.(\d+)\.enable").items()
+        if on == "Yes"
+    ]
     server, code = found[line + "server.1.address"], found[line + "blf.callPickup.prefix"]
-    return Told(found[line + "userid"], password, server, watched, code)
+    password = found[line + "subscriber.password"]
+    return Told(lines[0], password, server, of.get("BLF", []), code, lines, of.get("SpeedDial", []))
 
 
-def snom(files: Files) -> Told:
-    return _snom(files["snomD785.htm"], files[f"snomD785-{MAC.upper()}.htm"])
+# Snom, and Gigaset's phones with its software
 
 
-def gigaset(files: Files) -> Told:
-    return _snom(files["GigasetP82x.htm"], files[f"GigasetP82x-{MAC.upper()}.htm"])
+def snom_settings(files: Files) -> Settings:
+    return _of_snom(files["snomD785.htm"], files[f"snomD785-{MAC.upper()}.htm"])
 
 
-def _snom(common: bytes, own: bytes) -> Told:
+def gigaset_settings(files: Files) -> Settings:
+    return _of_snom(files["GigasetP82x.htm"], files[f"GigasetP82x-{MAC.upper()}.htm"])
+
+
+def _of_snom(common: bytes, own: bytes) -> Settings:
     """What is of all its model, then what is its own."""
     assert len(etree.fromstring(common).findall(".//fkey")) == 0
-    root = etree.fromstring(own)
-    found = {
-        f"{element.tag} {element.get('idx')}": element.text or ""
-        for element in root.iter()
-        if len(element) == 0
-    }
-    keys = [
-        re.fullmatch(r"blf (\w+)\|(\S+)", value) for name, value in found.items() if name.startswith("fkey ")
-    ]
-    watched = [key[1] for key in keys if key]
-    (code,) = {key[2] for key in keys if key}
+    elements = (element for element in etree.fromstring(own).iter() if len(element) == 0)
+    return {f"{element.tag} {element.get('idx')}": element.text or "" for element in elements}
+
+
+def snom_understands(found: Settings) -> Told:
+    keys = [value.partition(" ") for value in values(found, r"fkey (\d+)").values()]
+    watching = [value.partition("|") for kind, _, value in keys if kind == "blf"]
+    (code,) = {code for _, _, code in watching} or {""}
+    active = values(found, r"user_active (\d+)")
+    lines = [found[f"user_name {number}"] for number, on in active.items() if on == "on"]
     server = found["user_outbound 1"].partition(";")[0]
-    return Told(found["user_name 1"], found["user_pass 1"], server, watched, code)
+    watched = [extension for extension, _, _ in watching]
+    dialled = [value for kind, _, value in keys if kind == "speed"]
+    return Told(lines[0], found["user_pass 1"], server, watched, code, lines, dialled)
 
 
-def fanvil(files: Files) -> Told:
+# Fanvil
+
+
+def fanvil_settings(files: Files) -> Settings:
+    """Named by the way to each element, as `sip/line1/PhoneNumber`."""
     root = etree.fromstring(files[f"{MAC}.cfg"])
-    line = {child.tag: child.text or "" for child in root.iterfind("sip/line[@index='1']/*")}
-    values = [key.findtext("Value", "") for key in root.iter("Fkey") if key.findtext("Type") == "1"]
-    keys = [found for value in values if (found := re.fullmatch(r"(\w+)@1/ba(\S+)", value))]
-    assert {key[2].removesuffix(key[1]) for key in keys} == {"*97"}
+    return dict(_leaves(root, ""))
+
+
+def _leaves(element: etree._Element, way: str) -> Iterator[tuple[str, str]]:
+    for child in element:
+        here = f"{way}{child.tag}{child.get('index', '')}"
+        yield from _leaves(child, f"{here}/") if len(child) else [(here, child.text or "")]
+
+
+def fanvil_understands(found: Settings) -> Told:
+    line = {name.removeprefix("sip/line1/"): value for name, value in found.items() if "sip/line1/" in name}
+    side = values(found, r"(dsskey/dssSide\d+/Fkey\d+)/Type")
+    pages = values(found, r"(dsskey/internal\d+/Fkey\d+)/Type")
+    shown = [found[f"{key}/Value"] for key, kind in (side | pages).items() if kind == "1"]
+    keys = [key for value in shown if (key := re.fullmatch(r"(\w+)@1/ba(\S+)", value))]
+    assert {key[2].removesuffix(key[1]) for key in keys} <= {"*97"}
     server = f"{line['RegisterAddr']}:{line['RegisterPort']}"
-    return Told(
-        line["RegisterUser"], line["RegisterPswd"], server, [key[1] for key in keys], line["PickupNum"]
-    )
+    on = values(found, r"sip/line(\d+)/EnableReg")
+    lines = [found[f"sip/line{number}/RegisterUser"] for number, is_on in on.items() if is_on == "1"]
+    dialled = [value.removesuffix("@1/f") for value in shown if value.endswith("@1/f")]
+    watched = [key[1] for key in keys]
+    return Told(lines[0], line["RegisterPswd"], server, watched, line["PickupNum"], lines, dialled)
 
 
-def cisco(files: Files) -> Told:
+# Cisco
+
+
+def cisco_settings(files: Files) -> Settings:
     first = etree.fromstring(files["spa504g.cfg"]).findtext("Profile_Rule", "")
     assert first.endswith("/$MA.xml")
     root = etree.fromstring(files[first.rpartition("/")[2].replace("$MA", MAC)])
-    found = {child.tag: child.text or "" for child in root}
-    functions = [value for name, value in found.items() if re.match(r"Extended_Function_|Unit_\d_Key_", name)]
-    watched = [key[1] for value in functions if (key := re.search(r"fnc=blf\+sd\+cp;sub=(\w+)@", value))]
-    return Told(
-        found["User_ID_1_"], found["Password_1_"], found["Proxy_1_"], watched, found["Call_Pickup_Code"]
-    )
+    return {child.tag: child.text or "" for child in root}
 
 
-def htek(files: Files) -> Told:
+def cisco_understands(found: Settings) -> Told:
+    """A key that is a line has no function, and a module that is off has no keys."""
+    own = values(found, r"Extended_Function_(\d+)_")
+    functions = [value for number, value in own.items() if found[f"Extension_{number}_"] == "Disabled"]
+    for unit, on in values(found, r"Unit_(\d)_Enable").items():
+        functions += values(found, rf"(Unit_{unit}_Key_\d+)").values() if on == "Yes" else ()
+    watched = [key[1] for value in functions if (key := re.search(r"fnc=blf\+sd\+cp;sub=([^@]+)@", value))]
+    dialled = [key[1] for value in functions if (key := re.search(r"fnc=sd;ext=([^@]+)@", value))]
+    on = values(found, r"Line_Enable_(\d+)_")
+    lines = [found[f"User_ID_{number}_"] for number, is_on in on.items() if is_on == "Yes"]
+    server, code = found["Proxy_1_"], found["Call_Pickup_Code"]
+    return Told(lines[0], found["Password_1_"], server, watched, code, lines, dialled)
+
+
+# Htek
+
+
+def htek_settings(files: Files) -> Settings:
     root = etree.fromstring(files[f"cfg{MAC}.xml"])
-    found = {element.get("para", ""): element.text or "" for element in root.iter() if element.get("para")}
-    keys = [
-        re.sub(r"\.(Key)?Type$", "", name)
-        for name, kind in found.items()
-        if kind == "3" and re.search(r"\.(Key)?Type$", name)
-    ]
-    watched = [found[f"{key}.Value"] for key in keys]
-    (code,) = {found[f"{key}.PickupCode"] for key in keys}
-    account = "Account1."
-    password, server = found[account + "AuthenticatePassword"], found[account + "SipServer"]
-    return Told(found[account + "SipUserId"], password, server, watched, code)
+    return {element.get("para", ""): element.text or "" for element in root.iter() if element.get("para")}
+
+
+def htek_understands(found: Settings) -> Told:
+    own = values(found, r"(LineKey\d+)\.Type")
+    modules = values(found, r"(Exp\d+_\d+_\d+)\.KeyType")
+    kinds = own | modules
+    watching = [key for key, kind in kinds.items() if kind == "3"]
+    (code,) = {found[f"{key}.PickupCode"] for key in watching} or {""}
+    on = values(found, r"Account(\d+)\.Active")
+    lines = [found[f"Account{number}.SipUserId"] for number, is_on in on.items() if is_on == "1"]
+    password, server = found["Account1.AuthenticatePassword"], found["Account1.SipServer"]
+    watched = [found[f"{key}.Value"] for key in watching]
+    dialled = [found[f"{key}.Value"] for key, kind in kinds.items() if kind == "2"]
+    return Told(lines[0], password, server, watched, code, lines, dialled)
 
 
 MAKERS = (
@@ -165,55 +268,70 @@ MAKERS = (
         "Yealink SIP-T54W 96.86.0.70 80:5e:c0:12:34:56",
         (f"{MAC}.boot", "y000000000000.boot", "y000000000096.cfg", f"{MAC}.cfg"),
         yealink_booting,
+        yealink_understands,
     ),
     Maker(
         "yealink/t27g",
         "Yealink SIP-T27G 69.80.0.95 80:5e:c0:12:34:56",
         ("y000000000069.cfg", f"{MAC}.cfg"),
-        yealink,
+        yealink_settings,
+        yealink_understands,
     ),
     Maker(
         "polycom/vvx450",
         "FileTransport PolycomVVX-VVX_450-UA/6.4.3.5018 Type/Application",
         (f"{MAC}.cfg", f"{MAC}-blfd.cfg", f"{MAC}-phone.cfg", f"{MAC}-web.cfg", f"{MAC}-directory.xml"),
-        polycom,
+        polycom_settings,
+        polycom_understands,
     ),
     Maker(
         "polycom/edge-e350",
         "FileTransport PolyEdge-Edge_E350-UA/8.0.2.3267 Type/Application",
         ("000000000000.cfg", f"{MAC}.cfg", f"{MAC}-blfd.cfg", f"{MAC}-directory.xml"),
-        polycom,
+        polycom_settings,
+        polycom_understands,
     ),
     Maker(
         "grandstream/gxp2170",
         f"Grandstream Model HW GXP2170 V1.6B SW 1.0.11.57 DevId {MAC}",
         (f"cfg{MAC}", f"cfg{MAC}.xml"),
-        grandstream,
+        grandstream_settings,
+        grandstream_understands,
     ),
     Maker(
         "grandstream/grp2614",
         f"Grandstream Model HW GRP2614 SW 1.0.5.15 DevId {MAC}",
         (f"cfg{MAC}", f"cfg{MAC}.xml"),
-        grandstream,
+        grandstream_settings,
+        grandstream_understands,
     ),
     Maker(
         "snom/d785",
         f"Mozilla/4.0 (compatible; snomD785-SIP 10.1.84.12 {MAC.upper()})",
         ("snomD785.htm", f"snomD785-{MAC.upper()}.htm"),
-        snom,
+        snom_settings,
+        snom_understands,
     ),
     Maker(
         "gigaset/p82x",
         f"Mozilla/4.0 (compatible; GigasetP82x-SIP 10.1.188.2 {MAC.upper()})",
         ("GigasetP82x.htm", f"GigasetP82x-{MAC.upper()}.htm", "GigasetP82x-firmware.htm"),
-        gigaset,
+        gigaset_settings,
+        snom_understands,
     ),
-    Maker("fanvil/x5u", f"Fanvil X5U 2.12.1.3 {MAC}", (f"{MAC}.cfg",), fanvil),
+    Maker("fanvil/x5u", f"Fanvil X5U 2.12.1.3 {MAC}", (f"{MAC}.cfg",), fanvil_settings, fanvil_understands),
     Maker(
         "cisco/spa504g",
         f"Cisco/SPA504G-7.6.2 ({MAC.upper()})(CBT141400UK)",
         ("spa504g.cfg", f"{MAC}.xml"),
-        cisco,
+        cisco_settings,
+        cisco_understands,
     ),
-    Maker("htek/uc924", "Htek UC924 2.0.4.2 80:5e:c0:12:34:56", (f"cfg{MAC}.xml",), htek),
+    Maker(
+        "htek/uc924",
+        "Htek UC924 2.0.4.2 80:5e:c0:12:34:56",
+        (f"cfg{MAC}.xml",),
+        htek_settings,
+        htek_understands,
+    ),
 )

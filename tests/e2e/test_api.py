@@ -210,7 +210,11 @@ def test_phones(api_site: Site) -> None:
         address = f"{base}/{phone['mac']}"
         assert api.post(f"{address}/sync").json() == {"told": 0, "devices": 1}
         changed = api.patch(address, json={"keys": "team"}, headers={"If-Match": "*"})
-        assert changed.json()["keys"] == "team"
+        assert (changed.json()["keys"], changed.json()["modules"]) == ("team", 0)
+        many = api.patch(address, json={"modules": 4}, headers={"If-Match": "*"})
+        assert "takes 3 modules at most, not 4" in many.json()["detail"]
+        assert api.patch(address, json={"modules": 1}, headers={"If-Match": "*"}).json()["modules"] == 1
+        assert api.get(base).json()["items"][0]["left_out"] == 0
         assert api.delete(address, headers={"If-Match": "*"}).status_code == 204
 
 

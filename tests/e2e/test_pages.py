@@ -240,6 +240,10 @@ def test_phones(portal: Site, browser: Browser) -> None:
         f"/t/default/phones/edit/{MAC}", **{**new, "model": "yealink/t54w", "keys": "999"}
     )
     assert "999, which does not exist" in words(changed)
+    edit = {**new, "model": "yealink/t54w"}
+    for modules, said in (("4", "takes 3 modules at most, not 4"), ("two", "modules 'two': write how many")):
+        assert said in words(browser.submit(f"/t/default/phones/edit/{MAC}", **edit, modules=modules))
+    assert "Module 2" in words(browser.submit(f"/t/default/phones/edit/{MAC}", **edit, modules="2"))
     told = browser.submit(f"/t/default/phones/show/{MAC}")
     assert "No phone is registered that could be told." in words(told)
     portal.registered("101")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from makers import MAKERS, Maker
+from makers import MAKERS, Maker, Memory
 from sites import Site
 
 MAC = "80:5e:c0:12:34:56"
@@ -103,14 +103,10 @@ def test_from_its_files_to_a_pickup(own_site: Callable[..., Site], maker: Maker)
     site.cli(
         "device", "add", MAC, "--model", maker.model, "--extension", "101", "--keys", "102,103,*98=Group"
     )
-    url, files = device(site)["url"], {}
-    for name in maker.names:
-        answer = get(url + name, maker.user_agent)
-        if answer.status_code == 200:
-            files[name] = answer.content
-    told = maker.read(files)
+    url, memory = device(site)["url"], Memory(maker)
+    told = memory.read(fetched(maker, url))
     assert told.server == site.server.address()
-    assert told.watched == ["102", "103"]
+    assert (told.watched, told.dialled) == (["102", "103"], ["*98"])
     phone = site.phone(told.user, watch=",".join(told.watched), password=told.password)
     alice, bob = site.phone("104"), site.phone("102")
     for extension in told.watched:
@@ -127,6 +123,15 @@ def test_from_its_files_to_a_pickup(own_site: Callable[..., Site], maker: Maker)
     for talking in (phone, alice):
         talking.wait_call("confirmed")
     phone.wait_lamp("102", "idle")
+    site.cli("device", "set", MAC, "--keys", "103")
+    told = memory.read(fetched(maker, url))
+    assert (told.watched, told.dialled) == (["103"], []), "what is taken away is gone"
+
+
+def fetched(maker: Maker, url: str) -> dict[str, bytes]:
+    """What is there of the files that its phones ask for."""
+    answers = {name: get(url + name, maker.user_agent) for name in maker.names}
+    return {name: answer.content for name, answer in answers.items() if answer.status_code == 200}
 
 
 def test_sync_has_a_phone_fetch_its_files(provisioned: tuple[Site, str]) -> None:

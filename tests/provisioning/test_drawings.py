@@ -16,8 +16,10 @@ ACROSS = 4
 
 
 def drawing(model: str) -> str:
-    device = Device("805ec0123456", find(model), (Account("101", "x", "Alice Ng"),), KEYS)
-    pages = layout(device)
+    """With a module, where its own keys are not enough."""
+    found = find(model)
+    modules = int(found.room(0) <= len(KEYS))
+    pages = layout(Device("805ec0123456", found, (Account("101", "x", "Alice Ng"),), KEYS, modules))
     shown = [page for page in pages if any(key.kind for key in page.keys)]
     return "\n".join([f"{model}, {len(pages)} page{'s' * (len(pages) > 1)}", *map(page, shown)])
 

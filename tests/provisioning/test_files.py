@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
-from makers import MAKERS, Maker
+from makers import MAKERS, Maker, Memory
 
 import provisioning
-from provisioning import Account, Device, Layer, Service, find, parse_keys
+from provisioning import Account, Device, Layer, LineKey, Service, find, parse_keys
 from provisioning.formats import one_line
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -45,10 +45,21 @@ KEYS = parse_keys("102=Bob Roy,103,104=Carol & Söhne,*98=Group,105,106,107")
 
 
 def device(model: str, **over: object) -> Device:
+    """With a module where it needs one."""
     found = find(model)
     keys = KEYS[: found.most_keys - 1]
-    made = Device("805ec0123456", found, (Account("101", "s3cr3t&<>\"'", "Alice Ng"),), keys)
+    modules = int(len(keys) >= found.room(0))
+    made = Device("805ec0123456", found, (Account("101", "s3cr3t&<>\"'", "Alice Ng"),), keys, modules)
     return replace(made, **over)  # type: ignore[arg-type]
+
+
+def full(model: str, keys: tuple[LineKey, ...], **over: object) -> Device:
+    """With as many modules as it takes."""
+    return device(model, keys=keys, modules=find(model).modules, **over)
+
+
+def numbered(count: int) -> tuple[LineKey, ...]:
+    return parse_keys(",".join(str(number) for number in range(200, 200 + count)))
 
 
 def everything(made: Device) -> dict[str, bytes]:
@@ -126,7 +137,7 @@ def test_a_label_adds_nothing_to_what_a_key_does(model: str, label: str) -> None
     functions = [
         value
         for name, value in values(model, provisioning.files(made, SERVICE)).items()
-        if re.search("Extended_Function|Unit_._Key", name)
+        if value and re.search("Extended_Function|Unit_._Key", name)
     ]
     assert functions
     assert all(FUNCTION.fullmatch(function) for function in functions), functions
@@ -253,24 +264,58 @@ def test_layers_say_where_a_setting_comes_from() -> None:
 
 @pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.model)
 def test_keys_are_read_in_their_order_through_pages_and_modules(maker: Maker) -> None:
-    model = find(maker.model)
-    keys = parse_keys(",".join(["*98", *(str(number) for number in range(200, 198 + model.most_keys))]))
-    full = device(maker.model, keys=keys)
-    told = maker.read(everything(full))
-    assert told.watched == [key.value for key in keys[1:]]
+    keys = (*parse_keys("*98"), *numbered(find(maker.model).most_keys - 2))
+    told = Memory(maker).read(everything(full(maker.model, keys)))
+    assert (told.watched, told.dialled) == ([key.value for key in keys[1:]], ["*98"])
     assert (told.user, told.password, told.server) == ("101", "s3cr3t&<>\"'", "192.0.2.5:5060")
+    assert told.lines == ["101"]
+
+
+@pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.model)
+def test_what_is_taken_away_is_gone_from_a_phone_that_keeps_what_it_had(maker: Maker) -> None:
+    """Keys of its own and of its modules, a line, a module."""
+    phone, room = Memory(maker), find(maker.model).most_keys
+    second = Account("102", "x", "Bob Roy")
+    before = full(maker.model, (*parse_keys("*98"), *numbered(room - 3)))
+    told = phone.read(everything(replace(before, accounts=(*before.accounts, second))))
+    assert (told.lines, len(told.watched), told.dialled) == (["101", "102"], room - 3, ["*98"])
+    told = phone.read(everything(full(maker.model, parse_keys("200,*21"))))
+    assert (told.lines, told.watched, told.dialled) == (["101"], ["200"], ["*21"])
+    told = phone.read(everything(full(maker.model, numbered(room - 1))))
+    assert len(told.watched) == room - 1
+    told = phone.read(everything(full(maker.model, ())))
+    assert (told.lines, told.watched, told.dialled) == (["101"], [], [])
+
+
+@pytest.mark.parametrize("model", [model.path for model in provisioning.models() if model.modules])
+def test_a_module_is_used_where_the_device_has_one(model: str) -> None:
+    found = find(model)
+    for modules in range(found.modules):
+        keys = numbered(found.room(modules))
+        words = f"has {found.room(modules)} keys, and {found.room(modules) + 1} are wanted: 1 for its lines, "
+        advice = f"{len(keys)} others; with --modules {modules + 1} it would have {found.room(modules + 1)}$"
+        with pytest.raises(provisioning.ProvisioningError, match=words + advice):
+            provisioning.files(device(model, keys=keys, modules=modules), SERVICE)
+        assert provisioning.files(device(model, keys=keys, modules=modules + 1), SERVICE)
+    with pytest.raises(provisioning.ProvisioningError, match=f"takes {found.modules} modules at most, not"):
+        provisioning.files(device(model, modules=found.modules + 1), SERVICE)
+
+
+def test_a_phone_without_modules_takes_none() -> None:
+    with pytest.raises(provisioning.ProvisioningError, match="takes no modules that are known here, not 1"):
+        provisioning.files(device("yealink/t31p", modules=1), SERVICE)
 
 
 @pytest.mark.parametrize("model", [model.path for model in provisioning.models()])
 def test_a_full_phone(model: str) -> None:
     """Every key that a model has, and not one more."""
     found = find(model)
-    keys = parse_keys(",".join(str(number) for number in range(200, 200 + found.most_keys - 1)))
-    full = device(model, keys=keys)
-    text = b"".join(provisioning.files(full, SERVICE).values()).decode()
+    keys = numbered(found.most_keys - 1)
+    made = full(model, keys)
+    text = b"".join(provisioning.files(made, SERVICE).values()).decode()
     assert all(key.value in text for key in keys)
     with pytest.raises(provisioning.ProvisioningError, match=f"has {found.most_keys} keys, and"):
-        provisioning.files(replace(full, keys=(*keys, *parse_keys("999"))), SERVICE)
+        provisioning.files(replace(made, keys=(*keys, *parse_keys("999"))), SERVICE)
 
 
 @pytest.mark.parametrize("model", MODELS)

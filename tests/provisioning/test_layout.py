@@ -11,18 +11,21 @@ from provisioning import Account, Device, ProvisioningError, ShownKey, find, lay
 PATHS = [model.path for model in models()]
 
 
-def device(model: str, keys: str) -> Device:
-    return Device("805ec0123456", find(model), (Account("101", "x", "Alice Ng"),), parse_keys(keys))
+def device(model: str, keys: str, modules: int = 0) -> Device:
+    account = Account("101", "x", "Alice Ng")
+    return Device("805ec0123456", find(model), (account,), parse_keys(keys), modules)
 
 
 def test_pages_and_modules() -> None:
     many = ",".join(str(number) for number in range(200, 230))
-    pages = layout(device("yealink/t54w", f"102=Bob,*98=Group,line:1,list:sales@pbx.example=Sales,{many}"))
+    keys = f"102=Bob,*98=Group,line:1,list:sales@pbx.example=Sales,{many}"
+    pages = layout(device("yealink/t54w", keys, 2))
     assert [(page.title, len(page.keys)) for page in pages] == [
         ("Page 1", 9),
         ("Page 2", 9),
         ("Page 3", 9),
         ("Module 1", 60),
+        ("Module 2", 60),
     ]
     assert pages[0].keys[:5] == (
         ShownKey(1, "line", "Alice Ng", "101"),
@@ -42,15 +45,17 @@ def test_keys_in_sight_come_before_the_pages() -> None:
     assert pages[1].keys[0].number == 5
 
 
-@given(path=st.sampled_from(PATHS), share=st.floats(0, 1))
-def test_every_key_is_somewhere(path: str, share: float) -> None:
+@given(path=st.sampled_from(PATHS), share=st.floats(0, 1), more=st.floats(0, 1))
+def test_every_key_is_somewhere(path: str, share: float, more: float) -> None:
     model = find(path)
-    keys = ",".join(str(number) for number in range(200, 200 + int(share * (model.most_keys - 1))))
-    pages = layout(device(path, keys))
+    modules = round(more * model.modules)
+    room = model.room(modules)
+    keys = ",".join(str(number) for number in range(200, 200 + int(share * (room - 1))))
+    pages = layout(device(path, keys, modules))
     shown = [key.value for page in pages for key in page.keys if key.kind]
     assert shown == ["101", *(key for key in keys.split(",") if key)]
     own = sum(len(page.keys) for page in pages if not page.title.startswith("Module"))
-    assert own == model.keys + model.multi_purpose
+    assert (own, sum(len(page.keys) for page in pages)) == (model.room(0), room)
 
 
 def test_a_line_that_is_none() -> None:

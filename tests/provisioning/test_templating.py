@@ -114,7 +114,7 @@ def test_every_known_kind_of_key_is_where_its_maker_documents_it() -> None:
     ],
 )
 def test_a_key_that_no_document_tells_of(model: str, keys: str, words: str) -> None:
-    device = replace(YEALINK, model=find(model), keys=parse_keys(keys))
+    device = replace(YEALINK, model=find(model), keys=parse_keys(keys), modules=find(model).modules)
     with pytest.raises(ProvisioningError) as told:
         layout(device)
     assert f"80:5e:c0:12:34:56 ({model}): " in str(told.value)

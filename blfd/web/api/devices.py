@@ -17,6 +17,7 @@ from blfd.web.api.paging import Cursor, Limit, Page, cut
 router = APIRouter(prefix="/tenants/{tenant}", tags=["Phones"])
 
 Transport = Literal["udp", "tcp"]
+Modules = Annotated[int, Field(ge=0, le=9)]
 Csv = Annotated[
     bytes, Body(media_type="text/csv", description="UTF-8, the header mac,model,extensions,keys.")
 ]
@@ -31,15 +32,20 @@ class Device(BaseModel):
     extensions: list[str]
     keys: str = Field(description="102,103=Bob,*98=Group; or team, or team:GROUP.")
     transport: str
+    modules: int = Field(description="How many expansion modules stand beside it.")
 
 
 class DeviceState(Device):
-    """And what it has done: `fetched` is "never" or when it last came for its files."""
+    """And what it has done: `fetched` is "never" or when it last came for its files.
+
+    `left_out` is how many of its team have no key on it.
+    """
 
     fetched: str
     address: str
     firmware: str
     state: str
+    left_out: int
 
 
 class NewDevice(BaseModel):
@@ -48,6 +54,7 @@ class NewDevice(BaseModel):
     extensions: list[str]
     keys: str = ""
     transport: Transport = "udp"
+    modules: Modules = 0
 
 
 class DeviceChange(BaseModel):
@@ -57,6 +64,7 @@ class DeviceChange(BaseModel):
     extensions: list[str] | None = None
     keys: str | None = None
     transport: Transport | None = None
+    modules: Modules | None = None
 
 
 class DeviceImportRow(BaseModel):
@@ -88,7 +96,7 @@ def _renamed(row: Row) -> dict[str, Any]:
 
 @router.post("/devices", status_code=201, response_model=Device, responses=MADE)
 def add_device(at: Writing, response: Response, new: NewDevice) -> Row:
-    wanted = Wanted(new.mac, new.model, tuple(new.extensions), new.keys, new.transport)
+    wanted = Wanted(new.mac, new.model, tuple(new.extensions), new.keys, new.transport, new.modules)
     return tagged(response, devices.add(at.desk, at.tenant, wanted))
 
 

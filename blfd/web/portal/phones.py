@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import APIRouter
@@ -35,12 +36,13 @@ def show(here: Reading, mac: str) -> Response:
     except (NotRunning, ControlError):
         found = []
     shown = {each["extension"]: each["lamp"] for each in found}
-    return here.page("phone.html", row=row, pages=pages, lamps=shown)
+    fit = devices.fit(here.desk, here.tenant, mac)
+    return here.page("phone.html", row=row, pages=pages, lamps=shown, fit=str(fit))
 
 
 @router.get("/new")
 def new(here: Writing) -> Response:
-    empty = {"mac": "", "model": "", "extensions": [], "keys": "team", "transport": "udp"}
+    empty = {"mac": "", "model": "", "extensions": [], "keys": "team", "transport": "udp", "modules": 0}
     return _page(here, empty, is_new=True)
 
 
@@ -48,9 +50,8 @@ def new(here: Writing) -> Response:
 def add(here: Writing, form: Form) -> Response:
     sent = _sent(form)
     mac = str(form.get("mac", "")).strip()
-    wanted = Wanted(mac, sent["model"], tuple(sent["extensions"]), sent["keys"], sent["transport"])
     try:
-        devices.add(here.desk, here.tenant, wanted)
+        devices.add(here.desk, here.tenant, Wanted(mac, **_wanted(sent)))
     except StoreError as error:
         return _page(here, {"mac": mac, **sent}, is_new=True, error=error.text)
     return here.to("phones", "added")
@@ -66,7 +67,7 @@ def edit(here: Writing, mac: str) -> Response:
 def change(here: Writing, mac: str, form: Form) -> Response:
     sent, version = _sent(form), str(form.get("version", ""))
     try:
-        devices.change(here.desk, here.tenant, mac, **sent, expected=version)
+        devices.change(here.desk, here.tenant, mac, **_wanted(sent), expected=version)
     except Conflict as error:
         row = devices.get(here.desk, here.tenant, mac)
         return _page(here, row, version=etag(row), error=error.text, status=409)
@@ -162,4 +163,13 @@ def _sent(form: FormData) -> dict[str, Any]:
         "extensions": str(form.get("extensions", "")).replace(",", " ").split(),
         "keys": str(form.get("keys", "")).strip(),
         "transport": str(form.get("transport", "udp")),
+        "modules": str(form.get("modules", "")).strip(),
     }
+
+
+def _wanted(sent: dict[str, Any]) -> dict[str, Any]:
+    """What the form means. Raises StoreError."""
+    modules = sent["modules"] or "0"
+    if not re.fullmatch(r"\d", modules, re.ASCII):
+        raise StoreError(f"modules {modules!r}: write how many there are, such as 2")
+    return {**sent, "extensions": tuple(sent["extensions"]), "modules": int(modules)}
