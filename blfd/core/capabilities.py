@@ -16,6 +16,9 @@ OF_CALLS: Final = ("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE")
 OTHERS: Final = ("INFO", "OPTIONS", "REGISTER", "SUBSCRIBE")
 """The methods that blfd serves itself, in calls and outside (RFC 3261, 6086, 6665)."""
 
+IN_CALLS: Final = frozenset((*OF_CALLS, "INFO"))
+"""The methods that mean something to the other phone of a call."""
+
 OUTSIDE_CALLS: Final = frozenset(("REGISTER", "SUBSCRIBE", "PUBLISH"))
 """Methods that never belong to a call, whatever To tag they have."""
 

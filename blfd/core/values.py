@@ -64,6 +64,11 @@ class Flow(NamedTuple):
     def __str__(self) -> str:
         return f"{self.transport}:{self.host}:{self.port}"
 
+    @property
+    def is_reliable(self) -> bool:
+        """Whether the transport repeats by itself what is lost."""
+        return TRANSPORTS[self.transport].reliable
+
 
 class Uri(NamedTuple):
     """The parts of a SIP URI that decide something; `text` is the whole of it as received.

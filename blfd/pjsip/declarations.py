@@ -64,12 +64,6 @@ typedef struct {
     pjsip_hdr base; pj_str_t transport; pjsip_host_port sent_by; int ttl_param, rport_param;
     pj_str_t maddr_param, recvd_param, branch_param; pjsip_param other_param; pj_str_t comment;
 } pjsip_via_hdr;
-typedef struct {
-    pj_str_t realm; pjsip_param other_param;
-    pj_str_t username, nonce, uri, response, algorithm, cnonce, opaque, qop, nc;
-} pjsip_digest_credential;
-typedef struct { pjsip_hdr base; pj_str_t scheme; pjsip_digest_credential digest; } pjsip_authorization_hdr;
-
 typedef struct { pj_str_t type, subtype; pjsip_param param; } pjsip_media_type;
 typedef struct { pjsip_hdr base; pjsip_media_type media; } pjsip_ctype_hdr;
 typedef struct {

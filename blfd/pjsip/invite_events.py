@@ -11,7 +11,6 @@ from enum import IntEnum
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from blfd.core import capabilities
 from blfd.core.inputs import (
     InfoAnswered,
     InfoReceived,
@@ -24,14 +23,13 @@ from blfd.core.inputs import (
     OfferReceived,
 )
 from blfd.core.values import Headers
-from blfd.pjsip.headers import set_headers
 from blfd.pjsip.leg import INV_CONFIRMED, INV_DISCONNECTED, NEG_REMOTE_OFFER, Leg, Pending, Phase
 from blfd.pjsip.library import CData, PjsipError, ffi, lib, string
-from blfd.pjsip.requests import said
+from blfd.sip.message import Request, Response
+from blfd.sip.requests import said
 
 if TYPE_CHECKING:
     from blfd.pjsip.legs import Legs
-    from blfd.pjsip.message import Message
 
 log = logging.getLogger("blfd.legs")
 
@@ -69,10 +67,11 @@ def callback(signature: str, function: Callable[..., object], error: int | None 
 
 
 class InviteEvents:
-    """Owns the callbacks; `legs` and `message` are set before the first message is taken."""
+    """Owns the callbacks; `legs` is set before the first message, `message` and `sdp` while one is handled."""
 
     legs: Legs
-    message: Message
+    message: Request | Response | None = None
+    sdp: bytes | None = None
 
     def __init__(self, emit: Callable[[Input], None]) -> None:
         self._emit = emit
@@ -103,18 +102,25 @@ class InviteEvents:
             self.legs.ended(leg, *self._last_words(leg))
         elif inv.state == INV_CONFIRMED and leg.is_caller and leg.phase is Phase.PROCEEDING:
             leg.phase = Phase.CONFIRMED
-            self._emit(LegAcknowledged(leg.number, self.message.sdp))
+            self._emit(LegAcknowledged(leg.number, self.sdp))
 
     def _last_words(self, leg: Leg) -> tuple[Headers, bool]:
         """What has ended a leg says, and whether nothing of the other side has."""
         message = self.message
-        if message.call_id != leg.call_id:
+        if message is None or message.call_id != leg.call_id:
             return (), True
-        if message.is_request:
-            heard = message.method in ("CANCEL", "BYE")
-        else:
+        if isinstance(message, Response):
             heard = message.status == leg.inv.cause
+        else:
+            heard = message.method in ("CANCEL", "BYE")
         return (said(message), False) if heard else ((), True)
+
+    @property
+    def _reason(self) -> str:
+        return self.message.reason if isinstance(self.message, Response) else ""
+
+    def _said(self) -> Headers:
+        return said(self.message) if self.message else ()
 
     def _on_transaction(self, inv: CData, transaction: CData, event: CData) -> None:
         leg = self.legs.of(inv)
@@ -137,13 +143,16 @@ class InviteEvents:
                 self._on_their_request(leg, transaction, event.tsx_state.src.rdata)
 
     def _on_info_answer(self, leg: Leg, exchange: int, status: int, received: bool) -> None:
-        message = self.message
         if not received:
             self._emit(InfoAnswered(leg.number, exchange, status))
             return
-        kind = message.field(b"content-type") if message.body else ""
-        more = (message.reason, kind, message.body, said(message))
+        more = (self._reason, *self._body(), self._said())
         self._emit(InfoAnswered(leg.number, exchange, status, *more))
+
+    def _body(self) -> tuple[str, bytes]:
+        """What an INFO or its response carries: Content-Type as it came, and octets."""
+        message = self.message
+        return (message.field("content-type"), message.body) if message and message.body else ("", b"")
 
     def _on_our_invite(self, leg: Leg, transaction: CData, received: bool) -> None:
         status, state = transaction.status_code, transaction.state
@@ -162,9 +171,8 @@ class InviteEvents:
         if not received:
             self._emit(OfferAnswered(leg.number, status, None))
             return
-        message = self.message
-        sdp = message.sdp if accepted else None
-        self._emit(OfferAnswered(leg.number, status, sdp, message.reason, said(message)))
+        sdp = self.sdp if accepted else None
+        self._emit(OfferAnswered(leg.number, status, sdp, self._reason, self._said()))
 
     def _on_provisional(self, leg: Leg, status: int) -> None:
         if leg.phase is Phase.ENDING:  # the CANCEL that waited for a response
@@ -172,9 +180,8 @@ class InviteEvents:
             return
         leg.phase = Phase.PROCEEDING
         if status > 100:
-            message = self.message
             ids = (leg.call_id, leg.local_tag, leg.remote_tag)
-            self._emit(LegProgress(leg.number, status, message.reason, *ids, message.sdp, said(message)))
+            self._emit(LegProgress(leg.number, status, self._reason, *ids, self.sdp, self._said()))
 
     def _on_answer(self, leg: Leg) -> None:
         if leg.phase is Phase.ENDING:  # the 200 that crossed our CANCEL
@@ -182,14 +189,14 @@ class InviteEvents:
         elif leg.phase is not Phase.CONFIRMED:
             leg.phase = Phase.CONFIRMED
             ids = (leg.call_id, leg.local_tag, leg.remote_tag)
-            self._emit(LegAnswered(leg.number, *ids, self.message.sdp, said(self.message)))
+            self._emit(LegAnswered(leg.number, *ids, self.sdp, self._said()))
 
     def _on_ack_due(self, inv: CData, rdata: CData) -> None:
         leg = self.legs.of(inv)
         if leg is None:
             return
         cseq = rdata.msg_info.cseq.cseq
-        if leg.delayed_offer and leg.phase in (Phase.SENT, Phase.PROCEEDING) and self.message.sdp:
+        if leg.delayed_offer and leg.phase in (Phase.SENT, Phase.PROCEEDING) and self.sdp:
             leg.ack_cseq = cseq  # with the caller's answer, which its own ACK brings
         else:
             self.legs.send_ack(leg, cseq)
@@ -215,30 +222,19 @@ class InviteEvents:
             return NOT_TAKEN
         lib.pjsip_inv_send_msg(inv, tdata[0])
         leg.pending = Pending.REINVITE
-        self._emit(OfferReceived(leg.number, self.message.sdp or b""))
+        self._emit(OfferReceived(leg.number, self.sdp or b""))
         return TAKEN
 
     def _claim(self, rdata: CData) -> int:
-        """Requests inside a call that PJSIP does not serve are ours, answered in `_on_their_request`."""
-        info = rdata.msg_info
-        ours = string(info.msg.line.req.method.name) not in capabilities.OF_CALLS
-        return HANDLED if ours and info.to.tag.slen > 0 else DECLINED
+        """INFO is ours, answered in `_on_their_request`; PJSIP serves the other methods that it is given."""
+        return HANDLED if string(rdata.msg_info.msg.line.req.method.name) == "INFO" else DECLINED
 
     def _on_their_request(self, leg: Leg, transaction: CData, rdata: CData) -> None:
-        method = string(transaction.method.name)
-        if method in capabilities.OF_CALLS:
+        if string(transaction.method.name) != "INFO":
             return
-        dialog = leg.inv.dlg
         tdata = ffi.new("pjsip_tx_data **")
-        status = 200 if method in ("INFO", "OPTIONS") else 405
-        if lib.pjsip_dlg_create_response(dialog, rdata, status, ffi.NULL, tdata):
-            return
-        if method != "INFO":
-            set_headers(tdata[0], capabilities.ALL if status == 200 else (capabilities.ALLOW,))
-            lib.pjsip_dlg_send_response(dialog, transaction, tdata[0])
+        if lib.pjsip_dlg_create_response(leg.inv.dlg, rdata, 200, ffi.NULL, tdata):
             return
         exchange = next(self.legs.exchanges)
         leg.infos[exchange] = (transaction, tdata[0])
-        message = self.message
-        kind = message.field(b"content-type") if message.body else ""
-        self._emit(InfoReceived(leg.number, exchange, kind, message.body, said(message)))
+        self._emit(InfoReceived(leg.number, exchange, *self._body(), self._said()))

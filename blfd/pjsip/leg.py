@@ -8,6 +8,7 @@ from enum import Enum, auto
 from blfd.core.values import Flow, Headers
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import INVALID_OPERATION, CData, PjsipError, check, ffi, lib, string
+from blfd.sip.message import Request
 
 INV_CONNECTING, INV_CONFIRMED, INV_DISCONNECTED = 4, 5, 6  # pjsip_inv_state
 NEG_LOCAL_OFFER, NEG_REMOTE_OFFER, NEG_DONE = 1, 2, 4  # pjmedia_sdp_neg_state
@@ -43,8 +44,7 @@ class Leg:
     ack_cseq: int = 0
     farewell: Headers = ()  # for a CANCEL that has to wait
     told: frozenset[str] = frozenset()  # names of the header fields that we have set in the last response
-    update: bytes = b""  # the held UPDATE, as it came
-    update_key: str = ""
+    update: Request | None = None  # the held UPDATE
     update_answer: bytes = b""
     infos: dict[int, tuple[CData, CData]] = field(default_factory=dict)  # theirs: (transaction, response)
     sent_infos: dict[int, int] = field(default_factory=dict)  # ours: CSeq -> exchange

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import itertools
 import logging
+import time
+from collections import deque
 from collections.abc import Callable
 
 from blfd.core.effects import (
@@ -50,10 +52,11 @@ from blfd.pjsip.library import (
     string,
 )
 from blfd.pjsip.matcher import Matcher
-from blfd.pjsip.message import Message
 from blfd.pjsip.sessions import Refused, Sessions
+from blfd.sip.message import Request
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.phrases import PHRASES
+from blfd.sip.timers import LIFETIME
 
 log = logging.getLogger("blfd.legs")
 
@@ -71,13 +74,15 @@ class Legs:
         usage: CData,
         session_expires: int,
         emit: Callable[[Input], None],
-        redispatch: Callable[[bytes, Flow], None],
+        redispatch: Callable[[Request, Flow], None],
     ) -> None:
         self._sessions = Sessions(endpoint, adapter, own_uris, usage, session_expires)
         self._emit, self._redispatch = emit, redispatch
         self._by_number: dict[int, Leg] = {}
         self._by_inv: dict[int, Leg] = {}
         self._by_tag: dict[str, Leg] = {}
+        self._ended: dict[str, str] = {}  # Call-IDs by our tags: PJSIP still repeats, or waits for an ACK
+        self._ends: deque[tuple[float, str]] = deque()
         self._sdp = self._sessions.sdp
         self._matcher = Matcher(endpoint)
         self._tdata = ffi.new("pjsip_tx_data **")
@@ -100,19 +105,27 @@ class Legs:
     def of_tag(self, tag: str) -> Leg | None:
         return self._by_tag.get(tag)
 
+    def knows(self, call_id: str, local_tag: str) -> bool:
+        """Whether a dialog is a leg's, or was one's as long as what belongs to it may come."""
+        leg = self._by_tag.get(local_tag)
+        return leg.call_id == call_id if leg else self._ended.get(local_tag) == call_id
+
+    def is_up(self, leg: int) -> bool:
+        return leg in self._by_number
+
     # Caller legs
 
-    def accept(self, effect: Accept, message: Message) -> bytes:
-        """Make the INVITE in `message` a leg; the refusal to send where PJSIP finds it wanting, else b""."""
+    def accept(self, effect: Accept, rdata: CData, request: Request, flow: Flow) -> Refused | None:
+        """Make an INVITE, which `rdata` holds for PJSIP, a leg; why not where PJSIP finds it wanting."""
         try:
-            inv, trying = self._sessions.accept(message)
+            inv, trying = self._sessions.accept(rdata, request, flow)
         except Refused as refused:
             self._emit(LegEnded(effect.leg, refused.status, "refused"))
-            return refused.answer
-        leg = self._add(Leg(effect.leg, inv, message.flow, True, Phase.PROCEEDING))
+            return refused
+        leg = self._add(Leg(effect.leg, inv, flow, True, Phase.PROCEEDING))
         lib.pjsip_inv_send_msg(inv, trying)
         self._emit(LegAccepted(effect.leg, leg.local_tag))
-        return b""
+        return None
 
     def progress(self, effect: Progress) -> None:
         leg = self._by_number.get(effect.leg)
@@ -272,7 +285,7 @@ class Legs:
         pending, leg.pending = leg.pending, Pending.NOTHING
         if pending is Pending.UPDATE:
             leg.update_answer = effect.sdp
-            self._redispatch(leg.update, leg.flow)
+            self._go_on(leg)
         elif pending is Pending.REINVITE:
             try:
                 check("answer", lib.pjsip_inv_set_sdp_answer(leg.inv, self._sdp.parse(effect.sdp)))
@@ -287,9 +300,14 @@ class Legs:
             return
         pending, leg.pending = leg.pending, Pending.NOTHING
         if pending is Pending.UPDATE:
-            self._redispatch(leg.update, leg.flow)
+            self._go_on(leg)
         elif pending is Pending.REINVITE:
             self._answer_reinvite(leg, effect.status, effect.reason, effect.headers)
+
+    def _go_on(self, leg: Leg) -> None:
+        """The UPDATE that was held may go to PJSIP."""
+        if leg.update is not None:
+            self._redispatch(leg.update, leg.flow)
 
     def _answer_reinvite(self, leg: Leg, status: int, reason: str, headers: Headers = ()) -> None:
         inv = leg.inv
@@ -340,6 +358,11 @@ class Legs:
         self._by_number.pop(leg.number, None)
         self._by_inv.pop(address_of(leg.inv), None)
         self._by_tag.pop(leg.local_tag, None)
+        now = time.monotonic()
+        self._ended[leg.local_tag] = leg.call_id
+        self._ends.append((now + LIFETIME, leg.local_tag))
+        while self._ends[0][0] <= now:
+            self._ended.pop(self._ends.popleft()[1], None)
 
     def ended(self, leg: Leg, headers: Headers, silent: bool) -> None:
         """PJSIP has ended the session: report it, with what the other side has said to it."""

@@ -6,25 +6,28 @@ docs/architecture.md, "How PJSIP is bound", says what has to be minded.
 from __future__ import annotations
 
 from blfd.core.effects import Dial
-from blfd.core.values import Flow
+from blfd.core.values import Flow, Headers
 from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.leg import SdpParser
 from blfd.pjsip.library import INVALID_OPERATION, CData, PjsipError, Text, check, ffi, lib
-from blfd.pjsip.message import Message
+from blfd.sip.message import Malformed, Request
 from blfd.sip.own_uris import OwnUris
+from blfd.sip.reader import read
 
 SUPPORT_100REL, SUPPORT_TIMER, ALWAYS_USE_TIMER = 1, 2, 128  # pjsip_inv_option
 TRANSPORT_SELECTOR = 1  # PJSIP_TPSELECTOR_TRANSPORT
 MIN_SE = 90
+PRINTED = 4000  # octets of a refusal
+EXPLAINING = ("Accept", "Unsupported", "Require", "Min-SE", "Warning")
 
 
 class Refused(Exception):
-    """PJSIP does not take an INVITE; `answer` is the response to send, b"" where PJSIP has sent it."""
+    """PJSIP does not take an INVITE; `is_sent`: it has said so itself."""
 
-    def __init__(self, status: int, answer: bytes = b"") -> None:
+    def __init__(self, status: int, headers: Headers = (), *, is_sent: bool = False) -> None:
         super().__init__(str(status))
-        self.status, self.answer = status, answer
+        self.status, self.headers, self.is_sent = status, headers, is_sent
 
 
 class Sessions:
@@ -42,38 +45,43 @@ class Sessions:
         self._options = ffi.new("unsigned *")
         self._timer = ffi.new("pjsip_timer_setting *", (MIN_SE, max(MIN_SE, session_expires)))
 
-    def accept(self, message: Message) -> tuple[CData, CData]:
-        """The session of the INVITE in `message`, and its 100 Trying. Raises Refused."""
-        rdata, endpoint = message.pj, self._endpoint
+    def accept(self, rdata: CData, request: Request, flow: Flow) -> tuple[CData, CData]:
+        """The session of an INVITE, and its 100 Trying. Raises Refused."""
+        endpoint = self._endpoint
         self._options[0] = SUPPORT_100REL | SUPPORT_TIMER
         self._tdata[0] = ffi.NULL
         if lib.pjsip_inv_verify_request(rdata, self._options, ffi.NULL, ffi.NULL, endpoint.pj, self._tdata):
             raise self._refusal()
-        contact = Text(self._own_uris.contact(message.flow))
+        contact = Text(self._own_uris.contact(flow))
         if lib.pjsip_dlg_create_uas_and_inc_lock(endpoint.user_agent, rdata, contact.pj, self._dialog):
-            raise Refused(400, message.answer(400, "Bad Request: no dialog can be made of this", "400", []))
+            raise Refused(400)
         dialog = self._dialog[0]
-        self._route(dialog, message.flow, () if message.record_routes() else None)
+        self._route(dialog, flow, () if request.values("record-route") else None)
         try:
             return self._answering(dialog, rdata)
         finally:
             lib.pjsip_dlg_dec_lock(dialog)
 
     def _refusal(self) -> Refused:
+        """What PJSIP would say to an INVITE whose extensions or media it does not take."""
         tdata = self._tdata[0]
         if tdata == ffi.NULL:
             return Refused(400)
-        buffer = ffi.new("char[4000]")
-        size = lib.pjsip_msg_print(tdata.msg, buffer, 4000)
-        refused = Refused(tdata.msg.line.status.code, bytes(ffi.buffer(buffer, max(size, 0))))
+        buffer = ffi.new(f"char[{PRINTED}]")
+        size = lib.pjsip_msg_print(tdata.msg, buffer, PRINTED)
+        status = tdata.msg.line.status.code
         lib.pjsip_tx_data_dec_ref(tdata)
-        return refused
+        try:
+            said = read(bytes(ffi.buffer(buffer, max(size, 0))))
+        except Malformed:
+            return Refused(status)
+        return Refused(status, tuple((name, v) for name in EXPLAINING for v in said.values(name.lower())))
 
     def _answering(self, dialog: CData, rdata: CData) -> tuple[CData, CData]:
         options = self._options[0] | ALWAYS_USE_TIMER
         if lib.pjsip_inv_create_uas(dialog, rdata, ffi.NULL, options, self._inv):
             lib.pjsip_dlg_respond(dialog, rdata, 400, ffi.NULL, ffi.NULL, ffi.NULL)
-            raise Refused(400)
+            raise Refused(400, is_sent=True)
         inv = self._inv[0]
         self._tdata[0] = ffi.NULL
         lib.pjsip_timer_init_session(inv, self._timer)
@@ -84,7 +92,7 @@ class Sessions:
             else:
                 lib.pjsip_inv_send_msg(inv, response)
             lib.pjsip_inv_terminate(inv, 500, 0)
-            raise Refused(500)
+            raise Refused(500, is_sent=True)
         lib.pjsip_dlg_add_usage(dialog, self._usage, ffi.NULL)
         return inv, self._tdata[0]
 

@@ -18,9 +18,10 @@ from blfd.core.core import Core
 from blfd.core.inputs import DirectoryChanged, Input, SyncWanted
 from blfd.core.values import DEFAULT_TENANT, Aor, Settings
 from blfd.devices.files import Place
-from blfd.pjsip.stack import Stack
+from blfd.pjsip.calls import Calls
 from blfd.server.supervisor import restarts
 from blfd.server.thread_work import Work
+from blfd.sip.stack import Stack
 from blfd.store import Store
 from blfd.transport.addresses import ListenAddress
 
@@ -37,6 +38,7 @@ class ControlCalls:
         self,
         core: Core,
         stack: Stack,
+        calls: Calls,
         store: Store,
         work: Work,
         emit: Callable[[Input], None],
@@ -45,6 +47,7 @@ class ControlCalls:
         place: Place,
     ) -> None:
         self._core, self._stack, self._store, self._work, self._emit = core, stack, store, work, emit
+        self._calls = calls
         self._settings, self._listening = settings, listening
         self.place, self.urls = place, dict[str, str]()
         self.pickups: Counter[tuple[str, int]] = Counter()  # by way and status
@@ -128,7 +131,7 @@ class ControlCalls:
 
     def _status(self) -> dict[str, Any]:
         stack = self._stack
-        notifies = stack.notifies
+        notifies = stack.clients
         return {
             "version": __version__,
             "pid": os.getpid(),
@@ -137,7 +140,7 @@ class ControlCalls:
             "listen": [str(address) for address in self._listening],
             "serves": [f"{name}: {url}" for name, url in self.urls.items()],
             **report.totals(self._core, time.time()),
-            "legs": len(stack.legs),
+            "legs": len(self._calls.legs),
             "waiting": stack.admission.waiting,
             "sent_away": stack.admission.sent_away + self._core.sent_away,
             "dropped": stack.network.drops(),
@@ -145,12 +148,14 @@ class ControlCalls:
             "stuck": report.stuck(self._core, time.time()),
             "notifies": {
                 "sent": notifies.sent,
-                "answered": notifies.answered_count,
+                "answered": notifies.answered,
                 "retransmitted": notifies.retransmitted,
                 "failed": notifies.failed,
             },
             "requests": stack.counters.requests,
             "malformed": stack.counters.malformed,
+            "unanswered": stack.unanswered,
+            "given_to_pjsip": self._calls.given,
         }
 
     def _limits(self) -> dict[str, int]:

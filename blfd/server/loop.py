@@ -30,15 +30,18 @@ from blfd.core.inputs import (
 from blfd.core.next_hop import address_in
 from blfd.core.values import TRANSPORTS
 from blfd.devices.files import Phones, place
+from blfd.pjsip.calls import Calls
 from blfd.pjsip.library import PjsipError
 from blfd.pjsip.selfcheck import SelfCheckFailed, check_layouts
-from blfd.pjsip.stack import Stack
 from blfd.server.control_calls import ControlCalls
 from blfd.server.thread_work import Work
 from blfd.server.web_process import WebProcess, WebProcessError, start
+from blfd.sip.own_uris import OwnUris
+from blfd.sip.stack import Stack
 from blfd.store import Store, StoreError
 from blfd.store.writer import StoreWriter
 from blfd.transport.addresses import ListenAddress
+from blfd.transport.network import Network
 
 log = logging.getLogger("blfd")
 
@@ -60,16 +63,25 @@ class Server:
         self._config = config
         self._store = Store(config.database)
         self._writer = StoreWriter(self._store.records)
+        sip = config.sip
+
+        def trusts(host: str) -> bool:
+            return self._core.trusts(host)
+
+        network = Network(
+            lambda host, count: count < sip.source_connections or trusts(host), sip.slowest_message
+        )
+        own_uris = OwnUris(network)
+        self._calls = Calls(network, own_uris, self.emit, sip.session_expires, verbose=config.verbose)
         self._stack = Stack(
+            network,
+            own_uris,
+            self._calls,
             self.emit,
             user_agent=f"blfd/{__version__}",
-            session_expires=config.sip.session_expires,
-            max_waiting=config.sip.max_waiting,
-            source_requests=config.sip.source_requests,
-            source_connections=config.sip.source_connections,
-            slowest_message=config.sip.slowest_message,
-            trusts=lambda host: self._core.trusts(host),
-            verbose=config.verbose,
+            max_waiting=sip.max_waiting,
+            source_requests=sip.source_requests,
+            trusts=trusts,
         )
         self._inputs: deque[Input] = deque()
         self._busy = False
@@ -87,6 +99,7 @@ class Server:
         self._control_calls = ControlCalls(
             self._core,
             self._stack,
+            self._calls,
             self._store,
             self._work,
             self.emit,
@@ -98,7 +111,7 @@ class Server:
     def _listen(self) -> list[ListenAddress]:
         """Open all listeners; what they listen on."""
         try:
-            check_layouts(self._stack.endpoint)
+            check_layouts(self._calls.endpoint)
         except SelfCheckFailed as error:
             raise ServerError(str(error)) from error
         opened = []
@@ -271,7 +284,7 @@ class Server:
 
     def _leaving(self) -> int:
         """Legs and, with `drain`, subscriptions whose end has not been confirmed."""
-        return len(self._stack.legs) + (len(self._core.notifier.subscriptions) if self._config.drain else 0)
+        return len(self._calls.legs) + (len(self._core.notifier.subscriptions) if self._config.drain else 0)
 
 
 def run(config: Config) -> int:

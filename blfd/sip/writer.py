@@ -51,6 +51,12 @@ def _stamped(via: Via, line: str, flow: Flow) -> str:
     return top + others
 
 
+def stamped_vias(request: Request, flow: Flow) -> list[str]:
+    """The Via lines of a request that came by `flow`, as a response has them."""
+    top, *others = request.fields["via"]
+    return [_stamped(request.via, top, flow), *others]
+
+
 class Writer:
     """Writes as `product`, which is our Server and User-Agent."""
 

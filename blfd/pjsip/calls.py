@@ -1,0 +1,202 @@
+"""Calls on PJSIP: which messages it is given, and what it does with them.
+
+PJSIP sees an INVITE once the core has accepted it, and then what belongs to that leg: requests and responses
+whose Call-ID and tags are the leg's. Everything is read before by `sip/reader`; PJSIP gets the headers that
+it needs, and the SDP (`received`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from blfd.core import capabilities
+from blfd.core import effects as e
+from blfd.core.errors import Refusal
+from blfd.core.inputs import Input, OfferReceived
+from blfd.core.values import Flow
+from blfd.pjsip.adapter import Adapter
+from blfd.pjsip.endpoint import HEADER_ALLOW, HEADER_SUPPORTED, USAGE_PRIORITY, Endpoint
+from blfd.pjsip.invite_events import InviteEvents
+from blfd.pjsip.leg import Leg, Pending, Phase
+from blfd.pjsip.legs import Legs
+from blfd.pjsip.library import ffi
+from blfd.pjsip.received import Received, octets_of
+from blfd.pjsip.sessions import Refused
+from blfd.sip.bodies import session_description
+from blfd.sip.message import Request, Response
+from blfd.sip.own_uris import OwnUris
+from blfd.transport.network import Network
+
+log = logging.getLogger("blfd.legs")
+
+class Calls:
+    """All calls; `emit` takes every input at once. One thread makes it, and does everything with it."""
+
+    def __init__(
+        self,
+        network: Network,
+        own_uris: OwnUris,
+        emit: Callable[[Input], None],
+        session_expires: int,
+        *,
+        verbose: bool = False,
+    ) -> None:
+        self._emit = emit
+        self._events = InviteEvents(emit)
+        self.endpoint = Endpoint(self._events.callbacks, verbose=verbose)
+        self._adapter = Adapter(self.endpoint, network)
+        usage = self.endpoint.register_module(
+            b"mod-blfd-call", USAGE_PRIORITY, self._events.on_dialog_request
+        )
+        self.endpoint.announce(usage, HEADER_ALLOW, capabilities.OTHERS)
+        self.endpoint.announce(usage, HEADER_SUPPORTED, capabilities.OPTION_TAGS)
+        self.legs = Legs(
+            self.endpoint, self._adapter, own_uris, usage, session_expires, emit, self._give_later
+        )
+        self._events.legs = self.legs
+        self._received = Received(self.endpoint)
+        self._later: deque[tuple[Request, Flow]] = deque()
+        legs = self.legs
+        self._performers: dict[type, Callable[..., object]] = {
+            e.Dial: legs.dial,
+            e.Progress: legs.progress,
+            e.Answer: legs.answer,
+            e.Acknowledge: legs.acknowledge,
+            e.HangUp: legs.hang_up,
+            e.MatchMedia: legs.match_media,
+            e.Offer: legs.offer,
+            e.Identify: legs.identify,
+            e.AnswerOffer: legs.answer_offer,
+            e.RefuseOffer: legs.refuse_offer,
+            e.SendInfo: legs.send_info,
+            e.AnswerInfo: legs.answer_info,
+        }
+
+    @property
+    def given(self) -> int:
+        """Messages that PJSIP was given since the start."""
+        return self._received.given
+
+    def knows(self, call_id: str, local_tag: str) -> bool:
+        """Whether a dialog is a leg's, or was a moment ago."""
+        return self.legs.knows(call_id, local_tag)
+
+    def is_up(self, leg: int) -> bool:
+        return self.legs.is_up(leg)
+
+    def perform(self, effect: e.Effect) -> None:
+        """Do what the core has decided about a leg; what concerns legs that are gone is passed over."""
+        self._performers[type(effect)](effect)
+
+    def accept(self, effect: e.Accept, request: Request, flow: Flow) -> Refused | None:
+        """Make an INVITE a leg; or why PJSIP does not take it."""
+        if not self._fill(request, flow):
+            return Refused(400)
+        try:
+            return self.legs.accept(effect, self._received.pj, request, flow)
+        finally:
+            self._events.message = self._events.sdp = None
+
+    def response(self, response: Response, flow: Flow) -> None:
+        """A response; PJSIP gets it where it is one of a leg's."""
+        if self.legs.knows(response.call_id, response.from_.tag):
+            self._give(response, flow)
+
+    def repeated(self, request: Request, flow: Flow) -> None:
+        """An accepted INVITE came again: PJSIP repeats what it has said, as long as it remembers."""
+        self._give(request, flow)
+
+    def cancel(self, request: Request, flow: Flow) -> int:
+        """A CANCEL of an accepted INVITE; the status to answer it with, 0 where PJSIP has."""
+        return 0 if self._give(request, flow) else 481
+
+    def request(self, request: Request, flow: Flow) -> int:
+        """A request inside a call; the status to answer it with, 0 where PJSIP does or nobody is to."""
+        if not self.legs.knows(request.call_id, request.to.tag):
+            return 481
+        leg = self.legs.of_tag(request.to.tag)
+        if leg is None:
+            return 0 if self._give(request, flow) else 481
+        if request.method == "ACK":
+            self._acknowledged(leg, request, flow)
+            return 0
+        if request.method in ("INVITE", "UPDATE", "PRACK") and leg.inv.neg == ffi.NULL:
+            return 500  # PJSIP would assert
+        if request.method == "UPDATE" and self._hold(leg, request):
+            return 0
+        return 0 if self._give(request, flow) else 481
+
+    def _acknowledged(self, leg: Leg, request: Request, flow: Flow) -> None:
+        """An ACK; the other phone hears of an answer to what PJSIP offered to a re-INVITE without SDP."""
+        answers = leg.phase is Phase.CONFIRMED and leg.awaits_answer()
+        self._give(request, flow)
+        sdp = _sdp(request)
+        if answers and sdp and leg.pending is Pending.NOTHING:
+            self._emit(OfferReceived(leg.number, sdp))
+
+    def _hold(self, leg: Leg, request: Request) -> bool:
+        """Whether an UPDATE waits for the other phone: PJSIP would answer it at once."""
+        sdp = _sdp(request)
+        if not sdp:
+            return False
+        if leg.pending is Pending.UPDATE:
+            return leg.update is not None and request.key() == leg.update.key()  # its retransmission
+        if leg.phase is Phase.CONFIRMED and leg.pending is Pending.NOTHING and not leg.negotiating():
+            leg.pending, leg.update = Pending.UPDATE, request
+            self._emit(OfferReceived(leg.number, sdp))
+            return True
+        return False
+
+    def _give_later(self, request: Request, flow: Flow) -> None:
+        self._later.append((request, flow))
+
+    def give_waiting(self) -> None:
+        """Requests that were held and may go on to PJSIP."""
+        while self._later:
+            self._give(*self._later.popleft())
+
+    def _give(self, message: Request | Response, flow: Flow) -> bool:
+        """Have PJSIP handle a message; whether one of its layers took it."""
+        if not self._fill(message, flow):
+            return False
+        try:
+            return self._received.process()
+        finally:  # what its timers do later is nobody's message
+            self._events.message = self._events.sdp = None
+
+    def _fill(self, message: Request | Response, flow: Flow) -> bool:
+        transport = self._adapter.transport_of(flow)
+        if transport is None:
+            return False
+        sdp = _sdp(message)
+        self._events.message, self._events.sdp = message, sdp
+        if self._received.fill(octets_of(message, flow, sdp), flow, transport):
+            return True
+        log.warning("%s of %s from %s: PJSIP cannot read it", message.method, message.call_id, flow)
+        return False
+
+    # Life
+
+    def poll(self) -> float | None:
+        """Fire the timers that are due; seconds until the next, None if there is none."""
+        return self.endpoint.poll_timers()
+
+    def flow_closed(self, flow: Flow) -> None:
+        self._adapter.closed(flow)
+        self.legs.flow_closed(flow)
+
+    def close(self) -> None:
+        self._adapter.close()
+        self.endpoint.destroy()
+
+
+def _sdp(message: Request | Response) -> bytes | None:
+    """The SDP of a message; a body that has none counts as none, as requests with one have been refused."""
+    if message.method == "INFO":
+        return None
+    try:
+        return session_description(message.fields, message.body)
+    except Refusal:
+        return None

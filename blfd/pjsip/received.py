@@ -1,0 +1,114 @@
+"""What PJSIP is given of a message: the headers that it needs of a call, the SDP, and no octet more."""
+
+from __future__ import annotations
+
+from socket import inet_aton
+
+from blfd.core.values import Flow
+from blfd.pjsip.endpoint import Endpoint
+from blfd.pjsip.library import CData, ffi, lib, zero
+from blfd.sip.message import Request, Response
+from blfd.sip.writer import stamped_vias
+
+LONGEST = 131_072  # octets: what may come, with room for what is written longer here
+KNOWN_SOURCES = 100_000
+
+# What PJSIP reads of a message inside a call; all else passes it by.
+READ = {
+    "record-route": "Record-Route",
+    "contact": "Contact",
+    "max-forwards": "Max-Forwards",
+    "require": "Require",
+    "supported": "Supported",
+    "allow": "Allow",
+    "session-expires": "Session-Expires",
+    "min-se": "Min-SE",
+    "rseq": "RSeq",
+    "rack": "RAck",
+    "retry-after": "Retry-After",
+}
+
+
+class Received:
+    """One pjsip_rx_data, filled anew for each message; PJSIP copies what it keeps."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._pool = endpoint.pool(b"rdata", 16_000)
+        self.pj = ffi.new("pjsip_rx_data *")
+        zero(self.pj)
+        self.pj.tp_info.pool = self._pool
+        self._buffer = ffi.new(f"char[{LONGEST + 1}]")
+        self._parse_errors = ffi.addressof(self.pj.msg_info, "parse_err")
+        self._info_view = ffi.buffer(ffi.addressof(self.pj, "msg_info"))
+        self._modules_view = ffi.buffer(ffi.addressof(self.pj, "endpt_info"))
+        self._zero_info = bytes(len(self._info_view))
+        self._zero_modules = bytes(len(self._modules_view))
+        self._sources: dict[str, int] = {}
+        self._handled = ffi.new("pj_bool_t *")
+        self.given = 0  # messages since the start
+
+    def fill(self, octets: bytes, flow: Flow, transport: CData) -> bool:
+        """Have PJSIP parse `octets`; whether it takes them for a message."""
+        pj, info, length = self.pj, self.pj.msg_info, len(octets)
+        if length > LONGEST:
+            return False
+        self.given += 1
+        lib.pj_pool_reset(self._pool)
+        self._info_view[:] = self._zero_info
+        self._modules_view[:] = self._zero_modules
+        pj.tp_info.transport = transport
+        self._set_source(flow)
+        ffi.memmove(self._buffer, octets, length)
+        self._buffer[length] = b"\0"
+        info.msg_buf, info.len = self._buffer, length
+        errors = self._parse_errors
+        errors.prev = errors.next = errors
+        info.msg = lib.pjsip_parse_rdata(self._buffer, length, pj)
+        return bool(info.msg) and errors.next == errors and self._is_whole()
+
+    def _is_whole(self) -> bool:
+        info = self.pj.msg_info
+        return bool(info.cid and info.from_ and info.to and info.via and info.cseq)
+
+    def process(self) -> bool:
+        """Give what was filled to PJSIP's layers; whether one of them took it."""
+        self._handled[0] = 0
+        lib.pjsip_endpt_process_rx_data(self._endpoint.pj, self.pj, ffi.NULL, self._handled)
+        return bool(self._handled[0])
+
+    def _set_source(self, flow: Flow) -> None:
+        packet, host = self.pj.pkt_info, flow.host
+        address = self._sources.get(host)
+        if address is None:
+            if len(self._sources) > KNOWN_SOURCES:
+                self._sources.clear()
+            address = self._sources[host] = int.from_bytes(inet_aton(host), "little")
+        octets = host.encode()
+        ffi.memmove(packet.src_name, octets + b"\0", len(octets) + 1)
+        packet.src_port = flow.port
+        source = packet.src_addr
+        source.family, source.addr = 2, address
+        source.port = (flow.port & 0xFF) << 8 | flow.port >> 8
+        packet.src_addr_len = 16
+
+
+def octets_of(message: Request | Response, flow: Flow, sdp: bytes | None) -> bytes:
+    """A message as PJSIP gets it; the topmost Via says where it came from (RFC 3261, section 18.2.1)."""
+    fields = message.fields
+    if isinstance(message, Request):
+        first = f"{message.method} {message.target.text} SIP/2.0"
+        vias = stamped_vias(message, flow)
+    else:
+        first = f"SIP/2.0 {message.status} {message.reason}"
+        vias = fields["via"]
+    lines = [first, *(f"Via: {via}" for via in vias)]
+    lines += [f"From: {fields['from'][0]}", f"To: {fields['to'][0]}", f"Call-ID: {message.call_id}"]
+    lines.append(f"CSeq: {message.cseq} {message.method}")
+    for name, title in READ.items():
+        if name in fields:
+            lines += [f"{title}: {value}" for value in fields[name]]
+    if sdp:
+        lines.append("Content-Type: application/sdp")
+    lines += [f"Content-Length: {len(sdp or b'')}", "", ""]
+    return "\r\n".join(lines).encode("utf-8", "surrogateescape") + (sdp or b"")

@@ -1,0 +1,129 @@
+"""Requests that we send outside calls: non-INVITE client transactions (RFC 3261, section 17.1.2).
+
+A response counts only if its branch, Call-ID, From tag and CSeq are those of a request that waits for one; a
+branch is drawn at random, so that nobody can guess it from another.
+"""
+
+from __future__ import annotations
+
+import heapq
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from blfd.core.values import Flow
+from blfd.sip.timers import LIFETIME, T1, T2
+
+FIRES = 100
+COOKIE = "z9hG4bKn"  # of our branches (section 8.1.1.7), the n for those that are not PJSIP's
+RANDOM = 16  # hexadecimal digits behind it
+DRAWN = 4096  # branches that are drawn at once
+
+
+class Outstanding:
+    """A request without its final response; `token` says to the sender what it was."""
+
+    __slots__ = ("call_id", "cseq", "data", "ends_at", "flow", "interval", "local_tag", "token")
+
+    def __init__(
+        self, token: str, call_id: str, local_tag: str, cseq: int, data: bytes, flow: Flow, ends_at: float
+    ) -> None:
+        self.token = token
+        self.call_id = call_id
+        self.local_tag = local_tag
+        self.cseq = cseq
+        self.data = data
+        self.flow = flow
+        self.ends_at = ends_at
+        self.interval = T1
+
+
+class ClientTransactions:
+    """`send` takes octets and where to. Times are of one clock, in seconds.
+
+    Nearly every request is answered within T1, so the first timer is a queue and not a heap.
+    """
+
+    def __init__(self, send: Callable[[bytes, Flow], object]) -> None:
+        self._send = send
+        self._drawn: list[str] = []
+        self._outstanding: dict[str, Outstanding] = {}
+        self._first: deque[tuple[float, str]] = deque()
+        self._later: list[tuple[float, str]] = []
+        self.sent = self.answered = self.retransmitted = self.failed = 0
+
+    def new_branch(self) -> str:
+        if not self._drawn:
+            digits = secrets.token_hex(DRAWN * RANDOM // 2)
+            self._drawn = [COOKIE + digits[at : at + RANDOM] for at in range(0, len(digits), RANDOM)]
+        return self._drawn.pop()
+
+    def send(
+        self,
+        branch: str,
+        token: str,
+        call_id: str,
+        local_tag: str,
+        cseq: int,
+        data: bytes,
+        flow: Flow,
+        now: float,
+    ) -> None:
+        """Send `data`, whose Via has `branch`."""
+        self._outstanding[branch] = Outstanding(token, call_id, local_tag, cseq, data, flow, now + LIFETIME)
+        self._first.append((now + T1, branch))
+        self.sent += 1
+        self._send(data, flow)
+
+    def take(self, branch: str, call_id: str, local_tag: str, cseq: int, status: int) -> str | None:
+        """The token of what a response answers for good; None if it is provisional, late, or a stranger's."""
+        outstanding = self._outstanding.get(branch)
+        if (
+            outstanding is None
+            or status < 200
+            or outstanding.call_id != call_id
+            or outstanding.local_tag != local_tag
+            or outstanding.cseq != cseq
+        ):
+            return None
+        del self._outstanding[branch]
+        if status < 300:
+            self.answered += 1
+        else:
+            self.failed += 1
+        return outstanding.token
+
+    def next_timer(self) -> float | None:
+        candidates = [queue[0][0] for queue in (self._first, self._later) if queue]
+        return min(candidates) if candidates else None
+
+    def due(self, now: float) -> Iterator[str]:
+        """Retransmit what is due (timer E); yield the token of what got no response (timer F).
+
+        At most `FIRES` at a time: thousands of dead phones may not hold up those that live.
+        """
+        left = FIRES
+        while left and self._first and self._first[0][0] <= now:
+            outstanding = self._outstanding.get(branch := self._first.popleft()[1])
+            if outstanding:
+                left -= 1
+                yield from self._fire(branch, outstanding, now)
+        while left and self._later and self._later[0][0] <= now:
+            outstanding = self._outstanding.get(branch := heapq.heappop(self._later)[1])
+            if outstanding:
+                left -= 1
+                yield from self._fire(branch, outstanding, now)
+
+    def _fire(self, branch: str, outstanding: Outstanding, now: float) -> Iterator[str]:
+        if now >= outstanding.ends_at:
+            del self._outstanding[branch]
+            self.failed += 1
+            yield outstanding.token
+            return
+        if not outstanding.flow.is_reliable:
+            self.retransmitted += 1
+            self._send(outstanding.data, outstanding.flow)
+        outstanding.interval = min(outstanding.interval * 2, T2)
+        at = min(now + outstanding.interval, outstanding.ends_at)
+        heapq.heappush(self._later, (at, branch))
+

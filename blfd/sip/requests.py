@@ -1,0 +1,70 @@
+"""What a request is to the core."""
+
+from __future__ import annotations
+
+from blfd.core import inputs
+from blfd.core.calls.passed_on import HEARD
+from blfd.core.inputs import Input, InviteReceived, RegisterReceived, RequestReceived, SubscribeReceived
+from blfd.core.values import Flow, Headers
+from blfd.sip import grammar, headers
+from blfd.sip.message import Message, Request
+
+_HEARD = tuple((name, name.lower()) for name in HEARD)
+
+
+def said(message: Message) -> Headers:
+    """The header fields of a call's message that the core decides about."""
+    fields = message.fields
+    return tuple((name, value) for name, key in _HEARD if key in fields for value in fields[key])
+
+
+def request_of(message: Request, flow: Flow, transaction: int) -> inputs.Request:
+    """What all requests have for the core."""
+    return inputs.Request(
+        transaction,
+        flow,
+        message.method,
+        message.target,
+        message.from_,
+        message.to,
+        message.call_id,
+        message.cseq,
+        message.credentials,
+        message.field("user-agent"),
+    )
+
+
+def as_input(message: Request, flow: Flow, transaction: int, sdp: bytes | None) -> Input:
+    """The input; `sdp` is the session description of an INVITE, None if it has none."""
+    request = request_of(message, flow, transaction)
+    contact = message.contacts[0].uri.text if message.contacts else ""
+    match message.method:
+        case "SUBSCRIBE":
+            package, parameters = grammar.with_parameters(message.field("event"))
+            return SubscribeReceived(
+                request,
+                package,
+                parameters.get("id", ""),
+                message.tokens("accept"),
+                message.expires,
+                contact,
+                message.routes("record-route"),
+            )
+        case "REGISTER":
+            star = any(one.uri is headers.STAR for one in message.contacts)
+            contacts = tuple(
+                headers.register_contact(one) for one in message.contacts if one.uri is not headers.STAR
+            )
+            return RegisterReceived(request, contacts, star, message.expires, message.values("path"))
+        case "INVITE":
+            return InviteReceived(
+                request,
+                sdp,
+                70 if message.max_forwards is None else message.max_forwards,
+                contact,
+                message.values("replaces"),
+                "update" in (message.tokens("allow") or ()),
+                said(message),
+            )
+        case _:
+            return RequestReceived(request)

@@ -1,0 +1,260 @@
+"""Requests that came and what they were answered: server transactions (RFC 3261, section 17.2; RFC 6026).
+
+A transaction is a value that its id finds until it is answered, at once or later, and its key as long as
+copies of the request may come. An INVITE that the core accepts is PJSIP's from then on (ACCEPTED); its key is
+kept, so that a copy that comes late starts no second call. Everything else is answered here:
+
+    TRYING --provisional--> PROCEEDING --final--> COMPLETED --ACK of a refused INVITE--> CONFIRMED
+    TRYING or PROCEEDING --a leg has it--> ACCEPTED
+
+Over a reliable transport nothing is repeated, so what is over there is forgotten at once, but for accepted
+INVITEs and for refused ones that wait for their ACK.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+from collections import deque
+from collections.abc import Callable
+from enum import Enum, auto
+
+from blfd.core.values import Flow
+from blfd.sip.message import Request
+from blfd.sip.timers import LIFETIME, T1, T2
+
+log = logging.getLogger("blfd.sip")
+
+MAX_KEPT = 200_000  # finished ones; a bound for memory: past it the oldest go before their 32 s
+
+
+class State(Enum):
+    TRYING = auto()
+    PROCEEDING = auto()
+    COMPLETED = auto()
+    CONFIRMED = auto()
+    ACCEPTED = auto()
+    TERMINATED = auto()
+
+
+class Event(Enum):
+    REQUEST = auto()  # the same request came again
+    ACK = auto()
+    PROVISIONAL = auto()  # ours
+    FINAL = auto()
+    ACCEPT = auto()  # a leg has it
+    AGAIN = auto()  # timer G
+    END = auto()  # timer H, I, J or L
+
+
+class Do(Enum):
+    NOTHING = auto()
+    SEND = auto()  # the newest response
+
+
+S, E, D = State, Event, Do
+TABLE: dict[tuple[State, Event], tuple[State, Do]] = {
+    (S.TRYING, E.REQUEST): (S.TRYING, D.NOTHING),
+    (S.TRYING, E.PROVISIONAL): (S.PROCEEDING, D.SEND),
+    (S.TRYING, E.FINAL): (S.COMPLETED, D.SEND),
+    (S.TRYING, E.ACCEPT): (S.ACCEPTED, D.NOTHING),
+    (S.TRYING, E.END): (S.TERMINATED, D.NOTHING),
+    (S.PROCEEDING, E.REQUEST): (S.PROCEEDING, D.SEND),
+    (S.PROCEEDING, E.PROVISIONAL): (S.PROCEEDING, D.SEND),
+    (S.PROCEEDING, E.FINAL): (S.COMPLETED, D.SEND),
+    (S.PROCEEDING, E.ACCEPT): (S.ACCEPTED, D.NOTHING),
+    (S.PROCEEDING, E.END): (S.TERMINATED, D.NOTHING),
+    (S.COMPLETED, E.REQUEST): (S.COMPLETED, D.SEND),
+    (S.COMPLETED, E.ACK): (S.CONFIRMED, D.NOTHING),
+    (S.COMPLETED, E.AGAIN): (S.COMPLETED, D.SEND),
+    (S.COMPLETED, E.END): (S.TERMINATED, D.NOTHING),
+    (S.CONFIRMED, E.REQUEST): (S.CONFIRMED, D.NOTHING),
+    (S.CONFIRMED, E.ACK): (S.CONFIRMED, D.NOTHING),
+    (S.CONFIRMED, E.AGAIN): (S.CONFIRMED, D.NOTHING),
+    (S.CONFIRMED, E.END): (S.TERMINATED, D.NOTHING),
+    (S.ACCEPTED, E.REQUEST): (S.ACCEPTED, D.NOTHING),
+    (S.ACCEPTED, E.END): (S.TERMINATED, D.NOTHING),
+}
+"""A pair that is missing cannot happen: a final response is sent once, and nothing is accepted after it."""
+
+
+class ServerTransaction:
+    """One request of a peer, which came by `source`; its responses go to `flow`. `leg` has accepted it.
+
+    `request` is what a response copies from; it is let go when there is nothing more to answer.
+    """
+
+    __slots__ = (
+        "data",
+        "flow",
+        "id",
+        "interval",
+        "key",
+        "leg",
+        "method",
+        "request",
+        "same",
+        "source",
+        "state",
+    )
+
+    def __init__(self, id_: int, key: str, request: Request, source: Flow, flow: Flow) -> None:
+        self.id = id_
+        self.key = key
+        self.method = request.method
+        self.request: Request | None = request
+        self.source, self.flow = source, flow
+        self.state = State.TRYING
+        self.data = b""
+        self.interval = T1
+        self.leg = 0
+        self.same: tuple[str, str, int] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still be answered."""
+        return self.state is State.TRYING or self.state is State.PROCEEDING
+
+
+class ServerTransactions:
+    """All of them. `send` takes octets and where to; `is_up` says whether a leg lives.
+
+    Times are of one clock, in seconds.
+    """
+
+    def __init__(self, send: Callable[[bytes, Flow], object], is_up: Callable[[int], bool]) -> None:
+        self._send, self._is_up = send, is_up
+        self._by_key: dict[str, ServerTransaction] = {}
+        self._invites: dict[tuple[str, str, int], ServerTransaction] = {}  # by what copies have in common
+        self._by_id: dict[int, ServerTransaction] = {}  # those that may still be answered
+        self._ends: deque[tuple[float, ServerTransaction]] = deque()  # in order: all live as long
+        self._repeats: list[tuple[float, int, ServerTransaction]] = []  # timer G
+        self._numbers = itertools.count(1)
+        self.unanswered = 0  # given up since the start: should be zero
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    @property
+    def waiting(self) -> int:
+        """How many have not been answered."""
+        return len(self._by_id)
+
+    def find(self, key: str) -> ServerTransaction | None:
+        return self._by_key.get(key)
+
+    def of(self, id_: int) -> ServerTransaction | None:
+        """The transaction that an effect names, as long as it may be answered."""
+        return self._by_id.get(id_)
+
+    def begin(self, key: str, request: Request, source: Flow, flow: Flow) -> ServerTransaction:
+        """A request that is new; it came by `source`, and its responses go to `flow`."""
+        transaction = ServerTransaction(next(self._numbers), key, request, source, flow)
+        self._by_key[key] = self._by_id[transaction.id] = transaction
+        return transaction
+
+    def is_merged(self, transaction: ServerTransaction, invite: Request) -> bool:
+        """Whether an INVITE came by another way already (section 8.2.2.2), and is being served."""
+        same = (invite.call_id, invite.from_.tag, invite.cseq)
+        other = self._invites.get(same)
+        if other is not None and (other.is_open or other.state is State.ACCEPTED):
+            return True
+        self._invites[same] = transaction
+        transaction.same = same
+        return False
+
+    def repeated(self, transaction: ServerTransaction) -> None:
+        """The request came once more."""
+        self._step(transaction, Event.REQUEST)
+
+    def respond(self, transaction: ServerTransaction, status: int, data: bytes, now: float) -> None:
+        """Send a response; the transaction has to be open."""
+        transaction.data = data
+        if status < 200:
+            self._step(transaction, Event.PROVISIONAL)
+            return
+        self._step(transaction, Event.FINAL)
+        self._close(transaction)
+        if transaction.method == "INVITE":
+            self._end_at(transaction, now + LIFETIME)
+            if not transaction.flow.is_reliable:
+                self._repeat_at(transaction, now + T1)
+        elif transaction.flow.is_reliable:
+            self._forget(transaction)
+        else:
+            self._end_at(transaction, now + LIFETIME)
+
+    def wait(self, transaction: ServerTransaction, now: float) -> None:
+        """The answer comes later; what never comes is found out."""
+        self._end_at(transaction, now + LIFETIME)
+
+    def ignore(self, transaction: ServerTransaction, now: float) -> None:
+        """Never answer; copies of the request are not answered either."""
+        self._close(transaction)
+        self._end_at(transaction, now + LIFETIME)
+
+    def accepted(self, transaction: ServerTransaction, leg: int, now: float) -> None:
+        """An INVITE became a leg, which answers it."""
+        self._step(transaction, Event.ACCEPT)
+        transaction.leg = leg
+        self._close(transaction)
+        self._end_at(transaction, now + LIFETIME)
+
+    def acknowledged(self, key: str, now: float) -> bool:
+        """Whether an ACK is for a refusal of ours (section 17.2.1)."""
+        transaction = self._by_key.get(key)
+        if transaction is None or (transaction.state, Event.ACK) not in TABLE:
+            return False
+        self._step(transaction, Event.ACK)
+        if transaction.flow.is_reliable:
+            self._forget(transaction)
+        return True
+
+    def _step(self, transaction: ServerTransaction, event: Event) -> None:
+        transaction.state, do = TABLE[transaction.state, event]
+        if do is Do.SEND:
+            self._send(transaction.data, transaction.flow)
+
+    def _close(self, transaction: ServerTransaction) -> None:
+        transaction.request = None
+        self._by_id.pop(transaction.id, None)
+
+    def _forget(self, transaction: ServerTransaction) -> None:
+        transaction.state = State.TERMINATED
+        if self._by_key.get(transaction.key) is transaction:
+            del self._by_key[transaction.key]
+        if transaction.same and self._invites.get(transaction.same) is transaction:
+            del self._invites[transaction.same]
+
+    def _end_at(self, transaction: ServerTransaction, at: float) -> None:
+        self._ends.append((at, transaction))
+
+    def _repeat_at(self, transaction: ServerTransaction, at: float) -> None:
+        heapq.heappush(self._repeats, (at, transaction.id, transaction))
+
+    def next_timer(self) -> float | None:
+        """Timer G alone: what ends, ends soon enough whenever something comes."""
+        return self._repeats[0][0] if self._repeats else None
+
+    def due(self, now: float) -> None:
+        """Repeat refusals that are not acknowledged, and forget what is over."""
+        while self._repeats and self._repeats[0][0] <= now:
+            _, _, transaction = heapq.heappop(self._repeats)
+            if transaction.state is State.COMPLETED:
+                self._step(transaction, Event.AGAIN)
+                transaction.interval = min(transaction.interval * 2, T2)
+                self._repeat_at(transaction, now + transaction.interval)
+        ends = self._ends
+        for _ in range(len(ends)):
+            if ends[0][0] > now and len(ends) <= MAX_KEPT:
+                return
+            _, transaction = ends.popleft()
+            if transaction.state is State.ACCEPTED and self._is_up(transaction.leg):
+                self._end_at(transaction, now + LIFETIME)
+                continue
+            if transaction.id in self._by_id:
+                self.unanswered += 1
+                log.error("a %s was never answered: a fault of ours", transaction.method)
+                self._close(transaction)
+            self._forget(transaction)

@@ -1,0 +1,367 @@
+"""SIP as the server sees it: messages become inputs, effects become messages.
+
+Every message is read here. What belongs to a call goes on to `calls`, once the core has accepted the INVITE;
+requests outside calls, and INVITEs until then, are answered by transactions of our own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from blfd.core import capabilities
+from blfd.core import effects as e
+from blfd.core.errors import Refusal
+from blfd.core.inputs import FlowClosed, Input, LegEnded, NotifyAnswered
+from blfd.core.values import Flow, Headers
+from blfd.core.visible import visible
+from blfd.sip import reader
+from blfd.sip.bodies import session_description
+from blfd.sip.client_transactions import COOKIE, ClientTransactions
+from blfd.sip.message import Malformed, Request, Response
+from blfd.sip.notifies import Notifies
+from blfd.sip.own_uris import OwnUris
+from blfd.sip.profiles import Profiles
+from blfd.sip.requests import as_input
+from blfd.sip.server_transactions import ServerTransaction, ServerTransactions, State
+from blfd.sip.writer import Writer, response_flow
+from blfd.transport.addresses import ListenAddress
+from blfd.transport.admission import Admission
+from blfd.transport.multicast import MulticastListener
+from blfd.transport.network import Network, Source
+from blfd.transport.udp import UdpListener
+
+log = logging.getLogger("blfd.sip")
+
+FOLLOWING = capabilities.IN_CALLS - {"INVITE"}  # what there is inside a call alone
+OFFERING = frozenset(("INVITE", "UPDATE", "PRACK"))
+
+
+class Refusing(Protocol):
+    """Why an accepted INVITE did not become a leg; `is_sent`: the carrier has answered it."""
+
+    status: int
+    headers: Headers
+    is_sent: bool
+
+
+class Carrier(Protocol):
+    """What carries calls. A status is what a request is to be refused with, 0 where it has been taken."""
+
+    def accept(self, effect: e.Accept, request: Request, flow: Flow) -> Refusing | None: ...
+    def knows(self, call_id: str, local_tag: str) -> bool: ...
+    def is_up(self, leg: int) -> bool: ...
+    def repeated(self, request: Request, flow: Flow) -> None: ...
+    def request(self, request: Request, flow: Flow) -> int: ...
+    def cancel(self, request: Request, flow: Flow) -> int: ...
+    def response(self, response: Response, flow: Flow) -> None: ...
+    def perform(self, effect: e.Effect) -> None: ...
+    def give_waiting(self) -> None: ...
+    def poll(self) -> float | None: ...
+    def flow_closed(self, flow: Flow) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Counters:
+    """For `blfd status`."""
+
+    requests: int = 0
+    malformed: int = 0
+
+
+class Stack:
+    """The SIP edge; `emit` takes every input at once, `calls` carries calls.
+
+    `trusts` says which addresses may send as much as they like. One thread makes it, polls it and performs
+    effects on it; only `wake` may be called from another.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        own_uris: OwnUris,
+        calls: Carrier,
+        emit: Callable[[Input], None],
+        *,
+        user_agent: str = "blfd",
+        max_waiting: int = 20_000,
+        source_requests: int = 5000,
+        trusts: Callable[[str], bool] = lambda host: False,
+    ) -> None:
+        self.network, self._own_uris, self._calls, self._emit = network, own_uris, calls, emit
+        network.receive, network.closed = self._receive, self._flow_closed
+        network.unreadable = self._unreadable
+        self._writer = Writer(user_agent)
+        self._servers = ServerTransactions(network.send, calls.is_up)
+        self._profiles = Profiles(self._servers, emit)
+        self.clients = ClientTransactions(network.send)
+        self.notifies = Notifies(self.clients, own_uris, self._writer)
+        self.counters = Counters()
+        self.admission = Admission(
+            max_waiting=max_waiting,
+            source_requests=source_requests,
+            trusts=trusts,
+            send_away=self._send_away,
+        )
+
+    # Time and sockets
+
+    def listen(self, address: ListenAddress) -> ListenAddress:
+        """Open a listener; returns its address. Raises OSError."""
+        return self.network.listen(address)
+
+    def listen_multicast(self, group: tuple[str, int]) -> None:
+        """Hear phones that look for their files, after `listen`. Raises OSError."""
+        udp = next(each for each in self.network.listeners if isinstance(each, UdpListener))
+        self.network.add(MulticastListener(udp, group, self._profiles.heard))
+
+    def poll(self, timeout: float) -> None:
+        """Handle what comes within `timeout` seconds, and all timers that are due."""
+        delay = self._calls.poll()
+        now = time.monotonic()
+        waits = [0.0 if self.admission.waiting else timeout]
+        if delay is not None:
+            waits.append(delay)
+        timers = (self.clients.next_timer(), self._servers.next_timer())
+        waits += [at - now for at in timers if at is not None]
+        self.network.poll(max(0.0, min(waits)))
+        for data, flow in self.admission.turn():
+            self._safely(self._take_request, data, flow)
+        self._calls.give_waiting()
+        now = time.monotonic()
+        for token in self.clients.due(now):
+            self._emit(NotifyAnswered(token, 408))
+        self._servers.due(now)
+
+    @property
+    def unanswered(self) -> int:
+        """Requests that the core has never answered: should be zero."""
+        return self._servers.unanswered
+
+    def wake(self) -> None:
+        self.network.wake()
+
+    def close(self) -> None:
+        self._calls.close()
+        self.network.close()
+
+    # Messages
+
+    def _receive(self, data: bytes, source: Source) -> None:
+        if data[:8] == b"SIP/2.0 ":
+            self._safely(self._take_response, data, source)
+        elif self.admission.admits(data, source):
+            self._safely(self._take_request, data, source)
+
+    @staticmethod
+    def _safely(act: Callable[[bytes, Source], None], data: bytes, source: Source) -> None:
+        """No message may end the server, whatever we have got wrong about it."""
+        try:
+            act(data, source)
+        except Exception:
+            log.exception("a message from %s:%d was not handled:\n%r", source[1], source[2], data[:2000])
+
+    def _take_response(self, data: bytes, source: Source) -> None:
+        try:
+            response = reader.read(data)
+        except Malformed as malformed:
+            self._malformed(malformed, source)
+            return
+        assert isinstance(response, Response)
+        branch, status = response.via.branch, response.status
+        if not branch.startswith(COOKIE):
+            self._calls.response(response, Flow._make(source))
+            return
+        token = self.clients.take(branch, response.call_id, response.from_.tag, response.cseq, status)
+        if token:
+            retry_after = response.number("retry-after") if status >= 300 else None
+            self._emit(NotifyAnswered(token, status, retry_after))
+
+    def _take_request(self, data: bytes, source: Source) -> None:
+        try:
+            request = reader.read(data)
+        except Malformed as malformed:
+            self._malformed(malformed, source)
+            return
+        if isinstance(request, Response):  # behind empty lines
+            self._take_response(data.lstrip(b"\r\n"), source)
+            return
+        self.counters.requests += 1
+        flow, method = Flow._make(source), request.method
+        if method == "ACK":
+            self._acknowledged(request, flow)
+            return
+        known = self._servers.find(key := request.key())
+        if known is not None:
+            self._repeated(known, request, flow)
+        elif method == "CANCEL":
+            self._cancelled(key, request, flow)
+        elif method in capabilities.OUTSIDE_CALLS or not (request.to.tag or method in FOLLOWING):
+            self._ask(self._begin(key, request, flow), request)
+        else:
+            self._in_call(key, request, flow)
+
+    def _begin(self, key: str, request: Request, flow: Flow) -> ServerTransaction:
+        return self._servers.begin(key, request, flow, response_flow(request.via, flow))
+
+    def _repeated(self, known: ServerTransaction, request: Request, flow: Flow) -> None:
+        if known.state is State.ACCEPTED:
+            self._calls.repeated(request, flow)
+        else:
+            self._servers.repeated(known)
+
+    def _acknowledged(self, request: Request, flow: Flow) -> None:
+        """An ACK is for a refusal of ours, or it belongs to a call."""
+        if not self._servers.acknowledged(request.key("INVITE"), time.monotonic()) and request.to.tag:
+            self._calls.request(request, flow)
+
+    def _cancelled(self, key: str, request: Request, flow: Flow) -> None:
+        """RFC 3261, section 9.2."""
+        invite = self._servers.find(request.key("INVITE"))
+        if invite is not None and invite.state is State.ACCEPTED:
+            self._refuse_unless_taken(self._calls.cancel(request, flow), key, request, flow)
+            return
+        transaction = self._begin(key, request, flow)
+        self._respond(transaction, 481 if invite is None else 200)
+        if invite is not None and invite.is_open:
+            self._respond(invite, 487)
+
+    def _in_call(self, key: str, request: Request, flow: Flow) -> None:
+        """A request inside a dialog that is no subscription's."""
+        if not self._calls.knows(request.call_id, request.to.tag):
+            self._respond(self._begin(key, request, flow), 481)
+        elif request.method in capabilities.IN_CALLS:
+            try:
+                if request.method in OFFERING:
+                    session_description(request.fields, request.body)
+            except Refusal as refusal:
+                transaction = self._begin(key, request, flow)
+                self._respond(transaction, refusal.status, refusal.reason, headers=refusal.headers)
+                return
+            self._refuse_unless_taken(self._calls.request(request, flow), key, request, flow)
+        else:
+            self._ask(self._begin(key, request, flow), request)
+
+    def _refuse_unless_taken(self, status: int, key: str, request: Request, flow: Flow) -> None:
+        if status:
+            headers = (("Retry-After", "1"),) if status == 500 else ()
+            self._respond(self._begin(key, request, flow), status, headers=headers)
+
+    def _ask(self, transaction: ServerTransaction, request: Request) -> None:
+        """Have the core answer a request; it may do so later."""
+        try:
+            self._emit(self._checked(transaction, request))
+        except Refusal as refusal:
+            self._respond(transaction, refusal.status, refusal.reason, headers=refusal.headers)
+        except Exception:
+            if transaction.is_open:
+                self._respond(transaction, 500)
+            raise
+        if transaction.is_open:
+            if request.method == "INVITE":
+                self._respond(transaction, 100)
+            self._servers.wait(transaction, time.monotonic())
+
+    def _checked(self, transaction: ServerTransaction, request: Request) -> Input:
+        """The input that a request is. Raises Refusal for what no core need see."""
+        if request.method != "INVITE":
+            _check_extensions(request)
+            return as_input(request, transaction.source, transaction.id, None)
+        if self._servers.is_merged(transaction, request):
+            raise Refusal(482, "")
+        accepted = request.tokens("accept")
+        if accepted is not None and capabilities.TAKES_BODIES.isdisjoint(accepted):
+            raise Refusal(406, "", (capabilities.ACCEPT,))
+        sdp = session_description(request.fields, request.body)
+        return as_input(request, transaction.source, transaction.id, sdp)
+
+    def _malformed(self, malformed: Malformed, source: Source) -> None:
+        """Nothing is kept of what is answered here."""
+        self.counters.malformed += 1
+        flow = Flow._make(source)
+        log.debug("from %s: %s", flow, visible(malformed.fault, 200))
+        answer = self._writer.response_malformed(malformed, flow)
+        if answer and malformed.unread:
+            self.network.send(answer, response_flow(malformed.unread.via, flow))
+
+    def _unreadable(self, data: bytes, flow: Flow, why: str) -> None:
+        self._malformed(Malformed(why, 400, reader.unread(data)), flow)
+
+    def _send_away(self, data: bytes, flow: Flow, retry_after: int) -> None:
+        unread = reader.unread(data)
+        if unread is not None:
+            wait = (("Retry-After", str(retry_after)),)
+            answer = self._writer.response_unread(unread, flow, 503, "Too Busy", wait)
+            self.network.send(answer, response_flow(unread.via, flow))
+
+    def _flow_closed(self, flow: Flow) -> None:
+        self._calls.flow_closed(flow)
+        self._emit(FlowClosed(flow))
+
+    # Effects
+
+    def perform(self, effect: e.Effect) -> None:
+        """Do what the core has decided, as far as it concerns SIP."""
+        if type(effect) is e.Notify:
+            self.notifies.send(effect, time.monotonic())
+        elif type(effect) is e.Reply:
+            self._reply(effect)
+        elif type(effect) is e.Accept:
+            self._accept(effect)
+        elif type(effect) is e.Ignore:
+            self._ignore(effect)
+        else:
+            self._calls.perform(effect)
+
+    def _reply(self, reply: e.Reply) -> None:
+        transaction = self._servers.of(reply.transaction)
+        if transaction is None or transaction.request is None:
+            return  # the phone has cancelled meanwhile
+        headers = reply.headers
+        if transaction.request.method == "SUBSCRIBE" and reply.status < 300:
+            headers = (*headers, ("Contact", self._own_uris.contact(transaction.source)))
+        self._respond(transaction, reply.status, reply.reason, reply.to_tag, headers)
+
+    def _accept(self, effect: e.Accept) -> None:
+        transaction = self._servers.of(effect.transaction)
+        if transaction is None or transaction.request is None:
+            self._emit(LegEnded(effect.leg, 487, "The caller has hung up"))
+            return
+        refused = self._calls.accept(effect, transaction.request, transaction.source)
+        if refused is None or refused.is_sent:
+            self._servers.accepted(transaction, effect.leg, time.monotonic())
+        else:
+            self._respond(transaction, refused.status, headers=refused.headers)
+
+    def _ignore(self, effect: e.Ignore) -> None:
+        transaction = self._servers.of(effect.transaction)
+        if transaction is not None:
+            self._servers.ignore(transaction, time.monotonic())
+
+    def _respond(
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        reason: str = "",
+        to_tag: str = "",
+        headers: Headers = (),
+    ) -> None:
+        request = transaction.request
+        assert request is not None, "an open transaction has its request"
+        tag = to_tag or (os.urandom(8).hex() if status > 100 else "")
+        data = self._writer.response(request, transaction.source, status, reason, tag, headers)
+        self._servers.respond(transaction, status, data, time.monotonic())
+
+
+def _check_extensions(request: Request) -> None:
+    """Raises Refusal for a request outside calls that asks for what is not served."""
+    unsupported = [tag for tag in request.tokens("require") or () if tag not in capabilities.OPTION_TAGS]
+    if unsupported:
+        raise Refusal(420, "", (("Unsupported", ", ".join(unsupported)),))
+    if request.content_type.startswith("multipart/"):
+        raise Refusal(415, "", (capabilities.ACCEPT,))
