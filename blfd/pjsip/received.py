@@ -65,7 +65,12 @@ class Received:
         errors = self._parse_errors
         errors.prev = errors.next = errors
         info.msg = lib.pjsip_parse_rdata(self._buffer, length, pj)
-        return bool(info.msg) and errors.next == errors and self._is_whole()
+        if not info.msg or errors.next != errors or not self._is_whole():
+            return False
+        via = info.via.recvd_param
+        if via.slen == 0:  # PJSIP asserts that there is one
+            via.ptr, via.slen = pj.pkt_info.src_name, len(flow.host)
+        return True
 
     def _is_whole(self) -> bool:
         info = self.pj.msg_info
