@@ -67,7 +67,7 @@ def callback(signature: str, function: Callable[..., object], error: int | None 
 
 
 class InviteEvents:
-    """Owns the callbacks; `legs` is set before the first message, `message` and `sdp` while one is handled."""
+    """Owns the callbacks; `legs` is set before the first message, the others while one is handled."""
 
     legs: Legs
     message: Request | Response | None = None

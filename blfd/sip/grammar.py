@@ -51,14 +51,18 @@ def unquote(text: str) -> str:
     return _PAIR.sub(r"\1", text[1:-1]) if "\\" in text else text[1:-1]
 
 
-def parameters(text: str, start: int = 0) -> tuple[dict[str, str], int]:
-    """The parameters that begin at `start` with a semicolon, and where they end. One given twice is bad."""
+def parameters(text: str, start: int = 0, twice: str = "") -> tuple[dict[str, str], int]:
+    """The parameters that begin at `start` with a semicolon, and where they end.
+
+    One given twice is bad, but for the one that is named `twice`, of which the first counts.
+    """
     found: dict[str, str] = {}
     while match := parameter_at(text, start):
         name = match[1].lower()
-        if name in found:
+        if name not in found:
+            found[name] = match[2] or ""
+        elif name != twice:
             raise BadHeader(f"{name} is given twice")
-        found[name] = match[2] or ""
         start = match.end()
     return found, start
 

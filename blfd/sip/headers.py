@@ -103,7 +103,7 @@ def _vias(text: str) -> tuple[Via, ...]:
         match = _via(text, start)
         if match is None:
             raise BadHeader("no via-parm")
-        given, end = parameters(text, match.end())
+        given, end = parameters(text, match.end(), twice="rport")
         if comment := _comment(text, end):
             end = comment.end()
         found.append(_via_of(match, given, text[start:end].strip(" ")))

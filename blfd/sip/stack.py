@@ -363,5 +363,5 @@ def _check_extensions(request: Request) -> None:
     unsupported = [tag for tag in request.tokens("require") or () if tag not in capabilities.OPTION_TAGS]
     if unsupported:
         raise Refusal(420, "", (("Unsupported", ", ".join(unsupported)),))
-    if request.content_type.startswith("multipart/"):
+    if request.method in capabilities.OTHERS and request.content_type.startswith("multipart/"):
         raise Refusal(415, "", (capabilities.ACCEPT,))

@@ -70,6 +70,7 @@ def test_a_merged_invite_is_one_call(site: Site) -> None:
     again = {**calling.headers, "Via": caller.via(), "Content-Type": SDP}
     caller.send(f"INVITE {calling.uri} SIP/2.0", again, sdp(4000))
     merged = caller.wait(lambda m: m.status == 482)
+    caller.ack(merged, calling.uri, again)
     assert merged["call-id"] == calling.headers["Call-ID"]
     assert callee.silent(lambda m: m.method == "INVITE" and m["call-id"] != invite["call-id"])
     calling.cancel()
