@@ -79,9 +79,9 @@ class Calls:
         """Messages that PJSIP was given since the start."""
         return self._received.given
 
-    def knows(self, call_id: str, local_tag: str) -> bool:
+    def knows(self, call_id: str, local_tag: str, remote_tag: str) -> bool:
         """Whether a dialog is a leg's, or was a moment ago."""
-        return self.legs.knows(call_id, local_tag)
+        return self.legs.knows(call_id, local_tag, remote_tag)
 
     def is_up(self, leg: int) -> bool:
         return self.legs.is_up(leg)
@@ -114,7 +114,7 @@ class Calls:
 
     def request(self, request: Request, flow: Flow) -> int:
         """A request inside a call; the status to answer it with, 0 where PJSIP does or nobody is to."""
-        if not self.legs.knows(request.call_id, request.to.tag):
+        if not self.legs.knows(request.call_id, request.to.tag, request.from_.tag):
             return 481
         leg = self.legs.of_tag(request.to.tag)
         if leg is None:

@@ -105,10 +105,16 @@ class Legs:
     def of_tag(self, tag: str) -> Leg | None:
         return self._by_tag.get(tag)
 
-    def knows(self, call_id: str, local_tag: str) -> bool:
-        """Whether a dialog is a leg's, or was one's as long as what belongs to it may come."""
+    def knows(self, call_id: str, local_tag: str, remote_tag: str = "") -> bool:
+        """Whether a dialog is a leg's, or was one's as long as what belongs to it may come.
+
+        Without a `remote_tag` it does not count, as in responses: a proxy may have forked our INVITE.
+        """
         leg = self._by_tag.get(local_tag)
-        return leg.call_id == call_id if leg else self._ended.get(local_tag) == call_id
+        if leg is None:
+            return self._ended.get(local_tag) == call_id
+        is_its = not remote_tag or leg.phase is not Phase.CONFIRMED or leg.remote_tag == remote_tag
+        return is_its and leg.call_id == call_id
 
     def is_up(self, leg: int) -> bool:
         return leg in self._by_number

@@ -5,6 +5,8 @@ docs/architecture.md, "How PJSIP is bound", says what has to be minded.
 
 from __future__ import annotations
 
+import secrets
+
 from blfd.core.effects import Dial
 from blfd.core.values import Flow, Headers
 from blfd.pjsip.adapter import Adapter
@@ -18,6 +20,7 @@ from blfd.sip.reader import read
 SUPPORT_100REL, SUPPORT_TIMER, ALWAYS_USE_TIMER = 1, 2, 128  # pjsip_inv_option
 TRANSPORT_SELECTOR = 1  # PJSIP_TPSELECTOR_TRANSPORT
 MIN_SE = 90
+CALL_ID = 32  # characters of our Call-IDs
 PRINTED = 4000  # octets of a refusal
 EXPLAINING = ("Accept", "Unsupported", "Require", "Min-SE", "Warning")
 
@@ -108,6 +111,7 @@ class Sessions:
             lib.pjsip_dlg_create_uac(self._endpoint.user_agent, *(text.pj for text in texts), self._dialog),
         )
         dialog = self._dialog[0]
+        _set_call_id(dialog)
         lib.pjsip_dlg_inc_lock(dialog)  # a dialog without a session ends with its last lock
         try:
             self._route(dialog, effect.flow, effect.route or None)
@@ -143,3 +147,11 @@ class Sessions:
             if header != ffi.NULL:
                 lib.pj_list_insert_before(head, header)
         lib.pjsip_dlg_set_route_set(dialog, head)
+
+
+def _set_call_id(dialog: CData) -> None:
+    """One that nobody can guess from another: PJSIP draws from rand(), and responses are believed by it."""
+    octets = secrets.token_hex(CALL_ID // 2).encode()
+    kept = ffi.cast("char *", lib.pj_pool_alloc(dialog.pool, CALL_ID))
+    ffi.memmove(kept, octets, CALL_ID)
+    dialog.call_id.id.ptr, dialog.call_id.id.slen = kept, CALL_ID

@@ -1,0 +1,189 @@
+"""Strangers: what PJSIP is given of theirs (nothing), and what their forgeries do (nothing)."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+from calls import Calling, connect, sdp
+from mutations import mutated
+from sites import Site
+from tortures import TORTURES
+from wire import Agent
+
+CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
+SDP_PART = b"--b\r\nContent-Type: application/sdp\r\n\r\n" + sdp(4000) + b"\r\n--b--\r\n"
+METHODS = (
+    *("INVITE", "ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "OPTIONS"),
+    *("REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE", "REFER", "NOTIFY", "FOO"),
+)
+
+
+def status(site: Site, name: str) -> int:
+    return int(site.ask("status")[name])
+
+
+def filled(text: str, agent: Agent) -> str:
+    values = {"d": agent.server, "a": agent.address, "t": "UDP"}
+    return re.sub(r"\{([dantl])\}", lambda found: values.get(found[1], "1"), text)
+
+
+def everything(agent: Agent) -> list[bytes]:
+    """Every kind of message that a stranger may send: all methods, responses, torture, nonsense."""
+    found = []
+    for method in METHODS:
+        for more in ("", "To: <sip:102@{d}>;tag=x\r\n", "Content-Type: multipart/mixed;boundary=b\r\n"):
+            to = "" if more.startswith("To") else "To: <sip:102@{d}>\r\n"
+            number = len(found)
+            text = (
+                f"{method} sip:102@{{d}} SIP/2.0\r\nVia: SIP/2.0/UDP {{a}};branch=z9hG4bKs{number}\r\n{to}"
+                f"{more}From: <sip:101@{{d}}>;tag=f\r\nCall-ID: stranger{number}\r\nCSeq: 1 {method}\r\n"
+                "Contact: <sip:101@{a}>\r\nEvent: dialog\r\nMax-Forwards: 70\r\n\r\n"
+            )
+            found.append(filled(text, agent).encode() + SDP_PART)
+    found += [
+        b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKPjabc\r\nFrom: <sip:a@b>;tag=a\r\n"
+        b"To: <sip:c@d>;tag=b\r\nCall-ID: none\r\nCSeq: 1 INVITE\r\n"
+        b"Content-Type: multipart/mixed;boundary=b\r\n\r\n" + SDP_PART
+    ]
+    found += [filled(torture.text, agent).encode() + torture.body for torture in TORTURES]
+    if CORPUS.is_dir():
+        found += [path.read_bytes() for path in CORPUS.glob("*.sip")]
+    return [*found, b"\r\n\r\n", b"\0" * 50, b"\r\n" * 100, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"]
+
+
+def test_pjsip_is_given_nothing_of_strangers(site: Site) -> None:
+    site.registered("102")
+    agent, dice = site.agent("101"), random.Random(5)
+    messages = everything(agent)
+    messages += [mutated(dice.choice(messages), dice, messages) for _ in range(1500)]
+    before, requests = status(site, "given_to_pjsip"), status(site, "requests")
+    for count, message in enumerate(messages):
+        agent.send_raw(message)
+        if count % 50 == 0:
+            assert agent.request("OPTIONS", "102").status == 200
+    assert agent.request("OPTIONS", "102").status == 200
+    assert status(site, "given_to_pjsip") == before
+    assert status(site, "requests") > requests + 200, "they were read"
+
+
+# Forgeries
+
+
+def test_a_forged_response_to_a_notify_changes_nothing(site: Site) -> None:
+    """Of another phone, which knows how its own branches look, and of who lacks one thing only."""
+    watcher, other = site.agent("101"), site.agent("103")
+    watcher.auto_answer = False
+    _, notify = watcher.subscribe("102")
+    _, own = other.subscribe("102")
+    def forge(**over: str) -> None:
+        lines = {
+            "Via": notify["via"],
+            "From": notify["from"],
+            "To": notify["to"],
+            "Call-ID": notify["call-id"],
+            "CSeq": notify["cseq"],
+            **{name.replace("_", "-"): value for name, value in over.items()},
+        }
+        other.send("SIP/2.0 481 Gone", lines)
+
+    branch = re.search(r"branch=([^;]+)", notify["via"])
+    assert branch
+    for digit in set("0123456789abcdef") - {branch[1][-1]}:
+        forge(Via=notify["via"].replace(branch[1], branch[1][:-1] + digit))
+    forge(Via=own["via"])
+    forge(Call_ID="made-up")
+    forge(Call_ID=own["call-id"])
+    forge(From=re.sub("tag=.*", "tag=x", notify["from"]))
+    forge(CSeq=f"{int(notify['cseq'].split()[0]) + 1} NOTIFY")
+    assert other.request("OPTIONS", "102").status == 200
+    rows = [row for row in site.ask("watchers") if row["watcher"] == "101"]
+    assert [row["state"] for row in rows] == ["telling"], "it still waits for the response"
+    watcher.reply(notify, 200)
+    site.wait_watched("102")
+
+
+def test_branches_and_tags_cannot_be_guessed_from_one_another(site: Site) -> None:
+    watcher = site.agent("101")
+    seen: dict[str, list[str]] = {"branch": [], "tag": []}
+    for number in range(40):
+        _, notify = watcher.subscribe("102", Call_ID=f"guess{number}")
+        found = re.search(r"branch=z9hG4bK(\w+)", notify["via"])
+        assert found
+        seen["branch"].append(found[1])
+        seen["tag"].append(notify.tag("from"))
+    for kind, values in seen.items():
+        assert len(set(values)) == len(values)
+        beginnings = {value[1:7] for value in values}  # the first character is the kind of transaction
+        assert len(beginnings) > len(values) / 2, (kind, values)
+
+
+@pytest.mark.parametrize("method", ["BYE", "INVITE", "UPDATE", "INFO", "CANCEL", "ACK", "PRACK", "OPTIONS"])
+@pytest.mark.parametrize("wrong", ["call-id", "our tag", "their tag"])
+def test_a_request_of_a_third_party_is_in_no_call(site: Site, method: str, wrong: str) -> None:
+    caller, callee, stranger = site.registered("101"), site.registered("102"), site.agent("103")
+    dialog, _ = connect(caller, callee)
+    local, remote, call_id = dialog.local, dialog.remote, dialog.call_id
+    if wrong == "call-id":
+        call_id = "made-up"
+    elif wrong == "our tag":
+        remote = re.sub("tag=.*", "tag=0123456789abcdef", remote)
+    else:
+        local = re.sub("tag=.*", "tag=made-up", local)
+    headers = stranger.headers(method, "102", From=local, To=remote, Call_ID=call_id, CSeq=f"999 {method}")
+    stranger.send(f"{method} {dialog.target} SIP/2.0", headers)
+    if method != "ACK":
+        assert stranger.final(headers).status == 481
+    assert site.ask("status")["calls"] == 1
+    assert callee.silent(lambda m: m.method in ("BYE", "INVITE", "INFO", "UPDATE"), 0.1)
+    assert dialog.request("BYE").status == 200
+    callee.reply(callee.wait_request("BYE"), 200)
+    site.wait_no_call()
+
+
+def test_a_forged_response_ends_no_call(site: Site) -> None:
+    """Of a third party that knows the branch of the INVITE, but not the Call-ID or our tag."""
+    caller, callee, stranger = site.registered("101"), site.registered("102"), site.agent("103")
+    calling = Calling.start(caller, "102", sdp(4000))
+    invite = callee.wait_request("INVITE")
+    other = re.sub("tag=.*", "tag=x", invite["from"])
+    for call_id, from_ in (("made-up", invite["from"]), (invite["call-id"], other)):
+        lines = {
+            "Via": invite["via"],
+            "From": from_,
+            "To": f"{invite['to']};tag=x",
+            "Call-ID": call_id,
+            "CSeq": invite["cseq"],
+        }
+        stranger.send("SIP/2.0 603 Decline", lines)
+    assert stranger.request("OPTIONS", "102").status == 200
+    assert caller.silent(lambda m: m.status >= 300, 0.1)
+    callee.reply(invite, 486, "Busy Here")
+    assert calling.refused().status == 486
+    site.wait_no_call()
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_late_copy_of_an_invite_starts_no_second_call(site: Site, transport: str) -> None:
+    """RFC 6026: its transaction remembers the INVITE after the 2xx, also when the call is over."""
+    caller, callee = site.registered("101", transport), site.registered("102")
+    calling = Calling.start(caller, "102", sdp(4000))
+    calling.headers["Content-Type"] = "application/sdp"
+    lines = [f"{name}: {value}" for name, value in calling.headers.items()]
+    octets = "\r\n".join([f"INVITE {calling.uri} SIP/2.0", *lines]).encode()
+    octets += b"\r\nContent-Length: %d\r\n\r\n" % len(sdp(4000)) + sdp(4000)
+    invite = callee.wait_request("INVITE")
+    caller.send_raw(octets)
+    callee.reply(invite, 180, "Ringing")
+    callee.reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp")
+    dialog = calling.acknowledge(calling.final())
+    callee.wait_request("ACK")
+    caller.send_raw(octets)
+    assert callee.silent(lambda m: m.method == "INVITE" and m["call-id"] != invite["call-id"], 0.3)
+    assert dialog.request("BYE").status == 200
+    callee.reply(callee.wait_request("BYE"), 200)
+    caller.send_raw(octets)
+    assert callee.silent(lambda m: m.method == "INVITE" and m["call-id"] != invite["call-id"], 0.3)
+    site.wait_no_call()
