@@ -4,6 +4,9 @@ Knows phones and no calls, and imports nothing of blfd.
 """
 
 from provisioning.catalog import find, models
+from provisioning.common.own import accepted
+from provisioning.common.own import unknown as unknown_setting
+from provisioning.common.table import COMMON, Common
 from provisioning.layout import KeyPage, ShownKey, layout
 from provisioning.model import (
     Account,
@@ -19,6 +22,7 @@ from provisioning.model import (
     written_keys,
     written_mac,
 )
+from provisioning.phonebooks import MOST_CONTACTS, Contact, book_name, is_phonebook, phonebook
 from provisioning.rendering import (
     Layer,
     Setting,
@@ -26,12 +30,19 @@ from provisioning.rendering import (
     check,
     common_files,
     files,
+    has_phonebook,
     settings,
     sync_event,
+    untold,
+    web_users,
 )
 
 __all__ = [
+    "COMMON",
+    "MOST_CONTACTS",
     "Account",
+    "Common",
+    "Contact",
     "Device",
     "KeyKind",
     "KeyPage",
@@ -43,17 +54,25 @@ __all__ = [
     "Setting",
     "ShownKey",
     "Template",
+    "accepted",
+    "book_name",
     "boot_files",
     "check",
     "common_files",
     "files",
     "find",
+    "has_phonebook",
+    "is_phonebook",
     "layout",
     "models",
     "normal_mac",
     "parse_keys",
+    "phonebook",
     "settings",
     "sync_event",
+    "unknown_setting",
+    "untold",
+    "web_users",
     "written_keys",
     "written_mac",
 ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from enum import Enum
 from typing import NamedTuple
 
@@ -152,7 +153,8 @@ class Account:
 class Service:
     """Where phones find the server, and what they dial: the same for all phones of a tenant.
 
-    Times are in seconds; `url` is where this phone fetches its files, and ends with a slash.
+    Times are in seconds; `url` is where this phone fetches its files, and ends with a slash; `year` is the
+    one of which summer time is told, where it follows no rule.
     """
 
     host: str
@@ -165,17 +167,23 @@ class Service:
     url: str = ""
     http_user: str = ""
     http_password: str = ""
+    year: int = field(default_factory=lambda: date.today().year)
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A phone on somebody's desk, with `modules` beside it; its first keys are its lines."""
+    """A phone on somebody's desk, with `modules` beside it; its first keys are its lines.
+
+    The passwords are those of its web page; without them it keeps what it has.
+    """
 
     mac: str
     model: Model
     accounts: tuple[Account, ...]
     keys: tuple[LineKey, ...] = ()
     modules: int = 0
+    admin_password: str = ""
+    user_password: str = ""
 
     @property
     def shown(self) -> str:

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
+from provisioning import common
+from provisioning.common.table import ON
+from provisioning.common.telling import Maker
 from provisioning.model import Device, ProvisioningError, Service, Template
 from provisioning.vendors import unknown_key, vendor_of
 
@@ -40,17 +43,70 @@ def check(device: Device) -> None:
 
 
 def settings(device: Device, service: Service, layers: Iterable[Layer] = ()) -> list[Setting]:
-    """What the phone gets; a later layer wins over those before it. Raises ProvisioningError."""
+    """What the phone gets: ours, the common ones, then those in its maker's names.
+
+    A later layer wins over those before it. Raises ProvisioningError.
+    """
     check(device)
-    vendor = vendor_of(device.model.path)
-    found = {name: Setting(name, value, DEFAULT) for name, value in vendor.settings(device, service)}
+    layers = list(layers)
+    found = _Found(common.maker_of(device.model.path))
+    found.put(DEFAULT, vendor_of(device.model.path).settings(device, service))
+    found.put(DEFAULT, found.maker.always(device))
+    if device.admin_password:
+        found.put(DEFAULT, found.maker.passwords(device))
+    for name, (value, origin) in common.chosen(layers).items():
+        by = f"{origin}: {name}" if origin else DEFAULT
+        found.put(by, common.told(device, service, name, value).settings)
     for layer in layers:
-        for name, value in layer.settings.items():
-            if value is None:
-                found.pop(name, None)
+        for name, wanted in layer.settings.items():
+            if common.is_common(name):
+                continue
+            if wanted is None:
+                found.leave_out(common.own_name(name))
             else:
-                found[name] = Setting(name, value, layer.origin)
-    return list(found.values())
+                found.put(layer.origin, [(common.own_name(name), wanted)])
+    return found.all()
+
+
+class _Found:
+    """Settings in the order in which they came; of two for the same the later one counts."""
+
+    def __init__(self, maker: Maker) -> None:
+        self.maker = maker
+        self._by_slot: dict[str, Setting] = {}
+
+    def put(self, origin: str, pairs: Iterable[tuple[str, str]]) -> None:
+        for name, value in pairs:
+            self._by_slot[self.maker.slot(name, value)] = Setting(name, value, origin)
+
+    def leave_out(self, name: str) -> None:
+        slot = self.maker.slot(name, "")
+        gone = [each for each, setting in self._by_slot.items() if each == slot or setting.name == name]
+        for each in gone:
+            del self._by_slot[each]
+
+    def all(self) -> list[Setting]:
+        return list(self._by_slot.values())
+
+
+def has_phonebook(layers: Iterable[Layer]) -> bool:
+    """Whether the site wants phones to have one."""
+    found = common.chosen(layers).get("phonebook")
+    return found is not None and found.value == ON
+
+
+def web_users(model: str) -> tuple[str, str]:
+    """Who signs in to its web page: the administrator's name, and the user's."""
+    return common.maker_of(model).WEB_USERS
+
+
+def untold(device: Device, service: Service, layers: Iterable[Layer] = ()) -> list[str]:
+    """What a site has chosen for phones and this one is not told, and why. Raises ProvisioningError."""
+    return [
+        f"{name} {value}: {note}"
+        for name, (value, origin) in common.chosen(layers).items()
+        if origin and (note := common.told(device, service, name, value).note)
+    ]
 
 
 def files(

@@ -194,6 +194,94 @@ def test_overrides_and_where_they_come_from(blfd: Run, store: Store) -> None:
     assert "scope 'siemens'" in blfd("provision", "set", "siemens", "x", "y", code=1).stderr
 
 
+def test_a_common_setting_is_told_to_each_maker_in_its_words(blfd: Run, store: Store) -> None:
+    add(blfd)
+    other = "80:5e:c0:00:00:02"
+    blfd("device", "add", other, "--model", "snom/d785", "--extension", "102")
+    blfd("provision", "set", "*", "timezone", "europe/berlin", "--all-tenants")
+    assert explained(blfd)["local_time.time_zone"] == {
+        "name": "local_time.time_zone",
+        "value": "+1",
+        "origin": "all tenants, all phones: timezone",
+    }
+    assert explained(blfd, other)["timezone"]["value"] == "GER+1"
+    blfd("provision", "set", "yealink", "timezone", "Asia/Kolkata")
+    blfd("device", "set", MAC, "--set", "language=DE", "--set", "codecs=PCMA, g722")
+    found = explained(blfd)
+    assert (found["local_time.time_zone"]["value"], found["lang.gui"]["value"]) == ("+5:30", "German")
+    assert found["account.1.codec.g722.priority"]["value"] == "2"
+    assert found["lang.gui"]["origin"] == "this device: language"
+    blfd("provision", "set", MAC, "local_time.time_zone", "+9")
+    assert explained(blfd)["local_time.time_zone"]["origin"] == "this device"
+    blfd("provision", "unset", MAC, "local_time.time_zone")
+    blfd("provision", "unset", "yealink", "timezone")
+    assert explained(blfd)["local_time.time_zone"]["value"] == "+1"
+    names = [row["name"] for row in json.loads(blfd("provision", "settings", "--json").stdout)]
+    assert names[0] == "timezone"
+    assert "Where the phone gets the time" in blfd("provision", "settings").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ("provision", "set", "*", "timezone", "Berlin"),
+            "timezone: 'Berlin' is no time zone; near it: Europe/",
+        ),
+        (("provision", "set", "yealink", "codecs", "mp3"), "codecs: 'mp3': write some of pcmu,pcma"),
+        (("device", "set", MAC, "--set", "language=xx"), "language: 'xx' is not one of ar,"),
+        (
+            ("provision", "set", "yealink", "account.1.password", "x"),
+            "account.1.password is not set: without",
+        ),
+        (("provision", "set", "*", "Profile_Rule", "http://x/"), "Profile_Rule is not set: without"),
+        (("provision", "set", MAC, "static.auto_provision.server.url"), "finds its files no more"),
+        (("device", "set", MAC, "--set", "raw:account.1.user_name=9"), "see 'blfd device set'"),
+    ],
+)
+def test_a_setting_that_is_refused(blfd: Run, store: Store, arguments: tuple[str, ...], words: str) -> None:
+    add(blfd)
+    before = explained(blfd)
+    said = blfd(*arguments, code=1).stderr
+    assert words in said
+    assert len(said.splitlines()) == 1
+    assert explained(blfd) == before
+
+
+def test_what_a_setting_does_not_tell_is_said(blfd: Run, store: Store) -> None:
+    add(blfd)
+    blfd("device", "add", "80:5e:c0:00:00:02", "--model", "polycom/vvx450", "--extension", "102")
+    said = blfd("provision", "set", "*", "tones", "de").stderr
+    assert said == "blfd: note: polycom: tones de: no document says how\n"
+    said = blfd("provision", "set", "yealink", "features.dnd.alow", "0").stderr
+    assert (
+        "note: features.dnd.alow is no setting of yealink that is known here; near it: features.dnd" in said
+    )
+    assert explained(blfd)["features.dnd.alow"]["value"] == "0", "it is set all the same"
+    assert blfd("provision", "set", "yealink", "features.dnd.allow", "0").stderr == ""
+    shown = json.loads(blfd("provision", "show", "80:5e:c0:00:00:02", "--explain", "--json").stdout)
+    assert shown["untold"] == ["tones de: no document says how"]
+
+
+def test_passwords_of_the_web_page_are_shown_where_they_are_asked_for(blfd: Run, store: Store) -> None:
+    add(blfd)
+    row = store.devices.get(BARE)
+    assert row
+    both = (row.admin_password, row.user_password)
+    assert all(len(password) >= 12 for password in {*both})
+    assert len({*both, row.password, row.secret}) == 4
+    shown = json.loads(blfd("device", "show", MAC, "--secrets", "--json").stdout)
+    assert (shown["admin"], shown["admin_password"], shown["user"]) == ("admin", both[0], "user")
+    assert both[1] in blfd("device", "show", MAC, "--secrets").stdout
+    elsewhere = (("device", "show", MAC), ("device", "list", "--json"), ("changes", "--json"))
+    assert not any(password in blfd(*each).stdout for each in elsewhere for password in both)
+    assert "device.secrets" in blfd("changes").stdout, "who has looked"
+    blfd("device", "renew", MAC)
+    after = store.devices.get(BARE)
+    assert after
+    assert not {after.admin_password, after.user_password} & {*both}
+
+
 def test_overrides_for_all_tenants_are_the_widest(blfd: Run, store: Store) -> None:
     add(blfd)
     label = "account.1.label"
@@ -223,7 +311,7 @@ def test_settings_of_one_device_come_and_go_with_it(blfd: Run, store: Store) -> 
     assert (changed["after"]["settings"], changed["before"]["keys"]) == ({"phone_setting.x": "c"}, "102")
     blfd("device", "remove", MAC)
     add(blfd)
-    assert explained(blfd)["account.1.label"]["value"] == "101"
+    assert explained(blfd)["account.1.label"]["value"] == "Alice Ng"
     for wrong in ("nothing", "=x"):
         said = blfd("device", "set", MAC, "--set", wrong, code=1).stderr
         assert "write NAME=VALUE" in said

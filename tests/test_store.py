@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import sqlite3
 import subprocess
 import sys
@@ -381,6 +382,27 @@ def test_a_database_of_version_1_is_read_and_changed(tmp_path: Path) -> None:
     )
     assert (extension.pickup, extension.pickable) == (None, None)
     assert (store.groups("default"), store.records.attempts("default")) == ([], [])
+
+
+def test_phones_of_version_8_get_passwords_for_their_web_pages(tmp_path: Path) -> None:
+    path = tmp_path / "blfd.db"
+    db = of_version(path, 8)
+    for mac in ("805ec0000001", "805ec0000002"):
+        row = (mac, "default", "snom/d785", "udp", "team", f"p{mac}", f"s{mac}")
+        columns = "mac, tenant, model, transport, keys, password, secret"
+        db.execute(f"INSERT INTO devices ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    db.execute("INSERT INTO device_settings VALUES ('default', 'snom', 'timezone', 'AUT+1')")
+    db.execute("INSERT INTO site_settings VALUES ('*', 'ntp_server', 'ntp.example')")
+    db.conn.commit()
+    db.close()
+    store = Store(path)
+    phones = store.devices.all("default")
+    assert [phone.password for phone in phones] == ["p805ec0000001", "p805ec0000002"]
+    passwords = {word for phone in phones for word in (phone.admin_password, phone.user_password)}
+    assert len(passwords) == 4
+    assert all(re.fullmatch("[A-Za-z2-9]{12}", password) for password in passwords)
+    assert store.overrides.settings("default", "snom") == {"raw:timezone": "AUT+1"}
+    assert store.overrides.settings(None, "*") == {"ntp_server": "ntp.example"}
 
 
 def test_subscriptions_of_version_3_keep_their_dialog(tmp_path: Path) -> None:

@@ -75,11 +75,20 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 
 
 @devices.command()
-def show(context: typer.Context, mac: Mac, as_json: Json = False) -> None:
+def show(
+    context: typer.Context,
+    mac: Mac,
+    secrets: Annotated[
+        bool, typer.Option("--secrets", help="With the passwords of its web page; the audit says who asked.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """One phone."""
     given = options(context)
     desk = given.desk()
     found, pages = operations.show(desk, given.tenant, mac)
+    if secrets:
+        found |= operations.secrets(desk, given.tenant, mac)
     if as_json:
         print_json({**found, "pages": pages})
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from blfd.operations import overrides
 from blfd.operations.scope import is_device, scope_of
 from blfd.store import StoreError
 from blfd.store.devices import DeviceRow
+from provisioning import COMMON
 from provisioning import models as known_models
 
 provision = typer.Typer(no_args_is_help=True, help="Show and override what provisioned phones are told.")
@@ -27,7 +29,12 @@ Scope = Annotated[
     str,
     typer.Argument(metavar="SCOPE", help="`*` for all, yealink, yealink/t54w, or the MAC of one phone."),
 ]
-Setting = Annotated[str, typer.Argument(metavar="NAME", help="As `show --explain` names it.")]
+Setting = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="One that `settings` lists, or a maker's as `show --explain` names it."
+    ),
+]
 
 AllTenants = Annotated[bool, typer.Option("--all-tenants", help="For the phones of every tenant.")]
 
@@ -60,13 +67,16 @@ def show(
 
 
 def _explain(phones: Phones, row: DeviceRow, as_json: bool) -> None:
-    settings, template = phones.settings(row), phones.template(row)
+    found, template, untold = phones.settings(row), phones.template(row), phones.untold(row)
     used = f"of this site, for {template.scope}" if template else "blfd's own"
     if as_json:
-        print_json({"template": used, "settings": [setting._asdict() for setting in settings]})
+        of_all = [setting._asdict() for setting in found]
+        print_json({"template": used, "settings": of_all, "untold": untold})
         return
-    cells = [tuple(escape(cell) for cell in setting) for setting in settings]
+    cells = [tuple(escape(cell) for cell in setting) for setting in found]
     print_table(f"Settings (template: {used})", ("name", "value", "from"), cells, "")
+    for note in untold:
+        print(f"not told: {note}")
 
 
 @provision.command()
@@ -106,6 +116,19 @@ def models(as_json: Json = False) -> None:
         print_table("Models", tuple(rows[0]), [tuple(row.values()) for row in rows], "")
 
 
+@provision.command()
+def settings(as_json: Json = False) -> None:
+    """The settings that have one name for all makers, and their values."""
+    rows = [
+        {"name": name, "values": each.values, "default": each.default, "what": each.help}
+        for name, each in COMMON.items()
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table("Settings for all makers", tuple(rows[0]), [tuple(row.values()) for row in rows], "")
+
+
 @provision.command("set")
 def set_(
     context: typer.Context,
@@ -119,10 +142,12 @@ def set_(
     """Override a setting for all phones, a maker's, a model's or one."""
     given = options(context)
     tenant = _tenant(given, scope, all_tenants)
-    overrides.set(given.desk(), tenant, scope_of(scope), name, value)
+    notes = overrides.set(given.desk(), tenant, scope_of(scope), name, value)
     print(
         f"{name} is {'left out' if value is None else 'set'} for {scope}; phones take it at their next fetch"
     )
+    for note in notes:
+        print(f"blfd: note: {note}", file=sys.stderr)
 
 
 @provision.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import starmap
 from typing import NamedTuple, Protocol
 
 import provisioning
@@ -121,6 +122,7 @@ class Phones:
         seen: set[str] = set()
         for each in wanted:
             try:
+                each = _accepted(each)
                 row = self._checked(tenant, each, names)
                 if row.mac in seen or self.store.devices.get(row.mac):
                     written = provisioning.written_mac(row.mac)
@@ -155,6 +157,7 @@ class Phones:
     def change(self, tenant: str, wanted: Wanted) -> None:
         """Raises StoreError."""
         self.get(tenant, wanted.mac)
+        wanted = _accepted(wanted)
         row = self._checked(tenant, wanted, self.store.names(tenant))
         self.store.devices.replace(row, [(row, name, value) for name, value in wanted.settings])
 
@@ -231,11 +234,14 @@ class Phones:
         return row
 
     def _check_made(self, device: Device, row: DeviceRow, settings: tuple[tuple[str, str], ...]) -> None:
-        """What a site has set, and may break a phone, is tried only where there is some: imports are long."""
+        """What a site has set, and may break a phone, is tried only where there is some: imports are long.
+
+        A common setting breaks none.
+        """
         provisioning.check(device)
         service = self.service(row, self.store.tenant(row.tenant))
         layers, template = [*self.layers(row), Layer("", dict(settings))], self.template(row)
-        if template or any(layer.settings for layer in layers):
+        if template or any(layer.settings.keys() - provisioning.COMMON.keys() for layer in layers):
             provisioning.files(device, service, layers, template)
 
     # Rendering
@@ -257,7 +263,7 @@ class Phones:
             replace(key, label=names.get(key.value, "")) if key.kind is KeyKind.BLF and not key.label else key
             for key in keys
         )
-        return Device(row.mac, model, accounts, labelled, row.modules)
+        return Device(row.mac, model, accounts, labelled, row.modules, row.admin_password, row.user_password)
 
     def fit(self, row: DeviceRow, names: dict[str, str] | None = None) -> Fit:
         """How many of its team have a key; of a phone whose state says what is wrong, none."""
@@ -347,18 +353,62 @@ class Phones:
         service = self.service(row, self.store.tenant(row.tenant))
         return provisioning.settings(self.device(row), service, self.layers(row))
 
+    def untold(self, row: DeviceRow) -> list[str]:
+        """Of the common settings, what its maker's phones are not told, and why. Raises as `settings`."""
+        service = self.service(row, self.store.tenant(row.tenant))
+        return provisioning.untold(self.device(row), service, self.layers(row))
+
     def files(self, row: DeviceRow) -> dict[str, bytes]:
         """All that the phone may ask for, by name. Raises ProvisioningError and StoreError."""
-        device, service = self.device(row), self.service(row, self.store.tenant(row.tenant))
-        return {**self._of_folder(row, device, service), **provisioning.boot_files(device, service)}
+        device, service = self._rendered(row)
+        of_all = {**provisioning.common_files(device), **provisioning.boot_files(device, service)}
+        return {**of_all, **self._own(row, device, service), **self._phonebook(row, device, service)}
+
+    def file(self, row: DeviceRow, name: str) -> bytes | None:
+        """One of them, by its name in any case; the phonebook is made only for whom asks for it."""
+        device, service = self._rendered(row)
+        if provisioning.is_phonebook(device, name.lower()):
+            found = self._phonebook(row, device, service)
+        else:
+            found = provisioning.common_files(device) | provisioning.boot_files(device, service)
+            found |= self._own(row, device, service)
+        return next((content for each, content in found.items() if each.lower() == name.lower()), None)
 
     def of_folder(self, row: DeviceRow) -> dict[str, bytes]:
         """Those of them that may be in one folder with other phones' files. Raises as `files`."""
-        return self._of_folder(row, self.device(row), self.service(row, self.store.tenant(row.tenant)))
+        device, service = self._rendered(row)
+        book = self._phonebook(row, device, service)
+        of_it = {name: content for name, content in book.items() if row.mac in name}
+        return {**provisioning.common_files(device), **self._own(row, device, service), **of_it}
 
-    def _of_folder(self, row: DeviceRow, device: Device, service: Service) -> dict[str, bytes]:
-        own = provisioning.files(device, service, self.layers(row), self.template(row))
-        return {**provisioning.common_files(device), **own}
+    def _rendered(self, row: DeviceRow) -> tuple[Device, Service]:
+        return self.device(row), self.service(row, self.store.tenant(row.tenant))
+
+    def _own(self, row: DeviceRow, device: Device, service: Service) -> dict[str, bytes]:
+        return provisioning.files(device, service, self.layers(row), self.template(row))
+
+    def _phonebook(self, row: DeviceRow, device: Device, service: Service) -> dict[str, bytes]:
+        """Of as many of the tenant's extensions as phones take; empty where the site wants none."""
+        most = provisioning.MOST_CONTACTS if provisioning.has_phonebook(self.layers(row)) else 0
+        names = self.store.devices.first_names(row.tenant, most)
+        return provisioning.phonebook(device, service, starmap(provisioning.Contact, names.items()))
+
+
+def _accepted(wanted: Wanted) -> Wanted:
+    """With its settings as they are kept. Raises StoreError."""
+    if not wanted.settings:
+        return wanted
+    try:
+        vendors, lines = [provisioning.find(wanted.model).vendor], len(wanted.extensions)
+        kept = [
+            (name, given)
+            for each in wanted.settings
+            for name, given in [provisioning.accepted(vendors, *each, lines)]
+            if given is not None
+        ]
+    except ProvisioningError as error:
+        raise StoreError(f"{wanted.where}device {wanted.mac}: {error}") from None
+    return wanted._replace(settings=tuple(kept))
 
 
 def _check_keys(device: Device, names: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
+import provisioning
 from blfd.control import ControlError, NotRunning
 from blfd.devices.files import Fit, Wanted
 from blfd.devices.states import device_states
@@ -53,6 +54,21 @@ def show(desk: Desk, tenant: str, mac: str) -> tuple[Row, list[Row]]:
 def fit(desk: Desk, tenant: str, mac: str) -> Fit:
     """How many of its team have a key."""
     return desk.phones.fit(desk.phones.get(tenant, mac))
+
+
+def secrets(desk: Desk, tenant: str, mac: str) -> Row:
+    """Who signs in to the phone's web page with which password. The audit has who has asked."""
+    device = desk.phones.get(tenant, mac)
+    with desk.change(
+        tenant, "device.secrets", written_mac(device.mac), lambda: get(desk, tenant, mac), reloads=False
+    ):
+        admin, user = provisioning.web_users(device.model)
+    return {
+        "admin": admin,
+        "admin_password": device.admin_password,
+        "user": user,
+        "user_password": device.user_password,
+    }
 
 
 def _full(device: DeviceRow, state: str, fit: Fit) -> Row:

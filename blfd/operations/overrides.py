@@ -5,12 +5,13 @@ Phones are tried before the change: thousands take a while, and nobody else can 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+import provisioning
 from blfd.devices.files import EVERYWHERE
 from blfd.operations.desk import SYSTEM, Desk, Row, told
-from blfd.operations.scope import is_device
+from blfd.operations.scope import MAKERS, is_device
 from blfd.store import StoreError
 from blfd.store.devices import DeviceRow
 from blfd.store.overrides import Overrides
@@ -35,36 +36,73 @@ class Trial:
         return self.overrides.templates() | self.changed_templates
 
 
-def set(desk: Desk, tenant: str | None, scope: str, name: str, value: str | None) -> None:
-    """For a tenant's phones, or with None for all tenants'; a value of None leaves our setting out."""
+def set(desk: Desk, tenant: str | None, scope: str, name: str, value: str | None) -> list[str]:
+    """For a tenant's phones, or with None for all tenants'; a value of None leaves our setting out.
+
+    What there is to say of it that is no error is returned, line by line. A common setting breaks no phone
+    but one whose template is the site's.
+    """
     overrides = desk.store.overrides
-
-    def look() -> Row | None:
-        found = overrides.settings(tenant, scope)
-        return told({name: found[name]}) if name in found else None
-
     if tenant is not None and is_device(scope):
         desk.phones.get(tenant, scope)  # says so where there is no such device
-    _check(desk, Trial(overrides, tenant, scope, {name: value}), tenant, scope)
-    with desk.change(tenant or SYSTEM, "setting.set", scope, look, reloads=False):
+    rows = list(_rows(desk, tenant, scope))
+    makers = _makers(scope, rows)
+    lines = max((len(row.extensions) for row in rows), default=1)
+    try:
+        name, value = provisioning.accepted(makers, name, value, lines)
+    except ProvisioningError as error:
+        raise StoreError(str(error)) from None
+    trial = Trial(overrides, tenant, scope, {name: value})
+    _check(desk, trial, [row for row in rows if name not in provisioning.COMMON or desk.phones.template(row)])
+    with desk.change(
+        tenant or SYSTEM, "setting.set", scope, _look(overrides, tenant, scope, name), reloads=False
+    ):
         overrides.set(tenant, scope, name, value)
+    return _notes(desk, trial, rows, makers, name)
 
 
 def unset(desk: Desk, tenant: str | None, scope: str, name: str) -> None:
     """Raises NotFound."""
     overrides = desk.store.overrides
-
-    def look() -> Row | None:
-        found = overrides.settings(tenant, scope)
-        return told({name: found[name]}) if name in found else None
-
+    name, _ = provisioning.accepted((), name, None)
+    look = _look(overrides, tenant, scope, name)
     with desk.change(tenant or SYSTEM, "setting.unset", scope, look, reloads=False):
         overrides.unset(tenant, scope, name)
 
 
+def _look(overrides: Overrides, tenant: str | None, scope: str, name: str) -> Callable[[], Row | None]:
+    def look() -> Row | None:
+        found = overrides.settings(tenant, scope)
+        return told({name: found[name]}) if name in found else None
+
+    return look
+
+
+def _makers(scope: str, rows: list[DeviceRow]) -> list[str]:
+    """Whose phones are in it."""
+    if scope == EVERYWHERE:
+        return sorted(MAKERS)
+    return [(rows[0].model if is_device(scope) else scope).partition("/")[0]]
+
+
+def _notes(desk: Desk, trial: Trial, rows: list[DeviceRow], makers: list[str], name: str) -> list[str]:
+    """That no maker is known to have the setting, or what its phones are not told of it."""
+    unknown = provisioning.unknown_setting(makers, name)
+    if unknown:
+        return [unknown]
+    phones, found = desk.phones.over(trial), dict[str, None]()
+    for model, row in {row.model: row for row in rows}.items():
+        try:
+            notes = phones.untold(row)
+        except (ProvisioningError, StoreError):
+            continue  # it gets no files, and `device list` says why
+        found |= {f"{model.partition('/')[0]}: {note}": None for note in notes if note.startswith(f"{name} ")}
+    return list(found)
+
+
 def set_template(desk: Desk, scope: str, source: str) -> None:
     """For a vendor or a model, of all tenants."""
-    _check(desk, Trial(desk.store.overrides, changed_templates={scope: source}), None, scope)
+    _check(desk, Trial(desk.store.overrides, changed_templates={scope: source}), _rows(desk, None, scope))
     with desk.change(SYSTEM, "template.set", scope, lambda: _template(desk, scope), reloads=False):
         desk.store.overrides.set_template(scope, source)
 
@@ -80,10 +118,10 @@ def _template(desk: Desk, scope: str) -> Row | None:
     return {"source": found[scope]} if scope in found else None
 
 
-def _check(desk: Desk, trial: Trial, tenant: str | None, scope: str) -> None:
+def _check(desk: Desk, trial: Trial, rows: Iterable[DeviceRow]) -> None:
     """Raises StoreError, in one line that names the phone, if one breaks that was sound before."""
     phones = desk.phones.over(trial)
-    for row in _rows(desk, tenant, scope):
+    for row in rows:
         try:
             phones.files(row)
         except (ProvisioningError, StoreError) as error:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from blfd.store import rows
 from blfd.store.opening import Connections, Exists
-
-SECRET_OCTETS = 16  # in a phone's address for its files, and in its SIP password
+from blfd.store.secrets import of_phone
 
 
 class Fetch(NamedTuple):
@@ -25,7 +23,8 @@ class DeviceRow(NamedTuple):
     """A phone. `keys` are as `provisioning.parse_keys` reads them, or `team`, or `team:GROUP`; `modules` is
     how many stand beside it.
 
-    `password` is its SIP password, of no other phone; `secret` is in the address from which it fetches.
+    `password` is its SIP password, of no other phone; `secret` is in the address from which it fetches;
+    `admin_password` and `user_password` are those of its web page.
     """
 
     mac: str
@@ -37,6 +36,8 @@ class DeviceRow(NamedTuple):
     modules: int = 0
     password: str = ""
     secret: str = ""
+    admin_password: str = ""
+    user_password: str = ""
     fetch: Fetch | None = None
 
 
@@ -79,18 +80,17 @@ class Devices:
         return self._where("mac <> ?", "")
 
     def add(self, new: Iterable[DeviceRow], settings: Settings) -> None:
-        """All or none, each with a password and a secret of its own; one that exists raises StoreError."""
+        """All or none, each with passwords and a secret of its own; one that exists raises StoreError."""
         with self._connections.writing():
             for device in new:
                 if self.get(device.mac):
                     raise Exists(f"device {device.mac} exists already", "'device set' changes it")
-                made = device._replace(password=_token(), secret=_token())
-                self._connections.db.table("devices").insert(_columns(made))
-                self._put_extensions(made)
+                self._connections.db.table("devices").insert({**_columns(device), **of_phone()})
+                self._put_extensions(device)
             self._put_settings(settings)
 
     def replace(self, device: DeviceRow, settings: Settings) -> None:
-        """What the administrator says of it; its password, secret, last fetch and other settings stay."""
+        """What the administrator says of it; its passwords, secret, last fetch and other settings stay."""
         columns = {name: getattr(device, name) for name in ("model", "transport", "keys", "modules")}
         with self._connections.writing():
             self._connections.db.table("devices").update(device.mac, columns)
@@ -114,12 +114,10 @@ class Devices:
         )
 
     def renew(self, mac: str) -> None:
-        """Another password and another secret, and as if it had never fetched."""
+        """Other passwords and another secret, and as if it had never fetched."""
         never = {"fetched_at": None, "fetched_from": "", "fetched_by": ""}
         with self._connections.writing():
-            self._connections.db.table("devices").update(
-                mac, {"password": _token(), "secret": _token(), **never}
-            )
+            self._connections.db.table("devices").update(mac, {**of_phone(), **never})
 
     def remove(self, mac: str) -> None:
         """With what was set for it alone."""
@@ -171,10 +169,6 @@ class Devices:
         return found
 
 
-def _token() -> str:
-    return secrets.token_hex(SECRET_OCTETS)
-
-
 def _device(row: dict[str, Any], extensions: list[str]) -> DeviceRow:
     fetch = Fetch(row["fetched_at"], row["fetched_from"], row["fetched_by"]) if row["fetched_at"] else None
     return DeviceRow(
@@ -187,10 +181,12 @@ def _device(row: dict[str, Any], extensions: list[str]) -> DeviceRow:
         row["modules"],
         row["password"],
         row["secret"],
+        row["admin_password"],
+        row["user_password"],
         fetch,
     )
 
 
 def _columns(device: DeviceRow) -> dict[str, Any]:
-    names = ("mac", "tenant", "model", "transport", "keys", "modules", "password", "secret")
+    names = ("mac", "tenant", "model", "transport", "keys", "modules")
     return {name: getattr(device, name) for name in names}

@@ -10,6 +10,7 @@ from sqlite_utils.db import Database
 from sqlite_utils.migrations import Migrations
 
 from blfd.core.values import DEFAULT_TENANT
+from blfd.store.secrets import of_web_page
 
 migrations = Migrations("blfd")
 
@@ -368,3 +369,17 @@ def _octets(text: str) -> str | bytes:
     """What is no UTF-8 is kept as octets."""
     octets = text.encode("utf-8", "surrogateescape")
     return octets if any("\udc80" <= letter <= "\udcff" for letter in text) else text
+
+
+@migrations()
+def web_pages_of_phones(db: Database) -> None:
+    """Version 9: passwords of phones' web pages; what a maker calls as we call a common setting is `raw:`."""
+    for column in ("admin_password", "user_password"):
+        db.execute(f"ALTER TABLE devices ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
+    for (mac,) in db.execute("SELECT mac FROM devices").fetchall():
+        made = of_web_page()
+        db.execute(
+            "UPDATE devices SET admin_password = ?, user_password = ? WHERE mac = ?", [*made.values(), mac]
+        )
+    for table in ("site_settings", "device_settings"):
+        db.execute(f"UPDATE {table} SET name = 'raw:' || name WHERE name IN ('timezone', 'language')")

@@ -1,4 +1,4 @@
-"""Polycom VVX (UC software 4 to 6) and Poly Edge E: attributes of one element, a directory of speed dials."""
+"""Polycom VVX (UC software 4 to 6) and Poly Edge E: attributes of one element."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
             f"{account.extension}@{account.domain}" if account.domain else account.extension,
         )
         yield line + "displayName", account.shown
-        yield line + "label", account.extension
+        yield line + "label", account.shown
         yield line + "auth.userId", account.extension
         yield line + "auth.password", account.password
         yield line + "lineKeys", str(1 + more)
@@ -119,7 +119,6 @@ def files(device: Device, body: bytes) -> dict[str, bytes]:
     return {
         f"{mac}.cfg": _master(f"{mac}-blfd.cfg"),
         f"{mac}-blfd.cfg": body,
-        f"{mac}-directory.xml": _directory(device),
     }
 
 
@@ -134,15 +133,3 @@ def common(device: Device) -> dict[str, bytes]:
 def _master(config: str) -> bytes:
     """Which files the phone goes on to fetch; the firmware stays as it is."""
     return formats.document(etree.Element("APPLICATION", APP_FILE_PATH="", CONFIG_FILES=config))
-
-
-def _directory(device: Device) -> bytes:
-    """What its speed dials dial; `sd` is their index."""
-    root = etree.Element("directory")
-    entries = etree.SubElement(root, "item_list")
-    dialled = [key for key in device.keys if key.kind is KeyKind.SPEED_DIAL]
-    for number, key in enumerate(dialled, 1):
-        item = etree.SubElement(entries, "item")
-        for name, value in (("ln", key.shown), ("ct", key.value), ("sd", str(number))):
-            etree.SubElement(item, name).text = formats.one_line(value)
-    return formats.document(root)

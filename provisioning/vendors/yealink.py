@@ -22,7 +22,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     for number, account in enumerate(device.accounts, 1):
         line = f"account.{number}."
         yield line + "enable", "1"
-        yield line + "label", account.extension
+        yield line + "label", account.shown
         yield line + "display_name", account.shown
         yield line + "user_name", account.extension
         yield line + "auth_name", account.extension

@@ -10,6 +10,8 @@ from lxml import etree
 
 Files = dict[str, bytes]
 Settings = dict[str, str]
+Get = Callable[[str], bytes]
+Book = dict[str, str]  # names by number
 MAC = "805ec0123456"
 
 
@@ -29,13 +31,17 @@ class Told(NamedTuple):
 
 
 class Maker(NamedTuple):
-    """A maker's phone: what it asks for, with which User-Agent, and how it reads that."""
+    """A maker's phone: what it asks for, with which User-Agent, and how it reads that.
+
+    `book` gets its directory, for which it may ask for more, by address.
+    """
 
     model: str
     user_agent: str
     names: tuple[str, ...]
     settings: Callable[[Files], Settings]
     understand: Callable[[Settings], Told]
+    book: Callable[[Settings, Get], Book]
 
 
 class Memory:
@@ -48,6 +54,9 @@ class Memory:
     def read(self, files: Files) -> Told:
         self.kept |= self.maker.settings(files)
         return self.maker.understand(self.kept)
+
+    def book(self, get: Get) -> Book:
+        return self.maker.book(self.kept, get)
 
 
 def values(found: Settings, pattern: str) -> dict[str, str]:
@@ -171,7 +180,8 @@ def _of_snom(common: bytes, own: bytes) -> Settings:
     """What is of all its model, then what is its own."""
     assert len(etree.fromstring(common).findall(".//fkey")) == 0
     elements = (element for element in etree.fromstring(own).iter() if len(element) == 0)
-    return {f"{element.tag} {element.get('idx')}": element.text or "" for element in elements}
+    found = {f"{element.tag} {element.get('idx')}": element.text or "" for element in elements}
+    return {**found, "first file": common.decode()}
 
 
 def snom_understands(found: Settings) -> Told:
@@ -262,6 +272,59 @@ def htek_understands(found: Settings) -> Told:
     return Told(lines[0], password, server, watched, code, lines, dialled)
 
 
+# Directories: where the phone's settings say that there is one
+
+
+def _directory(content: bytes, root: str) -> Book:
+    made = etree.fromstring(content)
+    assert made.tag == root
+    entries = made.iter("DirectoryEntry")
+    return {entry.findtext("Telephone", ""): entry.findtext("Name", "") for entry in entries}
+
+
+def yealink_book(found: Settings, get: Get) -> Book:
+    return _directory(get(found["remote_phonebook.data.1.url"]), "YealinkIPPhoneDirectory")
+
+
+def polycom_book(found: Settings, get: Get) -> Book:
+    """Beside its speed dials; it is read again with the files only where it is not the user's own."""
+    assert found["dir.local.readonly"] == "1"
+    items = etree.fromstring(found["directory"].encode()).iter("item")
+    return {item.findtext("ct", ""): item.findtext("ln", "") for item in items if item.find("sd") is None}
+
+
+def grandstream_book(found: Settings, get: Get) -> Book:
+    scheme = {"EnabledUseHTTP": "http", "EnabledUseHTTPS": "https"}[found["phonebook.download.mode"]]
+    made = etree.fromstring(get(f"{scheme}://{found['phonebook.download.server']}/phonebook.xml"))
+    assert made.tag == "AddressBook"
+    entries = made.iter("Contact")
+    return {entry.findtext("Phone/phonenumber", ""): entry.findtext("FirstName", "") for entry in entries}
+
+
+def snom_book(found: Settings, get: Get) -> Book:
+    """In the first file that it asks for; what is not in it goes."""
+    (book,) = etree.fromstring(found["first file"].encode()).findall("tbook")
+    assert book.get("complete") == "true"
+    return {item.findtext("number", ""): item.findtext("name", "") for item in book.iter("item")}
+
+
+def fanvil_book(found: Settings, get: Get) -> Book:
+    return _directory(get(found["phone/xmlContact1/Addr"]), "FanvilIPPhoneDirectory")
+
+
+def cisco_book(found: Settings, get: Get) -> Book:
+    """A directory has 32 entries at most; of more there is a menu."""
+    first = get(found["XML_Directory_Service_URL"])
+    pages = [get(item.findtext("URL", "")) for item in etree.fromstring(first).iter("MenuItem")]
+    books = [_directory(page, "CiscoIPPhoneDirectory") for page in pages or [first]]
+    assert all(len(book) <= 32 for book in books)
+    return {number: name for book in books for number, name in book.items()}
+
+
+def htek_book(found: Settings, get: Get) -> Book:
+    return _directory(get(found["RemotePhoneBook1.Url"]), "PhoneDirectory")
+
+
 MAKERS = (
     Maker(
         "yealink/t54w",
@@ -269,6 +332,7 @@ MAKERS = (
         (f"{MAC}.boot", "y000000000000.boot", "y000000000096.cfg", f"{MAC}.cfg"),
         yealink_booting,
         yealink_understands,
+        yealink_book,
     ),
     Maker(
         "yealink/t27g",
@@ -276,6 +340,7 @@ MAKERS = (
         ("y000000000069.cfg", f"{MAC}.cfg"),
         yealink_settings,
         yealink_understands,
+        yealink_book,
     ),
     Maker(
         "polycom/vvx450",
@@ -283,6 +348,7 @@ MAKERS = (
         (f"{MAC}.cfg", f"{MAC}-blfd.cfg", f"{MAC}-phone.cfg", f"{MAC}-web.cfg", f"{MAC}-directory.xml"),
         polycom_settings,
         polycom_understands,
+        polycom_book,
     ),
     Maker(
         "polycom/edge-e350",
@@ -290,6 +356,7 @@ MAKERS = (
         ("000000000000.cfg", f"{MAC}.cfg", f"{MAC}-blfd.cfg", f"{MAC}-directory.xml"),
         polycom_settings,
         polycom_understands,
+        polycom_book,
     ),
     Maker(
         "grandstream/gxp2170",
@@ -297,6 +364,7 @@ MAKERS = (
         (f"cfg{MAC}", f"cfg{MAC}.xml"),
         grandstream_settings,
         grandstream_understands,
+        grandstream_book,
     ),
     Maker(
         "grandstream/grp2614",
@@ -304,6 +372,7 @@ MAKERS = (
         (f"cfg{MAC}", f"cfg{MAC}.xml"),
         grandstream_settings,
         grandstream_understands,
+        grandstream_book,
     ),
     Maker(
         "snom/d785",
@@ -311,6 +380,7 @@ MAKERS = (
         ("snomD785.htm", f"snomD785-{MAC.upper()}.htm"),
         snom_settings,
         snom_understands,
+        snom_book,
     ),
     Maker(
         "gigaset/p82x",
@@ -318,14 +388,23 @@ MAKERS = (
         ("GigasetP82x.htm", f"GigasetP82x-{MAC.upper()}.htm", "GigasetP82x-firmware.htm"),
         gigaset_settings,
         snom_understands,
+        snom_book,
     ),
-    Maker("fanvil/x5u", f"Fanvil X5U 2.12.1.3 {MAC}", (f"{MAC}.cfg",), fanvil_settings, fanvil_understands),
+    Maker(
+        "fanvil/x5u",
+        f"Fanvil X5U 2.12.1.3 {MAC}",
+        (f"{MAC}.cfg",),
+        fanvil_settings,
+        fanvil_understands,
+        fanvil_book,
+    ),
     Maker(
         "cisco/spa504g",
         f"Cisco/SPA504G-7.6.2 ({MAC.upper()})(CBT141400UK)",
         ("spa504g.cfg", f"{MAC}.xml"),
         cisco_settings,
         cisco_understands,
+        cisco_book,
     ),
     Maker(
         "htek/uc924",
@@ -333,5 +412,6 @@ MAKERS = (
         (f"cfg{MAC}.xml",),
         htek_settings,
         htek_understands,
+        htek_book,
     ),
 )

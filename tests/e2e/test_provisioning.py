@@ -105,6 +105,8 @@ def test_from_its_files_to_a_pickup(own_site: Callable[..., Site], maker: Maker)
     )
     url, memory = device(site)["url"], Memory(maker)
     told = memory.read(fetched(maker, url))
+    book = memory.book(lambda address: get(address, maker.user_agent).content)
+    assert book == {str(number): f"Name {number}" for number in range(101, 113)}
     assert told.server == site.server.address()
     assert (told.watched, told.dialled) == (["102", "103"], ["*98"])
     phone = site.phone(told.user, watch=",".join(told.watched), password=told.password)

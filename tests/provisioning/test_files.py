@@ -15,7 +15,7 @@ from lxml import etree
 from makers import MAKERS, Maker, Memory
 
 import provisioning
-from provisioning import Account, Device, Layer, LineKey, Service, find, parse_keys
+from provisioning import COMMON, Account, Contact, Device, Layer, LineKey, Service, find, parse_keys
 from provisioning.formats import one_line
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -39,8 +39,14 @@ MODELS = [
     "htek/uc924",
 ]
 SERVICE = Service(
-    "192.0.2.5", url="http://192.0.2.5:8080/p/5ecret/", http_user="80:5e:c0:12:34:56", http_password="w0rd"
+    "192.0.2.5",
+    url="http://192.0.2.5:8080/p/5ecret/",
+    http_user="80:5e:c0:12:34:56",
+    http_password="w0rd",
+    year=2026,
 )
+ALL_SET = Layer("site", {name: common.example for name, common in COMMON.items()})
+CONTACTS = [Contact("101", "Alice Ng"), Contact("103", ""), Contact("104", "Carol & Söhne")]
 KEYS = parse_keys("102=Bob Roy,103,104=Carol & Söhne,*98=Group,105,106,107")
 
 
@@ -49,7 +55,8 @@ def device(model: str, **over: object) -> Device:
     found = find(model)
     keys = KEYS[: found.most_keys - 1]
     modules = int(len(keys) >= found.room(0))
-    made = Device("805ec0123456", found, (Account("101", "s3cr3t&<>\"'", "Alice Ng"),), keys, modules)
+    accounts = (Account("101", "s3cr3t&<>\"'", "Alice Ng"),)
+    made = Device("805ec0123456", found, accounts, keys, modules, "Adm1n-x", "Us3r-x")
     return replace(made, **over)  # type: ignore[arg-type]
 
 
@@ -62,10 +69,11 @@ def numbered(count: int) -> tuple[LineKey, ...]:
     return parse_keys(",".join(str(number) for number in range(200, 200 + count)))
 
 
-def everything(made: Device) -> dict[str, bytes]:
+def everything(made: Device, *layers: Layer) -> dict[str, bytes]:
     """All that the phone can fetch."""
-    own = provisioning.files(made, SERVICE)
-    return own | provisioning.boot_files(made, SERVICE) | provisioning.common_files(made)
+    own = provisioning.files(made, SERVICE, layers)
+    of_all = provisioning.boot_files(made, SERVICE) | provisioning.common_files(made)
+    return own | of_all | provisioning.phonebook(made, SERVICE, CONTACTS)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -73,7 +81,7 @@ def test_golden_files(model: str) -> None:
     """With UPDATE_GOLDEN set they are written anew; look at what has changed."""
     made = device(model)
     folder = GOLDEN / model.replace("/", "-")
-    written = everything(made)
+    written = everything(made, ALL_SET)
     if os.environ.get("UPDATE_GOLDEN"):
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in written.items():
@@ -240,7 +248,8 @@ def test_every_phone_gets_all_that_lamps_and_pickup_need(model: str) -> None:
     """Account, password, server, transport, times, codes, alerts, where its files are; each key."""
     made = device(model)
     service = replace(SERVICE, transport="tcp", register_expires=1800, subscribe_expires=300)
-    text = b"".join(provisioning.files(made, service).values()).decode()
+    files = provisioning.files(made, service) | provisioning.phonebook(made, service, ())
+    text = b"".join(files.values()).decode()
     vendor = model.partition("/")[0]
     for needed in (*NEEDED["snom" if vendor == "gigaset" else vendor], "s3cr3t", "/p/5ecret"):
         assert needed in text
@@ -304,6 +313,49 @@ def test_a_module_is_used_where_the_device_has_one(model: str) -> None:
 def test_a_phone_without_modules_takes_none() -> None:
     with pytest.raises(provisioning.ProvisioningError, match="takes no modules that are known here, not 1"):
         provisioning.files(device("yealink/t31p", modules=1), SERVICE)
+
+
+@pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.model)
+@pytest.mark.parametrize("count", [0, 1, 32, 33, 20_000])
+def test_a_directory_has_as_many_as_phones_take(maker: Maker, count: int) -> None:
+    """The first of them by number, sorted by name; also of one that has no name."""
+    made = device(maker.model, keys=parse_keys("*98=Group"))
+    numbers = [str(number) for number in range(10_000, 10_000 + count)]
+    contacts = [Contact(number, f"Name {number[::-1]}" if number[-1] != "7" else "") for number in numbers]
+    files = everything(made) | provisioning.phonebook(made, SERVICE, contacts)
+    phone = Memory(maker)
+    phone.read(files)
+    book = phone.book(lambda address: files[address.rpartition("/")[2]])
+    kept = contacts[: provisioning.MOST_CONTACTS]
+    assert book == {contact.number: contact.name or contact.number for contact in kept}
+    assert list(book) == sorted(book, key=lambda number: (book[number].casefold(), number))
+    assert all(len(content) < 200_000 for content in files.values())
+
+
+@pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.model)
+@given(name=NASTY)
+def test_a_name_in_a_directory_is_that_of_its_key(maker: Maker, name: str) -> None:
+    made = device(maker.model, keys=())
+    files = everything(made) | provisioning.phonebook(
+        made, SERVICE, [Contact("101", name), Contact("102", "Bob")]
+    )
+    phone = Memory(maker)
+    phone.read(files)
+    book = phone.book(lambda address: files[address.rpartition("/")[2]])
+    assert book.keys() == {"101", "102"}
+    shown = one_line(name) or "101"
+    assert book["101"] == shown or (len(shown.encode()) > 40 and shown.startswith(book["101"]))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_which_files_are_the_directory(model: str) -> None:
+    made = device(model)
+    many = [Contact(str(number), "") for number in range(100)]
+    book = provisioning.phonebook(made, SERVICE, many)
+    others = provisioning.files(made, SERVICE) | provisioning.boot_files(made, SERVICE)
+    assert all(provisioning.is_phonebook(made, name.lower()) for name in book)
+    assert not any(provisioning.is_phonebook(made, name.lower()) for name in others)
+    assert provisioning.book_name(made) in book
 
 
 @pytest.mark.parametrize("model", [model.path for model in provisioning.models()])

@@ -40,6 +40,13 @@ def show(here: Reading, mac: str) -> Response:
     return here.page("phone.html", row=row, pages=pages, lamps=shown, fit=str(fit))
 
 
+@router.post("/secrets/{mac}")
+def secrets(here: Writing, mac: str, form: Form) -> Response:
+    """Shown for this once: the page has no address under which it could be seen again."""
+    row = devices.get(here.desk, here.tenant, mac)
+    return here.page("phone_secrets.html", row=row, secrets=devices.secrets(here.desk, here.tenant, mac))
+
+
 @router.get("/new")
 def new(here: Writing) -> Response:
     empty = {"mac": "", "model": "", "extensions": [], "keys": "team", "transport": "udp", "modules": 0}

@@ -91,13 +91,12 @@ class Files:
         self._patience.succeeded(source)
         if request.method == "PUT":
             return Response(status_code=204)  # phones send logs and their own changes; nobody reads them here
+        name = request.path_params["name"].rpartition("/")[2].lower()
         try:
-            files = {name.lower(): content for name, content in self._phones.files(row).items()}
+            content = self._phones.file(row, name)
         except (ProvisioningError, StoreError) as error:
             log.error("device %s: its files cannot be made: %s", written_mac(row.mac), error)
             return _later()
-        name = request.path_params["name"].rpartition("/")[2].lower()
-        content = files.get(name)
         if content is None:
             return PlainTextResponse("Not found\n", 404)
         if row.mac in name and request.method == "GET":

@@ -1,0 +1,132 @@
+"""How a maker's phones are told a common setting: in its names and values, or not at all."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple, Protocol
+
+from provisioning.common.table import OFF
+from provisioning.model import Device, Service
+
+Pair = tuple[str, str]
+UNKNOWN = "no document says how"
+SPREAD = 4 * 60  # minutes in which all phones fetch their files
+
+
+class Told(NamedTuple):
+    """The maker's own settings; `note` says what of the wish the phone is not told, and why."""
+
+    settings: tuple[Pair, ...] = ()
+    note: str = ""
+
+
+Translation = Callable[[Device, Service, str], Told]
+
+
+class Maker(Protocol):
+    """What each maker's module of this package offers.
+
+    `TRANSLATIONS` has those of the common settings that the maker's documents tell of, by name, and
+    `REGISTRATION` matches names of settings without which a phone is not reached any more: a group `line` in
+    it is the number of the account. `WEB_USERS` are the administrator's and the user's name on its web page.
+    """
+
+    TRANSLATIONS: Mapping[str, Translation]
+    REGISTRATION: re.Pattern[str]
+    WEB_USERS: tuple[str, str]
+
+    def always(self, device: Device) -> Iterator[Pair]:
+        """What every phone is told: among others, not to ask for what is not served."""
+
+    def passwords(self, device: Device) -> Iterator[Pair]:
+        """Those of its web page."""
+
+    def slot(self, name: str, value: str) -> str:
+        """What a setting is for: of two for the same the later one counts."""
+
+
+def as_values(values: Mapping[str, str], *names: str) -> Translation:
+    """Settings that all get one value for each of the common setting's; `{}` in a name: for each account."""
+
+    def tell(device: Device, service: Service, value: str) -> Told:
+        if value not in values:
+            return Told(note=UNKNOWN)
+        return Told(tuple((name, values[value]) for name in each_line(device, *names)))
+
+    return tell
+
+
+def each_line(device: Device, *names: str) -> Iterator[str]:
+    """The names, those with `{}` once for each account."""
+    for name in names:
+        if "{}" in name:
+            yield from (name.format(line) for line in range(1, len(device.accounts) + 1))
+        else:
+            yield name
+
+
+def switch(on: str, off: str, *names: str) -> Translation:
+    return as_values({"on": on, OFF: off}, *names)
+
+
+def alerts(screen: str, sound: str, on: str, off: str) -> Translation:
+    """Of a watched extension that rings: by the settings for what is seen and what is heard."""
+
+    def tell(device: Device, service: Service, value: str) -> Told:
+        return Told(
+            (
+                (screen, on if value in ("screen", "both") else off),
+                (sound, on if value in ("sound", "both") else off),
+            )
+        )
+
+    return tell
+
+
+def servers(first: str, second: str, *more: Pair) -> Translation:
+    """Of time, one or two; without a `second` only one can be told."""
+
+    def tell(device: Device, service: Service, value: str) -> Told:
+        hosts = value.split(",")
+        told = [(first, hosts[0])]
+        if second:
+            told.append((second, hosts[1] if len(hosts) > 1 else ""))
+        note = f"it takes one server, which is {hosts[0]}" if len(hosts) > 1 and not second else ""
+        return Told((*told, *more), note)
+
+    return tell
+
+
+def ordered(names: Mapping[str, str], value: str) -> tuple[list[str], str]:
+    """Codecs in the maker's names, the best first; and what is said of those that it has no name for."""
+    wanted = value.split(",")
+    unknown = [codec for codec in wanted if codec not in names]
+    note = f"{UNKNOWN} for {', '.join(unknown)}" if unknown else ""
+    return [names[codec] for codec in wanted if codec in names], note
+
+
+def by_mac(device: Device, count: int) -> int:
+    """A number below `count`, so that phones that are alike do not all do it at once."""
+    return zlib.crc32(device.mac.encode()) % count
+
+
+def minute_of_day(device: Device, begin: str) -> int:
+    """When a phone fetches its files: at its own time in the hours that begin then."""
+    return (minute(begin) + by_mac(device, SPREAD)) % (24 * 60)
+
+
+def minute(time: str) -> int:
+    hours, minutes = time.split(":")
+    return int(hours) * 60 + int(minutes)
+
+
+def clock_time(minute: int) -> str:
+    """HH:MM."""
+    return f"{minute // 60 % 24:02d}:{minute % 60:02d}"
+
+
+def name_itself(name: str, value: str) -> str:
+    """`slot` for makers where a setting has one name, and stands once in a file."""
+    return name

@@ -1,0 +1,57 @@
+"""The tenant's extensions as a directory: what its file is called, and how much of them a phone gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import NamedTuple
+
+from provisioning.model import Device, Service
+
+TITLE = "Extensions"
+MOST_CONTACTS = 1000  # what Yealink's and snom's own directories are documented to hold; of others nothing is
+_NAMES = {
+    "yealink": "yealink-phonebook.xml",
+    "grandstream": "phonebook.xml",  # the phone itself adds this name to the address
+    "fanvil": "fanvil-phonebook.xml",
+    "cisco": "cisco-phonebook.xml",
+    "htek": "htek-phonebook.xml",
+}
+
+
+class Contact(NamedTuple):
+    """An extension; its name is what keys and displays show for it."""
+
+    number: str
+    name: str
+
+
+def book_name(device: Device) -> str:
+    """Of snom and Gigaset it is the settings file that all phones of a model ask for, which is else empty."""
+    match device.model.vendor:
+        case "polycom":
+            return f"{device.mac}-directory.xml"
+        case "snom":
+            return f"snom{device.model.name.upper()}.htm"
+        case "gigaset":
+            return f"{device.model.code}.htm"
+        case vendor:
+            return _NAMES[vendor]
+
+
+def is_phonebook(device: Device, name: str) -> bool:
+    """Whether a file of this name, in lower case, is one of the phone's book."""
+    return name.startswith(book_name(device).lower().removesuffix(".xml"))
+
+
+def book_url(device: Device, service: Service) -> str:
+    """Where the phone finds it."""
+    return f"{service.url}{book_name(device)}"
+
+
+def phonebook(device: Device, service: Service, contacts: Iterable[Contact]) -> dict[str, bytes]:
+    """Its files by name; of the contacts the first MOST_CONTACTS, sorted by name."""
+    from provisioning.directories import WRITERS  # which brings lxml
+
+    write = WRITERS[device.model.vendor]
+    return write(device, service, list(islice(contacts, MOST_CONTACTS)))
