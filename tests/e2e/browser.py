@@ -69,9 +69,10 @@ class Browser:
         assert page.status_code in (200, 409), page.text
         return self.send(page, files, **fields)
 
-    def send(self, page: httpx.Response, files: Any = None, **fields: Any) -> httpx.Response:
-        """The form of a page that is open already."""
-        form = html.fromstring(page.text).xpath("//main//form[@method='post']")[0]
+    def send(self, page: httpx.Response, files: Any = None, to: str = "", **fields: Any) -> httpx.Response:
+        """The form of a page that is open already; the first of those whose address has `to` in it."""
+        forms = html.fromstring(page.text).xpath("//main//form[@method='post']")
+        form = next(form for form in forms if to in form.get("action", ""))
         inputs = form.xpath(".//input[@type='hidden']")
         hidden = {field.get("name"): field.get("value", "") for field in inputs}
         address = httpx.URL(page.url).join(form.get("action") or str(page.url))

@@ -246,6 +246,15 @@ def test_phones(portal: Site, browser: Browser) -> None:
     assert "Module 2" in words(browser.submit(f"/t/default/phones/edit/{MAC}", **edit, modules="2"))
     told = browser.submit(f"/t/default/phones/show/{MAC}")
     assert "No phone is registered that could be told." in words(told)
+    secret = browser.send(browser.get(f"/t/default/phones/show/{MAC}"), to="/secrets/")
+    kept = json.loads(portal.cli("device", "show", MAC, "--secrets", "--json"))
+    for name in ("admin_password", "user_password"):
+        assert kept[name] in words(secret)
+        for path in (f"/t/default/phones/show/{MAC}", "/t/default/phones", "/t/default/changes"):
+            assert kept[name] not in browser.get(path).text
+        assert kept[name] not in portal.server.log.read_text()
+    assert f"device.secrets {MAC}" in words(browser.get("/t/default/changes"))
+    assert browser.get(f"/t/default/phones/secrets/{MAC}").status_code == 405, "it has no address to keep"
     portal.registered("101")
     assert "Told to fetch" in words(browser.submit("/t/default/phones"))
     csv = b"mac,model,extensions,keys\n80:5e:c0:12:34:99,yealink/t31,102,team\nxx,yealink/t31,102,\n"

@@ -38,6 +38,7 @@ PAGES = {  # the right that an address needs, for GET and for POST
     "/t/{tenant}/phones/remove/{mac}": ("write", "write"),
     "/t/{tenant}/phones/sync": (None, "write"),
     "/t/{tenant}/phones/sync/{mac}": (None, "write"),
+    "/t/{tenant}/phones/secrets/{mac}": (None, "write"),
     "/t/{tenant}/phones/import": ("write", "write"),
     "/t/{tenant}/groups": ("read", None),
     "/t/{tenant}/groups/new": ("write", "write"),

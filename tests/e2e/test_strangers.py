@@ -78,6 +78,7 @@ def test_a_forged_response_to_a_notify_changes_nothing(site: Site) -> None:
     watcher.auto_answer = False
     _, notify = watcher.subscribe("102")
     _, own = other.subscribe("102")
+
     def forge(**over: str) -> None:
         lines = {
             "Via": notify["via"],
