@@ -37,6 +37,7 @@ class Finding(NamedTuple):
 def examine(config: Config, tenant: str) -> list[Finding]:
     """All findings, the installation's first, then the running server's, with the phones of `tenant`."""
     findings = [_database(config.database, tenant), _clock(), _receive_buffer()]
+    findings += _clocks_of_phones(config.database, tenant)
     try:
         ControlClient(socket_path(config.database)).call("status")
     except (NotRunning, ControlError) as error:
@@ -84,6 +85,19 @@ def _clock() -> Finding:
     if time.time() < SANE_CLOCK:
         return Finding("fault", f"the clock says {time.ctime()}", "set it: expiries and nonces depend on it")
     return Finding("ok", "the clock is set")
+
+
+def _clocks_of_phones(path: Path, tenant: str) -> Iterator[Finding]:
+    """Whether phones that fetch their files from here are told the time of their place."""
+    if not os.path.exists(path):
+        return
+    with contextlib.suppress(StoreError):  # which is a finding of its own
+        store = Store(path)
+        if store.devices.all(tenant) and not store.overrides.has(tenant, "timezone"):
+            advice = "blfd provision set '*' timezone Europe/Berlin"
+            yield Finding(
+                "warning", "phones are not told their time zone: their clocks are their maker's", advice
+            )
 
 
 def _receive_buffer() -> Finding:

@@ -226,6 +226,21 @@ def test_doctor(blfd: Run) -> None:
     assert any("1 extensions" in finding["what"] for finding in findings)
 
 
+def test_doctor_looks_at_the_clocks_of_phones(blfd: Run) -> None:
+    def said() -> bool:
+        return "not told their time zone" in blfd("doctor", "--json").stdout
+
+    blfd("extension", "add", "101", "--password", "x")
+    assert not said(), "none fetches its files from here"
+    blfd("device", "add", "80:5e:c0:12:34:56", "--model", "snom/d785", "--extension", "101")
+    assert said()
+    blfd("provision", "set", "snom", "timezone", "UTC")
+    assert not said()
+    blfd("provision", "unset", "snom", "timezone")
+    blfd("provision", "set", "*", "timezone", "UTC", "--all-tenants")
+    assert not said()
+
+
 def examined(tmp_path: Path, listen: str) -> list[Finding]:
     """What doctor says of a server that listens there; its one phone, of acme.example, watches nothing."""
     phones = {"acme.example": [{"extension": "201"}]}

@@ -276,6 +276,15 @@ def test_passwords_of_the_web_page_are_shown_where_they_are_asked_for(blfd: Run,
     elsewhere = (("device", "show", MAC), ("device", "list", "--json"), ("changes", "--json"))
     assert not any(password in blfd(*each).stdout for each in elsewhere for password in both)
     assert "device.secrets" in blfd("changes").stdout, "who has looked"
+    own = (
+        "P2",
+        "raw:P196 UserPassword",
+        "static.security.user_password",
+        "phone_setting.phone_lock.unlock_pin",
+    )
+    for name in own:
+        blfd("provision", "set", "*", name, "hush-hush")
+    assert "hush-hush" not in blfd("changes", "--json").stdout
     blfd("device", "renew", MAC)
     after = store.devices.get(BARE)
     assert after

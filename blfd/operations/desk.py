@@ -15,7 +15,7 @@ from blfd.devices.files import Phones
 from blfd.store import Conflict, NotFound, Store, StoreError
 
 Row = dict[str, Any]
-_SECRET = re.compile("pass|pwd|pswd|secret", re.I)
+_SECRET = re.compile(r"pass|pwd|pswd|secret|pin$|^P(2|196|5730)\b", re.I)  # the numbers are Htek's
 SYSTEM = ""  # the tenant of what is no tenant's, in the audit
 
 

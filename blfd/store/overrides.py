@@ -22,6 +22,14 @@ class Overrides:
             found = self._connections.db.table(table).rows_where(where, values, order_by="name")
             return {row["name"]: row["value"] for row in found}
 
+    def has(self, tenant: str, name: str) -> bool:
+        """Whether a setting of that name is set for some of a tenant's phones, if only for one."""
+        of_tenant = "SELECT 1 FROM device_settings WHERE name = :name AND tenant = :tenant"
+        of_all = "SELECT 1 FROM site_settings WHERE name = :name"
+        values = {"name": name, "tenant": tenant}
+        with self._connections.reported():
+            return any(self._connections.db.query(f"{of_tenant} UNION {of_all}", values))
+
     def set(self, tenant: str | None, scope: str, name: str, value: str | None) -> None:
         table, _, _ = _place(tenant, scope)
         row = {"scope": scope, "name": name, "value": value}
