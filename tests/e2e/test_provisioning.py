@@ -69,6 +69,45 @@ def test_what_is_not_its_own_is_not_there(provisioned: tuple[Site, str]) -> None
     assert "asks with the address of" in log
 
 
+def test_a_phonebook_is_served_as_the_phones_file_is(provisioned: tuple[Site, str]) -> None:
+    """Under its address and to its credentials alone; it follows the tenant's extensions."""
+    site, url = provisioned
+    base, secret = url.split("/p/")[0], url.split("/")[-2]
+    name = "yealink-phonebook.xml"
+    book = get(url + name)
+    assert book.headers["content-type"] == "application/xml"
+    assert book.text.count("<DirectoryEntry>") == 12, "of this tenant alone"
+    assert get(f"{base}/{name}", auth=httpx.DigestAuth(BARE, secret)).text == book.text
+    assert get(f"{base}/{name}").status_code == 401
+    assert get(f"{base}/p/{secret[:-1]}x/{name}").status_code == 404
+    assert get(url + name, YEALINK.replace(MAC, "80:5e:c0:00:00:02")).status_code == 404
+    for others in ("fanvil-phonebook.xml", "cisco-phonebook-1.xml", f"{BARE}-directory.xml"):
+        assert get(url + others).status_code == 404, "of another maker"
+    assert device(site)["fetched"] == "never", "that is said of its own file"
+    site.cli("extension", "set", "103", "--name", "Zoë <Ng>")
+    assert "<Name>Zoë &lt;Ng&gt;</Name>" in get(url + name).text
+    assert settings(get(f"{url}{BARE}.cfg"))["remote_phonebook.data.1.url"] == url + name
+    site.cli("provision", "set", "*", "phonebook", "off")
+    assert "<DirectoryEntry>" not in get(url + name).text
+    assert settings(get(f"{url}{BARE}.cfg"))["remote_phonebook.data.1.url"] == "%NULL%"
+
+
+def test_no_log_has_a_password_of_the_web_page(provisioned: tuple[Site, str]) -> None:
+    site, url = provisioned
+    secrets = json.loads(site.cli("device", "show", MAC, "--secrets", "--json"))
+    both = (secrets["admin_password"], secrets["user_password"])
+    text = get(f"{url}{BARE}.cfg").text
+    assert all(password in text for password in both)
+    for password in both:  # as somebody would who takes one for the other
+        assert get(f"{url[:-33]}{password}/{BARE}.cfg").status_code == 404
+        basic = httpx.BasicAuth(BARE, password)
+        assert get(f"{url.split('/p/')[0]}/{BARE}.cfg", auth=basic).status_code == 401
+    site.cli("device", "renew", MAC)
+    log = site.server.log.read_text()
+    assert not any(password in log for password in both)
+    assert not any(password in site.cli("changes", "--json") for password in both)
+
+
 @pytest.mark.parametrize("scheme", [httpx.BasicAuth, httpx.DigestAuth])
 def test_credentials_instead_of_the_secret_address(
     provisioned: tuple[Site, str], scheme: Callable[[str, str], httpx.Auth]
