@@ -11,7 +11,8 @@ import pytest
 from blfd.core.access.digest import ALGORITHMS, response
 from blfd.core.inputs import Credentials
 from blfd.core.macs import mac_in
-from blfd.devices.files import Phones, Place, Wanted
+from blfd.devices.files import Phones
+from blfd.devices.values import Place, Wanted
 from blfd.store import NewExtension, Store, StoreError
 from blfd.store.devices import Devices
 from blfd.web.patience import FORGET_AFTER, FREE_FAILURES, LONGEST_WAIT, Patience

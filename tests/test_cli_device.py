@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from commands import Run
 
-from blfd.devices.files import Phones, Place, Wanted
+from blfd.devices.files import Phones
+from blfd.devices.values import Place, Wanted
 from blfd.store import NewExtension, Store
 from blfd.store.devices import Fetch
 
@@ -261,6 +262,10 @@ def test_what_a_setting_does_not_tell_is_said(blfd: Run, store: Store) -> None:
     assert blfd("provision", "set", "yealink", "features.dnd.allow", "0").stderr == ""
     shown = json.loads(blfd("provision", "show", "80:5e:c0:00:00:02", "--explain", "--json").stdout)
     assert shown["untold"] == ["tones de: no document says how"]
+    given = ("--set", "features.dnd.alow=0", "--set", "language=zh")
+    notes = blfd("device", "set", MAC, *given).stderr
+    assert "features.dnd.alow is no setting of yealink that is known here; near it: features.dnd" in notes
+    assert "note: yealink: language zh: no document says how" in notes
 
 
 def test_passwords_of_the_web_page_are_shown_where_they_are_asked_for(blfd: Run, store: Store) -> None:

@@ -11,7 +11,7 @@ from unittest.mock import Mock
 from blfd.core.core import Core
 from blfd.core.inputs import DirectoryChanged
 from blfd.core.values import Aor, Directory, Extension, Reach, Settings, Tenant
-from blfd.devices.files import Place
+from blfd.devices.values import Place
 from blfd.server.control_calls import SLICE, ControlCalls
 from blfd.server.thread_work import Work
 

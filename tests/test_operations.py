@@ -14,7 +14,8 @@ import pytest
 from blfd.control import ControlClient, socket_path
 from blfd.core.core import Core
 from blfd.core.values import Settings
-from blfd.devices.files import Phones, Place, Wanted
+from blfd.devices.files import Phones
+from blfd.devices.values import Place, Wanted
 from blfd.operations import Desk, admins, devices, extensions, groups, overrides, tenants
 from blfd.server.control_calls import ControlCalls
 from blfd.server.thread_work import Work

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from blfd.cli.output import options, print_json, print_table
-from blfd.devices.files import Wanted
-from blfd.operations import Desk, table
+from blfd.cli.output import options, print_json, print_notes, print_table
+from blfd.devices.values import Wanted
+from blfd.operations import Desk, overrides, table
 from blfd.operations import devices as operations
 from blfd.store import StoreError
 
@@ -59,6 +59,7 @@ def add(
     url = desk.phones.url(desk.phones.get(given.tenant, mac))
     print(f"device {mac} added; its provisioning server: {url or 'none yet, see blfd run --provision'}")
     _say_fit(desk, given.tenant, mac)
+    _say_notes(desk, given.tenant, mac, settings)
 
 
 @devices.command("list")
@@ -127,6 +128,7 @@ def set_(
     )
     print(f"device {mac} changed")
     _say_fit(desk, given.tenant, mac)
+    _say_notes(desk, given.tenant, mac, settings)
 
 
 @devices.command()
@@ -174,6 +176,11 @@ def _say_fit(desk: Desk, tenant: str, mac: str) -> None:
     fit = operations.fit(desk, tenant, mac)
     if fit.left_out:
         print(f"device {mac}: {fit}")
+
+
+def _say_notes(desk: Desk, tenant: str, mac: str, settings: list[str] | None) -> None:
+    """What there is to say of its settings that is no error."""
+    print_notes(overrides.notes(desk, tenant, mac, (name for name, _ in _settings(settings))))
 
 
 def _settings(written: list[str] | None) -> tuple[tuple[str, str], ...]:

@@ -18,7 +18,8 @@ from rich.table import Table
 from blfd.config import Config, load
 from blfd.control import ControlClient, ControlError, NotRunning, socket_path
 from blfd.core.values import DEFAULT_TENANT
-from blfd.devices.files import Phones, Place, place
+from blfd.devices.files import Phones
+from blfd.devices.values import Place, place
 from blfd.operations import Desk
 from blfd.store import Store
 
@@ -101,6 +102,12 @@ def fail(text: str, code: int = 1) -> NoReturn:
 
 def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2))
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """On standard error: what is no error, and worth to know."""
+    for note in notes:
+        print(f"blfd: note: {note}", file=sys.stderr)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:

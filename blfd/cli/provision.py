@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from blfd.cli.output import Options, fail, options, print_json, print_table
+from blfd.cli.output import Options, fail, options, print_json, print_notes, print_table
 from blfd.cli.template import template as template_commands
 from blfd.devices.files import Phones
 from blfd.operations import overrides
@@ -146,8 +145,7 @@ def set_(
     print(
         f"{name} is {'left out' if value is None else 'set'} for {scope}; phones take it at their next fetch"
     )
-    for note in notes:
-        print(f"blfd: note: {note}", file=sys.stderr)
+    print_notes(notes)
 
 
 @provision.command()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from itertools import starmap
 from typing import NamedTuple, Protocol
 
 import provisioning
 from blfd.core.values import DEFAULT_TENANT, Tenant
+from blfd.devices.values import Fit, Place, Wanted
 from blfd.store import Exists, Faults, NotFound, Store, StoreError
 from blfd.store.devices import DeviceRow
-from blfd.transport.addresses import ANYWHERE, UNSPECIFIED, ListenAddress, local_address_towards
 from provisioning import (
     Account,
     Device,
@@ -27,60 +27,6 @@ from provisioning import (
 
 TEAM = "team"
 EVERYWHERE = "*"  # the scope of what a site sets for all its phones
-
-
-class Wanted(NamedTuple):
-    """A device as an administrator gives it; `where` is said in an error."""
-
-    mac: str
-    model: str
-    extensions: tuple[str, ...]
-    keys: str = ""
-    transport: str = "udp"
-    modules: int = 0  # beside it
-    settings: tuple[tuple[str, str], ...] = ()  # over ours, for it alone
-    where: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where phones reach this server: its host, its SIP ports by transport, and the address of the files."""
-
-    host: str
-    ports: dict[str, int]
-    url: str  # without a slash at the end
-
-
-def place(listening: Sequence[ListenAddress], address: str, url: str) -> Place:
-    """From what is listened on; `address` is this machine's for phones, "" to find out.
-
-    `url` is the listener for their files, "" if there is none.
-    """
-    hosts = [one.host for one in listening if not one.everywhere]
-    host = address or next(iter(hosts), "") or local_address_towards(ANYWHERE)
-    ports = {one.transport: one.port for one in reversed(listening)}
-    return Place(host, ports, url.replace(f"//{UNSPECIFIED}:", f"//{host}:").rstrip("/"))
-
-
-class Fit(NamedTuple):
-    """How many of a phone's team have a key, and how many more would with modules."""
-
-    fitting: int
-    wanted: int
-    modules: int = 0
-    fitting_then: int = 0
-
-    @property
-    def left_out(self) -> int:
-        return self.wanted - self.fitting
-
-    def __str__(self) -> str:
-        """What an administrator is told; "" where all fit."""
-        if not self.left_out:
-            return ""
-        text = f"{self.fitting} of {self.wanted} in its team fit on its keys, {self.left_out} do not"
-        then = "all" if self.fitting_then == self.wanted else str(self.fitting_then)
-        return f"{text}; with --modules {self.modules}, {then} would" if self.modules else text
 
 
 class Checked(NamedTuple):
@@ -122,7 +68,7 @@ class Phones:
         seen: set[str] = set()
         for each in wanted:
             try:
-                each = _accepted(each)
+                each = each.accepted()
                 row = self._checked(tenant, each, names)
                 if row.mac in seen or self.store.devices.get(row.mac):
                     written = provisioning.written_mac(row.mac)
@@ -157,7 +103,7 @@ class Phones:
     def change(self, tenant: str, wanted: Wanted) -> None:
         """Raises StoreError."""
         self.get(tenant, wanted.mac)
-        wanted = _accepted(wanted)
+        wanted = wanted.accepted()
         row = self._checked(tenant, wanted, self.store.names(tenant))
         self.store.devices.replace(row, [(row, name, value) for name, value in wanted.settings])
 
@@ -392,23 +338,6 @@ class Phones:
         most = provisioning.MOST_CONTACTS if provisioning.has_phonebook(self.layers(row)) else 0
         names = self.store.devices.first_names(row.tenant, most)
         return provisioning.phonebook(device, service, starmap(provisioning.Contact, names.items()))
-
-
-def _accepted(wanted: Wanted) -> Wanted:
-    """With its settings as they are kept. Raises StoreError."""
-    if not wanted.settings:
-        return wanted
-    try:
-        vendors, lines = [provisioning.find(wanted.model).vendor], len(wanted.extensions)
-        kept = [
-            (name, given)
-            for each in wanted.settings
-            for name, given in [provisioning.accepted(vendors, *each, lines)]
-            if given is not None
-        ]
-    except ProvisioningError as error:
-        raise StoreError(f"{wanted.where}device {wanted.mac}: {error}") from None
-    return wanted._replace(settings=tuple(kept))
 
 
 def _check_keys(device: Device, names: dict[str, str]) -> None:

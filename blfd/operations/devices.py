@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import provisioning
 from blfd.control import ControlError, NotRunning
-from blfd.devices.files import Fit, Wanted
 from blfd.devices.states import device_states
+from blfd.devices.values import Fit, Wanted
 from blfd.operations.desk import Desk, Row, told
 from blfd.store import StoreError
 from blfd.store.devices import DeviceRow

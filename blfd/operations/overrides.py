@@ -61,6 +61,13 @@ def set(desk: Desk, tenant: str | None, scope: str, name: str, value: str | None
     return _notes(desk, trial, rows, makers, name)
 
 
+def notes(desk: Desk, tenant: str, mac: str, names: Iterable[str]) -> list[str]:
+    """What there is to say of settings that one phone has been given."""
+    row = desk.phones.get(tenant, mac)
+    trial = Trial(desk.store.overrides)
+    return [note for name in names for note in _notes(desk, trial, [row], _makers(row.mac, [row]), name)]
+
+
 def unset(desk: Desk, tenant: str | None, scope: str, name: str) -> None:
     """Raises NotFound."""
     overrides = desk.store.overrides

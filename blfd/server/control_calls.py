@@ -17,7 +17,7 @@ from blfd.core import report
 from blfd.core.core import Core
 from blfd.core.inputs import DirectoryChanged, Input, SyncWanted
 from blfd.core.values import DEFAULT_TENANT, Aor, Settings
-from blfd.devices.files import Place
+from blfd.devices.values import Place
 from blfd.pjsip.calls import Calls
 from blfd.server.supervisor import restarts
 from blfd.server.thread_work import Work

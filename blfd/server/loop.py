@@ -29,7 +29,8 @@ from blfd.core.inputs import (
 )
 from blfd.core.next_hop import address_in
 from blfd.core.values import TRANSPORTS
-from blfd.devices.files import Phones, place
+from blfd.devices.files import Phones
+from blfd.devices.values import place
 from blfd.pjsip.calls import Calls
 from blfd.pjsip.library import PjsipError
 from blfd.pjsip.selfcheck import SelfCheckFailed, check_layouts

@@ -13,7 +13,7 @@ import threading
 from typing import Any
 
 from blfd.config import Config
-from blfd.devices.files import Place
+from blfd.devices.values import Place
 
 log = logging.getLogger("blfd")
 

@@ -20,7 +20,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from blfd.control import ControlClient, socket_path
-from blfd.devices.files import Phones, Place
+from blfd.devices.files import Phones
+from blfd.devices.values import Place
 from blfd.store import Store
 from blfd.web import metrics, tls
 from blfd.web.feed import Feed

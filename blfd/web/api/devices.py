@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, Field
 
-from blfd.devices.files import Wanted
+from blfd.devices.values import Wanted
 from blfd.operations import devices, table
 from blfd.operations.desk import Row
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged

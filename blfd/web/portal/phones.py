@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 import provisioning
 from blfd.control import ControlError, NotRunning
-from blfd.devices.files import Wanted
+from blfd.devices.values import Wanted
 from blfd.operations import Desk, devices, etag, lamps
 from blfd.store import Conflict, StoreError
 from blfd.web.portal.here import Form, Here, Reading, Writing

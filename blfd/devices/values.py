@@ -1,0 +1,82 @@
+"""What is said of provisioned phones: how they are wanted, where they find the server, how their keys fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import provisioning
+from blfd.store import StoreError
+from blfd.transport.addresses import ANYWHERE, UNSPECIFIED, ListenAddress, local_address_towards
+from provisioning import ProvisioningError
+
+
+class Wanted(NamedTuple):
+    """A device as an administrator gives it; `where` is said in an error."""
+
+    mac: str
+    model: str
+    extensions: tuple[str, ...]
+    keys: str = ""
+    transport: str = "udp"
+    modules: int = 0  # beside it
+    settings: tuple[tuple[str, str], ...] = ()  # over ours, for it alone
+    where: str = ""
+
+    def accepted(self) -> Wanted:
+        """With its settings as they are kept. Raises StoreError."""
+        if not self.settings:
+            return self
+        try:
+            vendors, lines = [provisioning.find(self.model).vendor], len(self.extensions)
+            kept = [
+                (name, given)
+                for each in self.settings
+                for name, given in [provisioning.accepted(vendors, *each, lines)]
+                if given is not None
+            ]
+        except ProvisioningError as error:
+            raise StoreError(f"{self.where}device {self.mac}: {error}") from None
+        return self._replace(settings=tuple(kept))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where phones reach this server: its host, its SIP ports by transport, and the address of the files."""
+
+    host: str
+    ports: dict[str, int]
+    url: str  # without a slash at the end
+
+
+def place(listening: Sequence[ListenAddress], address: str, url: str) -> Place:
+    """From what is listened on; `address` is this machine's for phones, "" to find out.
+
+    `url` is the listener for their files, "" if there is none.
+    """
+    hosts = [one.host for one in listening if not one.everywhere]
+    host = address or next(iter(hosts), "") or local_address_towards(ANYWHERE)
+    ports = {one.transport: one.port for one in reversed(listening)}
+    return Place(host, ports, url.replace(f"//{UNSPECIFIED}:", f"//{host}:").rstrip("/"))
+
+
+class Fit(NamedTuple):
+    """How many of a phone's team have a key, and how many more would with modules."""
+
+    fitting: int
+    wanted: int
+    modules: int = 0
+    fitting_then: int = 0
+
+    @property
+    def left_out(self) -> int:
+        return self.wanted - self.fitting
+
+    def __str__(self) -> str:
+        """What an administrator is told; "" where all fit."""
+        if not self.left_out:
+            return ""
+        text = f"{self.fitting} of {self.wanted} in its team fit on its keys, {self.left_out} do not"
+        then = "all" if self.fitting_then == self.wanted else str(self.fitting_then)
+        return f"{text}; with --modules {self.modules}, {then} would" if self.modules else text
