@@ -6,6 +6,7 @@ import logging
 import socket
 
 from blfd.core.values import TCP, TRANSPORTS, UDP, Flow
+from blfd.pjsip.bodies import Bodies
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, PjsipError, address_of, check, ffi, lib, zero
 from blfd.transport.addresses import ANYWHERE, local_address_towards
@@ -28,6 +29,7 @@ class Adapter:
 
     def __init__(self, endpoint: Endpoint, network: Network) -> None:
         self._endpoint, self._network = endpoint, network
+        self.bodies = Bodies()
         self._of_listener: dict[int, PjsipTransport] = {}
         self._of_connection: dict[Source, PjsipTransport] = {}
         self._by_address: dict[int, PjsipTransport] = {}  # until PJSIP lets go of them
@@ -86,7 +88,7 @@ class Adapter:
         if made is None:
             return INTERNAL_ERROR
         data = bytes(ffi.buffer(tdata.buf.start, tdata.buf.cur - tdata.buf.start))
-        return 0 if self._network.send(data, made.way_to(address)) else INTERNAL_ERROR
+        return 0 if self._network.send(self.bodies.whole(data), made.way_to(address)) else INTERNAL_ERROR
 
     def _on_destroy(self, tp: CData) -> int:
         made = self._by_address.pop(address_of(tp), None)

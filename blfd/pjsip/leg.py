@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from blfd.core.values import Flow, Headers
+from blfd.pjsip.bodies import Bodies
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import INVALID_OPERATION, CData, PjsipError, check, ffi, lib, string
 from blfd.sip.message import Request
@@ -96,14 +97,16 @@ class Leg:
 
 
 class SdpParser:
-    """Parses SDP for one PJSIP call, which copies what it keeps."""
+    """Parses SDP for one PJSIP call, which copies what it keeps: its short form, see `bodies`."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, bodies: Bodies) -> None:
+        self._bodies = bodies
         self._pool = endpoint.pool(b"sdp", 8000)
         self._out = ffi.new("pjmedia_sdp_session **")
 
     def parse(self, text: bytes) -> CData:
         """Raises PjsipError for what is no valid SDP."""
+        text = self._bodies.short(text)
         lib.pj_pool_reset(self._pool)
         self._buffer = ffi.new("char[]", text)
         check("SDP", lib.pjmedia_sdp_parse(self._pool, self._buffer, len(text), self._out))

@@ -30,6 +30,7 @@ from blfd.core.effects import (
 from blfd.core.inputs import InfoAnswered, Input, LegAccepted, LegEnded, MediaMatched, OfferAnswered
 from blfd.core.values import Flow, Headers
 from blfd.pjsip.adapter import Adapter
+from blfd.pjsip.bodies import SHORT
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.headers import remove_headers, set_body, set_headers
 from blfd.pjsip.leg import (
@@ -83,7 +84,7 @@ class Legs:
         self._by_tag: dict[str, Leg] = {}
         self._ended: dict[str, str] = {}  # Call-IDs by our tags: PJSIP still repeats, or waits for an ACK
         self._ends: deque[tuple[float, str]] = deque()
-        self._sdp = self._sessions.sdp
+        self._sdp, self._bodies = self._sessions.sdp, adapter.bodies
         self._matcher = Matcher(endpoint)
         self._tdata = ffi.new("pjsip_tx_data **")
         self._info = Text("INFO")
@@ -334,7 +335,7 @@ class Legs:
             return
         tdata = self._tdata[0]
         set_headers(tdata, effect.headers)
-        set_body(tdata, effect.content_type, effect.body)
+        self._set_body(tdata, effect.content_type, effect.body)
         leg.sent_infos[dialog.local.cseq] = effect.exchange
         lib.pjsip_dlg_send_request(dialog, tdata, -1, ffi.NULL)
 
@@ -349,8 +350,11 @@ class Legs:
             response.msg.line.status.code = effect.status
             response.msg.line.status.reason = self._reason(reason)[0]
         set_headers(response, effect.headers)
-        set_body(response, effect.content_type, effect.body)
+        self._set_body(response, effect.content_type, effect.body)
         lib.pjsip_dlg_send_response(leg.inv.dlg, transaction, response)
+
+    def _set_body(self, tdata: CData, content_type: str, body: bytes) -> None:
+        set_body(tdata, content_type, self._bodies.token(body) if len(body) > SHORT else body)
 
     # Book-keeping
 

@@ -14,7 +14,7 @@ from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.leg import Leg
 from blfd.pjsip.library import CData, PjsipError, check, ffi, lib
 
-LONGEST = 16_000
+LONGEST = 65_535
 DYNAMIC = 96  # the first payload type that means what its a=rtpmap says
 
 _CRYPTO = re.compile(rb"a=crypto:(\S+)\s+(\S+)\s+(.*)")

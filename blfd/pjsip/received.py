@@ -5,6 +5,7 @@ from __future__ import annotations
 from socket import inet_aton
 
 from blfd.core.values import Flow
+from blfd.pjsip.bodies import sound
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, ffi, lib, zero
 from blfd.sip.message import Request, Response
@@ -114,6 +115,7 @@ def octets_of(message: Request | Response, flow: Flow, sdp: bytes | None) -> byt
         if name in fields:
             lines += [f"{title}: {value}" for value in fields[name]]
     if sdp:
+        sdp = sound(sdp)
         lines.append("Content-Type: application/sdp")
     lines += [f"Content-Length: {len(sdp or b'')}", "", ""]
     return "\r\n".join(lines).encode("utf-8", "surrogateescape") + (sdp or b"")

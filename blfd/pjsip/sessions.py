@@ -41,7 +41,7 @@ class Sessions:
     ) -> None:
         self._endpoint, self._usage = endpoint, usage
         self._adapter, self._own_uris = adapter, own_uris
-        self.sdp = SdpParser(endpoint)
+        self.sdp = SdpParser(endpoint, adapter.bodies)
         self._tdata = ffi.new("pjsip_tx_data **")
         self._dialog = ffi.new("pjsip_dialog **")
         self._inv = ffi.new("pjsip_inv_session **")
