@@ -48,7 +48,8 @@ class Bodies:
 
     def short(self, sdp: bytes) -> bytes:
         """The short form of SDP, with the token of all of it."""
-        return short(sound(sdp), b"a=" + self.token(sdp))
+        text = sound(sdp)
+        return short(text, b"a=" + self.token(sdp)) if text is not sdp else sdp
 
     def whole(self, message: bytes) -> bytes:
         """A message that PJSIP has printed, with the body that it stands for."""
@@ -94,6 +95,8 @@ def sound(sdp: bytes) -> bytes:
     lines = [line for line in lines if line[1:2] == b"="]
     first = next((at for at, line in enumerate(lines) if line[:2] == b"m="), len(lines))
     session, media = lines[:first], lines[first:]
+    if not media:  # it is none, and PJSIP will say so
+        return sdp
     by_kind = {line[:2]: line for line in reversed(session)}
     name = by_kind.get(b"s=", b"s=").strip()
     head = [
