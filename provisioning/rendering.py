@@ -101,7 +101,7 @@ def web_users(model: str) -> tuple[str, str]:
 
 
 def untold(device: Device, service: Service, layers: Iterable[Layer] = ()) -> list[str]:
-    """What a site has chosen for phones and this one is not told, and why. Raises ProvisioningError."""
+    """What a site has chosen for phones and this one is not told, and why."""
     return [
         f"{name} {value}: {note}"
         for name, (value, origin) in common.chosen(layers).items()

@@ -194,6 +194,7 @@ def test_the_server_is_told_the_newest_last(store: Store) -> None:
     answers = ControlCalls(
         core,
         Mock(),
+        Mock(),
         sluggish,
         work,
         lambda event: told.append(len(event.directory.extensions)),

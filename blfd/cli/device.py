@@ -141,7 +141,7 @@ def remove(context: typer.Context, mac: Mac) -> None:
 
 @devices.command()
 def renew(context: typer.Context, mac: Mac) -> None:
-    """Give a phone another SIP password and another secret, as one that was reset or whose secret leaked."""
+    """Give a phone other passwords and another secret, as one that was reset or whose secret leaked."""
     given = options(context)
     desk = given.desk()
     operations.renew(desk, given.tenant, mac)

@@ -68,11 +68,15 @@ def chosen(layers: Iterable[tuple[str, Mapping[str, str | None]]]) -> dict[str, 
 
 
 def told(device: Device, service: Service, name: str, value: str) -> Told:
-    """What a phone is told for a common setting. Raises ProvisioningError for a value that is none."""
+    """What a phone is told for a common setting.
+
+    A value that was one when it was set, and is none any more (a zone that the tz database has no longer),
+    takes no phone its file.
+    """
     translation = maker_of(device.model.path).TRANSLATIONS.get(name)
     if translation is None:
         return Told(note=UNKNOWN)
     try:
         return translation(device, service, value)
-    except (KeyError, ValueError) as error:
-        raise ProvisioningError(f"{name} {value!r}: {error}") from None
+    except (KeyError, ValueError):
+        return Told(note="it is no value of this setting here; set another")

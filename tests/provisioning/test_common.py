@@ -177,6 +177,18 @@ def test_a_later_layer_wins_and_a_makers_own_setting_over_all() -> None:
     assert origins["static.wui.https_enable"] == "blfd"
 
 
+@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize(
+    ("name", "value"), [("timezone", "Mars/Phobos"), ("timezone", "../x"), ("refetch", "?")]
+)
+def test_a_value_that_is_none_any_more_takes_no_phone_its_file(maker: str, name: str, value: str) -> None:
+    layer = Layer("site", {name: value})
+    assert "101" in settings(maker, layer).values()
+    if name == "timezone":
+        (said,) = untold(phone(maker), SERVICE, [layer])
+        assert said == f"timezone {value}: it is no value of this setting here; set another"
+
+
 def test_ours_can_be_left_out() -> None:
     assert "static.wui.http_enable" in settings("yealink")
     assert "static.wui.http_enable" not in settings("yealink", site(web_access=None))
