@@ -22,6 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "blfd/store/": {"blfd.core", "blfd.store", "sqlite_utils"},
     "blfd/config.py": {"blfd.core", "blfd.transport.addresses"},
     "blfd/control.py": set(),
+    "blfd/logs.py": {"blfd.core.visible"},
     "blfd/doctor.py": {"blfd.config", "blfd.control", "blfd.core", "blfd.store", "blfd.transport.addresses"},
     "blfd/devices/": {"blfd.core", "blfd.devices", "blfd.store", "blfd.transport.addresses", "provisioning"},
     "blfd/operations/": {
@@ -36,6 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "blfd/web/": {
         "blfd",
         "blfd.config",
+        "blfd.logs",
         "blfd.control",
         "blfd.core",
         "blfd.devices",
@@ -49,6 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "blfd/server/": {
         "blfd",
         "blfd.config",
+        "blfd.logs",
         "blfd.control",
         "blfd.core",
         "blfd.devices",

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import FrameType
 
-from blfd import __version__
+from blfd import __version__, logs
 from blfd.config import Config
 from blfd.control import ControlError, ControlServer, socket_path
 from blfd.core.core import Core
@@ -290,10 +290,7 @@ class Server:
 
 def run(config: Config) -> int:
     """`blfd run`: returns the exit code; raises ServerError and StoreError."""
-    logging.basicConfig(
-        level=logging.DEBUG if config.verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
+    logs.start(logging.DEBUG if config.verbose else logging.INFO)
     try:
         server = Server(config)
     except PjsipError as error:

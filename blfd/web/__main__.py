@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import socket
 import sys
 import threading
@@ -19,6 +18,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from blfd import logs
 from blfd.control import ControlClient, socket_path
 from blfd.devices.files import Phones
 from blfd.devices.values import Place
@@ -40,7 +40,7 @@ WORDS = {  # for an error: what is served, and the option that says where
 
 def main() -> None:
     options: dict[str, Any] = json.loads(sys.argv[1])
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logs.start()
     _check_tls(options)
     make_room()
     sockets = {one["name"]: _open(one) for one in options["listeners"]}

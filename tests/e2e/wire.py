@@ -68,6 +68,21 @@ class Message:
         return cls(start, headers, body)
 
 
+class Unclean(Exception):
+    """The server sent something that is not one message with sound lines. No test passes over it."""
+
+
+def check_frame(data: bytes) -> None:
+    """Raises Unclean: a control character in a start line or header, or a length that lies."""
+    head, end, body = data.partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    if not end or any(octet < 0x20 or octet == 0x7F for line in lines for octet in line):
+        raise Unclean(f"a control character, or no end: {data!r}")
+    lengths = [line.split(b":")[1] for line in lines if line.lower().startswith(b"content-length")]
+    if len(lengths) != 1 or int(lengths[0]) != len(body) or not all(b":" in line for line in lines[1:]):
+        raise Unclean(f"not one message: {data!r}")
+
+
 def _transaction(request: Message) -> tuple[str, str]:
     """Equal for retransmissions alone (RFC 3261, section 17.2.3)."""
     return request["via"], request.method
@@ -231,6 +246,7 @@ class Agent:
         return True
 
     def _take(self, data: bytes, source: tuple[str, int]) -> None:
+        check_frame(data)
         message = Message.read(data)
         message.source = source
         again = None if message.status else self._replies.get(_transaction(message))
