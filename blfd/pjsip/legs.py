@@ -127,7 +127,6 @@ class Legs:
         try:
             inv, trying = self._sessions.accept(rdata, request, flow)
         except Refused as refused:
-            self._emit(LegEnded(effect.leg, refused.status, "refused"))
             return refused
         leg = self._add(Leg(effect.leg, inv, flow, True, Phase.PROCEEDING))
         lib.pjsip_inv_send_msg(inv, trying)

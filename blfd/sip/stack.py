@@ -217,7 +217,9 @@ class Stack:
 
     def _acknowledged(self, request: Request, flow: Flow) -> None:
         """An ACK is for a refusal of ours, or it belongs to a call."""
-        if not self._servers.acknowledged(request.key("INVITE"), time.monotonic()) and request.to.tag:
+        if self._servers.acknowledged(request.key("INVITE"), time.monotonic()):
+            return
+        if self._calls.knows(request.call_id, request.to.tag, request.from_.tag):
             self._calls.request(request, flow)
 
     def _cancelled(self, key: str, request: Request, flow: Flow) -> None:
@@ -333,6 +335,8 @@ class Stack:
             self._emit(LegEnded(effect.leg, 487, "The caller has hung up"))
             return
         refused = self._calls.accept(effect, transaction.request, transaction.source)
+        if refused is not None:
+            self._emit(LegEnded(effect.leg, refused.status, "refused"))
         if refused is None or refused.is_sent:
             self._servers.accepted(transaction, effect.leg, time.monotonic())
         else:

@@ -1,0 +1,267 @@
+"""The edge alone, between a network and a carrier of calls on paper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from blfd.core.effects import Accept, Effect, Ignore, Notify, Reply
+from blfd.core.inputs import (
+    Input,
+    InviteReceived,
+    LegEnded,
+    NotifyAnswered,
+    RequestReceived,
+    SubscribeReceived,
+)
+from blfd.core.values import DialogId, Flow, NameAddr, SubscriptionDialog
+from blfd.sip.message import Request, Response
+from blfd.sip.reader import read
+from blfd.sip.stack import Stack
+
+PHONE = ("udp", "192.0.2.1", 5060, 0)
+SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+
+
+class Network:
+    """Keeps what is sent; what comes is given to `receive`, which the stack sets."""
+
+    receive: Callable[[bytes, Any], None]
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def send(self, data: bytes, flow: Any) -> bool:
+        self.sent.append(data)
+        return True
+
+    def poll(self, timeout: float) -> None: ...
+
+
+class OwnUris:
+    def contact(self, flow: Any) -> str:
+        return "<sip:192.0.2.5:5060>"
+
+    def sent_by(self, flow: Any) -> str:
+        return "SIP/2.0/UDP 192.0.2.5:5060"
+
+
+class Refused:
+    def __init__(self, status: int, *, is_sent: bool = False) -> None:
+        self.status, self.headers, self.is_sent = status, (), is_sent
+
+
+class Carrier:
+    """Takes what is in `dialogs`; everything that it is given is in `given`."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[str, str]] = []
+        self.dialogs: set[tuple[str, str, str]] = set()
+        self.refusal: Refused | None = None
+        self.legs: set[int] = set()
+
+    def accept(self, effect: Accept, request: Request, flow: Flow) -> Refused | None:
+        self.given.append(("accept", request.call_id))
+        if self.refusal is None:
+            self.legs.add(effect.leg)
+        return self.refusal
+
+    def knows(self, call_id: str, local_tag: str, remote_tag: str) -> bool:
+        return (call_id, local_tag, remote_tag) in self.dialogs
+
+    def is_up(self, leg: int) -> bool:
+        return leg in self.legs
+
+    def repeated(self, request: Request, flow: Flow) -> None:
+        self.given.append(("repeated", request.call_id))
+
+    def request(self, request: Request, flow: Flow) -> int:
+        self.given.append((request.method, request.call_id))
+        return 0
+
+    def cancel(self, request: Request, flow: Flow) -> int:
+        self.given.append(("CANCEL", request.call_id))
+        return 0
+
+    def response(self, response: Response, flow: Flow) -> None:
+        self.given.append((str(response.status), response.call_id))
+
+    def poll(self) -> None: ...
+    def give_waiting(self) -> None: ...
+    def perform(self, effect: Effect) -> None: ...
+
+
+class Edge:
+    """A stack whose inputs are answered by `answer`, or later."""
+
+    def __init__(self, answer: Callable[[Input], list[Effect]] = lambda event: []) -> None:
+        self.network, self.carrier, self.inputs = Network(), Carrier(), []
+        self._answer = answer
+        self.stack = Stack(self.network, OwnUris(), self.carrier, self.emit)  # type: ignore[arg-type]
+
+    inputs: list[Input]
+
+    def emit(self, event: Input) -> None:
+        self.inputs.append(event)
+        for effect in self._answer(event):
+            self.stack.perform(effect)
+
+    def say(self, data: bytes) -> list[Response]:
+        """Receive a message; the responses to it."""
+        before = len(self.network.sent)
+        self.network.receive(data, PHONE)
+        self.stack.poll(0)  # SUBSCRIBEs have waited for their turn
+        found = [read(sent) for sent in self.network.sent[before:]]
+        assert all(isinstance(one, Response) for one in found)
+        return found  # type: ignore[return-value]
+
+    def statuses(self, data: bytes) -> list[int]:
+        return [response.status for response in self.say(data)]
+
+
+def request(
+    method: str, *, branch: str = "1", to_tag: str = "", body: bytes = b"", kind: str = ""
+) -> bytes:
+    tag = f";tag={to_tag}" if to_tag else ""
+    of = "INVITE" if method == "CANCEL" else method
+    text = (
+        f"{method} sip:102@host SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{branch}{of}\r\n"
+        f"From: <sip:101@host>;tag=f\r\nTo: <sip:102@host>{tag}\r\nCall-ID: c\r\nCSeq: 1 {method}\r\n"
+        "Contact: <sip:101@192.0.2.1>\r\nEvent: dialog\r\n"
+    )
+    text += f"Content-Type: {kind}\r\n" if kind else ""
+    return f"{text}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+INVITE = request("INVITE", body=SDP, kind="application/sdp")
+
+
+def transaction(event: Input) -> int:
+    assert isinstance(event, InviteReceived | SubscribeReceived | RequestReceived)
+    return event.request.transaction
+
+
+def test_a_refused_invite_is_ours_alone() -> None:
+    edge = Edge(lambda event: [Reply(transaction(event), 404, "102 does not exist")])
+    (refused,) = edge.say(INVITE)
+    assert (refused.status, refused.reason) == (404, "102 does not exist")
+    assert edge.statuses(INVITE) == [404], "a copy gets the same"
+    assert edge.say(INVITE)[0].to.tag == refused.to.tag
+    assert edge.statuses(request("ACK", branch="1").replace(b"1ACK", b"1INVITE")) == []
+    assert edge.statuses(INVITE) == [], "acknowledged"
+    assert edge.carrier.given == []
+    assert len(edge.inputs) == 1
+
+
+def test_an_accepted_invite_is_the_carriers() -> None:
+    edge = Edge(lambda event: [Accept(transaction(event), 7)])
+    assert edge.statuses(INVITE) == []
+    assert edge.statuses(INVITE) == []
+    assert edge.statuses(request("CANCEL")) == []
+    assert edge.carrier.given == [("accept", "c"), ("repeated", "c"), ("CANCEL", "c")]
+    assert len(edge.inputs) == 1
+
+
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_the_core_hears_of_a_leg_that_the_carrier_does_not_make(is_sent: bool) -> None:
+    edge = Edge(lambda event: [Accept(transaction(event), 7)] if isinstance(event, InviteReceived) else [])
+    edge.carrier.refusal = Refused(488, is_sent=is_sent)
+    assert edge.statuses(INVITE) == ([] if is_sent else [488])
+    assert edge.inputs[1:] == [LegEnded(7, 488, "refused")]
+
+
+def test_a_late_answer_finds_its_invite() -> None:
+    edge = Edge()
+    assert edge.statuses(INVITE) == [100]
+    assert edge.statuses(INVITE) == [100]
+    edge.stack.perform(Reply(transaction(edge.inputs[0]), 486))
+    assert edge.network.sent[-1].startswith(b"SIP/2.0 486 Busy Here\r\n")
+    edge.stack.perform(Reply(transaction(edge.inputs[0]), 404))
+    assert edge.network.sent[-1].startswith(b"SIP/2.0 486"), "it is answered once"
+
+
+def test_an_invite_that_is_cancelled_before_it_is_answered() -> None:
+    edge = Edge()
+    assert edge.statuses(INVITE) == [100]
+    assert edge.statuses(request("CANCEL")) == [200, 487]
+    edge.stack.perform(Accept(transaction(edge.inputs[0]), 7))
+    assert edge.inputs[1:] == [LegEnded(7, 487, "The caller has hung up")]
+    assert edge.carrier.given == []
+
+
+def test_what_is_ignored_gets_no_answer_ever() -> None:
+    edge = Edge(lambda event: [Ignore(transaction(event))])
+    assert edge.statuses(request("SUBSCRIBE")) == []
+    assert edge.statuses(request("SUBSCRIBE")) == []
+    assert len(edge.inputs) == 1
+
+
+def test_a_fault_of_the_core_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(event: Input) -> list[Effect]:
+        raise RuntimeError("ours")
+
+    edge = Edge(fail)
+    assert edge.statuses(request("OPTIONS")) == [500]
+    assert "was not handled" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("data", "statuses"),
+    [
+        (request("BYE"), [481]),
+        (request("BYE", to_tag="x"), [481]),
+        (request("INFO", to_tag="x"), [481]),
+        (request("OPTIONS", to_tag="x"), [481]),
+        (request("ACK", to_tag="x"), []),
+        (request("ACK"), []),
+        (request("CANCEL"), [481]),
+        (INVITE.replace(b"Event: dialog", b"Accept: text/plain"), [406]),
+        (request("INVITE", body=b"x", kind="text/plain"), [415]),
+        (request("REGISTER", body=b"x", kind="multipart/mixed;boundary=b"), [415]),
+        (request("REGISTER").replace(b"Event: dialog", b"Require: teleport"), [420]),
+        (INVITE.replace(b"Event: dialog", b"Max-Forwards: 999"), [400]),
+        (INVITE.replace(b"SIP/2.0\r\nVia", b"SIP/3.0\r\nVia"), [505]),
+        (INVITE.replace(b"sip:102@host SIP", b"http://x SIP"), [416]),
+        (b"\r\n\r\n", []),
+        (b"SIP/2.0 200 OK\r\n\r\n", []),
+        (b"\0" * 100, []),
+    ],
+)
+def test_what_neither_core_nor_carrier_sees(data: bytes, statuses: list[int]) -> None:
+    edge = Edge()
+    assert edge.statuses(data) == statuses
+    assert edge.inputs == []
+    assert edge.carrier.given == []
+
+
+def test_inside_a_call_the_carrier_is_asked_and_the_body_is_looked_at_before() -> None:
+    edge = Edge()
+    edge.carrier.dialogs.add(("c", "ours", "f"))
+    for number, method in enumerate(("INVITE", "UPDATE", "PRACK", "BYE", "INFO", "ACK")):
+        asked = request(method, to_tag="ours", branch=f"m{number}", body=SDP, kind="application/sdp")
+        assert edge.statuses(asked) == []
+        assert edge.carrier.given[-1] == (method, "c")
+    taken = len(edge.carrier.given)
+    for kind, status in (("multipart/mixed", 400), ("text/plain", 415)):
+        asked = request("UPDATE", to_tag="ours", branch=kind[:3], body=b"--b", kind=kind)
+        assert edge.statuses(asked) == [status]
+    assert len(edge.carrier.given) == taken
+
+
+def test_a_response_to_a_notify_and_one_of_a_call() -> None:
+    edge = Edge()
+    ids, ends = DialogId("c", "t", "r"), (NameAddr("sip:a@b"), NameAddr("sip:c@d"))
+    dialog = SubscriptionDialog(ids, *ends, "sip:c@x", (), "dialog")
+    edge.stack.perform(Notify("t", Flow(*PHONE), dialog, 4, 60))
+    notify = read(edge.network.sent[-1])
+    fields = notify.fields
+    lines = [f"{name}: {fields[name.lower()][0]}" for name in ("Via", "From", "To", "Call-ID", "CSeq")]
+    head = "\r\n".join(lines) + "\r\n\r\n"
+    edge.say(f"SIP/2.0 503 Busy\r\nRetry-After: 9\r\n{head}".replace("CSeq: 4", "CSeq: 5").encode())
+    assert edge.inputs == []
+    edge.say(f"SIP/2.0 503 Busy\r\nRetry-After: 9\r\n{head}".encode())
+    assert edge.inputs == [NotifyAnswered("t", 503, 9)]
+    edge.say(f"SIP/2.0 200 OK\r\n{head}".replace("z9hG4bKn", "z9hG4bKPj").encode())
+    assert edge.carrier.given == [("200", "c")]
