@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Blfd = Callable[..., tuple[int, str, str]]  # exit code, output, errors
+
+
+class Terminal(io.StringIO):
+    """Where a line is typed; a function is called when it is asked for."""
+
+    def __init__(self, typed: str | Callable[[], str]) -> None:
+        super().__init__()
+        self._typed = typed
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self, size: int | None = -1, /) -> str:
+        return self._typed if isinstance(self._typed, str) else self._typed()
 
 
 @dataclass

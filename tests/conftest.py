@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from commands import Answering, Run
+from commands import Answering, Blfd, Run, Terminal
 from hypothesis import settings
 
+from blfd.cli import main
 from blfd.control import ControlServer, socket_path
 
 settings.register_profile("blfd", deadline=None)  # the machine may have other work
@@ -37,6 +39,24 @@ def blfd(tmp_path: Path) -> Run:
             assert "Traceback" not in done.stderr
             assert done.stderr.count("\n") == lines, done.stderr
         return done
+
+    return run
+
+
+@pytest.fixture
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Blfd:
+    """The same in this process; `typed` is what somebody types at a terminal, if there is one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str, typed: str | Callable[[], str] | None = None) -> tuple[int, str, str]:
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "argv", ["blfd", *arguments])
+            patched.setattr(sys, "stdin", io.StringIO() if typed is None else Terminal(typed))
+            with pytest.raises(SystemExit) as end:
+                main()
+        code = end.value.code
+        return (code if isinstance(code, int) else 0, *capsys.readouterr())
 
     return run
 

@@ -5,31 +5,13 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commands import Blfd
 
-from blfd.cli import main
 from blfd.control import MAX_REQUEST, ControlClient, ControlServer
 from blfd.store import Store
-
-Blfd = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def blfd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Blfd:
-    """Runs a command in an empty current directory: exit code, output, errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["blfd", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        code = end.value.code
-        return (code if isinstance(code, int) else 0, *capsys.readouterr())
-
-    return run
 
 
 @pytest.mark.parametrize(
@@ -48,10 +30,10 @@ def blfd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         (["extension", "import", "."], 1, "Is a directory"),
     ],
 )
-def test_one_line(blfd: Blfd, arguments: list[str], code: int, words: str) -> None:
+def test_one_line(inside: Blfd, arguments: list[str], code: int, words: str) -> None:
     Path("letter").write_text("Dear all, this is no database and no TOML.\n")
     Path("number.toml").write_text("database = 3\n")
-    assert (found := blfd(*arguments))[:2] == (code, "")
+    assert (found := inside(*arguments))[:2] == (code, "")
     assert words in found[2]
     assert found[2].startswith("blfd: ")
     assert found[2].count("\n") == 1
@@ -84,25 +66,25 @@ def test_a_server_that_cannot_start(tmp_path: Path, arguments: list[str], words:
         (b"102,x,\xff\n", "x.csv is not UTF-8"),
     ],
 )
-def test_an_import_names_the_line_and_adds_nothing(blfd: Blfd, lines: bytes, words: str) -> None:
+def test_an_import_names_the_line_and_adds_nothing(inside: Blfd, lines: bytes, words: str) -> None:
     Path("x.csv").write_bytes(b"extension,password,name\n101,x,a\n" + lines)
-    code, out, errors = blfd("extension", "import", "x.csv")
+    code, out, errors = inside("extension", "import", "x.csv")
     assert (code, out, errors.count("\n")) == (1, "", 1)
     assert words in errors
     assert Store(Path("blfd.db")).directory().extensions == {}
 
 
-def test_an_import_as_a_spreadsheet_writes_it(blfd: Blfd) -> None:
+def test_an_import_as_a_spreadsheet_writes_it(inside: Blfd) -> None:
     Path("x.csv").write_bytes('\ufeffextension,password,name\r\n101,"a,b",Älice\r\nabc,p, Bob \r\n'.encode())
-    assert blfd("extension", "import", "x.csv") == (0, "2 extensions added\n", "")
+    assert inside("extension", "import", "x.csv") == (0, "2 extensions added\n", "")
     found = Store(Path("blfd.db")).extensions("default")
     assert [(each.aor.extension, each.name) for each in found] == [("101", "Älice"), ("abc", "Bob")]
 
 
 @pytest.mark.parametrize("database", ["nowhere/blfd.db", "letter"])
-def test_doctor_finds_a_database_that_cannot_be_used(blfd: Blfd, database: str) -> None:
+def test_doctor_finds_a_database_that_cannot_be_used(inside: Blfd, database: str) -> None:
     Path("letter").write_text("Dear all, this is no database.\n")
-    code, out, errors = blfd("--db", database, "doctor")
+    code, out, errors = inside("--db", database, "doctor")
     assert (code, errors) == (1, "")
     assert "fault" in out
 

@@ -27,7 +27,7 @@ def test_administrators(blfd: Run) -> None:
     assert "ann@acme.example has the role attendant now" in done.stdout
     assert json.loads(blfd("admin", "list", "--json").stdout)[0]["role"] == "attendant"
     blfd("admin", "password", "ann@acme.example", "--password", "another horse")
-    blfd("tenant", "remove", "acme.example")
+    blfd("tenant", "remove", "acme.example", "--yes")
     assert [row["name"] for row in json.loads(blfd("admin", "list", "--json").stdout)] == ["root"]
 
 
@@ -61,7 +61,7 @@ def test_tokens(blfd: Run, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "blfd.db") as db:
         everything = "\n".join(db.iterdump())
     assert secret not in everything, "the database has its hash only"
-    blfd("token", "remove", "crm", "--tenant", "default")
+    blfd("token", "remove", "crm", "--tenant", "default", "--yes")
     assert "no token crm" in blfd("token", "remove", "crm", "--tenant", "default", code=1).stderr
 
 

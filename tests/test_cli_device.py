@@ -60,7 +60,7 @@ def test_devices(blfd: Run, store: Store) -> None:
     assert (line["kind"], line["label"]) == ("line", "Bob Roy")
     assert bob == {"number": 3, "kind": "blf", "label": "Carol", "value": "103"}
     assert "Carol" in blfd("device", "show", MAC).stdout
-    blfd("device", "remove", MAC)
+    blfd("device", "remove", MAC, "--yes")
     assert json.loads(blfd("device", "list", "--json").stdout) == []
     assert "no device" in blfd("device", "show", MAC, code=1).stderr
 
@@ -80,7 +80,7 @@ def test_a_renewed_device_has_others_and_has_never_fetched(blfd: Run, store: Sto
     add(blfd)
     store.devices.fetched(BARE, Fetch(1.0, "192.0.2.9", "Yealink"))
     before = store.devices.get(BARE)
-    blfd("device", "renew", MAC)
+    blfd("device", "renew", MAC, "--yes")
     after = store.devices.get(BARE)
     assert before
     assert after
@@ -290,7 +290,7 @@ def test_passwords_of_the_web_page_are_shown_where_they_are_asked_for(blfd: Run,
     for name in own:
         blfd("provision", "set", "*", name, "hush-hush")
     assert "hush-hush" not in blfd("changes", "--json").stdout
-    blfd("device", "renew", MAC)
+    blfd("device", "renew", MAC, "--yes")
     after = store.devices.get(BARE)
     assert after
     assert not {after.admin_password, after.user_password} & {*both}
@@ -323,7 +323,7 @@ def test_settings_of_one_device_come_and_go_with_it(blfd: Run, store: Store) -> 
     changed, added = json.loads(blfd("changes", "--json").stdout)[::-1][:2]
     assert added["after"]["settings"] == {"account.1.label": "Desk", "phone_setting.x": "a=b"}
     assert (changed["after"]["settings"], changed["before"]["keys"]) == ({"phone_setting.x": "c"}, "102")
-    blfd("device", "remove", MAC)
+    blfd("device", "remove", MAC, "--yes")
     add(blfd)
     assert explained(blfd)["account.1.label"]["value"] == "Alice Ng"
     for wrong in ("nothing", "=x"):
@@ -364,8 +364,8 @@ def test_a_template_in_the_place_of_ours(blfd: Run, store: Store, tmp_path: Path
     assert blfd("provision", "template", "show", "yealink").stdout == of_vendor.read_text()
     rows = json.loads(blfd("provision", "template", "list", "--json").stdout)
     assert [row["scope"] for row in rows] == ["yealink", "yealink/t54w"]
-    blfd("provision", "template", "unset", "yealink/t54w")
-    blfd("provision", "template", "unset", "yealink")
+    blfd("provision", "template", "unset", "yealink/t54w", "--yes")
+    blfd("provision", "template", "unset", "yealink", "--yes")
     assert "no template is set" in blfd("provision", "template", "unset", "yealink", code=1).stderr
     assert "no template is set" in blfd("provision", "template", "show", "yealink", code=1).stderr
     assert (

@@ -40,9 +40,9 @@ def test_groups(blfd: Run, store: Store, server: Answering) -> None:
     assert (changed["pickers"], changed["targets"]) == (["101"], ["101", "102"])
     blfd("group", "set", "sales", "--pickers", "")
     assert "is empty and opens nothing" in blfd("group", "show", "sales").stdout
-    blfd("group", "remove", "sales")
+    blfd("group", "remove", "sales", "--yes")
     assert "sales" not in blfd("group", "list").stdout
-    blfd("extension", "remove", "103")
+    blfd("extension", "remove", "103", "--yes")
     assert json.loads(blfd("group", "show", "doors", "--json").stdout)["pickers"] == []
 
 

@@ -15,7 +15,8 @@ from blfd.cli.device import devices
 from blfd.cli.extension import extensions
 from blfd.cli.group import groups
 from blfd.cli.inspect import add_inspecting
-from blfd.cli.output import Options, fail
+from blfd.cli.options import Options
+from blfd.cli.output import fail
 from blfd.cli.pickup import add_pickup
 from blfd.cli.provision import provision
 from blfd.cli.run import add_running
@@ -48,14 +49,19 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _global(
     context: typer.Context,
-    db: Annotated[Path | None, typer.Option(help="Database file, made at first use [blfd.db].")] = None,
+    db: Annotated[
+        Path | None, typer.Option(help="Database file, made at first use; blfd.db if left out.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file; see docs/configuration.md.")] = None,
-    tenant: Annotated[str | None, typer.Option(help="SIP domain; without it the default tenant.")] = None,
-    verbose: Annotated[bool, typer.Option(help="Say more.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+    tenant: Annotated[
+        str | None, typer.Option(help="SIP domain that the command is for; the default tenant if left out.")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """A BLF presence server with call pickup: phones see each other's lamps."""
-    context.obj = Options(db, config, tenant, verbose)
+    context.obj = Options(db, config, tenant)
 
 
 def main() -> None:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from blfd.cli.output import fail, options, print_json, print_table
+from blfd.cli.asking import Password, Yes, agreed, password_of
+from blfd.cli.options import options
+from blfd.cli.output import Json, print_json, print_table
+from blfd.operations import Desk
 from blfd.operations import admins as operations
 from blfd.store.admins import Role
 
 admins = typer.Typer(no_args_is_help=True, help="Who may sign in to the portal.")
 tokens = typer.Typer(no_args_is_help=True, help="What programs show to the API.")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Such as alice.")]
+TokenName = Annotated[str, typer.Argument(metavar="NAME", help="Such as crm.")]
 Tenant = Annotated[
-    str | None, typer.Option(help="Of this tenant alone; without it, of the system with all tenants.")
+    str | None,
+    typer.Option(help="Of this tenant alone; without it, here or before the command, of the whole system."),
 ]
-Password = Annotated[str | None, typer.Option(help="Asked for on a terminal if left out.")]
+
+Whose = Annotated[str | None, typer.Option(help="One of this tenant, by the name in it.")]
 
 
 @admins.command()
@@ -35,77 +38,90 @@ def add(
     password: Password = None,
 ) -> None:
     """Add an administrator."""
-    desk = options(context).desk()
-    row = operations.add(desk, name, password or _asked(name), tenant and tenant.lower(), role)
-    print(f"administrator {row['name']} added, {f'of {tenant.lower()}' if tenant else 'of the system'}")
+    given = options(context)
+    whose = given.tenant_or_system(tenant)
+    row = operations.add(given.desk, name, password_of(f"administrator {name}", password), whose, role)
+    print(f"administrator {row['name']} added, {f'of {whose}' if whose else 'of the system'}")
 
 
 @admins.command("list")
-def list_(context: typer.Context, as_json: Json = False) -> None:
-    """All administrators, of the system and of tenants."""
-    rows = operations.all(options(context).desk())
+def list_(context: typer.Context, tenant: Tenant = None, as_json: Json = False) -> None:
+    """All administrators, of the system and of tenants; or those of one tenant."""
+    given = options(context)
+    rows = operations.all(given.desk, given.tenant_or_system(tenant))
     if as_json:
         print_json(rows)
         return
-    cells = [tuple(escape(row[column] or "all") for column in ("name", "tenant", "role")) for row in rows]
+    cells = [tuple(row[column] or "all" for column in ("name", "tenant", "role")) for row in rows]
     print_table("Administrators", ("name", "tenant", "role"), cells, "none; 'blfd admin add' adds one")
 
 
 @admins.command("password")
-def password_(context: typer.Context, name: Name, password: Password = None) -> None:
+def password_(context: typer.Context, name: Name, tenant: Whose = None, password: Password = None) -> None:
     """Give a new password; signs out everywhere."""
-    operations.change(options(context).desk(), name, password=password or _asked(name))
+    desk, name = _found(context, name, tenant)
+    operations.change(desk, name, password=password_of(f"administrator {name}", password))
     print(f"administrator {name} has a new password")
 
 
 @admins.command("role")
-def role_(context: typer.Context, name: Name, role: Annotated[Role, typer.Argument()]) -> None:
+def role_(
+    context: typer.Context,
+    name: Name,
+    role: Annotated[Role, typer.Argument(metavar="ROLE", help="administrator, attendant or viewer.")],
+    tenant: Whose = None,
+) -> None:
     """Give another role in the tenant; it holds at once."""
-    row = operations.change(options(context).desk(), name, role=role)
+    row = operations.change(*_found(context, name, tenant), role=role)
     print(f"administrator {row['name']} has the role {row['role']} now")
 
 
 @admins.command()
-def remove(context: typer.Context, name: Name) -> None:
+def remove(context: typer.Context, name: Name, tenant: Whose = None, yes: Yes = False) -> None:
     """Remove an administrator; signs out everywhere."""
-    operations.remove(options(context).desk(), name)
+    desk, name = _found(context, name, tenant)
+    operations.remove(desk, name, agreed("Remove", lambda: operations.loss(desk, name), yes))
     print(f"administrator {name} removed")
 
 
-def _asked(name: str) -> str:
-    if not sys.stdin.isatty():
-        fail(f"administrator {name} needs a password: give --password")
-    answer: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    return answer
+def _found(context: typer.Context, name: str, tenant: str | None) -> tuple[Desk, str]:
+    """The full name of one who exists: of the tenant, if one is named."""
+    given = options(context)
+    return given.desk, operations.get(given.desk, name, given.tenant_or_system(tenant))["name"]
 
 
 @tokens.command("add")
 def add_token(
     context: typer.Context,
-    name: Name,
+    name: TokenName,
     scope: Annotated[list[str], typer.Option(help="lamps, callers, read, write; of the system also system.")],
     tenant: Tenant = None,
 ) -> None:
     """Make a token, and print it: it is not shown again."""
-    _, secret = operations.add_token(options(context).desk(), tenant and tenant.lower(), name, scope)
+    given = options(context)
+    _, secret = operations.add_token(given.desk, given.tenant_or_system(tenant), name, scope)
     print(secret)
 
 
 @tokens.command("list")
 def list_tokens(context: typer.Context, tenant: Tenant = None, as_json: Json = False) -> None:
     """The tokens of a tenant, or of the system."""
-    rows = operations.tokens(options(context).desk(), tenant and tenant.lower())
+    given = options(context)
+    rows = operations.tokens(given.desk, given.tenant_or_system(tenant))
     if as_json:
         print_json(rows)
         return
-    cells = [(escape(row["name"]), " ".join(row["scopes"]), _when(row["used_at"])) for row in rows]
+    cells = [(row["name"], " ".join(row["scopes"]), _when(row["used_at"])) for row in rows]
     print_table("Tokens", ("name", "scopes", "last used"), cells, "none; 'blfd token add' makes one")
 
 
 @tokens.command("remove")
-def remove_token(context: typer.Context, name: Name, tenant: Tenant = None) -> None:
+def remove_token(context: typer.Context, name: TokenName, tenant: Tenant = None, yes: Yes = False) -> None:
     """Remove a token: it opens nothing from now on."""
-    operations.remove_token(options(context).desk(), tenant and tenant.lower(), name)
+    given = options(context)
+    whose = given.tenant_or_system(tenant)
+    agreed("Remove", lambda: operations.token_loss(given.desk, whose, name), yes)
+    operations.remove_token(given.desk, whose, name)
     print(f"token {name} removed")
 
 

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from blfd.cli.output import options, print_json, print_table
+from blfd.cli.options import options
+from blfd.cli.output import Json, print_json, print_table
 
 SHOWN = 100
 
@@ -21,20 +21,24 @@ def changes(
     context: typer.Context,
     system: Annotated[bool, typer.Option("--system", help="Of all tenants, and of the system.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = SHOWN,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with before and after.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Who has changed what, by command line, portal or API: the newest last."""
+    """Who has changed what, by command line, portal or API: the newest last; --json has before and after."""
     given = options(context)
-    store = given.store()
-    tenant = None if system else store.tenant(given.tenant).domain
-    found = store.audit.changes(tenant, limit=limit)[::-1]
+    if system:
+        given.of_no_tenant("--system is for all tenants")
+    tenant = None if system else given.tenant
+    found = given.store.audit.changes(tenant, limit=limit)[::-1]
     if as_json:
         print_json([change._asdict() for change in found])
         return
     rows = [
         (
             datetime.fromtimestamp(change.at).strftime("%m-%d %H:%M:%S"),
-            *(escape(text) for text in (change.who, change.tenant, change.operation, change.subject)),
+            change.who,
+            change.tenant,
+            change.operation,
+            change.subject,
         )
         for change in found
     ]

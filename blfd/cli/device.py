@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from blfd.cli.output import options, print_json, print_notes, print_table
+from blfd.cli.asking import Yes, agreed
+from blfd.cli.options import options
+from blfd.cli.output import File, Json, fail, print_json, print_lines, print_notes, print_table
 from blfd.devices.values import Wanted
 from blfd.operations import Desk, overrides, table
 from blfd.operations import devices as operations
@@ -16,7 +16,6 @@ from blfd.store import StoreError
 
 devices = typer.Typer(no_args_is_help=True, help="Add, show, change and remove provisioned phones.")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Mac = Annotated[str, typer.Argument(metavar="MAC", help="Such as 80:5e:c0:12:34:56.")]
 Model = Annotated[str | None, typer.Option(help="Such as yealink/t54w; 'blfd provision models' lists them.")]
 Extension = Annotated[
@@ -53,7 +52,7 @@ def add(
 ) -> None:
     """Add a phone; it gets a SIP password of its own."""
     given = options(context)
-    desk = given.desk()
+    desk = given.desk
     who = (mac, model, tuple(extension), keys or "", transport or "udp", modules or 0)
     operations.add(desk, given.tenant, Wanted(*who, _settings(settings)))
     url = desk.phones.url(desk.phones.get(given.tenant, mac))
@@ -66,7 +65,7 @@ def add(
 def list_(context: typer.Context, as_json: Json = False) -> None:
     """All phones of the tenant: what they have fetched, and whether they work since."""
     given = options(context)
-    rows = operations.all(given.desk(), given.tenant)
+    rows = operations.all(given.desk, given.tenant)
     if as_json:
         print_json(rows)
         return
@@ -86,7 +85,7 @@ def show(
 ) -> None:
     """One phone."""
     given = options(context)
-    desk = given.desk()
+    desk = given.desk
     found, pages = operations.show(desk, given.tenant, mac)
     if secrets:
         found |= operations.secrets(desk, given.tenant, mac)
@@ -95,7 +94,7 @@ def show(
         return
     print_table("Device", ("what", "value"), [(k, _cell(v)) for k, v in found.items()], "")
     for page in pages:
-        keys = [tuple(escape(str(value)) for value in key.values()) for key in page["keys"] if key["kind"]]
+        keys = [tuple(key.values()) for key in page["keys"] if key["kind"]]
         title = page["title"]
         print_table(title, ("key", "kind", "label", "value"), keys, f"{title}: all keys are free")
     _say_fit(desk, given.tenant, mac)
@@ -114,7 +113,7 @@ def set_(
 ) -> None:
     """Change a phone; it keeps its password and its address for files."""
     given = options(context)
-    desk = given.desk()
+    desk = given.desk
     operations.change(
         desk,
         given.tenant,
@@ -132,50 +131,52 @@ def set_(
 
 
 @devices.command()
-def remove(context: typer.Context, mac: Mac) -> None:
+def remove(context: typer.Context, mac: Mac, yes: Yes = False) -> None:
     """Remove a phone: its SIP password is worth nothing any more."""
     given = options(context)
-    operations.remove(given.desk(), given.tenant, mac)
+    desk, tenant = given.desk, given.tenant
+    operations.remove(desk, tenant, mac, agreed("Remove", lambda: operations.loss(desk, tenant, mac), yes))
     print(f"device {mac} removed")
 
 
 @devices.command()
-def renew(context: typer.Context, mac: Mac) -> None:
+def renew(context: typer.Context, mac: Mac, yes: Yes = False) -> None:
     """Give a phone other passwords and another secret, as one that was reset or whose secret leaked."""
     given = options(context)
-    desk = given.desk()
-    operations.renew(desk, given.tenant, mac)
-    url = desk.phones.url(desk.phones.get(given.tenant, mac))
+    desk, tenant = given.desk, given.tenant
+    agreed("Renew", lambda: operations.loss_by_renewal(desk, tenant, mac), yes)
+    operations.renew(desk, tenant, mac)
+    url = desk.phones.url(desk.phones.get(tenant, mac))
     print(f"device {mac} renewed; its provisioning server: {url or 'none yet, see blfd run --provision'}")
 
 
 @devices.command()
 def sync(
     context: typer.Context,
-    mac: Annotated[str, typer.Argument(metavar="[MAC]", help="Such as 80:5e:c0:12:34:56.")] = "",
+    mac: Annotated[str, typer.Argument(metavar="MAC", help="Such as 80:5e:c0:12:34:56.")] = "",
     everybody: Annotated[bool, typer.Option("--all", help="All phones of the tenant.")] = False,
 ) -> None:
     """Have phones fetch their files now: NOTIFY Event: check-sync, in the maker's form."""
     given = options(context)
     if bool(mac) == everybody:
-        raise StoreError("which phone?", "give its MAC, or --all")
-    told, of = operations.sync(given.desk(), given.tenant, mac or None)
+        fail("which phone? Give its MAC, or --all", 2)
+    told, of = operations.sync(given.desk, given.tenant, mac or None)
     print(f"{told} registered phones of {of} devices are told to fetch their files")
 
 
 @devices.command("import")
-def import_(context: typer.Context, file: Path) -> None:
+def import_(context: typer.Context, file: File) -> None:
     """Add phones from a CSV file with the header `mac,model,extensions,keys`: all or none."""
     given = options(context)
     rows = table.read_file(file, operations.COLUMNS)
-    added = operations.add_many(given.desk(), given.tenant, operations.read(rows))
+    added = operations.add_many(given.desk, given.tenant, operations.read(rows))
     print(f"{added} devices added")
 
 
 def _say_fit(desk: Desk, tenant: str, mac: str) -> None:
     fit = operations.fit(desk, tenant, mac)
     if fit.left_out:
-        print(f"device {mac}: {fit}")
+        print_lines([f"device {mac}: {fit}"])
 
 
 def _say_notes(desk: Desk, tenant: str, mac: str, settings: list[str] | None) -> None:
@@ -193,4 +194,4 @@ def _settings(written: list[str] | None) -> tuple[tuple[str, str], ...]:
 
 
 def _cell(value: Any) -> str:
-    return escape(", ".join(value) if isinstance(value, list) else str(value))
+    return ", ".join(value) if isinstance(value, list) else str(value)

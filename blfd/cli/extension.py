@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from enum import Enum
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from blfd.cli.output import fail, options, print_json, print_table
+from blfd.cli.asking import Password, Yes, agreed, password_of
+from blfd.cli.options import options
+from blfd.cli.output import File, Json, print_json, print_table
 from blfd.operations import extensions as operations
 from blfd.operations import table
 from blfd.store import NewExtension
 
 extensions = typer.Typer(no_args_is_help=True, help="Add, show, change and remove extensions.")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Number = Annotated[str, typer.Argument(metavar="EXTENSION", help="Letters and digits, such as 101.")]
-Password = Annotated[str | None, typer.Option(help="Asked for on a terminal if left out.")]
-Name = Annotated[str | None, typer.Option(help="Shown to who is called or watched.")]
+Name = Annotated[str | None, typer.Option(help="Shown to those whom it calls, or who watch it.")]
 
 
 class Reach(Enum):
@@ -42,11 +39,9 @@ class Pickable(Enum):
 def add(context: typer.Context, extension: Number, password: Password = None, name: Name = "") -> None:
     """Add an extension."""
     given = options(context)
-    if password is None:
-        if not sys.stdin.isatty():
-            fail(f"extension {extension} needs a password: give --password")
-        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    operations.add(given.desk(), given.tenant, NewExtension(extension, password, name or ""))
+    tenant = given.tenant  # before anything is asked
+    new = NewExtension(extension, password_of(f"extension {extension}", password), name or "")
+    operations.add(given.desk, tenant, new)
     print(f"extension {extension} added")
 
 
@@ -54,12 +49,12 @@ def add(context: typer.Context, extension: Number, password: Password = None, na
 def list_(context: typer.Context, as_json: Json = False) -> None:
     """All extensions of the tenant."""
     given = options(context)
-    rows = operations.all(given.desk(), given.tenant)
+    rows = operations.all(given.desk, given.tenant)
     if as_json:
         print_json(rows)
         return
     columns = ("extension", "name", "pickup", "pickable")
-    cells = [tuple(escape(row[column]) for column in columns) for row in rows]
+    cells = [tuple(row[column] for column in columns) for row in rows]
     print_table("Extensions", columns, cells, "none; add one with 'blfd extension add'")
 
 
@@ -67,18 +62,18 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 def show(context: typer.Context, extension: Number, as_json: Json = False) -> None:
     """One extension."""
     given = options(context)
-    row = operations.get(given.desk(), given.tenant, extension)
+    row = operations.get(given.desk, given.tenant, extension)
     if as_json:
         print_json(row)
     else:
-        print_table("Extension", ("what", "value"), [(k, escape(v)) for k, v in row.items()], "")
+        print_table("Extension", ("what", "value"), row.items(), "")
 
 
 @extensions.command("set")
 def set_(
     context: typer.Context,
     extension: Number,
-    password: Password = None,
+    password: Annotated[str | None, typer.Option(help="Another one; without it, the old one stays.")] = None,
     name: Name = None,
     pickup: Annotated[
         Reach | None,
@@ -89,7 +84,7 @@ def set_(
     """Change the password, the name, or what it may pick up; `default` is what the tenant says."""
     given = options(context)
     operations.change(
-        given.desk(),
+        given.desk,
         given.tenant,
         extension,
         name=name,
@@ -101,17 +96,19 @@ def set_(
 
 
 @extensions.command()
-def remove(context: typer.Context, extension: Number) -> None:
+def remove(context: typer.Context, extension: Number, yes: Yes = False) -> None:
     """Remove an extension: its phones are unregistered, its watchers told."""
     given = options(context)
-    operations.remove(given.desk(), given.tenant, extension)
+    desk, tenant = given.desk, given.tenant
+    expected = agreed("Remove", lambda: operations.loss(desk, tenant, extension), yes)
+    operations.remove(desk, tenant, extension, expected)
     print(f"extension {extension} removed")
 
 
 @extensions.command("import")
-def import_(context: typer.Context, file: Path) -> None:
+def import_(context: typer.Context, file: File) -> None:
     """Add extensions from a CSV file with the header `extension,password,name`: all or none."""
     given = options(context)
     rows = table.read_file(file, operations.COLUMNS)
-    added = operations.add_many(given.desk(), given.tenant, operations.read(rows))
+    added = operations.add_many(given.desk, given.tenant, operations.read(rows))
     print(f"{added} extensions added")

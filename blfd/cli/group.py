@@ -6,18 +6,18 @@ from collections.abc import Iterable
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from blfd.cli.output import fail, options, print_json, print_table
+from blfd.cli.asking import Yes, agreed
+from blfd.cli.options import options
+from blfd.cli.output import Json, fail, print_json, print_table
 from blfd.operations import groups as operations
 
 groups = typer.Typer(no_args_is_help=True, help="Add, show, change and remove pickup groups.")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Argument(metavar="GROUP", help="Such as sales.")]
 Members = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[EXTENSION]...", help="Members: each may pick up each other's calls."),
+    typer.Argument(metavar="EXTENSION", help="Members: each may pick up each other's calls."),
 ]
 Targets = Annotated[
     list[str] | None, typer.Option(help="Whose calls may be picked up, with commas; beside the members.")
@@ -35,7 +35,7 @@ def add(
 ) -> None:
     """Add a group."""
     given = options(context)
-    operations.add(given.desk(), given.tenant, group, *_sides(members, pickers, targets))
+    operations.add(given.desk, given.tenant, group, *_sides(members, pickers, targets))
     print(f"group {group} added")
 
 
@@ -51,7 +51,7 @@ def set_(
     given = options(context)
     if members is None and targets is None and pickers is None:
         fail(f"who is to be in {group}? Give extensions; 'blfd group remove {group}' removes it")
-    operations.change(given.desk(), given.tenant, group, *_sides(members, pickers, targets))
+    operations.change(given.desk, given.tenant, group, *_sides(members, pickers, targets))
     print(f"group {group} changed")
 
 
@@ -59,11 +59,11 @@ def set_(
 def list_(context: typer.Context, as_json: Json = False) -> None:
     """All groups of the tenant."""
     given = options(context)
-    rows = operations.all(given.desk(), given.tenant)
+    rows = operations.all(given.desk, given.tenant)
     if as_json:
         print_json(rows)
         return
-    cells = [(escape(row["name"]), _list(row["pickers"]), _list(row["targets"])) for row in rows]
+    cells = [(row["name"], _list(row["pickers"]), _list(row["targets"])) for row in rows]
     print_table("Groups", ("group", "pickers", "targets"), cells, "none; add one with 'blfd group add'")
 
 
@@ -71,25 +71,27 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 def show(context: typer.Context, group: Name, as_json: Json = False) -> None:
     """One group: who may pick up, and whose calls."""
     given = options(context)
-    desk = given.desk()
+    desk = given.desk
     found = operations.get(desk, given.tenant, group)
     if as_json:
         print_json(found)
         return
     names = desk.store.names(given.tenant)
     rows = [
-        (member, escape(names[member]), _mark(member in found["pickers"]), _mark(member in found["targets"]))
+        (member, names[member], _mark(member in found["pickers"]), _mark(member in found["targets"]))
         for member in sorted({*found["pickers"], *found["targets"]})
     ]
-    title, empty = escape(f"Group {group}"), f"group {group} is empty and opens nothing"
-    print_table(title, ("extension", "name", "may pick up", "may be picked up"), rows, empty)
+    columns, empty = ("extension", "name", "may pick up", "may be picked up"), "is empty and opens nothing"
+    print_table(f"Group {group}", columns, rows, f"group {group} {empty}")
 
 
 @groups.command()
-def remove(context: typer.Context, group: Name) -> None:
+def remove(context: typer.Context, group: Name, yes: Yes = False) -> None:
     """Remove a group; its members stay."""
     given = options(context)
-    operations.remove(given.desk(), given.tenant, group)
+    desk, tenant = given.desk, given.tenant
+    expected = agreed("Remove", lambda: operations.loss(desk, tenant, group), yes)
+    operations.remove(desk, tenant, group, expected)
     print(f"group {group} removed")
 
 

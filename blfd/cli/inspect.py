@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from blfd.cli.output import Options, fail, options, print_json, print_table
-from blfd.control import NotRunning
+from blfd.cli.options import Options, options
+from blfd.cli.output import Json, cell, fail, new_table, print_json, print_or, print_table
+from blfd.control import ControlError, NotRunning
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Row = dict[str, Any]
 
 STYLES = {
@@ -27,6 +28,7 @@ STYLES = {
     "not registered": "dim",
 }
 REDRAWS = 4  # a second
+AT_THE_RIGHT = ("since", "watchers")
 
 
 def add_inspecting(app: typer.Typer) -> None:
@@ -36,7 +38,9 @@ def add_inspecting(app: typer.Typer) -> None:
 
 def status(context: typer.Context, as_json: Json = False) -> None:
     """What the server does, in numbers."""
-    found = options(context).ask("status")
+    given = options(context)
+    given.of_no_tenant("the status is that of the whole server")
+    found = given.client.call("status")
     if as_json:
         print_json(found)
         return
@@ -80,18 +84,16 @@ def lamps(
     watch: Annotated[bool, typer.Option("--watch", help="Keep showing them, live.")] = False,
 ) -> None:
     """Every extension's lamp, as its watchers see it."""
+    if as_json and watch:
+        fail("--json prints once: leave --watch out", 2)
     given = options(context)
     found = given.ask("lamps")
     if as_json:
         print_json(found)
     elif watch:
         _watch(given, found)
-    elif found:
-        from rich.console import Console
-
-        Console().print(lamp_table(found))
     else:
-        print("no extension exists; add one with 'blfd extension add'")
+        print_or(lamp_table(found), "no extension exists; add one with 'blfd extension add'")
 
 
 def _show(context: typer.Context, call: str, columns: tuple[str, ...], empty: str, as_json: bool) -> None:
@@ -99,40 +101,43 @@ def _show(context: typer.Context, call: str, columns: tuple[str, ...], empty: st
     if as_json:
         print_json(found)
         return
-    rows = [tuple(escape(str(row[column])) for column in columns) for row in found]
+    rows = [tuple(row[column] for column in columns) for row in found]
     print_table(call.capitalize(), columns, rows, empty)
 
 
 def _watch(given: Options, found: list[Row]) -> None:
-    with Live(lamp_table(found), refresh_per_second=REDRAWS, screen=False) as live:
-        try:
-            while True:
-                time.sleep(1 / REDRAWS)
-                live.update(lamp_table(given.ask("lamps")))
-        except KeyboardInterrupt:
-            return
-        except NotRunning:
-            live.stop()
-            fail("the server has stopped", 3)
+    """Until Ctrl-C. While no server answers, what is shown is said to be old."""
+    silent_since = ""
+    live = Live(lamp_table(found), refresh_per_second=REDRAWS, screen=False)
+    with contextlib.suppress(KeyboardInterrupt), live:
+        while True:
+            time.sleep(1 / REDRAWS)
+            try:
+                found, silent_since = given.ask("lamps"), ""
+            except (NotRunning, ControlError):
+                silent_since = silent_since or datetime.now().strftime("%H:%M:%S")
+            live.update(lamp_table(found, silent_since))
 
 
-def lamp_table(rows: list[Row]) -> Table:
-    """A picture of the lamps: one row an extension."""
-    table = Table(title="Lamps", title_justify="left", row_styles=("", "on grey7"))
-    for column in ("", "extension", "name", "lamp", "with", "since", "watchers"):
-        table.add_column(column, justify="right" if column in ("since", "watchers") else "left")
+def lamp_table(rows: list[Row], silent_since: str = "") -> Table:
+    """A picture of the lamps: one row an extension; all dark if they are of a server that is silent."""
+    table = new_table("Lamps", ("", "extension", "name", "lamp", "with", "since", "watchers"), AT_THE_RIGHT)
+    table.row_styles = ("", "on grey7")
+    if silent_since:
+        text = f"no server answers since {silent_since}: these lamps are of then; waiting for it"
+        table.caption, table.caption_justify = Text(text, "bold red"), "left"
     for row in rows:
-        style = STYLES[row["lamp"]]
+        style = "dim" if silent_since else STYLES[row["lamp"]]
         dialogs = row["dialogs"]
         others = ", ".join(_arrow(dialog) for dialog in dialogs)
         since = duration(max(dialog["since"] for dialog in dialogs)) if dialogs else ""
         watched = str(row["watchers"] or "")
         table.add_row(
             Text("●", style),
-            row["extension"],
-            Text(row["name"]),
+            cell(row["extension"]),
+            cell(row["name"]),
             Text(row["lamp"], style),
-            Text(others),
+            cell(others),
             since,
             watched,
         )

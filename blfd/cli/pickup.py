@@ -6,16 +6,16 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
+from rich.console import Console
 
 from blfd.cli.inspect import duration
-from blfd.cli.output import fail, options, print_json, print_table
+from blfd.cli.options import options
+from blfd.cli.output import Json, cell, fail, print_json, print_table
 from blfd.core.values import Aor
 from blfd.operations import pickups as operations
 from blfd.store import StoreError
 from blfd.store.records import KEPT
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SHOWN = 1000  # unless --since says more
 Row = dict[str, Any]
 
@@ -39,7 +39,7 @@ def pickups(
         after = 0.0 if since is None else operations.moment(since)
     except StoreError as error:
         fail(f"--since {error}", 2)
-    found = operations.all(given.desk(), given.tenant, since=after, limit=limit)[::-1]
+    found = operations.all(given.desk, given.tenant, since=after, limit=limit)[::-1]
     if as_json:
         print_json(found)
         return
@@ -48,7 +48,7 @@ def pickups(
     cells = [
         (
             datetime.fromisoformat(row["at"]).astimezone().strftime("%m-%d %H:%M:%S"),
-            *(escape(str(row[column])) for column in shown),
+            *(row[column] for column in shown),
             f"{row['milliseconds']:.1f}",
         )
         for row in found
@@ -63,23 +63,24 @@ def explain(
 ) -> None:
     """Why a lamp shows what it shows, who was told so, and who could pick up now."""
     given = options(context)
-    given.store().extension(Aor(given.tenant, extension))
-    found = given.client().call("explain", tenant=given.tenant, extension=extension)
+    given.store.extension(Aor(given.tenant, extension))
+    found = given.ask("explain", extension=extension)
     if as_json:
         print_json(found)
         return
     name = f" {found['name']}" if found["name"] else ""
-    print(f"{extension}{name}: {found['lamp']}; {_phones(found['phones'])}")
-    dialogs = [
-        (d["lamp"], duration(d["since"]), escape(_with(d)), escape(d["call_id"])) for d in found["dialogs"]
-    ]
+    Console().print(cell(f"{extension}{name}: {found['lamp']}; {_phones(found['phones'])}"), soft_wrap=True)
+    dialogs = [(d["lamp"], duration(d["since"]), _with(d), d["call_id"]) for d in found["dialogs"]]
     empty = f"Its dialogs: none; {found['why_idle']}"
     print_table("Its dialogs", ("lamp", "since", "with", "Call-ID"), dialogs, empty)
     watchers = [
         (
-            *map(escape, (row["watcher"], row["told"], duration(row["told_ago"]), row["confirmed"])),
+            row["watcher"],
+            row["told"],
+            duration(row["told_ago"]),
+            row["confirmed"],
             "yes" if row["may_pick_up"] else "no",
-            escape(row["source"]),
+            row["source"],
         )
         for row in found["watchers"]
     ]

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
-from blfd.cli.output import Options, fail, options, print_json, print_notes, print_table
+from blfd.cli.options import Options, options
+from blfd.cli.output import Json, fail, print_json, print_lines, print_notes, print_table
 from blfd.cli.template import template as template_commands
 from blfd.devices.files import Phones
 from blfd.operations import overrides
@@ -22,7 +23,6 @@ from provisioning import models as known_models
 provision = typer.Typer(no_args_is_help=True, help="Show and override what provisioned phones are told.")
 provision.add_typer(template_commands, name="template")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Mac = Annotated[str, typer.Argument(metavar="MAC", help="Such as 80:5e:c0:12:34:56.")]
 Scope = Annotated[
     str,
@@ -47,7 +47,7 @@ def show(
 ) -> None:
     """The files that a phone fetches, with its password."""
     given = options(context)
-    phones = given.phones()
+    phones = given.phones
     row = phones.get(given.tenant, mac)
     if explain:
         _explain(phones, row, as_json)
@@ -60,7 +60,7 @@ def show(
 
     console = Console()
     for name, content in files.items():
-        console.rule(escape(name))
+        console.rule(Text(name))
         lexer = "xml" if content.startswith(b"<?xml") else "ini"
         console.print(Syntax(content.decode(), lexer, background_color="default", word_wrap=True))
 
@@ -72,17 +72,18 @@ def _explain(phones: Phones, row: DeviceRow, as_json: bool) -> None:
         of_all = [setting._asdict() for setting in found]
         print_json({"template": used, "settings": of_all, "untold": untold})
         return
-    cells = [tuple(escape(cell) for cell in setting) for setting in found]
-    print_table(f"Settings (template: {used})", ("name", "value", "from"), cells, "")
-    for note in untold:
-        print(f"not told: {note}")
+    print_table(f"Settings (template: {used})", ("name", "value", "from"), found, "")
+    print_lines(f"not told: {note}" for note in untold)
 
 
 @provision.command()
-def write(context: typer.Context, folder: Path) -> None:
+def write(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="It is made if it is missing.")],
+) -> None:
     """Write the files of all phones of the tenant into a folder, for another server to serve."""
     given = options(context)
-    phones = given.phones()
+    phones = given.phones
     rendered = [phones.of_folder(row) for row in phones.all(given.tenant)]  # all, before one is written
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -98,8 +99,9 @@ def write(context: typer.Context, folder: Path) -> None:
 
 
 @provision.command()
-def models(as_json: Json = False) -> None:
-    """The phones that are known, and how many keys they have."""
+def models(context: typer.Context, as_json: Json = False) -> None:
+    """The phones that are known, and how many keys they have; needs neither database nor server."""
+    options(context).of_no_tenant("blfd knows the same phones for all tenants")
     rows = [
         {
             "model": model.path,
@@ -116,8 +118,9 @@ def models(as_json: Json = False) -> None:
 
 
 @provision.command()
-def settings(as_json: Json = False) -> None:
-    """The settings that have one name for all makers, and their values."""
+def settings(context: typer.Context, as_json: Json = False) -> None:
+    """The settings that have one name for all makers, and their values; needs neither database nor server."""
+    options(context).of_no_tenant("settings have the same names for all tenants")
     rows = [
         {"name": name, "values": each.values, "default": each.default, "what": each.help}
         for name, each in COMMON.items()
@@ -134,14 +137,14 @@ def set_(
     scope: Scope,
     name: Setting,
     value: Annotated[
-        str | None, typer.Argument(help="Without it, the phone is not told the setting.")
+        str | None, typer.Argument(metavar="VALUE", help="Without it, phones are not told the setting.")
     ] = None,
     all_tenants: AllTenants = False,
 ) -> None:
     """Override a setting for all phones, a maker's, a model's or one."""
     given = options(context)
     tenant = _tenant(given, scope, all_tenants)
-    notes = overrides.set(given.desk(), tenant, scope_of(scope), name, value)
+    notes = overrides.set(given.desk, tenant, scope_of(scope), name, value)
     print(
         f"{name} is {'left out' if value is None else 'set'} for {scope}; phones take it at their next fetch"
     )
@@ -152,14 +155,15 @@ def set_(
 def unset(context: typer.Context, scope: Scope, name: Setting, all_tenants: AllTenants = False) -> None:
     """Take an override back."""
     given = options(context)
-    overrides.unset(given.desk(), _tenant(given, scope, all_tenants), scope_of(scope), name)
+    overrides.unset(given.desk, _tenant(given, scope, all_tenants), scope_of(scope), name)
     print(f"{name} is no longer set for {scope}")
 
 
 def _tenant(given: Options, scope: str, all_tenants: bool) -> str | None:
     """None for all. Raises StoreError for a tenant that does not exist, or a phone that is of one."""
     if not all_tenants:
-        return given.store().tenant(given.tenant).domain
+        return given.tenant
+    given.of_no_tenant("--all-tenants is for all")
     if is_device(scope_of(scope)):
         raise StoreError(f"scope {scope!r}: a phone is of one tenant; leave --all-tenants out")
     return None

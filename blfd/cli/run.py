@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
-from blfd.cli.output import fail, options, print_json, print_table
+from blfd.cli.options import options
+from blfd.cli.output import Json, fail, print_json, print_table
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+OF_ITS_OWN = "the demo has a server and a database of its own"
 
 
 def add_running(app: typer.Typer) -> None:
@@ -40,14 +42,18 @@ def run(
         bool, typer.Option("--pnp", help="Tell new phones that ask by multicast where their files are.")
     ] = False,
     drain: Annotated[
-        bool, typer.Option(help="When stopped, tell the watchers `deactivated`, so that they come back.")
+        bool,
+        typer.Option("--drain", help="When stopped, tell watchers `deactivated`, so that they come back."),
     ] = False,
     supervise: Annotated[
         bool,
         typer.Option("--supervise", help="Start the server again when it dies; for where nobody else does."),
     ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log more.")] = False,
 ) -> None:
     """Run the server until SIGTERM or Ctrl-C."""
+    given = options(context)
+    given.of_no_tenant("the server serves all tenants")
     if supervise:
         from blfd.server import supervisor
 
@@ -56,10 +62,7 @@ def run(
     from blfd.server.loop import ServerError
     from blfd.server.loop import run as serve
 
-    given = options(context)
-    config = replace(
-        given.load(listen, trust, metrics, provision, web, pnp), drain=drain, verbose=given.verbose
-    )
+    config = replace(given.load(listen, trust, metrics, provision, web, pnp), drain=drain, verbose=verbose)
     try:
         code = serve(config)
     except ServerError as error:
@@ -67,8 +70,13 @@ def run(
     raise typer.Exit(code)
 
 
-def demo() -> None:
-    """Show lamps: a server and three real SIP phones on this machine, in half a minute."""
+def demo(context: typer.Context) -> None:
+    """Show lamps and pickups: a server and four real SIP phones on this machine, in half a minute."""
+    given = options(context)
+    given.of_no_tenant(OF_ITS_OWN)
+    for option, value in (("--db", given.db), ("--config", given.config)):
+        if value is not None:
+            fail(f"{OF_ITS_OWN}: leave {option} {value} out", 2)
     from blfd.demo.demo import run as show
 
     raise typer.Exit(show())
@@ -83,7 +91,7 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         print_json([finding._asdict() for finding in findings])
     else:
-        colours = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "fault": "[red]fault[/]"}
-        rows = [(colours[finding.state], finding.what, finding.advice) for finding in findings]
+        colours = {"ok": "green", "warning": "yellow", "fault": "red"}
+        rows = [(Text(each.state, colours[each.state]), each.what, each.advice) for each in findings]
         print_table("Doctor", ("state", "what", "what to do"), rows, "nothing was examined")
     raise typer.Exit(int(any(finding.state == "fault" for finding in findings)))

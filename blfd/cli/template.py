@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from blfd.cli.output import options, print_json, print_table
+from blfd.cli.asking import Yes, agreed
+from blfd.cli.options import Options, options
+from blfd.cli.output import Json, print_json, print_table
 from blfd.devices.files import EVERYWHERE
 from blfd.operations import overrides
 from blfd.operations.scope import is_device, scope_of
@@ -20,7 +21,11 @@ Scope = Annotated[str, typer.Argument(metavar="SCOPE", help="A maker (yealink) o
 
 
 @template.command("set")
-def set_(context: typer.Context, scope: Scope, file: Path) -> None:
+def set_(
+    context: typer.Context,
+    scope: Scope,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The template, in UTF-8.")],
+) -> None:
     """Have phones of a maker or a model, of all tenants, get the file that this Jinja2 template makes."""
     try:
         source = file.read_text("utf-8")
@@ -28,38 +33,41 @@ def set_(context: typer.Context, scope: Scope, file: Path) -> None:
         raise StoreError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise StoreError(f"{file} is not UTF-8; save it as that") from None
-    overrides.set_template(options(context).desk(), _scope(scope), source)
+    overrides.set_template(_options(context).desk, _scope(scope), source)
     print(f"template set for {scope}; phones take it at their next fetch")
 
 
 @template.command()
 def show(context: typer.Context, scope: Scope) -> None:
     """A template as it was set."""
-    found = options(context).store().overrides.templates()
-    if _scope(scope) not in found:
-        raise StoreError(f"no template is set for {scope}; 'blfd provision template list' shows them")
-    print(found[_scope(scope)], end="")
+    print(_options(context).store.overrides.template(_scope(scope)), end="")
 
 
 @template.command()
-def unset(context: typer.Context, scope: Scope) -> None:
+def unset(context: typer.Context, scope: Scope, yes: Yes = False) -> None:
     """Take a template back: phones get our file again."""
-    overrides.unset_template(options(context).desk(), _scope(scope))
+    desk, found = _options(context).desk, _scope(scope)
+    agreed("Take back", lambda: overrides.template_loss(desk, found), yes)
+    overrides.unset_template(desk, found)
     print(f"template of {scope} taken back; phones take ours at their next fetch")
 
 
 @template.command("list")
-def list_(
-    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
-) -> None:
+def list_(context: typer.Context, as_json: Json = False) -> None:
     """All templates, and how long they are."""
-    found = options(context).store().overrides.templates()
+    found = _options(context).store.overrides.templates()
     rows = [{"scope": scope, "lines": len(source.splitlines())} for scope, source in found.items()]
     if as_json:
         print_json(rows)
     else:
-        cells = [(escape(str(row["scope"])), row["lines"]) for row in rows]
+        cells = [(row["scope"], row["lines"]) for row in rows]
         print_table("Templates", ("scope", "lines"), cells, "none; phones get our own files")
+
+
+def _options(context: typer.Context) -> Options:
+    given = options(context)
+    given.of_no_tenant("templates are for the phones of all tenants")
+    return given
 
 
 def _scope(text: str) -> str:

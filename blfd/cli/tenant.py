@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from blfd.cli.output import options, print_json, print_table
-from blfd.core.values import DEFAULT_TENANT, Reach
+from blfd.cli.asking import Yes, agreed
+from blfd.cli.options import Options, options
+from blfd.cli.output import Json, fail, print_json, print_table
+from blfd.core.values import Reach
 from blfd.operations import tenants as operations
 
 tenants = typer.Typer(no_args_is_help=True, help="Add, show, change and remove tenants (SIP domains).")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Domain = Annotated[str, typer.Argument(metavar="DOMAIN", help="Such as acme.example.")]
 Alias = Annotated[
     list[str] | None, typer.Option(help="Another name of the domain; may be given several times.")
@@ -32,15 +33,17 @@ def _is_on(switch: Switch | None) -> bool | None:
 @tenants.command()
 def add(context: typer.Context, domain: Domain, alias: Alias = None) -> None:
     """Add a tenant."""
-    given = options(context)
-    operations.add(given.desk(), domain, alias or ())
+    given = _options(context, domain)
+    operations.add(given.desk, domain, alias or ())
     print(f"tenant {domain.lower()} added")
 
 
 @tenants.command("list")
 def list_(context: typer.Context, as_json: Json = False) -> None:
     """All tenants."""
-    rows = operations.all(options(context).desk())
+    given = options(context)
+    given.of_no_tenant("'tenant list' shows all")
+    rows = operations.all(given.desk)
     if as_json:
         print_json(rows)
         return
@@ -57,7 +60,9 @@ def _cell(value: object) -> str:
 @tenants.command("set")
 def set_(
     context: typer.Context,
-    domain: Annotated[str, typer.Argument(metavar="DOMAIN")] = DEFAULT_TENANT,
+    domain: Annotated[
+        str | None, typer.Argument(metavar="DOMAIN", help="Without it, that of --tenant, or the default one.")
+    ] = None,
     single_dialog: Annotated[
         Switch | None, typer.Option(help="One dialog a NOTIFY, for phones that break on several.")
     ] = None,
@@ -73,10 +78,11 @@ def set_(
     ] = None,
 ) -> None:
     """Change a tenant; aliases replace those of before."""
-    given = options(context)
+    given = _options(context, domain)
+    domain = given.tenant if domain is None else domain.lower()
     operations.change(
-        given.desk(),
-        domain.lower(),
+        given.desk,
+        domain,
         aliases=alias,
         single_dialog=_is_on(single_dialog),
         pickup_code=pickup_code,
@@ -84,12 +90,20 @@ def set_(
         pickup=pickup,
         pickable=_is_on(pickable),
     )
-    print(f"tenant {domain.lower()} changed")
+    print(f"tenant {domain} changed")
 
 
 @tenants.command()
-def remove(context: typer.Context, domain: Domain) -> None:
+def remove(context: typer.Context, domain: Domain, yes: Yes = False) -> None:
     """Remove a tenant with all its extensions."""
+    desk, domain = _options(context, domain).desk, domain.lower()
+    operations.remove(desk, domain, agreed("Remove", lambda: operations.loss(desk, domain), yes))
+    print(f"tenant {domain} removed")
+
+
+def _options(context: typer.Context, domain: str | None) -> Options:
+    """Where the tenant is an argument, --tenant may not name another one."""
     given = options(context)
-    operations.remove(given.desk(), domain.lower())
-    print(f"tenant {domain.lower()} removed")
+    if domain and given.given_tenant and domain.lower() != given.given_tenant.lower():
+        fail(f"which tenant is meant, {domain} or --tenant {given.given_tenant}?", 2)
+    return given

@@ -12,7 +12,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
 from blfd.core.values import DEFAULT_TENANT
-from blfd.operations.desk import SYSTEM, Desk, Row
+from blfd.operations.desk import SYSTEM, Desk, Row, etag
+from blfd.operations.loss import Loss
 from blfd.store import NotFound, Store, StoreError
 from blfd.store.admins import Admin, Role, Token
 
@@ -58,8 +59,8 @@ def all(desk: Desk, tenant: str | None = None) -> list[Row]:
 
 
 def get(desk: Desk, name: str, tenant: str | None = None) -> Row:
-    """Raises NotFound, too, for one who is not of `tenant`, if that is given."""
-    found = _named(desk.store, name)
+    """With `tenant`, one of that alone, by the name in it or the full one. Raises NotFound."""
+    found = _named(desk.store, _full(name, tenant))
     if tenant is not None and found.tenant != tenant:
         raise NotFound(f"no administrator {name}")
     return row(found)
@@ -124,17 +125,27 @@ def _check_other(desk: Desk, name: str) -> None:
         raise StoreError("nobody takes their own rights away", "another administrator may")
 
 
+def loss(desk: Desk, name: str, tenant: str | None = None) -> Loss:
+    """What goes with an administrator who is removed; `tenant` as in `get`. Raises StoreError as `remove`."""
+    found = get(desk, name, tenant)
+    _check_removable(desk, _named(desk.store, found["name"]))
+    return Loss(f"administrator {found['name']}", "They are signed out everywhere at once.", etag(found))
+
+
 def remove(desk: Desk, name: str, expected: str | None = None) -> None:
     """Signs them out, too. Nobody removes themselves, and who administers the system last has to stay."""
     found = _named(desk.store, name)
-    name = found.name
-    _check_other(desk, name)
-    of = found.tenant or SYSTEM
+    name, of = found.name, found.tenant or SYSTEM
     with desk.change(of, "admin.remove", name, lambda: get(desk, name), expected, reloads=False):
-        others = [other for other in desk.store.admins.all() if other.tenant is None and other.name != name]
-        if found.tenant is None and not others:
-            raise StoreError(f"{name} is the last administrator of the system", "add another one first")
+        _check_removable(desk, found)
         desk.store.admins.remove(name)
+
+
+def _check_removable(desk: Desk, found: Admin) -> None:
+    _check_other(desk, found.name)
+    others = [other for other in desk.store.admins.all() if other.tenant is None and other.name != found.name]
+    if found.tenant is None and not others:
+        raise StoreError(f"{found.name} is the last administrator of the system", "add another one first")
 
 
 @cache
@@ -191,6 +202,13 @@ def add_token(desk: Desk, tenant: str | None, name: str, scopes: Iterable[str]) 
     with desk.change(tenant or SYSTEM, "token.add", name, lambda: _token(desk, tenant, name), reloads=False):
         token, secret = desk.store.admins.add_token(tenant, name, wanted)
     return token_row(token), secret
+
+
+def token_loss(desk: Desk, tenant: str | None, name: str) -> Loss:
+    """What goes with a token that is removed. Raises NotFound."""
+    if _token(desk, tenant, name) is None:
+        raise NotFound(f"no token {name}", "'blfd token list' shows them")
+    return Loss(f"token {name}", "It opens nothing from now on: programs that show it are refused.")
 
 
 def remove_token(desk: Desk, tenant: str | None, name: str) -> None:

@@ -10,10 +10,11 @@ import provisioning
 from blfd.control import ControlError, NotRunning
 from blfd.devices.states import device_states
 from blfd.devices.values import Fit, Wanted
-from blfd.operations.desk import Desk, Row, told
+from blfd.operations.desk import Desk, Row, etag, told
+from blfd.operations.loss import Loss, counted
 from blfd.store import StoreError
 from blfd.store.devices import DeviceRow
-from provisioning import written_mac
+from provisioning import normal_mac, written_mac
 
 COLUMNS = ("mac", "model", "extensions", "keys")  # of a CSV file
 
@@ -96,9 +97,17 @@ def get(desk: Desk, tenant: str, mac: str) -> Row:
     return row(desk.phones.get(tenant, mac))
 
 
-def only_of(desk: Desk, tenant: str, extension: str) -> list[Row]:
+def only_of(desk: Desk, tenant: str, extension: str) -> list[str]:
     """Phones that have no other extension."""
-    return [row(device) for device in desk.phones.all(tenant) if device.extensions == (extension,)]
+    return [
+        written_mac(device.mac) for device in desk.phones.all(tenant) if device.extensions == (extension,)
+    ]
+
+
+def watching(desk: Desk, tenant: str, extension: str) -> list[str]:
+    """Phones with a key that shows the lamp of an extension."""
+    watched = desk.phones.watched(tenant)
+    return [written_mac(mac) for mac, keys in watched.items() if isinstance(keys, set) and extension in keys]
 
 
 def add(desk: Desk, tenant: str, wanted: Wanted) -> Row:
@@ -156,6 +165,23 @@ def change(
         desk.phones.change(tenant, wanted)
         changed.append(True)
     return get(desk, tenant, mac)
+
+
+def loss(desk: Desk, tenant: str, mac: str) -> Loss:
+    """What goes with a phone that is removed."""
+    found = get(desk, tenant, mac)
+    text = "It gets no files any more, and its SIP password is worth nothing."
+    own = len(desk.store.overrides.settings(tenant, normal_mac(mac)))
+    if own:
+        text += f" {counted(own, 'setting')} of its own {'goes' if own == 1 else 'go'} with it."
+    return Loss(f"phone {found['mac']}", text, etag(found))
+
+
+def loss_by_renewal(desk: Desk, tenant: str, mac: str) -> Loss:
+    """What a phone loses that is renewed."""
+    found = get(desk, tenant, mac)
+    text = "It is out of service until it has fetched its files from its new address with its new secret."
+    return Loss(f"phone {found['mac']}", text)
 
 
 def remove(desk: Desk, tenant: str, mac: str, expected: str | None = None) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from blfd.core.values import Aor, Extension, Reach
-from blfd.operations.desk import Desk, Row
+from blfd.operations import devices
+from blfd.operations.desk import Desk, Row, etag
+from blfd.operations.loss import Loss, counted, listed
 from blfd.store import NewExtension, StoreError
 
 COLUMNS = ("extension", "password", "name")  # of a CSV file
@@ -81,6 +83,25 @@ def change(
         )
         changed.append(True)
     return get(desk, tenant, extension)
+
+
+def loss(desk: Desk, tenant: str, extension: str) -> Loss:
+    """What goes with an extension that is removed."""
+    found = get(desk, tenant, extension)
+    text = "Its phones are unregistered, and keys that watch it go dark"
+    watching = devices.watching(desk, tenant, extension)
+    text += f": {counted(len(watching), 'phone')} got such keys from here." if watching else "."
+    groups = [group.name for group in desk.store.groups(tenant) if extension in group.pickers | group.targets]
+    if groups:
+        text += f" {'Group' if len(groups) == 1 else 'Groups'} {listed(groups)} lose it."
+    alone = devices.only_of(desk, tenant, extension)
+    if alone:
+        text += f" No other extension is on {listed(alone)}: no files for that any more."
+    return Loss(_named(found), text, etag(found))
+
+
+def _named(found: Row) -> str:
+    return f"extension {found['extension']}{found['name'] and ' ' + found['name']}"
 
 
 def remove(desk: Desk, tenant: str, extension: str, expected: str | None = None) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from blfd.core.values import Group
 from blfd.devices.files import TEAM
-from blfd.operations.desk import Desk, Row
+from blfd.operations.desk import Desk, Row, etag
+from blfd.operations.loss import Loss, listed
 from blfd.store import StoreError
 from provisioning import written_mac
 
@@ -68,12 +69,24 @@ def change(
     return get(desk, tenant, new)
 
 
+def loss(desk: Desk, tenant: str, name: str) -> Loss:
+    """What goes with a group that is removed. Raises StoreError where it cannot be."""
+    found = get(desk, tenant, name)
+    _check_unused(desk, tenant, name)
+    members = len({*found["pickers"], *found["targets"]})
+    text = f"The extensions in it ({members}) stay, and no longer get each other's calls by the group's code."
+    return Loss(f"group {name}", text, etag(found))
+
+
 def remove(desk: Desk, tenant: str, name: str, expected: str | None = None) -> None:
     """Raises StoreError while phones' keys are of the group."""
     with desk.change(tenant, "group.remove", name, lambda: get(desk, tenant, name), expected):
-        phones = [written_mac(device.mac) for device in desk.phones.of_group(tenant, name)]
-        if phones:
-            more = f" and {len(phones) - 3} more" if len(phones) > 3 else ""
-            text = f"group {name}: the keys of {', '.join(phones[:3])}{more} are its members"
-            raise StoreError(text, "give these phones other keys first")
+        _check_unused(desk, tenant, name)
         desk.store.remove_group(tenant, name)
+
+
+def _check_unused(desk: Desk, tenant: str, name: str) -> None:
+    phones = [written_mac(device.mac) for device in desk.phones.of_group(tenant, name)]
+    if phones:
+        text = f"group {name}: the keys of {listed(phones)} are its members"
+        raise StoreError(text, "give these phones other keys first")

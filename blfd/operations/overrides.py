@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import provisioning
 from blfd.devices.files import EVERYWHERE
 from blfd.operations.desk import SYSTEM, Desk, Row, told
+from blfd.operations.loss import Loss, counted
 from blfd.operations.scope import MAKERS, is_device
 from blfd.store import StoreError
 from blfd.store.devices import DeviceRow
@@ -112,6 +113,14 @@ def set_template(desk: Desk, scope: str, source: str) -> None:
     _check(desk, Trial(desk.store.overrides, changed_templates={scope: source}), _rows(desk, None, scope))
     with desk.change(SYSTEM, "template.set", scope, lambda: _template(desk, scope), reloads=False):
         desk.store.overrides.set_template(scope, source)
+
+
+def template_loss(desk: Desk, scope: str) -> Loss:
+    """What is lost with a template that is taken back. Raises NotFound."""
+    lines = len(desk.store.overrides.template(scope).splitlines())
+    phones = counted(sum(1 for _ in _rows(desk, None, scope)), "phone")
+    text = f"Its {counted(lines, 'line')} are kept in the changes alone; {phones} of all tenants may have it."
+    return Loss(f"the template of {scope}", text)
 
 
 def unset_template(desk: Desk, scope: str) -> None:

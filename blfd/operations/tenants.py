@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from blfd.core.values import Reach, Tenant
-from blfd.operations.desk import Desk, Row
+from blfd.operations.desk import Desk, Row, etag
+from blfd.operations.loss import Loss, counted
 from blfd.store import rows
 
 
@@ -65,6 +66,22 @@ def change(
             pickable=pickable,
         )
     return get(desk, domain)
+
+
+def loss(desk: Desk, domain: str) -> Loss:
+    """What goes with a tenant that is removed. Raises StoreError where it cannot be."""
+    desk.store.check_removable(domain)
+    found, store = get(desk, domain), desk.store
+    counts = {
+        "extension": found["extensions"],
+        "group": len(store.groups(domain)),
+        "phone": len(store.devices.all(domain)),
+        "administrator": len(store.admins.all(domain)),
+        "API token": len(store.admins.tokens(domain)),
+    }
+    going = ", ".join(counted(number, noun) for noun, number in counts.items() if number)
+    text = "What its phones were set and who picked up what go with it"
+    return Loss(f"tenant {domain}", f"{text}, and {going}." if going else f"{text}.", etag(found))
 
 
 def remove(desk: Desk, domain: str, expected: str | None = None) -> None:

@@ -31,6 +31,7 @@ from blfd.transport.network import Network
 
 log = logging.getLogger("blfd.legs")
 
+
 class Calls:
     """All calls; `emit` takes every input at once. One thread makes it, and does everything with it."""
 

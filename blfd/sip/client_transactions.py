@@ -126,4 +126,3 @@ class ClientTransactions:
         outstanding.interval = min(outstanding.interval * 2, T2)
         at = min(now + outstanding.interval, outstanding.ends_at)
         heapq.heappush(self._later, (at, branch))
-

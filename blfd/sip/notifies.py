@@ -31,9 +31,7 @@ class Notifies:
         self._latencies[bisect_left(BOUNDS, waited)] += 1
         self._waited += waited
         call_id, local_tag, _ = dialog.id
-        self._clients.send(
-            branch, notify.subscription, call_id, local_tag, notify.cseq, data, flow, now
-        )
+        self._clients.send(branch, notify.subscription, call_id, local_tag, notify.cseq, data, flow, now)
 
     def latency(self) -> dict[str, Any]:
         """How many NOTIFYs left within each of `bounds` seconds, and past the last; `sum` of all."""

@@ -52,6 +52,13 @@ class Overrides:
             found = self._connections.db.table("provisioning_templates").rows_where(order_by="scope")
             return {row["scope"]: row["source"] for row in found}
 
+    def template(self, scope: str) -> str:
+        """Raises NotFound if there is none."""
+        found = self.templates()
+        if scope not in found:
+            raise NotFound(f"no template is set for {scope}", "'blfd provision template list' shows them")
+        return found[scope]
+
     def set_template(self, scope: str, source: str) -> None:
         with self._connections.writing():
             self._connections.db.table("provisioning_templates").insert(
@@ -60,8 +67,7 @@ class Overrides:
 
     def unset_template(self, scope: str) -> None:
         """Raises NotFound if there is none."""
-        if scope not in self.templates():
-            raise NotFound(f"no template is set for {scope}", "'blfd provision template list' shows them")
+        self.template(scope)
         with self._connections.writing():
             self._connections.db.table("provisioning_templates").delete(scope)
 

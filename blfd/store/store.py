@@ -254,10 +254,14 @@ class Store:
 
     def remove_tenant(self, domain: str) -> None:
         """With its extensions, their bindings, its groups and what was picked up."""
+        self.check_removable(domain)
+        self._delete("tenants", domain)
+
+    def check_removable(self, domain: str) -> None:
+        """Raises StoreError."""
         self.tenant(domain)
         if domain == DEFAULT_TENANT:
             raise StoreError("the default tenant cannot be removed")
-        self._delete("tenants", domain)
 
     def _check_free(self, *hosts: str) -> None:
         taken = {

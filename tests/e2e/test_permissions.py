@@ -52,7 +52,7 @@ PAGES = {  # the right that an address needs, for GET and for POST
     "/t/{tenant}/administrators/edit/{name}": ("write", "write"),
     "/t/{tenant}/administrators/remove/{name}": ("write", "write"),
     "/t/{tenant}/tokens": ("read", "write"),
-    "/t/{tenant}/tokens/remove/{name}": (None, "write"),
+    "/t/{tenant}/tokens/remove/{name}": ("write", "write"),
     "/tenants": ("system", None),
     "/tenants/new": ("system", "system"),
     "/tenants/edit/{domain}": ("system", "system"),
@@ -63,7 +63,7 @@ PAGES = {  # the right that an address needs, for GET and for POST
     "/administrators/edit/{name}": ("system", "system"),
     "/administrators/remove/{name}": ("system", "system"),
     "/tokens": ("system", "system"),
-    "/tokens/remove/{name}": (None, "system"),
+    "/tokens/remove/{name}": ("system", "system"),
 }
 OPERATIONS = {  # likewise, by method; "all" is all of a tenant's rights
     "/tenants": {"get": "system", "post": "system"},

@@ -87,7 +87,7 @@ def test_a_group_is_known_by_its_whole_name(office: Office) -> None:
     ringing = Ringing.begin(office.caller, other)
     assert office.pick("*98").refused().status == 480
     ringing.rings_on()
-    office.site.cli("group", "remove", "sales 2")
+    office.site.cli("group", "remove", "sales 2", "--yes")
 
 
 def test_the_caller_has_its_answer_before_any_media(office: Office) -> None:

@@ -185,7 +185,7 @@ def test_from_the_box_to_a_lamp(network: tuple[Site, NewPhone]) -> None:
     new.agent.take_all()
     assert new.agent.received == []
     assert "'blfd device renew 805ec0123456'" in site.server.log.read_text()
-    site.cli("device", "renew", MAC)
+    site.cli("device", "renew", MAC, "--yes")
     assert httpx.get(f"{url}{BARE}.cfg").status_code == 404, "the old address is worth nothing"
     other_url = new.told(new.ask(SHAPES["yealink"]))
     assert other_url == url_of(site) != url

@@ -102,7 +102,7 @@ def test_no_log_has_a_password_of_the_web_page(provisioned: tuple[Site, str]) ->
         assert get(f"{url[:-33]}{password}/{BARE}.cfg").status_code == 404
         basic = httpx.BasicAuth(BARE, password)
         assert get(f"{url.split('/p/')[0]}/{BARE}.cfg", auth=basic).status_code == 401
-    site.cli("device", "renew", MAC)
+    site.cli("device", "renew", MAC, "--yes")
     log = site.server.log.read_text()
     assert not any(password in log for password in both)
     assert not any(password in site.cli("changes", "--json") for password in both)
@@ -194,6 +194,6 @@ def test_a_removed_device_is_let_in_nowhere(provisioned: tuple[Site, str]) -> No
     agent.password = password
     assert agent.register().status == 200
     assert agent.register(expires=0).status == 200
-    site.cli("device", "remove", MAC)
+    site.cli("device", "remove", MAC, "--yes")
     assert agent.register().status == 401
     assert get(f"{url}{BARE}.cfg").status_code == 404

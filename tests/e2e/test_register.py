@@ -153,5 +153,5 @@ def test_a_change_by_the_command_line_takes_effect_at_once(site: Site) -> None:
     assert phone.register().status == 401
     site.cli("extension", "add", "555", "--password", "secret-555")
     assert phone.register().status == 200
-    site.cli("extension", "remove", "555")
+    site.cli("extension", "remove", "555", "--yes")
     assert phone.register().status == 401

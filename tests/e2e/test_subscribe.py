@@ -200,7 +200,7 @@ def test_a_removed_extension_is_told(site: Site) -> None:
     site.cli("extension", "add", "777", "--password", "x")
     phone = site.agent()
     phone.subscribe("777")
-    site.cli("extension", "remove", "777")
+    site.cli("extension", "remove", "777", "--yes")
     last = phone.wait_request("NOTIFY")
     assert last["subscription-state"] == "terminated;reason=noresource"
 

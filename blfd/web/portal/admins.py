@@ -105,10 +105,8 @@ def change(place: Writing, name: str, form: Form) -> Response:
 @router.get("/administrators/remove/{name}")
 @router.get("/t/{tenant}/administrators/remove/{name}")
 def ask_to_remove(place: Writing, name: str) -> Response:
-    row = admins.get(place.desk, name, _of(place))
-    back = _home(place, "administrators")
-    text = "They are signed out everywhere at once."
-    return place.page("remove.html", what=f"administrator {name}", text=text, version=etag(row), back=back)
+    loss = admins.loss(place.desk, name, _of(place))
+    return place.ask_to_remove(loss, _home(place, "administrators"))
 
 
 @router.post("/administrators/remove/{name}")
@@ -151,6 +149,13 @@ def add_token(place: Writing, form: Form) -> Response:
     except StoreError as error:
         return _tokens(place, error.text)
     return _tokens(place, secret=secret)
+
+
+@router.get("/tokens/remove/{name}")
+@router.get("/t/{tenant}/tokens/remove/{name}")
+def ask_to_remove_token(place: Writing, name: str) -> Response:
+    loss = admins.token_loss(place.desk, _of(place), name)
+    return place.ask_to_remove(loss, _home(place, "tokens"))
 
 
 @router.post("/tokens/remove/{name}")

@@ -10,7 +10,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from blfd.control import ControlError, NotRunning
-from blfd.operations import Desk, devices, etag, extensions, lamps
+from blfd.operations import Desk, etag, extensions, lamps
 from blfd.store import Conflict, NewExtension, StoreError
 from blfd.web.portal.here import PICKUP, Form, Here, Reading, Writing
 from blfd.web.portal.imports import Import, Line, Rows
@@ -78,18 +78,8 @@ def change(here: Writing, extension: str, form: Form) -> Response:
 
 @router.get("/remove/{extension}")
 def ask_to_remove(here: Writing, extension: str) -> Response:
-    row = extensions.get(here.desk, here.tenant, extension)
-    text = "Its phones are unregistered, and keys that watch it go dark. Groups lose it."
-    alone = [phone["mac"] for phone in devices.only_of(here.desk, here.tenant, extension)]
-    if alone:
-        text += f" No other extension is on {', '.join(alone)}: no files for that any more."
-    return here.page(
-        "remove.html",
-        what=f"extension {extension}",
-        text=text,
-        version=etag(row),
-        back=f"/t/{here.tenant}/extensions",
-    )
+    loss = extensions.loss(here.desk, here.tenant, extension)
+    return here.ask_to_remove(loss, f"/t/{here.tenant}/extensions")
 
 
 @router.post("/remove/{extension}")

@@ -60,11 +60,7 @@ def change(here: Writing, name: str, form: Form) -> Response:
 
 @router.get("/remove/{name}")
 def ask_to_remove(here: Writing, name: str) -> Response:
-    group = groups.get(here.desk, here.tenant, name)
-    text = "Its members stay, and no longer get each other's calls by the group's code."
-    return here.page(
-        "remove.html", what=f"group {name}", text=text, version=etag(group), back=f"/t/{here.tenant}/groups"
-    )
+    return here.ask_to_remove(groups.loss(here.desk, here.tenant, name), f"/t/{here.tenant}/groups")
 
 
 @router.post("/remove/{name}")

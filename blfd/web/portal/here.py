@@ -17,6 +17,7 @@ from starlette.templating import Jinja2Templates
 
 from blfd.operations import Desk
 from blfd.operations.admins import SYSTEM_SCOPE
+from blfd.operations.loss import Loss
 from blfd.store import StoreError
 from blfd.web.site import Site
 from blfd.web.visitor import Forbidden, Visitor, of_session
@@ -112,6 +113,9 @@ class There:
 
     def page(self, template: str, status: int = 200, **context: Any) -> Response:
         return page(self.request, template, status, **context)
+
+    def ask_to_remove(self, loss: Loss, back: str) -> Response:
+        return self.page("remove.html", loss=loss, back=back)
 
 
 @dataclass(frozen=True)

@@ -85,10 +85,7 @@ def change(here: Writing, mac: str, form: Form) -> Response:
 
 @router.get("/remove/{mac}")
 def ask_to_remove(here: Writing, mac: str) -> Response:
-    row = devices.get(here.desk, here.tenant, mac)
-    text = "It gets no files any more, and its SIP password is worth nothing."
-    back = f"/t/{here.tenant}/phones"
-    return here.page("remove.html", what=f"phone {mac}", text=text, version=etag(row), back=back)
+    return here.ask_to_remove(devices.loss(here.desk, here.tenant, mac), f"/t/{here.tenant}/phones")
 
 
 @router.post("/remove/{mac}")

@@ -62,9 +62,7 @@ def change(there: System, domain: str, form: Form) -> Response:
 
 @router.get("/tenants/remove/{domain}")
 def ask_to_remove(there: System, domain: str) -> Response:
-    row = tenants.get(there.desk, domain)
-    text = f"Its {row['extensions']} extensions, its groups, phones and administrators go with it."
-    return there.page("remove.html", what=f"tenant {domain}", text=text, version=etag(row), back="/tenants")
+    return there.ask_to_remove(tenants.loss(there.desk, domain), "/tenants")
 
 
 @router.post("/tenants/remove/{domain}")

@@ -1,0 +1,113 @@
+"""The options before the command, and what they lead to."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from blfd.cli.output import fail
+from blfd.config import Config, load
+from blfd.control import ControlClient, ControlError, NotRunning, socket_path
+from blfd.core.values import DEFAULT_TENANT
+from blfd.devices.files import Phones
+from blfd.devices.values import Place, place
+from blfd.operations import Desk
+from blfd.store import Store
+
+
+@dataclass(frozen=True)
+class Options:
+    """`given_tenant` is None where nobody has named one."""
+
+    db: Path | None
+    config: Path | None
+    given_tenant: str | None
+
+    @cached_property
+    def tenant(self) -> str:
+        """Raises StoreError for one that does not exist."""
+        return self.checked(self.given_tenant) or DEFAULT_TENANT
+
+    def checked(self, tenant: str | None) -> str | None:
+        """As it is kept. Raises StoreError for one that does not exist."""
+        return None if tenant is None else self.store.tenant(tenant.lower()).domain
+
+    def tenant_or_system(self, given: str | None) -> str | None:
+        """For commands that have a --tenant of their own, too, and are for the system without either."""
+        if given and self.given_tenant and given.lower() != self.given_tenant.lower():
+            fail(f"--tenant is given twice: which is meant, {self.given_tenant} or {given}?", 2)
+        return self.checked(self.given_tenant if given is None else given)
+
+    def of_no_tenant(self, what: str) -> None:
+        """The command is the same for all tenants: who names one means something else."""
+        if self.given_tenant is not None:
+            fail(f"{what}: leave --tenant {self.given_tenant} out", 2)
+
+    def load(
+        self,
+        listen: list[str] | None = None,
+        trust: list[str] | None = None,
+        metrics: str | None = None,
+        provision: str | None = None,
+        web: str | None = None,
+        pnp: bool = False,
+    ) -> Config:
+        return load(
+            self.config,
+            database=self.db,
+            listen=listen,
+            trust=trust,
+            metrics=metrics,
+            provision=provision,
+            web=web,
+            pnp=pnp,
+        )
+
+    @cached_property
+    def store(self) -> Store:
+        return Store(self.load().database)
+
+    @cached_property
+    def phones(self) -> Phones:
+        """The provisioned phones."""
+        return Phones(self.store, self._place)
+
+    def _place(self) -> Place:
+        """Of the running server if there is one, or else as configured."""
+        config = self.load()
+        try:
+            return Place(**self.client.call("place"))
+        except (NotRunning, ControlError):
+            url = str(config.provision) if config.provision else ""
+            return place(config.listen, config.address, url)
+
+    @cached_property
+    def client(self) -> ControlClient:
+        return ControlClient(socket_path(self.load().database))
+
+    def ask(self, call: str, **arguments: str) -> Any:
+        """Ask the running server about the tenant; raises NotRunning, and StoreError for an unknown one."""
+        return self.client.call(call, tenant=self.tenant, **arguments)
+
+    @cached_property
+    def desk(self) -> Desk:
+        """Where operations are done, by whoever is logged in on this machine."""
+        return Desk(self.store, self.client, self.phones, f"{_user()} (command line)")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # one without a name, as in containers
+        return f"user {os.getuid()}"
+
+
+def options(context: typer.Context) -> Options:
+    found: Options = context.obj
+    return found

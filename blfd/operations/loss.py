@@ -1,0 +1,28 @@
+"""What is lost by an operation that cannot be undone: in the words that command line and portal ask with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Loss(NamedTuple):
+    """`what` it is done to: "extension 101"; `text`: what goes with it, in sentences.
+
+    `version` is the `etag` of what was looked at, None where the operation compares none.
+    """
+
+    what: str
+    text: str
+    version: str | None = None
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """ "101, 102, 103 and 4 more"."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
+
+
+def counted(number: int, noun: str) -> str:
+    """ "1 phone", "2 phones"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

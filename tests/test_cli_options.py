@@ -1,0 +1,360 @@
+"""Every command with every option that stands before it: none is taken and ignored. Removals ask."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from commands import Answering, Blfd
+
+from blfd.cli import app
+from blfd.control import ControlClient, socket_path
+from blfd.devices.files import Phones
+from blfd.devices.values import Place, Wanted
+from blfd.operations import Desk, admins, devices, groups, overrides
+from blfd.store import NewExtension, Store
+
+DOCS = Path(__file__).parents[1] / "docs" / "cli.md"
+MAC, OTHER_MAC = "80:5e:c0:12:34:56", "80:5e:c0:12:34:57"
+PASSWORD = "--password 'correct horse'"
+
+COMMANDS = {  # each with arguments that are right for the database below
+    "run": "",
+    "demo": "",
+    "doctor": "",
+    "status": "",
+    "registrations": "",
+    "lamps": "",
+    "watchers": "",
+    "calls": "",
+    "pickups": "",
+    "explain": "101",
+    "changes": "",
+    "extension add": f"103 {PASSWORD}",
+    "extension list": "",
+    "extension show": "101",
+    "extension set": "101 --name Anna",
+    "extension remove": "101 --yes",
+    "extension import": "extensions.csv",
+    "group add": "doors",
+    "group list": "",
+    "group show": "sales",
+    "group set": "sales 102",
+    "group remove": "sales --yes",
+    "device add": f"{OTHER_MAC} --model yealink/t31 --extension 102",
+    "device list": "",
+    "device show": MAC,
+    "device set": f"{MAC} --keys 102",
+    "device remove": f"{MAC} --yes",
+    "device renew": f"{MAC} --yes",
+    "device sync": MAC,
+    "device import": "devices.csv",
+    "provision show": MAC,
+    "provision write": "files",
+    "provision models": "",
+    "provision settings": "",
+    "provision set": "yealink a.b 1",
+    "provision unset": "yealink features.dnd.allow",
+    "provision template set": "polycom template.j2",
+    "provision template show": "yealink",
+    "provision template unset": "yealink --yes",
+    "provision template list": "",
+    "admin add": f"ann {PASSWORD}",
+    "admin list": "",
+    "admin password": f"bob {PASSWORD}",
+    "admin role": "bob administrator",
+    "admin remove": "bob --yes",
+    "token add": "bot --scope lamps",
+    "token list": "",
+    "token remove": "crm --yes",
+    "tenant add": "new.example",
+    "tenant list": "",
+    "tenant set": "--pickup off",
+    "tenant remove": "acme.example --yes",
+}
+LASTING = ("run", "demo")  # they would go on
+ASKING = ("status", "registrations", "lamps", "watchers", "calls", "explain", "device sync")  # a server
+OF_ALL = {  # what has nothing to do with tenants, and refuses to be told one
+    *LASTING,
+    "status",
+    "tenant list",
+    *("provision models", "provision settings"),
+    *(f"provision template {what}" for what in ("set", "show", "unset", "list")),
+}
+TENANT_GIVEN = ("tenant add", "tenant remove")  # as an argument
+ALONE = ("provision models", "provision settings")  # they say so in their help
+
+
+def walked(command: Any, *path: str) -> Iterator[tuple[str, Any]]:
+    """All commands, by what one types."""
+    if not hasattr(command, "commands"):
+        yield " ".join(path), command
+        return
+    for name, inner in command.commands.items():
+        yield from walked(inner, *path, name)
+
+
+EVERY = dict(walked(typer.main.get_command(app)))
+JSON = [name for name, command in EVERY.items() if any(option.name == "as_json" for option in command.params)]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with one of everything, in the default tenant or the system; acme.example has nothing."""
+    store = Store(tmp_path_factory.mktemp("prepared") / "blfd.db")
+    store.add_extensions("default", [NewExtension(number, "x", f"N {number}") for number in ("101", "102")])
+    store.add_tenant("acme.example")
+    place = Place("192.0.2.5", {"udp": 5060, "tcp": 5060}, "")
+    desk = Desk(store, ControlClient(socket_path(store.path)), Phones(store, lambda: place), "test")
+    groups.add(desk, "default", "sales", ["101"], ["101"])
+    devices.add(
+        desk, "default", Wanted(MAC, "yealink/t54w", ("101",), "102", settings=(("own.setting", "1"),))
+    )
+    overrides.set(desk, "default", "yealink", "features.dnd.allow", "0")
+    overrides.set_template(desk, "yealink", "a\nb\n")
+    for name in ("root", "bob"):
+        admins.add(desk, name, "correct horse", None)
+    admins.add_token(desk, None, "crm", ["lamps"])
+    return store.path
+
+
+@pytest.fixture
+def folder(prepared: Path, tmp_path: Path) -> Path:
+    with closing(sqlite3.connect(prepared)) as kept, closing(sqlite3.connect(tmp_path / "blfd.db")) as copy:
+        kept.backup(copy)
+    (tmp_path / "extensions.csv").write_text("extension,password,name\n104,x,Dan\n")
+    (tmp_path / "devices.csv").write_text(f"mac,model,extensions,keys\n{OTHER_MAC},yealink/t31,102,\n")
+    (tmp_path / "template.j2").write_text("c\n")
+    return tmp_path
+
+
+def line(command: str) -> list[str]:
+    return [*command.split(), *shlex.split(COMMANDS[command])]
+
+
+def rows(folder: Path, *, but_of: str = "") -> dict[str, list[Any]]:
+    """The database, table by table; without the rows of one tenant, if it is named."""
+    found = {}
+    with closing(sqlite3.connect(folder / "blfd.db")) as db:
+        for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+            kept = "WHERE tenant IS NOT ?" if but_of and "tenant" in columns else "WHERE ? IS NOT NULL"
+            found[table] = db.execute(f"SELECT * FROM {table} {kept}", [but_of]).fetchall()
+    return found
+
+
+def test_every_command_is_tried_here() -> None:
+    assert EVERY.keys() == COMMANDS.keys()
+
+
+@pytest.mark.parametrize("command", EVERY)
+def test_every_command_has_help_and_is_documented(inside: Blfd, command: str) -> None:
+    code, out, _ = inside(*command.split(), "--help")
+    assert code == 0
+    assert command.split()[-1] in DOCS.read_text()
+    assert ("--json" in out) == (command in JSON)
+    assert "[[" not in out
+    assert " ." not in out.replace(" ...", "").replace("[...]", ""), "what stood there was taken for markup"
+    for parameter in EVERY[command].params:
+        assert getattr(parameter, "help", ""), f"{command}: {parameter.name} is not explained"
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in LASTING])
+def test_every_command_works(folder: Path, inside: Blfd, command: str) -> None:
+    """So what follows does not fail for another reason."""
+    code, _, errors = inside(*line(command))
+    assert code in ((3,) if command in ASKING else (0, 1) if command == "doctor" else (0,)), errors
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_tenant_that_does_not_exist(folder: Path, inside: Blfd, command: str) -> None:
+    before = rows(folder)
+    code, out, errors = inside("--tenant", "Nowhere.example", *line(command))
+    assert (code, out) == (2 if command in OF_ALL or command in TENANT_GIVEN else 1, "")
+    assert "nowhere.example" in errors.lower()
+    assert errors.count("\n") == 1
+    assert ("leave --tenant Nowhere.example out" in errors) == (command in OF_ALL)
+    assert rows(folder) == before
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in OF_ALL])
+def test_another_tenant_alone_is_touched(folder: Path, inside: Blfd, command: str) -> None:
+    """And nothing of the others is shown."""
+    before = rows(folder, but_of="acme.example")
+    _, out, _ = inside("--tenant", "ACME.example", *line(command))
+    tenants = before.pop("tenants")
+    after = rows(folder, but_of="acme.example")
+    changed = [tenant for tenant in after.pop("tenants") if tenant not in tenants]
+    assert [tenant[0] for tenant in changed] == (["acme.example"] if command == "tenant set" else [])
+    assert after == before
+    assert not any(word in out for word in ("N 101", "sales", "805ec0123456", MAC, "root", "crm", "dnd"))
+
+
+@pytest.mark.parametrize("tenant", ["", " ", "x" * 300, "no tenant"])
+def test_a_tenant_that_is_no_name(folder: Path, inside: Blfd, tenant: str) -> None:
+    """As an empty variable of a script: not the default tenant."""
+    code, out, errors = inside("--tenant", tenant, "extension", "remove", "101", "--yes")
+    assert (code, out, errors.count("\n")) == (1, "", 1)
+    assert errors.startswith("blfd: no tenant")
+
+
+@pytest.mark.parametrize("option", ["--config", "--db"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_file_that_does_not_exist(folder: Path, inside: Blfd, command: str, option: str) -> None:
+    before = rows(folder)
+    code, out, errors = inside(option, "nowhere/file", *line(command))
+    if command in ALONE:
+        assert code == 0
+        assert "needs neither" in (EVERY[command].help or "")
+        return
+    assert code == (2 if command == "demo" else 3 if command in ASKING and option == "--db" else 1) or (
+        command in ("explain", "device sync") and code == 1  # they look into the database first
+    )
+    assert "nowhere" in errors + out
+    assert rows(folder) == before
+
+
+def test_two_tenants_at_once(folder: Path, inside: Blfd) -> None:
+    before = rows(folder)
+    for words in (
+        "admin add ann --tenant default",
+        "token list --tenant default",
+        "tenant set default --pickup off",
+    ):
+        code, out, errors = inside("--tenant", "acme.example", *words.split())
+        assert (code, out, errors.count("\n")) == (2, "", 1)
+        assert "which" in errors
+    for words in ("changes --system", "provision set * a.b 1 --all-tenants"):
+        code, out, errors = inside("--tenant", "acme.example", *words.split())
+        assert (code, out) == (2, "")
+        assert "leave --tenant acme.example out" in errors
+    assert rows(folder) == before
+    assert inside("--tenant", "Acme.Example", "admin", "list", "--tenant", "acme.example")[0] == 0
+
+
+def test_administrators_by_the_name_in_their_tenant(folder: Path, inside: Blfd) -> None:
+    of_acme = ("--tenant", "acme.example")
+    assert inside(*of_acme, "admin", "add", "ann", *shlex.split(PASSWORD))[0] == 0
+    assert inside("admin", "role", "ann", "viewer")[2].startswith("blfd: no administrator ann")
+    assert inside(*of_acme, "admin", "role", "ann", "viewer")[0] == 0
+    assert inside("admin", "remove", "bob", "--tenant", "acme.example", "--yes")[0] == 1, (
+        "bob is of the system"
+    )
+    _, out, _ = inside(*of_acme, "admin", "list", "--json")
+    assert json.loads(out) == [{"name": "ann@acme.example", "tenant": "acme.example", "role": "viewer"}]
+    assert (
+        inside("admin", "remove", "ann", *of_acme, "--yes")[1] == "administrator ann@acme.example removed\n"
+    )
+
+
+ANSWERS: dict[str, Any] = {
+    "status": {"notifies": {}},
+    "explain": {"dialogs": [], "watchers": [], "pickers": [], "lamp": "idle"},
+    **{name: [] for name in ("registrations", "lamps", "watchers", "calls", "unknown")},
+}
+
+
+def test_json_is_json(folder: Path, inside: Blfd, server: Answering) -> None:
+    for command in JSON:
+        server.answers = ANSWERS if command != "doctor" else {}  # which needs more of a server than this
+        _, out, errors = inside(*line(command), "--json")
+        assert json.loads(out) is not None, errors
+
+
+def test_json_is_for_once(folder: Path, inside: Blfd) -> None:
+    code, out, errors = inside("lamps", "--json", "--watch")
+    assert (code, out) == (2, "")
+    assert "leave --watch out" in errors
+
+
+# Removals
+
+REMOVALS = {  # what is asked, without arguments that answer it
+    "extension remove": "extension 101 N 101: Its phones are unregistered, and keys that watch it go dark. "
+    f"Group sales lose it. No other extension is on {MAC}: no files for that any more.",
+    "group remove": "group sales: The extensions in it (1) stay, and no longer get each other's calls "
+    "by the group's code.",
+    "device remove": f"phone {MAC}: It gets no files any more, and its SIP password is worth nothing. "
+    "1 setting of its own goes with it.",
+    "device renew": f"phone {MAC}: It is out of service until it has fetched its files from its new address",
+    "admin remove": "administrator bob: They are signed out everywhere at once.",
+    "token remove": "token crm: It opens nothing from now on: programs that show it are refused.",
+    "tenant remove": "tenant acme.example: What its phones were set and who picked up what go with it.",
+    "provision template unset": "the template of yealink: Its 2 lines are kept in the changes alone; "
+    "1 phone of all tenants",
+}
+
+
+def test_all_that_takes_away_asks() -> None:
+    assert {command for command in COMMANDS if COMMANDS[command].endswith(" --yes")} == REMOVALS.keys()
+    assert {name for name in EVERY if name.split()[-1] in ("remove", "renew")} < REMOVALS.keys()
+
+
+@pytest.mark.parametrize("command", REMOVALS)
+def test_without_a_terminal_it_is_refused(folder: Path, inside: Blfd, command: str) -> None:
+    before = rows(folder)
+    code, out, errors = inside(*line(command)[:-1])
+    assert (code, out, errors.count("\n")) == (2, "", 1)
+    assert errors.startswith(f"blfd: {REMOVALS[command]}")
+    assert errors.endswith("Give --yes if that is meant.\n")
+    assert rows(folder) == before
+
+
+@pytest.mark.parametrize("answer", ["y", "n", ""])
+@pytest.mark.parametrize("command", REMOVALS)
+def test_on_a_terminal_it_is_asked(folder: Path, inside: Blfd, command: str, answer: str) -> None:
+    what, _, text = REMOVALS[command].partition(": ")
+    before = rows(folder)
+    code, out, errors = inside(*line(command)[:-1], typed=f"{answer}\n")
+    assert text in errors
+    assert f"{what}? [y/N]" in errors
+    assert (code, bool(out.strip()), rows(folder) != before) == (
+        (0, True, True) if answer == "y" else (1, False, False)
+    )
+
+
+def test_what_has_changed_since_it_was_asked_stays(folder: Path, inside: Blfd) -> None:
+    """Whoever agrees has agreed to what they have seen."""
+
+    def meanwhile() -> str:
+        assert inside("extension", "set", "101", "--name", "Anna")[0] == 0
+        return "y\n"
+
+    code, _, errors = inside("extension", "remove", "101", typed=meanwhile)
+    assert code == 1
+    assert "changed by somebody else" in errors
+
+
+def test_what_goes_with_a_tenant(folder: Path, inside: Blfd) -> None:
+    of_acme = ("--tenant", "acme.example")
+    for words in (f"extension add 201 {PASSWORD}", f"extension add 202 {PASSWORD}", "group add a 201"):
+        assert inside(*of_acme, *shlex.split(words))[0] == 0
+    assert inside("admin", "add", "ann", *of_acme, *shlex.split(PASSWORD))[0] == 0
+    _, _, errors = inside("tenant", "remove", "acme.example")
+    assert "go with it, and 2 extensions, 1 group, 1 administrator. Give --yes" in errors
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("tenant remove default", "the default tenant cannot be removed"),
+        ("extension remove 999", "no extension 999"),
+        ("group remove none", "no group none"),
+        ("token remove none", "no token none"),
+        ("provision template unset snom", "no template is set for snom"),
+        ("device remove 80:5e:c0:00:00:01", "no device 80:5e:c0:00:00:01"),
+        ("admin remove nobody", "no administrator nobody"),
+    ],
+)
+def test_nothing_is_asked_of_what_cannot_be(folder: Path, inside: Blfd, words: str, reason: str) -> None:
+    for more in ((), ("--yes",)):
+        code, out, errors = inside(*words.split(), *more)
+        assert (code, out) == (1, "")
+        assert reason in errors
