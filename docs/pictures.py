@@ -70,7 +70,7 @@ def office(folder: Path) -> Site:
     for extension, name in NAMES.items():
         site.cli("extension", "set", extension, "--name", name)
     for extension in ("109", "110", "111", "112"):
-        site.cli("extension", "remove", extension)
+        site.cli("extension", "remove", extension, "--yes")
     site.cli("group", "add", "warehouse", "--targets", "106,107", "--pickers", "101,105,106")
     who = ("--model", "yealink/t54w", "--extension", "101", "--keys", "102,103,104,105,*98=Group")
     site.cli("device", "add", MAC, *who)

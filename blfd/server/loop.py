@@ -221,7 +221,7 @@ class Server:
                 self._turn(self._fire_timers())
             self._work.close()
             if web_process:
-                web_process.end()
+                web_process.leave()
             self._drain()
         finally:
             self._writer.close()  # first, so that whatever comes now, what was accepted is on the disk

@@ -70,18 +70,17 @@ class WebProcess:
                 except (WebProcessError, OSError) as error:
                     log.warning("%s did not start: %s; tried again in %.0f s", self._name, error, AGAIN)
 
-    def end(self) -> None:
-        """Have it end, and do not start it again: where everybody is told to end, it has maybe ended."""
+    def leave(self) -> None:
+        """Do not start it again: where everybody is told to end, it may end before us."""
         self._closing.set()
-        if self._process.stdin:
-            self._process.stdin.close()
 
     def close(self) -> None:
         """Have it end, and wait until it has."""
-        self.end()
+        self.leave()
         process = self._process
-        if process.stdout:
-            process.stdout.close()
+        for stream in (process.stdin, process.stdout):
+            if stream:
+                stream.close()
         self._thread.join(PATIENCE)
         if self._thread.is_alive():
             log.warning("%s has not ended within %.0f s; it is killed", self._name, PATIENCE)
