@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from blfd.core import capabilities
+from blfd.core import capabilities, privacy
 from blfd.core.access.digest import Authenticator
 from blfd.core.access.domains import Domains
 from blfd.core.access.limits import Rates
@@ -180,6 +180,7 @@ class Core:
             raise Refusal(483, "Too many hops")
         if not invite.contact:
             raise Refusal(400, "Contact is missing")
+        privacy.check(invite.request)
         if self._draining:  # nobody would be left to end what begins now
             raise Refusal(503, "The server is stopping", (("Retry-After", RETRY_AFTER),))
         wish = self.pickups.wish(invite, caller)

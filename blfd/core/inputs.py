@@ -28,7 +28,11 @@ class Credentials(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What every request carries."""
+    """What every request carries.
+
+    `asserted` are the URIs of P-Asserted-Identity, `preferred` those of P-Preferred-Identity, `privacy` the
+    values of Privacy in lower case.
+    """
 
     transaction: int
     flow: Flow
@@ -40,6 +44,9 @@ class Request(NamedTuple):
     cseq: int
     credentials: tuple[Credentials, ...] = ()
     user_agent: str = ""
+    asserted: tuple[Uri, ...] = ()
+    preferred: tuple[Uri, ...] = ()
+    privacy: frozenset[str] = frozenset()
 
 
 class RegisterContact(NamedTuple):

@@ -80,6 +80,7 @@ def _lamp(core: Core, aor: Aor, now: float) -> Row:
 
 def _dialog(dialog: WatchedDialog, now: float) -> Row:
     """`direction` is who calls whom, as people see it; in NOTIFYs it is who sent the INVITE (RFC 4235)."""
+    remote, name = dialog.other
     return {
         "id": dialog.id,
         "lamp": dialog.lamp.value,
@@ -88,8 +89,8 @@ def _dialog(dialog: WatchedDialog, now: float) -> Row:
         "call_id": dialog.call_id,
         "local_tag": dialog.local_tag,
         "remote_tag": dialog.remote_tag,
-        "remote": dialog.remote,
-        "remote_name": dialog.remote_name,
+        "remote": remote,
+        "remote_name": name,
         "held": dialog.held,
         "since": round(now - dialog.since, 1),
     }
@@ -103,7 +104,7 @@ def explain(core: Core, aor: Aor, now: float) -> Row:
     row["why_idle"] = "it had none since the server started"
     if last:
         ago = f"{now - last.since:.0f} s ago{_why(core, last)}"
-        row["why_idle"] = f"the last, with {last.remote}, ended {ago}"
+        row["why_idle"] = f"the last, with {last.other[0]}, ended {ago}"
     row["watchers"] = [_watcher(subscription, now) for subscription in core.notifier.subscriptions.of(aor)]
     row["pickers"], row["why_nobody"] = _pickers(core, aor, now)
     return row

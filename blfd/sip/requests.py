@@ -6,7 +6,7 @@ from blfd.core import inputs
 from blfd.core.calls.passed_on import HEARD
 from blfd.core.inputs import Input, InviteReceived, RegisterReceived, RequestReceived, SubscribeReceived
 from blfd.core.values import Flow, Headers
-from blfd.sip import grammar, headers
+from blfd.sip import grammar, headers, identities
 from blfd.sip.message import Message, Request
 
 _HEARD = tuple((name, name.lower()) for name in HEARD)
@@ -31,6 +31,9 @@ def request_of(message: Request, flow: Flow, transaction: int) -> inputs.Request
         message.cseq,
         message.credentials,
         message.field("user-agent"),
+        identities.uris(message.values("p-asserted-identity")),
+        identities.uris(message.values("p-preferred-identity")),
+        identities.privacy(message.values("privacy")),
     )
 
 

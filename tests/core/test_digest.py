@@ -8,7 +8,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 
 import pytest
-from builders import HOST, flow, request
+from builders import HOST, flow, request, uri
 
 from blfd.core.access import nonces
 from blfd.core.access.digest import ALGORITHMS, MAX_SOURCES, Authenticator, response
@@ -16,7 +16,7 @@ from blfd.core.access.domains import Domains
 from blfd.core.access.nonces import Nonces
 from blfd.core.errors import Refusal, Silenced
 from blfd.core.inputs import Credentials, Request
-from blfd.core.values import Aor, Directory, Extension, Settings, Tenant
+from blfd.core.values import Aor, Directory, Extension, Settings, Tenant, Uri
 
 PASSWORD = "s3cret"
 NOW = 1_800_000_000.0
@@ -208,12 +208,12 @@ def test_the_table_of_nonces_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(
-    "uri", ["sip:102@192.0.2.5:5060", "sip:102@192.0.2.5;transport=udp", "sip:192.0.2.5"]
+    "written", ["sip:102@192.0.2.5:5060", "sip:102@192.0.2.5;transport=udp", "sip:192.0.2.5"]
 )
-def test_the_uri_may_differ_in_port_and_parameters(uri: str) -> None:
+def test_the_uri_may_differ_in_port_and_parameters(written: str) -> None:
     auth = authenticator()
     asked = request("INVITE")
-    assert auth.authenticate(credentials(refusal(auth, asked), asked, uri=uri), NOW)
+    assert auth.authenticate(credentials(refusal(auth, asked), asked, uri=written), NOW)
 
 
 def test_user_at_domain_as_username() -> None:
@@ -252,6 +252,101 @@ def test_trust() -> None:
     assert (unknown.status, "add it" in unknown.log) == (403, True)
     elsewhere = replace_source(request("INVITE"), "203.0.113.1")
     assert refusal(auth, elsewhere).status == 401
+
+
+NOBODY = (
+    "sip:anonymous@anonymous.invalid",
+    "sip:Anonymous@192.0.2.5",
+    "sip:anonymous@localhost",
+    "sip:unavailable@unknown.invalid",
+    "sip:anonymous.invalid",
+)
+
+
+def from_(asked: Request, text: str) -> Request:
+    user, _, host = text.removeprefix("sip:").rpartition("@")
+    return asked._replace(from_=asked.from_._replace(uri=Uri(text, "sip", user, host, 0)))
+
+
+@pytest.mark.parametrize("nobody", NOBODY)
+@pytest.mark.parametrize("domain", [HOST, "acme.example"])
+def test_who_calls_anonymously_is_known_by_its_password(nobody: str, domain: str) -> None:
+    auth = authenticator()
+    asked = from_(request("INVITE", host=domain), nobody)
+    challenge = refusal(auth, asked)
+    realm = "blfd" if domain == HOST else domain
+    assert (challenge.status, f'realm="{realm}"' in challenge.headers[0][1]) == (401, True)
+    tenant = "default" if domain == HOST else domain
+    assert auth.authenticate(credentials(challenge, asked), NOW).aor == Aor(tenant, "101")
+    assert refusal(auth, credentials(refusal(auth, asked), asked, password="wrong")).status == 401
+
+
+def test_the_realm_says_whose_an_anonymous_request_is() -> None:
+    """A phone of a tenant that calls by the server's address has answered that tenant's challenge before."""
+    auth = authenticator()
+    challenge = refusal(auth, request("INVITE", host="acme.example"))
+    asked = from_(request("INVITE"), NOBODY[0])
+    assert auth.authenticate(credentials(challenge, asked), NOW).aor == Aor("acme.example", "101")
+
+
+@pytest.mark.parametrize(
+    ("method", "text", "status"),
+    [
+        ("INVITE", "sip:999@192.0.2.5", 401),
+        ("INVITE", "sip:101@elsewhere.example", 403),
+        ("REGISTER", "sip:anonymous@anonymous.invalid", 403),
+    ],
+)
+def test_what_is_not_anonymous(method: str, text: str, status: int) -> None:
+    asked = from_(request(method), text)
+    if method == "REGISTER":
+        asked = asked._replace(to=asked.from_)
+    assert refusal(authenticator(), asked).status == status
+
+
+def test_a_phone_is_not_believed_who_it_is() -> None:
+    auth = authenticator()
+    for asserted in ({"asserted": (uri("102"),)}, {"preferred": (uri("102"),)}):
+        for text in (NOBODY[0], f"sip:101@{HOST}"):
+            asked = from_(request("INVITE"), text)._replace(**asserted)
+            assert refusal(auth, asked).status == 401
+            assert auth.authenticate(credentials(refusal(auth, asked), asked), NOW).aor.extension == "101"
+
+
+ELSEWHERE = Uri("sip:+49301@carrier.example", "sip", "+49301", "carrier.example", 0)
+TEL = Uri("tel:+49301", "tel", "", "", 0)
+
+
+@pytest.mark.parametrize(
+    ("said", "asserted", "preferred", "known"),
+    [
+        ("101", (), (), "101"),
+        ("101", (uri("102"),), (), "102"),
+        ("999", (uri("102"),), (), "102"),
+        ("101", (TEL, ELSEWHERE), (), "101"),
+        ("101", (TEL, uri("102")), (), "102"),
+        ("101", (), (uri("102"),), "101"),
+        ("", (uri("102"),), (uri("101"),), "102"),
+        ("", (TEL, ELSEWHERE), (uri("101"),), "101"),
+        ("", (), (uri("102"),), "102"),
+        ("", (), (), ""),
+        ("", (ELSEWHERE, TEL), (), ""),
+        ("", (uri("999"),), (), ""),
+    ],
+)
+def test_a_trusted_source_says_who_it_is(
+    said: str, asserted: tuple[Uri, ...], preferred: tuple[Uri, ...], known: str
+) -> None:
+    """RFC 3325: P-Asserted-Identity counts more than From, P-Preferred-Identity is a hint. "": anonymous."""
+    auth = authenticator(trust=(IPv4Network("198.51.100.0/24"),))
+    asked = from_(request("INVITE"), f"sip:{said}@{HOST}" if said else NOBODY[0])
+    asked = asked._replace(asserted=asserted, preferred=preferred)
+    if known:
+        assert auth.authenticate(asked, NOW).aor.extension == known
+    else:
+        refused = refusal(auth, asked)
+        assert (refused.status, refused.reason) == (403, "Who calls is not known here")
+        assert "P-Asserted-Identity" in refused.log
 
 
 def replace_source(asked: Request, host: str) -> Request:

@@ -354,6 +354,52 @@ def test_a_refused_reinvite_says_why(site: Site) -> None:
     assert mine.request("BYE").status == 200
 
 
+NOBODY = '"Anonymous" <sip:anonymous@anonymous.invalid>'
+
+
+def names(message: Message) -> list[str]:
+    """What of 101 is said in a message."""
+    text = f"{message.headers} {message.body!r}"
+    return [word for word in ("sip:101@", "sip:105@", "Name 101", "o=101") if word in text]
+
+
+@pytest.mark.parametrize("wish", [{"From": f"{NOBODY};tag=x"}, {"Privacy": "id"}], ids=["From", "Privacy"])
+def test_an_anonymous_call(site: Site, wish: dict[str, str]) -> None:
+    caller, callee, picker = (site.registered(user) for user in ("101", "102", "103"))
+    watcher = site.agent("104")
+    watcher.subscribe("102")
+    watcher.subscribe("101")
+    offer = sdp(4000).replace(b"o=- ", b"o=101 ").replace(b"s=-", b"s=Name 101")
+    lie = f"<sip:105@{caller.server}>"
+    calling = Calling.start(caller, "102", offer, P_Asserted_Identity=lie, **wish)
+    invite = callee.wait_request("INVITE")
+    assert invite["from"].startswith(f"{NOBODY};tag=")
+    assert invite.all("p-asserted-identity") == []
+    assert audio_port(invite) == 4000
+    assert not names(invite)
+    callee.reply(invite, 180, "Ringing")
+    early = only(watcher, "early").remote
+    assert early
+    assert early.identity
+    assert (early.identity.uri, early.identity.display) == ("sip:anonymous@anonymous.invalid", "Anonymous")
+    assert "← anonymous" in site.cli("lamps")
+    assert "101" in site.cli("calls")
+    picking = Calling.start(picker, "*97102", sdp(6000))
+    answer = picking.final()
+    assert answer["p-asserted-identity"] == NOBODY
+    assert not names(answer)
+    dialog = picking.acknowledge(answer)
+    callee.reply(invite, 487, "Request Terminated")
+    assert calling.final()["p-asserted-identity"] == f'"Name 103" <sip:103@{caller.server}>'
+    assert calling.answer
+    calling.acknowledge(calling.answer)
+    seen = watcher.notify("confirmed")
+    assert seen.document.entity == f"sip:101@{watcher.server}"
+    assert b"sip:10" not in seen.body.replace(seen.document.entity.encode(), b""), "whom it calls"
+    assert "101" in site.cli("pickups")
+    assert dialog.request("BYE").status == 200
+
+
 def test_delayed_offer(site: Site) -> None:
     caller, callee = site.registered("101"), site.registered("102")
     calling = Calling.start(caller, "102")

@@ -11,6 +11,7 @@ from blfd.core.access.domains import Domains
 from blfd.core.access.nonces import Nonces
 from blfd.core.errors import Refusal, Silenced
 from blfd.core.inputs import Credentials, Request
+from blfd.core.privacy import is_anonymous
 from blfd.core.values import Aor, Directory, Extension, Headers, Settings, Tenant, Uri
 
 Hash = Callable[[str], str]
@@ -59,17 +60,21 @@ class Authenticator:
     def authenticate(self, request: Request, now: float) -> Extension:
         """The extension that `request` comes from. Raises Refusal or Silenced.
 
-        The From (of REGISTER the To, RFC 3261, section 10.3) must be the authenticated extension's.
+        The From (of REGISTER the To, RFC 3261, section 10.3) must be the authenticated extension's, or
+        anonymous (RFC 3323, section 4.1.1.3).
         """
-        claimed = request.to if request.method == "REGISTER" else request.from_
-        tenant = self._domains.tenant_of(claimed.uri.host)
+        registers = request.method == "REGISTER"
+        claimed = request.to if registers else request.from_
+        anonymous = not registers and is_anonymous(claimed.uri)
         if self.trusts(request.flow.host):
-            return self._at_its_word(claimed.uri, tenant)
+            return self._at_its_word(request, claimed.uri, anonymous)
         self._check_silence(request.flow.host, now)
+        host = request.target.host if anonymous else claimed.uri.host
+        tenant = (anonymous and self._tenant_of_credentials(request)) or self._domains.tenant_of(host)
         if tenant is None:
-            raise Refusal(403, f"Domain {claimed.uri.host} is not served here")
+            raise Refusal(403, f"Domain {host} is not served here")
         extension = self._verify(request, tenant, now)
-        if extension.aor.extension != claimed.uri.user:
+        if not anonymous and extension.aor.extension != claimed.uri.user:
             text = f"{extension.aor} at {request.flow} sent a request as {claimed.uri.user}: refused"
             raise Refusal(403, f"You are {extension.aor.extension}, not {claimed.uri.user}", (), text)
         return extension
@@ -84,12 +89,25 @@ class Authenticator:
             known = self._trusted[host] = any(address in network for network in self._settings.trust)
         return known
 
-    def _at_its_word(self, claimed: Uri, tenant: Tenant | None) -> Extension:
-        extension = tenant and self._directory.extensions.get(Aor(tenant.domain, claimed.user))
-        if not extension:
-            text = f"a trusted source sent {claimed.text}, no extension here: add it, or fix the proxy"
-            raise Refusal(403, f"{claimed.user}@{claimed.host} is no extension here", (), text)
-        return extension
+    def _at_its_word(self, request: Request, claimed: Uri, anonymous: bool) -> Extension:
+        """The first extension that is named: P-Asserted-Identity counts more than From (RFC 3325)."""
+        registers = request.method == "REGISTER"
+        asserted = () if registers else request.asserted
+        for uri in (*asserted, claimed, *(request.preferred if anonymous else ())):
+            aor = self._domains.aor_of(uri)
+            extension = self._directory.extensions.get(aor) if aor else None
+            if extension:
+                return extension
+        if anonymous:
+            text = "a trusted source sent an anonymous request without P-Asserted-Identity of an extension"
+            raise Refusal(403, "Who calls is not known here", (), f"{text}: have the proxy add it")
+        text = f"a trusted source sent {claimed.text}, no extension here: add it, or fix the proxy"
+        raise Refusal(403, f"{claimed.user}@{claimed.host} is no extension here", (), text)
+
+    def _tenant_of_credentials(self, request: Request) -> Tenant | None:
+        """The tenant whose realm an anonymous request has credentials for."""
+        realms = {credentials.realm for credentials in request.credentials}
+        return next((tenant for tenant in self._directory.tenants.values() if tenant.realm in realms), None)
 
     # Digest
 

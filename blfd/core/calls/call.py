@@ -7,10 +7,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from blfd.core.calls.media import unnamed
 from blfd.core.calls.offer_answer import NoAnswer, OfferAnswer, Then
 from blfd.core.calls.party import Branch, Party, Picker, State
 from blfd.core.calls.refusals import UNREACHABLE, Refused, better, of_invite
-from blfd.core.effects import Answer, Dial, Effect, HangUp, Identify, Level, Log, Offer, Progress
+from blfd.core.effects import (
+    Acknowledge,
+    Answer,
+    AnswerOffer,
+    Dial,
+    Effect,
+    HangUp,
+    Identify,
+    Level,
+    Log,
+    Offer,
+    Progress,
+)
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.inputs import (
     LegAcknowledged,
@@ -82,16 +95,37 @@ class Call:
                 self.callee.name,
                 leg=self.caller_leg,
                 call=self.number,
+                withheld=self.withheld,
             ),
         )
         self.branches = {leg: Branch(leg, binding.contact) for leg, binding in dials}
         identity = self.caller.name_addr(self.domain)
         to = f"<sip:{self.callee.aor.extension}@{self.domain}>"
-        headers = (*self._identity(self.caller), *self.headers)
+        known = () if self.caller.withheld else self._identity(self.caller)
+        headers = (*known, *self.headers)
         return [
             Dial(leg, binding.flow, binding.contact, identity, to, self.offer, headers, binding.path)
             for leg, binding in dials
         ]
+
+    @property
+    def withheld(self) -> bool:
+        """Whether who looks at the lamp of either side may not see with whom it talks.
+
+        That is so for the one who does not want to be known, too: its lamp would say whom it calls.
+        """
+        return self.caller.withheld or self.callee.withheld
+
+    def veiled(self, effect: Effect) -> Effect:
+        """The effect as it reaches a phone: SDP does not name a party that does not want to be known."""
+        match effect:
+            case Dial(offer=bytes(offer)) if self.caller.withheld:
+                return effect._replace(offer=unnamed(offer))
+            case Progress() | Answer() | Acknowledge() | Offer() | AnswerOffer():
+                sender = self.callee if effect.leg == self.caller_leg else self.caller
+                if sender.withheld and effect.sdp:
+                    return effect._replace(sdp=unnamed(effect.sdp))
+        return effect
 
     def legs(self) -> list[int]:
         return [self.caller_leg, *self.branches]
@@ -166,6 +200,7 @@ class Call:
             early_media=early_media,
             leg=branch.leg,
             call=self.number,
+            withheld=self.withheld,
         )
         known = next((d for d in self._dialogs.of(self.callee.aor) if d.id == dialog.id), None)
         if known and known.state is state:
@@ -180,6 +215,7 @@ class Call:
                 since = dialog.since if dialog.state is DialogState.CONFIRMED else now
                 dialog = replace(dialog, state=DialogState.CONFIRMED, since=since)
                 dialog = replace(dialog, remote=other.aor.extension, remote_name=other.name)
+                dialog = replace(dialog, withheld=self.withheld)
                 self._dialogs.put(party.aor, dialog)
 
     # Pickers
@@ -262,6 +298,7 @@ class Call:
                 leg=picker.leg,
                 call=self.number,
                 picked=picked,
+                withheld=self.withheld,
             ),
         )
 

@@ -6,10 +6,11 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator
 
+from blfd.core import privacy
 from blfd.core.access.limits import too_many
 from blfd.core.calls.call import Call
 from blfd.core.calls.party import Party, Picker, State
-from blfd.core.calls.passed_on import In, passed_on
+from blfd.core.calls.passed_on import TELL_WHO, In, passed_on
 from blfd.core.effects import Accept, AnswerInfo, Effect, HangUp, Level, Log, RefuseOffer
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs
@@ -76,11 +77,13 @@ class Calls:
         request = invite.request
         self._check_limits(caller.aor, request.flow.host)
         leg = self.new_leg()
+        party = Party.of(request, caller)
+        without = TELL_WHO if party.withheld else privacy.hides(request)
         trusted = self._trusts(request.flow.host)
-        passed = passed_on(invite.headers, In.INVITE, trusted=trusted)
+        passed = passed_on(invite.headers, In.INVITE, trusted=trusted, without=without)
         call = self._by_leg[leg] = self._by_number[leg] = Call(
             leg,
-            Party(caller.aor, caller.name or request.from_.display),
+            party,
             Party(callee.aor, callee.name),
             self._dialogs,
             call_id=request.call_id,
@@ -145,6 +148,7 @@ class Calls:
         for effect in effects:
             if type(effect) is HangUp:
                 self._by_leg.pop(effect.leg, None)
+        effects = [call.veiled(effect) for effect in effects] if call.withheld else effects
         if call.state is State.ENDED:
             self._by_number.pop(call.number, None)
             self._armed.pop(call.number, None)

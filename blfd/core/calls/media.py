@@ -1,12 +1,18 @@
-"""What the core has to know of SDP: where each stream goes and which way (RFC 3264), so who holds whom."""
+"""What the core has to know of SDP: where each stream goes and which way (RFC 3264), so who holds whom; whose it is."""
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 BOTH, SENDS, RECEIVES, NEITHER = b"sendrecv", b"sendonly", b"recvonly", b"inactive"
 DIRECTIONS = (BOTH, SENDS, RECEIVES, NEITHER)
 NOWHERE = b" 0.0.0.0"  # the end of the c= of who holds as RFC 2543 has it
+
+# Phones write name and extension into fields for people, and into o= (RFC 4566, sections 5.2 to 5.6).
+_ABOUT = re.compile(rb"^[iuep]=[^\r\n]*(?:\r?\n|\Z)", re.M)
+_SESSION_NAME = re.compile(rb"^s=[^\r\n]*", re.M)
+_USER = re.compile(rb"^o=[^ \r\n]*", re.M)
 
 
 class Stream(NamedTuple):
@@ -92,3 +98,8 @@ def _directed(sdp: bytes, directions: list[bytes]) -> bytes:
     for section, direction in zip(sections[1:], directions, strict=False):
         section.append(b"a=" + direction)
     return b"".join(line + b"\r\n" for section in sections for line in section if line)
+
+
+def unnamed(sdp: bytes) -> bytes:
+    """`sdp` without what names its sender."""
+    return _USER.sub(b"o=-", _SESSION_NAME.sub(b"s=-", _ABOUT.sub(b"", sdp)))

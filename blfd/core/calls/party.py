@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from blfd.core.values import Aor
+from blfd.core.inputs import Request
+from blfd.core.privacy import NAME_ADDR, is_anonymous, withheld
+from blfd.core.values import Aor, Extension
 
 
 class State(Enum):
@@ -17,13 +19,26 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Who takes part: `aor` and the display name that the directory gives."""
+    """Who takes part: `aor`, and the display name that the directory gives.
+
+    `withheld`: it does not want to be known to the other one.
+    """
 
     aor: Aor
     name: str = ""
+    withheld: bool = False
+
+    @classmethod
+    def of(cls, request: Request, extension: Extension) -> Party:
+        """The sender of an INVITE."""
+        hidden = withheld(request)
+        name = extension.name or ("" if is_anonymous(request.from_.uri) else request.from_.display)
+        return cls(extension.aor, name, hidden)
 
     def name_addr(self, domain: str) -> str:
         """For From and P-Asserted-Identity."""
+        if self.withheld:
+            return NAME_ADDR
         uri = f"<sip:{self.aor.extension}@{domain}>"
         name = self.name.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{name}" {uri}' if name else uri

@@ -153,7 +153,7 @@ TABLE = (
     Rule("Content-Encoding", In.INFO | In.INFO_ANSWER, In.INFO | In.INFO_ANSWER, "belongs to the body"),
     Rule("Content-Language", In.INFO | In.INFO_ANSWER, In.INFO | In.INFO_ANSWER, "belongs to the body"),
     Rule("MIME-Version", In.INFO | In.INFO_ANSWER, In.INFO | In.INFO_ANSWER, "belongs to the body"),
-    # Read by `identity`, and said anew
+    # Who it is, which blfd says itself
     Rule("Privacy", NEVER, NEVER, "done, not passed on (RFC 3323)"),
     Rule("P-Asserted-Identity", NEVER, NEVER, "written by blfd, of whom it knows (RFC 3325)"),
     Rule("P-Preferred-Identity", NEVER, NEVER, "a wish to blfd (RFC 3325)"),
@@ -187,10 +187,7 @@ TABLE = (
 )
 RULES = {rule.name.lower(): rule for rule in TABLE}
 TELL_WHO = frozenset(rule.name for rule in TABLE if rule.tells_who)
-HEARD = (
-    *(rule.name for rule in TABLE if rule.phones | rule.edges),
-    *("Privacy", "P-Asserted-Identity", "P-Preferred-Identity"),
-)
+HEARD = tuple(rule.name for rule in TABLE if rule.phones | rule.edges)
 """What has to be read of a call's messages, for the core to decide."""
 
 

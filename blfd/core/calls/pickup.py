@@ -250,10 +250,9 @@ class Pickups:
     def _win(self, pickup: Pickup, media: MediaMatched, now: float) -> list[Effect]:
         call = pickup.call
         request, offer = pickup.invite.request, pickup.invite.offer
-        name = pickup.picker.name or request.from_.display
         picker = Picker(
             media.leg,
-            Party(pickup.picker.aor, name),
+            Party.of(request, pickup.picker),
             request.call_id,
             request.from_.tag,
             pickup.to_tag,

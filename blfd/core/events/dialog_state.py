@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from blfd.core import privacy
 from blfd.core.values import Aor
 from dialog_info import (
     Dialog,
@@ -44,10 +45,10 @@ class WatchedDialog:
 
     `call_id` and the tags are those between blfd and that phone, `leg` is the core's number for it and `call`
     that of the call. `since` is the time of the last change of `state`. `remote` is the other party's
-    extension, `remote_name` its display name. `held`: the watched phone has put the other on hold. `picked`:
-    it has the callee's place, and sent an INVITE to get it. `event` says what ended a terminated dialog,
-    `answered` that it was confirmed before, and `taken_by` which extension got the call where it was answered
-    elsewhere (REPLACED).
+    extension, `remote_name` its display name; `withheld`: they are for administrators only, `other` for all.
+    `held`: the watched phone has put the other on hold. `picked`: it has the callee's place, and sent an
+    INVITE to get it. `event` says what ended a terminated dialog, `answered` that it was confirmed before,
+    and `taken_by` which extension got the call where it was answered elsewhere (REPLACED).
     """
 
     call_id: str
@@ -66,6 +67,12 @@ class WatchedDialog:
     event: StateEvent | None = None
     answered: bool = False
     taken_by: str = ""
+    withheld: bool = False
+
+    @property
+    def other(self) -> tuple[str, str]:
+        """User and name of the other party as they may be shown."""
+        return (privacy.USER, "") if self.withheld else (self.remote, self.remote_name)
 
     @property
     def id(self) -> str:
@@ -208,7 +215,9 @@ class Dialogs:
 
 def _element(dialog: WatchedDialog, aor: Aor, entity: str, domain: str, pickup_code: str) -> Dialog:
     """The <dialog> element; a ringing one's remote target is the pickup code, for keys that call it."""
-    remote = f"sip:{dialog.remote}@{domain}"
+    remote, name = f"sip:{dialog.remote}@{domain}", dialog.remote_name
+    if dialog.withheld:
+        remote, name = privacy.URI, privacy.NAME
     code = pickup_code.replace("#", "%23")  # RFC 3261, section 25.1: not allowed in a URI's user
     target = f"sip:{code}{aor.extension}@{domain}" if dialog.rings else remote
     rendering = (Param(RENDERING, "no"),) if dialog.held else ()
@@ -220,7 +229,7 @@ def _element(dialog: WatchedDialog, aor: Aor, entity: str, domain: str, pickup_c
         direction=dialog.direction,
         state=dialog.state,
         local=Participant(identity=Identity(entity), target=Target(entity, rendering)),
-        remote=Participant(identity=Identity(remote, dialog.remote_name or None), target=Target(target)),
+        remote=Participant(identity=Identity(remote, name or None), target=Target(target)),
     )
     return element if pickup_code else _without_handles(element)
 
