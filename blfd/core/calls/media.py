@@ -1,4 +1,4 @@
-"""What the core has to know of SDP: where streams go, which way (RFC 3264), who holds whom, and whose it is."""
+"""What the core has to know of SDP: where streams go and which way (RFC 3264), who holds, and whose it is."""
 
 from __future__ import annotations
 
