@@ -11,6 +11,7 @@ from typing import Final
 from blfd.core.errors import Refusal
 from blfd.core.inputs import Request
 from blfd.core.values import Uri
+from blfd.core.visible import visible
 
 USER: Final = "anonymous"
 NAME: Final = "Anonymous"
@@ -43,4 +44,4 @@ def check(request: Request) -> None:
     """Refusal where privacy is wanted that is not to be had, and no call without it (RFC 3323, section 5)."""
     missing = request.privacy - GIVEN
     if "critical" in request.privacy and missing:
-        raise Refusal(500, f"Privacy is not to be had: {', '.join(sorted(missing))}")
+        raise Refusal(500, f"Privacy is not to be had: {visible(', '.join(sorted(missing)))}")
