@@ -23,20 +23,24 @@ from blfd.core.inputs import (
     DirectoryChanged,
     Drain,
     FlowClosed,
+    FlowReached,
     Input,
     InviteReceived,
     LegAccepted,
     LegEnded,
     MediaMatched,
     NotifyAnswered,
+    NotifyLost,
     ProfileFound,
     ProfileWanted,
     RegisterReceived,
+    Request,
     RequestReceived,
     SubscribeReceived,
     SubscriptionsRestored,
     SyncWanted,
 )
+from blfd.core.next_hop import NextHops, is_sip
 from blfd.core.registrar import Registrar
 from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Settings
 
@@ -46,8 +50,8 @@ RETRY_AFTER = "5"  # seconds
 class Core:
     """Feeds the registrar, the calls and the notifier; one thread owns it.
 
-    `addresses` are the hosts that the server listens on, `secret` keys the nonces, and `new_tag` makes
-    unguessable tokens.
+    `addresses` are the hosts that the server listens on, and `leads_here` says whether a host and port are
+    among what it listens on; `secret` keys the nonces, and `new_tag` makes unguessable tokens.
     """
 
     def __init__(
@@ -57,15 +61,17 @@ class Core:
         *,
         secret: bytes,
         new_tag: Callable[[], str],
+        leads_here: Callable[[str, int], bool] = lambda host, port: False,
     ) -> None:
         self._addresses, self._new_tag = tuple(addresses), new_tag
         self.no_answer_timeout = settings.no_answer_timeout
         self.directory = Directory()
         self.dialogs = Dialogs()
         self.changes = Changes()
-        self.registrar = Registrar(settings)
+        next_hops = self._next_hops = NextHops(self.trusts, leads_here)
+        self.registrar = Registrar(settings, next_hops)
         self._dialog_package = DialogPackage(self.dialogs)
-        self.notifier = Notifier((self._dialog_package,), settings, new_tag)
+        self.notifier = Notifier((self._dialog_package,), settings, next_hops, new_tag)
         self.calls = Calls(self.dialogs, self.registrar, settings, self.trusts)
         self.pickups = Pickups(self.dialogs, self.calls)
         self.permissions = Permissions(self.directory)
@@ -88,12 +94,17 @@ class Core:
                 return self._answer(event, now)
             case NotifyAnswered():
                 return self.notifier.answered(event, now)
+            case NotifyLost():
+                return self.notifier.lost(event, now)
             case ProfileWanted():
                 return ua_profile.wanted(event)
             case ProfileFound():
                 return ua_profile.found(event, self._new_tag())
             case FlowClosed():
-                return [*self.registrar.flow_closed(event.flow), *self.notifier.flow_closed(event.flow)]
+                flow = event.flow
+                return [*self.registrar.flow_closed(flow), *self.notifier.flow_closed(flow, now)]
+            case FlowReached():
+                return self.notifier.flow_reached(event.flow, now)
             case DirectoryChanged():
                 return self._directory_changed(event.directory, now)
             case BindingsRestored():
@@ -119,27 +130,49 @@ class Core:
         now: float,
     ) -> list[Effect]:
         transaction = event.request.transaction
+        told: list[Effect] = []
         try:
-            return self._serve(event, now)
+            if isinstance(event, RequestReceived):
+                return [self._other_method(event)]
+            extension = self._sender(event.request, now)
+            told = self._came_back(event, extension.aor, now)
+            return [*self._serve(event, extension, now), *told]
         except Silenced as silenced:
             log = [Log(Level.WARNING, silenced.log)] if silenced.log else []
             return [*log, Ignore(transaction)]
         except Refusal as refusal:
             reply = Reply(transaction, refusal.status, refusal.reason, refusal.headers)
-            return [Log(Level.INFO, refusal.log), reply] if refusal.log else [reply]
+            return [*([Log(Level.INFO, refusal.log)] if refusal.log else ()), reply, *told]
 
-    def _serve(
-        self,
-        event: RegisterReceived | SubscribeReceived | InviteReceived | RequestReceived,
-        now: float,
-    ) -> list[Effect]:
-        request = event.request
-        if type(event) is RequestReceived:
-            return [self._other_method(event)]
+    def _sender(self, request: Request, now: float) -> Extension:
+        """Who has sent a request; Refusal where that is not proved, or not served now."""
         if request.target.scheme not in ("sip", "sips"):
             raise Refusal(416, f"Scheme {request.target.scheme}, only sip is served")
         extension = self._authenticator.authenticate(request, now)
         self._check_rates(extension.aor, request.flow.host, now)
+        return extension
+
+    def _came_back(
+        self, event: RegisterReceived | SubscribeReceived | InviteReceived, aor: Aor, now: float
+    ) -> list[Effect]:
+        """What a phone's lost connection had carried goes by the one that a request of it came over."""
+        flow = event.request.flow
+        if not flow.is_connected:
+            return []
+        if isinstance(event, RegisterReceived):
+            contact = event.contacts[0].uri if event.contacts else ""
+        else:
+            contact = event.contact
+        self.registrar.came_back(aor, flow, contact)
+        refreshed = event.request.to.tag if isinstance(event, SubscribeReceived) else ""
+        return self.notifier.came_back(aor, flow, contact, refreshed, now)
+
+    def _serve(
+        self,
+        event: RegisterReceived | SubscribeReceived | InviteReceived,
+        extension: Extension,
+        now: float,
+    ) -> list[Effect]:
         match event:
             case SubscribeReceived():
                 return self.notifier.subscribe(event, extension, now)
@@ -147,8 +180,6 @@ class Core:
                 return self.registrar.register(event, extension, now)
             case InviteReceived():
                 return self._invite(event, extension, now)
-            case _:
-                raise AssertionError(event)
 
     def _check_rates(self, aor: Aor, source: str, now: float) -> None:
         """A phone gone mad may not take what is there for all; a trusted source looks after its own."""
@@ -171,7 +202,7 @@ class Core:
         """To each phone where it is registered; nothing is done about the answers."""
         aor = wanted.aor
         domain = self._addresses[0] if aor.tenant == DEFAULT_TENANT else aor.tenant
-        for binding in self.registrar.bindings(aor, now):
+        for binding in self.registrar.reachable(aor, now):
             yield check_sync.notify(binding, domain, wanted.event, self._new_tag())
 
     def _invite(self, invite: InviteReceived, caller: Extension, now: float) -> list[Effect]:
@@ -180,6 +211,10 @@ class Core:
             raise Refusal(483, "Too many hops")
         if not invite.contact:
             raise Refusal(400, "Contact is missing")
+        if not is_sip(invite.contact):
+            raise Refusal(400, "The Contact has to be a SIP URI")
+        request = invite.request
+        self._next_hops.of(request.flow, invite.contact, invite.record_route, request.asks_rport)
         privacy.check(invite.request)
         if self._draining:  # nobody would be left to end what begins now
             raise Refusal(503, "The server is stopping", (("Retry-After", RETRY_AFTER),))

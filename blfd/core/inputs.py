@@ -31,7 +31,7 @@ class Request(NamedTuple):
     """What every request carries.
 
     `asserted` are the URIs of P-Asserted-Identity, `preferred` those of P-Preferred-Identity, `privacy` the
-    values of Privacy in lower case.
+    values of Privacy in lower case. `asks_rport`: the topmost Via has `rport` (RFC 3581).
     """
 
     transaction: int
@@ -47,14 +47,19 @@ class Request(NamedTuple):
     asserted: tuple[Uri, ...] = ()
     preferred: tuple[Uri, ...] = ()
     privacy: frozenset[str] = frozenset()
+    asks_rport: bool = True
 
 
 class RegisterContact(NamedTuple):
-    """One Contact of a REGISTER; `expires` is None where the parameter is absent."""
+    """One Contact of a REGISTER; `expires` is None where the parameter is absent.
+
+    `instance` is its +sip.instance, with the reg-id if there is one (RFC 5626), "" where absent.
+    """
 
     uri: str
     q: float = 1.0
     expires: int | None = None
+    instance: str = ""
 
 
 class RegisterReceived(NamedTuple):
@@ -109,6 +114,13 @@ class NotifyAnswered(NamedTuple):
     retry_after: int | None = None
 
 
+class NotifyLost(NamedTuple):
+    """The NOTIFY in flight will have no response: there is no connection to `flow`, by which it was sent."""
+
+    subscription: str
+    flow: Flow
+
+
 class InviteReceived(NamedTuple):
     """An INVITE outside a dialog. `offer` is its SDP, None for a delayed offer.
 
@@ -122,6 +134,7 @@ class InviteReceived(NamedTuple):
     replaces: tuple[str, ...] = ()
     allows_update: bool = False
     headers: Headers = ()
+    record_route: tuple[str, ...] = ()
 
 
 class RequestReceived(NamedTuple):
@@ -240,7 +253,13 @@ class InfoAnswered(NamedTuple):
 
 
 class FlowClosed(NamedTuple):
-    """A TCP connection is gone."""
+    """A connection is gone, or could not be made."""
+
+    flow: Flow
+
+
+class FlowReached(NamedTuple):
+    """A peer that could not be reached for a while can be now."""
 
     flow: Flow
 
@@ -261,7 +280,7 @@ class BindingsRestored:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionsRestored:
-    """At start, after the directory: what the store remembers. `flow` is where each is reached now."""
+    """At start, after the directory: what the store remembers, over listeners of now."""
 
     subscriptions: tuple[SavedSubscription, ...]
 
@@ -285,6 +304,7 @@ Input = (
     | ProfileWanted
     | ProfileFound
     | NotifyAnswered
+    | NotifyLost
     | InviteReceived
     | RequestReceived
     | LegAccepted
@@ -298,6 +318,7 @@ Input = (
     | InfoReceived
     | InfoAnswered
     | FlowClosed
+    | FlowReached
     | DirectoryChanged
     | BindingsRestored
     | SubscriptionsRestored

@@ -1,21 +1,95 @@
-"""Where requests to a phone go when the connection that it came over is gone."""
+"""Where requests to a phone go (RFC 3261, 8.1.2 and 12.2.1.1; RFC 3327; NAT as in RFC 3581 and 5626).
+
+They go where the phone's last request came from, with two exceptions. A phone on UDP that asks for no `rport`
+and whose Contact has the address that it sends from may listen on another port: it is reached at its Contact.
+A trusted edge is reached at its Path or Route.
+
+Over a connection requests go as long as it is open. Then a new one leads to an edge's Path or Route, or to a
+Contact with the address that the connection came from. Behind NAT there is no other way in, so a phone has to
+come again.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from ipaddress import AddressValueError, IPv4Address
 
-DEFAULT_PORT = 5060
-_ADDRESS = re.compile(r"sips?:(?:[^@;?]*@)?(\d+\.\d+\.\d+\.\d+)(?::(\d{1,5}))?(?=[;?]|$)", re.I)
+from blfd.core.errors import Refusal
+from blfd.core.values import TRANSPORTS, Flow
+
+_SIP_URI = re.compile(r"sips?:(?:[^@]*@)?([^@:;?>]+)(?::(\d{1,5}))?(?=[;?>]|$)", re.IGNORECASE)
+_IN_BRACKETS = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^<"])*<([^>]*)>')
+
+Routes = tuple[str, ...]
+"""Values of Path, or of Record-Route, in the order in which they are gone through."""
 
 
-def address_in(uri: str) -> tuple[str, int] | None:
-    """Host and port of a SIP URI; None where the host is a name, as nothing here waits for DNS."""
-    found = _ADDRESS.match(uri)
-    if not found:
-        return None
+class NextHops:
+    """`trusts` says which hosts are edges, `leads_here` which addresses are our own."""
+
+    def __init__(self, trusts: Callable[[str], bool], leads_here: Callable[[str, int], bool]) -> None:
+        self._trusts, self._leads_here = trusts, leads_here
+
+    def of(self, flow: Flow, contact: str, routes: Routes, asks_rport: bool) -> Flow:
+        """Where requests go to whoever sent one over `flow`. Raises Refusal where that is this server."""
+        found = self._now(flow, contact, routes, asks_rport)
+        later = self.reopened(found, contact, routes) if flow.is_connected else None
+        for way in (found, later):
+            if way and self._leads_here(way.host, way.port):
+                header = "Path or Record-Route" if routes else "Contact"
+                text = f"{flow} wants requests at {way.host}:{way.port}, which is this server: refused"
+                raise Refusal(400, f"{header} leads to this server itself", (), text)
+        return found
+
+    def _now(self, flow: Flow, contact: str, routes: Routes, asks_rport: bool) -> Flow:
+        if flow.is_connected:
+            return flow
+        if routes:
+            return self._edge(flow, routes) if self._trusts(flow.host) else flow
+        host, port = address_in(contact, flow)
+        return flow if asks_rport or host != flow.host else flow._replace(port=port)
+
+    def reopened(self, flow: Flow, contact: str, routes: Routes) -> Flow | None:
+        """Where a new connection leads once that of `flow` has ended; None if there is none to be made."""
+        if routes and self._trusts(flow.host):
+            return self._edge(flow, routes)
+        host, port = address_in(routes[0] if routes else contact, flow)
+        return flow._replace(port=port) if host == flow.host else None
+
+    def _edge(self, flow: Flow, routes: Routes) -> Flow:
+        """A trusted edge at its own word, but not at another's: it may have passed on what a phone wrote.
+
+        Where it names itself otherwise, its address is the one that it sends from.
+        """
+        host, port = address_in(routes[0], flow)
+        if host == flow.host or (_is_address(host) and self._trusts(host)):
+            return flow._replace(host=host, port=port)
+        return flow._replace(port=port) if flow.is_connected else flow
+
+
+def address_in(written: str, flow: Flow) -> tuple[str, int]:
+    """Host, "" if it is none, and port of a SIP URI or name-addr, by default that of the flow's transport."""
+    found = _IN_BRACKETS.match(written)
+    match = _SIP_URI.match(found[1] if found else written)
+    default = TRANSPORTS[flow.transport].default_port
+    return (match[1].lower(), int(match[2] or default)) if match else ("", default)
+
+
+def _is_address(host: str) -> bool:
     try:
-        IPv4Address(found[1])
+        IPv4Address(host)
     except AddressValueError:
-        return None
-    return found[1], int(found[2] or DEFAULT_PORT)
+        return False
+    return True
+
+
+def is_sip(uri: str) -> bool:
+    """Whether requests can be sent to a URI."""
+    return uri[:5].lower().startswith(("sip:", "sips:"))
+
+
+def without_headers(contact: str) -> str:
+    """A Contact's URI as a Request-URI, which has no headers (RFC 3261, section 19.1.1)."""
+    mark = contact.find("?", contact.find("@") + 1)
+    return contact[:mark] if mark >= 0 else contact

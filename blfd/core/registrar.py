@@ -1,15 +1,23 @@
-"""Where each extension's phones are (RFC 3261, section 10.3)."""
+"""Where each extension's phones are (RFC 3261, section 10.3).
+
+A binding stays until it expires, also when the connection that it was made over ends: then its flow becomes
+the address to which a new connection is made when there is something to send. Behind NAT there is none, and
+the phone is called again when anything has come from it over a new connection.
+"""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from urllib.parse import unquote
 
 from blfd.core.access.limits import Tally, too_many
+from blfd.core.by_flow import ByFlow
 from blfd.core.effects import Effect, Level, Log, Reply, SaveBindings
 from blfd.core.errors import Refusal
 from blfd.core.inputs import RegisterContact, RegisterReceived
+from blfd.core.next_hop import NextHops, address_in, is_sip
 from blfd.core.values import Aor, Binding, Extension, Flow, Headers, Settings
 
 Bindings = dict[str, Binding]
@@ -19,8 +27,9 @@ Bindings = dict[str, Binding]
 class Registrar:
     """All bindings, in memory; SaveBindings effects keep the store in step."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, next_hops: NextHops) -> None:
+        self._settings, self._next_hops = settings, next_hops
+        self._over: ByFlow[Aor] = ByFlow()
         self._by_aor: dict[Aor, Bindings] = {}
         self._timers: list[tuple[float, Aor]] = []
         self._of_source = Tally(settings.source_bindings)
@@ -28,10 +37,12 @@ class Registrar:
         self._changed: dict[Aor, None] = {}
 
     def restore(self, bindings: Iterable[Binding], now: float) -> None:
-        """Take what the store remembers."""
+        """Take what the store remembers; the connections of then are gone."""
         for binding in bindings:
             if binding.expires_at > now:
                 known = self._by_aor.get(binding.aor, {})
+                if binding.flow.is_connected:
+                    binding = self._without_connection(binding)
                 self._put(binding.aor, {**known, contact_key(binding.contact): binding})
                 heapq.heappush(self._timers, (binding.expires_at, binding.aor))
 
@@ -40,6 +51,14 @@ class Registrar:
         live = [b for b in self._by_aor.get(aor, {}).values() if b.expires_at > now]
         live.reverse()
         return tuple(sorted(live, key=lambda binding: -binding.q))
+
+    def reachable(self, aor: Aor, now: float) -> tuple[Binding, ...]:
+        """Those of `bindings` to which there is a way."""
+        return tuple(binding for binding in self.bindings(aor, now) if self.is_reachable(binding))
+
+    def is_reachable(self, binding: Binding) -> bool:
+        reopened = self._next_hops.reopened
+        return not binding.lost or reopened(binding.flow, binding.contact, binding.path) is not None
 
     def registered(self, aor: Aor, now: float) -> bool:
         return any(binding.expires_at > now for binding in self._by_aor.get(aor, {}).values())
@@ -53,19 +72,40 @@ class Registrar:
         aor = extension.aor
         old = self._live(aor, now)
         new = self._removed_all(register, old) if register.star else self._updated(register, aor, old, now)
+        replaced = self._make_room(register, aor, old, new)
         if len(new) > len(old):
-            self._check_limits(aor, register.request.flow, len(new))
+            self._check_limits(aor, register.request.flow)
         reply = self._reply(register, new, now)
         if new == old:
             return [reply]
         self._put(aor, new)
         for binding in new.values():
             heapq.heappush(self._timers, (binding.expires_at, aor))
-        return [*_changes(aor, old, new), SaveBindings(aor, tuple(new.values())), reply]
+        return [*_changes(aor, old, new, replaced), SaveBindings(aor, tuple(new.values())), reply]
 
-    def _check_limits(self, aor: Aor, flow: Flow, wanted: int) -> None:
-        if wanted > self._settings.max_bindings:
-            raise too_many("contacts", self._settings.max_bindings, f"{aor}", flow, "max_bindings")
+    def _make_room(
+        self, register: RegisterReceived, aor: Aor, old: Bindings, new: Bindings
+    ) -> dict[str, str]:
+        """Take out of `new` what gives way to what is registered now; why, by key. Raises Refusal."""
+        asked = {contact_key(contact.uri) for contact in register.contacts}
+        most = self._settings.max_bindings
+        if len(asked & new.keys()) > most:
+            raise too_many("contacts", most, f"{aor}", register.request.flow, "max_bindings")
+        replaced: dict[str, str] = {}
+        for key in [key for key in new if key in asked and key not in old]:
+            added = new[key]
+            for other in [k for k, b in new.items() if k not in asked and _same_instance(b, added)]:
+                del new[other]
+                replaced[other] = f": its phone is at {added.contact} now"
+            while len(new) > most:
+                others = [k for k in new if k not in asked]  # those not heard of for longest first
+                own = (k for k in others if _may_be_same_phone(new[k], added))
+                oldest = next(own, others[0])
+                del new[oldest]
+                replaced[oldest] = f": the oldest of {most} gives way to {added.contact} (max_bindings)"
+        return replaced
+
+    def _check_limits(self, aor: Aor, flow: Flow) -> None:
         for tally, owner, whose, setting in (
             (self._of_tenant, aor.tenant, f"tenant {aor.tenant}", "tenant_bindings"),
             (self._of_source, flow.host, f"address {flow.host}", "source_bindings"),
@@ -80,9 +120,11 @@ class Registrar:
         for binding in bindings.values():
             self._of_source.add(binding.flow.host)
             self._of_tenant.add(aor.tenant)
+            self._over.add(binding.flow, aor)
         for binding in self._by_aor.pop(aor, {}).values():
             self._of_source.remove(binding.flow.host)
             self._of_tenant.remove(aor.tenant)
+            self._over.remove(binding.flow, aor)
         if bindings:
             self._by_aor[aor] = bindings
 
@@ -109,7 +151,7 @@ class Registrar:
         """Step 7: each contact is added, refreshed or removed."""
         new = dict(old)
         for contact in register.contacts:
-            if not contact.uri.lower().startswith(("sip:", "sips:")):
+            if not is_sip(contact.uri):
                 raise Refusal(400, "A Contact has to be a SIP URI")
             expires = self._granted(contact, register.expires)
             key = contact_key(contact.uri)
@@ -136,21 +178,22 @@ class Registrar:
         if binding.call_id == request.call_id and request.cseq <= binding.cseq:
             raise Refusal(500, "An older REGISTER came late: CSeq is not higher")
 
-    @staticmethod
     def _binding(
-        register: RegisterReceived, aor: Aor, contact: RegisterContact, expires_at: float
+        self, register: RegisterReceived, aor: Aor, contact: RegisterContact, expires_at: float
     ) -> Binding:
         request = register.request
+        flow = self._next_hops.of(request.flow, contact.uri, register.path, request.asks_rport)
         return Binding(
             aor,
             contact.uri,
-            request.flow,
+            flow,
             request.call_id,
             request.cseq,
             expires_at,
             contact.q,
             request.user_agent,
             register.path,
+            contact.instance,
         )
 
     def _reply(self, register: RegisterReceived, new: Bindings, now: float) -> Reply:
@@ -176,15 +219,33 @@ class Registrar:
         return effects
 
     def flow_closed(self, flow: Flow) -> list[Effect]:
-        """A TCP connection is gone; its phones cannot be reached until they register again."""
-        if flow.transport != "tcp":
-            return []
-        lost = {b.aor for bindings in self._by_aor.values() for b in bindings.values() if b.flow == flow}
+        """A connection is gone."""
         effects: list[Effect] = []
-        for aor in lost:
-            kept = {key: b for key, b in self._by_aor[aor].items() if b.flow != flow}
-            effects += self._keep(aor, kept, "its connection closed")
+        for aor in self._over.of(flow):
+            known = self._by_aor[aor]
+            moved = {key: self._without_connection(b) for key, b in known.items() if b.flow == flow}
+            self._put(aor, {**known, **moved})
+            for key, binding in moved.items():
+                if not known[key].lost and not self.is_reachable(binding):
+                    text = f"{aor} at {binding.contact} closed its connection {flow}"
+                    effects.append(Log(Level.INFO, f"{text}: it cannot be called until it connects again"))
         return effects
+
+    def _without_connection(self, binding: Binding) -> Binding:
+        way = self._next_hops.reopened(binding.flow, binding.contact, binding.path)
+        return replace(binding, flow=way or binding.flow, lost=True)
+
+    def came_back(self, aor: Aor, flow: Flow, contact: str) -> None:
+        """Something came from one of its phones over `flow`: what was lost of this phone is there again."""
+        known = self._by_aor.get(aor, {})
+        host = address_in(contact, flow)[0]
+        again = {
+            key: replace(b, flow=flow, lost=False)
+            for key, b in known.items()
+            if b.lost and b.flow[:2] == flow[:2] and address_in(b.contact, flow)[0] == host
+        }
+        if again:
+            self._put(aor, {**known, **again})
 
     def remove(self, aor: Aor) -> list[Effect]:
         """The extension is gone, and its rows with it."""
@@ -201,13 +262,33 @@ class Registrar:
         return [log, SaveBindings(aor, tuple(kept.values()))]
 
 
-def _changes(aor: Aor, old: Bindings, new: Bindings) -> list[Effect]:
+def _changes(aor: Aor, old: Bindings, new: Bindings, replaced: dict[str, str]) -> list[Effect]:
     gained = [b for key, b in new.items() if key not in old]
-    lost = [b for key, b in old.items() if key not in new]
+    lost = [(b.contact, replaced.get(key, "")) for key, b in old.items() if key not in new]
     return [
         *(Log(Level.INFO, f"{aor} registered at {b.contact} from {b.flow} ({b.user_agent})") for b in gained),
-        *(Log(Level.INFO, f"{aor} unregistered {b.contact}") for b in lost),
+        *(Log(Level.INFO, f"{aor} unregistered {contact}{why}") for contact, why in lost),
     ]
+
+
+def _same_instance(one: Binding, other: Binding) -> bool:
+    """Whether both are the same line of one phone, which has got another address (RFC 5626, section 6)."""
+    same = bool(one.instance) and one.instance == other.instance
+    return same and _line(one.contact) == _line(other.contact)
+
+
+def _may_be_same_phone(one: Binding, other: Binding) -> bool:
+    """Whether both may be one phone that takes another port at each start and does not say which it is."""
+    if _line(one.contact) != _line(other.contact) or (one.instance and other.instance):
+        return False
+    hosts = {address_in(binding.contact, binding.flow)[0] for binding in (one, other)}
+    return one.call_id == other.call_id or (len(hosts) == 1 and one.flow.host == other.flow.host)
+
+
+def _line(uri: str) -> str:
+    """A contact without host and port."""
+    user, at, rest = uri.rpartition("@")
+    return user + at + ";".join(sorted(rest.split(";")[1:]))
 
 
 def contact_key(uri: str) -> str:

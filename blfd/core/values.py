@@ -65,6 +65,10 @@ class Flow(NamedTuple):
         return f"{self.transport}:{self.host}:{self.port}"
 
     @property
+    def is_connected(self) -> bool:
+        return TRANSPORTS[self.transport].connected
+
+    @property
     def is_reliable(self) -> bool:
         """Whether the transport repeats by itself what is lost."""
         return TRANSPORTS[self.transport].reliable
@@ -210,7 +214,11 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """One contact of an AOR (RFC 3261, section 10). Times are seconds since the epoch."""
+    """One contact of an AOR (RFC 3261, section 10). Times are seconds since the epoch.
+
+    `flow` is where requests go. `lost`: the connection over which it was registered is gone (not stored: none
+    outlives the process). `instance` is as in RegisterContact.
+    """
 
     aor: Aor
     contact: str
@@ -221,6 +229,8 @@ class Binding:
     q: float = 1.0
     user_agent: str = ""
     path: tuple[str, ...] = ()
+    instance: str = ""
+    lost: bool = False
 
 
 class SavedSubscription(NamedTuple):

@@ -22,9 +22,10 @@ AF_INET = 2
 
 
 class Adapter:
-    """Makes PJSIP's transports when they are first needed, and takes them away with their connections.
+    """Makes PJSIP's transports when they are first needed.
 
-    The owner of the network calls `closed` for each connection that has ended.
+    That of a connection goes with it (the owner of the network calls `closed`), or when no transaction or
+    dialog has had it for a while. It may be there before its connection: one is made when PJSIP sends.
     """
 
     def __init__(self, endpoint: Endpoint, network: Network) -> None:
@@ -43,28 +44,38 @@ class Adapter:
         endpoint.keep(self.c_send, self.c_shutdown, self.c_destroy)
 
     def transport_of(self, flow: Source) -> CData | None:
-        """The pjsip_transport that reaches `flow`; None if its connection is gone."""
+        """The pjsip_transport over which something came from `flow`; None if its connection is gone."""
+        if TRANSPORTS[flow[0]].connected and self._network.connections.get(flow) is None:
+            return None
+        return self.transport_to(flow)
+
+    def transport_to(self, flow: Source) -> CData | None:
+        """The pjsip_transport that reaches `flow`; None if PJSIP makes none."""
         name, host, port, index = flow
-        if not TRANSPORTS[name].connected:
-            made = self._of_listener.get(index)
-            if made is None:
-                address = self._network.listeners[index].address
-                seen = local_address_towards(ANYWHERE) if address.everywhere else address.host
-                made = self._of_listener[index] = self._make(flow, (seen, address.port), None)
-            return made.pj
-        made = self._of_connection.get(flow)
+        connected = TRANSPORTS[name].connected
+        made = self._of_connection.get(flow) if connected else self._of_listener.get(index)
         if made is None:
-            connection = self._network.connection(flow)
-            if connection is None:
-                return None
-            local = connection.local
             try:
-                made = self._make(flow, (local.host, local.port), (host, port))
+                made = self._make_connected(flow) if connected else self._make_for_listener(flow)
             except PjsipError as error:
-                log.error("PJSIP makes no transport for the connection of %s: %s", connection.flow, error)
+                log.error("PJSIP makes no transport for %s:%s:%d: %s", name, host, port, error)
                 return None
-            self._of_connection[flow] = made
         return made.pj
+
+    def _make_for_listener(self, flow: Source) -> PjsipTransport:
+        address = self._network.listeners[flow[3]].address
+        seen = local_address_towards(ANYWHERE) if address.everywhere else address.host
+        made = self._of_listener[flow[3]] = self._make(flow, (seen, address.port), None)
+        lib.pjsip_transport_add_ref(made.pj)  # ours, for ever: PJSIP's idle timer never ends it
+        return made
+
+    def _make_connected(self, flow: Source) -> PjsipTransport:
+        """Its Via names the listener's port: that is where a peer finds us when the connection is gone."""
+        connection = self._network.connections.get(flow)
+        host, port = self._network.local_address(flow)
+        local = (connection.local_host if connection else host, port)
+        made = self._of_connection[flow] = self._make(flow, local, flow[1:3])
+        return made
 
     def _make(self, flow: Source, local: tuple[str, int], peer: tuple[str, int] | None) -> PjsipTransport:
         made = PjsipTransport(self, self._endpoint, flow, local, peer)
@@ -75,11 +86,7 @@ class Adapter:
         """The connection is gone; PJSIP keeps its transport as long as a transaction or dialog has it."""
         made = self._of_connection.pop(flow, None)
         if made:
-            made.close()
-
-    def close(self) -> None:
-        for flow in list(self._of_connection):
-            self.closed(Flow._make(flow))
+            lib.pjsip_transport_shutdown(made.pj)
 
     def _on_send(
         self, tp: CData, tdata: CData, address: CData, length: int, token: CData, callback: CData
@@ -88,11 +95,15 @@ class Adapter:
         if made is None:
             return INTERNAL_ERROR
         data = bytes(ffi.buffer(tdata.buf.start, tdata.buf.cur - tdata.buf.start))
-        return 0 if self._network.send(self.bodies.whole(data), made.way_to(address)) else INTERNAL_ERROR
+        is_open = self._of_connection.get(made.flow) is made
+        send = self._network.send_request if is_open or made.peer is None else self._network.send
+        return 0 if send(self.bodies.whole(data), made.way_to(address)) else INTERNAL_ERROR
 
     def _on_destroy(self, tp: CData) -> int:
         made = self._by_address.pop(address_of(tp), None)
         if made:
+            if self._of_connection.get(made.flow) is made:
+                del self._of_connection[made.flow]
             lib.pj_pool_release(made.pj.pool)
         return 0
 
@@ -108,7 +119,7 @@ class PjsipTransport:
         local: tuple[str, int],
         peer: tuple[str, int] | None,
     ) -> None:
-        self._flow, self._peer = flow, peer
+        self.flow, self.peer = flow, peer
         transport = TRANSPORTS[flow[0]]
         self._pool = endpoint.pool(b"transport", 512)
         tp = ffi.cast("pjsip_transport *", lib.pj_pool_alloc(self._pool, ffi.sizeof("pjsip_transport")))
@@ -138,19 +149,14 @@ class PjsipTransport:
         tp.send_msg, tp.do_shutdown, tp.destroy = adapter.c_send, adapter.c_shutdown, adapter.c_destroy
         self.pj = tp
         check("transport", lib.pjsip_transport_register(endpoint.transport_manager, tp))
-        lib.pjsip_transport_add_ref(tp)  # ours, until close(): PJSIP's idle timer never ends it
 
     def way_to(self, sockaddr: CData) -> Source:
         """Where what PJSIP sends by this transport goes; `sockaddr` counts where there is no connection."""
-        if self._peer:
-            return self._flow
-        name, _, _, index = self._flow
+        if self.peer:
+            return self.flow
+        name, _, _, index = self.flow
         host, port = _get_address(ffi.cast("pj_sockaddr *", sockaddr))
         return name, host, port, index
-
-    def close(self) -> None:
-        lib.pjsip_transport_shutdown(self.pj)
-        lib.pjsip_transport_dec_ref(self.pj)
 
 
 def _set_address(sockaddr: CData, address: tuple[str, int]) -> None:

@@ -15,6 +15,7 @@ from blfd.core import capabilities
 from blfd.core import effects as e
 from blfd.core.errors import Refusal
 from blfd.core.inputs import Input, OfferReceived
+from blfd.core.next_hop import NextHops
 from blfd.core.values import Flow
 from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.endpoint import HEADER_ALLOW, HEADER_SUPPORTED, USAGE_PRIORITY, Endpoint
@@ -39,6 +40,7 @@ class Calls:
         self,
         network: Network,
         own_uris: OwnUris,
+        next_hops: NextHops,
         emit: Callable[[Input], None],
         session_expires: int,
         *,
@@ -48,13 +50,21 @@ class Calls:
         self._events = InviteEvents(emit)
         self.endpoint = Endpoint(self._events.callbacks, verbose=verbose)
         self._adapter = Adapter(self.endpoint, network)
+        events = self._events
         usage = self.endpoint.register_module(
-            b"mod-blfd-call", USAGE_PRIORITY, self._events.on_dialog_request
+            b"mod-blfd-call", USAGE_PRIORITY, events.on_dialog_request, events.on_dialog_response
         )
         self.endpoint.announce(usage, HEADER_ALLOW, capabilities.OTHERS)
         self.endpoint.announce(usage, HEADER_SUPPORTED, capabilities.OPTION_TAGS)
         self.legs = Legs(
-            self.endpoint, self._adapter, own_uris, usage, session_expires, emit, self._give_later
+            self.endpoint,
+            self._adapter,
+            own_uris,
+            next_hops,
+            usage,
+            session_expires,
+            emit,
+            self._give_later,
         )
         self._events.legs = self.legs
         self._received = Received(self.endpoint)
@@ -100,6 +110,10 @@ class Calls:
         finally:
             self._events.message = self._events.sdp = None
 
+    def has_sent(self, request: Request) -> bool:
+        """Whether an INVITE is one of ours, come back to us as it was."""
+        return self.legs.has_sent(request)
+
     def response(self, response: Response, flow: Flow) -> None:
         """A response; PJSIP gets it where it is one of a leg's."""
         if self.legs.knows(response.call_id, response.from_.tag):
@@ -120,6 +134,7 @@ class Calls:
         leg = self.legs.of_tag(request.to.tag)
         if leg is None:
             return 0 if self._give(request, flow) else 481
+        self.legs.came_by(leg, flow)
         if request.method == "ACK":
             self._acknowledged(leg, request, flow)
             return 0
@@ -189,7 +204,6 @@ class Calls:
         self.legs.flow_closed(flow)
 
     def close(self) -> None:
-        self._adapter.close()
         self.endpoint.destroy()
 
 

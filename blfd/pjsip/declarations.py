@@ -123,8 +123,8 @@ struct pjsip_transport {
 
 typedef struct {
     void *prev, *next; pj_str_t name; int id, priority; void *load, *start, *stop, *unload;
-    pj_bool_t (*on_rx_request)(pjsip_rx_data *); void *on_rx_response, *on_tx_request, *on_tx_response;
-    void *on_tsx_state;
+    pj_bool_t (*on_rx_request)(pjsip_rx_data *), (*on_rx_response)(pjsip_rx_data *);
+    void *on_tx_request, *on_tx_response, *on_tsx_state;
 } pjsip_module;
 
 typedef struct {

@@ -67,13 +67,16 @@ class Endpoint:
         check("session timer", lib.pjsip_timer_init_module(self.pj))
         self.user_agent = lib.pjsip_ua_instance()
 
-    def register_module(self, name: bytes, priority: int, on_rx_request: CData) -> CData:
-        """Register a pjsip_module whose only callback takes requests; returns it."""
+    def register_module(
+        self, name: bytes, priority: int, on_rx_request: CData, on_rx_response: CData = ffi.NULL
+    ) -> CData:
+        """Register a pjsip_module with callbacks for what comes; returns it."""
         module = ffi.new("pjsip_module *")
         kept = ffi.new("char[]", name)
         module.name.ptr, module.name.slen = kept, len(name)
-        module.id, module.priority, module.on_rx_request = -1, priority, on_rx_request
-        self.keep(module, kept, on_rx_request)
+        module.id, module.priority = -1, priority
+        module.on_rx_request, module.on_rx_response = on_rx_request, on_rx_response
+        self.keep(module, kept, on_rx_request, on_rx_response)
         check("module", lib.pjsip_endpt_register_module(self.pj, module))
         return module
 

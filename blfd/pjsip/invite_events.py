@@ -93,6 +93,17 @@ class InviteEvents:
         c.on_state_changed, c.on_new_session, c.on_tsx_state_changed = self._kept[:3]
         c.on_rx_offer2, c.on_rx_reinvite, c.on_media_update, c.on_send_ack = self._kept[3:]
         self.on_dialog_request = callback("pj_bool_t(pjsip_rx_data *)", self._claim, DECLINED)
+        self.on_dialog_response = callback("pj_bool_t(pjsip_rx_data *)", self._answered, DECLINED)
+
+    def _answered(self, rdata: CData) -> int:
+        """PJSIP has just made the route set anew out of a response; ACK and PRACK come next."""
+        response = self.message
+        if not isinstance(response, Response) or response.method != "INVITE":
+            return DECLINED
+        leg = self.legs.of_tag(response.from_.tag)
+        if leg and leg.phase in (Phase.SENT, Phase.PROCEEDING) and 100 < response.status < 300:
+            self.legs.answered_by(leg, response)
+        return DECLINED
 
     def _on_state(self, inv: CData, event: CData) -> None:
         leg = self.legs.of(inv)

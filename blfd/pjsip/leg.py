@@ -35,11 +35,16 @@ class Pending(Enum):
 
 @dataclass(slots=True)
 class Leg:
+    """`flow` is where its requests go; `contact` and `routes` say where, once that connection is gone."""
+
     number: int
     inv: CData
     flow: Flow
     is_caller: bool
     phase: Phase
+    contact: str
+    routes: tuple[str, ...]
+    target: str = ""  # the Request-URI of our INVITE
     pending: Pending = Pending.NOTHING
     delayed_offer: bool = False
     ack_cseq: int = 0

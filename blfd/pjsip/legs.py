@@ -28,6 +28,7 @@ from blfd.core.effects import (
     SendInfo,
 )
 from blfd.core.inputs import InfoAnswered, Input, LegAccepted, LegEnded, MediaMatched, OfferAnswered
+from blfd.core.next_hop import NextHops
 from blfd.core.values import Flow, Headers
 from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.bodies import SHORT
@@ -54,7 +55,7 @@ from blfd.pjsip.library import (
 )
 from blfd.pjsip.matcher import Matcher
 from blfd.pjsip.sessions import Refused, Sessions
-from blfd.sip.message import Request
+from blfd.sip.message import Message, Request, Response
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.phrases import PHRASES
 from blfd.sip.timers import LIFETIME
@@ -72,13 +73,14 @@ class Legs:
         endpoint: Endpoint,
         adapter: Adapter,
         own_uris: OwnUris,
+        next_hops: NextHops,
         usage: CData,
         session_expires: int,
         emit: Callable[[Input], None],
         redispatch: Callable[[Request, Flow], None],
     ) -> None:
         self._sessions = Sessions(endpoint, adapter, own_uris, usage, session_expires)
-        self._emit, self._redispatch = emit, redispatch
+        self._emit, self._redispatch, self._next_hops = emit, redispatch, next_hops
         self._by_number: dict[int, Leg] = {}
         self._by_inv: dict[int, Leg] = {}
         self._by_tag: dict[str, Leg] = {}
@@ -122,13 +124,20 @@ class Legs:
 
     # Caller legs
 
-    def accept(self, effect: Accept, rdata: CData, request: Request, flow: Flow) -> Refused | None:
+    def has_sent(self, request: Request) -> bool:
+        """Whether an INVITE is one of ours, come back to us as it was."""
+        leg = self._by_tag.get(request.from_.tag)
+        return bool(leg and leg.target == request.target.text and leg.call_id == request.call_id)
+
+    def accept(self, effect: Accept, rdata: CData, request: Request, source: Flow) -> Refused | None:
         """Make an INVITE, which `rdata` holds for PJSIP, a leg; why not where PJSIP finds it wanting."""
+        contact, routes = _contact(request), request.routes("record-route")
+        flow = self._next_hops.of(source, contact, routes, request.via.rport is not None)
         try:
-            inv, trying = self._sessions.accept(rdata, request, flow)
+            inv, trying = self._sessions.accept(rdata, flow, routes)
         except Refused as refused:
             return refused
-        leg = self._add(Leg(effect.leg, inv, flow, True, Phase.PROCEEDING))
+        leg = self._add(Leg(effect.leg, inv, flow, True, Phase.PROCEEDING, contact, routes))
         lib.pjsip_inv_send_msg(inv, trying)
         self._emit(LegAccepted(effect.leg, leg.local_tag))
         return None
@@ -187,7 +196,10 @@ class Legs:
             log.warning("calling %s failed: %s", effect.contact, error)
             self._emit(LegEnded(effect.leg, 503, "Unreachable", silent=True))
             return
-        leg = self._add(Leg(effect.leg, inv, effect.flow, False, Phase.SENT))
+        target = effect.contact
+        leg = self._add(
+            Leg(effect.leg, inv, effect.flow, False, Phase.SENT, target, effect.route, target=target)
+        )
         leg.delayed_offer = effect.offer is None
         status = lib.pjsip_inv_invite(inv, self._tdata)
         if not status:
@@ -390,11 +402,33 @@ class Legs:
             if not lib.pjsip_inv_answer(inv, 487, reason, ffi.NULL, self._tdata):
                 lib.pjsip_inv_send_msg(inv, self._tdata[0])
 
+    def answered_by(self, leg: Leg, response: Response) -> None:
+        """A response to our INVITE gives the route set and the target; the flow stays (RFC 3261, 12.1.2)."""
+        leg.contact = _contact(response) or leg.contact
+        leg.routes = response.routes("record-route")[::-1]
+        self._sessions.route(leg.inv.dlg, leg.flow, leg.routes)
+
     def flow_closed(self, flow: Flow) -> None:
-        """End calls that still ring over a connection that is gone; others live on their session timer."""
+        """Calls whose connection is gone live on: by a new one, when there is something to send.
+
+        Without a way to the phone they go on until it comes again, or the session timer ends them; those
+        that still ring end now.
+        """
         for leg in [leg for leg in self._by_number.values() if leg.flow == flow]:
-            if leg.inv.state < INV_CONNECTING:
+            way = self._next_hops.reopened(flow, leg.contact, leg.routes)
+            if leg.inv.state < INV_CONNECTING and (way is None or way == flow):
                 lib.pjsip_inv_terminate(leg.inv, 503, 1)
+            elif way:
+                self._move(leg, way)
+
+    def came_by(self, leg: Leg, flow: Flow) -> None:
+        """A phone has sent a request of its call by another connection: that is where ours go now."""
+        if flow != leg.flow and flow.is_connected:
+            self._move(leg, flow)
+
+    def _move(self, leg: Leg, flow: Flow) -> None:
+        leg.flow = flow
+        self._sessions.route(leg.inv.dlg, flow, leg.routes)
 
     def _reason(self, reason: str) -> CData:
         """A reason phrase that stays in memory: PJSIP keeps the pointer."""
@@ -405,3 +439,7 @@ class Legs:
                 self._reasons.clear()
             self._reasons[reason] = Text(reason)
         return self._reasons[reason].pj
+
+
+def _contact(message: Message) -> str:
+    return message.contacts[0].uri.text if message.contacts else ""

@@ -12,8 +12,8 @@ from blfd.core.values import Flow, Headers
 from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.leg import SdpParser
-from blfd.pjsip.library import INVALID_OPERATION, CData, PjsipError, Text, check, ffi, lib
-from blfd.sip.message import Malformed, Request
+from blfd.pjsip.library import CData, Text, check, ffi, lib
+from blfd.sip.message import Malformed
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.reader import read
 
@@ -48,8 +48,8 @@ class Sessions:
         self._options = ffi.new("unsigned *")
         self._timer = ffi.new("pjsip_timer_setting *", (MIN_SE, max(MIN_SE, session_expires)))
 
-    def accept(self, rdata: CData, request: Request, flow: Flow) -> tuple[CData, CData]:
-        """The session of an INVITE, and its 100 Trying. Raises Refused."""
+    def accept(self, rdata: CData, flow: Flow, routes: tuple[str, ...]) -> tuple[CData, CData]:
+        """The session of an INVITE, whose requests go by `flow`, and its 100 Trying. Raises Refused."""
         endpoint = self._endpoint
         self._options[0] = SUPPORT_100REL | SUPPORT_TIMER
         self._tdata[0] = ffi.NULL
@@ -59,7 +59,7 @@ class Sessions:
         if lib.pjsip_dlg_create_uas_and_inc_lock(endpoint.user_agent, rdata, contact.pj, self._dialog):
             raise Refused(400)
         dialog = self._dialog[0]
-        self._route(dialog, flow, () if request.values("record-route") else None)
+        self.route(dialog, flow, routes)
         try:
             return self._answering(dialog, rdata)
         finally:
@@ -101,8 +101,6 @@ class Sessions:
 
     def dial(self, effect: Dial) -> CData:
         """The session of an INVITE that is about to be sent. Raises PjsipError."""
-        if self._adapter.transport_of(effect.flow) is None:
-            raise PjsipError("the phone's connection is closed", INVALID_OPERATION)
         contact = self._own_uris.contact(effect.flow)
         texts = [Text(text) for text in (effect.from_, contact, effect.to, effect.contact)]
         offer = self.sdp.parse(effect.offer) if effect.offer else ffi.NULL
@@ -114,7 +112,7 @@ class Sessions:
         _set_call_id(dialog)
         lib.pjsip_dlg_inc_lock(dialog)  # a dialog without a session ends with its last lock
         try:
-            self._route(dialog, effect.flow, effect.route or None)
+            self.route(dialog, effect.flow, effect.route)
             options = SUPPORT_100REL | SUPPORT_TIMER | ALWAYS_USE_TIMER
             check("session", lib.pjsip_inv_create_uac(dialog, offer, options, self._inv))
             lib.pjsip_dlg_add_usage(dialog, self._usage, ffi.NULL)
@@ -123,23 +121,20 @@ class Sessions:
             lib.pjsip_dlg_dec_lock(dialog)
         return self._inv[0]
 
-    def _route(self, dialog: CData, flow: Flow, path: tuple[str, ...] | None) -> None:
-        """Send all requests of a dialog over `flow`.
+    def route(self, dialog: CData, flow: Flow, routes: tuple[str, ...]) -> None:
+        """Send all requests of a dialog by `flow`, with `routes` from Path or Record-Route.
 
-        Without a Path or Record-Route the way is a Route that PJSIP follows and does not print
-        (";hide"), so that a phone behind NAT is reached where it came from, at its own Contact.
+        The first Route is one that PJSIP follows and does not print (";hide"): so a phone behind NAT is
+        reached where it came from, at its own Contact, and no name has to be looked up.
         """
         selector = ffi.new("pjsip_tpselector *")
         selector.type = TRANSPORT_SELECTOR
-        selector.transport = self._adapter.transport_of(flow) or ffi.NULL
+        selector.transport = self._adapter.transport_to(flow) or ffi.NULL
         lib.pjsip_dlg_set_transport(dialog, selector)
-        if path == ():
-            return
-        routes = path or (f"<sip:{flow.host}:{flow.port};transport={flow.transport};lr;hide>",)
         head = ffi.new("pjsip_routing_hdr *")
         head.base.prev = head.base.next = ffi.addressof(head, "base")
         kept = []
-        for value in routes:
+        for value in (f"<sip:{flow.host}:{flow.port};transport={flow.transport};lr;hide>", *routes):
             text = Text(value)
             kept.append(text)
             name = Text("Route")

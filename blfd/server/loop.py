@@ -27,7 +27,7 @@ from blfd.core.inputs import (
     ProfileFound,
     SubscriptionsRestored,
 )
-from blfd.core.next_hop import address_in
+from blfd.core.next_hop import NextHops
 from blfd.core.values import TRANSPORTS
 from blfd.devices.files import Phones
 from blfd.devices.values import place
@@ -73,7 +73,10 @@ class Server:
             lambda host, count: count < sip.source_connections or trusts(host), sip.slowest_message
         )
         own_uris = OwnUris(network)
-        self._calls = Calls(network, own_uris, self.emit, sip.session_expires, verbose=config.verbose)
+        next_hops = NextHops(trusts, network.leads_here)
+        self._calls = Calls(
+            network, own_uris, next_hops, self.emit, sip.session_expires, verbose=config.verbose
+        )
         self._stack = Stack(
             network,
             own_uris,
@@ -96,6 +99,7 @@ class Server:
             {address.host for address in self._listening},
             secret=secrets.token_bytes(32),
             new_tag=lambda: os.urandom(8).hex(),
+            leads_here=self._stack.network.leads_here,
         )
         self._control_calls = ControlCalls(
             self._core,
@@ -248,7 +252,7 @@ class Server:
         records, adopt = self._store.records, self._stack.network.adopt
         bindings = [(b, adopt(b.flow)) for b in records.bindings()]
         self.emit(BindingsRestored(tuple(replace(b, flow=flow) for b, flow in bindings if flow)))
-        saved = [(s, adopt(s.flow, address_in(s.dialog.target))) for s in records.subscriptions(AHEAD)]
+        saved = [(s, adopt(s.flow)) for s in records.subscriptions(AHEAD)]
         found = tuple(s._replace(flow=flow) for s, flow in saved if flow)
         self.emit(SubscriptionsRestored(found))
         for one, flow in saved:

@@ -11,6 +11,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from blfd.core.by_flow import ByFlow
 from blfd.core.values import Flow
 from blfd.sip.timers import LIFETIME, T1, T2
 
@@ -39,15 +40,16 @@ class Outstanding:
 
 
 class ClientTransactions:
-    """`send` takes octets and where to. Times are of one clock, in seconds.
+    """`send` takes octets and where to, and says whether they may arrive. Times are of one clock, in seconds.
 
     Nearly every request is answered within T1, so the first timer is a queue and not a heap.
     """
 
-    def __init__(self, send: Callable[[bytes, Flow], object]) -> None:
+    def __init__(self, send: Callable[[bytes, Flow], bool]) -> None:
         self._send = send
         self._drawn: list[str] = []
         self._outstanding: dict[str, Outstanding] = {}
+        self._over: ByFlow[str] = ByFlow()
         self._first: deque[tuple[float, str]] = deque()
         self._later: list[tuple[float, str]] = []
         self.sent = self.answered = self.retransmitted = self.failed = 0
@@ -68,12 +70,29 @@ class ClientTransactions:
         data: bytes,
         flow: Flow,
         now: float,
-    ) -> None:
-        """Send `data`, whose Via has `branch`."""
+    ) -> bool:
+        """Send `data`, whose Via has `branch`; False where there is no connection, and so no transaction."""
         self._outstanding[branch] = Outstanding(token, call_id, local_tag, cseq, data, flow, now + LIFETIME)
         self._first.append((now + T1, branch))
+        self._over.add(flow, branch)
         self.sent += 1
-        self._send(data, flow)
+        if self._send(data, flow) or not flow.is_connected:
+            return True
+        self._fail(branch)
+        return False
+
+    def lost(self, flow: Flow) -> list[str]:
+        """The tokens of what waits for a response over a connection that is gone."""
+        return [self._fail(branch) for branch in self._over.of(flow)]
+
+    def _fail(self, branch: str) -> str:
+        self.failed += 1
+        return self._end(branch)
+
+    def _end(self, branch: str) -> str:
+        outstanding = self._outstanding.pop(branch)
+        self._over.remove(outstanding.flow, branch)
+        return outstanding.token
 
     def take(self, branch: str, call_id: str, local_tag: str, cseq: int, status: int) -> str | None:
         """The token of what a response answers for good; None if it is provisional, late, or a stranger's."""
@@ -86,12 +105,11 @@ class ClientTransactions:
             or outstanding.cseq != cseq
         ):
             return None
-        del self._outstanding[branch]
         if status < 300:
             self.answered += 1
         else:
             self.failed += 1
-        return outstanding.token
+        return self._end(branch)
 
     def next_timer(self) -> float | None:
         candidates = [queue[0][0] for queue in (self._first, self._later) if queue]
@@ -116,9 +134,7 @@ class ClientTransactions:
 
     def _fire(self, branch: str, outstanding: Outstanding, now: float) -> Iterator[str]:
         if now >= outstanding.ends_at:
-            del self._outstanding[branch]
-            self.failed += 1
-            yield outstanding.token
+            yield self._fail(branch)
             return
         if not outstanding.flow.is_reliable:
             self.retransmitted += 1

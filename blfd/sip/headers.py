@@ -264,7 +264,14 @@ def register_contact(of: AddressParam) -> RegisterContact:
         of.uri.text,
         float(q) if q else 1.0,
         MALFORMED_EXPIRES if expires and wanted is None else wanted,
+        instance(of.parameters.get("+sip.instance", ""), of.parameters.get("reg-id", "")),
     )
+
+
+def instance(written: str, reg_id: str) -> str:
+    """Which phone a Contact is of, and which of its flows (RFC 5626, section 4.1); "" where unknown."""
+    named = unquote(written)
+    return f"{named} {reg_id}" if named and reg_id else named
 
 
 # CSeq and Content-Type

@@ -22,7 +22,8 @@ class Notifies:
         self._latencies = [0] * (len(BOUNDS) + 1)
         self._waited = 0.0
 
-    def send(self, notify: Notify, now: float) -> None:
+    def send(self, notify: Notify, now: float) -> bool:
+        """False where there is no connection to send it by."""
         branch = self._clients.new_branch()
         flow, dialog = notify.flow, notify.dialog
         sent_by, contact = self._own_uris.sent_by(flow), self._own_uris.contact(flow)
@@ -31,7 +32,9 @@ class Notifies:
         self._latencies[bisect_left(BOUNDS, waited)] += 1
         self._waited += waited
         call_id, local_tag, _ = dialog.id
-        self._clients.send(branch, notify.subscription, call_id, local_tag, notify.cseq, data, flow, now)
+        return self._clients.send(
+            branch, notify.subscription, call_id, local_tag, notify.cseq, data, flow, now
+        )
 
     def latency(self) -> dict[str, Any]:
         """How many NOTIFYs left within each of `bounds` seconds, and past the last; `sum` of all."""

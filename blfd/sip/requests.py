@@ -34,6 +34,7 @@ def request_of(message: Request, flow: Flow, transaction: int) -> inputs.Request
         identities.uris(message.values("p-asserted-identity")),
         identities.uris(message.values("p-preferred-identity")),
         identities.privacy(message.values("privacy")),
+        message.via.rport is not None,
     )
 
 
@@ -58,7 +59,7 @@ def as_input(message: Request, flow: Flow, transaction: int, sdp: bytes | None) 
             contacts = tuple(
                 headers.register_contact(one) for one in message.contacts if one.uri is not headers.STAR
             )
-            return RegisterReceived(request, contacts, star, message.expires, message.values("path"))
+            return RegisterReceived(request, contacts, star, message.expires, message.routes("path"))
         case "INVITE":
             return InviteReceived(
                 request,
@@ -68,6 +69,7 @@ def as_input(message: Request, flow: Flow, transaction: int, sdp: bytes | None) 
                 message.values("replaces"),
                 "update" in (message.tokens("allow") or ()),
                 said(message),
+                message.routes("record-route"),
             )
         case _:
             return RequestReceived(request)

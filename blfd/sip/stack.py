@@ -16,7 +16,7 @@ from typing import Protocol
 from blfd.core import capabilities
 from blfd.core import effects as e
 from blfd.core.errors import Refusal
-from blfd.core.inputs import FlowClosed, Input, LegEnded, NotifyAnswered
+from blfd.core.inputs import FlowClosed, FlowReached, Input, LegEnded, NotifyAnswered, NotifyLost
 from blfd.core.values import Flow, Headers
 from blfd.core.visible import visible
 from blfd.sip import reader
@@ -55,6 +55,7 @@ class Carrier(Protocol):
     def accept(self, effect: e.Accept, request: Request, flow: Flow) -> Refusing | None: ...
     def knows(self, call_id: str, local_tag: str, remote_tag: str) -> bool: ...
     def is_up(self, leg: int) -> bool: ...
+    def has_sent(self, request: Request) -> bool: ...
     def repeated(self, request: Request, flow: Flow) -> None: ...
     def request(self, request: Request, flow: Flow) -> int: ...
     def cancel(self, request: Request, flow: Flow) -> int: ...
@@ -94,12 +95,12 @@ class Stack:
         trusts: Callable[[str], bool] = lambda host: False,
     ) -> None:
         self.network, self._own_uris, self._calls, self._emit = network, own_uris, calls, emit
-        network.receive, network.closed = self._receive, self._flow_closed
-        network.unreadable = self._unreadable
+        network.receive, network.unreadable = self._receive, self._unreadable
+        network.closed, network.reached = self._flow_closed, self._flow_reached
         self._writer = Writer(user_agent)
         self._servers = ServerTransactions(network.send, calls.is_up)
         self._profiles = Profiles(self._servers, emit)
-        self.clients = ClientTransactions(network.send)
+        self.clients = ClientTransactions(network.send_request)
         self.notifies = Notifies(self.clients, own_uris, self._writer)
         self.counters = Counters()
         self.admission = Admission(
@@ -118,7 +119,7 @@ class Stack:
     def listen_multicast(self, group: tuple[str, int]) -> None:
         """Hear phones that look for their files, after `listen`. Raises OSError."""
         udp = next(each for each in self.network.listeners if isinstance(each, UdpListener))
-        self.network.add(MulticastListener(udp, group, self._profiles.heard))
+        self.network.add_apart(MulticastListener(udp, group, self._profiles.heard))
 
     def poll(self, timeout: float) -> None:
         """Handle what comes within `timeout` seconds, and all timers that are due."""
@@ -259,6 +260,8 @@ class Stack:
         try:
             self._emit(self._checked(transaction, request))
         except Refusal as refusal:
+            if refusal.log:
+                log.warning("%s", visible(refusal.log, 200))
             self._respond(transaction, refusal.status, refusal.reason, headers=refusal.headers)
         except Exception:
             if transaction.is_open:
@@ -274,6 +277,9 @@ class Stack:
         if request.method != "INVITE":
             _check_extensions(request)
             return as_input(request, transaction.source, transaction.id, None)
+        if self._calls.has_sent(request):
+            text = f"INVITE {request.target.text} came back from {transaction.source}: a loop, refused"
+            raise Refusal(482, "", (), text)
         if self._servers.is_merged(transaction, request):
             raise Refusal(482, "")
         accepted = request.tokens("accept")
@@ -304,13 +310,19 @@ class Stack:
     def _flow_closed(self, flow: Flow) -> None:
         self._calls.flow_closed(flow)
         self._emit(FlowClosed(flow))
+        for token in self.clients.lost(flow):
+            self._emit(NotifyLost(token, flow))
+
+    def _flow_reached(self, flow: Flow) -> None:
+        self._emit(FlowReached(flow))
 
     # Effects
 
     def perform(self, effect: e.Effect) -> None:
         """Do what the core has decided, as far as it concerns SIP."""
         if type(effect) is e.Notify:
-            self.notifies.send(effect, time.monotonic())
+            if not self.notifies.send(effect, time.monotonic()):
+                self._emit(NotifyLost(effect.subscription, effect.flow))
         elif type(effect) is e.Reply:
             self._reply(effect)
         elif type(effect) is e.Accept:

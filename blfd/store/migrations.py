@@ -308,6 +308,12 @@ def device_modules(db: Database) -> None:
         db.execute("UPDATE devices SET modules = ? WHERE mac = ?", [min(most, max(0, -(-over // each))), mac])
 
 
+@migrations()
+def binding_instances(db: Database) -> None:
+    """Version 9: which phone a binding is of (RFC 5626)."""
+    db.execute("ALTER TABLE bindings ADD COLUMN instance TEXT NOT NULL DEFAULT ''")
+
+
 def _keys_7(db: Database, mac: str, tenant: str, keys: str) -> int:
     """How many keys a phone of version 7 wanted beside those of its lines."""
     team, _, group = keys.partition(":")

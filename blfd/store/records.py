@@ -84,7 +84,7 @@ class Records:
 _SAVE_SUBSCRIPTION = f"INSERT OR REPLACE INTO subscriptions VALUES ({', '.join('?' * 23)})"
 _INSERT_BINDING = (
     "INSERT INTO bindings (tenant, extension, contact, transport, host, port, listener, call_id, cseq, "
-    "expires_at, q, user_agent, path) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "
+    "expires_at, q, user_agent, path, instance) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "
     "WHERE EXISTS (SELECT 1 FROM extensions WHERE tenant = ? AND extension = ?)"
 )
 _INSERT_ATTEMPT = (

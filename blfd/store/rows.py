@@ -92,13 +92,14 @@ def binding(row: dict[str, Any]) -> Binding:
         row["q"],
         row["user_agent"],
         tuple(json.loads(row["path"])),
+        row["instance"],
     )
 
 
 def binding_row(b: Binding) -> tuple[Any, ...]:
     contact, call_id, user_agent = (_sound(text) for text in (b.contact, b.call_id, b.user_agent))
-    path = json.dumps(b.path)
-    return *b.aor, contact, *b.flow, call_id, b.cseq, b.expires_at, b.q, user_agent, path
+    path, instance = json.dumps(b.path), _sound(b.instance)
+    return *b.aor, contact, *b.flow, call_id, b.cseq, b.expires_at, b.q, user_agent, path, instance
 
 
 def subscription(row: tuple[Any, ...]) -> SavedSubscription:

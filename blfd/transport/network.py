@@ -12,21 +12,19 @@ import os
 import select
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
 from blfd.core.values import TCP, UDP, Flow
-from blfd.transport.addresses import ListenAddress, local_address_towards
+from blfd.transport.addresses import ListenAddress, is_local, local_address_towards
+from blfd.transport.connections import Connections
 from blfd.transport.framing import MAX_MESSAGE
 from blfd.transport.tcp import TcpConnection, TcpListener
 from blfd.transport.udp import UdpListener
 
 log = logging.getLogger("blfd.network")
 
-MAX_CONNECTIONS = 4096
 MAX_LOCAL = 4096  # peers towards which our own address is remembered
-SWEEP = 1.0  # seconds between looks for slow senders
 
 Source = tuple[str, str, int, int]
 """The fields of a Flow, without the time that it takes to make one."""
@@ -52,12 +50,14 @@ class Network:
 
     The owner sets, before the first `poll`: `receive`, which takes each message; `unreadable`, which takes
     what came over a connection and has no end that can be found, and why; `closed`, which takes the flow of
-    a connection that has ended.
+    a connection that has ended or could not be made; `reached`, which takes the flow of a peer to which that
+    had happened, and which is there again.
     """
 
     receive: Callable[[bytes, Source], None]
     unreadable: Callable[[bytes, Flow, str], None]
     closed: Callable[[Flow], None]
+    reached: Callable[[Flow], None]
 
     def __init__(
         self,
@@ -65,17 +65,13 @@ class Network:
         slowest: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._may_connect, self._slowest, self.clock = may_connect, slowest, clock
+        self.clock = clock
         self.view = memoryview(bytearray(MAX_MESSAGE))  # what comes is read into it
         self.listeners: list[Listener] = []
         self._epoll = select.epoll()
         self._by_fd: dict[int, Readable] = {}
         self._apart: list[Readable] = []
-        self._connections: dict[Source, TcpConnection] = {}
-        self._from: Counter[str] = Counter()  # connections by address
-        self._to_drop: list[TcpConnection] = []
-        self._to_connect: set[Flow] = set()
-        self._swept = 0.0
+        self.connections = Connections(self, may_connect, slowest)
         self._local: dict[str, str] = {}
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wake_fd, select.EPOLLIN)
@@ -87,17 +83,51 @@ class Network:
         kind = LISTENERS[address.transport]
         listener = kind(self, len(self.listeners), (address.host, address.port))
         self.listeners.append(listener)
-        self._poll_too(listener)
+        self.add(listener)
         return listener.address
 
-    def add(self, listener: Readable) -> None:
+    def add_apart(self, listener: Readable) -> None:
         """Poll a socket apart from the listeners: no flow leads to it."""
-        self._poll_too(listener)
+        self.add(listener)
         self._apart.append(listener)
 
-    def _poll_too(self, entry: Readable) -> None:
+    def socket_for(self, flow: Flow) -> socket.socket:
+        """A new socket for a connection to a flow's peer, from its listener's address. Raises OSError."""
+        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        made.setblocking(False)
+        address = self.listeners[flow.listener].address
+        if not address.everywhere:
+            try:
+                made.bind((address.host, 0))
+            except OSError:
+                made.close()
+                raise
+        return made
+
+    def leads_here(self, host: str, port: int) -> bool:
+        """Whether this is an address that we listen on."""
+        return any(
+            address.port == port and (address.host == host or (address.everywhere and is_local(host)))
+            for address in (listener.address for listener in self.listeners)
+        )
+
+    # What is polled
+
+    def add(self, entry: Readable) -> None:
         self._by_fd[entry.socket.fileno()] = entry
         self._epoll.register(entry.socket.fileno(), select.EPOLLIN)
+
+    def watch(self, entry: Readable, writable: bool) -> None:
+        """Whether to call `writable` as well."""
+        self._epoll.modify(entry.socket.fileno(), select.EPOLLIN | (select.EPOLLOUT if writable else 0))
+
+    def remove(self, entry: Readable) -> None:
+        """Poll it no more, and close it."""
+        fd = entry.socket.fileno()
+        del self._by_fd[fd]
+        with contextlib.suppress(OSError):
+            self._epoll.unregister(fd)
+        entry.close()
 
     def local_address(self, flow: Source) -> tuple[str, int]:
         """Our address as the peer of `flow` sees it: for Via and Contact."""
@@ -125,19 +155,7 @@ class Network:
                 entry.writable()
             if events & ~select.EPOLLOUT:
                 entry.readable()
-        while self._to_drop:
-            self.drop(self._to_drop.pop())
-        self._close_slow(self.clock())
-
-    def _close_slow(self, now: float) -> None:
-        if now < self._swept + SWEEP:
-            return
-        self._swept = now
-        for connection in list(self._connections.values()):
-            since = connection.unfinished_since
-            if since is not None and since < now - self._slowest:
-                log.warning("TCP from %s: half a message for %d s, closed", connection.flow, self._slowest)
-                self.drop(connection)
+        self.connections.settle()
 
     def wake(self) -> None:
         """End a `poll` that waits; may be called from any thread."""
@@ -146,89 +164,28 @@ class Network:
     # Messages
 
     def send(self, data: bytes, flow: Source) -> bool:
-        """Send to where a request came from; False if there is no way."""
+        """Send by what is there; False if it will not arrive."""
         listener = self.listeners[flow[3]]
         if type(listener) is UdpListener:
             return listener.send(data, flow[1:3])
-        connection = self._connections.get(flow) or self._connect(Flow._make(flow))
+        connection = self.connections.get(flow)
         return connection is not None and connection.send(data)
 
-    # Connections
+    def send_request(self, data: bytes, flow: Source) -> bool:
+        """Likewise, but where no connection is open, one is made to the peer's address."""
+        listener = self.listeners[flow[3]]
+        if type(listener) is UdpListener:
+            return listener.send(data, flow[1:3])
+        connection = self.connections.get(flow) or self.connections.open(Flow._make(flow))
+        return connection is not None and connection.send(data)
 
-    def accepted(self, connected: socket.socket, flow: Flow) -> None:
-        """Take a connection that has been made, if one more may be."""
-        host = flow.host
-        if len(self._connections) >= MAX_CONNECTIONS:
-            log.warning("TCP: %d connections are open, one more is refused", MAX_CONNECTIONS)
-            connected.close()
-            return
-        if not self._may_connect(host, self._from[host]):
-            log.warning("TCP: %s has %d connections, one more is refused", host, self._from[host])
-            connected.close()
-            return
-        try:
-            connection = TcpConnection(self, connected, flow)
-        except OSError as error:
-            log.debug("TCP connection lost while it was accepted: %s", error)
-            connected.close()
-            return
-        self._connections[flow] = connection
-        self._from[host] += 1
-        self._poll_too(connection)
-
-    def connection(self, flow: Source) -> TcpConnection | None:
-        """The connection that is open to a flow's peer."""
-        return self._connections.get(flow)
-
-    def adopt(self, flow: Flow, reached_at: tuple[str, int] | None = None) -> Flow | None:
-        """Where a peer of an earlier process is reached; None if no listener serves its transport any more.
-
-        A connection has ended with that process: one to the address `reached_at` is made when it is first
-        needed; without one the flow stays, and leads nowhere until the phone comes again.
-        """
+    def adopt(self, flow: Flow) -> Flow | None:
+        """A flow of an earlier process by a listener of now; None if none serves its transport any more."""
         serving = [one for one in self.listeners if one.transport.name == flow.transport]
         if not serving:
             return None
         same = next((one for one in serving if one.index == flow.listener), serving[0])
-        flow = flow._replace(listener=same.index)
-        if same.transport.connected and reached_at:
-            flow = flow._replace(host=reached_at[0], port=reached_at[1])
-            self._to_connect.add(flow)
-        return flow
-
-    def _connect(self, flow: Flow) -> TcpConnection | None:
-        """A connection of ours, once for each that was adopted."""
-        if flow not in self._to_connect:
-            return None
-        self._to_connect.discard(flow)
-        connecting = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        connecting.setblocking(False)
-        connecting.connect_ex((flow.host, flow.port))
-        self.accepted(connecting, flow)
-        return self._connections.get(flow)
-
-    def watch_writable(self, connection: TcpConnection, wanted: bool) -> None:
-        events = select.EPOLLIN | (select.EPOLLOUT if wanted else 0)
-        self._epoll.modify(connection.socket.fileno(), events)
-
-    def drop_later(self, connection: TcpConnection) -> None:
-        """For use inside a send, whose caller still holds the connection."""
-        self._to_drop.append(connection)
-
-    def drop(self, connection: TcpConnection) -> None:
-        flow = connection.flow
-        if self._connections.get(flow) is not connection:
-            return
-        del self._connections[flow]
-        self._from[flow.host] -= 1
-        if not self._from[flow.host]:
-            del self._from[flow.host]
-        fd = connection.socket.fileno()
-        del self._by_fd[fd]
-        with contextlib.suppress(OSError):
-            self._epoll.unregister(fd)
-        connection.close()
-        self.closed(flow)
+        return flow._replace(listener=same.index)
 
     # Other ends
 
@@ -237,8 +194,7 @@ class Network:
         return sum(listener.drops() for listener in self.listeners)
 
     def close(self) -> None:
-        for connection in self._connections.values():
-            connection.close()
+        self.connections.close()
         for listener in (*self.listeners, *self._apart):
             listener.close()
         self._epoll.close()

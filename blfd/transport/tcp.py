@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections import deque
 from typing import TYPE_CHECKING
@@ -27,21 +28,27 @@ KEEPALIVE = (
 
 
 class TcpConnection:
-    """One connection; `flow` is its peer. Messages go to `network.receive`."""
+    """One connection; `flow` is its peer. Messages go to `network.receive`.
+
+    One that we open (`is_ours`) is given until when it has to be made; `was_heard`: something came over it.
+    """
 
     transport = TCP
 
-    def __init__(self, network: Network, connected: socket.socket, flow: Flow) -> None:
+    def __init__(
+        self, network: Network, connected: socket.socket, flow: Flow, opening_until: float | None = None
+    ) -> None:
         """Raises OSError for one that is lost already."""
         self.socket, self.flow = connected, flow
+        self.opening_until, self.is_ours = opening_until, opening_until is not None
+        self.was_heard, self.fault = False, ""
         connected.setblocking(False)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in KEEPALIVE:
             connected.setsockopt(socket.IPPROTO_TCP, option, value)
-        host, port = connected.getsockname()
-        self.local = ListenAddress(TCP.name, host, port)
-        self._network = network
+        self.local_host: str = connected.getsockname()[0]
+        self._network, self._connections = network, network.connections
         self._framing = Framing()
         self.unfinished_since: float | None = None  # when a message that is not all there yet began
         self._unsent: deque[bytes] = deque()
@@ -56,14 +63,17 @@ class TcpConnection:
         except OSError:
             length = 0
         if not length:
-            network.drop(self)
+            self._connections.drop(self)
             return
+        if not self.was_heard:
+            self.was_heard = True
+            self._connections.heard(self)
         try:
             self._take(bytes(network.view[:length]))
         except Unreadable as error:
             log.warning("%s from %s: %s, closed", TCP.via, self.flow, error)
             network.unreadable(error.octets, self.flow, f"{error}")
-            network.drop(self)
+            self._connections.drop(self)
 
     def _take(self, octets: bytes) -> None:
         network = self._network
@@ -80,39 +90,53 @@ class TcpConnection:
             self.unfinished_since = network.clock()
 
     def send(self, data: bytes) -> bool:
-        if not self._unsent:
+        """False if it will not arrive; True says that it may."""
+        if not self._unsent and self.opening_until is None:
             try:
                 data = data[self.socket.send(data) :]
             except BlockingIOError:
                 pass
-            except OSError:
-                self._network.drop_later(self)
+            except OSError as error:
+                self._connections.drop_later(self, f"{error.strerror}")
                 return False
-        if data:
-            self._unsent.append(data)
-            self._unsent_octets += len(data)
-            self._network.watch_writable(self, True)
-            if self._unsent_octets > MAX_UNSENT:
+        if not data:
+            return True
+        if self._unsent_octets + len(data) > MAX_UNSENT:
+            if self.opening_until is None:
                 log.warning("%s to %s: the phone does not read, closed", TCP.via, self.flow)
-                self._network.drop_later(self)
-                return False
+                self._connections.drop_later(self, "the phone does not read")
+            return False
+        self._unsent.append(data)
+        self._unsent_octets += len(data)
+        self.watch()
         return True
 
+    def watch(self) -> None:
+        """Have `writable` called when it is."""
+        self._network.watch(self, bool(self._unsent) or self.opening_until is not None)
+
     def writable(self) -> None:
+        if self.opening_until is not None:
+            failure = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if failure:
+                self._connections.drop(self, os.strerror(failure))
+                return
+            self._connections.opened(self)
+            self.opening_until = None
         while self._unsent:
             data = self._unsent.popleft()
             try:
                 sent = self.socket.send(data)
             except BlockingIOError:
                 sent = 0
-            except OSError:
-                self._network.drop(self)
+            except OSError as error:
+                self._connections.drop(self, f"{error.strerror}")
                 return
             self._unsent_octets -= sent
             if sent < len(data):
                 self._unsent.appendleft(data[sent:])
                 return
-        self._network.watch_writable(self, False)
+        self.watch()
 
     def close(self) -> None:
         self.socket.close()
@@ -138,7 +162,7 @@ class TcpListener:
                 connected, (host, port) = self.socket.accept()
             except OSError:
                 return
-            self._network.accepted(connected, Flow(TCP.name, host, port, self.index))
+            self._network.connections.accepted(connected, Flow(TCP.name, host, port, self.index))
 
     def drops(self) -> int:
         return 0  # TCP asks again

@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
-from builders import HOST, World, directory, document, invite, notifies, reply, state, subscribe
+from builders import (
+    HOST,
+    World,
+    directory,
+    document,
+    flow,
+    invite,
+    notifies,
+    register,
+    reply,
+    state,
+    subscribe,
+)
 
 from blfd.core import report
-from blfd.core.effects import Accept, Log
+from blfd.core.effects import Accept, Effect, Log, SaveSubscription
 from blfd.core.events import notifier
 from blfd.core.events.dialog_state import WatchedDialog
-from blfd.core.inputs import DirectoryChanged, FlowClosed, LegAccepted, NotifyAnswered
-from blfd.core.values import Aor, Settings
+from blfd.core.inputs import (
+    DirectoryChanged,
+    FlowClosed,
+    FlowReached,
+    InviteReceived,
+    LegAccepted,
+    NotifyAnswered,
+    NotifyLost,
+    RegisterReceived,
+    SubscribeReceived,
+)
+from blfd.core.values import Aor, Flow, Settings
 from dialog_info import DialogState, Direction, DocumentState
 
 WATCHED = Aor("default", "102")
@@ -193,13 +216,142 @@ def test_a_removed_extension_ends_its_subscriptions() -> None:
     assert state(last) == "terminated;reason=noresource"
 
 
-def test_a_closed_connection_ends_its_subscriptions() -> None:
+NAT, DIRECT = "sip:103@10.0.0.7:5062", "sip:103@198.51.100.7:5062"
+PORT = 40_000
+
+
+class Connected:
+    """Phones of 103 over TCP; `connection` numbers them by what they come from."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.world = World(settings, phones=())
+
+    @staticmethod
+    def flow(connection: int) -> Flow:
+        return flow("103", "tcp")._replace(port=PORT + connection)
+
+    def asked(self, connection: int, contact: str, **over: object) -> SubscribeReceived:
+        message = subscribe(contact=contact, **over)  # type: ignore[arg-type]
+        return message._replace(request=message.request._replace(flow=self.flow(connection)))
+
+    def subscribed(self, connection: int, contact: str, call_id: str = "", expires: int = 600) -> str:
+        """The key of a subscription whose first NOTIFY is confirmed."""
+        effects = self.world.give(self.asked(connection, contact, call_id=call_id, expires=expires))
+        self.world.confirm(effects)
+        return reply(effects).to_tag
+
+    def close(self, connection: int, *in_flight: str) -> list[Effect]:
+        flow = self.flow(connection)
+        effects = self.world.give(FlowClosed(flow))
+        return [*effects, *(e for key in in_flight for e in self.world.give(NotifyLost(key, flow)))]
+
+    def changed(self) -> list[Flow]:
+        """Who is told that the lamp has changed."""
+        changed = self.world.core.notifier.resources_changed([WATCHED], self.world.now)
+        return [notify.flow for notify in notifies(changed)]
+
+
+def test_a_closed_connection_ends_no_subscription() -> None:
+    """To a phone that has the address it comes from a new one is made, once there is something to tell."""
+    phones = Connected()
+    phones.subscribed(1, DIRECT)
+    assert phones.close(1) == []
+    assert phones.changed() == [phones.flow(1)._replace(port=5062)]
+
+
+def test_what_was_in_flight_is_told_again() -> None:
+    phones = Connected()
+    (first,) = notifies(phones.world.give(phones.asked(1, DIRECT)))
+    assert notifies(phones.close(1, first.subscription)) == []
+    (again,) = notifies(phones.world.at(phones.world.now))
+    assert again.flow == phones.flow(1)._replace(port=5062)
+    assert again.cseq > first.cseq
+
+
+def test_nothing_is_sent_behind_nat_until_the_phone_comes_again() -> None:
+    phones = Connected()
+    keys = [phones.subscribed(1, NAT) for _ in range(3)]
+    other = phones.subscribed(2, NAT.replace("10.0.0.7", "10.0.0.8"))
+    (log,) = phones.close(1)
+    assert isinstance(log, Log)
+    assert "3 subscription(s) wait" in log.text
+    assert phones.changed() == [phones.flow(2)]
+    phones.world.give(NotifyAnswered(other, 200))
+    assert notifies(phones.world.at(phones.world.now + 100)) == []
+    refresh = phones.asked(3, NAT, to_tag=keys[0], call_id="", cseq=2)
+    dialog = phones.world.core.notifier.subscriptions.get(keys[0]).dialog  # type: ignore[union-attr]
+    refresh = refresh._replace(request=refresh.request._replace(call_id=dialog.id.call_id))
+    told = notifies(phones.world.give(refresh))
+    assert {notify.subscription for notify in told} == set(keys), "all its keys, not the one that asked alone"
+    assert {notify.flow for notify in told} == {phones.flow(3)}
+
+
+@pytest.mark.parametrize("kind", ["REGISTER", "INVITE"])
+@pytest.mark.parametrize("contact", [NAT, DIRECT])
+def test_any_request_over_a_new_connection_will_do(kind: str, contact: str) -> None:
+    phones = Connected()
+    key = phones.subscribed(1, contact)
+    phones.close(1)
+    event: RegisterReceived | InviteReceived
+    if kind == "REGISTER":
+        event = register("103", contact.replace("5062", "5099"))
+    else:
+        event = invite("103", "102")._replace(contact=contact)
+    request = event.request._replace(flow=phones.flow(2))
+    (notify,) = notifies(phones.world.give(event._replace(request=request)))
+    assert (notify.subscription, notify.flow) == (key, phones.flow(2))
+
+
+def test_a_peer_that_cannot_be_reached_is_tried_less_and_less() -> None:
+    """And never dropped for it; when it is there again, it is told at once."""
+    phones = Connected()
+    key = phones.subscribed(1, DIRECT, expires=7200)
+    phones.close(1)
+    phones.changed()
+    world, way, times = phones.world, phones.flow(1)._replace(port=5062), []
+    world.give(NotifyLost(key, way))
+    while len(times) < 9:
+        at = world.core.notifier.next_timer()
+        assert at is not None
+        if notifies(world.at(at)):
+            times.append(world.now)
+            world.give(FlowClosed(way))
+            world.give(NotifyLost(key, way))
+    pauses = [later - earlier for earlier, later in pairwise([1000.0, *times])]
+    assert pauses == [5, 10, 20, 40, 80, 160, 300, 300, 300]
+    world.give(FlowReached(way))
+    (notify,) = notifies(world.at(world.now))
+    assert notify.flow == way
+    world.give(NotifyAnswered(key, 200))
+    assert world.core.notifier.silent == 0
+
+
+def test_unreachable_subscriptions_make_room_and_expire() -> None:
+    phones = Connected(Settings(max_subscriptions=2))
+    first, _ = phones.subscribed(1, NAT), phones.subscribed(1, NAT)
+    assert reply(phones.world.give(phones.asked(1, NAT))).status == 403
+    phones.close(1)
+    effects = phones.world.give(phones.asked(2, NAT.replace("10.0.0.7", "10.0.0.8")))
+    assert reply(effects).status == 200
+    assert SaveSubscription(first, None) in effects
+    phones.close(2)
+    assert notifies(phones.world.at(phones.world.now + 601)) == []
+    assert len(phones.world.core.notifier.subscriptions) == 0
+
+
+@pytest.mark.parametrize("contact", ["http://198.51.100.7/", "tel:+4912", "sip", "*"])
+def test_a_contact_that_nothing_can_be_sent_to(contact: str) -> None:
+    assert reply(World().give(subscribe(contact=contact))).status == 400
+
+
+def test_the_headers_of_a_contact_are_no_part_of_the_request_uri() -> None:
     world = World()
-    asked = subscribe()
-    tcp = asked.request.flow._replace(transport="tcp")
-    world.give(asked._replace(request=asked.request._replace(flow=tcp)))
-    world.give(FlowClosed(tcp))
-    assert len(world.core.notifier.subscriptions) == 0
+    (first,) = notifies(world.give(subscribe(contact=f"{DIRECT};line=1?Replaces=x", call_id="s")))
+    assert first.dialog.target == f"{DIRECT};line=1"
+    world.give(NotifyAnswered(first.subscription, 200))
+    again = subscribe(contact=f"{NAT}?Replaces=x", call_id="s", to_tag=first.subscription, cseq=2)
+    (second,) = notifies(world.give(again))
+    assert second.dialog.target == NAT
 
 
 def test_minimum_from_settings() -> None:

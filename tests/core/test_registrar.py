@@ -7,14 +7,24 @@ from builders import flow, request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blfd.core.effects import Effect, Reply, SaveBindings
+from blfd.core.effects import Effect, Log, Reply, SaveBindings
 from blfd.core.errors import Refusal
 from blfd.core.inputs import RegisterContact, RegisterReceived
+from blfd.core.next_hop import NextHops
 from blfd.core.registrar import Registrar, contact_key
-from blfd.core.values import Aor, Extension, Settings
+from blfd.core.values import Aor, Extension, Flow, Settings
 
 AOR = Aor("default", "101")
+SERVER = ("192.0.2.5", 5060)
 ALICE = Extension(AOR)
+
+
+def made(**settings: int) -> Registrar:
+    """One that trusts an edge at 198.51.100.7, where `request` comes from, and at 192.0.2.99."""
+    hops = NextHops(
+        lambda host: host in ("198.51.100.7", "192.0.2.99"), lambda host, port: (host, port) == SERVER
+    )
+    return Registrar(Settings(**settings), hops)
 
 
 def asked(*contacts: RegisterContact, cseq: int = 1, call_id: str = "r", **over: object) -> RegisterReceived:
@@ -46,7 +56,7 @@ def listed(effects: list[Effect]) -> list[str]:
     ],
 )
 def test_accepted(message: RegisterReceived, contacts: list[str]) -> None:
-    found = listed(Registrar(Settings()).register(message, ALICE, 0.0))
+    found = listed(made().register(message, ALICE, 0.0))
     assert len(found) == len(contacts)
     assert all(part in value for part, value in zip(contacts, found, strict=True))
 
@@ -61,6 +71,8 @@ def test_accepted(message: RegisterReceived, contacts: list[str]) -> None:
         (asked(star=True, expires=60), 400),
         (asked(contact(), star=True, expires=0), 400),
         (asked(RegisterContact("tel:+491234")), 400),
+        (asked(RegisterContact("http://192.0.2.1/")), 400),
+        (asked(RegisterContact("sipx:101@192.0.2.1")), 400),
         (asked(*(contact(f"c{n}") for n in range(11))), 403),
         (asked(contact("old"), cseq=5), 500),
         (asked(contact("old"), cseq=4), 500),
@@ -68,7 +80,7 @@ def test_accepted(message: RegisterReceived, contacts: list[str]) -> None:
     ],
 )
 def test_refused_all_or_nothing(message: RegisterReceived, status: int) -> None:
-    registrar = Registrar(Settings())
+    registrar = made()
     registrar.register(asked(contact("old"), cseq=5), ALICE, 0.0)
     before = registrar.bindings(AOR, 0.0)
     with pytest.raises(Refusal) as caught:
@@ -79,18 +91,18 @@ def test_refused_all_or_nothing(message: RegisterReceived, status: int) -> None:
 
 def test_the_minimum_is_told() -> None:
     with pytest.raises(Refusal) as caught:
-        Registrar(Settings(register_min_expires=90)).register(asked(contact(expires=89)), ALICE, 0.0)
+        made(register_min_expires=90).register(asked(contact(expires=89)), ALICE, 0.0)
     assert caught.value.headers == (("Min-Expires", "90"),)
 
 
 def test_another_call_id_starts_anew() -> None:
-    registrar = Registrar(Settings())
+    registrar = made()
     registrar.register(asked(contact(), cseq=50), ALICE, 0.0)
     assert listed(registrar.register(asked(contact(), cseq=1, call_id="rebooted"), ALICE, 0.0))
 
 
 def test_order_is_by_q_then_newest() -> None:
-    registrar = Registrar(Settings())
+    registrar = made()
     for number, (user, q) in enumerate((("low", 0.1), ("first", 0.9), ("second", 0.9))):
         registrar.register(asked(contact(user, q=q), cseq=number + 1), ALICE, 0.0)
     order = [binding.contact for binding in registrar.bindings(AOR, 0.0)]
@@ -98,7 +110,7 @@ def test_order_is_by_q_then_newest() -> None:
 
 
 def test_what_is_kept() -> None:
-    registrar = Registrar(Settings())
+    registrar = made()
     message = asked(contact(), path=("<sip:edge;lr>",))
     effects = registrar.register(message, ALICE, 100.0)
     (saved,) = [e for e in effects if isinstance(e, SaveBindings)]
@@ -106,25 +118,166 @@ def test_what_is_kept() -> None:
     assert (binding.flow, binding.expires_at, binding.path) == (flow("101"), 3700.0, ("<sip:edge;lr>",))
     (reply,) = [e for e in effects if isinstance(e, Reply)]
     assert ("Path", "<sip:edge;lr>") in reply.headers
-    again = Registrar(Settings())
+    again = made()
     again.restore(saved.bindings, 200.0)
     assert again.bindings(AOR, 200.0) == saved.bindings
     again.restore(saved.bindings, 9999.0)
     assert again.bindings(AOR, 9999.0) == ()
 
 
-def test_expiry_and_a_closed_connection() -> None:
-    registrar = Registrar(Settings())
-    registrar.register(asked(contact("udp", 60)), ALICE, 0.0)
-    tcp = asked(contact("tcp", 3600), cseq=2)
-    tcp_flow = tcp.request.flow._replace(transport="tcp")
-    registrar.register(tcp._replace(request=tcp.request._replace(flow=tcp_flow)), ALICE, 0.0)
+def test_expiry() -> None:
+    registrar = made()
+    registrar.register(asked(contact("short", 60)), ALICE, 0.0)
+    registrar.register(asked(contact("long", 3600), cseq=2), ALICE, 0.0)
     assert registrar.next_timer() == 60.0
     (saved,) = [e for e in registrar.handle_timer(60.0) if isinstance(e, SaveBindings)]
-    assert [binding.contact for binding in saved.bindings] == ["sip:tcp@192.0.2.1"]
-    (saved,) = [e for e in registrar.flow_closed(tcp_flow) if isinstance(e, SaveBindings)]
-    assert saved.bindings == ()
-    assert not registrar.registered(AOR, 60.0)
+    assert [binding.contact for binding in saved.bindings] == ["sip:long@192.0.2.1"]
+
+
+CLOSED = Flow("tcp", "198.51.100.7", 40_000, 1)
+BEHIND_NAT, DIRECT = "sip:101@10.0.0.7:5062", "sip:101@198.51.100.7:5062"
+PATH = ("<sip:192.0.2.99:5070;transport=tcp;lr>", "<sip:other.example;lr>")
+
+
+def over_tcp(*contacts: str, flow: Flow = CLOSED, cseq: int = 1, **over: object) -> RegisterReceived:
+    message = asked(*map(RegisterContact, contacts), cseq=cseq, **over)
+    return message._replace(request=message.request._replace(flow=flow))
+
+
+@pytest.mark.parametrize(
+    ("contact", "path", "way"),
+    [
+        (DIRECT, (), CLOSED._replace(port=5062)),
+        (BEHIND_NAT, (), None),
+        (BEHIND_NAT, PATH, Flow("tcp", "192.0.2.99", 5070, 1)),
+    ],
+)
+def test_a_closed_connection_takes_no_binding_away(contact: str, path: tuple[str, ...], way: Flow) -> None:
+    registrar = made()
+    (saved,) = [
+        e for e in registrar.register(over_tcp(contact, path=path), ALICE, 0.0) if isinstance(e, SaveBindings)
+    ]
+    (log,) = registrar.flow_closed(CLOSED) or (None,)
+    assert isinstance(log, Log) is (way is None), "one line for each phone that cannot be called"
+    again = made()
+    again.restore(saved.bindings, 1.0)
+    for one in (registrar, again):
+        assert one.registered(AOR, 1.0), "a restart closes all connections too"
+        assert [binding.flow for binding in one.reachable(AOR, 1.0)] == ([way] if way else [])
+        assert [binding.contact for binding in one.bindings(AOR, 1.0)] == [contact]
+        assert one.flow_closed(CLOSED) == [], "once"
+        assert one.flow_closed(way or CLOSED) == [], "nor is it said of the one that was made instead"
+        assert one.handle_timer(3600.0)
+        assert not one.registered(AOR, 3600.0)
+
+
+@pytest.mark.parametrize(
+    ("flow", "contact", "is_back"),
+    [
+        (CLOSED._replace(port=40_001), "sip:101@10.0.0.7:9999", True),
+        (CLOSED._replace(port=40_001), "sip:whoever@10.0.0.8", False),
+        (CLOSED._replace(host="198.51.100.8"), BEHIND_NAT, False),
+        (CLOSED._replace(transport="udp"), BEHIND_NAT, False),
+    ],
+)
+def test_a_phone_that_comes_again_can_be_called(flow: Flow, contact: str, is_back: bool) -> None:
+    """Any request of it will do; another phone of the same extension will not."""
+    registrar = made()
+    registrar.register(over_tcp(BEHIND_NAT), ALICE, 0.0)
+    registrar.flow_closed(CLOSED)
+    registrar.came_back(AOR, flow, contact)
+    assert [binding.flow for binding in registrar.reachable(AOR, 1.0)] == ([flow] if is_back else [])
+    if is_back:
+        registrar.flow_closed(flow)
+        assert registrar.reachable(AOR, 1.0) == ()
+
+
+def test_connections_cost_a_source_no_more_than_its_bindings() -> None:
+    registrar = made(source_bindings=1)
+    registrar.register(over_tcp(BEHIND_NAT), ALICE, 0.0)
+    registrar.flow_closed(CLOSED)
+    registrar.came_back(AOR, CLOSED._replace(port=1), BEHIND_NAT)
+    registrar.handle_timer(3600.0)
+    assert listed(registrar.register(over_tcp(BEHIND_NAT, call_id="again"), ALICE, 3600.0))
+
+
+LOOPS = [
+    (over_tcp(BEHIND_NAT, path=("<sip:192.0.2.5;lr>",)), "Path or Record-Route leads to this server itself"),
+    (asked(contact(), path=("<sip:192.0.2.5:5060;lr>",)), "Path or Record-Route leads to this server itself"),
+]
+
+
+@pytest.mark.parametrize(("message", "reason"), LOOPS)
+def test_nobody_is_reached_at_this_server(message: RegisterReceived, reason: str) -> None:
+    hops = NextHops(lambda host: True, lambda host, port: (host, port) == SERVER)
+    registrar = Registrar(Settings(), hops)
+    with pytest.raises(Refusal) as caught:
+        registrar.register(message, ALICE, 0.0)
+    assert (caught.value.status, caught.value.reason) == (400, reason)
+    assert "which is this server" in caught.value.log
+    assert not registrar.registered(AOR, 0.0)
+
+
+def phone(
+    port: int, *, instance: str = "", call_id: str = "r", user: str = "101", host: str = "10.0.0.7"
+) -> RegisterReceived:
+    contact = RegisterContact(f"sip:{user}@{host}:{port}", instance=instance)
+    return asked(contact, call_id=call_id, cseq=port)
+
+
+A, B = "<urn:uuid:a>", "<urn:uuid:b>"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "left"),
+    [
+        (phone(1, instance=A, call_id="x"), phone(2, instance=A, call_id="y"), [2]),
+        (phone(1, instance=A, call_id="x", host="10.0.0.8"), phone(2, instance=A, call_id="y"), [2]),
+        (phone(1, instance=A, call_id="x"), phone(2, instance=B, call_id="x"), [1, 2]),
+        (phone(1, instance=f"{A} 1"), phone(2, instance=f"{A} 2"), [1, 2]),  # two flows of one phone
+        (phone(1, instance=A), phone(2, instance=A, user="other"), [1, 2]),
+        (phone(1), phone(2), [1, 2]),  # one phone may have several contacts, and need not say which it is
+        (phone(1, instance=A), phone(2), [1, 2]),
+    ],
+)
+def test_a_phone_at_another_address_replaces_itself(
+    first: RegisterReceived, second: RegisterReceived, left: list[int]
+) -> None:
+    registrar = made()
+    registrar.register(first, ALICE, 0.0)
+    effects = registrar.register(second, ALICE, 1.0)
+    ports = sorted(int(binding.contact.rpartition(":")[2]) for binding in registrar.bindings(AOR, 1.0))
+    assert ports == left
+    said = [e.text for e in effects if isinstance(e, Log) and "its phone is at" in e.text]
+    assert len(said) == (len(left) == 1)
+
+
+def test_one_too_many_takes_the_place_of_its_own_or_of_the_oldest() -> None:
+    """A phone that takes another port at each start does not lock itself, or others, out."""
+    registrar = made(max_bindings=3)
+
+    def ports() -> list[int]:
+        return sorted(int(binding.contact.rpartition(":")[2]) for binding in registrar.bindings(AOR, 1.0))
+
+    for port, host in ((1, "10.0.0.1"), (2, "10.0.0.2"), (3, "10.0.0.2")):
+        registrar.register(phone(port, call_id=f"{port}", host=host), ALICE, 0.0)
+    effects = registrar.register(phone(4, call_id="4", host="10.0.0.2"), ALICE, 1.0)
+    assert ports() == [1, 3, 4], "the oldest of its own address, though another's is older"
+    (said,) = [e.text for e in effects if isinstance(e, Log) and "gives way" in e.text]
+    assert said.startswith("101 unregistered sip:101@10.0.0.2:2: the oldest of 3 gives way to sip:101@10.0.0")
+    registrar.register(phone(5, call_id="4", host="10.0.0.5"), ALICE, 1.0)
+    assert ports() == [1, 3, 5], "its own from before it moved, by its Call-ID"
+    registrar.register(phone(9, call_id="9", host="10.0.0.9"), ALICE, 1.0)
+    assert ports() == [3, 5, 9], "the one not heard of for longest"
+    many = asked(*(RegisterContact(f"sip:101@10.0.0.5:{port}") for port in (21, 22, 23)), cseq=99)
+    registrar.register(many, ALICE, 1.0)
+    assert ports() == [21, 22, 23]
+
+
+def test_a_contacts_headers_stay_with_the_binding() -> None:
+    registrar = made()
+    effects = registrar.register(asked(RegisterContact("sip:101@192.0.2.1?Replaces=x")), ALICE, 0.0)
+    assert listed(effects) == ["<sip:101@192.0.2.1?Replaces=x>;expires=3600;q=1"]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +304,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_against_a_model(steps: list[tuple[str, int, int]]) -> None:
-    registrar, model, now = Registrar(Settings()), dict[str, float](), 0.0
+    registrar, model, now = made(), dict[str, float](), 0.0
     for number, (user, expires, pause) in enumerate(steps):
         now += pause
         registrar.handle_timer(now)

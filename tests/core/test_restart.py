@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from builders import World, document, flow, notifies, reply, state, subscribe
+from builders import World, document, flow, notifies, register, reply, state, subscribe
 
 from blfd.core.effects import Effect, SaveSubscription
 from blfd.core.events import notifier
-from blfd.core.inputs import Drain, FlowClosed, NotifyAnswered, SubscriptionsRestored
+from blfd.core.inputs import Drain, NotifyAnswered, NotifyLost, SubscriptionsRestored
 from blfd.core.values import Aor, SavedSubscription
 
 
@@ -117,7 +117,7 @@ def test_watchers_that_are_told_of_the_end_are_not_kept() -> None:
     assert site.kept == {}
 
 
-@pytest.mark.parametrize("end", ["unsubscribed", "expired", "refused", "closed"])
+@pytest.mark.parametrize("end", ["unsubscribed", "expired", "refused"])
 def test_what_has_ended_is_not_kept(end: str) -> None:
     site = Site()
     (notify,) = notifies(site.give(subscribe(call_id="one")))
@@ -129,8 +129,6 @@ def test_what_has_ended_is_not_kept(end: str) -> None:
             site.at(site.world.now + 601)
         case "refused":
             site.give(NotifyAnswered(notify.subscription, 481))
-        case "closed":
-            site.give(FlowClosed(notify.flow))
     assert site.kept == {}
 
 
@@ -179,13 +177,20 @@ def test_a_change_before_a_watcher_was_told_is_in_what_it_is_told() -> None:
     assert len(notifies(site.at(site.world.now))) == 1
 
 
-def test_a_watcher_over_tcp_is_tried_once() -> None:
+@pytest.mark.parametrize("contact", ["sip:103@198.51.100.7:5062", "sip:103@10.0.0.7:5062"])
+def test_a_watcher_over_tcp_is_tried_at_its_contact(contact: str) -> None:
+    """Its connection has ended with the process; behind NAT it is told when it comes again."""
     site = Site()
-    asked = subscribe()
-    request = asked.request._replace(flow=flow("103", "tcp"))
-    site.give(asked._replace(request=request))
+    asked = subscribe(contact=contact)
+    gone = flow("103", "tcp")
+    site.give(asked._replace(request=asked.request._replace(flow=gone)))
     site.restart()
-    (notify,) = notifies(site.at(site.world.now))
-    site.give(NotifyAnswered(notify.subscription, 408))
-    assert site.kept == {}
-    assert len(site.world.core.notifier.subscriptions) == 0
+    told = notifies(site.at(site.world.now))
+    assert [notify.flow for notify in told] == ([gone._replace(port=5062)] if "198" in contact else [])
+    back = register("103", contact)
+    (notify,) = [
+        *(told and notifies(site.give(NotifyLost(told[0].subscription, told[0].flow)))),
+        *notifies(site.give(back._replace(request=back.request._replace(flow=gone._replace(port=1))))),
+    ]
+    assert notify.flow.port == 1
+    assert len(site.kept) == 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from builders import World, document, notifies, reply, subscribe
+from builders import World, document, flow, notifies, reply, subscribe
 
 from blfd.core.events.subscription import TRANSITIONS, Action, Event, Phase
-from blfd.core.inputs import NotifyAnswered
+from blfd.core.inputs import FlowClosed, NotifyAnswered, NotifyLost, SubscribeReceived
 from blfd.core.values import Aor
 
 IN_FLIGHT = {Phase.TELLING, Phase.OUTDATED, Phase.LEAVING, Phase.LAST}
@@ -21,6 +21,8 @@ def possible(phase: Phase, event: Event) -> bool:
         return False
     if event in ANSWERS:
         return phase in IN_FLIGHT
+    if event is Event.LOST:
+        return phase in IN_FLIGHT or phase is Phase.UNREACHABLE  # its connection may be told of first
     if event is Event.DUE:
         return phase is Phase.RETRYING
     if event is Event.REFRESHED:
@@ -37,21 +39,27 @@ def test_every_pair_is_decided_or_impossible(phase: Phase, event: Event) -> None
 def test_a_notify_is_sent_only_when_none_is_in_flight() -> None:
     for (phase, event), (then, action) in TRANSITIONS.items():
         if action in (Action.SEND, Action.SEND_LAST):
-            assert phase not in IN_FLIGHT or event in ANSWERS
+            assert phase not in IN_FLIGHT or event in ANSWERS | {Event.LOST}
             assert then in IN_FLIGHT
         if action is Action.FORGET:
             assert then is Phase.ENDED
 
 
-STEPS = ("change", "refresh", "200", "481", "503", "unsubscribe", "wait")
+STEPS = ("change", "refresh", "200", "481", "503", "unsubscribe", "wait", "closed")
 
 
 class Watcher:
-    """One watcher and what it sees, driven through the whole core."""
+    """One watcher over TCP and what it sees, driven through the whole core.
 
-    def __init__(self) -> None:
-        self.world = World()
-        effects = self.world.give(subscribe(call_id="s", cseq=1))
+    It comes again over another connection each time; without one it is reached at its contact, or not at all.
+    """
+
+    def __init__(self, contact: str) -> None:
+        self.world = World(phones=())
+        self.contact = contact
+        self.connections = 0
+        self.closed = False
+        effects = self.world.give(self.asked(subscribe(call_id="s", cseq=1, contact=contact)))
         self.key = reply(effects).to_tag
         self.cseq = 1
         self.versions: list[int] = []
@@ -59,8 +67,25 @@ class Watcher:
         self.last = False
         self.take(effects)
 
+    def asked(self, subscribe: SubscribeReceived) -> SubscribeReceived:
+        self.connections += self.closed
+        self.closed = False
+        self.flow = flow("103", "tcp")._replace(port=self.connections + 1)
+        return subscribe._replace(request=subscribe.request._replace(flow=self.flow))
+
+    def close(self) -> None:
+        """Its connection, and with it the NOTIFY that is in flight."""
+        self.closed = True
+        flow = self.told_by if self.in_flight else self.flow
+        effects = list(self.world.give(FlowClosed(flow)))
+        if self.in_flight:
+            self.in_flight, self.last = False, False
+            effects += self.world.give(NotifyLost(self.key, flow))
+        self.take(effects)
+
     def take(self, effects: list[object]) -> None:
         for notify in notifies(effects):  # type: ignore[arg-type]
+            self.told_by = notify.flow
             assert not self.in_flight, "two NOTIFYs in flight"
             assert not self.last, "a NOTIFY after the last one"
             self.in_flight = True
@@ -76,24 +101,32 @@ class Watcher:
             case "refresh" | "unsubscribe":
                 self.cseq += 1
                 expires = 600 if step == "refresh" else 0
-                again = subscribe(expires=expires, to_tag=self.key, call_id="s", cseq=self.cseq)
-                self.take(list(world.give(again)))
+                again = subscribe(
+                    expires=expires, to_tag=self.key, call_id="s", cseq=self.cseq, contact=self.contact
+                )
+                self.take(list(world.give(self.asked(again))))
             case "200" | "481" | "503":
                 if self.in_flight:
                     self.in_flight = False
                     self.take(list(world.give(NotifyAnswered(self.key, int(step)))))
+            case "closed":
+                self.close()
             case "wait":
                 self.take(list(world.at(world.now + 20)))
 
 
-@pytest.mark.parametrize("length", [1, 2, 3, 4])
-def test_every_short_sequence(length: int) -> None:
+@pytest.mark.parametrize(
+    ("contact", "length"),
+    [("sip:103@198.51.100.7:5062", length) for length in (1, 2, 3, 4)]
+    + [("sip:103@10.0.0.7:5062", length) for length in (1, 2, 3)],
+)
+def test_every_short_sequence(contact: str, length: int) -> None:
     for steps in itertools.product(STEPS, repeat=length):
-        watcher = Watcher()
+        watcher = Watcher(contact)
         for step in steps:
             watcher.step(step)
         assert watcher.versions == list(range(len(watcher.versions))), steps
-        if "unsubscribe" in steps and "481" not in steps:
+        if "unsubscribe" in steps and not {"481", "closed"} & set(steps):
             for _ in range(3):
                 watcher.step("200")
             assert watcher.last, (steps, "the watcher was not told of the end")

@@ -83,23 +83,6 @@ def test_too_many_contacts(site: Site) -> None:
     assert fetched.all("contact") == [], "all or nothing"
 
 
-def test_a_phone_behind_nat_is_reached_where_it_came_from(site: Site) -> None:
-    callee, caller = site.agent("106"), site.registered("107")
-    assert callee.register(contact="<sip:106@10.9.8.7:5999;line=x1>").status == 200
-    headers = caller.headers("INVITE", "106")
-    uri = f"sip:106@{caller.server}"
-    caller.send(f"INVITE {uri} SIP/2.0", headers)
-    challenge = caller.final(headers)
-    caller.ack(challenge, uri, headers)
-    headers = caller.authorized(headers, "INVITE", uri, challenge)
-    caller.send(f"INVITE {uri} SIP/2.0", headers)
-    invite = callee.wait_request("INVITE")
-    assert invite.uri == "sip:106@10.9.8.7:5999;line=x1"
-    assert invite.all("route") == []
-    callee.reply(invite, 486, "Busy Here")
-    assert caller.final(headers).status == 486
-
-
 def test_register_for_somebody_else_is_forbidden(site: Site) -> None:
     phone = site.agent("101")
     to = f"<sip:102@{phone.server}>"

@@ -198,7 +198,8 @@ class Agent:
         lines += [f"Via: {via}" for via in request.all("via")]
         lines += [f"Record-Route: {route}" for route in request.all("record-route")]
         lines += [f"From: {request['from']}", f"To: {to}", f"Call-ID: {request['call-id']}"]
-        lines += [f"CSeq: {request['cseq']}", f"Contact: <sip:{self.user}@{self.address}>"]
+        contact = more.pop("Contact", f"<sip:{self.user}@{self.address}>")
+        lines += [f"CSeq: {request['cseq']}", f"Contact: {contact}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in more.items()]
         lines += [f"Content-Length: {len(body)}", "", ""]
         data = "\r\n".join(lines).encode() + body

@@ -219,7 +219,7 @@ def test_contacts() -> None:
         '"a, b" <sip:101@1.2.3.4;ob>;q=0.5;expires=60 , sip:102@h;+sip.instance="<x>"'
     )
     assert headers.register_contact(first) == RegisterContact("sip:101@1.2.3.4;ob", 0.5, 60)
-    assert headers.register_contact(second) == RegisterContact("sip:102@h", 1.0, None)
+    assert headers.register_contact(second) == RegisterContact("sip:102@h", 1.0, None, "<x>")
     assert unquote(second.parameters["+sip.instance"]) == "<x>"
     assert first.text == '"a, b" <sip:101@1.2.3.4;ob>;q=0.5;expires=60'
     assert headers.contacts("*")[0].uri is STAR

@@ -174,7 +174,12 @@ class Client:
     def __init__(self) -> None:
         self.sent: list[bytes] = []
         self.now = 1000.0
-        self.all = ClientTransactions(lambda data, flow: self.sent.append(data))
+        self.arrives = True
+        self.all = ClientTransactions(self.give)
+
+    def give(self, data: bytes, flow: Flow) -> bool:
+        self.sent.append(data)
+        return self.arrives
 
     def send(self, token: str = "key", flow: Flow = UDP) -> str:
         branch = self.all.new_branch()
@@ -188,6 +193,25 @@ class Client:
             given_up += self.all.due(at)
         self.now = end
         return given_up
+
+
+def test_what_goes_by_a_connection_that_is_gone() -> None:
+    """Its sender is told at once, and nothing waits for a response."""
+    client = Client()
+    branch, other = client.send(flow=TCP), client.send(flow=TCP._replace(port=1))
+    client.send()
+    assert client.all.lost(TCP._replace(listener=1)) == []
+    assert client.all.lost(TCP) == ["key"]
+    assert client.all.lost(TCP) == []
+    assert client.all.take(branch, "call", "tag", 7, 200) is None
+    assert client.all.take(other, "call", "tag", 7, 200) == "key"
+    client.arrives = False
+    before = client.all.failed
+    client.send(flow=TCP)
+    assert client.all.failed == before + 1
+    assert client.all.lost(TCP) == []
+    client.send()
+    assert client.at(LIFETIME) == ["key", "key"], "datagrams may be lost at any time: the timers deal with it"
 
 
 def test_timers_e_and_f() -> None:

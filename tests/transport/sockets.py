@@ -22,10 +22,11 @@ class Site:
         self.came: list[tuple[bytes, Source]] = []
         self.unreadable: list[tuple[bytes, Flow, str]] = []
         self.closed: list[Flow] = []
+        self.reached: list[Flow] = []
         self.network = Network(lambda host, count: count < most, slowest, lambda: self.now)
         self.network.receive = lambda data, source: self.came.append((data, source))
         self.network.unreadable = lambda data, flow, why: self.unreadable.append((data, flow, why))
-        self.network.closed = self.closed.append
+        self.network.closed, self.network.reached = self.closed.append, self.reached.append
         wanted = listen or ("udp:127.0.0.1:0", "tcp:127.0.0.1:0")
         self.addresses = [self.network.listen(ListenAddress.parse(text)) for text in wanted]
         self._peers: list[socket.socket] = []

@@ -104,7 +104,7 @@ def test_each_listener_has_its_own_peers(make: Callable[..., Site]) -> None:
 def test_keep_alives_are_answered(site: Site) -> None:
     peer = site.tcp()
     peer.sendall(b"\r\n\r\n")
-    site.until(lambda: site.network.connection(flow_of(peer, "tcp", 1)))
+    site.until(lambda: site.network.connections.get(flow_of(peer, "tcp", 1)))
     site.network.poll(0.1)
     assert peer.recv(100) == b"\r\n"
     peer.sendall(b"\r\n" + OPTIONS)
@@ -131,7 +131,7 @@ def test_a_slow_sender_is_closed_and_a_silent_one_is_not(make: Callable[..., Sit
     slow, steady, silent = (site.tcp() for _ in range(3))
     slow.sendall(OPTIONS[:5])
     steady.sendall(OPTIONS[:5])
-    site.until(lambda: site.network.connection(flow_of(silent, "tcp", 1)))
+    site.until(lambda: site.network.connections.get(flow_of(silent, "tcp", 1)))
     site.network.poll(0.1)
     for number in range(1, 4):  # one whole message within each 30 s, and half of the next
         if number == 1:
@@ -148,7 +148,7 @@ def test_a_slow_sender_is_closed_and_a_silent_one_is_not(make: Callable[..., Sit
 def test_a_peer_that_does_not_read_is_closed(site: Site) -> None:
     peer, reads = site.tcp(), site.tcp()
     flow, other = flow_of(peer, "tcp", 1), flow_of(reads, "tcp", 1)
-    site.until(lambda: site.network.connection(flow) and site.network.connection(other))
+    site.until(lambda: site.network.connections.get(flow) and site.network.connections.get(other))
     sent = 0
     while site.network.send(b"x" * 60_000, flow):
         sent += 60_000
@@ -164,8 +164,8 @@ def test_a_peer_that_does_not_read_is_closed(site: Site) -> None:
 def test_what_the_kernel_does_not_take_is_sent_later_in_order(site: Site) -> None:
     peer = site.tcp()
     flow = flow_of(peer, "tcp", 1)
-    site.until(lambda: site.network.connection(flow))
-    connection = site.network.connection(flow)
+    site.until(lambda: site.network.connections.get(flow))
+    connection = site.network.connections.get(flow)
     assert connection
     wanted = bytearray()
     while not connection._unsent:
@@ -193,12 +193,12 @@ def test_one_address_has_so_many_connections(make: Callable[..., Site]) -> None:
     first, second = site.tcp(), site.tcp()
     assert site.is_closed(site.tcp())
     other = site.tcp(host="127.0.0.2")
-    site.until(lambda: site.network.connection(flow_of(other, "tcp", 1)))
+    site.until(lambda: site.network.connections.get(flow_of(other, "tcp", 1)))
     first.close()
     site.until(lambda: site.closed)
     third = site.tcp()
     for peer in (second, third):
-        site.until(lambda peer=peer: site.network.connection(flow_of(peer, "tcp", 1)))
+        site.until(lambda peer=peer: site.network.connections.get(flow_of(peer, "tcp", 1)))
 
 
 def test_other_threads_wake_it(site: Site) -> None:
@@ -222,7 +222,7 @@ def test_a_group_is_heard_apart(site: Site) -> None:
     udp = site.network.listeners[0]
     assert isinstance(udp, UdpListener)
     group = ("127.0.0.3", udp.address.port)
-    site.network.add(MulticastListener(udp, group, lambda data, flow: heard.append((data, flow))))
+    site.network.add_apart(MulticastListener(udp, group, lambda data, flow: heard.append((data, flow))))
     peer = site.udp()
     peer.sendto(b"x" * (MAX_SIZE + 1), group)
     peer.sendto(b"asked", group)

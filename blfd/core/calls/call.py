@@ -33,6 +33,7 @@ from blfd.core.inputs import (
     MediaMatched,
     OfferAnswered,
 )
+from blfd.core.next_hop import without_headers
 from blfd.core.values import Binding, Headers
 from blfd.core.visible import visible
 from dialog_info import DialogState, Direction, StateEvent
@@ -104,7 +105,16 @@ class Call:
         known = () if self.caller.withheld else self._identity(self.caller)
         headers = (*known, *self.headers)
         return [
-            Dial(leg, binding.flow, binding.contact, identity, to, self.offer, headers, binding.path)
+            Dial(
+                leg,
+                binding.flow,
+                without_headers(binding.contact),
+                identity,
+                to,
+                self.offer,
+                headers,
+                binding.path,
+            )
             for leg, binding in dials
         ]
 

@@ -72,8 +72,9 @@ class Calls:
         self, invite: InviteReceived, caller: Extension, callee: Extension, now: float
     ) -> list[Effect]:
         """Start a call to `callee`; Refusal if none of its phones is registered."""
-        if not self._registrar.bindings(callee.aor, now):
-            raise Refusal(480, f"{callee.aor.extension} is not registered")
+        if not self._registrar.reachable(callee.aor, now):
+            why = "cannot be reached" if self._registrar.registered(callee.aor, now) else "is not registered"
+            raise Refusal(480, f"{callee.aor.extension} {why}")
         request = invite.request
         self._check_limits(caller.aor, request.flow.host)
         leg = self.new_leg()
@@ -183,7 +184,7 @@ class Calls:
                 return call.exchange.info_answered(event)
 
     def _ring(self, call: Call, tag: str, now: float) -> list[Effect]:
-        dials = [(self.new_leg(), b) for b in self._registrar.bindings(call.callee.aor, now)]
+        dials = [(self.new_leg(), b) for b in self._registrar.reachable(call.callee.aor, now)]
         effects = call.start(tag, dials, now, now + self._settings.no_answer_timeout)
         for leg, binding in dials:
             self._by_leg[leg] = call

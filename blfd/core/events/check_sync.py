@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from blfd.core.effects import Notify
+from blfd.core.next_hop import without_headers
 from blfd.core.values import Binding, DialogId, NameAddr, SubscriptionDialog
 
 
@@ -15,7 +16,7 @@ def notify(binding: Binding, domain: str, event: str, tag: str) -> Notify:
         DialogId(f"{tag}@{domain}", tag, ""),
         NameAddr(f"sip:{binding.aor.extension}@{domain}"),
         NameAddr(binding.contact),
-        binding.contact,
+        without_headers(binding.contact),
         binding.path,
         event,
     )

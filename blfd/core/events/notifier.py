@@ -2,6 +2,8 @@
 
 A subscription is a record with a table of states (`subscription`). What is told comes from its event package
 (`package`); this module says when, and sees to it that one NOTIFY at most is in flight for each.
+
+Nothing is dropped when a connection ends: NOTIFYs go by a new one, or wait for the watcher to come again.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from blfd.core.errors import Refusal
 from blfd.core.events.package import Package
 from blfd.core.events.subscription import INDIFFERENT, Action, Event, Phase, Subscription
 from blfd.core.events.subscriptions import Subscriptions
-from blfd.core.inputs import NotifyAnswered, Request, SubscribeReceived
+from blfd.core.inputs import NotifyAnswered, NotifyLost, Request, SubscribeReceived
+from blfd.core.next_hop import NextHops, address_in, is_sip, without_headers
 from blfd.core.values import (
     Aor,
     DialogId,
@@ -40,8 +43,14 @@ RESTORED_PER_SECOND = 50_000  # first NOTIFYs after a start, so that answers are
 class Notifier:
     """All subscriptions to `packages`; `new_tag` makes an unguessable token."""
 
-    def __init__(self, packages: Iterable[Package], settings: Settings, new_tag: Callable[[], str]) -> None:
-        self._settings, self._new_tag = settings, new_tag
+    def __init__(
+        self,
+        packages: Iterable[Package],
+        settings: Settings,
+        next_hops: NextHops,
+        new_tag: Callable[[], str],
+    ) -> None:
+        self._settings, self._next_hops, self._new_tag = settings, next_hops, new_tag
         self._packages = {package.name: package for package in packages}
         self._domains = Domains(Directory(), ())
         self._directory = Directory()
@@ -63,8 +72,8 @@ class Notifier:
             subscription = Subscription.restored(one, package, AHEAD)
             self.subscriptions.add(subscription)
             subscription.phase, subscription.retry_at = Phase.RETRYING, now + number / RESTORED_PER_SECOND
-            if one.flow.transport == "tcp":
-                subscription.failures = MAX_FAILURES - 1  # its connection is gone: one attempt at its contact
+            if one.flow.is_connected:
+                self._lose_connection(subscription, now)
             heapq.heappush(self._timers, (subscription.retry_at, one.key))
             self._expire_at(subscription, one.expires_at)
             effects += self._end_if_removed(subscription, now)
@@ -116,10 +125,12 @@ class Notifier:
             raise Refusal(481, "Subscription does not exist")
         if request.cseq <= subscription.remote_cseq:
             raise Refusal(500, "CSeq is not higher than before")
+        target = _target(subscribe.contact) if subscribe.contact else subscription.dialog.target
+        flow = self._next_hops.of(request.flow, target, subscription.dialog.route_set, request.asks_rport)
         subscription.remote_cseq = request.cseq
-        subscription.flow = request.flow
-        if subscribe.contact:
-            subscription.dialog = subscription.dialog._replace(target=subscribe.contact)
+        self.subscriptions.move(subscription, flow)
+        if target != subscription.dialog.target:
+            subscription.dialog = subscription.dialog._replace(target=target)
         reply = _accepted(request, expires, subscription.key)
         if not expires:
             return [reply, *self._terminate(subscription, "timeout", now)]
@@ -135,24 +146,34 @@ class Notifier:
             raise Refusal(400, "Contact is missing")
         if not request.from_.tag:
             raise Refusal(400, "From has no tag")
+        gone = self._make_room(watcher.aor)
         self.subscriptions.check_limits(watcher.aor, request.flow.host)
+        dialog = _dialog(subscribe, self._new_tag())
         subscription = Subscription(
             resource,
             watcher.aor,
             package,
             entity,
-            dialog=_dialog(subscribe, self._new_tag()),
+            dialog=dialog,
             remote_cseq=request.cseq,
-            flow=request.flow,
+            flow=self._next_hops.of(request.flow, dialog.target, dialog.route_set, request.asks_rport),
             expires_at=now + expires,
             user_agent=request.user_agent,
         )
         self.subscriptions.add(subscription)
         reply = _accepted(request, expires, subscription.key)
         if not expires:  # a fetch (RFC 6665, section 4.4.3)
-            return [reply, *self._terminate(subscription, "timeout", now)]
+            return [*gone, reply, *self._terminate(subscription, "timeout", now)]
         self._expire_at(subscription, subscription.expires_at)
-        return [reply, _save(subscription), *self._step(subscription, Event.REFRESHED, now)]
+        return [*gone, reply, _save(subscription), *self._step(subscription, Event.REFRESHED, now)]
+
+    def _make_room(self, watcher: Aor) -> list[Effect]:
+        """Where a watcher has as many as it may, one that cannot be told anything gives way."""
+        if not self.subscriptions.is_full(watcher):
+            return []
+        unreachable = (one for one in self.subscriptions.lost(watcher) if one.phase is Phase.UNREACHABLE)
+        oldest = next(unreachable, None)
+        return self._remove(oldest) if oldest else []
 
     def _resource(self, request: Request, watcher: Extension) -> tuple[Aor, str]:
         """Which extension is asked for, and its URI as the watcher writes it."""
@@ -194,6 +215,7 @@ class Notifier:
         subscription = self.subscriptions.get(answer.subscription)
         if subscription is None:
             return []
+        subscription.losses = 0
         if answer.status < 300:
             subscription.failures = 0
             return self._step(subscription, Event.CONFIRMED, now)
@@ -214,6 +236,19 @@ class Notifier:
         pause = min(FIRST_PAUSE << (subscription.failures - 1), LONGEST_PAUSE)
         subscription.retry_at = now + max(pause, min(answer.retry_after or 0, LONGEST_PAUSE))
         return self._step(subscription, Event.FAILED, now)
+
+    def lost(self, lost: NotifyLost, now: float) -> list[Effect]:
+        """A NOTIFY went nowhere, which is not its watcher's fault: again, at once if there is another way."""
+        subscription = self.subscriptions.get(lost.subscription)
+        if subscription is None:
+            return []
+        if subscription.flow == lost.flow:
+            pause = min(FIRST_PAUSE << subscription.losses, LONGEST_PAUSE)
+            subscription.losses += pause < LONGEST_PAUSE
+            subscription.retry_at = now + pause
+        else:
+            subscription.retry_at = now
+        return self._step(subscription, Event.LOST, now)
 
     def _step(self, subscription: Subscription, event: Event, now: float) -> list[Effect]:
         match subscription.handle(event):
@@ -311,12 +346,52 @@ class Notifier:
         subscription.view = view
         return self._step(subscription, Event.CHANGED, now)
 
-    def flow_closed(self, flow: Flow) -> list[Effect]:
-        """A TCP connection is gone, and with it the way to its watchers; they subscribe anew."""
-        lost = self.subscriptions.over(flow)
-        text = f"{len(lost)} subscription(s) over {flow} ended: the phone's connection is closed"
-        log = [Log(Level.INFO, text)] if lost else []
-        return [*log, *(effect for subscription in lost for effect in self._remove(subscription))]
+    # Connections
+
+    def flow_closed(self, flow: Flow, now: float) -> list[Effect]:
+        """A connection is gone. What was in flight over it, `NotifyLost` tells."""
+        effects: list[Effect] = []
+        unreachable = 0
+        for subscription in self.subscriptions.over(flow):
+            effects += self._lose_connection(subscription, now)
+            unreachable += subscription.phase is Phase.UNREACHABLE
+        if unreachable:
+            text = f"{flow} closed its connection: {unreachable} subscription(s) wait until it connects again"
+            effects.append(Log(Level.INFO, text))
+        return effects
+
+    def _lose_connection(self, subscription: Subscription, now: float) -> list[Effect]:
+        dialog = subscription.dialog
+        way = self._next_hops.reopened(subscription.flow, dialog.target, dialog.route_set)
+        self.subscriptions.move(subscription, way or subscription.flow, lost=True)
+        return [] if way else self._step(subscription, Event.CUT_OFF, now)
+
+    def flow_reached(self, flow: Flow, now: float) -> list[Effect]:
+        """A peer that could not be reached is there again: what waits for it is due."""
+        waiting = (one for one in self.subscriptions.over(flow) if one.phase is Phase.RETRYING)
+        for number, subscription in enumerate(waiting):
+            self._retry_at(subscription, now + number / RESTORED_PER_SECOND)
+        return []
+
+    def _retry_at(self, subscription: Subscription, at: float) -> None:
+        subscription.retry_at = at
+        heapq.heappush(self._timers, (at, subscription.key))
+
+    def came_back(
+        self, watcher: Aor, flow: Flow, contact: str, refreshed: str, now: float
+    ) -> list[Effect]:
+        """Something came from a watcher's phone over `flow`: what is lost of that phone goes there now.
+
+        The request itself looks after the subscription with the key `refreshed`.
+        """
+        effects: list[Effect] = []
+        host = address_in(contact, flow)[0]
+        for one in self.subscriptions.lost(watcher):
+            same_way = (one.flow.transport, one.source) == flow[:2] and one.alive and one.key != refreshed
+            if same_way and address_in(one.dialog.target, flow)[0] == host:
+                self.subscriptions.move(one, flow)
+                effects += self._step(one, Event.REFRESHED, now)
+        return effects
 
     def _remove(self, subscription: Subscription) -> list[Effect]:
         self.subscriptions.remove(subscription)
@@ -338,6 +413,13 @@ def _accepted(request: Request, expires: int, key: str) -> Reply:
     return Reply(request.transaction, 200, "OK", (("Expires", str(expires)),), key)
 
 
+def _target(contact: str) -> str:
+    """The remote target that a Contact gives. Raises Refusal."""
+    if not is_sip(contact):
+        raise Refusal(400, "The Contact has to be a SIP URI")
+    return without_headers(contact)
+
+
 def _dialog(subscribe: SubscribeReceived, tag: str) -> SubscriptionDialog:
     """The dialog that a SUBSCRIBE begins, from our side, with our `tag` (RFC 3261, section 12.1.1)."""
     request = subscribe.request
@@ -346,7 +428,7 @@ def _dialog(subscribe: SubscribeReceived, tag: str) -> SubscriptionDialog:
         DialogId(request.call_id, tag, request.from_.tag),
         NameAddr(request.to.uri.text, request.to.display),
         NameAddr(request.from_.uri.text, request.from_.display),
-        subscribe.contact,
+        _target(subscribe.contact),
         subscribe.record_route,
         f"{subscribe.event}{identity}",
     )

@@ -16,6 +16,7 @@ class Phase(IntEnum):  # an int hashes without a call into Python, and this is t
     TELLING = auto()  # a NOTIFY with the newest state is in flight
     OUTDATED = auto()  # a NOTIFY with an older state is in flight
     RETRYING = auto()  # the last NOTIFY failed; another follows after a pause
+    UNREACHABLE = auto()  # its connection is gone and there is no way to it, so it has to come again
     LEAVING = auto()  # terminated, but a NOTIFY of before is in flight
     LAST = auto()  # the NOTIFY with `terminated` is in flight
     ENDED = auto()
@@ -27,6 +28,8 @@ class Event(IntEnum):
     CONFIRMED = auto()  # 2xx to the NOTIFY
     REFUSED = auto()  # an answer that ends the subscription
     FAILED = auto()  # no answer, or one that asks to try again
+    LOST = auto()  # the NOTIFY in flight went by a connection that is gone
+    CUT_OFF = auto()  # its connection is gone, and no other can be made
     DUE = auto()  # the pause is over
     TERMINATE = auto()  # expired, unsubscribed, drained, resource gone
 
@@ -43,39 +46,54 @@ P, E, A = Phase, Event, Action
 TRANSITIONS: dict[tuple[Phase, Event], tuple[Phase, Action]] = {
     (P.TOLD, E.CHANGED): (P.TELLING, A.SEND),
     (P.TOLD, E.REFRESHED): (P.TELLING, A.SEND),
+    (P.TOLD, E.CUT_OFF): (P.UNREACHABLE, A.NOTHING),
     (P.TOLD, E.TERMINATE): (P.LAST, A.SEND_LAST),
     (P.TELLING, E.CHANGED): (P.OUTDATED, A.NOTHING),
     (P.TELLING, E.REFRESHED): (P.OUTDATED, A.NOTHING),
     (P.TELLING, E.CONFIRMED): (P.TOLD, A.NOTHING),
     (P.TELLING, E.REFUSED): (P.ENDED, A.FORGET),
     (P.TELLING, E.FAILED): (P.RETRYING, A.PAUSE),
+    (P.TELLING, E.LOST): (P.RETRYING, A.PAUSE),
+    (P.TELLING, E.CUT_OFF): (P.UNREACHABLE, A.NOTHING),
     (P.TELLING, E.TERMINATE): (P.LEAVING, A.NOTHING),
     (P.OUTDATED, E.CHANGED): (P.OUTDATED, A.NOTHING),
     (P.OUTDATED, E.REFRESHED): (P.OUTDATED, A.NOTHING),
     (P.OUTDATED, E.CONFIRMED): (P.TELLING, A.SEND),
     (P.OUTDATED, E.REFUSED): (P.ENDED, A.FORGET),
     (P.OUTDATED, E.FAILED): (P.RETRYING, A.PAUSE),
+    (P.OUTDATED, E.LOST): (P.RETRYING, A.PAUSE),
+    (P.OUTDATED, E.CUT_OFF): (P.UNREACHABLE, A.NOTHING),
     (P.OUTDATED, E.TERMINATE): (P.LEAVING, A.NOTHING),
     (P.RETRYING, E.CHANGED): (P.RETRYING, A.NOTHING),
     (P.RETRYING, E.REFRESHED): (P.TELLING, A.SEND),
     (P.RETRYING, E.DUE): (P.TELLING, A.SEND),
+    (P.RETRYING, E.CUT_OFF): (P.UNREACHABLE, A.NOTHING),
     (P.RETRYING, E.TERMINATE): (P.LAST, A.SEND_LAST),
+    (P.UNREACHABLE, E.CHANGED): (P.UNREACHABLE, A.NOTHING),
+    (P.UNREACHABLE, E.REFRESHED): (P.TELLING, A.SEND),
+    (P.UNREACHABLE, E.LOST): (P.UNREACHABLE, A.NOTHING),
+    (P.UNREACHABLE, E.CUT_OFF): (P.UNREACHABLE, A.NOTHING),
+    (P.UNREACHABLE, E.TERMINATE): (P.ENDED, A.FORGET),
     (P.LEAVING, E.CHANGED): (P.LEAVING, A.NOTHING),
     (P.LEAVING, E.CONFIRMED): (P.LAST, A.SEND_LAST),
     (P.LEAVING, E.FAILED): (P.LAST, A.SEND_LAST),
     (P.LEAVING, E.REFUSED): (P.ENDED, A.FORGET),
+    (P.LEAVING, E.LOST): (P.LAST, A.SEND_LAST),
+    (P.LEAVING, E.CUT_OFF): (P.ENDED, A.FORGET),
     (P.LEAVING, E.TERMINATE): (P.LEAVING, A.NOTHING),
     (P.LAST, E.CHANGED): (P.LAST, A.NOTHING),
     (P.LAST, E.CONFIRMED): (P.ENDED, A.FORGET),
     (P.LAST, E.REFUSED): (P.ENDED, A.FORGET),
     (P.LAST, E.FAILED): (P.ENDED, A.FORGET),
+    (P.LAST, E.LOST): (P.ENDED, A.FORGET),
+    (P.LAST, E.CUT_OFF): (P.ENDED, A.FORGET),
     (P.LAST, E.TERMINATE): (P.LAST, A.NOTHING),
 }
 
 INDIFFERENT = frozenset(p for p in Phase if TRANSITIONS.get((p, E.CHANGED)) == (p, A.NOTHING))
 """In which news makes no difference: it is told with what follows. Dead watchers are found here."""
 
-ALIVE = frozenset((P.TOLD, P.TELLING, P.OUTDATED, P.RETRYING))
+ALIVE = frozenset((P.TOLD, P.TELLING, P.OUTDATED, P.RETRYING, P.UNREACHABLE))
 
 
 class Subscription:
@@ -85,6 +103,9 @@ class Subscription:
     what is not to be stored, the store knows that it may have been used. `remote_cseq` is that of the last
     SUBSCRIBE, `source` the address that the first came from; `view` is what the package lets the watcher see,
     `told` the word for what the last NOTIFY showed, at `told_at`. Times are seconds since the epoch.
+
+    `flow` is where NOTIFYs go. `lost`: the connection of the watcher's last request is gone; `losses` counts
+    NOTIFYs that were lost with one, `failures` those that were answered otherwise than 2xx or not at all.
     """
 
     __slots__ = (
@@ -95,6 +116,8 @@ class Subscription:
         "failures",
         "flow",
         "key",
+        "losses",
+        "lost",
         "package",
         "phase",
         "reason",
@@ -142,6 +165,8 @@ class Subscription:
         self.reason = ""
         self.retry_at = 0.0
         self.failures = 0
+        self.lost = False
+        self.losses = 0
         self.cseq = cseq
         self.reserved = 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 
 from blfd.core.access.limits import Tally, too_many
+from blfd.core.by_flow import ByFlow
 from blfd.core.events.subscription import Phase, Subscription
 from blfd.core.values import Aor, Flow, Settings
 
@@ -18,6 +19,8 @@ class Subscriptions:
         self._of_source = Tally(settings.source_subscriptions)
         self._by_key: dict[str, Subscription] = {}
         self._by_resource: dict[Aor, dict[str, Subscription]] = {}
+        self._over: ByFlow[str] = ByFlow()
+        self._lost: dict[Aor, dict[str, Subscription]] = {}
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -32,8 +35,34 @@ class Subscriptions:
         return list(self._by_resource.get(resource, {}).values())
 
     def over(self, flow: Flow) -> list[Subscription]:
-        """Those of a connection."""
-        return [subscription for subscription in self._by_key.values() if subscription.flow == flow]
+        """Those to which NOTIFYs go by a connection."""
+        return [self._by_key[key] for key in self._over.of(flow)]
+
+    def lost(self, watcher: Aor) -> list[Subscription]:
+        """Those of a watcher whose connection is gone."""
+        return list(self._lost.get(watcher, {}).values())
+
+    def move(self, subscription: Subscription, flow: Flow, *, lost: bool = False) -> None:
+        """NOTIFYs go by another flow from now on."""
+        if flow != subscription.flow:
+            self._over.remove(subscription.flow, subscription.key)
+            subscription.flow = flow
+            self._over.add(flow, subscription.key)
+        if lost:
+            self._lost.setdefault(subscription.watcher, {})[subscription.key] = subscription
+        elif subscription.lost:
+            self._found(subscription)
+            subscription.losses = 0
+        subscription.lost = lost
+
+    def _found(self, subscription: Subscription) -> None:
+        of_watcher = self._lost[subscription.watcher]
+        del of_watcher[subscription.key]
+        if not of_watcher:
+            del self._lost[subscription.watcher]
+
+    def is_full(self, watcher: Aor) -> bool:
+        return self._of_watcher.full(watcher)
 
     def check_limits(self, watcher: Aor, source: str) -> None:
         """Raises Refusal where one more would be too many."""
@@ -48,6 +77,7 @@ class Subscriptions:
     def add(self, subscription: Subscription) -> None:
         self._by_key[subscription.key] = subscription
         self._by_resource.setdefault(subscription.resource, {})[subscription.key] = subscription
+        self._over.add(subscription.flow, subscription.key)
         for tally, owner in self._tallied(subscription):
             tally.add(owner)
 
@@ -58,6 +88,9 @@ class Subscriptions:
             return
         for tally, owner in self._tallied(subscription):
             tally.remove(owner)
+        self._over.remove(subscription.flow, subscription.key)
+        if subscription.lost:
+            self._found(subscription)
         watchers = self._by_resource[subscription.resource]
         del watchers[subscription.key]
         if not watchers:

@@ -1,0 +1,178 @@
+"""All connections: those that peers make, and those that we open when there is something to send.
+
+A connection that we open takes what is to be sent while it is being made. Where that fails, or nothing ever
+comes over it, its peer is left alone for a while (`attempts`); what waited is lost, of which `Network.closed`
+tells.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import resource
+import socket
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from blfd.core.values import TRANSPORTS, Flow
+from blfd.transport.attempts import Attempts
+from blfd.transport.tcp import TcpConnection
+
+if TYPE_CHECKING:
+    from blfd.transport.network import Network, Source
+
+log = logging.getLogger("blfd.network")
+
+MAX_CONNECTIONS = 4096
+OTHER_FILES = 200  # descriptors for all else: without one to spare, accept() fails at once for ever
+MAX_OPENING = 512  # connections that are being made at the same time
+OPENING = 5.0  # seconds that one may take to be made
+SWEEP = 1.0  # seconds between looks for what takes too long
+CLOSED = "closed without a word"
+
+
+def _room() -> int:
+    """How many connections the system lets this process have; asks it for as many as we want."""
+    wanted = MAX_CONNECTIONS + OTHER_FILES
+    given, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if given != resource.RLIM_INFINITY and given < wanted:
+        given = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (given, most))
+    return MAX_CONNECTIONS if given == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, given - OTHER_FILES)
+
+
+class Connections:
+    """`may_connect` is asked with an address and how many connections it has.
+
+    A message may take `slowest` seconds to arrive.
+    """
+
+    def __init__(self, network: Network, may_connect: Callable[[str, int], bool], slowest: float) -> None:
+        self._network, self._may_connect, self._slowest = network, may_connect, slowest
+        self._most = _room()
+        self._by_flow: dict[Source, TcpConnection] = {}
+        self._of_host: Counter[str] = Counter()
+        self._opening = 0
+        self._to_drop: list[TcpConnection] = []
+        self._attempts = Attempts()
+        self._swept = 0.0
+
+    def get(self, flow: Source) -> TcpConnection | None:
+        return self._by_flow.get(flow)
+
+    def accepted(self, connected: socket.socket, flow: Flow) -> None:
+        """Take a connection that a peer has made, if one more may be."""
+        if not self._has_room(flow):
+            connected.close()
+            return
+        try:
+            self._add(TcpConnection(self._network, connected, flow))
+        except OSError as error:
+            log.debug("TCP connection lost while it was accepted: %s", error)
+            connected.close()
+            return
+        self._is_there(flow.host)
+
+    def open(self, flow: Flow) -> TcpConnection | None:
+        """The connection to a flow's peer, being made now if there was none; None if there is no way."""
+        known = self._by_flow.get(flow)
+        if known:
+            return known
+        now = self._network.clock()
+        if not self._attempts.may(flow, now) or self._opening >= MAX_OPENING or not self._has_room(flow):
+            return None
+        connecting = None
+        try:
+            connecting = self._network.socket_for(flow)
+            failure = connecting.connect_ex((flow.host, flow.port))
+            if failure not in (0, errno.EINPROGRESS):
+                raise OSError(failure, os.strerror(failure))
+            connection = TcpConnection(self._network, connecting, flow, opening_until=now + OPENING)
+        except OSError as error:
+            if connecting:
+                connecting.close()
+            self._failed(flow, error.strerror or str(error))
+            return None
+        self._opening += 1
+        self._add(connection)
+        connection.watch()
+        return connection
+
+    def _has_room(self, flow: Flow) -> bool:
+        host, via = flow.host, TRANSPORTS[flow.transport].via
+        if len(self._by_flow) >= self._most:
+            log.warning("%s: %d connections are open, one more is refused", via, self._most)
+            return False
+        if not self._may_connect(host, self._of_host[host]):
+            log.warning("%s: %s has %d connections, one more is refused", via, host, self._of_host[host])
+            return False
+        return True
+
+    def _add(self, connection: TcpConnection) -> None:
+        self._by_flow[connection.flow] = connection
+        self._of_host[connection.flow.host] += 1
+        self._network.add(connection)
+
+    def opened(self, connection: TcpConnection) -> None:
+        """One of ours is made."""
+        self._opening -= 1
+
+    def heard(self, connection: TcpConnection) -> None:
+        """The first octets came over a connection."""
+        if connection.is_ours:
+            self._is_there(connection.flow.host)
+
+    def _is_there(self, host: str) -> None:
+        for flow in self._attempts.heard_from(host):
+            log.info("TCP to %s: may be tried again, as something came from there", flow)
+            self._network.reached(flow)
+
+    def _failed(self, flow: Flow, why: str) -> None:
+        pause, is_first = self._attempts.failed(flow, self._network.clock())
+        if is_first:
+            text = "TCP to %s: %s; tried again when there is something to send, at the earliest in %d s"
+            log.warning(text, flow, why, pause)
+
+    def drop_later(self, connection: TcpConnection, why: str) -> None:
+        """For use inside a send, whose caller still holds the connection."""
+        connection.fault = connection.fault or why
+        self._to_drop.append(connection)
+
+    def drop(self, connection: TcpConnection, why: str = CLOSED) -> None:
+        """End a connection, and tell the owner of the network."""
+        flow = connection.flow
+        if self._by_flow.get(flow) is not connection:
+            return
+        del self._by_flow[flow]
+        self._of_host[flow.host] -= 1
+        if not self._of_host[flow.host]:
+            del self._of_host[flow.host]
+        if connection.opening_until is not None:
+            self._opening -= 1
+        self._network.remove(connection)
+        if connection.is_ours and not connection.was_heard:
+            self._failed(flow, connection.fault or why)
+        self._network.closed(flow)
+
+    def settle(self) -> None:
+        """Drop what was to be dropped later, and what takes too long."""
+        while self._to_drop:
+            self.drop(self._to_drop.pop())
+        now = self._network.clock()
+        if now < self._swept + SWEEP:
+            return
+        self._swept = now
+        self._attempts.forget_old(now)
+        for connection in list(self._by_flow.values()):
+            since, until = connection.unfinished_since, connection.opening_until
+            if until is not None and now >= until:
+                self.drop(connection, f"no answer within {OPENING:.0f} s")
+            elif since is not None and since < now - self._slowest:
+                log.warning("TCP from %s: half a message for %d s, closed", connection.flow, self._slowest)
+                self.drop(connection)
+
+    def close(self) -> None:
+        for connection in self._by_flow.values():
+            connection.close()

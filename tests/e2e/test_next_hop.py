@@ -1,0 +1,320 @@
+"""Where requests go: behind NAT, to another port, by a new connection, and never to ourselves."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from calls import Calling, Dialog, sdp
+from sites import Site
+from wire import Agent, Message
+
+TRUST = ("--trust", "127.0.0.0/8")
+
+
+@pytest.fixture(scope="module")
+def module_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("site"), *TRUST)
+    yield site
+    site.stop()
+
+
+def answered(caller: Agent, callee: Agent, contact: str = "", **over: str) -> tuple[Dialog, Dialog]:
+    """A call that is up; the callee's 200 has `contact`, the INVITE what `over` says."""
+    calling = Calling.trusted(caller, callee.user, sdp(4000), **over)
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 180, "Ringing", Contact=contact or f"<sip:{callee.user}@{callee.address}>")
+    more = {"Contact": contact} if contact else {}
+    callee.reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp", **more)
+    dialog = calling.acknowledge(calling.final())
+    callee.wait_request("ACK")
+    return dialog, Dialog.of_invite(callee, invite)
+
+
+def handled(agent: Agent) -> None:
+    """The server has taken what came before: over UDP from anybody by UDP, over TCP from anybody by TCP."""
+    assert agent.request("OPTIONS", "101").status == 200
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_phone_behind_nat_is_reached_where_it_came_from(site: Site, transport: str) -> None:
+    """At its own Contact, with no Route that it could not understand, through all of a call."""
+    callee, caller = site.agent("106", transport), site.agent("107", transport)
+    behind = "<sip:106@10.9.8.7:5999;line=x1>"
+    assert callee.register(contact=behind).status == 200
+    callee.is_registered = True
+    calling = Calling.trusted(caller, "106", sdp(4000), Contact="<sip:107@10.9.8.8:5998>")
+    invite = callee.wait_request("INVITE")
+    assert invite.uri == "sip:106@10.9.8.7:5999;line=x1"
+    assert invite.all("route") == []
+    callee.reply(invite, 180, "Ringing", Contact=behind)
+    callee.reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp", Contact=behind)
+    mine = calling.acknowledge(calling.final())
+    ack = callee.wait_request("ACK")
+    assert (ack.uri, ack.all("route")) == ("sip:106@10.9.8.7:5999;line=x1", [])
+    other = Dialog.of_invite(callee, invite)
+    handled(caller)
+    headers = other.send("INVITE", sdp(5002, "sendonly"), Contact=behind)
+    again = caller.wait_request("INVITE")
+    assert (again.uri, again.all("route")) == ("sip:107@10.9.8.8:5998", [])
+    caller.reply(again, 200, "OK", sdp(4002, "recvonly"), Content_Type="application/sdp")
+    answer = callee.final(headers)
+    other.ack(answer)
+    caller.wait_request("ACK")
+    caller.leave_by.clear()
+    ended = mine.send("BYE")
+    callee.reply(callee.wait_request("BYE"), 200)
+    assert caller.final(ended).status == 200
+
+
+class Elsewhere(Agent):
+    """A phone that sends from a port where it does not listen, and asks for no rport."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.sending = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sending.bind((self.host, 0))
+
+    def send_raw(self, data: bytes) -> None:
+        self.sending.sendto(data, self.peer)
+
+    def via(self) -> str:
+        return super().via().replace(";rport", "")
+
+    def close(self) -> None:
+        self.sending.close()
+        super().close()
+
+
+def test_a_phone_that_sends_from_one_port_and_listens_on_another(site: Site) -> None:
+    phones = [Elsewhere(site.server.address(), user) for user in ("108", "109")]
+    site.agents += phones
+    callee, caller = phones
+    for phone in phones:
+        assert phone.register().status == 200
+        phone.is_registered = True
+    callee.subscribe("108")
+    mine, other = answered(caller, callee)
+    assert callee.notify("confirmed").source == callee.peer
+    caller.leave_by.clear()
+    ended = other.send("BYE")
+    caller.reply(caller.wait_request("BYE"), 200)
+    assert callee.final(ended).status == 200
+    assert mine
+
+
+@pytest.mark.parametrize(
+    ("path", "contact"),
+    [
+        ("<sip:{server};lr>", "<sip:110@10.9.8.7>"),
+        ('"x" <sip:{server};transport=udp;lr>, <sip:other.example;lr>', "<sip:110@10.9.8.7>"),
+        ("", "<sip:110@{server}>"),
+    ],
+)
+def test_a_registration_that_leads_to_this_server(site: Site, path: str, contact: str) -> None:
+    """One INVITE became fifty calls."""
+    phone = site.agent("110")
+    over = {"Path": path.format(server=phone.server)} if path else {"Via": phone.via().replace(";rport", "")}
+    answer = phone.register(contact=contact.format(server=phone.server), **over)
+    what = "Path or Record-Route" if path else "Contact"
+    assert answer.start == f"SIP/2.0 400 {what} leads to this server itself"
+    calling = Calling.trusted(site.agent("101"), "110", sdp(4000))
+    assert calling.refused().status == 480
+    assert f"udp:{phone.address} wants requests at {phone.server}" in site.server.log.read_text()
+
+
+@pytest.mark.parametrize("method", ["SUBSCRIBE", "INVITE"])
+@pytest.mark.parametrize("by", ["Record_Route", "Contact"])
+def test_a_dialog_that_leads_to_this_server(site: Site, method: str, by: str) -> None:
+    phone = site.agent("110")
+    over = {by: f"<sip:{phone.server};lr>", "Via": phone.via().replace(";rport", "")}
+    answer = phone.request(method, "101", Event="dialog", **over)
+    assert (answer.status, "leads to this server" in answer.start) == (400, True)
+
+
+def test_an_invite_of_ours_that_comes_back(site: Site) -> None:
+    """Something behind the phone's address sends it back to us: no second call comes of it."""
+    caller, callee = site.agent("101"), site.registered("111")
+    calling = Calling.trusted(caller, "111", sdp(4000))
+    invite = callee.wait_request("INVITE")
+    back = "".join(f"{name.title()}: {value}\r\n" for name, value in invite.headers)
+    start = f"{invite.start}\r\nVia: {callee.via()}\r\n"
+    callee.send_raw(start.encode() + back.encode() + b"\r\n" + invite.body)
+    loop = callee.wait(lambda m: m.status > 100)
+    assert loop.status == 482
+    assert "came back from udp:" in site.server.log.read_text()
+    callee.reply(invite, 482, "Loop Detected")
+    assert calling.refused().status >= 400
+    assert callee.silent(lambda m: m.method == "INVITE")
+
+
+@pytest.mark.parametrize("contact", ["<http://127.0.0.1/>", "<tel:+49123>", "<mailto:a@b>"])
+@pytest.mark.parametrize("method", ["REGISTER", "SUBSCRIBE", "INVITE"])
+def test_a_contact_that_no_request_can_be_sent_to(site: Site, method: str, contact: str) -> None:
+    phone = site.agent("101")
+    answer = phone.request(method, "101", Event="dialog", Contact=contact)
+    assert (answer.status, "has to be a SIP URI" in answer.start) == (400, True)
+
+
+def test_the_headers_of_a_contact_are_in_no_request(site: Site) -> None:
+    caller, callee = site.agent("101"), site.agent("112")
+    contact = f"<sip:112@{callee.address};line=1?Replaces=x%3Bto-tag%3Dy%3Bfrom-tag%3Dz&Subject=hi>"
+    assert callee.register(contact=contact).status == 200
+    callee.is_registered = True
+    _, first = callee.subscribe("101", Contact=contact)
+    assert first.uri == f"sip:112@{callee.address};line=1"
+    mine, other = answered(caller, callee, contact, Contact=f"<sip:101@{caller.address}?Replaces=x>")
+    caller.leave_by.clear()
+    seen: list[Message] = []
+    for phone, dialog in ((caller, other), (callee, mine)):
+        headers = dialog.send("INFO", b"x", kind="text/plain")
+        request = phone.wait_request("INFO")
+        phone.reply(request, 200)
+        dialog.agent.final(headers)
+        seen.append(request)
+    assert [m.uri for m in seen] == [f"sip:101@{caller.address}", f"sip:112@{callee.address};line=1"]
+    mine.send("BYE")
+    callee.reply(callee.wait_request("BYE"), 200)
+
+
+class Listening:
+    """A phone that connects from one port and listens at another; what the server sends there is read."""
+
+    def __init__(self, site: Site, user: str) -> None:
+        self.site, self.user = site, user
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.contact = f"<sip:{user}@127.0.0.1:{self.port};transport=tcp>"
+
+    def connect(self) -> Agent:
+        return self.site.agent(self.user, "tcp")
+
+    def accept(self) -> Agent:
+        """The connection that the server has made, as an agent."""
+        self.socket.settimeout(15)
+        agent = self.site.agent(self.user, "tcp")
+        agent.socket.close()
+        agent.socket, _ = self.socket.accept()
+        return agent
+
+
+@pytest.fixture
+def listening(site: Site) -> Iterator[Callable[[str], Listening]]:
+    made: list[Listening] = []
+
+    def make(user: str) -> Listening:
+        made.append(Listening(site, user))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.socket.close()
+
+
+def close(site: Site, agent: Agent) -> None:
+    agent.close()
+    site.agents.remove(agent)
+    handled(site.agent("101", "tcp"))
+
+
+def test_a_phone_that_closes_its_connection_is_reached_at_its_contact(
+    site: Site, listening: Callable[[str], Listening]
+) -> None:
+    """Its registration and its lamps stay; calls and NOTIFYs come by one new connection."""
+    phone = listening("103")
+    before = phone.connect()
+    assert before.register(contact=phone.contact).status == 200
+    _, first = before.subscribe("104", Contact=phone.contact)
+    site.wait_watched("104")
+    close(site, before)
+    caller = site.agent("101")
+    calling = Calling.trusted(caller, "103", sdp(4000))
+    there = phone.accept()
+    invite = there.wait_request("INVITE")
+    assert invite.uri == phone.contact.strip("<>")
+    there.reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp", Contact=phone.contact)
+    mine = calling.acknowledge(calling.final())
+    there.wait_request("ACK")
+    watched = site.registered("104")
+    other = Calling.trusted(caller, "104", sdp(4002))
+    ringing = watched.wait_request("INVITE")
+    watched.reply(ringing, 180, "Ringing")
+    assert there.notify("early")["call-id"] == first["call-id"]
+    other.cancel()
+    watched.reply(watched.wait_request("CANCEL"), 200)
+    watched.reply(ringing, 487, "Request Terminated")
+    assert other.refused().status == 487
+    assert there.notify("terminated").document.version == 2
+    assert there.request("OPTIONS", "101").status == 200
+    caller.leave_by.clear()
+    mine.send("BYE")
+    there.reply(there.wait_request("BYE"), 200)
+    assert there.register(expires=0, contact="*").status == 200
+
+
+@pytest.mark.parametrize("again", ["REGISTER", "SUBSCRIBE"])
+def test_a_phone_behind_nat_is_told_when_it_comes_again(site: Site, again: str) -> None:
+    """Whatever it sends first over its new connection, all its lamps are right at once."""
+    behind = "<sip:105@10.9.8.7:5062;transport=tcp>"
+    before = site.agent("105", "tcp")
+    assert before.register(contact=behind).status == 200
+    dialogs = [before.subscribe(to, Contact=behind)[1]["call-id"] for to in ("106", "107")]
+    for watched in ("106", "107"):
+        site.wait_watched(watched)
+    close(site, before)
+    site._wait_row("watchers", resource="107", state="unreachable")
+    callee = site.registered("106")
+    refused = Calling.trusted(callee, "105", sdp(4000)).refused()
+    assert refused.start == "SIP/2.0 480 105 cannot be reached"
+    after = site.agent("105", "tcp")
+    if again == "REGISTER":
+        after.register(contact=behind)
+    else:
+        after.subscribe("108", Contact=behind)
+    for call_id in dialogs:
+        after.wait(lambda m, call_id=call_id: m.method == "NOTIFY" and m["call-id"] == call_id)
+    calling = Calling.trusted(callee, "105", sdp(4000))
+    after.reply(after.wait_request("INVITE"), 486, "Busy Here")
+    assert calling.refused().status == 486
+    after.register(expires=0, contact="*")
+
+
+def test_a_call_goes_on_over_a_new_connection(site: Site, listening: Callable[[str], Listening]) -> None:
+    """Whichever side has closed: the other's BYE arrives."""
+    phone, callee = listening("109"), site.registered("110")
+    before = phone.connect()
+    mine, other = answered(before, callee, Contact=phone.contact)
+    before.leave_by.clear()
+    close(site, before)
+    headers = other.send("INFO", b"x", kind="text/plain")
+    there = phone.accept()
+    there.reply(there.wait_request("INFO"), 200)
+    assert callee.final(headers).status == 200
+    third = phone.connect()  # the phone comes by yet another one: that is where requests go
+    mine.agent = third
+    assert mine.send("INFO", b"y", kind="text/plain")
+    callee.reply(callee.wait_request("INFO"), 200)
+    assert third.wait(lambda m: m.status == 200)
+    other.send("BYE")
+    third.reply(third.wait_request("BYE"), 200)
+
+
+def test_nobody_listens_at_the_contact(site: Site, listening: Callable[[str], Listening]) -> None:
+    """The caller is told at once; the phone is tried again, and nothing of it is lost."""
+    phone = listening("111")
+    before = phone.connect()
+    before.register(contact=phone.contact)
+    before.subscribe("112", Contact=phone.contact)
+    site.wait_watched("112")
+    phone.socket.close()
+    close(site, before)
+    caller = site.agent("101")
+    started = time.monotonic()
+    refused = Calling.trusted(caller, "111", sdp(4000)).refused()
+    assert refused.status == 480
+    assert time.monotonic() - started < 4, "not by a timer"
+    assert site.server.log.read_text().count(f"TCP to tcp:127.0.0.1:{phone.port}: Connection refused") == 1
+    assert [row["watcher"] for row in site.ask("watchers") if row["resource"] == "112"] == ["111"]
+    assert [row["extension"] for row in site.ask("registrations") if row["extension"] == "111"] == ["111"]
