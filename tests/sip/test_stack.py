@@ -37,6 +37,8 @@ class Network:
         self.sent.append(data)
         return True
 
+    send_request = send
+
     def poll(self, timeout: float) -> None: ...
 
 
@@ -70,6 +72,9 @@ class Carrier:
 
     def knows(self, call_id: str, local_tag: str, remote_tag: str) -> bool:
         return (call_id, local_tag, remote_tag) in self.dialogs
+
+    def has_sent(self, request: Request) -> bool:
+        return False
 
     def is_up(self, leg: int) -> bool:
         return leg in self.legs
