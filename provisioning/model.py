@@ -63,13 +63,26 @@ class LineKey:
 _PREFIXES = {"line": (KeyKind.LINE, _LINE), "list": (KeyKind.LIST, _LIST)}
 
 
+def between_commas(text: str, what: str = "") -> list[str]:
+    """What people write as `102, 103`; none of nothing. Raises ProvisioningError for a comma too many."""
+    parts = [part.strip() for part in text.split(",")]
+    if parts == [""]:
+        return []
+    if "" in parts:
+        before = parts[: parts.index("")]
+        where = f"after {before[-1]!r}" if before else "before the first comma"
+        said = f"{what}: " if what else ""
+        raise ProvisioningError(f"{said}nothing stands {where}; leave that comma out")
+    return parts
+
+
 def parse_keys(text: str) -> tuple[LineKey, ...]:
     """Keys as `102,103,*98=Group,104=Bob,line:2,list:sales@pbx.example=Sales`.
 
     With `*` or `#` first one dials, with `line:` it is one more key of a line, with `list:` it stands for a
     list of lamps; the others watch. Raises ProvisioningError.
     """
-    return tuple(_key(part) for part in (part.strip() for part in text.split(",")) if part)
+    return tuple(map(_key, between_commas(text, "keys")))
 
 
 def _key(part: str) -> LineKey:

@@ -274,6 +274,58 @@ def test_json_is_for_once(folder: Path, inside: Blfd) -> None:
     assert "leave --watch out" in errors
 
 
+# Lists
+
+GAPS = ("101,,102", ",101", "101,", ",", "101, ,102")
+
+
+@pytest.mark.parametrize("gap", GAPS)
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"device add {OTHER_MAC} --model yealink/t31 --extension 102 --keys",
+        f"device set {MAC} --keys",
+        f"device add {OTHER_MAC} --model yealink/t31 --extension",
+        f"device set {MAC} --extension",
+        "group add doors",
+        "group set sales --pickers",
+        "group set sales 101 --targets",
+        "provision set * codecs",
+        "provision set * ntp-servers",
+    ],
+)
+def test_a_comma_too_many(folder: Path, inside: Blfd, words: str, gap: str) -> None:
+    before = rows(folder)
+    code, out, errors = inside(*words.split(), gap)
+    assert (code, out, errors.count("\n")) == (1, "", 1)
+    assert "leave that comma out" in errors
+    assert rows(folder) == before
+
+
+@pytest.mark.parametrize("cells", [f'"{gap}",' for gap in GAPS] + [f'101,"{gap}"' for gap in GAPS])
+def test_a_comma_too_many_in_a_file(folder: Path, inside: Blfd, cells: str) -> None:
+    before = rows(folder)
+    with (folder / "devices.csv").open("a") as file:
+        file.write(f"80:5e:c0:12:34:58,yealink/t31,{cells}\n")
+    code, out, errors = inside("device", "import", "devices.csv")
+    assert (code, out, errors.count("\n")) == (1, "", 1)
+    assert "devices.csv, line 3: device 80:5e:c0:12:34:58: " in errors
+    assert "leave that comma out" in errors
+    assert rows(folder) == before
+
+
+def test_lists_as_people_write_them(folder: Path, inside: Blfd) -> None:
+    for words, gap in (
+        (("device", "set", MAC, "--extension"), "101, 102"),
+        (("device", "set", MAC, "--extension"), " 101 102 "),
+        (("group", "set", "sales"), "101,102"),
+        (("group", "set", "sales", "--pickers", "102 ,101", "--targets"), "101,102 "),
+    ):
+        assert inside(*words, gap)[0] == 0
+        assert json.loads(inside("device", "show", MAC, "--json")[1])["extensions"] == ["101", "102"]
+    assert json.loads(inside("group", "show", "sales", "--json")[1])["pickers"] == ["101", "102"]
+
+
 # Removals
 
 REMOVALS = {  # what is asked, without arguments that answer it

@@ -11,6 +11,7 @@ from blfd.cli.asking import Yes, agreed
 from blfd.cli.options import options
 from blfd.cli.output import Json, fail, print_json, print_table
 from blfd.operations import groups as operations
+from blfd.operations.lists import listed
 
 groups = typer.Typer(no_args_is_help=True, help="Add, show, change and remove pickup groups.")
 
@@ -99,12 +100,12 @@ def _sides(
     members: list[str] | None, pickers: list[str] | None, targets: list[str] | None
 ) -> tuple[set[str], set[str]]:
     """Pickers and targets: the members are both."""
-    both = _split(members)
-    return both | _split(pickers), both | _split(targets)
+    both = _split("members", members)
+    return both | _split("--pickers", pickers), both | _split("--targets", targets)
 
 
-def _split(texts: list[str] | None) -> set[str]:
-    return {part.strip() for text in texts or () for part in text.split(",") if part.strip()}
+def _split(what: str, texts: list[str] | None) -> set[str]:
+    return {extension for text in texts or () for extension in listed(text, what)}
 
 
 def _list(members: Iterable[str]) -> str:

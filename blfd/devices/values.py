@@ -17,7 +17,7 @@ class Wanted(NamedTuple):
 
     mac: str
     model: str
-    extensions: tuple[str, ...]
+    extensions: tuple[str, ...]  # several in a text are apart by commas or spaces
     keys: str = ""
     transport: str = "udp"
     modules: int = 0  # beside it
@@ -25,11 +25,17 @@ class Wanted(NamedTuple):
     where: str = ""
 
     def accepted(self) -> Wanted:
-        """With its settings as they are kept. Raises StoreError."""
-        if not self.settings:
-            return self
+        """With its extensions and settings as they are kept. Raises StoreError."""
         try:
-            vendors, lines = [provisioning.find(self.model).vendor], len(self.extensions)
+            extensions = tuple(
+                word
+                for text in self.extensions
+                for part in provisioning.between_commas(text, "extensions")
+                for word in part.split()
+            )
+            if not self.settings:
+                return self._replace(extensions=extensions)
+            vendors, lines = [provisioning.find(self.model).vendor], len(extensions)
             kept = [
                 (name, given)
                 for each in self.settings
@@ -38,7 +44,7 @@ class Wanted(NamedTuple):
             ]
         except ProvisioningError as error:
             raise StoreError(f"{self.where}device {self.mac}: {error}") from None
-        return self._replace(settings=tuple(kept))
+        return self._replace(extensions=extensions, settings=tuple(kept))
 
 
 @dataclass(frozen=True, slots=True)

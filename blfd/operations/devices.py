@@ -201,8 +201,7 @@ def renew(desk: Desk, tenant: str, mac: str) -> None:
 def read(rows: Iterable[tuple[str, list[str]]]) -> Iterator[Wanted]:
     """From the rows of a CSV file with COLUMNS."""
     for where, (mac, model, extensions, keys) in rows:
-        whose = tuple(part.strip() for part in extensions.split(",") if part.strip())
-        yield Wanted(mac.strip(), model.strip(), whose, keys, where=f"{where}: ")
+        yield Wanted(mac.strip(), model.strip(), (extensions,), keys, where=f"{where}: ")
 
 
 class Preview(NamedTuple):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from blfd.core.values import Aor, Extension, Reach
 from blfd.operations import devices
 from blfd.operations.desk import Desk, Row, etag
-from blfd.operations.loss import Loss, counted, listed
+from blfd.operations.loss import Loss, counted, some_of
 from blfd.store import NewExtension, StoreError
 
 COLUMNS = ("extension", "password", "name")  # of a CSV file
@@ -93,10 +93,10 @@ def loss(desk: Desk, tenant: str, extension: str) -> Loss:
     text += f": {counted(len(watching), 'phone')} got such keys from here." if watching else "."
     groups = [group.name for group in desk.store.groups(tenant) if extension in group.pickers | group.targets]
     if groups:
-        text += f" {'Group' if len(groups) == 1 else 'Groups'} {listed(groups)} lose it."
+        text += f" {'Group' if len(groups) == 1 else 'Groups'} {some_of(groups)} lose it."
     alone = devices.only_of(desk, tenant, extension)
     if alone:
-        text += f" No other extension is on {listed(alone)}: no files for that any more."
+        text += f" No other extension is on {some_of(alone)}: no files for that any more."
     return Loss(_named(found), text, etag(found))
 
 

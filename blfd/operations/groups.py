@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from blfd.core.values import Group
 from blfd.devices.files import TEAM
 from blfd.operations.desk import Desk, Row, etag
-from blfd.operations.loss import Loss, listed
+from blfd.operations.loss import Loss, some_of
 from blfd.store import StoreError
 from provisioning import written_mac
 
@@ -88,5 +88,5 @@ def remove(desk: Desk, tenant: str, name: str, expected: str | None = None) -> N
 def _check_unused(desk: Desk, tenant: str, name: str) -> None:
     phones = [written_mac(device.mac) for device in desk.phones.of_group(tenant, name)]
     if phones:
-        text = f"group {name}: the keys of {listed(phones)} are its members"
+        text = f"group {name}: the keys of {some_of(phones)} are its members"
         raise StoreError(text, "give these phones other keys first")

@@ -17,7 +17,7 @@ class Loss(NamedTuple):
     version: str | None = None
 
 
-def listed(names: Sequence[str], most: int = 3) -> str:
+def some_of(names: Sequence[str], most: int = 3) -> str:
     """ "101, 102, 103 and 4 more"."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{', '.join(names[:most])}{more}"

@@ -389,3 +389,12 @@ def web_pages_of_phones(db: Database) -> None:
         )
     for table in ("site_settings", "device_settings"):
         db.execute(f"UPDATE {table} SET name = 'raw:' || name WHERE name IN ('timezone', 'language')")
+
+
+@migrations()
+def keys_without_gaps(db: Database) -> None:
+    """Version 10: a phone's keys have no comma too many; until then "102,,103" was read as "102,103"."""
+    for mac, keys in db.execute("SELECT mac, keys FROM devices").fetchall():
+        kept = ",".join(key for key in keys.split(",") if key.strip())
+        if kept != keys:
+            db.execute("UPDATE devices SET keys = ? WHERE mac = ?", [kept, mac])

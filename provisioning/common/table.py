@@ -8,7 +8,7 @@ import zoneinfo
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-from provisioning.model import ProvisioningError
+from provisioning.model import ProvisioningError, between_commas
 
 ON, OFF = "on", "off"
 HTTPS, HTTP = "https", "http"
@@ -65,14 +65,14 @@ def _zone(value: str) -> str:
 
 
 def _hosts(value: str) -> str:
-    hosts = [host.strip() for host in value.split(",") if host.strip()]
+    hosts = between_commas(value)
     if not 1 <= len(hosts) <= MOST_NTP_SERVERS or not all(map(_HOST.fullmatch, hosts)):
         raise ProvisioningError(f"{value!r}: write one host or two, as ntp1.example.com,ntp2.example.com")
     return ",".join(hosts)
 
 
 def _codecs(value: str) -> str:
-    wanted = [codec.strip().lower() for codec in value.split(",") if codec.strip()]
+    wanted = [codec.lower() for codec in between_commas(value)]
     unknown = [codec for codec in wanted if codec not in CODECS]
     if unknown or not wanted or len(set(wanted)) < len(wanted):
         raise ProvisioningError(f"{value!r}: write some of {','.join(CODECS)}, the best first, each once")

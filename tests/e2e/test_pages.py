@@ -231,6 +231,9 @@ def test_phones(portal: Site, browser: Browser) -> None:
     }
     wrong = browser.submit("/t/default/phones/new", **new)
     assert "t54w" in words(wrong), "near matches are named"
+    gap = browser.submit("/t/default/phones/new", **{**new, "extensions": "101,,102"})
+    assert "extensions: nothing stands after '101'" in words(gap)
+    assert 'value="101,,102"' in gap.text, "what was typed is still there"
     assert "Added." in words(browser.submit("/t/default/phones/new", **{**new, "model": "yealink/t54w"}))
     page = words(browser.get(f"/t/default/phones/show/{MAC}"))
     assert "not registered" in page
@@ -291,6 +294,9 @@ def test_tenants_and_their_administrators(portal: Site) -> None:
         made = root.submit("/tenants/new", domain="New.Example", aliases="pbx.new.example")
         assert "new.example" in words(made)
         assert "is a tenant's domain" in words(root.submit("/tenants/new", domain="new.example", aliases=""))
+        gap = root.submit("/tenants/new", domain="gap.example", aliases="a.example,,b.example")
+        assert "leave that comma out" in words(gap)
+        assert 'value="a.example,,b.example"' in gap.text, "what was typed is still there"
         added = root.submit(
             "/t/new.example/administrators", name="ann", password="x" * SHORTEST_PASSWORD, role="viewer"
         )

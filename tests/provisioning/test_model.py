@@ -44,7 +44,8 @@ def test_keys() -> None:
         LineKey(KeyKind.LIST, "sales@pbx.example", "Sales"),
     )
     assert written_keys(keys) == text
-    assert parse_keys(" 102 , ,103=") == parse_keys("102,103")
+    assert parse_keys(" 102 , 103=") == parse_keys("102,103")
+    assert parse_keys(" ") == ()
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ def _page(
 def _sent(form: FormData) -> dict[str, Any]:
     return {
         "model": str(form.get("model", "")).strip(),
-        "extensions": str(form.get("extensions", "")).replace(",", " ").split(),
+        "extensions": [str(form.get("extensions", ""))],
         "keys": str(form.get("keys", "")).strip(),
         "transport": str(form.get("transport", "udp")),
         "modules": str(form.get("modules", "")).strip(),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from blfd.core.values import DEFAULT_TENANT, Reach
 from blfd.operations import etag, tenants
+from blfd.operations.lists import listed
 from blfd.store import Conflict, StoreError
 from blfd.web.portal.here import PICKUP, Form, Here, Reading, There, Writing, there
 
@@ -31,11 +31,11 @@ def new(there: System) -> Response:
 
 @router.post("/tenants/new")
 def add(there: System, form: Form) -> Response:
-    domain, aliases = str(form.get("domain", "")).strip(), _aliases(form)
+    domain, aliases = str(form.get("domain", "")).strip(), str(form.get("aliases", ""))
     try:
-        tenants.add(there.desk, domain, aliases)
+        tenants.add(there.desk, domain, listed(aliases, "aliases"))
     except StoreError as error:
-        row = {"domain": domain, "aliases": aliases}
+        row = {"domain": domain, "aliases": [aliases]}
         return there.page("tenant.html", 422, row=row, is_new=True, version="", error=error.text)
     return RedirectResponse("/tenants?done=added", 303)
 
@@ -48,14 +48,14 @@ def edit(there: System, domain: str) -> Response:
 
 @router.post("/tenants/edit/{domain}")
 def change(there: System, domain: str, form: Form) -> Response:
-    aliases, version = _aliases(form), str(form.get("version", ""))
+    aliases, version = str(form.get("aliases", "")), str(form.get("version", ""))
     try:
-        tenants.change(there.desk, domain, aliases=aliases, expected=version)
+        tenants.change(there.desk, domain, aliases=listed(aliases, "aliases"), expected=version)
     except Conflict as error:
         row = tenants.get(there.desk, domain)
         return there.page("tenant.html", 409, row=row, is_new=False, version=etag(row), error=error.text)
     except StoreError as error:
-        row = {"domain": domain, "aliases": aliases}
+        row = {"domain": domain, "aliases": [aliases]}
         return there.page("tenant.html", 422, row=row, is_new=False, version=version, error=error.text)
     return RedirectResponse("/tenants?done=changed", 303)
 
@@ -69,10 +69,6 @@ def ask_to_remove(there: System, domain: str) -> Response:
 def remove(there: System, domain: str, form: Form) -> Response:
     tenants.remove(there.desk, domain, str(form.get("version", "")))
     return RedirectResponse("/tenants?done=removed", 303)
-
-
-def _aliases(form: FormData) -> list[str]:
-    return str(form.get("aliases", "")).replace(",", " ").split()
 
 
 # Feature codes
