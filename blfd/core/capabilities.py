@@ -36,6 +36,7 @@ ALLOW: Final = ("Allow", ", ".join((*OF_CALLS, *OTHERS)))
 SUPPORTED: Final = ("Supported", ", ".join(OPTION_TAGS))
 ALLOW_EVENTS: Final = ("Allow-Events", ", ".join(PACKAGES))
 ACCEPT: Final = ("Accept", ", ".join(BODIES))
+ACCEPT_ENCODING: Final = ("Accept-Encoding", "identity")
 
 ALL: Final[Headers] = (ALLOW, ACCEPT, ALLOW_EVENTS, SUPPORTED)
 """The answer to OPTIONS (RFC 3261, section 11.2)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from blfd.core.capabilities import ACCEPT
+from blfd.core.capabilities import ACCEPT, ACCEPT_ENCODING
 from blfd.core.errors import Refusal
 from blfd.sip import headers
 from blfd.sip.fields import Fields, any_fields
@@ -59,9 +59,10 @@ def _find(part: Part, depth: int) -> bytes | None:
         found = [each for each in inner if each is not None]
         return found[-1 if kind == ALTERNATIVE else 0] if found else None
     if kind == SDP and _disposition(part)[0] in ("session", ""):
-        for name in ("content-encoding", "content-transfer-encoding"):
-            if part.field(name).lower() not in PLAIN:
-                raise _unsupported(f"SDP with a {name} that is not served")
+        if part.field("content-encoding").lower() not in PLAIN:
+            raise Refusal(415, "SDP with a content-encoding that is not served", (ACCEPT_ENCODING,))
+        if part.field("content-transfer-encoding").lower() not in PLAIN:
+            raise _unsupported("SDP with a content-transfer-encoding that is not served")
         return part.content or None
     if depth > 1 and _handling(part) == "required":
         raise _unsupported("A part of the body is required and not understood")

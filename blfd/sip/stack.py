@@ -240,6 +240,7 @@ class Stack:
             self._respond(self._begin(key, request, flow), 481)
         elif request.method in capabilities.IN_CALLS:
             try:
+                _check_extensions(request)
                 if request.method in OFFERING:
                     session_description(request.fields, request.body)
             except Refusal as refusal:
@@ -276,6 +277,8 @@ class Stack:
         """The input that a request is. Raises Refusal for what no core need see."""
         if request.method != "INVITE":
             _check_extensions(request)
+            if request.method in capabilities.OTHERS and request.content_type.startswith("multipart/"):
+                raise Refusal(415, "", (capabilities.ACCEPT,))
             return as_input(request, transaction.source, transaction.id, None)
         if self._calls.has_sent(request):
             text = f"INVITE {request.target.text} came back from {transaction.source}: a loop, refused"
@@ -375,9 +378,9 @@ class Stack:
 
 
 def _check_extensions(request: Request) -> None:
-    """Raises Refusal for a request outside calls that asks for what is not served."""
+    """Raises Refusal for a request that asks for what is not served, unless it ends a call."""
+    if request.method == "BYE":
+        return
     unsupported = [tag for tag in request.tokens("require") or () if tag not in capabilities.OPTION_TAGS]
     if unsupported:
         raise Refusal(420, "", (("Unsupported", ", ".join(unsupported)),))
-    if request.method in capabilities.OTHERS and request.content_type.startswith("multipart/"):
-        raise Refusal(415, "", (capabilities.ACCEPT,))

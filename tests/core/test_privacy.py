@@ -166,6 +166,7 @@ def test_a_picker_that_does_not_want_to_be_known() -> None:
     assert answers(effects)[caller] == (unnamed(SDP), (("P-Asserted-Identity", TOLD),))
     (dialog,) = office.world.core.dialogs.of(Aor("default", "101"))
     assert dialog.other == ("anonymous", "")
+    assert office.refused("104", "*97102").reason == "Somebody has answered the call already"
 
 
 def test_privacy_that_is_not_to_be_had() -> None:

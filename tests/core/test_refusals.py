@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +13,7 @@ from blfd.core.calls.passed_on import HEARD
 from blfd.core.calls.refusals import EXPLAINS, REQUIRED, Refused, better, of_info, of_invite, of_offer
 from blfd.core.values import Headers
 
+ROOT = Path(__file__).parents[2]
 OURS = dict(pair for pair in REQUIRED.values() if pair[1] is not None)
 MORE: Headers = (("Retry-After", "5"), ("Warning", '399 b "so"'), ("Reason", "Q.850;cause=17"))
 
@@ -123,3 +127,23 @@ def test_whatever_is_relayed_has_what_it_requires(
 def test_the_better_of_two(statuses: tuple[int, int], best: int) -> None:
     one, other = (Refused(status, "") for status in statuses)
     assert better(one, other).status == best
+
+
+HEADERS_AT = {"Refusal": 2, "Reply": 3, "HangUp": 4, "RefuseOffer": 3, "AnswerInfo": 6, "_respond": 4}
+"""Where the header fields stand among the arguments of what makes a final response."""
+
+
+def test_what_is_refused_here_has_what_it_requires() -> None:
+    """Each place in the code where one of these statuses is written."""
+    found = 0
+    for path in (ROOT / "blfd").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name | ast.Attribute):
+                continue
+            name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+            statuses = [n.value for n in node.args if isinstance(n, ast.Constant) and n.value in REQUIRED]
+            if name in HEADERS_AT and statuses:
+                found += 1
+                has_headers = any(keyword.arg == "headers" for keyword in node.keywords)
+                assert has_headers or len(node.args) > HEADERS_AT[name], f"{path}:{node.lineno}"
+    assert found > 5

@@ -9,6 +9,7 @@ from calls import Calling, Dialog, audio_port, connect, direction, sdp
 from sites import Site
 from wire import Agent, Message
 
+from blfd.core.calls.refusals import REQUIRED
 from dialog_info import Dialog as Watched
 from dialog_info import Direction
 
@@ -398,6 +399,58 @@ def test_an_anonymous_call(site: Site, wish: dict[str, str]) -> None:
     assert b"sip:10" not in seen.body.replace(seen.document.entity.encode(), b""), "whom it calls"
     assert "101" in site.cli("pickups")
     assert dialog.request("BYE").status == 200
+
+
+OUTSIDE = [
+    ("INVITE", {"Require": "foo, timer, bar"}, b"", 420, "foo, bar"),
+    ("SUBSCRIBE", {"Require": "foo", "Event": "dialog"}, b"", 420, "foo"),
+    ("REGISTER", {"Require": "foo"}, b"", 420, "foo"),
+    ("INVITE", {"Content_Type": "text/plain"}, b"x", 415, SDP),
+    ("INVITE", {"Content_Type": SDP, "Content_Encoding": "gzip"}, sdp(4000), 415, None),
+    ("INVITE", {"Accept": "text/plain"}, b"", 406, None),
+    ("INVITE", {"Session_Expires": "20", "Supported": "timer"}, b"", 422, "90"),
+    ("SUBSCRIBE", {"Event": "presence"}, b"", 489, "dialog"),
+    ("SUBSCRIBE", {"Event": "dialog", "Accept": "text/plain"}, b"", 406, None),
+    ("SUBSCRIBE", {"Event": "dialog", "Expires": "1"}, b"", 423, "60"),
+    ("REGISTER", {"Expires": "1"}, b"", 423, "60"),
+    ("MESSAGE", {}, b"", 405, None),
+]
+INSIDE = [
+    *((method, {"Require": "foo"}, sdp(4000), 420, "foo") for method in ("INVITE", "UPDATE", "INFO")),
+    ("INVITE", {"Content_Encoding": "gzip"}, sdp(4000), 415, None),
+    ("UPDATE", {"Content_Type": "text/plain"}, b"x", 415, SDP),
+    ("UPDATE", {"Session_Expires": "20", "Supported": "timer"}, b"", 422, "90"),
+    ("MESSAGE", {}, b"", 405, None),
+    ("BYE", {"Require": "foo"}, b"", 200, None),
+]
+
+
+def assert_explained(answer: Message, status: int, value: str | None) -> None:
+    """The status, and the header field that has to go with it."""
+    assert answer.status == status, answer.start
+    name, _ = REQUIRED.get(status, ("Accept" if status == 406 else "", ""))
+    if status == 415 and value is None:
+        name, value = "Accept-Encoding", "identity"
+    assert not name or answer[name]
+    assert value in (None, answer[name] if name else "")
+
+
+def test_what_is_refused_here_is_explained(site: Site) -> None:
+    caller, callee = site.agent("101"), site.registered("102")
+    for method, more, body, status, value in OUTSIDE:
+        to, uri = ("101", f"sip:{caller.server}") if method == "REGISTER" else ("102", "")
+        answer = caller.request(method, to, uri, body, **more)
+        if method == "INVITE":
+            caller.ack(answer, f"sip:102@{caller.server}", caller.sent)
+        assert_explained(answer, status, value)
+    mine, _ = connect(caller, callee)
+    for method, more, body, status, value in INSIDE:
+        headers = mine.send(method, body, more.get("Content_Type", SDP), **more)
+        answer = caller.final(headers)
+        if method == "INVITE":
+            mine.ack(answer)
+        assert_explained(answer, status, value)
+    callee.reply(callee.wait_request("BYE"), 200)
 
 
 def test_delayed_offer(site: Site) -> None:

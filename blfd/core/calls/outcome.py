@@ -8,6 +8,7 @@ the picker itself. Who dials a code means what rang just now, so what ended long
 from __future__ import annotations
 
 from blfd.core.calls.call import Call
+from blfd.core.calls.party import Party
 from blfd.core.events.dialog_state import WatchedDialog
 from blfd.core.values import Aor
 from dialog_info import DialogState, Direction, StateEvent
@@ -31,16 +32,18 @@ def outcome(aor: Aor, dialog: WatchedDialog, call: Call | None, picker: Aor) -> 
     if dialog.state is DialogState.CONFIRMED:
         if dialog.role is Direction.INITIATOR:
             return f"{aor.extension} is talking already"
-        return _has("answered", aor, picker)
+        return _has("answered", Party(aor), picker)
     if call is None:
         gave_up = dialog.event is StateEvent.CANCELLED
         return "The caller has hung up" if gave_up else f"The call at {aor.extension} is over"
-    holder = call.seated(dialog.role).aor
+    holder = call.seated(dialog.role)
     first = dialog.taken_by or aor.extension
-    if dialog.answered or (dialog.event is StateEvent.REPLACED and holder.extension != first):
+    if dialog.answered or (dialog.event is StateEvent.REPLACED and holder.aor.extension != first):
         return _has("taken it over", holder, picker)
-    return _has("answered" if holder == aor else "answered the call", holder, picker)
+    return _has("answered" if holder.aor == aor else "answered the call", holder, picker)
 
 
-def _has(done: str, who: Aor, picker: Aor) -> str:
-    return f"{'You have' if who == picker else f'{who.extension} has'} {done} already"
+def _has(done: str, who: Party, picker: Aor) -> str:
+    if who.aor == picker:
+        return f"You have {done} already"
+    return f"{'Somebody' if who.withheld else who.aor.extension} has {done} already"
