@@ -1,0 +1,91 @@
+"""Parts of the documentation that are written from tables of the code: `python docs/generated.py`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+
+from blfd.core.calls import passed_on, refusals
+from blfd.core.events import subscription
+from blfd.sip import server_transactions
+
+DOCUMENTS = [Path(__file__).with_name(name) for name in ("architecture.md", "calls.md")]
+_BLOCK = re.compile(r"(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)", re.S)
+States = Mapping[tuple[Enum, Enum], tuple[Enum, Enum]]
+
+
+def diagram(table: States, nothing: Enum) -> str:
+    """Mermaid's words for a table; what changes nothing and asks for nothing is left out."""
+    first = next(iter(table))[0]
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {first.name}"]
+    for (state, event), (then, action) in table.items():
+        if then is not state or action is not nothing:
+            does = "" if action is nothing else f" / {_words(action)}"
+            lines.append(f"    {state.name} --> {then.name} : {_words(event)}{does}")
+    return "\n".join([*lines, "```", ""])
+
+
+def _words(of: Enum) -> str:
+    return of.name.lower().replace("_", " ")
+
+
+MESSAGES = {
+    passed_on.In.INVITE: "INVITE",
+    passed_on.In.PROGRESS: "18x",
+    passed_on.In.ANSWER: "200",
+    passed_on.In.REFUSAL: "refusal",
+    passed_on.In.CANCEL: "CANCEL",
+    passed_on.In.BYE: "BYE",
+    passed_on.In.INFO: "INFO",
+    passed_on.In.INFO_ANSWER: "response to INFO",
+}
+
+
+def _messages(among: passed_on.In) -> str:
+    if among == passed_on.ANY:
+        return "all"
+    return ", ".join(name for message, name in MESSAGES.items() if message in among) or "-"
+
+
+def header_fields() -> str:
+    lines = ["| header field | of phones | of trusted sources | |", "|---|---|---|---|"]
+    for rule in passed_on.TABLE:
+        if rule.phones | rule.edges:
+            edges = "same" if rule.edges == rule.phones else _messages(rule.edges)
+            lines.append(f"| {rule.name} | {_messages(rule.phones)} | {edges} | {rule.why} |")
+    return "\n".join([*lines, ""])
+
+
+def never() -> str:
+    rules = [rule for rule in passed_on.TABLE if not rule.phones | rule.edges]
+    return "\n".join(["| never | why |", "|---|---|", *(f"| {r.name} | {r.why} |" for r in rules), ""])
+
+
+def translated() -> str:
+    lines = ["| a phone's status | the caller is told | in words |", "|---|---|---|", "| 3xx | 480 | "]
+    lines[-1] += "102 has forwarded its calls |"
+    lines += [f"| {was} | {told} | 102 {words} |" for was, (told, words) in refusals.OF_INVITE.items()]
+    return "\n".join([*lines, ""])
+
+
+PARTS = {
+    "subscription": lambda: diagram(subscription.TRANSITIONS, subscription.Action.NOTHING),
+    "server transaction": lambda: diagram(server_transactions.TABLE, server_transactions.Do.NOTHING),
+    "header fields": header_fields,
+    "never": never,
+    "translated": translated,
+}
+
+
+def written(text: str) -> str:
+    """A document with its parts as the tables are now."""
+    return _BLOCK.sub(lambda found: found[1] + PARTS[found[2]]() + found[3], text)
+
+
+if __name__ == "__main__":
+    for document in DOCUMENTS:
+        document.write_text(written(document.read_text()))
+        sys.stdout.write(f"{document} is up to date\n")
