@@ -180,7 +180,10 @@ class LegProgress(NamedTuple):
 
 
 class LegAnswered(NamedTuple):
-    """A callee leg is answered; `sdp` is the phone's: an answer, or an offer if `Dial` had none."""
+    """A callee leg is answered; `sdp` is the phone's: an answer, or an offer if `Dial` had none.
+
+    `fault`: what is wrong with the body that came, which is of no use.
+    """
 
     leg: int
     call_id: str
@@ -188,6 +191,7 @@ class LegAnswered(NamedTuple):
     remote_tag: str
     sdp: bytes | None
     headers: Headers = ()
+    fault: str = ""
 
 
 class LegAcknowledged(NamedTuple):
@@ -211,10 +215,14 @@ class LegEnded(NamedTuple):
 
 
 class OfferReceived(NamedTuple):
-    """A phone asks for other media (re-INVITE or UPDATE) and waits for `AnswerOffer` or `RefuseOffer`."""
+    """A phone asks for other media (re-INVITE or UPDATE) and waits for `AnswerOffer` or `RefuseOffer`.
+
+    `answered`: it has asked before the call was up (PRACK or UPDATE), and got what it had been told already.
+    """
 
     leg: int
     sdp: bytes
+    answered: bool = False
 
 
 class OfferAnswered(NamedTuple):

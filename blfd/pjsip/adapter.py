@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from collections.abc import Callable
 
 from blfd.core.values import TCP, TRANSPORTS, UDP, Flow
 from blfd.pjsip.bodies import Bodies
@@ -11,6 +12,7 @@ from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, PjsipError, address_of, check, ffi, lib, zero
 from blfd.transport.addresses import ANYWHERE, local_address_towards
 from blfd.transport.network import Network, Source
+from blfd.transport.udp import LONGEST_DATAGRAM
 
 log = logging.getLogger("blfd.pjsip")
 
@@ -26,10 +28,13 @@ class Adapter:
 
     That of a connection goes with it (the owner of the network calls `closed`), or when no transaction or
     dialog has had it for a while. It may be there before its connection: one is made when PJSIP sends.
+    `too_large` is asked what is sent, if anything, in the place of a message that a datagram cannot hold.
     """
 
-    def __init__(self, endpoint: Endpoint, network: Network) -> None:
-        self._endpoint, self._network = endpoint, network
+    def __init__(
+        self, endpoint: Endpoint, network: Network, too_large: Callable[[bytes], bytes] = lambda message: b""
+    ) -> None:
+        self._endpoint, self._network, self._too_large = endpoint, network, too_large
         self.bodies = Bodies()
         self._of_listener: dict[int, PjsipTransport] = {}
         self._of_connection: dict[Source, PjsipTransport] = {}
@@ -97,7 +102,10 @@ class Adapter:
         data = bytes(ffi.buffer(tdata.buf.start, tdata.buf.cur - tdata.buf.start))
         is_open = self._of_connection.get(made.flow) is made
         send = self._network.send_request if is_open or made.peer is None else self._network.send
-        return 0 if send(self.bodies.whole(data), made.way_to(address)) else INTERNAL_ERROR
+        data = self.bodies.whole(data)
+        if len(data) > LONGEST_DATAGRAM and made.peer is None:
+            data = self._too_large(data)
+        return 0 if data and send(data, made.way_to(address)) else INTERNAL_ERROR
 
     def _on_destroy(self, tp: CData) -> int:
         made = self._by_address.pop(address_of(tp), None)

@@ -2,8 +2,8 @@
 
 PJSIP gets of each body what it needs: of SDP a short form for its negotiator, with a token in an attribute
 of ours, of others the token alone. It prints the token wherever it sends that body, by itself as well
-(retransmissions, session refreshes); what leaves is the body as the phone wrote it, with the o= line that
-PJSIP has counted up.
+(retransmissions, session refreshes); what leaves is the body as the phone wrote it. Where another phone has
+taken the place of one, the o= line goes on as PJSIP counts it (RFC 3264, section 8).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ MOST_ATTRIBUTES, MOST_FORMATS, MOST_MEDIA = 60, 30, 16  # a section, a stream, a
 SHORT = 1600  # octets of the short form
 LONGEST = 65_535
 
+COPIED = (b"Via:", b"From:", b"To:", b"Call-ID:", b"CSeq:")
 _TOKEN = re.compile(MARK + rb"([0-9a-f]{%d})" % TOKEN)
 _LENGTH = re.compile(rb"\r\nContent-Length:[ \t]*[0-9]+", re.IGNORECASE)
 _ORIGIN = re.compile(rb"^o=[^\r\n]*", re.MULTILINE)
@@ -26,6 +27,14 @@ _NAMED = re.compile(rb"^s=", re.MULTILINE)
 _MEDIA = re.compile(rb"^m=(\S+) (\S+)", re.MULTILINE)
 # What the negotiator compares, the most needed first.
 _NEGOTIATED = (b"a=rtpmap:", b"a=sendrecv", b"a=sendonly", b"a=recvonly", b"a=inactive", b"a=fmtp:")
+
+
+def instead_of(response: bytes) -> bytes:
+    """What is sent in the place of a final response that is too large to be sent."""
+    head = response.partition(b"\r\n\r\n")[0]
+    kept = [line for line in head.split(b"\r\n") if line.startswith(COPIED)]
+    lines = [b"SIP/2.0 513 The response is too large to be sent", *kept, b"Content-Length: 0", b"", b""]
+    return b"\r\n".join(lines)
 
 
 class Bodies:
@@ -79,10 +88,14 @@ def _session(sdp: bytes, printed: bytes) -> bytes:
     """
     if _MEDIA.findall(sdp) != _MEDIA.findall(printed):
         return _without_mark(printed)
-    origin = _ORIGIN.search(printed)
+    origin, own = _ORIGIN.search(printed), _ORIGIN.search(sdp)
     assert origin, "PJSIP prints an o= line"
-    sdp = _ORIGIN.sub(lambda found: origin[0], sdp, count=1)
-    return sdp if _NAMED.search(sdp) else sdp.replace(origin[0], origin[0] + b"\r\ns=-", 1)
+    if own is None or own[0].split()[:2] != origin[0].split()[:2]:  # the session of before goes on
+        sdp = _ORIGIN.sub(lambda found: origin[0], sdp, count=1)
+    first = _ORIGIN.search(sdp)
+    if first is None or _NAMED.search(sdp):
+        return sdp
+    return sdp[: first.end()] + b"\r\ns=-" + sdp[first.end() :]
 
 
 def _without_mark(printed: bytes) -> bytes:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from blfd.core import capabilities
 from blfd.core import effects as e
+from blfd.core.calls.media import answering
 from blfd.core.errors import Refusal
 from blfd.core.inputs import Input, OfferReceived
 from blfd.core.next_hop import NextHops
@@ -49,7 +50,7 @@ class Calls:
         self._emit = emit
         self._events = InviteEvents(emit)
         self.endpoint = Endpoint(self._events.callbacks, verbose=verbose)
-        self._adapter = Adapter(self.endpoint, network)
+        self._adapter = Adapter(self.endpoint, network, lambda message: self.legs.too_large(message))
         events = self._events
         usage = self.endpoint.register_module(
             b"mod-blfd-call", USAGE_PRIORITY, events.on_dialog_request, events.on_dialog_response
@@ -138,11 +139,34 @@ class Calls:
         if request.method == "ACK":
             self._acknowledged(leg, request, flow)
             return 0
-        if request.method in ("INVITE", "UPDATE", "PRACK") and leg.inv.neg == ffi.NULL:
+        if request.method == "PRACK":
+            return 0 if self._acknowledges_provisional(leg, request, flow) else 481
+        if request.method in ("INVITE", "UPDATE") and leg.inv.neg == ffi.NULL:
             return 500  # PJSIP would assert
+        if request.method == "INVITE" and not leg.has_agreed:
+            return 500  # likewise
+        if request.method == "UPDATE" and leg.phase is Phase.PROCEEDING and leg.may_be_offered():
+            return 0 if self._offered_early(leg, request, flow) else 481
         if request.method == "UPDATE" and self._hold(leg, request):
             return 0
         return 0 if self._give(request, flow) else 481
+
+    def _acknowledges_provisional(self, leg: Leg, request: Request, flow: Flow) -> bool:
+        """A PRACK; PJSIP asserts that it has an answer to the SDP in it, unless that is one itself."""
+        if leg.may_be_offered():
+            return self._offered_early(leg, request, flow)
+        return self._give(request, flow, with_sdp=leg.awaits_answer())
+
+    def _offered_early(self, leg: Leg, request: Request, flow: Flow) -> bool:
+        """Media that a phone asks for before the call is up: the answer is what the phone knows already."""
+        sdp = _sdp(request)
+        if sdp and leg.sent_sdp:
+            leg.offer_answer = answering(leg.sent_sdp, sdp)
+        is_taken = self._give(request, flow, with_sdp=bool(leg.offer_answer))
+        if sdp and not leg.offer_answer:  # PJSIP has had it
+            self._emit(OfferReceived(leg.number, sdp, answered=True))
+        leg.offer_answer = b""
+        return is_taken
 
     def _acknowledged(self, leg: Leg, request: Request, flow: Flow) -> None:
         """An ACK; the other phone hears of an answer to what PJSIP offered to a re-INVITE without SDP."""
@@ -172,21 +196,22 @@ class Calls:
         """Requests that were held and may go on to PJSIP."""
         while self._later:
             self._give(*self._later.popleft())
+        self.legs.report_failing()
 
-    def _give(self, message: Request | Response, flow: Flow) -> bool:
+    def _give(self, message: Request | Response, flow: Flow, *, with_sdp: bool = True) -> bool:
         """Have PJSIP handle a message; whether one of its layers took it."""
-        if not self._fill(message, flow):
+        if not self._fill(message, flow, with_sdp=with_sdp):
             return False
         try:
             return self._received.process()
         finally:  # what its timers do later is nobody's message
             self._events.message = self._events.sdp = None
 
-    def _fill(self, message: Request | Response, flow: Flow) -> bool:
+    def _fill(self, message: Request | Response, flow: Flow, *, with_sdp: bool = True) -> bool:
         transport = self._adapter.transport_of(flow)
         if transport is None:
             return False
-        sdp = _sdp(message)
+        sdp = _sdp(message) if with_sdp else None
         self._events.message, self._events.sdp = message, sdp
         if self._received.fill(octets_of(message, flow, sdp), flow, transport):
             return True
@@ -197,7 +222,8 @@ class Calls:
 
     def poll(self) -> float | None:
         """Fire the timers that are due; seconds until the next, None if there is none."""
-        return self.endpoint.poll_timers()
+        delay = self.endpoint.poll_timers()
+        return 0.0 if self._later or self.legs.are_failing else delay
 
     def flow_closed(self, flow: Flow) -> None:
         self._adapter.closed(flow)

@@ -36,6 +36,7 @@ log = logging.getLogger("blfd.legs")
 EVENT_RX_MSG = 3
 INVITE, BYE = 0, 3  # pjsip_method_e
 HANDLED, DECLINED = 1, 0
+MISFIT = "The answer does not fit the offer"
 TAKEN, NOT_TAKEN = 0, 70013
 
 
@@ -86,7 +87,7 @@ class InviteEvents:
                 self._on_reinvite,
                 NOT_TAKEN,
             ),
-            callback(f"void({session}, pj_status_t)", lambda inv, status: None),
+            callback(f"void({session}, pj_status_t)", self._on_negotiated),
             callback(f"void({session}, pjsip_rx_data *)", self._on_ack_due),
         ]
         c = self.callbacks = ffi.new("pjsip_inv_callback *")
@@ -113,7 +114,7 @@ class InviteEvents:
             self.legs.ended(leg, *self._last_words(leg))
         elif inv.state == INV_CONFIRMED and leg.is_caller and leg.phase is Phase.PROCEEDING:
             leg.phase = Phase.CONFIRMED
-            self._emit(LegAcknowledged(leg.number, self.sdp))
+            self._emit(LegAcknowledged(leg.number, self.sdp if leg.has_agreed else None))
 
     def _last_words(self, leg: Leg) -> tuple[Headers, bool]:
         """What has ended a leg says, and whether nothing of the other side has."""
@@ -200,7 +201,13 @@ class InviteEvents:
         elif leg.phase is not Phase.CONFIRMED:
             leg.phase = Phase.CONFIRMED
             ids = (leg.call_id, leg.local_tag, leg.remote_tag)
-            self._emit(LegAnswered(leg.number, *ids, self.sdp, self._said()))
+            fits = leg.has_agreed or leg.delayed_offer or not self.sdp
+            self._emit(LegAnswered(leg.number, *ids, self.sdp, self._said(), "" if fits else MISFIT))
+
+    def _on_negotiated(self, inv: CData, status: int) -> None:
+        leg = self.legs.of(inv)
+        if leg and not status:
+            leg.has_agreed = True
 
     def _on_ack_due(self, inv: CData, rdata: CData) -> None:
         leg = self.legs.of(inv)
@@ -214,13 +221,13 @@ class InviteEvents:
 
     def _on_offer(self, inv: CData, parameter: CData) -> None:
         leg = self.legs.of(inv)
-        if leg is None or not leg.update_answer:
+        if leg is None or not leg.offer_answer:
             return
-        answer, leg.update_answer = leg.update_answer, b""
+        answer, leg.offer_answer = leg.offer_answer, b""
         if lib.pjmedia_sdp_neg_get_state(inv.neg) != NEG_REMOTE_OFFER:
             return
         try:
-            lib.pjsip_inv_set_sdp_answer(inv, self.legs.parse_sdp(answer))
+            lib.pjsip_inv_set_sdp_answer(inv, self.legs.describe(leg, answer))
         except PjsipError as error:
             log.warning("leg %d: the answer to its UPDATE does not fit: %s", leg.number, error)
 

@@ -51,7 +51,9 @@ class Leg:
     farewell: Headers = ()  # for a CANCEL that has to wait
     told: frozenset[str] = frozenset()  # names of the header fields that we have set in the last response
     update: Request | None = None  # the held UPDATE
-    update_answer: bytes = b""
+    offer_answer: bytes = b""  # to what PJSIP is about to be offered by the phone
+    sent_sdp: bytes | None = None  # the last that the phone was sent
+    has_agreed: bool = False  # whether PJSIP has a description of each side: it asserts that it does
     infos: dict[int, tuple[CData, CData]] = field(default_factory=dict)  # theirs: (transaction, response)
     sent_infos: dict[int, int] = field(default_factory=dict)  # ours: CSeq -> exchange
 
@@ -68,7 +70,7 @@ class Leg:
         match lib.pjmedia_sdp_neg_get_state(neg):
             case state if state == NEG_REMOTE_OFFER:
                 check("SDP", lib.pjmedia_sdp_neg_get_neg_remote(neg, found))
-            case state if state == NEG_DONE:
+            case state if state == NEG_DONE and self.has_agreed:
                 check("SDP", lib.pjmedia_sdp_neg_get_active_remote(neg, found))
             case _:
                 raise PjsipError("an offer waits for its answer", INVALID_OPERATION)
@@ -90,6 +92,11 @@ class Leg:
         """Whether PJSIP has offered and waits for the phone's answer."""
         neg = self.inv.neg
         return bool(neg and lib.pjmedia_sdp_neg_get_state(neg) == NEG_LOCAL_OFFER)
+
+    def may_be_offered(self) -> bool:
+        """Whether PJSIP takes an offer in a PRACK or UPDATE."""
+        neg = self.inv.neg
+        return bool(neg and lib.pjmedia_sdp_neg_get_state(neg) == NEG_DONE)
 
     def negotiating(self) -> bool:
         """Whether PJSIP would fail (an assertion) or refuse if another offer came now."""

@@ -31,7 +31,7 @@ from blfd.core.inputs import InfoAnswered, Input, LegAccepted, LegEnded, MediaMa
 from blfd.core.next_hop import NextHops
 from blfd.core.values import Flow, Headers
 from blfd.pjsip.adapter import Adapter
-from blfd.pjsip.bodies import SHORT
+from blfd.pjsip.bodies import SHORT, instead_of
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.headers import remove_headers, set_body, set_headers
 from blfd.pjsip.leg import (
@@ -58,11 +58,14 @@ from blfd.pjsip.sessions import Refused, Sessions
 from blfd.sip.message import Message, Request, Response
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.phrases import PHRASES
+from blfd.sip.reader import read
 from blfd.sip.timers import LIFETIME
 
 log = logging.getLogger("blfd.legs")
 
 OTHER_METHOD = 6
+TOO_LONG = 171_023  # PJSIP_EMSGTOOLONG
+TOO_LARGE = "A message is too large to be sent"
 
 
 class Legs:
@@ -93,14 +96,16 @@ class Legs:
         self._info_method = ffi.new("pjsip_method *")
         self._info_method.id, self._info_method.name = OTHER_METHOD, self._info.pj[0]
         self._reasons: dict[str, Text] = {}
+        self._failing: deque[Leg] = deque()
         self.exchanges = itertools.count(1)
 
     def __len__(self) -> int:
         return len(self._by_number)
 
-    def parse_sdp(self, text: bytes) -> CData:
-        """SDP for the next call of PJSIP; raises PjsipError."""
-        return self._sdp.parse(text)
+    def describe(self, leg: Leg, sdp: bytes) -> CData:
+        """SDP that the leg's phone is sent by the next call of PJSIP; raises PjsipError."""
+        leg.sent_sdp = sdp
+        return self._sdp.parse(sdp)
 
     def of(self, inv: CData) -> Leg | None:
         return self._by_inv.get(address_of(inv))
@@ -167,7 +172,7 @@ class Legs:
         inv = leg.inv
         fresh = inv.neg == ffi.NULL or lib.pjmedia_sdp_neg_get_state(inv.neg) == NEG_REMOTE_OFFER
         try:
-            body = self._sdp.parse(sdp) if sdp and fresh else ffi.NULL
+            body = self.describe(leg, sdp) if sdp and fresh else ffi.NULL
             check(
                 "answer",
                 lib.pjsip_inv_answer(inv, status, self._reason(reason), body, self._tdata),
@@ -178,7 +183,7 @@ class Legs:
             self._emit(LegEnded(leg.number, 488, "Not Acceptable Here"))
             return
         self._tell(leg, self._tdata[0], headers)
-        lib.pjsip_inv_send_msg(inv, self._tdata[0])
+        self._send(leg)
 
     @staticmethod
     def _tell(leg: Leg, tdata: CData, headers: Headers) -> None:
@@ -200,7 +205,7 @@ class Legs:
         leg = self._add(
             Leg(effect.leg, inv, effect.flow, False, Phase.SENT, target, effect.route, target=target)
         )
-        leg.delayed_offer = effect.offer is None
+        leg.delayed_offer, leg.sent_sdp = effect.offer is None, effect.offer
         status = lib.pjsip_inv_invite(inv, self._tdata)
         if not status:
             set_headers(self._tdata[0], effect.headers)
@@ -208,7 +213,8 @@ class Legs:
         if status and effect.leg in self._by_number:
             self._forget(leg)
             lib.pjsip_inv_terminate(inv, 503, 0)
-            self._emit(LegEnded(effect.leg, 503, "Unreachable", silent=True))
+            last = (513, TOO_LARGE, (), False) if status == TOO_LONG else (503, "Unreachable", (), True)
+            self._emit(LegEnded(effect.leg, *last))
 
     def acknowledge(self, effect: Acknowledge) -> None:
         leg = self._by_number.get(effect.leg)
@@ -216,7 +222,7 @@ class Legs:
             return
         try:
             if lib.pjmedia_sdp_neg_get_state(leg.inv.neg) == NEG_REMOTE_OFFER:
-                check("answer", lib.pjsip_inv_set_sdp_answer(leg.inv, self._sdp.parse(effect.sdp)))
+                check("answer", lib.pjsip_inv_set_sdp_answer(leg.inv, self.describe(leg, effect.sdp)))
         except PjsipError as error:
             log.warning("leg %d: the answer to its offer does not fit: %s", leg.number, error)
             self._emit(LegEnded(leg.number, 488, "Not Acceptable Here"))
@@ -224,10 +230,13 @@ class Legs:
             return
         cseq, leg.ack_cseq = leg.ack_cseq, 0
         self.send_ack(leg, cseq)
+        if not leg.has_agreed:  # PJSIP has found so while it made the ACK
+            self._emit(LegEnded(leg.number, 488, "Not Acceptable Here"))
+            self.hang_up(HangUp(leg.number))
 
     def send_ack(self, leg: Leg, cseq: int) -> None:
         if not lib.pjsip_inv_create_ack(leg.inv, cseq, self._tdata):
-            lib.pjsip_inv_send_msg(leg.inv, self._tdata[0])
+            self._send(leg)
 
     # Both
 
@@ -269,7 +278,7 @@ class Legs:
             self._emit(OfferAnswered(effect.leg, 491, None))
             return
         try:
-            sdp = self._sdp.parse(effect.sdp)
+            sdp = self.describe(leg, effect.sdp)
             check("re-INVITE", lib.pjsip_inv_reinvite(leg.inv, ffi.NULL, sdp, self._tdata))
             set_headers(self._tdata[0], effect.headers)
         except PjsipError as error:
@@ -277,7 +286,7 @@ class Legs:
             self._emit(OfferAnswered(effect.leg, 488, None))
             return
         leg.pending = Pending.OURS
-        lib.pjsip_inv_send_msg(leg.inv, self._tdata[0])
+        self._send(leg)
 
     def match_media(self, effect: MatchMedia) -> None:
         """Where a leg is gone, nothing fits."""
@@ -294,7 +303,7 @@ class Legs:
             return
         if not lib.pjsip_inv_update(leg.inv, ffi.NULL, ffi.NULL, self._tdata):
             set_headers(self._tdata[0], effect.headers)
-            lib.pjsip_inv_send_msg(leg.inv, self._tdata[0])
+            self._send(leg)
 
     def answer_offer(self, effect: AnswerOffer) -> None:
         leg = self._by_number.get(effect.leg)
@@ -302,11 +311,11 @@ class Legs:
             return
         pending, leg.pending = leg.pending, Pending.NOTHING
         if pending is Pending.UPDATE:
-            leg.update_answer = effect.sdp
+            leg.offer_answer = effect.sdp
             self._go_on(leg)
         elif pending is Pending.REINVITE:
             try:
-                check("answer", lib.pjsip_inv_set_sdp_answer(leg.inv, self._sdp.parse(effect.sdp)))
+                check("answer", lib.pjsip_inv_set_sdp_answer(leg.inv, self.describe(leg, effect.sdp)))
                 self._answer_reinvite(leg, 200, "OK")
             except PjsipError as error:
                 log.warning("leg %d: the answer to its re-INVITE does not fit: %s", leg.number, error)
@@ -333,7 +342,7 @@ class Legs:
             return  # the phone has cancelled or hung up meanwhile
         check("re-INVITE", lib.pjsip_inv_answer(inv, status, self._reason(reason), ffi.NULL, self._tdata))
         self._tell(leg, self._tdata[0], headers)
-        lib.pjsip_inv_send_msg(inv, self._tdata[0])
+        self._send(leg)
 
     def send_info(self, effect: SendInfo) -> None:
         leg = self._by_number.get(effect.leg)
@@ -367,6 +376,44 @@ class Legs:
     def _set_body(self, tdata: CData, content_type: str, body: bytes) -> None:
         set_body(tdata, content_type, self._bodies.token(body) if len(body) > SHORT else body)
 
+    # What cannot be sent
+
+    def _send(self, leg: Leg) -> None:
+        """Send what PJSIP has made; what it cannot print ends the leg."""
+        if lib.pjsip_inv_send_msg(leg.inv, self._tdata[0]) == TOO_LONG:
+            self._fails(leg)
+
+    def _fails(self, leg: Leg) -> None:
+        if leg not in self._failing:
+            log.warning("leg %d at %s: %s, the call ends", leg.number, leg.flow, TOO_LARGE)
+            self._failing.append(leg)
+
+    def too_large(self, octets: bytes) -> bytes:
+        """A message cannot be sent; what is sent instead. What has to follow is done by `report_failing`."""
+        message = read(octets)
+        is_request = isinstance(message, Request)
+        leg = self._by_tag.get((message.from_ if is_request else message.to).tag)
+        if leg and message.method == "INFO":
+            if is_request and (exchange := leg.sent_infos.pop(message.cseq, 0)):
+                self._emit(InfoAnswered(leg.number, exchange, 513, "The INFO is too large to be sent"))
+        elif leg:
+            self._fails(leg)
+        is_final = isinstance(message, Response) and message.status >= 200
+        return instead_of(octets) if is_final else b""
+
+    @property
+    def are_failing(self) -> bool:
+        return bool(self._failing)
+
+    def report_failing(self) -> None:
+        """Both ends of a call end at once where a message of it cannot be sent."""
+        while self._failing:
+            leg = self._failing.popleft()
+            if leg.number not in self._by_number or leg.phase is Phase.ENDING:
+                continue
+            self.hang_up(HangUp(leg.number, 513, TOO_LARGE))
+            self._emit(LegEnded(leg.number, 513, TOO_LARGE))
+
     # Book-keeping
 
     def _add(self, leg: Leg) -> Leg:
@@ -392,6 +439,8 @@ class Legs:
         self._refuse_pending(leg)
         self._forget(leg)
         cause, reason = int(leg.inv.cause), string(leg.inv.cause_text)
+        if leg in self._failing:
+            cause, reason, silent = 513, TOO_LARGE, False
         self._emit(LegEnded(leg.number, cause, reason, headers, silent))
 
     def _refuse_pending(self, leg: Leg) -> None:

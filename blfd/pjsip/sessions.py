@@ -113,7 +113,9 @@ class Sessions:
         lib.pjsip_dlg_inc_lock(dialog)  # a dialog without a session ends with its last lock
         try:
             self.route(dialog, effect.flow, effect.route)
-            options = SUPPORT_100REL | SUPPORT_TIMER | ALWAYS_USE_TIMER
+            options = SUPPORT_TIMER | ALWAYS_USE_TIMER
+            if effect.offer:  # else a reliable response brings one, and its PRACK has to answer
+                options |= SUPPORT_100REL
             check("session", lib.pjsip_inv_create_uac(dialog, offer, options, self._inv))
             lib.pjsip_dlg_add_usage(dialog, self._usage, ffi.NULL)
             lib.pjsip_timer_init_session(self._inv[0], self._timer)

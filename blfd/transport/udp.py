@@ -13,6 +13,8 @@ from blfd.transport.addresses import ListenAddress
 if TYPE_CHECKING:
     from blfd.transport.network import Network
 
+LONGEST_DATAGRAM = 65_507  # octets that IPv4 and UDP leave of 64 KiB
+
 log = logging.getLogger("blfd.network")
 
 READS_PER_TURN = 500  # datagrams taken from one socket before the others get their turn

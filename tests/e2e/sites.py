@@ -127,6 +127,13 @@ class Site:
     def wait_lamp(self, extension: str, lamp: str) -> None:
         self._wait_row("lamps", extension=extension, lamp=lamp)
 
+    def wait_log(self, text: str) -> None:
+        """Until the log has a line with `text`."""
+        until = time.monotonic() + 10
+        while text not in (log := self.server.log.read_text()):
+            assert time.monotonic() < until, log
+            time.sleep(0.02)
+
     def wait_no_call(self) -> None:
         """Until no call is up and no leg of one is left."""
         until = time.monotonic() + 10

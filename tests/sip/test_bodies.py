@@ -172,6 +172,8 @@ def test_layers() -> None:
 )
 def test_a_round_trip(contents: list[bytes], before: bytes, after: bytes, end: bytes) -> None:
     boundary = "7a9cbec0'()+_,-./:=?"
+    if end == b"\n":  # a CR before it would be its
+        contents, before = [each.rstrip(b"\r") for each in contents], before.rstrip(b"\r")
     body = before + b"".join(
         end + b"--" + boundary.encode() + end + b"X-Number: %d" % number + end + end + content
         for number, content in enumerate(contents)

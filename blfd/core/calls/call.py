@@ -32,6 +32,7 @@ from blfd.core.inputs import (
     LegProgress,
     MediaMatched,
     OfferAnswered,
+    OfferReceived,
 )
 from blfd.core.next_hop import without_headers
 from blfd.core.values import Binding, Headers
@@ -78,6 +79,7 @@ class Call:
         self._dialogs = dialogs
         self._early_leg = 0  # whose SDP the caller has had in a provisional response
         self._early_sdp: dict[int, bytes] = {}  # what each branch sent so
+        self._has_reoffered = False  # the caller, while it rang
         self._refused: Refused | None = None  # the best refusal of a phone so far
 
     def start(self, tag: str, dials: list[tuple[int, Binding]], now: float, until: float) -> list[Effect]:
@@ -169,9 +171,10 @@ class Call:
         if branch is None or self.state is not State.RINGING:
             return [HangUp(answer.leg)]
         sdp = answer.sdp or self._early_sdp.get(answer.leg)
-        if sdp is None:
-            last = HangUp(self.caller_leg, 488, "The phone answered without media")
-            return self._end(last, StateEvent.ERROR, now)
+        if sdp is None or answer.fault:
+            why = answer.fault or "The phone answered without media"
+            log = Log(Level.WARNING, f"{self.callee.aor} at {visible(branch.contact)} answers a call: {why}")
+            return [log, *self._end(HangUp(self.caller_leg, 488, why), StateEvent.ERROR, now)]
         self.state, self.answered_leg = State.ANSWERED, answer.leg
         effects = self._drop_branches(ELSEWHERE, StateEvent.REPLACED, now, except_leg=answer.leg)
         self._watch_callee(branch, answer, DialogState.CONFIRMED, now)
@@ -181,9 +184,21 @@ class Call:
             exchange.due(self.caller_leg, Then.ACKNOWLEDGE)
         if self._early_leg and self._early_leg != answer.leg:
             exchange.later(Offer(self.caller_leg, sdp, self._identity(self.callee)))
+        if self._has_reoffered and self.offer:
+            exchange.later(Offer(answer.leg, self.offer, self._identity(self.caller)))
         given = None if self._early_leg else sdp
         headers = (*self._identity(self.callee), *answer.headers)
         return [*effects, exchange.answer(Answer(self.caller_leg, given, headers))]
+
+    def offered(self, offer: OfferReceived) -> list[Effect]:
+        """A phone asks for other media; before an answer the other phone hears of it with the answer."""
+        if self.state is not State.RINGING or not offer.answered:
+            return self.exchange.offered(offer)
+        if offer.leg == self.caller_leg:
+            self.offer, self._has_reoffered = offer.sdp, True
+        elif offer.leg in self.branches:
+            self._early_sdp[offer.leg] = offer.sdp
+        return []
 
     def _identity(self, party: Party) -> Headers:
         """Who the other one is now (RFC 3325)."""

@@ -175,7 +175,7 @@ class Calls:
             case LegEnded():
                 return call.ended(event, now)
             case OfferReceived():
-                return call.exchange.offered(event)
+                return call.offered(event)
             case OfferAnswered():
                 return call.offer_answered(event, now)
             case InfoReceived():
@@ -246,7 +246,7 @@ def _answer_stray(event: LegInput) -> list[Effect]:
     match event:
         case LegAccepted() | LegAnswered():
             return [HangUp(event.leg)]
-        case OfferReceived():
+        case OfferReceived(answered=False):
             return [RefuseOffer(event.leg, 481, "Call does not exist")]
         case InfoReceived():
             return [AnswerInfo(event.leg, event.exchange, 481)]

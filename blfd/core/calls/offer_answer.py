@@ -176,6 +176,9 @@ class OfferAnswer:
 
     def offered(self, offer: OfferReceived) -> list[Effect]:
         """A phone asks for other media: the other one decides."""
+        if offer.answered:
+            self.later(Offer(self._other[offer.leg], offer.sdp))
+            return []
         peer = self.other(offer.leg)
         if not peer or self._asked or self._own:
             return [RefuseOffer(offer.leg, 491, "Request Pending")]

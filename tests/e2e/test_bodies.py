@@ -1,0 +1,303 @@
+"""Bodies of any size pass through a call, octet by octet, in all of its messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+from calls import Calling, Dialog, sdp
+from sites import Site
+from wire import Agent, Message
+
+SDP = {"Content_Type": "application/sdp"}
+RELIABLE = {"Require": "100rel", "RSeq": "1", **SDP}
+SIZES = sorted({2**n + d for n in range(16) for d in (-1, 0, 1)} | {60_000})
+LARGE = 60_000
+_versions = count(1)
+
+
+def described(port: int, size: int) -> bytes:
+    """An SDP of some `size` octets: more lines than PJSIP takes, and another version each time."""
+    text = sdp(port).replace(b" 1 IN", b" %d IN" % next(_versions), 1)
+    missing = size - len(text)
+    while missing > 0:
+        length = missing if missing < 200 else 100
+        text += b"a=x-candidate:".ljust(length - 2, b"x") + b"\r\n" if length > 16 else b""
+        missing -= length
+    return text
+
+
+class Conversation:
+    """A call in which each message has a body of the next size; each is compared with what arrives."""
+
+    def __init__(self, caller: Agent, callee: Agent, size: Callable[[], int]) -> None:
+        self.caller, self.callee, self.size = caller, callee, size
+
+    def set_up(self) -> None:
+        offer, early, again = (described(port, self.size()) for port in (4000, 5000, 4000))
+        calling = Calling.start(self.caller, "102", offer, Require="100rel")
+        invite = self.callee.wait_request("INVITE")
+        assert invite.body == offer
+        self.callee.reply(invite, 183, "Session Progress", early, **RELIABLE)
+        self.callee.reply(self.callee.wait_request("PRACK"), 200)
+        progress = calling.provisional(183)
+        assert progress.body == early
+        assert prack(calling, progress, again).body == early
+        self.callee.reply(invite, 200)
+        self.mine = calling.acknowledge(calling.final())
+        self.callee.wait_request("ACK")
+        self.other = Dialog.of_invite(self.callee, invite)
+        self.answer_reinvite(again)
+
+    def set_up_late(self) -> None:
+        """The offer comes in the 200, the answer in the ACK."""
+        offer, answer = described(5000, self.size()), described(4000, self.size())
+        calling = Calling.start(self.caller, "102")
+        invite = self.callee.wait_request("INVITE")
+        assert invite.body == b""
+        self.callee.reply(invite, 200, "OK", offer, **SDP)
+        accepted = calling.final()
+        assert accepted.body == offer
+        self.mine = calling.acknowledge(accepted, answer)
+        assert self.callee.wait_request("ACK").body == answer
+        self.other = Dialog.of_invite(self.callee, invite)
+
+    def answer_reinvite(self, offer: bytes) -> bytes:
+        reinvite = self.callee.wait_request("INVITE")
+        assert reinvite.body == offer
+        answer = described(5000, self.size())
+        self.callee.reply(reinvite, 200, "OK", answer, **SDP)
+        self.callee.wait_request("ACK")
+        return answer
+
+    def change(self, method: str) -> None:
+        """The caller asks for other media by re-INVITE or UPDATE."""
+        offer = described(4000, self.size())
+        headers = self.mine.send(method, offer)
+        answer = self.answer_reinvite(offer)
+        accepted = self.caller.final(headers)
+        assert (accepted.status, accepted.body) == (200, answer)
+        if method == "INVITE":
+            self.mine.ack(accepted)
+
+    def change_late(self) -> None:
+        """A re-INVITE without SDP is offered what was agreed on; its ACK brings the answer."""
+        headers = self.mine.send("INVITE")
+        accepted = self.caller.final(headers)
+        assert accepted.body.startswith(b"v=0\r\no=- 5000 ")
+        answer = described(4000, self.size())
+        self.mine.ack(accepted, answer)
+        self.answer_reinvite(answer)
+
+    def inform(self) -> None:
+        body, answer = b"b" * self.size(), b"a" * self.size()
+        headers = self.mine.send("INFO", body, "application/x", Info_Package="x")
+        info = self.callee.wait_request("INFO")
+        assert info.body == body
+        self.callee.reply(info, 200, "OK", answer, Content_Type="text/x;charset=utf-8")
+        answered = self.caller.final(headers)
+        assert (answered.status, answered.body) == (200, answer)
+
+    def hang_up(self) -> None:
+        hang_up(self.mine, self.callee)
+
+
+def hang_up(dialog: Dialog, other: Agent) -> None:
+    assert dialog.request("BYE").status == 200
+    other.reply(other.wait_request("BYE"), 200)
+
+
+def prack(calling: Calling, progress: Message, body: bytes = b"") -> Message:
+    """Acknowledge a reliable provisional response; the answer to that."""
+    headers = calling.headers
+    number = int(headers["CSeq"].split()[0])
+    remote = progress["contact"].strip("<>")
+    early = Dialog(calling.agent, remote, headers["From"], progress["to"], headers["Call-ID"], number)
+    return early.request("PRACK", body, RAck=f"{progress['rseq']} {headers['CSeq']}")
+
+
+@pytest.mark.parametrize(("transport", "step"), [("udp", 1), ("tcp", 5)])
+def test_every_size_in_every_message(site: Site, transport: str, step: int) -> None:
+    caller, callee = site.registered("101", transport), site.registered("102", transport)
+    for first in range(0, len(SIZES), step):
+        sizes = (SIZES[number % len(SIZES)] for number in count(first))
+        talk = Conversation(caller, callee, sizes.__next__)
+        talk.set_up()
+        for method in ("INVITE", "UPDATE"):
+            talk.change(method)
+        talk.change_late()
+        talk.inform()
+        talk.hang_up()
+        talk.set_up_late()
+        talk.hang_up()
+    site.wait_no_call()
+
+
+def twice(agent: Agent, condition: Callable[[Message], bool]) -> Message:
+    """A message that comes, and comes again as it was."""
+    first, again = agent.wait(condition), agent.wait(condition)
+    assert again == first
+    return first
+
+
+def test_what_is_repeated_is_the_same(site: Site) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    offer, early, answer = (described(port, LARGE) for port in (4000, 5000, 5000))
+    calling = Calling.start(caller, "102", offer, Require="100rel")
+    invite = twice(callee, lambda m: m.method == "INVITE")
+    assert invite.body == offer
+    callee.reply(invite, 183, "Session Progress", early, **SDP)
+    progress = twice(caller, lambda m: m.status == 183)
+    assert progress.body == early
+    assert prack(calling, progress).status == 200
+    callee.reply(invite, 200, "OK", early, **SDP)
+    accepted = twice(caller, lambda m: m.status == 200 and m["cseq"].endswith("INVITE"))
+    mine, other = calling.acknowledge(accepted), Dialog.of_invite(callee, invite)
+    callee.wait_request("ACK")
+    mine.send("INVITE", offer := described(4000, LARGE))
+    reinvite = twice(callee, lambda m: m.method == "INVITE")
+    assert reinvite.body == offer
+    callee.reply(reinvite, 200, "OK", answer, **SDP)
+    callee.wait_request("ACK")
+    accepted = twice(caller, lambda m: m.status == 200 and m["cseq"].endswith("INVITE"))
+    assert accepted.body == answer
+    mine.ack(accepted)
+    hang_up(other, caller)
+
+
+def test_a_late_answer_is_repeated(site: Site) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    offer, answer = described(5000, LARGE), described(4000, LARGE)
+    calling = Calling.start(caller, "102")
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 200, "OK", offer, **SDP)
+    mine = calling.acknowledge(calling.final(), answer)
+    for _ in range(2):  # the ACK was lost, so the 200 comes again
+        assert callee.wait_request("ACK").body == answer
+        callee.reply(invite, 200, "OK", offer, **SDP)
+    hang_up(mine, callee)
+
+
+# What cannot be sent: over TCP comes what fits no datagram with the header fields that it gets
+
+TOO_LARGE = 63_500
+TOLD = "is too large to be sent"
+
+
+def far(agent: Agent) -> str:
+    """A Record-Route of an agent that is its own proxy: messages to it are longer than those from it."""
+    return f"<sip:{agent.address};transport={agent.transport};lr;x={'x' * 1900}>"
+
+
+def connect(caller: Agent, callee: Agent) -> tuple[Dialog, Dialog]:
+    """A call that is up between two agents that are far."""
+    calling = Calling.start(caller, callee.user, sdp(4000), Record_Route=far(caller))
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 200, "OK", sdp(5000), Record_Route=far(callee), **SDP)
+    mine = calling.acknowledge(calling.final())
+    callee.wait_request("ACK")
+    return mine, Dialog.of_invite(callee, invite)
+
+
+def both_end(site: Site, mine: Dialog, other: Dialog) -> None:
+    """Both agents get a BYE at once, and the log says why."""
+    byes = [dialog.agent.wait_request("BYE") for dialog in (mine, other)]
+    for dialog, bye in zip((mine, other), byes, strict=True):
+        dialog.agent.reply(bye, 200)
+    assert site.ask("calls") == []
+    site.wait_log(TOLD)
+
+
+def test_an_invite_that_is_too_large(site: Site) -> None:
+    caller, one, two = site.registered("101", "tcp"), site.agent("102"), site.registered("103", "tcp")
+    contact = far(one).replace("<sip:", "<sip:102@").replace(";lr", "")
+    assert one.register(contact=contact).status == 200
+    refusal = Calling.start(caller, "102", described(4000, TOO_LARGE)).refused()
+    assert refusal.start == f"SIP/2.0 513 A message {TOLD}"
+    assert one.silent(lambda m: m.method == "INVITE", 0.1)
+    assert one.register(contact=contact, expires=0).status == 200
+    site.wait_log(TOLD)
+    calling = Calling.start(caller, "103", offer := described(4000, TOO_LARGE))
+    invite = two.wait_request("INVITE")
+    assert invite.body == offer
+    two.reply(invite, 486, "Busy Here")
+    assert calling.refused().status == 486
+
+
+@pytest.mark.parametrize("status", [183, 200])
+def test_a_response_that_is_too_large(site: Site, status: int) -> None:
+    caller, callee = site.registered("101"), site.registered("102", "tcp")
+    calling = Calling.start(caller, "102", sdp(4000), Require="100rel", Record_Route=far(caller))
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, status, "Here", described(5000, TOO_LARGE), **SDP)
+    refusal = calling.refused()
+    assert refusal.status == 513
+    assert TOLD in refusal.start
+    callee.reply(callee.wait(lambda m: m.method in ("BYE", "CANCEL")), 200)
+    if status == 183:
+        callee.reply(invite, 487, "Request Terminated")
+    else:  # blfd makes sure, as what is not known to a dialog may be an early one
+        caller.reply(caller.wait_request("BYE"), 481, "No Such Call")
+    callee.wait_request("ACK")
+    assert site.ask("calls") == []
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_an_offer_that_is_too_large(site: Site, method: str) -> None:
+    mine, other = connect(site.registered("101", "tcp"), site.registered("102"))
+    mine.send(method, described(4000, TOO_LARGE))
+    both_end(site, mine, other)
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_an_answer_to_an_offer_that_is_too_large(site: Site, method: str) -> None:
+    mine, other = connect(site.registered("101"), site.registered("102", "tcp"))
+    mine.send(method, described(4000, 500), Record_Route=far(mine.agent))
+    reinvite = other.agent.wait_request("INVITE")
+    other.agent.reply(reinvite, 200, "OK", described(5000, TOO_LARGE), **SDP)
+    both_end(site, mine, other)
+
+
+def test_a_late_answer_that_is_too_large(site: Site) -> None:
+    caller, callee = site.registered("101", "tcp"), site.registered("102")
+    calling = Calling.start(caller, "102")
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 200, "OK", sdp(5000), Record_Route=far(callee), **SDP)
+    mine = calling.acknowledge(calling.final(), described(4000, TOO_LARGE))
+    both_end(site, mine, Dialog.of_invite(callee, invite))
+
+
+def test_an_info_that_is_too_large_is_refused_and_the_call_goes_on(site: Site) -> None:
+    mine, other = connect(site.registered("101", "tcp"), site.registered("102"))
+    assert mine.request("INFO", bytes(TOO_LARGE), "application/x").status == 513
+    assert other.agent.silent(lambda m: m.method in ("BYE", "INFO"), 0.1)
+    hang_up(mine, other.agent)
+
+
+# Media that a phone asks for before the call is up
+
+
+def test_a_prack_with_sdp_that_answers_nothing(site: Site) -> None:
+    """PJSIP asserts that it could answer, and would end the server."""
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102", sdp(4000), Require="100rel")
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 180, "Ringing")
+    answer = prack(calling, calling.provisional(180), sdp(4002))
+    assert (answer.status, answer.body) == (200, b"")
+    callee.reply(invite, 200, "OK", sdp(5000), **SDP)
+    hang_up(calling.acknowledge(calling.final()), callee)
+
+
+def test_a_prack_of_a_call_without_offer(site: Site) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102", Require="100rel")
+    invite = callee.wait_request("INVITE")
+    assert "100rel" not in invite["supported"]
+    callee.reply(invite, 180, "Ringing")
+    assert prack(calling, calling.provisional(180)).status == 200
+    callee.reply(invite, 200, "OK", sdp(5000), **SDP)
+    hang_up(calling.acknowledge(calling.final(), sdp(4000)), callee)
+
+
