@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 from browser import ADMIN_PASSWORD, portal_url
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from sites import Site
 
 
@@ -71,6 +71,82 @@ def test_who_picks_up_and_who_is_picked_up_apart(site: Site, page: Page) -> None
     page.get_by_role("button", name="OK").click()
     found = json.loads(site.cli("group", "show", "doors", "--json"))
     assert (found["pickers"], found["targets"]) == (["101"], ["108"])
+
+
+def ticked(page: Page, side: str) -> list[str]:
+    """Whose boxes of that name are shown and ticked."""
+    boxes = page.locator(f"input[name={side}]:checked")
+    found = [box.get_attribute("value") for box in boxes.all() if box.is_visible()]
+    return [value for value in found if value]
+
+
+@pytest.mark.parametrize("with_javascript", [True, False])
+def test_what_is_saved_of_a_group_is_what_is_shown(
+    chromium: Browser, site: Site, page: Page, with_javascript: bool
+) -> None:
+    """However often one chooses apart, and does not."""
+    context = chromium.new_context(
+        base_url=page.url.split("/t/")[0],
+        java_script_enabled=with_javascript,
+        storage_state=page.context.storage_state(),
+    )
+    page = context.new_page()
+
+    def open_(path: str) -> None:
+        page.goto(f"/t/default/groups/{path}")
+        page.get_by_role("textbox", name="Name").fill("doors")
+        if with_javascript:
+            page.get_by_role("tab", name="Group Members").click()
+
+    def box(text: str) -> Locator:
+        return page.get_by_role("checkbox", name=re.compile(f"^{text}"))
+
+    def saved() -> tuple[list[str], list[str]]:
+        """And what was shown just before."""
+        apart = page.get_by_label("Choose apart").is_checked()
+        shown = ticked(page, "picker" if apart else "member"), ticked(page, "target" if apart else "member")
+        page.get_by_role("button", name="OK").click()
+        expect(page.get_by_role("status")).to_be_visible()
+        found = json.loads(site.cli("group", "show", "doors", "--json"))
+        assert (found["pickers"], found["targets"]) == shown
+        return shown
+
+    open_("new")
+    for member in ("105", "106"):
+        box(f"{member} .* is a member").check()
+    page.get_by_label("Choose apart").check()
+    for side in ("picks up", "is picked up"):
+        for member in ("105", "106"):
+            expect(box(f"{member} .* {side}")).to_be_checked(checked=with_javascript)
+    box("105 .* picks up").check()
+    box("105 .* is picked up").check()
+    box("106 .* is picked up").uncheck()
+    assert saved() == (["105", "106"] if with_javascript else ["105"], ["105"])
+    open_("edit/doors")
+    page.get_by_label("Choose apart").check()
+    box("107 .* picks up").check()
+    page.get_by_label("Choose apart").uncheck()
+    expect(box("105 .* is a member")).to_be_checked()
+    expect(box("107 .* is a member")).not_to_be_checked()
+    assert saved() == (["105"], ["105"])
+    open_("edit/doors")
+    page.get_by_label("Choose apart").check()
+    box("108 .* picks up").check()
+    assert saved() == (["105", "108"], ["105"])
+    context.close()
+
+
+def test_ticks_that_the_search_hides_are_told(page: Page) -> None:
+    page.goto("/t/default/groups/new#members")
+    page.get_by_role("tab", name="Group Members").click()
+    page.get_by_role("checkbox", name=re.compile("^105 .* is a member")).check()
+    page.get_by_label("Search").fill("106")
+    expect(page.get_by_text("1 more is ticked, which the search hides.")).to_be_visible()
+    page.get_by_role("checkbox", name=re.compile("^106 .* is a member")).check()
+    page.get_by_label("Search").fill("107")
+    expect(page.get_by_text("2 more are ticked, which the search hides.")).to_be_visible()
+    page.get_by_label("Search").fill("")
+    expect(page.get_by_text("which the search hides")).not_to_be_visible()
 
 
 def test_by_keyboard_alone(site: Site, page: Page) -> None:

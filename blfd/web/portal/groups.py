@@ -97,10 +97,11 @@ def _names(here: Here) -> dict[str, str]:
 
 
 def _sent(form: FormData) -> tuple[str, set[str], set[str]]:
-    """The name, pickers and targets: the members are both."""
+    """The name, pickers and targets. What counts are the boxes that are shown: members are both."""
 
     def chosen(field: str) -> set[str]:
         return {str(value) for value in form.getlist(field)}
 
-    members = chosen("member")
-    return str(form.get("name", "")).strip(), members | chosen("picker"), members | chosen("target")
+    sides = ("picker", "target") if "apart" in form else ("member", "member")
+    pickers, targets = map(chosen, sides)
+    return str(form.get("name", "")).strip(), pickers, targets

@@ -12,6 +12,28 @@ for (const field of document.querySelectorAll("[data-filter]")) {
   field.addEventListener("keydown", (event) => { if (event.key === "Enter") event.preventDefault(); });
 }
 
+// A group's members: each row's boxes say the same, whichever of them are shown.
+for (const members of document.querySelectorAll("#members")) {
+  const apart = members.querySelector(".apart");
+  const unseen = members.querySelector("#unseen");
+  const tell = () => {
+    const shown = apart.checked ? ".one input:checked" : ".both input:checked";
+    const hidden = members.querySelectorAll(`tr[hidden]:has(${shown})`).length;
+    unseen.hidden = !hidden;
+    unseen.textContent = `${hidden} more ${hidden === 1 ? "is" : "are"} ticked, which the search hides.`;
+  };
+  members.addEventListener("input", tell);
+  members.addEventListener("change", (event) => {
+    const row = event.target.closest("tbody tr");
+    if (row) {
+      const [member, picks, picked] = row.querySelectorAll("input");
+      if (event.target === member) picks.checked = picked.checked = member.checked;
+      else member.checked = picks.checked && picked.checked;
+    }
+    tell();
+  });
+}
+
 // Tabs: links to sections, of which one is shown at a time.
 for (const tabs of document.querySelectorAll(".tabs")) {
   const links = [...tabs.querySelectorAll(".tablist a")];
