@@ -78,7 +78,8 @@ def test_a_group_of_a_large_office(portal: Site) -> None:
         root.submit("/t/large.example/extensions/import", text=text)
         made = root.submit("/t/large.example/groups/new", name="all", member=members)
         assert "Added." in words(made)
-        assert len(root.get("/t/large.example/groups/edit/all").text.split(" checked")) == 3 * len(members) + 1
+        page = root.get("/t/large.example/groups/edit/all")
+        assert page.text.count(" checked") == 3 * len(members)
     portal.cli("tenant", "remove", "large.example", "--yes")
 
 
