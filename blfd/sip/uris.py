@@ -25,7 +25,7 @@ _SIP_URI = re.compile(
     re.VERBOSE | re.IGNORECASE,
 ).fullmatch
 _fit = re.compile(r"""[!#-;=?-~]+""").fullmatch
-_other_uri = re.compile(r"""([A-Za-z][A-Za-z0-9+.\-]*+):[!#-;=?-~]+""").fullmatch
+_other_uri = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*+):[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+").fullmatch
 
 
 def uri(text: str) -> Uri:

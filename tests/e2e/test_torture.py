@@ -41,15 +41,7 @@ def finals(agent: Agent, count: int) -> list[int]:
 @pytest.mark.parametrize("torture", TORTURES, ids=lambda torture: torture.name)
 def test_rfc_4475(site: Site, torture: Torture, transport: str) -> None:
     agent = site.agent("101", transport)
-    values = {
-        "d": agent.server,
-        "a": agent.address,
-        "t": transport.upper(),
-        "n": next(numbers),
-        "l": len(torture.body),
-    }
-    data = re.sub(r"\{([dantl])\}", lambda found: str(values[found[1]]), torture.text).encode() + torture.body
-    agent.send_raw(data)
+    agent.send_raw(torture.octets(agent.server, agent.address, transport, next(numbers)))
     expected = torture.answers if torture.tcp is None or transport == "udp" else torture.tcp
     if torture.name == "dblreq":
         found = finals(agent, 1 if transport == "udp" else 2)

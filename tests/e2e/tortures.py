@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 PARSED = (480,)  # a call to 102, which no phone has registered: it was read to the end
@@ -17,6 +18,12 @@ class Torture(NamedTuple):
     answers: tuple[int, ...]
     body: bytes = b""
     tcp: tuple[int, ...] | None = None
+
+    def octets(self, server: str, address: str, transport: str = "udp", number: int = 1) -> bytes:
+        """The message as the phone at `address` sends it; `number` makes it another one than before."""
+        values = {"d": server, "a": address, "t": transport.upper(), "n": number, "l": len(self.body)}
+        text = re.sub(r"\{([dantl])\}", lambda found: str(values[found[1]]), self.text)
+        return text.encode() + self.body
 
 
 SDP = (
