@@ -28,6 +28,7 @@ from blfd.core.inputs import (
     InviteReceived,
     LegAccepted,
     LegEnded,
+    LegsListed,
     MediaMatched,
     NotifyAnswered,
     NotifyLost,
@@ -43,6 +44,7 @@ from blfd.core.inputs import (
 from blfd.core.next_hop import NextHops, is_sip
 from blfd.core.registrar import Registrar
 from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Settings
+from blfd.core.watchdog import Watchdog
 
 RETRY_AFTER = "5"  # seconds
 
@@ -74,6 +76,7 @@ class Core:
         self.notifier = Notifier((self._dialog_package,), settings, next_hops, new_tag)
         self.calls = Calls(self.dialogs, self.registrar, settings, self.trusts)
         self.pickups = Pickups(self.dialogs, self.calls)
+        self.watchdog = Watchdog(self.calls, self.pickups, self.notifier)
         self.permissions = Permissions(self.directory)
         self._authenticator = Authenticator(secret, settings)
         self._domains = Domains(self.directory, self._addresses)
@@ -85,8 +88,9 @@ class Core:
         """What to do about `event`; `now` is seconds since the epoch."""
         if type(event) is NotifyAnswered:  # the hot path: nothing else changes
             return self.notifier.answered(event, now)
-        effects = self._route(event, now)
-        return [*effects, *self._tell(now)]
+        effects = [*self._route(event, now), *self._tell(now)]
+        self.watchdog.saw(event, effects, now)
+        return effects
 
     def _route(self, event: Input, now: float) -> list[Effect]:
         match event:
@@ -121,6 +125,8 @@ class Core:
                 return [*self.calls.hang_up_all(now), *last]
             case LegAccepted() | MediaMatched() | LegEnded() if event.leg in self.pickups:
                 return self.pickups.handle(event, now)
+            case LegsListed():
+                return self.watchdog.listed(event, now)
             case _:
                 return self.calls.handle(event, now)
 
@@ -262,7 +268,9 @@ class Core:
         effects: list[Effect] = []
         for part in self._clocked:
             effects += part.handle_timer(now)
-        return [*effects, *self._tell(now)]
+        effects += self._tell(now)
+        self.watchdog.saw(None, effects, now)
+        return effects
 
     def _tell(self, now: float) -> list[Effect]:
         """Watchers are told of what has changed; who looks on may ask."""
@@ -272,5 +280,5 @@ class Core:
         return self.notifier.resources_changed(changed, now) if changed else []
 
     @property
-    def _clocked(self) -> tuple[Notifier, Registrar, Calls]:
-        return self.notifier, self.registrar, self.calls
+    def _clocked(self) -> tuple[Notifier, Registrar, Calls, Watchdog]:
+        return self.notifier, self.registrar, self.calls, self.watchdog

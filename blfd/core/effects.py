@@ -158,6 +158,16 @@ class HangUp(NamedTuple):
     headers: Headers = ()
 
 
+class Drop(NamedTuple):
+    """Forget a leg that was hung up and does not end, whatever its phone says; `LegEnded` comes back."""
+
+    leg: int
+
+
+class ListLegs(NamedTuple):
+    """Say which legs there are; `LegsListed` comes back."""
+
+
 class Offer(NamedTuple):
     """Ask a phone for other media (re-INVITE); `OfferAnswered` comes back."""
 
@@ -227,6 +237,8 @@ Effect = (
     | Answer
     | Acknowledge
     | HangUp
+    | Drop
+    | ListLegs
     | Offer
     | Identify
     | AnswerOffer

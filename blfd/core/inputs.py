@@ -214,6 +214,12 @@ class LegEnded(NamedTuple):
     silent: bool = False
 
 
+class LegsListed(NamedTuple):
+    """All legs that there are, those among them that are ending."""
+
+    legs: frozenset[int]
+
+
 class OfferReceived(NamedTuple):
     """A phone asks for other media (re-INVITE or UPDATE) and waits for `AnswerOffer` or `RefuseOffer`.
 
@@ -321,6 +327,7 @@ Input = (
     | LegAnswered
     | LegAcknowledged
     | LegEnded
+    | LegsListed
     | OfferReceived
     | OfferAnswered
     | InfoReceived

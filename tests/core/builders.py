@@ -8,12 +8,14 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 
 from blfd.core.core import Core
-from blfd.core.effects import Dial, Effect, Notify, Reply
+from blfd.core.effects import Accept, Dial, Effect, HangUp, ListLegs, Notify, Reply
 from blfd.core.inputs import (
     Credentials,
     DirectoryChanged,
     Input,
     InviteReceived,
+    LegEnded,
+    LegsListed,
     NotifyAnswered,
     RegisterContact,
     RegisterReceived,
@@ -129,14 +131,23 @@ def group(members: str, targets: str = "", name: str = "sales") -> Group:
 
 
 class World:
-    """A core, its clock, and what it has asked for."""
+    """A core, its clock, and what it has asked for.
+
+    `stack` plays as much of the SIP stack as no test is about: legs that are hung up have ended when the
+    clock goes on, and which there are is said when it is asked.
+    """
 
     def __init__(
         self,
         settings: Settings | None = None,
         phones: Iterable[str] = ("101", "102", "103"),
         known: Directory | None = None,
+        *,
+        stack: bool = True,
     ) -> None:
+        self._legs: set[int] = set()
+        self._hung_up: set[int] = set()
+        self._stack = stack
         tags = itertools.count(1)
         settings = replace(settings or Settings(), trust=EVERYBODY)
         self.core = Core(settings, [HOST], secret=b"s", new_tag=lambda: f"sub{next(tags)}")
@@ -146,12 +157,28 @@ class World:
             self.give(register(phone))
 
     def give(self, event: Input) -> list[Effect]:
-        return self.core.handle(event, self.now)
+        if isinstance(event, LegEnded):
+            self._legs.discard(event.leg)
+            self._hung_up.discard(event.leg)
+        return self._played(self.core.handle(event, self.now))
 
     def at(self, now: float) -> list[Effect]:
         """Let time pass."""
+        while self._stack and self._hung_up:
+            assert self.give(LegEnded(min(self._hung_up), 200, "")) == []
         self.now = now
-        return self.core.handle_timer(now)
+        return self._played(self.core.handle_timer(now))
+
+    def _played(self, effects: list[Effect]) -> list[Effect]:
+        for effect in effects:
+            if isinstance(effect, Accept | Dial):
+                self._legs.add(effect.leg)
+            elif isinstance(effect, HangUp):
+                self._hung_up |= {effect.leg} & self._legs
+        if not self._stack or ListLegs() not in effects:
+            return effects
+        listed = self._played(self.core.handle(LegsListed(frozenset(self._legs)), self.now))
+        return [effect for effect in (*effects, *listed) if not isinstance(effect, ListLegs)]
 
     def lamp(self, extension: str) -> str:
         return self.core.dialogs.lamp(Aor(DEFAULT_TENANT, extension)).value

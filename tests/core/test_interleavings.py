@@ -1,31 +1,43 @@
-"""Any order of events: the lamps stay true (Hypothesis)."""
+"""Any order of events, and lost ones: the lamps stay true, and nothing waits for ever (Hypothesis)."""
 
 from __future__ import annotations
+
+import itertools
 
 from builders import SDP, World, directory, document, group, invite, notifies, register, reply, subscribe
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from blfd.core.calls.party import State
 from blfd.core.effects import (
     Accept,
     Answer,
+    AnswerInfo,
+    AnswerOffer,
     Dial,
+    Drop,
     Effect,
     HangUp,
+    ListLegs,
     MatchMedia,
     Notify,
     Offer,
     Progress,
+    RefuseOffer,
     SavePickup,
 )
+from blfd.core.events.subscription import IN_FLIGHT
 from blfd.core.inputs import (
+    InfoAnswered,
+    InfoReceived,
     Input,
     LegAccepted,
     LegAcknowledged,
     LegAnswered,
     LegEnded,
     LegProgress,
+    LegsListed,
     MediaMatched,
     NotifyAnswered,
     OfferAnswered,
@@ -38,6 +50,18 @@ PEOPLE = ("101", "102", "103")
 OFFERED = st.sampled_from(["both", "otherwise numbered", "by peer", "by picker", "nothing in common"])
 OFTEN = st.sampled_from([True, True, True, False])
 HOLD = SDP + b"a=sendonly\r\n"
+LOSABLE = (
+    LegAccepted,
+    LegAcknowledged,
+    LegAnswered,
+    LegEnded,
+    LegProgress,
+    LegsListed,
+    MediaMatched,
+    InfoAnswered,
+    NotifyAnswered,
+    OfferAnswered,
+)
 
 
 class Switchboard(RuleBasedStateMachine):
@@ -45,17 +69,25 @@ class Switchboard(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(known=directory(PEOPLE, (group("101 103", "101 102"),)))
+        self.world = World(known=directory(PEOPLE, (group("101 103", "101 102"),)), stack=False)
         self.world.give(register("102", "sip:102@198.51.100.99", cseq=2))
         self.legs: dict[int, str] = {}  # alive in PJSIP: new, caller, callee, answered
+        self.ending: set[int] = set()  # hung up, and not yet at their end
+        self.lost: set[int] = set()  # ended, and the core has not heard of it
+        self.losing: set[type] = set()  # the next input of such a kind never arrives
+        self.endless: set[int] = set()  # ending, and without a Drop for ever
+        self.asking: set[int] = set()  # phones that wait for the answer to their offer
+        self.informing: dict[int, int] = {}  # and to their INFO, by exchange
         self.had_200: set[int] = set()
         self.answered: set[int] = set()  # and no ACK yet
         self.flying: dict[str, Notify] = {}
+        self.sent_at: dict[str, float] = {}
         self.told: dict[str, DialogInfo] = {}
         self.versions: dict[str, int] = {}
         self.ended: dict[str, set[str]] = {}  # dialog ids that a watcher saw end
         self.watching: dict[str, Aor] = {}
         self.matching: dict[int, int] = {}  # pickers' legs whose media is being matched, and with whose
+        self.exchanges = itertools.count(1)
         self.attempts = 0  # to pick up, of which nothing has been said yet
 
     @initialize(delayed=st.booleans(), talks=st.booleans())
@@ -75,9 +107,15 @@ class Switchboard(RuleBasedStateMachine):
 
     def give(self, event: Input) -> None:
         self.world.now += 1
-        self.take(self.world.give(event))
+        if type(event) not in self.losing:
+            self.take(self.world.give(event))
+            return
+        self.losing.discard(type(event))
+        if isinstance(event, LegEnded):
+            self.lost.add(event.leg)
 
     def take(self, effects: list[Effect]) -> None:
+        stack: list[Input] = []  # what the SIP stack says to it at once
         for effect in effects:
             match effect:
                 case Accept():
@@ -86,30 +124,50 @@ class Switchboard(RuleBasedStateMachine):
                     assert effect.leg not in self.legs
                     self.legs[effect.leg] = "callee"
                 case HangUp():
-                    self.legs.pop(effect.leg, None)
+                    self.ending |= {effect.leg} & self.legs.keys()
+                    self.gone(effect.leg)
+                case Drop():
+                    self.ending.discard(effect.leg)
+                    self.endless.discard(effect.leg)
+                    stack.append(LegEnded(effect.leg, 408, ""))
+                case ListLegs():
+                    stack.append(LegsListed(frozenset(self.legs) | self.ending))
                 case MatchMedia():
-                    assert self.legs[effect.leg] == "caller"
-                    assert effect.peer in self.legs
+                    assert self.legs.get(effect.leg) == "caller" or effect.leg in self.lost
+                    assert effect.peer in self.legs.keys() | self.lost
                     self.matching[effect.leg] = effect.peer
                 case SavePickup():
                     self.attempts -= 1
                 case Offer():
-                    assert effect.leg in self.legs
+                    assert effect.leg in self.legs.keys() | self.lost
+                case AnswerOffer() | RefuseOffer():
+                    self.asking.discard(effect.leg)
+                case AnswerInfo():
+                    self.informing.pop(effect.exchange, None)
                 case Progress():
                     assert effect.leg not in self.had_200
                 case Answer():
-                    assert self.legs[effect.leg] == "caller"
+                    assert self.legs.get(effect.leg) == "caller" or effect.leg in self.lost
                     assert effect.leg not in self.had_200, "a caller gets one 200"
                     self.had_200.add(effect.leg)
                     self.answered.add(effect.leg)
                 case Notify():
                     self.notified(effect)
+        for event in stack:
+            self.give(event)
+
+    def gone(self, leg: int) -> None:
+        """Nobody waits at a leg that is over."""
+        self.legs.pop(leg, None)
+        self.asking.discard(leg)
+        self.informing = {exchange: who for exchange, who in self.informing.items() if who != leg}
 
     def notified(self, notify: Notify) -> None:
         key, info = notify.subscription, document(notify)
         assert key not in self.flying, "two NOTIFYs in flight"
         assert info.version == self.versions.get(key, -1) + 1
         self.flying[key], self.versions[key] = notify, info.version
+        self.sent_at[key] = self.world.now
         gone = self.ended.setdefault(key, set())
         for dialog in info.dialogs:
             assert dialog.id not in gone or dialog.state is DialogState.TERMINATED, "alive after its end"
@@ -217,16 +275,37 @@ class Switchboard(RuleBasedStateMachine):
     @rule(data=st.data(), status=st.sampled_from([200, 404, 408, 480, 486, 487, 503, 603]))
     def ends(self, data: st.DataObject, status: int) -> None:
         leg = self.pick(data, "new", "caller", "callee", "answered")
-        del self.legs[leg]
+        self.gone(leg)
         self.give(LegEnded(leg, status, ""))
 
-    @precondition(lambda self: self.legs)
-    @rule(data=st.data(), hold=st.booleans(), status=st.sampled_from([200, 488]))
-    def offers(self, data: st.DataObject, hold: bool, status: int) -> None:
-        leg = self.pick(data, *self.legs.values())
+    @precondition(lambda self: self.ending - self.endless)
+    @rule(data=st.data())
+    def has_ended(self, data: st.DataObject) -> None:
+        leg = data.draw(st.sampled_from(sorted(self.ending - self.endless)))
+        self.ending.discard(leg)
+        self.give(LegEnded(leg, 200, ""))
+
+    @precondition(lambda self: self.legs.keys() - self.asking)
+    @rule(data=st.data(), hold=st.booleans())
+    def offers(self, data: st.DataObject, hold: bool) -> None:
+        leg = data.draw(st.sampled_from(sorted(self.legs.keys() - self.asking)))
+        self.asking.add(leg)
         self.give(OfferReceived(leg, HOLD if hold else SDP))
-        other = self.pick(data, *self.legs.values())
-        self.give(OfferAnswered(other, status, SDP if status == 200 else None))
+
+    @precondition(lambda self: self.legs)
+    @rule(data=st.data(), status=st.sampled_from([200, 488, 491]))
+    def answers_an_offer(self, data: st.DataObject, status: int) -> None:
+        leg = self.pick(data, *self.legs.values())
+        self.give(OfferAnswered(leg, status, SDP if status == 200 else None))
+
+    @precondition(lambda self: self.legs)
+    @rule(data=st.data(), answers=st.booleans())
+    def informs(self, data: st.DataObject, answers: bool) -> None:
+        leg, exchange = self.pick(data, *self.legs.values()), next(self.exchanges)
+        self.informing[exchange] = leg
+        self.give(InfoReceived(leg, exchange, "application/dtmf-relay", b"Signal=1"))
+        if answers and self.legs:
+            self.give(InfoAnswered(self.pick(data, *self.legs.values()), exchange, 200))
 
     @rule(who=st.sampled_from(PEOPLE), whom=st.sampled_from(PEOPLE), expires=st.sampled_from([0, 60, 600]))
     def watches(self, who: str, whom: str, expires: int) -> None:
@@ -241,11 +320,13 @@ class Switchboard(RuleBasedStateMachine):
         self.confirm(data.draw(st.sampled_from(sorted(self.flying))), status)
 
     def confirm(self, key: str, status: int) -> None:
-        del self.flying[key]
+        del self.flying[key], self.sent_at[key]
         self.give(NotifyAnswered(key, status))
 
     @rule(seconds=st.sampled_from([1, 30, 70, 130]))
     def time_passes(self, seconds: int) -> None:
+        for key in [key for key, at in self.sent_at.items() if self.world.now + seconds > at + 32]:
+            self.confirm(key, 408)  # timer F
         self.take(self.world.at(self.world.now + seconds))
 
     @invariant()
@@ -264,13 +345,12 @@ class Switchboard(RuleBasedStateMachine):
 
     @invariant()
     def the_core_knows_the_legs_that_live(self) -> None:
-        known = {leg for call in self.world.core.calls for leg in call.legs()}
-        assert known <= self.legs.keys()
+        assert self.known() <= self.legs.keys() | self.lost
 
     @invariant()
     def every_attempt_is_answered_once(self) -> None:
-        under_way = sum(leg in self.world.core.pickups for leg in self.legs)
-        assert self.attempts == under_way
+        pickers = [leg for leg in self.legs.keys() | self.lost if leg in self.world.core.pickups]
+        assert self.attempts == len(pickers)
 
     @invariant()
     def a_lamp_that_talks_is_in_a_call(self) -> None:
@@ -279,7 +359,54 @@ class Switchboard(RuleBasedStateMachine):
             for dialog in self.world.core.dialogs.of(Aor("default", who)):
                 assert any(dialog.leg in call.legs() for call in calls)
 
+    def known(self) -> set[int]:
+        return {leg for call in self.world.core.calls for leg in call.legs()}
 
+    def teardown(self) -> None:
+        """When the phones fall silent, only calls that are up go on, and nobody waits for an answer."""
+        self.losing.clear()
+        for _ in range(20):
+            for key in sorted(self.flying):
+                self.confirm(key, 200)
+            for leg in sorted(self.ending - self.endless):
+                self.ending.discard(leg)
+                self.give(LegEnded(leg, 200, ""))
+            self.take(self.world.at(self.world.now + 30))
+        assert {call.state for call in self.world.core.calls} <= {State.TALKING}
+        assert self.known() == self.legs.keys()
+        assert not self.ending
+        assert not self.attempts
+        assert not self.asking, "who waits for the answer to its offer"
+        assert not self.informing, "or to its INFO"
+        for call in self.world.core.calls:
+            offer = OfferReceived(call.caller_leg, SDP)
+            assert Offer in map(type, self.world.give(offer)), "nothing is under way that hinders it"
+        subscriptions = self.world.core.notifier.subscriptions
+        assert {one.key for one in subscriptions if one.phase in IN_FLIGHT} == self.flying.keys()
+
+
+class Lossy(Switchboard):
+    """The same where now and then what should have come never arrives, whatever the cause."""
+
+    @rule(kind=st.sampled_from(LOSABLE))
+    def the_next_is_lost(self, kind: type) -> None:
+        self.losing.add(kind)
+
+    @precondition(lambda self: self.legs)
+    @rule(data=st.data())
+    def a_leg_is_lost(self, data: st.DataObject) -> None:
+        leg = self.pick(data, *self.legs.values())
+        self.gone(leg)
+        self.lost.add(leg)
+
+    @precondition(lambda self: self.ending - self.endless)
+    @rule(data=st.data())
+    def a_leg_does_not_end(self, data: st.DataObject) -> None:
+        self.endless.add(data.draw(st.sampled_from(sorted(self.ending - self.endless))))
+
+
+TestLossy = Lossy.TestCase
+TestLossy.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
 TestSwitchboard = Switchboard.TestCase
 TestSwitchboard.settings = settings(max_examples=500, stateful_step_count=50, deadline=None)
 

@@ -18,6 +18,7 @@ from blfd.core.inputs import (
     LegAnswered,
     LegEnded,
     MediaMatched,
+    OfferAnswered,
 )
 from blfd.core.values import Aor, Reach
 
@@ -164,6 +165,7 @@ def test_what_happened_while_the_pickers_media_was_matched(order: str) -> None:
     office = Office()
     caller = office.call("101", "102")
     (phone,) = office.phones[caller]
+    office.world.at(office.world.now + 110)
     leg = office.ask("103", "*97102")
     match order:
         case "answer":
@@ -173,7 +175,7 @@ def test_what_happened_while_the_pickers_media_was_matched(order: str) -> None:
         case "picker":
             office.pick_up("104", "*97102")
         case "timeout":
-            office.world.at(office.world.now + 121)
+            office.world.at(office.world.now + 11)
     effects = office.give(MediaMatched(leg, True, TO_CALLER, TO_PICKER))
     assert answers(effects) == {}
     reasons = {
@@ -216,7 +218,9 @@ def taken_over(office: Office, leg: int, phone: int) -> None:
         office.give(LegAcknowledged(acknowledged, None))
     (dialog,) = office.world.core.dialogs.of(Aor("default", "104"))
     key = f"{dialog.call_id};to-tag={dialog.remote_tag};from-tag={dialog.local_tag}"
-    office.pick_up("105", "x", replaces=key)
+    picker, _ = office.pick_up("105", "x", replaces=key)
+    office.give(OfferAnswered(leg, 200, SDP))
+    office.give(LegAcknowledged(picker, None))
 
 
 def given_up(office: Office, leg: int, phone: int) -> None:

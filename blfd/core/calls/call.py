@@ -377,10 +377,12 @@ class Call:
         reason = f"{self.callee.aor.extension} does not answer"
         return self._end(HangUp(self.caller_leg, 480, reason), StateEvent.TIMEOUT, now)
 
-    def hang_up(self, now: float) -> list[Effect]:
-        """The server ends the call."""
-        last = HangUp(self.caller_leg, 503, "The server is stopping")
-        return self._end(last, StateEvent.ERROR, now)
+    def hang_up(self, status: int, reason: str, now: float) -> list[Effect]:
+        """The server ends the call, and says why to both sides."""
+        cause = f'SIP;cause={status};text="{reason}"'
+        effects = self._drop_branches(cause, StateEvent.ERROR, now)
+        self._end_caller(StateEvent.ERROR, now)
+        return [*effects, HangUp(self.caller_leg, status, reason, cause)]
 
     def _end(self, last: HangUp, event: StateEvent, now: float) -> list[Effect]:
         effects = self._drop_branches("", event, now)

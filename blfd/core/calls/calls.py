@@ -208,7 +208,14 @@ class Calls:
         return effects
 
     def hang_up_all(self, now: float) -> list[Effect]:
-        return [effect for call in list(self) for effect in self._settle(call, call.hang_up(now))]
+        return [effect for call in list(self) for effect in self._stop(call, now)]
+
+    def _stop(self, call: Call, now: float) -> list[Effect]:
+        return self._settle(call, call.hang_up(503, "The server is stopping", now))
+
+    def give_up(self, call: Call, why: str, now: float) -> list[Effect]:
+        """What it waits for has not come."""
+        return self._settle(call, call.hang_up(500, why, now))
 
 
 def _heard(call: Call, event: LegInput) -> LegInput:

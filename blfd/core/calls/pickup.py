@@ -82,6 +82,11 @@ class Pickups:
     def __contains__(self, leg: int) -> bool:
         return leg in self._by_leg
 
+    def picker(self, leg: int) -> Aor | None:
+        """Whose leg it is; None where it has won, or is none of a picker."""
+        pickup = self._by_leg.get(leg)
+        return pickup.picker.aor if pickup else None
+
     def directory_changed(self, directory: Directory, domains: Domains, permissions: Permissions) -> None:
         self._directory, self._domains, self._permissions = directory, domains, permissions
 
@@ -265,6 +270,10 @@ class Pickups:
         del self._by_leg[media.leg]
         report = self._report(pickup, 200, "picked up", now, call.caller.aor.extension)
         return [*self._calls.join(call, pickup.dialog.leg, picker, media, now), *report]
+
+    def give_up(self, leg: int, why: str, now: float) -> list[Effect]:
+        """What it waits for has not come."""
+        return self._refuse(leg, 500, why, now)
 
     def _refuse(self, leg: int, status: int, reason: str, now: float) -> list[Effect]:
         pickup = self._by_leg.pop(leg)

@@ -93,6 +93,9 @@ TRANSITIONS: dict[tuple[Phase, Event], tuple[Phase, Action]] = {
 INDIFFERENT = frozenset(p for p in Phase if TRANSITIONS.get((p, E.CHANGED)) == (p, A.NOTHING))
 """In which news makes no difference: it is told with what follows. Dead watchers are found here."""
 
+IN_FLIGHT = frozenset(p for p in Phase if (p, E.CONFIRMED) in TRANSITIONS)
+"""In which a NOTIFY is, and its answer is waited for."""
+
 ALIVE = frozenset((P.TOLD, P.TELLING, P.OUTDATED, P.RETRYING, P.UNREACHABLE))
 
 

@@ -21,6 +21,7 @@ class Subscriptions:
         self._by_resource: dict[Aor, dict[str, Subscription]] = {}
         self._over: ByFlow[str] = ByFlow()
         self._lost: dict[Aor, dict[str, Subscription]] = {}
+        self._to_come: list[str] = []  # in this round
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -33,6 +34,13 @@ class Subscriptions:
 
     def of(self, resource: Aor) -> list[Subscription]:
         return list(self._by_resource.get(resource, {}).values())
+
+    def round(self, count: int) -> Iterator[Subscription]:
+        """The next so many; who calls again and again gets all of them in turn."""
+        if not self._to_come:
+            self._to_come = list(self._by_key)
+        part, self._to_come = self._to_come[-count:], self._to_come[:-count]
+        return (self._by_key[key] for key in part if key in self._by_key)
 
     def over(self, flow: Flow) -> list[Subscription]:
         """Those to which NOTIFYs go by a connection."""

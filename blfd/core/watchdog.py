@@ -1,0 +1,252 @@
+"""Nothing that was accepted waits for ever.
+
+What an effect asks of the SIP stack or of a phone has to come back as an input, and what a phone asks has to
+be answered by an effect. The watchdog sees both go by (`saw`), and waits as long as what has to come may
+take. When it has not come, whatever the cause, the call ends on both sides with the reason, the operator
+reads one line, and it is counted: the number should be zero. Twice a minute the stack is asked which legs it
+has, as nothing else announces the end of a call that is up; and all subscriptions are gone through for a
+NOTIFY without an answer. The watchdog decides nothing while all goes well, and keeps no state of calls.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from blfd.core.calls.calls import Calls
+from blfd.core.calls.party import State
+from blfd.core.calls.pickup import Pickups
+from blfd.core.effects import (
+    Accept,
+    Answer,
+    AnswerInfo,
+    AnswerOffer,
+    Dial,
+    Drop,
+    Effect,
+    HangUp,
+    Level,
+    ListLegs,
+    Log,
+    MatchMedia,
+    Notify,
+    Offer,
+    RefuseOffer,
+    SendInfo,
+)
+from blfd.core.events.notifier import Notifier
+from blfd.core.inputs import (
+    InfoAnswered,
+    InfoReceived,
+    Input,
+    LegAccepted,
+    LegAcknowledged,
+    LegEnded,
+    LegsListed,
+    MediaMatched,
+    NotifyAnswered,
+    OfferAnswered,
+    OfferReceived,
+)
+
+TRANSACTION = 40.0  # seconds: 64*T1 (RFC 3261, timers B, F and H), and a margin for a busy machine
+OFFER = 190.0  # a re-INVITE whose phone asks its user: timer C, which is 3 minutes at least
+NOTIFY = 120.0  # timer F, and room for a stack that has thousands to give up
+END = 75.0  # a CANCEL may have to wait for the INVITE's first response
+LOOK = 1.0  # between two looks at subscriptions, and
+LIST = 30.0  # at the legs of the SIP stack
+GRACE = 60.0  # beyond what a call may take to be answered, and to be up when it is
+
+WAITS: dict[type, tuple[float, str]] = {
+    Accept: (TRANSACTION, "the INVITE of {} was not taken"),
+    MatchMedia: (TRANSACTION, "the media of {} was not matched"),
+    Answer: (TRANSACTION, "{} has not acknowledged the answer"),
+    Offer: (OFFER, "{} has not answered a change of media"),
+    SendInfo: (TRANSACTION, "{} has not answered an INFO"),
+    HangUp: (END, "the phone of {} has not taken the end of its call"),
+    OfferReceived: (OFFER + TRANSACTION, "{} has got no answer to its change of media"),
+    InfoReceived: (TRANSACTION + TRANSACTION, "{} has got no answer to its INFO"),
+}
+"""What is waited for, by what it answers: seconds, and what is said when it has not come, of whom."""
+
+BROUGHT: dict[type, type] = {
+    LegAccepted: Accept,
+    MediaMatched: MatchMedia,
+    LegAcknowledged: Answer,
+    OfferAnswered: Offer,
+    InfoAnswered: SendInfo,
+    AnswerOffer: OfferReceived,
+    RefuseOffer: OfferReceived,
+    AnswerInfo: InfoReceived,
+}
+"""What ends a wait, besides the end of the leg."""
+
+
+Sent = (
+    Accept | Dial | MatchMedia | Answer | Offer | SendInfo | HangUp | AnswerOffer | RefuseOffer | AnswerInfo
+)
+Heard = (
+    LegAccepted
+    | MediaMatched
+    | LegAcknowledged
+    | LegEnded
+    | OfferReceived
+    | OfferAnswered
+    | InfoReceived
+    | InfoAnswered
+)
+
+
+class Wait(NamedTuple):
+    """`exchange` is that of an INFO, of which several may be under way; else 0."""
+
+    until: float
+    number: int
+    leg: int
+    kind: type
+    exchange: int
+
+
+class Whose(NamedTuple):
+    """A leg in the words of people: its call, and the extension at its end."""
+
+    call: str
+    extension: str
+
+
+class Watchdog:
+    """`overdue` counts what should have come since the start and has not."""
+
+    def __init__(self, calls: Calls, pickups: Pickups, notifier: Notifier) -> None:
+        self._calls, self._pickups, self._notifier = calls, pickups, notifier
+        self.overdue = 0
+        self._numbers = itertools.count()
+        self._legs: dict[int, Whose] = {}  # that the SIP stack has, as far as is known
+        self._waits: dict[int, dict[tuple[type, int], Wait]] = {}
+        self._queue: list[Wait] = []
+        self._look_at = self._list_at = 0.0
+        self._newest = 0  # of the legs; those that were made after the question are not in the answer
+        self._asked_about = 0
+        self._slow: dict[int, float] = {}  # calls that are not up yet, and since when that is known
+
+    # What goes by
+
+    def saw(self, event: Input | None, effects: Iterable[Effect], now: float) -> None:
+        """An input, or None for a timer, and all that the core does about it."""
+        if isinstance(event, Heard):
+            self._take(event, now)
+            if isinstance(event, LegEnded):
+                self._forget(event.leg)
+        for effect in effects:
+            if type(effect) is not Notify and isinstance(effect, Sent):
+                if isinstance(effect, Accept | Dial):
+                    self._list_at = self._list_at if self._legs else now + LIST
+                    self._newest = max(self._newest, effect.leg)
+                    self._legs[effect.leg] = self._whose(effect.leg)
+                elif isinstance(effect, HangUp):
+                    self._waits.pop(effect.leg, None)
+                self._take(effect, now)
+
+    def _take(self, message: Heard | Sent, now: float) -> None:
+        """It ends a wait, begins one, or neither."""
+        leg, kind = message.leg, type(message)
+        exchange = getattr(message, "exchange", 0)
+        if kind in BROUGHT:
+            self._waits.get(leg, {}).pop((BROUGHT[kind], exchange), None)
+        elif kind in WAITS and leg in self._legs:
+            self._legs[leg] = self._whose(leg)
+            wait = Wait(now + WAITS[kind][0], next(self._numbers), leg, kind, exchange)
+            self._waits.setdefault(leg, {})[kind, exchange] = wait
+            heapq.heappush(self._queue, wait)
+
+    def _forget(self, leg: int) -> None:
+        self._legs.pop(leg, None)
+        self._waits.pop(leg, None)
+
+    def _whose(self, leg: int) -> Whose:
+        """As it is now; a leg that its call has given up keeps its name."""
+        call, picker = self._calls.of(leg), self._pickups.picker(leg)
+        if picker:
+            return Whose(f"pickup by {picker}", picker.extension)
+        if call:
+            party = call.caller if leg == call.caller_leg else call.callee
+            return Whose(f"call {call.caller.aor} -> {call.callee.aor}", party.aor.extension)
+        return self._legs.get(leg, Whose("a leg of no call", "nobody"))
+
+    # Time
+
+    def next_timer(self) -> float | None:
+        if not self._legs and not len(self._notifier.subscriptions):
+            return None
+        return min(self._look_at, self._queue[0].until) if self._queue else self._look_at
+
+    def handle_timer(self, now: float) -> list[Effect]:
+        """What has not come in time, and the next look round."""
+        effects: list[Effect] = []
+        while self._queue and self._queue[0].until <= now:
+            wait = heapq.heappop(self._queue)
+            if self._waits.get(wait.leg, {}).get((wait.kind, wait.exchange)) is wait:
+                del self._waits[wait.leg][wait.kind, wait.exchange]
+                effects += self._end(wait, now)
+        if self._look_at <= now:
+            self._look_at = now + LOOK
+            for subscription in self._notifier.unanswered(now - NOTIFY):
+                whose = Whose(f"lamp of {subscription.resource}", subscription.watcher.extension)
+                effects.append(self._count(whose, f"the NOTIFY to {subscription.watcher} has no answer"))
+                effects += self._notifier.answered(NotifyAnswered(subscription.key, 408), now)
+        if self._list_at <= now and self._legs:
+            self._list_at, self._asked_about = now + LIST, self._newest
+            effects += self._end_slow(now)
+            effects.append(ListLegs())  # the last, so that the answer has what the others make
+        return effects
+
+    def _end(self, wait: Wait, now: float) -> list[Effect]:
+        leg, whose = wait.leg, self._whose(wait.leg)
+        why = WAITS[wait.kind][1].format(whose.extension)
+        log = self._count(whose, why)
+        if wait.kind is HangUp:
+            return [log, Drop(leg)]
+        if wait.kind is SendInfo:
+            return [log, *self._calls.handle(InfoAnswered(leg, wait.exchange, 408, "Request Timeout"), now)]
+        if wait.kind is InfoReceived:
+            return [log, AnswerInfo(leg, wait.exchange, 408)]
+        return [log, *self._give_up(leg, why, now)]
+
+    def _give_up(self, leg: int, why: str, now: float) -> list[Effect]:
+        if leg in self._pickups:
+            return self._pickups.give_up(leg, why, now)
+        call = self._calls.of(leg)
+        return self._calls.give_up(call, why, now) if call else [HangUp(leg, 500, why)]
+
+    def _end_slow(self, now: float) -> list[Effect]:
+        """Calls that are not up and wait for nothing that is known here."""
+        effects: list[Effect] = []
+        slow = {call.number: call for call in self._calls if call.state is not State.TALKING}
+        self._slow = {number: self._slow.get(number, now) for number in slow}
+        for number, call in slow.items():
+            rings = call.state is State.RINGING
+            until = call.rings_until if rings and call.rings_until else self._slow[number] + 2 * TRANSACTION
+            if now > until + GRACE:
+                why = f"{call.callee.aor.extension} was called too long" if rings else "It was never up"
+                effects += [self._count(self._whose(call.caller_leg), why)]
+                effects += self._calls.give_up(call, why, now)
+        return effects
+
+    def _count(self, whose: Whose, why: str) -> Log:
+        self.overdue += 1
+        return Log(Level.WARNING, f"{whose.call}: {why}; given up, which should not be needed: report it")
+
+    # The legs that there are
+
+    def listed(self, listed: LegsListed, now: float) -> list[Effect]:
+        """A leg that the stack has no more has ended, and nobody has said so."""
+        effects: list[Effect] = []
+        for leg in [leg for leg in self._legs if leg <= self._asked_about and leg not in listed.legs]:
+            whose = self._whose(leg)
+            self._forget(leg)
+            effects.append(self._count(whose, f"the leg of {whose.extension} is lost"))
+            end = LegEnded(leg, 408, "Request Timeout")
+            effects += (self._pickups if leg in self._pickups else self._calls).handle(end, now)
+        return effects
