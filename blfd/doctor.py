@@ -178,6 +178,11 @@ def _troubles(status: dict[str, Any]) -> Iterator[Finding]:
             "calls ring longer than they may: their lamps lie",
             "start the server anew, and report this",
         ),
+        (
+            "overdue",
+            "times something that had to come never did, and its call was ended",
+            "the log says which ('given up'); report this",
+        ),
         ("restarts", "times the server has died and was started again", "its log says when; report this"),
     ):
         if status[key]:

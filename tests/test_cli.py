@@ -243,6 +243,7 @@ def examined(tmp_path: Path, listen: str) -> list[Finding]:
             "version": "0",
             "listen": [listen],
             "dropped": 7,
+            "overdue": 0,
             "stuck": 0,
             "restarts": 0,
         },

@@ -77,6 +77,8 @@ class Calls:
             e.Answer: legs.answer,
             e.Acknowledge: legs.acknowledge,
             e.HangUp: legs.hang_up,
+            e.Drop: legs.drop,
+            e.ListLegs: legs.list_legs,
             e.MatchMedia: legs.match_media,
             e.Offer: legs.offer,
             e.Identify: legs.identify,

@@ -19,15 +19,25 @@ from blfd.core.effects import (
     AnswerInfo,
     AnswerOffer,
     Dial,
+    Drop,
     HangUp,
     Identify,
+    ListLegs,
     MatchMedia,
     Offer,
     Progress,
     RefuseOffer,
     SendInfo,
 )
-from blfd.core.inputs import InfoAnswered, Input, LegAccepted, LegEnded, MediaMatched, OfferAnswered
+from blfd.core.inputs import (
+    InfoAnswered,
+    Input,
+    LegAccepted,
+    LegEnded,
+    LegsListed,
+    MediaMatched,
+    OfferAnswered,
+)
 from blfd.core.next_hop import NextHops
 from blfd.core.values import Flow, Headers
 from blfd.pjsip.adapter import Adapter
@@ -251,6 +261,19 @@ class Legs:
         if not waiting:  # else on the first response: before it there is nothing to cancel
             self.end_session(leg, effect.status, effect.reason, effect.headers)
 
+    def drop(self, effect: Drop) -> None:
+        """The session ends here and now; PJSIP tells `ended` of it."""
+        leg = self._by_number.get(effect.leg)
+        if leg is None:
+            self._emit(LegEnded(effect.leg, 481, "Call does not exist"))
+            return
+        self.hang_up(HangUp(leg.number, 408))
+        if leg.number in self._by_number:
+            lib.pjsip_inv_terminate(leg.inv, 408, 1)
+
+    def list_legs(self, effect: ListLegs) -> None:
+        self._emit(LegsListed(frozenset(self._by_number)))
+
     def end_session(self, leg: Leg, status: int = 487, reason: str = "", headers: Headers = ()) -> None:
         inv = leg.inv
         if inv.state == INV_DISCONNECTED:
@@ -434,14 +457,16 @@ class Legs:
 
     def ended(self, leg: Leg, headers: Headers, silent: bool) -> None:
         """PJSIP has ended the session: report it, with what the other side has said to it."""
-        for exchange in list(leg.infos):
-            self.answer_info(AnswerInfo(leg.number, exchange, 481))
-        self._refuse_pending(leg)
-        self._forget(leg)
-        cause, reason = int(leg.inv.cause), string(leg.inv.cause_text)
-        if leg in self._failing:
-            cause, reason, silent = 513, TOO_LARGE, False
-        self._emit(LegEnded(leg.number, cause, reason, headers, silent))
+        try:
+            for exchange in list(leg.infos):
+                self.answer_info(AnswerInfo(leg.number, exchange, 481))
+            self._refuse_pending(leg)
+        finally:  # PJSIP frees the session
+            self._forget(leg)
+            cause, reason = int(leg.inv.cause), string(leg.inv.cause_text)
+            if leg in self._failing:
+                cause, reason, silent = 513, TOO_LARGE, False
+            self._emit(LegEnded(leg.number, cause, reason, headers, silent))
 
     def _refuse_pending(self, leg: Leg) -> None:
         """487 to the re-INVITE that waits while the call ends (RFC 3261, section 15.1.2)."""

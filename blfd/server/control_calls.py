@@ -145,6 +145,7 @@ class ControlCalls:
             "sent_away": stack.admission.sent_away + self._core.sent_away,
             "dropped": stack.network.drops(),
             "silent": self._core.notifier.silent,
+            "overdue": self._core.watchdog.overdue,
             "stuck": report.stuck(self._core, time.time()),
             "notifies": {
                 "sent": notifies.sent,

@@ -196,6 +196,9 @@ class Server:
         except StoreError as error:
             log.error("PnP: device %s is not told where its files are: %s", effect.mac, error)
             url = None
+        except Exception:  # the question waits for an answer, whatever we have got wrong about it
+            log.exception("PnP: device %s is not told where its files are", effect.mac)
+            url = None
         found = ProfileFound(effect.wanted, effect.mac, url)
         self._work.later(lambda: self.emit(found))
 

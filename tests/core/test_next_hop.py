@@ -84,9 +84,7 @@ def test_once_the_connection_is_gone(
         (TCP._replace(host=SERVER), f"sip:101@{SERVER}", (), True),
     ],
 )
-def test_not_to_this_server(
-    flow: Flow, contact: str, routes: tuple[str, ...], asks_rport: bool
-) -> None:
+def test_not_to_this_server(flow: Flow, contact: str, routes: tuple[str, ...], asks_rport: bool) -> None:
     with pytest.raises(Refusal) as caught:
         HOPS.of(flow, contact, routes, asks_rport)
     assert caught.value.status == 400

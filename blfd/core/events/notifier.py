@@ -383,9 +383,7 @@ class Notifier:
         subscription.retry_at = at
         heapq.heappush(self._timers, (at, subscription.key))
 
-    def came_back(
-        self, watcher: Aor, flow: Flow, contact: str, refreshed: str, now: float
-    ) -> list[Effect]:
+    def came_back(self, watcher: Aor, flow: Flow, contact: str, refreshed: str, now: float) -> list[Effect]:
         """Something came from a watcher's phone over `flow`: what is lost of that phone goes there now.
 
         The request itself looks after the subscription with the key `refreshed`.
