@@ -7,6 +7,7 @@ from provisioning.catalog import find, models
 from provisioning.common.own import accepted
 from provisioning.common.own import unknown as unknown_setting
 from provisioning.common.table import COMMON, Common
+from provisioning.dialplan import Shape
 from provisioning.layout import KeyPage, ShownKey, layout
 from provisioning.model import (
     Account,
@@ -53,6 +54,7 @@ __all__ = [
     "ProvisioningError",
     "Service",
     "Setting",
+    "Shape",
     "ShownKey",
     "Template",
     "accepted",

@@ -9,6 +9,8 @@ from datetime import date
 from enum import Enum
 from typing import NamedTuple
 
+from provisioning.dialplan import DialPlan, Shape
+
 MAX_LABEL = 32  # characters; most phones cut longer ones
 _MAC = re.compile(r"[0-9a-f]{12}")
 _SEPARATORS = re.compile(r"[:.\-\s]")
@@ -167,7 +169,8 @@ class Service:
     """Where phones find the server, and what they dial: the same for all phones of a tenant.
 
     Times are in seconds; `url` is where this phone fetches its files, and ends with a slash; `year` is the
-    one of which summer time is told, where it follows no rule.
+    one of which summer time is told, where it follows no rule. `shapes` are those of the tenant's extensions;
+    `outside` and `emergency` are as in a DialPlan.
     """
 
     host: str
@@ -181,6 +184,13 @@ class Service:
     http_user: str = ""
     http_password: str = ""
     year: int = field(default_factory=lambda: date.today().year)
+    shapes: frozenset[Shape] = frozenset()
+    outside: str | None = ""
+    emergency: tuple[str, ...] = ()
+
+    @property
+    def dial_plan(self) -> DialPlan:
+        return DialPlan(self.directed_code, self.group_code, self.shapes, self.outside, self.emergency)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from provisioning import common
+from provisioning.common.dialled import with_dialling
 from provisioning.common.table import ON
 from provisioning.common.telling import Maker
 from provisioning.model import Device, ProvisioningError, Service, Template
@@ -49,6 +50,7 @@ def settings(device: Device, service: Service, layers: Iterable[Layer] = ()) -> 
     """
     check(device)
     layers = list(layers)
+    service = _of_site(service, layers)
     found = _Found(common.maker_of(device.model.path))
     found.put(DEFAULT, vendor_of(device.model.path).settings(device, service))
     found.put(DEFAULT, found.maker.always(device))
@@ -66,6 +68,12 @@ def settings(device: Device, service: Service, layers: Iterable[Layer] = ()) -> 
             else:
                 found.put(layer.origin, [(common.own_name(name), wanted)])
     return found.all()
+
+
+def _of_site(service: Service, layers: Iterable[Layer]) -> Service:
+    """With what the site says of numbers outside."""
+    chosen = common.chosen(layers).items()
+    return with_dialling(service, {name: value for name, (value, _) in chosen})
 
 
 class _Found:
@@ -113,7 +121,8 @@ def files(
     device: Device, service: Service, layers: Iterable[Layer] = (), template: Template | None = None
 ) -> dict[str, bytes]:
     """The phone's own files, by name; `template` makes the main one. Raises ProvisioningError."""
-    device = _in_lines(device)
+    device, layers = _in_lines(device), list(layers)
+    service = _of_site(service, layers)
     vendor = vendor_of(device.model.path)
     found = [(setting.name, setting.value) for setting in settings(device, service, layers)]
     if template:

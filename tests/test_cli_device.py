@@ -175,6 +175,29 @@ def test_a_team_that_does_not_fit_is_said(blfd: Run, store: Store) -> None:
     assert "Module" not in blfd("device", "show", MAC).stdout
 
 
+def test_the_dial_plan_follows_the_tenant(blfd: Run, store: Store) -> None:
+    add(blfd)
+
+    def plan() -> dict[str, str]:
+        return explained(blfd)["dialplan.digitmap.string"]
+
+    assert "1xx" not in plan()["value"].split("|"), "101 may be the beginning of a number outside"
+    assert "*971xx" in plan()["value"].split("|")
+    blfd("provision", "set", "*", "outside-prefix", "0")
+    blfd("provision", "set", "yealink", "emergency-numbers", "112, 110")
+    assert {"1xx", "011[02]"} <= set(plan()["value"].split("|"))
+    assert plan()["origin"] == "vendor yealink: emergency-numbers"
+    blfd("tenant", "set", "--pickup-code", "*8", "--group-pickup-code", "#9")
+    store.add_extensions("default", [NewExtension("1010", "x"), NewExtension("bob", "x")])
+    assert {"1xxT", "1xxx", "*81xxx", "#9"} <= set(plan()["value"].split("|"))
+    blfd("provision", "set", MAC, "outside-prefix", "none")
+    assert not any(entry.startswith("0") for entry in plan()["value"].split("|"))
+    for name, value in (("outside-prefix", "+49"), ("emergency-numbers", "112,x"), ("emergency-numbers", "")):
+        assert f"{name}: {value!r}: write" in blfd("provision", "set", "*", name, value, code=1).stderr
+    said = blfd("provision", "set", "htek", "outside-prefix", "0").stdout
+    assert "all numbers go out by its timer" not in said, "no such phone is there"
+
+
 def test_overrides_and_where_they_come_from(blfd: Run, store: Store) -> None:
     add(blfd)
     for scope, value in (("*", "all"), ("yealink", "vendor"), ("yealink/t54w", "model"), (MAC, "device")):

@@ -438,6 +438,15 @@ def test_subscriptions_of_version_3_keep_their_dialog(tmp_path: Path) -> None:
     assert found == subscription(dialog=dialog)
 
 
+def test_shapes_of_extensions(store: Store) -> None:
+    """Of those that a keypad can dial, by their first digits and lengths; of one tenant."""
+    store.add_tenant("acme.example")
+    numbers = ("101", "102", "1001", "7", "012", "bob", "1a", "+49301", "12345678901234567890")
+    store.add_extensions("acme.example", [NewExtension(number, "x") for number in numbers])
+    assert store.devices.shapes("acme.example") == [("0", 3), ("1", 3), ("1", 4), ("1", 20), ("7", 1)]
+    assert store.devices.shapes("nobody.example") == []
+
+
 @pytest.mark.parametrize(
     ("model", "keys", "modules"),
     [

@@ -22,6 +22,7 @@ from provisioning import (
     LineKey,
     ProvisioningError,
     Service,
+    Shape,
     Template,
 )
 
@@ -270,6 +271,7 @@ class Phones:
             url=self.url(row),
             http_user=row.mac,
             http_password=row.secret,
+            shapes=frozenset(Shape(*found) for found in self.store.devices.shapes(row.tenant)),
         )
 
     def url(self, row: DeviceRow) -> str:

@@ -10,6 +10,22 @@ from blfd.store import rows
 from blfd.store.opening import Connections, Exists
 from blfd.store.secrets import of_phone
 
+# For each first digit the shortest, then the next longer one: each a look into the index of that name.
+_SHAPES = """
+    WITH RECURSIVE
+        digits(first) AS (VALUES ('0'), ('1'), ('2'), ('3'), ('4'), ('5'), ('6'), ('7'), ('8'), ('9')),
+        shapes(first, length) AS (
+            SELECT first, 0 FROM digits
+            UNION ALL
+            SELECT first, (
+                SELECT min(length(extension)) FROM extensions
+                WHERE tenant = :tenant AND substr(extension, 1, 1) = shapes.first
+                    AND length(extension) > shapes.length AND extension NOT GLOB '*[^0-9]*'
+            ) FROM shapes WHERE length IS NOT NULL
+        )
+    SELECT first, length FROM shapes WHERE length > 0 ORDER BY first, length
+"""
+
 
 class Fetch(NamedTuple):
     """When a phone last came for its own file, from where, and what it said it was."""
@@ -148,6 +164,12 @@ class Devices:
                 [tenant, group],
             )
             return [row["extension"] for row in found]
+
+    def shapes(self, tenant: str) -> list[tuple[str, int]]:
+        """First digit and length of its extensions that a keypad can dial, each once."""
+        with self._connections.reported():
+            found = self._connections.db.query(_SHAPES, {"tenant": tenant})
+            return [(row["first"], row["length"]) for row in found]
 
     def _names(self, condition: str, tenant: str, value: str | int) -> dict[str, str]:
         with self._connections.reported():

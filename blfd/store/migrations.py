@@ -398,3 +398,14 @@ def keys_without_gaps(db: Database) -> None:
         kept = ",".join(key for key in keys.split(",") if key.strip())
         if kept != keys:
             db.execute("UPDATE devices SET keys = ? WHERE mac = ?", [kept, mac])
+
+
+@migrations()
+def extension_shapes(db: Database) -> None:
+    """Version 11: to find at once how long a tenant's extensions are that a keypad can dial."""
+    db.execute(
+        """
+        CREATE INDEX extension_shapes ON extensions (tenant, substr(extension, 1, 1), length(extension))
+        WHERE extension NOT GLOB '*[^0-9]*'
+        """
+    )

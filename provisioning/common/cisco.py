@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from provisioning.common.clock import HOUR, Change, clock, written
+from provisioning.common.dialled import DIALLED
 from provisioning.common.table import OFF, ON, SILENT
 from provisioning.common.telling import (
     UNKNOWN,
@@ -138,6 +139,7 @@ TRANSLATIONS = {
     "ntp-servers": servers("Primary_NTP_Server", "Secondary_NTP_Server"),
     "time-format": as_values({"12": "12hr", "24": "24hr"}, "Time_Format"),
     "date-format": _date,
+    **DIALLED,
     "codecs": _codecs,
     "ring-tone": _ring,
     "key-alerts": _alerts,

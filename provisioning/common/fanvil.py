@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from provisioning.common.clock import Change, clock
+from provisioning.common.dialled import DIALLED
 from provisioning.common.table import OFF
 from provisioning.common.telling import (
     Pair,
@@ -145,6 +146,7 @@ TRANSLATIONS = {
     "date-format": as_values({"dmy": "9", "mdy": "11", "ymd": "13"}, "phone/timeDisplay/DateDisplayStyle"),
     "language": as_values(LANGUAGES, "phone/display/DefaultLanguage"),
     "tones": as_values(COUNTRIES, "mm/SelectYourTone"),
+    **DIALLED,
     "codecs": _codecs,
     "ring-tone": as_values({str(ring): f"Type {ring}" for ring in range(1, 9)}, "sip/line[{}]/RingType"),
     "key-alerts": alerts("phone/PickupVisualAlert", "phone/PickupAudioAlert", on="1", off="0"),

@@ -8,6 +8,7 @@ from itertools import chain, islice, repeat
 from urllib.parse import urlsplit
 
 from provisioning.common.clock import Change, clock
+from provisioning.common.dialled import DIALLED
 from provisioning.common.table import OFF, SILENT
 from provisioning.common.telling import (
     Pair,
@@ -127,6 +128,7 @@ TRANSLATIONS = {
         {"dmy": "dd-mm-yyyy", "mdy": "mm-dd-yyyy", "ymd": "yyyy-mm-dd"}, "dateTime.format.date"
     ),
     "language": as_values(LANGUAGES, "language.gui"),
+    **DIALLED,
     "codecs": _codecs,
     "ring-tone": as_values({SILENT: "4"}, "account.{}.ring.ringtone"),
     "key-alerts": alerts("sip.blf.pickupScreen.enable", "sip.blf.pickupSound.enable", on=YES, off=NO),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from provisioning.common.clock import HOUR, Change, clock, written
+from provisioning.common.dialled import DIALLED
 from provisioning.common.table import OFF
 from provisioning.common.telling import (
     Pair,
@@ -162,6 +163,7 @@ TRANSLATIONS = {
     "time-format": as_values({"12": "1", "24": "0"}, "P8624 Preference.TimeFormat"),
     "date-format": as_values({"dmy": "2", "mdy": "1", "ymd": "0"}, "P102 Preference.DateDisplayFormat"),
     "tones": as_values(COUNTRIES, "P20058 ToneSelectCountry"),
+    **DIALLED,
     "codecs": _codecs,
     "key-alerts": alerts(
         "P4703 CallPickup.VisualAlertForBLFPickup", "P4704 CallPickup.AudioAlertForBLFPickup", on="1", off="0"

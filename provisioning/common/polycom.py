@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from provisioning.common.clock import HOUR, Change, clock
+from provisioning.common.dialled import DIALLED
 from provisioning.common.table import OFF, SILENT
 from provisioning.common.telling import (
     SPREAD,
@@ -126,6 +127,7 @@ TRANSLATIONS = {
     "time-format": as_values({"12": "0", "24": "1"}, "lcl.datetime.time.24HourClock"),
     "date-format": as_values({"dmy": "D,dM", "mdy": "D,Md"}, "lcl.datetime.date.format"),
     "language": as_values(LANGUAGES, "lcl.ml.lang"),
+    **DIALLED,
     "codecs": _codecs,
     "ring-tone": as_values(
         {**{str(ring): f"ringer{ring + 1}" for ring in range(1, 9)}, SILENT: NO_RING}, "reg.{}.ringType"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from provisioning.common.clock import Change, clock
+from provisioning.common.dialled import DIALLED
 from provisioning.common.table import OFF, ON, SILENT
 from provisioning.common.telling import (
     SPREAD,
@@ -149,6 +150,7 @@ TRANSLATIONS = {
     "date-format": as_values({"dmy": OFF, "mdy": ON}, "date_us_format"),
     "language": as_values(LANGUAGES, "language", "web_language"),
     "tones": as_values(COUNTRIES, "tone_scheme"),
+    **DIALLED,
     "codecs": _codecs,
     "ring-tone": _ring,
     "key-alerts": _alerts,

@@ -17,11 +17,14 @@ RINGS = 8  # ring tones that phones are taken to have
 SCREEN, SOUND, BOTH = "screen", "sound", "both"
 REFETCH_FROM = "01:00"
 MOST_NTP_SERVERS = 2
+OUTSIDE_PREFIX, EMERGENCY_NUMBERS, NONE = "outside-prefix", "emergency-numbers", "none"
+MOST_EMERGENCIES = 8
 # What some maker's documents have; not every maker has all.
 LANGUAGES = "ar bs ca cs da de el en es eu fi fr he hr hu it ja ko lt lv nl no pl pt ru sk sl sv tr uk zh"
 COUNTRIES = "at au be br ca ch cl cn cz de dk es fi fr gb gr hu in it jp lt mx nl no nz pt ru se tw us za"
 CODECS = ("pcmu", "pcma", "g722", "g729", "ilbc", "opus")
 _HOST = re.compile(r"[\w.-]{1,253}", re.ASCII)
+_PREFIX, _EMERGENCY = re.compile(r"\d{1,4}", re.ASCII), re.compile(r"\d{2,6}", re.ASCII)
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 
 
@@ -86,6 +89,20 @@ def _from(value: str) -> str:
     return wanted
 
 
+def _prefix(value: str) -> str:
+    wanted = value.strip().lower()
+    if wanted != NONE and not _PREFIX.fullmatch(wanted):
+        raise ProvisioningError(f"{value!r}: write what is dialled before numbers outside, as 0; or {NONE}")
+    return wanted
+
+
+def _numbers(value: str) -> str:
+    numbers = [number.strip() for number in value.split(",") if number.strip()]
+    if not 1 <= len(numbers) <= MOST_EMERGENCIES or not all(map(_EMERGENCY.fullmatch, numbers)):
+        raise ProvisioningError(f"{value!r}: write up to {MOST_EMERGENCIES} numbers, as 112,110")
+    return ",".join(dict.fromkeys(numbers))
+
+
 _SWITCH = _one_of((ON, OFF))
 _ON_OR_OFF = f"{ON}, {OFF}"
 COMMON = {
@@ -98,6 +115,15 @@ COMMON = {
     ),
     "tones": Common(
         "a country (ISO 3166)", "Whose dial and busy tones are heard.", "de", _one_of(COUNTRIES.split())
+    ),
+    OUTSIDE_PREFIX: Common(
+        f"1 to 4 digits, {NONE}",
+        f"What is dialled before a number outside; {NONE}: there are no such numbers.",
+        "0",
+        _prefix,
+    ),
+    EMERGENCY_NUMBERS: Common(
+        "some numbers", "They go out at once, with that prefix and without.", "112,110", _numbers
     ),
     "codecs": Common(",".join(CODECS), "The best first; those left out are off.", "pcma,pcmu", _codecs),
     "ring-tone": Common(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from provisioning.common.clock import HOUR, Change, clock
+from provisioning.common.dialled import DIALLED
 from provisioning.common.table import CODECS, OFF, SILENT
 from provisioning.common.telling import (
     SPREAD,
@@ -155,6 +156,7 @@ TRANSLATIONS = {
     "date-format": as_values({"dmy": "3", "mdy": "4", "ymd": "2"}, "local_time.date_format"),
     "language": as_values(LANGUAGES, "lang.gui", "lang.wui"),
     "tones": as_values(COUNTRIES, "voice.tone.country"),
+    **DIALLED,
     "codecs": _codecs,
     "ring-tone": as_values(
         {**{str(ring): f"Ring{ring}.wav" for ring in range(1, 9)}, SILENT: "Silent.wav"},

@@ -15,15 +15,20 @@ class Vendor(Protocol):
     """What each module of this package offers.
 
     `SYNC` is the Event that has the phone fetch its files, `XML` whether its main file is XML, `KINDS`
-    which keys its documents tell how to set.
+    which keys its documents tell how to set, `SENDS_AT_ONCE` whether they tell how a number goes out
+    before the timer.
     """
 
     SYNC: str
     XML: bool
     KINDS: frozenset[KeyKind]
+    SENDS_AT_ONCE: bool
 
     def settings(self, device: Device, service: Service) -> Iterator[tuple[str, str]]:
         """Names and values, in the order of the file."""
+
+    def dialling(self, device: Device, service: Service) -> Iterator[tuple[str, str]]:
+        """Those of them that say when a number that is dialled goes out."""
 
     def body(self, found: Found) -> bytes:
         """The main file, which has these settings: what a site's template replaces."""

@@ -5,13 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provisioning import formats
+from provisioning.dialplan import SHORT_TIMER, Sequence, written_keys
 from provisioning.model import Device, KeyKind, LineKey, Model, Service
 from provisioning.vendors import Found, unknown_key
 
 SYNC = "check-sync"
+CODECS = (
+    *("G711u", "G711a", "G722", "G722.2", "G723", "G729a", "L16", "iLBC", "ISAC", "OPUS"),
+    *("G726r16", "G726r24", "G726r32", "G726r40"),
+)
 XML = True
+SENDS_AT_ONCE = True
 KINDS = frozenset({KeyKind.BLF, KeyKind.SPEED_DIAL, KeyKind.LINE})
 NO_LINE = "Disabled"
+PLAN_CHARACTERS = 2000
+LONG_TIMER = 10  # seconds, of a number that is not complete
+STAR_CODES = (
+    *("Call_Return_Code", "Blind_Transfer_Code", "Call_Back_Act_Code", "Call_Back_Deact_Code"),
+    *("Cfwd_All_Act_Code", "Cfwd_All_Deact_Code", "Cfwd_Busy_Act_Code", "Cfwd_Busy_Deact_Code"),
+    *("Cfwd_No_Ans_Act_Code", "Cfwd_No_Ans_Deact_Code", "CW_Act_Code", "CW_Deact_Code"),
+    *("CW_Per_Call_Act_Code", "CW_Per_Call_Deact_Code", "Block_CID_Act_Code", "Block_CID_Deact_Code"),
+    *("Block_CID_Per_Call_Act_Code", "Block_CID_Per_Call_Deact_Code", "Block_ANC_Act_Code"),
+    *("Block_ANC_Deact_Code", "DND_Act_Code", "DND_Deact_Code", "Secure_All_Call_Act_Code"),
+    *("Secure_No_Call_Act_Code", "Secure_One_Call_Act_Code", "Secure_One_Call_Deact_Code", "Paging_Code"),
+    *("Call_Park_Code", "Call_UnPark_Code", "Call_Unpark_Code", "Media_Loopback_Code"),
+    *("Referral_Services_Codes", "Feature_Dial_Services_Codes"),
+    *(f"{wish}_{codec}_Code" for codec in CODECS for wish in ("Prefer", "Force")),
+)
 _ENDS = str.maketrans({";": ",", "$": ""})  # what ends a part of a key's function, and what begins a variable
 
 
@@ -28,8 +48,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield from _key(number, str(number), account.shown, "")
     for number in device.free_lines:
         yield f"Line_Enable_{number}_", "No"
-    yield "Call_Pickup_Code", service.directed_code
-    yield "Group_Call_Pickup_Code", service.group_code
+    yield from dialling(device, service)
     yield "Attendant_Console_Call_Pickup_Code", f"{service.directed_code}#"  # the # is the extension
     yield "Call_Pickup_Audio_Notification", "Yes"
     yield "Subscribe_Expires", str(service.subscribe_expires)
@@ -40,6 +59,30 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     yield "Resync_On_Reset", "Yes"
     yield "Resync_From_SIP", "Yes"
     yield from _keys(device)
+
+
+def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
+    """A plan of our own, and no star codes of the phone's, which would be acted on before ours are complete.
+
+    Keys of the 88xx pick up by a star code of the phone's, which so has to stay: no document tells another.
+    """
+    entries = service.dial_plan.written(_entry, PLAN_CHARACTERS)
+    addresses = "Enable_IP_Dialing" if _is_spa(device.model) else "Enable_URI_Dialing"
+    for number in range(1, len(device.accounts) + 1):
+        yield f"Dial_Plan_{number}_", f"({'|'.join(entries)})"
+        yield f"{addresses}_{number}_", "No"  # where `*` is a dot
+    yield "Interdigit_Short_Timer", str(SHORT_TIMER)
+    yield "Interdigit_Long_Timer", str(LONG_TIMER)
+    directed, group = ("", "") if _is_spa(device.model) else (service.directed_code, service.group_code)
+    yield "Call_Pickup_Code", directed
+    yield "Group_Call_Pickup_Code", group
+    for name in STAR_CODES:
+        yield name, ""
+
+
+def _entry(sequence: Sequence) -> str:
+    """`S0` is a short timer of nothing."""
+    return f"{written_keys(sequence)}{'x.' * sequence.more}{'S0' * sequence.at_once}"
 
 
 def _is_spa(model: Model) -> bool:

@@ -8,12 +8,14 @@ from urllib.parse import urlsplit
 from lxml import etree
 
 from provisioning import formats
+from provisioning.dialplan import SHORT_TIMER
 from provisioning.model import Device, KeyKind, LineKey, Service
 from provisioning.templating import version
 from provisioning.vendors import Found
 
 SYNC = "check-sync"
 XML = True
+SENDS_AT_ONCE = False
 KINDS = frozenset({KeyKind.BLF, KeyKind.SPEED_DIAL, KeyKind.LINE})
 PROTOCOLS = {"http": "4", "https": "5"}
 TRANSPORTS = {"udp": "0", "tcp": "1", "tls": "3"}
@@ -37,6 +39,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield line + "ProxyPort", str(service.port)
         yield line + "SubExpire", str(service.subscribe_expires)
         yield line + "PickupNum", service.directed_code
+    yield from dialling(device, service)
     for number in device.free_lines:
         yield f"sip/line[{number}]/EnableReg", "0"
     yield "phone/PickupVisualAlert", "1"
@@ -49,6 +52,14 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield "ap/DefaultUsername", service.http_user
         yield "ap/DefaultPassword", service.http_password
     yield from _keys(device, service)
+
+
+def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
+    """By the timer alone: no document names the settings of its digit map."""
+    yield "call/basic/DialbyPound", "0" if service.dial_plan.needs_pound else "1"
+    yield "call/basic/DialFixedLength", "0"
+    yield "call/basic/DialbyTimeout", "1"
+    yield "call/basic/DialTimeoutvalue", str(SHORT_TIMER)
 
 
 def _keys(device: Device, service: Service) -> Iterator[tuple[str, str]]:

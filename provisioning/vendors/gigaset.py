@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from provisioning.model import Device, Service
-from provisioning.vendors.snom import KINDS, SYNC, XML, body, settings
+from provisioning.vendors.snom import KINDS, SENDS_AT_ONCE, SYNC, XML, body, dialling, settings
 
-__all__ = ["KINDS", "SYNC", "XML", "body", "boot", "common", "files", "settings"]
+__all__ = [
+    "KINDS",
+    "SENDS_AT_ONCE",
+    "SYNC",
+    "XML",
+    "body",
+    "boot",
+    "common",
+    "dialling",
+    "files",
+    "settings",
+]
 
 
 def files(device: Device, body: bytes) -> dict[str, bytes]:

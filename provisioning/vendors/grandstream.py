@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from provisioning import formats
+from provisioning.dialplan import DIGITS, SHORT_TIMER, Sequence, written_keys
 from provisioning.model import Device, KeyKind, Service
 from provisioning.vendors import Found, unknown_key
 
 SYNC = "resync"
 XML = True
+SENDS_AT_ONCE = True
 KINDS = frozenset({KeyKind.BLF, KeyKind.SPEED_DIAL, KeyKind.LINE})
 TRANSPORTS = {"udp": "UDP", "tcp": "TCP", "tls": "TlsOrTcp"}
 LINE, NOTHING = "Line", "None"
+PLAN_CHARACTERS = 1024
+INTERNATIONAL = "\\+x+"  # from a book or a list of calls
 MODES = {KeyKind.BLF: "BLF", KeyKind.SPEED_DIAL: "SpeedDial"}
 
 
@@ -35,6 +39,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield line + "sip.blf.callPickup.prefix", service.directed_code
         yield line + "sip.blf.callPickup.forcePrefix", "Force"  # what Auto does is not documented
         yield line + "sip.callPickupBargeinCode", service.directed_code
+    yield from dialling(device, service)
     for number in device.free_lines:
         yield f"account.{number}.enable", "No"
     yield "sip.blf.pickupScreen.enable", "Yes"
@@ -46,6 +51,31 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield "provisioning.config.username", service.http_user
         yield "provisioning.config.password", service.http_password
     yield from _keys(device)
+
+
+def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
+    """A plan that knows `*`; star codes are ours, not the phone's."""
+    plan = service.dial_plan
+    entries = [*plan.written(_entry, PLAN_CHARACTERS - len(INTERNATIONAL) - 3), INTERNATIONAL]
+    for number in range(1, len(device.accounts) + 1):
+        line = f"account.{number}."
+        yield line + "call.dialplan", f"{{{'|'.join(entries)}}}"
+        yield line + "call.noKeyEntryTimeout", str(SHORT_TIMER)
+        yield line + "call.keyAsSend", "Disabled" if plan.needs_pound else "Pound"
+        yield line + "featureCodes.callFeatures", "No"
+
+
+def _entry(sequence: Sequence) -> str:
+    """`x+` is one digit or more, and not every firmware knows T: what may go on gets an entry without end.
+
+    Where it is complete with a last key that is not any digit, that entry is for more than what is meant.
+    """
+    if sequence.at_once:
+        return written_keys(sequence)
+    *before, last = sequence.keys
+    if sequence.more and last != DIGITS and sequence.keys[0] in DIGITS:
+        return f"{written_keys(sequence)}x+"  # nothing that means something ends with it
+    return f"{written_keys(sequence._replace(keys=(*before, DIGITS)))}+"
 
 
 def _keys(device: Device) -> Iterator[tuple[str, str]]:

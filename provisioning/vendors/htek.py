@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from provisioning import formats
+from provisioning.dialplan import SHORT_TIMER
 from provisioning.model import Device, KeyKind, LineKey, Service
 from provisioning.vendors import Found
 
 SYNC = "resync"
 XML = True
+SENDS_AT_ONCE = False
 KINDS = frozenset({KeyKind.BLF, KeyKind.SPEED_DIAL, KeyKind.LIST})
 TRANSPORTS = {"udp": "0", "tcp": "1", "tls": "2"}
 LINE = "1"
@@ -38,13 +40,15 @@ class Numbers(NamedTuple):
     directed: int
     group: int
     event_list: int
+    send_key: int
+    dial_plan: int
 
 
 ACCOUNTS = (
-    Numbers(271, 47, 48, 130, 31, 32, 35, 36, 34, 3, 20970, 4705, 4706, 134),
-    Numbers(401, 747, 748, 830, 731, 732, 735, 736, 734, 703, 20971, 4715, 4716, 444),
-    Numbers(501, 502, 503, 930, 510, 512, 504, 505, 506, 507, 20972, 4725, 4726, 544),
-    Numbers(601, 602, 603, 1030, 610, 612, 604, 605, 606, 607, 20973, 4735, 4736, 644),
+    Numbers(271, 47, 48, 130, 31, 32, 35, 36, 34, 3, 20970, 4705, 4706, 134, 72, 4200),
+    Numbers(401, 747, 748, 830, 731, 732, 735, 736, 734, 703, 20971, 4715, 4716, 444, 772, 4201),
+    Numbers(501, 502, 503, 930, 510, 512, 504, 505, 506, 507, 20972, 4725, 4726, 544, 1672, 4202),
+    Numbers(601, 602, 603, 1030, 610, 612, 604, 605, 606, 607, 20973, 4735, 4736, 644, 1772, 4203),
 )
 
 
@@ -68,6 +72,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield f"P{p.subscription} {name}.SubscribeExpires", str(service.subscribe_expires)
         yield f"P{p.directed} {name}.DirectCallPickupCode", service.directed_code
         yield f"P{p.group} {name}.GroupCallPickupCode", service.group_code
+    yield from dialling(device, service)
     for number in device.free_lines:
         yield f"P{ACCOUNTS[number - 1].active} Account{number}.Active", "0"
     if device.event_list:
@@ -87,6 +92,15 @@ def _pickup(service: Service) -> Iterator[tuple[str, str]]:
     yield "P4746 CallPickup.GroupCallPickupCode", service.group_code
     yield "P4703 CallPickup.VisualAlertForBLFPickup", "1"
     yield "P4704 CallPickup.AudioAlertForBLFPickup", "1"
+
+
+def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
+    """Whatever keys, by the timer: whether an entry of fixed length is sent at once no document says."""
+    pound = service.dial_plan.needs_pound
+    for number, (p, _) in enumerate(zip(ACCOUNTS, device.accounts, strict=False), 1):
+        yield f"P{p.send_key} Account{number}.Use#AsDialKey", "0" if pound else "1"
+        yield f"P{p.dial_plan} Account{number}.DialPlan", "{[x*#]+}" if pound else "{[x*]+}"
+    yield "P85 Preference.NoKeyEntryTimeout", str(SHORT_TIMER)
 
 
 def _keys(device: Device, service: Service) -> Iterator[tuple[str, str]]:

@@ -8,11 +8,13 @@ from urllib.parse import urlsplit
 from lxml import etree
 
 from provisioning import formats
+from provisioning.dialplan import digit_map
 from provisioning.model import Device, KeyKind, Service
 from provisioning.vendors import Found
 
 SYNC = "check-sync"
 XML = True
+SENDS_AT_ONCE = True
 KINDS = frozenset({KeyKind.BLF, KeyKind.SPEED_DIAL, KeyKind.LINE})
 TRANSPORTS = {"udp": "UDPOnly", "tcp": "TCPOnly", "tls": "TLS"}
 SERVER_TYPES = {"ftp": "FTP", "http": "HTTP", "https": "HTTPS"}
@@ -21,6 +23,8 @@ NEXT_WATCHED = "0"  # as the index of a key that watches: the next of the resour
 FEW_KEYS = 2  # phones with no more have nothing to arrange
 AUDIBLE = "ringer2"  # the first one is silence
 MASTER = "000000000000.cfg"
+MAP_CHARACTERS, MAP_ENTRIES = 512, 20  # of old firmware
+ENDED_BY_POUND = ("xx.#", "*xx.#")  # whose # is not sent
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
@@ -47,6 +51,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     yield from _watched(device)
     yield from _arranged(device)
     yield from _pickup(service)
+    yield from dialling(device, service)
     if service.url:
         yield from _home(service)
 
@@ -92,6 +97,17 @@ def _pickup(service: Service) -> Iterator[tuple[str, str]]:
     yield "softkey.1.label", "Pick up"
     yield "softkey.1.action", f"{service.group_code}$Tinvite$"
     yield "softkey.1.use.idle", "1"
+
+
+def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
+    """A digit map, as the phone's own is for North America, and sends what it does not know at once."""
+    plan = service.dial_plan
+    entries = plan.written(digit_map, MAP_CHARACTERS, MAP_ENTRIES)
+    with_pound = [*entries, *ENDED_BY_POUND]
+    has_room = len(with_pound) <= MAP_ENTRIES and len("|".join(with_pound)) <= MAP_CHARACTERS
+    yield "dialplan.digitmap", "|".join(with_pound if has_room and not plan.needs_pound else entries)
+    yield "dialplan.impossibleMatchHandling", "2"  # go on collecting
+    yield "dialplan.removeEndOfDial", "0" if plan.needs_pound else "1"
 
 
 def _home(service: Service) -> Iterator[tuple[str, str]]:

@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from lxml import etree
 
 from provisioning import formats
+from provisioning.dialplan import DIGITS, Sequence, in_brackets
 from provisioning.model import Device, KeyKind, LineKey, Service
 from provisioning.vendors import Found
 
 SYNC = "check-sync;reboot=false"
 XML = True
+SENDS_AT_ONCE = True
 KINDS = frozenset(KeyKind)
+AUTO_DIAL = "5"  # seconds; of those that all firmware knows, the one that lets people think
+PLAN_CHARACTERS = 2000
 PARTS = ("context", "label")  # of a key's element
 _PLACE = re.compile(r"([\w.-]+)(?:\[(\d+)\])?", re.ASCII)
 
@@ -36,6 +40,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield f"user_active[{number}]", "off"
     if device.event_list:
         yield "user_event_list_uri[1]", device.event_list
+    yield from dialling(device, service)
     yield "callpickup_dialoginfo", "on"
     yield "refuse_call_pickup_of_connected_calls", "on"
     if service.url:
@@ -49,6 +54,25 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield from _key(place, _function(key, service), context, device.label(key))
     for place in device.free_keys:
         yield from _key(place - 1, "none", "active", "")  # else it is one more key of a line
+
+
+def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
+    """Rules for what is sent at once; the rest waits for the timer, which else there is none."""
+    plan = service.dial_plan
+    rules = [rule for rule in plan.written(_rule, PLAN_CHARACTERS) if rule]
+    if not plan.needs_pound:
+        rules.append(r"|^([^#]+)#$|sip:\1@\d|d")
+    for number in range(1, len(device.accounts) + 1):
+        yield f"user_dp_str[{number}]", " ".join(rules)
+    yield "auto_dial", AUTO_DIAL
+
+
+def _rule(sequence: Sequence) -> str:
+    """Pattern, what is dialled (`\\d` is the registrar), and that it is complete."""
+    if not sequence.at_once:
+        return ""
+    keys = "".join(key if key in DIGITS and len(key) == 1 else in_brackets(key) for key in sequence.keys)
+    return rf"|^({keys})$|sip:\1@\d|d"
 
 
 def _key(place: int, function: str, context: str, label: str) -> Iterator[tuple[str, str]]:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from provisioning.dialplan import SHORT_TIMER, digit_map
 from provisioning.model import Device, KeyKind, LineKey, Service
 from provisioning.templating import packaged
 from provisioning.vendors import Found
 
 SYNC = "check-sync;reboot=false"
 XML = False
+SENDS_AT_ONCE = True
 KINDS = frozenset(KeyKind)
 TRANSPORTS = {"udp": "0", "tcp": "1", "tls": "2"}
 NOTHING = "0"
 TYPES = {KeyKind.SPEED_DIAL: "13", KeyKind.LINE: "15", KeyKind.BLF: "16", KeyKind.LIST: "39"}
 BOOT = "y000000000000.boot"
+MAP_CHARACTERS = 2048
+INTERNATIONAL = "|+x.T"  # from a book or a list of calls
+LONG_TIMER = 10  # seconds, of a number that nothing in the plan is like
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
@@ -47,6 +52,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield "account.1.blf_list_code", service.directed_code
         yield "phone_setting.auto_blf_list_enable", "0"  # its keys are where they were put
     yield from _pickup(service)
+    yield from dialling(device, service)
     if service.url:
         yield "static.auto_provision.server.url", service.url
         yield "static.auto_provision.server.username", service.http_user
@@ -63,6 +69,16 @@ def _pickup(service: Service) -> Iterator[tuple[str, str]]:
     yield "features.pickup.blf_visual_enable", "1"
     yield "features.pickup.blf_audio_enable", "1"
     yield "features.blf.show_callinfo.enable", "1"
+
+
+def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
+    """A digit map, as the phone's own is for North America."""
+    entries = service.dial_plan.written(digit_map, MAP_CHARACTERS - len(INTERNATIONAL))
+    yield "dialplan.digitmap.enable", "1"
+    yield "dialplan.digitmap.string", "|".join(entries) + INTERNATIONAL
+    yield "dialplan.digitmap.no_match_action", "2"  # go on collecting
+    yield "dialplan.digitmap.interdigit_short_timer", str(SHORT_TIMER)
+    yield "dialplan.digitmap.interdigit_long_timer", str(LONG_TIMER)
 
 
 def _keys(device: Device, service: Service) -> Iterator[tuple[str, str]]:

@@ -246,7 +246,7 @@ def cisco_understands(found: Settings) -> Told:
     dialled = [key[1] for value in functions if (key := re.search(r"fnc=sd;ext=([^@]+)@", value))]
     on = values(found, r"Line_Enable_(\d+)_")
     lines = [found[f"User_ID_{number}_"] for number, is_on in on.items() if is_on == "Yes"]
-    server, code = found["Proxy_1_"], found["Call_Pickup_Code"]
+    server, code = found["Proxy_1_"], found["Attendant_Console_Call_Pickup_Code"].removesuffix("#")
     return Told(lines[0], found["Password_1_"], server, watched, code, lines, dialled)
 
 

@@ -18,6 +18,7 @@ from provisioning import (
     Layer,
     ProvisioningError,
     Service,
+    Shape,
     accepted,
     find,
     models,
@@ -40,7 +41,8 @@ A_MODEL = {
     "cisco": "cisco/cp8851-3pcc",
     "htek": "htek/uc924",
 }
-SERVICE = Service("192.0.2.5", url="http://192.0.2.5:8080/p/5ecret/", year=2026)
+SHAPES = frozenset({Shape("0", 3), Shape("9", 3)})
+SERVICE = Service("192.0.2.5", url="http://192.0.2.5:8080/p/5ecret/", year=2026, shapes=SHAPES)
 ACCOUNTS = (Account("101", "x", "Alice"), Account("102", "y", "Bob"))
 
 
@@ -138,6 +140,8 @@ ALL_VALUES = {
     "web-access": ("https", "http", "off"),
     "refetch": ("off", "23:30"),
     "ntp-servers": ("a.example", "a.example,b.example"),
+    "outside-prefix": ("0", "9", "none"),
+    "emergency-numbers": ("112", "112,110"),
 }
 
 

@@ -15,7 +15,7 @@ from lxml import etree
 from makers import MAKERS, Maker, Memory
 
 import provisioning
-from provisioning import COMMON, Account, Contact, Device, Layer, LineKey, Service, find, parse_keys
+from provisioning import COMMON, Account, Contact, Device, Layer, LineKey, Service, Shape, find, parse_keys
 from provisioning.formats import one_line
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -43,6 +43,9 @@ SERVICE = Service(
     url="http://192.0.2.5:8080/p/5ecret/",
     http_user="80:5e:c0:12:34:56",
     http_password="w0rd",
+    shapes=frozenset({Shape("1", 3), Shape("2", 4)}),
+    outside="0",
+    emergency=("112",),
     year=2026,
 )
 ALL_SET = Layer("site", {name: common.example for name, common in COMMON.items()})
@@ -222,8 +225,8 @@ NEEDED = {
         "<SIP_Transport_1_>TCP",
         "<Register_Expires_1_>1800",
         "<Subscribe_Expires>300",
-        "<Call_Pickup_Code>*97",
-        "<Group_Call_Pickup_Code>*98",
+        "<Attendant_Console_Call_Pickup_Code>*97#",
+        "<Dial_Plan_1_>(",
         "<Call_Pickup_Audio_Notification>Yes",
         "--uid 80:5e",
     ),

@@ -1,0 +1,34 @@
+"""What a site says of numbers outside; with the tenant's own, each maker makes its dial plan of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from provisioning.common.table import EMERGENCY_NUMBERS, NONE, OUTSIDE_PREFIX
+from provisioning.common.telling import Told, Translation
+from provisioning.model import Device, Service
+from provisioning.vendors import vendor_of
+
+BY_TIMER = "all numbers go out by its timer, as no document tells how they do at once"
+
+
+def with_dialling(service: Service, values: Mapping[str, str]) -> Service:
+    """As the common settings have it."""
+    prefix, emergency = values.get(OUTSIDE_PREFIX), values.get(EMERGENCY_NUMBERS)
+    if prefix is not None:
+        service = replace(service, outside=None if prefix == NONE else prefix)
+    return service if emergency is None else replace(service, emergency=tuple(emergency.split(",")))
+
+
+def _dialled(name: str) -> Translation:
+    def tell(device: Device, service: Service, value: str) -> Told:
+        """The whole plan, as the setting has a say in all of it."""
+        vendor = vendor_of(device.model.path)
+        plan = vendor.dialling(device, with_dialling(service, {name: value}))
+        return Told(tuple(plan), "" if vendor.SENDS_AT_ONCE else BY_TIMER)
+
+    return tell
+
+
+DIALLED = {name: _dialled(name) for name in (OUTSIDE_PREFIX, EMERGENCY_NUMBERS)}
