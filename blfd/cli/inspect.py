@@ -55,7 +55,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
 def registrations(context: typer.Context, as_json: Json = False) -> None:
     """Which phones are registered, and where."""
-    columns = ("extension", "contact", "source", "expires", "q", "user_agent")
+    columns = ("extension", "contact", "source", "reachable", "expires", "q", "user_agent")
     _show(context, "registrations", columns, "no phone is registered", as_json)
 
 
@@ -101,8 +101,12 @@ def _show(context: typer.Context, call: str, columns: tuple[str, ...], empty: st
     if as_json:
         print_json(found)
         return
-    rows = [tuple(row[column] for column in columns) for row in found]
+    rows = [tuple(_plain(row[column]) for column in columns) for row in found]
     print_table(call.capitalize(), columns, rows, empty)
+
+
+def _plain(value: Any) -> Any:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
 def _watch(given: Options, found: list[Row]) -> None:

@@ -23,7 +23,7 @@ GRACE = 60.0  # seconds beyond its timer until a call counts as stuck
 
 
 def registrations(core: Core, tenant: str, now: float) -> Iterator[Row]:
-    """One row a binding; `expires` in seconds from now."""
+    """One row a binding; `expires` in seconds from now. Not `reachable`: the phone has to connect again."""
     for binding in core.registrar.all_bindings(now):
         if binding.aor.tenant == tenant:
             yield {
@@ -31,6 +31,7 @@ def registrations(core: Core, tenant: str, now: float) -> Iterator[Row]:
                 "tenant": binding.aor.tenant,
                 "contact": binding.contact,
                 "source": str(binding.flow),
+                "reachable": core.registrar.is_reachable(binding),
                 "expires": max(0, round(binding.expires_at - now)),
                 "q": binding.q,
                 "user_agent": binding.user_agent,
@@ -123,11 +124,13 @@ def _why(core: Core, dialog: WatchedDialog) -> str:
 
 
 def _watcher(subscription: Subscription, now: float) -> Row:
+    failed = subscription.failures + subscription.losses
     confirmed = {
         Phase.TOLD: "yes",
         Phase.TELLING: "not yet",
         Phase.OUTDATED: "not yet, and there is news since",
-        Phase.RETRYING: f"no, {subscription.failures} time(s); again in {subscription.retry_at - now:.0f} s",
+        Phase.RETRYING: f"no, {failed} time(s); again in {max(0.0, subscription.retry_at - now):.0f} s",
+        Phase.UNREACHABLE: "no: its phone closed the connection, and is told when it connects again",
     }
     return {
         "watcher": subscription.watcher.extension,

@@ -143,6 +143,7 @@ class ControlCalls:
             "legs": len(self._calls.legs),
             "waiting": stack.admission.waiting,
             "sent_away": stack.admission.sent_away + self._core.sent_away,
+            "connections": len(stack.network.connections),
             "dropped": stack.network.drops(),
             "silent": self._core.notifier.silent,
             "overdue": self._core.watchdog.overdue,

@@ -59,6 +59,9 @@ class Connections:
         self._attempts = Attempts()
         self._swept = 0.0
 
+    def __len__(self) -> int:
+        return len(self._by_flow)
+
     def get(self, flow: Source) -> TcpConnection | None:
         return self._by_flow.get(flow)
 

@@ -23,6 +23,7 @@ GAUGES = {
     "bindings": ("bindings", "Registered phones."),
     "calls": ("calls", "Calls that ring or are up."),
     "legs": ("legs", "Dialogs of calls in the SIP stack."),
+    "connections": ("connections", "TCP connections that are open, of phones and to them."),
     "waiting": ("waiting_requests", "SUBSCRIBEs that wait their turn."),
     "restarts": ("restarts", "How often the supervisor has started the server again."),
     "stuck": ("stuck_lamps", "Calls that ring for longer than the no-answer timeout allows."),

@@ -37,7 +37,7 @@ _password = password
 
 def program(name: str) -> str:
     """Path of an outside program; skips where it is missing, fails in CI."""
-    found = shutil.which(name)
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")  # Debian's daemons
     if not found:
         if CI:
             pytest.fail(f"{name} is missing, CI has to install it")

@@ -1,0 +1,173 @@
+"""A real proxy in front of blfd, over TCP, with Path and Record-Route: it comes and goes, nothing is lost."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from calls import Calling, Dialog, sdp
+from sites import Site, password, program
+from wire import Agent
+
+CONFIG = Path(__file__).parent / "kamailio" / "edge.cfg"
+IDLE = 60
+PATIENCE = 20.0  # seconds, with the pauses of back-off in them
+
+
+class Edge:
+    """Debian's Kamailio between phones and a site that trusts it."""
+
+    def __init__(self, site: Site, folder: Path, idle: int = IDLE) -> None:
+        self.site, self.folder, self.idle = site, folder, idle
+        self.address = f"127.0.0.1:{free_port()}"
+        self.start()
+
+    def start(self) -> None:
+        filled = CONFIG.read_text()
+        for name, value in (
+            ("EDGE", self.address),
+            ("SERVER", self.site.server.address("tcp")),
+            ("IDLE", str(self.idle)),
+        ):
+            filled = filled.replace(f"@{name}@", value)
+        (self.folder / "edge.cfg").write_text(filled)
+        command = [program("kamailio"), "-f", "edge.cfg", "-DD", "-E", "-m", "32", "-M", "8"]
+        with (self.folder / "edge.log").open("a") as log:
+            self.process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
+        host, _, port = self.address.partition(":")
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                socket.create_connection((host, int(port))).close()
+                return
+            except OSError:
+                assert self.process.poll() is None, (self.folder / "edge.log").read_text()
+                assert time.monotonic() < end, "Kamailio does not start"
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def phone(self, user: str) -> Agent:
+        """A phone behind it."""
+        agent = Agent(self.address, user, password(user))
+        self.site.agents.append(agent)
+        return agent
+
+    def registered(self, user: str) -> Agent:
+        agent = self.phone(user)
+        assert agent.register().status == 200
+        return agent
+
+
+def free_port() -> int:
+    """A port that is free for UDP and TCP."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            try:
+                udp.bind(tcp.getsockname())
+            except OSError:
+                continue
+            return int(tcp.getsockname()[1])
+
+
+@pytest.fixture
+def edge(own_site: Callable[..., Site], tmp_path: Path) -> Iterator[Callable[..., Edge]]:
+    made: list[Edge] = []
+
+    def make(idle: int = IDLE) -> Edge:
+        made.append(Edge(own_site("--trust", "127.0.0.0/8"), tmp_path, idle))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+def rung(edge: Edge, caller: Agent, callee: Agent) -> None:
+    """A call rings and is refused."""
+    calling = Calling.trusted(caller, callee.user, sdp(4000))
+    invite = callee.wait_request("INVITE", PATIENCE)
+    callee.reply(invite, 180, "Ringing")
+    calling.provisional(180)
+    callee.reply(invite, 486, "Busy Here")
+    assert calling.refused().status == 486
+
+
+def who(site: Site, call: str, key: str) -> list[str]:
+    return sorted(row[key] for row in site.ask(call))
+
+
+def test_an_edge_that_is_restarted_takes_nothing_away(edge: Callable[..., Edge]) -> None:
+    """Registrations, lamps and a call that is up are there afterwards, and no phone has done anything."""
+    one = edge()
+    site = one.site
+    phones = {user: one.registered(user) for user in ("101", "102", "103")}
+    watcher = phones["103"]
+    subscribed = {user: watcher.subscribe(user)[1]["call-id"] for user in ("102", "106")}
+    calling = Calling.trusted(phones["101"], "102", sdp(4000))
+    invite = phones["102"].wait_request("INVITE")
+    phones["102"].reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp")
+    mine = calling.acknowledge(calling.final())
+    phones["102"].wait_request("ACK")
+    other = Dialog.of_invite(phones["102"], invite)
+    assert watcher.notify("confirmed")["call-id"] == subscribed["102"]
+    site.wait_watched("102")
+    one.stop()
+    caller, callee = site.agent("105"), site.registered("106")  # these are not behind it
+    ringing = Calling.trusted(caller, "106", sdp(4000))
+    callee.reply(callee.wait_request("INVITE"), 180, "Ringing")
+    ringing.provisional(180)
+    refused = Calling.trusted(caller, "101", sdp(4002)).refused()
+    assert refused.status == 480, "nobody is there, and the caller does not wait"
+    assert who(site, "registrations", "extension") == ["101", "102", "103", "106"]
+    assert who(site, "watchers", "resource") == ["102", "106"]
+    one.start()
+    assert watcher.notify("early", PATIENCE)["call-id"] == subscribed["106"]
+    headers = other.send("BYE")
+    request = phones["101"].wait_request("BYE", PATIENCE)
+    phones["101"].reply(request, 200)
+    assert phones["102"].final(headers, PATIENCE).status == 200
+    assert watcher.notify("terminated", PATIENCE)["call-id"] == subscribed["102"]
+    rung(one, phones["101"], phones["102"])
+    assert watcher.notify("early")["call-id"] == subscribed["102"]
+    assert site.server.log.read_text().count(f"TCP to tcp:{one.address}: Connection refused") == 1
+    assert mine
+    callee.leave_by.clear()
+
+
+def test_an_edge_that_closes_idle_connections(edge: Callable[..., Edge]) -> None:
+    """A new one is made when there is something to say, and it serves the edge's requests as well."""
+    one = edge(idle=1)
+    site = one.site
+    phones = {user: one.registered(user) for user in ("101", "102", "103")}
+    watcher = phones["103"]
+    watcher.subscribe("102")
+    site.wait_watched("102")
+    end = time.monotonic() + PATIENCE
+    while site.ask("status")["connections"]:
+        assert time.monotonic() < end, "Kamailio keeps its connection"
+        time.sleep(0.1)
+    rung(one, site.agent("105"), phones["102"])
+    assert watcher.notify("early")
+    assert watcher.notify("terminated")
+    assert phones["101"].register().status == 200
+    assert who(site, "registrations", "extension") == ["101", "102", "103"]
+    assert "Connection refused" not in site.server.log.read_text()
+
+
+def test_a_route_that_leads_back_to_the_edge_is_no_loop(edge: Callable[..., Edge]) -> None:
+    """A call between two phones behind one edge comes from it and goes to it."""
+    one = edge()
+    phones = [one.registered(user) for user in ("101", "102")]
+    for caller, callee in (phones, phones[::-1]):
+        rung(one, caller, callee)
