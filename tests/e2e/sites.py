@@ -182,6 +182,8 @@ class Site:
     def forget(self) -> None:
         for agent in self.agents:
             if agent.is_registered:
+                if agent.transport == "tcp":
+                    agent.unsubscribe()
                 agent.register(expires=0)
             agent.close()
         for phone in self.phones:

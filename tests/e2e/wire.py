@@ -101,6 +101,7 @@ class Agent:
     received: list[Message] = field(default_factory=list)
     host: str = "127.0.0.1"
     leave_by: list[Callable[[], None]] = field(default_factory=list)  # what ends its calls
+    watched: list[tuple[str, Message]] = field(default_factory=list)  # with the 200 of each SUBSCRIBE
 
     def __post_init__(self) -> None:
         host, _, port = self.server.partition(":")
@@ -287,7 +288,15 @@ class Agent:
         answer = self.request("SUBSCRIBE", to, **{"Event": "dialog", "Expires": str(expires), **over})
         assert answer.status == 200, answer.start
         call_id = answer["call-id"]
+        self.watched.append((to, answer))
         return answer, self.wait(lambda m: m.method == "NOTIFY" and m["call-id"] == call_id)
+
+    def unsubscribe(self) -> None:
+        """End what it watches: else the phone's next connection is told of it."""
+        for to, answer in self.watched:
+            ids = {"From": answer["from"], "To": answer["to"], "Call_ID": answer["call-id"]}
+            self.request("SUBSCRIBE", to, Event="dialog", Expires="0", **ids)
+        self.watched.clear()
 
     def notify(self, state: str, timeout: float = DEADLINE) -> Message:
         """The next NOTIFY whose document has a dialog in `state`."""
