@@ -55,7 +55,7 @@ ONCE = frozenset(
     ("call-id", "content-length", "content-type", "cseq", "event", "expires", "from", "max-forwards", "to")
 )
 _CONTROLS = bytes((*range(0x20), 0x7F))
-_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
+_FOLD = re.compile(r"(?<![ \t])[ \t]*\r\n[ \t]+")  # looks at each blank once
 
 
 def fields_of(head: bytes, text: str, lines: list[str]) -> Fields:

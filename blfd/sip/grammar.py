@@ -21,7 +21,7 @@ HOST = r"(?:[A-Za-z0-9_.\-]++|\[[0-9A-Fa-f:.]++\])"
 MOST_SECONDS = 0xFFFF_FFFF  # of a delta-seconds (RFC 3261, section 20.19)
 
 is_token = re.compile(TOKEN).fullmatch
-parameter_at = re.compile(rf" *; *({TOKEN})(?: *= *({QUOTED}|{LOOSE}))? *").match
+parameter_at = re.compile(rf" *+; *+({TOKEN})(?: *+= *+({QUOTED}|{LOOSE}))? *+").match
 _element = re.compile(rf"(?:[^\",]|{QUOTED})*+").match
 _PAIR = re.compile(r"\\(.)")
 _number = re.compile(r"[0-9]+").match

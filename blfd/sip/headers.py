@@ -161,9 +161,9 @@ class AddressParam(NamedTuple):
 
 
 _PLAIN = re.compile(r"""(?:"([^"\\]*)" ?|([A-Za-z0-9][A-Za-z0-9 ._\-]*))?<([^<>" ]+)>""").fullmatch
-_name_addr = re.compile(rf" *(?:({QUOTED})|([^<>:\"][^<>:]*+))? *< *([^<>\" ]+) *> *").match
-_name_addr_in_list = re.compile(rf" *(?:({QUOTED})|([^<>:\",][^<>:,]*+))? *< *([^<>\" ]+) *> *").match
-_addr_spec = re.compile(r""" *([A-Za-z][A-Za-z0-9+.\-]*+:[^<>"?;, ]+) *""").match
+_name_addr = re.compile(rf" *+(?:({QUOTED})|([^<>:\"][^<>:]*+))? *+< *+([^<>\" ]++) *+> *+").match
+_name_addr_in_list = re.compile(rf" *+(?:({QUOTED})|([^<>:\",][^<>:,]*+))? *+< *+([^<>\" ]++) *+> *+").match
+_addr_spec = re.compile(r""" *+([A-Za-z][A-Za-z0-9+.\-]*+:[^<>"?;, ]++) *+""").match
 
 
 _qvalue = re.compile(r"0(?:\.[0-9]{0,9})?|\.[0-9]{1,9}|1(?:\.0{0,9})?").fullmatch

@@ -29,11 +29,12 @@ CHECKED: dict[str, Callable[[str], object]] = {
 }
 """Headers that are not read with the message but must be sound."""
 
-_request_line = re.compile(r"([!-~]+) +(?:([^ ].*?) +)?SIP/([0-9]+\.[0-9]+) *", re.IGNORECASE).fullmatch
+_method = re.compile(r"[!-~]+").fullmatch
+_version = re.compile(r"SIP/([0-9]+\.[0-9]+)", re.IGNORECASE).fullmatch
 _status_line = re.compile(r"SIP/2\.0 +([1-6][0-9][0-9])(?: (.*))?", re.IGNORECASE).fullmatch
 _scheme = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):").match
 _LOOSE_LINE = re.compile(r"^([!-9;-~]+)[ \t]*:[ \t]*([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)", re.MULTILINE)
-_LOOSE_FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
+_LOOSE_FOLD = re.compile(r"(?<![ \t])[ \t]*\r?\n[ \t]+")
 
 
 def read(data: bytes) -> Request | Response:
@@ -223,13 +224,12 @@ def _body(fields: Fields, rest: bytes) -> bytes:
 
 def unread(data: bytes) -> Unread | None:
     """What a response copies; None if `data` is no request, an ACK, or has no Via."""
-    head, _, _ = data.lstrip(b"\r\n").partition(b"\r\n\r\n")
-    start, _, rest = head.decode("utf-8", "surrogateescape").partition("\n")
-    line = _request_line(start.rstrip("\r\t"))
-    if not line or line[1] == "ACK" or start[:4].upper() == "SIP/":
+    head = _head(data)
+    line = _loose_request_line(head)
+    if line is None or line[0] == "ACK":
         return None
     found: dict[str, list[str]] = {}
-    for match in _LOOSE_LINE.finditer(rest):
+    for match in _LOOSE_LINE.finditer(head.partition("\n")[2]):
         name = match[1].lower()
         name = COMPACT.get(name, name)
         if name in ESSENTIAL:
@@ -238,7 +238,20 @@ def unread(data: bytes) -> Unread | None:
     if "via" not in found:
         return None
     via, from_, to, call_id, cseq = (found.get(name, [""]) for name in ESSENTIAL)
-    return Unread(line[1], via, _via(via[0]), from_[0], to[0], call_id[0], cseq[0])
+    return Unread(line[0], via, _via(via[0]), from_[0], to[0], call_id[0], cseq[0])
+
+
+def _head(data: bytes) -> str:
+    return data.lstrip(b"\r\n").partition(b"\r\n\r\n")[0].decode("utf-8", "surrogateescape")
+
+
+def _loose_request_line(head: str) -> tuple[str, str, str] | None:
+    """Method, Request-URI (or nothing) and version, however they are spaced; None of what is no request."""
+    words = head.partition("\n")[0].rstrip("\r\t ").split(" ")
+    version = _version(words[-1])
+    if len(words) < 2 or not version or not _method(words[0]) or words[0][:4].upper() == "SIP/":
+        return None
+    return words[0], " ".join(words[1:-1]).strip(" "), version[1]
 
 
 def _via(text: str) -> Via | None:
@@ -250,9 +263,8 @@ def _via(text: str) -> Via | None:
 
 def _status(data: bytes) -> int:
     """Of the response to what is malformed: another version and scheme have their own."""
-    start = data.lstrip(b"\r\n").partition(b"\n")[0].decode("utf-8", "surrogateescape").rstrip("\r\t")
-    line = _request_line(start)
-    if line and line[3] != "2.0":
+    line = _loose_request_line(_head(data))
+    if line and line[2] != "2.0":
         return 505
-    scheme = _scheme(line[2] or "") if line else None
+    scheme = _scheme(line[1]) if line else None
     return 416 if scheme and scheme[1].lower() not in SERVED_SCHEMES else 400

@@ -21,7 +21,7 @@ from blfd.sip.phrases import PHRASES
 LONGEST_REASON = 160  # characters of a reason phrase; the values of peers in it are shorter, see `visible`
 UNREAD_TAG = "unread"
 """Our tag in responses to what is not read: the same each time, as they are kept nowhere (8.2.7)."""
-_is_loose = re.compile(r"<sips?:[!#-:=?-~]+(?:;[!#-:=?-~]+)*;lr(?:;[!#-;=?-~]*)?>").fullmatch
+_is_loose = re.compile(r"<[^<>]*;lr[;=>]").match  # as all proxies of today write their routes
 _has_tag = re.compile(r"; *tag *=", re.IGNORECASE).search
 
 # Where a response goes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 import pytest
 from tortures import NOTHING, TORTURES, Torture
@@ -311,3 +312,37 @@ def test_rfc_4475(torture: Torture) -> None:
         assert status is None or status in expected
     else:
         assert status in expected
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        " ",
+        "\t",
+        "\r\n ",
+        "a ",
+        ";",
+        ",",
+        '"',
+        "\\",
+        '"a" ',
+        "<a:b>,",
+        "<",
+        "a:",
+        "a@",
+        ";a",
+        ";a=b",
+        ";lr",
+        "SIP/2.0 ",
+    ],
+)
+def test_a_long_value_is_looked_at_once(piece: str) -> None:
+    """Whoever looks again from each character on is here for minutes."""
+    long = (piece * 60_000)[:60_000].encode()
+    for start in (b"", b"x", b'"', b"<sip:a@b", b"<sip:a@b>", b'Digest a="', b"SIP/2.0/UDP h (", b"sip:a,"):
+        with suppress(Malformed):
+            read(SUBSCRIBE.replace(b"sip:102@10.0.0.1:5060 ", start + long + b"y "))
+        for name in (b"Via: ", b"From: ", b"Contact: ", b"Route: ", b"Authorization: ", b"Accept: ", b"X: "):
+            old = name if name in SUBSCRIBE else b"Event: "
+            with suppress(Malformed):
+                request(SUBSCRIBE.replace(old, name + start + long + b"y\r\n" + old, 1)).tokens("accept")
