@@ -21,6 +21,7 @@ from blfd.core.calls.passed_on import (
     In,
     Rule,
     passed_on,
+    size,
 )
 from blfd.core.effects import Accept, Answer, AnswerInfo, Dial, Effect, HangUp, Progress, SendInfo
 from blfd.core.events.dialog_state import Dialogs
@@ -48,16 +49,13 @@ def value_of(name: str) -> str:
     return VALUES.get(name, "a value")
 
 
-@pytest.mark.parametrize(
-    ("rule", "message"), list(itertools.product(TABLE, In)), ids=lambda one: getattr(one, "name", "")
-)
-@pytest.mark.parametrize("trusted", [False, True])
-def test_each_passes_where_the_table_says(rule: Rule, message: In, trusted: bool) -> None:
-    said = ((rule.name.upper(), value_of(rule.name)),)
-    passes = message in (rule.edges if trusted else rule.phones)
-    assert passed_on(said, message, trusted=trusted) == (
-        ((rule.name, value_of(rule.name)),) if passes else ()
-    )
+@pytest.mark.parametrize("rule", TABLE, ids=lambda rule: rule.name)
+def test_each_passes_where_the_table_says(rule: Rule) -> None:
+    value = value_of(rule.name)
+    for message, trusted in itertools.product(In, (False, True)):
+        passes = message in (rule.edges if trusted else rule.phones)
+        passed = passed_on(((rule.name.upper(), value),), message, trusted=trusted)
+        assert passed == (((rule.name, value),) if passes else ()), (message, trusted)
 
 
 def test_the_table_is_one_list() -> None:
@@ -133,16 +131,16 @@ def test_who_does_not_want_to_be_known_is_not_named_elsewhere() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(HEARD), st.text() | st.text("x", max_size=3000)), max_size=60),
+    st.lists(st.tuples(st.sampled_from(HEARD), st.text() | st.text("xé", max_size=3000)), max_size=60),
     st.sampled_from(list(In)),
     st.booleans(),
 )
 def test_what_passes_can_stand_in_a_header(said: list[tuple[str, str]], message: In, trusted: bool) -> None:
     passed = passed_on(tuple(said), message, trusted=trusted)
     assert set(passed) <= set(said), "nothing is cut or changed"
-    assert sum(len(value) for _, value in passed) <= MOST_OF_ALL
+    assert sum(size(value) for _, value in passed) <= MOST_OF_ALL
     for _, value in passed:
-        assert len(value) <= LONGEST_VALUE
+        assert size(value) <= LONGEST_VALUE
         assert not any(ord(character) < 0x20 or character == "\x7f" for character in value)
 
 

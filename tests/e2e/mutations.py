@@ -29,7 +29,11 @@ Replaces: x;to-tag=y;from-tag=z|Contact: *|Expires: 0|RSeq: 1|RAck: 1 1 INVITE|E
 Record-Route: <sip:127.0.0.9;lr>|Route: <sip:127.0.0.9;lr>|Path: <sip:127.0.0.9;lr>|v: SIP/2.0/UDP x
 Content-Type: multipart/mixed;boundary=b|Content-Encoding: gzip|Content-Length: 99999|l: 0|To: <sip:x@y>
 Refer-To: <sip:x@y>|Authorization: Digest|Authorization: Basic eDp5|Accept: text/plain|Proxy-Require: x
-Max-Forwards: 0|Date: never|Subscription-State: active|Session-Expires: 90;refresher=uac|Reason: x"""
+Max-Forwards: 0|Date: never|Subscription-State: active|Session-Expires: 90;refresher=uac|Reason: x
+Privacy: id;critical|Privacy: session;none|P-Asserted-Identity: <sip:102@x>, <tel:1>|P-Preferred-Identity: x
+Alert-Info: <http://a/b>;info=x|Call-Info: <sip:x>;answer-after=0|Answer-Mode: Auto|Priority: emergency
+Diversion: <sip:x@y>;privacy=full|History-Info: <sip:x?Privacy=history>|User-to-User: 00|Subject: x|s: y
+Recv-Info: |Info-Package: x|Unsupported: x|Warning: 399 x "y"|Retry-After: 99999999999|Allow: x"""
     )
     .replace(b"\n", b"|")
     .split(b"|")

@@ -298,6 +298,19 @@ def test_what_users_notice_reaches_the_other_phone(own_site: Callable[..., Site]
     callee.reply(second, 487, "Request Terminated")
 
 
+def test_the_most_that_passes_still_passes(site: Site) -> None:
+    """With an offer of the size that browsers make; what is more is left out, and the call goes through."""
+    caller, callee = site.registered("101"), site.registered("102")
+    offer = sdp(4000) + b"a=x:" + b"y" * 6000 + b"\r\n"
+    more = {"Alert_Info": f"<urn:x:{'a' * 1000}>", "Subject": "\u00e9" * 500, "User_to_User": "0" * 900}
+    calling = Calling.start(caller, "102", offer, **more)
+    invite = callee.wait_request("INVITE")
+    assert said(invite, more) == {name: more[name] for name in ("Alert_Info", "Subject")}
+    assert len(invite.body) == len(offer)
+    callee.reply(invite, 486, "Busy Here")
+    assert calling.refused().status == 486
+
+
 def test_a_cancel_that_has_to_wait_says_why(own_site: Callable[..., Site]) -> None:
     """RFC 3261, section 9.1: it is sent when the phone has said anything."""
     site = own_site("--trust", "127.0.0.0/8")
@@ -399,6 +412,25 @@ def test_an_anonymous_call(site: Site, wish: dict[str, str]) -> None:
     assert b"sip:10" not in seen.body.replace(seen.document.entity.encode(), b""), "whom it calls"
     assert "101" in site.cli("pickups")
     assert dialog.request("BYE").status == 200
+
+
+def test_a_trusted_source_says_who_calls_anonymously(own_site: Callable[..., Site]) -> None:
+    site = own_site("--trust", "127.0.0.0/8")
+    edge, callee = site.agent("101"), site.registered("102")
+    nobody = Calling.trusted(edge, "102", sdp(4000), From=f"{NOBODY};tag=x").refused()
+    assert nobody.start == "SIP/2.0 403 Who calls is not known here"
+    asserted = f'"Alice" <sip:101@{edge.server}>, <tel:+49301>'
+    calling = Calling.trusted(
+        edge, "102", sdp(4000), From=f"{NOBODY};tag=y", P_Asserted_Identity=asserted, Privacy="id"
+    )
+    invite = callee.wait_request("INVITE")
+    assert invite["from"].startswith(NOBODY)
+    assert (invite.all("p-asserted-identity"), names(invite)) == ([], [])
+    assert "101" in site.cli("calls")
+    callee.reply(invite, 486, "Busy Here")
+    assert calling.refused().status == 486
+    log = site.server.log.read_text()
+    assert "have the proxy add it" in log
 
 
 OUTSIDE = [

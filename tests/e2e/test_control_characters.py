@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 import pytest
@@ -11,10 +11,10 @@ from calls import Calling, connect, sdp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sites import Site
-from wire import Agent
+from wire import Agent, Message
 
 RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ [^\x00-\x1f\x7f-\x9f\u2028\u202e]*")
-NASTY = st.sampled_from((*b"\r\n\0\t\x1b\x7f\x01\x85\xff\"\\;,<>@:%?&=[] ", *map(ord, "aA1*")))
+NASTY = st.sampled_from((*b'\r\n\0\t\x1b\x7f\x01\x85\xff"\\;,<>@:%?&=[] ', *map(ord, "aA1*")))
 BREAKING_OUT = st.just(b"\r\nBYE sip:x SIP/2.0\r\n\r\n")
 OCTETS = st.lists(NASTY, max_size=12).map(bytes) | st.binary(max_size=40) | BREAKING_OUT
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -52,7 +52,10 @@ def round_trip(agent: Agent) -> None:
     agent.received.clear()
 
 
-FIELDS = ("Event", "User-Agent", "Call-ID", "Reason", "Replaces", "Subject", "From", "Accept", "Require")
+FIELDS = (
+    *("Event", "User-Agent", "Call-ID", "Reason", "Replaces", "Subject", "From", "Accept", "Require"),
+    *("P-Asserted-Identity", "P-Preferred-Identity", "Privacy", "Alert-Info", "Diversion", "User-to-User"),
+)
 METHODS = ("INVITE", "SUBSCRIBE", "REGISTER", "OPTIONS", "MESSAGE", "PUBLISH", "INFO", "BYE", "REFER", "FOO")
 
 
@@ -85,6 +88,10 @@ def test_requests(site: Site, transport: str) -> None:
     send()
 
 
+def said_of(message: Message, names: Iterable[str]) -> dict[str, str]:
+    return {name: message[name.replace("_", "-")] for name in names}
+
+
 def test_what_goes_from_phone_to_phone(site: Site) -> None:
     """Names, reasons and headers of one phone in messages to the others, and in lamps."""
     caller, callee, watcher = site.registered("101"), site.registered("102"), site.agent("103")
@@ -96,9 +103,11 @@ def test_what_goes_from_phone_to_phone(site: Site) -> None:
         display, reason, subject, phrase = (without_controls(each) for each in octets)
         quoted = display.replace("\\", "\\\\").replace('"', '\\"')
         shown = f'"{quoted}" <sip:101@{caller.server}>;tag=t'
-        calling = Calling.trusted(caller, "102", sdp(4000), From=shown, Subject=subject)
+        more = {"Subject": subject, "Alert_Info": display, "User_to_User": phrase}
+        calling = Calling.trusted(caller, "102", sdp(4000), From=shown, Call_Info=reason, **more)
         invite = callee.wait_request("INVITE")
-        callee.reply(invite, status, reason)
+        assert said_of(invite, more) == {name: value.strip() for name, value in more.items()}
+        callee.reply(invite, status, reason, Alert_Info=subject)
         callee.reply(invite, 486, phrase, Warning=f'399 x "{quoted}"', Reason=subject)
         assert calling.refused().status in (486, 400)
         watcher.take_all()

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from blfd.core.values import Headers
 
-LONGEST_VALUE = 1024  # characters; what is longer is left out, as a part of a value means something else
-MOST_OF_ALL = 2048  # characters of all values in one message
+LONGEST_VALUE = 1024  # octets; what is longer is left out, as a part of a value means something else
+MOST_OF_ALL = 2048  # octets of all values in one message
 MOST_VALUES = 16
 
 
@@ -202,7 +202,7 @@ def passed_on(said: Headers, message: In, *, trusted: bool, without: frozenset[s
         rule = RULES.get(name.lower())
         if rule is None or rule.name in without or not _may_say(rule, message, value, trusted):
             continue
-        room -= len(value)
+        room -= size(value)
         if room < 0 or len(found) == MOST_VALUES:
             break
         found.append((rule.name, value))
@@ -219,4 +219,9 @@ def _may_say(rule: Rule, message: In, value: str, trusted: bool) -> bool:
 
 def fits(value: str) -> bool:
     """Whether a value is one line of bounded length; octets that are no UTF-8 pass as they came."""
-    return len(value) <= LONGEST_VALUE and all(" " <= character != "\x7f" for character in value)
+    return size(value) <= LONGEST_VALUE and all(" " <= character != "\x7f" for character in value)
+
+
+def size(value: str) -> int:
+    """Octets of a value on the wire."""
+    return len(value.encode("utf-8", "surrogateescape"))
