@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from ipaddress import AddressValueError, IPv4Address
 
+from blfd.core.access.domains import is_address
 from blfd.core.errors import Refusal
 from blfd.core.values import TRANSPORTS, Flow
 
@@ -63,7 +63,7 @@ class NextHops:
         Where it names itself otherwise, its address is the one that it sends from.
         """
         host, port = address_in(routes[0], flow)
-        if host == flow.host or (_is_address(host) and self._trusts(host)):
+        if host == flow.host or (is_address(host) and self._trusts(host)):
             return flow._replace(host=host, port=port)
         return flow._replace(port=port) if flow.is_connected else flow
 
@@ -74,14 +74,6 @@ def address_in(written: str, flow: Flow) -> tuple[str, int]:
     match = _SIP_URI.match(found[1] if found else written)
     default = TRANSPORTS[flow.transport].default_port
     return (match[1].lower(), int(match[2] or default)) if match else ("", default)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        IPv4Address(host)
-    except AddressValueError:
-        return False
-    return True
 
 
 def is_sip(uri: str) -> bool:

@@ -17,8 +17,6 @@ TOKEN = 16  # hexadecimal digits
 KEPT = 64 << 20  # octets; past it those go that have not been sent for longest
 MOST_ATTRIBUTES, MOST_FORMATS, MOST_MEDIA = 60, 30, 16  # a section, a stream, a session: PJSIP has 68, 32, 16
 SHORT = 1600  # octets of the short form
-LONGEST = 65_535
-
 COPIED = (b"Via:", b"From:", b"To:", b"Call-ID:", b"CSeq:")
 _TOKEN = re.compile(MARK + rb"([0-9a-f]{%d})" % TOKEN)
 _LENGTH = re.compile(rb"\r\nContent-Length:[ \t]*[0-9]+", re.IGNORECASE)
@@ -43,7 +41,6 @@ class Bodies:
     def __init__(self) -> None:
         self._by_token: OrderedDict[bytes, bytes] = OrderedDict()
         self._octets = 0
-        self.lost = 0  # tokens whose body was gone: should be zero
 
     def token(self, body: bytes) -> bytes:
         """What PJSIP gets in the place of `body`."""
@@ -72,7 +69,6 @@ class Bodies:
             self._by_token.move_to_end(found[1])
             body = _session(body, printed) if is_session else body
         elif is_session:
-            self.lost += 1
             body = _without_mark(printed)
         else:  # a peer's own words
             return message

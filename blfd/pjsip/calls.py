@@ -131,9 +131,7 @@ class Calls:
         return 0 if self._give(request, flow) else 481
 
     def request(self, request: Request, flow: Flow) -> int:
-        """A request inside a call; the status to answer it with, 0 where PJSIP does or nobody is to."""
-        if not self.legs.knows(request.call_id, request.to.tag, request.from_.tag):
-            return 481
+        """A request in a dialog that it `knows`; the status for it, 0 where PJSIP answers or nobody is to."""
         leg = self.legs.of_tag(request.to.tag)
         if leg is None:
             return 0 if self._give(request, flow) else 481

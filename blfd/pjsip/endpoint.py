@@ -13,7 +13,6 @@ from blfd.pjsip.library import CData, check, ffi, lib
 log = logging.getLogger("blfd.pjsip")
 
 MAX_TRANSACTIONS = 400_000
-APPLICATION_PRIORITY = 64
 USAGE_PRIORITY = 40  # before PJSIP's own INVITE usage (48)
 
 HEADER_ALLOW, HEADER_SUPPORTED = 4, 36  # pjsip_hdr_e

@@ -189,8 +189,7 @@ class Legs:
             )
         except PjsipError as error:
             log.warning("leg %d: the media of the two phones do not fit: %s", leg.number, error)
-            self.hang_up(HangUp(leg.number, 488, "Not Acceptable Here"))
-            self._emit(LegEnded(leg.number, 488, "Not Acceptable Here"))
+            self._give_up(leg, 488, "Not Acceptable Here")
             return
         self._tell(leg, self._tdata[0], headers)
         self._send(leg)
@@ -235,14 +234,12 @@ class Legs:
                 check("answer", lib.pjsip_inv_set_sdp_answer(leg.inv, self.describe(leg, effect.sdp)))
         except PjsipError as error:
             log.warning("leg %d: the answer to its offer does not fit: %s", leg.number, error)
-            self._emit(LegEnded(leg.number, 488, "Not Acceptable Here"))
-            self.hang_up(HangUp(leg.number))
+            self._give_up(leg, 488, "Not Acceptable Here")
             return
         cseq, leg.ack_cseq = leg.ack_cseq, 0
         self.send_ack(leg, cseq)
         if not leg.has_agreed:  # PJSIP has found so while it made the ACK
-            self._emit(LegEnded(leg.number, 488, "Not Acceptable Here"))
-            self.hang_up(HangUp(leg.number))
+            self._give_up(leg, 488, "Not Acceptable Here")
 
     def send_ack(self, leg: Leg, cseq: int) -> None:
         if not lib.pjsip_inv_create_ack(leg.inv, cseq, self._tdata):
@@ -260,6 +257,11 @@ class Legs:
         leg.farewell = (*effect.headers, ("Reason", effect.cause)) if effect.cause else effect.headers
         if not waiting:  # else on the first response: before it there is nothing to cancel
             self.end_session(leg, effect.status, effect.reason, effect.headers)
+
+    def _give_up(self, leg: Leg, status: int, reason: str) -> None:
+        """A leg cannot go on: it ends, and the core ends the other side."""
+        self.hang_up(HangUp(leg.number, status, reason))
+        self._emit(LegEnded(leg.number, status, reason))
 
     def drop(self, effect: Drop) -> None:
         """The session ends here and now; PJSIP tells `ended` of it."""
@@ -434,8 +436,7 @@ class Legs:
             leg = self._failing.popleft()
             if leg.number not in self._by_number or leg.phase is Phase.ENDING:
                 continue
-            self.hang_up(HangUp(leg.number, 513, TOO_LARGE))
-            self._emit(LegEnded(leg.number, 513, TOO_LARGE))
+            self._give_up(leg, 513, TOO_LARGE)
 
     # Book-keeping
 

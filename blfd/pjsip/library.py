@@ -18,10 +18,6 @@ CData = Any
 """A cffi object; cffi has no types of its own to name."""
 
 INVALID_OPERATION = 70013  # PJ_EINVALIDOP
-IN_CONTACT = 2  # pjsip_uri_context_e: parameters and port are printed
-PRINT_BUFFER = 16_384
-
-_printed = ffi.new(f"char[{PRINT_BUFFER}]")
 
 
 class PjsipError(Exception):
@@ -85,13 +81,6 @@ class Text:
         value = encode(text) if isinstance(text, str) else text
         self._bytes = ffi.new("char[]", value)  # one octet more: PJSIP wants room for a final zero
         self.pj = ffi.new("pj_str_t *", (self._bytes, len(value)))
-
-
-def uri_text(uri: CData) -> str:
-    """A pjsip_uri as it stands in a Contact."""
-    length = uri.vptr.p_print(IN_CONTACT, uri, _printed, PRINT_BUFFER)
-    octets: bytes = _unpack(_printed, max(length, 0))
-    return octets.decode("utf-8", "surrogateescape")
 
 
 def address_of(pointer: CData) -> int:

@@ -26,7 +26,6 @@ READ = {
     "min-se": "Min-SE",
     "rseq": "RSeq",
     "rack": "RAck",
-    "retry-after": "Retry-After",
 }
 
 

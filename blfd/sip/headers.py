@@ -7,12 +7,11 @@ does not allow. Where phones plainly write one form, a first look takes that; th
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from blfd.core.inputs import Credentials, RegisterContact
-from blfd.core.values import Address, NameAddr, Replaces, Uri
+from blfd.core.values import Address, NameAddr, Uri
 from blfd.sip import uris
 from blfd.sip.grammar import (
     HOST,
@@ -306,14 +305,6 @@ AUTH_PARAMS = frozenset(
     ("username", "realm", "nonce", "uri", "response", "algorithm", "cnonce", "opaque", "qop", "nc")
 )
 _auth_param = re.compile(rf"({TOKEN}) *= *({QUOTED}|[!#-+\--~]*)").fullmatch
-_scheme = re.compile(rf"({TOKEN}) +(?={TOKEN} *=)").match
-
-
-class Challenge(NamedTuple):
-    """One WWW-Authenticate or Proxy-Authenticate; `scheme` is in lower case."""
-
-    scheme: str
-    parameters: Parameters
 
 
 def credentials(text: str) -> Credentials | None:
@@ -362,42 +353,3 @@ def _auth_params(text: str) -> Parameters:
             raise BadHeader("no auth-param, or one given twice")
         given[match[1].lower()] = unquote(match[2])
     return given
-
-
-def challenges(text: str) -> tuple[Challenge, ...]:
-    """The challenges of one line: a scheme stands before the first parameter of each."""
-    found: list[tuple[str, list[str]]] = []
-    for element in elements(text):
-        match = _scheme(element)
-        if match:
-            found.append((match[1].lower(), [element[match.end() :]]))
-        elif found:
-            found[-1][1].append(element)
-        else:
-            raise BadHeader("no scheme")
-    return tuple(Challenge(scheme, _auth_params(",".join(given))) for scheme, given in found)
-
-
-# Replaces (RFC 3891, section 6.1)
-
-_WORD = r"""[A-Za-z0-9\-.!%*_+`'~()<>:\\"/\[\]?{}]+"""
-_call_id = re.compile(rf"({_WORD}(?:@{_WORD})?) *(?=;|$)").match
-
-
-def replaces(values: Sequence[str]) -> Replaces:
-    """Of all Replaces of a request, which may have one only."""
-    if len(values) != 1:
-        raise BadHeader("more than one")
-    text = values[0].strip(" ")
-    match = _call_id(text)
-    if not match:
-        raise BadHeader("no Call-ID")
-    given, end = parameters(text, match.end())
-    if end != len(text):
-        raise BadHeader("what follows the parameters")
-    to_tag, from_tag = given.get("to-tag", ""), given.get("from-tag", "")
-    if not is_token(to_tag) or not is_token(from_tag):
-        raise BadHeader("it needs a to-tag and a from-tag")
-    if given.get("early-only"):
-        raise BadHeader("early-only has no value")
-    return Replaces(match[1], to_tag, from_tag, "early-only" in given)

@@ -132,7 +132,7 @@ class Stack:
         waits += [at - now for at in timers if at is not None]
         self.network.poll(max(0.0, min(waits)))
         for data, flow in self.admission.turn():
-            self._safely(self._take_request, data, flow)
+            self._safely(self._take, data, flow)
         self._calls.give_waiting()
         now = time.monotonic()
         for token in self.clients.due(now):
@@ -154,10 +154,8 @@ class Stack:
     # Messages
 
     def _receive(self, data: bytes, source: Source) -> None:
-        if data[:8] == b"SIP/2.0 ":
-            self._safely(self._take_response, data, source)
-        elif self.admission.admits(data, source):
-            self._safely(self._take_request, data, source)
+        if data[:8] == b"SIP/2.0 " or self.admission.admits(data, source):
+            self._safely(self._take, data, source)
 
     @staticmethod
     def _safely(act: Callable[[bytes, Source], None], data: bytes, source: Source) -> None:
@@ -167,33 +165,30 @@ class Stack:
         except Exception:
             log.exception("a message from %s:%d was not handled:\n%r", source[1], source[2], data[:2000])
 
-    def _take_response(self, data: bytes, source: Source) -> None:
+    def _take(self, data: bytes, source: Source) -> None:
         try:
-            response = reader.read(data)
+            message = reader.read(data)
         except Malformed as malformed:
             self._malformed(malformed, source)
             return
-        assert isinstance(response, Response)
+        if isinstance(message, Response):
+            self._take_response(message, Flow._make(source))
+        else:
+            self._take_request(message, Flow._make(source))
+
+    def _take_response(self, response: Response, flow: Flow) -> None:
         branch, status = response.via.branch, response.status
         if not branch.startswith(COOKIE):
-            self._calls.response(response, Flow._make(source))
+            self._calls.response(response, flow)
             return
         token = self.clients.take(branch, response.call_id, response.from_.tag, response.cseq, status)
         if token:
             retry_after = response.number("retry-after") if status >= 300 else None
             self._emit(NotifyAnswered(token, status, retry_after))
 
-    def _take_request(self, data: bytes, source: Source) -> None:
-        try:
-            request = reader.read(data)
-        except Malformed as malformed:
-            self._malformed(malformed, source)
-            return
-        if isinstance(request, Response):  # behind empty lines
-            self._take_response(data.lstrip(b"\r\n"), source)
-            return
+    def _take_request(self, request: Request, flow: Flow) -> None:
         self.counters.requests += 1
-        flow, method = Flow._make(source), request.method
+        method = request.method
         if method == "ACK":
             self._acknowledged(request, flow)
             return

@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-T1, T2, T4 = 0.5, 4.0, 5.0
+T1, T2 = 0.5, 4.0
 LIFETIME = 64 * T1  # timers B, F, H, J, and L of RFC 6026

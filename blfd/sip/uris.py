@@ -65,11 +65,6 @@ def unescape(text: str) -> str:
     return unquote_to_bytes(text).decode("utf-8", "surrogateescape") if "%" in text else text
 
 
-def escape_user(user: str) -> str:
-    """A user part that says `user`."""
-    return quote(user.encode("utf-8", "surrogateescape"), safe="-_.!~*'()&=+$,;?/")
-
-
 def bracketed(text: str) -> str:
     """A URI fit to stand between angle brackets or in a start line: what may not stand there is escaped."""
     if _fit(text):

@@ -35,6 +35,7 @@ def test_what_is_taken(value: str, replaces: Replaces) -> None:
 @pytest.mark.parametrize(
     "values",
     [
+        (),
         ("",),
         ("a@b",),
         ("a@b@c;to-tag=1;from-tag=2",),

@@ -299,5 +299,3 @@ def test_a_prack_of_a_call_without_offer(site: Site) -> None:
     assert prack(calling, calling.provisional(180)).status == 200
     callee.reply(invite, 200, "OK", sdp(5000), **SDP)
     hang_up(calling.acknowledge(calling.final(), sdp(4000)), callee)
-
-

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from blfd.core.inputs import Credentials, RegisterContact
-from blfd.core.values import Address, NameAddr, Replaces, Uri
+from blfd.core.values import Address, NameAddr, Uri
 from blfd.sip import headers, uris
 from blfd.sip.grammar import (
     BadHeader,
@@ -19,10 +17,7 @@ from blfd.sip.grammar import (
     whole_number,
     with_parameters,
 )
-from blfd.sip.headers import STAR, Challenge, Via
-
-CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
-
+from blfd.sip.headers import STAR, Via
 
 # URIs
 
@@ -372,76 +367,6 @@ def test_what_are_no_credentials(more: str) -> None:
         headers.credentials(DIGEST + more)
 
 
-def test_challenges() -> None:
-    first = 'Digest realm="a, b", nonce="n", qop="auth,auth-int"'
-    text = f'{first}, Digest realm="c", algorithm=SHA-256, Basic realm="d"'
-    assert headers.challenges(text) == (
-        Challenge("digest", {"realm": "a, b", "nonce": "n", "qop": "auth,auth-int"}),
-        Challenge("digest", {"realm": "c", "algorithm": "SHA-256"}),
-        Challenge("basic", {"realm": "d"}),
-    )
-    with pytest.raises(BadHeader):
-        headers.challenges('realm="x"')
-
-
-# Replaces
-
-
-@pytest.mark.parametrize(
-    ("value", "replaces"),
-    [
-        ("a@b;to-tag=1;from-tag=2", Replaces("a@b", "1", "2")),
-        ("a@b;from-tag=2;to-tag=1", Replaces("a@b", "1", "2")),
-        ("a@b;to-tag=1;from-tag=2;early-only", Replaces("a@b", "1", "2", True)),
-        ('  a@b ; To-Tag = 1 ;FROM-TAG=2; x ; y=z;q="a;b" ', Replaces("a@b", "1", "2")),
-        (
-            "0jKw.J~v_U*!;to-tag=40D97B94-EBD92893;from-tag=0",
-            Replaces("0jKw.J~v_U*!", "40D97B94-EBD92893", "0"),
-        ),
-        ("87134@171.161.34.23;to-tag=24796;from-tag=0;x=y", Replaces("87134@171.161.34.23", "24796", "0")),
-    ],
-)
-def test_replaces(value: str, replaces: Replaces) -> None:
-    assert headers.replaces((value,)) == replaces
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        (),
-        ("",),
-        ("a@b",),
-        ("a@b@c;to-tag=1;from-tag=2",),
-        (";to-tag=1;from-tag=2",),
-        ("a b;to-tag=1;from-tag=2",),
-        ("a@b;to-tag=1",),
-        ("a@b;to-tag=;from-tag=2",),
-        ("a@b;to-tag;from-tag=2",),
-        ('a@b;to-tag="1";from-tag=2',),
-        ("a@b;to-tag=1;to-tag=1;from-tag=2",),
-        ("a@b;to-tag=1;from-tag=2;early-only=yes",),
-        ("a@b;to-tag=1;from-tag=2;;",),
-        ("a@b;to-tag=1@;from-tag=2",),
-        ("a@b;to-tag=1;from-tag=2", "a@b;to-tag=1;from-tag=2"),
-    ],
-)
-def test_what_is_no_replaces(values: tuple[str, ...]) -> None:
-    with pytest.raises(BadHeader):
-        headers.replaces(values)
-
-
-def test_the_corpus_of_replaces() -> None:
-    if not CORPUS.is_dir():
-        pytest.skip("the corpus of real messages is not here")
-    for file in sorted(CORPUS.glob("replaces-value-good-*.txt")):
-        headers.replaces((file.read_text(),))
-    bad = sorted(CORPUS.glob("replaces-value-bad-*.txt"))
-    assert bad
-    for file in bad:
-        with pytest.raises(BadHeader):
-            headers.replaces((file.read_text(),))
-
-
 def test_what_is_remembered_is_short() -> None:
     """An attacker who sends long values, all different, fills no memory."""
     for number_ in range(3):
@@ -455,4 +380,3 @@ def test_what_is_remembered_is_short() -> None:
 
 def test_uri_values() -> None:
     assert uris.uri("sip:102@h") == Uri("sip:102@h", "sip", "102", "h", 0)
-    assert uris.escape_user("10 2@\r\n") == "10%202%40%0D%0A"

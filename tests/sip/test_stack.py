@@ -126,9 +126,7 @@ class Edge:
         return [response.status for response in self.say(data)]
 
 
-def request(
-    method: str, *, branch: str = "1", to_tag: str = "", body: bytes = b"", kind: str = ""
-) -> bytes:
+def request(method: str, *, branch: str = "1", to_tag: str = "", body: bytes = b"", kind: str = "") -> bytes:
     tag = f";tag={to_tag}" if to_tag else ""
     of = "INVITE" if method == "CANCEL" else method
     text = (

@@ -29,7 +29,7 @@ class Domains:
     def tenant_of(self, host: str) -> Tenant | None:
         """The tenant of a domain, given without its port; None if it is not served here."""
         tenant = self._by_host.get(host) or self._by_host.get(host.lower().rstrip("."))
-        if tenant is None and self._any_address and _is_address(host):
+        if tenant is None and self._any_address and is_address(host):
             return self._any_address
         return tenant
 
@@ -39,7 +39,8 @@ class Domains:
         return Aor(tenant.domain, uri.user) if tenant else None
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Whether a host is an IPv4 address."""
     try:
         IPv4Address(host)
     except AddressValueError:
