@@ -94,7 +94,7 @@ class Registrar:
         replaced: dict[str, str] = {}
         for key in [key for key in new if key in asked and key not in old]:
             added = new[key]
-            for other in [k for k, b in new.items() if k not in asked and _same_instance(b, added)]:
+            for other in [k for k, b in new.items() if k not in asked and _is_same_phone(b, added)]:
                 del new[other]
                 replaced[other] = f": its phone is at {added.contact} now"
             while len(new) > most:
@@ -236,16 +236,18 @@ class Registrar:
         return replace(binding, flow=way or binding.flow, lost=True)
 
     def came_back(self, aor: Aor, flow: Flow, contact: str) -> None:
-        """Something came from one of its phones over `flow`: what was lost of this phone is there again."""
+        """Something came from one of its phones over `flow`: what was lost of this phone is there again.
+
+        Of several phones at one address that is the one with this contact's port, if there is one.
+        """
         known = self._by_aor.get(aor, {})
-        host = address_in(contact, flow)[0]
-        again = {
-            key: replace(b, flow=flow, lost=False)
-            for key, b in known.items()
-            if b.lost and b.flow[:2] == flow[:2] and address_in(b.contact, flow)[0] == host
-        }
+        host, port = address_in(contact, flow)
+        there = {key: b for key, b in known.items() if b.lost and b.flow[:2] == flow[:2]}
+        ports = {key: address_in(b.contact, flow)[1] for key, b in there.items() if _host(b) == host}
+        again = [key for key in ports if ports[key] == port] or list(ports)
         if again:
-            self._put(aor, {**known, **again})
+            moved = {key: replace(known[key], flow=flow, lost=False) for key in again}
+            self._put(aor, {**known, **moved})
 
     def remove(self, aor: Aor) -> list[Effect]:
         """The extension is gone, and its rows with it."""
@@ -271,18 +273,28 @@ def _changes(aor: Aor, old: Bindings, new: Bindings, replaced: dict[str, str]) -
     ]
 
 
-def _same_instance(one: Binding, other: Binding) -> bool:
-    """Whether both are the same line of one phone, which has got another address (RFC 5626, section 6)."""
-    same = bool(one.instance) and one.instance == other.instance
-    return same and _line(one.contact) == _line(other.contact)
+def _is_same_phone(one: Binding, other: Binding) -> bool:
+    """Whether both are the same line of one phone, which has got another address.
+
+    It says so (RFC 5626, section 6), or one connection leads to both: that of `one` was lost, and `other`
+    came over the new one, from another port. A phone that is called at both would ring twice.
+    """
+    if one.instance and one.instance == other.instance:
+        return _line(one.contact) == _line(other.contact)
+    same_way = one.flow.is_connected and one.flow == other.flow and not one.path
+    return same_way and _may_be_same_phone(one, other)
 
 
 def _may_be_same_phone(one: Binding, other: Binding) -> bool:
     """Whether both may be one phone that takes another port at each start and does not say which it is."""
     if _line(one.contact) != _line(other.contact) or (one.instance and other.instance):
         return False
-    hosts = {address_in(binding.contact, binding.flow)[0] for binding in (one, other)}
-    return one.call_id == other.call_id or (len(hosts) == 1 and one.flow.host == other.flow.host)
+    same_host = _host(one) == _host(other) and one.flow.host == other.flow.host
+    return one.call_id == other.call_id or same_host
+
+
+def _host(binding: Binding) -> str:
+    return address_in(binding.contact, binding.flow)[0]
 
 
 def _line(uri: str) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from blfd.core.effects import Effect, Log, Reply, SaveBindings
 from blfd.core.errors import Refusal
 from blfd.core.inputs import RegisterContact, RegisterReceived
-from blfd.core.next_hop import NextHops
+from blfd.core.next_hop import NextHops, address_in
 from blfd.core.registrar import Registrar, contact_key
 from blfd.core.values import Aor, Extension, Flow, Settings
 
@@ -190,6 +190,54 @@ def test_a_phone_that_comes_again_can_be_called(flow: Flow, contact: str, is_bac
     if is_back:
         registrar.flow_closed(flow)
         assert registrar.reachable(AOR, 1.0) == ()
+
+
+AGAIN = CLOSED._replace(port=40_001)
+
+
+@pytest.mark.parametrize("before", ["", "sip:101@10.0.0.7:7000"])
+@pytest.mark.parametrize(
+    ("second", "left"),
+    [
+        (over_tcp("sip:101@10.0.0.7:7000", flow=AGAIN, cseq=2), {7000}),
+        (over_tcp("sip:101@10.0.0.7:7000", flow=AGAIN, call_id="rebooted"), {7000}),
+        (over_tcp("sip:101@10.0.0.7:5062", flow=AGAIN, cseq=2), {5062}),
+        (over_tcp("sip:101@10.0.0.8:7000", flow=AGAIN, call_id="other"), {5062, 7000}),
+        (over_tcp("sip:101@10.0.0.7:7000;line=2", flow=AGAIN, cseq=2), {5062, 7000}),
+        (over_tcp("sip:101@10.0.0.7:7000", "sip:101@10.0.0.7:5062", flow=AGAIN, cseq=2), {5062, 7000}),
+        (over_tcp("sip:101@10.0.0.7:7000", flow=AGAIN, cseq=2, path=PATH), {5062, 7000}),
+    ],
+)
+def test_a_phone_that_connects_from_another_port_is_called_once(
+    before: str, second: RegisterReceived, left: set[int]
+) -> None:
+    """It does not say which phone it is, and its contact's port is that of its connection."""
+    registrar = made()
+    registrar.register(over_tcp(BEHIND_NAT, path=second.path), ALICE, 0.0)
+    registrar.flow_closed(CLOSED)
+    if before:
+        registrar.came_back(AOR, AGAIN, before)
+    registrar.came_back(AOR, AGAIN, second.contacts[0].uri)
+    registrar.register(second, ALICE, 1.0)
+    assert {address_in(b.contact, b.flow)[1] for b in registrar.bindings(AOR, 1.0)} == left
+
+
+def test_two_phones_of_one_computer_come_back_one_by_one() -> None:
+    registrar = made()
+    phones = ("sip:101@10.0.0.7:5062", "sip:101@10.0.0.7:5072")
+    for number, contact in enumerate(phones):
+        flow = CLOSED._replace(port=number)
+        registrar.register(over_tcp(contact, flow=flow, call_id=contact), ALICE, 0.0)
+        registrar.flow_closed(flow)
+    for number, contact in enumerate(phones, 1):
+        flow = CLOSED._replace(port=40 + number)
+        registrar.came_back(AOR, flow, contact)
+        registrar.register(over_tcp(contact, flow=flow, call_id=contact, cseq=2), ALICE, 1.0)
+        assert len(registrar.reachable(AOR, 1.0)) == number
+    assert {(b.contact, b.flow.port) for b in registrar.bindings(AOR, 1.0)} == {
+        (phones[0], 41),
+        (phones[1], 42),
+    }
 
 
 def test_connections_cost_a_source_no_more_than_its_bindings() -> None:

@@ -281,6 +281,24 @@ def test_a_phone_behind_nat_is_told_when_it_comes_again(site: Site, again: str) 
     after.register(expires=0, contact="*")
 
 
+@pytest.mark.parametrize("subscribes_first", [False, True])
+def test_a_phone_that_connects_from_another_port_rings_once(site: Site, subscribes_first: bool) -> None:
+    """A softphone's contact has the port of its connection: the old one is the same phone."""
+    before = site.agent("105", "tcp")
+    assert before.register(contact=f"<sip:105@{before.address}>").status == 200
+    close(site, before)
+    after = site.agent("105", "tcp")
+    contact = f"<sip:105@{after.address}>"
+    if subscribes_first:
+        after.subscribe("108", Contact=contact)
+    assert after.register(contact=contact).status == 200
+    calling = Calling.trusted(site.agent("106"), "105", sdp(4000))
+    after.reply(after.wait_request("INVITE"), 486, "Busy Here")
+    assert calling.refused().status == 486
+    assert after.silent(lambda m: m.method == "INVITE")
+    after.register(expires=0, contact="*")
+
+
 def test_a_call_goes_on_over_a_new_connection(site: Site, listening: Callable[[str], Listening]) -> None:
     """Whichever side has closed: the other's BYE arrives."""
     phone, callee = listening("109"), site.registered("110")
