@@ -43,7 +43,7 @@ BROKEN = (
     StopIteration,
 )  # what a changed message ends in
 KEPT = 200  # messages to splice with
-SETTLED = 60.0  # seconds until nothing rings or waits: the server's longest wait for a transaction, and a margin
+SETTLED = 60.0  # seconds until nothing rings: the longest that the server waits, and a margin
 
 
 @dataclass
