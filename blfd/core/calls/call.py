@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from blfd.core.calls.media import unnamed
+from blfd.core.calls.media import differs, unnamed
 from blfd.core.calls.offer_answer import NoAnswer, OfferAnswer, Then
 from blfd.core.calls.party import Branch, Party, Picker, State
 from blfd.core.calls.refusals import UNREACHABLE, Refused, better, of_invite
@@ -78,7 +78,8 @@ class Call:
         self.exchange = OfferAnswer(0, 0)  # made anew by who answers
         self._dialogs = dialogs
         self._early_leg = 0  # whose SDP the caller has had in a provisional response
-        self._early_sdp: dict[int, bytes] = {}  # what each branch sent so
+        self._early_told = b""  # that SDP
+        self._early_sdp: dict[tuple[int, str], bytes] = {}  # what each phone sent so, by branch and To tag
         self._has_reoffered = False  # the caller, while it rang
         self._refused: Refused | None = None  # the best refusal of a phone so far
 
@@ -157,9 +158,9 @@ class Call:
         self._watch_callee(branch, progress, DialogState.EARLY, now, early_media=bool(progress.sdp))
         headers = (*self._identity(self.callee), *progress.headers)
         if progress.sdp:
-            self._early_sdp[progress.leg] = progress.sdp
+            self._early_sdp[progress.leg, progress.remote_tag] = progress.sdp
         if progress.sdp and self.offer and not self._early_leg:
-            self._early_leg = progress.leg
+            self._early_leg, self._early_told = progress.leg, progress.sdp
             return [Progress(self.caller_leg, 183, "Session Progress", progress.sdp, headers)]
         if rings_already:
             return []
@@ -170,7 +171,7 @@ class Call:
         branch = self.branches.get(answer.leg)
         if branch is None or self.state is not State.RINGING:
             return [HangUp(answer.leg)]
-        sdp = answer.sdp or self._early_sdp.get(answer.leg)
+        sdp = answer.sdp or self._early_sdp.get((answer.leg, answer.remote_tag))
         if sdp is None or answer.fault:
             why = answer.fault or "The phone answered without media"
             log = Log(Level.WARNING, f"{self.callee.aor} at {visible(branch.contact)} answers a call: {why}")
@@ -182,7 +183,7 @@ class Call:
         exchange = self.exchange = OfferAnswer(self.caller_leg, answer.leg)
         if self.offer is None:
             exchange.due(self.caller_leg, Then.ACKNOWLEDGE)
-        if self._early_leg and self._early_leg != answer.leg:
+        if self._early_leg and differs(self._early_told, sdp):
             exchange.later(Offer(self.caller_leg, sdp, self._identity(self.callee)))
         if self._has_reoffered and self.offer:
             exchange.later(Offer(answer.leg, self.offer, self._identity(self.caller)))
@@ -197,7 +198,7 @@ class Call:
         if offer.leg == self.caller_leg:
             self.offer, self._has_reoffered = offer.sdp, True
         elif offer.leg in self.branches:
-            self._early_sdp[offer.leg] = offer.sdp
+            self._early_sdp |= {key: offer.sdp for key in self._early_sdp if key[0] == offer.leg}
         return []
 
     def _identity(self, party: Party) -> Headers:

@@ -77,6 +77,12 @@ def moved(known: bytes, sdp: bytes) -> bool:
     return bool(before) and before != after
 
 
+def differs(one: bytes, other: bytes) -> bool:
+    """Whether two descriptions say anything else but who has made them, and when."""
+    first, second = ([line for line in sdp.splitlines() if line[:2] != b"o="] for sdp in (one, other))
+    return first != second
+
+
 def _open(sdp: bytes) -> list[Stream]:
     return [stream for stream in streams(sdp) if stream.port != b"0"]
 
