@@ -117,10 +117,16 @@ class Calls:
         """Whether an INVITE is one of ours, come back to us as it was."""
         return self.legs.has_sent(request)
 
-    def response(self, response: Response, flow: Flow) -> None:
-        """A response; PJSIP gets it where it is one of a leg's."""
-        if self.legs.knows(response.call_id, response.from_.tag):
-            self._give(response, flow)
+    def response(self, response: Response, flow: Flow) -> bool:
+        """A response; PJSIP gets it where it is one of a leg's. False for an answer after another."""
+        call_id, tag = response.call_id, response.from_.tag
+        if not self.legs.knows(call_id, tag):
+            return True
+        is_answer = response.method == "INVITE" and response.status // 100 == 2
+        if is_answer and self.legs.has_another_answer(tag, response.to.tag):
+            return False
+        self._give(response, flow)
+        return True
 
     def repeated(self, request: Request, flow: Flow) -> None:
         """An accepted INVITE came again: PJSIP repeats what it has said, as long as it remembers."""

@@ -134,6 +134,11 @@ class Legs:
         is_its = not remote_tag or leg.phase is not Phase.CONFIRMED or leg.remote_tag == remote_tag
         return is_its and leg.call_id == call_id
 
+    def has_another_answer(self, local_tag: str, remote_tag: str) -> bool:
+        """Whether an answer to the INVITE of a known dialog comes after another phone's, or its end."""
+        leg = self._by_tag.get(local_tag)
+        return leg is None or bool(leg.inv.dlg.uac_has_2xx and leg.remote_tag != remote_tag)
+
     def is_up(self, leg: int) -> bool:
         return leg in self._by_number
 

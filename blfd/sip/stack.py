@@ -27,6 +27,7 @@ from blfd.sip.notifies import Notifies
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.profiles import Profiles
 from blfd.sip.requests import as_input
+from blfd.sip.second_answers import SecondAnswers
 from blfd.sip.server_transactions import ServerTransaction, ServerTransactions, State
 from blfd.sip.writer import Writer, response_flow
 from blfd.transport.addresses import ListenAddress
@@ -59,7 +60,7 @@ class Carrier(Protocol):
     def repeated(self, request: Request, flow: Flow) -> None: ...
     def request(self, request: Request, flow: Flow) -> int: ...
     def cancel(self, request: Request, flow: Flow) -> int: ...
-    def response(self, response: Response, flow: Flow) -> None: ...
+    def response(self, response: Response, flow: Flow) -> bool: ...
     def perform(self, effect: e.Effect) -> None: ...
     def give_waiting(self) -> None: ...
     def poll(self) -> float | None: ...
@@ -102,6 +103,7 @@ class Stack:
         self._profiles = Profiles(self._servers, emit)
         self.clients = ClientTransactions(network.send_request)
         self.notifies = Notifies(self.clients, own_uris, self._writer)
+        self._second_answers = SecondAnswers(network.send, self.clients, own_uris, self._writer)
         self.counters = Counters()
         self.admission = Admission(
             max_waiting=max_waiting,
@@ -136,7 +138,8 @@ class Stack:
         self._calls.give_waiting()
         now = time.monotonic()
         for token in self.clients.due(now):
-            self._emit(NotifyAnswered(token, 408))
+            if token:
+                self._emit(NotifyAnswered(token, 408))
         self._servers.due(now)
 
     @property
@@ -179,7 +182,8 @@ class Stack:
     def _take_response(self, response: Response, flow: Flow) -> None:
         branch, status = response.via.branch, response.status
         if not branch.startswith(COOKIE):
-            self._calls.response(response, flow)
+            if not self._calls.response(response, flow):
+                self._second_answers.hang_up(response, flow, time.monotonic())
             return
         token = self.clients.take(branch, response.call_id, response.from_.tag, response.cseq, status)
         if token:
@@ -309,7 +313,8 @@ class Stack:
         self._calls.flow_closed(flow)
         self._emit(FlowClosed(flow))
         for token in self.clients.lost(flow):
-            self._emit(NotifyLost(token, flow))
+            if token:
+                self._emit(NotifyLost(token, flow))
 
     def _flow_reached(self, flow: Flow) -> None:
         self._emit(FlowReached(flow))

@@ -240,6 +240,27 @@ def test_early_media_and_the_same_phone_answers() -> None:
     assert story.world.give(LegAcknowledged(story.caller, None)) == []
 
 
+def test_the_phone_that_had_early_media_answers_with_other() -> None:
+    """The caller takes the first SDP for the answer (RFC 3261, section 13.2.1), so it is asked anew."""
+    story = Story()
+    story.ring(0, 183, SDP)
+    (answer,) = [e for e in story.pick_up(0, OTHER) if isinstance(e, Answer)]
+    assert answer.sdp is None
+    (offer,) = story.world.give(LegAcknowledged(story.caller, None))
+    assert isinstance(offer, Offer)
+    assert (offer.leg, offer.sdp) == (story.caller, OTHER)
+
+
+def test_media_that_are_asked_for_while_it_rings() -> None:
+    story = Story()
+    story.ring(0, 183, SDP)
+    assert story.world.give(OfferReceived(story.caller, HOLD, answered=True)) == []
+    story.pick_up(0, None)
+    (offer,) = story.world.give(LegAcknowledged(story.caller, None))
+    assert isinstance(offer, Offer)
+    assert (offer.leg, offer.sdp) == (story.legs[0], HOLD)
+
+
 def test_delayed_offer() -> None:
     story = Story(offer=None)
     assert story.dialled[0].offer is None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import count
 
 import pytest
-from calls import Calling, Dialog, sdp
+from calls import Calling, Dialog, audio_port, sdp
 from sites import Site
 from wire import Agent, Message
 
@@ -299,3 +299,53 @@ def test_a_prack_of_a_call_without_offer(site: Site) -> None:
     assert prack(calling, calling.provisional(180)).status == 200
     callee.reply(invite, 200, "OK", sdp(5000), **SDP)
     hang_up(calling.acknowledge(calling.final(), sdp(4000)), callee)
+
+
+def test_an_update_while_it_rings(site: Site) -> None:
+    """Each phone hears what the other has asked for when the call is up."""
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102", sdp(4000), Require="100rel")
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 183, "Session Progress", sdp(5000), **RELIABLE)
+    callee.reply(callee.wait_request("PRACK"), 200)
+    other = Dialog.of_invite(callee, invite)
+    answer = other.request("UPDATE", sdp(5002))
+    assert (answer.status, audio_port(answer)) == (200, 4000)
+    progress = calling.provisional(183)
+    assert prack(calling, progress).status == 200
+    number = int(calling.headers["CSeq"].split()[0]) + 1
+    remote = progress["contact"].strip("<>")
+    early = Dialog(
+        caller, remote, calling.headers["From"], progress["to"], calling.headers["Call-ID"], number
+    )
+    answer = early.request("UPDATE", sdp(4002))
+    assert (answer.status, audio_port(answer)) == (200, 5000)
+    callee.reply(invite, 200)
+    mine = calling.acknowledge(calling.final())
+    asked = caller.wait_request("INVITE")
+    assert audio_port(asked) == 5002
+    caller.reply(asked, 200, "OK", sdp(4002), **SDP)
+    reinvite = callee.wait_request("INVITE")
+    assert audio_port(reinvite) == 4002
+    callee.reply(reinvite, 200, "OK", sdp(5002), **SDP)
+    callee.wait_request("ACK")
+    mine.cseq += 3
+    hang_up(mine, callee)
+
+
+def test_an_answer_that_pjsip_finds_to_fit_on_one_side_alone(site: Site) -> None:
+    """Its other side would have no description, and the server end with a re-INVITE that asks for one."""
+    caller, callee = site.registered("101"), site.registered("102")
+    offer, answer = (
+        sdp(port, codecs="96") + b"a=rtpmap:96 %b\r\n" % codec
+        for port, codec in ((4000, b"L16/16000/1"), (5000, b"L16/16000"))
+    )
+    calling = Calling.start(caller, "102", offer)
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 200, "OK", answer, **SDP)
+    assert calling.refused().start == "SIP/2.0 488 The answer does not fit the offer"
+    callee.wait_request("ACK")
+    refused = Dialog.of_invite(callee, invite).request("INVITE")
+    assert refused.status >= 400
+    callee.reply(callee.wait_request("BYE"), 200)
+    site.wait_no_call()

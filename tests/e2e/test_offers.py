@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from calls import Calling, Dialog, audio_port, connect, direction, sdp
 from sites import Site
+from wire import Agent, Message
 
 SDP = "application/sdp"
 RELIABLE = {"Require": "100rel", "RSeq": "1", "Content_Type": SDP}
@@ -90,3 +94,107 @@ def test_an_answer_that_makes_no_sense_ends_a_delayed_offer(site: Site) -> None:
 def test_info_of_no_call(site: Site) -> None:
     agent = site.agent("101")
     assert agent.request("INFO", "102").status == 481
+
+
+# A proxy behind the callee's contact has forked the INVITE: each of its phones answers with a tag of its own
+
+
+def branch(invite: Message, tag: str) -> Message:
+    """An INVITE as one of those phones has it, whose responses are its own."""
+    headers = [(name, f"{value};tag={tag}" if name == "to" else value) for name, value in invite.headers]
+    return replace(invite, headers=headers)
+
+
+def of_branch(dialog: Dialog, tag: str) -> Dialog:
+    return replace(dialog, local=f"{dialog.local.partition(';tag=')[0]};tag={tag}")
+
+
+@pytest.mark.parametrize("reliable", [False, True])
+def test_the_sdp_of_the_branch_that_answers_counts(site: Site, reliable: bool) -> None:
+    caller, callee, watcher = site.registered("101"), site.registered("102"), site.registered("103")
+    watcher.subscribe("102")
+    calling = Calling.start(caller, "102", sdp(4000))
+    invite = callee.wait_request("INVITE")
+    more = RELIABLE if reliable else {"Content_Type": SDP}
+    callee.reply(branch(invite, "f1"), 183, "Session Progress", sdp(5000), **more)
+    if reliable:
+        callee.reply(callee.wait_request("PRACK"), 200)
+    assert audio_port(calling.provisional(183)) == 5000
+    assert watcher.notify("early").document.dialogs[0].local_tag == "f1"
+    callee.reply(branch(invite, "f2"), 200, "OK", sdp(5002), Content_Type=SDP)
+    mine = calling.acknowledge(calling.final())
+    assert callee.wait_request("ACK").tag("to") == "f2"
+    reinvite = caller.wait_request("INVITE")
+    assert audio_port(reinvite) == 5002
+    caller.reply(reinvite, 200, "OK", sdp(4000), Content_Type=SDP)
+    caller.wait_request("ACK")
+    assert watcher.notify("confirmed").document.dialogs[0].local_tag == "f2"
+    other = of_branch(Dialog.of_invite(callee, invite), "f2")
+    assert other.request("BYE").status == 200
+    caller.reply(caller.wait_request("BYE"), 200)
+    assert mine.agent is caller
+
+
+def test_a_branch_that_only_rang_says_nothing_of_the_media(site: Site) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102", sdp(4000))
+    invite = callee.wait_request("INVITE")
+    callee.reply(branch(invite, "f1"), 180, "Ringing")
+    calling.provisional(180)
+    callee.reply(branch(invite, "f2"), 200, "OK", sdp(5002), Content_Type=SDP)
+    answer = calling.final()
+    assert audio_port(answer) == 5002
+    hang_up(calling.acknowledge(answer), callee)
+
+
+def test_the_early_sdp_of_another_branch_is_not_that_of_who_answers(site: Site) -> None:
+    """Both have sent theirs reliably, so the 200 has none."""
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102", sdp(4000))
+    invite = callee.wait_request("INVITE")
+    for tag, port in (("f1", 5000), ("f2", 5002)):
+        callee.reply(branch(invite, tag), 183, "Session Progress", sdp(port), **RELIABLE)
+        callee.reply(callee.wait_request("PRACK"), 200)
+    assert audio_port(calling.provisional(183)) == 5000
+    callee.reply(branch(invite, "f1"), 200)
+    mine = calling.acknowledge(calling.final())
+    assert callee.wait_request("ACK").tag("to") == "f1"
+    assert caller.silent(lambda m: m.method == "INVITE", 0.2), "the caller knows it already"
+    hang_up(mine, callee)
+
+
+def test_other_media_in_the_200_of_the_phone_that_had_early_media(site: Site) -> None:
+    """What is played while it rings may come from elsewhere; a caller takes the first SDP for the answer."""
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102", sdp(4000))
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 183, "Session Progress", sdp(5000), Content_Type=SDP)
+    assert audio_port(calling.provisional(183)) == 5000
+    callee.reply(invite, 200, "OK", sdp(5002), Content_Type=SDP)
+    mine = calling.acknowledge(calling.final())
+    reinvite = caller.wait_request("INVITE")
+    assert audio_port(reinvite) == 5002
+    caller.reply(reinvite, 200, "OK", sdp(4000), Content_Type=SDP)
+    hang_up(mine, callee)
+
+
+def test_two_branches_answer(site: Site) -> None:
+    """A proxy passes all of them on (RFC 3261, section 13.2.2.4): the first talks, the other is hung up."""
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102", sdp(4000))
+    invite = callee.wait_request("INVITE")
+    callee.reply(branch(invite, "f1"), 200, "OK", sdp(5000), Content_Type=SDP)
+    mine = calling.acknowledge(calling.final())
+    assert callee.wait_request("ACK").tag("to") == "f1"
+    callee.reply(branch(invite, "f2"), 200, "OK", sdp(5002), Content_Type=SDP)
+    assert callee.wait_request("ACK").tag("to") == "f2"
+    bye = callee.wait_request("BYE")
+    assert bye.tag("to") == "f2"
+    callee.reply(bye, 200)
+    assert caller.silent(lambda m: m.method in ("BYE", "INVITE"), 0.2)
+    hang_up(mine, callee)
+
+
+def hang_up(dialog: Dialog, other: Agent) -> None:
+    assert dialog.request("BYE").status == 200
+    other.reply(other.wait_request("BYE"), 200)

@@ -90,8 +90,9 @@ class Carrier:
         self.given.append(("CANCEL", request.call_id))
         return 0
 
-    def response(self, response: Response, flow: Flow) -> None:
+    def response(self, response: Response, flow: Flow) -> bool:
         self.given.append((str(response.status), response.call_id))
+        return True
 
     def poll(self) -> None: ...
     def give_waiting(self) -> None: ...

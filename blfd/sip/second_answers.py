@@ -1,0 +1,64 @@
+"""Answers to our INVITE that come after another, or after we have given it up (RFC 3261, 13.2.2.4).
+
+A proxy that has forked an INVITE passes every 2xx on. The first is the call's; who sends one of the others
+is told that it is heard (ACK), and that the call is over (BYE), or would wait in it alone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from blfd.core.values import Flow
+from blfd.sip.client_transactions import ClientTransactions
+from blfd.sip.message import Response
+from blfd.sip.own_uris import OwnUris
+from blfd.sip.timers import LIFETIME
+from blfd.sip.writer import Writer
+
+NOBODY = ""
+"""The token of a request whose response changes nothing."""
+
+
+class SecondAnswers:
+    """Those of the last half minute."""
+
+    def __init__(
+        self,
+        send: Callable[[bytes, Flow], bool],
+        clients: ClientTransactions,
+        own_uris: OwnUris,
+        writer: Writer,
+    ) -> None:
+        self._send, self._clients, self._own_uris, self._writer = send, clients, own_uris, writer
+        self._ended: set[tuple[str, str]] = set()  # Call-ID and To tag
+        self._ends: deque[tuple[float, tuple[str, str]]] = deque()
+
+    def hang_up(self, response: Response, flow: Flow, now: float) -> None:
+        """Acknowledge a 2xx, as often as it comes, and end its dialog once. Without a Contact nothing can."""
+        if not response.contacts:
+            return
+        self._send(self._request("ACK", response, flow, self._clients.new_branch(), response.cseq), flow)
+        while self._ends and self._ends[0][0] <= now:
+            self._ended.discard(self._ends.popleft()[1])
+        dialog = response.call_id, response.to.tag
+        if dialog in self._ended:
+            return
+        self._ended.add(dialog)
+        self._ends.append((now + LIFETIME, dialog))
+        branch, cseq = self._clients.new_branch(), response.cseq + 1
+        data = self._request("BYE", response, flow, branch, cseq)
+        ids = response.call_id, response.from_.tag
+        self._clients.send(branch, NOBODY, *ids, cseq, data, flow, now)
+
+    def _request(self, method: str, response: Response, flow: Flow, branch: str, cseq: int) -> bytes:
+        return self._writer.request(
+            method,
+            response.contacts[0].uri.text,
+            f"{self._own_uris.sent_by(flow)};rport;branch={branch}",
+            response.fields["from"][0],
+            response.fields["to"][0],
+            response.call_id,
+            cseq,
+            route_set=response.routes("record-route")[::-1],
+        )
