@@ -118,12 +118,12 @@ class Calls:
         return self.legs.has_sent(request)
 
     def response(self, response: Response, flow: Flow) -> bool:
-        """A response; PJSIP gets it where it is one of a leg's. False for an answer after another."""
+        """A response; PJSIP gets it where it is one of a leg's. False for a 2xx after another."""
         call_id, tag = response.call_id, response.from_.tag
         if not self.legs.knows(call_id, tag):
             return True
-        is_answer = response.method == "INVITE" and response.status // 100 == 2
-        if is_answer and self.legs.has_another_answer(tag, response.to.tag):
+        is_success = response.method == "INVITE" and response.status // 100 == 2
+        if is_success and self.legs.has_another_2xx(tag, response.to.tag):
             return False
         self._give(response, flow)
         return True

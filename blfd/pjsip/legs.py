@@ -134,8 +134,8 @@ class Legs:
         is_its = not remote_tag or leg.phase is not Phase.CONFIRMED or leg.remote_tag == remote_tag
         return is_its and leg.call_id == call_id
 
-    def has_another_answer(self, local_tag: str, remote_tag: str) -> bool:
-        """Whether an answer to the INVITE of a known dialog comes after another phone's, or its end."""
+    def has_another_2xx(self, local_tag: str, remote_tag: str) -> bool:
+        """Whether a 2xx to the INVITE of a known dialog comes after another phone's, or after its end."""
         leg = self._by_tag.get(local_tag)
         return leg is None or bool(leg.inv.dlg.uac_has_2xx and leg.remote_tag != remote_tag)
 

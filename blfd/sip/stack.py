@@ -22,12 +22,12 @@ from blfd.core.visible import visible
 from blfd.sip import reader
 from blfd.sip.bodies import session_description
 from blfd.sip.client_transactions import COOKIE, ClientTransactions
+from blfd.sip.further_responses import FurtherResponses
 from blfd.sip.message import Malformed, Request, Response
 from blfd.sip.notifies import Notifies
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.profiles import Profiles
 from blfd.sip.requests import as_input
-from blfd.sip.second_answers import SecondAnswers
 from blfd.sip.server_transactions import ServerTransaction, ServerTransactions, State
 from blfd.sip.writer import Writer, response_flow
 from blfd.transport.addresses import ListenAddress
@@ -103,7 +103,7 @@ class Stack:
         self._profiles = Profiles(self._servers, emit)
         self.clients = ClientTransactions(network.send_request)
         self.notifies = Notifies(self.clients, own_uris, self._writer)
-        self._second_answers = SecondAnswers(network.send, self.clients, own_uris, self._writer)
+        self._further_responses = FurtherResponses(network.send, self.clients, own_uris, self._writer)
         self.counters = Counters()
         self.admission = Admission(
             max_waiting=max_waiting,
@@ -183,7 +183,7 @@ class Stack:
         branch, status = response.via.branch, response.status
         if not branch.startswith(COOKIE):
             if not self._calls.response(response, flow):
-                self._second_answers.hang_up(response, flow, time.monotonic())
+                self._further_responses.hang_up(response, flow, time.monotonic())
             return
         token = self.clients.take(branch, response.call_id, response.from_.tag, response.cseq, status)
         if token:

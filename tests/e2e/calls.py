@@ -160,6 +160,11 @@ class Dialog:
         self.agent.send(f"ACK {self.target} SIP/2.0", headers, body)
 
 
+def hang_up(dialog: Dialog, other: Agent) -> None:
+    assert dialog.request("BYE").status == 200
+    other.reply(other.wait_request("BYE"), 200)
+
+
 def connect(caller: Agent, callee: Agent, *, is_trusted: bool = False) -> tuple[Dialog, Dialog]:
     """A call that is up: offers at port 4000, answer at 5000; `is_trusted`: nobody is challenged."""
     call = Calling.trusted if is_trusted else Calling.start

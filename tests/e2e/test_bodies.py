@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import count
 
 import pytest
-from calls import Calling, Dialog, audio_port, sdp
+from calls import Calling, Dialog, audio_port, hang_up, sdp
 from sites import Site
 from wire import Agent, Message
 
@@ -101,11 +101,6 @@ class Conversation:
 
     def hang_up(self) -> None:
         hang_up(self.mine, self.callee)
-
-
-def hang_up(dialog: Dialog, other: Agent) -> None:
-    assert dialog.request("BYE").status == 200
-    other.reply(other.wait_request("BYE"), 200)
 
 
 def prack(calling: Calling, progress: Message, body: bytes = b"") -> Message:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from calls import Calling, Dialog, audio_port, connect, direction, sdp
+from calls import Calling, Dialog, audio_port, connect, direction, hang_up, sdp
 from sites import Site
-from wire import Agent, Message
+from wire import Message
 
 SDP = "application/sdp"
 RELIABLE = {"Require": "100rel", "RSeq": "1", "Content_Type": SDP}
@@ -193,8 +193,3 @@ def test_two_branches_answer(site: Site) -> None:
     callee.reply(bye, 200)
     assert caller.silent(lambda m: m.method in ("BYE", "INVITE"), 0.2)
     hang_up(mine, callee)
-
-
-def hang_up(dialog: Dialog, other: Agent) -> None:
-    assert dialog.request("BYE").status == 200
-    other.reply(other.wait_request("BYE"), 200)

@@ -1,6 +1,6 @@
-"""Answers to our INVITE that come after another, or after we have given it up (RFC 3261, 13.2.2.4).
+"""A 2xx to our INVITE that comes after another, or after its leg is gone (RFC 3261, section 13.2.2.4).
 
-A proxy that has forked an INVITE passes every 2xx on. The first is the call's; who sends one of the others
+A proxy that has forked an INVITE passes every 2xx on. The first is the call's; who has sent one of the others
 is told that it is heard (ACK), and that the call is over (BYE), or would wait in it alone.
 """
 
@@ -16,12 +16,13 @@ from blfd.sip.own_uris import OwnUris
 from blfd.sip.timers import LIFETIME
 from blfd.sip.writer import Writer
 
+MOST = 10_000
 NOBODY = ""
 """The token of a request whose response changes nothing."""
 
 
-class SecondAnswers:
-    """Those of the last half minute."""
+class FurtherResponses:
+    """Those of the last half minute, of `MOST` dialogs at most."""
 
     def __init__(
         self,
@@ -38,18 +39,19 @@ class SecondAnswers:
         """Acknowledge a 2xx, as often as it comes, and end its dialog once. Without a Contact nothing can."""
         if not response.contacts:
             return
-        self._send(self._request("ACK", response, flow, self._clients.new_branch(), response.cseq), flow)
+        branch, cseq = self._clients.new_branch(), response.cseq
+        self._send(self._request("ACK", response, flow, branch, cseq), flow)
         while self._ends and self._ends[0][0] <= now:
             self._ended.discard(self._ends.popleft()[1])
         dialog = response.call_id, response.to.tag
-        if dialog in self._ended:
+        if dialog in self._ended or len(self._ended) >= MOST:
             return
         self._ended.add(dialog)
         self._ends.append((now + LIFETIME, dialog))
-        branch, cseq = self._clients.new_branch(), response.cseq + 1
-        data = self._request("BYE", response, flow, branch, cseq)
+        branch = self._clients.new_branch()
+        data = self._request("BYE", response, flow, branch, cseq + 1)
         ids = response.call_id, response.from_.tag
-        self._clients.send(branch, NOBODY, *ids, cseq, data, flow, now)
+        self._clients.send(branch, NOBODY, *ids, cseq + 1, data, flow, now)
 
     def _request(self, method: str, response: Response, flow: Flow, branch: str, cseq: int) -> bytes:
         return self._writer.request(
