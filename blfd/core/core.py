@@ -43,6 +43,7 @@ from blfd.core.inputs import (
 )
 from blfd.core.next_hop import NextHops, is_sip
 from blfd.core.registrar import Registrar
+from blfd.core.routing import Refused, Routing, ToExtension, ToPickup
 from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Settings
 from blfd.core.watchdog import Watchdog
 
@@ -79,7 +80,7 @@ class Core:
         self.watchdog = Watchdog(self.calls, self.pickups, self.notifier)
         self.permissions = Permissions(self.directory)
         self._authenticator = Authenticator(secret, settings)
-        self._domains = Domains(self.directory, self._addresses)
+        self._routing = Routing(self.directory, Domains(self.directory, self._addresses))
         self._extension_rates = Rates(settings.extension_requests)
         self._tenant_rates = Rates(settings.tenant_requests)
         self._draining = False
@@ -212,7 +213,6 @@ class Core:
             yield check_sync.notify(binding, domain, wanted.event, self._new_tag())
 
     def _invite(self, invite: InviteReceived, caller: Extension, now: float) -> list[Effect]:
-        target = invite.request.target
         if invite.max_forwards < 1:
             raise Refusal(483, "Too many hops")
         if not invite.contact:
@@ -224,29 +224,29 @@ class Core:
         privacy.check(invite.request)
         if self._draining:  # nobody would be left to end what begins now
             raise Refusal(503, "The server is stopping", (("Retry-After", RETRY_AFTER),))
-        wish = self.pickups.wish(invite, caller)
-        if wish:
-            return self.pickups.start(wish, invite, caller, now)
-        callee = self._domains.aor_of(target)
-        if callee is None or callee.tenant != caller.aor.tenant or callee not in self.directory.extensions:
-            text = f"{caller.aor} calls {target.user}, which does not exist"
-            raise Refusal(404, f"{target.user or 'This'} does not exist", (), text)
-        return self.calls.invite(invite, caller, self.directory.extensions[callee], now)
+        match self._routing.route(caller.aor, request.target, invite.replaces):
+            case ToExtension(callee):
+                return self.calls.invite(invite, caller, callee, now)
+            case ToPickup() as wish:
+                return self.pickups.start(wish, invite, caller, now)
+            case Refused(status, reason, log):
+                raise Refusal(status, reason, log=log)
 
     def _directory_changed(self, directory: Directory, now: float) -> list[Effect]:
         removed = self.directory.extensions.keys() - directory.extensions.keys()
         self.directory = directory
-        self._domains = Domains(directory, self._addresses)
-        self._authenticator.directory_changed(directory, self._domains)
+        domains = Domains(directory, self._addresses)
+        self._routing = Routing(directory, domains)
+        self._authenticator.directory_changed(directory, domains)
         self.permissions = Permissions(directory)
-        self.pickups.directory_changed(directory, self._domains, self.permissions)
+        self.pickups.permissions_changed(self.permissions)
         effects: list[Effect] = []
         self.changes.everything()
         for aor in removed:
             effects += self.registrar.remove(aor)
             self.dialogs.forget(aor)
         self._dialog_package.directory_changed(directory, self.permissions)
-        changed = self.notifier.directory_changed(directory, self._domains, now)
+        changed = self.notifier.directory_changed(directory, domains, now)
         return [*effects, *changed]
 
     @property

@@ -1,4 +1,4 @@
-"""Pickup: which call an INVITE means that names a code or has Replaces, whether it may, and who wins.
+"""Pickup: which call is meant by a code or Replaces, whether the picker may have it, and who wins.
 
 The picker's INVITE becomes a leg, its media is matched with the caller's, and only then, in one step, the
 call is the picker's; until that step it rings on as if nothing had been asked. Whatever happened meanwhile
@@ -10,32 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from blfd.core.access.domains import Domains
 from blfd.core.calls.call import Call
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.media import held
 from blfd.core.calls.outcome import outcome, told
 from blfd.core.calls.party import Party, Picker, State
 from blfd.core.calls.permissions import Permissions
-from blfd.core.calls.replaces import parse
 from blfd.core.effects import Accept, Effect, HangUp, Level, Log, MatchMedia, Reply, SavePickup
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.inputs import InviteReceived, LegAccepted, LegEnded, MediaMatched
-from blfd.core.values import Aor, Attempt, Directory, Extension, Headers, Reach, Replaces, Tenant, Way
+from blfd.core.routing import ToPickup
+from blfd.core.values import Aor, Attempt, Directory, Extension, Headers, Reach, Replaces, Way
 from blfd.core.visible import visible
 from dialog_info import DialogState, Direction
 
 _ASK = "an administrator allows it: blfd extension set --pickup, --pickable; blfd group set"
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What the picker asks for; `extension` is "" where the INVITE does not say."""
-
-    way: Way
-    extension: str = ""
-    replaces: Replaces | None = None
 
 
 @dataclass(slots=True)
@@ -46,7 +36,7 @@ class Pickup:
     taken over.
     """
 
-    wish: Wish
+    wish: ToPickup
     invite: InviteReceived
     picker: Extension
     started_at: float
@@ -75,8 +65,7 @@ class Pickups:
 
     def __init__(self, dialogs: Dialogs, calls: Calls) -> None:
         self._dialogs, self._calls = dialogs, calls
-        self._directory, self._domains = Directory(), Domains(Directory(), ())
-        self._permissions = Permissions(self._directory)
+        self._permissions = Permissions(Directory())
         self._by_leg: dict[int, Pickup] = {}
 
     def __contains__(self, leg: int) -> bool:
@@ -87,39 +76,33 @@ class Pickups:
         pickup = self._by_leg.get(leg)
         return pickup.picker.aor if pickup else None
 
-    def directory_changed(self, directory: Directory, domains: Domains, permissions: Permissions) -> None:
-        self._directory, self._domains, self._permissions = directory, domains, permissions
+    def permissions_changed(self, permissions: Permissions) -> None:
+        self._permissions = permissions
 
     # The INVITE
 
-    def wish(self, invite: InviteReceived, picker: Extension) -> Wish | None:
-        """What an INVITE asks for if it asks for somebody else's call; Refusal for a Replaces that is bad."""
-        if invite.replaces:
-            replaces = parse(invite.replaces)
-            found = self._dialogs.find(picker.aor.tenant, replaces.call_id)
-            return Wish(Way.REPLACES, found[0][0].extension if found else "", replaces)
-        user = invite.request.target.user
-        tenant = self._directory.tenants.get(picker.aor.tenant) or Tenant(picker.aor.tenant)
-        if user == tenant.group_pickup_code:
-            return Wish(Way.GROUP)
-        if user.startswith(tenant.pickup_code):
-            return Wish(Way.DIRECTED, user.removeprefix(tenant.pickup_code))
-        return None
-
-    def start(self, wish: Wish, invite: InviteReceived, picker: Extension, now: float) -> list[Effect]:
+    def start(self, wish: ToPickup, invite: InviteReceived, picker: Extension, now: float) -> list[Effect]:
         """Take the picker's INVITE, or refuse it and leave the call as it is."""
         transaction = invite.request.transaction
         try:
-            found = self._find(wish, invite, picker.aor, now)
+            found = self._find(wish, picker.aor, now)
         except Refusal as refusal:
             status, reason = refusal.status, refusal.reason
             reply = Reply(transaction, status, reason, _warning(refusal.log or reason))
-            return [reply, *_report(wish, picker.aor, "", status, reason, now, now)]
+            extension = self._wanted(wish, picker.aor)
+            return [reply, *_report(wish.way, picker.aor, extension, status, reason, now, now)]
         leg = self._calls.new_leg()
         self._by_leg[leg] = Pickup(wish, invite, picker, now, *found)
         return [Accept(transaction, leg)]
 
-    def _find(self, wish: Wish, invite: InviteReceived, picker: Aor, now: float) -> Found:
+    def _wanted(self, wish: ToPickup, picker: Aor) -> str:
+        """Whose call is asked for, as far as that can be told; "" where it cannot."""
+        if wish.replaces:
+            found = self._dialogs.find(picker.tenant, wish.replaces.call_id)
+            return found[0][0].extension if found else ""
+        return visible(wish.extension)
+
+    def _find(self, wish: ToPickup, picker: Aor, now: float) -> Found:
         """Whose call it is and the dialog to replace; Refusal where there is none to have."""
         if wish.replaces:
             return self._named(wish.replaces, picker)
@@ -128,15 +111,14 @@ class Pickups:
         if not wish.extension:
             detail = "the code came alone: dial it with the extension behind it, as in *97102"
             raise Refusal(484, "Dial the code and the extension", log=detail)
-        tenant = self._domains.tenant_of(invite.request.target.host)
-        target = Aor(picker.tenant, wish.extension)
-        if tenant is None or tenant.domain != picker.tenant or target not in self._directory.extensions:
+        target = wish.target
+        if target is None:
             dialled = visible(wish.extension)
             detail = f"no extension {dialled} here: check the number behind the code"
             raise Refusal(404, f"{dialled} does not exist", log=detail)
         if not self._permissions.may(picker, target):
             raise self._forbidden(picker, target)
-        return self.longest([target], picker) or self._nothing([target], wish.extension, picker, now)
+        return self.longest([target], picker) or self._nothing([target], target.extension, picker, now)
 
     def _in_groups(self, picker: Aor, now: float) -> Found:
         if self._permissions.reach(picker) is Reach.OFF:
@@ -266,7 +248,7 @@ class Pickups:
             held=offer is not None and held(offer),
         )
         if pickup.takes_over:
-            pickup.wish = Wish(Way.TAKE_OVER, "", pickup.wish.replaces)
+            pickup.wish = pickup.wish._replace(way=Way.TAKE_OVER)
         del self._by_leg[media.leg]
         report = self._report(pickup, 200, "picked up", now, call.caller.aor.extension)
         return [*self._calls.join(call, pickup.dialog.leg, picker, media, now), *report]
@@ -281,9 +263,9 @@ class Pickups:
         return [last, *self._report(pickup, status, reason, now)]
 
     def _report(self, pickup: Pickup, status: int, result: str, now: float, caller: str = "") -> list[Effect]:
-        who, started = pickup.picker.aor, pickup.started_at
+        way, who, whose = pickup.wish.way, pickup.picker.aor, pickup.target.extension
         caller = caller or pickup.dialog.remote
-        return _report(pickup.wish, who, pickup.target.extension, status, result, started, now, caller)
+        return _report(way, who, whose, status, result, pickup.started_at, now, caller)
 
 
 def _own(targets: list[Aor]) -> str:
@@ -302,7 +284,7 @@ def _warning(text: str) -> Headers:
 
 
 def _report(
-    wish: Wish,
+    way: Way,
     picker: Aor,
     extension: str,
     status: int,
@@ -312,9 +294,8 @@ def _report(
     caller: str = "",
 ) -> list[Effect]:
     """What is kept of an attempt, and its line in the log."""
-    extension = extension or visible(wish.extension)
     milliseconds = round((now - started_at) * 1000, 3)
-    attempt = Attempt(started_at, picker, wish.way, extension, caller, status, result, milliseconds)
+    attempt = Attempt(started_at, picker, way, extension, caller, status, result, milliseconds)
     what = f"{caller}'s call at {extension}" if caller else extension or "its groups' calls"
-    text = f"pickup ({wish.way.value}): {picker} wants {what}: {status} {result}, {milliseconds:.1f} ms"
+    text = f"pickup ({way.value}): {picker} wants {what}: {status} {result}, {milliseconds:.1f} ms"
     return [Log(Level.INFO, text), SavePickup(attempt)]

@@ -1,0 +1,79 @@
+"""What it means to dial something: which extension or whose call a SIP URI leads to, or why nowhere.
+
+One function for whatever names a target: the INVITE of a phone, the Refer-To of a transfer, the Contact of a
+phone's 3xx. It says what is meant, from the directory alone; whether that can be had now (who is registered,
+what rings, who may) is for those to say who carry it out, and what a target may not be in their place.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from blfd.core.access.domains import Domains
+from blfd.core.calls.replaces import parse
+from blfd.core.errors import Refusal
+from blfd.core.values import Aor, Directory, Extension, Replaces, Tenant, Uri, Way
+from blfd.core.visible import visible
+
+
+class ToExtension(NamedTuple):
+    """A call to an extension that exists."""
+
+    extension: Extension
+
+
+class ToPickup(NamedTuple):
+    """Somebody else's call is asked for.
+
+    DIRECTED has `extension`, what was dialled behind the code, which may be anything, and `target`, the
+    extension of that name, None where there is none; REPLACES has `replaces`.
+    """
+
+    way: Way
+    extension: str = ""
+    target: Aor | None = None
+    replaces: Replaces | None = None
+
+
+class Refused(NamedTuple):
+    """It leads nowhere: `reason` is for who has dialled, `log` for the operator ("" is not worth a line)."""
+
+    status: int
+    reason: str
+    log: str = ""
+
+
+Route = ToExtension | ToPickup | Refused
+
+
+class Routing:
+    """Answers from a directory; made anew when that changes."""
+
+    def __init__(self, directory: Directory, domains: Domains) -> None:
+        self._directory, self._domains = directory, domains
+
+    def route(self, who: Aor, target: Uri, replaces: tuple[str, ...] = ()) -> Route:
+        """What it means that `who` dials `target`; `replaces` are the values of Replaces that go with it."""
+        if replaces:
+            try:
+                return ToPickup(Way.REPLACES, replaces=parse(replaces))
+            except Refusal as refusal:
+                return Refused(refusal.status, refusal.reason)
+        if target.scheme not in ("sip", "sips"):
+            return Refused(416, f"Scheme {visible(target.scheme)}, only sip is served")
+        tenant = self._directory.tenants.get(who.tenant) or Tenant(who.tenant)
+        if target.user == tenant.group_pickup_code:
+            return ToPickup(Way.GROUP)
+        if target.user.startswith(tenant.pickup_code):
+            extension = target.user.removeprefix(tenant.pickup_code)
+            return ToPickup(Way.DIRECTED, extension, self._named(who, target._replace(user=extension)))
+        aor = self._named(who, target)
+        if aor is None:
+            text = f"{who} calls {visible(target.user)}, which does not exist"
+            return Refused(404, f"{visible(target.user) or 'This'} does not exist", text)
+        return ToExtension(self._directory.extensions[aor])
+
+    def _named(self, who: Aor, target: Uri) -> Aor | None:
+        """The extension that a URI names, among those of `who`'s tenant: others are as if there were none."""
+        aor = self._domains.aor_of(target)
+        return aor if aor and aor.tenant == who.tenant and aor in self._directory.extensions else None
