@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from servers import PORTAL_ADDRESS, BenchError, blfd_portal, kamailio
+from servers import PORTAL_ADDRESS, BenchError, Kamailio, Peer
 
 from blfd.control import ControlClient, socket_path
 from blfd.store import Store
@@ -27,11 +27,11 @@ BOARDS = 200
 RATE, SECONDS, PHONES = 50, 20, 200  # calls a second
 
 
-def boards(run: "Run", start: object) -> None:
+def boards(run: "Run", peer: Peer) -> None:
     """The same calls and lamps with nobody looking on, and with many lamp boards open, in one run."""
-    if start is kamailio:
+    if isinstance(peer, Kamailio):
         return  # it has no lamp boards
-    with run.load(blfd_portal, f"{BOARDS} lamp boards") as load:
+    with run.load(peer.with_portal, f"{BOARDS} lamp boards") as load:
         load.do(f"register {PHONES}")
         load.subscribe(PHONES, PHONES)
         _call(load, f"{RATE} calls/s, no board")
@@ -45,7 +45,7 @@ def boards(run: "Run", start: object) -> None:
     load.note(f"{case}: events a board, most", found["most"])
     watchers = run.size.audiences[0]
     lamp = f"one change to {watchers:,}"
-    with run.load(blfd_portal, f"{lamp}, {BOARDS} lamp boards") as load:
+    with run.load(peer.with_portal, f"{lamp}, {BOARDS} lamp boards") as load:
         load.do("register 1")
         load.subscribe(watchers, 1)
         load.note_lamps(f"{lamp}, no board", [load.do(f"fanout {run.size.changes}")])

@@ -4,16 +4,19 @@
  *
  *     load SERVER:PORT LOCAL-IP [--digest]
  *     register N                    phones 0..N-1 register (extensions 100000..)
- *     subscribe WATCHERS N RATE     WATCHERS subscriptions over the extensions of phones 0..N-1, RATE a second
+ *     subscribe WATCHERS N RATE     WATCHERS subscriptions over the extensions of phones 0..N-1, RATE a second, or
+ *                                   all at once where RATE is 0
  *     fanout CHANGES                real calls to phone 0; how long each change takes to reach every watcher
  *     calls RATE SECONDS N          RATE calls a second to phones 0..N-1, answered and hung up
  *     ring N                        phones 1..N are called, and ring from then on
  *     heard SINCE                   how long after SINCE (ns of the wall clock) the last watcher had a NOTIFY
  *     pickup ROUNDS PICKERS         real calls to phone 0, picked up by one of PICKERS that all ask at once
+ *     options ROUNDS PAUSE          OPTIONS one after the other, each when nothing has come for PAUSE milliseconds
  */
 #define _GNU_SOURCE
 #include "load.h"
 #include <err.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +25,9 @@
 #include <unistd.h>
 
 int failed, refused[700], run_id;
-static Samples last[CONFIRMED + 1], any_last;
+static Samples last[CONFIRMED + 1], any_last, options;
+static int64_t options_sent; /* 0: nothing is asked */
+static int options_round;
 
 uint64_t identifier(char kind, int index, int generation)
 {
@@ -75,13 +80,21 @@ static void print_refused(void)
 
 /* ------------------------------------------------------------------------------------------- dispatch */
 
+static void on_options_response(int round, const Packet *p)
+{
+	if (!options_sent || round != options_round) return;
+	sample(&options, p->arrived - options_sent);
+	options_sent = 0;
+}
+
 static void on_response(const Packet *p)
 {
 	int index, generation, status = atoi(p->text + 8);
 	char kind;
 	const char *branch = strstr(p->text, "branch=z9hG4bK");
 	if (!branch || sscanf(branch + 14, "%c%d.%d", &kind, &index, &generation) != 3) return;
-	if (kind == 'w') on_subscribe_response(index, generation, status, p);
+	if (kind == 'o') on_options_response(generation, p);
+	else if (kind == 'w') on_subscribe_response(index, generation, status, p);
 	else if (strchr("qkx", kind)) on_picker_response(kind, index, generation, status, p);
 	else if (index < PHONES_MAX) on_phone_response(kind, index, generation, status, p);
 }
@@ -171,7 +184,7 @@ static void command_subscribe(int count, int extensions, int rate)
 	int64_t started = now(), sending;
 	watched = extensions;
 	while (watcher_count < count) {
-		int64_t due = (now() - started) * rate / SEC + 1;
+		int64_t due = rate ? (now() - started) * rate / SEC + 1 : count;
 		while (watcher_count < count && watcher_count < due) watcher_add();
 		pump(1);
 	}
@@ -294,6 +307,38 @@ static void command_pickup(int rounds, int pickers)
 	report_close();
 }
 
+static void options_send(int round)
+{
+	char text[MESSAGE_MAX];
+	int n = snprintf(text, sizeof text,
+		"OPTIONS sip:%s SIP/2.0\r\nVia: SIP/2.0/UDP %s:%d;rport;branch=z9hG4bKo0.%d.%d\r\nFrom: <sip:%d@%s>;tag=%08x\r\n"
+		"To: <sip:%s>\r\nCall-ID: %016" PRIx64 "\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+		server_name, local_ip, port_of(0), round, run_id, FIRST_WATCHER, server_name, round, server_name,
+		identifier('o', 0, round));
+	transmit(0, text, n);
+	wire_flush();
+}
+
+/* One that has no response is not sent again, but counted. */
+static void command_options(int rounds, int pause)
+{
+	int64_t started = now();
+	int lost = 0;
+	for (int i = 0; i < rounds; i++) {
+		settle(pause);
+		options_round++;
+		options_sent = now();
+		options_send(options_round);
+		for (int64_t end = now() + 5 * SEC; options_sent && now() < end;) pump(5);
+		lost += options_sent != 0;
+		options_sent = 0;
+	}
+	report_open(started);
+	printf(", \"lost\": %d", lost);
+	print_samples("options_ms", &options);
+	report_close();
+}
+
 static void command_heard(int64_t since)
 {
 	int64_t started = now(), last = 0;
@@ -314,6 +359,7 @@ static void command(const char *line)
 	else if (sscanf(line, "calls %d %d %d", &a, &b, &c) == 3 && c <= PHONES_MAX) command_calls(a, b, c);
 	else if (sscanf(line, "ring %d", &a) == 1 && a < PHONES_MAX) command_ring(a);
 	else if (sscanf(line, "pickup %d %d", &a, &b) == 2 && b <= PICKERS_MAX) command_pickup(a, b);
+	else if (sscanf(line, "options %d %d", &a, &b) == 2) command_options(a, b);
 	else if (sscanf(line, "heard %lld", &since) == 1) command_heard(since);
 	else errx(2, "not a command: %s", line);
 }

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from servers import EXTENSIONS, FILES_ADDRESS, HERE, PROJECT, BenchError, blfd_provisioning, kamailio
+from servers import EXTENSIONS, FILES_ADDRESS, HERE, PROJECT, BenchError, Kamailio, Peer
 
 if TYPE_CHECKING:
     from run import Load, Run
@@ -53,13 +53,13 @@ def _phones(load: "Load", count: int) -> list[dict[str, Any]]:
     return found
 
 
-def provision(run: "Run", start: object) -> None:
+def provision(run: "Run", peer: Peer) -> None:
     """Lamps alone, then while phones come for their files within a minute, and as fast as they are served."""
-    if start is kamailio:
+    if isinstance(peer, Kamailio):
         return  # Kamailio serves no files
     count, watchers = run.size.devices, run.size.audiences[0]
     case = f"{count:,} phones fetch"
-    with run.load(lambda: blfd_provisioning(_devices(count)), case) as load:
+    with run.load(lambda: peer.provisioning(_devices(count)), case) as load:
         phones = _phones(load, count)
         load.do("register 1")
         load.subscribe(watchers, 1)

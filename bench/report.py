@@ -1,9 +1,12 @@
-"""What a run found, as a table on the terminal, as JSON, and as the table in bench/README.md."""
+"""What a run found: tables on the terminal, JSON, and the tables in bench/README.md."""
 
 import json
 import platform
 import re
+import socket
+import statistics
 import subprocess
+import time
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -20,26 +23,62 @@ BEGIN, END = "<!-- figures: written by run.py --write-readme -->", "<!-- end of 
 
 @dataclass(slots=True)
 class Row:
-    """One figure of both servers. `goal`: what blfd is to stay within (at least, when `at_least`)."""
+    """One figure of each server, each value that was measured; what counts is the median.
+
+    `goal`: what blfd is to stay within (at least, when `at_least`).
+    """
 
     figure: str
     goal: float | None = None
     at_least: bool = False
-    values: dict[str, float] = field(default_factory=dict)
+    values: dict[str, list[float]] = field(default_factory=dict)
 
-    def is_met(self) -> bool:
-        """Whether blfd's value meets the goal; true when there is no goal or no value."""
-        value = self.values.get("blfd")
-        if self.goal is None or value is None:
-            return True
-        return value >= self.goal if self.at_least else value <= self.goal
+    def value(self, server: str) -> float | None:
+        values = self.values.get(server)
+        return statistics.median(values) if values else None
 
-    def cells(self) -> tuple[str, str, str, str]:
-        """Figure, blfd, Kamailio, goal, as they are printed."""
-        bound = "≥ " if self.at_least else "≤ " if self.goal else ""
-        goal = "" if self.goal is None else bound + _number(self.goal)
-        blfd, peer = (_number(self.values.get(name)) for name in ("blfd", "Kamailio"))
-        return self.figure, blfd, peer, goal
+    def cells(self, servers: list[str]) -> list[str]:
+        """The figure, each server's value, and the goal, as they are printed."""
+        values = [_number(self.value(name)) for name in servers]
+        return [self.figure, *values, _goal(self.goal, at_least=self.at_least)]
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """How much of another figure one of blfd's is: of the peer's in the same run, or of an own one.
+
+    `of` and `to` are the figures' names, `peer` whose `to` is.
+    """
+
+    what: str
+    of: str
+    to: str
+    peer: str
+    goal: float | None
+    at_least: bool = False
+
+    def value(self, rows: dict[str, Row], blfd: str) -> float | None:
+        """Of the server that is called `blfd`; None where one of both was not measured."""
+        peer = blfd if self.peer == "blfd" else self.peer
+        of = rows[self.of].value(blfd) if self.of in rows else None
+        to = rows[self.to].value(peer) if self.to in rows else None
+        return of / to if of is not None and to else None
+
+    def cells(self, rows: dict[str, Row], names: list[str]) -> list[str]:
+        values = [_number(self.value(rows, name)) for name in names]
+        return [self.what, *values, _goal(self.goal, at_least=self.at_least)]
+
+
+def is_met(value: float | None, goal: float | None, *, at_least: bool) -> bool:
+    """True where there is no goal or no value."""
+    if goal is None or value is None:
+        return True
+    return value >= goal if at_least else value <= goal
+
+
+def _goal(goal: float | None, *, at_least: bool) -> str:
+    bound = "≥ " if at_least else "≤ " if goal else ""
+    return "" if goal is None else bound + _number(goal)
 
 
 def _number(value: float | None) -> str:
@@ -62,6 +101,7 @@ def machine() -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "kamailio": _kamailio_version(),
+        "floor us": f"{min(_floor_us() for _ in range(5)):.1f}",
         "load before": Path("/proc/loadavg").read_text().split()[0],
     }
 
@@ -74,36 +114,89 @@ def _kamailio_version() -> str:
     return found.group(1) if found else "unknown"
 
 
-def print_table(console: Console, rows: list[Row], notes: list[str]) -> None:
-    """The figures side by side; blfd's are green within their goal and red outside it."""
-    table = Table("figure", "blfd", "Kamailio", "goal", title="blfd beside Kamailio", title_justify="left")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for row in rows:
-        figure, blfd, peer, goal = row.cells()
-        colour = "" if not goal or blfd == "–" else "green" if row.is_met() else "bold red"
-        table.add_row(figure, f"[{colour}]{blfd}[/]" if colour else blfd, peer, goal)
+def print_tables(
+    console: Console, rows: dict[str, Row], ratios: list[Ratio], servers: list[str], notes: list[str]
+) -> None:
+    """Ratios, then figures; blfd's are green within their goal and red outside it."""
+    names = _ours(servers)
+    found = [ratio for ratio in ratios if any(ratio.value(rows, name) is not None for name in names)]
+    if found:
+        table = _table("ratio", names, "blfd beside its peer and itself")
+        for ratio in found:
+            good = is_met(ratio.value(rows, "blfd"), ratio.goal, at_least=ratio.at_least)
+            table.add_row(*_coloured(ratio.cells(rows, names), names, good=good))
+        console.print(table)
+    table = _table("figure", servers, "figures, medians")
+    for row in rows.values():
+        good = is_met(row.value("blfd"), row.goal, at_least=row.at_least)
+        table.add_row(*_coloured(row.cells(servers), servers, good=good))
     console.print(table)
     for note in notes:
         console.print(f"note: {note}", markup=False)
 
 
-def write_results(where: dict[str, str], rows: list[Row], notes: list[str], raw: dict[str, Any]) -> None:
+def _ours(servers: list[str]) -> list[str]:
+    """Those that are blfd, of whatever age."""
+    return [name for name in servers if name != "Kamailio"]
+
+
+def _table(what: str, servers: list[str], title: str) -> Table:
+    table = Table(what, *servers, "goal", title=title, title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    return table
+
+
+def _coloured(cells: list[str], servers: list[str], *, good: bool) -> list[str]:
+    at = servers.index("blfd") + 1 if "blfd" in servers else 0
+    if not at or not cells[-1] or cells[at] == "–":
+        return cells
+    return [*cells[:at], f"[{'green' if good else 'bold red'}]{cells[at]}[/]", *cells[at + 1 :]]
+
+
+def write_results(where: dict[str, str], rows: dict[str, Row], notes: list[str], raw: dict[str, Any]) -> None:
     """Everything, with the generator's own reports, in results.json."""
-    found = {"machine": where, "figures": [asdict(row) for row in rows], "notes": notes, "reports": raw}
+    figures = [asdict(row) for row in rows.values()]
+    found = {"machine": where, "figures": figures, "notes": notes, "reports": raw}
     RESULTS.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 
-def write_readme(where: dict[str, str], rows: list[Row], notes: list[str]) -> None:
-    """Put the machine and the table between the two marks in README.md."""
+def write_readme(
+    where: dict[str, str], rows: dict[str, Row], ratios: list[Ratio], servers: list[str], notes: list[str]
+) -> None:
+    """Put the machine and both tables between the two marks in README.md."""
+    names = _ours(servers)
     lines = [
         f"Measured {where['date']} on {where['cpu']}, {where['memory']}, {where['kernel']},"
-        f" Python {where['python']}, Kamailio {where['kamailio']}.",
+        f" Python {where['python']}, Kamailio {where['kamailio']}; load before: {where['load before']}.",
+        f"The floor then, a sendto and a recv of 1,000 octets in Python: {where['floor us']} µs of CPU.",
         "",
-        "| figure | blfd | Kamailio | goal |",
-        "|---|--:|--:|--:|",
-        *("| {} | {} | {} | {} |".format(*row.cells()) for row in rows),
+        *_markdown("ratio", names, [ratio.cells(rows, names) for ratio in ratios]),
+        "",
+        *_markdown("figure", servers, [row.cells(servers) for row in rows.values()]),
         *(["", *(f"* {note}" for note in notes)] if notes else []),
     ]
     head, _, rest = README.read_text().partition(BEGIN)
     README.write_text("\n".join([head + BEGIN, *lines, END + rest.partition(END)[2]]))
+
+
+def _markdown(what: str, servers: list[str], rows: list[list[str]]) -> list[str]:
+    head = [what, *servers, "goal"]
+    return [
+        f"| {' | '.join(head)} |",
+        f"|---|{'--:|' * (len(head) - 1)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
+
+
+def _floor_us() -> float:
+    """CPU of one sendto and one recv of 1,000 octets on loopback: less no server in Python can need."""
+    count, data = 20_000, bytes(1000)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+        own.bind(("127.0.0.1", 0))
+        address = own.getsockname()
+        before = time.process_time()
+        for _ in range(count):
+            own.sendto(data, address)
+            own.recv(2000)
+        return (time.process_time() - before) / count * 1e6

@@ -2,27 +2,22 @@
 
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from boards import boards
 from generator import Generator, build, generator
 from power_cut import provision
-from report import Row, machine, print_table, write_readme, write_results
+from ratios import ratios
+from report import Row, machine, print_tables, write_readme, write_results
 from rich.console import Console
-from servers import (
-    BenchError,
-    Server,
-    blfd_supervised,
-    blfd_trusting,
-    blfd_with_digest,
-    kamailio,
-    kamailio_missing,
-)
+from servers import EXTENSIONS, BenchError, Blfd, Kamailio, Peer, Server
 
 Starter = Callable[[], AbstractContextManager[Server]]
 
@@ -32,6 +27,8 @@ class Size:
     """How much is measured. The defaults are what the project's goals are stated for."""
 
     rates: tuple[int, ...] = (2500, 5000)  # SUBSCRIBEs a second
+    ladder: tuple[int, ...] = (2000, 2500, 3000, 3500, 4000, 4500, 5000, 6000, 7000, 8000, 10_000, 12_000)
+    ladder_s: int = 4  # at each of these rates
     subscriptions: int = 10_000
     extensions: int = 1000
     audiences: tuple[int, ...] = (1000, 5000)  # watchers of one extension
@@ -48,6 +45,9 @@ class Size:
     idle_s: int = 20
     devices: int = 5000  # phones that fetch their files
     power_cut_s: int = 60  # within which they come
+    asked: int = 1000  # OPTIONS, to compare a pickup with
+    stored: int = 20_000  # extensions, while an administrator changes one
+    administered: int = 10  # such changes
 
 
 QUICK = Size(
@@ -61,6 +61,9 @@ QUICK = Size(
     idle_s=5,
     devices=500,
     power_cut_s=10,
+    ladder_s=2,
+    asked=200,
+    administered=5,
 )
 
 
@@ -73,6 +76,14 @@ class Run:
     rows: dict[str, Row] = field(default_factory=dict)
     raw: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    held: dict[str, int] = field(default_factory=dict)  # SUBSCRIBEs a second, by server
+
+    def note(
+        self, server: str, figure: str, value: float, goal: float | None = None, at_least: bool = False
+    ) -> None:
+        """Keep one figure of a server."""
+        row = self.rows.setdefault(figure, Row(figure, goal, at_least))
+        row.values.setdefault(server, []).append(round(value, 4))
 
     @contextmanager
     def load(self, start: Starter, case: str, digest: bool = False) -> Iterator["Load"]:
@@ -115,66 +126,96 @@ class Load:
 
     def note(self, figure: str, value: float, goal: float | None = None, at_least: bool = False) -> None:
         """Keep one figure of this server, and what blfd's is to stay within (or reach, when `at_least`)."""
-        row = self.run.rows.setdefault(figure, Row(figure, goal, at_least))
-        row.values[self.server.name] = round(value, 4)
+        self.run.note(self.server.name, figure, value, goal, at_least)
 
 
-def subscribe(run: Run, start: Starter) -> None:
+def subscribe(run: Run, peer: Peer) -> None:
     """SUBSCRIBE with first NOTIFY from a source that the server trusts."""
     for rate in run.size.rates:
-        _subscribe_at(run, start, rate, "SUBSCRIBE", 0.10)
+        _subscribe_at(run, peer.trusting, rate, "SUBSCRIBE")
 
 
-def digest(run: Run, start: Starter) -> None:
+def digest(run: Run, peer: Peer) -> None:
     """The same with every first SUBSCRIBE challenged: blfd alone, as peers are measured without."""
-    if start is not kamailio:
+    if isinstance(peer, Blfd):
         for rate in run.size.rates:
-            _subscribe_at(run, blfd_with_digest, rate, "SUBSCRIBE with digest", 0.20)
+            _subscribe_at(run, peer.with_digest, rate, "SUBSCRIBE with digest", with_digest=True)
 
 
-def _subscribe_at(run: Run, start: Starter, rate: int, what: str, goal: float) -> None:
+def _subscribe_at(run: Run, start: Starter, rate: int, what: str, *, with_digest: bool = False) -> None:
     size, case = run.size, f"{what}, {rate:,}/s"
-    with run.load(start, case, digest=start is blfd_with_digest) as load:
+    with run.load(start, case, digest=with_digest) as load:
         found = load.do(f"subscribe {size.subscriptions} {size.extensions} {rate}")
-    load.note(f"{case}: CPU-s per 1,000", found["server_cpu_s"] / size.subscriptions * 1000, goal)
+    load.note(f"{case}: CPU-s per 1,000", found["server_cpu_s"] / size.subscriptions * 1000)
     load.note(f"{case}: set up, p99 ms", found["setup_ms"].get("p99", 0))
     load.note(f"{case}: lost or refused", found["sent"] - found["up"], 0)
     load.note(f"{case}: retransmissions", found["retransmissions"] + found["notify_repeats"], 0)
 
 
-def fanout(run: Run, start: Starter) -> None:
+def storm(run: Run, peer: Peer) -> None:
+    """All subscriptions at the same moment."""
+    count = run.size.subscriptions
+    case = f"{count:,} SUBSCRIBEs at once"
+    with run.load(peer.trusting, case) as load:
+        found = load.do(f"subscribe {count} {run.size.extensions} 0")
+    load.note(f"{case}: all are up, s", found["setup_ms"].get("max", 0) / 1000)
+    load.note(f"{case}: CPU-s", found["server_cpu_s"])
+    load.note(f"{case}: lost or refused", found["sent"] - found["up"], 0)
+
+
+def held(run: Run, peer: Peer) -> None:
+    """The highest rate of the ladder up to which nothing is sent twice; and blfd at Kamailio's."""
+    best, delays = 0, {}
+    for rate in run.size.ladder:
+        found = _at(run, peer, rate)
+        if found["up"] < found["sent"] or found["retransmissions"] + found["notify_repeats"]:
+            break
+        best, delays[rate] = rate, found["setup_ms"]["p99"]
+    run.held[peer.name] = best
+    run.note(peer.name, "SUBSCRIBEs a second without a retransmission", best)
+    beside = run.held.get(Kamailio.name, 0)
+    if beside:
+        delay = delays[beside] if beside in delays else _at(run, peer, beside)["setup_ms"].get("p99", 0)
+        run.note(peer.name, "at the highest rate that Kamailio holds: set up, p99 ms", delay, 20)
+
+
+def _at(run: Run, peer: Peer, rate: int) -> dict[str, Any]:
+    with run.load(peer.trusting, f"{rate:,} SUBSCRIBEs a second") as load:
+        return load.do(f"subscribe {rate * run.size.ladder_s} {run.size.extensions} {rate}")
+
+
+def fanout(run: Run, peer: Peer) -> None:
     """One change of one extension, made by a real call, until the last watcher has its NOTIFY."""
     for watchers in run.size.audiences:
         case = f"one change to {watchers:,}"
-        with run.load(start, case) as load:
+        with run.load(peer.trusting, case) as load:
             load.do("register 1")
             load.subscribe(watchers, 1)
             found = load.do(f"fanout {run.size.changes}")
-        goal = {1000: 15.0, 5000: 75.0}.get(watchers)
-        load.note(f"{case}: last has it, median ms", found["last_ms"].get("p50", 0), goal)
+        load.note(f"{case}: last has it, median ms", found["last_ms"].get("p50", 0))
         load.note(f"{case}: last has it, worst ms", found["last_ms"].get("max", 0))
         cpu = found["server_cpu_s"] / max(found["notifies"], 1) * 1000
-        load.note(f"{case}: CPU-s per 1,000 NOTIFYs", cpu, 0.015)
+        load.note(f"{case}: CPU-s per 1,000 NOTIFYs", cpu)
         load.note(f"{case}: incomplete of {found['changes']} changes", found["incomplete"], 0)
         load.note(f"{case}: wrong states or versions", found["unexpected"] + found["version_jumps"], 0)
 
 
-def memory(run: Run, start: Starter) -> None:
+def memory(run: Run, peer: Peer) -> None:
     """Memory that an idle subscription holds, some time after set-up."""
     size, case = run.size, f"{run.size.held:,} idle subscriptions"
-    with run.load(start, case) as load:
+    with run.load(peer.trusting, case) as load:
         before = load.server.memory_kib()
         load.subscribe(size.held, size.extensions)
         time.sleep(size.rest_s)
         grown = load.server.memory_kib() - before
-    load.note(f"{case}: KiB for each", grown / size.held, 4)
+    load.note(f"{case}: KiB for each", grown / size.held, 2.1)
 
 
-def calls(run: Run, start: Starter) -> None:
+def calls(run: Run, peer: Peer) -> None:
     """Calls set up and torn down at a rate, every phone watched."""
     size, phones = run.size, 200
     case = f"{size.calls_a_second} calls/s"
-    with run.load(start, case) as load:
+    with run.load(peer.trusting, case) as load:
         load.do(f"register {phones}")
         load.subscribe(phones, phones)
         found = load.do(f"calls {size.calls_a_second} {size.calls_s} {phones}")
@@ -187,42 +228,44 @@ def calls(run: Run, start: Starter) -> None:
     load.note(f"{case}: INVITE to 180, p99 ms", found["invite_to_180_ms"].get("p99", 0))
 
 
-def pickup(run: Run, start: Starter) -> None:
+def pickup(run: Run, peer: Peer) -> None:
     """A picker's INVITE to its 200: nothing else going on, ten at once, and among many that ring."""
     size = run.size
-    if start is kamailio:
+    if isinstance(peer, Kamailio):
         return  # a proxy has no pickup of its own
-    _picked_up(run, "pickup", 1, size.pickups)
-    _picked_up(run, "10 pickups at once", 10, size.pickups // 2)
-    held = f"pickup, {size.ringing} calls ringing, {size.idle:,} subscriptions"
-    _picked_up(run, held, 1, size.pickups, size.ringing, size.idle)
+    _picked_up(run, peer, "pickup", 1, size.pickups)
+    _picked_up(run, peer, "10 pickups at once", 10, size.pickups // 2)
+    busy = f"pickup, {size.ringing} calls ringing, {size.idle:,} subscriptions"
+    _picked_up(run, peer, busy, 1, size.pickups, size.ringing, size.idle)
 
 
 def _picked_up(
-    run: Run, case: str, pickers: int, rounds: int, ringing: int = 0, subscriptions: int = 0
+    run: Run, peer: Peer, case: str, pickers: int, rounds: int, ringing: int = 0, subscriptions: int = 0
 ) -> None:
-    with run.load(blfd_trusting, case) as load:
+    with run.load(peer.trusting, case) as load:
         load.do(f"register {ringing + 1}")
         if subscriptions:
             load.subscribe(subscriptions, ringing + 1)
         if ringing:
             load.do(f"ring {ringing}")
         found = load.do(f"pickup {rounds} {pickers}")
+        asked = load.do(f"options {run.size.asked} 20")
     load.note(f"{case}: won once, of {rounds:,}", found["won_once"], rounds, at_least=True)
     load.note(f"{case}: INVITE to 200, p50 ms", found["picked_ms"].get("p50", 0))
     load.note(f"{case}: INVITE to 200, p99 ms", found["picked_ms"].get("p99", 0), 5)
+    load.note(f"{case}: OPTIONS to 200, p99 ms", asked["options_ms"].get("p99", 0))
     load.note(f"{case}: the caller's 200 after it, p99 ms", found["caller_answered_ms"].get("p99", 0))
     if pickers > 1:
         load.note(f"{case}: the others' refusals, p99 ms", found["late_ms"].get("p99", 0))
 
 
-def restart(run: Run, start: Starter) -> None:
+def restart(run: Run, peer: Peer) -> None:
     """kill -9 under a supervisor, until every watcher has its NOTIFY of the new process."""
-    if start is kamailio:
+    if isinstance(peer, Kamailio):
         return  # its presence modules are measured with all state in memory
     for count in run.size.restarts:
         case = f"kill -9 with {count:,} subscriptions"
-        with run.load(blfd_supervised, case) as load:
+        with run.load(peer.supervised, case) as load:
             load.subscribe(count, run.size.extensions)
             time.sleep(1)  # so that all is stored
             times = []
@@ -236,10 +279,10 @@ def restart(run: Run, start: Starter) -> None:
         load.note(f"{case}: all lamps right, worst ms", max(times))
 
 
-def idle(run: Run, start: Starter) -> None:
+def idle(run: Run, peer: Peer) -> None:
     """CPU of a server that has nothing to do but keep its subscriptions."""
     size, case = run.size, f"idle with {run.size.idle:,} subscriptions"
-    with run.load(start, case) as load:
+    with run.load(peer.trusting, case) as load:
         load.subscribe(size.idle, size.extensions)
         time.sleep(size.idle_s / 2)  # what set-up left to be done
         before = load.server.cpu_seconds()
@@ -248,43 +291,88 @@ def idle(run: Run, start: Starter) -> None:
     load.note(f"{case}: % of a core", used / size.idle_s * 100, 2)
 
 
-MEASUREMENTS = {
+def administration(run: Run, peer: Peer) -> None:
+    """`extension set` again and again among very many extensions: how long is a packet held up?"""
+    if isinstance(peer, Kamailio):
+        return  # it has none
+    size = run.size
+    more = size.stored - sum(map(len, EXTENSIONS))
+    case = f"a change among {size.stored:,} extensions"
+    with run.load(lambda: peer.with_extensions(more), case) as load:
+        load.subscribe(size.idle, size.extensions)
+        load.note(f"{case}, none: OPTIONS to 200, worst ms", load.do("options 500 1")["options_ms"]["max"])
+        changes = threading.Thread(target=_administer, args=(peer, load.server, size.administered))
+        changes.start()
+        worst = 0.0
+        while changes.is_alive():
+            worst = max(worst, load.do("options 100 1")["options_ms"]["max"])
+        changes.join()
+    load.note(f"{case}: OPTIONS to 200, worst ms", worst, 20)
+
+
+def _administer(blfd: Blfd, server: Server, changes: int) -> None:
+    assert server.database
+    for number in range(changes):
+        blfd.command(server.database, "extension", "set", str(EXTENSIONS[0][0]), "--name", f"Bench {number}")
+
+
+MEASUREMENTS: dict[str, Callable[[Run, Peer], None]] = {
     m.__name__: m
-    for m in (subscribe, digest, fanout, memory, calls, pickup, restart, provision, boards, idle)
+    for m in (
+        subscribe,
+        storm,
+        held,
+        digest,
+        fanout,
+        memory,
+        calls,
+        pickup,
+        restart,
+        administration,
+        provision,
+        boards,
+        idle,
+    )
 }
-SERVERS: dict[str, Starter] = {"blfd": blfd_trusting, "kamailio": kamailio}
+ONCE = ("memory", "provision", "boards", "idle")  # which are long, and much the same each time
+SERVERS = ("kamailio", "blfd")  # in this order: what Kamailio holds is asked of blfd
 
 
-def _chosen(text: str, known: dict[str, Any], what: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")] if text else list(known)
+def _chosen(text: str, known: list[str], what: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")] if text else known
     unknown = [name for name in names if name not in known]
     if unknown:
         raise typer.BadParameter(f"no {what} is called {', '.join(unknown)}; there are {', '.join(known)}")
     return names
 
 
-def _measure(run: Run, measurements: list[str], servers: list[str]) -> bool:
+def _measure(run: Run, measurements: list[str], peers: list[Peer], times: int) -> bool:
     complete = True
     for measurement in measurements:
-        for server in servers:
-            try:
-                MEASUREMENTS[measurement](run, SERVERS[server])
-            except BenchError as error:
-                complete = False
-                run.notes.append(f"{measurement} of {server} failed: {error}")
-                run.console.print(f"{measurement} of {server} failed: {error}", style="red", markup=False)
+        for _ in range(1 if measurement in ONCE else times):
+            for peer in peers:
+                try:
+                    MEASUREMENTS[measurement](run, peer)
+                except BenchError as error:
+                    complete = False
+                    run.notes.append(f"{measurement} of {peer.name} failed: {error}")
+                    run.console.print(run.notes[-1], style="red", markup=False)
     return complete
 
 
 def main(
     only: Annotated[str, typer.Option(help=f"Measurements, by comma: {', '.join(MEASUREMENTS)}.")] = "",
     server: Annotated[str, typer.Option(help="Servers, by comma: blfd, kamailio.")] = "",
-    quick: Annotated[bool, typer.Option("--quick", help="Smaller, in under two minutes.")] = False,
-    readme: Annotated[bool, typer.Option("--write-readme", help="Put the table into README.md.")] = False,
+    before: Annotated[
+        Path | None, typer.Option(help="Another checkout of blfd with its .venv, measured in the same run.")
+    ] = None,
+    times: Annotated[int, typer.Option(help="How often; the median counts.")] = 3,
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller, and once.")] = False,
+    readme: Annotated[bool, typer.Option("--write-readme", help="Put the tables into README.md.")] = False,
 ) -> None:
-    """Measure blfd beside Kamailio, print a table and write bench/results.json."""
-    measurements = _chosen(only, MEASUREMENTS, "measurement")
-    servers = _chosen(server, SERVERS, "server")
+    """Measure blfd beside Kamailio, print tables and write bench/results.json."""
+    measurements = _chosen(only, list(MEASUREMENTS), "measurement")
+    servers = _chosen(server, list(SERVERS), "server")
     if readme and (quick or only or server):
         raise typer.BadParameter("--write-readme needs a full run: no --quick, --only or --server")
     run, where = Run(QUICK if quick else Size(), Console()), machine()
@@ -295,16 +383,20 @@ def main(
     if not has_digest and "digest" in measurements:
         measurements.remove("digest")
         run.notes.append("digest was skipped: OpenSSL's headers are missing (Debian: apt install libssl-dev)")
-    if "kamailio" in servers and (missing := kamailio_missing()):
+    if "kamailio" in servers and (missing := Kamailio.missing()):
         servers.remove("kamailio")
         run.notes.append(f"{missing}: blfd is measured alone")
         run.console.print(run.notes[-1])
-    complete = _measure(run, measurements, servers)
-    rows = list(run.rows.values())
-    print_table(run.console, rows, run.notes)
-    write_results(where, rows, run.notes, run.raw)
+    peers: list[Peer] = [Kamailio() if name == "kamailio" else Blfd() for name in servers]
+    if before:
+        peers.append(Blfd("before", before.resolve()))
+    complete = _measure(run, measurements, peers, 1 if quick else times)
+    names = [peer.name for peer in peers]
+    found = ratios(run.size.subscriptions, run.size.audiences, run.size.restarts[-1])
+    print_tables(run.console, run.rows, found, names, run.notes)
+    write_results(where, run.rows, run.notes, run.raw)
     if readme:
-        write_readme(where, rows, run.notes)
+        write_readme(where, run.rows, found, names, run.notes)
     sys.exit(0 if complete else 1)
 
 

@@ -82,93 +82,140 @@ def _pss_kib(pid: int) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
-def blfd_trusting() -> AbstractContextManager[Server]:
-    """blfd that takes loopback's requests at their From, as behind a proxy that has authenticated them."""
-    return _blfd("--trust", "127.0.0.0/8")
+@dataclass(frozen=True, slots=True)
+class Blfd:
+    """A checkout of blfd with its .venv, and what the table calls it."""
+
+    name: str = "blfd"
+    project: Path = PROJECT
+
+    def trusting(self) -> AbstractContextManager[Server]:
+        """It takes loopback's requests at their From, as behind a proxy that has authenticated them."""
+        return self._run("--trust", "127.0.0.0/8")
+
+    def supervised(self) -> AbstractContextManager[Server]:
+        """The same, started again when it dies."""
+        return self._run("--trust", "127.0.0.0/8", "--supervise")
+
+    def with_digest(self) -> AbstractContextManager[Server]:
+        """It challenges every request."""
+        return self._run()
+
+    def with_extensions(self, count: int) -> AbstractContextManager[Server]:
+        """The same as trusting, with so many more extensions."""
+        return self._run("--trust", "127.0.0.0/8", extensions=(*EXTENSIONS, range(200000, 200000 + count)))
+
+    def provisioning(self, devices: Iterable[tuple[str, ...]]) -> AbstractContextManager[Server]:
+        """The same as trusting, with phones (MAC, model, extension, keys) whose files it serves."""
+        return self._run("--trust", "127.0.0.0/8", "--provision", f"http://{FILES_ADDRESS}", devices=devices)
+
+    def with_portal(self) -> AbstractContextManager[Server]:
+        """The same as trusting, with the portal."""
+        return self._run("--trust", "127.0.0.0/8", "--web", f"http://{PORTAL_ADDRESS}")
+
+    def command(self, database: Path, *words: str) -> None:
+        """What an administrator does on the command line."""
+        done = subprocess.run(
+            [*self._blfd(database), *words], cwd=self.project, capture_output=True, text=True
+        )
+        if done.returncode:
+            said = _last_line(done.stderr or done.stdout)
+            raise BenchError(f"{self.name} {' '.join(words)} failed: {said}")
+
+    def _blfd(self, database: Path) -> list[str]:
+        python = sys.executable if self.project == PROJECT else str(self.project / ".venv" / "bin" / "python")
+        return [python, "-m", "blfd", "--db", str(database)]
+
+    @contextmanager
+    def _run(
+        self,
+        *options: str,
+        devices: Iterable[tuple[str, ...]] = (),
+        extensions: Iterable[range] = EXTENSIONS,
+    ) -> Iterator[Server]:
+        with tempfile.TemporaryDirectory(prefix="blfd-bench-") as folder:
+            log, database = Path(folder, "log"), Path(folder, "blfd.db")
+            users = ((str(n), f"pw{n}", f"Bench {n}") for numbers in extensions for n in numbers)
+            self._import(database, Path(folder, "extension.csv"), ("extension", "password", "name"), users)
+            self._import(
+                database, Path(folder, "device.csv"), ("mac", "model", "extensions", "keys"), devices
+            )
+            command = [*self._blfd(database), "run", "--listen", f"udp:{BLFD_ADDRESS}", *options]
+            ready = _running(
+                self.name, BLFD_ADDRESS, command, log, lambda: _says_ready(log), cwd=self.project
+            )
+            with ready as server:
+                yield replace(server, database=database)
+
+    def _import(
+        self, database: Path, file: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]
+    ) -> None:
+        """What the file is called for, from a file of it."""
+        with file.open("w", newline="") as opened:
+            lines = csv.writer(opened)
+            lines.writerow(header)
+            lines.writerows(rows)
+        self.command(database, file.stem, "import", str(file))
 
 
-def blfd_supervised() -> AbstractContextManager[Server]:
-    """The same as blfd_trusting, started again when it dies."""
-    return _blfd("--trust", "127.0.0.0/8", "--supervise")
-
-
-def blfd_with_digest() -> AbstractContextManager[Server]:
-    """blfd that challenges every request."""
-    return _blfd()
-
-
-def blfd_provisioning(devices: Iterable[tuple[str, ...]]) -> AbstractContextManager[Server]:
-    """The same as blfd_trusting, with phones (MAC, model, extension, keys) whose files it serves."""
-    return _blfd("--trust", "127.0.0.0/8", "--provision", f"http://{FILES_ADDRESS}", devices=devices)
-
-
-def blfd_portal() -> AbstractContextManager[Server]:
-    """The same as blfd_trusting, with the portal."""
-    return _blfd("--trust", "127.0.0.0/8", "--web", f"http://{PORTAL_ADDRESS}")
-
-
-@contextmanager
-def _blfd(*options: str, devices: Iterable[tuple[str, ...]] = ()) -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="blfd-bench-") as folder:
-        log, database = Path(folder, "log"), Path(folder, "blfd.db")
-        blfd = [sys.executable, "-m", "blfd", "--db", str(database)]
-        users = ((str(n), f"pw{n}", f"Bench {n}") for numbers in EXTENSIONS for n in numbers)
-        _import(blfd, Path(folder, "extension.csv"), ("extension", "password", "name"), users)
-        _import(blfd, Path(folder, "device.csv"), ("mac", "model", "extensions", "keys"), devices)
-        command = [*blfd, "run", "--listen", f"udp:{BLFD_ADDRESS}", *options]
-        with _running("blfd", BLFD_ADDRESS, command, log, lambda: _says_ready(log)) as server:
-            yield replace(server, database=database)
-
-
-def _import(blfd: list[str], file: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    """What the file is called for, from a file of it."""
-    with file.open("w", newline="") as opened:
-        lines = csv.writer(opened)
-        lines.writerow(header)
-        lines.writerows(rows)
-    command = [*blfd, file.stem, "import", str(file)]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
-    if done.returncode:
-        raise BenchError(f"blfd could not import {file.name}: {_last_line(done.stderr or done.stdout)}")
-
-
-@contextmanager
-def kamailio() -> Iterator[Server]:
+@dataclass(frozen=True, slots=True)
+class Kamailio:
     """Debian's Kamailio with its presence modules, everything in memory (kamailio/kamailio.cfg)."""
-    with tempfile.TemporaryDirectory(prefix="blfd-bench-") as folder:
-        tables, config = Path(folder, "tables"), Path(folder, "kamailio.cfg")
-        shutil.copytree(KAMAILIO_TABLES, tables)
-        text = (HERE / "kamailio" / "kamailio.cfg").read_text()
-        for name, value in (
-            ("@LISTEN@", f"udp:{KAMAILIO_ADDRESS}"),
-            ("@ADDRESS@", f"sip:{KAMAILIO_ADDRESS}"),
-            ("@TABLES@", str(tables)),
-        ):
-            text = text.replace(name, value)
-        config.write_text(text)
-        memory = ("-m", "3072", "-M", "64")  # MB shared and for each process: reserved, not used
-        files = ("-f", str(config), "-Y", folder, "-w", folder)
-        command = [KAMAILIO or "kamailio", "-DD", "-E", *files, *memory]
-        log = Path(folder, "log")
-        with _running("Kamailio", KAMAILIO_ADDRESS, command, log, _kamailio_answers) as server:
-            yield server
+
+    name: str = "Kamailio"
+
+    @contextmanager
+    def trusting(self) -> Iterator[Server]:
+        with tempfile.TemporaryDirectory(prefix="blfd-bench-") as folder:
+            config = _configured(Path(folder))
+            memory = ("-m", "3072", "-M", "64")  # MB shared and for each process: reserved, not used
+            files = ("-f", str(config), "-Y", folder, "-w", folder)
+            command = [KAMAILIO or "kamailio", "-DD", "-E", *files, *memory]
+            log = Path(folder, "log")
+            with _running(self.name, KAMAILIO_ADDRESS, command, log, _kamailio_answers) as server:
+                yield server
+
+    @staticmethod
+    def missing() -> str | None:
+        """Why it cannot be measured here, or None when it can."""
+        if KAMAILIO and KAMAILIO_TABLES.is_dir():
+            with tempfile.TemporaryDirectory(prefix="blfd-bench-") as folder:
+                check = [KAMAILIO, "-c", "-f", str(_configured(Path(folder))), "-Y", folder]
+                if subprocess.run(check, capture_output=True).returncode == 0:
+                    return None
+        return f"Kamailio is not installed (Debian: apt install {KAMAILIO_PACKAGES})"
 
 
-def kamailio_missing() -> str | None:
-    """Why Kamailio cannot be measured here, or None when it can."""
-    presence = list(Path("/usr/lib").glob("*/kamailio/modules/presence_dialoginfo.so"))
-    if KAMAILIO and presence and KAMAILIO_TABLES.is_dir():
-        return None
-    return f"Kamailio is not installed (Debian: apt install {KAMAILIO_PACKAGES})"
+Peer = Blfd | Kamailio
+
+
+def _configured(folder: Path) -> Path:
+    """Kamailio's configuration, with tables of its own in `folder`."""
+    tables, config = folder / "tables", folder / "kamailio.cfg"
+    shutil.copytree(KAMAILIO_TABLES, tables)
+    text = (HERE / "kamailio" / "kamailio.cfg").read_text()
+    for name, value in (
+        ("@LISTEN@", f"udp:{KAMAILIO_ADDRESS}"),
+        ("@ADDRESS@", f"sip:{KAMAILIO_ADDRESS}"),
+        ("@TABLES@", str(tables)),
+    ):
+        text = text.replace(name, value)
+    config.write_text(text)
+    return config
 
 
 @contextmanager
 def _running(
-    name: str, address: str, command: list[str], log: Path, is_ready: Callable[[], bool]
+    name: str,
+    address: str,
+    command: list[str],
+    log: Path,
+    is_ready: Callable[[], bool],
+    cwd: Path = PROJECT,
 ) -> Iterator[Server]:
     with log.open("wb") as output:
         nothing = subprocess.DEVNULL
-        process = subprocess.Popen(command, cwd=PROJECT, stdin=nothing, stdout=output, stderr=output)
+        process = subprocess.Popen(command, cwd=cwd, stdin=nothing, stdout=output, stderr=output)
     try:
         deadline = time.monotonic() + 30
         while not is_ready():
