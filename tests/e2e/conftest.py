@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 from pickups import Office
 from playwright.sync_api import Browser, sync_playwright
 from sites import Site, program
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure that comes once in a hundred runs is explained by what was seen then, or never."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        for site in Site.running:
+            report.sections.append((f"server of {site.folder}", site.account()))
+    return report
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -10,14 +11,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from shaper import Shaper
 from wire import Agent
 
 from blfd.control import ControlClient, socket_path
-from blfd.demo.simulation import PATIENCE, PhoneProcess, ServerProcess
+from blfd.demo.simulation import PATIENCE, Missing, PhoneProcess, ServerProcess
 from blfd.store import NewExtension, Store
 
 CI = os.environ.get("CI") == "true"
@@ -25,6 +26,7 @@ EXTENSIONS = [str(number) for number in range(101, 113)]
 SALES = ("102", "103", "104")
 LOSSY, SEED = "lossy", 3261
 PATIENCE_OF_LOSSY = 40.0  # timers B and F are 32 s
+LINES = 60  # of a log, where a test has failed
 LISTEN = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]
 
 
@@ -48,6 +50,8 @@ def program(name: str) -> str:
 class Site:
     """A running server with extensions 101 to 112, of which SALES are a group, and phones that talk to it."""
 
+    running: ClassVar[list[Site]] = []
+
     def __init__(self, folder: Path, *options: str, config: str = "") -> None:
         self.folder, self.options = folder, options
         self.database = folder / "blfd.db"
@@ -64,6 +68,7 @@ class Site:
         self.phones: list[PhoneProcess] = []
         self.shaper: Shaper | None = None
         self.start()
+        Site.running.append(self)
 
     def start(self) -> None:
         self.server = ServerProcess(self.database, self.listen, *self.options, config=self.config)
@@ -156,6 +161,16 @@ class Site:
             assert time.monotonic() < until, rows
             time.sleep(0.02)
 
+    def account(self) -> str:
+        """What was seen last, for people: by the server, and by each phone."""
+        lines = self.server.log.read_text(errors="replace").splitlines()[-LINES:]
+        for phone in self.phones:
+            phone.patience = 0.0
+            with contextlib.suppress(Missing):
+                phone.wait("what it never reports")  # so that it reports what nobody has waited for
+            lines += [f"phone {phone.user}: {event}" for event in phone.events[-8:]]
+        return "\n".join(line[:300] for line in lines)
+
     def memory(self) -> float:
         """The server's proportional set size in MiB."""
         text = Path(f"/proc/{self.server.process.pid}/smaps_rollup").read_text()
@@ -209,6 +224,7 @@ class Site:
 
     def stop(self) -> None:
         """SIGTERM has to end it with code 0, and its log may not show a failure of ours."""
+        Site.running.remove(self)
         self.forget()
         code = self.server.stop()
         log = self.server.log.read_text()
