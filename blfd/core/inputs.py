@@ -195,16 +195,21 @@ class LegAnswered(NamedTuple):
 
 
 class LegAcknowledged(NamedTuple):
-    """The ACK of an INVITE that we took came; `sdp` is what it carries, None if it carries none."""
+    """The ACK of an INVITE that we took came; `sdp` is what it carries, None if it carries none.
+
+    `fault`: what is wrong with the body that came, which is of no use.
+    """
 
     leg: int
     sdp: bytes | None
+    fault: str = ""
 
 
 class LegEnded(NamedTuple):
     """The dialog of a leg is over: refused, cancelled, hung up or failed; `status` says how.
 
     `headers` are those of the response, CANCEL or BYE. `silent`: there was none, the other side is not heard.
+    `fault`: why the server has ended it, for the operator, and for the phones in a Reason.
     """
 
     leg: int
@@ -212,6 +217,14 @@ class LegEnded(NamedTuple):
     reason: str
     headers: Headers = ()
     silent: bool = False
+    fault: str = ""
+
+
+class LegFault(NamedTuple):
+    """What went wrong on a leg, and its call survives, for the operator."""
+
+    leg: int
+    fault: str
 
 
 class LegsListed(NamedTuple):
@@ -327,6 +340,7 @@ Input = (
     | LegAnswered
     | LegAcknowledged
     | LegEnded
+    | LegFault
     | LegsListed
     | OfferReceived
     | OfferAnswered

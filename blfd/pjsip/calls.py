@@ -15,7 +15,7 @@ from blfd.core import capabilities
 from blfd.core import effects as e
 from blfd.core.calls.media import answering
 from blfd.core.errors import Refusal
-from blfd.core.inputs import Input, OfferReceived
+from blfd.core.inputs import Input, LegFault, OfferReceived
 from blfd.core.next_hop import NextHops
 from blfd.core.values import Flow
 from blfd.pjsip.adapter import Adapter
@@ -109,7 +109,9 @@ class Calls:
         if not self._fill(request, flow):
             return Refused(400)
         try:
-            return self.legs.accept(effect, self._received.pj, request, flow)
+            refused = self.legs.accept(effect, self._received.pj, request, flow)
+            fault = self.legs.fault_of(self._events.sdp) if refused and not refused.is_sent else ""
+            return Refused(400, fault) if fault else refused
         finally:
             self._events.message = self._events.sdp = None
 
@@ -137,7 +139,10 @@ class Calls:
         return 0 if self._give(request, flow) else 481
 
     def request(self, request: Request, flow: Flow) -> int:
-        """A request in a dialog that it `knows`; the status for it, 0 where PJSIP answers or nobody is to."""
+        """A request in a dialog that it `knows`; the status for it, 0 where PJSIP answers or nobody is to.
+
+        Raises Refusal for SDP that PJSIP does not take.
+        """
         leg = self.legs.of_tag(request.to.tag)
         if leg is None:
             return 0 if self._give(request, flow) else 481
@@ -145,6 +150,9 @@ class Calls:
         if request.method == "ACK":
             self._acknowledged(leg, request, flow)
             return 0
+        if fault := self.legs.fault_of(_sdp(request)):
+            self._emit(LegFault(leg.number, f"its {request.method} is refused: {fault}"))
+            raise Refusal(400, fault)
         if request.method == "PRACK":
             return 0 if self._acknowledges_provisional(leg, request, flow) else 481
         if request.method in ("INVITE", "UPDATE") and leg.inv.neg == ffi.NULL:

@@ -18,6 +18,7 @@ from blfd.core.inputs import (
     LegAcknowledged,
     LegAnswered,
     LegEnded,
+    LegFault,
     LegProgress,
     OfferAnswered,
     OfferReceived,
@@ -25,6 +26,7 @@ from blfd.core.inputs import (
 from blfd.core.values import Headers
 from blfd.pjsip.leg import INV_CONFIRMED, INV_DISCONNECTED, NEG_REMOTE_OFFER, Leg, Pending, Phase
 from blfd.pjsip.library import CData, PjsipError, ffi, lib, string
+from blfd.pjsip.words import WORDS
 from blfd.sip.message import Request, Response
 from blfd.sip.requests import said
 
@@ -36,7 +38,6 @@ log = logging.getLogger("blfd.legs")
 EVENT_RX_MSG = 3
 INVITE, BYE = 0, 3  # pjsip_method_e
 HANDLED, DECLINED = 1, 0
-MISFIT = "The answer does not fit the offer"
 TAKEN, NOT_TAKEN = 0, 70013
 
 
@@ -114,7 +115,9 @@ class InviteEvents:
             self.legs.ended(leg, *self._last_words(leg))
         elif inv.state == INV_CONFIRMED and leg.is_caller and leg.phase is Phase.PROCEEDING:
             leg.phase = Phase.CONFIRMED
-            self._emit(LegAcknowledged(leg.number, self.sdp if leg.has_agreed else None))
+            is_of_use = leg.has_agreed or not self.sdp
+            fault = "" if is_of_use else self.legs.fault_of(self.sdp) or leg.misfit
+            self._emit(LegAcknowledged(leg.number, self.sdp if is_of_use else None, fault))
 
     def _last_words(self, leg: Leg) -> tuple[Headers, bool]:
         """What has ended a leg says, and whether nothing of the other side has."""
@@ -183,6 +186,11 @@ class InviteEvents:
         if not received:
             self._emit(OfferAnswered(leg.number, status, None))
             return
+        fault = self.legs.fault_of(self.sdp) if accepted else ""
+        if fault:
+            self._emit(LegFault(leg.number, f"its answer is of no use: {fault}"))
+            self._emit(OfferAnswered(leg.number, 488, None, fault))
+            return
         sdp = self.sdp if accepted else None
         self._emit(OfferAnswered(leg.number, status, sdp, self._reason, self._said()))
 
@@ -201,13 +209,17 @@ class InviteEvents:
         elif leg.phase is not Phase.CONFIRMED:
             leg.phase = Phase.CONFIRMED
             ids = (leg.call_id, leg.local_tag, leg.remote_tag)
-            fits = leg.has_agreed or leg.delayed_offer or not self.sdp
-            self._emit(LegAnswered(leg.number, *ids, self.sdp, self._said(), "" if fits else MISFIT))
+            fault = ""
+            if self.sdp and not leg.has_agreed:
+                fault = self.legs.fault_of(self.sdp) or ("" if leg.delayed_offer else leg.misfit)
+            self._emit(LegAnswered(leg.number, *ids, self.sdp, self._said(), fault))
 
     def _on_negotiated(self, inv: CData, status: int) -> None:
         leg = self.legs.of(inv)
         if leg and not status:
             leg.has_agreed = True
+        elif leg and status in WORDS:
+            leg.misfit = WORDS[status]
 
     def _on_ack_due(self, inv: CData, rdata: CData) -> None:
         leg = self.legs.of(inv)
@@ -229,7 +241,7 @@ class InviteEvents:
         try:
             lib.pjsip_inv_set_sdp_answer(inv, self.legs.describe(leg, answer))
         except PjsipError as error:
-            log.warning("leg %d: the answer to its UPDATE does not fit: %s", leg.number, error)
+            self._emit(LegFault(leg.number, f"the answer to its UPDATE does not fit: {error}"))
 
     def _on_reinvite(self, inv: CData, offer: CData, rdata: CData) -> int:
         leg = self.legs.of(inv)

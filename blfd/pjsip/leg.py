@@ -1,4 +1,4 @@
-"""One INVITE dialog as blfd sees it, and the conversions between SDP text and PJSIP's."""
+"""One INVITE dialog as blfd sees it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from blfd.core.values import Flow, Headers
-from blfd.pjsip.bodies import Bodies
-from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import INVALID_OPERATION, CData, PjsipError, check, ffi, lib, string
 from blfd.sip.message import Request
 
@@ -53,6 +51,7 @@ class Leg:
     update: Request | None = None  # the held UPDATE
     offer_answer: bytes = b""  # to what PJSIP is about to be offered by the phone
     sent_sdp: bytes | None = None  # the last that the phone was sent
+    misfit: str = "The answer does not fit the offer"  # what PJSIP has found wrong with what was to agree
     has_agreed: bool = False  # whether PJSIP has a description of each side: it asserts that it does
     infos: dict[int, tuple[CData, CData]] = field(default_factory=dict)  # theirs: (transaction, response)
     sent_infos: dict[int, int] = field(default_factory=dict)  # ours: CSeq -> exchange
@@ -106,21 +105,3 @@ class Leg:
             or inv.invite_tsx != ffi.NULL
             or lib.pjmedia_sdp_neg_get_state(inv.neg) != NEG_DONE
         )
-
-
-class SdpParser:
-    """Parses SDP for one PJSIP call, which copies what it keeps: its short form, see `bodies`."""
-
-    def __init__(self, endpoint: Endpoint, bodies: Bodies) -> None:
-        self._bodies = bodies
-        self._pool = endpoint.pool(b"sdp", 8000)
-        self._out = ffi.new("pjmedia_sdp_session **")
-
-    def parse(self, text: bytes) -> CData:
-        """Raises PjsipError for what is no valid SDP."""
-        text = self._bodies.short(text)
-        lib.pj_pool_reset(self._pool)
-        self._buffer = ffi.new("char[]", text)
-        check("SDP", lib.pjmedia_sdp_parse(self._pool, self._buffer, len(text), self._out))
-        check("SDP", lib.pjmedia_sdp_validate(self._out[0]))
-        return self._out[0]

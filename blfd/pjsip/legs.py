@@ -7,7 +7,6 @@ state that PJSIP's source accepts.
 from __future__ import annotations
 
 import itertools
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -34,6 +33,7 @@ from blfd.core.inputs import (
     Input,
     LegAccepted,
     LegEnded,
+    LegFault,
     LegsListed,
     MediaMatched,
     OfferAnswered,
@@ -41,7 +41,8 @@ from blfd.core.inputs import (
 from blfd.core.next_hop import NextHops
 from blfd.core.values import Flow, Headers
 from blfd.pjsip.adapter import Adapter
-from blfd.pjsip.bodies import SHORT, instead_of
+from blfd.pjsip.bodies import instead_of
+from blfd.pjsip.descriptions import SHORT
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.headers import remove_headers, set_body, set_headers
 from blfd.pjsip.leg import (
@@ -70,8 +71,6 @@ from blfd.sip.own_uris import OwnUris
 from blfd.sip.phrases import PHRASES
 from blfd.sip.reader import read
 from blfd.sip.timers import LIFETIME
-
-log = logging.getLogger("blfd.legs")
 
 OTHER_METHOD = 6
 TOO_LONG = 171_023  # PJSIP_EMSGTOOLONG
@@ -115,7 +114,11 @@ class Legs:
     def describe(self, leg: Leg, sdp: bytes) -> CData:
         """SDP that the leg's phone is sent by the next call of PJSIP; raises PjsipError."""
         leg.sent_sdp = sdp
-        return self._sdp.parse(sdp)
+        return self._sdp.parse(self._bodies.short(sdp))
+
+    def fault_of(self, sdp: bytes | None) -> str:
+        """What is wrong with the SDP of a phone, "" if nothing is."""
+        return self._sdp.fault(sdp) if sdp else ""
 
     def of(self, inv: CData) -> Leg | None:
         return self._by_inv.get(address_of(inv))
@@ -193,8 +196,7 @@ class Legs:
                 lib.pjsip_inv_answer(inv, status, self._reason(reason), body, self._tdata),
             )
         except PjsipError as error:
-            log.warning("leg %d: the media of the two phones do not fit: %s", leg.number, error)
-            self._give_up(leg, 488, "Not Acceptable Here")
+            self._give_up(leg, 488, error.words)
             return
         self._tell(leg, self._tdata[0], headers)
         self._send(leg)
@@ -212,8 +214,8 @@ class Legs:
         try:
             inv = self._sessions.dial(effect)
         except PjsipError as error:
-            log.warning("calling %s failed: %s", effect.contact, error)
-            self._emit(LegEnded(effect.leg, 503, "Unreachable", silent=True))
+            fault = f"calling {effect.contact} failed: {error}"
+            self._emit(LegEnded(effect.leg, 503, "Unreachable", silent=True, fault=fault))
             return
         target = effect.contact
         leg = self._add(
@@ -227,8 +229,10 @@ class Legs:
         if status and effect.leg in self._by_number:
             self._forget(leg)
             lib.pjsip_inv_terminate(inv, 503, 0)
-            last = (513, TOO_LARGE, (), False) if status == TOO_LONG else (503, "Unreachable", (), True)
-            self._emit(LegEnded(effect.leg, *last))
+            if status == TOO_LONG:
+                self._emit(LegEnded(effect.leg, 513, TOO_LARGE, fault=TOO_LARGE))
+            else:
+                self._emit(LegEnded(effect.leg, 503, "Unreachable", silent=True))
 
     def acknowledge(self, effect: Acknowledge) -> None:
         leg = self._by_number.get(effect.leg)
@@ -238,13 +242,12 @@ class Legs:
             if lib.pjmedia_sdp_neg_get_state(leg.inv.neg) == NEG_REMOTE_OFFER:
                 check("answer", lib.pjsip_inv_set_sdp_answer(leg.inv, self.describe(leg, effect.sdp)))
         except PjsipError as error:
-            log.warning("leg %d: the answer to its offer does not fit: %s", leg.number, error)
-            self._give_up(leg, 488, "Not Acceptable Here")
+            self._give_up(leg, 488, error.words)
             return
         cseq, leg.ack_cseq = leg.ack_cseq, 0
         self.send_ack(leg, cseq)
         if not leg.has_agreed:  # PJSIP has found so while it made the ACK
-            self._give_up(leg, 488, "Not Acceptable Here")
+            self._give_up(leg, 488, leg.misfit)
 
     def send_ack(self, leg: Leg, cseq: int) -> None:
         if not lib.pjsip_inv_create_ack(leg.inv, cseq, self._tdata):
@@ -265,8 +268,8 @@ class Legs:
 
     def _give_up(self, leg: Leg, status: int, reason: str) -> None:
         """A leg cannot go on: it ends, and the core ends the other side."""
-        self.hang_up(HangUp(leg.number, status, reason))
-        self._emit(LegEnded(leg.number, status, reason))
+        self.hang_up(HangUp(leg.number, status, reason, f'SIP;cause={status};text="{reason}"'))
+        self._emit(LegEnded(leg.number, status, reason, fault=reason))
 
     def drop(self, effect: Drop) -> None:
         """The session ends here and now; PJSIP tells `ended` of it."""
@@ -312,7 +315,7 @@ class Legs:
             check("re-INVITE", lib.pjsip_inv_reinvite(leg.inv, ffi.NULL, sdp, self._tdata))
             set_headers(self._tdata[0], effect.headers)
         except PjsipError as error:
-            log.warning("leg %d: cannot offer other media: %s", leg.number, error)
+            self._emit(LegFault(effect.leg, f"cannot be offered other media: {error}"))
             self._emit(OfferAnswered(effect.leg, 488, None))
             return
         leg.pending = Pending.OURS
@@ -348,8 +351,8 @@ class Legs:
                 check("answer", lib.pjsip_inv_set_sdp_answer(leg.inv, self.describe(leg, effect.sdp)))
                 self._answer_reinvite(leg, 200, "OK")
             except PjsipError as error:
-                log.warning("leg %d: the answer to its re-INVITE does not fit: %s", leg.number, error)
-                self._answer_reinvite(leg, 488, "Not Acceptable Here")
+                self._emit(LegFault(leg.number, f"the answer to its re-INVITE does not fit: {error}"))
+                self._answer_reinvite(leg, 488, error.words)
 
     def refuse_offer(self, effect: RefuseOffer) -> None:
         leg = self._by_number.get(effect.leg)
@@ -415,7 +418,6 @@ class Legs:
 
     def _fails(self, leg: Leg) -> None:
         if leg not in self._failing:
-            log.warning("leg %d at %s: %s, the call ends", leg.number, leg.flow, TOO_LARGE)
             self._failing.append(leg)
 
     def too_large(self, octets: bytes) -> bytes:
@@ -469,10 +471,11 @@ class Legs:
             self._refuse_pending(leg)
         finally:  # PJSIP frees the session
             self._forget(leg)
-            cause, reason = int(leg.inv.cause), string(leg.inv.cause_text)
             if leg in self._failing:
-                cause, reason, silent = 513, TOO_LARGE, False
-            self._emit(LegEnded(leg.number, cause, reason, headers, silent))
+                self._emit(LegEnded(leg.number, 513, TOO_LARGE, headers, fault=TOO_LARGE))
+            else:
+                cause, reason = int(leg.inv.cause), string(leg.inv.cause_text)
+                self._emit(LegEnded(leg.number, cause, reason, headers, silent))
 
     def _refuse_pending(self, leg: Leg) -> None:
         """487 to the re-INVITE that waits while the call ends (RFC 3261, section 15.1.2)."""

@@ -9,6 +9,7 @@ from typing import Any
 import cffi
 
 from blfd.pjsip.declarations import FUNCTIONS, STRUCTS
+from blfd.pjsip.words import WORDS
 
 ffi = cffi.FFI()
 ffi.cdef(STRUCTS + FUNCTIONS)
@@ -21,11 +22,11 @@ INVALID_OPERATION = 70013  # PJ_EINVALIDOP
 
 
 class PjsipError(Exception):
-    """PJSIP refused; `status` is its pj_status_t."""
+    """PJSIP refused; `status` is its pj_status_t, `words` say why."""
 
     def __init__(self, what: str, status: int) -> None:
-        super().__init__(f"{what}: {strerror(status)} ({status})")
-        self.status = status
+        self.status, self.words = status, WORDS.get(status) or f"{what}: {strerror(status)} ({status})"
+        super().__init__(self.words)
 
 
 def _shared_object() -> str:

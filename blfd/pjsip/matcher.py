@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from blfd.core.calls.media import lifted
+from blfd.core.calls.sdp import Section, joined, sections
 from blfd.core.inputs import MediaMatched
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.leg import Leg
@@ -20,9 +21,6 @@ DYNAMIC = 96  # the first payload type that means what its a=rtpmap says
 _CRYPTO = re.compile(rb"a=crypto:(\S+)\s+(\S+)\s+(.*)")
 _NUMBERED = re.compile(rb"(a=(?:rtpmap|fmtp|rtcp-fb):)(\d+)(?=\s)")
 _RTPMAP = re.compile(rb"a=rtpmap:(\d+)\s+(\S+)")
-
-Section = list[bytes]
-"""The lines of an SDP from one m= to the next; the first section is what comes before."""
 
 
 class Matcher:
@@ -65,12 +63,12 @@ class Matcher:
         lib.pjmedia_sdp_neg_set_prefer_remote_codec_order(neg, as_offered)
         check("negotiation", lib.pjmedia_sdp_neg_negotiate(self._pool, neg, 0))
         check("negotiation", lib.pjmedia_sdp_neg_get_active_local(neg, self._found))
-        answer, offered = _sections(self._text(self._found[0])), _sections(self._text(offer))
+        answer, offered = sections(self._text(self._found[0])), sections(self._text(offer))
         if all(_port(section) == b"0" for section in answer[1:]):  # PJSIP takes that for a success
             raise NothingInCommon
         pairs = zip(answer[1:], offered[1:], strict=True)
         with_keys = [_with_key(one, other, as_offered) for one, other in pairs]
-        return _joined([answer[0], *with_keys])
+        return joined([answer[0], *with_keys])
 
     def _parsed(self, text: bytes) -> CData:
         """In the matcher's memory, until the next `match`."""
@@ -88,19 +86,6 @@ class Matcher:
 
 class NothingInCommon(Exception):
     """No stream is left, or both encrypt it and by no suite that the other knows."""
-
-
-def _sections(sdp: bytes) -> list[Section]:
-    sections: list[Section] = [[]]
-    for line in sdp.splitlines():
-        if line.startswith(b"m="):
-            sections.append([])
-        sections[-1].append(line)
-    return sections
-
-
-def _joined(sections: list[Section]) -> bytes:
-    return b"".join(line + b"\r\n" for section in sections for line in section)
 
 
 def _with_key(answer: Section, offered: Section, as_offered: bool) -> Section:
@@ -138,19 +123,19 @@ def _port(section: Section) -> bytes:
 
 def _renumbered(answer: bytes, source: bytes) -> bytes | None:
     """`answer`, which was made from `source`, with the payload types of `source`; None if it has them."""
-    sources = {tuple(section[0].split()[:2]): section for section in _sections(source)[1:]}
-    sections = _sections(answer)
+    sources = {tuple(section[0].split()[:2]): section for section in sections(source)[1:]}
+    renumbered = sections(answer)
     changed = False
-    for place, section in enumerate(sections[1:], 1):
+    for place, section in enumerate(renumbered[1:], 1):
         original = sources.get(tuple(section[0].split()[:2]))
         if original is None:
             continue
         wanted = {codec.lower(): number for number, codec in _codecs(original)}
         numbers = {number: wanted.get(codec.lower(), number) for number, codec in _codecs(section)}
         if any(int(one) >= DYNAMIC and one != other for one, other in numbers.items()):
-            sections[place] = _with_numbers(section, numbers)
+            renumbered[place] = _with_numbers(section, numbers)
             changed = True
-    return _joined(sections) if changed else None
+    return joined(renumbered) if changed else None
 
 
 def _codecs(section: Section) -> list[tuple[bytes, bytes]]:

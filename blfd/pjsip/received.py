@@ -5,7 +5,7 @@ from __future__ import annotations
 from socket import inet_aton
 
 from blfd.core.values import Flow
-from blfd.pjsip.bodies import sound
+from blfd.pjsip.descriptions import sound
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, ffi, lib, zero
 from blfd.sip.message import Request, Response

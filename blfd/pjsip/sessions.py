@@ -10,8 +10,8 @@ import secrets
 from blfd.core.effects import Dial
 from blfd.core.values import Flow, Headers
 from blfd.pjsip.adapter import Adapter
+from blfd.pjsip.descriptions import SdpParser
 from blfd.pjsip.endpoint import Endpoint
-from blfd.pjsip.leg import SdpParser
 from blfd.pjsip.library import CData, Text, check, ffi, lib
 from blfd.sip.message import Malformed
 from blfd.sip.own_uris import OwnUris
@@ -28,9 +28,11 @@ EXPLAINING = ("Accept", "Unsupported", "Require", "Min-SE", "Warning")
 class Refused(Exception):
     """PJSIP does not take an INVITE; `is_sent`: it has said so itself."""
 
-    def __init__(self, status: int, headers: Headers = (), *, is_sent: bool = False) -> None:
+    def __init__(
+        self, status: int, reason: str = "", headers: Headers = (), *, is_sent: bool = False
+    ) -> None:
         super().__init__(str(status))
-        self.status, self.headers, self.is_sent = status, headers, is_sent
+        self.status, self.reason, self.headers, self.is_sent = status, reason, headers, is_sent
 
 
 class Sessions:
@@ -41,7 +43,7 @@ class Sessions:
     ) -> None:
         self._endpoint, self._usage = endpoint, usage
         self._adapter, self._own_uris = adapter, own_uris
-        self.sdp = SdpParser(endpoint, adapter.bodies)
+        self.sdp = SdpParser(endpoint)
         self._tdata = ffi.new("pjsip_tx_data **")
         self._dialog = ffi.new("pjsip_dialog **")
         self._inv = ffi.new("pjsip_inv_session **")
@@ -78,7 +80,7 @@ class Sessions:
             said = read(bytes(ffi.buffer(buffer, max(size, 0))))
         except Malformed:
             return Refused(status)
-        return Refused(status, tuple((name, v) for name in EXPLAINING for v in said.values(name.lower())))
+        return Refused(status, "", tuple((name, v) for name in EXPLAINING for v in said.values(name.lower())))
 
     def _answering(self, dialog: CData, rdata: CData) -> tuple[CData, CData]:
         options = self._options[0] | ALWAYS_USE_TIMER
@@ -103,7 +105,7 @@ class Sessions:
         """The session of an INVITE that is about to be sent. Raises PjsipError."""
         contact = self._own_uris.contact(effect.flow)
         texts = [Text(text) for text in (effect.from_, contact, effect.to, effect.contact)]
-        offer = self.sdp.parse(effect.offer) if effect.offer else ffi.NULL
+        offer = self.sdp.parse(self._adapter.bodies.short(effect.offer)) if effect.offer else ffi.NULL
         check(
             "dialog",
             lib.pjsip_dlg_create_uac(self._endpoint.user_agent, *(text.pj for text in texts), self._dialog),

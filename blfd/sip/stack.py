@@ -46,12 +46,16 @@ class Refusing(Protocol):
     """Why an accepted INVITE did not become a leg; `is_sent`: the carrier has answered it."""
 
     status: int
+    reason: str
     headers: Headers
     is_sent: bool
 
 
 class Carrier(Protocol):
-    """What carries calls. A status is what a request is to be refused with, 0 where it has been taken."""
+    """What carries calls. A status is what a request is to be refused with, 0 where it has been taken.
+
+    `request` raises Refusal where there is more to say.
+    """
 
     def accept(self, effect: e.Accept, request: Request, flow: Flow) -> Refusing | None: ...
     def knows(self, call_id: str, local_tag: str, remote_tag: str) -> bool: ...
@@ -242,11 +246,12 @@ class Stack:
                 _check_extensions(request)
                 if request.method in OFFERING:
                     session_description(request.fields, request.body)
+                status = self._calls.request(request, flow)
             except Refusal as refusal:
                 transaction = self._begin(key, request, flow)
                 self._respond(transaction, refusal.status, refusal.reason, headers=refusal.headers)
                 return
-            self._refuse_unless_taken(self._calls.request(request, flow), key, request, flow)
+            self._refuse_unless_taken(status, key, request, flow)
         else:
             self._ask(self._begin(key, request, flow), request)
 
@@ -351,11 +356,12 @@ class Stack:
             return
         refused = self._calls.accept(effect, transaction.request, transaction.source)
         if refused is not None:
-            self._emit(LegEnded(effect.leg, refused.status, "refused"))
+            fault = f"its INVITE is refused: {refused.reason or refused.status}"
+            self._emit(LegEnded(effect.leg, refused.status, refused.reason or "refused", fault=fault))
         if refused is None or refused.is_sent:
             self._servers.accepted(transaction, effect.leg, time.monotonic())
         else:
-            self._respond(transaction, refused.status, headers=refused.headers)
+            self._respond(transaction, refused.status, refused.reason, headers=refused.headers)
 
     def _ignore(self, effect: e.Ignore) -> None:
         transaction = self._servers.of(effect.transaction)

@@ -49,7 +49,9 @@ def test_a_picker_that_never_answers_the_offer() -> None:
     office = Office()
     caller = office.call("101", "102")
     leg, _ = office.pick_up("103", "*97102", to_peer=None, to_picker=SDP)
-    assert hung_up(office.give(LegAcknowledged(leg, None))) == {leg: (487, ""), caller: (488, "")}
+    why = "The ACK has no SDP"
+    cause = f'SIP;cause=488;text="{why}"'
+    assert hung_up(office.give(LegAcknowledged(leg, None))) == {leg: (487, cause), caller: (488, why)}
     assert office.lamps("101", "103") == ["idle", "idle"]
 
 

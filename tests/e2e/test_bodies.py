@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import count
 
@@ -196,12 +197,14 @@ def connect(caller: Agent, callee: Agent) -> tuple[Dialog, Dialog]:
 
 
 def both_end(site: Site, mine: Dialog, other: Dialog) -> None:
-    """Both agents get a BYE at once, and the log says why."""
+    """Both agents get a BYE at once, which says why, as the log does with the extensions."""
     byes = [dialog.agent.wait_request("BYE") for dialog in (mine, other)]
     for dialog, bye in zip((mine, other), byes, strict=True):
+        assert bye["reason"] == f'SIP;cause=513;text="A message {TOLD}"'
         dialog.agent.reply(bye, 200)
     assert site.ask("calls") == []
-    site.wait_log(TOLD)
+    log = site.server.log.read_text()
+    assert re.search(rf"call 101 -> 102: the phone of 10[12]: A message {TOLD}\n", log), log
 
 
 def test_an_invite_that_is_too_large(site: Site) -> None:
@@ -338,7 +341,7 @@ def test_an_answer_that_pjsip_finds_to_fit_on_one_side_alone(site: Site) -> None
     calling = Calling.start(caller, "102", offer)
     invite = callee.wait_request("INVITE")
     callee.reply(invite, 200, "OK", answer, **SDP)
-    assert calling.refused().start == "SIP/2.0 488 The answer does not fit the offer"
+    assert calling.refused().start == "SIP/2.0 488 No stream is left of what both phones can"
     callee.wait_request("ACK")
     refused = Dialog.of_invite(callee, invite).request("INVITE")
     assert refused.status >= 400

@@ -96,6 +96,98 @@ def test_info_of_no_call(site: Site) -> None:
     assert agent.request("INFO", "102").status == 481
 
 
+# What phones write of SDP, and PJSIP does not take
+
+HEAD = b"v=0\r\no=- 4000 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+BARE = HEAD.replace(b"c=IN IP4 127.0.0.1\r\n", b"")
+AUDIO = b"m=audio 4000 RTP/AVP 0\r\n"
+ODD = (
+    HEAD.replace(b"s=-", b"s=") + AUDIO,
+    HEAD.replace(b"s=-\r\n", b"") + AUDIO,
+    HEAD.replace(b"o=- 4000", b"o=4000") + AUDIO,
+    HEAD.replace(b"o=-", b"o=Alice Ng") + AUDIO,
+    HEAD.replace(b"4000 1", b"99999999999999999999999 1") + AUDIO,
+    HEAD.replace(b"t=0 0", b"t=now") + AUDIO,
+    HEAD + b"b=AS\r\n" + AUDIO + b"b=:\r\na=\r\na=:x\r\n\r\nx\r\n",
+    HEAD + b"m=audio 4000 RTP/AVP 0 101 200\r\n",
+    BARE + AUDIO + b"c=IN IP4 127.0.0.1\r\nm=video 0 RTP/AVP 97\r\n",
+    (HEAD + AUDIO).replace(b"\r\n", b"\n"),
+    HEAD + AUDIO + b"i=\xff\xfe\r\na=x:\x01\r\n",
+)
+WRONG = (
+    (b"hello", "The body is not SDP"),
+    (HEAD + b"m=audio\r\n", "The SDP has a bad m= line"),
+    (HEAD + b"m=audio x RTP/AVP 0\r\n", "The SDP has a bad m= line"),
+    (HEAD + b"m=audio 70000 RTP/AVP 0\r\n", "The SDP has a bad m= line"),
+    (HEAD + b"m=audio 4000 RTP/AVP\r\n", "The SDP has an m= line without a format"),
+    (HEAD + b"m=audio 4000 RTP/AVP 200\r\n", "The SDP has a payload type above 127"),
+    (
+        HEAD + b"m=audio 4000 RTP/AVP 101\r\n",
+        "The SDP has a payload type without its a=rtpmap line",
+    ),
+    (BARE + AUDIO, "The SDP has a stream without a c= line"),
+    (BARE + b"c=IN IP4\r\n" + AUDIO, "The SDP has a bad c= line"),
+)
+
+
+def test_odd_sdp_passes_as_it_is(site: Site) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    for offer in ODD:
+        calling = Calling.start(caller, "102", offer)
+        invite = callee.wait_request("INVITE")
+        missing = set(offer.splitlines()) - set(invite.body.splitlines())
+        assert all(line.startswith(b"o=") for line in missing), (offer, invite.body)
+        callee.reply(invite, 200, "OK", offer, Content_Type=SDP)
+        hang_up(calling.acknowledge(calling.final()), callee)
+
+
+def test_sdp_that_nobody_could_use_is_refused_in_words(site: Site) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    mine, _ = connect(caller, callee)
+    for body, why in WRONG:
+        refusal = Calling.start(caller, "102", body).refused()
+        assert (refusal.start, refusal.all("warning")) == (f"SIP/2.0 400 {why}", [])
+        for method in ("INVITE", "UPDATE"):
+            assert mine.request(method, body).start == f"SIP/2.0 400 {why}"
+        site.wait_log(f"call 101 -> 102: the phone of 101: its UPDATE is refused: {why}")
+    hang_up(mine, callee)
+
+
+def test_an_answer_that_nobody_could_use_ends_the_call_in_words(site: Site) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    for body, why in WRONG:
+        calling = Calling.start(caller, "102", sdp(4000))
+        callee.reply(callee.wait_request("INVITE"), 200, "OK", body, Content_Type=SDP)
+        assert calling.refused().start == f"SIP/2.0 488 {why}"
+        callee.reply(callee.wait_request("BYE"), 200)
+        site.wait_log(f"answers a call: {why}")
+
+
+def test_a_late_answer_that_nobody_could_use(site: Site) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    for body, why in WRONG:
+        calling = Calling.start(caller, "102")
+        callee.reply(callee.wait_request("INVITE"), 200, "OK", sdp(5000), Content_Type=SDP)
+        calling.acknowledge(calling.final(), body)
+        for agent in (caller, callee):
+            bye = agent.wait_request("BYE")
+            assert why in bye["reason"]
+            agent.reply(bye, 200)
+
+
+def test_an_answer_to_a_reinvite_that_nobody_could_use(site: Site) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    mine, _ = connect(caller, callee)
+    for body, why in WRONG:
+        headers = mine.send("INVITE", sdp(4002))
+        callee.reply(callee.wait_request("INVITE"), 200, "OK", body, Content_Type=SDP)
+        callee.wait_request("ACK")
+        refusal = caller.final(headers)
+        assert refusal.start == f"SIP/2.0 488 {why}"
+        mine.ack(refusal)
+    hang_up(mine, callee)
+
+
 # A proxy behind the callee's contact has forked the INVITE: each of its phones answers with a tag of its own
 
 

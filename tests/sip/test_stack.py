@@ -52,7 +52,7 @@ class OwnUris:
 
 class Refused:
     def __init__(self, status: int, *, is_sent: bool = False) -> None:
-        self.status, self.headers, self.is_sent = status, (), is_sent
+        self.status, self.reason, self.headers, self.is_sent = status, "No m= line", (), is_sent
 
 
 class Carrier:
@@ -173,7 +173,8 @@ def test_the_core_hears_of_a_leg_that_the_carrier_does_not_make(is_sent: bool) -
     edge = Edge(lambda event: [Accept(transaction(event), 7)] if isinstance(event, InviteReceived) else [])
     edge.carrier.refusal = Refused(488, is_sent=is_sent)
     assert edge.statuses(INVITE) == ([] if is_sent else [488])
-    assert edge.inputs[1:] == [LegEnded(7, 488, "refused")]
+    fault = "its INVITE is refused: No m= line"
+    assert edge.inputs[1:] == [LegEnded(7, 488, "No m= line", fault=fault)]
 
 
 def test_a_late_answer_finds_its_invite() -> None:

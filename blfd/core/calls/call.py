@@ -333,17 +333,19 @@ class Call:
     def ended(self, end: LegEnded, now: float) -> list[Effect]:
         """A leg is over: refused, cancelled, hung up, or lost."""
         ringing = self.state is State.RINGING
+        cause = _cause(end.status, end.fault) if end.fault else ""
         if end.leg == self.caller_leg:
             self._end_caller(StateEvent.CANCELLED if ringing else StateEvent.LOCAL_BYE, now)
             event = StateEvent.CANCELLED if ringing else StateEvent.REMOTE_BYE
-            return self._drop_branches("", event, now, headers=end.headers)
+            return self._drop_branches(cause, event, now, headers=end.headers)
         branch = self.branches.pop(end.leg, None)
         if branch is None:
             return []
         event = StateEvent.REJECTED if ringing else StateEvent.LOCAL_BYE
         self._dialogs.end(self.callee.aor, branch.dialog_id, now, event)
         if not ringing:
-            return self._end(HangUp(self.caller_leg, headers=end.headers), StateEvent.REMOTE_BYE, now)
+            last = HangUp(self.caller_leg, cause=cause, headers=end.headers)
+            return self._end(last, StateEvent.REMOTE_BYE, now)
         best, log = self._note_refusal(end, branch)
         if self.branches and end.status < 600:
             return log
@@ -380,7 +382,7 @@ class Call:
 
     def hang_up(self, status: int, reason: str, now: float) -> list[Effect]:
         """The server ends the call, and says why to both sides."""
-        cause = f'SIP;cause={status};text="{reason}"'
+        cause = _cause(status, reason)
         effects = self._drop_branches(cause, StateEvent.ERROR, now)
         self._end_caller(StateEvent.ERROR, now)
         return [*effects, HangUp(self.caller_leg, status, reason, cause)]
@@ -418,19 +420,29 @@ class Call:
             return []
         try:
             effects = self.exchange.acknowledged(acknowledged, now)
-        except NoAnswer:
-            return self._end(HangUp(self.caller_leg, 488), StateEvent.ERROR, now)
+        except NoAnswer as none:
+            return self._without(none, now)
         if not self.exchange.awaited:
             self.state = State.TALKING
         return effects
 
+    def _without(self, none: NoAnswer, now: float) -> list[Effect]:
+        """It cannot go on without an answer."""
+        log = Log(Level.WARNING, f"call {self.caller.aor} -> {self.callee.aor}: {none}")
+        return [log, *self.hang_up(488, f"{none}", now)]
+
     def offer_answered(self, answer: OfferAnswered, now: float) -> list[Effect]:
         try:
             effects, hold = self.exchange.offer_answered(answer, now)
-        except NoAnswer:
-            return self._end(HangUp(self.caller_leg, 488), StateEvent.ERROR, now)
+        except NoAnswer as none:
+            return self._without(none, now)
         if hold and hold.leg == self.caller_leg:
             self._dialogs.hold(self.caller.aor, self.call_id, hold.holds)
         elif hold and hold.leg in self.branches:
             self._dialogs.hold(self.callee.aor, self.branches[hold.leg].dialog_id, hold.holds)
         return effects
+
+
+def _cause(status: int, text: str) -> str:
+    """A Reason (RFC 3326); `text` is in our words."""
+    return f'SIP;cause={status};text="{text}"'

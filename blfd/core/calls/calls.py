@@ -22,6 +22,7 @@ from blfd.core.inputs import (
     LegAcknowledged,
     LegAnswered,
     LegEnded,
+    LegFault,
     LegProgress,
     MediaMatched,
     OfferAnswered,
@@ -30,6 +31,7 @@ from blfd.core.inputs import (
 )
 from blfd.core.registrar import Registrar
 from blfd.core.values import Aor, Extension, Settings
+from blfd.core.visible import visible
 
 LegInput = (
     LegAccepted
@@ -38,6 +40,7 @@ LegInput = (
     | LegAnswered
     | LegAcknowledged
     | LegEnded
+    | LegFault
     | OfferReceived
     | OfferAnswered
     | InfoReceived
@@ -169,11 +172,15 @@ class Calls:
             case LegProgress():
                 return call.progress(event, now)
             case LegAnswered():
-                return [*call.answered(event, now), Log(Level.INFO, f"{_name(call)}: answered")]
+                effects = call.answered(event, now)
+                is_won = call.answered_leg == event.leg
+                return [*effects, Log(Level.INFO, f"{_name(call)}: answered")] if is_won else effects
             case LegAcknowledged():
                 return call.acknowledged(event, now)
             case LegEnded():
-                return call.ended(event, now)
+                return [*_fault(call, event), *call.ended(event, now)]
+            case LegFault():
+                return _fault(call, event)
             case OfferReceived():
                 return call.offered(event)
             case OfferAnswered():
@@ -247,6 +254,14 @@ def _named(request: Request) -> str:
 
 def _name(call: Call) -> str:
     return f"call {call.caller.aor} -> {call.callee.aor}"
+
+
+def _fault(call: Call, event: LegEnded | LegFault) -> list[Effect]:
+    """What the operator reads of a fault, if there is one: whose phone, and what."""
+    if not event.fault:
+        return []
+    party = call.caller if event.leg == call.caller_leg else call.callee
+    return [Log(Level.WARNING, f"{_name(call)}: the phone of {party.aor}: {visible(event.fault, 200)}")]
 
 
 def _answer_stray(event: LegInput) -> list[Effect]:

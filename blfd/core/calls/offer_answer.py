@@ -36,7 +36,10 @@ TIMES = 5  # an offer is made, before its 491 counts as a refusal
 
 
 class NoAnswer(Exception):
-    """A phone was to answer an offer and has not, or not as a call needs it: the call cannot go on."""
+    """A phone was to answer an offer and has not, or not as a call needs it: the call cannot go on.
+
+    It says why, for people.
+    """
 
 
 class Then(Enum):
@@ -155,14 +158,14 @@ class OfferAnswer:
 
     def acknowledged(self, acknowledged: LegAcknowledged, now: float) -> list[Effect]:
         """Raises NoAnswer where the ACK lacks the SDP that it was to bring."""
-        leg, sdp = acknowledged
+        leg, sdp, fault = acknowledged
         if leg not in self.awaited:
             return []
         self.awaited.discard(leg)
         effects: list[Effect] = []
         due = self._due.pop(leg, None)
         if due and sdp is None:
-            raise NoAnswer
+            raise NoAnswer(fault or "The ACK has no SDP")
         match due:
             case Due(Then.ACKNOWLEDGE, to):
                 effects.append(Acknowledge(to, sdp or b""))
@@ -210,7 +213,7 @@ class OfferAnswer:
                 own.not_before = now + PAUSE
                 self._later.insert(0, own)
             elif own.vital:
-                raise NoAnswer
+                raise NoAnswer(f"A phone does not take the other one's media: {answer.status}")
             return None
         other = self._other[leg]
         if not own.tells and moved(self._told.get(other, b""), sdp):

@@ -1,0 +1,27 @@
+"""The lines of a session description (RFC 4566), cut where its streams begin."""
+
+from __future__ import annotations
+
+import re
+
+Section = list[bytes]
+"""The lines of one m= until the next; the first section is what comes before, of the session."""
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+
+
+def sections(sdp: bytes) -> list[Section]:
+    """Whatever is no line of SDP, and blanks at the end of one, are left out."""
+    found: list[Section] = [[]]
+    for text in _LINE_END.split(sdp):
+        line = text.rstrip(b" \t")
+        if line[1:2] != b"=":
+            continue
+        if line[:2] == b"m=":
+            found.append([])
+        found[-1].append(line)
+    return found
+
+
+def joined(sections: list[Section]) -> bytes:
+    return b"".join(line + b"\r\n" for section in sections for line in section)

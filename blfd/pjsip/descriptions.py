@@ -1,0 +1,129 @@
+"""A session description as PJSIP takes it, made from what phones write.
+
+PJSIP has no room for many attributes, and refuses a whole description for one line that it does not look
+at otherwise. So it gets the lines that it knows, mended where that is sure; what is sent to the other phone
+stays as it was written, see `bodies`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from blfd.core.calls.sdp import Section, joined, sections
+from blfd.pjsip.endpoint import Endpoint
+from blfd.pjsip.library import CData, PjsipError, check, ffi, lib
+
+MARK = b"x-blfd-"
+"""What the name of our attribute begins with."""
+MOST_ATTRIBUTES, MOST_FORMATS, MOST_MEDIA = 60, 30, 16  # a section, a stream, a session: PJSIP has 68, 32, 16
+MOST_DIGITS = 18  # of the numbers in o=, which are 64 bits wide in PJSIP
+SHORT = 1600  # octets of the short form
+DYNAMIC, LAST = 96, 127  # payload types that mean what an a=rtpmap says, and the last that there is
+_TIME = re.compile(rb"t=\d+ \d+")
+_BANDWIDTH = re.compile(rb"b=[^:\s]+:\d+")
+_ATTRIBUTE = re.compile(rb"a=[^:\s]")
+_RTPMAP = re.compile(rb"a=rtpmap:(\d+)\s")
+# What the negotiator compares, the most needed first.
+_NEGOTIATED = (b"a=rtpmap:", b"a=sendrecv", b"a=sendonly", b"a=recvonly", b"a=inactive", b"a=fmtp:")
+
+
+def sound(sdp: bytes) -> bytes:
+    """SDP that PJSIP takes, from what phones write; the same object where it is beyond that."""
+    session, *streams = sections(sdp)
+    if not streams:  # it is none, and PJSIP will say so
+        return sdp
+    by_kind = {line[:2]: line for line in reversed(session)}
+    name, time = by_kind.get(b"s=", b"s=").strip(), by_kind.get(b"t=", b"")
+    head = [
+        b"v=0",
+        _origin(by_kind.get(b"o=", b"o=")),
+        name if len(name) > 2 else b"s=-",
+        *([by_kind[b"c="]] if b"c=" in by_kind else []),
+        *[line for line in session if _BANDWIDTH.fullmatch(line)],
+        time if _TIME.fullmatch(time) else b"t=0 0",
+        *_attributes(session),
+    ]
+    media = [_stream(lines, has_connection=b"c=" in by_kind) for lines in streams[:MOST_MEDIA]]
+    return joined([head, *media])
+
+
+def _origin(line: bytes) -> bytes:
+    """Six fields (RFC 4566, section 5.2): a user with blanks is joined, what is missing is made up."""
+    fields = line[2:].split()
+    if len(fields) > 6:
+        fields = [b"_".join(fields[:-5]), *fields[-5:]]
+    if len(fields) == 5:
+        fields.insert(0, b"-")
+    if len(fields) != 6 or not (fields[1].isdigit() and fields[2].isdigit()):
+        address = fields[-1] if fields and fields[-1].count(b".") == 3 else b"127.0.0.1"
+        fields = [b"-", b"1", b"1", b"IN", b"IP4", address]
+    fields[1:3] = [number[-MOST_DIGITS:] for number in fields[1:3]]
+    return b"o=" + b" ".join(fields)
+
+
+def _stream(lines: Section, *, has_connection: bool) -> Section:
+    """One m= and what belongs to it; `has_connection`: the session has a c= for all."""
+    media, port, *more = [*lines[0].split(), b"", b""][:2] + lines[0].split()[2 : 3 + MOST_FORMATS]
+    attributes = _attributes(lines)
+    described = {match[1] for line in attributes for match in [_RTPMAP.match(line)] if match}
+    plain = [name for name in more[1:] if not _is_unknown(name, described)]
+    connection = [line for line in lines if line[:2] == b"c="]
+    if port == b"0" and not connection and not has_connection:  # no place is needed by who refuses a stream
+        connection = [b"c=IN IP4 0.0.0.0"]
+    first = b" ".join([media, port, *more[:1], *(plain or more[1:])]).rstrip()
+    return [first, *connection, *[line for line in lines if _BANDWIDTH.fullmatch(line)], *attributes]
+
+
+def _is_unknown(name: bytes, described: set[bytes]) -> bool:
+    """Whether a format is a payload type that nothing says the meaning of."""
+    return name.isdigit() and (int(name) > LAST or (int(name) >= DYNAMIC and name not in described))
+
+
+def _attributes(section: Section) -> Section:
+    """No more attributes than PJSIP holds: those that it negotiates first."""
+    attributes = [line for line in section if _ATTRIBUTE.match(line) and MARK not in line]
+    if len(attributes) <= MOST_ATTRIBUTES:
+        return attributes
+    ranked = sorted(range(len(attributes)), key=lambda at: (_rank(attributes[at]), at))
+    return [attributes[at] for at in sorted(ranked[:MOST_ATTRIBUTES])]
+
+
+def _rank(attribute: bytes) -> int:
+    return next((n for n, kind in enumerate(_NEGOTIATED) if attribute.startswith(kind)), len(_NEGOTIATED))
+
+
+def short(sdp: bytes, mark: bytes) -> bytes:
+    """Of sound SDP what the negotiator compares, as far as it is short, with `mark` as an attribute."""
+    lines = sdp.split(b"\r\n")
+    compared = [line for line in lines if line[:2] not in (b"a=", b"b=") or line.startswith(_NEGOTIATED)]
+    for dropped in (b"", b"a=fmtp:", b"a=rtpmap:"):
+        if dropped:
+            compared = [line for line in compared if not line.startswith(dropped)]
+        if sum(map(len, compared)) <= SHORT:
+            break
+    at = next(n for n, line in enumerate(compared) if line[:2] == b"t=") + 1
+    return b"\r\n".join([*compared[:at], mark, *compared[at:]])
+
+
+class SdpParser:
+    """Parses SDP for one PJSIP call, which copies what it keeps."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._pool = endpoint.pool(b"sdp", 8000)
+        self._out = ffi.new("pjmedia_sdp_session **")
+
+    def parse(self, text: bytes) -> CData:
+        """Raises PjsipError for what is no valid SDP."""
+        lib.pj_pool_reset(self._pool)
+        self._buffer = ffi.new("char[]", text)
+        check("SDP", lib.pjmedia_sdp_parse(self._pool, self._buffer, len(text), self._out))
+        check("SDP", lib.pjmedia_sdp_validate(self._out[0]))
+        return self._out[0]
+
+    def fault(self, sdp: bytes | None) -> str:
+        """What is wrong with the SDP of a phone, in words for people; "" where PJSIP takes it."""
+        try:
+            self.parse(sound(sdp or b""))
+        except PjsipError as error:
+            return error.words
+        return ""
