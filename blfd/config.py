@@ -5,15 +5,16 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, TypeVar
 
 from blfd.core.access.digest import ALGORITHMS
-from blfd.core.values import Settings
+from blfd.core.values import TRANSPORTS, Settings
 from blfd.transport.addresses import AddressError, ListenAddress
+from blfd.transport.certificates import ASKED, OLDEST, PemFiles, TlsSettings
 
 DEFAULT_DATABASE = Path("blfd.db")
 KEYS = (
@@ -27,8 +28,10 @@ KEYS = (
     "address",
     "certificate",
     "certificate_key",
+    "tls",
     "sip",
 )
+TLS_KEYS = ("oldest", "client_certificates", "client_ca", "ca", "trust")
 MOST = 2**31 - 1  # what an Expires header and PJSIP take
 
 T = TypeVar("T")
@@ -80,8 +83,7 @@ class Config:
     web: Web | None = None
     pnp: ListenAddress | None = None  # the multicast group where new phones ask
     address: str = ""  # where phones reach this machine; "": as its routes say
-    certificate: Path | None = None
-    certificate_key: Path | None = None
+    tls: TlsSettings = field(default_factory=TlsSettings)
     drain: bool = False
     verbose: bool = False
 
@@ -96,6 +98,8 @@ def load(
     provision: str | None = None,
     web: str | None = None,
     pnp: bool = False,
+    certificate: list[str] | None = None,
+    certificate_key: list[str] | None = None,
 ) -> Config:
     """Read the file, if any, and put the command line's options over it. Raises ConfigError."""
     table = _read(path) if path else {}
@@ -111,14 +115,18 @@ def load(
         web=_web(web, table, "web", str(path)),
         pnp=_pnp(pnp or table.get("pnp", False), str(path)),
         address=_address(table, str(path)),
-        certificate=_file(table, "certificate", str(path)),
-        certificate_key=_file(table, "certificate_key", str(path)),
+        tls=_tls(table, certificate, certificate_key, str(path)),
     )
-    for served in (config.provision, config.web):
-        if served and served.scheme == "https" and not config.certificate:
-            raise ConfigError(f"{served} needs `certificate`, and `certificate_key`, in the file")
     wanted = _each(_listen, listen, table, "listen", str(path))
-    return replace(config, listen=wanted) if wanted else config
+    config = replace(config, listen=wanted) if wanted else config
+    secure = [f"{one}" for one in config.listen if TRANSPORTS[one.transport].secure]
+    secure += [f"{one}" for one in (config.provision, config.web) if one and one.scheme == "https"]
+    if secure and not config.tls.certificates:
+        text = (
+            "needs `certificate`, and `certificate_key`, in the file, or --certificate and --certificate-key"
+        )
+        raise ConfigError(f"{secure[0]} {text}")
+    return config
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -182,13 +190,64 @@ def _address(table: dict[str, Any], where: str) -> str:
     return value
 
 
-def _file(table: dict[str, Any], key: str, where: str) -> Path | None:
-    value = table.get(key)
-    if value is None:
-        return None
+def _tls(
+    table: dict[str, Any], certificates: list[str] | None, keys: list[str] | None, where: str
+) -> TlsSettings:
+    if certificates or keys:
+        given, where = {"certificate": certificates or [], "certificate_key": keys or []}, "command line"
+    else:
+        given = {key: table[key] for key in ("certificate", "certificate_key") if key in table}
+    found = {key: _pem_files(key, value, where) for key, value in given.items()}
+    own = found.get("certificate", ())
+    keys_of = found.get("certificate_key") or own
+    if len(own) != len(keys_of):
+        text = f"{len(own)} certificates and {len(keys_of)} keys: each has its own, in the same order"
+        raise ConfigError(f"{where}: {text}")
+    section = table.get("tls", {})
+    if not isinstance(section, dict):
+        raise ConfigError(f"{where}: tls is a section, written [tls]")
+    _known(section, TLS_KEYS, f"{where}, [tls]")
+    settings = TlsSettings(
+        certificates=tuple(PemFiles(*pair) for pair in zip(own, keys_of, strict=True)),
+        oldest=_one_of(section, "oldest", OLDEST, "1.2", where),
+        client_certificates=_one_of(section, "client_certificates", ASKED, "no", where),
+        client_ca=_pem_file(section, "client_ca", where),
+        ca=_pem_file(section, "ca", where),
+        trust=_each(_host_name, None, section, "trust", f"{where}, [tls]"),
+    )
+    if settings.client_certificates != "no" and not settings.client_ca:
+        raise ConfigError(f"{where}, [tls]: client_certificates needs client_ca: who signs them")
+    if settings.trust and settings.client_certificates == "no":
+        raise ConfigError(f'{where}, [tls]: trust needs client_certificates = "asked" or "required"')
+    return settings
+
+
+def _pem_files(key: str, value: Any, where: str) -> tuple[Path, ...]:
+    """One, or several in a list."""
+    return tuple(_pem(key, each, where) for each in (value if isinstance(value, list) else [value]))
+
+
+def _pem_file(section: dict[str, Any], key: str, where: str) -> Path | None:
+    return _pem(key, section[key], f"{where}, [tls]") if key in section else None
+
+
+def _pem(key: str, value: Any, where: str) -> Path:
     if not isinstance(value, str) or not Path(value).is_file():
         raise ConfigError(f"{where}: {key} is the name of a PEM file that exists, not {value!r}")
     return Path(value)
+
+
+def _one_of(section: dict[str, Any], key: str, known: Iterable[str], default: str, where: str) -> str:
+    value = section.get(key, default)
+    if value not in known:
+        raise ConfigError(f"{where}, [tls]: {key} is one of {', '.join(known)}, not {value!r}")
+    return str(value)
+
+
+def _host_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.-]{1,253}", text):
+        raise ConfigError(f"trust has the names of certificates, such as edge.example.com, not {text!r}")
+    return text.lower()
 
 
 def _metrics(value: Any, where: str) -> Web | None:

@@ -57,6 +57,8 @@ class Options:
         provision: str | None = None,
         web: str | None = None,
         pnp: bool = False,
+        certificate: list[str] | None = None,
+        certificate_key: list[str] | None = None,
     ) -> Config:
         return load(
             self.config,
@@ -67,6 +69,8 @@ class Options:
             provision=provision,
             web=web,
             pnp=pnp,
+            certificate=certificate,
+            certificate_key=certificate_key,
         )
 
     @cached_property

@@ -24,7 +24,8 @@ def add_running(app: typer.Typer) -> None:
 def run(
     context: typer.Context,
     listen: Annotated[
-        list[str] | None, typer.Option(help="Such as udp:127.0.0.1:5060; may be given several times.")
+        list[str] | None,
+        typer.Option(help="Such as udp:127.0.0.1:5060 or tls:0.0.0.0:5061; may be given several times."),
     ] = None,
     trust: Annotated[
         list[str] | None, typer.Option(help="CIDR whose requests are taken at their From, without digest.")
@@ -41,6 +42,15 @@ def run(
     pnp: Annotated[
         bool, typer.Option("--pnp", help="Tell new phones that ask by multicast where their files are.")
     ] = False,
+    certificate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="PEM file with its chain, for TLS and https; several are chosen from by server name."
+        ),
+    ] = None,
+    certificate_key: Annotated[
+        list[str] | None, typer.Option(help="Its key, if that is in a file of its own.")
+    ] = None,
     drain: Annotated[
         bool,
         typer.Option("--drain", help="When stopped, tell watchers `deactivated`, so that they come back."),
@@ -62,7 +72,8 @@ def run(
     from blfd.server.loop import ServerError
     from blfd.server.loop import run as serve
 
-    config = replace(given.load(listen, trust, metrics, provision, web, pnp), drain=drain, verbose=verbose)
+    config = given.load(listen, trust, metrics, provision, web, pnp, certificate, certificate_key)
+    config = replace(config, drain=drain, verbose=verbose)
     try:
         code = serve(config)
     except ServerError as error:

@@ -33,7 +33,7 @@ class Transport(NamedTuple):
 
     `name` is what flows, listeners and stored rows call it; `via` and `parameter` are what it is called in a
     Via and behind the host of a SIP URI. A transport that is `reliable` needs no retransmissions; one that is
-    `connected` has a connection for each peer, which may end.
+    `connected` has a connection for each peer, which may end; what one that is `secure` carries is encrypted.
     """
 
     name: str
@@ -42,11 +42,13 @@ class Transport(NamedTuple):
     reliable: bool
     connected: bool
     default_port: int = 5060
+    secure: bool = False
 
 
 UDP = Transport("udp", "UDP", "", reliable=False, connected=False)
 TCP = Transport("tcp", "TCP", ";transport=tcp", reliable=True, connected=True)
-TRANSPORTS = {transport.name: transport for transport in (UDP, TCP)}
+TLS = Transport("tls", "TLS", ";transport=tls", True, True, default_port=5061, secure=True)
+TRANSPORTS = {transport.name: transport for transport in (UDP, TCP, TLS)}
 
 
 class Flow(NamedTuple):
@@ -72,6 +74,11 @@ class Flow(NamedTuple):
     def is_reliable(self) -> bool:
         """Whether the transport repeats by itself what is lost."""
         return TRANSPORTS[self.transport].reliable
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether what it carries is encrypted."""
+        return TRANSPORTS[self.transport].secure
 
 
 class Uri(NamedTuple):
@@ -330,5 +337,6 @@ class Settings:
     source_calls: int = 2000
     source_requests: int = 5000
     source_connections: int = 500
+    source_handshakes: int = 100
     slowest_message: int = 30
     trust: tuple[IPv4Network, ...] = ()

@@ -6,7 +6,7 @@ import logging
 import socket
 from collections.abc import Callable
 
-from blfd.core.values import TCP, TRANSPORTS, UDP, Flow
+from blfd.core.values import TCP, TLS, TRANSPORTS, UDP, Flow
 from blfd.pjsip.bodies import Bodies
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, PjsipError, address_of, check, ffi, lib, zero
@@ -17,8 +17,8 @@ from blfd.transport.udp import LONGEST_DATAGRAM
 log = logging.getLogger("blfd.pjsip")
 
 INTERNAL_ERROR = 70001  # PJ_EUNKNOWN
-TYPES = {UDP.name: 1, TCP.name: 2}  # pjsip_transport_type_e
-FLAG_RELIABLE, FLAG_DATAGRAM = 1, 2
+TYPES = {UDP.name: 1, TCP.name: 2, TLS.name: 3}  # pjsip_transport_type_e
+FLAG_RELIABLE, FLAG_DATAGRAM, FLAG_SECURE = 1, 2, 4
 INCOMING = 2  # PJSIP_TP_DIR_INCOMING
 AF_INET = 2
 
@@ -143,6 +143,7 @@ class PjsipTransport:
         ffi.memmove(tp.obj_name, self._name, len(transport.via))
         tp.key.type = TYPES[transport.name]
         tp.flag = FLAG_RELIABLE if transport.reliable else FLAG_DATAGRAM
+        tp.flag |= FLAG_SECURE if transport.secure else 0
         tp.addr_len = 16
         _set_address(tp.local_addr, local)
         self._host = ffi.new("char[]", local[0].encode())

@@ -16,6 +16,7 @@ from types import FrameType
 from blfd import __version__, logs
 from blfd.config import Config
 from blfd.control import ControlError, ControlServer, socket_path
+from blfd.core.access.limits import Rates
 from blfd.core.core import Core
 from blfd.core.effects import Effect, FindProfile, Log, SaveBindings, SavePickup, SaveSubscription
 from blfd.core.events.notifier import AHEAD
@@ -42,11 +43,13 @@ from blfd.sip.stack import Stack
 from blfd.store import Store, StoreError
 from blfd.store.writer import StoreWriter
 from blfd.transport.addresses import ListenAddress
+from blfd.transport.certificates import CertificateError, Certificates, faults
 from blfd.transport.network import Network
 
 log = logging.getLogger("blfd")
 
 LONGEST_WAIT = 1.0
+RENEWAL = 5.0  # seconds between looks whether certificates have changed
 STOP_PATIENCE = 5.0  # for BYEs, CANCELs and last NOTIFYs to be answered
 STOP_QUIET = 2.0  # and as long as somebody answers: those that have not by now are not there
 SAME_WISH = 1.0  # what ends a process often comes twice, as from a terminal and from a supervisor
@@ -69,8 +72,13 @@ class Server:
         def trusts(host: str) -> bool:
             return self._core.trusts(host)
 
+        handshakes = Rates(sip.source_handshakes)
+        self._certificates = _certificates(config)
         network = Network(
-            lambda host, count: count < sip.source_connections or trusts(host), sip.slowest_message
+            lambda host, count: count < sip.source_connections or trusts(host),
+            sip.slowest_message,
+            certificates=self._certificates,
+            may_shake_hands=lambda host: trusts(host) or handshakes.take(host, time.monotonic()),
         )
         own_uris = OwnUris(network)
         next_hops = NextHops(trusts, network.leads_here)
@@ -91,6 +99,7 @@ class Server:
         self._busy = False
         self._work = Work(self._stack.wake)
         self._lookups = ThreadPoolExecutor(1, "lookups")
+        self._renewed_at = 0.0  # of time.monotonic()
         self._stopping_since: float | None = None  # of time.monotonic()
         self._cut_short_by = 0  # the signal
         self._listening = self._listen()
@@ -269,6 +278,9 @@ class Server:
     def _turn(self, wait: float) -> None:
         self._stack.poll(wait if self._stopping_since is None else 0.0)
         self._work.run()
+        if self._certificates and time.monotonic() >= self._renewed_at + RENEWAL:
+            self._renewed_at = time.monotonic()
+            self._lookups.submit(self._certificates.renew)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """The first one is obeyed to the end; another one, later, leaves out what is waited for."""
@@ -293,6 +305,23 @@ class Server:
     def _leaving(self) -> int:
         """Legs and, with `drain`, subscriptions whose end has not been confirmed."""
         return len(self._calls.legs) + (len(self._core.notifier.subscriptions) if self._config.drain else 0)
+
+
+def _certificates(config: Config) -> Certificates | None:
+    """What TLS is served with, if it is; what phones will not like of it is told. Raises ServerError."""
+    if not any(TRANSPORTS[listen.transport].secure for listen in config.listen):
+        return None
+    try:
+        certificates = Certificates(config.tls)
+    except CertificateError as error:
+        raise ServerError(f"cannot serve with TLS: {error}") from None
+    for number, one in enumerate(certificates.served):
+        log.info("TLS: %s", one)
+        for fault in faults(one, "" if number else config.address, config.tls.ca, time.time()):
+            log.warning("TLS: certificate %s", fault)
+    if config.tls.oldest < "1.2":
+        log.warning("TLS %s is let in for old phones: it protects from nobody who is able", config.tls.oldest)
+    return certificates
 
 
 def run(config: Config) -> int:

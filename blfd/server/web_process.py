@@ -105,8 +105,8 @@ def start(config: Config, place: Place) -> tuple[WebProcess | None, dict[str, st
         "host": place.host,
         "ports": place.ports,
         "listeners": listeners,
-        "certificate": config.certificate and str(config.certificate),
-        "certificate_key": config.certificate_key and str(config.certificate_key),
     }
+    if config.tls.certificates:
+        options["certificate"], options["certificate_key"] = map(str, config.tls.certificates[0])
     process = WebProcess("blfd.web", json.dumps(options))
     return process, json.loads(process.said)

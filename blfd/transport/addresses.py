@@ -39,7 +39,9 @@ class ListenAddress(NamedTuple):
         """Raises AddressError."""
         found = _LISTEN.fullmatch(text)
         if not found or found[1] not in TRANSPORTS or int(found[3]) > 65535:
-            raise AddressError(f"cannot listen on {text!r}: write udp:127.0.0.1:5060 or tcp:0.0.0.0:5060")
+            raise AddressError(
+                f"cannot listen on {text!r}: write udp:127.0.0.1:5060, tcp:0.0.0.0:5060 or tls:0.0.0.0:5061"
+            )
         transport, host, port = found.groups()
         try:
             IPv4Address(host)

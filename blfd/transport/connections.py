@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("blfd.network")
 
-MAX_CONNECTIONS = 4096
+MAX_CONNECTIONS = 16_384
 OTHER_FILES = 200  # descriptors for all else: without one to spare, accept() fails at once for ever
 MAX_OPENING = 512  # connections that are being made at the same time
 OPENING = 5.0  # seconds that one may take to be made
@@ -71,12 +71,14 @@ class Connections:
             connected.close()
             return
         try:
-            self._add(TcpConnection(self._network, connected, flow))
+            connection = self._network.connection_kind(flow)(self._network, connected, flow)
         except OSError as error:
-            log.debug("TCP connection lost while it was accepted: %s", error)
+            log.debug("%s: lost while it was accepted: %s", flow, error)
             connected.close()
             return
-        self._is_there(flow.host)
+        self._add(connection)
+        if connection.opening_until is None:
+            self.made(connection)
 
     def open(self, flow: Flow) -> TcpConnection | None:
         """The connection to a flow's peer, being made now if there was none; None if there is no way."""
@@ -92,7 +94,8 @@ class Connections:
             failure = connecting.connect_ex((flow.host, flow.port))
             if failure not in (0, errno.EINPROGRESS):
                 raise OSError(failure, os.strerror(failure))
-            connection = TcpConnection(self._network, connecting, flow, opening_until=now + OPENING)
+            kind = self._network.connection_kind(flow)
+            connection = kind(self._network, connecting, flow, opening_until=now + OPENING)
         except OSError as error:
             if connecting:
                 connecting.close()
@@ -100,7 +103,6 @@ class Connections:
             return None
         self._opening += 1
         self._add(connection)
-        connection.watch()
         return connection
 
     def _has_room(self, flow: Flow) -> bool:
@@ -116,11 +118,14 @@ class Connections:
     def _add(self, connection: TcpConnection) -> None:
         self._by_flow[connection.flow] = connection
         self._of_host[connection.flow.host] += 1
-        self._network.add(connection)
+        connection.attach()
 
-    def opened(self, connection: TcpConnection) -> None:
-        """One of ours is made."""
-        self._opening -= 1
+    def made(self, connection: TcpConnection) -> None:
+        """One can be used."""
+        if connection.is_ours:
+            self._opening -= 1
+        else:
+            self._is_there(connection.flow.host)
 
     def heard(self, connection: TcpConnection) -> None:
         """The first octets came over a connection."""
@@ -129,14 +134,14 @@ class Connections:
 
     def _is_there(self, host: str) -> None:
         for flow in self._attempts.heard_from(host):
-            log.info("TCP to %s: may be tried again, as something came from there", flow)
+            log.info("%s may be tried again, as something came from there", flow)
             self._network.reached(flow)
 
     def _failed(self, flow: Flow, why: str) -> None:
         pause, is_first = self._attempts.failed(flow, self._network.clock())
         if is_first:
-            text = "TCP to %s: %s; tried again when there is something to send, at the earliest in %d s"
-            log.warning(text, flow, why, pause)
+            text = "%s to %s: %s; tried again when there is something to send, at the earliest in %d s"
+            log.warning(text, TRANSPORTS[flow.transport].via, flow, why, pause)
 
     def drop_later(self, connection: TcpConnection, why: str) -> None:
         """For use inside a send, whose caller still holds the connection."""
@@ -152,11 +157,15 @@ class Connections:
         self._of_host[flow.host] -= 1
         if not self._of_host[flow.host]:
             del self._of_host[flow.host]
-        if connection.opening_until is not None:
-            self._opening -= 1
-        self._network.remove(connection)
-        if connection.is_ours and not connection.was_heard:
-            self._failed(flow, connection.fault or why)
+        never_made = connection.opening_until is not None
+        connection.detach()
+        connection.close()
+        if connection.is_ours:
+            self._opening -= never_made
+            if not connection.was_heard:
+                self._failed(flow, connection.fault or why)
+        elif never_made:
+            return  # nobody knows of it
         self._network.closed(flow)
 
     def settle(self) -> None:
@@ -173,7 +182,10 @@ class Connections:
             if until is not None and now >= until:
                 self.drop(connection, f"no answer within {OPENING:.0f} s")
             elif since is not None and since < now - self._slowest:
-                log.warning("TCP from %s: half a message for %d s, closed", connection.flow, self._slowest)
+                via = connection.transport.via
+                log.warning(
+                    "%s from %s: half a message for %d s, closed", via, connection.flow, self._slowest
+                )
                 self.drop(connection)
 
     def close(self) -> None:

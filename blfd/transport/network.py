@@ -15,11 +15,13 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from blfd.core.values import TCP, UDP, Flow
+from blfd.core.values import TCP, TLS, UDP, Flow
 from blfd.transport.addresses import ListenAddress, is_local, local_address_towards
+from blfd.transport.certificates import Certificates
 from blfd.transport.connections import Connections
 from blfd.transport.framing import MAX_MESSAGE
 from blfd.transport.tcp import TcpConnection, TcpListener
+from blfd.transport.tls import Handshakes, TlsListener
 from blfd.transport.udp import UdpListener
 
 log = logging.getLogger("blfd.network")
@@ -30,13 +32,22 @@ Source = tuple[str, str, int, int]
 """The fields of a Flow, without the time that it takes to make one."""
 
 Listener = UdpListener | TcpListener
-LISTENERS: dict[str, type[UdpListener] | type[TcpListener]] = {UDP.name: UdpListener, TCP.name: TcpListener}
+LISTENERS: dict[str, type[UdpListener] | type[TcpListener]] = {
+    UDP.name: UdpListener,
+    TCP.name: TcpListener,
+    TLS.name: TlsListener,
+}
+
+
+class Polled(Protocol):
+    def fileno(self) -> int: ...
 
 
 class Readable(Protocol):
-    """A socket that is polled."""
+    """A socket that is polled, or an epoll of others."""
 
-    socket: socket.socket
+    @property
+    def socket(self) -> Polled: ...
 
     def readable(self) -> None: ...
 
@@ -46,7 +57,8 @@ class Readable(Protocol):
 class Network:
     """All sockets, one epoll. `may_connect` is asked with an address and how many connections it has.
 
-    A message may take `slowest` seconds to arrive over a connection.
+    A message may take `slowest` seconds to arrive over a connection. TLS needs `certificates`;
+    `may_shake_hands` is asked with the address of each peer that wants it.
 
     The owner sets, before the first `poll`: `receive`, which takes each message; `unreadable`, which takes
     what came over a connection and has no end that can be found, and why; `closed`, which takes the flow of
@@ -64,8 +76,10 @@ class Network:
         may_connect: Callable[[str, int], bool],
         slowest: float,
         clock: Callable[[], float] = time.monotonic,
+        certificates: Certificates | None = None,
+        may_shake_hands: Callable[[str], bool] = lambda host: True,
     ) -> None:
-        self.clock = clock
+        self.clock, self.certificates = clock, certificates
         self.view = memoryview(bytearray(MAX_MESSAGE))  # what comes is read into it
         self.listeners: list[Listener] = []
         self._epoll = select.epoll()
@@ -75,6 +89,8 @@ class Network:
         self._local: dict[str, str] = {}
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wake_fd, select.EPOLLIN)
+        self.handshakes = Handshakes(may_shake_hands)
+        self.add(self.handshakes)
 
     # Listeners
 
@@ -111,6 +127,12 @@ class Network:
             for address in (listener.address for listener in self.listeners)
         )
 
+    def connection_kind(self, flow: Flow) -> type[TcpConnection]:
+        """What a connection by the listener of `flow` is."""
+        listener = self.listeners[flow.listener]
+        assert not isinstance(listener, UdpListener), "it has connections"
+        return listener.connection
+
     # What is polled
 
     def add(self, entry: Readable) -> None:
@@ -121,13 +143,12 @@ class Network:
         """Whether to call `writable` as well."""
         self._epoll.modify(entry.socket.fileno(), select.EPOLLIN | (select.EPOLLOUT if writable else 0))
 
-    def remove(self, entry: Readable) -> None:
-        """Poll it no more, and close it."""
+    def release(self, entry: Readable) -> None:
+        """Poll it no more."""
         fd = entry.socket.fileno()
         del self._by_fd[fd]
         with contextlib.suppress(OSError):
             self._epoll.unregister(fd)
-        entry.close()
 
     def local_address(self, flow: Source) -> tuple[str, int]:
         """Our address as the peer of `flow` sees it: for Via and Contact."""
@@ -197,5 +218,6 @@ class Network:
         self.connections.close()
         for listener in (*self.listeners, *self._apart):
             listener.close()
+        self.handshakes.close()
         self._epoll.close()
         os.close(self._wake_fd)

@@ -8,7 +8,7 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING
 
-from blfd.core.values import TCP, Flow
+from blfd.core.values import TCP, Flow, Transport
 from blfd.transport.addresses import ListenAddress
 from blfd.transport.framing import Framing, Unreadable
 
@@ -19,6 +19,7 @@ log = logging.getLogger("blfd.network")
 
 ACCEPTED_PER_TURN = 500
 MAX_UNSENT = 1 << 20  # octets that wait for a peer that does not read
+NOTHING = -1  # octets received where there are none yet
 PONG = b"\r\n"
 KEEPALIVE = (
     (socket.TCP_KEEPIDLE, 120),
@@ -31,9 +32,10 @@ class TcpConnection:
     """One connection; `flow` is its peer. Messages go to `network.receive`.
 
     One that we open (`is_ours`) is given until when it has to be made; `was_heard`: something came over it.
+    `opening_until` is None once it is made: what is sent before waits.
     """
 
-    transport = TCP
+    transport: Transport = TCP
 
     def __init__(
         self, network: Network, connected: socket.socket, flow: Flow, opening_until: float | None = None
@@ -54,14 +56,37 @@ class TcpConnection:
         self._unsent: deque[bytes] = deque()
         self._unsent_octets = 0
 
+    def attach(self) -> None:
+        """Have it polled."""
+        self._network.add(self)
+        if self.opening_until is not None:
+            self.watch()
+
+    def detach(self) -> None:
+        """Have it polled no more."""
+        self._network.release(self)
+
+    def _receive(self) -> int:
+        """Octets that have come into the network's view: 0 at the end, NOTHING where there are none yet."""
+        try:
+            return self.socket.recv_into(self._network.view)
+        except BlockingIOError:
+            return NOTHING
+        except OSError:
+            return 0
+
+    def _transmit(self, data: bytes) -> int:
+        """Octets that the system has taken. Raises OSError."""
+        try:
+            return self.socket.send(data)
+        except BlockingIOError:
+            return 0
+
     def readable(self) -> None:
         network = self._network
-        try:
-            length = self.socket.recv_into(network.view)
-        except BlockingIOError:
+        length = self._receive()
+        if length == NOTHING:
             return
-        except OSError:
-            length = 0
         if not length:
             self._connections.drop(self)
             return
@@ -71,7 +96,7 @@ class TcpConnection:
         try:
             self._take(bytes(network.view[:length]))
         except Unreadable as error:
-            log.warning("%s from %s: %s, closed", TCP.via, self.flow, error)
+            log.warning("%s from %s: %s, closed", self.transport.via, self.flow, error)
             network.unreadable(error.octets, self.flow, f"{error}")
             self._connections.drop(self)
 
@@ -93,9 +118,7 @@ class TcpConnection:
         """False if it will not arrive; True says that it may."""
         if not self._unsent and self.opening_until is None:
             try:
-                data = data[self.socket.send(data) :]
-            except BlockingIOError:
-                pass
+                data = data[self._transmit(data) :]
             except OSError as error:
                 self._connections.drop_later(self, f"{error.strerror}")
                 return False
@@ -103,7 +126,7 @@ class TcpConnection:
             return True
         if self._unsent_octets + len(data) > MAX_UNSENT:
             if self.opening_until is None:
-                log.warning("%s to %s: the phone does not read, closed", TCP.via, self.flow)
+                log.warning("%s to %s: the phone does not read, closed", self.transport.via, self.flow)
                 self._connections.drop_later(self, "the phone does not read")
             return False
         self._unsent.append(data)
@@ -121,14 +144,13 @@ class TcpConnection:
             if failure:
                 self._connections.drop(self, os.strerror(failure))
                 return
-            self._connections.opened(self)
-            self.opening_until = None
+            self._connected()
+            if self.opening_until is not None:
+                return
         while self._unsent:
             data = self._unsent.popleft()
             try:
-                sent = self.socket.send(data)
-            except BlockingIOError:
-                sent = 0
+                sent = self._transmit(data)
             except OSError as error:
                 self._connections.drop(self, f"{error.strerror}")
                 return
@@ -138,14 +160,20 @@ class TcpConnection:
                 return
         self.watch()
 
+    def _connected(self) -> None:
+        """One that we open has reached its peer."""
+        self._connections.made(self)
+        self.opening_until = None
+
     def close(self) -> None:
         self.socket.close()
 
 
 class TcpListener:
-    """Accepts connections."""
+    """Accepts connections, each of which is a `connection`."""
 
-    transport = TCP
+    transport: Transport = TCP
+    connection = TcpConnection
 
     def __init__(self, network: Network, index: int, address: tuple[str, int]) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -154,7 +182,7 @@ class TcpListener:
         self.socket.bind(address)
         self.socket.listen(1024)
         self._network, self.index = network, index
-        self.address = ListenAddress(TCP.name, *self.socket.getsockname())
+        self.address = ListenAddress(self.transport.name, *self.socket.getsockname())
 
     def readable(self) -> None:
         for _ in range(ACCEPTED_PER_TURN):
@@ -162,7 +190,15 @@ class TcpListener:
                 connected, (host, port) = self.socket.accept()
             except OSError:
                 return
-            self._network.connections.accepted(connected, Flow(TCP.name, host, port, self.index))
+            if self.may_accept(host):
+                flow = Flow(self.transport.name, host, port, self.index)
+                self._network.connections.accepted(connected, flow)
+            else:
+                connected.close()
+
+    def may_accept(self, host: str) -> bool:
+        """Whether a connection from an address is looked at."""
+        return True
 
     def drops(self) -> int:
         return 0  # TCP asks again

@@ -23,7 +23,9 @@ from blfd.control import ControlClient, socket_path
 from blfd.devices.files import Phones
 from blfd.devices.values import Place
 from blfd.store import Store
-from blfd.web import metrics, tls
+from blfd.transport.certificates import CertificateError, PemFiles, TlsSettings
+from blfd.transport.certificates import load as load_certificate
+from blfd.web import metrics
 from blfd.web.feed import Feed
 from blfd.web.limits import MAX_HEADER, Prompt, ShortLived, make_room
 from blfd.web.portal.app import portal
@@ -41,7 +43,7 @@ WORDS = {  # for an error: what is served, and the option that says where
 def main() -> None:
     options: dict[str, Any] = json.loads(sys.argv[1])
     logs.start()
-    _check_tls(options)
+    _check_certificate(options)
     make_room()
     sockets = {one["name"]: _open(one) for one in options["listeners"]}
     urls = {
@@ -66,11 +68,12 @@ def main() -> None:
     asyncio.run(_serve(servers, sockets, feed))
 
 
-def _check_tls(options: dict[str, Any]) -> None:
+def _check_certificate(options: dict[str, Any]) -> None:
     if any(one["scheme"] == "https" for one in options["listeners"]):
+        files = PemFiles(Path(options["certificate"]), Path(options["certificate_key"]))
         try:
-            tls.check(options["certificate"], options["certificate_key"])
-        except tls.TlsError as error:
+            load_certificate(files, TlsSettings())
+        except CertificateError as error:
             print(f"cannot serve with TLS: {error}")
             sys.exit(1)
 

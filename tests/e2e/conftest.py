@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pickups import Office
 from playwright.sync_api import Browser, sync_playwright
-from sites import Site, program
+from programs import program
+from sites import Site
 
 
 @pytest.hookimpl(wrapper=True)

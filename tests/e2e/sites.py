@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pytest
+from certificates import self_signed
 from shaper import Shaper
 from wire import Agent
 
@@ -21,13 +19,12 @@ from blfd.control import ControlClient, socket_path
 from blfd.demo.simulation import PATIENCE, Missing, PhoneProcess, ServerProcess
 from blfd.store import NewExtension, Store
 
-CI = os.environ.get("CI") == "true"
 EXTENSIONS = [str(number) for number in range(101, 113)]
 SALES = ("102", "103", "104")
 LOSSY, SEED = "lossy", 3261
 PATIENCE_OF_LOSSY = 40.0  # timers B and F are 32 s
 LINES = 60  # of a log, where a test has failed
-LISTEN = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]
+LISTEN = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0", "tls:127.0.0.1:0"]
 
 
 def password(extension: str) -> str:
@@ -37,16 +34,6 @@ def password(extension: str) -> str:
 _password = password
 
 
-def program(name: str) -> str:
-    """Path of an outside program; skips where it is missing, fails in CI."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")  # Debian's daemons
-    if not found:
-        if CI:
-            pytest.fail(f"{name} is missing, CI has to install it")
-        pytest.skip(f"{name} is not installed")
-    return found
-
-
 class Site:
     """A running server with extensions 101 to 112, of which SALES are a group, and phones that talk to it."""
 
@@ -54,6 +41,8 @@ class Site:
 
     def __init__(self, folder: Path, *options: str, config: str = "") -> None:
         self.folder, self.options = folder, options
+        if "certificate" not in config and "--certificate" not in options:
+            self.options += self_signed(folder, "site").options()
         self.database = folder / "blfd.db"
         store = Store(self.database)
         store.add_extensions("default", [NewExtension(e, password(e), f"Name {e}") for e in EXTENSIONS])
@@ -197,7 +186,7 @@ class Site:
     def forget(self) -> None:
         for agent in self.agents:
             if agent.is_registered:
-                if agent.transport == "tcp":
+                if agent.transport != "udp":
                     agent.unsubscribe()
                 agent.register(expires=0)
             agent.close()

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sites import LOSSY, PATIENCE_OF_LOSSY, Site, password, program
+from programs import program
+from sites import LOSSY, PATIENCE_OF_LOSSY, Site, password
 
 DEADLINE = PATIENCE_OF_LOSSY
 MODULES = "/usr/lib/baresip/modules"

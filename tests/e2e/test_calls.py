@@ -22,7 +22,7 @@ def only(watcher: Agent, state: str) -> Watched:
     return dialog
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 def test_a_call_and_its_lamps(site: Site, transport: str) -> None:
     caller, callee = site.registered("101", transport), site.registered("102", transport)
     watcher = site.agent("103", transport)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from calls import Calling, Dialog, sdp
-from sites import Site, password, program
+from programs import program
+from sites import Site, password
 from wire import Agent
 
 CONFIG = Path(__file__).parent / "kamailio" / "edge.cfg"

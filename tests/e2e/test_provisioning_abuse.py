@@ -6,7 +6,6 @@ import asyncio
 import json
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,29 +14,16 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from sites import Site, program
+from certificates import Pair, self_signed
+from sites import Site
 
 from blfd.demo.simulation import Missing, ServerProcess
-from blfd.web import limits, tls
+from blfd.transport.certificates import CertificateError, PemFiles, TlsSettings, load
+from blfd.web import limits
 from blfd.web.limits import MAX_HEADER, Prompt, ShortLived
 
 MAC = "80:5e:c0:12:34:56"
 BARE = MAC.replace(":", "")
-
-
-def certified(folder: Path, name: str, *more: str) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1, and its key."""
-    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
-    subject = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2")
-    files = ("-out", str(certificate), "-keyout", str(key))
-    kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
-    command = [program("openssl"), "req", "-x509", *kind, *subject, *files, *(more or ("-nodes",))]
-    subprocess.run(command, check=True, capture_output=True)
-    return certificate, key
-
-
-def toml(certificate: Path, key: Path) -> str:
-    return f'certificate = "{certificate}"\ncertificate_key = "{key}"\n'
 
 
 def url_of(site: Site) -> str:
@@ -49,11 +35,11 @@ def url_of(site: Site) -> str:
 
 
 def test_over_tls(own_site: Callable[..., Site], tmp_path: Path) -> None:
-    certificate, key = certified(tmp_path, "own")
-    site = own_site("--provision", "https://127.0.0.1:0", config=toml(certificate, key))
+    own = self_signed(tmp_path, "own")
+    site = own_site("--provision", "https://127.0.0.1:0", config=own.toml())
     url = url_of(site)
     assert url.startswith("https://127.0.0.1:")
-    trusting = ssl.create_default_context(cafile=str(certificate))
+    trusting = ssl.create_default_context(cafile=own.certificate)
     answer = httpx.get(f"{url}{BARE}.cfg", verify=trusting)
     assert answer.status_code == 200
     assert f"static.auto_provision.server.url = {url}" in answer.text
@@ -64,18 +50,18 @@ def test_over_tls(own_site: Callable[..., Site], tmp_path: Path) -> None:
     assert httpx.get(f"{url}{BARE}.cfg", verify=trusting).status_code == 200
 
 
-def _mismatching(folder: Path) -> tuple[Path, Path]:
-    return certified(folder, "one")[0], certified(folder, "other")[1]
+def _mismatching(folder: Path) -> Pair:
+    return Pair(self_signed(folder, "one").certificate, self_signed(folder, "other").key)
 
 
-def _encrypted(folder: Path) -> tuple[Path, Path]:
-    return certified(folder, "closed", "-passout", "pass:x1234")
+def _encrypted(folder: Path) -> Pair:
+    return self_signed(folder, "closed", "IP:127.0.0.1", "-passout", "pass:x1234")
 
 
-def _no_certificate(folder: Path) -> tuple[Path, Path]:
-    certificate, key = certified(folder, "own")
-    certificate.write_text("this is none")
-    return certificate, key
+def _no_certificate(folder: Path) -> Pair:
+    made = self_signed(folder, "own")
+    made.certificate.write_text("this is none")
+    return made
 
 
 @pytest.mark.parametrize(
@@ -86,11 +72,9 @@ def _no_certificate(folder: Path) -> tuple[Path, Path]:
         (_no_certificate, "both have to be PEM files"),
     ],
 )
-def test_a_certificate_that_does_not_fit(
-    tmp_path: Path, make: Callable[[Path], tuple[Path, Path]], words: str
-) -> None:
+def test_a_certificate_that_does_not_fit(tmp_path: Path, make: Callable[[Path], Pair], words: str) -> None:
     config = tmp_path / "blfd.toml"
-    config.write_text(toml(*make(tmp_path)))
+    config.write_text(make(tmp_path).toml())
     with pytest.raises(Missing, match="cannot serve with TLS: .*" + words):
         ServerProcess(
             tmp_path / "blfd.db",
@@ -102,11 +86,11 @@ def test_a_certificate_that_does_not_fit(
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    certificate, key = certified(tmp_path, "own")
-    with pytest.raises(tls.TlsError, match=r"certificate .*gone\.pem: No such file"):
-        tls.check(str(tmp_path / "gone.pem"), str(key))
-    with pytest.raises(tls.TlsError, match=r"certificate_key .*: Is a directory"):
-        tls.check(str(certificate), str(tmp_path))
+    certificate, key = self_signed(tmp_path, "own")
+    with pytest.raises(CertificateError, match=r"certificate .*gone\.pem: No such file"):
+        load(PemFiles(tmp_path / "gone.pem", key), TlsSettings())
+    with pytest.raises(CertificateError, match=r"certificate_key .*: Is a directory"):
+        load(PemFiles(certificate, tmp_path), TlsSettings())
 
 
 # Limits

@@ -13,7 +13,7 @@ from wire import digest
 
 
 @pytest.mark.parametrize("algorithm", ["SHA-256", "MD5"])
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 def test_digest(site: Site, algorithm: str, transport: str) -> None:
     phone = site.agent("101", transport)
     uri = f"sip:{phone.server}"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from browser import ADMIN_PASSWORD, Browser, portal_url, words
-from sites import Site, program
+from certificates import self_signed
+from sites import Site
 
 from blfd.web.patience import FREE_FAILURES
 
@@ -109,17 +109,7 @@ def test_the_cookie(site: Site, browser: Browser) -> None:
 
 
 def test_over_tls_the_cookie_is_for_tls_alone(own_site: Callable[..., Site], tmp_path: Path) -> None:
-    certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
-    subprocess.run(
-        [
-            *(program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", "/CN=127.0.0.1", "-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    config = f'certificate = "{certificate}"\ncertificate_key = "{key}"\n'
-    site = own_site("--web", "https://127.0.0.1:0", config=config)
+    site = own_site("--web", "https://127.0.0.1:0", config=self_signed(tmp_path, "own").toml())
     site.cli("admin", "add", "root", "--password", ADMIN_PASSWORD)
     with httpx.Client(base_url=portal_url(site), verify=False) as client:
         answer = client.post("/sign-in", data={"name": "root", "password": ADMIN_PASSWORD})

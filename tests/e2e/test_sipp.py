@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from calls import Calling, sdp
 from pickups import Ringing
+from programs import program
 from scenarios import PICKERS, WATCHERS, picking_up, watching
-from sites import Site, program
+from sites import Site
 
 SCENARIOS = Path(__file__).parent / "sipp"
 DEADLINE = 30

@@ -31,7 +31,7 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_phone_subscribes(site: Site, shape: str, transport: str) -> None:
     phone = site.agent("101", transport)

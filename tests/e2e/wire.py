@@ -1,4 +1,4 @@
-"""A small SIP agent that sends exactly the octets that a test wants, over UDP or TCP."""
+"""A small SIP agent that sends exactly the octets that a test wants, over UDP, TCP or TLS."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import itertools
 import re
 import select
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -90,7 +91,10 @@ def _transaction(request: Message) -> tuple[str, str]:
 
 @dataclass
 class Agent:
-    """One phone's socket, at `host`. `transport` is "udp" or "tcp"; `server` is HOST:PORT."""
+    """One phone's socket, at `host`. `transport` is "udp", "tcp" or "tls"; `server` is HOST:PORT.
+
+    Over TLS, `trusting` is what it trusts; without, it trusts everybody.
+    """
 
     server: str
     user: str = "101"
@@ -102,6 +106,7 @@ class Agent:
     host: str = "127.0.0.1"
     leave_by: list[Callable[[], None]] = field(default_factory=list)  # what ends its calls
     watched: list[tuple[str, Message]] = field(default_factory=list)  # with the 200 of each SUBSCRIBE
+    trusting: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         host, _, port = self.server.partition(":")
@@ -109,8 +114,11 @@ class Agent:
         kind = socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM
         self.socket = socket.socket(socket.AF_INET, kind)
         self.socket.bind((self.host, 0))
-        if self.transport == "tcp":
+        if self.transport != "udp":
             self.socket.connect(self.peer)
+        if self.transport == "tls":
+            self.socket.settimeout(DEADLINE)
+            self.socket = (self.trusting or trusting_all()).wrap_socket(self.socket, server_hostname=host)
         self._stream = b""
         self._replies: dict[tuple[str, str], bytes] = {}
         self.cseq = 0
@@ -229,13 +237,21 @@ class Agent:
             pass
 
     def receive(self, timeout: float) -> bool:
-        if not select.select([self.socket], [], [], timeout)[0]:
+        if not self._has_come() and not select.select([self.socket], [], [], timeout)[0]:
             return False
         if self.transport == "udp":
             data, source = self.socket.recvfrom(65535)
             self._take(data, source)
             return True
-        data = self.socket.recv(65535)
+        if self.transport == "tls":
+            self.socket.settimeout(0)
+        try:
+            data = self.socket.recv(65535)
+        except ssl.SSLWantReadError:  # what came was TLS' own
+            return True
+        finally:
+            if self.transport == "tls":
+                self.socket.settimeout(DEADLINE)
         assert data, "the server closed the connection"
         self._stream = (self._stream + data).lstrip(PONG)
         while found := re.match(rb"(?s)(.*?\r\n\r\n)", self._stream):
@@ -246,6 +262,9 @@ class Agent:
             self._take(self._stream[:end], self.peer)
             self._stream = self._stream[end:].lstrip(PONG)
         return True
+
+    def _has_come(self) -> bool:
+        return isinstance(self.socket, ssl.SSLSocket) and bool(self.socket.pending())
 
     def _take(self, data: bytes, source: tuple[str, int]) -> None:
         check_frame(data)
@@ -304,6 +323,12 @@ class Agent:
             lambda m: m.method == "NOTIFY" and any(d.state.value == state for d in m.document.dialogs),
             timeout,
         )
+
+
+def trusting_all() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def digest(challenge: str, user: str, password: str, method: str, uri: str) -> str:

@@ -40,7 +40,7 @@ def test_an_address_is_written_as_it_is_read(text: str) -> None:
     assert str(ListenAddress.parse(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "udp", "udp:127.0.0.1", "tls:127.0.0.1:1", "udp:x:1", "udp:[::1]:1"])
+@pytest.mark.parametrize("text", ["", "udp", "udp:127.0.0.1", "sctp:127.0.0.1:1", "udp:x:1", "udp:[::1]:1"])
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(AddressError, match=r"cannot listen on"):
         ListenAddress.parse(text)

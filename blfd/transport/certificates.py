@@ -1,0 +1,295 @@
+"""Certificates: what one says, whether it is fit to be served, and which one a phone gets.
+
+Files are read again when they have changed (`Certificates.renew`): what is served is replaced as a whole, or
+it stays. Connections that are up keep what they began with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import ssl
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, NamedTuple
+
+log = logging.getLogger("blfd.tls")
+
+OLDEST = {
+    "1.0": ssl.TLSVersion.TLSv1,
+    "1.1": ssl.TLSVersion.TLSv1_1,
+    "1.2": ssl.TLSVersion.TLSv1_2,
+    "1.3": ssl.TLSVersion.TLSv1_3,
+}
+ASKED = {"no": ssl.CERT_NONE, "asked": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
+OLD_CIPHERS = "DEFAULT:!aNULL:!eNULL:@SECLEVEL=0"  # what signs with SHA-1 is below all other levels
+CURVE = "prime256v1"  # all phones have it; where there is a choice, a stranger may choose what costs us most
+SOON = 14 * 86400  # seconds in which a certificate should have been renewed
+
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME
+_SELF_SIGNED, _ROOT_UNKNOWN, _ISSUER_UNKNOWN = 18, 19, (2, 20, 21)  # X509_V_ERR_*
+
+
+class CertificateError(Exception):
+    """One line that says which file is wrong, and what to do."""
+
+
+class PemFiles(NamedTuple):
+    """A certificate with its chain, and its key; both may be one file."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """`certificates`: the first is for whoever names no server, or one that none is for.
+
+    `oldest` is one of OLDEST and `client_certificates` of ASKED; `client_ca` signs those. `ca` has signed
+    ours, where that is no public one. A connection whose certificate has one of the names in `trust` is an
+    edge's.
+    """
+
+    certificates: tuple[PemFiles, ...] = ()
+    oldest: str = "1.2"
+    client_certificates: str = "no"
+    client_ca: Path | None = None
+    ca: Path | None = None
+    trust: tuple[str, ...] = ()
+
+
+class Certificate(NamedTuple):
+    """One that can be served: by `context`, for `names` (DNS names and addresses).
+
+    It holds from `begins` to `ends`, in seconds since the epoch.
+    """
+
+    files: PemFiles
+    context: ssl.SSLContext
+    names: tuple[str, ...]
+    begins: float
+    ends: float
+    issuer: str
+
+    def fits(self, name: str) -> bool:
+        """Whether it is for a host (RFC 6125: a star stands for one whole label)."""
+        name = _plain(name)
+        return name in self.names or f"*.{name.partition('.')[2]}" in self.names
+
+    def __str__(self) -> str:
+        names = ", ".join(self.names) or "no name"
+        return f"certificate {self.files.certificate} for {names}, until {_day(self.ends)}"
+
+
+def load(files: PemFiles, settings: TlsSettings) -> Certificate:
+    """Raises CertificateError for what cannot be served at all."""
+    for name, path in (("certificate", files.certificate), ("certificate_key", files.key)):
+        try:
+            path.read_bytes()
+        except OSError as error:
+            text = f"{name} {path}: {error.strerror}; give one that the server may read"
+            raise CertificateError(text) from None
+    context = _context(ssl.PROTOCOL_TLS_SERVER, settings)
+    try:
+        # A password would be asked for on the terminal otherwise.
+        context.load_cert_chain(files.certificate, files.key, password=lambda: "")
+    except ssl.SSLError as error:
+        raise CertificateError(_explained(error, files)) from None
+    said = _said(files)
+    begins, ends = (ssl.cert_time_to_seconds(said[key]) for key in ("notBefore", "notAfter"))
+    return Certificate(files, context, names_in(said), begins, ends, _name(said["issuer"]))
+
+
+def _context(protocol: int, settings: TlsSettings) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # who wants an old version is warned by us
+        context.minimum_version = OLDEST[settings.oldest]
+    context.set_ciphers(CIPHERS if settings.oldest >= "1.2" else OLD_CIPHERS)
+    context.check_hostname = False
+    context.verify_mode = ASKED[settings.client_certificates]
+    if settings.client_ca:
+        try:
+            context.load_verify_locations(settings.client_ca)
+        except OSError as error:
+            text = f"client_ca {settings.client_ca}: {error.strerror}; give a PEM file of CAs"
+            raise CertificateError(text) from None
+    if protocol == ssl.PROTOCOL_TLS_SERVER:
+        context.set_ecdh_curve(CURVE)
+        context.num_tickets = 1
+    return context
+
+
+def _explained(error: ssl.SSLError, files: PemFiles) -> str:
+    certificate, key = files
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return f"certificate_key {key} is not the key of certificate {certificate}; give its own"
+    if b"ENCRYPTED" in key.read_bytes():
+        return f"certificate_key {key} is encrypted: 'openssl pkey -in {key} -out FILE' makes one that is not"
+    return (
+        f"certificate {certificate} and certificate_key {key} cannot be used ({error.reason or error}): "
+        "both have to be PEM files, the certificate's chain in one"
+    )
+
+
+def _said(files: PemFiles) -> dict[str, Any]:
+    """What the certificate says. `ssl` takes one apart for who has verified it, so it is shown to itself."""
+    first = _PEM.search(files.certificate.read_text(encoding="latin-1"))
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
+    client.load_verify_locations(cadata=first[0] if first else "")
+    try:
+        return _shake_hands(files, client)
+    except ssl.SSLCertVerificationError as error:
+        text = f"certificate {files.certificate} is none of a server: {error.verify_message}; get one that is"
+        raise CertificateError(text) from None
+
+
+def _shake_hands(files: PemFiles, client: ssl.SSLContext) -> dict[str, Any]:
+    """What a client verifies of whom it talks to, in memory. Raises SSLError where it does not."""
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(files.certificate, files.key, password=lambda: "")
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    one = client.wrap_bio(to_client, to_server)
+    other = serving.wrap_bio(to_server, to_client, server_side=True)
+    for side in (one, other, one, other):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    return one.getpeercert() or {}
+
+
+def names_in(said: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a certificate is for: its alternative names, or else its common name (RFC 6125)."""
+    known = ("DNS", "IP Address")
+    names = tuple(_plain(value) for kind, value in said.get("subjectAltName", ()) if kind in known)
+    return names or tuple(name for name in [_plain(_name(said["subject"]))] if name)
+
+
+def _name(fields: tuple[tuple[tuple[str, str], ...], ...]) -> str:
+    """The common name of a subject or issuer, or what there is."""
+    known = {kind: value for part in fields for kind, value in part}
+    return known.get("commonName") or ", ".join(known.values())
+
+
+def _plain(name: str) -> str:
+    """A host as it is compared: in lower case, addresses in their one form."""
+    try:
+        return str(ip_address(name.strip("[]")))
+    except ValueError:
+        return name.lower().rstrip(".")
+
+
+# Whether phones will take it
+
+
+def faults(certificate: Certificate, host: str, ca: Path | None, now: float) -> Iterator[str]:
+    """What will have phones refuse it, each with what to do; `host` is where they are sent, "" if unknown."""
+    path = certificate.files.certificate
+    if now < certificate.begins:
+        yield f"{path} holds from {_day(certificate.begins)}: set this machine's clock, or get another"
+    if now >= certificate.ends:
+        yield f"{path} has ended on {_day(certificate.ends)}: renew it"
+    elif now > certificate.ends - SOON:
+        yield f"{path} ends on {_day(certificate.ends)}: renew it"
+    if host and not certificate.fits(host):
+        names = ", ".join(certificate.names) or "no name"
+        yield f"{path} is for {names}, not for {host}, where phones are sent: make `address` one of its names"
+    yield from _chain_faults(certificate, ca)
+
+
+def _chain_faults(certificate: Certificate, ca: Path | None) -> Iterator[str]:
+    path = certificate.files.certificate
+    client = ssl.create_default_context(cafile=ca)
+    if ca:
+        client.load_default_certs()
+    client.check_hostname = False
+    client.verify_flags |= _NO_CHECK_TIME
+    try:
+        _shake_hands(certificate.files, client)
+    except ssl.SSLCertVerificationError as error:
+        if error.verify_code == _SELF_SIGNED:
+            yield f"{path} is self-signed: phones refuse it unless they are told to trust it, or nobody"
+        elif error.verify_code == _ROOT_UNKNOWN:
+            yield f"{path} comes from an authority that nobody knows: name its certificate as `ca` in [tls]"
+        elif error.verify_code in _ISSUER_UNKNOWN:
+            advice = f"put the certificate of {certificate.issuer} behind it, or name it as `ca`"
+            yield f"{path} lacks a part of its chain: {advice}"
+        else:
+            yield f"{path} is refused: {error.verify_message}"
+
+
+def _day(at: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(at))
+
+
+# What is served
+
+
+class Certificates:
+    """What is served now, by server name; `served` has it. Raises CertificateError."""
+
+    def __init__(self, settings: TlsSettings) -> None:
+        self._settings = settings
+        self._seen = self._kept = self._stamps()
+        self.served, self.to_peers = self._load()
+
+    def _load(self) -> tuple[tuple[Certificate, ...], ssl.SSLContext]:
+        served = tuple(load(files, self._settings) for files in self._settings.certificates)
+        to_peers = _context(ssl.PROTOCOL_TLS_CLIENT, self._settings)
+        to_peers.load_cert_chain(*served[0].files, password=lambda: "")
+        served[0].context.sni_callback = self._choose
+        return served, to_peers
+
+    def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        """For a phone that names whom it wants to talk to (RFC 6066, section 3)."""
+        found = next((one for one in self.served if name and one.fits(name)), None)
+        if found:
+            connection.context = found.context
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """For a connection that comes now."""
+        return self.served[0].context
+
+    def renew(self) -> None:
+        """Read files that have changed and are no more being written; may be called from any thread."""
+        stamps = self._stamps()
+        is_settled, self._seen = stamps == self._seen, stamps
+        if stamps == self._kept or not is_settled:
+            return
+        self._kept = stamps
+        try:
+            served, to_peers = self._load()
+            now = time.time()
+            for old, new in zip(self.served, served, strict=True):
+                if not new.begins <= now < new.ends and old.begins <= now < old.ends:
+                    raise CertificateError(f"{new}: it does not hold today")
+        except (CertificateError, OSError) as error:
+            log.error("the certificates have changed, and those of before are served on: %s", error)
+            return
+        self.served, self.to_peers = served, to_peers
+        for one in served:
+            log.info("TLS: new connections get %s", one)
+
+    def _stamps(self) -> list[tuple[int, int, int] | None]:
+        """Differs once a file is written or replaced."""
+        settings = self._settings
+        paths = {path for files in settings.certificates for path in files} | {settings.client_ca}
+        return [_stamp(path) for path in sorted(path for path in paths if path)]
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -1,0 +1,229 @@
+"""TLS: TCP connections whose first octets are a handshake (RFC 3261, section 26.3.1).
+
+A handshake costs a server far more than a message, and whoever asks for one is a stranger. So those that are
+being made are polled apart, for so long a turn; they end after a while; one address gets so many a second.
+Once it is made, a connection is polled like one of TCP.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from blfd.core.values import TLS, Flow
+from blfd.transport.certificates import names_in
+from blfd.transport.tcp import NOTHING, TcpConnection, TcpListener
+
+if TYPE_CHECKING:
+    from blfd.transport.network import Network
+
+log = logging.getLogger("blfd.tls")
+
+HANDSHAKE = 10.0  # seconds that one may take
+TURN = 0.003  # seconds of handshakes before what is up already gets its turn
+TOLD = 600.0  # seconds in which a failure is told once for each address
+MOST_TOLD = 100  # failures that are told in this time
+
+_NO_TLS = frozenset(("HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL"))
+
+
+class TlsConnection(TcpConnection):
+    """One connection; until its handshake is done, `handshakes` polls it.
+
+    `names` are those of the peer's certificate, where we have asked for one and trust who signed it.
+    """
+
+    transport = TLS
+    names: tuple[str, ...] = ()
+
+    def __init__(
+        self, network: Network, connected: socket.socket, flow: Flow, opening_until: float | None = None
+    ) -> None:
+        super().__init__(network, connected, flow, opening_until)
+        self.descriptor = connected.fileno()
+        self._shakes = False  # whether `handshakes` polls it
+        if not self.is_ours:
+            self.opening_until = network.clock() + HANDSHAKE
+
+    def attach(self) -> None:
+        if self.is_ours:
+            super().attach()
+        else:
+            self._shake_hands()
+
+    def _shake_hands(self) -> None:
+        self._shakes = True
+        self._network.handshakes.add(self)
+
+    def _connected(self) -> None:
+        self._network.release(self)
+        self._shake_hands()
+
+    def step(self) -> None:
+        """Go on with the handshake."""
+        try:
+            if not isinstance(self.socket, ssl.SSLSocket):
+                self._wrap()
+            assert isinstance(self.socket, ssl.SSLSocket), "it has just been wrapped"
+            self.socket.do_handshake()
+        except ssl.SSLWantReadError:
+            self._network.handshakes.watch(self, False)
+        except ssl.SSLWantWriteError:
+            self._network.handshakes.watch(self, True)
+        except OSError as error:
+            why, is_noise = explained(error)
+            self._network.handshakes.failed(self, why, is_noise)
+            self._connections.drop(self, why)
+        else:
+            self._made()
+
+    def _wrap(self) -> None:
+        """The plain socket becomes one with TLS, of the same descriptor."""
+        certificates = self._network.certificates
+        assert certificates, "there is no listener without"
+        context = certificates.to_peers if self.is_ours else certificates.context
+        self.socket = context.wrap_socket(
+            self.socket, server_side=not self.is_ours, do_handshake_on_connect=False
+        )
+
+    def _made(self) -> None:
+        self._network.handshakes.release(self)
+        self._shakes = False
+        self._network.add(self)
+        self._connections.made(self)
+        self.opening_until = None
+        assert isinstance(self.socket, ssl.SSLSocket), "its handshake is done"
+        self.names = _names(self.socket)
+        if self._unsent:
+            self.watch()
+        self.readable()  # what came with the end of the handshake is in no poll
+
+    def watch(self) -> None:
+        if not self._shakes:  # else it is looked at again when they are made
+            super().watch()
+
+    def _receive(self) -> int:
+        if self.opening_until is not None:
+            return NOTHING
+        try:
+            return self.socket.recv_into(self._network.view)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return NOTHING
+        except OSError:
+            return 0
+
+    def _transmit(self, data: bytes) -> int:
+        try:
+            return self.socket.send(data)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return 0
+
+    def detach(self) -> None:
+        if self._shakes:
+            self._network.handshakes.release(self)
+        else:
+            super().detach()
+
+    def close(self) -> None:
+        if self.opening_until is None and isinstance(self.socket, ssl.SSLSocket):
+            with contextlib.suppress(OSError, ValueError):
+                self.socket.unwrap()  # says that it ends here, and waits for nothing
+        super().close()
+
+
+class TlsListener(TcpListener):
+    """Accepts connections, from each address so many in a time."""
+
+    transport = TLS
+    connection = TlsConnection
+
+    def may_accept(self, host: str) -> bool:
+        return self._network.handshakes.may(host)
+
+
+class Handshakes:
+    """Connections whose handshake is not done, in an epoll of their own; `may` says who may begin one."""
+
+    def __init__(self, may: Callable[[str], bool]) -> None:
+        self.socket = select.epoll()
+        self.may = may
+        self._by_fd: dict[int, TlsConnection] = {}
+        self._told: set[tuple[str, str]] = set()
+        self._told_since = 0.0
+
+    def __len__(self) -> int:
+        return len(self._by_fd)
+
+    def add(self, connection: TlsConnection) -> None:
+        self._by_fd[connection.descriptor] = connection
+        wanted = select.EPOLLOUT if connection.is_ours else select.EPOLLIN  # the client speaks first
+        self.socket.register(connection.descriptor, wanted)
+
+    def watch(self, connection: TlsConnection, writable: bool) -> None:
+        self.socket.modify(connection.descriptor, select.EPOLLOUT if writable else select.EPOLLIN)
+
+    def release(self, connection: TlsConnection) -> None:
+        del self._by_fd[connection.descriptor]
+        with contextlib.suppress(OSError):  # it is closed already
+            self.socket.unregister(connection.descriptor)
+
+    def readable(self) -> None:
+        """Some of them, and not for long."""
+        until = time.perf_counter() + TURN
+        while time.perf_counter() < until:
+            ready = self.socket.poll(0, 1)
+            if not ready:
+                return
+            self._by_fd[ready[0][0]].step()
+
+    def failed(self, connection: TlsConnection, why: str, is_noise: bool) -> None:
+        """Tell it once in a while; what scanners do is no news."""
+        now = time.monotonic()
+        if now > self._told_since + TOLD:
+            self._told.clear()
+            self._told_since = now
+        host = connection.flow.host
+        if is_noise or (host, why) in self._told or len(self._told) >= MOST_TOLD:
+            log.debug("TLS with %s: %s", connection.flow, why)
+            return
+        self._told.add((host, why))
+        log.warning("TLS with %s: %s", connection.flow, why)
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+def _names(of: ssl.SSLSocket) -> tuple[str, ...]:
+    """Of the peer's certificate, if it has shown one and we know who signed it."""
+    said = of.getpeercert() if of.context.verify_mode != ssl.CERT_NONE else None
+    return names_in(said) if said else ()
+
+
+def explained(error: OSError) -> tuple[str, bool]:
+    """Why a handshake has failed and what to do, and whether it is what strangers and scanners do all day."""
+    reason = getattr(error, "reason", None) or ""
+    if reason in _NO_TLS:
+        return "what came is not TLS", True
+    if reason.startswith("UNSUPPORTED_PROTOCOL") or reason == "VERSION_TOO_LOW":
+        return "it knows older versions of TLS only; `oldest` in [tls] may let it in", False
+    if reason == "NO_SHARED_CIPHER":
+        return "it knows none of our ciphers; for an old phone, `oldest` in [tls] brings older ones", False
+    if "ALERT" in reason:
+        words = reason.partition("ALERT_")[2].replace("_", " ").lower()
+        return (
+            f"it refuses our certificate or settings ({words}); 'blfd doctor' looks at the certificate",
+            False,
+        )
+    if reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
+        return "it shows no certificate, and client_certificates in [tls] requires one", False
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is refused: {error.verify_message}", False
+    if isinstance(error, ssl.SSLError) and reason:
+        return f"the handshake failed: {reason}", True
+    return "closed during the handshake", True

@@ -1,0 +1,55 @@
+"""Authorities and certificates, made by openssl when a test wants one."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+from programs import program
+
+EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+RSA = ("-newkey", "rsa:2048")
+
+
+class Pair(NamedTuple):
+    """A certificate, with its chain if it has one, and its key."""
+
+    certificate: Path
+    key: Path
+
+    def options(self) -> tuple[str, ...]:
+        """Of `blfd run`."""
+        return "--certificate", str(self.certificate), "--certificate-key", str(self.key)
+
+    def toml(self) -> str:
+        return f'certificate = "{self.certificate}"\ncertificate_key = "{self.key}"\n'
+
+
+def _openssl(*words: str) -> None:
+    subprocess.run([program("openssl"), *words], check=True, capture_output=True)
+
+
+def self_signed(
+    folder: Path, name: str, names: str = "IP:127.0.0.1", *more: str, kind: tuple[str, ...] = EC
+) -> Pair:
+    """`names` as subjectAltName has them; an authority has `-addext basicConstraints...` by itself."""
+    made = Pair(folder / f"{name}.pem", folder / f"{name}.key")
+    subject = ("-subj", f"/CN={name}", "-addext", f"subjectAltName={names}", "-days", "30")
+    files = ("-out", str(made.certificate), "-keyout", str(made.key))
+    _openssl("req", "-x509", *kind, *subject, *files, *(more or ("-nodes",)))
+    return made
+
+
+def signed(
+    folder: Path, name: str, by: Pair, names: str = "IP:127.0.0.1", *, days: int = 30, is_ca: bool = False
+) -> Pair:
+    """Signed by an authority, of which nothing is in the file."""
+    made = Pair(folder / f"{name}.pem", folder / f"{name}.key")
+    request, extensions = folder / f"{name}.csr", folder / f"{name}.ext"
+    _openssl("req", *EC, "-nodes", "-subj", f"/CN={name}", "-out", str(request), "-keyout", str(made.key))
+    extensions.write_text(f"subjectAltName={names}\nbasicConstraints=CA:{'TRUE' if is_ca else 'FALSE'}\n")
+    authority = ("-CA", str(by.certificate), "-CAkey", str(by.key), "-CAcreateserial")
+    files = ("-in", str(request), "-extfile", str(extensions), "-out", str(made.certificate))
+    _openssl("x509", "-req", *authority, "-days", str(days), *files)
+    return made
