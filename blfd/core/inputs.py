@@ -10,7 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from blfd.core.values import Address, Aor, Binding, Directory, Flow, Headers, SavedSubscription, Uri
+from blfd.core.values import (
+    Address,
+    Aor,
+    Binding,
+    DialogId,
+    Directory,
+    Flow,
+    Headers,
+    SavedSubscription,
+    Uri,
+)
 
 
 class Credentials(NamedTuple):
@@ -167,14 +177,12 @@ class MediaMatched(NamedTuple):
 
 
 class LegProgress(NamedTuple):
-    """A provisional response above 100 came on a callee leg; `tag` is the phone's To tag."""
+    """A provisional response above 100 came on a callee leg, from the phone that `dialog` is with."""
 
     leg: int
     status: int
     reason: str
-    call_id: str
-    local_tag: str
-    remote_tag: str
+    dialog: DialogId
     sdp: bytes | None
     headers: Headers = ()
 
@@ -186,9 +194,7 @@ class LegAnswered(NamedTuple):
     """
 
     leg: int
-    call_id: str
-    local_tag: str
-    remote_tag: str
+    dialog: DialogId
     sdp: bytes | None
     headers: Headers = ()
     fault: str = ""

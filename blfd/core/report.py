@@ -83,13 +83,13 @@ def _dialog(dialog: WatchedDialog, now: float) -> Row:
     """`direction` is who calls whom, as people see it; in NOTIFYs it is who sent the INVITE (RFC 4235)."""
     remote, name = dialog.other
     return {
-        "id": dialog.id,
+        "id": dialog.element_id,
         "lamp": dialog.lamp.value,
         "state": dialog.state.value,
         "direction": dialog.role.value,
-        "call_id": dialog.call_id,
-        "local_tag": dialog.local_tag,
-        "remote_tag": dialog.remote_tag,
+        "call_id": dialog.id.call_id,
+        "local_tag": dialog.id.remote_tag,
+        "remote_tag": dialog.id.local_tag,
         "remote": remote,
         "remote_name": name,
         "held": dialog.held,
@@ -215,7 +215,7 @@ def _call(call: Call, now: float) -> Row:
         "role": "caller",
         "state": call.state.name.lower(),
         "contact": "",
-        "call_id": call.call_id,
+        "call_id": call.dialog.call_id,
     }
     callees = [
         {
@@ -223,7 +223,7 @@ def _call(call: Call, now: float) -> Row:
             "role": "callee",
             "state": "answered" if branch.leg == call.answered_leg else "ringing",
             "contact": branch.contact,
-            "call_id": branch.dialog_id,
+            "call_id": branch.dialog.call_id if branch.dialog else "",
         }
         for branch in call.branches.values()
     ]

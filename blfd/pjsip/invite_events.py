@@ -200,19 +200,17 @@ class InviteEvents:
             return
         leg.phase = Phase.PROCEEDING
         if status > 100:
-            ids = (leg.call_id, leg.local_tag, leg.remote_tag)
-            self._emit(LegProgress(leg.number, status, self._reason, *ids, self.sdp, self._said()))
+            self._emit(LegProgress(leg.number, status, self._reason, leg.dialog, self.sdp, self._said()))
 
     def _on_answer(self, leg: Leg) -> None:
         if leg.phase is Phase.ENDING:  # the 200 that crossed our CANCEL
             self.legs.end_session(leg)
         elif leg.phase is not Phase.CONFIRMED:
             leg.phase = Phase.CONFIRMED
-            ids = (leg.call_id, leg.local_tag, leg.remote_tag)
             fault = ""
             if self.sdp and not leg.has_agreed:
                 fault = self.legs.fault_of(self.sdp) or ("" if leg.delayed_offer else leg.misfit)
-            self._emit(LegAnswered(leg.number, *ids, self.sdp, self._said(), fault))
+            self._emit(LegAnswered(leg.number, leg.dialog, self.sdp, self._said(), fault))
 
     def _on_negotiated(self, inv: CData, status: int) -> None:
         leg = self.legs.of(inv)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from blfd.core.values import Flow, Headers
+from blfd.core.values import DialogId, Flow, Headers
 from blfd.pjsip.library import INVALID_OPERATION, CData, PjsipError, check, ffi, lib, string
 from blfd.sip.message import Request
 
@@ -86,6 +86,10 @@ class Leg:
     @property
     def remote_tag(self) -> str:
         return string(self.inv.dlg.remote.info.tag)
+
+    @property
+    def dialog(self) -> DialogId:
+        return DialogId(self.call_id, self.local_tag, self.remote_tag)
 
     def awaits_answer(self) -> bool:
         """Whether PJSIP has offered and waits for the phone's answer."""

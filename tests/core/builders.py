@@ -112,8 +112,9 @@ def invite(
     host: str = HOST,
     replaces: tuple[str, ...] = (),
     allows_update: bool = False,
+    call_id: str = "",
 ) -> InviteReceived:
-    asked = request("INVITE", user, to, host=host)
+    asked = request("INVITE", user, to, host=host, call_id=call_id)
     return InviteReceived(asked, offer, hops, f"sip:{user}@198.51.100.7", replaces, allows_update)
 
 

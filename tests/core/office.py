@@ -34,7 +34,7 @@ from blfd.core.inputs import (
     LegProgress,
     MediaMatched,
 )
-from blfd.core.values import Aor, Attempt, Headers, Reach
+from blfd.core.values import Aor, Attempt, DialogId, Headers, Reach
 
 TO_CALLER, TO_PICKER, AGAIN = b"for the caller", b"for the picker", b"in the caller's numbers"
 PEOPLE = ("101", "102", "103", "104", "105")
@@ -55,12 +55,23 @@ class Office:
         return effects
 
     def call(
-        self, who: str, whom: str, offer: bytes | None = SDP, *, rings: bool = True, update: bool = False
+        self,
+        who: str,
+        whom: str,
+        offer: bytes | None = SDP,
+        *,
+        rings: bool = True,
+        update: bool = False,
+        dialog: DialogId | None = None,
     ) -> int:
-        """The caller's leg of a call that rings."""
-        (accept,) = self.give(invite(who, whom, offer, allows_update=update))
+        """The caller's leg of a call that rings, whose dialog may be given."""
+        asked = invite(who, whom, offer, allows_update=update)
+        if dialog:
+            from_ = asked.request.from_._replace(tag=dialog.remote_tag)
+            asked = asked._replace(request=asked.request._replace(call_id=dialog.call_id, from_=from_))
+        (accept,) = self.give(asked)
         assert isinstance(accept, Accept)
-        effects = self.give(LegAccepted(accept.leg, "ours"))
+        effects = self.give(LegAccepted(accept.leg, dialog.local_tag if dialog else "ours"))
         legs = self.phones[accept.leg] = [e.leg for e in effects if isinstance(e, Dial)]
         for leg in legs if rings else ():
             self.ring(leg)
@@ -68,12 +79,12 @@ class Office:
 
     def ring(self, leg: int, sdp: bytes | None = None) -> None:
         self.world.now += 1
-        self.give(LegProgress(leg, 180, "", f"id{leg}", "ours", f"phone{leg}", sdp))
+        self.give(LegProgress(leg, 180, "", DialogId(f"id{leg}", "ours", f"phone{leg}"), sdp))
 
     def talk(self, who: str, whom: str) -> int:
         caller = self.call(who, whom)
         (leg,) = self.phones[caller]
-        self.give(LegAnswered(leg, f"id{leg}", "ours", f"phone{leg}", SDP))
+        self.give(LegAnswered(leg, DialogId(f"id{leg}", "ours", f"phone{leg}"), SDP))
         self.give(LegAcknowledged(caller, None))
         return caller
 
@@ -110,7 +121,12 @@ class Office:
 
 def replaces(leg: int, more: str = "") -> str:
     """What a phone makes of a NOTIFY for the callee leg `leg`."""
-    return f"id{leg};to-tag=ours;from-tag=phone{leg}{more}"
+    return naming(DialogId(f"id{leg}", "ours", f"phone{leg}"), more)
+
+
+def naming(dialog: DialogId, more: str = "") -> str:
+    """A Replaces, as from the other end of a dialog."""
+    return f"{dialog.call_id};to-tag={dialog.local_tag};from-tag={dialog.remote_tag}{more}"
 
 
 def answers(effects: list[Effect]) -> dict[int, tuple[bytes | None, Headers]]:

@@ -34,7 +34,7 @@ from blfd.core.inputs import (
     OfferAnswered,
     OfferReceived,
 )
-from blfd.core.values import Aor, Settings
+from blfd.core.values import Aor, DialogId, Settings
 
 HOLD = b"v=0\r\nm=audio 4000 RTP/AVP 0\r\na=sendonly\r\n"
 OTHER = b"v=0\r\nm=audio 6000 RTP/AVP 0\r\n"
@@ -60,11 +60,11 @@ class Story:
 
     def ring(self, phone: int = 0, status: int = 180, sdp: bytes | None = None) -> list[Effect]:
         leg = self.legs[phone]
-        return self.world.give(LegProgress(leg, status, "", f"id{leg}", "ours", f"phone{leg}", sdp))
+        return self.world.give(LegProgress(leg, status, "", DialogId(f"id{leg}", "ours", f"phone{leg}"), sdp))
 
     def pick_up(self, phone: int = 0, sdp: bytes | None = SDP) -> list[Effect]:
         leg = self.legs[phone]
-        return self.world.give(LegAnswered(leg, f"id{leg}", "ours", f"phone{leg}", sdp))
+        return self.world.give(LegAnswered(leg, DialogId(f"id{leg}", "ours", f"phone{leg}"), sdp))
 
     def end(self, leg: int, status: int = 200) -> list[Effect]:
         return self.world.give(LegEnded(leg, status, ""))
@@ -137,14 +137,14 @@ def test_a_tag_that_is_not_known_yet_is_no_tag() -> None:
     world.confirm(world.give(subscribe("103", "102")))
     told = []
     for event in (
-        LegProgress(leg, 180, "", "id", "ours", "", None),
-        LegAnswered(leg, "id", "ours", "phone", SDP),
+        LegProgress(leg, 180, "", DialogId("id", "ours", ""), None),
+        LegAnswered(leg, DialogId("id", "ours", "phone"), SDP),
     ):
         (notify,) = notifies(world.give(event))
         world.confirm([notify])
         assert b'=""' not in notify.body
         told.append([(d.id, d.local_tag, d.remote_tag) for d in document(notify).dialogs])
-    assert told == [[("id", None, "ours")], [("id", "phone", "ours")]]
+    assert told == [[("id;ours", None, "ours")], [("id;ours", "phone", "ours")]]
 
 
 @pytest.mark.parametrize("rings", [0, 1, 2])
@@ -351,7 +351,7 @@ def test_a_phone_that_dies_ends_the_call() -> None:
 
 def test_events_of_legs_that_are_gone() -> None:
     story = Story()
-    assert story.world.give(LegAnswered(99, "c", "l", "r", SDP)) == [HangUp(99)]
+    assert story.world.give(LegAnswered(99, DialogId("c", "l", "r"), SDP)) == [HangUp(99)]
     assert story.world.give(OfferReceived(99, SDP)) == [RefuseOffer(99, 481, "Call does not exist")]
     assert story.world.give(InfoReceived(99, 1, "", b"")) == [AnswerInfo(99, 1, 481)]
     assert story.world.give(LegEnded(99, 487, "")) == []
@@ -385,7 +385,7 @@ def test_a_lamp_key_stays_honest_with_two_calls() -> None:
     (accept,) = story.world.give(invite("103"))
     assert isinstance(accept, Accept)
     (dial,) = dials(story.world.give(LegAccepted(accept.leg, "t")))
-    story.world.give(LegProgress(dial.leg, 180, "", "second", "o", "p", None))
+    story.world.give(LegProgress(dial.leg, 180, "", DialogId("second", "o", "p"), None))
     assert story.world.lamp("102") == "ringing"
     story.end(story.legs[0])
     assert story.world.lamp("102") == "ringing"

@@ -43,7 +43,7 @@ from blfd.core.inputs import (
     OfferAnswered,
     OfferReceived,
 )
-from blfd.core.values import Aor
+from blfd.core.values import Aor, DialogId
 from dialog_info import DialogInfo, DialogState, same_state
 
 PEOPLE = ("101", "102", "103")
@@ -62,6 +62,11 @@ LOSABLE = (
     NotifyAnswered,
     OfferAnswered,
 )
+
+
+def dialog(leg: int) -> DialogId:
+    """That of the callee leg `leg`."""
+    return DialogId(f"id{leg}", f"o{leg}", f"p{leg}")
 
 
 class Switchboard(RuleBasedStateMachine):
@@ -100,7 +105,7 @@ class Switchboard(RuleBasedStateMachine):
         if talks:
             leg = min(leg for leg, kind in self.legs.items() if kind == "callee")
             self.legs[leg] = "answered"
-            self.give(LegAnswered(leg, f"id{leg}", "o", f"p{leg}", SDP))
+            self.give(LegAnswered(leg, dialog(leg), SDP))
             self.acknowledge(min(self.answered), SDP)
         for key in sorted(self.flying):
             self.confirm(key, 200)
@@ -181,15 +186,21 @@ class Switchboard(RuleBasedStateMachine):
     def pick(self, data: st.DataObject, *kinds: str) -> int:
         return data.draw(st.sampled_from([leg for leg, kind in self.legs.items() if kind in kinds]))
 
-    @rule(who=st.sampled_from(PEOPLE), whom=st.sampled_from(PEOPLE), delayed=st.booleans(), at_once=OFTEN)
-    def call(self, who: str, whom: str, delayed: bool, at_once: bool) -> None:
+    @rule(
+        who=st.sampled_from(PEOPLE),
+        whom=st.sampled_from(PEOPLE),
+        delayed=st.booleans(),
+        at_once=OFTEN,
+        call_id=st.sampled_from(["", "", "everybody's", "id2", "id3"]),
+    )
+    def call(self, who: str, whom: str, delayed: bool, at_once: bool, call_id: str = "") -> None:
         before = set(self.legs)
-        self.give(invite(who, whom, None if delayed else SDP))
+        self.give(invite(who, whom, None if delayed else SDP, call_id=call_id))
         if at_once:  # as it is in life; else what follows is left to chance
             self.go_on(before)
             for leg in self.legs.keys() - before:
                 if self.legs[leg] == "callee":
-                    self.give(LegProgress(leg, 180, "", f"id{leg}", "o", f"p{leg}", None))
+                    self.give(LegProgress(leg, 180, "", dialog(leg), None))
 
     def go_on(self, before: set[int], offered: str = "both") -> None:
         """PJSIP takes the INVITE that was sent last, and matches its media if it is a picker's."""
@@ -252,14 +263,14 @@ class Switchboard(RuleBasedStateMachine):
     @rule(data=st.data(), media=st.booleans())
     def rings(self, data: st.DataObject, media: bool) -> None:
         leg = self.pick(data, "callee")
-        self.give(LegProgress(leg, 180, "", f"id{leg}", "o", f"p{leg}", SDP if media else None))
+        self.give(LegProgress(leg, 180, "", dialog(leg), SDP if media else None))
 
     @precondition(lambda self: "callee" in self.legs.values())
     @rule(data=st.data(), media=st.booleans())
     def picks_up(self, data: st.DataObject, media: bool) -> None:
         leg = self.pick(data, "callee")
         self.legs[leg] = "answered"
-        self.give(LegAnswered(leg, f"id{leg}", "o", f"p{leg}", SDP if media else None))
+        self.give(LegAnswered(leg, dialog(leg), SDP if media else None))
 
     @precondition(lambda self: self.answered & self.legs.keys())
     @rule(data=st.data(), media=st.booleans())
@@ -359,6 +370,15 @@ class Switchboard(RuleBasedStateMachine):
             for dialog in self.world.core.dialogs.of(Aor("default", who)):
                 assert any(dialog.leg in call.legs() for call in calls)
 
+    @invariant()
+    def who_talks_has_a_lamp_that_says_so(self) -> None:
+        dialogs = self.world.core.dialogs
+        for call in self.world.core.calls:
+            if call.state is State.TALKING:
+                ends = (call.caller.aor, call.caller_leg), (call.callee.aor, call.answered_leg)
+                shown = [found.state for end in ends for found in [dialogs.get(*end)] if found]
+                assert shown == [DialogState.CONFIRMED] * 2
+
     def known(self) -> set[int]:
         return {leg for call in self.world.core.calls for leg in call.legs()}
 
@@ -421,8 +441,8 @@ def test_a_storm_of_everything_leaves_nothing() -> None:
     effects = world.give(LegAccepted(accept.leg, "t"))
     (dial,) = [effect for effect in effects if isinstance(effect, Dial)]
     for event in (
-        LegProgress(dial.leg, 180, "", "id", "o", "p", None),
-        LegAnswered(dial.leg, "id", "o", "p", SDP),
+        LegProgress(dial.leg, 180, "", DialogId("id", "o", "p"), None),
+        LegAnswered(dial.leg, DialogId("id", "o", "p"), SDP),
         LegAcknowledged(accept.leg, None),
         LegEnded(accept.leg, 200, ""),
     ):

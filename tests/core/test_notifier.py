@@ -35,14 +35,15 @@ from blfd.core.inputs import (
     RegisterReceived,
     SubscribeReceived,
 )
-from blfd.core.values import Aor, Flow, Settings
+from blfd.core.values import Aor, DialogId, Flow, Settings
 from dialog_info import DialogState, Direction, DocumentState
 
 WATCHED = Aor("default", "102")
 
 
-def ringing(call_id: str = "ring", state: DialogState = DialogState.EARLY) -> WatchedDialog:
-    return WatchedDialog(call_id, "l", "r", Direction.RECIPIENT, state, 0.0, "101", "Alice")
+def ringing(leg: int = 1, state: DialogState = DialogState.EARLY) -> WatchedDialog:
+    dialog = DialogId(f"call{leg}", "l", "r")
+    return WatchedDialog(dialog, Direction.RECIPIENT, state, 0.0, "101", "Alice", leg=leg)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_a_success_forgets_failures() -> None:
         world.give(NotifyAnswered(notify.subscription, 503))
         (notify,) = notifies(world.at(world.now + 10))
         world.give(NotifyAnswered(notify.subscription, 200))
-        world.core.dialogs.put(WATCHED, ringing(f"c{world.now}"))
+        world.core.dialogs.put(WATCHED, ringing(int(world.now)))
         changed = world.core.dialogs.take_changed()
         (notify,) = notifies(world.core.notifier.resources_changed(changed, world.now))
 
@@ -202,8 +203,8 @@ def test_single_dialog_prefers_the_ringing_one() -> None:
         found = directory()
         tenant = replace(found.tenants["default"], single_dialog=single)
         world.give(DirectoryChanged(replace(found, tenants={**found.tenants, "default": tenant})))
-        world.core.dialogs.put(WATCHED, ringing("talk", DialogState.CONFIRMED))
-        world.core.dialogs.put(WATCHED, ringing("ring"))
+        world.core.dialogs.put(WATCHED, ringing(2, DialogState.CONFIRMED))
+        world.core.dialogs.put(WATCHED, ringing())
         world.core.dialogs.take_changed()
         (notify,) = notifies(world.give(subscribe()))
         assert {d.state.value for d in document(notify).dialogs} == expected

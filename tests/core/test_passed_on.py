@@ -36,7 +36,7 @@ from blfd.core.inputs import (
 )
 from blfd.core.next_hop import NextHops
 from blfd.core.registrar import Registrar
-from blfd.core.values import DEFAULT_TENANT, Aor, Binding, Extension, Headers, Settings
+from blfd.core.values import DEFAULT_TENANT, Aor, Binding, DialogId, Extension, Headers, Settings
 
 VALUES = {
     "Priority": "urgent",
@@ -170,7 +170,7 @@ class Story:
         return self.calls.handle(event, NOW)
 
     def answer(self) -> list[Effect]:
-        return self.give(LegAnswered(self.dial.leg, "id", "ours", "theirs", SDP, EVERYTHING))
+        return self.give(LegAnswered(self.dial.leg, DialogId("id", "ours", "theirs"), SDP, EVERYTHING))
 
     def talk(self) -> Story:
         self.answer()
@@ -179,7 +179,9 @@ class Story:
 
 
 def ring(story: Story) -> list[Effect]:
-    return story.give(LegProgress(story.dial.leg, 180, "", "id", "ours", "theirs", None, EVERYTHING))
+    return story.give(
+        LegProgress(story.dial.leg, 180, "", DialogId("id", "ours", "theirs"), None, EVERYTHING)
+    )
 
 
 def end(story: Story, leg: int, status: int = 200) -> list[Effect]:

@@ -25,6 +25,7 @@ from office import (
     answers,
     hung_up,
     identity,
+    naming,
     replaces,
     ringing,
     without_right,
@@ -46,7 +47,7 @@ from blfd.core.inputs import (
     OfferAnswered,
     OfferReceived,
 )
-from blfd.core.values import Aor, Reach
+from blfd.core.values import Aor, DialogId, Reach
 from dialog_info import Direction
 
 WAYS: dict[str, Callable[[int], tuple[str, str]]] = {
@@ -101,14 +102,14 @@ def test_no_watcher_sees_early_again() -> None:
     office.world.confirm(office.give(subscribe("105", "102")))
     caller = office.call("101", "102", rings=False)
     (leg,) = office.phones[caller]
-    early = office.give(LegProgress(leg, 180, "", f"id{leg}", "ours", f"phone{leg}", None))
+    early = office.give(LegProgress(leg, 180, "", DialogId(f"id{leg}", "ours", f"phone{leg}"), None))
     office.world.confirm(early)
     _, effects = office.pick_up("103", "*97102")
     (notify,) = notifies(effects)
     (dialog,) = document(notify).dialogs
-    assert (dialog.id, dialog.state.value, dialog.call_id) == (f"id{leg}", "terminated", f"id{leg}")
+    assert (dialog.id, dialog.state.value, dialog.call_id) == (f"id{leg};ours", "terminated", f"id{leg}")
     office.world.confirm([notify])
-    late = office.give(LegProgress(leg, 180, "", f"id{leg}", "ours", f"phone{leg}", None))
+    late = office.give(LegProgress(leg, 180, "", DialogId(f"id{leg}", "ours", f"phone{leg}"), None))
     assert notifies(late) == []
     assert office.lamps("102") == ["idle"]
 
@@ -118,7 +119,7 @@ def test_a_200_that_crosses_is_hung_up_and_never_reaches_the_caller() -> None:
     caller = office.call("101", "102")
     (leg,) = office.phones[caller]
     office.pick_up("103", "*97102")
-    effects = office.give(LegAnswered(leg, f"id{leg}", "ours", f"phone{leg}", SDP))
+    effects = office.give(LegAnswered(leg, DialogId(f"id{leg}", "ours", f"phone{leg}"), SDP))
     assert answers(effects) == {}
     assert hung_up(effects) == {leg: (487, "")}
 
@@ -215,8 +216,7 @@ def test_who_calls_whom_after_a_pickup_and_a_take_over() -> None:
     office.give(OfferAnswered(caller, 200, SDP))
     assert arrows(office, "101", "104", "103") == [[">104"], ["<101"], []]
     (dialog,) = office.world.core.dialogs.of(Aor("default", "101"))
-    callers = f"{dialog.call_id};to-tag={dialog.remote_tag};from-tag={dialog.local_tag}"
-    office.pick_up("105", "x", replaces=callers)
+    office.pick_up("105", "x", replaces=naming(dialog.id))
     assert arrows(office, "101", "104", "105") == [[], ["<105"], [">104"]]
 
 
@@ -302,3 +302,60 @@ def test_the_target_is_the_tenants_code() -> None:
     assert dialog.remote
     assert dialog.remote.target
     assert dialog.remote.target.uri == f"sip:%238102@{HOST}"
+
+
+# Equal Call-IDs
+
+
+def shown(office: Office, who: str) -> dict[str, DialogId]:
+    """The dialogs of an extension as the next NOTIFY tells them, by the other's extension."""
+    (notify,) = notifies(office.give(subscribe("105", who, 0)))
+    told = {}
+    for dialog in document(notify).dialogs:
+        assert dialog.remote
+        assert dialog.remote.identity
+        user = dialog.remote.identity.uri.partition("@")[0].removeprefix("sip:")
+        told[user] = DialogId(f"{dialog.call_id}", f"{dialog.remote_tag}", f"{dialog.local_tag}")
+    assert len({dialog.id for dialog in document(notify).dialogs}) == len(told)
+    return told
+
+
+def test_two_phones_choose_the_same_call_id() -> None:
+    office = Office()
+    one, other = DialogId("same", "one", "tag101"), DialogId("same", "other", "tag101")
+    first = office.call("101", "102", dialog=one)
+    second = office.call("101", "103", dialog=other)
+    assert shown(office, "101") == {"102": one, "103": other}
+    office.give(LegEnded(first, 487, ""))
+    assert office.lamps("101", "102", "103") == ["trying", "idle", "ringing"]
+    picker, _ = office.pick_up("104", "*97103")
+    for acknowledged in (picker, second):
+        office.give(LegAcknowledged(acknowledged, None))
+    assert office.lamps("101", "104") == ["talking", "talking"]
+    assert office.refused("102", "x", replaces=naming(one)).status == 603
+    office.pick_up("105", "x", replaces=naming(other))
+    assert office.lamps("101", "104", "105") == ["idle", "talking", "talking"]
+
+
+@pytest.mark.parametrize("ends", ["there", "back"])
+def test_a_call_comes_back_with_our_call_id(ends: str) -> None:
+    """102's contact is a proxy that sends the INVITE on to 103, through us: both ends of it are ours."""
+    office = Office()
+    there = office.call("101", "102", rings=False)
+    (leg,) = office.phones[there]
+    way_back = DialogId(f"id{leg}", f"phone{leg}", "ours")
+    back = office.call("101", "103", dialog=way_back)
+    office.ring(leg)
+    assert shown(office, "102") == {"101": DialogId(f"id{leg}", "ours", f"phone{leg}")}
+    assert shown(office, "101")["103"] == way_back
+    assert office.lamps("102", "103") == ["ringing", "ringing"]
+    picker, _ = office.pick_up("104", "x", replaces=replaces(leg))
+    for acknowledged in (picker, there):
+        office.give(LegAcknowledged(acknowledged, None))
+    assert office.lamps("102", "103", "104") == ["idle", "ringing", "talking"]
+    if ends == "back":
+        office.give(LegEnded(back, 487, ""))
+        assert office.lamps("101", "103", "104") == ["talking", "idle", "talking"]
+    else:
+        office.give(LegEnded(there, 200, ""))
+        assert office.lamps("101", "103", "104") == ["trying", "ringing", "idle"]

@@ -9,7 +9,7 @@ from builders import (
     notifies,
     subscribe,
 )
-from office import AGAIN, PEOPLE, TO_CALLER, TO_PICKER, Office, answers, hung_up, identity, replaces
+from office import AGAIN, PEOPLE, TO_CALLER, TO_PICKER, Office, answers, hung_up, identity, naming, replaces
 
 from blfd.core.calls.call import ELSEWHERE
 from blfd.core.calls.offer_answer import PAUSE, TIMES
@@ -29,7 +29,7 @@ from blfd.core.inputs import (
     OfferAnswered,
     OfferReceived,
 )
-from blfd.core.values import Way
+from blfd.core.values import DialogId, Way
 
 # Media
 
@@ -147,7 +147,7 @@ def test_take_over(side: str) -> None:
     caller = office.talk("101", "102")
     (callee,) = office.phones[caller]
     (call,) = office.world.core.calls
-    value = replaces(callee) if side == "callee" else f"{call.call_id};to-tag=ours;from-tag=tag101"
+    value = replaces(callee) if side == "callee" else naming(call.dialog)
     stays, goes, of = (caller, callee, "101") if side == "callee" else (callee, caller, "102")
     leg, effects = office.pick_up("103", "x", replaces=value)
     assert office.peer == stays
@@ -181,7 +181,7 @@ def test_take_over_of_a_call_that_is_just_being_set_up() -> None:
     office = Office()
     caller = office.call("101", "102")
     (leg,) = office.phones[caller]
-    office.give(LegAnswered(leg, f"id{leg}", "ours", f"phone{leg}", SDP))
+    office.give(LegAnswered(leg, DialogId(f"id{leg}", "ours", f"phone{leg}"), SDP))
     assert office.refused("103", "x", replaces=replaces(leg)).status == 491
     assert office.lamps("101", "102") == ["talking", "talking"]
 

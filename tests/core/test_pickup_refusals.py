@@ -11,7 +11,18 @@ from builders import (
     register,
     reply,
 )
-from office import PEOPLE, TO_CALLER, TO_PICKER, Office, answers, hung_up, replaces, ringing, without_right
+from office import (
+    PEOPLE,
+    TO_CALLER,
+    TO_PICKER,
+    Office,
+    answers,
+    hung_up,
+    naming,
+    replaces,
+    ringing,
+    without_right,
+)
 
 from blfd.core.inputs import (
     LegAcknowledged,
@@ -20,7 +31,7 @@ from blfd.core.inputs import (
     MediaMatched,
     OfferAnswered,
 )
-from blfd.core.values import Aor, Reach
+from blfd.core.values import Aor, DialogId, Reach
 
 History = Callable[[Office, int, int], None]
 """What happens to a call that rings, by its caller's leg and that of 102's phone."""
@@ -134,7 +145,7 @@ def test_a_call_that_one_makes_is_not_ringing_for_others() -> None:
     office = Office()
     caller = office.call("101", "102")
     call = next(call for call in office.world.core.calls if call.caller_leg == caller)
-    answer = office.refused("103", "101", replaces=f"{call.call_id};to-tag=tag101;from-tag=ours")
+    answer = office.refused("103", "101", replaces=naming(call.dialog))
     assert (answer.status, answer.reason) == (481, "101 is calling, not being called")
     assert office.refused("103", "*97101").status == 480
 
@@ -169,7 +180,7 @@ def test_what_happened_while_the_pickers_media_was_matched(order: str) -> None:
     leg = office.ask("103", "*97102")
     match order:
         case "answer":
-            office.give(LegAnswered(phone, f"id{phone}", "ours", f"phone{phone}", SDP))
+            office.give(LegAnswered(phone, DialogId(f"id{phone}", "ours", f"phone{phone}"), SDP))
         case "cancel":
             office.give(LegEnded(caller, 487, ""))
         case "picker":
@@ -191,7 +202,7 @@ def test_what_happened_while_the_pickers_media_was_matched(order: str) -> None:
 
 
 def answered_by_102(office: Office, leg: int, phone: int) -> None:
-    office.give(LegAnswered(phone, f"id{phone}", "ours", f"phone{phone}", SDP))
+    office.give(LegAnswered(phone, DialogId(f"id{phone}", "ours", f"phone{phone}"), SDP))
     office.give(LegAcknowledged(leg, None))
 
 
@@ -217,8 +228,7 @@ def taken_over(office: Office, leg: int, phone: int) -> None:
     for acknowledged in (picker, leg):
         office.give(LegAcknowledged(acknowledged, None))
     (dialog,) = office.world.core.dialogs.of(Aor("default", "104"))
-    key = f"{dialog.call_id};to-tag={dialog.remote_tag};from-tag={dialog.local_tag}"
-    picker, _ = office.pick_up("105", "x", replaces=key)
+    picker, _ = office.pick_up("105", "x", replaces=naming(dialog.id))
     office.give(OfferAnswered(leg, 200, SDP))
     office.give(LegAcknowledged(picker, None))
 
@@ -303,7 +313,7 @@ def test_who_talks_does_not_take_the_others_place() -> None:
     early_only = office.refused("102", "x", replaces=replaces(phone, ";early-only"))
     assert (early_only.status, early_only.reason) == (486, "You have answered already")
     (call,) = office.world.core.calls
-    callers = f"{call.call_id};to-tag=ours;from-tag=tag101;early-only"
+    callers = naming(call.dialog, ";early-only")
     assert office.refused("103", "x", replaces=callers).reason == "101 is talking already"
 
 

@@ -22,7 +22,7 @@ from blfd.core.inputs import (
     OfferAnswered,
     OfferReceived,
 )
-from blfd.core.values import Address, Aor, Uri
+from blfd.core.values import Address, Aor, DialogId, Uri
 
 ANONYMOUS = Address(Uri(privacy.URI, "sip", "anonymous", "anonymous.invalid", 0), "Anonymous", "tag101")
 TOLD = '"Anonymous" <sip:anonymous@anonymous.invalid>'
@@ -83,9 +83,9 @@ def test_nobody_is_told_who_calls(wish: tuple[str, ...], anonymous: bool, withhe
 
     (dial,) = dials(give(LegAccepted(accept.leg, "ours")))
     ids = "id", "ours", "theirs"
-    give(LegProgress(dial.leg, 180, "", *ids, None))
+    give(LegProgress(dial.leg, 180, "", DialogId(*ids), None))
     (ringing,) = (row for row in report.lamps(world.core, world.now) if row["extension"] == "102")
-    give(LegAnswered(dial.leg, *ids, b"v=0\r\n"))
+    give(LegAnswered(dial.leg, DialogId(*ids), b"v=0\r\n"))
     give(LegAcknowledged(accept.leg, None))
     give(OfferReceived(accept.leg, SDP))
     give(OfferAnswered(dial.leg, 200, b"v=0\r\n"))
@@ -121,7 +121,7 @@ def test_what_a_watcher_reads(wish: tuple[str, ...]) -> None:
     (accept,) = world.give(asked(*wish))
     assert isinstance(accept, Accept)
     (dial,) = dials(world.give(LegAccepted(accept.leg, "ours")))
-    (notify,) = notifies(world.give(LegProgress(dial.leg, 180, "", "id", "ours", "theirs", None)))
+    (notify,) = notifies(world.give(LegProgress(dial.leg, 180, "", DialogId("id", "ours", "theirs"), None)))
     (dialog,) = document(notify).dialogs
     assert dialog.remote
     assert dialog.remote.identity
@@ -130,7 +130,7 @@ def test_what_a_watcher_reads(wish: tuple[str, ...]) -> None:
     assert identity == ((privacy.URI, "Anonymous") if wish else (f"sip:101@{HOST}", "Name 101"))
     assert dialog.remote.target.uri == f"sip:*97102@{HOST}", "it can be picked up"
     world.confirm([notify])
-    (notify,) = notifies(world.give(LegAnswered(dial.leg, "id", "ours", "theirs", b"v=0")))
+    (notify,) = notifies(world.give(LegAnswered(dial.leg, DialogId("id", "ours", "theirs"), b"v=0")))
     (dialog,) = document(notify).dialogs
     assert dialog.remote
     assert dialog.remote.target

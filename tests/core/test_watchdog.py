@@ -26,6 +26,7 @@ from blfd.core.inputs import (
     LegsListed,
     OfferReceived,
 )
+from blfd.core.values import DialogId
 from blfd.core.watchdog import END, LIST, NOTIFY, OFFER, TRANSACTION
 
 CALL = "call 101 -> 102"
@@ -52,7 +53,7 @@ def not_matched(office: Office) -> list[int]:
 def no_ack(office: Office) -> list[int]:
     caller = office.call("101", "102")
     (phone,) = office.phones[caller]
-    office.give(LegAnswered(phone, f"id{phone}", "ours", f"phone{phone}", SDP))
+    office.give(LegAnswered(phone, DialogId(f"id{phone}", "ours", f"phone{phone}"), SDP))
     return [caller, phone]
 
 
@@ -60,7 +61,7 @@ def no_ack_with_the_answer(office: Office) -> list[int]:
     """A delayed offer: the ACK would bring what the callee's phone waits for."""
     caller = office.call("101", "102", None)
     (phone,) = office.phones[caller]
-    office.give(LegAnswered(phone, f"id{phone}", "ours", f"phone{phone}", SDP))
+    office.give(LegAnswered(phone, DialogId(f"id{phone}", "ours", f"phone{phone}"), SDP))
     return [caller, phone]
 
 
@@ -179,7 +180,7 @@ def talk(world: World) -> tuple[int, int]:
     (accept,) = world.give(invite("101", "102"))
     assert isinstance(accept, Accept)
     (dial,) = dials(world.give(LegAccepted(accept.leg, "ours")))
-    world.give(LegAnswered(dial.leg, "id", "ours", "theirs", SDP))
+    world.give(LegAnswered(dial.leg, DialogId("id", "ours", "theirs"), SDP))
     world.give(LegAcknowledged(accept.leg, None))
     return accept.leg, dial.leg
 
@@ -233,7 +234,7 @@ def test_a_call_that_is_never_up_is_given_up_whatever_the_cause(state: str) -> N
         office.world.core.calls._timers.clear()
     else:
         (phone,) = office.phones[caller]
-        office.give(LegAnswered(phone, f"id{phone}", "ours", f"phone{phone}", SDP))
+        office.give(LegAnswered(phone, DialogId(f"id{phone}", "ours", f"phone{phone}"), SDP))
         call.exchange.awaited.add(99)
         office.give(LegAcknowledged(caller, None))
     effects = through(office.world, office.world.now + 300)

@@ -35,7 +35,7 @@ from blfd.core.inputs import (
     OfferReceived,
 )
 from blfd.core.next_hop import without_headers
-from blfd.core.values import Binding, Headers
+from blfd.core.values import Binding, DialogId, Headers
 from blfd.core.visible import visible
 from dialog_info import DialogState, Direction, StateEvent
 
@@ -45,9 +45,9 @@ ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
 class Call:
     """`domain` is what the caller calls this server; `offer` its SDP, None for a delayed offer.
 
-    `number` is that of the caller's first leg, and stays; `source` is the address that the INVITE came from,
-    `headers` what of it all phones of the callee hear, and `trusted` the legs of sources that are taken at
-    their word.
+    `dialog` is the caller's, without our tag until its leg is made. `number` is that of the caller's first
+    leg, and stays; `source` is the address that the INVITE came from, `headers` what of it all phones of the
+    callee hear, and `trusted` the legs of sources that are taken at their word.
     """
 
     def __init__(
@@ -57,8 +57,7 @@ class Call:
         callee: Party,
         dialogs: Dialogs,
         *,
-        call_id: str,
-        from_tag: str,
+        dialog: DialogId,
         domain: str,
         offer: bytes | None,
         started_at: float,
@@ -67,7 +66,7 @@ class Call:
         headers: Headers = (),
     ) -> None:
         self.number, self.caller_leg, self.caller, self.callee = leg, leg, caller, callee
-        self.call_id, self.from_tag, self.domain, self.offer = call_id, from_tag, domain, offer
+        self.dialog, self.domain, self.offer = dialog, domain, offer
         self.started_at, self.allows_update, self.source = started_at, allows_update, source
         self.headers = headers
         self.trusted: set[int] = set()
@@ -86,12 +85,11 @@ class Call:
     def start(self, tag: str, dials: list[tuple[int, Binding]], now: float, until: float) -> list[Effect]:
         """The caller leg is made with our `tag`: ring all contacts at once, and no longer than `until`."""
         self.rings_until = until
+        self.dialog = self.dialog._replace(local_tag=tag)
         self._dialogs.put(
             self.caller.aor,
             WatchedDialog(
-                self.call_id,
-                self.from_tag,
-                tag,
+                self.dialog,
                 Direction.INITIATOR,
                 DialogState.TRYING,
                 now,
@@ -154,11 +152,11 @@ class Call:
         branch = self.branches.get(progress.leg)
         if branch is None or self.state is not State.RINGING:
             return []
-        rings_already = any(other.dialog_id for other in self.branches.values())
-        self._watch_callee(branch, progress, DialogState.EARLY, now, early_media=bool(progress.sdp))
+        rings_already = any(other.dialog for other in self.branches.values())
+        self._watch_callee(branch, progress.dialog, DialogState.EARLY, now, early_media=bool(progress.sdp))
         headers = (*self._identity(self.callee), *progress.headers)
         if progress.sdp:
-            self._early_sdp[progress.leg, progress.remote_tag] = progress.sdp
+            self._early_sdp[progress.leg, progress.dialog.remote_tag] = progress.sdp
         if progress.sdp and self.offer and not self._early_leg:
             self._early_leg, self._early_told = progress.leg, progress.sdp
             return [Progress(self.caller_leg, 183, "Session Progress", progress.sdp, headers)]
@@ -171,14 +169,14 @@ class Call:
         branch = self.branches.get(answer.leg)
         if branch is None or self.state is not State.RINGING:
             return [HangUp(answer.leg)]
-        sdp = answer.sdp or self._early_sdp.get((answer.leg, answer.remote_tag))
+        sdp = answer.sdp or self._early_sdp.get((answer.leg, answer.dialog.remote_tag))
         if sdp is None or answer.fault:
             why = answer.fault or "The phone answered without media"
             log = Log(Level.WARNING, f"{self.callee.aor} at {visible(branch.contact)} answers a call: {why}")
             return [log, *self._end(HangUp(self.caller_leg, 488, why), StateEvent.ERROR, now)]
         self.state, self.answered_leg = State.ANSWERED, answer.leg
         effects = self._drop_branches(ELSEWHERE, StateEvent.REPLACED, now, except_leg=answer.leg)
-        self._watch_callee(branch, answer, DialogState.CONFIRMED, now)
+        self._watch_callee(branch, answer.dialog, DialogState.CONFIRMED, now)
         self._connect(self.caller, self.caller_leg, self.callee, now)
         exchange = self.exchange = OfferAnswer(self.caller_leg, answer.leg)
         if self.offer is None:
@@ -208,16 +206,14 @@ class Call:
     def _watch_callee(
         self,
         branch: Branch,
-        ids: LegProgress | LegAnswered,
+        id_: DialogId,
         state: DialogState,
         now: float,
         *,
         early_media: bool = False,
     ) -> None:
         dialog = WatchedDialog(
-            ids.call_id,
-            ids.remote_tag,
-            ids.local_tag,
+            id_,
             Direction.RECIPIENT,
             state,
             now,
@@ -228,21 +224,21 @@ class Call:
             call=self.number,
             withheld=self.withheld,
         )
-        known = next((d for d in self._dialogs.of(self.callee.aor) if d.id == dialog.id), None)
+        known = self._dialogs.get(self.callee.aor, branch.leg)
         if known and known.state is state:
             dialog = replace(dialog, since=known.since, early_media=early_media or known.early_media)
-        self.branches[branch.leg] = replace(branch, dialog_id=dialog.id)
+        self.branches[branch.leg] = replace(branch, dialog=id_)
         self._dialogs.put(self.callee.aor, dialog)
 
     def _connect(self, party: Party, leg: int, other: Party, now: float) -> None:
         """The dialog of `party` is up, with `other`."""
-        for dialog in self._dialogs.of(party.aor):
-            if dialog.leg == leg:
-                since = dialog.since if dialog.state is DialogState.CONFIRMED else now
-                dialog = replace(dialog, state=DialogState.CONFIRMED, since=since)
-                dialog = replace(dialog, remote=other.aor.extension, remote_name=other.name)
-                dialog = replace(dialog, withheld=self.withheld)
-                self._dialogs.put(party.aor, dialog)
+        dialog = self._dialogs.get(party.aor, leg)
+        if dialog:
+            since = dialog.since if dialog.state is DialogState.CONFIRMED else now
+            dialog = replace(dialog, state=DialogState.CONFIRMED, since=since)
+            dialog = replace(dialog, remote=other.aor.extension, remote_name=other.name)
+            dialog = replace(dialog, withheld=self.withheld)
+            self._dialogs.put(party.aor, dialog)
 
     # Pickers
 
@@ -281,11 +277,11 @@ class Call:
         stays, effects = self.exchange.replace(leg, picker.leg)
         by = picker.party.aor.extension
         if leg == self.caller_leg:
-            self._dialogs.end(self.caller.aor, self.call_id, now, StateEvent.REPLACED, by)
+            self._dialogs.end(self.caller.aor, leg, now, StateEvent.REPLACED, by)
             self._seat_caller(picker, now)
             peer = self.callee
         else:
-            self._dialogs.end(self.callee.aor, self.branches[leg].dialog_id, now, StateEvent.REPLACED, by)
+            self._dialogs.end(self.callee.aor, leg, now, StateEvent.REPLACED, by)
             self._seat_callee(picker, now)
             peer = self.caller
         self._connect(peer, stays, picker.party, now)
@@ -301,20 +297,18 @@ class Call:
 
     def _seat_callee(self, picker: Picker, now: float) -> None:
         self.callee, self.answered_leg = picker.party, picker.leg
-        self.branches = {picker.leg: Branch(picker.leg, picker.contact, picker.call_id)}
+        self.branches = {picker.leg: Branch(picker.leg, picker.contact, picker.dialog)}
         self._seat(picker, self.caller, now, picked=True)
 
     def _seat_caller(self, picker: Picker, now: float) -> None:
-        self.caller, self.caller_leg, self.call_id = picker.party, picker.leg, picker.call_id
+        self.caller, self.caller_leg, self.dialog = picker.party, picker.leg, picker.dialog
         self._seat(picker, self.callee, now, picked=False)
 
     def _seat(self, picker: Picker, other: Party, now: float, *, picked: bool) -> None:
         self._dialogs.put(
             picker.party.aor,
             WatchedDialog(
-                picker.call_id,
-                picker.from_tag,
-                picker.to_tag,
+                picker.dialog,
                 Direction.INITIATOR,
                 DialogState.CONFIRMED,
                 now,
@@ -342,7 +336,7 @@ class Call:
         if branch is None:
             return []
         event = StateEvent.REJECTED if ringing else StateEvent.LOCAL_BYE
-        self._dialogs.end(self.callee.aor, branch.dialog_id, now, event)
+        self._dialogs.end(self.callee.aor, branch.leg, now, event)
         if not ringing:
             last = HangUp(self.caller_leg, cause=cause, headers=end.headers)
             return self._end(last, StateEvent.REMOTE_BYE, now)
@@ -394,7 +388,7 @@ class Call:
 
     def _end_caller(self, event: StateEvent, now: float) -> None:
         self.state = State.ENDED
-        self._dialogs.end(self.caller.aor, self.call_id, now, event)
+        self._dialogs.end(self.caller.aor, self.caller_leg, now, event)
 
     def _drop_branches(
         self,
@@ -409,7 +403,7 @@ class Call:
         dropped = [branch for branch in self.branches.values() if branch.leg != except_leg]
         for branch in dropped:
             del self.branches[branch.leg]
-            self._dialogs.end(self.callee.aor, branch.dialog_id, now, event, taken_by)
+            self._dialogs.end(self.callee.aor, branch.leg, now, event, taken_by)
         return [HangUp(branch.leg, cause=cause, headers=headers) for branch in dropped]
 
     # Media
@@ -437,9 +431,9 @@ class Call:
         except NoAnswer as none:
             return self._without(none, now)
         if hold and hold.leg == self.caller_leg:
-            self._dialogs.hold(self.caller.aor, self.call_id, hold.holds)
+            self._dialogs.hold(self.caller.aor, hold.leg, hold.holds)
         elif hold and hold.leg in self.branches:
-            self._dialogs.hold(self.callee.aor, self.branches[hold.leg].dialog_id, hold.holds)
+            self._dialogs.hold(self.callee.aor, hold.leg, hold.holds)
         return effects
 
 

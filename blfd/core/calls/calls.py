@@ -30,7 +30,7 @@ from blfd.core.inputs import (
     Request,
 )
 from blfd.core.registrar import Registrar
-from blfd.core.values import Aor, Extension, Settings
+from blfd.core.values import Aor, DialogId, Extension, Settings
 from blfd.core.visible import visible
 
 LegInput = (
@@ -90,8 +90,7 @@ class Calls:
             party,
             Party(callee.aor, callee.name),
             self._dialogs,
-            call_id=request.call_id,
-            from_tag=request.from_.tag,
+            dialog=DialogId(request.call_id, "", request.from_.tag),
             domain=_named(request),
             offer=invite.offer,
             started_at=now,

@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 from blfd.core.inputs import Request
 from blfd.core.privacy import NAME_ADDR, is_anonymous, withheld
-from blfd.core.values import Aor, Extension
+from blfd.core.values import Aor, DialogId, Extension
 
 
 class State(Enum):
@@ -46,11 +46,11 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One contact of the callee; `dialog_id` is "" until it rings."""
+    """One contact of the callee; `dialog` is None until it rings."""
 
     leg: int
     contact: str
-    dialog_id: str = ""
+    dialog: DialogId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,7 @@ class Picker:
 
     leg: int
     party: Party
-    call_id: str
-    from_tag: str
-    to_tag: str
+    dialog: DialogId
     contact: str
     source: str
     held: bool = False

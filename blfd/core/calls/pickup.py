@@ -21,7 +21,7 @@ from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.inputs import InviteReceived, LegAccepted, LegEnded, MediaMatched
 from blfd.core.routing import ToPickup
-from blfd.core.values import Aor, Attempt, Directory, Extension, Headers, Reach, Replaces, Way
+from blfd.core.values import Aor, Attempt, DialogId, Directory, Extension, Headers, Reach, Replaces, Way
 from blfd.core.visible import visible
 from dialog_info import DialogState, Direction
 
@@ -129,10 +129,8 @@ class Pickups:
         return self.longest(targets, picker) or self._nothing(targets, "your groups", picker, now)
 
     def _named(self, replaces: Replaces, picker: Aor) -> Found:
-        """The dialog that a Replaces names (RFC 3891, section 3), its tags in whatever order."""
-        tags = replaces.to_tag, replaces.from_tag
-        found = self._dialogs.find(picker.tenant, replaces.call_id)
-        matching = [(aor, dialog) for aor, dialog in found if dialog.has_tags(*tags)]
+        """The dialog that a Replaces names (RFC 3891, section 3)."""
+        matching = self._matching(replaces, picker.tenant)
         if len(matching) != 1:
             detail = "Replaces names no dialog that is known here: what the phone was told is out of date"
             raise Refusal(481, "No such call", log=detail)
@@ -160,6 +158,19 @@ class Pickups:
         if stays.aor == picker != aor:
             raise Refusal(603, f"You talk with {aor.extension} already")
         return aor, dialog, call
+
+    def _matching(self, replaces: Replaces, tenant: str) -> list[tuple[Aor, WatchedDialog]]:
+        """The dialogs that a Replaces fits, its tags in whatever order: phones differ in whose is which.
+
+        Of a call that comes back to us both ends are dialogs of ours, whose tags differ in their order alone.
+        """
+        found = self._dialogs.find(tenant, replaces.call_id)
+        one, other = replaces.to_tag, replaces.from_tag
+        for id_ in (DialogId(replaces.call_id, *tags) for tags in ((one, other), (other, one))):
+            matching = [(aor, dialog) for aor, dialog in found if dialog.id == id_]
+            if matching:
+                return matching
+        return []
 
     def longest(self, targets: Iterable[Aor], picker: Aor) -> Found | None:
         """What has rung longest at `targets`, the picker's own calls aside."""
@@ -228,8 +239,8 @@ class Pickups:
             return None
         if still_there and call.state is State.ANSWERED:  # somebody has taken the other's place
             return 491, _being_set_up(target)
-        found = self._dialogs.find(target.tenant, pickup.dialog.id)
-        dialog = next((dialog for aor, dialog in found if aor == target), pickup.dialog)
+        found = self._dialogs.find(target.tenant, pickup.dialog.id.call_id)
+        dialog = next((dialog for _, dialog in found if dialog.leg == pickup.dialog.leg), pickup.dialog)
         alive = self._calls.numbered(call.number)
         status = 603 if pickup.wish.replaces else 480
         return status, outcome(target, dialog, alive, pickup.picker.aor)
@@ -240,9 +251,7 @@ class Pickups:
         picker = Picker(
             media.leg,
             Party.of(request, pickup.picker),
-            request.call_id,
-            request.from_.tag,
-            pickup.to_tag,
+            DialogId(request.call_id, pickup.to_tag, request.from_.tag),
             pickup.invite.contact,
             request.flow.host,
             held=offer is not None and held(offer),

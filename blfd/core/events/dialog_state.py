@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from blfd.core import privacy
-from blfd.core.values import Aor
+from blfd.core.values import Aor, DialogId
 from dialog_info import (
     Dialog,
     DialogInfo,
@@ -41,19 +40,17 @@ class Lamp(Enum):
 
 @dataclass(frozen=True, slots=True)
 class WatchedDialog:
-    """One dialog of an extension, in the watched phone's view.
+    """One dialog of an extension, between us and its phone: the watched one.
 
-    `call_id` and the tags are those between blfd and that phone, `leg` is the core's number for it and `call`
-    that of the call. `since` is the time of the last change of `state`. `remote` is the other party's
-    extension, `remote_name` its display name; `withheld`: they are for administrators only, `other` for all.
-    `held`: the watched phone has put the other on hold. `picked`: it has the callee's place, and sent an
-    INVITE to get it. `event` says what ended a terminated dialog, `answered` that it was confirmed before,
-    and `taken_by` which extension got the call where it was answered elsewhere (REPLACED).
+    `id` has it from our side, `direction` from the phone's. `leg` is the core's number for it and `call` that
+    of the call. `since` is the time of the last change of `state`. `remote` is the other party's extension,
+    `remote_name` its display name; `withheld`: they are for administrators only, `other` for all. `held`: the
+    watched phone has put the other on hold. `picked`: it has the callee's place, and sent an INVITE to get
+    it. `event` says what ended a terminated dialog, `answered` that it was confirmed before, and `taken_by`
+    which extension got the call where it was answered elsewhere (REPLACED).
     """
 
-    call_id: str
-    local_tag: str
-    remote_tag: str
+    id: DialogId
     direction: Direction
     state: DialogState
     since: float
@@ -75,9 +72,9 @@ class WatchedDialog:
         return (privacy.USER, "") if self.withheld else (self.remote, self.remote_name)
 
     @property
-    def id(self) -> str:
-        """Unique and constant: the Call-ID is ours for a ringing branch, the phone's for its own call."""
-        return self.call_id
+    def element_id(self) -> str:
+        """Unique and constant: a phone may choose any Call-ID, one of ours as well, but not our tag."""
+        return f"{self.id.call_id};{self.id.local_tag}"
 
     @property
     def role(self) -> Direction:
@@ -101,45 +98,40 @@ class WatchedDialog:
         """Whether this is a call that somebody may pick up."""
         return self.state is DialogState.EARLY and self.direction is Direction.RECIPIENT
 
-    def has_tags(self, one: str, other: str) -> bool:
-        """Whether these are its tags, in whatever order: phones differ in whose tag is which."""
-        return (one, other) in ((self.local_tag, self.remote_tag), (self.remote_tag, self.local_tag))
-
 
 class Dialogs:
-    """All dialogs by extension, and which extensions changed since they were last asked for."""
+    """All dialogs by extension and leg, and which extensions changed since they were last asked for.
+
+    Call-IDs tell nothing apart: two phones may choose the same, and a call may come back to us with ours.
+    """
 
     def __init__(self) -> None:
-        self._live: dict[Aor, dict[str, WatchedDialog]] = {}
-        self._owners: dict[str, list[Aor]] = {}  # of live dialogs, by id: a phone may choose any Call-ID
+        self._live: dict[Aor, dict[int, WatchedDialog]] = {}
         self._last: dict[Aor, WatchedDialog] = {}
-        self._ended: OrderedDict[str, tuple[Aor, WatchedDialog]] = OrderedDict()
+        self._ended: dict[int, WatchedDialog] = {}  # the oldest first
+        self._by_call_id: dict[str, dict[int, Aor]] = {}  # legs, of live and ended dialogs
         self._changed: dict[Aor, None] = {}
 
     def put(self, aor: Aor, dialog: WatchedDialog) -> None:
         """Add or update a dialog."""
         known = self._live.setdefault(aor, {})
-        if known.get(dialog.id) != dialog:
-            if dialog.id not in known:
-                self._owners.setdefault(dialog.id, []).append(aor)
-            known[dialog.id] = dialog
+        if known.get(dialog.leg) != dialog:
+            known[dialog.leg] = dialog
+            self._by_call_id.setdefault(dialog.id.call_id, {})[dialog.leg] = aor
             self._changed[aor] = None
 
-    def hold(self, aor: Aor, dialog_id: str, held: bool) -> None:
-        dialog = self._live.get(aor, {}).get(dialog_id)
+    def hold(self, aor: Aor, leg: int, held: bool) -> None:
+        dialog = self.get(aor, leg)
         if dialog:
             self.put(aor, replace(dialog, held=held))
 
-    def end(self, aor: Aor, dialog_id: str, now: float, event: StateEvent, taken_by: str = "") -> None:
+    def end(self, aor: Aor, leg: int, now: float, event: StateEvent, taken_by: str = "") -> None:
         """A dialog is over; unknown ones (a branch that never rang) are ignored."""
-        dialog = self._live.get(aor, {}).pop(dialog_id, None)
+        dialog = self._live.get(aor, {}).pop(leg, None)
         if dialog is None:
             return
         if not self._live[aor]:
             del self._live[aor]
-        self._owners[dialog_id].remove(aor)
-        if not self._owners[dialog_id]:
-            del self._owners[dialog_id]
         ended = replace(
             dialog,
             state=DialogState.TERMINATED,
@@ -150,12 +142,17 @@ class Dialogs:
             answered=dialog.state is DialogState.CONFIRMED,
             taken_by=taken_by,
         )
-        self._last[aor] = ended
-        self._ended[dialog_id] = (aor, ended)
-        self._ended.move_to_end(dialog_id)
+        self._last[aor] = self._ended[leg] = ended
         if len(self._ended) > REMEMBERED:
-            self._ended.popitem(last=False)
+            self._forget_oldest()
         self._changed[aor] = None
+
+    def _forget_oldest(self) -> None:
+        leg = next(iter(self._ended))
+        call_id = self._ended.pop(leg).id.call_id
+        del self._by_call_id[call_id][leg]
+        if not self._by_call_id[call_id]:
+            del self._by_call_id[call_id]
 
     def forget(self, aor: Aor) -> None:
         """An extension is removed."""
@@ -176,14 +173,13 @@ class Dialogs:
         """The dialog that ended last, whenever that was."""
         return self._last.get(aor)
 
+    def get(self, aor: Aor, leg: int) -> WatchedDialog | None:
+        return self._live.get(aor, {}).get(leg)
+
     def find(self, tenant: str, call_id: str) -> list[tuple[Aor, WatchedDialog]]:
-        """The dialogs of a tenant with this Call-ID; if none is live, the one that ended not long ago."""
-        live = [(aor, self._live[aor][call_id]) for aor in self._owners.get(call_id, ())]
-        live = [(aor, dialog) for aor, dialog in live if aor.tenant == tenant]
-        ended = self._ended.get(call_id)
-        if not live and ended and ended[0].tenant == tenant:
-            return [ended]
-        return live
+        """The dialogs of a tenant with this Call-ID: those that are live, and that ended not long ago."""
+        legs = self._by_call_id.get(call_id, {}).items()
+        return [(aor, self.get(aor, leg) or self._ended[leg]) for leg, aor in legs if aor.tenant == tenant]
 
     def lamp(self, aor: Aor) -> Lamp:
         lamps = {dialog.lamp for dialog in self.of(aor)}
@@ -222,10 +218,10 @@ def _element(dialog: WatchedDialog, aor: Aor, entity: str, domain: str, pickup_c
     target = f"sip:{code}{aor.extension}@{domain}" if dialog.rings else remote
     rendering = (Param(RENDERING, "no"),) if dialog.held else ()
     element = Dialog(
-        id=dialog.id,
-        call_id=dialog.call_id,
-        local_tag=dialog.local_tag,
-        remote_tag=dialog.remote_tag,
+        id=dialog.element_id,
+        call_id=dialog.id.call_id,
+        local_tag=dialog.id.remote_tag,
+        remote_tag=dialog.id.local_tag,
         direction=dialog.direction,
         state=dialog.state,
         local=Participant(identity=Identity(entity), target=Target(entity, rendering)),
