@@ -105,7 +105,9 @@ def load(
     table = _read(path) if path else {}
     _known(table, KEYS, str(path))
     sip = _settings(table.get("sip", {}), str(path))
-    sip = replace(sip, trust=_each(_network, trust, table, "trust", str(path)))
+    tls = _tls(table, certificate, certificate_key, str(path))
+    trusted = _each(_network, trust, table, "trust", str(path))
+    sip = replace(sip, trust=trusted, trust_names=tls.trust)
     where = _metrics(metrics or table.get("metrics"), "--metrics" if metrics else f"{path}, metrics")
     config = Config(
         database=database or _database(table, str(path)),
@@ -115,7 +117,7 @@ def load(
         web=_web(web, table, "web", str(path)),
         pnp=_pnp(pnp or table.get("pnp", False), str(path)),
         address=_address(table, str(path)),
-        tls=_tls(table, certificate, certificate_key, str(path)),
+        tls=tls,
     )
     wanted = _each(_listen, listen, table, "listen", str(path))
     config = replace(config, listen=wanted) if wanted else config
@@ -260,7 +262,7 @@ def _metrics(value: Any, where: str) -> Web | None:
 
 
 def _settings(table: Any, where: str) -> Settings:
-    names = tuple(f.name for f in fields(Settings) if f.name != "trust")
+    names = tuple(f.name for f in fields(Settings) if f.name not in ("trust", "trust_names"))
     if not isinstance(table, dict):
         raise ConfigError(f"{where}: sip is a section, written [sip]")
     _known(table, names, f"{where}, [sip]")

@@ -13,13 +13,14 @@ from blfd.core.calls.permissions import Permissions
 from blfd.core.calls.pickup import Pickups
 from blfd.core.changes import Changes
 from blfd.core.effects import Effect, Ignore, Level, Log, Notify, Reply
-from blfd.core.errors import Refusal, Silenced
+from blfd.core.errors import ONLY_TLS, Refusal, Silenced
 from blfd.core.events import check_sync, ua_profile
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.events.documents import DialogPackage
 from blfd.core.events.notifier import Notifier
 from blfd.core.inputs import (
     BindingsRestored,
+    CertificateShown,
     DirectoryChanged,
     Drain,
     FlowClosed,
@@ -44,7 +45,7 @@ from blfd.core.inputs import (
 from blfd.core.next_hop import NextHops, is_sip
 from blfd.core.registrar import Registrar
 from blfd.core.routing import Refused, Routing, ToExtension, ToPickup
-from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Settings
+from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Flow, Settings
 from blfd.core.watchdog import Watchdog
 
 RETRY_AFTER = "5"  # seconds
@@ -74,12 +75,12 @@ class Core:
         next_hops = self._next_hops = NextHops(self.trusts, leads_here)
         self.registrar = Registrar(settings, next_hops)
         self._dialog_package = DialogPackage(self.dialogs)
+        self._authenticator = Authenticator(secret, settings)
         self.notifier = Notifier((self._dialog_package,), settings, next_hops, new_tag)
-        self.calls = Calls(self.dialogs, self.registrar, settings, self.trusts)
+        self.calls = Calls(self.dialogs, self.registrar, settings, self._authenticator.takes_at_its_word)
         self.pickups = Pickups(self.dialogs, self.calls)
         self.watchdog = Watchdog(self.calls, self.pickups, self.notifier)
         self.permissions = Permissions(self.directory)
-        self._authenticator = Authenticator(secret, settings)
         self._routing = Routing(self.directory, Domains(self.directory, self._addresses))
         self._extension_rates = Rates(settings.extension_requests)
         self._tenant_rates = Rates(settings.tenant_requests)
@@ -107,7 +108,10 @@ class Core:
                 return ua_profile.found(event, self._new_tag())
             case FlowClosed():
                 flow = event.flow
+                self._authenticator.edges.discard(flow)
                 return [*self.registrar.flow_closed(flow), *self.notifier.flow_closed(flow, now)]
+            case CertificateShown():
+                return self._authenticator.shown(event)
             case FlowReached():
                 return self.notifier.flow_reached(event.flow, now)
             case DirectoryChanged():
@@ -155,8 +159,10 @@ class Core:
         """Who has sent a request; Refusal where that is not proved, or not served now."""
         if request.target.scheme not in ("sip", "sips"):
             raise Refusal(416, f"Scheme {request.target.scheme}, only sip is served")
+        if request.target.scheme == "sips" and not request.flow.is_secure:
+            raise Refusal(403, ONLY_TLS)
         extension = self._authenticator.authenticate(request, now)
-        self._check_rates(extension.aor, request.flow.host, now)
+        self._check_rates(extension.aor, request.flow, now)
         return extension
 
     def _came_back(
@@ -188,9 +194,9 @@ class Core:
             case InviteReceived():
                 return self._invite(event, extension, now)
 
-    def _check_rates(self, aor: Aor, source: str, now: float) -> None:
+    def _check_rates(self, aor: Aor, source: Flow, now: float) -> None:
         """A phone gone mad may not take what is there for all; a trusted source looks after its own."""
-        if self.trusts(source):
+        if self._authenticator.takes_at_its_word(source):
             return
         if not self._extension_rates.take(f"{aor}", now) or not self._tenant_rates.take(aor.tenant, now):
             raise Refusal(503, "Too many requests", (("Retry-After", RETRY_AFTER),))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from blfd.core.values import Headers
 
+ONLY_TLS = "sips: is served over TLS only"
+
 
 class Refusal(Exception):
     """A request to refuse: `status`, a reason phrase for people, header fields, and what the operator reads.

@@ -291,6 +291,13 @@ class FlowClosed(NamedTuple):
     flow: Flow
 
 
+class CertificateShown(NamedTuple):
+    """A connection is there whose peer has a certificate with these names, by somebody whom we trust."""
+
+    flow: Flow
+    names: tuple[str, ...]
+
+
 class FlowReached(NamedTuple):
     """A peer that could not be reached for a while can be now."""
 
@@ -354,6 +361,7 @@ Input = (
     | InfoAnswered
     | FlowClosed
     | FlowReached
+    | CertificateShown
     | DirectoryChanged
     | BindingsRestored
     | SubscriptionsRestored

@@ -340,3 +340,4 @@ class Settings:
     source_handshakes: int = 100
     slowest_message: int = 30
     trust: tuple[IPv4Network, ...] = ()
+    trust_names: tuple[str, ...] = ()  # of certificates; [tls] has them

@@ -16,7 +16,15 @@ from typing import Protocol
 from blfd.core import capabilities
 from blfd.core import effects as e
 from blfd.core.errors import Refusal
-from blfd.core.inputs import FlowClosed, FlowReached, Input, LegEnded, NotifyAnswered, NotifyLost
+from blfd.core.inputs import (
+    CertificateShown,
+    FlowClosed,
+    FlowReached,
+    Input,
+    LegEnded,
+    NotifyAnswered,
+    NotifyLost,
+)
 from blfd.core.values import Flow, Headers
 from blfd.core.visible import visible
 from blfd.sip import reader
@@ -102,6 +110,7 @@ class Stack:
         self.network, self._own_uris, self._calls, self._emit = network, own_uris, calls, emit
         network.receive, network.unreadable = self._receive, self._unreadable
         network.closed, network.reached = self._flow_closed, self._flow_reached
+        network.named = lambda flow, names: emit(CertificateShown(flow, names))
         self._writer = Writer(user_agent)
         self._servers = ServerTransactions(network.send, calls.is_up)
         self._profiles = Profiles(self._servers, emit)

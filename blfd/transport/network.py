@@ -63,13 +63,15 @@ class Network:
     The owner sets, before the first `poll`: `receive`, which takes each message; `unreadable`, which takes
     what came over a connection and has no end that can be found, and why; `closed`, which takes the flow of
     a connection that has ended or could not be made; `reached`, which takes the flow of a peer to which that
-    had happened, and which is there again.
+    had happened, and which is there again; `named`, which takes the flow of a new connection and the names in
+    its peer's certificate, where it has shown one.
     """
 
     receive: Callable[[bytes, Source], None]
     unreadable: Callable[[bytes, Flow, str], None]
     closed: Callable[[Flow], None]
     reached: Callable[[Flow], None]
+    named: Callable[[Flow, tuple[str, ...]], None]
 
     def __init__(
         self,

@@ -34,13 +34,9 @@ _NO_TLS = frozenset(("HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBE
 
 
 class TlsConnection(TcpConnection):
-    """One connection; until its handshake is done, `handshakes` polls it.
-
-    `names` are those of the peer's certificate, where we have asked for one and trust who signed it.
-    """
+    """One connection; until its handshake is done, `handshakes` polls it."""
 
     transport = TLS
-    names: tuple[str, ...] = ()
 
     def __init__(
         self, network: Network, connected: socket.socket, flow: Flow, opening_until: float | None = None
@@ -99,7 +95,9 @@ class TlsConnection(TcpConnection):
         self._connections.made(self)
         self.opening_until = None
         assert isinstance(self.socket, ssl.SSLSocket), "its handshake is done"
-        self.names = _names(self.socket)
+        names = _names(self.socket)
+        if names:
+            self._network.named(self.flow, names)
         if self._unsent:
             self.watch()
         self.readable()  # what came with the end of the handshake is in no poll

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from blfd.core.values import Flow
 from blfd.transport.addresses import ListenAddress
+from blfd.transport.certificates import Certificates
 from blfd.transport.network import Network, Source
 
 DEADLINE = 5.0
@@ -17,13 +18,28 @@ OPTIONS = b"OPTIONS sip:x SIP/2.0\r\nl: 0\r\n\r\n"
 class Site:
     """Keeps all that the network tells: `came`, `unreadable`, `closed`."""
 
-    def __init__(self, *listen: str, slowest: float = 30.0, most: int = 100) -> None:
+    def __init__(
+        self,
+        *listen: str,
+        slowest: float = 30.0,
+        most: int = 100,
+        certificates: Certificates | None = None,
+        may_shake_hands: Callable[[str], bool] = lambda host: True,
+    ) -> None:
         self.now = 1000.0
         self.came: list[tuple[bytes, Source]] = []
         self.unreadable: list[tuple[bytes, Flow, str]] = []
         self.closed: list[Flow] = []
         self.reached: list[Flow] = []
-        self.network = Network(lambda host, count: count < most, slowest, lambda: self.now)
+        self.named: list[tuple[Flow, tuple[str, ...]]] = []
+        self.network = Network(
+            lambda host, count: count < most,
+            slowest,
+            lambda: self.now,
+            certificates=certificates,
+            may_shake_hands=may_shake_hands,
+        )
+        self.network.named = lambda flow, names: self.named.append((flow, names))
         self.network.receive = lambda data, source: self.came.append((data, source))
         self.network.unreadable = lambda data, flow, why: self.unreadable.append((data, flow, why))
         self.network.closed, self.network.reached = self.closed.append, self.reached.append

@@ -9,10 +9,11 @@ from ipaddress import IPv4Address
 
 from blfd.core.access.domains import Domains
 from blfd.core.access.nonces import Nonces
+from blfd.core.effects import Effect, Level, Log
 from blfd.core.errors import Refusal, Silenced
-from blfd.core.inputs import Credentials, Request
+from blfd.core.inputs import CertificateShown, Credentials, Request
 from blfd.core.privacy import is_anonymous
-from blfd.core.values import Aor, Directory, Extension, Headers, Settings, Tenant, Uri
+from blfd.core.values import Aor, Directory, Extension, Flow, Headers, Settings, Tenant, Uri
 
 Hash = Callable[[str], str]
 
@@ -51,6 +52,7 @@ class Authenticator:
         self._directory = Directory()
         self._domains = Domains(self._directory, ())
         self._trusted: dict[str, bool] = {}
+        self.edges: set[Flow] = set()  # connections of whom a certificate has made an edge
         self._failures: dict[str, int] = {}
         self._silent_until: dict[str, float] = {}
 
@@ -66,7 +68,7 @@ class Authenticator:
         registers = request.method == "REGISTER"
         claimed = request.to if registers else request.from_
         anonymous = not registers and is_anonymous(claimed.uri)
-        if self.trusts(request.flow.host):
+        if self.takes_at_its_word(request.flow):
             return self._at_its_word(request, claimed.uri, anonymous)
         self._check_silence(request.flow.host, now)
         host = request.target.host if anonymous else claimed.uri.host
@@ -78,6 +80,18 @@ class Authenticator:
             text = f"{extension.aor} at {request.flow} sent a request as {claimed.uri.user}: refused"
             raise Refusal(403, f"You are {extension.aor.extension}, not {claimed.uri.user}", (), text)
         return extension
+
+    def takes_at_its_word(self, flow: Flow) -> bool:
+        """Whether what comes by `flow` is an edge's: it has the address of one, or a certificate."""
+        return flow in self.edges or self.trusts(flow.host)
+
+    def shown(self, shown: CertificateShown) -> list[Effect]:
+        """The peer of a connection has proved that a certificate is its own."""
+        known = [name for name in shown.names if name in self._settings.trust_names]
+        if not known:
+            return []
+        self.edges.add(shown.flow)
+        return [Log(Level.INFO, f"{shown.flow} has the certificate of {known[0]}: a trusted edge")]
 
     def trusts(self, host: str) -> bool:
         """Whether requests from `host` are taken at their From (--trust)."""

@@ -30,7 +30,7 @@ from blfd.core.inputs import (
     Request,
 )
 from blfd.core.registrar import Registrar
-from blfd.core.values import Aor, DialogId, Extension, Settings
+from blfd.core.values import Aor, DialogId, Extension, Flow, Settings
 from blfd.core.visible import visible
 
 LegInput = (
@@ -51,11 +51,11 @@ LegInput = (
 class Calls:
     """Makes calls and hands each input to the one that it belongs to.
 
-    `trusts` says whether an address is taken at its word.
+    `trusts` says whether what comes by a flow is taken at its word.
     """
 
     def __init__(
-        self, dialogs: Dialogs, registrar: Registrar, settings: Settings, trusts: Callable[[str], bool]
+        self, dialogs: Dialogs, registrar: Registrar, settings: Settings, trusts: Callable[[Flow], bool]
     ) -> None:
         self._dialogs, self._registrar, self._settings = dialogs, registrar, settings
         self._trusts = trusts
@@ -83,7 +83,7 @@ class Calls:
         leg = self.new_leg()
         party = Party.of(request, caller)
         without = TELL_WHO if party.withheld else privacy.hides(request)
-        trusted = self._trusts(request.flow.host)
+        trusted = self._trusts(request.flow)
         passed = passed_on(invite.headers, In.INVITE, trusted=trusted, without=without)
         call = self._by_leg[leg] = self._by_number[leg] = Call(
             leg,
@@ -98,10 +98,10 @@ class Calls:
             source=request.flow.host,
             headers=(("Max-Forwards", f"{invite.max_forwards - 1}"), *passed),
         )
-        self._trust(call, leg, request.flow.host)
+        self._trust(call, leg, request.flow)
         return [Accept(request.transaction, leg)]
 
-    def _trust(self, call: Call, leg: int, source: str) -> None:
+    def _trust(self, call: Call, leg: int, source: Flow) -> None:
         if self._trusts(source):
             call.trusted.add(leg)
 
@@ -194,7 +194,7 @@ class Calls:
         effects = call.start(tag, dials, now, now + self._settings.no_answer_timeout)
         for leg, binding in dials:
             self._by_leg[leg] = call
-            self._trust(call, leg, binding.flow.host)
+            self._trust(call, leg, binding.flow)
         if not dials:  # its last phone has gone in this instant
             return call.no_answer(now)
         return [Log(Level.INFO, f"{_name(call)}: ringing {len(dials)} phone(s)"), *effects]

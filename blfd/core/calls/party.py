@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 from blfd.core.inputs import Request
 from blfd.core.privacy import NAME_ADDR, is_anonymous, withheld
-from blfd.core.values import Aor, DialogId, Extension
+from blfd.core.values import Aor, DialogId, Extension, Flow
 
 
 class State(Enum):
@@ -55,7 +55,7 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Picker:
-    """A phone that has sent INVITE to take somebody's place, from the address `source`.
+    """A phone that has sent INVITE to take somebody's place, by the flow `source`.
 
     `held`: it holds from the start.
     """
@@ -64,5 +64,5 @@ class Picker:
     party: Party
     dialog: DialogId
     contact: str
-    source: str
+    source: Flow
     held: bool = False

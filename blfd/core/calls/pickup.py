@@ -253,7 +253,7 @@ class Pickups:
             Party.of(request, pickup.picker),
             DialogId(request.call_id, pickup.to_tag, request.from_.tag),
             pickup.invite.contact,
-            request.flow.host,
+            request.flow,
             held=offer is not None and held(offer),
         )
         if pickup.takes_over:

@@ -13,9 +13,17 @@ from collections.abc import Callable, Iterable
 
 from blfd.core.access.domains import Domains
 from blfd.core.effects import Effect, Level, Log, Notify, Reply, SaveSubscription
-from blfd.core.errors import Refusal
+from blfd.core.errors import ONLY_TLS, Refusal
 from blfd.core.events.package import Package
-from blfd.core.events.subscription import IN_FLIGHT, INDIFFERENT, Action, Event, Phase, Subscription
+from blfd.core.events.subscription import (
+    IN_FLIGHT,
+    INDIFFERENT,
+    Action,
+    Event,
+    Phase,
+    Subscription,
+    is_secret,
+)
 from blfd.core.events.subscriptions import Subscriptions
 from blfd.core.inputs import NotifyAnswered, NotifyLost, Request, SubscribeReceived
 from blfd.core.next_hop import NextHops, address_in, is_sip, without_headers
@@ -124,6 +132,8 @@ class Notifier:
             or subscription.watcher != watcher.aor
         ):
             raise Refusal(481, "Subscription does not exist")
+        if subscription.is_secret and not request.flow.is_secure:
+            raise Refusal(403, ONLY_TLS)
         if request.cseq <= subscription.remote_cseq:
             raise Refusal(500, "CSeq is not higher than before")
         target = _target(subscribe.contact) if subscribe.contact else subscription.dialog.target
@@ -143,6 +153,8 @@ class Notifier:
     ) -> list[Effect]:
         request = subscribe.request
         resource, entity = self._resource(request, watcher)
+        if is_secret(entity) and not request.flow.is_secure:
+            raise Refusal(403, ONLY_TLS)
         if not subscribe.contact:
             raise Refusal(400, "Contact is missing")
         if not request.from_.tag:

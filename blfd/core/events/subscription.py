@@ -99,6 +99,11 @@ IN_FLIGHT = frozenset(p for p in Phase if (p, E.CONFIRMED) in TRANSITIONS)
 ALIVE = frozenset((P.TOLD, P.TELLING, P.OUTDATED, P.RETRYING, P.UNREACHABLE))
 
 
+def is_secret(entity: str) -> bool:
+    """Whether a resource's URI is one of which nobody on the way may hear."""
+    return entity.startswith("sips:")
+
+
 class Subscription:
     """A plain record; `key` is our tag in `dialog`.
 
@@ -211,6 +216,11 @@ class Subscription:
         )
         subscription.reserved = saved.cseq + reserve
         return subscription
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether NOTIFYs may go over TLS only: the watcher has asked for a sips: URI (RFC 3261, 26.2.2)."""
+        return is_secret(self.entity)
 
     @property
     def version(self) -> int:
