@@ -1,4 +1,4 @@
-"""Bodies of any size past PJSIP, which prints 4,000 octets of a message at most, and of SDP what it knows.
+"""Bodies as they are past PJSIP, which prints of SDP what it knows, and copies what it holds.
 
 PJSIP gets of each body what it needs: of SDP a short form for its negotiator, with a token in an attribute
 of ours, of others the token alone. It prints the token wherever it sends that body, by itself as well

@@ -24,6 +24,7 @@ from blfd.pjsip.invite_events import InviteEvents
 from blfd.pjsip.leg import Leg, Pending, Phase
 from blfd.pjsip.legs import Legs
 from blfd.pjsip.library import ffi
+from blfd.pjsip.printing import Printing
 from blfd.pjsip.received import Received, octets_of
 from blfd.pjsip.sessions import Refused
 from blfd.sip.bodies import session_description
@@ -50,6 +51,7 @@ class Calls:
         self._emit = emit
         self._events = InviteEvents(emit)
         self.endpoint = Endpoint(self._events.callbacks, verbose=verbose)
+        Printing(self.endpoint)
         self._adapter = Adapter(self.endpoint, network, lambda message: self.legs.too_large(message))
         events = self._events
         usage = self.endpoint.register_module(

@@ -124,7 +124,8 @@ struct pjsip_transport {
 typedef struct {
     void *prev, *next; pj_str_t name; int id, priority; void *load, *start, *stop, *unload;
     pj_bool_t (*on_rx_request)(pjsip_rx_data *), (*on_rx_response)(pjsip_rx_data *);
-    void *on_tx_request, *on_tx_response, *on_tsx_state;
+    pj_status_t (*on_tx_request)(pjsip_tx_data *), (*on_tx_response)(pjsip_tx_data *);
+    void *on_tsx_state;
 } pjsip_module;
 
 typedef struct {

@@ -67,15 +67,21 @@ class Endpoint:
         self.user_agent = lib.pjsip_ua_instance()
 
     def register_module(
-        self, name: bytes, priority: int, on_rx_request: CData, on_rx_response: CData = ffi.NULL
+        self,
+        name: bytes,
+        priority: int,
+        on_rx_request: CData = ffi.NULL,
+        on_rx_response: CData = ffi.NULL,
+        on_tx: CData = ffi.NULL,
     ) -> CData:
-        """Register a pjsip_module with callbacks for what comes; returns it."""
+        """Register a pjsip_module with callbacks for what comes, and for all that leaves; returns it."""
         module = ffi.new("pjsip_module *")
         kept = ffi.new("char[]", name)
         module.name.ptr, module.name.slen = kept, len(name)
         module.id, module.priority = -1, priority
         module.on_rx_request, module.on_rx_response = on_rx_request, on_rx_response
-        self.keep(module, kept, on_rx_request, on_rx_response)
+        module.on_tx_request = module.on_tx_response = on_tx
+        self.keep(module, kept, on_rx_request, on_rx_response, on_tx)
         check("module", lib.pjsip_endpt_register_module(self.pj, module))
         return module
 

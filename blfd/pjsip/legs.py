@@ -73,7 +73,6 @@ from blfd.sip.reader import read
 from blfd.sip.timers import LIFETIME
 
 OTHER_METHOD = 6
-TOO_LONG = 171_023  # PJSIP_EMSGTOOLONG
 TOO_LARGE = "A message is too large to be sent"
 
 
@@ -229,10 +228,7 @@ class Legs:
         if status and effect.leg in self._by_number:
             self._forget(leg)
             lib.pjsip_inv_terminate(inv, 503, 0)
-            if status == TOO_LONG:
-                self._emit(LegEnded(effect.leg, 513, TOO_LARGE, fault=TOO_LARGE))
-            else:
-                self._emit(LegEnded(effect.leg, 503, "Unreachable", silent=True))
+            self._emit(LegEnded(effect.leg, 503, "Unreachable", silent=True))
 
     def acknowledge(self, effect: Acknowledge) -> None:
         leg = self._by_number.get(effect.leg)
@@ -412,9 +408,8 @@ class Legs:
     # What cannot be sent
 
     def _send(self, leg: Leg) -> None:
-        """Send what PJSIP has made; what it cannot print ends the leg."""
-        if lib.pjsip_inv_send_msg(leg.inv, self._tdata[0]) == TOO_LONG:
-            self._fails(leg)
+        """Send what PJSIP has made; where a datagram cannot hold it, `too_large` is asked."""
+        lib.pjsip_inv_send_msg(leg.inv, self._tdata[0])
 
     def _fails(self, leg: Leg) -> None:
         if leg not in self._failing:

@@ -21,7 +21,7 @@ SUPPORT_100REL, SUPPORT_TIMER, ALWAYS_USE_TIMER = 1, 2, 128  # pjsip_inv_option
 TRANSPORT_SELECTOR = 1  # PJSIP_TPSELECTOR_TRANSPORT
 MIN_SE = 90
 CALL_ID = 32  # characters of our Call-IDs
-PRINTED = 4000  # octets of a refusal
+PRINTED = 131_072  # octets of a refusal: it has the Vias and Record-Routes of what came
 EXPLAINING = ("Accept", "Unsupported", "Require", "Min-SE", "Warning")
 
 

@@ -175,15 +175,57 @@ def test_a_late_answer_is_repeated(site: Site) -> None:
     hang_up(mine, callee)
 
 
+# Header fields of any size
+
+
+def far(agent: Agent, size: int = 1900) -> str:
+    """A Record-Route of an agent that is its own proxy: messages to it are longer than those from it."""
+    return f"<sip:{agent.address};transport={agent.transport};lr;x={'x' * size}>"
+
+
+@pytest.mark.parametrize(("transport", "step"), [("udp", 3), ("tcp", 7)])
+def test_every_size_of_header_fields(site: Site, transport: str, step: int) -> None:
+    """In all that a phone gets back of its own: From, Contact, and Record-Route as it is or as Route."""
+    caller, callee = site.registered("101", transport), site.registered("102", transport)
+    for size in [size for size in SIZES if size < 15_000][::step]:
+        long = "x" * size
+        more = {
+            "Record_Route": far(caller, size),
+            "Contact": f"<sip:101@{caller.address};transport={transport};x={long}>",
+            "From": f'"{long}" <sip:101@{caller.server}>;tag=f{size}{transport}',
+        }
+        calling = Calling.start(caller, "102", sdp(4000), Require="100rel", **more)
+        invite = callee.wait_request("INVITE")
+        said = {"Record_Route": far(callee, size), "Contact": f"<sip:102@{callee.address};x={long}>"}
+        callee.reply(invite, 183, "Session Progress", sdp(5000), **said, **RELIABLE)
+        acknowledged = callee.wait_request("PRACK")
+        assert long in acknowledged["route"]
+        callee.reply(acknowledged, 200)
+        progress = calling.provisional(183)
+        assert long in progress["from"]
+        assert long in progress["record-route"]
+        assert prack(calling, progress).status == 200
+        callee.reply(invite, 200, **said)
+        mine = calling.acknowledge(calling.final())
+        ack = callee.wait_request("ACK")
+        assert long in ack["route"]
+        assert long in ack.start
+        headers = mine.send("INVITE", sdp(4002))
+        reinvite = callee.wait_request("INVITE")
+        callee.reply(reinvite, 200, "OK", sdp(5002), **said, **SDP)
+        mine.ack(caller.final(headers))
+        callee.wait_request("ACK")
+        assert Dialog.of_invite(callee, invite).request("BYE").status == 200
+        bye = caller.wait_request("BYE")
+        caller.reply(bye, 200)
+        assert all(long in text for text in (reinvite["route"], reinvite.start, bye["route"], bye["to"]))
+    site.wait_no_call()
+
+
 # What cannot be sent: over TCP comes what fits no datagram with the header fields that it gets
 
 TOO_LARGE = 63_500
 TOLD = "is too large to be sent"
-
-
-def far(agent: Agent) -> str:
-    """A Record-Route of an agent that is its own proxy: messages to it are longer than those from it."""
-    return f"<sip:{agent.address};transport={agent.transport};lr;x={'x' * 1900}>"
 
 
 def connect(caller: Agent, callee: Agent) -> tuple[Dialog, Dialog]:
