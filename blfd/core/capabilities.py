@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from blfd.core.events import refer
 from blfd.core.events.documents import DialogPackage
 from blfd.core.values import Headers
 
 OF_CALLS: Final = ("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE")
 """The methods that belong to INVITE sessions, which PJSIP carries (RFC 3261, 3262, 3311)."""
 
-OTHERS: Final = ("INFO", "OPTIONS", "REGISTER", "SUBSCRIBE")
-"""The methods that blfd serves itself, in calls and outside (RFC 3261, 6086, 6665)."""
+OTHERS: Final = ("INFO", "NOTIFY", "OPTIONS", "REFER", "REGISTER", "SUBSCRIBE")
+"""The methods that blfd serves itself, in calls and outside (RFC 3261, 3515, 6086, 6665)."""
 
 IN_CALLS: Final = frozenset((*OF_CALLS, "INFO"))
 """The methods that mean something to the other phone of a call."""
@@ -22,10 +23,10 @@ IN_CALLS: Final = frozenset((*OF_CALLS, "INFO"))
 OUTSIDE_CALLS: Final = frozenset(("REGISTER", "SUBSCRIBE", "PUBLISH"))
 """Methods that never belong to a call, whatever To tag they have."""
 
-OPTION_TAGS: Final = ("100rel", "timer", "path", "replaces")
-"""RFC 3262, 4028, 3327, 3891."""
+OPTION_TAGS: Final = ("100rel", "timer", "path", "replaces", "norefersub")
+"""RFC 3262, 4028, 3327, 3891, 4488."""
 
-PACKAGES: Final = (DialogPackage.name,)
+PACKAGES: Final = (DialogPackage.name, refer.NAME)
 BODIES: Final = ("application/sdp",)
 """What an INVITE may carry, beside multipart around it; an INFO carries what the other phone takes."""
 

@@ -8,9 +8,11 @@ from blfd.core import capabilities, privacy
 from blfd.core.access.digest import Authenticator
 from blfd.core.access.domains import Domains
 from blfd.core.access.limits import Rates
-from blfd.core.calls.calls import Calls
+from blfd.core.calls.calls import Calls, LegInput
 from blfd.core.calls.permissions import Permissions
 from blfd.core.calls.pickup import Pickups
+from blfd.core.calls.referral import Referrals
+from blfd.core.calls.transfers import Transfers
 from blfd.core.changes import Changes
 from blfd.core.effects import Effect, Ignore, Level, Log, Notify, Reply
 from blfd.core.errors import ONLY_TLS, Refusal, Silenced
@@ -35,6 +37,7 @@ from blfd.core.inputs import (
     NotifyLost,
     ProfileFound,
     ProfileWanted,
+    ReferReceived,
     RegisterReceived,
     Request,
     RequestReceived,
@@ -79,7 +82,9 @@ class Core:
         self.notifier = Notifier((self._dialog_package,), settings, next_hops, new_tag)
         self.calls = Calls(self.dialogs, self.registrar, settings, self._authenticator.takes_at_its_word)
         self.pickups = Pickups(self.dialogs, self.calls)
-        self.watchdog = Watchdog(self.calls, self.pickups, self.notifier)
+        referrals = Referrals(self.dialogs, self.calls, lambda who, uri: self._routing.route(who, uri))
+        self.transfers = Transfers(self.dialogs, self.calls, referrals, settings)
+        self.watchdog = Watchdog(self.calls, self.pickups, self.notifier, self._on_leg)
         self.permissions = Permissions(self.directory)
         self._routing = Routing(self.directory, Domains(self.directory, self._addresses))
         self._extension_rates = Rates(settings.extension_requests)
@@ -90,13 +95,20 @@ class Core:
         """What to do about `event`; `now` is seconds since the epoch."""
         if type(event) is NotifyAnswered:  # the hot path: nothing else changes
             return self.notifier.answered(event, now)
-        effects = [*self._route(event, now), *self._tell(now)]
+        effects = self.transfers.settle(self._route(event, now), now)
+        effects += self._tell(now)
         self.watchdog.saw(event, effects, now)
         return effects
 
     def _route(self, event: Input, now: float) -> list[Effect]:
         match event:
-            case RegisterReceived() | SubscribeReceived() | InviteReceived() | RequestReceived():
+            case (
+                RegisterReceived()
+                | SubscribeReceived()
+                | InviteReceived()
+                | ReferReceived()
+                | RequestReceived()
+            ):
                 return self._answer(event, now)
             case NotifyAnswered():
                 return self.notifier.answered(event, now)
@@ -127,17 +139,23 @@ class Core:
                 self._draining = True
                 notifier = self.notifier
                 last = notifier.terminate_all("deactivated", now) if event.tell else notifier.rest()
-                return [*self.calls.hang_up_all(now), *last]
-            case LegAccepted() | MediaMatched() | LegEnded() if event.leg in self.pickups:
-                return self.pickups.handle(event, now)
+                return [*self.calls.hang_up_all(now), *self.transfers.hang_up_all(now), *last]
             case LegsListed():
                 return self.watchdog.listed(event, now)
             case _:
-                return self.calls.handle(event, now)
+                return self._on_leg(event, now)
+
+    def _on_leg(self, event: LegInput, now: float) -> list[Effect]:
+        """A leg is a picker's, or of a transfer, or of a call."""
+        if isinstance(event, LegAccepted | MediaMatched | LegEnded) and event.leg in self.pickups:
+            return self.pickups.handle(event, now)
+        if self.transfers.takes(event):
+            return self.transfers.handle(event, now)
+        return self.calls.handle(event, now)
 
     def _answer(
         self,
-        event: RegisterReceived | SubscribeReceived | InviteReceived | RequestReceived,
+        event: RegisterReceived | SubscribeReceived | InviteReceived | ReferReceived | RequestReceived,
         now: float,
     ) -> list[Effect]:
         transaction = event.request.transaction
@@ -145,6 +163,8 @@ class Core:
         try:
             if isinstance(event, RequestReceived):
                 return [self._other_method(event)]
+            if isinstance(event, ReferReceived):  # its sender is known by the dialog
+                return self.transfers.refer(event, now)
             extension = self._sender(event.request, now)
             told = self._came_back(event, extension.aor, now)
             return [*self._serve(event, extension, now), *told]
@@ -209,6 +229,8 @@ class Core:
             return Reply(transaction, 200, "OK", capabilities.ALL)
         if event.request.method == "INFO":
             return Reply(transaction, 481, "Call does not exist")
+        if event.request.method == "NOTIFY":  # nothing is subscribed to from here
+            return Reply(transaction, 481, "Subscription does not exist")
         return Reply(transaction, 405, "Method Not Allowed", (capabilities.ALLOW,))
 
     def _synchronize(self, wanted: SyncWanted, now: float) -> Iterator[Notify]:
@@ -274,6 +296,7 @@ class Core:
         effects: list[Effect] = []
         for part in self._clocked:
             effects += part.handle_timer(now)
+        effects = self.transfers.settle(effects, now)
         effects += self._tell(now)
         self.watchdog.saw(None, effects, now)
         return effects
@@ -286,5 +309,5 @@ class Core:
         return self.notifier.resources_changed(changed, now) if changed else []
 
     @property
-    def _clocked(self) -> tuple[Notifier, Registrar, Calls, Watchdog]:
-        return self.notifier, self.registrar, self.calls, self.watchdog
+    def _clocked(self) -> tuple[Notifier, Registrar, Calls, Transfers, Watchdog]:
+        return self.notifier, self.registrar, self.calls, self.transfers, self.watchdog

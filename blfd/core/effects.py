@@ -102,6 +102,12 @@ class MatchMedia(NamedTuple):
     peer: int
 
 
+class FindMedia(NamedTuple):
+    """Say what the phone of a leg can send; `MediaFound` comes back."""
+
+    leg: int
+
+
 class Dial(NamedTuple):
     """Send an INVITE to one contact. `offer` is None for a delayed offer.
 
@@ -221,6 +227,21 @@ class AnswerInfo(NamedTuple):
     headers: Headers = ()
 
 
+class NotifyLeg(NamedTuple):
+    """Send NOTIFY in a leg's dialog: what became of its REFER; `LegNotified` comes back with `exchange`.
+
+    `event` is the whole value of Event; `status` and `reason` are of the response to the call that the REFER
+    has led to (RFC 3515, section 2.4.5). `expires` is in seconds, None in the last one.
+    """
+
+    leg: int
+    exchange: int
+    event: str
+    expires: int | None
+    status: int
+    reason: str = ""
+
+
 Effect = (
     Log
     | Reply
@@ -232,6 +253,7 @@ Effect = (
     | Notify
     | Accept
     | MatchMedia
+    | FindMedia
     | Dial
     | Progress
     | Answer
@@ -245,4 +267,5 @@ Effect = (
     | RefuseOffer
     | SendInfo
     | AnswerInfo
+    | NotifyLeg
 )

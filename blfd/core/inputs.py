@@ -147,6 +147,33 @@ class InviteReceived(NamedTuple):
     record_route: tuple[str, ...] = ()
 
 
+class ReferTo(NamedTuple):
+    """The target of a REFER, and the values of Replaces that its URI carries (RFC 3515, 3891)."""
+
+    uri: Uri
+    replaces: tuple[str, ...] = ()
+
+
+class ReferredBy(NamedTuple):
+    """Who refers, as a REFER says; `text` is the whole value (RFC 3892)."""
+
+    uri: Uri
+    text: str
+
+
+class ReferReceived(NamedTuple):
+    """A REFER; `leg` is the one in whose dialog it came, 0 outside calls.
+
+    `subscribes`: its sender wants to be told what becomes of it (RFC 4488).
+    """
+
+    request: Request
+    leg: int
+    refer_to: ReferTo
+    referred_by: ReferredBy | None = None
+    subscribes: bool = True
+
+
 class RequestReceived(NamedTuple):
     """Any other request outside a dialog."""
 
@@ -174,6 +201,16 @@ class MediaMatched(NamedTuple):
     to_picker: bytes | None = None
     again: bytes | None = None
     why: str = ""
+
+
+class MediaFound(NamedTuple):
+    """What `FindMedia` has found: an offer of all that the phone of `leg` can send, as if nobody held it.
+
+    None where the leg is gone, or its phone has said nothing yet.
+    """
+
+    leg: int
+    sdp: bytes | None
 
 
 class LegProgress(NamedTuple):
@@ -285,6 +322,14 @@ class InfoAnswered(NamedTuple):
     headers: Headers = ()
 
 
+class LegNotified(NamedTuple):
+    """The final response to our `NotifyLeg`; `status` is 408 when none came."""
+
+    leg: int
+    exchange: int
+    status: int
+
+
 class FlowClosed(NamedTuple):
     """A connection is gone, or could not be made."""
 
@@ -346,9 +391,11 @@ Input = (
     | NotifyAnswered
     | NotifyLost
     | InviteReceived
+    | ReferReceived
     | RequestReceived
     | LegAccepted
     | MediaMatched
+    | MediaFound
     | LegProgress
     | LegAnswered
     | LegAcknowledged
@@ -359,6 +406,7 @@ Input = (
     | OfferAnswered
     | InfoReceived
     | InfoAnswered
+    | LegNotified
     | FlowClosed
     | FlowReached
     | CertificateShown

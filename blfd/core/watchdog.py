@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from blfd.core.calls.calls import Calls
+from blfd.core.calls.calls import Calls, LegInput
 from blfd.core.calls.party import State
 from blfd.core.calls.pickup import Pickups
 from blfd.core.effects import (
@@ -26,12 +26,14 @@ from blfd.core.effects import (
     Dial,
     Drop,
     Effect,
+    FindMedia,
     HangUp,
     Level,
     ListLegs,
     Log,
     MatchMedia,
     Notify,
+    NotifyLeg,
     Offer,
     RefuseOffer,
     SendInfo,
@@ -44,7 +46,9 @@ from blfd.core.inputs import (
     LegAccepted,
     LegAcknowledged,
     LegEnded,
+    LegNotified,
     LegsListed,
+    MediaFound,
     MediaMatched,
     NotifyAnswered,
     OfferAnswered,
@@ -62,9 +66,11 @@ GRACE = 60.0  # beyond what a call may take to be answered, and to be up when it
 WAITS: dict[type, tuple[float, str]] = {
     Accept: (TRANSACTION, "the INVITE of {} was not taken"),
     MatchMedia: (TRANSACTION, "the media of {} was not matched"),
+    FindMedia: (TRANSACTION, "the media of {} was not found"),
     Answer: (TRANSACTION, "{} has not acknowledged the answer"),
     Offer: (OFFER, "{} has not answered a change of media"),
     SendInfo: (TRANSACTION, "{} has not answered an INFO"),
+    NotifyLeg: (TRANSACTION, "{} has not answered a NOTIFY of its transfer"),
     HangUp: (END, "the phone of {} has not taken the end of its call"),
     OfferReceived: (OFFER + TRANSACTION, "{} has got no answer to its change of media"),
     InfoReceived: (TRANSACTION + TRANSACTION, "{} has got no answer to its INFO"),
@@ -74,9 +80,11 @@ WAITS: dict[type, tuple[float, str]] = {
 BROUGHT: dict[type, type] = {
     LegAccepted: Accept,
     MediaMatched: MatchMedia,
+    MediaFound: FindMedia,
     LegAcknowledged: Answer,
     OfferAnswered: Offer,
     InfoAnswered: SendInfo,
+    LegNotified: NotifyLeg,
     AnswerOffer: OfferReceived,
     RefuseOffer: OfferReceived,
     AnswerInfo: InfoReceived,
@@ -85,22 +93,35 @@ BROUGHT: dict[type, type] = {
 
 
 Sent = (
-    Accept | Dial | MatchMedia | Answer | Offer | SendInfo | HangUp | AnswerOffer | RefuseOffer | AnswerInfo
+    Accept
+    | Dial
+    | MatchMedia
+    | FindMedia
+    | Answer
+    | Offer
+    | SendInfo
+    | NotifyLeg
+    | HangUp
+    | AnswerOffer
+    | RefuseOffer
+    | AnswerInfo
 )
 Heard = (
     LegAccepted
     | MediaMatched
+    | MediaFound
     | LegAcknowledged
     | LegEnded
     | OfferReceived
     | OfferAnswered
     | InfoReceived
     | InfoAnswered
+    | LegNotified
 )
 
 
 class Wait(NamedTuple):
-    """`exchange` is that of an INFO, of which several may be under way; else 0."""
+    """`exchange` is that of an INFO or NOTIFY, of which several may be under way; else 0."""
 
     until: float
     number: int
@@ -117,10 +138,17 @@ class Whose(NamedTuple):
 
 
 class Watchdog:
-    """`overdue` counts what should have come since the start and has not."""
+    """`overdue` counts what should have come since the start and has not; `on_leg` takes what happened on a
+    leg, whosever that is."""
 
-    def __init__(self, calls: Calls, pickups: Pickups, notifier: Notifier) -> None:
-        self._calls, self._pickups, self._notifier = calls, pickups, notifier
+    def __init__(
+        self,
+        calls: Calls,
+        pickups: Pickups,
+        notifier: Notifier,
+        on_leg: Callable[[LegInput, float], list[Effect]],
+    ) -> None:
+        self._calls, self._pickups, self._notifier, self._on_leg = calls, pickups, notifier, on_leg
         self.overdue = 0
         self._numbers = itertools.count()
         self._legs: dict[int, Whose] = {}  # that the SIP stack has, as far as is known
@@ -209,7 +237,9 @@ class Watchdog:
         if wait.kind is HangUp:
             return [log, Drop(leg)]
         if wait.kind is SendInfo:
-            return [log, *self._calls.handle(InfoAnswered(leg, wait.exchange, 408, "Request Timeout"), now)]
+            return [log, *self._on_leg(InfoAnswered(leg, wait.exchange, 408, "Request Timeout"), now)]
+        if wait.kind is NotifyLeg:
+            return [log, *self._on_leg(LegNotified(leg, wait.exchange, 408), now)]
         if wait.kind is InfoReceived:
             return [log, AnswerInfo(leg, wait.exchange, 408)]
         return [log, *self._give_up(leg, why, now)]
@@ -248,5 +278,5 @@ class Watchdog:
             self._forget(leg)
             effects.append(self._count(whose, f"the leg of {whose.extension} is lost"))
             end = LegEnded(leg, 408, "Request Timeout")
-            effects += (self._pickups if leg in self._pickups else self._calls).handle(end, now)
+            effects += self._on_leg(end, now)
         return effects

@@ -82,12 +82,14 @@ class Calls:
             e.Drop: legs.drop,
             e.ListLegs: legs.list_legs,
             e.MatchMedia: legs.match_media,
+            e.FindMedia: legs.find_media,
             e.Offer: legs.offer,
             e.Identify: legs.identify,
             e.AnswerOffer: legs.answer_offer,
             e.RefuseOffer: legs.refuse_offer,
             e.SendInfo: legs.send_info,
             e.AnswerInfo: legs.answer_info,
+            e.NotifyLeg: legs.notify,
         }
 
     @property
@@ -98,6 +100,14 @@ class Calls:
     def knows(self, call_id: str, local_tag: str, remote_tag: str) -> bool:
         """Whether a dialog is a leg's, or was a moment ago."""
         return self.legs.knows(call_id, local_tag, remote_tag)
+
+    def leg_of(self, request: Request, flow: Flow) -> int:
+        """The leg in whose dialog a request that it `knows` came, by `flow`; 0 where that has ended."""
+        leg = self.legs.of_tag(request.to.tag)
+        if leg is None:
+            return 0
+        self.legs.came_by(leg, flow)
+        return leg.number
 
     def is_up(self, leg: int) -> bool:
         return self.legs.is_up(leg)

@@ -19,6 +19,7 @@ from blfd.core.inputs import (
     LegAnswered,
     LegEnded,
     LegFault,
+    LegNotified,
     LegProgress,
     OfferAnswered,
     OfferReceived,
@@ -149,11 +150,13 @@ class InviteEvents:
                 # The session timer has found the phone dead; nobody waits 32 s for the answer to this BYE.
                 leg.phase = Phase.ENDING
                 self._emit(LegEnded(leg.number, 408, "Request Timeout"))
-            case (Role.UAC, Tsx.COMPLETED | Tsx.TERMINATED) if string(transaction.method.name) == "INFO":
-                exchange = leg.sent_infos.pop(transaction.cseq, None)
-                if exchange is not None:
-                    received = event.tsx_state.type == EVENT_RX_MSG
-                    self._on_info_answer(leg, exchange, transaction.status_code, received)
+            case (Role.UAC, Tsx.COMPLETED | Tsx.TERMINATED) if transaction.cseq in leg.sent:
+                exchange = leg.sent.pop(transaction.cseq)
+                status, received = transaction.status_code, event.tsx_state.type == EVENT_RX_MSG
+                if string(transaction.method.name) == "NOTIFY":
+                    self._emit(LegNotified(leg.number, exchange, status))
+                else:
+                    self._on_info_answer(leg, exchange, status, received)
             case (Role.UAS, Tsx.TRYING) if not is_invite:
                 self._on_their_request(leg, transaction, event.tsx_state.src.rdata)
 

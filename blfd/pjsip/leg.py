@@ -54,7 +54,7 @@ class Leg:
     misfit: str = "The answer does not fit the offer"  # what PJSIP has found wrong with what was to agree
     has_agreed: bool = False  # whether PJSIP has a description of each side: it asserts that it does
     infos: dict[int, tuple[CData, CData]] = field(default_factory=dict)  # theirs: (transaction, response)
-    sent_infos: dict[int, int] = field(default_factory=dict)  # ours: CSeq -> exchange
+    sent: dict[int, int] = field(default_factory=dict)  # our INFOs and NOTIFYs: CSeq -> exchange
 
     @property
     def remote_sdp(self) -> CData | None:
@@ -73,6 +73,15 @@ class Leg:
                 check("SDP", lib.pjmedia_sdp_neg_get_active_remote(neg, found))
             case _:
                 raise PjsipError("an offer waits for its answer", INVALID_OPERATION)
+        return found[0]
+
+    @property
+    def agreed_sdp(self) -> CData | None:
+        """What the phone has last agreed on; None before that. Raises PjsipError."""
+        if self.inv.neg == ffi.NULL or not self.has_agreed:
+            return None
+        found = ffi.new("const pjmedia_sdp_session **")
+        check("SDP", lib.pjmedia_sdp_neg_get_active_remote(self.inv.neg, found))
         return found[0]
 
     @property

@@ -19,10 +19,12 @@ from blfd.core.effects import (
     AnswerOffer,
     Dial,
     Drop,
+    FindMedia,
     HangUp,
     Identify,
     ListLegs,
     MatchMedia,
+    NotifyLeg,
     Offer,
     Progress,
     RefuseOffer,
@@ -34,7 +36,9 @@ from blfd.core.inputs import (
     LegAccepted,
     LegEnded,
     LegFault,
+    LegNotified,
     LegsListed,
+    MediaFound,
     MediaMatched,
     OfferAnswered,
 )
@@ -71,8 +75,10 @@ from blfd.sip.own_uris import OwnUris
 from blfd.sip.phrases import PHRASES
 from blfd.sip.reader import read
 from blfd.sip.timers import LIFETIME
+from blfd.sip.writer import sipfrag
 
 OTHER_METHOD = 6
+SIPFRAG = "message/sipfrag;version=2.0"
 TOO_LARGE = "A message is too large to be sent"
 
 
@@ -100,9 +106,8 @@ class Legs:
         self._sdp, self._bodies = self._sessions.sdp, adapter.bodies
         self._matcher = Matcher(endpoint)
         self._tdata = ffi.new("pjsip_tx_data **")
-        self._info = Text("INFO")
-        self._info_method = ffi.new("pjsip_method *")
-        self._info_method.id, self._info_method.name = OTHER_METHOD, self._info.pj[0]
+        self._names = {name: Text(name) for name in ("INFO", "NOTIFY")}
+        self._methods = {name: _method(text) for name, text in self._names.items()}
         self._reasons: dict[str, Text] = {}
         self._failing: deque[Leg] = deque()
         self.exchanges = itertools.count(1)
@@ -325,6 +330,10 @@ class Legs:
         else:
             self._emit(MediaMatched(effect.leg, False))
 
+    def find_media(self, effect: FindMedia) -> None:
+        leg = self._by_number.get(effect.leg)
+        self._emit(MediaFound(effect.leg, self._matcher.describe(leg) if leg else None))
+
     def identify(self, effect: Identify) -> None:
         """Nothing depends on the answer: a phone that refuses shows the old name."""
         leg = self._by_number.get(effect.leg)
@@ -374,19 +383,35 @@ class Legs:
         self._send(leg)
 
     def send_info(self, effect: SendInfo) -> None:
+        status = self._request("INFO", effect, effect.headers, effect.content_type, effect.body)
+        if status:
+            self._emit(InfoAnswered(effect.leg, effect.exchange, status))
+
+    def notify(self, effect: NotifyLeg) -> None:
+        """What becomes of a REFER, to its sender, in the dialog of the call (RFC 3515, section 2.4.4)."""
+        over = "terminated;reason=noresource"
+        state = over if effect.expires is None else f"active;expires={effect.expires}"
+        headers = (("Event", effect.event), ("Subscription-State", state))
+        status = self._request("NOTIFY", effect, headers, SIPFRAG, sipfrag(effect.status, effect.reason))
+        if status:
+            self._emit(LegNotified(effect.leg, effect.exchange, status))
+
+    def _request(
+        self, method: str, effect: SendInfo | NotifyLeg, headers: Headers, content_type: str, body: bytes
+    ) -> int:
+        """Send a request in a leg's dialog; the status that it has failed with, 0 where it was sent."""
         leg = self._by_number.get(effect.leg)
         if leg is None or leg.phase is not Phase.CONFIRMED or leg.inv.state != INV_CONFIRMED:
-            self._emit(InfoAnswered(effect.leg, effect.exchange, 481))
-            return
+            return 481
         dialog = leg.inv.dlg
-        if lib.pjsip_dlg_create_request(dialog, self._info_method, -1, self._tdata):
-            self._emit(InfoAnswered(effect.leg, effect.exchange, 500))
-            return
+        if lib.pjsip_dlg_create_request(dialog, self._methods[method], -1, self._tdata):
+            return 500
         tdata = self._tdata[0]
-        set_headers(tdata, effect.headers)
-        self._set_body(tdata, effect.content_type, effect.body)
-        leg.sent_infos[dialog.local.cseq] = effect.exchange
+        set_headers(tdata, headers)
+        self._set_body(tdata, content_type, body)
+        leg.sent[dialog.local.cseq] = effect.exchange
         lib.pjsip_dlg_send_request(dialog, tdata, -1, ffi.NULL)
+        return 0
 
     def answer_info(self, effect: AnswerInfo) -> None:
         leg = self._by_number.get(effect.leg)
@@ -421,7 +446,7 @@ class Legs:
         is_request = isinstance(message, Request)
         leg = self._by_tag.get((message.from_ if is_request else message.to).tag)
         if leg and message.method == "INFO":
-            if is_request and (exchange := leg.sent_infos.pop(message.cseq, 0)):
+            if is_request and (exchange := leg.sent.pop(message.cseq, 0)):
                 self._emit(InfoAnswered(leg.number, exchange, 513, "The INFO is too large to be sent"))
         elif leg:
             self._fails(leg)
@@ -517,6 +542,13 @@ class Legs:
                 self._reasons.clear()
             self._reasons[reason] = Text(reason)
         return self._reasons[reason].pj
+
+
+def _method(name: Text) -> CData:
+    """One that PJSIP does not know by number; `name` has to stay."""
+    method = ffi.new("pjsip_method *")
+    method.id, method.name = OTHER_METHOD, name.pj[0]
+    return method
 
 
 def _contact(message: Message) -> str:

@@ -12,7 +12,7 @@ from blfd.core.calls.media import lifted
 from blfd.core.calls.sdp import Section, joined, sections
 from blfd.core.inputs import MediaMatched
 from blfd.pjsip.endpoint import Endpoint
-from blfd.pjsip.leg import Leg
+from blfd.pjsip.leg import Leg, Phase
 from blfd.pjsip.library import CData, PjsipError, check, ffi, lib
 
 LONGEST = 65_535
@@ -31,10 +31,20 @@ class Matcher:
         self._neg = ffi.new("pjmedia_sdp_neg **")
         self._found = ffi.new("const pjmedia_sdp_session **")
         self._printed = ffi.new(f"char[{LONGEST}]")
+        self._sources: list[CData] = []
+
+    def describe(self, leg: Leg) -> bytes | None:
+        """What a phone can send, as if nobody held it; None where it has said nothing yet."""
+        lib.pj_pool_reset(self._pool)
+        try:
+            return None if leg.agreed_sdp is None else lifted(self._text(leg.agreed_sdp))
+        except PjsipError:
+            return None
 
     def match(self, picker: Leg, peer: Leg) -> MediaMatched:
         """Both legs' phones may have sent SDP or not; without any there is nothing to begin with."""
         lib.pj_pool_reset(self._pool)
+        self._sources.clear()
         try:
             wanted, given = picker.remote_sdp, peer.remote_sdp
         except PjsipError:
@@ -47,6 +57,8 @@ class Matcher:
             given = self._parsed(lifted(self._text(given)))  # whoever holds whom: it does so no longer
             if wanted is None:
                 return MediaMatched(picker.number, True, None, self._text(given))
+            if picker.phase is Phase.CONFIRMED:
+                wanted = self._parsed(lifted(self._text(wanted)))
             to_peer = self._answer(wanted, given, as_offered=True)
             to_picker = self._answer(given, wanted, as_offered=False)
         except (PjsipError, NothingInCommon):
@@ -72,9 +84,10 @@ class Matcher:
 
     def _parsed(self, text: bytes) -> CData:
         """In the matcher's memory, until the next `match`."""
-        self._source = ffi.new("char[]", text)
+        source = ffi.new("char[]", text)
+        self._sources.append(source)  # PJSIP points into it
         out = ffi.new("pjmedia_sdp_session **")
-        check("SDP", lib.pjmedia_sdp_parse(self._pool, self._source, len(text), out))
+        check("SDP", lib.pjmedia_sdp_parse(self._pool, source, len(text), out))
         return out[0]
 
     def _text(self, sdp: CData) -> bytes:

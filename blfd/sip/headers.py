@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from blfd.core.inputs import Credentials, RegisterContact
+from blfd.core.inputs import Credentials, ReferredBy, ReferTo, RegisterContact
 from blfd.core.values import Address, NameAddr, Uri
 from blfd.sip import uris
 from blfd.sip.grammar import (
@@ -188,7 +188,7 @@ _kept_contacts = lru_cache(uris.KEPT)(_contacts)
 
 
 def name_addrs(text: str) -> tuple[AddressParam, ...]:
-    """The values of one line of Route, Record-Route, Path or Refer-To."""
+    """The values of one line of Route, Record-Route or Path."""
     found = []
     start = 0
     while True:
@@ -245,6 +245,28 @@ def _address(text: str) -> Address:
 
 
 _kept_address = lru_cache(uris.KEPT)(_address)
+
+
+_in_brackets = re.compile(rf' *(?:{QUOTED}|[^<>:\\"]*)<([^<>"]*)> *(?:;[^<>,]*)?').fullmatch
+
+
+def refer_to(text: str) -> ReferTo:
+    """The value of Refer-To, of which there is one (RFC 3515, section 2.1).
+
+    Phones write it without brackets, and what stands behind the question mark unescaped, so that its
+    semicolons would be parameters of the header.
+    """
+    match = _in_brackets(text)
+    written, _, carried = (match[1] if match else text).partition("?")
+    uri = uris.uri(written.strip(" "))
+    fields = uris.headers(uri._replace(headers=carried))
+    return ReferTo(uri, tuple(value for name, value in fields if name == "replaces"))
+
+
+def referred_by(text: str) -> ReferredBy:
+    """The value of Referred-By (RFC 3892)."""
+    one, _ = _one(text, 0, _name_addr(text))
+    return ReferredBy(one.uri, text)
 
 
 def name_addr(of: NameAddr, tag: str = "") -> str:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from blfd.core import inputs
 from blfd.core.calls.passed_on import HEARD
-from blfd.core.inputs import Input, InviteReceived, RegisterReceived, RequestReceived, SubscribeReceived
+from blfd.core.errors import Refusal
+from blfd.core.inputs import (
+    Input,
+    InviteReceived,
+    ReferReceived,
+    RegisterReceived,
+    RequestReceived,
+    SubscribeReceived,
+)
 from blfd.core.values import Flow, Headers
 from blfd.sip import grammar, headers, identities
+from blfd.sip.grammar import BadHeader
 from blfd.sip.message import Message, Request
 
 _HEARD = tuple((name, name.lower()) for name in HEARD)
@@ -38,8 +47,9 @@ def request_of(message: Request, flow: Flow, transaction: int) -> inputs.Request
     )
 
 
-def as_input(message: Request, flow: Flow, transaction: int, sdp: bytes | None) -> Input:
-    """The input; `sdp` is the session description of an INVITE, None if it has none."""
+def as_input(message: Request, flow: Flow, transaction: int, sdp: bytes | None, leg: int = 0) -> Input:
+    """The input; `sdp` is the session description of an INVITE, None if it has none, and `leg` the one in
+    whose dialog the request came. Raises Refusal."""
     request = request_of(message, flow, transaction)
     contact = message.contacts[0].uri.text if message.contacts else ""
     match message.method:
@@ -71,5 +81,23 @@ def as_input(message: Request, flow: Flow, transaction: int, sdp: bytes | None) 
                 said(message),
                 message.routes("record-route"),
             )
+        case "REFER":
+            return _refer(message, request, leg)
         case _:
             return RequestReceived(request)
+
+
+def _refer(message: Request, request: inputs.Request, leg: int) -> ReferReceived:
+    targets, referrers = message.values("refer-to"), message.values("referred-by")
+    if len(targets) != 1:
+        raise Refusal(400, "More than one Refer-To" if targets else "Refer-To is missing")
+    try:
+        target = headers.refer_to(targets[0])
+    except BadHeader:
+        raise Refusal(400, "Refer-To cannot be read, or names more than one") from None
+    try:
+        referrer = headers.referred_by(referrers[0]) if referrers else None
+    except BadHeader:  # it says who transfers, which is known
+        referrer = None
+    subscribes = message.field("refer-sub").partition(";")[0].strip(" ").lower() != "false"
+    return ReferReceived(request, leg, target, referrer, subscribes)

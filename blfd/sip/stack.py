@@ -67,6 +67,7 @@ class Carrier(Protocol):
 
     def accept(self, effect: e.Accept, request: Request, flow: Flow) -> Refusing | None: ...
     def knows(self, call_id: str, local_tag: str, remote_tag: str) -> bool: ...
+    def leg_of(self, request: Request, flow: Flow) -> int: ...
     def is_up(self, leg: int) -> bool: ...
     def has_sent(self, request: Request) -> bool: ...
     def repeated(self, request: Request, flow: Flow) -> None: ...
@@ -292,7 +293,11 @@ class Stack:
             _check_extensions(request)
             if request.method in capabilities.OTHERS and request.content_type.startswith("multipart/"):
                 raise Refusal(415, "", (capabilities.ACCEPT,))
-            return as_input(request, transaction.source, transaction.id, None)
+            in_call = request.method == "REFER" and request.to.tag
+            leg = self._calls.leg_of(request, transaction.source) if in_call else 0
+            if in_call and not leg:
+                raise Refusal(481, "")
+            return as_input(request, transaction.source, transaction.id, None, leg)
         if self._calls.has_sent(request):
             text = f"INVITE {request.target.text} came back from {transaction.source}: a loop, refused"
             raise Refusal(482, "", (), text)
@@ -354,7 +359,7 @@ class Stack:
         if transaction is None or transaction.request is None:
             return  # the phone has cancelled meanwhile
         headers = reply.headers
-        if transaction.request.method == "SUBSCRIBE" and reply.status < 300:
+        if transaction.request.method in ("SUBSCRIBE", "REFER") and reply.status < 300:
             headers = (*headers, ("Contact", self._own_uris.contact(transaction.source)))
         self._respond(transaction, reply.status, reply.reason, reply.to_tag, headers)
 

@@ -174,6 +174,11 @@ class Writer:
         )
 
 
+def sipfrag(status: int, reason: str) -> bytes:
+    """The start line of a response, which is all of it that a NOTIFY of a REFER has (RFC 3515, 2.4.5)."""
+    return f"SIP/2.0 {status} {_phrase(status, reason)}\r\n".encode("utf-8", "surrogateescape")
+
+
 def _phrase(status: int, reason: str) -> str:
     return visible(reason, LONGEST_REASON) if reason else PHRASES.get(status, "Refused")
 

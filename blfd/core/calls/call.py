@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from blfd.core.calls.media import differs, unnamed
 from blfd.core.calls.offer_answer import NoAnswer, OfferAnswer, Then
-from blfd.core.calls.party import Branch, Party, Picker, State
+from blfd.core.calls.party import Branch, Party, Picker, Seat, State
 from blfd.core.calls.refusals import UNREACHABLE, Refused, better, of_invite
 from blfd.core.effects import (
     Acknowledge,
@@ -25,6 +25,7 @@ from blfd.core.effects import (
     Progress,
 )
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
+from blfd.core.events.refer import ReferSubscription
 from blfd.core.inputs import (
     LegAcknowledged,
     LegAnswered,
@@ -39,6 +40,7 @@ from blfd.core.values import Binding, DialogId, Headers
 from blfd.core.visible import visible
 from dialog_info import DialogState, Direction, StateEvent
 
+NO_DIALOG = DialogId("", "", "")
 ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
 
 
@@ -47,7 +49,9 @@ class Call:
 
     `dialog` is the caller's, without our tag until its leg is made. `number` is that of the caller's first
     leg, and stays; `source` is the address that the INVITE came from, `headers` what of it all phones of the
-    callee hear, and `trusted` the legs of sources that are taken at their word.
+    callee hear, and `trusted` the legs of sources that are taken at their word. While a transfer stands in
+    for the caller, `caller_leg` is below 0, and none that there is. `transfers` counts how often it was
+    transferred, and `referred_by` has done so last.
     """
 
     def __init__(
@@ -64,12 +68,16 @@ class Call:
         allows_update: bool = False,
         source: str = "",
         headers: Headers = (),
+        transfers: int = 0,
+        referred_by: Party | None = None,
     ) -> None:
         self.number, self.caller_leg, self.caller, self.callee = leg, leg, caller, callee
         self.dialog, self.domain, self.offer = dialog, domain, offer
+        self.transfers, self.referred_by = transfers, referred_by
         self.started_at, self.allows_update, self.source = started_at, allows_update, source
         self.headers = headers
         self.trusted: set[int] = set()
+        self.referrals: dict[int, ReferSubscription | None] = {}  # by the leg that has sent REFER
         self.rings_until = 0.0  # not known before its phones are called
         self.state = State.RINGING
         self.branches: dict[int, Branch] = {}
@@ -85,21 +93,8 @@ class Call:
     def start(self, tag: str, dials: list[tuple[int, Binding]], now: float, until: float) -> list[Effect]:
         """The caller leg is made with our `tag`: ring all contacts at once, and no longer than `until`."""
         self.rings_until = until
-        self.dialog = self.dialog._replace(local_tag=tag)
-        self._dialogs.put(
-            self.caller.aor,
-            WatchedDialog(
-                self.dialog,
-                Direction.INITIATOR,
-                DialogState.TRYING,
-                now,
-                self.callee.aor.extension,
-                self.callee.name,
-                leg=self.caller_leg,
-                call=self.number,
-                withheld=self.withheld,
-            ),
-        )
+        if not self.is_stood_in:
+            self._watch_caller(tag, now)
         self.branches = {leg: Branch(leg, binding.contact) for leg, binding in dials}
         identity = self.caller.name_addr(self.domain)
         to = f"<sip:{self.callee.aor.extension}@{self.domain}>"
@@ -118,6 +113,23 @@ class Call:
             )
             for leg, binding in dials
         ]
+
+    def _watch_caller(self, tag: str, now: float) -> None:
+        self.dialog = self.dialog._replace(local_tag=tag)
+        self._dialogs.put(
+            self.caller.aor,
+            WatchedDialog(
+                self.dialog,
+                Direction.INITIATOR,
+                DialogState.TRYING,
+                now,
+                self.callee.aor.extension,
+                self.callee.name,
+                leg=self.caller_leg,
+                call=self.number,
+                withheld=self.withheld,
+            ),
+        )
 
     @property
     def withheld(self) -> bool:
@@ -152,12 +164,12 @@ class Call:
         branch = self.branches.get(progress.leg)
         if branch is None or self.state is not State.RINGING:
             return []
-        rings_already = any(other.dialog for other in self.branches.values())
+        rings_already = self.rings
         self._watch_callee(branch, progress.dialog, DialogState.EARLY, now, early_media=bool(progress.sdp))
         headers = (*self._identity(self.callee), *progress.headers)
         if progress.sdp:
             self._early_sdp[progress.leg, progress.dialog.remote_tag] = progress.sdp
-        if progress.sdp and self.offer and not self._early_leg:
+        if progress.sdp and self.offer and not self._early_leg and not self.is_stood_in:
             self._early_leg, self._early_told = progress.leg, progress.sdp
             return [Progress(self.caller_leg, 183, "Session Progress", progress.sdp, headers)]
         if rings_already:
@@ -223,6 +235,7 @@ class Call:
             leg=branch.leg,
             call=self.number,
             withheld=self.withheld,
+            referred_by=self.referred_by.shown if self.referred_by else ("", ""),
         )
         known = self._dialogs.get(self.callee.aor, branch.leg)
         if known and known.state is state:
@@ -237,7 +250,7 @@ class Call:
             since = dialog.since if dialog.state is DialogState.CONFIRMED else now
             dialog = replace(dialog, state=DialogState.CONFIRMED, since=since)
             dialog = replace(dialog, remote=other.aor.extension, remote_name=other.name)
-            dialog = replace(dialog, withheld=self.withheld)
+            dialog = replace(dialog, withheld=self.withheld, call=self.number)
             self._dialogs.put(party.aor, dialog)
 
     # Pickers
@@ -321,6 +334,94 @@ class Call:
                 withheld=self.withheld,
             ),
         )
+
+    # Transfers
+
+    @property
+    def is_stood_in(self) -> bool:
+        """Whether the caller is there in name alone, as it talks elsewhere until the call is answered."""
+        return self.caller_leg < 0
+
+    @property
+    def is_up(self) -> bool:
+        return self.state is State.TALKING
+
+    @property
+    def rings(self) -> bool:
+        """Whether one of its phones does."""
+        return any(branch.dialog for branch in self.branches.values())
+
+    def other(self, leg: int) -> int:
+        """The leg at the other end of one of a call that is up."""
+        return self.answered_leg if leg == self.caller_leg else self.caller_leg
+
+    def seat(self, leg: int) -> Seat:
+        """Who is on a leg of a call that is up."""
+        is_trusted = leg in self.trusted
+        if leg == self.caller_leg:
+            return Seat(leg, self.caller, self.dialog, is_trusted=is_trusted)
+        branch = self.branches[leg]
+        return Seat(leg, self.callee, branch.dialog or NO_DIALOG, branch.contact, is_trusted)
+
+    def stand_in(self, leg: int, transferee: Seat, by: Party, now: float) -> list[Effect]:
+        """The transferee calls, and no longer the caller; the phones ring on. Until one answers, `leg` stands
+        in for its."""
+        left, self.caller_leg = self.caller_leg, leg
+        self._dialogs.end(self.caller.aor, left, now, StateEvent.REPLACED)
+        self.caller, self.dialog, self.referred_by = transferee.party, NO_DIALOG, by
+        self.allows_update = self._has_reoffered = False
+        self._early_leg = 0
+        for dialog in self._dialogs.of(self.callee.aor):
+            if dialog.leg in self.branches:
+                dialog = replace(dialog, remote=self.caller.aor.extension, remote_name=self.caller.name)
+                dialog = replace(dialog, withheld=self.withheld, referred_by=by.shown)
+                self._dialogs.put(self.callee.aor, dialog)
+        return [HangUp(left)]
+
+    def show_transferee(self, transferee: Seat, now: float) -> None:
+        """It has nobody else to talk with: its lamp says whom it calls."""
+        self._connect(self.caller, transferee.leg, self.callee, now)
+
+    def adopt(self, transferee: Seat, sdp: bytes, now: float, *, is_new: bool) -> list[Effect]:
+        """The call is won: the caller that was stood in for is asked for the media of who has answered.
+
+        `is_new`: that one was called by somebody else, and learns who it talks with and where its media goes.
+        """
+        stood_in, self.caller_leg, self.dialog = self.caller_leg, transferee.leg, transferee.dialog
+        self.trusted |= {transferee.leg} if transferee.is_trusted else set()
+        self.exchange.seat(stood_in, transferee.leg, self.offer)
+        if self.state is State.ANSWERED and not self.exchange.awaited:
+            self.state = State.TALKING
+        self._connect(self.caller, self.caller_leg, self.callee, now)
+        asked = Offer(self.caller_leg, sdp, self._identity(self.callee))
+        told = Offer(self.answered_leg, b"", self._identity(self.caller)) if is_new else None
+        return self.exchange.connect(asked, told, now)
+
+    def join(self, leg: int, transferee: Seat, media: MediaMatched, now: float) -> list[Effect]:
+        """The transferee, which talks already, takes the place of the transferor on `leg`, which does too."""
+        stays, effects = self.exchange.replace(leg, transferee.leg)
+        self.trusted |= {transferee.leg} if transferee.is_trusted else set()
+        if leg == self.caller_leg:
+            self._dialogs.end(self.caller.aor, leg, now, StateEvent.REPLACED)
+            self.caller, self.caller_leg = transferee.party, transferee.leg
+            self.dialog = transferee.dialog
+            peer = self.callee
+        else:
+            self._dialogs.end(self.callee.aor, leg, now, StateEvent.REPLACED)
+            self.callee, self.answered_leg = transferee.party, transferee.leg
+            branch = Branch(transferee.leg, transferee.contact, transferee.dialog)
+            self.branches = {transferee.leg: branch}
+            peer = self.caller
+        self._connect(transferee.party, transferee.leg, peer, now)
+        self._connect(peer, stays, transferee.party, now)
+        asked = Offer(transferee.leg, media.to_peer or b"", self._identity(peer))
+        told = Offer(stays, media.to_picker or b"", self._identity(transferee.party))
+        return [*effects, HangUp(leg), *self.exchange.connect(asked, told, now)]
+
+    def dissolve(self) -> list[Effect]:
+        """Its legs go on without it; their dialogs are none of its any more."""
+        self.state = State.ENDED
+        return self.exchange.dissolve()
 
     # Ends
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 from blfd.core import privacy
 from blfd.core.access.limits import too_many
-from blfd.core.calls.call import Call
-from blfd.core.calls.party import Party, Picker, State
+from blfd.core.calls.call import NO_DIALOG, Call
+from blfd.core.calls.party import Party, Picker, Seat, State
 from blfd.core.calls.passed_on import TELL_WHO, In, passed_on
 from blfd.core.effects import Accept, AnswerInfo, Effect, HangUp, Level, Log, RefuseOffer
 from blfd.core.errors import Refusal
@@ -23,19 +23,23 @@ from blfd.core.inputs import (
     LegAnswered,
     LegEnded,
     LegFault,
+    LegNotified,
     LegProgress,
+    MediaFound,
     MediaMatched,
     OfferAnswered,
     OfferReceived,
     Request,
 )
 from blfd.core.registrar import Registrar
-from blfd.core.values import Aor, DialogId, Extension, Flow, Settings
+from blfd.core.values import Aor, DialogId, Extension, Flow, Headers, Settings
 from blfd.core.visible import visible
 
 LegInput = (
     LegAccepted
     | MediaMatched
+    | MediaFound
+    | LegNotified
     | LegProgress
     | LegAnswered
     | LegAcknowledged
@@ -75,9 +79,7 @@ class Calls:
         self, invite: InviteReceived, caller: Extension, callee: Extension, now: float
     ) -> list[Effect]:
         """Start a call to `callee`; Refusal if none of its phones is registered."""
-        if not self._registrar.reachable(callee.aor, now):
-            why = "cannot be reached" if self._registrar.registered(callee.aor, now) else "is not registered"
-            raise Refusal(480, f"{callee.aor.extension} {why}")
+        self.check_reachable(callee.aor, now)
         request = invite.request
         self._check_limits(caller.aor, request.flow.host)
         leg = self.new_leg()
@@ -100,6 +102,12 @@ class Calls:
         )
         self._trust(call, leg, request.flow)
         return [Accept(request.transaction, leg)]
+
+    def check_reachable(self, callee: Aor, now: float) -> None:
+        """Raises Refusal if no phone of an extension can be called."""
+        if not self._registrar.reachable(callee, now):
+            why = "cannot be reached" if self._registrar.registered(callee, now) else "is not registered"
+            raise Refusal(480, f"{callee.extension} {why}")
 
     def _trust(self, call: Call, leg: int, source: Flow) -> None:
         if self._trusts(source):
@@ -136,6 +144,71 @@ class Calls:
             return self._settle(call, call.pick_up(picker, media, now))
         return self._settle(call, call.take_over(leg, picker, media, now))
 
+    # Transfers
+
+    def refer(
+        self,
+        of: Call,
+        transferee: Seat,
+        by: Party,
+        target: Extension,
+        offer: bytes,
+        headers: Headers,
+        now: float,
+    ) -> tuple[Call, list[Effect]]:
+        """A call to `target` for the transferee, which a stand-in makes: it goes on in the call `of`."""
+        number = self.new_leg()
+        call = Call(
+            -number,
+            transferee.party,
+            Party(target.aor, target.name),
+            self._dialogs,
+            dialog=NO_DIALOG,
+            domain=of.domain,
+            offer=offer,
+            started_at=now,
+            source=of.source,
+            headers=headers,
+            transfers=of.transfers + 1,
+            referred_by=by,
+        )
+        call.number = number
+        self._by_leg[-number] = self._by_number[number] = call
+        return call, self._settle(call, self._ring(call, "", now))
+
+    def stand_in(self, call: Call, transferee: Seat, by: Party, transfers: int, now: float) -> list[Effect]:
+        """The transferee calls in the caller's place; the stand-in's leg is the call's `caller_leg`."""
+        call.transfers = transfers
+        effects = call.stand_in(-call.number, transferee, by, now)
+        self._by_leg[-call.number] = call
+        return self._settle(call, effects)
+
+    def adopt(self, call: Call, transferee: Seat, sdp: bytes, now: float, *, is_new: bool) -> list[Effect]:
+        """The transferee is there itself."""
+        del self._by_leg[call.caller_leg]
+        self._by_leg[transferee.leg] = call
+        return self._settle(call, call.adopt(transferee, sdp, now, is_new=is_new))
+
+    def join_transferee(
+        self,
+        call: Call,
+        leg: int,
+        transferee: Seat,
+        media: MediaMatched,
+        transfers: int,
+        now: float,
+    ) -> list[Effect]:
+        """The transferee takes the place of the transferor on `leg`, in a call that is up."""
+        call.transfers = transfers
+        self._by_leg[transferee.leg] = call
+        return self._settle(call, call.join(leg, transferee, media, now))
+
+    def dissolve(self, call: Call) -> list[Effect]:
+        """Nobody has a place in it any more, and its legs are somebody else's or wait."""
+        for leg in call.legs():
+            self._by_leg.pop(leg, None)
+        return self._settle(call, call.dissolve())
+
     def handle(self, event: LegInput, now: float) -> list[Effect]:
         """Take what happened on a leg; legs that the core has given up are answered and forgotten."""
         call = self._by_leg.get(event.leg)
@@ -166,8 +239,8 @@ class Calls:
         match event:
             case LegAccepted():
                 return self._ring(call, event.tag, now)
-            case MediaMatched():
-                return []  # for a picker that has gone
+            case MediaMatched() | MediaFound() | LegNotified():
+                return []  # for a picker that has gone, or a transfer that is over
             case LegProgress():
                 return call.progress(event, now)
             case LegAnswered():

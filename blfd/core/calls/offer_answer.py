@@ -76,12 +76,14 @@ class Asked(NamedTuple):
 @dataclass(slots=True)
 class Own:
     """An offer of the server's. `vital`: the call cannot go on without its answer; `at_once`: whoever has not
-    acknowledged yet. Of what the answer changes the other phone is told, unless this tells it."""
+    acknowledged yet. Of what the answer changes the other phone is told, unless this tells it. `follows`: its
+    SDP is what the other phone answers to the one before."""
 
     offer: Offer
     vital: bool = False
     at_once: bool = False
     tells: bool = False
+    follows: bool = False
     times: int = 0
     not_before: float = 0.0
 
@@ -156,6 +158,36 @@ class OfferAnswer:
         self._vital = stays
         return stays, effects
 
+    def seat(self, old: int, new: int, known: bytes | None) -> None:
+        """Whose place `old` has kept is there: `new`; what the other one was `known` of it is as it was."""
+        stays = self._other.pop(old)
+        self._other = {new: stays, stays: new}
+        self.awaited.discard(old)
+        if known:
+            self._told.setdefault(stays, known)
+        for own in self._later:
+            if isinstance(own, Own) and own.offer.leg == old:
+                own.offer = own.offer._replace(leg=new)
+
+    def connect(self, offer: Offer, other: Offer | None, now: float) -> list[Effect]:
+        """Two phones that talked with others: `offer` is what one can send, and what is answered to it the
+        other one is asked for by `other`, or where its media moves."""
+        first = Own(offer, vital=True, at_once=True)
+        second = [Own(other, vital=True, at_once=True, follows=True)] if other else []
+        self._later[:0] = [first, *second]
+        self._vital = 0
+        return self.next(now)
+
+    def dissolve(self) -> list[Effect]:
+        """The two no longer talk with each other: what one has asked the other is refused."""
+        asked = [RefuseOffer(self._asked.leg, 491, "Request Pending")] if self._asked else []
+        infos = [AnswerInfo(leg, exchange, 481) for exchange, leg in self._infos.items()]
+        self._infos.clear()
+        self._later.clear()
+        self._asked = self._own = None
+        self._other = {}
+        return [*asked, *infos]
+
     def acknowledged(self, acknowledged: LegAcknowledged, now: float) -> list[Effect]:
         """Raises NoAnswer where the ACK lacks the SDP that it was to bring."""
         leg, sdp, fault = acknowledged
@@ -216,7 +248,11 @@ class OfferAnswer:
                 raise NoAnswer(f"A phone does not take the other one's media: {answer.status}")
             return None
         other = self._other[leg]
-        if not own.tells and moved(self._told.get(other, b""), sdp):
+        follower = self._later[0] if self._later else None
+        if isinstance(follower, Own) and follower.follows:
+            follower.offer = follower.offer._replace(sdp=sdp)
+            follower.follows, follower.tells = False, True
+        elif not own.tells and moved(self._told.get(other, b""), sdp):
             self._later.append(Own(Offer(other, sdp), tells=True))
         return Hold(leg, held(sdp))
 

@@ -35,6 +35,11 @@ class Party:
         name = extension.name or ("" if is_anonymous(request.from_.uri) else request.from_.display)
         return cls(extension.aor, name, hidden)
 
+    @property
+    def shown(self) -> tuple[str, str]:
+        """Extension and name for watchers; empty where they are withheld."""
+        return ("", "") if self.withheld else (self.aor.extension, self.name)
+
     def name_addr(self, domain: str) -> str:
         """For From and P-Asserted-Identity."""
         if self.withheld:
@@ -51,6 +56,20 @@ class Branch:
     leg: int
     contact: str
     dialog: DialogId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Who takes part in a call that is up, and by which phone: its leg, and what its dialog is called.
+
+    `is_trusted`: its source is taken at its word.
+    """
+
+    leg: int
+    party: Party
+    dialog: DialogId
+    contact: str = ""
+    is_trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

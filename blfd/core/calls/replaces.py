@@ -14,8 +14,8 @@ _PARAMETER = re.compile(rf"""({_TOKEN})(?:\s*=\s*({_TOKEN}|"(?:[^"\\]|\\.)*"|\[[
 _SPLIT = re.compile(r"""\s*;\s*(?=(?:[^"]|"[^"]*")*$)""")
 
 
-def parse(values: tuple[str, ...]) -> Replaces:
-    """Raises Refusal (400) for what is no single, complete Replaces."""
+def parse(values: tuple[str, ...], *, is_complete: bool = True) -> Replaces:
+    """Raises Refusal (400) for what is no single Replaces; a tag that is not there is "", if that may be."""
     if len(values) != 1:
         raise Refusal(400, "More than one Replaces")
     call_id, *rest = _SPLIT.split(values[0].strip())
@@ -36,6 +36,6 @@ def parse(values: tuple[str, ...]) -> Replaces:
             if value is not None:
                 raise Refusal(400, "Replaces: early-only has no value")
             early_only = True
-    if len(tags) != 2:
+    if is_complete and len(tags) != 2:
         raise Refusal(400, "Replaces needs a to-tag and a from-tag")
-    return Replaces(call_id, tags["to-tag"], tags["from-tag"], early_only)
+    return Replaces(call_id, tags.get("to-tag", ""), tags.get("from-tag", ""), early_only)

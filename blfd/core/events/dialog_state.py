@@ -47,7 +47,8 @@ class WatchedDialog:
     `remote_name` its display name; `withheld`: they are for administrators only, `other` for all. `held`: the
     watched phone has put the other on hold. `picked`: it has the callee's place, and sent an INVITE to get
     it. `event` says what ended a terminated dialog, `answered` that it was confirmed before, and `taken_by`
-    which extension got the call where it was answered elsewhere (REPLACED).
+    which extension got the call where it was answered elsewhere (REPLACED). `referred_by` is the extension,
+    and the name, that has transferred the call.
     """
 
     id: DialogId
@@ -65,6 +66,7 @@ class WatchedDialog:
     answered: bool = False
     taken_by: str = ""
     withheld: bool = False
+    referred_by: tuple[str, str] = ("", "")
 
     @property
     def other(self) -> tuple[str, str]:
@@ -217,6 +219,7 @@ def _element(dialog: WatchedDialog, aor: Aor, entity: str, domain: str, pickup_c
     code = pickup_code.replace("#", "%23")  # RFC 3261, section 25.1: not allowed in a URI's user
     target = f"sip:{code}{aor.extension}@{domain}" if dialog.rings else remote
     rendering = (Param(RENDERING, "no"),) if dialog.held else ()
+    by, by_name = dialog.referred_by
     element = Dialog(
         id=dialog.element_id,
         call_id=dialog.id.call_id,
@@ -224,6 +227,7 @@ def _element(dialog: WatchedDialog, aor: Aor, entity: str, domain: str, pickup_c
         remote_tag=dialog.id.local_tag,
         direction=dialog.direction,
         state=dialog.state,
+        referred_by=Identity(f"sip:{by}@{domain}", by_name or None) if by else None,
         local=Participant(identity=Identity(entity), target=Target(entity, rendering)),
         remote=Participant(identity=Identity(remote, name or None), target=Target(target)),
     )

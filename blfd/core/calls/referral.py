@@ -1,0 +1,134 @@
+"""What a REFER asks for: whom its sender's call is to be with, or why it cannot be (RFC 3515, RFC 5589)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+from blfd.core.calls.call import Call
+from blfd.core.calls.calls import Calls
+from blfd.core.calls.party import Seat, State
+from blfd.core.calls.passed_on import fits
+from blfd.core.calls.replaces import parse
+from blfd.core.calls.transfer import Consultation
+from blfd.core.errors import Refusal
+from blfd.core.events.dialog_state import Dialogs
+from blfd.core.inputs import ReferReceived
+from blfd.core.routing import Refused, Route, ToExtension
+from blfd.core.values import Aor, Extension, Headers, Uri
+from blfd.core.visible import visible
+from dialog_info import DialogState
+
+MOST = 5  # transfers of one call, one after the other
+HOPS = ("Max-Forwards", "70")
+
+
+class Referral(NamedTuple):
+    """`target` is to be called with `headers`, or there is a `consultation`, whose other end it is."""
+
+    target: Extension | None
+    headers: Headers
+    consultation: Consultation | None
+
+
+class Referrals:
+    """`route` says what a URI means that an extension dials."""
+
+    def __init__(self, dialogs: Dialogs, calls: Calls, route: Callable[[Aor, Uri], Route]) -> None:
+        self._dialogs, self._calls, self._route = dialogs, calls, route
+
+    def call_of(self, refer: ReferReceived, busy: Collection[int]) -> Call:
+        """The call in which a REFER came; `busy` are the legs that are in a transfer. Raises Refusal."""
+        if not refer.leg:
+            detail = "REFER outside a call: only who is in a call can transfer it"
+            raise Refusal(403, "Transfer a call from within it", log=detail)
+        call = self._calls.of(refer.leg)
+        if refer.leg in busy:
+            raise Refusal(491, "This call is just being transferred")
+        if call is None:
+            raise Refusal(481, "Call does not exist")
+        if call.state is State.RINGING:
+            raise Refusal(403, "A call is transferred once it is up")
+        if not call.is_up:
+            raise Refusal(491, "This call is just being set up")
+        if call.transfers >= MOST:
+            raise Refusal(483, f"This call was transferred {MOST} times already")
+        return call
+
+    def find(self, refer: ReferReceived, call: Call, busy: Collection[int], now: float) -> Referral:
+        """Whom it means. Raises Refusal."""
+        transferor = call.seat(refer.leg)
+        target = refer.refer_to.uri
+        method = target.parameter("method")
+        if method is not None and method.upper() != "INVITE":
+            raise Refusal(400, f"A call is transferred, and no {visible(method)}")
+        if refer.refer_to.replaces:
+            consultation = self._consultation(refer.refer_to.replaces, transferor, call, busy)
+            return Referral(None, (), consultation)
+        who = transferor.party.aor
+        match self._route(who, _dialled(target, refer)):
+            case ToExtension(extension):
+                self._calls.check_reachable(extension.aor, now)
+                return Referral(extension, (HOPS, *_referred_by(refer, transferor, call)), None)
+            case Refused(status, reason, log):
+                raise Refusal(status, reason, log=log)
+            case _:
+                code = visible(target.user)
+                detail = f"{who} transfers a call to {code}: a call is picked up by who dials that"
+                raise Refusal(403, f"A call cannot be transferred to {code}", log=detail)
+
+    def _consultation(
+        self, values: tuple[str, ...], transferor: Seat, call: Call, busy: Collection[int]
+    ) -> Consultation:
+        """The transferor's other call that Replaces names (RFC 5589, section 7), in whatever way one fits."""
+        aor = transferor.party.aor
+        replaces = parse(values, is_complete=False)
+        tags = {replaces.to_tag, replaces.from_tag} - {""}
+        found = [
+            dialog
+            for owner, dialog in self._dialogs.find(aor.tenant, replaces.call_id)
+            if owner == aor and tags <= {dialog.id.local_tag, dialog.id.remote_tag}
+        ]
+        live = [dialog for dialog in found if dialog.state is not DialogState.TERMINATED]
+        if len(live) != 1:
+            reason = "The other call is over" if found and not live else f"{aor.extension} has no such call"
+            raise Refusal(481, reason)
+        (dialog,) = live
+        other = self._calls.numbered(dialog.call)
+        if other is None or dialog.leg not in other.legs():
+            raise Refusal(481, "The other call is over")
+        if other is call:
+            raise Refusal(400, "A call cannot be transferred to itself")
+        if any(leg in busy for leg in other.legs()):
+            raise Refusal(491, "The other call is just being transferred")
+        if max(call.transfers, other.transfers) >= MOST:
+            raise Refusal(483, f"This call was transferred {MOST} times already")
+        if other.state is State.RINGING and dialog.leg != other.caller_leg:
+            raise Refusal(403, f"{aor.extension} has not answered the other call")
+        if other.state is State.RINGING and other.offer is None:
+            raise Refusal(488, f"The phone of {aor.extension} has not said what it can send")
+        if other.is_up and replaces.early_only:
+            raise Refusal(486, "The other call is up already")
+        if other.state not in (State.RINGING, State.TALKING):
+            raise Refusal(491, "The other call is just being set up")
+        return Consultation(other, dialog.leg)
+
+
+def _dialled(target: Uri, refer: ReferReceived) -> Uri:
+    """What a phone's own keypad would have sent: a number alone is one of this server."""
+    if target.scheme != "tel":
+        return target
+    number = target.text.partition(":")[2].partition(";")[0]
+    user = "".join(digit for digit in number if digit not in "-.()")
+    return target._replace(scheme="sip", user=user, host=refer.request.from_.uri.host)
+
+
+def _referred_by(refer: ReferReceived, transferor: Seat, call: Call) -> Headers:
+    """Who has transferred, as its phone says, which may name nobody else (RFC 3892)."""
+    party, said = transferor.party, refer.referred_by
+    if party.withheld:
+        return ()
+    is_own = said is not None and said.uri.user == party.aor.extension and "cid=" not in said.text
+    if said and fits(said.text) and (transferor.is_trusted or is_own):
+        return (("Referred-By", said.text),)
+    return (("Referred-By", party.name_addr(call.domain)),)

@@ -1,0 +1,326 @@
+"""All transfers: what happens to those that are under way, and what that means for the calls concerned."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from blfd.core.calls.calls import Calls, LegInput
+from blfd.core.calls.party import Seat
+from blfd.core.calls.referral import Referrals
+from blfd.core.calls.transfer import Action, Event, Stage, Transfer
+from blfd.core.effects import (
+    Answer,
+    AnswerInfo,
+    Effect,
+    FindMedia,
+    HangUp,
+    Level,
+    Log,
+    MatchMedia,
+    Progress,
+    RefuseOffer,
+    Reply,
+)
+from blfd.core.events.dialog_state import Dialogs
+from blfd.core.events.refer import NAME, ReferSubscription
+from blfd.core.inputs import (
+    InfoReceived,
+    LegEnded,
+    LegNotified,
+    MediaFound,
+    MediaMatched,
+    OfferReceived,
+    ReferReceived,
+    Request,
+)
+from blfd.core.values import Settings
+from dialog_info import StateEvent
+
+PATIENCE = 2.0  # seconds that a transferor has to confirm that it knows, before its leg ends
+NOT_SUBSCRIBED = ("Refer-Sub", "false")  # RFC 4488, section 4
+
+Cause = Effect | LegInput | None
+"""What has led to a step of a transfer."""
+
+
+class Transfers:
+    """Those that are under way, by the legs that they depend on, those that there are not among them."""
+
+    def __init__(self, dialogs: Dialogs, calls: Calls, referrals: Referrals, settings: Settings) -> None:
+        self._dialogs, self._calls, self._referrals, self._settings = dialogs, calls, referrals, settings
+        self._by_leg: dict[int, Transfer] = {}
+        self._matching: dict[int, Transfer] = {}  # by the target's leg
+        self._exchanges = itertools.count(1)
+
+    def legs(self) -> set[int]:
+        """Those that are in no call: of who waits for a target, and of who is told that all is done."""
+        return {
+            leg
+            for leg, transfer in self._by_leg.items()
+            if (transfer.stage is Stage.WAITING and leg == transfer.transferee.leg)
+            or (transfer.stage is Stage.TELLING and leg == transfer.transferor.leg)
+        }
+
+    def takes(self, event: LegInput) -> bool:
+        """Whether what has happened on a leg is a transfer's to handle, and no call's."""
+        if isinstance(event, MediaFound | LegNotified):
+            return True
+        if isinstance(event, MediaMatched):
+            return event.leg in self._matching
+        transfer = self._by_leg.get(event.leg)
+        if transfer and transfer.stage is Stage.CALLING:
+            return isinstance(event, LegEnded) and event.leg == transfer.transferor.leg
+        return event.leg in self.legs()
+
+    # The REFER
+
+    def refer(self, refer: ReferReceived, now: float) -> list[Effect]:
+        """Take a REFER, or refuse it (Refusal)."""
+        request = refer.request
+        call = self._referrals.call_of(refer, self._by_leg)
+        target, headers, consultation = self._referrals.find(refer, call, self._by_leg, now)
+        subscription = self._subscription(request, refer.leg, refer.leg in call.referrals, now)
+        call.referrals[refer.leg] = subscription if refer.subscribes else None
+        transfer = Transfer(
+            call,
+            call.seat(refer.leg),
+            call.seat(call.other(refer.leg)),
+            call.referrals[refer.leg],
+            target,
+            headers,
+            consultation,
+        )
+        self._by_leg |= {transfer.transferor.leg: transfer, transfer.transferee.leg: transfer}
+        if refer.subscribes:
+            reply = Reply(request.transaction, 202, "Accepted")
+        else:
+            reply = Reply(request.transaction, 200, "OK", (NOT_SUBSCRIBED,))
+        log = Log(Level.INFO, transfer.name)
+        return [log, reply, *self._tell(transfer, 100, "Trying", now), *self._look(transfer, now)]
+
+    def _subscription(self, request: Request, leg: int, is_again: bool, now: float) -> ReferSubscription:
+        event = f"{NAME};id={request.cseq}" if is_again else NAME  # RFC 3515, section 2.4.6
+        until = now + self._settings.no_answer_timeout + PATIENCE
+        return ReferSubscription(leg, event, until, self._exchanges)
+
+    def _look(self, transfer: Transfer, now: float) -> list[Effect]:
+        consultation = transfer.consultation
+        if consultation is None:
+            return [FindMedia(transfer.transferee.leg)]
+        if not consultation.call.is_up:  # it rings on, for the transferee
+            return self._step(transfer, Event.FOUND, None, now)
+        target = consultation.call.other(consultation.leg)
+        self._matching[target] = transfer
+        return [MatchMedia(target, transfer.transferee.leg)]
+
+    # What happens
+
+    def handle(self, event: LegInput, now: float) -> list[Effect]:
+        """What `takes` says is a transfer's."""
+        match event:
+            case LegNotified():
+                return self._notified(event, now)
+            case MediaFound():
+                return self._found(event, now)
+            case MediaMatched():
+                return self._matched(event, now)
+            case LegEnded():
+                transfer = self._by_leg[event.leg]
+                is_transferor = event.leg == transfer.transferor.leg
+                gone = Event.TRANSFEROR_GONE if is_transferor else Event.TRANSFEREE_GONE
+                seat = transfer.transferor if is_transferor else transfer.transferee
+                self._leaves(seat, StateEvent.LOCAL_BYE, now)
+                return self._step(transfer, gone, event, now)
+            case OfferReceived(answered=False):
+                return [RefuseOffer(event.leg, 491, "Request Pending")]
+            case InfoReceived():
+                return [AnswerInfo(event.leg, event.exchange, 481)]
+            case _:
+                return []
+
+    def _notified(self, event: LegNotified, now: float) -> list[Effect]:
+        transfer, call = self._by_leg.get(event.leg), self._calls.of(event.leg)
+        subscription = transfer.subscription if transfer else call.referrals.get(event.leg) if call else None
+        if subscription is None or subscription.leg != event.leg:
+            return []
+        effects = subscription.answered(event, now)
+        if transfer and transfer.stage is Stage.TELLING and subscription.is_over:
+            effects += self._step(transfer, Event.TOLD, event, now)
+        return effects
+
+    def _found(self, event: MediaFound, now: float) -> list[Effect]:
+        transfer = self._by_leg.get(event.leg)
+        if transfer is None or transfer.stage is not Stage.LOOKING:
+            return []
+        if event.sdp is None:
+            return self._step(transfer, Event.FAILED, HangUp(0, 488, "Not Acceptable Here"), now)
+        return self._step(transfer, Event.FOUND, event, now)
+
+    def _matched(self, event: MediaMatched, now: float) -> list[Effect]:
+        transfer = self._matching.pop(event.leg)
+        assert transfer.consultation
+        call, leg = transfer.consultation
+        if not call.is_up or leg not in call.legs() or call.other(leg) != event.leg:
+            return self._step(transfer, Event.FAILED, HangUp(0, 481, "The other call is over"), now)
+        if not event.fits or event.to_peer is None or event.to_picker is None:
+            why = event.why or "The phones have no codec in common"
+            return self._step(transfer, Event.FAILED, HangUp(0, 488, why), now)
+        return self._step(transfer, Event.FITS, event, now)
+
+    def settle(self, effects: Iterable[Effect], now: float) -> list[Effect]:
+        """What the core does, with what the transfers make of it: they are the phones behind stand-ins."""
+        done: list[Effect] = []
+        queue = deque(effects)
+        while queue:
+            effect = queue.popleft()
+            more = self._taken(effect, now)
+            if more is None:
+                done.append(effect)
+            else:
+                queue.extendleft(reversed(more))
+        return done
+
+    def _taken(self, effect: Effect, now: float) -> list[Effect] | None:
+        """What takes the place of an effect; None where it is to be done as it is."""
+        match effect:
+            case Progress(leg) if leg < 0:
+                return self._step_of(leg, Event.RINGS, effect, now)
+            case Answer(leg) if leg < 0:
+                return self._step_of(leg, Event.ANSWERED, effect, now)
+            case HangUp(leg) if leg < 0:
+                return self._step_of(leg, Event.FAILED, effect, now)
+            case MatchMedia(leg, peer) if peer < 0:
+                return [MatchMedia(leg, self._by_leg[peer].transferee.leg)]
+            case HangUp(leg) if leg in self._matching:
+                transfer = self._matching.pop(leg)
+                over = HangUp(0, 481, "The other call is over")
+                return [effect, *self._step(transfer, Event.FAILED, over, now)]
+            case HangUp(leg) if leg in self._by_leg:
+                return [*self._step_of(leg, Event.SPLIT, effect, now), effect]
+        return None
+
+    def _step_of(self, leg: int, event: Event, cause: Effect, now: float) -> list[Effect]:
+        transfer = self._by_leg.get(leg)
+        return self._step(transfer, event, cause, now) if transfer else []
+
+    def _step(self, transfer: Transfer, event: Event, cause: Cause, now: float) -> list[Effect]:
+        action = transfer.handle(event)
+        if transfer.stage is Stage.OVER:
+            self._forget(transfer)
+        return self._act(transfer, action, cause, now)
+
+    def _forget(self, transfer: Transfer) -> None:
+        for legs in (self._by_leg, self._matching):
+            for leg in [leg for leg, each in legs.items() if each is transfer]:
+                del legs[leg]
+
+    # What is done
+
+    def _act(self, transfer: Transfer, action: Action, cause: Cause, now: float) -> list[Effect]:
+        match action, cause:
+            case Action.CALL, _:
+                return self._call(transfer, cause, now)
+            case Action.JOIN, MediaMatched():
+                return [*self._join(transfer, cause, now), *self._done(transfer, now)]
+            case Action.TELL, Progress(_, status, reason):
+                return self._tell(transfer, 180 if status == 183 else status, reason, now)
+            case Action.CONNECT, Answer(_, sdp):
+                return [*self._connect(transfer, sdp or b"", now), *self._done(transfer, now)]
+            case Action.REPORT, HangUp(_, status, reason):
+                log = Log(Level.INFO, f"{transfer.name}: {status} {reason}, the call goes on")
+                return [log, *self._tell(transfer, status, reason, now)]
+            case Action.KEEP, _:
+                assert transfer.onward
+                effects = self._calls.dissolve(transfer.call)
+                transfer.onward.show_transferee(transfer.transferee, now)
+                return effects
+            case Action.CANCEL, _:
+                assert transfer.onward
+                cancelled = LegEnded(transfer.onward.caller_leg, 487, "")
+                return self._calls.handle(cancelled, now)
+            case Action.END, HangUp(_, status, reason):
+                self._leaves(transfer.transferee, StateEvent.REMOTE_BYE, now)
+                log = Log(Level.INFO, f"{transfer.name}: {status} {reason}, its transferor has gone")
+                text = reason or "The target does not answer"
+                why = f'SIP;cause={status};text="{_quoted(text)}"'
+                return [log, HangUp(transfer.transferee.leg, status, reason, why)]
+            case Action.HANG_UP, _:
+                self._leaves(transfer.transferor, StateEvent.REMOTE_BYE, now)
+                return [HangUp(transfer.transferor.leg)]
+        return []
+
+    def _call(self, transfer: Transfer, cause: Cause, now: float) -> list[Effect]:
+        """The target, in the transferee's name."""
+        by, transferee = transfer.transferor.party, transfer.transferee
+        if transfer.consultation:
+            call = transfer.onward = transfer.consultation.call
+            transfers = max(call.transfers, transfer.call.transfers) + 1
+            effects = self._calls.stand_in(call, transferee, by, transfers, now)
+            effects += self._tell(transfer, 180, "Ringing", now) if call.rings else []
+        else:
+            assert transfer.target
+            assert isinstance(cause, MediaFound)
+            call, effects = self._calls.refer(
+                transfer.call, transferee, by, transfer.target, cause.sdp or b"", transfer.headers, now
+            )
+            transfer.onward = call
+        self._by_leg[call.caller_leg] = transfer
+        return effects
+
+    def _join(self, transfer: Transfer, media: MediaMatched, now: float) -> list[Effect]:
+        """Transferee and target, which talk already, the one with the transferor and the other too."""
+        assert transfer.consultation
+        call, leg = transfer.consultation
+        transfers = max(call.transfers, transfer.call.transfers) + 1
+        effects = self._calls.dissolve(transfer.call)
+        return [*effects, *self._calls.join_transferee(call, leg, transfer.transferee, media, transfers, now)]
+
+    def _connect(self, transfer: Transfer, sdp: bytes, now: float) -> list[Effect]:
+        """The transferee takes the stand-in's place, with what `sdp` says of who has answered."""
+        call = transfer.onward
+        assert call
+        effects = self._calls.dissolve(transfer.call) if transfer.stage is Stage.TELLING else []
+        is_new = transfer.consultation is not None
+        return [*effects, *self._calls.adopt(call, transfer.transferee, sdp, now, is_new=is_new)]
+
+    def _done(self, transfer: Transfer, now: float) -> list[Effect]:
+        """The transferor, if it is there, is told, and has its time to confirm it."""
+        effects: list[Effect] = [Log(Level.INFO, f"{transfer.name}: done")]
+        if transfer.stage is not Stage.TELLING:
+            return effects
+        self._forget(transfer)
+        self._by_leg[transfer.transferor.leg] = transfer
+        transfer.until = now + PATIENCE
+        if transfer.subscription is None or transfer.subscription.is_over:
+            return [*effects, *self._step(transfer, Event.TOLD, None, now)]
+        return [*effects, *self._tell(transfer, 200, "OK", now)]
+
+    def _tell(self, transfer: Transfer, status: int, reason: str, now: float) -> list[Effect]:
+        return transfer.subscription.tell(status, reason, now) if transfer.subscription else []
+
+    def _leaves(self, seat: Seat, event: StateEvent, now: float) -> None:
+        self._dialogs.end(seat.party.aor, seat.leg, now, event)
+
+    # Time
+
+    def _telling(self) -> Iterator[Transfer]:
+        return (transfer for transfer in self._by_leg.values() if transfer.stage is Stage.TELLING)
+
+    def next_timer(self) -> float | None:
+        return min((transfer.until for transfer in self._telling()), default=None)
+
+    def handle_timer(self, now: float) -> list[Effect]:
+        """Who has not confirmed within its time is gone, or as good as that."""
+        late = [transfer for transfer in self._telling() if transfer.until <= now]
+        return [effect for one in late for effect in self._step(one, Event.TOLD, None, now)]
+
+    def hang_up_all(self, now: float) -> list[Effect]:
+        """The legs that are in no call; the others end with theirs."""
+        telling = list(self._telling())
+        return [effect for one in telling for effect in self._step(one, Event.TOLD, None, now)]
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,49 @@
+"""The package `refer`: who has sent a REFER is told what becomes of it (RFC 3515, section 2.4.4; RFC 6665).
+
+The REFER itself makes the subscription, in the dialog of its call, and each has a resource of its own: so the
+notifier, whose packages are about extensions, has none of it. As there, one NOTIFY at most is in flight, and
+what happens meanwhile is told by the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from blfd.core.effects import Effect, NotifyLeg
+from blfd.core.inputs import LegNotified
+
+NAME = "refer"
+
+
+class ReferSubscription:
+    """What the phone on `leg` was told; `event` is its Event, and `until` when it would end by itself.
+
+    `exchanges` numbers all NOTIFYs there are.
+    """
+
+    def __init__(self, leg: int, event: str, until: float, exchanges: Iterator[int]) -> None:
+        self.leg = leg
+        self._event, self._until, self._exchanges = event, until, exchanges
+        self._in_flight = 0  # the exchange of the NOTIFY whose response has not come yet
+        self._told = 0  # the last status
+        self._waiting: tuple[int, str] | None = None
+        self.is_over = False
+
+    def tell(self, status: int, reason: str, now: float) -> list[Effect]:
+        """The newest status; from 200 on it is the last."""
+        if self.is_over or self._told >= 200 or status == self._told:
+            return []
+        if self._in_flight:
+            self._waiting = status, reason
+            return []
+        self._in_flight, self._told, self._waiting = next(self._exchanges), status, None
+        expires = None if status >= 200 else max(1, round(self._until - now))
+        return [NotifyLeg(self.leg, self._in_flight, self._event, expires, status, reason)]
+
+    def answered(self, answer: LegNotified, now: float) -> list[Effect]:
+        """A phone that refuses a NOTIFY has ended the subscription (RFC 6665, section 4.2.2)."""
+        if not self._in_flight or answer.exchange != self._in_flight:
+            return []
+        self._in_flight = 0
+        self.is_over = answer.status >= 300 or self._told >= 200
+        return self.tell(*self._waiting, now) if self._waiting else []
