@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 
-from blfd.core.calls import passed_on, refusals
+from blfd.core.calls import passed_on, refusals, transfer
 from blfd.core.events import subscription
 from blfd.sip import server_transactions
 
@@ -73,6 +73,7 @@ def translated() -> str:
 
 PARTS = {
     "subscription": lambda: diagram(subscription.TRANSITIONS, subscription.Action.NOTHING),
+    "transfer": lambda: diagram(transfer.TRANSITIONS, transfer.Action.NOTHING),
     "server transaction": lambda: diagram(server_transactions.TABLE, server_transactions.Do.NOTHING),
     "header fields": header_fields,
     "never": never,

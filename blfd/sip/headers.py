@@ -247,7 +247,7 @@ def _address(text: str) -> Address:
 _kept_address = lru_cache(uris.KEPT)(_address)
 
 
-_in_brackets = re.compile(rf' *(?:{QUOTED}|[^<>:\\"]*)<([^<>"]*)> *(?:;[^<>,]*)?').fullmatch
+_in_brackets = re.compile(rf' *(?:{QUOTED} *|[^<>:\\"]*)<([^<>"]*)> *(?:;[^<>,]*)?').fullmatch
 
 
 def refer_to(text: str) -> ReferTo:

@@ -224,14 +224,14 @@ def elements(message: Message, name: str) -> set[str]:
 def test_what_is_served_is_said_alike_everywhere(site: Site) -> None:
     caller, callee = site.registered("101"), site.registered("102")
     served = caller.request("OPTIONS", "102")
-    assert elements(served, "allow-events") == {"dialog"}
+    assert elements(served, "allow-events") == {"dialog", "refer"}
     calling = Calling.start(caller, "102", sdp(4000))
     invite = callee.wait_request("INVITE")
     callee.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)
     answer = calling.final()
     mine = calling.acknowledge(answer)
     said = [invite, answer, mine.request("OPTIONS")]
-    for method in ("MESSAGE", "REFER", "PUBLISH", "NOTIFY", "FOO"):
+    for method in ("MESSAGE", "PUBLISH", "FOO"):
         refused = mine.request(method), caller.request(method, "102")
         assert [message.status for message in refused] == [405, 405], method
         said += refused

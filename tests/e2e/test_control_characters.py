@@ -125,7 +125,9 @@ def test_inside_a_call(site: Site) -> None:
     @given(st.sampled_from(("INFO", "MESSAGE", "OPTIONS", "REFER", "UPDATE")), st.binary(), OCTETS)
     def send(method: str, body: bytes, kind: bytes) -> None:
         text = re.sub(r"[^!-~]", "", raw(kind).decode("latin-1")) or "x"
-        headers = dialog.send(method, body, f"text/{text}")
+        named = f"<sip:{escaped(kind)}@{caller.server}?Replaces={escaped(body)}>"
+        more = {"Refer_To": named, "Referred_By": text} if method == "REFER" else {}
+        headers = dialog.send(method, body, f"text/{text}", **more)
         if method == "INFO":
             with suppress(AssertionError):  # one whose Content-Type is none is not passed on
                 callee.reply(callee.wait_request("INFO", 0.3), 200, "OK", body, Content_Type="text/plain")

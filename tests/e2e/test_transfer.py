@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -46,10 +45,12 @@ def refer(dialog: Dialog, to: str, **more: str) -> Message:
 def told(dialog: Dialog, status: int) -> Message:
     """Until its phone is told of `status` in a NOTIFY, which it confirms."""
     notify = dialog.agent.wait(
-        lambda m: m.method == "NOTIFY"
-        and m["event"].startswith("refer")
-        and m["call-id"] == dialog.call_id
-        and m.body.startswith(b"SIP/2.0 %d" % status)
+        lambda m: (
+            m.method == "NOTIFY"
+            and m["event"].startswith("refer")
+            and m["call-id"] == dialog.call_id
+            and m.body.startswith(b"SIP/2.0 %d" % status)
+        )
     )
     assert notify["content-type"] == "message/sipfrag;version=2.0"
     state = notify["subscription-state"]
@@ -118,3 +119,282 @@ def test_blind(trio: Trio, by: str) -> None:
     for user in (t, "103"):
         trio.site.wait_lamp(user, "talking")
     hangs_up(transferee, target)
+
+
+FINAL = {486: "Busy Here", 603: "Decline", 488: "Not Acceptable Here", 480: "Temporarily Unavailable"}
+
+
+@pytest.mark.parametrize("status", FINAL)
+def test_what_the_target_refuses_leaves_the_call_held_as_it_was(trio: Trio, status: int) -> None:
+    caller, callee = trio.talk()
+    hold = callee.send("INVITE", sdp(5000, "sendonly"))
+    again = caller.agent.wait_request("INVITE")
+    caller.agent.reply(again, 200, "OK", sdp(4000, "recvonly"), Content_Type=SDP)
+    callee.ack(callee.agent.final(hold))
+    trio.site.wait_lamp("102", "held")
+    assert refer(callee, "103").status == 202
+    invite = rings(trio["103"])
+    assert direction(invite) == "sendrecv", "nobody holds the target"
+    told(callee, 180)
+    trio["103"].reply(invite, status, FINAL[status])
+    assert told(callee, status).body == f"SIP/2.0 {status} {FINAL[status]}\r\n".encode()
+    trio.site.wait_idle("103")
+    assert trio.site.ask("calls")[0]["state"] == "talking"
+    trio.site.wait_lamp("102", "held")
+    assert caller.agent.silent(lambda m: m.method in ("INVITE", "BYE"), 0.1)
+    hangs_up(caller, callee)
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.05, 0.28])
+def test_bye_right_after_the_202(trio: Trio, pause: float) -> None:
+    """Phones differ in how long they wait; the target rings on."""
+    caller, callee = trio.talk()
+    assert refer(callee, "103").status == 202
+    time.sleep(pause)  # how long they wait is the point
+    assert callee.request("BYE").status == 200
+    trio.site.wait_idle("102")
+    invite = rings(trio["103"])
+    target = answers(trio["103"], invite)
+    moved(caller, 7000, 4000, "103")
+    assert caller.agent.silent(lambda m: m.method == "BYE", 0.05)
+    hangs_up(target, caller)
+
+
+def test_who_waits_is_told_that_the_target_is_busy(trio: Trio) -> None:
+    caller, callee = trio.talk()
+    refer(callee, "103")
+    invite = rings(trio["103"])
+    callee.request("BYE")
+    trio["103"].reply(invite, 486, "Busy Here")
+    assert is_hung_up(caller)["reason"] == 'SIP;cause=486;text="Busy Here"'
+
+
+def test_the_transferee_hangs_up_before_the_answer(trio: Trio) -> None:
+    caller, callee = trio.talk()
+    refer(callee, "103")
+    invite = rings(trio["103"])
+    bye = caller.send("BYE")
+    trio["103"].reply(trio["103"].wait_request("CANCEL"), 200)
+    trio["103"].reply(invite, 487, "Request Terminated")
+    is_hung_up(callee)
+    assert caller.agent.final(bye).status == 200
+
+
+def test_a_transferor_that_answers_no_notify(trio: Trio) -> None:
+    """Its phone is dead: the two others talk, and its leg ends 2 s later."""
+    caller, callee = trio.talk()
+    callee.agent.auto_answer = False
+    refer(callee, "103")
+    target = answers(trio["103"], rings(trio["103"]))
+    moved(caller, 7000, 4000, "103")
+    is_hung_up(callee)
+    trio.site.wait_idle("102")
+    hangs_up(caller, target)
+
+
+def test_without_a_subscription(trio: Trio) -> None:
+    caller, callee = trio.talk()
+    accepted = refer(callee, "103", Refer_Sub="false", Require="norefersub")
+    assert (accepted.status, accepted["refer-sub"]) == (200, "false")
+    target = answers(trio["103"], rings(trio["103"]))
+    moved(caller, 7000, 4000, "103")
+    is_hung_up(callee)
+    assert not any(m.method == "NOTIFY" for m in callee.agent.received)
+    hangs_up(caller, target)
+
+
+def test_refusals(trio: Trio) -> None:
+    caller, callee = trio.talk()
+    server = callee.agent.server
+    for to, status in {
+        "199": 404,
+        "<sip:104@elsewhere.example>": 404,
+        "*97103": 403,
+        "*98": 403,
+        f"<sip:103@{server};method=BYE>": 400,
+        f"<sip:103@{server}>, <sip:104@{server}>": 400,
+        "<<>": 400,
+        "": 400,
+        "<mailto:a@b>": 416,
+        f"<sip:x@{server}?Replaces=nothing%3Bto-tag%3D1%3Bfrom-tag%3D2>": 481,
+        f"<sip:x@{server}?Replaces=%0d%0aVia%3A%20x>": 400,
+    }.items():
+        assert refer(callee, to).status == status, to
+    assert callee.request("REFER").status == 400
+    assert trio["103"].request("REFER", "103", Refer_To=f"<sip:104@{server}>").status == 403
+    assert trio["103"].request("NOTIFY", "103", Event="keep-alive").status == 481
+    assert not any(m.method == "NOTIFY" for m in callee.agent.received)
+    for agent in (caller.agent, trio["103"]):
+        assert agent.silent(lambda m: m.method in ("REFER", "INVITE"), 0.05), "it goes to nobody"
+    hangs_up(caller, callee)
+
+
+WRITTEN = {
+    "without brackets": "sip:103@{}",
+    "a name": '"Carol <the second>" <sip:103@{}>',
+    "compact": "<sip:103@{}>",
+    "tel": "<tel:103>",
+    "a port of nobody": "<sip:103@{};user=phone>;x=y",
+}
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_refer_to_as_phones_write_it(trio: Trio, written: str) -> None:
+    caller, callee = trio.talk()
+    name = "r" if written == "compact" else "Refer_To"
+    by = f'"Bob" <sip:102@{callee.agent.server}>;x=y'
+    assert (
+        callee.request("REFER", Referred_By=by, **{name: WRITTEN[written].format(callee.agent.server)}).status
+        == 202
+    )
+    invite = rings(trio["103"])
+    assert invite["referred-by"] == by, "it says who it is"
+    target = answers(trio["103"], invite)
+    moved(caller, 7000, 4000, "103")
+    told(callee, 200)
+    is_hung_up(callee)
+    again = target.request("REFER", Refer_To=f"<sip:104@{callee.agent.server}>", Referred_By="<sip:104@x>")
+    assert again.status == 202
+    second = trio["104"].wait_request("INVITE")
+    assert second["referred-by"].startswith('"Name 103" <sip:103@'), "nobody names another"
+    trio["104"].reply(second, 486, "Busy Here")
+    told(target, 486)
+    hangs_up(caller, target)
+
+
+@pytest.mark.parametrize("way", ["code", "group", "key"])
+def test_what_rings_is_picked_up_and_shows_the_transferee(trio: Trio, way: str) -> None:
+    trio["105"].subscribe("103")
+    caller, callee = trio.talk()
+    refer(callee, "103")
+    invite = rings(trio["103"])
+    (element,) = trio["105"].notify("early").document.dialogs
+    assert element.remote
+    assert element.remote.identity
+    assert element.remote.identity.display == "Name 101"
+    assert element.referred_by
+    assert element.referred_by.display == "Name 102"
+    key = f"{element.call_id};to-tag={element.remote_tag};from-tag={element.local_tag}"
+    to, more = {"code": ("*97103", {}), "group": ("*98", {}), "key": ("103", {"Replaces": key})}[way]
+    picking = Calling.start(trio["104"], to, sdp(9000), **more)
+    answer = picking.final()
+    assert answer.status == 200
+    assert "<sip:101@" in answer["p-asserted-identity"]
+    assert audio_port(answer) == 4000
+    picker = picking.acknowledge(answer)
+    trio["103"].reply(trio["103"].wait_request("CANCEL"), 200)
+    trio["103"].reply(invite, 487, "Request Terminated")
+    moved(caller, 9000, 4000, "104")
+    told(callee, 200)
+    is_hung_up(callee)
+    hangs_up(caller, picker)
+    trio["105"].unsubscribe()
+
+
+# Attended
+
+
+@dataclass
+class Consulted:
+    """102 talks with 101, whom it holds, and with 103, or 103 rings."""
+
+    trio: Trio
+    rings: bool = False
+
+    def __post_init__(self) -> None:
+        self.caller, self.callee = self.trio.talk()
+        hold = self.callee.send("INVITE", sdp(5000, "sendonly"))
+        again = self.caller.agent.wait_request("INVITE")
+        self.caller.agent.reply(again, 200, "OK", sdp(4000, "recvonly"), Content_Type=SDP)
+        self.callee.ack(self.callee.agent.final(hold))
+        self.calling = Calling.start(self.trio["102"], "103", sdp(5200))
+        self.invite = rings(self.trio["103"])
+        if not self.rings:
+            self.trio["103"].reply(self.invite, 200, "OK", sdp(7000), Content_Type=SDP)
+            self.second = self.calling.acknowledge(self.calling.final())
+            self.trio["103"].wait_request("ACK")
+        self.target = Dialog.of_invite(self.trio["103"], self.invite)
+
+    def replaces(self, tags: str) -> str:
+        """What a phone puts into Refer-To of its dialog with the target."""
+        headers = self.calling.headers
+        own = headers["From"].partition("tag=")[2]
+        theirs = (
+            self.calling.provisional(180).tag("to") if self.rings else self.second.remote.partition("tag=")[2]
+        )
+        value = f"{headers['Call-ID']}"
+        value += {
+            "swapped": f";to-tag={own};from-tag={theirs}",
+            "missing": "",
+            "one": f";from-tag={own}",
+        }.get(tags, f";to-tag={theirs};from-tag={own}")
+        if tags != "unescaped":
+            value = value.replace("@", "%40").replace(";", "%3B").replace("=", "%3D").replace(":", "%3A")
+        server = self.trio["102"].server
+        return (
+            f"sip:103@{server}?Replaces={value}"
+            if tags == "unescaped"
+            else f"<sip:103@{server}?Replaces={value}>"
+        )
+
+
+@pytest.mark.parametrize("tags", ["right", "swapped", "missing", "one", "unescaped"])
+@pytest.mark.parametrize("on", ["the first call", "the second call"])
+def test_attended(trio: Trio, tags: str, on: str) -> None:
+    consulted = Consulted(trio)
+    caller, callee, second, target = consulted.caller, consulted.callee, consulted.second, consulted.target
+    if on == "the first call":
+        accepted = callee.request("REFER", Refer_To=consulted.replaces(tags))
+        transferor, other = callee, second
+    else:
+        tags = [end.partition("tag=")[2] for end in (callee.remote, callee.local)]
+        value = "{};to-tag={};from-tag={}".format(callee.call_id, *tags)
+        escaped = value.replace(";", "%3B").replace("=", "%3D").replace("@", "%40")
+        accepted = second.request("REFER", Refer_To=f"<sip:101@{second.agent.server}?Replaces={escaped}>")
+        transferor, other = second, callee
+    assert accepted.status == 202
+    ends = [caller, target] if on == "the first call" else [target, caller]
+    port = {"101": 4000, "103": 7000}
+    for one, another in (ends, ends[::-1]):
+        moved(one, port[another.agent.user], port[one.agent.user], another.agent.user)
+    told(transferor, 200)
+    is_hung_up(other)
+    is_hung_up(transferor)
+    trio.site.wait_idle("102")
+    for user in ("101", "103"):
+        trio.site.wait_lamp(user, "talking")
+    hangs_up(target, caller)
+
+
+@pytest.mark.parametrize("then", ["answers", "is busy"])
+def test_while_the_target_rings(trio: Trio, then: str) -> None:
+    """The transferee takes the caller's place, and the phone rings on."""
+    trio["105"].subscribe("103")
+    consulted = Consulted(trio, rings=True)
+    caller, callee, calling = consulted.caller, consulted.callee, consulted.calling
+    assert callee.request("REFER", Refer_To=consulted.replaces("right")).status == 202
+    assert calling.refused().status == 487
+    told(callee, 180)
+    trio["105"].wait(
+        lambda m: (
+            m.method == "NOTIFY"
+            and any(
+                d.remote and d.remote.identity and d.remote.identity.display == "Name 101"
+                for d in m.document.dialogs
+            )
+        )
+    )
+    assert trio["103"].silent(lambda m: m.method == "CANCEL", 0.05)
+    if then == "is busy":
+        trio["103"].reply(consulted.invite, 486, "Busy Here")
+        told(callee, 486)
+        trio.site.wait_lamp("102", "held")
+        hangs_up(callee, caller)
+    else:
+        target = answers(trio["103"], consulted.invite)
+        moved(caller, 7000, 4000, "103")
+        moved(target, 4000, 7000, "101")
+        told(callee, 200)
+        is_hung_up(callee)
+        hangs_up(caller, target)
+    trio["105"].unsubscribe()

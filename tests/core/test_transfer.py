@@ -1,0 +1,396 @@
+"""Stories of transfers: who is put in whose place, what everybody is told, and what watchers see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from builders import SDP, document, notifies, register, request, subscribe, uri
+from office import Office, hung_up, identity
+
+from blfd.core.calls.transfer import TRANSITIONS, Event, Stage
+from blfd.core.effects import (
+    Dial,
+    Effect,
+    FindMedia,
+    HangUp,
+    MatchMedia,
+    NotifyLeg,
+    Offer,
+    RefuseOffer,
+    Reply,
+)
+from blfd.core.inputs import (
+    Drain,
+    LegAcknowledged,
+    LegAnswered,
+    LegEnded,
+    LegNotified,
+    LegProgress,
+    MediaFound,
+    MediaMatched,
+    OfferAnswered,
+    OfferReceived,
+    ReferReceived,
+    ReferTo,
+)
+from blfd.core.values import Aor, DialogId, Uri
+
+TRANSFEREE = b"v=0\r\nm=audio 4100 RTP/AVP 0\r\n"
+TARGET = b"v=0\r\nm=audio 7000 RTP/AVP 0\r\n"
+MOVED = b"v=0\r\nm=audio 4102 RTP/AVP 0\r\n"
+HELD = SDP + b"a=sendonly\r\n"
+
+
+class Transfers(Office):
+    """101 talks with 102 on the legs `caller` and `callee`; what the SIP stack says at once is said."""
+
+    def __init__(self, *, by_caller: bool = False) -> None:
+        super().__init__()
+        self.caller = self.talk("101", "102")
+        (self.callee,) = self.phones[self.caller]
+        both = (self.caller, self.callee)
+        self.transferor, self.transferee = both if by_caller else both[::-1]
+        self.told: list[tuple[int, int]] = []  # (leg, status)
+        self.fits = True
+
+    def give(self, event: object) -> list[Effect]:
+        effects = super().give(event)
+        for effect in list(effects):
+            match effect:
+                case FindMedia(leg):
+                    effects += self.give(MediaFound(leg, TRANSFEREE))
+                case MatchMedia(leg, peer) if self.world.core.calls.of(leg):
+                    self.peer = peer
+                    effects += self.give(MediaMatched(leg, self.fits, TARGET, TRANSFEREE))
+                case NotifyLeg():
+                    self.told.append((effect.leg, effect.status))
+        return effects
+
+    def confirm(self, effects: list[Effect], status: int = 200) -> list[Effect]:
+        """What comes of the answers to the NOTIFYs of a REFER among the effects."""
+        sent = [e for e in effects if isinstance(e, NotifyLeg)]
+        more = [e for n in sent for e in self.give(LegNotified(n.leg, n.exchange, status))]
+        return [*more, *self.confirm(more)] if more else []
+
+    def refer(
+        self, to: str | Uri = "103", leg: int = 0, *, replaces: str = "", **more: object
+    ) -> list[Effect]:
+        """REFER by the transferor, or on `leg`; all NOTIFYs are confirmed."""
+        target = uri(to) if isinstance(to, str) else to
+        asked = request("REFER", "102", "x")
+        effects = self.give(
+            ReferReceived(
+                asked, leg or self.transferor, ReferTo(target, (replaces,) if replaces else ()), **more
+            )  # type: ignore[arg-type]
+        )
+        return [*effects, *self.confirm(effects)]
+
+    def refused(self, to: str | Uri = "103", leg: int = 0, **more: object) -> tuple[int, str]:
+        (reply,) = [e for e in self.refer(to, leg, **more) if isinstance(e, Reply)]  # type: ignore[arg-type]
+        return reply.status, reply.reason
+
+    def called(self, effects: list[Effect]) -> int:
+        """The leg of the phone that is called."""
+        (dial,) = [e for e in effects if isinstance(e, Dial)]
+        return dial.leg
+
+    def rings_at(self, leg: int) -> list[Effect]:
+        effects = self.give(
+            LegProgress(leg, 180, "Ringing", DialogId(f"id{leg}", "ours", f"phone{leg}"), None)
+        )
+        return [*effects, *self.confirm(effects)]
+
+    def answers_at(self, leg: int, sdp: bytes = TARGET) -> list[Effect]:
+        return self.give(LegAnswered(leg, DialogId(f"id{leg}", "ours", f"phone{leg}"), sdp))
+
+    def blind(self) -> int:
+        """The leg of 103's phone, which rings."""
+        leg = self.called(self.refer())
+        self.rings_at(leg)
+        return leg
+
+    def statuses(self) -> list[int]:
+        return [status for leg, status in self.told if leg == self.transferor]
+
+    def dialog(self, extension: str):  # type: ignore[no-untyped-def]
+        (dialog,) = self.world.core.dialogs.of(Aor("default", extension))
+        return dialog
+
+    def names(self) -> tuple[str, str]:
+        """The extensions of transferor and transferee."""
+        return ("101", "102") if self.transferor == self.caller else ("102", "101")
+
+
+def offers(effects: list[Effect]) -> list[Offer]:
+    return [e for e in effects if isinstance(e, Offer)]
+
+
+def test_every_pair_of_the_table() -> None:
+    """A stage takes what can happen in it, and nothing else; each is reached and left."""
+    reached = {then for then, _ in TRANSITIONS.values()} | {Stage.LOOKING}
+    assert reached == set(Stage)
+    assert {stage for stage, _ in TRANSITIONS} == set(Stage) - {Stage.OVER}
+    assert {event for _, event in TRANSITIONS} == set(Event)
+    for stage in set(Stage) - {Stage.OVER}:
+        assert (stage, Event.SPLIT) in TRANSITIONS, "the calls may end at any time"
+
+
+@pytest.mark.parametrize("by_caller", [False, True], ids=["by the callee", "by the caller"])
+def test_blind(by_caller: bool) -> None:
+    office = Transfers(by_caller=by_caller)
+    r, t = office.names()
+    office.world.confirm(office.give(subscribe("105", "103")))
+    effects = office.refer()
+    (dial,) = [e for e in effects if isinstance(e, Dial)]
+    assert dial.offer == TRANSFEREE
+    assert dict(dial.headers)["P-Asserted-Identity"] == identity(t)[0][1]
+    assert dict(dial.headers)["Referred-By"] == identity(r)[0][1]
+    assert office.lamps(r, t, "103") == ["talking", "talking", "idle"]
+    ringing = office.rings_at(dial.leg)
+    assert office.statuses() == [100, 180]
+    assert office.lamps(r, t, "103") == ["talking", "talking", "ringing"]
+    (notify,) = notifies(ringing)
+    (element,) = document(notify).dialogs
+    assert element.remote
+    assert element.remote.identity
+    assert element.remote.identity.uri == f"sip:{t}@192.0.2.5"
+    assert element.referred_by
+    assert (element.referred_by.uri, element.referred_by.display) == (f"sip:{r}@192.0.2.5", f"Name {r}")
+    office.world.confirm([notify])
+    answered = office.answers_at(dial.leg)
+    assert offers(answered) == [Offer(office.transferee, TARGET, identity("103"))]
+    assert office.statuses() == [100, 180, 200]
+    assert office.lamps(r, t, "103") == ["talking"] * 3, "until it has confirmed"
+    assert office.dialog(t).remote == "103"
+    last = office.confirm(answered)
+    assert hung_up(last) == {office.transferor: (487, "")}
+    assert office.lamps(r, t, "103") == ["idle", "talking", "talking"]
+    assert office.give(OfferAnswered(office.transferee, 200, TRANSFEREE)) == [], "it goes where it went"
+    assert hung_up(office.give(LegEnded(dial.leg, 200, ""))) == {office.transferee: (487, "")}
+    assert office.lamps(r, t, "103") == ["idle"] * 3
+    assert len(office.world.core.calls) == 0
+    assert office.world.core.transfers.legs() == set()
+
+
+def test_media_that_moves_is_told() -> None:
+    office = Transfers()
+    target = office.blind()
+    office.confirm(office.answers_at(target))
+    (offer,) = offers(office.give(OfferAnswered(office.transferee, 200, MOVED)))
+    assert (offer.leg, offer.sdp) == (target, MOVED)
+    assert office.give(OfferAnswered(target, 200, TARGET)) == []
+
+
+def test_a_transferee_that_does_not_take_the_media_ends_it() -> None:
+    office = Transfers()
+    target = office.blind()
+    office.confirm(office.answers_at(target))
+    ended = hung_up(office.give(OfferAnswered(office.transferee, 488, None)))
+    assert ended.keys() == {office.transferee, target}
+
+
+FAILURES: dict[str, tuple[Callable[[Transfers, int], list[Effect]], int]] = {
+    "busy": (lambda office, leg: office.give(LegEnded(leg, 486, "Busy Here")), 486),
+    "declined": (lambda office, leg: office.give(LegEnded(leg, 603, "Decline")), 603),
+    "no answer": (lambda office, leg: office.world.at(office.world.now + 130), 480),
+    "no codec in common": (lambda office, leg: office.give(LegEnded(leg, 488, "Not Acceptable Here")), 488),
+    "dead": (lambda office, leg: office.give(LegEnded(leg, 408, "", silent=True)), 480),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("held", [False, True], ids=["", "held"])
+def test_what_fails_leaves_the_call_as_it_was(failure: str, held: bool) -> None:
+    office = Transfers()
+    if held:
+        office.give(OfferReceived(office.transferor, HELD))
+        office.give(OfferAnswered(office.transferee, 200, SDP))
+    before = ["talking", "held" if held else "talking", "idle"]
+    assert office.lamps("101", "102", "103") == before
+    happens, status = FAILURES[failure]
+    leg = office.blind()
+    assert office.statuses() == [100, 180]
+    effects = happens(office, leg)
+    assert [(e.leg, e.status) for e in effects if isinstance(e, NotifyLeg)] == [(office.transferor, status)]
+    office.confirm(effects)
+    assert office.lamps("101", "102", "103") == before
+    assert not {office.caller, office.callee} & hung_up(effects).keys()
+    assert len(office.world.core.calls) == 1
+    (offer,) = offers(office.give(OfferReceived(office.transferor, SDP)))
+    assert offer.leg == office.transferee, "the two go on"
+    office.give(OfferAnswered(office.transferee, 200, SDP))
+    again = office.refer("104")
+    (notify,) = [e for e in again if isinstance(e, NotifyLeg)]
+    assert notify.event.startswith("refer;id="), "the second in this dialog (RFC 3515, section 2.4.6)"
+
+
+def test_the_transferor_hangs_up_at_once() -> None:
+    office = Transfers()
+    leg = office.called(office.refer())
+    assert hung_up(office.give(LegEnded(office.transferor, 200, ""))) == {}
+    assert office.lamps("101", "102", "103") == ["talking", "idle", "idle"]
+    assert office.dialog("101").remote == "103"
+    office.rings_at(leg)
+    office.give(OfferReceived(office.transferee, HELD))
+    assert office.lamps("101", "103") == ["talking", "ringing"]
+    effects = office.answers_at(leg)
+    assert offers(effects) == [Offer(office.transferee, TARGET, identity("103"))]
+    assert not any(isinstance(e, NotifyLeg) for e in effects)
+    assert office.lamps("101", "102", "103") == ["talking", "idle", "talking"]
+    assert hung_up(office.give(LegEnded(office.transferee, 200, ""))).keys() == {leg}
+    assert office.lamps("101", "103") == ["idle", "idle"]
+
+
+def test_who_waits_is_hung_up_when_the_target_fails() -> None:
+    office = Transfers()
+    leg = office.blind()
+    office.give(LegEnded(office.transferor, 200, ""))
+    assert office.give(OfferReceived(office.transferee, HELD)) == [
+        RefuseOffer(office.transferee, 491, "Request Pending")
+    ]
+    ended = office.give(LegEnded(leg, 486, "Busy Here"))
+    assert HangUp(office.transferee, 486, "Busy Here", 'SIP;cause=486;text="Busy Here"') in ended
+    assert office.lamps("101", "102", "103") == ["idle"] * 3
+    assert len(office.world.core.calls) == 0
+
+
+def test_the_transferee_hangs_up_before_the_answer() -> None:
+    office = Transfers()
+    leg = office.blind()
+    assert hung_up(office.give(LegEnded(office.transferee, 200, ""))).keys() == {office.transferor, leg}
+    assert office.lamps("101", "102", "103") == ["idle"] * 3
+    office = Transfers()
+    leg = office.blind()
+    office.give(LegEnded(office.transferor, 200, ""))
+    assert hung_up(office.give(LegEnded(office.transferee, 200, ""))).keys() == {leg}
+    assert office.lamps("101", "102", "103") == ["idle"] * 3
+    assert len(office.world.core.calls) == 0
+
+
+def test_a_transferor_that_does_not_confirm_has_two_seconds() -> None:
+    office = Transfers()
+    office.answers_at(office.blind())
+    assert office.world.core.transfers.legs() == {office.transferor}
+    assert office.lamps("102") == ["talking"]
+    assert hung_up(office.world.at(office.world.now + 1.9)) == {}
+    assert hung_up(office.world.at(office.world.now + 0.1)) == {office.transferor: (487, "")}
+    assert office.lamps("102") == ["idle"]
+
+
+def test_a_transferor_that_wants_to_hear_nothing() -> None:
+    office = Transfers()
+    effects = office.refer(subscribes=False)
+    (reply,) = [e for e in effects if isinstance(e, Reply)]
+    assert (reply.status, reply.headers) == (200, (("Refer-Sub", "false"),))
+    leg = office.called(effects)
+    office.rings_at(leg)
+    assert hung_up(office.answers_at(leg)) == {office.transferor: (487, "")}
+    assert office.told == []
+
+
+def test_a_target_with_several_phones() -> None:
+    office = Transfers()
+    office.give(register("103", "sip:103@198.51.100.50", cseq=2))
+    effects = office.refer()
+    first, second = [e.leg for e in effects if isinstance(e, Dial)]
+    office.rings_at(first)
+    office.rings_at(second)
+    office.give(LegEnded(first, 486, "Busy Here"))
+    assert office.statuses() == [100, 180]
+    office.answers_at(second)
+    assert office.statuses() == [100, 180, 200]
+
+
+@pytest.mark.parametrize("way", ["directed", "group", "key"])
+@pytest.mark.parametrize("is_there", [True, False], ids=["", "without the transferor"])
+def test_what_rings_for_a_transfer_can_be_picked_up(way: str, is_there: bool) -> None:
+    office = Transfers()
+    leg = office.blind()
+    if not is_there:
+        office.give(LegEnded(office.transferor, 200, ""))
+    to = {"directed": "*97103", "group": "*98", "key": "x"}[way]
+    value = f"id{leg};to-tag=ours;from-tag=phone{leg}" if way == "key" else ""
+    picker = office.ask("104", to, replaces=value)
+    assert office.peer == office.transferee
+    effects = office.give(MediaMatched(picker, True, b"for 101", b"for 104"))
+    assert hung_up(effects).keys() == {leg}
+    assert offers(effects) == [Offer(office.transferee, b"for 101", identity("104"))]
+    assert office.attempts[-1].caller == "101"
+    ended = office.confirm(effects)
+    assert hung_up(ended).keys() == ({office.transferor} if is_there else set())
+    assert office.lamps("101", "102", "103", "104") == ["talking", "idle", "idle", "talking"]
+    office.give(LegAcknowledged(picker, None))
+    assert hung_up(office.give(LegEnded(picker, 200, ""))).keys() == {office.transferee}
+
+
+# Refusals
+
+
+def test_who_is_no_target() -> None:
+    office = Transfers()
+    office.give(register("104", expires=0, cseq=2))
+    assert office.refused("104") == (480, "104 is not registered")
+    assert office.refused("199") == (404, "199 does not exist")
+    assert office.refused("*97103") == (403, "A call cannot be transferred to *97103")
+    assert office.refused("*98")[0] == 403
+    assert office.refused(uri("103", "elsewhere.example"))[0] == 404
+    assert office.refused(uri("101", "acme.example"))[0] == 404, "another tenant's"
+    bye = uri("103")._replace(parameters=(("method", "BYE"),))
+    assert office.refused(bye) == (400, "A call is transferred, and no BYE")
+    assert office.refused(Uri("mailto:x@y", "mailto", "", "", 0))[0] == 416
+    assert office.told == []
+    assert office.lamps("101", "102") == ["talking", "talking"]
+    tel = Uri("tel:1-03;phone-context=x", "tel", "", "", 0)
+    office.called(office.refer(tel))
+
+
+def test_when_no_call_can_be_transferred() -> None:
+    office = Transfers()
+    assert office.refused(leg=-1) == (481, "Call does not exist")
+    refer = ReferReceived(request("REFER", "102", "103"), 0, ReferTo(uri("103")))
+    (reply,) = [e for e in office.give(refer) if isinstance(e, Reply)]
+    assert (reply.status, reply.reason) == (403, "Transfer a call from within it")
+    caller = office.call("104", "105")
+    assert office.refused(leg=caller)[0] == 403, "it rings"
+    office.blind()
+    for leg in (office.transferor, office.transferee):
+        assert office.refused("104", leg) == (491, "This call is just being transferred")
+
+
+def test_five_transfers_and_no_more() -> None:
+    office = Transfers()
+    transferor, transferee = office.callee, office.caller
+    for number in range(5):
+        target = office.called(office.refer(("103", "104")[number % 2], transferor))
+        effects = office.answers_at(target)
+        office.confirm(effects)
+        office.give(OfferAnswered(transferee, 200, TRANSFEREE))
+        transferor = target
+    assert office.refused("103", transferor)[0] == 483
+
+
+def test_a_stop_ends_all_of_it() -> None:
+    for hangs_up, answers in ((False, False), (True, False), (False, True)):
+        office = Transfers()
+        leg = office.blind()
+        if hangs_up:
+            office.give(LegEnded(office.transferor, 200, ""))
+        if answers:
+            office.answers_at(leg)
+        ended = hung_up(office.give(Drain(tell=False)))
+        assert ended.keys() == {office.transferee, leg, *([] if hangs_up else [office.transferor])}
+        assert all(leg > 0 for leg in ended), "none of a stand-in"
+        assert office.lamps("101", "102", "103") == ["idle"] * 3
+
+
+def test_somebody_takes_over_while_the_target_rings() -> None:
+    """The transferor's call goes on at another phone of its own: nobody is called any more."""
+    office = Transfers()
+    leg = office.blind()
+    dialog = office.dialog("102")
+    value = "{};to-tag={};from-tag={}".format(*dialog.id)
+    picker = office.ask("104", "x", replaces=value)
+    ended = hung_up(office.give(MediaMatched(picker, True, b"for 101", b"for 104")))
+    assert ended.keys() == {office.transferor, leg}
+    assert office.lamps("101", "102", "103", "104") == ["talking", "idle", "idle", "talking"]
