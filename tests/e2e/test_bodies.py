@@ -104,13 +104,18 @@ class Conversation:
         hang_up(self.mine, self.callee)
 
 
+def early_dialog(calling: Calling, progress: Message, sent: int = 0) -> Dialog:
+    """The dialog of a call that rings, in which `sent` requests have been sent."""
+    headers = calling.headers
+    number = int(headers["CSeq"].split()[0]) + sent
+    remote = progress["contact"].strip("<>")
+    return Dialog(calling.agent, remote, headers["From"], progress["to"], headers["Call-ID"], number)
+
+
 def prack(calling: Calling, progress: Message, body: bytes = b"") -> Message:
     """Acknowledge a reliable provisional response; the answer to that."""
-    headers = calling.headers
-    number = int(headers["CSeq"].split()[0])
-    remote = progress["contact"].strip("<>")
-    early = Dialog(calling.agent, remote, headers["From"], progress["to"], headers["Call-ID"], number)
-    return early.request("PRACK", body, RAck=f"{progress['rseq']} {headers['CSeq']}")
+    early = early_dialog(calling, progress)
+    return early.request("PRACK", body, RAck=f"{progress['rseq']} {calling.headers['CSeq']}")
 
 
 @pytest.mark.parametrize(("transport", "step"), [("udp", 1), ("tcp", 5)])
@@ -353,12 +358,7 @@ def test_an_update_while_it_rings(site: Site) -> None:
     assert (answer.status, audio_port(answer)) == (200, 4000)
     progress = calling.provisional(183)
     assert prack(calling, progress).status == 200
-    number = int(calling.headers["CSeq"].split()[0]) + 1
-    remote = progress["contact"].strip("<>")
-    early = Dialog(
-        caller, remote, calling.headers["From"], progress["to"], calling.headers["Call-ID"], number
-    )
-    answer = early.request("UPDATE", sdp(4002))
+    answer = early_dialog(calling, progress, 1).request("UPDATE", sdp(4002))
     assert (answer.status, audio_port(answer)) == (200, 5000)
     callee.reply(invite, 200)
     mine = calling.acknowledge(calling.final())
@@ -371,6 +371,52 @@ def test_an_update_while_it_rings(site: Site) -> None:
     callee.wait_request("ACK")
     mine.cseq += 3
     hang_up(mine, callee)
+
+
+@pytest.mark.parametrize("offer", [sdp(4000), b""])
+def test_an_update_before_there_is_an_answer(site: Site, offer: bytes) -> None:
+    """RFC 3311, section 5.2: 491 where we have offered, 500 with Retry-After where the phone has."""
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102", offer, Require="100rel")
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 180, "Ringing")
+    progress = calling.provisional(180)
+    assert prack(calling, progress).status == 200
+    early, other = early_dialog(calling, progress, 1), Dialog.of_invite(callee, invite)
+    refusal = early.request("UPDATE", sdp(4002))
+    assert (refusal.status, bool(refusal.all("retry-after"))) == (500, True)
+    assert other.request("UPDATE", sdp(5002)).status == (491 if offer else 500)
+    for dialog in (early, other):
+        assert dialog.request("UPDATE").status == (200 if offer else 500), "it only keeps the session alive"
+        assert dialog.request("UPDATE", b"hello").start == "SIP/2.0 400 The body is not SDP"
+    callee.reply(invite, 200, "OK", sdp(5000), **SDP)
+    accepted = calling.final()
+    assert audio_port(accepted) == 5000
+    mine = calling.acknowledge(accepted, b"" if offer else sdp(4000))
+    mine.cseq += 4
+    hang_up(mine, callee)
+
+
+def test_a_picker_hears_what_the_caller_has_asked_for_while_it_rang(site: Site) -> None:
+    caller, callee, picker = (site.registered(user) for user in ("101", "102", "103"))
+    calling = Calling.start(caller, "102", sdp(4000), Require="100rel")
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 183, "Session Progress", sdp(5000), **RELIABLE)
+    callee.reply(callee.wait_request("PRACK"), 200)
+    progress = calling.provisional(183)
+    assert prack(calling, progress).status == 200
+    assert early_dialog(calling, progress, 1).request("UPDATE", sdp(4002)).status == 200
+    picking = Calling.start(picker, "*97102", sdp(6000))
+    taken = picking.final()
+    assert (taken.status, audio_port(taken)) == (200, 4002)
+    theirs = picking.acknowledge(taken)
+    callee.reply(callee.wait_request("CANCEL"), 200)
+    callee.reply(invite, 487, "Request Terminated")
+    calling.acknowledge(calling.final())
+    reinvite = caller.wait_request("INVITE")
+    assert audio_port(reinvite) == 6000
+    caller.reply(reinvite, 200, "OK", sdp(4002), **SDP)
+    hang_up(theirs, caller)
 
 
 def test_an_answer_that_pjsip_finds_to_fit_on_one_side_alone(site: Site) -> None:
