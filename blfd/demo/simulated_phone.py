@@ -161,14 +161,15 @@ class Phone:
         self._endpoint.libInit(config)
         transport = pj.TransportConfig()
         transport.boundAddress = "127.0.0.1"
-        kind = pj.PJSIP_TRANSPORT_TCP if self._options.transport == "tcp" else pj.PJSIP_TRANSPORT_UDP
-        self._endpoint.transportCreate(kind, transport)
+        kinds = {"udp": pj.PJSIP_TRANSPORT_UDP, "tcp": pj.PJSIP_TRANSPORT_TCP, "tls": pj.PJSIP_TRANSPORT_TLS}
+        self._endpoint.transportCreate(kinds[self._options.transport], transport)
         self._endpoint.libStart()
         self._endpoint.audDevManager().setNullDev()
         self._endpoint.codecSetPriority("PCMU", 255)  # PJSIP would begin with Speex, no desk phone does
 
     def _uri(self, user: str) -> str:
-        parameter = ";transport=tcp" if self._options.transport == "tcp" else ""
+        transport = self._options.transport
+        parameter = "" if transport == "udp" else f";transport={transport}"
         return f"sip:{user}@{self._options.server}{parameter}"
 
     def _register(self) -> Account:
@@ -295,7 +296,7 @@ def main() -> None:
     parser.add_argument("--server", required=True, help="HOST:PORT")
     parser.add_argument("--user", required=True)
     parser.add_argument("--password", default="")
-    parser.add_argument("--transport", choices=("udp", "tcp"), default="udp")
+    parser.add_argument("--transport", choices=("udp", "tcp", "tls"), default="udp")
     parser.add_argument("--watch", default="", help="extensions, with commas")
     parser.add_argument("--play", default="", help="a WAV file to play into calls")
     parser.add_argument("--record", default="", help="a WAV file for what calls bring")

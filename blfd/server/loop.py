@@ -49,7 +49,7 @@ from blfd.transport.network import Network
 log = logging.getLogger("blfd")
 
 LONGEST_WAIT = 1.0
-RENEWAL = 5.0  # seconds between looks whether certificates have changed
+RENEWAL = 1.0  # seconds between looks whether certificates have changed
 STOP_PATIENCE = 5.0  # for BYEs, CANCELs and last NOTIFYs to be answered
 STOP_QUIET = 2.0  # and as long as somebody answers: those that have not by now are not there
 SAME_WISH = 1.0  # what ends a process often comes twice, as from a terminal and from a supervisor
@@ -80,7 +80,7 @@ class Server:
             certificates=self._certificates,
             may_shake_hands=lambda host: trusts(host) or handshakes.take(host, time.monotonic()),
         )
-        own_uris = OwnUris(network)
+        own_uris = OwnUris(network, config.address)
         next_hops = NextHops(trusts, network.leads_here)
         self._calls = Calls(
             network, own_uris, next_hops, self.emit, sip.session_expires, verbose=config.verbose
@@ -105,7 +105,7 @@ class Server:
         self._listening = self._listen()
         self._core = Core(
             config.sip,
-            {address.host for address in self._listening},
+            self._own_hosts(),
             secret=secrets.token_bytes(32),
             new_tag=lambda: os.urandom(8).hex(),
             leads_here=self._stack.network.leads_here,
@@ -121,6 +121,12 @@ class Server:
             self._listening,
             place(self._listening, config.address, ""),
         )
+
+    def _own_hosts(self) -> set[str]:
+        """What phones may call this server: where it listens, `address`, and the names in certificates."""
+        served = self._certificates.served if self._certificates else ()
+        names = {name for one in served for name in one.names if "*" not in name}
+        return {address.host for address in self._listening} | names | ({self._config.address} - {""})
 
     def _listen(self) -> list[ListenAddress]:
         """Open all listeners; what they listen on."""

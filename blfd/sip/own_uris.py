@@ -9,10 +9,13 @@ MAX_KNOWN = 100_000  # peers for which they are remembered
 
 
 class OwnUris:
-    """Both differ by peer, as each sees another address of a server that listens on all."""
+    """Both differ by peer, as each sees another address of a server that listens on all.
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
+    Over TLS the Contact has `name`, if there is one: who connects anew compares it with our certificate.
+    """
+
+    def __init__(self, network: Network, name: str = "") -> None:
+        self._network, self._name = network, name
         self._known: dict[tuple[str, str, int], tuple[str, str]] = {}
 
     def contact(self, flow: Source) -> str:
@@ -32,6 +35,7 @@ class OwnUris:
             host, port = self._network.local_address(flow)
             transport = TRANSPORTS[name]
             sent_by = f"SIP/2.0/{transport.via} {host}:{port}"
-            contact = f"<sip:{host}:{port}{transport.parameter}>"
+            named = (self._name or host) if transport.secure else host
+            contact = f"<sip:{named}:{port}{transport.parameter}>"
             found = self._known[name, peer, index] = sent_by, contact
         return found

@@ -274,7 +274,7 @@ class Certificates:
                 if not new.begins <= now < new.ends and old.begins <= now < old.ends:
                     raise CertificateError(f"{new}: it does not hold today")
         except (CertificateError, OSError) as error:
-            log.error("the certificates have changed, and those of before are served on: %s", error)
+            log.warning("the certificates have changed, and those of before are served on: %s", error)
             return
         self.served, self.to_peers = served, to_peers
         for one in served:

@@ -52,6 +52,14 @@ def own_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
         site.stop()
 
 
+@pytest.fixture(params=["udp", "tcp", "tls"])
+def any_office(request: pytest.FixtureRequest, site: Site) -> Iterator[Office]:
+    """Phones over each transport, for the tables that look at all of what a transport may change."""
+    office = Office(site, request.param)
+    yield office
+    office.leave()
+
+
 @pytest.fixture(params=["udp", "tcp"])
 def office(request: pytest.FixtureRequest, site: Site) -> Iterator[Office]:
     """Phones over UDP and over TCP; no call is left ringing."""

@@ -123,7 +123,7 @@ class Site:
 
     def wait_log(self, text: str) -> None:
         """Until the log has a line with `text`."""
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         while text not in (log := self.server.log.read_text()):
             assert time.monotonic() < until, log
             time.sleep(0.02)

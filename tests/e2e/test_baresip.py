@@ -31,6 +31,7 @@ ctrl_tcp_listen 127.0.0.1:{control}
 audio_source aufile,{folder}/said.wav
 audio_player aufile,{folder}/heard.wav
 sip_listen 127.0.0.1:0
+sip_cafile {folder}/../site.pem
 net_interface 127.0.0.1
 """
 
@@ -134,7 +135,7 @@ def baresip(md5_site: Site) -> Iterator[Callable[[str, str], Baresip]]:
         phone.stop()
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp", LOSSY])
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls", LOSSY])
 def test_baresip_calls_and_is_called(
     md5_site: Site, baresip: Callable[[str, str], Baresip], transport: str
 ) -> None:

@@ -19,7 +19,7 @@ def ids(document: DialogInfo) -> tuple[str | None, ...]:
     return dialog.id, dialog.call_id, dialog.local_tag, dialog.remote_tag
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp", LOSSY])
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls", LOSSY])
 def test_a_call_with_hold(site: Site, transport: str) -> None:
     alice, bob = site.phone("101", transport=transport), site.phone("102", transport=transport)
     carol = site.phone("103", watch="102", transport=transport)

@@ -65,9 +65,9 @@ WAYS: dict[str, tuple[Key, Way]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_every_way(office: Office, way: str) -> None:
+def test_every_way(any_office: Office, way: str) -> None:
     """Both get their 200 with the other's identity, 102 stops ringing, the lamps follow, it is kept."""
-    press, kind = WAYS[way]
+    office, (press, kind) = any_office, WAYS[way]
     before = len(attempts(office.site))
     ringing, known = office.ring_watched()
     office.watcher.subscribe("103")
