@@ -1,4 +1,4 @@
-"""SIP over TLS with the real server: phones, edges with certificates, faults at the start, renewal, a kill."""
+"""SIP over TLS with the real server: phones, edges with certificates, faults at the start, renewal, kill."""
 
 from __future__ import annotations
 
