@@ -95,12 +95,12 @@ def test_import(blfd: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("101,a,b\n", "first line has to be extension,password,name"),
+        ("101,a,b\n", "first line has to name its columns, as extension,password,name"),
         ("extension,password,name\n101,a\n", "line 2"),
         ("extension,password,name\n101,a,b\n102,c,d,e\n", "line 3"),
         ("extension,password,name\n101,,b\n", "needs a password"),
         ("extension,password,name\n101,a,b\n101,a,b\n", "exists already"),
-        ("", "first line has to be"),
+        ("", "first line has to name"),
     ],
 )
 def test_wrong_imports_add_nothing(blfd: Run, tmp_path: Path, text: str, words: str) -> None:

@@ -43,6 +43,7 @@ COMMANDS = {  # each with arguments that are right for the database below
     "extension set": "101 --name Anna",
     "extension remove": "101 --yes",
     "extension import": "extensions.csv",
+    "extension export": "",
     "group add": "doors",
     "group list": "",
     "group show": "sales",
@@ -56,6 +57,7 @@ COMMANDS = {  # each with arguments that are right for the database below
     "device renew": f"{MAC} --yes",
     "device sync": MAC,
     "device import": "devices.csv",
+    "device export": "",
     "provision show": MAC,
     "provision write": "files",
     "provision models": "",
@@ -264,6 +266,7 @@ ANSWERS: dict[str, Any] = {
 def test_json_is_json(folder: Path, inside: Blfd, server: Answering) -> None:
     for command in JSON:
         server.answers = ANSWERS if command != "doctor" else {}  # which needs more of a server than this
+        server.answers |= {"reload": {}}
         _, out, errors = inside(*line(command), "--json")
         assert json.loads(out) is not None, errors
 

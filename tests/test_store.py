@@ -121,7 +121,7 @@ def test_wrong_extensions(store: Store, row: NewExtension, words: str) -> None:
 
 def test_unusual_extensions(store: Store) -> None:
     names = {"+4989123", "alice.b-c_d", "x" * 64}
-    store.add_extensions("default", [NewExtension(name, "x", "Zoë\u2028 \U0001f600") for name in names])
+    store.add_extensions("default", [NewExtension(name, "x", "Zoë\u00a0 \U0001f600") for name in names])
     assert {e.aor.extension for e in store.extensions("default")} == {"101", *names}
 
 

@@ -8,9 +8,10 @@ import typer
 
 from blfd.cli.asking import Yes, agreed
 from blfd.cli.options import options
-from blfd.cli.output import File, Json, fail, print_json, print_lines, print_notes, print_table
+from blfd.cli.output import Json, fail, print_json, print_lines, print_notes, print_table
+from blfd.cli.tables import Csv, File, Out, Update, lines_of, print_octets
 from blfd.devices.values import Wanted
-from blfd.operations import Desk, overrides, table
+from blfd.operations import Desk, overrides
 from blfd.operations import devices as operations
 from blfd.store import StoreError
 
@@ -62,14 +63,23 @@ def add(
 
 
 @devices.command("list")
-def list_(context: typer.Context, as_json: Json = False) -> None:
-    """All phones of the tenant: what they have fetched, and whether they work since."""
+def list_(context: typer.Context, as_csv: Csv = False, as_json: Json = False) -> None:
+    """All phones of the tenant: what they have fetched, and whether they work since.
+
+    --csv and --json have their provisioning addresses, which hold their secrets.
+    """
     given = options(context)
+    _once(as_csv, as_json)
     rows = operations.all(given.desk, given.tenant)
-    if as_json:
-        print_json(rows)
-        return
     columns = ("mac", "model", "extensions", "fetched", "from", "firmware", "state")
+    if as_csv or as_json:
+        urls = {row["mac"]: row["url"] for row in operations.addresses(given.desk, given.tenant)}
+        rows = [{**row, "url": urls.get(row["mac"], "")} for row in rows]
+        if as_json:
+            print_json(rows)
+        else:
+            print_octets(operations.in_file(rows, ("mac", "model", "extensions", "url", *columns[3:])))
+        return
     cells = [tuple(_cell(row[column]) for column in columns) for row in rows]
     print_table("Devices", columns, cells, "none; add one with 'blfd device add'")
 
@@ -165,12 +175,38 @@ def sync(
 
 
 @devices.command("import")
-def import_(context: typer.Context, file: File) -> None:
-    """Add phones from a CSV file with the header `mac,model,extensions,keys`: all or none."""
+def import_(
+    context: typer.Context, file: File, update: Update = False, as_csv: Csv = False, as_json: Json = False
+) -> None:
+    """Add phones from a CSV file, all or none.
+
+    Its first line names columns, apart by commas, semicolons or tabs: mac, model, extensions, keys,
+    transport, modules.
+    """
     given = options(context)
-    rows = table.read_file(file, operations.COLUMNS)
-    added = operations.add_many(given.desk, given.tenant, operations.read(rows))
-    print(f"{added} devices added")
+    _once(as_csv, as_json)
+    desk, tenant = given.desk, given.tenant
+    wanted = operations.read(desk, tenant, lines_of(file, operations.COLUMNS), update)
+    counts, addresses = operations.put_many(desk, tenant, wanted, update)
+    if as_json:
+        print_json({**counts._asdict(), "devices": addresses})
+    elif as_csv:
+        print_octets(operations.in_file(addresses, operations.ADDRESSES))
+    else:
+        print(counts.said("devices"))
+
+
+@devices.command()
+def export(context: typer.Context, file: Out = None) -> None:
+    """All phones as a CSV file that `import --update` takes; without passwords, addresses and settings."""
+    given = options(context)
+    print_octets(operations.export(given.desk, given.tenant), file)
+    print_notes(["what is secret, and what was set for phones alone, is not in it"])
+
+
+def _once(as_csv: bool, as_json: bool) -> None:
+    if as_csv and as_json:
+        fail("--csv and --json: which of them?", 2)
 
 
 def _say_fit(desk: Desk, tenant: str, mac: str) -> None:

@@ -9,9 +9,9 @@ import typer
 
 from blfd.cli.asking import Password, Yes, agreed, password_of
 from blfd.cli.options import options
-from blfd.cli.output import File, Json, print_json, print_table
+from blfd.cli.output import Json, print_json, print_notes, print_table
+from blfd.cli.tables import File, Out, Update, lines_of, print_octets
 from blfd.operations import extensions as operations
-from blfd.operations import table
 from blfd.store import NewExtension
 
 extensions = typer.Typer(no_args_is_help=True, help="Add, show, change and remove extensions.")
@@ -106,9 +106,24 @@ def remove(context: typer.Context, extension: Number, yes: Yes = False) -> None:
 
 
 @extensions.command("import")
-def import_(context: typer.Context, file: File) -> None:
-    """Add extensions from a CSV file with the header `extension,password,name`: all or none."""
+def import_(context: typer.Context, file: File, update: Update = False) -> None:
+    """Add extensions from a CSV file, all or none.
+
+    Its first line names columns, apart by commas, semicolons or tabs: extension, password, name, pickup,
+    pickable.
+    """
     given = options(context)
-    rows = table.read_file(file, operations.COLUMNS)
-    added = operations.add_many(given.desk, given.tenant, operations.read(rows))
-    print(f"{added} extensions added")
+    desk, tenant = given.desk, given.tenant
+    new = operations.read(desk, tenant, lines_of(file, operations.COLUMNS), update)
+    print(operations.put_many(desk, tenant, new, update).said("extensions"))
+
+
+@extensions.command()
+def export(context: typer.Context, file: Out = None) -> None:
+    """All extensions as a CSV file that `import --update` takes; without their passwords."""
+    given = options(context)
+    content = operations.export(given.desk, given.tenant)
+    print_octets(content, file)
+    print_notes(
+        ["passwords are kept as hashes alone, so that column is empty: an update leaves them as they are"]
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
@@ -15,7 +14,6 @@ from rich.text import Text
 
 from blfd.core.visible import visible
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="In UTF-8, as spreadsheets write it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 LONGEST_CELL, LONGEST_LINE = 1000, 2000  # characters; --json has all

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
-from itertools import starmap
+from itertools import islice, starmap
 from typing import NamedTuple, Protocol
 
 import provisioning
 from blfd.core.values import DEFAULT_TENANT, Tenant
 from blfd.devices.values import Fit, Place, Wanted
-from blfd.store import Exists, Faults, NotFound, Store, StoreError
+from blfd.store import Exists, Faults, NotFound, Outcome, Store, StoreError
 from blfd.store.devices import DeviceRow
 from provisioning import (
     Account,
@@ -31,10 +31,11 @@ EVERYWHERE = "*"  # the scope of what a site sets for all its phones
 
 
 class Checked(NamedTuple):
-    """Devices that can be added, and what is set for each alone."""
+    """A device as it can be kept, what is set for it alone, and what that changes."""
 
-    devices: list[DeviceRow]
-    settings: list[tuple[DeviceRow, str, str]]
+    row: DeviceRow
+    settings: tuple[tuple[str, str], ...]
+    outcome: Outcome
 
 
 class Over(Protocol):
@@ -63,49 +64,67 @@ class Phones:
 
     # Keeping
 
-    def check(self, tenant: str, wanted: Iterable[Wanted]) -> Iterator[tuple[Wanted, DeviceRow | StoreError]]:
-        """Each, with what would be kept of it, or what keeps it from being added."""
+    def check(
+        self, tenant: str, wanted: Iterable[Wanted], update: bool = False
+    ) -> Iterator[tuple[Wanted, Checked | StoreError]]:
+        """Each, with what would be kept of it, or what keeps it from that.
+
+        The tenant's that exist are changed with `update`, else refused. One that is as it was is not tried.
+        """
         names = self.store.names(tenant)
         seen: set[str] = set()
         for each in wanted:
             try:
                 each = each.accepted()
-                row = self._checked(tenant, each, names)
-                if row.mac in seen or self.store.devices.get(row.mac):
-                    written = provisioning.written_mac(row.mac)
-                    text = f"{each.where}device {written} exists already"
-                    raise Exists(text, "'device set' changes it")
+                row = self._row(tenant, each)
+                there = self.store.devices.get(row.mac)
+                if row.mac in seen:
+                    raise Exists(f"{each.where}device {each.mac} exists already: it stands there twice")
+                if there and not (update and there.tenant == tenant):
+                    advice = f"{'import --update' if each.where else 'device set'!r} changes it"
+                    raise Exists(f"{each.where}device {each.mac} exists already", advice)
+                outcome = Outcome.CHANGED if there else Outcome.ADDED
+                if there and not each.settings and there == there.told(row):
+                    outcome = Outcome.UNCHANGED
+                else:
+                    self._check(row, each, names)
             except StoreError as error:
                 yield each, error
             else:
                 seen.add(row.mac)
-                yield each, row
+                yield each, Checked(row, each.settings, outcome)
 
-    def checked(self, tenant: str, wanted: Iterable[Wanted]) -> Checked:
-        """What `keep` keeps. Raises StoreError with all that cannot be added, a line each."""
-        new: list[DeviceRow] = []
-        settings: list[tuple[DeviceRow, str, str]] = []
+    def checked(self, tenant: str, wanted: Iterable[Wanted], update: bool = False) -> list[Checked]:
+        """What `keep` keeps. Raises StoreError with all that cannot be kept, a line each."""
+        found: list[Checked] = []
         faults = Faults()
         with faults.noted():
-            for each, found in self.check(tenant, wanted):
-                if isinstance(found, StoreError):
-                    faults.note(found)
-                    continue
-                new.append(found)
-                settings += [(found, name, value) for name, value in each.settings]
+            for _, each in self.check(tenant, wanted, update):
+                if isinstance(each, StoreError):
+                    faults.note(each)
+                else:
+                    found.append(each)
         faults.check()
-        return Checked(new, settings)
+        return found
 
-    def keep(self, new: Checked) -> int:
-        """All or none; how many. Raises Exists for what has been added since it was checked."""
-        self.store.devices.add(new.devices, new.settings)
-        return len(new.devices)
+    def keep(self, checked: Iterable[Checked]) -> None:
+        """All or none. Raises Exists for what has been added since it was checked."""
+        of = {
+            outcome: [each for each in checked if each.outcome is outcome]
+            for outcome in (Outcome.ADDED, Outcome.CHANGED)
+        }
+        with self.store.writing():
+            added = of[Outcome.ADDED]
+            self.store.devices.add((each.row for each in added), _settings(added))
+            for each in of[Outcome.CHANGED]:
+                self.store.devices.replace(each.row, _settings([each]))
 
     def change(self, tenant: str, wanted: Wanted) -> None:
         """Raises StoreError."""
         self.get(tenant, wanted.mac)
         wanted = wanted.accepted()
-        row = self._checked(tenant, wanted, self.store.names(tenant))
+        row = self._row(tenant, wanted)
+        self._check(row, wanted, self.store.names(tenant))
         self.store.devices.replace(row, [(row, name, value) for name, value in wanted.settings])
 
     def get(self, tenant: str, mac: str) -> DeviceRow:
@@ -160,25 +179,30 @@ class Phones:
         """Phones whose keys are a group's."""
         return [row for row in self.all(tenant) if row.keys == f"{TEAM}:{group}"]
 
-    def _checked(self, tenant: str, wanted: Wanted, names: dict[str, str]) -> DeviceRow:
+    def _row(self, tenant: str, wanted: Wanted) -> DeviceRow:
+        """Of what was `accepted`."""
         try:
             mac, model = provisioning.normal_mac(wanted.mac), provisioning.find(wanted.model)
-            keys = wanted.keys.strip()
-            row = DeviceRow(
-                mac, tenant, model.path, wanted.extensions, keys, wanted.transport, wanted.modules
-            )
-            for extension in set(wanted.extensions) - names.keys():
-                raise ProvisioningError(
-                    f"extension {extension} does not exist: add it with 'blfd extension add'"
-                )
-            if keys == f"{TEAM}:":
+        except ProvisioningError as error:
+            raise StoreError(f"{wanted.where}device {wanted.mac}: {error}") from None
+        keys, modules = wanted.keys.strip(" "), int(wanted.modules)
+        return DeviceRow(mac, tenant, model.path, wanted.extensions, keys, wanted.transport, modules)
+
+    def _check(self, row: DeviceRow, wanted: Wanted, names: dict[str, str]) -> None:
+        """Raises StoreError."""
+        try:
+            for extension in row.extensions:
+                if extension not in names:
+                    raise ProvisioningError(
+                        f"extension {extension} does not exist: add it with 'blfd extension add'"
+                    )
+            if row.keys == f"{TEAM}:":
                 raise ProvisioningError("keys 'team:' name no group: write team:sales, or team for everybody")
             device = self.device(row, names)
             _check_keys(device, names)
             self._check_made(device, row, wanted.settings)
         except (ProvisioningError, StoreError) as error:
             raise StoreError(f"{wanted.where}device {wanted.mac}: {error}") from None
-        return row
 
     def _check_made(self, device: Device, row: DeviceRow, settings: tuple[tuple[str, str], ...]) -> None:
         """What a site has set, and may break a phone, is tried only where there is some: imports are long.
@@ -205,7 +229,7 @@ class Phones:
         )
         model = provisioning.find(row.model)
         room = max(0, model.room(row.modules) - len(accounts))
-        keys = self._team(row, names)[:room] if _is_team(row.keys) else provisioning.parse_keys(row.keys)
+        keys = self._team(row, names, room) if _is_team(row.keys) else provisioning.parse_keys(row.keys)
         labelled = tuple(
             replace(key, label=names.get(key.value, "")) if key.kind is KeyKind.BLF and not key.label else key
             for key in keys
@@ -215,7 +239,7 @@ class Phones:
     def fit(self, row: DeviceRow, names: dict[str, str] | None = None) -> Fit:
         """How many of its team have a key; of a phone whose state says what is wrong, none."""
         try:
-            model, wanted = provisioning.find(row.model), len(self._everybody(row, names))
+            model, wanted = provisioning.find(row.model), self._everybody(row, names)
         except (ProvisioningError, StoreError):
             return Fit(0, 0)
         rooms = [min(wanted, model.room(n) - len(row.extensions)) for n in range(model.modules + 1)]
@@ -223,11 +247,12 @@ class Phones:
         more = next((n for n, room in enumerate(rooms) if room == rooms[-1]), 0)
         return Fit(fitting, wanted, more, rooms[more]) if rooms[-1] > fitting else Fit(fitting, wanted)
 
-    def _everybody(self, row: DeviceRow, names: dict[str, str] | None) -> tuple[LineKey, ...]:
-        """Its team, whether or not there are keys for all."""
+    def _everybody(self, row: DeviceRow, names: dict[str, str] | None) -> int:
+        """How many its team are, whether or not there are keys for all."""
         if not _is_team(row.keys):
-            return ()
-        return self._team(row, self.store.names(row.tenant) if names is None else names)
+            return 0
+        members = self._members(row, self.store.names(row.tenant) if names is None else names)
+        return len(members) - sum(own in members for own in set(row.extensions))
 
     def _names(self, row: DeviceRow) -> dict[str, str]:
         """Of the extensions that one phone's files may name."""
@@ -248,13 +273,21 @@ class Phones:
         except ProvisioningError as error:
             raise StoreError(str(error)) from None
 
-    def _team(self, row: DeviceRow, names: dict[str, str]) -> tuple[LineKey, ...]:
-        """Everybody else in the tenant, or in a group."""
+    def _team(self, row: DeviceRow, names: dict[str, str], room: int) -> tuple[LineKey, ...]:
+        """Everybody else in the tenant, or in a group, as far as there is room."""
+        members = sorted(self._members(row, names))  # of thousands, which are in their order already
+        others = (LineKey(KeyKind.BLF, member) for member in members if member not in row.extensions)
+        return tuple(islice(others, room))
+
+    def _members(self, row: DeviceRow, names: dict[str, str]) -> Collection[str]:
+        """All in its team, the phone's own among them."""
         _, _, group = row.keys.partition(":")
-        members = self.store.devices.targets(row.tenant, group) if group else names.keys()
-        if group and not members:
+        if not group:
+            return names.keys()
+        members = self.store.devices.targets(row.tenant, group)
+        if not members:
             self.store.group(row.tenant, group)  # says so if there is none
-        return tuple(LineKey(KeyKind.BLF, member) for member in sorted(set(members) - set(row.extensions)))
+        return members
 
     def service(self, row: DeviceRow, tenant: Tenant) -> Service:
         """Raises ProvisioningError where the server has stopped listening on its transport."""
@@ -340,6 +373,10 @@ class Phones:
         most = provisioning.MOST_CONTACTS if provisioning.has_phonebook(self.layers(row)) else 0
         names = self.store.devices.first_names(row.tenant, most)
         return provisioning.phonebook(device, service, starmap(provisioning.Contact, names.items()))
+
+
+def _settings(checked: Iterable[Checked]) -> list[tuple[DeviceRow, str, str]]:
+    return [(each.row, name, value) for each in checked for name, value in each.settings]
 
 
 def _check_keys(device: Device, names: dict[str, str]) -> None:

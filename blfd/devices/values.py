@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,6 +11,8 @@ import provisioning
 from blfd.store import StoreError
 from blfd.transport.addresses import ANYWHERE, UNSPECIFIED, ListenAddress, local_address_towards
 from provisioning import ProvisioningError
+
+_COUNT = re.compile(r"\d", re.ASCII)
 
 
 class Wanted(NamedTuple):
@@ -20,12 +23,12 @@ class Wanted(NamedTuple):
     extensions: tuple[str, ...]  # several in a text are apart by commas or spaces
     keys: str = ""
     transport: str = "udp"
-    modules: int = 0  # beside it
+    modules: int | str = 0  # beside it, or as somebody has typed it
     settings: tuple[tuple[str, str], ...] = ()  # over ours, for it alone
     where: str = ""
 
     def accepted(self) -> Wanted:
-        """With its extensions and settings as they are kept. Raises StoreError."""
+        """With its extensions, modules and settings as they are kept. Raises StoreError."""
         try:
             extensions = tuple(
                 word
@@ -33,8 +36,12 @@ class Wanted(NamedTuple):
                 for part in provisioning.between_commas(text, "extensions")
                 for word in part.split()
             )
+            modules = int(self.modules) if _COUNT.fullmatch(str(self.modules)) else None
+            if modules is None:
+                raise ProvisioningError(f"modules {self.modules!r}: write how many there are, such as 2")
+            accepted = self._replace(extensions=extensions, modules=modules)
             if not self.settings:
-                return self._replace(extensions=extensions)
+                return accepted
             vendors, lines = [provisioning.find(self.model).vendor], len(extensions)
             kept = [
                 (name, given)
@@ -44,7 +51,7 @@ class Wanted(NamedTuple):
             ]
         except ProvisioningError as error:
             raise StoreError(f"{self.where}device {self.mac}: {error}") from None
-        return self._replace(extensions=extensions, settings=tuple(kept))
+        return accepted._replace(settings=tuple(kept))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from blfd.core.values import Aor, Extension, Reach
+from blfd.core.values import Aor, Extension
 from blfd.operations import devices
 from blfd.operations.desk import Desk, Row, etag
+from blfd.operations.imports import Counts, counts
 from blfd.operations.loss import Loss, counted, some_of
-from blfd.store import NewExtension, StoreError
+from blfd.operations.table import Columns, Line, write
+from blfd.store import NewExtension, Outcome, StoreError
+from blfd.store.rows import DEFAULT
 
-COLUMNS = ("extension", "password", "name")  # of a CSV file
-DEFAULT = "default"  # the tenant's holds
-REACHES = (*(reach.value for reach in Reach), DEFAULT)
-SWITCHES: dict[str, bool | str] = {"on": True, "off": False, DEFAULT: DEFAULT}
+COLUMNS = Columns(("extension", "password", "name", "pickup", "pickable"), ("extension",), ("password",))
 
 
 def row(extension: Extension) -> Row:
@@ -36,22 +36,11 @@ def get(desk: Desk, tenant: str, extension: str) -> Row:
     return row(desk.store.extension(Aor(tenant, extension)))
 
 
-def add(desk: Desk, tenant: str, new: NewExtension, *, pickup: str = DEFAULT, pickable: str = DEFAULT) -> Row:
-    """`pickup` is one of REACHES, `pickable` of SWITCHES. Raises Exists."""
-    _check(pickup, pickable)
+def add(desk: Desk, tenant: str, new: NewExtension) -> Row:
+    """Raises Exists."""
     with desk.change(tenant, "extension.add", new.extension, lambda: get(desk, tenant, new.extension)):
         desk.store.add_extensions(tenant, [new])
-        if (pickup, pickable) != (DEFAULT, DEFAULT):
-            aor = Aor(tenant, new.extension)
-            desk.store.set_extension(aor, pickup=pickup, pickable=SWITCHES[pickable])
     return get(desk, tenant, new.extension)
-
-
-def _check(pickup: str | None, pickable: str | None) -> None:
-    if pickup is not None and pickup not in REACHES:
-        raise StoreError(f"pickup is one of {', '.join(REACHES)}, not {pickup!r}")
-    if pickable is not None and pickable not in SWITCHES:
-        raise StoreError(f"pickable is one of {', '.join(SWITCHES)}, not {pickable!r}")
 
 
 def change(
@@ -65,8 +54,7 @@ def change(
     pickable: str | None = None,
     expected: str | None = None,
 ) -> Row:
-    """Change what is given; `pickup` is one of REACHES, `pickable` of SWITCHES."""
-    _check(pickup, pickable)
+    """Change what is given; values are as in NewExtension."""
     changed: list[bool] = []
 
     def look() -> Row:
@@ -79,7 +67,7 @@ def change(
             name=name,
             password=password,
             pickup=pickup,
-            pickable=None if pickable is None else SWITCHES[pickable],
+            pickable=pickable,
         )
         changed.append(True)
     return get(desk, tenant, extension)
@@ -111,29 +99,71 @@ def remove(desk: Desk, tenant: str, extension: str, expected: str | None = None)
 
 
 class Preview(NamedTuple):
-    """What an import would do with a row of the file; `problem` is "" where it would be added."""
+    """What an import would do with a row of the file, or the `problem` that keeps it from that."""
 
     new: NewExtension
+    outcome: Outcome | None
     problem: str
 
 
-def read(rows: Iterable[tuple[str, list[str]]]) -> Iterator[NewExtension]:
-    """From the rows of a CSV file with COLUMNS."""
-    for where, (extension, password, name) in rows:
-        yield NewExtension(extension.strip(), password, name.strip(), where)
+def read(desk: Desk, tenant: str, lines: Iterable[Line], update: bool = False) -> Iterator[NewExtension]:
+    """From the lines of a file with COLUMNS; what an update says nothing of is as it was."""
+    known = {extension.aor.extension: row(extension) for extension in desk.store.extensions(tenant)}
+    for where, values in lines:
+        extension = values["extension"].strip(" ")
+        there = known.get(extension, {}) if update else {}
+
+        def said(column: str, empty: str, there: Row = there, values: dict[str, str] = values) -> str:
+            return (values[column].strip(" ") or empty) if column in values else there.get(column, empty)
+
+        yield NewExtension(
+            extension,
+            values.get("password", ""),
+            said("name", ""),
+            where,
+            said("pickup", DEFAULT).lower(),
+            said("pickable", DEFAULT).lower(),
+        )
 
 
-def preview(desk: Desk, tenant: str, new: Iterable[NewExtension]) -> list[Preview]:
-    """What `add_many` would do; nothing is changed."""
-    found = desk.store.check_extensions(tenant, new)
-    return [Preview(each, problem.text if problem else "") for each, problem in found]
+def preview(desk: Desk, tenant: str, new: Iterable[NewExtension], update: bool = False) -> Iterator[Preview]:
+    """What `put_many` would do; nothing is changed."""
+    for each, found in desk.store.check_extensions(tenant, new, update):
+        if isinstance(found, StoreError):
+            yield Preview(each, None, found.text)
+        else:
+            yield Preview(each, found.outcome, "")
 
 
-def add_many(desk: Desk, tenant: str, new: Iterable[NewExtension]) -> int:
-    """All or none; how many. Raises StoreError with all lines that are wrong."""
+def put_many(desk: Desk, tenant: str, new: Iterable[NewExtension], update: bool = False) -> Counts:
+    """Add them, and with `update` change those that exist: all or none.
+
+    Where nothing is to be changed, nothing is done. Raises StoreError with all that is wrong.
+    """
+    planned = desk.store.checked_extensions(tenant, new, update)
+    writing = {each.row["extension"]: each for each in planned if each.outcome is not Outcome.UNCHANGED}
+    written: list[bool] = []
 
     def look() -> Row:
-        return {"extensions": list(desk.store.names(tenant))}
+        found = {each["extension"]: _told(each) for each in all(desk, tenant) if each["extension"] in writing}
+        if written:
+            for extension, each in writing.items():
+                found[extension] |= {"password": "changed"} if each.renewed else {}
+        return found
 
-    with desk.change(tenant, "extension.import", "extensions", look):
-        return desk.store.add_extensions(tenant, new)
+    if writing:
+        with desk.change(tenant, "extension.import", "extensions", look, expected=etag(look())):
+            desk.store.put_extensions(writing.values())
+            written.append(True)
+    return counts(each.outcome for each in planned)
+
+
+def _told(found: Row) -> Row:
+    return {name: found[name] for name in ("name", "pickup", "pickable")}
+
+
+def export(desk: Desk, tenant: str) -> bytes:
+    """A file that `read` reads. Passwords are not kept, so it has none: an update leaves them."""
+    columns = COLUMNS.all
+    found = [{**each, "password": ""} for each in all(desk, tenant)]
+    return write(columns, ([each[column] for column in columns] for each in found))

@@ -1,7 +1,17 @@
 """Everything that outlives the server, in one SQLite file; never in the path of a NOTIFY."""
 
 from blfd.store.opening import Conflict, Exists, Faults, NotFound, StoreError, Unavailable
-from blfd.store.rows import NewExtension
+from blfd.store.rows import NewExtension, Outcome
 from blfd.store.store import Store
 
-__all__ = ["Conflict", "Exists", "Faults", "NewExtension", "NotFound", "Store", "StoreError", "Unavailable"]
+__all__ = [
+    "Conflict",
+    "Exists",
+    "Faults",
+    "NewExtension",
+    "NotFound",
+    "Outcome",
+    "Store",
+    "StoreError",
+    "Unavailable",
+]

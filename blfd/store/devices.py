@@ -56,7 +56,12 @@ class DeviceRow(NamedTuple):
     user_password: str = ""
     fetch: Fetch | None = None
 
+    def told(self, other: DeviceRow) -> DeviceRow:
+        """The same phone, with what an administrator says of `other`."""
+        return self._replace(**{name: getattr(other, name) for name in ("extensions", *SAID)})
 
+
+SAID = ("model", "transport", "keys", "modules")
 Settings = Iterable[tuple[DeviceRow, str, str]]  # of one device alone, by name
 
 
@@ -97,26 +102,30 @@ class Devices:
 
     def add(self, new: Iterable[DeviceRow], settings: Settings) -> None:
         """All or none, each with passwords and a secret of its own; one that exists raises StoreError."""
-        with self._connections.writing():
-            for device in new:
-                if self.get(device.mac):
-                    raise Exists(f"device {device.mac} exists already", "'device set' changes it")
-                self._connections.db.table("devices").insert({**_columns(device), **of_phone()})
-                self._put_extensions(device)
+        devices = list(new)
+        with self._connections.writing() as db:
+            macs = json.dumps([device.mac for device in devices])
+            for row in db.query(
+                "SELECT mac FROM devices WHERE mac IN (SELECT value FROM json_each(?))", [macs]
+            ):
+                raise Exists(f"device {row['mac']} exists already", "'device set' changes it")
+            db.table("devices").insert_all({**_columns(device), **of_phone()} for device in devices)
+            self._put_extensions(devices)
             self._put_settings(settings)
 
     def replace(self, device: DeviceRow, settings: Settings) -> None:
         """What the administrator says of it; its passwords, secret, last fetch and other settings stay."""
-        columns = {name: getattr(device, name) for name in ("model", "transport", "keys", "modules")}
+        columns = {name: getattr(device, name) for name in SAID}
         with self._connections.writing():
             self._connections.db.table("devices").update(device.mac, columns)
             self._connections.db.table("device_extensions").delete_where("mac = ?", [device.mac])
-            self._put_extensions(device)
+            self._put_extensions([device])
             self._put_settings(settings)
 
-    def _put_extensions(self, device: DeviceRow) -> None:
+    def _put_extensions(self, devices: Iterable[DeviceRow]) -> None:
         self._connections.db.table("device_extensions").insert_all(
             {"mac": device.mac, "position": number, "tenant": device.tenant, "extension": extension}
+            for device in devices
             for number, extension in enumerate(device.extensions)
         )
 
@@ -210,5 +219,5 @@ def _device(row: dict[str, Any], extensions: list[str]) -> DeviceRow:
 
 
 def _columns(device: DeviceRow) -> dict[str, Any]:
-    names = ("mac", "tenant", "model", "transport", "keys", "modules")
+    names = ("mac", "tenant", *SAID)
     return {name: getattr(device, name) for name in names}

@@ -45,8 +45,6 @@ class Unavailable(StoreError):
 class Faults:
     """All that is wrong with what is imported, not the first of it alone."""
 
-    MOST = 10  # are told
-
     def __init__(self) -> None:
         self._found: list[StoreError] = []
 
@@ -66,9 +64,7 @@ class Faults:
         if len(self._found) == 1:
             raise self._found[0]
         if self._found:
-            more = len(self._found) - self.MOST
-            rest = [f"and {more} more"] if more > 0 else []
-            raise StoreError("\n".join([*map(str, self._found[: self.MOST]), *rest]))
+            raise StoreError("\n".join(map(str, self._found)))
 
 
 class Connections:

@@ -7,6 +7,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable
+from enum import Enum
 from typing import Any, NamedTuple
 
 from blfd.core.values import (
@@ -31,15 +32,34 @@ DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z
 CODE = re.compile(r"[*#][0-9*#]{1,7}")
 GROUP = re.compile(r"[\w][\w .+-]{0,63}")
 MAX_NAME = 200
+CONTROL = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories of what is no letter, or ends a line
+DEFAULT = "default"  # the tenant's holds
+REACHES = (*(reach.value for reach in Reach), DEFAULT)
+SECRETS = ("ha1_sha256", "ha1_md5")
+SWITCHES = {"on": 1, "off": 0, DEFAULT: None}
+
+
+class Outcome(Enum):
+    """What becomes of a row that is imported."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
 
 
 class NewExtension(NamedTuple):
-    """A row to add; the password is kept as its two HA1 only. `where` is said in an error."""
+    """A row to add, or to change; the password is kept as its two HA1 only. `where` is said in an error.
+
+    `pickup` is a value of Reach, `pickable` "on" or "off", each "default" where the tenant's holds. With an
+    empty password, one that is there keeps its own.
+    """
 
     extension: str
     password: str
     name: str = ""
     where: str = ""
+    pickup: str = DEFAULT
+    pickable: str = DEFAULT
 
 
 def tenant(row: dict[str, Any]) -> Tenant:
@@ -185,7 +205,8 @@ def _sound(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def check_extension(row: NewExtension) -> None:
+def check_extension(row: NewExtension, is_known: bool = False) -> None:
+    """Raises StoreError; one that `is_known` needs no password."""
     where = f"{row.where}: " if row.where else ""
     if not EXTENSION.fullmatch(row.extension):
         raise StoreError(
@@ -193,12 +214,32 @@ def check_extension(row: NewExtension) -> None:
             "first a letter, digit or +"
         )
     what = f"{where}extension {row.extension}"
-    if not row.password:
+    if not row.password and not is_known:
         raise StoreError(f"{what} needs a password")
-    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in row.password + row.name):
-        raise StoreError(f"{what}: password and name are UTF-8 without control characters")
+    if any(unicodedata.category(letter) in CONTROL for letter in row.password + row.name):
+        raise StoreError(f"{what}: password and name are UTF-8 without control characters and line ends")
     if len(row.name) > MAX_NAME:
         raise StoreError(f"{what}: the name has {MAX_NAME} letters at most")
+    if row.pickup not in REACHES:
+        raise StoreError(f"{what}: pickup is one of {', '.join(REACHES)}, not {row.pickup!r}")
+    if row.pickable not in SWITCHES:
+        raise StoreError(f"{what}: pickable is one of {', '.join(SWITCHES)}, not {row.pickable!r}")
+
+
+def extension_row(new: NewExtension, tenant: Tenant, known: dict[str, Any] | None) -> dict[str, Any]:
+    """What is kept of it, where `known` is kept now."""
+    if known is None or new.password:
+        secret = ha1(new.extension, tenant.realm, new.password)
+    else:
+        secret = {name: known[name] for name in SECRETS}
+    return {
+        "tenant": tenant.domain,
+        "extension": new.extension,
+        "name": new.name.strip(),
+        **secret,
+        "pickup": None if new.pickup == DEFAULT else new.pickup,
+        "pickable": SWITCHES[new.pickable],
+    }
 
 
 def check_codes(directed: str, group: str) -> None:

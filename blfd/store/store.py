@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlite_utils.db import Database
 
@@ -18,7 +18,17 @@ from blfd.store.devices import Devices
 from blfd.store.opening import Connections, Exists, Faults, NotFound, StoreError
 from blfd.store.overrides import Overrides
 from blfd.store.records import Records
-from blfd.store.rows import NewExtension
+from blfd.store.rows import NewExtension, Outcome
+
+ANY_PASSWORD = "x"  # of a row whose password is not written
+
+
+class PlannedExtension(NamedTuple):
+    """A row as it is to be, and what that changes."""
+
+    row: dict[str, Any]
+    outcome: Outcome
+    renewed: bool = False  # it gets another password
 
 
 class Store:
@@ -111,38 +121,71 @@ class Store:
     # Extensions
 
     def check_extensions(
-        self, tenant: str, new: Iterable[NewExtension]
-    ) -> Iterator[tuple[NewExtension, StoreError | None]]:
-        """Each, with what keeps it from being added."""
-        known = set(self.names(tenant))
-        for row in new:
-            problem: StoreError | None = None
-            try:
-                rows.check_extension(row)
-                if row.extension in known:
-                    where = f"{row.where}: " if row.where else ""
-                    text = f"{where}extension {row.extension} exists already"
-                    raise Exists(text, "'extension set' changes it")
-            except StoreError as error:
-                problem = error
-            known.add(row.extension)
-            yield row, problem
+        self, tenant: str, new: Iterable[NewExtension], update: bool = False
+    ) -> Iterator[tuple[NewExtension, PlannedExtension | StoreError]]:
+        """Each, with what becomes of it, or what keeps it from being written.
 
-    def add_extensions(self, tenant: str, new: Iterable[NewExtension]) -> int:
-        """Add all or none; how many. Raises StoreError with what cannot be added."""
-        realm = self.tenant(tenant).realm
-        added, faults = [], Faults()
+        Those that exist are changed with `update`, else refused.
+        """
+        of, known = self.tenant(tenant), self._extension_rows(tenant)
+        seen: set[str] = set()
+        for each in new:
+            there = known.get(each.extension)
+            try:
+                where = f"{each.where}: " if each.where else ""
+                if each.extension in seen:
+                    raise Exists(f"{where}extension {each.extension} exists already: it stands there twice")
+                if there and not update:
+                    advice = f"{'import --update' if where else 'extension set'!r} changes it"
+                    raise Exists(f"{where}extension {each.extension} exists already", advice)
+                rows.check_extension(each, is_known=there is not None)
+            except StoreError as error:
+                yield each, error
+            else:
+                row = rows.extension_row(each, of, there)
+                if there is None:
+                    yield each, PlannedExtension(row, Outcome.ADDED)
+                else:
+                    outcome = Outcome.UNCHANGED if row.items() <= there.items() else Outcome.CHANGED
+                    renewed = any(row[secret] != there[secret] for secret in rows.SECRETS)
+                    yield each, PlannedExtension(row, outcome, renewed)
+            seen.add(each.extension)
+
+    def _extension_rows(self, tenant: str) -> dict[str, dict[str, Any]]:
+        with self._connections.reported():
+            found = self._connections.db.table("extensions").rows_where("tenant = ?", [tenant])
+            return {row["extension"]: row for row in found}
+
+    def checked_extensions(
+        self, tenant: str, new: Iterable[NewExtension], update: bool = False
+    ) -> list[PlannedExtension]:
+        """What `put_extensions` takes. Raises StoreError with all that cannot be written, a line each."""
+        planned, faults = [], Faults()
+        with faults.noted():
+            for _, found in self.check_extensions(tenant, new, update):
+                if isinstance(found, StoreError):
+                    faults.note(found)
+                else:
+                    planned.append(found)
+        faults.check()
+        return planned
+
+    def put_extensions(self, planned: Iterable[PlannedExtension]) -> None:
+        """All or none."""
+        found = list(planned)
         with self._connections.writing() as db:
-            with faults.noted():
-                for row, problem in self.check_extensions(tenant, new):
-                    if problem:
-                        faults.note(problem)
-                        continue
-                    ha1 = rows.ha1(row.extension, realm, row.password)
-                    added.append({"tenant": tenant, "extension": row.extension, "name": row.name, **ha1})
-            faults.check()
-            db.table("extensions").insert_all(added)
-        return len(added)
+            db.table("extensions").insert_all(row for row, outcome, _ in found if outcome is Outcome.ADDED)
+            db.conn.executemany(
+                "UPDATE extensions SET name = :name, pickup = :pickup, pickable = :pickable, "
+                "ha1_sha256 = :ha1_sha256, ha1_md5 = :ha1_md5 "
+                "WHERE tenant = :tenant AND extension = :extension",
+                [row for row, outcome, _ in found if outcome is Outcome.CHANGED],
+            )
+
+    def add_extensions(self, tenant: str, new: Iterable[NewExtension]) -> None:
+        """Add all or none. Raises StoreError with what cannot be added."""
+        with self._connections.writing():
+            self.put_extensions(self.checked_extensions(tenant, new))
 
     def set_extension(
         self,
@@ -150,25 +193,20 @@ class Store:
         *,
         name: str | None = None,
         password: str | None = None,
-        pickup: Reach | str | None = None,
-        pickable: bool | str | None = None,
+        pickup: str | None = None,
+        pickable: str | None = None,
     ) -> None:
-        """Change what is given; "default" lets the tenant's hold again."""
+        """Change what is given; values are as in NewExtension."""
         self.extension(aor)
-        changes: dict[str, Any] = {}
-        if name is not None:
-            rows.check_extension(NewExtension(aor.extension, "x", name))
-            changes["name"] = name
-        if password is not None:
-            rows.check_extension(NewExtension(aor.extension, password))
-            changes |= rows.ha1(aor.extension, self.tenant(aor.tenant).realm, password)
-        if pickup is not None:
-            changes["pickup"] = None if pickup == "default" else Reach(pickup).value
-        if pickable is not None:
-            changes["pickable"] = None if pickable == "default" else int(bool(pickable))
-        if not changes:
+        fields = {"name": name, "password": password, "pickup": pickup, "pickable": pickable}
+        given = {field: value for field, value in fields.items() if value is not None}
+        if not given:
             raise StoreError("nothing to change", "give --name, --password, --pickup or --pickable")
-        self._update("extensions", tuple(aor), changes)
+        new = NewExtension(aor.extension, given.pop("password", ANY_PASSWORD), **given)
+        rows.check_extension(new)
+        row = rows.extension_row(new, self.tenant(aor.tenant), None)
+        columns = [*given, *(rows.SECRETS if password is not None else ())]
+        self._update("extensions", tuple(aor), {column: row[column] for column in columns})
 
     def remove_extension(self, aor: Aor) -> None:
         self.extension(aor)

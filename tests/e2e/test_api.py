@@ -161,8 +161,20 @@ def test_an_import_is_shown_before_it_is_done(api_site: Site) -> None:
         assert refused.status_code == 422
         assert all(f"line {line}" in refused.json()["detail"] for line in (4, 5, 6))
         assert api.get("/tenants/default/extensions/701").status_code == 404, "nothing is half done"
-        assert api.post(base, content=good, headers=csv).json() == {"added": 2}
+        assert api.post(base, content=good, headers=csv).json() == {"added": 2, "changed": 0, "unchanged": 0}
         assert api.get("/tenants/default/extensions/702").json()["name"] == "Ben"
+        changed = "\ufeffextension;name\r\n701;Anna\r\n702;Ben\r\n".encode()
+        params = {"update": "true"}
+        rows = api.post(f"{base}/preview", content=changed, headers=csv, params=params).json()
+        assert [row["outcome"] for row in rows] == ["changed", "unchanged"]
+        assert api.post(base, content=changed, headers=csv).status_code == 409
+        done = api.post(base, content=changed, headers=csv, params=params)
+        assert done.json() == {"added": 0, "changed": 1, "unchanged": 1}
+        exported = api.get("/tenants/default/exports/extensions")
+        assert exported.headers["content-type"] == "text/csv; charset=utf-8"
+        assert "701,,Anna,default,default\r\n" in exported.text
+        again = api.post(base, content=exported.content, headers=csv, params=params).json()
+        assert (again["added"], again["changed"]) == (0, 0)
 
 
 def test_phones_are_shown_before_they_are_imported(api_site: Site) -> None:
@@ -176,7 +188,15 @@ def test_phones_are_shown_before_they_are_imported(api_site: Site) -> None:
         assert (rows[0]["extensions"], rows[0]["keys"]) == (["101", "102"], "team")
         assert "line 3" in rows[1]["problem"]
         assert api.get("/tenants/default/devices/80:5e:c0:12:35:01").status_code == 404
-        assert api.post(base, content=good, headers=csv).json() == {"added": 1}
+        done = api.post(base, content=good, headers=csv).json()
+        phone = {"mac": "80:5e:c0:12:35:01", "model": "yealink/t31", "extensions": ["101", "102"], "url": ""}
+        assert done == {"added": 1, "changed": 0, "unchanged": 0, "devices": [phone]}
+        exported = api.get("/tenants/default/exports/devices").text
+        assert exported.endswith('80:5e:c0:12:35:01,yealink/t31,"101,102",team,udp,0\r\n')
+        again = api.post(base, content=exported, headers=csv, params={"update": "true"}).json()
+        assert (again["added"], again["changed"]) == (0, 0)
+        addresses = api.get("/tenants/default/exports/addresses").text
+        assert addresses.startswith("mac,model,extensions,url\r\n")
         address = "/tenants/default/devices/80:5e:c0:12:35:01"
         assert api.delete(address, headers={"If-Match": "*"}).status_code == 204
 

@@ -191,6 +191,20 @@ def test_an_import_shows_first_what_it_will_do(portal: Site, browser: Browser) -
     text = preview.text.split('<textarea name="text" hidden>\n')[1].split("</textarea>")[0]
     assert "Imported." in words(browser.send(preview, text=html.unescape(text)))
     assert shown(portal, "extension", "show", "802")["name"] == "Ben, of old"
+    changed = {
+        "file": ("e.csv", '\ufeffname;extension\r\nAnna;801\r\n"Ben, of old";802\r\n'.encode(), "text/csv")
+    }
+    preview = browser.submit("/t/default/extensions/import", files=changed, update="on")
+    assert "0 extensions would be added, 1 changed, 1 left as before" in words(preview)
+    text = preview.text.split('<textarea name="text" hidden>\n')[1].split("</textarea>")[0]
+    assert "Imported." in words(browser.send(preview, text=html.unescape(text)))
+    assert shown(portal, "extension", "show", "801")["name"] == "Anna"
+    exported = browser.get("/t/default/extensions/export")
+    assert exported.headers["content-disposition"] == 'attachment; filename="extensions.csv"'
+    assert '801,,Anna,default,default\r\n802,,"Ben, of old",default,default' in exported.text
+    same = {"file": ("e.csv", exported.content, "text/csv")}
+    preview = browser.submit("/t/default/extensions/import", files=same, update="on")
+    assert "Nothing would change: all is as the file says." in words(preview)
 
 
 def test_an_import_that_was_shown_can_be_done(portal: Site) -> None:
@@ -270,6 +284,8 @@ def test_phones(portal: Site, browser: Browser) -> None:
     assert "1 phone would be added" in words(preview)
     assert len(shown(portal, "device", "list")) == 1, "nothing has been done yet"
     assert "Imported." in words(browser.send(preview, text=csv.decode()))
+    assert "80:5e:c0:12:34:99,yealink/t31,102,team,udp,0" in browser.get("/t/default/phones/export").text
+    assert "80:5e:c0:12:34:99,yealink/t31,102," in browser.get("/t/default/phones/addresses").text
     assert "Removed." in words(browser.submit("/t/default/phones/remove/80:5e:c0:12:34:99"))
     asked = words(browser.get("/t/default/extensions/remove/101"))
     assert f"No other extension is on {MAC}: no files for that any more." in asked

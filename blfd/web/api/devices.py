@@ -8,10 +8,12 @@ from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, Field
 
 from blfd.devices.values import Wanted
-from blfd.operations import devices, table
+from blfd.operations import devices
 from blfd.operations.desk import Row
+from blfd.store import Outcome
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
 from blfd.web.api.extensions import Imported
+from blfd.web.api.files import CsvFile, Update, lines_of
 from blfd.web.api.paging import Cursor, Limit, Page, cut
 
 router = APIRouter(prefix="/tenants/{tenant}", tags=["Phones"])
@@ -19,7 +21,11 @@ router = APIRouter(prefix="/tenants/{tenant}", tags=["Phones"])
 Transport = Literal["udp", "tcp"]
 Modules = Annotated[int, Field(ge=0, le=9)]
 Csv = Annotated[
-    bytes, Body(media_type="text/csv", description="UTF-8, the header mac,model,extensions,keys.")
+    bytes,
+    Body(
+        media_type="text/csv",
+        description="UTF-8; the first line names columns: mac, model, extensions, keys, transport, modules.",
+    ),
 ]
 
 
@@ -68,13 +74,27 @@ class DeviceChange(BaseModel):
 
 
 class DeviceImportRow(BaseModel):
-    """`problem` is empty where the row would be added."""
+    """What would become of a row of the file; where there is a problem, nothing."""
 
     mac: str
     model: str
     extensions: list[str]
     keys: str
+    outcome: Outcome | None
     problem: str
+
+
+class DeviceAddress(BaseModel):
+    """Where a phone fetches its files: it holds the phone's secret."""
+
+    mac: str
+    model: str
+    extensions: list[str]
+    url: str = Field(description="Empty where no files are served.")
+
+
+class DevicesImported(Imported):
+    devices: list[DeviceAddress]
 
 
 class Told(BaseModel):
@@ -101,27 +121,41 @@ def add_device(at: Writing, response: Response, new: NewDevice) -> Row:
 
 
 @router.post("/imports/devices", status_code=201)
-def import_devices(at: Writing, file: Csv) -> Imported:
+def import_devices(at: Writing, file: Csv, update: Update = False) -> DevicesImported:
     """All or none."""
-    rows = table.read(file, "the file", devices.COLUMNS)
-    return Imported(added=devices.add_many(at.desk, at.tenant, devices.read(rows)))
+    wanted = devices.read(at.desk, at.tenant, lines_of(file, devices.COLUMNS), update)
+    counts, addresses = devices.put_many(at.desk, at.tenant, wanted, update)
+    return DevicesImported(**counts._asdict(), devices=[DeviceAddress(**each) for each in addresses])
 
 
 @router.post("/imports/devices/preview")
-def preview_device_import(at: Writing, file: Csv) -> list[DeviceImportRow]:
+def preview_device_import(at: Writing, file: Csv, update: Update = False) -> list[DeviceImportRow]:
     """What an import would do; nothing is changed."""
-    rows = table.read(file, "the file", devices.COLUMNS)
-    found = devices.preview(at.desk, at.tenant, devices.read(rows))
+    wanted = devices.read(at.desk, at.tenant, lines_of(file, devices.COLUMNS), update)
     return [
         DeviceImportRow(
-            mac=wanted.mac,
-            model=wanted.model,
-            extensions=list(wanted.extensions),
-            keys=wanted.keys,
+            mac=each.mac,
+            model=each.model,
+            extensions=list(each.extensions),
+            keys=each.keys,
+            outcome=outcome,
             problem=problem,
         )
-        for wanted, problem in found
+        for each, outcome, problem in devices.preview(at.desk, at.tenant, wanted, update)
     ]
+
+
+@router.get("/exports/devices", response_class=CsvFile)
+def export_devices(at: Reading) -> CsvFile:
+    """A file that an import takes; what is secret, and what was set for phones alone, is not in it."""
+    return CsvFile(devices.export(at.desk, at.tenant))
+
+
+@router.get("/exports/addresses", response_class=CsvFile)
+def export_addresses(at: Writing) -> CsvFile:
+    """Where each phone fetches its files: with its secret, so for those who may change phones."""
+    found = devices.addresses(at.desk, at.tenant)
+    return CsvFile(devices.in_file(found, devices.ADDRESSES))
 
 
 @router.post("/sync")

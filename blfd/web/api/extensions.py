@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, Field
 
-from blfd.operations import extensions, table
+from blfd.operations import extensions
 from blfd.operations.desk import Row
-from blfd.store import NewExtension
+from blfd.store import NewExtension, Outcome
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
+from blfd.web.api.files import CsvFile, Update, lines_of
 from blfd.web.api.paging import Cursor, Limit, Page, cut
 
 router = APIRouter(prefix="/tenants/{tenant}", tags=["Extensions"])
@@ -23,7 +24,11 @@ Pickable = Annotated[
     Literal["on", "off", "default"], Field(description="Whether others may pick up its calls.")
 ]
 Csv = Annotated[
-    bytes, Body(media_type="text/csv", description="UTF-8 with the header extension,password,name.")
+    bytes,
+    Body(
+        media_type="text/csv",
+        description="UTF-8; the first line names columns: extension, password, name, pickup, pickable.",
+    ),
 ]
 
 
@@ -55,15 +60,20 @@ class ExtensionChange(BaseModel):
 
 
 class ImportRow(BaseModel):
-    """`problem` is empty where the row would be added."""
+    """What would become of a row of the file; where there is a problem, nothing."""
 
     extension: str
     name: str
+    outcome: Outcome | None
     problem: str
 
 
 class Imported(BaseModel):
+    """How many rows of the file did what."""
+
     added: int
+    changed: int
+    unchanged: int
 
 
 @router.get("/extensions")
@@ -73,24 +83,31 @@ def list_extensions(at: Reading, limit: Limit = 100, after: Cursor = None) -> Pa
 
 @router.post("/extensions", status_code=201, response_model=Extension, responses=MADE)
 def add_extension(at: Writing, response: Response, new: NewExtensionBody) -> Row:
-    wanted = NewExtension(new.extension, new.password, new.name)
-    row = extensions.add(at.desk, at.tenant, wanted, pickup=new.pickup, pickable=new.pickable)
-    return tagged(response, row)
+    wanted = NewExtension(new.extension, new.password, new.name, "", new.pickup, new.pickable)
+    return tagged(response, extensions.add(at.desk, at.tenant, wanted))
 
 
 @router.post("/imports/extensions", status_code=201)
-def import_extensions(at: Writing, file: Csv) -> Imported:
+def import_extensions(at: Writing, file: Csv, update: Update = False) -> Imported:
     """All or none."""
-    rows = table.read(file, "the file", extensions.COLUMNS)
-    return Imported(added=extensions.add_many(at.desk, at.tenant, extensions.read(rows)))
+    new = extensions.read(at.desk, at.tenant, lines_of(file, extensions.COLUMNS), update)
+    return Imported(**extensions.put_many(at.desk, at.tenant, new, update)._asdict())
 
 
 @router.post("/imports/extensions/preview")
-def preview_extension_import(at: Writing, file: Csv) -> list[ImportRow]:
+def preview_extension_import(at: Writing, file: Csv, update: Update = False) -> list[ImportRow]:
     """What an import would do; nothing is changed."""
-    rows = table.read(file, "the file", extensions.COLUMNS)
-    found = extensions.preview(at.desk, at.tenant, extensions.read(rows))
-    return [ImportRow(extension=e.new.extension, name=e.new.name, problem=e.problem) for e in found]
+    new = extensions.read(at.desk, at.tenant, lines_of(file, extensions.COLUMNS), update)
+    return [
+        ImportRow(extension=each.extension, name=each.name, outcome=outcome, problem=problem)
+        for each, outcome, problem in extensions.preview(at.desk, at.tenant, new, update)
+    ]
+
+
+@router.get("/exports/extensions", response_class=CsvFile)
+def export_extensions(at: Reading) -> CsvFile:
+    """A file that an import takes; passwords are not kept, so it has none, and an update leaves them."""
+    return CsvFile(extensions.export(at.desk, at.tenant))
 
 
 @router.get("/extensions/{extension}", response_model=Extension, responses=TAGGED)

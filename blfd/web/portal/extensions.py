@@ -11,9 +11,10 @@ from starlette.responses import Response
 
 from blfd.control import ControlError, NotRunning
 from blfd.operations import Desk, etag, extensions, lamps
+from blfd.operations.imports import Counts
 from blfd.store import Conflict, NewExtension, StoreError
 from blfd.web.portal.here import PICKUP, Form, Here, Reading, Writing
-from blfd.web.portal.imports import Import, Line, Rows
+from blfd.web.portal.imports import Import, Lines, Shown
 
 router = APIRouter(prefix="/t/{tenant}/extensions")
 
@@ -48,9 +49,15 @@ def new(here: Writing) -> Response:
 @router.post("/new")
 def add(here: Writing, form: Form) -> Response:
     sent = _sent(form)
-    wanted = NewExtension(str(form.get("extension", "")).strip(), sent["password"] or "", sent["name"])
+    wanted = NewExtension(
+        str(form.get("extension", "")).strip(),
+        sent["password"] or "",
+        sent["name"],
+        pickup=sent["pickup"],
+        pickable=sent["pickable"],
+    )
     try:
-        extensions.add(here.desk, here.tenant, wanted, pickup=sent["pickup"], pickable=sent["pickable"])
+        extensions.add(here.desk, here.tenant, wanted)
     except StoreError as error:
         shown = {**sent, "extension": wanted.extension}
         return _page(here, shown, is_new=True, error=error.text)
@@ -88,18 +95,19 @@ def remove(here: Writing, extension: str, form: Form) -> Response:
     return here.to("extensions", "removed")
 
 
-def _preview(desk: Desk, tenant: str, rows: Rows) -> list[Line]:
-    found = extensions.preview(desk, tenant, extensions.read(rows))
-    return [Line((new.extension, new.name), problem) for new, problem in found]
+def _preview(desk: Desk, tenant: str, lines: Lines, update: bool) -> list[Shown]:
+    new = extensions.read(desk, tenant, lines, update)
+    return [
+        Shown((each.extension, each.name), outcome, problem)
+        for each, outcome, problem in extensions.preview(desk, tenant, new, update)
+    ]
 
 
-IMPORT = Import(
-    "extensions",
-    extensions.COLUMNS,
-    ("Extension", "Name"),
-    _preview,
-    lambda desk, tenant, rows: extensions.add_many(desk, tenant, extensions.read(rows)),
-)
+def _put(desk: Desk, tenant: str, lines: Lines, update: bool) -> Counts:
+    return extensions.put_many(desk, tenant, extensions.read(desk, tenant, lines, update), update)
+
+
+IMPORT = Import("extensions", extensions.COLUMNS, ("Extension", "Name"), _preview, _put)
 
 
 @router.get("/import")
@@ -110,6 +118,11 @@ def choose_file(here: Writing) -> Response:
 @router.post("/import")
 def import_(here: Writing, form: Form) -> Response:
     return IMPORT.answer(here, form)
+
+
+@router.get("/export")
+def export(here: Reading) -> Response:
+    return here.file(extensions.export(here.desk, here.tenant), "extensions.csv")
 
 
 def _page(

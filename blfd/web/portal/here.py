@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -126,6 +127,11 @@ class Here(There):
 
     def page(self, template: str, status: int = 200, **context: Any) -> Response:
         return page(self.request, template, status, tenant=self.tenant, **context)
+
+    def file(self, content: bytes, name: str) -> Response:
+        """To keep; with the mark by which spreadsheets know UTF-8."""
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(codecs.BOM_UTF8 + content, 200, headers, "text/csv")
 
     def to(self, path: str, done: str = "") -> Response:
         """On to another page of the tenant, which says what was done (a key of DONE)."""

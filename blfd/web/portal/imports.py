@@ -12,58 +12,80 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
 from blfd.operations import Desk, table
-from blfd.store import StoreError
+from blfd.operations.imports import Counts, counts
+from blfd.operations.table import Columns, Line
+from blfd.store import Outcome, StoreError
 from blfd.web.portal.here import LARGEST_FILE, Here
 
-Rows = Iterator[tuple[str, list[str]]]  # of `table.read`
+MOST_SHOWN = 200  # rows
+
+Lines = Iterator[Line]
 
 
-class Line(NamedTuple):
-    """What is shown of a row of the file; `problem` is "" where it would be added."""
+class Shown(NamedTuple):
+    """What is shown of a row of the file: what would become of it, or the `problem` with it."""
 
     cells: tuple[str, ...]
+    outcome: Outcome | None
     problem: str
 
 
 class Import(NamedTuple):
-    """What can be imported: `what` names its pages, `columns` are the file's, `headings` those shown."""
+    """What can be imported: `what` names its pages, `columns` are the file's, `headings` those shown.
+
+    The last argument of both functions: those that exist are changed.
+    """
 
     what: str
-    columns: tuple[str, ...]
+    columns: Columns
     headings: tuple[str, ...]
-    preview: Callable[[Desk, str, Rows], list[Line]]
-    add: Callable[[Desk, str, Rows], int]
+    preview: Callable[[Desk, str, Lines, bool], list[Shown]]
+    put: Callable[[Desk, str, Lines, bool], Counts]
 
     def answer(self, here: Here, form: FormData) -> Response:
         """To the file, or to the text that was shown. Raises StoreError for a text."""
-        text = form.get("text")
+        text, update = form.get("text"), bool(form.get("update"))
         if isinstance(text, str):
-            count = self.add(here.desk, here.tenant, self._rows(text.encode()))
-            return here.to(self.what, "imported" if count else "nothing")
+            done = self.put(here.desk, here.tenant, self._lines(text), update)
+            return here.to(self.what, "imported" if done.added or done.changed else "nothing")
         file = form.get("file")
         content = file.file.read(LARGEST_FILE + 1) if isinstance(file, UploadFile) else b""
         if len(content) > LARGEST_FILE:
-            return self.page(here, error=f"The file has more than {LARGEST_FILE >> 20} MiB: split it.")
+            text = f"The file has more than {LARGEST_FILE >> 20} MiB: split it."
+            return self.page(here, error=text, update=update)
         try:
-            lines = self.preview(here.desk, here.tenant, self._rows(content))
+            text = table.text_of(content, "the file")
+            shown = self.preview(here.desk, here.tenant, self._lines(text), update)
         except StoreError as error:
-            return self.page(here, error=error.text)
-        return self.page(here, lines, content.decode("utf-8-sig"))
+            return self.page(here, error=error.text, update=update)
+        return self.page(here, shown, text, update=update)
 
-    def _rows(self, content: bytes) -> Rows:
-        return table.read(content, "the file", self.columns)
+    def _lines(self, text: str) -> Lines:
+        return table.read(text, "the file", self.columns)
 
-    def page(self, here: Here, lines: list[Line] | None = None, text: str = "", error: str = "") -> Response:
+    def page(
+        self,
+        here: Here,
+        shown: list[Shown] | None = None,
+        text: str = "",
+        error: str = "",
+        update: bool = False,
+    ) -> Response:
         """Asks for a file, or shows what it would do."""
-        wrong = [line for line in lines or () if line.problem]
+        wrong = [each for each in shown or () if each.problem]
+        touched = [each for each in shown or () if each.outcome is not Outcome.UNCHANGED]
         return here.page(
             "import.html",
-            422 if error or wrong or lines == [] else 200,
+            422 if error or wrong or shown == [] else 200,
             what=self.what,
             headings=self.headings,
-            columns=",".join(self.columns),
-            lines=lines,
+            columns=self.columns,
+            shown=shown,
             wrong=wrong,
+            touched=touched[:MOST_SHOWN],
+            more=len(touched[MOST_SHOWN:]),
+            counts=counts(each.outcome for each in shown or () if each.outcome),
             text=text,
+            update=update,
             error=error,
         )

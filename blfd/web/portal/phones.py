@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from fastapi import APIRouter
@@ -13,9 +12,10 @@ import provisioning
 from blfd.control import ControlError, NotRunning
 from blfd.devices.values import Wanted
 from blfd.operations import Desk, devices, etag, lamps
+from blfd.operations.imports import Counts
 from blfd.store import Conflict, StoreError
 from blfd.web.portal.here import Form, Here, Reading, Writing
-from blfd.web.portal.imports import Import, Line, Rows
+from blfd.web.portal.imports import Import, Lines, Shown
 
 router = APIRouter(prefix="/t/{tenant}/phones")
 
@@ -112,21 +112,19 @@ def _sync(here: Here, mac: str | None, back: str) -> Response:
     return here.to(back, "told" if told else "nobody")
 
 
-def _preview(desk: Desk, tenant: str, rows: Rows) -> list[Line]:
-    found = devices.preview(desk, tenant, devices.read(rows))
+def _preview(desk: Desk, tenant: str, lines: Lines, update: bool) -> list[Shown]:
+    wanted = devices.read(desk, tenant, lines, update)
     return [
-        Line((wanted.mac, wanted.model, ", ".join(wanted.extensions), wanted.keys), problem)
-        for wanted, problem in found
+        Shown((each.mac, each.model, ", ".join(each.extensions), each.keys), outcome, problem)
+        for each, outcome, problem in devices.preview(desk, tenant, wanted, update)
     ]
 
 
-IMPORT = Import(
-    "phones",
-    devices.COLUMNS,
-    ("Address", "Model", "Extensions", "Keys"),
-    _preview,
-    lambda desk, tenant, rows: devices.add_many(desk, tenant, devices.read(rows)),
-)
+def _put(desk: Desk, tenant: str, lines: Lines, update: bool) -> Counts:
+    return devices.put_many(desk, tenant, devices.read(desk, tenant, lines, update), update).counts
+
+
+IMPORT = Import("phones", devices.COLUMNS, ("MAC", "Model", "Extensions", "Keys"), _preview, _put)
 
 
 @router.get("/import")
@@ -137,6 +135,18 @@ def choose_file(here: Writing) -> Response:
 @router.post("/import")
 def import_(here: Writing, form: Form) -> Response:
     return IMPORT.answer(here, form)
+
+
+@router.get("/export")
+def export(here: Reading) -> Response:
+    return here.file(devices.export(here.desk, here.tenant), "phones.csv")
+
+
+@router.get("/addresses")
+def addresses(here: Writing) -> Response:
+    """With the phones' secrets."""
+    found = devices.addresses(here.desk, here.tenant)
+    return here.file(devices.in_file(found, devices.ADDRESSES), "addresses.csv")
 
 
 def _page(
@@ -172,8 +182,5 @@ def _sent(form: FormData) -> dict[str, Any]:
 
 
 def _wanted(sent: dict[str, Any]) -> dict[str, Any]:
-    """What the form means. Raises StoreError."""
-    modules = sent["modules"] or "0"
-    if not re.fullmatch(r"\d", modules, re.ASCII):
-        raise StoreError(f"modules {modules!r}: write how many there are, such as 2")
-    return {**sent, "extensions": tuple(sent["extensions"]), "modules": int(modules)}
+    """What the form means."""
+    return {**sent, "extensions": tuple(sent["extensions"]), "modules": sent["modules"] or 0}

@@ -1,0 +1,41 @@
+"""CSV files on the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from blfd.cli.progress import watched
+from blfd.operations import table
+from blfd.operations.table import Columns, Line
+from blfd.store import StoreError
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="In UTF-8, as spreadsheets write it.")]
+Out = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Standard output if left out.")]
+Update = Annotated[
+    bool, typer.Option("--update", help="Change those that exist; what the file says nothing of stays.")
+]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV, with their provisioning addresses.")]
+
+
+def lines_of(file: Path, columns: Columns) -> Iterator[Line]:
+    """With a bar on the terminal where what is done with them takes long. Raises StoreError."""
+    text = table.text_of(table.octets_of(file), str(file))
+    total = text.count("\n") or text.count("\r")
+    return watched(table.read(text, str(file), columns), total, "Checking lines")
+
+
+def print_octets(content: bytes, file: Path | None = None) -> None:
+    """Into a file, which is replaced, or on standard output. Raises StoreError."""
+    if file is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        return
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise StoreError(f"{file}: {error.strerror}") from None

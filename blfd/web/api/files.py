@@ -1,0 +1,25 @@
+"""CSV files that are sent and fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import Query
+from starlette.responses import Response
+
+from blfd.operations import table
+from blfd.operations.table import Columns, Line
+
+Update = Annotated[
+    bool, Query(description="Change those that exist; what the file says nothing of stays as it is.")
+]
+
+
+class CsvFile(Response):
+    media_type = "text/csv"
+
+
+def lines_of(octets: bytes, columns: Columns) -> Iterator[Line]:
+    """Raises StoreError."""
+    return table.read(table.text_of(octets, "the file"), "the file", columns)
