@@ -167,7 +167,7 @@ def test_an_import_is_shown_before_it_is_done(api_site: Site) -> None:
         params = {"update": "true"}
         rows = api.post(f"{base}/preview", content=changed, headers=csv, params=params).json()
         assert [row["outcome"] for row in rows] == ["changed", "unchanged"]
-        assert api.post(base, content=changed, headers=csv).status_code == 409
+        assert api.post(base, content=changed, headers=csv).status_code == 422
         done = api.post(base, content=changed, headers=csv, params=params)
         assert done.json() == {"added": 0, "changed": 1, "unchanged": 1}
         exported = api.get("/tenants/default/exports/extensions")
