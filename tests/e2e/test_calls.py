@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from calls import Calling, Dialog, audio_port, connect, direction, sdp
+from calls import Calling, Dialog, audio_port, connect, direction, hang_up, sdp
 from sites import Site
 from wire import Agent, Message
 
@@ -74,6 +74,45 @@ def test_the_callers_lamp(site: Site) -> None:
     callee.reply(invite, 486, "Busy Here")
     assert calling.refused().status == 486
     assert only(watcher, "terminated").id == trying.id
+
+
+def told(watcher: Agent, tags: list[str]) -> tuple[Watched, ...]:
+    """The dialogs of the next NOTIFY that has those with these local tags, and no other."""
+
+    def has_them(message: Message) -> bool:
+        return message.method == "NOTIFY" and [d.local_tag for d in message.document.dialogs] == tags
+
+    return watcher.wait(has_them).document.dialogs
+
+
+@pytest.mark.parametrize("whose", ["chosen twice", "ours come back"])
+def test_two_calls_with_one_call_id(site: Site, whose: str) -> None:
+    """Two phones choose the same; or what we call is a proxy that sends our INVITE on through us."""
+    caller, callee, other = (site.registered(extension) for extension in ("101", "102", "103"))
+    watcher, second = site.agent("104"), site.agent("101")
+    watcher.subscribe("101")
+    first = Calling.start(caller, "102", sdp(4000))
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 180, "Ringing")
+    same = {"Call_ID": first.headers["Call-ID"]}
+    if whose == "ours come back":
+        same = {"Call_ID": invite["call-id"], "From": invite["from"]}
+    again = Calling.start(second, "103", sdp(6000), **same)
+    invited = other.wait_request("INVITE")
+    other.reply(invited, 180, "Ringing")
+    assert again.provisional(180).tag("to")
+    tags = [calling.headers["From"].rpartition("tag=")[2] for calling in (first, again)]
+    assert len({dialog.id for dialog in told(watcher, tags)}) == 2
+    callee.reply(invite, 486, "Busy Here")
+    assert first.refused().status == 486
+    (left,) = told(watcher, tags[1:])
+    assert left.call_id == same["Call_ID"]
+    other.reply(invited, 200, "OK", sdp(7000), Content_Type=SDP)
+    again.acknowledge(again.final())
+    assert only(watcher, "confirmed").id == left.id
+    assert again.dialog
+    hang_up(again.dialog, other)
+    assert only(watcher, "terminated").id == left.id
 
 
 def test_the_caller_gives_up(site: Site) -> None:
