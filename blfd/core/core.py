@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from blfd.core import capabilities, privacy
 from blfd.core.access.digest import Authenticator
@@ -48,6 +49,7 @@ from blfd.core.inputs import (
 from blfd.core.next_hop import NextHops, is_sip
 from blfd.core.registrar import Registrar
 from blfd.core.routing import Refused, Routing, ToExtension, ToPickup
+from blfd.core.timers import Timers
 from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Flow, Settings
 from blfd.core.watchdog import Watchdog
 
@@ -85,6 +87,8 @@ class Core:
         referrals = Referrals(self.dialogs, self.calls, lambda who, uri: self._routing.route(who, uri))
         self.transfers = Transfers(self.dialogs, self.calls, referrals, settings)
         self.watchdog = Watchdog(self.calls, self.pickups, self.notifier, self._on_leg)
+        parts = self.notifier, self.registrar, self.calls, self.transfers, self.watchdog
+        self._timers: tuple[Timers[Any], ...] = tuple(part.timers for part in parts)
         self.permissions = Permissions(self.directory)
         self._routing = Routing(self.directory, Domains(self.directory, self._addresses))
         self._extension_rates = Rates(settings.extension_requests)
@@ -288,14 +292,13 @@ class Core:
 
     def next_timer(self) -> float | None:
         """When `handle_timer` wants to be called, in seconds since the epoch; None for never."""
-        timers = [t for part in self._clocked for t in [part.next_timer()] if t is not None]
-        return min(timers) if timers else None
+        return min((at for timers in self._timers if (at := timers.next()) is not None), default=None)
 
     def handle_timer(self, now: float) -> list[Effect]:
         """What is due: expiries, retries, calls that nobody answers."""
         effects: list[Effect] = []
-        for part in self._clocked:
-            effects += part.handle_timer(now)
+        for timers in self._timers:
+            effects += timers.handle(now)
         effects = self.transfers.settle(effects, now)
         effects += self._tell(now)
         self.watchdog.saw(None, effects, now)
@@ -307,7 +310,3 @@ class Core:
         for aor in (*changed, *self.registrar.take_changed()):
             self.changes.lamp(aor)
         return self.notifier.resources_changed(changed, now) if changed else []
-
-    @property
-    def _clocked(self) -> tuple[Notifier, Registrar, Calls, Transfers, Watchdog]:
-        return self.notifier, self.registrar, self.calls, self.transfers, self.watchdog

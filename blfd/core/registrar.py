@@ -7,7 +7,6 @@ the phone is called again when anything has come from it over a new connection.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from urllib.parse import unquote
@@ -18,6 +17,7 @@ from blfd.core.effects import Effect, Level, Log, Reply, SaveBindings
 from blfd.core.errors import Refusal
 from blfd.core.inputs import RegisterContact, RegisterReceived
 from blfd.core.next_hop import NextHops, address_in, is_sip
+from blfd.core.timers import Timers
 from blfd.core.values import Aor, Binding, Extension, Flow, Headers, Settings
 
 Bindings = dict[str, Binding]
@@ -31,7 +31,7 @@ class Registrar:
         self._settings, self._next_hops = settings, next_hops
         self._over: ByFlow[Aor] = ByFlow()
         self._by_aor: dict[Aor, Bindings] = {}
-        self._timers: list[tuple[float, Aor]] = []
+        self.timers = Timers(self._due)
         self._of_source = Tally(settings.source_bindings)
         self._of_tenant = Tally(settings.tenant_bindings)
         self._changed: dict[Aor, None] = {}
@@ -44,7 +44,6 @@ class Registrar:
                 if binding.flow.is_connected:
                     binding = self._without_connection(binding)
                 self._put(binding.aor, {**known, contact_key(binding.contact): binding})
-                heapq.heappush(self._timers, (binding.expires_at, binding.aor))
 
     def bindings(self, aor: Aor, now: float) -> tuple[Binding, ...]:
         """Live bindings: highest q first, then the newest."""
@@ -79,8 +78,6 @@ class Registrar:
         if new == old:
             return [reply]
         self._put(aor, new)
-        for binding in new.values():
-            heapq.heappush(self._timers, (binding.expires_at, aor))
         return [*_changes(aor, old, new, replaced), SaveBindings(aor, tuple(new.values())), reply]
 
     def _make_room(
@@ -127,6 +124,9 @@ class Registrar:
             self._over.remove(binding.flow, aor)
         if bindings:
             self._by_aor[aor] = bindings
+            self.timers.set(aor, min(binding.expires_at for binding in bindings.values()))
+        else:
+            self.timers.cancel(aor)
 
     def take_changed(self) -> list[Aor]:
         """The extensions that got their first phone or lost their last one since the last call."""
@@ -207,16 +207,9 @@ class Registrar:
 
     # Time and other ends
 
-    def next_timer(self) -> float | None:
-        return self._timers[0][0] if self._timers else None
-
-    def handle_timer(self, now: float) -> list[Effect]:
+    def _due(self, aor: Aor, now: float) -> list[Effect]:
         """Forget what has expired."""
-        effects: list[Effect] = []
-        while self._timers and self._timers[0][0] <= now:
-            aor = heapq.heappop(self._timers)[1]
-            effects += self._keep(aor, self._live(aor, now), "expired")
-        return effects
+        return self._keep(aor, self._live(aor, now), "expired")
 
     def flow_closed(self, flow: Flow) -> list[Effect]:
         """A connection is gone."""

@@ -10,7 +10,6 @@ NOTIFY without an answer. The watchdog decides nothing while all goes well, and 
 
 from __future__ import annotations
 
-import heapq
 import itertools
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -54,6 +53,7 @@ from blfd.core.inputs import (
     OfferAnswered,
     OfferReceived,
 )
+from blfd.core.timers import Timers
 
 TRANSACTION = 40.0  # seconds: 64*T1 (RFC 3261, timers B, F and H), and a margin for a busy machine
 OFFER = 190.0  # a re-INVITE whose phone asks its user: timer C, which is 3 minutes at least
@@ -121,13 +121,16 @@ Heard = (
 
 
 class Wait(NamedTuple):
-    """`exchange` is that of an INFO or NOTIFY, of which several may be under way; else 0."""
+    """`number` is its own; `exchange` is that of an INFO or NOTIFY, of which there may be several; else 0."""
 
-    until: float
     number: int
     leg: int
     kind: type
     exchange: int
+
+
+THE_LOOK = Wait(0, 0, ListLegs, 0)
+"""Not a wait for anything: the next look round."""
 
 
 class Whose(NamedTuple):
@@ -150,11 +153,11 @@ class Watchdog:
     ) -> None:
         self._calls, self._pickups, self._notifier, self._on_leg = calls, pickups, notifier, on_leg
         self.overdue = 0
-        self._numbers = itertools.count()
+        self._numbers = itertools.count(1)
         self._legs: dict[int, Whose] = {}  # that the SIP stack has, as far as is known
         self._waits: dict[int, dict[tuple[type, int], Wait]] = {}
-        self._queue: list[Wait] = []
-        self._look_at = self._list_at = 0.0
+        self.timers = Timers(self._due)
+        self._list_at = 0.0
         self._newest = 0  # of the legs; those that were made after the question are not in the answer
         self._asked_about = 0
         self._slow: dict[int, float] = {}  # calls that are not up yet, and since when that is known
@@ -174,24 +177,34 @@ class Watchdog:
                     self._newest = max(self._newest, effect.leg)
                     self._legs[effect.leg] = self._whose(effect.leg)
                 elif isinstance(effect, HangUp):
-                    self._waits.pop(effect.leg, None)
+                    self._wait_no_more(effect.leg)
                 self._take(effect, now)
+        if THE_LOOK not in self.timers:
+            self._look_later(now)
 
     def _take(self, message: Heard | Sent, now: float) -> None:
         """It ends a wait, begins one, or neither."""
         leg, kind = message.leg, type(message)
         exchange = getattr(message, "exchange", 0)
         if kind in BROUGHT:
-            self._waits.get(leg, {}).pop((BROUGHT[kind], exchange), None)
+            wait = self._waits.get(leg, {}).pop((BROUGHT[kind], exchange), None)
+            if wait:
+                self.timers.cancel(wait)
         elif kind in WAITS and leg in self._legs:
             self._legs[leg] = self._whose(leg)
-            wait = Wait(now + WAITS[kind][0], next(self._numbers), leg, kind, exchange)
-            self._waits.setdefault(leg, {})[kind, exchange] = wait
-            heapq.heappush(self._queue, wait)
+            of_leg = self._waits.setdefault(leg, {})
+            if (kind, exchange) in of_leg:
+                self.timers.cancel(of_leg[kind, exchange])
+            wait = of_leg[kind, exchange] = Wait(next(self._numbers), leg, kind, exchange)
+            self.timers.set(wait, now + WAITS[kind][0])
+
+    def _wait_no_more(self, leg: int) -> None:
+        for wait in self._waits.pop(leg, {}).values():
+            self.timers.cancel(wait)
 
     def _forget(self, leg: int) -> None:
         self._legs.pop(leg, None)
-        self._waits.pop(leg, None)
+        self._wait_no_more(leg)
 
     def _whose(self, leg: int) -> Whose:
         """As it is now; a leg that its call has given up keeps its name."""
@@ -205,29 +218,29 @@ class Watchdog:
 
     # Time
 
-    def next_timer(self) -> float | None:
-        if not self._legs and not len(self._notifier.subscriptions):
-            return None
-        return min(self._look_at, self._queue[0].until) if self._queue else self._look_at
+    def _due(self, wait: Wait, now: float) -> list[Effect]:
+        """What has not come in time, or the next look round."""
+        if wait is THE_LOOK:
+            return self._look(now)
+        del self._waits[wait.leg][wait.kind, wait.exchange]
+        return self._end(wait, now)
 
-    def handle_timer(self, now: float) -> list[Effect]:
-        """What has not come in time, and the next look round."""
+    def _look_later(self, now: float) -> None:
+        """As long as there is something to look at."""
+        if self._legs or len(self._notifier.subscriptions):
+            self.timers.set(THE_LOOK, now + LOOK)
+
+    def _look(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        while self._queue and self._queue[0].until <= now:
-            wait = heapq.heappop(self._queue)
-            if self._waits.get(wait.leg, {}).get((wait.kind, wait.exchange)) is wait:
-                del self._waits[wait.leg][wait.kind, wait.exchange]
-                effects += self._end(wait, now)
-        if self._look_at <= now:
-            self._look_at = now + LOOK
-            for subscription in self._notifier.unanswered(now - NOTIFY):
-                whose = Whose(f"lamp of {subscription.resource}", subscription.watcher.extension)
-                effects.append(self._count(whose, f"the NOTIFY to {subscription.watcher} has no answer"))
-                effects += self._notifier.answered(NotifyAnswered(subscription.key, 408), now)
+        self._look_later(now)
+        for subscription in self._notifier.unanswered(now - NOTIFY):
+            whose = Whose(f"lamp of {subscription.resource}", subscription.watcher.extension)
+            effects.append(self._count(whose, f"the NOTIFY to {subscription.watcher} has no answer"))
+            effects += self._notifier.answered(NotifyAnswered(subscription.key, 408), now)
         if self._list_at <= now and self._legs:
             self._list_at, self._asked_about = now + LIST, self._newest
             effects += self._end_slow(now)
-            effects.append(ListLegs())  # the last, so that the answer has what the others make
+            effects.append(ListLegs())
         return effects
 
     def _end(self, wait: Wait, now: float) -> list[Effect]:

@@ -312,7 +312,7 @@ def test_a_peer_that_cannot_be_reached_is_tried_less_and_less() -> None:
     world, way, times = phones.world, phones.flow(1)._replace(port=5062), []
     world.give(NotifyLost(key, way))
     while len(times) < 9:
-        at = world.core.notifier.next_timer()
+        at = world.core.notifier.timers.next()
         assert at is not None
         if notifies(world.at(at)):
             times.append(world.now)

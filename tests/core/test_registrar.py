@@ -129,8 +129,8 @@ def test_expiry() -> None:
     registrar = made()
     registrar.register(asked(contact("short", 60)), ALICE, 0.0)
     registrar.register(asked(contact("long", 3600), cseq=2), ALICE, 0.0)
-    assert registrar.next_timer() == 60.0
-    (saved,) = [e for e in registrar.handle_timer(60.0) if isinstance(e, SaveBindings)]
+    assert registrar.timers.next() == 60.0
+    (saved,) = [e for e in registrar.timers.handle(60.0) if isinstance(e, SaveBindings)]
     assert [binding.contact for binding in saved.bindings] == ["sip:long@192.0.2.1"]
 
 
@@ -167,7 +167,7 @@ def test_a_closed_connection_takes_no_binding_away(contact: str, path: tuple[str
         assert [binding.contact for binding in one.bindings(AOR, 1.0)] == [contact]
         assert one.flow_closed(CLOSED) == [], "once"
         assert one.flow_closed(way or CLOSED) == [], "nor is it said of the one that was made instead"
-        assert one.handle_timer(3600.0)
+        assert one.timers.handle(3600.0)
         assert not one.registered(AOR, 3600.0)
 
 
@@ -245,7 +245,7 @@ def test_connections_cost_a_source_no_more_than_its_bindings() -> None:
     registrar.register(over_tcp(BEHIND_NAT), ALICE, 0.0)
     registrar.flow_closed(CLOSED)
     registrar.came_back(AOR, CLOSED._replace(port=1), BEHIND_NAT)
-    registrar.handle_timer(3600.0)
+    registrar.timers.handle(3600.0)
     assert listed(registrar.register(over_tcp(BEHIND_NAT, call_id="again"), ALICE, 3600.0))
 
 
@@ -355,7 +355,7 @@ def test_against_a_model(steps: list[tuple[str, int, int]]) -> None:
     registrar, model, now = made(), dict[str, float](), 0.0
     for number, (user, expires, pause) in enumerate(steps):
         now += pause
-        registrar.handle_timer(now)
+        registrar.timers.handle(now)
         registrar.register(asked(contact(user, expires), cseq=number), ALICE, now)
         model[user] = now + expires
         alive = {f"sip:{user}@192.0.2.1" for user, until in model.items() if until > now}

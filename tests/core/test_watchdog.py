@@ -221,7 +221,7 @@ def test_all_goes_well_and_nothing_is_counted() -> None:
     office.give(LegEnded(leg, 200, ""))
     assert said(through(office.world, office.world.now + 200)) == []
     assert office.world.core.watchdog.overdue == 0
-    assert office.world.core.watchdog.next_timer() is None, "there is nothing to look at"
+    assert office.world.core.watchdog.timers.next() is None, "there is nothing to look at"
 
 
 @pytest.mark.parametrize("state", ["ringing", "answered"])
@@ -231,7 +231,7 @@ def test_a_call_that_is_never_up_is_given_up_whatever_the_cause(state: str) -> N
     caller = office.call("101", "102")
     (call,) = office.world.core.calls
     if state == "ringing":
-        office.world.core.calls._timers.clear()
+        office.world.core.calls.timers.cancel(call.number)
     else:
         (phone,) = office.phones[caller]
         office.give(LegAnswered(phone, DialogId(f"id{phone}", "ours", f"phone{phone}"), SDP))

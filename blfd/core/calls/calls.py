@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import itertools
 from collections.abc import Callable, Iterator
 
@@ -32,6 +31,7 @@ from blfd.core.inputs import (
     Request,
 )
 from blfd.core.registrar import Registrar
+from blfd.core.timers import Timers
 from blfd.core.values import Aor, DialogId, Extension, Flow, Headers, Settings
 from blfd.core.visible import visible
 
@@ -66,8 +66,7 @@ class Calls:
         self._numbers = itertools.count(1)
         self._by_leg: dict[int, Call] = {}
         self._by_number: dict[int, Call] = {}  # those that have not ended
-        self._timers: list[tuple[float, int]] = []
-        self._armed: dict[int, float] = {}  # the next timer of each call
+        self.timers = Timers(self._due)
 
     def __len__(self) -> int:
         return len(self._by_number)
@@ -227,12 +226,13 @@ class Calls:
         effects = [call.veiled(effect) for effect in effects] if call.withheld else effects
         if call.state is State.ENDED:
             self._by_number.pop(call.number, None)
-            self._armed.pop(call.number, None)
+            self.timers.cancel(call.number)
             return [*effects, Log(Level.INFO, f"{_name(call)}: ended")]
         at = call.next_timer()
-        if at is not None and at != self._armed.get(call.number):
-            self._armed[call.number] = at
-            heapq.heappush(self._timers, (at, call.number))
+        if at is None:
+            self.timers.cancel(call.number)
+        else:
+            self.timers.set(call.number, at)
         return effects
 
     def _take(self, call: Call, event: LegInput, now: float) -> list[Effect]:
@@ -272,19 +272,10 @@ class Calls:
             return call.no_answer(now)
         return [Log(Level.INFO, f"{_name(call)}: ringing {len(dials)} phone(s)"), *effects]
 
-    def next_timer(self) -> float | None:
-        return self._timers[0][0] if self._timers else None
-
-    def handle_timer(self, now: float) -> list[Effect]:
-        """Calls that have rung long enough, and offers that are made again."""
-        effects: list[Effect] = []
-        while self._timers and self._timers[0][0] <= now:
-            at, number = heapq.heappop(self._timers)
-            call = self._by_number.get(number)
-            if call and self._armed.get(number) == at:
-                del self._armed[number]
-                effects += self._settle(call, call.handle_timer(now))
-        return effects
+    def _due(self, number: int, now: float) -> list[Effect]:
+        """A call has rung long enough, or makes an offer again."""
+        call = self._by_number[number]
+        return self._settle(call, call.handle_timer(now))
 
     def hang_up_all(self, now: float) -> list[Effect]:
         return [effect for call in list(self) for effect in self._stop(call, now)]

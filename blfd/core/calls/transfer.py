@@ -86,7 +86,7 @@ class Transfer:
     """`call` is that of transferor and transferee, `onward` the one to the target, when there is one.
 
     `target` is called, by an INVITE with `headers`, unless there is a `consultation`. `subscription` is
-    None for a transferor that does not want to be told. `until` is how long it may take to confirm.
+    None for a transferor that does not want to be told.
     """
 
     call: Call
@@ -98,7 +98,6 @@ class Transfer:
     consultation: Consultation | None = None
     stage: Stage = Stage.LOOKING
     onward: Call | None = None
-    until: float = 0.0
 
     def handle(self, event: Event) -> Action:
         """Take `event`; what it asks for. Raises KeyError where it cannot happen."""

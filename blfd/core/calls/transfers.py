@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from blfd.core.calls.calls import Calls, LegInput
 from blfd.core.calls.party import Seat
@@ -35,6 +35,7 @@ from blfd.core.inputs import (
     ReferReceived,
     Request,
 )
+from blfd.core.timers import Timers
 from blfd.core.values import Settings
 from dialog_info import StateEvent
 
@@ -53,6 +54,7 @@ class Transfers:
         self._by_leg: dict[int, Transfer] = {}
         self._matching: dict[int, Transfer] = {}  # by the target's leg
         self._exchanges = itertools.count(1)
+        self.timers = Timers(self._due)
 
     def legs(self) -> set[int]:
         """Those that are in no call: of who waits for a target, and of who is told that all is done."""
@@ -215,6 +217,7 @@ class Transfers:
         for legs in (self._by_leg, self._matching):
             for leg in [leg for leg, each in legs.items() if each is transfer]:
                 del legs[leg]
+        self.timers.cancel(transfer.transferor.leg)
 
     # What is done
 
@@ -292,7 +295,7 @@ class Transfers:
             return effects
         self._forget(transfer)
         self._by_leg[transfer.transferor.leg] = transfer
-        transfer.until = now + PATIENCE
+        self.timers.set(transfer.transferor.leg, now + PATIENCE)
         if transfer.subscription is None or transfer.subscription.is_over:
             return [*effects, *self._step(transfer, Event.TOLD, None, now)]
         return [*effects, *self._tell(transfer, 200, "OK", now)]
@@ -303,22 +306,13 @@ class Transfers:
     def _leaves(self, seat: Seat, event: StateEvent, now: float) -> None:
         self._dialogs.end(seat.party.aor, seat.leg, now, event)
 
-    # Time
-
-    def _telling(self) -> Iterator[Transfer]:
-        return (transfer for transfer in self._by_leg.values() if transfer.stage is Stage.TELLING)
-
-    def next_timer(self) -> float | None:
-        return min((transfer.until for transfer in self._telling()), default=None)
-
-    def handle_timer(self, now: float) -> list[Effect]:
-        """Who has not confirmed within its time is gone, or as good as that."""
-        late = [transfer for transfer in self._telling() if transfer.until <= now]
-        return [effect for one in late for effect in self._step(one, Event.TOLD, None, now)]
+    def _due(self, leg: int, now: float) -> list[Effect]:
+        """A transferor that has not confirmed within its time is gone, or as good as that."""
+        return self._step(self._by_leg[leg], Event.TOLD, None, now)
 
     def hang_up_all(self, now: float) -> list[Effect]:
         """The legs that are in no call; the others end with theirs."""
-        telling = list(self._telling())
+        telling = [transfer for transfer in self._by_leg.values() if transfer.stage is Stage.TELLING]
         return [effect for one in telling for effect in self._step(one, Event.TOLD, None, now)]
 
 

@@ -8,7 +8,6 @@ Nothing is dropped when a connection ends: NOTIFYs go by a new one, or wait for 
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterable
 
 from blfd.core.access.domains import Domains
@@ -27,6 +26,7 @@ from blfd.core.events.subscription import (
 from blfd.core.events.subscriptions import Subscriptions
 from blfd.core.inputs import NotifyAnswered, NotifyLost, Request, SubscribeReceived
 from blfd.core.next_hop import NextHops, address_in, is_sip, without_headers
+from blfd.core.timers import Timers
 from blfd.core.values import (
     Aor,
     DialogId,
@@ -66,7 +66,7 @@ class Notifier:
         self.subscriptions = Subscriptions(settings)
         self.unknown: dict[tuple[Aor, str], None] = {}  # keys for extensions that do not exist, newest last
         self.silent = 0  # dropped since the start, as their phones took no NOTIFY
-        self._timers: list[tuple[float, str]] = []
+        self.timers = Timers(self._due)
 
     # Restart
 
@@ -83,8 +83,7 @@ class Notifier:
             subscription.phase, subscription.retry_at = Phase.RETRYING, now + number / RESTORED_PER_SECOND
             if one.flow.is_connected:
                 self._lose_connection(subscription, now)
-            heapq.heappush(self._timers, (subscription.retry_at, one.key))
-            self._expire_at(subscription, one.expires_at)
+            self._set_timer(subscription)
             effects += self._end_if_removed(subscription, now)
         return effects
 
@@ -273,7 +272,7 @@ class Notifier:
             case Action.SEND_LAST:
                 return [self._notify(subscription, None, now)]
             case Action.PAUSE:
-                heapq.heappush(self._timers, (subscription.retry_at, subscription.key))
+                self._set_timer(subscription)
             case Action.FORGET:
                 return self._remove(subscription)
         return []
@@ -302,25 +301,28 @@ class Notifier:
 
     # Time and other ends
 
-    def next_timer(self) -> float | None:
-        return self._timers[0][0] if self._timers else None
-
-    def handle_timer(self, now: float) -> list[Effect]:
-        """Expiries and retries that are due."""
-        effects: list[Effect] = []
-        while self._timers and self._timers[0][0] <= now:
-            subscription = self.subscriptions.get(heapq.heappop(self._timers)[1])
-            if subscription is None or not subscription.alive:
-                continue
-            if subscription.expires_at <= now:
-                effects += self._terminate(subscription, "timeout", now)
-            elif subscription.phase is Phase.RETRYING and subscription.retry_at <= now:
-                effects += self._step(subscription, Event.DUE, now)
+    def _due(self, key: str, now: float) -> list[Effect]:
+        """An expiry, or a retry."""
+        subscription = self.subscriptions.get(key)
+        if subscription is None or not subscription.alive:
+            return []
+        if subscription.expires_at <= now:
+            return self._terminate(subscription, "timeout", now)
+        retries = subscription.phase is Phase.RETRYING and subscription.retry_at <= now
+        effects = self._step(subscription, Event.DUE, now) if retries else []
+        self._set_timer(subscription)
         return effects
+
+    def _set_timer(self, subscription: Subscription) -> None:
+        """Its expiry comes, or a retry before; where it needs none by then, `_due` finds out."""
+        at = subscription.expires_at
+        if subscription.phase is Phase.RETRYING:
+            at = min(at, subscription.retry_at)
+        self.timers.set(subscription.key, at)
 
     def _expire_at(self, subscription: Subscription, at: float) -> None:
         subscription.expires_at = at
-        heapq.heappush(self._timers, (at, subscription.key))
+        self._set_timer(subscription)
 
     def _terminate(self, subscription: Subscription, reason: str, now: float) -> list[Effect]:
         subscription.reason = subscription.reason or reason
@@ -393,7 +395,7 @@ class Notifier:
 
     def _retry_at(self, subscription: Subscription, at: float) -> None:
         subscription.retry_at = at
-        heapq.heappush(self._timers, (at, subscription.key))
+        self._set_timer(subscription)
 
     def came_back(self, watcher: Aor, flow: Flow, contact: str, refreshed: str, now: float) -> list[Effect]:
         """Something came from a watcher's phone over `flow`: what is lost of that phone goes there now.
@@ -411,6 +413,7 @@ class Notifier:
 
     def _remove(self, subscription: Subscription) -> list[Effect]:
         self.subscriptions.remove(subscription)
+        self.timers.cancel(subscription.key)
         return _unsave(subscription)
 
 

@@ -1,0 +1,63 @@
+"""When something is due: the one clock that all parts of the core set."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from blfd.core.effects import Effect
+
+K = TypeVar("K", bound=Any)
+
+SPARE = 100  # entries that are out of date and not worth a clean-up
+
+
+class Timers(Generic[K]):
+    """One time for each key, in seconds since the epoch; `due` says what to do about one when it has come.
+
+    Keys have an order. A time that is set anew, or cancelled, leaves its entry in the queue: that is skipped
+    when it comes, and cleared away when most entries are such: who refreshes again and again costs nothing.
+    """
+
+    def __init__(self, due: Callable[[K, float], list[Effect]]) -> None:
+        self._due = due
+        self._times: dict[K, float] = {}
+        self._queue: list[tuple[float, K]] = []
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._times
+
+    def __len__(self) -> int:
+        """Entries in the queue."""
+        return len(self._queue)
+
+    def set(self, key: K, at: float) -> None:
+        """`key` is due at `at`, and no longer when it was before."""
+        if self._times.get(key) == at:
+            return
+        self._times[key] = at
+        heapq.heappush(self._queue, (at, key))
+        if len(self._queue) > 2 * len(self._times) + SPARE:
+            self._queue = [(at, key) for key, at in self._times.items()]
+            heapq.heapify(self._queue)
+
+    def cancel(self, key: K) -> None:
+        """Nothing happens where it was not set."""
+        self._times.pop(key, None)
+
+    def next(self) -> float | None:
+        """When `handle` wants to be called; None for never."""
+        queue = self._queue
+        while queue and self._times.get(queue[0][1]) != queue[0][0]:
+            heapq.heappop(queue)
+        return queue[0][0] if queue else None
+
+    def handle(self, now: float) -> list[Effect]:
+        """What is due, the earliest first."""
+        effects: list[Effect] = []
+        while (at := self.next()) is not None and at <= now:
+            key = heapq.heappop(self._queue)[1]
+            del self._times[key]
+            effects += self._due(key, now)
+        return effects
