@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-from blfd.core.values import Flow
+from blfd.core.values import TRANSPORTS, Flow
+
+CONNECTED = frozenset(name for name, transport in TRANSPORTS.items() if transport.connected)
 
 K = TypeVar("K", bound=Hashable)
 
@@ -20,12 +22,12 @@ class ByFlow(Generic[K]):
         self._keys: dict[Flow, dict[K, int]] = {}
 
     def add(self, flow: Flow, key: K) -> None:
-        if flow.is_connected:
+        if flow.transport in CONNECTED:
             keys = self._keys.setdefault(flow, {})
             keys[key] = keys.get(key, 0) + 1
 
     def remove(self, flow: Flow, key: K) -> None:
-        keys = self._keys.get(flow)
+        keys = self._keys.get(flow) if flow.transport in CONNECTED else None
         if keys is None:
             return
         keys[key] -= 1

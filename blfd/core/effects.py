@@ -88,6 +88,12 @@ class Notify(NamedTuple):
     body: bytes = b""
 
 
+class NotifyAll(NamedTuple):
+    """Send all of these: what many watchers are told of one change is one effect."""
+
+    notifies: list[Notify]
+
+
 class Accept(NamedTuple):
     """Make an INVITE a caller leg: 100 Trying, and a dialog from here on."""
 
@@ -251,6 +257,7 @@ Effect = (
     | SaveSubscription
     | SavePickup
     | Notify
+    | NotifyAll
     | Accept
     | MatchMedia
     | FindMedia

@@ -36,7 +36,7 @@ class NextHops:
         found = self._now(flow, contact, routes, asks_rport)
         later = self.reopened(found, contact, routes) if flow.is_connected else None
         for way in (found, later):
-            if way and self._leads_here(way.host, way.port):
+            if way is not None and self._leads_here(way.host, way.port):
                 header = "Path or Record-Route" if routes else "Contact"
                 text = f"{flow} wants requests at {way.host}:{way.port}, which is this server: refused"
                 raise Refusal(400, f"{header} leads to this server itself", (), text)
@@ -47,8 +47,10 @@ class NextHops:
             return flow
         if routes:
             return self._edge(flow, routes) if self._trusts(flow.host) else flow
+        if asks_rport:
+            return flow
         host, port = address_in(contact, flow)
-        return flow if asks_rport or host != flow.host else flow._replace(port=port)
+        return flow if host != flow.host else flow._replace(port=port)
 
     def reopened(self, flow: Flow, contact: str, routes: Routes) -> Flow | None:
         """Where a new connection leads once that of `flow` has ended; None if there is none to be made."""

@@ -33,8 +33,11 @@ from blfd.core.effects import (
     MatchMedia,
     Notify,
     NotifyLeg,
+    NotifyAll,
     Offer,
     RefuseOffer,
+    Reply,
+    SaveSubscription,
     SendInfo,
 )
 from blfd.core.events.notifier import Notifier
@@ -52,6 +55,7 @@ from blfd.core.inputs import (
     NotifyAnswered,
     OfferAnswered,
     OfferReceived,
+    SubscribeReceived,
 )
 from blfd.core.timers import Timers
 
@@ -91,6 +95,9 @@ BROUGHT: dict[type, type] = {
 }
 """What ends a wait, besides the end of the leg."""
 
+
+UNWATCHED = frozenset((SubscribeReceived, Reply, SaveSubscription, Notify, NotifyAll))
+"""What goes by most often and is of no leg, to be told by one look."""
 
 Sent = (
     Accept
@@ -166,12 +173,12 @@ class Watchdog:
 
     def saw(self, event: Input | None, effects: Iterable[Effect], now: float) -> None:
         """An input, or None for a timer, and all that the core does about it."""
-        if isinstance(event, Heard):
+        if type(event) not in UNWATCHED and isinstance(event, Heard):
             self._take(event, now)
             if isinstance(event, LegEnded):
                 self._forget(event.leg)
         for effect in effects:
-            if type(effect) is not Notify and isinstance(effect, Sent):
+            if type(effect) not in UNWATCHED and isinstance(effect, Sent):
                 if isinstance(effect, Accept | Dial):
                     self._list_at = self._list_at if self._legs else now + LIST
                     self._newest = max(self._newest, effect.leg)

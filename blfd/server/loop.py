@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import secrets
 import signal
 import time
@@ -18,7 +17,17 @@ from blfd.config import Config
 from blfd.control import ControlError, ControlServer, socket_path
 from blfd.core.access.limits import Rates
 from blfd.core.core import Core
-from blfd.core.effects import Effect, FindProfile, Log, SaveBindings, SavePickup, SaveSubscription
+from blfd.core.effects import (
+    Effect,
+    FindProfile,
+    Log,
+    Notify,
+    NotifyAll,
+    Reply,
+    SaveBindings,
+    SavePickup,
+    SaveSubscription,
+)
 from blfd.core.events.notifier import AHEAD
 from blfd.core.inputs import (
     BindingsRestored,
@@ -40,6 +49,7 @@ from blfd.server.thread_work import Work
 from blfd.server.web_process import WebProcess, WebProcessError, start
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.stack import Stack
+from blfd.sip.tokens import Tokens
 from blfd.store import Store, StoreError
 from blfd.store.writer import StoreWriter
 from blfd.transport.addresses import ListenAddress
@@ -107,7 +117,7 @@ class Server:
             config.sip,
             self._own_hosts(),
             secret=secrets.token_bytes(32),
-            new_tag=lambda: os.urandom(8).hex(),
+            new_tag=Tokens().new,
             leads_here=self._stack.network.leads_here,
         )
         self._control_calls = ControlCalls(
@@ -180,17 +190,21 @@ class Server:
             self._busy = False
 
     def _perform(self, effect: Effect) -> None:
-        if isinstance(effect, SaveSubscription | SaveBindings | SavePickup):
-            self._writer.save(effect)
-            if type(effect) is SavePickup:
+        match effect:  # the most frequent ones first
+            case Notify() | Reply() | NotifyAll():
+                self._stack.perform(effect)
+            case SaveSubscription() | SaveBindings():
+                self._writer.save(effect)
+            case SavePickup():
+                self._writer.save(effect)
                 self._control_calls.pickups[effect.attempt.way.value, effect.attempt.status] += 1
                 self._core.changes.attempt(effect.attempt)
-        elif isinstance(effect, Log):
-            log.log(effect.level, "%s", effect.text)
-        elif isinstance(effect, FindProfile):
-            self._lookups.submit(self._find_profile, effect)
-        else:
-            self._stack.perform(effect)
+            case Log():
+                log.log(effect.level, "%s", effect.text)
+            case FindProfile():
+                self._lookups.submit(self._find_profile, effect)
+            case _:
+                self._stack.perform(effect)
 
     def _fire_timers(self) -> float:
         """Fire the core's timers; seconds until the next."""

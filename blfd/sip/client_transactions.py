@@ -7,18 +7,17 @@ branch is drawn at random, so that nobody can guess it from another.
 from __future__ import annotations
 
 import heapq
-import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
 
 from blfd.core.by_flow import ByFlow
 from blfd.core.values import Flow
 from blfd.sip.timers import LIFETIME, T1, T2
+from blfd.sip.tokens import Tokens
 
 FIRES = 100
 COOKIE = "z9hG4bKn"  # of our branches (section 8.1.1.7), the n for those that are not PJSIP's
 RANDOM = 16  # hexadecimal digits behind it
-DRAWN = 4096  # branches that are drawn at once
 
 
 class Outstanding:
@@ -47,18 +46,12 @@ class ClientTransactions:
 
     def __init__(self, send: Callable[[bytes, Flow], bool]) -> None:
         self._send = send
-        self._drawn: list[str] = []
+        self.new_branch = Tokens(COOKIE, RANDOM).new
         self._outstanding: dict[str, Outstanding] = {}
         self._over: ByFlow[str] = ByFlow()
         self._first: deque[tuple[float, str]] = deque()
         self._later: list[tuple[float, str]] = []
         self.sent = self.answered = self.retransmitted = self.failed = 0
-
-    def new_branch(self) -> str:
-        if not self._drawn:
-            digits = secrets.token_hex(DRAWN * RANDOM // 2)
-            self._drawn = [COOKIE + digits[at : at + RANDOM] for at in range(0, len(digits), RANDOM)]
-        return self._drawn.pop()
 
     def send(
         self,

@@ -176,6 +176,10 @@ def contacts(text: str) -> tuple[AddressParam, ...]:
 def _contacts(text: str) -> tuple[AddressParam, ...]:
     if text == "*":
         return (AddressParam(STAR, "", {}, text),)
+    plain = _PLAIN(text)
+    if plain is not None:
+        quoted, words, written = plain.groups()
+        return (AddressParam(uris.uri(written), quoted or (words or "").rstrip(" "), {}, text),)
     found = name_addrs(text)
     for each in found:
         q = each.parameters.get("q")

@@ -20,13 +20,14 @@ class OwnUris:
 
     def contact(self, flow: Source) -> str:
         """A Contact's value, for the peer of `flow`."""
-        return self._of(flow)[1]
+        return self.of(flow)[1]
 
     def sent_by(self, flow: Source) -> str:
         """A Via's beginning, without its parameters: "SIP/2.0/UDP 192.0.2.1:5060"."""
-        return self._of(flow)[0]
+        return self.of(flow)[0]
 
-    def _of(self, flow: Source) -> tuple[str, str]:
+    def of(self, flow: Source) -> tuple[str, str]:
+        """What `sent_by` and `contact` say."""
         name, peer, _, index = flow
         found = self._known.get((name, peer, index))
         if found is None:

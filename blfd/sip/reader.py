@@ -13,7 +13,7 @@ from blfd.core.inputs import Credentials
 from blfd.core.values import Uri
 from blfd.sip import headers, uris
 from blfd.sip.fields import COMPACT, TITLES, Fields, fields_of
-from blfd.sip.grammar import MOST_SECONDS, BadHeader, clean, is_token, seconds, whole_number
+from blfd.sip.grammar import MOST_SECONDS, TOKEN, BadHeader, clean, is_token, seconds, whole_number
 from blfd.sip.headers import AddressParam, Via
 from blfd.sip.message import Malformed, Request, Response, Unread
 
@@ -35,6 +35,33 @@ _status_line = re.compile(r"SIP/2\.0 +([1-6][0-9][0-9])(?: (.*))?", re.IGNORECAS
 _scheme = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):").match
 _LOOSE_LINE = re.compile(r"^([!-9;-~]+)[ \t]*:[ \t]*([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)", re.MULTILINE)
 _LOOSE_FOLD = re.compile(r"(?<![ \t])[ \t]*\r?\n[ \t]+")
+
+
+_PORT = r"(?::(?:[0-9]{1,4}|[1-5][0-9]{4}))?"
+_URI = rf"sips?:(?:[A-Za-z0-9\-_.!~*'()]+@)?[A-Za-z0-9.\-]+{_PORT}(?:;transport=[a-z]+)?"
+_NAMED = rf"""(?:"[ !#-;=?-\[\]-~]*" ?)?<{_URI}>"""
+_OTHERS = "User-Agent|Server|Allow|Supported|Allow-Events|Accept|Accept-Language"
+_answer = re.compile(
+    r"SIP/2\.0 (2[0-9][0-9]) [ -~]*\r\n"
+    rf"Via: SIP/2\.0/[A-Z]+ [A-Za-z0-9.\-]+{_PORT}(?:;rport(?:=[0-9]{{1,4}}|=[1-5][0-9]{{4}})?)?"
+    rf";branch=({TOKEN})(?:;rport(?:=[0-9]{{1,4}}|=[1-5][0-9]{{4}})?)?(?:;received=[0-9.]+)?\r\n"
+    rf"From: {_NAMED};tag=({TOKEN})\r\nTo: {_NAMED}(?:;tag={TOKEN})?\r\n"
+    r"Call-ID: ([!-~]+)\r\nCSeq: ([0-9]{1,9}) NOTIFY\r\n"
+    rf"(?:(?:Contact: {_NAMED}|(?:{_OTHERS}): [ -~]*)\r\n){{0,20}}"
+    rf"(?:Event: [ -~]*\r\n)?(?:(?:{_OTHERS}): [ -~]*\r\n){{0,20}}Content-Length: 0\r\n\r\n"
+).fullmatch
+
+
+def plain_answer(data: bytes) -> tuple[str, str, str, int, int] | None:
+    """Of a 2xx to a NOTIFY, as phones plainly write it, what is looked at: the topmost branch, Call-ID, From
+    tag, CSeq number and status. `read` finds the same, and more; None for all else."""
+    if not data.isascii():
+        return None
+    match = _answer(data.decode("ascii"))
+    if match is None:
+        return None
+    status, branch, tag, call_id, cseq = match.groups()
+    return branch, call_id, tag, int(cseq), int(status)
 
 
 def read(data: bytes) -> Request | Response:

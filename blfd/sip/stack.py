@@ -7,9 +7,8 @@ requests outside calls, and INVITEs until then, are answered by transactions of 
 from __future__ import annotations
 
 import logging
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,6 +36,7 @@ from blfd.sip.own_uris import OwnUris
 from blfd.sip.profiles import Profiles
 from blfd.sip.requests import as_input
 from blfd.sip.server_transactions import ServerTransaction, ServerTransactions, State
+from blfd.sip.tokens import Tokens
 from blfd.sip.writer import Writer, response_flow
 from blfd.transport.addresses import ListenAddress
 from blfd.transport.admission import Admission
@@ -113,6 +113,7 @@ class Stack:
         network.closed, network.reached = self._flow_closed, self._flow_reached
         network.named = lambda flow, names: emit(CertificateShown(flow, names))
         self._writer = Writer(user_agent)
+        self._new_tag = Tokens().new
         self._servers = ServerTransactions(network.send, calls.is_up)
         self._profiles = Profiles(self._servers, emit)
         self.clients = ClientTransactions(network.send_request)
@@ -183,6 +184,13 @@ class Stack:
             log.exception("a message from %s:%d was not handled:\n%r", source[1], source[2], data[:2000])
 
     def _take(self, data: bytes, source: Source) -> None:
+        if (
+            data[:9] == b"SIP/2.0 2"
+            and (answer := reader.plain_answer(data))
+            and answer[0].startswith(COOKIE)
+        ):
+            self._answered(*answer)
+            return
         try:
             message = reader.read(data)
         except Malformed as malformed:
@@ -199,9 +207,15 @@ class Stack:
             if not self._calls.response(response, flow):
                 self._further_responses.hang_up(response, flow, time.monotonic())
             return
-        token = self.clients.take(branch, response.call_id, response.from_.tag, response.cseq, status)
+        retry_after = response.number("retry-after") if status >= 300 else None
+        self._answered(branch, response.call_id, response.from_.tag, response.cseq, status, retry_after)
+
+    def _answered(
+        self, branch: str, call_id: str, tag: str, cseq: int, status: int, retry_after: int | None = None
+    ) -> None:
+        """Somebody answers what is, or claims to be, a request of ours outside calls."""
+        token = self.clients.take(branch, call_id, tag, cseq, status)
         if token:
-            retry_after = response.number("retry-after") if status >= 300 else None
             self._emit(NotifyAnswered(token, status, retry_after))
 
     def _take_request(self, request: Request, flow: Flow) -> None:
@@ -343,16 +357,21 @@ class Stack:
     def perform(self, effect: e.Effect) -> None:
         """Do what the core has decided, as far as it concerns SIP."""
         if type(effect) is e.Notify:
-            if not self.notifies.send(effect, time.monotonic()):
-                self._emit(NotifyLost(effect.subscription, effect.flow))
+            self._tell((effect,))
         elif type(effect) is e.Reply:
             self._reply(effect)
+        elif type(effect) is e.NotifyAll:
+            self._tell(effect.notifies)
         elif type(effect) is e.Accept:
             self._accept(effect)
         elif type(effect) is e.Ignore:
             self._ignore(effect)
         else:
             self._calls.perform(effect)
+
+    def _tell(self, notifies: Iterable[e.Notify]) -> None:
+        for lost in self.notifies.send(notifies):
+            self._emit(NotifyLost(lost.subscription, lost.flow))
 
     def _reply(self, reply: e.Reply) -> None:
         transaction = self._servers.of(reply.transaction)
@@ -392,7 +411,7 @@ class Stack:
     ) -> None:
         request = transaction.request
         assert request is not None, "an open transaction has its request"
-        tag = to_tag or (os.urandom(8).hex() if status > 100 else "")
+        tag = to_tag or (self._new_tag() if status > 100 else "")
         data = self._writer.response(request, transaction.source, status, reason, tag, headers)
         self._servers.respond(transaction, status, data, time.monotonic())
 

@@ -74,6 +74,8 @@ def bracketed(text: str) -> str:
 
 def request_uri(text: str) -> str:
     """The Request-URI of a request to a Contact: without the headers that it may have (RFC 3261, 19.1.1)."""
+    if "?" not in text:
+        return bracketed(text)
     try:
         without = uri(text).headers
     except BadHeader:

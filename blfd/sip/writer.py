@@ -153,25 +153,20 @@ class Writer:
     def notify(self, notify: Notify, via: str, contact: str) -> bytes:
         """A NOTIFY (RFC 6665, section 4.2.2); `via` is the value of its Via, `contact` of its Contact."""
         dialog = notify.dialog
+        (call_id, local_tag, remote_tag), local, remote, target, route_set, event = dialog
         if notify.expires is not None:
             state = f"active;expires={notify.expires}"
         else:
-            state = f"terminated;reason={notify.reason}" if notify.reason else "terminated"
-        more: Headers = (("Contact", contact), ("Event", dialog.event), ("Subscription-State", state))
-        if notify.content_type:
-            more = (*more, ("Content-Type", notify.content_type))
-        return self.request(
-            "NOTIFY",
-            dialog.target,
-            via,
-            headers.name_addr(dialog.local, dialog.id.local_tag),
-            headers.name_addr(dialog.remote, dialog.id.remote_tag),
-            dialog.id.call_id,
-            notify.cseq,
-            more,
-            dialog.route_set,
-            notify.body,
-        )
+            state = f"terminated;reason={clean(notify.reason)}" if notify.reason else "terminated"
+        kind = f"Content-Type: {clean(notify.content_type)}\r\n" if notify.content_type else ""
+        uri, routes = _routed(target, route_set) if route_set else (uris.request_uri(target), "")
+        return (
+            f"NOTIFY {uri} SIP/2.0\r\nVia: {via}\r\n{routes}Max-Forwards: 70\r\n"
+            f"From: {headers.name_addr(local, local_tag)}\r\nTo: {headers.name_addr(remote, remote_tag)}\r\n"
+            f"Call-ID: {clean(call_id)}\r\nCSeq: {notify.cseq} NOTIFY\r\nContact: {contact}\r\n"
+            f"Event: {clean(event)}\r\nSubscription-State: {state}\r\n{kind}{self._user_agent}"
+            f"Content-Length: {len(notify.body)}\r\n\r\n"
+        ).encode("utf-8", "surrogateescape") + notify.body
 
 
 def sipfrag(status: int, reason: str) -> bytes:

@@ -124,10 +124,11 @@ class Network:
 
     def leads_here(self, host: str, port: int) -> bool:
         """Whether this is an address that we listen on."""
-        return any(
-            address.port == port and (address.host == host or (address.everywhere and is_local(host)))
-            for address in (listener.address for listener in self.listeners)
-        )
+        for listener in self.listeners:
+            address = listener.address
+            if address.port == port and (address.host == host or (address.everywhere and is_local(host))):
+                return True
+        return False
 
     def connection_kind(self, flow: Flow) -> type[TcpConnection]:
         """What a connection by the listener of `flow` is."""

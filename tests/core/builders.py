@@ -8,7 +8,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 
 from blfd.core.core import Core
-from blfd.core.effects import Accept, Dial, Effect, HangUp, ListLegs, Notify, Reply
+from blfd.core.effects import Accept, Dial, Effect, HangUp, ListLegs, Notify, NotifyAll, Reply
 from blfd.core.inputs import (
     Credentials,
     DirectoryChanged,
@@ -171,6 +171,7 @@ class World:
         return self._played(self.core.handle_timer(now))
 
     def _played(self, effects: list[Effect]) -> list[Effect]:
+        effects = each(effects)
         for effect in effects:
             if isinstance(effect, Accept | Dial):
                 self._legs.add(effect.leg)
@@ -190,8 +191,13 @@ class World:
         return [e for n in found for e in self.give(NotifyAnswered(n.subscription, 200))]
 
 
+def each(effects: list[Effect]) -> list[Effect]:
+    """With what all watchers are told at once one by one."""
+    return [one for e in effects for one in (e.notifies if isinstance(e, NotifyAll) else (e,))]
+
+
 def notifies(effects: list[Effect]) -> list[Notify]:
-    return [effect for effect in effects if isinstance(effect, Notify)]
+    return [effect for effect in each(effects) if isinstance(effect, Notify)]
 
 
 def dials(effects: list[Effect]) -> list[Dial]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from builders import World, document, flow, notifies, register, reply, state, subscribe
+from builders import World, document, each, flow, notifies, register, reply, state, subscribe
 
 from blfd.core.effects import Effect, SaveSubscription
 from blfd.core.events import notifier
@@ -40,7 +40,7 @@ class Site:
 
     def changed(self) -> list[Effect]:
         """The lamp of 102 shows something else."""
-        effects = self.world.core.notifier.resources_changed([Aor("default", "102")], self.world.now)
+        effects = each(self.world.core.notifier.resources_changed([Aor("default", "102")], self.world.now))
         stored(effects, self.kept)
         return effects
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from builders import World, document, flow, notifies, reply, subscribe
+from builders import World, document, each, flow, notifies, reply, subscribe
 
 from blfd.core.events.subscription import TRANSITIONS, Action, Event, Phase
 from blfd.core.inputs import FlowClosed, NotifyAnswered, NotifyLost, SubscribeReceived
@@ -97,7 +97,7 @@ class Watcher:
         world.now += 1
         match step:
             case "change":
-                self.take(list(world.core.notifier.resources_changed([Aor("default", "102")], world.now)))
+                self.take(each(world.core.notifier.resources_changed([Aor("default", "102")], world.now)))
             case "refresh" | "unsubscribe":
                 self.cseq += 1
                 expires = 600 if step == "refresh" else 0

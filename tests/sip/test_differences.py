@@ -21,7 +21,7 @@ from blfd.core.values import Address, Uri
 from blfd.sip import fields, headers
 from blfd.sip.fields import Fields
 from blfd.sip.message import Malformed, Message, Request, Response
-from blfd.sip.reader import read, unread
+from blfd.sip.reader import plain_answer, read, unread
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 MUTATIONS = 4000
@@ -60,6 +60,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fields, "plain_fields", lambda head, text, lines: None)
     monkeypatch.setattr(headers, "_sent_by", lambda text: None)
     monkeypatch.setattr(headers, "address", headers._address)
+    monkeypatch.setattr(headers, "contacts", headers._contacts)
     monkeypatch.setattr(headers, "_PLAIN", lambda text: None)
     monkeypatch.setattr(headers, "_plain_auth_params", lambda text: None)
 
@@ -83,6 +84,40 @@ def test_the_short_way_is_taken() -> None:
 
     sound = [data for data, quick in zip(TRIED, QUICK, strict=True) if not isinstance(quick, str)]
     assert sum(map(is_plain, sound)) > len(sound) / 2
+
+
+HEAD = (
+    b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.5:5060;rport=5060;branch=z9hG4bKn00ff\r\n"
+    b'From: <sip:102@192.0.2.5>;tag=a1\r\nTo: "Alice Ng" <sip:101@192.0.2.5:50600>;tag=b2\r\n'
+    b"Call-ID: 0_1@10.0.0.5\r\nCSeq: 7 NOTIFY\r\n"
+)
+ANSWERS = [
+    HEAD + b"Content-Length: 0\r\n\r\n",
+    HEAD + b"User-Agent: Yealink SIP-T54W 96.86.0.70\r\nContent-Length: 0\r\n\r\n",
+    HEAD.replace(b"rport=5060;branch=z9hG4bKn00ff", b"branch=z9hG4bKn00ff;rport=5060;received=192.0.2.5")
+    + b"Contact: <sip:101@10.0.0.5:5060;transport=udp>\r\nEvent: dialog\r\n"
+    + b"User-Agent: PolyEdge/8.0\r\nAccept-Language: en\r\nContent-Length: 0\r\n\r\n",
+    HEAD + b"Contact: <sip:101@10.0.0.5>\r\nSupported: replaces\r\nAllow: INVITE, ACK, NOTIFY\r\n"
+    b"Server: x\r\nContent-Length: 0\r\n\r\n",
+]
+
+
+def test_the_shortest_way_of_all() -> None:
+    """A phone's 2xx to a NOTIFY, looked at as a whole: all that is found is what the reader finds."""
+    dice = random.Random(6665)
+    seeds = [*ANSWERS, *MESSAGES.values()]
+    taken = 0
+    for number in range(MUTATIONS):
+        data = ANSWERS[number] if number < len(ANSWERS) else mutated(dice.choice(ANSWERS), dice, seeds)
+        found = plain_answer(data)
+        assert found or number >= len(ANSWERS), data
+        if found:
+            taken += 1
+            read_ = read(data)
+            assert isinstance(read_, Response)
+            values = read_.via.branch, read_.call_id, read_.from_.tag, read_.cseq, read_.status
+            assert (*values, read_.method) == (*found, "NOTIFY"), data
+    assert taken > MUTATIONS / 10
 
 
 def test_nothing_else_is_raised() -> None:

@@ -49,6 +49,9 @@ class OwnUris:
     def sent_by(self, flow: Any) -> str:
         return "SIP/2.0/UDP 192.0.2.5:5060"
 
+    def of(self, flow: Any) -> tuple[str, str]:
+        return self.sent_by(flow), self.contact(flow)
+
 
 class Refused:
     def __init__(self, status: int, *, is_sent: bool = False) -> None:

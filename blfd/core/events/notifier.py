@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from blfd.core.access.domains import Domains
-from blfd.core.effects import Effect, Level, Log, Notify, Reply, SaveSubscription
+from blfd.core.effects import Effect, Level, Log, Notify, NotifyAll, Reply, SaveSubscription
 from blfd.core.errors import ONLY_TLS, Refusal
 from blfd.core.events.package import Package
 from blfd.core.events.subscription import (
@@ -46,6 +46,7 @@ MAX_FAILURES = 5
 AHEAD = 2000  # NOTIFYs of a subscription for which the store need not be written; it is, half way
 LOOKED_AT = 2000  # subscriptions at a time, for a NOTIFY that has no answer: a fifth of a millisecond
 MAX_UNKNOWN = 100  # wrong keys that are remembered
+CHANGED, SEND = Event.CHANGED, Action.SEND  # read often: a name of an Enum is looked up each time
 RESTORED_PER_SECOND = 50_000  # first NOTIFYs after a start, so that answers are read between them
 
 
@@ -212,14 +213,19 @@ class Notifier:
     # NOTIFY
 
     def resources_changed(self, changed: Iterable[Aor], now: float) -> list[Effect]:
-        """The lamps of `changed` show something else: tell their watchers."""
+        """The lamps of `changed` show something else: tell their watchers, all at once."""
         effects: list[Effect] = []
+        told: list[Notify] = []
         for resource in changed:
             for package in self._packages.values():
                 package.changed(resource)
             for subscription in self.subscriptions.of(resource):
-                if subscription.phase not in INDIFFERENT:
-                    effects += self._step(subscription, Event.CHANGED, now)
+                if subscription.phase not in INDIFFERENT and subscription.handle(CHANGED) is SEND:
+                    if self._must_save(subscription):
+                        effects.append(_save(subscription))
+                    told.append(self._news(subscription, now))
+        if told:
+            effects.append(NotifyAll(told))
         return effects
 
     def answered(self, answer: NotifyAnswered, now: float) -> list[Effect]:
@@ -263,19 +269,28 @@ class Notifier:
         return self._step(subscription, Event.LOST, now)
 
     def _step(self, subscription: Subscription, event: Event, now: float) -> list[Effect]:
-        match subscription.handle(event):
-            case Action.SEND:
-                notify = self._notify(subscription, max(0, round(subscription.expires_at - now)), now)
-                if subscription.cseq + AHEAD // 2 > subscription.reserved:
-                    return [_save(subscription), notify]
-                return [notify]
-            case Action.SEND_LAST:
-                return [self._notify(subscription, None, now)]
-            case Action.PAUSE:
-                self._set_timer(subscription)
-            case Action.FORGET:
-                return self._remove(subscription)
+        action = subscription.handle(event)
+        if action is SEND:
+            if self._must_save(subscription):
+                return [_save(subscription), self._news(subscription, now)]
+            return [self._news(subscription, now)]
+        if action is Action.SEND_LAST:
+            return [self._notify(subscription, None, now)]
+        if action is Action.PAUSE:
+            self._set_timer(subscription)
+        elif action is Action.FORGET:
+            return self._remove(subscription)
         return []
+
+    @staticmethod
+    def _must_save(subscription: Subscription) -> bool:
+        """Whether the store has to know before the next NOTIFY, which takes the number `cseq`."""
+        return subscription.cseq + AHEAD // 2 >= subscription.reserved
+
+    def _news(self, subscription: Subscription, now: float) -> Notify:
+        """The NOTIFY of one that goes on."""
+        left = round(subscription.expires_at - now)
+        return self._notify(subscription, left if left > 0 else 0, now)
 
     @staticmethod
     def _notify(subscription: Subscription, expires: int | None, now: float) -> Notify:

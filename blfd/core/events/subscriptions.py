@@ -74,13 +74,15 @@ class Subscriptions:
 
     def check_limits(self, watcher: Aor, source: str) -> None:
         """Raises Refusal where one more would be too many."""
-        for tally, owner, whose, setting in (
-            (self._of_watcher, watcher, f"{watcher}", "max_subscriptions"),
-            (self._of_tenant, watcher.tenant, f"tenant {watcher.tenant}", "tenant_subscriptions"),
-            (self._of_source, source, f"address {source}", "source_subscriptions"),
-        ):
-            if tally.full(owner):
-                raise too_many("subscriptions", tally.most, whose, watcher, setting)
+        if self._of_watcher.full(watcher):
+            tally, whose, setting = self._of_watcher, f"{watcher}", "max_subscriptions"
+        elif self._of_tenant.full(watcher.tenant):
+            tally, whose, setting = self._of_tenant, f"tenant {watcher.tenant}", "tenant_subscriptions"
+        elif self._of_source.full(source):
+            tally, whose, setting = self._of_source, f"address {source}", "source_subscriptions"
+        else:
+            return
+        raise too_many("subscriptions", tally.most, whose, watcher, setting)
 
     def add(self, subscription: Subscription) -> None:
         self._by_key[subscription.key] = subscription
