@@ -9,6 +9,7 @@ from blfd.core import capabilities, privacy
 from blfd.core.access.digest import Authenticator
 from blfd.core.access.domains import Domains
 from blfd.core.access.limits import Rates
+from blfd.core.alterations import altered
 from blfd.core.calls.calls import Calls, LegInput
 from blfd.core.calls.permissions import Permissions
 from blfd.core.calls.pickup import Pickups
@@ -265,7 +266,7 @@ class Core:
                 raise Refusal(status, reason, log=log)
 
     def _directory_changed(self, directory: Directory, now: float) -> list[Effect]:
-        removed = self.directory.extensions.keys() - directory.extensions.keys()
+        changed = altered(self.directory, directory)
         self.directory = directory
         domains = Domains(directory, self._addresses)
         self._routing = Routing(directory, domains)
@@ -274,12 +275,12 @@ class Core:
         self.pickups.permissions_changed(self.permissions)
         effects: list[Effect] = []
         self.changes.everything()
-        for aor in removed:
-            effects += self.registrar.remove(aor)
-            self.dialogs.forget(aor)
+        for aor in changed.extensions:
+            if aor not in directory.extensions:
+                effects += self.registrar.remove(aor)
+                self.dialogs.forget(aor)
         self._dialog_package.directory_changed(directory, self.permissions)
-        changed = self.notifier.directory_changed(directory, domains, now)
-        return [*effects, *changed]
+        return [*effects, *self.notifier.directory_changed(directory, domains, changed, now)]
 
     @property
     def sent_away(self) -> int:

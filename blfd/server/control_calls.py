@@ -14,6 +14,7 @@ from typing import Any
 
 from blfd import __version__
 from blfd.core import report
+from blfd.core.alterations import sharing
 from blfd.core.core import Core
 from blfd.core.inputs import DirectoryChanged, Input, SyncWanted
 from blfd.core.values import DEFAULT_TENANT, Aor, Settings
@@ -92,7 +93,7 @@ class ControlCalls:
     def _reload(self) -> dict[str, int]:
         """One at a time, or what was read first could be told last."""
         with self._reloading:
-            directory = self._store.directory()  # slow, so not on the SIP thread
+            directory = sharing(self._core.directory, self._store.directory())  # slow: not on the SIP thread
             self._do(lambda: self._emit(DirectoryChanged(directory)))
         return {"extensions": len(directory.extensions), "tenants": len(directory.tenants)}
 

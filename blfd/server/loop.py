@@ -6,6 +6,7 @@ import gc
 import logging
 import secrets
 import signal
+import sys
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -60,6 +61,7 @@ log = logging.getLogger("blfd")
 
 LONGEST_WAIT = 1.0
 RENEWAL = 1.0  # seconds between looks whether certificates have changed
+SWITCH = 0.001  # seconds that a thread may keep the interpreter from the SIP thread, which sends often
 STOP_PATIENCE = 5.0  # for BYEs, CANCELs and last NOTIFYs to be answered
 STOP_QUIET = 2.0  # and as long as somebody answers: those that have not by now are not there
 SAME_WISH = 1.0  # what ends a process often comes twice, as from a terminal and from a supervisor
@@ -243,6 +245,7 @@ class Server:
         except (ControlError, OSError) as error:
             raise ServerError(str(error)) from error
         web_process = self._start_web_process(control)
+        sys.setswitchinterval(SWITCH)
         gc.disable()  # what is made now is not garbage
         self.emit(DirectoryChanged(self._store.directory()))
         self._restore()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from dataclasses import replace
 
 import pytest
 from builders import directory, group
 
+from blfd.core.alterations import altered, sharing
 from blfd.core.calls.permissions import Permissions
 from blfd.core.values import Aor, Directory, Group, Reach
 
@@ -89,3 +92,40 @@ def test_groups_open_what_is_in_them_and_no_more() -> None:
         "103": ["104"],
         "104": ["103"],
     }
+
+
+def at_random(dice: random.Random) -> Directory:
+    """Some of PEOPLE, with rights and groups of any kind."""
+    people = [one for one in PEOPLE if dice.random() < 0.9]
+    groups = tuple(
+        Group("default", name, *(frozenset(dice.sample(PEOPLE, dice.randrange(4))) for _ in range(2)))
+        for name in "ab"[: dice.randrange(3)]
+    )
+    plain = directory(people, groups)
+    pickup, pickable = dice.choice([ON, GROUPS]), dice.random() < 0.9
+    tenants = {
+        name: replace(tenant, pickup=pickup, pickable=pickable) for name, tenant in plain.tenants.items()
+    }
+    extensions = {
+        aor: replace(one, pickup=dice.choice([None, None, *Reach]), pickable=dice.choice([None, None, False]))
+        for aor, one in plain.extensions.items()
+    }
+    return Directory(tenants, extensions, groups)
+
+
+def test_nobody_is_concerned_by_more_than_what_is_altered() -> None:
+    """Who may pick up whose calls changes only between extensions, or in tenants, that are said to differ."""
+    dice = random.Random(4235)
+    narrowed = 0
+    for _ in range(500):
+        before = at_random(dice)
+        now = at_random(dice) if dice.random() < 0.5 else replace(before, groups=at_random(dice).groups)
+        extensions, tenants = altered(before, now)
+        assert altered(before, sharing(before, now)) == (extensions, tenants)
+        assert sharing(before, now) == now
+        old, new = Permissions(before), Permissions(now)
+        for picker, target in itertools.product((Aor("default", one) for one in PEOPLE), repeat=2):
+            concerned = picker in extensions or target in extensions or "default" in tenants
+            narrowed += not concerned
+            assert concerned or old.may(picker, target) == new.may(picker, target)
+    assert narrowed > 500, "or it says that everything differs"

@@ -10,11 +10,10 @@ class Permissions:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._of_groups: dict[Aor, set[Aor]] = {}
+        self._of_groups: dict[Aor, list[frozenset[str]]] = {}  # the extensions whose calls it gets
         for group in directory.groups:
-            targets = {Aor(group.tenant, target) for target in group.targets}
             for picker in group.pickers:
-                self._of_groups.setdefault(Aor(group.tenant, picker), set()).update(targets)
+                self._of_groups.setdefault(Aor(group.tenant, picker), []).append(group.targets)
 
     def reach(self, picker: Aor) -> Reach:
         extension = self._directory.extensions.get(picker)
@@ -37,12 +36,15 @@ class Permissions:
         reach = self.reach(picker)
         if reach is Reach.OFF or not self.pickable(target):
             return False
-        return reach is Reach.ON or target in self._of_groups.get(picker, ())
+        if reach is Reach.ON:
+            return True
+        return any(target.extension in targets for targets in self._of_groups.get(picker, ()))
 
     def in_groups(self, picker: Aor) -> list[Aor]:
         """The others whose calls `picker` gets by the group's code."""
-        others = self._of_groups.get(picker, set()) - {picker}
-        return [target for target in sorted(others) if self.may(picker, target)]
+        others = frozenset[str]().union(*self._of_groups.get(picker, ())) - {picker.extension}
+        targets = (Aor(picker.tenant, other) for other in sorted(others))
+        return [target for target in targets if self.may(picker, target)]
 
     def _tenant(self, extension: Extension) -> Tenant:
         return self._directory.tenants.get(extension.aor.tenant) or Tenant(extension.aor.tenant)

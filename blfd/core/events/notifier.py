@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from blfd.core.access.domains import Domains
+from blfd.core.alterations import Altered
 from blfd.core.effects import Effect, Level, Log, Notify, NotifyAll, Reply, SaveSubscription
 from blfd.core.errors import ONLY_TLS, Refusal
 from blfd.core.events.package import Package
@@ -37,7 +38,6 @@ from blfd.core.values import (
     SavedSubscription,
     Settings,
     SubscriptionDialog,
-    Tenant,
 )
 
 GONE = frozenset((404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604))  # RFC 6665, 4.2.2
@@ -352,15 +352,16 @@ class Notifier:
             for effect in self._terminate(subscription, reason, now)
         ]
 
-    def directory_changed(self, directory: Directory, domains: Domains, now: float) -> list[Effect]:
+    def directory_changed(
+        self, directory: Directory, domains: Domains, changed: Altered, now: float
+    ) -> list[Effect]:
         """Subscriptions to or of removed extensions end; who may now pick up, or no longer, is told."""
-        before, self._directory, self._domains = self._directory.tenants, directory, domains
+        self._directory, self._domains = directory, domains
         self.unknown.clear()  # what is still wrong is asked for again
         effects: list[Effect] = []
-        for subscription in self.subscriptions:
-            if not subscription.alive:
-                continue
-            effects += self._end_if_removed(subscription, now) or self._look_again(subscription, before, now)
+        for one in self.subscriptions.concerned(changed):
+            if one.alive:
+                effects += self._end_if_removed(one, now) or self._look_again(one, changed.tenants, now)
         return effects
 
     def _end_if_removed(self, subscription: Subscription, now: float) -> list[Effect]:
@@ -372,11 +373,10 @@ class Notifier:
             return self._terminate(subscription, "rejected", now)
         return []
 
-    def _look_again(self, subscription: Subscription, before: dict[str, Tenant], now: float) -> list[Effect]:
+    def _look_again(self, subscription: Subscription, tenants: frozenset[str], now: float) -> list[Effect]:
         """Tell a watcher whose view has changed, or whose tenant has."""
         view = subscription.package.view(subscription.watcher, subscription.resource)
-        domain = subscription.resource.tenant
-        if view == subscription.view and before.get(domain) == self._directory.tenants.get(domain):
+        if view == subscription.view and subscription.resource.tenant not in tenants:
             return []
         subscription.view = view
         return self._step(subscription, Event.CHANGED, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 
 from blfd.core.access.limits import Tally, too_many
+from blfd.core.alterations import Altered
 from blfd.core.by_flow import ByFlow
 from blfd.core.events.subscription import Phase, Subscription
 from blfd.core.values import Aor, Flow, Settings
@@ -34,6 +35,17 @@ class Subscriptions:
 
     def of(self, resource: Aor) -> list[Subscription]:
         return list(self._by_resource.get(resource, {}).values())
+
+    def concerned(self, changed: Altered) -> list[Subscription]:
+        """Those of or to what an administrator has altered."""
+        extensions, tenants = changed
+        if not extensions and not tenants:
+            return []
+        return [
+            one
+            for one in self._by_key.values()
+            if one.watcher in extensions or one.resource in extensions or one.resource.tenant in tenants
+        ]
 
     def round(self, count: int) -> Iterator[Subscription]:
         """The next so many; who calls again and again gets all of them in turn."""

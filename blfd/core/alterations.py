@@ -1,0 +1,40 @@
+"""What an administrator has altered: a directory comes as a whole, and mostly one extension differs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from blfd.core.values import Aor, Directory
+
+
+class Altered(NamedTuple):
+    """Extensions that have come, gone or changed, or that pick up for a group that has; and such tenants."""
+
+    extensions: frozenset[Aor]
+    tenants: frozenset[str]
+
+
+def sharing(before: Directory, now: Directory) -> Directory:
+    """`now`, with the very objects of `before` in the place of equal ones, which are compared at once."""
+    known = before.extensions
+    extensions = {
+        aor: known[aor] if known.get(aor) == extension else extension
+        for aor, extension in now.extensions.items()
+    }
+    return replace(now, extensions=extensions)
+
+
+def altered(before: Directory, now: Directory) -> Altered:
+    """What differs between the two."""
+    known, found = before.extensions, set(before.extensions.keys() - now.extensions.keys())
+    for aor, extension in now.extensions.items():
+        old = known.get(aor)
+        if old is not extension and old != extension:
+            found.add(aor)
+    if before.groups != now.groups:
+        for group in {*before.groups} ^ {*now.groups}:
+            found.update(Aor(group.tenant, picker) for picker in group.pickers)
+    names = before.tenants.keys() | now.tenants.keys()
+    tenants = {name for name in names if before.tenants.get(name) != now.tenants.get(name)}
+    return Altered(frozenset(found), frozenset(tenants))
