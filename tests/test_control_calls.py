@@ -48,7 +48,7 @@ class Loop:
 
 
 def test_what_is_long_comes_in_slices_between_which_sip_goes_on() -> None:
-    core = Core(Settings(), {"127.0.0.1"}, secret=b"x" * 32, new_tag=lambda: "a")
+    core = Core(Settings(), {"127.0.0.1"}, secret=b"x" * 32, mark="000000", new_tag=lambda: "a")
     core.handle(DirectoryChanged(directory(MANY)), 0.0)
     loop = Loop(core)
     for call in ("lamps", "changes"):

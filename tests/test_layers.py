@@ -122,3 +122,74 @@ def test_only_one_folder_knows_pjsip() -> None:
     importers = {m for m in MODULES if imports(m) & {"cffi", "pjsua2"}}
     assert importers
     assert all(m.startswith("blfd/pjsip/") or m == "blfd/demo/simulated_phone.py" for m in importers)
+
+
+CHANGES = {"add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popitem", "remove"}
+CHANGES |= {"setdefault", "sort", "update"}
+
+
+def named(node: ast.AST) -> str:
+    """The name at the root of `a`, `a.b` or `a[b]`."""
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def targets(node: ast.AST) -> list[ast.expr]:
+    """What a statement assigns to, or deletes."""
+    match node:
+        case ast.Assign() | ast.Delete():
+            return node.targets
+        case ast.AugAssign() | ast.AnnAssign():
+            return [node.target]
+    return []
+
+
+def names(node: ast.AST) -> set[str]:
+    """The variables that are set anywhere in `node`."""
+    set_here = (
+        each for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    )
+    return {each.id for each in set_here}
+
+
+def changed_by(node: ast.AST) -> list[str]:
+    """The names of what a node changes, and does not set."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGES:
+        return [named(node.func.value)]
+    return [named(target) for target in targets(node) if isinstance(target, ast.Attribute | ast.Subscript)]
+
+
+def state_of(tree: ast.Module) -> list[str]:
+    """What a module keeps for all who import it, and its functions change."""
+    kept = set().union(*(names(target) for statement in tree.body for target in targets(statement)))
+    found = [f"line {node.lineno}: global" for node in ast.walk(tree) if isinstance(node, ast.Global)]
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            own = names(function) | {arg.arg for arg in ast.walk(function.args) if isinstance(arg, ast.arg)}
+            changed = {name for node in ast.walk(function) for name in changed_by(node)}
+            found += [f"line {function.lineno}: {name}" for name in changed & (kept - own)]
+    return found
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("blfd/")])
+def test_no_module_has_state(module: str) -> None:
+    """Several servers, or their tests, live beside each other in a process, and several processes as one."""
+    assert state_of(ast.parse((ROOT / module).read_text())) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "n = 0\ndef f():\n    global n\n    n += 1",
+        "known = {}\ndef f(k):\n    known[k] = 1",
+        "known: dict[str, int] = {}\nclass A:\n    def f(self, k):\n        del known[k]",
+        "known = []\nasync def f(k):\n    known.append(k)",
+        "class A: ...\nthe = A()\ndef f(k):\n    the.value.known += 1",
+        "known = set()\nf = lambda k: known.add(k)",
+    ],
+)
+def test_what_state_is(code: str) -> None:
+    assert len(state_of(ast.parse(code))) == 1
+    shadowed = "known = {}\ndef f(known):\n    known[1] = 2\ndef g():\n    known = {}\n    known.clear()"
+    assert state_of(ast.parse(shadowed)) == []

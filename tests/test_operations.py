@@ -179,7 +179,7 @@ def test_the_server_is_told_the_newest_last(store: Store) -> None:
     """However long the first one takes to read the database."""
     told: list[int] = []
     work = Work(lambda: None)
-    core = Core(Settings(), {"127.0.0.1"}, secret=b"x" * 32, new_tag=lambda: "a")
+    core = Core(Settings(), {"127.0.0.1"}, secret=b"x" * 32, mark="000000", new_tag=lambda: "a")
     slow, reading = threading.Event(), threading.Event()
     read = store.directory
 

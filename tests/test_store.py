@@ -32,10 +32,11 @@ from blfd.core.values import (
     SubscriptionDialog,
     Way,
 )
-from blfd.store import NewExtension, Store, StoreError, records
+from blfd.store import NewExtension, Store, StoreError, sqlite_records
 from blfd.store import writer as store_writer
 from blfd.store.migrations import migrations
 from blfd.store.opening import APPLICATION_ID
+from blfd.store.records import Records
 from blfd.store.writer import StoreWriter
 
 ALICE = Aor("default", "101")
@@ -197,7 +198,7 @@ def test_attempts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [attempt for _, attempt in store.records.attempts("default", since=1500.0)] == [newest]
     assert [attempt for _, attempt in store.records.attempts("default", limit=1)] == [newest]
     assert store.records.attempts("acme.example") == []
-    monkeypatch.setattr(records, "KEPT", 3)
+    monkeypatch.setattr(sqlite_records, "KEPT", 3)
     store.records.save({}, [replace(ATTEMPT, at=float(n)) for n in range(5)], {})
     assert [attempt.at for _, attempt in store.records.attempts("default")] == [4.0, 3.0, 2.0]
     gone = replace(ATTEMPT, picker=Aor("none.example", "1"))
@@ -229,7 +230,14 @@ def test_subscriptions(store: Store) -> None:
     assert Store(store.path).records.subscriptions(1000) == [subscription(cseq=9)]
 
 
-class Disk:
+def test_a_secret_is_the_same_for_who_asks_again(store: Store) -> None:
+    other = Store(store.path)
+    secret = store.records.secret("nonces")
+    assert (len(secret), other.records.secret("nonces")) == (32, secret)
+    assert store.records.secret("another") != secret
+
+
+class Disk(Records):
     """Records whose disk refuses to write while `error` is set."""
 
     path = Path("blfd.db")
@@ -238,8 +246,8 @@ class Disk:
         self.error: Exception | None = error
         self.refused = 0
         self.kept: dict[Aor, tuple[Binding, ...]] = {}
-        self.attempts: list[Attempt] = []
-        self.subscriptions: dict[str, SavedSubscription | None] = {}
+        self.tried: list[Attempt] = []
+        self.watching: dict[str, SavedSubscription | None] = {}
 
     def save(
         self,
@@ -250,9 +258,9 @@ class Disk:
         if self.error:
             self.refused += 1
             raise self.error
-        self.subscriptions |= subscriptions
+        self.watching |= subscriptions
         self.kept |= changes
-        self.attempts += attempts
+        self.tried += attempts
 
 
 def wait_for_refusals(disk: Disk, count: int) -> None:
@@ -268,7 +276,7 @@ def test_the_writer_outlives_a_disk_that_refuses(
 ) -> None:
     monkeypatch.setattr(store_writer, "RETRY", 0.02)
     disk, other = Disk(error), Aor("default", "102")
-    writer = StoreWriter(disk)  # type: ignore[arg-type]
+    writer = StoreWriter(disk)
     writer.save(SaveBindings(ALICE, (binding("old"),)))
     wait_for_refusals(disk, 2)
     writer.save(SaveBindings(ALICE, (binding("new"),)))
@@ -282,12 +290,12 @@ def test_the_writer_outlives_a_disk_that_refuses(
     disk.error = None
     writer.close()
     assert disk.kept == {ALICE: (binding("new"),), other: ()}
-    assert disk.attempts == [ATTEMPT]
-    assert disk.subscriptions == {"k": None}
+    assert disk.tried == [ATTEMPT]
+    assert disk.watching == {"k": None}
 
 
 def test_closing_on_a_broken_disk_does_not_wait_for_it(caplog: pytest.LogCaptureFixture) -> None:
-    writer = StoreWriter(Disk(sqlite3.OperationalError("disk full")))  # type: ignore[arg-type]
+    writer = StoreWriter(Disk(sqlite3.OperationalError("disk full")))
     writer.save(SaveBindings(ALICE, ()))
     writer.close()
     assert (

@@ -61,7 +61,7 @@ class Core:
     """Feeds the registrar, the calls and the notifier; one thread owns it.
 
     `addresses` are the hosts that the server listens on, and `leads_here` says whether a host and port are
-    among what it listens on; `secret` keys the nonces, and `new_tag` makes unguessable tokens.
+    among what it listens on; `secret` and `mark` are those of `Nonces`; `new_tag` makes unguessable tokens.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Core:
         addresses: Iterable[str],
         *,
         secret: bytes,
+        mark: str,
         new_tag: Callable[[], str],
         leads_here: Callable[[str, int], bool] = lambda host, port: False,
     ) -> None:
@@ -81,7 +82,7 @@ class Core:
         next_hops = self._next_hops = NextHops(self.trusts, leads_here)
         self.registrar = Registrar(settings, next_hops)
         self._dialog_package = DialogPackage(self.dialogs)
-        self._authenticator = Authenticator(secret, settings)
+        self._authenticator = Authenticator(secret, mark, settings)
         self.notifier = Notifier((self._dialog_package,), settings, next_hops, new_tag)
         self.calls = Calls(self.dialogs, self.registrar, settings, self._authenticator.takes_at_its_word)
         self.pickups = Pickups(self.dialogs, self.calls)

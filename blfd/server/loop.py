@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-import secrets
+import os
 import signal
 import sys
 import time
@@ -17,6 +17,7 @@ from blfd import __version__, logs
 from blfd.config import Config
 from blfd.control import ControlError, ControlServer, socket_path
 from blfd.core.access.limits import Rates
+from blfd.core.access.nonces import MARK_OCTETS
 from blfd.core.core import Core
 from blfd.core.effects import (
     Effect,
@@ -118,7 +119,8 @@ class Server:
         self._core = Core(
             config.sip,
             self._own_hosts(),
-            secret=secrets.token_bytes(32),
+            secret=self._store.records.secret("nonces"),
+            mark=os.urandom(MARK_OCTETS).hex(),
             new_tag=Tokens().new,
             leads_here=self._stack.network.leads_here,
         )

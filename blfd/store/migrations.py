@@ -409,3 +409,9 @@ def extension_shapes(db: Database) -> None:
         WHERE extension NOT GLOB '*[^0-9]*'
         """
     )
+
+
+@migrations()
+def shared_secrets(db: Database) -> None:
+    """Version 13: secrets of the server itself, which are the same after a restart."""
+    db.execute("CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL)")

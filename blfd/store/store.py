@@ -19,6 +19,7 @@ from blfd.store.opening import Connections, Exists, Faults, NotFound, StoreError
 from blfd.store.overrides import Overrides
 from blfd.store.records import Records
 from blfd.store.rows import NewExtension, Outcome
+from blfd.store.sqlite_records import SqliteRecords
 
 ANY_PASSWORD = "x"  # of a row whose password is not written
 
@@ -42,7 +43,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connections = Connections(path)
-        self.records = Records(self._connections)
+        self.records: Records = SqliteRecords(self._connections)
         self.devices = Devices(self._connections)
         self.overrides = Overrides(self._connections)
         self.admins = Admins(self._connections)

@@ -151,7 +151,7 @@ class World:
         self._stack = stack
         tags = itertools.count(1)
         settings = replace(settings or Settings(), trust=EVERYBODY)
-        self.core = Core(settings, [HOST], secret=b"s", new_tag=lambda: f"sub{next(tags)}")
+        self.core = Core(settings, [HOST], secret=b"s", mark="000000", new_tag=lambda: f"sub{next(tags)}")
         self.now = 1000.0
         self.give(DirectoryChanged(known or directory()))
         for phone in phones:

@@ -26,7 +26,7 @@ def wanted(**over: object) -> ProfileWanted:
 
 
 def give(event: ProfileWanted | ProfileFound) -> list[Effect]:
-    core = Core(Settings(), ["192.0.2.5"], secret=b"secret", new_tag=lambda: "ours")
+    core = Core(Settings(), ["192.0.2.5"], secret=b"secret", mark="000000", new_tag=lambda: "ours")
     return core.handle(event, 0.0)
 
 

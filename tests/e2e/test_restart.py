@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 
+import pytest
 from calls import Calling, connect, sdp
 from keys import MANY, Keys
 from sites import EXTENSIONS, Site
@@ -116,6 +117,30 @@ def test_a_watcher_refreshes_after_a_restart(own_site: Callable[..., Site]) -> N
     refreshed = watcher.request("SUBSCRIBE", "102", Event="dialog", Expires="600", **over)
     assert refreshed.status == 200
     assert watcher.wait_request("NOTIFY").document.version > again.document.version
+
+
+@pytest.mark.parametrize(("method", "served"), [("SUBSCRIBE", True), ("INVITE", False)])
+def test_a_challenge_of_before(own_site: Callable[..., Site], method: str, served: bool) -> None:
+    """It is good for a lamp, without another round; not for what an eavesdropper could do harm with."""
+    site = own_site()
+    phone = site.agent("101")
+    uri = f"sip:102@{phone.server}"
+    more = {"Event": "dialog", "Expires": "600"} if method == "SUBSCRIBE" else {}
+    headers = phone.headers(method, "102", **more)
+    phone.send(f"{method} {uri} SIP/2.0", headers)
+    challenge = phone.final(headers)
+    if method == "INVITE":
+        phone.ack(challenge, uri, headers)
+    site.kill()
+    site.start()
+    headers = phone.authorized(headers, method, uri, challenge)
+    phone.send(f"{method} {uri} SIP/2.0", headers)
+    answer = phone.final(headers)
+    if served:
+        assert answer.status == 200
+    else:
+        phone.ack(answer, uri, headers)
+        assert (answer.status, "stale=true" in answer["www-authenticate"]) == (401, True)
 
 
 def test_one_that_was_lost_is_told_so_when_it_refreshes(own_site: Callable[..., Site]) -> None:

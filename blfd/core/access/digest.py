@@ -21,6 +21,9 @@ ONLY_ONCE = (
     "00000001"  # the count of a phone without qop, which counts nothing: it needs a nonce for each request
 )
 MAX_SOURCES = 10_000
+MAY_COME_AGAIN = frozenset(("SUBSCRIBE",))
+"""What a nonce of before a restart is good for. A phone may ask for all its lamps at once then, and who sends
+again what was overheard takes nothing from anybody; by REGISTER or INVITE it would."""
 
 
 def _md5(text: str) -> str:
@@ -47,8 +50,8 @@ def response(credentials: Credentials, ha1: str, method: str, digest: Hash) -> s
 class Authenticator:
     """Makes and checks nonces, and counts failures by source address."""
 
-    def __init__(self, secret: bytes, settings: Settings) -> None:
-        self._nonces, self._settings = Nonces(secret), settings
+    def __init__(self, secret: bytes, mark: str, settings: Settings) -> None:
+        self._nonces, self._settings = Nonces(secret, mark), settings
         self._directory = Directory()
         self._domains = Domains(self._directory, ())
         self._trusted: dict[str, bool] = {}
@@ -149,7 +152,7 @@ class Authenticator:
             raise Refusal(401, "Unauthorized", self.challenge(realm, host, now))
         credentials = given[0]
         age = self._nonces.age(credentials.nonce, host, now)
-        if age is None:  # of another server, before a restart, or for another source: not a wrong password
+        if age is None:  # of a stranger, or for another source: not a wrong password
             raise Refusal(401, "Unauthorized", self.challenge(realm, host, now, stale=True))
         if not _same_resource(credentials.uri, request.target):
             raise Refusal(400, "The digest is for another Request-URI")
@@ -160,6 +163,9 @@ class Authenticator:
         if age > self._settings.nonce_lifetime:
             stale = self.challenge(realm, host, now, stale=True)
             raise Refusal(401, "Unauthorized: the nonce is old", stale)
+        if not self._nonces.is_own(credentials.nonce) and request.method not in MAY_COME_AGAIN:
+            stale = self.challenge(realm, host, now, stale=True)
+            raise Refusal(401, "Unauthorized: the nonce is of before a restart", stale)
         count = credentials.nc if credentials.qop else ONLY_ONCE
         if not self._nonces.use(credentials.nonce, count):
             stale = self.challenge(realm, host, now, stale=True)

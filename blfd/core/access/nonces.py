@@ -7,7 +7,8 @@ import itertools
 import re
 
 MAC_LENGTH = 32
-STAMP_LENGTH = 14
+MARK_OCTETS = 3
+STAMP_LENGTH = 14 + 2 * MARK_OCTETS
 MAX_USED = 100_000  # nonces whose counts are known; past it, those first used longest ago are forgotten
 WINDOW = 32  # requests of a phone may overtake each other by less than that
 ALL = (1 << WINDOW) - 1
@@ -16,16 +17,20 @@ _COUNT = re.compile(r"[0-9A-Fa-f]{8}")
 
 
 class Nonces:
-    """`secret` keys them, so that whoever has it could make them."""
+    """`secret` keys them, so that whoever has it could make them: a server before a restart and after it.
 
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+    `mark`, MARK_OCTETS in hexadecimal and of chance, tells those that this process has made. Which counts
+    have been used with those of others is not known here.
+    """
+
+    def __init__(self, secret: bytes, mark: str) -> None:
+        self._secret, self._mark = secret, mark
         self._counter = itertools.count()
         self._used: dict[str, tuple[int, int]] = {}  # the highest count, and a bit for it and each below
 
     def make(self, host: str, at: float) -> str:
         """One for requests from `host`."""
-        stamp = f"{int(at):08x}{next(self._counter) & 0xFFFFFF:06x}"
+        stamp = f"{int(at):08x}{self._mark}{next(self._counter) & 0xFFFFFF:06x}"
         return stamp + self._mac(stamp, host)
 
     def _mac(self, stamp: str, host: str) -> str:
@@ -39,6 +44,10 @@ class Nonces:
         if not hmac.compare_digest(mac, self._mac(stamp, host)):
             return None
         return now - int(stamp[:8], 16)
+
+    def is_own(self, nonce: str) -> bool:
+        """Whether one that was made for its host was made by this process."""
+        return nonce[8:].startswith(self._mark)
 
     def use(self, nonce: str, count: str) -> bool:
         """Whether `count` (nc, RFC 7616, section 3.4) is used for the first time; it is used from now on."""

@@ -9,7 +9,7 @@ import secrets
 import time
 
 from blfd.core.access.digest import ALGORITHMS, response
-from blfd.core.access.nonces import Nonces
+from blfd.core.access.nonces import MARK_OCTETS, Nonces
 from blfd.core.inputs import Credentials
 from blfd.store.devices import DeviceRow, Devices
 from provisioning import ProvisioningError, normal_mac
@@ -32,7 +32,7 @@ class Access:
 
     def __init__(self, devices: Devices) -> None:
         self._devices = devices
-        self._nonces = Nonces(secrets.token_bytes(32))
+        self._nonces = Nonces(secrets.token_bytes(32), secrets.token_hex(MARK_OCTETS))
 
     def by_secret(self, secret: str) -> DeviceRow | None:
         """Found through the database's index, in a time that tells nothing over a network."""

@@ -1,0 +1,103 @@
+"""The records in SQLite."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from blfd.core.values import Aor, Attempt, Binding, SavedSubscription
+from blfd.store import rows
+from blfd.store.opening import Connections
+from blfd.store.records import KEPT, Records
+
+SECRET_OCTETS = 32
+
+
+class SqliteRecords(Records):
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    @property
+    def path(self) -> Path:
+        return self._connections.path
+
+    def secret(self, name: str) -> bytes:
+        with self._connections.writing() as db:
+            made = secrets.token_bytes(SECRET_OCTETS)
+            db.execute("INSERT OR IGNORE INTO secrets VALUES (?, ?)", [name, made])
+            (found,) = db.execute("SELECT value FROM secrets WHERE name = ?", [name]).fetchone()
+        return bytes(found)
+
+    def bindings(self) -> list[Binding]:
+        with self._connections.reported():
+            return [rows.binding(row) for row in self._connections.db.table("bindings").rows]
+
+    def subscriptions(self, ahead: int) -> list[SavedSubscription]:
+        with self._connections.writing() as db:
+            connection = db.conn
+            found = connection.execute("SELECT * FROM subscriptions").fetchall()
+            connection.execute("UPDATE subscriptions SET cseq = cseq + ?", [ahead])
+        return [rows.subscription(row) for row in found]
+
+    def save(
+        self,
+        changes: dict[Aor, tuple[Binding, ...]],
+        attempts: Iterable[Attempt],
+        subscriptions: dict[str, SavedSubscription | None],
+    ) -> None:
+        with self._connections.db.conn as connection:
+            gone = [(key,) for key, saved in subscriptions.items() if saved is None]
+            connection.executemany("DELETE FROM subscriptions WHERE key = ?", gone)
+            kept = [rows.subscription_row(saved) for saved in subscriptions.values() if saved]
+            connection.executemany(_SAVE_SUBSCRIPTION, kept)
+            for aor, bindings in changes.items():
+                connection.execute("DELETE FROM bindings WHERE tenant = ? AND extension = ?", aor)
+                for binding in bindings:
+                    connection.execute(_INSERT_BINDING, (*rows.binding_row(binding), *aor))
+            new = [rows.attempt_row(attempt) for attempt in attempts]
+            connection.executemany(_INSERT_ATTEMPT, new)
+            if new:
+                connection.execute(
+                    "DELETE FROM pickups WHERE id <= (SELECT max(id) FROM pickups) - ?", [KEPT]
+                )
+
+    def attempts(
+        self,
+        tenant: str,
+        since: float = 0.0,
+        limit: int = KEPT,
+        *,
+        picker: str = "",
+        extension: str = "",
+        succeeded: bool | None = None,
+        before: int | None = None,
+    ) -> list[tuple[int, Attempt]]:
+        where = ["tenant = ?", "at >= ?"]
+        values: list[str | float] = [tenant, since]
+        for column, wanted in (("picker", picker), ("extension", extension)):
+            if wanted:
+                where.append(f"{column} = ?")
+                values.append(wanted)
+        if succeeded is not None:
+            where.append("status = 200" if succeeded else "status <> 200")
+        if before is not None:
+            where.append("id < ?")
+            values.append(before)
+        table = self._connections.db.table("pickups")
+        with self._connections.reported():
+            found = table.rows_where(" AND ".join(where), values, order_by="id DESC", limit=limit)
+            return [(row["id"], rows.attempt(row)) for row in found]
+
+
+_SAVE_SUBSCRIPTION = f"INSERT OR REPLACE INTO subscriptions VALUES ({', '.join('?' * 23)})"
+_INSERT_BINDING = (
+    "INSERT INTO bindings (tenant, extension, contact, transport, host, port, listener, call_id, cseq, "
+    "expires_at, q, user_agent, path, instance) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "
+    "WHERE EXISTS (SELECT 1 FROM extensions WHERE tenant = ? AND extension = ?)"
+)
+_INSERT_ATTEMPT = (
+    "INSERT INTO pickups (at, tenant, picker, way, extension, caller, status, result, milliseconds) SELECT "
+    ":at, :tenant, :picker, :way, :extension, :caller, :status, :result, :milliseconds "
+    "WHERE EXISTS (SELECT 1 FROM tenants WHERE domain = :tenant)"
+)
