@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, TypeVar
 
+from blfd.core import hosts
 from blfd.core.access.digest import ALGORITHMS
 from blfd.core.values import TRANSPORTS, Settings
 from blfd.transport.addresses import AddressError, ListenAddress
@@ -41,6 +42,7 @@ class ConfigError(Exception):
     """One line that says what is wrong and what is allowed."""
 
 
+_WEB = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[0-9.]+):([0-9]{1,5})/?").fullmatch
 PNP = ListenAddress("udp", "224.0.1.75", 5060)  # sip.mcast.net, where phones look for their files
 
 
@@ -53,12 +55,12 @@ class Web:
     port: int
 
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.host}:{self.port}"
+        return f"{self.scheme}://{hosts.written(self.host)}:{self.port}"
 
     @classmethod
     def parse(cls, text: Any, where: str) -> Web:
         """Raises ConfigError."""
-        found = re.fullmatch(r"(https?)://([0-9.]+):([0-9]{1,5})/?", text) if isinstance(text, str) else None
+        found = _WEB(text) if isinstance(text, str) else None
         try:
             listen = ListenAddress.parse(f"tcp:{found[2]}:{found[3]}") if found else None
         except AddressError:
@@ -121,6 +123,7 @@ def load(
     )
     wanted = _each(_listen, listen, table, "listen", str(path))
     config = replace(config, listen=wanted) if wanted else config
+    _check_apart(config.listen)
     secure = [f"{one}" for one in config.listen if TRANSPORTS[one.transport].secure]
     secure += [f"{one}" for one in (config.provision, config.web) if one and one.scheme == "https"]
     if secure and not config.tls.certificates:
@@ -129,6 +132,12 @@ def load(
         )
         raise ConfigError(f"{secure[0]} {text}")
     return config
+
+
+def _check_apart(listen: tuple[ListenAddress, ...]) -> None:
+    for one, other in itertools.combinations(listen, 2):
+        if one.overlaps(other):
+            raise ConfigError(f"{one} and {other} overlap, as [::] serves all addresses: leave one out")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -179,7 +188,10 @@ def _pnp(value: Any, where: str) -> ListenAddress | None:
     if isinstance(value, bool):
         return PNP if value else None
     try:
-        return ListenAddress.parse(f"udp:{value}")
+        group = ListenAddress.parse(f"udp:{value}")
+        if not hosts.is_ipv6(group.host):
+            return group
+        raise AddressError
     except AddressError:
         text = f"{where}: pnp is true, or an address such as {PNP.host}:{PNP.port}, not {value!r}"
         raise ConfigError(text) from None
@@ -187,9 +199,9 @@ def _pnp(value: Any, where: str) -> ListenAddress | None:
 
 def _address(table: dict[str, Any], where: str) -> str:
     value = table.get("address", "")
-    if not isinstance(value, str) or (value and not re.fullmatch(r"[A-Za-z0-9.-]{1,253}", value)):
-        raise ConfigError(f"{where}: address is this machine's for phones, such as 192.0.2.5, not {value!r}")
-    return value
+    if isinstance(value, str) and (re.fullmatch(r"[A-Za-z0-9.-]{0,253}", value) or hosts.is_address(value)):
+        return value
+    raise ConfigError(f"{where}: address is this machine's for phones, such as 192.0.2.5, not {value!r}")
 
 
 def _tls(
@@ -299,8 +311,8 @@ def _listen(text: str) -> ListenAddress:
         raise ConfigError(str(error)) from None
 
 
-def _network(text: str) -> IPv4Network:
+def _network(text: str) -> hosts.Network:
     try:
-        return IPv4Network(text)
+        return hosts.network(text)
     except ValueError as error:
-        raise ConfigError(f"cannot trust {text!r}: {error}; write 10.0.0.0/8 or 192.0.2.1/32") from None
+        raise ConfigError(f"cannot trust {text!r}: {error}; write 10.0.0.0/8 or 2001:db8::/32") from None

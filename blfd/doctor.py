@@ -17,7 +17,7 @@ from blfd.config import Config
 from blfd.control import ControlClient, ControlError, NotRunning, socket_path
 from blfd.core.values import TRANSPORTS
 from blfd.store import Store, StoreError
-from blfd.transport.addresses import ListenAddress
+from blfd.transport.addresses import ListenAddress, new_socket
 
 GOOD_RECEIVE_BUFFER = 4 << 20
 RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
@@ -113,7 +113,7 @@ def _receive_buffer() -> Finding:
 
 def _port(listen: ListenAddress) -> Finding:
     kind = socket.SOCK_STREAM if TRANSPORTS[listen.transport].connected else socket.SOCK_DGRAM
-    with socket.socket(socket.AF_INET, kind) as probe:
+    with new_socket(listen.host, kind) as probe:
         if kind == socket.SOCK_STREAM:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -126,7 +126,7 @@ def _port(listen: ListenAddress) -> Finding:
 
 def _addresses(listening: list[str]) -> Iterator[Finding]:
     addresses = [ListenAddress.parse(text) for text in listening]
-    if all(one.host.startswith("127.") for one in addresses):
+    if all(one.host.startswith("127.") or one.host == "::1" for one in addresses):
         advice = "phones need one of this machine's addresses: --listen udp:0.0.0.0:5060"
         yield Finding("warning", "the server listens on loopback only", advice)
     elif any(one.everywhere for one in addresses) and not _reachable():

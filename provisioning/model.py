@@ -188,6 +188,11 @@ class Service:
     outside: str | None = ""
     emergency: tuple[str, ...] = ()
 
+    def host_port(self, domain: str = "") -> str:
+        """The server's host and port in one; a tenant's domain takes the host's place."""
+        host = domain or self.host
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
     @property
     def dial_plan(self) -> DialPlan:
         return DialPlan(self.directed_code, self.group_code, self.shapes, self.outside, self.emergency)

@@ -16,7 +16,7 @@ ALLOWED: dict[str, set[str]] = {
     "blfd/__init__.py": set(),
     "blfd/__main__.py": {"blfd.cli"},
     "blfd/core/": {"blfd.core", "dialog_info"},
-    "blfd/transport/": {"blfd.core.access.limits", "blfd.core.values", "blfd.transport"},
+    "blfd/transport/": {"blfd.core.access.limits", "blfd.core.hosts", "blfd.core.values", "blfd.transport"},
     "blfd/sip/": {"blfd.core", "blfd.sip", "blfd.transport"},
     "blfd/pjsip/": {"blfd.core", "blfd.pjsip", "blfd.sip", "blfd.transport", "dialog_info", "cffi", "pjsua2"},
     "blfd/store/": {"blfd.core", "blfd.store", "sqlite_utils"},

@@ -14,11 +14,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from blfd.core.access.domains import is_address
+from blfd.core import hosts
 from blfd.core.errors import Refusal
 from blfd.core.values import TRANSPORTS, Flow
 
-_SIP_URI = re.compile(r"sips?:(?:[^@]*@)?([^@:;?>]+)(?::(\d{1,5}))?(?=[;?>]|$)", re.IGNORECASE)
+_SIP_URI = re.compile(
+    r"sips?:(?:[^@]*@)?(\[[0-9a-f:.]+\]|[^@:;?>\[\]]+)(?::(\d{1,5}))?(?=[;?>]|$)", re.IGNORECASE
+)
 _IN_BRACKETS = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^<"])*<([^>]*)>')
 
 Routes = tuple[str, ...]
@@ -38,7 +40,8 @@ class NextHops:
         for way in (found, later):
             if way is not None and self._leads_here(way.host, way.port):
                 header = "Path or Record-Route" if routes else "Contact"
-                text = f"{flow} wants requests at {way.host}:{way.port}, which is this server: refused"
+                where = f"{hosts.written(way.host)}:{way.port}"
+                text = f"{flow} wants requests at {where}, which is this server: refused"
                 raise Refusal(400, f"{header} leads to this server itself", (), text)
         return found
 
@@ -65,9 +68,12 @@ class NextHops:
         Where it names itself otherwise, its address is the one that it sends from.
         """
         host, port = address_in(routes[0], flow)
-        if host == flow.host or (is_address(host) and self._trusts(host)):
+        if host == flow.host or (self._is_edge(host) and hosts.same_family(host, flow.host)):
             return flow._replace(host=host, port=port)
         return flow._replace(port=port) if flow.is_connected else flow
+
+    def _is_edge(self, host: str) -> bool:
+        return hosts.is_address(host) and self._trusts(host)
 
 
 def address_in(written: str, flow: Flow) -> tuple[str, int]:
@@ -75,7 +81,10 @@ def address_in(written: str, flow: Flow) -> tuple[str, int]:
     found = _IN_BRACKETS.match(written)
     match = _SIP_URI.match(found[1] if found else written)
     default = TRANSPORTS[flow.transport].default_port
-    return (match[1].lower(), int(match[2] or default)) if match else ("", default)
+    try:
+        return (hosts.read(match[1]), int(match[2] or default)) if match else ("", default)
+    except ValueError:
+        return "", default
 
 
 def is_sip(uri: str) -> bool:

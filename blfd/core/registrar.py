@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from urllib.parse import unquote
 
+from blfd.core import hosts
 from blfd.core.access.limits import Tally, too_many
 from blfd.core.by_flow import ByFlow
 from blfd.core.effects import Effect, Level, Log, Reply, SaveBindings
@@ -105,7 +106,7 @@ class Registrar:
     def _check_limits(self, aor: Aor, flow: Flow) -> None:
         for tally, owner, whose, setting in (
             (self._of_tenant, aor.tenant, f"tenant {aor.tenant}", "tenant_bindings"),
-            (self._of_source, flow.host, f"address {flow.host}", "source_bindings"),
+            (self._of_source, hosts.sender(flow.host), f"address {flow.host}", "source_bindings"),
         ):
             if tally.full(owner):
                 raise too_many("contacts", tally.most, whose, aor, setting)
@@ -115,11 +116,11 @@ class Registrar:
         if bool(bindings) != (aor in self._by_aor):
             self._changed[aor] = None
         for binding in bindings.values():
-            self._of_source.add(binding.flow.host)
+            self._of_source.add(hosts.sender(binding.flow.host))
             self._of_tenant.add(aor.tenant)
             self._over.add(binding.flow, aor)
         for binding in self._by_aor.pop(aor, {}).values():
-            self._of_source.remove(binding.flow.host)
+            self._of_source.remove(hosts.sender(binding.flow.host))
             self._of_tenant.remove(aor.tenant)
             self._over.remove(binding.flow, aor)
         if bindings:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
-from ipaddress import IPv4Network
 from typing import Any, NamedTuple
+
+from blfd.core import hosts
 
 DEFAULT_TENANT = "default"
 """Name of the tenant that a request belongs to when its domain is an address of this server."""
@@ -54,8 +55,8 @@ TRANSPORTS = {transport.name: transport for transport in (UDP, TCP, TLS)}
 class Flow(NamedTuple):
     """Where a request came from, and so where requests to its sender go (RFC 5626's word).
 
-    `transport` is the name of one of TRANSPORTS; `host` and `port` are the peer's; `listener` is the index of
-    our listener, in the order of `--listen`.
+    `transport` is the name of one of TRANSPORTS; `host` (see `hosts`) and `port` are the peer's; `listener`
+    is the index of our listener, in the order of `--listen`.
     """
 
     transport: str
@@ -64,7 +65,7 @@ class Flow(NamedTuple):
     listener: int = 0
 
     def __str__(self) -> str:
-        return f"{self.transport}:{self.host}:{self.port}"
+        return f"{self.transport}:{hosts.written(self.host)}:{self.port}"
 
     @property
     def is_connected(self) -> bool:
@@ -84,7 +85,7 @@ class Flow(NamedTuple):
 class Uri(NamedTuple):
     """The parts of a SIP URI that decide something; `text` is the whole of it as received.
 
-    `user` is unescaped, `host` in lower case and without the brackets of IPv6, `port` 0 where none is given.
+    `user` is unescaped, `host` as in `hosts`, `port` 0 where none is given.
     `parameters` are names in lower case and values as written, `headers` what follows the question mark. Of
     other schemes there are `text` and `scheme` only.
     """
@@ -100,7 +101,7 @@ class Uri(NamedTuple):
     @property
     def domain(self) -> str:
         """Host with the port, if there is one."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = hosts.written(self.host)
         return f"{host}:{self.port}" if self.port else host
 
     def parameter(self, name: str) -> str | None:
@@ -339,5 +340,5 @@ class Settings:
     source_connections: int = 500
     source_handshakes: int = 100
     slowest_message: int = 30
-    trust: tuple[IPv4Network, ...] = ()
+    trust: tuple[hosts.Network, ...] = ()
     trust_names: tuple[str, ...] = ()  # of certificates; [tls] has them

@@ -114,9 +114,9 @@ class ServerProcess(Child):
         self.addresses = line.split()[1:]
 
     def address(self, transport: str = "udp") -> str:
-        """HOST:PORT of the first listener of a transport."""
-        found = [address for address in self.addresses if address.startswith(transport)]
-        return found[0].partition(":")[2]
+        """HOST:PORT of the first listener of a transport; "udp6" and "tcp6" are those over IPv6."""
+        listening = (address.partition(":") for address in self.addresses)
+        return next(at for name, _, at in listening if transport == name + "6" * at.startswith("["))
 
 
 class PhoneProcess(Child):

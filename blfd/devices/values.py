@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import provisioning
+from blfd.core import hosts
 from blfd.store import StoreError
-from blfd.transport.addresses import ANYWHERE, UNSPECIFIED, ListenAddress, local_address_towards
+from blfd.transport.addresses import ANYWHERE, ListenAddress, local_address_towards
 from provisioning import ProvisioningError
 
 _COUNT = re.compile(r"\d", re.ASCII)
@@ -56,7 +57,7 @@ class Wanted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where phones reach this server: its host, its SIP ports by transport, and the address of the files."""
+    """Where phones reach this server: its host (see `hosts`), its SIP ports by transport, and their files."""
 
     host: str
     ports: dict[str, int]
@@ -68,10 +69,12 @@ def place(listening: Sequence[ListenAddress], address: str, url: str) -> Place:
 
     `url` is the listener for their files, "" if there is none.
     """
-    hosts = [one.host for one in listening if not one.everywhere]
-    host = address or next(iter(hosts), "") or local_address_towards(ANYWHERE)
+    named = (one.host for one in listening if not one.everywhere)
+    host = address or next(named, "") or local_address_towards(ANYWHERE)
     ports = {one.transport: one.port for one in reversed(listening)}
-    return Place(host, ports, url.replace(f"//{UNSPECIFIED}:", f"//{host}:").rstrip("/"))
+    for every in (hosts.EVERY, hosts.EVERY_IPV4):
+        url = url.replace(f"//{hosts.written(every)}:", f"//{hosts.written(host)}:")
+    return Place(host, ports, url.rstrip("/"))
 
 
 class Fit(NamedTuple):

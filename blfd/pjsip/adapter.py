@@ -10,7 +10,9 @@ from blfd.core.values import TCP, TLS, TRANSPORTS, UDP, Flow
 from blfd.pjsip.bodies import Bodies
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, PjsipError, address_of, check, ffi, lib, zero
-from blfd.transport.addresses import ANYWHERE, local_address_towards
+from blfd.pjsip.received import true_via
+from blfd.pjsip.stand_ins import StandIns
+from blfd.sip.own_uris import OwnUris
 from blfd.transport.network import Network, Source
 from blfd.transport.udp import LONGEST_DATAGRAM
 
@@ -21,6 +23,8 @@ TYPES = {UDP.name: 1, TCP.name: 2, TLS.name: 3}  # pjsip_transport_type_e
 FLAG_RELIABLE, FLAG_DATAGRAM, FLAG_SECURE = 1, 2, 4
 INCOMING = 2  # PJSIP_TP_DIR_INCOMING
 AF_INET = 2
+LOCAL = ("127.0.0.1", 5060)  # what PJSIP takes for our address; it is in none of what leaves
+VIA = b"\r\nVia: "
 
 
 class Adapter:
@@ -29,13 +33,21 @@ class Adapter:
     That of a connection goes with it (the owner of the network calls `closed`), or when no transaction or
     dialog has had it for a while. It may be there before its connection: one is made when PJSIP sends.
     `too_large` is asked what is sent, if anything, in the place of a message that a datagram cannot hold.
+
+    PJSIP knows stand-ins of IPv6 addresses. What leaves has the true ones: a request our sent-by as its peer
+    sees us, a response the Via that its peer wrote.
     """
 
     def __init__(
-        self, endpoint: Endpoint, network: Network, too_large: Callable[[bytes], bytes] = lambda message: b""
+        self,
+        endpoint: Endpoint,
+        network: Network,
+        own_uris: OwnUris,
+        too_large: Callable[[bytes], bytes] = lambda message: b"",
     ) -> None:
-        self._endpoint, self._network, self._too_large = endpoint, network, too_large
-        self.bodies = Bodies()
+        self._endpoint, self._network, self._own_uris = endpoint, network, own_uris
+        self._too_large = too_large
+        self.bodies, self.stand_ins = Bodies(), StandIns()
         self._of_listener: dict[int, PjsipTransport] = {}
         self._of_connection: dict[Source, PjsipTransport] = {}
         self._by_address: dict[int, PjsipTransport] = {}  # until PJSIP lets go of them
@@ -68,22 +80,16 @@ class Adapter:
         return made.pj
 
     def _make_for_listener(self, flow: Source) -> PjsipTransport:
-        address = self._network.listeners[flow[3]].address
-        seen = local_address_towards(ANYWHERE) if address.everywhere else address.host
-        made = self._of_listener[flow[3]] = self._make(flow, (seen, address.port), None)
+        made = self._of_listener[flow[3]] = self._make(flow, None)
         lib.pjsip_transport_add_ref(made.pj)  # ours, for ever: PJSIP's idle timer never ends it
         return made
 
     def _make_connected(self, flow: Source) -> PjsipTransport:
-        """Its Via names the listener's port: that is where a peer finds us when the connection is gone."""
-        connection = self._network.connections.get(flow)
-        host, port = self._network.local_address(flow)
-        local = (connection.local_host if connection else host, port)
-        made = self._of_connection[flow] = self._make(flow, local, flow[1:3])
+        made = self._of_connection[flow] = self._make(flow, (self.stand_ins.of(flow[1]), flow[2]))
         return made
 
-    def _make(self, flow: Source, local: tuple[str, int], peer: tuple[str, int] | None) -> PjsipTransport:
-        made = PjsipTransport(self, self._endpoint, flow, local, peer)
+    def _make(self, flow: Source, peer: tuple[str, int] | None) -> PjsipTransport:
+        made = PjsipTransport(self, self._endpoint, flow, peer)
         self._by_address[address_of(made.pj)] = made
         return made
 
@@ -102,10 +108,20 @@ class Adapter:
         data = bytes(ffi.buffer(tdata.buf.start, tdata.buf.cur - tdata.buf.start))
         is_open = self._of_connection.get(made.flow) is made
         send = self._network.send_request if is_open or made.peer is None else self._network.send
-        data = self.bodies.whole(data)
+        way = made.way_to(address)
+        if not way[1]:
+            return INTERNAL_ERROR
+        data = self._true(self.bodies.whole(data), way)
         if len(data) > LONGEST_DATAGRAM and made.peer is None:
             data = self._too_large(data)
-        return 0 if data and send(data, made.way_to(address)) else INTERNAL_ERROR
+        return 0 if data and send(data, way) else INTERNAL_ERROR
+
+    def _true(self, data: bytes, way: Source) -> bytes:
+        """A message with the true address in its topmost Via."""
+        if data.startswith(b"SIP/2.0 "):
+            return true_via(data)
+        start = data.index(VIA) + len(VIA)
+        return data[:start] + self._own_uris.sent_by(way).encode() + data[data.index(b";", start) :]
 
     def _on_destroy(self, tp: CData) -> int:
         made = self._by_address.pop(address_of(tp), None)
@@ -124,10 +140,9 @@ class PjsipTransport:
         adapter: Adapter,
         endpoint: Endpoint,
         flow: Source,
-        local: tuple[str, int],
         peer: tuple[str, int] | None,
     ) -> None:
-        self.flow, self.peer = flow, peer
+        self.flow, self.peer, self._stand_ins = flow, peer, adapter.stand_ins
         transport = TRANSPORTS[flow[0]]
         self._pool = endpoint.pool(b"transport", 512)
         tp = ffi.cast("pjsip_transport *", lib.pj_pool_alloc(self._pool, ffi.sizeof("pjsip_transport")))
@@ -145,10 +160,10 @@ class PjsipTransport:
         tp.flag = FLAG_RELIABLE if transport.reliable else FLAG_DATAGRAM
         tp.flag |= FLAG_SECURE if transport.secure else 0
         tp.addr_len = 16
-        _set_address(tp.local_addr, local)
-        self._host = ffi.new("char[]", local[0].encode())
-        tp.local_name.host.ptr, tp.local_name.host.slen = self._host, len(local[0])
-        tp.local_name.port = local[1]
+        _set_address(tp.local_addr, LOCAL)
+        self._host = ffi.new("char[]", LOCAL[0].encode())
+        tp.local_name.host.ptr, tp.local_name.host.slen = self._host, len(LOCAL[0])
+        tp.local_name.port = LOCAL[1]
         tp.key.rem_addr.family = AF_INET
         if peer:
             _set_address(tp.key.rem_addr, peer)
@@ -165,7 +180,7 @@ class PjsipTransport:
             return self.flow
         name, _, _, index = self.flow
         host, port = _get_address(ffi.cast("pj_sockaddr *", sockaddr))
-        return name, host, port, index
+        return name, self._stand_ins.host(host), port, index
 
 
 def _set_address(sockaddr: CData, address: tuple[str, int]) -> None:

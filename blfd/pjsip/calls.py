@@ -30,6 +30,7 @@ from blfd.pjsip.sessions import Refused
 from blfd.sip.bodies import session_description
 from blfd.sip.message import Request, Response
 from blfd.sip.own_uris import OwnUris
+from blfd.sip.writer import response_flow
 from blfd.transport.network import Network
 
 log = logging.getLogger("blfd.legs")
@@ -52,7 +53,7 @@ class Calls:
         self._events = InviteEvents(emit)
         self.endpoint = Endpoint(self._events.callbacks, verbose=verbose)
         Printing(self.endpoint)
-        self._adapter = Adapter(self.endpoint, network, lambda message: self.legs.too_large(message))
+        self._adapter = Adapter(self.endpoint, network, own_uris, lambda octets: self.legs.too_large(octets))
         events = self._events
         usage = self.endpoint.register_module(
             b"mod-blfd-call", USAGE_PRIORITY, events.on_dialog_request, events.on_dialog_response
@@ -70,7 +71,7 @@ class Calls:
             self._give_later,
         )
         self._events.legs = self.legs
-        self._received = Received(self.endpoint)
+        self._received = Received(self.endpoint, self._adapter.stand_ins)
         self._later: deque[tuple[Request, Flow]] = deque()
         legs = self.legs
         self._performers: dict[type, Callable[..., object]] = {
@@ -239,7 +240,8 @@ class Calls:
             return False
         sdp = _sdp(message) if with_sdp else None
         self._events.message, self._events.sdp = message, sdp
-        if self._received.fill(octets_of(message, flow, sdp), flow, transport):
+        source = response_flow(message.via, flow) if isinstance(message, Request) else flow
+        if self._received.fill(octets_of(message, flow, sdp), source, transport):
             return True
         log.warning("%s of %s from %s: PJSIP cannot read it", message.method, message.call_id, flow)
         return False

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from socket import inet_aton
 
+from blfd.core import hosts
 from blfd.core.values import Flow
 from blfd.pjsip.descriptions import sound
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, ffi, lib, zero
+from blfd.pjsip.stand_ins import StandIns
+from blfd.sip.headers import Via
 from blfd.sip.message import Request, Response
 from blfd.sip.writer import stamped_vias
 
 LONGEST = 131_072  # octets: what may come, with room for what is written longer here
 KNOWN_SOURCES = 100_000
+TRUE = ";x-blfd="
+"""Before the topmost Via as its response has it, in hexadecimal; PJSIP gets branch and sent-by of it."""
+_true_via = re.compile(rb"\r\nVia: [^\r\n]*;x-blfd=([0-9a-f]+)[^\r\n]*").search
 
 # What PJSIP reads of a message inside a call; all else passes it by.
 READ = {
@@ -32,8 +39,8 @@ READ = {
 class Received:
     """One pjsip_rx_data, filled anew for each message; PJSIP copies what it keeps."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
+    def __init__(self, endpoint: Endpoint, stand_ins: StandIns) -> None:
+        self._endpoint, self._stand_ins = endpoint, stand_ins
         self._pool = endpoint.pool(b"rdata", 16_000)
         self.pj = ffi.new("pjsip_rx_data *")
         zero(self.pj)
@@ -69,7 +76,7 @@ class Received:
             return False
         via = info.via.recvd_param
         if via.slen == 0:  # PJSIP asserts that there is one
-            via.ptr, via.slen = pj.pkt_info.src_name, len(flow.host)
+            via.ptr, via.slen = pj.pkt_info.src_name, len(ffi.string(pj.pkt_info.src_name))
         return True
 
     def _is_whole(self) -> bool:
@@ -83,7 +90,7 @@ class Received:
         return bool(self._handled[0])
 
     def _set_source(self, flow: Flow) -> None:
-        packet, host = self.pj.pkt_info, flow.host
+        packet, host = self.pj.pkt_info, self._stand_ins.of(flow.host)
         address = self._sources.get(host)
         if address is None:
             if len(self._sources) > KNOWN_SOURCES:
@@ -99,11 +106,12 @@ class Received:
 
 
 def octets_of(message: Request | Response, flow: Flow, sdp: bytes | None) -> bytes:
-    """A message as PJSIP gets it; the topmost Via says where it came from (RFC 3261, section 18.2.1)."""
+    """A message as PJSIP gets it. A response to a request goes to where it is said to come from."""
     fields = message.fields
     if isinstance(message, Request):
         first = f"{message.method} {message.target.text} SIP/2.0"
-        vias = stamped_vias(message, flow)
+        top, *others = stamped_vias(message, flow)
+        vias = [_plain_via(message.via, flow, top), *others]
     else:
         first = f"SIP/2.0 {message.status} {message.reason}"
         vias = fields["via"]
@@ -118,3 +126,20 @@ def octets_of(message: Request | Response, flow: Flow, sdp: bytes | None) -> byt
         lines.append("Content-Type: application/sdp")
     lines += [f"Content-Length: {len(sdp or b'')}", "", ""]
     return "\r\n".join(lines).encode("utf-8", "surrogateescape") + (sdp or b"")
+
+
+def _plain_via(via: Via, flow: Flow, true: str) -> str:
+    """The topmost Via without what would lead PJSIP elsewhere than to the source, `true` with it."""
+    port = f":{via.port}" if via.port else ""
+    branch = f";branch={via.branch}" if via.branch else ""
+    sent_by = f"SIP/2.0/{via.transport} {hosts.written(via.host)}{port}"
+    return f"{sent_by};rport={flow.port}{branch}{TRUE}{true.encode('utf-8', 'surrogateescape').hex()}"
+
+
+def true_via(response: bytes) -> bytes:
+    """A response that PJSIP has printed, with the Via that its request had."""
+    found = _true_via(response)
+    if found is None:
+        return response
+    via = bytes.fromhex(found[1].decode())
+    return b"".join((response[: found.start()], b"\r\nVia: ", via, response[found.end() :]))

@@ -14,7 +14,11 @@ from blfd.core.values import UDP, Flow
 from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, ffi, lib, raw
-from blfd.pjsip.received import Received
+from blfd.pjsip.received import Received, octets_of
+from blfd.pjsip.stand_ins import StandIns
+from blfd.sip.message import Request
+from blfd.sip.own_uris import OwnUris
+from blfd.sip.reader import read
 from blfd.transport.addresses import ListenAddress
 from blfd.transport.network import Network, Source
 
@@ -49,6 +53,16 @@ RESPONSE = (
 BROKEN = REQUEST.replace(b"Max-Forwards: 69", b"Max-Forwards: ;;")
 SOURCE = Flow("udp", "192.0.2.55", 5099)
 
+OF_IPV6 = (
+    b"INVITE sip:102@[2001:db8::2]:5070 SIP/2.0\r\n"
+    b"Via: SIP/2.0/UDP [2001:db8::9];branch=z9hG4bKabc;rport;maddr=[2001:db8::8]\r\n"
+    b"From: <sip:bob@[2001:db8::2]>;tag=ft\r\nTo: <sip:102@[2001:db8::2]>\r\n"
+    b"Call-ID: cid@[2001:db8::9]\r\nCSeq: 7 INVITE\r\nContact: <sip:bob@[2001:db8::9]:5066>\r\n"
+    b"Content-Length: 0\r\n\r\n"
+)
+FLOW = Flow("udp", "2001:db8::7", 5099)
+SENT_VIA = "SIP/2.0/UDP [2001:db8::9];branch=z9hG4bKabc;maddr=[2001:db8::8];rport=5099;received=2001:db8::7"
+
 Pair = tuple[str, Any, Any]
 
 
@@ -61,8 +75,8 @@ def check_layouts(endpoint: Endpoint) -> None:
     found = ffi.string(lib.pj_get_version())
     if found != VERSION:
         raise SelfCheckFailed(f"PJSIP is {found.decode()}, not {VERSION.decode()}: {_ADVICE}")
-    received = Received(endpoint)
-    for pairs in (_request, _response, _broken, _transmitted):
+    received = Received(endpoint, StandIns())
+    for pairs in (_request, _response, _broken, _transmitted, _stood_in):
         for name, seen, expected in pairs(received, endpoint):
             if seen != expected:
                 raise SelfCheckFailed(f"PJSIP's {name} reads {seen!r}, not {expected!r}: {_ADVICE}")
@@ -174,7 +188,7 @@ def _transmitted(received: Received, endpoint: Endpoint) -> Iterator[Pair]:
     """Answer a request through PJSIP, over loopback, and read what arrives and the tdata behind it."""
     network = Network(lambda host, count: True, slowest=30)
     here = network.listen(ListenAddress(UDP.name, "127.0.0.1", 0))
-    transport = Adapter(endpoint, network).transport_of(Flow(*here))
+    transport = Adapter(endpoint, network, OwnUris(network)).transport_of(Flow(*here))
     arrived: list[bool] = []
 
     def receive(data: bytes, source: Source) -> None:
@@ -189,7 +203,7 @@ def _transmitted(received: Received, endpoint: Endpoint) -> Iterator[Pair]:
 
 
 def _through(here: Flow, transport: CData, endpoint: Endpoint) -> Iterator[Pair]:
-    received = Received(endpoint)
+    received = Received(endpoint, StandIns())
     request = REQUEST.replace(b"192.0.2.1:5066", b"%b:%d" % (here.host.encode(), here.port))
     request = request.replace(b";rport=5099;received=192.0.2.55;maddr=192.0.2.8", b"")
     yield "parsed", received.fill(request, here, transport), True
@@ -203,3 +217,34 @@ def _through(here: Flow, transport: CData, endpoint: Endpoint) -> Iterator[Pair]
     del reason
     sent = lib.pjsip_endpt_respond_stateless(endpoint.pj, received.pj, 404, ffi.NULL, ffi.NULL, ffi.NULL)
     yield "respond", sent, 0
+
+
+class _Recorder(Network):
+    """Sends nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda host, count: True, slowest=30)
+        self.sent: list[tuple[bytes, Source]] = []
+
+    def send_request(self, data: bytes, flow: Source) -> bool:
+        self.sent.append((data, flow))
+        return True
+
+
+def _stood_in(received: Received, endpoint: Endpoint) -> Iterator[Pair]:
+    """Refuse an INVITE of an IPv6 phone: what leaves goes to its true address, and has its Via."""
+    network = _Recorder()
+    network.listen(ListenAddress(UDP.name, "127.0.0.1", 0))
+    adapter = Adapter(endpoint, network, OwnUris(network))
+    received = Received(endpoint, adapter.stand_ins)
+    transport = adapter.transport_of(FLOW)
+    invite = read(OF_IPV6)
+    assert isinstance(invite, Request), "it is one"
+    yield "IPv6 parsed", received.fill(octets_of(invite, FLOW, None), FLOW, transport), True
+    target = ffi.cast("pjsip_sip_uri *", received.pj.msg_info.msg.line.req.uri)
+    yield "IPv6 uri", (raw(target.host), target.port), (b"2001:db8::2", 5070)
+    respond = lib.pjsip_endpt_respond_stateless
+    yield "IPv6 respond", respond(endpoint.pj, received.pj, 404, ffi.NULL, ffi.NULL, ffi.NULL), 0
+    network.close()
+    said = [(read(data), Flow._make(flow)) for data, flow in network.sent]
+    yield "IPv6 sent", [(message.via.text, flow) for message, flow in said], [(SENT_VIA, FLOW)]

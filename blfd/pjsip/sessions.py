@@ -138,7 +138,8 @@ class Sessions:
         head = ffi.new("pjsip_routing_hdr *")
         head.base.prev = head.base.next = ffi.addressof(head, "base")
         kept = []
-        for value in (f"<sip:{flow.host}:{flow.port};transport={flow.transport};lr;hide>", *routes):
+        host = self._adapter.stand_ins.of(flow.host)
+        for value in (f"<sip:{host}:{flow.port};transport={flow.transport};lr;hide>", *routes):
             text = Text(value)
             kept.append(text)
             name = Text("Route")

@@ -40,7 +40,7 @@ from blfd.core.inputs import (
     SubscriptionsRestored,
 )
 from blfd.core.next_hop import NextHops
-from blfd.core.values import TRANSPORTS
+from blfd.core.values import UDP
 from blfd.devices.files import Phones
 from blfd.devices.values import place
 from blfd.pjsip.calls import Calls
@@ -164,8 +164,8 @@ class Server:
     def _listen_for_new_phones(self, group: ListenAddress) -> None:
         if not self._config.provision:
             raise ServerError("--pnp tells phones where their files are: give --provision as well")
-        if all(TRANSPORTS[listen.transport].connected for listen in self._config.listen):
-            raise ServerError("--pnp answers over UDP: give --listen udp:0.0.0.0:5060 as well")
+        if not any(one.transport == UDP.name and one.reaches(group.host) for one in self._config.listen):
+            raise ServerError("--pnp answers over UDP and IPv4: give --listen udp:0.0.0.0:5060 as well")
         try:
             self._stack.listen_multicast((group.host, group.port))
         except OSError as error:

@@ -10,6 +10,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from blfd.core import hosts
 from blfd.core.inputs import Credentials, ReferredBy, ReferTo, RegisterContact
 from blfd.core.values import Address, NameAddr, Uri
 from blfd.sip import uris
@@ -118,9 +119,13 @@ def _via_of(match: re.Match[str], given: Parameters, text: str) -> Via:
     branch = given.get("branch", "")
     if branch and not is_token(branch):
         raise BadHeader("a branch that is no token")
+    try:
+        host = hosts.read(match[2])
+    except ValueError:
+        raise BadHeader("no IPv6 address in brackets") from None
     return Via(
         match[1].upper(),
-        match[2].lower().strip("[]"),
+        host,
         whole_number(match[3], 65535) if match[3] else 0,
         branch,
         None if rport is None else whole_number(rport or "0", 65535),

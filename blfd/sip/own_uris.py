@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from blfd.core import hosts
 from blfd.core.values import TRANSPORTS
 from blfd.transport.network import Network, Source
 
@@ -35,8 +36,9 @@ class OwnUris:
                 self._known.clear()
             host, port = self._network.local_address(flow)
             transport = TRANSPORTS[name]
-            sent_by = f"SIP/2.0/{transport.via} {host}:{port}"
-            named = (self._name or host) if transport.secure else host
+            at = hosts.written(host)
+            sent_by = f"SIP/2.0/{transport.via} {at}:{port}"
+            named = (self._name or at) if transport.secure else at
             contact = f"<sip:{named}:{port}{transport.parameter}>"
             found = self._known[name, peer, index] = sent_by, contact
         return found

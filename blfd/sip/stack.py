@@ -135,7 +135,8 @@ class Stack:
 
     def listen_multicast(self, group: tuple[str, int]) -> None:
         """Hear phones that look for their files, after `listen`. Raises OSError."""
-        udp = next(each for each in self.network.listeners if isinstance(each, UdpListener))
+        listeners = self.network.listeners
+        udp = next(one for one in listeners if isinstance(one, UdpListener) and one.address.reaches(group[0]))
         self.network.add_apart(MulticastListener(udp, group, self._profiles.heard))
 
     def poll(self, timeout: float) -> None:

@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
+from blfd.core import hosts
 from blfd.core.values import Uri
 from blfd.sip.grammar import HOST, BadHeader
 
@@ -43,6 +44,10 @@ def _parts(text: str) -> Uri:
     scheme, user, host, port, written, headers = match.groups()
     if port and int(port) > 65535:
         raise BadHeader("a port beyond 65535")
+    try:
+        host = hosts.read(host)
+    except ValueError:
+        raise BadHeader("no IPv6 address in brackets") from None
     parameters = tuple(
         (name.lower(), value) for name, _, value in (part.partition("=") for part in written.split(";")[1:])
     )
@@ -50,7 +55,7 @@ def _parts(text: str) -> Uri:
         text,
         scheme.lower(),
         unescape(user or ""),
-        host.lower().strip("[]"),
+        host,
         int(port or 0),
         parameters,
         headers or "",

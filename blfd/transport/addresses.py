@@ -1,16 +1,18 @@
-"""Addresses: what to listen on, and this machine's own as others see them."""
+"""Addresses: what to listen on, this machine's own as others see them, and what the sockets call them.
+
+A listener on [::] serves both families: what the system calls ::ffff:192.0.2.1 there is 192.0.2.1 to us.
+"""
 
 from __future__ import annotations
 
 import re
 import socket
-from ipaddress import AddressValueError, IPv4Address
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from blfd.core.hosts import EVERY, EVERY_IPV4, is_address, is_ipv6, read, unmapped, written
 from blfd.core.values import TRANSPORTS
 
 ANYWHERE = "192.0.2.1"  # of nobody: what leads there is the way out
-UNSPECIFIED = "0.0.0.0"  # all addresses of this machine
 
 _LISTEN = re.compile(r"([a-z]+):(.*):([0-9]{1,5})")
 
@@ -20,19 +22,29 @@ class AddressError(ValueError):
 
 
 class ListenAddress(NamedTuple):
-    """Where to listen, or where we do: "udp:127.0.0.1:5060". Port 0 takes a free one."""
+    """Where to listen, or where we do: "udp:127.0.0.1:5060", "tcp:[::]:5060". Port 0 takes a free one."""
 
     transport: str
     host: str
     port: int
 
     def __str__(self) -> str:
-        return f"{self.transport}:{self.host}:{self.port}"
+        return f"{self.transport}:{written(self.host)}:{self.port}"
 
     @property
     def everywhere(self) -> bool:
-        """Whether it stands for all addresses of this machine."""
-        return self.host == UNSPECIFIED
+        """Whether it stands for all addresses of this machine, of its family or of both."""
+        return self.host in (EVERY, EVERY_IPV4)
+
+    def reaches(self, host: str) -> bool:
+        """Whether something can be sent from there to an address."""
+        return self.host == EVERY or is_ipv6(self.host) == is_ipv6(host)
+
+    def overlaps(self, other: ListenAddress) -> bool:
+        """Whether the system refuses to listen on both, or one would take what is meant for the other."""
+        if self[::2] != other[::2] or not self.port:
+            return False
+        return self.host == other.host or EVERY in (self.host, other.host)
 
     @classmethod
     def parse(cls, text: str) -> ListenAddress:
@@ -40,30 +52,52 @@ class ListenAddress(NamedTuple):
         found = _LISTEN.fullmatch(text)
         if not found or found[1] not in TRANSPORTS or int(found[3]) > 65535:
             raise AddressError(
-                f"cannot listen on {text!r}: write udp:127.0.0.1:5060, tcp:0.0.0.0:5060 or tls:0.0.0.0:5061"
+                f"cannot listen on {text!r}: write udp:127.0.0.1:5060, tcp:[::]:5060 or tls:0.0.0.0:5061"
             )
         transport, host, port = found.groups()
         try:
-            IPv4Address(host)
-        except AddressValueError:
-            what = "IPv6 is not served yet" if ":" in host else f"{host!r} is no IPv4 address"
-            raise AddressError(f"cannot listen on {text!r}: {what}; write udp:127.0.0.1:5060") from None
-        return cls(transport, host, int(port))
+            if is_address(known := read(host)) and (host[:1] == "[" or not is_ipv6(known)):
+                return cls(transport, known, int(port))
+        except ValueError:
+            pass
+        what = "an IPv6 address without a zone" if host[:1] == "[" else "an address"
+        raise AddressError(f"cannot listen on {text!r}: {host!r} is not {what}; write udp:127.0.0.1:5060")
+
+
+def family(host: str) -> socket.AddressFamily:
+    """That of the socket for a host."""
+    return socket.AF_INET6 if is_ipv6(host) else socket.AF_INET
+
+
+def new_socket(host: str, kind: socket.SocketKind) -> socket.socket:
+    """One to be bound to `host`, or to reach it; of both families where that is [::]. Raises OSError."""
+    made = socket.socket(family(host), kind)
+    made.setblocking(False)
+    if is_ipv6(host):
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != EVERY)
+    return made
+
+
+def peer(sockaddr: Any) -> tuple[str, int]:
+    """Host and port of what the system gives of either family."""
+    return unmapped(sockaddr[0]), sockaddr[1]
 
 
 def local_address_towards(host: str) -> str:
-    """The address of ours that the kernel would send from, 127.0.0.1 if it knows no way; sends nothing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    """The address of ours that the kernel would send from, loopback's if it knows no way; sends nothing."""
+    with new_socket(host, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect((host, 9))
         except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
+            return "::1" if is_ipv6(host) else "127.0.0.1"
+        return peer(probe.getsockname())[0]
 
 
 def is_local(host: str) -> bool:
     """Whether an address is one of this machine's now; sends nothing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    if not is_address(host):
+        return False
+    with new_socket(host, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind((host, 0))
         except OSError:

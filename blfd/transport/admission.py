@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from blfd.core.access.limits import Rates
+from blfd.core.hosts import sender
 from blfd.core.values import Flow
 from blfd.transport.backlog import Backlog
 from blfd.transport.network import Source
@@ -44,7 +45,7 @@ class Admission:
         return bool(data.strip(b"\r\n\t \0"))
 
     def _may_ask(self, host: str) -> bool:
-        return self._trusts(host) or self._rates.take(host, self._clock())
+        return self._trusts(host) or self._rates.take(sender(host), self._clock())
 
     def _let_wait(self, data: bytes, flow: Flow) -> None:
         if not self._backlog.put(data, flow):

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from blfd.core.hosts import sender
 from blfd.core.values import TRANSPORTS, Flow
 from blfd.transport.attempts import Attempts
 from blfd.transport.tcp import TcpConnection
@@ -53,7 +54,7 @@ class Connections:
         self._network, self._may_connect, self._slowest = network, may_connect, slowest
         self._most = _room()
         self._by_flow: dict[Source, TcpConnection] = {}
-        self._of_host: Counter[str] = Counter()
+        self._of_host: Counter[str] = Counter()  # by sender
         self._opening = 0
         self._to_drop: list[TcpConnection] = []
         self._attempts = Attempts()
@@ -110,14 +111,15 @@ class Connections:
         if len(self._by_flow) >= self._most:
             log.warning("%s: %d connections are open, one more is refused", via, self._most)
             return False
-        if not self._may_connect(host, self._of_host[host]):
-            log.warning("%s: %s has %d connections, one more is refused", via, host, self._of_host[host])
+        count = self._of_host[sender(host)]
+        if not self._may_connect(host, count):
+            log.warning("%s: %s has %d connections, one more is refused", via, host, count)
             return False
         return True
 
     def _add(self, connection: TcpConnection) -> None:
         self._by_flow[connection.flow] = connection
-        self._of_host[connection.flow.host] += 1
+        self._of_host[sender(connection.flow.host)] += 1
         connection.attach()
 
     def made(self, connection: TcpConnection) -> None:
@@ -154,9 +156,10 @@ class Connections:
         if self._by_flow.get(flow) is not connection:
             return
         del self._by_flow[flow]
-        self._of_host[flow.host] -= 1
-        if not self._of_host[flow.host]:
-            del self._of_host[flow.host]
+        owner = sender(flow.host)
+        self._of_host[owner] -= 1
+        if not self._of_host[owner]:
+            del self._of_host[owner]
         never_made = connection.opening_until is not None
         connection.detach()
         connection.close()

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
+from blfd.core.hosts import EVERY_IPV4
 from blfd.core.values import UDP, Flow
 from blfd.transport.addresses import ListenAddress
 from blfd.transport.udp import UdpListener, enlarge_buffers
@@ -49,7 +50,7 @@ class MulticastListener:
             return
         for index, _ in socket.if_nameindex():
             with contextlib.suppress(OSError):  # one that is down, or knows no multicast
-                self._join_at(group, address.host, index)
+                self._join_at(group, EVERY_IPV4, index)
 
     def _join_at(self, group: str, host: str, interface: int) -> None:
         request = struct.pack("=4s4si", socket.inet_aton(group), socket.inet_aton(host), interface)

@@ -7,6 +7,7 @@ what they cannot parse without a word, and they cannot be woken by other threads
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import select
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from blfd.core.values import TCP, TLS, UDP, Flow
-from blfd.transport.addresses import ListenAddress, is_local, local_address_towards
+from blfd.transport.addresses import ListenAddress, is_local, local_address_towards, new_socket
 from blfd.transport.certificates import Certificates
 from blfd.transport.connections import Connections
 from blfd.transport.framing import MAX_MESSAGE
@@ -111,9 +112,10 @@ class Network:
 
     def socket_for(self, flow: Flow) -> socket.socket:
         """A new socket for a connection to a flow's peer, from its listener's address. Raises OSError."""
-        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        made.setblocking(False)
         address = self.listeners[flow.listener].address
+        if not address.reaches(flow.host):
+            raise OSError(errno.EAFNOSUPPORT, f"{address} is of another address family")
+        made = new_socket(flow.host, socket.SOCK_STREAM)
         if not address.everywhere:
             try:
                 made.bind((address.host, 0))
@@ -126,7 +128,9 @@ class Network:
         """Whether this is an address that we listen on."""
         for listener in self.listeners:
             address = listener.address
-            if address.port == port and (address.host == host or (address.everywhere and is_local(host))):
+            if address.port != port:
+                continue
+            if address.host == host or (address.everywhere and address.reaches(host) and is_local(host)):
                 return True
         return False
 
@@ -204,8 +208,12 @@ class Network:
         return connection is not None and connection.send(data)
 
     def adopt(self, flow: Flow) -> Flow | None:
-        """A flow of an earlier process by a listener of now; None if none serves its transport any more."""
-        serving = [one for one in self.listeners if one.transport.name == flow.transport]
+        """A flow of an earlier process by a listener of now; None if none leads there any more."""
+        serving = [
+            one
+            for one in self.listeners
+            if one.transport.name == flow.transport and one.address.reaches(flow.host)
+        ]
         if not serving:
             return None
         same = next((one for one in serving if one.index == flow.listener), serving[0])

@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from blfd.core.values import TCP, Flow, Transport
-from blfd.transport.addresses import ListenAddress
+from blfd.transport.addresses import ListenAddress, new_socket, peer
 from blfd.transport.framing import Framing, Unreadable
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class TcpConnection:
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in KEEPALIVE:
             connected.setsockopt(socket.IPPROTO_TCP, option, value)
-        self.local_host: str = connected.getsockname()[0]
+        self.local_host = peer(connected.getsockname())[0]
         self._network, self._connections = network, network.connections
         self._framing = Framing()
         self.unfinished_since: float | None = None  # when a message that is not all there yet began
@@ -176,20 +176,20 @@ class TcpListener:
     connection = TcpConnection
 
     def __init__(self, network: Network, index: int, address: tuple[str, int]) -> None:
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.socket = new_socket(address[0], socket.SOCK_STREAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.setblocking(False)
         self.socket.bind(address)
         self.socket.listen(1024)
         self._network, self.index = network, index
-        self.address = ListenAddress(self.transport.name, *self.socket.getsockname())
+        self.address = ListenAddress(self.transport.name, *peer(self.socket.getsockname()))
 
     def readable(self) -> None:
         for _ in range(ACCEPTED_PER_TURN):
             try:
-                connected, (host, port) = self.socket.accept()
+                connected, address = self.socket.accept()
             except OSError:
                 return
+            host, port = peer(address)
             if self.may_accept(host):
                 flow = Flow(self.transport.name, host, port, self.index)
                 self._network.connections.accepted(connected, flow)

@@ -7,8 +7,9 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
+from blfd.core.hosts import MAPPED, is_ipv6
 from blfd.core.values import UDP
-from blfd.transport.addresses import ListenAddress
+from blfd.transport.addresses import ListenAddress, new_socket, peer
 
 if TYPE_CHECKING:
     from blfd.transport.network import Network
@@ -30,31 +31,33 @@ class UdpListener:
     transport = UDP
 
     def __init__(self, network: Network, index: int, address: tuple[str, int]) -> None:
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket = new_socket(address[0], socket.SOCK_DGRAM)
+        self._maps = self.socket.family == socket.AF_INET6  # IPv4 addresses
         enlarge_buffers(self.socket)
-        self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_IP, IP_MULTICAST_ALL, 0)  # it has a listener of its own
         self.socket.bind(address)
         self._network, self.index = network, index
-        self.address = ListenAddress(UDP.name, *self.socket.getsockname())
+        self.address = ListenAddress(UDP.name, *peer(self.socket.getsockname()))
 
     def readable(self) -> None:
         network, take = self._network, self.socket.recvfrom_into
-        receive, view, index, name = network.receive, network.view, self.index, UDP.name
+        receive, view, index, name, maps = network.receive, network.view, self.index, UDP.name, self._maps
         for _ in range(READS_PER_TURN):
             try:
-                length, (host, port) = take(view)
+                length, address = take(view)
             except BlockingIOError:
                 return
             except OSError:  # an ICMP error of an earlier send; the timers deal with it
                 continue
+            host, port = peer(address) if maps else address
             receive(bytes(view[:length]), (name, host, port, index))
 
     def send(self, data: bytes, address: tuple[str, int]) -> bool:
+        host, port = address
         try:
-            self.socket.sendto(data, address)
+            self.socket.sendto(data, (MAPPED + host, port) if self._maps and not is_ipv6(host) else address)
         except OSError as error:
-            log.debug("UDP to %s:%d failed: %s", *address, error)
+            log.debug("UDP to %s port %d failed: %s", host, port, error)
             return False
         return True
 

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 
 from blfd import logs
 from blfd.control import ControlClient, socket_path
+from blfd.core import hosts
 from blfd.devices.files import Phones
 from blfd.devices.values import Place
 from blfd.store import Store
@@ -80,16 +81,21 @@ def _check_certificate(options: dict[str, Any]) -> None:
 
 def _open(listener: dict[str, Any]) -> socket.socket:
     try:
-        return socket.create_server((listener["address"], listener["port"]), backlog=2048)
+        host, port = listener["address"], listener["port"]
+        kind = socket.AF_INET6 if hosts.is_ipv6(host) else socket.AF_INET
+        both = host == hosts.EVERY
+        return socket.create_server((host, port), family=kind, backlog=2048, dualstack_ipv6=both)
     except OSError as error:
-        where, (what, option) = f"{listener['address']}:{listener['port']}", WORDS[listener["name"]]
+        what, option = WORDS[listener["name"]]
+        where = f"{hosts.written(host)}:{port}"
         print(f"cannot serve {what} on {where}: {error.strerror}; choose another with {option}")
         sys.exit(1)
 
 
 def _host(listener: dict[str, Any], options: dict[str, Any]) -> str:
     """Where others reach it."""
-    return str(options["host"] if listener["address"] == "0.0.0.0" else listener["address"])
+    is_every = listener["address"] in (hosts.EVERY, hosts.EVERY_IPV4)
+    return hosts.written(options["host"] if is_every else listener["address"])
 
 
 def _config(application: ASGIApp, listener: dict[str, Any], options: dict[str, Any]) -> uvicorn.Config:

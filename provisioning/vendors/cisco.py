@@ -37,8 +37,8 @@ _ENDS = str.maketrans({";": ",", "$": ""})  # what ends a part of a key's functi
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     for number, account in enumerate(device.accounts, 1):
-        yield f"Proxy_{number}_", account.domain or f"{service.host}:{service.port}"
-        yield f"Outbound_Proxy_{number}_", f"{service.host}:{service.port}" if account.domain else ""
+        yield f"Proxy_{number}_", account.domain or service.host_port()
+        yield f"Outbound_Proxy_{number}_", service.host_port() if account.domain else ""
         yield f"Line_Enable_{number}_", "Yes"
         yield f"User_ID_{number}_", account.extension
         yield f"Password_{number}_", account.password

@@ -27,8 +27,8 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         line = f"account.{number}."
         yield line + "enable", "Yes"
         yield line + "name", account.shown
-        yield line + "sip.server.1.address", f"{account.domain or service.host}:{service.port}"
-        yield line + "sip.outboundProxy.1.address", f"{service.host}:{service.port}" if account.domain else ""
+        yield line + "sip.server.1.address", service.host_port(account.domain)
+        yield line + "sip.outboundProxy.1.address", service.host_port() if account.domain else ""
         yield line + "sip.userid", account.extension
         yield line + "sip.subscriber.userid", account.extension
         yield line + "sip.subscriber.password", account.password

@@ -57,10 +57,10 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     for number, (p, account) in enumerate(zip(ACCOUNTS, device.accounts, strict=False), 1):
         name = f"Account{number}"
         yield f"P{p.active} {name}.Active", "1"
-        yield f"P{p.server} {name}.SipServer", f"{account.domain or service.host}:{service.port}"
+        yield f"P{p.server} {name}.SipServer", service.host_port(account.domain)
         yield (
             f"P{p.proxy} {name}.OutboundProxy",
-            f"{service.host}:{service.port}" if account.domain else "",
+            service.host_port() if account.domain else "",
         )
         yield f"P{p.transport} {name}.SipTransport", TRANSPORTS[service.transport]
         yield f"P{p.registration} {name}.SipRegistration", "1"

@@ -33,7 +33,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield "user_pname" + at, account.extension
         yield "user_pass" + at, account.password
         yield "user_host" + at, account.domain or service.host
-        yield "user_outbound" + at, f"{service.host}:{service.port};transport={service.transport}"
+        yield "user_outbound" + at, f"{service.host_port()};transport={service.transport}"
         yield "user_expiry" + at, str(service.register_expires)
         yield "user_subscription_expiry" + at, str(service.subscribe_expires)
     for number in device.free_lines:

@@ -28,6 +28,13 @@ TENANTS = {
         (["0.0.0.0"], "203.0.113.9", "default"),
         (["0.0.0.0"], "other.example", None),
         (["0.0.0.0"], "999.1.1.1", None),
+        (["0.0.0.0"], "2001:db8::1", None),
+        (["2001:db8::1"], "2001:db8::1", "default"),
+        (["2001:db8::1"], "2001:db8::2", None),
+        (["::"], "2001:db8::1", "default"),
+        (["::"], "203.0.113.9", "default"),
+        (["::"], "other.example", None),
+        (["::"], "1" * 5000, None),
     ],
 )
 def test_tenant_of(addresses: list[str], host: str, tenant: str | None) -> None:

@@ -10,9 +10,12 @@ from blfd.core.values import Flow
 
 SOURCE, EDGE, OTHER_EDGE, SERVER = "198.51.100.7", "192.0.2.99", "192.0.2.98", "192.0.2.5"
 UDP, TCP = Flow("udp", SOURCE, 40_000, 1), Flow("tcp", SOURCE, 40_000, 1)
+SOURCE6, EDGE6, OTHER_EDGE6 = "2001:db8::7", "2001:db8:e::99", "2001:db8:e::98"
+UDP6, EDGE_UDP6 = UDP._replace(host=SOURCE6), UDP._replace(host=EDGE6)
 EDGE_UDP, EDGE_TCP = UDP._replace(host=EDGE), TCP._replace(host=EDGE)
 HOPS = NextHops(
-    lambda host: host in (EDGE, OTHER_EDGE, SERVER), lambda host, port: (host, port) == (SERVER, 5060)
+    lambda host: host in (EDGE, OTHER_EDGE, SERVER, EDGE6, OTHER_EDGE6),
+    lambda host, port: (host, port) == (SERVER, 5060),
 )
 
 
@@ -35,6 +38,13 @@ HOPS = NextHops(
         (EDGE_UDP, "sip:101@10.0.0.7", (f'"A, B" <sip:{OTHER_EDGE};lr>;x=y',), True, OTHER_EDGE, 5060),
         (EDGE_UDP, "sip:101@10.0.0.7", ("<sip:203.0.113.1:22;lr>",), True, EDGE, 40_000),
         (EDGE_UDP, "sip:101@10.0.0.7", ("<sip:edge.example:5070;lr>",), True, EDGE, 40_000),
+        # Over IPv6 likewise; of the other family there may be no listener.
+        (UDP6, f"sip:101@[{SOURCE6}]:5062", (), False, SOURCE6, 5062),
+        (UDP6, "sip:101@[2001:DB8:0::7]", (), False, SOURCE6, 5060),
+        (UDP6, "sip:101@[2001:db8::8]:5062", (), False, SOURCE6, 40_000),
+        (EDGE_UDP6, "sip:101@10.0.0.7", (f"<sip:[{OTHER_EDGE6}]:5070;lr>",), True, OTHER_EDGE6, 5070),
+        (EDGE_UDP6, "sip:101@10.0.0.7", (f"<sip:{OTHER_EDGE}:5070;lr>",), True, EDGE6, 40_000),
+        (EDGE_UDP, "sip:101@10.0.0.7", (f"<sip:[{EDGE6}]:5070;lr>",), True, EDGE, 40_000),
         # Who is not trusted may name what it likes.
         (UDP, "sip:101@10.0.0.7", (f"<sip:{EDGE};lr>",), True, SOURCE, 40_000),
         (UDP, f"sip:101@{SOURCE}:5062", ("<sip:203.0.113.1;lr>",), False, SOURCE, 40_000),
@@ -116,6 +126,10 @@ def test_what_only_looks_like_this_server(flow: Flow, contact: str, routes: tupl
         ("sip:101@192.0.2.1:x", ("", 5060)),
         ("tel:1", ("", 5060)),
         ("", ("", 5060)),
+        ("sip:101@[2001:DB8:0::1]:7;lr", ("2001:db8::1", 7)),
+        ("<sip:[::ffff:192.0.2.1]>", ("192.0.2.1", 5060)),
+        ("sip:[::1", ("", 5060)),
+        ("sip:[1:2]", ("", 5060)),
     ],
 )
 def test_the_address_in_a_uri(written: str, found: tuple[str, int]) -> None:

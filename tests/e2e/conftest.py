@@ -9,7 +9,7 @@ import pytest
 from pickups import Office
 from playwright.sync_api import Browser, sync_playwright
 from programs import program
-from sites import Site
+from sites import TCP6, TLS6, UDP6, Site
 
 
 @pytest.hookimpl(wrapper=True)
@@ -52,7 +52,7 @@ def own_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
         site.stop()
 
 
-@pytest.fixture(params=["udp", "tcp", "tls"])
+@pytest.fixture(params=[UDP6, "tcp", TLS6])
 def any_office(request: pytest.FixtureRequest, site: Site) -> Iterator[Office]:
     """Phones over each transport, for the tables that look at all of what a transport may change."""
     office = Office(site, request.param)
@@ -60,9 +60,9 @@ def any_office(request: pytest.FixtureRequest, site: Site) -> Iterator[Office]:
     office.leave()
 
 
-@pytest.fixture(params=["udp", "tcp"])
+@pytest.fixture(params=["udp", TCP6])
 def office(request: pytest.FixtureRequest, site: Site) -> Iterator[Office]:
-    """Phones over UDP and over TCP; no call is left ringing."""
+    """Phones over UDP, and over TCP and IPv6; no call is left ringing."""
     office = Office(site, request.param)
     yield office
     office.leave()

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from certificates import self_signed
 from shaper import Shaper
+from sockets import HAS_IPV6
 from wire import Agent
 
 from blfd.control import ControlClient, socket_path
@@ -25,6 +26,11 @@ LOSSY, SEED = "lossy", 3261
 PATIENCE_OF_LOSSY = 40.0  # timers B and F are 32 s
 LINES = 60  # of a log, where a test has failed
 LISTEN = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0", "tls:127.0.0.1:0"]
+
+if HAS_IPV6:
+    LISTEN += ["udp:[::1]:0", "tcp:[::1]:0"]
+UDP6, TCP6 = ("udp6", "tcp6") if HAS_IPV6 else ("udp", "tcp")
+"""Over IPv6, where the machine has it."""
 
 
 def password(extension: str) -> str:
@@ -69,8 +75,8 @@ class Site:
         self.server.stop()
 
     def agent(self, user: str = "101", transport: str = "udp") -> Agent:
-        """A raw SIP agent."""
-        agent = Agent(self.server.address(transport), user, password(user), transport)
+        """A raw SIP agent; `transport` as in `ServerProcess.address`."""
+        agent = Agent(self.server.address(transport), user, password(user), transport.rstrip("6"))
         self.agents.append(agent)
         return agent
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from calls import Calling, Dialog, audio_port, connect, direction, hang_up, sdp
-from sites import Site
+from sites import TCP6, UDP6, Site
 from wire import Agent, Message
 
 from blfd.core.calls.refusals import REQUIRED
@@ -22,7 +22,7 @@ def only(watcher: Agent, state: str) -> Watched:
     return dialog
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls", UDP6, TCP6])
 def test_a_call_and_its_lamps(site: Site, transport: str) -> None:
     caller, callee = site.registered("101", transport), site.registered("102", transport)
     watcher = site.agent("103", transport)

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 
 import pytest
-from sites import Site
+from sites import UDP6, Site
 from wire import digest
 
 
 @pytest.mark.parametrize("algorithm", ["SHA-256", "MD5"])
-@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+@pytest.mark.parametrize("transport", [UDP6, "tcp", "tls"])
 def test_digest(site: Site, algorithm: str, transport: str) -> None:
     phone = site.agent("101", transport)
     uri = f"sip:{phone.server}"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from sites import Site
+from sites import UDP6, Site
 from wire import Agent, Message
 
 from dialog_info import DialogState, DocumentState
@@ -31,7 +31,7 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+@pytest.mark.parametrize("transport", [UDP6, "tcp", "tls"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_phone_subscribes(site: Site, shape: str, transport: str) -> None:
     phone = site.agent("101", transport)
@@ -39,7 +39,7 @@ def test_a_phone_subscribes(site: Site, shape: str, transport: str) -> None:
     answer, notify = phone.subscribe("102", Contact=contact, **SHAPES[shape])
     assert answer["expires"] == SHAPES[shape]["Expires"]
     assert answer.tag("to")
-    assert answer["contact"].startswith("<sip:127.0.0.1:")
+    assert answer["contact"] == f"<sip:{phone.server}{';transport=tcp' if transport == 'tcp' else ''}>"
     assert f"<{notify.uri}>" == contact
     assert notify["content-type"] == DIALOG_INFO
     assert notify["event"] == "dialog"

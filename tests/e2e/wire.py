@@ -103,16 +103,18 @@ class Agent:
     auto_answer: bool = True  # 200 to every NOTIFY
     is_registered: bool = False
     received: list[Message] = field(default_factory=list)
-    host: str = "127.0.0.1"
+    host: str = ""  # loopback's
     leave_by: list[Callable[[], None]] = field(default_factory=list)  # what ends its calls
     watched: list[tuple[str, Message]] = field(default_factory=list)  # with the 200 of each SUBSCRIBE
     trusting: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
-        host, _, port = self.server.partition(":")
-        self.peer = (host, int(port))
+        host, _, port = self.server.rpartition(":")
+        self.peer = (host.strip("[]"), int(port))
         kind = socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM
-        self.socket = socket.socket(socket.AF_INET, kind)
+        is_ipv6 = host.startswith("[")
+        self.socket = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, kind)
+        self.host = self.host or ("::1" if is_ipv6 else "127.0.0.1")
         self.socket.bind((self.host, 0))
         if self.transport != "udp":
             self.socket.connect(self.peer)
@@ -125,8 +127,8 @@ class Agent:
 
     @property
     def address(self) -> str:
-        host, port = self.socket.getsockname()
-        return f"{host}:{port}"
+        host, port = self.socket.getsockname()[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def close(self) -> None:
         self.socket.close()
@@ -241,7 +243,7 @@ class Agent:
             return False
         if self.transport == "udp":
             data, source = self.socket.recvfrom(65535)
-            self._take(data, source)
+            self._take(data, source[:2])
             return True
         if self.transport == "tls":
             self.socket.settimeout(0)

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable
 
+import pytest
+
 from blfd.core.values import Flow
-from blfd.transport.addresses import ListenAddress
+from blfd.transport.addresses import ListenAddress, family
 from blfd.transport.certificates import Certificates
 from blfd.transport.network import Network, Source
 
 DEADLINE = 5.0
+
+
+def _has_ipv6() -> bool:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        return True
+    return False
+
+
+HAS_IPV6 = _has_ipv6()
+needs_ipv6 = pytest.mark.skipif(not HAS_IPV6, reason="this machine has no IPv6, not even on loopback")
 OPTIONS = b"OPTIONS sip:x SIP/2.0\r\nl: 0\r\n\r\n"
 
 
@@ -59,15 +73,14 @@ class Site:
         self.network.poll(0.0)
 
     def udp(self, host: str = "127.0.0.1") -> socket.socket:
-        peer = self.keep(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        peer = self.keep(socket.socket(family(host), socket.SOCK_DGRAM))
         peer.bind((host, 0))
         return peer
 
     def tcp(self, listener: int = 1, host: str = "127.0.0.1") -> socket.socket:
         address = self.addresses[listener]
-        return self.keep(
-            socket.create_connection((address.host, address.port), DEADLINE, source_address=(host, 0))
-        )
+        there = (host if address.everywhere else address.host, address.port)
+        return self.keep(socket.create_connection(there, DEADLINE, source_address=(host, 0)))
 
     def keep(self, peer: socket.socket) -> socket.socket:
         peer.settimeout(DEADLINE)
@@ -100,4 +113,4 @@ class Site:
 
 
 def flow_of(peer: socket.socket, transport: str, listener: int) -> Flow:
-    return Flow(transport, *peer.getsockname(), listener)
+    return Flow(transport, *peer.getsockname()[:2], listener)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
-from sockets import DEADLINE, OPTIONS, Site, flow_of
+from hypothesis import example, given
+from hypothesis import strategies as st
+from sockets import DEADLINE, OPTIONS, Site, flow_of, needs_ipv6
 
-from blfd.core.values import Flow
-from blfd.transport.addresses import AddressError, ListenAddress
+from blfd.core.hosts import written
+from blfd.core.values import TRANSPORTS, Flow
+from blfd.transport.addresses import AddressError, ListenAddress, family
 from blfd.transport.multicast import MAX_SIZE, MulticastListener
 from blfd.transport.tcp import MAX_UNSENT
 from blfd.transport.udp import UdpListener
@@ -35,15 +40,87 @@ def site(make: Callable[..., Site]) -> Site:
     return make()
 
 
-@pytest.mark.parametrize("text", ["udp:127.0.0.1:5060", "tcp:0.0.0.0:0", "udp:255.1.2.3:65535"])
-def test_an_address_is_written_as_it_is_read(text: str) -> None:
-    assert str(ListenAddress.parse(text)) == text
+@given(st.sampled_from(sorted(TRANSPORTS)), st.ip_addresses(), st.integers(0, 65535))
+@example("udp", IPv6Address("::"), 5060)
+@example("udp", IPv6Address("::ffff:192.0.2.1"), 5060)
+def test_an_address_is_written_as_it_is_read(
+    transport: str, address: IPv4Address | IPv6Address, port: int
+) -> None:
+    found = ListenAddress.parse(f"{transport}:{written(str(address))}:{port}")
+    assert ListenAddress.parse(str(found)) == found
+    is_mapped = isinstance(address, IPv6Address) and address.ipv4_mapped
+    assert found == (transport, str(is_mapped or address), port)
 
 
-@pytest.mark.parametrize("text", ["", "udp", "udp:127.0.0.1", "sctp:127.0.0.1:1", "udp:x:1", "udp:[::1]:1"])
-def test_what_is_no_address(text: str) -> None:
-    with pytest.raises(AddressError, match=r"cannot listen on"):
-        ListenAddress.parse(text)
+@given(st.text(alphabet="udptcls:[]%.0123456789abf", max_size=30))
+@example("sctp:127.0.0.1:1")
+@example("udp:x:1")
+@example("udp:127.0.0.1")
+@example("udp:::1:5060")
+@example("udp:[127.0.0.1]:5060")
+@example("udp:[fe80::1%1]:5060")
+@example("udp:1.2.3.4:65536")
+def test_any_text_is_an_address_or_an_error(text: str) -> None:
+    """Of one line, which says what to write."""
+    found = None
+    try:
+        found = ListenAddress.parse(text)
+    except AddressError as error:
+        said = str(error)
+    if found:
+        assert ListenAddress.parse(str(found)) == found
+    else:
+        assert re.fullmatch(r"cannot listen on .*write udp:127\.0\.0\.1:5060.*", said)
+
+
+FAMILIES = [
+    ("127.0.0.1", "127.0.0.1"),
+    pytest.param("[::1]", "::1", marks=needs_ipv6),
+    pytest.param("[::]", "::1", marks=needs_ipv6),
+    pytest.param("[::]", "127.0.0.1", marks=needs_ipv6),
+]
+"""Where to listen, and where the peer is."""
+
+
+@pytest.mark.parametrize(("listen", "host"), FAMILIES)
+def test_both_families(make: Callable[..., Site], listen: str, host: str) -> None:
+    """Over UDP and TCP, to and fro, by connections of theirs and of ours, from addresses that others see."""
+    site = make(f"udp:{listen}:0", f"tcp:{listen}:0")
+    datagrams, connection = site.udp(host), site.tcp(host=host)
+    datagrams.sendto(OPTIONS, (host, site.addresses[0].port))
+    connection.sendall(OPTIONS)
+    site.until(lambda: len(site.came) == 2)
+    flows = [flow_of(datagrams, "udp", 0), flow_of(connection, "tcp", 1)]
+    assert {source for _, source in site.came} == set(flows)
+    for peer, flow in zip((datagrams, connection), flows, strict=True):
+        assert flow.host == host
+        assert site.network.send(b"answer", flow)
+        assert peer.recv(100) == b"answer"
+        assert site.network.local_address(flow) == (host, site.addresses[flow.listener].port)
+        assert site.network.adopt(flow) == flow
+    assert site.network.leads_here(host, site.addresses[0].port)
+    assert not site.network.leads_here("192.0.2.1", site.addresses[0].port)
+    listening = site.keep(socket.create_server((host, 0), family=family(host)))
+    assert site.network.send_request(b"request", flow_of(listening, "tcp", 1))
+    site.network.poll(0.1)
+    accepted, source = listening.accept()
+    assert source[0] == host
+    assert site.keep(accepted).recv(100) == b"request"
+
+
+@needs_ipv6
+def test_what_is_of_the_other_family_is_not_reached(make: Callable[..., Site]) -> None:
+    site = make("udp:[::1]:0", "tcp:[::1]:0", "udp:127.0.0.1:0", "tcp:127.0.0.1:0")
+    for transport, listener, host in (
+        ("udp", 0, "127.0.0.1"),
+        ("tcp", 1, "127.0.0.1"),
+        ("udp", 2, "::1"),
+        ("tcp", 3, "::1"),
+    ):
+        flow = Flow(transport, host, 9, listener)
+        assert not site.network.send_request(b"x", flow)
+        adopted = site.network.adopt(flow)
+        assert adopted == flow._replace(listener=(listener + 2) % 4), "one that reaches it"
 
 
 def test_datagrams_come_with_their_flow_and_answers_go_back(site: Site) -> None:

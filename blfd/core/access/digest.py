@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
-from ipaddress import IPv4Address
 
+from blfd.core import hosts
 from blfd.core.access.domains import Domains
 from blfd.core.access.nonces import Nonces
 from blfd.core.effects import Effect, Level, Log
@@ -48,7 +48,7 @@ def response(credentials: Credentials, ha1: str, method: str, digest: Hash) -> s
 
 
 class Authenticator:
-    """Makes and checks nonces, and counts failures by source address."""
+    """Makes and checks nonces, and counts failures by sender (see `hosts`)."""
 
     def __init__(self, secret: bytes, mark: str, settings: Settings) -> None:
         self._nonces, self._settings = Nonces(secret, mark), settings
@@ -73,7 +73,7 @@ class Authenticator:
         anonymous = not registers and is_anonymous(claimed.uri)
         if self.takes_at_its_word(request.flow):
             return self._at_its_word(request, claimed.uri, anonymous)
-        self._check_silence(request.flow.host, now)
+        self._check_silence(request.flow, now)
         host = request.target.host if anonymous else claimed.uri.host
         tenant = (anonymous and self._tenant_of_credentials(request)) or self._domains.tenant_of(host)
         if tenant is None:
@@ -102,8 +102,9 @@ class Authenticator:
         if known is None:
             if len(self._trusted) >= MAX_SOURCES:
                 self._trusted.clear()
-            address = IPv4Address(host)
-            known = self._trusted[host] = any(address in network for network in self._settings.trust)
+            address = hosts.address(host)
+            networks = self._settings.trust if address else ()
+            known = self._trusted[host] = any(address in network for network in networks)
         return known
 
     def _at_its_word(self, request: Request, claimed: Uri, anonymous: bool) -> Extension:
@@ -170,7 +171,7 @@ class Authenticator:
         if not self._nonces.use(credentials.nonce, count):
             stale = self.challenge(realm, host, now, stale=True)
             raise Refusal(401, "Unauthorized: the nonce count is not new", stale)
-        self._failures.pop(host, None)
+        self._failures.pop(hosts.sender(host), None)
         return extension
 
     def _right(self, credentials: Credentials, method: str, tenant: Tenant) -> Extension | None:
@@ -187,16 +188,17 @@ class Authenticator:
 
     # Silence
 
-    def _check_silence(self, host: str, now: float) -> None:
-        until = self._silent_until.get(host)
+    def _check_silence(self, flow: Flow, now: float) -> None:
+        sender = hosts.sender(flow.host)
+        until = self._silent_until.get(sender)
         if until is None:
             return
         if now < until:
             raise Silenced
-        del self._silent_until[host]
+        del self._silent_until[sender]
 
     def _failed(self, request: Request, username: str, now: float) -> None:
-        host = request.flow.host
+        host = hosts.sender(request.flow.host)
         failures = self._failures.pop(host, 0) + 1
         if failures < self._settings.failures_before_silence:
             self._failures[host] = failures  # at the end: the oldest goes first
@@ -224,5 +226,7 @@ def _same_resource(uri: str, target: Uri) -> bool:
     if uri == target.text:
         return True
     rest = uri.partition(":")[2].partition(";")[0].partition("?")[0]
-    host = rest.rpartition("@")[2]
-    return host.rpartition(":")[0].lower() == target.host or host.lower() == target.host
+    try:
+        return hosts.before_port(rest.rpartition("@")[2]) == target.host
+    except ValueError:
+        return False

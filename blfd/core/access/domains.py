@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import AddressValueError, IPv4Address
 
+from blfd.core import hosts
 from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Tenant, Uri
-
-ANY_ADDRESS = "0.0.0.0"
 
 
 class Domains:
     """Looks tenants up by host; `addresses` are the hosts that the server listens on.
 
     The default tenant has those addresses and its aliases. Listening on 0.0.0.0 it has every IPv4 address,
-    since the server cannot know by which of them, or of a NAT's, a phone reaches it.
+    and listening on [::] every address, since the server cannot know by which of them, or of a NAT's, a phone
+    reaches it.
     """
 
     def __init__(self, directory: Directory, addresses: Iterable[str]) -> None:
         default = directory.tenants.get(DEFAULT_TENANT, Tenant(DEFAULT_TENANT))
         own = set(addresses)
-        self._any_address = default if ANY_ADDRESS in own else None
+        self._every, self._every_ipv4 = hosts.EVERY in own, hosts.EVERY_IPV4 in own
+        self._default = default
         self._by_host = dict.fromkeys(own | {"localhost"}, default)
         for tenant in directory.tenants.values():
             for host in (tenant.domain, *tenant.aliases):
@@ -29,20 +29,13 @@ class Domains:
     def tenant_of(self, host: str) -> Tenant | None:
         """The tenant of a domain, given without its port; None if it is not served here."""
         tenant = self._by_host.get(host) or self._by_host.get(host.lower().rstrip("."))
-        if tenant is None and self._any_address and is_address(host):
-            return self._any_address
-        return tenant
+        return self._default if tenant is None and self._is_own_address(host) else tenant
+
+    def _is_own_address(self, host: str) -> bool:
+        serves = self._every or (self._every_ipv4 and not hosts.is_ipv6(host))
+        return serves and hosts.is_address(host)
 
     def aor_of(self, uri: Uri) -> Aor | None:
         """The address of record that a URI names; None if its domain is not served here."""
         tenant = self.tenant_of(uri.host)
         return Aor(tenant.domain, uri.user) if tenant else None
-
-
-def is_address(host: str) -> bool:
-    """Whether a host is an IPv4 address."""
-    try:
-        IPv4Address(host)
-    except AddressValueError:
-        return False
-    return True

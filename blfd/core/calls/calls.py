@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 
-from blfd.core import privacy
+from blfd.core import hosts, privacy
 from blfd.core.access.limits import too_many
 from blfd.core.calls.call import NO_DIALOG, Call
 from blfd.core.calls.party import Party, Picker, Seat, State
@@ -116,7 +116,8 @@ class Calls:
         calls, settings = list(self), self._settings
         callers = [call.caller.aor for call in calls]
         tenants = sum(aor.tenant == caller.tenant for aor in callers)
-        sources = sum(call.source == source for call in calls)
+        sender = hosts.sender(source)
+        sources = sum(hosts.sender(call.source) == sender for call in calls)
         for found, most, whose, setting in (
             (callers.count(caller), settings.max_calls, f"{caller}", "max_calls"),
             (tenants, settings.tenant_calls, f"tenant {caller.tenant}", "tenant_calls"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 
+from blfd.core import hosts
 from blfd.core.access.limits import Tally, too_many
 from blfd.core.alterations import Altered
 from blfd.core.by_flow import ByFlow
@@ -90,7 +91,7 @@ class Subscriptions:
             tally, whose, setting = self._of_watcher, f"{watcher}", "max_subscriptions"
         elif self._of_tenant.full(watcher.tenant):
             tally, whose, setting = self._of_tenant, f"tenant {watcher.tenant}", "tenant_subscriptions"
-        elif self._of_source.full(source):
+        elif self._of_source.full(hosts.sender(source)):
             tally, whose, setting = self._of_source, f"address {source}", "source_subscriptions"
         else:
             return
@@ -123,5 +124,5 @@ class Subscriptions:
         return (
             (self._of_watcher, watcher),
             (self._of_tenant, watcher.tenant),
-            (self._of_source, subscription.source),
+            (self._of_source, hosts.sender(subscription.source)),
         )

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from blfd.core import hosts
 from blfd.core.macs import mac_in
 from blfd.devices.files import Phones
 from blfd.store import Store, StoreError
@@ -124,4 +125,4 @@ def _later() -> Response:
 
 
 def _source(request: Request) -> str:
-    return request.client.host if request.client else ""
+    return hosts.unmapped(request.client.host) if request.client else ""
