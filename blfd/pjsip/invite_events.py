@@ -104,7 +104,7 @@ class InviteEvents:
         if not isinstance(response, Response) or response.method != "INVITE":
             return DECLINED
         leg = self.legs.of_tag(response.from_.tag)
-        if leg and leg.phase in (Phase.SENT, Phase.PROCEEDING) and 100 < response.status < 300:
+        if leg and leg.phase is not Phase.CONFIRMED and 100 < response.status < 300:
             self.legs.answered_by(leg, response)
         return DECLINED
 
