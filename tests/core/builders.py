@@ -39,6 +39,7 @@ from dialog_info import DialogInfo, parse
 HOST = "192.0.2.5"
 EVERYBODY = (IPv4Network("0.0.0.0/0"),)
 SDP = b"v=0\r\nm=audio 4000 RTP/AVP 0\r\n"
+IPV4, IPV6 = (b"v=0\r\nc=IN " + at + b"\r\nm=audio 4 RTP/AVP 0\r\n" for at in (b"IP4 1.2.3.4", b"IP6 ::1"))
 _numbers = itertools.count(1)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from builders import SDP, World, dials, document, invite, notifies, register, reply, subscribe
+from builders import IPV4, IPV6, SDP, World, dials, document, invite, notifies, register, reply, subscribe
 
 from blfd.core.calls.call import ELSEWHERE
+from blfd.core.calls.media import APART
 from blfd.core.effects import (
     Accept,
     Acknowledge,
@@ -284,6 +285,23 @@ def test_an_answer_without_media() -> None:
     effects = [e for e in story.pick_up(0, None) if isinstance(e, HangUp)]
     assert {(e.leg, e.status) for e in effects} >= {(story.caller, 488)}
     assert story.lamps() == ("idle", "idle")
+
+
+def test_an_answer_of_another_address_family() -> None:
+    story = Story(offer=IPV4)
+    effects = [e for e in story.pick_up(0, IPV6) if isinstance(e, HangUp)]
+    assert {e.leg for e in effects} == {story.caller, story.legs[0]}
+    assert next((e.status, e.reason) for e in effects if e.leg == story.caller) == (488, APART)
+    assert story.lamps() == ("idle", "idle")
+
+
+def test_an_answer_of_another_address_family_in_the_ack() -> None:
+    story = Story(offer=None)
+    story.pick_up(0, IPV6)
+    assert set(hung_up(story.world.give(LegAcknowledged(story.caller, IPV4)))) == {
+        story.caller,
+        story.legs[0],
+    }
 
 
 @pytest.mark.parametrize("by_caller", [True, False])

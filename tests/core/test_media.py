@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from blfd.core.calls.media import answering, held, lifted, moved, streams
+from blfd.core.calls.media import answering, are_apart, held, lifted, moved, streams
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,8 @@ from blfd.core.calls.media import answering, held, lifted, moved, streams
         ("m=audio 4000 RTP/AVP 0|a=sendonly|m=video 5000 RTP/AVP 99|a=sendrecv", False),
         ("m=audio 4000 RTP/AVP 0|a=sendonly|m=video 0 RTP/AVP 99|a=sendrecv", True),
         ("m=audio 0 RTP/AVP 0", False),
+        ("c=IN IP6 ::|m=audio 4000 RTP/AVP 0", True),
+        ("c=IN IP6 2001:db8::|m=audio 4000 RTP/AVP 0", False),
         ("", False),
     ],
 )
@@ -87,3 +89,32 @@ def test_an_answer_says_no_more_than_its_offer_allows(offered: str, answers: tup
 )
 def test_moved(known: str, told: str, expected: bool) -> None:
     assert moved(sdp(known), sdp(told)) is expected
+
+
+V4 = "c=IN IP4 192.0.2.1|m=audio 4 RTP/AVP 0"
+V6 = "c=IN IP6 2001:db8::1|m=audio 4 RTP/AVP 0"
+CANDIDATES = "|a=candidate:1 1 UDP 2130706431 {} 4 typ host"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (V4, V6, True),
+        (V4, V4, False),
+        (V6, V6, False),
+        ("m=audio 4 RTP/AVP 0|c=IN IP4 192.0.2.1", V6, True),
+        (V4 + "|m=video 6 RTP/AVP 97|c=IN IP6 2001:db8::1", V6, False),
+        (V4 + "|m=video 0 RTP/AVP 97|c=IN IP6 2001:db8::1", V6, True),
+        (V4 + CANDIDATES.format("2001:db8::1"), V6, False),
+        (V4 + CANDIDATES.format("192.0.2.1"), V6, True),
+        (V4 + CANDIDATES.format("e5ac.local"), V6, False),  # a name that only the phones' network knows
+        (V4 + "|a=altc:1 IP6 2001:db8::1 4", V6, False),
+        ("c=IN IP4 0.0.0.0|m=audio 9 RTP/AVP 0", V6, False),  # who holds, or whose candidates come later
+        ("m=audio 4 RTP/AVP 0", V6, False),
+        ("c=IN ATM x|m=audio 4 RTP/AVP 0", V6, False),
+        ("v=0", V6, False),
+    ],
+)
+def test_media_that_cannot_meet(one: str, other: str, expected: bool) -> None:
+    assert are_apart(sdp(one), sdp(other)) is are_apart(sdp(other), sdp(one)) is expected
+    assert not are_apart(None, sdp(other))

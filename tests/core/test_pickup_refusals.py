@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from builders import (
+    IPV4,
+    IPV6,
     SDP,
     invite,
     register,
@@ -24,6 +26,7 @@ from office import (
     without_right,
 )
 
+from blfd.core.calls.media import APART
 from blfd.core.inputs import (
     LegAcknowledged,
     LegAnswered,
@@ -337,6 +340,25 @@ def test_what_a_picker_dials_is_shown_without_what_is_hidden() -> None:
     answer = office.refused("103", "*97\r\nBYE sip:x SIP/2.0\r\n")
     told = (answer.reason, *(value for _, value in answer.headers), office.attempts[-1].extension)
     assert not any(ord(character) < 32 for text in told for character in text)
+
+
+def test_media_of_other_address_families_cannot_meet() -> None:
+    office = Office()
+    office.call("101", "102", IPV4)
+    leg = office.ask("103", "*97102", IPV6)
+    effects = office.give(MediaMatched(leg, True, TO_CALLER, TO_PICKER))
+    assert hung_up(effects) == {leg: (488, APART)}
+    assert office.lamps("101", "102", "103") == ["trying", "ringing", "idle"]
+
+
+def test_nor_where_a_call_that_is_up_is_taken_over() -> None:
+    office = Office()
+    caller = office.call("101", "102", IPV4)
+    (phone,) = office.phones[caller]
+    office.give(LegAnswered(phone, f"id{phone}", "ours", f"phone{phone}", IPV4))
+    office.give(LegAcknowledged(caller, None))
+    leg = office.ask("103", "102", IPV6, replaces(phone))
+    assert hung_up(office.give(MediaMatched(leg, True, TO_CALLER, TO_PICKER)))[leg] == (488, APART)
 
 
 def test_why_the_media_do_not_fit_is_said() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from blfd.core.calls.media import differs, unnamed
+from blfd.core.calls.media import APART, are_apart, differs, unnamed
 from blfd.core.calls.offer_answer import NoAnswer, OfferAnswer, Then
 from blfd.core.calls.party import Branch, Party, Picker, Seat, State
 from blfd.core.calls.refusals import UNREACHABLE, Refused, better, of_invite
@@ -182,8 +182,8 @@ class Call:
         if branch is None or self.state is not State.RINGING:
             return [HangUp(answer.leg)]
         sdp = answer.sdp or self._early_sdp.get((answer.leg, answer.dialog.remote_tag))
-        if sdp is None or answer.fault:
-            why = answer.fault or "The phone answered without media"
+        if sdp is None or answer.fault or are_apart(self.offer, sdp):
+            why = answer.fault or (APART if sdp else "The phone answered without media")
             log = Log(Level.WARNING, f"{self.callee.aor} at {visible(branch.contact)} answers a call: {why}")
             return [log, *self._end(HangUp(self.caller_leg, 488, why), StateEvent.ERROR, now)]
         self.state, self.answered_leg = State.ANSWERED, answer.leg
@@ -254,6 +254,10 @@ class Call:
             self._dialogs.put(party.aor, dialog)
 
     # Pickers
+
+    def facing(self, leg: int) -> bytes | None:
+        """The SDP of the phone that who takes the place of `leg` talks with; None if it has sent none."""
+        return self.exchange.told(leg) or (None if leg == self.caller_leg else self.offer)
 
     def pick_up(self, picker: Picker, media: MediaMatched, now: float) -> list[Effect]:
         """The ringing call is the picker's: nobody else gets it from here on."""

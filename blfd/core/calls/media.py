@@ -7,12 +7,18 @@ from typing import NamedTuple
 
 BOTH, SENDS, RECEIVES, NEITHER = b"sendrecv", b"sendonly", b"recvonly", b"inactive"
 DIRECTIONS = (BOTH, SENDS, RECEIVES, NEITHER)
-NOWHERE = b" 0.0.0.0"  # the end of the c= of who holds as RFC 2543 has it
+NOWHERE, NOWHERE_IPV6 = b" 0.0.0.0", b" ::"  # the end of the c= of who holds as RFC 2543 has it
+IPV4, IPV6 = b"IP4", b"IP6"
+FAMILIES = frozenset((IPV4, IPV6))
+APART = "The media of the phones cannot meet: one has IPv4, the other IPv6"
 
 # Phones write name and extension into fields for people, and into o= (RFC 4566, sections 5.2 to 5.6).
 _ABOUT = re.compile(rb"^[iuep]=[^\r\n]*(?:\r?\n|\Z)", re.M)
 _SESSION_NAME = re.compile(rb"^s=[^\r\n]*", re.M)
 _USER = re.compile(rb"^o=[^ \r\n]*", re.M)
+_FAMILY = re.compile(rb"(?<=IN )IP[46](?= )")
+_ALTERNATIVE = re.compile(rb"^a=altc:\d+ (IP[46]) ", re.M)
+_CANDIDATE = re.compile(rb"^a=candidate:\S+ \d+ \S+ \d+ (\S+) ", re.M)
 
 
 class Stream(NamedTuple):
@@ -47,12 +53,12 @@ def streams(sdp: bytes) -> list[Stream]:
 
 
 def held(sdp: bytes) -> bool:
-    """Whether whoever sent `sdp` does not listen: every stream is sendonly, inactive or at 0.0.0.0.
+    """Whether whoever sent `sdp` does not listen: every stream is sendonly, inactive or nowhere.
 
     RFC 3264, section 8.4, and the older form of RFC 2543. Without a stream there is nothing to hold.
     """
     found = _open(sdp)
-    return bool(found) and not any(s.receives and not s.connection.endswith(NOWHERE) for s in found)
+    return bool(found) and not any(s.receives and not _is_nowhere(s.connection) for s in found)
 
 
 def lifted(sdp: bytes) -> bytes:
@@ -81,6 +87,25 @@ def differs(one: bytes, other: bytes) -> bool:
     """Whether two descriptions say anything else but who has made them, and when."""
     first, second = ([line for line in sdp.splitlines() if line[:2] != b"o="] for sdp in (one, other))
     return first != second
+
+
+def are_apart(one: bytes | None, other: bytes | None) -> bool:
+    """Whether two phones have no address family in common for their media, as far as they say."""
+    return bool(one and other) and _families(one or b"").isdisjoint(_families(other or b""))
+
+
+def _families(sdp: bytes) -> frozenset[bytes]:
+    """Of c= and of what ICE (RFC 8839) and altc (RFC 6947) offer beside it; all where none is said."""
+    said = [_FAMILY.search(s.connection) for s in _open(sdp) if not _is_nowhere(s.connection)]
+    found = {match[0] if match else b"" for match in said}
+    found.update(_ALTERNATIVE.findall(sdp))
+    for address in _CANDIDATE.findall(sdp):
+        found.add(IPV6 if b":" in address else IPV4 if address[-1:].isdigit() else b"")
+    return frozenset(found) if found and b"" not in found else FAMILIES
+
+
+def _is_nowhere(connection: bytes) -> bool:
+    return connection.endswith((NOWHERE, NOWHERE_IPV6))
 
 
 def _open(sdp: bytes) -> list[Stream]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
-from blfd.core.calls.media import answering, held, moved
+from blfd.core.calls.media import APART, answering, are_apart, held, moved
 from blfd.core.calls.passed_on import fits
 from blfd.core.calls.refusals import of_info, of_offer
 from blfd.core.effects import (
@@ -189,7 +189,7 @@ class OfferAnswer:
         return [*asked, *infos]
 
     def acknowledged(self, acknowledged: LegAcknowledged, now: float) -> list[Effect]:
-        """Raises NoAnswer where the ACK lacks the SDP that it was to bring."""
+        """Raises NoAnswer where the ACK lacks the SDP that it was to bring, or it is of no use."""
         leg, sdp, fault = acknowledged
         if leg not in self.awaited:
             return []
@@ -198,6 +198,8 @@ class OfferAnswer:
         due = self._due.pop(leg, None)
         if due and sdp is None:
             raise NoAnswer(fault or "The ACK has no SDP")
+        if due and are_apart(self.told(leg), sdp):
+            raise NoAnswer(APART)
         match due:
             case Due(Then.ACKNOWLEDGE, to):
                 effects.append(Acknowledge(to, sdp or b""))
@@ -281,6 +283,10 @@ class OfferAnswer:
         if self._asked or self._own or not isinstance(first, Own) or (self.awaited and not first.at_once):
             return None
         return first.not_before
+
+    def told(self, leg: int) -> bytes | None:
+        """The last SDP that a leg was sent."""
+        return self._told.get(leg)
 
     def _tell(self, leg: int, sdp: bytes | None) -> None:
         if sdp:

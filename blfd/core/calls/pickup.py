@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from blfd.core.calls.call import Call
 from blfd.core.calls.calls import Calls
-from blfd.core.calls.media import held
+from blfd.core.calls.media import APART, are_apart, held
 from blfd.core.calls.outcome import outcome, told
 from blfd.core.calls.party import Party, Picker, State
 from blfd.core.calls.permissions import Permissions
@@ -227,6 +227,8 @@ class Pickups:
             return [MatchMedia(event.leg, pickup.peer)]
         if not event.fits or (pickup.takes_over and event.to_picker is None):
             return self._refuse(event.leg, 488, event.why or "The phones have no codec in common", now)
+        if are_apart(pickup.call.facing(pickup.dialog.leg), pickup.invite.offer):
+            return self._refuse(event.leg, 488, APART, now)
         return self._win(pickup, event, now)
 
     def _gone(self, pickup: Pickup) -> tuple[int, str] | None:
