@@ -16,6 +16,7 @@ from types import FrameType
 from blfd import __version__, logs
 from blfd.config import Config
 from blfd.control import ControlError, ControlServer, socket_path
+from blfd.core import hosts
 from blfd.core.access.limits import Rates
 from blfd.core.access.nonces import MARK_OCTETS
 from blfd.core.core import Core
@@ -40,7 +41,7 @@ from blfd.core.inputs import (
     SubscriptionsRestored,
 )
 from blfd.core.next_hop import NextHops
-from blfd.core.values import UDP
+from blfd.core.values import TRANSPORTS, UDP
 from blfd.devices.files import Phones
 from blfd.devices.values import place
 from blfd.pjsip.calls import Calls
@@ -91,7 +92,9 @@ class Server:
             lambda host, count: count < sip.source_connections or trusts(host),
             sip.slowest_message,
             certificates=self._certificates,
-            may_shake_hands=lambda host: trusts(host) or handshakes.take(host, time.monotonic()),
+            may_shake_hands=lambda host: (
+                trusts(host) or handshakes.take(hosts.sender(host), time.monotonic())
+            ),
         )
         own_uris = OwnUris(network, config.address)
         next_hops = NextHops(trusts, network.leads_here)

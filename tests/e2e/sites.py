@@ -28,8 +28,8 @@ LINES = 60  # of a log, where a test has failed
 LISTEN = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0", "tls:127.0.0.1:0"]
 
 if HAS_IPV6:
-    LISTEN += ["udp:[::1]:0", "tcp:[::1]:0"]
-UDP6, TCP6 = ("udp6", "tcp6") if HAS_IPV6 else ("udp", "tcp")
+    LISTEN += ["udp:[::1]:0", "tcp:[::1]:0", "tls:[::1]:0"]
+UDP6, TCP6, TLS6 = ("udp6", "tcp6", "tls6") if HAS_IPV6 else ("udp", "tcp", "tls")
 """Over IPv6, where the machine has it."""
 
 

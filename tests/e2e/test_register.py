@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 
 import pytest
-from sites import UDP6, Site
+from sites import TLS6, UDP6, Site
 from wire import digest
 
 
 @pytest.mark.parametrize("algorithm", ["SHA-256", "MD5"])
-@pytest.mark.parametrize("transport", [UDP6, "tcp", "tls"])
+@pytest.mark.parametrize("transport", [UDP6, "tcp", TLS6])
 def test_digest(site: Site, algorithm: str, transport: str) -> None:
     phone = site.agent("101", transport)
     uri = f"sip:{phone.server}"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from sites import UDP6, Site
+from sites import TLS6, UDP6, Site
 from wire import Agent, Message
 
 from dialog_info import DialogState, DocumentState
@@ -31,15 +31,16 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("transport", [UDP6, "tcp", "tls"])
+@pytest.mark.parametrize("transport", [UDP6, "tcp", TLS6])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_phone_subscribes(site: Site, shape: str, transport: str) -> None:
     phone = site.agent("101", transport)
-    contact = f"<sip:101@{phone.address};line=gx1px7uv;transport={transport}>"
+    contact = f"<sip:101@{phone.address};line=gx1px7uv;transport={phone.transport}>"
     answer, notify = phone.subscribe("102", Contact=contact, **SHAPES[shape])
     assert answer["expires"] == SHAPES[shape]["Expires"]
     assert answer.tag("to")
-    assert answer["contact"] == f"<sip:{phone.server}{';transport=tcp' if transport == 'tcp' else ''}>"
+    parameter = "" if phone.transport == "udp" else f";transport={phone.transport}"
+    assert answer["contact"] == f"<sip:{phone.server}{parameter}>"
     assert f"<{notify.uri}>" == contact
     assert notify["content-type"] == DIALOG_INFO
     assert notify["event"] == "dialog"

@@ -120,7 +120,9 @@ class Agent:
             self.socket.connect(self.peer)
         if self.transport == "tls":
             self.socket.settimeout(DEADLINE)
-            self.socket = (self.trusting or trusting_all()).wrap_socket(self.socket, server_hostname=host)
+            self.socket = (self.trusting or trusting_all()).wrap_socket(
+                self.socket, server_hostname=self.peer[0]
+            )
         self._stream = b""
         self._replies: dict[tuple[str, str], bytes] = {}
         self.cseq = 0
