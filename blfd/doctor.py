@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from blfd.config import Config
 from blfd.control import ControlClient, ControlError, NotRunning, socket_path
+from blfd.core import hosts
 from blfd.core.values import TRANSPORTS
 from blfd.store import Store, StoreError
 from blfd.transport.addresses import ListenAddress, new_socket
@@ -23,6 +24,7 @@ GOOD_RECEIVE_BUFFER = 4 << 20
 RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
 SANE_CLOCK = 1_700_000_000  # November 2023: an older clock has not been set
 LOW_DISK = 100 << 20
+IF_INET6 = Path("/proc/net/if_inet6")
 SIOCGIFADDR = 0x8915  # an interface's IPv4 address (netdevice(7))
 
 
@@ -113,14 +115,14 @@ def _receive_buffer() -> Finding:
 
 def _port(listen: ListenAddress) -> Finding:
     kind = socket.SOCK_STREAM if TRANSPORTS[listen.transport].connected else socket.SOCK_DGRAM
-    with new_socket(listen.host, kind) as probe:
-        if kind == socket.SOCK_STREAM:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        with new_socket(listen.host, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((listen.host, listen.port))
-        except OSError as error:
-            advice = "stop what uses it, or choose another with --listen"
-            return Finding("fault", f"{listen} cannot be used: {error.strerror}", advice)
+    except OSError as error:
+        advice = "stop what uses it, or choose another with --listen"
+        return Finding("fault", f"{listen} cannot be used: {error.strerror}", advice)
     return Finding("ok", f"{listen} is free")
 
 
@@ -129,12 +131,22 @@ def _addresses(listening: list[str]) -> Iterator[Finding]:
     if all(one.host.startswith("127.") or one.host == "::1" for one in addresses):
         advice = "phones need one of this machine's addresses: --listen udp:0.0.0.0:5060"
         yield Finding("warning", "the server listens on loopback only", advice)
-    elif any(one.everywhere for one in addresses) and not _reachable():
-        what = "this machine has no IPv4 address but loopback: no phone can reach it"
-        yield Finding("fault", what, "connect it to the phones' network")
+    elif any(one.everywhere for one in addresses):
+        has_ipv6 = any(one.host == hosts.EVERY for one in addresses) and _has_ipv6()
+        if not has_ipv6 and not _has_ipv4():
+            what = "this machine has no address but loopback where it listens: no phone can reach it"
+            yield Finding("fault", what, "connect it to the phones' network")
 
 
-def _reachable() -> bool:
+def _has_ipv6() -> bool:
+    """Whether an interface has an IPv6 address for more than its own link."""
+    try:
+        return any(line.split()[3] == "00" for line in IF_INET6.read_text().splitlines())
+    except OSError:  # the system has no IPv6
+        return False
+
+
+def _has_ipv4() -> bool:
     """Whether an interface has an IPv4 address that is not loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         for _, name in socket.if_nameindex():
@@ -163,6 +175,27 @@ def _phones(client: ControlClient, tenant: str) -> Iterator[Finding]:
     registrations = client.call("registrations", tenant=tenant)
     watchers = client.call("watchers", tenant=tenant)
     yield from _unsubscribed(registrations, watchers)
+    yield from _apart(registrations)
+
+
+def _apart(registrations: list[dict[str, Any]]) -> Iterator[Finding]:
+    """Extensions whose phones have come over one address family, and those over the other."""
+    over = {
+        is_ipv6: {row["extension"] for row in registrations if ("[" in row["source"]) is is_ipv6}
+        for is_ipv6 in (False, True)
+    }
+    ipv4, ipv6 = over[False] - over[True], over[True] - over[False]
+    if ipv4 and ipv6:
+        what = f"{_some(ipv4)} registered over IPv4 alone, {_some(ipv6)} over IPv6 alone"
+        advice = (
+            "calls between them fail (488) unless these phones have both: give them both, or all the same"
+        )
+        yield Finding("warning", what, advice)
+
+
+def _some(extensions: set[str]) -> str:
+    named = sorted(extensions)
+    return ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
 
 
 def _troubles(status: dict[str, Any]) -> Iterator[Finding]:

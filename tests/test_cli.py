@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import Answering, Run
 
+from blfd import doctor
 from blfd.config import Config
 from blfd.control import ControlServer, socket_path
 from blfd.doctor import Finding, examine
@@ -235,9 +236,12 @@ def test_doctor_looks_at_the_clocks_of_phones(blfd: Run) -> None:
     assert not said()
 
 
-def examined(tmp_path: Path, listen: str) -> list[Finding]:
-    """What doctor says of a server that listens there; its one phone, of acme.example, watches nothing."""
-    phones = {"acme.example": [{"extension": "201"}]}
+ONE_PHONE = ({"extension": "201", "source": "udp:192.0.2.7:5060"},)
+
+
+def examined(tmp_path: Path, listen: str, of_acme: Sequence[dict[str, str]] = ONE_PHONE) -> list[Finding]:
+    """What doctor says of a server that listens there; its phones, of acme.example, watch nothing."""
+    phones = {"acme.example": of_acme}
     answers: dict[str, Callable[[str], Any]] = {
         "status": lambda tenant: {
             "version": "0",
@@ -271,10 +275,29 @@ def test_doctor_looks_at_the_tenant_that_is_asked_for(tmp_path: Path) -> None:
     assert any(finding.what == "the server listens on loopback only" for finding in found)
 
 
-def test_doctor_finds_a_machine_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_finds_phones_whose_media_cannot_meet(tmp_path: Path) -> None:
+    sources = {"201": ["udp:192.0.2.7:5060"], "202": ["udp:[2001:db8::7]:5060"]}
+    sources["203"] = sources["201"] + sources["202"]
+    phones = [{"extension": e, "source": source} for e, of in sources.items() for source in of]
+    found = {f.what: f.advice for f in examined(tmp_path, "udp:[::]:5060", phones)}
+    assert "(488)" in found["201 registered over IPv4 alone, 202 over IPv6 alone"]
+    assert not any("alone" in f.what for f in examined(tmp_path, "udp:[::]:5060", phones[1:]))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]"])
+def test_doctor_finds_a_machine_without_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
     monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo")])
-    found = examined(tmp_path, "udp:0.0.0.0:5060")
+    interfaces = tmp_path / "if_inet6"
+    loopback, link_local = "0" * 31 + "1 01 80 10 80 lo\n", "fe80" + "0" * 27 + "1 02 40 20 80 eth0\n"
+    interfaces.write_text(loopback + link_local)
+    monkeypatch.setattr(doctor, "IF_INET6", interfaces)
+    found = examined(tmp_path, f"udp:{host}:5060")
     assert any(f.state == "fault" and "no phone can reach it" in f.what for f in found)
+    interfaces.write_text(loopback + "2001" + "0" * 27 + "1 02 40 00 80 eth0\n")
+    found = examined(tmp_path, f"udp:{host}:5060")
+    assert any(f.state == "fault" and "no phone can reach it" in f.what for f in found) == (host != "[::]")
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from calls import Calling, connect, sdp
 from keys import MANY, Keys
-from sites import EXTENSIONS, Site
+from sites import EXTENSIONS, TCP6, UDP6, Site
 from wire import Agent
 
 KEYS, KILLS = 2000, 20
@@ -34,10 +34,11 @@ def some_call(phones: dict[str, Agent], dice: random.Random) -> None:
 
 def test_kill_9_at_any_moment(own_site: Callable[..., Site]) -> None:
     """With calls going on: after each start every watcher is told what is true, with higher numbers."""
-    site, dice = own_site("--trust", "127.0.0.0/8", config=f"[sip]\n{MANY}"), random.Random(SEED)
+    trust = ("--trust", "127.0.0.0/8", "--trust", "::1")
+    site, dice = own_site(*trust, config=f"[sip]\n{MANY}"), random.Random(SEED)
     keys = Keys(site.server.address(), "112", CALLED, KEYS)
     keys.subscribe()
-    phones = {user: site.registered(user) for user in CALLED}
+    phones = {user: site.registered(user, ("udp", UDP6)[number % 2]) for number, user in enumerate(CALLED)}
     site.wait_rows("subscriptions", KEYS)
     site.wait_rows("bindings", len(CALLED))
     for _ in range(KILLS):
@@ -166,7 +167,7 @@ def test_a_watcher_over_tcp_is_tried_at_its_contact(own_site: Callable[..., Site
     site = own_site()
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
-    there, gone = site.agent("103", "tcp"), site.agent("104", "tcp")
+    there, gone = site.agent("103", "tcp"), site.agent("104", TCP6)
     there.subscribe("102", Contact=f"<sip:103@127.0.0.1:{port};transport=tcp>")
     kept, _ = gone.subscribe("102")
     site.wait_rows("subscriptions", 2)
@@ -176,7 +177,7 @@ def test_a_watcher_over_tcp_is_tried_at_its_contact(own_site: Callable[..., Site
     connection, _ = listening.accept()
     with connection, listening:
         assert connection.recv(65535).startswith(f"NOTIFY sip:103@127.0.0.1:{port}".encode())
-    back = site.agent("104", "tcp")
+    back = site.agent("104", TCP6)
     back.register()
     assert back.wait_request("NOTIFY")["call-id"] == kept["call-id"]
     assert {row["watcher"] for row in site.ask("watchers")} == {"103", "104"}
