@@ -355,7 +355,7 @@ def test_nor_where_a_call_that_is_up_is_taken_over() -> None:
     office = Office()
     caller = office.call("101", "102", IPV4)
     (phone,) = office.phones[caller]
-    office.give(LegAnswered(phone, f"id{phone}", "ours", f"phone{phone}", IPV4))
+    office.give(LegAnswered(phone, DialogId(f"id{phone}", "ours", f"phone{phone}"), IPV4))
     office.give(LegAcknowledged(caller, None))
     leg = office.ask("103", "102", IPV6, replaces(phone))
     assert hung_up(office.give(MediaMatched(leg, True, TO_CALLER, TO_PICKER)))[leg] == (488, APART)

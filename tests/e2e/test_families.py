@@ -85,6 +85,7 @@ def test_a_call_over_ipv6_through_all_that_is_sent_in_it(site: Site, transport: 
         assert answer.all("via") == [f"{headers['Via']}={port(one.agent)};received=::1"]
         one.ack(answer)
         peer.agent.wait_request("ACK")
+        assert one.agent.request("OPTIONS", "101").status == 200, "its ACK has been taken, too"
     info = mine.send("INFO", b"Signal=1", "application/dtmf-relay")
     callee.reply(callee.wait_request("INFO"), 200)
     assert caller.final(info).status == 200
