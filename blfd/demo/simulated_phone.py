@@ -106,6 +106,9 @@ class Call(pj.Call):  # type: ignore[misc]
         if media and media[0] == "active":
             self._sound.connect(self.getAudioMedia(0))
 
+    def onCallTransferStatus(self, prm: Any) -> None:  # noqa: N802
+        report("transfer", code=prm.statusCode, reason=prm.reason, final=prm.finalNotify)
+
     def report_received(self) -> None:
         """How much of the other one's voice has come so far."""
         received = self.getStreamStat(0).rtcp.rxStat
@@ -113,9 +116,10 @@ class Call(pj.Call):  # type: ignore[misc]
 
 
 class Account(pj.Account):  # type: ignore[misc]
-    """One line; at most one call at a time, the newest."""
+    """One line; the newest call, and one on hold for whom somebody else is consulted."""
 
     call: Call | None = None
+    held: Call | None = None
 
     def __init__(self, sound: Sound) -> None:
         super().__init__()
@@ -252,6 +256,20 @@ class Phone:
         self._account.call = Call(self._account)
         self._account.call.makeCall(self._uri(to), parameter)
 
+    def _consult(self, call: Call, to: str) -> None:
+        """Hold the call, and make another one."""
+        call.setHold(pj.CallOpParam(True))
+        self._account.held = call
+        self._call(to, pj.CallOpParam(True))
+
+    def _transfer(self, call: Call, to: str) -> None:
+        """The call to an extension; without one, the call on hold to whom this one is with."""
+        parameter, held = pj.CallOpParam(True), self._account.held
+        if to:
+            call.xfer(self._uri(to), parameter)
+        elif held:
+            held.xferReplaces(call, parameter)
+
     def _do(self, command: dict[str, Any]) -> bool:
         """Carry out a command; False for the last."""
         account, parameter = self._account, pj.CallOpParam(True)
@@ -270,6 +288,10 @@ class Phone:
             case "unhold" if call:
                 parameter.opt.flag = pj.PJSUA_CALL_UNHOLD
                 call.reinvite(parameter)
+            case "consult" if call:
+                self._consult(call, command["to"])
+            case "transfer" if call:
+                self._transfer(call, command.get("to", ""))
             case "hangup" if call:
                 parameter.statusCode = command.get("code", 0)
                 call.hangup(parameter)
@@ -284,7 +306,7 @@ class Phone:
         return True
 
     def close(self) -> None:
-        self._account.call = None
+        self._account.call = self._account.held = None
         self._sound.close()
         self._buddies.clear()
         self._account.shutdown()

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import itertools
 
-from builders import SDP, World, directory, document, group, invite, notifies, register, reply, subscribe
+from builders import (
+    SDP,
+    World,
+    directory,
+    document,
+    group,
+    invite,
+    notifies,
+    register,
+    reply,
+    request,
+    subscribe,
+    uri,
+)
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -18,13 +31,16 @@ from blfd.core.effects import (
     Dial,
     Drop,
     Effect,
+    FindMedia,
     HangUp,
     ListLegs,
     MatchMedia,
     Notify,
+    NotifyLeg,
     Offer,
     Progress,
     RefuseOffer,
+    Reply,
     SavePickup,
 )
 from blfd.core.events.subscription import IN_FLIGHT
@@ -36,12 +52,16 @@ from blfd.core.inputs import (
     LegAcknowledged,
     LegAnswered,
     LegEnded,
+    LegNotified,
     LegProgress,
     LegsListed,
+    MediaFound,
     MediaMatched,
     NotifyAnswered,
     OfferAnswered,
     OfferReceived,
+    ReferReceived,
+    ReferTo,
 )
 from blfd.core.values import Aor, DialogId
 from dialog_info import DialogInfo, DialogState, same_state
@@ -55,8 +75,10 @@ LOSABLE = (
     LegAcknowledged,
     LegAnswered,
     LegEnded,
+    LegNotified,
     LegProgress,
     LegsListed,
+    MediaFound,
     MediaMatched,
     InfoAnswered,
     NotifyAnswered,
@@ -91,6 +113,8 @@ class Switchboard(RuleBasedStateMachine):
         self.versions: dict[str, int] = {}
         self.ended: dict[str, set[str]] = {}  # dialog ids that a watcher saw end
         self.watching: dict[str, Aor] = {}
+        self.finding: set[int] = set()  # legs whose media is looked up
+        self.telling: dict[int, int] = {}  # NOTIFYs of transfers in flight: exchange -> leg
         self.matching: dict[int, int] = {}  # pickers' legs whose media is being matched, and with whose
         self.exchanges = itertools.count(1)
         self.attempts = 0  # to pick up, of which nothing has been said yet
@@ -122,6 +146,7 @@ class Switchboard(RuleBasedStateMachine):
     def take(self, effects: list[Effect]) -> None:
         stack: list[Input] = []  # what the SIP stack says to it at once
         for effect in effects:
+            assert getattr(effect, "leg", 1) > 0, "a stand-in is nobody"
             match effect:
                 case Accept():
                     self.legs[effect.leg] = "new"
@@ -138,9 +163,16 @@ class Switchboard(RuleBasedStateMachine):
                 case ListLegs():
                     stack.append(LegsListed(frozenset(self.legs) | self.ending))
                 case MatchMedia():
-                    assert self.legs.get(effect.leg) == "caller" or effect.leg in self.lost
+                    assert self.legs.get(effect.leg) in ("caller", "answered") or effect.leg in self.lost
                     assert effect.peer in self.legs.keys() | self.lost
                     self.matching[effect.leg] = effect.peer
+                case FindMedia():
+                    assert effect.leg in self.legs.keys() | self.lost
+                    self.finding.add(effect.leg)
+                case NotifyLeg():
+                    assert effect.leg in self.legs.keys() | self.lost
+                    assert effect.leg not in self.telling.values(), "two NOTIFYs in flight"
+                    self.telling[effect.exchange] = effect.leg
                 case SavePickup():
                     self.attempts -= 1
                 case Offer():
@@ -164,6 +196,8 @@ class Switchboard(RuleBasedStateMachine):
     def gone(self, leg: int) -> None:
         """Nobody waits at a leg that is over."""
         self.legs.pop(leg, None)
+        self.finding.discard(leg)
+        self.telling = {exchange: who for exchange, who in self.telling.items() if who != leg}
         self.asking.discard(leg)
         self.informing = {exchange: who for exchange, who in self.informing.items() if who != leg}
 
@@ -303,6 +337,60 @@ class Switchboard(RuleBasedStateMachine):
         self.asking.add(leg)
         self.give(OfferReceived(leg, HOLD if hold else SDP))
 
+    @precondition(lambda self: {"caller", "answered"} & set(self.legs.values()))
+    @rule(data=st.data(), whom=st.sampled_from(PEOPLE), at_once=OFTEN, subscribes=OFTEN)
+    def transfers(self, data: st.DataObject, whom: str, at_once: bool, subscribes: bool) -> None:
+        leg = self.pick(data, "caller", "answered")
+        refer = ReferReceived(request("REFER"), leg, ReferTo(uri(whom)), None, subscribes)
+        self.give(refer)
+        if at_once:
+            self.go_on_transferring(set(self.legs))
+
+    @precondition(lambda self: {"caller", "answered"} & set(self.legs.values()))
+    @rule(data=st.data(), at_once=OFTEN, offered=OFFERED)
+    def transfers_to_whom_it_has_consulted(self, data: st.DataObject, at_once: bool, offered: str) -> None:
+        """Any two calls of one phone, and what is none of its."""
+        leg = self.pick(data, "caller", "answered")
+        dialogs = self.world.core.dialogs
+        own = [dialogs.of(Aor("default", who)) for who in PEOPLE]
+        mine = next((found for found in own if any(dialog.leg == leg for dialog in found)), [])
+        others = [dialog for dialog in mine if dialog.leg != leg] or [d for found in own for d in found]
+        if not others:
+            return
+        dialog = data.draw(st.sampled_from(sorted(others, key=lambda d: d.leg)))
+        value = "{};to-tag={};from-tag={}".format(*dialog.id)
+        self.give(ReferReceived(request("REFER"), leg, ReferTo(uri("x"), (value,))))
+        if at_once:
+            self.go_on_transferring(set(self.legs), offered)
+
+    def go_on_transferring(self, before: set[int], offered: str = "both") -> None:
+        """PJSIP says what is asked of it, and who is told confirms it."""
+        for leg in sorted(self.finding):
+            self.finding.discard(leg)
+            self.give(MediaFound(leg, SDP))
+        for leg in sorted(self.matching.keys() & before):
+            del self.matching[leg]
+            self.match(leg, offered)
+        for exchange in sorted(self.telling):
+            self.confirm_transfer(exchange, 200)
+
+    @precondition(lambda self: self.finding)
+    @rule(data=st.data(), found=OFTEN)
+    def media_is_found(self, data: st.DataObject, found: bool) -> None:
+        leg = data.draw(st.sampled_from(sorted(self.finding)))
+        self.finding.discard(leg)
+        self.give(MediaFound(leg, SDP if found else None))
+
+    @precondition(lambda self: self.telling)
+    @rule(data=st.data(), status=st.sampled_from([200, 200, 200, 481, 408]))
+    def confirms_its_transfer(self, data: st.DataObject, status: int) -> None:
+        self.confirm_transfer(data.draw(st.sampled_from(sorted(self.telling))), status)
+
+    def confirm_transfer(self, exchange: int, status: int) -> None:
+        leg = self.telling.pop(exchange, 0)
+        if leg:
+            self.give(LegNotified(leg, exchange, status))
+
     @precondition(lambda self: self.legs)
     @rule(data=st.data(), status=st.sampled_from([200, 488, 491]))
     def answers_an_offer(self, data: st.DataObject, status: int) -> None:
@@ -368,7 +456,14 @@ class Switchboard(RuleBasedStateMachine):
         calls = list(self.world.core.calls)
         for who in PEOPLE:
             for dialog in self.world.core.dialogs.of(Aor("default", who)):
-                assert any(dialog.leg in call.legs() for call in calls)
+                among = [leg for call in calls for leg in call.legs()]
+                assert dialog.leg in among or dialog.leg in self.world.core.transfers.legs()
+
+    @invariant()
+    def a_leg_is_in_one_place(self) -> None:
+        among = [leg for call in self.world.core.calls for leg in call.legs()]
+        among += self.world.core.transfers.legs()
+        assert len(among) == len(set(among))
 
     @invariant()
     def who_talks_has_a_lamp_that_says_so(self) -> None:
@@ -380,7 +475,8 @@ class Switchboard(RuleBasedStateMachine):
                 assert shown == [DialogState.CONFIRMED] * 2
 
     def known(self) -> set[int]:
-        return {leg for call in self.world.core.calls for leg in call.legs()}
+        legs = {leg for call in self.world.core.calls for leg in call.legs() if leg > 0}
+        return legs | self.world.core.transfers.legs()
 
     def teardown(self) -> None:
         """When the phones fall silent, only calls that are up go on, and nobody waits for an answer."""
@@ -401,6 +497,9 @@ class Switchboard(RuleBasedStateMachine):
         for call in self.world.core.calls:
             offer = OfferReceived(call.caller_leg, SDP)
             assert Offer in map(type, self.world.give(offer)), "nothing is under way that hinders it"
+            refer = ReferReceived(request("REFER"), call.caller_leg, ReferTo(uri("*98")))
+            (refused,) = [e for e in self.world.give(refer) if isinstance(e, Reply)]
+            assert refused.status in (403, 483), "nor a transfer"
         subscriptions = self.world.core.notifier.subscriptions
         assert {one.key for one in subscriptions if one.phase in IN_FLIGHT} == self.flying.keys()
 

@@ -1,4 +1,4 @@
-"""Two people hear each other after a pickup: PJSUA2 phones that play tones and record what comes."""
+"""Two people hear each other after a pickup or a transfer: PJSUA2 phones that play tones and record."""
 
 from __future__ import annotations
 
@@ -47,6 +47,13 @@ def heard(path: Path) -> dict[float, float]:
     return shares
 
 
+def talker(site: Site, folder: Path, user: str, watch: str = "") -> PhoneProcess:
+    """A phone that plays its tone and records what it hears."""
+    play, record = folder / f"{user}.wav", folder / f"{user}-heard.wav"
+    tone(play, TONES[user])
+    return site.phone(user, "--play", str(play), "--record", str(record), watch=watch)
+
+
 def received(phone: PhoneProcess) -> int:
     """Packets, when there are enough; or as many as there are after a while."""
     for _ in range(200):
@@ -59,14 +66,11 @@ def received(phone: PhoneProcess) -> int:
 
 @pytest.mark.parametrize("way", ["code", "key"])
 def test_both_hear_each_other(site: Site, way: str, tmp_path: Path) -> None:
-    for extension, frequency in TONES.items():
-        tone(tmp_path / f"{extension}.wav", frequency)
-
-    def talker(user: str, watch: str = "") -> PhoneProcess:
-        play, record = tmp_path / f"{user}.wav", tmp_path / f"{user}-heard.wav"
-        return site.phone(user, "--play", str(play), "--record", str(record), watch=watch)
-
-    alice, bob, carol = talker("101"), site.phone("102"), talker("103", watch="102")
+    alice, bob, carol = (
+        talker(site, tmp_path, "101"),
+        site.phone("102"),
+        talker(site, tmp_path, "103", watch="102"),
+    )
     alice.do("call", to="102")
     bob.wait("incoming")
     carol.wait("lamp", lambda event: event["lamp"] == "ringing")
@@ -81,9 +85,51 @@ def test_both_hear_each_other(site: Site, way: str, tmp_path: Path) -> None:
     assert received(carol) >= ENOUGH
     alice.do("hangup")
     carol.wait_call("disconnected")
+    hear_each_other(alice, carol, tmp_path)
+
+
+def hear_each_other(alice: PhoneProcess, carol: PhoneProcess, folder: Path) -> None:
+    """What both have recorded is the other one's tone."""
     for phone in (alice, carol):
         phone.stop()  # which completes the recording
-    for listener, talker_ in (("101", "103"), ("103", "101")):
-        shares = heard(tmp_path / f"{listener}-heard.wav")
-        assert shares[TONES[talker_]] > 0.5, shares
+    for listener, talker in (("101", "103"), ("103", "101")):
+        shares = heard(folder / f"{listener}-heard.wav")
+        assert shares[TONES[talker]] > 0.5, shares
         assert shares[TONES[listener]] < 0.05, shares
+
+
+@pytest.mark.parametrize("way", ["blind", "attended", "while it rings"])
+def test_both_hear_each_other_after_a_transfer(site: Site, way: str, tmp_path: Path) -> None:
+    """102 transfers 101 to 103; what 101 heard before of 102 is silence."""
+    alice, carol = (talker(site, tmp_path, user) for user in ("101", "103"))
+    bob = site.phone("102")
+    alice.do("call", to="102")
+    bob.wait("incoming")
+    bob.do("answer")
+    for phone in (alice, bob):
+        phone.wait_call("confirmed")
+    if way == "blind":
+        bob.do("transfer", to="103")
+        carol.wait("incoming")
+        assert bob.wait("transfer", lambda event: event["code"] == 180)
+    else:
+        bob.do("consult", to="103")
+        alice.wait("media", lambda event: event["state"] == "held by them")
+        carol.wait("incoming")
+        if way == "attended":
+            carol.do("answer")
+            carol.wait_call("confirmed")
+            bob.wait_call("confirmed")
+        bob.do("transfer")
+        assert bob.wait("transfer", lambda event: event["code"] in (100, 180))
+    if way != "attended":
+        carol.do("answer")
+        carol.wait_call("confirmed")
+    assert bob.wait("transfer", lambda event: event["final"])["code"] == 200
+    bob.wait_call("disconnected")
+    site.wait_idle("102")
+    before = received(alice), received(carol)
+    assert min(before) >= ENOUGH
+    carol.do("hangup")
+    alice.wait_call("disconnected")
+    hear_each_other(alice, carol, tmp_path)
