@@ -1,7 +1,7 @@
 """`blfd demo`: a server and four real SIP phones on this machine; 103's phone shows what it learns.
 
-101 calls 102, 103 watches both and picks up in three ways, 104 comes too late. What is shown comes from what
-the phones were sent, not from what the server knows.
+101 calls 102, 103 watches both and picks up in three ways, 104 comes too late; then 102, the attendant,
+transfers a call to 104. What is shown comes from what the phones were sent, not from what the server knows.
 """
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ def run() -> int:
     shutil.rmtree(folder, ignore_errors=True)
     print("Every lamp was seen: idle, trying, ringing, talking, held, talking, idle.")
     print("Picked up by *97102, by *98 and by the flashing key; who came too late was told so.")
+    print("A call was transferred by the attendant: who was called saw who it would talk with.")
     return 0
 
 
@@ -146,7 +147,7 @@ class Step(NamedTuple):
 
 
 def _story(phones: Phones, board: Board) -> None:
-    for step in (*_call(phones), *_pickups(phones)):
+    for step in (*_call(phones), *_pickups(phones), *_transfer(phones)):
         board.say(step.text)
         before = len(phones.carol.events)
         step.act()
@@ -188,6 +189,30 @@ def _pickups(phones: Phones) -> list[Step]:
         "104 dials *97102, too late", lambda: dan.do("call", to="*97102"), {}, lambda seen: _refused(dan)
     )
     return [*steps[:-1], late, steps[-1]]
+
+
+def _transfer(phones: Phones) -> list[Step]:
+    alice, bob, _, dan = phones
+
+    def rings(seen: list[Event]) -> str:
+        dan.wait("incoming", lambda event: NAMES["101"] in event["identity"])
+        bob.wait("transfer", lambda event: event["code"] == 180)
+        return f"104 rings and shows {NAMES['101']}, and 102 is told so"
+
+    def is_told(seen: list[Event]) -> str:
+        end = bob.wait("transfer", lambda event: event["final"])
+        if end["code"] != 200:
+            raise Missing(f"102 was to be told 200, and not {end['code']} {end['reason']}")
+        return "102 is told that they talk, and hung up"
+
+    answered = {"101": "talking", "102": "talking"}
+    return [
+        Step("101 calls 102", lambda: alice.do("call", to="102"), {"101": "trying", "102": "ringing"}),
+        Step("102 answers", lambda: bob.do("answer"), answered),
+        Step("102 transfers the call to 104: REFER", lambda: bob.do("transfer", to="104"), {}, rings),
+        Step("104 answers", lambda: dan.do("answer"), {"102": "idle"}, is_told),
+        Step("104 hangs up", lambda: dan.do("hangup"), {"101": "idle"}),
+    ]
 
 
 def _connected(alice: PhoneProcess, carol: PhoneProcess, seen: list[Event]) -> str:

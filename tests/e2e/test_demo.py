@@ -18,8 +18,11 @@ from blfd.demo import demo
 from blfd.demo.simulation import PhoneProcess, ServerProcess
 
 STORY = {
-    "101": ["idle", "trying", "talking", "held", "talking", "idle", *["trying", "talking", "idle"] * 3],
-    "102": ["idle", "ringing", "talking", "idle", *["ringing", "idle"] * 3],
+    "101": [
+        *["idle", "trying", "talking", "held", "talking", "idle", *["trying", "talking", "idle"] * 3],
+        *["trying", "talking", "talking", "idle"],  # with 102, then with 104
+    ],
+    "102": ["idle", "ringing", "talking", "idle", *["ringing", "idle"] * 3, "ringing", "talking", "idle"],
 }
 
 
@@ -39,6 +42,8 @@ def test_every_lamp_is_shown_in_plain_lines_where_there_is_no_terminal() -> None
     said = played.stdout
     assert said.count("101 is told that Carol Diaz has answered, and 103 that it talks with Alice Ng") == 3
     assert "104 is refused: 480 103 has answered the call already" in said
+    assert "104 rings and shows Alice Ng, and 102 is told so" in said
+    assert "102 is told that they talk, and hung up" in said
 
 
 def test_a_lamp_that_is_not_seen_is_named(
@@ -55,12 +60,16 @@ def test_a_lamp_that_is_not_seen_is_named(
         """Does everything but hold."""
 
         def __init__(self, *arguments: object, **more: object) -> None:
-            super().__init__(*arguments, **more, patience=3.0)  # type: ignore[arg-type]
+            super().__init__(*arguments, **more)  # type: ignore[arg-type]
             children.append(self)
 
         def do(self, what: str, **how: object) -> None:
             if what != "hold":
                 super().do(what, **how)
+                return
+            for child in children:
+                if isinstance(child, PhoneProcess):
+                    child.patience = 1.0  # nothing comes of it
 
     monkeypatch.setattr(demo, "ServerProcess", Server)
     monkeypatch.setattr(demo, "PhoneProcess", Phone)
