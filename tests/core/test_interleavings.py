@@ -114,7 +114,7 @@ class Switchboard(RuleBasedStateMachine):
         self.ended: dict[str, set[str]] = {}  # dialog ids that a watcher saw end
         self.watching: dict[str, Aor] = {}
         self.finding: set[int] = set()  # legs whose media is looked up
-        self.telling: dict[int, int] = {}  # NOTIFYs of transfers in flight: exchange -> leg
+        self.telling: dict[int, tuple[int, str]] = {}  # NOTIFYs of REFERs in flight: leg and Event
         self.matching: dict[int, int] = {}  # pickers' legs whose media is being matched, and with whose
         self.exchanges = itertools.count(1)
         self.attempts = 0  # to pick up, of which nothing has been said yet
@@ -171,8 +171,9 @@ class Switchboard(RuleBasedStateMachine):
                     self.finding.add(effect.leg)
                 case NotifyLeg():
                     assert effect.leg in self.legs.keys() | self.lost
-                    assert effect.leg not in self.telling.values(), "two NOTIFYs in flight"
-                    self.telling[effect.exchange] = effect.leg
+                    told = effect.leg, effect.event
+                    assert told not in self.telling.values(), "two NOTIFYs of a REFER in flight"
+                    self.telling[effect.exchange] = told
                 case SavePickup():
                     self.attempts -= 1
                 case Offer():
@@ -197,7 +198,7 @@ class Switchboard(RuleBasedStateMachine):
         """Nobody waits at a leg that is over."""
         self.legs.pop(leg, None)
         self.finding.discard(leg)
-        self.telling = {exchange: who for exchange, who in self.telling.items() if who != leg}
+        self.telling = {exchange: told for exchange, told in self.telling.items() if told[0] != leg}
         self.asking.discard(leg)
         self.informing = {exchange: who for exchange, who in self.informing.items() if who != leg}
 
@@ -341,7 +342,8 @@ class Switchboard(RuleBasedStateMachine):
     @rule(data=st.data(), whom=st.sampled_from(PEOPLE), at_once=OFTEN, subscribes=OFTEN)
     def transfers(self, data: st.DataObject, whom: str, at_once: bool, subscribes: bool) -> None:
         leg = self.pick(data, "caller", "answered")
-        refer = ReferReceived(request("REFER"), leg, ReferTo(uri(whom)), None, subscribes)
+        asked = request("REFER", cseq=next(self.exchanges))
+        refer = ReferReceived(asked, leg, ReferTo(uri(whom)), None, subscribes)
         self.give(refer)
         if at_once:
             self.go_on_transferring(set(self.legs))
@@ -359,7 +361,8 @@ class Switchboard(RuleBasedStateMachine):
             return
         dialog = data.draw(st.sampled_from(sorted(others, key=lambda d: d.leg)))
         value = "{};to-tag={};from-tag={}".format(*dialog.id)
-        self.give(ReferReceived(request("REFER"), leg, ReferTo(uri("x"), (value,))))
+        asked = request("REFER", cseq=next(self.exchanges))
+        self.give(ReferReceived(asked, leg, ReferTo(uri("x"), (value,))))
         if at_once:
             self.go_on_transferring(set(self.legs), offered)
 
@@ -387,9 +390,9 @@ class Switchboard(RuleBasedStateMachine):
         self.confirm_transfer(data.draw(st.sampled_from(sorted(self.telling))), status)
 
     def confirm_transfer(self, exchange: int, status: int) -> None:
-        leg = self.telling.pop(exchange, 0)
-        if leg:
-            self.give(LegNotified(leg, exchange, status))
+        told = self.telling.pop(exchange, None)
+        if told:
+            self.give(LegNotified(told[0], exchange, status))
 
     @precondition(lambda self: self.legs)
     @rule(data=st.data(), status=st.sampled_from([200, 488, 491]))
@@ -439,7 +442,7 @@ class Switchboard(RuleBasedStateMachine):
 
     @invariant()
     def no_call_no_dialog(self) -> None:
-        if not len(self.world.core.calls):
+        if not len(self.world.core.calls) and not self.world.core.transfers.legs():
             assert all(not self.world.core.dialogs.of(Aor("default", who)) for who in PEOPLE)
 
     @invariant()

@@ -324,6 +324,160 @@ def test_what_rings_for_a_transfer_can_be_picked_up(way: str, is_there: bool) ->
     assert hung_up(office.give(LegEnded(picker, 200, ""))).keys() == {office.transferee}
 
 
+# With a consultation
+
+
+class Consulting(Transfers):
+    """102 talks with 101, which has called it or was called, and with 103, likewise; or 103 rings."""
+
+    def __init__(
+        self, *, by_caller: bool, calls: bool = True, rings: bool = False, held: bool = True
+    ) -> None:
+        super().__init__()
+        self.give(LegEnded(self.caller, 200, ""))
+        first = self.talk(*(("102", "101") if by_caller else ("101", "102")))
+        legs = (first, self.phones[first][0])
+        self.transferor, self.transferee = legs if by_caller else legs[::-1]
+        if held:
+            self.give(OfferReceived(self.transferor, HELD))
+            self.give(OfferAnswered(self.transferee, 200, SDP))
+        if rings:
+            self.second = self.call("102", "103")
+            (self.target,) = self.phones[self.second]
+        else:
+            consulted = self.talk(*(("102", "103") if calls else ("103", "102")))
+            legs = (consulted, self.phones[consulted][0])
+            self.second, self.target = legs if calls else legs[::-1]
+
+    def consulted(self, tags: str = "right") -> str:
+        (own,) = [d for d in self.world.core.dialogs.of(Aor("default", "102")) if d.leg == self.second]
+        to_tag, from_tag = own.id.remote_tag, own.id.local_tag
+        return {
+            "right": f"{own.id.call_id};to-tag={to_tag};from-tag={from_tag}",
+            "swapped": f"{own.id.call_id};to-tag={from_tag};from-tag={to_tag}",
+            "one": f"{own.id.call_id};from-tag={from_tag}",
+            "missing": own.id.call_id,
+        }[tags]
+
+
+@pytest.mark.parametrize("tags", ["right", "swapped", "one", "missing"])
+@pytest.mark.parametrize("calls", [True, False], ids=["which it called", "which called it"])
+@pytest.mark.parametrize("by_caller", [True, False], ids=["by the caller", "by the callee"])
+@pytest.mark.parametrize("held", [True, False], ids=["held", ""])
+def test_attended(by_caller: bool, calls: bool, held: bool, tags: str) -> None:
+    office = Consulting(by_caller=by_caller, calls=calls, held=held)
+    t, target = office.transferee, office.target
+    ids = [office.dialog(extension).id for extension in ("101", "103")]
+    effects = office.refer("x", replaces=office.consulted(tags))
+    assert office.peer == t
+    assert office.statuses() == [100, 200]
+    assert offers(effects) == [Offer(t, TARGET, identity("103"))]
+    assert hung_up(effects).keys() == {office.second, office.transferor}
+    assert office.lamps("101", "102", "103") == ["talking", "idle", "talking"]
+    assert [office.dialog(extension).id for extension in ("101", "103")] == ids, "their dialogs go on"
+    assert (office.dialog("101").remote, office.dialog("103").remote) == ("103", "101")
+    assert offers(office.give(OfferAnswered(t, 200, MOVED))) == [Offer(target, MOVED, identity("101"))]
+    assert office.give(OfferAnswered(target, 200, TARGET)) == []
+    (offer,) = offers(office.give(OfferReceived(target, HELD)))
+    assert offer.leg == t
+    office.give(OfferAnswered(t, 200, SDP))
+    assert office.lamps("101", "103") == ["talking", "held"]
+    assert hung_up(office.give(LegEnded(target, 200, ""))).keys() == {t}
+    assert office.lamps("101", "102", "103") == ["idle"] * 3
+    assert len(office.world.core.calls) == 0
+
+
+def test_attended_without_a_codec_in_common() -> None:
+    office = Consulting(by_caller=False)
+    office.fits = False
+    effects = office.refer("x", replaces=office.consulted())
+    assert office.statuses() == [100, 488]
+    assert hung_up(effects) == {}
+    assert office.lamps("101", "102", "103") == ["talking"] * 3, "of its two calls one is held"
+    assert len(office.world.core.calls) == 2
+
+
+def test_attended_when_the_other_one_hangs_up_meanwhile() -> None:
+    office = Consulting(by_caller=False)
+    office.give(OfferReceived(office.second, HELD))
+    office.refer("x", replaces=office.consulted())
+    assert office.statuses() == [100], "its hold is not settled"
+    office.give(LegEnded(office.target, 200, ""))
+    told = office.world.at(office.world.now + 1)
+    assert [(e.leg, e.status) for e in told if isinstance(e, NotifyLeg)] == [(office.transferor, 481)]
+    assert office.lamps("101", "102", "103") == ["talking", "held", "idle"]
+
+
+ENDINGS: dict[str, tuple[int, list[str]]] = {
+    "busy": (486, ["talking", "held", "idle"]),
+    "no answer": (480, ["talking", "held", "idle"]),
+}
+
+
+@pytest.mark.parametrize("by_caller", [True, False], ids=["by the caller", "by the callee"])
+@pytest.mark.parametrize("ending", ["answered", "busy", "no answer", "picked up"])
+def test_while_the_target_rings(by_caller: bool, ending: str) -> None:
+    office = Consulting(by_caller=by_caller, rings=True)
+    t, target = office.transferee, office.target
+    assert office.lamps("101", "102", "103") == ["talking", "held", "ringing"]
+    ringing = office.dialog("103").id
+    effects = office.refer("x", replaces=office.consulted())
+    assert hung_up(effects) == {office.second: (487, "")}, "the phone rings on"
+    assert office.statuses() == [100, 180]
+    assert office.dialog("103").id == ringing
+    assert (office.dialog("103").remote, office.dialog("103").referred_by[0]) == ("101", "102")
+    assert office.lamps("101", "102", "103") == ["talking", "held", "ringing"]
+    match ending:
+        case "answered":
+            effects = office.answers_at(target)
+            assert offers(effects) == [Offer(t, TARGET, identity("103"))]
+            office.confirm(effects)
+            assert office.statuses() == [100, 180, 200]
+            assert office.lamps("101", "102", "103") == ["talking", "idle", "talking"]
+            told = offers(office.give(OfferAnswered(t, 200, TRANSFEREE)))
+            assert told == [Offer(target, TRANSFEREE, identity("101"))], "it was called by 102"
+            assert office.give(OfferAnswered(target, 200, TARGET)) == []
+        case "busy":
+            effects = office.give(LegEnded(target, 486, "Busy Here"))
+        case "no answer":
+            effects = office.world.at(office.world.now + 130)
+        case "picked up":
+            picker = office.ask("104", "*97103")
+            assert office.peer == t
+            effects = office.give(MediaMatched(picker, True, b"for 101", b"for 104"))
+            assert offers(effects) == [Offer(t, b"for 101", identity("104"))]
+            office.confirm(effects)
+            assert office.lamps("101", "102", "103", "104") == ["talking", "idle", "idle", "talking"]
+    if ending in ENDINGS:
+        status, lamps = ENDINGS[ending]
+        assert [(e.leg, e.status) for e in effects if isinstance(e, NotifyLeg)] == [
+            (office.transferor, status)
+        ]
+        assert office.lamps("101", "102", "103") == lamps
+        assert len(office.world.core.calls) == 1
+
+
+def test_what_is_no_consultation() -> None:
+    office = Consulting(by_caller=False)
+    assert office.refused("x", replaces="nothing;to-tag=1;from-tag=2") == (481, "102 has no such call")
+    others = "{};to-tag={};from-tag={}".format(*office.dialog("103").id)
+    assert office.refused("x", replaces=others) == (481, "102 has no such call"), "of 103's phone"
+    own = next(d for d in office.world.core.dialogs.of(Aor("default", "102")) if d.leg == office.transferor)
+    assert office.refused("x", replaces="{};to-tag={};from-tag={}".format(*own.id))[0] == 400, "of this call"
+    early = office.consulted() + ";early-only"
+    assert office.refused("x", replaces=early) == (486, "The other call is up already")
+    assert office.refused("x", replaces="a b")[0] == 400
+    value = office.consulted()
+    office.give(LegEnded(office.second, 200, ""))
+    assert office.refused("x", replaces=value) == (481, "The other call is over")
+    incoming = office.call("104", "102")
+    (leg,) = office.phones[incoming]
+    ringing = next(d for d in office.world.core.dialogs.of(Aor("default", "102")) if d.leg == leg)
+    value = "{};to-tag={};from-tag={}".format(*ringing.id)
+    assert office.refused("x", replaces=value) == (403, "102 has not answered the other call")
+    assert office.lamps("101", "102") == ["talking", "ringing"]
+
+
 # Refusals
 
 

@@ -167,3 +167,34 @@ def test_baresip_calls_and_is_called(
     other.do("hangup")
     phone.wait("CALL_CLOSED")
     watcher.notify("terminated", DEADLINE)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_baresip_transfers_and_is_transferred(
+    md5_site: Site, baresip: Callable[[str, str], Baresip], transport: str
+) -> None:
+    """It writes Refer-To without brackets, and says nothing of who it is."""
+    site = md5_site
+    first, last = baresip("101", transport), baresip("103", transport)
+    other, watcher = site.phone("102", transport=transport), site.agent("104")
+    watcher.subscribe("101")
+    server, protocol = site.reach(transport)
+    first.do("dial", f"sip:102@{server};transport={protocol}")
+    other.wait("incoming")
+    other.do("answer")
+    first.wait("CALL_ESTABLISHED")
+    watcher.notify("confirmed", DEADLINE)
+    first.do("transfer", f"sip:103@{server}")
+    last.wait("CALL_INCOMING")
+    last.do("accept")
+    last.wait("CALL_ESTABLISHED")
+    first.wait("CALL_CLOSED")
+    watcher.notify("terminated", DEADLINE)
+    other.do("transfer", to="101")
+    first.wait("CALL_INCOMING")
+    first.do("accept")
+    assert other.wait("transfer", lambda event: event["final"])["code"] == 200
+    other.wait_call("disconnected")
+    watcher.notify("confirmed", DEADLINE)
+    first.do("hangup")
+    last.wait("CALL_CLOSED")

@@ -366,6 +366,56 @@ def test_attended(trio: Trio, tags: str, on: str) -> None:
     hangs_up(target, caller)
 
 
+def test_attended_while_its_hold_is_not_answered_yet(trio: Trio) -> None:
+    """The REFER follows the re-INVITE at once, as fast fingers and phones do it."""
+    consulted = Consulted(trio)
+    caller, callee, second, target = consulted.caller, consulted.callee, consulted.second, consulted.target
+    hold = second.send("INVITE", sdp(5200, "sendonly"))
+    again = target.agent.wait(lambda m: m.method == "INVITE" and m["call-id"] == target.call_id)
+    assert callee.request("REFER", Refer_To=consulted.replaces("right")).status == 202
+    told(callee, 100)
+    assert caller.agent.silent(lambda m: m.method == "INVITE", 0.05)
+    target.agent.reply(again, 200, "OK", sdp(7000, "recvonly"), Content_Type=SDP)
+    second.ack(second.agent.final(hold))
+    moved(caller, 7000, 4000, "103")
+    moved(target, 4000, 7000, "101")
+    told(callee, 200)
+    is_hung_up(second)
+    is_hung_up(callee)
+    hangs_up(target, caller)
+
+
+def test_blind_while_its_hold_is_not_answered_yet(trio: Trio) -> None:
+    caller, callee = trio.talk()
+    hold = callee.send("INVITE", sdp(5000, "sendonly"))
+    again = caller.agent.wait_request("INVITE")
+    assert refer(callee, "103").status == 202
+    invite = rings(trio["103"])
+    caller.agent.reply(again, 200, "OK", sdp(4000, "recvonly"), Content_Type=SDP)
+    callee.ack(callee.agent.final(hold))
+    caller.agent.wait_request("ACK")
+    target = answers(trio["103"], invite)
+    moved(caller, 7000, 4000, "103")
+    told(callee, 200)
+    is_hung_up(callee)
+    hangs_up(target, caller)
+
+
+def test_two_transfers_at_once(trio: Trio) -> None:
+    """Both ends of a call transfer it: the first does, the other hears that it is too late."""
+    caller, callee = trio.talk()
+    assert refer(callee, "103").status == 202
+    assert refer(caller, "104").status == 491
+    target = answers(trio["103"], rings(trio["103"]))
+    moved(caller, 7000, 4000, "103")
+    is_hung_up(callee)
+    assert refer(caller, "104").status == 202
+    last = answers(trio["104"], rings(trio["104"]), 8000)
+    moved(target, 8000, 7000, "104")
+    is_hung_up(caller)
+    hangs_up(last, target)
+
+
 @pytest.mark.parametrize("then", ["answers", "is busy"])
 def test_while_the_target_rings(trio: Trio, then: str) -> None:
     """The transferee takes the caller's place, and the phone rings on."""

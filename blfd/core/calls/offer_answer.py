@@ -106,6 +106,11 @@ class OfferAnswer:
         """The leg that `leg` talks with; 0 before both have acknowledged."""
         return 0 if self.awaited else self._other.get(leg, 0)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether an offer waits for its answer."""
+        return bool(self._asked or self._own)
+
     def answer(self, answer: Answer) -> Answer:
         """`answer` is sent, so its ACK is awaited."""
         self.awaited.add(answer.leg)

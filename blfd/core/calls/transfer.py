@@ -86,7 +86,8 @@ class Transfer:
     """`call` is that of transferor and transferee, `onward` the one to the target, when there is one.
 
     `target` is called, by an INVITE with `headers`, unless there is a `consultation`. `subscription` is
-    None for a transferor that does not want to be told.
+    None for a transferor that does not want to be told. `looks` counts how often the media of both calls was
+    not settled yet.
     """
 
     call: Call
@@ -98,6 +99,7 @@ class Transfer:
     consultation: Consultation | None = None
     stage: Stage = Stage.LOOKING
     onward: Call | None = None
+    looks: int = 0
 
     def handle(self, event: Event) -> Action:
         """Take `event`; what it asks for. Raises KeyError where it cannot happen."""

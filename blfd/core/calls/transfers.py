@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from blfd.core.calls.calls import Calls, LegInput
-from blfd.core.calls.party import Seat
+from blfd.core.calls.party import Seat, State
 from blfd.core.calls.referral import Referrals
 from blfd.core.calls.transfer import Action, Event, Stage, Transfer
 from blfd.core.effects import (
@@ -40,6 +40,8 @@ from blfd.core.values import Settings
 from dialog_info import StateEvent
 
 PATIENCE = 2.0  # seconds that a transferor has to confirm that it knows, before its leg ends
+PAUSE, TIMES = 0.25, 40  # between two looks whether both calls have settled their media; as a hold takes time
+OTHER_IS_OVER = HangUp(0, 481, "The other call is over")
 NOT_SUBSCRIBED = ("Refer-Sub", "false")  # RFC 4488, section 4
 
 Cause = Effect | LegInput | None
@@ -111,8 +113,15 @@ class Transfers:
         consultation = transfer.consultation
         if consultation is None:
             return [FindMedia(transfer.transferee.leg)]
-        if not consultation.call.is_up:  # it rings on, for the transferee
+        if consultation.call.state is State.RINGING:  # it rings on, for the transferee
             return self._step(transfer, Event.FOUND, None, now)
+        if not consultation.call.is_up:
+            return self._step(transfer, Event.FAILED, OTHER_IS_OVER, now)
+        busy = [call for call in (transfer.call, consultation.call) if call.exchange.is_busy]
+        if busy and transfer.looks < TIMES:
+            transfer.looks += 1
+            self.timers.set(transfer.transferor.leg, now + PAUSE)
+            return []
         target = consultation.call.other(consultation.leg)
         self._matching[target] = transfer
         return [MatchMedia(target, transfer.transferee.leg)]
@@ -165,7 +174,7 @@ class Transfers:
         assert transfer.consultation
         call, leg = transfer.consultation
         if not call.is_up or leg not in call.legs() or call.other(leg) != event.leg:
-            return self._step(transfer, Event.FAILED, HangUp(0, 481, "The other call is over"), now)
+            return self._step(transfer, Event.FAILED, OTHER_IS_OVER, now)
         if not event.fits or event.to_peer is None or event.to_picker is None:
             why = event.why or "The phones have no codec in common"
             return self._step(transfer, Event.FAILED, HangUp(0, 488, why), now)
@@ -197,8 +206,7 @@ class Transfers:
                 return [MatchMedia(leg, self._by_leg[peer].transferee.leg)]
             case HangUp(leg) if leg in self._matching:
                 transfer = self._matching.pop(leg)
-                over = HangUp(0, 481, "The other call is over")
-                return [effect, *self._step(transfer, Event.FAILED, over, now)]
+                return [effect, *self._step(transfer, Event.FAILED, OTHER_IS_OVER, now)]
             case HangUp(leg) if leg in self._by_leg:
                 return [*self._step_of(leg, Event.SPLIT, effect, now), effect]
         return None
@@ -307,8 +315,12 @@ class Transfers:
         self._dialogs.end(seat.party.aor, seat.leg, now, event)
 
     def _due(self, leg: int, now: float) -> list[Effect]:
-        """A transferor that has not confirmed within its time is gone, or as good as that."""
-        return self._step(self._by_leg[leg], Event.TOLD, None, now)
+        """A transferor that has not confirmed within its time is gone, or as good as that; or its calls had
+        to settle their media."""
+        transfer = self._by_leg[leg]
+        if transfer.stage is Stage.LOOKING:
+            return self._look(transfer, now)
+        return self._step(transfer, Event.TOLD, None, now)
 
     def hang_up_all(self, now: float) -> list[Effect]:
         """The legs that are in no call; the others end with theirs."""
