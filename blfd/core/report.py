@@ -240,7 +240,7 @@ def _call(call: Call, now: float) -> Row:
 
 def unknown(core: Core, tenant: str) -> list[Row]:
     """Keys that watch an extension which does not exist, the latest first."""
-    found = reversed(core.notifier.unknown)
+    found = reversed(core.notifier.requests.unknown)
     return [{"watcher": w.extension, "wanted": wanted} for w, wanted in found if w.tenant == tenant]
 
 

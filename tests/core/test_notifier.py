@@ -22,7 +22,7 @@ from builders import (
 
 from blfd.core import report
 from blfd.core.effects import Accept, Effect, Log, SaveSubscription
-from blfd.core.events import notifier
+from blfd.core.events import requests
 from blfd.core.events.dialog_state import WatchedDialog
 from blfd.core.inputs import (
     DirectoryChanged,
@@ -340,6 +340,24 @@ def test_unreachable_subscriptions_make_room_and_expire() -> None:
     assert len(phones.world.core.notifier.subscriptions) == 0
 
 
+def test_who_is_refused_keeps_what_it_has() -> None:
+    """What would have made room is not gone where there is none for another reason."""
+    phones = Connected(Settings(max_subscriptions=1, source_subscriptions=1))
+    key = phones.subscribed(1, NAT)
+    elsewhere = flow("103", "tcp")._replace(host="198.51.100.99")
+    other = subscribe("101")
+    other = other._replace(request=other.request._replace(flow=elsewhere))
+    assert reply(phones.world.give(other)).status == 200
+    phones.close(1)
+    refused = phones.asked(2, NAT)
+    refused = refused._replace(request=refused.request._replace(flow=elsewhere._replace(port=7)))
+    assert reply(phones.world.give(refused)).status == 403
+    assert phones.world.core.notifier.subscriptions.get(key)
+    assert reply(phones.world.give(phones.asked(2, "tel:+4912"))).status == 400
+    assert phones.world.core.notifier.subscriptions.get(key)
+    assert reply(phones.world.give(phones.asked(2, NAT.replace("10.0.0.7", "10.0.0.8")))).status == 200
+
+
 @pytest.mark.parametrize("contact", ["http://198.51.100.7/", "tel:+4912", "sip", "*"])
 def test_a_contact_that_nothing_can_be_sent_to(contact: str) -> None:
     assert reply(World().give(subscribe(contact=contact))).status == 400
@@ -362,11 +380,11 @@ def test_minimum_from_settings() -> None:
 
 def test_keys_for_nobody_are_remembered_until_the_directory_changes() -> None:
     world = World()
-    for number in range(notifier.MAX_UNKNOWN + 5):
+    for number in range(requests.MAX_UNKNOWN + 5):
         assert reply(world.give(subscribe("103", f"9{number:03}"))).status == 404
     rows = report.unknown(world.core, "default")
-    assert len(rows) == notifier.MAX_UNKNOWN
-    assert rows[0] == {"watcher": "103", "wanted": f"9{notifier.MAX_UNKNOWN + 4:03}"}
+    assert len(rows) == requests.MAX_UNKNOWN
+    assert rows[0] == {"watcher": "103", "wanted": f"9{requests.MAX_UNKNOWN + 4:03}"}
     assert report.unknown(world.core, "acme.example") == []
     world.give(DirectoryChanged(directory()))
     assert report.unknown(world.core, "default") == []

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from blfd.core.access.domains import Domains
 from blfd.core.alterations import Altered
 from blfd.core.effects import Effect, Level, Log, Notify, NotifyAll, Reply, SaveSubscription
-from blfd.core.errors import ONLY_TLS, Refusal
 from blfd.core.events.package import Package
+from blfd.core.events.requests import Requests, target_of
 from blfd.core.events.subscription import (
     IN_FLIGHT,
     INDIFFERENT,
@@ -22,22 +22,18 @@ from blfd.core.events.subscription import (
     Event,
     Phase,
     Subscription,
-    is_secret,
 )
 from blfd.core.events.subscriptions import Subscriptions
 from blfd.core.inputs import NotifyAnswered, NotifyLost, Request, SubscribeReceived
-from blfd.core.next_hop import NextHops, address_in, is_sip, without_headers
+from blfd.core.next_hop import NextHops, address_in
 from blfd.core.timers import Timers
 from blfd.core.values import (
     Aor,
-    DialogId,
     Directory,
     Extension,
     Flow,
-    NameAddr,
     SavedSubscription,
     Settings,
-    SubscriptionDialog,
 )
 
 GONE = frozenset((404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604))  # RFC 6665, 4.2.2
@@ -45,7 +41,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 5, 300
 MAX_FAILURES = 5
 AHEAD = 2000  # NOTIFYs of a subscription for which the store need not be written; it is, half way
 LOOKED_AT = 2000  # subscriptions at a time, for a NOTIFY that has no answer: a fifth of a millisecond
-MAX_UNKNOWN = 100  # wrong keys that are remembered
 CHANGED, SEND = Event.CHANGED, Action.SEND  # read often: a name of an Enum is looked up each time
 RESTORED_PER_SECOND = 50_000  # first NOTIFYs after a start, so that answers are read between them
 
@@ -60,12 +55,10 @@ class Notifier:
         next_hops: NextHops,
         new_tag: Callable[[], str],
     ) -> None:
-        self._settings, self._next_hops, self._new_tag = settings, next_hops, new_tag
-        self._packages = {package.name: package for package in packages}
-        self._domains = Domains(Directory(), ())
+        self.requests = Requests(packages, settings, next_hops, new_tag)
+        self._packages, self._next_hops = self.requests.packages, next_hops
         self._directory = Directory()
         self.subscriptions = Subscriptions(settings)
-        self.unknown: dict[tuple[Aor, str], None] = {}  # keys for extensions that do not exist, newest last
         self.silent = 0  # dropped since the start, as their phones took no NOTIFY
         self.timers = Timers(self._due)
 
@@ -98,45 +91,19 @@ class Notifier:
 
     def subscribe(self, subscribe: SubscribeReceived, watcher: Extension, now: float) -> list[Effect]:
         """Accept or refuse (Refusal) a SUBSCRIBE of `watcher` (RFC 6665, section 4.2.1)."""
-        package = self._packages.get(subscribe.event)
-        if package is None:
-            served = ", ".join(self._packages)
-            allow = (("Allow-Events", served),)
-            raise Refusal(489, f"Event {subscribe.event or 'missing'}, only {served} is served", allow)
-        if subscribe.accept is not None and package.accepts.isdisjoint(subscribe.accept):
-            raise Refusal(406, f"Only {package.content_type} is served", (("Accept", package.content_type),))
-        expires = self._granted(subscribe.expires)
+        package = self.requests.package(subscribe)
+        expires = self.requests.granted(subscribe.expires)
         if subscribe.request.to.tag:
             return self._refresh(subscribe, watcher, expires, now)
         return self._create(subscribe, package, watcher, expires, now)
-
-    def _granted(self, asked: int | None) -> int:
-        settings = self._settings
-        if asked is None:
-            return settings.subscribe_default_expires
-        if 0 < asked < settings.subscribe_min_expires:
-            least = settings.subscribe_min_expires
-            raise Refusal(423, f"At least {least} s", (("Min-Expires", str(least)),))
-        return min(asked, settings.subscribe_max_expires)
 
     def _refresh(
         self, subscribe: SubscribeReceived, watcher: Extension, expires: int, now: float
     ) -> list[Effect]:
         request = subscribe.request
-        subscription = self.subscriptions.get(request.to.tag)
-        if (
-            subscription is None
-            or not subscription.alive
-            or subscription.dialog.id != (request.call_id, request.to.tag, request.from_.tag)
-            or subscription.package.name != subscribe.event
-            or subscription.watcher != watcher.aor
-        ):
-            raise Refusal(481, "Subscription does not exist")
-        if subscription.is_secret and not request.flow.is_secure:
-            raise Refusal(403, ONLY_TLS)
-        if request.cseq <= subscription.remote_cseq:
-            raise Refusal(500, "CSeq is not higher than before")
-        target = _target(subscribe.contact) if subscribe.contact else subscription.dialog.target
+        known = self.subscriptions.get(request.to.tag)
+        subscription = self.requests.refreshed(subscribe, watcher, known)
+        target = target_of(subscribe.contact) if subscribe.contact else subscription.dialog.target
         flow = self._next_hops.of(request.flow, target, subscription.dialog.route_set, request.asks_rport)
         subscription.remote_cseq = request.cseq
         self.subscriptions.move(subscription, flow)
@@ -152,63 +119,15 @@ class Notifier:
         self, subscribe: SubscribeReceived, package: Package, watcher: Extension, expires: int, now: float
     ) -> list[Effect]:
         request = subscribe.request
-        resource, entity = self._resource(request, watcher)
-        if is_secret(entity) and not request.flow.is_secure:
-            raise Refusal(403, ONLY_TLS)
-        if not subscribe.contact:
-            raise Refusal(400, "Contact is missing")
-        if not request.from_.tag:
-            raise Refusal(400, "From has no tag")
-        gone = self._make_room(watcher.aor)
-        self.subscriptions.check_limits(watcher.aor, request.flow.host)
-        dialog = _dialog(subscribe, self._new_tag())
-        subscription = Subscription(
-            resource,
-            watcher.aor,
-            package,
-            entity,
-            dialog=dialog,
-            remote_cseq=request.cseq,
-            flow=self._next_hops.of(request.flow, dialog.target, dialog.route_set, request.asks_rport),
-            expires_at=now + expires,
-            user_agent=request.user_agent,
-        )
+        subscription = self.requests.new(subscribe, package, watcher, now + expires)
+        unreachable = self.subscriptions.room_for(watcher.aor, request.flow.host)
+        gone = self._remove(unreachable) if unreachable else []
         self.subscriptions.add(subscription)
         reply = _accepted(request, expires, subscription.key)
         if not expires:  # a fetch (RFC 6665, section 4.4.3)
             return [*gone, reply, *self._terminate(subscription, "timeout", now)]
         self._expire_at(subscription, subscription.expires_at)
         return [*gone, reply, _save(subscription), *self._step(subscription, Event.REFRESHED, now)]
-
-    def _make_room(self, watcher: Aor) -> list[Effect]:
-        """Where a watcher has as many as it may, one that cannot be told anything gives way."""
-        if not self.subscriptions.is_full(watcher):
-            return []
-        unreachable = (one for one in self.subscriptions.lost(watcher) if one.phase is Phase.UNREACHABLE)
-        oldest = next(unreachable, None)
-        return self._remove(oldest) if oldest else []
-
-    def _resource(self, request: Request, watcher: Extension) -> tuple[Aor, str]:
-        """Which extension is asked for, and its URI as the watcher writes it."""
-        uri = request.target if request.target.user else request.to.uri
-        resource = self._domains.aor_of(uri)
-        if resource is None or not uri.user:
-            raise Refusal(404, f"No such extension here: {uri.user}@{uri.host}")
-        if resource.tenant != watcher.aor.tenant:
-            text = f"{watcher.aor} may not watch {resource}: they belong to different tenants"
-            raise Refusal(403, "Another tenant's extension", (), text)
-        if resource not in self._directory.extensions:
-            self._remember_unknown(watcher.aor, resource.extension)
-            text = f"{watcher.aor} watches {resource.extension}, which does not exist: add it or fix the key"
-            raise Refusal(404, f"Extension {resource.extension} does not exist", (), text)
-        return resource, f"{uri.scheme}:{uri.user}@{uri.domain}"
-
-    def _remember_unknown(self, watcher: Aor, wanted: str) -> None:
-        """For `blfd doctor`: a key that nobody has fixed asks again and again."""
-        self.unknown.pop((watcher, wanted), None)
-        self.unknown[watcher, wanted] = None
-        if len(self.unknown) > MAX_UNKNOWN:
-            del self.unknown[next(iter(self.unknown))]
 
     # NOTIFY
 
@@ -356,8 +275,8 @@ class Notifier:
         self, directory: Directory, domains: Domains, changed: Altered, now: float
     ) -> list[Effect]:
         """Subscriptions to or of removed extensions end; who may now pick up, or no longer, is told."""
-        self._directory, self._domains = directory, domains
-        self.unknown.clear()  # what is still wrong is asked for again
+        self._directory = directory
+        self.requests.directory_changed(directory, domains)
         effects: list[Effect] = []
         for one in self.subscriptions.concerned(changed):
             if one.alive:
@@ -445,24 +364,3 @@ def _unsave(subscription: Subscription) -> list[Effect]:
 
 def _accepted(request: Request, expires: int, key: str) -> Reply:
     return Reply(request.transaction, 200, "OK", (("Expires", str(expires)),), key)
-
-
-def _target(contact: str) -> str:
-    """The remote target that a Contact gives. Raises Refusal."""
-    if not is_sip(contact):
-        raise Refusal(400, "The Contact has to be a SIP URI")
-    return without_headers(contact)
-
-
-def _dialog(subscribe: SubscribeReceived, tag: str) -> SubscriptionDialog:
-    """The dialog that a SUBSCRIBE begins, from our side, with our `tag` (RFC 3261, section 12.1.1)."""
-    request = subscribe.request
-    identity = f";id={subscribe.event_id}" if subscribe.event_id else ""
-    return SubscriptionDialog(
-        DialogId(request.call_id, tag, request.from_.tag),
-        NameAddr(request.to.uri.text, request.to.display),
-        NameAddr(request.from_.uri.text, request.from_.display),
-        _target(subscribe.contact),
-        subscribe.record_route,
-        f"{subscribe.event}{identity}",
-    )

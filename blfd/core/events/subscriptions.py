@@ -82,19 +82,20 @@ class Subscriptions:
         if not of_watcher:
             del self._lost[subscription.watcher]
 
-    def is_full(self, watcher: Aor) -> bool:
-        return self._of_watcher.full(watcher)
-
-    def check_limits(self, watcher: Aor, source: str) -> None:
-        """Raises Refusal where one more would be too many."""
+    def room_for(self, watcher: Aor, source: str) -> Subscription | None:
+        """The one that gives way to another: of a watcher that has as many as it may, the oldest that cannot
+        be told anything. Raises Refusal where one more would be too many."""
+        leaves, sender = None, hosts.sender(source)
         if self._of_watcher.full(watcher):
+            leaves = next((one for one in self.lost(watcher) if one.phase is Phase.UNREACHABLE), None)
+        if self._of_watcher.full(watcher) and not leaves:
             tally, whose, setting = self._of_watcher, f"{watcher}", "max_subscriptions"
-        elif self._of_tenant.full(watcher.tenant):
+        elif self._of_tenant.full(watcher.tenant) and not leaves:
             tally, whose, setting = self._of_tenant, f"tenant {watcher.tenant}", "tenant_subscriptions"
-        elif self._of_source.full(hosts.sender(source)):
+        elif self._of_source.full(sender) and not (leaves and hosts.sender(leaves.source) == sender):
             tally, whose, setting = self._of_source, f"address {source}", "source_subscriptions"
         else:
-            return
+            return leaves
         raise too_many("subscriptions", tally.most, whose, watcher, setting)
 
     def add(self, subscription: Subscription) -> None:
