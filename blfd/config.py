@@ -15,7 +15,14 @@ from blfd.core import hosts
 from blfd.core.access.digest import ALGORITHMS
 from blfd.core.values import TRANSPORTS, Settings
 from blfd.transport.addresses import AddressError, ListenAddress
-from blfd.transport.certificates import ASKED, OLDEST, PemFiles, TlsSettings
+from blfd.transport.certificates import (
+    ASKED,
+    OLDEST,
+    CertificateError,
+    PemFiles,
+    TlsSettings,
+    authority,
+)
 
 DEFAULT_DATABASE = Path("blfd.db")
 KEYS = (
@@ -233,6 +240,10 @@ def _tls(
         raise ConfigError(f"{where}, [tls]: client_certificates needs client_ca: who signs them")
     if settings.trust and settings.client_certificates == "no":
         raise ConfigError(f'{where}, [tls]: trust needs client_certificates = "asked" or "required"')
+    try:
+        authority(settings)
+    except CertificateError as error:
+        raise ConfigError(f"{where}, [tls]: {error}") from None
     return settings
 
 

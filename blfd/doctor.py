@@ -19,6 +19,7 @@ from blfd.core import hosts
 from blfd.core.values import TRANSPORTS
 from blfd.store import Store, StoreError
 from blfd.transport.addresses import ListenAddress, new_socket
+from blfd.transport.certificates import CertificateError, faults, load
 
 GOOD_RECEIVE_BUFFER = 4 << 20
 RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
@@ -39,7 +40,7 @@ class Finding(NamedTuple):
 def examine(config: Config, tenant: str) -> list[Finding]:
     """All findings, the installation's first, then the running server's, with the phones of `tenant`."""
     findings = [_database(config.database, tenant), _clock(), _receive_buffer()]
-    findings += _clocks_of_phones(config.database, tenant)
+    findings += [*_clocks_of_phones(config.database, tenant), *_certificates(config)]
     try:
         ControlClient(socket_path(config.database)).call("status")
     except (NotRunning, ControlError) as error:
@@ -100,6 +101,24 @@ def _clocks_of_phones(path: Path, tenant: str) -> Iterator[Finding]:
             yield Finding(
                 "warning", "phones are not told their time zone: their clocks are their maker's", advice
             )
+
+
+def _certificates(config: Config) -> Iterator[Finding]:
+    """Whether phones will take the certificates: dates, names, chain."""
+    tls = config.tls
+    for number, files in enumerate(tls.certificates):
+        try:
+            one = load(files, tls)
+        except CertificateError as error:
+            yield Finding("fault", f"{error}", "until then it is not served, after a renewal the old one is")
+            continue
+        found = list(faults(one, "" if number else config.address, tls.ca, time.time()))
+        yield from (Finding("warning", *fault) for fault in found)
+        if not found:
+            yield Finding("ok", f"{one}")
+    if tls.oldest < "1.2" and tls.certificates:
+        advice = "replace the phones that need it, and leave `oldest` out"
+        yield Finding("warning", f"TLS {tls.oldest} is let in", advice)
 
 
 def _receive_buffer() -> Finding:

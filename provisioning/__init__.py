@@ -10,6 +10,8 @@ from provisioning.common.table import COMMON, Common
 from provisioning.dialplan import Shape
 from provisioning.layout import KeyPage, ShownKey, layout
 from provisioning.model import (
+    CA_DER,
+    CA_PEM,
     Account,
     Device,
     KeyKind,
@@ -40,6 +42,8 @@ from provisioning.rendering import (
 )
 
 __all__ = [
+    "CA_DER",
+    "CA_PEM",
     "COMMON",
     "MOST_CONTACTS",
     "Account",

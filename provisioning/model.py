@@ -164,13 +164,17 @@ class Account:
         return self.name or self.extension
 
 
+CA_PEM, CA_DER = "ca.pem", "ca.der"  # names of an authority's certificate among a phone's files
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """Where phones find the server, and what they dial: the same for all phones of a tenant.
 
     Times are in seconds; `url` is where this phone fetches its files, and ends with a slash; `year` is the
     one of which summer time is told, where it follows no rule. `shapes` are those of the tenant's extensions;
-    `outside` and `emergency` are as in a DialPlan.
+    `outside` and `emergency` are as in a DialPlan. `has_ca`: among its files is the certificate of whom it
+    has to trust, and does not know.
     """
 
     host: str
@@ -187,6 +191,11 @@ class Service:
     shapes: frozenset[Shape] = frozenset()
     outside: str | None = ""
     emergency: tuple[str, ...] = ()
+    has_ca: bool = False
+
+    def ca_url(self, name: str) -> str:
+        """Where a phone over TLS fetches that certificate, by one of its names; "" where it need not."""
+        return self.url + name if self.has_ca and self.url and self.transport == "tls" else ""
 
     def host_port(self, domain: str = "") -> str:
         """The server's host and port in one; a tenant's domain takes the host's place."""

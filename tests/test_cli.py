@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import self_signed, signed
 from commands import Answering, Run
 
 from blfd import doctor
@@ -20,6 +21,7 @@ from blfd.config import Config
 from blfd.control import ControlServer, socket_path
 from blfd.doctor import Finding, examine
 from blfd.transport.addresses import ListenAddress
+from blfd.transport.certificates import PemFiles, TlsSettings
 
 LIVE = ("status", "registrations", "lamps", "watchers", "calls")
 DIALOG = {
@@ -298,6 +300,28 @@ def test_doctor_finds_a_machine_without_network(
     interfaces.write_text(loopback + "2001" + "0" * 27 + "1 02 40 00 80 eth0\n")
     found = examined(tmp_path, f"udp:{host}:5060")
     assert any(f.state == "fault" and "no phone can reach it" in f.what for f in found) == (host != "[::]")
+
+
+@pytest.mark.parametrize(
+    ("names", "days", "oldest", "words"),
+    [
+        ("DNS:pbx.example", 90, "1.2", []),
+        ("DNS:pbx.example", 90, "1.0", ["TLS 1.0 is let in"]),
+        ("DNS:other.example", 5, "1.2", ["ends on", "is for other.example, not for pbx.example"]),
+        ("DNS:pbx.example", -1, "1.2", ["has ended on"]),
+    ],
+)
+def test_doctor_looks_at_certificates(
+    tmp_path: Path, names: str, days: int, oldest: str, words: list[str]
+) -> None:
+    authority = self_signed(tmp_path, "authority", "DNS:authority")
+    files = PemFiles(*signed(tmp_path, "own", authority, names, days=days))
+    tls = TlsSettings((files,), oldest=oldest, ca=authority.certificate)
+    config = Config(database=tmp_path / "blfd.db", listen=(), address="pbx.example", tls=tls)
+    found = [f for f in examine(config, "default") if "certificate" in f.what or "TLS" in f.what]
+    said = [f"{finding.what}: {finding.advice}" for finding in found if finding.state == "warning"]
+    assert len(said) == len(words)
+    assert all(word in text for word, text in zip(words, said, strict=True))
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])

@@ -23,7 +23,14 @@ ALLOWED: dict[str, set[str]] = {
     "blfd/config.py": {"blfd.core", "blfd.transport.addresses", "blfd.transport.certificates"},
     "blfd/control.py": set(),
     "blfd/logs.py": {"blfd.core.visible"},
-    "blfd/doctor.py": {"blfd.config", "blfd.control", "blfd.core", "blfd.store", "blfd.transport.addresses"},
+    "blfd/doctor.py": {
+        "blfd.config",
+        "blfd.control",
+        "blfd.core",
+        "blfd.store",
+        "blfd.transport.addresses",
+        "blfd.transport.certificates",
+    },
     "blfd/devices/": {"blfd.core", "blfd.devices", "blfd.store", "blfd.transport.addresses", "provisioning"},
     "blfd/operations/": {
         "argon2",
@@ -76,6 +83,7 @@ ALLOWED: dict[str, set[str]] = {
         "blfd.operations",
         "blfd.server",
         "blfd.store",
+        "blfd.transport.certificates",
         "provisioning",
         "click",
         "rich",

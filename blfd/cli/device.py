@@ -28,7 +28,7 @@ Keys = Annotated[
         help="Such as 102,103,*98=Group,104=Bob,line:2,list:URI; or `team` or `team:GROUP` for everybody."
     ),
 ]
-Transport = Annotated[str | None, typer.Option(help="udp or tcp.")]
+Transport = Annotated[str | None, typer.Option(help="udp, tcp or tls.")]
 Modules = Annotated[int | None, typer.Option(min=0, help="How many expansion modules stand beside it.")]
 Setting = Annotated[
     list[str] | None,

@@ -19,6 +19,7 @@ from blfd.devices.files import Phones
 from blfd.devices.values import Place, place
 from blfd.operations import Desk
 from blfd.store import Store
+from blfd.transport.certificates import authority
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Options:
             return Place(**self.client.call("place"))
         except (NotRunning, ControlError):
             url = str(config.provision) if config.provision else ""
-            return place(config.listen, config.address, url)
+            return place(config.listen, config.address, url, authority(config.tls))
 
     @cached_property
     def client(self) -> ControlClient:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -305,6 +306,7 @@ class Phones:
             http_user=row.mac,
             http_password=row.secret,
             shapes=frozenset(Shape(*found) for found in self.store.devices.shapes(row.tenant)),
+            has_ca=bool(place.ca),
         )
 
     def url(self, row: DeviceRow) -> str:
@@ -343,6 +345,7 @@ class Phones:
         """All that the phone may ask for, by name. Raises ProvisioningError and StoreError."""
         device, service = self._rendered(row)
         of_all = {**provisioning.common_files(device), **provisioning.boot_files(device, service)}
+        of_all |= self._authority()
         return {**of_all, **self._own(row, device, service), **self._phonebook(row, device, service)}
 
     def file(self, row: DeviceRow, name: str) -> bytes | None:
@@ -352,7 +355,7 @@ class Phones:
             found = self._phonebook(row, device, service)
         else:
             found = provisioning.common_files(device) | provisioning.boot_files(device, service)
-            found |= self._own(row, device, service)
+            found |= self._own(row, device, service) | self._authority()
         return next((content for each, content in found.items() if each.lower() == name.lower()), None)
 
     def of_folder(self, row: DeviceRow) -> dict[str, bytes]:
@@ -367,6 +370,12 @@ class Phones:
 
     def _own(self, row: DeviceRow, device: Device, service: Service) -> dict[str, bytes]:
         return provisioning.files(device, service, self.layers(row), self.template(row))
+
+    def _authority(self) -> dict[str, bytes]:
+        """The certificate that phones have to trust, in both forms."""
+        pem = self._place.ca
+        der = ssl.PEM_cert_to_DER_cert(pem) if pem else b""
+        return {provisioning.CA_PEM: pem.encode(), provisioning.CA_DER: der} if pem else {}
 
     def _phonebook(self, row: DeviceRow, device: Device, service: Service) -> dict[str, bytes]:
         """Of as many of the tenant's extensions as phones take; empty where the site wants none."""

@@ -57,24 +57,28 @@ class Wanted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where phones reach this server: its host (see `hosts`), its SIP ports by transport, and their files."""
+    """Where phones reach this server: its host (see `hosts`), its SIP ports by transport, and their files.
+
+    `ca` is the certificate (PEM) of the authority that has signed the server's, where phones do not know it.
+    """
 
     host: str
     ports: dict[str, int]
     url: str  # without a slash at the end
+    ca: str = ""
 
 
-def place(listening: Sequence[ListenAddress], address: str, url: str) -> Place:
+def place(listening: Sequence[ListenAddress], address: str, url: str, ca: str = "") -> Place:
     """From what is listened on; `address` is this machine's for phones, "" to find out.
 
-    `url` is the listener for their files, "" if there is none.
+    `url` is the listener for their files, "" if there is none; `ca` is as in Place.
     """
     named = (one.host for one in listening if not one.everywhere)
     host = address or next(named, "") or local_address_towards(ANYWHERE)
     ports = {one.transport: one.port for one in reversed(listening)}
     for every in (hosts.EVERY, hosts.EVERY_IPV4):
         url = url.replace(f"//{hosts.written(every)}:", f"//{hosts.written(host)}:")
-    return Place(host, ports, url.rstrip("/"))
+    return Place(host, ports, url.rstrip("/"), ca)
 
 
 class Fit(NamedTuple):

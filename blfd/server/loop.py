@@ -56,7 +56,7 @@ from blfd.sip.tokens import Tokens
 from blfd.store import Store, StoreError
 from blfd.store.writer import StoreWriter
 from blfd.transport.addresses import ListenAddress
-from blfd.transport.certificates import CertificateError, Certificates, faults
+from blfd.transport.certificates import CertificateError, Certificates, authority, faults
 from blfd.transport.network import Network
 
 log = logging.getLogger("blfd")
@@ -136,7 +136,7 @@ class Server:
             self.emit,
             config.sip,
             self._listening,
-            place(self._listening, config.address, ""),
+            place(self._listening, config.address, "", authority(config.tls)),
         )
 
     def _own_hosts(self) -> set[str]:
@@ -346,7 +346,7 @@ def _certificates(config: Config) -> Certificates | None:
     for number, one in enumerate(certificates.served):
         log.info("TLS: %s", one)
         for fault in faults(one, "" if number else config.address, config.tls.ca, time.time()):
-            log.warning("TLS: certificate %s", fault)
+            log.warning("TLS: %s", fault)
     if config.tls.oldest < "1.2":
         log.warning("TLS %s is let in for old phones: it protects from nobody who is able", config.tls.oldest)
     return certificates

@@ -104,6 +104,7 @@ def start(config: Config, place: Place) -> tuple[WebProcess | None, dict[str, st
         "database": str(config.database),
         "host": place.host,
         "ports": place.ports,
+        "ca": place.ca,
         "listeners": listeners,
     }
     if config.tls.certificates:

@@ -188,26 +188,51 @@ def _plain(name: str) -> str:
         return name.lower().rstrip(".")
 
 
+def authority(settings: TlsSettings) -> str:
+    """The certificate (PEM) that phones have to trust, "" where they do. Raises CertificateError."""
+    if settings.ca is None:
+        return ""
+    try:
+        first = _PEM.search(settings.ca.read_text(encoding="latin-1"))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=first[0] if first else "")
+    except (OSError, ValueError) as error:
+        text = f"ca {settings.ca}: {error}; give a PEM file with the authority's certificate first"
+        raise CertificateError(text) from None
+    return f"{first[0]}\n" if first else ""
+
+
 # Whether phones will take it
 
 
-def faults(certificate: Certificate, host: str, ca: Path | None, now: float) -> Iterator[str]:
-    """What will have phones refuse it, each with what to do; `host` is where they are sent, "" if unknown."""
-    path = certificate.files.certificate
+class Fault(NamedTuple):
+    """Why phones will refuse a certificate, and what to do."""
+
+    what: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.advice}"
+
+
+def faults(certificate: Certificate, host: str, ca: Path | None, now: float) -> Iterator[Fault]:
+    """All of a certificate; `host` is where phones are sent, "" if unknown, `ca` as in TlsSettings."""
+    whole = f"certificate {certificate.files.certificate}"
     if now < certificate.begins:
-        yield f"{path} holds from {_day(certificate.begins)}: set this machine's clock, or get another"
+        advice = "set this machine's clock, or get another certificate"
+        yield Fault(f"{whole} holds from {_day(certificate.begins)}", advice)
     if now >= certificate.ends:
-        yield f"{path} has ended on {_day(certificate.ends)}: renew it"
+        yield Fault(f"{whole} has ended on {_day(certificate.ends)}", "renew it")
     elif now > certificate.ends - SOON:
-        yield f"{path} ends on {_day(certificate.ends)}: renew it"
+        yield Fault(f"{whole} ends on {_day(certificate.ends)}", "renew it")
     if host and not certificate.fits(host):
         names = ", ".join(certificate.names) or "no name"
-        yield f"{path} is for {names}, not for {host}, where phones are sent: make `address` one of its names"
-    yield from _chain_faults(certificate, ca)
+        what = f"{whole} is for {names}, not for {host}, where phones are sent"
+        yield Fault(what, "make `address` one of its names, or get another certificate")
+    yield from _chain_faults(certificate, whole, ca)
 
 
-def _chain_faults(certificate: Certificate, ca: Path | None) -> Iterator[str]:
-    path = certificate.files.certificate
+def _chain_faults(certificate: Certificate, whole: str, ca: Path | None) -> Iterator[Fault]:
     client = ssl.create_default_context(cafile=ca)
     if ca:
         client.load_default_certs()
@@ -217,14 +242,16 @@ def _chain_faults(certificate: Certificate, ca: Path | None) -> Iterator[str]:
         _shake_hands(certificate.files, client)
     except ssl.SSLCertVerificationError as error:
         if error.verify_code == _SELF_SIGNED:
-            yield f"{path} is self-signed: phones refuse it unless they are told to trust it, or nobody"
+            advice = "have phones trust it, or get one of an authority that they know"
+            yield Fault(f"{whole} is self-signed", advice)
         elif error.verify_code == _ROOT_UNKNOWN:
-            yield f"{path} comes from an authority that nobody knows: name its certificate as `ca` in [tls]"
+            advice = "name its certificate as `ca` in [tls], and have phones trust it"
+            yield Fault(f"{whole} comes from an authority that nobody knows", advice)
         elif error.verify_code in _ISSUER_UNKNOWN:
-            advice = f"put the certificate of {certificate.issuer} behind it, or name it as `ca`"
-            yield f"{path} lacks a part of its chain: {advice}"
+            advice = f"put the certificate of {certificate.issuer} behind it, or name it as `ca` in [tls]"
+            yield Fault(f"{whole} lacks a part of its chain", advice)
         else:
-            yield f"{path} is refused: {error.verify_message}"
+            yield Fault(f"{whole} is refused: {error.verify_message}", "get another")
 
 
 def _day(at: float) -> str:

@@ -1,7 +1,7 @@
 """`python -m blfd.web OPTIONS`: serves until its standard input ends, which is the server's to hold open.
 
-OPTIONS is a JSON object: `database`; `host` and `ports` for SIP; `listeners`, each with `name` (provision,
-portal or metrics), `scheme`, `address` and `port`; and for https `certificate` and `certificate_key`.
+OPTIONS is a JSON object: `database`; `host`, `ports` and `ca` as in Place; `listeners`, each with `name`
+(provision, portal or metrics), `scheme`, `address` and `port`; for https `certificate` and `certificate_key`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main() -> None:
     }
     store = Store(Path(options["database"]))
     client = ControlClient(socket_path(store.path))
-    place = Place(options["host"], options["ports"], urls.get("provision", ""))
+    place = Place(options["host"], options["ports"], urls.get("provision", ""), options["ca"])
     phones = Phones(store, lambda: place)
     feed = Feed(client)
     applications: dict[str, Callable[[], ASGIApp]] = {

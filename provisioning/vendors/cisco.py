@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from provisioning import formats
 from provisioning.dialplan import SHORT_TIMER, Sequence, written_keys
-from provisioning.model import Device, KeyKind, LineKey, Model, Service
+from provisioning.model import CA_PEM, Device, KeyKind, LineKey, Model, Service
 from provisioning.vendors import Found, unknown_key
 
 SYNC = "check-sync"
@@ -56,6 +56,8 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield "Server_Type", "Asterisk"
     if service.url:
         yield "Profile_Rule", _rule(service)
+    if service.ca_url(CA_PEM):
+        yield "Custom_CA_URL" if _is_spa(device.model) else "Custom_CA_Rule", service.ca_url(CA_PEM)
     yield "Resync_On_Reset", "Yes"
     yield "Resync_From_SIP", "Yes"
     yield from _keys(device)

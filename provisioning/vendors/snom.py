@@ -9,7 +9,7 @@ from lxml import etree
 
 from provisioning import formats
 from provisioning.dialplan import DIGITS, Sequence, in_brackets
-from provisioning.model import Device, KeyKind, LineKey, Service
+from provisioning.model import CA_DER, Device, KeyKind, LineKey, Service
 from provisioning.vendors import Found
 
 SYNC = "check-sync;reboot=false"
@@ -23,7 +23,10 @@ _PLACE = re.compile(r"([\w.-]+)(?:\[(\d+)\])?", re.ASCII)
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
-    """`name[1]` is `<name idx="1">`; of a key there are `fkey[0]`, what it does, and its attributes."""
+    """`name[1]` is `<name idx="1">`; of a key there are `fkey[0]`, what it does, and its attributes.
+
+    `certificate` is where one is that the phone is to trust.
+    """
     for number, account in enumerate(device.accounts, 1):
         at = f"[{number}]"
         yield "user_active" + at, "on"
@@ -47,6 +50,8 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield "setting_server", service.url
         yield "http_client_user", service.http_user
         yield "http_client_pass", service.http_password
+    if service.ca_url(CA_DER):
+        yield "certificate", service.ca_url(CA_DER)
     for number, account in enumerate(device.accounts, 1):
         yield from _key(number - 1, "line", str(number), account.shown)
     for place, key in enumerate(device.keys, len(device.accounts)):
@@ -101,7 +106,9 @@ def body(found: Found) -> bytes:
         place = _PLACE.fullmatch(name)
         if not place:
             raise ValueError(f"{name!r} is not written name or name[1]")
-        if place[1] == "fkey":
+        if name == "certificate":
+            etree.SubElement(etree.SubElement(root, "certificates"), name, url=formats.one_line(value))
+        elif place[1] == "fkey":
             _element(keys, place, value, {part: values.get(f"fkey.{part}[{place[2]}]", "") for part in PARTS})
         elif not place[1].startswith("fkey."):
             _element(phone, place, value, {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provisioning.dialplan import SHORT_TIMER, digit_map
-from provisioning.model import Device, KeyKind, LineKey, Service
+from provisioning.model import CA_PEM, Device, KeyKind, LineKey, Service
 from provisioning.templating import packaged
 from provisioning.vendors import Found
 
@@ -57,6 +57,9 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield "static.auto_provision.server.url", service.url
         yield "static.auto_provision.server.username", service.http_user
         yield "static.auto_provision.server.password", service.http_password
+    if service.ca_url(CA_PEM):
+        yield "static.trusted_certificates.url", service.ca_url(CA_PEM)
+        yield "static.security.ca_cert", "2"  # those that are built in, and this one
     yield from _keys(device, service)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import ssl
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from calls import Calling, Dialog, sdp
 from certificates import Pair, self_signed, signed
@@ -215,3 +217,27 @@ def test_phones_that_connect_again_after_a_kill_are_told(own_site: Callable[...,
         assert notify["call-id"] == call_id
         assert notify["via"].startswith("SIP/2.0/TLS ")
         assert back.register(expires=0).status == 200
+
+
+def test_a_provisioned_phone_is_sent_there_and_can_fetch_whom_to_trust(
+    own_site: Callable[..., Site], authority: Pair, own: Pair
+) -> None:
+    config = f'address = "pbx.example"\n{own.toml()}[tls]\nca = "{authority.certificate}"\n'
+    site = own_site("--provision", "http://127.0.0.1:0", config=config)
+    who = ("--model", "yealink/t54w", "--extension", "101", "--transport", "tls")
+    site.cli("device", "add", "80:5e:c0:12:34:56", *who)
+    url = str(json.loads(site.cli("device", "show", "80:5e:c0:12:34:56", "--json"))["url"])
+    url = url.replace("pbx.example", "127.0.0.1")
+    found = dict(line.split(" = ", 1) for line in httpx.get(f"{url}805ec0123456.cfg").text.splitlines()[1:])
+    assert found["account.1.sip_server.1.address"] == "pbx.example"
+    assert found["account.1.sip_server.1.port"] == site.server.address("tls").partition(":")[2]
+    assert found["account.1.sip_server.1.transport_type"] == "2"
+    assert found["static.trusted_certificates.url"].endswith("/ca.pem")
+    pem = httpx.get(f"{url}ca.pem").text
+    assert httpx.get(f"{url}ca.der").content == ssl.PEM_cert_to_DER_cert(pem)
+    trusting = ssl.create_default_context(cadata=pem)
+    password = found["account.1.password"]
+    phone = Agent(site.server.address("tls"), "101", password, "tls", trusting=trusting)
+    site.agents.append(phone)
+    over = {"From": "<sip:101@pbx.example>;tag=1", "To": "<sip:101@pbx.example>", "Expires": "60"}
+    assert phone.request("REGISTER", "101", "sip:pbx.example", **over).status == 200

@@ -261,6 +261,21 @@ def test_every_phone_gets_all_that_lamps_and_pickup_need(model: str) -> None:
         assert html.escape(key.shown, quote=False) in text or key.shown in text
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_over_tls_a_phone_is_told_whom_to_trust_if_its_maker_has_a_way(model: str) -> None:
+    made, known = (
+        device(model),
+        {"yealink": "ca.pem", "cisco": "ca.pem", "snom": "ca.der", "gigaset": "ca.der"},
+    )
+    name = known.get(model.partition("/")[0])
+    for transport, has_ca in (("tls", True), ("tls", False), ("tcp", True)):
+        service = replace(SERVICE, port=5061, transport=transport, has_ca=has_ca)
+        text = b"".join(provisioning.files(made, service).values()).decode()
+        told = f"{SERVICE.url}{name}" in text
+        assert told is bool(name and transport == "tls" and has_ca)
+        assert "5061" in text
+
+
 def test_layers_say_where_a_setting_comes_from() -> None:
     made = device("yealink/t54w")
     layers = [

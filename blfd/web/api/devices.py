@@ -18,7 +18,7 @@ from blfd.web.api.paging import Cursor, Limit, Page, cut
 
 router = APIRouter(prefix="/tenants/{tenant}", tags=["Phones"])
 
-Transport = Literal["udp", "tcp"]
+Transport = Literal["udp", "tcp", "tls"]
 Modules = Annotated[int, Field(ge=0, le=9)]
 Csv = Annotated[
     bytes,

@@ -19,7 +19,7 @@ from blfd.web.portal.imports import Import, Lines, Shown
 
 router = APIRouter(prefix="/t/{tenant}/phones")
 
-TRANSPORTS = {"udp": "UDP", "tcp": "TCP"}
+TRANSPORTS = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
 
 
 @router.get("")
