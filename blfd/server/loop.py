@@ -139,11 +139,12 @@ class Server:
             place(self._listening, config.address, "", authority(config.tls)),
         )
 
-    def _own_hosts(self) -> set[str]:
+    def _own_hosts(self) -> list[str]:
         """What phones may call this server: where it listens, `address`, and the names in certificates."""
         served = self._certificates.served if self._certificates else ()
-        names = {name for one in served for name in one.names if "*" not in name}
-        return {address.host for address in self._listening} | names | ({self._config.address} - {""})
+        names = [name for one in served for name in one.names if "*" not in name]
+        listening = [address.host for address in self._listening]
+        return [host for host in dict.fromkeys((*listening, self._config.address, *names)) if host]
 
     def _listen(self) -> list[ListenAddress]:
         """Open all listeners; what they listen on."""
