@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
@@ -65,6 +66,12 @@ class LineKey:
 _PREFIXES = {"line": (KeyKind.LINE, _LINE), "list": (KeyKind.LIST, _LIST)}
 
 
+def check_text(text: str, what: str) -> None:
+    """Raises ProvisioningError for what is more than one line, or holds what is no letter at all."""
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text):
+        raise ProvisioningError(f"{what} {text[:64]!r}: control characters and line ends have no place there")
+
+
 def between_commas(text: str, what: str = "") -> list[str]:
     """What people write as `102, 103`; none of nothing. Raises ProvisioningError for a comma too many."""
     parts = [part.strip() for part in text.split(",")]
@@ -98,6 +105,7 @@ def _key(part: str) -> LineKey:
     if not form.fullmatch(value):
         advice = "write 102, *98=Group, line:2 or list:sales@pbx.example"
         raise ProvisioningError(f"key {part!r}: {value!r} is no extension and no code; {advice}")
+    check_text(label, "label")
     if len(label) > MAX_LABEL:
         raise ProvisioningError(f"key {part!r}: a label has at most {MAX_LABEL} characters")
     return LineKey(kind, value, label)

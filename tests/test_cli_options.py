@@ -317,6 +317,29 @@ def test_a_comma_too_many_in_a_file(folder: Path, inside: Blfd, cells: str) -> N
     assert rows(folder) == before
 
 
+@pytest.mark.parametrize("control", ["\n", "\x1b[31m", "\x00", "\x85", "\u2028", "\t"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("extension add A --password x", "extension add 103 --password xA", "extension set 101 --name A"),
+        *("group add A", "tenant add A", "tenant add b.example --alias A", "tenant set --pickup-code *8A"),
+        *(f"device set {MAC} --keys 102=A", f"device set {MAC} --keys 102A", f"device set {MAC} --set A=1"),
+        *(f"device set {MAC} --set x=A", f"device set {MAC} --transport A", f"device set {MAC} --model A"),
+        *("provision set * A 1", "provision set yealink a.b A", "provision set * language A"),
+        *(f"admin add A {PASSWORD}", "token add A --scope lamps", "token add b --scope A"),
+        *("extension show A", "device show A", "group show A", "provision unset * A", "pickups --since A"),
+        *("--tenant A lamps", "--config A status", "--db A/x status", "run --listen A", "run --web A"),
+    ],
+)
+def test_control_characters_are_refused(folder: Path, inside: Blfd, words: str, control: str) -> None:
+    """And do not reach the terminal."""
+    before = rows(folder)
+    code, out, errors = inside(*(word.replace("A", f"a{control}b") for word in shlex.split(words)))
+    assert (code in (1, 2, 3), out, errors.count("\n")) == (True, "", 1)
+    assert errors[:-1].isprintable()
+    assert rows(folder) == before
+
+
 def test_lists_as_people_write_them(folder: Path, inside: Blfd) -> None:
     for words, gap in (
         (("device", "set", MAC, "--extension"), "101, 102"),

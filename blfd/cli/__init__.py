@@ -16,7 +16,7 @@ from blfd.cli.extension import extensions
 from blfd.cli.group import groups
 from blfd.cli.inspect import add_inspecting
 from blfd.cli.options import Options
-from blfd.cli.output import fail
+from blfd.cli.output import fail, fail_with
 from blfd.cli.pickup import add_pickup
 from blfd.cli.provision import provision
 from blfd.cli.run import add_running
@@ -73,7 +73,9 @@ def main() -> None:
         sys.exit(app(standalone_mode=False))
     except NotRunning as error:
         fail(f"no server runs on this database ({error}); start one with 'blfd run'", 3)
-    except (StoreError, ConfigError, ControlError, ProvisioningError) as error:
+    except StoreError as error:
+        fail_with(error.lines)
+    except (ConfigError, ControlError, ProvisioningError) as error:
         fail(str(error), 1)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)

@@ -20,8 +20,12 @@ LONGEST_CELL, LONGEST_LINE = 1000, 2000  # characters; --json has all
 
 
 def fail(text: str, code: int = 1) -> NoReturn:
-    """The text on standard error, one line as a rule, and the end."""
-    print_lines(f"blfd: {text}".split("\n"), sys.stderr)
+    """The text on standard error, one line whatever is in it, and the end."""
+    fail_with([text], code)
+
+
+def fail_with(lines: Sequence[str], code: int = 1) -> NoReturn:
+    print_lines([f"blfd: {lines[0]}", *lines[1:]], sys.stderr)
     sys.exit(code)
 
 

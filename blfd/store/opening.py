@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +25,11 @@ class StoreError(Exception):
         super().__init__(f"{text}; {advice}" if advice else text)
         self.text = text
 
+    @property
+    def lines(self) -> Sequence[str]:
+        """What a person reads: one line, whatever somebody typed."""
+        return (str(self),)
+
 
 class NotFound(StoreError):
     """What is asked for does not exist."""
@@ -40,6 +45,18 @@ class Conflict(StoreError):
 
 class Unavailable(StoreError):
     """The database itself cannot be used: the disk, a lock, damage."""
+
+
+class Several(StoreError):
+    """All that is wrong with what is imported, a line each."""
+
+    def __init__(self, found: Sequence[StoreError]) -> None:
+        self._lines = [str(error) for error in found]
+        super().__init__("\n".join(self._lines))
+
+    @property
+    def lines(self) -> Sequence[str]:
+        return self._lines
 
 
 class Faults:
@@ -64,7 +81,7 @@ class Faults:
         if len(self._found) == 1:
             raise self._found[0]
         if self._found:
-            raise StoreError("\n".join(map(str, self._found)))
+            raise Several(self._found)
 
 
 class Connections:

@@ -12,7 +12,7 @@ from itertools import chain
 from provisioning.catalog import models
 from provisioning.common import is_common, maker_of, normal, own_name, told
 from provisioning.common.table import COMMON
-from provisioning.model import Account, Device, KeyKind, LineKey, ProvisioningError, Service
+from provisioning.model import Account, Device, KeyKind, LineKey, ProvisioningError, Service, check_text
 from provisioning.vendors import vendor_of
 
 _NUMBER = re.compile(r"\d+")
@@ -24,7 +24,9 @@ def accepted(
     vendors: Collection[str], name: str, value: str | None, lines: int = 1
 ) -> tuple[str, str | None]:
     """A setting for phones of these makers with so many accounts, as it is kept. Raises ProvisioningError."""
+    check_text(name, "setting")
     if not is_common(name):
+        check_text(value or "", f"{name}: value")
         for vendor in vendors:
             check_registration(vendor, own_name(name), lines)
     return normal(name, value)
