@@ -4,6 +4,7 @@ Knows phones and no calls, and imports nothing of blfd.
 """
 
 from provisioning.catalog import find, models
+from provisioning.common import chosen
 from provisioning.common.own import accepted
 from provisioning.common.own import unknown as unknown_setting
 from provisioning.common.table import COMMON, Common
@@ -66,6 +67,7 @@ __all__ = [
     "book_name",
     "boot_files",
     "check",
+    "chosen",
     "common_files",
     "files",
     "find",

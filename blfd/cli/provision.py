@@ -14,8 +14,6 @@ from blfd.cli.output import Json, fail, print_json, print_lines, print_notes, pr
 from blfd.cli.template import template as template_commands
 from blfd.devices.files import Phones
 from blfd.operations import overrides
-from blfd.operations.scope import is_device, scope_of
-from blfd.store import StoreError
 from blfd.store.devices import DeviceRow
 from provisioning import COMMON
 from provisioning import models as known_models
@@ -143,8 +141,7 @@ def set_(
 ) -> None:
     """Override a setting for all phones, a maker's, a model's or one."""
     given = options(context)
-    tenant = _tenant(given, scope, all_tenants)
-    notes = overrides.set(given.desk, tenant, scope_of(scope), name, value)
+    notes = overrides.set(given.desk, _tenant(given, all_tenants), scope, name, value)
     print(
         f"{name} is {'left out' if value is None else 'set'} for {scope}; phones take it at their next fetch"
     )
@@ -155,15 +152,13 @@ def set_(
 def unset(context: typer.Context, scope: Scope, name: Setting, all_tenants: AllTenants = False) -> None:
     """Take an override back."""
     given = options(context)
-    overrides.unset(given.desk, _tenant(given, scope, all_tenants), scope_of(scope), name)
+    overrides.unset(given.desk, _tenant(given, all_tenants), scope, name)
     print(f"{name} is no longer set for {scope}")
 
 
-def _tenant(given: Options, scope: str, all_tenants: bool) -> str | None:
-    """None for all. Raises StoreError for a tenant that does not exist, or a phone that is of one."""
+def _tenant(given: Options, all_tenants: bool) -> str | None:
+    """None for all. Raises StoreError for a tenant that does not exist."""
     if not all_tenants:
         return given.tenant
     given.of_no_tenant("--all-tenants is for all")
-    if is_device(scope_of(scope)):
-        raise StoreError(f"scope {scope!r}: a phone is of one tenant; leave --all-tenants out")
     return None

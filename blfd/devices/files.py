@@ -47,6 +47,20 @@ class Over(Protocol):
     def templates(self) -> dict[str, str]: ...
 
 
+def places(tenant: str | None, path: str, mac: str = "") -> Iterator[tuple[str | None, str, str]]:
+    """Where settings for a phone are set, from the widest to the narrowest: tenant, scope, and that in words.
+
+    `path` is its model, or of phones of a maker that, or "" for all phones.
+    """
+    vendor, _, name = path.partition("/")
+    scopes = [(EVERYWHERE, "all phones"), (vendor, f"vendor {vendor}"), (path, f"model {path}")]
+    for whose, said in ((None, "all tenants, "), (tenant, "")):
+        for scope, what in scopes[: 1 + bool(vendor) + bool(name)]:
+            yield whose, scope, f"{said}{what}"
+    if mac:
+        yield tenant, mac, "this device"
+
+
 class Phones:
     """Checks, keeps and renders devices; `over` is what the store has, if nothing else is given."""
 
@@ -315,15 +329,8 @@ class Phones:
 
     def layers(self, row: DeviceRow) -> Iterator[Layer]:
         """What the site sets, from the widest to the narrowest."""
-        vendor = row.model.partition("/")[0]
-        for tenant, whose in ((None, "all tenants, "), (row.tenant, "")):
-            for scope, what in (
-                (EVERYWHERE, "all phones"),
-                (vendor, f"vendor {vendor}"),
-                (row.model, f"model {row.model}"),
-            ):
-                yield Layer(f"{whose}{what}", self._over.settings(tenant, scope))
-        yield Layer("this device", self._over.settings(row.tenant, row.mac))
+        for tenant, scope, what in places(row.tenant, row.model, row.mac):
+            yield Layer(what, self._over.settings(tenant, scope))
 
     def template(self, row: DeviceRow) -> Template | None:
         """The site's, of its model or else of its vendor."""

@@ -92,9 +92,14 @@ def etag(row: Row | None) -> str:
     return hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()[:32]
 
 
+def is_secret(setting: str) -> bool:
+    """Whether a phone's setting of that name is a password or the like."""
+    return bool(_SECRET.search(setting))
+
+
 def told(settings: Mapping[str, str | None] | Iterable[tuple[str, str | None]]) -> Row:
     """Phones' settings for the audit: that a password was set, and not which."""
     return {
-        name: "(not kept here)" if value and _SECRET.search(name) else value
+        name: "(not kept here)" if value and is_secret(name) else value
         for name, value in dict(settings).items()
     }

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import provisioning
-from blfd.devices.files import EVERYWHERE
-from blfd.operations.desk import SYSTEM, Desk, Row, told
+from blfd.devices.files import EVERYWHERE, places
+from blfd.operations.desk import SYSTEM, Desk, Row, is_secret, told
 from blfd.operations.loss import Loss, counted
-from blfd.operations.scope import MAKERS, is_device
+from blfd.operations.scope import MAKERS, is_device, scope_of
 from blfd.store import StoreError
 from blfd.store.devices import DeviceRow
 from blfd.store.overrides import Overrides
-from provisioning import ProvisioningError
+from provisioning import ProvisioningError, written_mac
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,7 @@ def set(desk: Desk, tenant: str | None, scope: str, name: str, value: str | None
     What there is to say of it that is no error is returned, line by line. A common setting breaks no phone
     but one whose template is the site's.
     """
-    overrides = desk.store.overrides
-    if tenant is not None and is_device(scope):
-        desk.phones.get(tenant, scope)  # says so where there is no such device
+    overrides, scope = desk.store.overrides, scoped(desk, tenant, scope)
     rows = list(_rows(desk, tenant, scope))
     makers = _makers(scope, rows)
     lines = max((len(row.extensions) for row in rows), default=1)
@@ -71,11 +69,79 @@ def notes(desk: Desk, tenant: str, mac: str, names: Iterable[str]) -> list[str]:
 
 def unset(desk: Desk, tenant: str | None, scope: str, name: str) -> None:
     """Raises NotFound."""
-    overrides = desk.store.overrides
-    name, _ = provisioning.accepted((), name, None)
+    overrides, scope = desk.store.overrides, scoped(desk, tenant, scope)
+    try:
+        name, _ = provisioning.accepted((), name, None)
+    except ProvisioningError as error:
+        raise StoreError(str(error)) from None
     look = _look(overrides, tenant, scope, name)
     with desk.change(tenant or SYSTEM, "setting.unset", scope, look, reloads=False):
         overrides.unset(tenant, scope, name)
+
+
+def scoped(desk: Desk, tenant: str | None, text: str) -> str:
+    """A scope as it is kept; of one phone only for its own tenant. Raises StoreError."""
+    scope = scope_of(text)
+    if is_device(scope):
+        if tenant is None:
+            raise StoreError(f"scope {text!r}: a phone is of one tenant", "leave --all-tenants out")
+        desk.phones.get(tenant, scope)  # says so where there is no such device
+    return scope
+
+
+def row(scope: str, name: str, value: str | None) -> Row:
+    """A value of None: phones are not told the setting. One that is a secret is `hidden`, and "" here."""
+    hidden = bool(value) and is_secret(name)
+    return {"scope": _written(scope), "name": name, "value": "" if hidden else value, "hidden": hidden}
+
+
+def _written(scope: str) -> str:
+    return written_mac(scope) if is_device(scope) else scope
+
+
+def all(desk: Desk, tenant: str | None) -> list[Row]:
+    """What is set for a tenant's phones, or with None for all tenants'."""
+    return [row(*each) for each in desk.store.overrides.all(tenant)]
+
+
+def own(desk: Desk, tenant: str | None, scope: str) -> list[Row]:
+    """Those set for exactly that scope."""
+    scope = scoped(desk, tenant, scope)
+    return [row(scope, *each) for each in desk.store.overrides.settings(tenant, scope).items()]
+
+
+def common(desk: Desk, tenant: str | None, scope: str) -> list[Row]:
+    """Each common setting: whether it `is_set` for that scope and to which value; what holds `otherwise`.
+
+    `from` says where that is from: a wider scope, or "" for what we tell by ourselves.
+    """
+    scope = scoped(desk, tenant, scope)
+    here = desk.store.overrides.settings(tenant, scope)
+    wider = []
+    for whose, where, what in _places(desk, tenant, scope):
+        if (whose, where) == (tenant, scope):
+            break
+        wider.append((what, desk.store.overrides.settings(whose, where)))
+    others = provisioning.chosen(wider)
+    return [
+        {
+            "name": name,
+            "what": each.help,
+            "values": each.values,
+            "example": each.example,
+            "is_set": name in here,
+            "value": here.get(name),
+            "otherwise": others[name].value if name in others else None,
+            "from": others[name].origin if name in others else "",
+        }
+        for name, each in provisioning.COMMON.items()
+    ]
+
+
+def _places(desk: Desk, tenant: str | None, scope: str) -> Iterator[tuple[str | None, str, str]]:
+    if tenant is not None and is_device(scope):
+        return places(tenant, desk.phones.get(tenant, scope).model, scope)
+    return places(tenant, "" if scope == EVERYWHERE else scope)
 
 
 def _look(overrides: Overrides, tenant: str | None, scope: str, name: str) -> Callable[[], Row | None]:

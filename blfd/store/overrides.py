@@ -22,6 +22,14 @@ class Overrides:
             found = self._connections.db.table(table).rows_where(where, values, order_by="name")
             return {row["name"]: row["value"] for row in found}
 
+    def all(self, tenant: str | None) -> list[tuple[str, str, str | None]]:
+        """Scope, name and value of each, of one tenant, or with None of all; sorted."""
+        table, values = ("site_settings", []) if tenant is None else ("device_settings", [tenant])
+        where = "tenant = ?" if values else None
+        with self._connections.reported():
+            found = self._connections.db.table(table).rows_where(where, values, order_by="scope, name")
+            return [(row["scope"], row["name"], row["value"]) for row in found]
+
     def has(self, tenant: str, name: str) -> bool:
         """Whether a setting of that name is set for some of a tenant's phones, if only for one."""
         of_tenant = "SELECT 1 FROM device_settings WHERE name = :name AND tenant = :tenant"

@@ -25,6 +25,8 @@ def accepted(
 ) -> tuple[str, str | None]:
     """A setting for phones of these makers with so many accounts, as it is kept. Raises ProvisioningError."""
     check_text(name, "setting")
+    if not own_name(name).strip():
+        raise ProvisioningError("a setting needs a name")
     if not is_common(name):
         check_text(value or "", f"{name}: value")
         for vendor in vendors:

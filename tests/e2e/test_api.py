@@ -201,6 +201,89 @@ def test_phones_are_shown_before_they_are_imported(api_site: Site) -> None:
         assert api.delete(address, headers={"If-Match": "*"}).status_code == 204
 
 
+def test_settings_of_phones(api_site: Site) -> None:
+    with program(api_site, "read", "write") as api:
+        base = "/tenants/default/settings"
+        phone = {"mac": "80:5e:c0:12:36:01", "model": "htek/uc924", "extensions": ["101"]}
+        assert api.post("/tenants/default/devices", json=phone).status_code == 201
+        done = api.post(base, json={"name": "timezone", "value": "europe/berlin"})
+        assert (done.status_code, done.json()) == (200, {"notes": []})
+        done = api.post(base, json={"name": "language", "value": "de", "scope": "htek"})
+        assert done.json()["notes"] == ["htek: language de: no document says how"]
+        unknown = api.post(base, json={"name": "features.dnd.alow", "value": "0", "scope": "yealink"})
+        assert "features.dnd.alow is no setting of yealink" in unknown.json()["notes"][0]
+        assert "near it: features.dnd.allow" in unknown.json()["notes"][0]
+        secret = {"name": "static.security.user_password", "value": "admin:h1dden", "scope": "yealink"}
+        assert api.post(base, json=secret).status_code == 200
+        assert api.get(base).json() == [
+            {"scope": "*", "name": "timezone", "value": "Europe/Berlin", "hidden": False},
+            {"scope": "htek", "name": "language", "value": "de", "hidden": False},
+            {"scope": "yealink", "name": "features.dnd.alow", "value": "0", "hidden": False},
+            {"scope": "yealink", "name": secret["name"], "value": "", "hidden": True},
+        ]
+        assert "h1dden" not in api.get("/tenants/default/changes").text
+        rows = api.get(f"{base}/common", params={"scope": "htek/uc924"}).json()
+        found = {row["name"]: (row["is_set"], row["otherwise"], row["origin"]) for row in rows}
+        assert found["timezone"] == (False, "Europe/Berlin", "all phones")
+        assert found["language"] == (False, "de", "vendor htek")
+        assert found["refetch"] == (False, "01:00", "")
+        for wrong, said in (
+            ({"name": "timezone", "value": "Berlin"}, "near it: Europe/Berlin"),
+            ({"name": "account.1.password", "value": "x", "scope": "yealink"}, "the phone is not reached"),
+            ({"name": "timezone", "value": "UTC", "scope": "yaelink"}, "scope 'yaelink'"),
+            ({"name": "timezone", "value": "UTC", "scope": "80:5e:c0:00:00:09"}, "no device"),
+            ({"name": " ", "value": "UTC"}, "a setting needs a name"),
+        ):
+            refused = api.post(base, json=wrong)
+            assert refused.status_code in (404, 422)
+            assert said in refused.json()["detail"]
+        for name, scope in (("timezone", "*"), ("language", "htek"), (secret["name"], "yealink")):
+            gone = api.delete(base, params={"name": name, "scope": scope})
+            assert gone.status_code == 204
+        assert api.delete(base, params={"name": "timezone"}).status_code == 404
+        api.delete(base, params={"name": "features.dnd.alow", "scope": "yealink"})
+        api.delete(f"/tenants/default/devices/{phone['mac']}", headers={"If-Match": "*"})
+    with program(api_site, *SCOPES, "system", tenant=None) as api:
+        wrong = api.post("/system/settings", json={"name": "timezone", "value": "UTC", "scope": phone["mac"]})
+        assert "a phone is of one tenant" in wrong.json()["detail"]
+
+
+@pytest.mark.parametrize("control", ["\n", "\x1b[31m", "\x00", "\x85", "\u2028", "\t"])
+def test_control_characters_are_refused(api_site: Site, control: str) -> None:
+    """As on the command line; nothing of them comes into a list or a phone's file."""
+    bad, base = f"a{control}b", "/tenants/default"
+    device = {"mac": "80:5e:c0:12:36:02", "model": "yealink/t54w", "extensions": ["101"]}
+    requests: list[tuple[str, str, dict[str, Any]]] = [
+        ("POST", f"{base}/extensions", {"extension": bad, "password": "x"}),
+        ("POST", f"{base}/extensions", {"extension": "901", "password": bad}),
+        ("POST", f"{base}/extensions", {"extension": "901", "password": "x", "name": bad}),
+        ("PATCH", f"{base}/extensions/101", {"name": bad}),
+        ("PATCH", f"{base}/extensions/101", {"password": bad}),
+        ("POST", f"{base}/groups", {"name": bad}),
+        ("POST", f"{base}/groups", {"name": "controls", "pickers": [bad]}),
+        ("POST", f"{base}/devices", {**device, "mac": bad}),
+        ("POST", f"{base}/devices", {**device, "model": bad}),
+        ("POST", f"{base}/devices", {**device, "extensions": [bad]}),
+        ("POST", f"{base}/devices", {**device, "keys": f"102={bad}"}),
+        ("POST", f"{base}/devices", {**device, "keys": bad}),
+        ("POST", f"{base}/settings", {"name": bad, "value": "1"}),
+        ("POST", f"{base}/settings", {"name": "own.setting", "value": bad}),
+        ("POST", f"{base}/settings", {"name": "language", "value": bad}),
+        ("POST", f"{base}/settings", {"name": "language", "value": "de", "scope": bad}),
+        ("PATCH", base, {"pickup_code": f"*{bad}"}),
+        ("POST", f"{base}/administrators", {"name": bad, "password": "correct horse"}),
+        ("POST", f"{base}/tokens", {"name": bad, "scopes": ["lamps"]}),
+        ("POST", f"{base}/tokens", {"name": "controls", "scopes": [bad]}),
+    ]
+    with program(api_site, *SCOPES) as api:
+        before = api.get(f"{base}/changes").json()["items"][0]["id"]
+        for method, path, body in requests:
+            refused = api.request(method, path, json=body, headers={"If-Match": "*"})
+            assert refused.status_code in (404, 422), (method, path, body)
+            assert refused.json()["detail"]
+        assert api.get(f"{base}/changes").json()["items"][0]["id"] == before
+
+
 def test_a_long_list_comes_in_pages(api_site: Site) -> None:
     with program(api_site, "read") as api:
         seen: list[str] = []

@@ -293,6 +293,42 @@ def test_phones(portal: Site, browser: Browser) -> None:
     assert "No phone gets its files from here yet" in words(browser.get("/t/default/phones"))
 
 
+def test_settings_of_phones(portal: Site, browser: Browser) -> None:
+    page = browser.get("/t/default/settings")
+    assert "timezone The phone's time zone." in words(page)
+    fields = {"scope": "yealink", "name": "timezone", "how": "set"}
+    wrong = browser.send(page, to="settings", **{**fields, "value": "Berlin"})
+    assert "near it: Europe/Berlin" in words(wrong)
+    assert 'value="Berlin"' in wrong.text, "what was typed is still there"
+    saved = browser.send(page, to="settings", **{**fields, "value": "europe/berlin"})
+    assert "timezone: saved. Phones take it at their next fetch." in words(saved)
+    of_model = words(browser.get("/t/default/settings?scope=yealink/t54w"))
+    assert "Europe/Berlin vendor yealink" in of_model
+    assert "something is set for yealink" in of_model
+    own = {"scope": "yealink", "name": "features.dnd.alow", "value": "0", "how": "set"}
+    assert "near it: features.dnd.allow" in words(browser.send(page, to="settings", **own))
+    secret = {
+        "scope": "yealink",
+        "name": "static.security.user_password",
+        "value": "admin:h1dden",
+        "how": "set",
+    }
+    kept = browser.send(page, to="settings", **secret)
+    assert "static.security.user_password(hidden)" in words(kept)
+    assert "h1dden" not in kept.text + browser.get("/t/default/changes").text
+    refused = {"scope": "yealink", "name": "account.1.password", "value": "x", "how": "set"}
+    assert "the phone is not reached" in words(browser.send(page, to="settings", **refused))
+    out = browser.send(page, to="settings", **{**fields, "name": "refetch", "value": "", "how": "out"})
+    assert 'placeholder="left out"' in out.text
+    for name in ("timezone", "refetch", own["name"], secret["name"]):
+        gone = browser.send(page, to="settings", **{**fields, "name": name, "how": "back"})
+        assert f"{name}: saved." in words(gone)
+    assert "something is set" not in words(browser.get("/t/default/settings"))
+    for scope in ("siemens", "80:5e:c0:00:00:09", "\x1b"):
+        assert browser.client.get("/t/default/settings", params={"scope": scope}).status_code == 422
+    assert "setting.set yealink" in words(browser.get("/t/default/changes"))
+
+
 def test_feature_codes(portal: Site, browser: Browser) -> None:
     fields = {"pickup_code": "*7", "group_pickup_code": "*8", "pickup": "groups", "pickable": "on"}
     assert "Saved." in words(browser.submit("/t/default/codes", **fields))

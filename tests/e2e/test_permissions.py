@@ -16,10 +16,21 @@ from lxml import html
 from sites import Site
 
 from blfd.web.api import api
-from blfd.web.portal import admins, extensions, groups, history, lamps, look, phones, signin, tenants
+from blfd.web.portal import (
+    admins,
+    extensions,
+    groups,
+    history,
+    lamps,
+    look,
+    phones,
+    settings,
+    signin,
+    tenants,
+)
 
 MAC = "80:5e:c0:12:34:56"
-PARTS = (signin, lamps, extensions, phones, groups, tenants, history, look, admins)
+PARTS = (signin, lamps, extensions, phones, settings, groups, tenants, history, look, admins)
 
 ANYBODY = {"/sign-in", "/"}
 SIGNED_IN = {"/password", "/sign-out"}
@@ -43,6 +54,7 @@ PAGES = {  # the right that an address needs, for GET and for POST
     "/t/{tenant}/phones/import": ("write", "write"),
     "/t/{tenant}/phones/export": ("read", None),
     "/t/{tenant}/phones/addresses": ("write", None),
+    "/t/{tenant}/settings": ("read", "write"),
     "/t/{tenant}/groups": ("read", None),
     "/t/{tenant}/groups/new": ("write", "write"),
     "/t/{tenant}/groups/edit/{name}": ("write", "write"),
@@ -60,6 +72,7 @@ PAGES = {  # the right that an address needs, for GET and for POST
     "/tenants/new": ("system", "system"),
     "/tenants/edit/{domain}": ("system", "system"),
     "/tenants/remove/{domain}": ("system", "system"),
+    "/settings": ("system", "system"),
     "/changes": ("system", None),
     "/health": ("system", None),
     "/administrators": ("system", "system"),
@@ -85,6 +98,10 @@ OPERATIONS = {  # likewise, by method; "all" is all of a tenant's rights
     "/tenants/{tenant}/imports/devices": {"post": "write"},
     "/tenants/{tenant}/imports/devices/preview": {"post": "write"},
     "/tenants/{tenant}/sync": {"post": "write"},
+    "/tenants/{tenant}/settings": {"get": "read", "post": "write", "delete": "write"},
+    "/tenants/{tenant}/settings/common": {"get": "read"},
+    "/system/settings": {"get": "system", "post": "system", "delete": "system"},
+    "/system/settings/common": {"get": "system"},
     "/tenants/{tenant}/devices/{mac}": {"get": "read", "patch": "write", "delete": "write"},
     "/tenants/{tenant}/devices/{mac}/sync": {"post": "write"},
     "/tenants/{tenant}/lamps": {"get": "lamps"},

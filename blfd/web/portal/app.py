@@ -16,7 +16,18 @@ from blfd.store import Conflict, NotFound, StoreError, Unavailable
 from blfd.web.api import api
 from blfd.web.api.problems import PREFIX, problem
 from blfd.web.limits import BoundedBody
-from blfd.web.portal import admins, extensions, groups, history, lamps, look, phones, signin, tenants
+from blfd.web.portal import (
+    admins,
+    extensions,
+    groups,
+    history,
+    lamps,
+    look,
+    phones,
+    settings,
+    signin,
+    tenants,
+)
 from blfd.web.portal.here import LARGEST_BODY, SignInNeeded, page
 from blfd.web.site import Site
 from blfd.web.visitor import Forbidden
@@ -53,7 +64,7 @@ def portal(site: Site) -> FastAPI:
     app.state.site = site
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.mount(PREFIX, api(site))
-    for part in (signin, lamps, extensions, phones, groups, tenants, history, look, admins):
+    for part in (signin, lamps, extensions, phones, settings, groups, tenants, history, look, admins):
         app.include_router(part.router)
 
     app.add_middleware(BoundedBody, largest=LARGEST_BODY)

@@ -1,0 +1,92 @@
+"""What phones are told over blfd's own settings: of a tenant, and of all tenants."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field
+
+from blfd.operations import overrides
+from blfd.web.api.access import Place, at, system
+
+SCOPE = "`*` for all phones, a maker (yealink), a model (yealink/t54w), or of a tenant's phones one's MAC."
+Value = Annotated[str | None, Field(description="Null: phones are not told the setting.")]
+Scope = Annotated[str, Query(description=SCOPE)]
+
+
+class Setting(BaseModel):
+    """One that is set; a password's value is hidden: it is empty here."""
+
+    scope: str = Field(description=SCOPE)
+    name: str
+    value: Value
+    hidden: bool
+
+
+class NewSetting(BaseModel):
+    """`name` is one of all makers (see the common settings), or a maker's own."""
+
+    scope: str = Field("*", description=SCOPE)
+    name: str
+    value: Value
+
+
+class Done(BaseModel):
+    """`notes` is what there is to say of it that is no error: what some phones are not told, and why."""
+
+    notes: list[str]
+
+
+class CommonSetting(BaseModel):
+    """A setting with one name for all makers, as it is in a scope.
+
+    `otherwise` is what holds where it is not set there: of a wider scope, which `origin` names, or ours.
+    """
+
+    name: str
+    what: str
+    values: str
+    example: str
+    is_set: bool
+    value: Value
+    otherwise: str | None
+    origin: str
+
+
+def _routes(prefix: str, place: Callable[..., Callable[..., Place]], of: str) -> APIRouter:
+    """The same for a tenant and for the system; `of` goes into the names of the operations."""
+    router = APIRouter(
+        prefix=prefix,
+        tags=["Settings of phones"],
+        generate_unique_id_function=lambda route: route.name.replace("_", of, 1),
+    )
+    Reading = Annotated[Place, Depends(place("read"))]  # noqa: N806
+    Writing = Annotated[Place, Depends(place("write"))]  # noqa: N806
+
+    @router.get("/settings")
+    def list_settings(at: Reading) -> list[Setting]:
+        """All that is set, for whichever phones."""
+        return [Setting(**row) for row in overrides.all(at.desk, at.tenant)]
+
+    @router.post("/settings")
+    def set_setting(at: Writing, new: NewSetting) -> Done:
+        """Refused where a phone of the scope would break."""
+        return Done(notes=overrides.set(at.desk, at.tenant, new.scope, new.name, new.value))
+
+    @router.delete("/settings", status_code=204)
+    def unset_setting(at: Writing, name: str, scope: Scope = "*") -> None:
+        """What a wider scope or blfd says holds again."""
+        overrides.unset(at.desk, at.tenant, scope, name)
+
+    @router.get("/settings/common")
+    def list_common_settings(at: Reading, scope: Scope = "*") -> list[CommonSetting]:
+        """Those with one name for all makers, and what phones of a scope are told."""
+        rows = overrides.common(at.desk, at.tenant, scope)
+        return [CommonSetting(**row, origin=row["from"]) for row in rows]
+
+    return router
+
+
+router = APIRouter()
+router.include_router(_routes("/tenants/{tenant}", at, "_"))
+router.include_router(_routes("/system", system, "_system_"))

@@ -1,0 +1,83 @@
+"""What phones are told over our own settings: those of a scope, of a tenant or of all."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.responses import Response
+
+import provisioning
+from blfd.devices.files import EVERYWHERE
+from blfd.operations import overrides
+from blfd.operations.scope import MAKERS, is_device
+from blfd.store import StoreError
+from blfd.web.portal.here import Form, Here, There, at_either
+
+router = APIRouter()
+
+Reading = Annotated[There, Depends(at_either("read"))]
+Writing = Annotated[There, Depends(at_either("write"))]
+
+
+def _of(place: There) -> str | None:
+    return place.tenant if isinstance(place, Here) else None
+
+
+@router.get("/settings")
+@router.get("/t/{tenant}/settings")
+def show(place: Reading, scope: str = EVERYWHERE) -> Response:
+    try:
+        found = overrides.scoped(place.desk, _of(place), scope.strip(" ") or EVERYWHERE)
+    except StoreError as error:
+        return _page(place, EVERYWHERE, error=error.text)
+    return _page(place, found)
+
+
+@router.post("/settings")
+@router.post("/t/{tenant}/settings")
+def change(place: Writing, form: Form) -> Response:
+    """`how`: set it, leave it out of the phones' files, or take back what was set."""
+    scope, name = str(form.get("scope", "")).strip(" "), str(form.get("name", "")).strip(" ")
+    value, how = str(form.get("value", "")), str(form.get("how", "set"))
+    found, notes = EVERYWHERE, list[str]()
+    try:
+        found = overrides.scoped(place.desk, _of(place), scope)
+        if how == "back":
+            overrides.unset(place.desk, _of(place), found, name)
+        else:
+            given = None if how == "out" else value.strip(" ")
+            notes = overrides.set(place.desk, _of(place), found, name, given)
+    except StoreError as error:
+        return _page(place, found, error=error.text, typed={name: value})
+    return _page(place, found, notes=[f"{name}: saved. Phones take it at their next fetch.", *notes])
+
+
+def _page(
+    place: There,
+    scope: str,
+    error: str = "",
+    notes: list[str] | None = None,
+    typed: dict[str, str] | None = None,
+) -> Response:
+    """Of one `scoped`; what somebody typed and was refused stays in its field."""
+    tenant = _of(place)
+    rows, own = overrides.common(place.desk, tenant, scope), overrides.own(place.desk, tenant, scope)
+    known = {row["name"] for row in rows}
+    phones = [] if tenant is None else place.desk.phones.all(tenant)
+    macs = {provisioning.written_mac(phone.mac): ", ".join(phone.extensions) for phone in phones}
+    return place.page(
+        "settings.html",
+        422 if error else 200,
+        scope=provisioning.written_mac(scope) if is_device(scope) else scope,
+        makers=sorted(MAKERS),
+        models=[model.path for model in provisioning.models()],
+        macs=macs,
+        used=sorted({row["scope"] for row in overrides.all(place.desk, tenant)}),
+        rows=rows,
+        own=[row for row in own if row["name"] not in known],
+        error=error,
+        notes=notes or [],
+        typed=typed or {},
+        home=f"/t/{tenant}/settings" if tenant else "/settings",
+    )
