@@ -9,6 +9,23 @@ from blfd.core.values import Aor, Attempt
 REMEMBERED = 1000  # attempts to pick up
 
 
+class Changed:
+    """Extensions that have changed since they were last asked for, in order."""
+
+    def __init__(self) -> None:
+        self._aors: dict[Aor, None] = {}
+
+    def add(self, aor: Aor) -> None:
+        self._aors[aor] = None
+
+    def take(self) -> list[Aor]:
+        if not self._aors:
+            return []
+        taken = list(self._aors)
+        self._aors.clear()
+        return taken
+
+
 class Changes:
     """Numbers that only rise; each change has one. It costs one entry an extension, whoever looks on."""
 

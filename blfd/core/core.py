@@ -308,7 +308,7 @@ class Core:
 
     def _tell(self, now: float) -> list[Effect]:
         """Watchers are told of what has changed; who looks on may ask."""
-        changed = self.dialogs.take_changed()
-        for aor in (*changed, *self.registrar.take_changed()):
+        changed = self.dialogs.changed.take()
+        for aor in (*changed, *self.registrar.changed.take()):
             self.changes.lamp(aor)
         return self.notifier.resources_changed(changed, now) if changed else []

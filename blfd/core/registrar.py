@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from urllib.parse import unquote
 
 from blfd.core import hosts
 from blfd.core.access.limits import Tally, too_many
 from blfd.core.by_flow import ByFlow
+from blfd.core.changes import Changed
+from blfd.core.contacts import contact_key, host_of, is_same_phone, may_be_same_phone
 from blfd.core.effects import Effect, Level, Log, Reply, SaveBindings
 from blfd.core.errors import Refusal
 from blfd.core.inputs import RegisterContact, RegisterReceived
@@ -35,7 +36,7 @@ class Registrar:
         self.timers = Timers(self._due)
         self._of_source = Tally(settings.source_bindings)
         self._of_tenant = Tally(settings.tenant_bindings)
-        self._changed: dict[Aor, None] = {}
+        self.changed = Changed()  # those that have got their first phone or lost their last one
 
     def restore(self, bindings: Iterable[Binding], now: float) -> None:
         """Take what the store remembers; the connections of then are gone."""
@@ -92,12 +93,12 @@ class Registrar:
         replaced: dict[str, str] = {}
         for key in [key for key in new if key in asked and key not in old]:
             added = new[key]
-            for other in [k for k, b in new.items() if k not in asked and _is_same_phone(b, added)]:
+            for other in [k for k, b in new.items() if k not in asked and is_same_phone(b, added)]:
                 del new[other]
                 replaced[other] = f": its phone is at {added.contact} now"
             while len(new) > most:
                 others = [k for k in new if k not in asked]  # those not heard of for longest first
-                own = (k for k in others if _may_be_same_phone(new[k], added))
+                own = (k for k in others if may_be_same_phone(new[k], added))
                 oldest = next(own, others[0])
                 del new[oldest]
                 replaced[oldest] = f": the oldest of {most} gives way to {added.contact} (max_bindings)"
@@ -114,7 +115,7 @@ class Registrar:
     def _put(self, aor: Aor, bindings: Bindings) -> None:
         """`bindings` take the place of those of before."""
         if bool(bindings) != (aor in self._by_aor):
-            self._changed[aor] = None
+            self.changed.add(aor)
         for binding in bindings.values():
             self._of_source.add(hosts.sender(binding.flow.host))
             self._of_tenant.add(aor.tenant)
@@ -128,14 +129,6 @@ class Registrar:
             self.timers.set(aor, min(binding.expires_at for binding in bindings.values()))
         else:
             self.timers.cancel(aor)
-
-    def take_changed(self) -> list[Aor]:
-        """The extensions that got their first phone or lost their last one since the last call."""
-        if not self._changed:
-            return []
-        changed = list(self._changed)
-        self._changed.clear()
-        return changed
 
     def _live(self, aor: Aor, now: float) -> Bindings:
         return {key: b for key, b in self._by_aor.get(aor, {}).items() if b.expires_at > now}
@@ -237,7 +230,7 @@ class Registrar:
         known = self._by_aor.get(aor, {})
         host, port = address_in(contact, flow)
         there = {key: b for key, b in known.items() if b.lost and b.flow[:2] == flow[:2]}
-        ports = {key: address_in(b.contact, flow)[1] for key, b in there.items() if _host(b) == host}
+        ports = {key: address_in(b.contact, flow)[1] for key, b in there.items() if host_of(b) == host}
         again = [key for key in ports if ports[key] == port] or list(ports)
         if again:
             moved = {key: replace(known[key], flow=flow, lost=False) for key in again}
@@ -265,47 +258,3 @@ def _changes(aor: Aor, old: Bindings, new: Bindings, replaced: dict[str, str]) -
         *(Log(Level.INFO, f"{aor} registered at {b.contact} from {b.flow} ({b.user_agent})") for b in gained),
         *(Log(Level.INFO, f"{aor} unregistered {contact}{why}") for contact, why in lost),
     ]
-
-
-def _is_same_phone(one: Binding, other: Binding) -> bool:
-    """Whether both are the same line of one phone, which has got another address.
-
-    It says so (RFC 5626, section 6), or one connection leads to both: that of `one` was lost, and `other`
-    came over the new one, from another port. A phone that is called at both would ring twice.
-    """
-    if one.instance and one.instance == other.instance:
-        return _line(one.contact) == _line(other.contact)
-    same_way = one.flow.is_connected and one.flow == other.flow and not one.path
-    return same_way and _may_be_same_phone(one, other)
-
-
-def _may_be_same_phone(one: Binding, other: Binding) -> bool:
-    """Whether both may be one phone that takes another port at each start and does not say which it is."""
-    if _line(one.contact) != _line(other.contact) or (one.instance and other.instance):
-        return False
-    same_host = _host(one) == _host(other) and one.flow.host == other.flow.host
-    return one.call_id == other.call_id or same_host
-
-
-def _host(binding: Binding) -> str:
-    return address_in(binding.contact, binding.flow)[0]
-
-
-def _line(uri: str) -> str:
-    """A contact without host and port."""
-    user, at, rest = uri.rpartition("@")
-    return user + at + ";".join(sorted(rest.split(";")[1:]))
-
-
-def contact_key(uri: str) -> str:
-    """Equal for URIs that RFC 3261, section 19.1.4 calls equal, as far as a registrar can tell.
-
-    Scheme, host and parameters are compared without case, the user with it; parameters outside the RFC's list
-    tell a phone's lines apart (";line="), so they count too. Order does not matter.
-    """
-    scheme, _, rest = uri.partition(":")
-    address, _, headers = rest.partition("?")
-    first, *parameters = address.split(";")
-    user, at, host = first.rpartition("@")
-    ordered = ";".join(sorted(unquote(parameter).lower() for parameter in parameters))
-    return f"{scheme.lower()}:{unquote(user)}{at}{host.lower()};{ordered}?{headers}"

@@ -100,7 +100,7 @@ def test_changes_are_coalesced() -> None:
     dialogs, notifier = world.core.dialogs, world.core.notifier
     for becomes in (DialogState.EARLY, DialogState.CONFIRMED):
         dialogs.put(WATCHED, ringing(state=becomes))
-        assert notifier.resources_changed(dialogs.take_changed(), world.now) == []
+        assert notifier.resources_changed(dialogs.changed.take(), world.now) == []
     (second,) = notifies(world.give(NotifyAnswered(first.subscription, 200)))
     assert [d.state for d in document(second).dialogs] == [DialogState.CONFIRMED]
     assert document(second).version == 1
@@ -149,7 +149,7 @@ def test_a_success_forgets_failures() -> None:
         (notify,) = notifies(world.at(world.now + 10))
         world.give(NotifyAnswered(notify.subscription, 200))
         world.core.dialogs.put(WATCHED, ringing(int(world.now)))
-        changed = world.core.dialogs.take_changed()
+        changed = world.core.dialogs.changed.take()
         (notify,) = notifies(world.core.notifier.resources_changed(changed, world.now))
 
 
@@ -157,7 +157,7 @@ def test_a_change_that_nobody_watched_is_in_the_next_document() -> None:
     world = World()
     world.confirm(world.give(subscribe(expires=0)))
     world.core.dialogs.put(WATCHED, ringing())
-    assert world.core.notifier.resources_changed(world.core.dialogs.take_changed(), world.now) == []
+    assert world.core.notifier.resources_changed(world.core.dialogs.changed.take(), world.now) == []
     (notify,) = notifies(world.give(subscribe()))
     assert [d.state for d in document(notify).dialogs] == [DialogState.EARLY]
 
@@ -205,7 +205,7 @@ def test_single_dialog_prefers_the_ringing_one() -> None:
         world.give(DirectoryChanged(replace(found, tenants={**found.tenants, "default": tenant})))
         world.core.dialogs.put(WATCHED, ringing(2, DialogState.CONFIRMED))
         world.core.dialogs.put(WATCHED, ringing())
-        world.core.dialogs.take_changed()
+        world.core.dialogs.changed.take()
         (notify,) = notifies(world.give(subscribe()))
         assert {d.state.value for d in document(notify).dialogs} == expected
 

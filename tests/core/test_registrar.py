@@ -7,11 +7,12 @@ from builders import flow, request
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blfd.core.contacts import contact_key
 from blfd.core.effects import Effect, Log, Reply, SaveBindings
 from blfd.core.errors import Refusal
 from blfd.core.inputs import RegisterContact, RegisterReceived
 from blfd.core.next_hop import NextHops, address_in
-from blfd.core.registrar import Registrar, contact_key
+from blfd.core.registrar import Registrar
 from blfd.core.values import Aor, Extension, Flow, Settings
 
 AOR = Aor("default", "101")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from blfd.core import privacy
+from blfd.core.changes import Changed
 from blfd.core.values import Aor, DialogId
 from dialog_info import (
     Dialog,
@@ -102,7 +103,7 @@ class WatchedDialog:
 
 
 class Dialogs:
-    """All dialogs by extension and leg, and which extensions changed since they were last asked for.
+    """All dialogs by extension and leg, and which extensions have `changed`.
 
     Call-IDs tell nothing apart: two phones may choose the same, and a call may come back to us with ours.
     """
@@ -112,7 +113,7 @@ class Dialogs:
         self._last: dict[Aor, WatchedDialog] = {}
         self._ended: dict[int, WatchedDialog] = {}  # the oldest first
         self._by_call_id: dict[str, dict[int, Aor]] = {}  # legs, of live and ended dialogs
-        self._changed: dict[Aor, None] = {}
+        self.changed = Changed()
 
     def put(self, aor: Aor, dialog: WatchedDialog) -> None:
         """Add or update a dialog."""
@@ -120,7 +121,7 @@ class Dialogs:
         if known.get(dialog.leg) != dialog:
             known[dialog.leg] = dialog
             self._by_call_id.setdefault(dialog.id.call_id, {})[dialog.leg] = aor
-            self._changed[aor] = None
+            self.changed.add(aor)
 
     def hold(self, aor: Aor, leg: int, held: bool) -> None:
         dialog = self.get(aor, leg)
@@ -147,7 +148,7 @@ class Dialogs:
         self._last[aor] = self._ended[leg] = ended
         if len(self._ended) > REMEMBERED:
             self._forget_oldest()
-        self._changed[aor] = None
+        self.changed.add(aor)
 
     def _forget_oldest(self) -> None:
         leg = next(iter(self._ended))
@@ -159,14 +160,6 @@ class Dialogs:
     def forget(self, aor: Aor) -> None:
         """An extension is removed."""
         self._last.pop(aor, None)
-
-    def take_changed(self) -> list[Aor]:
-        """The extensions whose state changed since the last call, in order."""
-        if not self._changed:
-            return []
-        changed = list(self._changed)
-        self._changed.clear()
-        return changed
 
     def of(self, aor: Aor) -> list[WatchedDialog]:
         return list(self._live.get(aor, {}).values())
