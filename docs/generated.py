@@ -10,6 +10,7 @@ from pathlib import Path
 
 from blfd.core.calls import passed_on, refusals, transfer
 from blfd.core.events import subscription
+from blfd.pjsip import leg_states
 from blfd.sip import server_transactions
 
 DOCUMENTS = [Path(__file__).with_name(name) for name in ("architecture.md", "calls.md")]
@@ -26,6 +27,11 @@ def diagram(table: States, nothing: Enum) -> str:
             does = "" if action is nothing else f" / {_words(action)}"
             lines.append(f"    {state.name} --> {then.name} : {_words(event)}{does}")
     return "\n".join([*lines, "```", ""])
+
+
+def _changes(table: States) -> States:
+    """The part of a table that leads to another state."""
+    return {pair: then for pair, then in table.items() if then[0] is not pair[0]}
 
 
 def _words(of: Enum) -> str:
@@ -75,6 +81,7 @@ PARTS = {
     "subscription": lambda: diagram(subscription.TRANSITIONS, subscription.Action.NOTHING),
     "transfer": lambda: diagram(transfer.TRANSITIONS, transfer.Action.NOTHING),
     "server transaction": lambda: diagram(server_transactions.TABLE, server_transactions.Do.NOTHING),
+    "leg": lambda: diagram(_changes(leg_states.TABLE), leg_states.Do.NOTHING),
     "header fields": header_fields,
     "never": never,
     "translated": translated,

@@ -248,8 +248,24 @@ class NotifyLeg(NamedTuple):
     reason: str = ""
 
 
+OfLeg = (
+    Progress
+    | Answer
+    | Acknowledge
+    | HangUp
+    | Offer
+    | Identify
+    | AnswerOffer
+    | RefuseOffer
+    | SendInfo
+    | AnswerInfo
+    | NotifyLeg
+)
+"""What is wanted of one leg that there is."""
+
 Effect = (
-    Log
+    OfLeg
+    | Log
     | Reply
     | Ignore
     | FindProfile
@@ -262,17 +278,6 @@ Effect = (
     | MatchMedia
     | FindMedia
     | Dial
-    | Progress
-    | Answer
-    | Acknowledge
-    | HangUp
     | Drop
     | ListLegs
-    | Offer
-    | Identify
-    | AnswerOffer
-    | RefuseOffer
-    | SendInfo
-    | AnswerInfo
-    | NotifyLeg
 )

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from blfd.core.values import TCP, TLS, TRANSPORTS, UDP, Flow
 from blfd.pjsip.bodies import Bodies
 from blfd.pjsip.endpoint import Endpoint
-from blfd.pjsip.library import CData, PjsipError, address_of, check, ffi, lib, zero
+from blfd.pjsip.errors import PjsipError
+from blfd.pjsip.library import CData, address_of, check, ffi, lib, zero
 from blfd.pjsip.received import true_via
 from blfd.pjsip.stand_ins import StandIns
 from blfd.sip.own_uris import OwnUris

@@ -21,9 +21,9 @@ from blfd.core.values import Flow
 from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.endpoint import HEADER_ALLOW, HEADER_SUPPORTED, USAGE_PRIORITY, Endpoint
 from blfd.pjsip.invite_events import InviteEvents
-from blfd.pjsip.leg import Leg, Pending, Phase
+from blfd.pjsip.leg import Leg
+from blfd.pjsip.leg_states import State
 from blfd.pjsip.legs import Legs
-from blfd.pjsip.library import ffi
 from blfd.pjsip.printing import Printing
 from blfd.pjsip.received import Received, octets_of
 from blfd.pjsip.sessions import Refused
@@ -73,25 +73,6 @@ class Calls:
         self._events.legs = self.legs
         self._received = Received(self.endpoint, self._adapter.stand_ins)
         self._later: deque[tuple[Request, Flow]] = deque()
-        legs = self.legs
-        self._performers: dict[type, Callable[..., object]] = {
-            e.Dial: legs.dial,
-            e.Progress: legs.progress,
-            e.Answer: legs.answer,
-            e.Acknowledge: legs.acknowledge,
-            e.HangUp: legs.hang_up,
-            e.Drop: legs.drop,
-            e.ListLegs: legs.list_legs,
-            e.MatchMedia: legs.match_media,
-            e.FindMedia: legs.find_media,
-            e.Offer: legs.offer,
-            e.Identify: legs.identify,
-            e.AnswerOffer: legs.answer_offer,
-            e.RefuseOffer: legs.refuse_offer,
-            e.SendInfo: legs.send_info,
-            e.AnswerInfo: legs.answer_info,
-            e.NotifyLeg: legs.notify,
-        }
 
     @property
     def given(self) -> int:
@@ -115,7 +96,7 @@ class Calls:
 
     def perform(self, effect: e.Effect) -> None:
         """Do what the core has decided about a leg; what concerns legs that are gone is passed over."""
-        self._performers[type(effect)](effect)
+        self.legs.perform(effect)
 
     def accept(self, effect: e.Accept, request: Request, flow: Flow) -> Refused | None:
         """Make an INVITE a leg; or why PJSIP does not take it."""
@@ -168,53 +149,44 @@ class Calls:
             raise Refusal(400, fault)
         if request.method == "PRACK":
             return 0 if self._acknowledges_provisional(leg, request, flow) else 481
-        if request.method in ("INVITE", "UPDATE") and leg.inv.neg == ffi.NULL:
+        session = leg.session
+        if request.method in ("INVITE", "UPDATE") and not session.is_described:
             return 500  # PJSIP would assert
-        if request.method == "INVITE" and not leg.has_agreed:
+        if request.method == "INVITE" and not session.has_agreed:
             return 500  # likewise
-        if request.method == "UPDATE" and leg.phase is Phase.PROCEEDING and leg.may_be_offered():
+        if request.method == "INVITE" and leg.state is State.UPDATED:
+            return 491  # PJSIP does not know of the UPDATE, and would take another offer
+        if request.method == "UPDATE" and leg.is_open and session.may_be_offered():
             return 0 if self._offered_early(leg, request, flow) else 481
-        if request.method == "UPDATE" and self._hold(leg, request):
+        if request.method == "UPDATE" and (sdp := _sdp(request)) and leg.holds(request, sdp):
             return 0
         return 0 if self._give(request, flow) else 481
 
     def _acknowledges_provisional(self, leg: Leg, request: Request, flow: Flow) -> bool:
         """A PRACK; PJSIP asserts that it has an answer to the SDP in it, unless that is one itself."""
-        if leg.may_be_offered():
+        if leg.session.may_be_offered():
             return self._offered_early(leg, request, flow)
-        return self._give(request, flow, with_sdp=leg.awaits_answer())
+        return self._give(request, flow, with_sdp=leg.session.awaits_answer())
 
     def _offered_early(self, leg: Leg, request: Request, flow: Flow) -> bool:
         """Media that a phone asks for before the call is up: the answer is what the phone knows already."""
         sdp = _sdp(request)
-        if sdp and leg.sent_sdp:
-            leg.offer_answer = answering(leg.sent_sdp, sdp)
-        is_taken = self._give(request, flow, with_sdp=bool(leg.offer_answer))
-        if sdp and not leg.offer_answer:  # PJSIP has had it
+        known = leg.session.sent_sdp
+        if sdp and known:
+            leg.waiting_answer = answering(known, sdp)
+        is_taken = self._give(request, flow, with_sdp=bool(leg.waiting_answer))
+        if sdp and not leg.waiting_answer:  # PJSIP has had it
             self._emit(OfferReceived(leg.number, sdp, answered=True))
-        leg.offer_answer = b""
+        leg.waiting_answer = b""
         return is_taken
 
     def _acknowledged(self, leg: Leg, request: Request, flow: Flow) -> None:
         """An ACK; the other phone hears of an answer to what PJSIP offered to a re-INVITE without SDP."""
-        answers = leg.phase is Phase.CONFIRMED and leg.awaits_answer()
+        answers = leg.is_connected and leg.session.awaits_answer()
         self._give(request, flow)
         sdp = _sdp(request)
-        if answers and sdp and leg.pending is Pending.NOTHING:
+        if answers and sdp and leg.state is State.UP:
             self._emit(OfferReceived(leg.number, sdp))
-
-    def _hold(self, leg: Leg, request: Request) -> bool:
-        """Whether an UPDATE waits for the other phone: PJSIP would answer it at once."""
-        sdp = _sdp(request)
-        if not sdp:
-            return False
-        if leg.pending is Pending.UPDATE:
-            return leg.update is not None and request.key() == leg.update.key()  # its retransmission
-        if leg.phase is Phase.CONFIRMED and leg.pending is Pending.NOTHING and not leg.negotiating():
-            leg.pending, leg.update = Pending.UPDATE, request
-            self._emit(OfferReceived(leg.number, sdp))
-            return True
-        return False
 
     def _give_later(self, request: Request, flow: Flow) -> None:
         self._later.append((request, flow))

@@ -11,7 +11,8 @@ import re
 
 from blfd.core.calls.sdp import Section, joined, sections
 from blfd.pjsip.endpoint import Endpoint
-from blfd.pjsip.library import CData, PjsipError, check, ffi, lib
+from blfd.pjsip.errors import PjsipError
+from blfd.pjsip.library import CData, check, ffi, lib
 
 MARK = b"x-blfd-"
 """What the name of our attribute begins with."""

@@ -11,23 +11,13 @@ from enum import IntEnum
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from blfd.core.inputs import (
-    InfoAnswered,
-    InfoReceived,
-    Input,
-    LegAcknowledged,
-    LegAnswered,
-    LegEnded,
-    LegFault,
-    LegNotified,
-    LegProgress,
-    OfferAnswered,
-    OfferReceived,
-)
+from blfd.core.inputs import InfoAnswered, Input, LegNotified
 from blfd.core.values import Headers
-from blfd.pjsip.leg import INV_CONFIRMED, INV_DISCONNECTED, NEG_REMOTE_OFFER, Leg, Pending, Phase
-from blfd.pjsip.library import CData, PjsipError, ffi, lib, string
-from blfd.pjsip.words import WORDS
+from blfd.pjsip.errors import WORDS
+from blfd.pjsip.leg import Leg, Said
+from blfd.pjsip.leg_states import State
+from blfd.pjsip.library import CData, ffi, string
+from blfd.pjsip.session import CONFIRMED, DISCONNECTED
 from blfd.sip.message import Request, Response
 from blfd.sip.requests import said
 
@@ -104,7 +94,7 @@ class InviteEvents:
         if not isinstance(response, Response) or response.method != "INVITE":
             return DECLINED
         leg = self.legs.of_tag(response.from_.tag)
-        if leg and leg.phase is not Phase.CONFIRMED and 100 < response.status < 300:
+        if leg and not leg.is_connected and 100 < response.status < 300:
             self.legs.answered_by(leg, response)
         return DECLINED
 
@@ -112,31 +102,30 @@ class InviteEvents:
         leg = self.legs.of(inv)
         if leg is None:
             return
-        if inv.state == INV_DISCONNECTED:
+        if inv.state == DISCONNECTED:
             self.legs.ended(leg, *self._last_words(leg))
-        elif inv.state == INV_CONFIRMED and leg.is_caller and leg.phase is Phase.PROCEEDING:
-            leg.phase = Phase.CONFIRMED
-            is_of_use = leg.has_agreed or not self.sdp
-            fault = "" if is_of_use else self.legs.fault_of(self.sdp) or leg.misfit
-            self._emit(LegAcknowledged(leg.number, self.sdp if is_of_use else None, fault))
+        elif inv.state == CONFIRMED and leg.is_caller:
+            leg.acknowledged(self._said(judged=not leg.session.has_agreed))
 
     def _last_words(self, leg: Leg) -> tuple[Headers, bool]:
         """What has ended a leg says, and whether nothing of the other side has."""
         message = self.message
-        if message is None or message.call_id != leg.call_id:
+        if message is None or message.call_id != leg.session.call_id:
             return (), True
         if isinstance(message, Response):
-            heard = message.status == leg.inv.cause
+            heard = message.status == leg.session.end_status[0]
         else:
             heard = message.method in ("CANCEL", "BYE")
         return (said(message), False) if heard else ((), True)
 
-    @property
-    def _reason(self) -> str:
-        return self.message.reason if isinstance(self.message, Response) else ""
-
-    def _said(self) -> Headers:
-        return said(self.message) if self.message else ()
+    def _said(self, *, judged: bool = False) -> Said:
+        """What the message says; `judged`: with what is wrong with its SDP."""
+        message = self.message
+        if message is None:
+            return Said()
+        reason = message.reason if isinstance(message, Response) else ""
+        fault = self.legs.fault_of(self.sdp) if judged else ""
+        return Said(reason, said(message), self.sdp, fault)
 
     def _on_transaction(self, inv: CData, transaction: CData, event: CData) -> None:
         leg = self.legs.of(inv)
@@ -146,26 +135,24 @@ class InviteEvents:
         match transaction.role, transaction.state:
             case (Role.UAC, _) if is_invite:
                 self._on_our_invite(leg, transaction, event.tsx_state.type == EVENT_RX_MSG)
-            case (Role.UAC, Tsx.CALLING) if transaction.method.id == BYE and leg.phase is Phase.CONFIRMED:
-                # The session timer has found the phone dead; nobody waits 32 s for the answer to this BYE.
-                leg.phase = Phase.ENDING
-                self._emit(LegEnded(leg.number, 408, "Request Timeout"))
-            case (Role.UAC, Tsx.COMPLETED | Tsx.TERMINATED) if transaction.cseq in leg.sent:
-                exchange = leg.sent.pop(transaction.cseq)
+            case (Role.UAC, Tsx.CALLING) if transaction.method.id == BYE:
+                leg.lost()
+            case (Role.UAC, Tsx.COMPLETED | Tsx.TERMINATED) if transaction.cseq in leg.session.exchanges:
+                exchange = leg.session.exchanges.pop(transaction.cseq)
                 status, received = transaction.status_code, event.tsx_state.type == EVENT_RX_MSG
                 if string(transaction.method.name) == "NOTIFY":
                     self._emit(LegNotified(leg.number, exchange, status))
                 else:
                     self._on_info_answer(leg, exchange, status, received)
-            case (Role.UAS, Tsx.TRYING) if not is_invite:
-                self._on_their_request(leg, transaction, event.tsx_state.src.rdata)
+            case (Role.UAS, Tsx.TRYING) if string(transaction.method.name) == "INFO":
+                leg.informed(transaction, event.tsx_state.src.rdata, *self._body(), self._said())
 
     def _on_info_answer(self, leg: Leg, exchange: int, status: int, received: bool) -> None:
         if not received:
             self._emit(InfoAnswered(leg.number, exchange, status))
             return
-        more = (self._reason, *self._body(), self._said())
-        self._emit(InfoAnswered(leg.number, exchange, status, *more))
+        said = self._said()
+        self._emit(InfoAnswered(leg.number, exchange, status, said.reason, *self._body(), said.headers))
 
     def _body(self) -> tuple[str, bytes]:
         """What an INFO or its response carries: Content-Type as it came, and octets."""
@@ -174,98 +161,37 @@ class InviteEvents:
 
     def _on_our_invite(self, leg: Leg, transaction: CData, received: bool) -> None:
         status, state = transaction.status_code, transaction.state
-        if leg.pending is Pending.OURS:
-            self._on_our_reinvite(leg, status, state, received)
-        elif state == Tsx.PROCEEDING and received and leg.phase is not Phase.CONFIRMED:
-            self._on_provisional(leg, status)
-        elif state == Tsx.TERMINATED and status // 100 == 2 and received:
-            self._on_answer(leg)
-
-    def _on_our_reinvite(self, leg: Leg, status: int, state: int, received: bool) -> None:
         accepted = state == Tsx.TERMINATED and status // 100 == 2
-        if not accepted and not (state in (Tsx.COMPLETED, Tsx.TERMINATED) and status >= 300):
-            return
-        leg.pending = Pending.NOTHING
-        if not received:
-            self._emit(OfferAnswered(leg.number, status, None))
-            return
-        fault = self.legs.fault_of(self.sdp) if accepted else ""
-        if fault:
-            self._emit(LegFault(leg.number, f"its answer is of no use: {fault}"))
-            self._emit(OfferAnswered(leg.number, 488, None, fault))
-            return
-        sdp = self.sdp if accepted else None
-        self._emit(OfferAnswered(leg.number, status, sdp, self._reason, self._said()))
-
-    def _on_provisional(self, leg: Leg, status: int) -> None:
-        if leg.phase is Phase.ENDING:  # the CANCEL that waited for a response
-            self.legs.end_session(leg)
-            return
-        leg.phase = Phase.PROCEEDING
-        if status > 100:
-            self._emit(LegProgress(leg.number, status, self._reason, leg.dialog, self.sdp, self._said()))
-
-    def _on_answer(self, leg: Leg) -> None:
-        if leg.phase is Phase.ENDING:  # the 200 that crossed our CANCEL
-            self.legs.end_session(leg)
-        elif leg.phase is not Phase.CONFIRMED:
-            leg.phase = Phase.CONFIRMED
-            fault = ""
-            if self.sdp and not leg.has_agreed:
-                fault = self.legs.fault_of(self.sdp) or ("" if leg.delayed_offer else leg.misfit)
-            self._emit(LegAnswered(leg.number, leg.dialog, self.sdp, self._said(), fault))
+        if leg.state is State.OFFERING:
+            if accepted or (state in (Tsx.COMPLETED, Tsx.TERMINATED) and status >= 300):
+                leg.decided(status, self._said(judged=accepted) if received else Said())
+        elif state == Tsx.PROCEEDING and received:
+            leg.heard(status, self._said())
+        elif accepted and received:
+            leg.taken(self._said(judged=not leg.session.has_agreed))
 
     def _on_negotiated(self, inv: CData, status: int) -> None:
         leg = self.legs.of(inv)
         if leg and not status:
-            leg.has_agreed = True
+            leg.session.has_agreed = True
         elif leg and status in WORDS:
-            leg.misfit = WORDS[status]
+            leg.session.misfit = WORDS[status]
 
     def _on_ack_due(self, inv: CData, rdata: CData) -> None:
         leg = self.legs.of(inv)
-        if leg is None:
-            return
-        cseq = rdata.msg_info.cseq.cseq
-        if leg.delayed_offer and leg.phase in (Phase.SENT, Phase.PROCEEDING) and self.sdp:
-            leg.ack_cseq = cseq  # with the caller's answer, which its own ACK brings
-        else:
-            self.legs.send_ack(leg, cseq)
+        if leg:
+            leg.ack_due(int(rdata.msg_info.cseq.cseq), self.sdp)
 
     def _on_offer(self, inv: CData, parameter: CData) -> None:
         leg = self.legs.of(inv)
-        if leg is None or not leg.offer_answer:
-            return
-        answer, leg.offer_answer = leg.offer_answer, b""
-        if lib.pjmedia_sdp_neg_get_state(inv.neg) != NEG_REMOTE_OFFER:
-            return
-        try:
-            lib.pjsip_inv_set_sdp_answer(inv, self.legs.describe(leg, answer))
-        except PjsipError as error:
-            self._emit(LegFault(leg.number, f"the answer to its UPDATE does not fit: {error}"))
+        if leg:
+            leg.offered()
 
     def _on_reinvite(self, inv: CData, offer: CData, rdata: CData) -> int:
         leg = self.legs.of(inv)
-        if leg is None or offer == ffi.NULL or leg.phase is not Phase.CONFIRMED:
-            return NOT_TAKEN
-        tdata = ffi.new("pjsip_tx_data **")
-        if lib.pjsip_inv_initial_answer(inv, rdata, 100, ffi.NULL, ffi.NULL, tdata):
-            return NOT_TAKEN
-        lib.pjsip_inv_send_msg(inv, tdata[0])
-        leg.pending = Pending.REINVITE
-        self._emit(OfferReceived(leg.number, self.sdp or b""))
-        return TAKEN
+        takes = leg is not None and offer != ffi.NULL and leg.reinvited(rdata, self._said())
+        return TAKEN if takes else NOT_TAKEN
 
     def _claim(self, rdata: CData) -> int:
-        """INFO is ours, answered in `_on_their_request`; PJSIP serves the other methods that it is given."""
+        """INFO is ours, answered by the core; PJSIP serves the other methods that it is given."""
         return HANDLED if string(rdata.msg_info.msg.line.req.method.name) == "INFO" else DECLINED
-
-    def _on_their_request(self, leg: Leg, transaction: CData, rdata: CData) -> None:
-        if string(transaction.method.name) != "INFO":
-            return
-        tdata = ffi.new("pjsip_tx_data **")
-        if lib.pjsip_dlg_create_response(leg.inv.dlg, rdata, 200, ffi.NULL, tdata):
-            return
-        exchange = next(self.legs.exchanges)
-        leg.infos[exchange] = (transaction, tdata[0])
-        self._emit(InfoReceived(leg.number, exchange, *self._body(), self._said()))

@@ -1,120 +1,354 @@
-"""One INVITE dialog as blfd sees it."""
+"""One leg of a call: an INVITE dialog between the server and a phone, by the table of `leg_states`.
+
+The core's effects come in by `perform`, what its phone says by the other methods; what has to be known of it
+goes out as inputs. PJSIP is behind `Session`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
-from blfd.core.values import DialogId, Flow, Headers
-from blfd.pjsip.library import INVALID_OPERATION, CData, PjsipError, check, ffi, lib, string
+from blfd.core import effects as e
+from blfd.core.inputs import (
+    InfoAnswered,
+    InfoReceived,
+    Input,
+    LegAnswered,
+    LegEnded,
+    LegFault,
+    LegNotified,
+    LegProgress,
+    OfferAnswered,
+    OfferReceived,
+)
+from blfd.core.inputs import LegAcknowledged as Acknowledged
+from blfd.core.values import Flow, Headers
+from blfd.pjsip.errors import PjsipError
+from blfd.pjsip.leg_states import CONNECTED, OPEN, TABLE, Do, Event, State
 from blfd.sip.message import Request
+from blfd.sip.phrases import PHRASES
+from blfd.sip.writer import sipfrag
 
-INV_CONNECTING, INV_CONFIRMED, INV_DISCONNECTED = 4, 5, 6  # pjsip_inv_state
-NEG_LOCAL_OFFER, NEG_REMOTE_OFFER, NEG_DONE = 1, 2, 4  # pjmedia_sdp_neg_state
+if TYPE_CHECKING:
+    from blfd.pjsip.library import CData
+    from blfd.pjsip.session import Session
 
-
-class Phase(Enum):
-    """How far a leg is, as far as what may be asked of PJSIP differs."""
-
-    SENT = auto()  # callee: nothing heard yet, so a CANCEL has to wait
-    PROCEEDING = auto()
-    CONFIRMED = auto()
-    ENDING = auto()  # hung up by us; nothing more is reported
+SIPFRAG = "message/sipfrag;version=2.0"
+NOT_NOW, NOT_HERE = 491, 481
 
 
-class Pending(Enum):
-    """The offer that is on its way on a confirmed leg; there is one at most (RFC 3264, section 4)."""
+class Outside(NamedTuple):
+    """What legs speak to: `emit` takes what the core is to know, `resume` has PJSIP handle a request that was
+    held; `exchanges` numbers what phones ask each other for."""
 
-    NOTHING = auto()
-    OURS = auto()  # our re-INVITE
-    REINVITE = auto()  # theirs, held in PJSIP until the other phone has answered
-    UPDATE = auto()  # theirs, held by us: PJSIP answers an UPDATE at once
+    emit: Callable[[Input], None]
+    resume: Callable[[Request, Flow], None]
+    exchanges: Iterator[int]
 
 
-@dataclass(slots=True)
+class Said(NamedTuple):
+    """What of a message is told to the core; `fault`: what is wrong with its SDP."""
+
+    reason: str = ""
+    headers: Headers = ()
+    sdp: bytes | None = None
+    fault: str = ""
+
+
 class Leg:
-    """`flow` is where its requests go; `contact` and `routes` say where, once that connection is gone."""
+    """`flow` is where its requests go; `contact` and `routes` say where, once that connection is gone.
 
-    number: int
-    inv: CData
-    flow: Flow
-    is_caller: bool
-    phase: Phase
-    contact: str
-    routes: tuple[str, ...]
-    target: str = ""  # the Request-URI of our INVITE
-    pending: Pending = Pending.NOTHING
-    delayed_offer: bool = False
-    ack_cseq: int = 0
-    farewell: Headers = ()  # for a CANCEL that has to wait
-    told: frozenset[str] = frozenset()  # names of the header fields that we have set in the last response
-    update: Request | None = None  # the held UPDATE
-    offer_answer: bytes = b""  # to what PJSIP is about to be offered by the phone
-    sent_sdp: bytes | None = None  # the last that the phone was sent
-    misfit: str = "The answer does not fit the offer"  # what PJSIP has found wrong with what was to agree
-    has_agreed: bool = False  # whether PJSIP has a description of each side: it asserts that it does
-    infos: dict[int, tuple[CData, CData]] = field(default_factory=dict)  # theirs: (transaction, response)
-    sent: dict[int, int] = field(default_factory=dict)  # our INFOs and NOTIFYs: CSeq -> exchange
+    `target` is the Request-URI of our INVITE; `delayed_offer`: that has no SDP.
+    """
 
-    @property
-    def remote_sdp(self) -> CData | None:
-        """What the phone has offered, or last agreed on; None if it has sent nothing yet.
-
-        Raises PjsipError while an offer is being answered.
-        """
-        neg = self.inv.neg
-        if neg == ffi.NULL:
-            return None
-        found = ffi.new("const pjmedia_sdp_session **")
-        match lib.pjmedia_sdp_neg_get_state(neg):
-            case state if state == NEG_REMOTE_OFFER:
-                check("SDP", lib.pjmedia_sdp_neg_get_neg_remote(neg, found))
-            case state if state == NEG_DONE and self.has_agreed:
-                check("SDP", lib.pjmedia_sdp_neg_get_active_remote(neg, found))
-            case _:
-                raise PjsipError("an offer waits for its answer", INVALID_OPERATION)
-        return found[0]
+    def __init__(
+        self,
+        number: int,
+        session: Session,
+        flow: Flow,
+        contact: str,
+        routes: tuple[str, ...],
+        outside: Outside,
+        *,
+        target: str = "",
+        delayed_offer: bool = False,
+    ) -> None:
+        self.number, self.session, self.flow = number, session, flow
+        self.contact, self.routes, self.target = contact, routes, target
+        self.is_caller, self.delayed_offer = not target, delayed_offer
+        self.state = State.CALLING if target else State.RINGING
+        self.waiting_answer = b""  # to what PJSIP is about to be offered by the phone
+        self._emit, self._resume, self._exchanges = outside
+        self._ack_cseq = 0  # of the ACK that waits for the caller's answer
+        self._farewell: Headers = ()  # for a CANCEL that has to wait
+        self._update: Request | None = None  # the UPDATE of the phone that is held, or was last
+        self._infos: dict[int, tuple[CData, CData]] = {}  # theirs: transaction and response
 
     @property
-    def agreed_sdp(self) -> CData | None:
-        """What the phone has last agreed on; None before that. Raises PjsipError."""
-        if self.inv.neg == ffi.NULL or not self.has_agreed:
-            return None
-        found = ffi.new("const pjmedia_sdp_session **")
-        check("SDP", lib.pjmedia_sdp_neg_get_active_remote(self.inv.neg, found))
-        return found[0]
+    def is_open(self) -> bool:
+        return self.state in OPEN
 
     @property
-    def call_id(self) -> str:
-        return string(self.inv.dlg.call_id.id)
+    def is_connected(self) -> bool:
+        return self.state in CONNECTED
 
-    @property
-    def local_tag(self) -> str:
-        return string(self.inv.dlg.local.info.tag)
+    def _take(self, event: Event) -> Do:
+        """Raises KeyError where it cannot happen."""
+        self.state, do = TABLE[self.state, event]
+        return do
 
-    @property
-    def remote_tag(self) -> str:
-        return string(self.inv.dlg.remote.info.tag)
+    def _allows(self, event: Event, do: Do) -> bool:
+        return TABLE[self.state, event][1] is do
 
-    @property
-    def dialog(self) -> DialogId:
-        return DialogId(self.call_id, self.local_tag, self.remote_tag)
+    # What the core wants
 
-    def awaits_answer(self) -> bool:
-        """Whether PJSIP has offered and waits for the phone's answer."""
-        neg = self.inv.neg
-        return bool(neg and lib.pjmedia_sdp_neg_get_state(neg) == NEG_LOCAL_OFFER)
+    def perform(self, effect: e.OfLeg) -> None:
+        match effect:
+            case e.Progress(_, status, reason, sdp, headers):
+                self._respond(status, reason, sdp, headers)
+            case e.Answer(_, sdp, headers):
+                self._respond(200, "OK", sdp, headers)
+            case e.Acknowledge():
+                self._acknowledge(effect.sdp)
+            case e.HangUp():
+                self.hang_up(effect)
+            case e.Offer():
+                self._offer(effect)
+            case e.AnswerOffer():
+                self._decide(effect)
+            case e.RefuseOffer():
+                self._decide(effect)
+            case e.Identify():
+                if self._take(Event.REQUEST) is Do.PERFORM and self.session.is_up:
+                    self.session.update(effect.headers)
+            case e.SendInfo():
+                status = self._request("INFO", effect, effect.headers, effect.content_type, effect.body)
+                if status:
+                    self._emit(InfoAnswered(self.number, effect.exchange, status))
+            case e.NotifyLeg():
+                self._notify(effect)
+            case e.AnswerInfo():
+                self._answer_info(effect)
 
-    def may_be_offered(self) -> bool:
-        """Whether PJSIP takes an offer in a PRACK or UPDATE."""
-        neg = self.inv.neg
-        return bool(neg and lib.pjmedia_sdp_neg_get_state(neg) == NEG_DONE)
+    def _respond(self, status: int, reason: str, sdp: bytes | None, headers: Headers) -> None:
+        session = self.session
+        if self._take(Event.RESPOND) is not Do.PERFORM or session.is_answered or not session.may_respond:
+            return
+        try:
+            session.respond(status, reason, sdp, headers)
+        except PjsipError as error:
+            self.give_up(488, error.words)
 
-    def negotiating(self) -> bool:
-        """Whether PJSIP would fail (an assertion) or refuse if another offer came now."""
-        inv = self.inv
-        return bool(
-            inv.neg == ffi.NULL
-            or inv.invite_tsx != ffi.NULL
-            or lib.pjmedia_sdp_neg_get_state(inv.neg) != NEG_DONE
-        )
+    def _acknowledge(self, sdp: bytes) -> None:
+        """The caller's answer to the offer in its 200, which its ACK takes."""
+        session = self.session
+        if not self._ack_cseq or not session.awaits_ack:
+            return
+        try:
+            if session.owes_answer():
+                session.set_answer(sdp)
+        except PjsipError as error:
+            self.give_up(488, error.words)
+            return
+        cseq, self._ack_cseq = self._ack_cseq, 0
+        session.acknowledge(cseq)
+        if not session.has_agreed:  # PJSIP has found so while it made the ACK
+            self.give_up(488, session.misfit)
+
+    def hang_up(self, effect: e.HangUp) -> None:
+        before = self.state
+        do = self._take(Event.HANG_UP)
+        if self.state is before:
+            return
+        self._let_go(before)
+        cause = (("Reason", effect.cause),) if effect.cause else ()
+        self._farewell = (*effect.headers, *cause)
+        if do is Do.END:
+            self.session.end(effect.status, effect.reason, effect.headers, self._farewell)
+
+    def give_up(self, status: int, reason: str) -> None:
+        """It cannot go on: it ends, and the core ends the other side."""
+        self.hang_up(e.HangUp(self.number, status, reason, f'SIP;cause={status};text="{reason}"'))
+        self._emit(LegEnded(self.number, status, reason, fault=reason))
+
+    def _offer(self, offer: e.Offer) -> None:
+        session = self.session
+        if not self._allows(Event.OFFER, Do.PERFORM) or not session.is_up or session.negotiating():
+            self._emit(OfferAnswered(self.number, NOT_NOW if self.is_connected else NOT_HERE, None))
+            return
+        self._take(Event.OFFER)
+        try:
+            session.reinvite(offer.sdp, offer.headers)
+        except PjsipError as error:
+            self._emit(LegFault(self.number, f"cannot be offered other media: {error}"))
+            self.decided(488, Said())
+
+    def _decide(self, decision: e.AnswerOffer | e.RefuseOffer) -> None:
+        """About what its phone has asked for."""
+        before = self.state
+        if self._take(Event.DECIDE) is not Do.PERFORM:
+            return
+        if before is State.UPDATED:
+            self.waiting_answer = decision.sdp if isinstance(decision, e.AnswerOffer) else b""
+            self._go_on()
+        elif not (self.session.is_up and self.session.may_respond):
+            return  # the phone has cancelled it, or hung up meanwhile
+        elif isinstance(decision, e.RefuseOffer):
+            self.session.refuse(decision.status, decision.reason, decision.headers)
+        else:
+            self._accept_reinvite(decision.sdp)
+
+    def _accept_reinvite(self, sdp: bytes) -> None:
+        try:
+            self.session.set_answer(sdp)
+            self.session.respond(200, "OK", None, ())
+        except PjsipError as error:
+            self._emit(LegFault(self.number, f"the answer to its re-INVITE does not fit: {error}"))
+            self.session.refuse(488, error.words)
+
+    def _go_on(self) -> None:
+        """The UPDATE that was held may go to PJSIP."""
+        if self._update is not None:
+            self._resume(self._update, self.flow)
+
+    def _let_go(self, before: State) -> None:
+        """What was held when it ends: 487 to a re-INVITE (RFC 3261, section 15.1.2)."""
+        if before is State.ASKED and self.session.may_respond:
+            self.session.refuse(487, "Request Terminated")
+        elif before is State.UPDATED:
+            self._go_on()
+
+    def _notify(self, effect: e.NotifyLeg) -> None:
+        """What becomes of a REFER, to its sender, in the dialog of the call (RFC 3515, section 2.4.4)."""
+        over = "terminated;reason=noresource"
+        state = over if effect.expires is None else f"active;expires={effect.expires}"
+        headers = (("Event", effect.event), ("Subscription-State", state))
+        status = self._request("NOTIFY", effect, headers, SIPFRAG, sipfrag(effect.status, effect.reason))
+        if status:
+            self._emit(LegNotified(self.number, effect.exchange, status))
+
+    def _request(
+        self,
+        method: str,
+        effect: e.SendInfo | e.NotifyLeg,
+        headers: Headers,
+        content_type: str,
+        body: bytes,
+    ) -> int:
+        """Send a request in its dialog; the status that it has failed with, 0 where it was sent."""
+        if self._take(Event.REQUEST) is not Do.PERFORM or not self.session.is_up:
+            return NOT_HERE
+        return 0 if self.session.request(method, effect.exchange, headers, content_type, body) else 500
+
+    def _answer_info(self, effect: e.AnswerInfo) -> None:
+        waiting = self._infos.pop(effect.exchange, None)
+        if waiting is not None:
+            reason = effect.reason or PHRASES.get(effect.status, "Refused")
+            self.session.answer_request(
+                *waiting, effect.status, reason, effect.headers, effect.content_type, effect.body
+            )
+
+    # What its phone says
+
+    def heard(self, status: int, said: Said) -> None:
+        """A provisional response to our INVITE."""
+        do = self._take(Event.HEARD)
+        if do is Do.END:  # with the CANCEL that has waited for it
+            self._end()
+        elif do is Do.TELL and status > 100:
+            ids = self.session.dialog_id
+            self._emit(LegProgress(self.number, status, said.reason, ids, said.sdp, said.headers))
+
+    def taken(self, said: Said) -> None:
+        """A 2xx to our INVITE."""
+        do = self._take(Event.TAKEN)
+        if do is Do.END:
+            self._end()
+        elif do is Do.TELL:
+            fault = ""
+            if said.sdp and not self.session.has_agreed:
+                fault = said.fault or ("" if self.delayed_offer else self.session.misfit)
+            self._emit(LegAnswered(self.number, self.session.dialog_id, said.sdp, said.headers, fault))
+
+    def _end(self) -> None:
+        self.session.end(487, "", (), self._farewell)
+
+    def ack_due(self, cseq: int, sdp: bytes | None) -> None:
+        """A 2xx wants an ACK, now or with the answer to the offer in it, which the caller's ACK brings."""
+        if self.delayed_offer and self.is_open and sdp:
+            self._ack_cseq = cseq
+        else:
+            self.session.acknowledge(cseq)
+
+    def acknowledged(self, said: Said) -> None:
+        """The ACK to our 2xx."""
+        if self._take(Event.ACKNOWLEDGED) is Do.TELL:
+            is_of_use = self.session.has_agreed or not said.sdp
+            fault = "" if is_of_use else said.fault or self.session.misfit
+            self._emit(Acknowledged(self.number, said.sdp if is_of_use else None, fault))
+
+    def decided(self, status: int, said: Said) -> None:
+        """A final response to our re-INVITE, which may be one of PJSIP's making."""
+        if self._take(Event.DECIDED) is not Do.TELL:
+            return
+        if status // 100 == 2 and said.fault:
+            self._emit(LegFault(self.number, f"its answer is of no use: {said.fault}"))
+            self._emit(OfferAnswered(self.number, 488, None, said.fault))
+        else:
+            sdp = said.sdp if status // 100 == 2 else None
+            self._emit(OfferAnswered(self.number, status, sdp, said.reason, said.headers))
+
+    def reinvited(self, rdata: CData, said: Said) -> bool:
+        """Whether a re-INVITE waits for the other phone."""
+        if not self._allows(Event.REINVITE, Do.TELL) or not self.session.hold_reinvite(rdata):
+            return False
+        self._take(Event.REINVITE)
+        self._emit(OfferReceived(self.number, said.sdp or b""))
+        return True
+
+    def holds(self, update: Request, sdp: bytes) -> bool:
+        """Whether an UPDATE with an offer waits for the other phone; PJSIP repeats what it has answered."""
+        if self._update is not None and update.key() == self._update.key():
+            return self.state is State.UPDATED
+        if not self._allows(Event.UPDATE, Do.TELL) or self.session.negotiating():
+            return False
+        self._take(Event.UPDATE)
+        self._update = update
+        self._emit(OfferReceived(self.number, sdp))
+        return True
+
+    def offered(self) -> None:
+        """PJSIP wants the answer to an offer that it lets nobody wait for."""
+        answer, self.waiting_answer = self.waiting_answer, b""
+        if not answer or not self.session.owes_answer():
+            return
+        try:
+            self.session.set_answer(answer)
+        except PjsipError as error:
+            self._emit(LegFault(self.number, f"the answer to its UPDATE does not fit: {error}"))
+
+    def informed(self, transaction: CData, rdata: CData, content_type: str, body: bytes, said: Said) -> None:
+        """INFO; the core answers it."""
+        response = self.session.responding(rdata)
+        if response is not None:
+            exchange = next(self._exchanges)
+            self._infos[exchange] = transaction, response
+            self._emit(InfoReceived(self.number, exchange, content_type, body, said.headers))
+
+    # Its end
+
+    def lost(self) -> None:
+        """The session timer has found its phone dead; nobody waits 32 s for the answer to this BYE."""
+        before = self.state
+        if self._take(Event.LOST) is Do.TELL:
+            self._let_go(before)
+            self._emit(LegEnded(self.number, 408, "Request Timeout"))
+
+    def over(self) -> None:
+        """PJSIP has ended the session: what waits in it is answered. What that means is told by `legs`."""
+        before = self.state
+        self._take(Event.OVER)
+        for exchange in list(self._infos):
+            self._answer_info(e.AnswerInfo(self.number, exchange, NOT_HERE))
+        self._let_go(before)

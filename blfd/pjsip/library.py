@@ -9,7 +9,7 @@ from typing import Any
 import cffi
 
 from blfd.pjsip.declarations import FUNCTIONS, STRUCTS
-from blfd.pjsip.words import WORDS
+from blfd.pjsip.errors import WORDS, PjsipError
 
 ffi = cffi.FFI()
 ffi.cdef(STRUCTS + FUNCTIONS)
@@ -17,16 +17,6 @@ ffi.cdef(STRUCTS + FUNCTIONS)
 _unpack = ffi.unpack
 CData = Any
 """A cffi object; cffi has no types of its own to name."""
-
-INVALID_OPERATION = 70013  # PJ_EINVALIDOP
-
-
-class PjsipError(Exception):
-    """PJSIP refused; `status` is its pj_status_t, `words` say why."""
-
-    def __init__(self, what: str, status: int) -> None:
-        self.status, self.words = status, WORDS.get(status) or f"{what}: {strerror(status)} ({status})"
-        super().__init__(self.words)
 
 
 def _shared_object() -> str:
@@ -49,7 +39,7 @@ def strerror(status: int) -> str:
 def check(what: str, status: int) -> None:
     """Raise PjsipError unless `status` is PJ_SUCCESS."""
     if status:
-        raise PjsipError(what, status)
+        raise PjsipError(WORDS.get(status) or f"{what}: {strerror(status)} ({status})", status)
 
 
 def raw(s: CData) -> bytes:

@@ -12,8 +12,9 @@ from blfd.core.calls.media import lifted
 from blfd.core.calls.sdp import Section, joined, sections
 from blfd.core.inputs import MediaMatched
 from blfd.pjsip.endpoint import Endpoint
-from blfd.pjsip.leg import Leg, Phase
-from blfd.pjsip.library import CData, PjsipError, check, ffi, lib
+from blfd.pjsip.errors import PjsipError
+from blfd.pjsip.leg import Leg
+from blfd.pjsip.library import CData, check, ffi, lib
 
 LONGEST = 65_535
 DYNAMIC = 96  # the first payload type that means what its a=rtpmap says
@@ -37,7 +38,8 @@ class Matcher:
         """What a phone can send, as if nobody held it; None where it has said nothing yet."""
         lib.pj_pool_reset(self._pool)
         try:
-            return None if leg.agreed_sdp is None else lifted(self._text(leg.agreed_sdp))
+            agreed = leg.session.agreed_sdp
+            return None if agreed is None else lifted(self._text(agreed))
         except PjsipError:
             return None
 
@@ -46,7 +48,7 @@ class Matcher:
         lib.pj_pool_reset(self._pool)
         self._sources.clear()
         try:
-            wanted, given = picker.remote_sdp, peer.remote_sdp
+            wanted, given = picker.session.remote_sdp, peer.session.remote_sdp
         except PjsipError:
             return MediaMatched(picker.number, False, why="The call is just changing its media")
         if wanted is None and given is None:
@@ -57,7 +59,7 @@ class Matcher:
             given = self._parsed(lifted(self._text(given)))  # whoever holds whom: it does so no longer
             if wanted is None:
                 return MediaMatched(picker.number, True, None, self._text(given))
-            if picker.phase is Phase.CONFIRMED:
+            if picker.is_connected:
                 wanted = self._parsed(lifted(self._text(wanted)))
             to_peer = self._answer(wanted, given, as_offered=True)
             to_picker = self._answer(given, wanted, as_offered=False)

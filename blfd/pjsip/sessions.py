@@ -10,9 +10,9 @@ import secrets
 from blfd.core.effects import Dial
 from blfd.core.values import Flow, Headers
 from blfd.pjsip.adapter import Adapter
-from blfd.pjsip.descriptions import SdpParser
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, Text, check, ffi, lib
+from blfd.pjsip.session import Outgoing, Session
 from blfd.sip.message import Malformed
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.reader import read
@@ -43,14 +43,14 @@ class Sessions:
     ) -> None:
         self._endpoint, self._usage = endpoint, usage
         self._adapter, self._own_uris = adapter, own_uris
-        self.sdp = SdpParser(endpoint)
+        self.outgoing = Outgoing(endpoint, adapter.bodies)
         self._tdata = ffi.new("pjsip_tx_data **")
         self._dialog = ffi.new("pjsip_dialog **")
         self._inv = ffi.new("pjsip_inv_session **")
         self._options = ffi.new("unsigned *")
         self._timer = ffi.new("pjsip_timer_setting *", (MIN_SE, max(MIN_SE, session_expires)))
 
-    def accept(self, rdata: CData, flow: Flow, routes: tuple[str, ...]) -> tuple[CData, CData]:
+    def accept(self, rdata: CData, flow: Flow, routes: tuple[str, ...]) -> tuple[Session, CData]:
         """The session of an INVITE, whose requests go by `flow`, and its 100 Trying. Raises Refused."""
         endpoint = self._endpoint
         self._options[0] = SUPPORT_100REL | SUPPORT_TIMER
@@ -82,7 +82,7 @@ class Sessions:
             return Refused(status)
         return Refused(status, "", tuple((name, v) for name in EXPLAINING for v in said.values(name.lower())))
 
-    def _answering(self, dialog: CData, rdata: CData) -> tuple[CData, CData]:
+    def _answering(self, dialog: CData, rdata: CData) -> tuple[Session, CData]:
         options = self._options[0] | ALWAYS_USE_TIMER
         if lib.pjsip_inv_create_uas(dialog, rdata, ffi.NULL, options, self._inv):
             lib.pjsip_dlg_respond(dialog, rdata, 400, ffi.NULL, ffi.NULL, ffi.NULL)
@@ -99,13 +99,13 @@ class Sessions:
             lib.pjsip_inv_terminate(inv, 500, 0)
             raise Refused(500, is_sent=True)
         lib.pjsip_dlg_add_usage(dialog, self._usage, ffi.NULL)
-        return inv, self._tdata[0]
+        return Session(inv, self.outgoing), self._tdata[0]
 
-    def dial(self, effect: Dial) -> CData:
+    def dial(self, effect: Dial) -> Session:
         """The session of an INVITE that is about to be sent. Raises PjsipError."""
         contact = self._own_uris.contact(effect.flow)
         texts = [Text(text) for text in (effect.from_, contact, effect.to, effect.contact)]
-        offer = self.sdp.parse(self._adapter.bodies.short(effect.offer)) if effect.offer else ffi.NULL
+        offer = self.outgoing.described(effect.offer) if effect.offer else ffi.NULL
         check(
             "dialog",
             lib.pjsip_dlg_create_uac(self._endpoint.user_agent, *(text.pj for text in texts), self._dialog),
@@ -123,7 +123,7 @@ class Sessions:
             lib.pjsip_timer_init_session(self._inv[0], self._timer)
         finally:
             lib.pjsip_dlg_dec_lock(dialog)
-        return self._inv[0]
+        return Session(self._inv[0], self.outgoing)
 
     def route(self, dialog: CData, flow: Flow, routes: tuple[str, ...]) -> None:
         """Send all requests of a dialog by `flow`, with `routes` from Path or Record-Route.

@@ -45,7 +45,7 @@ from blfd.core.values import TRANSPORTS, UDP
 from blfd.devices.files import Phones
 from blfd.devices.values import place
 from blfd.pjsip.calls import Calls
-from blfd.pjsip.library import PjsipError
+from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.selfcheck import SelfCheckFailed, check_layouts
 from blfd.server.control_calls import ControlCalls
 from blfd.server.thread_work import Work

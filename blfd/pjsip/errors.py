@@ -1,4 +1,4 @@
-"""What PJSIP's verdicts on SDP mean, in words for people: its own name neither line nor stream (errno.h)."""
+"""What PJSIP refuses, and what its verdicts on SDP mean in words for people: it has none (errno.h)."""
 
 from __future__ import annotations
 
@@ -30,3 +30,11 @@ WORDS = {
     220050: "The phones have no codec in common",
     220051: "The phones have no codec in common",
 }
+
+
+class PjsipError(Exception):
+    """PJSIP has refused; `words` say why, `status` is its pj_status_t."""
+
+    def __init__(self, words: str, status: int = 0) -> None:
+        super().__init__(words)
+        self.words, self.status = words, status
