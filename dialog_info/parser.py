@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from enum import Enum
 from typing import TypeVar
@@ -41,13 +41,14 @@ class DialogInfoError(ValueError):
     """The document cannot be used; the text says why."""
 
 
-def parse(document: bytes) -> DialogInfo:
+def parse(document: bytes, faults: list[str] | None = None) -> DialogInfo:
     """Read a document (RFC 4235, section 4). Raises DialogInfoError.
 
     What other namespaces add is ignored, as section 4.2 asks. What phones and servers write otherwise, and
     the RFC in its own examples, is read as what it means: `pvalue` on <param> (for `pval`), `display` on
     <target> (Kamailio), the words of `ALIASES`, any case (`Trying`), `notify-state` (for `state`), no entity
     (it is "" then: the subscription says whose state it is). An optional attribute that is empty is absent.
+    With `faults`, a <dialog> that cannot be read is left out, and said there.
     """
     root = _root(document)
     if root.tag != _name("dialog-info"):
@@ -58,8 +59,18 @@ def parse(document: bytes) -> DialogInfo:
         entity=(root.get("entity") or "").strip(),
         version=_number(root.get("version"), "version"),
         state=_member(DocumentState, state, "state of dialog-info"),
-        dialogs=tuple(_dialog(child) for child in root.iterchildren(_name("dialog"))),
+        dialogs=tuple(_dialogs(root, faults)),
     )
+
+
+def _dialogs(root: Element, faults: list[str] | None) -> Iterator[Dialog]:
+    for child in root.iterchildren(_name("dialog")):
+        try:
+            yield _dialog(child)
+        except DialogInfoError as error:
+            if faults is None:
+                raise
+            faults.append(str(error))
 
 
 def _root(document: bytes) -> Element:

@@ -23,7 +23,7 @@ from blfd.doctor import Finding, examine
 from blfd.transport.addresses import ListenAddress
 from blfd.transport.certificates import PemFiles, TlsSettings
 
-LIVE = ("status", "registrations", "lamps", "watchers", "calls")
+LIVE = ("status", "registrations", "lamps", "watchers", "calls", "publications")
 DIALOG = {
     "id": "c",
     "state": "early",
@@ -53,7 +53,7 @@ def test_the_command_line_starts_without_the_sip_stack() -> None:
     assert subprocess.run([sys.executable, "-c", script], timeout=30).returncode == 0
 
 
-DEFAULTS = {"pickup": "default", "pickable": "default"}
+DEFAULTS = {"pickup": "default", "pickable": "default", "owner": "default", "publish": "off"}
 
 
 def test_extensions(blfd: Run) -> None:
@@ -83,6 +83,7 @@ def test_tenants(blfd: Run) -> None:
         "group_pickup_code": "*98",
         "pickup": "groups",
         "pickable": False,
+        "owner": "local",
         "extensions": 1,
     }
     blfd("tenant", "remove", "acme.example", "--yes")

@@ -34,6 +34,7 @@ COMMANDS = {  # each with arguments that are right for the database below
     "lamps": "",
     "watchers": "",
     "calls": "",
+    "publications": "",
     "pickups": "",
     "explain": "101",
     "changes": "",
@@ -82,7 +83,16 @@ COMMANDS = {  # each with arguments that are right for the database below
     "tenant remove": "acme.example --yes",
 }
 LASTING = ("run", "demo")  # they would go on
-ASKING = ("status", "registrations", "lamps", "watchers", "calls", "explain", "device sync")  # a server
+ASKING = (
+    "status",
+    "registrations",
+    "lamps",
+    "watchers",
+    "calls",
+    "publications",
+    "explain",
+    "device sync",
+)  # a server
 OF_ALL = {  # what has nothing to do with tenants, and refuses to be told one
     *LASTING,
     "status",
@@ -259,7 +269,7 @@ def test_administrators_by_the_name_in_their_tenant(folder: Path, inside: Blfd) 
 ANSWERS: dict[str, Any] = {
     "status": {"notifies": {}},
     "explain": {"dialogs": [], "watchers": [], "pickers": [], "lamp": "idle"},
-    **{name: [] for name in ("registrations", "lamps", "watchers", "calls", "unknown")},
+    **{name: [] for name in ("registrations", "lamps", "watchers", "calls", "publications", "unknown")},
 }
 
 

@@ -213,7 +213,7 @@ def test_the_audit_says_what_an_import_has_changed(desk: Desk) -> None:
     put(desk, "extension,password,name\n101,old,Ann\n102,old,Ben\n")
     put(desk, "extension,password,name\n101,new,Ann\n102,,Ben\n103,h1dden,Cid\n", update=True)
     change = desk.store.audit.changes("default")[0]
-    ann = {"name": "Ann", "pickup": "default", "pickable": "default"}
+    ann = {"name": "Ann", "pickup": "default", "pickable": "default", "owner": "default", "publish": "off"}
     assert change.before == {"101": ann}
     assert change.after == {"101": {**ann, "password": "changed"}, "103": {**ann, "name": "Cid"}}
     assert "h1dden" not in json.dumps(change)
@@ -389,7 +389,10 @@ def test_exports_go_to_a_file_or_to_standard_output(inside: Blfd) -> None:
     Path("e.csv").write_text("extension,password,name\n101,h1dden,Ann\n")
     inside("extension", "import", "e.csv")
     code, out, errors = inside("extension", "export")
-    assert (code, out) == (0, "extension,password,name,pickup,pickable\r\n101,,Ann,default,default\r\n")
+    assert (code, out) == (
+        0,
+        "extension,password,name,pickup,pickable,owner,publish\r\n101,,Ann,default,default,default,off\r\n",
+    )
     assert errors == (
         "blfd: note: passwords are kept as hashes alone, so that column is empty: "
         "an update leaves them as they are\n"

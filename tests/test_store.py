@@ -28,6 +28,7 @@ from blfd.core.values import (
     Group,
     NameAddr,
     Reach,
+    SavedPublication,
     SavedSubscription,
     SubscriptionDialog,
     Way,
@@ -90,7 +91,7 @@ def test_changing(store: Store) -> None:
 
 
 def test_removing_takes_along_what_belongs(store: Store) -> None:
-    store.records.save({ALICE: (binding(),)}, (), {})
+    store.records.save({ALICE: (binding(),)}, (), {}, {})
     store.remove_extension(ALICE)
     assert store.records.bindings() == []
     store.add_tenant("acme.example")
@@ -149,15 +150,15 @@ def test_what_is_not_there_or_taken(store: Store) -> None:
 
 
 def test_bindings(store: Store) -> None:
-    store.records.save({ALICE: (binding("a"), binding("b"))}, (), {})
+    store.records.save({ALICE: (binding("a"), binding("b"))}, (), {}, {})
     assert sorted(b.contact for b in Store(store.path).records.bindings()) == [
         "sip:a@192.0.2.1",
         "sip:b@192.0.2.1",
     ]
-    store.records.save({ALICE: (binding("b"),)}, (), {})
+    store.records.save({ALICE: (binding("b"),)}, (), {}, {})
     assert store.records.bindings() == [binding("b")]
     gone = Aor("default", "999")
-    store.records.save({ALICE: (), gone: (replace(binding(), aor=gone),)}, (), {})
+    store.records.save({ALICE: (), gone: (replace(binding(), aor=gone),)}, (), {}, {})
     assert store.records.bindings() == [], "an extension that was removed meanwhile has none"
 
 
@@ -191,7 +192,7 @@ def test_groups(store: Store) -> None:
 
 def test_attempts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     odd = replace(ATTEMPT, at=2000.0, extension="\udcff", result="404 \udcff does not exist")
-    store.records.save({}, [ATTEMPT, odd], {})
+    store.records.save({}, [ATTEMPT, odd], {}, {})
     ((_, newest), (_, oldest)) = store.records.attempts("default")
     assert oldest == ATTEMPT
     assert newest.extension == "?"
@@ -199,10 +200,10 @@ def test_attempts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [attempt for _, attempt in store.records.attempts("default", limit=1)] == [newest]
     assert store.records.attempts("acme.example") == []
     monkeypatch.setattr(sqlite_records, "KEPT", 3)
-    store.records.save({}, [replace(ATTEMPT, at=float(n)) for n in range(5)], {})
+    store.records.save({}, [replace(ATTEMPT, at=float(n)) for n in range(5)], {}, {})
     assert [attempt.at for _, attempt in store.records.attempts("default")] == [4.0, 3.0, 2.0]
     gone = replace(ATTEMPT, picker=Aor("none.example", "1"))
-    store.records.save({}, [gone], {})
+    store.records.save({}, [gone], {}, {})
     assert store.records.attempts("none.example") == [], "of a tenant that was removed meanwhile"
 
 
@@ -223,11 +224,20 @@ def subscription(key: str = "k", **over: Any) -> SavedSubscription:
 
 def test_subscriptions(store: Store) -> None:
     records = store.records
-    records.save({}, (), {"k": subscription(), "other": subscription("other"), "gone": None})
+    records.save({}, (), {"k": subscription(), "other": subscription("other"), "gone": None}, {})
     assert records.subscriptions(1000) == [subscription(), subscription("other")]
     assert [one.cseq for one in records.subscriptions(1000)] == [1005, 1005], "what may have been used since"
-    records.save({}, (), {"k": subscription(cseq=9), "other": None})
+    records.save({}, (), {"k": subscription(cseq=9), "other": None}, {})
     assert Store(store.path).records.subscriptions(1000) == [subscription(cseq=9)]
+
+
+def test_publications(store: Store) -> None:
+    one = SavedPublication("e1", ALICE, "192.0.2.20", 5.0, 1e10, b"<dialog-info/>\xff")
+    other = one._replace(etag="e2", at=6.0)
+    store.records.save({}, (), {}, {"e1": one, "e2": other, "gone": None})
+    assert store.records.publications() == [one, other]
+    store.records.save({}, (), {}, {"e1": None, "e2": other._replace(expires_at=7.0)})
+    assert Store(store.path).records.publications() == [other._replace(expires_at=7.0)]
 
 
 def test_a_secret_is_the_same_for_who_asks_again(store: Store) -> None:
@@ -254,6 +264,7 @@ class Disk(Records):
         changes: dict[Aor, tuple[Binding, ...]],
         attempts: Iterable[Attempt],
         subscriptions: dict[str, SavedSubscription | None],
+        publications: dict[str, SavedPublication | None],
     ) -> None:
         if self.error:
             self.refused += 1
@@ -298,10 +309,8 @@ def test_closing_on_a_broken_disk_does_not_wait_for_it(caplog: pytest.LogCapture
     writer = StoreWriter(Disk(sqlite3.OperationalError("disk full")))
     writer.save(SaveBindings(ALICE, ()))
     writer.close()
-    assert (
-        "registrations of 1 extensions, 0 subscriptions (phones renew both), 0 pickups are lost"
-        in caplog.text
-    )
+    lost = "registrations of 1 extensions, 0 subscriptions (phones renew both), 0 publications and 0 pickups"
+    assert f"{lost} are lost" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["a?b.db", "a#b.db", "%41.db", "ü.db", "a b.db"])

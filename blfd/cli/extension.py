@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from blfd.cli.asking import Password, Yes, agreed, password_of
-from blfd.cli.options import options
+from blfd.cli.options import Switch, options
 from blfd.cli.output import Json, print_json, print_notes, print_table
 from blfd.cli.tables import File, Out, Update, lines_of, print_octets
 from blfd.operations import extensions as operations
@@ -26,6 +26,14 @@ class Reach(Enum):
     ON = "on"
     OFF = "off"
     GROUPS = "groups"
+    DEFAULT = "default"
+
+
+class Owner(Enum):
+    """`blfd.core.values.Owner`, and that of the tenant."""
+
+    LOCAL = "local"
+    PUBLISHED = "published"
     DEFAULT = "default"
 
 
@@ -80,8 +88,18 @@ def set_(
         typer.Option(help="Whose calls it may pick up: anybody's, nobody's, or those of its groups."),
     ] = None,
     pickable: Annotated[Pickable | None, typer.Option(help="Whether others may pick up its calls.")] = None,
+    owner: Annotated[
+        Owner | None,
+        typer.Option(help="Who knows its state: blfd, which carries its calls, or whoever publishes it."),
+    ] = None,
+    publish: Annotated[
+        Switch | None, typer.Option(help="Whether it may publish the state of all of its tenant.")
+    ] = None,
 ) -> None:
-    """Change the password, the name, or what it may pick up; `default` is what the tenant says."""
+    """Change the password, the name, what it may pick up, or who knows its state.
+
+    `default` is what the tenant says.
+    """
     given = options(context)
     operations.change(
         given.desk,
@@ -91,6 +109,8 @@ def set_(
         password=password,
         pickup=pickup and pickup.value,
         pickable=pickable and pickable.value,
+        owner=owner and owner.value,
+        publish=publish and publish.value,
     )
     print(f"extension {extension} changed")
 

@@ -32,7 +32,7 @@ AT_THE_RIGHT = ("since", "watchers")
 
 
 def add_inspecting(app: typer.Typer) -> None:
-    for command in (status, registrations, lamps, watchers, calls):
+    for command in (status, registrations, lamps, watchers, calls, publications):
         app.command()(command)
 
 
@@ -76,6 +76,12 @@ def calls(context: typer.Context, as_json: Json = False) -> None:
         for row in found
     ]
     print_table("Calls", ("caller", "callee", "state", "since", "legs"), rows, "no call is up")
+
+
+def publications(context: typer.Context, as_json: Json = False) -> None:
+    """What others say of extensions whose calls are not carried here."""
+    columns = ("extension", "publisher", "dialogs", "ago", "expires")
+    _show(context, "publications", columns, "nobody publishes anything", as_json)
 
 
 def lamps(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ from blfd.devices.values import Place, place
 from blfd.operations import Desk
 from blfd.store import Store
 from blfd.transport.certificates import authority
+
+
+class Switch(Enum):
+    ON = "on"
+    OFF = "off"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from blfd.operations.table import Columns, Line
 from blfd.store import StoreError
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="In UTF-8, as spreadsheets write it.")]
-Out = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Standard output if left out.")]
+Out = Annotated[Path | None, typer.Argument(metavar="FILE", help="Standard output if left out.")]
 Update = Annotated[
     bool, typer.Option("--update", help="Change those that exist; what the file says nothing of stays.")
 ]

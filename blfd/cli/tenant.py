@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Annotated
 
 import typer
 
 from blfd.cli.asking import Yes, agreed
-from blfd.cli.options import Options, options
+from blfd.cli.options import Options, Switch, options
 from blfd.cli.output import Json, fail, print_json, print_table
-from blfd.core.values import Reach
+from blfd.core.values import Owner, Reach
 from blfd.operations import tenants as operations
 
 tenants = typer.Typer(no_args_is_help=True, help="Add, show, change and remove tenants (SIP domains).")
@@ -19,11 +18,6 @@ Domain = Annotated[str, typer.Argument(metavar="DOMAIN", help="Such as acme.exam
 Alias = Annotated[
     list[str] | None, typer.Option(help="Another name of the domain; may be given several times.")
 ]
-
-
-class Switch(Enum):
-    ON = "on"
-    OFF = "off"
 
 
 def _is_on(switch: Switch | None) -> bool | None:
@@ -76,6 +70,10 @@ def set_(
     pickable: Annotated[
         Switch | None, typer.Option(help="Whether the calls of one that says nothing else may be picked up.")
     ] = None,
+    owner: Annotated[
+        Owner | None,
+        typer.Option(help="Who knows the state of one that says nothing else: blfd, or who publishes it."),
+    ] = None,
 ) -> None:
     """Change a tenant; aliases replace those of before."""
     given = _options(context, domain)
@@ -89,6 +87,7 @@ def set_(
         group_pickup_code=group_pickup_code,
         pickup=pickup,
         pickable=_is_on(pickable),
+        owner=owner,
     )
     print(f"tenant {domain} changed")
 

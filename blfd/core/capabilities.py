@@ -14,8 +14,8 @@ from blfd.core.values import Headers
 OF_CALLS: Final = ("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE")
 """The methods that belong to INVITE sessions, which PJSIP carries (RFC 3261, 3262, 3311)."""
 
-OTHERS: Final = ("INFO", "NOTIFY", "OPTIONS", "REFER", "REGISTER", "SUBSCRIBE")
-"""The methods that blfd serves itself, in calls and outside (RFC 3261, 3515, 6086, 6665)."""
+OTHERS: Final = ("INFO", "NOTIFY", "OPTIONS", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE")
+"""The methods that blfd serves itself, in calls and outside (RFC 3261, 3515, 3903, 6086, 6665)."""
 
 IN_CALLS: Final = frozenset((*OF_CALLS, "INFO"))
 """The methods that mean something to the other phone of a call."""

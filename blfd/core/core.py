@@ -16,6 +16,7 @@ from blfd.core.calls.pickup import Pickups
 from blfd.core.calls.referral import Referrals
 from blfd.core.calls.transfers import Transfers
 from blfd.core.changes import Changes
+from blfd.core.compositor import Compositor, Publisher
 from blfd.core.effects import Effect, Ignore, Level, Log, Notify, Reply
 from blfd.core.errors import ONLY_TLS, Refusal, Silenced
 from blfd.core.events import check_sync, ua_profile
@@ -39,6 +40,8 @@ from blfd.core.inputs import (
     NotifyLost,
     ProfileFound,
     ProfileWanted,
+    PublicationsRestored,
+    PublishReceived,
     ReferReceived,
     RegisterReceived,
     Request,
@@ -84,12 +87,20 @@ class Core:
         self._dialog_package = DialogPackage(self.dialogs)
         self._authenticator = Authenticator(secret, mark, settings)
         self.notifier = Notifier((self._dialog_package,), settings, next_hops, new_tag)
+        self.compositor = Compositor(self.dialogs, settings, new_tag)
         self.calls = Calls(self.dialogs, self.registrar, settings, self._authenticator.takes_at_its_word)
         self.pickups = Pickups(self.dialogs, self.calls)
         referrals = Referrals(self.dialogs, self.calls, lambda who, uri: self._routing.route(who, uri))
         self.transfers = Transfers(self.dialogs, self.calls, referrals, settings)
         self.watchdog = Watchdog(self.calls, self.pickups, self.notifier, self._on_leg)
-        parts = self.notifier, self.registrar, self.calls, self.transfers, self.watchdog
+        parts = (
+            self.notifier,
+            self.registrar,
+            self.compositor,
+            self.calls,
+            self.transfers,
+            self.watchdog,
+        )
         self._timers: tuple[Timers[Any], ...] = tuple(part.timers for part in parts)
         self.permissions = Permissions(self.directory)
         self._routing = Routing(self.directory, Domains(self.directory, self._addresses))
@@ -112,6 +123,7 @@ class Core:
                 RegisterReceived()
                 | SubscribeReceived()
                 | InviteReceived()
+                | PublishReceived()
                 | ReferReceived()
                 | RequestReceived()
             ):
@@ -139,6 +151,8 @@ class Core:
                 return []
             case SubscriptionsRestored():
                 return self.notifier.restore(event.subscriptions, now)
+            case PublicationsRestored():
+                return self.compositor.restore(event.publications, now)
             case SyncWanted():
                 return [*self._synchronize(event, now)]
             case Drain():
@@ -161,7 +175,14 @@ class Core:
 
     def _answer(
         self,
-        event: RegisterReceived | SubscribeReceived | InviteReceived | ReferReceived | RequestReceived,
+        event: (
+            RegisterReceived
+            | SubscribeReceived
+            | InviteReceived
+            | PublishReceived
+            | ReferReceived
+            | RequestReceived
+        ),
         now: float,
     ) -> list[Effect]:
         transaction = event.request.transaction
@@ -171,6 +192,8 @@ class Core:
                 return [self._other_method(event)]
             if isinstance(event, ReferReceived):  # its sender is known by the dialog
                 return self.transfers.refer(event, now)
+            if isinstance(event, PublishReceived):
+                return self.compositor.publish(event, self._publisher(event.request, now), now)
             extension = self._sender(event.request, now)
             told = self._came_back(event, extension.aor, now)
             return [*self._serve(event, extension, now), *told]
@@ -180,6 +203,14 @@ class Core:
         except Refusal as refusal:
             reply = Reply(transaction, refusal.status, refusal.reason, refusal.headers)
             return [*([Log(Level.INFO, refusal.log)] if refusal.log else ()), reply, *told]
+
+    def _publisher(self, request: Request, now: float) -> Publisher:
+        """Who has sent a PUBLISH: a source that is taken at its word publishes for whom it likes."""
+        if self._authenticator.takes_at_its_word(request.flow):
+            return Publisher(request.flow.host)
+        extension = self._authenticator.authenticate(request, now)
+        self._check_rates(extension.aor, request.flow, now)
+        return Publisher(f"{extension.aor}", extension)
 
     def _sender(self, request: Request, now: float) -> Extension:
         """Who has sent a request; Refusal where that is not proved, or not served now."""
@@ -281,6 +312,7 @@ class Core:
                 effects += self.registrar.remove(aor)
                 self.dialogs.forget(aor)
         self._dialog_package.directory_changed(directory, self.permissions)
+        effects += self.compositor.directory_changed(directory, domains, now)
         return [*effects, *self.notifier.directory_changed(directory, domains, changed, now)]
 
     @property

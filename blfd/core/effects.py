@@ -6,7 +6,16 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from blfd.core.inputs import ProfileWanted
-from blfd.core.values import Aor, Attempt, Binding, Flow, Headers, SavedSubscription, SubscriptionDialog
+from blfd.core.values import (
+    Aor,
+    Attempt,
+    Binding,
+    Flow,
+    Headers,
+    SavedPublication,
+    SavedSubscription,
+    SubscriptionDialog,
+)
 
 
 class Level(IntEnum):
@@ -63,6 +72,13 @@ class SaveSubscription(NamedTuple):
 
     key: str
     saved: SavedSubscription | None
+
+
+class SavePublication(NamedTuple):
+    """Persist a publication under its entity-tag; None removes it."""
+
+    etag: str
+    saved: SavedPublication | None
 
 
 class SavePickup(NamedTuple):
@@ -271,6 +287,7 @@ Effect = (
     | FindProfile
     | SaveBindings
     | SaveSubscription
+    | SavePublication
     | SavePickup
     | Notify
     | NotifyAll

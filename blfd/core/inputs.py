@@ -18,6 +18,7 @@ from blfd.core.values import (
     Directory,
     Flow,
     Headers,
+    SavedPublication,
     SavedSubscription,
     Uri,
 )
@@ -92,6 +93,18 @@ class SubscribeReceived(NamedTuple):
     expires: int | None
     contact: str
     record_route: tuple[str, ...] = ()
+
+
+class PublishReceived(NamedTuple):
+    """`event` is the package's name, `if_match` the values of SIP-If-Match; `content_type` is in lower case
+    and without parameters (RFC 3903)."""
+
+    request: Request
+    event: str
+    if_match: tuple[str, ...]
+    expires: int | None
+    content_type: str
+    body: bytes
 
 
 class ProfileWanted(NamedTuple):
@@ -370,6 +383,13 @@ class SubscriptionsRestored:
     subscriptions: tuple[SavedSubscription, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PublicationsRestored:
+    """At start, after the directory: what the store remembers."""
+
+    publications: tuple[SavedPublication, ...]
+
+
 class SyncWanted(NamedTuple):
     """The phones of an extension shall fetch their files: NOTIFY with this Event, outside any dialog."""
 
@@ -386,6 +406,7 @@ class Drain(NamedTuple):
 Input = (
     RegisterReceived
     | SubscribeReceived
+    | PublishReceived
     | ProfileWanted
     | ProfileFound
     | NotifyAnswered
@@ -413,6 +434,7 @@ Input = (
     | DirectoryChanged
     | BindingsRestored
     | SubscriptionsRestored
+    | PublicationsRestored
     | SyncWanted
     | Drain
 )

@@ -12,10 +12,11 @@ from typing import Any
 
 from blfd.core.calls.call import Call
 from blfd.core.calls.party import State
+from blfd.core.compositor import Publication
 from blfd.core.core import Core
 from blfd.core.events.dialog_state import Lamp, WatchedDialog
 from blfd.core.events.subscription import Phase, Subscription
-from blfd.core.values import Aor
+from blfd.core.values import Aor, Owner
 
 Row = dict[str, Any]
 
@@ -67,7 +68,8 @@ def changes(core: Core, since: int | None, now: float) -> Row:
 
 def _lamp(core: Core, aor: Aor, now: float) -> Row:
     lamp = core.dialogs.lamp(aor)
-    if lamp is Lamp.IDLE and not core.registrar.registered(aor, now):
+    here = core.directory.owner(core.directory.extensions[aor]) is Owner.LOCAL
+    if lamp is Lamp.IDLE and here and not core.registrar.registered(aor, now):
         lamp = Lamp.NOT_REGISTERED
     return {
         "extension": aor.extension,
@@ -86,7 +88,7 @@ def _dialog(dialog: WatchedDialog, now: float) -> Row:
         "id": dialog.element_id,
         "lamp": dialog.lamp.value,
         "state": dialog.state.value,
-        "direction": dialog.role.value,
+        "direction": dialog.role.value if dialog.direction else "",
         "call_id": dialog.id.call_id,
         "local_tag": dialog.id.remote_tag,
         "remote_tag": dialog.id.local_tag,
@@ -103,12 +105,34 @@ def explain(core: Core, aor: Aor, now: float) -> Row:
     row["phones"] = len(core.registrar.bindings(aor, now))
     last = core.dialogs.last(aor)
     row["why_idle"] = "it had none since the server started"
+    row["owner"] = core.directory.owner(core.directory.extensions[aor]).value
+    row["published"] = [_publication(publication, now) for publication in core.compositor.of(aor)]
     if last:
         ago = f"{now - last.since:.0f} s ago{_why(core, last)}"
         row["why_idle"] = f"the last, with {last.other[0]}, ended {ago}"
     row["watchers"] = [_watcher(subscription, now) for subscription in core.notifier.subscriptions.of(aor)]
     row["pickers"], row["why_nobody"] = _pickers(core, aor, now)
     return row
+
+
+def _publication(publication: Publication, now: float) -> Row:
+    """Whose word it is, since when and for how long; times in seconds ago and from now."""
+    saved = publication.saved
+    return {
+        "extension": saved.aor.extension,
+        "tenant": saved.aor.tenant,
+        "publisher": saved.publisher,
+        "dialogs": len(publication.dialogs),
+        "ago": round(now - saved.at, 1),
+        "expires": max(0, round(saved.expires_at - now)),
+    }
+
+
+def publications(core: Core, tenant: str, now: float) -> Iterator[Row]:
+    """One row a publication."""
+    for publication in core.compositor.all():
+        if publication.saved.aor.tenant == tenant:
+            yield _publication(publication, now)
 
 
 def _why(core: Core, dialog: WatchedDialog) -> str:
@@ -180,6 +204,8 @@ def _ways(core: Core, aor: Aor, picker: Aor) -> list[str]:
 
 
 def _why_nobody(core: Core, aor: Aor, busy: list[str]) -> str:
+    if all(dialog.publisher for dialog in core.dialogs.of(aor) if dialog.rings):
+        return "the call is carried by another server, which publishes it"
     if not core.permissions.pickable(aor):
         return f"its calls may not be picked up; 'blfd extension set {aor.extension} --pickable on'"
     if busy:
@@ -266,4 +292,5 @@ def totals(core: Core, now: float) -> Row:
         "bindings": len(bindings),
         "subscriptions": len(core.notifier.subscriptions),
         "calls": len(core.calls),
+        "publications": len(core.compositor),
     }

@@ -156,6 +156,13 @@ class Replaces(NamedTuple):
     early_only: bool = False
 
 
+class Owner(Enum):
+    """Who knows how an extension is."""
+
+    LOCAL = "local"  # this server, which carries its calls
+    PUBLISHED = "published"  # who publishes it (RFC 3903)
+
+
 class Reach(Enum):
     """Whose calls somebody may pick up."""
 
@@ -179,6 +186,7 @@ class Tenant:
     group_pickup_code: str = "*98"
     pickup: Reach = Reach.ON
     pickable: bool = True
+    owner: Owner = Owner.LOCAL
 
     @property
     def realm(self) -> str:
@@ -189,8 +197,9 @@ class Tenant:
 class Extension:
     """An account. `ha1` maps a digest algorithm (RFC 8760: "SHA-256", "MD5") to its hexadecimal HA1.
 
-    `device_ha1s` are those of its provisioned phones, each of which has a password of its own. `pickup` and
-    `pickable` (may others pick up its calls) are None where the tenant's hold.
+    `device_ha1s` are those of its provisioned phones, each of which has a password of its own. `pickup`,
+    `pickable` (may others pick up its calls) and `owner` are None where the tenant's hold. `publishes`: it
+    may publish the state of all extensions of its tenant whose calls are not carried here.
     """
 
     aor: Aor
@@ -199,6 +208,8 @@ class Extension:
     pickup: Reach | None = None
     pickable: bool | None = None
     device_ha1s: tuple[dict[str, str], ...] = ()
+    owner: Owner | None = None
+    publishes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +229,10 @@ class Directory:
     tenants: dict[str, Tenant] = field(default_factory=dict)
     extensions: dict[Aor, Extension] = field(default_factory=dict)
     groups: tuple[Group, ...] = ()
+
+    def owner(self, extension: Extension) -> Owner:
+        tenant = self.tenants.get(extension.aor.tenant)
+        return extension.owner or (tenant.owner if tenant else Owner.LOCAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +277,20 @@ class SavedSubscription(NamedTuple):
     def key(self) -> str:
         """Our tag, which is the subscription's name everywhere."""
         return self.dialog.id.local_tag
+
+
+class SavedPublication(NamedTuple):
+    """What one publisher has said of one extension at `at`, under the entity-tag that it was given last.
+
+    `publisher` is an address that is trusted, or the AOR whose password was used; `body` is as it came.
+    """
+
+    etag: str
+    aor: Aor
+    publisher: str
+    at: float
+    expires_at: float
+    body: bytes
 
 
 class Way(Enum):
@@ -319,6 +348,9 @@ class Settings:
     subscribe_min_expires: int = 60
     subscribe_default_expires: int = 3600
     subscribe_max_expires: int = 7200
+    publish_min_expires: int = 1  # what ends is published for some seconds more
+    publish_default_expires: int = 3600
+    publish_max_expires: int = 7200
     digest_algorithms: tuple[str, ...] = ("SHA-256", "MD5")
     nonce_lifetime: int = 300
     failures_before_silence: int = 20
@@ -329,6 +361,8 @@ class Settings:
     max_subscriptions: int = 500
     max_calls: int = 50
     tenant_subscriptions: int = 100_000
+    tenant_publications: int = 100_000
+    source_publications: int = 100_000
     tenant_calls: int = 5000
     tenant_bindings: int = 50_000
     tenant_requests: int = 10_000

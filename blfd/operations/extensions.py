@@ -14,7 +14,9 @@ from blfd.operations.table import Columns, Line, write
 from blfd.store import NewExtension, Outcome, StoreError
 from blfd.store.rows import DEFAULT
 
-COLUMNS = Columns(("extension", "password", "name", "pickup", "pickable"), ("extension",), ("password",))
+COLUMNS = Columns(
+    ("extension", "password", "name", "pickup", "pickable", "owner", "publish"), ("extension",), ("password",)
+)
 
 
 def row(extension: Extension) -> Row:
@@ -24,6 +26,8 @@ def row(extension: Extension) -> Row:
         "name": extension.name,
         "pickup": extension.pickup.value if extension.pickup else DEFAULT,
         "pickable": {None: DEFAULT, True: "on", False: "off"}[extension.pickable],
+        "owner": extension.owner.value if extension.owner else DEFAULT,
+        "publish": "on" if extension.publishes else "off",
     }
 
 
@@ -52,6 +56,8 @@ def change(
     password: str | None = None,
     pickup: str | None = None,
     pickable: str | None = None,
+    owner: str | None = None,
+    publish: str | None = None,
     expected: str | None = None,
 ) -> Row:
     """Change what is given; values are as in NewExtension."""
@@ -68,6 +74,8 @@ def change(
             password=password,
             pickup=pickup,
             pickable=pickable,
+            owner=owner,
+            publish=publish,
         )
         changed.append(True)
     return get(desk, tenant, extension)
@@ -123,6 +131,8 @@ def read(desk: Desk, tenant: str, lines: Iterable[Line], update: bool = False) -
             where,
             said("pickup", DEFAULT).lower(),
             said("pickable", DEFAULT).lower(),
+            said("owner", DEFAULT).lower(),
+            said("publish", "off").lower(),
         )
 
 
@@ -159,7 +169,7 @@ def put_many(desk: Desk, tenant: str, new: Iterable[NewExtension], update: bool 
 
 
 def _told(found: Row) -> Row:
-    return {name: found[name] for name in ("name", "pickup", "pickable")}
+    return {name: found[name] for name in ("name", "pickup", "pickable", "owner", "publish")}
 
 
 def export(desk: Desk, tenant: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from blfd.core.values import Reach, Tenant
+from blfd.core.values import Owner, Reach, Tenant
 from blfd.operations.desk import Desk, Row, etag
 from blfd.operations.loss import Loss, counted
 from blfd.store import rows
@@ -20,6 +20,7 @@ def row(tenant: Tenant, extensions: int) -> Row:
         "group_pickup_code": tenant.group_pickup_code,
         "pickup": tenant.pickup.value,
         "pickable": tenant.pickable,
+        "owner": tenant.owner.value,
         "extensions": extensions,
     }
 
@@ -52,6 +53,7 @@ def change(
     group_pickup_code: str | None = None,
     pickup: Reach | None = None,
     pickable: bool | None = None,
+    owner: Owner | None = None,
     expected: str | None = None,
 ) -> Row:
     """Change what is given; `aliases` replace those of before."""
@@ -64,6 +66,7 @@ def change(
             group_pickup_code=group_pickup_code,
             pickup=pickup,
             pickable=pickable,
+            owner=owner,
         )
     return get(desk, domain)
 

@@ -61,6 +61,7 @@ class ControlCalls:
             "lamps": lambda tenant: report.lamps(core, time.time(), report.of_tenant(core, tenant)),
             "watchers": lambda tenant: report.watchers(core, tenant, time.time()),
             "calls": lambda tenant: report.calls(core, tenant, time.time()),
+            "publications": lambda tenant: report.publications(core, tenant, time.time()),
             "unknown": lambda tenant: report.unknown(core, tenant),
             "metrics": lambda tenant: self._metrics(),
             "limits": lambda tenant: self._limits(),

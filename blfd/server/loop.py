@@ -29,6 +29,7 @@ from blfd.core.effects import (
     Reply,
     SaveBindings,
     SavePickup,
+    SavePublication,
     SaveSubscription,
 )
 from blfd.core.events.notifier import AHEAD
@@ -38,6 +39,7 @@ from blfd.core.inputs import (
     Drain,
     Input,
     ProfileFound,
+    PublicationsRestored,
     SubscriptionsRestored,
 )
 from blfd.core.next_hop import NextHops
@@ -201,7 +203,7 @@ class Server:
         match effect:  # the most frequent ones first
             case Notify() | Reply() | NotifyAll():
                 self._stack.perform(effect)
-            case SaveSubscription() | SaveBindings():
+            case SaveSubscription() | SaveBindings() | SavePublication():
                 self._writer.save(effect)
             case SavePickup():
                 self._writer.save(effect)
@@ -293,6 +295,7 @@ class Server:
         records, adopt = self._store.records, self._stack.network.adopt
         bindings = [(b, adopt(b.flow)) for b in records.bindings()]
         self.emit(BindingsRestored(tuple(replace(b, flow=flow) for b, flow in bindings if flow)))
+        self.emit(PublicationsRestored(tuple(records.publications())))
         saved = [(s, adopt(s.flow)) for s in records.subscriptions(AHEAD)]
         found = tuple(s._replace(flow=flow) for s, flow in saved if flow)
         self.emit(SubscriptionsRestored(found))

@@ -8,6 +8,7 @@ from blfd.core.errors import Refusal
 from blfd.core.inputs import (
     Input,
     InviteReceived,
+    PublishReceived,
     ReferReceived,
     RegisterReceived,
     RequestReceived,
@@ -63,6 +64,15 @@ def as_input(message: Request, flow: Flow, transaction: int, sdp: bytes | None, 
                 message.expires,
                 contact,
                 message.routes("record-route"),
+            )
+        case "PUBLISH":
+            return PublishReceived(
+                request,
+                grammar.with_parameters(message.field("event"))[0],
+                message.values("sip-if-match"),
+                message.expires,
+                message.content_type,
+                message.body,
             )
         case "REGISTER":
             star = any(one.uri is headers.STAR for one in message.contacts)

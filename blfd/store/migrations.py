@@ -415,3 +415,24 @@ def extension_shapes(db: Database) -> None:
 def shared_secrets(db: Database) -> None:
     """Version 13: secrets of the server itself, which are the same after a restart."""
     db.execute("CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL)")
+
+
+@migrations()
+def publications(db: Database) -> None:
+    """Version 14: what others publish of extensions, and whose word counts for which."""
+    db.execute(
+        """
+        CREATE TABLE publications (
+            etag TEXT PRIMARY KEY,
+            tenant TEXT NOT NULL,
+            extension TEXT NOT NULL,
+            publisher TEXT NOT NULL,
+            at REAL NOT NULL,
+            expires_at REAL NOT NULL,
+            body BLOB NOT NULL
+        ) WITHOUT ROWID
+        """
+    )
+    db.execute("ALTER TABLE tenants ADD COLUMN owner TEXT NOT NULL DEFAULT 'local'")
+    db.execute("ALTER TABLE extensions ADD COLUMN owner TEXT")  # NULL: as the tenant says
+    db.execute("ALTER TABLE extensions ADD COLUMN publish INTEGER NOT NULL DEFAULT 0")

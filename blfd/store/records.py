@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from blfd.core.values import Aor, Attempt, Binding, SavedSubscription
+from blfd.core.values import Aor, Attempt, Binding, SavedPublication, SavedSubscription
 
 KEPT = 100_000  # attempts to pick up; older ones are forgotten
 
@@ -26,14 +26,17 @@ class Records(Protocol):
     def subscriptions(self, ahead: int) -> list[SavedSubscription]:
         """All of them, to go on with; from here on the store has `ahead` numbers more reserved for each."""
 
+    def publications(self) -> list[SavedPublication]: ...
+
     def save(
         self,
         changes: dict[Aor, tuple[Binding, ...]],
         attempts: Iterable[Attempt],
         subscriptions: dict[str, SavedSubscription | None],
+        publications: dict[str, SavedPublication | None],
     ) -> None:
         """Replace the bindings of these AORs, but not of extensions that are gone; add the attempts; replace
-        these subscriptions, or remove those that are None. All or nothing."""
+        these subscriptions and publications, or remove those that are None. All or nothing."""
 
     def attempts(
         self,

@@ -19,7 +19,9 @@ from blfd.core.values import (
     Flow,
     Group,
     NameAddr,
+    Owner,
     Reach,
+    SavedPublication,
     SavedSubscription,
     SubscriptionDialog,
     Tenant,
@@ -35,6 +37,7 @@ MAX_NAME = 200
 CONTROL = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories of what is no letter, or ends a line
 DEFAULT = "default"  # the tenant's holds
 REACHES = (*(reach.value for reach in Reach), DEFAULT)
+OWNERS = (*(owner.value for owner in Owner), DEFAULT)
 SECRETS = ("ha1_sha256", "ha1_md5")
 SWITCHES = {"on": 1, "off": 0, DEFAULT: None}
 
@@ -50,8 +53,8 @@ class Outcome(Enum):
 class NewExtension(NamedTuple):
     """A row to add, or to change; the password is kept as its two HA1 only. `where` is said in an error.
 
-    `pickup` is a value of Reach, `pickable` "on" or "off", each "default" where the tenant's holds. With an
-    empty password, one that is there keeps its own.
+    `pickup` is a value of Reach, `pickable` "on" or "off", `owner` a value of Owner, each "default" where the
+    tenant's holds; `publish` is "on" or "off". With an empty password, one that is there keeps its own.
     """
 
     extension: str
@@ -60,6 +63,8 @@ class NewExtension(NamedTuple):
     where: str = ""
     pickup: str = DEFAULT
     pickable: str = DEFAULT
+    owner: str = DEFAULT
+    publish: str = "off"
 
 
 def tenant(row: dict[str, Any]) -> Tenant:
@@ -71,6 +76,7 @@ def tenant(row: dict[str, Any]) -> Tenant:
         row["group_pickup_code"],
         Reach(row["pickup"]),
         bool(row["pickable"]),
+        Owner(row["owner"]),
     )
 
 
@@ -82,6 +88,8 @@ def extension(row: dict[str, Any], device_ha1s: tuple[dict[str, str], ...] = ())
         Reach(row["pickup"]) if row["pickup"] else None,
         None if row["pickable"] is None else bool(row["pickable"]),
         device_ha1s,
+        Owner(row["owner"]) if row["owner"] else None,
+        bool(row["publish"]),
     )
 
 
@@ -120,6 +128,21 @@ def binding_row(b: Binding) -> tuple[Any, ...]:
     contact, call_id, user_agent = (_sound(text) for text in (b.contact, b.call_id, b.user_agent))
     path, instance = json.dumps(b.path), _sound(b.instance)
     return *b.aor, contact, *b.flow, call_id, b.cseq, b.expires_at, b.q, user_agent, path, instance
+
+
+def publication(row: dict[str, Any]) -> SavedPublication:
+    return SavedPublication(
+        row["etag"],
+        Aor(row["tenant"], row["extension"]),
+        row["publisher"],
+        row["at"],
+        row["expires_at"],
+        row["body"],
+    )
+
+
+def publication_row(p: SavedPublication) -> tuple[Any, ...]:
+    return p.etag, *p.aor, p.publisher, p.at, p.expires_at, p.body
 
 
 def subscription(row: tuple[Any, ...]) -> SavedSubscription:
@@ -224,6 +247,10 @@ def check_extension(row: NewExtension, is_known: bool = False) -> None:
         raise StoreError(f"{what}: pickup is one of {', '.join(REACHES)}, not {row.pickup!r}")
     if row.pickable not in SWITCHES:
         raise StoreError(f"{what}: pickable is one of {', '.join(SWITCHES)}, not {row.pickable!r}")
+    if row.owner not in OWNERS:
+        raise StoreError(f"{what}: owner is one of {', '.join(OWNERS)}, not {row.owner!r}")
+    if row.publish not in ("on", "off"):
+        raise StoreError(f"{what}: publish is on or off, not {row.publish!r}")
 
 
 def extension_row(new: NewExtension, tenant: Tenant, known: dict[str, Any] | None) -> dict[str, Any]:
@@ -239,6 +266,8 @@ def extension_row(new: NewExtension, tenant: Tenant, known: dict[str, Any] | Non
         **secret,
         "pickup": None if new.pickup == DEFAULT else new.pickup,
         "pickable": SWITCHES[new.pickable],
+        "owner": None if new.owner == DEFAULT else new.owner,
+        "publish": SWITCHES[new.publish],
     }
 
 

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from blfd.core.values import Aor, Attempt, Binding, SavedSubscription
+from blfd.core.values import Aor, Attempt, Binding, SavedPublication, SavedSubscription
 from blfd.store import rows
 from blfd.store.opening import Connections
 from blfd.store.records import KEPT, Records
@@ -40,17 +40,26 @@ class SqliteRecords(Records):
             connection.execute("UPDATE subscriptions SET cseq = cseq + ?", [ahead])
         return [rows.subscription(row) for row in found]
 
+    def publications(self) -> list[SavedPublication]:
+        with self._connections.reported():
+            return [rows.publication(row) for row in self._connections.db.table("publications").rows]
+
     def save(
         self,
         changes: dict[Aor, tuple[Binding, ...]],
         attempts: Iterable[Attempt],
         subscriptions: dict[str, SavedSubscription | None],
+        publications: dict[str, SavedPublication | None],
     ) -> None:
         with self._connections.db.conn as connection:
             gone = [(key,) for key, saved in subscriptions.items() if saved is None]
             connection.executemany("DELETE FROM subscriptions WHERE key = ?", gone)
             kept = [rows.subscription_row(saved) for saved in subscriptions.values() if saved]
             connection.executemany(_SAVE_SUBSCRIPTION, kept)
+            ended = [(etag,) for etag, published in publications.items() if published is None]
+            connection.executemany("DELETE FROM publications WHERE etag = ?", ended)
+            living = [rows.publication_row(published) for published in publications.values() if published]
+            connection.executemany(_SAVE_PUBLICATION, living)
             for aor, bindings in changes.items():
                 connection.execute("DELETE FROM bindings WHERE tenant = ? AND extension = ?", aor)
                 for binding in bindings:
@@ -91,6 +100,7 @@ class SqliteRecords(Records):
 
 
 _SAVE_SUBSCRIPTION = f"INSERT OR REPLACE INTO subscriptions VALUES ({', '.join('?' * 23)})"
+_SAVE_PUBLICATION = f"INSERT OR REPLACE INTO publications VALUES ({', '.join('?' * 7)})"
 _INSERT_BINDING = (
     "INSERT INTO bindings (tenant, extension, contact, transport, host, port, listener, call_id, cseq, "
     "expires_at, q, user_agent, path, instance) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "

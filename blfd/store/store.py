@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlite_utils.db import Database
 
-from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Group, Reach, Tenant
+from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Group, Owner, Reach, Tenant
 from blfd.store import rows
 from blfd.store.admins import Admins
 from blfd.store.audit import Audit
@@ -177,8 +177,8 @@ class Store:
         with self._connections.writing() as db:
             db.table("extensions").insert_all(row for row, outcome, _ in found if outcome is Outcome.ADDED)
             db.conn.executemany(
-                "UPDATE extensions SET name = :name, pickup = :pickup, pickable = :pickable, "
-                "ha1_sha256 = :ha1_sha256, ha1_md5 = :ha1_md5 "
+                "UPDATE extensions SET name = :name, pickup = :pickup, pickable = :pickable, owner = :owner, "
+                "publish = :publish, ha1_sha256 = :ha1_sha256, ha1_md5 = :ha1_md5 "
                 "WHERE tenant = :tenant AND extension = :extension",
                 [row for row, outcome, _ in found if outcome is Outcome.CHANGED],
             )
@@ -196,13 +196,22 @@ class Store:
         password: str | None = None,
         pickup: str | None = None,
         pickable: str | None = None,
+        owner: str | None = None,
+        publish: str | None = None,
     ) -> None:
         """Change what is given; values are as in NewExtension."""
         self.extension(aor)
-        fields = {"name": name, "password": password, "pickup": pickup, "pickable": pickable}
+        fields = {
+            "name": name,
+            "password": password,
+            "pickup": pickup,
+            "pickable": pickable,
+            "owner": owner,
+            "publish": publish,
+        }
         given = {field: value for field, value in fields.items() if value is not None}
         if not given:
-            raise StoreError("nothing to change", "give --name, --password, --pickup or --pickable")
+            raise StoreError("nothing to change", "'blfd extension set --help' shows what there is")
         new = NewExtension(aor.extension, given.pop("password", ANY_PASSWORD), **given)
         rows.check_extension(new)
         row = rows.extension_row(new, self.tenant(aor.tenant), None)
@@ -268,6 +277,7 @@ class Store:
         group_pickup_code: str | None = None,
         pickup: Reach | None = None,
         pickable: bool | None = None,
+        owner: Owner | None = None,
     ) -> None:
         """Change what is given; `aliases` replace those of before."""
         known = self.tenant(domain)
@@ -285,6 +295,8 @@ class Store:
             changes["pickup_code"], changes["group_pickup_code"] = codes
         if pickup is not None:
             changes["pickup"] = pickup.value
+        if owner is not None:
+            changes["owner"] = owner.value
         switches = {"single_dialog": single_dialog, "pickable": pickable}
         changes |= {name: int(on) for name, on in switches.items() if on is not None}
         if not changes:

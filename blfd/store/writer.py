@@ -6,8 +6,8 @@ import logging
 import threading
 from collections import deque
 
-from blfd.core.effects import SaveBindings, SavePickup, SaveSubscription
-from blfd.core.values import Aor, Attempt, Binding, SavedSubscription
+from blfd.core.effects import SaveBindings, SavePickup, SavePublication, SaveSubscription
+from blfd.core.values import Aor, Attempt, Binding, SavedPublication, SavedSubscription
 from blfd.store.records import KEPT, Records
 
 log = logging.getLogger("blfd.store")
@@ -15,7 +15,7 @@ log = logging.getLogger("blfd.store")
 LATEST = 0.2  # seconds that a change may wait to be written
 RETRY = 5.0
 
-Change = SaveBindings | SaveSubscription | SavePickup
+Change = SaveBindings | SaveSubscription | SavePublication | SavePickup
 
 
 class StoreWriter:
@@ -32,6 +32,7 @@ class StoreWriter:
         self._bindings: dict[Aor, tuple[Binding, ...]] = {}
         self._attempts: deque[Attempt] = deque(maxlen=KEPT)
         self._subscriptions: dict[str, SavedSubscription | None] = {}
+        self._publications: dict[str, SavedPublication | None] = {}
         self._failing = False
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._thread.start()
@@ -49,7 +50,7 @@ class StoreWriter:
 
     @property
     def _waiting(self) -> bool:
-        return bool(self._bindings or self._attempts or self._subscriptions)
+        return bool(self._bindings or self._attempts or self._subscriptions or self._publications)
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -61,8 +62,14 @@ class StoreWriter:
         self._collect()
         self._write()
         if self._waiting:
-            lost = "registrations of %d extensions, %d subscriptions (phones renew both), %d pickups are lost"
-            log.error(lost, len(self._bindings), len(self._subscriptions), len(self._attempts))
+            log.error(
+                "registrations of %d extensions, %d subscriptions (phones renew both), %d publications and "
+                "%d pickups are lost",
+                len(self._bindings),
+                len(self._subscriptions),
+                len(self._publications),
+                len(self._attempts),
+            )
 
     def _collect(self) -> None:
         """Take what is queued; of what changed several times, the last counts."""
@@ -72,6 +79,8 @@ class StoreWriter:
                     self._bindings[aor] = bindings
                 case SaveSubscription(key, saved):
                     self._subscriptions[key] = saved
+                case SavePublication(etag, published):
+                    self._publications[etag] = published
                 case SavePickup(attempt):
                     self._attempts.append(attempt)
 
@@ -79,7 +88,7 @@ class StoreWriter:
         if not self._waiting:
             return
         try:
-            self._records.save(self._bindings, self._attempts, self._subscriptions)
+            self._records.save(self._bindings, self._attempts, self._subscriptions, self._publications)
         except Exception as error:  # whatever it is, this thread has to live
             if not self._failing:
                 text = "changes are not saved, will be tried again: %s; look at the disk of %s"
@@ -92,3 +101,4 @@ class StoreWriter:
         self._bindings.clear()
         self._attempts.clear()
         self._subscriptions.clear()
+        self._publications.clear()

@@ -146,13 +146,16 @@ class World:
         known: Directory | None = None,
         *,
         stack: bool = True,
+        tags: str = "sub",
     ) -> None:
         self._legs: set[int] = set()
         self._hung_up: set[int] = set()
         self._stack = stack
-        tags = itertools.count(1)
+        numbers = itertools.count(1)
         settings = replace(settings or Settings(), trust=EVERYBODY)
-        self.core = Core(settings, [HOST], secret=b"s", mark="000000", new_tag=lambda: f"sub{next(tags)}")
+        self.core = Core(
+            settings, [HOST], secret=b"s", mark="000000", new_tag=lambda: f"{tags}{next(numbers)}"
+        )
         self.now = 1000.0
         self.give(DirectoryChanged(known or directory()))
         for phone in phones:

@@ -66,7 +66,8 @@ class Authenticator:
         """The extension that `request` comes from. Raises Refusal or Silenced.
 
         The From (of REGISTER the To, RFC 3261, section 10.3) must be the authenticated extension's, or
-        anonymous (RFC 3323, section 4.1.1.3).
+        anonymous (RFC 3323, section 4.1.1.3). That of PUBLISH is the extension whose state is published, in
+        the name of which others may publish: the compositor decides about that.
         """
         registers = request.method == "REGISTER"
         claimed = request.to if registers else request.from_
@@ -79,7 +80,8 @@ class Authenticator:
         if tenant is None:
             raise Refusal(403, f"Domain {host} is not served here")
         extension = self._verify(request, tenant, now)
-        if not anonymous and extension.aor.extension != claimed.uri.user:
+        may_differ = anonymous or request.method == "PUBLISH"
+        if not may_differ and extension.aor.extension != claimed.uri.user:
             text = f"{extension.aor} at {request.flow} sent a request as {claimed.uri.user}: refused"
             raise Refusal(403, f"You are {extension.aor.extension}, not {claimed.uri.user}", (), text)
         return extension

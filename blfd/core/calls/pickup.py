@@ -137,6 +137,8 @@ class Pickups:
         aor, dialog = matching[0]
         if not self._permissions.may(picker, aor):
             raise self._forbidden(picker, aor)
+        if dialog.publisher:
+            raise _carried_elsewhere(aor, dialog)
         call = self._calls.numbered(dialog.call)
         if call and call.state is State.RINGING and dialog.direction is Direction.RECIPIENT:
             if call.caller.aor == picker:
@@ -186,9 +188,12 @@ class Pickups:
 
     def _nothing(self, targets: list[Aor], where: str, picker: Aor, now: float) -> Found:
         """Refuse, as there is nothing to have: was there, just now?"""
-        own = [aor for aor in targets if any(dialog.rings for dialog in self._dialogs.of(aor))]
+        ringing = [(aor, dialog) for aor in targets for dialog in self._dialogs.of(aor) if dialog.rings]
+        own = list(dict.fromkeys(aor for aor, dialog in ringing if not dialog.publisher))
         if own:
             raise Refusal(480, _own(own))
+        if ringing:
+            raise _carried_elsewhere(*ringing[0])
         lately = [
             (dialog.since, aor, dialog, call)
             for aor in targets
@@ -282,6 +287,11 @@ class Pickups:
 def _own(targets: list[Aor]) -> str:
     where = " and ".join(aor.extension for aor in targets)
     return f"It is your own call that rings at {where}"
+
+
+def _carried_elsewhere(aor: Aor, dialog: WatchedDialog) -> Refusal:
+    detail = f"{dialog.publisher} publishes this call, which does not pass through here"
+    return Refusal(488, f"The call of {aor.extension} is carried by another server", log=detail)
 
 
 def _being_set_up(aor: Aor) -> str:

@@ -50,10 +50,13 @@ class WatchedDialog:
     it. `event` says what ended a terminated dialog, `answered` that it was confirmed before, and `taken_by`
     which extension got the call where it was answered elsewhere (REPLACED). `referred_by` is the extension,
     and the name, that has transferred the call.
+
+    Of a dialog that is not carried here, `publisher` says whose word it is and `published_id` what it is
+    called there. Its `leg` is below zero, `call` is 0; Call-ID, tags and direction may be missing.
     """
 
     id: DialogId
-    direction: Direction
+    direction: Direction | None
     state: DialogState
     since: float
     remote: str
@@ -68,6 +71,8 @@ class WatchedDialog:
     taken_by: str = ""
     withheld: bool = False
     referred_by: tuple[str, str] = ("", "")
+    publisher: str = ""
+    published_id: str = ""
 
     @property
     def other(self) -> tuple[str, str]:
@@ -77,12 +82,12 @@ class WatchedDialog:
     @property
     def element_id(self) -> str:
         """Unique and constant: a phone may choose any Call-ID, one of ours as well, but not our tag."""
-        return f"{self.id.call_id};{self.id.local_tag}"
+        return self.published_id or f"{self.id.call_id};{self.id.local_tag}"
 
     @property
     def role(self) -> Direction:
         """Who calls whom, as people see it: who has picked a call up is called, whoever sent the INVITE."""
-        return Direction.RECIPIENT if self.picked else self.direction
+        return Direction.RECIPIENT if self.picked else self.direction or Direction.RECIPIENT
 
     @property
     def lamp(self) -> Lamp:
@@ -162,7 +167,12 @@ class Dialogs:
         self._last.pop(aor, None)
 
     def of(self, aor: Aor) -> list[WatchedDialog]:
-        return list(self._live.get(aor, {}).values())
+        """The live ones. A call that is carried here and published as well counts once, as it is here."""
+        dialogs = list(self._live.get(aor, {}).values())
+        if not any(dialog.publisher for dialog in dialogs):
+            return dialogs
+        here = {dialog.id.call_id for dialog in dialogs if not dialog.publisher}
+        return [dialog for dialog in dialogs if not (dialog.publisher and dialog.id.call_id in here)]
 
     def last(self, aor: Aor) -> WatchedDialog | None:
         """The dialog that ended last, whenever that was."""
@@ -206,23 +216,24 @@ class Dialogs:
 
 def _element(dialog: WatchedDialog, aor: Aor, entity: str, domain: str, pickup_code: str) -> Dialog:
     """The <dialog> element; a ringing one's remote target is the pickup code, for keys that call it."""
-    remote, name = f"sip:{dialog.remote}@{domain}", dialog.remote_name
+    remote, name = f"sip:{dialog.remote}@{domain}" if dialog.remote else "", dialog.remote_name
     if dialog.withheld:
         remote, name = privacy.URI, privacy.NAME
     code = pickup_code.replace("#", "%23")  # RFC 3261, section 25.1: not allowed in a URI's user
     target = f"sip:{code}{aor.extension}@{domain}" if dialog.rings else remote
+    identity = Identity(remote, name or None) if remote else None
     rendering = (Param(RENDERING, "no"),) if dialog.held else ()
     by, by_name = dialog.referred_by
     element = Dialog(
         id=dialog.element_id,
-        call_id=dialog.id.call_id,
-        local_tag=dialog.id.remote_tag,
-        remote_tag=dialog.id.local_tag,
+        call_id=dialog.id.call_id or None,
+        local_tag=dialog.id.remote_tag or None,
+        remote_tag=dialog.id.local_tag or None,
         direction=dialog.direction,
         state=dialog.state,
         referred_by=Identity(f"sip:{by}@{domain}", by_name or None) if by else None,
         local=Participant(identity=Identity(entity), target=Target(entity, rendering)),
-        remote=Participant(identity=Identity(remote, name or None), target=Target(target)),
+        remote=Participant(identity, Target(target)) if target else None,
     )
     return element if pickup_code else _without_handles(element)
 

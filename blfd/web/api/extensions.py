@@ -23,11 +23,16 @@ Reach = Annotated[
 Pickable = Annotated[
     Literal["on", "off", "default"], Field(description="Whether others may pick up its calls.")
 ]
+Owner = Annotated[
+    Literal["local", "published", "default"],
+    Field(description="Who knows its state: blfd, who publishes it, or `default`: as the tenant says."),
+]
 Csv = Annotated[
     bytes,
     Body(
         media_type="text/csv",
-        description="UTF-8; the first line names columns: extension, password, name, pickup, pickable.",
+        description="UTF-8; the first line names columns: "
+        "extension, password, name, pickup, pickable, owner, publish.",
     ),
 ]
 
@@ -38,6 +43,8 @@ class Extension(BaseModel):
     name: str
     pickup: Reach
     pickable: Pickable
+    owner: Owner
+    publish: Literal["on", "off"]
 
 
 class NewExtensionBody(BaseModel):
@@ -48,6 +55,8 @@ class NewExtensionBody(BaseModel):
     name: str = ""
     pickup: Reach = "default"
     pickable: Pickable = "default"
+    owner: Owner = "default"
+    publish: Literal["on", "off"] = "off"
 
 
 class ExtensionChange(BaseModel):
@@ -57,6 +66,8 @@ class ExtensionChange(BaseModel):
     password: str | None = None
     pickup: Reach | None = None
     pickable: Pickable | None = None
+    owner: Owner | None = None
+    publish: Literal["on", "off"] | None = None
 
 
 class ImportRow(BaseModel):
@@ -83,7 +94,9 @@ def list_extensions(at: Reading, limit: Limit = 100, after: Cursor = None) -> Pa
 
 @router.post("/extensions", status_code=201, response_model=Extension, responses=MADE)
 def add_extension(at: Writing, response: Response, new: NewExtensionBody) -> Row:
-    wanted = NewExtension(new.extension, new.password, new.name, "", new.pickup, new.pickable)
+    wanted = NewExtension(
+        new.extension, new.password, new.name, "", new.pickup, new.pickable, new.owner, new.publish
+    )
     return tagged(response, extensions.add(at.desk, at.tenant, wanted))
 
 

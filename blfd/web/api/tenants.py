@@ -7,7 +7,7 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from blfd.core.values import Reach
+from blfd.core.values import Owner, Reach
 from blfd.operations import tenants
 from blfd.operations.desk import Row
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, System, Writing, tagged
@@ -24,6 +24,7 @@ class Tenant(BaseModel):
     group_pickup_code: str
     pickup: Literal["on", "off", "groups"]
     pickable: bool
+    owner: Literal["local", "published"]
     extensions: int
 
 
@@ -40,6 +41,7 @@ class TenantChange(BaseModel):
     group_pickup_code: str | None = None
     pickup: Literal["on", "off", "groups"] | None = None
     pickable: bool | None = None
+    owner: Literal["local", "published"] | None = None
 
 
 class Aliases(BaseModel):
@@ -66,9 +68,14 @@ def get_tenant(at: Reading, response: Response) -> Row:
 def change_tenant(at: Writing, response: Response, change: TenantChange, expected: Expected) -> Row:
     """Its feature codes, and what holds for extensions that say nothing else."""
     fields = change.model_dump()
-    pickup = fields.pop("pickup")
+    pickup, owner = fields.pop("pickup"), fields.pop("owner")
     changed = tenants.change(
-        at.desk, at.tenant, **fields, pickup=Reach(pickup) if pickup else None, expected=expected
+        at.desk,
+        at.tenant,
+        **fields,
+        pickup=Reach(pickup) if pickup else None,
+        owner=Owner(owner) if owner else None,
+        expected=expected,
     )
     return tagged(response, changed)
 

@@ -13,12 +13,20 @@ from blfd.control import ControlError, NotRunning
 from blfd.operations import Desk, etag, extensions, lamps
 from blfd.operations.imports import Counts
 from blfd.store import Conflict, NewExtension, StoreError
-from blfd.web.portal.here import PICKUP, Form, Here, Reading, Writing
+from blfd.web.portal.here import OWNERS, PICKUP, Form, Here, Reading, Writing
 from blfd.web.portal.imports import Import, Lines, Shown
 
 router = APIRouter(prefix="/t/{tenant}/extensions")
 
 PICKABLE = {"default": "as the tenant says", "on": "yes", "off": "no"}
+NEW = {
+    "extension": "",
+    "name": "",
+    "pickup": "default",
+    "pickable": "default",
+    "owner": "default",
+    "publish": "off",
+}
 
 
 @router.get("")
@@ -43,7 +51,7 @@ def list_(here: Reading) -> Response:
 
 @router.get("/new")
 def new(here: Writing) -> Response:
-    return _page(here, {"extension": "", "name": "", "pickup": "default", "pickable": "default"}, is_new=True)
+    return _page(here, NEW, is_new=True)
 
 
 @router.post("/new")
@@ -55,6 +63,8 @@ def add(here: Writing, form: Form) -> Response:
         sent["name"],
         pickup=sent["pickup"],
         pickable=sent["pickable"],
+        owner=sent["owner"],
+        publish=sent["publish"],
     )
     try:
         extensions.add(here.desk, here.tenant, wanted)
@@ -143,6 +153,7 @@ def _page(
         error=error,
         pickup=PICKUP,
         pickable=PICKABLE,
+        owners=OWNERS,
     )
 
 
@@ -153,4 +164,6 @@ def _sent(form: FormData) -> dict[str, Any]:
         "password": str(form.get("password", "")) or None,
         "pickup": str(form.get("pickup", "default")),
         "pickable": str(form.get("pickable", "default")),
+        "owner": str(form.get("owner", "default")),
+        "publish": "on" if "publish" in form else "off",
     }

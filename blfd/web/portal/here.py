@@ -27,6 +27,11 @@ COOKIE = "blfd_session"
 LARGEST_FILE = 1 << 20  # octets
 LARGEST_BODY = 6 * LARGEST_FILE + (1 << 16)  # as such a file travels in a form, where a line end is "%0D%0A"
 MOST_FIELDS = 100_000  # a group's page has three for each extension
+OWNERS = {
+    "default": "as the tenant says",
+    "local": "blfd, which carries its calls",
+    "published": "whoever publishes it",
+}
 PICKUP = {  # whose calls an extension may take, in words
     "default": "as the tenant says",
     "on": "anybody's calls",

@@ -7,15 +7,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
-from blfd.core.values import DEFAULT_TENANT, Reach
+from blfd.core.values import DEFAULT_TENANT, Owner, Reach
 from blfd.operations import etag, tenants
 from blfd.operations.lists import listed
 from blfd.store import Conflict, StoreError
-from blfd.web.portal.here import PICKUP, Form, Here, Reading, There, Writing, there
+from blfd.web.portal.here import OWNERS, PICKUP, Form, Here, Reading, There, Writing, there
 
 router = APIRouter()
 
 System = Annotated[There, Depends(there("system"))]
+TENANT_OWNERS = {owner.value: OWNERS[owner.value] for owner in Owner}
 REACHES = {reach.value: PICKUP[reach.value] for reach in Reach}
 
 
@@ -86,16 +87,18 @@ def change_codes(here: Writing, form: Form, request: Request) -> Response:
         "pickup_code": str(form.get("pickup_code", "")).strip(),
         "group_pickup_code": str(form.get("group_pickup_code", "")).strip(),
         "pickup": str(form.get("pickup", "")),
+        "owner": str(form.get("owner", "")),
         "single_dialog": "single_dialog" in form,
         "pickable": "pickable" in form,
     }
     version = str(form.get("version", ""))
     if wanted["pickup"] not in REACHES:
         return _codes(here, wanted, version, f"{wanted['pickup']!r} is none of {', '.join(REACHES)}.")
+    if wanted["owner"] not in TENANT_OWNERS:
+        return _codes(here, wanted, version, f"{wanted['owner']!r} is none of {', '.join(TENANT_OWNERS)}.")
+    values = {**wanted, "pickup": Reach(wanted["pickup"]), "owner": Owner(wanted["owner"])}
     try:
-        tenants.change(
-            here.desk, here.tenant, **{**wanted, "pickup": Reach(wanted["pickup"])}, expected=version
-        )
+        tenants.change(here.desk, here.tenant, **values, expected=version)
     except Conflict as error:
         row = tenants.get(here.desk, here.tenant)
         return _codes(here, row, etag(row), error.text, 409)
@@ -113,5 +116,6 @@ def _codes(here: Here, row: dict[str, Any], version: str, error: str = "", statu
         version=version,
         error=error,
         reaches=REACHES,
+        owners=TENANT_OWNERS,
         limits=limits,
     )

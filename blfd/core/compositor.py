@@ -1,0 +1,368 @@
+"""The event state compositor (RFC 3903): what others publish of extensions whose calls are not carried here.
+
+A publication is what one publisher says of one extension, under an entity-tag that changes with each change;
+a new body takes the place of the old one. An extension has as many as there are: Kamailio makes one for each
+side of each call, Asterisk one for all calls of an extension. They add up, and what the newest body says of a
+dialog holds. A dialog that a publisher calls terminated is over in all its publications, however long they
+live, and does not come back while late messages may tell of it. All publications and their entity-tags are
+stored, so a restart changes no lamp and costs no publisher its entity-tag.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from blfd.core import privacy
+from blfd.core.access.domains import Domains
+from blfd.core.access.limits import Tally, too_many
+from blfd.core.effects import Effect, Level, Log, Reply, SavePublication
+from blfd.core.errors import Refusal
+from blfd.core.events.dialog_state import RENDERING, Dialogs, WatchedDialog
+from blfd.core.inputs import PublishReceived
+from blfd.core.timers import Timers
+from blfd.core.values import Aor, DialogId, Directory, Extension, Owner, SavedPublication, Settings, Uri
+from blfd.core.visible import visible
+from dialog_info import Dialog, DialogInfo, DialogInfoError, DialogState, Direction, StateEvent, parse
+
+PACKAGE = "dialog"
+CONTENT_TYPE = "application/dialog-info+xml"
+TOMBSTONE = 32.0  # seconds: 64*T1, the longest that a message may be on its way
+MOST_DIALOGS = 50  # in one publication
+MOST_OF_EXTENSION = 100  # publications: the oldest gives way, as its publisher has lost its entity-tag
+MOST_REFUSED = 100  # publishers and extensions whose refusals are remembered for operators
+
+
+class Key(NamedTuple):
+    """What makes a published dialog another than all others of its extension."""
+
+    publisher: str
+    id: str
+    call_id: str
+
+
+class Publisher(NamedTuple):
+    """Who publishes: `name` for people, `extension` None for a source that is taken at its word."""
+
+    name: str
+    extension: Extension | None = None
+
+    def may_publish(self, aor: Aor) -> bool:
+        own = self.extension
+        if own is None:
+            return True
+        return own.aor == aor or (own.publishes and own.aor.tenant == aor.tenant)
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A publication that lives."""
+
+    saved: SavedPublication
+    dialogs: tuple[Dialog, ...]
+
+
+class Compositor:
+    """All publications, in memory; SavePublication effects keep the store in step.
+
+    `new_tag` makes entity-tags.
+    """
+
+    def __init__(self, dialogs: Dialogs, settings: Settings, new_tag: Callable[[], str]) -> None:
+        self._dialogs, self._settings, self._new_tag = dialogs, settings, new_tag
+        self._directory, self._domains = Directory(), Domains(Directory(), ())
+        self._by_etag: dict[str, Publication] = {}
+        self._of: dict[Aor, dict[str, None]] = {}  # entity-tags
+        self._shown: dict[Aor, dict[Key, WatchedDialog]] = {}
+        self._numbers = itertools.count(
+            -1, -1
+        )  # of dialogs: those of calls that are carried here are above 0
+        self._ended: dict[Aor, dict[Key, float]] = {}  # bodies of until then tell nothing of these
+        self.timers = Timers(self._expire)
+        self._of_publisher = Tally(settings.source_publications)
+        self._of_tenant = Tally(settings.tenant_publications)
+        self.refused: dict[str, str] = {}  # why, by publisher, the last one last
+
+    def __len__(self) -> int:
+        return len(self._by_etag)
+
+    def directory_changed(self, directory: Directory, domains: Domains, now: float) -> list[Effect]:
+        """What was published of extensions that are gone, or whose calls are carried here now, is dropped."""
+        self._directory, self._domains = directory, domains
+        effects: list[Effect] = []
+        for aor in [aor for aor in self._of if not self._is_published(aor)]:
+            for etag in list(self._of[aor]):
+                effects += self._remove(etag, now)
+        return effects
+
+    def restore(self, publications: Iterable[SavedPublication], now: float) -> list[Effect]:
+        """Take what the store remembers."""
+        effects: list[Effect] = []
+        for saved in publications:
+            if saved.expires_at <= now or not self._is_published(saved.aor):
+                effects.append(SavePublication(saved.etag, None))
+                continue
+            document, _ = _read(saved.body)
+            self._add(Publication(saved, document.dialogs), now)
+        return effects
+
+    def of(self, aor: Aor) -> list[Publication]:
+        """Those of an extension, the newest body last."""
+        found = [self._by_etag[etag] for etag in self._of.get(aor, ())]
+        return sorted(found, key=lambda publication: publication.saved.at)
+
+    def all(self) -> list[Publication]:
+        return list(self._by_etag.values())
+
+    def _is_published(self, aor: Aor) -> bool:
+        extension = self._directory.extensions.get(aor)
+        return extension is not None and self._directory.owner(extension) is Owner.PUBLISHED
+
+    # PUBLISH
+
+    def publish(self, publish: PublishReceived, publisher: Publisher, now: float) -> list[Effect]:
+        """RFC 3903, section 6, step by step. Raises Refusal."""
+        try:
+            effects = self._publish(publish, publisher, now)
+        except Refusal as refusal:
+            self.refused.pop(publisher.name, None)
+            self.refused[publisher.name] = f"{refusal.status} {refusal.reason}"
+            if len(self.refused) > MOST_REFUSED:
+                del self.refused[next(iter(self.refused))]
+            raise
+        self.refused.pop(publisher.name, None)
+        return effects
+
+    def _publish(self, publish: PublishReceived, publisher: Publisher, now: float) -> list[Effect]:
+        if publish.event.lower() != PACKAGE:
+            text = f"{publish.event} is not published here" if publish.event else "Event is missing"
+            raise Refusal(489, visible(text), (("Allow-Events", PACKAGE),))
+        old = self._named(publish, publisher)
+        expires = self._granted(publish.expires)
+        if not publish.body:
+            if old is None:
+                raise Refusal(400, "A first PUBLISH needs a body")
+            return self._refresh(publish, old, expires, now)
+        if publish.content_type not in (CONTENT_TYPE, ""):
+            raise Refusal(415, "", (("Accept", CONTENT_TYPE),))
+        try:
+            document, faults = _read(publish.body)
+        except DialogInfoError as error:
+            raise Refusal(400, visible(f"Dialog-info: {error}", 120)) from None
+        aor = self._whose(publish.request.target, document.entity, publisher)
+        if old and old.saved.aor != aor:
+            raise Refusal(400, f"This entity-tag is of {old.saved.aor.extension}")
+        if old is None:
+            self._check_limits(aor, publisher)
+        effects = [self._skipped(aor, publisher, fault) for fault in faults]
+        etag = self._new_tag()
+        if expires:
+            effects += [] if old else self._make_room(aor, now)
+            saved = SavedPublication(etag, aor, publisher.name, now, now + expires, publish.body)
+            effects += self._replace(old, Publication(saved, document.dialogs), now)
+        elif old:
+            effects += self._remove(old.saved.etag, now)
+        return [*effects, _accepted(publish, etag, expires)]
+
+    def _named(self, publish: PublishReceived, publisher: Publisher) -> Publication | None:
+        """The publication that SIP-If-Match names; None where a new one is meant."""
+        if not publish.if_match:
+            return None
+        if len(publish.if_match) > 1:
+            raise Refusal(400, "More than one SIP-If-Match")
+        known = self._by_etag.get(publish.if_match[0])
+        if known is None or known.saved.publisher != publisher.name:
+            raise Refusal(412, "No such entity-tag")
+        return known
+
+    def _granted(self, asked: int | None) -> int:
+        settings = self._settings
+        if asked is None:
+            return settings.publish_default_expires
+        if 0 < asked < settings.publish_min_expires:
+            least = settings.publish_min_expires
+            raise Refusal(423, f"At least {least} s", (("Min-Expires", str(least)),))
+        return min(asked, settings.publish_max_expires)
+
+    def _refresh(self, publish: PublishReceived, old: Publication, expires: int, now: float) -> list[Effect]:
+        if not expires:
+            return [*self._remove(old.saved.etag, now), _accepted(publish, self._new_tag(), 0)]
+        saved = old.saved._replace(etag=self._new_tag(), expires_at=now + expires)
+        effects = self._replace(old, replace(old, saved=saved), now)
+        return [*effects, _accepted(publish, saved.etag, expires)]
+
+    def _whose(self, target: Uri, entity: str, publisher: Publisher) -> Aor:
+        """The document's entity says so; the Request-URI where it names no extension here."""
+        named = (self._aor(entity), self._domains.aor_of(target))
+        aor = next((aor for aor in named if aor in self._directory.extensions), None)
+        if aor is None:
+            raise Refusal(404, visible(f"{target.user or 'This'} does not exist"))
+        if not publisher.may_publish(aor):
+            text = f"{publisher.name} publishes the state of {aor} and may not: give it --publish on"
+            raise Refusal(403, f"You may not publish the state of {aor.extension}", (), text)
+        if not self._is_published(aor):
+            text = (
+                f"{publisher.name} publishes the state of {aor}, whose calls are carried here: refused; "
+                f"'blfd extension set {aor.extension} --owner published' takes it"
+            )
+            raise Refusal(403, f"The calls of {aor.extension} are carried here", (), text)
+        return aor
+
+    def _aor(self, entity: str) -> Aor | None:
+        user, host = _user_and_host(entity)
+        tenant = self._domains.tenant_of(host)
+        return Aor(tenant.domain, user) if tenant else None
+
+    def _make_room(self, aor: Aor, now: float) -> list[Effect]:
+        known = self.of(aor)
+        return self._remove(known[0].saved.etag, now) if len(known) >= MOST_OF_EXTENSION else []
+
+    def _check_limits(self, aor: Aor, publisher: Publisher) -> None:
+        for tally, owner, whose, setting in (
+            (self._of_tenant, aor.tenant, f"tenant {aor.tenant}", "tenant_publications"),
+            (self._of_publisher, publisher.name, f"publisher {publisher.name}", "source_publications"),
+        ):
+            if tally.full(owner):
+                raise too_many("publications", tally.most, whose, aor, setting)
+
+    @staticmethod
+    def _skipped(aor: Aor, publisher: Publisher, fault: str) -> Effect:
+        text = f"{publisher.name} publishes of {aor} what cannot be read and is left out: {fault}"
+        return Log(Level.WARNING, visible(text, 300))
+
+    # What lives
+
+    def _add(self, publication: Publication, now: float) -> None:
+        saved = publication.saved
+        self._by_etag[saved.etag] = publication
+        self._of.setdefault(saved.aor, {})[saved.etag] = None
+        self._of_publisher.add(saved.publisher)
+        self._of_tenant.add(saved.aor.tenant)
+        self.timers.set(saved.etag, saved.expires_at)
+        self._compose(saved.aor, now)
+
+    def _drop(self, etag: str) -> Aor:
+        saved = self._by_etag.pop(etag).saved
+        self.timers.cancel(etag)
+        del self._of[saved.aor][etag]
+        if not self._of[saved.aor]:
+            del self._of[saved.aor]
+        self._of_publisher.remove(saved.publisher)
+        self._of_tenant.remove(saved.aor.tenant)
+        return saved.aor
+
+    def _replace(self, old: Publication | None, new: Publication, now: float) -> list[Effect]:
+        effects: list[Effect] = [SavePublication(new.saved.etag, new.saved)]
+        if old:
+            self._drop(old.saved.etag)
+            effects.insert(0, SavePublication(old.saved.etag, None))
+        self._add(new, now)
+        return effects
+
+    def _remove(self, etag: str, now: float) -> list[Effect]:
+        self._compose(self._drop(etag), now)
+        return [SavePublication(etag, None)]
+
+    def _expire(self, etag: str, now: float) -> list[Effect]:
+        """Nobody has refreshed a publication: it is over, and so is what it says."""
+        saved = self._by_etag[etag].saved
+        log = Log(Level.INFO, f"what {saved.publisher} published of {saved.aor} has expired")
+        return [*([log] if self._shown.get(saved.aor) else ()), *self._remove(etag, now)]
+
+    # Composition
+
+    def _compose(self, aor: Aor, now: float) -> None:
+        """Make the dialogs of an extension what its publications say together."""
+        wanted, over = self._composed(aor, now)
+        shown = self._shown.get(aor, {})
+        for key, dialog in shown.items():
+            if key not in wanted:
+                self._dialogs.end(aor, dialog.leg, now, over.get(key, StateEvent.TIMEOUT))
+        for dialog in wanted.values():
+            self._dialogs.put(aor, dialog)
+        if wanted:
+            self._shown[aor] = wanted
+        else:
+            self._shown.pop(aor, None)
+
+    def _composed(self, aor: Aor, now: float) -> tuple[dict[Key, WatchedDialog], dict[Key, StateEvent]]:
+        """The live dialogs, and why others are over."""
+        live: dict[Key, WatchedDialog] = {}
+        over: dict[Key, StateEvent] = {}
+        shown = self._shown.get(aor, {})
+        ended, said = self._ended.setdefault(aor, {}), set()
+        for publication in self.of(aor):
+            for dialog in publication.dialogs:
+                key = Key(publication.saved.publisher, dialog.id, dialog.call_id or "")
+                said.add(key)
+                if dialog.state is DialogState.TERMINATED:
+                    live.pop(key, None)
+                    over[key] = dialog.event or StateEvent.REMOTE_BYE
+                    # Without a Call-ID, the id is the extension's: its next call has it too.
+                    late = TOMBSTONE if dialog.call_id else 0.0
+                    ended[key] = max(ended.get(key, 0.0), publication.saved.at + late)
+                elif publication.saved.at >= ended.get(key, 0.0):
+                    known = shown.get(key) or live.get(key)
+                    number = known.leg if known else next(self._numbers)
+                    live[key] = _watched(dialog, publication, known, number, now)
+        for key in [key for key, until in ended.items() if until < now and key not in said]:
+            del ended[key]
+        if not ended:
+            del self._ended[aor]
+        return live, over
+
+
+def _read(body: bytes) -> tuple[DialogInfo, list[str]]:
+    """A document without what cannot be read of it, and what that is. Raises DialogInfoError."""
+    faults: list[str] = []
+    document = parse(body, faults)
+    if len(document.dialogs) > MOST_DIALOGS:
+        raise DialogInfoError(f"more than {MOST_DIALOGS} dialogs")
+    return document, faults
+
+
+def _watched(
+    dialog: Dialog, publication: Publication, known: WatchedDialog | None, number: int, now: float
+) -> WatchedDialog:
+    """A published dialog as a lamp shows it; ids are its source's.
+
+    Who calls is `trying` as long as it rings there, as callers are whose calls are carried here.
+    """
+    calls = dialog.direction is Direction.INITIATOR and dialog.state is DialogState.EARLY
+    state = DialogState.TRYING if calls else dialog.state
+    remote = dialog.remote and dialog.remote.identity
+    user, host = _user_and_host(remote.uri) if remote else ("", "")
+    rendering = (dialog.local and dialog.local.target and dialog.local.target.params) or ()
+    began = publication.saved.at - (dialog.duration or 0)
+    return WatchedDialog(
+        DialogId(dialog.call_id or "", dialog.remote_tag or "", dialog.local_tag or ""),
+        dialog.direction,
+        state,
+        known.since if known and known.state is state else min(now, began),
+        user,
+        remote.display or "" if remote else "",
+        held=any(p.name.lstrip("\\") == RENDERING and p.value.lower() == "no" for p in rendering),
+        withheld=privacy.is_anonymous(Uri("", "sip", user, host, 0)) if remote else False,
+        leg=number,
+        publisher=publication.saved.publisher,
+        published_id=dialog.id,
+    )
+
+
+def _user_and_host(uri: str) -> tuple[str, str]:
+    """Of a SIP URI in a document, and the number of a tel URI; both may be empty."""
+    scheme, _, rest = uri.partition(":")
+    address = rest.partition(";")[0].partition("?")[0]
+    user, at, host = address.rpartition("@")
+    if not at and scheme.lower() == "tel":
+        return unquote(address), ""
+    bare = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return unquote(user.partition(":")[0]), bare.lower()
+
+
+def _accepted(publish: PublishReceived, etag: str, expires: int) -> Reply:
+    headers = (("SIP-ETag", etag), ("Expires", str(expires)))
+    return Reply(publish.request.transaction, 200, "OK", headers)

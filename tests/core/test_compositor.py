@@ -1,0 +1,460 @@
+"""PUBLISH: what others say of extensions whose calls are not carried here (RFC 3903)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from builders import (
+    HOST,
+    World,
+    dials,
+    directory,
+    document,
+    invite,
+    notifies,
+    reply,
+    request,
+    subscribe,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blfd.core.effects import Effect, Reply, SavePublication
+from blfd.core.inputs import (
+    DirectoryChanged,
+    LegAccepted,
+    LegProgress,
+    PublicationsRestored,
+    PublishReceived,
+)
+from blfd.core.values import Aor, DialogId, Directory, Flow, Owner, SavedPublication, Settings
+from dialog_info import DialogState, Direction
+
+TYPE = "application/dialog-info+xml"
+KAMAILIO, OTHER = Flow("udp", "192.0.2.20", 5060), Flow("udp", "192.0.2.21", 5060)
+
+
+def body(*dialogs: str, entity: str = f"sip:102@{HOST}", version: int = 0) -> bytes:
+    head = f'<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="{version}" state="full"'
+    return f'<?xml version="1.0"?>{head} entity="{entity}">{"".join(dialogs)}</dialog-info>'.encode()
+
+
+def asterisk(state: str, version: int = 0, number: str = "102", more: str = "") -> bytes:
+    """res_pjsip_dialog_info_body_generator: one dialog, the extension is its id; neither ids nor names."""
+    direction = ' direction="recipient"' if state == "early" else ""
+    dialog = f'<dialog id="{number}"{direction}><state>{state}</state>{more}</dialog>'
+    return body(dialog, entity=f"sip:{number}@{HOST}", version=version)
+
+
+HELD = r'<local><target uri="sip:102@x"><param pname="\+sip.rendering" pvalue="no"/></target></local>'
+
+
+def kamailio(state: str, call: str = "a84b4c76e66710", side: str = "recipient", tags: bool = False) -> bytes:
+    """pua_dialoginfo: one dialog; tags in early alone, the caller's first state has a capital."""
+    given = ' local-tag="ph1" remote-tag="314159"' if tags else ""
+    return body(
+        f'<dialog id="{call}" call-id="{call}"{given} direction="{side}"><state>{state}</state><remote>'
+        f'<identity>sip:0301234567@carrier.example</identity><target uri="sip:0301234567@192.0.2.9:5060" '
+        f'display="0301234567"/></remote><local><identity>sip:102@{HOST}</identity></local></dialog>'
+    )
+
+
+def opensips(state: str, branch: str = "call1.0") -> bytes:
+    """pua_dialoginfo of OpenSIPS 3: an id a branch, the name at the identity, remote before local."""
+    return body(
+        f'<dialog id="{branch}" call-id="call1" direction="recipient"><state>{state}</state><remote>'
+        f'<identity display="Ann">sip:777@{HOST}</identity><target uri="sip:777@192.0.2.9"/></remote>'
+        f"<local><identity>sip:102@{HOST}</identity></local></dialog>",
+        version=0,
+    )
+
+
+def publish(
+    content: bytes = b"",
+    etag: str = "",
+    expires: int | None = 3600,
+    *,
+    source: Flow = KAMAILIO,
+    event: str = "dialog",
+    kind: str = TYPE,
+    user: str = "102",
+) -> PublishReceived:
+    asked = request("PUBLISH", user, user, source=source)
+    return PublishReceived(asked, event, (etag,) if etag else (), expires, kind if content else "", content)
+
+
+def published(*extensions: str) -> Directory:
+    """The directory in which others know how these are."""
+    known = directory()
+    owned = {
+        aor: replace(extension, owner=Owner.PUBLISHED if aor.extension in extensions else None)
+        for aor, extension in known.extensions.items()
+    }
+    return replace(known, extensions=owned)
+
+
+class Site:
+    """A process and its store."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings, self.restarts = settings, 0
+        self.kept: dict[str, SavedPublication] = {}
+        self.world = World(settings, phones=("101", "103"), known=published("102"))
+
+    def give(self, event: object) -> list[Effect]:
+        return self._stored(self.world.give(event))  # type: ignore[arg-type]
+
+    def at(self, now: float) -> list[Effect]:
+        return self._stored(self.world.at(now))
+
+    def _stored(self, effects: list[Effect]) -> list[Effect]:
+        for effect in effects:
+            if isinstance(effect, SavePublication):
+                if effect.saved:
+                    self.kept[effect.etag] = effect.saved
+                else:
+                    del self.kept[effect.etag]
+        return effects
+
+    def publish(
+        self, content: bytes = b"", etag: str = "", expires: int | None = 3600, **more: object
+    ) -> str:
+        """The entity-tag that it is given."""
+        answer = reply(self.give(publish(content, etag, expires, **more)))  # type: ignore[arg-type]
+        assert answer.status == 200, answer
+        return dict(answer.headers)["SIP-ETag"]
+
+    def refused(self, *args: object, **more: object) -> Reply:
+        return reply(self.give(publish(*args, **more)))  # type: ignore[arg-type]
+
+    def restart(self) -> None:
+        now, before = self.world.now + 5, tuple(self.kept.values())
+        self.restarts += 1
+        self.world = World(
+            self.settings, phones=("101", "103"), known=published("102"), tags=f"{self.restarts}."
+        )
+        self.world.now = now
+        self.give(PublicationsRestored(before))
+
+    @property
+    def lamp(self) -> str:
+        return self.world.lamp("102")
+
+
+# What each publisher sends for a call, message by message, and what the lamp shows after each
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [
+            (asterisk("early"), "ringing"),
+            (asterisk("confirmed"), "talking"),
+            (asterisk("terminated"), "idle"),
+        ],
+        [(asterisk("confirmed", 7, more=HELD), "held"), (asterisk("confirmed", 3), "talking")],
+        [
+            (kamailio("early"), "ringing"),
+            (kamailio("confirmed"), "talking"),
+            (kamailio("terminated"), "idle"),
+        ],
+        [(kamailio("Trying", side="initiator"), "trying"), (kamailio("confirmed"), "talking")],
+        [(kamailio("early", tags=True), "ringing"), (kamailio("Terminated"), "idle")],
+        [
+            (opensips("early"), "ringing"),
+            (opensips("confirmed"), "talking"),
+            (opensips("terminated"), "idle"),
+        ],
+        [(body(), "idle")],
+    ],
+)
+@pytest.mark.parametrize("way", ["one publication", "without its entity-tag", "restarts"])
+def test_calls_of_real_publishers(messages: list[tuple[bytes, str]], way: str) -> None:
+    site = Site()
+    etag = ""
+    for content, lamp in messages:
+        etag = site.publish(content, "" if way == "without its entity-tag" else etag)
+        if way == "restarts":
+            site.restart()
+        assert site.lamp == lamp, content
+
+
+def test_one_asterisk_id_serves_one_call_after_the_other() -> None:
+    site = Site()
+    etag = ""
+    for state, lamp in (("early", "ringing"), ("terminated", "idle"), ("early", "ringing")):
+        etag = site.publish(asterisk(state), etag)
+        assert site.lamp == lamp
+
+
+def test_the_document_has_what_its_source_gave() -> None:
+    site = Site()
+    site.world.confirm(site.give(subscribe("103", "102")))
+    (notify,) = notifies(site.give(publish(kamailio("early", tags=True))))
+    (dialog,) = document(notify).dialogs
+    assert (dialog.id, dialog.call_id, dialog.local_tag, dialog.remote_tag) == (
+        "a84b4c76e66710",
+        "a84b4c76e66710",
+        "ph1",
+        "314159",
+    )
+    assert (dialog.state, dialog.direction) == (DialogState.EARLY, Direction.RECIPIENT)
+    assert dialog.remote
+    assert dialog.remote.identity
+    assert (dialog.remote.identity.uri, dialog.remote.identity.display) == (
+        f"sip:0301234567@{HOST}",
+        "0301234567",
+    )
+
+
+def test_a_dialog_without_ids_and_names() -> None:
+    site = Site()
+    site.world.confirm(site.give(subscribe("103", "102")))
+    (notify,) = notifies(site.give(publish(asterisk("confirmed"))))
+    (dialog,) = document(notify).dialogs
+    assert (dialog.id, dialog.call_id, dialog.local_tag, dialog.direction) == ("102", None, None, None)
+    assert dialog.remote is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("sip:anonymous@anonymous.invalid", "sip:anonymous@anonymous.invalid"),
+        ("tel:+49-30-123", f"sip:+49-30-123@{HOST}"),
+        ("sip:%2B4930@[2001:db8::1]:5060;user=phone", f"sip:+4930@{HOST}"),
+    ],
+)
+def test_whom_the_other_is(uri: str, shown: str) -> None:
+    site = Site()
+    site.world.confirm(site.give(subscribe("103", "102")))
+    other = f"<remote><identity>{uri}</identity></remote>"
+    dialog = f'<dialog id="a" direction="initiator"><state>confirmed</state>{other}</dialog>'
+    (notify,) = notifies(site.give(publish(body(dialog))))
+    (told,) = document(notify).dialogs
+    assert told.remote
+    assert told.remote.identity
+    assert told.remote.identity.uri == shown
+
+
+# Composition
+
+
+def test_publications_add_up() -> None:
+    site = Site()
+    ringing = site.publish(kamailio("early", "c1"))
+    talking = site.publish(kamailio("confirmed", "c2"))
+    assert site.lamp == "ringing"
+    site.publish(b"", ringing, 0)
+    assert site.lamp == "talking"
+    site.publish(b"", talking, 0)
+    assert site.lamp == "idle"
+
+
+def test_the_newest_body_of_one_publisher_holds() -> None:
+    site = Site()
+    site.publish(kamailio("early"))
+    lost = site.publish(kamailio("confirmed"))  # whose answer never came, so there is no entity-tag
+    assert site.lamp == "talking"
+    site.publish(b"", lost)
+    assert site.lamp == "talking"
+
+
+def test_two_publishers_of_one_id() -> None:
+    site = Site()
+    site.publish(asterisk("early"))
+    site.publish(asterisk("confirmed"), source=OTHER)
+    assert site.lamp == "ringing"
+    site.publish(asterisk("terminated"))
+    assert site.lamp == "talking"
+
+
+def test_what_has_ended_does_not_come_back() -> None:
+    site = Site()
+    early = site.publish(kamailio("early"))
+    site.publish(kamailio("terminated"), expires=11)
+    assert site.lamp == "idle"
+    site.publish(b"", early)
+    site.publish(kamailio("early"))
+    assert site.lamp == "idle"
+    site.at(site.world.now + 12)
+    assert site.lamp == "idle", "although the publication that said so is over"
+    site.at(site.world.now + 60)
+    site.publish(kamailio("early"))
+    assert site.lamp == "ringing", "it is another call by now"
+
+
+def test_a_call_that_is_carried_here_counts_once() -> None:
+    """As it is here, whatever is published of it, and however long."""
+    site = Site()
+    site.give(DirectoryChanged(published("101")))
+    aor = Aor("default", "101")
+    site.give(invite("103", "101"))
+    (dial,) = dials(site.give(LegAccepted(1, "tag")))
+    site.give(LegProgress(dial.leg, 180, "Ringing", DialogId("own", "ours", "phone's"), None))
+    entity = f"sip:101@{HOST}"
+    for state in ("confirmed", "early"):
+        said = f'<dialog id="x" call-id="own" direction="recipient"><state>{state}</state></dialog>'
+        site.publish(body(said, entity=entity), user="101")
+        assert [(d.leg, d.state) for d in site.world.core.dialogs.of(aor)] == [(dial.leg, DialogState.EARLY)]
+    other = '<dialog id="y" call-id="other"><state>confirmed</state></dialog>'
+    site.publish(body(other, entity=entity), user="101")
+    assert [d.id.call_id for d in site.world.core.dialogs.of(aor)] == ["own", "other"]
+
+
+def test_since_when() -> None:
+    site = Site()
+    etag = site.publish(kamailio("early"))
+    site.at(site.world.now + 20)
+    site.publish(kamailio("early"), etag)
+    (dialog,) = site.world.core.dialogs.of(Aor("default", "102"))
+    assert site.world.now - dialog.since == 20
+
+
+def test_expiry() -> None:
+    site = Site()
+    site.world.confirm(site.give(subscribe("103", "102")))
+    site.world.confirm(site.give(publish(kamailio("confirmed"), expires=100)))
+    assert notifies(site.at(site.world.now + 99)) == []
+    (notify,) = notifies(site.at(site.world.now + 2))
+    assert [dialog.state for dialog in document(notify).dialogs] == [DialogState.TERMINATED]
+    assert site.kept == {}
+
+
+# Refusals
+
+
+def test_entity_tags() -> None:
+    site = Site()
+    first = site.publish(kamailio("early"))
+    second = site.publish(kamailio("confirmed"), first)
+    assert first != second
+    assert site.refused(kamailio("early"), first).status == 412, "two PUBLISHes with one entity-tag"
+    assert site.refused(b"", "made-up").status == 412
+    assert site.refused(b"", second, source=OTHER).status == 412, "that of somebody else"
+    assert site.lamp == "talking"
+    double = publish(kamailio("early"))._replace(if_match=(second, second))
+    assert reply(site.give(double)).status == 400
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (publish(), 400),
+        (publish(b"", expires=0), 400),
+        (publish(b"<x/>"), 400),
+        (publish(b"\xff\xfe"), 400),
+        (publish(body('<dialog id="a"><state>early</state></dialog>' * 51)), 400),
+        (publish(kamailio("early"), kind="application/pidf+xml"), 415),
+        (publish(kamailio("early"), event="presence"), 489),
+        (publish(kamailio("early"), event=""), 489),
+        (publish(asterisk("early", number="999"), user="999"), 404),
+        (publish(asterisk("early", number="101"), user="101"), 403),
+    ],
+)
+def test_refusals(sent: PublishReceived, status: int) -> None:
+    site = Site()
+    assert reply(site.give(sent)).status == status
+    assert site.kept == {}
+    assert site.lamp == "idle"
+
+
+def test_an_interval_that_is_too_brief() -> None:
+    site = Site(Settings(publish_min_expires=60))
+    answer = site.refused(kamailio("early"), expires=59)
+    assert (answer.status, answer.headers) == (423, (("Min-Expires", "60"),))
+
+
+def test_what_cannot_be_read_of_a_body_is_left_out() -> None:
+    site = Site()
+    site.publish(
+        body('<dialog id="a"><state>parked</state></dialog>', '<dialog id="b"><state>EARLY</state></dialog>')
+    )
+    assert [d.published_id for d in site.world.core.dialogs.of(Aor("default", "102"))] == ["b"]
+
+
+def test_the_entity_counts_more_than_the_request_uri() -> None:
+    site = Site()
+    site.publish(kamailio("early"), user="103")
+    assert (site.lamp, site.world.lamp("103")) == ("ringing", "idle")
+
+
+def test_limits() -> None:
+    site = Site(Settings(source_publications=2))
+    first = site.publish(kamailio("early", "c1"))
+    site.publish(kamailio("early", "c2"))
+    assert site.refused(kamailio("early", "c3")).status == 403
+    site.publish(kamailio("confirmed", "c1"), first)
+
+
+def test_a_publisher_that_loses_its_entity_tags() -> None:
+    site = Site()
+    for number in range(300):
+        site.publish(kamailio("terminated", f"c{number}"))
+    assert len(site.kept) == 100
+    site.publish(kamailio("early", "last"))
+    assert site.lamp == "ringing"
+
+
+def test_an_extension_that_is_local_again() -> None:
+    site = Site()
+    site.publish(kamailio("early"))
+    site.give(DirectoryChanged(published()))
+    assert (site.lamp, site.kept) == ("idle", {})
+
+
+def test_it_cannot_be_picked_up_here() -> None:
+    site = Site()
+    site.publish(kamailio("early", tags=True))
+    for asked in (
+        invite("103", "*97102"),
+        invite("103", "102", replaces=("a84b4c76e66710;to-tag=314159;from-tag=ph1",)),
+    ):
+        answer = reply(site.give(asked))
+        assert (answer.status, answer.reason) == (488, "The call of 102 is carried by another server")
+
+
+# Anything in any order
+
+
+STATES = ("trying", "early", "confirmed", "terminated")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from((KAMAILIO, OTHER)),
+            st.sampled_from(("c1", "c2")),
+            st.sampled_from((*STATES, "refresh", "remove", "restart", "wait")),
+        ),
+        max_size=30,
+    )
+)
+def test_any_order(steps: list[tuple[Flow, str, str]]) -> None:
+    """Each publisher keeps one publication a call, as Kamailio does; the lamp is what a plain model says."""
+    site = Site()
+    etags: dict[tuple[Flow, str], str] = {}
+    says: dict[tuple[Flow, str], tuple[str, float]] = {}  # the state, and when it was said
+    ended: dict[tuple[Flow, str], float] = {}  # what is said until then is late
+    for source, call, step in steps:
+        key, now = (source, call), site.world.now
+        if step == "restart":
+            site.restart()
+            ended = {k: until for k, until in ended.items() if says.get(k, ("",))[0] == "terminated"}
+        elif step == "wait":
+            site.at(now + 40)
+        elif step in ("refresh", "remove"):
+            if key in etags:
+                etags[key] = site.publish(b"", etags[key], 3600 if step == "refresh" else 0, source=source)
+                if step == "remove":
+                    del etags[key], says[key]
+        else:
+            etags[key] = site.publish(kamailio(step, call), etags.get(key, ""), source=source)
+            says[key] = step, now
+            if step == "terminated":
+                ended[key] = now + 32
+        live = {state for k, (state, at) in says.items() if state != "terminated" and at > ended.get(k, 0)}
+        words = {"early": "ringing", "confirmed": "talking", "trying": "trying"}
+        assert site.lamp == next((words[s] for s in ("early", "confirmed", "trying") if s in live), "idle")
+        assert set(site.kept) == set(etags.values())
