@@ -27,7 +27,7 @@ from blfd.pjsip.legs import Legs
 from blfd.pjsip.printing import Printing
 from blfd.pjsip.received import Received, octets_of
 from blfd.pjsip.sessions import Refused
-from blfd.sip.bodies import session_description
+from blfd.sip.bodies import readable_session_description
 from blfd.sip.message import Request, Response
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.writer import response_flow
@@ -72,7 +72,7 @@ class Calls:
         )
         self._events.legs = self.legs
         self._received = Received(self.endpoint, self._adapter.stand_ins)
-        self._later: deque[tuple[Request, Flow]] = deque()
+        self._later: deque[tuple[Request, Flow, bytes | None]] = deque()
 
     @property
     def given(self) -> int:
@@ -100,7 +100,7 @@ class Calls:
 
     def accept(self, effect: e.Accept, request: Request, flow: Flow) -> Refused | None:
         """Make an INVITE a leg; or why PJSIP does not take it."""
-        if not self._fill(request, flow):
+        if not self._fill(request, flow, readable_session_description(request)):
             return Refused(400)
         try:
             refused = self.legs.accept(effect, self._received.pj, request, flow)
@@ -121,7 +121,7 @@ class Calls:
         is_success = response.method == "INVITE" and response.status // 100 == 2
         if is_success and self.legs.has_another_2xx(tag, response.to.tag):
             return False
-        self._give(response, flow)
+        self._give(response, flow, readable_session_description(response))
         return True
 
     def repeated(self, request: Request, flow: Flow) -> None:
@@ -132,23 +132,23 @@ class Calls:
         """A CANCEL of an accepted INVITE; the status to answer it with, 0 where PJSIP has."""
         return 0 if self._give(request, flow) else 481
 
-    def request(self, request: Request, flow: Flow) -> int:
+    def request(self, request: Request, flow: Flow, sdp: bytes | None) -> int:
         """A request in a dialog that it `knows`; the status for it, 0 where PJSIP answers or nobody is to.
 
         Raises Refusal for SDP that PJSIP does not take.
         """
         leg = self.legs.of_tag(request.to.tag)
         if leg is None:
-            return 0 if self._give(request, flow) else 481
+            return 0 if self._give(request, flow, sdp) else 481
         self.legs.came_by(leg, flow)
         if request.method == "ACK":
-            self._acknowledged(leg, request, flow)
+            self._acknowledged(leg, request, flow, sdp)
             return 0
-        if fault := self.legs.fault_of(_sdp(request)):
+        if fault := self.legs.fault_of(sdp):
             self._emit(LegFault(leg.number, f"its {request.method} is refused: {fault}"))
             raise Refusal(400, fault)
         if request.method == "PRACK":
-            return 0 if self._acknowledges_provisional(leg, request, flow) else 481
+            return 0 if self._acknowledges_provisional(leg, request, flow, sdp) else 481
         session = leg.session
         if request.method in ("INVITE", "UPDATE") and not session.is_described:
             return 500  # PJSIP would assert
@@ -157,39 +157,37 @@ class Calls:
         if request.method == "INVITE" and leg.state is State.UPDATED:
             return 491  # PJSIP does not know of the UPDATE, and would take another offer
         if request.method == "UPDATE" and leg.is_open and session.may_be_offered():
-            return 0 if self._offered_early(leg, request, flow) else 481
-        if request.method == "UPDATE" and (sdp := _sdp(request)) and leg.holds(request, sdp):
+            return 0 if self._offered_early(leg, request, flow, sdp) else 481
+        if request.method == "UPDATE" and sdp and leg.holds(request, sdp):
             return 0
-        return 0 if self._give(request, flow) else 481
+        return 0 if self._give(request, flow, sdp) else 481
 
-    def _acknowledges_provisional(self, leg: Leg, request: Request, flow: Flow) -> bool:
+    def _acknowledges_provisional(self, leg: Leg, request: Request, flow: Flow, sdp: bytes | None) -> bool:
         """A PRACK; PJSIP asserts that it has an answer to the SDP in it, unless that is one itself."""
         if leg.session.may_be_offered():
-            return self._offered_early(leg, request, flow)
-        return self._give(request, flow, with_sdp=leg.session.awaits_answer())
+            return self._offered_early(leg, request, flow, sdp)
+        return self._give(request, flow, sdp if leg.session.awaits_answer() else None)
 
-    def _offered_early(self, leg: Leg, request: Request, flow: Flow) -> bool:
+    def _offered_early(self, leg: Leg, request: Request, flow: Flow, sdp: bytes | None) -> bool:
         """Media that a phone asks for before the call is up: the answer is what the phone knows already."""
-        sdp = _sdp(request)
         known = leg.session.sent_sdp
         if sdp and known:
             leg.waiting_answer = answering(known, sdp)
-        is_taken = self._give(request, flow, with_sdp=bool(leg.waiting_answer))
+        is_taken = self._give(request, flow, sdp if leg.waiting_answer else None)
         if sdp and not leg.waiting_answer:  # PJSIP has had it
             self._emit(OfferReceived(leg.number, sdp, answered=True))
         leg.waiting_answer = b""
         return is_taken
 
-    def _acknowledged(self, leg: Leg, request: Request, flow: Flow) -> None:
+    def _acknowledged(self, leg: Leg, request: Request, flow: Flow, sdp: bytes | None) -> None:
         """An ACK; the other phone hears of an answer to what PJSIP offered to a re-INVITE without SDP."""
         answers = leg.is_connected and leg.session.awaits_answer()
-        self._give(request, flow)
-        sdp = _sdp(request)
+        self._give(request, flow, sdp)
         if answers and sdp and leg.state is State.UP:
             self._emit(OfferReceived(leg.number, sdp))
 
     def _give_later(self, request: Request, flow: Flow) -> None:
-        self._later.append((request, flow))
+        self._later.append((request, flow, readable_session_description(request)))
 
     def give_waiting(self) -> None:
         """Requests that were held and may go on to PJSIP."""
@@ -197,20 +195,19 @@ class Calls:
             self._give(*self._later.popleft())
         self.legs.report_failing()
 
-    def _give(self, message: Request | Response, flow: Flow, *, with_sdp: bool = True) -> bool:
-        """Have PJSIP handle a message; whether one of its layers took it."""
-        if not self._fill(message, flow, with_sdp=with_sdp):
+    def _give(self, message: Request | Response, flow: Flow, sdp: bytes | None = None) -> bool:
+        """Have PJSIP handle a message with this SDP; whether one of its layers took it."""
+        if not self._fill(message, flow, sdp):
             return False
         try:
             return self._received.process()
         finally:  # what its timers do later is nobody's message
             self._events.message = self._events.sdp = None
 
-    def _fill(self, message: Request | Response, flow: Flow, *, with_sdp: bool = True) -> bool:
+    def _fill(self, message: Request | Response, flow: Flow, sdp: bytes | None) -> bool:
         transport = self._adapter.transport_of(flow)
         if transport is None:
             return False
-        sdp = _sdp(message) if with_sdp else None
         self._events.message, self._events.sdp = message, sdp
         source = response_flow(message.via, flow) if isinstance(message, Request) else flow
         if self._received.fill(octets_of(message, flow, sdp), source, transport):
@@ -231,13 +228,3 @@ class Calls:
 
     def close(self) -> None:
         self.endpoint.destroy()
-
-
-def _sdp(message: Request | Response) -> bytes | None:
-    """The SDP of a message; a body that has none counts as none, as requests with one have been refused."""
-    if message.method == "INFO":
-        return None
-    try:
-        return session_description(message.fields, message.body)
-    except Refusal:
-        return None

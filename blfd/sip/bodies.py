@@ -10,6 +10,7 @@ from blfd.core.errors import Refusal
 from blfd.sip import headers
 from blfd.sip.fields import Fields, any_fields
 from blfd.sip.grammar import BadHeader, Parameters, unquote, with_parameters
+from blfd.sip.message import Message
 
 SDP = "application/sdp"
 MULTIPART, ALTERNATIVE = "multipart/", "multipart/alternative"
@@ -45,6 +46,16 @@ def session_description(fields: Fields, body: bytes) -> bytes | None:
     if found is None and _handling(whole) != "optional":
         raise _unsupported("There is no SDP in the body")
     return found
+
+
+def readable_session_description(message: Message) -> bytes | None:
+    """The SDP of what cannot be refused, or has been read before; what is malformed counts as none."""
+    if message.method == "INFO":  # its body is between the phones
+        return None
+    try:
+        return session_description(message.fields, message.body)
+    except Refusal:
+        return None
 
 
 def _find(part: Part, depth: int) -> bytes | None:

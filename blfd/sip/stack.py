@@ -27,7 +27,7 @@ from blfd.core.inputs import (
 from blfd.core.values import Flow, Headers
 from blfd.core.visible import visible
 from blfd.sip import reader
-from blfd.sip.bodies import session_description
+from blfd.sip.bodies import readable_session_description, session_description
 from blfd.sip.client_transactions import COOKIE, ClientTransactions
 from blfd.sip.further_responses import FurtherResponses
 from blfd.sip.message import Malformed, Request, Response
@@ -71,7 +71,7 @@ class Carrier(Protocol):
     def is_up(self, leg: int) -> bool: ...
     def has_sent(self, request: Request) -> bool: ...
     def repeated(self, request: Request, flow: Flow) -> None: ...
-    def request(self, request: Request, flow: Flow) -> int: ...
+    def request(self, request: Request, flow: Flow, sdp: bytes | None) -> int: ...
     def cancel(self, request: Request, flow: Flow) -> int: ...
     def response(self, response: Response, flow: Flow) -> bool: ...
     def perform(self, effect: e.Effect) -> None: ...
@@ -249,7 +249,7 @@ class Stack:
         if self._servers.acknowledged(request.key("INVITE"), time.monotonic()):
             return
         if self._calls.knows(request.call_id, request.to.tag, request.from_.tag):
-            self._calls.request(request, flow)
+            self._calls.request(request, flow, readable_session_description(request))
 
     def _cancelled(self, key: str, request: Request, flow: Flow) -> None:
         """RFC 3261, section 9.2."""
@@ -269,9 +269,9 @@ class Stack:
         elif request.method in capabilities.IN_CALLS:
             try:
                 _check_extensions(request)
-                if request.method in OFFERING:
-                    session_description(request.fields, request.body)
-                status = self._calls.request(request, flow)
+                offers = request.method in OFFERING
+                sdp = session_description(request.fields, request.body) if offers else None
+                status = self._calls.request(request, flow, sdp)
             except Refusal as refusal:
                 transaction = self._begin(key, request, flow)
                 self._respond(transaction, refusal.status, refusal.reason, headers=refusal.headers)

@@ -72,6 +72,15 @@ def test_an_answer_says_no_more_than_its_offer_allows(offered: str, answers: tup
         assert stream.port == b"6"
 
 
+def test_an_answer_with_streams_that_were_not_offered_keeps_them() -> None:
+    offer = sdp("a=sendonly|m=audio 4 RTP/AVP 0")
+    answer = answering(sdp("a=sendrecv|m=audio 6 RTP/AVP 0|m=video 8 RTP/AVP 31|a=inactive"), offer)
+    assert [(stream.media, stream.direction) for stream in streams(answer)] == [
+        (b"audio", b"recvonly"),
+        (b"video", b"inactive"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("known", "told", "expected"),
     [

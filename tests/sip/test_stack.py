@@ -85,7 +85,7 @@ class Carrier:
     def repeated(self, request: Request, flow: Flow) -> None:
         self.given.append(("repeated", request.call_id))
 
-    def request(self, request: Request, flow: Flow) -> int:
+    def request(self, request: Request, flow: Flow, sdp: bytes | None) -> int:
         self.given.append((request.method, request.call_id))
         return 0
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from blfd.core.calls.sdp import Section, joined, sections
+
 BOTH, SENDS, RECEIVES, NEITHER = b"sendrecv", b"sendonly", b"recvonly", b"inactive"
 DIRECTIONS = (BOTH, SENDS, RECEIVES, NEITHER)
 NOWHERE, NOWHERE_IPV6 = b" 0.0.0.0", b" ::"  # the end of the c= of who holds as RFC 2543 has it
@@ -39,17 +41,24 @@ class Stream(NamedTuple):
 
 
 def streams(sdp: bytes) -> list[Stream]:
-    found = [Stream(b"", b"", BOTH, b"")]  # the first is the session itself
-    for line in sdp.splitlines():
-        kind, _, value = line.strip().partition(b"=")
-        if kind == b"m":
+    session, *media = sections(sdp)
+    common = _described(session, Stream(b"", b"", BOTH, b""))
+    return [_described(section, common) for section in media]
+
+
+def _described(section: Section, common: Stream) -> Stream:
+    """What a section says, and `common` where it says nothing."""
+    stream = common
+    for line in section:
+        kind, value = line[:2], line[2:].strip()
+        if kind == b"m=":
             media, port = [*value.split(), b"", b""][:2]
-            found.append(found[0]._replace(media=media, port=port))
-        elif kind == b"a" and value in DIRECTIONS:
-            found[-1] = found[-1]._replace(direction=value)
-        elif kind == b"c":
-            found[-1] = found[-1]._replace(connection=value)
-    return found[1:]
+            stream = stream._replace(media=media, port=port)
+        elif kind == b"a=" and value in DIRECTIONS:
+            stream = stream._replace(direction=value)
+        elif kind == b"c=":
+            stream = stream._replace(connection=value)
+    return stream
 
 
 def held(sdp: bytes) -> bool:
@@ -72,7 +81,8 @@ def answering(answer: bytes, offer: bytes) -> bytes:
         _direction(one.sends and other.receives, one.receives and other.sends)
         for one, other in zip(streams(answer), streams(offer), strict=False)
     ]
-    return _directed(answer, directions)
+    beyond = streams(answer)[len(directions) :]
+    return _directed(answer, [*directions, *(stream.direction for stream in beyond)])
 
 
 def moved(known: bytes, sdp: bytes) -> bool:
@@ -85,7 +95,9 @@ def moved(known: bytes, sdp: bytes) -> bool:
 
 def differs(one: bytes, other: bytes) -> bool:
     """Whether two descriptions say anything else but who has made them, and when."""
-    first, second = ([line for line in sdp.splitlines() if line[:2] != b"o="] for sdp in (one, other))
+    first, second = (
+        [[line for line in section if line[:2] != b"o="] for section in sections(sdp)] for sdp in (one, other)
+    )
     return first != second
 
 
@@ -120,15 +132,11 @@ def _directed(sdp: bytes, directions: list[bytes]) -> bytes:
     """`sdp` with these directions of its streams; as it is where it has them."""
     if [stream.direction for stream in streams(sdp)] == directions:
         return sdp
-    sections: list[list[bytes]] = [[]]
-    for line in sdp.splitlines():
-        if line.startswith(b"m="):
-            sections.append([])
-        if line.strip().removeprefix(b"a=") not in DIRECTIONS:
-            sections[-1].append(line)
-    for section, direction in zip(sections[1:], directions, strict=False):
-        section.append(b"a=" + direction)
-    return b"".join(line + b"\r\n" for section in sections for line in section if line)
+    session, *media = [
+        [line for line in section if line.removeprefix(b"a=") not in DIRECTIONS] for section in sections(sdp)
+    ]
+    pairs = zip(media, directions, strict=True)
+    return joined([session, *([*section, b"a=" + direction] for section, direction in pairs)])
 
 
 def unnamed(sdp: bytes) -> bytes:
