@@ -254,7 +254,7 @@ def _call(call: Call, now: float) -> Row:
         for branch in call.branches.values()
     ]
     return {
-        "id": call.caller_leg,
+        "id": call.number,
         "tenant": call.caller.aor.tenant,
         "caller": call.caller.aor.extension,
         "callee": call.callee.aor.extension,

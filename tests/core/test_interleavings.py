@@ -338,33 +338,63 @@ class Switchboard(RuleBasedStateMachine):
         self.asking.add(leg)
         self.give(OfferReceived(leg, HOLD if hold else SDP))
 
-    @precondition(lambda self: {"caller", "answered"} & set(self.legs.values()))
-    @rule(data=st.data(), whom=st.sampled_from(PEOPLE), at_once=OFTEN, subscribes=OFTEN)
-    def transfers(self, data: st.DataObject, whom: str, at_once: bool, subscribes: bool) -> None:
-        leg = self.pick(data, "caller", "answered")
-        asked = request("REFER", cseq=next(self.exchanges))
-        refer = ReferReceived(asked, leg, ReferTo(uri(whom)), None, subscribes)
-        self.give(refer)
-        if at_once:
-            self.go_on_transferring(set(self.legs))
+    def connect(self, who: str, whom: str, *, answers: bool = True) -> int:
+        """The caller's leg of a call that is up, or rings; 0 where it was refused."""
+        before = set(self.legs)
+        self.call(who, whom, delayed=False, at_once=True)
+        made = sorted(self.legs.keys() - before)
+        callees = [leg for leg in made if self.legs[leg] == "callee"]
+        if answers and callees:
+            self.legs[callees[0]] = "answered"
+            self.give(LegAnswered(callees[0], dialog(callees[0]), SDP))
+            if made[0] in self.answered:
+                self.acknowledge(made[0], SDP)
+        return made[0] if made else 0
 
-    @precondition(lambda self: {"caller", "answered"} & set(self.legs.values()))
-    @rule(data=st.data(), at_once=OFTEN, offered=OFFERED)
-    def transfers_to_whom_it_has_consulted(self, data: st.DataObject, at_once: bool, offered: str) -> None:
-        """Any two calls of one phone, and what is none of its."""
-        leg = self.pick(data, "caller", "answered")
-        dialogs = self.world.core.dialogs
-        own = [dialogs.of(Aor("default", who)) for who in PEOPLE]
-        mine = next((found for found in own if any(dialog.leg == leg for dialog in found)), [])
-        others = [dialog for dialog in mine if dialog.leg != leg] or [d for found in own for d in found]
-        if not others:
+    def up(self) -> list[int]:
+        calls = [call for call in self.world.core.calls if call.state is State.TALKING]
+        return sorted(leg for call in calls for leg in call.legs() if leg in self.legs)
+
+    @rule(
+        data=st.data(), who=st.sampled_from(PEOPLE), whom=st.sampled_from(PEOPLE), at_once=OFTEN, tells=OFTEN
+    )
+    def transfers(self, data: st.DataObject, who: str, whom: str, at_once: bool, tells: bool) -> None:
+        """One of who talks, as a rule; else anybody."""
+        if not self.up():
+            self.connect(who, data.draw(st.sampled_from(PEOPLE)))
+        legs = self.up() if data.draw(OFTEN) else sorted(self.legs)
+        if not legs:
             return
-        dialog = data.draw(st.sampled_from(sorted(others, key=lambda d: d.leg)))
-        value = "{};to-tag={};from-tag={}".format(*dialog.id)
+        leg = data.draw(st.sampled_from(legs))
+        asked, before = request("REFER", cseq=next(self.exchanges)), set(self.legs)
+        self.give(ReferReceived(asked, leg, ReferTo(uri(whom)), None, tells))
+        if at_once:
+            self.go_on_transferring(before)
+            for called in sorted(self.legs.keys() - before):
+                self.give(LegProgress(called, 180, "", dialog(called), None))
+
+    @rule(data=st.data(), whom=st.sampled_from(PEOPLE), at_once=OFTEN, offered=OFFERED, answers=OFTEN)
+    def transfers_to_whom_it_has_consulted(
+        self, data: st.DataObject, whom: str, at_once: bool, offered: str, answers: bool
+    ) -> None:
+        """Any two calls of one phone, mostly; and what is none of its."""
+        legs = self.up() or sorted(self.legs)
+        if not legs:
+            return
+        leg, dialogs = data.draw(st.sampled_from(legs)), self.world.core.dialogs
+        who = next((who for who in PEOPLE if dialogs.get(Aor("default", who), leg)), "101")
+        if data.draw(OFTEN):
+            self.connect(who, whom, answers=answers)
+        own = [each for each in dialogs.of(Aor("default", who)) if each.leg != leg]
+        found = own or [each for whose in PEOPLE for each in dialogs.of(Aor("default", whose))]
+        if not found:
+            return
+        other = data.draw(st.sampled_from(sorted(found, key=lambda each: each.leg)))
+        value = "{};to-tag={};from-tag={}".format(*other.id)
         asked = request("REFER", cseq=next(self.exchanges))
         self.give(ReferReceived(asked, leg, ReferTo(uri("x"), (value,))))
         if at_once:
-            self.go_on_transferring(set(self.legs), offered)
+            self.go_on_transferring(set(self.legs), "both" if data.draw(OFTEN) else offered)
 
     def go_on_transferring(self, before: set[int], offered: str = "both") -> None:
         """PJSIP says what is asked of it, and who is told confirms it."""

@@ -1,11 +1,11 @@
-"""SIPp scenarios of phones that watch 102 and pick up its calls, in the shape of each maker's messages.
+"""SIPp scenarios of phones that watch 102, pick up its calls and transfer theirs, each as its maker's do.
 
 The shapes are those of traces and manuals; a header that decides nothing is left out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from xml.sax.saxutils import escape
 
 SDP = """v=0
@@ -32,13 +32,20 @@ WATCHED, TARGET, CODE = f"sip:102@{HOST}", "[$target]", f"sip:*97102@{HOST}"
 
 @dataclass(frozen=True)
 class Phone:
-    """`subscribe` and `invite` are header lines of its own; `pressed` is the Request-URI of its key."""
+    """`subscribe`, `invite` and `refer` are header lines of its own; `pressed` is the Request-URI of its key.
+
+    `stays`: it is told of the end of its transfer, and does not hang up when it is taken.
+    """
 
     user_agent: str
     subscribe: tuple[str, ...]
     pressed: str = CODE
     invite: tuple[str, ...] = ()
+    refer: tuple[str, ...] = ()
+    stays: bool = True
 
+
+_ECHOED = ("[last_Via:]", "[last_From:]", "[last_To:]", "[last_Call-ID:]", "[last_CSeq:]")
 
 _YEALINK = Phone(
     "Yealink SIP-T46G 28.82.0.20",
@@ -84,6 +91,59 @@ PICKERS = {
     "cisco spa, code": _by(_SPA, CODE),
     "cisco spa, Replaces": _by(_SPA, TARGET, REPLACES, "Supported: replaces"),
 }
+
+
+BY = f"Referred-By: <sip:[field0]@{HOST}>"
+
+TRANSFERRING = {
+    "yealink": replace(_YEALINK, refer=(f"Refer-To: <sip:103@{HOST}>", BY, "Event: refer")),
+    "polycom": replace(_POLYCOM, refer=(f"Refer-To: sip:103@{HOST}", BY, *_POLYCOMS)),
+    "snom": replace(
+        _SNOM, refer=(f"Refer-To: <sip:103@{HOST};user=phone>", BY, "Allow-Events: talk, hold, refer")
+    ),
+    "grandstream": replace(_GRANDSTREAM, refer=(f'Refer-To: "103" <sip:103@{HOST}>', BY), stays=False),
+    "cisco spa": replace(_SPA, refer=(f"Refer-To: <sip:103@{HOST};transport=udp>", BY)),
+    "without a subscription": replace(
+        _SPA, refer=(f"r: <sip:103@{HOST}>", "Refer-Sub: false", "Supported: norefersub")
+    ),
+}
+"""A blind transfer, or the BLF key of 103 pressed in a call: how each writes it (the key sends the same)."""
+
+
+def transferring(phone: Phone) -> str:
+    """Calls 102, and transfers it to 103 when it is up."""
+    called = WATCHED
+    head = _request(phone, "INVITE", called, f"<{called}>", "call")
+    body = SDP.replace("\n", "\n      ")
+    in_dialog, tag = f"<{called}>;tag=[$tag]", _checks({"tag=(.*)": "whole,tag"}, "To:")
+    refer = _joined(_request(phone, "REFER", "[next_url]", in_dialog, "call", 2), *phone.refer)
+    is_told = "Refer-Sub: false" not in phone.refer
+    progress = (_told(phone, "100"), _told(phone, "180")) if is_told else ()
+    bye = _request(phone, "BYE", "[next_url]", in_dialog, "call", 3)
+    leaves = (_send(_joined(bye)), '<recv response="200"/>')
+    is_left = (
+        f'<recv request="BYE" timeout="10000"><action>{_checks({"BYE": "whole"}, "CSeq:")}</action></recv>',
+        _send(_joined("SIP/2.0 200 OK", *_ECHOED), again=False),
+    )
+    return _scenario(
+        _send(f"{_joined(head, *phone.invite, 'Content-Type: application/sdp')}\n\n      {body}"),
+        '<recv response="100" optional="true"/>',
+        '<recv response="180" optional="true"/>',
+        f'<recv response="200" rrs="true"><action>{tag}</action></recv>',
+        _send(_joined(_request(phone, "ACK", "[next_url]", in_dialog, "call")), again=False),
+        _send(refer),
+        f'<recv response="{202 if is_told else 200}"/>',
+        *progress,
+        *((*((_told(phone, "200"),) if is_told else ()), *is_left) if phone.stays else leaves),
+    )
+
+
+def _told(phone: Phone, status: str) -> str:
+    """A NOTIFY of its transfer, and its 200."""
+    wanted = _checks({f"^SIP/2.0 {status} ": "whole"}) + _checks({"refer": "whole"}, "Event:")
+    reply = _joined("SIP/2.0 200 OK", *_ECHOED, f"User-Agent: {phone.user_agent}")
+    received = f'<recv request="NOTIFY" timeout="10000"><action>{wanted}</action></recv>'
+    return f"{received}\n{_send(reply, again=False)}"
 
 
 def watching(phone: Phone) -> str:
@@ -166,8 +226,7 @@ def _notified(phone: Phone, state: str, *, capture: bool = False) -> str:
     if capture:
         wanted |= {expression: f"whole,{name}" for name, expression in CAPTURED.items()}
     kind = _checks({"application/dialog-info.xml": "whole"}, "Content-Type:")
-    answer = ["[last_Via:]", "[last_From:]", "[last_To:]", "[last_Call-ID:]", "[last_CSeq:]"]
-    reply = _joined("SIP/2.0 200 OK", *answer, f"User-Agent: {phone.user_agent}")
+    reply = _joined("SIP/2.0 200 OK", *_ECHOED, f"User-Agent: {phone.user_agent}")
     action = f"<action>{_checks(wanted)}{kind}</action>"
     return f'<recv request="NOTIFY" timeout="10000">{action}</recv>\n{_send(reply, again=False)}'
 

@@ -1,4 +1,4 @@
-"""SIPp as phones: makers' SUBSCRIBEs watch while SIPp calls SIPp, and makers' keys pick up.
+"""SIPp as phones: makers' SUBSCRIBEs watch while SIPp calls SIPp, makers' keys pick up and transfer.
 
 SIPp knows MD5 only and takes the first challenge, so it comes from a trusted source here.
 """
@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from calls import Calling, sdp
+from calls import Calling, Dialog, audio_port, sdp
 from pickups import Ringing
 from programs import program
-from scenarios import PICKERS, WATCHERS, picking_up, watching
+from scenarios import PICKERS, TRANSFERRING, WATCHERS, picking_up, transferring, watching
 from sites import Site
 
 SCENARIOS = Path(__file__).parent / "sipp"
@@ -96,4 +96,34 @@ def test_a_makers_key_picks_up(own_site: Callable[..., Site], key: str, transpor
     calling.acknowledge(answer)
     caller.reply(caller.wait_request("BYE"), 200)
     keys.finish()
+    site.wait_no_call()
+
+
+@pytest.mark.parametrize("maker", TRANSFERRING)
+def test_a_makers_phone_transfers(own_site: Callable[..., Site], maker: str) -> None:
+    """101 calls 102 and transfers it to 103, by the menu or by its BLF key."""
+    site = trusting(own_site)
+    transferee, target, watcher = (site.registered(user) for user in ("102", "103", "104"))
+    watcher.subscribe("103")
+    phone = Sipp(site, written(site, transferring(TRANSFERRING[maker])), "101", "102", "udp")
+    first = transferee.wait_request("INVITE")
+    transferee.reply(first, 200, "OK", sdp(5000), Content_Type="application/sdp")
+    transferee.wait_request("ACK")
+    second = target.wait_request("INVITE")
+    assert second["referred-by"].rstrip(">").endswith(f"sip:101@{target.server}")
+    target.reply(second, 180, "Ringing")
+    (element,) = watcher.notify("early").document.dialogs
+    assert element.referred_by
+    assert element.referred_by.uri.startswith("sip:101@")
+    if not TRANSFERRING[maker].stays:
+        phone.finish()
+    target.reply(second, 200, "OK", sdp(7000), Content_Type="application/sdp")
+    again = transferee.wait_request("INVITE")
+    assert audio_port(again) == 7000
+    transferee.reply(again, 200, "OK", sdp(5000), Content_Type="application/sdp")
+    phone.finish()
+    target.wait_request("ACK")
+    watcher.notify("confirmed")
+    assert Dialog.of_invite(transferee, first).request("BYE").status == 200
+    target.reply(target.wait_request("BYE"), 200)
     site.wait_no_call()
