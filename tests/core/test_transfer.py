@@ -402,8 +402,7 @@ def test_attended_when_the_other_one_hangs_up_meanwhile() -> None:
     office.give(OfferReceived(office.second, HELD))
     office.refer("x", replaces=office.consulted())
     assert office.statuses() == [100], "its hold is not settled"
-    office.give(LegEnded(office.target, 200, ""))
-    told = office.world.at(office.world.now + 1)
+    told = office.give(LegEnded(office.target, 200, ""))
     assert [(e.leg, e.status) for e in told if isinstance(e, NotifyLeg)] == [(office.transferor, 481)]
     assert office.lamps("101", "102", "103") == ["talking", "held", "idle"]
 
@@ -536,6 +535,33 @@ def test_a_stop_ends_all_of_it() -> None:
         assert ended.keys() == {office.transferee, leg, *([] if hangs_up else [office.transferor])}
         assert all(leg > 0 for leg in ended), "none of a stand-in"
         assert office.lamps("101", "102", "103") == ["idle"] * 3
+
+
+def test_a_leg_that_is_given_up_leaves_no_lamp() -> None:
+    """As the watchdog does it, of who waits and of who is told."""
+    for hangs_up in (True, False):
+        office = Transfers()
+        target = office.blind()
+        if hangs_up:
+            office.give(LegEnded(office.transferor, 200, ""))
+        else:
+            office.answers_at(target)
+        leg = office.transferee if hangs_up else office.transferor
+        core = office.world.core
+        ended = hung_up(core.transfers.settle([HangUp(leg, 500, "given up")], office.world.now))
+        assert ended.keys() == ({leg, target} if hangs_up else {leg})
+        assert office.lamps("101" if hangs_up else "102") == ["idle"]
+        assert core.transfers.legs() == set()
+
+
+def test_a_consultation_is_for_one_transfer() -> None:
+    office = Consulting(by_caller=False)
+    office.give(OfferReceived(office.second, HELD))
+    value = office.consulted()
+    office.refer("x", replaces=value)
+    assert office.refused("104", office.second) == (491, "This call is just being transferred")
+    third = office.talk("102", "104")
+    assert office.refused("x", third, replaces=value) == (491, "The other call is just being transferred")
 
 
 def test_somebody_takes_over_while_the_target_rings() -> None:

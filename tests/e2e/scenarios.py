@@ -34,7 +34,7 @@ WATCHED, TARGET, CODE = f"sip:102@{HOST}", "[$target]", f"sip:*97102@{HOST}"
 class Phone:
     """`subscribe`, `invite` and `refer` are header lines of its own; `pressed` is the Request-URI of its key.
 
-    `stays`: it is told of the end of its transfer, and does not hang up when it is taken.
+    `stays`: it waits for the end of its transfer, and does not hang up when the target rings.
     """
 
     user_agent: str
@@ -99,9 +99,11 @@ TRANSFERRING = {
     "yealink": replace(_YEALINK, refer=(f"Refer-To: <sip:103@{HOST}>", BY, "Event: refer")),
     "polycom": replace(_POLYCOM, refer=(f"Refer-To: sip:103@{HOST}", BY, *_POLYCOMS)),
     "snom": replace(
-        _SNOM, refer=(f"Refer-To: <sip:103@{HOST};user=phone>", BY, "Allow-Events: talk, hold, refer")
+        _SNOM,
+        refer=(f"Refer-To: <sip:103@{HOST};user=phone>", BY, "Allow-Events: talk, hold, refer"),
+        stays=False,
     ),
-    "grandstream": replace(_GRANDSTREAM, refer=(f'Refer-To: "103" <sip:103@{HOST}>', BY), stays=False),
+    "grandstream": replace(_GRANDSTREAM, refer=(f'Refer-To: "103" <sip:103@{HOST}>', BY)),
     "cisco spa": replace(_SPA, refer=(f"Refer-To: <sip:103@{HOST};transport=udp>", BY)),
     "without a subscription": replace(
         _SPA, refer=(f"r: <sip:103@{HOST}>", "Refer-Sub: false", "Supported: norefersub")

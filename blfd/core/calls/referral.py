@@ -115,12 +115,13 @@ class Referrals:
 
 
 def _dialled(target: Uri, refer: ReferReceived) -> Uri:
-    """What a phone's own keypad would have sent: a number alone is one of this server."""
-    if target.scheme != "tel":
-        return target
-    number = target.text.partition(":")[2].partition(";")[0]
-    user = "".join(digit for digit in number if digit not in "-.()")
-    return target._replace(scheme="sip", user=user, host=refer.request.from_.uri.host)
+    """What a phone's own keypad would have sent: a number alone, or at our Contact, is one of its domain."""
+    host = refer.request.from_.uri.host
+    if target.scheme == "tel":
+        number = target.text.partition(":")[2].partition(";")[0]
+        user = "".join(digit for digit in number if digit not in "-.()")
+        return target._replace(scheme="sip", user=user, host=host)
+    return target._replace(host=host) if target.host == refer.request.target.host else target
 
 
 def _referred_by(refer: ReferReceived, transferor: Seat, call: Call) -> Headers:

@@ -54,7 +54,6 @@ class Transfers:
     def __init__(self, dialogs: Dialogs, calls: Calls, referrals: Referrals, settings: Settings) -> None:
         self._dialogs, self._calls, self._referrals, self._settings = dialogs, calls, referrals, settings
         self._by_leg: dict[int, Transfer] = {}
-        self._matching: dict[int, Transfer] = {}  # by the target's leg
         self._exchanges = itertools.count(1)
         self.timers = Timers(self._due)
 
@@ -71,9 +70,9 @@ class Transfers:
         """Whether what has happened on a leg is a transfer's to handle, and no call's."""
         if isinstance(event, MediaFound | LegNotified):
             return True
-        if isinstance(event, MediaMatched):
-            return event.leg in self._matching
         transfer = self._by_leg.get(event.leg)
+        if isinstance(event, MediaMatched):
+            return transfer is not None and transfer.stage is Stage.LOOKING
         if transfer and transfer.stage is Stage.CALLING:
             return isinstance(event, LegEnded) and event.leg == transfer.transferor.leg
         return event.leg in self.legs()
@@ -117,13 +116,13 @@ class Transfers:
             return self._step(transfer, Event.FOUND, None, now)
         if not consultation.call.is_up:
             return self._step(transfer, Event.FAILED, OTHER_IS_OVER, now)
+        target = consultation.call.other(consultation.leg)
+        self._by_leg |= {consultation.leg: transfer, target: transfer}
         busy = [call for call in (transfer.call, consultation.call) if call.exchange.is_busy]
         if busy and transfer.looks < TIMES:
             transfer.looks += 1
             self.timers.set(transfer.transferor.leg, now + PAUSE)
             return []
-        target = consultation.call.other(consultation.leg)
-        self._matching[target] = transfer
         return [MatchMedia(target, transfer.transferee.leg)]
 
     # What happens
@@ -170,7 +169,7 @@ class Transfers:
         return self._step(transfer, Event.FOUND, event, now)
 
     def _matched(self, event: MediaMatched, now: float) -> list[Effect]:
-        transfer = self._matching.pop(event.leg)
+        transfer = self._by_leg[event.leg]
         assert transfer.consultation
         call, leg = transfer.consultation
         if not call.is_up or leg not in call.legs() or call.other(leg) != event.leg:
@@ -204,12 +203,18 @@ class Transfers:
                 return self._step_of(leg, Event.FAILED, effect, now)
             case MatchMedia(leg, peer) if peer < 0:
                 return [MatchMedia(leg, self._by_leg[peer].transferee.leg)]
-            case HangUp(leg) if leg in self._matching:
-                transfer = self._matching.pop(leg)
-                return [effect, *self._step(transfer, Event.FAILED, OTHER_IS_OVER, now)]
             case HangUp(leg) if leg in self._by_leg:
-                return [*self._step_of(leg, Event.SPLIT, effect, now), effect]
+                return [*self._hung_up(self._by_leg[leg], leg, now), effect]
         return None
+
+    def _hung_up(self, transfer: Transfer, leg: int, now: float) -> list[Effect]:
+        """A leg ends that a transfer depends on, and not by its doing."""
+        for seat in (transfer.transferor, transfer.transferee):
+            if seat.leg == leg:
+                if leg in self.legs():
+                    self._leaves(seat, StateEvent.ERROR, now)
+                return self._step(transfer, Event.SPLIT, None, now)
+        return self._step(transfer, Event.FAILED, OTHER_IS_OVER, now)
 
     def _step_of(self, leg: int, event: Event, cause: Effect, now: float) -> list[Effect]:
         transfer = self._by_leg.get(leg)
@@ -222,9 +227,7 @@ class Transfers:
         return self._act(transfer, action, cause, now)
 
     def _forget(self, transfer: Transfer) -> None:
-        for legs in (self._by_leg, self._matching):
-            for leg in [leg for leg, each in legs.items() if each is transfer]:
-                del legs[leg]
+        self._by_leg = {leg: each for leg, each in self._by_leg.items() if each is not transfer}
         self.timers.cancel(transfer.transferor.leg)
 
     # What is done
