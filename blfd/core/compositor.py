@@ -10,7 +10,6 @@ stored, so a restart changes no lamp and costs no publisher its entity-tag.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -21,7 +20,7 @@ from blfd.core.access.domains import Domains
 from blfd.core.access.limits import Tally, too_many
 from blfd.core.effects import Effect, Level, Log, Reply, SavePublication
 from blfd.core.errors import Refusal
-from blfd.core.events.dialog_state import RENDERING, Dialogs, WatchedDialog
+from blfd.core.events.dialog_state import RENDERING, Dialogs, Published, WatchedDialog
 from blfd.core.inputs import PublishReceived
 from blfd.core.timers import Timers
 from blfd.core.values import Aor, DialogId, Directory, Extension, Owner, SavedPublication, Settings, Uri
@@ -34,14 +33,6 @@ TOMBSTONE = 32.0  # seconds: 64*T1, the longest that a message may be on its way
 MOST_DIALOGS = 50  # in one publication
 MOST_OF_EXTENSION = 100  # publications: the oldest gives way, as its publisher has lost its entity-tag
 MOST_REFUSED = 100  # publishers and extensions whose refusals are remembered for operators
-
-
-class Key(NamedTuple):
-    """What makes a published dialog another than all others of its extension."""
-
-    publisher: str
-    id: str
-    call_id: str
 
 
 class Publisher(NamedTuple):
@@ -76,11 +67,8 @@ class Compositor:
         self._directory, self._domains = Directory(), Domains(Directory(), ())
         self._by_etag: dict[str, Publication] = {}
         self._of: dict[Aor, dict[str, None]] = {}  # entity-tags
-        self._shown: dict[Aor, dict[Key, WatchedDialog]] = {}
-        self._numbers = itertools.count(
-            -1, -1
-        )  # of dialogs: those of calls that are carried here are above 0
-        self._ended: dict[Aor, dict[Key, float]] = {}  # bodies of until then tell nothing of these
+        self._shown: dict[Aor, dict[Published, WatchedDialog]] = {}
+        self._ended: dict[Aor, dict[Published, float]] = {}  # bodies of until then tell nothing of these
         self.timers = Timers(self._expire)
         self._of_publisher = Tally(settings.source_publications)
         self._of_tenant = Tally(settings.tenant_publications)
@@ -278,9 +266,8 @@ class Compositor:
         """Make the dialogs of an extension what its publications say together."""
         wanted, over = self._composed(aor, now)
         shown = self._shown.get(aor, {})
-        for key, dialog in shown.items():
-            if key not in wanted:
-                self._dialogs.end(aor, dialog.leg, now, over.get(key, StateEvent.TIMEOUT))
+        for key in [key for key in shown if key not in wanted]:
+            self._dialogs.end(aor, key, now, over.get(key, StateEvent.TIMEOUT))
         for dialog in wanted.values():
             self._dialogs.put(aor, dialog)
         if wanted:
@@ -288,15 +275,17 @@ class Compositor:
         else:
             self._shown.pop(aor, None)
 
-    def _composed(self, aor: Aor, now: float) -> tuple[dict[Key, WatchedDialog], dict[Key, StateEvent]]:
+    def _composed(
+        self, aor: Aor, now: float
+    ) -> tuple[dict[Published, WatchedDialog], dict[Published, StateEvent]]:
         """The live dialogs, and why others are over."""
-        live: dict[Key, WatchedDialog] = {}
-        over: dict[Key, StateEvent] = {}
+        live: dict[Published, WatchedDialog] = {}
+        over: dict[Published, StateEvent] = {}
         shown = self._shown.get(aor, {})
         ended, said = self._ended.setdefault(aor, {}), set()
         for publication in self.of(aor):
             for dialog in publication.dialogs:
-                key = Key(publication.saved.publisher, dialog.id, dialog.call_id or "")
+                key = Published(publication.saved.publisher, dialog.id, dialog.call_id or "")
                 said.add(key)
                 if dialog.state is DialogState.TERMINATED:
                     live.pop(key, None)
@@ -306,8 +295,7 @@ class Compositor:
                     ended[key] = max(ended.get(key, 0.0), publication.saved.at + late)
                 elif publication.saved.at >= ended.get(key, 0.0):
                     known = shown.get(key) or live.get(key)
-                    number = known.leg if known else next(self._numbers)
-                    live[key] = _watched(dialog, publication, known, number, now)
+                    live[key] = _watched(dialog, publication, known, now)
         for key in [key for key, until in ended.items() if until < now and key not in said]:
             del ended[key]
         if not ended:
@@ -325,7 +313,7 @@ def _read(body: bytes) -> tuple[DialogInfo, list[str]]:
 
 
 def _watched(
-    dialog: Dialog, publication: Publication, known: WatchedDialog | None, number: int, now: float
+    dialog: Dialog, publication: Publication, known: WatchedDialog | None, now: float
 ) -> WatchedDialog:
     """A published dialog as a lamp shows it; ids are its source's.
 
@@ -346,7 +334,6 @@ def _watched(
         remote.display or "" if remote else "",
         held=any(p.name.lstrip("\\") == RENDERING and p.value.lower() == "no" for p in rendering),
         withheld=privacy.is_anonymous(Uri("", "sip", user, host, 0)) if remote else False,
-        leg=number,
         publisher=publication.saved.publisher,
         published_id=dialog.id,
     )

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import NamedTuple
 
 from blfd.core import privacy
 from blfd.core.changes import Changed
@@ -39,6 +40,18 @@ class Lamp(Enum):
     NOT_REGISTERED = "not registered"
 
 
+class Published(NamedTuple):
+    """Who publishes a dialog that is not carried here, and what it is called there."""
+
+    publisher: str
+    id: str
+    call_id: str
+
+
+Source = int | Published
+"""A leg, or a publication."""
+
+
 @dataclass(frozen=True, slots=True)
 class WatchedDialog:
     """One dialog of an extension, between us and its phone: the watched one.
@@ -52,7 +65,7 @@ class WatchedDialog:
     and the name, that has transferred the call.
 
     Of a dialog that is not carried here, `publisher` says whose word it is and `published_id` what it is
-    called there. Its `leg` is below zero, `call` is 0; Call-ID, tags and direction may be missing.
+    called there. It has no `leg` and no `call`; Call-ID, tags and direction may be missing.
     """
 
     id: DialogId
@@ -78,6 +91,13 @@ class WatchedDialog:
     def other(self) -> tuple[str, str]:
         """User and name of the other party as they may be shown."""
         return (privacy.USER, "") if self.withheld else (self.remote, self.remote_name)
+
+    @property
+    def source(self) -> Source:
+        """What tells it apart from all others of its extension."""
+        if self.publisher:
+            return Published(self.publisher, self.published_id, self.id.call_id)
+        return self.leg
 
     @property
     def element_id(self) -> str:
@@ -108,24 +128,25 @@ class WatchedDialog:
 
 
 class Dialogs:
-    """All dialogs by extension and leg, and which extensions have `changed`.
+    """All dialogs by extension and source, and which extensions have `changed`.
 
     Call-IDs tell nothing apart: two phones may choose the same, and a call may come back to us with ours.
     """
 
     def __init__(self) -> None:
-        self._live: dict[Aor, dict[int, WatchedDialog]] = {}
+        self._live: dict[Aor, dict[Source, WatchedDialog]] = {}
         self._last: dict[Aor, WatchedDialog] = {}
-        self._ended: dict[int, WatchedDialog] = {}  # the oldest first
-        self._by_call_id: dict[str, dict[int, Aor]] = {}  # legs, of live and ended dialogs
+        self._ended: dict[tuple[Aor, Source], WatchedDialog] = {}  # the oldest first
+        self._by_call_id: dict[str, dict[tuple[Aor, Source], None]] = {}  # live and ended ones
         self.changed = Changed()
 
     def put(self, aor: Aor, dialog: WatchedDialog) -> None:
         """Add or update a dialog."""
-        known = self._live.setdefault(aor, {})
-        if known.get(dialog.leg) != dialog:
-            known[dialog.leg] = dialog
-            self._by_call_id.setdefault(dialog.id.call_id, {})[dialog.leg] = aor
+        known, source = self._live.setdefault(aor, {}), dialog.source
+        if known.get(source) != dialog:
+            known[source] = dialog
+            self._ended.pop((aor, source), None)  # a publisher may use an id again
+            self._by_call_id.setdefault(dialog.id.call_id, {})[aor, source] = None
             self.changed.add(aor)
 
     def hold(self, aor: Aor, leg: int, held: bool) -> None:
@@ -133,9 +154,9 @@ class Dialogs:
         if dialog:
             self.put(aor, replace(dialog, held=held))
 
-    def end(self, aor: Aor, leg: int, now: float, event: StateEvent, taken_by: str = "") -> None:
+    def end(self, aor: Aor, source: Source, now: float, event: StateEvent, taken_by: str = "") -> None:
         """A dialog is over; unknown ones (a branch that never rang) are ignored."""
-        dialog = self._live.get(aor, {}).pop(leg, None)
+        dialog = self._live.get(aor, {}).pop(source, None)
         if dialog is None:
             return
         if not self._live[aor]:
@@ -150,15 +171,15 @@ class Dialogs:
             answered=dialog.state is DialogState.CONFIRMED,
             taken_by=taken_by,
         )
-        self._last[aor] = self._ended[leg] = ended
+        self._last[aor] = self._ended[aor, source] = ended
         if len(self._ended) > REMEMBERED:
             self._forget_oldest()
         self.changed.add(aor)
 
     def _forget_oldest(self) -> None:
-        leg = next(iter(self._ended))
-        call_id = self._ended.pop(leg).id.call_id
-        del self._by_call_id[call_id][leg]
+        oldest = next(iter(self._ended))
+        call_id = self._ended.pop(oldest).id.call_id
+        del self._by_call_id[call_id][oldest]
         if not self._by_call_id[call_id]:
             del self._by_call_id[call_id]
 
@@ -178,13 +199,13 @@ class Dialogs:
         """The dialog that ended last, whenever that was."""
         return self._last.get(aor)
 
-    def get(self, aor: Aor, leg: int) -> WatchedDialog | None:
-        return self._live.get(aor, {}).get(leg)
+    def get(self, aor: Aor, source: Source) -> WatchedDialog | None:
+        return self._live.get(aor, {}).get(source)
 
     def find(self, tenant: str, call_id: str) -> list[tuple[Aor, WatchedDialog]]:
         """The dialogs of a tenant with this Call-ID: those that are live, and that ended not long ago."""
-        legs = self._by_call_id.get(call_id, {}).items()
-        return [(aor, self.get(aor, leg) or self._ended[leg]) for leg, aor in legs if aor.tenant == tenant]
+        known = [(aor, source) for aor, source in self._by_call_id.get(call_id, ()) if aor.tenant == tenant]
+        return [(aor, self.get(aor, source) or self._ended[aor, source]) for aor, source in known]
 
     def lamp(self, aor: Aor) -> Lamp:
         lamps = {dialog.lamp for dialog in self.of(aor)}
