@@ -1,5 +1,3 @@
 """blfd: a BLF presence server with call pickup, on PJSIP."""
 
-from importlib.metadata import version
-
-__version__ = version("blfd")
+__version__ = "0.1.0"

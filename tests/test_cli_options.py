@@ -109,8 +109,8 @@ def walked(command: Any, *path: str) -> Iterator[tuple[str, Any]]:
     if not hasattr(command, "commands"):
         yield " ".join(path), command
         return
-    for name, inner in command.commands.items():
-        yield from walked(inner, *path, name)
+    for name in command.list_commands(None):
+        yield from walked(command.get_command(None, name), *path, name)
 
 
 EVERY = dict(walked(typer.main.get_command(app)))

@@ -4,39 +4,39 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from blfd import __version__
-from blfd.cli.admin import admins, tokens
-from blfd.cli.changes import add_changes
-from blfd.cli.device import devices
-from blfd.cli.extension import extensions
-from blfd.cli.group import groups
-from blfd.cli.inspect import add_inspecting
 from blfd.cli.options import Options
 from blfd.cli.output import fail, fail_with
-from blfd.cli.pickup import add_pickup
-from blfd.cli.provision import provision
 from blfd.cli.run import add_running
-from blfd.cli.tenant import tenants
 from blfd.config import ConfigError
 from blfd.control import ControlError, NotRunning
-from blfd.store import StoreError
-from provisioning import ProvisioningError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.add_typer(admins, name="admin")
-app.add_typer(tokens, name="token")
-app.add_typer(devices, name="device")
-app.add_typer(extensions, name="extension")
-app.add_typer(groups, name="group")
-app.add_typer(provision, name="provision")
-app.add_typer(tenants, name="tenant")
-add_inspecting(app)
-add_pickup(app)
-add_changes(app)
+
+class Commands(TyperGroup):
+    """Those of `run` at once, and all others when one of them, or the list, is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        self._load()
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in self.commands:
+            self._load()
+        return super().get_command(ctx, cmd_name)
+
+    def _load(self) -> None:
+        from blfd.cli.commands import app as others
+
+        found = typer.main.get_command(others)
+        self.commands = {**getattr(found, "commands", {}), **self.commands}
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 add_running(app)
 
 
@@ -64,6 +64,14 @@ def _global(
     context.obj = Options(db, config, tenant)
 
 
+def _mistakes() -> tuple[type[Exception], ...]:
+    """What is told in one line; asked for only when something has been raised."""
+    from blfd.store import StoreError
+    from provisioning import ProvisioningError
+
+    return StoreError, ConfigError, ControlError, ProvisioningError
+
+
 def main() -> None:
     """Run the command; errors are one line on standard error.
 
@@ -73,10 +81,8 @@ def main() -> None:
         sys.exit(app(standalone_mode=False))
     except NotRunning as error:
         fail(f"no server runs on this database ({error}); start one with 'blfd run'", 3)
-    except StoreError as error:
-        fail_with(error.lines)
-    except (ConfigError, ControlError, ProvisioningError) as error:
-        fail(str(error), 1)
+    except _mistakes() as error:
+        fail_with(getattr(error, "lines", (str(error),)))
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except Exception as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -16,11 +16,13 @@ from blfd.cli.output import fail
 from blfd.config import Config, load
 from blfd.control import ControlClient, ControlError, NotRunning, socket_path
 from blfd.core.values import DEFAULT_TENANT
-from blfd.devices.files import Phones
-from blfd.devices.values import Place, place
-from blfd.operations import Desk
-from blfd.store import Store
 from blfd.transport.certificates import authority
+
+if TYPE_CHECKING:  # what `run` need not load
+    from blfd.devices.files import Phones
+    from blfd.devices.values import Place
+    from blfd.operations import Desk
+    from blfd.store import Store
 
 
 class Switch(Enum):
@@ -82,15 +84,21 @@ class Options:
 
     @cached_property
     def store(self) -> Store:
+        from blfd.store import Store
+
         return Store(self.load().database)
 
     @cached_property
     def phones(self) -> Phones:
         """The provisioned phones."""
+        from blfd.devices.files import Phones
+
         return Phones(self.store, self._place)
 
     def _place(self) -> Place:
         """Of the running server if there is one, or else as configured."""
+        from blfd.devices.values import Place, place
+
         config = self.load()
         try:
             return Place(**self.client.call("place"))
@@ -109,6 +117,8 @@ class Options:
     @cached_property
     def desk(self) -> Desk:
         """Where operations are done, by whoever is logged in on this machine."""
+        from blfd.operations import Desk
+
         return Desk(self.store, self.client, self.phones, f"{_user()} (command line)")
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from blfd.core.visible import visible
+
+if TYPE_CHECKING:  # not for `run`, which prints none
+    from rich.table import Table
+    from rich.text import Text
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -54,6 +55,9 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 def new_table(title: str, columns: Sequence[str], right: Sequence[str] = ()) -> Table:
     """Without rows; the columns in `right` are aligned there."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(title=Text(visible(title, LONGEST_CELL)), title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold", justify="right" if column in right else "left")
@@ -62,11 +66,15 @@ def new_table(title: str, columns: Sequence[str], right: Sequence[str] = ()) -> 
 
 def cell(value: object) -> Text:
     """What anybody may have written, as it is: no markup, no control characters. Styled Text is ours."""
+    from rich.text import Text
+
     return value if isinstance(value, Text) else Text(visible(str(value), LONGEST_CELL))
 
 
 def print_or(table: Table, empty: str) -> None:
     """The table, or what it means that it has no rows."""
+    from rich.console import Console
+
     if table.row_count:
         Console().print(table)
     else:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from blfd.cli.options import options
 from blfd.cli.output import Json, fail, print_json, print_table
@@ -95,6 +94,8 @@ def demo(context: typer.Context) -> None:
 
 def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Find the usual faults of an installation; exit code 1 if there is one."""
+    from rich.text import Text
+
     from blfd.doctor import examine
 
     given = options(context)

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import provisioning
 from blfd.core import hosts
 from blfd.store import StoreError
 from blfd.transport.addresses import ANYWHERE, ListenAddress, local_address_towards
-from provisioning import ProvisioningError
 
 _COUNT = re.compile(r"\d", re.ASCII)
 
@@ -30,6 +28,9 @@ class Wanted(NamedTuple):
 
     def accepted(self) -> Wanted:
         """With its extensions, modules and settings as they are kept. Raises StoreError."""
+        import provisioning  # a server that serves no files does without it
+        from provisioning import ProvisioningError
+
         try:
             extensions = tuple(
                 word

@@ -44,7 +44,6 @@ from blfd.core.inputs import (
 )
 from blfd.core.next_hop import NextHops
 from blfd.core.values import TRANSPORTS, UDP
-from blfd.devices.files import Phones
 from blfd.devices.values import place
 from blfd.pjsip.calls import Calls
 from blfd.pjsip.errors import PjsipError
@@ -230,6 +229,8 @@ class Server:
 
     def _find_profile(self, effect: FindProfile) -> None:
         """On a thread of its own, since it reads the database."""
+        from blfd.devices.files import Phones  # all of provisioning, which few servers need
+
         try:
             url = Phones(self._store, lambda: self._control_calls.place).profile(effect.mac)
         except StoreError as error:

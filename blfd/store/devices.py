@@ -190,13 +190,12 @@ class Devices:
     def ha1s(self, realms: dict[str, str]) -> dict[tuple[str, str], tuple[dict[str, str], ...]]:
         """For each tenant and extension, the HA1s of its phones; `realms` are those of the tenants."""
         found: dict[tuple[str, str], tuple[dict[str, str], ...]] = {}
-        lines = self._connections.db.query(
+        lines = self._connections.connection.execute(
             "SELECT e.tenant, e.extension, d.password FROM device_extensions e JOIN devices d USING (mac)"
         )
-        for line in lines:
-            owner = (line["tenant"], line["extension"])
-            ha1 = rows.by_algorithm(rows.ha1(line["extension"], realms[line["tenant"]], line["password"]))
-            found[owner] = (*found.get(owner, ()), ha1)
+        for tenant, extension, password in lines:
+            ha1 = rows.by_algorithm(rows.ha1(extension, realms[tenant], password))
+            found[tenant, extension] = (*found.get((tenant, extension), ()), ha1)
         return found
 
 

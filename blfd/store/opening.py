@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sqlite_utils.db import Database
-
-from blfd.store.migrations import migrations
+if TYPE_CHECKING:  # a server that starts again need not load it: see `_is_newest`
+    from sqlite_utils.db import Database
 
 APPLICATION_ID = 0x626C6664  # "blfd", so that nobody's other database is taken for ours
 BUSY = 10.0  # seconds to wait for another process that writes
@@ -95,49 +97,73 @@ class Connections:
                 _check_ours(path)
             else:
                 os.close(os.open(path, os.O_CREAT, 0o600))  # an HA1 is as good as the password
-            _bring_up_to_date(self.db)
+            if not _is_newest(self.connection):
+                _bring_up_to_date(self.db)
+            _enable_wal(self.connection)
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The calling thread's connection."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = sqlite3.connect(self.path, timeout=BUSY)
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
 
     @property
     def db(self) -> Database:
-        """The calling thread's connection."""
+        """The same for sqlite-utils."""
         db: Database | None = getattr(self._local, "db", None)
         if db is None:
-            connection = sqlite3.connect(self.path, timeout=BUSY)
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            db = self._local.db = Database(connection)
+            from sqlite_utils.db import Database
+
+            db = self._local.db = Database(self.connection)
         return db
 
     @contextmanager
     def writing(self) -> Iterator[Database]:
         """All or nothing, and nobody else writes meanwhile; may be nested. Raises StoreError."""
         with self.reported():
-            db = self.db
-            if not db.conn.in_transaction:
-                db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield db
-                except BaseException:
-                    db.rollback()
-                    raise
-                db.commit()
+            if self.connection.in_transaction:
+                with self.db.atomic():
+                    yield self.db
             else:
-                with db.atomic():
-                    yield db
+                with self.transaction("BEGIN IMMEDIATE"):
+                    yield self.db
 
     @contextmanager
     def reading(self) -> Iterator[Database]:
         """Several reads of one moment, whatever others write meanwhile. Raises StoreError."""
+        with self.of_one_moment():
+            yield self.db
+
+    @contextmanager
+    def of_one_moment(self) -> Iterator[sqlite3.Connection]:
+        """The same without sqlite-utils."""
         with self.reported():
-            db = self.db
-            if db.conn.in_transaction:
-                yield db
+            connection = self.connection
+            if connection.in_transaction:
+                yield connection
                 return
-            db.execute("BEGIN")
+            connection.execute("BEGIN")
             try:
-                yield db
+                yield connection
             finally:
-                db.rollback()
+                connection.rollback()
+
+    @contextmanager
+    def transaction(self, begin: str = "BEGIN") -> Iterator[sqlite3.Connection]:
+        """All or nothing. Raises StoreError."""
+        with self.reported():
+            connection = self.connection
+            connection.execute(begin)
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
 
     @contextmanager
     def reported(self) -> Iterator[None]:
@@ -169,6 +195,12 @@ def _check_ours(path: Path) -> None:
         if damage != "ok":
             what = " ".join(damage.split())
             raise StoreError(f"database {path} is damaged ({what}); restore it, or move it away")
+        if _is_newest(connection):
+            return
+        from sqlite_utils.db import Database
+
+        from blfd.store.migrations import migrations
+
         ours = {migration.name for migration in migrations.pending(Database(memory=True))}
         applied = migrations.applied(Database(connection))
         unknown = [migration.name for migration in applied if migration.name not in ours]
@@ -180,22 +212,43 @@ def _check_ours(path: Path) -> None:
         connection.close()
 
 
+def _mark(connection: sqlite3.Connection) -> int:
+    """Of the migrations that have been applied, and of all that there are: a number for `user_version`."""
+    applied = connection.execute("SELECT name FROM _sqlite_migrations ORDER BY id").fetchall()
+    known = Path(__file__).with_name("migrations.py").read_bytes()
+    return zlib.crc32(known + repr(applied).encode()) & 0x7FFF_FFFF
+
+
+def _is_newest(connection: sqlite3.Connection) -> bool:
+    """Whether this very version has brought it up to date, and nobody has touched its migrations since.
+
+    To find out in the long way takes sqlite-utils, and that a tenth of a second to load.
+    """
+    try:
+        return bool(connection.execute("PRAGMA user_version").fetchone()[0] == _mark(connection))
+    except (sqlite3.OperationalError, OSError):  # it is new, or the source is not there
+        return False
+
+
 def _bring_up_to_date(db: Database) -> None:
     """Apply what is pending, all or nothing; another process that opens the file waits for it."""
+    from blfd.store.migrations import migrations
+
     if migrations.pending(db):
         with db.conn as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             migrations.apply(db)
-    _enable_wal(db)
+    with contextlib.suppress(OSError):
+        db.execute(f"PRAGMA user_version = {_mark(db.conn)}")
 
 
-def _enable_wal(db: Database) -> None:
+def _enable_wal(connection: sqlite3.Connection) -> None:
     """SQLite does not wait for others here as it does elsewhere, so we do."""
     until = time.monotonic() + BUSY
     while True:
         try:
-            db.enable_wal()
+            connection.execute("PRAGMA journal_mode = wal")
             return
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > until:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sqlite3
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -65,6 +66,13 @@ class NewExtension(NamedTuple):
     pickable: str = DEFAULT
     owner: str = DEFAULT
     publish: str = "off"
+
+
+def all_of(connection: sqlite3.Connection, table: str) -> Iterator[dict[str, Any]]:
+    """All rows of a table of ours."""
+    found = connection.execute(f"SELECT * FROM [{table}]")
+    names = [column[0] for column in found.description]
+    return (dict(zip(names, row, strict=True)) for row in found)
 
 
 def tenant(row: dict[str, Any]) -> Tenant:

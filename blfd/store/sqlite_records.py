@@ -23,19 +23,18 @@ class SqliteRecords(Records):
         return self._connections.path
 
     def secret(self, name: str) -> bytes:
-        with self._connections.writing() as db:
+        with self._connections.transaction("BEGIN IMMEDIATE") as connection:
             made = secrets.token_bytes(SECRET_OCTETS)
-            db.execute("INSERT OR IGNORE INTO secrets VALUES (?, ?)", [name, made])
-            (found,) = db.execute("SELECT value FROM secrets WHERE name = ?", [name]).fetchone()
+            connection.execute("INSERT OR IGNORE INTO secrets VALUES (?, ?)", [name, made])
+            (found,) = connection.execute("SELECT value FROM secrets WHERE name = ?", [name]).fetchone()
         return bytes(found)
 
     def bindings(self) -> list[Binding]:
         with self._connections.reported():
-            return [rows.binding(row) for row in self._connections.db.table("bindings").rows]
+            return [rows.binding(row) for row in rows.all_of(self._connections.connection, "bindings")]
 
     def subscriptions(self, ahead: int) -> list[SavedSubscription]:
-        with self._connections.writing() as db:
-            connection = db.conn
+        with self._connections.transaction("BEGIN IMMEDIATE") as connection:
             found = connection.execute("SELECT * FROM subscriptions").fetchall()
             connection.execute("UPDATE subscriptions SET cseq = cseq + ?", [ahead])
         return [rows.subscription(row) for row in found]
@@ -51,7 +50,7 @@ class SqliteRecords(Records):
         subscriptions: dict[str, SavedSubscription | None],
         publications: dict[str, SavedPublication | None],
     ) -> None:
-        with self._connections.db.conn as connection:
+        with self._connections.connection as connection:
             gone = [(key,) for key, saved in subscriptions.items() if saved is None]
             connection.executemany("DELETE FROM subscriptions WHERE key = ?", gone)
             kept = [rows.subscription_row(saved) for saved in subscriptions.values() if saved]

@@ -6,9 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from sqlite_utils.db import Database
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Group, Owner, Reach, Tenant
 from blfd.store import rows
@@ -20,6 +18,9 @@ from blfd.store.overrides import Overrides
 from blfd.store.records import Records
 from blfd.store.rows import NewExtension, Outcome
 from blfd.store.sqlite_records import SqliteRecords
+
+if TYPE_CHECKING:
+    from sqlite_utils.db import Database
 
 ANY_PASSWORD = "x"  # of a row whose password is not written
 
@@ -57,14 +58,14 @@ class Store:
 
     def directory(self) -> Directory:
         """All of one moment."""
-        with self._connections.reading() as db:
-            tenants = {row["domain"]: rows.tenant(row) for row in db.table("tenants").rows}
+        with self._connections.of_one_moment() as connection:
+            tenants = {row["domain"]: rows.tenant(row) for row in rows.all_of(connection, "tenants")}
             of_devices = self.devices.ha1s({domain: tenant.realm for domain, tenant in tenants.items()})
             extensions = [
                 rows.extension(row, of_devices.get((row["tenant"], row["extension"]), ()))
-                for row in db.table("extensions").rows
+                for row in rows.all_of(connection, "extensions")
             ]
-            groups = rows.groups(db["groups"].rows, db["group_members"].rows)
+            groups = rows.groups(rows.all_of(connection, "groups"), rows.all_of(connection, "group_members"))
         return Directory(tenants, {e.aor: e for e in extensions}, groups)
 
     def tenant(self, domain: str) -> Tenant:
