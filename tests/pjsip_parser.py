@@ -6,17 +6,6 @@ from typing import Any
 
 from blfd.pjsip.library import CData, ffi, lib, string, zero
 
-ffi.cdef(
-    """
-    typedef struct {
-        pj_str_t realm; pjsip_param other_param;
-        pj_str_t username, nonce, uri, response, algorithm, cnonce, opaque, qop, nc;
-    } pjsip_digest_credential;
-    typedef struct {
-        pjsip_hdr base; pj_str_t scheme; pjsip_digest_credential digest;
-    } pjsip_authorization_hdr;
-    """
-)
 MOST = 65_535
 CONTACT, AUTHORIZATION = 9, 6  # pjsip_hdr_e
 SIP_SCHEMES = ("sip", "sips")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from blfd.pjsip import declaring
+
 SCRIPT = Path(__file__).parents[1] / "docs" / "generated.py"
 
 
@@ -19,3 +21,7 @@ def test_what_is_generated_is_up_to_date() -> None:
         assert sum(text.count(f"<!-- generated: {part} -->") for text in texts) == 1
     for text in texts:
         assert generated.written(text) == text, "run: python docs/generated.py"
+
+
+def test_the_declarations_are_those_that_are_loaded() -> None:
+    assert declaring.DECLARED.read_text() == declaring.text(), "run: python -m blfd.pjsip.declaring"

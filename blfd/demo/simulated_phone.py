@@ -20,13 +20,6 @@ from blfd.pjsip.invite_events import callback
 from blfd.pjsip.library import CData, check, ffi, lib, raw, string
 from dialog_info import DialogInfo, DialogInfoError, DialogState, parse
 
-ffi.cdef(
-    """
-    pjsip_endpoint *pjsua_get_pjsip_endpt(void);
-    pj_status_t pjsua_buddy_subscribe_dlg_event(int, pj_bool_t);
-    """
-)
-
 BEFORE_DIALOGS = 20  # a module priority after PJSIP's transactions and before its dialogs
 WORDS = {
     DialogState.EARLY: "ringing",

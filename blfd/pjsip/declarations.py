@@ -300,3 +300,16 @@ int pjmedia_sdp_neg_get_state(pjmedia_sdp_neg *);
 pj_status_t pjmedia_sdp_neg_get_neg_remote(pjmedia_sdp_neg *, const pjmedia_sdp_session **);
 pj_status_t pjmedia_sdp_neg_get_active_remote(pjmedia_sdp_neg *, const pjmedia_sdp_session **);
 """
+
+# What the demo's phones use, and the tests' parser.
+BESIDE = """
+typedef struct {
+    pj_str_t realm; pjsip_param other_param;
+    pj_str_t username, nonce, uri, response, algorithm, cnonce, opaque, qop, nc;
+} pjsip_digest_credential;
+typedef struct {
+    pjsip_hdr base; pj_str_t scheme; pjsip_digest_credential digest;
+} pjsip_authorization_hdr;
+pjsip_endpoint *pjsua_get_pjsip_endpt(void);
+pj_status_t pjsua_buddy_subscribe_dlg_event(int, pj_bool_t);
+"""

@@ -6,17 +6,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import cffi
-
-from blfd.pjsip.declarations import FUNCTIONS, STRUCTS
+from blfd.pjsip import declared
 from blfd.pjsip.errors import WORDS, PjsipError
 
-ffi = cffi.FFI()
-ffi.cdef(STRUCTS + FUNCTIONS)
-
-_unpack = ffi.unpack
 CData = Any
 """A cffi object; cffi has no types of its own to name."""
+
+ffi: CData = declared.ffi
+_unpack = ffi.unpack
 
 
 def _shared_object() -> str:
