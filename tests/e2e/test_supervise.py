@@ -48,7 +48,7 @@ def wait_gone(pid: int) -> None:
 def supervised(own_site: Callable[..., Site]) -> Site:
     site = own_site("--trust", "127.0.0.0/8")
     site.server.stop()
-    site.options = ("--trust", "127.0.0.0/8", "--supervise")
+    site.options = (*site.options, "--supervise")
     site.start()  # on the ports of before
     return site
 
