@@ -54,7 +54,7 @@ def _cisco(device: Device, service: Service, contacts: Sequence[Contact]) -> Fil
         page, name = entries[at : at + MOST_ON_PAGE], first.replace(".xml", f"-{number}.xml")
         item = etree.SubElement(menu, "MenuItem")
         etree.SubElement(item, "Name").text = f"{page[0][0]} - {page[-1][0]}"
-        etree.SubElement(item, "URL").text = f"{service.url}{name}"
+        etree.SubElement(item, "URL").text = f"{service.books}{name}"
         files[name] = formats.document(_directory(root, page, TITLE))
     return {first: formats.document(menu), **files}
 

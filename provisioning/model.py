@@ -179,7 +179,8 @@ CA_PEM, CA_DER = "ca.pem", "ca.der"  # names of an authority's certificate among
 class Service:
     """Where phones find the server, and what they dial: the same for all phones of a tenant.
 
-    Times are in seconds; `url` is where this phone fetches its files, and ends with a slash; `year` is the
+    Times are in seconds; `url` is where this phone fetches its files, and `books` its phonebook alone, where
+    that has a setting of its own: both end with a slash; `year` is the
     one of which summer time is told, where it follows no rule. `shapes` are those of the tenant's extensions;
     `outside` and `emergency` are as in a DialPlan. `has_ca`: among its files is the certificate of whom it
     has to trust, and does not know.
@@ -193,6 +194,7 @@ class Service:
     register_expires: int = 3600
     subscribe_expires: int = 600
     url: str = ""
+    books: str = ""
     http_user: str = ""
     http_password: str = ""
     year: int = field(default_factory=lambda: date.today().year)

@@ -45,8 +45,8 @@ def is_phonebook(device: Device, name: str) -> bool:
 
 
 def book_url(device: Device, service: Service) -> str:
-    """Where the phone finds it."""
-    return f"{service.url}{book_name(device)}"
+    """Where the phone finds it: at an address that opens nothing else, as phones show it to their users."""
+    return f"{service.books}{book_name(device)}"
 
 
 def phonebook(device: Device, service: Service, contacts: Iterable[Contact]) -> dict[str, bytes]:

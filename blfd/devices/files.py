@@ -14,6 +14,7 @@ from blfd.core.values import DEFAULT_TENANT, Tenant
 from blfd.devices.values import Fit, Place, Wanted
 from blfd.store import Exists, Faults, NotFound, Outcome, Store, StoreError
 from blfd.store.devices import DeviceRow
+from blfd.store.secrets import of_book
 from provisioning import (
     Account,
     Device,
@@ -317,6 +318,7 @@ class Phones:
             tenant.pickup_code,
             tenant.group_pickup_code,
             url=self.url(row),
+            books=self.books(row),
             http_user=row.mac,
             http_password=row.secret,
             shapes=frozenset(Shape(*found) for found in self.store.devices.shapes(row.tenant)),
@@ -326,6 +328,10 @@ class Phones:
     def url(self, row: DeviceRow) -> str:
         """Where the phone fetches, with its secret; "" if no files are served."""
         return f"{self._place.url}/p/{row.secret}/" if self._place.url else ""
+
+    def books(self, row: DeviceRow) -> str:
+        """Where it fetches its phonebook and nothing else, likewise."""
+        return f"{self._place.url}/b/{row.mac}/{of_book(row.secret)}/" if self._place.url else ""
 
     def layers(self, row: DeviceRow) -> Iterator[Layer]:
         """What the site sets, from the widest to the narrowest."""
@@ -359,11 +365,13 @@ class Phones:
         """One of them, by its name in any case; the phonebook is made only for whom asks for it."""
         device, service = self._rendered(row)
         if provisioning.is_phonebook(device, name.lower()):
-            found = self._phonebook(row, device, service)
-        else:
-            found = provisioning.common_files(device) | provisioning.boot_files(device, service)
-            found |= self._own(row, device, service) | self._authority()
-        return next((content for each, content in found.items() if each.lower() == name.lower()), None)
+            return _named(name, self._phonebook(row, device, service))
+        of_all = provisioning.common_files(device) | provisioning.boot_files(device, service)
+        return _named(name, of_all | self._own(row, device, service) | self._authority())
+
+    def book(self, row: DeviceRow, name: str) -> bytes | None:
+        """Likewise, one of the phonebook's alone."""
+        return _named(name, self._phonebook(row, *self._rendered(row)))
 
     def of_folder(self, row: DeviceRow) -> dict[str, bytes]:
         """Those of them that may be in one folder with other phones' files. Raises as `files`."""
@@ -389,6 +397,10 @@ class Phones:
         most = provisioning.MOST_CONTACTS if provisioning.has_phonebook(self.layers(row)) else 0
         names = self.store.devices.first_names(row.tenant, most)
         return provisioning.phonebook(device, service, starmap(provisioning.Contact, names.items()))
+
+
+def _named(name: str, files: dict[str, bytes]) -> bytes | None:
+    return next((content for each, content in files.items() if each.lower() == name.lower()), None)
 
 
 def _settings(checked: Iterable[Checked]) -> list[tuple[DeviceRow, str, str]]:

@@ -103,7 +103,7 @@ def _alerts(device: Device, service: Service, value: str) -> Told:
 
 
 def _phonebook(device: Device, service: Service, value: str) -> Told:
-    is_on = value == ON and service.url
+    is_on = value == ON and service.books
     return Told(
         (
             ("XML_Directory_Service_Name", TITLE if is_on else ""),

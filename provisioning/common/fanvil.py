@@ -115,7 +115,7 @@ def _codecs(device: Device, service: Service, value: str) -> Told:
 
 
 def _phonebook(device: Device, service: Service, value: str) -> Told:
-    if value == OFF or not service.url:
+    if value == OFF or not service.books:
         return Told(((BOOK + "Name", ""), (BOOK + "Addr", "")))
     return Told(
         (

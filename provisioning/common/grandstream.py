@@ -92,9 +92,9 @@ def _codecs(device: Device, service: Service, value: str) -> Told:
 
 def _phonebook(device: Device, service: Service, value: str) -> Told:
     """What users have written into it themselves stays."""
-    if value == OFF or not service.url:
+    if value == OFF or not service.books:
         return Told((("phonebook.download.mode", "Disabled"),))
-    url = urlsplit(service.url)
+    url = urlsplit(service.books)
     return Told(
         (
             ("phonebook.download.mode", f"EnabledUse{url.scheme.upper()}"),

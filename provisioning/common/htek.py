@@ -136,7 +136,7 @@ def _codecs(device: Device, service: Service, value: str) -> Told:
 
 
 def _phonebook(device: Device, service: Service, value: str) -> Told:
-    is_on = value != OFF and service.url
+    is_on = value != OFF and service.books
     return Told(
         (
             ("P4401 RemotePhoneBook1.Url", book_url(device, service) if is_on else ""),

@@ -17,7 +17,7 @@ from provisioning.vendors import vendor_of
 
 _NUMBER = re.compile(r"\d+")
 _BY_NUMBER = ("htek",)  # whose settings are told apart by their numbers alone
-_SERVICE = Service("192.0.2.1", url="http://192.0.2.1/")
+_SERVICE = Service("192.0.2.1", url="http://192.0.2.1/", books="http://192.0.2.1/")
 
 
 def accepted(

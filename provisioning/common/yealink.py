@@ -138,7 +138,7 @@ def _web(device: Device, service: Service, value: str) -> Told:
 
 
 def _phonebook(device: Device, service: Service, value: str) -> Told:
-    if value == OFF or not service.url:
+    if value == OFF or not service.books:
         return Told((("remote_phonebook.data.1.url", "%NULL%"),))  # which an empty value does not do
     return Told(
         (

@@ -86,10 +86,30 @@ def test_a_phonebook_is_served_as_the_phones_file_is(provisioned: tuple[Site, st
     assert device(site)["fetched"] == "never", "that is said of its own file"
     site.cli("extension", "set", "103", "--name", "Zoë <Ng>")
     assert "<Name>Zoë &lt;Ng&gt;</Name>" in get(url + name).text
-    assert settings(get(f"{url}{BARE}.cfg"))["remote_phonebook.data.1.url"] == url + name
+    told = settings(get(f"{url}{BARE}.cfg"))["remote_phonebook.data.1.url"]
+    assert get(told).text == get(url + name).text
+    assert secret not in told, "users see that address in their phones"
+    assert told.startswith(f"{base}/b/{BARE}/")
+    for others in (f"{BARE}.cfg", "y000000000000.boot", f"{BARE}-directory.xml", ""):
+        assert get(told.removesuffix(name) + others).status_code == 404, "it opens the book alone"
+    of_book = told.split("/")[-2]
+    for wrong in (
+        told.replace(of_book, secret),
+        told.replace(BARE, "805ec0000002"),
+        told.replace(BARE, "nobody"),
+        f"{base}/p/{of_book}/{BARE}.cfg",
+        f"{base}/p/{of_book}/{name}",
+    ):
+        assert get(wrong).status_code == 404, wrong
+    for password in (of_book, of_book.upper()):
+        assert get(f"{base}/{BARE}.cfg", auth=httpx.BasicAuth(BARE, password)).status_code == 401
+    assert get(told, YEALINK.replace(MAC, "80:5e:c0:00:00:02")).status_code == 404
+    assert of_book not in site.server.log.read_text()
     site.cli("provision", "set", "*", "phonebook", "off")
     assert "<DirectoryEntry>" not in get(url + name).text
     assert settings(get(f"{url}{BARE}.cfg"))["remote_phonebook.data.1.url"] == "%NULL%"
+    site.cli("device", "renew", MAC, "--yes")
+    assert get(told).status_code == 404, "a new secret is one of the book, too"
 
 
 def test_no_log_has_a_password_of_the_web_page(provisioned: tuple[Site, str]) -> None:

@@ -42,7 +42,13 @@ A_MODEL = {
     "htek": "htek/uc924",
 }
 SHAPES = frozenset({Shape("0", 3), Shape("9", 3)})
-SERVICE = Service("192.0.2.5", url="http://192.0.2.5:8080/p/5ecret/", year=2026, shapes=SHAPES)
+SERVICE = Service(
+    "192.0.2.5",
+    url="http://192.0.2.5:8080/p/5ecret/",
+    books="http://192.0.2.5:8080/b/805ec0123456/b00k/",
+    year=2026,
+    shapes=SHAPES,
+)
 ACCOUNTS = (Account("101", "x", "Alice"), Account("102", "y", "Bob"))
 
 

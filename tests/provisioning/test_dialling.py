@@ -72,7 +72,13 @@ def phone(maker: Maker, tenant: Tenant, read: Callable[..., Phone] | None = None
     """As it is after it has read its files."""
     found = find(maker.model)
     device = Device("805ec0123456", found, (Account("101", "s3cret", "Alice Ng"),))
-    service = replace(tenant.service(), url="http://192.0.2.5:8080/p/x/", http_user="u", http_password="p")
+    service = replace(
+        tenant.service(),
+        url="http://192.0.2.5:8080/p/x/",
+        books="http://192.0.2.5:8080/b/805ec0123456/x/",
+        http_user="u",
+        http_password="p",
+    )
     files = provisioning.files(device, service) | provisioning.boot_files(device, service)
     files |= provisioning.common_files(device) | provisioning.phonebook(device, service, [])
     return (read or PHONES[found.vendor])(maker.settings(files))

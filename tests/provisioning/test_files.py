@@ -41,6 +41,7 @@ MODELS = [
 SERVICE = Service(
     "192.0.2.5",
     url="http://192.0.2.5:8080/p/5ecret/",
+    books="http://192.0.2.5:8080/b/805ec0123456/b00k/",
     http_user="80:5e:c0:12:34:56",
     http_password="w0rd",
     shapes=frozenset({Shape("1", 3), Shape("2", 4)}),

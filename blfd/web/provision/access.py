@@ -12,6 +12,7 @@ from blfd.core.access.digest import ALGORITHMS, response
 from blfd.core.access.nonces import MARK_OCTETS, Nonces
 from blfd.core.inputs import Credentials
 from blfd.store.devices import DeviceRow, Devices
+from blfd.store.secrets import of_book
 from provisioning import ProvisioningError, normal_mac
 
 REALM = "blfd provisioning"
@@ -38,6 +39,11 @@ class Access:
         """Found through the database's index, in a time that tells nothing over a network."""
         row = self._devices.by_secret(secret) or NOBODY
         return row if hmac.compare_digest(secret.encode(), row.secret.encode()) else None
+
+    def by_book(self, mac: str, secret: str) -> DeviceRow | None:
+        """Whose phonebook it is."""
+        row = self._named(mac)
+        return row if hmac.compare_digest(secret.encode(), of_book(row.secret).encode()) else None
 
     def by_credentials(self, authorization: str, method: str, source: str) -> DeviceRow | None:
         """None where they are missing or wrong. Raises Stale."""

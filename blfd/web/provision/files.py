@@ -28,7 +28,10 @@ MAX_USER_AGENT = 200
 
 
 class Files:
-    """Serves `/p/SECRET/NAME`, and `/NAME` to who has credentials; names in any case."""
+    """Serves `/p/SECRET/NAME`, and `/NAME` to who has credentials; names in any case.
+
+    `/b/MAC/SECRET/NAME` is a phonebook: its secret is another one, as phones show that address to users.
+    """
 
     def __init__(self, store: Store, phones: Phones) -> None:
         self._store, self._phones = store, phones
@@ -38,12 +41,16 @@ class Files:
     def application(self) -> Starlette:
         routes = [
             Route("/p/{secret}/{name:path}", self._by_secret, methods=["GET", "HEAD", "PUT"]),
+            Route("/b/{mac}/{secret}/{name:path}", self._by_book, methods=["GET", "HEAD"]),
             Route("/{name:path}", self._by_credentials, methods=["GET", "HEAD", "PUT"]),
         ]
         return Starlette(routes=routes, exception_handlers={StoreError: _unavailable})
 
     async def _by_secret(self, request: Request) -> Response:
         return await self._answered(request, self._to_secret)
+
+    async def _by_book(self, request: Request) -> Response:
+        return await self._answered(request, self._to_book)
 
     async def _by_credentials(self, request: Request) -> Response:
         return await self._answered(request, self._to_credentials)
@@ -59,6 +66,12 @@ class Files:
         if row is None:
             return self._refused(source, PlainTextResponse("Not found\n", 404))
         return self._serve(request, row, source)
+
+    def _to_book(self, request: Request, source: str) -> Response:
+        row = self._access.by_book(request.path_params["mac"], request.path_params["secret"])
+        if row is None:
+            return self._refused(source, PlainTextResponse("Not found\n", 404))
+        return self._serve(request, row, source, is_book=True)
 
     def _to_credentials(self, request: Request, source: str) -> Response:
         given = request.headers.get("authorization", "")
@@ -82,7 +95,7 @@ class Files:
         log.info("a file was refused to %s: no such phone, or not its secret", source)
         return response
 
-    def _serve(self, request: Request, row: DeviceRow, source: str) -> Response:
+    def _serve(self, request: Request, row: DeviceRow, source: str, is_book: bool = False) -> Response:
         user_agent = request.headers.get("user-agent", "")[:MAX_USER_AGENT]
         said = mac_in(user_agent)
         if said and said != row.mac:
@@ -94,13 +107,13 @@ class Files:
             return Response(status_code=204)  # phones send logs and their own changes; nobody reads them here
         name = request.path_params["name"].rpartition("/")[2].lower()
         try:
-            content = self._phones.file(row, name)
+            content = self._phones.book(row, name) if is_book else self._phones.file(row, name)
         except (ProvisioningError, StoreError) as error:
             log.error("device %s: its files cannot be made: %s", written_mac(row.mac), error)
             return _later()
         if content is None:
             return PlainTextResponse("Not found\n", 404)
-        if row.mac in name and request.method == "GET":
+        if row.mac in name and request.method == "GET" and not is_book:
             self._note(row, Fetch(time.time(), source, user_agent), name)
         kind = "application/xml" if content.startswith(b"<?xml") else "text/plain; charset=utf-8"
         return Response(content, headers={"Cache-Control": "no-store"}, media_type=kind)
