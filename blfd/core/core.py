@@ -17,7 +17,7 @@ from blfd.core.calls.referral import Referrals
 from blfd.core.calls.transfers import Transfers
 from blfd.core.changes import Changes
 from blfd.core.compositor import Compositor, Publisher
-from blfd.core.effects import Effect, Ignore, Level, Log, Notify, Reply
+from blfd.core.effects import Effect, Ignore, Level, Log, Notify, PhoneMoved, Reply
 from blfd.core.errors import ONLY_TLS, Refusal, Silenced
 from blfd.core.events import check_sync, ua_profile
 from blfd.core.events.dialog_state import Dialogs
@@ -196,13 +196,14 @@ class Core:
                 return self.compositor.publish(event, self._publisher(event.request, now), now)
             extension = self._sender(event.request, now)
             told = self._came_back(event, extension.aor, now)
-            return [*self._serve(event, extension, now), *told]
+            return [*self._serve(event, extension, now), *told, *self._follow(now)]
         except Silenced as silenced:
             log = [Log(Level.WARNING, silenced.log)] if silenced.log else []
             return [*log, Ignore(transaction)]
         except Refusal as refusal:
             reply = Reply(transaction, refusal.status, refusal.reason, refusal.headers)
-            return [*([Log(Level.INFO, refusal.log)] if refusal.log else ()), reply, *told]
+            logs = [Log(Level.INFO, refusal.log)] if refusal.log else []
+            return [*logs, reply, *told, *self._follow(now)]
 
     def _publisher(self, request: Request, now: float) -> Publisher:
         """Who has sent a PUBLISH: a source that is taken at its word publishes for whom it likes."""
@@ -230,12 +231,20 @@ class Core:
         if not flow.is_connected:
             return []
         if isinstance(event, RegisterReceived):
-            contact = event.contacts[0].uri if event.contacts else ""
+            contact, routes = event.contacts[0].uri if event.contacts else "", event.path
         else:
-            contact = event.contact
+            contact, routes = event.contact, event.record_route
         self.registrar.came_back(aor, flow, contact)
         refreshed = event.request.to.tag if isinstance(event, SubscribeReceived) else ""
-        return self.notifier.came_back(aor, flow, contact, refreshed, now)
+        return self.notifier.came_back(aor, flow, contact, routes, refreshed, now)
+
+    def _follow(self, now: float) -> list[Effect]:
+        """Lamps and calls of a phone go where its registration leads now."""
+        effects: list[Effect] = []
+        for old, new in self.registrar.take_moved():
+            effects.append(PhoneMoved((old.contact, new.contact), old.flow, new.flow, new.path))
+            effects += self.notifier.phone_moved(old, new, now)
+        return effects
 
     def _serve(
         self,

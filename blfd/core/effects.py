@@ -192,6 +192,15 @@ class Drop(NamedTuple):
     leg: int
 
 
+class PhoneMoved(NamedTuple):
+    """A phone with one of `contacts` that was reached by `before` is reached by `flow`, over `routes`."""
+
+    contacts: tuple[str, ...]
+    before: Flow
+    flow: Flow
+    routes: tuple[str, ...]
+
+
 class ListLegs(NamedTuple):
     """Say which legs there are; `LegsListed` comes back."""
 
@@ -297,4 +306,5 @@ Effect = (
     | Dial
     | Drop
     | ListLegs
+    | PhoneMoved
 )

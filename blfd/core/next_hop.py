@@ -62,6 +62,15 @@ class NextHops:
         host, port = address_in(routes[0] if routes else contact, flow)
         return flow._replace(port=port) if host == flow.host else None
 
+    def renewed(self, known: Routes, said: Routes, flow: Flow) -> Routes:
+        """The routes to a phone over an edge, which may have moved: `said` came with its newest request.
+
+        A dialog keeps its route set for ever (RFC 3261, section 12.2), and so would lead to where nobody is.
+        """
+        if not (known and said and self._trusts(flow.host)):
+            return known
+        return known if address_in(known[0], flow) == address_in(said[0], flow) else said
+
     def _edge(self, flow: Flow, routes: Routes) -> Flow:
         """A trusted edge at its own word, but not at another's: it may have passed on what a phone wrote.
 
@@ -85,6 +94,11 @@ def address_in(written: str, flow: Flow) -> tuple[str, int]:
         return (hosts.read(match[1]), int(match[2] or default)) if match else ("", default)
     except ValueError:
         return "", default
+
+
+def leads_to_same(contact: str, other: str) -> bool:
+    """Whether two Contacts have the same user, host and port."""
+    return contact.partition(";")[0].lower() == other.partition(";")[0].lower()
 
 
 def is_sip(uri: str) -> bool:

@@ -37,6 +37,7 @@ class Registrar:
         self._of_source = Tally(settings.source_bindings)
         self._of_tenant = Tally(settings.tenant_bindings)
         self.changed = Changed()  # those that have got their first phone or lost their last one
+        self._moved: list[tuple[Binding, Binding]] = []
 
     def restore(self, bindings: Iterable[Binding], now: float) -> None:
         """Take what the store remembers; the connections of then are gone."""
@@ -80,7 +81,22 @@ class Registrar:
         if new == old:
             return [reply]
         self._put(aor, new)
+        for key, binding in new.items():
+            if binding is not old.get(key):
+                self._note_move(binding, [old[k] for k in (key, *replaced) if k in old])
         return [*_changes(aor, old, new, replaced), SaveBindings(aor, tuple(new.values())), reply]
+
+    def _note_move(self, new: Binding, of_before: Iterable[Binding]) -> None:
+        """One takes the place of what the same phone had before, and leads elsewhere."""
+        for old in of_before:
+            is_its = old.contact == new.contact or is_same_phone(old, new)
+            if is_its and (old.flow, old.path) != (new.flow, new.path):
+                self._moved.append((old, new))
+
+    def take_moved(self) -> list[tuple[Binding, Binding]]:
+        """What led to a phone, and what leads there instead, since the last call."""
+        moved, self._moved = self._moved, []
+        return moved
 
     def _make_room(
         self, register: RegisterReceived, aor: Aor, old: Bindings, new: Bindings
@@ -235,6 +251,8 @@ class Registrar:
         if again:
             moved = {key: replace(known[key], flow=flow, lost=False) for key in again}
             self._put(aor, {**known, **moved})
+            for key, binding in moved.items():
+                self._note_move(binding, [known[key]])
 
     def remove(self, aor: Aor) -> list[Effect]:
         """The extension is gone, and its rows with it."""

@@ -88,7 +88,7 @@ class Calls:
         leg = self.legs.of_tag(request.to.tag)
         if leg is None:
             return 0
-        self.legs.came_by(leg, flow)
+        self.legs.came_by(leg, request, flow)
         return leg.number
 
     def is_up(self, leg: int) -> bool:
@@ -140,7 +140,7 @@ class Calls:
         leg = self.legs.of_tag(request.to.tag)
         if leg is None:
             return 0 if self._give(request, flow, sdp) else 481
-        self.legs.came_by(leg, flow)
+        self.legs.came_by(leg, request, flow)
         if request.method == "ACK":
             self._acknowledged(leg, request, flow, sdp)
             return 0

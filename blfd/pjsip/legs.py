@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 from blfd.core import effects as e
+from blfd.core.errors import Refusal
 from blfd.core.inputs import (
     InfoAnswered,
     Input,
@@ -19,7 +20,7 @@ from blfd.core.inputs import (
     MediaMatched,
     OfferAnswered,
 )
-from blfd.core.next_hop import NextHops
+from blfd.core.next_hop import NextHops, leads_to_same
 from blfd.core.values import Flow, Headers
 from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.bodies import instead_of
@@ -34,6 +35,7 @@ from blfd.sip.own_uris import OwnUris
 from blfd.sip.reader import read
 from blfd.sip.timers import LIFETIME
 
+REFRESHING = frozenset(("INVITE", "UPDATE"))  # their Contact is where a phone is from now on
 TOO_LARGE = "A message is too large to be sent"
 
 
@@ -153,6 +155,8 @@ class Legs:
                 self._dial(effect)
             case e.Drop():
                 self._drop(effect)
+            case e.PhoneMoved():
+                self._phone_moved(effect)
             case e.ListLegs():
                 self._emit(LegsListed(frozenset(self._by_number)))
             case e.MatchMedia():
@@ -247,8 +251,7 @@ class Legs:
     def answered_by(self, leg: Leg, response: Response) -> None:
         """A response to our INVITE gives the route set and the target; the flow stays (RFC 3261, 12.1.2)."""
         leg.contact = _contact(response) or leg.contact
-        leg.routes = response.routes("record-route")[::-1]
-        self._move(leg, leg.flow)
+        self._move(leg, leg.flow, response.routes("record-route")[::-1])
 
     def flow_closed(self, flow: Flow) -> None:
         """Calls whose connection is gone live on: by a new one, when there is something to send.
@@ -261,16 +264,32 @@ class Legs:
             if not leg.session.is_answered and (way is None or way == flow):
                 leg.session.terminate(503, tells=True)
             elif way:
-                self._move(leg, way)
+                self._move(leg, way, leg.routes)
 
-    def came_by(self, leg: Leg, flow: Flow) -> None:
-        """A phone has sent a request of its call by another connection: that is where ours go now."""
-        if flow != leg.flow and flow.is_connected:
-            self._move(leg, flow)
+    def came_by(self, leg: Leg, request: Request, source: Flow) -> None:
+        """A phone has sent a request of its call: where it is now, ours go. A late copy of an old one says
+        nothing."""
+        if request.cseq < leg.session.dialog.remote.cseq:
+            return
+        contact = (_contact(request) if request.method in REFRESHING else "") or leg.contact
+        routes = self._next_hops.renewed(leg.routes, request.routes("record-route"), source)
+        try:
+            flow = self._next_hops.of(source, contact, routes, request.via.rport is not None)
+        except Refusal:  # it would lead to ourselves
+            return
+        leg.contact = contact
+        if (flow, routes) != (leg.flow, leg.routes):
+            self._move(leg, flow, routes)
 
-    def _move(self, leg: Leg, flow: Flow) -> None:
-        leg.flow = flow
-        self._sessions.route(leg.session.dialog, flow, leg.routes)
+    def _phone_moved(self, effect: e.PhoneMoved) -> None:
+        """Calls of a phone that has registered from elsewhere are there, too."""
+        for leg in [leg for leg in self._by_number.values() if leg.flow == effect.before]:
+            if any(leads_to_same(leg.contact, contact) for contact in effect.contacts):
+                self._move(leg, effect.flow, self._next_hops.renewed(leg.routes, effect.routes, effect.flow))
+
+    def _move(self, leg: Leg, flow: Flow, routes: tuple[str, ...]) -> None:
+        leg.flow, leg.routes = flow, routes
+        self._sessions.route(leg.session.dialog, flow, routes)
 
 
 def _contact(message: Message) -> str:

@@ -46,7 +46,7 @@ def main() -> None:
     logs.start()
     _check_certificate(options)
     make_room()
-    sockets = {one["name"]: _open(one) for one in options["listeners"]}
+    sockets = {one["name"]: listening(one) for one in options["listeners"]}
     urls = {
         one["name"]: f"{one['scheme']}://{_host(one, options)}:{sockets[one['name']].getsockname()[1]}"
         for one in options["listeners"]
@@ -79,7 +79,7 @@ def _check_certificate(options: dict[str, Any]) -> None:
             sys.exit(1)
 
 
-def _open(listener: dict[str, Any]) -> socket.socket:
+def listening(listener: dict[str, Any]) -> socket.socket:
     try:
         host, port = listener["address"], listener["port"]
         kind = socket.AF_INET6 if hosts.is_ipv6(host) else socket.AF_INET

@@ -156,3 +156,20 @@ def test_what_requests_can_be_sent_to(uri: str, is_one: bool) -> None:
 )
 def test_a_request_uri_has_no_headers(contact: str, target: str) -> None:
     assert without_headers(contact) == target
+
+
+@pytest.mark.parametrize(
+    ("flow", "known", "said", "renewed"),
+    [
+        (EDGE_TCP, (f"<sip:{EDGE}:5070;lr>", "<sip:x>"), (f"<sip:{EDGE}:5080;lr>",), True),
+        (EDGE_UDP, (f"<sip:{EDGE};lr>",), (f"<sip:{OTHER_EDGE};lr>", "<sip:x>"), True),
+        (EDGE_TCP, (f"<sip:{EDGE}:5070;lr>",), (f"<sip:{EDGE}:5070;lr;other>",), False),
+        (EDGE_TCP, (f"<sip:{EDGE}:5070;lr>",), (), False),
+        (EDGE_TCP, (), (f"<sip:{EDGE}:5080;lr>",), False),
+        (TCP, (f"<sip:{EDGE}:5070;lr>",), (f"<sip:{EDGE}:5080;lr>",), False),
+    ],
+)
+def test_an_edge_that_has_moved(
+    flow: Flow, known: tuple[str, ...], said: tuple[str, ...], renewed: bool
+) -> None:
+    assert HOPS.renewed(known, said, flow) == (said if renewed else known)

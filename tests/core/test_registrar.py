@@ -363,3 +363,35 @@ def test_against_a_model(steps: list[tuple[str, int, int]]) -> None:
         assert {binding.contact for binding in registrar.bindings(AOR, now)} == alive
         assert registrar.registered(AOR, now) == bool(alive)
         assert {b.contact for b in registrar.all_bindings(now)} == alive
+
+
+HOME = Flow("udp", "203.0.113.7", 40_000)
+ELSEWHERE = Flow("udp", "203.0.113.9", 40_000)
+
+
+@pytest.mark.parametrize(
+    ("flow", "uri", "instance", "path", "moves"),
+    [
+        (HOME, "sip:101@10.0.0.7:5062", "1 1", (), False),
+        (HOME._replace(port=1), "sip:101@10.0.0.7:5062", "", (), True),  # its NAT has forgotten it
+        (ELSEWHERE, "sip:101@10.0.0.7:5062", "", (), True),
+        (ELSEWHERE, "sip:101@10.0.0.9:5062", "1 1", (), True),
+        (ELSEWHERE, "sip:101@10.0.0.9:5062", "1 2", (), False),  # another flow of it
+        (ELSEWHERE, "sip:101@10.0.0.9:5062", "", (), False),  # maybe another phone
+        (HOME, "sip:101@10.0.0.7:5062", "", ("<sip:192.0.2.9;lr>",), True),
+    ],
+)
+def test_what_has_led_to_a_phone_that_is_elsewhere_now(
+    flow: Flow, uri: str, instance: str, path: tuple[str, ...], moves: bool
+) -> None:
+    registrar = made()
+    for where, contact, which, routes, cseq in (
+        (HOME, "sip:101@10.0.0.7:5062", "1 1", (), 1),
+        (flow, uri, instance, path, 2),
+    ):
+        assert registrar.take_moved() == []
+        message = asked(RegisterContact(contact, instance=which), cseq=cseq, call_id=f"{cseq}", path=routes)
+        came = message.request._replace(flow=where, asks_rport=True)
+        registrar.register(message._replace(request=came), ALICE, 0.0)
+    moved = registrar.take_moved()
+    assert [(old.flow, new.flow, new.path) for old, new in moved] == [(HOME, flow, path)] * moves

@@ -146,6 +146,40 @@ def test_an_edge_that_is_restarted_takes_nothing_away(edge: Callable[..., Edge])
     callee.leave_by.clear()
 
 
+def test_an_edge_that_moves_to_another_port(edge: Callable[..., Edge]) -> None:
+    """When its phones have registered by the new one, their lamps are right and their calls can be ended."""
+    one = edge()
+    site = one.site
+    phones = {user: one.registered(user) for user in ("101", "102", "103")}
+    watcher = phones["103"]
+    subscribed = watcher.subscribe("102")[1]["call-id"]
+    calling = Calling.trusted(phones["101"], "102", sdp(4000))
+    invite = phones["102"].wait_request("INVITE")
+    phones["102"].reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp")
+    calling.acknowledge(calling.final())
+    phones["102"].wait_request("ACK")
+    other = Dialog.of_invite(phones["102"], invite)
+    assert watcher.notify("confirmed")["call-id"] == subscribed
+    site.wait_watched("102")
+    calling.agent.leave_by.clear()
+    one.stop()
+    one.address = f"127.0.0.1:{free_port()}"
+    one.start()
+    began = time.monotonic()
+    for phone in phones.values():
+        phone.peer = ("127.0.0.1", int(one.address.partition(":")[2]))
+        assert phone.register().status == 200
+    assert watcher.notify("confirmed")["call-id"] == subscribed
+    print(f"lamps are right {time.monotonic() - began:.3f} s after the edge is there")
+    headers = other.send("BYE")
+    phones["101"].reply(phones["101"].wait_request("BYE"), 200)
+    assert phones["102"].final(headers).status == 200
+    assert watcher.notify("terminated")["call-id"] == subscribed
+    rung(one, phones["101"], phones["102"])
+    assert watcher.notify("early")["call-id"] == subscribed
+    assert who(site, "watchers", "resource") == ["102"]
+
+
 def test_an_edge_that_closes_idle_connections(edge: Callable[..., Edge]) -> None:
     """A new one is made when there is something to say, and it serves the edge's requests as well."""
     one = edge(idle=1)

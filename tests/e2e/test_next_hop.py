@@ -336,3 +336,81 @@ def test_nobody_listens_at_the_contact(site: Site, listening: Callable[[str], Li
     assert site.server.log.read_text().count(f"TCP to tcp:127.0.0.1:{phone.port}: Connection refused") == 1
     assert [row["watcher"] for row in site.ask("watchers") if row["resource"] == "112"] == ["111"]
     assert [row["extension"] for row in site.ask("registrations") if row["extension"] == "111"] == ["111"]
+
+
+@pytest.mark.parametrize("by", ["REGISTER", "INFO", "re-INVITE"])
+def test_a_phone_over_udp_takes_another_port_in_mid_call(site: Site, by: str) -> None:
+    """As a NAT does that forgets: its call and its lamps go on where its next request comes from."""
+    behind = "<sip:102@10.9.8.7:5062>"
+    before, callee = site.agent("102"), site.registered("103")
+    assert before.register(contact=behind).status == 200
+    before.subscribe("112", Contact=behind)
+    site.wait_watched("112")
+    mine, other = answered(before, callee, Contact=behind)
+    before.leave_by.clear()
+    before.close()
+    after = site.agent("102")
+    mine.agent = after
+    if by == "REGISTER":
+        assert after.register(contact=behind).status == 200
+        assert after.wait_request("NOTIFY").document.entity.startswith("sip:112@")
+    else:
+        body = sdp(4004) if by == "re-INVITE" else b"x"
+        headers = mine.send(
+            by[-6:], body, **({} if body[:1] == b"v" else {"kind": "text/plain"}), Contact=behind
+        )
+        asked = callee.wait_request(by[-6:])
+        callee.reply(asked, 200, "OK", sdp(5004) if by != "INFO" else b"", Content_Type="application/sdp")
+        answer = after.final(headers)
+        assert answer.status == 200
+        if by != "INFO":
+            mine.ack(answer)
+            callee.wait_request("ACK")
+            handled(after)
+    ended = other.send("BYE")
+    after.reply(after.wait_request("BYE"), 200)
+    assert callee.final(ended).status == 200
+    after.register(expires=0, contact="*")
+
+
+def test_a_late_copy_of_an_old_request_moves_nothing(site: Site) -> None:
+    """Whoever has seen one may send it again from elsewhere."""
+    caller, callee, elsewhere = site.agent("102"), site.registered("103"), site.agent("112")
+    mine, other = answered(caller, callee)
+    caller.leave_by.clear()
+    old = mine.send("INFO", b"x", kind="text/plain")
+    callee.reply(callee.wait_request("INFO"), 200)
+    assert caller.final(old).status == 200
+    new = mine.send("INFO", b"y", kind="text/plain")
+    callee.reply(callee.wait_request("INFO"), 200)
+    assert caller.final(new).status == 200
+    elsewhere.send(f"INFO {mine.target} SIP/2.0", {**old, "Via": elsewhere.via()}, b"x")
+    handled(elsewhere)
+    ended = other.send("BYE")
+    caller.reply(caller.wait_request("BYE"), 200)
+    assert callee.final(ended).status == 200
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_a_phone_registers_over_a_new_connection_and_says_who_it_is(site: Site, transport: str) -> None:
+    """The old one, at another contact, may not be known to be dead: lamps and calls are at the new one."""
+    identity = ';+sip.instance="<urn:uuid:7e1e>";reg-id=1'
+    before, callee = site.agent("102", transport), site.registered("103")
+    old = f"<sip:102@10.9.8.7:5062;transport={transport}>"
+    assert before.register(contact=old + identity).status == 200
+    before.subscribe("112", Contact=old)
+    site.wait_watched("112")
+    mine, other = answered(before, callee, Contact=old)
+    before.leave_by.clear()
+    after = site.agent("102", transport)
+    new = f"<sip:102@10.9.8.7:6062;transport={transport}>"
+    assert after.register(contact=new + identity).status == 200
+    assert after.wait_request("NOTIFY").document.entity.startswith("sip:112@")
+    assert [row["contact"] for row in site.ask("registrations") if row["extension"] == "102"] == [new[1:-1]]
+    ended = other.send("BYE")
+    after.reply(after.wait_request("BYE"), 200)
+    assert callee.final(ended).status == 200
+    assert mine
+    before.take_all()
+    assert not [m for m in before.received if m.method in ("NOTIFY", "BYE")]
+    after.register(expires=0, contact="*")

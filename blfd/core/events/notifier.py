@@ -25,10 +25,11 @@ from blfd.core.events.subscription import (
 )
 from blfd.core.events.subscriptions import Subscriptions
 from blfd.core.inputs import NotifyAnswered, NotifyLost, Request, SubscribeReceived
-from blfd.core.next_hop import NextHops, address_in
+from blfd.core.next_hop import NextHops, Routes, address_in
 from blfd.core.timers import Timers
 from blfd.core.values import (
     Aor,
+    Binding,
     Directory,
     Extension,
     Flow,
@@ -104,11 +105,13 @@ class Notifier:
         known = self.subscriptions.get(request.to.tag)
         subscription = self.requests.refreshed(subscribe, watcher, known)
         target = target_of(subscribe.contact) if subscribe.contact else subscription.dialog.target
-        flow = self._next_hops.of(request.flow, target, subscription.dialog.route_set, request.asks_rport)
+        dialog = subscription.dialog
+        routes = self._next_hops.renewed(dialog.route_set, subscribe.record_route, request.flow)
+        flow = self._next_hops.of(request.flow, target, routes, request.asks_rport)
         subscription.remote_cseq = request.cseq
-        self.subscriptions.move(subscription, flow)
-        if target != subscription.dialog.target:
-            subscription.dialog = subscription.dialog._replace(target=target)
+        self.subscriptions.move(subscription, flow, source=request.flow.host)
+        if (target, routes) != (dialog.target, dialog.route_set):
+            subscription.dialog = dialog._replace(target=target, route_set=routes)
         reply = _accepted(request, expires, subscription.key)
         if not expires:
             return [reply, *self._terminate(subscription, "timeout", now)]
@@ -331,7 +334,9 @@ class Notifier:
         subscription.retry_at = at
         self._set_timer(subscription)
 
-    def came_back(self, watcher: Aor, flow: Flow, contact: str, refreshed: str, now: float) -> list[Effect]:
+    def came_back(
+        self, watcher: Aor, flow: Flow, contact: str, routes: Routes, refreshed: str, now: float
+    ) -> list[Effect]:
         """Something came from a watcher's phone over `flow`: what is lost of that phone goes there now.
 
         The request itself looks after the subscription with the key `refreshed`.
@@ -341,9 +346,26 @@ class Notifier:
         for one in self.subscriptions.lost(watcher):
             same_way = (one.flow.transport, one.source) == flow[:2] and one.alive and one.key != refreshed
             if same_way and address_in(one.dialog.target, flow)[0] == host:
-                self.subscriptions.move(one, flow)
-                effects += self._step(one, Event.REFRESHED, now)
+                effects += self._move(one, flow, routes, now)
         return effects
+
+    def phone_moved(self, old: Binding, new: Binding, now: float) -> list[Effect]:
+        """A phone was registered at `old` and is at `new`: it is told everything there."""
+        effects: list[Effect] = []
+        host = address_in(old.contact, old.flow)[0]
+        for one in self.subscriptions.by_watcher(new.aor):
+            same_way = one.flow == old.flow and one.flow.transport == new.flow.transport and one.alive
+            if same_way and address_in(one.dialog.target, old.flow)[0] == host:
+                effects += self._move(one, new.flow, new.path, now)
+        return effects
+
+    def _move(self, subscription: Subscription, flow: Flow, routes: Routes, now: float) -> list[Effect]:
+        """A watcher's phone is heard by `flow`, over `routes`: it is told everything there."""
+        dialog = subscription.dialog
+        renewed = self._next_hops.renewed(dialog.route_set, routes, flow)
+        subscription.dialog = dialog._replace(route_set=renewed)
+        self.subscriptions.move(subscription, flow, source=flow.host)
+        return [_save(subscription), *self._step(subscription, Event.REFRESHED, now)]
 
     def _remove(self, subscription: Subscription) -> list[Effect]:
         self.subscriptions.remove(subscription)

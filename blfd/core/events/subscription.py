@@ -109,7 +109,7 @@ class Subscription:
 
     `cseq` is that of the next NOTIFY, whose document's version is one less; below `reserved`, which is 0 for
     what is not to be stored, the store knows that it may have been used. `remote_cseq` is that of the last
-    SUBSCRIBE, `source` the address that the first came from; `view` is what the package lets the watcher see,
+    SUBSCRIBE, `source` the address that it came from; `view` is what the package lets the watcher see,
     `told` the word for what the last NOTIFY showed, at `told_at`. Times are seconds since the epoch.
 
     `flow` is where NOTIFYs go. `lost`: the connection of the watcher's last request is gone; `losses` counts

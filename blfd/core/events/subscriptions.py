@@ -21,6 +21,7 @@ class Subscriptions:
         self._of_source = Tally(settings.source_subscriptions)
         self._by_key: dict[str, Subscription] = {}
         self._by_resource: dict[Aor, dict[str, Subscription]] = {}
+        self._by_watcher: dict[Aor, dict[str, Subscription]] = {}
         self._over: ByFlow[str] = ByFlow()
         self._lost: dict[Aor, dict[str, Subscription]] = {}
         self._to_come: list[str] = []  # in this round
@@ -63,8 +64,15 @@ class Subscriptions:
         """Those of a watcher whose connection is gone."""
         return list(self._lost.get(watcher, {}).values())
 
-    def move(self, subscription: Subscription, flow: Flow, *, lost: bool = False) -> None:
-        """NOTIFYs go by another flow from now on."""
+    def by_watcher(self, watcher: Aor) -> list[Subscription]:
+        return list(self._by_watcher.get(watcher, {}).values())
+
+    def move(self, subscription: Subscription, flow: Flow, *, lost: bool = False, source: str = "") -> None:
+        """NOTIFYs go by another flow from now on; `source` is where the watcher was heard, if it was."""
+        if source and source != subscription.source:
+            self._of_source.remove(hosts.sender(subscription.source))
+            self._of_source.add(hosts.sender(source))
+            subscription.source = source
         if flow != subscription.flow:
             self._over.remove(subscription.flow, subscription.key)
             subscription.flow = flow
@@ -101,6 +109,7 @@ class Subscriptions:
     def add(self, subscription: Subscription) -> None:
         self._by_key[subscription.key] = subscription
         self._by_resource.setdefault(subscription.resource, {})[subscription.key] = subscription
+        self._by_watcher.setdefault(subscription.watcher, {})[subscription.key] = subscription
         self._over.add(subscription.flow, subscription.key)
         for tally, owner in self._tallied(subscription):
             tally.add(owner)
@@ -115,10 +124,13 @@ class Subscriptions:
         self._over.remove(subscription.flow, subscription.key)
         if subscription.lost:
             self._found(subscription)
-        watchers = self._by_resource[subscription.resource]
-        del watchers[subscription.key]
-        if not watchers:
-            del self._by_resource[subscription.resource]
+        for index, owner in (
+            (self._by_resource, subscription.resource),
+            (self._by_watcher, subscription.watcher),
+        ):
+            del index[owner][subscription.key]
+            if not index[owner]:
+                del index[owner]
 
     def _tallied(self, subscription: Subscription) -> tuple[tuple[Tally, Hashable], ...]:
         watcher = subscription.watcher
