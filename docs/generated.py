@@ -72,7 +72,7 @@ def never() -> str:
 
 def translated() -> str:
     lines = ["| a phone's status | the caller is told | in words |", "|---|---|---|", "| 3xx | 480 | "]
-    lines[-1] += "102 has forwarded its calls |"
+    lines[-1] += "102 has forwarded its calls: where to, if that leads nowhere |"
     lines += [f"| {was} | {told} | 102 {words} |" for was, (told, words) in refusals.OF_INVITE.items()]
     return "\n".join([*lines, ""])
 

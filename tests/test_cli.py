@@ -53,7 +53,18 @@ def test_the_command_line_starts_without_the_sip_stack() -> None:
     assert subprocess.run([sys.executable, "-c", script], timeout=30).returncode == 0
 
 
-DEFAULTS = {"pickup": "default", "pickable": "default", "owner": "default", "publish": "off"}
+DEFAULTS = {
+    "pickup": "default",
+    "pickable": "default",
+    "owner": "default",
+    "publish": "off",
+    "dnd": False,
+    "forward_always": "",
+    "forward_busy": "",
+    "forward_no_answer": "",
+    "forward_after": 20,
+    "forward_unregistered": "",
+}
 
 
 def test_extensions(blfd: Run) -> None:
@@ -84,6 +95,9 @@ def test_tenants(blfd: Run) -> None:
         "pickup": "groups",
         "pickable": False,
         "owner": "local",
+        "dnd_lamp": "busy",
+        "redirect": "all",
+        "decline": "all",
         "extensions": 1,
     }
     blfd("tenant", "remove", "acme.example", "--yes")

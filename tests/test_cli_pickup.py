@@ -109,13 +109,21 @@ def test_explain(blfd: Run, store: Store, server: Answering) -> None:
         ],
         "pickers": [{"picker": "103", "ways": ["*97102", "*98"]}],
         "why_nobody": "",
+        "forwarded": "no answer for 20 s: 105",
     }
     shown = blfd("explain", "102").stdout
-    for part in ("Bob [x] Roy: ringing; 2 phone(s)", "called by 101 Alice Ng", "c7", "105", "not yet"):
+    for part in (
+        "Bob [x] Roy: ringing; 2 phone(s)",
+        "called by 101 Alice Ng",
+        "c7",
+        "105",
+        "not yet",
+        "no answer for 20 s",
+    ):
         assert part in shown
     assert "*97102, *98" in shown
     assert json.loads(blfd("explain", "102", "--json").stdout) == server.answers["explain"]
-    nothing = {"dialogs": [], "watchers": [], "pickers": []}
+    nothing = {"dialogs": [], "watchers": [], "pickers": [], "forwarded": ""}
     why = {"why_idle": "it had none since the server started", "why_nobody": "nothing rings there"}
     server.answers["explain"] = {**server.answers["explain"], **nothing, **why, "lamp": "idle"}
     assert blfd("explain", "102").stdout.splitlines()[1:] == [
@@ -139,7 +147,14 @@ def test_explain(blfd: Run, store: Store, server: Answering) -> None:
         (("--tenant", "none.example", "group", "list"), 1, "no tenant none.example"),
         (("extension", "set", "101", "--pickup", "some"), 2, "'on', 'off', 'groups', 'default'"),
         (("extension", "set", "101", "--pickable", "groups"), 2, "'on', 'off', 'default'"),
-        (("extension", "set", "101"), 1, "give --name, --password, --pickup or --pickable"),
+        (("extension", "set", "101"), 1, "'blfd extension set --help' shows what there is"),
+        (("extension", "set", "101", "--forward-always", "999"), 1, "'999', which is no extension here"),
+        (("extension", "set", "101", "--forward-busy", "sip:102@x"), 1, "which is no extension here"),
+        (("extension", "set", "101", "--forward-busy", "101"), 1, "cannot be forwarded to itself"),
+        (("extension", "set", "101", "--forward-after", "0"), 1, "can ring for 1 to 300 s"),
+        (("extension", "set", "101", "--dnd", "maybe"), 2, "'on', 'off'"),
+        (("tenant", "set", "--dnd-lamp", "red"), 2, "'busy', 'idle'"),
+        (("tenant", "set", "--redirect", "none"), 2, "'all', 'phone'"),
         (("tenant", "set", "--pickup-code", ""), 1, "* or #, then 1 to 7 digits"),
         (("tenant", "set", "--pickup-code", "97"), 1, "* or #, then 1 to 7 digits"),
         (("tenant", "set", "--group-pickup-code", "*9"), 1, "neither may begin with the other"),

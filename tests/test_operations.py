@@ -213,6 +213,26 @@ def test_the_server_is_told_the_newest_last(store: Store) -> None:
     assert told == [5, 6]
 
 
+def test_where_calls_go_is_checked_kept_and_in_the_audit(store: Store, desk: Desk) -> None:
+    rules = {"dnd": True, "forward_always": " 102 ", "forward_no_answer": "103", "forward_after": 15}
+    row = extensions.change(desk, "default", "101", forwarding=rules)
+    assert (row["dnd"], row["forward_always"], row["forward_after"]) == (True, "102", 15)
+    assert extensions.goes(row) == "do not disturb, always: 102, no answer for 15 s: 103"
+    row = extensions.change(desk, "default", "101", forwarding={"dnd": False, "forward_busy": None})
+    assert extensions.goes(row) == "always: 102, no answer for 15 s: 103"
+    (change, *_) = store.audit.changes("default")
+    assert change.before
+    assert change.after
+    assert (change.before["dnd"], change.after["dnd"]) == (True, False)
+    extensions.change(desk, "default", "102", forwarding={"forward_always": "103"})
+    with pytest.raises(StoreError, match="in a circle: 103 to 101 to 102 to 103"):
+        extensions.change(desk, "default", "103", forwarding={"forward_always": "101"})
+    loss = extensions.loss(desk, "default", "103")
+    assert "Calls of 101, 102 are no longer forwarded to it." in loss.text
+    extensions.remove(desk, "default", "103")
+    assert extensions.goes(extensions.get(desk, "default", "101")) == "always: 102"
+
+
 def test_a_late_edit_is_a_conflict(desk: Desk) -> None:
     with pytest.raises(Conflict, match="changed by somebody else"):
         extensions.change(desk, "default", "101", name="Late", expected="stale")

@@ -17,6 +17,7 @@ from blfd.store import NewExtension
 extensions = typer.Typer(no_args_is_help=True, help="Add, show, change and remove extensions.")
 
 Number = Annotated[str, typer.Argument(metavar="EXTENSION", help="Letters and digits, such as 101.")]
+ENDS = "`off` ends it"
 Name = Annotated[str | None, typer.Option(help="Shown to those whom it calls, or who watch it.")]
 
 
@@ -62,8 +63,8 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
         print_json(rows)
         return
     columns = ("extension", "name", "pickup", "pickable")
-    cells = [tuple(row[column] for column in columns) for row in rows]
-    print_table("Extensions", columns, cells, "none; add one with 'blfd extension add'")
+    cells = [(*(row[column] for column in columns), operations.goes(row)) for row in rows]
+    print_table("Extensions", (*columns, "forwarded"), cells, "none; add one with 'blfd extension add'")
 
 
 @extensions.command()
@@ -95,12 +96,30 @@ def set_(
     publish: Annotated[
         Switch | None, typer.Option(help="Whether it may publish the state of all of its tenant.")
     ] = None,
+    dnd: Annotated[Switch | None, typer.Option(help="Do not disturb: nothing rings.")] = None,
+    forward_always: Annotated[str | None, typer.Option(help=f"Where all its calls go; {ENDS}.")] = None,
+    forward_busy: Annotated[
+        str | None, typer.Option(help=f"Where calls go that are refused, or may not disturb; {ENDS}.")
+    ] = None,
+    forward_no_answer: Annotated[
+        str | None, typer.Option(help=f"Where calls go that nobody answers; {ENDS}.")
+    ] = None,
+    forward_after: Annotated[int | None, typer.Option(help="Seconds until nobody answers.")] = None,
+    forward_unregistered: Annotated[
+        str | None, typer.Option(help=f"Where calls go while no phone can be reached; {ENDS}.")
+    ] = None,
 ) -> None:
-    """Change the password, the name, what it may pick up, or who knows its state.
+    """Change the password, the name, what it may pick up, who knows its state, or where its calls go.
 
     `default` is what the tenant says.
     """
     given = options(context)
+    targets = {
+        "forward_always": forward_always,
+        "forward_busy": forward_busy,
+        "forward_no_answer": forward_no_answer,
+        "forward_unregistered": forward_unregistered,
+    }
     operations.change(
         given.desk,
         given.tenant,
@@ -111,6 +130,11 @@ def set_(
         pickable=pickable and pickable.value,
         owner=owner and owner.value,
         publish=publish and publish.value,
+        forwarding={
+            "dnd": dnd and dnd is Switch.ON,
+            "forward_after": forward_after,
+            **{name: "" if target == "off" else target for name, target in targets.items()},
+        },
     )
     print(f"extension {extension} changed")
 

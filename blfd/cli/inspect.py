@@ -25,6 +25,7 @@ STYLES = {
     "early media": "bold red",
     "talking": "red",
     "held": "magenta",
+    "do not disturb": "blue",
     "not registered": "dim",
 }
 REDRAWS = 4  # a second

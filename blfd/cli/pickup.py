@@ -70,6 +70,8 @@ def explain(
         return
     name = f" {found['name']}" if found["name"] else ""
     Console().print(cell(f"{extension}{name}: {found['lamp']}; {_phones(found['phones'])}"), soft_wrap=True)
+    if found["forwarded"]:
+        Console().print(cell(f"What it has set for its calls: {found['forwarded']}"), soft_wrap=True)
     dialogs = [(d["lamp"], duration(d["since"]), _with(d), d["call_id"]) for d in found["dialogs"]]
     empty = f"Its dialogs: none; {found['why_idle']}"
     print_table("Its dialogs", ("lamp", "since", "with", "Call-ID"), dialogs, empty)

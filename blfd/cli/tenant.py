@@ -9,7 +9,7 @@ import typer
 from blfd.cli.asking import Yes, agreed
 from blfd.cli.options import Options, Switch, options
 from blfd.cli.output import Json, fail, print_json, print_table
-from blfd.core.values import Owner, Reach
+from blfd.core.values import DndLamp, Owner, Reach, Whose
 from blfd.operations import tenants as operations
 
 tenants = typer.Typer(no_args_is_help=True, help="Add, show, change and remove tenants (SIP domains).")
@@ -74,6 +74,16 @@ def set_(
         Owner | None,
         typer.Option(help="Who knows the state of one that says nothing else: blfd, or who publishes it."),
     ] = None,
+    dnd_lamp: Annotated[
+        DndLamp | None, typer.Option(help="What the lamp of one shows that does not want to be disturbed.")
+    ] = None,
+    redirect: Annotated[
+        Whose | None,
+        typer.Option(help="When one phone of several forwards a call: for all, or for that phone alone."),
+    ] = None,
+    decline: Annotated[
+        Whose | None, typer.Option(help="When one phone of several declines (603): the same.")
+    ] = None,
 ) -> None:
     """Change a tenant; aliases replace those of before."""
     given = _options(context, domain)
@@ -88,6 +98,9 @@ def set_(
         pickup=pickup,
         pickable=_is_on(pickable),
         owner=owner,
+        dnd_lamp=dnd_lamp,
+        redirect=redirect,
+        decline=decline,
     )
     print(f"tenant {domain} changed")
 

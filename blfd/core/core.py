@@ -78,7 +78,6 @@ class Core:
         leads_here: Callable[[str, int], bool] = lambda host, port: False,
     ) -> None:
         self._addresses, self._new_tag = tuple(addresses), new_tag
-        self.no_answer_timeout = settings.no_answer_timeout
         self.directory = Directory()
         self.dialogs = Dialogs()
         self.changes = Changes()
@@ -311,6 +310,7 @@ class Core:
         self.directory = directory
         domains = Domains(directory, self._addresses)
         self._routing = Routing(directory, domains)
+        self.calls.rules.directory_changed(directory, self._routing)
         self._authenticator.directory_changed(directory, domains)
         self.permissions = Permissions(directory)
         self.pickups.permissions_changed(self.permissions)
@@ -320,6 +320,7 @@ class Core:
             if aor not in directory.extensions:
                 effects += self.registrar.remove(aor)
                 self.dialogs.forget(aor)
+        self.dialogs.do_not_disturb(aor for aor, one in directory.extensions.items() if one.forwarding.dnd)
         self._dialog_package.directory_changed(directory, self.permissions)
         effects += self.compositor.directory_changed(directory, domains, now)
         return [*effects, *self.notifier.directory_changed(directory, domains, changed, now)]

@@ -18,6 +18,7 @@ from blfd.core.values import (
     Directory,
     Flow,
     Headers,
+    Redirect,
     SavedPublication,
     SavedSubscription,
     Uri,
@@ -264,8 +265,9 @@ class LegAcknowledged(NamedTuple):
 class LegEnded(NamedTuple):
     """The dialog of a leg is over: refused, cancelled, hung up or failed; `status` says how.
 
-    `headers` are those of the response, CANCEL or BYE. `silent`: there was none, the other side is not heard.
-    `fault`: why the server has ended it, for the operator, and for the phones in a Reason.
+    `headers` are those of the response, CANCEL or BYE, `redirect` is what a 3xx says. `silent`: there was
+    none, the other side is not heard. `fault`: why the server has ended it, for the operator, and for the
+    phones in a Reason.
     """
 
     leg: int
@@ -274,6 +276,7 @@ class LegEnded(NamedTuple):
     headers: Headers = ()
     silent: bool = False
     fault: str = ""
+    redirect: Redirect | None = None
 
 
 class LegFault(NamedTuple):

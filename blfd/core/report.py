@@ -102,6 +102,7 @@ def _dialog(dialog: WatchedDialog, now: float) -> Row:
 def explain(core: Core, aor: Aor, now: float) -> Row:
     """Why a lamp shows what it shows; the extension has to exist. Times in seconds ago."""
     row = _lamp(core, aor, now)
+    row["forwarded"] = core.directory.extensions[aor].forwarding.told
     row["phones"] = len(core.registrar.bindings(aor, now))
     last = core.dialogs.last(aor)
     row["why_idle"] = "it had none since the server started"
@@ -245,7 +246,7 @@ def _call(call: Call, now: float) -> Row:
     }
     callees = [
         {
-            "extension": call.callee.aor.extension,
+            "extension": branch.party.aor.extension,
             "role": "callee",
             "state": "answered" if branch.leg == call.answered_leg else "ringing",
             "contact": branch.contact,
@@ -278,8 +279,8 @@ def phases(core: Core) -> dict[str, int]:
 
 def stuck(core: Core, now: float) -> int:
     """Calls that ring although they should have been ended: a fault of ours, and a lamp that lies."""
-    longest = core.no_answer_timeout + GRACE
-    return sum(call.state is State.RINGING and now - call.started_at > longest for call in core.calls)
+    ringing = (call for call in core.calls if call.state is State.RINGING)
+    return sum(now > (call.rings_until or call.started_at) + GRACE for call in ringing)
 
 
 def totals(core: Core, now: float) -> Row:

@@ -147,6 +147,13 @@ class SubscriptionDialog(NamedTuple):
     event: str
 
 
+class Redirect(NamedTuple):
+    """Where a 3xx says that a call shall go, the best first by q; `reason` is its Diversion's, or ""."""
+
+    contacts: tuple[Uri, ...]
+    reason: str = ""
+
+
 class Replaces(NamedTuple):
     """Which dialog a new INVITE is to replace (RFC 3891); the tags are those that its sender gave."""
 
@@ -171,12 +178,55 @@ class Reach(Enum):
     GROUPS = "groups"  # those of the members of own groups
 
 
+class DndLamp(Enum):
+    """What the lamp of an extension shows that does not want to be disturbed, while it is in no call."""
+
+    BUSY = "busy"
+    IDLE = "idle"
+
+
+class Whose(Enum):
+    """For which phones of an extension that ring holds what one of them says."""
+
+    ALL = "all"
+    PHONE = "phone"  # for that one alone
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarding:
+    """What an extension has set for its calls: the numbers where they go instead, "" for nowhere.
+
+    `no_answer` holds when it has rung for `after` seconds, `unregistered` where none of its phones can be
+    reached. `dnd`, do not disturb: calls go where `busy` says, and are refused where it says nothing.
+    """
+
+    dnd: bool = False
+    always: str = ""
+    busy: str = ""
+    no_answer: str = ""
+    unregistered: str = ""
+    after: int = 20
+
+    @property
+    def told(self) -> str:
+        """For people; "" where nothing is set."""
+        found = {
+            "always": self.always,
+            "busy": self.busy,
+            f"no answer for {self.after} s": self.no_answer,
+            "not registered": self.unregistered,
+        }
+        words = [f"{when}: {target}" for when, target in found.items() if target]
+        return ", ".join(["do not disturb", *words] if self.dnd else words)
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """A SIP domain; nothing in it is seen from another.
 
     `single_dialog`: a NOTIFY carries one dialog at most, for phones that break on several. `pickup` and
-    `pickable` hold for extensions that say nothing else.
+    `pickable` hold for extensions that say nothing else. `redirect` says for whom a phone's 3xx holds, and
+    `decline` for whom its 6xx does.
     """
 
     domain: str
@@ -187,6 +237,9 @@ class Tenant:
     pickup: Reach = Reach.ON
     pickable: bool = True
     owner: Owner = Owner.LOCAL
+    dnd_lamp: DndLamp = DndLamp.BUSY
+    redirect: Whose = Whose.ALL
+    decline: Whose = Whose.ALL
 
     @property
     def realm(self) -> str:
@@ -210,6 +263,7 @@ class Extension:
     device_ha1s: tuple[dict[str, str], ...] = ()
     owner: Owner | None = None
     publishes: bool = False
+    forwarding: Forwarding = Forwarding()
 
 
 @dataclass(frozen=True, slots=True)

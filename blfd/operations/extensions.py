@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
 
-from blfd.core.values import Aor, Extension
+from blfd.core.values import Aor, Extension, Forwarding
 from blfd.operations import devices
 from blfd.operations.desk import Desk, Row, etag
 from blfd.operations.imports import Counts, counts
@@ -17,6 +18,15 @@ from blfd.store.rows import DEFAULT
 COLUMNS = Columns(
     ("extension", "password", "name", "pickup", "pickable", "owner", "publish"), ("extension",), ("password",)
 )
+FORWARDING = {
+    "dnd": "dnd",
+    "forward_always": "always",
+    "forward_busy": "busy",
+    "forward_no_answer": "no_answer",
+    "forward_after": "after",
+    "forward_unregistered": "unregistered",
+}
+"""What a row calls the fields of `values.Forwarding`."""
 
 
 def row(extension: Extension) -> Row:
@@ -28,7 +38,13 @@ def row(extension: Extension) -> Row:
         "pickable": {None: DEFAULT, True: "on", False: "off"}[extension.pickable],
         "owner": extension.owner.value if extension.owner else DEFAULT,
         "publish": "on" if extension.publishes else "off",
+        **{name: getattr(extension.forwarding, field) for name, field in FORWARDING.items()},
     }
+
+
+def goes(row: Row) -> str:
+    """Where the calls of a row's extension go, in words; "" where its phones ring."""
+    return Forwarding(**{field: row[name] for name, field in FORWARDING.items()}).told
 
 
 def all(desk: Desk, tenant: str) -> list[Row]:
@@ -58,27 +74,40 @@ def change(
     pickable: str | None = None,
     owner: str | None = None,
     publish: str | None = None,
+    forwarding: Mapping[str, Any] | None = None,
     expected: str | None = None,
+    reloads: bool = True,
 ) -> Row:
-    """Change what is given; values are as in NewExtension."""
+    """Change what is given; values are as in NewExtension.
+
+    `forwarding` has names of FORWARDING: numbers, "" for nowhere; None is not given.
+    """
+    given = {FORWARDING[k]: _plain(v) for k, v in (forwarding or {}).items() if v is not None}
     changed: list[bool] = []
 
     def look() -> Row:
         found = get(desk, tenant, extension)
         return {**found, "password": "changed"} if changed and password is not None else found
 
-    with desk.change(tenant, "extension.change", extension, look, expected):
+    with desk.change(tenant, "extension.change", extension, look, expected, reloads=reloads):
+        aor = Aor(tenant, extension)
+        known = desk.store.extension(aor).forwarding if given else None
         desk.store.set_extension(
-            Aor(tenant, extension),
+            aor,
             name=name,
             password=password,
             pickup=pickup,
             pickable=pickable,
             owner=owner,
             publish=publish,
+            forwarding=replace(known, **given) if known else None,
         )
         changed.append(True)
     return get(desk, tenant, extension)
+
+
+def _plain(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
 
 
 def loss(desk: Desk, tenant: str, extension: str) -> Loss:
@@ -90,6 +119,9 @@ def loss(desk: Desk, tenant: str, extension: str) -> Loss:
     groups = [group.name for group in desk.store.groups(tenant) if extension in group.pickers | group.targets]
     if groups:
         text += f" {'Group' if len(groups) == 1 else 'Groups'} {some_of(groups)} lose it."
+    forwarded = desk.store.forwarded_to(Aor(tenant, extension))
+    if forwarded:
+        text += f" Calls of {some_of(forwarded)} are no longer forwarded to it."
     alone = devices.only_of(desk, tenant, extension)
     if alone:
         text += f" No other extension is on {some_of(alone)}: no files for that any more."

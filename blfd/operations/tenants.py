@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from blfd.core.values import Owner, Reach, Tenant
+from blfd.core.values import DndLamp, Owner, Reach, Tenant, Whose
 from blfd.operations.desk import Desk, Row, etag
 from blfd.operations.loss import Loss, counted
 from blfd.store import rows
@@ -21,6 +21,9 @@ def row(tenant: Tenant, extensions: int) -> Row:
         "pickup": tenant.pickup.value,
         "pickable": tenant.pickable,
         "owner": tenant.owner.value,
+        "dnd_lamp": tenant.dnd_lamp.value,
+        "redirect": tenant.redirect.value,
+        "decline": tenant.decline.value,
         "extensions": extensions,
     }
 
@@ -54,6 +57,9 @@ def change(
     pickup: Reach | None = None,
     pickable: bool | None = None,
     owner: Owner | None = None,
+    dnd_lamp: DndLamp | None = None,
+    redirect: Whose | None = None,
+    decline: Whose | None = None,
     expected: str | None = None,
 ) -> Row:
     """Change what is given; `aliases` replace those of before."""
@@ -67,6 +73,9 @@ def change(
             pickup=pickup,
             pickable=pickable,
             owner=owner,
+            dnd_lamp=dnd_lamp,
+            redirect=redirect,
+            decline=decline,
         )
     return get(desk, domain)
 

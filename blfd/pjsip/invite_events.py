@@ -12,14 +12,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from blfd.core.inputs import InfoAnswered, Input, LegNotified
-from blfd.core.values import Headers
+from blfd.core.values import Headers, Redirect
 from blfd.pjsip.errors import WORDS
 from blfd.pjsip.leg import Leg, Said
 from blfd.pjsip.leg_states import State
 from blfd.pjsip.library import CData, ffi, string
 from blfd.pjsip.session import CONFIRMED, DISCONNECTED
 from blfd.sip.message import Request, Response
-from blfd.sip.requests import said
+from blfd.sip.requests import redirect, said
 
 if TYPE_CHECKING:
     from blfd.pjsip.legs import Legs
@@ -107,16 +107,16 @@ class InviteEvents:
         elif inv.state == CONFIRMED and leg.is_caller:
             leg.acknowledged(self._said(judged=not leg.session.has_agreed))
 
-    def _last_words(self, leg: Leg) -> tuple[Headers, bool]:
-        """What has ended a leg says, and whether nothing of the other side has."""
+    def _last_words(self, leg: Leg) -> tuple[Headers, bool, Redirect | None]:
+        """What has ended a leg says, whether nothing of the other side has, and where a 3xx leads."""
         message = self.message
         if message is None or message.call_id != leg.session.call_id:
-            return (), True
+            return (), True, None
         if isinstance(message, Response):
-            heard = message.status == leg.session.end_status[0]
+            heard, leads = message.status == leg.session.end_status[0], redirect(message)
         else:
-            heard = message.method in ("CANCEL", "BYE")
-        return (said(message), False) if heard else ((), True)
+            heard, leads = message.method in ("CANCEL", "BYE"), None
+        return (said(message), False, leads) if heard else ((), True, None)
 
     def _said(self, *, judged: bool = False) -> Said:
         """What the message says; `judged`: with what is wrong with its SDP."""

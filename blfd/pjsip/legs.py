@@ -21,7 +21,7 @@ from blfd.core.inputs import (
     OfferAnswered,
 )
 from blfd.core.next_hop import NextHops, leads_to_same
-from blfd.core.values import Flow, Headers
+from blfd.core.values import Flow, Headers, Redirect
 from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.bodies import instead_of
 from blfd.pjsip.endpoint import Endpoint
@@ -235,7 +235,7 @@ class Legs:
         while self._ends[0][0] <= now:
             self._ended.pop(self._ends.popleft()[1], None)
 
-    def ended(self, leg: Leg, headers: Headers, silent: bool) -> None:
+    def ended(self, leg: Leg, headers: Headers, silent: bool, redirect: Redirect | None) -> None:
         """PJSIP has ended the session: report it, with what the other side has said to it."""
         try:
             leg.over()
@@ -244,7 +244,8 @@ class Legs:
             if leg in self._failing:
                 self._emit(LegEnded(leg.number, 513, TOO_LARGE, headers, fault=TOO_LARGE))
             else:
-                self._emit(LegEnded(leg.number, *leg.session.end_status, headers, silent))
+                status = leg.session.end_status
+                self._emit(LegEnded(leg.number, *status, headers, silent, redirect=redirect))
 
     # Where their requests go
 

@@ -14,11 +14,12 @@ from blfd.core.inputs import (
     RequestReceived,
     SubscribeReceived,
 )
-from blfd.core.values import Flow, Headers
+from blfd.core.values import Flow, Headers, Redirect
 from blfd.sip import grammar, headers, identities
 from blfd.sip.grammar import BadHeader
-from blfd.sip.message import Message, Request
+from blfd.sip.message import Message, Request, Response
 
+MOST_CONTACTS = 10  # of a 3xx
 _HEARD = tuple((name, name.lower()) for name in HEARD)
 
 
@@ -26,6 +27,23 @@ def said(message: Message) -> Headers:
     """The header fields of a call's message that the core decides about."""
     fields = message.fields
     return tuple((name, value) for name, key in _HEARD if key in fields for value in fields[key])
+
+
+def redirect(response: Response) -> Redirect | None:
+    """Where a 3xx says that the call shall go (RFC 3261, section 21.3); None of any other response."""
+    if not 300 <= response.status < 400:
+        return None
+    found = [one for one in response.contacts if one.uri is not headers.STAR][:MOST_CONTACTS]
+    found.sort(key=lambda one: -float(one.parameters.get("q") or 1.0))
+    return Redirect(tuple(one.uri for one in found), _reason(response.field("diversion")))
+
+
+def _reason(diversion: str) -> str:
+    try:
+        values = headers.name_addrs(diversion) if diversion else ()
+    except grammar.BadHeader:
+        return ""
+    return grammar.unquote(values[0].parameters.get("reason", "")) if values else ""
 
 
 def request_of(message: Request, flow: Flow, transaction: int) -> inputs.Request:

@@ -436,3 +436,19 @@ def publications(db: Database) -> None:
     db.execute("ALTER TABLE tenants ADD COLUMN owner TEXT NOT NULL DEFAULT 'local'")
     db.execute("ALTER TABLE extensions ADD COLUMN owner TEXT")  # NULL: as the tenant says
     db.execute("ALTER TABLE extensions ADD COLUMN publish INTEGER NOT NULL DEFAULT 0")
+
+
+@migrations()
+def forwarding(db: Database) -> None:
+    """Version 15: do not disturb, where calls are forwarded, and for whom holds what one phone says."""
+    for column, kind in (
+        ("dnd", "INTEGER NOT NULL DEFAULT 0"),
+        ("forward_always", "TEXT NOT NULL DEFAULT ''"),
+        ("forward_busy", "TEXT NOT NULL DEFAULT ''"),
+        ("forward_no_answer", "TEXT NOT NULL DEFAULT ''"),
+        ("forward_after", "INTEGER NOT NULL DEFAULT 20"),
+        ("forward_unregistered", "TEXT NOT NULL DEFAULT ''"),
+    ):
+        db.execute(f"ALTER TABLE extensions ADD COLUMN {column} {kind}")
+    for column, value in (("dnd_lamp", "busy"), ("redirect", "all"), ("decline", "all")):
+        db.execute(f"ALTER TABLE tenants ADD COLUMN {column} TEXT NOT NULL DEFAULT '{value}'")

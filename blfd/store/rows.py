@@ -7,7 +7,7 @@ import json
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -16,8 +16,10 @@ from blfd.core.values import (
     Attempt,
     Binding,
     DialogId,
+    DndLamp,
     Extension,
     Flow,
+    Forwarding,
     Group,
     NameAddr,
     Owner,
@@ -27,6 +29,7 @@ from blfd.core.values import (
     SubscriptionDialog,
     Tenant,
     Way,
+    Whose,
 )
 from blfd.store.opening import StoreError
 
@@ -37,6 +40,8 @@ GROUP = re.compile(r"[\w][\w .+-]{0,63}")
 MAX_NAME = 200
 CONTROL = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories of what is no letter, or ends a line
 DEFAULT = "default"  # the tenant's holds
+FORWARDED_WHEN = ("always", "busy", "no_answer", "unregistered")
+LONGEST_RING = 300  # seconds
 REACHES = (*(reach.value for reach in Reach), DEFAULT)
 OWNERS = (*(owner.value for owner in Owner), DEFAULT)
 SECRETS = ("ha1_sha256", "ha1_md5")
@@ -85,6 +90,9 @@ def tenant(row: dict[str, Any]) -> Tenant:
         Reach(row["pickup"]),
         bool(row["pickable"]),
         Owner(row["owner"]),
+        DndLamp(row["dnd_lamp"]),
+        Whose(row["redirect"]),
+        Whose(row["decline"]),
     )
 
 
@@ -98,7 +106,24 @@ def extension(row: dict[str, Any], device_ha1s: tuple[dict[str, str], ...] = ())
         device_ha1s,
         Owner(row["owner"]) if row["owner"] else None,
         bool(row["publish"]),
+        forwarding(row),
     )
+
+
+def forwarding(row: dict[str, Any]) -> Forwarding:
+    targets = {when: row[f"forward_{when}"] for when in FORWARDED_WHEN}
+    return Forwarding(bool(row["dnd"]), **targets, after=row["forward_after"])
+
+
+def forwarding_row(f: Forwarding) -> dict[str, Any]:
+    return {
+        "dnd": int(f.dnd),
+        "forward_always": f.always,
+        "forward_busy": f.busy,
+        "forward_no_answer": f.no_answer,
+        "forward_after": f.after,
+        "forward_unregistered": f.unregistered,
+    }
 
 
 def groups(found: Iterable[dict[str, Any]], members: Iterable[dict[str, Any]]) -> tuple[Group, ...]:
@@ -277,6 +302,19 @@ def extension_row(new: NewExtension, tenant: Tenant, known: dict[str, Any] | Non
         "owner": None if new.owner == DEFAULT else new.owner,
         "publish": SWITCHES[new.publish],
     }
+
+
+def check_forwarding(aor: Aor, forwarding: Forwarding, known: Container[str]) -> None:
+    """`known` are the extensions that calls can go to."""
+    for when in FORWARDED_WHEN:
+        target = getattr(forwarding, when)
+        if target == aor.extension:
+            raise StoreError(f"calls of {aor} cannot be forwarded to itself")
+        if target and target not in known:
+            text = f"calls of {aor} cannot be forwarded to {target!r}, which is no extension here"
+            raise StoreError(text, "'blfd extension list' shows them")
+    if not 1 <= forwarding.after <= LONGEST_RING:
+        raise StoreError(f"{aor} can ring for 1 to {LONGEST_RING} s before a call is forwarded")
 
 
 def check_codes(directed: str, group: str) -> None:

@@ -8,7 +8,19 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Group, Owner, Reach, Tenant
+from blfd.core.values import (
+    DEFAULT_TENANT,
+    Aor,
+    Directory,
+    DndLamp,
+    Extension,
+    Forwarding,
+    Group,
+    Owner,
+    Reach,
+    Tenant,
+    Whose,
+)
 from blfd.store import rows
 from blfd.store.admins import Admins
 from blfd.store.audit import Audit
@@ -199,6 +211,7 @@ class Store:
         pickable: str | None = None,
         owner: str | None = None,
         publish: str | None = None,
+        forwarding: Forwarding | None = None,
     ) -> None:
         """Change what is given; values are as in NewExtension."""
         self.extension(aor)
@@ -211,17 +224,49 @@ class Store:
             "publish": publish,
         }
         given = {field: value for field, value in fields.items() if value is not None}
-        if not given:
+        if not given and forwarding is None:
             raise StoreError("nothing to change", "'blfd extension set --help' shows what there is")
         new = NewExtension(aor.extension, given.pop("password", ANY_PASSWORD), **given)
         rows.check_extension(new)
         row = rows.extension_row(new, self.tenant(aor.tenant), None)
         columns = [*given, *(rows.SECRETS if password is not None else ())]
-        self._update("extensions", tuple(aor), {column: row[column] for column in columns})
+        changes = {column: row[column] for column in columns}
+        if forwarding is not None:
+            self._check_forwarding(aor, forwarding)
+            changes |= rows.forwarding_row(forwarding)
+        self._update("extensions", tuple(aor), changes)
+
+    def _check_forwarding(self, aor: Aor, forwarding: Forwarding) -> None:
+        """Raises StoreError for what leads nowhere."""
+        rows.check_forwarding(aor, forwarding, self.names(aor.tenant))
+        passed = [aor.extension]
+        while passed[-1] and passed.count(passed[-1]) == 1:
+            last = passed[-1]
+            passed.append(forwarding.always if last == aor.extension else self._always(aor.tenant, last))
+        if passed[-1] == aor.extension and len(passed) > 1:
+            raise StoreError(f"calls would go in a circle: {' to '.join(passed)}", "end one of these first")
+
+    def _always(self, tenant: str, extension: str) -> str:
+        return self.extension(Aor(tenant, extension)).forwarding.always
+
+    def forwarded_to(self, aor: Aor) -> list[str]:
+        """The extensions that have some of their calls forwarded to one."""
+        columns = (f"forward_{when}" for when in rows.FORWARDED_WHEN)
+        where = " OR ".join(f"{column} = :extension" for column in columns)
+        with self._connections.reported():
+            found = self._connections.db.table("extensions").rows_where(
+                f"tenant = :tenant AND ({where})", aor._asdict(), select="extension", order_by="extension"
+            )
+            return [row["extension"] for row in found]
 
     def remove_extension(self, aor: Aor) -> None:
+        """What others have forwarded to it is no longer."""
         self.extension(aor)
-        self._delete("extensions", tuple(aor))
+        with self._connections.writing() as db:
+            for when in rows.FORWARDED_WHEN:
+                column = f"forward_{when}"
+                db.execute(f"UPDATE extensions SET {column} = '' WHERE tenant = ? AND {column} = ?", aor)
+            db.table("extensions").delete(tuple(aor))
 
     # Groups
 
@@ -279,6 +324,9 @@ class Store:
         pickup: Reach | None = None,
         pickable: bool | None = None,
         owner: Owner | None = None,
+        dnd_lamp: DndLamp | None = None,
+        redirect: Whose | None = None,
+        decline: Whose | None = None,
     ) -> None:
         """Change what is given; `aliases` replace those of before."""
         known = self.tenant(domain)
@@ -294,10 +342,14 @@ class Store:
             )
             rows.check_codes(*codes)
             changes["pickup_code"], changes["group_pickup_code"] = codes
-        if pickup is not None:
-            changes["pickup"] = pickup.value
-        if owner is not None:
-            changes["owner"] = owner.value
+        choices = {
+            "pickup": pickup,
+            "owner": owner,
+            "dnd_lamp": dnd_lamp,
+            "redirect": redirect,
+            "decline": decline,
+        }
+        changes |= {name: chosen.value for name, chosen in choices.items() if chosen is not None}
         switches = {"single_dialog": single_dialog, "pickable": pickable}
         changes |= {name: int(on) for name, on in switches.items() if on is not None}
         if not changes:

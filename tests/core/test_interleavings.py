@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 from builders import (
     SDP,
@@ -45,6 +46,7 @@ from blfd.core.effects import (
 )
 from blfd.core.events.subscription import IN_FLIGHT
 from blfd.core.inputs import (
+    DirectoryChanged,
     InfoAnswered,
     InfoReceived,
     Input,
@@ -63,7 +65,7 @@ from blfd.core.inputs import (
     ReferReceived,
     ReferTo,
 )
-from blfd.core.values import Aor, DialogId
+from blfd.core.values import Aor, DialogId, Redirect, Whose
 from dialog_info import DialogInfo, DialogState, same_state
 
 PEOPLE = ("101", "102", "103")
@@ -210,7 +212,8 @@ class Switchboard(RuleBasedStateMachine):
         self.sent_at[key] = self.world.now
         gone = self.ended.setdefault(key, set())
         for dialog in info.dialogs:
-            assert dialog.id not in gone or dialog.state is DialogState.TERMINATED, "alive after its end"
+            comes_back = dialog.state is DialogState.TERMINATED or dialog.id == "dnd"
+            assert dialog.id not in gone or comes_back, "alive after its end"
             if dialog.state is DialogState.TERMINATED:
                 gone.add(dialog.id)
         before = self.told.get(key)
@@ -323,6 +326,29 @@ class Switchboard(RuleBasedStateMachine):
         leg = self.pick(data, "new", "caller", "callee", "answered")
         self.gone(leg)
         self.give(LegEnded(leg, status, ""))
+
+    @precondition(lambda self: "callee" in self.legs.values())
+    @rule(data=st.data(), where=st.lists(st.sampled_from((*PEOPLE, "999")), max_size=3))
+    def forwards(self, data: st.DataObject, where: list[str]) -> None:
+        leg = self.pick(data, "callee")
+        self.gone(leg)
+        self.give(LegEnded(leg, 302, "", redirect=Redirect(tuple(map(uri, where)))))
+
+    @rule(
+        who=st.sampled_from(PEOPLE),
+        dnd=st.booleans(),
+        where=st.sampled_from(("", *PEOPLE)),
+        when=st.sampled_from(["always", "busy", "no_answer", "unregistered"]),
+        whose=st.sampled_from(Whose),
+    )
+    def sets_a_rule(self, who: str, dnd: bool, where: str, when: str, whose: Whose) -> None:
+        known = self.world.core.directory
+        extension = known.extensions[Aor("default", who)]
+        rules = replace(extension.forwarding, dnd=dnd, **{when: where})
+        extensions = {**known.extensions, extension.aor: replace(extension, forwarding=rules)}
+        tenant = replace(known.tenants["default"], redirect=whose, decline=whose)
+        tenants = {**known.tenants, "default": tenant}
+        self.give(DirectoryChanged(replace(known, extensions=extensions, tenants=tenants)))
 
     @precondition(lambda self: self.ending - self.endless)
     @rule(data=st.data())

@@ -83,6 +83,24 @@ def test_a_group_of_a_large_office(portal: Site) -> None:
     portal.cli("tenant", "remove", "large.example", "--yes")
 
 
+def test_where_calls_go_is_set_and_what_leads_nowhere_is_told(portal: Site, browser: Browser) -> None:
+    page = "/t/default/extensions/edit/112"
+    rules = {"dnd": "on", "forward_busy": " 105 ", "forward_no_answer": "106", "forward_after": "15"}
+    assert "Saved." in words(browser.submit(page, name="R", **rules))
+    assert "do not disturb, busy: 105, no answer for 15 s: 106" in words(browser.get("/t/default/extensions"))
+    for wrong, said in (
+        ({"forward_busy": "999"}, "'999', which is no extension here"),
+        ({"forward_after": "soon"}, "'soon' is no whole number"),
+    ):
+        refused = browser.submit(page, name="R", **{**rules, **wrong})
+        assert (refused.status_code, said in words(refused)) == (422, True)
+        (value,) = wrong.values()
+        assert f'value="{value}"' in refused.text, "what was written is not lost"
+    off = {"dnd": "off", "forward_busy": "", "forward_no_answer": "", "forward_after": "20"}
+    assert "Saved." in words(browser.submit(page, name="R", **off))
+    assert shown(portal, "extension", "show", "112")["forward_busy"] == ""
+
+
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_names_are_shown_as_they_are(portal: Site, browser: Browser, name: str) -> None:
     done = browser.submit("/t/default/extensions/edit/112", name=name, pickup="groups", pickable="off")
@@ -334,10 +352,18 @@ def test_feature_codes(portal: Site, browser: Browser) -> None:
     assert "Saved." in words(browser.submit("/t/default/codes", **fields))
     (tenant,) = (row for row in shown(portal, "tenant", "list") if row["domain"] == "default")
     assert (tenant["pickup_code"], tenant["pickup"], tenant["pickable"]) == ("*7", "groups", True)
+    choices = {"dnd_lamp": "idle", "redirect": "phone", "decline": "phone"}
+    assert "Saved." in words(browser.submit("/t/default/codes", **fields, **choices))
+    tenant = shown(portal, "tenant", "list")[0]
+    assert {name: tenant[name] for name in choices} == choices
+    assert "'red' is none of busy, idle." in words(
+        browser.submit("/t/default/codes", **fields, dnd_lamp="red")
+    )
     wrong = browser.submit("/t/default/codes", **{**fields, "pickup_code": "12"})
     assert "pickup code '12'" in words(wrong)
     assert "max_calls" in words(browser.get("/t/default/codes"))
     back = {"pickup_code": "*97", "group_pickup_code": "*98", "pickup": "on", "pickable": "on"}
+    back |= {"dnd_lamp": "busy", "redirect": "all", "decline": "all"}
     assert "Saved." in words(browser.submit("/t/default/codes", **back))
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from blfd.core.calls.forwarding import Asked, Cause, Rules, Target, cause_of, written
 from blfd.core.calls.media import APART, are_apart, differs, unnamed
 from blfd.core.calls.offer_answer import NoAnswer, OfferAnswer, Then
-from blfd.core.calls.party import Branch, Party, Picker, Seat, State
+from blfd.core.calls.party import Party, Picker, Seat, State
 from blfd.core.calls.refusals import UNREACHABLE, Refused, better, of_invite
+from blfd.core.calls.ringing import Branch, Ringing
 from blfd.core.effects import (
     Acknowledge,
     Answer,
@@ -24,6 +26,7 @@ from blfd.core.effects import (
     Offer,
     Progress,
 )
+from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.events.refer import ReferSubscription
 from blfd.core.inputs import (
@@ -36,7 +39,7 @@ from blfd.core.inputs import (
     OfferReceived,
 )
 from blfd.core.next_hop import without_headers
-from blfd.core.values import Binding, DialogId, Headers
+from blfd.core.values import DialogId, Headers, Redirect, Whose
 from blfd.core.visible import visible
 from dialog_info import DialogState, Direction, StateEvent
 
@@ -51,15 +54,17 @@ class Call:
     leg, and stays; `source` is the address that the INVITE came from, `headers` what of it all phones of the
     callee hear, and `trusted` the legs of sources that are taken at their word. While a transfer stands in
     for the caller, `caller_leg` is below 0, and none that there is. `transfers` counts how often it was
-    transferred, and `referred_by` has done so last.
+    transferred, and `referred_by` has done so last. `first` is where it rings at first; `tells_history`:
+    phones may hear by which way it has come.
     """
 
     def __init__(
         self,
         leg: int,
         caller: Party,
-        callee: Party,
+        first: Target,
         dialogs: Dialogs,
+        rules: Rules,
         *,
         dialog: DialogId,
         domain: str,
@@ -70,45 +75,64 @@ class Call:
         headers: Headers = (),
         transfers: int = 0,
         referred_by: Party | None = None,
+        forwarded_before: int = 0,
+        tells_history: bool = True,
     ) -> None:
-        self.number, self.caller_leg, self.caller, self.callee = leg, leg, caller, callee
+        self.number, self.caller_leg, self.caller, self.callee = leg, leg, caller, first.party
         self.dialog, self.domain, self.offer = dialog, domain, offer
         self.transfers, self.referred_by = transfers, referred_by
         self.started_at, self.allows_update, self.source = started_at, allows_update, source
         self.headers = headers
         self.trusted: set[int] = set()
         self.referrals: dict[int, ReferSubscription | None] = {}  # by the leg that has sent REFER
-        self.rings_until = 0.0  # not known before its phones are called
         self.state = State.RINGING
         self.branches: dict[int, Branch] = {}
         self.answered_leg = 0
         self.exchange = OfferAnswer(0, 0)  # made anew by who answers
-        self._dialogs = dialogs
+        self._dialogs, self._rules, self._first = dialogs, rules, first
+        self._forwarded_before, self._tells_history = forwarded_before, tells_history
+        self._ringing: list[Ringing] = []
         self._early_leg = 0  # whose SDP the caller has had in a provisional response
         self._early_told = b""  # that SDP
         self._early_sdp: dict[tuple[int, str], bytes] = {}  # what each phone sent so, by branch and To tag
         self._has_reoffered = False  # the caller, while it rang
-        self._refused: Refused | None = None  # the best refusal of a phone so far
+        self._refused: Refused | None = None  # the best refusal of where it has rung
 
-    def start(self, tag: str, dials: list[tuple[int, Binding]], now: float, until: float) -> list[Effect]:
-        """The caller leg is made with our `tag`: ring all contacts at once, and no longer than `until`."""
-        self.rings_until = until
+    def start(self, tag: str, now: float) -> list[Effect]:
+        """The caller leg is made with our `tag`: ring."""
         if not self.is_stood_in:
             self._watch_caller(tag, now)
-        self.branches = {leg: Branch(leg, binding.contact) for leg, binding in dials}
-        identity = self.caller.name_addr(self.domain)
-        to = f"<sip:{self.callee.aor.extension}@{self.domain}>"
+        return self._ring(self._first, now)
+
+    def _ring(self, target: Target, now: float) -> list[Effect]:
+        """Call all phones of a target at once."""
+        ringing = Ringing(target, now, now + self._rules.patience(target, self._asked))
+        if not self._ringing:
+            self.callee = target.party
+            self._show_callee()
+        self._ringing.append(ringing)
+        dials = self._rules.dials(target, now)
+        if not dials:  # its last phone has gone in this instant
+            ringing.cause = Cause.UNREACHABLE
+            return self._over(ringing, StateEvent.TIMEOUT, now)
+        self.branches |= {leg: Branch(leg, binding.contact, target.party, ringing) for leg, binding in dials}
+        text = f"call {self.caller.aor} -> {target.party.aor}: ringing {len(dials)} phone(s)"
+        effects: list[Effect] = [Log(Level.INFO, text)]
+        if target.hops and len(self._ringing) == 1:
+            identity = self._identity(target.party)
+            effects.append(Progress(self.caller_leg, 181, "Call Is Being Forwarded", None, identity))
+        from_, to = self.caller.name_addr(self.domain), f"<sip:{target.party.aor.extension}@{self.domain}>"
         known = () if self.caller.withheld else self._identity(self.caller)
-        headers = (*known, *self.headers)
-        return [
+        way = written(target.hops, target.party, self.domain, self.headers, tells=self._tells_history)
+        return effects + [
             Dial(
                 leg,
                 binding.flow,
                 without_headers(binding.contact),
-                identity,
+                from_,
                 to,
                 self.offer,
-                headers,
+                (*known, *way),
                 binding.path,
             )
             for leg, binding in dials
@@ -130,6 +154,25 @@ class Call:
                 withheld=self.withheld,
             ),
         )
+
+    @property
+    def _asked(self) -> Asked:
+        return Asked(self.caller.aor, self._forwarded_before)
+
+    def _show_callee(self) -> None:
+        """The caller's dialog is with who is called now."""
+        dialog, party = self._dialogs.get(self.caller.aor, self.caller_leg), self.callee
+        if dialog:
+            dialog = replace(dialog, remote=party.aor.extension, remote_name=party.name)
+            self._dialogs.put(self.caller.aor, dialog)
+
+    @property
+    def rings_until(self) -> float:
+        """Nowhere any longer; 0 where no phone is called yet."""
+        return max((ringing.until for ringing in self._ringing), default=0.0)
+
+    def rings_at(self) -> list[Party]:
+        return [ringing.party for ringing in self._ringing]
 
     @property
     def withheld(self) -> bool:
@@ -166,7 +209,7 @@ class Call:
             return []
         rings_already = self.rings
         self._watch_callee(branch, progress.dialog, DialogState.EARLY, now, early_media=bool(progress.sdp))
-        headers = (*self._identity(self.callee), *progress.headers)
+        headers = (*self._identity(branch.party), *progress.headers)
         if progress.sdp:
             self._early_sdp[progress.leg, progress.dialog.remote_tag] = progress.sdp
         if progress.sdp and self.offer and not self._early_leg and not self.is_stood_in:
@@ -184,9 +227,10 @@ class Call:
         sdp = answer.sdp or self._early_sdp.get((answer.leg, answer.dialog.remote_tag))
         if sdp is None or answer.fault or are_apart(self.offer, sdp):
             why = answer.fault or (APART if sdp else "The phone answered without media")
-            log = Log(Level.WARNING, f"{self.callee.aor} at {visible(branch.contact)} answers a call: {why}")
+            log = Log(Level.WARNING, f"{branch.party.aor} at {visible(branch.contact)} answers a call: {why}")
             return [log, *self._end(HangUp(self.caller_leg, 488, why), StateEvent.ERROR, now)]
-        self.state, self.answered_leg = State.ANSWERED, answer.leg
+        self.state, self.answered_leg, self.callee = State.ANSWERED, answer.leg, branch.party
+        self._ringing.clear()
         effects = self._drop_branches(ELSEWHERE, StateEvent.REPLACED, now, except_leg=answer.leg)
         self._watch_callee(branch, answer.dialog, DialogState.CONFIRMED, now)
         self._connect(self.caller, self.caller_leg, self.callee, now)
@@ -237,11 +281,12 @@ class Call:
             withheld=self.withheld,
             referred_by=self.referred_by.shown if self.referred_by else ("", ""),
         )
-        known = self._dialogs.get(self.callee.aor, branch.leg)
+        aor = branch.party.aor
+        known = self._dialogs.get(aor, branch.leg)
         if known and known.state is state:
             dialog = replace(dialog, since=known.since, early_media=early_media or known.early_media)
         self.branches[branch.leg] = replace(branch, dialog=id_)
-        self._dialogs.put(self.callee.aor, dialog)
+        self._dialogs.put(aor, dialog)
 
     def _connect(self, party: Party, leg: int, other: Party, now: float) -> None:
         """The dialog of `party` is up, with `other`."""
@@ -262,6 +307,7 @@ class Call:
     def pick_up(self, picker: Picker, media: MediaMatched, now: float) -> list[Effect]:
         """The ringing call is the picker's: nobody else gets it from here on."""
         self.state = State.ANSWERED
+        self._ringing.clear()
         by = picker.party.aor.extension
         dropped = self._drop_branches(ELSEWHERE, StateEvent.REPLACED, now, taken_by=by)
         self._seat_callee(picker, now)
@@ -314,7 +360,8 @@ class Call:
 
     def _seat_callee(self, picker: Picker, now: float) -> None:
         self.callee, self.answered_leg = picker.party, picker.leg
-        self.branches = {picker.leg: Branch(picker.leg, picker.contact, picker.dialog)}
+        branch = Branch(picker.leg, picker.contact, picker.party, dialog=picker.dialog)
+        self.branches = {picker.leg: branch}
         self._seat(picker, self.caller, now, picked=True)
 
     def _seat_caller(self, picker: Picker, now: float) -> None:
@@ -375,11 +422,12 @@ class Call:
         self.caller, self.dialog, self.referred_by = transferee.party, NO_DIALOG, by
         self.allows_update = self._has_reoffered = False
         self._early_leg = 0
-        for dialog in self._dialogs.of(self.callee.aor):
-            if dialog.leg in self.branches:
+        for branch in self.branches.values():
+            dialog = self._dialogs.get(branch.party.aor, branch.leg)
+            if dialog:
                 dialog = replace(dialog, remote=self.caller.aor.extension, remote_name=self.caller.name)
                 dialog = replace(dialog, withheld=self.withheld, referred_by=by.shown)
-                self._dialogs.put(self.callee.aor, dialog)
+                self._dialogs.put(branch.party.aor, dialog)
         return [HangUp(left)]
 
     def show_transferee(self, transferee: Seat, now: float) -> None:
@@ -413,7 +461,7 @@ class Call:
         else:
             self._dialogs.end(self.callee.aor, leg, now, StateEvent.REPLACED)
             self.callee, self.answered_leg = transferee.party, transferee.leg
-            branch = Branch(transferee.leg, transferee.contact, transferee.dialog)
+            branch = Branch(transferee.leg, transferee.contact, transferee.party, dialog=transferee.dialog)
             self.branches = {transferee.leg: branch}
             peer = self.caller
         self._connect(transferee.party, transferee.leg, peer, now)
@@ -440,44 +488,110 @@ class Call:
         branch = self.branches.pop(end.leg, None)
         if branch is None:
             return []
-        event = StateEvent.REJECTED if ringing else StateEvent.LOCAL_BYE
-        self._dialogs.end(self.callee.aor, branch.leg, now, event)
-        if not ringing:
-            last = HangUp(self.caller_leg, cause=cause, headers=end.headers)
-            return self._end(last, StateEvent.REMOTE_BYE, now)
-        best, log = self._note_refusal(end, branch)
-        if self.branches and end.status < 600:
-            return log
-        last = HangUp(self.caller_leg, best.status, best.reason, headers=best.headers)
-        return [*log, *self._end(last, StateEvent.REJECTED, now)]
+        if ringing and branch.ringing:
+            return self._refused_by(branch, branch.ringing, end, now)
+        self._dialogs.end(branch.party.aor, branch.leg, now, StateEvent.LOCAL_BYE)
+        last = HangUp(self.caller_leg, cause=cause, headers=end.headers)
+        return self._end(last, StateEvent.REMOTE_BYE, now)
 
-    def _note_refusal(self, end: LegEnded, branch: Branch) -> tuple[Refused, list[Effect]]:
-        """The best refusal of all that have come, and what the operator reads of this one."""
-        extension = self.callee.aor.extension
+    def _refused_by(self, branch: Branch, ringing: Ringing, end: LegEnded, now: float) -> list[Effect]:
+        """A phone does not take the call."""
+        if end.redirect:
+            try:
+                return self._redirect(branch, ringing, end.redirect, now)
+            except Refusal as refusal:
+                refused = self._refusal_of(end, branch)[0]._replace(reason=refusal.reason)
+                log: list[Effect] = [Log(Level.WARNING, refusal.log or refusal.reason)]
+        else:
+            refused, log = self._refusal_of(end, branch)
+        self._dialogs.end(branch.party.aor, branch.leg, now, StateEvent.REJECTED)
+        ringing.note(refused, end)
+        if end.status >= 600 and self._rules.tenant(branch.party.aor).decline is Whose.ALL:
+            log += self._drop_branches("", StateEvent.REJECTED, now)
+            self._ringing = [ringing]
+        elif any(other.ringing is ringing for other in self.branches.values()):
+            return log
+        return [*log, *self._over(ringing, StateEvent.REJECTED, now)]
+
+    def _redirect(self, branch: Branch, ringing: Ringing, redirect: Redirect, now: float) -> list[Effect]:
+        """A phone says where the call shall go. Raises Refusal where that is nowhere."""
+        for_all = self._rules.tenant(branch.party.aor).redirect is Whose.ALL
+        cause = cause_of(redirect.reason) or (Cause.DEFLECTED if branch.dialog else Cause.ALWAYS)
+        at = ringing.target if for_all else replace(ringing.target, others=())
+        target = self._rules.redirected(at, redirect.contacts, cause, self._asked, now)
+        by = target.party.aor.extension
+        self._dialogs.end(branch.party.aor, branch.leg, now, StateEvent.REJECTED, by)
+        rings_there = any(party.aor == target.party.aor for party in self.rings_at())
+        effects: list[Effect] = [self._log_forward(branch.party, target, f"by {visible(branch.contact)}")]
+        if for_all:
+            words = f'SIP;cause=302;text="Forwarded to {by}"'
+            effects += self._drop_branches(words, StateEvent.REJECTED, now, taken_by=by)
+            self._ringing.clear()
+        elif not any(other.ringing is ringing for other in self.branches.values()):
+            self._ringing.remove(ringing)
+        return effects if rings_there and not for_all else [*effects, *self._ring(target, now)]
+
+    def _over(self, ringing: Ringing, event: StateEvent, now: float) -> list[Effect]:
+        """Nobody takes it where it rings: it goes on, or that was all."""
+        log: list[Effect] = []
+        onward: Target | None = None
+        try:
+            onward = self._rules.onward(ringing.target, ringing.cause, self._asked, now)
+        except Refusal as refusal:
+            ringing.refused = Refused(refusal.status, refusal.reason)
+            log = [Log(Level.WARNING, refusal.log or refusal.reason)]
+        by = onward.party.aor.extension if onward else ""
+        dropped = self._drop_branches("", event, now, of=ringing, taken_by=by)
+        self._ringing.remove(ringing)
+        if onward:
+            why = ringing.cause.reason if ringing.cause else "refused"
+            return [*dropped, self._log_forward(ringing.party, onward, why), *self._ring(onward, now)]
+        refused = ringing.refused or Refused(480, f"{ringing.party.aor.extension} {UNREACHABLE}")
+        best = self._refused = better(self._refused, refused) if self._refused else refused
+        if self._ringing:
+            return [*log, *dropped]
+        last = HangUp(self.caller_leg, best.status, best.reason, headers=best.headers)
+        return [*log, *dropped, *self._end(last, event, now)]
+
+    def _log_forward(self, party: Party, target: Target, why: str) -> Log:
+        text = f"call {self.caller.aor} -> {party.aor}: forwarded to {target.party.aor} ({why})"
+        return Log(Level.INFO, text)
+
+    def _refusal_of(self, end: LegEnded, branch: Branch) -> tuple[Refused, list[Effect]]:
+        """What the caller is told of a phone's refusal, and what the operator reads."""
+        extension = branch.party.aor.extension
         refused = of_invite(extension, end.status, end.reason, end.headers)
         if end.silent:
             refused = Refused(480, f"{extension} {UNREACHABLE}")
-        best = self._refused = better(self._refused, refused) if self._refused else refused
         if not refused.translated:
-            return best, []
+            return refused, []
         said = f"{end.status} {visible(end.reason)}".strip()
-        text = f"{self.callee.aor} at {visible(branch.contact)} refuses a call: {said}; the caller is told"
-        return best, [Log(Level.INFO, f"{text} {refused.status} {refused.reason}")]
+        text = f"{branch.party.aor} at {visible(branch.contact)} refuses a call: {said}; the caller is told"
+        return refused, [Log(Level.INFO, f"{text} {refused.status} {refused.reason}")]
 
     def next_timer(self) -> float | None:
         """When `handle_timer` wants to be called."""
-        return self.rings_until or None if self.state is State.RINGING else self.exchange.next_timer()
+        if self.state is State.RINGING:
+            return min((ringing.until for ringing in self._ringing), default=None)
+        return self.exchange.next_timer()
 
     def handle_timer(self, now: float) -> list[Effect]:
-        """It has rung long enough, or an offer is made again."""
-        if self.state is State.RINGING:
-            return self.no_answer(now) if self.rings_until <= now else []
-        return self.exchange.next(now)
+        """It has rung long enough somewhere, or an offer is made again."""
+        if self.state is not State.RINGING:
+            return self.exchange.next(now)
+        due = [ringing for ringing in self._ringing if ringing.until <= now]
+        return [effect for ringing in due for effect in self._not_answered(ringing, now)]
 
-    def no_answer(self, now: float) -> list[Effect]:
-        """None of its phones has answered, or can by now."""
-        reason = f"{self.callee.aor.extension} does not answer"
-        return self._end(HangUp(self.caller_leg, 480, reason), StateEvent.TIMEOUT, now)
+    def _not_answered(self, ringing: Ringing, now: float) -> list[Effect]:
+        """It goes on; where there is no way on, or no longer, it rings as long as any call does."""
+        longest = ringing.since + self._rules.longest
+        goes_on = self._rules.goes_on(ringing.target, self._asked, now)
+        if not goes_on and now < longest:
+            ringing.until = longest
+            return []
+        ringing.cause = Cause.NO_ANSWER
+        ringing.refused = Refused(480, f"{ringing.party.aor.extension} does not answer")
+        return self._over(ringing, StateEvent.TIMEOUT, now)
 
     def hang_up(self, status: int, reason: str, now: float) -> list[Effect]:
         """The server ends the call, and says why to both sides."""
@@ -493,6 +607,7 @@ class Call:
 
     def _end_caller(self, event: StateEvent, now: float) -> None:
         self.state = State.ENDED
+        self._ringing.clear()
         self._dialogs.end(self.caller.aor, self.caller_leg, now, event)
 
     def _drop_branches(
@@ -502,13 +617,15 @@ class Call:
         now: float,
         *,
         except_leg: int = 0,
+        of: Ringing | None = None,
         taken_by: str = "",
         headers: Headers = (),
     ) -> list[Effect]:
-        dropped = [branch for branch in self.branches.values() if branch.leg != except_leg]
+        among = [b for b in self.branches.values() if of is None or b.ringing is of]
+        dropped = [branch for branch in among if branch.leg != except_leg]
         for branch in dropped:
             del self.branches[branch.leg]
-            self._dialogs.end(self.callee.aor, branch.leg, now, event, taken_by)
+            self._dialogs.end(branch.party.aor, branch.leg, now, event, taken_by)
         return [HangUp(branch.leg, cause=cause, headers=headers) for branch in dropped]
 
     # Media

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from blfd.core import hosts, privacy
 from blfd.core.access.limits import too_many
 from blfd.core.calls.call import NO_DIALOG, Call
+from blfd.core.calls.forwarding import Asked, Rules, Target
 from blfd.core.calls.party import Party, Picker, Seat, State
 from blfd.core.calls.passed_on import TELL_WHO, In, passed_on
-from blfd.core.effects import Accept, AnswerInfo, Effect, HangUp, Level, Log, RefuseOffer
+from blfd.core.effects import Accept, AnswerInfo, Dial, Effect, HangUp, Level, Log, RefuseOffer
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.inputs import (
@@ -61,8 +62,8 @@ class Calls:
     def __init__(
         self, dialogs: Dialogs, registrar: Registrar, settings: Settings, trusts: Callable[[Flow], bool]
     ) -> None:
-        self._dialogs, self._registrar, self._settings = dialogs, registrar, settings
-        self._trusts = trusts
+        self._dialogs, self._settings, self._trusts = dialogs, settings, trusts
+        self.rules = Rules(registrar, self.new_leg, settings.no_answer_timeout)
         self._numbers = itertools.count(1)
         self._by_leg: dict[int, Call] = {}
         self._by_number: dict[int, Call] = {}  # those that have not ended
@@ -77,8 +78,7 @@ class Calls:
     def invite(
         self, invite: InviteReceived, caller: Extension, callee: Extension, now: float
     ) -> list[Effect]:
-        """Start a call to `callee`; Refusal if none of its phones is registered."""
-        self.check_reachable(callee.aor, now)
+        """Start a call to `callee`; Refusal if nothing rings, there or where it is forwarded."""
         request = invite.request
         self._check_limits(caller.aor, request.flow.host)
         leg = self.new_leg()
@@ -86,11 +86,14 @@ class Calls:
         without = TELL_WHO if party.withheld else privacy.hides(request)
         trusted = self._trusts(request.flow)
         passed = passed_on(invite.headers, In.INVITE, trusted=trusted, without=without)
+        before = sum(name == "Diversion" for name, _ in passed)
+        first = self.rules.first(callee, Asked(caller.aor, before), now)
         call = self._by_leg[leg] = self._by_number[leg] = Call(
             leg,
             party,
-            Party(callee.aor, callee.name),
+            first,
             self._dialogs,
+            self.rules,
             dialog=DialogId(request.call_id, "", request.from_.tag),
             domain=_named(request),
             offer=invite.offer,
@@ -98,15 +101,11 @@ class Calls:
             allows_update=invite.allows_update,
             source=request.flow.host,
             headers=(("Max-Forwards", f"{invite.max_forwards - 1}"), *passed),
+            forwarded_before=before,
+            tells_history="History-Info" not in without,
         )
         self._trust(call, leg, request.flow)
         return [Accept(request.transaction, leg)]
-
-    def check_reachable(self, callee: Aor, now: float) -> None:
-        """Raises Refusal if no phone of an extension can be called."""
-        if not self._registrar.reachable(callee, now):
-            why = "cannot be reached" if self._registrar.registered(callee, now) else "is not registered"
-            raise Refusal(480, f"{callee.extension} {why}")
 
     def _trust(self, call: Call, leg: int, source: Flow) -> None:
         if self._trusts(source):
@@ -157,12 +156,17 @@ class Calls:
         now: float,
     ) -> tuple[Call, list[Effect]]:
         """A call to `target` for the transferee, which a stand-in makes: it goes on in the call `of`."""
-        number = self.new_leg()
+        number, refused = self.new_leg(), None
+        try:
+            first = self.rules.first(target, Asked(transferee.party.aor), now)
+        except Refusal as refusal:
+            first, refused = Target(Party(target.aor, target.name)), refusal
         call = Call(
             -number,
             transferee.party,
-            Party(target.aor, target.name),
+            first,
             self._dialogs,
+            self.rules,
             dialog=NO_DIALOG,
             domain=of.domain,
             offer=offer,
@@ -171,10 +175,13 @@ class Calls:
             headers=headers,
             transfers=of.transfers + 1,
             referred_by=by,
+            tells_history=not transferee.party.withheld,
         )
         call.number = number
         self._by_leg[-number] = self._by_number[number] = call
-        return call, self._settle(call, self._ring(call, "", now))
+        if refused:
+            return call, self._settle(call, call.hang_up(refused.status, refused.reason, now))
+        return call, self._settle(call, call.start("", now))
 
     def stand_in(self, call: Call, transferee: Seat, by: Party, transfers: int, now: float) -> list[Effect]:
         """The transferee calls in the caller's place; the stand-in's leg is the call's `caller_leg`."""
@@ -220,10 +227,13 @@ class Calls:
         return effects
 
     def _settle(self, call: Call, effects: list[Effect]) -> list[Effect]:
-        """Forget the legs that the core gives up."""
+        """Know the legs that the core makes, and forget those that it gives up."""
         for effect in effects:
             if type(effect) is HangUp:
                 self._by_leg.pop(effect.leg, None)
+            elif type(effect) is Dial:
+                self._by_leg[effect.leg] = call
+                self._trust(call, effect.leg, effect.flow)
         effects = [call.veiled(effect) for effect in effects] if call.withheld else effects
         if call.state is State.ENDED:
             self._by_number.pop(call.number, None)
@@ -239,7 +249,7 @@ class Calls:
     def _take(self, call: Call, event: LegInput, now: float) -> list[Effect]:
         match event:
             case LegAccepted():
-                return self._ring(call, event.tag, now)
+                return call.start(event.tag, now)
             case MediaMatched() | MediaFound() | LegNotified():
                 return []  # for a picker that has gone, or a transfer that is over
             case LegProgress():
@@ -262,16 +272,6 @@ class Calls:
                 return [call.exchange.info(event)]
             case InfoAnswered():
                 return call.exchange.info_answered(event)
-
-    def _ring(self, call: Call, tag: str, now: float) -> list[Effect]:
-        dials = [(self.new_leg(), b) for b in self._registrar.reachable(call.callee.aor, now)]
-        effects = call.start(tag, dials, now, now + self._settings.no_answer_timeout)
-        for leg, binding in dials:
-            self._by_leg[leg] = call
-            self._trust(call, leg, binding.flow)
-        if not dials:  # its last phone has gone in this instant
-            return call.no_answer(now)
-        return [Log(Level.INFO, f"{_name(call)}: ringing {len(dials)} phone(s)"), *effects]
 
     def _due(self, number: int, now: float) -> list[Effect]:
         """A call has rung long enough, or makes an offer again."""

@@ -22,7 +22,7 @@ def told(dialog: WatchedDialog, call: Call | None, now: float) -> bool:
     """Whether who dials a code is told what became of a dialog, as it was to be had just now."""
     if dialog.direction is not Direction.RECIPIENT or now - dialog.since >= JUST_NOW:
         return False
-    if dialog.state is DialogState.CONFIRMED or dialog.event is StateEvent.CANCELLED:
+    if dialog.state is DialogState.CONFIRMED or dialog.event is StateEvent.CANCELLED or _left(dialog):
         return True
     return dialog.event is StateEvent.REPLACED and not dialog.answered and call is not None
 
@@ -33,6 +33,8 @@ def outcome(aor: Aor, dialog: WatchedDialog, call: Call | None, picker: Aor) -> 
         if dialog.role is Direction.INITIATOR:
             return f"{aor.extension} is talking already"
         return _has("answered", Party(aor), picker)
+    if _left(dialog):
+        return f"The call was forwarded to {dialog.taken_by}"
     if call is None:
         gave_up = dialog.event is StateEvent.CANCELLED
         return "The caller has hung up" if gave_up else f"The call at {aor.extension} is over"
@@ -41,6 +43,11 @@ def outcome(aor: Aor, dialog: WatchedDialog, call: Call | None, picker: Aor) -> 
     if dialog.answered or (dialog.event is StateEvent.REPLACED and holder.aor.extension != first):
         return _has("taken it over", holder, picker)
     return _has("answered" if holder.aor == aor else "answered the call", holder, picker)
+
+
+def _left(dialog: WatchedDialog) -> bool:
+    """Whether the call went on to ring elsewhere."""
+    return bool(dialog.taken_by) and dialog.event in (StateEvent.REJECTED, StateEvent.TIMEOUT)
 
 
 def _has(done: str, who: Party, picker: Aor) -> str:

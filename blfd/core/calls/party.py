@@ -50,15 +50,6 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
-    """One contact of the callee; `dialog` is None until it rings."""
-
-    leg: int
-    contact: str
-    dialog: DialogId | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Seat:
     """Who takes part in a call that is up, and by which phone: its leg, and what its dialog is called.
 

@@ -143,11 +143,11 @@ class Pickups:
         if call and call.state is State.RINGING and dialog.direction is Direction.RECIPIENT:
             if call.caller.aor == picker:
                 raise Refusal(603, _own([aor]))
-            return (
-                aor,
-                dialog,
-                call,
-            )  # also where this phone no longer rings: another one of the same callee does
+            # Also where this phone no longer rings: another one of the callee does, or where it has gone on.
+            ringing = [party.aor for party in call.rings_at()]
+            if aor not in ringing and not any(self._permissions.may(picker, at) for at in ringing):
+                raise Refusal(603, outcome(aor, dialog, call, picker))
+            return aor, dialog, call
         if call is None or dialog.state is DialogState.TERMINATED:
             raise Refusal(603, outcome(aor, dialog, call, picker))
         if dialog.state is not DialogState.CONFIRMED:

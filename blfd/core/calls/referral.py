@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from blfd.core.calls.call import Call
 from blfd.core.calls.calls import Calls
+from blfd.core.calls.forwarding import Asked
 from blfd.core.calls.party import Seat, State
 from blfd.core.calls.passed_on import fits
 from blfd.core.calls.replaces import parse
@@ -68,7 +69,8 @@ class Referrals:
         who = transferor.party.aor
         match self._route(who, _dialled(target, refer)):
             case ToExtension(extension):
-                self._calls.check_reachable(extension.aor, now)
+                transferee = call.seat(call.other(refer.leg)).party.aor
+                self._calls.rules.first(extension, Asked(transferee), now)
                 return Referral(extension, (HOPS, *_referred_by(refer, transferor, call)), None)
             case Refused(status, reason, log):
                 raise Refusal(status, reason, log=log)

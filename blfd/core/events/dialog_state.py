@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
@@ -36,6 +36,7 @@ class Lamp(Enum):
     TALKING = "talking"
     HELD = "held"
     TRYING = "trying"
+    DND = "do not disturb"
     IDLE = "idle"
     NOT_REGISTERED = "not registered"
 
@@ -61,8 +62,8 @@ class WatchedDialog:
     `remote_name` its display name; `withheld`: they are for administrators only, `other` for all. `held`: the
     watched phone has put the other on hold. `picked`: it has the callee's place, and sent an INVITE to get
     it. `event` says what ended a terminated dialog, `answered` that it was confirmed before, and `taken_by`
-    which extension got the call where it was answered elsewhere (REPLACED). `referred_by` is the extension,
-    and the name, that has transferred the call.
+    which extension got the call where it was answered elsewhere (REPLACED) or forwarded. `referred_by` is the
+    extension, and the name, that has transferred the call.
 
     Of a dialog that is not carried here, `publisher` says whose word it is and `published_id` what it is
     called there. It has no `leg` and no `call`; Call-ID, tags and direction may be missing.
@@ -139,6 +140,14 @@ class Dialogs:
         self._ended: dict[tuple[Aor, Source], WatchedDialog] = {}  # the oldest first
         self._by_call_id: dict[str, dict[tuple[Aor, Source], None]] = {}  # live and ended ones
         self.changed = Changed()
+        self._dnd: frozenset[Aor] = frozenset()
+
+    def do_not_disturb(self, who: Iterable[Aor]) -> None:
+        """Who does not want to be disturbed now, and nobody else."""
+        now = frozenset(who)
+        for aor in sorted(now ^ self._dnd):
+            self.changed.add(aor)
+        self._dnd = now
 
     def put(self, aor: Aor, dialog: WatchedDialog) -> None:
         """Add or update a dialog."""
@@ -209,30 +218,51 @@ class Dialogs:
 
     def lamp(self, aor: Aor) -> Lamp:
         lamps = {dialog.lamp for dialog in self.of(aor)}
-        return next((lamp for lamp in Lamp if lamp in lamps), Lamp.IDLE)
+        none = Lamp.DND if aor in self._dnd else Lamp.IDLE
+        return next((lamp for lamp in Lamp if lamp in lamps), none)
 
-    def document(self, aor: Aor, entity: str, *, pickup_code: str = "", single: bool = False) -> DialogInfo:
+    def document(
+        self,
+        aor: Aor,
+        entity: str,
+        *,
+        pickup_code: str = "",
+        single: bool = False,
+        dnd_is_busy: bool = True,
+    ) -> DialogInfo:
         """The full state of `aor` for watchers that subscribed to `entity`.
 
         Idle is told with the last dialog, terminated, or with a dummy one: some phones leave the lamp on when
-        a document has no <dialog>. `single`: the most urgent dialog alone, early before confirmed. Without
-        `pickup_code` the watchers may not pick up: they get nothing that a key could do it with.
+        a document has no <dialog>. Who does not want to be disturbed is told to be busy, with a dialog that
+        has no ids and no direction, so that no key tries to pick it up; without `dnd_is_busy`, to be idle.
+        `single`: the most urgent dialog alone, early before confirmed. Without `pickup_code` the watchers may
+        not pick up: they get nothing that a key could do it with.
         """
         dialogs = self.of(aor)
         if single and dialogs:
             order = list(Lamp)
             dialogs = [min(dialogs, key=lambda dialog: order.index(dialog.lamp))]
         domain = entity.partition("@")[2]
+        if not dialogs and dnd_is_busy and aor in self._dnd:
+            return _full(entity, (Dialog(id="dnd", state=DialogState.CONFIRMED, local=_local(entity)),))
         shown = dialogs or self._idle(aor)
         elements = tuple(_element(dialog, aor, entity, domain, pickup_code) for dialog in shown)
         if not elements:
             elements = (Dialog(id=f"idle-{aor.extension}", state=DialogState.TERMINATED),)
-        return DialogInfo(entity=entity, version=0, state=DocumentState.FULL, dialogs=elements)
+        return _full(entity, elements)
 
     def _idle(self, aor: Aor) -> Iterator[WatchedDialog]:
         last = self._last.get(aor)
         if last:
             yield last
+
+
+def _full(entity: str, dialogs: tuple[Dialog, ...]) -> DialogInfo:
+    return DialogInfo(entity=entity, version=0, state=DocumentState.FULL, dialogs=dialogs)
+
+
+def _local(entity: str, *rendering: Param) -> Participant:
+    return Participant(identity=Identity(entity), target=Target(entity, rendering))
 
 
 def _element(dialog: WatchedDialog, aor: Aor, entity: str, domain: str, pickup_code: str) -> Dialog:
@@ -253,7 +283,7 @@ def _element(dialog: WatchedDialog, aor: Aor, entity: str, domain: str, pickup_c
         direction=dialog.direction,
         state=dialog.state,
         referred_by=Identity(f"sip:{by}@{domain}", by_name or None) if by else None,
-        local=Participant(identity=Identity(entity), target=Target(entity, rendering)),
+        local=_local(entity, *rendering),
         remote=Participant(identity, Target(target)) if target else None,
     )
     return element if pickup_code else _without_handles(element)

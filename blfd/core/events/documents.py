@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from blfd.core.calls.permissions import Permissions
-from blfd.core.events.dialog_state import Dialogs
+from blfd.core.events.dialog_state import Dialogs, Lamp
 from blfd.core.events.package import Rendered
-from blfd.core.values import Aor, Directory, Tenant
+from blfd.core.values import Aor, Directory, DndLamp, Tenant
 from dialog_info import build_around_version
 
 RENDERED, ENTITIES = 4096, 16  # documents kept: resources, and ways to write the URI of one
@@ -53,6 +53,10 @@ class DialogPackage:
     def _render(self, resource: Aor, entity: str, may_pick_up: bool) -> Rendered:
         tenant = self._directory.tenants.get(resource.tenant) or Tenant(resource.tenant)
         code = tenant.pickup_code if may_pick_up else ""
-        single = tenant.single_dialog
-        document = self._dialogs.document(resource, entity, pickup_code=code, single=single)
-        return Rendered(*build_around_version(document), self._dialogs.lamp(resource).value)
+        single, lamp = tenant.single_dialog, self._dialogs.lamp(resource)
+        is_busy = tenant.dnd_lamp is DndLamp.BUSY
+        document = self._dialogs.document(
+            resource, entity, pickup_code=code, single=single, dnd_is_busy=is_busy
+        )
+        told = Lamp.IDLE if lamp is Lamp.DND and not is_busy else lamp
+        return Rendered(*build_around_version(document), told.value)

@@ -27,6 +27,7 @@ Owner = Annotated[
     Literal["local", "published", "default"],
     Field(description="Who knows its state: blfd, who publishes it, or `default`: as the tenant says."),
 ]
+Target = Annotated[str, Field(description="The extension where calls go; empty for nowhere.")]
 Csv = Annotated[
     bytes,
     Body(
@@ -38,6 +39,8 @@ Csv = Annotated[
 
 
 class Extension(BaseModel):
+    """`dnd`: do not disturb. `forward_no_answer` holds after `forward_after` seconds."""
+
     extension: str
     tenant: str
     name: str
@@ -45,6 +48,12 @@ class Extension(BaseModel):
     pickable: Pickable
     owner: Owner
     publish: Literal["on", "off"]
+    dnd: bool
+    forward_always: Target
+    forward_busy: Target
+    forward_no_answer: Target
+    forward_after: int
+    forward_unregistered: Target
 
 
 class NewExtensionBody(BaseModel):
@@ -68,6 +77,12 @@ class ExtensionChange(BaseModel):
     pickable: Pickable | None = None
     owner: Owner | None = None
     publish: Literal["on", "off"] | None = None
+    dnd: bool | None = None
+    forward_always: Target | None = None
+    forward_busy: Target | None = None
+    forward_no_answer: Target | None = None
+    forward_after: int | None = None
+    forward_unregistered: Target | None = None
 
 
 class ImportRow(BaseModel):
@@ -132,7 +147,11 @@ def get_extension(at: Reading, response: Response, extension: str) -> Row:
 def change_extension(
     at: Writing, response: Response, extension: str, change: ExtensionChange, expected: Expected
 ) -> Row:
-    changed = extensions.change(at.desk, at.tenant, extension, **change.model_dump(), expected=expected)
+    fields = change.model_dump()
+    forwarding = {name: fields.pop(name) for name in extensions.FORWARDING}
+    changed = extensions.change(
+        at.desk, at.tenant, extension, **fields, forwarding=forwarding, expected=expected
+    )
     return tagged(response, changed)
 
 

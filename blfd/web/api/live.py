@@ -44,7 +44,9 @@ class Lamp(BaseModel):
     extension: str
     tenant: str
     name: str
-    lamp: str = Field(description="idle, trying, ringing, early media, talking, held or not registered.")
+    lamp: str = Field(
+        description="idle, trying, ringing, early media, talking, held, do not disturb or not registered."
+    )
     dialogs: list[Dialog]
     watchers: int
 

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from enum import Enum
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from blfd.core.values import Owner, Reach
+from blfd.core.values import DndLamp, Owner, Reach, Whose
 from blfd.operations import tenants
 from blfd.operations.desk import Row
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, System, Writing, tagged
 from blfd.web.api.paging import Cursor, Limit, Page, cut
 
 router = APIRouter(prefix="/tenants", tags=["Tenants"])
+
+KINDS: dict[str, type[Enum]] = {
+    "pickup": Reach,
+    "owner": Owner,
+    "dnd_lamp": DndLamp,
+    "redirect": Whose,
+    "decline": Whose,
+}
+
+
+Whom = Annotated[
+    Literal["all", "phone"],
+    Field(description="For which phones of an extension holds what one says that forwards or declines."),
+]
 
 
 class Tenant(BaseModel):
@@ -25,6 +40,9 @@ class Tenant(BaseModel):
     pickup: Literal["on", "off", "groups"]
     pickable: bool
     owner: Literal["local", "published"]
+    dnd_lamp: Literal["busy", "idle"]
+    redirect: Whom
+    decline: Whom
     extensions: int
 
 
@@ -42,6 +60,9 @@ class TenantChange(BaseModel):
     pickup: Literal["on", "off", "groups"] | None = None
     pickable: bool | None = None
     owner: Literal["local", "published"] | None = None
+    dnd_lamp: Literal["busy", "idle"] | None = None
+    redirect: Whom | None = None
+    decline: Whom | None = None
 
 
 class Aliases(BaseModel):
@@ -67,16 +88,11 @@ def get_tenant(at: Reading, response: Response) -> Row:
 @router.patch("/{tenant}", response_model=Tenant, responses=TAGGED)
 def change_tenant(at: Writing, response: Response, change: TenantChange, expected: Expected) -> Row:
     """Its feature codes, and what holds for extensions that say nothing else."""
-    fields = change.model_dump()
-    pickup, owner = fields.pop("pickup"), fields.pop("owner")
-    changed = tenants.change(
-        at.desk,
-        at.tenant,
-        **fields,
-        pickup=Reach(pickup) if pickup else None,
-        owner=Owner(owner) if owner else None,
-        expected=expected,
-    )
+    fields: dict[str, Any] = {
+        name: KINDS[name](value) if value is not None and name in KINDS else value
+        for name, value in change.model_dump().items()
+    }
+    changed = tenants.change(at.desk, at.tenant, **fields, expected=expected)
     return tagged(response, changed)
 
 

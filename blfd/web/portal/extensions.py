@@ -10,6 +10,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from blfd.control import ControlError, NotRunning
+from blfd.core.values import Forwarding
 from blfd.operations import Desk, etag, extensions, lamps
 from blfd.operations.imports import Counts
 from blfd.store import Conflict, NewExtension, StoreError
@@ -18,14 +19,14 @@ from blfd.web.portal.imports import Import, Lines, Shown
 
 router = APIRouter(prefix="/t/{tenant}/extensions")
 
+SWITCH = {"off": "off", "on": "on: nothing rings"}
 PICKABLE = {"default": "as the tenant says", "on": "yes", "off": "no"}
-NEW = {
-    "extension": "",
-    "name": "",
+NOTHING: dict[str, Any] = {
     "pickup": "default",
     "pickable": "default",
     "owner": "default",
     "publish": "off",
+    **{name: getattr(Forwarding(), field) for name, field in extensions.FORWARDING.items()},
 }
 
 
@@ -46,12 +47,13 @@ def list_(here: Reading) -> Response:
         down=registered is None,
         pickup=PICKUP,
         pickable=PICKABLE,
+        goes=extensions.goes,
     )
 
 
 @router.get("/new")
 def new(here: Writing) -> Response:
-    return _page(here, NEW, is_new=True)
+    return _page(here, {"extension": "", "name": "", **NOTHING}, is_new=True)
 
 
 @router.post("/new")
@@ -69,7 +71,7 @@ def add(here: Writing, form: Form) -> Response:
     try:
         extensions.add(here.desk, here.tenant, wanted)
     except StoreError as error:
-        shown = {**sent, "extension": wanted.extension}
+        shown = {**NOTHING, **sent, "extension": wanted.extension}
         return _page(here, shown, is_new=True, error=error.text)
     return here.to("extensions", "added")
 
@@ -83,13 +85,17 @@ def edit(here: Writing, extension: str) -> Response:
 @router.post("/edit/{extension}")
 def change(here: Writing, extension: str, form: Form) -> Response:
     sent, version = _sent(form), str(form.get("version", ""))
+    forwarding = _forwarding(form)
     try:
-        extensions.change(here.desk, here.tenant, extension, **sent, expected=version)
+        extensions.change(
+            here.desk, here.tenant, extension, **sent, forwarding=_numbers(forwarding), expected=version
+        )
     except Conflict as error:
         row = extensions.get(here.desk, here.tenant, extension)
         return _page(here, row, version=etag(row), error=error.text, status=409)
     except StoreError as error:
-        return _page(here, {**sent, "extension": extension}, version=version, error=error.text)
+        shown = {**NOTHING, **sent, **forwarding, "extension": extension}
+        return _page(here, shown, version=version, error=error.text)
     return here.to("extensions", "changed")
 
 
@@ -154,6 +160,7 @@ def _page(
         pickup=PICKUP,
         pickable=PICKABLE,
         owners=OWNERS,
+        switch=SWITCH,
     )
 
 
@@ -167,3 +174,19 @@ def _sent(form: FormData) -> dict[str, Any]:
         "owner": str(form.get("owner", "default")),
         "publish": "on" if "publish" in form else "off",
     }
+
+
+def _forwarding(form: FormData) -> dict[str, Any]:
+    """As it is in the form; what is not in it stays as it is."""
+    found = {name: str(form[name]).strip() for name in extensions.FORWARDING if name in form}
+    return {**found, "dnd": found["dnd"] == "on"} if "dnd" in found else found
+
+
+def _numbers(forwarding: dict[str, Any]) -> dict[str, Any]:
+    """Raises StoreError."""
+    after = forwarding.get("forward_after")
+    if after is None:
+        return forwarding
+    if not (after.isascii() and after.isdigit()):
+        raise StoreError(f"seconds until nobody answers: {after!r} is no whole number")
+    return {**forwarding, "forward_after": int(after)}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
-from blfd.core.values import DEFAULT_TENANT, Owner, Reach
+from blfd.core.values import DEFAULT_TENANT, DndLamp, Owner, Reach, Whose
 from blfd.operations import etag, tenants
 from blfd.operations.lists import listed
 from blfd.store import Conflict, StoreError
@@ -18,6 +19,15 @@ router = APIRouter()
 System = Annotated[There, Depends(there("system"))]
 TENANT_OWNERS = {owner.value: OWNERS[owner.value] for owner in Owner}
 REACHES = {reach.value: PICKUP[reach.value] for reach in Reach}
+CHOICES: dict[str, type[Enum]] = {
+    "pickup": Reach,
+    "owner": Owner,
+    "dnd_lamp": DndLamp,
+    "redirect": Whose,
+    "decline": Whose,
+}
+DND_LAMPS = {"busy": "busy", "idle": "idle"}
+WHOSE = {"all": "all of the extension", "phone": "that phone alone"}
 
 
 @router.get("/tenants")
@@ -86,24 +96,25 @@ def change_codes(here: Writing, form: Form, request: Request) -> Response:
     wanted: dict[str, Any] = {
         "pickup_code": str(form.get("pickup_code", "")).strip(),
         "group_pickup_code": str(form.get("group_pickup_code", "")).strip(),
-        "pickup": str(form.get("pickup", "")),
-        "owner": str(form.get("owner", "")),
+        **{name: str(form[name]) for name in CHOICES if name in form},
         "single_dialog": "single_dialog" in form,
         "pickable": "pickable" in form,
     }
     version = str(form.get("version", ""))
-    if wanted["pickup"] not in REACHES:
-        return _codes(here, wanted, version, f"{wanted['pickup']!r} is none of {', '.join(REACHES)}.")
-    if wanted["owner"] not in TENANT_OWNERS:
-        return _codes(here, wanted, version, f"{wanted['owner']!r} is none of {', '.join(TENANT_OWNERS)}.")
-    values = {**wanted, "pickup": Reach(wanted["pickup"]), "owner": Owner(wanted["owner"])}
+    shown = {**tenants.get(here.desk, here.tenant), **wanted}
+    chosen: dict[str, Enum] = {}
+    for name in CHOICES.keys() & wanted.keys():
+        known = {choice.value: choice for choice in CHOICES[name]}
+        if wanted[name] not in known:
+            return _codes(here, shown, version, f"{wanted[name]!r} is none of {', '.join(known)}.")
+        chosen[name] = known[wanted[name]]
     try:
-        tenants.change(here.desk, here.tenant, **values, expected=version)
+        tenants.change(here.desk, here.tenant, **{**wanted, **chosen}, expected=version)
     except Conflict as error:
         row = tenants.get(here.desk, here.tenant)
         return _codes(here, row, etag(row), error.text, 409)
     except StoreError as error:
-        return _codes(here, wanted, version, error.text)
+        return _codes(here, shown, version, error.text)
     return here.to("codes", "changed")
 
 
@@ -117,5 +128,7 @@ def _codes(here: Here, row: dict[str, Any], version: str, error: str = "", statu
         error=error,
         reaches=REACHES,
         owners=TENANT_OWNERS,
+        dnd_lamps=DND_LAMPS,
+        whose=WHOSE,
         limits=limits,
     )

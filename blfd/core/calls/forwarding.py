@@ -1,0 +1,280 @@
+"""Where a call goes that its callee's phones do not take: by the extension's rules, or by a phone's 3xx.
+
+A call that is forwarded goes from extension to extension; each that it has left is a `Hop`, with the cause.
+It may go on five times, and never to where it has been. A rule that leads nowhere, as its target is gone or
+is the caller, counts as none, so that the call rings where it is: who answers somebody's calls can call
+through to that one. An extension's rules are asked for again at each step, so a change holds at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+from urllib.parse import quote
+
+from blfd.core.access.domains import Domains
+from blfd.core.calls.party import Party
+from blfd.core.errors import Refusal
+from blfd.core.hosts import is_address
+from blfd.core.registrar import Registrar
+from blfd.core.routing import Refused, Routing, ToExtension
+from blfd.core.values import Aor, Binding, Directory, Extension, Forwarding, Headers, Tenant, Uri
+from blfd.core.visible import visible
+
+MOST = 5  # times that a call is forwarded
+
+
+class Cause(Enum):
+    """Why a call is forwarded: the reason of Diversion (RFC 5806, section 4), and that of RFC 4458."""
+
+    ALWAYS = "unconditional", 302
+    DND = "do-not-disturb", 486
+    BUSY = "user-busy", 486
+    NO_ANSWER = "no-answer", 408
+    UNREACHABLE = "unavailable", 503
+    DEFLECTED = "deflection", 487
+
+    @property
+    def reason(self) -> str:
+        return self.value[0]
+
+    @property
+    def status(self) -> int:
+        return self.value[1]
+
+
+def cause_of(reason: str) -> Cause | None:
+    """By the reason of a Diversion; None for one that says nothing of what is done here."""
+    return next((cause for cause in Cause if cause.reason == reason.lower()), None)
+
+
+class Hop(NamedTuple):
+    """An extension that a call has left, and why."""
+
+    party: Party
+    cause: Cause
+
+
+class Other(NamedTuple):
+    """Where a call may go as well, as a phone's 3xx had several Contacts, and the hops that lead there."""
+
+    uri: Uri
+    hops: tuple[Hop, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The extension at which a call is to ring, how it came there, and `others` if nothing comes of it."""
+
+    party: Party
+    hops: tuple[Hop, ...] = ()
+    others: tuple[Other, ...] = ()
+
+
+class Asked(NamedTuple):
+    """Who calls, and how often the call had been forwarded before it came here."""
+
+    caller: Aor
+    before: int = 0
+
+
+class Rules:
+    """Answers from a directory, and from which phones can be reached.
+
+    `longest` is for how many seconds a call rings anywhere.
+    """
+
+    def __init__(self, registrar: Registrar, new_leg: Callable[[], int], longest: float) -> None:
+        self._registrar, self._new_leg, self.longest = registrar, new_leg, longest
+        self._directory = Directory()
+        self._routing = Routing(self._directory, Domains(self._directory, ()))
+
+    def directory_changed(self, directory: Directory, routing: Routing) -> None:
+        self._directory, self._routing = directory, routing
+
+    def of(self, aor: Aor) -> Forwarding:
+        extension = self._directory.extensions.get(aor)
+        return extension.forwarding if extension else Forwarding()
+
+    def tenant(self, aor: Aor) -> Tenant:
+        return self._directory.tenants.get(aor.tenant) or Tenant(aor.tenant)
+
+    def first(self, callee: Extension, asked: Asked, now: float) -> Target:
+        """Where a call rings that is for `callee`. Raises Refusal where nothing rings."""
+        return self._at(callee, (), (), asked, now)
+
+    def onward(self, at: Target, cause: Cause | None, asked: Asked, now: float) -> Target | None:
+        """Where it goes when nobody has taken it there; None for nowhere. Raises Refusal for a circle."""
+        found = self._rule(at.party.aor, cause, asked) if cause else None
+        if cause and found:
+            return self._at(found, (*at.hops, Hop(at.party, cause)), at.others, asked, now)
+        try:
+            return self._next(at.others, asked, now) if at.others else None
+        except Refusal:  # what the phones have said says more
+            return None
+
+    def redirected(
+        self, at: Target, contacts: Iterable[Uri], cause: Cause, asked: Asked, now: float
+    ) -> Target:
+        """Where it goes as one of its phones says so, the best first. Raises Refusal where none leads."""
+        hops = (*at.hops, Hop(at.party, cause))
+        others = tuple(Other(uri, hops) for uri in contacts)
+        if not others:
+            raise Refusal(480, f"{at.party.aor.extension} has forwarded its calls and not said where")
+        return self._next((*others, *at.others), asked, now)
+
+    def goes_on(self, at: Target, asked: Asked, now: float) -> bool:
+        """Whether there is somewhere to go when nobody answers."""
+        try:
+            return self.onward(at, Cause.NO_ANSWER, asked, now) is not None
+        except Refusal:
+            return False
+
+    def patience(self, target: Target, asked: Asked) -> float:
+        """For how many seconds it rings there until it goes on."""
+        aor = target.party.aor
+        goes_on = target.others or self._rule(aor, Cause.NO_ANSWER, asked)
+        return min(self.longest, self.of(aor).after) if goes_on else self.longest
+
+    def dials(self, target: Target, now: float) -> list[tuple[int, Binding]]:
+        """The phones to ring, each with a leg of its own."""
+        return [(self._new_leg(), found) for found in self._registrar.reachable(target.party.aor, now)]
+
+    def _next(self, others: tuple[Other, ...], asked: Asked, now: float) -> Target:
+        refusals: list[Refusal] = []
+        for number, other in enumerate(others, 1):
+            try:
+                found = self._named(other)
+                return self._at(found, other.hops, others[number:], asked, now)
+            except Refusal as refusal:
+                refusals.append(refusal)
+        raise refusals[0]
+
+    def _at(
+        self,
+        extension: Extension,
+        hops: tuple[Hop, ...],
+        others: tuple[Other, ...],
+        asked: Asked,
+        now: float,
+    ) -> Target:
+        """What the rules of an extension say before anything rings there."""
+        while True:
+            self._check(extension, hops, asked)
+            found = self._before_ringing(extension, asked, now)
+            party = Party(extension.aor, extension.name)
+            if found is None:
+                return Target(party, hops, others)
+            extension, hops = found[0], (*hops, Hop(party, found[1]))
+
+    @staticmethod
+    def _check(extension: Extension, hops: tuple[Hop, ...], asked: Asked) -> None:
+        if not hops:
+            return
+        passed = [hop.party.aor for hop in hops]
+        first, here = passed[0].extension, extension.aor.extension
+        if extension.aor == asked.caller:
+            raise Refusal(480, f"{passed[-1].extension} forwards its calls to {here}, who calls")
+        if extension.aor in passed:
+            way = ", ".join([*(aor.extension for aor in passed), here])
+            advice = f"look at 'blfd extension list', and at what the phones of {first} have set"
+            text = f"calls of {passed[0]} go in a circle: {way}; {advice}"
+            raise Refusal(480, f"Calls of {first} go in a circle: {way}", log=text)
+        if len(hops) + asked.before > MOST:
+            text = f"a call of {asked.caller} is forwarded more than {MOST} times, at last by {passed[-1]}"
+            raise Refusal(480, f"The call is forwarded more than {MOST} times", log=text)
+
+    def _before_ringing(
+        self, extension: Extension, asked: Asked, now: float
+    ) -> tuple[Extension, Cause] | None:
+        aor = extension.aor
+        always = self._rule(aor, Cause.ALWAYS, asked)
+        if always:
+            return always, Cause.ALWAYS
+        if self.of(aor).dnd:
+            cause, why = Cause.DND, "does not want to be disturbed"
+        elif not self._registrar.reachable(aor, now):
+            registered = self._registrar.registered(aor, now)
+            cause, why = Cause.UNREACHABLE, "cannot be reached" if registered else "is not registered"
+        else:
+            return None
+        found = self._rule(aor, cause, asked)
+        if found is None:
+            raise Refusal(480, f"{aor.extension} {why}")
+        return found, cause
+
+    def _rule(self, aor: Aor, cause: Cause, asked: Asked) -> Extension | None:
+        """Where the extension's own rule leads; None where there is none, or it leads to who calls."""
+        rules = self.of(aor)
+        number = {
+            Cause.ALWAYS: rules.always,
+            Cause.DND: rules.busy,
+            Cause.BUSY: rules.busy,
+            Cause.NO_ANSWER: rules.no_answer,
+            Cause.UNREACHABLE: rules.unregistered,
+        }.get(cause)
+        if not number:
+            return None
+        route = self._routing.route(aor, _in_tenant(aor, number))
+        return (
+            route.extension
+            if isinstance(route, ToExtension) and route.extension.aor != asked.caller
+            else None
+        )
+
+    def _named(self, other: Other) -> Extension:
+        """The extension that a Contact means: who writes an address in the place of the domain means ours."""
+        who, uri = other.hops[-1].party.aor, other.uri
+        number = uri.user or uri.text.partition(":")[2].partition(";")[0]
+        known = uri.scheme in ("sip", "sips") and not is_address(uri.host)
+        match self._routing.route(who, uri if known else _in_tenant(who, number)):
+            case ToExtension(extension):
+                return extension
+            case Refused():
+                text = f"{who.extension} forwards its calls to {visible(number)}, which is no extension here"
+            case _:
+                text = f"{who.extension} forwards its calls to a pickup code"
+        raise Refusal(480, text, log=f"a phone of {who}: {text}; there is no way outside")
+
+
+def _in_tenant(who: Aor, number: str) -> Uri:
+    return Uri(f"sip:{number}@{who.tenant}", "sip", number, who.tenant, 0)
+
+
+def written(hops: tuple[Hop, ...], target: Party, domain: str, said: Headers, *, tells: bool) -> Headers:
+    """What a phone is told of the way that a call has come, beside what was `said` of it before.
+
+    Diversion (RFC 5806) has the last first, History-Info (RFC 7044) the first first; without `tells` there is
+    none of the latter, for privacy.
+    """
+    if not hops:
+        return said
+    diversions = tuple(
+        ("Diversion", f"{hop.party.name_addr(domain)};reason={hop.cause.reason}") for hop in reversed(hops)
+    )
+    if not tells:
+        return (*diversions, *said)
+    known = [value for name, value in said if name == "History-Info"]
+    index = _INDEX.search(known[-1]) if known else None
+    at = index[1] if index else "1"
+    # what has brought it here has an entry of its own already
+    entries = [] if index else [f"{_history(hops[0].party, domain, None, hops[0].cause)};index={at}"]
+    for number, hop in enumerate(hops):
+        onward = hops[number + 1] if number + 1 < len(hops) else None
+        party, above, at = onward.party if onward else target, at, f"{at}.1"
+        uri = _history(party, domain, hop.cause, onward.cause if onward else None)
+        entries.append(f"{uri};index={at};mp={above}")
+    return (*diversions, *said, *(("History-Info", entry) for entry in entries))
+
+
+def _history(party: Party, domain: str, came: Cause | None, left: Cause | None) -> str:
+    """An entry's URI: by what cause the call has come there (RFC 4458), and left it (RFC 3326)."""
+    cause = f";cause={came.status}" if came else ""
+    reason = f"?Reason={quote(f'SIP;cause={left.status}', safe='')}" if left else ""
+    return f"<sip:{party.aor.extension}@{domain}{cause}{reason}>"
+
+
+_INDEX = re.compile(r";\s*index\s*=\s*([0-9.]+)", re.I)

@@ -1,0 +1,58 @@
+"""Where a call rings: at the phones of an extension, or of several where one forwards for itself alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from blfd.core.calls.forwarding import Cause, Target
+from blfd.core.calls.party import Party
+from blfd.core.calls.refusals import Refused, better
+from blfd.core.inputs import LegEnded
+from blfd.core.values import DialogId
+
+NOBODY = frozenset((408, 430, 503, 504))
+"""Statuses of a phone that is not there, or of the way to it."""
+
+BUSY = frozenset((480, 486, 600, 603))
+"""Statuses by which a phone, or who sits before it, does not want the call; 480 is some phones' DND."""
+
+
+@dataclass(slots=True)
+class Ringing:
+    """One target, since a time and until another.
+
+    `refused` is the best refusal of its phones so far, and `cause` why it is over there when all have
+    refused, None where none of the extension's rules says anything of it.
+    """
+
+    target: Target
+    since: float
+    until: float
+    refused: Refused | None = None
+    cause: Cause | None = None
+
+    @property
+    def party(self) -> Party:
+        return self.target.party
+
+    def note(self, refused: Refused, end: LegEnded) -> None:
+        """A phone has refused; who is busy is there, whatever another phone of it says."""
+        self.refused = better(self.refused, refused) if self.refused else refused
+        if not end.silent and end.status in BUSY:
+            self.cause = Cause.BUSY
+        elif self.cause is None and (end.silent or end.status in NOBODY):
+            self.cause = Cause.UNREACHABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One contact of a callee, whose extension `party` is; `dialog` is None until it rings.
+
+    `ringing` is None for a picker, who has answered.
+    """
+
+    leg: int
+    contact: str
+    party: Party
+    ringing: Ringing | None = None
+    dialog: DialogId | None = None
