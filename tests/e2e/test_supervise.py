@@ -85,7 +85,7 @@ def test_a_supervisor_that_is_killed_takes_its_server_along(supervised: Site) ->
     server = int(supervised.ask("status")["pid"])
     supervised.server.process.kill()
     wait_gone(server)
-    supervised.options = ()
+    supervised.options = tuple(one for one in supervised.options if one != "--supervise")
     supervised.server.stop()
     supervised.start()
 
@@ -166,7 +166,7 @@ def started(request: pytest.FixtureRequest, ending: Site) -> Iterator[Site]:
     with closing(sqlite3.connect(site.database)) as database, database:
         for table in ("bindings", "subscriptions"):
             database.execute(f"DELETE FROM {table}")
-    site.server = ServerProcess(site.database, site.listen, *TRUST, *end.options, own_group=True)
+    site.server = ServerProcess(site.database, site.listen, *site.options, *end.options, own_group=True)
     yield site
     for agent in site.agents:
         agent.close()
