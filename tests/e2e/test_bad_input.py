@@ -80,7 +80,7 @@ def test_another_version_of_sip(site: Site) -> None:
     assert answer_to(site.agent(), "OPTIONS sip:101@host SIP/3.0").status == 505
 
 
-@pytest.mark.parametrize("method", ["MESSAGE", "PUBLISH", "FOO"])
+@pytest.mark.parametrize("method", ["MESSAGE", "FOO"])
 def test_an_unknown_method_gets_405(site: Site, method: str) -> None:
     answer = answer_to(site.agent(), f"{method} sip:101@host SIP/2.0")
     assert answer.status == 405
@@ -179,7 +179,7 @@ def test_a_missing_configuration_file(typed: Typed) -> None:
         ("5060", "write udp:127.0.0.1:5060"),
         ("sctp:127.0.0.1:5060", "write udp:127.0.0.1:5060"),
         ("udp:127.0.0.1:99999", "write udp:127.0.0.1:5060"),
-        ("udp:example:5060", "no IPv4 address"),
+        ("udp:example:5060", "is not an address"),
     ],
 )
 def test_a_listener_that_is_none(typed: Typed, listen: str, advice: str) -> None:
