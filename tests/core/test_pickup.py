@@ -48,7 +48,7 @@ from blfd.core.inputs import (
     OfferReceived,
 )
 from blfd.core.values import Aor, DialogId, Reach
-from dialog_info import Direction
+from dialog_info import Direction, Replaces
 
 WAYS: dict[str, Callable[[int], tuple[str, str]]] = {
     "directed": lambda leg: ("*97102", ""),
@@ -87,6 +87,18 @@ def test_what_happens_to_everyone(way: str) -> None:
     assert hung_up(office.give(LegEnded(leg, 200, ""))) == {caller: (487, "")}
     assert office.lamps("101", "102", "103") == ["idle"] * 3
     assert len(office.world.core.calls) == 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_watchers_are_told_what_an_invite_has_replaced(way: str) -> None:
+    """RFC 4235, section 4.1.4; ids are those that they were told of the ringing phone."""
+    office = Office()
+    (ringing,) = office.phones[office.call("101", "102")]
+    to, value = WAYS[way](ringing)
+    office.pick_up("103", to, replaces=value)
+    (dialog,) = document(notifies(office.give(subscribe("104", "103")))[0]).dialogs
+    told = Replaces(f"id{ringing}", f"phone{ringing}", "ours")
+    assert dialog.replaces == (told if way.startswith("replaces") else None)
 
 
 def test_the_next_call_rings_there_while_the_picked_one_goes_on() -> None:

@@ -383,6 +383,7 @@ class Call:
                 call=self.number,
                 picked=picked,
                 withheld=self.withheld,
+                replaces=picker.replaces,
             ),
         )
 

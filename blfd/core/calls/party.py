@@ -67,7 +67,7 @@ class Seat:
 class Picker:
     """A phone that has sent INVITE to take somebody's place, by the flow `source`.
 
-    `held`: it holds from the start.
+    `held`: it holds from the start. `replaces` is what its INVITE has named in Replaces.
     """
 
     leg: int
@@ -76,3 +76,4 @@ class Picker:
     contact: str
     source: Flow
     held: bool = False
+    replaces: DialogId | None = None

@@ -262,6 +262,7 @@ class Pickups:
             pickup.invite.contact,
             request.flow,
             held=offer is not None and held(offer),
+            replaces=pickup.dialog.id if pickup.wish.replaces else None,
         )
         if pickup.takes_over:
             pickup.wish = pickup.wish._replace(way=Way.TAKE_OVER)

@@ -20,6 +20,7 @@ from dialog_info import (
     Identity,
     Param,
     Participant,
+    Replaces,
     StateEvent,
     Target,
 )
@@ -63,7 +64,8 @@ class WatchedDialog:
     watched phone has put the other on hold. `picked`: it has the callee's place, and sent an INVITE to get
     it. `event` says what ended a terminated dialog, `answered` that it was confirmed before, and `taken_by`
     which extension got the call where it was answered elsewhere (REPLACED) or forwarded. `referred_by` is the
-    extension, and the name, that has transferred the call.
+    extension, and the name, that has transferred the call, `replaces` the dialog that its INVITE has named in
+    Replaces.
 
     Of a dialog that is not carried here, `publisher` says whose word it is and `published_id` what it is
     called there. It has no `leg` and no `call`; Call-ID, tags and direction may be missing.
@@ -85,6 +87,7 @@ class WatchedDialog:
     taken_by: str = ""
     withheld: bool = False
     referred_by: tuple[str, str] = ("", "")
+    replaces: DialogId | None = None
     publisher: str = ""
     published_id: str = ""
 
@@ -275,6 +278,7 @@ def _element(dialog: WatchedDialog, aor: Aor, entity: str, domain: str, pickup_c
     identity = Identity(remote, name or None) if remote else None
     rendering = (Param(RENDERING, "no"),) if dialog.held else ()
     by, by_name = dialog.referred_by
+    old = dialog.replaces
     element = Dialog(
         id=dialog.element_id,
         call_id=dialog.id.call_id or None,
@@ -282,6 +286,7 @@ def _element(dialog: WatchedDialog, aor: Aor, entity: str, domain: str, pickup_c
         remote_tag=dialog.id.local_tag or None,
         direction=dialog.direction,
         state=dialog.state,
+        replaces=Replaces(old.call_id, old.remote_tag, old.local_tag) if old else None,
         referred_by=Identity(f"sip:{by}@{domain}", by_name or None) if by else None,
         local=_local(entity, *rendering),
         remote=Participant(identity, Target(target)) if target else None,
@@ -293,4 +298,5 @@ def _without_handles(element: Dialog) -> Dialog:
     """RFC 4235, section 3.8: what a watcher needs to replace or join the dialog is left out."""
     hidden = f"hidden-{hashlib.blake2s(element.id.encode(), digest_size=8).hexdigest()}"
     remote = replace(element.remote, target=None) if element.remote else None
-    return replace(element, id=hidden, call_id=None, local_tag=None, remote_tag=None, remote=remote)
+    element = replace(element, id=hidden, call_id=None, local_tag=None, remote_tag=None, remote=remote)
+    return replace(element, replaces=None)
