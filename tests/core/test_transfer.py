@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from builders import SDP, document, notifies, register, request, subscribe, uri
@@ -289,6 +290,40 @@ def test_a_transferor_that_wants_to_hear_nothing() -> None:
     assert office.told == []
 
 
+def test_a_target_with_early_media() -> None:
+    """Its phone has said in the 183 what it can send, and does not say it again; nobody hears it before."""
+    office = Transfers()
+    leg = office.called(office.refer())
+    effects = office.give(LegProgress(leg, 183, "", DialogId(f"id{leg}", "ours", f"phone{leg}"), TARGET))
+    office.confirm(effects)
+    assert office.statuses() == [100, 180]
+    assert offers(effects) == []
+    assert office.lamps("103") == ["early media"]
+    effects = office.give(LegAnswered(leg, DialogId(f"id{leg}", "ours", f"phone{leg}"), None))
+    assert offers(effects) == [Offer(office.transferee, TARGET, identity("103"))]
+
+
+def test_who_withholds_its_name_goes_on_doing_so() -> None:
+    """An anonymous caller is transferred; and one that transfers is not named either."""
+    for transfers in (False, True):
+        office = Transfers(by_caller=transfers)
+        (call,) = office.world.core.calls
+        call.caller = replace(call.caller, withheld=True)
+        effects = office.refer()
+        (dial,) = [e for e in effects if isinstance(e, Dial)]
+        said = dict(dial.headers)
+        if transfers:
+            assert "Referred-By" not in said
+            assert said["P-Asserted-Identity"] == identity("102")[0][1]
+        else:
+            assert "101" not in dial.from_
+            assert "P-Asserted-Identity" not in said
+        office.rings_at(dial.leg)
+        dialog = office.dialog("103")
+        assert dialog.withheld is not transfers
+        assert dialog.referred_by == (("", "") if transfers else ("102", "Name 102"))
+
+
 def test_a_target_with_several_phones() -> None:
     office = Transfers()
     office.give(register("103", "sip:103@198.51.100.50", cseq=2))
@@ -509,6 +544,30 @@ def test_when_no_call_can_be_transferred() -> None:
     office.blind()
     for leg in (office.transferor, office.transferee):
         assert office.refused("104", leg) == (491, "This call is just being transferred")
+
+
+def test_a_transfer_right_after_the_answer_waits_for_the_ack() -> None:
+    office = Transfers()
+    caller = office.call("104", "105")
+    (leg,) = office.phones[caller]
+    office.answers_at(leg)
+    accepted = office.refer("103", leg)
+    assert [e.status for e in accepted if isinstance(e, Reply | NotifyLeg)] == [202, 100]
+    assert not any(isinstance(e, Dial) for e in accepted)
+    office.give(LegAcknowledged(caller, None))
+    looked = office.world.at(office.world.now + 0.3)
+    assert looked == [FindMedia(caller)]
+    office.called(office.give(MediaFound(caller, TRANSFEREE)))
+
+
+def test_an_ack_that_never_comes_ends_it() -> None:
+    office = Transfers()
+    caller = office.call("104", "105")
+    (leg,) = office.phones[caller]
+    office.answers_at(leg)
+    office.refer("103", leg)
+    told = [e for _ in range(50) for e in office.world.at(office.world.now + 0.3)]
+    assert [(e.leg, e.status) for e in told if isinstance(e, NotifyLeg)] == [(leg, 491)]
 
 
 def test_five_transfers_and_no_more() -> None:

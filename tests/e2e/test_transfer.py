@@ -19,9 +19,11 @@ class Trio:
     """101 and 102 talk, and 103 and 104 may be called; 105 watches all; nobody is challenged."""
 
     site: Site
+    transport: str = "udp"
 
     def __post_init__(self) -> None:
-        self.agents = {user: self.site.registered(user) for user in ("101", "102", "103", "104", "105")}
+        users = ("101", "102", "103", "104", "105")
+        self.agents = {user: self.site.registered(user, self.transport) for user in users}
 
     def __getitem__(self, user: str) -> Agent:
         return self.agents[user]
@@ -31,8 +33,9 @@ class Trio:
 
 
 @pytest.fixture
-def trio(site: Site) -> Iterator[Trio]:
-    trio = Trio(site)
+def trio(site: Site, request: pytest.FixtureRequest) -> Iterator[Trio]:
+    """Over UDP, or what a test says."""
+    trio = Trio(site, getattr(request, "param", "udp"))
     yield trio
     site.wait_no_call()
 
@@ -93,6 +96,7 @@ def hangs_up(one: Dialog, other: Dialog) -> None:
     assert one.agent.final(headers).status == 200
 
 
+@pytest.mark.parametrize("trio", ["udp", "tcp"], indirect=True)
 @pytest.mark.parametrize("by", ["the caller", "the callee"])
 def test_blind(trio: Trio, by: str) -> None:
     caller, callee = trio.talk()

@@ -50,8 +50,6 @@ class Referrals:
             raise Refusal(481, "Call does not exist")
         if call.state is State.RINGING:
             raise Refusal(403, "A call is transferred once it is up")
-        if not call.is_up:
-            raise Refusal(491, "This call is just being set up")
         if call.transfers >= MOST:
             raise Refusal(483, f"This call was transferred {MOST} times already")
         return call
@@ -111,8 +109,6 @@ class Referrals:
             raise Refusal(488, f"The phone of {aor.extension} has not said what it can send")
         if other.is_up and replaces.early_only:
             raise Refusal(486, "The other call is up already")
-        if other.state not in (State.RINGING, State.TALKING):
-            raise Refusal(491, "The other call is just being set up")
         return Consultation(other, dialog.leg)
 
 

@@ -40,7 +40,7 @@ from blfd.core.values import Settings
 from dialog_info import StateEvent
 
 PATIENCE = 2.0  # seconds that a transferor has to confirm that it knows, before its leg ends
-PAUSE, TIMES = 0.25, 40  # between two looks whether both calls have settled their media; as a hold takes time
+PAUSE, TIMES = 0.25, 40  # between two looks whether the calls are settled: an ACK, or a hold, takes its time
 OTHER_IS_OVER = HangUp(0, 481, "The other call is over")
 NOT_SUBSCRIBED = ("Refer-Sub", "false")  # RFC 4488, section 4
 
@@ -109,21 +109,29 @@ class Transfers:
         return ReferSubscription(leg, event, until, self._exchanges)
 
     def _look(self, transfer: Transfer, now: float) -> list[Effect]:
-        consultation = transfer.consultation
-        if consultation is None:
-            return [FindMedia(transfer.transferee.leg)]
-        if consultation.call.state is State.RINGING:  # it rings on, for the transferee
+        """Go on, once the calls concerned are as they have been asked to be."""
+        consultation, transferee = transfer.consultation, transfer.transferee
+        if consultation and consultation.call.state is State.RINGING:  # it rings on, for the transferee
             return self._step(transfer, Event.FOUND, None, now)
-        if not consultation.call.is_up:
-            return self._step(transfer, Event.FAILED, OTHER_IS_OVER, now)
-        target = consultation.call.other(consultation.leg)
-        self._by_leg |= {consultation.leg: transfer, target: transfer}
-        busy = [call for call in (transfer.call, consultation.call) if call.exchange.is_busy]
-        if busy and transfer.looks < TIMES:
-            transfer.looks += 1
-            self.timers.set(transfer.transferor.leg, now + PAUSE)
-            return []
-        return [MatchMedia(target, transfer.transferee.leg)]
+        if consultation:
+            target = consultation.call.other(consultation.leg)
+            self._by_leg |= {consultation.leg: transfer, target: transfer}
+        if self._is_settled(transfer):
+            return [MatchMedia(target, transferee.leg) if consultation else FindMedia(transferee.leg)]
+        if transfer.looks == TIMES:
+            return self._step(transfer, Event.FAILED, HangUp(0, 491, "Request Pending"), now)
+        transfer.looks += 1
+        self.timers.set(transfer.transferor.leg, now + PAUSE)
+        return []
+
+    @staticmethod
+    def _is_settled(transfer: Transfer) -> bool:
+        """Whether each call is up, and, of two, whether neither is changing its media."""
+        consultation, call = transfer.consultation, transfer.call
+        if consultation is None:
+            return call.is_up
+        calls = call, consultation.call
+        return all(each.is_up and not each.exchange.is_busy for each in calls)
 
     # What happens
 
