@@ -6,6 +6,7 @@ import itertools
 from collections import deque
 from collections.abc import Iterable
 
+from blfd.core.calls.call import Call
 from blfd.core.calls.calls import Calls, LegInput
 from blfd.core.calls.party import Seat, State
 from blfd.core.calls.referral import Referrals
@@ -160,8 +161,11 @@ class Transfers:
 
     def _notified(self, event: LegNotified, now: float) -> list[Effect]:
         transfer, call = self._by_leg.get(event.leg), self._calls.of(event.leg)
-        subscription = transfer.subscription if transfer else call.referrals.get(event.leg) if call else None
-        if subscription is None or subscription.leg != event.leg:
+        if transfer and transfer.transferor.leg == event.leg:
+            subscription = transfer.subscription
+        else:
+            subscription = call.referrals.get(event.leg) if call else None
+        if subscription is None:
             return []
         effects = subscription.answered(event, now)
         if transfer and transfer.stage is Stage.TELLING and subscription.is_over:
@@ -296,6 +300,7 @@ class Transfers:
         assert transfer.consultation
         call, leg = transfer.consultation
         transfers = max(call.transfers, transfer.call.transfers) + 1
+        self._move(transfer, call)
         effects = self._calls.dissolve(transfer.call)
         return [*effects, *self._calls.join_transferee(call, leg, transfer.transferee, media, transfers, now)]
 
@@ -303,9 +308,17 @@ class Transfers:
         """The transferee takes the stand-in's place, with what `sdp` says of who has answered."""
         call = transfer.onward
         assert call
+        self._move(transfer, call)
         effects = self._calls.dissolve(transfer.call) if transfer.stage is Stage.TELLING else []
         is_new = transfer.consultation is not None
         return [*effects, *self._calls.adopt(call, transfer.transferee, sdp, now, is_new=is_new)]
+
+    @staticmethod
+    def _move(transfer: Transfer, call: Call) -> None:
+        """The transferee's dialog goes on in `call`, with what REFERs it has had (RFC 3515, 2.4.6)."""
+        leg, before = transfer.transferee.leg, transfer.call.referrals
+        if leg in before:
+            call.referrals[leg] = before[leg]
 
     def _done(self, transfer: Transfer, now: float) -> list[Effect]:
         """The transferor, if it is there, is told, and has its time to confirm it."""
