@@ -127,3 +127,24 @@ def test_a_makers_phone_transfers(own_site: Callable[..., Site], maker: str) -> 
     assert Dialog.of_invite(transferee, first).request("BYE").status == 200
     target.reply(target.wait_request("BYE"), 200)
     site.wait_no_call()
+
+
+def test_a_phone_that_forwards_its_calls(own_site: Callable[..., Site]) -> None:
+    """SIPp answers 302 in a maker's form; the other phone rings, and hears who has forwarded."""
+    site = trusting(own_site)
+    forwarding, caller, phone = site.agent("102"), site.registered("101"), site.registered("105")
+    forwarding.register()
+    port = int(forwarding.address.rpartition(":")[2])
+    forwarding.close()
+    site.agents.remove(forwarding)
+    answering = Sipp(site, SCENARIOS / "forwards.xml", "102", "105", "udp", port)
+    calling = Calling.trusted(caller, "102", sdp(4000))
+    invite = phone.wait_request("INVITE")
+    assert invite["diversion"].endswith(";reason=unconditional")
+    phone.reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp")
+    dialog = calling.acknowledge(calling.final())
+    phone.wait_request("ACK")
+    answering.finish()
+    assert dialog.request("BYE").status == 200
+    phone.reply(phone.wait_request("BYE"), 200)
+    site.wait_no_call()
