@@ -15,7 +15,7 @@ from typing import Any, Self
 
 Event = dict[str, Any]
 
-PATIENCE = 10.0  # seconds until something that has to happen counts as missing
+PATIENCE = 20.0  # seconds: a busy machine starts a server with its pages in ten
 
 
 class Missing(Exception):
