@@ -9,6 +9,7 @@ from typing import NamedTuple
 from programs import program
 
 EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+USAGE = "keyUsage=digitalSignature,keyCertSign"  # who is strict wants to see that an authority may sign
 RSA = ("-newkey", "rsa:2048")
 
 
@@ -35,7 +36,7 @@ def self_signed(
 ) -> Pair:
     """`names` as subjectAltName has them; an authority has `-addext basicConstraints...` by itself."""
     made = Pair(folder / f"{name}.pem", folder / f"{name}.key")
-    subject = ("-subj", f"/CN={name}", "-addext", f"subjectAltName={names}", "-days", "30")
+    subject = ("-subj", f"/CN={name}", "-addext", f"subjectAltName={names}", "-days", "30", "-addext", USAGE)
     files = ("-out", str(made.certificate), "-keyout", str(made.key))
     _openssl("req", "-x509", *kind, *subject, *files, *(more or ("-nodes",)))
     return made
@@ -48,7 +49,15 @@ def signed(
     made = Pair(folder / f"{name}.pem", folder / f"{name}.key")
     request, extensions = folder / f"{name}.csr", folder / f"{name}.ext"
     _openssl("req", *EC, "-nodes", "-subj", f"/CN={name}", "-out", str(request), "-keyout", str(made.key))
-    extensions.write_text(f"subjectAltName={names}\nbasicConstraints=CA:{'TRUE' if is_ca else 'FALSE'}\n")
+    constraints = f"basicConstraints=critical,CA:{'TRUE' if is_ca else 'FALSE'}"
+    lines = (
+        f"subjectAltName={names}",
+        constraints,
+        USAGE,
+        "authorityKeyIdentifier=keyid",
+        "subjectKeyIdentifier=hash",
+    )
+    extensions.write_text("\n".join(lines))
     authority = ("-CA", str(by.certificate), "-CAkey", str(by.key), "-CAcreateserial")
     files = ("-in", str(request), "-extfile", str(extensions), "-out", str(made.certificate))
     _openssl("x509", "-req", *authority, "-days", str(days), *files)

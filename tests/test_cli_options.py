@@ -59,6 +59,8 @@ COMMANDS = {  # each with arguments that are right for the database below
     "device sync": MAC,
     "device import": "devices.csv",
     "device export": "",
+    "pjsip install": "--if-missing",
+    "pjsip show": "",
     "provision show": MAC,
     "provision write": "files",
     "provision models": "",
@@ -97,6 +99,7 @@ OF_ALL = {  # what has nothing to do with tenants, and refuses to be told one
     *LASTING,
     "status",
     "tenant list",
+    *("pjsip install", "pjsip show"),
     *("provision models", "provision settings"),
     *(f"provision template {what}" for what in ("set", "show", "unset", "list")),
 }

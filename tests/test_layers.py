@@ -74,6 +74,7 @@ ALLOWED: dict[str, set[str]] = {
     "blfd/demo/": {"blfd.demo", "blfd.pjsip", "dialog_info", "pjsua2"},
     "blfd/cli/": {
         "blfd",
+        "blfd.pjsip.wheel",
         "blfd.cli",
         "blfd.config",
         "blfd.control",

@@ -66,10 +66,11 @@ def _global(
 
 def _mistakes() -> tuple[type[Exception], ...]:
     """What is told in one line; asked for only when something has been raised."""
+    from blfd.pjsip.wheel import PjsipMissing
     from blfd.store import StoreError
     from provisioning import ProvisioningError
 
-    return StoreError, ConfigError, ControlError, ProvisioningError
+    return StoreError, ConfigError, ControlError, PjsipMissing, ProvisioningError
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from blfd.cli.extension import extensions
 from blfd.cli.group import groups
 from blfd.cli.inspect import add_inspecting
 from blfd.cli.pickup import add_pickup
+from blfd.cli.pjsip import pjsip
 from blfd.cli.provision import provision
 from blfd.cli.tenant import tenants
 
@@ -20,6 +21,7 @@ app.add_typer(tokens, name="token")
 app.add_typer(devices, name="device")
 app.add_typer(extensions, name="extension")
 app.add_typer(groups, name="group")
+app.add_typer(pjsip, name="pjsip")
 app.add_typer(provision, name="provision")
 app.add_typer(tenants, name="tenant")
 add_inspecting(app)

@@ -12,13 +12,16 @@ import json
 import os
 import re
 import select
+import sys
 from typing import Any
-
-import pjsua2 as pj
 
 from blfd.pjsip.invite_events import callback
 from blfd.pjsip.library import CData, check, ffi, lib, raw, string
+from blfd.pjsip.wheel import FOLDER
 from dialog_info import DialogInfo, DialogInfoError, DialogState, parse
+
+sys.path.insert(0, str(FOLDER))  # where it is installed for no Python
+import pjsua2 as pj
 
 BEFORE_DIALOGS = 20  # a module priority after PJSIP's transactions and before its dialogs
 WORDS = {

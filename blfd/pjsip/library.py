@@ -1,13 +1,12 @@
-"""The shared object of the PJSUA2 wheel, opened with cffi, and the small conversions that all need."""
+"""PJSIP, opened with cffi, and the small conversions that all need."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from blfd.pjsip import declared
 from blfd.pjsip.errors import WORDS, PjsipError
+from blfd.pjsip.wheel import PjsipMissing, shared_object
 
 CData = Any
 """A cffi object; cffi has no types of its own to name."""
@@ -16,16 +15,19 @@ ffi: CData = declared.ffi
 _unpack = ffi.unpack
 
 
-def _shared_object() -> str:
-    """The wheel's extension module exports PJSIP's C API; importing its classes is not needed for that."""
-    spec = find_spec("pjsua2")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        for found in Path(folder).glob("_pjsua2*.so"):
-            return str(found)
-    raise ImportError("the package pjsua2-python is not installed: run 'make' or 'pip install .' again")
+def _open() -> CData:
+    """Raises PjsipMissing. Whether the layouts hold, `selfcheck` looks."""
+    path = shared_object()
+    try:
+        opened = ffi.dlopen(str(path))
+        for name in dir(opened):  # all that is declared
+            getattr(opened, name)
+    except (OSError, AttributeError) as error:
+        raise PjsipMissing(f"{path} cannot be opened as PJSIP: {error}") from None
+    return opened
 
 
-lib: CData = ffi.dlopen(_shared_object())
+lib: CData = _open()
 
 
 def strerror(status: int) -> str:

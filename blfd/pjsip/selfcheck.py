@@ -82,7 +82,7 @@ def check_layouts(endpoint: Endpoint) -> None:
                 raise SelfCheckFailed(f"PJSIP's {name} reads {seen!r}, not {expected!r}: {_ADVICE}")
 
 
-_ADVICE = "install pjsua2-python==2.15.1.post1 for Linux x86-64, as pyproject.toml says"
+_ADVICE = "blfd knows the one of pjsua2-python 2.15.1.post1: 'blfd pjsip install' brings it"
 
 
 def _request(received: Received, endpoint: Endpoint) -> Iterator[Pair]:
