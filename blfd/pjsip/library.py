@@ -22,7 +22,7 @@ def _open() -> CData:
         opened = ffi.dlopen(str(path))
         for name in dir(opened):  # all that is declared
             getattr(opened, name)
-    except (OSError, AttributeError) as error:
+    except (OSError, AttributeError, ffi.error) as error:
         raise PjsipMissing(f"{path} cannot be opened as PJSIP: {error}") from None
     return opened
 
