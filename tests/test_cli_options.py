@@ -104,7 +104,7 @@ OF_ALL = {  # what has nothing to do with tenants, and refuses to be told one
     *(f"provision template {what}" for what in ("set", "show", "unset", "list")),
 }
 TENANT_GIVEN = ("tenant add", "tenant remove")  # as an argument
-ALONE = ("provision models", "provision settings")  # they say so in their help
+ALONE = ("pjsip install", "pjsip show", "provision models", "provision settings")  # they say so in their help
 
 
 def walked(command: Any, *path: str) -> Iterator[tuple[str, Any]]:

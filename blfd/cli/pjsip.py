@@ -25,7 +25,7 @@ def install(
     ] = None,
     if_missing: Annotated[bool, typer.Option("--if-missing", help="Only where there is none.")] = False,
 ) -> None:
-    """Fetch the wheel by pip, check it, and unpack it beside this Python."""
+    """Fetch the wheel by pip, check it, unpack it beside this Python; needs neither --db nor --config."""
     options(context).of_no_tenant(OF_ALL)
     if if_missing and is_there():
         return
@@ -34,6 +34,6 @@ def install(
 
 @pjsip.command()
 def show(context: typer.Context) -> None:
-    """Which file is opened."""
+    """Which file is opened; needs neither --db nor --config."""
     options(context).of_no_tenant(OF_ALL)
     print(shared_object())
