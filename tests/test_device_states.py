@@ -81,6 +81,12 @@ NAMED = {"user_agent": f"Fanvil X5U 2.12 {ONE}"}
             watches("102"),
             ["does not watch 103" + EITHER, "does not watch 103" + EITHER],
         ),
+        (
+            [phone(ONE, "2001:db8::1"), phone(TWO, "2001:db8::2")],
+            [registered(host="[2001:db8::1]")],
+            watches("102", "103", host="[2001:db8::1]"),
+            [WORKS, "not registered"],
+        ),
     ],
     ids=[
         "nobody",
@@ -94,6 +100,7 @@ NAMED = {"user_agent": f"Fanvil X5U 2.12 {ONE}"}
         "by its name",
         "behind one address",
         "before any fetch",
+        "by where it fetched, over IPv6",
     ],
 )
 def test_whose_it_is(
@@ -105,3 +112,9 @@ def test_whose_it_is(
     wanted = {row.mac: {"102", "103"} for row in rows}
     found = device_states(rows, wanted, registrations, watchers)
     assert [found[row.mac] for row in rows] == states
+
+
+def test_a_state_is_a_few_words() -> None:
+    wanted = {ONE: {str(number) for number in range(102, 131)}}
+    (state,) = device_states([phone(ONE)], wanted, [registered()], watches("102")).values()
+    assert state == "28 of 29 keys silent"

@@ -6,8 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from blfd.core import hosts
 from blfd.core.macs import mac_in
 from blfd.store.devices import DeviceRow
+
+
+MOST_NAMED = 3  # extensions; of more, it is said how many
 
 
 @dataclass(slots=True)
@@ -21,7 +25,11 @@ class _Seen:
         if not self.registered:
             return "not registered"
         missing = sorted(wanted - self.watched)
-        return f"does not watch {', '.join(missing)}" if missing else "registered, watches all its keys"
+        if not missing:
+            return "registered, watches all its keys"
+        if len(missing) > MOST_NAMED:
+            return f"{len(missing)} of {len(wanted)} keys silent"
+        return f"does not watch {', '.join(missing)}"
 
 
 def device_states(
@@ -64,7 +72,7 @@ def _whose(
     if said:
         found = [row for row in phones if row.mac == said]
     elif len(phones) > 1:
-        host = entry["source"].split(":")[1]
+        host = hosts.before_port(entry["source"].partition(":")[2])
         there = [row for row in phones if row.fetch and row.fetch.address == host]
         found = there if len(there) == 1 else []
     else:
