@@ -10,7 +10,6 @@ from blfd.core import hosts
 from blfd.core.macs import mac_in
 from blfd.store.devices import DeviceRow
 
-
 MOST_NAMED = 3  # extensions; of more, it is said how many
 
 

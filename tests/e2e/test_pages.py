@@ -242,6 +242,9 @@ def test_an_import_that_was_shown_can_be_done(portal: Site) -> None:
         preview = root.submit("/t/big.example/extensions/import", files=files)
         assert f"{len(rows)} extensions would be added" in words(preview)
         assert "Imported." in words(root.send(preview, text=text))
+        changes = root.get("/t/big.example/changes")
+        assert f"and {len(rows) - 20} more" in words(changes)
+        assert len(changes.content) < 200_000
     portal.cli("tenant", "remove", "big.example", "--yes")
 
 

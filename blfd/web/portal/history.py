@@ -18,6 +18,7 @@ from blfd.web.portal.here import Here, Reading, There, at_either
 router = APIRouter()
 
 PAGE = 100  # rows
+MOST_FIELDS = 20  # of a change; an import has thousands
 Either = Annotated[There, Depends(at_either("read"))]
 
 
@@ -63,8 +64,9 @@ def changes(place: Either, older: str = "", of: str = "") -> Response:
     found = place.desk.store.audit.changes(tenant, _number(older), PAGE + 1)
     last = found[PAGE - 1].id if len(found) > PAGE else None
     rows = [(change, list(differences(change))) for change in found[:PAGE]]
+    shown = [(change, fields[:MOST_FIELDS], len(fields[MOST_FIELDS:])) for change, fields in rows]
     tenants = [] if isinstance(place, Here) else list(place.desk.store.directory().tenants)
-    return place.page("changes.html", rows=rows, last=last, of=of, tenants=tenants)
+    return place.page("changes.html", rows=shown, last=last, of=of, tenants=tenants)
 
 
 def _number(text: str) -> int | None:
