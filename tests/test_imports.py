@@ -323,9 +323,17 @@ def test_an_update_of_phones_that_is_wrong(desk: Desk) -> None:
 
 def test_a_round_trip_of_many_changes_nothing(desk: Desk) -> None:
     numbers = range(10_000, 30_000)
-    kinds = ("on", "off", "groups", "default")
+    kinds, owners = ("on", "off", "groups", "default"), ("local", "published", "default")
     rows = (
-        (str(number), "x", f'{"=@ +"[number % 4]}Näme "{number}"; a,b', kinds[number % 4], "off")
+        (
+            str(number),
+            "x",
+            f'{"=@ +"[number % 4]}Näme "{number}"; a,b',
+            kinds[number % 4],
+            "off",
+            owners[number % 3],
+            "off",
+        )
         for number in numbers
     )
     assert put(desk, table.write(extensions.COLUMNS.all, rows)) == Counts(20_000, 0, 0)

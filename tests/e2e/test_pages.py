@@ -219,7 +219,8 @@ def test_an_import_shows_first_what_it_will_do(portal: Site, browser: Browser) -
     assert shown(portal, "extension", "show", "801")["name"] == "Anna"
     exported = browser.get("/t/default/extensions/export")
     assert exported.headers["content-disposition"] == 'attachment; filename="extensions.csv"'
-    assert '801,,Anna,default,default\r\n802,,"Ben, of old",default,default' in exported.text
+    assert "\r\n801,,Anna,default,default," in exported.text
+    assert '\r\n802,,"Ben, of old",default,default,' in exported.text
     same = {"file": ("e.csv", exported.content, "text/csv")}
     preview = browser.submit("/t/default/extensions/import", files=same, update="on")
     assert "Nothing would change: all is as the file says." in words(preview)
