@@ -39,6 +39,7 @@ def without_controls(octets: bytes) -> str:
 def module_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(tmp_path_factory.mktemp("site"), "--trust", "127.0.0.0/8")
     yield site
+    Calling.trusted(site.agent(), "999").refused()
     log = site.server.log.read_text()
     site.stop()
     assert "does not exist" in log, "what was dialled is in the log"
