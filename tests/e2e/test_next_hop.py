@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -317,6 +318,32 @@ def test_a_call_goes_on_over_a_new_connection(site: Site, listening: Callable[[s
     assert third.wait(lambda m: m.status == 200)
     other.send("BYE")
     third.reply(third.wait_request("BYE"), 200)
+
+
+def test_a_response_finds_its_way_when_the_connection_has_closed(
+    site: Site, listening: Callable[[str], Listening]
+) -> None:
+    """To where its topmost Via says that its sender listens (RFC 3261, section 18.2.2)."""
+    phone, callee = listening("109"), site.registered("110")
+    before = phone.connect()
+    listens = phone.contact.partition("@")[2].partition(";")[0]
+    via = re.sub(r"TCP [^;]*;", f"TCP {listens};", before.via())
+    calling = Calling.trusted(before, "110", sdp(4000), Contact=phone.contact, Via=via)
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 180, "Ringing")
+    calling.provisional(180)
+    before.leave_by.clear()
+    close(site, before)
+    callee.reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp")
+    there = phone.accept()
+    calling.agent = there
+    answer = calling.final()
+    assert (answer.status, answer["via"].partition("=")[0]) == (200, via.partition("=")[0])
+    mine = calling.acknowledge(answer)
+    callee.wait_request("ACK")
+    headers = mine.send("BYE")
+    callee.reply(callee.wait_request("BYE"), 200)
+    assert there.final(headers).status == 200
 
 
 def test_nobody_listens_at_the_contact(site: Site, listening: Callable[[str], Listening]) -> None:
