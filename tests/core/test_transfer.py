@@ -359,6 +359,19 @@ def test_what_rings_for_a_transfer_can_be_picked_up(way: str, is_there: bool) ->
     assert hung_up(office.give(LegEnded(picker, 200, ""))).keys() == {office.transferee}
 
 
+def test_who_has_picked_it_up_transfers_it_before_it_is_joined() -> None:
+    """Its ACK is to bring the media that the transferee waits for: until then the call has a stand-in."""
+    office = Transfers()
+    office.blind()
+    picker = office.ask("104", "*97103", None)
+    office.give(MediaMatched(picker, True, None, b"for 104"))
+    assert office.refused("105", picker) == (491, "This call is just being transferred")
+    effects = office.give(LegAcknowledged(picker, b"of 104"))
+    assert offers(effects) == [Offer(office.transferee, b"of 104", identity("104"))]
+    office.confirm(effects)
+    assert office.lamps("101", "102", "103", "104") == ["talking", "idle", "idle", "talking"]
+
+
 # With a consultation
 
 

@@ -44,7 +44,7 @@ class Referrals:
             detail = "REFER outside a call: only who is in a call can transfer it"
             raise Refusal(403, "Transfer a call from within it", log=detail)
         call = self._calls.of(refer.leg)
-        if refer.leg in busy:
+        if any(leg in busy for leg in (refer.leg, *(call.legs() if call else ()))):
             raise Refusal(491, "This call is just being transferred")
         if call is None:
             raise Refusal(481, "Call does not exist")
