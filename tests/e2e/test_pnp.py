@@ -208,7 +208,7 @@ def test_the_phone_asks_again_until_it_is_told(network: tuple[Site, NewPhone]) -
         ((), "--pnp tells phones where their files are: give --provision as well"),
         (
             ("--provision", "http://127.0.0.1:0", "--listen", "tcp:127.0.0.1:0"),
-            "--pnp answers over UDP: give --listen udp:0.0.0.0:5060 as well",
+            "--pnp answers over UDP and IPv4: give --listen udp:0.0.0.0:5060 as well",
         ),
     ],
 )

@@ -69,7 +69,7 @@ ANSWERS = {
     "asterisk-chansip-notify-pickup-truncated": (400, 481),
     "cisco-cp8865-subscribe-presence": (489,),
     "msrtc-subscribe-presence": (481, 489),
-    "opensips-publish-no-body": (405,),
+    "opensips-publish-no-body": (412,),
     "polycom-invite-fac-pickup": (404,),  # *78 is no code here
     "polycom-invite-replaces-pickup-1": (481,),
     "polycom-invite-replaces-pickup-2": (481,),
@@ -85,7 +85,7 @@ ANSWERS = {
     "sipx-refer-attended": (405, 481, 603),
     "sipxecs-cancel-ringing": (481,),
     "sipxecs-subscribe-pickup-agent": (423,),
-    "snom-publish-vqrtcpxr": (405,),
+    "snom-publish-vqrtcpxr": (489,),
     "snom-subscribe-pnp-captured": (489,),
     "tb30-notify-idle-missing-semicolon": (400,),
     "yealink-notify-confirmed-full-two-dialogs": (481,),
