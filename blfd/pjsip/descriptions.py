@@ -24,6 +24,8 @@ _TIME = re.compile(rb"t=\d+ \d+")
 _BANDWIDTH = re.compile(rb"b=[^:\s]+:\d+")
 _ATTRIBUTE = re.compile(rb"a=[^:\s]")
 _RTPMAP = re.compile(rb"a=rtpmap:(\d+)\s")
+_OF_PAYLOAD = re.compile(rb"a=(?:rtpmap|fmtp):")
+_SOUND_PAYLOAD = re.compile(rb"a=(?:rtpmap:0*(\d{1,3}) [^\s/]|fmtp:0*(\d{1,3}) )")
 # What the negotiator compares, the most needed first.
 _NEGOTIATED = (b"a=rtpmap:", b"a=sendrecv", b"a=sendonly", b"a=recvonly", b"a=inactive", b"a=fmtp:")
 
@@ -81,12 +83,23 @@ def _is_unknown(name: bytes, described: set[bytes]) -> bool:
 
 
 def _attributes(section: Section) -> Section:
-    """No more attributes than PJSIP holds: those that it negotiates first."""
-    attributes = [line for line in section if _ATTRIBUTE.match(line) and MARK not in line]
+    """No more attributes than PJSIP holds: those that it negotiates first.
+
+    None of them is about a payload type beyond the last: PJSIP's negotiator takes the number of an a=rtpmap
+    for a place in its table, whatever it is.
+    """
+    attributes = [line for line in section if _ATTRIBUTE.match(line) and MARK not in line and _is_safe(line)]
     if len(attributes) <= MOST_ATTRIBUTES:
         return attributes
     ranked = sorted(range(len(attributes)), key=lambda at: (_rank(attributes[at]), at))
     return [attributes[at] for at in sorted(ranked[:MOST_ATTRIBUTES])]
+
+
+def _is_safe(attribute: bytes) -> bool:
+    if not _OF_PAYLOAD.match(attribute):
+        return True
+    match = _SOUND_PAYLOAD.match(attribute)
+    return match is not None and int(match[1] or match[2]) <= LAST
 
 
 def _rank(attribute: bytes) -> int:

@@ -270,6 +270,7 @@ class Blast:
     dice: random.Random
     is_trusted: bool
     seen: list[bytes] = field(default_factory=list)
+    own: set[str] = field(default_factory=set)  # Call-IDs of what is sent as it should be
 
     def seed(self) -> bytes:
         method, over, body = self.dice.choice(SEEDS)
@@ -284,6 +285,7 @@ class Blast:
     def pass_through(self, method: str) -> None:
         """A request that is answered after all that was sent before it; repeated, as NOTIFYs may drown it."""
         headers = self.agent.headers(method, "101")
+        self.own.add(headers["Call-ID"])
         headers["Via"] = (
             f"SIP/2.0/UDP {self.agent.address};branch=z9hG4bK{secrets.token_hex(8)};rport"  # no mutant's
         )
@@ -303,9 +305,10 @@ class Blast:
         for method in ("OPTIONS", "SUBSCRIBE"):  # which have queues of their own
             self.pass_through(method)
         for answer in agent.received:
-            if 200 <= answer.status < 300:
-                is_ping = answer["cseq"].endswith("OPTIONS")
-                assert self.is_trusted or is_ping, f"seed {SEED}: {answer.start} to {data!r}"
+            if 200 <= answer.status < 300 and answer["call-id"] not in self.own:
+                # A CANCEL finds the INVITE of a stranger as well, which has been challenged (RFC 3261, 9.2).
+                is_free = answer["cseq"].endswith(("OPTIONS", "CANCEL"))
+                assert self.is_trusted or is_free, f"seed {SEED}: {answer} to {data!r}"
                 assert is_sound(data), f"seed {SEED}: {answer} to {data!r}"
         agent.received.clear()
 

@@ -101,6 +101,7 @@ def test_info_of_no_call(site: Site) -> None:
 HEAD = b"v=0\r\no=- 4000 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
 BARE = HEAD.replace(b"c=IN IP4 127.0.0.1\r\n", b"")
 AUDIO = b"m=audio 4000 RTP/AVP 0\r\n"
+BEYOND = (128, 255, 50_000_000, 2**31 - 1, 2**32 - 1, 2**32 + 96)  # no payload type has these numbers
 ODD = (
     HEAD.replace(b"s=-", b"s=") + AUDIO,
     HEAD.replace(b"s=-\r\n", b"") + AUDIO,
@@ -113,6 +114,7 @@ ODD = (
     BARE + AUDIO + b"c=IN IP4 127.0.0.1\r\nm=video 0 RTP/AVP 97\r\n",
     (HEAD + AUDIO).replace(b"\r\n", b"\n"),
     HEAD + AUDIO + b"i=\xff\xfe\r\na=x:\x01\r\n",
+    HEAD + AUDIO + b"".join(b"a=rtpmap:%d opus/48000/2\r\n" % number for number in BEYOND),
 )
 WRONG = (
     (b"hello", "The body is not SDP"),
