@@ -63,8 +63,8 @@ RETRY_AFTER = "5"  # seconds
 class Core:
     """Feeds the registrar, the calls and the notifier; one thread owns it.
 
-    `addresses` are the hosts that the server listens on, and `leads_here` says whether a host and port are
-    among what it listens on; `secret` and `mark` are those of `Nonces`; `new_tag` makes unguessable tokens.
+    `addresses` are the hosts that the server listens on, and `leads_here` says whether a way leads to one of
+    its listeners; `secret` and `mark` are those of `Nonces`; `new_tag` makes unguessable tokens.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Core:
         secret: bytes,
         mark: str,
         new_tag: Callable[[], str],
-        leads_here: Callable[[str, int], bool] = lambda host, port: False,
+        leads_here: Callable[[Flow], bool] = lambda way: False,
     ) -> None:
         self._addresses, self._new_tag = tuple(addresses), new_tag
         self.directory = Directory()

@@ -28,17 +28,17 @@ Routes = tuple[str, ...]
 
 
 class NextHops:
-    """`trusts` says which hosts are edges, `leads_here` which addresses are our own."""
+    """`trusts` says which hosts are edges, `leads_here` which ways lead to ourselves."""
 
-    def __init__(self, trusts: Callable[[str], bool], leads_here: Callable[[str, int], bool]) -> None:
-        self._trusts, self._leads_here = trusts, leads_here
+    def __init__(self, trusts: Callable[[str], bool], leads_here: Callable[[Flow], bool]) -> None:
+        self.trusts, self._leads_here = trusts, leads_here
 
     def of(self, flow: Flow, contact: str, routes: Routes, asks_rport: bool) -> Flow:
         """Where requests go to whoever sent one over `flow`. Raises Refusal where that is this server."""
         found = self._now(flow, contact, routes, asks_rport)
         later = self.reopened(found, contact, routes) if flow.is_connected else None
         for way in (found, later):
-            if way is not None and self._leads_here(way.host, way.port):
+            if way is not None and self._leads_here(way):
                 header = "Path or Record-Route" if routes else "Contact"
                 where = f"{hosts.written(way.host)}:{way.port}"
                 text = f"{flow} wants requests at {where}, which is this server: refused"
@@ -49,7 +49,7 @@ class NextHops:
         if flow.is_connected:
             return flow
         if routes:
-            return self._edge(flow, routes) if self._trusts(flow.host) else flow
+            return self._edge(flow, routes) if self.trusts(flow.host) else flow
         if asks_rport:
             return flow
         host, port = address_in(contact, flow)
@@ -57,7 +57,7 @@ class NextHops:
 
     def reopened(self, flow: Flow, contact: str, routes: Routes) -> Flow | None:
         """Where a new connection leads once that of `flow` has ended; None if there is none to be made."""
-        if routes and self._trusts(flow.host):
+        if routes and self.trusts(flow.host):
             return self._edge(flow, routes)
         host, port = address_in(routes[0] if routes else contact, flow)
         return flow._replace(port=port) if host == flow.host else None
@@ -67,7 +67,7 @@ class NextHops:
 
         A dialog keeps its route set for ever (RFC 3261, section 12.2), and so would lead to where nobody is.
         """
-        if not (known and said and self._trusts(flow.host)):
+        if not (known and said and self.trusts(flow.host)):
             return known
         return known if address_in(known[0], flow) == address_in(said[0], flow) else said
 
@@ -82,7 +82,7 @@ class NextHops:
         return flow._replace(port=port) if flow.is_connected else flow
 
     def _is_edge(self, host: str) -> bool:
-        return hosts.is_address(host) and self._trusts(host)
+        return hosts.is_address(host) and self.trusts(host)
 
 
 def address_in(written: str, flow: Flow) -> tuple[str, int]:

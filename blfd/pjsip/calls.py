@@ -79,9 +79,9 @@ class Calls:
         """Messages that PJSIP was given since the start."""
         return self._received.given
 
-    def knows(self, call_id: str, local_tag: str, remote_tag: str) -> bool:
-        """Whether a dialog is a leg's, or was a moment ago."""
-        return self.legs.knows(call_id, local_tag, remote_tag)
+    def knows(self, request: Request, flow: Flow) -> bool:
+        """Whether a request belongs to a dialog that is a leg's, or was a moment ago."""
+        return self.legs.knows(request.call_id, request.to.tag, request.from_.tag, flow)
 
     def leg_of(self, request: Request, flow: Flow) -> int:
         """The leg in whose dialog a request that it `knows` came, by `flow`; 0 where that has ended."""

@@ -20,7 +20,7 @@ from blfd.core.inputs import (
     MediaMatched,
     OfferAnswered,
 )
-from blfd.core.next_hop import NextHops, leads_to_same
+from blfd.core.next_hop import NextHops, address_in, leads_to_same
 from blfd.core.values import Flow, Headers, Redirect
 from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.bodies import instead_of
@@ -73,16 +73,22 @@ class Legs:
     def of_tag(self, tag: str) -> Leg | None:
         return self._by_tag.get(tag)
 
-    def knows(self, call_id: str, local_tag: str, remote_tag: str = "") -> bool:
+    def knows(self, call_id: str, local_tag: str, remote_tag: str = "", source: Flow | None = None) -> bool:
         """Whether a dialog is a leg's, or was one's as long as what belongs to it may come.
 
-        Without a `remote_tag` it does not count, as in responses: a proxy may have forked our INVITE.
+        Without a `remote_tag` it does not count, as in responses: a proxy may have forked our INVITE. A
+        request has to come from where the phone, its Contact or a trusted edge is (`source`): whoever watches
+        a phone is told the ids of its dialogs, so they prove nothing.
         """
         leg = self._by_tag.get(local_tag)
         if leg is None:
             return self._ended.get(local_tag) == call_id
         is_its = not remote_tag or not leg.is_connected or leg.session.remote_tag == remote_tag
-        return is_its and leg.session.call_id == call_id
+        if not is_its or leg.session.call_id != call_id:
+            return False
+        if source is None or source.host in (leg.flow.host, address_in(leg.contact, leg.flow)[0]):
+            return True
+        return self._next_hops.trusts(source.host)
 
     def has_another_2xx(self, local_tag: str, remote_tag: str) -> bool:
         """Whether a 2xx to the INVITE of a known dialog comes after another phone's, or after its end."""

@@ -66,7 +66,7 @@ class Carrier(Protocol):
     """
 
     def accept(self, effect: e.Accept, request: Request, flow: Flow) -> Refusing | None: ...
-    def knows(self, call_id: str, local_tag: str, remote_tag: str) -> bool: ...
+    def knows(self, request: Request, flow: Flow) -> bool: ...
     def leg_of(self, request: Request, flow: Flow) -> int: ...
     def is_up(self, leg: int) -> bool: ...
     def has_sent(self, request: Request) -> bool: ...
@@ -248,7 +248,7 @@ class Stack:
         """An ACK is for a refusal of ours, or it belongs to a call."""
         if self._servers.acknowledged(request.key("INVITE"), time.monotonic()):
             return
-        if self._calls.knows(request.call_id, request.to.tag, request.from_.tag):
+        if self._calls.knows(request, flow):
             self._calls.request(request, flow, readable_session_description(request))
 
     def _cancelled(self, key: str, request: Request, flow: Flow) -> None:
@@ -264,7 +264,7 @@ class Stack:
 
     def _in_call(self, key: str, request: Request, flow: Flow) -> None:
         """A request inside a dialog that is no subscription's."""
-        if not self._calls.knows(request.call_id, request.to.tag, request.from_.tag):
+        if not self._calls.knows(request, flow):
             self._respond(self._begin(key, request, flow), 481)
         elif request.method in capabilities.IN_CALLS:
             try:

@@ -124,11 +124,12 @@ class Network:
                 raise
         return made
 
-    def leads_here(self, host: str, port: int) -> bool:
-        """Whether this is an address that we listen on."""
+    def leads_here(self, way: Flow) -> bool:
+        """Whether what is sent so comes to one of our own listeners."""
+        host = way.host
         for listener in self.listeners:
             address = listener.address
-            if address.port != port:
+            if (address.transport, address.port) != (way.transport, way.port):
                 continue
             if address.host == host or (address.everywhere and address.reaches(host) and is_local(host)):
                 return True

@@ -15,7 +15,7 @@ UDP6, EDGE_UDP6 = UDP._replace(host=SOURCE6), UDP._replace(host=EDGE6)
 EDGE_UDP, EDGE_TCP = UDP._replace(host=EDGE), TCP._replace(host=EDGE)
 HOPS = NextHops(
     lambda host: host in (EDGE, OTHER_EDGE, SERVER, EDGE6, OTHER_EDGE6),
-    lambda host, port: (host, port) == (SERVER, 5060),
+    lambda way: way[1:3] == (SERVER, 5060),
 )
 
 

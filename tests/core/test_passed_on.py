@@ -154,7 +154,7 @@ class Story:
     """101 calls 102: both are phones, or behind a trusted edge, and say everything in every message."""
 
     def __init__(self, trusted: bool) -> None:
-        registrar = Registrar(Settings(), NextHops(lambda host: trusted, lambda host, port: False))
+        registrar = Registrar(Settings(), NextHops(lambda host: trusted, lambda way: False))
         callee = Aor(DEFAULT_TENANT, "102")
         registrar.restore((Binding(callee, "sip:102@phone", flow("102"), "id", 1, 2000.0),), NOW)
         self.trusted = trusted

@@ -7,14 +7,16 @@ import re
 from pathlib import Path
 
 import pytest
-from calls import Calling, connect, sdp
+from calls import Calling, connect, hang_up, sdp
 from mutations import mutated
+from pickups import element
 from sites import Site
 from tortures import TORTURES
 from wire import Agent
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 SDP_PART = b"--b\r\nContent-Type: application/sdp\r\n\r\n" + sdp(4000) + b"\r\n--b--\r\n"
+SDP = "application/sdp"
 METHODS = (
     *("INVITE", "ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "OPTIONS"),
     *("REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE", "REFER", "NOTIFY", "FOO"),
@@ -188,3 +190,31 @@ def test_a_late_copy_of_an_invite_starts_no_second_call(site: Site, transport: s
     caller.send_raw(octets)
     assert callee.silent(lambda m: m.method == "INVITE" and m["call-id"] != invite["call-id"], 0.3)
     site.wait_no_call()
+
+
+@pytest.mark.parametrize("method", ["BYE", "UPDATE", "INVITE", "INFO", "REFER", "ACK"])
+def test_who_knows_the_ids_of_a_call_is_not_in_it(site: Site, method: str) -> None:
+    """Whoever may watch a phone is told them, so that its keys can pick up."""
+    caller, callee, watcher = (site.registered(user) for user in ("104", "105", "103"))
+    watcher.subscribe("105")
+    mine, _ = connect(caller, callee)
+    told = element(watcher.notify("confirmed"), "confirmed")
+    stranger = Agent(site.server.address(), "105", host="127.0.0.9")
+    site.agents.append(stranger)
+    ids = {
+        "From": f"<sip:105@{stranger.server}>;tag={told.local_tag}",
+        "To": f"<sip:104@{stranger.server}>;tag={told.remote_tag}",
+        "Call_ID": str(told.call_id),
+    }
+    more = {
+        "Refer_To": f"<sip:103@{stranger.server}>",
+        "CSeq": f"501 {method}",
+        "Content_Type": "application/sdp",
+    }
+    headers = stranger.headers(method, "104", **ids, **more)
+    stranger.send(f"{method} sip:{stranger.server} SIP/2.0", headers, sdp(6666))
+    if method != "ACK":
+        assert stranger.final(headers).status == 481
+    assert caller.silent(lambda m: m.method in ("BYE", "INVITE", "UPDATE", "INFO"))
+    assert [row["state"] for row in site.ask("calls")] == ["talking"]
+    hang_up(mine, callee)

@@ -73,8 +73,8 @@ class Carrier:
             self.legs.add(effect.leg)
         return self.refusal
 
-    def knows(self, call_id: str, local_tag: str, remote_tag: str) -> bool:
-        return (call_id, local_tag, remote_tag) in self.dialogs
+    def knows(self, request: Request, flow: Flow) -> bool:
+        return (request.call_id, request.to.tag, request.from_.tag) in self.dialogs
 
     def has_sent(self, request: Request) -> bool:
         return False

@@ -235,9 +235,10 @@ def test_which_addresses_are_ours(listen: str) -> None:
     site = Site(f"udp:{listen}:0")
     try:
         port = site.addresses[0].port
-        assert site.network.leads_here("127.0.0.1", port)
-        assert not site.network.leads_here("127.0.0.1", port + 1)
-        assert not site.network.leads_here("192.0.2.77", port)
-        assert not site.network.leads_here("name.example", port)
+        assert site.network.leads_here(Flow("udp", "127.0.0.1", port))
+        assert not site.network.leads_here(Flow("udp", "127.0.0.1", port + 1))
+        assert not site.network.leads_here(Flow("udp", "192.0.2.77", port))
+        assert not site.network.leads_here(Flow("udp", "name.example", port))
+        assert not site.network.leads_here(Flow("tcp", "127.0.0.1", port)), "a phone may have that port"
     finally:
         site.close()

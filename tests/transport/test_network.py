@@ -98,8 +98,8 @@ def test_both_families(make: Callable[..., Site], listen: str, host: str) -> Non
         assert peer.recv(100) == b"answer"
         assert site.network.local_address(flow) == (host, site.addresses[flow.listener].port)
         assert site.network.adopt(flow) == flow
-    assert site.network.leads_here(host, site.addresses[0].port)
-    assert not site.network.leads_here("192.0.2.1", site.addresses[0].port)
+    assert site.network.leads_here(Flow("udp", host, site.addresses[0].port))
+    assert not site.network.leads_here(Flow("udp", "192.0.2.1", site.addresses[0].port))
     listening = site.keep(socket.create_server((host, 0), family=family(host)))
     assert site.network.send_request(b"request", flow_of(listening, "tcp", 1))
     site.network.poll(0.1)
