@@ -25,6 +25,8 @@ def parse(values: tuple[str, ...], *, is_complete: bool = True) -> Replaces:
     early_only = False
     for text in rest:
         found = _PARAMETER.fullmatch(text)
+        if not found and not is_complete and text.rstrip().endswith("="):
+            continue  # PJSUA, of a call whose other end it has not heard from
         if not found:
             raise Refusal(400, "Replaces has a bad parameter")
         name, value = found[1].lower(), found[2]
