@@ -17,22 +17,21 @@ from urllib.parse import unquote
 
 from blfd.core import privacy
 from blfd.core.access.domains import Domains
-from blfd.core.access.limits import Tally, too_many
+from blfd.core.access.limits import Tally, granted, too_many
 from blfd.core.effects import Effect, Level, Log, Reply, SavePublication
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import RENDERING, Dialogs, Published, WatchedDialog
+from blfd.core.events.documents import DialogPackage
 from blfd.core.inputs import PublishReceived
 from blfd.core.timers import Timers
 from blfd.core.values import Aor, DialogId, Directory, Extension, Owner, SavedPublication, Settings, Uri
 from blfd.core.visible import visible
 from dialog_info import Dialog, DialogInfo, DialogInfoError, DialogState, Direction, StateEvent, parse
 
-PACKAGE = "dialog"
-CONTENT_TYPE = "application/dialog-info+xml"
+PACKAGE, CONTENT_TYPE = DialogPackage.name, DialogPackage.content_type
 TOMBSTONE = 32.0  # seconds: 64*T1, the longest that a message may be on its way
 MOST_DIALOGS = 50  # in one publication
 MOST_OF_EXTENSION = 100  # publications: the oldest gives way, as its publisher has lost its entity-tag
-MOST_REFUSED = 100  # publishers and extensions whose refusals are remembered for operators
 
 
 class Publisher(NamedTuple):
@@ -72,7 +71,6 @@ class Compositor:
         self.timers = Timers(self._expire)
         self._of_publisher = Tally(settings.source_publications)
         self._of_tenant = Tally(settings.tenant_publications)
-        self.refused: dict[str, str] = {}  # why, by publisher, the last one last
 
     def __len__(self) -> int:
         return len(self._by_etag)
@@ -113,18 +111,6 @@ class Compositor:
 
     def publish(self, publish: PublishReceived, publisher: Publisher, now: float) -> list[Effect]:
         """RFC 3903, section 6, step by step. Raises Refusal."""
-        try:
-            effects = self._publish(publish, publisher, now)
-        except Refusal as refusal:
-            self.refused.pop(publisher.name, None)
-            self.refused[publisher.name] = f"{refusal.status} {refusal.reason}"
-            if len(self.refused) > MOST_REFUSED:
-                del self.refused[next(iter(self.refused))]
-            raise
-        self.refused.pop(publisher.name, None)
-        return effects
-
-    def _publish(self, publish: PublishReceived, publisher: Publisher, now: float) -> list[Effect]:
         if publish.event.lower() != PACKAGE:
             text = f"{publish.event} is not published here" if publish.event else "Event is missing"
             raise Refusal(489, visible(text), (("Allow-Events", PACKAGE),))
@@ -167,13 +153,8 @@ class Compositor:
         return known
 
     def _granted(self, asked: int | None) -> int:
-        settings = self._settings
-        if asked is None:
-            return settings.publish_default_expires
-        if 0 < asked < settings.publish_min_expires:
-            least = settings.publish_min_expires
-            raise Refusal(423, f"At least {least} s", (("Min-Expires", str(least)),))
-        return min(asked, settings.publish_max_expires)
+        of = self._settings
+        return granted(asked, of.publish_default_expires, of.publish_min_expires, of.publish_max_expires)
 
     def _refresh(self, publish: PublishReceived, old: Publication, expires: int, now: float) -> list[Effect]:
         if not expires:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from blfd.core import hosts
-from blfd.core.access.limits import Tally, too_many
+from blfd.core.access.limits import Tally, granted, too_many
 from blfd.core.by_flow import ByFlow
 from blfd.core.changes import Changed
 from blfd.core.contacts import contact_key, host_of, is_same_phone, may_be_same_phone
@@ -173,14 +173,8 @@ class Registrar:
         return new
 
     def _granted(self, contact: RegisterContact, header: int | None) -> int:
-        settings = self._settings
-        asked = contact.expires if contact.expires is not None else header
-        if asked is None:
-            return settings.register_default_expires
-        if 0 < asked < settings.register_min_expires:
-            least = settings.register_min_expires
-            raise Refusal(423, f"At least {least} s", (("Min-Expires", str(least)),))
-        return min(asked, settings.register_max_expires)
+        asked, of = contact.expires if contact.expires is not None else header, self._settings
+        return granted(asked, of.register_default_expires, of.register_min_expires, of.register_max_expires)
 
     @staticmethod
     def _check_order(register: RegisterReceived, binding: Binding) -> None:

@@ -1,4 +1,4 @@
-"""How many of something each owner may have, and how many requests each sender may send."""
+"""How many of something each owner may have, for how long, and how many requests each sender may send."""
 
 from __future__ import annotations
 
@@ -35,6 +35,15 @@ def too_many(what: str, most: int, whose: str, asking: object, setting: str) -> 
     """`whose` limit of `most` things refuses one more of `asking`; `setting` raises it."""
     text = f"{whose} has {most} {what} already: one more of {asking} is refused"
     return Refusal(403, f"At most {most} {what}", (), f"{text}; raise {setting} if that is right")
+
+
+def granted(asked: int | None, default: int, least: int, most: int) -> int:
+    """Seconds for which what was asked for lasts, 0 for no longer. Refusal (423) for what is too brief."""
+    if asked is None:
+        return default
+    if 0 < asked < least:
+        raise Refusal(423, f"At least {least} s", (("Min-Expires", str(least)),))
+    return min(asked, most)
 
 
 class Rates:

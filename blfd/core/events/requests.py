@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from blfd.core.access.domains import Domains
+from blfd.core.access.limits import granted
 from blfd.core.errors import ONLY_TLS, Refusal
 from blfd.core.events.package import Package
 from blfd.core.events.subscription import Subscription, is_secret
@@ -43,13 +44,10 @@ class Requests:
 
     def granted(self, asked: int | None) -> int:
         """For how many seconds it is subscribed."""
-        settings = self._settings
-        if asked is None:
-            return settings.subscribe_default_expires
-        if 0 < asked < settings.subscribe_min_expires:
-            least = settings.subscribe_min_expires
-            raise Refusal(423, f"At least {least} s", (("Min-Expires", str(least)),))
-        return min(asked, settings.subscribe_max_expires)
+        of = self._settings
+        return granted(
+            asked, of.subscribe_default_expires, of.subscribe_min_expires, of.subscribe_max_expires
+        )
 
     def new(
         self, subscribe: SubscribeReceived, package: Package, watcher: Extension, expires_at: float
