@@ -36,6 +36,8 @@ class TcpConnection:
     """
 
     transport: Transport = TCP
+    not_now: tuple[type[OSError], ...] = (BlockingIOError,)
+    """What a socket raises that has nothing yet, or takes nothing yet."""
 
     def __init__(
         self, network: Network, connected: socket.socket, flow: Flow, opening_until: float | None = None
@@ -70,7 +72,7 @@ class TcpConnection:
         """Octets that have come into the network's view: 0 at the end, NOTHING where there are none yet."""
         try:
             return self.socket.recv_into(self._network.view)
-        except BlockingIOError:
+        except self.not_now:
             return NOTHING
         except OSError:
             return 0
@@ -79,7 +81,7 @@ class TcpConnection:
         """Octets that the system has taken. Raises OSError."""
         try:
             return self.socket.send(data)
-        except BlockingIOError:
+        except self.not_now:
             return 0
 
     def readable(self) -> None:

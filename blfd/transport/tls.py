@@ -37,6 +37,7 @@ class TlsConnection(TcpConnection):
     """One connection; until its handshake is done, `handshakes` polls it."""
 
     transport = TLS
+    not_now = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
     def __init__(
         self, network: Network, connected: socket.socket, flow: Flow, opening_until: float | None = None
@@ -109,18 +110,7 @@ class TlsConnection(TcpConnection):
     def _receive(self) -> int:
         if self.opening_until is not None:
             return NOTHING
-        try:
-            return self.socket.recv_into(self._network.view)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return NOTHING
-        except OSError:
-            return 0
-
-    def _transmit(self, data: bytes) -> int:
-        try:
-            return self.socket.send(data)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return 0
+        return super()._receive()
 
     def detach(self) -> None:
         if self._shakes:

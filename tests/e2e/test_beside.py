@@ -2,55 +2,35 @@
 
 from __future__ import annotations
 
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from calls import Calling, Dialog, sdp
-from programs import program
+from proxies import Kamailio
 from sites import Site
-from test_edge import free_port
 from wire import Agent, Message
 
 CONFIG = Path(__file__).parents[2] / "contrib" / "kamailio" / "beside.cfg"
-PATIENCE = 20.0
 SDP = "application/sdp"
 
 
-class Proxy:
-    """Debian's Kamailio with pua_dialoginfo, beside a site that trusts it."""
+class Proxy(Kamailio):
+    """With pua_dialoginfo, beside a site that trusts it."""
 
     def __init__(self, site: Site, folder: Path) -> None:
-        self.site, self.folder = site, folder
-        self.address = f"127.0.0.1:{free_port()}"
-        self.start()
-
-    def start(self) -> None:
+        super().__init__(folder)
+        self.site = site
         filled = CONFIG.read_text().replace("192.0.2.10:5060", self.address)
-        filled = filled.replace("192.0.2.20:5060", self.site.server.address("udp"))
-        (self.folder / "beside.cfg").write_text(filled)
-        command = [program("kamailio"), "-f", "beside.cfg", "-DD", "-E", "-m", "64", "-M", "8"]
-        with (self.folder / "beside.log").open("a") as log:
-            self.process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
+        filled = filled.replace("192.0.2.20:5060", site.server.address("udp"))
         probe = Agent(self.address, "101")
-        end = time.monotonic() + PATIENCE
-        while True:
-            assert self.process.poll() is None, (self.folder / "beside.log").read_text()
-            assert time.monotonic() < end, "Kamailio does not start"
-            probe.send(f"OPTIONS sip:{self.address} SIP/2.0", probe.headers("OPTIONS", "proxy"))
-            if probe.receive(0.2):
-                break
-        probe.close()
 
-    def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        def answers() -> bool:
+            probe.send(f"OPTIONS sip:{self.address} SIP/2.0", probe.headers("OPTIONS", "proxy"))
+            return probe.receive(0.2)
+
+        self.run(filled, 64, answers)
+        probe.close()
 
     def phone(self, user: str) -> Agent:
         agent = Agent(self.address, user)

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from calls import Calling, Dialog, sdp
-from programs import program
+from proxies import PATIENCE, Kamailio, free_port
 from sites import Site, password
 from wire import Agent
 
 CONFIG = Path(__file__).parent / "kamailio" / "edge.cfg"
 IDLE = 60
-PATIENCE = 20.0  # seconds, with the pauses of back-off in them
 
 
-class Edge:
-    """Debian's Kamailio between phones and a site that trusts it."""
+class Edge(Kamailio):
+    """Between phones and a site that trusts it."""
 
     def __init__(self, site: Site, folder: Path, idle: int = IDLE) -> None:
-        self.site, self.folder, self.idle = site, folder, idle
-        self.address = f"127.0.0.1:{free_port()}"
+        super().__init__(folder)
+        self.site, self.idle = site, idle
         self.start()
 
     def start(self) -> None:
@@ -35,28 +33,16 @@ class Edge:
             ("IDLE", str(self.idle)),
         ):
             filled = filled.replace(f"@{name}@", value)
-        (self.folder / "edge.cfg").write_text(filled)
-        command = [program("kamailio"), "-f", "edge.cfg", "-DD", "-E", "-m", "32", "-M", "8"]
-        with (self.folder / "edge.log").open("a") as log:
-            self.process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
-        host, _, port = self.address.partition(":")
-        end = time.monotonic() + PATIENCE
-        while True:
-            try:
-                socket.create_connection((host, int(port))).close()
-                return
-            except OSError:
-                assert self.process.poll() is None, (self.folder / "edge.log").read_text()
-                assert time.monotonic() < end, "Kamailio does not start"
-                time.sleep(0.05)
+        self.run(filled, 32, self._listens)
 
-    def stop(self) -> None:
-        self.process.terminate()
+    def _listens(self) -> bool:
+        host, _, port = self.address.partition(":")
         try:
-            self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            socket.create_connection((host, int(port))).close()
+        except OSError:
+            time.sleep(0.05)
+            return False
+        return True
 
     def phone(self, user: str) -> Agent:
         """A phone behind it."""
@@ -68,17 +54,6 @@ class Edge:
         agent = self.phone(user)
         assert agent.register().status == 200
         return agent
-
-
-def free_port() -> int:
-    """A port that is free for UDP and TCP."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            try:
-                udp.bind(tcp.getsockname())
-            except OSError:
-                continue
-            return int(tcp.getsockname()[1])
 
 
 @pytest.fixture

@@ -1,0 +1,52 @@
+"""Debian's Kamailio as a process of a test's own."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from programs import program
+
+PATIENCE = 20.0  # seconds, with the pauses of back-off in them
+
+
+class Kamailio:
+    """At `address`, with what is written into `folder` of a configuration."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.address = f"127.0.0.1:{free_port()}"
+
+    def run(self, config: str, memory: int, is_ready: Callable[[], bool]) -> None:
+        """Start it, and wait until it is ready. `memory` is that which its processes share, in MiB."""
+        (self.folder / "kamailio.cfg").write_text(config)
+        command = [program("kamailio"), "-f", "kamailio.cfg", "-DD", "-E", "-m", str(memory), "-M", "8"]
+        log_file = self.folder / "kamailio.log"
+        with log_file.open("a") as log:
+            self.process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
+        end = time.monotonic() + PATIENCE
+        while not is_ready():
+            assert self.process.poll() is None, log_file.read_text()
+            assert time.monotonic() < end, "Kamailio does not start"
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def free_port() -> int:
+    """A port that is free for UDP and TCP."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            try:
+                udp.bind(tcp.getsockname())
+            except OSError:
+                continue
+            return int(tcp.getsockname()[1])
