@@ -104,8 +104,9 @@ def shape(extension: str) -> Shape | None:
 class DialPlan:
     """What can be dialled in a tenant.
 
-    `outside` is what is dialled before a number outside, "" where nothing is, and None where there are no
-    numbers outside. Emergency numbers are dialled with that or without.
+    `star_codes` are further codes of ours that are dialled alone, and `prefix_codes` those behind which comes
+    an extension. `outside` is what is dialled before a number outside, "" where nothing is, and None where
+    there are no numbers outside. Emergency numbers are dialled with that or without.
     """
 
     directed_code: str
@@ -113,11 +114,13 @@ class DialPlan:
     shapes: frozenset[Shape]
     outside: str | None = ""
     emergency: tuple[str, ...] = ()
+    star_codes: tuple[str, ...] = ()
+    prefix_codes: tuple[str, ...] = ()
 
     @property
     def needs_pound(self) -> bool:
         """Whether # is dialled as a part of a code, and so cannot be the key that sends."""
-        return POUND in self.directed_code + self.group_code
+        return POUND in "".join((self.directed_code, self.group_code, *self.star_codes, *self.prefix_codes))
 
     @property
     def sequences(self) -> tuple[Sequence, ...]:
@@ -157,6 +160,9 @@ class DialPlan:
         for number in self._emergencies:
             if known or not any(each.goes_on_from(number) for each in self.shapes):
                 yield Pattern(Kind.EMERGENCY, tuple(number))
+        yield from (Pattern(Kind.OTHER, tuple(star_code)) for star_code in self.star_codes)
+        for star_code in self.prefix_codes:
+            yield Pattern(Kind.OTHER, (*star_code, DIGITS), more=True)
         for sign in (STAR, POUND) if self.needs_pound else (STAR,):
             yield Pattern(Kind.OTHER, (sign, *[DIGITS] * LEAST_OTHER), more=True)
 

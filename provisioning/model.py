@@ -182,8 +182,8 @@ class Service:
     Times are in seconds; `url` is where this phone fetches its files, and `books` its phonebook alone, where
     that has a setting of its own: both end with a slash; `year` is the
     one of which summer time is told, where it follows no rule. `shapes` are those of the tenant's extensions;
-    `outside` and `emergency` are as in a DialPlan. `has_ca`: among its files is the certificate of whom it
-    has to trust, and does not know.
+    `outside`, `emergency` and codes are as in a DialPlan. `has_ca`: among its files is the certificate of
+    whom it has to trust, and does not know.
     """
 
     host: str
@@ -191,6 +191,8 @@ class Service:
     transport: str = "udp"
     directed_code: str = "*97"
     group_code: str = "*98"
+    star_codes: tuple[str, ...] = ()
+    prefix_codes: tuple[str, ...] = ()
     register_expires: int = 3600
     subscribe_expires: int = 600
     url: str = ""
@@ -214,7 +216,15 @@ class Service:
 
     @property
     def dial_plan(self) -> DialPlan:
-        return DialPlan(self.directed_code, self.group_code, self.shapes, self.outside, self.emergency)
+        return DialPlan(
+            self.directed_code,
+            self.group_code,
+            self.shapes,
+            self.outside,
+            self.emergency,
+            self.star_codes,
+            self.prefix_codes,
+        )
 
 
 @dataclass(frozen=True, slots=True)

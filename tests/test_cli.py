@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from commands import Answering, Run
 from blfd import doctor
 from blfd.config import Config
 from blfd.control import ControlServer, socket_path
+from blfd.core.values import StarCodes
 from blfd.doctor import Finding, examine
 from blfd.transport.addresses import ListenAddress
 from blfd.transport.certificates import PemFiles, TlsSettings
@@ -85,6 +87,8 @@ def test_tenants(blfd: Run) -> None:
     blfd("--tenant", "acme.example", "extension", "add", "101", "--password", "x")
     blfd("tenant", "set", "acme.example", "--single-dialog", "on", "--pickup", "groups")
     blfd("tenant", "set", "acme.example", "--pickup-code", "*8", "--pickable", "off")
+    blfd("tenant", "set", "acme.example", "--star-code", "dnd=*3", "--star-code", "dnd-off=")
+    blfd("tenant", "set", "acme.example", "--feature-sync", "off")
     rows = json.loads(blfd("tenant", "list", "--json").stdout)
     assert rows[1] == {
         "domain": "acme.example",
@@ -98,6 +102,8 @@ def test_tenants(blfd: Run) -> None:
         "dnd_lamp": "busy",
         "redirect": "all",
         "decline": "all",
+        "star_codes": {**asdict(StarCodes()), "dnd": "*3", "dnd_off": ""},
+        "feature_sync": False,
         "extensions": 1,
     }
     blfd("tenant", "remove", "acme.example", "--yes")

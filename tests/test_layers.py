@@ -64,6 +64,7 @@ ALLOWED: dict[str, set[str]] = {
         "blfd.control",
         "blfd.core",
         "blfd.devices",
+        "blfd.operations",
         "blfd.pjsip",
         "blfd.server",
         "blfd.sip",

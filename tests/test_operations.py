@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -11,13 +12,16 @@ from unittest.mock import Mock
 
 import pytest
 
-from blfd.control import ControlClient, socket_path
+from blfd.control import ControlClient, ControlServer, socket_path
 from blfd.core.core import Core
-from blfd.core.values import Settings
+from blfd.core.effects import SetRules
+from blfd.core.inputs import RulesSet
+from blfd.core.values import Aor, Rule, Settings
 from blfd.devices.files import Phones
 from blfd.devices.values import Place, Wanted
 from blfd.operations import Desk, admins, devices, extensions, groups, overrides, tenants
 from blfd.server.control_calls import ControlCalls
+from blfd.server.own_rules import OwnRules
 from blfd.server.thread_work import Work
 from blfd.store import Conflict, NewExtension, NotFound, Store, StoreError
 from blfd.store.admins import Admin
@@ -231,6 +235,44 @@ def test_where_calls_go_is_checked_kept_and_in_the_audit(store: Store, desk: Des
     assert "Calls of 101, 102 are no longer forwarded to it." in loss.text
     extensions.remove(desk, "default", "103")
     assert extensions.goes(extensions.get(desk, "default", "101")) == "always: 102"
+
+
+def own(store: Store, *rules: Rule) -> RulesSet:
+    """What becomes of what the phone of 101 sets."""
+    answers: queue.SimpleQueue[RulesSet] = queue.SimpleQueue()
+    own_rules = OwnRules(store, answers.put)
+    own_rules.set(SetRules(7, Aor("default", "101"), rules))
+    answer = answers.get(timeout=20)
+    own_rules.close()
+    return answer
+
+
+def test_what_a_phone_sets_is_a_change_like_others(store: Store, desk: Desk) -> None:
+    assert own(store, Rule("no_answer", "103"), Rule("after", 30)) == RulesSet(7, 200)
+    assert extensions.goes(extensions.get(desk, "default", "101")) == "no answer for 30 s: 103"
+    (change, *_) = store.audit.changes("default")
+    assert (change.who, change.operation, change.subject) == ("101 (its phone)", "extension.change", "101")
+    extensions.change(desk, "default", "103", forwarding={"forward_always": "101"})
+    assert own(store, Rule("always", "103")) == RulesSet(
+        7, 403, "calls would go in a circle: 101 to 103 to 101"
+    )
+    assert own(store, Rule("always", "999")).status == 403
+    assert store.audit.changes("default")[0].subject == "103"
+    with store.writing() as db:
+        db.execute("DROP TABLE audit")
+    assert own(store, Rule("dnd", True)) == RulesSet(7, 500, "It cannot be stored now")
+    assert extensions.get(desk, "default", "101")["dnd"] is False, "all or nothing"
+
+
+def test_a_phone_is_told_when_the_server_has_not_taken_over_what_it_sets(store: Store) -> None:
+    def refuse(name: str, arguments: object) -> None:
+        raise ValueError("no")
+
+    server = ControlServer(socket_path(store.path), refuse)
+    try:
+        assert own(store, Rule("dnd", True)) == RulesSet(7, 500, "It is stored, and does not hold yet")
+    finally:
+        server.close()
 
 
 def test_a_late_edit_is_a_conflict(desk: Desk) -> None:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from blfd.core.values import (
     Reach,
     SavedPublication,
     SavedSubscription,
+    StarCodes,
     SubscriptionDialog,
     Way,
 )
@@ -400,6 +401,23 @@ def test_a_database_of_version_1_is_read_and_changed(tmp_path: Path) -> None:
     )
     assert (extension.pickup, extension.pickable) == (None, None)
     assert (store.groups("default"), store.records.attempts("default")) == ([], [])
+
+
+def test_codes_of_version_15_keep_what_they_mean(tmp_path: Path) -> None:
+    path = tmp_path / "blfd.db"
+    db = of_version(path, 15)
+    for domain, directed, group in (("a.example", "*7", "*98"), ("b.example", "*8", "*9")):
+        row = {"domain": domain, "aliases": "[]", "single_dialog": 0}
+        db.table("tenants").insert({**row, "pickup_code": directed, "group_pickup_code": group})
+    db.conn.commit()
+    db.close()
+    store = Store(path)
+    assert store.tenant("default").star_codes == StarCodes()
+    of_pickup = {code for code in asdict(StarCodes()).values() if code.startswith("*7")}
+    assert set(store.tenant("a.example").star_codes.dialled.values()) == {"*90", "*91", "*92", "*93"}
+    assert set(store.tenant("b.example").star_codes.dialled.values()) == of_pickup
+    for domain in ("default", "a.example", "b.example"):
+        store.set_tenant(domain, pickup_code=store.tenant(domain).pickup_code)
 
 
 def test_phones_of_version_8_get_passwords_for_their_web_pages(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from blfd.cli.asking import Yes, agreed
 from blfd.cli.options import Options, Switch, options
 from blfd.cli.output import Json, fail, print_json, print_table
-from blfd.core.values import DndLamp, Owner, Reach, Whose
+from blfd.core.values import DndLamp, Owner, Reach, StarCodes, Whose
 from blfd.operations import tenants as operations
 
 tenants = typer.Typer(no_args_is_help=True, help="Add, show, change and remove tenants (SIP domains).")
@@ -18,6 +19,24 @@ Domain = Annotated[str, typer.Argument(metavar="DOMAIN", help="Such as acme.exam
 Alias = Annotated[
     list[str] | None, typer.Option(help="Another name of the domain; may be given several times.")
 ]
+
+
+def _star_codes(given: list[str] | None) -> dict[str, str] | None:
+    """By name, of `NAME=CODE`."""
+    if given is None:
+        return None
+    found: dict[str, str] = {}
+    for each in given:
+        name, sign, code = each.partition("=")
+        if sign:
+            found[name] = code
+        elif name == "default":
+            found |= asdict(StarCodes())
+        elif name == "none":
+            found |= dict.fromkeys(asdict(StarCodes()), "")
+        else:
+            fail(f"--star-code {each}: it is NAME=CODE, such as dnd=*78", 2)
+    return found
 
 
 def _is_on(switch: Switch | None) -> bool | None:
@@ -48,6 +67,8 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, dict):
+        return " ".join(code for code in value.values() if code)
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 
@@ -84,6 +105,18 @@ def set_(
     decline: Annotated[
         Whose | None, typer.Option(help="When one phone of several declines (603): the same.")
     ] = None,
+    star_code: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=CODE",
+            help="What an extension dials to set its own rules, such as dnd=*78, or dnd= for nothing; "
+            "'none' for none at all, 'default' for those of the beginning. May be given several times.",
+        ),
+    ] = None,
+    feature_sync: Annotated[
+        Switch | None,
+        typer.Option(help="Whether phones show and set their extension's do not disturb and forwarding."),
+    ] = None,
 ) -> None:
     """Change a tenant; aliases replace those of before."""
     given = _options(context, domain)
@@ -101,6 +134,8 @@ def set_(
         dnd_lamp=dnd_lamp,
         redirect=redirect,
         decline=decline,
+        star_codes=_star_codes(star_code),
+        feature_sync=_is_on(feature_sync),
     )
     print(f"tenant {domain} changed")
 

@@ -11,6 +11,8 @@ from blfd.core.access.domains import Domains
 from blfd.core.access.limits import Rates
 from blfd.core.alterations import altered
 from blfd.core.calls.calls import Calls, LegInput
+from blfd.core.calls.codes import Codes
+from blfd.core.calls.own_rules import OwnRules
 from blfd.core.calls.permissions import Permissions
 from blfd.core.calls.pickup import Pickups
 from blfd.core.calls.referral import Referrals
@@ -46,13 +48,14 @@ from blfd.core.inputs import (
     RegisterReceived,
     Request,
     RequestReceived,
+    RulesSet,
     SubscribeReceived,
     SubscriptionsRestored,
     SyncWanted,
 )
 from blfd.core.next_hop import NextHops, is_sip
 from blfd.core.registrar import Registrar
-from blfd.core.routing import Refused, Routing, ToExtension, ToPickup
+from blfd.core.routing import Refused, Routing, ToExtension, ToPickup, ToRule
 from blfd.core.timers import Timers
 from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Flow, Settings
 from blfd.core.watchdog import Watchdog
@@ -91,6 +94,8 @@ class Core:
         self.pickups = Pickups(self.dialogs, self.calls)
         referrals = Referrals(self.dialogs, self.calls, lambda who, uri: self._routing.route(who, uri))
         self.transfers = Transfers(self.dialogs, self.calls, referrals, settings)
+        self.own_rules = OwnRules(self.calls.rules)
+        self.codes = Codes(self.calls, self.own_rules)
         self.watchdog = Watchdog(self.calls, self.pickups, self.notifier, self._on_leg)
         parts = (
             self.notifier,
@@ -98,6 +103,7 @@ class Core:
             self.compositor,
             self.calls,
             self.transfers,
+            self.codes,
             self.watchdog,
         )
         self._timers: tuple[Timers[Any], ...] = tuple(part.timers for part in parts)
@@ -135,6 +141,8 @@ class Core:
                 return ua_profile.wanted(event)
             case ProfileFound():
                 return ua_profile.found(event, self._new_tag())
+            case RulesSet():
+                return self.own_rules.are_set(event, now)
             case FlowClosed():
                 flow = event.flow
                 self._authenticator.edges.discard(flow)
@@ -158,18 +166,21 @@ class Core:
                 self._draining = True
                 notifier = self.notifier
                 last = notifier.terminate_all("deactivated", now) if event.tell else notifier.rest()
-                return [*self.calls.hang_up_all(now), *self.transfers.hang_up_all(now), *last]
+                calls = [*self.calls.hang_up_all(now), *self.transfers.hang_up_all(now)]
+                return [*calls, *self.codes.hang_up_all(), *last]
             case LegsListed():
                 return self.watchdog.listed(event, now)
             case _:
                 return self._on_leg(event, now)
 
     def _on_leg(self, event: LegInput, now: float) -> list[Effect]:
-        """A leg is a picker's, or of a transfer, or of a call."""
+        """A leg is a picker's, or of a transfer, or of who has dialled a code, or of a call."""
         if isinstance(event, LegAccepted | MediaMatched | LegEnded) and event.leg in self.pickups:
             return self.pickups.handle(event, now)
         if self.transfers.takes(event):
             return self.transfers.handle(event, now)
+        if event.leg in self.codes:
+            return self.codes.handle(event, now)
         return self.calls.handle(event, now)
 
     def _answer(
@@ -302,6 +313,8 @@ class Core:
                 return self.calls.invite(invite, caller, callee, now)
             case ToPickup() as wish:
                 return self.pickups.start(wish, invite, caller, now)
+            case ToRule() as to:
+                return self.codes.start(to, invite, caller, now)
             case Refused(status, reason, log):
                 raise Refusal(status, reason, log=log)
 

@@ -12,6 +12,7 @@ from blfd.core.values import (
     Binding,
     Flow,
     Headers,
+    Rule,
     SavedPublication,
     SavedSubscription,
     SubscriptionDialog,
@@ -58,6 +59,14 @@ class FindProfile(NamedTuple):
 
     wanted: ProfileWanted
     mac: str
+
+
+class SetRules(NamedTuple):
+    """Store rules that an extension has set by its phone; `RulesSet` comes back with `number`."""
+
+    number: int
+    aor: Aor
+    rules: tuple[Rule, ...]
 
 
 class SaveBindings(NamedTuple):
@@ -294,6 +303,7 @@ Effect = (
     | Reply
     | Ignore
     | FindProfile
+    | SetRules
     | SaveBindings
     | SaveSubscription
     | SavePublication

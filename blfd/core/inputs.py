@@ -130,6 +130,14 @@ class ProfileFound(NamedTuple):
     url: str | None
 
 
+class RulesSet(NamedTuple):
+    """What has become of `SetRules`: `status` is 200 where they hold now, else a refusal's."""
+
+    number: int
+    status: int
+    reason: str = ""
+
+
 class NotifyAnswered(NamedTuple):
     """The final response to the NOTIFY in flight; `status` is 408 when none came (timer F)."""
 
@@ -412,6 +420,7 @@ Input = (
     | PublishReceived
     | ProfileWanted
     | ProfileFound
+    | RulesSet
     | NotifyAnswered
     | NotifyLost
     | InviteReceived

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from blfd.core.access.domains import Domains
 from blfd.core.calls.replaces import parse
 from blfd.core.errors import Refusal
-from blfd.core.values import Aor, Directory, Extension, Replaces, Tenant, Uri, Way
+from blfd.core.values import Aor, Directory, Extension, Replaces, Rule, Tenant, Uri, Way
 from blfd.core.visible import visible
 
 
@@ -35,6 +35,13 @@ class ToPickup(NamedTuple):
     replaces: Replaces | None = None
 
 
+class ToRule(NamedTuple):
+    """One of the caller's own rules is to be set, by a code; `to` is the extension that it names, if any."""
+
+    rule: Rule
+    to: Extension | None = None
+
+
 class Refused(NamedTuple):
     """It leads nowhere: `reason` is for who has dialled, `log` for the operator ("" is not worth a line)."""
 
@@ -43,7 +50,19 @@ class Refused(NamedTuple):
     log: str = ""
 
 
-Route = ToExtension | ToPickup | Refused
+Route = ToExtension | ToPickup | ToRule | Refused
+
+SETS = {
+    "dnd": Rule("dnd", True),
+    "dnd_off": Rule("dnd", False),
+    "forward_always_off": Rule("always", ""),
+    "forward_busy_off": Rule("busy", ""),
+    "forward_no_answer_off": Rule("no_answer", ""),
+}
+"""What a code of `StarCodes` sets that is dialled alone."""
+
+FORWARDS = {"forward_always": "always", "forward_busy": "busy", "forward_no_answer": "no_answer"}
+"""The rule that one sets behind which comes an extension."""
 
 
 class Routing:
@@ -67,11 +86,29 @@ class Routing:
         if target.user.startswith(tenant.pickup_code):
             extension = target.user.removeprefix(tenant.pickup_code)
             return ToPickup(Way.DIRECTED, extension, self._named(who, target._replace(user=extension)))
+        for name, code in tenant.star_codes.dialled.items():
+            if target.user == code and name in SETS:
+                return ToRule(SETS[name])
+            if name in FORWARDS and target.user.startswith(code):
+                return self._forwards(who, target, name, code)
         aor = self._named(who, target)
         if aor is None:
             text = f"{who} calls {visible(target.user)}, which does not exist"
             return Refused(404, f"{visible(target.user) or 'This'} does not exist", text)
         return ToExtension(self._directory.extensions[aor])
+
+    def _forwards(self, who: Aor, target: Uri, name: str, code: str) -> ToRule | Refused:
+        """Calls of `who` are to go to the extension behind the code."""
+        number = target.user.removeprefix(code)
+        if not number:
+            return Refused(484, f"Dial {code} and the extension")
+        aor = self._named(who, target._replace(user=number))
+        if aor is None:
+            text = f"{who} forwards its calls to {visible(number)}, which is no extension here"
+            return Refused(404, f"{visible(number)} does not exist", text)
+        if aor == who:
+            return Refused(403, f"Calls of {who.extension} cannot be forwarded to itself")
+        return ToRule(Rule(FORWARDS[name], aor.extension), self._directory.extensions[aor])
 
     def _named(self, who: Aor, target: Uri) -> Aor | None:
         """The extension that a URI names, among those of `who`'s tenant: others are as if there were none."""

@@ -220,13 +220,43 @@ class Forwarding:
         return ", ".join(["do not disturb", *words] if self.dnd else words)
 
 
+class Rule(NamedTuple):
+    """One of the rules that an extension has set: a field of `Forwarding`, and its value."""
+
+    field: str
+    value: bool | str | int
+
+
+@dataclass(frozen=True, slots=True)
+class StarCodes:
+    """What is dialled to set one's own rules, "" where nothing is.
+
+    Behind those that forward comes the extension where calls are to go. The defaults are the factory codes of
+    Cisco's SPA phones.
+    """
+
+    dnd: str = "*78"
+    dnd_off: str = "*79"
+    forward_always: str = "*72"
+    forward_always_off: str = "*73"
+    forward_busy: str = "*90"
+    forward_busy_off: str = "*91"
+    forward_no_answer: str = "*92"
+    forward_no_answer_off: str = "*93"
+
+    @property
+    def dialled(self) -> dict[str, str]:
+        """The codes that there are, by name."""
+        return {name: code for name in self.__slots__ if (code := getattr(self, name))}
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """A SIP domain; nothing in it is seen from another.
 
     `single_dialog`: a NOTIFY carries one dialog at most, for phones that break on several. `pickup` and
     `pickable` hold for extensions that say nothing else. `redirect` says for whom a phone's 3xx holds, and
-    `decline` for whom its 6xx does.
+    `decline` for whom its 6xx does. `feature_sync`: phones are told of their extension's rules, and set them.
     """
 
     domain: str
@@ -240,6 +270,8 @@ class Tenant:
     dnd_lamp: DndLamp = DndLamp.BUSY
     redirect: Whose = Whose.ALL
     decline: Whose = Whose.ALL
+    star_codes: StarCodes = StarCodes()
+    feature_sync: bool = True
 
     @property
     def realm(self) -> str:

@@ -10,6 +10,7 @@ from itertools import islice, starmap
 from typing import NamedTuple, Protocol
 
 import provisioning
+from blfd.core.routing import FORWARDS
 from blfd.core.values import DEFAULT_TENANT, Tenant
 from blfd.devices.values import Fit, Place, Wanted
 from blfd.store import Exists, Faults, NotFound, Outcome, Store, StoreError
@@ -311,12 +312,15 @@ class Phones:
         if row.transport not in place.ports:
             known = ", ".join(place.ports)
             raise ProvisioningError(f"transport {row.transport!r}: the server listens on {known}")
+        codes = tenant.star_codes.dialled
         return Service(
             place.host,
             place.ports[row.transport],
             row.transport,
             tenant.pickup_code,
             tenant.group_pickup_code,
+            tuple(code for name, code in codes.items() if name not in FORWARDS),
+            tuple(code for name, code in codes.items() if name in FORWARDS),
             url=self.url(row),
             books=self.books(row),
             http_user=row.mac,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 
 from blfd.core.values import DndLamp, Owner, Reach, Tenant, Whose
 from blfd.operations.desk import Desk, Row, etag
@@ -24,6 +25,8 @@ def row(tenant: Tenant, extensions: int) -> Row:
         "dnd_lamp": tenant.dnd_lamp.value,
         "redirect": tenant.redirect.value,
         "decline": tenant.decline.value,
+        "star_codes": asdict(tenant.star_codes),
+        "feature_sync": tenant.feature_sync,
         "extensions": extensions,
     }
 
@@ -60,9 +63,11 @@ def change(
     dnd_lamp: DndLamp | None = None,
     redirect: Whose | None = None,
     decline: Whose | None = None,
+    star_codes: Mapping[str, str] | None = None,
+    feature_sync: bool | None = None,
     expected: str | None = None,
 ) -> Row:
-    """Change what is given; `aliases` replace those of before."""
+    """Change what is given; `aliases` replace those of before, `star_codes` are those that change."""
     with desk.change(domain, "tenant.change", domain, lambda: get(desk, domain), expected):
         desk.store.set_tenant(
             domain,
@@ -76,6 +81,8 @@ def change(
             dnd_lamp=dnd_lamp,
             redirect=redirect,
             decline=decline,
+            star_codes=star_codes,
+            feature_sync=feature_sync,
         )
     return get(desk, domain)
 

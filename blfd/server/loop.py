@@ -31,6 +31,7 @@ from blfd.core.effects import (
     SavePickup,
     SavePublication,
     SaveSubscription,
+    SetRules,
 )
 from blfd.core.events.notifier import AHEAD
 from blfd.core.inputs import (
@@ -49,6 +50,7 @@ from blfd.pjsip.calls import Calls
 from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.selfcheck import SelfCheckFailed, check_layouts
 from blfd.server.control_calls import ControlCalls
+from blfd.server.own_rules import OwnRules
 from blfd.server.thread_work import Work
 from blfd.server.web_process import WebProcess, WebProcessError, start
 from blfd.sip.own_uris import OwnUris
@@ -116,6 +118,7 @@ class Server:
         self._busy = False
         self._work = Work(self._stack.wake)
         self._lookups = ThreadPoolExecutor(1, "lookups")
+        self._own_rules = OwnRules(self._store, self._answer_later)
         self._renewed_at = 0.0  # of time.monotonic()
         self._stopping_since: float | None = None  # of time.monotonic()
         self._cut_short_by = 0  # the signal
@@ -210,6 +213,8 @@ class Server:
                 self._core.changes.attempt(effect.attempt)
             case Log():
                 log.log(effect.level, "%s", effect.text)
+            case SetRules():
+                self._own_rules.set(effect)
             case FindProfile():
                 self._lookups.submit(self._find_profile, effect)
             case _:
@@ -227,6 +232,10 @@ class Server:
 
     # Other threads
 
+    def _answer_later(self, event: Input) -> None:
+        """From another thread: give the core an input."""
+        self._work.later(lambda: self.emit(event))
+
     def _find_profile(self, effect: FindProfile) -> None:
         """On a thread of its own, since it reads the database."""
         from blfd.devices.files import Phones  # all of provisioning, which few servers need
@@ -240,7 +249,7 @@ class Server:
             log.exception("PnP: device %s is not told where its files are", effect.mac)
             url = None
         found = ProfileFound(effect.wanted, effect.mac, url)
-        self._work.later(lambda: self.emit(found))
+        self._answer_later(found)
 
     # Life
 
@@ -276,6 +285,7 @@ class Server:
             if web_process:
                 web_process.close()
             control.close()
+            self._own_rules.close()
             self._lookups.shutdown(cancel_futures=True)
             self._stack.close()
         log.info("stopped")

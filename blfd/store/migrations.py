@@ -452,3 +452,25 @@ def forwarding(db: Database) -> None:
         db.execute(f"ALTER TABLE extensions ADD COLUMN {column} {kind}")
     for column, value in (("dnd_lamp", "busy"), ("redirect", "all"), ("decline", "all")):
         db.execute(f"ALTER TABLE tenants ADD COLUMN {column} TEXT NOT NULL DEFAULT '{value}'")
+
+
+@migrations()
+def star_codes(db: Database) -> None:
+    """Version 16: codes by which extensions set their own rules, and whether phones follow those.
+
+    What was there before stays: a code is left out that would be one with a pickup code.
+    """
+    db.execute("ALTER TABLE tenants ADD COLUMN star_codes TEXT NOT NULL DEFAULT '{}'")
+    db.execute("ALTER TABLE tenants ADD COLUMN feature_sync INTEGER NOT NULL DEFAULT 1")
+    new = {"dnd": "*78", "dnd_off": "*79"}
+    for number, when in (("*72 *73", "always"), ("*90 *91", "busy"), ("*92 *93", "no_answer")):
+        new[f"forward_{when}"], new[f"forward_{when}_off"] = number.split()
+    for tenant in list(db.table("tenants").rows):
+        known = (tenant["pickup_code"], tenant["group_pickup_code"])
+        left_out = {
+            name: ""
+            for name, code in new.items()
+            if any(code.startswith(each) or each.startswith(code) for each in known)
+        }
+        if left_out:
+            db.table("tenants").update(tenant["domain"], {"star_codes": json.dumps(left_out)})

@@ -7,8 +7,10 @@ import json
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
 from enum import Enum
+from itertools import combinations
 from typing import Any, NamedTuple
 
 from blfd.core.values import (
@@ -26,6 +28,7 @@ from blfd.core.values import (
     Reach,
     SavedPublication,
     SavedSubscription,
+    StarCodes,
     SubscriptionDialog,
     Tenant,
     Way,
@@ -93,7 +96,15 @@ def tenant(row: dict[str, Any]) -> Tenant:
         DndLamp(row["dnd_lamp"]),
         Whose(row["redirect"]),
         Whose(row["decline"]),
+        StarCodes(**json.loads(row["star_codes"])),
+        bool(row["feature_sync"]),
     )
+
+
+def star_codes_column(codes: StarCodes) -> str:
+    """Those that are no defaults."""
+    usual = asdict(StarCodes())
+    return json.dumps({name: code for name, code in asdict(codes).items() if code != usual[name]})
 
 
 def extension(row: dict[str, Any], device_ha1s: tuple[dict[str, str], ...] = ()) -> Extension:
@@ -317,13 +328,28 @@ def check_forwarding(aor: Aor, forwarding: Forwarding, known: Container[str]) ->
         raise StoreError(f"{aor} can ring for 1 to {LONGEST_RING} s before a call is forwarded")
 
 
-def check_codes(directed: str, group: str) -> None:
+def check_codes(directed: str, group: str, star_codes: StarCodes) -> None:
     """An empty code, or one of digits alone, would take calls to extensions for pickups."""
-    for code in (directed, group):
+    pickups = (("pickup", directed), ("group pickup", group))
+    named = [*pickups, *((name.replace("_", "-"), code) for name, code in star_codes.dialled.items())]
+    for name, code in named:
         if not CODE.fullmatch(code):
-            raise StoreError(f"pickup code {code!r}: * or #, then 1 to 7 digits, * or #, as in *97")
-    if directed.startswith(group) or group.startswith(directed):
-        raise StoreError(f"pickup codes {directed} and {group}: neither may begin with the other")
+            raise StoreError(f"{name} code {code!r}: * or #, then 1 to 7 digits, * or #, as in *97")
+    for (_, one), (name, other) in combinations(named, 2):
+        if one.startswith(other) or other.startswith(one):
+            advice = f"'--star-code {name}=' does without {other}, '--star-code none' without all of them"
+            text = f"codes {one} and {other}: neither may begin with the other"
+            raise StoreError(text, "" if other == group else advice)
+
+
+def changed_star_codes(known: StarCodes, changes: Mapping[str, str]) -> StarCodes:
+    """Raises StoreError for a code that there is not."""
+    names = asdict(known)
+    changes = {name.replace("-", "_"): code.strip() for name, code in changes.items()}
+    for name in changes.keys() - names.keys():
+        there_are = ", ".join(each.replace("_", "-") for each in names)
+        raise StoreError(f"no star code is named {name!r}: there are {there_are}")
+    return replace(known, **changes)
 
 
 def check_group(name: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -327,21 +327,25 @@ class Store:
         dnd_lamp: DndLamp | None = None,
         redirect: Whose | None = None,
         decline: Whose | None = None,
+        star_codes: Mapping[str, str] | None = None,
+        feature_sync: bool | None = None,
     ) -> None:
-        """Change what is given; `aliases` replace those of before."""
+        """Change what is given; `aliases` replace those of before, `star_codes` are those that change."""
         known = self.tenant(domain)
         changes: dict[str, Any] = {}
         if aliases is not None:
             wanted = [rows.domain(alias) for alias in aliases]
             self._check_free(*(alias for alias in wanted if alias not in known.aliases))
             changes["aliases"] = json.dumps(wanted)
-        if pickup_code is not None or group_pickup_code is not None:
+        if pickup_code is not None or group_pickup_code is not None or star_codes is not None:
             codes = (
                 known.pickup_code if pickup_code is None else pickup_code,
                 known.group_pickup_code if group_pickup_code is None else group_pickup_code,
             )
-            rows.check_codes(*codes)
+            stars = rows.changed_star_codes(known.star_codes, star_codes or {})
+            rows.check_codes(*codes, stars)
             changes["pickup_code"], changes["group_pickup_code"] = codes
+            changes["star_codes"] = rows.star_codes_column(stars)
         choices = {
             "pickup": pickup,
             "owner": owner,
@@ -350,7 +354,7 @@ class Store:
             "decline": decline,
         }
         changes |= {name: chosen.value for name, chosen in choices.items() if chosen is not None}
-        switches = {"single_dialog": single_dialog, "pickable": pickable}
+        switches = {"single_dialog": single_dialog, "pickable": pickable, "feature_sync": feature_sync}
         changes |= {name: int(on) for name, on in switches.items() if on is not None}
         if not changes:
             raise StoreError("nothing to change", "'blfd tenant set --help' shows what there is")

@@ -8,8 +8,8 @@ import pytest
 from builders import HOST, directory, uri
 
 from blfd.core.access.domains import Domains
-from blfd.core.routing import Refused, Route, Routing, ToExtension, ToPickup
-from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Replaces, Tenant, Uri, Way
+from blfd.core.routing import Refused, Route, Routing, ToExtension, ToPickup, ToRule
+from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Replaces, Rule, StarCodes, Tenant, Uri, Way
 
 ACME = "acme.example"
 
@@ -21,7 +21,8 @@ def here(extension: str) -> Aor:
 def known() -> Directory:
     """The usual directory, in which acme.example has other codes, and an extension that begins with one."""
     usual = directory(("101", "102", "*97", "*97102", "*2"))
-    codes = Tenant(ACME, pickup_code="*2", group_pickup_code="*22")
+    stars = StarCodes(dnd="*3", dnd_off="", forward_always="**")
+    codes = Tenant(ACME, pickup_code="*2", group_pickup_code="*22", star_codes=stars)
     return replace(usual, tenants={**usual.tenants, ACME: codes})
 
 
@@ -41,6 +42,7 @@ def other(text: str, scheme: str) -> Uri:
     return Uri(text, scheme, "", "", 0)
 
 
+NO_EXTENSION = "101 forwards its calls to {}, which is no extension here"
 IN_ACME = "101@acme.example"
 DIALLED: list[tuple[Uri, Route]] = [
     (uri("102"), to("102")),
@@ -63,6 +65,21 @@ DIALLED: list[tuple[Uri, Route]] = [
     (uri("*97102", "other.example"), directed("102", None)),
     (uri("*98"), ToPickup(Way.GROUP)),
     (uri("*98102"), nobody("*98102")),
+    (uri("*78"), ToRule(Rule("dnd", True))),
+    (uri("*79"), ToRule(Rule("dnd", False))),
+    (uri("*72102"), ToRule(Rule("always", "102"), to("102").extension)),
+    (uri("*73"), ToRule(Rule("always", ""))),
+    (uri("*90*97"), ToRule(Rule("busy", "*97"), to("*97").extension)),
+    (uri("*91"), ToRule(Rule("busy", ""))),
+    (uri("*92102"), ToRule(Rule("no_answer", "102"), to("102").extension)),
+    (uri("*93"), ToRule(Rule("no_answer", ""))),
+    (uri("*72"), Refused(484, "Dial *72 and the extension")),
+    (uri("*72101"), Refused(403, "Calls of 101 cannot be forwarded to itself")),
+    (uri("*72999"), Refused(404, "999 does not exist", NO_EXTENSION.format("999"))),
+    (uri("*72*98"), Refused(404, "*98 does not exist", NO_EXTENSION.format("*98"))),
+    (uri("*72\r\n"), Refused(404, "\ufffd\ufffd does not exist", NO_EXTENSION.format("\ufffd\ufffd"))),
+    (uri("*78102"), nobody("*78102")),
+    (uri("*73102"), nobody("*73102")),
     (other("tel:102", "tel"), Refused(416, "Scheme tel, only sip is served")),
 ]
 
@@ -81,6 +98,11 @@ def test_what_an_extension_dials(target: Uri, route: Route) -> None:
         (uri("*2101", HOST), directed("101", None)),
         (uri("*22", ACME), ToPickup(Way.GROUP)),
         (uri("*97101", ACME), nobody("*97101", IN_ACME)),
+        (uri("*3", ACME), ToRule(Rule("dnd", True))),
+        (uri("*78", ACME), nobody("*78", IN_ACME)),
+        (uri("*79", ACME), nobody("*79", IN_ACME)),
+        (uri("**101", ACME), Refused(403, "Calls of 101 cannot be forwarded to itself")),
+        (uri("", ACME), nobody("", IN_ACME)),
     ],
 )
 def test_each_tenant_has_its_extensions_and_codes(target: Uri, route: Route) -> None:

@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
-from calls import Calling, audio_port, hang_up, sdp
+from calls import Calling, audio_port, direction, hang_up, sdp
 from sites import Site
 from wire import Agent, Message
 
 from blfd.control import ControlClient, socket_path
-from blfd.core.values import DndLamp, Forwarding, Whose
+from blfd.core.values import Aor, DndLamp, Forwarding, Whose
 from blfd.devices.files import Phones
 from blfd.devices.values import Place
 from blfd.operations import Desk, extensions, tenants
@@ -34,6 +34,8 @@ def rules(site: Site) -> Iterator[Set]:
 
     def set_(extension: str, **forwarding: object) -> None:
         touched.add(extension)
+        if not forwarding:
+            return
         extensions.change(desk(site), "default", extension, forwarding=forwarding)
 
     yield set_
@@ -201,3 +203,60 @@ def test_do_not_disturb_refuses_and_shows_busy_and_outlives_a_restart(own_site: 
     keys.received.clear()
     site.cli("extension", "set", "102", "--dnd", "off")
     keys.notify("terminated")
+
+
+# Codes
+
+
+def dialled(site: Site, agent: Agent, code: str, offer: bytes = b"") -> tuple[Message, Message]:
+    """The answer to a code, and the BYE that follows."""
+    calling = Calling.start(agent, code, offer)
+    answer = calling.final()
+    assert (answer.status, direction(answer)) == (200, "inactive"), answer.start
+    calling.acknowledge(answer, b"" if offer else sdp(4000, "inactive", "0"))
+    bye = agent.wait_request("BYE")
+    agent.reply(bye, 200)
+    site.wait_no_call()
+    return answer, bye
+
+
+def test_a_phone_sets_its_rules_by_codes(site: Site, rules: Set) -> None:
+    rules("104")  # takes back what is set here
+    agent, keys, caller, other = (
+        site.agent("104"),
+        site.agent("103"),
+        site.agent("101"),
+        site.registered("105"),
+    )
+    keys.subscribe("104")
+    answer, bye = dialled(site, agent, "*78", sdp(4000))
+    host = agent.server
+    assert answer["p-asserted-identity"] == f'"Do not disturb is on" <sip:*78@{host}>'
+    assert bye["reason"] == 'SIP;cause=200;text="Do not disturb is on"'
+    assert keys.notify("confirmed").document.dialogs[0].id == "dnd"
+    assert Calling.start(caller, "104", sdp(4000)).refused().status == 480
+    assert "Calls go to 105 when busy" in dialled(site, agent, "*90105")[0]["p-asserted-identity"]
+    calling = Calling.start(caller, "104", sdp(4000))
+    again = other.wait_request("INVITE")
+    assert again["diversion"].endswith(";reason=do-not-disturb")
+    answered(calling, other, again)
+    assert "is off" in dialled(site, agent, "*79", sdp(4000))[0]["p-asserted-identity"]
+    keys.notify("terminated")
+    change = Store(site.database).audit.changes("default")[0]
+    assert (change.who, change.operation, change.subject) == ("104 (its phone)", "extension.change", "104")
+    assert "busy: 105" in site.cli("explain", "104")
+
+
+@pytest.mark.parametrize(
+    ("code", "start"),
+    [
+        ("*72", "484 Dial *72 and the extension"),
+        ("*72999", "404 999 does not exist"),
+        ("*72104", "403 Calls of 104 cannot be forwarded to itself"),
+        ("*72101", "403 calls would go in a circle: 104 to 101 to 104"),
+    ],
+)
+def test_a_code_that_leads_nowhere_says_why(site: Site, rules: Set, code: str, start: str) -> None:
+    rules("101", forward_always="104")
+    assert Calling.start(site.agent("104"), code, sdp(4000)).refused().start == f"SIP/2.0 {start}"
+    assert Store(site.database).extension(Aor("default", "104")).forwarding == Forwarding()

@@ -352,14 +352,20 @@ def test_settings_of_phones(portal: Site, browser: Browser) -> None:
 
 
 def test_feature_codes(portal: Site, browser: Browser) -> None:
-    fields = {"pickup_code": "*7", "group_pickup_code": "*8", "pickup": "groups", "pickable": "on"}
+    fields = {"pickup_code": "*6", "group_pickup_code": "*8", "pickup": "groups", "pickable": "on"}
+    fields["feature_sync"] = "on"
     assert "Saved." in words(browser.submit("/t/default/codes", **fields))
     (tenant,) = (row for row in shown(portal, "tenant", "list") if row["domain"] == "default")
-    assert (tenant["pickup_code"], tenant["pickup"], tenant["pickable"]) == ("*7", "groups", True)
+    assert (tenant["pickup_code"], tenant["pickup"], tenant["pickable"]) == ("*6", "groups", True)
     choices = {"dnd_lamp": "idle", "redirect": "phone", "decline": "phone"}
     assert "Saved." in words(browser.submit("/t/default/codes", **fields, **choices))
     tenant = shown(portal, "tenant", "list")[0]
     assert {name: tenant[name] for name in choices} == choices
+    assert "Saved." in words(browser.submit("/t/default/codes", **fields, star_dnd="*5", star_dnd_off=""))
+    tenant = shown(portal, "tenant", "list")[0]
+    assert [tenant["star_codes"][name] for name in ("dnd", "dnd_off", "forward_busy")] == ["*5", "", "*90"]
+    taken = browser.submit("/t/default/codes", **fields, star_dnd="*6")
+    assert "codes *6 and *6: neither may begin" in words(taken)
     assert "'red' is none of busy, idle." in words(
         browser.submit("/t/default/codes", **fields, dnd_lamp="red")
     )
@@ -368,6 +374,7 @@ def test_feature_codes(portal: Site, browser: Browser) -> None:
     assert "max_calls" in words(browser.get("/t/default/codes"))
     back = {"pickup_code": "*97", "group_pickup_code": "*98", "pickup": "on", "pickable": "on"}
     back |= {"dnd_lamp": "busy", "redirect": "all", "decline": "all"}
+    back |= {"feature_sync": "on", "star_dnd": "*78", "star_dnd_off": "*79"}
     assert "Saved." in words(browser.submit("/t/default/codes", **back))
 
 

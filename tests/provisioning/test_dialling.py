@@ -37,6 +37,8 @@ class Tenant:
     emergency: tuple[str, ...] = ()
     others: tuple[str, ...] = ("*21", "*72", "*301555")
     numbers: tuple[str, ...] = ("301234567", "12", "110559")  # outside, without prefix
+    star_codes: tuple[str, ...] = ("*78", "*73")
+    prefix_codes: tuple[str, ...] = ("*72",)
 
     def service(self) -> Service:
         shapes = frozenset(found for each in self.extensions if (found := shape(each)))
@@ -47,6 +49,8 @@ class Tenant:
             shapes=shapes,
             outside=self.outside,
             emergency=self.emergency,
+            star_codes=self.star_codes,
+            prefix_codes=self.prefix_codes,
         )
 
     def dialled(self) -> Iterator[str]:
@@ -55,6 +59,8 @@ class Tenant:
         yield from internal
         yield from (self.directed + each for each in internal)
         yield self.group
+        yield from self.star_codes
+        yield from (code + each for code in self.prefix_codes for each in internal)
         yield from self.emergency
         if self.outside:
             yield from (self.outside + each for each in self.emergency)
@@ -124,6 +130,10 @@ def tenants(draw: st.DrawFn) -> Tenant:
 
 @st.composite
 def of_codes(draw: st.DrawFn, directed: str, group: str) -> Tenant:
+    apart = [directed, group]
+    for each in draw(st.lists(code, max_size=4)):
+        if not any(each.startswith(known) or known.startswith(each) for known in apart):
+            apart.append(each)
     return Tenant(
         tuple(draw(st.lists(extension | odd, min_size=1, max_size=12, unique=True))),
         directed,
@@ -132,6 +142,8 @@ def of_codes(draw: st.DrawFn, directed: str, group: str) -> Tenant:
         tuple(draw(st.lists(st.sampled_from(["112", "110", "911", "999", "15"]), max_size=3, unique=True))),
         tuple(draw(st.lists(digits(min_size=2, max_size=6).map("*".__add__), max_size=5))),
         tuple(draw(st.lists(digits(min_size=2, max_size=12), max_size=6))),
+        tuple(apart[2::2]),
+        tuple(apart[3::2]),
     )
 
 

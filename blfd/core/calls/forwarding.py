@@ -236,7 +236,7 @@ class Rules:
             case Refused():
                 text = f"{who.extension} forwards its calls to {visible(number)}, which is no extension here"
             case _:
-                text = f"{who.extension} forwards its calls to a pickup code"
+                text = f"{who.extension} forwards its calls to {visible(number)}, which is a code"
         raise Refusal(480, text, log=f"a phone of {who}: {text}; there is no way outside")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from typing import NamedTuple
 
@@ -20,6 +22,20 @@ _SESSION_NAME = re.compile(rb"^s=[^\r\n]*", re.M)
 _USER = re.compile(rb"^o=[^ \r\n]*", re.M)
 _FAMILY = re.compile(rb"(?<=IN )IP[46](?= )")
 _ALTERNATIVE = re.compile(rb"^a=altc:\d+ (IP[46]) ", re.M)
+_REFUSED = re.compile(rb"^(m=\S+) \S+ ")
+_CRYPTO = re.compile(rb"a=crypto:(\d+) (\S+) inline:")
+_PROFILES = frozenset((b"RTP/AVP", b"RTP/AVPF", b"RTP/SAVP", b"RTP/SAVPF"))
+_KEYS = {  # octets of key and salt, by the crypto suite (RFC 4568, 6188 and 7714)
+    b"AES_CM_128_HMAC_SHA1_80": 30,
+    b"AES_CM_128_HMAC_SHA1_32": 30,
+    b"F8_128_HMAC_SHA1_80": 30,
+    b"AES_192_CM_HMAC_SHA1_80": 38,
+    b"AES_192_CM_HMAC_SHA1_32": 38,
+    b"AES_256_CM_HMAC_SHA1_80": 46,
+    b"AES_256_CM_HMAC_SHA1_32": 46,
+    b"AEAD_AES_128_GCM": 28,
+    b"AEAD_AES_256_GCM": 44,
+}
 _CANDIDATE = re.compile(rb"^a=candidate:\S+ \d+ \S+ \d+ (\S+) ", re.M)
 
 
@@ -83,6 +99,53 @@ def answering(answer: bytes, offer: bytes) -> bytes:
     ]
     beyond = streams(answer)[len(directions) :]
     return _directed(answer, [*directions, *(stream.direction for stream in beyond)])
+
+
+def silent(offer: bytes | None) -> bytes | None:
+    """What one says who neither sends nor hears: the answer to `offer`, or an offer where there is none.
+
+    The first stream of audio is taken, in its first format, that needs nothing but SDES (RFC 4568); None
+    where there is none. The others are refused (RFC 3264, section 6).
+    """
+    if offer is None:
+        return joined([_silence(IPV4), [b"m=audio 9 RTP/AVP 0 8", b"a=" + NEITHER]])
+    _, *media = sections(offer)
+    answered = [_silently(section) for section in media]
+    taken = next((number for number, found in enumerate(answered) if found), None)
+    if taken is None:
+        return None
+    refused = [[_REFUSED.sub(rb"\1 0 ", section[0], count=1)] for section in media]
+    families = _families(offer)
+    return joined(
+        [
+            _silence(IPV6 if families == {IPV6} else IPV4),
+            *refused[:taken],
+            answered[taken] or [],
+            *refused[taken + 1 :],
+        ]
+    )
+
+
+def _silence(family: bytes) -> Section:
+    nowhere = b"IN " + family + (NOWHERE if family == IPV4 else NOWHERE_IPV6)
+    return [b"v=0", b"o=- 1 1 " + nowhere, b"s=-", b"c=" + nowhere, b"t=0 0"]
+
+
+def _silently(section: Section) -> Section | None:
+    """The answer to a stream; None where it is not taken. Its key protects nothing: nothing is ever sent."""
+    media, port, profile, kind, *_ = [*section[0].split(), b"", b"", b"", b""]
+    if media != b"m=audio" or port == b"0" or profile not in _PROFILES or not kind.isdigit():
+        return None
+    key: Section = []
+    if profile.startswith(b"RTP/SAVP"):
+        offered = (match for line in section if (match := _CRYPTO.match(line)))
+        found = next((match for match in offered if match[2] in _KEYS), None)
+        if found is None:
+            return None
+        octets = hashlib.shake_128(b"".join(section)).digest(_KEYS[found[2]])
+        key = [b"a=crypto:%b %b inline:%b" % (found[1], found[2], base64.b64encode(octets))]
+    named = [line for line in section if line.startswith(b"a=rtpmap:%b " % kind)][:1]
+    return [b"m=audio 9 %b %b" % (profile, kind), *named, *key, b"a=" + NEITHER]
 
 
 def moved(known: bytes, sdp: bytes) -> bool:

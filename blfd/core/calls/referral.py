@@ -74,7 +74,7 @@ class Referrals:
                 raise Refusal(status, reason, log=log)
             case _:
                 code = visible(target.user)
-                detail = f"{who} transfers a call to {code}: a call is picked up by who dials that"
+                detail = f"{who} transfers a call to {code}: that is for who dials it"
                 raise Refusal(403, f"A call cannot be transferred to {code}", log=detail)
 
     def _consultation(

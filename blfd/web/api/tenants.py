@@ -43,6 +43,8 @@ class Tenant(BaseModel):
     dnd_lamp: Literal["busy", "idle"]
     redirect: Whom
     decline: Whom
+    star_codes: dict[str, str]
+    feature_sync: bool
     extensions: int
 
 
@@ -63,6 +65,10 @@ class TenantChange(BaseModel):
     dnd_lamp: Literal["busy", "idle"] | None = None
     redirect: Whom | None = None
     decline: Whom | None = None
+    star_codes: dict[str, str] | None = Field(
+        None, description="By name, those to change; an empty code is for none.", max_length=50
+    )
+    feature_sync: bool | None = None
 
 
 class Aliases(BaseModel):

@@ -27,6 +27,16 @@ CHOICES: dict[str, type[Enum]] = {
     "decline": Whose,
 }
 DND_LAMPS = {"busy": "busy", "idle": "idle"}
+STAR_CODES = {
+    "dnd": "Do not disturb on",
+    "dnd_off": "Do not disturb off",
+    "forward_always": "Forward all calls",
+    "forward_always_off": "No longer",
+    "forward_busy": "Forward when busy",
+    "forward_busy_off": "No longer",
+    "forward_no_answer": "Forward when nobody answers",
+    "forward_no_answer_off": "No longer",
+}
 WHOSE = {"all": "all of the extension", "phone": "that phone alone"}
 
 
@@ -99,9 +109,12 @@ def change_codes(here: Writing, form: Form, request: Request) -> Response:
         **{name: str(form[name]) for name in CHOICES if name in form},
         "single_dialog": "single_dialog" in form,
         "pickable": "pickable" in form,
+        "feature_sync": "feature_sync" in form,
+        "star_codes": {name: str(form[f"star_{name}"]) for name in STAR_CODES if f"star_{name}" in form},
     }
     version = str(form.get("version", ""))
-    shown = {**tenants.get(here.desk, here.tenant), **wanted}
+    known = tenants.get(here.desk, here.tenant)
+    shown = {**known, **wanted, "star_codes": {**known["star_codes"], **wanted["star_codes"]}}
     chosen: dict[str, Enum] = {}
     for name in CHOICES.keys() & wanted.keys():
         known = {choice.value: choice for choice in CHOICES[name]}
@@ -130,5 +143,6 @@ def _codes(here: Here, row: dict[str, Any], version: str, error: str = "", statu
         owners=TENANT_OWNERS,
         dnd_lamps=DND_LAMPS,
         whose=WHOSE,
+        star_codes=STAR_CODES,
         limits=limits,
     )

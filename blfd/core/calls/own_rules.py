@@ -1,0 +1,45 @@
+"""Extensions set their own rules, by their phones: one change of each at a time."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import NamedTuple
+
+from blfd.core.calls.forwarding import Rules
+from blfd.core.effects import Effect, SetRules
+from blfd.core.errors import Refusal
+from blfd.core.inputs import RulesSet
+from blfd.core.values import Aor, Rule
+
+Then = Callable[[RulesSet, float], list[Effect]]
+"""What is done when it is known what has become of a change."""
+
+
+class Change(NamedTuple):
+    aor: Aor
+    then: Then
+
+
+class OwnRules:
+    """The changes that are being stored. A phone that asks again and again keeps nobody else waiting."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._numbers = itertools.count(1)
+        self._changes: dict[int, Change] = {}
+
+    def set(self, aor: Aor, rules: tuple[Rule, ...], then: Then, now: float) -> list[Effect]:
+        """Have them stored, unless they hold already. Raises Refusal while another change is under way."""
+        if any(change.aor == aor for change in self._changes.values()):
+            raise Refusal(500, "The change before is still being stored", (("Retry-After", "1"),))
+        known = self._rules.of(aor)
+        if all(getattr(known, rule.field) == rule.value for rule in rules):
+            return then(RulesSet(0, 200), now)
+        number = next(self._numbers)
+        self._changes[number] = Change(aor, then)
+        return [SetRules(number, aor, rules)]
+
+    def are_set(self, answer: RulesSet, now: float) -> list[Effect]:
+        """They are stored, or cannot be."""
+        return self._changes.pop(answer.number).then(answer, now)
