@@ -349,7 +349,12 @@ class Core:
 
     def next_timer(self) -> float | None:
         """When `handle_timer` wants to be called, in seconds since the epoch; None for never."""
-        return min((at for timers in self._timers if (at := timers.next()) is not None), default=None)
+        earliest = None
+        for timers in self._timers:
+            at = timers.next()
+            if at is not None and (earliest is None or at < earliest):
+                earliest = at
+        return earliest
 
     def handle_timer(self, now: float) -> list[Effect]:
         """What is due: expiries, retries, calls that nobody answers."""

@@ -8,6 +8,7 @@ it needs, and the SDP (`received`).
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -73,6 +74,7 @@ class Calls:
         self._events.legs = self.legs
         self._received = Received(self.endpoint, self._adapter.stand_ins)
         self._later: deque[tuple[Request, Flow, bytes | None]] = deque()
+        self._timers_at: float | None = 0.0  # of time.monotonic(): when PJSIP's next is due without any call
 
     @property
     def given(self) -> int:
@@ -96,6 +98,7 @@ class Calls:
 
     def perform(self, effect: e.Effect) -> None:
         """Do what the core has decided about a leg; what concerns legs that are gone is passed over."""
+        self._timers_at = 0.0
         self.legs.perform(effect)
 
     def accept(self, effect: e.Accept, request: Request, flow: Flow) -> Refused | None:
@@ -205,6 +208,7 @@ class Calls:
             self._events.message = self._events.sdp = None
 
     def _fill(self, message: Request | Response, flow: Flow, sdp: bytes | None) -> bool:
+        self._timers_at = 0.0
         transport = self._adapter.transport_of(flow)
         if transport is None:
             return False
@@ -218,8 +222,16 @@ class Calls:
     # Life
 
     def poll(self) -> float | None:
-        """Fire the timers that are due; seconds until the next, None if there is none."""
+        """Fire the timers that are due; seconds until the next, None if there is none.
+
+        PJSIP sets them while it is given something, or has a leg: with neither there is no need to ask it.
+        """
+        if not self.legs and not self._later and self._timers_at != 0.0:
+            left = self._timers_at - time.monotonic() if self._timers_at is not None else None
+            if left is None or left > 0.0:
+                return left
         delay = self.endpoint.poll_timers()
+        self._timers_at = None if delay is None else time.monotonic() + delay
         return 0.0 if self._later or self.legs.are_failing else delay
 
     def flow_closed(self, flow: Flow) -> None:

@@ -105,8 +105,10 @@ class ClientTransactions:
         return self._end(branch)
 
     def next_timer(self) -> float | None:
-        candidates = [queue[0][0] for queue in (self._first, self._later) if queue]
-        return min(candidates) if candidates else None
+        first, later = self._first, self._later
+        if first and later:
+            return min(first[0][0], later[0][0])
+        return first[0][0] if first else later[0][0] if later else None
 
     def due(self, now: float) -> Iterator[str]:
         """Retransmit what is due (timer E); yield the token of what got no response (timer F).

@@ -60,6 +60,7 @@ _plain_sent_by = re.compile(r"SIP/2\.0/([A-Z]+) ([A-Za-z0-9.\-]+)(?::([0-9]{1,5}
 _via = re.compile(
     rf" *SIP */ *2\.0 */ *({TOKEN}) +({HOST})(?: *: *([0-9]+))? *(?=[;,(]|$)", re.IGNORECASE
 ).match
+_rport_first = re.compile(rf"(SIP/2\.0/[A-Z]+ [A-Za-z0-9.\-:]+);rport(;branch={TOKEN})").fullmatch
 _comment = re.compile(r" *\((?:[^()\\]|\\.)*\) *").match
 
 
@@ -139,8 +140,11 @@ def _via_of(match: re.Match[str], given: Parameters, text: str) -> Via:
 def stamped(via: Via, host: str, port: int) -> str:
     """The topmost Via of a response: with `received`, and `rport` unless `port` is 0 (RFC 3581, 4)."""
     stamps = f"={port};received={host}"
-    if via.rport == 0 and not via.received and via.text[-6:] == ";rport":
-        return via.text + stamps
+    if via.rport == 0 and not via.received:  # as it is plainly asked for
+        if via.text[-6:] == ";rport":
+            return via.text + stamps
+        if plain := _rport_first(via.text):
+            return f"{plain[1]}{plain[2]};rport{stamps}"
     text, match = via.text, _via(via.text)
     assert match, "it was read"
     kept, start = [text[: match.end()].rstrip(" ")], match.end()

@@ -142,13 +142,7 @@ class Stack:
     def poll(self, timeout: float) -> None:
         """Handle what comes within `timeout` seconds, and all timers that are due."""
         delay = self._calls.poll()
-        now = time.monotonic()
-        waits = [0.0 if self.admission.waiting else timeout]
-        if delay is not None:
-            waits.append(delay)
-        timers = (self.clients.next_timer(), self._servers.next_timer())
-        waits += [at - now for at in timers if at is not None]
-        self.network.poll(max(0.0, min(waits)))
+        self.network.poll(0.0 if self.admission.waiting else self._may_wait(timeout, delay))
         for data, flow in self.admission.turn():
             self._safely(self._take, data, flow)
         self._calls.give_waiting()
@@ -157,6 +151,16 @@ class Stack:
             if token:
                 self._emit(NotifyAnswered(token, 408))
         self._servers.due(now)
+
+    def _may_wait(self, timeout: float, delay: float | None) -> float:
+        """Seconds until a timer is due, `timeout` at most; `delay` is until the first of the calls."""
+        if delay is not None and delay < timeout:
+            timeout = delay
+        now = time.monotonic()
+        for at in (self.clients.next_timer(), self._servers.next_timer()):
+            if at is not None and at - now < timeout:
+                timeout = at - now
+        return max(0.0, timeout)
 
     @property
     def unanswered(self) -> int:

@@ -48,18 +48,20 @@ def _parts(text: str) -> Uri:
         host = hosts.read(host)
     except ValueError:
         raise BadHeader("no IPv6 address in brackets") from None
-    parameters = tuple(
-        (name.lower(), value) for name, _, value in (part.partition("=") for part in written.split(";")[1:])
-    )
     return Uri(
         text,
         scheme.lower(),
-        unescape(user or ""),
+        unescape(user) if user else "",
         host,
-        int(port or 0),
-        parameters,
+        int(port) if port else 0,
+        _parameters(written) if written else (),
         headers or "",
     )
+
+
+def _parameters(written: str) -> tuple[tuple[str, str], ...]:
+    parts = (part.partition("=") for part in written.split(";")[1:])
+    return tuple((name.lower(), value) for name, _, value in parts)
 
 
 _kept = lru_cache(KEPT)(_parts)

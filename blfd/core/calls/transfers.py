@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterable
 
 from blfd.core.calls.call import Call
 from blfd.core.calls.calls import Calls, LegInput
@@ -44,6 +43,9 @@ PATIENCE = 2.0  # seconds that a transferor has to confirm that it knows, before
 PAUSE, TIMES = 0.25, 40  # between two looks whether the calls are settled: an ACK, or a hold, takes its time
 OTHER_IS_OVER = HangUp(0, 481, "The other call is over")
 NOT_SUBSCRIBED = ("Refer-Sub", "false")  # RFC 4488, section 4
+
+OF_LEGS = frozenset((Progress, Answer, HangUp, MatchMedia))
+"""Effects that may concern a transfer."""
 
 Cause = Effect | LegInput | None
 """What has led to a step of a transfer."""
@@ -191,8 +193,10 @@ class Transfers:
             return self._step(transfer, Event.FAILED, HangUp(0, 488, why), now)
         return self._step(transfer, Event.FITS, event, now)
 
-    def settle(self, effects: Iterable[Effect], now: float) -> list[Effect]:
+    def settle(self, effects: list[Effect], now: float) -> list[Effect]:
         """What the core does, with what the transfers make of it: they are the phones behind stand-ins."""
+        if OF_LEGS.isdisjoint(map(type, effects)):
+            return effects
         done: list[Effect] = []
         queue = deque(effects)
         while queue:
