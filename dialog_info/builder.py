@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-from lxml import etree
-
 from dialog_info.model import Dialog, DialogInfo, Identity, Participant
-from dialog_info.parser import NAMESPACE, Element, _name
+from dialog_info.parser import NAMESPACE
 
-_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_ROOT = re.compile(rb'(<dialog-info [^>]*?version=")\d+(")')
+_DECLARATION = b"<?xml version='1.0' encoding='UTF-8'?>\n"
+_ILLEGAL = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
+_in_text = re.compile(f"[&<>\r{_ILLEGAL}]").sub
+_in_attribute = re.compile(f'[&<>"\t\n\r{_ILLEGAL}]').sub
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 
 
 def build(info: DialogInfo) -> bytes:
@@ -24,79 +25,72 @@ def build(info: DialogInfo) -> bytes:
 
 def build_around_version(info: DialogInfo) -> tuple[bytes, bytes]:
     """The document before and after the digits of its version: rendered once, told to many watchers."""
-    root = etree.Element(_name("dialog-info"), nsmap={None: NAMESPACE})  # type: ignore[dict-item]
-    root.set("version", "0")
-    root.set("state", info.state.value)
-    root.set("entity", _clean(info.entity))
-    for dialog in info.dialogs:
-        _dialog(root, dialog)
-    document: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
-    place = _ROOT.search(document)
-    assert place is not None, "the root was written above"
-    return document[: place.end(1)], document[place.start(2) :]
+    before = f'<dialog-info xmlns="{NAMESPACE}" version="'
+    after = f'"{_attribute("state", info.state.value)}{_attribute("entity", info.entity)}'
+    after += _closed("dialog-info", "".join(map(_dialog, info.dialogs)))
+    return _DECLARATION + before.encode(), after.encode()
 
 
-def _clean(text: str) -> str:
-    return _ILLEGAL.sub("\ufffd", text)
+def _escaped(match: re.Match[str]) -> str:
+    return _ESCAPES.get(match[0], "\ufffd")
 
 
-def _add(parent: Element, local: str, text: str = "", /, **attributes: str | None) -> Element:
-    """Append an element; attributes are given with `_` for `-`, and None for absent."""
-    element = etree.SubElement(parent, _name(local))
-    for name, value in attributes.items():
-        if value is not None:
-            element.set(name.replace("_", "-"), _clean(value))
-    if text:
-        element.text = _clean(text)
-    return element
+def _attribute(name: str, value: str | None) -> str:
+    """An attribute, with the blank before it; nothing for None."""
+    return "" if value is None else f' {name}="{_in_attribute(_escaped, value)}"'
 
 
-def _dialog(root: Element, dialog: Dialog) -> None:
-    element = _add(
-        root,
-        "dialog",
-        id=dialog.id,
-        call_id=dialog.call_id or None,
-        local_tag=dialog.local_tag or None,
-        remote_tag=dialog.remote_tag or None,
-        direction=dialog.direction and dialog.direction.value,
+def _closed(name: str, content: str) -> str:
+    """What follows the attributes of an element."""
+    return f">{content}</{name}>" if content else "/>"
+
+
+def _element(name: str, attributes: str, text: str = "") -> str:
+    return f"<{name}{attributes}{_closed(name, _in_text(_escaped, text))}"
+
+
+def _dialog(dialog: Dialog) -> str:
+    attributes = (
+        _attribute("id", dialog.id)
+        + _attribute("call-id", dialog.call_id or None)
+        + _attribute("local-tag", dialog.local_tag or None)
+        + _attribute("remote-tag", dialog.remote_tag or None)
+        + _attribute("direction", dialog.direction and dialog.direction.value)
     )
-    _add(
-        element,
-        "state",
-        dialog.state.value,
-        event=dialog.event and dialog.event.value,
-        code=None if dialog.code is None else str(dialog.code),
-    )
+    state = _attribute("event", dialog.event and dialog.event.value)
+    state += "" if dialog.code is None else f' code="{dialog.code}"'
+    content = _element("state", state, dialog.state.value)
     if dialog.duration is not None:
-        _add(element, "duration", str(dialog.duration))
-    if dialog.replaces:
-        r = dialog.replaces
-        _add(element, "replaces", call_id=r.call_id, local_tag=r.local_tag, remote_tag=r.remote_tag)
+        content += f"<duration>{dialog.duration}</duration>"
+    if r := dialog.replaces:
+        ids = _attribute("call-id", r.call_id) + _attribute("local-tag", r.local_tag)
+        content += _element("replaces", ids + _attribute("remote-tag", r.remote_tag))
     if dialog.referred_by:
-        _identity(element, "referred-by", dialog.referred_by)
+        content += _identity("referred-by", dialog.referred_by)
     if dialog.route_set:
-        routes = _add(element, "route-set")
-        for hop in dialog.route_set:
-            _add(routes, "hop", hop)
-    for local, participant in (("local", dialog.local), ("remote", dialog.remote)):
-        if participant:
-            _participant(_add(element, local), participant)
+        hops = "".join([_element("hop", "", hop) for hop in dialog.route_set])
+        content += f"<route-set>{hops}</route-set>"
+    if dialog.local:
+        content += f"<local{_closed('local', _participant(dialog.local))}"
+    if dialog.remote:
+        content += f"<remote{_closed('remote', _participant(dialog.remote))}"
+    return f"<dialog{attributes}>{content}</dialog>"
 
 
-def _identity(parent: Element, local: str, identity: Identity) -> None:
-    _add(parent, local, identity.uri, display=identity.display or None)
+def _identity(name: str, identity: Identity) -> str:
+    return _element(name, _attribute("display", identity.display or None), identity.uri)
 
 
-def _participant(element: Element, participant: Participant) -> None:
-    if participant.identity:
-        _identity(element, "identity", participant.identity)
-    if participant.target:
-        target = _add(element, "target", uri=participant.target.uri)
-        for param in participant.target.params:
-            _add(target, "param", pname=param.name, pval=param.value)
-    if participant.session_description:
-        sdp = participant.session_description
-        _add(element, "session-description", sdp.text, type=sdp.type)
+def _participant(participant: Participant) -> str:
+    content = _identity("identity", participant.identity) if participant.identity else ""
+    if target := participant.target:
+        params = [
+            _element("param", _attribute("pname", param.name) + _attribute("pval", param.value))
+            for param in target.params
+        ]
+        content += f"<target{_attribute('uri', target.uri)}{_closed('target', ''.join(params))}"
+    if sdp := participant.session_description:
+        content += _element("session-description", _attribute("type", sdp.type), sdp.text)
     if participant.cseq is not None:
-        _add(element, "cseq", str(participant.cseq))
+        content += f"<cseq>{participant.cseq}</cseq>"
+    return content

@@ -239,6 +239,7 @@ def test_round_trip_and_schema(info: DialogInfo) -> None:
     SCHEMA.assertValid(root)
     empty = {name for element in root.iter() for name, value in element.attrib.items() if value == ""}
     assert empty <= {"pval"}, "an attribute that may be absent is not empty"
+    assert etree.tostring(root, xml_declaration=True, encoding="UTF-8") == document, "as lxml writes it"
     again = parse(document)
     assert build(again) == document
     assert repr(again) == repr(cleaned(info))
