@@ -33,6 +33,7 @@ KEYS = (
     "provision",
     "web",
     "pnp",
+    "hang_up_on_stop",
     "address",
     "certificate",
     "certificate_key",
@@ -93,6 +94,7 @@ class Config:
     pnp: ListenAddress | None = None  # the multicast group where new phones ask
     address: str = ""  # where phones reach this machine; "": as its routes say
     tls: TlsSettings = field(default_factory=TlsSettings)
+    hang_up_on_stop: bool = False
     drain: bool = False
     verbose: bool = False
 
@@ -127,6 +129,7 @@ def load(
         pnp=_pnp(pnp or table.get("pnp", False), str(path)),
         address=_address(table, str(path)),
         tls=tls,
+        hang_up_on_stop=_switch(table, "hang_up_on_stop", str(path)),
     )
     wanted = _each(_listen, listen, table, "listen", str(path))
     config = replace(config, listen=wanted) if wanted else config
@@ -189,6 +192,13 @@ def _database(table: dict[str, Any], where: str) -> Path:
 def _web(option: str | None, table: dict[str, Any], key: str, where: str) -> Web | None:
     value = option or table.get(key)
     return None if value is None else Web.parse(value, f"--{key}" if option else f"{where}, {key}")
+
+
+def _switch(table: dict[str, Any], key: str, where: str) -> bool:
+    value = table.get(key, False)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{where}: {key} is true or false, not {value!r}")
+    return value
 
 
 def _pnp(value: Any, where: str) -> ListenAddress | None:

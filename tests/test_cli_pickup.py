@@ -64,7 +64,7 @@ def test_pickups(blfd: Run, store: Store) -> None:
     now = time.time()
     old = Attempt(now - 7200, CAROL, Way.GROUP, "", "", 480, "Nothing rings at your groups", 0.125)
     new = Attempt(now, CAROL, Way.DIRECTED, "102", "101", 200, "picked up", 0.75)
-    store.records.save({}, [old, new], {}, {})
+    store.records.save({}, [old, new], {}, {}, {})
     rows = json.loads(blfd("pickups", "--json").stdout)
     assert [row["status"] for row in rows] == [480, 200], "the newest last"
     assert (

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from sqlite_utils.db import Database
 
-from blfd.core.effects import SaveBindings, SavePickup, SaveSubscription
+from blfd.core.effects import SaveBindings, SaveCalls, SavePickup, SaveSubscription
 from blfd.core.values import (
     Aor,
     Attempt,
@@ -28,8 +28,12 @@ from blfd.core.values import (
     Group,
     NameAddr,
     Reach,
+    SavedCall,
+    SavedLeg,
     SavedPublication,
+    SavedSeat,
     SavedSubscription,
+    SessionTimer,
     StarCodes,
     SubscriptionDialog,
     Way,
@@ -92,7 +96,7 @@ def test_changing(store: Store) -> None:
 
 
 def test_removing_takes_along_what_belongs(store: Store) -> None:
-    store.records.save({ALICE: (binding(),)}, (), {}, {})
+    store.records.save({ALICE: (binding(),)}, (), {}, {}, {})
     store.remove_extension(ALICE)
     assert store.records.bindings() == []
     store.add_tenant("acme.example")
@@ -151,15 +155,15 @@ def test_what_is_not_there_or_taken(store: Store) -> None:
 
 
 def test_bindings(store: Store) -> None:
-    store.records.save({ALICE: (binding("a"), binding("b"))}, (), {}, {})
+    store.records.save({ALICE: (binding("a"), binding("b"))}, (), {}, {}, {})
     assert sorted(b.contact for b in Store(store.path).records.bindings()) == [
         "sip:a@192.0.2.1",
         "sip:b@192.0.2.1",
     ]
-    store.records.save({ALICE: (binding("b"),)}, (), {}, {})
+    store.records.save({ALICE: (binding("b"),)}, (), {}, {}, {})
     assert store.records.bindings() == [binding("b")]
     gone = Aor("default", "999")
-    store.records.save({ALICE: (), gone: (replace(binding(), aor=gone),)}, (), {}, {})
+    store.records.save({ALICE: (), gone: (replace(binding(), aor=gone),)}, (), {}, {}, {})
     assert store.records.bindings() == [], "an extension that was removed meanwhile has none"
 
 
@@ -193,7 +197,7 @@ def test_groups(store: Store) -> None:
 
 def test_attempts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     odd = replace(ATTEMPT, at=2000.0, extension="\udcff", result="404 \udcff does not exist")
-    store.records.save({}, [ATTEMPT, odd], {}, {})
+    store.records.save({}, [ATTEMPT, odd], {}, {}, {})
     ((_, newest), (_, oldest)) = store.records.attempts("default")
     assert oldest == ATTEMPT
     assert newest.extension == "?"
@@ -201,10 +205,10 @@ def test_attempts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [attempt for _, attempt in store.records.attempts("default", limit=1)] == [newest]
     assert store.records.attempts("acme.example") == []
     monkeypatch.setattr(sqlite_records, "KEPT", 3)
-    store.records.save({}, [replace(ATTEMPT, at=float(n)) for n in range(5)], {}, {})
+    store.records.save({}, [replace(ATTEMPT, at=float(n)) for n in range(5)], {}, {}, {})
     assert [attempt.at for _, attempt in store.records.attempts("default")] == [4.0, 3.0, 2.0]
     gone = replace(ATTEMPT, picker=Aor("none.example", "1"))
-    store.records.save({}, [gone], {}, {})
+    store.records.save({}, [gone], {}, {}, {})
     assert store.records.attempts("none.example") == [], "of a tenant that was removed meanwhile"
 
 
@@ -225,20 +229,97 @@ def subscription(key: str = "k", **over: Any) -> SavedSubscription:
 
 def test_subscriptions(store: Store) -> None:
     records = store.records
-    records.save({}, (), {"k": subscription(), "other": subscription("other"), "gone": None}, {})
+    records.save({}, (), {"k": subscription(), "other": subscription("other"), "gone": None}, {}, {})
     assert records.subscriptions(1000) == [subscription(), subscription("other")]
     assert [one.cseq for one in records.subscriptions(1000)] == [1005, 1005], "what may have been used since"
-    records.save({}, (), {"k": subscription(cseq=9), "other": None}, {})
+    records.save({}, (), {"k": subscription(cseq=9), "other": None}, {}, {})
     assert Store(store.path).records.subscriptions(1000) == [subscription(cseq=9)]
 
 
 def test_publications(store: Store) -> None:
     one = SavedPublication("e1", ALICE, "192.0.2.20", 5.0, 1e10, b"<dialog-info/>\xff")
     other = one._replace(etag="e2", at=6.0)
-    store.records.save({}, (), {}, {"e1": one, "e2": other, "gone": None})
+    store.records.save({}, (), {}, {"e1": one, "e2": other, "gone": None}, {})
     assert store.records.publications() == [one, other]
-    store.records.save({}, (), {}, {"e1": None, "e2": other._replace(expires_at=7.0)})
+    store.records.save({}, (), {}, {"e1": None, "e2": other._replace(expires_at=7.0)}, {})
     assert Store(store.path).records.publications() == [other._replace(expires_at=7.0)]
+
+
+def leg(tag: str = "ours", **over: Any) -> SavedLeg:
+    whole = SavedLeg(
+        DialogId("\udcff", tag, "t\udcfe"),
+        "<sip:102@host>",
+        '"Zoë \udcfe" <sip:101@host>',
+        "sip:a@192.0.2.1;x=\udcfd",
+        ("<sip:edge;lr>", "<sip:\udcfd;lr>"),
+        Flow("udp", "192.0.2.1", 5060, 2),
+        5,
+        7,
+        b"v=0\r\ns=\xff\r\n",
+        b"v=0\r\n\0",
+        True,
+        SessionTimer(1800, True, 1e10),
+    )
+    return whole._replace(**over)
+
+
+def call(number: int = 3, **over: Any) -> SavedCall:
+    one = SavedSeat(
+        2 * number,
+        ALICE,
+        "Zoë",
+        True,
+        False,
+        "",
+        True,
+        5.5,
+        True,
+        False,
+        ("104", "Dan \udcff"),
+        DialogId("a", "b", "c"),
+        leg(f"{number}"),
+    )
+    other = SavedSeat(
+        2 * number + 1,
+        Aor("default", "102"),
+        "",
+        False,
+        True,
+        "sip:\udcfc@b",
+        False,
+        6.5,
+        False,
+        True,
+        ("", ""),
+        None,
+        leg(f"{number}", allows_update=False, timer=None),
+    )
+    return SavedCall(number, "host", "192.0.2.1", 4.5, 2, False, one, other)._replace(**over)
+
+
+def test_calls(store: Store) -> None:
+    """All of one comes back, and what may have been used of its numbers does not."""
+    records = store.records
+    records.save({}, (), {}, {}, {3: call(), 4: call(4), 5: None})
+    assert records.calls(1000) == [call(), call(4)]
+    assert [(one.caller.saved.cseq, one.callee.saved.cseq) for one in records.calls(1000)] == [
+        (1005, 1005)
+    ] * 2
+    moved = call(5, caller=call().caller)  # a leg that has got into another call
+    records.save({}, (), {}, {}, {3: None, 4: None, 5: moved})
+    assert Store(store.path).records.calls(1000) == [moved]
+    assert count(store, "legs") == 2
+    records.save({}, (), {}, {}, {6: call(6, caller=moved.caller)})
+    assert records.calls(0) == [call(6, caller=moved.caller)], "half a call is none"
+    assert count(store, "legs") == 2
+
+
+def count(store: Store, table: str) -> int:
+    connection = sqlite3.connect(store.path)
+    try:
+        return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+    finally:
+        connection.close()
 
 
 def test_a_secret_is_the_same_for_who_asks_again(store: Store) -> None:
@@ -259,6 +340,7 @@ class Disk(Records):
         self.kept: dict[Aor, tuple[Binding, ...]] = {}
         self.tried: list[Attempt] = []
         self.watching: dict[str, SavedSubscription | None] = {}
+        self.calls: dict[int, SavedCall | None] = {}
 
     def save(
         self,
@@ -266,11 +348,13 @@ class Disk(Records):
         attempts: Iterable[Attempt],
         subscriptions: dict[str, SavedSubscription | None],
         publications: dict[str, SavedPublication | None],
+        calls: dict[int, SavedCall | None],
     ) -> None:
         if self.error:
             self.refused += 1
             raise self.error
         self.watching |= subscriptions
+        self.calls |= calls
         self.kept |= changes
         self.tried += attempts
 
@@ -295,6 +379,8 @@ def test_the_writer_outlives_a_disk_that_refuses(
     writer.save(SaveBindings(other, ()))
     writer.save(SavePickup(ATTEMPT))
     writer.save(SaveSubscription("k", None))
+    writer.save(SaveCalls({1: None, 2: call(2)}))
+    writer.save(SaveCalls({2: None}))
     wait_for_refusals(disk, 5)
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1, "said once, not at every try"
@@ -304,14 +390,15 @@ def test_the_writer_outlives_a_disk_that_refuses(
     assert disk.kept == {ALICE: (binding("new"),), other: ()}
     assert disk.tried == [ATTEMPT]
     assert disk.watching == {"k": None}
+    assert disk.calls == {1: None, 2: None}
 
 
 def test_closing_on_a_broken_disk_does_not_wait_for_it(caplog: pytest.LogCaptureFixture) -> None:
     writer = StoreWriter(Disk(sqlite3.OperationalError("disk full")))
     writer.save(SaveBindings(ALICE, ()))
     writer.close()
-    lost = "registrations of 1 extensions, 0 subscriptions (phones renew both), 0 publications and 0 pickups"
-    assert f"{lost} are lost" in caplog.text
+    lost = "registrations of 1 extensions, 0 subscriptions (phones renew both), 0 publications, 0 pickups and"
+    assert f"{lost} what 0 calls need to outlive the process are lost" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["a?b.db", "a#b.db", "%41.db", "ü.db", "a b.db"])

@@ -16,6 +16,7 @@ from blfd.core.calls.own_rules import OwnRules
 from blfd.core.calls.permissions import Permissions
 from blfd.core.calls.pickup import Pickups
 from blfd.core.calls.referral import Referrals
+from blfd.core.calls.survivors import Survivors
 from blfd.core.calls.transfers import Transfers
 from blfd.core.changes import Changes
 from blfd.core.compositor import Compositor, Publisher
@@ -27,6 +28,7 @@ from blfd.core.events.documents import DialogPackage
 from blfd.core.events.notifier import Notifier
 from blfd.core.inputs import (
     BindingsRestored,
+    CallsRestored,
     CertificateShown,
     DirectoryChanged,
     Drain,
@@ -35,6 +37,7 @@ from blfd.core.inputs import (
     Input,
     InviteReceived,
     LegAccepted,
+    LegDescribed,
     LegEnded,
     LegsListed,
     MediaMatched,
@@ -96,6 +99,7 @@ class Core:
         self.transfers = Transfers(self.dialogs, self.calls, referrals, settings)
         self.own_rules = OwnRules(self.calls.rules)
         self.codes = Codes(self.calls, self.own_rules)
+        self.survivors = Survivors(self.calls, self.dialogs, next_hops)
         self.watchdog = Watchdog(self.calls, self.pickups, self.notifier, self._on_leg)
         parts = (
             self.notifier,
@@ -104,6 +108,7 @@ class Core:
             self.calls,
             self.transfers,
             self.codes,
+            self.survivors,
             self.watchdog,
         )
         self._timers: tuple[Timers[Any], ...] = tuple(part.timers for part in parts)
@@ -118,7 +123,10 @@ class Core:
         if type(event) is NotifyAnswered:  # the hot path: nothing else changes
             return self.notifier.answered(event, now)
         effects = self.transfers.settle(self._route(event, now), now)
-        effects += self._tell(now)
+        if isinstance(event, LegEnded):
+            self.calls.keeping.forget(event.leg)
+            self.survivors.forget(event.leg)
+        effects += [*self.calls.keeping.take(), *self._tell(now)]
         self.watchdog.saw(event, effects, now)
         return effects
 
@@ -166,8 +174,14 @@ class Core:
                 self._draining = True
                 notifier = self.notifier
                 last = notifier.terminate_all("deactivated", now) if event.tell else notifier.rest()
-                calls = [*self.calls.hang_up_all(now), *self.transfers.hang_up_all(now)]
-                return [*calls, *self.codes.hang_up_all(), *last]
+                ended = self.calls.hang_up_all(now, but_kept=not event.hang_up)
+                ended += [*self.transfers.hang_up_all(now), *self.codes.hang_up_all()]
+                return [*ended, *last]
+            case LegDescribed():
+                self.survivors.described(event, now)
+                return self.calls.described(event)
+            case CallsRestored():
+                return self.survivors.restore(event, now)
             case LegsListed():
                 return self.watchdog.listed(event, now)
             case _:
@@ -362,7 +376,7 @@ class Core:
         for timers in self._timers:
             effects += timers.handle(now)
         effects = self.transfers.settle(effects, now)
-        effects += self._tell(now)
+        effects += [*self.calls.keeping.take(), *self._tell(now)]
         self.watchdog.saw(None, effects, now)
         return effects
 

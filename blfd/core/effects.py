@@ -13,6 +13,8 @@ from blfd.core.values import (
     Flow,
     Headers,
     Rule,
+    SavedCall,
+    SavedLeg,
     SavedPublication,
     SavedSubscription,
     SubscriptionDialog,
@@ -90,6 +92,12 @@ class SavePublication(NamedTuple):
     saved: SavedPublication | None
 
 
+class SaveCalls(NamedTuple):
+    """Persist calls that are up, by number, all at once; None removes one."""
+
+    calls: dict[int, SavedCall | None]
+
+
 class SavePickup(NamedTuple):
     """Persist how an attempt to pick up ended."""
 
@@ -153,6 +161,13 @@ class Dial(NamedTuple):
     offer: bytes | None
     headers: Headers = ()
     route: tuple[str, ...] = ()
+
+
+class Adopt(NamedTuple):
+    """Make a leg that is up, as an earlier process has left it; requests go by `saved.flow`."""
+
+    leg: int
+    saved: SavedLeg
 
 
 class Progress(NamedTuple):
@@ -307,6 +322,7 @@ Effect = (
     | SaveBindings
     | SaveSubscription
     | SavePublication
+    | SaveCalls
     | SavePickup
     | Notify
     | NotifyAll
@@ -314,6 +330,7 @@ Effect = (
     | MatchMedia
     | FindMedia
     | Dial
+    | Adopt
     | Drop
     | ListLegs
     | PhoneMoved

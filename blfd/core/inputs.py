@@ -19,6 +19,8 @@ from blfd.core.values import (
     Flow,
     Headers,
     Redirect,
+    SavedCall,
+    SavedLeg,
     SavedPublication,
     SavedSubscription,
     Uri,
@@ -294,6 +296,13 @@ class LegFault(NamedTuple):
     fault: str
 
 
+class LegDescribed(NamedTuple):
+    """What has to be kept of a leg that is up, where that has changed."""
+
+    leg: int
+    saved: SavedLeg
+
+
 class LegsListed(NamedTuple):
     """All legs that there are, those among them that are ending."""
 
@@ -401,6 +410,17 @@ class PublicationsRestored:
     publications: tuple[SavedPublication, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class CallsRestored:
+    """At start, after the directory: what the store remembers, over listeners of now.
+
+    Those that are `lost` have an end that no listener leads to any more.
+    """
+
+    calls: tuple[SavedCall, ...]
+    lost: tuple[SavedCall, ...] = ()
+
+
 class SyncWanted(NamedTuple):
     """The phones of an extension shall fetch their files: NOTIFY with this Event, outside any dialog."""
 
@@ -409,9 +429,11 @@ class SyncWanted(NamedTuple):
 
 
 class Drain(NamedTuple):
-    """The server stops: calls end; with `tell`, watchers are told `deactivated`."""
+    """The server stops: calls that are not up end, and all with `hang_up`; with `tell`, watchers are told
+    `deactivated`."""
 
     tell: bool
+    hang_up: bool = False
 
 
 Input = (
@@ -434,6 +456,7 @@ Input = (
     | LegAcknowledged
     | LegEnded
     | LegFault
+    | LegDescribed
     | LegsListed
     | OfferReceived
     | OfferAnswered
@@ -447,6 +470,7 @@ Input = (
     | BindingsRestored
     | SubscriptionsRestored
     | PublicationsRestored
+    | CallsRestored
     | SyncWanted
     | Drain
 )

@@ -379,6 +379,74 @@ class SavedPublication(NamedTuple):
     body: bytes
 
 
+class SessionTimer(NamedTuple):
+    """RFC 4028: who has to refresh the session, `is_ours` or its phone, and when it is over otherwise."""
+
+    interval: int
+    is_ours: bool
+    expires_at: float
+
+
+class SavedLeg(NamedTuple):
+    """What has to outlive the process so that the dialog of a leg that is up goes on.
+
+    `local` and `remote` are From and To of our requests without their tags, `target` is their Request-URI.
+    `cseq` has not been used, and neither has any higher one; `remote_cseq` is the phone's last. `sent` is the
+    SDP that the phone has last agreed on, and `received` its own. `timer` is None where nobody refreshes.
+    """
+
+    dialog: DialogId
+    local: str
+    remote: str
+    target: str
+    route_set: tuple[str, ...]
+    flow: Flow
+    cseq: int
+    remote_cseq: int
+    sent: bytes
+    received: bytes
+    allows_update: bool = False
+    timer: SessionTimer | None = None
+
+
+class SavedSeat(NamedTuple):
+    """Who is at one end of a call that is up, and what the lamp shows of it: see `Seat` and `WatchedDialog`.
+
+    `flow_lost`: nothing can be sent to its phone before that sends something (not stored).
+    """
+
+    leg: int
+    aor: Aor
+    name: str
+    withheld: bool
+    is_trusted: bool
+    contact: str
+    initiator: bool
+    since: float
+    held: bool
+    picked: bool
+    referred_by: tuple[str, str]
+    replaces: DialogId | None
+    saved: SavedLeg
+    flow_lost: bool = False
+
+
+class SavedCall(NamedTuple):
+    """What has to outlive the process so that a call that is up goes on.
+
+    `settled`: both phones know where the other one's media is; else they were just being told.
+    """
+
+    number: int
+    domain: str
+    source: str
+    started_at: float
+    transfers: int
+    settled: bool
+    caller: SavedSeat
+    callee: SavedSeat
+
+
 class Way(Enum):
     """How a phone asks for somebody else's call."""
 

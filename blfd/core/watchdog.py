@@ -19,6 +19,7 @@ from blfd.core.calls.party import State
 from blfd.core.calls.pickup import Pickups
 from blfd.core.effects import (
     Accept,
+    Adopt,
     Answer,
     AnswerInfo,
     AnswerOffer,
@@ -101,6 +102,7 @@ UNWATCHED = frozenset((SubscribeReceived, Reply, SaveSubscription, Notify, Notif
 
 Sent = (
     Accept
+    | Adopt
     | Dial
     | MatchMedia
     | FindMedia
@@ -179,7 +181,7 @@ class Watchdog:
                 self._forget(event.leg)
         for effect in effects:
             if type(effect) not in UNWATCHED and isinstance(effect, Sent):
-                if isinstance(effect, Accept | Dial):
+                if isinstance(effect, Accept | Dial | Adopt):
                     self._list_at = self._list_at if self._legs else now + LIST
                     self._newest = max(self._newest, effect.leg)
                     self._legs[effect.leg] = self._whose(effect.leg)

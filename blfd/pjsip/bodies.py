@@ -54,6 +54,12 @@ class Bodies:
         text = sound(sdp)
         return sdp if text is sdp else short(text, b"a=" + self.token(sdp))
 
+    def session(self, printed: bytes) -> bytes:
+        """SDP as it leaves, of what PJSIP holds of it."""
+        found = _TOKEN.search(printed)
+        body = self._by_token.get(found[1]) if found else None
+        return _without_mark(printed) if body is None else _session(body, printed)
+
     def whole(self, message: bytes) -> bytes:
         """A message that PJSIP has printed, with the body that it stands for."""
         end = message.find(b"\r\n\r\n") + 4

@@ -36,6 +36,8 @@ from blfd.transport.network import Network
 
 log = logging.getLogger("blfd.legs")
 
+CHANGING = frozenset(("INVITE", "ACK", "UPDATE"))
+
 
 class Calls:
     """All calls; `emit` takes every input at once. One thread makes it, and does everything with it."""
@@ -125,7 +127,14 @@ class Calls:
         if is_success and self.legs.has_another_2xx(tag, response.to.tag):
             return False
         self._give(response, flow, readable_session_description(response))
+        self._touch(tag, response)
         return True
+
+    def _touch(self, tag: str, message: Request | Response) -> None:
+        """What is kept of a leg is what INVITE and UPDATE change."""
+        leg = self.legs.of_tag(tag) if message.method in CHANGING else None
+        if leg:
+            self.legs.touch(leg)
 
     def repeated(self, request: Request, flow: Flow) -> None:
         """An accepted INVITE came again: PJSIP repeats what it has said, as long as it remembers."""
@@ -144,6 +153,7 @@ class Calls:
         if leg is None:
             return 0 if self._give(request, flow, sdp) else 481
         self.legs.came_by(leg, request, flow)
+        self._touch(request.to.tag, request)
         if request.method == "ACK":
             self._acknowledged(leg, request, flow, sdp)
             return 0
@@ -197,6 +207,7 @@ class Calls:
         while self._later:
             self._give(*self._later.popleft())
         self.legs.report_failing()
+        self.legs.describe_touched()
 
     def _give(self, message: Request | Response, flow: Flow, sdp: bytes | None = None) -> bool:
         """Have PJSIP handle a message with this SDP; whether one of its layers took it."""
@@ -232,7 +243,8 @@ class Calls:
                 return left
         delay = self.endpoint.poll_timers()
         self._timers_at = None if delay is None else time.monotonic() + delay
-        return 0.0 if self._later or self.legs.are_failing else delay
+        waits = self._later or self.legs.are_failing or self.legs.are_touched
+        return 0.0 if waits else delay
 
     def flow_closed(self, flow: Flow) -> None:
         self._adapter.closed(flow)

@@ -151,14 +151,21 @@ typedef struct {
     struct { void *prev, *next, *uri; int q1000, code; pj_str_t reason; void *current; } target_set;
     pjsip_hdr inv_hdr; pjsip_dlg_party local, remote; pjsip_hdr rem_cap_hdr;
     int role, uac_has_2xx, secure, add_allow, ack_sent; pjsip_cid_hdr *call_id;
+    pjsip_routing_hdr route_set; pj_bool_t route_set_frozen;
 } pjsip_dialog;
 
+typedef struct { unsigned min_se, sess_expires; } pjsip_timer_setting;
+typedef struct {
+    pj_bool_t active; pjsip_timer_setting setting; int refresher; pj_time_val last_refresh;
+    void *entry[4]; pj_bool_t use_update, with_sdp; int role;
+} pjsip_timer;
 typedef struct {
     char obj_name[32]; pj_pool_t *pool, *pool_prov, *pool_active; int state;
     pj_bool_t cancelling, pending_cancel; void *pending_bye; int cause; pj_str_t cause_text;
     pj_bool_t notify, sdp_done_early_rel; unsigned cb_called; pjsip_dialog *dlg; int role;
     unsigned options; pjmedia_sdp_neg *neg; unsigned sdp_neg_flags; pjsip_transaction *invite_tsx;
     pjsip_tx_data *invite_req, *last_answer, *last_ack; int last_ack_cseq;
+    void *mod_data[32]; pjsip_timer *timer;
 } pjsip_inv_session;
 typedef struct {
     const pjmedia_sdp_session *offer; const pjsip_rx_data *rdata;
@@ -175,7 +182,6 @@ typedef struct {
     void (*on_send_ack)(pjsip_inv_session *, pjsip_rx_data *);
     void *on_redirected;
 } pjsip_inv_callback;
-typedef struct { unsigned min_se, sess_expires; } pjsip_timer_setting;
 typedef struct { pj_str_t body; int sdp_err; const pjmedia_sdp_session *sdp; } pjsip_rdata_sdp_info;
 
 typedef struct {
@@ -206,6 +212,7 @@ void *pj_pool_alloc(pj_pool_t *, size_t);
 pj_status_t pj_atomic_create(pj_pool_t *, long, void **);
 pj_status_t pj_lock_create_recursive_mutex(pj_pool_t *, const char *, void **);
 void pj_list_insert_before(void *, void *);
+uint32_t pj_hash_calc_tolower(uint32_t, char *, const pj_str_t *);
 unsigned pj_timer_heap_poll(pj_timer_heap_t *, pj_time_val *);
 
 pj_status_t pjsip_endpt_create(void *, const char *, pjsip_endpoint **);
@@ -216,6 +223,8 @@ pj_status_t pjsip_tsx_layer_init_module(pjsip_endpoint *);
 pjsip_transaction *pjsip_tsx_detect_merged_requests(pjsip_rx_data *);
 pj_status_t pjsip_ua_init_module(pjsip_endpoint *, void *);
 pjsip_user_agent *pjsip_ua_instance(void);
+pj_status_t pjsip_ua_register_dlg(pjsip_user_agent *, pjsip_dialog *);
+pj_status_t pjsip_ua_unregister_dlg(pjsip_user_agent *, pjsip_dialog *);
 pj_status_t pjsip_inv_usage_init(pjsip_endpoint *, const pjsip_inv_callback *);
 pj_status_t pjsip_100rel_init_module(pjsip_endpoint *);
 pj_status_t pjsip_timer_init_module(pjsip_endpoint *);
@@ -258,6 +267,8 @@ void pjsip_dlg_dec_lock(pjsip_dialog *);
 pj_status_t pjsip_dlg_add_usage(pjsip_dialog *, pjsip_module *, void *);
 pj_status_t pjsip_dlg_set_transport(pjsip_dialog *, const pjsip_tpselector *);
 pj_status_t pjsip_dlg_set_route_set(pjsip_dialog *, const pjsip_routing_hdr *);
+int pjsip_dlg_remote_has_cap(pjsip_dialog *, int, const pj_str_t *, const pj_str_t *);
+pj_status_t pjsip_dlg_update_remote_cap(pjsip_dialog *, const pjsip_msg *, pj_bool_t);
 pj_status_t pjsip_dlg_create_request(pjsip_dialog *, const pjsip_method *, int, pjsip_tx_data **);
 pj_status_t pjsip_dlg_send_request(pjsip_dialog *, pjsip_tx_data *, int, void *);
 pj_status_t pjsip_dlg_create_response(pjsip_dialog *, pjsip_rx_data *, int, const pj_str_t *,
@@ -286,6 +297,8 @@ pj_status_t pjsip_inv_create_ack(pjsip_inv_session *, int, pjsip_tx_data **);
 pj_status_t pjsip_inv_send_msg(pjsip_inv_session *, pjsip_tx_data *);
 pj_status_t pjsip_inv_terminate(pjsip_inv_session *, int, pj_bool_t);
 pj_status_t pjsip_timer_init_session(pjsip_inv_session *, const pjsip_timer_setting *);
+pj_status_t pjsip_timer_process_resp(pjsip_inv_session *, const pjsip_rx_data *, int *);
+pj_status_t pjsip_timer_process_req(pjsip_inv_session *, const pjsip_rx_data *, int *);
 pjsip_rdata_sdp_info *pjsip_rdata_get_sdp_info(pjsip_rx_data *);
 
 pj_status_t pjmedia_sdp_parse(pj_pool_t *, char *, size_t, pjmedia_sdp_session **);

@@ -23,7 +23,7 @@ from blfd.core.inputs import (
     OfferReceived,
 )
 from blfd.core.inputs import LegAcknowledged as Acknowledged
-from blfd.core.values import Flow, Headers
+from blfd.core.values import Flow, Headers, SavedLeg
 from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.leg_states import CONNECTED, OPEN, TABLE, Do, Event, State
 from blfd.sip.message import Request
@@ -59,7 +59,8 @@ class Said(NamedTuple):
 class Leg:
     """`flow` is where its requests go; `contact` and `routes` say where, once that connection is gone.
 
-    `target` is the Request-URI of our INVITE; `delayed_offer`: that has no SDP.
+    `target` is the Request-URI of our INVITE; `delayed_offer`: that has no SDP. `is_up`: an earlier process
+    has made it.
     """
 
     def __init__(
@@ -73,11 +74,13 @@ class Leg:
         *,
         target: str = "",
         delayed_offer: bool = False,
+        is_up: bool = False,
     ) -> None:
         self.number, self.session, self.flow = number, session, flow
         self.contact, self.routes, self.target = contact, routes, target
         self.is_caller, self.delayed_offer = not target, delayed_offer
-        self.state = State.CALLING if target else State.RINGING
+        self.state = State.UP if is_up else State.CALLING if target else State.RINGING
+        self.described: SavedLeg | None = None  # as the core knows it
         self.waiting_answer = b""  # to what PJSIP is about to be offered by the phone
         self._emit, self._resume, self._exchanges = outside
         self._ack_cseq = 0  # of the ACK that waits for the caller's answer

@@ -13,6 +13,7 @@ from blfd.core.inputs import (
     InfoAnswered,
     Input,
     LegAccepted,
+    LegDescribed,
     LegEnded,
     LegNotified,
     LegsListed,
@@ -63,9 +64,14 @@ class Legs:
         self._ends: deque[tuple[float, str]] = deque()
         self._matcher = Matcher(endpoint)
         self._failing: deque[Leg] = deque()
+        self._touched: dict[Leg, None] = {}  # of whom there may be something else to keep
 
     def __len__(self) -> int:
         return len(self._by_number)
+
+    def ending(self) -> int:
+        """How many are not up: when nothing begins any more, they end."""
+        return sum(not leg.is_connected for leg in self._by_number.values())
 
     def of(self, inv: CData) -> Leg | None:
         return self._by_inv.get(address_of(inv))
@@ -145,6 +151,40 @@ class Legs:
             session.terminate(503)
             self._emit(LegEnded(effect.leg, 503, "Unreachable", silent=True))
 
+    def _adopt(self, effect: e.Adopt) -> None:
+        """A leg that an earlier process has made."""
+        saved = effect.saved
+        try:
+            session = self._sessions.adopt(saved, saved.flow)
+        except PjsipError as error:
+            fault = f"its call of before the start cannot go on: {error}"
+            self._emit(LegEnded(effect.leg, 500, "Server Internal Error", silent=True, fault=fault))
+            return
+        leg = Leg(effect.leg, session, saved.flow, saved.target, saved.route_set, self._outside, is_up=True)
+        self._add(leg)
+        self.touch(leg)
+
+    # What is kept of them
+
+    def touch(self, leg: Leg) -> None:
+        """Something was said in its dialog."""
+        self._touched[leg] = None
+
+    @property
+    def are_touched(self) -> bool:
+        return bool(self._touched)
+
+    def describe_touched(self) -> None:
+        """What has to outlive the process, of legs that are up and of which it has changed."""
+        touched, self._touched = self._touched, {}
+        for leg in touched:
+            if self._by_number.get(leg.number) is not leg or not leg.is_connected:
+                continue
+            saved = self._sessions.adopted.describe(leg.session, leg.flow, leg.contact, leg.routes)
+            if saved and saved != leg.described:
+                leg.described = saved
+                self._emit(LegDescribed(leg.number, saved))
+
     # What the core wants
 
     def perform(self, effect: e.Effect) -> None:
@@ -155,10 +195,13 @@ class Legs:
                 self._gone(effect)
             else:
                 leg.perform(effect)
+                self.touch(leg)
             return
         match effect:
             case e.Dial():
                 self._dial(effect)
+            case e.Adopt():
+                self._adopt(effect)
             case e.Drop():
                 self._drop(effect)
             case e.PhoneMoved():
@@ -295,6 +338,7 @@ class Legs:
                 self._move(leg, effect.flow, self._next_hops.renewed(leg.routes, effect.routes, effect.flow))
 
     def _move(self, leg: Leg, flow: Flow, routes: tuple[str, ...]) -> None:
+        self.touch(leg)
         leg.flow, leg.routes = flow, routes
         self._sessions.route(leg.session.dialog, flow, routes)
 

@@ -7,13 +7,14 @@ transmit side included: one message goes through PJSIP's transmit path to oursel
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from blfd.core.values import UDP, Flow
 from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.endpoint import Endpoint
-from blfd.pjsip.library import CData, ffi, lib, raw
+from blfd.pjsip.library import CData, Text, ffi, lib, raw
 from blfd.pjsip.received import Received, octets_of
 from blfd.pjsip.stand_ins import StandIns
 from blfd.sip.message import Request
@@ -53,6 +54,13 @@ RESPONSE = (
 BROKEN = REQUEST.replace(b"Max-Forwards: 69", b"Max-Forwards: ;;")
 SOURCE = Flow("udp", "192.0.2.55", 5099)
 
+TIMED = (
+    b"%b\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKabc\r\n"
+    b"From: <sip:bob@example.com>;tag=ft\r\nTo: <sip:alice@example.com>;tag=tt\r\n"
+    b"Call-ID: cid@example.com\r\nCSeq: 7 INVITE\r\nSupported: timer\r\nAllow: INVITE, UPDATE\r\n"
+    b"Session-Expires: 1234;refresher=%b\r\nContent-Length: 0\r\n\r\n"
+)
+
 OF_IPV6 = (
     b"INVITE sip:102@[2001:db8::2]:5070 SIP/2.0\r\n"
     b"Via: SIP/2.0/UDP [2001:db8::9];branch=z9hG4bKabc;rport;maddr=[2001:db8::8]\r\n"
@@ -64,6 +72,7 @@ FLOW = Flow("udp", "2001:db8::7", 5099)
 SENT_VIA = "SIP/2.0/UDP [2001:db8::9];branch=z9hG4bKabc;maddr=[2001:db8::8];rport=5099;received=2001:db8::7"
 
 Pair = tuple[str, Any, Any]
+A_MINUTE = 60
 
 
 class SelfCheckFailed(Exception):
@@ -76,7 +85,7 @@ def check_layouts(endpoint: Endpoint) -> None:
     if found != VERSION:
         raise SelfCheckFailed(f"PJSIP is {found.decode()}, not {VERSION.decode()}: {_ADVICE}")
     received = Received(endpoint, StandIns())
-    for pairs in (_request, _response, _broken, _transmitted, _stood_in):
+    for pairs in (_request, _response, _broken, _transmitted, _stood_in, _session):
         for name, seen, expected in pairs(received, endpoint):
             if seen != expected:
                 raise SelfCheckFailed(f"PJSIP's {name} reads {seen!r}, not {expected!r}: {_ADVICE}")
@@ -248,3 +257,41 @@ def _stood_in(received: Received, endpoint: Endpoint) -> Iterator[Pair]:
     network.close()
     said = [(read(data), Flow._make(flow)) for data, flow in network.sent]
     yield "IPv6 sent", [(message.via.text, flow) for message, flow in said], [(SENT_VIA, FLOW)]
+
+
+def _session(received: Received, endpoint: Endpoint) -> Iterator[Pair]:
+    """What is read of a dialog and its session timer, and written where one goes on from before the start."""
+    texts = [Text(text) for text in ("<sip:a@192.0.2.1>", "<sip:192.0.2.1>", "<sip:b@192.0.2.2>")]
+    local, contact, remote = (text.pj for text in texts)
+    found = ffi.new("pjsip_dialog **")
+    create, agent = lib.pjsip_dlg_create_uac, endpoint.user_agent
+    yield "create_uac", create(agent, local, contact, remote, ffi.NULL, found), 0
+    dialog, made = found[0], ffi.new("pjsip_inv_session **")
+    lib.pjsip_dlg_inc_lock(dialog)
+    yield "dialog.local.tag_hval", _hash(dialog.local.info.tag), dialog.local.tag_hval
+    parts = (dialog.state, dialog.role, dialog.remote.cseq, dialog.route_set_frozen)
+    yield "dialog", parts, (0, 0, -1, 0)
+    head = ffi.addressof(dialog.route_set, "base")
+    yield "dialog.route_set", (dialog.route_set.base.prev, dialog.route_set.base.next), (head, head)
+    yield "inv_create_uac", lib.pjsip_inv_create_uac(dialog, ffi.NULL, 0x82, made), 0
+    inv, status = made[0], ffi.new("int *")
+    setting = ffi.new("pjsip_timer_setting *", (90, 1800))
+    yield "timer_init_session", lib.pjsip_timer_init_session(inv, setting), 0
+    timer = inv.timer
+    yield "timer", (timer.active, timer.setting.min_se, timer.setting.sess_expires), (0, 90, 1800)
+    for first, refresher, process, expected in (
+        (b"SIP/2.0 200 OK", b"uac", lib.pjsip_timer_process_resp, (1, 1234, 1, 0)),
+        (b"INVITE sip:a@192.0.2.1 SIP/2.0", b"uac", lib.pjsip_timer_process_req, (1, 1234, 1, 1)),
+        (b"SIP/2.0 200 OK", b"uas", lib.pjsip_timer_process_resp, (1, 1234, 2, 0)),
+    ):
+        yield "parsed", received.fill(TIMED % (first, refresher), SOURCE, ffi.NULL), True
+        yield "timer processed", process(inv, received.pj, status), 0
+        seen = (timer.active, timer.setting.sess_expires, timer.refresher, timer.role)
+        yield "timer", seen, expected
+    yield "timer.last_refresh", abs(timer.last_refresh.sec - time.time()) < A_MINUTE, True
+    lib.pjsip_inv_terminate(inv, 500, 0)
+    lib.pjsip_dlg_dec_lock(dialog)
+
+
+def _hash(tag: CData) -> int:
+    return int(lib.pj_hash_calc_tolower(0, ffi.NULL, ffi.new("pj_str_t *", tag)))

@@ -8,9 +8,11 @@ from __future__ import annotations
 import secrets
 
 from blfd.core.effects import Dial
-from blfd.core.values import Flow, Headers
+from blfd.core.values import Flow, Headers, SavedLeg
 from blfd.pjsip.adapter import Adapter
+from blfd.pjsip.adopted import Adopted, set_call_id
 from blfd.pjsip.endpoint import Endpoint
+from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.library import CData, Text, check, ffi, lib
 from blfd.pjsip.session import Outgoing, Session
 from blfd.sip.message import Malformed
@@ -44,6 +46,7 @@ class Sessions:
         self._endpoint, self._usage = endpoint, usage
         self._adapter, self._own_uris = adapter, own_uris
         self.outgoing = Outgoing(endpoint, adapter.bodies)
+        self.adopted = Adopted(endpoint, adapter.bodies)
         self._tdata = ffi.new("pjsip_tx_data **")
         self._dialog = ffi.new("pjsip_dialog **")
         self._inv = ffi.new("pjsip_inv_session **")
@@ -111,7 +114,9 @@ class Sessions:
             lib.pjsip_dlg_create_uac(self._endpoint.user_agent, *(text.pj for text in texts), self._dialog),
         )
         dialog = self._dialog[0]
-        _set_call_id(dialog)
+        set_call_id(
+            dialog, secrets.token_hex(CALL_ID // 2)
+        )  # PJSIP draws from rand(), and responses are believed by it
         lib.pjsip_dlg_inc_lock(dialog)  # a dialog without a session ends with its last lock
         try:
             self.route(dialog, effect.flow, effect.route)
@@ -124,6 +129,35 @@ class Sessions:
         finally:
             lib.pjsip_dlg_dec_lock(dialog)
         return Session(self._inv[0], self.outgoing)
+
+    def adopt(self, saved: SavedLeg, flow: Flow) -> Session:
+        """The session of a call that is up, as an earlier process has left it. Raises PjsipError."""
+        contact = Text(self._own_uris.contact(flow))
+        local, remote, target = (Text(text) for text in (saved.local, saved.remote, saved.target))
+        check(
+            "dialog",
+            lib.pjsip_dlg_create_uac(
+                self._endpoint.user_agent, local.pj, contact.pj, remote.pj, target.pj, self._dialog
+            ),
+        )
+        dialog = self._dialog[0]
+        lib.pjsip_dlg_inc_lock(dialog)
+        try:
+            self.adopted.name(dialog, saved)
+            self.route(dialog, flow, saved.route_set)
+            options = SUPPORT_TIMER | ALWAYS_USE_TIMER | SUPPORT_100REL
+            check("session", lib.pjsip_inv_create_uac(dialog, ffi.NULL, options, self._inv))
+            lib.pjsip_dlg_add_usage(dialog, self._usage, ffi.NULL)
+            lib.pjsip_timer_init_session(self._inv[0], self._timer)
+            session = Session(self._inv[0], self.outgoing)
+            try:
+                self.adopted.agree(session, saved)
+            except PjsipError:
+                session.terminate(500)
+                raise
+        finally:
+            lib.pjsip_dlg_dec_lock(dialog)
+        return session
 
     def route(self, dialog: CData, flow: Flow, routes: tuple[str, ...]) -> None:
         """Send all requests of a dialog by `flow`, with `routes` from Path or Record-Route.
@@ -147,11 +181,3 @@ class Sessions:
             if header != ffi.NULL:
                 lib.pj_list_insert_before(head, header)
         lib.pjsip_dlg_set_route_set(dialog, head)
-
-
-def _set_call_id(dialog: CData) -> None:
-    """One that nobody can guess from another: PJSIP draws from rand(), and responses are believed by it."""
-    octets = secrets.token_hex(CALL_ID // 2).encode()
-    kept = ffi.cast("char *", lib.pj_pool_alloc(dialog.pool, CALL_ID))
-    ffi.memmove(kept, octets, CALL_ID)
-    dialog.call_id.id.ptr, dialog.call_id.id.slen = kept, CALL_ID

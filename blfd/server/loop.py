@@ -28,6 +28,7 @@ from blfd.core.effects import (
     NotifyAll,
     Reply,
     SaveBindings,
+    SaveCalls,
     SavePickup,
     SavePublication,
     SaveSubscription,
@@ -36,6 +37,7 @@ from blfd.core.effects import (
 from blfd.core.events.notifier import AHEAD
 from blfd.core.inputs import (
     BindingsRestored,
+    CallsRestored,
     DirectoryChanged,
     Drain,
     Input,
@@ -44,7 +46,7 @@ from blfd.core.inputs import (
     SubscriptionsRestored,
 )
 from blfd.core.next_hop import NextHops
-from blfd.core.values import TRANSPORTS, UDP
+from blfd.core.values import TRANSPORTS, UDP, SavedCall, SavedSeat
 from blfd.devices.values import place
 from blfd.pjsip.calls import Calls
 from blfd.pjsip.errors import PjsipError
@@ -205,7 +207,7 @@ class Server:
         match effect:  # the most frequent ones first
             case Notify() | Reply() | NotifyAll():
                 self._stack.perform(effect)
-            case SaveSubscription() | SaveBindings() | SavePublication():
+            case SaveSubscription() | SaveBindings() | SavePublication() | SaveCalls():
                 self._writer.save(effect)
             case SavePickup():
                 self._writer.save(effect)
@@ -307,6 +309,7 @@ class Server:
         bindings = [(b, adopt(b.flow)) for b in records.bindings()]
         self.emit(BindingsRestored(tuple(replace(b, flow=flow) for b, flow in bindings if flow)))
         self.emit(PublicationsRestored(tuple(records.publications())))
+        self._restore_calls()
         saved = [(s, adopt(s.flow)) for s in records.subscriptions(AHEAD)]
         found = tuple(s._replace(flow=flow) for s, flow in saved if flow)
         self.emit(SubscriptionsRestored(found))
@@ -317,6 +320,23 @@ class Server:
             log.info(
                 "%d subscriptions go on, %d cannot be reached any more", len(found), len(saved) - len(found)
             )
+
+    def _restore_calls(self) -> None:
+        """Before those who watch are told, so that they see no other state between."""
+        found: list[SavedCall] = []
+        lost: list[SavedCall] = []
+        for call in self._store.records.calls(AHEAD):
+            ends = [self._by_today(seat) for seat in (call.caller, call.callee)]
+            reached = [seat for seat in ends if seat]
+            if len(reached) == 2:
+                found.append(call._replace(caller=reached[0], callee=reached[1]))
+            else:
+                lost.append(call)
+        self.emit(CallsRestored(tuple(found), tuple(lost)))
+
+    def _by_today(self, seat: SavedSeat) -> SavedSeat | None:
+        flow = self._stack.network.adopt(seat.saved.flow)
+        return seat._replace(saved=seat.saved._replace(flow=flow)) if flow else None
 
     def _turn(self, wait: float) -> None:
         self._stack.poll(wait if self._stopping_since is None else 0.0)
@@ -335,8 +355,9 @@ class Server:
         self._stack.wake()
 
     def _drain(self) -> None:
-        """Hang up, tell the watchers if asked to, and give the answers a moment."""
-        self.emit(Drain(self._config.drain))
+        """Hang up what cannot go on in the next process, or all that there is; tell the watchers if asked to;
+        and give the answers a moment."""
+        self.emit(Drain(self._config.drain, self._config.hang_up_on_stop))
         now = time.monotonic()
         end, quiet, left = now + STOP_PATIENCE, now + STOP_QUIET, self._leaving()
         while left and now < min(end, quiet) and not self._cut_short_by:
@@ -346,8 +367,10 @@ class Server:
                 quiet = now + STOP_QUIET
 
     def _leaving(self) -> int:
-        """Legs and, with `drain`, subscriptions whose end has not been confirmed."""
-        return len(self._calls.legs) + (len(self._core.notifier.subscriptions) if self._config.drain else 0)
+        """Legs that end and, with `drain`, subscriptions whose end has not been confirmed."""
+        return self._calls.legs.ending() + (
+            len(self._core.notifier.subscriptions) if self._config.drain else 0
+        )
 
 
 def _certificates(config: Config) -> Certificates | None:

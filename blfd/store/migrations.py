@@ -474,3 +474,54 @@ def star_codes(db: Database) -> None:
         }
         if left_out:
             db.table("tenants").update(tenant["domain"], {"star_codes": json.dumps(left_out)})
+
+
+@migrations()
+def calls_that_are_up(db: Database) -> None:
+    """Version 17: both legs of each call that is up. Texts of phones are octets where they are not UTF-8."""
+    db.execute(
+        """
+        CREATE TABLE legs (
+            leg INTEGER PRIMARY KEY,
+            call INTEGER NOT NULL,
+            side TEXT NOT NULL,
+            domain TEXT NOT NULL,
+            source TEXT NOT NULL,
+            started_at REAL NOT NULL,
+            transfers INTEGER NOT NULL,
+            settled INTEGER NOT NULL,
+            tenant TEXT NOT NULL,
+            extension TEXT NOT NULL,
+            name NOT NULL,
+            withheld INTEGER NOT NULL,
+            trusted INTEGER NOT NULL,
+            contact NOT NULL,
+            initiator INTEGER NOT NULL,
+            since REAL NOT NULL,
+            held INTEGER NOT NULL,
+            picked INTEGER NOT NULL,
+            referred_by TEXT NOT NULL,
+            replaces TEXT NOT NULL,
+            call_id NOT NULL,
+            local_tag TEXT NOT NULL,
+            remote_tag NOT NULL,
+            local_uri NOT NULL,
+            remote_uri NOT NULL,
+            target NOT NULL,
+            route_set TEXT NOT NULL,
+            transport TEXT NOT NULL,
+            host TEXT NOT NULL,
+            port INTEGER NOT NULL,
+            listener INTEGER NOT NULL,
+            cseq INTEGER NOT NULL,
+            remote_cseq INTEGER NOT NULL,
+            sent BLOB NOT NULL,
+            received BLOB NOT NULL,
+            allows_update INTEGER NOT NULL,
+            session_interval INTEGER,
+            session_is_ours INTEGER,
+            session_expires_at REAL
+        )
+        """
+    )
+    db.execute("CREATE INDEX legs_of_calls ON legs (call)")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from blfd.core.values import Aor, Attempt, Binding, SavedPublication, SavedSubscription
+from blfd.core.values import Aor, Attempt, Binding, SavedCall, SavedPublication, SavedSubscription
 
 KEPT = 100_000  # attempts to pick up; older ones are forgotten
 
@@ -28,15 +28,19 @@ class Records(Protocol):
 
     def publications(self) -> list[SavedPublication]: ...
 
+    def calls(self, ahead: int) -> list[SavedCall]:
+        """Likewise those that were up."""
+
     def save(
         self,
         changes: dict[Aor, tuple[Binding, ...]],
         attempts: Iterable[Attempt],
         subscriptions: dict[str, SavedSubscription | None],
         publications: dict[str, SavedPublication | None],
+        calls: dict[int, SavedCall | None],
     ) -> None:
         """Replace the bindings of these AORs, but not of extensions that are gone; add the attempts; replace
-        these subscriptions and publications, or remove those that are None. All or nothing."""
+        these subscriptions, publications and calls, or remove those that are None. All or nothing."""
 
     def attempts(
         self,

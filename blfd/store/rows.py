@@ -193,7 +193,7 @@ def subscription(row: tuple[Any, ...]) -> SavedSubscription:
     """From the columns in their order; octets that are not UTF-8 come back as they were."""
     key, tenant, resource, watcher, package, *texts = row[:15]
     entity, call_id, remote_tag, local, local_name, remote, remote_name, target, route_set, event = map(
-        _text, texts
+        text, texts
     )
     remote_cseq, transport, host, port, listener, expires_at, user_agent, cseq = row[15:]
     dialog = SubscriptionDialog(
@@ -213,7 +213,7 @@ def subscription(row: tuple[Any, ...]) -> SavedSubscription:
         remote_cseq,
         Flow(transport, host, port, listener),
         expires_at,
-        _text(user_agent),
+        text(user_agent),
         cseq,
     )
 
@@ -224,8 +224,8 @@ def subscription_row(s: SavedSubscription) -> tuple[Any, ...]:
     ids = (s.entity, dialog.id.call_id, dialog.id.remote_tag)
     texts = (*ids, *dialog.local, *dialog.remote, dialog.target)
     routes = json.dumps(dialog.route_set)
-    rest = (s.remote_cseq, *s.flow, s.expires_at, _exact(s.user_agent), s.cseq)
-    return (*who, *map(_exact, texts), routes, _exact(dialog.event), *rest)
+    rest = (s.remote_cseq, *s.flow, s.expires_at, exact(s.user_agent), s.cseq)
+    return (*who, *map(exact, texts), routes, exact(dialog.event), *rest)
 
 
 def attempt(row: dict[str, Any]) -> Attempt:
@@ -255,7 +255,7 @@ def attempt_row(a: Attempt) -> dict[str, Any]:
     }
 
 
-def _exact(text: str) -> str | bytes:
+def exact(text: str) -> str | bytes:
     """What has to come back as the phone has sent it: as octets where they are not UTF-8."""
     if text.isascii():
         return text
@@ -263,7 +263,7 @@ def _exact(text: str) -> str | bytes:
     return octets if any("\udc80" <= letter <= "\udcff" for letter in text) else text
 
 
-def _text(value: str | bytes) -> str:
+def text(value: str | bytes) -> str:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from blfd.core.values import Aor, Attempt, Binding, SavedPublication, SavedSubscription
-from blfd.store import rows
+from blfd.core.values import Aor, Attempt, Binding, SavedCall, SavedPublication, SavedSubscription
+from blfd.store import legs, rows
 from blfd.store.opening import Connections
 from blfd.store.records import KEPT, Records
 
@@ -43,12 +44,20 @@ class SqliteRecords(Records):
         with self._connections.reported():
             return [rows.publication(row) for row in self._connections.db.table("publications").rows]
 
+    def calls(self, ahead: int) -> list[SavedCall]:
+        with self._connections.transaction("BEGIN IMMEDIATE") as connection:
+            connection.execute(_DROP_HALVES)
+            found = list(rows.all_of(connection, "legs"))
+            connection.execute("UPDATE legs SET cseq = cseq + ?", [ahead])
+        return legs.calls(found)
+
     def save(
         self,
         changes: dict[Aor, tuple[Binding, ...]],
         attempts: Iterable[Attempt],
         subscriptions: dict[str, SavedSubscription | None],
         publications: dict[str, SavedPublication | None],
+        calls: dict[int, SavedCall | None],
     ) -> None:
         with self._connections.connection as connection:
             gone = [(key,) for key, saved in subscriptions.items() if saved is None]
@@ -59,6 +68,9 @@ class SqliteRecords(Records):
             connection.executemany("DELETE FROM publications WHERE etag = ?", ended)
             living = [rows.publication_row(published) for published in publications.values() if published]
             connection.executemany(_SAVE_PUBLICATION, living)
+            connection.executemany("DELETE FROM legs WHERE call = ?", [(number,) for number in calls])
+            for row in [row for saved in calls.values() if saved for row in legs.rows(saved)]:
+                connection.execute(_save_leg(row), row)
             for aor, bindings in changes.items():
                 connection.execute("DELETE FROM bindings WHERE tenant = ? AND extension = ?", aor)
                 for binding in bindings:
@@ -100,6 +112,7 @@ class SqliteRecords(Records):
 
 _SAVE_SUBSCRIPTION = f"INSERT OR REPLACE INTO subscriptions VALUES ({', '.join('?' * 23)})"
 _SAVE_PUBLICATION = f"INSERT OR REPLACE INTO publications VALUES ({', '.join('?' * 7)})"
+_DROP_HALVES = "DELETE FROM legs WHERE call IN (SELECT call FROM legs GROUP BY call HAVING count(*) <> 2)"
 _INSERT_BINDING = (
     "INSERT INTO bindings (tenant, extension, contact, transport, host, port, listener, call_id, cseq, "
     "expires_at, q, user_agent, path, instance) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "
@@ -110,3 +123,7 @@ _INSERT_ATTEMPT = (
     ":at, :tenant, :picker, :way, :extension, :caller, :status, :result, :milliseconds "
     "WHERE EXISTS (SELECT 1 FROM tenants WHERE domain = :tenant)"
 )
+
+
+def _save_leg(row: dict[str, Any]) -> str:
+    return f"INSERT OR REPLACE INTO legs ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})"

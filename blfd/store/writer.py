@@ -6,8 +6,8 @@ import logging
 import threading
 from collections import deque
 
-from blfd.core.effects import SaveBindings, SavePickup, SavePublication, SaveSubscription
-from blfd.core.values import Aor, Attempt, Binding, SavedPublication, SavedSubscription
+from blfd.core.effects import SaveBindings, SaveCalls, SavePickup, SavePublication, SaveSubscription
+from blfd.core.values import Aor, Attempt, Binding, SavedCall, SavedPublication, SavedSubscription
 from blfd.store.records import KEPT, Records
 
 log = logging.getLogger("blfd.store")
@@ -15,7 +15,7 @@ log = logging.getLogger("blfd.store")
 LATEST = 0.2  # seconds that a change may wait to be written
 RETRY = 5.0
 
-Change = SaveBindings | SaveSubscription | SavePublication | SavePickup
+Change = SaveBindings | SaveSubscription | SavePublication | SaveCalls | SavePickup
 
 
 class StoreWriter:
@@ -33,6 +33,7 @@ class StoreWriter:
         self._attempts: deque[Attempt] = deque(maxlen=KEPT)
         self._subscriptions: dict[str, SavedSubscription | None] = {}
         self._publications: dict[str, SavedPublication | None] = {}
+        self._calls: dict[int, SavedCall | None] = {}
         self._failing = False
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._thread.start()
@@ -50,7 +51,8 @@ class StoreWriter:
 
     @property
     def _waiting(self) -> bool:
-        return bool(self._bindings or self._attempts or self._subscriptions or self._publications)
+        kept = self._bindings, self._attempts, self._subscriptions, self._publications, self._calls
+        return any(kept)
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -63,12 +65,13 @@ class StoreWriter:
         self._write()
         if self._waiting:
             log.error(
-                "registrations of %d extensions, %d subscriptions (phones renew both), %d publications and "
-                "%d pickups are lost",
+                "registrations of %d extensions, %d subscriptions (phones renew both), %d publications, "
+                "%d pickups and what %d calls need to outlive the process are lost",
                 len(self._bindings),
                 len(self._subscriptions),
                 len(self._publications),
                 len(self._attempts),
+                len(self._calls),
             )
 
     def _collect(self) -> None:
@@ -81,6 +84,8 @@ class StoreWriter:
                     self._subscriptions[key] = saved
                 case SavePublication(etag, published):
                     self._publications[etag] = published
+                case SaveCalls(calls):
+                    self._calls |= calls
                 case SavePickup(attempt):
                     self._attempts.append(attempt)
 
@@ -88,7 +93,9 @@ class StoreWriter:
         if not self._waiting:
             return
         try:
-            self._records.save(self._bindings, self._attempts, self._subscriptions, self._publications)
+            self._records.save(
+                self._bindings, self._attempts, self._subscriptions, self._publications, self._calls
+            )
         except Exception as error:  # whatever it is, this thread has to live
             if not self._failing:
                 text = "changes are not saved, will be tried again: %s; look at the disk of %s"
@@ -102,3 +109,4 @@ class StoreWriter:
         self._attempts.clear()
         self._subscriptions.clear()
         self._publications.clear()
+        self._calls.clear()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 
 from blfd.core.core import Core
-from blfd.core.effects import Accept, Dial, Effect, HangUp, ListLegs, Notify, NotifyAll, Reply
+from blfd.core.effects import Accept, Adopt, Dial, Effect, HangUp, ListLegs, Notify, NotifyAll, Reply
 from blfd.core.inputs import (
     Credentials,
     DirectoryChanged,
@@ -177,7 +177,7 @@ class World:
     def _played(self, effects: list[Effect]) -> list[Effect]:
         effects = each(effects)
         for effect in effects:
-            if isinstance(effect, Accept | Dial):
+            if isinstance(effect, Accept | Adopt | Dial):
                 self._legs.add(effect.leg)
             elif isinstance(effect, HangUp):
                 self._hung_up |= {effect.leg} & self._legs

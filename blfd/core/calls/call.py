@@ -5,10 +5,11 @@ What a message on one leg means for the others, and how a picker gets into the p
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 
 from blfd.core.calls.forwarding import Asked, Cause, Rules, Target, cause_of, written
-from blfd.core.calls.media import APART, are_apart, differs, unnamed
+from blfd.core.calls.media import APART, are_apart, differs, lifted, unnamed
 from blfd.core.calls.offer_answer import NoAnswer, OfferAnswer, Then
 from blfd.core.calls.party import Party, Picker, Seat, State
 from blfd.core.calls.refusals import UNREACHABLE, Refused, better, of_invite
@@ -39,7 +40,7 @@ from blfd.core.inputs import (
     OfferReceived,
 )
 from blfd.core.next_hop import without_headers
-from blfd.core.values import DialogId, Headers, Redirect, Whose
+from blfd.core.values import DialogId, Headers, Redirect, SavedCall, SavedLeg, Whose
 from blfd.core.visible import visible
 from dialog_info import DialogState, Direction, StateEvent
 
@@ -96,6 +97,7 @@ class Call:
         self._early_told = b""  # that SDP
         self._early_sdp: dict[tuple[int, str], bytes] = {}  # what each phone sent so, by branch and To tag
         self._has_reoffered = False  # the caller, while it rang
+        self._is_settled = True  # what an earlier process has left
         self._refused: Refused | None = None  # the best refusal of where it has rung
 
     def start(self, tag: str, now: float) -> list[Effect]:
@@ -387,7 +389,44 @@ class Call:
             ),
         )
 
+    # What an earlier process has left
+
+    def resume(self, saved: SavedCall) -> None:
+        """It is up, as it was."""
+        caller, callee = saved.caller, saved.callee
+        self.caller_leg, self.answered_leg, self.state = caller.leg, callee.leg, State.TALKING
+        self.trusted = {seat.leg for seat in (caller, callee) if seat.is_trusted}
+        branch = Branch(callee.leg, callee.contact, self.callee, dialog=callee.saved.dialog)
+        self.branches = {callee.leg: branch}
+        self.exchange = OfferAnswer(caller.leg, callee.leg)
+        for seat in (caller, callee):
+            self.exchange.tell(seat.leg, seat.saved.sent)
+        self._is_settled = saved.settled
+
+    def ask(
+        self, known: dict[int, SavedLeg], legs: Set[int], now: float, *, by_offer: bool = False
+    ) -> list[Effect]:
+        """Have the phones on `legs` say that they are there, by a refresh of their sessions.
+
+        `known` are both legs; `by_offer`: by re-INVITE, whatever a phone says that it takes.
+        """
+        callee, caller = self._identity(self.callee), self._identity(self.caller)
+        if not self._is_settled and legs >= known.keys():
+            self._is_settled = True
+            asked = Offer(self.caller_leg, lifted(known[self.answered_leg].received), callee)
+            return self.exchange.connect(asked, Offer(self.answered_leg, b"", caller), now)
+        for leg, identity in ((self.caller_leg, callee), (self.answered_leg, caller)):
+            if leg in legs and known[leg].allows_update and not by_offer:
+                self.exchange.later(Identify(leg, identity))
+            elif leg in legs:
+                self.exchange.later(Offer(leg, self.exchange.told(leg) or known[leg].sent, identity))
+        return self.exchange.next(now)
+
     # Transfers
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state is State.ENDED
 
     @property
     def is_stood_in(self) -> bool:

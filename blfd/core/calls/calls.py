@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 
 from blfd.core import hosts, privacy
 from blfd.core.access.limits import too_many
 from blfd.core.calls.call import NO_DIALOG, Call
 from blfd.core.calls.forwarding import Asked, Rules, Target
+from blfd.core.calls.keeping import Keeping, party_of
 from blfd.core.calls.party import Party, Picker, Seat, State
 from blfd.core.calls.passed_on import TELL_WHO, In, passed_on
 from blfd.core.effects import Accept, AnswerInfo, Dial, Effect, HangUp, Level, Log, RefuseOffer
@@ -21,6 +22,7 @@ from blfd.core.inputs import (
     LegAccepted,
     LegAcknowledged,
     LegAnswered,
+    LegDescribed,
     LegEnded,
     LegFault,
     LegNotified,
@@ -33,7 +35,7 @@ from blfd.core.inputs import (
 )
 from blfd.core.registrar import Registrar
 from blfd.core.timers import Timers
-from blfd.core.values import Aor, DialogId, Extension, Flow, Headers, Settings
+from blfd.core.values import Aor, DialogId, Extension, Flow, Headers, SavedCall, Settings
 from blfd.core.visible import visible
 
 LegInput = (
@@ -67,6 +69,7 @@ class Calls:
         self._numbers = itertools.count(1)
         self._by_leg: dict[int, Call] = {}
         self._by_number: dict[int, Call] = {}  # those that have not ended
+        self.keeping = Keeping(dialogs)
         self.timers = Timers(self._due)
 
     def __len__(self) -> int:
@@ -142,6 +145,54 @@ class Calls:
         if call.state is State.RINGING:
             return self._settle(call, call.pick_up(picker, media, now))
         return self._settle(call, call.take_over(leg, picker, media, now))
+
+    # What an earlier process has left
+
+    def number_from(self, number: int) -> None:
+        """Lower numbers are in use."""
+        self._numbers = itertools.count(number)
+
+    def restore(self, saved: SavedCall) -> None:
+        """A call that is up; its legs are adopted."""
+        caller, callee = saved.caller, saved.callee
+        call = Call(
+            saved.number,
+            party_of(caller),
+            Target(party_of(callee)),
+            self._dialogs,
+            self.rules,
+            dialog=caller.saved.dialog,
+            domain=saved.domain,
+            offer=caller.saved.received,
+            started_at=saved.started_at,
+            source=saved.source,
+            transfers=saved.transfers,
+        )
+        call.resume(saved)
+        self._by_number[call.number] = self._by_leg[caller.leg] = self._by_leg[callee.leg] = call
+        self.keeping.stored(saved)
+
+    def described(self, event: LegDescribed) -> list[Effect]:
+        """What has to be kept of a leg."""
+        self.keeping.describe(event.leg, event.saved)
+        call = self._by_leg.get(event.leg)
+        if call:
+            self.keeping.touch(call)
+        return []
+
+    def ask_survivor(
+        self, number: int, legs: Set[int], now: float, *, by_offer: bool = False
+    ) -> list[Effect]:
+        """Whether the phones of a call are there: those on `legs`, as far as they are of the call."""
+        call = self._by_number.get(number)
+        if call is None or not call.is_up:
+            return []
+        known = {leg: self.keeping.legs[leg] for leg in call.legs()}
+        return self._settle(call, call.ask(known, legs, now, by_offer=by_offer))
+
+    def end_survivor(self, number: int, status: int, why: str, now: float) -> list[Effect]:
+        call = self._by_number.get(number)
+        return self._settle(call, call.hang_up(status, why, now)) if call else []
 
     # Transfers
 
@@ -235,6 +286,7 @@ class Calls:
                 self._by_leg[effect.leg] = call
                 self._trust(call, effect.leg, effect.flow)
         effects = [call.veiled(effect) for effect in effects] if call.withheld else effects
+        self.keeping.touch(call)
         if call.state is State.ENDED:
             self._by_number.pop(call.number, None)
             self.timers.cancel(call.number)
@@ -278,8 +330,10 @@ class Calls:
         call = self._by_number[number]
         return self._settle(call, call.handle_timer(now))
 
-    def hang_up_all(self, now: float) -> list[Effect]:
-        return [effect for call in list(self) for effect in self._stop(call, now)]
+    def hang_up_all(self, now: float, *, but_kept: bool = False) -> list[Effect]:
+        """`but_kept`: those stay that go on in the next process."""
+        ending = [call for call in self if not (but_kept and self.keeping.holds(call))]
+        return [effect for call in ending for effect in self._stop(call, now)]
 
     def _stop(self, call: Call, now: float) -> list[Effect]:
         return self._settle(call, call.hang_up(503, "The server is stopping", now))

@@ -111,10 +111,15 @@ class OfferAnswer:
         """Whether an offer waits for its answer."""
         return bool(self._asked or self._own)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether each phone knows where the other one's media is, and nobody asks for anything else."""
+        return not self.is_busy and not any(isinstance(one, Own) for one in self._later)
+
     def answer(self, answer: Answer) -> Answer:
         """`answer` is sent, so its ACK is awaited."""
         self.awaited.add(answer.leg)
-        self._tell(answer.leg, answer.sdp)
+        self.tell(answer.leg, answer.sdp)
         return answer
 
     def answer_within(self, answer: Answer, offer: bytes | None) -> Answer:
@@ -225,7 +230,7 @@ class OfferAnswer:
         if not peer or self._asked or self._own:
             return [RefuseOffer(offer.leg, 491, "Request Pending")]
         self._asked = Asked(offer.leg, held(offer.sdp))
-        self._tell(peer, offer.sdp)
+        self.tell(peer, offer.sdp)
         return [Offer(peer, offer.sdp)]
 
     def offer_answered(self, answer: OfferAnswered, now: float) -> tuple[list[Effect], Hold | None]:
@@ -241,7 +246,7 @@ class OfferAnswer:
             refused = of_offer(answer.status, answer.reason, answer.headers)
             refusal = RefuseOffer(asked.leg, refused.status, refused.reason, refused.headers)
             return [refusal, *self.next(now)], None
-        self._tell(asked.leg, answer.sdp)
+        self.tell(asked.leg, answer.sdp)
         return [AnswerOffer(asked.leg, answer.sdp), *self.next(now)], Hold(*asked)
 
     def _own_answered(self, own: Own, answer: OfferAnswered, now: float) -> Hold | None:
@@ -277,7 +282,7 @@ class OfferAnswer:
             else:
                 self._own = first
                 first.times += 1
-                self._tell(first.offer.leg, first.offer.sdp)
+                self.tell(first.offer.leg, first.offer.sdp)
                 effects.append(first.offer)
             del self._later[0]
         return effects
@@ -293,7 +298,7 @@ class OfferAnswer:
         """The last SDP that a leg was sent."""
         return self._told.get(leg)
 
-    def _tell(self, leg: int, sdp: bytes | None) -> None:
+    def tell(self, leg: int, sdp: bytes | None) -> None:
         if sdp:
             self._told[leg] = sdp
 

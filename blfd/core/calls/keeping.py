@@ -1,0 +1,105 @@
+"""Which calls outlive the process: those that are up, with what has to be known to go on with them."""
+
+from __future__ import annotations
+
+from blfd.core.calls.call import Call
+from blfd.core.calls.party import Party, Seat
+from blfd.core.effects import Effect, SaveCalls
+from blfd.core.events.dialog_state import Dialogs
+from blfd.core.values import SavedCall, SavedLeg, SavedSeat
+from dialog_info import Direction
+
+
+class Keeping:
+    """Compares what is stored with what is true, of the calls that something has happened to.
+
+    A call that is between two states, as while somebody takes it over, stays in the store as it was: who of
+    it is gone by then says so when asked. `legs` is what is known of each.
+    """
+
+    def __init__(self, dialogs: Dialogs) -> None:
+        self._dialogs = dialogs
+        self.legs: dict[int, SavedLeg] = {}
+        self._stored: dict[int, SavedCall] = {}
+        self._touched: dict[int, Call] = {}
+
+    def stored(self, saved: SavedCall) -> None:
+        """It is in the store, as it was; an earlier process has put it there."""
+        self._stored[saved.number] = saved
+        for seat in (saved.caller, saved.callee):
+            self.legs[seat.leg] = seat.saved
+
+    def describe(self, leg: int, saved: SavedLeg) -> None:
+        self.legs[leg] = saved
+
+    def forget(self, leg: int) -> None:
+        """It has ended."""
+        self.legs.pop(leg, None)
+
+    def touch(self, call: Call) -> None:
+        """Something has happened to it."""
+        self._touched[call.number] = call
+
+    def take(self) -> list[Effect]:
+        """What is to be stored of what has happened since it was asked last."""
+        if not self._touched:
+            return []
+        touched, self._touched = self._touched, {}
+        changes: dict[int, SavedCall | None] = {}
+        for number, call in touched.items():
+            saved = None if call.has_ended else self._saved(call) or self._stored.get(number)
+            if saved == self._stored.get(number):
+                continue
+            changes[number] = saved
+            if saved:
+                self._stored[number] = saved
+            else:
+                del self._stored[number]
+        return [SaveCalls(changes)] if changes else []
+
+    def holds(self, call: Call) -> bool:
+        """Whether the call will go on in another process."""
+        return call.is_up and call.number in self._stored
+
+    def _saved(self, call: Call) -> SavedCall | None:
+        """None where there is not all of it yet."""
+        if not call.is_up or call.is_stood_in:
+            return None
+        caller, callee = (self._seat(call.seat(leg)) for leg in (call.caller_leg, call.answered_leg))
+        if caller is None or callee is None:
+            return None
+        return SavedCall(
+            call.number,
+            call.domain,
+            call.source,
+            call.started_at,
+            call.transfers,
+            call.exchange.is_settled,
+            caller,
+            callee,
+        )
+
+    def _seat(self, seat: Seat) -> SavedSeat | None:
+        leg, party = self.legs.get(seat.leg), seat.party
+        dialog = self._dialogs.get(party.aor, seat.leg)
+        if leg is None or dialog is None:
+            return None
+        return SavedSeat(
+            seat.leg,
+            party.aor,
+            party.name,
+            party.withheld,
+            seat.is_trusted,
+            seat.contact,
+            dialog.direction is Direction.INITIATOR,
+            dialog.since,
+            dialog.held,
+            dialog.picked,
+            dialog.referred_by,
+            dialog.replaces,
+            leg,
+        )
+
+
+def party_of(seat: SavedSeat) -> Party:
+    return Party(seat.aor, seat.name, seat.withheld)

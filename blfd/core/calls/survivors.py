@@ -1,0 +1,143 @@
+"""Calls that an earlier process has left while they were up.
+
+They are calls as all others from the first moment on. What a new process cannot know is whether both phones
+are still there, and so, within moments, each is asked by a refresh of its session that changes nothing: a
+phone whose call is over says so (481), or nothing (408), and both ends of the call are told. Who was just
+being told of other media is told of it now. A phone whose connection has gone with the process is asked when
+it has come back; until then its session ends when it would have ended without the restart.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from blfd.core.calls.calls import Calls
+from blfd.core.calls.keeping import party_of
+from blfd.core.effects import Adopt, Effect, Level, Log
+from blfd.core.events.dialog_state import Dialogs, WatchedDialog
+from blfd.core.inputs import CallsRestored, LegDescribed
+from blfd.core.next_hop import NextHops
+from blfd.core.timers import Timers
+from blfd.core.values import SavedCall, SavedLeg, SavedSeat
+from dialog_info import DialogState, Direction
+
+FIRST = 0.5  # seconds until the first phone is asked: watchers come first
+APART = 0.01  # and between two calls
+LATER = 1.0  # than the session timer that a phone is to be dead by
+DEAD = "The session was not refreshed"
+UNREACHABLE = "The other phone cannot be reached any more"
+
+
+class Kind(IntEnum):
+    ASK = 0  # the phones of a call
+    OVER = 1  # a leg's session is
+
+
+Key = tuple[Kind, int]
+
+
+class Survivors:
+    """`due` are calls whose phones are to be asked, and legs whose session ends."""
+
+    def __init__(self, calls: Calls, dialogs: Dialogs, next_hops: NextHops) -> None:
+        self._calls, self._dialogs, self._next_hops = calls, dialogs, next_hops
+        self._legs: dict[int, SavedLeg] = {}  # whose sessions go by the timer of before, as far as is known
+        self._lost: set[int] = set()  # of these, to which there is no way yet
+        self.timers: Timers[Key] = Timers(self._due)
+
+    def restore(self, event: CallsRestored, now: float) -> list[Effect]:
+        """Take what the store remembers: the calls go on, and lamps show them as they were."""
+        everything = (*event.calls, *event.lost)
+        if not everything:
+            return []
+        self._calls.number_from(
+            1 + max(max(one.number, one.caller.leg, one.callee.leg) for one in everything)
+        )
+        effects: list[Effect] = []
+        for number, saved in enumerate(event.calls):
+            effects += self._adopt(saved, now)
+            self.timers.set((Kind.ASK, saved.number), now + FIRST + APART * number)
+        for saved in event.lost:
+            effects += self._adopt(saved, now)
+            effects += self._calls.end_survivor(saved.number, 480, UNREACHABLE, now)
+        text = f"{len(event.calls)} calls go on, {len(event.lost)} cannot be reached any more"
+        return [*effects, Log(Level.INFO, text)]
+
+    def _adopt(self, saved: SavedCall, now: float) -> list[Effect]:
+        caller, callee = (self._by_now(seat) for seat in (saved.caller, saved.callee))
+        self._calls.restore(saved._replace(caller=caller, callee=callee))
+        withheld = caller.withheld or callee.withheld
+        effects: list[Effect] = []
+        for seat, other in ((caller, callee), (callee, caller)):
+            self._dialogs.put(seat.aor, _watched(seat, other, saved.number, withheld))
+            self._legs[seat.leg] = seat.saved
+            if seat.flow_lost:
+                self._lost.add(seat.leg)
+            if seat.saved.timer:
+                self.timers.set((Kind.OVER, seat.leg), seat.saved.timer.expires_at + LATER)
+            effects.append(Adopt(seat.leg, seat.saved))
+        return effects
+
+    def _by_now(self, seat: SavedSeat) -> SavedSeat:
+        """Connections are gone: one to a trusted edge is made anew, a phone makes it itself."""
+        saved = seat.saved
+        if not saved.flow.is_connected:
+            return seat
+        way = self._next_hops.reopened(saved.flow, saved.target, saved.route_set)
+        is_edge = bool(saved.route_set) and self._next_hops.trusts(saved.flow.host)
+        return seat._replace(saved=saved._replace(flow=way or saved.flow), flow_lost=not is_edge)
+
+    def described(self, event: LegDescribed, now: float) -> None:
+        """A session was refreshed, or its phone has come back."""
+        leg, saved, before = event.leg, event.saved, self._legs.get(event.leg)
+        if before is None:
+            return
+        call = self._calls.of(leg)
+        if leg in self._lost and saved.flow != before.flow:
+            self._lost.discard(leg)
+            if call:
+                self.timers.set((Kind.ASK, call.number), now)
+        if saved.timer and (before.timer is None or saved.timer.expires_at > before.timer.expires_at + 1):
+            self.forget(leg)
+        else:
+            self._legs[leg] = saved
+
+    def forget(self, leg: int) -> None:
+        """It has ended, or is as any other."""
+        if self._legs.pop(leg, None):
+            self._lost.discard(leg)
+            self.timers.cancel((Kind.OVER, leg))
+
+    def _due(self, key: Key, now: float) -> list[Effect]:
+        kind, number = key
+        if kind is Kind.ASK:
+            return self._calls.ask_survivor(number, self._legs.keys() - self._lost, now)
+        call, saved, is_lost = self._calls.of(number), self._legs[number], number in self._lost
+        self.forget(number)
+        if call is None:
+            return []
+        if saved.timer and saved.timer.is_ours and not is_lost:  # it has refused to be asked
+            return self._calls.ask_survivor(call.number, {number}, now, by_offer=True)
+        text = (
+            f"call {call.caller.aor} -> {call.callee.aor}: its session was not refreshed since the last start"
+        )
+        return [Log(Level.WARNING, text), *self._calls.end_survivor(call.number, 408, DEAD, now)]
+
+
+def _watched(seat: SavedSeat, other: SavedSeat, call: int, withheld: bool) -> WatchedDialog:
+    """What the lamp of a seat shows: what it has shown before."""
+    return WatchedDialog(
+        seat.saved.dialog,
+        Direction.INITIATOR if seat.initiator else Direction.RECIPIENT,
+        DialogState.CONFIRMED,
+        seat.since,
+        other.aor.extension,
+        party_of(other).name,
+        held=seat.held,
+        leg=seat.leg,
+        call=call,
+        picked=seat.picked,
+        withheld=withheld,
+        referred_by=seat.referred_by,
+        replaces=seat.replaces,
+    )

@@ -1,0 +1,131 @@
+"""Calls that are up, as rows: two of each, one for each leg."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from blfd.core.values import Aor, DialogId, Flow, SavedCall, SavedLeg, SavedSeat, SessionTimer
+from blfd.store.rows import exact, text
+
+CALLER, CALLEE = "caller", "callee"
+
+
+def calls(found: Iterable[dict[str, Any]]) -> list[SavedCall]:
+    """From all rows; a call without both of its legs is none."""
+    seats: dict[int, dict[str, SavedSeat]] = {}
+    rows: dict[int, dict[str, Any]] = {}
+    for row in found:
+        seats.setdefault(row["call"], {})[row["side"]] = _seat(row)
+        rows[row["call"]] = row
+    return [
+        SavedCall(
+            number,
+            row["domain"],
+            row["source"],
+            row["started_at"],
+            row["transfers"],
+            bool(row["settled"]),
+            seats[number][CALLER],
+            seats[number][CALLEE],
+        )
+        for number, row in rows.items()
+        if len(seats[number]) == 2
+    ]
+
+
+def _seat(row: dict[str, Any]) -> SavedSeat:
+    replaces = json.loads(row["replaces"])
+    user, name = json.loads(row["referred_by"])
+    return SavedSeat(
+        row["leg"],
+        Aor(row["tenant"], row["extension"]),
+        text(row["name"]),
+        bool(row["withheld"]),
+        bool(row["trusted"]),
+        text(row["contact"]),
+        bool(row["initiator"]),
+        row["since"],
+        bool(row["held"]),
+        bool(row["picked"]),
+        (user, name),
+        DialogId(*replaces) if replaces else None,
+        _leg(row),
+    )
+
+
+def _leg(row: dict[str, Any]) -> SavedLeg:
+    interval = row["session_interval"]
+    timer = SessionTimer(interval, bool(row["session_is_ours"]), row["session_expires_at"])
+    return SavedLeg(
+        DialogId(text(row["call_id"]), row["local_tag"], text(row["remote_tag"])),
+        text(row["local_uri"]),
+        text(row["remote_uri"]),
+        text(row["target"]),
+        tuple(json.loads(row["route_set"])),
+        Flow(row["transport"], row["host"], row["port"], row["listener"]),
+        row["cseq"],
+        row["remote_cseq"],
+        row["sent"],
+        row["received"],
+        bool(row["allows_update"]),
+        timer if interval else None,
+    )
+
+
+def rows(saved: SavedCall) -> list[dict[str, Any]]:
+    """By column."""
+    of_call = {
+        "call": saved.number,
+        "domain": exact(saved.domain),
+        "source": saved.source,
+        "started_at": saved.started_at,
+        "transfers": saved.transfers,
+        "settled": saved.settled,
+    }
+    sides = ((CALLER, saved.caller), (CALLEE, saved.callee))
+    return [{**of_call, "side": side, **_seat_row(seat), **_leg_row(seat.saved)} for side, seat in sides]
+
+
+def _seat_row(seat: SavedSeat) -> dict[str, Any]:
+    return {
+        "leg": seat.leg,
+        "tenant": seat.aor.tenant,
+        "extension": seat.aor.extension,
+        "name": exact(seat.name),
+        "withheld": seat.withheld,
+        "trusted": seat.is_trusted,
+        "contact": exact(seat.contact),
+        "initiator": seat.initiator,
+        "since": seat.since,
+        "held": seat.held,
+        "picked": seat.picked,
+        "referred_by": json.dumps(seat.referred_by),
+        "replaces": json.dumps(seat.replaces),
+    }
+
+
+def _leg_row(leg: SavedLeg) -> dict[str, Any]:
+    interval, is_ours, expires_at = leg.timer or (None, None, None)
+    return {
+        "call_id": exact(leg.dialog.call_id),
+        "local_tag": leg.dialog.local_tag,
+        "remote_tag": exact(leg.dialog.remote_tag),
+        "local_uri": exact(leg.local),
+        "remote_uri": exact(leg.remote),
+        "target": exact(leg.target),
+        "route_set": json.dumps(leg.route_set),
+        "transport": leg.flow.transport,
+        "host": leg.flow.host,
+        "port": leg.flow.port,
+        "listener": leg.flow.listener,
+        "cseq": leg.cseq,
+        "remote_cseq": leg.remote_cseq,
+        "sent": leg.sent,
+        "received": leg.received,
+        "allows_update": leg.allows_update,
+        "session_interval": interval,
+        "session_is_ours": is_ours,
+        "session_expires_at": expires_at,
+    }

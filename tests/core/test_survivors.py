@@ -1,0 +1,396 @@
+"""Calls that are up from one process to the next, in the core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from builders import SDP, World, directory, document, flow, notifies, register, request, subscribe, uri
+from office import PEOPLE, SALES, Office, hung_up, naming, replaces
+
+from blfd.core.effects import (
+    Adopt,
+    Answer,
+    AnswerOffer,
+    Effect,
+    Identify,
+    Log,
+    Offer,
+    SaveCalls,
+)
+from blfd.core.inputs import (
+    CallsRestored,
+    Drain,
+    LegAcknowledged,
+    LegAnswered,
+    LegDescribed,
+    LegEnded,
+    MediaMatched,
+    OfferAnswered,
+    OfferReceived,
+    ReferReceived,
+    ReferTo,
+    SubscriptionsRestored,
+)
+from blfd.core.values import Aor, DialogId, Flow, SavedCall, SavedLeg, SessionTimer, Settings
+
+OTHER = b"v=0\r\nm=audio 5000 RTP/AVP 0\r\n"
+HELD = SDP + b"a=sendonly\r\n"
+LATE = 3000.0  # when a session is over
+
+
+class Offices(Office):
+    """One process after the other, over one store; every leg that is up is described."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[int, SavedCall] = {}
+        self.saves = 0
+
+    def give(self, event: object) -> list[Effect]:
+        effects = super().give(event)
+        for effect in effects:
+            if isinstance(effect, SaveCalls):
+                self.saves += 1
+                self._store(effect)
+        return effects
+
+    def at(self, after: float) -> list[Effect]:
+        return self.world.at(self.world.now + after)
+
+    def _store(self, effect: SaveCalls) -> None:
+        for number, saved in effect.calls.items():
+            if saved:
+                self.kept[number] = saved
+            else:
+                del self.kept[number]
+
+    def describe(self, leg: int, user: str, transport: str = "udp", **over: object) -> None:
+        """What the SIP stack says of a leg that is up."""
+        shown = self.world.core.dialogs.get(Aor("default", user), leg)
+        one = SavedLeg(
+            shown.id if shown else DialogId(f"id{leg}", "ours", f"phone{leg}"),
+            "<sip:ours>",
+            f"<sip:{user}>",
+            f"sip:{user}@198.51.100.7",
+            (),
+            flow(user, transport),
+            1000,
+            7,
+            OTHER,
+            SDP,
+            True,
+            SessionTimer(1800, False, LATE),
+        )
+        self.give(LegDescribed(leg, one._replace(**over)))
+
+    def up(self, who: str = "101", whom: str = "102", **over: object) -> tuple[int, int]:
+        """A call that is up, and stored: its legs. `over` is of both."""
+        caller = self.call(who, whom)
+        (callee,) = self.phones[caller]
+        self.give(LegAnswered(callee, DialogId(f"id{callee}", "ours", f"phone{callee}"), SDP))
+        self.describe(callee, whom, **over)
+        self.give(LegAcknowledged(caller, None))
+        self.describe(caller, who, **over)
+        return caller, callee
+
+    def restart(self, after: float = 1.0, lost: bool = False, transport: str = "udp") -> list[Effect]:
+        """kill -9 and a start; what the new process does at once."""
+        now = self.world.now + after
+        self.world = World(None, (), directory(PEOPLE, SALES))
+        self.world.now = now
+        for person in PEOPLE:
+            source = flow(person, transport)
+            asked = register(person, f"sip:{person}@10.0.0.7")
+            self.world.give(asked._replace(request=asked.request._replace(flow=source)))
+        calls = tuple(self.kept.values())
+        return self.give(CallsRestored(() if lost else calls, calls if lost else ()))
+
+
+def dialogs(office: Office, *extensions: str) -> list[object]:
+    return [office.world.core.dialogs.of(Aor("default", extension)) for extension in extensions]
+
+
+def of(effects: list[Effect], kind: type) -> list[int]:
+    return [effect.leg for effect in effects if isinstance(effect, kind)]  # type: ignore[attr-defined]
+
+
+def test_it_is_stored_when_it_is_up() -> None:
+    office = Offices()
+    caller = office.call("101", "102")
+    (callee,) = office.phones[caller]
+    office.give(LegAnswered(callee, DialogId(f"id{callee}", "ours", f"phone{callee}"), SDP))
+    office.describe(callee, "102")
+    assert office.kept == {}, "its ACK is missing"
+    office.give(LegAcknowledged(caller, None))
+    office.describe(caller, "101")
+    (saved,) = office.kept.values()
+    assert (saved.caller.leg, saved.callee.leg, saved.settled) == (caller, callee, True)
+    office.describe(caller, "101")
+    assert office.saves == 1, "nothing has changed"
+    office.describe(caller, "101", cseq=2000)
+    assert office.kept[saved.number].caller.saved.cseq == 2000
+
+
+@pytest.mark.parametrize("by", [0, 1])
+def test_it_goes_from_the_store_with_its_end(by: int) -> None:
+    office = Offices()
+    legs = office.up()
+    office.give(LegEnded(legs[by], 200, ""))
+    assert office.kept == {}
+
+
+def test_lamps_and_lists_are_as_they_were() -> None:
+    office = Offices()
+    caller, callee = office.up()
+    watching = subscribe("103", "102")
+    office.give(watching)
+    before = dialogs(office, "101", "102")
+    effects = office.restart()
+    assert of(effects, Adopt) == [caller, callee]
+    assert dialogs(office, "101", "102") == before
+    assert office.lamps("101", "102", "103") == ["talking", "talking", "idle"]
+    assert [call.number for call in office.world.core.calls] == [caller]
+    assert office.call("103", "104") > callee, "numbers are not used twice"
+
+
+def test_watchers_see_nothing_between() -> None:
+    """The calls are there before the first NOTIFY."""
+    office = Offices()
+    office.up()
+    effects = office.give(subscribe("103", "102"))
+    shown = document(notifies(effects)[0]).dialogs
+    saved = next(e.saved for e in effects if type(e).__name__ == "SaveSubscription")  # type: ignore[attr-defined]
+    office.restart()
+    office.give(SubscriptionsRestored((saved,)))
+    (again,) = notifies(office.at(0))
+    assert document(again).dialogs == shown
+
+
+@pytest.mark.parametrize("by", [0, 1])
+@pytest.mark.parametrize("starts", [1, 2])
+def test_either_side_ends_it(by: int, starts: int) -> None:
+    office = Offices()
+    legs = office.up()
+    for _ in range(starts):
+        office.restart()
+    assert list(hung_up(office.give(LegEnded(legs[by], 200, "")))) == [legs[1 - by]]
+    assert office.lamps("101", "102") == ["idle", "idle"]
+    assert office.kept == {}
+
+
+def test_both_phones_are_asked_whether_they_are_there() -> None:
+    """By UPDATE where they take it, else by re-INVITE with what they were told last."""
+    office = Offices()
+    caller, callee = office.up()
+    office.describe(callee, "102", allows_update=False)
+    office.restart()
+    effects = office.at(1)
+    assert of(effects, Identify) == [caller]
+    (offer,) = [e for e in effects if isinstance(e, Offer)]
+    assert (offer.leg, offer.sdp) == (callee, OTHER)
+    (gone,) = [e for e in office.give(LegEnded(callee, 481, "")) if not isinstance(e, SaveCalls | Log)]
+    assert of([gone], type(gone)) == [caller]
+
+
+def test_it_is_not_asked_twice() -> None:
+    office = Offices()
+    caller, callee = office.up()
+    office.restart()
+    office.at(1)
+    office.describe(caller, "101", timer=SessionTimer(1800, True, LATE + 500))
+    assert of(office.at(100), Identify) == []
+    assert set(hung_up(office.at(LATE - office.world.now + 2))) == {caller, callee}, (
+        "of whom nothing was heard"
+    )
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_phone_that_does_not_refresh(transport: str) -> None:
+    """It ends both when its session would have ended, no later for the restart."""
+    office = Offices()
+    legs = office.up(transport=transport)
+    office.restart(transport=transport)
+    assert office.lamps("101", "102") == ["talking", "talking"]
+    assert hung_up(office.at(LATE - office.world.now - 1)) == {}
+    office.restart(0.5, transport=transport)
+    effects = office.at(2)
+    assert hung_up(effects).keys() == set(legs)
+    assert office.lamps("101", "102") == ["idle", "idle"]
+
+
+def test_one_that_has_answered_that_it_refuses_is_asked_again_before_it_is_given_up() -> None:
+    """We refresh, and it is there: a re-INVITE shows it, or that it is not."""
+    office = Offices()
+    caller, callee = office.up(timer=SessionTimer(1800, True, LATE))
+    office.restart()
+    assert of(office.at(1), Identify) == [caller, callee]
+    effects = office.at(LATE - office.world.now + 2)
+    assert hung_up(effects) == {}
+    assert of(effects, Offer) == [caller]
+    office.give(OfferAnswered(caller, 200, SDP))
+    assert office.lamps("101", "102") == ["talking", "talking"]
+
+
+def test_a_phone_whose_connection_is_gone_is_asked_when_it_is_back() -> None:
+    office = Offices()
+    caller, _ = office.up(transport="tcp")
+    office.restart(transport="tcp")
+    assert of(office.at(5), Identify) == []
+    back = Flow("tcp", "198.51.100.7", 40_000)
+    office.describe(caller, "101", flow=back)
+    assert of(office.at(0), Identify) == [caller]
+
+
+def test_an_edge_is_reached_anew() -> None:
+    """A connection to it is made by us."""
+    office = Offices()
+    edge = {"route_set": ("<sip:198.51.100.7:5070;transport=tcp;lr>",), "transport": "tcp"}
+    office.up(**edge)
+    adopts = [effect for effect in office.restart() if isinstance(effect, Adopt)]
+    assert {adopt.saved.flow.port for adopt in adopts} == {5070}
+    assert len(of(office.at(1), Identify)) == 2
+
+
+def test_no_listener_leads_there_any_more() -> None:
+    office = Offices()
+    legs = office.up()
+    assert hung_up(office.restart(lost=True)).keys() == set(legs)
+    assert office.lamps("101", "102") == ["idle", "idle"]
+    assert office.kept == {}
+
+
+def test_a_leg_that_cannot_be_made_anew() -> None:
+    office = Offices()
+    caller, callee = office.up()
+    office.restart()
+    effects = office.give(LegEnded(callee, 500, "", silent=True, fault="no memory"))
+    assert list(hung_up(effects)) == [caller]
+    assert office.kept == {}
+
+
+def hold(office: Offices, caller: int, callee: int, *, is_answered: bool = True) -> None:
+    office.give(OfferReceived(caller, HELD))
+    if is_answered:
+        office.give(OfferAnswered(callee, 200, OTHER))
+
+
+def test_hold_is_passed_on_after_a_restart_and_outlives_the_next() -> None:
+    office = Offices()
+    legs = office.up()
+    office.restart()
+    hold(office, *legs)
+    office.restart()
+    assert office.lamps("101", "102") == ["held", "talking"]
+    effects = office.give(OfferReceived(legs[0], SDP))
+    assert of(effects, Offer) == [legs[1]]
+    assert of(office.give(OfferAnswered(legs[1], 200, OTHER)), AnswerOffer) == [legs[0]]
+    assert office.lamps("101", "102") == ["talking", "talking"]
+
+
+def test_media_that_was_just_changing_is_told_anew() -> None:
+    """Nobody knows how far it was: one phone is asked, the other told what that answers."""
+    office = Offices()
+    caller, callee = office.up()
+    hold(office, caller, callee, is_answered=False)
+    assert not next(iter(office.kept.values())).settled
+    office.restart()
+    (offer,) = [effect for effect in office.at(1) if isinstance(effect, Offer)]
+    assert (offer.leg, b"sendrecv" in offer.sdp or offer.sdp == SDP) == (caller, True)
+    effects = office.give(OfferAnswered(caller, 200, OTHER))
+    assert [(e.leg, e.sdp) for e in effects if isinstance(e, Offer)] == [(callee, OTHER)]
+    office.give(OfferAnswered(callee, 200, SDP))
+    assert next(iter(office.kept.values())).settled
+
+
+@pytest.mark.parametrize("but", ["it", "all"])
+def test_an_orderly_stop(but: str) -> None:
+    """Calls that are up stay, unless they shall not; one that rings ends."""
+    office = Offices()
+    legs = office.up()
+    caller = office.call("103", "104")
+    ended = hung_up(office.give(Drain(False, hang_up=but == "all"))).keys()
+    ringing = {caller, *office.phones[caller]}
+    assert ended == ringing | (set(legs) if but == "all" else set())
+    assert len(office.kept) == (0 if but == "all" else 1)
+
+
+def test_a_call_of_this_instant_ends_with_the_process() -> None:
+    """What was not stored yet cannot go on."""
+    office = Offices()
+    caller = office.talk("101", "102")
+    assert hung_up(office.give(Drain(False))).keys() == {caller, *office.phones[caller]}
+
+
+def take_over(office: Offices, legs: tuple[int, int]) -> int:
+    picker, effects = office.pick_up("103", "102", replaces=replaces(legs[1]))
+    assert of(effects, Answer) == [picker]
+    return picker
+
+
+def test_it_is_taken_over_after_a_restart() -> None:
+    office = Offices()
+    legs = office.up()
+    office.restart()
+    picker = take_over(office, legs)
+    office.give(LegAcknowledged(picker, None))
+    office.describe(picker, "103")
+    (saved,) = office.kept.values()
+    assert (saved.caller.leg, saved.callee.leg) == (legs[0], picker)
+    assert office.lamps("101", "102", "103") == ["talking", "idle", "talking"]
+
+
+def test_a_kill_while_it_is_taken_over() -> None:
+    """The old phone was told BYE, and says so: the one that stays is told as well, and talks to nobody."""
+    office = Offices()
+    legs = office.up()
+    take_over(office, legs)
+    office.restart()
+    assert of(office.at(1), Identify) == list(legs)
+    assert list(hung_up(office.give(LegEnded(legs[1], 481, "")))) == [legs[0]]
+
+
+def test_both_calls_of_a_transfer_change_at_once() -> None:
+    """Attended: at no moment does the store have a leg in two calls, or the old and the new one."""
+    office = Offices()
+    one, other = office.up("101", "102"), office.up("102", "103")
+    office.restart()
+    shown = office.world.core.dialogs.get(Aor("default", "102"), other[0])
+    assert shown
+    asked = request("REFER", "102", "101", call_id=f"id{one[1]}")
+    asked = asked._replace(to=asked.to._replace(tag="ours"), from_=asked.from_._replace(tag=f"phone{one[1]}"))
+    office.give(ReferReceived(asked, one[1], ReferTo(uri("103"), (naming(shown.id),)), None, False))
+    saves = office.saves
+    office.give(MediaMatched(other[1], True, OTHER, SDP))
+    assert {frozenset((c.caller.leg, c.callee.leg)) for c in office.kept.values()} == {
+        frozenset((one[0], other[1]))
+    }
+    assert office.saves == saves + 1, "both changes are one"
+    (saved,) = office.kept.values()
+    assert not saved.settled, "they are just being told of each other"
+
+
+NOBODY: list[Callable[[Offices], object]] = [
+    lambda office: office.world.core.calls.keeping.legs,
+    lambda office: office.world.core.survivors.timers._times,
+]
+
+
+@pytest.mark.parametrize("of_what", NOBODY)
+def test_nothing_is_left_of_a_call(of_what: Callable[[Offices], object]) -> None:
+    office = Offices()
+    legs = office.up()
+    office.restart()
+    office.at(1)
+    office.give(LegEnded(legs[0], 200, ""))
+    office.give(LegEnded(legs[1], 200, ""))
+    assert not of_what(office)
+
+
+def test_limits_count_it() -> None:
+    office = Offices()
+    office.up()
+    office.restart()
+    office.world.core.calls._settings = replace(Settings(), max_calls=1)
+    assert office.refused("101", "104").status == 403
