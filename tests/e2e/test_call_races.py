@@ -192,7 +192,8 @@ def test_a_phone_whose_connection_breaks_while_it_rings(site: Site) -> None:
 
 
 def test_calls_end_when_the_server_stops(own_site: Callable[..., Site]) -> None:
-    site = own_site()
+    """Where they shall: else those that are up go on in the next process."""
+    site = own_site(config="hang_up_on_stop = true\n")
     talking = connect(site.registered("103"), site.registered("104"))
     calling, callee, invite = ringing(site)
     site.server.process.terminate()
