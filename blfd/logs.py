@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import time
 
 from blfd.core.visible import visible
 
 LONGEST = 4000  # characters of a record without its traceback
+FORMATS = ("text", "json")
 
 
 class OneLine(logging.Formatter):
@@ -16,8 +19,25 @@ class OneLine(logging.Formatter):
         return visible(super().formatMessage(record), LONGEST)
 
 
-def start(level: int = logging.INFO) -> None:
-    """Have this process log to its standard error."""
+class JsonLine(logging.Formatter):
+    """A record as a JSON object: `time` (RFC 3339), `level`, `logger`, `message`, and our `traceback`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        found = {
+            "time": f"{when}.{int(record.msecs):03}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": visible(record.getMessage(), LONGEST),
+        }
+        if record.exc_info:
+            found["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(found)
+
+
+def start(level: int = logging.INFO, as_what: str = FORMATS[0]) -> None:
+    """Have this process log to its standard error, in one of FORMATS."""
     handler = logging.StreamHandler()
-    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(message)s"))
+    text = OneLine("%(asctime)s %(levelname)s %(message)s")
+    handler.setFormatter(JsonLine() if as_what == "json" else text)
     logging.basicConfig(level=level, handlers=[handler])

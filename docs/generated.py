@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import re
 import sys
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
+import typer
+from pydantic import BaseModel
+
+from blfd.cli import app
+from blfd.config import texts
+from blfd.config.file import SIP, File, Tls
 from blfd.core.calls import passed_on, refusals, transfer
 from blfd.core.events import subscription
 from blfd.pjsip import leg_states
 from blfd.sip import server_transactions
 
-DOCUMENTS = [Path(__file__).with_name(name) for name in ("architecture.md", "calls.md")]
+DOCUMENTS = [
+    Path(__file__).with_name(name)
+    for name in ("architecture.md", "calls.md", "configuration.md", "commands.md")
+]
 _BLOCK = re.compile(r"(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)", re.S)
 States = Mapping[tuple[Enum, Enum], tuple[Enum, Enum]]
 
@@ -77,7 +90,60 @@ def translated() -> str:
     return "\n".join([*lines, ""])
 
 
+def settings(text: Mapping[str, str], defaults: Mapping[str, Any]) -> str:
+    lines = ["| key | default | meaning |", "|---|---|---|"]
+    lines += [f"| `{name}` | {_default(defaults[name])} | {meaning} |" for name, meaning in text.items()]
+    return "\n".join([*lines, ""])
+
+
+def _default(value: Any) -> str:
+    if value in (None, [], ""):
+        return "none"
+    return str(value) if type(value) is int else f"`{json.dumps(value)}`"
+
+
+def _defaults(model: type[BaseModel]) -> dict[str, Any]:
+    return {name: field.default for name, field in model.model_fields.items()}
+
+
+def commands(command: Any, *path: str) -> str:
+    """Each command with what its help says."""
+    if hasattr(command, "commands"):
+        names = command.list_commands(None)
+        return "".join(commands(command.get_command(None, name), *path, name) for name in names)
+    types = get_type_hints(command.callback)
+    shown = [each for each in command.params if each.name in types]
+    arguments = [each for each in shown if each.param_type_name == "argument"]
+    names = [each.metavar or each.name.upper() for each in arguments]
+    found = [f"### `blfd {' '.join([*path, *names])}`", "", inspect.cleandoc(command.help), ""]
+    rows = list(zip(names, (each.help for each in arguments), strict=True))
+    rows += [(_option(each, types[each.name]), each.help) for each in shown if each not in arguments]
+    if rows:
+        found += ["| | |", "|---|---|", *(f"| `{_cell(name)}` | {_cell(text)} |" for name, text in rows), ""]
+    return "\n".join([*found, ""])
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _option(option: Any, of: Any) -> str:
+    """An option with what it takes."""
+    name = " / ".join([*option.opts, *option.secondary_opts])
+    kinds = [each for each in (*get_args(of), of) if isinstance(each, type) and each is not NoneType]
+    choice = next((each for each in kinds if issubclass(each, Enum)), None)
+    if choice:
+        return f"{name} {'|'.join(str(each.value) for each in choice)}"
+    if option.is_flag or bool in kinds:
+        return name
+    return f"{name} {option.metavar or ('NUMBER' if int in kinds else 'TEXT')}"
+
+
 PARTS = {
+    "settings": lambda: settings(texts.GENERAL, _defaults(File)),
+    "settings of tls": lambda: settings(texts.TLS, _defaults(Tls)),
+    "settings of sip": lambda: settings(texts.SIP, SIP),
+    "commands": lambda: commands(typer.main.get_command(app)),
     "subscription": lambda: diagram(subscription.TRANSITIONS, subscription.Action.NOTHING),
     "transfer": lambda: diagram(transfer.TRANSITIONS, transfer.Action.NOTHING),
     "server transaction": lambda: diagram(server_transactions.TABLE, server_transactions.Do.NOTHING),

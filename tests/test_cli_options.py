@@ -38,6 +38,9 @@ COMMANDS = {  # each with arguments that are right for the database below
     "pickups": "",
     "explain": "101",
     "changes": "",
+    "backup": "saved.db",
+    "restore": "backup.db --yes",
+    "config schema": "",
     "extension add": f"103 {PASSWORD}",
     "extension list": "",
     "extension show": "101",
@@ -99,12 +102,18 @@ OF_ALL = {  # what has nothing to do with tenants, and refuses to be told one
     *LASTING,
     "status",
     "tenant list",
-    *("pjsip install", "pjsip show"),
+    *("pjsip install", "pjsip show", "backup", "restore", "config schema"),
     *("provision models", "provision settings"),
     *(f"provision template {what}" for what in ("set", "show", "unset", "list")),
 }
 TENANT_GIVEN = ("tenant add", "tenant remove")  # as an argument
-ALONE = ("pjsip install", "pjsip show", "provision models", "provision settings")  # they say so in their help
+ALONE = (
+    "pjsip install",
+    "pjsip show",
+    "config schema",
+    "provision models",
+    "provision settings",
+)  # they say so in their help
 
 
 def walked(command: Any, *path: str) -> Iterator[tuple[str, Any]]:
@@ -144,6 +153,10 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(prepared: Path, tmp_path: Path) -> Path:
     with closing(sqlite3.connect(prepared)) as kept, closing(sqlite3.connect(tmp_path / "blfd.db")) as copy:
         kept.backup(copy)
+    with closing(sqlite3.connect(prepared)) as kept, closing(sqlite3.connect(tmp_path / "backup.db")) as copy:
+        kept.backup(copy)
+        copy.execute("DELETE FROM groups")
+        copy.commit()
     (tmp_path / "extensions.csv").write_text("extension,password,name\n104,x,Dan\n")
     (tmp_path / "devices.csv").write_text(f"mac,model,extensions,keys\n{OTHER_MAC},yealink/t31,102,\n")
     (tmp_path / "template.j2").write_text("c\n")
@@ -378,6 +391,7 @@ REMOVALS = {  # what is asked, without arguments that answer it
     "admin remove": "administrator bob: They are signed out everywhere at once.",
     "token remove": "token crm: It opens nothing from now on: programs that show it are refused.",
     "tenant remove": "tenant acme.example: What its phones were set and who picked up what go with it.",
+    "restore": "blfd.db by backup.db: What has been changed since that backup goes.",
     "provision template unset": "the template of yealink: Its 2 lines are kept in the changes alone; "
     "1 phone of all tenants",
 }

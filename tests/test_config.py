@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Callable
 from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 
-from blfd.config import Config, ConfigError, load
-from blfd.core.values import Settings
+from blfd.config import Config, ConfigError, load, texts
+from blfd.config.file import SIP, File
 from blfd.transport.addresses import ListenAddress
-
-DOCS = Path(__file__).parents[1] / "docs" / "configuration.md"
 
 
 def test_defaults() -> None:
@@ -60,18 +58,28 @@ def test_a_file_and_options_over_it(tmp_path: Path) -> None:
         ("listen = ['udp:[fe80::1%eth0]:5060']", "blfd.toml, listen: .* without a zone"),
         ("listen = ['udp:::1:5060']", "blfd.toml, listen: .* '::1' is not an address"),
         ("listen = ['udp:[::]:5060', 'udp:0.0.0.0:5060']", "overlap, as .* leave one out"),
-        ("pnp = '[ff02::1]:5060'", "pnp is true, or an address"),
+        ("pnp = '[ff02::1]:5060'", "blfd.toml, pnp: true, or a multicast group"),
         ("address = '[::1]:5060'", "such as 192.0.2.5, not"),
         ("web = 'http://[::1]'", "such as http://0.0.0.0:8080"),
         ("trust = ['everybody']", "blfd.toml, trust: .* write 10.0.0.0/8"),
         ("trust = ['2001:db8::1/32']", "blfd.toml, trust: .* write 10.0.0.0/8"),
-        ("pnp = 'yes'", "blfd.toml: pnp is true, or an address such as 224.0.1.75:5060, not 'yes'"),
-        ("trust = [10]", "blfd.toml: trust is a list of texts"),
+        ("pnp = 'yes'", "blfd.toml, pnp: true, or a .* 224.0.1.75:5060, is needed, not 'yes'"),
+        ("trust = [10]", "blfd.toml, trust: a list of texts"),
         ("[sip]\nsession_expires = 99999999999", "from 0 to 2147483647"),
         ("[sip]\nregister_min_expires = 9000", "have to rise from min to max"),
         ("[sip]\nsubscribe_max_expires = 10", "subscribe_max_expires = 10: these have to rise"),
         ("listen = ['udp:pbx.example:5060']", "'pbx.example' is not an address"),
         ("= broken", "not valid TOML"),
+        ("[tls]\noldst = '1.2'", r"blfd.toml, \[tls\]: .* did you mean oldest"),
+        ("[tls]\noldest = '0.9'", r"blfd.toml, \[tls\]: oldest is one of '1.0', .*, not '0.9'"),
+        ("[tls]\nclient_certificates = 'asked'", "client_certificates needs client_ca"),
+        ("[tls]\ntrust = ['edge.example']", "trust needs client_certificates"),
+        ("tls = 'yes'", r"blfd.toml, \[tls\]: a section is needed, written \[tls\]"),
+        ("certificate = 'none.pem'", "PEM file that exists is needed, not 'none.pem'"),
+        ("log_format = 'xml'", "blfd.toml, log_format: log_format is one of 'text', 'json', not 'xml'"),
+        ("database = ''", "blfd.toml, database: the name of a file"),
+        ("pnp = '192.0.2.1:5060'", "multicast"),
+        ("[sip]\npublish_max_expires = 1", "publish_max_expires = 1: these have to rise"),
     ],
 )
 def test_errors(tmp_path: Path, text: str, words: str) -> None:
@@ -87,12 +95,72 @@ def test_a_missing_file(tmp_path: Path) -> None:
         load(tmp_path / "none.toml")
 
 
-def test_every_setting_is_documented_with_its_default() -> None:
-    text = DOCS.read_text()
-    for setting in fields(Settings):
-        if setting.name in ("trust", "trust_names"):
-            assert text.count("| `trust` | none |") == 2
-            continue
-        default = setting.default
-        shown = '`["SHA-256", "MD5"]`' if isinstance(default, tuple) else str(default)
-        assert f"| `{setting.name}` | {shown} |" in text
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def put(**variables: str) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return put
+
+
+def test_the_environment_goes_over_the_file_and_options_over_both(
+    tmp_path: Path, environment: Callable[..., None]
+) -> None:
+    path = tmp_path / "blfd.toml"
+    path.write_text(
+        'listen = ["udp:127.0.0.1:1"]\naddress = "192.0.2.1"\n[sip]\nsilence = 1\nmax_calls = 1\n'
+    )
+    environment(
+        BLFD_LISTEN="udp:127.0.0.1:2, tcp:127.0.0.1:2",
+        BLFD_TRUST='["192.0.2.0/24"]',
+        BLFD_SIP__SILENCE="2",
+        BLFD_SIP__DIGEST_ALGORITHMS="MD5",
+        BLFD_TLS__OLDEST="1.3",
+        BLFD_PNP="true",
+        BLFD_LOG_FORMAT="json",
+    )
+    config = load(path)
+    assert [str(each) for each in config.listen] == ["udp:127.0.0.1:2", "tcp:127.0.0.1:2"]
+    assert (config.address, config.sip.silence, config.sip.max_calls) == ("192.0.2.1", 2, 1)
+    assert (config.sip.digest_algorithms, config.sip.trust) == (("MD5",), (IPv4Network("192.0.2.0/24"),))
+    assert (config.tls.oldest, str(config.pnp), config.log_format) == ("1.3", "udp:224.0.1.75:5060", "json")
+    over = load(path, listen=["udp:127.0.0.1:3"], log_format="text")
+    assert ([str(each) for each in over.listen], over.log_format) == (["udp:127.0.0.1:3"], "text")
+    assert load(None).sip.silence == 2, "without a file, too"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("BLFD_LISTN", "udp:127.0.0.1:1", "environment: unknown key BLFD_LISTN; did you mean BLFD_LISTEN"),
+        ("BLFD_SIP__SILENC", "1", "did you mean BLFD_SIP__SILENCE"),
+        ("BLFD_SIP__SILENCE", "long", "BLFD_SIP__SILENCE: silence is a whole number"),
+        ("BLFD_LISTEN", "5060", "BLFD_LISTEN: .* write udp:"),
+        ("BLFD_LISTEN", "[1", "BLFD_LISTEN|listen"),
+        ("BLFD_SIP", "many", "BLFD_SIP|sip"),
+        ("BLFD_WEB", "8088", "BLFD_WEB: an address such as http"),
+        ("BLFD_SECRETS", "nowhere/at/all", "BLFD_SECRETS: no folder"),
+    ],
+)
+def test_errors_of_the_environment(
+    environment: Callable[..., None], name: str, value: str, words: str
+) -> None:
+    environment(**{name: value})
+    with pytest.raises(ConfigError, match=words) as caught:
+        load(None)
+    assert "\n" not in str(caught.value)
+
+
+def test_secrets_are_files(tmp_path: Path, environment: Callable[..., None]) -> None:
+    (tmp_path / "blfd_address").write_text("192.0.2.9\n")
+    environment(BLFD_SECRETS=str(tmp_path))
+    assert load(None).address == "192.0.2.9"
+
+
+def test_the_schema_has_every_setting() -> None:
+    schema = File.model_json_schema()
+    assert schema["properties"].keys() == {*texts.GENERAL, "tls", "sip"}
+    assert schema["properties"]["sip"]["properties"].keys() == texts.SIP.keys() == SIP.keys()
+    assert schema["$defs"]["Tls"]["properties"].keys() == texts.TLS.keys()
+    assert schema["properties"]["listen"]["default"] == ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060"]

@@ -21,7 +21,14 @@ ALLOWED: dict[str, set[str]] = {
     "blfd/pjsip/declared.py": {"_cffi_backend"},
     "blfd/pjsip/": {"blfd.core", "blfd.pjsip", "blfd.sip", "blfd.transport", "dialog_info", "cffi", "pjsua2"},
     "blfd/store/": {"blfd.core", "blfd.store", "sqlite_utils"},
-    "blfd/config.py": {"blfd.core", "blfd.transport.addresses", "blfd.transport.certificates"},
+    "blfd/config/": {
+        "blfd.config",
+        "blfd.core",
+        "blfd.transport.addresses",
+        "blfd.transport.certificates",
+        "pydantic",
+        "pydantic_settings",
+    },
     "blfd/control.py": set(),
     "blfd/logs.py": {"blfd.core.visible"},
     "blfd/doctor.py": {

@@ -13,7 +13,7 @@ from blfd import __version__
 from blfd.cli.options import Options
 from blfd.cli.output import fail, fail_with
 from blfd.cli.run import add_running
-from blfd.config import ConfigError
+from blfd.config import CONFIG_FILE, ConfigError
 from blfd.control import ControlError, NotRunning
 
 
@@ -52,7 +52,9 @@ def _global(
     db: Annotated[
         Path | None, typer.Option(help="Database file, made at first use; blfd.db if left out.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML file; see docs/configuration.md.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(envvar=CONFIG_FILE, help="TOML file; see docs/configuration.md.")
+    ] = None,
     tenant: Annotated[
         str | None, typer.Option(help="SIP domain that the command is for; the default tenant if left out.")
     ] = None,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import typer
 
 from blfd.cli.admin import admins, tokens
+from blfd.cli.backup import add_backup
 from blfd.cli.changes import add_changes
+from blfd.cli.config import config
 from blfd.cli.device import devices
 from blfd.cli.extension import extensions
 from blfd.cli.group import groups
@@ -18,6 +20,7 @@ from blfd.cli.tenant import tenants
 app = typer.Typer(add_completion=False)
 app.add_typer(admins, name="admin")
 app.add_typer(tokens, name="token")
+app.add_typer(config, name="config")
 app.add_typer(devices, name="device")
 app.add_typer(extensions, name="extension")
 app.add_typer(groups, name="group")
@@ -27,3 +30,4 @@ app.add_typer(tenants, name="tenant")
 add_inspecting(app)
 add_pickup(app)
 add_changes(app)
+add_backup(app)

@@ -58,29 +58,9 @@ class Options:
         if self.given_tenant is not None:
             fail(f"{what}: leave --tenant {self.given_tenant} out", 2)
 
-    def load(
-        self,
-        listen: list[str] | None = None,
-        trust: list[str] | None = None,
-        metrics: str | None = None,
-        provision: str | None = None,
-        web: str | None = None,
-        pnp: bool = False,
-        certificate: list[str] | None = None,
-        certificate_key: list[str] | None = None,
-    ) -> Config:
-        return load(
-            self.config,
-            database=self.db,
-            listen=listen,
-            trust=trust,
-            metrics=metrics,
-            provision=provision,
-            web=web,
-            pnp=pnp,
-            certificate=certificate,
-            certificate_key=certificate_key,
-        )
+    def load(self, **given: Any) -> Config:
+        """What `run` is given goes over all else."""
+        return load(self.config, database=self.db, **given)
 
     @cached_property
     def store(self) -> Store:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from enum import Enum
 from typing import Annotated
 
 import typer
@@ -12,6 +13,13 @@ from blfd.cli.options import options
 from blfd.cli.output import Json, fail, print_json, print_table
 
 OF_ITS_OWN = "the demo has a server and a database of its own"
+
+
+class LogFormat(Enum):
+    """`blfd.logs.FORMATS`."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 def add_running(app: typer.Typer) -> None:
@@ -59,6 +67,7 @@ def run(
         typer.Option("--supervise", help="Start the server again when it dies; for where nobody else does."),
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log more.")] = False,
+    log_format: Annotated[LogFormat | None, typer.Option(help="How log lines look.")] = None,
 ) -> None:
     """Run the server until SIGTERM or Ctrl-C."""
     given = options(context)
@@ -71,7 +80,17 @@ def run(
     from blfd.server.loop import ServerError
     from blfd.server.loop import run as serve
 
-    config = given.load(listen, trust, metrics, provision, web, pnp, certificate, certificate_key)
+    config = given.load(
+        listen=listen,
+        trust=trust,
+        metrics=metrics,
+        provision=provision,
+        web=web,
+        pnp=pnp,
+        certificate=certificate,
+        certificate_key=certificate_key,
+        log_format=log_format and log_format.value,
+    )
     config = replace(config, drain=drain, verbose=verbose)
     try:
         code = serve(config)

@@ -7,6 +7,14 @@ from blfd.core.values import Headers
 ONLY_TLS = "sips: is served over TLS only"
 
 
+def auth_failed(host: str, how: str) -> str:
+    """The log line of a failure to show who one is.
+
+    The address stands first, before all that a stranger has sent: it is what fail2ban blocks.
+    """
+    return f"AUTH-FAILED {host} {how}"
+
+
 class Refusal(Exception):
     """A request to refuse: `status`, a reason phrase for people, header fields, and what the operator reads.
 

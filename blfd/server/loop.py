@@ -53,6 +53,7 @@ from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.selfcheck import SelfCheckFailed, check_layouts
 from blfd.server.control_calls import ControlCalls
 from blfd.server.own_rules import OwnRules
+from blfd.server.systemd import Systemd
 from blfd.server.thread_work import Work
 from blfd.server.web_process import WebProcess, WebProcessError, start
 from blfd.sip.own_uris import OwnUris
@@ -122,6 +123,7 @@ class Server:
         self._lookups = ThreadPoolExecutor(1, "lookups")
         self._own_rules = OwnRules(self._store, self._answer_later)
         self._renewed_at = 0.0  # of time.monotonic()
+        self._systemd = Systemd()
         self._stopping_since: float | None = None  # of time.monotonic()
         self._cut_short_by = 0  # the signal
         self._listening = self._listen()
@@ -274,10 +276,12 @@ class Server:
         gc.enable()
         gc.set_threshold(100_000, 50, 100)  # cycles are rare here, and a full pass halts every phone
         print("ready", *self._listening, flush=True)
+        self._systemd.ready()
         log.info("serving on %s, database %s", ", ".join(map(str, self._listening)), self._config.database)
         try:
             while self._stopping_since is None:
                 self._turn(self._fire_timers())
+            self._systemd.stopping()
             self._work.close()
             if web_process:
                 web_process.leave()
@@ -341,6 +345,7 @@ class Server:
     def _turn(self, wait: float) -> None:
         self._stack.poll(wait if self._stopping_since is None else 0.0)
         self._work.run()
+        self._systemd.turned()
         if self._certificates and time.monotonic() >= self._renewed_at + RENEWAL:
             self._renewed_at = time.monotonic()
             self._lookups.submit(self._certificates.renew)
@@ -392,7 +397,7 @@ def _certificates(config: Config) -> Certificates | None:
 
 def run(config: Config) -> int:
     """`blfd run`: returns the exit code; raises ServerError and StoreError."""
-    logs.start(logging.DEBUG if config.verbose else logging.INFO)
+    logs.start(logging.DEBUG if config.verbose else logging.INFO, config.log_format)
     try:
         server = Server(config)
     except PjsipError as error:

@@ -102,6 +102,7 @@ def start(config: Config, place: Place) -> tuple[WebProcess | None, dict[str, st
         return None, {}
     options: dict[str, Any] = {
         "database": str(config.database),
+        "log_format": config.log_format,
         "host": place.host,
         "ports": place.ports,
         "ca": place.ca,

@@ -94,7 +94,7 @@ class Connections:
         self._local = threading.local()
         with self.reported():
             if path.exists() and path.stat().st_size:
-                _check_ours(path)
+                check_ours(path)
             else:
                 os.close(os.open(path, os.O_CREAT, 0o600))  # an HA1 is as good as the password
             if not _is_newest(self.connection):
@@ -181,7 +181,7 @@ class Connections:
             ) from error
 
 
-def _check_ours(path: Path) -> None:
+def check_ours(path: Path) -> None:
     """Refuse, untouched, what is not our database, is damaged, or is of a newer blfd."""
     with path.open("rb") as file:
         header = file.read(72)  # read here: SQLite leaves files of its own beside a foreign database

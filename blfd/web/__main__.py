@@ -1,7 +1,8 @@
 """`python -m blfd.web OPTIONS`: serves until its standard input ends, which is the server's to hold open.
 
-OPTIONS is a JSON object: `database`; `host`, `ports` and `ca` as in Place; `listeners`, each with `name`
-(provision, portal or metrics), `scheme`, `address` and `port`; for https `certificate` and `certificate_key`.
+OPTIONS is a JSON object: `database`; `log_format`; `host`, `ports` and `ca` as in Place; `listeners`, each
+with `name` (provision, portal or metrics), `scheme`, `address` and `port`; for https `certificate` and
+`certificate_key`.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ WORDS = {  # for an error: what is served, and the option that says where
 
 def main() -> None:
     options: dict[str, Any] = json.loads(sys.argv[1])
-    logs.start()
+    logs.start(as_what=options["log_format"])
     _check_certificate(options)
     make_room()
     sockets = {one["name"]: listening(one) for one in options["listeners"]}

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from blfd.control import ControlClient, ControlError, NotRunning
@@ -84,12 +84,25 @@ def _latency(found: dict[str, Any]) -> Metric:
     )
 
 
+def health_of(client: ControlClient) -> Route:
+    """`/healthz`, for load balancers and containers: 200 if the SIP server answers, or else 503."""
+
+    def healthz(request: Request) -> Response:
+        try:
+            client.call("place")
+        except (NotRunning, ControlError):
+            return PlainTextResponse("no SIP server answers\n", 503)
+        return PlainTextResponse("ok\n")
+
+    return Route("/healthz", healthz)
+
+
 def application(client: ControlClient) -> Starlette:
-    """Serves `/metrics`; the server is asked at each scrape."""
+    """Serves `/metrics` and `/healthz`; the server is asked each time."""
     registry = CollectorRegistry()
     registry.register(Server(client))
 
     def scrape(request: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    return Starlette(routes=[Route("/metrics", scrape)])
+    return Starlette(routes=[Route("/metrics", scrape), health_of(client)])

@@ -43,6 +43,8 @@ def test_what_has_happened_is_counted(own_site: Callable[..., Site]) -> None:
     assert office.pick("*97999").refused().status == 404
     office.watcher.notify("terminated")
     site.wait_no_call()
+    healthy = urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10)
+    assert (healthy.status, healthy.read()) == (200, b"ok\n")
     found = scrape(port)
     assert found["blfd_up"] == 1
     assert found["blfd_registered_extensions"] == 5

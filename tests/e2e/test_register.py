@@ -120,6 +120,7 @@ def test_silence_after_repeated_failures(own_site: Callable[..., Site]) -> None:
     assert phone.silent(lambda message: True), "even the right password is not answered now"
     log = site.server.log.read_text()
     assert log.count("wrong passwords from 127.0.0.1") == 1
+    assert log.count(" AUTH-FAILED 127.0.0.1 SIP REGISTER as 101") == 3, "a line for each failure"
 
 
 def test_a_trusted_source_needs_no_password(own_site: Callable[..., Site]) -> None:

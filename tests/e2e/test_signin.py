@@ -106,6 +106,15 @@ def test_the_cookie(site: Site, browser: Browser) -> None:
     assert all(flag in cookie for flag in ("HttpOnly", "SameSite=strict", "Path=/"))
     assert "Secure" not in cookie
     assert ADMIN_PASSWORD not in site.server.log.read_text()
+    assert browser.sign_in("root\n AUTH-FAILED 192.0.2.1 ", "wrong").status_code == 401
+    token = {"Authorization": "Bearer wrong"}
+    assert browser.client.get("/api/v1/tenants", headers=token).status_code == 401
+    assert browser.client.get("/healthz").text == "ok\n"
+    lines = [line for line in site.server.log.read_text().splitlines() if "AUTH-FAILED" in line]
+    assert [line.partition(" AUTH-FAILED ")[2].split(" ", 2)[:2] for line in lines[-2:]] == [
+        ["127.0.0.1", "portal"],
+        ["127.0.0.1", "API:"],
+    ]
 
 
 def test_over_tls_the_cookie_is_for_tls_alone(own_site: Callable[..., Site], tmp_path: Path) -> None:

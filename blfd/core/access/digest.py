@@ -10,10 +10,11 @@ from blfd.core import hosts
 from blfd.core.access.domains import Domains
 from blfd.core.access.nonces import Nonces
 from blfd.core.effects import Effect, Level, Log
-from blfd.core.errors import Refusal, Silenced
+from blfd.core.errors import Refusal, Silenced, auth_failed
 from blfd.core.inputs import CertificateShown, Credentials, Request
 from blfd.core.privacy import is_anonymous
 from blfd.core.values import Aor, Directory, Extension, Flow, Headers, Settings, Tenant, Uri
+from blfd.core.visible import visible
 
 Hash = Callable[[str], str]
 
@@ -161,8 +162,14 @@ class Authenticator:
             raise Refusal(400, "The digest is for another Request-URI")
         extension = self._right(credentials, request.method, tenant)
         if extension is None:
-            self._failed(request, credentials.username, now)
-            raise Refusal(401, "Unauthorized: wrong user or password", self.challenge(realm, host, now))
+            said = auth_failed(host, f"SIP {request.method} as {visible(credentials.username)}")
+            self._failed(request, said, now)
+            raise Refusal(
+                401,
+                "Unauthorized: wrong user or password",
+                self.challenge(realm, host, now),
+                f"{said}: wrong user or password",
+            )
         if age > self._settings.nonce_lifetime:
             stale = self.challenge(realm, host, now, stale=True)
             raise Refusal(401, "Unauthorized: the nonce is old", stale)
@@ -199,7 +206,8 @@ class Authenticator:
             raise Silenced
         del self._silent_until[sender]
 
-    def _failed(self, request: Request, username: str, now: float) -> None:
+    def _failed(self, request: Request, said: str, now: float) -> None:
+        """Raises Silenced once there were too many."""
         host = hosts.sender(request.flow.host)
         failures = self._failures.pop(host, 0) + 1
         if failures < self._settings.failures_before_silence:
@@ -211,8 +219,8 @@ class Authenticator:
             del self._silent_until[next(iter(self._silent_until))]
         self._silent_until[host] = now + self._settings.silence
         raise Silenced(
-            f"{failures} wrong passwords from {host}, last for extension {username}: not answered for "
-            f"{self._settings.silence} s; check the password in that phone, or block the address"
+            f"{said}: {failures} wrong passwords from {host}, not answered for {self._settings.silence} s; "
+            "check the password in that phone, or block the address"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -9,12 +10,16 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from blfd.core import hosts
+from blfd.core.errors import auth_failed
 from blfd.operations import Desk, etag
 from blfd.operations.admins import SYSTEM_SCOPE
 from blfd.operations.desk import Row
 from blfd.web.api.problems import PreconditionMissing, Unauthorized
 from blfd.web.site import Site
 from blfd.web.visitor import Visitor, of_token
+
+log = logging.getLogger("blfd.web")
 
 bearer = HTTPBearer(auto_error=False, description="A token of 'blfd token add', or of the portal.")
 
@@ -26,6 +31,8 @@ def caller(
     site: Site = request.app.state.site
     token = site.store.admins.token(given.credentials) if given else None
     if token is None:
+        if given and request.client:
+            log.warning("%s", auth_failed(hosts.unmapped(request.client.host), "API: no such token"))
         raise Unauthorized("send 'Authorization: Bearer TOKEN' with a token that has not been removed")
     return of_token(token)
 

@@ -16,6 +16,7 @@ from blfd.store import Conflict, NotFound, StoreError, Unavailable
 from blfd.web.api import api
 from blfd.web.api.problems import PREFIX, problem
 from blfd.web.limits import BoundedBody
+from blfd.web.metrics import health_of
 from blfd.web.portal import (
     admins,
     extensions,
@@ -64,6 +65,7 @@ def portal(site: Site) -> FastAPI:
     app.state.site = site
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.mount(PREFIX, api(site))
+    app.routes.append(health_of(site.client))
     for part in (signin, lamps, extensions, phones, settings, groups, tenants, history, look, admins):
         app.include_router(part.router)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import Annotated
 from urllib.parse import quote
@@ -13,6 +14,9 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
+from blfd.core import hosts
+from blfd.core.errors import auth_failed
+from blfd.core.visible import visible
 from blfd.operations import admins
 from blfd.store import StoreError
 from blfd.store.admins import LONGEST
@@ -21,6 +25,8 @@ from blfd.web.portal.here import COOKIE, Form, SignInNeeded, Who, page, signed_i
 from blfd.web.visitor import Visitor
 
 router = APIRouter()
+
+log = logging.getLogger("blfd.web")
 
 LONGEST_NAME = 400  # characters; a name has 64, and a domain 253
 
@@ -51,7 +57,7 @@ async def _tried(request: Request, name: str, password: str) -> str | None:
     By name and by source; each attempt counts as failed until it has succeeded, so that many at the same time
     wait as well.
     """
-    site, source = site_of(request), request.client.host if request.client else ""
+    site, source = site_of(request), hosts.unmapped(request.client.host) if request.client else ""
     keys = (f"name {name}", f"source {source}")
     waits = [site.patience.wait(key, time.monotonic()) for key in keys]
     for key in keys:
@@ -63,9 +69,11 @@ async def _tried(request: Request, name: str, password: str) -> str | None:
     except Busy:
         text = "Too many sign in at this moment: try again in a minute."
         raise HTTPException(503, text, {"Retry-After": "60"}) from None
-    if secret is not None:
-        for key in keys:
-            site.patience.succeeded(key)
+    if secret is None:
+        log.warning("%s", auth_failed(source, f"portal as {visible(name)}: wrong name or password"))
+        return None
+    for key in keys:
+        site.patience.succeeded(key)
     return secret
 
 

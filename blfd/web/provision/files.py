@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from blfd.core import hosts
+from blfd.core.errors import auth_failed
 from blfd.core.macs import mac_in
 from blfd.devices.files import Phones
 from blfd.store import Store, StoreError
@@ -92,7 +93,7 @@ class Files:
 
     def _refused(self, source: str, response: Response) -> Response:
         self._patience.failed(source, time.monotonic())
-        log.info("a file was refused to %s: no such phone, or not its secret", source)
+        log.warning("%s", auth_failed(source, "phones' files: no such phone, or not its secret"))
         return response
 
     def _serve(self, request: Request, row: DeviceRow, source: str, is_book: bool = False) -> Response:
