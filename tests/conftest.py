@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from commands import Answering, Blfd, Run, Terminal
+from forked import Forked
 from hypothesis import settings
 
 from blfd.cli import main
@@ -20,20 +21,20 @@ settings.register_profile("blfd", deadline=None)  # the machine may have other w
 settings.load_profile("blfd")
 
 
+@pytest.fixture(scope="session")
+def forked() -> Iterator[Forked]:
+    """Runs commands for all tests of this process."""
+    running = Forked()
+    yield running
+    running.close()
+
+
 @pytest.fixture
-def blfd(tmp_path: Path) -> Run:
+def blfd(tmp_path: Path, forked: Forked) -> Run:
     """Run the command; where it fails, it has to say why in one line, or so many as are given."""
 
     def run(*arguments: str, code: int = 0, lines: int = 1) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "blfd", *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "COLUMNS": "120"},
-        )
+        done = forked.run(arguments, tmp_path, {**os.environ, "COLUMNS": "120"})
         assert done.returncode == code, done.stderr
         if code:
             assert "Traceback" not in done.stderr
