@@ -1,7 +1,7 @@
 """The command line as a process of its own at each call, without half a second of imports each time.
 
-One process has imported everything and forks for each command; what that prints, its folder, its environment and
-its exit are those of any `blfd` that a shell starts.
+One process has imported everything and forks for each command; what that prints, its folder, its environment
+and its exit are those of any `blfd` that a shell starts.
 """
 
 from __future__ import annotations
