@@ -36,8 +36,8 @@ class JsonLine(logging.Formatter):
 
 
 def start(level: int = logging.INFO, as_what: str = FORMATS[0]) -> None:
-    """Have this process log to its standard error, in one of FORMATS."""
+    """Have this process log to its standard error, in one of FORMATS, and as no other before it."""
     handler = logging.StreamHandler()
     text = OneLine("%(asctime)s %(levelname)s %(message)s")
     handler.setFormatter(JsonLine() if as_what == "json" else text)
-    logging.basicConfig(level=level, handlers=[handler])
+    logging.basicConfig(level=level, handlers=[handler], force=True)

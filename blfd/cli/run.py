@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from enum import Enum
 from typing import Annotated
@@ -11,6 +10,7 @@ import typer
 
 from blfd.cli.options import options
 from blfd.cli.output import Json, fail, print_json, print_table
+from blfd.config import Config
 
 OF_ITS_OWN = "the demo has a server and a database of its own"
 
@@ -72,26 +72,27 @@ def run(
     """Run the server until SIGTERM or Ctrl-C."""
     given = options(context)
     given.of_no_tenant("the server serves all tenants")
-    if supervise:
-        from blfd.server import supervisor
-
-        raise typer.Exit(supervisor.run([word for word in sys.argv[1:] if word != "--supervise"]))
-
+    from blfd.server import supervisor
     from blfd.server.loop import ServerError
     from blfd.server.loop import run as serve
 
-    config = given.load(
-        listen=listen,
-        trust=trust,
-        metrics=metrics,
-        provision=provision,
-        web=web,
-        pnp=pnp,
-        certificate=certificate,
-        certificate_key=certificate_key,
-        log_format=log_format and log_format.value,
-    )
-    config = replace(config, drain=drain, verbose=verbose)
+    def load() -> Config:
+        found = given.load(
+            listen=listen,
+            trust=trust,
+            metrics=metrics,
+            provision=provision,
+            web=web,
+            pnp=pnp,
+            certificate=certificate,
+            certificate_key=certificate_key,
+            log_format=log_format and log_format.value,
+        )
+        return replace(found, drain=drain, verbose=verbose)
+
+    if supervise and (ended := supervisor.run(load().log_format)) is not None:
+        raise typer.Exit(ended)
+    config = load()  # in each server anew
     try:
         code = serve(config)
     except ServerError as error:

@@ -1,16 +1,21 @@
-"""`blfd run --supervise`: starts the server again when it dies (PJSIP's assertions end the process)."""
+"""`blfd run --supervise`: starts the server again when it dies (PJSIP's assertions end the process).
+
+Each server is a fork of the supervisor, which has loaded all that a server needs and done nothing with it: to
+load it takes as long as all else of a start.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from types import FrameType
+
+from blfd import logs
 
 log = logging.getLogger("blfd.supervisor")
 
@@ -22,22 +27,23 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class Supervisor:
-    """Runs `command` until it ends by itself, or by a signal that is passed on to it."""
+    """Forks until a server ends by itself, or by a signal that is passed on to it."""
 
-    def __init__(self, command: list[str]) -> None:
-        self._command = command
-        self._child: subprocess.Popen[bytes] | None = None
+    def __init__(self) -> None:
+        self._server = 0
         self._stop = threading.Event()
         self._stopped_by = 0
 
-    def run(self) -> int:
-        """The exit code of the last process."""
+    def run(self) -> int | None:
+        """The exit code of the last server; None in a server, which is to go on."""
         for number in PASSED_ON:
             signal.signal(number, self._pass_on)
         restarts = deaths = 0  # deaths: in a row, each soon after the start
         while True:
             started = time.monotonic()
-            code = self._run_once(restarts)
+            if self._fork(restarts):
+                return None
+            code = self._wait()
             lived = time.monotonic() - started
             if self._stop.is_set() or code == 0 or (code > 0 and not restarts):
                 return code if code >= 0 else 128 - code
@@ -50,28 +56,37 @@ class Supervisor:
                 return 128 + self._stopped_by
             restarts += 1
 
-    def _run_once(self, restarts: int) -> int:
-        environment = {**os.environ, RESTARTS: str(restarts)}
-        self._child = subprocess.Popen(
-            self._command,
-            env=environment,
-            preexec_fn=_end_with_parent,
-            process_group=0,  # a Ctrl-C is for us, who pass it on
-        )
+    def _fork(self, restarts: int) -> bool:
+        """Make a server; whether this process is it."""
+        supervisor = os.getpid()
+        signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
+        self._server = os.fork()
+        is_server = not self._server
+        if is_server:
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # it does not outlive its supervisor
+            if os.getppid() != supervisor:
+                os._exit(1)
+            os.setpgid(0, 0)  # a Ctrl-C is for the supervisor, who passes it on
+            os.environ[RESTARTS] = str(restarts)
+            for number in PASSED_ON:
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
+        return is_server
+
+    def _wait(self) -> int:
+        """How the server has ended: its exit code, or the signal's number below zero."""
         if self._stop.is_set():  # the signal came before there was anybody to pass it on to
-            self._child.send_signal(self._stopped_by)
-        return self._child.wait()
+            os.kill(self._server, self._stopped_by)
+        pid = self._server
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        self._server = 0  # now that its number may be another's soon
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         self._stopped_by = number
         self._stop.set()
-        if self._child and self._child.poll() is None:
-            self._child.send_signal(number)
-
-
-def _end_with_parent() -> None:
-    """In the new process: a supervisor that is killed takes its server along."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if self._server:
+            os.kill(self._server, number)
 
 
 def restarts() -> int:
@@ -79,9 +94,8 @@ def restarts() -> int:
     return int(os.environ.get(RESTARTS, "0"))
 
 
-def run(arguments: list[str]) -> int:
-    """Supervise `blfd` with these arguments."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
-    return Supervisor([sys.executable, "-m", "blfd", *arguments]).run()
+def run(log_format: str) -> int | None:
+    """Supervise forks of this process: the exit code of the last; None in a fork, which is to serve."""
+    logs.start(as_what=log_format)
+    gc.freeze()  # what is loaded is shared as long as nobody touches it
+    return Supervisor().run()

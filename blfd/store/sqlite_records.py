@@ -42,7 +42,9 @@ class SqliteRecords(Records):
 
     def publications(self) -> list[SavedPublication]:
         with self._connections.reported():
-            return [rows.publication(row) for row in self._connections.db.table("publications").rows]
+            return [
+                rows.publication(row) for row in rows.all_of(self._connections.connection, "publications")
+            ]
 
     def calls(self, ahead: int) -> list[SavedCall]:
         with self._connections.transaction("BEGIN IMMEDIATE") as connection:
