@@ -5,6 +5,7 @@ Knows XML and no SIP stack; needs lxml and nothing of blfd.
 
 from dialog_info.builder import build, build_around_version
 from dialog_info.coherent import VersionGap, apply, same_state
+from dialog_info.hardened import DialogInfoError
 from dialog_info.model import (
     Dialog,
     DialogInfo,
@@ -19,7 +20,7 @@ from dialog_info.model import (
     StateEvent,
     Target,
 )
-from dialog_info.parser import DialogInfoError, parse
+from dialog_info.parser import parse
 
 __all__ = [
     "Dialog",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dialog_info.hardened import DialogInfoError
 from dialog_info.model import DialogInfo, DialogState, DocumentState
-from dialog_info.parser import DialogInfoError
 
 
 class VersionGap(DialogInfoError):

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from lxml import etree
 
+from dialog_info.hardened import DialogInfoError, Element, read
 from dialog_info.model import (
     Dialog,
     DialogInfo,
@@ -25,20 +26,11 @@ from dialog_info.model import (
 )
 
 NAMESPACE = "urn:ietf:params:xml:ns:dialog-info"
-MAX_SIZE = 64 * 1024
-MAX_DEPTH = 16
-MAX_ELEMENTS = 2000
-
 ALIASES = {"committed": "confirmed", "receiver": "recipient"}
 """Words that are written for the RFC's: by sipXecs for a state, in the RFC's own examples for a direction."""
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
-Element = etree._Element
-
-
-class DialogInfoError(ValueError):
-    """The document cannot be used; the text says why."""
 
 
 def parse(document: bytes, faults: list[str] | None = None) -> DialogInfo:
@@ -50,10 +42,9 @@ def parse(document: bytes, faults: list[str] | None = None) -> DialogInfo:
     (it is "" then: the subscription says whose state it is). An optional attribute that is empty is absent.
     With `faults`, a <dialog> that cannot be read is left out, and said there.
     """
-    root = _root(document)
+    root = read(document)
     if root.tag != _name("dialog-info"):
         raise DialogInfoError(f"the root is {root.tag}, not dialog-info of RFC 4235")
-    _check_bounds(root)
     state = root.get("state", root.get("notify-state"))
     return DialogInfo(
         entity=(root.get("entity") or "").strip(),
@@ -71,32 +62,6 @@ def _dialogs(root: Element, faults: list[str] | None) -> Iterator[Dialog]:
             if faults is None:
                 raise
             faults.append(str(error))
-
-
-def _root(document: bytes) -> Element:
-    if len(document) > MAX_SIZE:
-        raise DialogInfoError(f"{len(document)} octets, at most {MAX_SIZE} are read")
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False
-    )
-    try:
-        root = etree.fromstring(document, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise DialogInfoError(f"not well-formed XML: {error}") from None
-    if root is None:
-        raise DialogInfoError("not well-formed XML: empty")
-    if root.getroottree().docinfo.doctype:  # type: ignore[union-attr]
-        raise DialogInfoError("a DTD is not allowed")
-    return root
-
-
-def _check_bounds(root: Element) -> None:
-    depth = count = 0
-    for event, _element in etree.iterwalk(root, events=("start", "end")):
-        depth += 1 if event == "start" else -1
-        count += event == "start"
-        if depth > MAX_DEPTH or count > MAX_ELEMENTS:
-            raise DialogInfoError(f"deeper than {MAX_DEPTH} levels or more than {MAX_ELEMENTS} elements")
 
 
 def _name(local: str) -> str:

@@ -180,10 +180,11 @@ class Service:
     """Where phones find the server, and what they dial: the same for all phones of a tenant.
 
     Times are in seconds; `url` is where this phone fetches its files, and `books` its phonebook alone, where
-    that has a setting of its own: both end with a slash; `year` is the
-    one of which summer time is told, where it follows no rule. `shapes` are those of the tenant's extensions;
-    `outside`, `emergency` and codes are as in a DialPlan. `has_ca`: among its files is the certificate of
-    whom it has to trust, and does not know.
+    that has a setting of its own: both end with a slash; `year` is the one of which summer time is told,
+    where it follows no rule. `shapes` are those of the tenant's extensions; `outside`, `emergency` and codes
+    are as in a DialPlan. `feature_sync`: phones are told of do not disturb and forwarding, and set them by
+    SIP (`Event: as-feature-event`). `has_ca`: among its files is the certificate of whom it has to trust,
+    and does not know.
     """
 
     host: str
@@ -193,6 +194,7 @@ class Service:
     group_code: str = "*98"
     star_codes: tuple[str, ...] = ()
     prefix_codes: tuple[str, ...] = ()
+    feature_sync: bool = False
     register_expires: int = 3600
     subscribe_expires: int = 600
     url: str = ""

@@ -53,7 +53,7 @@ def settings(device: Device, service: Service, layers: Iterable[Layer] = ()) -> 
     service = _of_site(service, layers)
     found = _Found(common.maker_of(device.model.path))
     found.put(DEFAULT, vendor_of(device.model.path).settings(device, service))
-    found.put(DEFAULT, found.maker.always(device))
+    found.put(DEFAULT, found.maker.always(device, service))
     if device.admin_password:
         found.put(DEFAULT, found.maker.passwords(device))
     for name, (value, origin) in common.chosen(layers).items():

@@ -62,7 +62,7 @@ def registrations(context: typer.Context, as_json: Json = False) -> None:
 
 def watchers(context: typer.Context, as_json: Json = False) -> None:
     """Who watches whom, and what each watcher was last told."""
-    columns = ("watcher", "resource", "state", "version", "expires", "source", "user_agent")
+    columns = ("watcher", "resource", "event", "state", "version", "expires", "source", "user_agent")
     _show(context, "watchers", columns, "nobody watches a lamp: no phone has subscribed", as_json)
 
 

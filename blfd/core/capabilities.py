@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from blfd.core.events import refer
+from blfd.core.events import features, refer
 from blfd.core.events.documents import DialogPackage
 from blfd.core.values import Headers
 
@@ -26,7 +26,7 @@ OUTSIDE_CALLS: Final = frozenset(("REGISTER", "SUBSCRIBE", "PUBLISH"))
 OPTION_TAGS: Final = ("100rel", "timer", "path", "replaces", "norefersub")
 """RFC 3262, 4028, 3327, 3891, 4488."""
 
-PACKAGES: Final = (DialogPackage.name, refer.NAME)
+PACKAGES: Final = (DialogPackage.name, features.NAME, refer.NAME)
 BODIES: Final = ("application/sdp",)
 """What an INVITE may carry, beside multipart around it; an INFO carries what the other phone takes."""
 

@@ -25,6 +25,7 @@ from blfd.core.errors import ONLY_TLS, Refusal, Silenced
 from blfd.core.events import check_sync, ua_profile
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.events.documents import DialogPackage
+from blfd.core.events.features import FeaturePackage
 from blfd.core.events.notifier import Notifier
 from blfd.core.inputs import (
     BindingsRestored,
@@ -91,7 +92,9 @@ class Core:
         self.registrar = Registrar(settings, next_hops)
         self._dialog_package = DialogPackage(self.dialogs)
         self._authenticator = Authenticator(secret, mark, settings)
-        self.notifier = Notifier((self._dialog_package,), settings, next_hops, new_tag)
+        self._feature_package = FeaturePackage()
+        packages = (self._dialog_package, self._feature_package)
+        self.notifier = Notifier(packages, settings, next_hops, new_tag)
         self.compositor = Compositor(self.dialogs, settings, new_tag)
         self.calls = Calls(self.dialogs, self.registrar, settings, self._authenticator.takes_at_its_word)
         self.pickups = Pickups(self.dialogs, self.calls)
@@ -278,11 +281,29 @@ class Core:
     ) -> list[Effect]:
         match event:
             case SubscribeReceived():
-                return self.notifier.subscribe(event, extension, now)
+                return self._subscribe(event, extension, now)
             case RegisterReceived():
                 return self.registrar.register(event, extension, now)
             case InviteReceived():
                 return self._invite(event, extension, now)
+
+    def _subscribe(self, subscribe: SubscribeReceived, watcher: Extension, now: float) -> list[Effect]:
+        """One that sets rules as well is answered when they are stored."""
+        rules = self._feature_package.asked(subscribe, watcher.aor)
+        if not rules:
+            return self.notifier.subscribe(subscribe, watcher, now)
+        self.notifier.check(subscribe, watcher)
+
+        def then(answer: RulesSet, now: float) -> list[Effect]:
+            try:
+                if answer.status == 200:
+                    return self.notifier.subscribe(subscribe, watcher, now)
+            except Refusal as refusal:
+                answer = RulesSet(0, refusal.status, refusal.reason)
+            refused = Reply(subscribe.request.transaction, answer.status, answer.reason)
+            return [refused, *self.notifier.tell_again(subscribe.request.to.tag, now)]
+
+        return self.own_rules.set(watcher.aor, rules, then, now)
 
     def _check_rates(self, aor: Aor, source: Flow, now: float) -> None:
         """A phone gone mad may not take what is there for all; a trusted source looks after its own."""
@@ -349,6 +370,7 @@ class Core:
                 self.dialogs.forget(aor)
         self.dialogs.do_not_disturb(aor for aor, one in directory.extensions.items() if one.forwarding.dnd)
         self._dialog_package.directory_changed(directory, self.permissions)
+        self._feature_package.directory_changed(directory)
         effects += self.compositor.directory_changed(directory, domains, now)
         return [*effects, *self.notifier.directory_changed(directory, domains, changed, now)]
 

@@ -87,7 +87,10 @@ class RegisterReceived(NamedTuple):
 
 
 class SubscribeReceived(NamedTuple):
-    """`event` is the package's name, `event_id` its id parameter (RFC 6665, section 8.2.1)."""
+    """`event` is the package's name, `event_id` its id parameter (RFC 6665, section 8.2.1).
+
+    `content_type` is in lower case and without parameters, "" where there is no body.
+    """
 
     request: Request
     event: str
@@ -96,6 +99,8 @@ class SubscribeReceived(NamedTuple):
     expires: int | None
     contact: str
     record_route: tuple[str, ...] = ()
+    content_type: str = ""
+    body: bytes = b""
 
 
 class PublishReceived(NamedTuple):

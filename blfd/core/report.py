@@ -77,8 +77,13 @@ def _lamp(core: Core, aor: Aor, now: float) -> Row:
         "name": core.directory.extensions[aor].name,
         "lamp": lamp.value,
         "dialogs": [_dialog(dialog, now) for dialog in core.dialogs.of(aor)],
-        "watchers": len(core.notifier.subscriptions.of(aor)),
+        "watchers": len(_watching(core, aor)),
     }
+
+
+def _watching(core: Core, aor: Aor) -> list[Subscription]:
+    """Those to its lamp."""
+    return [one for one in core.notifier.subscriptions.of(aor) if one.package.shows_dialogs]
 
 
 def _dialog(dialog: WatchedDialog, now: float) -> Row:
@@ -111,7 +116,7 @@ def explain(core: Core, aor: Aor, now: float) -> Row:
     if last:
         ago = f"{now - last.since:.0f} s ago{_why(core, last)}"
         row["why_idle"] = f"the last, with {last.other[0]}, ended {ago}"
-    row["watchers"] = [_watcher(subscription, now) for subscription in core.notifier.subscriptions.of(aor)]
+    row["watchers"] = [_watcher(subscription, now) for subscription in _watching(core, aor)]
     row["pickers"], row["why_nobody"] = _pickers(core, aor, now)
     return row
 
@@ -198,7 +203,7 @@ def _ways(core: Core, aor: Aor, picker: Aor) -> list[str]:
     by_group = core.pickups.longest(core.permissions.in_groups(picker), picker)
     if by_group and by_group[0] == aor:
         ways.append(tenant.group_pickup_code)
-    watching = core.notifier.subscriptions.of(aor)
+    watching = _watching(core, aor)
     if any(s.watcher == picker and s.alive and s.view for s in watching):
         ways.append("its key")
     return ways
@@ -222,6 +227,7 @@ def watchers(core: Core, tenant: str, now: float) -> Iterator[Row]:
                 "watcher": subscription.watcher.extension,
                 "tenant": subscription.watcher.tenant,
                 "resource": subscription.resource.extension,
+                "event": subscription.package.name,
                 "target": subscription.dialog.target,
                 "source": str(subscription.flow),
                 "expires": max(0, round(subscription.expires_at - now)),

@@ -321,6 +321,7 @@ class Phones:
             tenant.group_pickup_code,
             tuple(code for name, code in codes.items() if name not in FORWARDS),
             tuple(code for name, code in codes.items() if name in FORWARDS),
+            tenant.feature_sync,
             url=self.url(row),
             books=self.books(row),
             http_user=row.mac,

@@ -82,6 +82,8 @@ def as_input(message: Request, flow: Flow, transaction: int, sdp: bytes | None, 
                 message.expires,
                 contact,
                 message.routes("record-route"),
+                message.content_type,
+                message.body,
             )
         case "PUBLISH":
             return PublishReceived(

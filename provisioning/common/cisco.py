@@ -152,9 +152,9 @@ TRANSLATIONS = {
 }
 
 
-def always(device: Device) -> Iterator[Pair]:
+def always(device: Device, service: Service) -> Iterator[Pair]:
     for name in each_line(device, "Feature_Key_Sync_{}_"):
-        yield name, NO  # its Event is not served
+        yield name, YES if service.feature_sync else NO
 
 
 def passwords(device: Device) -> Iterator[Pair]:

@@ -157,9 +157,9 @@ TRANSLATIONS = {
 }
 
 
-def always(device: Device) -> Iterator[Pair]:
+def always(device: Device, service: Service) -> Iterator[Pair]:
     for name in each_line(device, "sip/line[{}]/FeatureSync"):
-        yield name, "0"  # its Event is not served
+        yield name, "1" if service.feature_sync else "0"
 
 
 def passwords(device: Device) -> Iterator[Pair]:

@@ -140,9 +140,9 @@ TRANSLATIONS = {
 }
 
 
-def always(device: Device) -> Iterator[Pair]:
+def always(device: Device, service: Service) -> Iterator[Pair]:
     for name in each_line(device, "account.{}.sip.syncFeatureKey"):
-        yield name, NO  # its Event is not served
+        yield name, YES if service.feature_sync else NO
 
 
 def passwords(device: Device) -> Iterator[Pair]:

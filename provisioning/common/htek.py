@@ -174,9 +174,9 @@ TRANSLATIONS = {
 }
 
 
-def always(device: Device) -> Iterator[Pair]:
+def always(device: Device, service: Service) -> Iterator[Pair]:
     for line, number in enumerate(FEATURE_SYNC[: len(device.accounts)], 1):
-        yield f"P{number} Account{line}.FeatureKeySyn", "0"  # its Event is not served
+        yield f"P{number} Account{line}.FeatureKeySyn", "1" if service.feature_sync else "0"
 
 
 def passwords(device: Device) -> Iterator[Pair]:

@@ -80,7 +80,9 @@ def _ours(vendor: str) -> Iterator[str]:
         device = Device("000000000000", model, (Account("1", "x"),) * lines, keys, 0, "x", "x")
         maker = maker_of(vendor)
         pairs = chain(
-            vendor_of(vendor).settings(device, _SERVICE), maker.always(device), maker.passwords(device)
+            vendor_of(vendor).settings(device, _SERVICE),
+            maker.always(device, _SERVICE),
+            maker.passwords(device),
         )
         yield from (name for name, _ in pairs)
         for name, common in COMMON.items():

@@ -142,11 +142,10 @@ TRANSLATIONS = {
 }
 
 
-def always(device: Device) -> Iterator[Pair]:
-    """No feature is the server's: its Event is not served."""
+def always(device: Device, service: Service) -> Iterator[Pair]:
     features = ("reg.{}.serverFeatureControl.dnd", "reg.{}.serverFeatureControl.cf")
     for name in each_line(device, *features):
-        yield name, "0"
+        yield name, "1" if service.feature_sync else "0"
 
 
 def passwords(device: Device) -> Iterator[Pair]:

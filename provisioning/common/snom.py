@@ -161,7 +161,7 @@ TRANSLATIONS = {
 }
 
 
-def always(device: Device) -> Iterator[Pair]:
+def always(device: Device, service: Service) -> Iterator[Pair]:
     yield from ()  # what it asks for of features is off as it comes
 
 

@@ -37,8 +37,8 @@ class Maker(Protocol):
     REGISTRATION: re.Pattern[str]
     WEB_USERS: tuple[str, str]
 
-    def always(self, device: Device) -> Iterator[Pair]:
-        """What every phone is told: among others, not to ask for what is not served."""
+    def always(self, device: Device, service: Service) -> Iterator[Pair]:
+        """What every phone is told: among others, whether the server takes part in its features."""
 
     def passwords(self, device: Device) -> Iterator[Pair]:
         """Those of its web page."""

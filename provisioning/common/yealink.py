@@ -174,8 +174,11 @@ TRANSLATIONS = {
 }
 
 
-def always(device: Device) -> Iterator[Pair]:
-    yield "features.feature_key_sync.enable", "0"  # its Event is not served
+def always(device: Device, service: Service) -> Iterator[Pair]:
+    on = "1" if service.feature_sync else "0"
+    yield "features.feature_key_sync.enable", on
+    yield "features.dnd.feature_key_sync.enable", on
+    yield "features.forward.feature_key_sync.enable", on
 
 
 def passwords(device: Device) -> Iterator[Pair]:

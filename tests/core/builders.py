@@ -98,10 +98,12 @@ def subscribe(
     to_tag: str = "",
     call_id: str = "",
     cseq: int = 1,
+    content_type: str = "",
+    body: bytes = b"",
 ) -> SubscribeReceived:
     asked = request("SUBSCRIBE", user, to, host=host, to_tag=to_tag, call_id=call_id, cseq=cseq)
     where = f"sip:{user}@198.51.100.7" if contact is None else contact
-    return SubscribeReceived(asked, event, "", accept, expires, where)
+    return SubscribeReceived(asked, event, "", accept, expires, where, (), content_type, body)
 
 
 def invite(

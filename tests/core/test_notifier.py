@@ -49,8 +49,8 @@ def ringing(leg: int = 1, state: DialogState = DialogState.EARLY) -> WatchedDial
 @pytest.mark.parametrize(
     ("over", "status", "header"),
     [
-        ({"event": "presence"}, 489, ("Allow-Events", "dialog")),
-        ({"event": ""}, 489, ("Allow-Events", "dialog")),
+        ({"event": "presence"}, 489, ("Allow-Events", "dialog, as-feature-event")),
+        ({"event": ""}, 489, ("Allow-Events", "dialog, as-feature-event")),
         ({"accept": ("text/plain",)}, 406, ("Accept", "application/dialog-info+xml")),
         ({"accept": ()}, 406, ("Accept", "application/dialog-info+xml")),
         ({"accept": ("*/*",)}, 200, None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -260,3 +261,57 @@ def test_a_code_that_leads_nowhere_says_why(site: Site, rules: Set, code: str, s
     rules("101", forward_always="104")
     assert Calling.start(site.agent("104"), code, sdp(4000)).refused().start == f"SIP/2.0 {start}"
     assert Store(site.database).extension(Aor("default", "104")).forwarding == Forwarding()
+
+
+# Phones' own keys
+
+FEATURES = {"Event": "as-feature-event", "Accept": "application/x-as-feature-event+xml"}
+DND = (
+    b'<?xml version="1.0" encoding="ISO-8859-1"?>\n<SetDoNotDisturb xmlns="http://www.ecma-international.org/'
+    b'standards/ecma-323/csta/ed3">\n<device></device>\n<doNotDisturbOn>true</doNotDisturbOn>\n</SetDoNotDisturb>'
+)
+
+
+def forwards(notify: Message) -> dict[str, str]:
+    """Where calls go, by kind, as a NOTIFY tells it."""
+    assert (notify["event"], notify["content-type"].partition(";")[0]) == (
+        "as-feature-event",
+        "multipart/mixed",
+    )
+    found = re.findall(rb"<forwardingType>(\w+)</.*?<forwardTo>(.*?)</", notify.body, re.S)
+    on = re.search(rb"<doNotDisturbOn>(\w+)<", notify.body)
+    assert on
+    return {"dnd": on[1].decode(), **{kind.decode(): to.decode() for kind, to in found}}
+
+
+def test_a_phones_keys_and_the_rules_follow_each_other(site: Site, rules: Set) -> None:
+    rules("104", forward_busy="105")
+    phones = [site.registered("104"), site.agent("104")]
+    answers = [phone.request("SUBSCRIBE", "104", Expires="600", **FEATURES) for phone in phones]
+    ids = [{"To": answer["to"], "From": answer["from"], "Call_ID": answer["call-id"]} for answer in answers]
+    nowhere = {"forwardImmediate": "", "forwardNoAns": ""}
+    for phone in phones:
+        told = forwards(phone.wait_request("NOTIFY"))
+        assert told == {"dnd": "false", "forwardBusy": "105", **nowhere}
+    key = {**FEATURES, **ids[0], "Content_Type": "application/x-as-feature-event+xml"}
+    assert phones[0].request("SUBSCRIBE", "104", body=DND, **key).status == 200
+    for phone in phones:
+        assert forwards(phone.wait_request("NOTIFY"))["dnd"] == "true"
+    site.wait_lamp("104", "do not disturb")
+    assert Store(site.database).audit.changes("default")[0].who == "104 (its phone)"
+    refused = phones[0].request("SUBSCRIBE", "104", body=DND[:-1], **key)
+    assert refused.start == "SIP/2.0 400 What is to be set cannot be read"
+    foreign = site.agent("103").request("SUBSCRIBE", "104", Expires="600", **FEATURES)
+    assert foreign.start == "SIP/2.0 403 Another extension's rules"
+    for phone in phones:
+        phone.take_all()
+        phone.received.clear()
+    rules("104", dnd=False, forward_always="103")
+    for phone, its in zip(phones, ids, strict=True):
+        assert forwards(phone.wait_request("NOTIFY")) == {
+            "dnd": "false",
+            "forwardImmediate": "103",
+            "forwardBusy": "105",
+            "forwardNoAns": "",
+        }
+        assert phone.request("SUBSCRIBE", "104", Expires="0", **FEATURES, **its).status == 200

@@ -48,6 +48,7 @@ SERVICE = Service(
     outside="0",
     emergency=("112",),
     year=2026,
+    feature_sync=True,
 )
 ALL_SET = Layer("site", {name: common.example for name, common in COMMON.items()})
 CONTACTS = [Contact("101", "Alice Ng"), Contact("103", ""), Contact("104", "Carol & Söhne")]

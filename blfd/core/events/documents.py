@@ -20,6 +20,7 @@ class DialogPackage:
     name = "dialog"
     content_type = "application/dialog-info+xml"
     accepts = frozenset((content_type, "application/*", "*/*"))
+    shows_dialogs = True
 
     def __init__(self, dialogs: Dialogs) -> None:
         self._dialogs = dialogs
@@ -30,6 +31,9 @@ class DialogPackage:
     def directory_changed(self, directory: Directory, permissions: Permissions) -> None:
         self._directory, self._permissions = directory, permissions
         self._rendered.clear()
+
+    def check(self, watcher: Aor, resource: Aor) -> None:
+        """Lamps are for everybody in the tenant."""
 
     def view(self, watcher: Aor, resource: Aor) -> bool:
         """Whether the watcher may pick up the resource's calls."""

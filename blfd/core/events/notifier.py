@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from blfd.core.access.domains import Domains
 from blfd.core.alterations import Altered
 from blfd.core.effects import Effect, Level, Log, Notify, NotifyAll, Reply, SaveSubscription
+from blfd.core.errors import Refusal
 from blfd.core.events.package import Package
 from blfd.core.events.requests import Requests, target_of
 from blfd.core.events.subscription import (
@@ -98,6 +99,19 @@ class Notifier:
             return self._refresh(subscribe, watcher, expires, now)
         return self._create(subscribe, package, watcher, expires, now)
 
+    def check(self, subscribe: SubscribeReceived, watcher: Extension) -> None:
+        """Raises Refusal where `subscribe` would, and changes nothing."""
+        package = self.requests.package(subscribe)
+        if tag := subscribe.request.to.tag:
+            self.requests.refreshed(subscribe, watcher, self.subscriptions.get(tag))
+        else:
+            self.requests.new(subscribe, package, watcher, 0)
+
+    def tell_again(self, key: str, now: float) -> list[Effect]:
+        """What a phone shows may be other than what is: what it has set is not."""
+        subscription = self.subscriptions.get(key)
+        return self._step(subscription, Event.REFRESHED, now) if subscription and subscription.alive else []
+
     def _refresh(
         self, subscribe: SubscribeReceived, watcher: Extension, expires: int, now: float
     ) -> list[Effect]:
@@ -142,6 +156,8 @@ class Notifier:
             for package in self._packages.values():
                 package.changed(resource)
             for subscription in self.subscriptions.of(resource):
+                if not subscription.package.shows_dialogs:
+                    continue
                 if subscription.phase not in INDIFFERENT and subscription.handle(CHANGED) is SEND:
                     if self._must_save(subscription):
                         effects.append(_save(subscription))
@@ -287,11 +303,15 @@ class Notifier:
         return effects
 
     def _end_if_removed(self, subscription: Subscription, now: float) -> list[Effect]:
-        """One whose watcher or resource is no longer in the directory ends."""
+        """One whose watcher or resource is no longer in the directory, or not for it any more, ends."""
         extensions = self._directory.extensions
         if subscription.resource not in extensions:
             return self._terminate(subscription, "noresource", now)
         if subscription.watcher not in extensions:
+            return self._terminate(subscription, "rejected", now)
+        try:
+            subscription.package.check(subscription.watcher, subscription.resource)
+        except Refusal:
             return self._terminate(subscription, "rejected", now)
         return []
 

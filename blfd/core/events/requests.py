@@ -39,7 +39,8 @@ class Requests:
             allow = (("Allow-Events", served),)
             raise Refusal(489, f"Event {subscribe.event or 'missing'}, only {served} is served", allow)
         if subscribe.accept is not None and package.accepts.isdisjoint(subscribe.accept):
-            raise Refusal(406, f"Only {package.content_type} is served", (("Accept", package.content_type),))
+            served = ", ".join(sorted(kind for kind in package.accepts if not kind.endswith("*")))
+            raise Refusal(406, f"Only {served} is served", (("Accept", served),))
         return package
 
     def granted(self, asked: int | None) -> int:
@@ -55,6 +56,7 @@ class Requests:
         """The subscription that a SUBSCRIBE outside a dialog begins."""
         request = subscribe.request
         resource, entity = self._resource(request, watcher)
+        package.check(watcher.aor, resource)
         if is_secret(entity) and not request.flow.is_secure:
             raise Refusal(403, ONLY_TLS)
         if not subscribe.contact:
