@@ -263,7 +263,7 @@ def elements(message: Message, name: str) -> set[str]:
 def test_what_is_served_is_said_alike_everywhere(site: Site) -> None:
     caller, callee = site.registered("101"), site.registered("102")
     served = caller.request("OPTIONS", "102")
-    assert elements(served, "allow-events") == {"dialog", "refer"}
+    assert elements(served, "allow-events") == {"as-feature-event", "dialog", "refer"}
     calling = Calling.start(caller, "102", sdp(4000))
     invite = callee.wait_request("INVITE")
     callee.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)

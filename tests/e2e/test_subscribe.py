@@ -115,9 +115,9 @@ def test_compact_forms_and_folding(site: Site) -> None:
     ("to", "over", "status", "header"),
     [
         ("102", {"Expires": "10"}, 423, ("min-expires", "60")),
-        ("102", {"Event": "presence"}, 489, ("allow-events", "dialog")),
-        ("102", {"Event": ""}, 489, ("allow-events", "dialog")),
-        ("102", {"Event": "message-summary"}, 489, ("allow-events", "dialog")),
+        ("102", {"Event": "presence"}, 489, ("allow-events", "dialog, as-feature-event")),
+        ("102", {"Event": ""}, 489, ("allow-events", "dialog, as-feature-event")),
+        ("102", {"Event": "message-summary"}, 489, ("allow-events", "dialog, as-feature-event")),
         ("102", {"Accept": "application/pidf+xml"}, 406, ("accept", DIALOG_INFO)),
         ("999", {}, 404, None),
         ("102", {"To": "<sip:102@127.0.0.1>;tag=unknown"}, 481, None),
