@@ -12,6 +12,7 @@ from collections.abc import Hashable
 from typing import NamedTuple
 
 from blfd.core.errors import Refusal
+from blfd.core.events.documents import DialogPackage
 from blfd.core.inputs import SubscribeReceived
 from blfd.core.values import Aor, Directory, Forwarding, Rule, Tenant
 from blfd.core.visible import visible
@@ -57,7 +58,8 @@ class FeaturePackage:
     def check(self, watcher: Aor, resource: Aor) -> None:
         tenant = self._directory.tenants.get(resource.tenant) or Tenant(resource.tenant)
         if not tenant.feature_sync:
-            raise Refusal(489, f"Event {NAME} is switched off here")
+            left = (("Allow-Events", DialogPackage.name),)
+            raise Refusal(489, f"Event {NAME} is switched off here", left)
         if watcher != resource:
             text = f"{watcher} asks what {resource} has set, which is for its own phones"
             raise Refusal(403, "Another extension's rules", log=text)
