@@ -16,6 +16,7 @@ ALLOWED: dict[str, set[str]] = {
     "blfd/__init__.py": set(),
     "blfd/__main__.py": {"blfd.cli"},
     "blfd/core/": {"blfd.core", "dialog_info"},
+    "blfd/transport/locating.py": {"blfd.core.hosts", "blfd.core.values", "dns"},
     "blfd/transport/": {"blfd.core.access.limits", "blfd.core.hosts", "blfd.core.values", "blfd.transport"},
     "blfd/sip/": {"blfd.core", "blfd.sip", "blfd.transport"},
     "blfd/pjsip/declared.py": {"_cffi_backend"},

@@ -40,6 +40,7 @@ class Config:
     web: Web | None = None
     pnp: ListenAddress | None = None  # the multicast group where new phones ask
     address: str = ""  # where phones reach this machine; "": as its routes say
+    dns_servers: tuple[tuple[str, int], ...] = ()  # addresses and ports; none: those of the system
     tls: TlsSettings = field(default_factory=TlsSettings)
     log_format: str = "text"
     hang_up_on_stop: bool = False

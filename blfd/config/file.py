@@ -71,6 +71,7 @@ TEXT, HTTP = WithJsonSchema({"type": "string"}), WithJsonSchema({"type": "string
 GROUP = WithJsonSchema({"type": ["boolean", "string"]})
 Listen = Annotated[ListenAddress, PlainValidator(values.listen), TEXT]
 Network = Annotated[hosts.Network, PlainValidator(values.network), TEXT]
+DnsServer = Annotated[tuple[str, int], PlainValidator(values.dns_server), TEXT]
 Name = Annotated[str, PlainValidator(values.host_name), TEXT]
 Address = Annotated[Web | None, PlainValidator(Web.parse), HTTP]
 Metrics = Annotated[Web | None, PlainValidator(values.metrics), TEXT]
@@ -121,6 +122,7 @@ class File(BaseSettings):
     pnp: Pnp = _general("pnp", False)
     hang_up_on_stop: bool = _general("hang_up_on_stop", False)
     address: Annotated[str, PlainValidator(values.address), TEXT] = _general("address", "")
+    dns_servers: list[DnsServer] = _general("dns_servers", [])
     certificate: Pems = _general("certificate", [])
     certificate_key: Pems = _general("certificate_key", [])
     log_format: Literal["text", "json"] = _general("log_format", "text")
@@ -263,6 +265,7 @@ def _config(said: File) -> Config:
     return Config(
         listen=tuple(said.listen) or Config().listen,
         sip=replace(said.sip, trust=tuple(said.trust), trust_names=tls.trust),
+        dns_servers=tuple(said.dns_servers),
         tls=tls,
         **{name: getattr(said, name) for name in alike},
     )

@@ -10,6 +10,7 @@ GENERAL = {
     "pnp": 'tell new phones that ask by multicast where their files are: `true`, or another group than `"224.0.1.75:5060"`. `--pnp` ([provisioning.md](provisioning.md))',
     "hang_up_on_stop": "end the calls that are up when the server is stopped; else they go on in the next process ([reliability.md](reliability.md))",
     "address": 'where phones reach this machine, such as `"192.0.2.5"` or a name: it goes into their files; empty: found out',
+    "dns_servers": 'DNS servers that are asked for the names of edges, such as `["192.0.2.53", "[2001:db8::53]:5353"]`; none: those of the system',
     "certificate": "PEM file for https and for SIP over TLS: a certificate with its chain. Several in a list: the first is for https and for phones that name no server. `--certificate` ([tls.md](tls.md))",
     "certificate_key": "its key, if that is in a file of its own; of several certificates in the same order. `--certificate-key`",
     "log_format": "`text`, or `json` for log lines that are JSON objects. `--log-format`",

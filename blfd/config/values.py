@@ -18,6 +18,8 @@ PNP = ListenAddress("udp", "224.0.1.75", 5060)  # sip.mcast.net, where phones lo
 
 _WEB = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[0-9.]+):([0-9]{1,5})/?").fullmatch
 
+_DNS_SERVER = re.compile(r"([0-9.]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?").fullmatch
+
 
 @dataclass(frozen=True, slots=True)
 class Web:
@@ -73,6 +75,18 @@ def address(value: Any) -> str:
     if isinstance(value, str) and (re.fullmatch(r"[A-Za-z0-9.-]{0,253}", value) or hosts.is_address(value)):
         return value
     raise ValueError(f"this machine's address for phones is needed, such as 192.0.2.5, not {value!r}")
+
+
+def dns_server(value: Any) -> tuple[str, int]:
+    """An address, with or without a port."""
+    found = _DNS_SERVER(_text(value))
+    try:
+        host = hosts.read(found[1]) if found else ""
+    except ValueError:
+        host = ""
+    if found and hosts.is_address(host) and int(port := found[2] or "53") <= 65535:
+        return host, int(port)
+    raise ValueError(f"an address such as 192.0.2.53, or [2001:db8::53]:53, is needed, not {value!r}")
 
 
 def database(value: Any) -> Path:

@@ -41,6 +41,7 @@ from blfd.core.inputs import (
     LegDescribed,
     LegEnded,
     LegsListed,
+    Located,
     MediaMatched,
     NotifyAnswered,
     NotifyLost,
@@ -57,21 +58,25 @@ from blfd.core.inputs import (
     SubscriptionsRestored,
     SyncWanted,
 )
+from blfd.core.locations import Locations
 from blfd.core.next_hop import NextHops, is_sip
 from blfd.core.registrar import Registrar
 from blfd.core.routing import Refused, Routing, ToExtension, ToPickup, ToRule
 from blfd.core.timers import Timers
 from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Flow, Settings
+from blfd.core.visible import visible
 from blfd.core.watchdog import Watchdog
 
 RETRY_AFTER = "5"  # seconds
+LONGEST_NAME = 100  # characters of a host in a log line
 
 
 class Core:
     """Feeds the registrar, the calls and the notifier; one thread owns it.
 
-    `addresses` are the hosts that the server listens on, and `leads_here` says whether a way leads to one of
-    its listeners; `secret` and `mark` are those of `Nonces`; `new_tag` makes unguessable tokens.
+    `addresses` are the hosts that the server listens on, `leads_here` says whether a way leads to one of its
+    listeners, `may_reach` as in `NextHops`. `locations` are shared with who chooses ways elsewhere. `secret`
+    and `mark` are those of `Nonces`; `new_tag` makes unguessable tokens.
     """
 
     def __init__(
@@ -83,12 +88,15 @@ class Core:
         mark: str,
         new_tag: Callable[[], str],
         leads_here: Callable[[Flow], bool] = lambda way: False,
+        may_reach: Callable[[Flow], bool] = lambda way: True,
+        locations: Locations | None = None,
     ) -> None:
         self._addresses, self._new_tag = tuple(addresses), new_tag
         self.directory = Directory()
         self.dialogs = Dialogs()
         self.changes = Changes()
-        next_hops = self._next_hops = NextHops(self.trusts, leads_here)
+        self.locations = locations or Locations()
+        next_hops = self._next_hops = NextHops(self.trusts, leads_here, self.locations, may_reach)
         self.registrar = Registrar(settings, next_hops)
         self._dialog_package = DialogPackage(self.dialogs)
         self._authenticator = Authenticator(secret, mark, settings)
@@ -113,6 +121,7 @@ class Core:
             self.codes,
             self.survivors,
             self.watchdog,
+            self.locations,
         )
         self._timers: tuple[Timers[Any], ...] = tuple(part.timers for part in parts)
         self.permissions = Permissions(self.directory)
@@ -130,11 +139,14 @@ class Core:
             self.calls.keeping.forget(event.leg)
             self.survivors.forget(event.leg)
         effects += [*self.calls.keeping.take(), *self._tell(now)]
+        effects += self.locations.take_wanted()
         self.watchdog.saw(event, effects, now)
         return effects
 
     def _route(self, event: Input, now: float) -> list[Effect]:
         match event:
+            case RegisterReceived() | SubscribeReceived() | InviteReceived() if self._waits(event):
+                return []
             case (
                 RegisterReceived()
                 | SubscribeReceived()
@@ -160,6 +172,8 @@ class Core:
                 return [*self.registrar.flow_closed(flow), *self.notifier.flow_closed(flow, now)]
             case CertificateShown():
                 return self._authenticator.shown(event)
+            case Located():
+                return self._located(event, now)
             case FlowReached():
                 return self.notifier.flow_reached(event.flow, now)
             case DirectoryChanged():
@@ -189,6 +203,25 @@ class Core:
                 return self.watchdog.listed(event, now)
             case _:
                 return self._on_leg(event, now)
+
+    def _waits(self, event: RegisterReceived | SubscribeReceived | InviteReceived) -> bool:
+        """Whether a request has to wait until it is known where its edge is."""
+        routes = event.path if isinstance(event, RegisterReceived) else event.record_route
+        server = self._next_hops.unknown(event.request.flow, routes)
+        return server is not None and self.locations.hold(server, event)
+
+    def _located(self, found: Located, now: float) -> list[Effect]:
+        """What has waited for a name goes on; where that leads nowhere, as if it had named no way."""
+        effects: list[Effect] = []
+        held = self.locations.located(found, now)
+        fault = found.location.fault
+        if fault and held:
+            name = visible(found.server.host, LONGEST_NAME)
+            text = f"{name}, where an edge wants requests for its phones, is not found: {fault}"
+            effects.append(Log(Level.WARNING, f"{text}; they go where the edge sends from"))
+        for event in held:
+            effects += self._route(event, now)
+        return effects
 
     def _on_leg(self, event: LegInput, now: float) -> list[Effect]:
         """A leg is a picker's, or of a transfer, or of who has dialled a code, or of a call."""

@@ -17,6 +17,7 @@ from blfd.core.values import (
     SavedLeg,
     SavedPublication,
     SavedSubscription,
+    Server,
     SubscriptionDialog,
 )
 
@@ -61,6 +62,12 @@ class FindProfile(NamedTuple):
 
     wanted: ProfileWanted
     mac: str
+
+
+class Locate(NamedTuple):
+    """Look up where a server is; `Located` comes back, in some seconds at the latest."""
+
+    server: Server
 
 
 class SetRules(NamedTuple):
@@ -318,6 +325,7 @@ Effect = (
     | Reply
     | Ignore
     | FindProfile
+    | Locate
     | SetRules
     | SaveBindings
     | SaveSubscription

@@ -18,11 +18,13 @@ from blfd.core.values import (
     Directory,
     Flow,
     Headers,
+    Location,
     Redirect,
     SavedCall,
     SavedLeg,
     SavedPublication,
     SavedSubscription,
+    Server,
     Uri,
 )
 
@@ -387,6 +389,13 @@ class FlowReached(NamedTuple):
     flow: Flow
 
 
+class Located(NamedTuple):
+    """What `Locate` has found."""
+
+    server: Server
+    location: Location
+
+
 @dataclass(frozen=True, slots=True)
 class DirectoryChanged:
     """An administrator changed extensions or tenants."""
@@ -471,6 +480,7 @@ Input = (
     | FlowClosed
     | FlowReached
     | CertificateShown
+    | Located
     | DirectoryChanged
     | BindingsRestored
     | SubscriptionsRestored

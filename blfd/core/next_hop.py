@@ -2,7 +2,9 @@
 
 They go where the phone's last request came from, with two exceptions. A phone on UDP that asks for no `rport`
 and whose Contact has the address that it sends from may listen on another port: it is reached at its Contact.
-A trusted edge is reached at its Path or Route.
+A trusted edge is reached at its Path or Route. That may be a name, which leads where DNS says (`locations`),
+but to addresses of trusted edges alone: to the one that a request came from, else by their order, and past
+those that cannot be reached.
 
 Over a connection requests go as long as it is open. Then a new one leads to an edge's Path or Route, or to a
 Contact with the address that the connection came from. Behind NAT there is no other way in, so a phone has to
@@ -16,7 +18,8 @@ from collections.abc import Callable
 
 from blfd.core import hosts
 from blfd.core.errors import Refusal
-from blfd.core.values import TRANSPORTS, Flow
+from blfd.core.locations import Locations
+from blfd.core.values import TRANSPORTS, Flow, Server
 
 _SIP_URI = re.compile(
     r"sips?:(?:[^@]*@)?(\[[0-9a-f:.]+\]|[^@:;?>\[\]]+)(?::(\d{1,5}))?(?=[;?>]|$)", re.IGNORECASE
@@ -28,10 +31,18 @@ Routes = tuple[str, ...]
 
 
 class NextHops:
-    """`trusts` says which hosts are edges, `leads_here` which ways lead to ourselves."""
+    """`trusts` says which hosts are edges, `leads_here` which ways lead to ourselves, and `may_reach` whether
+    a connection may be made: not to whom it has just failed."""
 
-    def __init__(self, trusts: Callable[[str], bool], leads_here: Callable[[Flow], bool]) -> None:
+    def __init__(
+        self,
+        trusts: Callable[[str], bool],
+        leads_here: Callable[[Flow], bool],
+        locations: Locations,
+        may_reach: Callable[[Flow], bool] = lambda way: True,
+    ) -> None:
         self.trusts, self._leads_here = trusts, leads_here
+        self._locations, self._may_reach = locations, may_reach
 
     def of(self, flow: Flow, contact: str, routes: Routes, asks_rport: bool) -> Flow:
         """Where requests go to whoever sent one over `flow`. Raises Refusal where that is this server."""
@@ -60,7 +71,21 @@ class NextHops:
         if routes and self.trusts(flow.host):
             return self._edge(flow, routes)
         host, port = address_in(routes[0] if routes else contact, flow)
-        return flow._replace(port=port) if host == flow.host else None
+        if host == flow.host:
+            return flow._replace(port=port)
+        return self._named(contact, flow) if self.trusts(flow.host) else None
+
+    def unknown(self, flow: Flow, routes: Routes) -> Server | None:
+        """The name that routes lead to, where the way of whoever sent a request over `flow` hangs on it."""
+        return server_in(routes[0], flow) if routes and self.trusts(flow.host) else None
+
+    def without_answer(self, flow: Flow, contact: str, routes: Routes, now: float) -> Flow:
+        """Another way for a request that had no response by `flow`, where there is one."""
+        written = routes[0] if routes else contact
+        if not self.trusts(flow.host) or server_in(written, flow) is None:
+            return flow
+        self._locations.gave_no_answer(flow, now)
+        return self._named(written, flow) or flow
 
     def renewed(self, known: Routes, said: Routes, flow: Flow) -> Routes:
         """The routes to a phone over an edge, which may have moved: `said` came with its newest request.
@@ -79,7 +104,26 @@ class NextHops:
         host, port = address_in(routes[0], flow)
         if host == flow.host or (self._is_edge(host) and hosts.same_family(host, flow.host)):
             return flow._replace(host=host, port=port)
-        return flow._replace(port=port) if flow.is_connected else flow
+        return self._named(routes[0], flow) or (flow._replace(port=port) if flow.is_connected else flow)
+
+    def _named(self, written: str, flow: Flow) -> Flow | None:
+        """Where the name of an edge leads: to the first of its addresses that can be reached, as it seems."""
+        server = server_in(written, flow)
+        if server is None:
+            return None
+        ways = [
+            flow._replace(host=target.host, port=target.port)
+            for target in self._locations.targets(server)
+            if target.host == flow.host
+            or (self.trusts(target.host) and hosts.same_family(target.host, flow.host))
+        ]
+        ways.sort(key=lambda way: way.host != flow.host)
+        if not ways:
+            return None
+        return next((way for way in ways if self._is_there(way)), flow if flow in ways else ways[0])
+
+    def _is_there(self, way: Flow) -> bool:
+        return self._may_reach(way) and not self._locations.is_silent(way)
 
     def _is_edge(self, host: str) -> bool:
         return hosts.is_address(host) and self.trusts(host)
@@ -87,13 +131,24 @@ class NextHops:
 
 def address_in(written: str, flow: Flow) -> tuple[str, int]:
     """Host, "" if it is none, and port of a SIP URI or name-addr, by default that of the flow's transport."""
+    host, port = _written_in(written)
+    return host, port or TRANSPORTS[flow.transport].default_port
+
+
+def server_in(written: str, flow: Flow) -> Server | None:
+    """The server that a SIP URI or name-addr names, for the transport of `flow`; None where it has none."""
+    host, port = _written_in(written)
+    return Server(host, port, (flow.transport,)) if host and not hosts.is_address(host) else None
+
+
+def _written_in(written: str) -> tuple[str, int]:
+    """Host, "" if it is none, and port, 0 if none is written."""
     found = _IN_BRACKETS.match(written)
     match = _SIP_URI.match(found[1] if found else written)
-    default = TRANSPORTS[flow.transport].default_port
     try:
-        return (hosts.read(match[1]), int(match[2] or default)) if match else ("", default)
+        return (hosts.read(match[1]), int(match[2] or 0)) if match else ("", 0)
     except ValueError:
-        return "", default
+        return "", 0
 
 
 def leads_to_same(contact: str, other: str) -> bool:

@@ -82,6 +82,37 @@ class Flow(NamedTuple):
         return TRANSPORTS[self.transport].secure
 
 
+class Server(NamedTuple):
+    """What the way to is looked up (RFC 3263): a host's name, the port that is written behind it, 0 for none.
+
+    `transports` are the names of those that may be used, the preferred one first.
+    """
+
+    host: str
+    port: int
+    transports: tuple[str, ...]
+
+
+class Target(NamedTuple):
+    """Where requests to a `Server` may go; the fields are those of a Flow."""
+
+    transport: str
+    host: str
+    port: int
+
+
+class Location(NamedTuple):
+    """What has been found of a `Server`: its targets, the best first, and for how many seconds that holds.
+
+    Where there are none, `fault` says why; `unsure`: nobody has said so, DNS does not answer as it should.
+    """
+
+    targets: tuple[Target, ...] = ()
+    seconds: float = 0.0
+    fault: str = ""
+    unsure: bool = False
+
+
 class Uri(NamedTuple):
     """The parts of a SIP URI that decide something; `text` is the whole of it as received.
 

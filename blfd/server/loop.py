@@ -23,6 +23,7 @@ from blfd.core.core import Core
 from blfd.core.effects import (
     Effect,
     FindProfile,
+    Locate,
     Log,
     Notify,
     NotifyAll,
@@ -41,10 +42,12 @@ from blfd.core.inputs import (
     DirectoryChanged,
     Drain,
     Input,
+    Located,
     ProfileFound,
     PublicationsRestored,
     SubscriptionsRestored,
 )
+from blfd.core.locations import Locations
 from blfd.core.next_hop import NextHops
 from blfd.core.values import TRANSPORTS, UDP, SavedCall, SavedSeat
 from blfd.devices.values import place
@@ -64,6 +67,7 @@ from blfd.store.writer import StoreWriter
 from blfd.transport.addresses import ListenAddress
 from blfd.transport.certificates import CertificateError, Certificates, authority, faults
 from blfd.transport.network import Network
+from blfd.transport.resolver import Resolver
 
 log = logging.getLogger("blfd")
 
@@ -103,7 +107,8 @@ class Server:
             ),
         )
         own_uris = OwnUris(network, config.address)
-        next_hops = NextHops(trusts, network.leads_here)
+        locations = Locations()
+        next_hops = NextHops(trusts, network.leads_here, locations, network.connections.may_reach)
         self._calls = Calls(
             network, own_uris, next_hops, self.emit, sip.session_expires, verbose=config.verbose
         )
@@ -121,6 +126,10 @@ class Server:
         self._busy = False
         self._work = Work(self._stack.wake)
         self._lookups = ThreadPoolExecutor(1, "lookups")
+        self._resolver = Resolver(
+            config.dns_servers,
+            lambda server, location: self._answer_later(Located(server, location)),
+        )
         self._own_rules = OwnRules(self._store, self._answer_later)
         self._renewed_at = 0.0  # of time.monotonic()
         self._systemd = Systemd()
@@ -133,7 +142,9 @@ class Server:
             secret=self._store.records.secret("nonces"),
             mark=os.urandom(MARK_OCTETS).hex(),
             new_tag=Tokens().new,
-            leads_here=self._stack.network.leads_here,
+            leads_here=network.leads_here,
+            may_reach=network.connections.may_reach,
+            locations=locations,
         )
         self._control_calls = ControlCalls(
             self._core,
@@ -219,6 +230,8 @@ class Server:
                 log.log(effect.level, "%s", effect.text)
             case SetRules():
                 self._own_rules.set(effect)
+            case Locate():
+                self._resolver.ask(effect.server)
             case FindProfile():
                 self._lookups.submit(self._find_profile, effect)
             case _:
@@ -293,6 +306,7 @@ class Server:
             control.close()
             self._own_rules.close()
             self._lookups.shutdown(cancel_futures=True)
+            self._resolver.close()
             self._stack.close()
         log.info("stopped")
         return 128 + self._cut_short_by if self._cut_short_by else 0

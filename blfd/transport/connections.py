@@ -81,6 +81,10 @@ class Connections:
         if connection.opening_until is None:
             self.made(connection)
 
+    def may_reach(self, flow: Flow) -> bool:
+        """Whether there is a connection to a peer, or one would be tried."""
+        return flow in self._by_flow or self._attempts.may(flow, self._network.clock())
+
     def open(self, flow: Flow) -> TcpConnection | None:
         """The connection to a flow's peer, being made now if there was none; None if there is no way."""
         known = self._by_flow.get(flow)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from blfd.core.errors import Refusal
+from blfd.core.locations import Locations
 from blfd.core.next_hop import NextHops, address_in, is_sip, without_headers
 from blfd.core.values import Flow
 
@@ -16,6 +17,7 @@ EDGE_UDP, EDGE_TCP = UDP._replace(host=EDGE), TCP._replace(host=EDGE)
 HOPS = NextHops(
     lambda host: host in (EDGE, OTHER_EDGE, SERVER, EDGE6, OTHER_EDGE6),
     lambda way: way[1:3] == (SERVER, 5060),
+    Locations(),
 )
 
 

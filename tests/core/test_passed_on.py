@@ -34,6 +34,7 @@ from blfd.core.inputs import (
     LegEnded,
     LegProgress,
 )
+from blfd.core.locations import Locations
 from blfd.core.next_hop import NextHops
 from blfd.core.registrar import Registrar
 from blfd.core.values import DEFAULT_TENANT, Aor, Binding, DialogId, Extension, Headers, Settings
@@ -154,7 +155,7 @@ class Story:
     """101 calls 102: both are phones, or behind a trusted edge, and say everything in every message."""
 
     def __init__(self, trusted: bool) -> None:
-        registrar = Registrar(Settings(), NextHops(lambda host: trusted, lambda way: False))
+        registrar = Registrar(Settings(), NextHops(lambda host: trusted, lambda way: False, Locations()))
         callee = Aor(DEFAULT_TENANT, "102")
         registrar.restore((Binding(callee, "sip:102@phone", flow("102"), "id", 1, 2000.0),), NOW)
         self.trusted = trusted

@@ -11,6 +11,7 @@ from blfd.core.contacts import contact_key
 from blfd.core.effects import Effect, Log, Reply, SaveBindings
 from blfd.core.errors import Refusal
 from blfd.core.inputs import RegisterContact, RegisterReceived
+from blfd.core.locations import Locations
 from blfd.core.next_hop import NextHops, address_in
 from blfd.core.registrar import Registrar
 from blfd.core.values import Aor, Extension, Flow, Settings
@@ -22,7 +23,9 @@ ALICE = Extension(AOR)
 
 def made(**settings: int) -> Registrar:
     """One that trusts an edge at 198.51.100.7, where `request` comes from, and at 192.0.2.99."""
-    hops = NextHops(lambda host: host in ("198.51.100.7", "192.0.2.99"), lambda way: way[1:3] == SERVER)
+    hops = NextHops(
+        lambda host: host in ("198.51.100.7", "192.0.2.99"), lambda way: way[1:3] == SERVER, Locations()
+    )
     return Registrar(Settings(**settings), hops)
 
 
@@ -256,7 +259,7 @@ LOOPS = [
 
 @pytest.mark.parametrize(("message", "reason"), LOOPS)
 def test_nobody_is_reached_at_this_server(message: RegisterReceived, reason: str) -> None:
-    hops = NextHops(lambda host: True, lambda way: way[1:3] == SERVER)
+    hops = NextHops(lambda host: True, lambda way: way[1:3] == SERVER, Locations())
     registrar = Registrar(Settings(), hops)
     with pytest.raises(Refusal) as caught:
         registrar.register(message, ALICE, 0.0)

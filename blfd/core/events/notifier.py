@@ -39,6 +39,7 @@ from blfd.core.values import (
 )
 
 GONE = frozenset((404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604))  # RFC 6665, 4.2.2
+ANOTHER_WAY = frozenset((408, 503))  # RFC 3263, section 4.3
 FIRST_PAUSE, LONGEST_PAUSE = 5, 300
 MAX_FAILURES = 5
 AHEAD = 2000  # NOTIFYs of a subscription for which the store need not be written; it is, half way
@@ -190,15 +191,32 @@ class Notifier:
                 *effects,
             ]
         pause = min(FIRST_PAUSE << (subscription.failures - 1), LONGEST_PAUSE)
+        if answer.status in ANOTHER_WAY and self._goes_another_way(subscription, now):
+            pause = 0
         subscription.retry_at = now + max(pause, min(answer.retry_after or 0, LONGEST_PAUSE))
         return self._step(subscription, Event.FAILED, now)
+
+    def _goes_another_way(self, subscription: Subscription, now: float) -> bool:
+        """An edge that has several addresses may be there at the next one."""
+        dialog = subscription.dialog
+        flow = self._next_hops.without_answer(subscription.flow, dialog.target, dialog.route_set, now)
+        return self._moved(subscription, flow)
+
+    def _moved(self, subscription: Subscription, way: Flow | None) -> bool:
+        """Whether its NOTIFYs go another way now."""
+        if way is None or way == subscription.flow:
+            return False
+        self.subscriptions.move(subscription, way, lost=subscription.lost)
+        return True
 
     def lost(self, lost: NotifyLost, now: float) -> list[Effect]:
         """A NOTIFY went nowhere, which is not its watcher's fault: again, at once if there is another way."""
         subscription = self.subscriptions.get(lost.subscription)
         if subscription is None:
             return []
-        if subscription.flow == lost.flow:
+        dialog = subscription.dialog
+        way = self._next_hops.reopened(lost.flow, dialog.target, dialog.route_set)
+        if subscription.flow == lost.flow and not self._moved(subscription, way):
             pause = min(FIRST_PAUSE << subscription.losses, LONGEST_PAUSE)
             subscription.losses += pause < LONGEST_PAUSE
             subscription.retry_at = now + pause
