@@ -33,6 +33,8 @@ def test_a_file_and_options_over_it(tmp_path: Path) -> None:
     assert (over.database, str(over.listen[0])) == (Path("y.db"), "tcp:127.0.0.1:5080")
     assert over.sip.trust == (IPv4Network("192.0.2.1/32"),)
     assert (config.pnp, load(path, pnp=True).pnp) == (None, ListenAddress("udp", "224.0.1.75", 5060))
+    path.write_text('dns_servers = ["192.0.2.53", "[2001:DB8::53]:5353"]')
+    assert load(path).dns_servers == (("192.0.2.53", 53), ("2001:db8::53", 5353))
     path.write_text('pnp = "224.0.1.75:5070"')
     assert load(path).pnp == ListenAddress("udp", "224.0.1.75", 5070)
 
@@ -65,6 +67,9 @@ def test_a_file_and_options_over_it(tmp_path: Path) -> None:
         ("trust = ['2001:db8::1/32']", "blfd.toml, trust: .* write 10.0.0.0/8"),
         ("pnp = 'yes'", "blfd.toml, pnp: true, or a .* 224.0.1.75:5060, is needed, not 'yes'"),
         ("trust = [10]", "blfd.toml, trust: a list of texts"),
+        ("dns_servers = ['dns.example']", "blfd.toml, dns_servers: .* such as 192.0.2.53, or"),
+        ("dns_servers = ['192.0.2.53:99999']", "blfd.toml, dns_servers: an address such as"),
+        ("dns_servers = ['2001:db8::53']", "not '2001:db8::53'"),
         ("[sip]\nsession_expires = 99999999999", "from 0 to 2147483647"),
         ("[sip]\nregister_min_expires = 9000", "have to rise from min to max"),
         ("[sip]\nsubscribe_max_expires = 10", "subscribe_max_expires = 10: these have to rise"),

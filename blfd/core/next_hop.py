@@ -42,7 +42,7 @@ class NextHops:
         may_reach: Callable[[Flow], bool] = lambda way: True,
     ) -> None:
         self.trusts, self._leads_here = trusts, leads_here
-        self._locations, self._may_reach = locations, may_reach
+        self.may_reach, self._locations = may_reach, locations
 
     def of(self, flow: Flow, contact: str, routes: Routes, asks_rport: bool) -> Flow:
         """Where requests go to whoever sent one over `flow`. Raises Refusal where that is this server."""
@@ -123,7 +123,7 @@ class NextHops:
         return next((way for way in ways if self._is_there(way)), flow if flow in ways else ways[0])
 
     def _is_there(self, way: Flow) -> bool:
-        return self._may_reach(way) and not self._locations.is_silent(way)
+        return self.may_reach(way) and not self._locations.is_silent(way)
 
     def _is_edge(self, host: str) -> bool:
         return hosts.is_address(host) and self.trusts(host)

@@ -306,12 +306,13 @@ class Legs:
     def flow_closed(self, flow: Flow) -> None:
         """Calls whose connection is gone live on: by a new one, when there is something to send.
 
-        Without a way to the phone they go on until it comes again, or the session timer ends them; those
-        that still ring end now.
+        Without a way to the phone they go on until it comes again, or the session timer ends them. Those that
+        still ring end now, as do those whose INVITE found no connection: only a new one has another way.
         """
         for leg in [leg for leg in self._by_number.values() if leg.flow == flow]:
             way = self._next_hops.reopened(flow, leg.contact, leg.routes)
-            if not leg.session.is_answered and (way is None or way == flow):
+            is_lost = way is None or way == flow or not self._next_hops.may_reach(flow)
+            if not leg.session.is_answered and is_lost:
                 leg.session.terminate(503, tells=True)
             elif way:
                 self._move(leg, way, leg.routes)

@@ -19,7 +19,7 @@ import dns.nameserver
 import dns.rdatatype
 import dns.resolver
 
-from blfd.core import hosts
+from blfd.core.hosts import address, read
 from blfd.core.values import TCP, TLS, TRANSPORTS, UDP, Location, Server, Target
 
 LONGEST = 6.0  # seconds that all questions for one server may take together
@@ -90,9 +90,9 @@ class Lookup:
         if not port:
             return
         for text in found:
-            address = hosts.address(hosts.read(f"[{text}]" if ":" in text else text))
-            if address and not (address.is_multicast or address.is_unspecified):
-                yield Target(transport, str(address), port)
+            there = address(read(f"[{text}]" if ":" in text else text))
+            if there and not (there.is_multicast or there.is_unspecified):
+                yield Target(transport, str(there), port)
 
     def _known_to_system(self, host: str) -> list[str]:
         """As /etc/hosts has it, and what else the system asks."""
@@ -100,7 +100,7 @@ class Lookup:
         if time.monotonic() < self._until:
             with contextlib.suppress(OSError, ValueError):
                 known = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-                found = [str(address[0]) for *_, address in known if "%" not in str(address[0])]
+                found = [str(at[0]) for *_, at in known if "%" not in str(at[0])]
                 self._seconds = min(self._seconds, OF_SYSTEM)
         return found
 

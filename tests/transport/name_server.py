@@ -59,7 +59,7 @@ class NameServer:
         self.address: tuple[str, int] = ("127.0.0.1", udp.server_address[1])
         for one in self._servers:
             one.daemon_threads = True
-            threading.Thread(target=one.serve_forever, args=(0.05,), daemon=True).start()
+            threading.Thread(target=one.serve_forever, args=(0.01,), daemon=True).start()
 
     def answers(self, octets: bytes, most: int) -> Iterator[bytes]:
         query = dns.message.from_wire(octets)

@@ -164,7 +164,8 @@ def test_it_holds_as_long_as_the_shortest_record(ttl: int) -> None:
         assert Lookup(Server("a.example", 0, ("udp",)), (server.address,)).run().seconds == ttl
 
 
-def test_the_next_server_is_asked_where_one_is_silent() -> None:
+def test_the_next_server_is_asked_where_one_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locating, "ATTEMPT", 0.2)
     with serving({"a.example A": (A,)}) as server:
         found = Lookup(Server("a.example", 0, ("udp",)), (unused(), server.address)).run()
     assert found.targets == (Target("udp", A, 5060),)

@@ -1,0 +1,101 @@
+"""Edges that have a name: where DNS says they are, one after the other, and while it says nothing."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from calls import Calling, sdp
+from name_server import NameServer, serving
+from sites import Site, password
+from wire import Agent
+
+EDGE = "<sip:edge.example;lr>"
+
+
+@pytest.fixture(scope="module")
+def names() -> Iterator[NameServer]:
+    with serving({"edge.example A": ("127.0.0.1",)}) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def module_site(names: NameServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    host, port = names.address
+    config = f'trust = ["127.0.0.0/8"]\ndns_servers = ["{host}:{port}"]\n'
+    site = Site(tmp_path_factory.mktemp("site"), config=config)
+    yield site
+    site.stop()
+
+
+def box(site: Site, user: str) -> Agent:
+    """Another address of an edge, over UDP."""
+    agent = Agent(site.server.address(), user, password(user))
+    site.agents.append(agent)
+    return agent
+
+
+def test_requests_go_where_the_name_leads(site: Site, names: NameServer) -> None:
+    phone, edge = site.agent("101"), box(site, "101")
+    port = edge.socket.getsockname()[1]
+    names.zone["_sip._udp.first.example SRV"] = (f"1 1 {port} edge.example.",)
+    route = "<sip:first.example;lr>"
+    assert phone.register(Path=route).status == 200
+    answer = phone.request("SUBSCRIBE", "102", Event="dialog", Record_Route=route)
+    assert answer.status == 200
+    notify = edge.wait_request("NOTIFY")
+    assert (notify["call-id"], notify["route"]) == (answer["call-id"], route)
+    calling = Calling.trusted(site.agent("103"), "101", sdp(4000))
+    invite = edge.wait_request("INVITE")
+    assert invite["route"] == route
+    edge.reply(invite, 486, "Busy Here")
+    assert calling.refused().status == 486
+    assert names.asked.count("_sip._udp.first.example SRV") == 1
+    phone.register(expires=0, Path=route)
+
+
+def test_the_next_address_takes_what_the_first_does_not(site: Site, names: NameServer) -> None:
+    """Over TCP, when the connection that a phone's requests came by is gone."""
+    with socket.create_server(("127.0.0.1", 0)) as closed, socket.create_server(("127.0.0.1", 0)) as second:
+        ports = [one.getsockname()[1] for one in (closed, second)]
+        closed.close()
+        names.zone["_sip._tcp.two.example SRV"] = tuple(
+            f"{priority} 1 {port} edge.example." for priority, port in enumerate(ports)
+        )
+        phone = site.agent("104", "tcp")
+        route = "<sip:two.example;lr>"
+        assert phone.register(Path=route, contact="<sip:104@10.9.8.7>").status == 200
+        answer, _ = phone.subscribe("105", Record_Route=route, Contact="<sip:104@10.9.8.7>")
+        site.wait_watched("105")
+        phone.close()
+        site.agents.remove(phone)
+        callee = site.registered("105")
+        calling = Calling.trusted(site.agent("103"), "105", sdp(4000))
+        callee.reply(callee.wait_request("INVITE"), 180, "Ringing")
+        calling.provisional(180)
+        second.settimeout(15)
+        edge = site.agent("104", "tcp")
+        edge.socket.close()
+        edge.socket, _ = second.accept()
+        assert edge.notify("early")["call-id"] == answer["call-id"]
+        calling.cancel()
+        callee.reply(callee.wait_request("CANCEL"), 200)
+        other = Calling.trusted(site.agent("103"), "104", sdp(4000))
+        edge.reply(edge.wait_request("INVITE"), 486, "Busy Here")
+        assert other.refused().status == 486
+        edge.register(expires=0, contact="*", Path=route)
+
+
+def test_a_name_that_is_not_found(site: Site, names: NameServer) -> None:
+    """What came over it goes on: to where the edge sends from."""
+    phone = site.agent("106")
+    names.zone["gone.example A"] = names.zone["gone.example AAAA"] = ("SERVFAIL",)
+    assert phone.register(Path="<sip:gone.example;lr>").status == 200
+    site.wait_log(
+        "gone.example, where an edge wants requests for its phones, is not found: DNS answers SERVFAIL"
+    )
+    calling = Calling.trusted(site.agent("103"), "106", sdp(4000))
+    phone.reply(phone.wait_request("INVITE"), 486, "Busy Here")
+    assert calling.refused().status == 486
+    phone.register(expires=0, Path="<sip:gone.example;lr>")
