@@ -17,6 +17,7 @@ from rich.console import Console
 
 from blfd.cli.progress import watched
 from blfd.control import ControlClient, socket_path
+from blfd.core.values import Forwarding
 from blfd.devices.files import Phones
 from blfd.devices.values import Place, Wanted
 from blfd.operations import Desk, devices, extensions, table
@@ -214,6 +215,7 @@ def test_the_audit_says_what_an_import_has_changed(desk: Desk) -> None:
     put(desk, "extension,password,name\n101,new,Ann\n102,,Ben\n103,h1dden,Cid\n", update=True)
     change = desk.store.audit.changes("default")[0]
     ann = {"name": "Ann", "pickup": "default", "pickable": "default", "owner": "default", "publish": "off"}
+    ann |= {name: getattr(Forwarding(), field) for name, field in extensions.FORWARDING.items()}
     assert change.before == {"101": ann}
     assert change.after == {"101": {**ann, "password": "changed"}, "103": {**ann, "name": "Cid"}}
     assert "h1dden" not in json.dumps(change)
@@ -252,6 +254,37 @@ def test_all_that_is_wrong_is_named_and_nothing_is_done(desk: Desk) -> None:
         assert words in line
     assert said == []
     assert kept(desk) == before
+
+
+def test_do_not_disturb_and_forwarding(desk: Desk) -> None:
+    put(desk, "extension,password,dnd,forward_busy,forward_after\n101,x,ON,102,30\n102,x,,,\n103,x,off,,\n")
+    row = extensions.get(desk, "default", "101")
+    assert extensions.goes(row) == "do not disturb, busy: 102"
+    assert (row["forward_after"], extensions.get(desk, "default", "102")["forward_after"]) == (30, 20)
+    assert put(desk, "extension,name\n101,Ann\n", update=True) == Counts(0, 1, 0)
+    assert extensions.goes(extensions.get(desk, "default", "101")) == "do not disturb, busy: 102"
+    before = kept(desk)
+    text = (
+        "extension,dnd,forward_always,forward_after\n101,maybe,,\n102,,999,\n103,,101,0\n104,,,soon\n"
+        "105,,106,\n106,,105,\n107,,107,\n"
+    )
+    text = text.replace("\n", ",p\n").replace("after,p", "after,password", 1)
+    with pytest.raises(StoreError) as error:
+        put(desk, text, update=True)
+    assert [line.removeprefix("e.csv, line ") for line in str(error.value).splitlines()] == [
+        "2: extension 101: dnd is on or off, not 'maybe'",
+        "3: calls of 102 cannot be forwarded to '999', which is no extension here",
+        "4: 103 can ring for 1 to 300 s before a call is forwarded",
+        "5: extension 104: forward_after is a number of seconds, not 'soon'",
+        "6: calls would go in a circle: 105 to 106 to 105",
+        "7: calls would go in a circle: 106 to 105 to 106",
+        "8: calls of 107 cannot be forwarded to itself",
+    ]
+    assert kept(desk) == before
+    put(desk, "extension,password,forward_always\n105,x,106\n106,x,101\n", update=True)
+    _same_again(desk)
+    put(desk, "extension,dnd,forward_always\n101,,105\n106,,\n", update=True)
+    assert extensions.goes(extensions.get(desk, "default", "101")) == "always: 105, busy: 102"
 
 
 def test_what_others_have_changed_meanwhile_stays(desk: Desk) -> None:
@@ -333,6 +366,8 @@ def test_a_round_trip_of_many_changes_nothing(desk: Desk) -> None:
             "off",
             owners[number % 3],
             "off",
+            ("on", "off")[number % 2],
+            *("", str(number ^ 1), str(number ^ 1), "30", ""),
         )
         for number in numbers
     )
@@ -399,7 +434,7 @@ def test_exports_go_to_a_file_or_to_standard_output(inside: Blfd) -> None:
     code, out, errors = inside("extension", "export")
     assert (code, out) == (
         0,
-        "extension,password,name,pickup,pickable,owner,publish\r\n101,,Ann,default,default,default,off\r\n",
+        f"{','.join(extensions.COLUMNS.all)}\r\n101,,Ann,default,default,default,off,off,,,,20,\r\n",
     )
     assert errors == (
         "blfd: note: passwords are kept as hashes alone, so that column is empty: "

@@ -15,9 +15,6 @@ from blfd.operations.table import Columns, Line, write
 from blfd.store import NewExtension, Outcome, StoreError
 from blfd.store.rows import DEFAULT
 
-COLUMNS = Columns(
-    ("extension", "password", "name", "pickup", "pickable", "owner", "publish"), ("extension",), ("password",)
-)
 FORWARDING = {
     "dnd": "dnd",
     "forward_always": "always",
@@ -27,6 +24,11 @@ FORWARDING = {
     "forward_unregistered": "unregistered",
 }
 """What a row calls the fields of `values.Forwarding`."""
+COLUMNS = Columns(
+    ("extension", "password", "name", "pickup", "pickable", "owner", "publish", *FORWARDING),
+    ("extension",),
+    ("password",),
+)
 
 
 def row(extension: Extension) -> Row:
@@ -148,7 +150,7 @@ class Preview(NamedTuple):
 
 def read(desk: Desk, tenant: str, lines: Iterable[Line], update: bool = False) -> Iterator[NewExtension]:
     """From the lines of a file with COLUMNS; what an update says nothing of is as it was."""
-    known = {extension.aor.extension: row(extension) for extension in desk.store.extensions(tenant)}
+    known = {extension.aor.extension: _written(row(extension)) for extension in desk.store.extensions(tenant)}
     for where, values in lines:
         extension = values["extension"].strip(" ")
         there = known.get(extension, {}) if update else {}
@@ -165,6 +167,12 @@ def read(desk: Desk, tenant: str, lines: Iterable[Line], update: bool = False) -
             said("pickable", DEFAULT).lower(),
             said("owner", DEFAULT).lower(),
             said("publish", "off").lower(),
+            said("dnd", "off").lower(),
+            said("forward_always", ""),
+            said("forward_busy", ""),
+            said("forward_no_answer", ""),
+            said("forward_after", NewExtension._field_defaults["forward_after"]),
+            said("forward_unregistered", ""),
         )
 
 
@@ -201,11 +209,16 @@ def put_many(desk: Desk, tenant: str, new: Iterable[NewExtension], update: bool 
 
 
 def _told(found: Row) -> Row:
-    return {name: found[name] for name in ("name", "pickup", "pickable", "owner", "publish")}
+    return {name: value for name, value in found.items() if name not in ("extension", "tenant")}
+
+
+def _written(found: Row) -> dict[str, str]:
+    """As in a file. Passwords are not kept, so it has none."""
+    return {**{name: str(value) for name, value in found.items()}, "dnd": "on" if found["dnd"] else "off"}
 
 
 def export(desk: Desk, tenant: str) -> bytes:
     """A file that `read` reads. Passwords are not kept, so it has none: an update leaves them."""
     columns = COLUMNS.all
-    found = [{**each, "password": ""} for each in all(desk, tenant)]
+    found = [{**_written(each), "password": ""} for each in all(desk, tenant)]
     return write(columns, ([each[column] for column in columns] for each in found))

@@ -8,6 +8,7 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from enum import Enum
 from itertools import combinations
@@ -63,7 +64,8 @@ class NewExtension(NamedTuple):
     """A row to add, or to change; the password is kept as its two HA1 only. `where` is said in an error.
 
     `pickup` is a value of Reach, `pickable` "on" or "off", `owner` a value of Owner, each "default" where the
-    tenant's holds; `publish` is "on" or "off". With an empty password, one that is there keeps its own.
+    tenant's holds; `publish` and `dnd` are "on" or "off", and `forward_after` is in seconds. With an empty
+    password, one that is there keeps its own.
     """
 
     extension: str
@@ -74,6 +76,18 @@ class NewExtension(NamedTuple):
     pickable: str = DEFAULT
     owner: str = DEFAULT
     publish: str = "off"
+    dnd: str = "off"
+    forward_always: str = ""
+    forward_busy: str = ""
+    forward_no_answer: str = ""
+    forward_after: str = str(Forwarding().after)
+    forward_unregistered: str = ""
+
+    @property
+    def forwarding(self) -> Forwarding:
+        """Of one that was checked."""
+        targets = {when: getattr(self, f"forward_{when}") for when in FORWARDED_WHEN}
+        return Forwarding(self.dnd == "on", **targets, after=int(self.forward_after))
 
 
 def all_of(connection: sqlite3.Connection, table: str) -> Iterator[dict[str, Any]]:
@@ -295,6 +309,10 @@ def check_extension(row: NewExtension, is_known: bool = False) -> None:
         raise StoreError(f"{what}: owner is one of {', '.join(OWNERS)}, not {row.owner!r}")
     if row.publish not in ("on", "off"):
         raise StoreError(f"{what}: publish is on or off, not {row.publish!r}")
+    if row.dnd not in ("on", "off"):
+        raise StoreError(f"{what}: dnd is on or off, not {row.dnd!r}")
+    if not (row.forward_after.isascii() and row.forward_after.isdecimal() and len(row.forward_after) < 5):
+        raise StoreError(f"{what}: forward_after is a number of seconds, not {row.forward_after!r}")
 
 
 def extension_row(new: NewExtension, tenant: Tenant, known: dict[str, Any] | None) -> dict[str, Any]:
@@ -312,11 +330,14 @@ def extension_row(new: NewExtension, tenant: Tenant, known: dict[str, Any] | Non
         "pickable": SWITCHES[new.pickable],
         "owner": None if new.owner == DEFAULT else new.owner,
         "publish": SWITCHES[new.publish],
+        **forwarding_row(new.forwarding),
     }
 
 
-def check_forwarding(aor: Aor, forwarding: Forwarding, known: Container[str]) -> None:
-    """`known` are the extensions that calls can go to."""
+def check_forwarding(
+    aor: Aor, forwarding: Forwarding, known: Container[str], always: Mapping[str, str]
+) -> None:
+    """`known` are the extensions that calls can go to, and `always` says where those of each go at once."""
     for when in FORWARDED_WHEN:
         target = getattr(forwarding, when)
         if target == aor.extension:
@@ -326,6 +347,22 @@ def check_forwarding(aor: Aor, forwarding: Forwarding, known: Container[str]) ->
             raise StoreError(text, "'blfd extension list' shows them")
     if not 1 <= forwarding.after <= LONGEST_RING:
         raise StoreError(f"{aor} can ring for 1 to {LONGEST_RING} s before a call is forwarded")
+    passed, target = [aor.extension], forwarding.always
+    while target and target not in passed:
+        passed.append(target)
+        target = always.get(target, "")
+    if target == aor.extension:
+        text = f"calls would go in a circle: {' to '.join([*passed, target])}"
+        raise StoreError(text, "end one of these first")
+
+
+@contextmanager
+def said_of(where: str) -> Iterator[None]:
+    """What is wrong is said with where that stands."""
+    try:
+        yield
+    except StoreError as error:
+        raise StoreError(f"{where}{error.text}") from None
 
 
 def check_codes(directed: str, group: str, star_codes: StarCodes) -> None:

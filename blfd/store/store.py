@@ -143,7 +143,11 @@ class Store:
         """
         of, known = self.tenant(tenant), self._extension_rows(tenant)
         seen: set[str] = set()
-        for each in new:
+        found, at_last = _all(new)
+        names = known.keys() | {each.extension for each in found}
+        always = {name: row["forward_always"] for name, row in known.items()}
+        always |= {each.extension: each.forward_always for each in found}
+        for each in found:
             there = known.get(each.extension)
             try:
                 where = f"{each.where}: " if each.where else ""
@@ -153,6 +157,8 @@ class Store:
                     advice = f"{'import --update' if where else 'extension set'!r} changes it"
                     raise Exists(f"{where}extension {each.extension} exists already", advice)
                 rows.check_extension(each, is_known=there is not None)
+                with rows.said_of(where):
+                    rows.check_forwarding(Aor(tenant, each.extension), each.forwarding, names, always)
             except StoreError as error:
                 yield each, error
             else:
@@ -164,6 +170,8 @@ class Store:
                     renewed = any(row[secret] != there[secret] for secret in rows.SECRETS)
                     yield each, PlannedExtension(row, outcome, renewed)
             seen.add(each.extension)
+        if at_last:
+            raise at_last
 
     def _extension_rows(self, tenant: str) -> dict[str, dict[str, Any]]:
         with self._connections.reported():
@@ -191,7 +199,10 @@ class Store:
             db.table("extensions").insert_all(row for row, outcome, _ in found if outcome is Outcome.ADDED)
             db.conn.executemany(
                 "UPDATE extensions SET name = :name, pickup = :pickup, pickable = :pickable, owner = :owner, "
-                "publish = :publish, ha1_sha256 = :ha1_sha256, ha1_md5 = :ha1_md5 "
+                "publish = :publish, dnd = :dnd, forward_always = :forward_always, "
+                "forward_busy = :forward_busy, forward_no_answer = :forward_no_answer, "
+                "forward_after = :forward_after, forward_unregistered = :forward_unregistered, "
+                "ha1_sha256 = :ha1_sha256, ha1_md5 = :ha1_md5 "
                 "WHERE tenant = :tenant AND extension = :extension",
                 [row for row, outcome, _ in found if outcome is Outcome.CHANGED],
             )
@@ -238,16 +249,9 @@ class Store:
 
     def _check_forwarding(self, aor: Aor, forwarding: Forwarding) -> None:
         """Raises StoreError for what leads nowhere."""
-        rows.check_forwarding(aor, forwarding, self.names(aor.tenant))
-        passed = [aor.extension]
-        while passed[-1] and passed.count(passed[-1]) == 1:
-            last = passed[-1]
-            passed.append(forwarding.always if last == aor.extension else self._always(aor.tenant, last))
-        if passed[-1] == aor.extension and len(passed) > 1:
-            raise StoreError(f"calls would go in a circle: {' to '.join(passed)}", "end one of these first")
-
-    def _always(self, tenant: str, extension: str) -> str:
-        return self.extension(Aor(tenant, extension)).forwarding.always
+        known = self._extension_rows(aor.tenant)
+        always = {name: row["forward_always"] for name, row in known.items()}
+        rows.check_forwarding(aor, forwarding, known, always)
 
     def forwarded_to(self, aor: Aor) -> list[str]:
         """The extensions that have some of their calls forwarded to one."""
@@ -387,6 +391,17 @@ class Store:
     def _delete(self, table: str, key: Any) -> None:
         with self._connections.writing() as db:
             db.table(table).delete(key)
+
+
+def _all(new: Iterable[NewExtension]) -> tuple[list[NewExtension], StoreError | None]:
+    """Those that can be had, and what is wrong with the others."""
+    found: list[NewExtension] = []
+    try:
+        for each in new:
+            found.append(each)
+    except StoreError as error:
+        return found, error
+    return found, None
 
 
 def _no_extension(aor: Aor) -> NotFound:
