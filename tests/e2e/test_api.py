@@ -172,7 +172,7 @@ def test_an_import_is_shown_before_it_is_done(api_site: Site) -> None:
         assert done.json() == {"added": 0, "changed": 1, "unchanged": 1}
         exported = api.get("/tenants/default/exports/extensions")
         assert exported.headers["content-type"] == "text/csv; charset=utf-8"
-        assert "701,,Anna,default,default,default,off\r\n" in exported.text
+        assert "701,,Anna,default,default,default,off,off,,,,20,\r\n" in exported.text
         again = api.post(base, content=exported.content, headers=csv, params=params).json()
         assert (again["added"], again["changed"]) == (0, 0)
 
