@@ -159,6 +159,7 @@ class ControlCalls:
             "requests": stack.counters.requests,
             "malformed": stack.counters.malformed,
             "unanswered": stack.unanswered,
+            "undelivered": stack.undelivered,
             "given_to_pjsip": self._calls.given,
         }
 

@@ -82,10 +82,12 @@ TABLE: dict[tuple[State, Event], tuple[State, Do]] = {
 class ServerTransaction:
     """One request of a peer, which came by `source`; its responses go to `flow`. `leg` has accepted it.
 
+    `anew` is where a connection is made for a response whose own has ended; None where none is.
     `request` is what a response copies from; it is let go when there is nothing more to answer.
     """
 
     __slots__ = (
+        "anew",
         "data",
         "flow",
         "id",
@@ -99,12 +101,14 @@ class ServerTransaction:
         "state",
     )
 
-    def __init__(self, id_: int, key: str, request: Request, source: Flow, flow: Flow) -> None:
+    def __init__(
+        self, id_: int, key: str, request: Request, source: Flow, flow: Flow, anew: Flow | None
+    ) -> None:
         self.id = id_
         self.key = key
         self.method = request.method
         self.request: Request | None = request
-        self.source, self.flow = source, flow
+        self.source, self.flow, self.anew = source, flow, anew
         self.state = State.TRYING
         self.data = b""
         self.interval = T1
@@ -118,13 +122,19 @@ class ServerTransaction:
 
 
 class ServerTransactions:
-    """All of them. `send` takes octets and where to; `is_up` says whether a leg lives.
+    """All of them. `send` takes octets and where to, and says whether they may arrive; `connect` likewise,
+    and makes a connection where there is none. `is_up` says whether a leg lives.
 
     Times are of one clock, in seconds.
     """
 
-    def __init__(self, send: Callable[[bytes, Flow], object], is_up: Callable[[int], bool]) -> None:
-        self._send, self._is_up = send, is_up
+    def __init__(
+        self,
+        send: Callable[[bytes, Flow], bool],
+        connect: Callable[[bytes, Flow], bool],
+        is_up: Callable[[int], bool],
+    ) -> None:
+        self._send, self._connect, self._is_up = send, connect, is_up
         self._by_key: dict[str, ServerTransaction] = {}
         self._invites: dict[tuple[str, str, int], ServerTransaction] = {}  # by what copies have in common
         self._by_id: dict[int, ServerTransaction] = {}  # those that may still be answered
@@ -132,6 +142,7 @@ class ServerTransactions:
         self._repeats: list[tuple[float, int, ServerTransaction]] = []  # timer G
         self._numbers = itertools.count(1)
         self.unanswered = 0  # given up since the start: should be zero
+        self.undelivered = 0  # responses whose connection was gone, and that had no other
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -148,9 +159,11 @@ class ServerTransactions:
         """The transaction that an effect names, as long as it may be answered."""
         return self._by_id.get(id_)
 
-    def begin(self, key: str, request: Request, source: Flow, flow: Flow) -> ServerTransaction:
-        """A request that is new; it came by `source`, and its responses go to `flow`."""
-        transaction = ServerTransaction(next(self._numbers), key, request, source, flow)
+    def begin(
+        self, key: str, request: Request, source: Flow, flow: Flow, anew: Flow | None = None
+    ) -> ServerTransaction:
+        """A request that is new; the other arguments are as in ServerTransaction."""
+        transaction = ServerTransaction(next(self._numbers), key, request, source, flow, anew)
         self._by_key[key] = self._by_id[transaction.id] = transaction
         return transaction
 
@@ -213,8 +226,14 @@ class ServerTransactions:
 
     def _step(self, transaction: ServerTransaction, event: Event) -> None:
         transaction.state, do = TABLE[transaction.state, event]
-        if do is Do.SEND:
-            self._send(transaction.data, transaction.flow)
+        if do is Do.SEND and not self._send(transaction.data, transaction.flow):
+            self._send_anew(transaction)
+
+    def _send_anew(self, transaction: ServerTransaction) -> None:
+        """The connection of its request has ended (section 18.2.2). Datagrams are sent again by timers."""
+        data, anew = transaction.data, transaction.anew
+        if transaction.flow.is_connected and not (anew and self._connect(data, anew)):
+            self.undelivered += 1
 
     def _close(self, transaction: ServerTransaction) -> None:
         transaction.request = None

@@ -37,7 +37,7 @@ from blfd.sip.profiles import Profiles
 from blfd.sip.requests import as_input
 from blfd.sip.server_transactions import ServerTransaction, ServerTransactions, State
 from blfd.sip.tokens import Tokens
-from blfd.sip.writer import Writer, response_flow
+from blfd.sip.writer import Writer, reopened_flow, response_flow
 from blfd.transport.addresses import ListenAddress
 from blfd.transport.admission import Admission
 from blfd.transport.multicast import MulticastListener
@@ -112,9 +112,9 @@ class Stack:
         network.receive, network.unreadable = self._receive, self._unreadable
         network.closed, network.reached = self._flow_closed, self._flow_reached
         network.named = lambda flow, names: emit(CertificateShown(flow, names))
-        self._writer = Writer(user_agent)
+        self._writer, self._trusts = Writer(user_agent), trusts
         self._new_tag = Tokens().new
-        self._servers = ServerTransactions(network.send, calls.is_up)
+        self._servers = ServerTransactions(network.send, network.send_request, calls.is_up)
         self._profiles = Profiles(self._servers, emit)
         self.clients = ClientTransactions(network.send_request)
         self.notifies = Notifies(self.clients, own_uris, self._writer)
@@ -166,6 +166,11 @@ class Stack:
     def unanswered(self) -> int:
         """Requests that the core has never answered: should be zero."""
         return self._servers.unanswered
+
+    @property
+    def undelivered(self) -> int:
+        """Responses outside calls whose connection had ended, and that had no other way."""
+        return self._servers.undelivered
 
     def wake(self) -> None:
         self.network.wake()
@@ -240,7 +245,15 @@ class Stack:
             self._in_call(key, request, flow)
 
     def _begin(self, key: str, request: Request, flow: Flow) -> ServerTransaction:
-        return self._servers.begin(key, request, flow, response_flow(request.via, flow))
+        ways = response_flow(request.via, flow), self._anew(request, flow)
+        return self._servers.begin(key, request, flow, *ways)
+
+    def _anew(self, request: Request, flow: Flow) -> Flow | None:
+        """Where a trusted edge takes a response when it has closed the connection of its request."""
+        if not flow.is_connected or not self._trusts(flow.host):
+            return None
+        anew = reopened_flow(request.via, flow)
+        return None if self.network.leads_here(anew) else anew
 
     def _repeated(self, known: ServerTransaction, request: Request, flow: Flow) -> None:
         if known.state is State.ACCEPTED:

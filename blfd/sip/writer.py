@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from blfd.core.effects import Notify
-from blfd.core.values import Flow, Headers
+from blfd.core.values import TRANSPORTS, Flow, Headers
 from blfd.core.visible import visible
 from blfd.sip import headers, uris
 from blfd.sip.grammar import BadHeader, clean
@@ -40,6 +40,11 @@ def response_flow(via: Via | None, flow: Flow) -> Flow:
     if flow.transport != "udp" or via is None or is_symmetric(via, flow):
         return flow
     return flow._replace(port=via.port or 5060)
+
+
+def reopened_flow(via: Via, flow: Flow) -> Flow:
+    """Where it goes over a new connection: to the port at which its Via says that its sender listens."""
+    return flow._replace(port=via.port or TRANSPORTS[flow.transport].default_port)
 
 
 def _stamped(via: Via, line: str, flow: Flow) -> str:

@@ -32,6 +32,7 @@ COUNTERS = {
     "requests": ("requests", "Requests received."),
     "malformed": ("malformed_messages", "Messages that were no sound SIP."),
     "sent_away": ("sent_away_requests", "Requests that got 503."),
+    "undelivered": ("undelivered_responses", "Responses whose connection had ended, with no other way."),
     "dropped": ("dropped_datagrams", "Datagrams that the kernel had no room for."),
     "overdue": ("overdue_waits", "What a phone or the SIP stack owed and never brought; its call was ended."),
     "silent": ("silent_subscriptions", "Subscriptions dropped because the phone did not answer."),

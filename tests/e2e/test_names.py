@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
 from calls import Calling, sdp
-from name_server import NameServer, serving
+from name_server import HELD, NameServer, serving
 from sites import Site, password
 from wire import Agent
 
@@ -34,6 +35,13 @@ def box(site: Site, user: str) -> Agent:
     agent = Agent(site.server.address(), user, password(user))
     site.agents.append(agent)
     return agent
+
+
+def names_asked(names: NameServer, question: str) -> None:
+    until = time.monotonic() + 10
+    while question not in names.asked:
+        assert time.monotonic() < until, names.asked
+        time.sleep(0.02)
 
 
 def test_requests_go_where_the_name_leads(site: Site, names: NameServer) -> None:
@@ -85,6 +93,29 @@ def test_the_next_address_takes_what_the_first_does_not(site: Site, names: NameS
         edge.reply(edge.wait_request("INVITE"), 486, "Busy Here")
         assert other.refused().status == 486
         edge.register(expires=0, contact="*", Path=route)
+
+
+def test_an_answer_finds_its_edge_when_the_connection_has_closed(site: Site, names: NameServer) -> None:
+    """Where its Via says that it listens (RFC 3261, section 18.2.2); outside calls, too."""
+    names.zone["slow.example A"] = ("127.0.0.1", HELD)
+    with socket.create_server(("127.0.0.1", 0)) as listens:
+        listens.settimeout(15)
+        edge = site.agent("107", "tcp")
+        via = f"SIP/2.0/TCP 127.0.0.1:{listens.getsockname()[1]};branch=z9hG4bK{id(edge)};rport"
+        headers = edge.headers("REGISTER", "107", Via=via, Path="<sip:slow.example;lr>")
+        edge.send(f"REGISTER sip:{edge.server} SIP/2.0", headers)
+        names_asked(names, "slow.example A")
+        edge.close()
+        site.agents.remove(edge)
+        while site.ask("status")["connections"]:
+            time.sleep(0.02)
+        names.release.set()
+        after = site.agent("107", "tcp")
+        after.socket.close()
+        after.socket, _ = listens.accept()
+        assert after.final(headers).status == 200
+        after.register(expires=0, contact="*")
+    assert site.ask("status")["undelivered"] == 0
 
 
 def test_a_name_that_is_not_found(site: Site, names: NameServer) -> None:

@@ -12,6 +12,7 @@ from blfd.sip.server_transactions import TABLE, Do, Event, ServerTransaction, Se
 from blfd.sip.timers import LIFETIME, T1, T2
 
 UDP, TCP = Flow("udp", "192.0.2.1", 5060), Flow("tcp", "192.0.2.1", 40000)
+ANEW, NOBODY = TCP._replace(port=5060), TCP._replace(port=5099)
 FINAL = {State.COMPLETED, State.CONFIRMED, State.ACCEPTED, State.TERMINATED}
 
 
@@ -49,16 +50,28 @@ class Server:
         self.legs: set[int] = set()
         self.now = 1000.0
         is_up = self.legs.__contains__
-        self.all = ServerTransactions(lambda data, flow: self.sent.append((data, flow)), is_up)
+        self.gone: set[Flow] = set()  # connections that have ended
+        self.all = ServerTransactions(self._send, self._connect, is_up)
 
-    def begin(self, method: str = "INVITE", flow: Flow = UDP, branch: str = "b") -> ServerTransaction:
+    def _send(self, data: bytes, flow: Flow) -> bool:
+        if flow in self.gone:
+            return False
+        self.sent.append((data, flow))
+        return True
+
+    def _connect(self, data: bytes, flow: Flow) -> bool:
+        return flow != NOBODY and self._send(data, flow)
+
+    def begin(
+        self, method: str = "INVITE", flow: Flow = UDP, branch: str = "b", anew: Flow | None = None
+    ) -> ServerTransaction:
         message = (
             f"{method} sip:102@host SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{branch}\r\n"
             f"From: <sip:101@host>;tag=f\r\nTo: <sip:102@host>\r\nCall-ID: c\r\nCSeq: 1 {method}\r\n\r\n"
         )
         request = read(message.encode())
         assert isinstance(request, Request)
-        return self.all.begin(request.key(), request, flow, flow)
+        return self.all.begin(request.key(), request, flow, flow, anew)
 
     def respond(self, transaction: ServerTransaction, status: int) -> None:
         self.all.respond(transaction, status, b"%d" % status, self.now)
@@ -112,6 +125,23 @@ def test_over_tcp_nothing_is_repeated(method: str) -> None:
     if method == "INVITE":
         assert server.all.acknowledged(transaction.key, server.now)
     assert len(server.all) == 0
+
+
+@pytest.mark.parametrize(("anew", "delivered"), [(ANEW, True), (NOBODY, False), (None, False)])
+def test_a_response_whose_connection_has_ended(anew: Flow | None, delivered: bool) -> None:
+    """RFC 3261, section 18.2.2; one that nobody takes is counted."""
+    server = Server()
+    transaction = server.begin("INVITE", TCP, anew=anew)
+    server.respond(transaction, 100)
+    server.gone.add(TCP)
+    server.respond(transaction, 486)
+    server.all.repeated(transaction)
+    assert server.sent[1:] == ([(b"486", ANEW)] * 2 if delivered else [])
+    assert server.all.undelivered == (0 if delivered else 2)
+    lost = server.begin("SUBSCRIBE", branch="c")
+    server.gone.add(UDP)
+    server.respond(lost, 200)
+    assert server.all.undelivered == (0 if delivered else 2), "a datagram may be asked for again"
 
 
 def test_a_copy_gets_the_response_of_before_for_timer_j() -> None:

@@ -15,6 +15,7 @@ import dns.rcode
 import dns.rrset
 
 SILENT = "silent"
+HELD = "held"
 FORGED = "forged"
 RCODES = {"NXDOMAIN": dns.rcode.NXDOMAIN, "SERVFAIL": dns.rcode.SERVFAIL, "REFUSED": dns.rcode.REFUSED}
 LARGEST = 512  # octets over UDP
@@ -23,7 +24,8 @@ LARGEST = 512  # octets over UDP
 class NameServer:
     """`zone` has, by name and type such as "edge.example A", the records' texts, or one word on what to do.
 
-    Words are those of RCODES, SILENT, and FORGED: answers to what was not asked come before the true one.
+    Words are those of RCODES, SILENT, and FORGED: answers to what was not asked come before the true one;
+    HELD: the answer waits for `release`.
     What `zone` has nothing of is NXDOMAIN, or nothing where it has something of another type. `asked` are
     the questions.
     """
@@ -31,6 +33,7 @@ class NameServer:
     def __init__(self, zone: dict[str, tuple[str, ...]], ttl: int = 60) -> None:
         self.zone, self.ttl = dict(zone), ttl
         self.asked: list[str] = []
+        self.release = threading.Event()
         server = self
 
         class Datagram(socketserver.BaseRequestHandler):
@@ -72,6 +75,8 @@ class NameServer:
         found = self._records(name, kind, reply)
         if SILENT in found:
             return
+        if HELD in found:
+            self.release.wait(5)
         if FORGED in found:
             yield from self._forged(query)
         octets = reply.to_wire(max_size=65_535)
@@ -84,7 +89,7 @@ class NameServer:
     def _records(self, name: str, kind: str, reply: dns.message.Message) -> tuple[str, ...]:
         """What the zone has, which is put into `reply`, with what a CNAME leads to."""
         found = self.zone.get(f"{name} {kind}", ())
-        words = [word for word in found if word in RCODES or word in (SILENT, FORGED)]
+        words = [word for word in found if word in RCODES or word in (SILENT, FORGED, HELD)]
         if words and words[0] in RCODES:
             reply.set_rcode(RCODES[words[0]])
             return found
