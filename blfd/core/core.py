@@ -111,7 +111,7 @@ class Core:
         self.own_rules = OwnRules(self.calls.rules)
         self.codes = Codes(self.calls, self.own_rules)
         self.survivors = Survivors(self.calls, self.dialogs, next_hops)
-        self.watchdog = Watchdog(self.calls, self.pickups, self.notifier, self._on_leg)
+        self.watchdog = Watchdog(self.calls, self.pickups, self.codes, self.notifier, self._on_leg)
         parts = (
             self.notifier,
             self.registrar,

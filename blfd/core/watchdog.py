@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from blfd.core.calls.calls import Calls, LegInput
+from blfd.core.calls.codes import Codes
 from blfd.core.calls.party import State
 from blfd.core.calls.pickup import Pickups
 from blfd.core.effects import (
@@ -157,10 +158,12 @@ class Watchdog:
         self,
         calls: Calls,
         pickups: Pickups,
+        codes: Codes,
         notifier: Notifier,
         on_leg: Callable[[LegInput, float], list[Effect]],
     ) -> None:
-        self._calls, self._pickups, self._notifier, self._on_leg = calls, pickups, notifier, on_leg
+        self._calls, self._pickups, self._codes = calls, pickups, codes
+        self._notifier, self._on_leg = notifier, on_leg
         self.overdue = 0
         self._numbers = itertools.count(1)
         self._legs: dict[int, Whose] = {}  # that the SIP stack has, as far as is known
@@ -218,6 +221,9 @@ class Watchdog:
     def _whose(self, leg: int) -> Whose:
         """As it is now; a leg that its call has given up keeps its name."""
         call, picker = self._calls.of(leg), self._pickups.picker(leg)
+        dials = self._codes.caller(leg)
+        if dials:
+            return Whose(f"code dialled by {dials}", dials.extension)
         if picker:
             return Whose(f"pickup by {picker}", picker.extension)
         if call:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 from builders import (
     SDP,
@@ -43,6 +44,7 @@ from blfd.core.effects import (
     RefuseOffer,
     Reply,
     SavePickup,
+    SetRules,
 )
 from blfd.core.events.subscription import IN_FLIGHT
 from blfd.core.inputs import (
@@ -64,6 +66,7 @@ from blfd.core.inputs import (
     OfferReceived,
     ReferReceived,
     ReferTo,
+    RulesSet,
 )
 from blfd.core.values import Aor, DialogId, Redirect, Whose
 from dialog_info import DialogInfo, DialogState, same_state
@@ -118,6 +121,7 @@ class Switchboard(RuleBasedStateMachine):
         self.finding: set[int] = set()  # legs whose media is looked up
         self.telling: dict[int, tuple[int, str]] = {}  # NOTIFYs of REFERs in flight: leg and Event
         self.matching: dict[int, int] = {}  # pickers' legs whose media is being matched, and with whose
+        self.storing: dict[int, SetRules] = {}  # rules that phones have set
         self.exchanges = itertools.count(1)
         self.attempts = 0  # to pick up, of which nothing has been said yet
 
@@ -176,6 +180,9 @@ class Switchboard(RuleBasedStateMachine):
                     told = effect.leg, effect.event
                     assert told not in self.telling.values(), "two NOTIFYs of a REFER in flight"
                     self.telling[effect.exchange] = told
+                case SetRules():
+                    assert effect.aor not in (each.aor for each in self.storing.values()), "one at a time"
+                    self.storing[effect.number] = effect
                 case SavePickup():
                     self.attempts -= 1
                 case Offer():
@@ -349,6 +356,34 @@ class Switchboard(RuleBasedStateMachine):
         tenant = replace(known.tenants["default"], redirect=whose, decline=whose)
         tenants = {**known.tenants, "default": tenant}
         self.give(DirectoryChanged(replace(known, extensions=extensions, tenants=tenants)))
+
+    @rule(
+        who=st.sampled_from(PEOPLE),
+        code=st.sampled_from(["*78", "*79", "*72102", "*73", "*90103", "*91", "*92101", "*93"]),
+        at_once=OFTEN,
+    )
+    def sets_a_rule_by_its_phone(self, who: str, code: str, at_once: bool) -> None:
+        before = set(self.legs)
+        self.give(invite(who, code))
+        if at_once:
+            for number in sorted(self.storing):
+                self.store(number, 200)
+            self.go_on(before)
+
+    @precondition(lambda self: self.storing)
+    @rule(data=st.data(), status=st.sampled_from([200, 403, 500]))
+    def a_rule_is_stored(self, data: st.DataObject, status: int) -> None:
+        self.store(data.draw(st.sampled_from(sorted(self.storing))), status)
+
+    def store(self, number: int, status: int) -> None:
+        asked, known = self.storing.pop(number), self.world.core.directory
+        extension = known.extensions[asked.aor]
+        fields: dict[str, Any] = {rule.field: rule.value for rule in asked.rules}
+        if status == 200:
+            rules = replace(extension.forwarding, **fields)
+            extensions = {**known.extensions, asked.aor: replace(extension, forwarding=rules)}
+            self.give(DirectoryChanged(replace(known, extensions=extensions)))
+        self.give(RulesSet(number, status))
 
     @precondition(lambda self: self.ending - self.endless)
     @rule(data=st.data())
@@ -540,6 +575,8 @@ class Switchboard(RuleBasedStateMachine):
     def teardown(self) -> None:
         """When the phones fall silent, only calls that are up go on, and nobody waits for an answer."""
         self.losing.clear()
+        for number in sorted(self.storing):
+            self.store(number, 200)
         for _ in range(20):
             for key in sorted(self.flying):
                 self.confirm(key, 200)
@@ -550,6 +587,7 @@ class Switchboard(RuleBasedStateMachine):
         assert {call.state for call in self.world.core.calls} <= {State.TALKING}
         assert self.known() == self.legs.keys()
         assert not self.ending
+        assert not self.world.core.codes.legs()
         assert not self.attempts
         assert not self.asking, "who waits for the answer to its offer"
         assert not self.informing, "or to its INFO"

@@ -50,6 +50,8 @@ def ringing(leg: int = 1, state: DialogState = DialogState.EARLY) -> WatchedDial
     ("over", "status", "header"),
     [
         ({"event": "presence"}, 489, ("Allow-Events", "dialog, as-feature-event")),
+        ({"event": "refer"}, 403, None),
+        ({"event": "refer", "to_tag": "sub1"}, 481, None),
         ({"event": ""}, 489, ("Allow-Events", "dialog, as-feature-event")),
         ({"accept": ("text/plain",)}, 406, ("Accept", "application/dialog-info+xml")),
         ({"accept": ()}, 406, ("Accept", "application/dialog-info+xml")),

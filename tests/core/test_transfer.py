@@ -35,7 +35,7 @@ from blfd.core.inputs import (
     ReferReceived,
     ReferTo,
 )
-from blfd.core.values import Aor, DialogId, Uri
+from blfd.core.values import Aor, DialogId, Redirect, Uri
 
 TRANSFEREE = b"v=0\r\nm=audio 4100 RTP/AVP 0\r\n"
 TARGET = b"v=0\r\nm=audio 7000 RTP/AVP 0\r\n"
@@ -196,6 +196,14 @@ FAILURES: dict[str, tuple[Callable[[Transfers, int], list[Effect]], int]] = {
     "declined": (lambda office, leg: office.give(LegEnded(leg, 603, "Decline")), 603),
     "no answer": (lambda office, leg: office.world.at(office.world.now + 130), 480),
     "no codec in common": (lambda office, leg: office.give(LegEnded(leg, 488, "Not Acceptable Here")), 488),
+    "forwarded to nowhere": (
+        lambda office, leg: office.give(LegEnded(leg, 302, "", redirect=Redirect((uri("999"),)))),
+        480,
+    ),
+    "forwarded in a circle": (
+        lambda office, leg: office.give(LegEnded(leg, 302, "", redirect=Redirect((uri("103"),)))),
+        480,
+    ),
     "dead": (lambda office, leg: office.give(LegEnded(leg, 408, "", silent=True)), 480),
 }
 
@@ -224,6 +232,33 @@ def test_what_fails_leaves_the_call_as_it_was(failure: str, held: bool) -> None:
     again = office.refer("104")
     (notify,) = [e for e in again if isinstance(e, NotifyLeg)]
     assert notify.event.startswith("refer;id="), "the second in this dialog (RFC 3515, section 2.4.6)"
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["", "without the transferor"])
+@pytest.mark.parametrize("where", ["104", "102"])
+def test_a_target_that_forwards(where: str, is_there: bool) -> None:
+    """The transferee talks with who answers in the end, be that the transferor's other phone."""
+    office = Transfers()
+    leg = office.blind()
+    if not is_there:
+        office.give(LegEnded(office.transferor, 200, ""))
+    effects = office.give(LegEnded(leg, 302, "", redirect=Redirect((uri(where),))))
+    further = office.called(effects)
+    office.confirm(effects)
+    office.rings_at(further)
+    assert office.lamps("101", "103") == ["talking", "idle"]
+    assert office.lamps(where) == ["ringing"]
+    effects = office.answers_at(further)
+    assert offers(effects) == [Offer(office.transferee, TARGET, identity(where))]
+    office.give(OfferAnswered(office.transferee, 200, TRANSFEREE))
+    office.confirm(effects)
+    if is_there:
+        assert office.statuses()[-1] == 200
+    assert office.lamps("101", "103", where) == ["talking", "idle", "talking"]
+    assert office.dialog("101").remote == where
+    assert hung_up(office.give(LegEnded(office.transferee, 200, ""))).keys() == {further}
+    office.world.at(office.world.now + 5)
+    assert office.lamps("101", "102", "103", "104") == ["idle"] * 4
 
 
 def test_the_transferor_hangs_up_at_once() -> None:

@@ -52,6 +52,14 @@ class Codes:
     def __contains__(self, leg: int) -> bool:
         return leg in self._by_leg
 
+    def legs(self) -> set[int]:
+        return set(self._by_leg)
+
+    def caller(self, leg: int) -> Aor | None:
+        """Whose leg it is, if it is one of them."""
+        call = self._by_leg.get(leg)
+        return call.caller if call else None
+
     def start(self, to: ToRule, invite: InviteReceived, caller: Extension, now: float) -> list[Effect]:
         """Have the rule stored, or refuse the call (Refusal)."""
         if sum(call.caller == caller.aor for call in self._by_leg.values()) >= MOST:
