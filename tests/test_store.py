@@ -293,6 +293,7 @@ def call(number: int = 3, **over: Any) -> SavedCall:
         ("", ""),
         None,
         leg(f"{number}", allows_update=False, timer=None),
+        number="+4930",
     )
     return SavedCall(number, "host", "192.0.2.1", 4.5, 2, False, one, other)._replace(**over)
 

@@ -16,6 +16,7 @@ from blfd.cli.pickup import add_pickup
 from blfd.cli.pjsip import pjsip
 from blfd.cli.provision import provision
 from blfd.cli.tenant import tenants
+from blfd.cli.trunk import routes, trunks
 
 app = typer.Typer(add_completion=False)
 app.add_typer(admins, name="admin")
@@ -26,7 +27,9 @@ app.add_typer(extensions, name="extension")
 app.add_typer(groups, name="group")
 app.add_typer(pjsip, name="pjsip")
 app.add_typer(provision, name="provision")
+app.add_typer(routes, name="route")
 app.add_typer(tenants, name="tenant")
+app.add_typer(trunks, name="trunk")
 add_inspecting(app)
 add_pickup(app)
 add_changes(app)

@@ -9,7 +9,8 @@ from blfd.core.values import Aor, Directory
 
 
 class Altered(NamedTuple):
-    """Extensions that have come, gone or changed, or that pick up for a group that has; and such tenants."""
+    """Extensions that have come, gone or changed, or that pick up for a group that has; lamps of trunks; and
+    tenants."""
 
     extensions: frozenset[Aor]
     tenants: frozenset[str]
@@ -35,6 +36,8 @@ def altered(before: Directory, now: Directory) -> Altered:
     if before.groups != now.groups:
         for group in {*before.groups} ^ {*now.groups}:
             found.update(Aor(group.tenant, picker) for picker in group.pickers)
+    for trunk in {*before.trunks} ^ {*now.trunks}:
+        found.add(Aor(trunk.tenant, trunk.resource))
     names = before.tenants.keys() | now.tenants.keys()
     tenants = {name for name in names if before.tenants.get(name) != now.tenants.get(name)}
     return Altered(frozenset(found), frozenset(tenants))

@@ -13,6 +13,7 @@ from blfd.core.alterations import altered
 from blfd.core.calls.calls import Calls, LegInput
 from blfd.core.calls.codes import Codes
 from blfd.core.calls.own_rules import OwnRules
+from blfd.core.calls.party import Party
 from blfd.core.calls.permissions import Permissions
 from blfd.core.calls.pickup import Pickups
 from blfd.core.calls.referral import Referrals
@@ -61,8 +62,9 @@ from blfd.core.inputs import (
 from blfd.core.locations import Locations
 from blfd.core.next_hop import NextHops, is_sip
 from blfd.core.registrar import Registrar
-from blfd.core.routing import Refused, Routing, ToExtension, ToPickup, ToRule
+from blfd.core.routing import Refused, Routing, ToExtension, ToOutside, ToPickup, ToRule
 from blfd.core.timers import Timers
+from blfd.core.trunks.trunk import Trunk
 from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Flow, Settings
 from blfd.core.visible import visible
 from blfd.core.watchdog import Watchdog
@@ -75,8 +77,9 @@ class Core:
     """Feeds the registrar, the calls and the notifier; one thread owns it.
 
     `addresses` are the hosts that the server listens on, `leads_here` says whether a way leads to one of its
-    listeners, `may_reach` as in `NextHops`. `locations` are shared with who chooses ways elsewhere. `secret`
-    and `mark` are those of `Nonces`; `new_tag` makes unguessable tokens.
+    listeners, `may_reach` as in `NextHops`, and `adopt` by which listener a flow goes (None: by none).
+    `locations` are shared with who chooses ways elsewhere. `secret` and `mark` are those of `Nonces`; `new_tag`
+    makes unguessable tokens.
     """
 
     def __init__(
@@ -90,13 +93,14 @@ class Core:
         leads_here: Callable[[Flow], bool] = lambda way: False,
         may_reach: Callable[[Flow], bool] = lambda way: True,
         locations: Locations | None = None,
+        adopt: Callable[[Flow], Flow | None] = lambda flow: flow,
     ) -> None:
         self._addresses, self._new_tag = tuple(addresses), new_tag
         self.directory = Directory()
         self.dialogs = Dialogs()
         self.changes = Changes()
         self.locations = locations or Locations()
-        next_hops = self._next_hops = NextHops(self.trusts, leads_here, self.locations, may_reach)
+        next_hops = self._next_hops = NextHops(self.is_edge, leads_here, self.locations, may_reach)
         self.registrar = Registrar(settings, next_hops)
         self._dialog_package = DialogPackage(self.dialogs)
         self._authenticator = Authenticator(secret, mark, settings)
@@ -104,7 +108,10 @@ class Core:
         packages = (self._dialog_package, self._feature_package)
         self.notifier = Notifier(packages, settings, next_hops, new_tag)
         self.compositor = Compositor(self.dialogs, settings, new_tag)
-        self.calls = Calls(self.dialogs, self.registrar, settings, self._authenticator.takes_at_its_word)
+        self.calls = Calls(
+            self.dialogs, self.registrar, settings, self._authenticator.takes_at_its_word, adopt
+        )
+        self.trunks = self.calls.trunks
         self.pickups = Pickups(self.dialogs, self.calls)
         referrals = Referrals(self.dialogs, self.calls, lambda who, uri: self._routing.route(who, uri))
         self.transfers = Transfers(self.dialogs, self.calls, referrals, settings)
@@ -169,8 +176,10 @@ class Core:
             case FlowClosed():
                 flow = event.flow
                 self._authenticator.edges.discard(flow)
+                self.trunks.flow_closed(flow)
                 return [*self.registrar.flow_closed(flow), *self.notifier.flow_closed(flow, now)]
             case CertificateShown():
+                self.trunks.shown(event)
                 return self._authenticator.shown(event)
             case Located():
                 return self._located(event, now)
@@ -254,6 +263,8 @@ class Core:
                 return self.transfers.refer(event, now)
             if isinstance(event, PublishReceived):
                 return self.compositor.publish(event, self._publisher(event.request, now), now)
+            if isinstance(event, InviteReceived) and (trunk := self.trunks.sender(event.request)):
+                return self._call_in(event, trunk, now)
             extension = self._sender(event.request, now)
             told = self._came_back(event, extension.aor, now)
             return [*self._serve(event, extension, now), *told, *self._follow(now)]
@@ -364,7 +375,17 @@ class Core:
         for binding in self.registrar.reachable(aor, now):
             yield check_sync.notify(binding, domain, wanted.event, self._new_tag())
 
-    def _invite(self, invite: InviteReceived, caller: Extension, now: float) -> list[Effect]:
+    def _call_in(self, invite: InviteReceived, trunk: Trunk, now: float) -> list[Effect]:
+        """Somebody outside calls: an extension rings, or nothing."""
+        if not self._tenant_rates.take(trunk.tenant, now):
+            raise Refusal(503, "Too many requests", (("Retry-After", RETRY_AFTER),))
+        self._check_invite(invite)
+        callee = self.trunks.called(trunk, invite)
+        self.trunks.check_room(trunk)
+        return self.calls.invite(invite, self.trunks.caller(trunk, invite.request), callee, now)
+
+    def _check_invite(self, invite: InviteReceived) -> None:
+        """Refusal where it can be no call, whoever has sent it."""
         if invite.max_forwards < 1:
             raise Refusal(483, "Too many hops")
         if not invite.contact:
@@ -376,9 +397,13 @@ class Core:
         privacy.check(invite.request)
         if self._draining:  # nobody would be left to end what begins now
             raise Refusal(503, "The server is stopping", (("Retry-After", RETRY_AFTER),))
+
+    def _invite(self, invite: InviteReceived, caller: Extension, now: float) -> list[Effect]:
+        self._check_invite(invite)
+        request = invite.request
         match self._routing.route(caller.aor, request.target, invite.replaces):
-            case ToExtension(callee):
-                return self.calls.invite(invite, caller, callee, now)
+            case ToExtension(callee) | ToOutside(callee):
+                return self.calls.invite(invite, Party.of(request, caller), callee, now)
             case ToPickup() as wish:
                 return self.pickups.start(wish, invite, caller, now)
             case ToRule() as to:
@@ -391,6 +416,7 @@ class Core:
         self.directory = directory
         domains = Domains(directory, self._addresses)
         self._routing = Routing(directory, domains)
+        self.trunks.directory_changed(directory)
         self.calls.rules.directory_changed(directory, self._routing)
         self._authenticator.directory_changed(directory, domains)
         self.permissions = Permissions(directory)
@@ -398,7 +424,7 @@ class Core:
         effects: list[Effect] = []
         self.changes.everything()
         for aor in changed.extensions:
-            if aor not in directory.extensions:
+            if not directory.has_lamp(aor):
                 effects += self.registrar.remove(aor)
                 self.dialogs.forget(aor)
         self.dialogs.do_not_disturb(aor for aor, one in directory.extensions.items() if one.forwarding.dnd)
@@ -415,6 +441,10 @@ class Core:
     def trusts(self, host: str) -> bool:
         """Whether requests from an address are taken at their word."""
         return self._authenticator.trusts(host)
+
+    def is_edge(self, host: str) -> bool:
+        """Whether requests inside calls may come from an address, and be sent by its routes."""
+        return self.trusts(host) or self.trunks.at(host) is not None
 
     def next_timer(self) -> float | None:
         """When `handle_timer` wants to be called, in seconds since the epoch; None for never."""

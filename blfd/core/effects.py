@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from blfd.core.inputs import ProfileWanted
 from blfd.core.values import (
+    Account,
     Aor,
     Attempt,
     Binding,
@@ -157,7 +158,8 @@ class FindMedia(NamedTuple):
 class Dial(NamedTuple):
     """Send an INVITE to one contact. `offer` is None for a delayed offer.
 
-    `from_` and `to` are complete name-addr texts; `route` is the binding's Path (RFC 3327).
+    `from_` and `to` are complete name-addr texts; `route` is the binding's Path (RFC 3327). A challenge is
+    answered with `credentials`; `contact_user` is the user in our Contact.
     """
 
     leg: int
@@ -168,6 +170,8 @@ class Dial(NamedTuple):
     offer: bytes | None
     headers: Headers = ()
     route: tuple[str, ...] = ()
+    credentials: Account | None = None
+    contact_user: str = ""
 
 
 class Adopt(NamedTuple):

@@ -43,11 +43,29 @@ class Credentials(NamedTuple):
     nc: str = ""
 
 
+class Challenge(NamedTuple):
+    """One WWW-Authenticate, or Proxy-Authenticate (`proxy`), of scheme Digest; "" is what it does not say."""
+
+    realm: str
+    nonce: str
+    algorithm: str = ""
+    qop: tuple[str, ...] = ()
+    opaque: str = ""
+    stale: bool = False
+    proxy: bool = False
+
+    @property
+    def digest(self) -> str:
+        """The name of its algorithm."""
+        return self.algorithm.upper() or "MD5"
+
+
 class Request(NamedTuple):
     """What every request carries.
 
-    `asserted` are the URIs of P-Asserted-Identity, `preferred` those of P-Preferred-Identity, `privacy` the
-    values of Privacy in lower case. `asks_rport`: the topmost Via has `rport` (RFC 3581).
+    `asserted` are the URIs of P-Asserted-Identity, `preferred` those of P-Preferred-Identity, `called` those
+    of P-Called-Party-ID (RFC 7315), `privacy` the values of Privacy in lower case. `asks_rport`: the topmost
+    Via has `rport` (RFC 3581).
     """
 
     transaction: int
@@ -64,6 +82,7 @@ class Request(NamedTuple):
     preferred: tuple[Uri, ...] = ()
     privacy: frozenset[str] = frozenset()
     asks_rport: bool = True
+    called: tuple[Uri, ...] = ()
 
 
 class RegisterContact(NamedTuple):
@@ -253,6 +272,12 @@ class LegProgress(NamedTuple):
     dialog: DialogId
     sdp: bytes | None
     headers: Headers = ()
+
+
+class LegTrying(NamedTuple):
+    """The other end of a callee leg has our INVITE: 100 came."""
+
+    leg: int
 
 
 class LegAnswered(NamedTuple):
@@ -465,6 +490,7 @@ Input = (
     | LegAccepted
     | MediaMatched
     | MediaFound
+    | LegTrying
     | LegProgress
     | LegAnswered
     | LegAcknowledged

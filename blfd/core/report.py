@@ -144,11 +144,7 @@ def publications(core: Core, tenant: str, now: float) -> Iterator[Row]:
 def _why(core: Core, dialog: WatchedDialog) -> str:
     call, taken = core.calls.numbered(dialog.call), ""
     if dialog.taken_by:
-        has = (
-            f"{call.seated(dialog.role).aor.extension} has it now"
-            if call
-            else f"{dialog.taken_by} had it then"
-        )
+        has = f"{call.seated(dialog.role).user} has it now" if call else f"{dialog.taken_by} had it then"
         taken = f": {has}"
     return f" ({dialog.event.value}{taken})" if dialog.event else ""
 
@@ -244,7 +240,7 @@ def calls(core: Core, tenant: str, now: float) -> list[Row]:
 
 def _call(call: Call, now: float) -> Row:
     caller = {
-        "extension": call.caller.aor.extension,
+        "extension": call.caller.user,
         "role": "caller",
         "state": call.state.name.lower(),
         "contact": "",
@@ -252,7 +248,7 @@ def _call(call: Call, now: float) -> Row:
     }
     callees = [
         {
-            "extension": branch.party.aor.extension,
+            "extension": branch.party.user,
             "role": "callee",
             "state": "answered" if branch.leg == call.answered_leg else "ringing",
             "contact": branch.contact,
@@ -263,12 +259,25 @@ def _call(call: Call, now: float) -> Row:
     return {
         "id": call.number,
         "tenant": call.caller.aor.tenant,
-        "caller": call.caller.aor.extension,
-        "callee": call.callee.aor.extension,
+        "caller": call.caller.user,
+        "callee": call.callee.user,
         "state": call.state.name.lower(),
         "since": round(now - call.started_at, 1),
         "legs": [caller, *callees],
     }
+
+
+def trunks(core: Core, tenant: str) -> Iterator[Row]:
+    """One row a trunk, sorted by name: how it is, and how many calls it has."""
+    for trunk in core.directory.trunks:
+        if trunk.tenant == tenant:
+            lamp = Aor(tenant, trunk.resource)
+            yield {
+                "name": trunk.name,
+                "tenant": tenant,
+                "state": "ready" if core.trunks.ways(trunk) else "no listener of its transport",
+                "calls": core.calls.in_use(lamp),
+            }
 
 
 def unknown(core: Core, tenant: str) -> list[Row]:

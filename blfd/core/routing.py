@@ -12,6 +12,7 @@ from typing import NamedTuple
 from blfd.core.access.domains import Domains
 from blfd.core.calls.replaces import parse
 from blfd.core.errors import Refusal
+from blfd.core.trunks.outgoing import Outside, route_of
 from blfd.core.values import Aor, Directory, Extension, Replaces, Rule, Tenant, Uri, Way
 from blfd.core.visible import visible
 
@@ -20,6 +21,12 @@ class ToExtension(NamedTuple):
     """A call to an extension that exists."""
 
     extension: Extension
+
+
+class ToOutside(NamedTuple):
+    """A call to a number that a route of the tenant leads to."""
+
+    outside: Outside
 
 
 class ToPickup(NamedTuple):
@@ -50,7 +57,7 @@ class Refused(NamedTuple):
     log: str = ""
 
 
-Route = ToExtension | ToPickup | ToRule | Refused
+Route = ToExtension | ToOutside | ToPickup | ToRule | Refused
 
 SETS = {
     "dnd": Rule("dnd", True),
@@ -93,6 +100,13 @@ class Routing:
                 return self._forwards(who, target, name, code)
         aor = self._named(who, target)
         if aor is None:
+            route = (
+                route_of(self._directory.routes, who.tenant, target.user)
+                if self._is_here(who, target)
+                else None
+            )
+            if route:
+                return ToOutside(Outside(target.user, route))
             text = f"{who} calls {visible(target.user)}, which does not exist"
             return Refused(404, f"{visible(target.user) or 'This'} does not exist", text)
         return ToExtension(self._directory.extensions[aor])
@@ -109,6 +123,11 @@ class Routing:
         if aor == who:
             return Refused(403, f"Calls of {who.extension} cannot be forwarded to itself")
         return ToRule(Rule(FORWARDS[name], aor.extension), self._directory.extensions[aor])
+
+    def _is_here(self, who: Aor, target: Uri) -> bool:
+        """Whether a URI is of `who`'s own tenant."""
+        aor = self._domains.aor_of(target)
+        return aor is not None and aor.tenant == who.tenant
 
     def _named(self, who: Aor, target: Uri) -> Aor | None:
         """The extension that a URI names, among those of `who`'s tenant: others are as if there were none."""

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from blfd.core import hosts
+from blfd.core.trunks.trunk import OutRoute, Trunk
 
 DEFAULT_TENANT = "default"
 """Name of the tenant that a request belongs to when its domain is an address of this server."""
@@ -185,6 +186,13 @@ class Redirect(NamedTuple):
     reason: str = ""
 
 
+class Account(NamedTuple):
+    """Who we are to a server that asks for a password."""
+
+    username: str
+    password: str
+
+
 class Replaces(NamedTuple):
     """Which dialog a new INVITE is to replace (RFC 3891); the tags are those that its sender gave."""
 
@@ -346,6 +354,12 @@ class Directory:
     tenants: dict[str, Tenant] = field(default_factory=dict)
     extensions: dict[Aor, Extension] = field(default_factory=dict)
     groups: tuple[Group, ...] = ()
+    trunks: tuple[Trunk, ...] = ()
+    routes: tuple[OutRoute, ...] = ()
+
+    def has_lamp(self, aor: Aor) -> bool:
+        """Whether there is something to watch of that name: an extension, or a trunk's lamp."""
+        return aor in self.extensions or any(aor == (one.tenant, one.resource) for one in self.trunks)
 
     def owner(self, extension: Extension) -> Owner:
         tenant = self.tenants.get(extension.aor.tenant)
@@ -443,7 +457,8 @@ class SavedLeg(NamedTuple):
 class SavedSeat(NamedTuple):
     """Who is at one end of a call that is up, and what the lamp shows of it: see `Seat` and `WatchedDialog`.
 
-    `flow_lost`: nothing can be sent to its phone before that sends something (not stored).
+    `flow_lost`: nothing can be sent to its phone before that sends something (not stored). `number` is that
+    of who is outside.
     """
 
     leg: int
@@ -460,6 +475,7 @@ class SavedSeat(NamedTuple):
     replaces: DialogId | None
     saved: SavedLeg
     flow_lost: bool = False
+    number: str = ""
 
 
 class SavedCall(NamedTuple):

@@ -228,7 +228,7 @@ class Watchdog:
             return Whose(f"pickup by {picker}", picker.extension)
         if call:
             party = call.caller if leg == call.caller_leg else call.callee
-            return Whose(f"call {call.caller.aor} -> {call.callee.aor}", party.aor.extension)
+            return Whose(f"call {call.caller} -> {call.callee}", party.user)
         return self._legs.get(leg, Whose("a leg of no call", "nobody"))
 
     # Time
@@ -287,7 +287,7 @@ class Watchdog:
             rings = call.state is State.RINGING
             until = call.rings_until if rings and call.rings_until else self._slow[number] + 2 * TRANSACTION
             if now > until + GRACE:
-                why = f"{call.callee.aor.extension} was called too long" if rings else "It was never up"
+                why = f"{call.callee.user} was called too long" if rings else "It was never up"
                 effects += [self._count(self._whose(call.caller_leg), why)]
                 effects += self._calls.give_up(call, why, now)
         return effects

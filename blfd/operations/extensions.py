@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from blfd.core.values import Aor, Extension, Forwarding
-from blfd.operations import devices
+from blfd.operations import devices, routes
 from blfd.operations.desk import Desk, Row, etag
 from blfd.operations.imports import Counts, counts
 from blfd.operations.loss import Loss, counted, some_of
@@ -58,8 +58,10 @@ def get(desk: Desk, tenant: str, extension: str) -> Row:
     return row(desk.store.extension(Aor(tenant, extension)))
 
 
-def add(desk: Desk, tenant: str, new: NewExtension) -> Row:
-    """Raises Exists."""
+def add(desk: Desk, tenant: str, new: NewExtension, *, force: bool = False) -> Row:
+    """With `force`, it may have an emergency number. Raises Exists."""
+    if not force:
+        routes.check_extensions(desk, tenant, [new.extension])
     with desk.change(tenant, "extension.add", new.extension, lambda: get(desk, tenant, new.extension)):
         desk.store.add_extensions(tenant, [new])
     return get(desk, tenant, new.extension)
@@ -191,6 +193,8 @@ def put_many(desk: Desk, tenant: str, new: Iterable[NewExtension], update: bool 
     Where nothing is to be changed, nothing is done. Raises StoreError with all that is wrong.
     """
     planned = desk.store.checked_extensions(tenant, new, update)
+    added = [each.row["extension"] for each in planned if each.outcome is Outcome.ADDED]
+    routes.check_extensions(desk, tenant, added)
     writing = {each.row["extension"]: each for each in planned if each.outcome is not Outcome.UNCHANGED}
     written: list[bool] = []
 

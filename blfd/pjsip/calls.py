@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from blfd.core import capabilities
 from blfd.core import effects as e
 from blfd.core.calls.media import answering
 from blfd.core.errors import Refusal
-from blfd.core.inputs import Input, LegFault, OfferReceived
+from blfd.core.inputs import Challenge, Input, LegFault, OfferReceived
 from blfd.core.next_hop import NextHops
 from blfd.core.values import Flow
 from blfd.pjsip.adapter import Adapter
@@ -126,7 +126,9 @@ class Calls:
         is_success = response.method == "INVITE" and response.status // 100 == 2
         if is_success and self.legs.has_another_2xx(tag, response.to.tag):
             return False
-        self._give(response, flow, readable_session_description(response))
+        leg = self.legs.of_tag(tag)
+        challenges = leg.session.challenged(response.status, response.challenges()) if leg else []
+        self._give(response, flow, readable_session_description(response), challenges)
         self._touch(tag, response)
         return True
 
@@ -209,23 +211,35 @@ class Calls:
         self.legs.report_failing()
         self.legs.describe_touched()
 
-    def _give(self, message: Request | Response, flow: Flow, sdp: bytes | None = None) -> bool:
+    def _give(
+        self,
+        message: Request | Response,
+        flow: Flow,
+        sdp: bytes | None = None,
+        challenges: Iterable[Challenge] = (),
+    ) -> bool:
         """Have PJSIP handle a message with this SDP; whether one of its layers took it."""
-        if not self._fill(message, flow, sdp):
+        if not self._fill(message, flow, sdp, challenges):
             return False
         try:
             return self._received.process()
         finally:  # what its timers do later is nobody's message
             self._events.message = self._events.sdp = None
 
-    def _fill(self, message: Request | Response, flow: Flow, sdp: bytes | None) -> bool:
+    def _fill(
+        self,
+        message: Request | Response,
+        flow: Flow,
+        sdp: bytes | None,
+        challenges: Iterable[Challenge] = (),
+    ) -> bool:
         self._timers_at = 0.0
         transport = self._adapter.transport_of(flow)
         if transport is None:
             return False
         self._events.message, self._events.sdp = message, sdp
         source = response_flow(message.via, flow) if isinstance(message, Request) else flow
-        if self._received.fill(octets_of(message, flow, sdp), source, transport):
+        if self._received.fill(octets_of(message, flow, sdp, challenges), source, transport):
             return True
         log.warning("%s of %s from %s: PJSIP cannot read it", message.method, message.call_id, flow)
         return False

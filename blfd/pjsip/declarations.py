@@ -141,6 +141,10 @@ typedef struct {
     } tsx_state;
 } pjsip_event;
 
+typedef struct { pj_pool_t *pool; pjsip_endpoint *endpt; } pjsip_auth_clt_sess;  // its beginning
+typedef struct {
+    pj_str_t realm, scheme, username; int data_type; pj_str_t data; char more[128];  // more than there is
+} pjsip_cred_info;
 typedef struct {
     pjsip_fromto_hdr *info; pj_str_t info_str; uint32_t tag_hval; pjsip_contact_hdr *contact;
     int first_cseq, cseq;
@@ -151,7 +155,7 @@ typedef struct {
     struct { void *prev, *next, *uri; int q1000, code; pj_str_t reason; void *current; } target_set;
     pjsip_hdr inv_hdr; pjsip_dlg_party local, remote; pjsip_hdr rem_cap_hdr;
     int role, uac_has_2xx, secure, add_allow, ack_sent; pjsip_cid_hdr *call_id;
-    pjsip_routing_hdr route_set; pj_bool_t route_set_frozen;
+    pjsip_routing_hdr route_set; pj_bool_t route_set_frozen; pjsip_auth_clt_sess auth_sess;
 } pjsip_dialog;
 
 typedef struct { unsigned min_se, sess_expires; } pjsip_timer_setting;
@@ -276,6 +280,9 @@ pj_status_t pjsip_dlg_create_response(pjsip_dialog *, pjsip_rx_data *, int, cons
 pj_status_t pjsip_dlg_send_response(pjsip_dialog *, pjsip_transaction *, pjsip_tx_data *);
 pj_status_t pjsip_dlg_respond(pjsip_dialog *, pjsip_rx_data *, int, const pj_str_t *, const pjsip_hdr *,
                               const pjsip_msg_body *);
+
+pj_status_t pj_ssl_cipher_get_availables(int *, unsigned *);
+pj_status_t pjsip_auth_clt_set_credentials(pjsip_auth_clt_sess *, int, const pjsip_cred_info *);
 
 pj_status_t pjsip_inv_verify_request(pjsip_rx_data *, unsigned *, const pjmedia_sdp_session *, pjsip_dialog *,
                                      pjsip_endpoint *, pjsip_tx_data **);

@@ -19,6 +19,7 @@ from blfd.core.inputs import (
     LegFault,
     LegNotified,
     LegProgress,
+    LegTrying,
     OfferAnswered,
     OfferReceived,
 )
@@ -259,7 +260,9 @@ class Leg:
         do = self._take(Event.HEARD)
         if do is Do.END:  # with the CANCEL that has waited for it
             self._end()
-        elif do is Do.TELL and status > 100:
+        elif do is Do.TELL and status == 100:
+            self._emit(LegTrying(self.number))
+        elif do is Do.TELL:
             ids = self.session.dialog_id
             self._emit(LegProgress(self.number, status, said.reason, ids, said.sdp, said.headers))
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from socket import inet_aton
 
 from blfd.core import hosts
+from blfd.core.inputs import Challenge
+from blfd.core.trunks.challenges import text
 from blfd.core.values import Flow
 from blfd.pjsip.descriptions import sound
 from blfd.pjsip.endpoint import Endpoint
@@ -105,8 +108,13 @@ class Received:
         packet.src_addr_len = 16
 
 
-def octets_of(message: Request | Response, flow: Flow, sdp: bytes | None) -> bytes:
-    """A message as PJSIP gets it. A response to a request goes to where it is said to come from."""
+def octets_of(
+    message: Request | Response, flow: Flow, sdp: bytes | None, challenges: Iterable[Challenge] = ()
+) -> bytes:
+    """A message as PJSIP gets it, with the challenges that it is to answer.
+
+    A response to a request goes to where it is said to come from.
+    """
     fields = message.fields
     if isinstance(message, Request):
         first = f"{message.method} {message.target.text} SIP/2.0"
@@ -121,6 +129,7 @@ def octets_of(message: Request | Response, flow: Flow, sdp: bytes | None) -> byt
     for name, title in READ.items():
         if name in fields:
             lines += [f"{title}: {value}" for value in fields[name]]
+    lines += [f"{'Proxy' if one.proxy else 'WWW'}-Authenticate: {text(one)}" for one in challenges]
     if sdp:
         sdp = sound(sdp)
         lines.append("Content-Type: application/sdp")

@@ -6,6 +6,10 @@ PJSIP's source accepts it; `leg` and the properties here see to that.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from blfd.core.inputs import Challenge
+from blfd.core.trunks.challenges import best
 from blfd.core.values import DialogId, Headers
 from blfd.pjsip.bodies import Bodies
 from blfd.pjsip.descriptions import SHORT, SdpParser
@@ -19,6 +23,7 @@ LOCAL_OFFER, REMOTE_OFFER, DONE = 1, 2, 4  # pjmedia_sdp_neg_state
 UAS = 1  # pjsip_role_e
 OTHER_METHOD = 6
 MOST_REASONS = 1000
+CHALLENGING = frozenset((401, 407))
 
 
 class Outgoing:
@@ -71,6 +76,7 @@ class Session:
         self.misfit = "The answer does not fit the offer"
         self.has_agreed = False
         self.exchanges: dict[int, int] = {}
+        self._proved: set[tuple[str, bool]] = set()  # realms whose challenge was answered
         self._told: frozenset[str] = frozenset()  # names of the header fields set in the last response
 
     # How far it is
@@ -105,6 +111,18 @@ class Session:
     def end_status(self) -> tuple[int, str]:
         """Why it has ended."""
         return int(self.inv.cause), string(self.inv.cause_text)
+
+    # Who we are
+
+    def challenged(self, status: int, challenges: Iterable[Challenge]) -> list[Challenge]:
+        """The challenges that PJSIP is to answer: one that comes again has found the password wrong."""
+        if status not in CHALLENGING:
+            if status >= 200:
+                self._proved.clear()
+            return []
+        asked = [one for one in best(challenges) if one.stale or (one.realm, one.proxy) not in self._proved]
+        self._proved |= {(one.realm, one.proxy) for one in asked}
+        return asked
 
     # Its media
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 
 from blfd.core.effects import Dial
-from blfd.core.values import Flow, Headers, SavedLeg
+from blfd.core.values import Account, Flow, Headers, SavedLeg
 from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.adopted import Adopted, set_call_id
 from blfd.pjsip.endpoint import Endpoint
@@ -51,6 +51,7 @@ class Sessions:
         self._dialog = ffi.new("pjsip_dialog **")
         self._inv = ffi.new("pjsip_inv_session **")
         self._options = ffi.new("unsigned *")
+        self._has_digests = False
         self._timer = ffi.new("pjsip_timer_setting *", (MIN_SE, max(MIN_SE, session_expires)))
 
     def accept(self, rdata: CData, flow: Flow, routes: tuple[str, ...]) -> tuple[Session, CData]:
@@ -106,7 +107,7 @@ class Sessions:
 
     def dial(self, effect: Dial) -> Session:
         """The session of an INVITE that is about to be sent. Raises PjsipError."""
-        contact = self._own_uris.contact(effect.flow)
+        contact = self._own_uris.contact(effect.flow, effect.contact_user)
         texts = [Text(text) for text in (effect.from_, contact, effect.to, effect.contact)]
         offer = self.outgoing.described(effect.offer) if effect.offer else ffi.NULL
         check(
@@ -120,6 +121,8 @@ class Sessions:
         lib.pjsip_dlg_inc_lock(dialog)  # a dialog without a session ends with its last lock
         try:
             self.route(dialog, effect.flow, effect.route)
+            if effect.credentials:
+                self._set_credentials(dialog, effect.credentials)
             options = SUPPORT_TIMER | ALWAYS_USE_TIMER
             if effect.offer:  # else a reliable response brings one, and its PRACK has to answer
                 options |= SUPPORT_100REL
@@ -158,6 +161,20 @@ class Sessions:
         finally:
             lib.pjsip_dlg_dec_lock(dialog)
         return session
+
+    def _set_credentials(self, dialog: CData, account: Account) -> None:
+        """PJSIP answers challenges with them, of whatever realm; it copies them. Raises PjsipError."""
+        if not self._has_digests:  # its OpenSSL knows none until something of TLS is asked for
+            lib.pj_ssl_cipher_get_availables(ffi.new("int[1]"), ffi.new("unsigned *", 1))
+            self._has_digests = True
+        session = dialog.auth_sess
+        if session.pool != dialog.pool or session.endpt != dialog.endpt:
+            raise PjsipError("the dialogs of this PJSIP have their credentials elsewhere")
+        texts = [Text(text) for text in ("*", "digest", *account)]
+        found = ffi.new("pjsip_cred_info *")
+        found.realm, found.scheme, found.username, found.data = (text.pj[0] for text in texts)
+        where = ffi.addressof(dialog, "auth_sess")
+        check("credentials", lib.pjsip_auth_clt_set_credentials(where, 1, found))
 
     def route(self, dialog: CData, flow: Flow, routes: tuple[str, ...]) -> None:
         """Send all requests of a dialog by `flow`, with `routes` from Path or Record-Route.

@@ -108,7 +108,11 @@ class Server:
         )
         own_uris = OwnUris(network, config.address)
         locations = Locations()
-        next_hops = NextHops(trusts, network.leads_here, locations, network.connections.may_reach)
+
+        def is_edge(host: str) -> bool:
+            return self._core.is_edge(host)
+
+        next_hops = NextHops(is_edge, network.leads_here, locations, network.connections.may_reach)
         self._calls = Calls(
             network, own_uris, next_hops, self.emit, sip.session_expires, verbose=config.verbose
         )
@@ -145,6 +149,7 @@ class Server:
             leads_here=network.leads_here,
             may_reach=network.connections.may_reach,
             locations=locations,
+            adopt=network.adopt,
         )
         self._control_calls = ControlCalls(
             self._core,

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from blfd.core import hosts
-from blfd.core.inputs import Credentials, ReferredBy, ReferTo, RegisterContact
+from blfd.core.inputs import Challenge, Credentials, ReferredBy, ReferTo, RegisterContact
 from blfd.core.values import Address, NameAddr, Uri
 from blfd.sip import uris
 from blfd.sip.grammar import (
@@ -359,6 +359,19 @@ def credentials(text: str) -> Credentials | None:
         get("cnonce", ""),
         get("qop", ""),
         get("nc", ""),
+    )
+
+
+def challenge(text: str, *, proxy: bool) -> Challenge | None:
+    """A WWW-Authenticate or Proxy-Authenticate; None for another scheme than Digest. Raises BadHeader."""
+    scheme, _, rest = text.partition(" ")
+    if scheme.lower() != "digest":
+        return None
+    get = _auth_params(rest).get
+    qop = tuple(part.strip().lower() for part in get("qop", "").split(",") if part.strip())
+    stale = get("stale", "").lower() == "true"
+    return Challenge(
+        get("realm", ""), get("nonce", ""), get("algorithm", ""), qop, get("opaque", ""), stale, proxy
     )
 
 

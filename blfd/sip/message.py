@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from blfd.core.inputs import Credentials
+from blfd.core.inputs import Challenge, Credentials
 from blfd.core.values import Address, Uri
 from blfd.sip import headers, uris
 from blfd.sip.fields import Fields
@@ -86,6 +86,19 @@ class Response(Message):
 
     status: int
     reason: str
+
+    def challenges(self) -> list[Challenge]:
+        """What a 401 or 407 asks for; what cannot be read of it asks for nothing."""
+        found = []
+        for name, proxy in (("www-authenticate", False), ("proxy-authenticate", True)):
+            for value in self.values(name):
+                try:
+                    one = headers.challenge(value, proxy=proxy)
+                except BadHeader:
+                    continue
+                if one:
+                    found.append(one)
+        return found
 
 
 @dataclass(slots=True)

@@ -19,9 +19,12 @@ class OwnUris:
         self._network, self._name = network, name
         self._known: dict[tuple[str, str, int], tuple[str, str]] = {}
 
-    def contact(self, flow: Source) -> str:
-        """A Contact's value, for the peer of `flow`."""
-        return self.of(flow)[1]
+    def contact(self, flow: Source, user: str = "", parameters: str = "") -> str:
+        """A Contact's value, for the peer of `flow`; `parameters` are the URI's, each behind a semicolon."""
+        found = self.of(flow)[1]
+        if not user and not parameters:
+            return found
+        return f"<sip:{user}@{found[5:-1]}{parameters}>" if user else f"{found[:-1]}{parameters}>"
 
     def sent_by(self, flow: Source) -> str:
         """A Via's beginning, without its parameters: "SIP/2.0/UDP 192.0.2.1:5060"."""

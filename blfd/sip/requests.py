@@ -63,6 +63,7 @@ def request_of(message: Request, flow: Flow, transaction: int) -> inputs.Request
         identities.uris(message.values("p-preferred-identity")),
         identities.privacy(message.values("privacy")),
         message.via.rport is not None,
+        identities.uris(message.values("p-called-party-id")),
     )
 
 

@@ -52,6 +52,7 @@ def _seat(row: dict[str, Any]) -> SavedSeat:
         (user, name),
         DialogId(*replaces) if replaces else None,
         _leg(row),
+        number=row["number"],
     )
 
 
@@ -103,6 +104,7 @@ def _seat_row(seat: SavedSeat) -> dict[str, Any]:
         "picked": seat.picked,
         "referred_by": json.dumps(seat.referred_by),
         "replaces": json.dumps(seat.replaces),
+        "number": seat.number,
     }
 
 

@@ -525,3 +525,30 @@ def calls_that_are_up(db: Database) -> None:
         """
     )
     db.execute("CREATE INDEX legs_of_calls ON legs (call)")
+
+
+@migrations()
+def trunks(db: Database) -> None:
+    """Version 18: lines to the outside, and which numbers go out by them; `settings` are no defaults."""
+    db.execute(
+        """
+        CREATE TABLE trunks (
+            tenant TEXT NOT NULL REFERENCES tenants(domain) ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            password TEXT NOT NULL,
+            settings TEXT NOT NULL,
+            PRIMARY KEY (tenant, name)
+        )
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE routes (
+            tenant TEXT NOT NULL REFERENCES tenants(domain) ON DELETE CASCADE,
+            pattern TEXT NOT NULL,
+            settings TEXT NOT NULL,
+            PRIMARY KEY (tenant, pattern)
+        )
+        """
+    )
+    db.execute("ALTER TABLE legs ADD COLUMN number TEXT NOT NULL DEFAULT ''")  # of who is outside

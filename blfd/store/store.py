@@ -30,6 +30,7 @@ from blfd.store.overrides import Overrides
 from blfd.store.records import Records
 from blfd.store.rows import NewExtension, Outcome
 from blfd.store.sqlite_records import SqliteRecords
+from blfd.store.trunks import Trunks
 
 if TYPE_CHECKING:
     from sqlite_utils.db import Database
@@ -50,7 +51,7 @@ class Store:
 
     Every change is all or nothing; `records` is what the server keeps by itself, `devices` are the phones
     that are provisioned, `overrides` what a site sets for them, `admins` who may use the portal and the API,
-    `audit` who has changed what.
+    `audit` who has changed what, `trunks` the lines to the outside.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,6 +62,7 @@ class Store:
         self.overrides = Overrides(self._connections)
         self.admins = Admins(self._connections)
         self.audit = Audit(self._connections)
+        self.trunks = Trunks(self._connections)
 
     def writing(self) -> AbstractContextManager[Database]:
         """One transaction around several changes. Raises StoreError."""
@@ -78,7 +80,8 @@ class Store:
                 for row in rows.all_of(connection, "extensions")
             ]
             groups = rows.groups(rows.all_of(connection, "groups"), rows.all_of(connection, "group_members"))
-        return Directory(tenants, {e.aor: e for e in extensions}, groups)
+            trunks, routes = self.trunks.read(connection)
+        return Directory(tenants, {e.aor: e for e in extensions}, groups, trunks, routes)
 
     def tenant(self, domain: str) -> Tenant:
         """Raises StoreError for one that does not exist."""

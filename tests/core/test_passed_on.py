@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blfd.core.calls.calls import Calls, LegInput
+from blfd.core.calls.party import Party
 from blfd.core.calls.passed_on import (
     HEARD,
     LONGEST_VALUE,
@@ -162,7 +163,7 @@ class Story:
         self.calls = Calls(Dialogs(), registrar, Settings(), lambda host: trusted)
         asked = invite(hops=17)._replace(headers=EVERYTHING)
         caller = Extension(Aor(DEFAULT_TENANT, "101"), "Alice")
-        (accept,) = self.calls.invite(asked, caller, Extension(callee, "Bob"), NOW)
+        (accept,) = self.calls.invite(asked, Party.of(asked.request, caller), Extension(callee, "Bob"), NOW)
         assert isinstance(accept, Accept)
         self.caller = accept.leg
         (self.dial,) = dials(self.give(LegAccepted(self.caller, "ours")))

@@ -13,7 +13,7 @@ from blfd.core.calls.media import APART, are_apart, differs, lifted, unnamed
 from blfd.core.calls.offer_answer import NoAnswer, OfferAnswer, Then
 from blfd.core.calls.party import Party, Picker, Seat, State
 from blfd.core.calls.refusals import UNREACHABLE, Refused, better, of_invite
-from blfd.core.calls.ringing import Branch, Ringing
+from blfd.core.calls.ringing import NO_WAY, SILENT, Branch, Ringing
 from blfd.core.effects import (
     Acknowledge,
     Answer,
@@ -35,12 +35,13 @@ from blfd.core.inputs import (
     LegAnswered,
     LegEnded,
     LegProgress,
+    LegTrying,
     MediaMatched,
     OfferAnswered,
     OfferReceived,
 )
-from blfd.core.next_hop import without_headers
-from blfd.core.values import DialogId, Headers, Redirect, SavedCall, SavedLeg, Whose
+from blfd.core.trunks.outgoing import Line
+from blfd.core.values import Aor, DialogId, Headers, Redirect, SavedCall, SavedLeg, Whose
 from blfd.core.visible import visible
 from dialog_info import DialogState, Direction, StateEvent
 
@@ -108,37 +109,56 @@ class Call:
 
     def _ring(self, target: Target, now: float) -> list[Effect]:
         """Call all phones of a target at once."""
-        ringing = Ringing(target, now, now + self._rules.patience(target, self._asked))
+        lines, further = self._rules.lines(target, self.caller, self.referred_by, now)
+        until = now + self._rules.patience(target, self._asked)
+        ringing = Ringing(target, now, until, further=further)
         if not self._ringing:
             self.callee = target.party
             self._show_callee()
         self._ringing.append(ringing)
-        dials = self._rules.dials(target, now)
-        if not dials:  # its last phone has gone in this instant
+        if not lines:  # its last phone has gone in this instant, or no trunk can be had
             ringing.cause = Cause.UNREACHABLE
+            if target.outside:
+                ringing.refused = Refused(503, "All lines are busy or out of order")
             return self._over(ringing, StateEvent.TIMEOUT, now)
-        self.branches |= {leg: Branch(leg, binding.contact, target.party, ringing) for leg, binding in dials}
-        text = f"call {self.caller.aor} -> {target.party.aor}: ringing {len(dials)} phone(s)"
-        effects: list[Effect] = [Log(Level.INFO, text)]
+        effects: list[Effect] = []
+        if target.outside is None:
+            text = f"call {self.caller} -> {target.party}: ringing {len(lines)} phone(s)"
+            effects.append(Log(Level.INFO, text))
         if target.hops and len(self._ringing) == 1:
             identity = self._identity(target.party)
             effects.append(Progress(self.caller_leg, 181, "Call Is Being Forwarded", None, identity))
-        from_, to = self.caller.name_addr(self.domain), f"<sip:{target.party.aor.extension}@{self.domain}>"
-        known = () if self.caller.withheld else self._identity(self.caller)
-        way = written(target.hops, target.party, self.domain, self.headers, tells=self._tells_history)
-        return effects + [
-            Dial(
-                leg,
-                binding.flow,
-                without_headers(binding.contact),
-                from_,
-                to,
-                self.offer,
-                (*known, *way),
-                binding.path,
-            )
-            for leg, binding in dials
+        for line in lines:
+            effects += self._dial(line, ringing, now)
+        return effects
+
+    def _dial(self, line: Line, ringing: Ringing, now: float) -> list[Effect]:
+        """Send the INVITE to a phone, or by a trunk, whose lamp shows the call then."""
+        leg, target, tells = self._rules.new_leg(), ringing.target, self._tells_history
+        if line.trunk is None:
+            self.branches[leg] = Branch(leg, line.contact, target.party, ringing)
+            from_, to = self.caller.name_addr(self.domain), f"<sip:{target.party.user}@{self.domain}>"
+            known = () if self.caller.withheld else self._identity(self.caller)
+            way = written(target.hops, target.party, self.domain, self.headers, tells=tells)
+            return [Dial(leg, line.flow, line.contact, from_, to, self.offer, (*known, *way), line.path)]
+        party = replace(target.party, aor=Aor(line.trunk.tenant, line.trunk.resource))
+        self.branches[leg] = Branch(leg, line.contact, party, ringing)
+        ringing.heard_by = now + SILENT if ringing.further else 0.0
+        hops = self._rules.outside(target.hops, line.trunk)
+        way = written(hops, party, line.domain, self.headers, tells=tells and not self.caller.withheld)
+        log = Log(Level.INFO, f"call {self.caller} -> {party}: calling by {line.flow}")
+        ends = line.contact, line.from_, line.to
+        headers, user = (*line.identity, *way), line.trunk.username
+        return [
+            log,
+            Dial(leg, line.flow, *ends, self.offer, headers, line.path, line.credentials, contact_user=user),
         ]
+
+    def _dial_next(self, ringing: Ringing, now: float) -> list[Effect]:
+        """By the next server of a trunk, or by the next trunk."""
+        line, *further = ringing.further
+        ringing.further = tuple(further)
+        return self._dial(line, ringing, now)
 
     def _watch_caller(self, tag: str, now: float) -> None:
         self.dialog = self.dialog._replace(local_tag=tag)
@@ -149,7 +169,7 @@ class Call:
                 Direction.INITIATOR,
                 DialogState.TRYING,
                 now,
-                self.callee.aor.extension,
+                self.callee.user,
                 self.callee.name,
                 leg=self.caller_leg,
                 call=self.number,
@@ -165,7 +185,7 @@ class Call:
         """The caller's dialog is with who is called now."""
         dialog, party = self._dialogs.get(self.caller.aor, self.caller_leg), self.callee
         if dialog:
-            dialog = replace(dialog, remote=party.aor.extension, remote_name=party.name)
+            dialog = replace(dialog, remote=party.user, remote_name=party.name)
             self._dialogs.put(self.caller.aor, dialog)
 
     @property
@@ -204,12 +224,23 @@ class Call:
 
     # The callee's phones
 
+    def trying(self, trying: LegTrying) -> list[Effect]:
+        """A trunk's server has the INVITE, and may take as long as it likes."""
+        branch = self.branches.get(trying.leg)
+        if branch and branch.ringing:
+            branch.ringing.heard_by = 0.0
+        return []
+
     def progress(self, progress: LegProgress, now: float) -> list[Effect]:
         """A phone rings, or plays early media."""
         branch = self.branches.get(progress.leg)
         if branch is None or self.state is not State.RINGING:
             return []
         rings_already = self.rings
+        if branch.ringing and branch.ringing.heard_by:
+            branch.ringing.heard_by = 0.0
+        if branch.ringing and branch.party.is_outside:  # it rings there now: no other server is tried
+            branch.ringing.further = ()
         self._watch_callee(branch, progress.dialog, DialogState.EARLY, now, early_media=bool(progress.sdp))
         headers = (*self._identity(branch.party), *progress.headers)
         if progress.sdp:
@@ -229,7 +260,7 @@ class Call:
         sdp = answer.sdp or self._early_sdp.get((answer.leg, answer.dialog.remote_tag))
         if sdp is None or answer.fault or are_apart(self.offer, sdp):
             why = answer.fault or (APART if sdp else "The phone answered without media")
-            log = Log(Level.WARNING, f"{branch.party.aor} at {visible(branch.contact)} answers a call: {why}")
+            log = Log(Level.WARNING, f"{branch.party} at {visible(branch.contact)} answers a call: {why}")
             return [log, *self._end(HangUp(self.caller_leg, 488, why), StateEvent.ERROR, now)]
         self.state, self.answered_leg, self.callee = State.ANSWERED, answer.leg, branch.party
         self._ringing.clear()
@@ -275,7 +306,7 @@ class Call:
             Direction.RECIPIENT,
             state,
             now,
-            self.caller.aor.extension,
+            self.caller.user,
             self.caller.name,
             early_media=early_media,
             leg=branch.leg,
@@ -296,7 +327,7 @@ class Call:
         if dialog:
             since = dialog.since if dialog.state is DialogState.CONFIRMED else now
             dialog = replace(dialog, state=DialogState.CONFIRMED, since=since)
-            dialog = replace(dialog, remote=other.aor.extension, remote_name=other.name)
+            dialog = replace(dialog, remote=other.user, remote_name=other.name)
             dialog = replace(dialog, withheld=self.withheld, call=self.number)
             self._dialogs.put(party.aor, dialog)
 
@@ -310,7 +341,7 @@ class Call:
         """The ringing call is the picker's: nobody else gets it from here on."""
         self.state = State.ANSWERED
         self._ringing.clear()
-        by = picker.party.aor.extension
+        by = picker.party.user
         dropped = self._drop_branches(ELSEWHERE, StateEvent.REPLACED, now, taken_by=by)
         self._seat_callee(picker, now)
         self._connect(self.caller, self.caller_leg, self.callee, now)
@@ -340,7 +371,7 @@ class Call:
         """The picker takes the place of the phone on `leg` in a call that is up (RFC 3891, section 3)."""
         self.state = State.ANSWERED
         stays, effects = self.exchange.replace(leg, picker.leg)
-        by = picker.party.aor.extension
+        by = picker.party.user
         if leg == self.caller_leg:
             self._dialogs.end(self.caller.aor, leg, now, StateEvent.REPLACED, by)
             self._seat_caller(picker, now)
@@ -378,7 +409,7 @@ class Call:
                 Direction.INITIATOR,
                 DialogState.CONFIRMED,
                 now,
-                other.aor.extension,
+                other.user,
                 other.name,
                 held=picker.held,
                 leg=picker.leg,
@@ -465,7 +496,7 @@ class Call:
         for branch in self.branches.values():
             dialog = self._dialogs.get(branch.party.aor, branch.leg)
             if dialog:
-                dialog = replace(dialog, remote=self.caller.aor.extension, remote_name=self.caller.name)
+                dialog = replace(dialog, remote=self.caller.user, remote_name=self.caller.name)
                 dialog = replace(dialog, withheld=self.withheld, referred_by=by.shown)
                 self._dialogs.put(branch.party.aor, dialog)
         return [HangUp(left)]
@@ -536,7 +567,13 @@ class Call:
 
     def _refused_by(self, branch: Branch, ringing: Ringing, end: LegEnded, now: float) -> list[Effect]:
         """A phone does not take the call."""
-        if end.redirect:
+        if ringing.further and not branch.dialog and (end.silent or end.status in NO_WAY):
+            said = "no answer" if end.silent else f"{end.status} {visible(end.reason)}".strip()
+            text = (
+                f"call {self.caller} -> {branch.party}: {visible(branch.contact)} says {said}, trying another"
+            )
+            return [Log(Level.WARNING, text), *self._dial_next(ringing, now)]
+        if end.redirect and not branch.party.is_outside:  # nobody outside says where else to call
             try:
                 return self._redirect(branch, ringing, end.redirect, now)
             except Refusal as refusal:
@@ -559,7 +596,7 @@ class Call:
         cause = cause_of(redirect.reason) or (Cause.DEFLECTED if branch.dialog else Cause.ALWAYS)
         at = ringing.target if for_all else replace(ringing.target, others=())
         target = self._rules.redirected(at, redirect.contacts, cause, self._asked, now)
-        by = target.party.aor.extension
+        by = target.party.user
         self._dialogs.end(branch.party.aor, branch.leg, now, StateEvent.REJECTED, by)
         rings_there = any(party.aor == target.party.aor for party in self.rings_at())
         effects: list[Effect] = [self._log_forward(branch.party, target, f"by {visible(branch.contact)}")]
@@ -580,13 +617,13 @@ class Call:
         except Refusal as refusal:
             ringing.refused = Refused(refusal.status, refusal.reason)
             log = [Log(Level.WARNING, refusal.log or refusal.reason)]
-        by = onward.party.aor.extension if onward else ""
+        by = onward.party.user if onward else ""
         dropped = self._drop_branches("", event, now, of=ringing, taken_by=by)
         self._ringing.remove(ringing)
         if onward:
             why = ringing.cause.reason if ringing.cause else "refused"
             return [*dropped, self._log_forward(ringing.party, onward, why), *self._ring(onward, now)]
-        refused = ringing.refused or Refused(480, f"{ringing.party.aor.extension} {UNREACHABLE}")
+        refused = ringing.refused or Refused(480, f"{ringing.party.user} {UNREACHABLE}")
         best = self._refused = better(self._refused, refused) if self._refused else refused
         if self._ringing:
             return [*log, *dropped]
@@ -594,33 +631,42 @@ class Call:
         return [*log, *dropped, *self._end(last, event, now)]
 
     def _log_forward(self, party: Party, target: Target, why: str) -> Log:
-        text = f"call {self.caller.aor} -> {party.aor}: forwarded to {target.party.aor} ({why})"
+        text = f"call {self.caller} -> {party}: forwarded to {target.party} ({why})"
         return Log(Level.INFO, text)
 
     def _refusal_of(self, end: LegEnded, branch: Branch) -> tuple[Refused, list[Effect]]:
         """What the caller is told of a phone's refusal, and what the operator reads."""
-        extension = branch.party.aor.extension
+        extension = branch.party.user
         refused = of_invite(extension, end.status, end.reason, end.headers)
         if end.silent:
             refused = Refused(480, f"{extension} {UNREACHABLE}")
         if not refused.translated:
             return refused, []
         said = f"{end.status} {visible(end.reason)}".strip()
-        text = f"{branch.party.aor} at {visible(branch.contact)} refuses a call: {said}; the caller is told"
+        text = f"{branch.party} at {visible(branch.contact)} refuses a call: {said}; the caller is told"
         return refused, [Log(Level.INFO, f"{text} {refused.status} {refused.reason}")]
 
     def next_timer(self) -> float | None:
         """When `handle_timer` wants to be called."""
         if self.state is State.RINGING:
-            return min((ringing.until for ringing in self._ringing), default=None)
+            heard_by = [ringing.heard_by for ringing in self._ringing if ringing.heard_by]
+            return min((*heard_by, *(ringing.until for ringing in self._ringing)), default=None)
         return self.exchange.next_timer()
 
     def handle_timer(self, now: float) -> list[Effect]:
         """It has rung long enough somewhere, or an offer is made again."""
         if self.state is not State.RINGING:
             return self.exchange.next(now)
+        silent = [ringing for ringing in self._ringing if 0 < ringing.heard_by <= now]
+        effects = [effect for ringing in silent for effect in self._not_heard(ringing, now)]
         due = [ringing for ringing in self._ringing if ringing.until <= now]
-        return [effect for ringing in due for effect in self._not_answered(ringing, now)]
+        return effects + [effect for ringing in due for effect in self._not_answered(ringing, now)]
+
+    def _not_heard(self, ringing: Ringing, now: float) -> list[Effect]:
+        """A trunk's server says nothing: the next one."""
+        dropped = self._drop_branches("", StateEvent.TIMEOUT, now, of=ringing)
+        text = f"call {self.caller} -> {ringing.party}: no answer for {SILENT:.0f} s, trying another"
+        return [*dropped, Log(Level.WARNING, text), *self._dial_next(ringing, now)]
 
     def _not_answered(self, ringing: Ringing, now: float) -> list[Effect]:
         """It goes on; where there is no way on, or no longer, it rings as long as any call does."""
@@ -630,7 +676,7 @@ class Call:
             ringing.until = longest
             return []
         ringing.cause = Cause.NO_ANSWER
-        ringing.refused = Refused(480, f"{ringing.party.aor.extension} does not answer")
+        ringing.refused = Refused(480, f"{ringing.party.user} does not answer")
         return self._over(ringing, StateEvent.TIMEOUT, now)
 
     def hang_up(self, status: int, reason: str, now: float) -> list[Effect]:
@@ -684,7 +730,7 @@ class Call:
 
     def _without(self, none: NoAnswer, now: float) -> list[Effect]:
         """It cannot go on without an answer."""
-        log = Log(Level.WARNING, f"call {self.caller.aor} -> {self.callee.aor}: {none}")
+        log = Log(Level.WARNING, f"call {self.caller} -> {self.callee}: {none}")
         return [log, *self.hang_up(488, f"{none}", now)]
 
     def offer_answered(self, answer: OfferAnswered, now: float) -> list[Effect]:

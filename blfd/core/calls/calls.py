@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Set
 from blfd.core import hosts, privacy
 from blfd.core.access.limits import too_many
 from blfd.core.calls.call import NO_DIALOG, Call
-from blfd.core.calls.forwarding import Asked, Rules, Target
+from blfd.core.calls.forwarding import Asked, Callee, Rules, Target, callee_party
 from blfd.core.calls.keeping import Keeping, party_of
 from blfd.core.calls.party import Party, Picker, Seat, State
-from blfd.core.calls.passed_on import TELL_WHO, In, passed_on
+from blfd.core.calls.passed_on import NOT_FROM_OUTSIDE, TELL_WHO, In, passed_on
 from blfd.core.effects import Accept, AnswerInfo, Dial, Effect, HangUp, Level, Log, RefuseOffer
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs
@@ -27,6 +27,7 @@ from blfd.core.inputs import (
     LegFault,
     LegNotified,
     LegProgress,
+    LegTrying,
     MediaFound,
     MediaMatched,
     OfferAnswered,
@@ -35,7 +36,9 @@ from blfd.core.inputs import (
 )
 from blfd.core.registrar import Registrar
 from blfd.core.timers import Timers
-from blfd.core.values import Aor, DialogId, Extension, Flow, Headers, SavedCall, Settings
+from blfd.core.trunks.outgoing import Outside
+from blfd.core.trunks.trunks import Trunks
+from blfd.core.values import Aor, DialogId, Flow, Headers, SavedCall, Settings
 from blfd.core.visible import visible
 
 LegInput = (
@@ -43,6 +46,7 @@ LegInput = (
     | MediaMatched
     | MediaFound
     | LegNotified
+    | LegTrying
     | LegProgress
     | LegAnswered
     | LegAcknowledged
@@ -62,10 +66,16 @@ class Calls:
     """
 
     def __init__(
-        self, dialogs: Dialogs, registrar: Registrar, settings: Settings, trusts: Callable[[Flow], bool]
+        self,
+        dialogs: Dialogs,
+        registrar: Registrar,
+        settings: Settings,
+        trusts: Callable[[Flow], bool],
+        adopt: Callable[[Flow], Flow | None] = lambda flow: flow,
     ) -> None:
         self._dialogs, self._settings, self._trusts = dialogs, settings, trusts
-        self.rules = Rules(registrar, self.new_leg, settings.no_answer_timeout)
+        self.trunks = Trunks(adopt, self.in_use)
+        self.rules = Rules(registrar, self.trunks, self.new_leg, settings.no_answer_timeout)
         self._numbers = itertools.count(1)
         self._by_leg: dict[int, Call] = {}
         self._by_number: dict[int, Call] = {}  # those that have not ended
@@ -78,19 +88,19 @@ class Calls:
     def __iter__(self) -> Iterator[Call]:
         return iter(self._by_number.values())
 
-    def invite(
-        self, invite: InviteReceived, caller: Extension, callee: Extension, now: float
-    ) -> list[Effect]:
-        """Start a call to `callee`; Refusal if nothing rings, there or where it is forwarded."""
+    def invite(self, invite: InviteReceived, party: Party, callee: Callee, now: float) -> list[Effect]:
+        """Start a call of `party`; Refusal if nothing rings, there or where it is forwarded."""
         request = invite.request
-        self._check_limits(caller.aor, request.flow.host)
+        if not (isinstance(callee, Outside) and callee.route.emergency):
+            self._check_limits(party, request.flow.host)
         leg = self.new_leg()
-        party = Party.of(request, caller)
         without = TELL_WHO if party.withheld else privacy.hides(request)
-        trusted = self._trusts(request.flow)
+        if party.is_outside:
+            without |= NOT_FROM_OUTSIDE
+        trusted = party.is_outside or self._trusts(request.flow)
         passed = passed_on(invite.headers, In.INVITE, trusted=trusted, without=without)
         before = sum(name == "Diversion" for name, _ in passed)
-        first = self.rules.first(callee, Asked(caller.aor, before), now)
+        first = self.rules.first(callee, Asked(party.aor, before), now)
         call = self._by_leg[leg] = self._by_number[leg] = Call(
             leg,
             party,
@@ -114,14 +124,24 @@ class Calls:
         if self._trusts(source):
             call.trusted.add(leg)
 
-    def _check_limits(self, caller: Aor, source: str) -> None:
-        calls, settings = list(self), self._settings
+    def in_use(self, lamp: Aor) -> int:
+        """How many calls there are by a trunk."""
+        parties = (
+            party
+            for call in self
+            for party in (call.caller, *(branch.party for branch in call.branches.values()))
+        )
+        return sum(party.aor == lamp for party in parties)
+
+    def _check_limits(self, party: Party, source: str) -> None:
+        calls, settings, caller = list(self), self._settings, party.aor
         callers = [call.caller.aor for call in calls]
         tenants = sum(aor.tenant == caller.tenant for aor in callers)
         sender = hosts.sender(source)
         sources = sum(hosts.sender(call.source) == sender for call in calls)
+        most_own = settings.tenant_calls if party.is_outside else settings.max_calls
         for found, most, whose, setting in (
-            (callers.count(caller), settings.max_calls, f"{caller}", "max_calls"),
+            (callers.count(caller), most_own, f"{caller}", "max_calls"),
             (tenants, settings.tenant_calls, f"tenant {caller.tenant}", "tenant_calls"),
             (sources, settings.source_calls, f"address {source}", "source_calls"),
         ):
@@ -201,7 +221,7 @@ class Calls:
         of: Call,
         transferee: Seat,
         by: Party,
-        target: Extension,
+        target: Callee,
         offer: bytes,
         headers: Headers,
         now: float,
@@ -211,7 +231,7 @@ class Calls:
         try:
             first = self.rules.first(target, Asked(transferee.party.aor), now)
         except Refusal as refusal:
-            first, refused = Target(Party(target.aor, target.name)), refusal
+            first, refused = Target(callee_party(target)), refusal
         call = Call(
             -number,
             transferee.party,
@@ -304,6 +324,8 @@ class Calls:
                 return call.start(event.tag, now)
             case MediaMatched() | MediaFound() | LegNotified():
                 return []  # for a picker that has gone, or a transfer that is over
+            case LegTrying():
+                return call.trying(event)
             case LegProgress():
                 return call.progress(event, now)
             case LegAnswered():
@@ -371,7 +393,7 @@ def _named(request: Request) -> str:
 
 
 def _name(call: Call) -> str:
-    return f"call {call.caller.aor} -> {call.callee.aor}"
+    return f"call {call.caller} -> {call.callee}"
 
 
 def _fault(call: Call, event: LegEnded | LegFault) -> list[Effect]:
@@ -379,7 +401,7 @@ def _fault(call: Call, event: LegEnded | LegFault) -> list[Effect]:
     if not event.fault:
         return []
     party = call.caller if event.leg == call.caller_leg else call.callee
-    return [Log(Level.WARNING, f"{_name(call)}: the phone of {party.aor}: {visible(event.fault, 200)}")]
+    return [Log(Level.WARNING, f"{_name(call)}: the phone of {party}: {visible(event.fault, 200)}")]
 
 
 def _answer_stray(event: LegInput) -> list[Effect]:

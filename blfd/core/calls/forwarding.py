@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
 from urllib.parse import quote
@@ -19,12 +19,19 @@ from blfd.core.access.domains import Domains
 from blfd.core.calls.party import Party
 from blfd.core.errors import Refusal
 from blfd.core.hosts import is_address
+from blfd.core.next_hop import without_headers
 from blfd.core.registrar import Registrar
-from blfd.core.routing import Refused, Routing, ToExtension
-from blfd.core.values import Aor, Binding, Directory, Extension, Forwarding, Headers, Tenant, Uri
+from blfd.core.routing import Refused, Routing, ToExtension, ToOutside
+from blfd.core.trunks.outgoing import Line, Outside, caller_id
+from blfd.core.trunks.trunk import RESERVED, Trunk
+from blfd.core.trunks.trunks import Trunks
+from blfd.core.values import Aor, Directory, Extension, Forwarding, Headers, Tenant, Uri
 from blfd.core.visible import visible
 
 MOST = 5  # times that a call is forwarded
+
+Callee = Extension | Outside
+"""Who can be called: here, or by a trunk."""
 
 
 class Cause(Enum):
@@ -67,11 +74,15 @@ class Other(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The extension at which a call is to ring, how it came there, and `others` if nothing comes of it."""
+    """Where a call is to ring, how it came there, and `others` if nothing comes of it.
+
+    `outside` is the number that is called by a trunk, None where the party is an extension.
+    """
 
     party: Party
     hops: tuple[Hop, ...] = ()
     others: tuple[Other, ...] = ()
+    outside: Outside | None = None
 
 
 class Asked(NamedTuple):
@@ -87,8 +98,11 @@ class Rules:
     `longest` is for how many seconds a call rings anywhere.
     """
 
-    def __init__(self, registrar: Registrar, new_leg: Callable[[], int], longest: float) -> None:
-        self._registrar, self._new_leg, self.longest = registrar, new_leg, longest
+    def __init__(
+        self, registrar: Registrar, trunks: Trunks, new_leg: Callable[[], int], longest: float
+    ) -> None:
+        self._registrar, self._trunks = registrar, trunks
+        self.new_leg, self.longest = new_leg, longest
         self._directory = Directory()
         self._routing = Routing(self._directory, Domains(self._directory, ()))
 
@@ -102,7 +116,7 @@ class Rules:
     def tenant(self, aor: Aor) -> Tenant:
         return self._directory.tenants.get(aor.tenant) or Tenant(aor.tenant)
 
-    def first(self, callee: Extension, asked: Asked, now: float) -> Target:
+    def first(self, callee: Callee, asked: Asked, now: float) -> Target:
         """Where a call rings that is for `callee`. Raises Refusal where nothing rings."""
         return self._at(callee, (), (), asked, now)
 
@@ -123,7 +137,7 @@ class Rules:
         hops = (*at.hops, Hop(at.party, cause))
         others = tuple(Other(uri, hops) for uri in contacts)
         if not others:
-            raise Refusal(480, f"{at.party.aor.extension} has forwarded its calls and not said where")
+            raise Refusal(480, f"{at.party.user} has forwarded its calls and not said where")
         return self._next((*others, *at.others), asked, now)
 
     def goes_on(self, at: Target, asked: Asked, now: float) -> bool:
@@ -139,9 +153,28 @@ class Rules:
         goes_on = target.others or self._rule(aor, Cause.NO_ANSWER, asked)
         return min(self.longest, self.of(aor).after) if goes_on else self.longest
 
-    def dials(self, target: Target, now: float) -> list[tuple[int, Binding]]:
-        """The phones to ring, each with a leg of its own."""
-        return [(self._new_leg(), found) for found in self._registrar.reachable(target.party.aor, now)]
+    def lines(
+        self, target: Target, caller: Party, by: Party | None, now: float
+    ) -> tuple[list[Line], tuple[Line, ...]]:
+        """What is rung at once, and what is tried after that, one by one; `by` has transferred the call."""
+        if target.outside is None:
+            found = self._registrar.reachable(target.party.aor, now)
+            return [Line(one.flow, without_headers(one.contact), one.path) for one in found], ()
+        known = caller
+        if caller.is_outside:  # who has sent a stranger's call on answers for it outside
+            known = target.hops[-1].party if target.hops else by or caller
+        lines = self._trunks.lines(target.outside, replace(known, withheld=caller.withheld))
+        return lines[:1], tuple(lines[1:])
+
+    def outside(self, hops: tuple[Hop, ...], trunk: Trunk) -> tuple[Hop, ...]:
+        """Hops as they are named outside: by the numbers that they have there."""
+        lamp = Aor(trunk.tenant, trunk.resource)
+        return tuple(
+            hop._replace(party=Party(lamp, "", hop.party.withheld, number))
+            if (number := caller_id(trunk, None, hop.party.aor.extension))
+            else hop
+            for hop in hops
+        )
 
     def _next(self, others: tuple[Other, ...], asked: Asked, now: float) -> Target:
         refusals: list[Refusal] = []
@@ -155,7 +188,7 @@ class Rules:
 
     def _at(
         self,
-        extension: Extension,
+        callee: Callee,
         hops: tuple[Hop, ...],
         others: tuple[Other, ...],
         asked: Asked,
@@ -163,22 +196,24 @@ class Rules:
     ) -> Target:
         """What the rules of an extension say before anything rings there."""
         while True:
-            self._check(extension, hops, asked)
-            found = self._before_ringing(extension, asked, now)
-            party = Party(extension.aor, extension.name)
+            party = callee_party(callee)
+            self._check(party, hops, asked)
+            if isinstance(callee, Outside):
+                return Target(party, hops, others, callee)
+            found = self._before_ringing(callee, asked, now)
             if found is None:
                 return Target(party, hops, others)
-            extension, hops = found[0], (*hops, Hop(party, found[1]))
+            callee, hops = found[0], (*hops, Hop(party, found[1]))
 
     @staticmethod
-    def _check(extension: Extension, hops: tuple[Hop, ...], asked: Asked) -> None:
+    def _check(party: Party, hops: tuple[Hop, ...], asked: Asked) -> None:
         if not hops:
             return
         passed = [hop.party.aor for hop in hops]
-        first, here = passed[0].extension, extension.aor.extension
-        if extension.aor == asked.caller:
+        first, here = passed[0].extension, party.user
+        if party.aor == asked.caller and not party.is_outside:
             raise Refusal(480, f"{passed[-1].extension} forwards its calls to {here}, who calls")
-        if extension.aor in passed:
+        if party.aor in passed:
             way = ", ".join([*(aor.extension for aor in passed), here])
             advice = f"look at 'blfd extension list', and at what the phones of {first} have set"
             text = f"calls of {passed[0]} go in a circle: {way}; {advice}"
@@ -187,9 +222,7 @@ class Rules:
             text = f"a call of {asked.caller} is forwarded more than {MOST} times, at last by {passed[-1]}"
             raise Refusal(480, f"The call is forwarded more than {MOST} times", log=text)
 
-    def _before_ringing(
-        self, extension: Extension, asked: Asked, now: float
-    ) -> tuple[Extension, Cause] | None:
+    def _before_ringing(self, extension: Extension, asked: Asked, now: float) -> tuple[Callee, Cause] | None:
         aor = extension.aor
         always = self._rule(aor, Cause.ALWAYS, asked)
         if always:
@@ -206,7 +239,7 @@ class Rules:
             raise Refusal(480, f"{aor.extension} {why}")
         return found, cause
 
-    def _rule(self, aor: Aor, cause: Cause, asked: Asked) -> Extension | None:
+    def _rule(self, aor: Aor, cause: Cause, asked: Asked) -> Callee | None:
         """Where the extension's own rule leads; None where there is none, or it leads to who calls."""
         rules = self.of(aor)
         number = {
@@ -218,26 +251,35 @@ class Rules:
         }.get(cause)
         if not number:
             return None
-        route = self._routing.route(aor, _in_tenant(aor, number))
-        return (
-            route.extension
-            if isinstance(route, ToExtension) and route.extension.aor != asked.caller
-            else None
-        )
+        match self._routing.route(aor, _in_tenant(aor, number)):
+            case ToExtension(extension) if extension.aor != asked.caller:
+                return extension
+            case ToOutside(outside):
+                return outside
+        return None
 
-    def _named(self, other: Other) -> Extension:
-        """The extension that a Contact means: who writes an address in the place of the domain means ours."""
+    def _named(self, other: Other) -> Callee:
+        """Whom a Contact means: who writes an address in the place of the domain means ours."""
         who, uri = other.hops[-1].party.aor, other.uri
         number = uri.user or uri.text.partition(":")[2].partition(";")[0]
         known = uri.scheme in ("sip", "sips") and not is_address(uri.host)
         match self._routing.route(who, uri if known else _in_tenant(who, number)):
             case ToExtension(extension):
                 return extension
+            case ToOutside(outside):
+                return outside
             case Refused():
                 text = f"{who.extension} forwards its calls to {visible(number)}, which is no extension here"
             case _:
                 text = f"{who.extension} forwards its calls to {visible(number)}, which is a code"
-        raise Refusal(480, text, log=f"a phone of {who}: {text}; there is no way outside")
+        raise Refusal(480, text, log=f"a phone of {who}: {text}; no route leads there")
+
+
+def callee_party(callee: Callee) -> Party:
+    """Who is called; outside it is the number, and the lamp is that of the trunk which is tried first."""
+    if isinstance(callee, Outside):
+        return Party(Aor(callee.route.tenant, f"{RESERVED}{callee.route.trunks[0]}"), number=callee.number)
+    return Party(callee.aor, callee.name)
 
 
 def _in_tenant(who: Aor, number: str) -> Uri:
@@ -274,7 +316,7 @@ def _history(party: Party, domain: str, came: Cause | None, left: Cause | None) 
     """An entry's URI: by what cause the call has come there (RFC 4458), and left it (RFC 3326)."""
     cause = f";cause={came.status}" if came else ""
     reason = f"?Reason={quote(f'SIP;cause={left.status}', safe='')}" if left else ""
-    return f"<sip:{party.aor.extension}@{domain}{cause}{reason}>"
+    return f"<sip:{party.user}@{domain}{cause}{reason}>"
 
 
 _INDEX = re.compile(r";\s*index\s*=\s*([0-9.]+)", re.I)

@@ -98,8 +98,9 @@ class Keeping:
             dialog.referred_by,
             dialog.replaces,
             leg,
+            number=party.number,
         )
 
 
 def party_of(seat: SavedSeat) -> Party:
-    return Party(seat.aor, seat.name, seat.withheld)
+    return Party(seat.aor, seat.name, seat.withheld, seat.number)

@@ -40,7 +40,7 @@ def outcome(aor: Aor, dialog: WatchedDialog, call: Call | None, picker: Aor) -> 
         return "The caller has hung up" if gave_up else f"The call at {aor.extension} is over"
     holder = call.seated(dialog.role)
     first = dialog.taken_by or aor.extension
-    if dialog.answered or (dialog.event is StateEvent.REPLACED and holder.aor.extension != first):
+    if dialog.answered or (dialog.event is StateEvent.REPLACED and holder.user != first):
         return _has("taken it over", holder, picker)
     return _has("answered" if holder.aor == aor else "answered the call", holder, picker)
 
@@ -53,4 +53,4 @@ def _left(dialog: WatchedDialog) -> bool:
 def _has(done: str, who: Party, picker: Aor) -> str:
     if who.aor == picker:
         return f"You have {done} already"
-    return f"{'Somebody' if who.withheld else who.aor.extension} has {done} already"
+    return f"{'Somebody' if who.withheld else who.user} has {done} already"

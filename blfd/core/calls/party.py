@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from blfd.core.inputs import Request
-from blfd.core.privacy import NAME_ADDR, is_anonymous, withheld
+from blfd.core.privacy import NAME_ADDR, USER, is_anonymous, withheld
+from blfd.core.trunks.trunk import RESERVED
 from blfd.core.values import Aor, DialogId, Extension, Flow
 
 
@@ -19,14 +20,32 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Who takes part: `aor`, and the display name that the directory gives.
+    """Who takes part: an extension, or somebody outside who is reached by a trunk.
 
-    `withheld`: it does not want to be known to the other one.
+    `aor` is whose lamp shows it, which is the trunk's for who is outside; that one is called by `number`, ""
+    where it is not known. `name` is the one to show: of an extension that of the directory. `withheld`: it
+    does not want to be known to the other one.
     """
 
     aor: Aor
     name: str = ""
     withheld: bool = False
+    number: str = ""
+
+    def __str__(self) -> str:
+        """For the operator."""
+        return f"{self.user} ({self.aor})" if self.is_outside else f"{self.aor}"
+
+    @property
+    def is_outside(self) -> bool:
+        return self.aor.extension.startswith(RESERVED)
+
+    @property
+    def user(self) -> str:
+        """What it is called by: its extension or number."""
+        if self.is_outside:
+            return self.number or USER
+        return self.aor.extension
 
     @classmethod
     def of(cls, request: Request, extension: Extension) -> Party:
@@ -38,13 +57,13 @@ class Party:
     @property
     def shown(self) -> tuple[str, str]:
         """Extension and name for watchers; empty where they are withheld."""
-        return ("", "") if self.withheld else (self.aor.extension, self.name)
+        return ("", "") if self.withheld else (self.user, self.name)
 
     def name_addr(self, domain: str) -> str:
         """For From and P-Asserted-Identity."""
         if self.withheld:
             return NAME_ADDR
-        uri = f"<sip:{self.aor.extension}@{domain}>"
+        uri = f"<sip:{self.user.replace('#', '%23')}@{domain}>"
         name = self.name.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{name}" {uri}' if name else uri
 

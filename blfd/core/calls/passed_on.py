@@ -187,6 +187,11 @@ TABLE = (
 )
 RULES = {rule.name.lower(): rule for rule in TABLE}
 TELL_WHO = frozenset(rule.name for rule in TABLE if rule.tells_who)
+NOT_FROM_OUTSIDE = frozenset(
+    ("Alert-Info", "Answer-Mode", "Call-Info", "Error-Info", "Priv-Answer-Mode", "Referred-By", "Reply-To")
+)
+"""What nobody outside may say to a phone: it makes one answer by itself, or fetch something."""
+
 HEARD = tuple(rule.name for rule in TABLE if rule.phones | rule.edges)
 """What has to be read of a call's messages, for the core to decide."""
 

@@ -267,7 +267,7 @@ class Pickups:
         if pickup.takes_over:
             pickup.wish = pickup.wish._replace(way=Way.TAKE_OVER)
         del self._by_leg[media.leg]
-        report = self._report(pickup, 200, "picked up", now, call.caller.aor.extension)
+        report = self._report(pickup, 200, "picked up", now, call.caller.user)
         return [*self._calls.join(call, pickup.dialog.leg, picker, media, now), *report]
 
     def give_up(self, leg: int, why: str, now: float) -> list[Effect]:

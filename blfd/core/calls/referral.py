@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from blfd.core.calls.call import Call
 from blfd.core.calls.calls import Calls
-from blfd.core.calls.forwarding import Asked
+from blfd.core.calls.forwarding import Asked, Callee
 from blfd.core.calls.party import Seat, State
 from blfd.core.calls.passed_on import fits
 from blfd.core.calls.replaces import parse
@@ -15,8 +15,8 @@ from blfd.core.calls.transfer import Consultation
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.inputs import ReferReceived
-from blfd.core.routing import Refused, Route, ToExtension
-from blfd.core.values import Aor, Extension, Headers, Uri
+from blfd.core.routing import Refused, Route, ToExtension, ToOutside
+from blfd.core.values import Aor, Headers, Uri
 from blfd.core.visible import visible
 from dialog_info import DialogState
 
@@ -27,7 +27,7 @@ HOPS = ("Max-Forwards", "70")
 class Referral(NamedTuple):
     """`target` is to be called with `headers`, or there is a `consultation`, whose other end it is."""
 
-    target: Extension | None
+    target: Callee | None
     headers: Headers
     consultation: Consultation | None
 
@@ -57,6 +57,9 @@ class Referrals:
     def find(self, refer: ReferReceived, call: Call, busy: Collection[int], now: float) -> Referral:
         """Whom it means. Raises Refusal."""
         transferor = call.seat(refer.leg)
+        if transferor.party.is_outside:
+            detail = f"{transferor.party} wants to transfer a call: nobody outside does"
+            raise Refusal(403, "Calls are not transferred from outside", log=detail)
         target = refer.refer_to.uri
         method = target.parameter("method")
         if method is not None and method.upper() != "INVITE":
@@ -66,10 +69,10 @@ class Referrals:
             return Referral(None, (), consultation)
         who = transferor.party.aor
         match self._route(who, _dialled(target, refer)):
-            case ToExtension(extension):
+            case ToExtension(callee) | ToOutside(callee):
                 transferee = call.seat(call.other(refer.leg)).party.aor
-                self._calls.rules.first(extension, Asked(transferee), now)
-                return Referral(extension, (HOPS, *_referred_by(refer, transferor, call)), None)
+                self._calls.rules.first(callee, Asked(transferee), now)
+                return Referral(callee, (HOPS, *_referred_by(refer, transferor, call)), None)
             case Refused(status, reason, log):
                 raise Refusal(status, reason, log=log)
             case _:

@@ -8,10 +8,18 @@ from blfd.core.calls.forwarding import Cause, Target
 from blfd.core.calls.party import Party
 from blfd.core.calls.refusals import Refused, better
 from blfd.core.inputs import LegEnded
+from blfd.core.trunks.outgoing import Line
 from blfd.core.values import DialogId
 
 NOBODY = frozenset((408, 430, 503, 504))
 """Statuses of a phone that is not there, or of the way to it."""
+
+NO_WAY = NOBODY | {500, 502}
+"""Statuses of a trunk's server after which the next one is tried: it has no way, which says nothing of who is
+called."""
+
+SILENT = 4.0
+"""Seconds that a server has to say that it has our INVITE, where there is another one."""
 
 BUSY = frozenset((480, 486, 600, 603))
 """Statuses by which a phone, or who sits before it, does not want the call; 480 is some phones' DND."""
@@ -22,7 +30,8 @@ class Ringing:
     """One target, since a time and until another.
 
     `refused` is the best refusal of its phones so far, and `cause` why it is over there when all have
-    refused, None where none of the extension's rules says anything of it.
+    refused, None where none of the extension's rules says anything of it. `further` are servers that are
+    tried when the one before does not serve, which has `heard_by` to say anything (0: it has).
     """
 
     target: Target
@@ -30,6 +39,8 @@ class Ringing:
     until: float
     refused: Refused | None = None
     cause: Cause | None = None
+    further: tuple[Line, ...] = ()
+    heard_by: float = 0.0
 
     @property
     def party(self) -> Party:

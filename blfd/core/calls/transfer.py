@@ -14,9 +14,10 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from blfd.core.calls.call import Call
+from blfd.core.calls.forwarding import Callee, callee_party
 from blfd.core.calls.party import Seat
 from blfd.core.events.refer import ReferSubscription
-from blfd.core.values import Extension, Headers
+from blfd.core.values import Headers
 
 
 class Stage(Enum):
@@ -94,7 +95,7 @@ class Transfer:
     transferor: Seat
     transferee: Seat
     subscription: ReferSubscription | None
-    target: Extension | None = None
+    target: Callee | None = None
     headers: Headers = ()
     consultation: Consultation | None = None
     stage: Stage = Stage.LOOKING
@@ -109,9 +110,9 @@ class Transfer:
     @property
     def name(self) -> str:
         """For the log."""
-        by, who = self.transferor.party.aor, self.transferee.party.aor
+        by, who = self.transferor.party, self.transferee.party
         if self.consultation:
             call = self.consultation.call
-            whom = call.callee.aor if self.consultation.leg == call.caller_leg else call.caller.aor
+            whom = call.callee if self.consultation.leg == call.caller_leg else call.caller
             return f"transfer by {by}, who has consulted: {who} to {whom}"
-        return f"transfer by {by}: {who} to {self.target.aor if self.target else 'nobody'}"
+        return f"transfer by {by}: {who} to {callee_party(self.target) if self.target else 'nobody'}"

@@ -322,10 +322,9 @@ class Notifier:
 
     def _end_if_removed(self, subscription: Subscription, now: float) -> list[Effect]:
         """One whose watcher or resource is no longer in the directory, or not for it any more, ends."""
-        extensions = self._directory.extensions
-        if subscription.resource not in extensions:
+        if not self._directory.has_lamp(subscription.resource):
             return self._terminate(subscription, "noresource", now)
-        if subscription.watcher not in extensions:
+        if subscription.watcher not in self._directory.extensions:
             return self._terminate(subscription, "rejected", now)
         try:
             subscription.package.check(subscription.watcher, subscription.resource)

@@ -107,7 +107,7 @@ class Requests:
         if resource.tenant != watcher.aor.tenant:
             text = f"{watcher.aor} may not watch {resource}: they belong to different tenants"
             raise Refusal(403, "Another tenant's extension", (), text)
-        if resource not in self._directory.extensions:
+        if not self._directory.has_lamp(resource):
             self._remember_unknown(watcher.aor, resource.extension)
             text = f"{watcher.aor} watches {resource.extension}, which does not exist: add it or fix the key"
             raise Refusal(404, f"Extension {resource.extension} does not exist", (), text)

@@ -1,0 +1,1 @@
+"""Lines to the outside: carriers and other telephone systems."""

@@ -1,0 +1,89 @@
+"""Telephone numbers: as people and carriers write them, normalised, and matched with patterns."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+LONGEST = 40
+_SEPARATORS = str.maketrans("", "", " -.()/")
+_number = re.compile(r"\+?[0-9A-Za-z*#_]+").fullmatch
+_dialled = re.compile(r"\+?[0-9*#]+").fullmatch
+_pattern = re.compile(r"\+?[0-9*#]*[xX0-9]*\.?").fullmatch
+
+
+def plain(text: str) -> str:
+    """A number without what makes it readable; "" where it is none that is sound."""
+    number = text.partition(";")[0].translate(_SEPARATORS)
+    return number if len(number) <= LONGEST and _number(number) else ""
+
+
+def is_dialled(text: str) -> bool:
+    """Whether it is what a keypad can write."""
+    return len(text) <= LONGEST and bool(_dialled(text))
+
+
+def normal(number: str, country: str, area: str) -> str:
+    """With its country's code where that is known; two that mean the same are the same."""
+    digits = number.translate(_SEPARATORS)
+    if digits.startswith("+"):
+        return digits
+    if not country:
+        return digits
+    if digits.startswith("00"):
+        return f"+{digits[2:]}"
+    if digits.startswith("0"):
+        return f"+{country}{digits[1:]}"
+    if digits.startswith(country) and len(digits) > 10:
+        return f"+{digits}"
+    return f"+{country}{area}{digits}" if area else digits
+
+
+class Match(NamedTuple):
+    """What stood in the place of each x, and of the full stop."""
+
+    digits: str
+    rest: str
+
+
+def is_pattern(text: str) -> bool:
+    """x is any digit, and a full stop at the end is one character or more."""
+    return bool(text.strip("+")) and len(text) <= LONGEST and bool(_pattern(text))
+
+
+def match(pattern: str, number: str) -> Match | None:
+    """Whether a number is of a pattern; a + at its beginning is the same as none."""
+    pattern, number = pattern.removeprefix("+"), number.removeprefix("+")
+    stem, rest = pattern.removesuffix("."), ""
+    if stem != pattern:
+        rest = number[len(stem) :]
+        if not rest:
+            return None
+        number = number[: len(stem)]
+    if len(number) != len(stem):
+        return None
+    digits = ""
+    for wanted, found in zip(stem, number, strict=True):
+        if wanted in "xX":
+            if not found.isdigit():
+                return None
+            digits += found
+        elif wanted != found:
+            return None
+    return Match(digits, rest)
+
+
+def weight(pattern: str) -> tuple[int, int]:
+    """Of two patterns that match, the one with more of it says more."""
+    stem = pattern.removeprefix("+").removesuffix(".")
+    return sum(letter not in "xX" for letter in stem), len(stem) + (not pattern.endswith("."))
+
+
+def filled(template: str, digits: str) -> str:
+    """The template with its x's replaced, the last digit in the last place."""
+    left = list(digits)
+    return "".join(reversed([_last(left, letter) for letter in reversed(template)]))
+
+
+def _last(left: list[str], letter: str) -> str:
+    return left.pop() if letter in "xX" and left else letter

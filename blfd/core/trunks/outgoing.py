@@ -1,0 +1,119 @@
+"""Calls out: by which trunks a number is reached, and who is said to call (RFC 3323, 3325)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from blfd.core import hosts, privacy
+from blfd.core.trunks import numbers
+from blfd.core.trunks.trunk import CallerIdIn, OutRoute, Server, Trunk, split
+from blfd.core.values import TRANSPORTS, Account, Flow, Headers
+
+
+class Outside(NamedTuple):
+    """A number outside, as it was dialled, and the route that leads there."""
+
+    number: str
+    route: OutRoute
+
+    @property
+    def sent(self) -> str:
+        """The number as the trunks get it."""
+        number = self.number[self.route.strip :] if self.route.strip else self.number
+        return self.route.prefix + number
+
+
+class Line(NamedTuple):
+    """One place to send an INVITE to: a phone, or a server of a `trunk`.
+
+    `from_`, `to`, `identity` and `domain` are what a trunk is told, "" and () for a phone.
+    """
+
+    flow: Flow
+    contact: str
+    path: tuple[str, ...] = ()
+    trunk: Trunk | None = None
+    from_: str = ""
+    to: str = ""
+    identity: Headers = ()
+    domain: str = ""
+    credentials: Account | None = None
+
+
+class Caller(NamedTuple):
+    """Who calls, as far as a trunk is told: `extension` is "" for somebody outside."""
+
+    extension: str
+    name: str
+    withheld: bool
+
+
+def route_of(routes: Iterable[OutRoute], tenant: str, dialled: str) -> OutRoute | None:
+    """The route whose pattern says most of what was dialled."""
+    if not numbers.is_dialled(dialled):
+        return None
+    found = [one for one in routes if one.tenant == tenant and _fits(one.pattern, dialled)]
+    return max(found, key=lambda one: (*numbers.weight(one.pattern), one.emergency), default=None)
+
+
+def _fits(pattern: str, dialled: str) -> bool:
+    if pattern.startswith("+") != dialled.startswith("+"):
+        return False
+    return numbers.match(pattern, dialled) is not None
+
+
+def caller_id(trunk: Trunk, route: OutRoute | None, extension: str) -> str:
+    """The number that an extension has outside; "" where none is said."""
+    if route and route.caller_id:
+        return route.caller_id
+    found = [(numbers.weight(left), left, right) for left, right in map(split, trunk.caller_ids)]
+    for _, pattern, number in sorted(found, reverse=True):
+        match = numbers.match(pattern, extension) if extension else None
+        if match:
+            return numbers.filled(number, match.digits)
+    return trunk.caller_id
+
+
+def line(trunk: Trunk, server: Server, flow: Flow, outside: Outside, caller: Caller) -> Line:
+    """The INVITE for a number by one server of a trunk."""
+    host = trunk.host
+    transport = TRANSPORTS[trunk.transport]
+    number = outside.sent.replace("#", "%23")
+    at = host if trunk.domain else f"{hosts.written(server.host)}{f':{server.port}' if server.port else ''}"
+    target = f"sip:{number}@{at}{transport.parameter}"
+    path = (f"<sip:{Server.parse(trunk.outbound_proxy)};lr>",) if trunk.outbound_proxy else ()
+    shown = caller_id(trunk, outside.route, caller.extension)
+    said = shown or trunk.username or caller.extension or privacy.USER
+    from_, identity = _identity(trunk, said, caller, outside.route)
+    credentials = Account(trunk.auth_name or trunk.username, trunk.password) if trunk.password else None
+    to = f"<sip:{number}@{host}>"
+    return Line(flow, target, path, trunk, from_, to, identity, host, credentials)
+
+
+def _identity(trunk: Trunk, number: str, caller: Caller, route: OutRoute) -> tuple[str, Headers]:
+    """From, and the header fields that say who calls: the network is told in any case, the callee perhaps."""
+    account = trunk.username or number
+    uri = f"sip:{number.replace('#', '%23')}@{trunk.host}"
+    named = f'"{_quoted(caller.name)}" ' if caller.name else ""
+    if caller.withheld and not route.emergency:
+        asserted = "P-Preferred-Identity" if _prefers(trunk) else "P-Asserted-Identity"
+        return privacy.NAME_ADDR, ((asserted, f"<{uri}>"), ("Privacy", "id"))
+    match trunk.caller_id_in:
+        case CallerIdIn.FROM:
+            return f"{named}<{uri}>", ()
+        case CallerIdIn.P_ASSERTED_IDENTITY:
+            fields: Headers = (("P-Asserted-Identity", f"{named}<{uri}>"),)
+        case CallerIdIn.P_PREFERRED_IDENTITY:
+            fields = (("P-Preferred-Identity", f"{named}<{uri}>"),)
+        case CallerIdIn.REMOTE_PARTY_ID:
+            fields = (("Remote-Party-ID", f"{named}<{uri}>;party=calling;privacy=off;screen=no"),)
+    return f"<sip:{account}@{trunk.host}>", fields
+
+
+def _prefers(trunk: Trunk) -> bool:
+    return trunk.caller_id_in is CallerIdIn.P_PREFERRED_IDENTITY
+
+
+def _quoted(name: str) -> str:
+    return name.replace("\\", "\\\\").replace('"', '\\"')

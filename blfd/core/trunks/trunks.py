@@ -1,0 +1,186 @@
+"""The trunks that there are: whose an INVITE is, whom it calls, and by which servers a number is reached.
+
+Who calls from outside has no right here but to call the numbers that its trunk has: everything else that it
+sends is a stranger's, and a number leads to an extension or nowhere, never to a code or to another trunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from blfd.core import hosts, privacy
+from blfd.core.calls.party import Party
+from blfd.core.errors import Refusal
+from blfd.core.inputs import CertificateShown, InviteReceived, Request
+from blfd.core.trunks import numbers, outgoing
+from blfd.core.trunks.outgoing import Caller, Line, Outside
+from blfd.core.trunks.trunk import DidSource, Server, Trunk, split
+from blfd.core.values import TRANSPORTS, Aor, Directory, Extension, Flow, Uri
+from blfd.core.visible import visible
+
+
+class Trunks:
+    """`adopt` makes a flow one by a listener that there is, or None; `in_use` counts the calls of a lamp."""
+
+    def __init__(self, adopt: Callable[[Flow], Flow | None], in_use: Callable[[Aor], int]) -> None:
+        self._adopt, self._in_use = adopt, in_use
+        self._directory = Directory()
+        self._by_key: dict[tuple[str, str], Trunk] = {}
+        self._hosts: dict[str, Trunk] = {}
+        self._networks: list[tuple[hosts.Network, Trunk]] = []
+        self._known: dict[str, Trunk | None] = {}
+        self._by_certificate: dict[str, Trunk] = {}
+        self._shown: dict[Flow, tuple[str, ...]] = {}
+
+    def directory_changed(self, directory: Directory) -> None:
+        self._directory = directory
+        self._by_key = {trunk.key: trunk for trunk in directory.trunks}
+        self._hosts, self._networks, self._known = {}, [], {}
+        for trunk in directory.trunks:
+            proxy = [trunk.outbound_proxy] if trunk.outbound_proxy else []
+            for text in (*trunk.servers, *proxy):
+                self._hosts.setdefault(Server.parse(text).host, trunk)
+            self._networks += [(hosts.network(text), trunk) for text in trunk.sources]
+        self._by_certificate = {
+            trunk.certificate.lower(): trunk for trunk in directory.trunks if trunk.certificate
+        }
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def get(self, tenant: str, name: str) -> Trunk | None:
+        return self._by_key.get((tenant, name))
+
+    # Calls in
+
+    def shown(self, shown: CertificateShown) -> None:
+        """The peer of a connection has proved that a certificate is its own."""
+        if any(name in self._by_certificate for name in shown.names):
+            self._shown[shown.flow] = shown.names
+
+    def flow_closed(self, flow: Flow) -> None:
+        self._shown.pop(flow, None)
+
+    def at(self, host: str) -> Trunk | None:
+        """Whose address it is."""
+        if host not in self._known:
+            if len(self._known) > 10_000:
+                self._known.clear()
+            self._known[host] = self._hosts.get(host) or self._of_network(host)
+        return self._known[host]
+
+    def _of_network(self, host: str) -> Trunk | None:
+        address = hosts.address(host) if self._networks else None
+        if address is None:
+            return None
+        return next((trunk for network, trunk in self._networks if address in network), None)
+
+    def sender(self, request: Request) -> Trunk | None:
+        """Whose INVITE it is; None of one that is no trunk's. What From says is nobody's proof."""
+        for name in self._shown.get(request.flow, ()):
+            if trunk := self._by_certificate.get(name):
+                return trunk
+        return self.at(request.flow.host) if self._by_key else None
+
+    def caller(self, trunk: Trunk, request: Request) -> Party:
+        """Who calls, as the trunk says: it is taken at its word about that, and about nothing else."""
+        uri = request.asserted[0] if request.asserted else request.from_.uri
+        number = numbers.plain(_user(uri))
+        hidden = bool(request.privacy - {"none"}) or privacy.is_anonymous(request.from_.uri) or not number
+        name = visible(request.from_.display) if request.from_.display != number else ""
+        return Party(Aor(trunk.tenant, trunk.resource), name, hidden, number)
+
+    def called(self, trunk: Trunk, invite: InviteReceived) -> Extension:
+        """The extension that a number leads to. Raises Refusal."""
+        request = invite.request
+        if invite.replaces:
+            raise Refusal(403, "No call is taken over from outside", log=f"{self._name(trunk)} sent Replaces")
+        for uri in self._named(trunk, request):
+            for number in dict.fromkeys((numbers.plain(_user(uri)), uri.user)):
+                target = _target(trunk, number)
+                found = self._directory.extensions.get(Aor(trunk.tenant, target)) if target else None
+                if found:
+                    return found
+        default = self._directory.extensions.get(Aor(trunk.tenant, trunk.default))
+        if default:
+            return default
+        said = visible(next((_user(uri) for uri in self._named(trunk, request)), "")) or "nothing"
+        advice = f"'blfd trunk set {trunk.name} --did {said}=EXTENSION', or --default"
+        text = f"a call by {self._name(trunk)} for {said}, which leads to no extension; {advice}"
+        raise Refusal(404, "Not Found", log=text)
+
+    @staticmethod
+    def _named(trunk: Trunk, request: Request) -> list[Uri]:
+        """Where the number may be that is called, the likeliest first."""
+        match trunk.did_source:
+            case DidSource.REQUEST_URI:
+                first: Iterable[Uri] = (request.target,)
+            case DidSource.TO:
+                first = (request.to.uri,)
+            case DidSource.P_CALLED_PARTY_ID:
+                first = request.called
+            case DidSource.P_PREFERRED_IDENTITY:
+                first = request.preferred
+        found = list(first) or [request.target]
+        if trunk.username and found[0].user == trunk.username:  # the account, where the number should be
+            found = [*found[1:], request.to.uri]
+        return found
+
+    @staticmethod
+    def _name(trunk: Trunk) -> str:
+        return f"trunk {trunk.name}"
+
+    # Calls out
+
+    def lines(self, outside: Outside, caller: Party) -> list[Line]:
+        """The servers to try, in their order; a trunk that has all the calls it may have has none."""
+        found: list[Line] = []
+        for name in outside.route.trunks:
+            trunk = self._by_key.get((outside.route.tenant, name))
+            if trunk is None or (self._is_full(trunk) and not outside.route.emergency):
+                continue
+            said = Caller(
+                "" if caller.is_outside else caller.user,
+                "" if caller.is_outside else caller.name,
+                caller.withheld,
+            )
+            for server, flow in self.ways(trunk):
+                found.append(outgoing.line(trunk, server, flow, outside, said))
+        return found
+
+    def _is_full(self, trunk: Trunk) -> bool:
+        return bool(trunk.max_calls) and self._in_use(Aor(trunk.tenant, trunk.resource)) >= trunk.max_calls
+
+    def check_room(self, trunk: Trunk) -> None:
+        """Raises Refusal where it has as many calls as it may have."""
+        if self._is_full(trunk):
+            text = f"{self._name(trunk)} has {trunk.max_calls} calls, one more is refused (max-calls)"
+            raise Refusal(486, "Too many calls", log=text)
+
+    def ways(self, trunk: Trunk) -> list[tuple[Server, Flow]]:
+        """Its servers, and where requests to them go."""
+        transport = TRANSPORTS[trunk.transport]
+        found = []
+        for server in map(Server.parse, trunk.servers):
+            hop = Server.parse(trunk.outbound_proxy) if trunk.outbound_proxy else server
+            flow = self._adopt(Flow(transport.name, hop.host, hop.port or transport.default_port))
+            if flow:
+                found.append((server, flow))
+        return found
+
+
+def _user(uri: Uri) -> str:
+    return uri.text.partition(":")[2] if uri.scheme == "tel" else uri.user
+
+
+def _target(trunk: Trunk, number: str) -> str:
+    """The extension that a trunk's numbers say; "" for none."""
+    if not number:
+        return ""
+    known = numbers.normal(number, trunk.country, trunk.area)
+    found = []
+    for pattern, target in map(split, trunk.dids):
+        match = numbers.match(numbers.normal(pattern, trunk.country, trunk.area), known)
+        if match:
+            found.append((numbers.weight(pattern), numbers.filled(target, match.digits)))
+    return max(found)[1] if found else ""

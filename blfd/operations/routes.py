@@ -1,0 +1,99 @@
+"""Routes: which numbers go out by which trunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from blfd.core.trunks import numbers
+from blfd.core.trunks.trunk import OutRoute
+from blfd.operations.desk import Desk, Row, etag
+from blfd.operations.loss import Loss, some_of
+from blfd.store import StoreError
+from blfd.store.trunks import OF_ROUTE, typed
+
+SETTINGS = tuple(OF_ROUTE)
+"""What can be said of a route, by the names of `OutRoute`."""
+
+
+def row(route: OutRoute) -> Row:
+    found = {name: getattr(route, name) for name in SETTINGS}
+    return {"pattern": route.pattern, "tenant": route.tenant, **found, "trunks": list(route.trunks)}
+
+
+def all(desk: Desk, tenant: str) -> list[Row]:
+    """Sorted by pattern."""
+    desk.store.tenant(tenant)
+    return [row(route) for route in desk.store.trunks.routes(tenant)]
+
+
+def get(desk: Desk, tenant: str, pattern: str) -> Row:
+    return row(desk.store.trunks.route(tenant, pattern))
+
+
+def add(desk: Desk, tenant: str, pattern: str, said: Mapping[str, Any], *, force: bool = False) -> Row:
+    """`said` has names of SETTINGS; with `force`, an extension may have the number. Raises Exists."""
+    desk.store.tenant(tenant)
+    new = replace(OutRoute(tenant, pattern, ()), **_typed(said))
+    _check_free(desk, new, force)
+    with desk.change(tenant, "route.add", pattern, lambda: get(desk, tenant, pattern)):
+        desk.store.trunks.put_route(new, is_new=True)
+    return get(desk, tenant, pattern)
+
+
+def change(
+    desk: Desk,
+    tenant: str,
+    pattern: str,
+    said: Mapping[str, Any],
+    expected: str | None = None,
+    *,
+    force: bool = False,
+) -> Row:
+    """Change what is said; trunks replace those of before."""
+    if not said:
+        raise StoreError("nothing to change", "'blfd route set --help' shows what there is")
+    with desk.change(tenant, "route.change", pattern, lambda: get(desk, tenant, pattern), expected):
+        new = replace(desk.store.trunks.route(tenant, pattern), **_typed(said))
+        _check_free(desk, new, force)
+        desk.store.trunks.put_route(new, is_new=False)
+    return get(desk, tenant, pattern)
+
+
+def _typed(said: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = [name for name in said if name not in SETTINGS]
+    if unknown:
+        raise StoreError(f"a route has no {unknown[0]}", f"it has {', '.join(SETTINGS)}")
+    return {name: typed(name, value, OF_ROUTE) for name, value in said.items()}
+
+
+def _check_free(desk: Desk, route: OutRoute, force: bool) -> None:
+    """Raises StoreError where an extension would take emergency calls."""
+    if not route.emergency or force:
+        return
+    taken = [name for name in desk.store.names(route.tenant) if numbers.match(route.pattern, name)]
+    if taken:
+        text = f"{some_of(taken)} is an extension, and would get the calls to the emergency number"
+        raise StoreError(text, "give it another number, or --force")
+
+
+def check_extensions(desk: Desk, tenant: str, names: Iterable[str]) -> None:
+    """Raises StoreError where one would take emergency calls."""
+    patterns = [route.pattern for route in desk.store.trunks.routes(tenant) if route.emergency]
+    taken = [name for name in names if any(numbers.match(pattern, name) for pattern in patterns)]
+    if taken:
+        text = f"{some_of(taken)} is an emergency number: an extension of that name would get the calls to it"
+        raise StoreError(text, "choose another, or give --force")
+
+
+def loss(desk: Desk, tenant: str, pattern: str) -> Loss:
+    """What goes with a route that is removed."""
+    found = get(desk, tenant, pattern)
+    what = "emergency number" if found["emergency"] else "numbers of it"
+    return Loss(f"route {pattern}", f"Nobody can call the {what} any more.", etag(found))
+
+
+def remove(desk: Desk, tenant: str, pattern: str, expected: str | None = None) -> None:
+    with desk.change(tenant, "route.remove", pattern, lambda: get(desk, tenant, pattern), expected):
+        desk.store.trunks.remove_route(tenant, pattern)

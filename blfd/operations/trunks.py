@@ -1,0 +1,92 @@
+"""Trunks: lines to the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import Enum
+from typing import Any
+
+from blfd.core.trunks.trunk import Trunk
+from blfd.operations.desk import Desk, Row, etag
+from blfd.operations.loss import Loss, counted
+from blfd.store import StoreError
+from blfd.store.trunks import OF_TRUNK, typed
+
+SETTINGS = tuple(OF_TRUNK)
+"""What can be said of a trunk, by the names of `Trunk`."""
+
+
+def row(trunk: Trunk) -> Row:
+    """All but the password: whether there is one."""
+    found = {name: _plain(getattr(trunk, name)) for name in SETTINGS}
+    return {"name": trunk.name, "tenant": trunk.tenant, **found, "password": bool(trunk.password)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    return list(value) if isinstance(value, tuple) else value
+
+
+def all(desk: Desk, tenant: str) -> list[Row]:
+    """Sorted by name."""
+    desk.store.tenant(tenant)
+    return [row(trunk) for trunk in desk.store.trunks.trunks(tenant)]
+
+
+def get(desk: Desk, tenant: str, name: str) -> Row:
+    return row(desk.store.trunks.trunk(tenant, name))
+
+
+def add(desk: Desk, tenant: str, name: str, said: Mapping[str, Any]) -> Row:
+    """`said` has names of SETTINGS. Raises Exists."""
+    desk.store.tenant(tenant)
+    new = replace(Trunk(tenant, name), **_typed(said))
+    with desk.change(tenant, "trunk.add", name, lambda: get(desk, tenant, name)):
+        desk.store.trunks.put(new, is_new=True)
+    return get(desk, tenant, name)
+
+
+def change(desk: Desk, tenant: str, name: str, said: Mapping[str, Any], expected: str | None = None) -> Row:
+    """Change what is said; lists replace those of before."""
+    if not said:
+        raise StoreError("nothing to change", "'blfd trunk set --help' shows what there is")
+    changed: list[bool] = []
+
+    def look() -> Row:
+        found = get(desk, tenant, name)
+        return {**found, "password": "changed"} if changed and said.get("password") else found
+
+    with desk.change(tenant, "trunk.change", name, look, expected):
+        desk.store.trunks.put(replace(desk.store.trunks.trunk(tenant, name), **_typed(said)), is_new=False)
+        changed.append(True)
+    return get(desk, tenant, name)
+
+
+def _typed(said: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = [name for name in said if name not in SETTINGS]
+    if unknown:
+        raise StoreError(f"a trunk has no {unknown[0]}", f"it has {', '.join(SETTINGS)}")
+    return {name: _stripped(typed(name, value, OF_TRUNK)) for name, value in said.items()}
+
+
+def _stripped(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(part for each in value if (part := each.strip()))
+    return value.strip() if isinstance(value, str) else value
+
+
+def loss(desk: Desk, tenant: str, name: str) -> Loss:
+    """What goes with a trunk that is removed."""
+    found = get(desk, tenant, name)
+    text = (
+        f"Nobody is called by its {counted(len(found['dids']), 'number')} any more; calls that are up go on."
+    )
+    return Loss(f"trunk {name}", text, etag(found))
+
+
+def remove(desk: Desk, tenant: str, name: str, expected: str | None = None) -> None:
+    """Raises StoreError while routes go by it."""
+    with desk.change(tenant, "trunk.remove", name, lambda: get(desk, tenant, name), expected):
+        desk.store.trunks.remove(tenant, name)

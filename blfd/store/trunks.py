@@ -1,0 +1,147 @@
+"""Trunks and routes: a row each, with what an administrator has said of it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from enum import Enum
+from typing import Any
+
+from blfd.core.trunks import trunk as values
+from blfd.core.trunks.trunk import OutRoute, Trunk
+from blfd.store import rows
+from blfd.store.opening import Connections, Exists, NotFound, StoreError
+
+OF_TRUNK = {field.name: field.default for field in fields(Trunk) if field.name not in ("tenant", "name")}
+OF_ROUTE = {
+    field.name: field.default for field in fields(OutRoute) if field.name not in ("tenant", "pattern")
+}
+"""What can be said, and what holds where nothing is said (of a route's trunks, that is nothing)."""
+
+
+class Trunks:
+    """Rows of trunks and routes; what they mean is checked by `core.trunks.trunk`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    # Reading
+
+    def read(self, connection: sqlite3.Connection) -> tuple[tuple[Trunk, ...], tuple[OutRoute, ...]]:
+        """All trunks and routes of one moment."""
+        return tuple(map(_trunk, rows.all_of(connection, "trunks"))), tuple(
+            map(_route, rows.all_of(connection, "routes"))
+        )
+
+    def trunks(self, tenant: str) -> list[Trunk]:
+        """Sorted by name."""
+        return sorted(map(_trunk, self._rows("trunks", tenant)), key=lambda trunk: trunk.name)
+
+    def routes(self, tenant: str) -> list[OutRoute]:
+        """Sorted by pattern."""
+        return sorted(map(_route, self._rows("routes", tenant)), key=lambda route: route.pattern)
+
+    def trunk(self, tenant: str, name: str) -> Trunk:
+        """Raises NotFound."""
+        found = next((one for one in self.trunks(tenant) if one.name == name), None)
+        if found is None:
+            raise NotFound(f"no trunk {name}", "'blfd trunk list' shows them, 'trunk add' adds one")
+        return found
+
+    def route(self, tenant: str, pattern: str) -> OutRoute:
+        """Raises NotFound."""
+        found = next((one for one in self.routes(tenant) if one.pattern == pattern), None)
+        if found is None:
+            raise NotFound(f"no route {pattern}", "'blfd route list' shows them, 'route add' adds one")
+        return found
+
+    def _rows(self, table: str, tenant: str) -> Iterator[dict[str, Any]]:
+        with self._connections.reported():
+            yield from self._connections.db.table(table).rows_where("tenant = ?", [tenant])
+
+    # Writing
+
+    def put(self, trunk: Trunk, *, is_new: bool) -> None:
+        """Raises StoreError for what cannot be."""
+        known = {one.name for one in self.trunks(trunk.tenant)}
+        if is_new and trunk.name in known:
+            raise Exists(f"trunk {trunk.name} exists already", "'trunk set' changes it")
+        with _words():
+            values.check(trunk, self._extensions(trunk.tenant))
+        said = {name: getattr(trunk, name) for name in OF_TRUNK if name != "password"}
+        row = {
+            "tenant": trunk.tenant,
+            "name": trunk.name,
+            "password": trunk.password,
+            "settings": _json(said, OF_TRUNK),
+        }
+        with self._connections.writing() as db:
+            db.table("trunks").upsert(row, pk=("tenant", "name"))
+
+    def put_route(self, route: OutRoute, *, is_new: bool) -> None:
+        """Raises StoreError for what cannot be."""
+        if is_new and any(one.pattern == route.pattern for one in self.routes(route.tenant)):
+            raise Exists(f"route {route.pattern} exists already", "'route set' changes it")
+        with _words():
+            values.check_route(route, {one.name for one in self.trunks(route.tenant)})
+        said = {name: getattr(route, name) for name in OF_ROUTE}
+        row = {"tenant": route.tenant, "pattern": route.pattern, "settings": _json(said, OF_ROUTE)}
+        with self._connections.writing() as db:
+            db.table("routes").upsert(row, pk=("tenant", "pattern"))
+
+    def remove(self, tenant: str, name: str) -> None:
+        """Raises StoreError while routes go by it."""
+        self.trunk(tenant, name)
+        by_it = [route.pattern for route in self.routes(tenant) if name in route.trunks]
+        if by_it:
+            text = f"trunk {name}: route {', '.join(by_it)} goes by it"
+            raise StoreError(text, "'blfd route set' gives it another trunk, 'route remove' ends it")
+        with self._connections.writing() as db:
+            db.table("trunks").delete((tenant, name))
+
+    def remove_route(self, tenant: str, pattern: str) -> None:
+        self.route(tenant, pattern)
+        with self._connections.writing() as db:
+            db.table("routes").delete((tenant, pattern))
+
+    def _extensions(self, tenant: str) -> set[str]:
+        return {row["extension"] for row in self._rows("extensions", tenant)}
+
+
+@contextmanager
+def _words() -> Iterator[None]:
+    """What is unsound is told as a StoreError."""
+    try:
+        yield
+    except ValueError as error:
+        raise StoreError(str(error)) from None
+
+
+def _json(said: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    changed = {name: value for name, value in said.items() if value != defaults[name]}
+    return json.dumps({n: v.value if isinstance(v, Enum) else v for n, v in changed.items()})
+
+
+def typed(name: str, value: Any, defaults: Mapping[str, Any]) -> Any:
+    """A value as people and JSON have it, as its field has it. Raises StoreError."""
+    default = defaults[name]
+    if isinstance(default, Enum):
+        try:
+            return type(default)(value)
+        except ValueError:
+            known = ", ".join(one.value for one in type(default))
+            raise StoreError(f"{name.replace('_', '-')} is one of {known}, not {value!r}") from None
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _trunk(row: Mapping[str, Any]) -> Trunk:
+    said = {name: typed(name, value, OF_TRUNK) for name, value in json.loads(row["settings"]).items()}
+    return Trunk(row["tenant"], row["name"], row["password"], **said)
+
+
+def _route(row: Mapping[str, Any]) -> OutRoute:
+    said = {name: typed(name, value, OF_ROUTE) for name, value in json.loads(row["settings"]).items()}
+    return OutRoute(row["tenant"], row["pattern"], **said)

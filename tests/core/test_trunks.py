@@ -1,0 +1,488 @@
+"""Trunks in the core alone: whose calls come in and whom they reach, which go out, how and as whose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from builders import HOST, SDP, World, dials, directory, invite, register, reply, request, subscribe, uri
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blfd.core.effects import Accept, Dial, Effect, HangUp, Log, Reply
+from blfd.core.inputs import (
+    CertificateShown,
+    FlowClosed,
+    InviteReceived,
+    LegAccepted,
+    LegAcknowledged,
+    LegAnswered,
+    LegEnded,
+    LegProgress,
+    LegTrying,
+    MediaFound,
+    ReferReceived,
+    ReferTo,
+)
+from blfd.core.trunks import numbers
+from blfd.core.trunks.trunk import CallerIdIn, DidSource, OutRoute, Server, Trunk, check, check_route
+from blfd.core.values import Address, Aor, DialogId, Directory, Flow, Forwarding, Redirect, Settings, Uri
+
+PEOPLE = ("101", "102", "103", "104")
+CARRIER, BACKUP = "203.0.113.1", "203.0.113.2"
+TRUNK = Trunk(
+    "default",
+    "carrier",
+    servers=(CARRIER,),
+    dids=("+49301234501=101", "+4930123451xx=1xx"),
+    country="49",
+    area="30",
+)
+ROUTE = OutRoute("default", "0.", ("carrier",))
+
+
+def site(trunk: Trunk = TRUNK, *more: Trunk, routes: tuple[OutRoute, ...] = (ROUTE,)) -> Directory:
+    return replace(directory(PEOPLE), trunks=(trunk, *more), routes=routes)
+
+
+class Story:
+    """A site with a trunk; nobody is taken at its word, but as the other tests do it phones are."""
+
+    def __init__(self, known: Directory | None = None, settings: Settings | None = None) -> None:
+        self.world = World(settings, PEOPLE, known or site())
+        self.effects: list[Effect] = []
+
+    def give(self, event: object) -> list[Effect]:
+        self.effects = self.world.give(event)  # type: ignore[arg-type]
+        return self.effects
+
+    def call_in(self, invited: InviteReceived) -> list[Dial]:
+        """The INVITEs that a call from outside leads to."""
+        (accept,) = self.give(invited)
+        assert isinstance(accept, Accept), accept
+        self.caller = accept.leg
+        return dials(self.give(LegAccepted(accept.leg, "ours")))
+
+    def call_out(self, number: str, who: str = "101") -> list[Dial]:
+        (accept,) = self.give(invite(who, number))
+        assert isinstance(accept, Accept), accept
+        self.caller = accept.leg
+        return dials(self.give(LegAccepted(accept.leg, "ours")))
+
+    def ring(self, leg: int) -> list[Effect]:
+        return self.give(LegProgress(leg, 180, "", DialogId(f"id{leg}", "ours", f"far{leg}"), None))
+
+    def answer(self, leg: int) -> list[Effect]:
+        self.give(LegAnswered(leg, DialogId(f"id{leg}", "ours", f"far{leg}"), SDP))
+        return self.give(LegAcknowledged(self.caller, None))
+
+    def refused(self, event: object) -> Reply:
+        return reply(self.give(event))
+
+    def said(self) -> str:
+        return " ".join(effect.text for effect in self.effects if isinstance(effect, Log))
+
+    def told(self) -> list[tuple[int, str]]:
+        """How the caller's leg ended."""
+        return [(e.status, e.reason) for e in self.effects if isinstance(e, HangUp) and e.leg == self.caller]
+
+
+def outside(
+    number: str = "+49301234501",
+    *,
+    source: str = CARRIER,
+    from_: Address | None = None,
+    method: str = "INVITE",
+    **over: object,
+) -> InviteReceived:
+    """An INVITE of somebody outside."""
+    asked = request(method, "x", number, source=Flow("udp", source, 5060))
+    who = from_ or Address(uri("+491701234567", CARRIER), "Carla", "far")
+    asked = asked._replace(from_=who, **over)  # type: ignore[arg-type]
+    return InviteReceived(asked, SDP, 70, f"sip:{CARRIER}")
+
+
+def test_a_call_in_rings_with_number_and_name_and_shows_on_the_lamps() -> None:
+    story = Story()
+    (dial,) = story.call_in(outside())
+    assert dial.from_ == f'"Carla" <sip:+491701234567@{HOST}>'
+    story.ring(dial.leg)
+    (dialog,) = story.world.core.dialogs.of(Aor("default", "101"))
+    assert (dialog.other, story.world.lamp("101")) == (("+491701234567", "Carla"), "ringing")
+    assert story.world.lamp("trunk+carrier") == "trying"
+    story.answer(dial.leg)
+    assert (story.world.lamp("101"), story.world.lamp("trunk+carrier")) == ("talking", "talking")
+    story.give(LegEnded(story.caller, 200, ""))
+    assert (story.world.lamp("101"), story.world.lamp("trunk+carrier")) == ("idle", "idle")
+
+
+DIDS: tuple[tuple[str, dict[str, object], dict[str, object], str], ...] = (
+    ("whole", {}, {"target": uri("+49301234501")}, "101"),
+    ("national", {}, {"target": uri("0301234501")}, "101"),
+    ("local", {}, {"target": uri("1234501")}, "101"),
+    ("international", {}, {"target": uri("0049301234501")}, "101"),
+    ("without +", {}, {"target": uri("49301234501")}, "101"),
+    ("separators", {}, {"target": uri("+49(30)123-45 01")}, "101"),
+    ("user=phone", {}, {"target": uri("+49301234501;user=phone")}, "101"),
+    ("range", {}, {"target": uri("+493012345103")}, "103"),
+    ("to", {"did_source": DidSource.TO}, {"target": uri("acct"), "to": Address(uri("0301234501"))}, "101"),
+    (
+        "account in the Request-URI",
+        {"username": "acct"},
+        {"target": uri("acct"), "to": Address(uri("+493012345102"))},
+        "102",
+    ),
+    (
+        "P-Called-Party-ID",
+        {"did_source": DidSource.P_CALLED_PARTY_ID},
+        {"target": uri("acct"), "called": (uri("+493012345104"),)},
+        "104",
+    ),
+    (
+        "P-Preferred-Identity",
+        {"did_source": DidSource.P_PREFERRED_IDENTITY},
+        {"target": uri("acct"), "preferred": (Uri("tel:+49-30-123451-02", "tel", "", "", 0),)},
+        "102",
+    ),
+    ("default", {"default": "104"}, {"target": uri("+4989")}, "104"),
+)
+
+
+@pytest.mark.parametrize(("what", "set_", "said", "extension"), DIDS, ids=[one[0] for one in DIDS])
+def test_the_number_that_is_called(
+    what: str, set_: dict[str, object], said: dict[str, object], extension: str
+) -> None:
+    story = Story(site(replace(TRUNK, **set_)))  # type: ignore[arg-type]
+    (dial,) = story.call_in(outside(**said))  # type: ignore[arg-type]
+    assert dial.to == f"<sip:{extension}@{HOST}>", what
+
+
+FRAUD = (
+    ("an extension's own number", "102", 404),
+    ("another trunk's route", "00491701", 404),
+    ("the pickup code", "*97102", 404),
+    ("the group pickup code", "*98", 404),
+    ("the emergency number", "112", 404),
+    ("a trunk's lamp", "trunk+carrier", 404),
+    ("a DID guessed", "+49301234599", 404),
+    ("nothing", "", 404),
+    ("a range's end", "+493012345199", 404),
+)
+
+
+@pytest.mark.parametrize(("what", "number", "status"), FRAUD, ids=[one[0] for one in FRAUD])
+def test_who_calls_from_outside_reaches_no_more_than_the_numbers(what: str, number: str, status: int) -> None:
+    emergency = OutRoute("default", "112", ("carrier",), emergency=True)
+    story = Story(site(routes=(ROUTE, emergency)))
+    answer = story.refused(outside(number))
+    assert (answer.status, answer.reason) == (status, "Not Found"), what
+    assert "trunk carrier" in story.said()
+
+
+def test_from_makes_nobody_an_extension() -> None:
+    story = Story()
+    (dial,) = story.call_in(outside(from_=Address(uri("102", HOST), "Name 102", "far")))
+    (dialog,) = story.world.core.dialogs.of(Aor("default", "trunk+carrier"))
+    assert dialog.leg == story.caller
+    assert not story.world.core.dialogs.of(Aor("default", "102"))
+    assert dial.to.startswith("<sip:101@")
+
+
+def test_nothing_is_taken_over_transferred_or_answered_by_itself_from_outside() -> None:
+    story = Story()
+    taken = story.refused(outside()._replace(replaces=("a;to-tag=b;from-tag=c",)))
+    assert taken.status == 403
+    ringing = (("Alert-Info", "<x>;info=alert-autoanswer"), ("Call-Info", "<sip:x>;answer-after=0"))
+    answered = (("Answer-Mode", "Auto"), ("Priv-Answer-Mode", "Auto"), ("Diversion", "<sip:+4930@x>"))
+    (dial,) = story.call_in(outside()._replace(headers=(*ringing, *answered)))
+    assert {name for name, _ in dial.headers} == {"P-Asserted-Identity", "Max-Forwards", "Diversion"}
+    story.ring(dial.leg)
+    story.answer(dial.leg)
+    refer = ReferReceived(request("REFER", "x", "101"), story.caller, ReferTo(uri("103")))
+    assert story.refused(refer).status == 403
+
+
+@pytest.mark.parametrize("make", [subscribe, register])
+def test_a_trunk_is_a_stranger_to_all_but_calls(make: object) -> None:
+    known = site(replace(TRUNK, servers=("198.51.100.7",)))
+    story = Story(known, Settings())
+    story.world.core._authenticator._settings = Settings()  # nobody is trusted
+    story.world.core._authenticator._trusted.clear()
+    assert story.refused(make("103")).status == 401  # type: ignore[operator]
+
+
+def test_others_are_no_trunk_and_a_certificate_is_as_good_as_an_address() -> None:
+    story = Story(site(replace(TRUNK, certificate="sbc.carrier.example", sources=("203.0.113.64/27",))))
+    assert story.refused(outside(source="203.0.113.200")).status == 403
+    assert story.call_in(outside(source="203.0.113.70"))
+    tls = Flow("tls", "192.0.2.77", 40000)
+    asked = outside()
+    asked = asked._replace(request=asked.request._replace(flow=tls))
+    assert story.refused(asked).status == 403
+    story.give(CertificateShown(tls, ("sbc.carrier.example",)))
+    assert story.call_in(asked)
+    story.give(FlowClosed(tls))
+    assert story.refused(asked).status == 403
+
+
+def test_a_call_of_who_is_not_named_is_anonymous() -> None:
+    story = Story()
+    hidden = outside(privacy=frozenset(("id",)), asserted=(uri("+4917099", CARRIER),))
+    (dial,) = story.call_in(hidden)
+    assert dial.from_ == '"Anonymous" <sip:anonymous@anonymous.invalid>'
+    assert "+4917099" not in repr(dial)
+
+
+def test_a_call_in_is_picked_up_by_code_and_forwarded_outside() -> None:
+    story = Story()
+    (dial,) = story.call_in(outside())
+    story.ring(dial.leg)
+    (accept,) = story.give(invite("103", "*97101"))
+    assert isinstance(accept, Accept)
+    extensions = {
+        aor: replace(one, forwarding=Forwarding(always="0170")) if aor.extension == "101" else one
+        for aor, one in directory(PEOPLE).extensions.items()
+    }
+    trunk = replace(TRUNK, caller_ids=("1xx=+493012345xx",))
+    story = Story(replace(site(trunk), extensions=extensions))
+    (dial,) = story.call_in(outside())
+    assert dial.contact == f"sip:0170@{CARRIER}"
+    assert dial.from_ == f'"Name 101" <sip:+49301234501@{CARRIER}>'
+    found = dict(dial.headers)
+    assert found["Diversion"] == f"<sip:+49301234501@{CARRIER}>;reason=unconditional"
+    assert "History-Info" in found
+
+
+CALLER_IDS: tuple[tuple[str, Trunk, str, dict[str, str]], ...] = (
+    ("nothing is said", TRUNK, f'"Name 101" <sip:101@{CARRIER}>', {}),
+    (
+        "the trunk's",
+        replace(TRUNK, caller_id="+49301234500"),
+        f'"Name 101" <sip:+49301234500@{CARRIER}>',
+        {},
+    ),
+    (
+        "the extension's",
+        replace(TRUNK, caller_id="+49301234500", caller_ids=("1xx=+4930123451xx", "102=+1")),
+        f'"Name 101" <sip:+493012345101@{CARRIER}>',
+        {},
+    ),
+    (
+        "asserted",
+        replace(TRUNK, caller_id="+4930", username="acct", caller_id_in=CallerIdIn.P_ASSERTED_IDENTITY),
+        f"<sip:acct@{CARRIER}>",
+        {"P-Asserted-Identity": f'"Name 101" <sip:+4930@{CARRIER}>'},
+    ),
+    (
+        "remote party",
+        replace(
+            TRUNK,
+            caller_id="+4930",
+            username="acct",
+            domain="c.example",
+            caller_id_in=CallerIdIn.REMOTE_PARTY_ID,
+        ),
+        "<sip:acct@c.example>",
+        {"Remote-Party-ID": '"Name 101" <sip:+4930@c.example>;party=calling;privacy=off;screen=no'},
+    ),
+)
+
+
+@pytest.mark.parametrize(("what", "trunk", "from_", "headers"), CALLER_IDS, ids=[c[0] for c in CALLER_IDS])
+def test_who_is_said_to_call(what: str, trunk: Trunk, from_: str, headers: dict[str, str]) -> None:
+    (dial,) = Story(site(trunk)).call_out("0170")
+    assert dial.from_ == from_, what
+    assert dict(dial.headers) == {"Max-Forwards": "69", **headers}
+
+
+def test_a_withheld_call_tells_the_network_alone_and_an_emergency_call_tells_all() -> None:
+    emergency = OutRoute("default", "112", ("carrier",), caller_id="+49301234500", emergency=True)
+    story = Story(site(replace(TRUNK, caller_id="+4930"), routes=(ROUTE, emergency)))
+    for number, from_ in (
+        ("0170", '"Anonymous" <sip:anonymous@anonymous.invalid>'),
+        ("112", f'"Name 101" <sip:+49301234500@{CARRIER}>'),
+    ):
+        asked = invite("101", number)
+        (accept,) = story.give(asked._replace(request=asked.request._replace(privacy=frozenset(("id",)))))
+        assert isinstance(accept, Accept)
+        (dial,) = dials(story.give(LegAccepted(accept.leg, "ours")))
+        assert dial.from_ == from_
+        assert (("Privacy", "id") in dial.headers) is (number != "112")
+
+
+def test_a_route_strips_and_puts_before_and_the_one_that_says_most_counts() -> None:
+    routes = (
+        OutRoute("default", "0.", ("carrier",), strip=1, prefix="+49"),
+        OutRoute("default", "00.", ("carrier",), strip=2, prefix="+"),
+        OutRoute("default", "0800xxx", ("carrier",)),
+        OutRoute("acme.example", "9.", ("carrier",)),
+    )
+    story = Story(site(routes=routes))
+    for dialled, number in (
+        ("0301", "+49301"),
+        ("00431", "+431"),
+        ("0800123", "0800123"),
+        ("08001234", "+498001234"),
+    ):
+        assert story.call_out(dialled)[0].contact == f"sip:{number}@{CARRIER}"
+    assert story.refused(invite("101", "9123")).status == 404
+    assert story.refused(invite("101", "0abc")).status == 404
+    assert story.call_out("102")[0].to == f"<sip:102@{HOST}>"  # inside first
+
+
+TWO = (
+    replace(TRUNK, servers=(CARRIER, f"{BACKUP}:5070")),
+    Trunk("default", "other", servers=("203.0.113.9",)),
+)
+BY_BOTH = (OutRoute("default", "0.", ("carrier", "other")),)
+
+
+@pytest.mark.parametrize("status", [503, 408, 500, 502, 504])
+def test_the_next_server_and_then_the_next_trunk_is_tried(status: int) -> None:
+    story = Story(site(*TWO, routes=BY_BOTH))
+    (dial,) = story.call_out("0170")
+    hosts = [dial.flow.host]
+    for _ in range(2):
+        (dial,) = dials(story.give(LegEnded(dial.leg, status, "Sorry")))
+        hosts.append(dial.flow.host)
+    assert hosts == [CARRIER, BACKUP, "203.0.113.9"]
+    story.give(LegEnded(dial.leg, status, "Sorry"))
+    assert [status for status, _ in story.told()]
+    assert not story.world.core.calls
+
+
+@pytest.mark.parametrize("status", [486, 404, 603, 403, 401, 407, 480, 302])
+def test_what_says_something_of_the_callee_is_final(status: int) -> None:
+    story = Story(site(*TWO, routes=BY_BOTH))
+    (dial,) = story.call_out("0170")
+    end = LegEnded(dial.leg, status, "No", redirect=Redirect((uri("102"),)) if status == 302 else None)
+    assert not dials(story.give(end))
+    assert len(story.told()) == 1
+
+
+def test_no_second_call_once_it_rings() -> None:
+    story = Story(site(*TWO, routes=BY_BOTH))
+    (dial,) = story.call_out("0170")
+    story.ring(dial.leg)
+    assert not dials(story.give(LegEnded(dial.leg, 503, "Sorry")))
+    assert len(story.told()) == 1
+
+
+def test_silence_is_not_waited_out_but_a_server_that_has_it_may_take_its_time() -> None:
+    story = Story(site(*TWO, routes=BY_BOTH))
+    (first,) = story.call_out("0170")
+    story.effects = story.world.at(story.world.now + 4)
+    (second,) = dials(story.effects)
+    assert (second.flow.host, HangUp(first.leg) in story.effects) == (BACKUP, True)
+    story.give(LegTrying(second.leg))
+    assert not dials(story.world.at(story.world.now + 60))
+
+
+def test_no_more_calls_than_a_trunk_takes_but_for_help() -> None:
+    emergency = OutRoute("default", "112", ("carrier",), emergency=True)
+    story = Story(site(replace(TRUNK, max_calls=1), routes=(ROUTE, emergency)), Settings(max_calls=1))
+    assert story.call_in(outside())
+    assert story.refused(outside()).status == 486
+    (accept,) = story.give(invite("103", "0170"))
+    assert isinstance(accept, Accept)
+    story.caller = accept.leg
+    story.give(LegAccepted(accept.leg, "ours"))
+    assert story.told() == [(503, "All lines are busy or out of order")]
+    assert story.call_out("112", "103")
+    assert story.call_out("112", "103")
+
+
+def test_the_lamp_of_the_trunk_that_takes_the_call_is_lit_and_nobody_picks_it_up() -> None:
+    story = Story(site(*TWO, routes=BY_BOTH))
+    (dial,) = story.call_out("0170")
+    for _ in range(2):
+        (dial,) = dials(story.give(LegEnded(dial.leg, 503, "")))
+    story.ring(dial.leg)
+    assert (story.world.lamp("trunk+other"), story.world.lamp("trunk+carrier")) == ("ringing", "idle")
+    assert story.refused(invite("103", "*97trunk+other")).status == 404
+    named = f"id{dial.leg};to-tag=ours;from-tag=far{dial.leg}"
+    assert story.refused(invite("103", "x", replaces=(named,))).status == 403
+    (dialog,) = story.world.core.dialogs.of(Aor("default", "101"))
+    assert dialog.other == ("0170", "")
+
+
+def test_a_phone_forwards_outside_and_a_call_is_transferred_there() -> None:
+    story = Story()
+    (dial,) = story.call_out("102")
+    redirected = LegEnded(dial.leg, 302, "", redirect=Redirect((uri("0170"),)))
+    (dial,) = dials(story.give(redirected))
+    assert dial.contact == f"sip:0170@{CARRIER}"
+    story = Story()
+    (dial,) = story.call_in(outside())
+    story.ring(dial.leg)
+    story.answer(dial.leg)
+    refer = ReferReceived(request("REFER", "101", "x"), dial.leg, ReferTo(uri("0170")))
+    assert reply(story.give(refer)).status == 202
+    (dial,) = dials(story.give(MediaFound(story.caller, SDP)))
+    assert (dial.contact, dial.from_) == (f"sip:0170@{CARRIER}", f'"Name 101" <sip:101@{CARRIER}>')
+
+
+UNSOUND: tuple[dict[str, object], ...] = (
+    {"name": "Big"},
+    {"name": "a b"},
+    {"servers": ()},
+    {"servers": ("1.2.3.4:0",)},
+    {"servers": ("1.2.3.4:99999",)},
+    {"servers": ("[::1",)},
+    {"sources": ("10.0.0.0/99",)},
+    {"dids": ("+49=",)},
+    {"dids": ("=101",)},
+    {"dids": ("+49.=101",)},
+    {"dids": ("+49=999",)},
+    {"default": "999"},
+    {"caller_ids": ("101",)},
+    {"caller_id": "me"},
+    {"domain": "a b"},
+    {"username": 'a"b'},
+    {"password": "a\r\nb"},
+    {"transport": "sctp"},
+    {"max_calls": -1},
+)
+
+
+@pytest.mark.parametrize("said", UNSOUND, ids=str)
+def test_what_a_trunk_cannot_be(said: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        check(replace(TRUNK, **said), PEOPLE)  # type: ignore[arg-type]
+    check(TRUNK, PEOPLE)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"pattern": ""}, {"pattern": "a."}, {"trunks": ()}, {"trunks": ("x",)}, {"strip": 9}, {"prefix": "x"}],
+    ids=str,
+)
+def test_what_a_route_cannot_be(said: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        check_route(replace(ROUTE, **said), {"carrier"})  # type: ignore[arg-type]
+    check_route(ROUTE, {"carrier"})
+
+
+@given(st.text(), st.text())
+def test_whatever_is_called_leads_to_one_answer(user: str, to: str) -> None:
+    story = Story()
+    found = story.give(outside(target=uri(user), to=Address(uri(to))))
+    assert [effect for effect in found if isinstance(effect, Reply | Accept)]
+
+
+@given(st.text("0123456789x+.", max_size=12), st.text("0123456789+*", max_size=12))
+def test_a_pattern_fills_what_it_matches(pattern: str, number: str) -> None:
+    match = numbers.match(pattern, number)
+    if match:
+        filled = numbers.filled(pattern.removesuffix("."), match.digits)
+        assert filled.removeprefix("+") + match.rest == number.removeprefix("+")
+
+
+def test_servers() -> None:
+    for text, host, port in (
+        ("192.0.2.1", "192.0.2.1", 0),
+        ("192.0.2.1:5070", "192.0.2.1", 5070),
+        ("[2001:DB8::1]:5070", "2001:db8::1", 5070),
+        ("2001:db8::1", "2001:db8::1", 0),
+    ):
+        assert Server.parse(text) == (host, port)
