@@ -18,7 +18,7 @@ from blfd.cli import app
 from blfd.control import ControlClient, socket_path
 from blfd.devices.files import Phones
 from blfd.devices.values import Place, Wanted
-from blfd.operations import Desk, admins, devices, groups, overrides
+from blfd.operations import Desk, admins, devices, groups, overrides, routes, trunks
 from blfd.store import NewExtension, Store
 
 DOCS = Path(__file__).parents[1] / "docs" / "cli.md"
@@ -48,6 +48,16 @@ COMMANDS = {  # each with arguments that are right for the database below
     "extension remove": "101 --yes",
     "extension import": "extensions.csv",
     "extension export": "",
+    "trunk add": "other --server 192.0.2.8",
+    "trunk list": "",
+    "trunk show": "carrier",
+    "trunk set": "carrier --did 4=101",
+    "trunk remove": "carrier --yes",
+    "route add": "0. --trunks carrier",
+    "route list": "",
+    "route show": "112",
+    "route set": "112 --strip 0",
+    "route remove": "112 --yes",
     "group add": "doors",
     "group list": "",
     "group show": "sales",
@@ -141,6 +151,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     devices.add(
         desk, "default", Wanted(MAC, "yealink/t54w", ("101",), "102", settings=(("own.setting", "1"),))
     )
+    trunks.add(desk, "default", "carrier", {"servers": ["192.0.2.7"], "password": "x"})
+    trunks.add(desk, "default", "spare", {"servers": ["192.0.2.8"]})
+    routes.add(desk, "default", "112", {"trunks": ["spare"], "emergency": True})
     overrides.set(desk, "default", "yealink", "features.dnd.allow", "0")
     overrides.set_template(desk, "yealink", "a\nb\n")
     for name in ("root", "bob"):
@@ -385,6 +398,8 @@ REMOVALS = {  # what is asked, without arguments that answer it
     f"Group sales lose it. No other extension is on {MAC}: no files for that any more.",
     "group remove": "group sales: The extensions in it (1) stay, and no longer get each other's calls "
     "by the group's code.",
+    "trunk remove": "trunk carrier: Nobody is called by its 0 numbers any more; what is up goes on.",
+    "route remove": "route 112: Nobody can call the emergency number any more.",
     "device remove": f"phone {MAC}: It gets no files any more, and its SIP password is worth nothing. "
     "1 setting of its own goes with it.",
     "device renew": f"phone {MAC}: It is out of service until it has fetched its files from its new address",

@@ -45,12 +45,18 @@ class Pickable(Enum):
 
 
 @extensions.command()
-def add(context: typer.Context, extension: Number, password: Password = None, name: Name = "") -> None:
+def add(
+    context: typer.Context,
+    extension: Number,
+    password: Password = None,
+    name: Name = "",
+    force: Annotated[bool, typer.Option("--force", help="Although it is an emergency number.")] = False,
+) -> None:
     """Add an extension."""
     given = options(context)
     tenant = given.tenant  # before anything is asked
     new = NewExtension(extension, password_of(f"extension {extension}", password), name or "")
-    operations.add(given.desk, tenant, new)
+    operations.add(given.desk, tenant, new, force=force)
     print(f"extension {extension} added")
 
 

@@ -78,8 +78,8 @@ class Core:
 
     `addresses` are the hosts that the server listens on, `leads_here` says whether a way leads to one of its
     listeners, `may_reach` as in `NextHops`, and `adopt` by which listener a flow goes (None: by none).
-    `locations` are shared with who chooses ways elsewhere. `secret` and `mark` are those of `Nonces`; `new_tag`
-    makes unguessable tokens.
+    `locations` are shared with who chooses ways elsewhere. `secret` and `mark` are those of `Nonces`;
+    `new_tag` makes unguessable tokens.
     """
 
     def __init__(

@@ -422,6 +422,29 @@ def test_a_phone_forwards_outside_and_a_call_is_transferred_there() -> None:
     assert (dial.contact, dial.from_) == (f"sip:0170@{CARRIER}", f'"Name 101" <sip:101@{CARRIER}>')
 
 
+OFFER = (
+    b"v=0\r\nm=audio 4000 RTP/AVP 0 8 96 101\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:96 x=1\r\n"
+    b"a=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\nm=image 5000 udptl t38\r\n"
+)
+LESS = (
+    b"v=0\r\nm=audio 4000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n"
+    b"m=image 5000 udptl t38\r\n"
+)
+
+
+def test_codecs_that_a_trunk_does_not_take_are_left_out_both_ways_and_t38_passes() -> None:
+    story = Story(site(replace(TRUNK, codecs=("pcma", "telephone-event"))))
+    (dial,) = story.call_in(outside()._replace(offer=OFFER))
+    assert dial.offer == LESS
+    (accept,) = story.give(invite("101", "0170", OFFER))
+    assert isinstance(accept, Accept)
+    (dial,) = dials(story.give(LegAccepted(accept.leg, "ours")))
+    assert dial.offer == LESS
+    story = Story(site(replace(TRUNK, codecs=("G729",))))
+    (dial,) = story.call_in(outside()._replace(offer=OFFER))
+    assert dial.offer == OFFER  # that nothing is left of it would end the call
+
+
 UNSOUND: tuple[dict[str, object], ...] = (
     {"name": "Big"},
     {"name": "a b"},

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import replace
 
+from blfd.core.calls.codecs import only
 from blfd.core.calls.forwarding import Asked, Cause, Rules, Target, cause_of, written
 from blfd.core.calls.media import APART, are_apart, differs, lifted, unnamed
 from blfd.core.calls.offer_answer import NoAnswer, OfferAnswer, Then
@@ -86,6 +87,7 @@ class Call:
         self.started_at, self.allows_update, self.source = started_at, allows_update, source
         self.headers = headers
         self.trusted: set[int] = set()
+        self.codecs: dict[int, frozenset[str]] = {}  # those that may be offered, by the leg of a trunk
         self.referrals: dict[int, ReferSubscription | None] = {}  # by the leg that has sent REFER
         self.state = State.RINGING
         self.branches: dict[int, Branch] = {}
@@ -143,6 +145,8 @@ class Call:
             return [Dial(leg, line.flow, line.contact, from_, to, self.offer, (*known, *way), line.path)]
         party = replace(target.party, aor=Aor(line.trunk.tenant, line.trunk.resource))
         self.branches[leg] = Branch(leg, line.contact, party, ringing)
+        if line.trunk.codecs:
+            self.codecs[leg] = line.trunk.taken
         ringing.heard_by = now + SILENT if ringing.further else 0.0
         hops = self._rules.outside(target.hops, line.trunk)
         way = written(hops, party, line.domain, self.headers, tells=tells and not self.caller.withheld)
@@ -205,10 +209,15 @@ class Call:
         return self.caller.withheld or self.callee.withheld
 
     def veiled(self, effect: Effect) -> Effect:
-        """The effect as it reaches a phone: SDP does not name a party that does not want to be known."""
+        """The effect as it leaves: SDP does not name a party that does not want to be known, and offers no
+        codec that a trunk does not take."""
         match effect:
-            case Dial(offer=bytes(offer)) if self.caller.withheld:
-                return effect._replace(offer=unnamed(offer))
+            case Dial(leg=leg, offer=bytes(offer)):
+                offer = unnamed(offer) if self.caller.withheld else offer
+                return effect._replace(offer=only(offer, self.codecs[leg]) if leg in self.codecs else offer)
+            case Offer(leg=leg, sdp=sdp) if sdp and leg in self.codecs:
+                effect = effect._replace(sdp=only(sdp, self.codecs[leg]))
+        match effect:
             case Progress() | Answer() | Acknowledge() | Offer() | AnswerOffer():
                 sender = self.callee if effect.leg == self.caller_leg else self.caller
                 if sender.withheld and effect.sdp:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Set
 from blfd.core import hosts, privacy
 from blfd.core.access.limits import too_many
 from blfd.core.calls.call import NO_DIALOG, Call
+from blfd.core.calls.codecs import only
 from blfd.core.calls.forwarding import Asked, Callee, Rules, Target, callee_party
 from blfd.core.calls.keeping import Keeping, party_of
 from blfd.core.calls.party import Party, Picker, Seat, State
@@ -97,6 +98,9 @@ class Calls:
         without = TELL_WHO if party.withheld else privacy.hides(request)
         if party.is_outside:
             without |= NOT_FROM_OUTSIDE
+        offer, codecs = invite.offer, self.trunks.codecs(party)
+        if offer and codecs:
+            offer = only(offer, codecs)
         trusted = party.is_outside or self._trusts(request.flow)
         passed = passed_on(invite.headers, In.INVITE, trusted=trusted, without=without)
         before = sum(name == "Diversion" for name, _ in passed)
@@ -109,7 +113,7 @@ class Calls:
             self.rules,
             dialog=DialogId(request.call_id, "", request.from_.tag),
             domain=_named(request),
-            offer=invite.offer,
+            offer=offer,
             started_at=now,
             allows_update=invite.allows_update,
             source=request.flow.host,
@@ -117,6 +121,8 @@ class Calls:
             forwarded_before=before,
             tells_history="History-Info" not in without,
         )
+        if codecs:
+            call.codecs[leg] = codecs
         self._trust(call, leg, request.flow)
         return [Accept(request.transaction, leg)]
 
@@ -305,7 +311,8 @@ class Calls:
             elif type(effect) is Dial:
                 self._by_leg[effect.leg] = call
                 self._trust(call, effect.leg, effect.flow)
-        effects = [call.veiled(effect) for effect in effects] if call.withheld else effects
+        if call.withheld or call.codecs:
+            effects = [call.veiled(effect) for effect in effects]
         self.keeping.touch(call)
         if call.state is State.ENDED:
             self._by_number.pop(call.number, None)

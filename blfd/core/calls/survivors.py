@@ -131,7 +131,7 @@ def _watched(seat: SavedSeat, other: SavedSeat, call: int, withheld: bool) -> Wa
         Direction.INITIATOR if seat.initiator else Direction.RECIPIENT,
         DialogState.CONFIRMED,
         seat.since,
-        other.aor.extension,
+        party_of(other).user,
         party_of(other).name,
         held=seat.held,
         leg=seat.leg,

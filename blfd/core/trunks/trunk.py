@@ -109,6 +109,11 @@ class Trunk:
         return f"{RESERVED}{self.name}"
 
     @property
+    def taken(self) -> frozenset[str]:
+        """The codecs that may be offered, in capitals; none where all may."""
+        return frozenset(codec.upper() for codec in self.codecs)
+
+    @property
     def host(self) -> str:
         """What stands in URIs behind the @."""
         return self.domain or (str(Server.parse(self.servers[0])) if self.servers else "")

@@ -14,7 +14,7 @@ from blfd.core.errors import Refusal
 from blfd.core.inputs import CertificateShown, InviteReceived, Request
 from blfd.core.trunks import numbers, outgoing
 from blfd.core.trunks.outgoing import Caller, Line, Outside
-from blfd.core.trunks.trunk import DidSource, Server, Trunk, split
+from blfd.core.trunks.trunk import RESERVED, DidSource, Server, Trunk, split
 from blfd.core.values import TRANSPORTS, Aor, Directory, Extension, Flow, Uri
 from blfd.core.visible import visible
 
@@ -129,6 +129,11 @@ class Trunks:
     @staticmethod
     def _name(trunk: Trunk) -> str:
         return f"trunk {trunk.name}"
+
+    def codecs(self, party: Party) -> frozenset[str]:
+        """Those that may be offered by the trunk of somebody outside; none where all may."""
+        trunk = self.get(party.aor.tenant, party.aor.extension.removeprefix(RESERVED))
+        return trunk.taken if trunk and party.is_outside else frozenset()
 
     # Calls out
 
