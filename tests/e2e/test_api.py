@@ -81,6 +81,31 @@ def test_an_edit_needs_to_know_what_it_edits(api_site: Site) -> None:
         assert "(token)" in edited["who"]
 
 
+def test_trunks_and_routes(api_site: Site) -> None:
+    """By the same rules as the command line, and no password comes back."""
+    with program(api_site, "read", "write") as api:
+        base = "/tenants/default"
+        new = {"name": "carrier", "servers": ["192.0.2.7"], "password": "s3cret", "dids": ["+49301=101"]}
+        made = api.post(f"{base}/trunks", json=new)
+        assert (made.status_code, made.json()["password"]) == (201, True)
+        assert "s3cret" not in made.text
+        wrong = api.post(f"{base}/trunks", json={"name": "other", "servers": ["no.address"]})
+        assert wrong.status_code == 422
+        assert "no.address" in wrong.json()["detail"]
+        assert api.post(f"{base}/routes", json={"pattern": "0.", "trunks": ["nobody"]}).status_code == 422
+        route = api.post(f"{base}/routes", json={"pattern": "10x", "trunks": ["carrier"], "emergency": True})
+        assert route.status_code == 422, "extensions would get the calls"
+        assert api.post(f"{base}/routes", json={"pattern": "0.", "trunks": ["carrier"]}).status_code == 201
+        address, any_state = f"{base}/trunks/carrier", {"If-Match": "*"}
+        assert api.patch(address, json={"max_calls": 2}).status_code == 428
+        changed = api.patch(address, json={"max_calls": 2}, headers={"If-Match": made.headers["etag"]})
+        assert (changed.json()["max_calls"], changed.json()["dids"]) == (2, ["+49301=101"])
+        assert api.delete(address, headers=any_state).status_code == 422, "a route goes by it"
+        assert api.delete(f"{base}/routes/0.", headers=any_state).status_code == 204
+        assert api.delete(address, headers=any_state).status_code == 204
+        assert "s3cret" not in api.get(f"{base}/changes").text
+
+
 def test_an_edit_of_an_administrator(api_site: Site) -> None:
     with program(api_site, *SCOPES) as api:
         base = "/tenants/default/administrators"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from blfd import __version__
-from blfd.web.api import admins, devices, extensions, groups, live, settings, tenants
+from blfd.web.api import admins, devices, extensions, groups, live, settings, tenants, trunks
 from blfd.web.api.problems import MEDIA_TYPE, Problem, install
 from blfd.web.limits import BoundedBody
 from blfd.web.site import Site
@@ -47,6 +47,6 @@ def api(site: Site) -> FastAPI:
     app.add_middleware(BoundedBody, largest=LARGEST_BODY)
     app.state.site = site
     install(app)
-    for part in (tenants, extensions, groups, devices, settings, live, admins):
+    for part in (tenants, extensions, groups, trunks, devices, settings, live, admins):
         app.include_router(part.router)
     return app

@@ -1,0 +1,170 @@
+"""Trunks, and the routes out by them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from blfd.operations import routes, trunks
+from blfd.operations.desk import Row
+from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
+from blfd.web.api.paging import Cursor, Limit, Page, cut
+
+router = APIRouter(prefix="/tenants/{tenant}", tags=["Trunks"])
+
+DidSource = Literal["request-uri", "to", "p-called-party-id", "p-preferred-identity"]
+CallerIdIn = Literal["from", "p-asserted-identity", "p-preferred-identity", "remote-party-id"]
+Transport = Literal["udp", "tcp", "tls"]
+Servers = Annotated[list[str], Field(description="Addresses, each with `:PORT` if it has one.")]
+Dids = Annotated[list[str], Field(description="`NUMBER=EXTENSION`; x is any digit.")]
+CallerIds = Annotated[list[str], Field(description="`EXTENSION=NUMBER`; x is any digit.")]
+
+
+class Trunk(BaseModel):
+    """A line to the outside. `password` says whether there is one."""
+
+    name: str
+    tenant: str
+    password: bool
+    servers: Servers
+    transport: Transport
+    domain: str
+    outbound_proxy: str
+    username: str
+    auth_name: str
+    sources: list[str]
+    certificate: str
+    did_source: DidSource
+    dids: Dids
+    default: str
+    country: str
+    area: str
+    caller_id: str
+    caller_ids: CallerIds
+    caller_id_in: CallerIdIn
+    codecs: list[str]
+    max_calls: int
+
+
+class ChangedTrunk(BaseModel):
+    """What is left out stays; lists replace those of before."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: str | None = None
+    servers: Servers | None = None
+    transport: Transport | None = None
+    domain: str | None = None
+    outbound_proxy: str | None = None
+    username: str | None = None
+    auth_name: str | None = None
+    sources: list[str] | None = None
+    certificate: str | None = None
+    did_source: DidSource | None = None
+    dids: Dids | None = None
+    default: str | None = None
+    country: str | None = None
+    area: str | None = None
+    caller_id: str | None = None
+    caller_ids: CallerIds | None = None
+    caller_id_in: CallerIdIn | None = None
+    codecs: list[str] | None = None
+    max_calls: int | None = None
+
+
+class NewTrunk(ChangedTrunk):
+    name: str
+
+
+class Route(BaseModel):
+    """Numbers of `pattern` go out by `trunks`, the first that takes the call."""
+
+    pattern: str
+    tenant: str
+    trunks: list[str]
+    strip: int
+    prefix: str
+    caller_id: str
+    emergency: bool
+
+
+class ChangedRoute(BaseModel):
+    """What is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    trunks: list[str] | None = None
+    strip: int | None = None
+    prefix: str | None = None
+    caller_id: str | None = None
+    emergency: bool | None = None
+
+
+class NewRoute(ChangedRoute):
+    pattern: str
+
+
+Force = Annotated[bool, Query(description="Although an extension has an emergency number.")]
+
+
+def _said(of: BaseModel, but: str = "") -> dict[str, Any]:
+    return of.model_dump(exclude_none=True, exclude={but} if but else None)
+
+
+@router.get("/trunks")
+def list_trunks(at: Reading, limit: Limit = 100, after: Cursor = None) -> Page[Trunk]:
+    return cut(Trunk, trunks.all(at.desk, at.tenant), "name", limit, after)
+
+
+@router.post("/trunks", status_code=201, response_model=Trunk, responses=MADE)
+def add_trunk(at: Writing, response: Response, new: NewTrunk) -> Row:
+    return tagged(response, trunks.add(at.desk, at.tenant, new.name, _said(new, "name")))
+
+
+@router.get("/trunks/{name}", response_model=Trunk, responses=TAGGED)
+def get_trunk(at: Reading, response: Response, name: str) -> Row:
+    return tagged(response, trunks.get(at.desk, at.tenant, name))
+
+
+@router.patch("/trunks/{name}", response_model=Trunk, responses=TAGGED)
+def change_trunk(at: Writing, response: Response, name: str, wanted: ChangedTrunk, expected: Expected) -> Row:
+    return tagged(response, trunks.change(at.desk, at.tenant, name, _said(wanted), expected))
+
+
+@router.delete("/trunks/{name}", status_code=204)
+def remove_trunk(at: Writing, name: str, expected: Expected) -> None:
+    trunks.remove(at.desk, at.tenant, name, expected)
+
+
+@router.get("/routes")
+def list_routes(at: Reading, limit: Limit = 100, after: Cursor = None) -> Page[Route]:
+    return cut(Route, routes.all(at.desk, at.tenant), "pattern", limit, after)
+
+
+@router.post("/routes", status_code=201, response_model=Route, responses=MADE)
+def add_route(at: Writing, response: Response, new: NewRoute, force: Force = False) -> Row:
+    return tagged(response, routes.add(at.desk, at.tenant, new.pattern, _said(new, "pattern"), force=force))
+
+
+@router.get("/routes/{pattern}", response_model=Route, responses=TAGGED)
+def get_route(at: Reading, response: Response, pattern: str) -> Row:
+    return tagged(response, routes.get(at.desk, at.tenant, pattern))
+
+
+@router.patch("/routes/{pattern}", response_model=Route, responses=TAGGED)
+def change_route(
+    at: Writing,
+    response: Response,
+    pattern: str,
+    wanted: ChangedRoute,
+    expected: Expected,
+    force: Force = False,
+) -> Row:
+    return tagged(response, routes.change(at.desk, at.tenant, pattern, _said(wanted), expected, force=force))
+
+
+@router.delete("/routes/{pattern}", status_code=204)
+def remove_route(at: Writing, pattern: str, expected: Expected) -> None:
+    routes.remove(at.desk, at.tenant, pattern, expected)
