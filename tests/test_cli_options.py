@@ -398,7 +398,7 @@ REMOVALS = {  # what is asked, without arguments that answer it
     f"Group sales lose it. No other extension is on {MAC}: no files for that any more.",
     "group remove": "group sales: The extensions in it (1) stay, and no longer get each other's calls "
     "by the group's code.",
-    "trunk remove": "trunk carrier: Nobody is called by its 0 numbers any more; what is up goes on.",
+    "trunk remove": "trunk carrier: Nobody is called by its 0 numbers any more; calls that are up go on.",
     "route remove": "route 112: Nobody can call the emergency number any more.",
     "device remove": f"phone {MAC}: It gets no files any more, and its SIP password is worth nothing. "
     "1 setting of its own goes with it.",
