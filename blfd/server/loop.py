@@ -334,7 +334,7 @@ class Server:
         self.emit(PublicationsRestored(tuple(records.publications())))
         self._restore_calls()
         saved = [(s, adopt(s.flow)) for s in records.subscriptions(AHEAD)]
-        found = tuple(s._replace(flow=flow) for s, flow in saved if flow)
+        found = tuple(s if flow is s.flow else s._replace(flow=flow) for s, flow in saved if flow)
         self.emit(SubscriptionsRestored(found))
         for one, flow in saved:
             if flow is None:

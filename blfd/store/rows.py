@@ -39,6 +39,7 @@ from blfd.store.opening import StoreError
 
 EXTENSION = re.compile(r"[A-Za-z0-9+][A-Za-z0-9._+-]{0,63}")
 DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+NO_ROUTES = "[]"  # a route set that is empty, as JSON
 CODE = re.compile(r"[*#][0-9*#]{1,7}")
 GROUP = re.compile(r"[\w][\w .+-]{0,63}")
 MAX_NAME = 200
@@ -215,7 +216,7 @@ def subscription(row: tuple[Any, ...]) -> SavedSubscription:
         NameAddr(local, local_name),
         NameAddr(remote, remote_name),
         target,
-        tuple(json.loads(route_set)),
+        tuple(json.loads(route_set)) if route_set != NO_ROUTES else (),
         event,
     )
     return SavedSubscription(
@@ -237,7 +238,7 @@ def subscription_row(s: SavedSubscription) -> tuple[Any, ...]:
     who = (s.key, s.resource.tenant, s.resource.extension, s.watcher.extension, s.package)
     ids = (s.entity, dialog.id.call_id, dialog.id.remote_tag)
     texts = (*ids, *dialog.local, *dialog.remote, dialog.target)
-    routes = json.dumps(dialog.route_set)
+    routes = json.dumps(dialog.route_set) if dialog.route_set else NO_ROUTES
     rest = (s.remote_cseq, *s.flow, s.expires_at, exact(s.user_agent), s.cseq)
     return (*who, *map(exact, texts), routes, exact(dialog.event), *rest)
 

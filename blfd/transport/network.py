@@ -218,7 +218,7 @@ class Network:
         if not serving:
             return None
         same = next((one for one in serving if one.index == flow.listener), serving[0])
-        return flow._replace(listener=same.index)
+        return flow if same.index == flow.listener else flow._replace(listener=same.index)
 
     # Other ends
 
