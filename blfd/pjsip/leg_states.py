@@ -8,10 +8,10 @@ is no state of a leg: the session is asked for it before.
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 
-class State(Enum):
+class State(IntEnum):  # an int hashes without a call into Python
     CALLING = auto()  # our INVITE is out and nothing was heard, so a CANCEL has to wait
     RINGING = auto()  # an INVITE, theirs or ours, has no end yet
     UP = auto()
@@ -23,7 +23,7 @@ class State(Enum):
     ENDED = auto()
 
 
-class Event(Enum):
+class Event(IntEnum):
     # The core wants something
     RESPOND = auto()  # to its INVITE
     OFFER = auto()
@@ -42,7 +42,7 @@ class Event(Enum):
     OVER = auto()
 
 
-class Do(Enum):
+class Do(IntEnum):
     NOTHING = auto()
     PERFORM = auto()  # what the core wants
     REFUSE = auto()  # that, or what the phone wants

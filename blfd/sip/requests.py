@@ -59,9 +59,9 @@ def request_of(message: Request, flow: Flow, transaction: int) -> inputs.Request
         message.cseq,
         message.credentials,
         message.field("user-agent"),
-        identities.uris(message.values("p-asserted-identity")),
-        identities.uris(message.values("p-preferred-identity")),
-        identities.privacy(message.values("privacy")),
+        identities.uris(message.fields.get("p-asserted-identity")),
+        identities.uris(message.fields.get("p-preferred-identity")),
+        identities.privacy(message.fields.get("privacy")),
         message.via.rport is not None,
         identities.uris(message.values("p-called-party-id")),
     )

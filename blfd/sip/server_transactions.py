@@ -18,7 +18,7 @@ import itertools
 import logging
 from collections import deque
 from collections.abc import Callable
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 from blfd.core.values import Flow
 from blfd.sip.message import Request
@@ -29,7 +29,7 @@ log = logging.getLogger("blfd.sip")
 MAX_KEPT = 200_000  # finished ones; a bound for memory: past it the oldest go before their 32 s
 
 
-class State(Enum):
+class State(IntEnum):  # an int hashes without a call into Python
     TRYING = auto()
     PROCEEDING = auto()
     COMPLETED = auto()
@@ -38,7 +38,7 @@ class State(Enum):
     TERMINATED = auto()
 
 
-class Event(Enum):
+class Event(IntEnum):
     REQUEST = auto()  # the same request came again
     ACK = auto()
     PROVISIONAL = auto()  # ours
@@ -48,7 +48,7 @@ class Event(Enum):
     END = auto()  # timer H, I, J or L
 
 
-class Do(Enum):
+class Do(IntEnum):
     NOTHING = auto()
     SEND = auto()  # the newest response
 
