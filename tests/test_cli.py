@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import socket
@@ -16,8 +17,12 @@ from typing import Any
 import pytest
 from certificates import self_signed, signed
 from commands import Answering, Run
+from rich.console import Console
 
 from blfd import doctor
+from blfd.cli import board
+from blfd.cli.board import Lamps, Screen
+from blfd.cli.inspect import spoken
 from blfd.config import Config
 from blfd.control import ControlServer, socket_path
 from blfd.core.values import StarCodes
@@ -192,8 +197,10 @@ def test_watch_goes_on_until_ctrl_c(tmp_path: Path, server_is: str) -> None:
     drawn = threading.Semaphore(0)
 
     def answer(name: str, arguments: dict[str, Any]) -> Any:
+        if name == "place":
+            return {}
         drawn.release()
-        return lamps
+        return {"server": "a", "number": 1, "all": not arguments.get("since"), "lamps": lamps, "pickups": []}
 
     path, lamps = socket_path(tmp_path / "blfd.db"), LAMPS
     server = ControlServer(path, answer)
@@ -223,6 +230,107 @@ def test_watch_goes_on_until_ctrl_c(tmp_path: Path, server_is: str) -> None:
     assert (process.returncode, errors) == (0, "")
     assert ("Alice is back" if server_is == "back" else "Alice") in shown
     assert ("no server answers since" in shown) == (server_is == "silent")
+
+
+def lamps_of(rows: Sequence[dict[str, Any]]) -> Lamps:
+    class Client:
+        def call(self, name: str, **arguments: Any) -> Any:
+            return {"server": "a", "number": 1, "all": True, "lamps": rows}
+
+    lamps = Lamps(Client(), "default")  # type: ignore[arg-type]
+    lamps.ask()
+    return lamps
+
+
+MANY_LAMPS = [
+    {**LAMPS[0], "extension": str(number), "lamp": "idle", "dialogs": [], "name": f"N{number}"}
+    for number in range(1, 1000)
+]
+MANY_LAMPS[500] |= {"lamp": "ringing", "dialogs": [DIALOG]}
+
+
+@pytest.mark.parametrize(
+    ("keys", "first", "count"),
+    [
+        ("", "501", 999),
+        ("lamp=ring", "501", 1),
+        ("n99", "99", 11),
+        ("n99\x7f\x7f\x7f", "501", 999),
+        ("n99\x1b", "501", 999),
+        ("\x1b[6~", "17", 999),
+        ("\x1b[6~\x1b[5~\x1b[5~", "501", 999),
+        ("\x1b[6~" * 500, "987", 999),
+        ("aq", None, 0),
+        ("nothing=", "501", 999),
+    ],
+)
+def test_a_board_shows_calls_first_and_what_is_typed(keys: str, first: str | None, count: int) -> None:
+    screen, lamps = Screen(""), lamps_of(MANY_LAMPS)
+    screen.typed(keys)
+    table = screen.picture(lamps, 24)
+    shown = [str(each) for each in table.columns[1].cells]
+    assert (shown[0] if shown else None) == first
+    assert len(lamps.rows(screen.wanted)) == count
+    assert len(shown) <= 24 - board.AROUND
+    assert not screen.ended
+
+
+def test_a_board_fits_its_screen() -> None:
+    for height in (10, 24, 50):
+        console = Console(width=80, height=height, file=io.StringIO(), force_terminal=True)
+        with console.capture() as drawn:
+            long = [{**row, "name": "Somebody with a long name"} for row in MANY_LAMPS]
+            console.print(Screen("").picture(lamps_of(long), height))
+        assert drawn.get().count("\n") <= height
+
+
+@pytest.mark.parametrize("keys", ["q", "x\x7fq", "x\x1bq"])
+def test_q_ends_a_board(keys: str) -> None:
+    screen = Screen("")
+    screen.typed(keys)
+    assert screen.ended
+
+
+def test_lists_are_chosen_from(blfd: Run) -> None:
+    for number, name in (("101", "Alice Ng"), ("9", "Bob"), ("102", "alice Z"), ("x1", "")):
+        blfd("extension", "add", number, "--password", "x", "--name", name)
+
+    def chosen(*options: str) -> list[str]:
+        return [row["extension"] for row in json.loads(blfd("extension", "list", "--json", *options).stdout)]
+
+    assert chosen("--filter", "alice") == ["101", "102"]
+    assert chosen("--filter", "alice name=z") == ["102"]
+    assert chosen("--sort", "extension") == ["9", "101", "102", "x1"]
+    assert chosen("--sort", "-name", "--limit", "2") == ["9", "102"]
+    assert "none of 4 has 'carol'" in blfd("extension", "list", "--filter", "carol").stdout
+    said = blfd("extension", "list", "--sort", "nam", code=1).stderr
+    assert "no column is called 'nam'; near it: name" in said
+    assert "there are extension, tenant" in blfd("extension", "list", "--filter", "zzz=1", code=1).stderr
+
+
+def test_a_long_list_is_a_line_a_row(blfd: Run, tmp_path: Path) -> None:
+    rows = "".join(f"{number},x,{'N' * (number % 90)}\n" for number in range(1000, 3000))
+    (tmp_path / "many.csv").write_text(f"extension,password,name\n{rows}")
+    blfd("extension", "import", str(tmp_path / "many.csv"))
+    shown = blfd("extension", "list").stdout.splitlines()
+    assert len(shown) == 2000 + 4
+    assert shown[-1] == "2000 rows"
+    assert all(f"{number}" in line for number, line in zip(range(1000, 3000), shown[3:], strict=False))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (59, "59 s"),
+        (61, "1 min 1 s"),
+        (3600, "1 h 0 min"),
+        (90_061, "1 d 1 h"),
+        (864_000, "10 d 0 h"),
+    ],
+)
+def test_how_long_in_words(seconds: int, words: str) -> None:
+    assert spoken(seconds) == words
 
 
 def asked_in_vain(path: Path, times: int) -> None:

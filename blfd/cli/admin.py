@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from blfd.cli.asking import Password, Yes, agreed, password_of
+from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
-from blfd.cli.output import Json, print_json, print_table
+from blfd.cli.output import Json
 from blfd.operations import Desk
 from blfd.operations import admins as operations
 from blfd.store.admins import Role
@@ -45,15 +46,27 @@ def add(
 
 
 @admins.command("list")
-def list_(context: typer.Context, tenant: Tenant = None, as_json: Json = False) -> None:
+def list_(
+    context: typer.Context,
+    tenant: Tenant = None,
+    only: Only = None,
+    sort: Sort = None,
+    limit: Limit = None,
+    as_json: Json = False,
+) -> None:
     """All administrators, of the system and of tenants; or those of one tenant."""
     given = options(context)
     rows = operations.all(given.desk, given.tenant_or_system(tenant))
-    if as_json:
-        print_json(rows)
-        return
-    cells = [tuple(row[column] or "all" for column in ("name", "tenant", "role")) for row in rows]
-    print_table("Administrators", ("name", "tenant", "role"), cells, "none; 'blfd admin add' adds one")
+    columns = ("name", "tenant", "role")
+    print_list(
+        "Administrators",
+        columns,
+        rows,
+        "none; 'blfd admin add' adds one",
+        Chosen(only, sort, limit),
+        as_json,
+        lambda row: [row[column] or "all" for column in columns],
+    )
 
 
 @admins.command("password")
@@ -104,15 +117,26 @@ def add_token(
 
 
 @tokens.command("list")
-def list_tokens(context: typer.Context, tenant: Tenant = None, as_json: Json = False) -> None:
+def list_tokens(
+    context: typer.Context,
+    tenant: Tenant = None,
+    only: Only = None,
+    sort: Sort = None,
+    limit: Limit = None,
+    as_json: Json = False,
+) -> None:
     """The tokens of a tenant, or of the system."""
     given = options(context)
     rows = operations.tokens(given.desk, given.tenant_or_system(tenant))
-    if as_json:
-        print_json(rows)
-        return
-    cells = [(row["name"], " ".join(row["scopes"]), _when(row["used_at"])) for row in rows]
-    print_table("Tokens", ("name", "scopes", "last used"), cells, "none; 'blfd token add' makes one")
+    print_list(
+        "Tokens",
+        ("name", "scopes", "last used"),
+        rows,
+        "none; 'blfd token add' makes one",
+        Chosen(only, sort, limit),
+        as_json,
+        lambda row: (row["name"], " ".join(row["scopes"]), _when(row["used_at"])),
+    )
 
 
 @tokens.command("remove")

@@ -7,8 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from blfd.cli.asking import Yes, agreed
+from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
 from blfd.cli.output import Json, fail, print_json, print_lines, print_notes, print_table
+from blfd.cli.progress import watched
 from blfd.cli.tables import Csv, File, Out, Update, lines_of, print_octets
 from blfd.devices.values import Wanted
 from blfd.operations import Desk, overrides
@@ -63,25 +65,37 @@ def add(
 
 
 @devices.command("list")
-def list_(context: typer.Context, as_csv: Csv = False, as_json: Json = False) -> None:
+def list_(
+    context: typer.Context,
+    only: Only = None,
+    sort: Sort = None,
+    limit: Limit = None,
+    as_csv: Csv = False,
+    as_json: Json = False,
+) -> None:
     """All phones of the tenant: what they have fetched, and whether they work since.
 
     --csv and --json have their provisioning addresses, which hold their secrets.
     """
     given = options(context)
     _once(as_csv, as_json)
-    rows = operations.all(given.desk, given.tenant)
-    columns = ("mac", "model", "extensions", "fetched", "from", "firmware", "state")
+    rows = operations.all(given.desk, given.tenant, lambda found: watched(found, len(found), "Looking"))
+    rows = Chosen(only, sort, limit).of(rows)
+    columns = ("mac", "model", "extensions", "fetched", "state")
     if as_csv or as_json:
         urls = {row["mac"]: row["url"] for row in operations.addresses(given.desk, given.tenant)}
         rows = [{**row, "url": urls.get(row["mac"], "")} for row in rows]
-        if as_json:
-            print_json(rows)
-        else:
-            print_octets(operations.in_file(rows, ("mac", "model", "extensions", "url", *columns[3:])))
+    if as_csv:
+        named = ("mac", "model", "extensions", "url", "fetched", "from", "firmware", "state")
+        print_octets(operations.in_file(rows, named))
         return
-    cells = [tuple(_cell(row[column]) for column in columns) for row in rows]
-    print_table("Devices", columns, cells, "none; add one with 'blfd device add'")
+    print_list("Devices", columns, rows, "none; add one with 'blfd device add'", Chosen(), as_json, _shown)
+
+
+def _shown(row: dict[str, Any]) -> tuple[str, ...]:
+    """A fetch to the minute, without its year: `device show` has all of it."""
+    fetched = row["fetched"] if row["fetched"] == "never" else row["fetched"][5:16]
+    return (row["mac"], row["model"], ", ".join(row["extensions"]), fetched, row["state"])
 
 
 @devices.command()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from blfd.cli.asking import Password, Yes, agreed, password_of
+from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import Switch, options
 from blfd.cli.output import Json, print_json, print_notes, print_table
 from blfd.cli.tables import File, Out, Update, lines_of, print_octets
@@ -61,16 +62,22 @@ def add(
 
 
 @extensions.command("list")
-def list_(context: typer.Context, as_json: Json = False) -> None:
+def list_(
+    context: typer.Context, only: Only = None, sort: Sort = None, limit: Limit = None, as_json: Json = False
+) -> None:
     """All extensions of the tenant."""
     given = options(context)
     rows = operations.all(given.desk, given.tenant)
-    if as_json:
-        print_json(rows)
-        return
     columns = ("extension", "name", "pickup", "pickable")
-    cells = [(*(row[column] for column in columns), operations.goes(row)) for row in rows]
-    print_table("Extensions", (*columns, "forwarded"), cells, "none; add one with 'blfd extension add'")
+    print_list(
+        "Extensions",
+        (*columns, "forwarded"),
+        rows,
+        "none; add one with 'blfd extension add'",
+        Chosen(only, sort, limit),
+        as_json,
+        lambda row: (*(row[column] for column in columns), operations.goes(row)),
+    )
 
 
 @extensions.command()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from blfd.cli.asking import Yes, agreed
+from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
 from blfd.cli.output import Json, fail, print_json, print_table
 from blfd.operations import groups as operations
@@ -57,15 +58,21 @@ def set_(
 
 
 @groups.command("list")
-def list_(context: typer.Context, as_json: Json = False) -> None:
+def list_(
+    context: typer.Context, only: Only = None, sort: Sort = None, limit: Limit = None, as_json: Json = False
+) -> None:
     """All groups of the tenant."""
     given = options(context)
     rows = operations.all(given.desk, given.tenant)
-    if as_json:
-        print_json(rows)
-        return
-    cells = [(row["name"], _list(row["pickers"]), _list(row["targets"])) for row in rows]
-    print_table("Groups", ("group", "pickers", "targets"), cells, "none; add one with 'blfd group add'")
+    print_list(
+        "Groups",
+        ("group", "pickers", "targets"),
+        rows,
+        "none; add one with 'blfd group add'",
+        Chosen(only, sort, limit),
+        as_json,
+        lambda row: (row["name"], _list(row["pickers"]), _list(row["targets"])),
+    )
 
 
 @groups.command()

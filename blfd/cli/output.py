@@ -17,6 +17,10 @@ if TYPE_CHECKING:  # not for `run`, which prints none
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+MANY = 300  # rows
+NARROWEST = 6  # characters of a column that is cut
+WHOLE = ("mac", "extension", "when", "fetched", "since", "ago", "expires", "last used", "watcher", "resource")
+"""Columns whose cells are one line each: numbers, addresses, times."""
 LONGEST_CELL, LONGEST_LINE = 1000, 2000  # characters; --json has all
 
 
@@ -46,11 +50,38 @@ def print_notes(notes: Iterable[str]) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """A Rich table; `empty` says what it means that there are no rows."""
+    """A Rich table, of MANY rows a plain one; `empty` says what it means that there are no rows."""
+    found = list(rows)
+    if len(found) > MANY:
+        _print_long(title, columns, [[cell(value).plain for value in row] for row in found])
+        return
     table = new_table(title, columns)
-    for row in rows:
+    for row in found:
         table.add_row(*map(cell, row))
     print_or(table, empty)
+
+
+def _print_long(title: str, columns: Sequence[str], rows: list[list[str]]) -> None:
+    """A line a row: Rich takes 20 times as long. On a terminal, cells are cut to fit."""
+    from rich.cells import cell_len, set_cell_size
+    from rich.console import Console
+
+    console = Console()
+    widths = [max(map(cell_len, each)) for each in zip(columns, *rows, strict=True)]
+    if console.is_terminal:
+        while sum(widths) + 2 * len(widths) > console.width and max(widths) > NARROWEST:
+            widths[widths.index(max(widths))] -= 1
+
+    def line(cells: Sequence[str]) -> str:
+        fitted = (
+            f"{set_cell_size(text, width - 1)}…" if cell_len(text) > width else set_cell_size(text, width)
+            for text, width in zip(cells, widths, strict=True)
+        )
+        return "  ".join(fitted).rstrip()
+
+    print(visible(title, LONGEST_CELL), line(columns), "  ".join("─" * width for width in widths), sep="\n")
+    print("\n".join(map(line, rows)))
+    print(f"{len(rows)} rows")
 
 
 def new_table(title: str, columns: Sequence[str], right: Sequence[str] = ()) -> Table:
@@ -60,7 +91,12 @@ def new_table(title: str, columns: Sequence[str], right: Sequence[str] = ()) -> 
 
     table = Table(title=Text(visible(title, LONGEST_CELL)), title_justify="left")
     for column in columns:
-        table.add_column(column, overflow="fold", justify="right" if column in right else "left")
+        table.add_column(
+            column,
+            overflow="fold",
+            justify="right" if column in right else "left",
+            no_wrap=column in WHOLE,
+        )
     return table
 
 

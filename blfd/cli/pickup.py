@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from blfd.cli.inspect import duration
+from blfd.cli.board import duration
 from blfd.cli.options import options
 from blfd.cli.output import Json, cell, fail, print_json, print_table
 from blfd.core.values import Aor

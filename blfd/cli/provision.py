@@ -11,6 +11,7 @@ from rich.text import Text
 
 from blfd.cli.options import Options, options
 from blfd.cli.output import Json, fail, print_json, print_lines, print_notes, print_table
+from blfd.cli.progress import watched
 from blfd.cli.template import template as template_commands
 from blfd.devices.files import Phones
 from blfd.operations import overrides
@@ -82,7 +83,9 @@ def write(
     """Write the files of all phones of the tenant into a folder, for another server to serve."""
     given = options(context)
     phones = given.phones
-    rendered = [phones.of_folder(row) for row in phones.all(given.tenant)]  # all, before one is written
+    rows = phones.all(given.tenant)
+    # All, before one is written.
+    rendered = [phones.of_folder(row) for row in watched(rows, len(rows), "Making files")]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for files in rendered:

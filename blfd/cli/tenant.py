@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from blfd.cli.asking import Yes, agreed
+from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import Options, Switch, options
-from blfd.cli.output import Json, fail, print_json, print_table
+from blfd.cli.output import Json, fail
 from blfd.core.values import DndLamp, Owner, Reach, StarCodes, Whose
 from blfd.operations import tenants as operations
 
@@ -52,16 +53,23 @@ def add(context: typer.Context, domain: Domain, alias: Alias = None) -> None:
 
 
 @tenants.command("list")
-def list_(context: typer.Context, as_json: Json = False) -> None:
+def list_(
+    context: typer.Context, only: Only = None, sort: Sort = None, limit: Limit = None, as_json: Json = False
+) -> None:
     """All tenants."""
     given = options(context)
     given.of_no_tenant("'tenant list' shows all")
     rows = operations.all(given.desk)
-    if as_json:
-        print_json(rows)
-        return
-    cells = [tuple(_cell(value) for value in row.values()) for row in rows]
-    print_table("Tenants", [name.replace("_", " ") for name in rows[0]], cells, "")
+    columns = [name.replace("_", " ") for name in rows[0]]
+    print_list(
+        "Tenants",
+        columns,
+        rows,
+        "",
+        Chosen(only, sort, limit),
+        as_json,
+        lambda row: [_cell(value) for value in row.values()],
+    )
 
 
 def _cell(value: object) -> str:

@@ -21,7 +21,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from blfd.cli.inspect import STYLES
+from blfd.cli.board import STYLES
 from blfd.demo.simulation import Event, Missing, PhoneProcess, ServerProcess
 from blfd.store import NewExtension, Store
 
