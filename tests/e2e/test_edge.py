@@ -1,7 +1,8 @@
-"""A real proxy in front of blfd, over TCP, with Path and Record-Route: it comes and goes, nothing is lost."""
+"""A real proxy in front of blfd, with Path and Record-Route: it comes and goes, and nothing is lost."""
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from calls import Calling, Dialog, sdp
+from certificates import self_signed
 from proxies import PATIENCE, Kamailio, free_port
 from sites import Site, password
 from wire import Agent
@@ -18,18 +20,24 @@ IDLE = 60
 
 
 class Edge(Kamailio):
-    """Between phones and a site that trusts it."""
+    """Between phones and a site that trusts it, which it reaches by `transport`."""
 
-    def __init__(self, site: Site, folder: Path, idle: int = IDLE) -> None:
+    def __init__(self, site: Site, folder: Path, transport: str, idle: int = IDLE) -> None:
         super().__init__(folder)
-        self.site, self.idle = site, idle
+        self.site, self.transport, self.idle = site, transport, idle
+        if transport == "tls":
+            assert has_tls() or not os.environ.get("CI"), "the package kamailio-tls-modules is missing"
+            if not has_tls():
+                pytest.skip("Kamailio has no module for TLS here")
+            self_signed(folder, "edge")
         self.start()
 
     def start(self) -> None:
         filled = CONFIG.read_text()
         for name, value in (
             ("EDGE", self.address),
-            ("SERVER", self.site.server.address("tcp")),
+            ("TRANSPORT", self.transport),
+            ("SERVER", self.site.server.address(self.transport)),
             ("IDLE", str(self.idle)),
         ):
             filled = filled.replace(f"@{name}@", value)
@@ -56,12 +64,20 @@ class Edge(Kamailio):
         return agent
 
 
+def has_tls() -> bool:
+    return any(Path("/usr/lib").glob("**/kamailio/modules/tls.so"))
+
+
 @pytest.fixture
 def edge(own_site: Callable[..., Site], tmp_path: Path) -> Iterator[Callable[..., Edge]]:
+    """Makes edges of one site."""
     made: list[Edge] = []
 
-    def make(idle: int = IDLE) -> Edge:
-        made.append(Edge(own_site("--trust", "127.0.0.0/8"), tmp_path, idle))
+    def make(transport: str = "tcp", idle: int = IDLE) -> Edge:
+        site = made[0].site if made else own_site("--trust", "127.0.0.0/8")
+        folder = tmp_path / f"edge{len(made)}"
+        folder.mkdir()
+        made.append(Edge(site, folder, transport, idle))
         return made[-1]
 
     yield make
@@ -83,9 +99,10 @@ def who(site: Site, call: str, key: str) -> list[str]:
     return sorted(row[key] for row in site.ask(call))
 
 
-def test_an_edge_that_is_restarted_takes_nothing_away(edge: Callable[..., Edge]) -> None:
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_an_edge_that_is_restarted_takes_nothing_away(edge: Callable[..., Edge], transport: str) -> None:
     """Registrations, lamps and a call that is up are there afterwards, and no phone has done anything."""
-    one = edge()
+    one = edge(transport)
     site = one.site
     phones = {user: one.registered(user) for user in ("101", "102", "103")}
     watcher = phones["103"]
@@ -108,7 +125,9 @@ def test_an_edge_that_is_restarted_takes_nothing_away(edge: Callable[..., Edge])
     assert who(site, "registrations", "extension") == ["101", "102", "103", "106"]
     assert who(site, "watchers", "resource") == ["102", "106"]
     one.start()
+    began = time.monotonic()
     assert watcher.notify("early", PATIENCE)["call-id"] == subscribed["106"]
+    print(f"lamps are right {time.monotonic() - began:.3f} s after the edge is there")
     headers = other.send("BYE")
     request = phones["101"].wait_request("BYE", PATIENCE)
     phones["101"].reply(request, 200)
@@ -116,14 +135,15 @@ def test_an_edge_that_is_restarted_takes_nothing_away(edge: Callable[..., Edge])
     assert watcher.notify("terminated", PATIENCE)["call-id"] == subscribed["102"]
     rung(one, phones["101"], phones["102"])
     assert watcher.notify("early")["call-id"] == subscribed["102"]
-    assert site.server.log.read_text().count(f"TCP to tcp:{one.address}: Connection refused") == 1
+    assert site.server.log.read_text().count(f" to {one.transport}:{one.address}: Connection refused") == 1
     assert mine
     callee.leave_by.clear()
 
 
-def test_an_edge_that_moves_to_another_port(edge: Callable[..., Edge]) -> None:
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_an_edge_that_moves_to_another_port(edge: Callable[..., Edge], transport: str) -> None:
     """When its phones have registered by the new one, their lamps are right and their calls can be ended."""
-    one = edge()
+    one = edge(transport)
     site = one.site
     phones = {user: one.registered(user) for user in ("101", "102", "103")}
     watcher = phones["103"]
@@ -155,23 +175,30 @@ def test_an_edge_that_moves_to_another_port(edge: Callable[..., Edge]) -> None:
     assert who(site, "watchers", "resource") == ["102"]
 
 
-def test_an_edge_that_closes_idle_connections(edge: Callable[..., Edge]) -> None:
+def test_edges_that_close_idle_connections(edge: Callable[..., Edge]) -> None:
     """A new one is made when there is something to say, and it serves the edge's requests as well."""
-    one = edge(idle=1)
-    site = one.site
-    phones = {user: one.registered(user) for user in ("101", "102", "103")}
-    watcher = phones["103"]
-    watcher.subscribe("102")
-    site.wait_watched("102")
-    end = time.monotonic() + PATIENCE
+    first, second = edge("tcp", idle=1), edge("tls", idle=1)
+    site = first.site
+    phones = {user: first.registered(user) for user in ("101", "102", "103")}
+    phones |= {user: second.registered(user) for user in ("104", "106", "107")}
+    for watcher, watched in (("103", "102"), ("107", "106")):
+        phones[watcher].subscribe(watched)
+        site.wait_watched(watched)
+    end = time.monotonic() + 2 * PATIENCE
     while site.ask("status")["connections"]:
         assert time.monotonic() < end, "Kamailio keeps its connection"
         time.sleep(0.1)
-    rung(one, site.agent("105"), phones["102"])
-    assert watcher.notify("early")
-    assert watcher.notify("terminated")
+    for one, watcher, callee in ((first, "103", "102"), (second, "107", "106")):
+        began = time.monotonic()
+        rung(one, site.agent("105"), phones[callee])
+        assert phones[watcher].notify("early")
+        assert phones[watcher].notify("terminated")
+        print(
+            f"by a new connection over {one.transport}, all of a call within {time.monotonic() - began:.3f} s"
+        )
     assert phones["101"].register().status == 200
-    assert who(site, "registrations", "extension") == ["101", "102", "103"]
+    assert phones["104"].register().status == 200
+    assert who(site, "registrations", "extension") == ["101", "102", "103", "104", "106", "107"]
     assert "Connection refused" not in site.server.log.read_text()
 
 
