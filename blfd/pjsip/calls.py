@@ -37,6 +37,7 @@ from blfd.transport.network import Network
 log = logging.getLogger("blfd.legs")
 
 CHANGING = frozenset(("INVITE", "ACK", "UPDATE"))
+LATE = "CSeq is not higher than before"
 
 
 class Calls:
@@ -88,11 +89,17 @@ class Calls:
         return self.legs.knows(request.call_id, request.to.tag, request.from_.tag, flow)
 
     def leg_of(self, request: Request, flow: Flow) -> int:
-        """The leg in whose dialog a request that it `knows` came, by `flow`; 0 where that has ended."""
+        """The leg in whose dialog a request came that it `knows` and does not carry; 0 where that has ended.
+
+        Raises Refusal for one that came late: PJSIP, which counts the others, does not see it.
+        """
         leg = self.legs.of_tag(request.to.tag)
         if leg is None:
             return 0
+        if request.cseq <= leg.session.remote_cseq:
+            raise Refusal(500, LATE)
         self.legs.came_by(leg, request, flow)
+        leg.session.remote_cseq = request.cseq
         return leg.number
 
     def is_up(self, leg: int) -> bool:
@@ -151,6 +158,7 @@ class Calls:
 
         Raises Refusal for SDP that PJSIP does not take.
         """
+        self._give_held()  # it was first
         leg = self.legs.of_tag(request.to.tag)
         if leg is None:
             return 0 if self._give(request, flow, sdp) else 481
@@ -159,6 +167,8 @@ class Calls:
         if request.method == "ACK":
             self._acknowledged(leg, request, flow, sdp)
             return 0
+        if request.cseq <= leg.session.remote_cseq and not leg.is_held(request):
+            return 0 if self._give(request, flow) else 481  # PJSIP repeats its answer, or says that it is late
         if fault := self.legs.fault_of(sdp):
             self._emit(LegFault(leg.number, f"its {request.method} is refused: {fault}"))
             raise Refusal(400, fault)
@@ -206,10 +216,21 @@ class Calls:
 
     def give_waiting(self) -> None:
         """Requests that were held and may go on to PJSIP."""
-        while self._later:
-            self._give(*self._later.popleft())
+        self._give_held()
         self.legs.report_failing()
         self.legs.describe_touched()
+
+    def _give_held(self) -> None:
+        """What has waited here is late to PJSIP alone."""
+        while self._later:
+            request, flow, sdp = self._later.popleft()
+            leg = self.legs.of_tag(request.to.tag)
+            highest = leg.session.remote_cseq if leg else 0
+            if leg:
+                leg.session.remote_cseq = request.cseq - 1
+            self._give(request, flow, sdp)
+            if leg and self.legs.of_tag(request.to.tag) is leg:
+                leg.session.remote_cseq = highest
 
     def _give(
         self,

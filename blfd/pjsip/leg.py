@@ -316,13 +316,18 @@ class Leg:
     def holds(self, update: Request, sdp: bytes) -> bool:
         """Whether an UPDATE with an offer waits for the other phone; PJSIP repeats what it has answered."""
         if self._update is not None and update.key() == self._update.key():
-            return self.state is State.UPDATED
+            return self.is_held(update)
         if not self._allows(Event.UPDATE, Do.TELL) or self.session.negotiating():
             return False
         self._take(Event.UPDATE)
-        self._update = update
+        self._update, self.session.remote_cseq = update, update.cseq
         self._emit(OfferReceived(self.number, sdp))
         return True
+
+    def is_held(self, request: Request) -> bool:
+        """Whether it is a copy of the UPDATE that waits for the other phone."""
+        held = self._update if self.state is State.UPDATED else None
+        return held is not None and request.key() == held.key()
 
     def offered(self) -> None:
         """PJSIP wants the answer to an offer that it lets nobody wait for."""

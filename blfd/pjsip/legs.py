@@ -320,7 +320,7 @@ class Legs:
     def came_by(self, leg: Leg, request: Request, source: Flow) -> None:
         """A phone has sent a request of its call: where it is now, ours go. A late copy of an old one says
         nothing."""
-        if request.cseq < leg.session.dialog.remote.cseq:
+        if request.cseq < leg.session.remote_cseq:
             return
         contact = (_contact(request) if request.method in REFRESHING else "") or leg.contact
         routes = self._next_hops.renewed(leg.routes, request.routes("record-route"), source)

@@ -86,6 +86,15 @@ class Session:
         return string(self.dialog.remote.info.tag)
 
     @property
+    def remote_cseq(self) -> int:
+        """The highest CSeq of its phone's requests, PJSIP's and ours (RFC 3261, section 12.2.2); -1 before."""
+        return int(self.dialog.remote.cseq)
+
+    @remote_cseq.setter
+    def remote_cseq(self, cseq: int) -> None:
+        self.dialog.remote.cseq = cseq
+
+    @property
     def dialog_id(self) -> DialogId:
         return DialogId(self.call_id, self.local_tag, self.remote_tag)
 

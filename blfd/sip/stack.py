@@ -325,9 +325,9 @@ class Stack:
             _check_extensions(request)
             if request.method in capabilities.OTHERS and request.content_type.startswith("multipart/"):
                 raise Refusal(415, "", (capabilities.ACCEPT,))
-            in_call = request.method == "REFER" and request.to.tag
+            in_call = request.to.tag and request.method not in capabilities.OUTSIDE_CALLS
             leg = self._calls.leg_of(request, transaction.source) if in_call else 0
-            if in_call and not leg:
+            if in_call and request.method == "REFER" and not leg:
                 raise Refusal(481, "")
             return as_input(request, transaction.source, transaction.id, None, leg)
         if self._calls.has_sent(request):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from calls import Calling, Dialog, audio_port, connect, sdp
+from calls import Calling, Dialog, audio_port, connect, hang_up, sdp
 from sites import Site
 from wire import Agent, Message
 
@@ -77,6 +77,37 @@ def test_an_invite_that_comes_again_rings_once(site: Site) -> None:
     assert callee.silent(lambda m: m.method == "INVITE" and m["call-id"] != invite["call-id"])
     callee.reply(invite, 486, "Busy Here")
     assert calling.refused().status == 486
+
+
+def test_requests_of_a_call_that_come_late(site: Site) -> None:
+    """CSeq counts for all methods together, whoever serves them (RFC 3261, section 12.2.2); a BYE is a BYE."""
+    caller, callee = site.registered("101"), site.registered("102")
+    mine, other = connect(caller, callee)
+    more = {"Refer_To": f"<sip:103@{caller.server}>", "Event": "dialog"}
+    for highest, ours in ((50, True), (60, False)):
+        mine.cseq = highest - 1
+        headers = mine.send("OPTIONS" if ours else "INFO", b"", **more)
+        if not ours:
+            callee.reply(callee.wait_request("INFO"), 200)
+        assert caller.final(headers).status == 200
+        for method in ("REFER", "OPTIONS", "MESSAGE", "FOO", "INFO", "UPDATE", "INVITE"):
+            for late in (highest, highest - 5):
+                mine.cseq = late - 1
+                body = sdp(4000, "sendonly") if method in ("INVITE", "UPDATE") else b""
+                answer = mine.request(method, body, **more)
+                assert answer.status == 500, (method, late, answer.start)
+                if method == "INVITE":
+                    mine.ack(answer)
+    assert callee.silent(lambda m: bool(m.method), 0.1)
+    mine.cseq = 69
+    held = mine.send("UPDATE", sdp(4000, "sendonly"))
+    again = callee.wait_request("INVITE")
+    assert mine.request("OPTIONS").status == 200
+    callee.reply(again, 200, "OK", sdp(5000, "recvonly"), Content_Type="application/sdp")
+    assert caller.final(held).status == 200
+    assert mine.request("REFER", Refer_To=f"<sip:999@{caller.server}>").status == 404
+    hang_up(mine, callee)
+    assert other
 
 
 def test_both_ask_for_other_media_at_once(site: Site) -> None:
