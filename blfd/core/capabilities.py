@@ -39,5 +39,13 @@ ALLOW_EVENTS: Final = ("Allow-Events", ", ".join(PACKAGES))
 ACCEPT: Final = ("Accept", ", ".join(BODIES))
 ACCEPT_ENCODING: Final = ("Accept-Encoding", "identity")
 
+
+def accept(method: str) -> tuple[str, str]:
+    """The Accept of who serves a method: empty where no body is read (RFC 3261, section 20.1)."""
+    if method == "PUBLISH":
+        return ("Accept", DialogPackage.content_type)
+    return ("Accept", "") if method in OTHERS else ACCEPT
+
+
 ALL: Final[Headers] = (ALLOW, ACCEPT, ALLOW_EVENTS, SUPPORTED)
 """The answer to OPTIONS (RFC 3261, section 11.2)."""

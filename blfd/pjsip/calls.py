@@ -168,7 +168,9 @@ class Calls:
             self._acknowledged(leg, request, flow, sdp)
             return 0
         if request.cseq <= leg.session.remote_cseq and not leg.is_held(request):
-            return 0 if self._give(request, flow) else 481  # PJSIP repeats its answer, or says that it is late
+            return (
+                0 if self._give(request, flow) else 481
+            )  # PJSIP repeats its answer, or says that it is late
         if fault := self.legs.fault_of(sdp):
             self._emit(LegFault(leg.number, f"its {request.method} is refused: {fault}"))
             raise Refusal(400, fault)

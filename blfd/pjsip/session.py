@@ -87,7 +87,7 @@ class Session:
 
     @property
     def remote_cseq(self) -> int:
-        """The highest CSeq of its phone's requests, PJSIP's and ours (RFC 3261, section 12.2.2); -1 before."""
+        """The highest CSeq of its phone's requests, whoever serves them (RFC 3261, 12.2.2); -1 before."""
         return int(self.dialog.remote.cseq)
 
     @remote_cseq.setter

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from blfd.core.capabilities import ACCEPT, ACCEPT_ENCODING
+from blfd.core.capabilities import ACCEPT, ACCEPT_ENCODING, accept
 from blfd.core.errors import Refusal
 from blfd.sip import headers
 from blfd.sip.fields import Fields, any_fields
 from blfd.sip.grammar import BadHeader, Parameters, unquote, with_parameters
-from blfd.sip.message import Message
+from blfd.sip.message import Message, Request
 
 SDP = "application/sdp"
 MULTIPART, ALTERNATIVE = "multipart/", "multipart/alternative"
@@ -46,6 +46,14 @@ def session_description(fields: Fields, body: bytes) -> bytes | None:
     if found is None and _handling(whole) != "optional":
         raise _unsupported("There is no SDP in the body")
     return found
+
+
+def check(request: Request) -> None:
+    """Raises Refusal (415) for the body of a request outside calls that is in parts, or in a coding."""
+    if request.content_type.startswith(MULTIPART):
+        raise Refusal(415, "", (accept(request.method),))
+    if request.body and request.field("content-encoding").lower() not in PLAIN:
+        raise Refusal(415, "A content-encoding that is not served", (ACCEPT_ENCODING,))
 
 
 def readable_session_description(message: Message) -> bytes | None:

@@ -20,6 +20,7 @@ from blfd.sip.grammar import BadHeader
 from blfd.sip.message import Message, Request, Response
 
 MOST_CONTACTS = 10  # of a 3xx
+TARGETED = frozenset(("INVITE", "REFER", "REGISTER", "SUBSCRIBE"))  # their Contacts are where requests go
 _HEARD = tuple((name, name.lower()) for name in HEARD)
 
 
@@ -67,11 +68,22 @@ def request_of(message: Request, flow: Flow, transaction: int) -> inputs.Request
     )
 
 
+def remote_target(message: Request) -> str:
+    """The URI of the Contact, "" if there is none. Raises Refusal for what cannot be a target (RFC 3261,
+    sections 8.1.1.8 and 19.1.1)."""
+    if len(message.contacts) > 1 and message.method != "REGISTER":
+        raise Refusal(400, "More than one Contact")
+    for one in message.contacts:
+        if one.uri.parameter("method") is not None:
+            raise Refusal(400, "A Contact with a method")
+    return message.contacts[0].uri.text if message.contacts else ""
+
+
 def as_input(message: Request, flow: Flow, transaction: int, sdp: bytes | None, leg: int = 0) -> Input:
     """The input; `sdp` is the session description of an INVITE, None if it has none, and `leg` the one in
     whose dialog the request came. Raises Refusal."""
     request = request_of(message, flow, transaction)
-    contact = message.contacts[0].uri.text if message.contacts else ""
+    contact = remote_target(message) if message.method in TARGETED else ""
     match message.method:
         case "SUBSCRIBE":
             package, parameters = grammar.with_parameters(message.field("event"))

@@ -26,7 +26,7 @@ from blfd.core.inputs import (
 )
 from blfd.core.values import Flow, Headers
 from blfd.core.visible import visible
-from blfd.sip import reader
+from blfd.sip import bodies, reader
 from blfd.sip.bodies import readable_session_description, session_description
 from blfd.sip.client_transactions import COOKIE, ClientTransactions
 from blfd.sip.further_responses import FurtherResponses
@@ -34,7 +34,7 @@ from blfd.sip.message import Malformed, Request, Response
 from blfd.sip.notifies import Notifies
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.profiles import Profiles
-from blfd.sip.requests import as_input
+from blfd.sip.requests import as_input, remote_target
 from blfd.sip.server_transactions import ServerTransaction, ServerTransactions, State
 from blfd.sip.tokens import Tokens
 from blfd.sip.writer import Writer, reopened_flow, response_flow
@@ -287,6 +287,8 @@ class Stack:
             try:
                 _check_extensions(request)
                 offers = request.method in OFFERING
+                if offers:
+                    remote_target(request)
                 sdp = session_description(request.fields, request.body) if offers else None
                 status = self._calls.request(request, flow, sdp)
             except Refusal as refusal:
@@ -323,8 +325,8 @@ class Stack:
         """The input that a request is. Raises Refusal for what no core need see."""
         if request.method != "INVITE":
             _check_extensions(request)
-            if request.method in capabilities.OTHERS and request.content_type.startswith("multipart/"):
-                raise Refusal(415, "", (capabilities.ACCEPT,))
+            if request.method in capabilities.OTHERS:
+                bodies.check(request)
             in_call = request.to.tag and request.method not in capabilities.OUTSIDE_CALLS
             leg = self._calls.leg_of(request, transaction.source) if in_call else 0
             if in_call and request.method == "REFER" and not leg:

@@ -80,7 +80,7 @@ def test_an_invite_that_comes_again_rings_once(site: Site) -> None:
 
 
 def test_requests_of_a_call_that_come_late(site: Site) -> None:
-    """CSeq counts for all methods together, whoever serves them (RFC 3261, section 12.2.2); a BYE is a BYE."""
+    """CSeq counts for all methods together, whoever serves them (RFC 3261, 12.2.2); a BYE is a BYE."""
     caller, callee = site.registered("101"), site.registered("102")
     mine, other = connect(caller, callee)
     more = {"Refer_To": f"<sip:103@{caller.server}>", "Event": "dialog"}
