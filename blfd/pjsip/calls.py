@@ -122,7 +122,7 @@ class Calls:
             self._events.message = self._events.sdp = None
 
     def has_sent(self, request: Request) -> bool:
-        """Whether an INVITE is one of ours, come back to us as it was."""
+        """Whether an INVITE is one of ours, come back to us for whom it was."""
         return self.legs.has_sent(request)
 
     def response(self, response: Response, flow: Flow) -> bool:

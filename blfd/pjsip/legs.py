@@ -105,9 +105,12 @@ class Legs:
         return leg in self._by_number
 
     def has_sent(self, request: Request) -> bool:
-        """Whether an INVITE is one of ours, come back to us as it was."""
+        """Whether an INVITE is one of ours, come back to us for whom it was: as it was, or by the extension's
+        name. For another it may come back: an edge has forwarded it."""
         leg = self._by_tag.get(request.from_.tag)
-        return bool(leg and leg.target == request.target.text and leg.session.call_id == request.call_id)
+        if leg is None or not leg.target or leg.session.call_id != request.call_id:
+            return False
+        return leg.target == request.target.text or request.target.user == request.to.uri.user
 
     def fault_of(self, sdp: bytes | None) -> str:
         """What is wrong with the SDP of a phone, "" if nothing is."""
@@ -253,6 +256,8 @@ class Legs:
         elif leg and leg not in self._failing:
             self._failing.append(leg)
         is_final = isinstance(message, Response) and message.status >= 200
+        if leg and is_final and message.method == "INVITE" and not leg.session.is_up:
+            leg.is_refused = True
         return instead_of(octets) if is_final else b""
 
     @property
@@ -262,9 +267,12 @@ class Legs:
     def report_failing(self) -> None:
         """Both ends of a call end at once where a message of it cannot be sent."""
         while self._failing:
-            leg = self._failing.popleft()
-            if leg.number in self._by_number and (leg.is_open or leg.is_connected):
+            leg = self._failing[0]
+            if leg.number in self._by_number and leg.is_refused:  # there is no dialog to end by BYE
+                leg.session.terminate(513, tells=True)
+            elif leg.number in self._by_number and (leg.is_open or leg.is_connected):
                 leg.give_up(513, TOO_LARGE)
+            self._failing.popleft()
 
     # How they end
 
