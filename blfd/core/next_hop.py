@@ -26,6 +26,8 @@ _SIP_URI = re.compile(
 )
 _IN_BRACKETS = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^<"])*<([^>]*)>')
 
+_TRANSPORT = re.compile(r"^[^,>]*;transport=([a-z]+)", re.IGNORECASE)
+
 Routes = tuple[str, ...]
 """Values of Path, or of Record-Route, in the order in which they are gone through."""
 
@@ -48,7 +50,8 @@ class NextHops:
         """Where requests go to whoever sent one over `flow`. Raises Refusal where that is this server."""
         found = self._now(flow, contact, routes, asks_rport)
         later = self.reopened(found, contact, routes) if flow.is_connected else None
-        for way in (found, later):
+        then = _written(routes[0], flow) if routes and self.trusts(flow.host) else None  # from that edge
+        for way in (found, later, then):
             if way is not None and self._leads_here(way):
                 header = "Path or Record-Route" if routes else "Contact"
                 where = f"{hosts.written(way.host)}:{way.port}"
@@ -149,6 +152,15 @@ def _written_in(written: str) -> tuple[str, int]:
         return (hosts.read(match[1]), int(match[2] or 0)) if match else ("", 0)
     except ValueError:
         return "", 0
+
+
+def _written(route: str, flow: Flow) -> Flow:
+    """The way that a Path or Record-Route names, by the transport that it names."""
+    found = _TRANSPORT.search(route)
+    named = found[1].lower() if found else ""
+    flow = flow._replace(transport=named) if named in TRANSPORTS else flow
+    host, port = address_in(route, flow)
+    return flow._replace(host=host, port=port)
 
 
 def leads_to_same(contact: str, other: str) -> bool:

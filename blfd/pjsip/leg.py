@@ -82,7 +82,6 @@ class Leg:
         self.is_caller, self.delayed_offer = not target, delayed_offer
         self.state = State.UP if is_up else State.CALLING if target else State.RINGING
         self.described: SavedLeg | None = None  # as the core knows it
-        self.state = State.CALLING if target else State.RINGING
         self.is_refused = False  # what PJSIP takes for its 200 was too large, and has left as a refusal
         self.waiting_answer = b""  # to what PJSIP is about to be offered by the phone
         self._emit, self._resume, self._exchanges = outside

@@ -14,6 +14,13 @@ from blfd.core.values import TRANSPORTS
 
 ANYWHERE = "192.0.2.1"  # of nobody: what leads there is the way out
 
+LOOPBACK = {
+    "localhost": ("127.0.0.1", "::1"),
+    EVERY_IPV4: ("127.0.0.1",),
+    EVERY: ("::1", "127.0.0.1"),
+}
+"""Where what is sent to these arrives."""
+
 _LISTEN = re.compile(r"([a-z]+):(.*):([0-9]{1,5})")
 
 

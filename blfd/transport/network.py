@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from blfd.core.values import TCP, TLS, UDP, Flow
-from blfd.transport.addresses import ListenAddress, is_local, local_address_towards, new_socket
+from blfd.transport.addresses import LOOPBACK, ListenAddress, is_local, local_address_towards, new_socket
 from blfd.transport.certificates import Certificates
 from blfd.transport.connections import Connections
 from blfd.transport.framing import MAX_MESSAGE
@@ -126,13 +126,13 @@ class Network:
 
     def leads_here(self, way: Flow) -> bool:
         """Whether what is sent so comes to one of our own listeners."""
-        host = way.host
         for listener in self.listeners:
             address = listener.address
             if (address.transport, address.port) != (way.transport, way.port):
                 continue
-            if address.host == host or (address.everywhere and address.reaches(host) and is_local(host)):
-                return True
+            for host in LOOPBACK.get(way.host, (way.host,)):
+                if address.host == host or (address.everywhere and address.reaches(host) and is_local(host)):
+                    return True
         return False
 
     def connection_kind(self, flow: Flow) -> type[TcpConnection]:

@@ -16,7 +16,7 @@ UDP6, EDGE_UDP6 = UDP._replace(host=SOURCE6), UDP._replace(host=EDGE6)
 EDGE_UDP, EDGE_TCP = UDP._replace(host=EDGE), TCP._replace(host=EDGE)
 HOPS = NextHops(
     lambda host: host in (EDGE, OTHER_EDGE, SERVER, EDGE6, OTHER_EDGE6),
-    lambda way: way[1:3] == (SERVER, 5060),
+    lambda way: way[1:3] in ((SERVER, 5060), ("localhost", 5060)) or way[:3] == ("tcp", SERVER, 5070),
     Locations(),
 )
 
@@ -92,7 +92,12 @@ def test_once_the_connection_is_gone(
     [
         (EDGE_UDP, "sip:101@10.0.0.7", (f"<sip:{SERVER};lr>",), True),
         (EDGE_TCP, "sip:101@10.0.0.7", (f"<sip:{SERVER}:5060;lr>",), True),
+        # The edge would send it here.
+        (EDGE_UDP, "sip:101@10.0.0.7", ("<sip:localhost;lr>",), True),
+        (EDGE_UDP, "sip:101@10.0.0.7", (f"<sip:{SERVER}:5070;transport=TCP;lr>", "<sip:x>"), True),
+        (EDGE_UDP6, "sip:101@10.0.0.7", (f"<sip:{SERVER};lr>",), True),
         (UDP._replace(host=SERVER), f"sip:101@{SERVER}", (), False),
+        (UDP._replace(host=SERVER), f"sip:101@{SERVER}:0", (), False),
         (TCP._replace(host=SERVER), f"sip:101@{SERVER}", (), True),
     ],
 )

@@ -100,6 +100,9 @@ def test_both_families(make: Callable[..., Site], listen: str, host: str) -> Non
         assert site.network.adopt(flow) == flow
     assert site.network.leads_here(Flow("udp", host, site.addresses[0].port))
     assert not site.network.leads_here(Flow("udp", "192.0.2.1", site.addresses[0].port))
+    assert not site.network.leads_here(Flow("tls", host, site.addresses[0].port))
+    for name in ("localhost", "::" if family(host) is socket.AF_INET6 else "0.0.0.0"):
+        assert site.network.leads_here(Flow("udp", name, site.addresses[0].port)), name
     listening = site.keep(socket.create_server((host, 0), family=family(host)))
     assert site.network.send_request(b"request", flow_of(listening, "tcp", 1))
     site.network.poll(0.1)
