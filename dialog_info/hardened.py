@@ -24,10 +24,11 @@ def read(document: bytes) -> Element:
     )
     try:
         root = etree.fromstring(document, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise DialogInfoError(f"not well-formed XML: {error}") from None
+    except (etree.XMLSyntaxError, ValueError) as error:  # in libxml's words, with a peer's among them
+        line = getattr(error, "lineno", None) or 1
+        raise DialogInfoError(f"not well-formed XML, line {line}") from None
     if root is None:
-        raise DialogInfoError("not well-formed XML: empty")
+        raise DialogInfoError("not well-formed XML, line 1")
     if root.getroottree().docinfo.doctype:  # type: ignore[union-attr]
         raise DialogInfoError("a DTD is not allowed")
     _check_bounds(root)

@@ -26,6 +26,8 @@ from dialog_info.model import (
 )
 
 NAMESPACE = "urn:ietf:params:xml:ns:dialog-info"
+LONGEST_SHOWN = 40  # characters of what a document says, in what is wrong with it
+
 ALIASES = {"committed": "confirmed", "receiver": "recipient"}
 """Words that are written for the RFC's: by sipXecs for a state, in the RFC's own examples for a direction."""
 
@@ -44,7 +46,7 @@ def parse(document: bytes, faults: list[str] | None = None) -> DialogInfo:
     """
     root = read(document)
     if root.tag != _name("dialog-info"):
-        raise DialogInfoError(f"the root is {root.tag}, not dialog-info of RFC 4235")
+        raise DialogInfoError(f"the root is {_shown(root.tag)}, not dialog-info of RFC 4235")
     state = root.get("state", root.get("notify-state"))
     return DialogInfo(
         entity=(root.get("entity") or "").strip(),
@@ -77,10 +79,15 @@ def _text(element: Element) -> str:
     return (element.text or "").strip()
 
 
+def _shown(text: object) -> str:
+    written = repr(text)
+    return written if len(written) <= LONGEST_SHOWN else f"{written[:LONGEST_SHOWN]}..."
+
+
 def _number(text: str | None, what: str) -> int:
     digits = (text or "").strip()
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 10):
-        raise DialogInfoError(f"{what} is {text!r}, not a number")
+        raise DialogInfoError(f"{what} is {_shown(text)}, not a number")
     return int(digits)
 
 
@@ -90,7 +97,7 @@ def _member(kind: type[E], text: str | None, what: str) -> E:
         return kind(ALIASES.get(word, word))
     except ValueError:
         known = ", ".join(member.value for member in kind)
-        raise DialogInfoError(f"{what} is {text!r}, not one of {known}") from None
+        raise DialogInfoError(f"{what} is {_shown(text)}, not one of {known}") from None
 
 
 def _required(element: Element, attribute: str) -> str:

@@ -40,11 +40,14 @@ ACCEPT: Final = ("Accept", ", ".join(BODIES))
 ACCEPT_ENCODING: Final = ("Accept-Encoding", "identity")
 
 
+READ: Final = {"PUBLISH": DialogPackage.content_type, "SUBSCRIBE": features.MEDIA_TYPE}
+"""The bodies that other methods may carry."""
+
+
 def accept(method: str) -> tuple[str, str]:
-    """The Accept of who serves a method: empty where no body is read (RFC 3261, section 20.1)."""
-    if method == "PUBLISH":
-        return ("Accept", DialogPackage.content_type)
-    return ("Accept", "") if method in OTHERS else ACCEPT
+    """The Accept of a method outside calls: empty where no body is read (RFC 3261, section 20.1)."""
+    return ("Accept", READ.get(method, ""))
+
 
 
 ALL: Final[Headers] = (ALLOW, ACCEPT, ALLOW_EVENTS, SUPPORTED)

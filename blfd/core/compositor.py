@@ -10,12 +10,12 @@ stored, so a restart changes no lamp and costs no publisher its entity-tag.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from blfd.core import privacy
+from blfd.core import capabilities, privacy
 from blfd.core.access.domains import Domains
 from blfd.core.access.limits import Tally, granted, too_many
 from blfd.core.effects import Effect, Level, Log, Reply, SavePublication
@@ -25,7 +25,7 @@ from blfd.core.events.documents import DialogPackage
 from blfd.core.inputs import PublishReceived
 from blfd.core.timers import Timers
 from blfd.core.values import Aor, DialogId, Directory, Extension, Owner, SavedPublication, Settings, Uri
-from blfd.core.visible import visible
+from blfd.core.visible import is_visible, visible
 from dialog_info import Dialog, DialogInfo, DialogInfoError, DialogState, Direction, StateEvent, parse
 
 PACKAGE, CONTENT_TYPE = DialogPackage.name, DialogPackage.content_type
@@ -121,7 +121,7 @@ class Compositor:
                 raise Refusal(400, "A first PUBLISH needs a body")
             return self._refresh(publish, old, expires, now)
         if publish.content_type not in (CONTENT_TYPE, ""):
-            raise Refusal(415, "", (("Accept", CONTENT_TYPE),))
+            raise Refusal(415, "", (capabilities.accept("PUBLISH"),))
         try:
             document, faults = _read(publish.body)
         except DialogInfoError as error:
@@ -290,7 +290,18 @@ def _read(body: bytes) -> tuple[DialogInfo, list[str]]:
     document = parse(body, faults)
     if len(document.dialogs) > MOST_DIALOGS:
         raise DialogInfoError(f"more than {MOST_DIALOGS} dialogs")
-    return document, faults
+    sound = tuple(dialog for dialog in document.dialogs if all(map(is_visible, _texts(dialog))))
+    if len(sound) < len(document.dialogs):
+        faults.append("a control character in an id, a tag, a name or a URI")
+    return replace(document, dialogs=sound), faults
+
+
+def _texts(dialog: Dialog) -> Iterator[str]:
+    """What of a dialog is told to others, as phones would read it."""
+    remote = dialog.remote and dialog.remote.identity
+    yield from (dialog.id, dialog.call_id or "", dialog.local_tag or "", dialog.remote_tag or "")
+    if remote:
+        yield from (remote.display or "", unquote(remote.uri))
 
 
 def _watched(

@@ -14,6 +14,11 @@ _HIDDEN = re.compile(
 )
 
 
+def is_visible(text: str) -> bool:
+    """Whether `visible` would leave all its characters as they are."""
+    return text.isprintable() or not _HIDDEN.search(text)
+
+
 def visible(text: str, most: int = 64) -> str:
     """`text` in at most `most` characters, an ellipsis in the place of the rest; hidden ones are replaced."""
     if len(text) > most:

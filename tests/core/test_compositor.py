@@ -20,7 +20,7 @@ from builders import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blfd.core.effects import Effect, Reply, SavePublication
+from blfd.core.effects import Effect, Log, Reply, SavePublication
 from blfd.core.inputs import (
     DirectoryChanged,
     LegAccepted,
@@ -344,6 +344,7 @@ def test_entity_tags() -> None:
         (publish(b"", expires=0), 400),
         (publish(b"<x/>"), 400),
         (publish(b"\xff\xfe"), 400),
+        (publish(b"<dialog-info>\n</x>"), 400),
         (publish(body('<dialog id="a"><state>early</state></dialog>' * 51)), 400),
         (publish(kamailio("early"), kind="application/pidf+xml"), 415),
         (publish(kamailio("early"), event="presence"), 489),
@@ -354,7 +355,9 @@ def test_entity_tags() -> None:
 )
 def test_refusals(sent: PublishReceived, status: int) -> None:
     site = Site()
-    assert reply(site.give(sent)).status == status
+    refused = reply(site.give(sent))
+    assert refused.status == status
+    assert "string>" not in refused.reason
     assert site.kept == {}
     assert site.lamp == "idle"
 
@@ -371,6 +374,30 @@ def test_what_cannot_be_read_of_a_body_is_left_out() -> None:
         body('<dialog id="a"><state>parked</state></dialog>', '<dialog id="b"><state>EARLY</state></dialog>')
     )
     assert [d.published_id for d in site.world.core.dialogs.of(Aor("default", "102"))] == ["b"]
+
+
+@pytest.mark.parametrize("character", ["&#x7f;", "&#9;", "&#10;", "&#x85;", "&#x202e;", "%7f", "%0d%0a"])
+@pytest.mark.parametrize("place", ["id", "call-id", "local-tag", "remote-tag", "display", "uri"])
+def test_a_control_character_leaves_its_dialog_out(place: str, character: str) -> None:
+    """None comes into a NOTIFY, a cell or a page; the other dialogs count, and the log says it."""
+    if "%" in character and place != "uri":
+        character = "&#13;"
+    given = {name: character if name == place else "" for name in ("display", "uri")}
+    ids = " ".join(f'{name}="x{character if name == place else ""}"' for name in ("id", "call-id"))
+    tags = " ".join(f'{name}="y{character if name == place else ""}"' for name in ("local-tag", "remote-tag"))
+    who = f'<remote><identity display="A{given["display"]}">sip:7{given["uri"]}0@h</identity></remote>'
+    site = Site()
+    effects = site.give(
+        publish(
+            body(
+                f"<dialog {ids} {tags}><state>confirmed</state>{who}</dialog>",
+                '<dialog id="b"><state>early</state></dialog>',
+            )
+        )
+    )
+    assert reply(effects).status == 200
+    assert [d.published_id for d in site.world.core.dialogs.of(Aor("default", "102"))] == ["b"]
+    assert [e.text for e in effects if isinstance(e, Log) and "a control character" in e.text]
 
 
 def test_the_entity_counts_more_than_the_request_uri() -> None:
