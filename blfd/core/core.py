@@ -287,7 +287,7 @@ class Core:
     def _sender(self, request: Request, now: float) -> Extension:
         """Who has sent a request; Refusal where that is not proved, or not served now."""
         if request.target.scheme not in ("sip", "sips"):
-            raise Refusal(416, f"Scheme {request.target.scheme}, only sip is served")
+            raise Refusal(416, f"Scheme {visible(request.target.scheme)}, only sip is served")
         if request.target.scheme == "sips" and not request.flow.is_secure:
             raise Refusal(403, ONLY_TLS)
         extension = self._authenticator.authenticate(request, now)

@@ -20,6 +20,7 @@ from blfd.core import hosts
 from blfd.core.errors import Refusal
 from blfd.core.locations import Locations
 from blfd.core.values import TRANSPORTS, Flow, Server
+from blfd.core.visible import visible
 
 _SIP_URI = re.compile(
     r"sips?:(?:[^@]*@)?(\[[0-9a-f:.]+\]|[^@:;?>\[\]]+)(?::(\d{1,5}))?(?=[;?>]|$)", re.IGNORECASE
@@ -54,7 +55,7 @@ class NextHops:
         for way in (found, later, then):
             if way is not None and self._leads_here(way):
                 header = "Path or Record-Route" if routes else "Contact"
-                where = f"{hosts.written(way.host)}:{way.port}"
+                where = f"{visible(hosts.written(way.host))}:{way.port}"
                 text = f"{flow} wants requests at {where}, which is this server: refused"
                 raise Refusal(400, f"{header} leads to this server itself", (), text)
         return found

@@ -21,6 +21,7 @@ from blfd.core.inputs import RegisterContact, RegisterReceived
 from blfd.core.next_hop import NextHops, address_in, is_sip
 from blfd.core.timers import Timers
 from blfd.core.values import Aor, Binding, Extension, Flow, Headers, Settings
+from blfd.core.visible import visible
 
 Bindings = dict[str, Binding]
 """The contacts of one AOR by `contact_key`."""
@@ -111,13 +112,15 @@ class Registrar:
             added = new[key]
             for other in [k for k, b in new.items() if k not in asked and is_same_phone(b, added)]:
                 del new[other]
-                replaced[other] = f": its phone is at {added.contact} now"
+                replaced[other] = f": its phone is at {visible(added.contact)} now"
             while len(new) > most:
                 others = [k for k in new if k not in asked]  # those not heard of for longest first
                 own = (k for k in others if may_be_same_phone(new[k], added))
                 oldest = next(own, others[0])
                 del new[oldest]
-                replaced[oldest] = f": the oldest of {most} gives way to {added.contact} (max_bindings)"
+                replaced[oldest] = (
+                    f": the oldest of {most} gives way to {visible(added.contact)} (max_bindings)"
+                )
         return replaced
 
     def _check_limits(self, aor: Aor, flow: Flow) -> None:
@@ -224,7 +227,7 @@ class Registrar:
             self._put(aor, {**known, **moved})
             for key, binding in moved.items():
                 if not known[key].lost and not self.is_reachable(binding):
-                    text = f"{aor} at {binding.contact} closed its connection {flow}"
+                    text = f"{aor} at {visible(binding.contact)} closed its connection {flow}"
                     effects.append(Log(Level.INFO, f"{text}: it cannot be called until it connects again"))
         return effects
 
@@ -258,7 +261,7 @@ class Registrar:
         if len(kept) == len(old):
             return []
         self._put(aor, kept)
-        lost = ", ".join(binding.contact for key, binding in old.items() if key not in kept)
+        lost = ", ".join(visible(binding.contact) for key, binding in old.items() if key not in kept)
         log = Log(Level.INFO, f"{aor} is no longer registered at {lost}: {why}")
         return [log, SaveBindings(aor, tuple(kept.values()))]
 
@@ -267,6 +270,10 @@ def _changes(aor: Aor, old: Bindings, new: Bindings, replaced: dict[str, str]) -
     gained = [b for key, b in new.items() if key not in old]
     lost = [(b.contact, replaced.get(key, "")) for key, b in old.items() if key not in new]
     return [
-        *(Log(Level.INFO, f"{aor} registered at {b.contact} from {b.flow} ({b.user_agent})") for b in gained),
-        *(Log(Level.INFO, f"{aor} unregistered {contact}{why}") for contact, why in lost),
+        *(Log(Level.INFO, f"{aor} registered at {_where(b)} ({visible(b.user_agent)})") for b in gained),
+        *(Log(Level.INFO, f"{aor} unregistered {visible(contact)}{why}") for contact, why in lost),
     ]
+
+
+def _where(binding: Binding) -> str:
+    return f"{visible(binding.contact)} from {binding.flow}"

@@ -23,6 +23,7 @@ from blfd.core.inputs import (
 )
 from blfd.core.next_hop import NextHops, address_in, leads_to_same
 from blfd.core.values import Flow, Headers, Redirect
+from blfd.core.visible import visible
 from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.bodies import instead_of
 from blfd.pjsip.endpoint import Endpoint
@@ -135,7 +136,7 @@ class Legs:
         try:
             session = self._sessions.dial(effect)
         except PjsipError as error:
-            fault = f"calling {effect.contact} failed: {error}"
+            fault = f"calling {visible(effect.contact)} failed: {error}"
             self._emit(LegEnded(effect.leg, 503, "Unreachable", silent=True, fault=fault))
             return
         leg = Leg(

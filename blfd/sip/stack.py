@@ -310,7 +310,7 @@ class Stack:
             self._emit(self._checked(transaction, request))
         except Refusal as refusal:
             if refusal.log:
-                log.warning("%s", visible(refusal.log, 200))
+                log.warning("%s", refusal.log)
             self._respond(transaction, refusal.status, refusal.reason, headers=refusal.headers)
         except Exception:
             if transaction.is_open:
@@ -333,7 +333,9 @@ class Stack:
                 raise Refusal(481, "")
             return as_input(request, transaction.source, transaction.id, None, leg)
         if self._calls.has_sent(request):
-            text = f"INVITE {request.target.text} came back from {transaction.source}: a loop, refused"
+            text = (
+                f"INVITE {visible(request.target.text)} came back from {transaction.source}: a loop, refused"
+            )
             raise Refusal(482, "", (), text)
         if self._servers.is_merged(transaction, request):
             raise Refusal(482, "")

@@ -79,12 +79,13 @@ class Authenticator:
         host = request.target.host if anonymous else claimed.uri.host
         tenant = (anonymous and self._tenant_of_credentials(request)) or self._domains.tenant_of(host)
         if tenant is None:
-            raise Refusal(403, f"Domain {host} is not served here")
+            raise Refusal(403, f"Domain {visible(host)} is not served here")
         extension = self._verify(request, tenant, now)
         may_differ = anonymous or request.method == "PUBLISH"
         if not may_differ and extension.aor.extension != claimed.uri.user:
-            text = f"{extension.aor} at {request.flow} sent a request as {claimed.uri.user}: refused"
-            raise Refusal(403, f"You are {extension.aor.extension}, not {claimed.uri.user}", (), text)
+            other = visible(claimed.uri.user)
+            text = f"{extension.aor} at {request.flow} sent a request as {other}: refused"
+            raise Refusal(403, f"You are {extension.aor.extension}, not {other}", (), text)
         return extension
 
     def takes_at_its_word(self, flow: Flow) -> bool:
@@ -122,8 +123,9 @@ class Authenticator:
         if anonymous:
             text = "a trusted source sent an anonymous request without P-Asserted-Identity of an extension"
             raise Refusal(403, "Who calls is not known here", (), f"{text}: have the proxy add it")
-        text = f"a trusted source sent {claimed.text}, no extension here: add it, or fix the proxy"
-        raise Refusal(403, f"{claimed.user}@{claimed.host} is no extension here", (), text)
+        text = f"a trusted source sent {visible(claimed.text)}, no extension here: add it, or fix the proxy"
+        named = f"{visible(claimed.user)}@{visible(claimed.host)}"
+        raise Refusal(403, f"{named} is no extension here", (), text)
 
     def _tenant_of_credentials(self, request: Request) -> Tenant | None:
         """The tenant whose realm an anonymous request has credentials for."""

@@ -13,6 +13,7 @@ from blfd.core.events.subscription import Subscription, is_secret
 from blfd.core.inputs import Request, SubscribeReceived
 from blfd.core.next_hop import NextHops, is_sip, without_headers
 from blfd.core.values import Aor, DialogId, Directory, Extension, NameAddr, Settings, SubscriptionDialog
+from blfd.core.visible import visible
 
 MAX_UNKNOWN = 100  # wrong keys that are remembered
 
@@ -40,7 +41,9 @@ class Requests:
         if package is None:
             served = ", ".join(self.packages)
             allow = (("Allow-Events", served),)
-            raise Refusal(489, f"Event {subscribe.event or 'missing'}, only {served} is served", allow)
+            raise Refusal(
+                489, f"Event {visible(subscribe.event) or 'missing'}, only {served} is served", allow
+            )
         if subscribe.accept is not None and package.accepts.isdisjoint(subscribe.accept):
             served = ", ".join(sorted(kind for kind in package.accepts if not kind.endswith("*")))
             raise Refusal(406, f"Only {served} is served", (("Accept", served),))
@@ -103,14 +106,15 @@ class Requests:
         uri = request.target if request.target.user else request.to.uri
         resource = self._domains.aor_of(uri)
         if resource is None or not uri.user:
-            raise Refusal(404, f"No such extension here: {uri.user}@{uri.host}")
+            raise Refusal(404, f"No such extension here: {visible(uri.user)}@{visible(uri.host)}")
         if resource.tenant != watcher.aor.tenant:
-            text = f"{watcher.aor} may not watch {resource}: they belong to different tenants"
+            text = f"{watcher.aor} may not watch {visible(f'{resource}')}: they belong to different tenants"
             raise Refusal(403, "Another tenant's extension", (), text)
         if not self._directory.has_lamp(resource):
             self._remember_unknown(watcher.aor, resource.extension)
-            text = f"{watcher.aor} watches {resource.extension}, which does not exist: add it or fix the key"
-            raise Refusal(404, f"Extension {resource.extension} does not exist", (), text)
+            wanted = visible(resource.extension)
+            text = f"{watcher.aor} watches {wanted}, which does not exist: add it or fix the key"
+            raise Refusal(404, f"Extension {wanted} does not exist", (), text)
         return resource, f"{uri.scheme}:{uri.user}@{uri.domain}"
 
     def _remember_unknown(self, watcher: Aor, wanted: str) -> None:

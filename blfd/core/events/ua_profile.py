@@ -6,6 +6,7 @@ from blfd.core.effects import Effect, FindProfile, Ignore, Level, Log, Notify, R
 from blfd.core.inputs import ProfileFound, ProfileWanted
 from blfd.core.macs import mac_in
 from blfd.core.values import DialogId, NameAddr, SubscriptionDialog
+from blfd.core.visible import visible
 
 
 def wanted(event: ProfileWanted) -> list[Effect]:
@@ -51,5 +52,5 @@ def _not_told(event: ProfileFound) -> Log:
 
 def _who(event: ProfileFound) -> str:
     request = event.wanted.request
-    agent = f" ({request.user_agent})" if request.user_agent else ""
+    agent = f" ({visible(request.user_agent)})" if request.user_agent else ""
     return f"device {event.mac} at {request.flow}{agent}"
