@@ -49,6 +49,5 @@ def accept(method: str) -> tuple[str, str]:
     return ("Accept", READ.get(method, ""))
 
 
-
 ALL: Final[Headers] = (ALLOW, ACCEPT, ALLOW_EVENTS, SUPPORTED)
 """The answer to OPTIONS (RFC 3261, section 11.2)."""

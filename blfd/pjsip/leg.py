@@ -60,8 +60,8 @@ class Said(NamedTuple):
 class Leg:
     """`flow` is where its requests go; `contact` and `routes` say where, once that connection is gone.
 
-    `target` is the Request-URI of our INVITE; `delayed_offer`: that has no SDP. `is_up`: an earlier process
-    has made it.
+    `target` is the Request-URI of our INVITE, `to` its To; `delayed_offer`: that has no SDP. `is_up`: an
+    earlier process has made it.
     """
 
     def __init__(
@@ -74,11 +74,12 @@ class Leg:
         outside: Outside,
         *,
         target: str = "",
+        to: str = "",
         delayed_offer: bool = False,
         is_up: bool = False,
     ) -> None:
         self.number, self.session, self.flow = number, session, flow
-        self.contact, self.routes, self.target = contact, routes, target
+        self.contact, self.routes, self.target, self.to = contact, routes, target, to
         self.is_caller, self.delayed_offer = not target, delayed_offer
         self.state = State.UP if is_up else State.CALLING if target else State.RINGING
         self.described: SavedLeg | None = None  # as the core knows it

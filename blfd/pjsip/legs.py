@@ -32,6 +32,7 @@ from blfd.pjsip.leg import Leg, Outside
 from blfd.pjsip.library import CData, address_of, lib
 from blfd.pjsip.matcher import Matcher
 from blfd.pjsip.sessions import Refused, Sessions
+from blfd.sip.headers import address
 from blfd.sip.message import Message, Request, Response
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.reader import read
@@ -111,7 +112,7 @@ class Legs:
         leg = self._by_tag.get(request.from_.tag)
         if leg is None or not leg.target or leg.session.call_id != request.call_id:
             return False
-        return leg.target == request.target.text or request.target.user == request.to.uri.user
+        return request.target.text == leg.target or request.target.user == address(leg.to).uri.user
 
     def fault_of(self, sdp: bytes | None) -> str:
         """What is wrong with the SDP of a phone, "" if nothing is."""
@@ -147,6 +148,7 @@ class Legs:
             effect.route,
             self._outside,
             target=effect.contact,
+            to=effect.to,
             delayed_offer=effect.offer is None,
         )
         self._add(leg)

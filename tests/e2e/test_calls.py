@@ -481,13 +481,14 @@ OUTSIDE = [
     ("INVITE", {"Content_Type": SDP, "Content_Encoding": "gzip"}, sdp(4000), 415, None),
     ("INVITE", {"Accept": "text/plain"}, b"", 406, None),
     ("INVITE", {"Session_Expires": "20", "Supported": "timer"}, b"", 422, "90"),
-    ("SUBSCRIBE", {"Event": "presence"}, b"", 489, "dialog"),
+    ("SUBSCRIBE", {"Event": "presence"}, b"", 489, "dialog, as-feature-event"),
     ("SUBSCRIBE", {"Event": "dialog", "Accept": "text/plain"}, b"", 406, None),
     ("SUBSCRIBE", {"Event": "dialog", "Expires": "1"}, b"", 423, "60"),
     ("REGISTER", {"Expires": "1"}, b"", 423, "60"),
     ("MESSAGE", {}, b"", 405, None),
     ("PUBLISH", {"Event": "dialog", "Content_Type": MIXED}, b"--b--", 415, "application/dialog-info+xml"),
-    *((method, {"Content_Type": MIXED}, b"--b--", 415, "") for method in ("REGISTER", "SUBSCRIBE", "REFER")),
+    ("SUBSCRIBE", {"Content_Type": MIXED}, b"--b--", 415, "application/x-as-feature-event+xml"),
+    *((method, {"Content_Type": MIXED}, b"--b--", 415, "") for method in ("REGISTER", "REFER")),
     *(
         (method, {"Content_Encoding": "gzip"}, b"x", 415, None)
         for method in ("REGISTER", "SUBSCRIBE", "REFER", "PUBLISH", "OPTIONS")
