@@ -14,8 +14,8 @@ from blfd.pjsip.descriptions import sound
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, ffi, lib, zero
 from blfd.pjsip.stand_ins import StandIns
-from blfd.sip.headers import Via
 from blfd.sip.message import Request, Response
+from blfd.sip.via import Via
 from blfd.sip.writer import stamped_vias
 
 LONGEST = 131_072  # octets: what may come, with room for what is written longer here

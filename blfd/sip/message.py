@@ -10,7 +10,8 @@ from blfd.core.values import Address, Uri
 from blfd.sip import headers, uris
 from blfd.sip.fields import Fields
 from blfd.sip.grammar import BadHeader, elements, number
-from blfd.sip.headers import AddressParam, Via
+from blfd.sip.headers import AddressParam
+from blfd.sip.via import Via
 
 
 @dataclass(slots=True)

@@ -14,8 +14,9 @@ from blfd.core.values import Uri
 from blfd.sip import headers, uris
 from blfd.sip.fields import COMPACT, TITLES, Fields, fields_of
 from blfd.sip.grammar import MOST_SECONDS, TOKEN, BadHeader, clean, is_token, seconds, whole_number
-from blfd.sip.headers import AddressParam, Via
+from blfd.sip.headers import AddressParam
 from blfd.sip.message import Malformed, Request, Response, Unread
+from blfd.sip.via import Via, via_parms
 
 MAX_HEADER_LINES = 256
 MAX_FORWARDS = 255
@@ -96,9 +97,9 @@ def _request(data: bytes, start: str, fields: Fields, body: bytes) -> Request:
     try:
         part = "Via"
         vias = fields["via"]
-        via = headers.vias(vias[0])[0]
+        via = via_parms(vias[0])[0]
         for lower in vias[1:]:
-            headers.vias(lower)
+            via_parms(lower)
         part = "From"
         from_ = headers.address(fields["from"][0])
         part = "To"
@@ -147,7 +148,7 @@ def _response(data: bytes, start: str, fields: Fields, body: bytes) -> Response:
     part = ""
     try:
         part = "Via"
-        via = headers.vias(fields["via"][0])[0]
+        via = via_parms(fields["via"][0])[0]
         part = "From"
         from_ = headers.address(fields["from"][0])
         part = "To"
@@ -283,7 +284,7 @@ def _loose_request_line(head: str) -> tuple[str, str, str] | None:
 
 def _via(text: str) -> Via | None:
     try:
-        return headers.vias(text)[0]
+        return via_parms(text)[0]
     except BadHeader:
         return None
 

@@ -14,9 +14,9 @@ from blfd.core.values import TRANSPORTS, Flow, Headers
 from blfd.core.visible import visible
 from blfd.sip import headers, uris
 from blfd.sip.grammar import BadHeader, clean
-from blfd.sip.headers import Via
 from blfd.sip.message import Malformed, Request, Unread
 from blfd.sip.phrases import PHRASES
+from blfd.sip.via import Via, stamped
 
 LONGEST_REASON = 160  # characters of a reason phrase; the values of peers in it are shorter, see `visible`
 UNREAD_TAG = "unread"
@@ -49,7 +49,7 @@ def reopened_flow(via: Via, flow: Flow) -> Flow:
 
 def _stamped(via: Via, line: str, flow: Flow) -> str:
     """The topmost Via line as the response has it; `line` may have other values after the first."""
-    top = headers.stamped(via, flow.host, flow.port if is_symmetric(via, flow) else 0)
+    top = stamped(via, flow.host, flow.port if is_symmetric(via, flow) else 0)
     if len(line) == len(via.text):
         return top
     _, _, others = line.partition(via.text)

@@ -58,7 +58,7 @@ def outcome(data: bytes) -> Message | str:
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reader without its short ways."""
     monkeypatch.setattr(fields, "plain_fields", lambda head, text, lines: None)
-    monkeypatch.setattr(headers, "_sent_by", lambda text: None)
+    monkeypatch.setattr("blfd.sip.via._sent_by", lambda text: None)
     monkeypatch.setattr(headers, "address", headers._address)
     monkeypatch.setattr(headers, "contacts", headers._contacts)
     monkeypatch.setattr(headers, "_PLAIN", lambda text: None)

@@ -17,7 +17,8 @@ from blfd.sip.grammar import (
     whole_number,
     with_parameters,
 )
-from blfd.sip.headers import STAR, Via
+from blfd.sip.headers import STAR
+from blfd.sip.via import Via, via_parms
 
 # URIs
 
@@ -113,13 +114,13 @@ def test_what_is_no_uri(text: str) -> None:
     ],
 )
 def test_a_via(text: str, via: tuple[object, ...]) -> None:
-    (found,) = headers.vias(text)
+    (found,) = via_parms(text)
     assert found[: len(via)] == via
     assert found.text == text
 
 
 def test_several_vias_in_a_line() -> None:
-    first, second = headers.vias('SIP/2.0/UDP a;branch=x;y="p,q" ,SIP/2.0/TCP b;branch=y')
+    first, second = via_parms('SIP/2.0/UDP a;branch=x;y="p,q" ,SIP/2.0/TCP b;branch=y')
     assert first.text == 'SIP/2.0/UDP a;branch=x;y="p,q"'
     assert second == Via("TCP", "b", 0, "y", None, "", "", None, "SIP/2.0/TCP b;branch=y")
 
@@ -148,7 +149,7 @@ def test_several_vias_in_a_line() -> None:
 )
 def test_what_is_no_via(text: str) -> None:
     with pytest.raises(BadHeader):
-        headers.vias(text)
+        via_parms(text)
 
 
 # Name-addrs
@@ -374,7 +375,7 @@ def test_what_is_remembered_is_short() -> None:
         before = uris._kept.cache_info().currsize, headers._kept_address.cache_info().currsize
         headers.address(f"<{long}>;tag=1")
         headers.contacts(f"<{long}>")
-        headers.vias(f"SIP/2.0/UDP {'h' * uris.LONGEST_KEPT};branch=x")
+        via_parms(f"SIP/2.0/UDP {'h' * uris.LONGEST_KEPT};branch=x")
         assert (uris._kept.cache_info().currsize, headers._kept_address.cache_info().currsize) == before
 
 

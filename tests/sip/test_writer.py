@@ -85,6 +85,16 @@ def test_a_tag_that_is_there_stays() -> None:
     ("via", "stamped", "port"),
     [
         (f"{VIA};rport", f"{VIA};rport=40001;received=192.0.2.9", 40001),
+        (
+            "SIP/2.0/UDP 10.0.0.5:5062;rport;branch=z9hG4bK1",  # as PJSIP's phones write it
+            f"{VIA};rport=40001;received=192.0.2.9",
+            40001,
+        ),
+        (
+            "SIP/2.0/UDP 10.0.0.5:5062;rport;branch=z9hG4bK1;RPORT",
+            f"{VIA};rport=40001;received=192.0.2.9",
+            40001,
+        ),
         (f"{VIA};rport;x=y", f"{VIA};x=y;rport=40001;received=192.0.2.9", 40001),
         (f"{VIA};rport=9;received=1.2.3.4", f"{VIA};rport=40001;received=192.0.2.9", 40001),
         (
