@@ -109,6 +109,7 @@ def test_tenants(blfd: Run) -> None:
         "decline": "all",
         "star_codes": {**asdict(StarCodes()), "dnd": "*3", "dnd_off": ""},
         "feature_sync": False,
+        "send_outside": True,
         "extensions": 1,
     }
     blfd("tenant", "remove", "acme.example", "--yes")

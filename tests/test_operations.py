@@ -19,7 +19,7 @@ from blfd.core.inputs import RulesSet
 from blfd.core.values import Aor, Rule, Settings
 from blfd.devices.files import Phones
 from blfd.devices.values import Place, Wanted
-from blfd.operations import Desk, admins, devices, extensions, groups, overrides, tenants
+from blfd.operations import Desk, admins, devices, extensions, groups, overrides, routes, tenants, trunks
 from blfd.server.control_calls import ControlCalls
 from blfd.server.own_rules import OwnRules
 from blfd.server.thread_work import Work
@@ -235,6 +235,21 @@ def test_where_calls_go_is_checked_kept_and_in_the_audit(store: Store, desk: Des
     assert "Calls of 101, 102 are no longer forwarded to it." in loss.text
     extensions.remove(desk, "default", "103")
     assert extensions.goes(extensions.get(desk, "default", "101")) == "always: 102"
+
+
+def test_calls_go_outside_where_a_route_leads_and_the_tenant_lets_them(desk: Desk) -> None:
+    trunks.add(desk, "default", "carrier", {"servers": ["192.0.2.7"]})
+    routes.add(desk, "default", "0.", {"trunks": ["carrier"]})
+    routes.add(desk, "default", "112", {"trunks": ["carrier"], "emergency": True})
+    row = extensions.change(desk, "default", "101", forwarding={"forward_always": "0170"})
+    assert extensions.goes(row) == "always: 0170"
+    for number, words in (("+49170", "no extension here"), ("112", "for emergencies")):
+        with pytest.raises(StoreError, match=words):
+            extensions.change(desk, "default", "102", forwarding={"forward_busy": number})
+    tenants.change(desk, "default", send_outside=False)
+    with pytest.raises(StoreError, match="no extension here"):
+        extensions.change(desk, "default", "102", forwarding={"forward_busy": "0170"})
+    extensions.change(desk, "default", "101", forwarding={"forward_always": ""})
 
 
 def own(store: Store, *rules: Rule) -> RulesSet:

@@ -125,6 +125,9 @@ def set_(
         Switch | None,
         typer.Option(help="Whether phones show and set their extension's do not disturb and forwarding."),
     ] = None,
+    send_outside: Annotated[
+        Switch | None, typer.Option(help="Whether calls may be forwarded and transferred outside.")
+    ] = None,
 ) -> None:
     """Change a tenant; aliases replace those of before."""
     given = _options(context, domain)
@@ -144,6 +147,7 @@ def set_(
         decline=decline,
         star_codes=_star_codes(star_code),
         feature_sync=_is_on(feature_sync),
+        send_outside=_is_on(send_outside),
     )
     print(f"tenant {domain} changed")
 

@@ -43,10 +43,10 @@ class ToPickup(NamedTuple):
 
 
 class ToRule(NamedTuple):
-    """One of the caller's own rules is to be set, by a code; `to` is the extension that it names, if any."""
+    """One of the caller's own rules is to be set, by a code; `to` is the number that it names, if any."""
 
     rule: Rule
-    to: Extension | None = None
+    to: str = ""
 
 
 class Refused(NamedTuple):
@@ -69,7 +69,7 @@ SETS = {
 """What a code of `StarCodes` sets that is dialled alone."""
 
 FORWARDS = {"forward_always": "always", "forward_busy": "busy", "forward_no_answer": "no_answer"}
-"""The rule that one sets behind which comes an extension."""
+"""The rule that one sets behind which comes an extension, or a number outside."""
 
 
 class Routing:
@@ -87,7 +87,7 @@ class Routing:
                 return Refused(refusal.status, refusal.reason)
         if target.scheme not in ("sip", "sips"):
             return Refused(416, f"Scheme {visible(target.scheme)}, only sip is served")
-        tenant = self._directory.tenants.get(who.tenant) or Tenant(who.tenant)
+        tenant = self._tenant(who)
         if target.user == tenant.group_pickup_code:
             return ToPickup(Way.GROUP)
         if target.user.startswith(tenant.pickup_code):
@@ -100,29 +100,40 @@ class Routing:
                 return self._forwards(who, target, name, code)
         aor = self._named(who, target)
         if aor is None:
-            route = (
-                route_of(self._directory.routes, who.tenant, target.user)
-                if self._is_here(who, target)
-                else None
-            )
-            if route:
-                return ToOutside(Outside(target.user, route))
+            outside = self._outside(who, target)
+            if outside:
+                return ToOutside(outside)
             text = f"{who} calls {visible(target.user)}, which does not exist"
             return Refused(404, f"{visible(target.user) or 'This'} does not exist", text)
         return ToExtension(self._directory.extensions[aor])
 
     def _forwards(self, who: Aor, target: Uri, name: str, code: str) -> ToRule | Refused:
-        """Calls of `who` are to go to the extension behind the code."""
+        """Calls of `who` are to go to the number behind the code."""
         number = target.user.removeprefix(code)
         if not number:
             return Refused(484, f"Dial {code} and the extension")
-        aor = self._named(who, target._replace(user=number))
+        target = target._replace(user=number)
+        aor, outside = self._named(who, target), self._outside(who, target)
+        if aor is None and outside:
+            if outside.route.emergency or not self._tenant(who).send_outside:
+                return Refused(403, f"Calls are not forwarded to {visible(number)}")
+            return ToRule(Rule(FORWARDS[name], number), number)
         if aor is None:
             text = f"{who} forwards its calls to {visible(number)}, which is no extension here"
             return Refused(404, f"{visible(number)} does not exist", text)
         if aor == who:
             return Refused(403, f"Calls of {who.extension} cannot be forwarded to itself")
-        return ToRule(Rule(FORWARDS[name], aor.extension), self._directory.extensions[aor])
+        return ToRule(Rule(FORWARDS[name], aor.extension), aor.extension)
+
+    def _tenant(self, who: Aor) -> Tenant:
+        return self._directory.tenants.get(who.tenant) or Tenant(who.tenant)
+
+    def _outside(self, who: Aor, target: Uri) -> Outside | None:
+        """The number outside that a URI means, where a route leads there."""
+        if not self._is_here(who, target):
+            return None
+        route = route_of(self._directory.routes, who.tenant, target.user)
+        return Outside(target.user, route) if route else None
 
     def _is_here(self, who: Aor, target: Uri) -> bool:
         """Whether a URI is of `who`'s own tenant."""

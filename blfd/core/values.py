@@ -296,6 +296,7 @@ class Tenant:
     `single_dialog`: a NOTIFY carries one dialog at most, for phones that break on several. `pickup` and
     `pickable` hold for extensions that say nothing else. `redirect` says for whom a phone's 3xx holds, and
     `decline` for whom its 6xx does. `feature_sync`: phones are told of their extension's rules, and set them.
+    `send_outside`: calls may be forwarded and transferred outside.
     """
 
     domain: str
@@ -311,6 +312,7 @@ class Tenant:
     decline: Whose = Whose.ALL
     star_codes: StarCodes = StarCodes()
     feature_sync: bool = True
+    send_outside: bool = True
 
     @property
     def realm(self) -> str:

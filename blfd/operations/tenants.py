@@ -27,6 +27,7 @@ def row(tenant: Tenant, extensions: int) -> Row:
         "decline": tenant.decline.value,
         "star_codes": asdict(tenant.star_codes),
         "feature_sync": tenant.feature_sync,
+        "send_outside": tenant.send_outside,
         "extensions": extensions,
     }
 
@@ -65,6 +66,7 @@ def change(
     decline: Whose | None = None,
     star_codes: Mapping[str, str] | None = None,
     feature_sync: bool | None = None,
+    send_outside: bool | None = None,
     expected: str | None = None,
 ) -> Row:
     """Change what is given; `aliases` replace those of before, `star_codes` are those that change."""
@@ -83,6 +85,7 @@ def change(
             decline=decline,
             star_codes=star_codes,
             feature_sync=feature_sync,
+            send_outside=send_outside,
         )
     return get(desk, domain)
 

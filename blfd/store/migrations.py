@@ -552,3 +552,9 @@ def trunks(db: Database) -> None:
         """
     )
     db.execute("ALTER TABLE legs ADD COLUMN number TEXT NOT NULL DEFAULT ''")  # of who is outside
+
+
+@migrations()
+def sending_outside(db: Database) -> None:
+    """Version 19: whether calls may be forwarded and transferred outside."""
+    db.execute("ALTER TABLE tenants ADD COLUMN send_outside INTEGER NOT NULL DEFAULT 1")

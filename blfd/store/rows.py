@@ -7,13 +7,15 @@ import json
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from enum import Enum
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from blfd.core.trunks.outgoing import route_of
+from blfd.core.trunks.trunk import OutRoute
 from blfd.core.values import (
     Aor,
     Attempt,
@@ -113,6 +115,7 @@ def tenant(row: dict[str, Any]) -> Tenant:
         Whose(row["decline"]),
         StarCodes(**json.loads(row["star_codes"])),
         bool(row["feature_sync"]),
+        bool(row["send_outside"]),
     )
 
 
@@ -336,16 +339,28 @@ def extension_row(new: NewExtension, tenant: Tenant, known: dict[str, Any] | Non
 
 
 def check_forwarding(
-    aor: Aor, forwarding: Forwarding, known: Container[str], always: Mapping[str, str]
+    aor: Aor,
+    forwarding: Forwarding,
+    known: Container[str],
+    always: Mapping[str, str],
+    routes: Sequence[OutRoute] = (),
 ) -> None:
-    """`known` are the extensions that calls can go to, and `always` says where those of each go at once."""
+    """`known` are the extensions that calls can go to, and `always` says where those of each go at once.
+
+    `routes` are those by which they can go outside.
+    """
     for when in FORWARDED_WHEN:
         target = getattr(forwarding, when)
         if target == aor.extension:
             raise StoreError(f"calls of {aor} cannot be forwarded to itself")
-        if target and target not in known:
+        if not target or target in known:
+            continue
+        route = route_of(routes, aor.tenant, target)
+        if route is None:
             text = f"calls of {aor} cannot be forwarded to {target!r}, which is no extension here"
             raise StoreError(text, "'blfd extension list' shows them")
+        if route.emergency:
+            raise StoreError(f"calls of {aor} cannot be forwarded to {target!r}, which is for emergencies")
     if not 1 <= forwarding.after <= LONGEST_RING:
         raise StoreError(f"{aor} can ring for 1 to {LONGEST_RING} s before a call is forwarded")
     passed, target = [aor.extension], forwarding.always

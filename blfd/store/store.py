@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -34,6 +34,8 @@ from blfd.store.trunks import Trunks
 
 if TYPE_CHECKING:
     from sqlite_utils.db import Database
+
+    from blfd.core.trunks.trunk import OutRoute
 
 ANY_PASSWORD = "x"  # of a row whose password is not written
 
@@ -150,6 +152,7 @@ class Store:
         names = known.keys() | {each.extension for each in found}
         always = {name: row["forward_always"] for name, row in known.items()}
         always |= {each.extension: each.forward_always for each in found}
+        routes = self._ways_out(tenant)
         for each in found:
             there = known.get(each.extension)
             try:
@@ -161,7 +164,7 @@ class Store:
                     raise Exists(f"{where}extension {each.extension} exists already", advice)
                 rows.check_extension(each, is_known=there is not None)
                 with rows.said_of(where):
-                    rows.check_forwarding(Aor(tenant, each.extension), each.forwarding, names, always)
+                    rows.check_forwarding(Aor(tenant, each.extension), each.forwarding, names, always, routes)
             except StoreError as error:
                 yield each, error
             else:
@@ -254,7 +257,11 @@ class Store:
         """Raises StoreError for what leads nowhere."""
         known = self._extension_rows(aor.tenant)
         always = {name: row["forward_always"] for name, row in known.items()}
-        rows.check_forwarding(aor, forwarding, known, always)
+        rows.check_forwarding(aor, forwarding, known, always, self._ways_out(aor.tenant))
+
+    def _ways_out(self, tenant: str) -> Sequence[OutRoute]:
+        """The routes by which calls may be sent on outside."""
+        return self.trunks.routes(tenant) if self.tenant(tenant).send_outside else ()
 
     def forwarded_to(self, aor: Aor) -> list[str]:
         """The extensions that have some of their calls forwarded to one."""
@@ -336,6 +343,7 @@ class Store:
         decline: Whose | None = None,
         star_codes: Mapping[str, str] | None = None,
         feature_sync: bool | None = None,
+        send_outside: bool | None = None,
     ) -> None:
         """Change what is given; `aliases` replace those of before, `star_codes` are those that change."""
         known = self.tenant(domain)
@@ -361,7 +369,12 @@ class Store:
             "decline": decline,
         }
         changes |= {name: chosen.value for name, chosen in choices.items() if chosen is not None}
-        switches = {"single_dialog": single_dialog, "pickable": pickable, "feature_sync": feature_sync}
+        switches = {
+            "single_dialog": single_dialog,
+            "pickable": pickable,
+            "feature_sync": feature_sync,
+            "send_outside": send_outside,
+        }
         changes |= {name: int(on) for name, on in switches.items() if on is not None}
         if not changes:
             raise StoreError("nothing to change", "'blfd tenant set --help' shows what there is")

@@ -9,7 +9,7 @@ from builders import HOST, SDP, World, dials, directory, invite, register, reply
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blfd.core.effects import Accept, Dial, Effect, HangUp, Log, Reply
+from blfd.core.effects import Accept, Dial, Effect, HangUp, Log, Reply, SetRules
 from blfd.core.inputs import (
     CertificateShown,
     FlowClosed,
@@ -420,6 +420,56 @@ def test_a_phone_forwards_outside_and_a_call_is_transferred_there() -> None:
     assert reply(story.give(refer)).status == 202
     (dial,) = dials(story.give(MediaFound(story.caller, SDP)))
     assert (dial.contact, dial.from_) == (f"sip:0170@{CARRIER}", f'"Name 101" <sip:101@{CARRIER}>')
+
+
+@pytest.mark.parametrize("lets", [True, False])
+def test_whether_calls_are_sent_on_outside(lets: bool) -> None:
+    """By a rule, a phone's 3xx, a code, a blind transfer and one with a consultation."""
+    known = site()
+    tenant = replace(known.tenants["default"], send_outside=lets)
+    extensions = {
+        aor: replace(one, forwarding=Forwarding(always="0170")) if aor.extension == "104" else one
+        for aor, one in known.extensions.items()
+    }
+    tenants = {**known.tenants, "default": tenant}
+    known = replace(known, tenants=tenants, extensions=extensions)
+    ways: list[bool] = []
+
+    def noted(numbers: list[Dial]) -> None:
+        ways.append([dial.contact for dial in numbers] == [f"sip:0170@{CARRIER}"])
+
+    noted(Story(known).call_out("104"))  # the rule is as if it were not, else
+    story = Story(known)
+    (dial,) = story.call_out("102")
+    noted(dials(story.give(LegEnded(dial.leg, 302, "", redirect=Redirect((uri("0170"),))))))
+    story = Story(known)
+    (set_,) = story.give(invite("101", "*720170"))
+    ways.append(isinstance(set_, SetRules))
+    story = Story(known)
+    (dial,) = story.call_out("102")
+    story.ring(dial.leg)
+    story.answer(dial.leg)
+    first = story.caller
+    blind = reply(story.give(ReferReceived(request("REFER", "101", "x"), first, ReferTo(uri("0170")))))
+    ways.append(blind.status == 202)
+    story = Story(known)
+    (dial,) = story.call_out("102")
+    story.ring(dial.leg)
+    story.answer(dial.leg)
+    first = story.caller
+    (dial,) = story.call_out("0170")
+    story.ring(dial.leg)
+    story.answer(dial.leg)
+    (own,) = [one for one in story.world.core.dialogs.of(Aor("default", "101")) if one.leg == story.caller]
+    named = f"{own.id.call_id};to-tag={own.id.remote_tag};from-tag={own.id.local_tag}"
+    refer = ReferReceived(request("REFER", "101", "x"), first, ReferTo(uri("x"), (named,)))
+    ways.append(reply(story.give(refer)).status == 202)
+    assert ways == [lets] * 5
+
+
+def test_numbers_for_emergencies_are_no_place_to_forward_to() -> None:
+    story = Story(site(routes=(ROUTE, OutRoute("default", "112", ("carrier",), emergency=True))))
+    assert story.refused(invite("101", "*72112")).status == 403
 
 
 OFFER = (

@@ -353,7 +353,7 @@ def test_settings_of_phones(portal: Site, browser: Browser) -> None:
 
 def test_feature_codes(portal: Site, browser: Browser) -> None:
     fields = {"pickup_code": "*6", "group_pickup_code": "*8", "pickup": "groups", "pickable": "on"}
-    fields["feature_sync"] = "on"
+    fields |= {"feature_sync": "on", "send_outside": "on"}
     assert "Saved." in words(browser.submit("/t/default/codes", **fields))
     (tenant,) = (row for row in shown(portal, "tenant", "list") if row["domain"] == "default")
     assert (tenant["pickup_code"], tenant["pickup"], tenant["pickable"]) == ("*6", "groups", True)
@@ -374,7 +374,7 @@ def test_feature_codes(portal: Site, browser: Browser) -> None:
     assert "max_calls" in words(browser.get("/t/default/codes"))
     back = {"pickup_code": "*97", "group_pickup_code": "*98", "pickup": "on", "pickable": "on"}
     back |= {"dnd_lamp": "busy", "redirect": "all", "decline": "all"}
-    back |= {"feature_sync": "on", "star_dnd": "*78", "star_dnd_off": "*79"}
+    back |= {"feature_sync": "on", "send_outside": "on", "star_dnd": "*78", "star_dnd_off": "*79"}
     assert "Saved." in words(browser.submit("/t/default/codes", **back))
 
 

@@ -129,5 +129,5 @@ def words(to: ToRule, after: int) -> str:
             when = f"after {after} s" if to.to else "when nobody answers"
         case _:
             when = "at once" if to.to else ""
-    where = f"Calls go to {to.to.aor.extension} {when}" if to.to else f"Calls are not forwarded {when}"
+    where = f"Calls go to {to.to} {when}" if to.to else f"Calls are not forwarded {when}"
     return where.rstrip()

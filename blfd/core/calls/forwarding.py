@@ -254,7 +254,7 @@ class Rules:
         match self._routing.route(aor, _in_tenant(aor, number)):
             case ToExtension(extension) if extension.aor != asked.caller:
                 return extension
-            case ToOutside(outside):
+            case ToOutside(outside) if self.tenant(aor).send_outside:
                 return outside
         return None
 
@@ -266,8 +266,10 @@ class Rules:
         match self._routing.route(who, uri if known else _in_tenant(who, number)):
             case ToExtension(extension):
                 return extension
-            case ToOutside(outside):
+            case ToOutside(outside) if self.tenant(who).send_outside:
                 return outside
+            case ToOutside():
+                text = f"{who.extension} forwards its calls to {visible(number)}, and none go on outside here"
             case Refused():
                 text = f"{who.extension} forwards its calls to {visible(number)}, which is no extension here"
             case _:

@@ -68,7 +68,10 @@ class Referrals:
             consultation = self._consultation(refer.refer_to.replaces, transferor, call, busy)
             return Referral(None, (), consultation)
         who = transferor.party.aor
+        may_leave = self._calls.rules.tenant(who).send_outside
         match self._route(who, _dialled(target, refer)):
+            case ToOutside() if not may_leave:
+                raise _stays(who)
             case ToExtension(callee) | ToOutside(callee):
                 transferee = call.seat(call.other(refer.leg)).party.aor
                 self._calls.rules.first(callee, Asked(transferee), now)
@@ -110,9 +113,17 @@ class Referrals:
             raise Refusal(403, f"{aor.extension} has not answered the other call")
         if other.state is State.RINGING and other.offer is None:
             raise Refusal(488, f"The phone of {aor.extension} has not said what it can send")
+        target = other.callee if dialog.leg == other.caller_leg else other.caller
+        if target.is_outside and not self._calls.rules.tenant(aor).send_outside:
+            raise _stays(aor)
         if other.is_up and replaces.early_only:
             raise Refusal(486, "The other call is up already")
         return Consultation(other, dialog.leg)
+
+
+def _stays(who: Aor) -> Refusal:
+    detail = f"{who} transfers a call outside: 'blfd tenant set --send-outside on' lets it"
+    return Refusal(403, "Calls are not transferred outside", log=detail)
 
 
 def _dialled(target: Uri, refer: ReferReceived) -> Uri:

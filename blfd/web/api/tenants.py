@@ -45,6 +45,7 @@ class Tenant(BaseModel):
     decline: Whom
     star_codes: dict[str, str]
     feature_sync: bool
+    send_outside: bool
     extensions: int
 
 
@@ -69,6 +70,7 @@ class TenantChange(BaseModel):
         None, description="By name, those to change; an empty code is for none.", max_length=50
     )
     feature_sync: bool | None = None
+    send_outside: bool | None = None
 
 
 class Aliases(BaseModel):

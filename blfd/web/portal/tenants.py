@@ -110,6 +110,7 @@ def change_codes(here: Writing, form: Form, request: Request) -> Response:
         "single_dialog": "single_dialog" in form,
         "pickable": "pickable" in form,
         "feature_sync": "feature_sync" in form,
+        "send_outside": "send_outside" in form,
         "star_codes": {name: str(form[f"star_{name}"]) for name in STAR_CODES if f"star_{name}" in form},
     }
     version = str(form.get("version", ""))
