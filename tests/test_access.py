@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 
 from blfd.core.access.digest import ALGORITHMS, response
+from blfd.core.hosts import sender
 from blfd.core.inputs import Credentials
 from blfd.core.macs import mac_in
 from blfd.devices.files import Phones
@@ -64,9 +66,9 @@ def test_the_table_of_sources_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(patience._failures) == 3
 
 
-def answer_of(files: Files, path: str) -> httpx.Response:
+def answer_of(files: Files, path: str, source: str = "127.0.0.1") -> httpx.Response:
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(files.application())
+        transport = httpx.ASGITransport(files.application(), client=(source, 9))
         async with httpx.AsyncClient(transport=transport, base_url="http://blfd") as client:
             return await client.get(path)
 
@@ -84,6 +86,17 @@ def files(tmp_path: Path) -> Files:
     phones = Phones(store, lambda: Place("192.0.2.5", {"udp": 5060}, ""))
     phones.keep(phones.checked("default", [Wanted(MAC, "yealink/t54w", ("101",))]))
     return Files(store, phones)
+
+
+def test_addresses_of_one_site_wait_together(files: Files) -> None:
+    """Everybody has a /64 of IPv6 addresses to try from."""
+    for number in range(FREE_FAILURES + 1):
+        assert answer_of(files, f"/p/wrong/{MAC}.cfg", f"2001:db8:0:7::{number:x}").status_code == 404
+    waits = [
+        files._patience.wait(sender(host), time.monotonic())
+        for host in ("2001:db8:0:7::99", "2001:db8:0:8::1")
+    ]
+    assert [wait > 0 for wait in waits] == [True, False]
 
 
 def test_a_database_that_fails_is_no_refusal_and_shows_no_secret(

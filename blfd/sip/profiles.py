@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from blfd.core import hosts
 from blfd.core.access.limits import Rates
 from blfd.core.inputs import Input, ProfileWanted
 from blfd.core.values import Flow
@@ -19,7 +20,7 @@ from blfd.sip.writer import response_flow
 log = logging.getLogger("blfd.pnp")
 
 MAX_WAITING = 1000  # requests; what comes beyond has to be sent again
-A_SECOND = 2  # requests from one address that are looked at
+A_SECOND = 2  # requests from one sender that are looked at
 EVENT = "ua-profile"
 
 
@@ -40,7 +41,7 @@ class Profiles:
     def _heard(self, data: bytes, flow: Flow) -> None:
         """Whatever is no question of a phone is none of ours: other servers' phones use the group as well."""
         now = time.monotonic()
-        if data[:10] != b"SUBSCRIBE " or not self._rates.take(flow.host, now):
+        if data[:10] != b"SUBSCRIBE " or not self._rates.take(hosts.sender(flow.host), now):
             return
         try:
             request = read(data)

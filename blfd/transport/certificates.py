@@ -263,10 +263,14 @@ def _day(at: float) -> str:
 
 
 class Certificates:
-    """What is served now, by server name; `served` has it. Raises CertificateError."""
+    """What is served now, by server name; `served` has it. Raises CertificateError.
 
-    def __init__(self, settings: TlsSettings) -> None:
-        self._settings = settings
+    `what` is what log lines say is served with it. A context that `context` has given shows new certificates
+    too, once they are read.
+    """
+
+    def __init__(self, settings: TlsSettings, what: str = "TLS") -> None:
+        self._settings, self._what = settings, what
         self._seen = self._kept = self._stamps()
         self.served, self.to_peers = self._load()
 
@@ -279,9 +283,8 @@ class Certificates:
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         """For a phone that names whom it wants to talk to (RFC 6066, section 3)."""
-        found = next((one for one in self.served if name and one.fits(name)), None)
-        if found:
-            connection.context = found.context
+        found = (one for one in self.served if name and one.fits(name))
+        connection.context = next(found, self.served[0]).context
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -302,11 +305,12 @@ class Certificates:
                 if not new.begins <= now < new.ends and old.begins <= now < old.ends:
                     raise CertificateError(f"{new}: it does not hold today")
         except (CertificateError, OSError) as error:
-            log.warning("the certificates have changed, and those of before are served on: %s", error)
+            text = "%s: the certificates have changed, and those of before are served on: %s"
+            log.warning(text, self._what, error)
             return
         self.served, self.to_peers = served, to_peers
         for one in served:
-            log.info("TLS: new connections get %s", one)
+            log.info("%s: new connections get %s", self._what, one)
 
     def _stamps(self) -> list[tuple[int, int, int] | None]:
         """Differs once a file is written or replaced."""

@@ -25,8 +25,7 @@ from blfd.core import hosts
 from blfd.devices.files import Phones
 from blfd.devices.values import Place
 from blfd.store import Store
-from blfd.transport.certificates import CertificateError, PemFiles, TlsSettings
-from blfd.transport.certificates import load as load_certificate
+from blfd.transport.certificates import CertificateError, Certificates, PemFiles, TlsSettings
 from blfd.web import metrics
 from blfd.web.feed import Feed
 from blfd.web.limits import MAX_HEADER, Prompt, ShortLived, make_room
@@ -34,6 +33,7 @@ from blfd.web.portal.app import portal
 from blfd.web.provision.files import Files
 from blfd.web.site import Site
 
+RENEWAL = 1.0  # seconds between looks whether the certificate has changed
 GRACE = 1  # seconds for requests to end; a lamp board's never does
 WORDS = {  # for an error: what is served, and the option that says where
     "provision": ("files", "--provision"),
@@ -45,7 +45,7 @@ WORDS = {  # for an error: what is served, and the option that says where
 def main() -> None:
     options: dict[str, Any] = json.loads(sys.argv[1])
     logs.start(as_what=options["log_format"])
-    _check_certificate(options)
+    certificates = _certificates(options)
     make_room()
     sockets = {one["name"]: listening(one) for one in options["listeners"]}
     urls = {
@@ -63,21 +63,23 @@ def main() -> None:
         "metrics": lambda: metrics.application(client),
     }
     servers = {
-        one["name"]: uvicorn.Server(_config(applications[one["name"]](), one, options))
+        one["name"]: uvicorn.Server(_config(applications[one["name"]](), one, certificates))
         for one in options["listeners"]
     }
     print(f"ready {json.dumps(urls)}", flush=True)
-    asyncio.run(_serve(servers, sockets, feed))
+    asyncio.run(_serve(servers, sockets, feed, certificates))
 
 
-def _check_certificate(options: dict[str, Any]) -> None:
-    if any(one["scheme"] == "https" for one in options["listeners"]):
-        files = PemFiles(Path(options["certificate"]), Path(options["certificate_key"]))
-        try:
-            load_certificate(files, TlsSettings())
-        except CertificateError as error:
-            print(f"cannot serve with TLS: {error}")
-            sys.exit(1)
+def _certificates(options: dict[str, Any]) -> Certificates | None:
+    """What https is served with, if it is."""
+    if all(one["scheme"] != "https" for one in options["listeners"]):
+        return None
+    files = PemFiles(Path(options["certificate"]), Path(options["certificate_key"]))
+    try:
+        return Certificates(TlsSettings(certificates=(files,)), "https")
+    except CertificateError as error:
+        print(f"cannot serve with TLS: {error}")
+        sys.exit(1)
 
 
 def listening(listener: dict[str, Any]) -> socket.socket:
@@ -99,9 +101,10 @@ def _host(listener: dict[str, Any], options: dict[str, Any]) -> str:
     return hosts.written(options["host"] if is_every else listener["address"])
 
 
-def _config(application: ASGIApp, listener: dict[str, Any], options: dict[str, Any]) -> uvicorn.Config:
-    secure = listener["scheme"] == "https"
-    return uvicorn.Config(
+def _config(
+    application: ASGIApp, listener: dict[str, Any], certificates: Certificates | None
+) -> uvicorn.Config:
+    config = uvicorn.Config(
         application,
         log_config=None,
         log_level="warning",
@@ -112,13 +115,21 @@ def _config(application: ASGIApp, listener: dict[str, Any], options: dict[str, A
         ws="none",
         proxy_headers=False,  # who asks is who is connected: failures are slowed down by address
         timeout_graceful_shutdown=GRACE,
-        ssl_certfile=options["certificate"] if secure else None,
-        ssl_keyfile=options["certificate_key"] if secure else None,
     )
+    if listener["scheme"] == "https" and certificates:
+        config.load()
+        config.ssl = certificates.context
+    return config
 
 
-async def _serve(servers: dict[str, uvicorn.Server], sockets: dict[str, socket.socket], feed: Feed) -> None:
+async def _serve(
+    servers: dict[str, uvicorn.Server],
+    sockets: dict[str, socket.socket],
+    feed: Feed,
+    certificates: Certificates | None,
+) -> None:
     """Until the input ends; then whoever follows the feed is sent away, and requests have GRACE."""
+    renewal = asyncio.create_task(_renew(certificates)) if certificates else None
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -132,6 +143,14 @@ async def _serve(servers: dict[str, uvicorn.Server], sockets: dict[str, socket.s
 
     threading.Thread(target=until_the_input_ends, daemon=True).start()
     await asyncio.gather(*(server.serve(sockets=[sockets[name]]) for name, server in servers.items()))
+    if renewal:
+        renewal.cancel()
+
+
+async def _renew(certificates: Certificates) -> None:
+    while True:
+        await asyncio.sleep(RENEWAL)
+        await asyncio.to_thread(certificates.renew)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,10 @@ MAX_SOURCES = 10_000
 
 
 class Patience:
-    """How long a source waits that keeps failing; `now` is of any clock that only rises."""
+    """How long a source waits that keeps failing: a name, or a sender as `hosts` has it.
+
+    `now` is of any clock that only rises.
+    """
 
     def __init__(self) -> None:
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()

@@ -175,22 +175,32 @@ def test_one_that_cannot_be_served_is_one_line_at_the_start(tmp_path: Path, own:
 def test_a_renewal_while_phones_talk(
     own_site: Callable[..., Site], tmp_path: Path, authority: Pair, own: Pair
 ) -> None:
-    """A broken one changes nothing; a good one is for new connections; the call and the lamps go on."""
-    site = own_site(config=own.toml())
+    """A broken one changes nothing; a good one is for new connections; the call and the lamps go on.
+
+    What is served over https is renewed as well.
+    """
+    site = own_site("--web", "https://127.0.0.1:0", config=own.toml())
+    web = ("127.0.0.1", int(site.ask("status")["serves"][0].rpartition(":")[2]))
+    shown_by_web = ssl.get_server_certificate(web)
     watcher = site.registered("103", "tls")
     watcher.subscribe("102")
     mine, _ = talk(site.registered("101", "tls"), site.registered("102", "tls"))
     watcher.notify("confirmed")
     good = own.key.read_bytes()
     own.key.write_bytes(self_signed(tmp_path, "other").key.read_bytes())
-    site.wait_log("those of before are served on")
+    for what in ("TLS", "https"):
+        site.wait_log(f"{what}: the certificates have changed, and those of before are served on")
+    assert ssl.get_server_certificate(web) == shown_by_web
     trusting = ssl.create_default_context(cafile=authority.certificate)
     first = Agent(site.server.address("tls"), "104", password("104"), "tls", trusting=trusting)
     assert first.register().status == 200
     own.key.write_bytes(good)
     for new, old in zip(signed(tmp_path, "new", authority, NAMES), own, strict=True):
         os.replace(new, old)
-    site.wait_log("new connections get certificate")
+    for what in ("TLS", "https"):
+        site.wait_log(f"{what}: new connections get certificate")
+    assert ssl.get_server_certificate(web) != shown_by_web
+    assert httpx.get(f"https://127.0.0.1:{web[1]}/", verify=trusting).status_code == 303
     second = Agent(site.server.address("tls"), "105", password("105"), "tls", trusting=trusting)
     shown = [agent.socket.getpeercert() for agent in (first, second)]  # type: ignore[union-attr]
     assert shown[0] != shown[1]

@@ -58,7 +58,7 @@ async def _tried(request: Request, name: str, password: str) -> str | None:
     wait as well.
     """
     site, source = site_of(request), hosts.unmapped(request.client.host) if request.client else ""
-    keys = (f"name {name}", f"source {source}")
+    keys = (f"name {name}", f"source {hosts.sender(source)}")
     waits = [site.patience.wait(key, time.monotonic()) for key in keys]
     for key in keys:
         site.patience.failed(key, time.monotonic())

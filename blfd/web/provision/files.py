@@ -59,7 +59,7 @@ class Files:
     async def _answered(self, request: Request, answer: Callable[[Request, str], Response]) -> Response:
         """On the thread of the files, as the database may be locked for seconds, and other pages go on."""
         source = _source(request)
-        await asyncio.sleep(self._patience.wait(source, time.monotonic()))
+        await asyncio.sleep(self._patience.wait(hosts.sender(source), time.monotonic()))
         return await asyncio.get_running_loop().run_in_executor(self._thread, answer, request, source)
 
     def _to_secret(self, request: Request, source: str) -> Response:
@@ -92,7 +92,7 @@ class Files:
         return challenge
 
     def _refused(self, source: str, response: Response) -> Response:
-        self._patience.failed(source, time.monotonic())
+        self._patience.failed(hosts.sender(source), time.monotonic())
         log.warning("%s", auth_failed(source, "phones' files: no such phone, or not its secret"))
         return response
 
@@ -103,7 +103,7 @@ class Files:
             text = "%s at %s asks with the address of %s: refused"
             log.warning(text, written_mac(said), source, written_mac(row.mac))
             return self._refused(source, PlainTextResponse("Not found\n", 404))
-        self._patience.succeeded(source)
+        self._patience.succeeded(hosts.sender(source))
         if request.method == "PUT":
             return Response(status_code=204)  # phones send logs and their own changes; nobody reads them here
         name = request.path_params["name"].rpartition("/")[2].lower()
