@@ -324,6 +324,52 @@ def test_a_long_list_comes_in_pages(api_site: Site) -> None:
         assert {"101", "112"} <= set(seen)
 
 
+def test_what_is_unknown_is_refused(api_site: Site) -> None:
+    """A slip in a name is told: nobody thinks that something was set which was not."""
+    any_state = {"If-Match": "*"}
+    with program(api_site, "read", "write") as api:
+        base = "/tenants/default"
+        for path, name, near in (
+            ("extensions", "limt", "did you mean limit?"),
+            ("groups", "x", "there are limit, after, search"),
+            ("registrations", "x", "there are none"),
+        ):
+            refused = api.get(f"{base}/{path}", params={name: "1"})
+            assert (refused.status_code, near in refused.json()["detail"]) == (422, True), refused.text
+        for method, path, body in (
+            ("PATCH", "extensions/101", {"nmae": "Anna"}),
+            ("POST", "extensions", {"extension": "x1", "password": "x", "nmae": "Anna"}),
+            ("POST", "groups", {"name": "unknown", "pickers": [], "targets": [], "members": ["101"]}),
+        ):
+            refused = api.request(method, f"{base}/{path}", json=body, headers=any_state)
+            assert refused.status_code == 422, path
+            assert "nmae" in refused.text or "members" in refused.text
+        assert api.get(f"{base}/extensions/x1").status_code == 404
+
+
+def test_lists_are_searched(api_site: Site) -> None:
+    with program(api_site, "read") as api:
+        found = api.get("/tenants/default/extensions", params={"search": "name 10", "limit": 2}).json()
+        assert [row["extension"] for row in found["items"]] == ["101", "102"]
+        rest = {"search": "name 10", "after": found["next"]}
+        more = api.get("/tenants/default/extensions", params=rest).json()["items"]
+        assert [row["extension"] for row in more][:2] == ["103", "104"]
+        assert api.get("/tenants/default/extensions", params={"search": "nobody"}).json()["items"] == []
+
+
+def test_it_is_described_for_people(api_site: Site) -> None:
+    page = httpx.get(f"{portal_url(api_site)}/api/v1/docs")
+    assert page.status_code == 200
+    assert "GET /tenants/{tenant}/extensions" in page.text
+    assert "://" not in page.text.replace("http://127.0.0.1", ""), "nothing comes from elsewhere"
+    spec = httpx.get(f"{portal_url(api_site)}/api/v1/openapi.json").json()
+    known = {tag["name"] for tag in spec["tags"]}
+    for methods in spec["paths"].values():
+        for operation in methods.values():
+            assert set(operation["tags"]) <= known
+            assert operation["summary"]
+
+
 def test_phones(api_site: Site) -> None:
     with program(api_site, "read", "write") as api:
         base = "/tenants/default/devices"

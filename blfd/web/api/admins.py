@@ -14,6 +14,7 @@ from blfd.operations.desk import Row
 from blfd.store.admins import Role
 from blfd.web.api.access import MADE, TAGGED, Expected, Place, at, system, tagged
 from blfd.web.api.paging import Cursor, Limit, Page, cut
+from blfd.web.api.strict import Sent
 
 RoleName = Literal["administrator", "attendant", "viewer"]
 
@@ -26,7 +27,7 @@ class Admin(BaseModel):
     role: RoleName
 
 
-class NewAdmin(BaseModel):
+class NewAdmin(Sent):
     """Who is of a tenant is called NAME@TENANT."""
 
     name: str
@@ -34,7 +35,7 @@ class NewAdmin(BaseModel):
     role: RoleName = "administrator"
 
 
-class AdminChange(BaseModel):
+class AdminChange(Sent):
     """A new password signs them out everywhere."""
 
     password: str | None = None
@@ -48,7 +49,7 @@ class Token(BaseModel):
     used_at: float | None
 
 
-class NewToken(BaseModel):
+class NewToken(Sent):
     name: str
     scopes: list[str]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from blfd import __version__
 from blfd.web.api import admins, devices, extensions, groups, live, settings, tenants, trunks
+from blfd.web.api.description import as_it_is, reading
 from blfd.web.api.problems import MEDIA_TYPE, Problem, install
+from blfd.web.api.strict import only_known
 from blfd.web.limits import BoundedBody
 from blfd.web.site import Site
 
@@ -34,6 +36,20 @@ PROBLEMS[401]["headers"] = {
 }
 
 
+TAGS = {
+    "Tenants": "SIP domains, and what holds in each.",
+    "Extensions": "The accounts of a tenant: numbers, names, rights, forwarding.",
+    "Pickup groups": "Who may pick up whose calls by the group's code.",
+    "Phones": "Provisioned phones, and what has become of their files.",
+    "Settings of phones": "What phones are told over blfd's own settings.",
+    "Trunks": "Where calls from and to the outside go.",
+    "Live": "What the running SIP server knows: lamps, calls, who watches whom.",
+    "History": "Who has picked up what, and who has changed what.",
+    "Administrators and tokens": "Who may sign in to the portal, and what programs show to this API.",
+    "System": "For who looks after all tenants.",
+}
+
+
 def api(site: Site) -> FastAPI:
     app = FastAPI(
         title="blfd",
@@ -41,6 +57,8 @@ def api(site: Site) -> FastAPI:
         summary="Lamps, pickup groups, extensions and phones of a blfd server.",
         docs_url=None,
         redoc_url=None,
+        openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
+        dependencies=[Depends(only_known)],
         responses={status: dict(one) for status, one in PROBLEMS.items()},
         generate_unique_id_function=lambda route: route.name,
     )
@@ -49,4 +67,7 @@ def api(site: Site) -> FastAPI:
     install(app)
     for part in (tenants, extensions, groups, trunks, devices, settings, live, admins):
         app.include_router(part.router)
+    written = app.openapi
+    app.openapi = lambda: app.openapi_schema or as_it_is(written())  # type: ignore[method-assign]
+    app.routes.append(reading(app))
     return app

@@ -15,6 +15,7 @@ from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
 from blfd.web.api.extensions import Imported
 from blfd.web.api.files import CsvFile, Update, lines_of
 from blfd.web.api.paging import Cursor, Limit, Page, cut
+from blfd.web.api.strict import Search, Sent
 
 router = APIRouter(prefix="/tenants/{tenant}", tags=["Phones"])
 
@@ -54,7 +55,7 @@ class DeviceState(Device):
     left_out: int
 
 
-class NewDevice(BaseModel):
+class NewDevice(Sent):
     mac: str
     model: str
     extensions: list[str]
@@ -63,7 +64,7 @@ class NewDevice(BaseModel):
     modules: Modules = 0
 
 
-class DeviceChange(BaseModel):
+class DeviceChange(Sent):
     """What is left out stays."""
 
     model: str | None = None
@@ -105,9 +106,11 @@ class Told(BaseModel):
 
 
 @router.get("/devices")
-def list_devices(at: Reading, limit: Limit = 100, after: Cursor = None) -> Page[DeviceState]:
+def list_devices(
+    at: Reading, limit: Limit = 100, after: Cursor = None, search: Search = ""
+) -> Page[DeviceState]:
     rows = [_renamed(row) for row in devices.all(at.desk, at.tenant)]
-    return cut(DeviceState, rows, "mac", limit, after)
+    return cut(DeviceState, rows, "mac", limit, after, search)
 
 
 def _renamed(row: Row) -> dict[str, Any]:

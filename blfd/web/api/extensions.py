@@ -13,6 +13,7 @@ from blfd.store import NewExtension, Outcome
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
 from blfd.web.api.files import CsvFile, Update, lines_of
 from blfd.web.api.paging import Cursor, Limit, Page, cut
+from blfd.web.api.strict import Search, Sent
 
 router = APIRouter(prefix="/tenants/{tenant}", tags=["Extensions"])
 
@@ -56,7 +57,7 @@ class Extension(BaseModel):
     forward_unregistered: Target
 
 
-class NewExtensionBody(BaseModel):
+class NewExtensionBody(Sent):
     """An account to add; its password is not shown again."""
 
     extension: str
@@ -68,7 +69,7 @@ class NewExtensionBody(BaseModel):
     publish: Literal["on", "off"] = "off"
 
 
-class ExtensionChange(BaseModel):
+class ExtensionChange(Sent):
     """What is left out stays."""
 
     name: str | None = None
@@ -103,8 +104,10 @@ class Imported(BaseModel):
 
 
 @router.get("/extensions")
-def list_extensions(at: Reading, limit: Limit = 100, after: Cursor = None) -> Page[Extension]:
-    return cut(Extension, extensions.all(at.desk, at.tenant), "extension", limit, after)
+def list_extensions(
+    at: Reading, limit: Limit = 100, after: Cursor = None, search: Search = ""
+) -> Page[Extension]:
+    return cut(Extension, extensions.all(at.desk, at.tenant), "extension", limit, after, search)
 
 
 @router.post("/extensions", status_code=201, response_model=Extension, responses=MADE)

@@ -11,6 +11,7 @@ from blfd.operations import groups
 from blfd.operations.desk import Row
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
 from blfd.web.api.paging import Cursor, Limit, Page, cut
+from blfd.web.api.strict import Search, Sent
 
 router = APIRouter(prefix="/tenants/{tenant}/groups", tags=["Pickup groups"])
 
@@ -26,13 +27,13 @@ class Group(BaseModel):
     targets: Members
 
 
-class NewGroup(BaseModel):
+class NewGroup(Sent):
     name: str
-    pickers: Members = []
-    targets: Members = []
+    pickers: Members = Field([])
+    targets: Members = Field([])
 
 
-class ChangedGroup(BaseModel):
+class ChangedGroup(Sent):
     """`name` renames it; both sides replace those of before."""
 
     name: str | None = None
@@ -41,8 +42,8 @@ class ChangedGroup(BaseModel):
 
 
 @router.get("")
-def list_groups(at: Reading, limit: Limit = 100, after: Cursor = None) -> Page[Group]:
-    return cut(Group, groups.all(at.desk, at.tenant), "name", limit, after)
+def list_groups(at: Reading, limit: Limit = 100, after: Cursor = None, search: Search = "") -> Page[Group]:
+    return cut(Group, groups.all(at.desk, at.tenant), "name", limit, after, search)
 
 
 @router.post("", status_code=201, response_model=Group, responses=MADE)

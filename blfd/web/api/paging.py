@@ -8,6 +8,7 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from blfd.operations.desk import Row
+from blfd.operations.selection import matching
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -22,8 +23,10 @@ class Page(BaseModel, Generic[T]):
     next: str | None = Field(default=None)
 
 
-def cut(model: type[T], rows: list[Row], key: str, limit: int, after: str | None) -> Page[T]:
-    """One page of rows that are sorted by `key`."""
-    found = [row for row in rows if after is None or str(row[key]) > after]
+def cut(
+    model: type[T], rows: list[Row], key: str, limit: int, after: str | None, search: str = ""
+) -> Page[T]:
+    """One page of rows that are sorted by `key`, of those with the words of `search`."""
+    found = [row for row in matching(rows, search) if after is None or str(row[key]) > after]
     items = [model.model_validate(row) for row in found[:limit]]
     return Page[T](items=items, next=str(found[limit - 1][key]) if len(found) > limit else None)

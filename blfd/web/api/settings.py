@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from blfd.operations import overrides
 from blfd.web.api.access import Place, at, system
+from blfd.web.api.strict import Sent
 
 SCOPE = "`*` for all phones, a maker (yealink), a model (yealink/t54w), or of a tenant's phones one's MAC."
 Value = Annotated[str | None, Field(description="Null: phones are not told the setting.")]
@@ -23,7 +24,7 @@ class Setting(BaseModel):
     hidden: bool
 
 
-class NewSetting(BaseModel):
+class NewSetting(Sent):
     """`name` is one of all makers (see the common settings), or a maker's own."""
 
     scope: str = Field("*", description=SCOPE)

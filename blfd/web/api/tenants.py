@@ -13,6 +13,7 @@ from blfd.operations import tenants
 from blfd.operations.desk import Row
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, System, Writing, tagged
 from blfd.web.api.paging import Cursor, Limit, Page, cut
+from blfd.web.api.strict import Search, Sent
 
 router = APIRouter(prefix="/tenants", tags=["Tenants"])
 
@@ -49,12 +50,12 @@ class Tenant(BaseModel):
     extensions: int
 
 
-class NewTenant(BaseModel):
+class NewTenant(Sent):
     domain: str
-    aliases: list[str] = []
+    aliases: list[str] = Field([])
 
 
-class TenantChange(BaseModel):
+class TenantChange(Sent):
     """What is left out stays."""
 
     single_dialog: bool | None = None
@@ -73,14 +74,16 @@ class TenantChange(BaseModel):
     send_outside: bool | None = None
 
 
-class Aliases(BaseModel):
+class Aliases(Sent):
     aliases: list[str]
 
 
 @router.get("")
-def list_tenants(there: System, limit: Limit = 100, after: Cursor = None) -> Page[Tenant]:
+def list_tenants(
+    there: System, limit: Limit = 100, after: Cursor = None, search: Search = ""
+) -> Page[Tenant]:
     rows = sorted(tenants.all(there.desk), key=lambda row: str(row["domain"]))
-    return cut(Tenant, rows, "domain", limit, after)
+    return cut(Tenant, rows, "domain", limit, after, search)
 
 
 @router.post("", status_code=201, response_model=Tenant, responses=MADE)

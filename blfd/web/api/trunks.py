@@ -11,6 +11,7 @@ from blfd.operations import routes, trunks
 from blfd.operations.desk import Row
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
 from blfd.web.api.paging import Cursor, Limit, Page, cut
+from blfd.web.api.strict import Search, Sent
 
 router = APIRouter(prefix="/tenants/{tenant}", tags=["Trunks"])
 
@@ -48,7 +49,7 @@ class Trunk(BaseModel):
     max_calls: int
 
 
-class ChangedTrunk(BaseModel):
+class ChangedTrunk(Sent):
     """What is left out stays; lists replace those of before."""
 
     model_config = ConfigDict(extra="forbid")
@@ -90,7 +91,7 @@ class Route(BaseModel):
     emergency: bool
 
 
-class ChangedRoute(BaseModel):
+class ChangedRoute(Sent):
     """What is left out stays."""
 
     model_config = ConfigDict(extra="forbid")
@@ -114,8 +115,8 @@ def _said(of: BaseModel, but: str = "") -> dict[str, Any]:
 
 
 @router.get("/trunks")
-def list_trunks(at: Reading, limit: Limit = 100, after: Cursor = None) -> Page[Trunk]:
-    return cut(Trunk, trunks.all(at.desk, at.tenant), "name", limit, after)
+def list_trunks(at: Reading, limit: Limit = 100, after: Cursor = None, search: Search = "") -> Page[Trunk]:
+    return cut(Trunk, trunks.all(at.desk, at.tenant), "name", limit, after, search)
 
 
 @router.post("/trunks", status_code=201, response_model=Trunk, responses=MADE)
@@ -139,8 +140,8 @@ def remove_trunk(at: Writing, name: str, expected: Expected) -> None:
 
 
 @router.get("/routes")
-def list_routes(at: Reading, limit: Limit = 100, after: Cursor = None) -> Page[Route]:
-    return cut(Route, routes.all(at.desk, at.tenant), "pattern", limit, after)
+def list_routes(at: Reading, limit: Limit = 100, after: Cursor = None, search: Search = "") -> Page[Route]:
+    return cut(Route, routes.all(at.desk, at.tenant), "pattern", limit, after, search)
 
 
 @router.post("/routes", status_code=201, response_model=Route, responses=MADE)
