@@ -108,11 +108,14 @@ class Legs:
 
     def has_sent(self, request: Request) -> bool:
         """Whether an INVITE is one of ours, come back to us for whom it was: as it was, or by the extension's
-        name. For another it may come back: an edge has forwarded it."""
+        name. For another it may come back, as an edge forwards it, and a number from a trunk."""
         leg = self._by_tag.get(request.from_.tag)
         if leg is None or not leg.target or leg.session.call_id != request.call_id:
             return False
-        return request.target.text == leg.target or request.target.user == address(leg.to).uri.user
+        if request.target.text == leg.target:
+            return True
+        to = address(leg.to).uri
+        return request.target.user == to.user and f"@{to.domain}" not in leg.target
 
     def fault_of(self, sdp: bytes | None) -> str:
         """What is wrong with the SDP of a phone, "" if nothing is."""

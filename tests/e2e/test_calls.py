@@ -253,6 +253,14 @@ def test_info_and_its_answer_are_relayed(site: Site) -> None:
     headers = mine.send("INFO", b"Signal=5\r\n", "application/dtmf-relay")
     other.agent.reply(other.agent.wait_request("INFO"), 415, "Unsupported Media Type")
     assert mine.agent.final(headers)["accept"] == SDP
+    headers = mine.send(
+        "INFO", b"--b\r\n\r\nx\r\n--b--", 'multipart/mixed;boundary="b"', Content_Encoding="x"
+    )
+    info = other.agent.wait_request("INFO")
+    assert (info["content-type"], info["content-encoding"]) == ('multipart/mixed;boundary="b"', "x")
+    assert info.body == b"--b\r\n\r\nx\r\n--b--"
+    other.agent.reply(info, 200)
+    assert mine.agent.final(headers).status == 200
     assert other.request("BYE").status == 200
 
 

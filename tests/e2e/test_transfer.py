@@ -215,6 +215,7 @@ def test_refusals(trio: Trio) -> None:
         "<sip:104@elsewhere.example>": 404,
         "*97103": 403,
         "*98": 403,
+        "<tel:*98>": 403,
         f"<sip:103@{server};method=BYE>": 400,
         f"<sip:103@{server}>, <sip:104@{server}>": 400,
         "<<>": 400,
@@ -223,7 +224,9 @@ def test_refusals(trio: Trio) -> None:
         f"<sip:x@{server}?Replaces=nothing%3Bto-tag%3D1%3Bfrom-tag%3D2>": 481,
         f"<sip:x@{server}?Replaces=%0d%0aVia%3A%20x>": 400,
     }.items():
-        assert refer(callee, to).status == status, to
+        answer = refer(callee, to)
+        assert answer.status == status, to
+        assert "*98" not in to or answer.start.endswith("A call cannot be transferred to *98")
     assert callee.request("REFER").status == 400
     assert trio["103"].request("REFER", "103", Refer_To=f"<sip:104@{server}>").status == 403
     assert trio["103"].request("NOTIFY", "103", Event="keep-alive").status == 481

@@ -69,7 +69,8 @@ class Referrals:
             return Referral(None, (), consultation)
         who = transferor.party.aor
         may_leave = self._calls.rules.tenant(who).send_outside
-        match self._route(who, _dialled(target, refer)):
+        dialled = _dialled(target, refer)
+        match self._route(who, dialled):
             case ToOutside() if not may_leave:
                 raise _stays(who)
             case ToExtension(callee) | ToOutside(callee):
@@ -79,7 +80,7 @@ class Referrals:
             case Refused(status, reason, log):
                 raise Refusal(status, reason, log=log)
             case _:
-                code = visible(target.user)
+                code = visible(dialled.user)
                 detail = f"{who} transfers a call to {code}: that is for who dials it"
                 raise Refusal(403, f"A call cannot be transferred to {code}", log=detail)
 
