@@ -5,6 +5,8 @@ from __future__ import annotations
 from blfd.core.values import Headers
 
 ONLY_TLS = "sips: is served over TLS only"
+SIPS_NOT_ALLOWED = (("Warning", '380 blfd "SIPS Not Allowed"'),)
+"""Beside a 480: who is called could be by sip: (RFC 5630, section 6.2)."""
 
 
 def auth_failed(host: str, how: str) -> str:

@@ -14,6 +14,7 @@ from builders import (
     dials,
     directory,
     document,
+    flow,
     group,
     invite,
     notifies,
@@ -511,3 +512,39 @@ def test_a_rule_that_changes_while_it_rings_holds() -> None:
     assert story.at == ["102"], "it rings on"
     story.wait(100)
     assert story.end == "480 102 does not answer"
+
+
+@pytest.mark.parametrize(
+    ("phones", "rule", "end"),
+    [
+        (("tls",), "", ["102"]),
+        (("udp", "tls"), "", ["102"]),
+        (("udp", "tcp"), "", "480 102 has no phone over TLS, and is called by sips:"),
+        ((), "", "480 102 is not registered"),
+        (("udp",), "103", ["103"]),
+        (("udp",), "104", "480 104 has no phone over TLS, and is called by sips:"),
+    ],
+)
+def test_who_is_called_by_sips_is_reached_over_tls(
+    phones: tuple[str, ...], rule: str, end: list[str] | str
+) -> None:
+    """RFC 5630, section 5.1; 103 has a phone over TLS, 104 has none."""
+    rules = with_rules({"102": Forwarding(unregistered=rule)})
+    world = World(None, ("104",), rules)
+    for number, (who, transport) in enumerate([("103", "tls"), *(("102", one) for one in phones)]):
+        asked = register(who, f"sip:{who}@198.51.100.{number}", cseq=number + 1)
+        world.give(asked._replace(request=asked.request._replace(flow=flow(who, transport))))
+    asked = invite("101", "102")
+    target = asked.request.target._replace(scheme="sips", text=f"sips:102@{HOST}")
+    effects = world.give(
+        asked._replace(request=asked.request._replace(target=target, flow=flow("101", "tls")))
+    )
+    if isinstance(end, str):
+        refused = reply(effects)
+        assert f"{refused.status} {refused.reason}" == end
+        assert (("Warning", '380 blfd "SIPS Not Allowed"') in refused.headers) == ("TLS" in end)
+        return
+    (accept,) = effects
+    assert isinstance(accept, Accept)
+    rung = dials(world.give(LegAccepted(accept.leg, "ours")))
+    assert [(dial.contact[4:7], dial.flow.transport) for dial in rung] == [(who, "tls") for who in end]

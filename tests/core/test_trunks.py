@@ -559,3 +559,21 @@ def test_servers() -> None:
         ("2001:db8::1", "2001:db8::1", 0),
     ):
         assert Server.parse(text) == (host, port)
+
+
+@pytest.mark.parametrize(
+    ("transport", "number", "rings"), [("udp", "0123", False), ("tls", "0123", True), ("udp", "112", True)]
+)
+def test_who_calls_outside_by_sips_is_led_there_over_tls(transport: str, number: str, rings: bool) -> None:
+    """RFC 5630, section 5.1; an emergency call goes as it can."""
+    emergency = OutRoute("default", "112", ("carrier",), emergency=True)
+    story = Story(site(replace(TRUNK, transport=transport), routes=(ROUTE, emergency)))
+    asked = invite("101", number)
+    target = asked.request.target._replace(scheme="sips")
+    source = Flow("tls", "198.51.100.7", 40_000)
+    asked = asked._replace(request=asked.request._replace(target=target, flow=source))
+    if rings:
+        assert len(story.call_in(asked)) == 1
+    else:
+        refused = story.refused(asked)
+        assert (refused.status, refused.headers[0][0]) == (480, "Warning")

@@ -78,7 +78,7 @@ class Call:
         headers: Headers = (),
         transfers: int = 0,
         referred_by: Party | None = None,
-        forwarded_before: int = 0,
+        asked: Asked | None = None,
         tells_history: bool = True,
     ) -> None:
         self.number, self.caller_leg, self.caller, self.callee = leg, leg, caller, first.party
@@ -94,7 +94,7 @@ class Call:
         self.answered_leg = 0
         self.exchange = OfferAnswer(0, 0)  # made anew by who answers
         self._dialogs, self._rules, self._first = dialogs, rules, first
-        self._forwarded_before, self._tells_history = forwarded_before, tells_history
+        self._asked_before, self._tells_history = asked or Asked(caller.aor), tells_history
         self._ringing: list[Ringing] = []
         self._early_leg = 0  # whose SDP the caller has had in a provisional response
         self._early_told = b""  # that SDP
@@ -111,7 +111,7 @@ class Call:
 
     def _ring(self, target: Target, now: float) -> list[Effect]:
         """Call all phones of a target at once."""
-        lines, further = self._rules.lines(target, self.caller, self.referred_by, now)
+        lines, further = self._rules.lines(target, self.caller, self.referred_by, self._asked, now)
         until = now + self._rules.patience(target, self._asked)
         ringing = Ringing(target, now, until, further=further)
         if not self._ringing:
@@ -183,7 +183,7 @@ class Call:
 
     @property
     def _asked(self) -> Asked:
-        return Asked(self.caller.aor, self._forwarded_before)
+        return self._asked_before._replace(caller=self.caller.aor)
 
     def _show_callee(self) -> None:
         """The caller's dialog is with who is called now."""

@@ -104,7 +104,8 @@ class Calls:
         trusted = party.is_outside or self._trusts(request.flow)
         passed = passed_on(invite.headers, In.INVITE, trusted=trusted, without=without)
         before = sum(name == "Diversion" for name, _ in passed)
-        first = self.rules.first(callee, Asked(party.aor, before), now)
+        asked = Asked(party.aor, before, request.target.scheme == "sips")
+        first = self.rules.first(callee, asked, now)
         call = self._by_leg[leg] = self._by_number[leg] = Call(
             leg,
             party,
@@ -118,7 +119,7 @@ class Calls:
             allows_update=invite.allows_update,
             source=request.flow.host,
             headers=(("Max-Forwards", f"{invite.max_forwards - 1}"), *passed),
-            forwarded_before=before,
+            asked=asked,
             tells_history="History-Info" not in without,
         )
         if codecs:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from blfd.core.access.domains import Domains
 from blfd.core.calls.party import Party
-from blfd.core.errors import Refusal
+from blfd.core.errors import SIPS_NOT_ALLOWED, Refusal
 from blfd.core.hosts import is_address
 from blfd.core.next_hop import without_headers
 from blfd.core.registrar import Registrar
@@ -25,9 +25,10 @@ from blfd.core.routing import Refused, Routing, ToExtension, ToOutside
 from blfd.core.trunks.outgoing import Line, Outside, caller_id
 from blfd.core.trunks.trunk import RESERVED, Trunk
 from blfd.core.trunks.trunks import Trunks
-from blfd.core.values import Aor, Directory, Extension, Forwarding, Headers, Tenant, Uri
+from blfd.core.values import Aor, Binding, Directory, Extension, Forwarding, Headers, Tenant, Uri
 from blfd.core.visible import visible
 
+NO_TLS = "has no phone over TLS, and is called by sips:"
 MOST = 5  # times that a call is forwarded
 
 Callee = Extension | Outside
@@ -86,10 +87,14 @@ class Target:
 
 
 class Asked(NamedTuple):
-    """Who calls, and how often the call had been forwarded before it came here."""
+    """Who calls, and how often the call had been forwarded before it came here.
+
+    `secure`: it is for a sips: URI, and goes over TLS to whom it rings at (RFC 5630).
+    """
 
     caller: Aor
     before: int = 0
+    secure: bool = False
 
 
 class Rules:
@@ -154,17 +159,24 @@ class Rules:
         return min(self.longest, self.of(aor).after) if goes_on else self.longest
 
     def lines(
-        self, target: Target, caller: Party, by: Party | None, now: float
+        self, target: Target, caller: Party, by: Party | None, asked: Asked, now: float
     ) -> tuple[list[Line], tuple[Line, ...]]:
         """What is rung at once, and what is tried after that, one by one; `by` has transferred the call."""
         if target.outside is None:
-            found = self._registrar.reachable(target.party.aor, now)
+            found = self._phones(target.party.aor, asked, now)
             return [Line(one.flow, without_headers(one.contact), one.path) for one in found], ()
         known = caller
         if caller.is_outside:  # who has sent a stranger's call on answers for it outside
             known = target.hops[-1].party if target.hops else by or caller
         lines = self._trunks.lines(target.outside, replace(known, withheld=caller.withheld))
+        if asked.secure and not target.outside.route.emergency:
+            lines = [line for line in lines if line.flow.is_secure]
         return lines[:1], tuple(lines[1:])
+
+    def _phones(self, aor: Aor, asked: Asked, now: float) -> list[Binding]:
+        """Where an extension can be called."""
+        found = self._registrar.reachable(aor, now)
+        return [binding for binding in found if binding.flow.is_secure or not asked.secure]
 
     def outside(self, hops: tuple[Hop, ...], trunk: Trunk) -> tuple[Hop, ...]:
         """Hops as they are named outside: by the numbers that they have there."""
@@ -199,11 +211,17 @@ class Rules:
             party = callee_party(callee)
             self._check(party, hops, asked)
             if isinstance(callee, Outside):
+                self._check_secure(callee, asked)
                 return Target(party, hops, others, callee)
             found = self._before_ringing(callee, asked, now)
             if found is None:
                 return Target(party, hops, others)
             callee, hops = found[0], (*hops, Hop(party, found[1]))
+
+    def _check_secure(self, outside: Outside, asked: Asked) -> None:
+        if asked.secure and not outside.route.emergency and not self._trunks.speaks_tls(outside):
+            text = f"{outside.number} is called by sips:, and no trunk goes there over TLS"
+            raise Refusal(480, text, SIPS_NOT_ALLOWED)
 
     @staticmethod
     def _check(party: Party, hops: tuple[Hop, ...], asked: Asked) -> None:
@@ -229,15 +247,19 @@ class Rules:
             return always, Cause.ALWAYS
         if self.of(aor).dnd:
             cause, why = Cause.DND, "does not want to be disturbed"
-        elif not self._registrar.reachable(aor, now):
-            registered = self._registrar.registered(aor, now)
-            cause, why = Cause.UNREACHABLE, "cannot be reached" if registered else "is not registered"
+        elif not self._phones(aor, asked, now):
+            cause, why = Cause.UNREACHABLE, self._why_unreachable(aor, now)
         else:
             return None
         found = self._rule(aor, cause, asked)
         if found is None:
-            raise Refusal(480, f"{aor.extension} {why}")
+            raise Refusal(480, f"{aor.extension} {why}", SIPS_NOT_ALLOWED if why is NO_TLS else ())
         return found, cause
+
+    def _why_unreachable(self, aor: Aor, now: float) -> str:
+        if self._registrar.reachable(aor, now):
+            return NO_TLS
+        return "cannot be reached" if self._registrar.registered(aor, now) else "is not registered"
 
     def _rule(self, aor: Aor, cause: Cause, asked: Asked) -> Callee | None:
         """Where the extension's own rule leads; None where there is none, or it leads to who calls."""

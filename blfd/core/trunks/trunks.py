@@ -153,6 +153,11 @@ class Trunks:
                 found.append(outgoing.line(trunk, server, flow, outside, said))
         return found
 
+    def speaks_tls(self, outside: Outside) -> bool:
+        """Whether one of the trunks of a route does."""
+        found = (self._by_key.get((outside.route.tenant, name)) for name in outside.route.trunks)
+        return any(TRANSPORTS[trunk.transport].secure for trunk in found if trunk)
+
     def _is_full(self, trunk: Trunk) -> bool:
         return bool(trunk.max_calls) and self._in_use(Aor(trunk.tenant, trunk.resource)) >= trunk.max_calls
 
