@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -455,3 +455,36 @@ def test_while_the_target_rings(trio: Trio, then: str) -> None:
         is_hung_up(callee)
         hangs_up(caller, target)
     trio["105"].unsubscribe()
+
+
+def test_kill_9_while_a_transfer_rings(own_site: Callable[..., Site]) -> None:
+    """The two talk on as if it had never been asked for, and nobody is joined with who rang for it."""
+    site = own_site()
+    trio = Trio(site)
+    trio["105"].subscribe("103")
+    one, other = trio.talk()
+    site.wait_rows("legs", 2)
+    assert refer(other, "103").status == 202
+    told(other, 100)
+    rings(trio["103"])
+    told(other, 180)
+    site.wait_lamp("103", "ringing")
+    site.kill()
+    site.start()
+    trio["105"].notify("terminated")
+    lamps = {row["extension"]: row["lamp"] for row in site.ask("lamps")}
+    assert [lamps[user] for user in ("101", "102", "103")] == ["talking", "talking", "idle"]
+    for dialog, port in ((one, 4000), (other, 5000)):
+        asked = dialog.agent.wait(lambda m, d=dialog: m.method == "INVITE" and m["call-id"] == d.call_id)
+        dialog.agent.reply(asked, 200, "OK", sdp(port), Content_Type=SDP)
+        dialog.agent.wait(lambda m, d=dialog: m.method == "ACK" and m["call-id"] == d.call_id)
+    again = refer(other, "104")
+    assert again.status == 202, "it may be transferred as before"
+    rung = answers(trio["104"], rings(trio["104"]))
+    moved(one, 7000, 4000, "104")
+    told(other, 200)
+    is_hung_up(other)
+    lamps = {row["extension"]: row["lamp"] for row in site.ask("lamps")}
+    assert [lamps[user] for user in ("101", "102", "103", "104")] == ["talking", "idle", "idle", "talking"]
+    hangs_up(one, rung)
+    site.wait_no_call()
