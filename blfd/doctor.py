@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from blfd.config import Config
 from blfd.control import ControlClient, ControlError, NotRunning, socket_path
 from blfd.core import hosts
-from blfd.core.values import TRANSPORTS
+from blfd.core.trunks.trunk import split
+from blfd.core.values import TRANSPORTS, Aor, Directory
 from blfd.store import Store, StoreError
 from blfd.transport.addresses import ListenAddress, new_socket
 from blfd.transport.certificates import CertificateError, faults, load
@@ -41,6 +42,8 @@ def examine(config: Config, tenant: str) -> list[Finding]:
     """All findings, the installation's first, then the running server's, with the phones of `tenant`."""
     findings = [_database(config.database, tenant), _clock(), _receive_buffer()]
     findings += [*_clocks_of_phones(config.database, tenant), *_certificates(config)]
+    with contextlib.suppress(StoreError):
+        findings += _numbers(Store(config.database).directory(), tenant)
     try:
         ControlClient(socket_path(config.database)).call("status")
     except (NotRunning, ControlError) as error:
@@ -61,8 +64,10 @@ def examine_running(store: Store, client: ControlClient) -> Iterator[Finding]:
         yield Finding("fault", "no SIP server answers", "start one with 'blfd run'")
         return
     yield from _server(status)
-    for tenant in store.directory().tenants:
-        for finding in _phones(client, tenant):
+    directory = store.directory()
+    for tenant in directory.tenants:
+        found = (*_phones(client, tenant), *_trunks(client, tenant), *_numbers(directory, tenant))
+        for finding in found:
             yield finding._replace(what=f"{tenant}: {finding.what}")
 
 
@@ -179,6 +184,7 @@ def _has_ipv4() -> bool:
 def _running(client: ControlClient, tenant: str) -> Iterator[Finding]:
     yield from _server(client.call("status"))
     yield from _phones(client, tenant)
+    yield from _trunks(client, tenant)
 
 
 def _server(status: dict[str, Any]) -> Iterator[Finding]:
@@ -210,6 +216,31 @@ def _apart(registrations: list[dict[str, Any]]) -> Iterator[Finding]:
             "calls between them fail (488) unless these phones have both: give them both, or all the same"
         )
         yield Finding("warning", what, advice)
+
+
+def _trunks(client: ControlClient, tenant: str) -> Iterator[Finding]:
+    """Lines to the outside that do not serve, and why."""
+    for row in client.call("trunks", tenant=tenant):
+        what = f"trunk {row['name']}: {row['state']}"
+        if row["usable"]:
+            yield Finding("ok", what)
+        else:
+            advice = f"look at 'blfd trunk show {row['name']}', and ask whose server it is"
+            yield Finding("fault", what, advice)
+
+
+def _numbers(directory: Directory, tenant: str) -> Iterator[Finding]:
+    """Numbers from outside that lead nowhere, and an emergency that nobody can tell of."""
+    for trunk in directory.trunks:
+        for did in trunk.dids if trunk.tenant == tenant else ():
+            number, target = split(did)
+            if "x" not in target.lower() and Aor(tenant, target) not in directory.extensions:
+                what = f"trunk {trunk.name}: {number} leads to {target}, which is no extension any more"
+                yield Finding("warning", what, f"'blfd trunk set {trunk.name} --did' gives it another")
+    routes = [route for route in directory.routes if route.tenant == tenant]
+    if routes and not any(route.emergency for route in routes):
+        advice = "'blfd route add 112 --trunks NAME --emergency on --caller-id NUMBER'"
+        yield Finding("warning", "no emergency number can be called", advice)
 
 
 def _some(extensions: set[str]) -> str:

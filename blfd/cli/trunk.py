@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ from blfd.cli.asking import Yes, agreed
 from blfd.cli.options import Switch, options
 from blfd.cli.output import Json, print_json, print_table
 from blfd.control import ControlError, NotRunning
-from blfd.core.trunks.trunk import CallerIdIn, DidSource
+from blfd.core.trunks.trunk import CallerIdIn, DidSource, Mode
 from blfd.operations import routes as route_operations
 from blfd.operations import trunks as operations
 from blfd.operations.lists import listed
@@ -21,7 +22,17 @@ routes = typer.Typer(no_args_is_help=True, help="Add, show, change and remove ro
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Such as carrier.")]
 Texts = list[str] | None
 Servers = Annotated[
-    Texts, typer.Option("--server", help="Its address, with :PORT if it has one; several are tried in order.")
+    Texts,
+    typer.Option("--server", help="Its address or name, with :PORT if it has one. Repeatable."),
+]
+ModeOf = Annotated[
+    Mode | None, typer.Option(help="How the two know each other: by address, or we register there.")
+]
+Expires = Annotated[int | None, typer.Option(help="For how many seconds we register.")]
+Retry = Annotated[int | None, typer.Option(help="Seconds until what failed is tried again, at the latest.")]
+RetryForbidden = Annotated[int | None, typer.Option(help="Seconds until what was refused is tried again.")]
+Ping = Annotated[
+    int | None, typer.Option(help="Seconds between two looks whether it is there (OPTIONS), 0 for none.")
 ]
 Transport = Annotated[str | None, typer.Option(help="udp, tcp or tls.")]
 Domain = Annotated[str | None, typer.Option(help="What stands in URIs, if it is not the server.")]
@@ -72,7 +83,12 @@ def add(
     context: typer.Context,
     name: Name,
     server: Servers = None,
+    mode: ModeOf = None,
     transport: Transport = None,
+    expires: Expires = None,
+    retry: Retry = None,
+    retry_forbidden: RetryForbidden = None,
+    ping: Ping = None,
     domain: Domain = None,
     outbound_proxy: Proxy = None,
     username: Username = None,
@@ -103,7 +119,12 @@ def set_(
     context: typer.Context,
     name: Name,
     server: Servers = None,
+    mode: ModeOf = None,
     transport: Transport = None,
+    expires: Expires = None,
+    retry: Retry = None,
+    retry_forbidden: RetryForbidden = None,
+    ping: Ping = None,
     domain: Domain = None,
     outbound_proxy: Proxy = None,
     username: Username = None,
@@ -141,8 +162,10 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         print_json([{**row, "live": live.get(row["name"])} for row in rows])
         return
-    cells = [(row["name"], ", ".join(row["servers"]), *_live(live.get(row["name"]))) for row in rows]
-    columns = ("trunk", "servers", "state", "calls")
+    cells = [
+        (row["name"], row["mode"], ", ".join(row["servers"]), *_live(live.get(row["name"]))) for row in rows
+    ]
+    columns = ("trunk", "mode", "servers", "state", "calls")
     print_table("Trunks", columns, cells, "none; add one with 'blfd trunk add'")
 
 
@@ -158,7 +181,11 @@ def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
     if as_json:
         print_json(row)
         return
-    _print(f"Trunk {name}", row)
+    live: dict[str, Any] = {}
+    with contextlib.suppress(NotRunning, ControlError):
+        live = next((one for one in here.ask("trunks") if one["name"] == name), {})
+    now = {f"now: {key}": value for key, value in live.items() if key not in ("name", "tenant")}
+    _print(f"Trunk {name}", {**row, **{k: "" if v is None else v for k, v in now.items()}})
 
 
 @trunks.command()

@@ -53,6 +53,7 @@ from blfd.core.inputs import (
     ReferReceived,
     RegisterReceived,
     Request,
+    RequestAnswered,
     RequestReceived,
     RulesSet,
     SubscribeReceived,
@@ -64,6 +65,9 @@ from blfd.core.next_hop import NextHops, is_sip
 from blfd.core.registrar import Registrar
 from blfd.core.routing import Refused, Routing, ToExtension, ToOutside, ToPickup, ToRule
 from blfd.core.timers import Timers
+from blfd.core.trunks import pings
+from blfd.core.trunks.pings import Pings
+from blfd.core.trunks.registrations import Registrations
 from blfd.core.trunks.trunk import Trunk
 from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Flow, Settings
 from blfd.core.visible import visible
@@ -108,10 +112,12 @@ class Core:
         packages = (self._dialog_package, self._feature_package)
         self.notifier = Notifier(packages, settings, next_hops, new_tag)
         self.compositor = Compositor(self.dialogs, settings, new_tag)
-        self.calls = Calls(
-            self.dialogs, self.registrar, settings, self._authenticator.takes_at_its_word, adopt
-        )
-        self.trunks = self.calls.trunks
+        takes = self._authenticator.takes_at_its_word
+        self.calls = Calls(self.dialogs, self.registrar, settings, takes, adopt, self.locations)
+        trunks = self.trunks = self.calls.trunks
+        self.registrations = Registrations(trunks.servers, secret, new_tag)
+        self.pings = Pings(lambda trunk: [way[1] for way in trunks.servers(trunk)], new_tag)
+        trunks.by_line, trunks.rank = self.registrations.by_line, self._rank
         self.pickups = Pickups(self.dialogs, self.calls)
         referrals = Referrals(self.dialogs, self.calls, lambda who, uri: self._routing.route(who, uri))
         self.transfers = Transfers(self.dialogs, self.calls, referrals, settings)
@@ -129,6 +135,8 @@ class Core:
             self.survivors,
             self.watchdog,
             self.locations,
+            self.registrations,
+            self.pings,
         )
         self._timers: tuple[Timers[Any], ...] = tuple(part.timers for part in parts)
         self.permissions = Permissions(self.directory)
@@ -165,6 +173,9 @@ class Core:
                 return self._answer(event, now)
             case NotifyAnswered():
                 return self.notifier.answered(event, now)
+            case RequestAnswered():
+                part = self.pings if event.token.startswith(pings.KIND) else self.registrations
+                return part.answered(event, now)
             case NotifyLost():
                 return self.notifier.lost(event, now)
             case ProfileWanted():
@@ -177,7 +188,9 @@ class Core:
                 flow = event.flow
                 self._authenticator.edges.discard(flow)
                 self.trunks.flow_closed(flow)
-                return [*self.registrar.flow_closed(flow), *self.notifier.flow_closed(flow, now)]
+                registering = self.registrations.flow_closed(flow, now)
+                lost = [*self.registrar.flow_closed(flow), *self.notifier.flow_closed(flow, now)]
+                return [*lost, *registering]
             case CertificateShown():
                 self.trunks.shown(event)
                 return self._authenticator.shown(event)
@@ -202,7 +215,7 @@ class Core:
                 last = notifier.terminate_all("deactivated", now) if event.tell else notifier.rest()
                 ended = self.calls.hang_up_all(now, but_kept=not event.hang_up)
                 ended += [*self.transfers.hang_up_all(now), *self.codes.hang_up_all()]
-                return [*ended, *last]
+                return [*ended, *last, *self.registrations.leave(now)]
             case LegDescribed():
                 self.survivors.described(event, now)
                 return self.calls.described(event)
@@ -222,6 +235,7 @@ class Core:
     def _located(self, found: Located, now: float) -> list[Effect]:
         """What has waited for a name goes on; where that leads nowhere, as if it had named no way."""
         effects: list[Effect] = []
+        self.trunks.looked_up()
         held = self.locations.located(found, now)
         fault = found.location.fault
         if fault and held:
@@ -417,11 +431,13 @@ class Core:
         domains = Domains(directory, self._addresses)
         self._routing = Routing(directory, domains)
         self.trunks.directory_changed(directory)
+        registering = self.registrations.directory_changed(directory.trunks, now)
+        self.pings.directory_changed(directory.trunks, now)
         self.calls.rules.directory_changed(directory, self._routing)
         self._authenticator.directory_changed(directory, domains)
         self.permissions = Permissions(directory)
         self.pickups.permissions_changed(self.permissions)
-        effects: list[Effect] = []
+        effects: list[Effect] = registering
         self.changes.everything()
         for aor in changed.extensions:
             if not directory.has_lamp(aor):
@@ -441,6 +457,13 @@ class Core:
     def trusts(self, host: str) -> bool:
         """Whether requests from an address are taken at their word."""
         return self._authenticator.trusts(host)
+
+    def _rank(self, trunk: Trunk, flow: Flow) -> int:
+        """Which servers of a trunk are asked first: where we are registered, last those that are down."""
+        registration = self.registrations.of(trunk)
+        if registration and registration.is_registered and registration.flow == flow:
+            return 0
+        return 2 if self.pings.is_down(flow) else 1
 
     def is_edge(self, host: str) -> bool:
         """Whether requests inside calls may come from an address, and be sent by its routes."""

@@ -13,6 +13,7 @@ from blfd.core.values import (
     Binding,
     Flow,
     Headers,
+    NameAddr,
     Rule,
     SavedCall,
     SavedLeg,
@@ -127,6 +128,26 @@ class Notify(NamedTuple):
     reason: str = ""
     content_type: str = ""
     body: bytes = b""
+
+
+class SendRequest(NamedTuple):
+    """Send a request outside calls, other than NOTIFY; `RequestAnswered` always comes back with `token`.
+
+    `contact` is the user of our Contact and the parameters of its URI; None for no Contact.
+    """
+
+    token: str
+    flow: Flow
+    method: str
+    target: str
+    from_: NameAddr
+    to: NameAddr
+    call_id: str
+    local_tag: str
+    cseq: int
+    headers: Headers = ()
+    route_set: tuple[str, ...] = ()
+    contact: tuple[str, str] | None = None
 
 
 class NotifyAll(NamedTuple):
@@ -338,6 +359,7 @@ Effect = (
     | SavePickup
     | Notify
     | NotifyAll
+    | SendRequest
     | Accept
     | MatchMedia
     | FindMedia

@@ -181,6 +181,20 @@ class NotifyLost(NamedTuple):
     flow: Flow
 
 
+class RequestAnswered(NamedTuple):
+    """The final response to a `SendRequest`; `status` is 408 without a `reason` when none came, and 503 where
+    there is no connection. `contacts` and `expires` are of a REGISTER, `min_expires` of a 423."""
+
+    token: str
+    status: int
+    reason: str = ""
+    challenges: tuple[Challenge, ...] = ()
+    contacts: tuple[RegisterContact, ...] = ()
+    expires: int | None = None
+    min_expires: int | None = None
+    retry_after: int | None = None
+
+
 class InviteReceived(NamedTuple):
     """An INVITE outside a dialog. `offer` is its SDP, None for a delayed offer.
 
@@ -484,6 +498,7 @@ Input = (
     | RulesSet
     | NotifyAnswered
     | NotifyLost
+    | RequestAnswered
     | InviteReceived
     | ReferReceived
     | RequestReceived

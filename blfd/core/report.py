@@ -267,17 +267,35 @@ def _call(call: Call, now: float) -> Row:
     }
 
 
-def trunks(core: Core, tenant: str) -> Iterator[Row]:
-    """One row a trunk, sorted by name: how it is, and how many calls it has."""
+def trunks(core: Core, tenant: str, now: float) -> Iterator[Row]:
+    """One row a trunk: how it is, in words too, and how many calls it has; seconds ago and from now."""
     for trunk in core.directory.trunks:
-        if trunk.tenant == tenant:
-            lamp = Aor(tenant, trunk.resource)
-            yield {
-                "name": trunk.name,
-                "tenant": tenant,
-                "state": "ready" if core.trunks.ways(trunk) else "no listener of its transport",
-                "calls": core.calls.in_use(lamp),
-            }
+        if trunk.tenant != tenant:
+            continue
+        registration, is_up = core.registrations.of(trunk), core.pings.is_up(trunk)
+        registered = registration is not None and registration.is_registered
+        error = registration.said if registration else ""
+        if registration and not registered:
+            state = f"not registered: {error}" if error else "not registered yet"
+        elif is_up is False:
+            state = "down: no answer"
+        elif not core.trunks.ways(trunk):
+            state = "no way: no listener of its transport, or its name is not found"
+        else:
+            state = "registered" if registered else "up" if is_up else "ready"
+        yield {
+            "name": trunk.name,
+            "tenant": tenant,
+            "state": state,
+            "usable": state in ("registered", "up", "ready"),
+            "registered": registered if registration else None,
+            "registered_since": round(now - registration.since, 1) if registration and registered else None,
+            "expires": round(registration.until - now) if registration and registered else None,
+            "server": str(registration.flow) if registration and registration.flow else "",
+            "error": error,
+            "up": is_up,
+            "calls": core.calls.in_use(Aor(tenant, trunk.resource)),
+        }
 
 
 def unknown(core: Core, tenant: str) -> list[Row]:
@@ -309,4 +327,8 @@ def totals(core: Core, now: float) -> Row:
         "subscriptions": len(core.notifier.subscriptions),
         "calls": len(core.calls),
         "publications": len(core.compositor),
+        "trunks": len(core.trunks),
+        "trunks_out_of_order": sum(
+            not row["usable"] for tenant in core.directory.tenants for row in trunks(core, tenant, now)
+        ),
     }

@@ -62,7 +62,7 @@ class ControlCalls:
             "watchers": lambda tenant: report.watchers(core, tenant, time.time()),
             "calls": lambda tenant: report.calls(core, tenant, time.time()),
             "publications": lambda tenant: report.publications(core, tenant, time.time()),
-            "trunks": lambda tenant: report.trunks(core, tenant),
+            "trunks": lambda tenant: report.trunks(core, tenant, time.time()),
             "unknown": lambda tenant: report.unknown(core, tenant),
             "metrics": lambda tenant: self._metrics(),
             "limits": lambda tenant: self._limits(),

@@ -391,10 +391,9 @@ class Server:
                 quiet = now + STOP_QUIET
 
     def _leaving(self) -> int:
-        """Legs that end and, with `drain`, subscriptions whose end has not been confirmed."""
-        return self._calls.legs.ending() + (
-            len(self._core.notifier.subscriptions) if self._config.drain else 0
-        )
+        """Legs and registrations that end and, with `drain`, subscriptions that are not confirmed to have."""
+        leaving = self._calls.legs.ending() + len(self._core.registrations)
+        return leaving + (len(self._core.notifier.subscriptions) if self._config.drain else 0)
 
 
 def _certificates(config: Config) -> Certificates | None:

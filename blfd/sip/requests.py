@@ -11,6 +11,7 @@ from blfd.core.inputs import (
     PublishReceived,
     ReferReceived,
     RegisterReceived,
+    RequestAnswered,
     RequestReceived,
     SubscribeReceived,
 )
@@ -77,6 +78,20 @@ def remote_target(message: Request) -> str:
         if one.uri.parameter("method") is not None:
             raise Refusal(400, "A Contact with a method")
     return message.contacts[0].uri.text if message.contacts else ""
+
+
+def request_answered(token: str, response: Response) -> RequestAnswered:
+    """What a request of ours outside calls has led to."""
+    return RequestAnswered(
+        token,
+        response.status,
+        response.reason,
+        tuple(response.challenges()),
+        tuple(headers.register_contact(one) for one in response.contacts if one.uri is not headers.STAR),
+        response.number("expires"),
+        response.number("min-expires"),
+        response.number("retry-after"),
+    )
 
 
 def as_input(message: Request, flow: Flow, transaction: int, sdp: bytes | None, leg: int = 0) -> Input:

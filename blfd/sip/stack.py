@@ -23,6 +23,7 @@ from blfd.core.inputs import (
     LegEnded,
     NotifyAnswered,
     NotifyLost,
+    RequestAnswered,
 )
 from blfd.core.values import Flow, Headers
 from blfd.core.visible import visible
@@ -30,11 +31,12 @@ from blfd.sip import bodies, reader
 from blfd.sip.bodies import readable_session_description, session_description
 from blfd.sip.client_transactions import COOKIE, ClientTransactions
 from blfd.sip.further_responses import FurtherResponses
+from blfd.sip.headers import name_addr
 from blfd.sip.message import Malformed, Request, Response
 from blfd.sip.notifies import Notifies
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.profiles import Profiles
-from blfd.sip.requests import as_input, remote_target
+from blfd.sip.requests import as_input, remote_target, request_answered
 from blfd.sip.server_transactions import ServerTransaction, ServerTransactions, State
 from blfd.sip.tokens import Tokens
 from blfd.sip.writer import Writer, reopened_flow, response_flow
@@ -46,6 +48,7 @@ from blfd.transport.udp import UdpListener
 
 log = logging.getLogger("blfd.sip")
 
+NOT_CONNECTED = "There is no connection"
 FOLLOWING = capabilities.IN_CALLS - {"INVITE"}  # what there is inside a call alone
 OFFERING = frozenset(("INVITE", "UPDATE", "PRACK"))
 
@@ -117,8 +120,9 @@ class Stack:
         self._servers = ServerTransactions(network.send, network.send_request, calls.is_up)
         self._profiles = Profiles(self._servers, emit)
         self.clients = ClientTransactions(network.send_request)
+        self._requests = ClientTransactions(network.send_request)
         self.notifies = Notifies(self.clients, own_uris, self._writer)
-        self._further_responses = FurtherResponses(network.send, self.clients, own_uris, self._writer)
+        self._further_responses = FurtherResponses(network.send, self._requests, own_uris, self._writer)
         self.counters = Counters()
         self.admission = Admission(
             max_waiting=max_waiting,
@@ -150,6 +154,9 @@ class Stack:
         for token in self.clients.due(now):
             if token:
                 self._emit(NotifyAnswered(token, 408))
+        for token in self._requests.due(now):
+            if token:
+                self._emit(RequestAnswered(token, 408))
         self._servers.due(now)
 
     def _may_wait(self, timeout: float, delay: float | None) -> float:
@@ -157,7 +164,7 @@ class Stack:
         if delay is not None and delay < timeout:
             timeout = delay
         now = time.monotonic()
-        for at in (self.clients.next_timer(), self._servers.next_timer()):
+        for at in (self.clients.next_timer(), self._servers.next_timer(), self._requests.next_timer()):
             if at is not None and at - now < timeout:
                 timeout = at - now
         return max(0.0, timeout)
@@ -217,13 +224,19 @@ class Stack:
             if not self._calls.response(response, flow):
                 self._further_responses.hang_up(response, flow, time.monotonic())
             return
+        if response.method != "NOTIFY":
+            ids = branch, response.call_id, response.from_.tag, response.cseq
+            token = self._requests.take(*ids, status)
+            if token:
+                self._emit(request_answered(token, response))
+            return
         retry_after = response.number("retry-after") if status >= 300 else None
         self._answered(branch, response.call_id, response.from_.tag, response.cseq, status, retry_after)
 
     def _answered(
         self, branch: str, call_id: str, tag: str, cseq: int, status: int, retry_after: int | None = None
     ) -> None:
-        """Somebody answers what is, or claims to be, a request of ours outside calls."""
+        """Somebody answers what is, or claims to be, a NOTIFY of ours outside calls."""
         token = self.clients.take(branch, call_id, tag, cseq, status)
         if token:
             self._emit(NotifyAnswered(token, status, retry_after))
@@ -366,10 +379,14 @@ class Stack:
 
     def _flow_closed(self, flow: Flow) -> None:
         self._calls.flow_closed(flow)
+        # Before something is sent by a new connection to the same peer:
+        lost, unanswered = self.clients.lost(flow), self._requests.lost(flow)
         self._emit(FlowClosed(flow))
-        for token in self.clients.lost(flow):
+        for token in lost:
             if token:
                 self._emit(NotifyLost(token, flow))
+        for token in filter(None, unanswered):
+            self._emit(RequestAnswered(token, 503, NOT_CONNECTED))
 
     def _flow_reached(self, flow: Flow) -> None:
         self._emit(FlowReached(flow))
@@ -388,12 +405,34 @@ class Stack:
             self._accept(effect)
         elif type(effect) is e.Ignore:
             self._ignore(effect)
+        elif type(effect) is e.SendRequest:
+            self._send_request(effect)
         else:
             self._calls.perform(effect)
 
     def _tell(self, notifies: Iterable[e.Notify]) -> None:
         for lost in self.notifies.send(notifies):
             self._emit(NotifyLost(lost.subscription, lost.flow))
+
+    def _send_request(self, effect: e.SendRequest) -> None:
+        flow, branch = effect.flow, self._requests.new_branch()
+        headers = effect.headers
+        if effect.contact:
+            headers = (("Contact", self._own_uris.contact(flow, *effect.contact)), *headers)
+        data = self._writer.request(
+            effect.method,
+            effect.target,
+            f"{self._own_uris.sent_by(flow)};rport;branch={branch}",
+            name_addr(effect.from_, effect.local_tag),
+            name_addr(effect.to, ""),
+            effect.call_id,
+            effect.cseq,
+            headers,
+            effect.route_set,
+        )
+        ids = effect.token, effect.call_id, effect.local_tag, effect.cseq
+        if not self._requests.send(branch, *ids, data, flow, time.monotonic()):
+            self._emit(RequestAnswered(effect.token, 503, NOT_CONNECTED))
 
     def _reply(self, reply: e.Reply) -> None:
         transaction = self._servers.of(reply.transaction)

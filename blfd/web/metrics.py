@@ -26,6 +26,8 @@ GAUGES = {
     "connections": ("connections", "TCP connections that are open, of phones and to them."),
     "waiting": ("waiting_requests", "SUBSCRIBEs that wait their turn."),
     "restarts": ("restarts", "How often the supervisor has started the server again."),
+    "trunks": ("trunks", "Lines to the outside."),
+    "trunks_out_of_order": ("trunks_out_of_order", "Of these, not registered that should be, or down."),
     "stuck": ("stuck_lamps", "Calls that ring for longer than the no-answer timeout allows."),
 }
 COUNTERS = {

@@ -127,6 +127,9 @@ class Site:
     def wait_lamp(self, extension: str, lamp: str) -> None:
         self._wait_row("lamps", extension=extension, lamp=lamp)
 
+    def wait_trunk(self, name: str, **values: object) -> None:
+        self._wait_row("trunks", name=name, **values)
+
     def wait_log(self, text: str) -> None:
         """Until the log has a line with `text`."""
         until = time.monotonic() + 30

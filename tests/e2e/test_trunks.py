@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import queue
 import re
-from collections.abc import Iterator
+import socket
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 from calls import Calling, audio_port, sdp
@@ -202,3 +206,114 @@ def test_strangers_and_codes_are_refused_from_outside(site: Site, carrier: Carri
     for method in ("SUBSCRIBE", "REGISTER"):
         assert carrier.agent.request(method, "102", Event="dialog").status == 401
     stranger.agent.close()
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_it_registers_gets_calls_by_its_token_and_leaves(
+    own_site: Callable[..., Site], transport: str
+) -> None:
+    """Also through kill -9 of the server, and where the carrier's connection breaks."""
+    site = own_site()
+    registrar = Registrar("127.0.0.2", transport)
+    desk = desk_of(site)
+    said = {
+        "servers": [registrar.address],
+        "username": "acct",
+        "password": "s3cret",
+        "mode": "register",
+        "transport": transport,
+        "ping": 0,
+        "dids": [f"{DID}xx=1xx"],
+    }
+    trunks.add(desk, "default", "carrier", said)
+    assert registrar.registered()["authorization"]
+    site.wait_trunk("carrier", state="registered")
+    callee = site.registered("101")
+    contact = registrar.contact
+    assert ";line=" in contact
+    caller = Agent(site.server.address("udp"), "somebody", "", "udp", host="127.0.0.5")
+    to = f"<sip:{DID}01@carrier.example>"
+    uri = contact.strip("<>").replace(";transport=tcp", "")
+    calling = Calling.trusted(caller, "acct", sdp(7000), uri, To=to)
+    callee.reply(rings(callee), 486, "Busy Here")
+    assert calling.refused().status == 486
+    if transport == "tcp":
+        registrar.cut()
+        assert registrar.registered()
+        site.wait_trunk("carrier", state="registered")
+    site.kill()
+    site.start()
+    assert registrar.registered()
+    assert registrar.contact == contact
+    site.wait_trunk("carrier", state="registered")
+    callee.is_registered = False
+    caller.close()
+    site.server.stop()
+    assert registrar.wait("0")
+    registrar.close()
+
+
+class Registrar:
+    """A registrar that challenges, on a thread of its own; what it has taken is in `taken`."""
+
+    def __init__(self, host: str, transport: str) -> None:
+        self.transport = transport
+        kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+        self._socket = socket.socket(type=kind)
+        self._socket.bind((host, 0))
+        if transport == "tcp":
+            self._socket.listen()
+        self.address = f"{host}:{self._socket.getsockname()[1]}"
+        self.taken: queue.Queue[Message] = queue.Queue()
+        self.contact = ""
+        self._connection: socket.socket | None = None
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def registered(self) -> Message:
+        """The next REGISTER that was accepted and is no end."""
+        return self.wait("3600")
+
+    def wait(self, expires: str) -> Message:
+        while True:
+            found = self.taken.get(timeout=20)
+            if found["expires"] == expires:
+                return found
+
+    def cut(self) -> None:
+        assert self._connection
+        self._connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(10)
+        self._socket.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                if self.transport == "udp":
+                    data, source = self._socket.recvfrom(65535)
+                    if not data:
+                        return
+                    self._socket.sendto(self._answer(Message.read(data)), source)
+                    continue
+                self._connection, _ = self._socket.accept()
+                with contextlib.suppress(OSError), self._connection:
+                    while data := self._connection.recv(65535):
+                        self._connection.sendall(self._answer(Message.read(data)))
+
+    def _answer(self, request: Message) -> bytes:
+        status, more = "200 OK", []
+        if not request.all("authorization"):
+            status = "401 Unauthorized"
+            more = ['WWW-Authenticate: Digest realm="c", nonce="n", algorithm=MD5, qop="auth"']
+        elif not proved(request, "authorization", "acct", "s3cret"):
+            status = "403 Forbidden"
+        else:
+            self.contact = request["contact"]
+            more = [f"Contact: {self.contact};expires={request['expires']}"]
+            self.taken.put(request)
+        copied = [f"{name}: {request[name]}" for name in ("Via", "From", "To", "Call-ID", "CSeq")]
+        return "\r\n".join([f"SIP/2.0 {status}", *copied, *more, "Content-Length: 0", "", ""]).encode()

@@ -35,6 +35,7 @@ from blfd.core.inputs import (
     OfferReceived,
     Request,
 )
+from blfd.core.locations import Locations
 from blfd.core.registrar import Registrar
 from blfd.core.timers import Timers
 from blfd.core.trunks.outgoing import Outside
@@ -73,9 +74,10 @@ class Calls:
         settings: Settings,
         trusts: Callable[[Flow], bool],
         adopt: Callable[[Flow], Flow | None] = lambda flow: flow,
+        locations: Locations | None = None,
     ) -> None:
         self._dialogs, self._settings, self._trusts = dialogs, settings, trusts
-        self.trunks = Trunks(adopt, self.in_use)
+        self.trunks = Trunks(adopt, self.in_use, locations)
         self.rules = Rules(registrar, self.trunks, self.new_leg, settings.no_answer_timeout)
         self._numbers = itertools.count(1)
         self._by_leg: dict[int, Call] = {}

@@ -16,10 +16,20 @@ RESERVED = "trunk+"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,31}").fullmatch
 _DOMAIN = re.compile(r"[A-Za-z0-9.:\[\]-]{1,253}").fullmatch
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\.?"
+).match
 _USER = re.compile(r"[A-Za-z0-9.!~*'()&=+$,?/_-]{0,64}").fullmatch
 _DIGITS = re.compile(r"[0-9]{0,6}").fullmatch
 _CODEC = re.compile(r"[A-Za-z0-9._-]{1,32}").fullmatch
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]").search
+
+
+class Mode(Enum):
+    """How the two ends know each other."""
+
+    IP = "ip"  # by their addresses
+    REGISTER = "register"  # blfd registers with the server
 
 
 class DidSource(Enum):
@@ -55,8 +65,8 @@ class Server(NamedTuple):
         if port and not (port.isdigit() and 0 < int(port) < 65536):
             raise ValueError(f"{text}: a port is a number up to 65535")
         host = hosts.read(f"[{host}]" if ":" in host and host[:1] != "[" else host)
-        if not hosts.is_address(host):
-            raise ValueError(f"{text} is no IP address")
+        if not hosts.is_address(host) and not _HOST_NAME(host):
+            raise ValueError(f"{text} is neither an IP address nor the name of a host")
         return cls(host, int(port or 0))
 
     def __str__(self) -> str:
@@ -67,6 +77,8 @@ class Server(NamedTuple):
 class Trunk:
     """A line of a tenant to the outside. Times are seconds; "" and () are what is not said.
 
+    With `mode` REGISTER it is asked for `expires`; what failed is tried again after `retry` at the latest,
+    what was refused after `retry_forbidden`. Each server is asked with OPTIONS every `ping`, 0 for never.
     `servers` are tried in their order, each with a port behind a colon if it has one; `domain` is what stands
     in URIs, the first server's if it is not said. Requests go by `outbound_proxy` where there is one.
     Calls come from the servers, from `sources` (networks), from who has shown the `certificate` of that name.
@@ -80,6 +92,11 @@ class Trunk:
     tenant: str
     name: str
     password: str = ""
+    mode: Mode = Mode.IP
+    expires: int = 3600
+    retry: int = 60
+    retry_forbidden: int = 600
+    ping: int = 30
     servers: tuple[str, ...] = ()
     transport: str = "udp"
     domain: str = ""
@@ -182,6 +199,16 @@ def check(trunk: Trunk, extensions: Container[str]) -> None:
     for codec in trunk.codecs:
         if not _CODEC(codec):
             raise ValueError(f"{what}: {codec!r} is no name of a codec, such as PCMA")
+    if trunk.mode is Mode.REGISTER and not (trunk.username and trunk.password):
+        raise ValueError(f"{what} registers, so it needs a username and a password; or mode ip")
+    for name, seconds, least, most in (
+        ("expires", trunk.expires, 60, 86_400),
+        ("retry", trunk.retry, 2, 3600),
+        ("retry-forbidden", trunk.retry_forbidden, 30, 86_400),
+        ("ping", trunk.ping or 5, 5, 3600),
+    ):
+        if not least <= seconds <= most:
+            raise ValueError(f"{what}: {name} is from {least} to {most} seconds, not {seconds}")
     if trunk.transport not in ("udp", "tcp", "tls"):
         raise ValueError(f"{what}: transport is udp, tcp or tls, not {trunk.transport!r}")
     if not 0 <= trunk.max_calls <= 100_000:

@@ -12,34 +12,50 @@ from blfd.core import hosts, privacy
 from blfd.core.calls.party import Party
 from blfd.core.errors import Refusal
 from blfd.core.inputs import CertificateShown, InviteReceived, Request
+from blfd.core.locations import Locations
 from blfd.core.trunks import numbers, outgoing
 from blfd.core.trunks.outgoing import Caller, Line, Outside
 from blfd.core.trunks.trunk import RESERVED, DidSource, Server, Trunk, split
 from blfd.core.values import TRANSPORTS, Aor, Directory, Extension, Flow, Uri
+from blfd.core.values import Server as Named
 from blfd.core.visible import visible
 
 
 class Trunks:
-    """`adopt` makes a flow one by a listener that there is, or None; `in_use` counts the calls of a lamp."""
+    """`adopt` makes a flow one by a listener that there is, or None; `in_use` counts the calls of a lamp.
 
-    def __init__(self, adopt: Callable[[Flow], Flow | None], in_use: Callable[[Aor], int]) -> None:
+    `rank` says which ways of a trunk come first, and `by_line` whose a line's token is."""
+
+    def __init__(
+        self,
+        adopt: Callable[[Flow], Flow | None],
+        in_use: Callable[[Aor], int],
+        locations: Locations | None = None,
+    ) -> None:
         self._adopt, self._in_use = adopt, in_use
+        self._locations = locations or Locations()
+        self.rank: Callable[[Trunk, Flow], int] = lambda trunk, flow: 0
+        self.by_line: Callable[[str], tuple[str, str] | None] = lambda token: None
         self._directory = Directory()
         self._by_key: dict[tuple[str, str], Trunk] = {}
         self._hosts: dict[str, Trunk] = {}
         self._networks: list[tuple[hosts.Network, Trunk]] = []
         self._known: dict[str, Trunk | None] = {}
+        self._named_servers: list[tuple[Trunk, Server]] = []
         self._by_certificate: dict[str, Trunk] = {}
         self._shown: dict[Flow, tuple[str, ...]] = {}
 
     def directory_changed(self, directory: Directory) -> None:
         self._directory = directory
         self._by_key = {trunk.key: trunk for trunk in directory.trunks}
-        self._hosts, self._networks, self._known = {}, [], {}
+        self._hosts, self._networks, self._known, self._named_servers = {}, [], {}, []
         for trunk in directory.trunks:
             proxy = [trunk.outbound_proxy] if trunk.outbound_proxy else []
-            for text in (*trunk.servers, *proxy):
-                self._hosts.setdefault(Server.parse(text).host, trunk)
+            for server in map(Server.parse, (*trunk.servers, *proxy)):
+                if hosts.is_address(server.host):
+                    self._hosts.setdefault(server.host, trunk)
+                else:
+                    self._named_servers.append((trunk, server))
             self._networks += [(hosts.network(text), trunk) for text in trunk.sources]
         self._by_certificate = {
             trunk.certificate.lower(): trunk for trunk in directory.trunks if trunk.certificate
@@ -70,6 +86,9 @@ class Trunks:
         return self._known[host]
 
     def _of_network(self, host: str) -> Trunk | None:
+        for trunk, server in self._named_servers:
+            if any(flow.host == host for flow in self._flows(server, trunk.transport)):
+                return trunk
         address = hosts.address(host) if self._networks else None
         if address is None:
             return None
@@ -80,6 +99,9 @@ class Trunks:
         for name in self._shown.get(request.flow, ()):
             if trunk := self._by_certificate.get(name):
                 return trunk
+        token = request.target.parameter("line") if self._by_key else None
+        if token and (key := self.by_line(token)):
+            return self._by_key.get(key)
         return self.at(request.flow.host) if self._by_key else None
 
     def caller(self, trunk: Trunk, request: Request) -> Party:
@@ -168,15 +190,32 @@ class Trunks:
             raise Refusal(486, "Too many calls", log=text)
 
     def ways(self, trunk: Trunk) -> list[tuple[Server, Flow]]:
-        """Its servers, and where requests to them go."""
-        transport = TRANSPORTS[trunk.transport]
+        """Its servers, and where requests to them go, the likeliest to serve first."""
+        return sorted(self.servers(trunk), key=lambda way: self.rank(trunk, way[1]))
+
+    def servers(self, trunk: Trunk) -> list[tuple[Server, Flow]]:
+        """The same in the order in which they are set.
+
+        A server that is a name has as many ways as DNS says (RFC 3263); none before it is looked up.
+        """
         found = []
         for server in map(Server.parse, trunk.servers):
             hop = Server.parse(trunk.outbound_proxy) if trunk.outbound_proxy else server
-            flow = self._adopt(Flow(transport.name, hop.host, hop.port or transport.default_port))
-            if flow:
-                found.append((server, flow))
+            found += [(server, flow) for flow in self._flows(hop, trunk.transport)]
         return found
+
+    def _flows(self, server: Server, transport: str) -> list[Flow]:
+        if hosts.is_address(server.host):
+            port = server.port or TRANSPORTS[transport].default_port
+            found = [Flow(transport, server.host, port)]
+        else:
+            asked = Named(server.host, server.port, (transport,))
+            found = [Flow(*target) for target in self._locations.targets(asked)]
+        return [adopted for flow in found if (adopted := self._adopt(flow))]
+
+    def looked_up(self) -> None:
+        """Servers may have got other addresses."""
+        self._known.clear()
 
 
 def _user(uri: Uri) -> str:

@@ -17,6 +17,7 @@ router = APIRouter(prefix="/tenants/{tenant}", tags=["Trunks"])
 
 DidSource = Literal["request-uri", "to", "p-called-party-id", "p-preferred-identity"]
 CallerIdIn = Literal["from", "p-asserted-identity", "p-preferred-identity", "remote-party-id"]
+Mode = Literal["ip", "register"]
 Transport = Literal["udp", "tcp", "tls"]
 Servers = Annotated[list[str], Field(description="Addresses, each with `:PORT` if it has one.")]
 Dids = Annotated[list[str], Field(description="`NUMBER=EXTENSION`; x is any digit.")]
@@ -30,6 +31,11 @@ class Trunk(BaseModel):
     tenant: str
     password: bool
     servers: Servers
+    mode: Mode
+    expires: int
+    retry: int
+    retry_forbidden: int
+    ping: int
     transport: Transport
     domain: str
     outbound_proxy: str
@@ -56,6 +62,11 @@ class ChangedTrunk(Sent):
 
     password: str | None = None
     servers: Servers | None = None
+    mode: Mode | None = None
+    expires: int | None = None
+    retry: int | None = None
+    retry_forbidden: int | None = None
+    ping: int | None = None
     transport: Transport | None = None
     domain: str | None = None
     outbound_proxy: str | None = None

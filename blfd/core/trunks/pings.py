@@ -1,0 +1,133 @@
+"""Whether trunks' servers are there: OPTIONS now and then to each (RFC 3261, section 11).
+
+Any answer but 408, 500, 502, 503 and 504 says that it is. A server is down when twice in a row none came, and
+up again with the first one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from blfd.core.effects import Effect, Level, Log, SendRequest
+from blfd.core.inputs import RequestAnswered
+from blfd.core.timers import Timers
+from blfd.core.trunks.registrations import GONE
+from blfd.core.trunks.trunk import Trunk
+from blfd.core.values import TRANSPORTS, Flow, NameAddr
+
+KIND = "ping"
+MOST_FAILURES = 2
+SPREAD = 0.2  # of the pause: neither trunks nor servers are asked in step
+
+
+@dataclass(slots=True, eq=False)
+class Ping:
+    """One server of a trunk; `is_up` is None before it is known."""
+
+    number: int
+    trunk: Trunk
+    index: int
+    serial: int = 0
+    failures: int = 0
+    is_up: bool | None = None
+
+
+class Pings:
+    """`ways` are where requests to the servers of a trunk go."""
+
+    def __init__(self, ways: Callable[[Trunk], list[Flow]], new_tag: Callable[[], str]) -> None:
+        self._ways, self._new_tag = ways, new_tag
+        self._numbers = itertools.count(1)
+        self._by_number: dict[int, Ping] = {}
+        self._of_trunk: dict[tuple[str, str], list[Ping]] = {}
+        self._down: set[Flow] = set()
+        self.timers: Timers[int] = Timers(self._due)
+
+    def directory_changed(self, trunks: tuple[Trunk, ...], now: float) -> None:
+        """What is as before goes on."""
+        known, self._of_trunk = self._of_trunk, {}
+        for trunk in trunks:
+            if not trunk.ping:
+                continue
+            kept = known.pop(trunk.key, [])
+            if kept and kept[0].trunk == trunk:
+                self._of_trunk[trunk.key] = kept
+                continue
+            self._forget(kept)
+            self._of_trunk[trunk.key] = [self._begin(trunk, n, now) for n in range(len(trunk.servers))]
+        for gone in known.values():
+            self._forget(gone)
+        self._down &= {
+            flow for of in self._of_trunk.values() for ping in of[:1] for flow in self._ways(ping.trunk)
+        }
+
+    def _begin(self, trunk: Trunk, index: int, now: float) -> Ping:
+        ping = Ping(next(self._numbers), trunk, index)
+        self._by_number[ping.number] = ping
+        self.timers.set(ping.number, now + self._chance() * min(2.0, trunk.ping))
+        return ping
+
+    def _forget(self, pings: list[Ping]) -> None:
+        for ping in pings:
+            self._by_number.pop(ping.number, None)
+            self.timers.cancel(ping.number)
+
+    def is_down(self, flow: Flow) -> bool:
+        return flow in self._down
+
+    def is_up(self, trunk: Trunk) -> bool | None:
+        """Whether any of its servers is; None where that is not known."""
+        known = [ping.is_up for ping in self._of_trunk.get(trunk.key, ())]
+        if any(known):
+            return True
+        return False if known and None not in known else None
+
+    def answered(self, answer: RequestAnswered, now: float) -> list[Effect]:
+        _, number, serial = answer.token.split(" ")
+        ping = self._by_number.get(int(number))
+        if ping is None or ping.serial != int(serial):
+            return []
+        flow = self._flow(ping)
+        was = ping.is_up
+        if answer.status in GONE:
+            ping.failures += 1
+            if ping.failures >= MOST_FAILURES:
+                ping.is_up = False
+        else:
+            ping.failures, ping.is_up = 0, True
+        if flow and ping.is_up is False:
+            self._down.add(flow)
+        elif flow:
+            self._down.discard(flow)
+        if ping.is_up is False and was is not False:
+            text = f"trunk {ping.trunk.name}: {ping.trunk.servers[ping.index]} does not answer, so it is down"
+            return [Log(Level.WARNING, f"{text}: look at the network, and at 'blfd trunk show'")]
+        if ping.is_up and was is False:
+            return [Log(Level.INFO, f"trunk {ping.trunk.name}: {ping.trunk.servers[ping.index]} is up again")]
+        return []
+
+    def _flow(self, ping: Ping) -> Flow | None:
+        ways = self._ways(ping.trunk)
+        return ways[ping.index % len(ways)] if ways else None
+
+    def _due(self, number: int, now: float) -> list[Effect]:
+        ping = self._by_number[number]
+        pause = ping.trunk.ping * (1 - SPREAD + 2 * SPREAD * self._chance())
+        self.timers.set(number, now + pause)
+        flow = self._flow(ping)
+        if flow is None:
+            return []
+        ping.serial += 1
+        trunk, host = ping.trunk, ping.trunk.host
+        from_ = NameAddr(f"sip:{trunk.username}@{host}" if trunk.username else f"sip:{host}")
+        target = f"sip:{host}{TRANSPORTS[trunk.transport].parameter}"
+        token, tag = f"{KIND} {number} {ping.serial}", self._new_tag()
+        ends = NameAddr(f"sip:{host}"), self._new_tag(), tag, ping.serial
+        return [SendRequest(token, flow, "OPTIONS", target, from_, *ends, (("Accept", "application/sdp"),))]
+
+    def _chance(self) -> float:
+        """From 0 to 1."""
+        return zlib.crc32(self._new_tag().encode()) / 2**32

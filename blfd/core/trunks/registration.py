@@ -1,0 +1,86 @@
+"""How far our registration with a trunk's server is: the table that `registrations` goes by (RFC 3261, 10.2).
+
+One REGISTER is on its way at most. What comes of it is told by the transaction, in any case: a connection
+that breaks meanwhile is that transaction's failure, and no event of its own.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+
+class State(Enum):
+    WAITING = auto()  # not registered; due at a time
+    ASKING = auto()  # REGISTER is out, and we are not registered
+    REGISTERED = auto()  # to be refreshed at a time
+    REFRESHING = auto()  # REGISTER is out, and we are registered
+    LEAVING = auto()  # REGISTER with Expires: 0 is out
+    OVER = auto()
+
+
+class Event(Enum):
+    DUE = auto()
+    ACCEPTED = auto()  # 2xx
+    CHALLENGED = auto()  # 401 or 407 that can be answered
+    BRIEF = auto()  # 423: it wants a longer time
+    REFUSED = auto()  # it will not have us: wrong password, 403, 404
+    FAILED = auto()  # no answer, no connection, 5xx
+    BROKEN = auto()  # the connection by which we are reached has ended
+    LEAVE = auto()
+
+
+class Do(Enum):
+    NOTHING = auto()
+    REGISTER = auto()
+    ANSWER = auto()  # the challenge
+    LENGTHEN = auto()  # and register again
+    KEEP = auto()  # until it has to be refreshed
+    RETRY = auto()  # soon, at the next server
+    RETRY_SLOWLY = auto()
+    UNREGISTER = auto()
+    FORGET = auto()
+
+
+S, E, D = State, Event, Do
+
+_OUT = {
+    E.DUE: (None, D.NOTHING),
+    E.ACCEPTED: (S.REGISTERED, D.KEEP),
+    E.CHALLENGED: (None, D.ANSWER),
+    E.BRIEF: (None, D.LENGTHEN),
+    E.REFUSED: (S.WAITING, D.RETRY_SLOWLY),
+    E.FAILED: (S.WAITING, D.RETRY),
+    E.BROKEN: (None, D.NOTHING),
+    E.LEAVE: (S.LEAVING, D.UNREGISTER),
+}
+_ROWS: dict[State, dict[Event, tuple[State | None, Do]]] = {
+    S.WAITING: {
+        E.DUE: (S.ASKING, D.REGISTER),
+        E.BROKEN: (None, D.NOTHING),
+        E.LEAVE: (S.OVER, D.FORGET),
+    },
+    S.ASKING: _OUT,
+    S.REGISTERED: {
+        E.DUE: (S.REFRESHING, D.REGISTER),
+        E.BROKEN: (S.REFRESHING, D.REGISTER),
+        E.LEAVE: (S.LEAVING, D.UNREGISTER),
+    },
+    S.REFRESHING: _OUT,
+    S.LEAVING: {
+        E.DUE: (None, D.NOTHING),
+        E.ACCEPTED: (S.OVER, D.FORGET),
+        E.CHALLENGED: (None, D.ANSWER),
+        E.BRIEF: (S.OVER, D.FORGET),
+        E.REFUSED: (S.OVER, D.FORGET),
+        E.FAILED: (S.OVER, D.FORGET),
+        E.BROKEN: (None, D.NOTHING),
+        E.LEAVE: (None, D.NOTHING),
+    },
+}
+TABLE: dict[tuple[State, Event], tuple[State, Do]] = {
+    (state, event): (then or state, do) for state, row in _ROWS.items() for event, (then, do) in row.items()
+}
+"""A missing pair cannot happen: answers come while something is out."""
+
+OUT = frozenset((S.ASKING, S.REFRESHING, S.LEAVING))
+"""Where an answer is waited for."""

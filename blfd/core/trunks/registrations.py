@@ -1,0 +1,314 @@
+"""Our registrations with trunks' servers: refreshed, tried again, moved to another server.
+
+Each goes by the table in `registration`. Who is refused, or whose password is wrong, asks again slowly, so
+that no server shuts us out; who gets no answer asks the next server, and again after pauses that get longer.
+"""
+
+from __future__ import annotations
+
+import hmac
+import itertools
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from blfd.core.effects import Effect, Level, Log, SendRequest
+from blfd.core.inputs import Challenge, RequestAnswered
+from blfd.core.timers import Timers
+from blfd.core.trunks.challenges import answers, best
+from blfd.core.trunks.registration import OUT, TABLE, Do, Event, State
+from blfd.core.trunks.trunk import Mode, Server, Trunk
+from blfd.core.values import TRANSPORTS, Flow, Headers, NameAddr
+from blfd.core.visible import visible
+
+KIND = "register"
+FIRST_PAUSE = 2.0  # seconds; doubled with each failure up to the trunk's `retry`
+EARLIEST, LATEST = 0.6, 0.8  # of the time granted, when it is refreshed
+SHORTEST, LONGEST = 20, 86_400  # seconds that a grant counts for, whatever a server says
+MOST_ROUNDS = 4  # challenges in a row: two servers may want a proof each, and each a fresher one
+MATTERS = (
+    "password",
+    "servers",
+    "transport",
+    "domain",
+    "outbound_proxy",
+    "username",
+    "auth_name",
+    "expires",
+)
+"""What of a trunk a registration depends on."""
+
+GONE = frozenset((408, 500, 502, 503, 504))
+
+
+@dataclass(slots=True, eq=False)
+class Registration:
+    """`serial` is that of the request that is out; `since` and `until` are when it was accepted, and ends."""
+
+    number: int
+    trunk: Trunk
+    call_id: str
+    tag: str
+    expires: int
+    state: State = State.WAITING
+    server: int = 0  # index of the one that is asked
+    flow: Flow | None = None
+    serial: int = 0
+    cseq: int = 0
+    failures: int = 0
+    rounds: int = 0
+    proved: frozenset[tuple[str, bool]] = frozenset()
+    proofs: Headers = ()
+    since: float = 0.0
+    until: float = 0.0
+    said: str = ""  # the last error in words, "" while all is well
+
+    @property
+    def is_registered(self) -> bool:
+        return self.state in (State.REGISTERED, State.REFRESHING)
+
+
+class Registrations:
+    """`ways` are the servers of a trunk and their flows; `secret` keys the tokens of lines."""
+
+    def __init__(
+        self,
+        ways: Callable[[Trunk], list[tuple[Server, Flow]]],
+        secret: bytes,
+        new_tag: Callable[[], str],
+    ) -> None:
+        self._ways, self._secret, self._new_tag = ways, secret, new_tag
+        self._numbers = itertools.count(1)
+        self._by_number: dict[int, Registration] = {}
+        self._of_trunk: dict[tuple[str, str], Registration] = {}
+        self._by_line: dict[str, tuple[str, str]] = {}
+        self.timers: Timers[int] = Timers(self._due)
+
+    def __iter__(self) -> Iterator[Registration]:
+        """Those that are not about to end."""
+        return iter(self._of_trunk.values())
+
+    def __len__(self) -> int:
+        """Those that are, or whose end is not confirmed."""
+        return sum(one.state in OUT or one.is_registered for one in self._by_number.values())
+
+    def of(self, trunk: Trunk) -> Registration | None:
+        return self._of_trunk.get(trunk.key)
+
+    def line(self, trunk: Trunk) -> str:
+        """The token in our Contact, by which a call finds its trunk from whatever address it comes."""
+        return hmac.digest(self._secret, f"line {trunk.tenant} {trunk.name}".encode(), "sha256").hex()[:16]
+
+    def by_line(self, token: str) -> tuple[str, str] | None:
+        """The key of the trunk whose token it is."""
+        return self._by_line.get(token)
+
+    def directory_changed(self, trunks: tuple[Trunk, ...], now: float) -> list[Effect]:
+        """What is as before goes on; what is set otherwise ends, and begins anew."""
+        wanted = {trunk.key: trunk for trunk in trunks if trunk.mode is Mode.REGISTER}
+        self._by_line = {self.line(trunk): trunk.key for trunk in wanted.values()}
+        effects: list[Effect] = []
+        for key, known in list(self._of_trunk.items()):
+            trunk = wanted.get(key)
+            if trunk is not None and _same(known.trunk, trunk):
+                known.trunk = trunk
+                continue
+            del self._of_trunk[key]
+            effects += self._step(known, Event.LEAVE, now)
+        for key, trunk in wanted.items():
+            if key not in self._of_trunk:
+                self._begin(trunk, now)
+        return effects
+
+    def _begin(self, trunk: Trunk, now: float) -> None:
+        number = next(self._numbers)
+        one = Registration(number, trunk, self._new_tag(), self._new_tag(), trunk.expires)
+        self._of_trunk[trunk.key] = self._by_number[number] = one
+        self.timers.set(number, now + self._chance())  # not all at once after a start
+
+    def leave(self, now: float) -> list[Effect]:
+        """The server stops."""
+        return [effect for one in list(self) for effect in self._step(one, Event.LEAVE, now)]
+
+    # What happens
+
+    def answered(self, answer: RequestAnswered, now: float) -> list[Effect]:
+        """What a REGISTER has led to; `status` 408 where nothing came, and 503 where it could not be sent."""
+        _, number, serial = answer.token.split(" ")
+        one = self._by_number.get(int(number))
+        if one is None or one.serial != int(serial) or one.state not in OUT:
+            return []
+        return self._take(one, answer, now)
+
+    def _take(self, one: Registration, answer: RequestAnswered, now: float) -> list[Effect]:
+        said = f"{answer.status} {visible(answer.reason)}".strip()
+        if answer.status // 100 == 2:
+            one.until = now + self._granted(one, answer)
+            return self._step(one, Event.ACCEPTED, now)
+        if answer.status in (401, 407):
+            fresh = self._to_prove(one, answer.challenges)
+            if fresh:
+                return self._step(one, Event.CHALLENGED, now)
+            reason = "wrong user name or password" if one.proved else "no challenge that can be answered"
+            return self._failed(one, Event.REFUSED, f"{said}: {reason}", now)
+        if answer.status == 423 and (answer.min_expires or 0) > one.expires:
+            one.expires = min(answer.min_expires or 0, LONGEST)
+            return self._step(one, Event.BRIEF, now)
+        if answer.status in GONE or answer.status >= 600:
+            words = "no answer" if answer.status == 408 and not answer.reason else said
+            return self._failed(one, Event.FAILED, words, now, answer.retry_after or 0)
+        return self._failed(one, Event.REFUSED, said, now)
+
+    def _to_prove(self, one: Registration, challenges: tuple[Challenge, ...]) -> bool:
+        """Whether there is something to answer, with what is kept to be said."""
+        asked = [c for c in best(challenges) if c.stale or (c.realm, c.proxy) not in one.proved]
+        one.rounds += 1
+        if not asked or one.rounds > MOST_ROUNDS:
+            return False
+        trunk = one.trunk
+        proofs = answers(
+            asked,
+            trunk.auth_name or trunk.username,
+            trunk.password,
+            "REGISTER",
+            _target(trunk),
+            self._new_tag(),
+        )
+        one.proved |= {(c.realm, c.proxy) for c in asked}
+        kept = {name for name, _ in proofs}
+        one.proofs = (*(proof for proof in one.proofs if proof[0] not in kept), *proofs)
+        return True
+
+    def _granted(self, one: Registration, answer: RequestAnswered) -> float:
+        """For how many seconds; of several Contacts ours counts."""
+        line = self.line(one.trunk)
+        ours = [contact.expires for contact in answer.contacts if f"line={line}" in contact.uri]
+        found = next((seconds for seconds in (*ours, answer.expires) if seconds), one.expires)
+        return float(min(max(found, SHORTEST), LONGEST))
+
+    def flow_closed(self, flow: Flow, now: float) -> list[Effect]:
+        """The connection by which calls would come is gone: at once by a new one."""
+        broken = [one for one in self if one.flow == flow and flow.is_connected]
+        return [effect for one in broken for effect in self._step(one, Event.BROKEN, now)]
+
+    def _due(self, number: int, now: float) -> list[Effect]:
+        return self._step(self._by_number[number], Event.DUE, now)
+
+    def _failed(
+        self, one: Registration, event: Event, words: str, now: float, after: int = 0
+    ) -> list[Effect]:
+        """The operator reads of it once."""
+        logs: list[Effect] = []
+        if one.said != words and one.state is not State.LEAVING:
+            one.said = words
+            where = f"trunk {one.trunk.name} does not register with {one.flow or one.trunk.servers[0]}"
+            logs.append(Log(Level.WARNING, f"{where}: {words}; {_advice(event)}"))
+        effects = self._step(one, event, now)
+        if after and one.state is State.WAITING:
+            self.timers.set(one.number, now + min(max(after, 1), one.trunk.retry_forbidden))
+        return [*logs, *effects]
+
+    # What is done
+
+    def _step(self, one: Registration, event: Event, now: float) -> list[Effect]:
+        one.state, do = TABLE[one.state, event]
+        match do:
+            case Do.REGISTER:
+                one.rounds, one.proved, one.proofs = 0, frozenset(), ()
+                return self._send(one, one.expires, now)
+            case Do.UNREGISTER:
+                one.rounds, one.proved, one.proofs = 0, frozenset(), ()
+                return self._send(one, 0, now)
+            case Do.ANSWER:
+                return self._send(one, 0 if one.state is State.LEAVING else one.expires, now)
+            case Do.LENGTHEN:
+                return self._send(one, one.expires, now)
+            case Do.KEEP:
+                return self._keep(one, now)
+            case Do.RETRY:
+                one.failures += 1
+                one.server += 1
+                pause = min(FIRST_PAUSE * 2 ** min(one.failures - 1, 10), one.trunk.retry)
+                self._set(one, pause, now)
+            case Do.RETRY_SLOWLY:
+                one.failures += 1
+                self._set(one, one.trunk.retry_forbidden, now)
+            case Do.FORGET:
+                self._by_number.pop(one.number, None)
+                self.timers.cancel(one.number)
+            case Do.NOTHING:
+                pass
+        return []
+
+    def _set(self, one: Registration, pause: float, now: float) -> None:
+        self.timers.set(one.number, now + pause * (0.8 + 0.4 * self._chance()))
+
+    def _keep(self, one: Registration, now: float) -> list[Effect]:
+        granted = one.until - now
+        self.timers.set(one.number, now + granted * (EARLIEST + (LATEST - EARLIEST) * self._chance()))
+        is_new = bool(one.said) or not one.since or bool(one.failures)
+        one.failures, one.said = 0, ""
+        if not is_new:
+            return []
+        one.since = now
+        return [Log(Level.INFO, f"trunk {one.trunk.name} is registered with {one.flow} for {granted:.0f} s")]
+
+    def _send(self, one: Registration, expires: int, now: float) -> list[Effect]:
+        ways = self._ways(one.trunk)
+        if not ways:
+            one.flow = None
+            if one.state is State.LEAVING:
+                return self._step(one, Event.FAILED, now)
+            return self._failed(one, Event.FAILED, f"no listener for {one.trunk.transport}", now)
+        trunk = one.trunk
+        if one.flow is None or one.state is State.ASKING:
+            _, one.flow = ways[one.server % len(ways)]
+        one.serial += 1
+        one.cseq += 1
+        host = trunk.host
+        uri = f"sip:{trunk.username}@{host}"
+        return [
+            SendRequest(
+                f"{KIND} {one.number} {one.serial}",
+                one.flow,
+                "REGISTER",
+                _target(trunk),
+                NameAddr(uri),
+                NameAddr(uri),
+                one.call_id,
+                one.tag,
+                one.cseq,
+                (("Expires", f"{expires}"), *one.proofs),
+                (f"<sip:{Server.parse(trunk.outbound_proxy)};lr>",) if trunk.outbound_proxy else (),
+                (trunk.username, f";line={self.line(trunk)}"),
+            )
+        ]
+
+    def _chance(self) -> float:
+        """From 0 to 1."""
+        return zlib.crc32(self._new_tag().encode()) / 2**32
+
+
+def _target(trunk: Trunk) -> str:
+    return f"sip:{trunk.host}{TRANSPORTS[trunk.transport].parameter}"
+
+
+def _advice(event: Event) -> str:
+    if event is Event.REFUSED:
+        return "tried again slowly; look at 'blfd trunk show', and ask whose server it is"
+    return "tried again"
+
+
+def _same(one: Trunk, other: Trunk) -> bool:
+    """Whether both register the same account in the same way."""
+    names = [
+        "password",
+        "servers",
+        "transport",
+        "domain",
+        "outbound_proxy",
+        "username",
+        "auth_name",
+        "expires",
+    ]
+    return all(getattr(one, name) == getattr(other, name) for name in names)

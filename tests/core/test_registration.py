@@ -1,0 +1,338 @@
+"""Our registrations with trunks' servers, and the pings: what is sent when, and what comes of answers."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import replace
+
+import pytest
+from builders import World, directory, invite, request
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blfd.core.effects import Accept, Effect, Log, SendRequest
+from blfd.core.inputs import (
+    Challenge,
+    DirectoryChanged,
+    Drain,
+    FlowClosed,
+    InviteReceived,
+    RegisterContact,
+    RequestAnswered,
+)
+from blfd.core.trunks.registration import OUT, TABLE, Event, State
+from blfd.core.trunks.trunk import Mode, OutRoute, Trunk
+from blfd.core.values import Directory, Flow, Uri
+
+TRUNK = Trunk(
+    "default",
+    "carrier",
+    password="s3cret",
+    mode=Mode.REGISTER,
+    servers=("203.0.113.1", "203.0.113.2"),
+    domain="carrier.example",
+    username="acct",
+    ping=0,
+    dids=("+4930=101",),
+)
+ASKS = Challenge("carrier", "n1", "MD5", ("auth",))
+
+
+def site(*trunks: Trunk) -> Directory:
+    routes = (OutRoute("default", "0.", ("carrier",)),)
+    return replace(directory(), trunks=trunks or (TRUNK,), routes=routes if trunks != (None,) else ())
+
+
+class Line:
+    """A world with a trunk, and what it has sent."""
+
+    def __init__(self, *trunks: Trunk) -> None:
+        self.world = World(known=site(*trunks))
+        self.sent: list[SendRequest] = []
+        self.logs: list[str] = []
+
+    def take(self, effects: list[Effect]) -> SendRequest | None:
+        found = [effect for effect in effects if isinstance(effect, SendRequest)]
+        self.sent += found
+        self.logs += [effect.text for effect in effects if isinstance(effect, Log)]
+        return found[-1] if found else None
+
+    def wait(self, seconds: float) -> SendRequest | None:
+        return self.take(self.world.at(self.world.now + seconds))
+
+    def first(self) -> SendRequest:
+        """The REGISTER after a start."""
+        sent = self.wait(1.0)
+        assert sent
+        return sent
+
+    def answer(self, sent: SendRequest, status: int, reason: str = "", **over: object) -> SendRequest | None:
+        return self.take(self.world.give(RequestAnswered(sent.token, status, reason, **over)))  # type: ignore[arg-type]
+
+    def accepted(self, seconds: int = 600) -> SendRequest:
+        sent = self.first()
+        assert self.answer(sent, 200, expires=seconds) is None
+        return sent
+
+    @property
+    def state(self) -> State:
+        (one,) = self.world.core.registrations
+        return one.state
+
+
+def headers(sent: SendRequest) -> dict[str, str]:
+    return dict(sent.headers)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.OVER])
+@pytest.mark.parametrize("event", list(Event))
+def test_every_pair_is_there_or_cannot_happen(state: State, event: Event) -> None:
+    answers = {Event.ACCEPTED, Event.CHALLENGED, Event.BRIEF, Event.REFUSED, Event.FAILED}
+    assert ((state, event) in TABLE) is (state in OUT or event not in answers)
+
+
+def test_it_registers_with_a_token_and_is_refreshed_before_its_time_is_over() -> None:
+    line = Line()
+    sent = line.first()
+    assert (sent.method, sent.target, sent.to.uri) == (
+        "REGISTER",
+        "sip:carrier.example",
+        "sip:acct@carrier.example",
+    )
+    assert (sent.flow.host, headers(sent)["Expires"]) == ("203.0.113.1", "3600")
+    assert sent.contact
+    assert re.fullmatch(r";line=[0-9a-f]{16}", sent.contact[1])
+    uri = f"sip:acct@192.0.2.5{sent.contact[1]}"
+    other = RegisterContact("sip:acct@198.51.100.9", expires=10)
+    line.answer(sent, 200, contacts=(other, RegisterContact(uri, expires=600)), expires=5)
+    assert line.wait(600 * 0.6 - 1) is None
+    again = line.wait(600 * 0.2 + 2)
+    assert again
+    assert (again.call_id, again.cseq, headers(again)["Expires"]) == (sent.call_id, sent.cseq + 1, "3600")
+    assert len([text for text in line.logs if "is registered" in text]) == 1
+    line.answer(again, 200, expires=600)
+    assert len([text for text in line.logs if "is registered" in text]) == 1
+
+
+@pytest.mark.parametrize(
+    ("challenges", "names"),
+    [
+        ((ASKS,), {"Authorization": "MD5"}),
+        ((ASKS._replace(algorithm="SHA-256"), ASKS), {"Authorization": "SHA-256"}),
+        ((ASKS._replace(proxy=True),), {"Proxy-Authorization": "MD5"}),
+        (
+            (ASKS, ASKS._replace(realm="edge", proxy=True)),
+            {"Authorization": "MD5", "Proxy-Authorization": "MD5"},
+        ),
+        ((ASKS._replace(qop=(), algorithm=""),), {"Authorization": "MD5"}),
+    ],
+)
+def test_challenges_are_answered(challenges: tuple[Challenge, ...], names: dict[str, str]) -> None:
+    line = Line()
+    again = line.answer(line.first(), 401, challenges=challenges)
+    assert again
+    found = headers(again)
+    assert {name for name in found if name.endswith("orization")} == names.keys()
+    for name, algorithm in names.items():
+        assert proves(found[name], algorithm)
+    assert line.answer(again, 200, expires=60) is None
+    assert line.state is State.REGISTERED
+
+
+def proves(value: str, algorithm: str) -> bool:
+    parts = dict(re.findall(r'(\w+)="?([^",]+)"?', value))
+    h = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}[algorithm]
+
+    def digest(text: str) -> str:
+        return h(text.encode()).hexdigest()
+
+    ha1 = digest(f"acct:{parts['realm']}:s3cret")
+    ha2 = digest(f"REGISTER:{parts['uri']}")
+    middle = f"{parts['nonce']}:"
+    if "qop" in parts:
+        middle += f"{parts['nc']}:{parts['cnonce']}:auth:"
+    return parts["uri"] == "sip:carrier.example" and parts["response"] == digest(f"{ha1}:{middle}{ha2}")
+
+
+def test_a_proxy_and_the_server_behind_it_each_want_a_proof() -> None:
+    line = Line()
+    again = line.answer(line.first(), 407, challenges=(ASKS._replace(proxy=True, realm="edge"),))
+    assert again
+    third = line.answer(again, 401, challenges=(ASKS,))
+    assert third
+    assert {"Authorization", "Proxy-Authorization"} < headers(third).keys()
+    fresh = line.answer(third, 401, challenges=(ASKS._replace(nonce="n2", stale=True),))
+    assert fresh
+    assert 'nonce="n2"' in headers(fresh)["Authorization"]
+
+
+def test_a_wrong_password_is_told_once_and_tried_slowly() -> None:
+    line = Line()
+    sent: SendRequest | None = line.first()
+    for _ in range(3):
+        assert sent
+        again = line.answer(sent, 401, "Unauthorized", challenges=(ASKS,))
+        assert again
+        assert line.answer(again, 401, "Unauthorized", challenges=(ASKS._replace(nonce="other"),)) is None
+        assert line.wait(600 * 0.8 - 5) is None
+        sent = line.wait(600 * 0.4 + 10)
+    warnings = [text for text in line.logs if "wrong user name or password" in text]
+    assert len(warnings) == 1, line.logs
+    assert "trunk carrier" in warnings[0]
+
+
+def test_a_server_that_always_wants_a_fresher_proof_is_not_asked_for_ever() -> None:
+    line = Line()
+    sent: SendRequest | None = line.first()
+    for number in range(10):
+        if sent is None:
+            break
+        sent = line.answer(sent, 401, challenges=(ASKS._replace(nonce=f"n{number}", stale=True),))
+    assert sent is None
+    assert line.state is State.WAITING
+
+
+def test_423_is_asked_for_longer_and_403_slowly() -> None:
+    line = Line()
+    again = line.answer(line.first(), 423, "Interval Too Brief", min_expires=7200)
+    assert again
+    assert headers(again)["Expires"] == "7200"
+    assert line.answer(again, 403, "Forbidden") is None
+    assert line.wait(400) is None
+    assert line.wait(400)
+
+
+def test_silence_leads_to_the_next_server_and_pauses_that_get_longer() -> None:
+    line = Line()
+    sent = line.first()
+    hosts, pauses = [sent.flow.host], []
+    for _ in range(7):
+        assert line.answer(sent, 408) is None
+        began = line.world.now
+        while (found := line.wait(1)) is None:
+            assert line.world.now - began < 100
+        sent = found
+        hosts.append(sent.flow.host)
+        pauses.append(line.world.now - began)
+    assert hosts[:3] == ["203.0.113.1", "203.0.113.2", "203.0.113.1"]
+    assert pauses[0] <= 4
+    assert 40 < pauses[-1] <= 73
+    assert len([text for text in line.logs if "no answer" in text]) == 1
+
+
+def test_a_connection_that_breaks_is_made_anew_at_once() -> None:
+    line = Line(replace(TRUNK, transport="tcp"))
+    sent = line.accepted()
+    again = line.take(line.world.give(FlowClosed(sent.flow)))
+    assert again
+    assert (again.method, again.flow) == ("REGISTER", sent.flow)
+    assert line.take(line.world.give(FlowClosed(sent.flow))) is None  # the transaction tells of that
+    assert line.answer(again, 503, "There is no connection") is None
+    assert line.wait(10)
+
+
+def test_the_end_of_a_trunk_and_of_the_server_unregisters() -> None:
+    for end in (DirectoryChanged(replace(site(), trunks=(), routes=())), Drain(tell=False)):
+        line = Line()
+        line.accepted()
+        gone = line.take(line.world.give(end))
+        assert gone
+        assert headers(gone)["Expires"] == "0"
+        proof = line.answer(gone, 401, challenges=(ASKS,))
+        assert proof
+        assert headers(proof)["Expires"] == "0"
+        assert len(line.world.core.registrations) == 1
+        line.answer(proof, 200)
+        assert len(line.world.core.registrations) == 0
+        assert line.wait(10_000) is None
+
+
+def test_what_matters_begins_anew_and_what_does_not_goes_on() -> None:
+    line = Line()
+    line.accepted()
+    assert line.take(line.world.give(DirectoryChanged(site(replace(TRUNK, dids=("+49=101",)))))) is None
+    gone = line.take(line.world.give(DirectoryChanged(site(replace(TRUNK, username="other")))))
+    assert gone
+    assert headers(gone)["Expires"] == "0"
+    again = line.wait(1.0)
+    assert again
+    assert again.to.uri == "sip:other@carrier.example"
+    assert line.world.give(RequestAnswered("register 99 1", 200)) == []
+
+
+def test_a_call_finds_its_trunk_by_the_token_from_whatever_address() -> None:
+    line = Line()
+    sent = line.accepted()
+    assert sent.contact
+    token = sent.contact[1]
+    for text, found in ((f"sip:acct@192.0.2.5{token}", True), ("sip:acct@192.0.2.5;line=0123", False)):
+        parameters = (("line", text.rpartition("=")[2]),)
+        asked = request("INVITE", "x", "y", source=Flow("udp", "198.18.0.1", 5060))
+        target = Uri(text, "sip", "acct", "192.0.2.5", 0, parameters)
+        to = asked.to._replace(uri=asked.to.uri._replace(user="+4930"))
+        effects = line.world.give(
+            InviteReceived(asked._replace(target=target, to=to), invite().offer, 70, "sip:a@198.18.0.1")
+        )
+        assert any(isinstance(effect, Accept) for effect in effects) is found
+
+
+def test_pings_find_a_server_down_after_two_and_up_after_one() -> None:
+    line = Line(replace(TRUNK, mode=Mode.IP, ping=30))
+    sent = {one.flow.host: one for one in _all(line, 2.0)}
+    assert sent.keys() == {"203.0.113.1", "203.0.113.2"}
+    assert {one.method for one in sent.values()} == {"OPTIONS"}
+    (trunk,) = line.world.core.directory.trunks
+    for host, status in (("203.0.113.1", 408), ("203.0.113.2", 404)):
+        line.answer(sent[host], status)
+    sent = {one.flow.host: one for one in _all(line, 36.0)}
+    line.answer(sent["203.0.113.1"], 503, "Busy")
+    ways = [flow.host for _, flow in line.world.core.trunks.ways(trunk)]
+    assert ways == ["203.0.113.2", "203.0.113.1"]
+    assert line.world.core.pings.is_up(trunk) is True
+    for _ in range(2):
+        line.answer(sent["203.0.113.2"], 408)
+        sent = {one.flow.host: one for one in _all(line, 36.0)}
+    assert line.world.core.pings.is_up(trunk) is False
+    line.answer(sent["203.0.113.1"], 200, "OK")
+    assert line.world.core.pings.is_up(trunk) is True
+    assert len([text for text in line.logs if "is down" in text]) == 2
+    assert len([text for text in line.logs if "up again" in text]) == 1
+
+
+def _all(line: Line, seconds: float) -> list[SendRequest]:
+    before = len(line.sent)
+    line.wait(seconds)
+    return line.sent[before:]
+
+
+ANSWERS = st.lists(
+    st.tuples(
+        st.sampled_from((200, 401, 403, 408, 423, 503, 600)),
+        st.integers(0, 100_000),
+        st.booleans(),
+        st.floats(0, 1000),
+    ),
+    max_size=12,
+)
+
+
+@given(ANSWERS)
+def test_whatever_is_answered_one_request_is_out_or_one_is_due(
+    answers: list[tuple[int, int, bool, float]],
+) -> None:
+    line = Line()
+    sent: SendRequest | None = line.first()
+    for number, (status, seconds, stale, pause) in enumerate(answers):
+        if sent is None:
+            sent = line.wait(100_000)
+        assert sent
+        challenge = ASKS._replace(nonce=f"{number}", stale=stale)
+        sent = line.answer(
+            sent, status, challenges=(challenge,), expires=seconds, min_expires=seconds, retry_after=seconds
+        )
+        (one,) = line.world.core.registrations
+        assert (sent is not None) is (one.state in OUT)
+        if sent is None:
+            assert one.number in line.world.core.registrations.timers
+            sent = line.wait(pause)
