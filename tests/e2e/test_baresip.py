@@ -198,3 +198,24 @@ def test_baresip_transfers_and_is_transferred(
     watcher.notify("confirmed", DEADLINE)
     first.do("hangup")
     last.wait("CALL_CLOSED")
+
+
+def test_phones_dial_codes_for_their_own_rules(
+    md5_site: Site, baresip: Callable[[str, str], Baresip]
+) -> None:
+    """To two SIP stacks it is a call that is answered, and ended by the other side."""
+    site = md5_site
+    phone, other, watcher = baresip("101", "udp"), site.phone("102"), site.agent("103")
+    watcher.subscribe("101")
+    server, _ = site.reach("udp")
+    for code, state in (("*78", "confirmed"), ("*79", "terminated")):
+        phone.do("dial", f"sip:{code}@{server}")
+        phone.wait("CALL_ESTABLISHED")
+        watcher.notify(state, DEADLINE)
+        phone.wait("CALL_CLOSED")
+    for code, lamp in (("*78", "do not disturb"), ("*79", "idle")):
+        other.do("call", to=code)
+        other.wait_call("confirmed")
+        site.wait_lamp("102", lamp)
+        assert other.wait_call("disconnected")["code"] == 200
+    site.wait_no_call()
