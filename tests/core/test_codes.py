@@ -9,7 +9,7 @@ from builders import HOST, SDP, World, directory, invite, notifies, reply, subsc
 
 from blfd.core.calls.codes import MOST, SHOWN
 from blfd.core.calls.media import silent
-from blfd.core.effects import Accept, Answer, AnswerInfo, Effect, HangUp, RefuseOffer, Reply, SetRules
+from blfd.core.effects import Accept, Answer, AnswerInfo, Effect, HangUp, Log, RefuseOffer, Reply, SetRules
 from blfd.core.inputs import (
     DirectoryChanged,
     Drain,
@@ -172,6 +172,20 @@ def test_such_a_call_ends_with_the_server() -> None:
     answer = answered(story, dial(story, "*78"))
     ends = [effect for effect in story.give(Drain(tell=False)) if isinstance(effect, HangUp)]
     assert ends == [HangUp(answer.leg, 503, "The server is stopping")]
+
+
+@pytest.mark.parametrize("is_made", [False, True])
+def test_what_never_comes_ends_it(is_made: bool) -> None:
+    story = world(ALL)
+    (accept,) = dial(story, "*78")
+    assert isinstance(accept, Accept)
+    if is_made:
+        assert answered(story, [accept])
+    effects = [effect for _ in range(50) for effect in story.at(story.now + 1)]
+    (log,) = [effect.text for effect in effects if isinstance(effect, Log)]
+    assert log.startswith("code dialled by 101: ")
+    assert [effect.leg for effect in effects if isinstance(effect, HangUp)] == [accept.leg]
+    assert not story.core.codes.legs()
 
 
 # Silence
