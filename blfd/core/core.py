@@ -21,7 +21,7 @@ from blfd.core.calls.survivors import Survivors
 from blfd.core.calls.transfers import Transfers
 from blfd.core.changes import Changes
 from blfd.core.compositor import Compositor, Publisher
-from blfd.core.effects import Effect, Ignore, Level, Log, Notify, PhoneMoved, Reply
+from blfd.core.effects import Effect, Ignore, LetIn, Level, Log, Notify, PhoneMoved, Reply
 from blfd.core.errors import ONLY_TLS, Refusal, Silenced
 from blfd.core.events import check_sync, ua_profile
 from blfd.core.events.dialog_state import Dialogs
@@ -44,6 +44,7 @@ from blfd.core.inputs import (
     LegsListed,
     Located,
     MediaMatched,
+    MovedReceived,
     NotifyAnswered,
     NotifyLost,
     ProfileFound,
@@ -168,6 +169,7 @@ class Core:
                 | InviteReceived()
                 | PublishReceived()
                 | ReferReceived()
+                | MovedReceived()
                 | RequestReceived()
             ):
                 return self._answer(event, now)
@@ -264,6 +266,7 @@ class Core:
             | InviteReceived
             | PublishReceived
             | ReferReceived
+            | MovedReceived
             | RequestReceived
         ),
         now: float,
@@ -273,6 +276,8 @@ class Core:
         try:
             if isinstance(event, RequestReceived):
                 return [self._other_method(event)]
+            if isinstance(event, MovedReceived):
+                return [self._let_in(event, now)]
             if isinstance(event, ReferReceived):  # its sender is known by the dialog
                 return self.transfers.refer(event, now)
             if isinstance(event, PublishReceived):
@@ -289,6 +294,15 @@ class Core:
             reply = Reply(transaction, refusal.status, refusal.reason, refusal.headers)
             logs = [Log(Level.INFO, refusal.log)] if refusal.log else []
             return [*logs, reply, *told, *self._follow(now)]
+
+    def _let_in(self, moved: MovedReceived, now: float) -> LetIn:
+        """A phone in a call has another address, and has not registered from there yet. The ids of a call
+        prove nothing, as who watches it is told them."""
+        call = self.calls.of(moved.leg)
+        aor = call.who(moved.leg) if call else None
+        if aor not in self.directory.extensions or self._sender(moved.request, now).aor != aor:
+            raise Refusal(481, "")
+        return LetIn(moved.request.transaction, moved.leg)
 
     def _publisher(self, request: Request, now: float) -> Publisher:
         """Who has sent a PUBLISH: a source that is taken at its word publishes for whom it likes."""

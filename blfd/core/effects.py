@@ -56,6 +56,13 @@ class Ignore(NamedTuple):
     transaction: int
 
 
+class LetIn(NamedTuple):
+    """The phone of a leg has sent this request (`MovedReceived`): the leg is there now, and takes it."""
+
+    transaction: int
+    leg: int
+
+
 class FindProfile(NamedTuple):
     """Look up where the files of the phone with this address are; `ProfileFound` comes back.
 
@@ -349,6 +356,7 @@ Effect = (
     | Log
     | Reply
     | Ignore
+    | LetIn
     | FindProfile
     | Locate
     | SetRules

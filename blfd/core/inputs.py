@@ -244,6 +244,13 @@ class RequestReceived(NamedTuple):
     request: Request
 
 
+class MovedReceived(NamedTuple):
+    """A request with the ids of a leg's dialog, from a place where its phone is not known to be."""
+
+    request: Request
+    leg: int
+
+
 class LegAccepted(NamedTuple):
     """A caller leg is made: `tag` is our To tag. What PJSIP refuses ends with LegEnded instead."""
 
@@ -501,6 +508,7 @@ Input = (
     | RequestAnswered
     | InviteReceived
     | ReferReceived
+    | MovedReceived
     | RequestReceived
     | LegAccepted
     | MediaMatched

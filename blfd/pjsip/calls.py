@@ -102,6 +102,18 @@ class Calls:
         leg.session.remote_cseq = request.cseq
         return leg.number
 
+    def leg_elsewhere(self, request: Request) -> int:
+        """The leg whose ids a request has that it does not know, as that came from elsewhere; 0 for none."""
+        leg = self.legs.of_tag(request.to.tag)
+        is_its = self.legs.knows(request.call_id, request.to.tag, request.from_.tag)
+        return leg.number if leg and is_its else 0
+
+    def moved(self, request: Request, flow: Flow) -> None:
+        """A request has come from where the phone of its leg is now."""
+        leg = self.legs.of_tag(request.to.tag)
+        if leg:
+            self.legs.came_by(leg, request, flow)
+
     def is_up(self, leg: int) -> bool:
         return self.legs.is_up(leg)
 

@@ -214,6 +214,11 @@ class ServerTransactions:
         self._close(transaction)
         self._end_at(transaction, now + LIFETIME)
 
+    def withdraw(self, transaction: ServerTransaction) -> None:
+        """Somebody else answers it, and takes its copies."""
+        self._close(transaction)
+        self._forget(transaction)
+
     def acknowledged(self, key: str, now: float) -> bool:
         """Whether an ACK is for a refusal of ours (section 17.2.1)."""
         transaction = self._by_key.get(key)

@@ -21,6 +21,7 @@ from blfd.core.inputs import (
     FlowReached,
     Input,
     LegEnded,
+    MovedReceived,
     NotifyAnswered,
     NotifyLost,
     RequestAnswered,
@@ -36,7 +37,7 @@ from blfd.sip.message import Malformed, Request, Response
 from blfd.sip.notifies import Notifies
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.profiles import Profiles
-from blfd.sip.requests import as_input, remote_target, request_answered
+from blfd.sip.requests import as_input, remote_target, request_answered, request_of
 from blfd.sip.server_transactions import ServerTransaction, ServerTransactions, State
 from blfd.sip.tokens import Tokens
 from blfd.sip.writer import Writer, reopened_flow, response_flow
@@ -71,6 +72,8 @@ class Carrier(Protocol):
     def accept(self, effect: e.Accept, request: Request, flow: Flow) -> Refusing | None: ...
     def knows(self, request: Request, flow: Flow) -> bool: ...
     def leg_of(self, request: Request, flow: Flow) -> int: ...
+    def leg_elsewhere(self, request: Request) -> int: ...
+    def moved(self, request: Request, flow: Flow) -> None: ...
     def is_up(self, leg: int) -> bool: ...
     def has_sent(self, request: Request) -> bool: ...
     def repeated(self, request: Request, flow: Flow) -> None: ...
@@ -294,9 +297,21 @@ class Stack:
 
     def _in_call(self, key: str, request: Request, flow: Flow) -> None:
         """A request inside a dialog that is no subscription's."""
-        if not self._calls.knows(request, flow):
-            self._respond(self._begin(key, request, flow), 481)
-        elif request.method in capabilities.IN_CALLS:
+        if self._calls.knows(request, flow):
+            self._within(key, request, flow)
+            return
+        transaction = self._begin(key, request, flow)
+        leg = self._calls.leg_elsewhere(request)
+        if not leg:
+            self._respond(transaction, 481)
+            return
+        self._emit(MovedReceived(request_of(request, flow, transaction.id), leg))
+        if transaction.is_open:
+            self._servers.wait(transaction, time.monotonic())
+
+    def _within(self, key: str, request: Request, flow: Flow) -> None:
+        """A request of the phone of a leg."""
+        if request.method in capabilities.IN_CALLS:
             try:
                 _check_extensions(request)
                 offers = request.method in OFFERING
@@ -407,6 +422,8 @@ class Stack:
             self._ignore(effect)
         elif type(effect) is e.SendRequest:
             self._send_request(effect)
+        elif type(effect) is e.LetIn:
+            self._let_in(effect)
         else:
             self._calls.perform(effect)
 
@@ -456,6 +473,16 @@ class Stack:
             self._servers.accepted(transaction, effect.leg, time.monotonic())
         else:
             self._respond(transaction, refused.status, refused.reason, headers=refused.headers)
+
+    def _let_in(self, effect: e.LetIn) -> None:
+        """As if it had come from where the phone was."""
+        transaction = self._servers.of(effect.transaction)
+        if transaction is None or transaction.request is None:
+            return
+        request, flow = transaction.request, transaction.source
+        self._servers.withdraw(transaction)
+        self._calls.moved(request, flow)
+        self._within(transaction.key, request, flow)
 
     def _ignore(self, effect: e.Ignore) -> None:
         transaction = self._servers.of(effect.transaction)

@@ -110,6 +110,43 @@ def test_requests_of_a_call_that_come_late(site: Site) -> None:
     assert other
 
 
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE", "REFER", "INFO", "BYE"])
+@pytest.mark.parametrize("who", ["caller", "callee"])
+def test_a_phone_with_another_address_shows_that_it_is_the_same(site: Site, who: str, method: str) -> None:
+    """It has not registered from there yet; its next request is asked for the password, and taken."""
+    caller, callee = site.registered("101"), site.registered("102")
+    mine, other = connect(caller, callee) if who == "caller" else connect(caller, callee)[::-1]
+    phone = mine.agent
+    moved = mine.agent = Agent(phone.server, phone.user, phone.password, host="127.0.0.9")
+    site.agents.append(moved)
+    mine.cseq += 500
+    body = {"INVITE": sdp(4444), "UPDATE": sdp(4444), "INFO": b"x"}.get(method, b"")
+    more = {"Refer_To": f"<sip:999@{moved.server}>"} if method == "REFER" else {}
+    first = mine.send(method, body, **more)
+    challenge = moved.final(first)
+    assert challenge.status == 401
+    if method == "INVITE":
+        mine.ack(challenge)
+    moved.cseq = mine.cseq
+    headers = moved.authorized(first, method, mine.target, challenge)
+    mine.cseq = moved.cseq
+    moved.send(f"{method} {mine.target} SIP/2.0", headers, body)
+    if method in ("INVITE", "UPDATE", "INFO"):
+        relayed = other.agent.wait(lambda m: m.method in ("INVITE", "INFO"))
+        other.agent.reply(relayed, 200, "OK", sdp(5555) if method != "INFO" else b"", Content_Type=SDP)
+    answer = moved.final(headers)
+    assert answer.status == (404 if method == "REFER" else 200), answer.start
+    phone.leave_by.clear()
+    if method == "INVITE":
+        mine.ack(answer)
+    if method == "BYE":
+        other.agent.reply(other.agent.wait_request("BYE"), 200)
+        return
+    ended = other.send("BYE")
+    moved.reply(moved.wait_request("BYE"), 200)
+    assert other.agent.final(ended).status == 200
+
+
 def test_both_ask_for_other_media_at_once(site: Site) -> None:
     mine, other = connect(site.registered("101"), site.registered("102"))
     first, second = mine.send("INVITE", sdp(4444)), other.send("INVITE", sdp(5555))

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from blfd.core.effects import Accept, Effect, Ignore, Notify, Reply
+from blfd.core.effects import Accept, Effect, Ignore, LetIn, Notify, Reply
 from blfd.core.inputs import (
     Input,
     InviteReceived,
     LegEnded,
+    MovedReceived,
     NotifyAnswered,
     RequestReceived,
     SubscribeReceived,
@@ -75,6 +76,13 @@ class Carrier:
 
     def knows(self, request: Request, flow: Flow) -> bool:
         return (request.call_id, request.to.tag, request.from_.tag) in self.dialogs
+
+    def leg_elsewhere(self, request: Request) -> int:
+        return 7 if request.to.tag == "elsewhere" else 0
+
+    def moved(self, request: Request, flow: Flow) -> None:
+        self.given.append(("moved", request.call_id))
+        self.dialogs.add((request.call_id, request.to.tag, request.from_.tag))
 
     def has_sent(self, request: Request) -> bool:
         return False
@@ -256,6 +264,21 @@ def test_inside_a_call_the_carrier_is_asked_and_the_body_is_looked_at_before() -
         asked = request("UPDATE", to_tag="ours", branch=kind[:3], body=b"--b", kind=kind)
         assert edge.statuses(asked) == [status]
     assert len(edge.carrier.given) == taken
+
+
+def test_a_request_from_elsewhere_is_the_carriers_once_the_core_lets_it_in() -> None:
+    edge = Edge()
+    asked = request("INFO", to_tag="elsewhere", body=b"x", kind="text/plain")
+    assert edge.statuses(asked) + edge.statuses(asked) == []
+    (event,) = edge.inputs
+    assert isinstance(event, MovedReceived)
+    assert (event.leg, edge.carrier.given) == (7, [])
+    edge.stack.perform(LetIn(event.request.transaction, 7))
+    edge.stack.perform(LetIn(event.request.transaction, 7))
+    assert edge.carrier.given == [("moved", "c"), ("INFO", "c")]
+    assert edge.statuses(asked) == [], "copies go to the carrier"
+    assert edge.carrier.given[2:] == [("INFO", "c")]
+    assert len(edge.inputs) == 1
 
 
 def test_a_response_to_a_notify_and_one_of_a_call() -> None:

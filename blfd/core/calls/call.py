@@ -486,6 +486,15 @@ class Call:
         """The leg at the other end of one of a call that is up."""
         return self.answered_leg if leg == self.caller_leg else self.caller_leg
 
+    def who(self, leg: int) -> Aor | None:
+        """Whose phone is on a leg, however far the call is; None where there is none."""
+        if leg == self.caller_leg:
+            return self.caller.aor
+        if leg == self.answered_leg:
+            return self.callee.aor
+        branch = self.branches.get(leg)
+        return branch.party.aor if branch else None
+
     def seat(self, leg: int) -> Seat:
         """Who is on a leg of a call that is up."""
         is_trusted = leg in self.trusted
