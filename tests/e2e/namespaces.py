@@ -1,0 +1,112 @@
+"""Network namespaces of Linux: a server and its phones, each of them on a network of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from programs import program
+from sites import Site, password
+from wire import Agent
+
+CLONE_NEWNET = 0x40000000
+MARK = f"blfd{os.getpid()}"
+SERVER = f"{MARK}server"
+LISTEN = ["udp:[::]:5060", "tcp:[::]:5060", "tls:[::]:5061"]
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@contextlib.contextmanager
+def inside(namespace: str) -> Iterator[None]:
+    """Sockets and processes that are made meanwhile, by this thread, are in a namespace, and stay there."""
+    with open("/proc/thread-self/ns/net") as here, open(f"/run/netns/{namespace}") as there:
+        _enter(there.fileno())
+        try:
+            yield
+        finally:
+            _enter(here.fileno())
+
+
+def _enter(fd: int) -> None:
+    if _libc.setns(fd, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+class Networks:
+    """One of each phone, fd0b:1fd:0:N::/64: the server is ::1 there, and the phone ::2."""
+
+    def __init__(self, users: tuple[str, ...]) -> None:
+        self.prefixes = {user: f"fd0b:1fd:0:{number:x}::" for number, user in enumerate(users, 1)}
+
+    def __enter__(self) -> Networks:
+        lines = [f"netns add {name}" for name in self._names()]
+        lines += [f"-n {name} link set lo up" for name in self._names()]
+        for user, prefix in self.prefixes.items():
+            phone = MARK + user
+            lines.append(f"-n {SERVER} link add to{user} type veth peer name eth0 netns {phone}")
+            for name, device, last in ((SERVER, f"to{user}", 1), (phone, "eth0", 2)):
+                lines.append(f"-n {name} address add {prefix}{last}/64 dev {device} nodad")
+                lines.append(f"-n {name} link set {device} up")
+        try:
+            for line in lines:
+                ip(*line.split())
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in self._names():
+            with contextlib.suppress(subprocess.CalledProcessError):
+                ip("netns", "delete", name)
+
+    def _names(self) -> list[str]:
+        return [SERVER, *(MARK + user for user in self.prefixes)]
+
+
+def ip(*words: str) -> None:
+    subprocess.run([program("ip"), *words], check=True, capture_output=True)
+
+
+def check() -> None:
+    """Skips where no namespace can be made."""
+    name = f"{MARK}try"
+    try:
+        ip("netns", "add", name)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"no network namespace can be made here: {error.stderr.decode().strip()}")
+    try:
+        ip("-n", name, "link", "add", "x0", "type", "veth", "peer", "name", "x1")
+        ip("-n", name, "address", "add", "fd0b:1fd::1/64", "dev", "x0", "nodad")
+        with inside(name):
+            pass
+    except (subprocess.CalledProcessError, OSError) as error:
+        pytest.skip(f"no network can be made in a namespace here: {getattr(error, 'stderr', error)!r}")
+    finally:
+        ip("netns", "delete", name)
+
+
+class FarSite(Site):
+    """The server sees each of its phones on another network, and each of them sees another server."""
+
+    def __init__(self, folder: Path, networks: Networks, *options: str) -> None:
+        self._networks = networks
+        super().__init__(folder, *options)
+
+    def start(self) -> None:
+        self.listen = LISTEN
+        with inside(SERVER):
+            super().start()
+
+    def agent(self, user: str = "101", transport: str = "udp") -> Agent:
+        prefix = self._networks.prefixes[user]
+        port = 5061 if transport == "tls" else 5060
+        with inside(MARK + user):
+            agent = Agent(f"[{prefix}1]:{port}", user, password(user), transport, host=f"{prefix}2")
+        self.agents.append(agent)
+        return agent
