@@ -251,6 +251,7 @@ def leg(tag: str = "ours", **over: Any) -> SavedLeg:
         "<sip:102@host>",
         '"Zoë \udcfe" <sip:101@host>',
         "sip:a@192.0.2.1;x=\udcfd",
+        "sip:b@192.0.2.1;x=\udcfd",
         ("<sip:edge;lr>", "<sip:\udcfd;lr>"),
         Flow("udp", "192.0.2.1", 5060, 2),
         5,

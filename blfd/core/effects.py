@@ -256,7 +256,8 @@ class Drop(NamedTuple):
 
 
 class PhoneMoved(NamedTuple):
-    """A phone with one of `contacts` that was reached by `before` is reached by `flow`, over `routes`."""
+    """A phone with one of `contacts`, the newest last, that was reached by `before` is reached by `flow`,
+    over `routes`."""
 
     contacts: tuple[str, ...]
     before: Flow

@@ -438,14 +438,16 @@ class SavedLeg(NamedTuple):
     """What has to outlive the process so that the dialog of a leg that is up goes on.
 
     `local` and `remote` are From and To of our requests without their tags, `target` is their Request-URI.
-    `cseq` has not been used, and neither has any higher one; `remote_cseq` is the phone's last. `sent` is the
-    SDP that the phone has last agreed on, and `received` its own. `timer` is None where nobody refreshes.
+    `contact` is where the phone said last that it is, in the dialog or by registering. `cseq` has not been
+    used, and neither has any higher one; `remote_cseq` is the phone's last. `sent` is the SDP that the phone
+    has last agreed on, and `received` its own. `timer` is None where nobody refreshes.
     """
 
     dialog: DialogId
     local: str
     remote: str
     target: str
+    contact: str
     route_set: tuple[str, ...]
     flow: Flow
     cseq: int

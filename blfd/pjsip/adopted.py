@@ -23,6 +23,7 @@ SUPPORTED = 1  # pjsip_dialog_cap_status
 UAC, UAS = 1, 2  # enum timer_refresher of sip_timer.c
 RESERVED = 1000  # numbers of requests that are written at once
 LONGEST = 65_535
+REQUEST_URI = 0  # pjsip_uri_context_e
 
 RESPONSE = (
     "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKadopted\r\n"
@@ -47,7 +48,9 @@ class Adopted:
 
     # What is kept
 
-    def describe(self, session: Session, flow: Flow, target: str, routes: tuple[str, ...]) -> SavedLeg | None:
+    def describe(
+        self, session: Session, flow: Flow, contact: str, routes: tuple[str, ...]
+    ) -> SavedLeg | None:
         """None while it is not up, or an offer waits for its answer."""
         if not session.is_up or not session.has_agreed or session.negotiating():
             return None
@@ -59,7 +62,8 @@ class Adopted:
             session.dialog_id,
             self._party(dialog.local.info),
             self._party(dialog.remote.info),
-            target,
+            self._target(dialog.target),
+            contact,
             routes,
             flow,
             (int(dialog.local.cseq) // RESERVED + 1) * RESERVED,
@@ -73,6 +77,14 @@ class Adopted:
     def _allows_update(self, dialog: CData) -> bool:
         has = lib.pjsip_dlg_remote_has_cap(dialog, HEADER_ALLOW, ffi.NULL, self._update.pj)
         return bool(has == SUPPORTED)
+
+    def _target(self, uri: CData) -> str:
+        """A Request-URI."""
+        uri = uri.vptr.p_get_uri(uri)
+        length = uri.vptr.p_print(REQUEST_URI, uri, self._printed, LONGEST)
+        if length < 0:
+            raise PjsipError("A Contact is too long", length)
+        return bytes(ffi.buffer(self._printed, length)).decode("utf-8", "surrogateescape")
 
     def _party(self, header: CData) -> str:
         """A From or To without its tag and what follows that."""
@@ -100,7 +112,8 @@ class Adopted:
         _set_tag(dialog, dialog.remote, saved.dialog.remote_tag)
         check("dialog", lib.pjsip_ua_register_dlg(agent, dialog))
         dialog.local.first_cseq = dialog.local.cseq = saved.cseq
-        dialog.remote.first_cseq = dialog.remote.cseq = saved.remote_cseq
+        # The phone may not have heard the answer to its last request, and repeats it.
+        dialog.remote.first_cseq = dialog.remote.cseq = max(saved.remote_cseq - 1, -1)
         dialog.state, dialog.uac_has_2xx, dialog.ack_sent, dialog.route_set_frozen = ESTABLISHED, 1, 1, 1
 
     def agree(self, session: Session, saved: SavedLeg) -> None:
@@ -121,7 +134,7 @@ class Adopted:
         if saved.allows_update:
             lib.pjsip_dlg_update_remote_cap(session.dialog, self._received.pj.msg_info.msg, 0)
         if saved.timer:
-            check("timer", lib.pjsip_timer_process_resp(inv, self._received.pj, self._status))
+            lib.pjsip_timer_process_resp(inv, self._received.pj, self._status)
             began = inv.timer.last_refresh  # as it was, until the session is refreshed
             began.sec = int(saved.timer.expires_at - saved.timer.interval)
 

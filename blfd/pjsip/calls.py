@@ -156,6 +156,8 @@ class Calls:
         leg = self.legs.of_tag(tag) if message.method in CHANGING else None
         if leg:
             self.legs.touch(leg)
+            if isinstance(message, Response) and leg.is_connected and message.status // 100 == 2:
+                self.legs.refreshed_by(leg, message)
 
     def repeated(self, request: Request, flow: Flow) -> None:
         """An accepted INVITE came again: PJSIP repeats what it has said, as long as it remembers."""

@@ -169,7 +169,7 @@ class Legs:
             fault = f"its call of before the start cannot go on: {error}"
             self._emit(LegEnded(effect.leg, 500, "Server Internal Error", silent=True, fault=fault))
             return
-        leg = Leg(effect.leg, session, saved.flow, saved.target, saved.route_set, self._outside, is_up=True)
+        leg = Leg(effect.leg, session, saved.flow, saved.contact, saved.route_set, self._outside, is_up=True)
         self._add(leg)
         self.touch(leg)
 
@@ -317,6 +317,10 @@ class Legs:
         leg.contact = _contact(response) or leg.contact
         self._move(leg, leg.flow, response.routes("record-route")[::-1])
 
+    def refreshed_by(self, leg: Leg, response: Response) -> None:
+        """A 2xx to a later request of ours says where the phone is now; the route set stays."""
+        leg.contact = _contact(response) or leg.contact
+
     def flow_closed(self, flow: Flow) -> None:
         """Calls whose connection is gone live on: by a new one, when there is something to send.
 
@@ -350,6 +354,7 @@ class Legs:
         """Calls of a phone that has registered from elsewhere are there, too."""
         for leg in [leg for leg in self._by_number.values() if leg.flow == effect.before]:
             if any(leads_to_same(leg.contact, contact) for contact in effect.contacts):
+                leg.contact = effect.contacts[-1]  # it may register from elsewhere again
                 self._move(leg, effect.flow, self._next_hops.renewed(leg.routes, effect.routes, effect.flow))
 
     def _move(self, leg: Leg, flow: Flow, routes: tuple[str, ...]) -> None:

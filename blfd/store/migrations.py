@@ -508,6 +508,7 @@ def calls_that_are_up(db: Database) -> None:
             local_uri NOT NULL,
             remote_uri NOT NULL,
             target NOT NULL,
+            reached_at NOT NULL,
             route_set TEXT NOT NULL,
             transport TEXT NOT NULL,
             host TEXT NOT NULL,

@@ -9,13 +9,12 @@ import pytest
 from builders import SDP, World, directory, document, flow, notifies, register, request, subscribe, uri
 from office import PEOPLE, SALES, Office, hung_up, naming, replaces
 
+from blfd.core.calls.media import held
 from blfd.core.effects import (
     Adopt,
     Answer,
     AnswerOffer,
     Effect,
-    Identify,
-    Log,
     Offer,
     SaveCalls,
 )
@@ -36,6 +35,7 @@ from blfd.core.inputs import (
 from blfd.core.values import Aor, DialogId, Flow, SavedCall, SavedLeg, SessionTimer, Settings
 
 OTHER = b"v=0\r\nm=audio 5000 RTP/AVP 0\r\n"
+MOVED = b"v=0\r\nm=audio 6000 RTP/AVP 0\r\n"
 HELD = SDP + b"a=sendonly\r\n"
 LATE = 3000.0  # when a session is over
 
@@ -73,6 +73,7 @@ class Offices(Office):
             shown.id if shown else DialogId(f"id{leg}", "ours", f"phone{leg}"),
             "<sip:ours>",
             f"<sip:{user}>",
+            f"sip:{user}@198.51.100.7",
             f"sip:{user}@198.51.100.7",
             (),
             flow(user, transport),
@@ -180,18 +181,60 @@ def test_either_side_ends_it(by: int, starts: int) -> None:
     assert office.kept == {}
 
 
+def asked(effects: list[Effect]) -> list[tuple[int, bytes]]:
+    return [(effect.leg, effect.sdp) for effect in effects if isinstance(effect, Offer)]
+
+
 def test_both_phones_are_asked_whether_they_are_there() -> None:
-    """By UPDATE where they take it, else by re-INVITE with what they were told last."""
+    """One by what it was told last, the other by what that answers."""
     office = Offices()
     caller, callee = office.up()
-    office.describe(callee, "102", allows_update=False)
     office.restart()
-    effects = office.at(1)
-    assert of(effects, Identify) == [caller]
-    (offer,) = [e for e in effects if isinstance(e, Offer)]
-    assert (offer.leg, offer.sdp) == (callee, OTHER)
-    (gone,) = [e for e in office.give(LegEnded(callee, 481, "")) if not isinstance(e, SaveCalls | Log)]
-    assert of([gone], type(gone)) == [caller]
+    assert asked(office.at(1)) == [(caller, OTHER)]
+    assert asked(office.give(OfferAnswered(caller, 200, MOVED))) == [(callee, MOVED)]
+    assert asked(office.give(OfferAnswered(callee, 200, OTHER))) == []
+    assert office.lamps("101", "102") == ["talking", "talking"]
+
+
+@pytest.mark.parametrize("dead", [0, 1])
+def test_one_that_is_gone_ends_both(dead: int) -> None:
+    office = Offices()
+    legs = office.up()
+    office.restart()
+    office.at(1)
+    if dead == 1:
+        office.give(OfferAnswered(legs[0], 200, SDP))
+    office.give(OfferAnswered(legs[dead], 481, None))
+    assert list(hung_up(office.give(LegEnded(legs[dead], 481, "")))) == [legs[1 - dead]]
+    assert office.kept == {}
+
+
+def test_one_that_refuses_to_be_asked_is_there() -> None:
+    """And so is asked the other one, by what it was told last."""
+    office = Offices()
+    caller, callee = office.up()
+    office.restart()
+    office.at(1)
+    assert asked(office.give(OfferAnswered(caller, 488, None))) == [(callee, OTHER)]
+    assert hung_up(office.give(OfferAnswered(callee, 500, None))) == {}
+    assert office.lamps("101", "102") == ["talking", "talking"]
+
+
+@pytest.mark.parametrize("holder", [0, 1])
+def test_who_holds_says_whether_it_does_so_still(holder: int) -> None:
+    """It may have let go in the last moment before the kill."""
+    office = Offices()
+    legs = office.up()
+    office.give(OfferReceived(legs[holder], HELD))
+    office.give(OfferAnswered(legs[1 - holder], 200, SDP + b"a=recvonly\r\n"))
+    office.describe(legs[holder], ("101", "102")[holder], sent=OTHER + b"a=recvonly\r\n")
+    office.restart()
+    ((leg, sdp),) = asked(office.at(1))
+    assert (leg, held(sdp), b"recvonly" in sdp) == (legs[holder], False, False)
+    assert asked(office.give(OfferAnswered(leg, 200, HELD))) == [(legs[1 - holder], HELD)]
+    office.give(OfferAnswered(legs[1 - holder], 200, SDP + b"a=recvonly\r\n"))
+    assert sorted(office.lamps("101", "102")) == ["held", "talking"]
+    assert office.lamps("101", "102")[holder] == "held"
 
 
 def test_it_is_not_asked_twice() -> None:
@@ -200,7 +243,7 @@ def test_it_is_not_asked_twice() -> None:
     office.restart()
     office.at(1)
     office.describe(caller, "101", timer=SessionTimer(1800, True, LATE + 500))
-    assert of(office.at(100), Identify) == []
+    assert asked(office.at(100)) == []
     assert set(hung_up(office.at(LATE - office.world.now + 2))) == {caller, callee}, (
         "of whom nothing was heard"
     )
@@ -220,27 +263,30 @@ def test_a_phone_that_does_not_refresh(transport: str) -> None:
     assert office.lamps("101", "102") == ["idle", "idle"]
 
 
-def test_one_that_has_answered_that_it_refuses_is_asked_again_before_it_is_given_up() -> None:
-    """We refresh, and it is there: a re-INVITE shows it, or that it is not."""
+def test_one_that_has_refused_is_asked_again_before_it_is_given_up() -> None:
+    """We refresh, and it is there: that shows anew, or that it is not."""
     office = Offices()
     caller, callee = office.up(timer=SessionTimer(1800, True, LATE))
     office.restart()
-    assert of(office.at(1), Identify) == [caller, callee]
+    office.at(1)
+    for leg in (caller, callee):
+        office.give(OfferAnswered(leg, 488, None))
     effects = office.at(LATE - office.world.now + 2)
     assert hung_up(effects) == {}
-    assert of(effects, Offer) == [caller]
-    office.give(OfferAnswered(caller, 200, SDP))
+    assert asked(effects)[0][0] == caller
     assert office.lamps("101", "102") == ["talking", "talking"]
 
 
 def test_a_phone_whose_connection_is_gone_is_asked_when_it_is_back() -> None:
     office = Offices()
-    caller, _ = office.up(transport="tcp")
+    caller, callee = office.up(transport="tcp")
     office.restart(transport="tcp")
-    assert of(office.at(5), Identify) == []
-    back = Flow("tcp", "198.51.100.7", 40_000)
-    office.describe(caller, "101", flow=back)
-    assert of(office.at(0), Identify) == [caller]
+    assert asked(office.at(5)) == []
+    office.describe(callee, "102", flow=Flow("tcp", "198.51.100.7", 40_001))
+    assert asked(office.at(1)) == [], "what it says could not be told to the other one"
+    office.describe(caller, "101", flow=Flow("tcp", "198.51.100.7", 40_002))
+    assert asked(office.at(1)) == [(caller, OTHER)]
+    assert office.lamps("101", "102") == ["talking", "talking"]
 
 
 def test_an_edge_is_reached_anew() -> None:
@@ -250,7 +296,7 @@ def test_an_edge_is_reached_anew() -> None:
     office.up(**edge)
     adopts = [effect for effect in office.restart() if isinstance(effect, Adopt)]
     assert {adopt.saved.flow.port for adopt in adopts} == {5070}
-    assert len(of(office.at(1), Identify)) == 2
+    assert len(asked(office.at(1))) == 1
 
 
 def test_no_listener_leads_there_any_more() -> None:
@@ -347,7 +393,8 @@ def test_a_kill_while_it_is_taken_over() -> None:
     legs = office.up()
     take_over(office, legs)
     office.restart()
-    assert of(office.at(1), Identify) == list(legs)
+    office.at(1)
+    office.give(OfferAnswered(legs[0], 200, SDP))
     assert list(hung_up(office.give(LegEnded(legs[1], 481, "")))) == [legs[0]]
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from calls import Dialog, audio_port, connect, direction, hang_up, sdp
-from sites import Site
+from desks import Office
+from sites import UDP6, Site
 from wire import Message
 
 SDP = "application/sdp"
-UPDATES = {"Allow": "INVITE, ACK, BYE, CANCEL, UPDATE"}
+KILLS, SEED = 3, 4028
 
 
 def restart(site: Site, how: str = "kill") -> None:
@@ -42,13 +44,13 @@ def shown(site: Site, *extensions: str) -> list[dict[str, Any]]:
     return rows
 
 
-@pytest.mark.parametrize("how", ["kill", "stop"])
-def test_a_call_that_is_up(own_site: Callable[..., Site], how: str) -> None:
+@pytest.mark.parametrize(("how", "transport"), [("kill", UDP6), ("stop", "udp")])
+def test_a_call_that_is_up(own_site: Callable[..., Site], how: str, transport: str) -> None:
     """Lamps and lists show it as before; both phones are asked for it; either side ends it on both."""
     site = own_site()
     watcher = site.agent("103")
     watcher.subscribe("102")
-    one, other = connect(site.registered("101"), site.registered("102"))
+    one, other = connect(site.registered("101", transport), site.registered("102"))
     before = watcher.notify("confirmed").document.dialogs
     site.wait_rows("legs", 2)
     lamps, (call,) = shown(site, "101", "102"), site.ask("calls")
@@ -67,9 +69,26 @@ def test_a_call_that_is_up(own_site: Callable[..., Site], how: str) -> None:
     site.wait_lamp("101", "held")
     site.wait_rows("legs WHERE held AND settled", 1)
     restart(site)
-    assert direction(alive(one, 4000, "sendonly")) == "recvonly"
+    assert direction(alive(one, 4000, "sendonly")) == "sendrecv"  # it says itself that it holds
     assert direction(alive(other, 5000, "recvonly")) == "sendonly"
     site.wait_lamp("101", "held")
     hang_up(*((one, other.agent) if how == "kill" else (other, one.agent)))
     site.wait_no_call()
     site.wait_rows("legs", 0)
+
+
+@pytest.mark.parametrize("transports", [("udp", UDP6, "tcp")], ids=["mixed"])
+def test_kill_9_of_an_office_at_work(own_site: Callable[..., Site], transports: tuple[str, ...]) -> None:
+    """Calls, transfers, pickups, forwards: what was up goes on with the right one, and can be hung up."""
+    site = own_site("--trust", "127.0.0.0/8", "--trust", "::1")
+    office = Office(site, random.Random(SEED), transports)
+    for _ in range(KILLS):
+        office.work(1.0)
+        office.kill()
+        office.start()
+        office.settle()
+        office.hang_up(0.3)
+    assert office.survived > office.lost, (office.survived, office.lost)
+    office.hang_up(1)
+    site.wait_no_call()
+    assert office.ended

@@ -100,7 +100,7 @@ class Call:
         self._early_told = b""  # that SDP
         self._early_sdp: dict[tuple[int, str], bytes] = {}  # what each phone sent so, by branch and To tag
         self._has_reoffered = False  # the caller, while it rang
-        self._is_settled = True  # what an earlier process has left
+        self._is_settled = True  # as an earlier process has left it
         self._refused: Refused | None = None  # the best refusal of where it has rung
 
     def start(self, tag: str, now: float) -> list[Effect]:
@@ -431,6 +431,11 @@ class Call:
 
     # What an earlier process has left
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether both phones know where the other one's media is."""
+        return self._is_settled and self.exchange.is_settled
+
     def resume(self, saved: SavedCall) -> None:
         """It is up, as it was."""
         caller, callee = saved.caller, saved.callee
@@ -443,24 +448,27 @@ class Call:
             self.exchange.tell(seat.leg, seat.saved.sent)
         self._is_settled = saved.settled
 
-    def ask(
-        self, known: dict[int, SavedLeg], legs: Set[int], now: float, *, by_offer: bool = False
-    ) -> list[Effect]:
-        """Have the phones on `legs` say that they are there, by a refresh of their sessions.
+    def ask(self, known: dict[int, SavedLeg], lost: Set[int], now: float) -> list[Effect]:
+        """Have both phones say that they are there, and how: by re-INVITE with the media of the other one.
 
-        `known` are both legs; `by_offer`: by re-INVITE, whatever a phone says that it takes.
+        `known` are both legs, and to `lost` ones there is no way yet. Who holds is asked first, as if nobody
+        did, and what it answers is what the other one is told: so both are again as the one with the say is.
         """
-        callee, caller = self._identity(self.callee), self._identity(self.caller)
-        if not self._is_settled and legs >= known.keys():
-            self._is_settled = True
-            asked = Offer(self.caller_leg, lifted(known[self.answered_leg].received), callee)
-            return self.exchange.connect(asked, Offer(self.answered_leg, b"", caller), now)
-        for leg, identity in ((self.caller_leg, callee), (self.answered_leg, caller)):
-            if leg in legs and known[leg].allows_update and not by_offer:
-                self.exchange.later(Identify(leg, identity))
-            elif leg in legs:
-                self.exchange.later(Offer(leg, self.exchange.told(leg) or known[leg].sent, identity))
-        return self.exchange.next(now)
+        first, second = sorted((self.caller_leg, self.answered_leg), key=self._holds, reverse=True)
+        if lost & {first, second}:  # it could not be told what the other one says
+            return []
+        sdp = known[first].sent if self._is_settled else known[second].received
+        self._is_settled = True
+        asked = Offer(first, lifted(sdp), self._identity(self._facing(first)))
+        return self.exchange.ask(asked, Offer(second, b"", self._identity(self._facing(second))), now)
+
+    def _holds(self, leg: int) -> bool:
+        dialog = self._dialogs.get(self.seat(leg).party.aor, leg)
+        return dialog is not None and dialog.held
+
+    def _facing(self, leg: int) -> Party:
+        """Who the phone on `leg` talks with."""
+        return self.callee if leg == self.caller_leg else self.caller
 
     # Transfers
 

@@ -209,15 +209,13 @@ class Calls:
             self.keeping.touch(call)
         return []
 
-    def ask_survivor(
-        self, number: int, legs: Set[int], now: float, *, by_offer: bool = False
-    ) -> list[Effect]:
-        """Whether the phones of a call are there: those on `legs`, as far as they are of the call."""
+    def ask_survivor(self, number: int, lost: Set[int], now: float) -> list[Effect]:
+        """Whether the phones of a call are there; to `lost` legs there is no way yet."""
         call = self._by_number.get(number)
         if call is None or not call.is_up:
             return []
         known = {leg: self.keeping.legs[leg] for leg in call.legs()}
-        return self._settle(call, call.ask(known, legs, now, by_offer=by_offer))
+        return self._settle(call, call.ask(known, lost, now))
 
     def end_survivor(self, number: int, status: int, why: str, now: float) -> list[Effect]:
         call = self._by_number.get(number)

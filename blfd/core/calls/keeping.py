@@ -74,7 +74,7 @@ class Keeping:
             call.source,
             call.started_at,
             call.transfers,
-            call.exchange.is_settled,
+            call.is_settled,
             caller,
             callee,
         )

@@ -188,6 +188,12 @@ class OfferAnswer:
         self._vital = 0
         return self.next(now)
 
+    def ask(self, offer: Offer, other: Offer, now: float) -> list[Effect]:
+        """Two phones that are as they were, as far as is known: what one answers to `offer` is what the other
+        one is offered by `other`. Nothing depends on it."""
+        self._later[:0] = [Own(offer, at_once=True), Own(other, at_once=True, follows=True)]
+        return self.next(now)
+
     def dissolve(self) -> list[Effect]:
         """The two no longer talk with each other: what one has asked the other is refused."""
         asked = [RefuseOffer(self._asked.leg, 491, "Request Pending")] if self._asked else []
@@ -252,15 +258,18 @@ class OfferAnswer:
     def _own_answered(self, own: Own, answer: OfferAnswered, now: float) -> Hold | None:
         self._own = None
         leg, sdp = answer.leg, answer.sdp
+        follower = self._later[0] if self._later else None
         if sdp is None:
             if answer.status == 491 and own.times < TIMES:
                 own.not_before = now + PAUSE
                 self._later.insert(0, own)
             elif own.vital:
                 raise NoAnswer(f"A phone does not take the other one's media: {answer.status}")
+            elif isinstance(follower, Own) and follower.follows:
+                known = self._told.get(follower.offer.leg, b"")
+                follower.offer, follower.follows = follower.offer._replace(sdp=known), False
             return None
         other = self._other[leg]
-        follower = self._later[0] if self._later else None
         if isinstance(follower, Own) and follower.follows:
             follower.offer = follower.offer._replace(sdp=sdp)
             follower.follows, follower.tells = False, True

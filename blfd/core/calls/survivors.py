@@ -1,10 +1,10 @@
 """Calls that an earlier process has left while they were up.
 
 They are calls as all others from the first moment on. What a new process cannot know is whether both phones
-are still there, and so, within moments, each is asked by a refresh of its session that changes nothing: a
-phone whose call is over says so (481), or nothing (408), and both ends of the call are told. Who was just
-being told of other media is told of it now. A phone whose connection has gone with the process is asked when
-it has come back; until then its session ends when it would have ended without the restart.
+are still there, and what they were told in the last moment before. So within moments each is asked by a
+re-INVITE with the media of the other one: a phone whose call is over says so (481), or nothing (408), and
+both ends of the call are told. Where the connection of a phone has gone with the process, both are asked when
+it has come back; until then their sessions end when they would have ended without the restart.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Survivors:
         saved = seat.saved
         if not saved.flow.is_connected:
             return seat
-        way = self._next_hops.reopened(saved.flow, saved.target, saved.route_set)
+        way = self._next_hops.reopened(saved.flow, saved.contact, saved.route_set)
         is_edge = bool(saved.route_set) and self._next_hops.trusts(saved.flow.host)
         return seat._replace(saved=saved._replace(flow=way or saved.flow), flow_lost=not is_edge)
 
@@ -111,13 +111,13 @@ class Survivors:
     def _due(self, key: Key, now: float) -> list[Effect]:
         kind, number = key
         if kind is Kind.ASK:
-            return self._calls.ask_survivor(number, self._legs.keys() - self._lost, now)
+            return self._calls.ask_survivor(number, self._lost, now)
         call, saved, is_lost = self._calls.of(number), self._legs[number], number in self._lost
         self.forget(number)
         if call is None:
             return []
         if saved.timer and saved.timer.is_ours and not is_lost:  # it has refused to be asked
-            return self._calls.ask_survivor(call.number, {number}, now, by_offer=True)
+            return self._calls.ask_survivor(call.number, self._lost, now)
         text = (
             f"call {call.caller.aor} -> {call.callee.aor}: its session was not refreshed since the last start"
         )
