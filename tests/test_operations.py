@@ -252,6 +252,16 @@ def test_calls_go_outside_where_a_route_leads_and_the_tenant_lets_them(desk: Des
     extensions.change(desk, "default", "101", forwarding={"forward_always": ""})
 
 
+def test_phones_get_the_codes_and_features_of_their_tenant(store: Store, desk: Desk) -> None:
+    devices.add(desk, "default", Wanted(MAC, "yealink/t54w", ("101",)))
+    tenants.change(desk, "default", star_codes={"dnd": "#78", "forward_busy": ""}, feature_sync=False)
+    (row,) = desk.phones.all("default")
+    service = desk.phones.service(row, store.tenant("default"))
+    assert service.star_codes == ("#78", "*79", "*73", "*91", "*93")
+    assert (service.prefix_codes, service.feature_sync) == (("*72", "*92"), False)
+    assert service.dial_plan.needs_pound
+
+
 def own(store: Store, *rules: Rule) -> RulesSet:
     """What becomes of what the phone of 101 sets."""
     answers: queue.SimpleQueue[RulesSet] = queue.SimpleQueue()

@@ -404,3 +404,31 @@ def test_a_setting_of_a_site_has_a_place_or_is_refused(model: str, name: str, va
     assert len(found) - len(plain) <= 1
     assert not refusal or "a setting has no place in its files" in refusal
     assert len(refusal.splitlines()) <= 1
+
+
+FEATURE_SYNC = {
+    "yealink": {
+        "features.feature_key_sync.enable": "1",
+        "features.dnd.feature_key_sync.enable": "1",
+        "features.forward.feature_key_sync.enable": "1",
+    },
+    "polycom": {"reg.1.serverFeatureControl.dnd": "1", "reg.1.serverFeatureControl.cf": "1"},
+    "grandstream": {"account.1.sip.syncFeatureKey": "Yes"},
+    "fanvil": {"sip/line[1]/FeatureSync": "1"},
+    "cisco": {"Feature_Key_Sync_1_": "Yes"},
+    "htek": {"P8633 Account1.FeatureKeySyn": "1"},
+}
+"""Of snom, and so of Gigaset, no document tells the name."""
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_phones_are_told_whether_the_server_knows_of_their_features(model: str) -> None:
+    def told(feature_sync: bool) -> dict[str, str]:
+        service = replace(SERVICE, feature_sync=feature_sync)
+        return {setting.name: setting.value for setting in provisioning.settings(device(model), service)}
+
+    on, off = told(True), told(False)
+    assert {name: value for name, value in on.items() if off[name] != value} == FEATURE_SYNC.get(
+        model.partition("/")[0], {}
+    )
+    assert on.keys() == off.keys()
