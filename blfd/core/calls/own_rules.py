@@ -6,11 +6,14 @@ import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
+from blfd.core.access.limits import Rates
 from blfd.core.calls.forwarding import Rules
 from blfd.core.effects import Effect, SetRules
 from blfd.core.errors import Refusal
 from blfd.core.inputs import RulesSet
 from blfd.core.values import Aor, Rule
+
+PER_SECOND = 1  # changes of an extension, for long: each is written, and is in the audit
 
 Then = Callable[[RulesSet, float], list[Effect]]
 """What is done when it is known what has become of a change."""
@@ -28,6 +31,7 @@ class OwnRules:
         self._rules = rules
         self._numbers = itertools.count(1)
         self._changes: dict[int, Change] = {}
+        self._rates = Rates(PER_SECOND)
 
     def set(self, aor: Aor, rules: tuple[Rule, ...], then: Then, now: float) -> list[Effect]:
         """Have them stored, unless they hold already. Raises Refusal while another change is under way."""
@@ -36,6 +40,8 @@ class OwnRules:
         known = self._rules.of(aor)
         if all(getattr(known, rule.field) == rule.value for rule in rules):
             return then(RulesSet(0, 200), now)
+        if not self._rates.take(f"{aor}", now):
+            raise Refusal(500, "Too many changes at once", (("Retry-After", "2"),))
         number = next(self._numbers)
         self._changes[number] = Change(aor, then)
         return [SetRules(number, aor, rules)]
