@@ -6,6 +6,7 @@ address (::ffff:192.0.2.1) is that IPv4 address, as a listener of both families 
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -24,7 +25,7 @@ OF_MAPPED = IPv6Network("::ffff:0:0/96")
 def read(written: str) -> str:
     """A host as a URI or Via has it. Raises ValueError for brackets without an IPv6 address in them."""
     if written[:1] != "[":
-        return written.lower()
+        return sys.intern(written.lower())  # of the hosts in thousands of URIs nearly all are the same
     if len(written) > LONGEST + 2 or written[-1] != "]":
         raise ValueError("no IPv6 address")
     return _ipv6(written[1:-1])

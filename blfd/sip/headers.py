@@ -29,6 +29,7 @@ from blfd.sip.grammar import (
 
 MOST_CSEQ = 2**31 - 1  # RFC 3261, section 8.1.1.5
 MALFORMED_EXPIRES = 3600  # RFC 3261, section 10.2.1.1
+NO_PARAMETERS: Parameters = {}
 STAR = Uri("*", "*", "", "", 0)
 """The URI of `Contact: *`."""
 
@@ -65,7 +66,7 @@ def _contacts(text: str) -> tuple[AddressParam, ...]:
     plain = _PLAIN(text)
     if plain is not None:
         quoted, words, written = plain.groups()
-        return (AddressParam(uris.uri(written), quoted or (words or "").rstrip(" "), {}, text),)
+        return (AddressParam(uris.parts(written), quoted or (words or "").rstrip(" "), NO_PARAMETERS, text),)
     found = name_addrs(text)
     for each in found:
         q = each.parameters.get("q")
@@ -122,7 +123,7 @@ def _address(text: str) -> Address:
     match = _PLAIN(text)
     if match is not None:
         quoted, words, written = match.groups()
-        return Address(uris.uri(written), quoted or (words or "").rstrip(" "))
+        return Address(uris.parts(written), quoted or (words or "").rstrip(" "))
     one, end = _one(text, 0, _name_addr(text))  # which may have a comma in its name, as it stands alone
     if end != len(text):
         raise BadHeader("what follows the parameters")

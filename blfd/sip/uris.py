@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
@@ -31,10 +32,11 @@ _other_uri = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*+):[A-Za-z0-9\-._~:/?#\[\]@!$
 
 def uri(text: str) -> Uri:
     """The parts of a URI without blanks. Raises BadHeader where it is none."""
-    return _kept(text) if len(text) <= LONGEST_KEPT else _parts(text)
+    return _kept(text) if len(text) <= LONGEST_KEPT else parts(text)
 
 
-def _parts(text: str) -> Uri:
+def parts(text: str) -> Uri:
+    """The same, for who remembers what is found himself."""
     match = _SIP_URI(text)
     if match is None:
         other = _other_uri(text)
@@ -50,7 +52,7 @@ def _parts(text: str) -> Uri:
         raise BadHeader("no IPv6 address in brackets") from None
     return Uri(
         text,
-        scheme.lower(),
+        sys.intern(scheme.lower()),
         unescape(user) if user else "",
         host,
         int(port) if port else 0,
@@ -60,11 +62,11 @@ def _parts(text: str) -> Uri:
 
 
 def _parameters(written: str) -> tuple[tuple[str, str], ...]:
-    parts = (part.partition("=") for part in written.split(";")[1:])
-    return tuple((name.lower(), value) for name, _, value in parts)
+    found = (part.partition("=") for part in written.split(";")[1:])
+    return tuple((name.lower(), value) for name, _, value in found)
 
 
-_kept = lru_cache(KEPT)(_parts)
+_kept = lru_cache(KEPT)(parts)
 
 
 def unescape(text: str) -> str:
