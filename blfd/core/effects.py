@@ -203,10 +203,12 @@ class Dial(NamedTuple):
 
 
 class Adopt(NamedTuple):
-    """Make a leg that is up, as an earlier process has left it; requests go by `saved.flow`."""
+    """Make a leg that is up, as an earlier process has left it; requests go by `saved.flow`, and challenges
+    are answered with `credentials`."""
 
     leg: int
     saved: SavedLeg
+    credentials: Account | None = None
 
 
 class Progress(NamedTuple):

@@ -164,7 +164,7 @@ class Legs:
         """A leg that an earlier process has made."""
         saved = effect.saved
         try:
-            session = self._sessions.adopt(saved, saved.flow)
+            session = self._sessions.adopt(effect)
         except PjsipError as error:
             fault = f"its call of before the start cannot go on: {error}"
             self._emit(LegEnded(effect.leg, 500, "Server Internal Error", silent=True, fault=fault))

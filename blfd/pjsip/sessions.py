@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import secrets
 
-from blfd.core.effects import Dial
-from blfd.core.values import Account, Flow, Headers, SavedLeg
+from blfd.core.effects import Adopt, Dial
+from blfd.core.values import Account, Flow, Headers
 from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.adopted import Adopted, set_call_id
 from blfd.pjsip.endpoint import Endpoint
@@ -115,9 +115,8 @@ class Sessions:
             lib.pjsip_dlg_create_uac(self._endpoint.user_agent, *(text.pj for text in texts), self._dialog),
         )
         dialog = self._dialog[0]
-        set_call_id(
-            dialog, secrets.token_hex(CALL_ID // 2)
-        )  # PJSIP draws from rand(), and responses are believed by it
+        # PJSIP draws from rand(), and responses are believed by it.
+        set_call_id(dialog, secrets.token_hex(CALL_ID // 2))
         lib.pjsip_dlg_inc_lock(dialog)  # a dialog without a session ends with its last lock
         try:
             self.route(dialog, effect.flow, effect.route)
@@ -133,8 +132,9 @@ class Sessions:
             lib.pjsip_dlg_dec_lock(dialog)
         return Session(self._inv[0], self.outgoing)
 
-    def adopt(self, saved: SavedLeg, flow: Flow) -> Session:
+    def adopt(self, effect: Adopt) -> Session:
         """The session of a call that is up, as an earlier process has left it. Raises PjsipError."""
+        saved, flow = effect.saved, effect.saved.flow
         contact = Text(self._own_uris.contact(flow))
         local, remote, target = (Text(text) for text in (saved.local, saved.remote, saved.target))
         check(
@@ -148,6 +148,8 @@ class Sessions:
         try:
             self.adopted.name(dialog, saved)
             self.route(dialog, flow, saved.route_set)
+            if effect.credentials:
+                self._set_credentials(dialog, effect.credentials)
             options = SUPPORT_TIMER | ALWAYS_USE_TIMER | SUPPORT_100REL
             check("session", lib.pjsip_inv_create_uac(dialog, ffi.NULL, options, self._inv))
             lib.pjsip_dlg_add_usage(dialog, self._usage, ffi.NULL)

@@ -32,7 +32,8 @@ from blfd.core.inputs import (
     ReferTo,
     SubscriptionsRestored,
 )
-from blfd.core.values import Aor, DialogId, Flow, SavedCall, SavedLeg, SessionTimer, Settings
+from blfd.core.trunks.trunk import Trunk
+from blfd.core.values import Account, Aor, DialogId, Flow, SavedCall, SavedLeg, SessionTimer, Settings
 
 OTHER = b"v=0\r\nm=audio 5000 RTP/AVP 0\r\n"
 MOVED = b"v=0\r\nm=audio 6000 RTP/AVP 0\r\n"
@@ -416,6 +417,26 @@ def test_both_calls_of_a_transfer_change_at_once() -> None:
     assert office.saves == saves + 1, "both changes are one"
     (saved,) = office.kept.values()
     assert not saved.settled, "they are just being told of each other"
+
+
+def test_who_is_outside_is_reached_with_the_password_of_the_trunk() -> None:
+    trunk = Trunk(
+        "default", "carrier", servers=("203.0.113.1",), username="u", password="p", codecs=("PCMU",)
+    )
+    office = Offices()
+    caller, callee = office.up()
+    (saved,) = office.kept.values()
+    outside = saved.callee._replace(aor=Aor("default", trunk.resource), number="+49301234")
+    known = replace(directory(PEOPLE, SALES), trunks=(trunk,))
+    office.world = World(None, (), known)
+    effects = office.give(CallsRestored((saved._replace(callee=outside),)))
+    accounts = {effect.leg: effect.credentials for effect in effects if isinstance(effect, Adopt)}
+    assert accounts == {caller: None, callee: Account("u", "p")}
+    (dialog,) = office.world.core.dialogs.of(Aor("default", "101"))
+    assert dialog.remote == "+49301234"
+    call = office.world.core.calls.numbered(saved.number)
+    assert call
+    assert call.codecs == {callee: trunk.taken}
 
 
 NOBODY: list[Callable[[Offices], object]] = [

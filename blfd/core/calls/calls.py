@@ -198,6 +198,8 @@ class Calls:
             transfers=saved.transfers,
         )
         call.resume(saved)
+        codecs = {seat.leg: self.trunks.codecs(party_of(seat)) for seat in (caller, callee)}
+        call.codecs = {leg: taken for leg, taken in codecs.items() if taken}
         self._by_number[call.number] = self._by_leg[caller.leg] = self._by_leg[callee.leg] = call
         self.keeping.stored(saved)
 

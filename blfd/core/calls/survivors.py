@@ -75,7 +75,8 @@ class Survivors:
                 self._lost.add(seat.leg)
             if seat.saved.timer:
                 self.timers.set((Kind.OVER, seat.leg), seat.saved.timer.expires_at + LATER)
-            effects.append(Adopt(seat.leg, seat.saved))
+            account = self._calls.trunks.credentials(party_of(seat))
+            effects.append(Adopt(seat.leg, seat.saved, account))
         return effects
 
     def _by_now(self, seat: SavedSeat) -> SavedSeat:

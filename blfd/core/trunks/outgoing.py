@@ -86,9 +86,13 @@ def line(trunk: Trunk, server: Server, flow: Flow, outside: Outside, caller: Cal
     shown = caller_id(trunk, outside.route, caller.extension)
     said = shown or trunk.username or caller.extension or privacy.USER
     from_, identity = _identity(trunk, said, caller, outside.route)
-    credentials = Account(trunk.auth_name or trunk.username, trunk.password) if trunk.password else None
     to = f"<sip:{number}@{host}>"
-    return Line(flow, target, path, trunk, from_, to, identity, host, credentials)
+    return Line(flow, target, path, trunk, from_, to, identity, host, credentials(trunk))
+
+
+def credentials(trunk: Trunk) -> Account | None:
+    """Who we are to its servers, where they ask for a password."""
+    return Account(trunk.auth_name or trunk.username, trunk.password) if trunk.password else None
 
 
 def _identity(trunk: Trunk, number: str, caller: Caller, route: OutRoute) -> tuple[str, Headers]:

@@ -16,7 +16,7 @@ from blfd.core.locations import Locations
 from blfd.core.trunks import numbers, outgoing
 from blfd.core.trunks.outgoing import Caller, Line, Outside
 from blfd.core.trunks.trunk import RESERVED, DidSource, Server, Trunk, split
-from blfd.core.values import TRANSPORTS, Aor, Directory, Extension, Flow, Uri
+from blfd.core.values import TRANSPORTS, Account, Aor, Directory, Extension, Flow, Uri
 from blfd.core.values import Server as Named
 from blfd.core.visible import visible
 
@@ -154,8 +154,17 @@ class Trunks:
 
     def codecs(self, party: Party) -> frozenset[str]:
         """Those that may be offered by the trunk of somebody outside; none where all may."""
+        trunk = self._of(party)
+        return trunk.taken if trunk else frozenset()
+
+    def credentials(self, party: Party) -> Account | None:
+        """Who we are to the trunk of somebody outside."""
+        trunk = self._of(party)
+        return outgoing.credentials(trunk) if trunk else None
+
+    def _of(self, party: Party) -> Trunk | None:
         trunk = self.get(party.aor.tenant, party.aor.extension.removeprefix(RESERVED))
-        return trunk.taken if trunk and party.is_outside else frozenset()
+        return trunk if party.is_outside else None
 
     # Calls out
 
