@@ -5,7 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from builders import IPV4, IPV6, SDP, World, dials, document, invite, notifies, register, reply, subscribe
+from builders import (
+    IPV4,
+    IPV6,
+    SDP,
+    World,
+    dials,
+    document,
+    invite,
+    notifies,
+    register,
+    reply,
+    request,
+    subscribe,
+)
+from office import Office
 
 from blfd.core.calls.call import ELSEWHERE
 from blfd.core.calls.media import APART
@@ -17,10 +31,12 @@ from blfd.core.effects import (
     AnswerOffer,
     Effect,
     HangUp,
+    LetIn,
     Log,
     Offer,
     Progress,
     RefuseOffer,
+    Reply,
     SendInfo,
 )
 from blfd.core.inputs import (
@@ -32,6 +48,7 @@ from blfd.core.inputs import (
     LegAnswered,
     LegEnded,
     LegProgress,
+    MovedReceived,
     OfferAnswered,
     OfferReceived,
 )
@@ -155,6 +172,30 @@ def test_the_caller_gives_up(rings: int) -> None:
         story.ring(phone)
     assert hung_up(story.end(story.caller, 487)) == dict.fromkeys(story.legs, "")
     assert story.lamps() == ("idle", "idle")
+
+
+def test_a_phone_that_is_elsewhere_is_let_in_to_its_own_leg_alone() -> None:
+    """Also to one that has picked up."""
+    office = Office()
+    ringing, talking = office.call("101", "102"), office.talk("104", "105")
+    legs = {
+        ringing: "101",
+        office.phones[ringing][0]: "102",
+        talking: "104",
+        office.phones[talking][0]: "105",
+    }
+    picker, _ = office.pick_up("103", "*97102")
+    legs |= {picker: "103", 999: "nobody"}
+    del legs[office.phones[ringing][0]]
+    for leg, owner in legs.items():
+        for who in ("101", "102", "103", "104", "105"):
+            asked = request("INFO", who)
+            (effect,) = office.give(MovedReceived(asked, leg))
+            if who == owner:
+                assert effect == LetIn(asked.transaction, leg)
+            else:
+                assert isinstance(effect, Reply)
+                assert effect.status == 481
 
 
 def test_the_first_answer_wins() -> None:

@@ -33,6 +33,7 @@ Max-Forwards: 0|Date: never|Subscription-State: active|Session-Expires: 90;refre
 Privacy: id;critical|Privacy: session;none|P-Asserted-Identity: <sip:102@x>, <tel:1>|P-Preferred-Identity: x
 Alert-Info: <http://a/b>;info=x|Call-Info: <sip:x>;answer-after=0|Answer-Mode: Auto|Priority: emergency
 Diversion: <sip:x@y>;privacy=full|History-Info: <sip:x?Privacy=history>|User-to-User: 00|Subject: x|s: y
+Contact: <sip:x@127.0.0.9;method=BYE>|Contact: <sip:x@y>, <sip:z@y>|Path: <sip:localhost;lr>|CSeq: 1 BYE
 Recv-Info: |Info-Package: x|Unsupported: x|Warning: 399 x "y"|Retry-After: 99999999999|Allow: x"""
     )
     .replace(b"\n", b"|")
