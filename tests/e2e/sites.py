@@ -31,6 +31,7 @@ if HAS_IPV6:
     LISTEN += ["udp:[::1]:0", "tcp:[::1]:0", "tls:[::1]:0"]
 UDP6, TCP6, TLS6 = ("udp6", "tcp6", "tls6") if HAS_IPV6 else ("udp", "tcp", "tls")
 """Over IPv6, where the machine has it."""
+NETWORKS = tuple(dict.fromkeys(("udp", "tcp", "tls", UDP6, TCP6, TLS6)))
 
 
 def password(extension: str) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import pytest
 from calls import Calling, audio_port, connect, sdp
 from pickups import ELSEWHERE, SDP, Office, Ringing, attempts, element, hang_up, replaces, wait_attempt
+from sites import NETWORKS
+from sockets import HAS_IPV6
 
 from blfd.core.values import Way
 from dialog_info import Dialog as DialogElement
@@ -64,7 +66,22 @@ WAYS: dict[str, tuple[Key, Way]] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+OVER_ALL = ("the code and the extension", "the group's code", "the NOTIFY's remote target", "Replaces")
+"""Each way is tried over each transport, in turns over IPv4 and IPv6; these over all of both."""
+
+
+def networks(way: str) -> tuple[str, ...]:
+    if way in OVER_ALL or not HAS_IPV6:
+        return NETWORKS
+    first = list(WAYS).index(way) % 2 * 3
+    return NETWORKS[first : first + 3]
+
+
+@pytest.mark.parametrize(
+    ("way", "any_office"),
+    [(way, network) for way in WAYS for network in networks(way)],
+    indirect=["any_office"],
+)
 def test_every_way(any_office: Office, way: str) -> None:
     """Both get their 200 with the other's identity, 102 stops ringing, the lamps follow, it is kept."""
     office, (press, kind) = any_office, WAYS[way]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from sites import TLS6, UDP6, Site
+from sites import NETWORKS, Site
 from wire import Agent, Message
 
 from dialog_info import DialogState, DocumentState
@@ -31,7 +31,7 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("transport", [UDP6, "tcp", TLS6])
+@pytest.mark.parametrize("transport", NETWORKS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_phone_subscribes(site: Site, shape: str, transport: str) -> None:
     phone = site.agent("101", transport)
