@@ -91,6 +91,12 @@ class NextHops:
         self._locations.gave_no_answer(flow, now)
         return self._named(written, flow) or flow
 
+    def others(self, flow: Flow, routes: Routes) -> tuple[Flow, ...]:
+        """Further ways to who is reached by `flow`, over an edge whose name has several addresses."""
+        if not routes or not self.trusts(flow.host):
+            return ()
+        return tuple(way for way in self._ways(routes[0], flow) if way != flow)
+
     def renewed(self, known: Routes, said: Routes, flow: Flow) -> Routes:
         """The routes to a phone over an edge, which may have moved: `said` came with its newest request.
 
@@ -112,19 +118,23 @@ class NextHops:
 
     def _named(self, written: str, flow: Flow) -> Flow | None:
         """Where the name of an edge leads: to the first of its addresses that can be reached, as it seems."""
+        ways = self._ways(written, flow)
+        if not ways:
+            return None
+        return next((way for way in ways if self._is_there(way)), flow if flow in ways else ways[0])
+
+    def _ways(self, written: str, flow: Flow) -> list[Flow]:
+        """All of them: that which a request came from first."""
         server = server_in(written, flow)
         if server is None:
-            return None
+            return []
         ways = [
             flow._replace(host=target.host, port=target.port)
             for target in self._locations.targets(server)
             if target.host == flow.host
             or (self.trusts(target.host) and hosts.same_family(target.host, flow.host))
         ]
-        ways.sort(key=lambda way: way.host != flow.host)
-        if not ways:
-            return None
-        return next((way for way in ways if self._is_there(way)), flow if flow in ways else ways[0])
+        return sorted(ways, key=lambda way: way.host != flow.host)
 
     def _is_there(self, way: Flow) -> bool:
         return self.may_reach(way) and not self._locations.is_silent(way)

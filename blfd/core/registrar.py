@@ -63,6 +63,10 @@ class Registrar:
         reopened = self._next_hops.reopened
         return not binding.lost or reopened(binding.flow, binding.contact, binding.path) is not None
 
+    def others(self, binding: Binding) -> tuple[Flow, ...]:
+        """Further ways to a phone."""
+        return self._next_hops.others(binding.flow, binding.path)
+
     def registered(self, aor: Aor, now: float) -> bool:
         return any(binding.expires_at > now for binding in self._by_aor.get(aor, {}).values())
 

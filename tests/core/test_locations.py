@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from builders import World, invite, notifies, register, subscribe
+from builders import World, dials, invite, notifies, register, subscribe
 
-from blfd.core.effects import Dial, Locate, Log, Reply
+from blfd.core.effects import Dial, HangUp, Locate, Log, Reply
 from blfd.core.inputs import (
     FlowClosed,
     LegAccepted,
+    LegEnded,
     LegProgress,
     Located,
     NotifyAnswered,
@@ -208,3 +209,20 @@ def test_a_watcher_behind_an_edge_with_two_addresses(transport: str) -> None:
     world.give(NotifyLost(told.subscription, told.flow))
     assert notifies(world.at(world.now)) == [], "both have been tried"
     assert notifies(world.at(world.now + 5))
+
+
+@pytest.mark.parametrize("end", [LegEnded(0, 408, "", silent=True), LegEnded(0, 503, "Busy")])
+def test_a_call_tries_the_next_address_until_the_phone_rings(end: LegEnded) -> None:
+    """RFC 3263, section 4.3."""
+    world = World(phones=())
+    udp, server = CAME._replace(transport="udp"), SERVER._replace(transports=("udp",))
+    world.give(behind(register("102"), udp))
+    world.give(found(SECOND, THIRD, server=server))
+    (accept,) = world.give(invite("101", "102"))
+    (first,) = dials(world.give(LegAccepted(accept.leg, "ours")))
+    (second,) = dials(world.give(end._replace(leg=first.leg)))
+    assert [dial.flow.host for dial in (first, second)] == [SECOND, THIRD]
+    assert (second.route, second.offer, second.leg != first.leg) == (ROUTES, first.offer, True)
+    world.give(LegProgress(second.leg, 180, "", DialogId("id", "ours", "theirs"), None))
+    (ended,) = (e for e in world.give(end._replace(leg=second.leg)) if isinstance(e, HangUp))
+    assert (ended.leg, ended.status) == (accept.leg, 480 if end.silent else 500)

@@ -95,6 +95,32 @@ def test_the_next_address_takes_what_the_first_does_not(site: Site, names: NameS
         edge.register(expires=0, contact="*", Path=route)
 
 
+def test_a_call_goes_to_the_next_address(site: Site, names: NameServer) -> None:
+    """At once where nobody takes the connection to the first one; the caller waits for nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as closed, socket.create_server(("127.0.0.1", 0)) as second:
+        ports = [one.getsockname()[1] for one in (closed, second)]
+        closed.close()
+        names.zone["_sip._tcp.call.example SRV"] = tuple(
+            f"{priority} 1 {port} edge.example." for priority, port in enumerate(ports)
+        )
+        phone = site.agent("108", "tcp")
+        route = "<sip:call.example;lr>"
+        assert phone.register(Path=route, contact="<sip:108@10.9.8.7>").status == 200
+        phone.close()
+        site.agents.remove(phone)
+        while site.ask("status")["connections"]:
+            time.sleep(0.02)
+        calling = Calling.trusted(site.agent("103"), "108", sdp(4000))
+        second.settimeout(15)
+        edge = site.agent("108", "tcp")
+        edge.socket.close()
+        edge.socket, _ = second.accept()
+        edge.reply(edge.wait_request("INVITE"), 486, "Busy Here")
+        assert calling.refused().status == 486
+        assert "gives no answer, trying tcp:127.0.0.1" in site.server.log.read_text()
+        edge.register(expires=0, contact="*", Path=route)
+
+
 def test_an_answer_finds_its_edge_when_the_connection_has_closed(site: Site, names: NameServer) -> None:
     """Where its Via says that it listens (RFC 3261, section 18.2.2); outside calls, too."""
     names.zone["slow.example A"] = ("127.0.0.1", HELD)

@@ -138,7 +138,7 @@ class Call:
         """Send the INVITE to a phone, or by a trunk, whose lamp shows the call then."""
         leg, target, tells = self._rules.new_leg(), ringing.target, self._tells_history
         if line.trunk is None:
-            self.branches[leg] = Branch(leg, line.contact, target.party, ringing)
+            self.branches[leg] = Branch(leg, line.contact, target.party, ringing, further=line.further)
             from_, to = self.caller.name_addr(self.domain), f"<sip:{target.party.user}@{self.domain}>"
             known = () if self.caller.withheld else self._identity(self.caller)
             way = written(target.hops, target.party, self.domain, self.headers, tells=tells)
@@ -593,6 +593,10 @@ class Call:
 
     def _refused_by(self, branch: Branch, ringing: Ringing, end: LegEnded, now: float) -> list[Effect]:
         """A phone does not take the call."""
+        if branch.further and not branch.dialog and (end.silent or end.status == 503):
+            where = f"{visible(branch.contact)} gives no answer, trying {branch.further.flow}"
+            text = f"call {self.caller} -> {branch.party}: {where}"
+            return [Log(Level.WARNING, text), *self._dial(branch.further, ringing, now)]
         if ringing.further and not branch.dialog and (end.silent or end.status in NO_WAY):
             said = "no answer" if end.silent else f"{end.status} {visible(end.reason)}".strip()
             text = (

@@ -164,7 +164,10 @@ class Rules:
         """What is rung at once, and what is tried after that, one by one; `by` has transferred the call."""
         if target.outside is None:
             found = self._phones(target.party.aor, asked, now)
-            return [Line(one.flow, without_headers(one.contact), one.path) for one in found], ()
+            others = self._registrar.others
+            return [
+                Line(one.flow, without_headers(one.contact), one.path, others=others(one)) for one in found
+            ], ()
         known = caller
         if caller.is_outside:  # who has sent a stranger's call on answers for it outside
             known = target.hops[-1].party if target.hops else by or caller

@@ -27,6 +27,8 @@ class Outside(NamedTuple):
 class Line(NamedTuple):
     """One place to send an INVITE to: a phone, or a server of a `trunk`.
 
+    `others` are further ways to that phone, for when there is no answer by `flow` (RFC 3263, section 4.3).
+
     `from_`, `to`, `identity` and `domain` are what a trunk is told, "" and () for a phone.
     """
 
@@ -39,6 +41,12 @@ class Line(NamedTuple):
     identity: Headers = ()
     domain: str = ""
     credentials: Account | None = None
+    others: tuple[Flow, ...] = ()
+
+    @property
+    def further(self) -> Line | None:
+        """The same by the next way."""
+        return self._replace(flow=self.others[0], others=self.others[1:]) if self.others else None
 
 
 class Caller(NamedTuple):
