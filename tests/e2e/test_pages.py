@@ -101,6 +101,36 @@ def test_where_calls_go_is_set_and_what_leads_nowhere_is_told(portal: Site, brow
     assert shown(portal, "extension", "show", "112")["forward_busy"] == ""
 
 
+def test_a_trunk_and_a_route(portal: Site, browser: Browser) -> None:
+    new = {
+        "servers": "192.0.2.7\n192.0.2.8:5070",
+        "dids": "+49301=101",
+        "password": "s3cret",
+        "max_calls": "4",
+    }
+    refused = browser.submit("/t/default/trunks/new", name="carrier", **{**new, "dids": "nonsense"})
+    assert (refused.status_code, "is written NUMBER=EXTENSION" in words(refused)) == (422, True)
+    assert ("nonsense" in refused.text, "s3cret" in refused.text) == (True, False)
+    assert "Added." in words(browser.submit("/t/default/trunks/new", name="carrier", **new))
+    row = shown(portal, "trunk", "show", "carrier")
+    assert (row["servers"], row["max_calls"], row["password"]) == (["192.0.2.7", "192.0.2.8:5070"], 4, True)
+    page = browser.get("/t/default/trunks/edit/carrier")
+    assert ("192.0.2.8:5070" in page.text, "s3cret" in page.text) == (True, False)
+    portal.cli("trunk", "set", "carrier", "--max-calls", "5")
+    assert browser.send(page, max_calls="6").status_code == 409
+    assert "Saved." in words(browser.submit("/t/default/trunks/edit/carrier", max_calls="6"))
+    assert shown(portal, "trunk", "show", "carrier")["password"] is True
+    taken = browser.submit("/t/default/routes/new", name="10x", trunks="carrier", emergency="on")
+    assert (taken.status_code, "would get the calls" in words(taken)) == (422, True)
+    assert "Added." in words(browser.submit("/t/default/routes/new", name="0.", trunks="carrier", strip="1"))
+    assert "1" in words(browser.get("/t/default/trunks"))
+    assert browser.submit("/t/default/trunks/remove/carrier").status_code == 422
+    assert "Saved." in words(browser.submit("/t/default/routes/edit/0.", prefix="+49"))
+    assert shown(portal, "route", "show", "0.")["prefix"] == "+49"
+    for address in ("routes/remove/0.", "trunks/remove/carrier"):
+        assert "Removed." in words(browser.submit(f"/t/default/{address}"))
+
+
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_names_are_shown_as_they_are(portal: Site, browser: Browser, name: str) -> None:
     done = browser.submit("/t/default/extensions/edit/112", name=name, pickup="groups", pickable="off")

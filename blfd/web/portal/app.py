@@ -28,6 +28,7 @@ from blfd.web.portal import (
     settings,
     signin,
     tenants,
+    trunks,
 )
 from blfd.web.portal.here import LARGEST_BODY, SignInNeeded, page
 from blfd.web.site import Site
@@ -66,7 +67,7 @@ def portal(site: Site) -> FastAPI:
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.mount(PREFIX, api(site))
     app.routes.append(health_of(site.client))
-    for part in (signin, lamps, extensions, phones, settings, groups, tenants, history, look, admins):
+    for part in (signin, lamps, extensions, phones, settings, groups, trunks, tenants, history, look, admins):
         app.include_router(part.router)
 
     app.add_middleware(BoundedBody, largest=LARGEST_BODY)

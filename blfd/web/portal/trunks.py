@@ -1,0 +1,239 @@
+"""Advanced Services > Trunks: the lines of a tenant to the outside, and the routes out by them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.datastructures import FormData
+from starlette.responses import Response
+
+from blfd.control import ControlError, NotRunning
+from blfd.operations import etag, routes, trunks
+from blfd.store import Conflict, StoreError
+from blfd.store.trunks import OF_ROUTE, OF_TRUNK
+from blfd.web.portal.here import Form, Here, Reading, Writing
+
+router = APIRouter(prefix="/t/{tenant}")
+
+TRUNK = {
+    "mode": ("How the two know each other", "ip: by their addresses; register: blfd registers there"),
+    "servers": ("Servers", "addresses or names, each with :PORT if it has one; one a line, tried in order"),
+    "transport": ("Transport", "udp, tcp or tls"),
+    "username": ("Account", "the user name there"),
+    "auth_name": ("Name with the password", "if it is not the account"),
+    "password": ("Password", "is not shown; left empty, it stays"),
+    "domain": ("Domain", "what URIs have behind the @, if that is not the server"),
+    "outbound_proxy": ("Outbound proxy", "by which all requests go"),
+    "dids": ("Numbers", "NUMBER=EXTENSION, one a line; x is any digit: +4930123451xx=1xx"),
+    "default": ("Extension for all other numbers", ""),
+    "did_source": ("Where the number is that is called", ""),
+    "country": ("Country's code", "of numbers without one, such as 49"),
+    "area": ("Area's code", "likewise, such as 30"),
+    "caller_ids": ("Numbers to show", "EXTENSION=NUMBER, one a line: 1xx=+4930123451xx"),
+    "caller_id": ("Number to show of all others", ""),
+    "caller_id_in": ("Where that number is written", ""),
+    "sources": ("Calls come from there, too", "networks such as 192.0.2.0/24, one a line"),
+    "certificate": ("Name in its certificate", "that it shows over TLS"),
+    "codecs": ("Codecs", "that may be offered, one a line; none for all"),
+    "max_calls": ("Calls at a time", "0 for any number"),
+    "expires": ("Registered for", "seconds"),
+    "retry": ("What failed is tried again after", "seconds, at the latest"),
+    "retry_forbidden": ("What was refused is tried again after", "seconds"),
+    "ping": ("Asked whether it is there every", "seconds; 0 for never"),
+}
+ROUTE = {
+    "trunks": ("Trunks", "names, one a line, tried in order"),
+    "strip": ("Taken off the beginning", "how many characters"),
+    "prefix": ("Put there instead", ""),
+    "caller_id": ("Number to show", "whoever calls"),
+    "emergency": ("Emergency number", "nothing keeps such a call from being tried"),
+}
+"""What each setting is called, and what has to be known of it."""
+
+
+@router.get("/trunks")
+def list_(here: Reading) -> Response:
+    try:
+        live = {row["name"]: row for row in here.desk.client.call("trunks", tenant=here.tenant)}
+    except (NotRunning, ControlError):
+        live = {}
+    return here.page(
+        "trunks.html",
+        trunks=trunks.all(here.desk, here.tenant),
+        routes=routes.all(here.desk, here.tenant),
+        live=live,
+    )
+
+
+@router.get("/trunks/new")
+def new(here: Writing) -> Response:
+    return _trunk(here, {}, is_new=True)
+
+
+@router.post("/trunks/new")
+def add(here: Writing, form: Form) -> Response:
+    name, said = str(form.get("name", "")).strip(), _said(form, OF_TRUNK)
+    try:
+        trunks.add(here.desk, here.tenant, name, said)
+    except StoreError as error:
+        return _trunk(here, {**said, "name": name}, is_new=True, error=error.text)
+    return here.to("trunks", "added")
+
+
+@router.get("/trunks/edit/{name}")
+def edit(here: Writing, name: str) -> Response:
+    found = trunks.get(here.desk, here.tenant, name)
+    return _trunk(here, found, version=etag(found))
+
+
+@router.post("/trunks/edit/{name}")
+def change(here: Writing, name: str, form: Form) -> Response:
+    said, version = _said(form, OF_TRUNK), str(form.get("version", ""))
+    try:
+        trunks.change(here.desk, here.tenant, name, said, version)
+    except Conflict as error:
+        return _trunk(here, trunks.get(here.desk, here.tenant, name), error=error.text, conflict=True)
+    except StoreError as error:
+        return _trunk(here, {**said, "name": name}, version=version, error=error.text)
+    return here.to("trunks", "changed")
+
+
+@router.get("/trunks/remove/{name}")
+def ask_to_remove(here: Writing, name: str) -> Response:
+    return here.ask_to_remove(trunks.loss(here.desk, here.tenant, name), f"/t/{here.tenant}/trunks")
+
+
+@router.post("/trunks/remove/{name}")
+def remove(here: Writing, name: str, form: Form) -> Response:
+    trunks.remove(here.desk, here.tenant, name, str(form.get("version", "")))
+    return here.to("trunks", "removed")
+
+
+@router.get("/routes/new")
+def new_route(here: Writing) -> Response:
+    return _route(here, {}, is_new=True)
+
+
+@router.post("/routes/new")
+def add_route(here: Writing, form: Form) -> Response:
+    pattern, said = str(form.get("name", "")).strip(), _said(form, OF_ROUTE)
+    try:
+        routes.add(here.desk, here.tenant, pattern, said)
+    except StoreError as error:
+        return _route(here, {**said, "pattern": pattern}, is_new=True, error=error.text)
+    return here.to("trunks", "added")
+
+
+@router.get("/routes/edit/{pattern}")
+def edit_route(here: Writing, pattern: str) -> Response:
+    found = routes.get(here.desk, here.tenant, pattern)
+    return _route(here, found, version=etag(found))
+
+
+@router.post("/routes/edit/{pattern}")
+def change_route(here: Writing, pattern: str, form: Form) -> Response:
+    said, version = _said(form, OF_ROUTE), str(form.get("version", ""))
+    try:
+        routes.change(here.desk, here.tenant, pattern, said, version)
+    except Conflict as error:
+        return _route(here, routes.get(here.desk, here.tenant, pattern), error=error.text, conflict=True)
+    except StoreError as error:
+        return _route(here, {**said, "pattern": pattern}, version=version, error=error.text)
+    return here.to("trunks", "changed")
+
+
+@router.get("/routes/remove/{pattern}")
+def ask_to_remove_route(here: Writing, pattern: str) -> Response:
+    return here.ask_to_remove(routes.loss(here.desk, here.tenant, pattern), f"/t/{here.tenant}/trunks")
+
+
+@router.post("/routes/remove/{pattern}")
+def remove_route(here: Writing, pattern: str, form: Form) -> Response:
+    routes.remove(here.desk, here.tenant, pattern, str(form.get("version", "")))
+    return here.to("trunks", "removed")
+
+
+def _said(form: FormData, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """What the form says, each as its setting has it; an empty password stays. Raises StoreError."""
+    said: dict[str, Any] = {}
+    for name, default in defaults.items():
+        text = str(form.get(name, "")).strip()
+        if name not in form and not isinstance(default, bool):
+            continue
+        if name == "trunks" or isinstance(default, tuple):
+            said[name] = [line.strip() for line in text.splitlines() if line.strip()]
+        elif isinstance(default, bool):
+            said[name] = name in form
+        elif isinstance(default, int):
+            if not (text.isascii() and text.isdigit() and len(text) < 10):
+                raise StoreError(f"{(TRUNK | ROUTE)[name][0]}: {text!r} is no number")
+            said[name] = int(text)
+        elif name != "password" or text:
+            said[name] = text
+    return said
+
+
+def _trunk(here: Here, values: Mapping[str, Any], **more: Any) -> Response:
+    name = str(values.get("name", ""))
+    return _page(here, "trunk", "Name", name, _fields(TRUNK, OF_TRUNK, values), values, **more)
+
+
+def _route(here: Here, values: Mapping[str, Any], **more: Any) -> Response:
+    name = str(values.get("pattern", ""))
+    return _page(here, "route", "Numbers", name, _fields(ROUTE, OF_ROUTE, values), values, **more)
+
+
+def _fields(
+    texts: Mapping[str, tuple[str, str]], defaults: Mapping[str, Any], values: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    found = []
+    for name, (label, hint) in texts.items():
+        default = defaults[name]
+        value = values.get(name, () if name == "trunks" else default)
+        kind, options = "text", []
+        if name == "trunks" or isinstance(default, tuple):
+            kind, value = "lines", "\n".join(value)
+        elif name == "transport":
+            kind, options = "choice", ["udp", "tcp", "tls"]
+        elif isinstance(default, Enum):
+            kind, options = "choice", [one.value for one in type(default)]
+            value = value.value if isinstance(value, Enum) else value
+        elif isinstance(default, bool):
+            kind = "switch"
+        elif isinstance(default, int):
+            kind = "number"
+        elif name == "password":
+            kind, value = "password", ""
+        shown = {"name": name, "label": label, "hint": hint, "kind": kind, "value": value}
+        found.append({**shown, "options": options})
+    return found
+
+
+def _page(
+    here: Here,
+    what: str,
+    called: str,
+    name: str,
+    fields: list[dict[str, Any]],
+    values: Mapping[str, Any],
+    *,
+    is_new: bool = False,
+    version: str = "",
+    error: str = "",
+    conflict: bool = False,
+) -> Response:
+    return here.page(
+        "trunk.html",
+        409 if conflict else 422 if error else 200,
+        what=what,
+        called=called,
+        name=name,
+        fields=fields,
+        is_new=is_new,
+        version=etag(dict(values)) if conflict else version,
+        error=error,
+        conflict=conflict,
+    )
