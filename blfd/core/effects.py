@@ -164,10 +164,14 @@ class NotifyAll(NamedTuple):
 
 
 class Accept(NamedTuple):
-    """Make an INVITE a caller leg: 100 Trying, and a dialog from here on."""
+    """Make an INVITE a caller leg: 100 Trying, and a dialog from here on.
+
+    A challenge inside it is answered with `credentials`.
+    """
 
     transaction: int
     leg: int
+    credentials: Account | None = None
 
 
 class MatchMedia(NamedTuple):

@@ -54,7 +54,9 @@ class Sessions:
         self._has_digests = False
         self._timer = ffi.new("pjsip_timer_setting *", (MIN_SE, max(MIN_SE, session_expires)))
 
-    def accept(self, rdata: CData, flow: Flow, routes: tuple[str, ...]) -> tuple[Session, CData]:
+    def accept(
+        self, rdata: CData, flow: Flow, routes: tuple[str, ...], credentials: Account | None = None
+    ) -> tuple[Session, CData]:
         """The session of an INVITE, whose requests go by `flow`, and its 100 Trying. Raises Refused."""
         endpoint = self._endpoint
         self._options[0] = SUPPORT_100REL | SUPPORT_TIMER
@@ -66,6 +68,8 @@ class Sessions:
             raise Refused(400)
         dialog = self._dialog[0]
         self.route(dialog, flow, routes)
+        if credentials:
+            self._set_credentials(dialog, credentials)
         try:
             return self._answering(dialog, rdata)
         finally:

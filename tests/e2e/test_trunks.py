@@ -43,12 +43,13 @@ class Carrier:
     def invited(self, method: str = "INVITE") -> Message:
         return self.agent.wait_request(method)
 
-    def challenge(
-        self, invite: Message, status: int, nonce: str, *, algorithm: str = "MD5", realm: str = "c"
-    ) -> None:
+    @staticmethod
+    def asks(status: int, nonce: str, algorithm: str = "MD5") -> dict[str, str]:
         name = "WWW_Authenticate" if status == 401 else "Proxy_Authenticate"
-        value = f'Digest realm="c", nonce="{nonce}", algorithm={algorithm}, qop="auth"'
-        self.agent.reply(invite, status, "Who are you", **{name: value})
+        return {name: f'Digest realm="c", nonce="{nonce}", algorithm={algorithm}, qop="auth"'}
+
+    def challenge(self, invite: Message, status: int, nonce: str, algorithm: str = "MD5") -> None:
+        self.agent.reply(invite, status, "Who are you", **self.asks(status, nonce, algorithm))
         self.agent.wait_request("ACK")
 
 
@@ -154,8 +155,42 @@ def test_a_call_out_answers_a_challenge_and_its_bye_too(site: Site, carrier: Car
         dialog = calling.acknowledge(calling.final())
         carrier.agent.wait_request("ACK")
         dialog.send("BYE")
-        carrier.agent.reply(carrier.invited("BYE"), 200)
+        bye = carrier.invited("BYE")
+        carrier.agent.reply(bye, status, "Who are you", **carrier.asks(status, f"b{status}", algorithm))
+        bye = carrier.invited("BYE")
+        assert proved(bye, name, "acct", "s3cret")
+        carrier.agent.reply(bye, 200)
         site.wait_no_call()
+
+
+def test_a_challenge_inside_a_call_that_came_in(site: Site, carrier: Carrier) -> None:
+    """Also in the next process: who is called hangs up after kill -9."""
+    callee = site.registered("101")
+    carrier.set(username="acct", password="s3cret")
+    for is_killed in (False, True):
+        calling = carrier.call(f"{DID}01")
+        invite = rings(callee)
+        callee.reply(invite, 200, "OK", sdp(5001), Content_Type="application/sdp")
+        calling.acknowledge(calling.final())
+        callee.wait_request("ACK")
+        site.wait_lamp("101", "talking")
+        site.wait_rows("legs", 2)
+        if is_killed:
+            site.kill()
+            site.start()
+            for agent, port in ((carrier.agent, 7000), (callee, 5001)):  # both are asked if they are there
+                agent.reply(
+                    agent.wait_request("INVITE"), 200, "OK", sdp(port), Content_Type="application/sdp"
+                )
+                agent.wait_request("ACK")
+        assert Dialog.of_invite(callee, invite).request("BYE").status == 200
+        bye = carrier.invited("BYE")
+        carrier.agent.reply(bye, 401, "Who are you", **carrier.asks(401, f"n{is_killed}"))
+        again = carrier.invited("BYE")
+        assert proved(again, "authorization", "acct", "s3cret")
+        carrier.agent.reply(again, 200)
+        site.wait_no_call()
+        site.wait_rows("legs", 0)
 
 
 def test_a_wrong_password_ends_the_call_and_the_loop(site: Site, carrier: Carrier) -> None:

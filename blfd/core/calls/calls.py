@@ -127,7 +127,7 @@ class Calls:
         if codecs:
             call.codecs[leg] = codecs
         self._trust(call, leg, request.flow)
-        return [Accept(request.transaction, leg)]
+        return [Accept(request.transaction, leg, self.trunks.credentials(party))]
 
     def _trust(self, call: Call, leg: int, source: Flow) -> None:
         if self._trusts(source):
