@@ -16,7 +16,7 @@ from blfd.core.compositor import Publication
 from blfd.core.core import Core
 from blfd.core.events.dialog_state import Lamp, WatchedDialog
 from blfd.core.events.subscription import Phase, Subscription
-from blfd.core.values import Aor, Owner
+from blfd.core.values import Aor, Binding, Owner
 
 Row = dict[str, Any]
 
@@ -25,18 +25,25 @@ GRACE = 60.0  # seconds beyond its timer until a call counts as stuck
 
 def registrations(core: Core, tenant: str, now: float) -> Iterator[Row]:
     """One row a binding; `expires` in seconds from now. Not `reachable`: the phone has to connect again."""
-    for binding in core.registrar.all_bindings(now):
-        if binding.aor.tenant == tenant:
-            yield {
-                "extension": binding.aor.extension,
-                "tenant": binding.aor.tenant,
-                "contact": binding.contact,
-                "source": str(binding.flow),
-                "reachable": core.registrar.is_reachable(binding),
-                "expires": max(0, round(binding.expires_at - now)),
-                "q": binding.q,
-                "user_agent": binding.user_agent,
-            }
+    return (_binding(core, one, now) for one in core.registrar.all_bindings(now) if one.aor.tenant == tenant)
+
+
+def registrations_of(core: Core, now: float, aors: Iterable[Aor]) -> Iterator[Row]:
+    """The same of some extensions."""
+    return (_binding(core, binding, now) for aor in aors for binding in core.registrar.bindings(aor, now))
+
+
+def _binding(core: Core, binding: Binding, now: float) -> Row:
+    return {
+        "extension": binding.aor.extension,
+        "tenant": binding.aor.tenant,
+        "contact": binding.contact,
+        "source": str(binding.flow),
+        "reachable": core.registrar.is_reachable(binding),
+        "expires": max(0, round(binding.expires_at - now)),
+        "q": binding.q,
+        "user_agent": binding.user_agent,
+    }
 
 
 def lamps(core: Core, now: float, aors: Iterable[Aor] | None = None) -> Iterator[Row]:

@@ -14,6 +14,7 @@ from blfd.operations.loss import Loss, counted, some_of
 from blfd.operations.table import Columns, Line, write
 from blfd.store import NewExtension, Outcome, StoreError
 from blfd.store.rows import DEFAULT
+from blfd.store.store import ORDERS
 
 FORWARDING = {
     "dnd": "dnd",
@@ -52,6 +53,19 @@ def goes(row: Row) -> str:
 def all(desk: Desk, tenant: str) -> list[Row]:
     """Sorted by extension."""
     return [row(extension) for extension in desk.store.extensions(tenant)]
+
+
+def some(desk: Desk, tenant: str, search: str, sort: str, part: tuple[int, int]) -> tuple[list[Row], int]:
+    """Those with the words of `search` in number or name, and how many there are; without reading all.
+
+    `sort` is a column of ORDERS, with a minus before it the other way round; `part` is how many are left
+    out first, and how many are wanted. Raises StoreError for another column.
+    """
+    column = sort.removeprefix("-") or "extension"
+    if column not in ORDERS:
+        raise StoreError(f"no order by {column!r}", f"there are {', '.join(ORDERS)}")
+    found, total = desk.store.some_extensions(tenant, search.split(), column, sort.startswith("-"), part)
+    return [row(extension) for extension in found], total
 
 
 def get(desk: Desk, tenant: str, extension: str) -> Row:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from blfd.operations.desk import Desk, Row
 
 OPEN = ("lamp", "state", "direction", "held", "since")  # of a dialog, for who may not know its parties
@@ -12,6 +14,12 @@ def shown(row: Row, callers: bool) -> Row:
     if callers:
         return row
     return {**row, "dialogs": [{key: dialog[key] for key in OPEN} for dialog in row["dialogs"]]}
+
+
+def of(desk: Desk, tenant: str, extensions: Sequence[str], callers: bool) -> list[Row]:
+    """Of these extensions alone. Raises NotRunning and ControlError."""
+    found: list[Row] = desk.client.call("lamps", tenant=tenant, extensions=extensions)
+    return [shown(row, callers) for row in found]
 
 
 def all(desk: Desk, tenant: str, callers: bool) -> list[Row]:

@@ -86,6 +86,10 @@ class ControlCalls:
             case "sync":
                 wanted = SyncWanted(Aor(tenant, str(arguments["extension"])), str(arguments["event"]))
                 return do(lambda: self._synchronize(wanted))
+            case "lamps" | "registrations" if "extensions" in arguments:
+                aors = [Aor(tenant, str(extension)) for extension in arguments["extensions"]]
+                of = report.lamps if name == "lamps" else report.registrations_of
+                return do(lambda: of(self._core, time.time(), aors))
         query = self._queries.get(name)
         if query is None:
             known = ", ".join([*self._queries, "changes", "explain", "reload", "sync"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
 
     from blfd.core.trunks.trunk import OutRoute
 
+ORDERS: dict[str, tuple[str, ...]] = {  # of a list of extensions; numbers as numbers, before letters
+    "extension": ("extension GLOB '*[^0-9]*'", "length(extension)", "extension"),
+    "name": ("name = ''", "lower(name)"),
+    "pickup": ("pickup",),
+    "pickable": ("pickable",),
+}
 ANY_PASSWORD = "x"  # of a row whose password is not written
 
 
@@ -110,6 +117,32 @@ class Store:
             return [
                 rows.extension(row) for row in table.rows_where("tenant = ?", [tenant], order_by="extension")
             ]
+
+    def domains(self) -> list[str]:
+        """Of all tenants, sorted."""
+        with self._connections.reported():
+            found = self._connections.connection.execute("SELECT domain FROM tenants ORDER BY domain")
+            return [domain for (domain,) in found]
+
+    def some_extensions(
+        self, tenant: str, words: Sequence[str], order: str, backwards: bool, part: tuple[int, int]
+    ) -> tuple[list[Extension], int]:
+        """Those with each of the words in number or name, by a column of ORDERS; and how many there are.
+
+        `part` is how many are left out first, and how many are wanted.
+        """
+        self.tenant(tenant)
+        where, values = "tenant = ?", [tenant]
+        for word in words:
+            like = re.sub(r"([\\%_])", r"\\\1", word)
+            where += " AND (extension LIKE ? ESCAPE '\\' OR name LIKE ? ESCAPE '\\')"
+            values += [f"%{like}%"] * 2
+        way = " DESC" if backwards else ""
+        by = ", ".join(f"{each}{way}" for each in (*ORDERS[order], *ORDERS["extension"]))
+        with self._connections.reported():
+            table = self._connections.db.table("extensions")
+            found = table.rows_where(where, values, order_by=by, offset=part[0], limit=part[1])
+            return [rows.extension(row) for row in found], table.count_where(where, values)
 
     def extension(self, aor: Aor) -> Extension:
         """Without the passwords of its devices. Raises StoreError for one that does not exist."""

@@ -26,7 +26,7 @@ PATIENCE = 10.0
 
 @pytest.fixture
 def site(own_site: Callable[..., Site]) -> Site:
-    site = own_site("--web", "http://127.0.0.1:0")
+    site = own_site("--web", "http://127.0.0.1:0", config="hang_up_on_stop = true\n")
     for name, tenant, role in (
         ("boss", "default", "administrator"),
         ("reception", "default", "attendant"),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from browser import ADMIN_PASSWORD, portal_url
 from playwright.sync_api import Browser, Locator, Page, expect
 from sites import Site
@@ -229,3 +230,78 @@ def test_no_page_is_wider_than_the_screen(site: Site, page: Page, width: int) ->
         root = "document.documentElement"
         assert page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"), name
     assert not said
+
+
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+RULES: dict[str, dict[str, Any]] = {  # in the dark colours alone are others
+    "light": {},
+    "dark": {"runOnly": {"type": "rule", "values": ["color-contrast"]}},
+}
+
+
+def test_no_page_keeps_anybody_out(site: Site, page: Page) -> None:
+    """By axe-core's rules: contrast, labels, what the keyboard reaches; light and dark, wide and narrow."""
+    site.cli("device", "add", "80:5e:c0:12:34:56", "--model", "yealink/t54w", "--extension", "101")
+    site.cli("extension", "set", "102", "--dnd", "on")
+    site.cli("admin", "add", "root", "--password", ADMIN_PASSWORD)
+    site.registered("101")
+    of_tenant = (
+        "lamps",
+        "lamps?wall=dense",
+        "extensions",
+        "extensions?q=nobody",
+        "extensions/edit/101",
+        "phones",
+    )
+    of_tenant += (
+        "phones/show/80:5e:c0:12:34:56",
+        "phones/new",
+        "groups",
+        "groups/edit/sales",
+        "codes",
+        "pickups",
+    )
+    of_tenant += (
+        "explain?extension=101",
+        "settings",
+        "administrators",
+        "tokens",
+        "changes",
+        "extensions/import",
+    )
+    pages = [f"/t/default/{name}" for name in of_tenant]
+    violations = list[str]()
+    for name in (*pages, "/password", "/api/v1/docs"):
+        page.emulate_media(color_scheme="light")
+        page.goto(name)
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            for width in (1280, 390):
+                page.set_viewport_size({"width": width, "height": 800})
+                found = Axe().run(page, options=RULES[scheme]).response["violations"]
+                where = f"{name}, {scheme}, {width}"
+                violations += [f"{where}: {one['id']} {one['nodes'][0]['html'][:90]}" for one in found]
+    assert not violations, "\n".join(violations)
+
+
+def test_a_slash_leads_to_the_search(page: Page) -> None:
+    page.goto("/t/default/extensions")
+    page.keyboard.press("/")
+    page.keyboard.type("104")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("row")).to_have_count(2)
+    expect(page.get_by_role("row", name=re.compile("Name 104"))).to_be_visible()
+    expect(page.get_by_label("Search")).to_have_value("104")
+
+
+def test_three_hundred_lamps_on_one_screen(site: Site, page: Page) -> None:
+    rows = "".join(f"{number},x,Person {number}\n" for number in range(2000, 2288))
+    (site.folder / "many.csv").write_text(f"extension,password,name\n{rows}")
+    site.cli("extension", "import", str(site.folder / "many.csv"))
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto("/t/default/lamps?wall=dense")
+    expect(page.locator("#board > li")).to_have_count(300)
+    root = "document.documentElement"
+    assert page.evaluate(f"{root}.scrollHeight") <= 900
+    page.get_by_role("link", name="2287").click()
+    expect(page.get_by_role("heading", name=re.compile("2287"))).to_be_visible()

@@ -11,11 +11,12 @@ from starlette.responses import Response
 
 from blfd.control import ControlError, NotRunning
 from blfd.core.values import Forwarding
-from blfd.operations import Desk, etag, extensions, lamps
+from blfd.operations import Desk, etag, extensions, lamps, tenants
 from blfd.operations.imports import Counts
 from blfd.store import Conflict, NewExtension, StoreError
 from blfd.web.portal.here import OWNERS, PICKUP, Form, Here, Reading, Writing
 from blfd.web.portal.imports import Import, Lines, Shown
+from blfd.web.portal.lists import PAGE, Listing, Part
 
 router = APIRouter(prefix="/t/{tenant}/extensions")
 
@@ -31,17 +32,24 @@ NOTHING: dict[str, Any] = {
 
 
 @router.get("")
-def list_(here: Reading) -> Response:
-    rows = extensions.all(here.desk, here.tenant)
+def list_(here: Reading, asked: Listing) -> Response:
+    rows, total = extensions.some(here.desk, here.tenant, asked.q, asked.sort, (asked.offset, PAGE))
+    numbers = [row["extension"] for row in rows]
     try:
-        shown = {row["extension"]: row["lamp"] for row in lamps.all(here.desk, here.tenant, callers=False)}
-        registered = here.desk.client.call("registrations", tenant=here.tenant)
+        of_them = lamps.of(here.desk, here.tenant, numbers, callers=False)
+        registered = here.desk.client.call("registrations", tenant=here.tenant, extensions=numbers)
+        shown = {row["extension"]: row["lamp"] for row in of_them}
     except (NotRunning, ControlError):
         shown, registered = {}, None
     phones = Counter(row["extension"] for row in registered or ())
+    tenant = tenants.get(here.desk, here.tenant)
     return here.page(
         "extensions.html",
-        rows=rows,
+        part=Part(rows, total, asked),
+        holds={
+            "pickup": PICKUP[tenant["pickup"]],
+            "pickable": PICKABLE["on" if tenant["pickable"] else "off"],
+        },
         lamps=shown,
         phones=phones,
         down=registered is None,

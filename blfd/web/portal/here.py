@@ -26,6 +26,7 @@ from blfd.web.visitor import Forbidden, Visitor, of_session
 COOKIE = "blfd_session"
 LARGEST_FILE = 1 << 20  # octets
 LARGEST_BODY = 6 * LARGEST_FILE + (1 << 16)  # as such a file travels in a form, where a line end is "%0D%0A"
+MOST_TENANTS = 200  # to choose from on each page; the page of tenants has all
 MOST_FIELDS = 100_000  # a group's page has three for each extension
 OWNERS = {
     "default": "as the tenant says",
@@ -191,7 +192,13 @@ def page(request: Request, template: str, status: int = 200, **context: Any) -> 
     if who is None:
         with contextlib.suppress(StoreError):  # else the page that says so could not be made
             who = signed_in(request)
+    known, parts = list[str](), request.url.path.split("/")
+    if who is not None and who.is_system:
+        with contextlib.suppress(StoreError):
+            known = site_of(request).store.domains()[:MOST_TENANTS]
     defaults = {
+        "tenants_known": known,
+        "section": parts[3] if parts[1:2] == ["t"] and len(parts) > 3 else "lamps",
         "tenant": who.tenant if who else None,
         "done": DONE.get(request.query_params.get("done", ""), ""),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from fastapi import APIRouter
@@ -16,6 +17,7 @@ from blfd.operations.imports import Counts
 from blfd.store import Conflict, StoreError
 from blfd.web.portal.here import Form, Here, Reading, Writing
 from blfd.web.portal.imports import Import, Lines, Shown
+from blfd.web.portal.lists import Listing, part
 
 router = APIRouter(prefix="/t/{tenant}/phones")
 
@@ -23,8 +25,18 @@ TRANSPORTS = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
 
 
 @router.get("")
-def list_(here: Reading) -> Response:
-    return here.page("phones.html", rows=devices.all(here.desk, here.tenant))
+def list_(here: Reading, asked: Listing) -> Response:
+    rows = [{**row, "badge": _badge(row["state"])} for row in devices.all(here.desk, here.tenant)]
+    return here.page("phones.html", part=part(rows, asked), counts=Counter(row["badge"] for row in rows))
+
+
+def _badge(state: str) -> str:
+    """A state in one word, for a list: the rest is on demand."""
+    plain = state.partition(" (")[0]
+    if plain.startswith("registered"):
+        return "ok"
+    known = ("not registered", "gets no files", "no server runs")
+    return next((each for each in known if plain.startswith(each)), "keys silent")
 
 
 @router.get("/show/{mac}")

@@ -25,7 +25,10 @@ if (board) {
     const tile = document.createElement("li");
     tile.className = "tile";
     tile.dataset.extension = extension;
-    piece(tile, "span", "number").textContent = extension;
+    const explain = board.dataset.explain;
+    const number = piece(tile, explain ? "a" : "span", "number");
+    number.textContent = extension;
+    if (explain) number.href = explain + encodeURIComponent(extension);
     piece(tile, "bdi", "name");
     const state = piece(tile, "span", "state");
     piece(state, "span", "dot").setAttribute("aria-hidden", "true");
@@ -34,8 +37,7 @@ if (board) {
     state.append(" ");
     piece(state, "span", "since");
     piece(tile, "span", "party");
-    const after = [...tiles.keys()].filter((other) => other > extension).sort()[0];
-    board.insertBefore(tile, after === undefined ? null : tiles.get(after));
+    board.append(tile);
     tiles.set(extension, tile);
     return tile;
   };
@@ -51,7 +53,21 @@ if (board) {
     tile.hidden = !named || (busy.checked && quiet.includes(tile.dataset.lamp));
   };
 
+  // Calls first, then by number: where a tile belongs among those that are there.
+  const rank = (tile) => (quiet.includes(tile.dataset.lamp) ? "1" : "0") + tile.dataset.extension;
+  const place = (tile) => {
+    const mine = rank(tile);
+    const next = tile.nextElementSibling;
+    const before = tile.previousElementSibling;
+    if ((!next || mine <= rank(next)) && (!before || rank(before) <= mine)) return;
+    const after = [...board.children].find((other) => other !== tile && rank(other) > mine);
+    board.insertBefore(tile, after || null);
+  };
+
+  const only = board.dataset.only === undefined ? null : new Set(board.dataset.only.split(" "));
+
   const show = (row) => {
+    if (only && !only.has(row.extension)) return;
     const tile = tiles.get(row.extension) || add(row.extension);
     tile.dataset.lamp = row.lamp;
     tile.querySelector(".name").textContent = row.name;
@@ -61,6 +77,7 @@ if (board) {
     tile.began = since === null ? null : performance.now() - since * 1000;
     tile.querySelector(".since").textContent = since === null ? "" : clock(since);
     choose(tile);
+    if (!board.contains(document.activeElement)) place(tile);
   };
 
   const showAll = (event) => {

@@ -12,6 +12,19 @@ for (const field of document.querySelectorAll("[data-filter]")) {
   field.addEventListener("keydown", (event) => { if (event.key === "Enter") event.preventDefault(); });
 }
 
+// "/" leads to the search of a page.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+  const field = [...document.querySelectorAll("input[type=search]")].find((one) => one.offsetParent);
+  if (field) { event.preventDefault(); field.focus(); field.select(); }
+});
+
+// <select data-go>: its options are addresses.
+for (const choice of document.querySelectorAll("select[data-go]")) {
+  choice.addEventListener("change", () => { location.href = choice.value; });
+}
+
 // A group's members: each row's boxes say the same, whichever of them are shown.
 for (const members of document.querySelectorAll("#members")) {
   const apart = members.querySelector(".apart");
