@@ -94,6 +94,10 @@ OPERATIONS = {  # likewise, by method; "all" is all of a tenant's rights
     "/tenants/{tenant}/extensions/{extension}": {"get": "read", "patch": "write", "delete": "write"},
     "/tenants/{tenant}/groups": {"get": "read", "post": "write"},
     "/tenants/{tenant}/groups/{name}": {"get": "read", "put": "write", "delete": "write"},
+    "/tenants/{tenant}/trunks": {"get": "read", "post": "write"},
+    "/tenants/{tenant}/trunks/{name}": {"get": "read", "patch": "write", "delete": "write"},
+    "/tenants/{tenant}/routes": {"get": "read", "post": "write"},
+    "/tenants/{tenant}/routes/{pattern}": {"get": "read", "patch": "write", "delete": "write"},
     "/tenants/{tenant}/devices": {"get": "read", "post": "write"},
     "/tenants/{tenant}/imports/devices": {"post": "write"},
     "/tenants/{tenant}/imports/devices/preview": {"post": "write"},
@@ -148,6 +152,7 @@ def filled(path: str) -> str:
     """With what exists where a stale version protects it, and else with nobody's name."""
     name = "sales" if "/groups/" in path else "nobody"
     values = {"tenant": "default", "extension": "101", "mac": MAC, "domain": "acme.example", "name": name}
+    values["pattern"] = "0X"
     return re.sub(r"\{(\w+)\}", lambda found: values[found[1]], path)
 
 
