@@ -118,6 +118,7 @@ class Agent:
         self.socket.bind((self.host, 0))
         if self.transport != "udp":
             self.socket.connect(self.peer)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as phones do
         if self.transport == "tls":
             self.socket.settimeout(DEADLINE)
             self.socket = (self.trusting or trusting_all()).wrap_socket(
