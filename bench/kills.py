@@ -35,7 +35,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         site = Site(Path(folder), "--trust", "127.0.0.0/8", "--trust", "::1")
         try:
-            office = Office(site, dice, ("udp", UDP6, "tcp"), options.rate)
+            office = Office(site, dice, ("udp", UDP6, "tcp"), rate=options.rate)
             for number in range(1, options.kills + 1):
                 office.work(dice.uniform(0.5, 1.5) * options.seconds)
                 office.kill()
@@ -44,7 +44,7 @@ def main() -> None:
                 print(f"{number}: {office.last}", flush=True)
                 office.hang_up(0.5)
             office.hang_up(1)
-            site.wait_no_call()
+            office.rest()
         except BaseException:
             print(site.account(), file=sys.stderr)
             site.server.process.kill()

@@ -23,9 +23,9 @@ FIRST_PORT = 4000
 STEP = 0.005  # seconds between two looks at what has come
 RATE = 25.0  # things that users do, or try to, a second
 MOST_UP = 8  # calls, so that some phones are free
-STORED = 0.2  # seconds that may be lost
-MARGIN = 0.5  # for a busy machine, on both sides of a kill
+LOST = 0.7  # seconds of changes that may be: 0.2, and a margin
 SETTLES = 20.0  # seconds
+ENDS = 60.0  # with room for transactions that nobody answers (64*T1)
 ANSWERS = {"sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
 
 
@@ -205,9 +205,15 @@ class Office:
     """Twelve desks at work; `done` counts what they have done, `survived` and `lost` what kills have left."""
 
     def __init__(
-        self, site: Site, dice: random.Random, transports: tuple[str, ...] = ("udp",), rate: float = RATE
+        self,
+        site: Site,
+        dice: random.Random,
+        transports: tuple[str, ...] = ("udp",),
+        *,
+        rate: float = RATE,
+        may_lose: float = LOST,
     ) -> None:
-        self.site, self.dice, self._rate = site, dice, rate
+        self.site, self.dice, self._rate, self._may_lose = site, dice, rate, may_lose
         self.desks = {
             user: Desk(site, user, transports[number % len(transports)])
             for number, user in enumerate(EXTENSIONS)
@@ -386,8 +392,7 @@ class Office:
             f"{desk.user}: {line.dialog.call_id}"
             for desk in self.desks.values()
             for line in desk.has(Is.UP)
-            if (desk.user, line.dialog.call_id) not in shown
-            and line.since < self._killed_at - STORED - MARGIN
+            if (desk.user, line.dialog.call_id) not in shown and line.since < self._killed_at - self._may_lose
         ]
 
     def hang_up(self, share: float) -> None:
@@ -406,6 +411,14 @@ class Office:
                 time.sleep(STEP)
             assert desk.agent.final(headers).status == 200
             self.ended += 1
+
+    def rest(self) -> None:
+        """Until no call is left, and no leg of one."""
+        until = time.monotonic() + ENDS
+        while (status := self.site.ask("status"))["calls"] or status["legs"]:
+            assert time.monotonic() < until, self.site.ask("calls")
+            self.take()
+            time.sleep(STEP)
 
     def take_but(self, desk: Desk) -> None:
         for one in self.desks.values():
