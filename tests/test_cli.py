@@ -345,6 +345,13 @@ def asked_in_vain(path: Path, times: int) -> None:
     path.unlink()
 
 
+@pytest.fixture
+def any_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Doctor looks whether the server's ports are free, and those that it has by default may not be."""
+    monkeypatch.setenv("BLFD_LISTEN", "udp:127.0.0.1:0")
+
+
+@pytest.mark.usefixtures("any_port")
 def test_doctor(blfd: Run) -> None:
     blfd("extension", "add", "101", "--password", "x")
     findings = json.loads(blfd("doctor", "--json").stdout)
@@ -353,6 +360,7 @@ def test_doctor(blfd: Run) -> None:
     assert any("1 extensions" in finding["what"] for finding in findings)
 
 
+@pytest.mark.usefixtures("any_port")
 def test_doctor_looks_at_the_clocks_of_phones(blfd: Run) -> None:
     def said() -> bool:
         return "not told their time zone" in blfd("doctor", "--json").stdout
