@@ -9,7 +9,19 @@ from builders import HOST, SDP, World, dials, directory, invite, register, reply
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blfd.core.effects import Accept, Dial, Effect, HangUp, Log, Reply, SetRules
+from blfd.core.effects import (
+    Accept,
+    Answer,
+    Dial,
+    Effect,
+    HangUp,
+    Identify,
+    Log,
+    Offer,
+    Progress,
+    Reply,
+    SetRules,
+)
 from blfd.core.inputs import (
     CertificateShown,
     FlowClosed,
@@ -73,8 +85,8 @@ class Story:
         return self.give(LegProgress(leg, 180, "", DialogId(f"id{leg}", "ours", f"far{leg}"), None))
 
     def answer(self, leg: int) -> list[Effect]:
-        self.give(LegAnswered(leg, DialogId(f"id{leg}", "ours", f"far{leg}"), SDP))
-        return self.give(LegAcknowledged(self.caller, None))
+        won = self.give(LegAnswered(leg, DialogId(f"id{leg}", "ours", f"far{leg}"), SDP))
+        return [*won, *self.give(LegAcknowledged(self.caller, None))]
 
     def refused(self, event: object) -> Reply:
         return reply(self.give(event))
@@ -223,6 +235,27 @@ def test_others_are_no_trunk_and_a_certificate_is_as_good_as_an_address() -> Non
     assert story.call_in(asked)
     story.give(FlowClosed(tls))
     assert story.refused(asked).status == 403
+
+
+def test_nobody_outside_is_told_an_extension() -> None:
+    story = Story()
+    (dial,) = story.call_in(outside()._replace(allows_update=True))
+    said = identities([*story.ring(dial.leg), *story.answer(dial.leg)], story.caller)
+    assert said
+    assert set(said) == {""}
+    (dial,) = story.call_out("0170", "102")
+    answer = LegAnswered(dial.leg, DialogId("a", "b", "c"), SDP)
+    said = identities([*story.ring(dial.leg), *story.give(answer)], story.caller)
+    assert said
+    assert set(said) == {f"<sip:0170@{HOST}>"}
+
+
+def identities(effects: list[Effect], leg: int) -> list[str]:
+    """With whom the phone on a leg is told to talk."""
+    told = [
+        one for one in effects if isinstance(one, Progress | Answer | Offer | Identify) and one.leg == leg
+    ]
+    return [dict(one.headers).get("P-Asserted-Identity", "") for one in told]
 
 
 def test_a_call_of_who_is_not_named_is_anonymous() -> None:

@@ -89,9 +89,9 @@ def test_trunks_and_routes(api_site: Site) -> None:
         made = api.post(f"{base}/trunks", json=new)
         assert (made.status_code, made.json()["password"]) == (201, True)
         assert "s3cret" not in made.text
-        wrong = api.post(f"{base}/trunks", json={"name": "other", "servers": ["no.address"]})
+        wrong = api.post(f"{base}/trunks", json={"name": "other", "servers": ["no address"]})
         assert wrong.status_code == 422
-        assert "no.address" in wrong.json()["detail"]
+        assert "no address" in wrong.json()["detail"]
         assert api.post(f"{base}/routes", json={"pattern": "0.", "trunks": ["nobody"]}).status_code == 422
         route = api.post(f"{base}/routes", json={"pattern": "10x", "trunks": ["carrier"], "emergency": True})
         assert route.status_code == 422, "extensions would get the calls"

@@ -47,6 +47,7 @@ from blfd.core.visible import visible
 from dialog_info import DialogState, Direction, StateEvent
 
 NO_DIALOG = DialogId("", "", "")
+ASSERTED = "P-Asserted-Identity"
 ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
 
 
@@ -210,7 +211,9 @@ class Call:
 
     def veiled(self, effect: Effect) -> Effect:
         """The effect as it leaves: SDP does not name a party that does not want to be known, and offers no
-        codec that a trunk does not take."""
+        codec that a trunk does not take; nobody outside is told the extension with which he talks."""
+        if isinstance(effect, Progress | Answer | Offer | Identify) and self._is_outside(effect.leg):
+            effect = effect._replace(headers=tuple(one for one in effect.headers if one[0] != ASSERTED))
         match effect:
             case Dial(leg=leg, offer=bytes(offer)):
                 offer = unnamed(offer) if self.caller.withheld else offer
@@ -223,6 +226,16 @@ class Call:
                 if sender.withheld and effect.sdp:
                     return effect._replace(sdp=unnamed(effect.sdp))
         return effect
+
+    @property
+    def goes_outside(self) -> bool:
+        """Whether one of its legs is a trunk's."""
+        return self.caller.is_outside or any(branch.party.is_outside for branch in self.branches.values())
+
+    def _is_outside(self, leg: int) -> bool:
+        if leg == self.caller_leg:
+            return self.caller.is_outside
+        return leg in self.branches and self.branches[leg].party.is_outside
 
     def legs(self) -> list[int]:
         return [self.caller_leg, *self.branches]
@@ -299,7 +312,7 @@ class Call:
 
     def _identity(self, party: Party) -> Headers:
         """Who the other one is now (RFC 3325)."""
-        return (("P-Asserted-Identity", party.name_addr(self.domain)),)
+        return ((ASSERTED, party.name_addr(self.domain)),)
 
     def _watch_callee(
         self,

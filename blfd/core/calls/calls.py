@@ -314,7 +314,7 @@ class Calls:
             elif type(effect) is Dial:
                 self._by_leg[effect.leg] = call
                 self._trust(call, effect.leg, effect.flow)
-        if call.withheld or call.codecs:
+        if call.withheld or call.codecs or call.goes_outside:
             effects = [call.veiled(effect) for effect in effects]
         self.keeping.touch(call)
         if call.state is State.ENDED:
