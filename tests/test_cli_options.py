@@ -235,7 +235,9 @@ def test_another_tenant_alone_is_touched(folder: Path, inside: Blfd, command: st
     changed = [tenant for tenant in after.pop("tenants") if tenant not in tenants]
     assert [tenant[0] for tenant in changed] == (["acme.example"] if command == "tenant set" else [])
     assert after == before
-    assert not any(word in out for word in ("N 101", "sales", "805ec0123456", MAC, "root", "crm", "features.dnd"))
+    assert not any(
+        word in out for word in ("N 101", "sales", "805ec0123456", MAC, "root", "crm", "features.dnd")
+    )
 
 
 @pytest.mark.parametrize("tenant", ["", " ", "x" * 300, "no tenant"])

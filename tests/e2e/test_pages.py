@@ -316,6 +316,11 @@ def test_phones(portal: Site, browser: Browser) -> None:
     assert "Module 2" in words(browser.submit(f"/t/default/phones/edit/{MAC}", **edit, modules="2"))
     told = browser.submit(f"/t/default/phones/show/{MAC}")
     assert "No phone is registered that could be told." in words(told)
+    before = json.loads(portal.cli("device", "show", MAC, "--secrets", "--json"))
+    assert "Renew phone" in words(browser.get(f"/t/default/phones/renew/{MAC}"))
+    assert "other passwords" in words(browser.submit(f"/t/default/phones/renew/{MAC}"))
+    after = json.loads(portal.cli("device", "show", MAC, "--secrets", "--json"))
+    assert before["admin_password"] != after["admin_password"]
     secret = browser.send(browser.get(f"/t/default/phones/show/{MAC}"), to="/secrets/")
     kept = json.loads(portal.cli("device", "show", MAC, "--secrets", "--json"))
     for name in ("admin_password", "user_password"):

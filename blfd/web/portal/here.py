@@ -44,6 +44,7 @@ DONE = {
     "changed": "Saved.",
     "removed": "Removed.",
     "imported": "Imported.",
+    "renewed": "It has other passwords and another address for its files now.",
     "told": "Told to fetch the files now.",
     "nobody": "No phone is registered that could be told.",
     "nothing": "There was nothing to do.",

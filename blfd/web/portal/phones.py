@@ -106,6 +106,19 @@ def remove(here: Writing, mac: str, form: Form) -> Response:
     return here.to("phones", "removed")
 
 
+@router.get("/renew/{mac}")
+def ask_to_renew(here: Writing, mac: str) -> Response:
+    loss = devices.loss_by_renewal(here.desk, here.tenant, mac)
+    return here.page("remove.html", loss=loss, back=f"/t/{here.tenant}/phones/show/{mac}", verb="Renew")
+
+
+@router.post("/renew/{mac}")
+def renew(here: Writing, mac: str, form: Form) -> Response:
+    """Other passwords and another secret: the page of the phone has its new address."""
+    devices.renew(here.desk, here.tenant, mac)
+    return here.to(f"phones/show/{mac}", "renewed")
+
+
 @router.post("/sync")
 def sync_all(here: Writing, form: Form) -> Response:
     return _sync(here, None, "phones")
