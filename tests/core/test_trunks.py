@@ -535,6 +535,10 @@ UNSOUND: tuple[dict[str, object], ...] = (
     {"servers": ("1.2.3.4:0",)},
     {"servers": ("1.2.3.4:99999",)},
     {"servers": ("[::1",)},
+    {"servers": ("no name",)},
+    {"servers": ("1.2.3",)},
+    {"servers": ("a..b",)},
+    {"servers": ("sip:a.b",)},
     {"sources": ("10.0.0.0/99",)},
     {"dids": ("+49=",)},
     {"dids": ("=101",)},
@@ -590,6 +594,7 @@ def test_servers() -> None:
         ("192.0.2.1:5070", "192.0.2.1", 5070),
         ("[2001:DB8::1]:5070", "2001:db8::1", 5070),
         ("2001:db8::1", "2001:db8::1", 0),
+        ("SIP.Carrier.example:5070", "sip.carrier.example", 5070),
     ):
         assert Server.parse(text) == (host, port)
 

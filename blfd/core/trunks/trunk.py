@@ -16,9 +16,8 @@ RESERVED = "trunk+"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,31}").fullmatch
 _DOMAIN = re.compile(r"[A-Za-z0-9.:\[\]-]{1,253}").fullmatch
-_HOST_NAME = re.compile(
-    r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\.?"
-).match
+_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}$)({_LABEL}\.)*(?=[a-z]){_LABEL}").fullmatch
 _USER = re.compile(r"[A-Za-z0-9.!~*'()&=+$,?/_-]{0,64}").fullmatch
 _DIGITS = re.compile(r"[0-9]{0,6}").fullmatch
 _CODEC = re.compile(r"[A-Za-z0-9._-]{1,32}").fullmatch
