@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import shlex
 from pathlib import Path
 
+import pytest
+import typer
+
+from blfd.cli import app
 from blfd.pjsip import declaring
 
 SCRIPT = Path(__file__).parents[1] / "docs" / "generated.py"
@@ -25,3 +31,38 @@ def test_what_is_generated_is_up_to_date() -> None:
 
 def test_the_declarations_are_those_that_are_loaded() -> None:
     assert declaring.DECLARED.read_text() == declaring.text(), "run: python -m blfd.pjsip.declaring"
+
+
+ROOT = SCRIPT.parents[1]
+BLOCK = re.compile(r"^```\w*\n(.*?)^```$", re.M | re.S)
+COMMAND = re.compile(r"^(?:\$ )?(?:podman exec blfd |sudo -u blfd )?(?:\S*/)?blfd (.*)$", re.M)
+
+
+def commands_in(text: str) -> list[list[str]]:
+    """What stands after `blfd` in blocks of commands and in lines, word by word."""
+    blocks = [block.replace("\\\n", " ") for block in BLOCK.findall(text)]
+    found = [line for block in blocks for line in COMMAND.findall(block)]
+    found += re.findall(r"`blfd ([^`\n]+)`", text)  # in a line of text, or a table
+    return [shlex.split(line.split(" | ")[0].split(" && ")[0], comments=True) for line in found]
+
+
+@pytest.mark.parametrize("document", sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("*.md")]), ids=str)
+def test_commands_in_the_documentation_exist_with_their_options(document: Path) -> None:
+    for words in commands_in(document.read_text()):
+        command, known = typer.main.get_command(app), list[str]()
+        rest = list(words)
+        while rest:
+            word = rest.pop(0)
+            known = [name for option in command.params for name in (*option.opts, *option.secondary_opts)]
+            if word.startswith("--") and word.partition("=")[0] not in (*known, "--help"):
+                pytest.fail(f"{document.name}: blfd {' '.join(words)}: no option {word}")
+            if hasattr(command, "commands") and not word.startswith("--"):
+                inner = command.get_command(None, word)
+                if inner is not None:
+                    command = inner
+                elif not words[0].startswith("--"):  # else it may be an option's value
+                    pytest.fail(f"{document.name}: blfd {' '.join(words)}: no command {word}")
+
+
+def test_there_are_commands_in_the_documentation() -> None:
+    assert len([each for path in ROOT.glob("docs/*.md") for each in commands_in(path.read_text())]) > 100
