@@ -394,6 +394,7 @@ def examined(tmp_path: Path, listen: str, of_acme: Sequence[dict[str, str]] = ON
         "unknown": lambda tenant: [{"watcher": "201", "wanted": "999"}],
         "registrations": lambda tenant: phones.get(tenant, []),
         "watchers": lambda tenant: [],
+        "trunks": lambda tenant: [],
     }
 
     def answer(name: str, arguments: dict[str, Any]) -> Any:
