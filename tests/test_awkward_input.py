@@ -17,7 +17,7 @@ from blfd.store import Store
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--config", "number.toml", "status"], 1, "database is the name of a file, not 3"),
+        (["--config", "number.toml", "status"], 1, "database: the name of a file is needed, not 3"),
         (["--config", "letter", "status"], 1, "not valid TOML"),
         (["--config", ".", "status"], 1, "Is a directory"),
         (["--db", ".", "extension", "list"], 1, "choose another"),
