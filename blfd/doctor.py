@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 from blfd.config import Config
 from blfd.control import ControlClient, ControlError, NotRunning, socket_path
 from blfd.core import hosts
+from blfd.core.directory import Directory
 from blfd.core.trunks.trunk import split
-from blfd.core.values import TRANSPORTS, Aor, Directory
+from blfd.core.values import TRANSPORTS, Aor
 from blfd.store import Store, StoreError
 from blfd.transport.addresses import ListenAddress, new_socket
 from blfd.transport.certificates import CertificateError, faults, load

@@ -25,7 +25,7 @@ from blfd.cli.board import Lamps, Screen
 from blfd.cli.inspect import spoken
 from blfd.config import Config
 from blfd.control import ControlServer, socket_path
-from blfd.core.values import StarCodes
+from blfd.core.directory import StarCodes
 from blfd.doctor import Finding, examine
 from blfd.transport.addresses import ListenAddress
 from blfd.transport.certificates import PemFiles, TlsSettings

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from commands import Answering, Run
 
-from blfd.core.values import Aor, Attempt, Way
+from blfd.core.calls.attempts import Attempt, Way
+from blfd.core.values import Aor
 from blfd.store import NewExtension, Store
 
 CAROL = Aor("default", "103")

@@ -9,8 +9,10 @@ from typing import Any
 from unittest.mock import Mock
 
 from blfd.core.core import Core
+from blfd.core.directory import Directory, Extension, Reach, Tenant
 from blfd.core.inputs import DirectoryChanged
-from blfd.core.values import Aor, Directory, Extension, Reach, Settings, Tenant
+from blfd.core.settings import Settings
+from blfd.core.values import Aor
 from blfd.devices.values import Place
 from blfd.server.control_calls import SLICE, ControlCalls
 from blfd.server.thread_work import Work

@@ -14,9 +14,11 @@ import pytest
 
 from blfd.control import ControlClient, ControlServer, socket_path
 from blfd.core.core import Core
+from blfd.core.directory import Rule
 from blfd.core.effects import SetRules
 from blfd.core.inputs import RulesSet
-from blfd.core.values import Aor, Rule, Settings
+from blfd.core.settings import Settings
+from blfd.core.values import Aor
 from blfd.devices.files import Phones
 from blfd.devices.values import Place, Wanted
 from blfd.operations import Desk, admins, devices, extensions, groups, overrides, routes, tenants, trunks

@@ -18,26 +18,11 @@ from typing import Any
 import pytest
 from sqlite_utils.db import Database
 
+from blfd.core.calls.attempts import Attempt, Way
+from blfd.core.directory import Group, Reach, StarCodes
 from blfd.core.effects import SaveBindings, SaveCalls, SavePickup, SaveSubscription
-from blfd.core.values import (
-    Aor,
-    Attempt,
-    Binding,
-    DialogId,
-    Flow,
-    Group,
-    NameAddr,
-    Reach,
-    SavedCall,
-    SavedLeg,
-    SavedPublication,
-    SavedSeat,
-    SavedSubscription,
-    SessionTimer,
-    StarCodes,
-    SubscriptionDialog,
-    Way,
-)
+from blfd.core.saved import SavedCall, SavedLeg, SavedPublication, SavedSeat, SavedSubscription, SessionTimer
+from blfd.core.values import Aor, Binding, DialogId, Flow, NameAddr, SubscriptionDialog
 from blfd.store import NewExtension, Store, StoreError, sqlite_records
 from blfd.store import writer as store_writer
 from blfd.store.migrations import migrations

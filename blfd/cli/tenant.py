@@ -11,7 +11,7 @@ from blfd.cli.asking import Yes, agreed
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import Options, Switch, options
 from blfd.cli.output import Json, fail
-from blfd.core.values import DndLamp, Owner, Reach, StarCodes, Whose
+from blfd.core.directory import DndLamp, Owner, Reach, StarCodes, Whose
 from blfd.operations import tenants as operations
 
 tenants = typer.Typer(no_args_is_help=True, help="Add, show, change and remove tenants (SIP domains).")

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from blfd.config.values import PNP, Web
-from blfd.core.values import TRANSPORTS, Settings
+from blfd.core.settings import Settings
+from blfd.core.values import TRANSPORTS
 from blfd.transport.addresses import ListenAddress
 from blfd.transport.certificates import TlsSettings
 

@@ -32,7 +32,7 @@ from blfd.config import PREFIX, Config, ConfigError, texts, values
 from blfd.config.values import MOST, Web
 from blfd.core import hosts
 from blfd.core.access.digest import ALGORITHMS
-from blfd.core.values import Settings
+from blfd.core.settings import Settings
 from blfd.transport.addresses import ListenAddress
 from blfd.transport.certificates import CertificateError, PemFiles, TlsSettings, authority
 

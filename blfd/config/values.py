@@ -10,7 +10,7 @@ from typing import Any
 
 from blfd.core import hosts
 from blfd.core.access.digest import ALGORITHMS
-from blfd.core.values import Settings
+from blfd.core.settings import Settings
 from blfd.transport.addresses import AddressError, ListenAddress
 
 MOST = 2**31 - 1  # what an Expires header and PJSIP take

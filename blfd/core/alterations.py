@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from blfd.core.values import Aor, Directory
+from blfd.core.directory import Directory
+from blfd.core.values import Aor
 
 
 class Altered(NamedTuple):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 
-from blfd.core.values import Aor, Attempt
+from blfd.core.calls.attempts import Attempt
+from blfd.core.values import Aor
 
 REMEMBERED = 1000  # attempts to pick up
 

@@ -18,13 +18,16 @@ from urllib.parse import unquote
 from blfd.core import capabilities, privacy
 from blfd.core.access.domains import Domains
 from blfd.core.access.limits import Tally, granted, too_many
+from blfd.core.directory import Directory, Extension, Owner
 from blfd.core.effects import Effect, Level, Log, Reply, SavePublication
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import RENDERING, Dialogs, Published, WatchedDialog
 from blfd.core.events.documents import DialogPackage
 from blfd.core.inputs import PublishReceived
+from blfd.core.saved import SavedPublication
+from blfd.core.settings import Settings
 from blfd.core.timers import Timers
-from blfd.core.values import Aor, DialogId, Directory, Extension, Owner, SavedPublication, Settings, Uri
+from blfd.core.values import Aor, DialogId, Uri
 from blfd.core.visible import is_visible, visible
 from dialog_info import Dialog, DialogInfo, DialogInfoError, DialogState, Direction, StateEvent, parse
 

@@ -21,6 +21,7 @@ from blfd.core.calls.survivors import Survivors
 from blfd.core.calls.transfers import Transfers
 from blfd.core.changes import Changes
 from blfd.core.compositor import Compositor, Publisher
+from blfd.core.directory import Directory, Extension
 from blfd.core.effects import Effect, Ignore, LetIn, Level, Log, Notify, PhoneMoved, Reply
 from blfd.core.errors import ONLY_TLS, Refusal, Silenced
 from blfd.core.events import check_sync, ua_profile
@@ -65,12 +66,13 @@ from blfd.core.locations import Locations
 from blfd.core.next_hop import NextHops, is_sip
 from blfd.core.registrar import Registrar
 from blfd.core.routing import Refused, Routing, ToExtension, ToOutside, ToPickup, ToRule
+from blfd.core.settings import Settings
 from blfd.core.timers import Timers
 from blfd.core.trunks import pings
 from blfd.core.trunks.pings import Pings
 from blfd.core.trunks.registrations import Registrations
 from blfd.core.trunks.trunk import Trunk
-from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Extension, Flow, Settings
+from blfd.core.values import DEFAULT_TENANT, Aor, Flow
 from blfd.core.visible import visible
 from blfd.core.watchdog import Watchdog
 

@@ -5,23 +5,11 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
+from blfd.core.calls.attempts import Attempt
+from blfd.core.directory import Rule
 from blfd.core.inputs import ProfileWanted
-from blfd.core.values import (
-    Account,
-    Aor,
-    Attempt,
-    Binding,
-    Flow,
-    Headers,
-    NameAddr,
-    Rule,
-    SavedCall,
-    SavedLeg,
-    SavedPublication,
-    SavedSubscription,
-    Server,
-    SubscriptionDialog,
-)
+from blfd.core.saved import SavedCall, SavedLeg, SavedPublication, SavedSubscription
+from blfd.core.values import Account, Aor, Binding, Flow, Headers, NameAddr, Server, SubscriptionDialog
 
 
 class Level(IntEnum):

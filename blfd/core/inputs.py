@@ -10,23 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from blfd.core.values import (
-    Address,
-    Aor,
-    Binding,
-    DialogId,
-    Directory,
-    Flow,
-    Headers,
-    Location,
-    Redirect,
-    SavedCall,
-    SavedLeg,
-    SavedPublication,
-    SavedSubscription,
-    Server,
-    Uri,
-)
+from blfd.core.directory import Directory
+from blfd.core.saved import SavedCall, SavedLeg, SavedPublication, SavedSubscription
+from blfd.core.values import Address, Aor, Binding, DialogId, Flow, Headers, Location, Redirect, Server, Uri
 
 
 class Credentials(NamedTuple):

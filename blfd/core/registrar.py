@@ -15,12 +15,14 @@ from blfd.core.access.limits import Tally, granted, too_many
 from blfd.core.by_flow import ByFlow
 from blfd.core.changes import Changed
 from blfd.core.contacts import contact_key, host_of, is_same_phone, may_be_same_phone
+from blfd.core.directory import Extension
 from blfd.core.effects import Effect, Level, Log, Reply, SaveBindings
 from blfd.core.errors import Refusal
 from blfd.core.inputs import RegisterContact, RegisterReceived
 from blfd.core.next_hop import NextHops, address_in, is_sip
+from blfd.core.settings import Settings
 from blfd.core.timers import Timers
-from blfd.core.values import Aor, Binding, Extension, Flow, Headers, Settings
+from blfd.core.values import Aor, Binding, Flow, Headers
 from blfd.core.visible import visible
 
 Bindings = dict[str, Binding]

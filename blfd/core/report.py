@@ -14,9 +14,10 @@ from blfd.core.calls.call import Call
 from blfd.core.calls.party import State
 from blfd.core.compositor import Publication
 from blfd.core.core import Core
+from blfd.core.directory import Owner
 from blfd.core.events.dialog_state import Lamp, WatchedDialog
 from blfd.core.events.subscription import Phase, Subscription
-from blfd.core.values import Aor, Binding, Owner
+from blfd.core.values import Aor, Binding
 
 Row = dict[str, Any]
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from blfd.core.access.domains import Domains
+from blfd.core.calls.attempts import Way
 from blfd.core.calls.replaces import parse
+from blfd.core.directory import Directory, Extension, Rule, Tenant
 from blfd.core.errors import Refusal
 from blfd.core.trunks.outgoing import Outside, route_of
-from blfd.core.values import Aor, Directory, Extension, Replaces, Rule, Tenant, Uri, Way
+from blfd.core.values import Aor, Replaces, Uri
 from blfd.core.visible import visible
 
 

@@ -10,8 +10,9 @@ from itertools import islice, starmap
 from typing import NamedTuple, Protocol
 
 import provisioning
+from blfd.core.directory import Tenant
 from blfd.core.routing import FORWARDS
-from blfd.core.values import DEFAULT_TENANT, Tenant
+from blfd.core.values import DEFAULT_TENANT
 from blfd.devices.values import Fit, Place, Wanted
 from blfd.store import Exists, Faults, NotFound, Outcome, Store, StoreError
 from blfd.store.devices import DeviceRow

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from blfd.core.values import Aor, Extension, Forwarding
+from blfd.core.directory import Extension, Forwarding
+from blfd.core.values import Aor
 from blfd.operations import devices, routes
 from blfd.operations.desk import Desk, Row, etag
 from blfd.operations.imports import Counts, counts

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
-from blfd.core.values import DndLamp, Owner, Reach, Tenant, Whose
+from blfd.core.directory import DndLamp, Owner, Reach, Tenant, Whose
 from blfd.operations.desk import Desk, Row, etag
 from blfd.operations.loss import Loss, counted
 from blfd.store import rows

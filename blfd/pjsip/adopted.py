@@ -8,7 +8,8 @@ our making.
 
 from __future__ import annotations
 
-from blfd.core.values import Flow, SavedLeg, SessionTimer
+from blfd.core.saved import SavedLeg, SessionTimer
+from blfd.core.values import Flow
 from blfd.pjsip.bodies import Bodies
 from blfd.pjsip.descriptions import SdpParser
 from blfd.pjsip.endpoint import HEADER_ALLOW, Endpoint

@@ -24,7 +24,8 @@ from blfd.core.inputs import (
     OfferReceived,
 )
 from blfd.core.inputs import LegAcknowledged as Acknowledged
-from blfd.core.values import Flow, Headers, SavedLeg
+from blfd.core.saved import SavedLeg
+from blfd.core.values import Flow, Headers
 from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.leg_states import CONNECTED, OPEN, TABLE, Do, Event, State
 from blfd.sip.message import Request

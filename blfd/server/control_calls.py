@@ -17,7 +17,8 @@ from blfd.core import report
 from blfd.core.alterations import sharing
 from blfd.core.core import Core
 from blfd.core.inputs import DirectoryChanged, Input, SyncWanted
-from blfd.core.values import DEFAULT_TENANT, Aor, Settings
+from blfd.core.settings import Settings
+from blfd.core.values import DEFAULT_TENANT, Aor
 from blfd.devices.values import Place
 from blfd.pjsip.calls import Calls
 from blfd.server.supervisor import restarts

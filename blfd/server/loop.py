@@ -49,7 +49,8 @@ from blfd.core.inputs import (
 )
 from blfd.core.locations import Locations
 from blfd.core.next_hop import NextHops
-from blfd.core.values import TRANSPORTS, UDP, SavedCall, SavedSeat
+from blfd.core.saved import SavedCall, SavedSeat
+from blfd.core.values import TRANSPORTS, UDP
 from blfd.devices.values import place
 from blfd.pjsip.calls import Calls
 from blfd.pjsip.errors import PjsipError

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from blfd.core.values import Aor, DialogId, Flow, SavedCall, SavedLeg, SavedSeat, SessionTimer
+from blfd.core.saved import SavedCall, SavedLeg, SavedSeat, SessionTimer
+from blfd.core.values import Aor, DialogId, Flow
 from blfd.store.rows import exact, text
 
 CALLER, CALLEE = "caller", "callee"

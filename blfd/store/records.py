@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from blfd.core.values import Aor, Attempt, Binding, SavedCall, SavedPublication, SavedSubscription
+from blfd.core.calls.attempts import Attempt
+from blfd.core.saved import SavedCall, SavedPublication, SavedSubscription
+from blfd.core.values import Aor, Binding
 
 KEPT = 100_000  # attempts to pick up; older ones are forgotten
 

@@ -14,29 +14,12 @@ from enum import Enum
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from blfd.core.calls.attempts import Attempt, Way
+from blfd.core.directory import DndLamp, Extension, Forwarding, Group, Owner, Reach, StarCodes, Tenant, Whose
+from blfd.core.saved import SavedPublication, SavedSubscription
 from blfd.core.trunks.outgoing import route_of
 from blfd.core.trunks.trunk import OutRoute
-from blfd.core.values import (
-    Aor,
-    Attempt,
-    Binding,
-    DialogId,
-    DndLamp,
-    Extension,
-    Flow,
-    Forwarding,
-    Group,
-    NameAddr,
-    Owner,
-    Reach,
-    SavedPublication,
-    SavedSubscription,
-    StarCodes,
-    SubscriptionDialog,
-    Tenant,
-    Way,
-    Whose,
-)
+from blfd.core.values import Aor, Binding, DialogId, Flow, NameAddr, SubscriptionDialog
 from blfd.store.opening import StoreError
 
 EXTENSION = re.compile(r"[A-Za-z0-9+][A-Za-z0-9._+-]{0,63}")

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from blfd.core.values import Aor, Attempt, Binding, SavedCall, SavedPublication, SavedSubscription
+from blfd.core.calls.attempts import Attempt
+from blfd.core.saved import SavedCall, SavedPublication, SavedSubscription
+from blfd.core.values import Aor, Binding
 from blfd.store import legs, rows
 from blfd.store.opening import Connections
 from blfd.store.records import KEPT, Records

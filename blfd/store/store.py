@@ -9,19 +9,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from blfd.core.values import (
-    DEFAULT_TENANT,
-    Aor,
-    Directory,
-    DndLamp,
-    Extension,
-    Forwarding,
-    Group,
-    Owner,
-    Reach,
-    Tenant,
-    Whose,
-)
+from blfd.core.directory import Directory, DndLamp, Extension, Forwarding, Group, Owner, Reach, Tenant, Whose
+from blfd.core.values import DEFAULT_TENANT, Aor
 from blfd.store import rows
 from blfd.store.admins import Admins
 from blfd.store.audit import Audit

@@ -6,8 +6,10 @@ import logging
 import threading
 from collections import deque
 
+from blfd.core.calls.attempts import Attempt
 from blfd.core.effects import SaveBindings, SaveCalls, SavePickup, SavePublication, SaveSubscription
-from blfd.core.values import Aor, Attempt, Binding, SavedCall, SavedPublication, SavedSubscription
+from blfd.core.saved import SavedCall, SavedPublication, SavedSubscription
+from blfd.core.values import Aor, Binding
 from blfd.store.records import KEPT, Records
 
 log = logging.getLogger("blfd.store")

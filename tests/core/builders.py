@@ -8,6 +8,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 
 from blfd.core.core import Core
+from blfd.core.directory import Directory, Extension, Group, Tenant
 from blfd.core.effects import Accept, Adopt, Dial, Effect, HangUp, ListLegs, Notify, NotifyAll, Reply
 from blfd.core.inputs import (
     Credentials,
@@ -22,18 +23,8 @@ from blfd.core.inputs import (
     Request,
     SubscribeReceived,
 )
-from blfd.core.values import (
-    DEFAULT_TENANT,
-    Address,
-    Aor,
-    Directory,
-    Extension,
-    Flow,
-    Group,
-    Settings,
-    Tenant,
-    Uri,
-)
+from blfd.core.settings import Settings
+from blfd.core.values import DEFAULT_TENANT, Address, Aor, Flow, Uri
 from dialog_info import DialogInfo, parse
 
 HOST = "192.0.2.5"

@@ -16,6 +16,8 @@ from builders import (
     uri,
 )
 
+from blfd.core.calls.attempts import Attempt
+from blfd.core.directory import Reach
 from blfd.core.effects import (
     Accept,
     Answer,
@@ -34,7 +36,7 @@ from blfd.core.inputs import (
     LegProgress,
     MediaMatched,
 )
-from blfd.core.values import Aor, Attempt, DialogId, Headers, Reach
+from blfd.core.values import Aor, DialogId, Headers
 
 TO_CALLER, TO_PICKER, AGAIN = b"for the caller", b"for the picker", b"in the caller's numbers"
 PEOPLE = ("101", "102", "103", "104", "105")

@@ -52,7 +52,8 @@ from blfd.core.inputs import (
     OfferAnswered,
     OfferReceived,
 )
-from blfd.core.values import Aor, DialogId, Settings
+from blfd.core.settings import Settings
+from blfd.core.values import Aor, DialogId
 
 HOLD = b"v=0\r\nm=audio 4000 RTP/AVP 0\r\na=sendonly\r\n"
 OTHER = b"v=0\r\nm=audio 6000 RTP/AVP 0\r\n"

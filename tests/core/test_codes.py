@@ -9,6 +9,7 @@ from builders import HOST, SDP, World, directory, invite, notifies, reply, subsc
 
 from blfd.core.calls.codes import MOST, SHOWN
 from blfd.core.calls.media import silent
+from blfd.core.directory import Directory, Forwarding, Rule
 from blfd.core.effects import Accept, Answer, AnswerInfo, Effect, HangUp, Log, RefuseOffer, Reply, SetRules
 from blfd.core.inputs import (
     DirectoryChanged,
@@ -21,7 +22,7 @@ from blfd.core.inputs import (
     OfferReceived,
     RulesSet,
 )
-from blfd.core.values import Aor, Directory, Forwarding, Rule
+from blfd.core.values import Aor
 
 WHO = Aor("default", "101")
 SET = [

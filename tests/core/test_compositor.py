@@ -20,6 +20,7 @@ from builders import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blfd.core.directory import Directory, Owner
 from blfd.core.effects import Effect, Log, Reply, SavePublication
 from blfd.core.inputs import (
     DirectoryChanged,
@@ -28,7 +29,9 @@ from blfd.core.inputs import (
     PublicationsRestored,
     PublishReceived,
 )
-from blfd.core.values import Aor, DialogId, Directory, Flow, Owner, SavedPublication, Settings
+from blfd.core.saved import SavedPublication
+from blfd.core.settings import Settings
+from blfd.core.values import Aor, DialogId, Flow
 from dialog_info import DialogState, Direction
 
 TYPE = "application/dialog-info+xml"

@@ -14,9 +14,11 @@ from blfd.core.access import nonces
 from blfd.core.access.digest import ALGORITHMS, MAX_SOURCES, Authenticator, response
 from blfd.core.access.domains import Domains
 from blfd.core.access.nonces import Nonces
+from blfd.core.directory import Directory, Extension, Tenant
 from blfd.core.errors import Refusal, Silenced
 from blfd.core.inputs import Credentials, Request
-from blfd.core.values import Aor, Directory, Extension, Settings, Tenant, Uri
+from blfd.core.settings import Settings
+from blfd.core.values import Aor, Uri
 
 PASSWORD = "s3cret"
 NOW = 1_800_000_000.0

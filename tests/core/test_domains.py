@@ -6,7 +6,8 @@ import pytest
 from builders import uri
 
 from blfd.core.access.domains import Domains
-from blfd.core.values import Aor, Directory, Tenant
+from blfd.core.directory import Directory, Tenant
+from blfd.core.values import Aor
 
 TENANTS = {
     "default": Tenant("default", ("pbx.example",)),

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_codes import WHO, having, stored
 
+from blfd.core.directory import Forwarding, Rule
 from blfd.core.effects import Effect, Notify, Reply, SetRules
 from blfd.core.errors import Refusal
 from blfd.core.events.features import BOUNDARY, MEDIA_TYPE, NAME, FeaturePackage, wish
 from blfd.core.inputs import DirectoryChanged, RulesSet, SubscribeReceived, SubscriptionsRestored
-from blfd.core.values import Forwarding, Rule
 from dialog_info import DialogInfoError
 from dialog_info.hardened import read, texts
 

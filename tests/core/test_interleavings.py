@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from blfd.core.calls.party import State
+from blfd.core.directory import Whose
 from blfd.core.effects import (
     Accept,
     Answer,
@@ -68,7 +69,7 @@ from blfd.core.inputs import (
     ReferTo,
     RulesSet,
 )
-from blfd.core.values import Aor, DialogId, Redirect, Whose
+from blfd.core.values import Aor, DialogId, Redirect
 from dialog_info import DialogInfo, DialogState, same_state
 
 PEOPLE = ("101", "102", "103")

@@ -9,7 +9,7 @@ from blfd.core.access import limits
 from blfd.core.access.limits import Rates
 from blfd.core.effects import Accept, Effect, Log
 from blfd.core.inputs import LegAccepted, LegEnded, NotifyAnswered
-from blfd.core.values import Settings
+from blfd.core.settings import Settings
 
 
 def refused(effects: list[Effect], what: str, setting: str) -> None:

@@ -35,7 +35,8 @@ from blfd.core.inputs import (
     RegisterReceived,
     SubscribeReceived,
 )
-from blfd.core.values import Aor, DialogId, Flow, Settings
+from blfd.core.settings import Settings
+from blfd.core.values import Aor, DialogId, Flow
 from dialog_info import DialogState, Direction, DocumentState
 
 WATCHED = Aor("default", "102")

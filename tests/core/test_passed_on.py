@@ -24,6 +24,7 @@ from blfd.core.calls.passed_on import (
     passed_on,
     size,
 )
+from blfd.core.directory import Extension
 from blfd.core.effects import Accept, Answer, AnswerInfo, Dial, Effect, HangUp, Progress, SendInfo
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.inputs import (
@@ -38,7 +39,8 @@ from blfd.core.inputs import (
 from blfd.core.locations import Locations
 from blfd.core.next_hop import NextHops
 from blfd.core.registrar import Registrar
-from blfd.core.values import DEFAULT_TENANT, Aor, Binding, DialogId, Extension, Headers, Settings
+from blfd.core.settings import Settings
+from blfd.core.values import DEFAULT_TENANT, Aor, Binding, DialogId, Headers
 
 VALUES = {
     "Priority": "urgent",

@@ -11,7 +11,8 @@ from builders import directory, group
 
 from blfd.core.alterations import altered, sharing
 from blfd.core.calls.permissions import Permissions
-from blfd.core.values import Aor, Directory, Group, Reach
+from blfd.core.directory import Directory, Group, Reach
+from blfd.core.values import Aor
 
 PEOPLE = ("101", "102", "103", "104")
 ON, OFF, GROUPS = Reach.ON, Reach.OFF, Reach.GROUPS

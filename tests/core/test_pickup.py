@@ -33,6 +33,7 @@ from office import (
 
 from blfd.core import report
 from blfd.core.calls.call import ELSEWHERE
+from blfd.core.directory import Reach
 from blfd.core.effects import (
     Notify,
     Offer,
@@ -47,7 +48,7 @@ from blfd.core.inputs import (
     OfferAnswered,
     OfferReceived,
 )
-from blfd.core.values import Aor, DialogId, Reach
+from blfd.core.values import Aor, DialogId
 from dialog_info import Direction, Replaces
 
 WAYS: dict[str, Callable[[int], tuple[str, str]]] = {

@@ -11,6 +11,7 @@ from builders import (
 )
 from office import AGAIN, PEOPLE, TO_CALLER, TO_PICKER, Office, answers, hung_up, identity, naming, replaces
 
+from blfd.core.calls.attempts import Way
 from blfd.core.calls.call import ELSEWHERE
 from blfd.core.calls.offer_answer import PAUSE, TIMES
 from blfd.core.effects import (
@@ -29,7 +30,7 @@ from blfd.core.inputs import (
     OfferAnswered,
     OfferReceived,
 )
-from blfd.core.values import DialogId, Way
+from blfd.core.values import DialogId
 
 # Media
 

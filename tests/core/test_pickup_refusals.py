@@ -27,6 +27,7 @@ from office import (
 )
 
 from blfd.core.calls.media import APART
+from blfd.core.directory import Reach
 from blfd.core.inputs import (
     LegAcknowledged,
     LegAnswered,
@@ -34,7 +35,7 @@ from blfd.core.inputs import (
     MediaMatched,
     OfferAnswered,
 )
-from blfd.core.values import Aor, DialogId, Reach
+from blfd.core.values import Aor, DialogId
 
 History = Callable[[Office, int, int], None]
 """What happens to a call that rings, by its caller's leg and that of 102's phone."""

@@ -8,7 +8,8 @@ from builders import request, uri
 from blfd.core.core import Core
 from blfd.core.effects import Effect, FindProfile, Ignore, Log, Notify, Reply
 from blfd.core.inputs import ProfileFound, ProfileWanted
-from blfd.core.values import Address, DialogId, NameAddr, Settings, SubscriptionDialog
+from blfd.core.settings import Settings
+from blfd.core.values import Address, DialogId, NameAddr, SubscriptionDialog
 
 MAC = "805ec0123456"
 URL = "http://192.0.2.5:8080/p/secret/"

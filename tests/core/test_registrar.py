@@ -8,13 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blfd.core.contacts import contact_key
+from blfd.core.directory import Extension
 from blfd.core.effects import Effect, Log, Reply, SaveBindings
 from blfd.core.errors import Refusal
 from blfd.core.inputs import RegisterContact, RegisterReceived
 from blfd.core.locations import Locations
 from blfd.core.next_hop import NextHops, address_in
 from blfd.core.registrar import Registrar
-from blfd.core.values import Aor, Extension, Flow, Settings
+from blfd.core.settings import Settings
+from blfd.core.values import Aor, Flow
 
 AOR = Aor("default", "101")
 SERVER = ("192.0.2.5", 5060)

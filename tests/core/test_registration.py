@@ -11,6 +11,7 @@ from builders import World, directory, invite, request
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blfd.core.directory import Directory
 from blfd.core.effects import Accept, Effect, Log, SendRequest
 from blfd.core.inputs import (
     Challenge,
@@ -23,7 +24,7 @@ from blfd.core.inputs import (
 )
 from blfd.core.trunks.registration import OUT, TABLE, Event, State
 from blfd.core.trunks.trunk import Mode, OutRoute, Trunk
-from blfd.core.values import Directory, Flow, Uri
+from blfd.core.values import Flow, Uri
 
 TRUNK = Trunk(
     "default",

@@ -8,7 +8,8 @@ from builders import World, document, each, flow, notifies, register, reply, sta
 from blfd.core.effects import Effect, SaveSubscription
 from blfd.core.events import notifier
 from blfd.core.inputs import Drain, NotifyAnswered, NotifyLost, SubscriptionsRestored
-from blfd.core.values import Aor, SavedSubscription
+from blfd.core.saved import SavedSubscription
+from blfd.core.values import Aor
 
 
 def stored(effects: list[Effect], kept: dict[str, SavedSubscription]) -> None:

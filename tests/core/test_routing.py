@@ -8,8 +8,10 @@ import pytest
 from builders import HOST, directory, uri
 
 from blfd.core.access.domains import Domains
+from blfd.core.calls.attempts import Way
+from blfd.core.directory import Directory, Rule, StarCodes, Tenant
 from blfd.core.routing import Refused, Route, Routing, ToExtension, ToPickup, ToRule
-from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Replaces, Rule, StarCodes, Tenant, Uri, Way
+from blfd.core.values import DEFAULT_TENANT, Aor, Replaces, Uri
 
 ACME = "acme.example"
 

@@ -32,8 +32,10 @@ from blfd.core.inputs import (
     ReferTo,
     SubscriptionsRestored,
 )
+from blfd.core.saved import SavedCall, SavedLeg, SessionTimer
+from blfd.core.settings import Settings
 from blfd.core.trunks.trunk import Trunk
-from blfd.core.values import Account, Aor, DialogId, Flow, SavedCall, SavedLeg, SessionTimer, Settings
+from blfd.core.values import Account, Aor, DialogId, Flow
 
 OTHER = b"v=0\r\nm=audio 5000 RTP/AVP 0\r\n"
 MOVED = b"v=0\r\nm=audio 6000 RTP/AVP 0\r\n"

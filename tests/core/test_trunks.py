@@ -9,6 +9,7 @@ from builders import HOST, SDP, World, dials, directory, invite, register, reply
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blfd.core.directory import Directory, Forwarding
 from blfd.core.effects import (
     Accept,
     Answer,
@@ -36,9 +37,10 @@ from blfd.core.inputs import (
     ReferReceived,
     ReferTo,
 )
+from blfd.core.settings import Settings
 from blfd.core.trunks import numbers
-from blfd.core.trunks.trunk import CallerIdIn, DidSource, OutRoute, Server, Trunk, check, check_route
-from blfd.core.values import Address, Aor, DialogId, Directory, Flow, Forwarding, Redirect, Settings, Uri
+from blfd.core.trunks.trunk import CallerIdIn, DidSource, HostPort, OutRoute, Trunk, check, check_route
+from blfd.core.values import Address, Aor, DialogId, Flow, Redirect, Uri
 
 PEOPLE = ("101", "102", "103", "104")
 CARRIER, BACKUP = "203.0.113.1", "203.0.113.2"
@@ -596,7 +598,7 @@ def test_servers() -> None:
         ("2001:db8::1", "2001:db8::1", 0),
         ("SIP.Carrier.example:5070", "sip.carrier.example", 5070),
     ):
-        assert Server.parse(text) == (host, port)
+        assert HostPort.parse(text) == (host, port)
 
 
 @pytest.mark.parametrize(

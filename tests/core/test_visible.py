@@ -22,7 +22,8 @@ from blfd.core.inputs import (
     RegisterReceived,
     Request,
 )
-from blfd.core.values import Redirect, Settings, Uri
+from blfd.core.settings import Settings
+from blfd.core.values import Redirect, Uri
 from blfd.core.visible import visible
 
 

@@ -9,7 +9,7 @@ from calls import Calling, Dialog, sdp
 from sites import Site
 from wire import Agent, Message
 
-from blfd.core.values import Attempt
+from blfd.core.calls.attempts import Attempt
 from blfd.store import Store
 from dialog_info import Dialog as DialogElement
 

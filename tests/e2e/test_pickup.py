@@ -11,7 +11,7 @@ from pickups import ELSEWHERE, SDP, Office, Ringing, attempts, element, hang_up,
 from sites import NETWORKS
 from sockets import HAS_IPV6
 
-from blfd.core.values import Way
+from blfd.core.calls.attempts import Way
 from dialog_info import Dialog as DialogElement
 
 Key = Callable[[Office, DialogElement], Calling]

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from blfd.core import hosts
 from blfd.core.access.domains import Domains
 from blfd.core.access.nonces import Nonces
+from blfd.core.directory import Directory, Extension, Tenant
 from blfd.core.effects import Effect, Level, Log
 from blfd.core.errors import Refusal, Silenced, auth_failed
 from blfd.core.inputs import CertificateShown, Credentials, Request
 from blfd.core.privacy import is_anonymous
-from blfd.core.values import Aor, Directory, Extension, Flow, Headers, Settings, Tenant, Uri
+from blfd.core.settings import Settings
+from blfd.core.values import Aor, Flow, Headers, Uri
 from blfd.core.visible import visible
 
 Hash = Callable[[str], str]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from blfd.core import hosts
-from blfd.core.values import DEFAULT_TENANT, Aor, Directory, Tenant, Uri
+from blfd.core.directory import Directory, Tenant
+from blfd.core.values import DEFAULT_TENANT, Aor, Uri
 
 
 class Domains:

@@ -15,6 +15,7 @@ from blfd.core.calls.offer_answer import NoAnswer, OfferAnswer, Then
 from blfd.core.calls.party import Party, Picker, Seat, State
 from blfd.core.calls.refusals import UNREACHABLE, Refused, better, of_invite
 from blfd.core.calls.ringing import NO_WAY, SILENT, Branch, Ringing
+from blfd.core.directory import Whose
 from blfd.core.effects import (
     Acknowledge,
     Answer,
@@ -41,8 +42,9 @@ from blfd.core.inputs import (
     OfferAnswered,
     OfferReceived,
 )
+from blfd.core.saved import SavedCall, SavedLeg
 from blfd.core.trunks.outgoing import Line
-from blfd.core.values import Aor, DialogId, Headers, Redirect, SavedCall, SavedLeg, Whose
+from blfd.core.values import Aor, DialogId, Headers, Redirect
 from blfd.core.visible import visible
 from dialog_info import DialogState, Direction, StateEvent
 

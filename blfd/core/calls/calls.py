@@ -37,10 +37,12 @@ from blfd.core.inputs import (
 )
 from blfd.core.locations import Locations
 from blfd.core.registrar import Registrar
+from blfd.core.saved import SavedCall
+from blfd.core.settings import Settings
 from blfd.core.timers import Timers
 from blfd.core.trunks.outgoing import Outside
 from blfd.core.trunks.trunks import Trunks
-from blfd.core.values import Aor, DialogId, Flow, Headers, SavedCall, Settings
+from blfd.core.values import Aor, DialogId, Flow, Headers
 from blfd.core.visible import visible
 
 LegInput = (

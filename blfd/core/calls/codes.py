@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from blfd.core.calls.calls import Calls, LegInput
 from blfd.core.calls.media import silent
 from blfd.core.calls.own_rules import OwnRules
+from blfd.core.directory import Extension
 from blfd.core.effects import Accept, Answer, AnswerInfo, Effect, HangUp, RefuseOffer, Reply
 from blfd.core.errors import Refusal
 from blfd.core.inputs import (
@@ -25,7 +26,7 @@ from blfd.core.inputs import (
 )
 from blfd.core.routing import ToRule
 from blfd.core.timers import Timers
-from blfd.core.values import Aor, Extension
+from blfd.core.values import Aor
 
 SHOWN = 2.0  # seconds, for a person to read what the phone shows
 MOST = 5  # such calls of an extension at a time

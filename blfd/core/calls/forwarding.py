@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from blfd.core.access.domains import Domains
 from blfd.core.calls.party import Party
+from blfd.core.directory import Directory, Extension, Forwarding, Tenant
 from blfd.core.errors import SIPS_NOT_ALLOWED, Refusal
 from blfd.core.hosts import is_address
 from blfd.core.next_hop import without_headers
@@ -25,7 +26,7 @@ from blfd.core.routing import Refused, Routing, ToExtension, ToOutside
 from blfd.core.trunks.outgoing import Line, Outside, caller_id
 from blfd.core.trunks.trunk import RESERVED, Trunk
 from blfd.core.trunks.trunks import Trunks
-from blfd.core.values import Aor, Binding, Directory, Extension, Forwarding, Headers, Tenant, Uri
+from blfd.core.values import Aor, Binding, Headers, Uri
 from blfd.core.visible import visible
 
 NO_TLS = "has no phone over TLS, and is called by sips:"

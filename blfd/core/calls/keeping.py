@@ -6,7 +6,7 @@ from blfd.core.calls.call import Call
 from blfd.core.calls.party import Party, Seat
 from blfd.core.effects import Effect, SaveCalls
 from blfd.core.events.dialog_state import Dialogs
-from blfd.core.values import SavedCall, SavedLeg, SavedSeat
+from blfd.core.saved import SavedCall, SavedLeg, SavedSeat
 from dialog_info import Direction
 
 

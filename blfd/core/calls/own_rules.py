@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from blfd.core.access.limits import Rates
 from blfd.core.calls.forwarding import Rules
+from blfd.core.directory import Rule
 from blfd.core.effects import Effect, SetRules
 from blfd.core.errors import Refusal
 from blfd.core.inputs import RulesSet
-from blfd.core.values import Aor, Rule
+from blfd.core.values import Aor
 
 PER_SECOND = 1  # changes of an extension, for long: each is written, and is in the audit
 

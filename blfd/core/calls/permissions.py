@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from blfd.core.values import Aor, Directory, Extension, Reach, Tenant
+from blfd.core.directory import Directory, Extension, Reach, Tenant
+from blfd.core.values import Aor
 
 
 class Permissions:

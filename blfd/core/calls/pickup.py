@@ -10,18 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from blfd.core.calls.attempts import Attempt, Way
 from blfd.core.calls.call import Call
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.media import APART, are_apart, held
 from blfd.core.calls.outcome import outcome, told
 from blfd.core.calls.party import Party, Picker, State
 from blfd.core.calls.permissions import Permissions
+from blfd.core.directory import Directory, Extension, Reach
 from blfd.core.effects import Accept, Effect, HangUp, Level, Log, MatchMedia, Reply, SavePickup
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.inputs import InviteReceived, LegAccepted, LegEnded, MediaMatched
 from blfd.core.routing import ToPickup
-from blfd.core.values import Aor, Attempt, DialogId, Directory, Extension, Headers, Reach, Replaces, Way
+from blfd.core.values import Aor, DialogId, Headers, Replaces
 from blfd.core.visible import visible
 from dialog_info import DialogState, Direction
 

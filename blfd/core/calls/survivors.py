@@ -17,8 +17,8 @@ from blfd.core.effects import Adopt, Effect, Level, Log
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.inputs import CallsRestored, LegDescribed
 from blfd.core.next_hop import NextHops
+from blfd.core.saved import SavedCall, SavedLeg, SavedSeat
 from blfd.core.timers import Timers
-from blfd.core.values import SavedCall, SavedLeg, SavedSeat
 from dialog_info import DialogState, Direction
 
 FIRST = 0.5  # seconds until the first phone is asked: watchers come first

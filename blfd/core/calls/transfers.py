@@ -35,8 +35,8 @@ from blfd.core.inputs import (
     ReferReceived,
     Request,
 )
+from blfd.core.settings import Settings
 from blfd.core.timers import Timers
-from blfd.core.values import Settings
 from dialog_info import StateEvent
 
 PATIENCE = 2.0  # seconds that a transferor has to confirm that it knows, before its leg ends

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import NamedTuple
 
+from blfd.core.directory import Directory, Forwarding, Rule, Tenant
 from blfd.core.errors import Refusal
 from blfd.core.events.documents import DialogPackage
 from blfd.core.inputs import SubscribeReceived
-from blfd.core.values import Aor, Directory, Forwarding, Rule, Tenant
+from blfd.core.values import Aor
 from blfd.core.visible import visible
 from dialog_info import DialogInfoError
 from dialog_info.hardened import read, texts

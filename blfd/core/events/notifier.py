@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 from blfd.core.access.domains import Domains
 from blfd.core.alterations import Altered
+from blfd.core.directory import Directory, Extension
 from blfd.core.effects import Effect, Level, Log, Notify, NotifyAll, Reply, SaveSubscription
 from blfd.core.errors import Refusal
 from blfd.core.events.package import Package
@@ -27,16 +28,10 @@ from blfd.core.events.subscription import (
 from blfd.core.events.subscriptions import Subscriptions
 from blfd.core.inputs import NotifyAnswered, NotifyLost, Request, SubscribeReceived
 from blfd.core.next_hop import NextHops, Routes, address_in
+from blfd.core.saved import SavedSubscription
+from blfd.core.settings import Settings
 from blfd.core.timers import Timers
-from blfd.core.values import (
-    Aor,
-    Binding,
-    Directory,
-    Extension,
-    Flow,
-    SavedSubscription,
-    Settings,
-)
+from blfd.core.values import Aor, Binding, Flow
 
 GONE = frozenset((404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604))  # RFC 6665, 4.2.2
 ANOTHER_WAY = frozenset((408, 503))  # RFC 3263, section 4.3

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable
 
 from blfd.core.access.domains import Domains
 from blfd.core.access.limits import granted
+from blfd.core.directory import Directory, Extension
 from blfd.core.errors import ONLY_TLS, Refusal
 from blfd.core.events import refer
 from blfd.core.events.package import Package
 from blfd.core.events.subscription import Subscription, is_secret
 from blfd.core.inputs import Request, SubscribeReceived
 from blfd.core.next_hop import NextHops, is_sip, without_headers
-from blfd.core.values import Aor, DialogId, Directory, Extension, NameAddr, Settings, SubscriptionDialog
+from blfd.core.settings import Settings
+from blfd.core.values import Aor, DialogId, NameAddr, SubscriptionDialog
 from blfd.core.visible import visible
 
 MAX_UNKNOWN = 100  # wrong keys that are remembered

@@ -6,7 +6,8 @@ import sys
 from enum import IntEnum, auto
 
 from blfd.core.events.package import Package
-from blfd.core.values import Aor, Flow, SavedSubscription, SubscriptionDialog
+from blfd.core.saved import SavedSubscription
+from blfd.core.values import Aor, Flow, SubscriptionDialog
 
 
 class Phase(IntEnum):  # an int hashes without a call into Python, and this is the hot path

@@ -9,7 +9,8 @@ from blfd.core.access.limits import Tally, too_many
 from blfd.core.alterations import Altered
 from blfd.core.by_flow import ByFlow
 from blfd.core.events.subscription import Phase, Subscription
-from blfd.core.values import Aor, Flow, Settings
+from blfd.core.settings import Settings
+from blfd.core.values import Aor, Flow
 
 
 class Subscriptions:

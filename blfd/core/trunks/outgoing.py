@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from blfd.core import hosts, privacy
 from blfd.core.trunks import numbers
-from blfd.core.trunks.trunk import CallerIdIn, OutRoute, Server, Trunk, split
+from blfd.core.trunks.trunk import CallerIdIn, HostPort, OutRoute, Trunk, split
 from blfd.core.values import TRANSPORTS, Account, Flow, Headers
 
 
@@ -83,14 +83,14 @@ def caller_id(trunk: Trunk, route: OutRoute | None, extension: str) -> str:
     return trunk.caller_id
 
 
-def line(trunk: Trunk, server: Server, flow: Flow, outside: Outside, caller: Caller) -> Line:
+def line(trunk: Trunk, server: HostPort, flow: Flow, outside: Outside, caller: Caller) -> Line:
     """The INVITE for a number by one server of a trunk."""
     host = trunk.host
     transport = TRANSPORTS[trunk.transport]
     number = outside.sent.replace("#", "%23")
     at = host if trunk.domain else f"{hosts.written(server.host)}{f':{server.port}' if server.port else ''}"
     target = f"sip:{number}@{at}{transport.parameter}"
-    path = (f"<sip:{Server.parse(trunk.outbound_proxy)};lr>",) if trunk.outbound_proxy else ()
+    path = (f"<sip:{HostPort.parse(trunk.outbound_proxy)};lr>",) if trunk.outbound_proxy else ()
     shown = caller_id(trunk, outside.route, caller.extension)
     said = shown or trunk.username or caller.extension or privacy.USER
     from_, identity = _identity(trunk, said, caller, outside.route)

@@ -17,7 +17,7 @@ from blfd.core.inputs import Challenge, RequestAnswered
 from blfd.core.timers import Timers
 from blfd.core.trunks.challenges import answers, best
 from blfd.core.trunks.registration import OUT, TABLE, Do, Event, State
-from blfd.core.trunks.trunk import Mode, Server, Trunk
+from blfd.core.trunks.trunk import HostPort, Mode, Trunk
 from blfd.core.values import TRANSPORTS, Flow, Headers, NameAddr
 from blfd.core.visible import visible
 
@@ -73,7 +73,7 @@ class Registrations:
 
     def __init__(
         self,
-        ways: Callable[[Trunk], list[tuple[Server, Flow]]],
+        ways: Callable[[Trunk], list[tuple[HostPort, Flow]]],
         secret: bytes,
         new_tag: Callable[[], str],
     ) -> None:
@@ -279,7 +279,7 @@ class Registrations:
                 one.tag,
                 one.cseq,
                 (("Expires", f"{expires}"), *one.proofs),
-                (f"<sip:{Server.parse(trunk.outbound_proxy)};lr>",) if trunk.outbound_proxy else (),
+                (f"<sip:{HostPort.parse(trunk.outbound_proxy)};lr>",) if trunk.outbound_proxy else (),
                 (trunk.username, f";line={self.line(trunk)}"),
             )
         ]

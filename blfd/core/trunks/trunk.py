@@ -49,14 +49,14 @@ class CallerIdIn(Enum):
     REMOTE_PARTY_ID = "remote-party-id"
 
 
-class Server(NamedTuple):
-    """`port` is 0 where that of the transport is meant."""
+class HostPort(NamedTuple):
+    """A server as it is written (RFC 3261, `hostport`); `port` is 0 where that of the transport is meant."""
 
     host: str
     port: int = 0
 
     @classmethod
-    def parse(cls, text: str) -> Server:
+    def parse(cls, text: str) -> HostPort:
         """Raises ValueError."""
         host, colon, port = text.rpartition(":")
         if not colon or (":" in host and host[-1:] != "]"):  # an IPv6 address without brackets, too
@@ -132,7 +132,7 @@ class Trunk:
     @property
     def host(self) -> str:
         """What stands in URIs behind the @."""
-        return self.domain or (str(Server.parse(self.servers[0])) if self.servers else "")
+        return self.domain or (str(HostPort.parse(self.servers[0])) if self.servers else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ def check(trunk: Trunk, extensions: Container[str]) -> None:
     if not trunk.servers:
         raise ValueError(f"{what} needs a server: its address, such as 192.0.2.7 or 192.0.2.7:5070")
     for text in (*trunk.servers, *([trunk.outbound_proxy] if trunk.outbound_proxy else [])):
-        Server.parse(text)
+        HostPort.parse(text)
     for text in trunk.sources:
         hosts.network(text)
     for name, value, fits in (

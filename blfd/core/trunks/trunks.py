@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable
 
 from blfd.core import hosts, privacy
 from blfd.core.calls.party import Party
+from blfd.core.directory import Directory, Extension
 from blfd.core.errors import Refusal
 from blfd.core.inputs import CertificateShown, InviteReceived, Request
 from blfd.core.locations import Locations
 from blfd.core.trunks import numbers, outgoing
 from blfd.core.trunks.outgoing import Caller, Line, Outside
-from blfd.core.trunks.trunk import RESERVED, DidSource, Server, Trunk, split
-from blfd.core.values import TRANSPORTS, Account, Aor, Directory, Extension, Flow, Uri
-from blfd.core.values import Server as Named
+from blfd.core.trunks.trunk import RESERVED, DidSource, HostPort, Trunk, split
+from blfd.core.values import TRANSPORTS, Account, Aor, Flow, Server, Uri
 from blfd.core.visible import visible
 
 
@@ -41,7 +41,7 @@ class Trunks:
         self._hosts: dict[str, Trunk] = {}
         self._networks: list[tuple[hosts.Network, Trunk]] = []
         self._known: dict[str, Trunk | None] = {}
-        self._named_servers: list[tuple[Trunk, Server]] = []
+        self._named_servers: list[tuple[Trunk, HostPort]] = []
         self._by_certificate: dict[str, Trunk] = {}
         self._shown: dict[Flow, tuple[str, ...]] = {}
 
@@ -51,7 +51,7 @@ class Trunks:
         self._hosts, self._networks, self._known, self._named_servers = {}, [], {}, []
         for trunk in directory.trunks:
             proxy = [trunk.outbound_proxy] if trunk.outbound_proxy else []
-            for server in map(Server.parse, (*trunk.servers, *proxy)):
+            for server in map(HostPort.parse, (*trunk.servers, *proxy)):
                 if hosts.is_address(server.host):
                     self._hosts.setdefault(server.host, trunk)
                 else:
@@ -198,27 +198,27 @@ class Trunks:
             text = f"{self._name(trunk)} has {trunk.max_calls} calls, one more is refused (max-calls)"
             raise Refusal(486, "Too many calls", log=text)
 
-    def ways(self, trunk: Trunk) -> list[tuple[Server, Flow]]:
+    def ways(self, trunk: Trunk) -> list[tuple[HostPort, Flow]]:
         """Its servers, and where requests to them go, the likeliest to serve first."""
         return sorted(self.servers(trunk), key=lambda way: self.rank(trunk, way[1]))
 
-    def servers(self, trunk: Trunk) -> list[tuple[Server, Flow]]:
+    def servers(self, trunk: Trunk) -> list[tuple[HostPort, Flow]]:
         """The same in the order in which they are set.
 
         A server that is a name has as many ways as DNS says (RFC 3263); none before it is looked up.
         """
         found = []
-        for server in map(Server.parse, trunk.servers):
-            hop = Server.parse(trunk.outbound_proxy) if trunk.outbound_proxy else server
+        for server in map(HostPort.parse, trunk.servers):
+            hop = HostPort.parse(trunk.outbound_proxy) if trunk.outbound_proxy else server
             found += [(server, flow) for flow in self._flows(hop, trunk.transport)]
         return found
 
-    def _flows(self, server: Server, transport: str) -> list[Flow]:
+    def _flows(self, server: HostPort, transport: str) -> list[Flow]:
         if hosts.is_address(server.host):
             port = server.port or TRANSPORTS[transport].default_port
             found = [Flow(transport, server.host, port)]
         else:
-            asked = Named(server.host, server.port, (transport,))
+            asked = Server(server.host, server.port, (transport,))
             found = [Flow(*target) for target in self._locations.targets(asked)]
         return [adopted for flow in found if (adopted := self._adopt(flow))]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from blfd.core.values import DndLamp, Owner, Reach, Whose
+from blfd.core.directory import DndLamp, Owner, Reach, Whose
 from blfd.operations import tenants
 from blfd.operations.desk import Row
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, System, Writing, tagged

@@ -10,7 +10,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from blfd.control import ControlError, NotRunning
-from blfd.core.values import Forwarding
+from blfd.core.directory import Forwarding
 from blfd.operations import Desk, etag, extensions, lamps, tenants
 from blfd.operations.imports import Counts
 from blfd.store import Conflict, NewExtension, StoreError

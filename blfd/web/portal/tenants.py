@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
-from blfd.core.values import DEFAULT_TENANT, DndLamp, Owner, Reach, Whose
+from blfd.core.directory import DndLamp, Owner, Reach, Whose
+from blfd.core.values import DEFAULT_TENANT
 from blfd.operations import etag, tenants
 from blfd.operations.lists import listed
 from blfd.store import Conflict, StoreError
