@@ -12,10 +12,12 @@ from pathlib import Path
 from playwright.sync_api import Browser, FilePayload, Page, sync_playwright
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "e2e")]
+TESTS = ROOT / "tests"
+sys.path[:0] = [str(folder) for folder in (ROOT, TESTS / "e2e", TESTS / "transport", TESTS)]
 
 from browser import ADMIN_PASSWORD, portal_url  # noqa: E402
-from sites import Site, program  # noqa: E402
+from programs import program  # noqa: E402
+from sites import Site  # noqa: E402
 
 FOLDER = ROOT / "docs" / "pictures"
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
@@ -51,6 +53,7 @@ PAGES = {
     "groups": "/t/default/groups",
     "group": "/t/default/groups/edit/sales#members",
     "codes": "/t/default/codes",
+    "trunks": "/t/default/trunks",
     "pickups": "/t/default/pickups",
     "explain": "/t/default/explain?extension=102",
     "administrators": "/t/default/administrators",
@@ -74,6 +77,8 @@ def office(folder: Path) -> Site:
     site.cli("group", "add", "warehouse", "--targets", "106,107", "--pickers", "101,105,106")
     who = ("--model", "yealink/t54w", "--extension", "101", "--keys", "102,103,104,105,*98=Group")
     site.cli("device", "add", MAC, *who)
+    site.cli("trunk", "add", "carrier", "--server", "127.0.0.9", "--default", "101")
+    site.cli("route", "add", "0.", "--trunks", "carrier", "--strip", "1")
     site.cli("admin", "add", "root", "--password", ADMIN_PASSWORD)
     site.cli(
         "admin", "add", "reception", "--tenant", "default", "--role", "attendant", "--password", "x" * 12
