@@ -11,8 +11,8 @@ import pytest
 
 from blfd.core.access.digest import ALGORITHMS, response
 from blfd.core.hosts import sender
-from blfd.core.inputs import Credentials
 from blfd.core.macs import mac_in
+from blfd.core.messages import Credentials
 from blfd.devices.files import Phones
 from blfd.devices.values import Place, Wanted
 from blfd.store import NewExtension, Store, StoreError

@@ -23,7 +23,7 @@ from blfd.core.effects import Effect, Level, Log, Reply, SavePublication
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import RENDERING, Dialogs, Published, WatchedDialog
 from blfd.core.events.documents import DialogPackage
-from blfd.core.inputs import PublishReceived
+from blfd.core.messages import PublishReceived
 from blfd.core.saved import SavedPublication
 from blfd.core.settings import Settings
 from blfd.core.timers import Timers

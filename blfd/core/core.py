@@ -10,8 +10,9 @@ from blfd.core.access.digest import Authenticator
 from blfd.core.access.domains import Domains
 from blfd.core.access.limits import Rates
 from blfd.core.alterations import altered
-from blfd.core.calls.calls import Calls, LegInput
+from blfd.core.calls.calls import Calls
 from blfd.core.calls.codes import Codes
+from blfd.core.calls.leg_inputs import LegAccepted, LegDescribed, LegEnded, LegInput, LegsListed, MediaMatched
 from blfd.core.calls.own_rules import OwnRules
 from blfd.core.calls.party import Party
 from blfd.core.calls.permissions import Permissions
@@ -38,31 +39,28 @@ from blfd.core.inputs import (
     FlowClosed,
     FlowReached,
     Input,
-    InviteReceived,
-    LegAccepted,
-    LegDescribed,
-    LegEnded,
-    LegsListed,
     Located,
-    MediaMatched,
-    MovedReceived,
-    NotifyAnswered,
     NotifyLost,
     ProfileFound,
-    ProfileWanted,
     PublicationsRestored,
+    RulesSet,
+    SubscriptionsRestored,
+    SyncWanted,
+)
+from blfd.core.locations import Locations
+from blfd.core.messages import (
+    InviteReceived,
+    MovedReceived,
+    NotifyAnswered,
+    ProfileWanted,
     PublishReceived,
     ReferReceived,
     RegisterReceived,
     Request,
     RequestAnswered,
     RequestReceived,
-    RulesSet,
     SubscribeReceived,
-    SubscriptionsRestored,
-    SyncWanted,
 )
-from blfd.core.locations import Locations
 from blfd.core.next_hop import NextHops, is_sip
 from blfd.core.registrar import Registrar
 from blfd.core.routing import Refused, Routing, ToExtension, ToOutside, ToPickup, ToRule

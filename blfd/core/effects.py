@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from blfd.core.calls.attempts import Attempt
 from blfd.core.directory import Rule
-from blfd.core.inputs import ProfileWanted
+from blfd.core.messages import ProfileWanted
 from blfd.core.saved import SavedCall, SavedLeg, SavedPublication, SavedSubscription
 from blfd.core.values import Account, Aor, Binding, Flow, Headers, NameAddr, Server, SubscriptionDialog
 

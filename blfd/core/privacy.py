@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from blfd.core.errors import Refusal
-from blfd.core.inputs import Request
+from blfd.core.messages import Request
 from blfd.core.values import Uri
 from blfd.core.visible import visible
 

@@ -18,7 +18,7 @@ from blfd.core.contacts import contact_key, host_of, is_same_phone, may_be_same_
 from blfd.core.directory import Extension
 from blfd.core.effects import Effect, Level, Log, Reply, SaveBindings
 from blfd.core.errors import Refusal
-from blfd.core.inputs import RegisterContact, RegisterReceived
+from blfd.core.messages import RegisterContact, RegisterReceived
 from blfd.core.next_hop import NextHops, address_in, is_sip
 from blfd.core.settings import Settings
 from blfd.core.timers import Timers

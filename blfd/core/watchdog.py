@@ -14,8 +14,22 @@ import itertools
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from blfd.core.calls.calls import Calls, LegInput
+from blfd.core.calls.calls import Calls
 from blfd.core.calls.codes import Codes
+from blfd.core.calls.leg_inputs import (
+    InfoAnswered,
+    InfoReceived,
+    LegAccepted,
+    LegAcknowledged,
+    LegEnded,
+    LegInput,
+    LegNotified,
+    LegsListed,
+    MediaFound,
+    MediaMatched,
+    OfferAnswered,
+    OfferReceived,
+)
 from blfd.core.calls.party import State
 from blfd.core.calls.pickup import Pickups
 from blfd.core.effects import (
@@ -43,22 +57,8 @@ from blfd.core.effects import (
     SendInfo,
 )
 from blfd.core.events.notifier import Notifier
-from blfd.core.inputs import (
-    InfoAnswered,
-    InfoReceived,
-    Input,
-    LegAccepted,
-    LegAcknowledged,
-    LegEnded,
-    LegNotified,
-    LegsListed,
-    MediaFound,
-    MediaMatched,
-    NotifyAnswered,
-    OfferAnswered,
-    OfferReceived,
-    SubscribeReceived,
-)
+from blfd.core.inputs import Input
+from blfd.core.messages import NotifyAnswered, SubscribeReceived
 from blfd.core.timers import Timers
 
 TRANSACTION = 40.0  # seconds: 64*T1 (RFC 3261, timers B, F and H), and a margin for a busy machine

@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterable
 
 from blfd.core import capabilities
 from blfd.core import effects as e
+from blfd.core.calls.leg_inputs import LegFault, OfferReceived
 from blfd.core.calls.media import answering
 from blfd.core.errors import Refusal
-from blfd.core.inputs import Challenge, Input, LegFault, OfferReceived
+from blfd.core.inputs import Input
+from blfd.core.messages import Challenge
 from blfd.core.next_hop import NextHops
 from blfd.core.values import Flow
 from blfd.pjsip.adapter import Adapter

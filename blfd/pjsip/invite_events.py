@@ -11,7 +11,8 @@ from enum import IntEnum
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from blfd.core.inputs import InfoAnswered, Input, LegNotified
+from blfd.core.calls.leg_inputs import InfoAnswered, LegNotified
+from blfd.core.inputs import Input
 from blfd.core.values import Headers, Redirect
 from blfd.pjsip.errors import WORDS
 from blfd.pjsip.leg import Leg, Said

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from blfd.core import effects as e
-from blfd.core.inputs import (
+from blfd.core.calls.leg_inputs import (
     InfoAnswered,
     InfoReceived,
-    Input,
     LegAnswered,
     LegEnded,
     LegFault,
@@ -23,7 +22,8 @@ from blfd.core.inputs import (
     OfferAnswered,
     OfferReceived,
 )
-from blfd.core.inputs import LegAcknowledged as Acknowledged
+from blfd.core.calls.leg_inputs import LegAcknowledged as Acknowledged
+from blfd.core.inputs import Input
 from blfd.core.saved import SavedLeg
 from blfd.core.values import Flow, Headers
 from blfd.pjsip.errors import PjsipError

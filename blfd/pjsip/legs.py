@@ -8,10 +8,8 @@ from collections import deque
 from collections.abc import Callable
 
 from blfd.core import effects as e
-from blfd.core.errors import Refusal
-from blfd.core.inputs import (
+from blfd.core.calls.leg_inputs import (
     InfoAnswered,
-    Input,
     LegAccepted,
     LegDescribed,
     LegEnded,
@@ -21,6 +19,8 @@ from blfd.core.inputs import (
     MediaMatched,
     OfferAnswered,
 )
+from blfd.core.errors import Refusal
+from blfd.core.inputs import Input
 from blfd.core.next_hop import NextHops, address_in, leads_to_same
 from blfd.core.values import Flow, Headers, Redirect
 from blfd.core.visible import visible

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
+from blfd.core.calls.leg_inputs import MediaMatched
 from blfd.core.calls.media import lifted
 from blfd.core.calls.sdp import Section, joined, sections
-from blfd.core.inputs import MediaMatched
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.leg import Leg

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from blfd.core.inputs import Challenge
+from blfd.core.messages import Challenge
 from blfd.core.trunks.challenges import best
 from blfd.core.values import DialogId, Headers
 from blfd.pjsip.bodies import Bodies

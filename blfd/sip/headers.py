@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from blfd.core.inputs import Challenge, Credentials, ReferredBy, ReferTo, RegisterContact
+from blfd.core.messages import Challenge, Credentials, ReferredBy, ReferTo, RegisterContact
 from blfd.core.values import Address, NameAddr, Uri
 from blfd.sip import uris
 from blfd.sip.grammar import (

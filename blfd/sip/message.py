@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from blfd.core.inputs import Challenge, Credentials
+from blfd.core.messages import Challenge, Credentials
 from blfd.core.values import Address, Uri
 from blfd.sip import headers, uris
 from blfd.sip.fields import Fields

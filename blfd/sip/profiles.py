@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from blfd.core import hosts
 from blfd.core.access.limits import Rates
-from blfd.core.inputs import Input, ProfileWanted
+from blfd.core.inputs import Input
+from blfd.core.messages import ProfileWanted
 from blfd.core.values import Flow
 from blfd.sip import grammar
 from blfd.sip.message import Malformed, Request

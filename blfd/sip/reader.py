@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from blfd.core.inputs import Credentials
+from blfd.core.messages import Credentials
 from blfd.core.values import Uri
 from blfd.sip import headers, uris
 from blfd.sip.fields import COMPACT, TITLES, Fields, fields_of

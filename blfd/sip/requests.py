@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from blfd.core import inputs
+from blfd.core import messages
 from blfd.core.calls.passed_on import HEARD
 from blfd.core.errors import Refusal
-from blfd.core.inputs import (
-    Input,
+from blfd.core.inputs import Input
+from blfd.core.messages import (
     InviteReceived,
     PublishReceived,
     ReferReceived,
@@ -48,9 +48,9 @@ def _reason(diversion: str) -> str:
     return grammar.unquote(values[0].parameters.get("reason", "")) if values else ""
 
 
-def request_of(message: Request, flow: Flow, transaction: int) -> inputs.Request:
+def request_of(message: Request, flow: Flow, transaction: int) -> messages.Request:
     """What all requests have for the core."""
-    return inputs.Request(
+    return messages.Request(
         transaction,
         flow,
         message.method,
@@ -145,7 +145,7 @@ def as_input(message: Request, flow: Flow, transaction: int, sdp: bytes | None, 
             return RequestReceived(request)
 
 
-def _refer(message: Request, request: inputs.Request, leg: int) -> ReferReceived:
+def _refer(message: Request, request: messages.Request, leg: int) -> ReferReceived:
     targets, referrers = message.values("refer-to"), message.values("referred-by")
     if len(targets) != 1:
         raise Refusal(400, "More than one Refer-To" if targets else "Refer-To is missing")

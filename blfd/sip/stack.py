@@ -14,18 +14,10 @@ from typing import Protocol
 
 from blfd.core import capabilities
 from blfd.core import effects as e
+from blfd.core.calls.leg_inputs import LegEnded
 from blfd.core.errors import Refusal
-from blfd.core.inputs import (
-    CertificateShown,
-    FlowClosed,
-    FlowReached,
-    Input,
-    LegEnded,
-    MovedReceived,
-    NotifyAnswered,
-    NotifyLost,
-    RequestAnswered,
-)
+from blfd.core.inputs import CertificateShown, FlowClosed, FlowReached, Input, NotifyLost
+from blfd.core.messages import MovedReceived, NotifyAnswered, RequestAnswered
 from blfd.core.values import Flow, Headers
 from blfd.core.visible import visible
 from blfd.sip import bodies, reader

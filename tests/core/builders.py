@@ -7,16 +7,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Network
 
+from blfd.core.calls.leg_inputs import LegEnded, LegsListed
 from blfd.core.core import Core
 from blfd.core.directory import Directory, Extension, Group, Tenant
 from blfd.core.effects import Accept, Adopt, Dial, Effect, HangUp, ListLegs, Notify, NotifyAll, Reply
-from blfd.core.inputs import (
+from blfd.core.inputs import DirectoryChanged, Input
+from blfd.core.messages import (
     Credentials,
-    DirectoryChanged,
-    Input,
     InviteReceived,
-    LegEnded,
-    LegsListed,
     NotifyAnswered,
     RegisterContact,
     RegisterReceived,

@@ -17,6 +17,7 @@ from builders import (
 )
 
 from blfd.core.calls.attempts import Attempt
+from blfd.core.calls.leg_inputs import LegAccepted, LegAcknowledged, LegAnswered, LegProgress, MediaMatched
 from blfd.core.directory import Reach
 from blfd.core.effects import (
     Accept,
@@ -28,14 +29,7 @@ from blfd.core.effects import (
     Reply,
     SavePickup,
 )
-from blfd.core.inputs import (
-    DirectoryChanged,
-    LegAccepted,
-    LegAcknowledged,
-    LegAnswered,
-    LegProgress,
-    MediaMatched,
-)
+from blfd.core.inputs import DirectoryChanged
 from blfd.core.values import Aor, DialogId, Headers
 
 TO_CALLER, TO_PICKER, AGAIN = b"for the caller", b"for the picker", b"in the caller's numbers"

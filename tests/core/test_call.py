@@ -22,6 +22,17 @@ from builders import (
 from office import Office
 
 from blfd.core.calls.call import ELSEWHERE
+from blfd.core.calls.leg_inputs import (
+    InfoAnswered,
+    InfoReceived,
+    LegAccepted,
+    LegAcknowledged,
+    LegAnswered,
+    LegEnded,
+    LegProgress,
+    OfferAnswered,
+    OfferReceived,
+)
 from blfd.core.calls.media import APART
 from blfd.core.effects import (
     Accept,
@@ -39,19 +50,8 @@ from blfd.core.effects import (
     Reply,
     SendInfo,
 )
-from blfd.core.inputs import (
-    Drain,
-    InfoAnswered,
-    InfoReceived,
-    LegAccepted,
-    LegAcknowledged,
-    LegAnswered,
-    LegEnded,
-    LegProgress,
-    MovedReceived,
-    OfferAnswered,
-    OfferReceived,
-)
+from blfd.core.inputs import Drain
+from blfd.core.messages import MovedReceived
 from blfd.core.settings import Settings
 from blfd.core.values import Aor, DialogId
 

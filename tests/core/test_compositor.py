@@ -20,15 +20,11 @@ from builders import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blfd.core.calls.leg_inputs import LegAccepted, LegProgress
 from blfd.core.directory import Directory, Owner
 from blfd.core.effects import Effect, Log, Reply, SavePublication
-from blfd.core.inputs import (
-    DirectoryChanged,
-    LegAccepted,
-    LegProgress,
-    PublicationsRestored,
-    PublishReceived,
-)
+from blfd.core.inputs import DirectoryChanged, PublicationsRestored
+from blfd.core.messages import PublishReceived
 from blfd.core.saved import SavedPublication
 from blfd.core.settings import Settings
 from blfd.core.values import Aor, DialogId, Flow

@@ -16,7 +16,7 @@ from blfd.core.access.domains import Domains
 from blfd.core.access.nonces import Nonces
 from blfd.core.directory import Directory, Extension, Tenant
 from blfd.core.errors import Refusal, Silenced
-from blfd.core.inputs import Credentials, Request
+from blfd.core.messages import Credentials, Request
 from blfd.core.settings import Settings
 from blfd.core.values import Aor, Uri
 

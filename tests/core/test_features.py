@@ -14,7 +14,8 @@ from blfd.core.directory import Forwarding, Rule
 from blfd.core.effects import Effect, Notify, Reply, SetRules
 from blfd.core.errors import Refusal
 from blfd.core.events.features import BOUNDARY, MEDIA_TYPE, NAME, FeaturePackage, wish
-from blfd.core.inputs import DirectoryChanged, RulesSet, SubscribeReceived, SubscriptionsRestored
+from blfd.core.inputs import DirectoryChanged, RulesSet, SubscriptionsRestored
+from blfd.core.messages import SubscribeReceived
 from dialog_info import DialogInfoError
 from dialog_info.hardened import read, texts
 

@@ -25,9 +25,10 @@ from builders import (
 )
 
 from blfd.core.calls.call import ELSEWHERE
+from blfd.core.calls.leg_inputs import LegAccepted, LegAnswered, LegEnded, LegProgress, MediaMatched
 from blfd.core.directory import Directory, DndLamp, Forwarding, Whose
 from blfd.core.effects import Accept, Answer, Dial, Effect, HangUp, Progress, Reply
-from blfd.core.inputs import DirectoryChanged, LegAccepted, LegAnswered, LegEnded, LegProgress, MediaMatched
+from blfd.core.inputs import DirectoryChanged
 from blfd.core.values import Aor, DialogId, Headers, Redirect, Uri
 
 PEOPLE = ("101", "102", "103", "104", "105", "106", "107", "108")

@@ -24,6 +24,21 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from blfd.core.calls.leg_inputs import (
+    InfoAnswered,
+    InfoReceived,
+    LegAccepted,
+    LegAcknowledged,
+    LegAnswered,
+    LegEnded,
+    LegNotified,
+    LegProgress,
+    LegsListed,
+    MediaFound,
+    MediaMatched,
+    OfferAnswered,
+    OfferReceived,
+)
 from blfd.core.calls.party import State
 from blfd.core.directory import Whose
 from blfd.core.effects import (
@@ -48,27 +63,8 @@ from blfd.core.effects import (
     SetRules,
 )
 from blfd.core.events.subscription import IN_FLIGHT
-from blfd.core.inputs import (
-    DirectoryChanged,
-    InfoAnswered,
-    InfoReceived,
-    Input,
-    LegAccepted,
-    LegAcknowledged,
-    LegAnswered,
-    LegEnded,
-    LegNotified,
-    LegProgress,
-    LegsListed,
-    MediaFound,
-    MediaMatched,
-    NotifyAnswered,
-    OfferAnswered,
-    OfferReceived,
-    ReferReceived,
-    ReferTo,
-    RulesSet,
-)
+from blfd.core.inputs import DirectoryChanged, Input, RulesSet
+from blfd.core.messages import NotifyAnswered, ReferReceived, ReferTo
 from blfd.core.values import Aor, DialogId, Redirect
 from dialog_info import DialogInfo, DialogState, same_state
 

@@ -7,8 +7,9 @@ from builders import SDP, World, invite, register, reply, subscribe
 
 from blfd.core.access import limits
 from blfd.core.access.limits import Rates
+from blfd.core.calls.leg_inputs import LegAccepted, LegEnded
 from blfd.core.effects import Accept, Effect, Log
-from blfd.core.inputs import LegAccepted, LegEnded, NotifyAnswered
+from blfd.core.messages import NotifyAnswered
 from blfd.core.settings import Settings
 
 

@@ -5,18 +5,9 @@ from __future__ import annotations
 import pytest
 from builders import World, dials, invite, notifies, register, subscribe
 
+from blfd.core.calls.leg_inputs import LegAccepted, LegEnded, LegProgress
 from blfd.core.effects import Dial, HangUp, Locate, Log, Reply
-from blfd.core.inputs import (
-    FlowClosed,
-    LegAccepted,
-    LegEnded,
-    LegProgress,
-    Located,
-    NotifyAnswered,
-    NotifyLost,
-    RegisterReceived,
-    SubscribeReceived,
-)
+from blfd.core.inputs import FlowClosed, Located, NotifyLost
 from blfd.core.locations import (
     LONGEST,
     MOST_ASKED,
@@ -27,6 +18,7 @@ from blfd.core.locations import (
     UNFOUND,
     Locations,
 )
+from blfd.core.messages import NotifyAnswered, RegisterReceived, SubscribeReceived
 from blfd.core.next_hop import NextHops
 from blfd.core.values import DialogId, Flow, Location, Server, Target
 

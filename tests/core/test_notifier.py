@@ -21,20 +21,12 @@ from builders import (
 )
 
 from blfd.core import report
+from blfd.core.calls.leg_inputs import LegAccepted
 from blfd.core.effects import Accept, Effect, Log, SaveSubscription
 from blfd.core.events import requests
 from blfd.core.events.dialog_state import WatchedDialog
-from blfd.core.inputs import (
-    DirectoryChanged,
-    FlowClosed,
-    FlowReached,
-    InviteReceived,
-    LegAccepted,
-    NotifyAnswered,
-    NotifyLost,
-    RegisterReceived,
-    SubscribeReceived,
-)
+from blfd.core.inputs import DirectoryChanged, FlowClosed, FlowReached, NotifyLost
+from blfd.core.messages import InviteReceived, NotifyAnswered, RegisterReceived, SubscribeReceived
 from blfd.core.settings import Settings
 from blfd.core.values import Aor, DialogId, Flow
 from dialog_info import DialogState, Direction, DocumentState

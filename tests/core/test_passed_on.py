@@ -11,6 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blfd.core.calls.calls import Calls, LegInput
+from blfd.core.calls.leg_inputs import (
+    InfoAnswered,
+    InfoReceived,
+    LegAccepted,
+    LegAcknowledged,
+    LegAnswered,
+    LegEnded,
+    LegProgress,
+)
 from blfd.core.calls.party import Party
 from blfd.core.calls.passed_on import (
     HEARD,
@@ -27,15 +36,6 @@ from blfd.core.calls.passed_on import (
 from blfd.core.directory import Extension
 from blfd.core.effects import Accept, Answer, AnswerInfo, Dial, Effect, HangUp, Progress, SendInfo
 from blfd.core.events.dialog_state import Dialogs
-from blfd.core.inputs import (
-    InfoAnswered,
-    InfoReceived,
-    LegAccepted,
-    LegAcknowledged,
-    LegAnswered,
-    LegEnded,
-    LegProgress,
-)
 from blfd.core.locations import Locations
 from blfd.core.next_hop import NextHops
 from blfd.core.registrar import Registrar

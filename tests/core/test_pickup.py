@@ -33,13 +33,7 @@ from office import (
 
 from blfd.core import report
 from blfd.core.calls.call import ELSEWHERE
-from blfd.core.directory import Reach
-from blfd.core.effects import (
-    Notify,
-    Offer,
-)
-from blfd.core.inputs import (
-    DirectoryChanged,
+from blfd.core.calls.leg_inputs import (
     LegAcknowledged,
     LegAnswered,
     LegEnded,
@@ -48,6 +42,12 @@ from blfd.core.inputs import (
     OfferAnswered,
     OfferReceived,
 )
+from blfd.core.directory import Reach
+from blfd.core.effects import (
+    Notify,
+    Offer,
+)
+from blfd.core.inputs import DirectoryChanged
 from blfd.core.values import Aor, DialogId
 from dialog_info import Direction, Replaces
 

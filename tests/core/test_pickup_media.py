@@ -13,14 +13,7 @@ from office import AGAIN, PEOPLE, TO_CALLER, TO_PICKER, Office, answers, hung_up
 
 from blfd.core.calls.attempts import Way
 from blfd.core.calls.call import ELSEWHERE
-from blfd.core.calls.offer_answer import PAUSE, TIMES
-from blfd.core.effects import (
-    AnswerInfo,
-    Identify,
-    Offer,
-    RefuseOffer,
-)
-from blfd.core.inputs import (
+from blfd.core.calls.leg_inputs import (
     InfoAnswered,
     InfoReceived,
     LegAcknowledged,
@@ -29,6 +22,13 @@ from blfd.core.inputs import (
     MediaMatched,
     OfferAnswered,
     OfferReceived,
+)
+from blfd.core.calls.offer_answer import PAUSE, TIMES
+from blfd.core.effects import (
+    AnswerInfo,
+    Identify,
+    Offer,
+    RefuseOffer,
 )
 from blfd.core.values import DialogId
 

@@ -26,15 +26,9 @@ from office import (
     without_right,
 )
 
+from blfd.core.calls.leg_inputs import LegAcknowledged, LegAnswered, LegEnded, MediaMatched, OfferAnswered
 from blfd.core.calls.media import APART
 from blfd.core.directory import Reach
-from blfd.core.inputs import (
-    LegAcknowledged,
-    LegAnswered,
-    LegEnded,
-    MediaMatched,
-    OfferAnswered,
-)
 from blfd.core.values import Aor, DialogId
 
 History = Callable[[Office, int, int], None]

@@ -9,10 +9,7 @@ from builders import HOST, World, dials, document, invite, notifies, reply, subs
 from office import Office, answers, replaces
 
 from blfd.core import privacy, report
-from blfd.core.calls.media import unnamed
-from blfd.core.effects import Accept, Answer, AnswerOffer, Dial, Effect, HangUp, Notify, Offer, Progress
-from blfd.core.inputs import (
-    InviteReceived,
+from blfd.core.calls.leg_inputs import (
     LegAccepted,
     LegAcknowledged,
     LegAnswered,
@@ -22,6 +19,9 @@ from blfd.core.inputs import (
     OfferAnswered,
     OfferReceived,
 )
+from blfd.core.calls.media import unnamed
+from blfd.core.effects import Accept, Answer, AnswerOffer, Dial, Effect, HangUp, Notify, Offer, Progress
+from blfd.core.messages import InviteReceived
 from blfd.core.values import Address, Aor, DialogId, Uri
 
 ANONYMOUS = Address(Uri(privacy.URI, "sip", "anonymous", "anonymous.invalid", 0), "Anonymous", "tag101")

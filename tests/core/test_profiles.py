@@ -7,7 +7,8 @@ from builders import request, uri
 
 from blfd.core.core import Core
 from blfd.core.effects import Effect, FindProfile, Ignore, Log, Notify, Reply
-from blfd.core.inputs import ProfileFound, ProfileWanted
+from blfd.core.inputs import ProfileFound
+from blfd.core.messages import ProfileWanted
 from blfd.core.settings import Settings
 from blfd.core.values import Address, DialogId, NameAddr, SubscriptionDialog
 

@@ -11,8 +11,8 @@ from blfd.core.contacts import contact_key
 from blfd.core.directory import Extension
 from blfd.core.effects import Effect, Log, Reply, SaveBindings
 from blfd.core.errors import Refusal
-from blfd.core.inputs import RegisterContact, RegisterReceived
 from blfd.core.locations import Locations
+from blfd.core.messages import RegisterContact, RegisterReceived
 from blfd.core.next_hop import NextHops, address_in
 from blfd.core.registrar import Registrar
 from blfd.core.settings import Settings

@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 
 from blfd.core.directory import Directory
 from blfd.core.effects import Accept, Effect, Log, SendRequest
-from blfd.core.inputs import (
-    Challenge,
-    DirectoryChanged,
-    Drain,
-    FlowClosed,
-    InviteReceived,
-    RegisterContact,
-    RequestAnswered,
-)
+from blfd.core.inputs import DirectoryChanged, Drain, FlowClosed
+from blfd.core.messages import Challenge, InviteReceived, RegisterContact, RequestAnswered
 from blfd.core.trunks.registration import OUT, TABLE, Event, State
 from blfd.core.trunks.trunk import Mode, OutRoute, Trunk
 from blfd.core.values import Flow, Uri

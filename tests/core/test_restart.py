@@ -7,7 +7,8 @@ from builders import World, document, each, flow, notifies, register, reply, sta
 
 from blfd.core.effects import Effect, SaveSubscription
 from blfd.core.events import notifier
-from blfd.core.inputs import Drain, NotifyAnswered, NotifyLost, SubscriptionsRestored
+from blfd.core.inputs import Drain, NotifyLost, SubscriptionsRestored
+from blfd.core.messages import NotifyAnswered
 from blfd.core.saved import SavedSubscription
 from blfd.core.values import Aor
 

@@ -8,7 +8,8 @@ import pytest
 from builders import World, document, each, flow, notifies, reply, subscribe
 
 from blfd.core.events.subscription import TRANSITIONS, Action, Event, Phase
-from blfd.core.inputs import FlowClosed, NotifyAnswered, NotifyLost, SubscribeReceived
+from blfd.core.inputs import FlowClosed, NotifyLost
+from blfd.core.messages import NotifyAnswered, SubscribeReceived
 from blfd.core.values import Aor
 
 IN_FLIGHT = {Phase.TELLING, Phase.OUTDATED, Phase.LEAVING, Phase.LAST}

@@ -9,6 +9,15 @@ import pytest
 from builders import SDP, World, directory, document, flow, notifies, register, request, subscribe, uri
 from office import PEOPLE, SALES, Office, hung_up, naming, replaces
 
+from blfd.core.calls.leg_inputs import (
+    LegAcknowledged,
+    LegAnswered,
+    LegDescribed,
+    LegEnded,
+    MediaMatched,
+    OfferAnswered,
+    OfferReceived,
+)
 from blfd.core.calls.media import held
 from blfd.core.effects import (
     Adopt,
@@ -18,20 +27,8 @@ from blfd.core.effects import (
     Offer,
     SaveCalls,
 )
-from blfd.core.inputs import (
-    CallsRestored,
-    Drain,
-    LegAcknowledged,
-    LegAnswered,
-    LegDescribed,
-    LegEnded,
-    MediaMatched,
-    OfferAnswered,
-    OfferReceived,
-    ReferReceived,
-    ReferTo,
-    SubscriptionsRestored,
-)
+from blfd.core.inputs import CallsRestored, Drain, SubscriptionsRestored
+from blfd.core.messages import ReferReceived, ReferTo
 from blfd.core.saved import SavedCall, SavedLeg, SessionTimer
 from blfd.core.settings import Settings
 from blfd.core.trunks.trunk import Trunk

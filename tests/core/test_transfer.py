@@ -9,6 +9,17 @@ import pytest
 from builders import SDP, document, notifies, register, request, subscribe, uri
 from office import Office, hung_up, identity
 
+from blfd.core.calls.leg_inputs import (
+    LegAcknowledged,
+    LegAnswered,
+    LegEnded,
+    LegNotified,
+    LegProgress,
+    MediaFound,
+    MediaMatched,
+    OfferAnswered,
+    OfferReceived,
+)
 from blfd.core.calls.transfer import TRANSITIONS, Event, Stage
 from blfd.core.effects import (
     Dial,
@@ -21,20 +32,8 @@ from blfd.core.effects import (
     RefuseOffer,
     Reply,
 )
-from blfd.core.inputs import (
-    Drain,
-    LegAcknowledged,
-    LegAnswered,
-    LegEnded,
-    LegNotified,
-    LegProgress,
-    MediaFound,
-    MediaMatched,
-    OfferAnswered,
-    OfferReceived,
-    ReferReceived,
-    ReferTo,
-)
+from blfd.core.inputs import Drain
+from blfd.core.messages import ReferReceived, ReferTo
 from blfd.core.values import Aor, DialogId, Redirect, Uri
 
 TRANSFEREE = b"v=0\r\nm=audio 4100 RTP/AVP 0\r\n"

@@ -9,6 +9,15 @@ from builders import HOST, SDP, World, dials, directory, invite, register, reply
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blfd.core.calls.leg_inputs import (
+    LegAccepted,
+    LegAcknowledged,
+    LegAnswered,
+    LegEnded,
+    LegProgress,
+    LegTrying,
+    MediaFound,
+)
 from blfd.core.directory import Directory, Forwarding
 from blfd.core.effects import (
     Accept,
@@ -23,20 +32,8 @@ from blfd.core.effects import (
     Reply,
     SetRules,
 )
-from blfd.core.inputs import (
-    CertificateShown,
-    FlowClosed,
-    InviteReceived,
-    LegAccepted,
-    LegAcknowledged,
-    LegAnswered,
-    LegEnded,
-    LegProgress,
-    LegTrying,
-    MediaFound,
-    ReferReceived,
-    ReferTo,
-)
+from blfd.core.inputs import CertificateShown, FlowClosed
+from blfd.core.messages import InviteReceived, ReferReceived, ReferTo
 from blfd.core.settings import Settings
 from blfd.core.trunks import numbers
 from blfd.core.trunks.trunk import CallerIdIn, DidSource, HostPort, OutRoute, Trunk, check, check_route

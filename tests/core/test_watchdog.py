@@ -8,6 +8,15 @@ import pytest
 from builders import SDP, World, dials, invite, notifies, subscribe
 from office import Office, replaces
 
+from blfd.core.calls.leg_inputs import (
+    InfoReceived,
+    LegAccepted,
+    LegAcknowledged,
+    LegAnswered,
+    LegEnded,
+    LegsListed,
+    OfferReceived,
+)
 from blfd.core.effects import (
     Accept,
     AnswerInfo,
@@ -16,15 +25,6 @@ from blfd.core.effects import (
     HangUp,
     ListLegs,
     Log,
-)
-from blfd.core.inputs import (
-    InfoReceived,
-    LegAccepted,
-    LegAcknowledged,
-    LegAnswered,
-    LegEnded,
-    LegsListed,
-    OfferReceived,
 )
 from blfd.core.values import DialogId
 from blfd.core.watchdog import END, LIST, NOTIFY, OFFER, TRANSACTION

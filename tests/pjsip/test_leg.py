@@ -8,9 +8,8 @@ from typing import Any, cast
 import pytest
 
 from blfd.core import effects as e
-from blfd.core.inputs import (
+from blfd.core.calls.leg_inputs import (
     InfoReceived,
-    Input,
     LegAcknowledged,
     LegAnswered,
     LegEnded,
@@ -19,6 +18,7 @@ from blfd.core.inputs import (
     OfferAnswered,
     OfferReceived,
 )
+from blfd.core.inputs import Input
 from blfd.core.values import DialogId, Flow
 from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.leg import Leg, Outside, Said

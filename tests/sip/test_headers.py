@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from blfd.core.inputs import Credentials, RegisterContact
+from blfd.core.messages import Credentials, RegisterContact
 from blfd.core.values import Address, NameAddr, Uri
 from blfd.sip import headers, uris
 from blfd.sip.grammar import (

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 from tortures import NOTHING, TORTURES, Torture
 
-from blfd.core.inputs import Credentials
+from blfd.core.messages import Credentials
 from blfd.core.values import Address
 from blfd.sip import uris
 from blfd.sip.message import Malformed, Message, Request, Response

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from blfd.core.calls.leg_inputs import LegEnded
 from blfd.core.effects import Accept, Effect, Ignore, LetIn, Notify, Reply
-from blfd.core.inputs import (
-    Input,
+from blfd.core.inputs import Input
+from blfd.core.messages import (
     InviteReceived,
-    LegEnded,
     MovedReceived,
     NotifyAnswered,
     RequestReceived,

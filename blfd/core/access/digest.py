@@ -12,7 +12,8 @@ from blfd.core.access.nonces import Nonces
 from blfd.core.directory import Directory, Extension, Tenant
 from blfd.core.effects import Effect, Level, Log
 from blfd.core.errors import Refusal, Silenced, auth_failed
-from blfd.core.inputs import CertificateShown, Credentials, Request
+from blfd.core.inputs import CertificateShown
+from blfd.core.messages import Credentials, Request
 from blfd.core.privacy import is_anonymous
 from blfd.core.settings import Settings
 from blfd.core.values import Aor, Flow, Headers, Uri

@@ -10,6 +10,16 @@ from dataclasses import replace
 
 from blfd.core.calls.codecs import only
 from blfd.core.calls.forwarding import Asked, Cause, Rules, Target, cause_of, written
+from blfd.core.calls.leg_inputs import (
+    LegAcknowledged,
+    LegAnswered,
+    LegEnded,
+    LegProgress,
+    LegTrying,
+    MediaMatched,
+    OfferAnswered,
+    OfferReceived,
+)
 from blfd.core.calls.media import APART, are_apart, differs, lifted, unnamed
 from blfd.core.calls.offer_answer import NoAnswer, OfferAnswer, Then
 from blfd.core.calls.party import Party, Picker, Seat, State
@@ -32,16 +42,6 @@ from blfd.core.effects import (
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.events.refer import ReferSubscription
-from blfd.core.inputs import (
-    LegAcknowledged,
-    LegAnswered,
-    LegEnded,
-    LegProgress,
-    LegTrying,
-    MediaMatched,
-    OfferAnswered,
-    OfferReceived,
-)
 from blfd.core.saved import SavedCall, SavedLeg
 from blfd.core.trunks.outgoing import Line
 from blfd.core.values import Aor, DialogId, Headers, Redirect

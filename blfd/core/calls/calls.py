@@ -11,21 +11,16 @@ from blfd.core.calls.call import NO_DIALOG, Call
 from blfd.core.calls.codecs import only
 from blfd.core.calls.forwarding import Asked, Callee, Rules, Target, callee_party
 from blfd.core.calls.keeping import Keeping, party_of
-from blfd.core.calls.party import Party, Picker, Seat, State
-from blfd.core.calls.passed_on import NOT_FROM_OUTSIDE, TELL_WHO, In, passed_on
-from blfd.core.effects import Accept, AnswerInfo, Dial, Effect, HangUp, Level, Log, RefuseOffer
-from blfd.core.errors import Refusal
-from blfd.core.events.dialog_state import Dialogs
-from blfd.core.inputs import (
+from blfd.core.calls.leg_inputs import (
     InfoAnswered,
     InfoReceived,
-    InviteReceived,
     LegAccepted,
     LegAcknowledged,
     LegAnswered,
     LegDescribed,
     LegEnded,
     LegFault,
+    LegInput,
     LegNotified,
     LegProgress,
     LegTrying,
@@ -33,9 +28,14 @@ from blfd.core.inputs import (
     MediaMatched,
     OfferAnswered,
     OfferReceived,
-    Request,
 )
+from blfd.core.calls.party import Party, Picker, Seat, State
+from blfd.core.calls.passed_on import NOT_FROM_OUTSIDE, TELL_WHO, In, passed_on
+from blfd.core.effects import Accept, AnswerInfo, Dial, Effect, HangUp, Level, Log, RefuseOffer
+from blfd.core.errors import Refusal
+from blfd.core.events.dialog_state import Dialogs
 from blfd.core.locations import Locations
+from blfd.core.messages import InviteReceived, Request
 from blfd.core.registrar import Registrar
 from blfd.core.saved import SavedCall
 from blfd.core.settings import Settings
@@ -44,23 +44,6 @@ from blfd.core.trunks.outgoing import Outside
 from blfd.core.trunks.trunks import Trunks
 from blfd.core.values import Aor, DialogId, Flow, Headers
 from blfd.core.visible import visible
-
-LegInput = (
-    LegAccepted
-    | MediaMatched
-    | MediaFound
-    | LegNotified
-    | LegTrying
-    | LegProgress
-    | LegAnswered
-    | LegAcknowledged
-    | LegEnded
-    | LegFault
-    | OfferReceived
-    | OfferAnswered
-    | InfoReceived
-    | InfoAnswered
-)
 
 
 class Calls:

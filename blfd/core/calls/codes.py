@@ -9,21 +9,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from blfd.core.calls.calls import Calls, LegInput
+from blfd.core.calls.calls import Calls
+from blfd.core.calls.leg_inputs import (
+    InfoReceived,
+    LegAccepted,
+    LegAcknowledged,
+    LegEnded,
+    LegInput,
+    OfferReceived,
+)
 from blfd.core.calls.media import silent
 from blfd.core.calls.own_rules import OwnRules
 from blfd.core.directory import Extension
 from blfd.core.effects import Accept, Answer, AnswerInfo, Effect, HangUp, RefuseOffer, Reply
 from blfd.core.errors import Refusal
-from blfd.core.inputs import (
-    InfoReceived,
-    InviteReceived,
-    LegAccepted,
-    LegAcknowledged,
-    LegEnded,
-    OfferReceived,
-    RulesSet,
-)
+from blfd.core.inputs import RulesSet
+from blfd.core.messages import InviteReceived
 from blfd.core.routing import ToRule
 from blfd.core.timers import Timers
 from blfd.core.values import Aor

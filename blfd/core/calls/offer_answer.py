@@ -12,6 +12,13 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
+from blfd.core.calls.leg_inputs import (
+    InfoAnswered,
+    InfoReceived,
+    LegAcknowledged,
+    OfferAnswered,
+    OfferReceived,
+)
 from blfd.core.calls.media import APART, answering, are_apart, held, moved
 from blfd.core.calls.passed_on import fits
 from blfd.core.calls.refusals import of_info, of_offer
@@ -26,7 +33,6 @@ from blfd.core.effects import (
     RefuseOffer,
     SendInfo,
 )
-from blfd.core.inputs import InfoAnswered, InfoReceived, LegAcknowledged, OfferAnswered, OfferReceived
 from blfd.core.values import Headers
 
 PAUSE = 2.05

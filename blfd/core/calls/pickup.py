@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from blfd.core.calls.attempts import Attempt, Way
 from blfd.core.calls.call import Call
 from blfd.core.calls.calls import Calls
+from blfd.core.calls.leg_inputs import LegAccepted, LegEnded, MediaMatched
 from blfd.core.calls.media import APART, are_apart, held
 from blfd.core.calls.outcome import outcome, told
 from blfd.core.calls.party import Party, Picker, State
@@ -21,7 +22,7 @@ from blfd.core.directory import Directory, Extension, Reach
 from blfd.core.effects import Accept, Effect, HangUp, Level, Log, MatchMedia, Reply, SavePickup
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
-from blfd.core.inputs import InviteReceived, LegAccepted, LegEnded, MediaMatched
+from blfd.core.messages import InviteReceived
 from blfd.core.routing import ToPickup
 from blfd.core.values import Aor, DialogId, Headers, Replaces
 from blfd.core.visible import visible

@@ -14,7 +14,7 @@ from blfd.core.calls.replaces import parse
 from blfd.core.calls.transfer import Consultation
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs
-from blfd.core.inputs import ReferReceived
+from blfd.core.messages import ReferReceived
 from blfd.core.routing import Refused, Route, ToExtension, ToOutside
 from blfd.core.values import Aor, Headers, Uri
 from blfd.core.visible import visible

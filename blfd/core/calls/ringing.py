@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from blfd.core.calls.forwarding import Cause, Target
+from blfd.core.calls.leg_inputs import LegEnded
 from blfd.core.calls.party import Party
 from blfd.core.calls.refusals import Refused, better
-from blfd.core.inputs import LegEnded
 from blfd.core.trunks.outgoing import Line
 from blfd.core.values import DialogId
 

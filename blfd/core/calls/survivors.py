@@ -13,9 +13,10 @@ from enum import IntEnum
 
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.keeping import party_of
+from blfd.core.calls.leg_inputs import LegDescribed
 from blfd.core.effects import Adopt, Effect, Level, Log
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
-from blfd.core.inputs import CallsRestored, LegDescribed
+from blfd.core.inputs import CallsRestored
 from blfd.core.next_hop import NextHops
 from blfd.core.saved import SavedCall, SavedLeg, SavedSeat
 from blfd.core.timers import Timers

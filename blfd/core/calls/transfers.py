@@ -6,7 +6,16 @@ import itertools
 from collections import deque
 
 from blfd.core.calls.call import Call
-from blfd.core.calls.calls import Calls, LegInput
+from blfd.core.calls.calls import Calls
+from blfd.core.calls.leg_inputs import (
+    InfoReceived,
+    LegEnded,
+    LegInput,
+    LegNotified,
+    MediaFound,
+    MediaMatched,
+    OfferReceived,
+)
 from blfd.core.calls.party import Seat, State
 from blfd.core.calls.referral import Referrals
 from blfd.core.calls.transfer import Action, Event, Stage, Transfer
@@ -25,16 +34,7 @@ from blfd.core.effects import (
 )
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.events.refer import NAME, ReferSubscription
-from blfd.core.inputs import (
-    InfoReceived,
-    LegEnded,
-    LegNotified,
-    MediaFound,
-    MediaMatched,
-    OfferReceived,
-    ReferReceived,
-    Request,
-)
+from blfd.core.messages import ReferReceived, Request
 from blfd.core.settings import Settings
 from blfd.core.timers import Timers
 from dialog_info import StateEvent

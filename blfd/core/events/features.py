@@ -14,7 +14,7 @@ from typing import NamedTuple
 from blfd.core.directory import Directory, Forwarding, Rule, Tenant
 from blfd.core.errors import Refusal
 from blfd.core.events.documents import DialogPackage
-from blfd.core.inputs import SubscribeReceived
+from blfd.core.messages import SubscribeReceived
 from blfd.core.values import Aor
 from blfd.core.visible import visible
 from dialog_info import DialogInfoError

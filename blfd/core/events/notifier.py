@@ -26,7 +26,8 @@ from blfd.core.events.subscription import (
     Subscription,
 )
 from blfd.core.events.subscriptions import Subscriptions
-from blfd.core.inputs import NotifyAnswered, NotifyLost, Request, SubscribeReceived
+from blfd.core.inputs import NotifyLost
+from blfd.core.messages import NotifyAnswered, Request, SubscribeReceived
 from blfd.core.next_hop import NextHops, Routes, address_in
 from blfd.core.saved import SavedSubscription
 from blfd.core.settings import Settings

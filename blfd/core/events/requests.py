@@ -11,7 +11,7 @@ from blfd.core.errors import ONLY_TLS, Refusal
 from blfd.core.events import refer
 from blfd.core.events.package import Package
 from blfd.core.events.subscription import Subscription, is_secret
-from blfd.core.inputs import Request, SubscribeReceived
+from blfd.core.messages import Request, SubscribeReceived
 from blfd.core.next_hop import NextHops, is_sip, without_headers
 from blfd.core.settings import Settings
 from blfd.core.values import Aor, DialogId, NameAddr, SubscriptionDialog

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from blfd.core.effects import Effect, FindProfile, Ignore, Level, Log, Notify, Reply
-from blfd.core.inputs import ProfileFound, ProfileWanted
+from blfd.core.inputs import ProfileFound
 from blfd.core.macs import mac_in
+from blfd.core.messages import ProfileWanted
 from blfd.core.values import DialogId, NameAddr, SubscriptionDialog
 from blfd.core.visible import visible
 

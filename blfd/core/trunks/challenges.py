@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from blfd.core.access.digest import ALGORITHMS, response
-from blfd.core.inputs import Challenge, Credentials
+from blfd.core.messages import Challenge, Credentials
 from blfd.core.values import Headers
 
 COUNT = "00000001"  # a nonce is used once

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from blfd.core.effects import Effect, Level, Log, SendRequest
-from blfd.core.inputs import RequestAnswered
+from blfd.core.messages import RequestAnswered
 from blfd.core.timers import Timers
 from blfd.core.trunks.registrations import GONE
 from blfd.core.trunks.trunk import Trunk

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from blfd.core.effects import Effect, Level, Log, SendRequest
-from blfd.core.inputs import Challenge, RequestAnswered
+from blfd.core.messages import Challenge, RequestAnswered
 from blfd.core.timers import Timers
 from blfd.core.trunks.challenges import answers, best
 from blfd.core.trunks.registration import OUT, TABLE, Do, Event, State

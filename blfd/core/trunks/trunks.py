@@ -12,8 +12,9 @@ from blfd.core import hosts, privacy
 from blfd.core.calls.party import Party
 from blfd.core.directory import Directory, Extension
 from blfd.core.errors import Refusal
-from blfd.core.inputs import CertificateShown, InviteReceived, Request
+from blfd.core.inputs import CertificateShown
 from blfd.core.locations import Locations
+from blfd.core.messages import InviteReceived, Request
 from blfd.core.trunks import numbers, outgoing
 from blfd.core.trunks.outgoing import Caller, Line, Outside
 from blfd.core.trunks.trunk import RESERVED, DidSource, HostPort, Trunk, split

@@ -10,7 +10,7 @@ import time
 
 from blfd.core.access.digest import ALGORITHMS, response
 from blfd.core.access.nonces import MARK_OCTETS, Nonces
-from blfd.core.inputs import Credentials
+from blfd.core.messages import Credentials
 from blfd.store.devices import DeviceRow, Devices
 from blfd.store.secrets import of_book
 from provisioning import ProvisioningError, normal_mac
