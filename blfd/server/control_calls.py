@@ -139,7 +139,7 @@ class ControlCalls:
 
     def _status(self) -> dict[str, Any]:
         stack = self._stack
-        notifies = stack.clients
+        notifies = stack.client.clients
         return {
             "version": __version__,
             "pid": os.getpid(),
@@ -180,5 +180,5 @@ class ControlCalls:
             **self._status(),
             "phases": report.phases(self._core),
             "pickups": [[way, status, count] for (way, status), count in self.pickups.items()],
-            "latency": self._stack.notifies.latency(),
+            "latency": self._stack.client.notifies.latency(),
         }

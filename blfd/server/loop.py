@@ -216,7 +216,7 @@ class Server:
             for effect in effects:
                 self._perform(effect)
             while self._inputs:
-                self._stack.notifies.changed_at = time.monotonic()
+                self._stack.client.notifies.changed_at = time.monotonic()
                 for effect in self._core.handle(self._inputs.popleft(), time.time()):
                     self._perform(effect)
         finally:
@@ -248,7 +248,7 @@ class Server:
         now = time.time()
         at = self._core.next_timer()
         if at is not None and at <= now:
-            self._stack.notifies.changed_at = time.monotonic()
+            self._stack.client.notifies.changed_at = time.monotonic()
             self._settle(self._core.handle_timer(now))
             at = self._core.next_timer()
         return LONGEST_WAIT if at is None else min(LONGEST_WAIT, max(0.0, at - now))

@@ -1,0 +1,101 @@
+"""Our requests outside calls, and what is answered to them: we are their user agent client (RFC 3261)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from blfd.core import effects as e
+from blfd.core.inputs import Input, NotifyLost
+from blfd.core.messages import NotifyAnswered, RequestAnswered
+from blfd.core.values import Flow
+from blfd.sip.client_transactions import ClientTransactions
+from blfd.sip.further_responses import FurtherResponses
+from blfd.sip.headers import name_addr
+from blfd.sip.message import Response
+from blfd.sip.notifies import Notifies
+from blfd.sip.own_uris import OwnUris
+from blfd.sip.requests import request_answered
+from blfd.sip.writer import Writer
+from blfd.transport.network import Network
+
+NOT_CONNECTED = "There is no connection"
+
+
+class UserAgentClient:
+    """`clients` are the transactions of NOTIFYs, which are most; `emit` takes what has become of each."""
+
+    def __init__(
+        self, network: Network, own_uris: OwnUris, writer: Writer, emit: Callable[[Input], None]
+    ) -> None:
+        self._own_uris, self._writer, self._emit = own_uris, writer, emit
+        self.clients = ClientTransactions(network.send_request)
+        self._requests = ClientTransactions(network.send_request)
+        self.notifies = Notifies(self.clients, own_uris, self._writer)
+        self._further_responses = FurtherResponses(network.send, self._requests, own_uris, self._writer)
+
+    def take(self, response: Response) -> None:
+        """One whose branch is ours, or is said to be."""
+        branch, status = response.via.branch, response.status
+        if response.method != "NOTIFY":
+            ids = branch, response.call_id, response.from_.tag, response.cseq
+            token = self._requests.take(*ids, status)
+            if token:
+                self._emit(request_answered(token, response))
+            return
+        retry_after = response.number("retry-after") if status >= 300 else None
+        self.answered(branch, response.call_id, response.from_.tag, response.cseq, status, retry_after)
+
+    def take_further(self, response: Response, flow: Flow) -> None:
+        """One to an INVITE that no call waits for."""
+        self._further_responses.hang_up(response, flow, time.monotonic())
+
+    def answered(
+        self, branch: str, call_id: str, tag: str, cseq: int, status: int, retry_after: int | None = None
+    ) -> None:
+        """Somebody answers what is, or claims to be, a NOTIFY of ours outside calls."""
+        token = self.clients.take(branch, call_id, tag, cseq, status)
+        if token:
+            self._emit(NotifyAnswered(token, status, retry_after))
+
+    def notify(self, notifies: Iterable[e.Notify]) -> None:
+        for lost in self.notifies.send(notifies):
+            self._emit(NotifyLost(lost.subscription, lost.flow))
+
+    def send(self, effect: e.SendRequest) -> None:
+        flow, branch = effect.flow, self._requests.new_branch()
+        headers = effect.headers
+        if effect.contact:
+            headers = (("Contact", self._own_uris.contact(flow, *effect.contact)), *headers)
+        data = self._writer.request(
+            effect.method,
+            effect.target,
+            f"{self._own_uris.sent_by(flow)};rport;branch={branch}",
+            name_addr(effect.from_, effect.local_tag),
+            name_addr(effect.to, ""),
+            effect.call_id,
+            effect.cseq,
+            headers,
+            effect.route_set,
+        )
+        ids = effect.token, effect.call_id, effect.local_tag, effect.cseq
+        if not self._requests.send(branch, *ids, data, flow, time.monotonic()):
+            self._emit(RequestAnswered(effect.token, 503, NOT_CONNECTED))
+
+    def lost(self, flow: Flow) -> list[Input]:
+        """Its connection is gone: what has become of the requests that had no answer."""
+        lost, unanswered = self.clients.lost(flow), self._requests.lost(flow)
+        found: list[Input] = [NotifyLost(token, flow) for token in lost if token]
+        return found + [RequestAnswered(token, 503, NOT_CONNECTED) for token in unanswered if token]
+
+    def due(self, now: float) -> None:
+        """Send again, or give up, what has no answer."""
+        for token in self.clients.due(now):
+            if token:
+                self._emit(NotifyAnswered(token, 408))
+        for token in self._requests.due(now):
+            if token:
+                self._emit(RequestAnswered(token, 408))
+
+    def next_timers(self) -> tuple[float | None, float | None]:
+        return self.clients.next_timer(), self._requests.next_timer()

@@ -1,0 +1,243 @@
+"""Requests of peers, and what we answer: we are their user agent server (RFC 3261).
+
+What belongs to a call goes on to what carries it. All else is a transaction of ours, and the core says what
+is answered.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from blfd.core import capabilities
+from blfd.core import effects as e
+from blfd.core.calls.leg_inputs import LegEnded
+from blfd.core.errors import Refusal
+from blfd.core.inputs import Input
+from blfd.core.messages import MovedReceived
+from blfd.core.values import Flow, Headers
+from blfd.core.visible import visible
+from blfd.sip import bodies
+from blfd.sip.bodies import readable_session_description, session_description
+from blfd.sip.carrier import Carrier
+from blfd.sip.message import Request
+from blfd.sip.own_uris import OwnUris
+from blfd.sip.requests import as_input, remote_target, request_of
+from blfd.sip.server_transactions import ServerTransaction, ServerTransactions, State
+from blfd.sip.tokens import Tokens
+from blfd.sip.writer import Writer, reopened_flow, response_flow
+from blfd.transport.network import Network
+
+log = logging.getLogger("blfd.sip")
+
+FOLLOWING = capabilities.IN_CALLS - {"INVITE"}  # what there is inside a call alone
+OFFERING = frozenset(("INVITE", "UPDATE", "PRACK"))
+
+
+class UserAgentServer:
+    """`transactions` are those outside calls, and of INVITEs; else as in `Stack`."""
+
+    def __init__(
+        self,
+        network: Network,
+        own_uris: OwnUris,
+        writer: Writer,
+        calls: Carrier,
+        emit: Callable[[Input], None],
+        trusts: Callable[[str], bool],
+    ) -> None:
+        self._network, self._own_uris, self._writer, self._calls = network, own_uris, writer, calls
+        self._emit, self._trusts, self._new_tag = emit, trusts, Tokens().new
+        self.transactions = ServerTransactions(network.send, network.send_request, calls.is_up)
+
+    def take(self, request: Request, flow: Flow) -> None:
+        method = request.method
+        if method == "ACK":
+            self._acknowledged(request, flow)
+            return
+        known = self.transactions.find(key := request.key())
+        if known is not None:
+            self._repeated(known, request, flow)
+        elif method == "CANCEL":
+            self._cancelled(key, request, flow)
+        elif method in capabilities.OUTSIDE_CALLS or not (request.to.tag or method in FOLLOWING):
+            self._ask(self._begin(key, request, flow), request)
+        else:
+            self._in_call(key, request, flow)
+
+    def _begin(self, key: str, request: Request, flow: Flow) -> ServerTransaction:
+        ways = response_flow(request.via, flow), self._anew(request, flow)
+        return self.transactions.begin(key, request, flow, *ways)
+
+    def _anew(self, request: Request, flow: Flow) -> Flow | None:
+        """Where a trusted edge takes a response when it has closed the connection of its request."""
+        if not flow.is_connected or not self._trusts(flow.host):
+            return None
+        anew = reopened_flow(request.via, flow)
+        return None if self._network.leads_here(anew) else anew
+
+    def _repeated(self, known: ServerTransaction, request: Request, flow: Flow) -> None:
+        if known.state is State.ACCEPTED:
+            self._calls.repeated(request, flow)
+        else:
+            self.transactions.repeated(known)
+
+    def _acknowledged(self, request: Request, flow: Flow) -> None:
+        """An ACK is for a refusal of ours, or it belongs to a call."""
+        if self.transactions.acknowledged(request.key("INVITE"), time.monotonic()):
+            return
+        if self._calls.knows(request, flow):
+            self._calls.request(request, flow, readable_session_description(request))
+
+    def _cancelled(self, key: str, request: Request, flow: Flow) -> None:
+        """RFC 3261, section 9.2."""
+        invite = self.transactions.find(request.key("INVITE"))
+        if invite is not None and invite.state is State.ACCEPTED:
+            self._refuse_unless_taken(self._calls.cancel(request, flow), key, request, flow)
+            return
+        transaction = self._begin(key, request, flow)
+        self._respond(transaction, 481 if invite is None else 200)
+        if invite is not None and invite.is_open:
+            self._respond(invite, 487)
+
+    def _in_call(self, key: str, request: Request, flow: Flow) -> None:
+        """A request inside a dialog that is no subscription's."""
+        if self._calls.knows(request, flow):
+            self._within(key, request, flow)
+            return
+        transaction = self._begin(key, request, flow)
+        leg = self._calls.leg_elsewhere(request)
+        if not leg:
+            self._respond(transaction, 481)
+            return
+        self._emit(MovedReceived(request_of(request, flow, transaction.id), leg))
+        if transaction.is_open:
+            self.transactions.wait(transaction, time.monotonic())
+
+    def _within(self, key: str, request: Request, flow: Flow) -> None:
+        """A request of the phone of a leg."""
+        if request.method in capabilities.IN_CALLS:
+            try:
+                _check_extensions(request)
+                offers = request.method in OFFERING
+                if offers:
+                    remote_target(request)
+                sdp = session_description(request.fields, request.body) if offers else None
+                status = self._calls.request(request, flow, sdp)
+            except Refusal as refusal:
+                transaction = self._begin(key, request, flow)
+                self._respond(transaction, refusal.status, refusal.reason, headers=refusal.headers)
+                return
+            self._refuse_unless_taken(status, key, request, flow)
+        else:
+            self._ask(self._begin(key, request, flow), request)
+
+    def _refuse_unless_taken(self, status: int, key: str, request: Request, flow: Flow) -> None:
+        if status:
+            headers = (("Retry-After", "1"),) if status == 500 else ()
+            self._respond(self._begin(key, request, flow), status, headers=headers)
+
+    def _ask(self, transaction: ServerTransaction, request: Request) -> None:
+        """Have the core answer a request; it may do so later."""
+        try:
+            self._emit(self._checked(transaction, request))
+        except Refusal as refusal:
+            if refusal.log:
+                log.warning("%s", refusal.log)
+            self._respond(transaction, refusal.status, refusal.reason, headers=refusal.headers)
+        except Exception:
+            if transaction.is_open:
+                self._respond(transaction, 500)
+            raise
+        if transaction.is_open:
+            if request.method == "INVITE":
+                self._respond(transaction, 100)
+            self.transactions.wait(transaction, time.monotonic())
+
+    def _checked(self, transaction: ServerTransaction, request: Request) -> Input:
+        """The input that a request is. Raises Refusal for what no core need see."""
+        if request.method != "INVITE":
+            _check_extensions(request)
+            if request.method in capabilities.OTHERS:
+                bodies.check(request)
+            in_call = request.to.tag and request.method not in capabilities.OUTSIDE_CALLS
+            leg = self._calls.leg_of(request, transaction.source) if in_call else 0
+            if in_call and request.method == "REFER" and not leg:
+                raise Refusal(481, "")
+            return as_input(request, transaction.source, transaction.id, None, leg)
+        if self._calls.has_sent(request):
+            text = (
+                f"INVITE {visible(request.target.text)} came back from {transaction.source}: a loop, refused"
+            )
+            raise Refusal(482, "", (), text)
+        if self.transactions.is_merged(transaction, request):
+            raise Refusal(482, "")
+        accepted = request.tokens("accept")
+        if accepted is not None and capabilities.TAKES_BODIES.isdisjoint(accepted):
+            raise Refusal(406, "", (capabilities.ACCEPT,))
+        sdp = session_description(request.fields, request.body)
+        return as_input(request, transaction.source, transaction.id, sdp)
+
+    # Effects
+
+    def reply(self, reply: e.Reply) -> None:
+        transaction = self.transactions.of(reply.transaction)
+        if transaction is None or transaction.request is None:
+            return  # the phone has cancelled meanwhile
+        headers = reply.headers
+        if transaction.request.method in ("SUBSCRIBE", "REFER") and reply.status < 300:
+            headers = (*headers, ("Contact", self._own_uris.contact(transaction.source)))
+        self._respond(transaction, reply.status, reply.reason, reply.to_tag, headers)
+
+    def accept(self, effect: e.Accept) -> None:
+        transaction = self.transactions.of(effect.transaction)
+        if transaction is None or transaction.request is None:
+            self._emit(LegEnded(effect.leg, 487, "The caller has hung up"))
+            return
+        refused = self._calls.accept(effect, transaction.request, transaction.source)
+        if refused is not None:
+            fault = f"its INVITE is refused: {refused.reason or refused.status}"
+            self._emit(LegEnded(effect.leg, refused.status, refused.reason or "refused", fault=fault))
+        if refused is None or refused.is_sent:
+            self.transactions.accepted(transaction, effect.leg, time.monotonic())
+        else:
+            self._respond(transaction, refused.status, refused.reason, headers=refused.headers)
+
+    def let_in(self, effect: e.LetIn) -> None:
+        """As if it had come from where the phone was."""
+        transaction = self.transactions.of(effect.transaction)
+        if transaction is None or transaction.request is None:
+            return
+        request, flow = transaction.request, transaction.source
+        self.transactions.withdraw(transaction)
+        self._calls.moved(request, flow)
+        self._within(transaction.key, request, flow)
+
+    def ignore(self, effect: e.Ignore) -> None:
+        transaction = self.transactions.of(effect.transaction)
+        if transaction is not None:
+            self.transactions.ignore(transaction, time.monotonic())
+
+    def _respond(
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        reason: str = "",
+        to_tag: str = "",
+        headers: Headers = (),
+    ) -> None:
+        request = transaction.request
+        assert request is not None, "an open transaction has its request"
+        tag = to_tag or (self._new_tag() if status > 100 else "")
+        data = self._writer.response(request, transaction.source, status, reason, tag, headers)
+        self.transactions.respond(transaction, status, data, time.monotonic())
+
+
+def _check_extensions(request: Request) -> None:
+    """Raises Refusal for a request that asks for what is not served, unless it ends a call."""
+    if request.method == "BYE":
+        return
+    unsupported = [tag for tag in request.tokens("require") or () if tag not in capabilities.OPTION_TAGS]
+    if unsupported:
+        raise Refusal(420, "", (("Unsupported", ", ".join(unsupported)),))
