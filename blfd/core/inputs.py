@@ -11,11 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from blfd.core.calls.leg_inputs import (
-    LegDescribed,
-    LegInput,
-    LegsListed,
-)
+from blfd.core.calls.leg_inputs import LegDescribed, LegInput, LegsListed
 from blfd.core.directory import Directory
 from blfd.core.messages import (
     InviteReceived,

@@ -21,7 +21,6 @@ from builders import (
 )
 from office import Office
 
-from blfd.core.calls.call import ELSEWHERE
 from blfd.core.calls.leg_inputs import (
     InfoAnswered,
     InfoReceived,
@@ -34,6 +33,7 @@ from blfd.core.calls.leg_inputs import (
     OfferReceived,
 )
 from blfd.core.calls.media import APART
+from blfd.core.calls.ringing_call import ELSEWHERE
 from blfd.core.effects import (
     Accept,
     Acknowledge,

@@ -32,7 +32,6 @@ from office import (
 )
 
 from blfd.core import report
-from blfd.core.calls.call import ELSEWHERE
 from blfd.core.calls.leg_inputs import (
     LegAcknowledged,
     LegAnswered,
@@ -42,6 +41,7 @@ from blfd.core.calls.leg_inputs import (
     OfferAnswered,
     OfferReceived,
 )
+from blfd.core.calls.ringing_call import ELSEWHERE
 from blfd.core.directory import Reach
 from blfd.core.effects import (
     Notify,

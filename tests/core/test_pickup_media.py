@@ -12,7 +12,6 @@ from builders import (
 from office import AGAIN, PEOPLE, TO_CALLER, TO_PICKER, Office, answers, hung_up, identity, naming, replaces
 
 from blfd.core.calls.attempts import Way
-from blfd.core.calls.call import ELSEWHERE
 from blfd.core.calls.leg_inputs import (
     InfoAnswered,
     InfoReceived,
@@ -24,6 +23,7 @@ from blfd.core.calls.leg_inputs import (
     OfferReceived,
 )
 from blfd.core.calls.offer_answer import PAUSE, TIMES
+from blfd.core.calls.ringing_call import ELSEWHERE
 from blfd.core.effects import (
     AnswerInfo,
     Identify,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Set
 
 from blfd.core import hosts, privacy
 from blfd.core.access.limits import too_many
-from blfd.core.calls.call import NO_DIALOG, Call
+from blfd.core.calls.call import Call
 from blfd.core.calls.codecs import only
 from blfd.core.calls.forwarding import Asked, Callee, Rules, Target, callee_party
 from blfd.core.calls.keeping import Keeping, party_of
@@ -31,6 +31,7 @@ from blfd.core.calls.leg_inputs import (
 )
 from blfd.core.calls.party import Party, Picker, Seat, State
 from blfd.core.calls.passed_on import NOT_FROM_OUTSIDE, TELL_WHO, In, passed_on
+from blfd.core.calls.seats import NO_DIALOG
 from blfd.core.effects import Accept, AnswerInfo, Dial, Effect, HangUp, Level, Log, RefuseOffer
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs

@@ -1,0 +1,201 @@
+"""Who is at the ends of a call, by which legs, and what lamps show of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from blfd.core.calls.party import Party, Picker, Seat
+from blfd.core.calls.ringing import Branch
+from blfd.core.events.dialog_state import Dialogs, WatchedDialog
+from blfd.core.events.refer import ReferSubscription
+from blfd.core.values import Aor, DialogId, Headers
+from dialog_info import DialogState, Direction
+
+NO_DIALOG = DialogId("", "", "")
+ASSERTED = "P-Asserted-Identity"
+
+
+class Seats:
+    """The caller and the callee of one call, and the phones that ring: `branches`, by leg.
+
+    `domain` is what the caller calls this server. `dialog` is the caller's, without our tag until its leg is
+    made. `number` is that of the caller's first leg, and stays; `trusted` are the legs of sources that are
+    taken at their word. While a transfer stands in for the caller, `caller_leg` is below 0, and none that
+    there is. `referred_by` has transferred the call last.
+    """
+
+    def __init__(
+        self,
+        leg: int,
+        caller: Party,
+        callee: Party,
+        dialogs: Dialogs,
+        *,
+        dialog: DialogId,
+        domain: str,
+        referred_by: Party | None,
+    ) -> None:
+        self.number, self.caller_leg, self.caller, self.callee = leg, leg, caller, callee
+        self.dialog, self.domain, self.referred_by = dialog, domain, referred_by
+        self.trusted: set[int] = set()
+        self.referrals: dict[int, ReferSubscription | None] = {}  # by the leg that has sent REFER
+        self.branches: dict[int, Branch] = {}
+        self.answered_leg = 0
+        self._dialogs = dialogs
+
+    @property
+    def withheld(self) -> bool:
+        """Whether who looks at the lamp of either side may not see with whom it talks.
+
+        That is so for the one who does not want to be known, too: its lamp would say whom it calls.
+        """
+        return self.caller.withheld or self.callee.withheld
+
+    @property
+    def goes_outside(self) -> bool:
+        """Whether one of its legs is a trunk's."""
+        return self.caller.is_outside or any(branch.party.is_outside for branch in self.branches.values())
+
+    @property
+    def is_stood_in(self) -> bool:
+        """Whether the caller is there in name alone, as it talks elsewhere until the call is answered."""
+        return self.caller_leg < 0
+
+    def legs(self) -> list[int]:
+        return [self.caller_leg, *self.branches]
+
+    def seated(self, role: Direction) -> Party:
+        """Who calls (INITIATOR), or is called (RECIPIENT), by now."""
+        return self.caller if role is Direction.INITIATOR else self.callee
+
+    def other(self, leg: int) -> int:
+        """The leg at the other end of one of a call that is up."""
+        return self.answered_leg if leg == self.caller_leg else self.caller_leg
+
+    def who(self, leg: int) -> Aor | None:
+        """Whose phone is on a leg, however far the call is; None where there is none."""
+        if leg == self.caller_leg:
+            return self.caller.aor
+        if leg == self.answered_leg:
+            return self.callee.aor
+        branch = self.branches.get(leg)
+        return branch.party.aor if branch else None
+
+    def seat(self, leg: int) -> Seat:
+        """Who is on a leg of a call that is up."""
+        is_trusted = leg in self.trusted
+        if leg == self.caller_leg:
+            return Seat(leg, self.caller, self.dialog, is_trusted=is_trusted)
+        branch = self.branches[leg]
+        return Seat(leg, self.callee, branch.dialog or NO_DIALOG, branch.contact, is_trusted)
+
+    def _is_outside(self, leg: int) -> bool:
+        if leg == self.caller_leg:
+            return self.caller.is_outside
+        return leg in self.branches and self.branches[leg].party.is_outside
+
+    def _identity(self, party: Party) -> Headers:
+        """Who the other one is now (RFC 3325)."""
+        return ((ASSERTED, party.name_addr(self.domain)),)
+
+    def _facing(self, leg: int) -> Party:
+        """Who the phone on `leg` talks with."""
+        return self.callee if leg == self.caller_leg else self.caller
+
+    def _holds(self, leg: int) -> bool:
+        dialog = self._dialogs.get(self.seat(leg).party.aor, leg)
+        return dialog is not None and dialog.held
+
+    # Lamps
+
+    def _watch_caller(self, tag: str, now: float) -> None:
+        self.dialog = self.dialog._replace(local_tag=tag)
+        self._dialogs.put(
+            self.caller.aor,
+            WatchedDialog(
+                self.dialog,
+                Direction.INITIATOR,
+                DialogState.TRYING,
+                now,
+                self.callee.user,
+                self.callee.name,
+                leg=self.caller_leg,
+                call=self.number,
+                withheld=self.withheld,
+            ),
+        )
+
+    def _show_callee(self) -> None:
+        """The caller's dialog is with who is called now."""
+        dialog, party = self._dialogs.get(self.caller.aor, self.caller_leg), self.callee
+        if dialog:
+            dialog = replace(dialog, remote=party.user, remote_name=party.name)
+            self._dialogs.put(self.caller.aor, dialog)
+
+    def _watch_callee(
+        self,
+        branch: Branch,
+        id_: DialogId,
+        state: DialogState,
+        now: float,
+        *,
+        early_media: bool = False,
+    ) -> None:
+        dialog = WatchedDialog(
+            id_,
+            Direction.RECIPIENT,
+            state,
+            now,
+            self.caller.user,
+            self.caller.name,
+            early_media=early_media,
+            leg=branch.leg,
+            call=self.number,
+            withheld=self.withheld,
+            referred_by=self.referred_by.shown if self.referred_by else ("", ""),
+        )
+        aor = branch.party.aor
+        known = self._dialogs.get(aor, branch.leg)
+        if known and known.state is state:
+            dialog = replace(dialog, since=known.since, early_media=early_media or known.early_media)
+        self.branches[branch.leg] = replace(branch, dialog=id_)
+        self._dialogs.put(aor, dialog)
+
+    def _connect(self, party: Party, leg: int, other: Party, now: float) -> None:
+        """The dialog of `party` is up, with `other`."""
+        dialog = self._dialogs.get(party.aor, leg)
+        if dialog:
+            since = dialog.since if dialog.state is DialogState.CONFIRMED else now
+            dialog = replace(dialog, state=DialogState.CONFIRMED, since=since)
+            dialog = replace(dialog, remote=other.user, remote_name=other.name)
+            dialog = replace(dialog, withheld=self.withheld, call=self.number)
+            self._dialogs.put(party.aor, dialog)
+
+    def _seat_callee(self, picker: Picker, now: float) -> None:
+        self.callee, self.answered_leg = picker.party, picker.leg
+        branch = Branch(picker.leg, picker.contact, picker.party, dialog=picker.dialog)
+        self.branches = {picker.leg: branch}
+        self._seat(picker, self.caller, now, picked=True)
+
+    def _seat_caller(self, picker: Picker, now: float) -> None:
+        self.caller, self.caller_leg, self.dialog = picker.party, picker.leg, picker.dialog
+        self._seat(picker, self.callee, now, picked=False)
+
+    def _seat(self, picker: Picker, other: Party, now: float, *, picked: bool) -> None:
+        self._dialogs.put(
+            picker.party.aor,
+            WatchedDialog(
+                picker.dialog,
+                Direction.INITIATOR,
+                DialogState.CONFIRMED,
+                now,
+                other.user,
+                other.name,
+                held=picker.held,
+                leg=picker.leg,
+                call=self.number,
+                picked=picked,
+                withheld=self.withheld,
+                replaces=picker.replaces,
+            ),
+        )
