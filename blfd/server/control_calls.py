@@ -150,7 +150,7 @@ class ControlCalls:
             **report.totals(self._core, time.time()),
             "legs": len(self._calls.legs),
             "waiting": stack.admission.waiting,
-            "sent_away": stack.admission.sent_away + self._core.sent_away,
+            "sent_away": stack.admission.sent_away + self._core.senders.sent_away,
             "connections": len(stack.network.connections),
             "dropped": stack.network.drops(),
             "silent": self._core.notifier.silent,

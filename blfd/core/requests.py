@@ -1,0 +1,217 @@
+"""What is done about a request of a peer: who may ask, and which part answers."""
+
+from __future__ import annotations
+
+from blfd.core import capabilities, privacy
+from blfd.core.access.senders import RETRY_AFTER, Senders
+from blfd.core.calls.calls import Calls
+from blfd.core.calls.codes import Codes
+from blfd.core.calls.own_rules import OwnRules
+from blfd.core.calls.party import Party
+from blfd.core.calls.pickup import Pickups
+from blfd.core.calls.transfers import Transfers
+from blfd.core.compositor import Compositor, Publisher
+from blfd.core.directory import Directory, Extension
+from blfd.core.effects import Effect, Ignore, LetIn, Level, Log, PhoneMoved, Reply
+from blfd.core.errors import Refusal, Silenced
+from blfd.core.events.features import FeaturePackage
+from blfd.core.events.notifier import Notifier
+from blfd.core.inputs import RulesSet
+from blfd.core.messages import (
+    InviteReceived,
+    MovedReceived,
+    PublishReceived,
+    ReferReceived,
+    RegisterReceived,
+    Request,
+    RequestReceived,
+    SubscribeReceived,
+)
+from blfd.core.next_hop import NextHops, is_sip
+from blfd.core.registrar import Registrar
+from blfd.core.routing import Refused, Routing, ToExtension, ToOutside, ToPickup, ToRule
+from blfd.core.trunks.trunk import Trunk
+from blfd.core.values import Aor
+
+
+class Requests:
+    """Hands requests to the parts that answer them, or refuses; once `is_draining`, new calls too."""
+
+    def __init__(
+        self,
+        senders: Senders,
+        registrar: Registrar,
+        notifier: Notifier,
+        compositor: Compositor,
+        calls: Calls,
+        transfers: Transfers,
+        pickups: Pickups,
+        codes: Codes,
+        own_rules: OwnRules,
+        feature_package: FeaturePackage,
+        next_hops: NextHops,
+    ) -> None:
+        self._senders, self._registrar, self._notifier = senders, registrar, notifier
+        self._compositor, self._calls, self._trunks = compositor, calls, calls.trunks
+        self._transfers, self._pickups, self._codes = transfers, pickups, codes
+        self._own_rules, self._feature_package, self._next_hops = own_rules, feature_package, next_hops
+        self.is_draining = False
+
+    def directory_changed(self, directory: Directory, routing: Routing) -> None:
+        """To be told before the first request, too."""
+        self._directory, self._routing = directory, routing
+
+    def handle(
+        self,
+        event: (
+            RegisterReceived
+            | SubscribeReceived
+            | InviteReceived
+            | PublishReceived
+            | ReferReceived
+            | MovedReceived
+            | RequestReceived
+        ),
+        now: float,
+    ) -> list[Effect]:
+        transaction = event.request.transaction
+        told: list[Effect] = []
+        try:
+            if isinstance(event, RequestReceived):
+                return [self._other_method(event)]
+            if isinstance(event, MovedReceived):
+                return [self._let_in(event, now)]
+            if isinstance(event, ReferReceived):  # its sender is known by the dialog
+                return self._transfers.refer(event, now)
+            if isinstance(event, PublishReceived):
+                return self._compositor.publish(event, self._publisher(event.request, now), now)
+            if isinstance(event, InviteReceived) and (trunk := self._trunks.sender(event.request)):
+                return self._call_in(event, trunk, now)
+            extension = self._senders.sender(event.request, now)
+            told = self._came_back(event, extension.aor, now)
+            return [*self._serve(event, extension, now), *told, *self._follow(now)]
+        except Silenced as silenced:
+            log = [Log(Level.WARNING, silenced.log)] if silenced.log else []
+            return [*log, Ignore(transaction)]
+        except Refusal as refusal:
+            reply = Reply(transaction, refusal.status, refusal.reason, refusal.headers)
+            logs = [Log(Level.INFO, refusal.log)] if refusal.log else []
+            return [*logs, reply, *told, *self._follow(now)]
+
+    def _let_in(self, moved: MovedReceived, now: float) -> LetIn:
+        """A phone in a call has another address, and has not registered from there yet. The ids of a call
+        prove nothing, as who watches it is told them."""
+        call = self._calls.of(moved.leg)
+        aor = call.who(moved.leg) if call else None
+        if aor not in self._directory.extensions or self._senders.sender(moved.request, now).aor != aor:
+            raise Refusal(481, "")
+        return LetIn(moved.request.transaction, moved.leg)
+
+    def _publisher(self, request: Request, now: float) -> Publisher:
+        """Who has sent a PUBLISH: a source that is taken at its word publishes for whom it likes."""
+        if self._senders.takes_at_its_word(request.flow):
+            return Publisher(request.flow.host)
+        extension = self._senders.authenticated(request, now)
+        return Publisher(f"{extension.aor}", extension)
+
+    def _came_back(
+        self, event: RegisterReceived | SubscribeReceived | InviteReceived, aor: Aor, now: float
+    ) -> list[Effect]:
+        """What a phone's lost connection had carried goes by the one that a request of it came over."""
+        flow = event.request.flow
+        if not flow.is_connected:
+            return []
+        if isinstance(event, RegisterReceived):
+            contact, routes = event.contacts[0].uri if event.contacts else "", event.path
+        else:
+            contact, routes = event.contact, event.record_route
+        self._registrar.came_back(aor, flow, contact)
+        refreshed = event.request.to.tag if isinstance(event, SubscribeReceived) else ""
+        return self._notifier.came_back(aor, flow, contact, routes, refreshed, now)
+
+    def _follow(self, now: float) -> list[Effect]:
+        """Lamps and calls of a phone go where its registration leads now."""
+        effects: list[Effect] = []
+        for old, new in self._registrar.take_moved():
+            effects.append(PhoneMoved((old.contact, new.contact), old.flow, new.flow, new.path))
+            effects += self._notifier.phone_moved(old, new, now)
+        return effects
+
+    def _serve(
+        self,
+        event: RegisterReceived | SubscribeReceived | InviteReceived,
+        extension: Extension,
+        now: float,
+    ) -> list[Effect]:
+        match event:
+            case SubscribeReceived():
+                return self._subscribe(event, extension, now)
+            case RegisterReceived():
+                return self._registrar.register(event, extension, now)
+            case InviteReceived():
+                return self._invite(event, extension, now)
+
+    def _subscribe(self, subscribe: SubscribeReceived, watcher: Extension, now: float) -> list[Effect]:
+        """One that sets rules as well is answered when they are stored."""
+        rules = self._feature_package.asked(subscribe, watcher.aor)
+        if not rules:
+            return self._notifier.subscribe(subscribe, watcher, now)
+        self._notifier.check(subscribe, watcher)
+
+        def then(answer: RulesSet, now: float) -> list[Effect]:
+            try:
+                if answer.status == 200:
+                    return self._notifier.subscribe(subscribe, watcher, now)
+            except Refusal as refusal:
+                answer = RulesSet(0, refusal.status, refusal.reason)
+            refused = Reply(subscribe.request.transaction, answer.status, answer.reason)
+            return [refused, *self._notifier.tell_again(subscribe.request.to.tag, now)]
+
+        return self._own_rules.set(watcher.aor, rules, then, now)
+
+    @staticmethod
+    def _other_method(event: RequestReceived) -> Reply:
+        """OPTIONS says what is served, to anybody: phones and proxies use it to see if we live."""
+        transaction = event.request.transaction
+        if event.request.method == "OPTIONS":
+            return Reply(transaction, 200, "OK", capabilities.ALL)
+        if event.request.method == "INFO":
+            return Reply(transaction, 481, "Call does not exist")
+        if event.request.method == "NOTIFY":  # nothing is subscribed to from here
+            return Reply(transaction, 481, "Subscription does not exist")
+        return Reply(transaction, 405, "Method Not Allowed", (capabilities.ALLOW,))
+
+    def _call_in(self, invite: InviteReceived, trunk: Trunk, now: float) -> list[Effect]:
+        """Somebody outside calls: an extension rings, or nothing."""
+        self._senders.check_tenant_rate(trunk.tenant, now)
+        self._check_invite(invite)
+        callee = self._trunks.called(trunk, invite)
+        self._trunks.check_room(trunk)
+        return self._calls.invite(invite, self._trunks.caller(trunk, invite.request), callee, now)
+
+    def _check_invite(self, invite: InviteReceived) -> None:
+        """Refusal where it can be no call, whoever has sent it."""
+        if invite.max_forwards < 1:
+            raise Refusal(483, "Too many hops")
+        if not invite.contact:
+            raise Refusal(400, "Contact is missing")
+        if not is_sip(invite.contact):
+            raise Refusal(400, "The Contact has to be a SIP URI")
+        request = invite.request
+        self._next_hops.of(request.flow, invite.contact, invite.record_route, request.asks_rport)
+        privacy.check(invite.request)
+        if self.is_draining:  # nobody would be left to end what begins now
+            raise Refusal(503, "The server is stopping", (("Retry-After", RETRY_AFTER),))
+
+    def _invite(self, invite: InviteReceived, caller: Extension, now: float) -> list[Effect]:
+        self._check_invite(invite)
+        request = invite.request
+        match self._routing.route(caller.aor, request.target, invite.replaces):
+            case ToExtension(callee) | ToOutside(callee):
+                return self._calls.invite(invite, Party.of(request, caller), callee, now)
+            case ToPickup() as wish:
+                return self._pickups.start(wish, invite, caller, now)
+            case ToRule() as to:
+                return self._codes.start(to, invite, caller, now)
+            case Refused(status, reason, log):
+                raise Refusal(status, reason, log=log)
