@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wire import Agent, Message
+from wire import DEADLINE, Agent, Message
 
 
 def sdp(port: int, direction: str = "sendrecv", codecs: str = "0 8 101") -> bytes:
@@ -65,7 +65,7 @@ class Calling:
         agent.send(f"INVITE {calling.uri} SIP/2.0", calling.headers, body)
         return calling
 
-    def final(self, timeout: float = 5.0) -> Message:
+    def final(self, timeout: float = DEADLINE) -> Message:
         self.answer = self.agent.final(self.headers, timeout)
         return self.answer
 

@@ -48,6 +48,7 @@ PAGES = {  # the right that an address needs, for GET and for POST
     "/t/{tenant}/phones/new": ("write", "write"),
     "/t/{tenant}/phones/edit/{mac}": ("write", "write"),
     "/t/{tenant}/phones/remove/{mac}": ("write", "write"),
+    "/t/{tenant}/phones/renew/{mac}": ("write", "write"),
     "/t/{tenant}/phones/sync": (None, "write"),
     "/t/{tenant}/phones/sync/{mac}": (None, "write"),
     "/t/{tenant}/phones/secrets/{mac}": (None, "write"),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from dialog_info import DialogInfo, parse
 
-DEADLINE = 5.0
+DEADLINE = 20.0
 PONG = b"\r\n"  # RFC 5626, section 3.5.1
 _numbers = itertools.count(1)
 COMPACT = {"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length"}

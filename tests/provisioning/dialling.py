@@ -243,7 +243,7 @@ class Rules:
 
 def snom(found: Settings) -> Phone:
     rules = []
-    for text in found["user_dp_str 1"].split(" "):
+    for text in found["user_dp_str 1"].split():
         _, pattern, result, flags = text.split(text[0])
         rules.append((re.compile(pattern), result, flags))
     timer = found["auto_dial None"]
