@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -197,6 +198,34 @@ def test_423_is_asked_for_longer_and_403_slowly() -> None:
     assert line.wait(400)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "asked_for"),
+    [
+        ((100_000, 100_000), ["3600", "86400"]),
+        ((7200, 7200), ["3600", "7200"]),
+        ((0,), ["3600"]),
+        (range(4000, 5000), ["3600", "4000", "4001", "4002", "4003"]),
+    ],
+)
+def test_a_server_that_takes_no_time_is_not_asked_for_ever(
+    wanted: Iterable[int], asked_for: list[str]
+) -> None:
+    line = Line()
+    sent: SendRequest | None = line.first()
+    for seconds in wanted:
+        if sent is None:
+            break
+        sent = line.answer(sent, 423, "Interval Too Brief", min_expires=seconds)
+    assert (sent, line.state) == (None, State.WAITING)
+    assert [headers(one)["Expires"] for one in line.sent] == asked_for
+    assert line.wait(400) is None
+    assert line.wait(400), "slowly"
+    (warning,) = line.logs
+    assert (
+        f"423 Interval Too Brief: it takes no time that is asked for, the last was {asked_for[-1]}" in warning
+    )
+
+
 def test_silence_leads_to_the_next_server_and_pauses_that_get_longer() -> None:
     line = Line()
     sent = line.first()
@@ -240,6 +269,53 @@ def test_the_end_of_a_trunk_and_of_the_server_unregisters() -> None:
         line.answer(proof, 200)
         assert len(line.world.core.registrations) == 0
         assert line.wait(10_000) is None
+
+
+def in_state(state: State) -> Line:
+    """A trunk by TCP whose registration has come so far; LEAVING and OVER by the server's stop."""
+    line = Line(replace(TRUNK, transport="tcp"))
+    if state is State.WAITING:
+        return line
+    if state is State.ASKING:
+        line.first()
+        return line
+    assert line.accepted().flow == TCP
+    if state is State.REFRESHING:
+        assert line.wait(500)
+    if state in (State.LEAVING, State.OVER):
+        gone = line.take(line.world.give(Drain(tell=False)))
+        assert gone
+        if state is State.OVER:
+            line.answer(gone, 200)
+    return line
+
+
+TCP = Flow("tcp", "203.0.113.1", 5060)
+HAPPENS: dict[str, FlowClosed | Drain | DirectoryChanged] = {
+    "its connection is closed": FlowClosed(TCP),
+    "the server stops": Drain(tell=False),
+    "it is as before": DirectoryChanged(site(replace(TRUNK, transport="tcp"))),
+    "it is set otherwise": DirectoryChanged(site(replace(TRUNK, transport="tcp", username="other"))),
+    "it is removed": DirectoryChanged(replace(site(), trunks=(), routes=())),
+}
+
+
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("first", list(HAPPENS))
+@pytest.mark.parametrize("then", list(HAPPENS))
+def test_whatever_happens_twice_a_stop_ends_it(state: State, first: str, then: str) -> None:
+    """Every pair of the table that comes from without, and from where that has led."""
+    line = in_state(state)
+    assert {one.state for one in line.world.core.registrations} == ({state} - {State.OVER})
+    for name in (first, then, "the server stops", *HAPPENS):
+        line.take(line.world.give(HAPPENS[name]))
+    before = len(line.sent)
+    for sent in list(line.sent):
+        line.answer(sent, 200)
+    assert list(line.world.core.registrations) == []
+    assert len(line.world.core.registrations) == 0
+    line.wait(10_000)
+    assert len(line.sent) == before, "nothing begins after a stop"
 
 
 def test_what_matters_begins_anew_and_what_does_not_goes_on() -> None:

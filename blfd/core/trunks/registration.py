@@ -80,7 +80,7 @@ _ROWS: dict[State, dict[Event, tuple[State | None, Do]]] = {
 TABLE: dict[tuple[State, Event], tuple[State, Do]] = {
     (state, event): (then or state, do) for state, row in _ROWS.items() for event, (then, do) in row.items()
 }
-"""A missing pair cannot happen: answers come while something is out."""
+"""A missing pair cannot happen: answers come while something is out, and what is over is forgotten."""
 
 OUT = frozenset((S.ASKING, S.REFRESHING, S.LEAVING))
 """Where an answer is waited for."""

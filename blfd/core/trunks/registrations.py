@@ -25,7 +25,7 @@ KIND = "register"
 FIRST_PAUSE = 2.0  # seconds; doubled with each failure up to the trunk's `retry`
 EARLIEST, LATEST = 0.6, 0.8  # of the time granted, when it is refreshed
 SHORTEST, LONGEST = 20, 86_400  # seconds that a grant counts for, whatever a server says
-MOST_ROUNDS = 4  # challenges in a row: two servers may want a proof each, and each a fresher one
+MOST_ROUNDS = 4  # in a row: two servers may want a proof each, and each a fresher one; or a longer time
 MATTERS = (
     "password",
     "servers",
@@ -82,6 +82,7 @@ class Registrations:
         self._by_number: dict[int, Registration] = {}
         self._of_trunk: dict[tuple[str, str], Registration] = {}
         self._by_line: dict[str, tuple[str, str]] = {}
+        self._has_left = False
         self.timers: Timers[int] = Timers(self._due)
 
     def __iter__(self) -> Iterator[Registration]:
@@ -116,7 +117,7 @@ class Registrations:
             del self._of_trunk[key]
             effects += self._step(known, Event.LEAVE, now)
         for key, trunk in wanted.items():
-            if key not in self._of_trunk:
+            if key not in self._of_trunk and not self._has_left:
                 self._begin(trunk, now)
         return effects
 
@@ -127,7 +128,8 @@ class Registrations:
         self.timers.set(number, now + self._chance())  # not all at once after a start
 
     def leave(self, now: float) -> list[Effect]:
-        """The server stops."""
+        """The server stops: nothing begins any more."""
+        self._has_left = True
         return [effect for one in list(self) for effect in self._step(one, Event.LEAVE, now)]
 
     # What happens
@@ -151,13 +153,24 @@ class Registrations:
                 return self._step(one, Event.CHALLENGED, now)
             reason = "wrong user name or password" if one.proved else "no challenge that can be answered"
             return self._failed(one, Event.REFUSED, f"{said}: {reason}", now)
-        if answer.status == 423 and (answer.min_expires or 0) > one.expires:
-            one.expires = min(answer.min_expires or 0, LONGEST)
-            return self._step(one, Event.BRIEF, now)
+        if answer.status == 423:
+            if self._to_lengthen(one, answer.min_expires or 0):
+                return self._step(one, Event.BRIEF, now)
+            reason = f"it takes no time that is asked for, the last was {one.expires} s"
+            return self._failed(one, Event.REFUSED, f"{said}: {reason}", now)
         if answer.status in GONE or answer.status >= 600:
             words = "no answer" if answer.status == 408 and not answer.reason else said
             return self._failed(one, Event.FAILED, words, now, answer.retry_after or 0)
         return self._failed(one, Event.REFUSED, said, now)
+
+    def _to_lengthen(self, one: Registration, wanted: int) -> bool:
+        """Whether there is a longer time to ask for, which is kept."""
+        one.rounds += 1
+        longer = min(wanted, LONGEST)
+        if longer <= one.expires or one.rounds > MOST_ROUNDS:
+            return False
+        one.expires = longer
+        return True
 
     def _to_prove(self, one: Registration, challenges: tuple[Challenge, ...]) -> bool:
         """Whether there is something to answer, with what is kept to be said."""
@@ -235,6 +248,8 @@ class Registrations:
                 self._set(one, one.trunk.retry_forbidden, now)
             case Do.FORGET:
                 self._by_number.pop(one.number, None)
+                if self._of_trunk.get(one.trunk.key) is one:
+                    del self._of_trunk[one.trunk.key]
                 self.timers.cancel(one.number)
             case Do.NOTHING:
                 pass
