@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import re
@@ -299,6 +300,9 @@ def test_calls(store: Store) -> None:
     records.save({}, (), {}, {}, {6: call(6, caller=moved.caller)})
     assert records.calls(0) == [call(6, caller=moved.caller)], "half a call is none"
     assert count(store, "legs") == 2
+    with contextlib.closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("UPDATE legs SET route_set = 'x' WHERE side = 'callee'")
+    assert records.calls(0) == [], "nor one that cannot be read, and the server starts"
 
 
 def count(store: Store, table: str) -> int:

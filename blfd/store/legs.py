@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable
 from typing import Any
 
 from blfd.core.saved import SavedCall, SavedLeg, SavedSeat, SessionTimer
 from blfd.core.values import Aor, DialogId, Flow
 from blfd.store.rows import exact, text
+
+log = logging.getLogger(__name__)
 
 CALLER, CALLEE = "caller", "callee"
 
@@ -18,7 +21,13 @@ def calls(found: Iterable[dict[str, Any]]) -> list[SavedCall]:
     seats: dict[int, dict[str, SavedSeat]] = {}
     rows: dict[int, dict[str, Any]] = {}
     for row in found:
-        seats.setdefault(row["call"], {})[row["side"]] = _seat(row)
+        try:
+            seats.setdefault(row["call"], {})[row["side"]] = _seat(row)
+        except (ValueError, TypeError) as error:
+            log.warning(
+                "call %s of before the start cannot be read from the database: %s", row["call"], error
+            )
+            continue
         rows[row["call"]] = row
     return [
         SavedCall(

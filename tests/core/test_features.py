@@ -175,6 +175,8 @@ def test_what_is_not_stored_is_refused_and_the_phone_is_told_what_holds(status: 
     [
         ({"body": b"<SetDoNotDisturb>"}, 400),
         ({"body": b"\xff\x00"}, 400),
+        ({"body": forward("forwardNoAns", "102", rings="1" + "9" * 5_000)}, 400),
+        ({"body": forward("forwardNoAns", "102", rings="00000000150")}, 400),
         ({"body": b"<a/>" * 30_000}, 400),
         ({"body": dnd("maybe")}, 400),
         ({"body": b"<SetDoNotDisturb/>"}, 400),

@@ -500,8 +500,37 @@ def test_whether_calls_are_sent_on_outside(lets: bool) -> None:
 
 
 def test_numbers_for_emergencies_are_no_place_to_forward_to() -> None:
-    story = Story(site(routes=(ROUTE, OutRoute("default", "112", ("carrier",), emergency=True))))
-    assert story.refused(invite("101", "*72112")).status == 403
+    known = site(routes=(ROUTE, OutRoute("default", "112", ("carrier",), emergency=True)))
+    assert Story(known).refused(invite("101", "*72112")).status == 403
+    story = Story(known)
+    (dial,) = story.call_out("102")
+    refused = story.give(LegEnded(dial.leg, 302, "", redirect=Redirect((uri("112"),))))
+    assert not dials(refused)
+    assert any("an emergency number" in effect.text for effect in refused if isinstance(effect, Log))
+    rule = replace(known.extensions[Aor("default", "104")], forwarding=Forwarding(always="112"))
+    story = Story(replace(known, extensions={**known.extensions, rule.aor: rule}))
+    (dial,) = story.call_out("104")
+    assert "198.51.100.7" in dial.contact, "a route may have come after the rule"
+
+
+def test_a_transfer_outside_does_not_say_whose_it_was() -> None:
+    story = Story()
+    (dial,) = story.call_in(outside())
+    story.ring(dial.leg)
+    story.answer(dial.leg)
+    story.give(ReferReceived(request("REFER", "101", "x"), dial.leg, ReferTo(uri("0170"))))
+    (dial,) = dials(story.give(MediaFound(story.caller, SDP)))
+    assert "Referred-By" not in dict(dial.headers)
+
+
+TEL = Uri("tel:+49301234501", "tel", "", "", 0)
+
+
+@pytest.mark.parametrize("target", [TEL, uri("+49301234501", HOST)])
+def test_a_call_to_a_tel_uri_has_a_domain(target: Uri) -> None:
+    story = Story()
+    (dial,) = story.call_in(outside(to=Address(TEL, "", ""), target=target))
+    assert "@>" not in dial.from_ + dial.to
 
 
 OFFER = (

@@ -142,7 +142,7 @@ def mutated(data: bytes, dice: random.Random, others: Sequence[bytes]) -> bytes:
     return bytes(changed[:60_000])
 
 
-_START = re.compile(rb"([!-~]+) [!-~]+ SIP/2\.0\r?\n")
+_START = re.compile(rb"([!-~]+) [!-~]+ [Ss][Ii][Pp]/2\.0\r?\n")
 _NUMBERED = re.compile(rb"\s*\d+\s*([^\d\s][!-~]*)\s*")
 _SINGLE = {b"f": b"from", b"t": b"to", b"i": b"call-id", b"l": b"content-length", b"v": b"via"}
 

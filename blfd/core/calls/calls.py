@@ -384,8 +384,9 @@ def _heard(call: Call, event: LegInput) -> LegInput:
 
 
 def _named(request: Request) -> str:
-    """What the caller calls this server, with the port if it says one anywhere."""
-    return request.target.domain if request.target.port else request.to.uri.domain
+    """What the caller calls this server, with the port if it says one anywhere; a tel URI says nothing."""
+    target, to = request.target.domain, request.to.uri.domain
+    return (target if request.target.port else to) or target or hosts.written(request.flow.host)
 
 
 def _name(call: Call) -> str:

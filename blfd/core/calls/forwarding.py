@@ -23,7 +23,7 @@ from blfd.core.hosts import is_address
 from blfd.core.next_hop import without_headers
 from blfd.core.registrar import Registrar
 from blfd.core.routing import Refused, Routing, ToExtension, ToOutside
-from blfd.core.trunks.outgoing import Line, Outside, caller_id
+from blfd.core.trunks.outgoing import Line, Outside, number_of
 from blfd.core.trunks.trunk import RESERVED, Trunk
 from blfd.core.trunks.trunks import Trunks
 from blfd.core.values import Aor, Binding, Headers, Uri
@@ -185,11 +185,10 @@ class Rules:
     def outside(self, hops: tuple[Hop, ...], trunk: Trunk) -> tuple[Hop, ...]:
         """Hops as they are named outside: by the numbers that they have there."""
         lamp = Aor(trunk.tenant, trunk.resource)
+        numbers = [number_of(trunk, None, hop.party.aor.extension) for hop in hops]
         return tuple(
             hop._replace(party=Party(lamp, "", hop.party.withheld, number))
-            if (number := caller_id(trunk, None, hop.party.aor.extension))
-            else hop
-            for hop in hops
+            for hop, number in zip(hops, numbers, strict=True)
         )
 
     def _next(self, others: tuple[Other, ...], asked: Asked, now: float) -> Target:
@@ -280,7 +279,7 @@ class Rules:
         match self._routing.route(aor, _in_tenant(aor, number)):
             case ToExtension(extension) if extension.aor != asked.caller:
                 return extension
-            case ToOutside(outside) if self.tenant(aor).send_outside:
+            case ToOutside(outside) if self.tenant(aor).send_outside and not outside.route.emergency:
                 return outside
         return None
 
@@ -292,8 +291,10 @@ class Rules:
         match self._routing.route(who, uri if known else _in_tenant(who, number)):
             case ToExtension(extension):
                 return extension
-            case ToOutside(outside) if self.tenant(who).send_outside:
+            case ToOutside(outside) if self.tenant(who).send_outside and not outside.route.emergency:
                 return outside
+            case ToOutside(outside) if outside.route.emergency:
+                text = f"{who.extension} forwards its calls to {visible(number)}, an emergency number"
             case ToOutside():
                 text = f"{who.extension} forwards its calls to {visible(number)}, and none go on outside here"
             case Refused():

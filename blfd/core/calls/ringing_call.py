@@ -117,7 +117,8 @@ class RingingCall(Seats):
             self.codecs[leg] = line.trunk.taken
         ringing.heard_by = now + SILENT if ringing.further else 0.0
         hops = self._rules.outside(target.hops, line.trunk)
-        way = written(hops, party, line.domain, self.headers, tells=tells and not self.caller.withheld)
+        said = tuple(header for header in self.headers if header[0] != "Referred-By")  # which names ours
+        way = written(hops, party, line.domain, said, tells=tells and not self.caller.withheld)
         log = Log(Level.INFO, f"call {self.caller} -> {party}: calling by {line.flow}")
         ends = line.contact, line.from_, line.to
         headers, user = (*line.identity, *way), line.trunk.username

@@ -111,7 +111,7 @@ def wish(body: bytes, known: Forwarding) -> tuple[Rule, ...]:
     rings = said.get("ringCount", "")
     if field != "no_answer" or not rings:
         return (Rule(field, number),)
-    if not (rings.isascii() and rings.isdecimal() and 1 <= int(rings[:9]) <= MOST_RINGS):
+    if not (rings.isascii() and rings.isdecimal() and len(rings) < 4 and 1 <= int(rings) <= MOST_RINGS):
         raise DialogInfoError(f"ringCount is {rings[:20]!r}")
     after = known.after if int(rings) == _rings(known) else int(rings) * RING
     return Rule(field, number), Rule("after", after)

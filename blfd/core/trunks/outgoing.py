@@ -83,6 +83,11 @@ def caller_id(trunk: Trunk, route: OutRoute | None, extension: str) -> str:
     return trunk.caller_id
 
 
+def number_of(trunk: Trunk, route: OutRoute | None, extension: str) -> str:
+    """What an extension is called outside, where nothing is withheld: its number, the account or itself."""
+    return caller_id(trunk, route, extension) or trunk.username or extension
+
+
 def line(trunk: Trunk, server: HostPort, flow: Flow, outside: Outside, caller: Caller) -> Line:
     """The INVITE for a number by one server of a trunk."""
     host = trunk.host
@@ -91,8 +96,7 @@ def line(trunk: Trunk, server: HostPort, flow: Flow, outside: Outside, caller: C
     at = host if trunk.domain else f"{hosts.written(server.host)}{f':{server.port}' if server.port else ''}"
     target = f"sip:{number}@{at}{transport.parameter}"
     path = (f"<sip:{HostPort.parse(trunk.outbound_proxy)};lr>",) if trunk.outbound_proxy else ()
-    shown = caller_id(trunk, outside.route, caller.extension)
-    said = shown or trunk.username or caller.extension or privacy.USER
+    said = number_of(trunk, outside.route, caller.extension) or privacy.USER
     from_, identity = _identity(trunk, said, caller, outside.route)
     to = f"<sip:{number}@{host}>"
     return Line(flow, target, path, trunk, from_, to, identity, host, credentials(trunk))
