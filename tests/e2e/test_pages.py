@@ -111,6 +111,9 @@ def test_a_trunk_and_a_route(portal: Site, browser: Browser) -> None:
     refused = browser.submit("/t/default/trunks/new", name="carrier", **{**new, "dids": "nonsense"})
     assert (refused.status_code, "is written NUMBER=EXTENSION" in words(refused)) == (422, True)
     assert ("nonsense" in refused.text, "s3cret" in refused.text) == (True, False)
+    refused = browser.submit("/t/default/trunks/new", name="carrier", **{**new, "max_calls": "four"})
+    assert (refused.status_code, "Calls at a time: 'four' is no number" in words(refused)) == (422, True)
+    assert ('value="four"' in refused.text, "192.0.2.8:5070" in refused.text) == (True, True)
     assert "Added." in words(browser.submit("/t/default/trunks/new", name="carrier", **new))
     row = shown(portal, "trunk", "show", "carrier")
     assert (row["servers"], row["max_calls"], row["password"]) == (["192.0.2.7", "192.0.2.8:5070"], 4, True)
@@ -118,14 +121,19 @@ def test_a_trunk_and_a_route(portal: Site, browser: Browser) -> None:
     assert ("192.0.2.8:5070" in page.text, "s3cret" in page.text) == (True, False)
     portal.cli("trunk", "set", "carrier", "--max-calls", "5")
     assert browser.send(page, max_calls="6").status_code == 409
-    assert "Saved." in words(browser.submit("/t/default/trunks/edit/carrier", max_calls="6"))
+    refused = browser.send(browser.get("/t/default/trunks/edit/carrier"), expires="an hour")
+    assert (refused.status_code, 'value="an hour"' in refused.text) == (422, True)
+    assert "Saved." in words(browser.send(refused, max_calls="6", expires="3600"))
     assert shown(portal, "trunk", "show", "carrier")["password"] is True
     taken = browser.submit("/t/default/routes/new", name="10x", trunks="carrier", emergency="on")
     assert (taken.status_code, "would get the calls" in words(taken)) == (422, True)
+    refused = browser.submit("/t/default/routes/new", name="0.", trunks="carrier", strip="one")
+    assert (refused.status_code, 'value="one"' in refused.text) == (422, True)
     assert "Added." in words(browser.submit("/t/default/routes/new", name="0.", trunks="carrier", strip="1"))
     assert "1" in words(browser.get("/t/default/trunks"))
     assert browser.submit("/t/default/trunks/remove/carrier").status_code == 422
     assert "Saved." in words(browser.submit("/t/default/routes/edit/0.", prefix="+49"))
+    assert browser.submit("/t/default/routes/edit/0.", strip="-1").status_code == 422
     assert shown(portal, "route", "show", "0.")["prefix"] == "+49"
     for address in ("routes/remove/0.", "trunks/remove/carrier"):
         assert "Removed." in words(browser.submit(f"/t/default/{address}"))

@@ -77,7 +77,7 @@ def new(here: Writing) -> Response:
 def add(here: Writing, form: Form) -> Response:
     name, said = str(form.get("name", "")).strip(), _said(form, OF_TRUNK)
     try:
-        trunks.add(here.desk, here.tenant, name, said)
+        trunks.add(here.desk, here.tenant, name, _numbers(said, OF_TRUNK))
     except StoreError as error:
         return _trunk(here, {**said, "name": name}, is_new=True, error=error.text)
     return here.to("trunks", "added")
@@ -93,7 +93,7 @@ def edit(here: Writing, name: str) -> Response:
 def change(here: Writing, name: str, form: Form) -> Response:
     said, version = _said(form, OF_TRUNK), str(form.get("version", ""))
     try:
-        trunks.change(here.desk, here.tenant, name, said, version)
+        trunks.change(here.desk, here.tenant, name, _numbers(said, OF_TRUNK), version)
     except Conflict as error:
         return _trunk(here, trunks.get(here.desk, here.tenant, name), error=error.text, conflict=True)
     except StoreError as error:
@@ -121,7 +121,7 @@ def new_route(here: Writing) -> Response:
 def add_route(here: Writing, form: Form) -> Response:
     pattern, said = str(form.get("name", "")).strip(), _said(form, OF_ROUTE)
     try:
-        routes.add(here.desk, here.tenant, pattern, said)
+        routes.add(here.desk, here.tenant, pattern, _numbers(said, OF_ROUTE))
     except StoreError as error:
         return _route(here, {**said, "pattern": pattern}, is_new=True, error=error.text)
     return here.to("trunks", "added")
@@ -137,7 +137,7 @@ def edit_route(here: Writing, pattern: str) -> Response:
 def change_route(here: Writing, pattern: str, form: Form) -> Response:
     said, version = _said(form, OF_ROUTE), str(form.get("version", ""))
     try:
-        routes.change(here.desk, here.tenant, pattern, said, version)
+        routes.change(here.desk, here.tenant, pattern, _numbers(said, OF_ROUTE), version)
     except Conflict as error:
         return _route(here, routes.get(here.desk, here.tenant, pattern), error=error.text, conflict=True)
     except StoreError as error:
@@ -157,7 +157,7 @@ def remove_route(here: Writing, pattern: str, form: Form) -> Response:
 
 
 def _said(form: FormData, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """What the form says, each as its setting has it; an empty password stays. Raises StoreError."""
+    """What the form says, numbers as they were typed; an empty password stays."""
     said: dict[str, Any] = {}
     for name, default in defaults.items():
         text = str(form.get(name, "")).strip()
@@ -167,13 +167,20 @@ def _said(form: FormData, defaults: Mapping[str, Any]) -> dict[str, Any]:
             said[name] = [line.strip() for line in text.splitlines() if line.strip()]
         elif isinstance(default, bool):
             said[name] = name in form
-        elif isinstance(default, int):
-            if not (text.isascii() and text.isdigit() and len(text) < 10):
-                raise StoreError(f"{(TRUNK | ROUTE)[name][0]}: {text!r} is no number")
-            said[name] = int(text)
         elif name != "password" or text:
             said[name] = text
     return said
+
+
+def _numbers(said: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, each as its setting has it. Raises StoreError."""
+    found = dict(said)
+    for name, text in said.items():
+        if isinstance(text, str) and isinstance(defaults[name], int):
+            if not (text.isascii() and text.isdigit() and len(text) < 10):
+                raise StoreError(f"{(TRUNK | ROUTE)[name][0]}: {text!r} is no number")
+            found[name] = int(text)
+    return found
 
 
 def _trunk(here: Here, values: Mapping[str, Any], **more: Any) -> Response:
