@@ -96,6 +96,10 @@ def test_trunks_and_routes(api_site: Site) -> None:
         route = api.post(f"{base}/routes", json={"pattern": "10x", "trunks": ["carrier"], "emergency": True})
         assert route.status_code == 422, "extensions would get the calls"
         assert api.post(f"{base}/routes", json={"pattern": "0.", "trunks": ["carrier"]}).status_code == 201
+        (state,) = api.get(f"{base}/trunk-states").json()
+        wanted = {"name": "carrier", "registered": None, "calls": 0, "error": ""}
+        assert {key: state[key] for key in wanted} == wanted
+        assert state["state"] in ("ready", "down: no answer")
         address, any_state = f"{base}/trunks/carrier", {"If-Match": "*"}
         assert api.patch(address, json={"max_calls": 2}).status_code == 428
         changed = api.patch(address, json={"max_calls": 2}, headers={"If-Match": made.headers["etag"]})

@@ -112,6 +112,7 @@ OPERATIONS = {  # likewise, by method; "all" is all of a tenant's rights
     "/tenants/{tenant}/lamps": {"get": "lamps"},
     "/tenants/{tenant}/events": {"get": "lamps"},
     "/tenants/{tenant}/registrations": {"get": "read"},
+    "/tenants/{tenant}/trunk-states": {"get": "read"},
     "/tenants/{tenant}/watchers": {"get": "read"},
     "/tenants/{tenant}/calls": {"get": "callers"},  # and "read"
     "/tenants/{tenant}/explain/{extension}": {"get": "callers"},

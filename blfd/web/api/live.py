@@ -51,6 +51,25 @@ class Lamp(BaseModel):
     watchers: int
 
 
+class TrunkState(BaseModel):
+    """How a trunk is now; `registered_since` in seconds ago, `expires` in seconds from now.
+
+    `registered` is null where blfd does not register, `up` where it does not ask or does not know yet.
+    """
+
+    name: str
+    tenant: str
+    state: str = Field(description="In words: registered, up, ready, or what is wrong.")
+    usable: bool
+    registered: bool | None
+    registered_since: float | None
+    expires: int | None
+    server: str
+    error: str = Field(description="What its registrar has said last that was wrong.")
+    up: bool | None
+    calls: int
+
+
 class Pickup(BaseModel):
     """An attempt to pick up a call, and what came of it."""
 
@@ -133,6 +152,12 @@ def list_watchers(at: Reading) -> Rows:
     """Who watches whom, and what each was last told."""
     found: Rows = at.desk.client.call("watchers", tenant=at.tenant)
     return found
+
+
+@router.get("/tenants/{tenant}/trunk-states", tags=["Live"])
+def list_trunk_states(at: Reading) -> list[TrunkState]:
+    """Whether each trunk is registered and answers, what is wrong, and how many calls it has."""
+    return [TrunkState.model_validate(row) for row in at.desk.client.call("trunks", tenant=at.tenant)]
 
 
 @router.get("/tenants/{tenant}/calls", tags=["Live"])
