@@ -24,6 +24,7 @@ UAS = 1  # pjsip_role_e
 OTHER_METHOD = 6
 MOST_REASONS = 1000
 CHALLENGING = frozenset((401, 407))
+MOST_ROUNDS = 4  # challenges in a row that are answered, whatever realms they name
 
 
 class Outgoing:
@@ -77,6 +78,7 @@ class Session:
         self.has_agreed = False
         self.exchanges: dict[int, int] = {}
         self._proved: set[tuple[str, bool]] = set()  # realms whose challenge was answered
+        self._rounds = 0
         self._told: frozenset[str] = frozenset()  # names of the header fields set in the last response
 
     # How far it is
@@ -124,13 +126,21 @@ class Session:
     # Who we are
 
     def challenged(self, status: int, challenges: Iterable[Challenge]) -> list[Challenge]:
-        """The challenges that PJSIP is to answer: one that comes again has found the password wrong."""
+        """The challenges that PJSIP is to answer: one that comes again has found the password wrong.
+
+        None after `MOST_ROUNDS`, as somebody may want a proof for another realm each time: the response is a
+        refusal then. PJSIP itself bounds how often a nonce may be stale.
+        """
         if status not in CHALLENGING:
             if status >= 200:
                 self._proved.clear()
+                self._rounds = 0
+            return []
+        if self._rounds == MOST_ROUNDS:
             return []
         asked = [one for one in best(challenges) if one.stale or (one.realm, one.proxy) not in self._proved]
         self._proved |= {(one.realm, one.proxy) for one in asked}
+        self._rounds += bool(asked)  # not for what comes twice
         return asked
 
     # Its media

@@ -21,6 +21,7 @@ from blfd.control import ControlClient, socket_path
 from blfd.devices.files import Phones
 from blfd.devices.values import Place
 from blfd.operations import Desk, routes, trunks
+from blfd.pjsip.session import MOST_ROUNDS
 from blfd.store import Store
 
 DID = "+4930123451"
@@ -199,6 +200,18 @@ def test_a_wrong_password_ends_the_call_and_the_loop(site: Site, carrier: Carrie
     calling = Calling.start(caller, "0301", sdp(5001))
     for number in range(2):
         carrier.challenge(carrier.invited(), 401, f"again{number}")
+    assert calling.refused().status == 480
+    assert carrier.agent.silent(lambda m: m.method == "INVITE", 0.3)
+    site.wait_no_call()
+
+
+def test_a_carrier_that_wants_another_proof_each_time_has_refused(site: Site, carrier: Carrier) -> None:
+    carrier.set(username="acct", password="s3cret")
+    calling = Calling.start(site.registered("101"), "0301", sdp(5001))
+    for number in range(1 + MOST_ROUNDS):
+        asks = f'Digest realm="r{number}", nonce="n", qop="auth"'
+        carrier.agent.reply(carrier.invited(), 401, "Who are you", WWW_Authenticate=asks)
+        carrier.agent.wait_request("ACK")
     assert calling.refused().status == 480
     assert carrier.agent.silent(lambda m: m.method == "INVITE", 0.3)
     site.wait_no_call()
