@@ -20,11 +20,14 @@ def auth_failed(host: str, how: str) -> str:
 class Refusal(Exception):
     """A request to refuse: `status`, a reason phrase for people, header fields, and what the operator reads.
 
-    An empty `log` is not worth a line.
+    An empty `log` is not worth a line; `warns` where the operator has something to mend.
     """
 
-    def __init__(self, status: int, reason: str, headers: Headers = (), log: str = "") -> None:
+    def __init__(
+        self, status: int, reason: str, headers: Headers = (), log: str = "", *, warns: bool = False
+    ) -> None:
         super().__init__(reason)
+        self.warns = warns
         self.status, self.reason, self.headers, self.log = status, reason, headers, log
 
 

@@ -95,7 +95,8 @@ class Requests:
             return [*log, Ignore(transaction)]
         except Refusal as refusal:
             reply = Reply(transaction, refusal.status, refusal.reason, refusal.headers)
-            logs = [Log(Level.INFO, refusal.log)] if refusal.log else []
+            level = Level.WARNING if refusal.warns else Level.INFO
+            logs = [Log(level, refusal.log)] if refusal.log else []
             return [*logs, reply, *told, *self._follow(now)]
 
     def _let_in(self, moved: MovedReceived, now: float) -> LetIn:

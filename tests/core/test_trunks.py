@@ -26,6 +26,7 @@ from blfd.core.effects import (
     Effect,
     HangUp,
     Identify,
+    Level,
     Log,
     Offer,
     Progress,
@@ -187,7 +188,9 @@ def test_who_calls_from_outside_reaches_no_more_than_the_numbers(what: str, numb
     story = Story(site(routes=(ROUTE, emergency)))
     answer = story.refused(outside(number))
     assert (answer.status, answer.reason) == (status, "Not Found"), what
-    assert "trunk carrier" in story.said()
+    (line,) = [effect for effect in story.effects if isinstance(effect, Log)]
+    assert (line.level, "trunk carrier" in line.text) == (Level.WARNING, True)
+    assert "AUTH-FAILED" not in line.text, "a carrier that is wrong about a number is not to be blocked"
 
 
 def test_from_makes_nobody_an_extension() -> None:

@@ -130,7 +130,7 @@ class Trunks:
         said = visible(next((_user(uri) for uri in self._named(trunk, request)), "")) or "nothing"
         advice = f"'blfd trunk set {trunk.name} --did {said}=EXTENSION', or --default"
         text = f"a call by {self._name(trunk)} for {said}, which leads to no extension; {advice}"
-        raise Refusal(404, "Not Found", log=text)
+        raise Refusal(404, "Not Found", log=text, warns=True)
 
     @staticmethod
     def _named(trunk: Trunk, request: Request) -> list[Uri]:
