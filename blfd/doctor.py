@@ -233,11 +233,14 @@ def _trunks(client: ControlClient, tenant: str) -> Iterator[Finding]:
 def _numbers(directory: Directory, tenant: str) -> Iterator[Finding]:
     """Numbers from outside that lead nowhere, and an emergency that nobody can tell of."""
     for trunk in directory.trunks:
-        for did in trunk.dids if trunk.tenant == tenant else ():
-            number, target = split(did)
+        if trunk.tenant != tenant:
+            continue
+        leads = [(*split(did), "--did") for did in trunk.dids]
+        leads += [("every other number", trunk.default, "--default")] if trunk.default else []
+        for number, target, option in leads:
             if "x" not in target.lower() and Aor(tenant, target) not in directory.extensions:
                 what = f"trunk {trunk.name}: {number} leads to {target}, which is no extension any more"
-                yield Finding("warning", what, f"'blfd trunk set {trunk.name} --did' gives it another")
+                yield Finding("warning", what, f"'blfd trunk set {trunk.name} {option}' gives it another")
     routes = [route for route in directory.routes if route.tenant == tenant]
     if routes and not any(route.emergency for route in routes):
         advice = "'blfd route add 112 --trunks NAME --emergency on --caller-id NUMBER'"

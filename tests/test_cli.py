@@ -361,6 +361,30 @@ def test_doctor(blfd: Run) -> None:
 
 
 @pytest.mark.usefixtures("any_port")
+def test_doctor_looks_where_numbers_lead(blfd: Run) -> None:
+    for extension in ("101", "102"):
+        blfd("extension", "add", extension, "--password", "x")
+    numbers = ("--did", "+49301=101", "--did", "+4930xx=1xx", "--default", "102")
+    blfd("trunk", "add", "carrier", "--server", "192.0.2.1", *numbers)
+    blfd("route", "add", "0.", "--trunks", "carrier")
+
+    def said() -> set[str]:
+        return {finding["what"] for finding in json.loads(blfd("doctor", "--json").stdout)}
+
+    none = "which is no extension any more"
+    assert "no emergency number can be called" in said()
+    assert not any(none in what for what in said())
+    for extension in ("101", "102"):
+        blfd("extension", "remove", extension, "--yes")
+    blfd("extension", "add", "103", "--password", "x")
+    blfd("route", "add", "112", "--trunks", "carrier", "--emergency", "on")
+    assert {what for what in said() if none in what or "emergency" in what} == {
+        f"trunk carrier: +49301 leads to 101, {none}",
+        f"trunk carrier: every other number leads to 102, {none}",
+    }
+
+
+@pytest.mark.usefixtures("any_port")
 def test_doctor_looks_at_the_clocks_of_phones(blfd: Run) -> None:
     def said() -> bool:
         return "not told their time zone" in blfd("doctor", "--json").stdout
@@ -379,6 +403,12 @@ def test_doctor_looks_at_the_clocks_of_phones(blfd: Run) -> None:
 ONE_PHONE = ({"extension": "201", "source": "udp:192.0.2.7:5060"},)
 
 
+TRUNKS = (
+    {"name": "carrier", "usable": True, "state": "registered"},
+    {"name": "backup", "usable": False, "state": "the password is wrong"},
+)
+
+
 def examined(tmp_path: Path, listen: str, of_acme: Sequence[dict[str, str]] = ONE_PHONE) -> list[Finding]:
     """What doctor says of a server that listens there; its phones, of acme.example, watch nothing."""
     phones = {"acme.example": of_acme}
@@ -394,7 +424,7 @@ def examined(tmp_path: Path, listen: str, of_acme: Sequence[dict[str, str]] = ON
         "unknown": lambda tenant: [{"watcher": "201", "wanted": "999"}],
         "registrations": lambda tenant: phones.get(tenant, []),
         "watchers": lambda tenant: [],
-        "trunks": lambda tenant: [],
+        "trunks": lambda tenant: TRUNKS,
     }
 
     def answer(name: str, arguments: dict[str, Any]) -> Any:
@@ -414,6 +444,8 @@ def test_doctor_looks_at_the_tenant_that_is_asked_for(tmp_path: Path) -> None:
     assert "fix the key" in said["201 has a key for 999, which does not exist"]
     assert "rmem_max" in said["7 datagrams were dropped for want of room"]
     assert any(finding.what == "the server listens on loopback only" for finding in found)
+    states = {finding.what: finding.state for finding in found if finding.what.startswith("trunk ")}
+    assert states == {"trunk carrier: registered": "ok", "trunk backup: the password is wrong": "fault"}
 
 
 def test_doctor_finds_phones_whose_media_cannot_meet(tmp_path: Path) -> None:
