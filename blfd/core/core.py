@@ -311,7 +311,7 @@ class Core:
 
     def is_edge(self, host: str) -> bool:
         """Whether requests inside calls may come from an address, and be sent by its routes."""
-        return self.trusts(host) or self.trunks.at(host) is not None
+        return self.trusts(host) or bool(self.trunks.at(host))
 
     def next_timer(self) -> float | None:
         """When `handle_timer` wants to be called, in seconds since the epoch; None for never."""

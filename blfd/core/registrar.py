@@ -72,6 +72,10 @@ class Registrar:
     def registered(self, aor: Aor, now: float) -> bool:
         return any(binding.expires_at > now for binding in self._by_aor.get(aor, {}).values())
 
+    def is_over(self, aor: Aor, flow: Flow, now: float) -> bool:
+        """Whether a phone of it is registered by just this way."""
+        return any(binding.flow == flow for binding in self.bindings(aor, now))
+
     def all_bindings(self, now: float) -> Iterator[Binding]:
         for aor in list(self._by_aor):
             yield from self.bindings(aor, now)

@@ -85,8 +85,8 @@ class Requests:
                 return self._transfers.refer(event, now)
             if isinstance(event, PublishReceived):
                 return self._compositor.publish(event, self._publisher(event.request, now), now)
-            if isinstance(event, InviteReceived) and (trunk := self._trunks.sender(event.request)):
-                return self._call_in(event, trunk, now)
+            if isinstance(event, InviteReceived) and (trunks := self._outside(event.request, now)):
+                return self._call_in(event, trunks, now)
             extension = self._senders.sender(event.request, now)
             told = self._came_back(event, extension.aor, now)
             return [*self._serve(event, extension, now), *told, *self._follow(now)]
@@ -182,11 +182,34 @@ class Requests:
             return Reply(transaction, 481, "Subscription does not exist")
         return Reply(transaction, 405, "Method Not Allowed", (capabilities.ALLOW,))
 
-    def _call_in(self, invite: InviteReceived, trunk: Trunk, now: float) -> list[Effect]:
+    def _outside(self, request: Request, now: float) -> tuple[Trunk, ...]:
+        """Whose INVITE it may be, of those outside; none where a phone has sent it.
+
+        An address alone does not tell a carrier from phones. From proves nothing here: it has more asked.
+        """
+        if proved := self._trunks.proved(request):
+            return proved
+        found = self._trunks.at(request.flow.host)
+        return () if found and self._is_of_phone(request, now) else found
+
+    def _is_of_phone(self, request: Request, now: float) -> bool:
+        """Whether it answers a challenge of ours, or is said to be of who has registered by the same way."""
+        given = {credentials.realm for credentials in request.credentials}
+        if given and any(tenant.realm in given for tenant in self._directory.tenants.values()):
+            return True
+        aor = self._routing.aor_of(request.from_.uri)
+        return aor is not None and self._registrar.is_over(aor, request.flow, now)
+
+    def _call_in(self, invite: InviteReceived, trunks: tuple[Trunk, ...], now: float) -> list[Effect]:
         """Somebody outside calls: an extension rings, or nothing."""
+        try:
+            trunk, callee = self._trunks.called(trunks, invite)
+        except Refusal:
+            for tenant in {trunk.tenant for trunk in trunks}:
+                self._senders.check_tenant_rate(tenant, now)
+            raise
         self._senders.check_tenant_rate(trunk.tenant, now)
         self._check_invite(invite)
-        callee = self._trunks.called(trunk, invite)
         self._trunks.check_room(trunk)
         return self._calls.invite(invite, self._trunks.caller(trunk, invite.request), callee, now)
 

@@ -80,6 +80,10 @@ class Routing:
     def __init__(self, directory: Directory, domains: Domains) -> None:
         self._directory, self._domains = directory, domains
 
+    def aor_of(self, uri: Uri) -> Aor | None:
+        """The address of record that a URI names; None if its domain is not served here."""
+        return self._domains.aor_of(uri)
+
     def route(self, who: Aor, target: Uri, replaces: tuple[str, ...] = ()) -> Route:
         """What it means that `who` dials `target`; `replaces` are the values of Replaces that go with it."""
         if replaces:

@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builders import HOST, SDP, World, dials, directory, invite, register, reply, request, subscribe, uri
+from builders import (
+    HOST,
+    SDP,
+    World,
+    dials,
+    directory,
+    flow,
+    invite,
+    register,
+    reply,
+    request,
+    subscribe,
+    uri,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,7 +47,7 @@ from blfd.core.effects import (
     SetRules,
 )
 from blfd.core.inputs import CertificateShown, FlowClosed
-from blfd.core.messages import InviteReceived, ReferReceived, ReferTo
+from blfd.core.messages import Credentials, InviteReceived, ReferReceived, ReferTo
 from blfd.core.settings import Settings
 from blfd.core.trunks import numbers
 from blfd.core.trunks.trunk import CallerIdIn, DidSource, HostPort, OutRoute, Trunk, check, check_route
@@ -74,6 +87,14 @@ class Story:
         assert isinstance(accept, Accept), accept
         self.caller = accept.leg
         return dials(self.give(LegAccepted(accept.leg, "ours")))
+
+    def take(self, invited: InviteReceived) -> list[Effect]:
+        """What comes of it first; it goes on where it is a call."""
+        found = self.give(invited)
+        for accept in found:
+            if isinstance(accept, Accept):
+                self.give(LegAccepted(accept.leg, "ours"))
+        return found
 
     def call_out(self, number: str, who: str = "101") -> list[Dial]:
         (accept,) = self.give(invite(who, number))
@@ -237,6 +258,98 @@ def test_others_are_no_trunk_and_a_certificate_is_as_good_as_an_address() -> Non
     assert story.call_in(asked)
     story.give(FlowClosed(tls))
     assert story.refused(asked).status == 403
+
+
+OF_ACME = register("101")._replace(request=request("REGISTER", "101", "101", host="acme.example"))
+PHONE = Flow("udp", "198.51.100.7", 40_000)
+OURS, OTHERS = (Credentials("acct", realm, "n", "sip:x", "r") for realm in ("acme.example", "elsewhere"))
+AT_A_TRUNK: tuple[tuple[str, Flow, str, tuple[Credentials, ...], bool], ...] = (
+    ("a carrier's", PHONE, "+491701234567", (), True),
+    ("credentials for us", PHONE, "+491701234567", (OURS,), False),
+    ("credentials for somebody else", PHONE, "+491701234567", (OTHERS,), True),
+    ("its own flow", flow("102"), "102", (), False),
+    ("another port of its address", PHONE, "102", (), True),
+    ("another extension's flow", flow("103"), "102", (), True),
+    ("nobody's", flow("102"), "999", (), True),
+)
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+@pytest.mark.parametrize(
+    ("what", "source", "user", "credentials", "is_trunks"), AT_A_TRUNK, ids=[one[0] for one in AT_A_TRUNK]
+)
+def test_a_phone_at_the_address_of_another_tenants_trunk_is_no_trunk(
+    what: str,
+    source: Flow,
+    user: str,
+    credentials: tuple[Credentials, ...],
+    is_trunks: bool,
+    trusted: bool,
+) -> None:
+    of_acme = Trunk("acme.example", "wide", servers=(CARRIER,), sources=("198.51.0.0/16",), default="101")
+    story = Story(site(TRUNK, of_acme))
+    story.give(OF_ACME)
+    if not trusted:
+        story.world.core._authenticator._settings = Settings()
+        story.world.core._authenticator._trusted.clear()
+    asked = outside("103", from_=Address(uri(user, HOST), "", "far"), credentials=credentials)
+    found = story.take(asked._replace(request=asked.request._replace(flow=source)))
+    called = [dialog.leg for dialog in story.world.core.dialogs.of(Aor("acme.example", "trunk+wide"))]
+    assert bool(called) is is_trunks, what
+    if not is_trunks and not trusted:
+        assert reply(found).status == 401, what
+    if user == "102" and not is_trunks and trusted:
+        assert story.world.core.dialogs.of(Aor("default", "102")), what
+
+
+ACME = Trunk("acme.example", "line", servers=(CARRIER,), username="acme")
+MINE = replace(TRUNK, dids=(), username="mine")
+SHARED: tuple[tuple[str, dict[str, object], dict[str, object], str, str, str], ...] = (
+    ("only one has the number", {"dids": ("+4930x=10x",)}, {}, "+49301", "", "default"),
+    ("the other has it", {}, {"dids": ("+4930x=10x",)}, "+49301", "", "acme.example"),
+    ("more", {"dids": ("+493xx=1xx",)}, {"dids": ("+49301=101",)}, "+49301", "", "acme.example"),
+    ("more, as meant", {"dids": ("301=101",)}, {"dids": ("+493xx=101",)}, "+49301", "", "acme.example"),
+    ("more, in one country", {"dids": ("0301=101",)}, {"dids": ("+4930x=101",)}, "+49301", "", "default"),
+    ("a number before the account", {"dids": ("+49301=101",)}, {}, "+49301", "acme", "default"),
+    ("a number before a default", {"dids": ("+49301=101",)}, {"default": "101"}, "+49301", "", "default"),
+    ("account in Request-URI", {"default": "101"}, {"default": "101"}, "acme", "", "acme.example"),
+    ("account in To", {"default": "101"}, {"default": "101"}, "+1", "mine", "default"),
+    ("both", {"dids": ("+49301=101",)}, {"dids": ("+49301=101",)}, "+49301", "mine", "default"),
+    ("the only default", {}, {"default": "101"}, "+1", "", "acme.example"),
+    ("two defaults", {"default": "101"}, {"default": "101"}, "+1", "", ""),
+    ("an account without a default", {}, {"default": "101"}, "mine", "", ""),
+    ("the same number twice", {"dids": ("+49301=101",)}, {"dids": ("+49301=101",)}, "+49301", "", ""),
+    ("nothing", {}, {}, "+1", "", ""),
+)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("what", "mine", "acme", "number", "to", "tenant"), SHARED, ids=[one[0] for one in SHARED]
+)
+def test_which_of_the_trunks_of_one_address_a_call_is_of(
+    what: str,
+    mine: dict[str, object],
+    acme: dict[str, object],
+    number: str,
+    to: str,
+    tenant: str,
+    turned: bool,
+) -> None:
+    """Whatever their order is."""
+    both = [replace(MINE, **mine), replace(ACME, **acme)]  # type: ignore[arg-type]
+    story = Story(site(*(reversed(both) if turned else both)))
+    story.give(OF_ACME)
+    asked = outside(number, to=Address(uri(to or number), "", ""))
+    if tenant:
+        story.take(asked)
+        lamps = {one: f"trunk+{name}" for one, name in (("default", "carrier"), ("acme.example", "line"))}
+        found = [one for one, lamp in lamps.items() if story.world.core.dialogs.of(Aor(one, lamp))]
+        assert found == [tenant], what
+    else:
+        assert story.refused(asked).status == 404
+        assert "trunk carrier of default" in story.said()
+        assert "trunk line of acme.example" in story.said()
 
 
 def test_nobody_outside_is_told_an_extension() -> None:
@@ -571,6 +684,10 @@ UNSOUND: tuple[dict[str, object], ...] = (
     {"servers": ("a..b",)},
     {"servers": ("sip:a.b",)},
     {"sources": ("10.0.0.0/99",)},
+    {"sources": ("10.0.0.0/15",)},
+    {"sources": ("203.0.113.0/24", "::/0")},
+    {"sources": ("2001:db8::/31",)},
+    {"sources": ("::ffff:10.0.0.0/111",)},
     {"dids": ("+49=",)},
     {"dids": ("=101",)},
     {"dids": ("+49.=101",)},
@@ -590,7 +707,7 @@ UNSOUND: tuple[dict[str, object], ...] = (
 def test_what_a_trunk_cannot_be(said: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         check(replace(TRUNK, **said), PEOPLE)  # type: ignore[arg-type]
-    check(TRUNK, PEOPLE)
+    check(replace(TRUNK, sources=("10.0.0.0/16", "2001:db8::/32")), PEOPLE)
 
 
 @pytest.mark.parametrize(

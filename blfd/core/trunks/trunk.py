@@ -14,6 +14,9 @@ from blfd.core.trunks import numbers
 RESERVED = "trunk+"
 """Before the name of a trunk it is the name of its lamp; no extension is named so."""
 
+WIDEST = {4: 16, 6: 32}
+"""The shortest prefix of a network from which calls are taken without a password, by the version of IP."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,31}").fullmatch
 _DOMAIN = re.compile(r"[A-Za-z0-9.:\[\]-]{1,253}").fullmatch
 _LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
@@ -169,7 +172,9 @@ def check(trunk: Trunk, extensions: Container[str]) -> None:
     for text in (*trunk.servers, *([trunk.outbound_proxy] if trunk.outbound_proxy else [])):
         HostPort.parse(text)
     for text in trunk.sources:
-        hosts.network(text)
+        network = hosts.network(text)
+        if network.prefixlen < (least := WIDEST[network.version]):
+            raise ValueError(f"{what}: source {text} is too wide, give networks of /{least} or narrower")
     for name, value, fits in (
         ("domain", trunk.domain or "x", _DOMAIN),
         ("certificate", trunk.certificate or "x", _DOMAIN),

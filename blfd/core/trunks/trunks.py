@@ -6,7 +6,7 @@ sends is a stranger's, and a number leads to an extension or nowhere, never to a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from blfd.core import hosts, privacy
 from blfd.core.calls.party import Party
@@ -39,11 +39,11 @@ class Trunks:
         self.by_line: Callable[[str], tuple[str, str] | None] = lambda token: None
         self._directory = Directory()
         self._by_key: dict[tuple[str, str], Trunk] = {}
-        self._hosts: dict[str, Trunk] = {}
+        self._hosts: dict[str, list[Trunk]] = {}
         self._networks: list[tuple[hosts.Network, Trunk]] = []
-        self._known: dict[str, Trunk | None] = {}
+        self._known: dict[str, tuple[Trunk, ...]] = {}
         self._named_servers: list[tuple[Trunk, HostPort]] = []
-        self._by_certificate: dict[str, Trunk] = {}
+        self._by_certificate: dict[str, list[Trunk]] = {}
         self._shown: dict[Flow, tuple[str, ...]] = {}
 
     def directory_changed(self, directory: Directory) -> None:
@@ -54,13 +54,14 @@ class Trunks:
             proxy = [trunk.outbound_proxy] if trunk.outbound_proxy else []
             for server in map(HostPort.parse, (*trunk.servers, *proxy)):
                 if hosts.is_address(server.host):
-                    self._hosts.setdefault(server.host, trunk)
+                    self._hosts.setdefault(server.host, []).append(trunk)
                 else:
                     self._named_servers.append((trunk, server))
             self._networks += [(hosts.network(text), trunk) for text in trunk.sources]
-        self._by_certificate = {
-            trunk.certificate.lower(): trunk for trunk in directory.trunks if trunk.certificate
-        }
+        self._by_certificate = {}
+        for trunk in directory.trunks:
+            if trunk.certificate:
+                self._by_certificate.setdefault(trunk.certificate.lower(), []).append(trunk)
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -78,32 +79,33 @@ class Trunks:
     def flow_closed(self, flow: Flow) -> None:
         self._shown.pop(flow, None)
 
-    def at(self, host: str) -> Trunk | None:
-        """Whose address it is."""
+    def at(self, host: str) -> tuple[Trunk, ...]:
+        """Whose address it is: carriers have many customers, so there may be several, of several tenants."""
+        if not self._by_key:
+            return ()
         if host not in self._known:
             if len(self._known) > 10_000:
                 self._known.clear()
-            self._known[host] = self._hosts.get(host) or self._of_network(host)
+            self._known[host] = tuple(dict.fromkeys(self._all_at(host)))
         return self._known[host]
 
-    def _of_network(self, host: str) -> Trunk | None:
+    def _all_at(self, host: str) -> Iterator[Trunk]:
+        yield from self._hosts.get(host, ())
         for trunk, server in self._named_servers:
             if any(flow.host == host for flow in self._flows(server, trunk.transport)):
-                return trunk
+                yield trunk
         address = hosts.address(host) if self._networks else None
-        if address is None:
-            return None
-        return next((trunk for network, trunk in self._networks if address in network), None)
+        if address:
+            yield from (trunk for network, trunk in self._networks if address in network)
 
-    def sender(self, request: Request) -> Trunk | None:
-        """Whose INVITE it is; None of one that is no trunk's. What From says is nobody's proof."""
+    def proved(self, request: Request) -> tuple[Trunk, ...]:
+        """Whose INVITE it is by more than its address: a certificate, or the token of a registration."""
         for name in self._shown.get(request.flow, ()):
-            if trunk := self._by_certificate.get(name):
-                return trunk
+            if found := self._by_certificate.get(name):
+                return tuple(found)
         token = request.target.parameter("line") if self._by_key else None
-        if token and (key := self.by_line(token)):
-            return self._by_key.get(key)
-        return self.at(request.flow.host) if self._by_key else None
+        trunk = self._by_key.get(key) if token and (key := self.by_line(token)) else None
+        return (trunk,) if trunk else ()
 
     def caller(self, trunk: Trunk, request: Request) -> Party:
         """Who calls, as the trunk says: it is taken at its word about that, and about nothing else."""
@@ -113,24 +115,48 @@ class Trunks:
         name = visible(request.from_.display) if request.from_.display != number else ""
         return Party(Aor(trunk.tenant, trunk.resource), name, hidden, number)
 
-    def called(self, trunk: Trunk, invite: InviteReceived) -> Extension:
-        """The extension that a number leads to. Raises Refusal."""
-        request = invite.request
+    def called(self, trunks: Sequence[Trunk], invite: InviteReceived) -> tuple[Trunk, Extension]:
+        """The extension that a number leads to, and by which of the trunks that may have sent the call.
+
+        It is the one whose DID says most for the number, then the one whose account is called, then the only
+        one that has a default. Raises Refusal.
+        """
+        request, names = invite.request, self._names(trunks)
         if invite.replaces:
-            raise Refusal(403, "No call is taken over from outside", log=f"{self._name(trunk)} sent Replaces")
+            raise Refusal(403, "No call is taken over from outside", log=f"{names} sent Replaces")
+        users = {request.target.user, request.to.uri.user} - {""}
+        accounts = [trunk for trunk in trunks if trunk.username in users]
+        by_did = [(trunk, *found) for trunk in trunks if (found := self._by_did(trunk, request))]
+        if by_did:
+            most = max(weight for _, weight, _ in by_did)
+            ways = [(trunk, extension) for trunk, weight, extension in by_did if weight == most]
+            ways = [way for way in ways if way[0] in accounts] or ways
+        else:
+            defaults = ((trunk, Aor(trunk.tenant, trunk.default)) for trunk in accounts or trunks)
+            known = self._directory.extensions
+            ways = [(trunk, known[aor]) for trunk, aor in defaults if aor in known]
+        if len({extension.aor for _, extension in ways}) == 1:
+            return ways[0]
+        said = visible(next((_user(uri) for uri in self._named(trunks[0], request)), "")) or "nothing"
+        if ways:
+            text = (
+                f"which could be for {' or '.join(f'{way[1].aor}' for way in ways)}; say by --did whose it is"
+            )
+        else:
+            name = trunks[0].name if len(trunks) == 1 else "NAME"
+            advice = f"'blfd trunk set {name} --did {said}=EXTENSION', or --default"
+            text = f"which leads to no extension; {advice}"
+        raise Refusal(404, "Not Found", log=f"a call by {names} for {said}, {text}", warns=True)
+
+    def _by_did(self, trunk: Trunk, request: Request) -> tuple[tuple[int, int], Extension] | None:
+        """The extension that the trunk's numbers lead to, and how much the one that counts says."""
         for uri in self._named(trunk, request):
             for number in dict.fromkeys((numbers.plain(_user(uri)), uri.user)):
-                target = _target(trunk, number)
+                weight, target = _target(trunk, number)
                 found = self._directory.extensions.get(Aor(trunk.tenant, target)) if target else None
                 if found:
-                    return found
-        default = self._directory.extensions.get(Aor(trunk.tenant, trunk.default))
-        if default:
-            return default
-        said = visible(next((_user(uri) for uri in self._named(trunk, request)), "")) or "nothing"
-        advice = f"'blfd trunk set {trunk.name} --did {said}=EXTENSION', or --default"
-        text = f"a call by {self._name(trunk)} for {said}, which leads to no extension; {advice}"
-        raise Refusal(404, "Not Found", log=text, warns=True)
+                    return weight, found
+        return None
 
     @staticmethod
     def _named(trunk: Trunk, request: Request) -> list[Uri]:
@@ -152,6 +178,12 @@ class Trunks:
     @staticmethod
     def _name(trunk: Trunk) -> str:
         return f"trunk {trunk.name}"
+
+    def _names(self, trunks: Sequence[Trunk]) -> str:
+        """Of those that may have sent a call; with their tenants where there are several."""
+        if len(trunks) == 1:
+            return self._name(trunks[0])
+        return " or ".join(f"{self._name(trunk)} of {trunk.tenant}" for trunk in trunks)
 
     def codecs(self, party: Party) -> frozenset[str]:
         """Those that may be offered by the trunk of somebody outside; none where all may."""
@@ -232,14 +264,15 @@ def _user(uri: Uri) -> str:
     return uri.text.partition(":")[2] if uri.scheme == "tel" else uri.user
 
 
-def _target(trunk: Trunk, number: str) -> str:
-    """The extension that a trunk's numbers say; "" for none."""
+def _target(trunk: Trunk, number: str) -> tuple[tuple[int, int], str]:
+    """The extension that a trunk's numbers say, "" for none, and how much the number that counts says."""
     if not number:
-        return ""
+        return (0, 0), ""
     known = numbers.normal(number, trunk.country, trunk.area)
     found = []
     for pattern, target in map(split, trunk.dids):
-        match = numbers.match(numbers.normal(pattern, trunk.country, trunk.area), known)
+        whole = numbers.normal(pattern, trunk.country, trunk.area)
+        match = numbers.match(whole, known)
         if match:
-            found.append((numbers.weight(pattern), numbers.filled(target, match.digits)))
-    return max(found)[1] if found else ""
+            found.append((numbers.weight(whole), numbers.filled(target, match.digits)))
+    return max(found, default=((0, 0), ""))
