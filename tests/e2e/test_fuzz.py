@@ -190,7 +190,7 @@ class Bystanders:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.caller, self.callee, self.watcher = (site.registered(user) for user in BYSTANDERS)
-        self.watcher.subscribe("102")
+        self.watcher.subscribe("102", expires=3600)  # a long run is longer than 600 s
         self.bindings = self._bindings()
 
     def _bindings(self) -> list[tuple[str, str]]:
