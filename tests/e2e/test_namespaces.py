@@ -55,8 +55,9 @@ def test_a_day_over_ipv6(site: FarSite, transport: str) -> None:
     office.phone.reply(again, 200, "OK", sdp(5000, "recvonly"), Content_Type="application/sdp")
     mine.ack(office.caller.final(held))
     office.phone.wait_request("ACK")
-    site.wait_watched("102")
-    site.wait_rows("legs WHERE held", 1)
+    ((_, watched),) = office.watcher.watched  # others may be left of the day before
+    site.wait_rows(f"subscriptions WHERE call_id = '{watched['call-id']}'", 1)
+    site.wait_rows(f"legs WHERE held AND call_id = '{mine.call_id}'", 1)
     site.kill()
     site.start()
     if transport != "udp":  # their connections are gone
