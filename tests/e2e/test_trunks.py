@@ -75,19 +75,6 @@ def desk_of(site: Site) -> Desk:
     return Desk(store, ControlClient(socket_path(site.database)), phones, "a test")
 
 
-@pytest.fixture(scope="module")
-def trunk_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("trunks"))
-    yield site
-    site.stop()
-
-
-@pytest.fixture
-def site(trunk_site: Site) -> Iterator[Site]:
-    yield trunk_site
-    trunk_site.forget()
-
-
 @pytest.fixture
 def carrier(site: Site) -> Iterator[Carrier]:
     carrier = Carrier(site, "127.0.0.2")
