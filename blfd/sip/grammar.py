@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from blfd.core.quoting import quoted
+
 Parameters = Mapping[str, str]
 """By name in lower case; a value as written, with its quotes, "" where there is none."""
 
@@ -40,8 +42,7 @@ def clean(text: str) -> str:
 
 def quote(text: str) -> str:
     """`text` as a quoted-string."""
-    text = clean(text)
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return quoted(clean(text))
 
 
 def unquote(text: str) -> str:

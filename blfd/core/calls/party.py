@@ -8,6 +8,7 @@ from enum import Enum, auto
 from blfd.core.directory import Extension
 from blfd.core.messages import Request
 from blfd.core.privacy import NAME_ADDR, USER, is_anonymous, withheld
+from blfd.core.quoting import quoted
 from blfd.core.trunks.trunk import RESERVED
 from blfd.core.values import Aor, DialogId, Flow
 
@@ -65,8 +66,7 @@ class Party:
         if self.withheld:
             return NAME_ADDR
         uri = f"<sip:{self.user.replace('#', '%23')}@{domain}>"
-        name = self.name.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{name}" {uri}' if name else uri
+        return f"{quoted(self.name)} {uri}" if self.name else uri
 
 
 @dataclass(frozen=True, slots=True)

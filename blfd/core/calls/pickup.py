@@ -23,6 +23,7 @@ from blfd.core.effects import Accept, Effect, HangUp, Level, Log, MatchMedia, Re
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.messages import InviteReceived
+from blfd.core.quoting import quoted
 from blfd.core.routing import ToPickup
 from blfd.core.values import Aor, DialogId, Headers, Replaces
 from blfd.core.visible import visible
@@ -304,8 +305,7 @@ def _being_set_up(aor: Aor) -> str:
 
 def _warning(text: str) -> Headers:
     """RFC 3261, section 20.43; 399 is for people and logs."""
-    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
-    return (("Warning", f'399 blfd "{quoted}"'),)
+    return (("Warning", f"399 blfd {quoted(text)}"),)
 
 
 def _report(

@@ -35,6 +35,7 @@ from blfd.core.effects import (
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.events.refer import NAME, ReferSubscription
 from blfd.core.messages import ReferReceived, Request
+from blfd.core.quoting import quoted
 from blfd.core.settings import Settings
 from blfd.core.timers import Timers
 from dialog_info import StateEvent
@@ -274,7 +275,7 @@ class Transfers:
                 self._leaves(transfer.transferee, StateEvent.REMOTE_BYE, now)
                 log = Log(Level.INFO, f"{transfer.name}: {status} {reason}, its transferor has gone")
                 text = reason or "The target does not answer"
-                why = f'SIP;cause={status};text="{_quoted(text)}"'
+                why = f"SIP;cause={status};text={quoted(text)}"
                 return [log, HangUp(transfer.transferee.leg, status, reason, why)]
             case Action.HANG_UP, _:
                 self._leaves(transfer.transferor, StateEvent.REMOTE_BYE, now)
@@ -354,7 +355,3 @@ class Transfers:
         """The legs that are in no call; the others end with theirs."""
         telling = [transfer for transfer in self._by_leg.values() if transfer.stage is Stage.TELLING]
         return [effect for one in telling for effect in self._step(one, Event.TOLD, None, now)]
-
-
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')

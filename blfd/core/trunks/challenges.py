@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from blfd.core.access.digest import ALGORITHMS, response
 from blfd.core.messages import Challenge, Credentials
+from blfd.core.quoting import quoted
 from blfd.core.values import Headers
 
 COUNT = "00000001"  # a nonce is used once
@@ -13,11 +14,11 @@ COUNT = "00000001"  # a nonce is used once
 
 def text(one: Challenge) -> str:
     """As a header field has it."""
-    opaque = f', opaque="{_quoted(one.opaque)}"' if one.opaque else ""
+    opaque = f", opaque={quoted(one.opaque)}" if one.opaque else ""
     qop = ', qop="auth"' if "auth" in one.qop else ""
     stale = ", stale=true" if one.stale else ""
-    realm, nonce = _quoted(one.realm), _quoted(one.nonce)
-    return f'Digest realm="{realm}", nonce="{nonce}", algorithm={one.digest}{qop}{opaque}{stale}'
+    realm, nonce = quoted(one.realm), quoted(one.nonce)
+    return f"Digest realm={realm}, nonce={nonce}, algorithm={one.digest}{qop}{opaque}{stale}"
 
 
 def best(challenges: Iterable[Challenge]) -> list[Challenge]:
@@ -52,10 +53,6 @@ def _answer(one: Challenge, username: str, password: str, method: str, uri: str,
     given = Credentials(username, one.realm, one.nonce, uri, "", one.digest, cnonce, qop, COUNT)
     proof = response(given, digest(f"{username}:{one.realm}:{password}"), method, digest)
     more = f', qop=auth, cnonce="{cnonce}", nc={COUNT}' if qop else ""
-    opaque = f', opaque="{_quoted(one.opaque)}"' if one.opaque else ""
-    who = f'username="{_quoted(username)}", realm="{_quoted(one.realm)}", nonce="{_quoted(one.nonce)}"'
+    opaque = f", opaque={quoted(one.opaque)}" if one.opaque else ""
+    who = f"username={quoted(username)}, realm={quoted(one.realm)}, nonce={quoted(one.nonce)}"
     return f'Digest {who}, uri="{uri}", response="{proof}", algorithm={one.digest}{more}{opaque}'
-
-
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from blfd.core import hosts, privacy
+from blfd.core.quoting import quoted
 from blfd.core.trunks import numbers
 from blfd.core.trunks.trunk import CallerIdIn, HostPort, OutRoute, Trunk, split
 from blfd.core.values import TRANSPORTS, Account, Flow, Headers
@@ -111,7 +112,7 @@ def _identity(trunk: Trunk, number: str, caller: Caller, route: OutRoute) -> tup
     """From, and the header fields that say who calls: the network is told in any case, the callee perhaps."""
     account = trunk.username or number
     uri = f"sip:{number.replace('#', '%23')}@{trunk.host}"
-    named = f'"{_quoted(caller.name)}" ' if caller.name else ""
+    named = f"{quoted(caller.name)} " if caller.name else ""
     if caller.withheld and not route.emergency:
         asserted = "P-Preferred-Identity" if _prefers(trunk) else "P-Asserted-Identity"
         return privacy.NAME_ADDR, ((asserted, f"<{uri}>"), ("Privacy", "id"))
@@ -129,7 +130,3 @@ def _identity(trunk: Trunk, number: str, caller: Caller, route: OutRoute) -> tup
 
 def _prefers(trunk: Trunk) -> bool:
     return trunk.caller_id_in is CallerIdIn.P_PREFERRED_IDENTITY
-
-
-def _quoted(name: str) -> str:
-    return name.replace("\\", "\\\\").replace('"', '\\"')
