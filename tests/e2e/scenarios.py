@@ -44,6 +44,11 @@ class Phone:
     refer: tuple[str, ...] = ()
     stays: bool = True
 
+    @property
+    def is_told(self) -> bool:
+        """Whether NOTIFYs tell it how its transfer goes."""
+        return "Refer-Sub: false" not in self.refer
+
 
 _ECHOED = ("[last_Via:]", "[last_From:]", "[last_To:]", "[last_Call-ID:]", "[last_CSeq:]")
 
@@ -119,8 +124,7 @@ def transferring(phone: Phone) -> str:
     body = SDP.replace("\n", "\n      ")
     in_dialog, tag = f"<{called}>;tag=[$tag]", _checks({"tag=(.*)": "whole,tag"}, "To:")
     refer = _joined(_request(phone, "REFER", "[next_url]", in_dialog, "call", 2), *phone.refer)
-    is_told = "Refer-Sub: false" not in phone.refer
-    progress = (_told(phone, "100"), _told(phone, "180")) if is_told else ()
+    progress = (_told(phone, "100"), _told(phone, "180")) if phone.is_told else ()
     bye = _request(phone, "BYE", "[next_url]", in_dialog, "call", 3)
     leaves = (_send(_joined(bye)), '<recv response="200"/>')
     is_left = (
@@ -134,17 +138,23 @@ def transferring(phone: Phone) -> str:
         f'<recv response="200" rrs="true"><action>{tag}</action></recv>',
         _send(_joined(_request(phone, "ACK", "[next_url]", in_dialog, "call")), again=False),
         _send(refer),
-        f'<recv response="{202 if is_told else 200}"/>',
+        f'<recv response="{202 if phone.is_told else 200}"/>',
         *progress,
-        *((*((_told(phone, "200"),) if is_told else ()), *is_left) if phone.stays else leaves),
+        *((*((_told(phone, "200"),) if phone.is_told else ()), *is_left) if phone.stays else leaves),
     )
+
+
+def told_mark(status: str) -> str:
+    """The file that SIPp makes in its folder when it has been told this status of its transfer."""
+    return f"told-{status}"
 
 
 def _told(phone: Phone, status: str) -> str:
     """A NOTIFY of its transfer, and its 200."""
     wanted = _checks({f"^SIP/2.0 {status} ": "whole"}) + _checks({"refer": "whole"}, "Event:")
     reply = _joined("SIP/2.0 200 OK", *_ECHOED, f"User-Agent: {phone.user_agent}")
-    received = f'<recv request="NOTIFY" timeout="10000"><action>{wanted}</action></recv>'
+    said = f'<exec command="touch {told_mark(status)}"/>'
+    received = f'<recv request="NOTIFY" timeout="10000"><action>{wanted}{said}</action></recv>'
     return f"{received}\n{_send(reply, again=False)}"
 
 

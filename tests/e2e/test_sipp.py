@@ -6,6 +6,7 @@ SIPp knows MD5 only and takes the first challenge, so it comes from a trusted so
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from calls import Calling, Dialog, audio_port, sdp
 from pickups import Ringing
 from programs import program
-from scenarios import PICKERS, TRANSFERRING, WATCHERS, picking_up, transferring, watching
+from scenarios import PICKERS, TRANSFERRING, WATCHERS, picking_up, told_mark, transferring, watching
 from sites import Site
 
 SCENARIOS = Path(__file__).parent / "sipp"
@@ -38,6 +39,15 @@ class Sipp:
             stderr=subprocess.STDOUT,
             cwd=site.folder,
         )
+
+    def wait_file(self, name: str) -> None:
+        """Until the scenario has come to where it makes this file."""
+        until = time.monotonic() + DEADLINE
+        while not (self.log.parent / name).exists():
+            if self.process.poll() is not None or time.monotonic() > until:
+                self.finish()
+                pytest.fail(f"the scenario has ended without {name}")
+            time.sleep(0.02)
 
     def finish(self) -> None:
         """Wait for the end; the scenario has to have passed."""
@@ -117,6 +127,8 @@ def test_a_makers_phone_transfers(own_site: Callable[..., Site], maker: str) -> 
     assert element.referred_by.uri.startswith("sip:101@")
     if not TRANSFERRING[maker].stays:
         phone.finish()
+    elif TRANSFERRING[maker].is_told:
+        phone.wait_file(told_mark("180"))  # an answer that comes sooner takes its place
     target.reply(second, 200, "OK", sdp(7000), Content_Type="application/sdp")
     again = transferee.wait_request("INVITE")
     assert audio_port(again) == 7000
