@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from socket import inet_aton
 
 from blfd.core import hosts
+from blfd.core.access.challenges import text
 from blfd.core.messages import Challenge
-from blfd.core.trunks.challenges import text
 from blfd.core.values import Flow
 from blfd.pjsip.descriptions import sound
 from blfd.pjsip.endpoint import Endpoint

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from blfd.core.access.challenges import MOST_ROUNDS, best
 from blfd.core.messages import Challenge
-from blfd.core.trunks.challenges import best
 from blfd.core.values import DialogId, Headers
 from blfd.pjsip.bodies import Bodies
 from blfd.pjsip.descriptions import SHORT, SdpParser
@@ -24,7 +24,6 @@ UAS = 1  # pjsip_role_e
 OTHER_METHOD = 6
 MOST_REASONS = 1000
 CHALLENGING = frozenset((401, 407))
-MOST_ROUNDS = 4  # challenges in a row that are answered, whatever realms they name
 
 
 class Outgoing:

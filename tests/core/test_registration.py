@@ -157,9 +157,30 @@ def test_a_proxy_and_the_server_behind_it_each_want_a_proof() -> None:
     third = line.answer(again, 401, challenges=(ASKS,))
     assert third
     assert {"Authorization", "Proxy-Authorization"} < headers(third).keys()
+    assert counts(again, third) == [["00000001"], ["00000001", "00000002"]]
     fresh = line.answer(third, 401, challenges=(ASKS._replace(nonce="n2", stale=True),))
     assert fresh
     assert 'nonce="n2"' in headers(fresh)["Authorization"]
+
+
+def counts(*sent: SendRequest) -> list[list[str]]:
+    """How often each nonce was used, as each request says of its own."""
+    return [
+        sorted(found for value in headers(one).values() for found in re.findall(r"\bnc=(\w+)", value))
+        for one in sent
+    ]
+
+
+def test_a_nonce_that_is_used_again_is_counted() -> None:
+    line = Line()
+    proof = line.answer(line.first(), 401, challenges=(ASKS,))
+    assert proof
+    longer = line.answer(proof, 423, min_expires=7200)
+    assert longer
+    fresh = line.answer(longer, 401, challenges=(ASKS._replace(nonce="n2", stale=True),))
+    assert fresh
+    assert counts(proof, longer, fresh) == [["00000001"], ["00000002"], ["00000001"]]
+    assert proves(headers(longer)["Authorization"], "MD5")
 
 
 def test_a_wrong_password_is_told_once_and_tried_slowly() -> None:

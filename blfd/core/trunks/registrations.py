@@ -10,22 +10,21 @@ import hmac
 import itertools
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from blfd.core.access.challenges import Proofs
 from blfd.core.effects import Effect, Level, Log, SendRequest
-from blfd.core.messages import Challenge, RequestAnswered
+from blfd.core.messages import RequestAnswered
 from blfd.core.timers import Timers
-from blfd.core.trunks.challenges import answers, best
 from blfd.core.trunks.registration import OUT, TABLE, Do, Event, State
 from blfd.core.trunks.trunk import HostPort, Mode, Trunk
-from blfd.core.values import TRANSPORTS, Flow, Headers, NameAddr
+from blfd.core.values import TRANSPORTS, Account, Flow, NameAddr
 from blfd.core.visible import visible
 
 KIND = "register"
 FIRST_PAUSE = 2.0  # seconds; doubled with each failure up to the trunk's `retry`
 EARLIEST, LATEST = 0.6, 0.8  # of the time granted, when it is refreshed
 SHORTEST, LONGEST = 20, 86_400  # seconds that a grant counts for, whatever a server says
-MOST_ROUNDS = 4  # in a row: two servers may want a proof each, and each a fresher one; or a longer time
 MATTERS = (
     "password",
     "servers",
@@ -56,9 +55,7 @@ class Registration:
     serial: int = 0
     cseq: int = 0
     failures: int = 0
-    rounds: int = 0
-    proved: frozenset[tuple[str, bool]] = frozenset()
-    proofs: Headers = ()
+    proofs: Proofs = field(default_factory=Proofs)
     since: float = 0.0
     until: float = 0.0
     said: str = ""  # the last error in words, "" while all is well
@@ -148,10 +145,9 @@ class Registrations:
             one.until = now + self._granted(one, answer)
             return self._step(one, Event.ACCEPTED, now)
         if answer.status in (401, 407):
-            fresh = self._to_prove(one, answer.challenges)
-            if fresh:
+            if one.proofs.meets(answer.challenges):
                 return self._step(one, Event.CHALLENGED, now)
-            reason = "wrong user name or password" if one.proved else "no challenge that can be answered"
+            reason = "wrong user name or password" if one.proofs.any else "no challenge that can be answered"
             return self._failed(one, Event.REFUSED, f"{said}: {reason}", now)
         if answer.status == 423:
             if self._to_lengthen(one, answer.min_expires or 0):
@@ -165,31 +161,10 @@ class Registrations:
 
     def _to_lengthen(self, one: Registration, wanted: int) -> bool:
         """Whether there is a longer time to ask for, which is kept."""
-        one.rounds += 1
         longer = min(wanted, LONGEST)
-        if longer <= one.expires or one.rounds > MOST_ROUNDS:
+        if not one.proofs.may_go_again() or longer <= one.expires:
             return False
         one.expires = longer
-        return True
-
-    def _to_prove(self, one: Registration, challenges: tuple[Challenge, ...]) -> bool:
-        """Whether there is something to answer, with what is kept to be said."""
-        asked = [c for c in best(challenges) if c.stale or (c.realm, c.proxy) not in one.proved]
-        one.rounds += 1
-        if not asked or one.rounds > MOST_ROUNDS:
-            return False
-        trunk = one.trunk
-        proofs = answers(
-            asked,
-            trunk.auth_name or trunk.username,
-            trunk.password,
-            "REGISTER",
-            _target(trunk),
-            self._new_tag(),
-        )
-        one.proved |= {(c.realm, c.proxy) for c in asked}
-        kept = {name for name, _ in proofs}
-        one.proofs = (*(proof for proof in one.proofs if proof[0] not in kept), *proofs)
         return True
 
     def _granted(self, one: Registration, answer: RequestAnswered) -> float:
@@ -227,10 +202,10 @@ class Registrations:
         one.state, do = TABLE[one.state, event]
         match do:
             case Do.REGISTER:
-                one.rounds, one.proved, one.proofs = 0, frozenset(), ()
+                one.proofs = Proofs()
                 return self._send(one, one.expires, now)
             case Do.UNREGISTER:
-                one.rounds, one.proved, one.proofs = 0, frozenset(), ()
+                one.proofs = Proofs()
                 return self._send(one, 0, now)
             case Do.ANSWER:
                 return self._send(one, 0 if one.state is State.LEAVING else one.expires, now)
@@ -280,8 +255,9 @@ class Registrations:
             _, one.flow = ways[one.server % len(ways)]
         one.serial += 1
         one.cseq += 1
-        host = trunk.host
-        uri = f"sip:{trunk.username}@{host}"
+        uri = f"sip:{trunk.username}@{trunk.host}"
+        account = Account(trunk.auth_name or trunk.username, trunk.password)
+        proofs = one.proofs.fields(account, "REGISTER", _target(trunk), self._new_tag())
         return [
             SendRequest(
                 f"{KIND} {one.number} {one.serial}",
@@ -293,7 +269,7 @@ class Registrations:
                 one.call_id,
                 one.tag,
                 one.cseq,
-                (("Expires", f"{expires}"), *one.proofs),
+                (("Expires", f"{expires}"), *proofs),
                 (f"<sip:{HostPort.parse(trunk.outbound_proxy)};lr>",) if trunk.outbound_proxy else (),
                 (trunk.username, f";line={self.line(trunk)}"),
             )
@@ -316,14 +292,4 @@ def _advice(event: Event) -> str:
 
 def _same(one: Trunk, other: Trunk) -> bool:
     """Whether both register the same account in the same way."""
-    names = [
-        "password",
-        "servers",
-        "transport",
-        "domain",
-        "outbound_proxy",
-        "username",
-        "auth_name",
-        "expires",
-    ]
-    return all(getattr(one, name) == getattr(other, name) for name in names)
+    return all(getattr(one, name) == getattr(other, name) for name in MATTERS)
