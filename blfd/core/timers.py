@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import zlib
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -61,3 +62,8 @@ class Timers(Generic[K]):
             del self._times[key]
             effects += self._due(key, now)
         return effects
+
+
+def chance(token: str) -> float:
+    """From 0 to 1, by a token made at random: so that what many do is not done at once."""
+    return zlib.crc32(token.encode()) / 2**32

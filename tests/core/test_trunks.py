@@ -50,7 +50,8 @@ from blfd.core.inputs import CertificateShown, FlowClosed
 from blfd.core.messages import Credentials, InviteReceived, ReferReceived, ReferTo
 from blfd.core.settings import Settings
 from blfd.core.trunks import numbers
-from blfd.core.trunks.trunk import CallerIdIn, DidSource, HostPort, OutRoute, Trunk, check, check_route
+from blfd.core.trunks.remote import HostPort
+from blfd.core.trunks.trunk import CallerIdIn, DidSource, OutRoute, Trunk, check, check_route
 from blfd.core.values import Address, Aor, DialogId, Flow, Redirect, Uri
 
 PEOPLE = ("101", "102", "103", "104")

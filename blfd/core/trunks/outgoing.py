@@ -8,7 +8,8 @@ from typing import NamedTuple
 from blfd.core import hosts, privacy
 from blfd.core.quoting import quoted
 from blfd.core.trunks import numbers
-from blfd.core.trunks.trunk import CallerIdIn, HostPort, OutRoute, Trunk, split
+from blfd.core.trunks.remote import HostPort
+from blfd.core.trunks.trunk import CallerIdIn, OutRoute, Trunk, split
 from blfd.core.values import TRANSPORTS, Account, Flow, Headers
 
 
@@ -96,16 +97,10 @@ def line(trunk: Trunk, server: HostPort, flow: Flow, outside: Outside, caller: C
     number = outside.sent.replace("#", "%23")
     at = host if trunk.domain else f"{hosts.written(server.host)}{f':{server.port}' if server.port else ''}"
     target = f"sip:{number}@{at}{transport.parameter}"
-    path = (f"<sip:{HostPort.parse(trunk.outbound_proxy)};lr>",) if trunk.outbound_proxy else ()
     said = number_of(trunk, outside.route, caller.extension) or privacy.USER
     from_, identity = _identity(trunk, said, caller, outside.route)
     to = f"<sip:{number}@{host}>"
-    return Line(flow, target, path, trunk, from_, to, identity, host, credentials(trunk))
-
-
-def credentials(trunk: Trunk) -> Account | None:
-    """Who we are to its servers, where they ask for a password."""
-    return Account(trunk.auth_name or trunk.username, trunk.password) if trunk.password else None
+    return Line(flow, target, trunk.route_set, trunk, from_, to, identity, host, trunk.credentials)
 
 
 def _identity(trunk: Trunk, number: str, caller: Caller, route: OutRoute) -> tuple[str, Headers]:

@@ -7,16 +7,15 @@ up again with the first one.
 from __future__ import annotations
 
 import itertools
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from blfd.core.effects import Effect, Level, Log, SendRequest
 from blfd.core.messages import RequestAnswered
-from blfd.core.timers import Timers
+from blfd.core.timers import Timers, chance
 from blfd.core.trunks.registrations import GONE
 from blfd.core.trunks.trunk import Trunk
-from blfd.core.values import TRANSPORTS, Flow, NameAddr
+from blfd.core.values import Flow, NameAddr
 
 KIND = "ping"
 MOST_FAILURES = 2
@@ -67,7 +66,7 @@ class Pings:
     def _begin(self, trunk: Trunk, index: int, now: float) -> Ping:
         ping = Ping(next(self._numbers), trunk, index)
         self._by_number[ping.number] = ping
-        self.timers.set(ping.number, now + self._chance() * min(2.0, trunk.ping))
+        self.timers.set(ping.number, now + chance(self._new_tag()) * min(2.0, trunk.ping))
         return ping
 
     def _forget(self, pings: list[Ping]) -> None:
@@ -115,7 +114,7 @@ class Pings:
 
     def _due(self, number: int, now: float) -> list[Effect]:
         ping = self._by_number[number]
-        pause = ping.trunk.ping * (1 - SPREAD + 2 * SPREAD * self._chance())
+        pause = ping.trunk.ping * (1 - SPREAD + 2 * SPREAD * chance(self._new_tag()))
         self.timers.set(number, now + pause)
         flow = self._flow(ping)
         if flow is None:
@@ -123,11 +122,8 @@ class Pings:
         ping.serial += 1
         trunk, host = ping.trunk, ping.trunk.host
         from_ = NameAddr(f"sip:{trunk.username}@{host}" if trunk.username else f"sip:{host}")
-        target = f"sip:{host}{TRANSPORTS[trunk.transport].parameter}"
         token, tag = f"{KIND} {number} {ping.serial}", self._new_tag()
         ends = NameAddr(f"sip:{host}"), self._new_tag(), tag, ping.serial
-        return [SendRequest(token, flow, "OPTIONS", target, from_, *ends, (("Accept", "application/sdp"),))]
-
-    def _chance(self) -> float:
-        """From 0 to 1."""
-        return zlib.crc32(self._new_tag().encode()) / 2**32
+        return [
+            SendRequest(token, flow, "OPTIONS", trunk.target, from_, *ends, (("Accept", "application/sdp"),))
+        ]

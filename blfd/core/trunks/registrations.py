@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import hmac
 import itertools
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from blfd.core.access.challenges import Proofs
 from blfd.core.effects import Effect, Level, Log, SendRequest
 from blfd.core.messages import RequestAnswered
-from blfd.core.timers import Timers
+from blfd.core.timers import Timers, chance
 from blfd.core.trunks.registration import OUT, TABLE, Do, Event, State
-from blfd.core.trunks.trunk import HostPort, Mode, Trunk
-from blfd.core.values import TRANSPORTS, Account, Flow, NameAddr
+from blfd.core.trunks.remote import HostPort
+from blfd.core.trunks.trunk import Mode, Trunk
+from blfd.core.values import Account, Flow, NameAddr
 from blfd.core.visible import visible
 
 KIND = "register"
@@ -122,7 +122,7 @@ class Registrations:
         number = next(self._numbers)
         one = Registration(number, trunk, self._new_tag(), self._new_tag(), trunk.expires)
         self._of_trunk[trunk.key] = self._by_number[number] = one
-        self.timers.set(number, now + self._chance())  # not all at once after a start
+        self.timers.set(number, now + chance(self._new_tag()))  # not all at once after a start
 
     def leave(self, now: float) -> list[Effect]:
         """The server stops: nothing begins any more."""
@@ -231,11 +231,13 @@ class Registrations:
         return []
 
     def _set(self, one: Registration, pause: float, now: float) -> None:
-        self.timers.set(one.number, now + pause * (0.8 + 0.4 * self._chance()))
+        self.timers.set(one.number, now + pause * (0.8 + 0.4 * chance(self._new_tag())))
 
     def _keep(self, one: Registration, now: float) -> list[Effect]:
         granted = one.until - now
-        self.timers.set(one.number, now + granted * (EARLIEST + (LATEST - EARLIEST) * self._chance()))
+        self.timers.set(
+            one.number, now + granted * (EARLIEST + (LATEST - EARLIEST) * chance(self._new_tag()))
+        )
         is_new = bool(one.said) or not one.since or bool(one.failures)
         one.failures, one.said = 0, ""
         if not is_new:
@@ -256,32 +258,24 @@ class Registrations:
         one.serial += 1
         one.cseq += 1
         uri = f"sip:{trunk.username}@{trunk.host}"
-        account = Account(trunk.auth_name or trunk.username, trunk.password)
-        proofs = one.proofs.fields(account, "REGISTER", _target(trunk), self._new_tag())
+        account = trunk.credentials or Account(trunk.username, "")
+        proofs = one.proofs.fields(account, "REGISTER", trunk.target, self._new_tag())
         return [
             SendRequest(
                 f"{KIND} {one.number} {one.serial}",
                 one.flow,
                 "REGISTER",
-                _target(trunk),
+                trunk.target,
                 NameAddr(uri),
                 NameAddr(uri),
                 one.call_id,
                 one.tag,
                 one.cseq,
                 (("Expires", f"{expires}"), *proofs),
-                (f"<sip:{HostPort.parse(trunk.outbound_proxy)};lr>",) if trunk.outbound_proxy else (),
+                trunk.route_set,
                 (trunk.username, f";line={self.line(trunk)}"),
             )
         ]
-
-    def _chance(self) -> float:
-        """From 0 to 1."""
-        return zlib.crc32(self._new_tag().encode()) / 2**32
-
-
-def _target(trunk: Trunk) -> str:
-    return f"sip:{trunk.host}{TRANSPORTS[trunk.transport].parameter}"
 
 
 def _advice(event: Event) -> str:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
 
 from blfd.core import hosts
 from blfd.core.trunks import numbers
+from blfd.core.trunks.remote import Remote, check_remote, check_seconds, is_domain
 
 RESERVED = "trunk+"
 """Before the name of a trunk it is the name of its lamp; no extension is named so."""
@@ -17,14 +17,8 @@ RESERVED = "trunk+"
 WIDEST = {4: 16, 6: 32}
 """The shortest prefix of a network from which calls are taken without a password, by the version of IP."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,31}").fullmatch
-_DOMAIN = re.compile(r"[A-Za-z0-9.:\[\]-]{1,253}").fullmatch
-_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
-_HOST_NAME = re.compile(rf"(?=.{{1,253}}$)({_LABEL}\.)*(?=[a-z]){_LABEL}").fullmatch
-_USER = re.compile(r"[A-Za-z0-9.!~*'()&=+$,?/_-]{0,64}").fullmatch
 _DIGITS = re.compile(r"[0-9]{0,6}").fullmatch
 _CODEC = re.compile(r"[A-Za-z0-9._-]{1,32}").fullmatch
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]").search
 
 
 class Mode(Enum):
@@ -52,38 +46,12 @@ class CallerIdIn(Enum):
     REMOTE_PARTY_ID = "remote-party-id"
 
 
-class HostPort(NamedTuple):
-    """A server as it is written (RFC 3261, `hostport`); `port` is 0 where that of the transport is meant."""
-
-    host: str
-    port: int = 0
-
-    @classmethod
-    def parse(cls, text: str) -> HostPort:
-        """Raises ValueError."""
-        host, colon, port = text.rpartition(":")
-        if not colon or (":" in host and host[-1:] != "]"):  # an IPv6 address without brackets, too
-            host, port = text, ""
-        if port and not (port.isdigit() and 0 < int(port) < 65536):
-            raise ValueError(f"{text}: a port is a number up to 65535")
-        host = hosts.read(f"[{host}]" if ":" in host and host[:1] != "[" else host)
-        if not hosts.is_address(host) and not _HOST_NAME(host):
-            raise ValueError(f"{text} is neither an IP address nor the name of a host")
-        return cls(host, int(port or 0))
-
-    def __str__(self) -> str:
-        return f"{hosts.written(self.host)}:{self.port}" if self.port else hosts.written(self.host)
-
-
 @dataclass(frozen=True, slots=True)
-class Trunk:
-    """A line of a tenant to the outside. Times are seconds; "" and () are what is not said.
+class Trunk(Remote):
+    """A line of a tenant to the outside. "" and () are what is not said.
 
-    With `mode` REGISTER it is asked for `expires`; what failed is tried again after `retry` at the latest,
-    what was refused after `retry_forbidden`. Each server is asked with OPTIONS every `ping`, 0 for never.
-    `servers` are tried in their order, each with a port behind a colon if it has one; `domain` is what stands
-    in URIs, the first server's if it is not said. Requests go by `outbound_proxy` where there is one.
-    Calls come from the servers, from `sources` (networks), from who has shown the `certificate` of that name.
+    With `mode` REGISTER it is asked for `expires` seconds. Calls come from the servers, from `sources`
+    (networks), from who has shown the `certificate` of that name.
 
     `dids` are `NUMBER=EXTENSION`, with x for digits that are the same on both sides; calls for other numbers
     go to `default`. Numbers without a country's code are in `country` and `area`. `caller_ids` are
@@ -91,20 +59,8 @@ class Trunk:
     for all; `max_calls` 0 is no limit.
     """
 
-    tenant: str
-    name: str
-    password: str = ""
     mode: Mode = Mode.IP
     expires: int = 3600
-    retry: int = 60
-    retry_forbidden: int = 600
-    ping: int = 30
-    servers: tuple[str, ...] = ()
-    transport: str = "udp"
-    domain: str = ""
-    outbound_proxy: str = ""
-    username: str = ""
-    auth_name: str = ""
     sources: tuple[str, ...] = ()
     certificate: str = ""
     did_source: DidSource = DidSource.REQUEST_URI
@@ -119,10 +75,6 @@ class Trunk:
     max_calls: int = 0
 
     @property
-    def key(self) -> tuple[str, str]:
-        return self.tenant, self.name
-
-    @property
     def resource(self) -> str:
         """The name of its lamp, as if it were an extension."""
         return f"{RESERVED}{self.name}"
@@ -131,11 +83,6 @@ class Trunk:
     def taken(self) -> frozenset[str]:
         """The codecs that may be offered, in capitals; none where all may."""
         return frozenset(codec.upper() for codec in self.codecs)
-
-    @property
-    def host(self) -> str:
-        """What stands in URIs behind the @."""
-        return self.domain or (str(HostPort.parse(self.servers[0])) if self.servers else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,28 +111,18 @@ def split(mapping: str) -> tuple[str, str]:
 def check(trunk: Trunk, extensions: Container[str]) -> None:
     """Raises ValueError, in words."""
     what = f"trunk {trunk.name}"
-    if not _NAME(trunk.name):
-        text = "small letters, digits and . - are allowed, 32 at most, first a letter or digit"
-        raise ValueError(f"trunk {trunk.name!r}: {text}")
-    if not trunk.servers:
-        raise ValueError(f"{what} needs a server: its address, such as 192.0.2.7 or 192.0.2.7:5070")
-    for text in (*trunk.servers, *([trunk.outbound_proxy] if trunk.outbound_proxy else [])):
-        HostPort.parse(text)
+    check_remote(trunk, what)
     for text in trunk.sources:
         network = hosts.network(text)
         if network.prefixlen < (least := WIDEST[network.version]):
             raise ValueError(f"{what}: source {text} is too wide, give networks of /{least} or narrower")
     for name, value, fits in (
-        ("domain", trunk.domain or "x", _DOMAIN),
-        ("certificate", trunk.certificate or "x", _DOMAIN),
-        ("username", trunk.username, _USER),
+        ("certificate", trunk.certificate or "x", is_domain),
         ("country", trunk.country, _DIGITS),
         ("area", trunk.area, _DIGITS),
     ):
         if not fits(value):
             raise ValueError(f"{what}: {name} cannot be {value!r}")
-    if _CONTROL(trunk.password + trunk.auth_name):
-        raise ValueError(f"{what}: auth-name and password are without control characters and line ends")
     for mapping in trunk.dids:
         number, target = split(mapping)
         if not numbers.is_pattern(number) or number.endswith(".") or not target:
@@ -205,16 +142,7 @@ def check(trunk: Trunk, extensions: Container[str]) -> None:
             raise ValueError(f"{what}: {codec!r} is no name of a codec, such as PCMA")
     if trunk.mode is Mode.REGISTER and not (trunk.username and trunk.password):
         raise ValueError(f"{what} registers, so it needs a username and a password; or mode ip")
-    for name, seconds, least, most in (
-        ("expires", trunk.expires, 60, 86_400),
-        ("retry", trunk.retry, 2, 3600),
-        ("retry-forbidden", trunk.retry_forbidden, 30, 86_400),
-        ("ping", trunk.ping or 5, 5, 3600),
-    ):
-        if not least <= seconds <= most:
-            raise ValueError(f"{what}: {name} is from {least} to {most} seconds, not {seconds}")
-    if trunk.transport not in ("udp", "tcp", "tls"):
-        raise ValueError(f"{what}: transport is udp, tcp or tls, not {trunk.transport!r}")
+    check_seconds(what, "expires", trunk.expires, 60, 86_400)
     if not 0 <= trunk.max_calls <= 100_000:
         raise ValueError(f"{what}: max-calls is a number up to 100000, 0 for no limit")
 

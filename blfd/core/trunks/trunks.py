@@ -17,7 +17,8 @@ from blfd.core.locations import Locations
 from blfd.core.messages import InviteReceived, Request
 from blfd.core.trunks import numbers, outgoing
 from blfd.core.trunks.outgoing import Caller, Line, Outside
-from blfd.core.trunks.trunk import RESERVED, DidSource, HostPort, Trunk, split
+from blfd.core.trunks.remote import HostPort, Remote
+from blfd.core.trunks.trunk import RESERVED, DidSource, Trunk, split
 from blfd.core.values import TRANSPORTS, Account, Aor, Flow, Server, Uri
 from blfd.core.visible import visible
 
@@ -193,7 +194,7 @@ class Trunks:
     def credentials(self, party: Party) -> Account | None:
         """Who we are to the trunk of somebody outside."""
         trunk = self._of(party)
-        return outgoing.credentials(trunk) if trunk else None
+        return trunk.credentials if trunk else None
 
     def _of(self, party: Party) -> Trunk | None:
         trunk = self.get(party.aor.tenant, party.aor.extension.removeprefix(RESERVED))
@@ -235,15 +236,15 @@ class Trunks:
         """Its servers, and where requests to them go, the likeliest to serve first."""
         return sorted(self.servers(trunk), key=lambda way: self.rank(trunk, way[1]))
 
-    def servers(self, trunk: Trunk) -> list[tuple[HostPort, Flow]]:
-        """The same in the order in which they are set.
+    def servers(self, of: Remote) -> list[tuple[HostPort, Flow]]:
+        """The same of any server of somebody else, in the order in which they are set.
 
         A server that is a name has as many ways as DNS says (RFC 3263); none before it is looked up.
         """
         found = []
-        for server in map(HostPort.parse, trunk.servers):
-            hop = HostPort.parse(trunk.outbound_proxy) if trunk.outbound_proxy else server
-            found += [(server, flow) for flow in self._flows(hop, trunk.transport)]
+        for server in map(HostPort.parse, of.servers):
+            hop = HostPort.parse(of.outbound_proxy) if of.outbound_proxy else server
+            found += [(server, flow) for flow in self._flows(hop, of.transport)]
         return found
 
     def _flows(self, server: HostPort, transport: str) -> list[Flow]:

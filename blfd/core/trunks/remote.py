@@ -1,0 +1,115 @@
+"""Somebody else's server, and our account there: what trunks and upstreams are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from blfd.core import hosts
+from blfd.core.values import TRANSPORTS, Account
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,31}").fullmatch
+is_domain = re.compile(r"[A-Za-z0-9.:\[\]-]{1,253}").fullmatch
+_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}$)({_LABEL}\.)*(?=[a-z]){_LABEL}").fullmatch
+_USER = re.compile(r"[A-Za-z0-9.!~*'()&=+$,?/_-]{0,64}").fullmatch
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]").search
+
+
+class HostPort(NamedTuple):
+    """A server as it is written (RFC 3261, `hostport`); `port` is 0 where that of the transport is meant."""
+
+    host: str
+    port: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> HostPort:
+        """Raises ValueError."""
+        host, colon, port = text.rpartition(":")
+        if not colon or (":" in host and host[-1:] != "]"):  # an IPv6 address without brackets, too
+            host, port = text, ""
+        if port and not (port.isdigit() and 0 < int(port) < 65536):
+            raise ValueError(f"{text}: a port is a number up to 65535")
+        host = hosts.read(f"[{host}]" if ":" in host and host[:1] != "[" else host)
+        if not hosts.is_address(host) and not _HOST_NAME(host):
+            raise ValueError(f"{text} is neither an IP address nor the name of a host")
+        return cls(host, int(port or 0))
+
+    def __str__(self) -> str:
+        return f"{hosts.written(self.host)}:{self.port}" if self.port else hosts.written(self.host)
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """What is set of it. Times are seconds; "" and () are what is not said.
+
+    `servers` are tried in their order, each with a port behind a colon if it has one; `domain` is what stands
+    in URIs, the first server's if it is not said. Requests go by `outbound_proxy` where there is one. What
+    failed is tried again after `retry` at the latest, what was refused after `retry_forbidden`. Each server
+    is asked with OPTIONS every `ping`, 0 for never.
+    """
+
+    tenant: str
+    name: str
+    password: str = ""
+    servers: tuple[str, ...] = ()
+    transport: str = "udp"
+    domain: str = ""
+    outbound_proxy: str = ""
+    username: str = ""
+    auth_name: str = ""
+    retry: int = 60
+    retry_forbidden: int = 600
+    ping: int = 30
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.tenant, self.name
+
+    @property
+    def host(self) -> str:
+        """What stands in URIs behind the @."""
+        return self.domain or (str(HostPort.parse(self.servers[0])) if self.servers else "")
+
+    @property
+    def target(self) -> str:
+        """The URI of the server itself."""
+        return f"sip:{self.host}{TRANSPORTS[self.transport].parameter}"
+
+    @property
+    def route_set(self) -> tuple[str, ...]:
+        """By what requests outside dialogs go."""
+        return (f"<sip:{HostPort.parse(self.outbound_proxy)};lr>",) if self.outbound_proxy else ()
+
+    @property
+    def credentials(self) -> Account | None:
+        """Who we are, where a server asks for a password."""
+        return Account(self.auth_name or self.username, self.password) if self.password else None
+
+
+def check_remote(one: Remote, what: str) -> None:
+    """Raises ValueError, in words that begin with `what` it is."""
+    if not _NAME(one.name):
+        text = "small letters, digits and . - are allowed, 32 at most, first a letter or digit"
+        raise ValueError(f"{what.partition(' ')[0]} {one.name!r}: {text}")
+    if not one.servers:
+        raise ValueError(f"{what} needs a server: its address, such as 192.0.2.7 or 192.0.2.7:5070")
+    for text in (*one.servers, *([one.outbound_proxy] if one.outbound_proxy else [])):
+        HostPort.parse(text)
+    for name, value, fits in (("domain", one.domain or "x", is_domain), ("username", one.username, _USER)):
+        if not fits(value):
+            raise ValueError(f"{what}: {name} cannot be {value!r}")
+    if _CONTROL(one.password + one.auth_name):
+        raise ValueError(f"{what}: auth-name and password are without control characters and line ends")
+    check_seconds(what, "retry", one.retry, 2, 3600)
+    check_seconds(what, "retry-forbidden", one.retry_forbidden, 30, 86_400)
+    check_seconds(what, "ping", one.ping or 5, 5, 3600)
+    if one.transport not in TRANSPORTS:
+        raise ValueError(f"{what}: transport is {', '.join(TRANSPORTS)}, not {one.transport!r}")
+
+
+def check_seconds(what: str, name: str, seconds: int, least: int, most: int) -> None:
+    """Raises ValueError."""
+    if not least <= seconds <= most:
+        raise ValueError(f"{what}: {name} is from {least} to {most} seconds, not {seconds}")
