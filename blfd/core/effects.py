@@ -29,13 +29,17 @@ class Log(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """Answer a request. `to_tag` is given where the answer creates or belongs to a dialog."""
+    """Answer a request. `to_tag` is given where the answer creates or belongs to a dialog.
+
+    `contact_user` is the user in our Contact (`own_contact`); None for no Contact.
+    """
 
     transaction: int
     status: int
     reason: str = ""
     headers: Headers = ()
     to_tag: str = ""
+    contact_user: str | None = None
 
 
 class Ignore(NamedTuple):
@@ -112,7 +116,8 @@ class Notify(NamedTuple):
     """Send one NOTIFY; the notifier has put at most one in flight for a subscription.
 
     `subscription` is "" where nothing depends on the response. `expires` is in seconds, None where the
-    subscription is over, for `reason` (RFC 6665, section 4.1.3; "" for none).
+    subscription is over, for `reason` (RFC 6665, section 4.1.3; "" for none). `contact_user` is the user in
+    our Contact.
     """
 
     subscription: str
@@ -123,6 +128,7 @@ class Notify(NamedTuple):
     reason: str = ""
     content_type: str = ""
     body: bytes = b""
+    contact_user: str = ""
 
 
 class SendRequest(NamedTuple):
@@ -154,11 +160,12 @@ class NotifyAll(NamedTuple):
 class Accept(NamedTuple):
     """Make an INVITE a caller leg: 100 Trying, and a dialog from here on.
 
-    A challenge inside it is answered with `credentials`.
+    A challenge inside it is answered with `credentials`; `contact_user` is the user in our Contact.
     """
 
     transaction: int
     leg: int
+    contact_user: str
     credentials: Account | None = None
 
 
@@ -196,10 +203,11 @@ class Dial(NamedTuple):
 
 class Adopt(NamedTuple):
     """Make a leg that is up, as an earlier process has left it; requests go by `saved.flow`, and challenges
-    are answered with `credentials`."""
+    are answered with `credentials`; `contact_user` is the user in our Contact."""
 
     leg: int
     saved: SavedLeg
+    contact_user: str
     credentials: Account | None = None
 
 

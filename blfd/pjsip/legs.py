@@ -128,7 +128,9 @@ class Legs:
         contact, routes = _contact(request), request.routes("record-route")
         flow = self._next_hops.of(source, contact, routes, request.via.rport is not None)
         try:
-            session, trying = self._sessions.accept(rdata, flow, routes, effect.credentials)
+            session, trying = self._sessions.accept(
+                rdata, flow, routes, effect.contact_user, effect.credentials
+            )
         except Refused as refused:
             return refused
         self._add(Leg(effect.leg, session, flow, contact, routes, self._outside))

@@ -55,7 +55,12 @@ class Sessions:
         self._timer = ffi.new("pjsip_timer_setting *", (MIN_SE, max(MIN_SE, session_expires)))
 
     def accept(
-        self, rdata: CData, flow: Flow, routes: tuple[str, ...], credentials: Account | None = None
+        self,
+        rdata: CData,
+        flow: Flow,
+        routes: tuple[str, ...],
+        contact_user: str,
+        credentials: Account | None = None,
     ) -> tuple[Session, CData]:
         """The session of an INVITE, whose requests go by `flow`, and its 100 Trying. Raises Refused."""
         endpoint = self._endpoint
@@ -63,7 +68,7 @@ class Sessions:
         self._tdata[0] = ffi.NULL
         if lib.pjsip_inv_verify_request(rdata, self._options, ffi.NULL, ffi.NULL, endpoint.pj, self._tdata):
             raise self._refusal()
-        contact = Text(self._own_uris.contact(flow))
+        contact = Text(self._own_uris.contact(flow, contact_user))
         if lib.pjsip_dlg_create_uas_and_inc_lock(endpoint.user_agent, rdata, contact.pj, self._dialog):
             raise Refused(400)
         dialog = self._dialog[0]
@@ -139,7 +144,7 @@ class Sessions:
     def adopt(self, effect: Adopt) -> Session:
         """The session of a call that is up, as an earlier process has left it. Raises PjsipError."""
         saved, flow = effect.saved, effect.saved.flow
-        contact = Text(self._own_uris.contact(flow))
+        contact = Text(self._own_uris.contact(flow, effect.contact_user))
         local, remote, target = (Text(text) for text in (saved.local, saved.remote, saved.target))
         check(
             "dialog",

@@ -38,6 +38,8 @@ class Notifies:
         for notify in notifies:
             branch, flow, ids = clients.new_branch(), notify.flow, notify.dialog.id
             sent_by, contact = own_uris(flow)
+            if notify.contact_user:
+                contact = self._own_uris.contact(flow, notify.contact_user)
             data = write(notify, f"{sent_by};rport;branch={branch}", contact)
             now = self._clock()
             waited = now - changed_at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from blfd.core import hosts
 from blfd.core.values import TRANSPORTS
+from blfd.sip.uris import escaped_user
 from blfd.transport.network import Network, Source
 
 MAX_KNOWN = 100_000  # peers for which they are remembered
@@ -24,7 +25,9 @@ class OwnUris:
         found = self.of(flow)[1]
         if not user and not parameters:
             return found
-        return f"<sip:{user}@{found[5:-1]}{parameters}>" if user else f"{found[:-1]}{parameters}>"
+        return (
+            f"<sip:{escaped_user(user)}@{found[5:-1]}{parameters}>" if user else f"{found[:-1]}{parameters}>"
+        )
 
     def sent_by(self, flow: Source) -> str:
         """A Via's beginning, without its parameters: "SIP/2.0/UDP 192.0.2.1:5060"."""

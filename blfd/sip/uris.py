@@ -74,6 +74,12 @@ def unescape(text: str) -> str:
     return unquote_to_bytes(text).decode("utf-8", "surrogateescape") if "%" in text else text
 
 
+@lru_cache(KEPT)
+def escaped_user(text: str) -> str:
+    """A user part as it is written in a URI; "#", which some dial, is no character of one."""
+    return quote(text.encode("utf-8", "surrogateescape"), safe="*+!'()")
+
+
 def bracketed(text: str) -> str:
     """A URI fit to stand between angle brackets or in a start line: what may not stand there is escaped."""
     if _fit(text):

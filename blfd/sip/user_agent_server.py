@@ -186,8 +186,8 @@ class UserAgentServer:
         if transaction is None or transaction.request is None:
             return  # the phone has cancelled meanwhile
         headers = reply.headers
-        if transaction.request.method in ("SUBSCRIBE", "REFER") and reply.status < 300:
-            headers = (*headers, ("Contact", self._own_uris.contact(transaction.source)))
+        if reply.contact_user is not None:
+            headers = (*headers, ("Contact", self._own_uris.contact(transaction.source, reply.contact_user)))
         self._respond(transaction, reply.status, reply.reason, reply.to_tag, headers)
 
     def accept(self, effect: e.Accept) -> None:

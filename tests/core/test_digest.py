@@ -307,6 +307,35 @@ def test_the_realm_says_whose_an_anonymous_request_is() -> None:
 
 
 @pytest.mark.parametrize(
+    ("user", "to_tag", "realm"),
+    [
+        ("acme.example", "ours", "acme.example"),
+        ("102+acme.example", "ours", "acme.example"),
+        ("+4930+ACME.example", "ours", "acme.example"),
+        ("102+acme.example", "", "blfd"),
+        ("", "ours", "blfd"),
+        ("102", "ours", "blfd"),
+        ("default", "ours", "blfd"),
+        ("102+beta.example", "ours", "blfd"),
+        ("acme.example+102", "ours", "blfd"),
+        ("102+acme.example.", "ours", "blfd"),
+        ("\x00\udcff+" + "x" * 70_000, "ours", "blfd"),
+    ],
+)
+def test_our_contact_says_whose_an_anonymous_request_in_a_dialog_is(
+    user: str, to_tag: str, realm: str
+) -> None:
+    """Anybody may write it: it says whose password is asked for, and where From says so nothing at all."""
+    auth = authenticator()
+    asked = request("SUBSCRIBE", to_tag=to_tag)._replace(target=uri(user))
+    challenge = refusal(auth, from_(asked, NOBODY[0]))
+    assert f'realm="{realm}"' in challenge.headers[0][1]
+    tenant = "default" if realm == "blfd" else realm
+    assert auth.authenticate(credentials(challenge, from_(asked, NOBODY[0])), NOW).aor.tenant == tenant
+    assert 'realm="blfd"' in refusal(auth, asked).headers[0][1]
+
+
+@pytest.mark.parametrize(
     ("method", "text", "status"),
     [
         ("INVITE", "sip:999@192.0.2.5", 401),

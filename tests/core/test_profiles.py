@@ -69,7 +69,7 @@ def test_a_new_phone_is_told() -> None:
     assert isinstance(log, Log)
     assert MAC in log.text
     assert "secret" not in log.text
-    assert reply == Reply(event.request.transaction, 200, "OK", (("Expires", "0"),), "ours")
+    assert reply == Reply(event.request.transaction, 200, "OK", (("Expires", "0"),), "ours", "")
     assert isinstance(notify, Notify)
     dialog = SubscriptionDialog(
         DialogId("abc123", "ours", "77aa"),

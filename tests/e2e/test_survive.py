@@ -11,7 +11,7 @@ import pytest
 from calls import Calling, Dialog, audio_port, connect, direction, hang_up, sdp
 from desks import Office
 from sites import UDP6, Site
-from wire import Message
+from wire import Agent, Message
 
 from blfd.demo.simulation import PhoneProcess
 
@@ -95,6 +95,55 @@ def test_kill_9_of_an_office_at_work(own_site: Callable[..., Site], transports: 
         office.hang_up(0.3)
     office.hang_up(1)
     office.rest()
+
+
+ACME = "acme.example"
+
+
+def of_acme(site: Site, user: str) -> Agent:
+    """A phone of a tenant; its domain is in From and To, and its messages go to the server's address."""
+    phone = Agent(site.server.address(), user, "acme")
+    site.agents.append(phone)
+    return phone
+
+
+def test_dialogs_of_a_tenant(own_site: Callable[..., Site]) -> None:
+    """Our Contact names the tenant, before and after kill -9: requests inside them find it by that, as those
+    of phones that learnt a Contact of before do by what else they say."""
+    site = own_site()
+    site.cli("--tenant", ACME, "extension", "add", "102", "--password", "acme")
+    one, other, watcher = (of_acme(site, user) for user in ("101", "102", "101"))
+    at = f"127.0.0.1:{site.server.address().rpartition(':')[2]}"
+    mine = {"From": f"<sip:102@{ACME}>;tag=r", "To": f"<sip:102@{ACME}>"}
+    assert other.register(**mine).status == 200
+    nobody = {"From": "<sip:anonymous@anonymous.invalid>;tag=w", "To": f"<sip:102@{ACME}>"}
+    watched = watcher.request("SUBSCRIBE", "102", f"sip:102@{ACME}", Event="dialog", Expires="600", **nobody)
+    assert (watched.status, watched["contact"]) == (200, f"<sip:{ACME}@{at}>")
+    assert watcher.wait_request("NOTIFY")["contact"] == f"<sip:{ACME}@{at}>"
+    ends = {"From": f"<sip:101@{ACME}>;tag=c", "To": f"<sip:102@{ACME}>"}
+    calling = Calling.start(one, "102", sdp(4000), f"sip:102@{ACME}", **ends)
+    invite = other.wait_request("INVITE")
+    assert invite["contact"] == f"<sip:101+{ACME}@{at}>"
+    other.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)
+    answer = calling.final()
+    assert (answer.status, answer["contact"]) == (200, f"<sip:102+{ACME}@{at}>")
+    caller, callee = calling.acknowledge(answer), Dialog.of_invite(other, invite)
+    other.wait_request("ACK")
+    site.wait_rows("legs WHERE settled", 2)
+    site.wait_rows("subscriptions", 1)
+    site.kill()
+    site.start()
+    assert alive(caller, 4000)["contact"] == f"<sip:102+{ACME}@{at}>"
+    assert alive(callee, 5000)["contact"] == f"<sip:101+{ACME}@{at}>"
+    dialog = {"From": watched["from"], "To": watched["to"], "Call_ID": watched["call-id"]}
+    for uri in (f"sip:{ACME}@{at}", f"sip:102+{ACME}@{at}"):
+        watcher.cseq += 900
+        over = {**dialog, "CSeq": f"{watcher.cseq + 1} SUBSCRIBE"}
+        again = watcher.request("SUBSCRIBE", "102", uri, Event="dialog", Expires="600", **over)
+        assert (again.status, again["contact"]) == (200, f"<sip:{ACME}@{at}>")
+    caller.target = f"sip:{at}"  # one of before
+    hang_up(caller, other)
+    site.wait_rows("legs", 0)
 
 
 def restart_and_ask(site: Site) -> None:

@@ -44,8 +44,8 @@ class Network:
 
 
 class OwnUris:
-    def contact(self, flow: Any) -> str:
-        return "<sip:192.0.2.5:5060>"
+    def contact(self, flow: Any, user: str = "") -> str:
+        return f"<sip:{user}@192.0.2.5:5060>" if user else "<sip:192.0.2.5:5060>"
 
     def sent_by(self, flow: Any) -> str:
         return "SIP/2.0/UDP 192.0.2.5:5060"
@@ -171,7 +171,7 @@ def test_a_refused_invite_is_ours_alone() -> None:
 
 
 def test_an_accepted_invite_is_the_carriers() -> None:
-    edge = Edge(lambda event: [Accept(transaction(event), 7)])
+    edge = Edge(lambda event: [Accept(transaction(event), 7, "")])
     assert edge.statuses(INVITE) == []
     assert edge.statuses(INVITE) == []
     assert edge.statuses(request("CANCEL")) == []
@@ -181,7 +181,9 @@ def test_an_accepted_invite_is_the_carriers() -> None:
 
 @pytest.mark.parametrize("is_sent", [False, True])
 def test_the_core_hears_of_a_leg_that_the_carrier_does_not_make(is_sent: bool) -> None:
-    edge = Edge(lambda event: [Accept(transaction(event), 7)] if isinstance(event, InviteReceived) else [])
+    edge = Edge(
+        lambda event: [Accept(transaction(event), 7, "")] if isinstance(event, InviteReceived) else []
+    )
     edge.carrier.refusal = Refused(488, is_sent=is_sent)
     assert edge.statuses(INVITE) == ([] if is_sent else [488])
     fault = "its INVITE is refused: No m= line"
@@ -202,7 +204,7 @@ def test_an_invite_that_is_cancelled_before_it_is_answered() -> None:
     edge = Edge()
     assert edge.statuses(INVITE) == [100]
     assert edge.statuses(request("CANCEL")) == [200, 487]
-    edge.stack.perform(Accept(transaction(edge.inputs[0]), 7))
+    edge.stack.perform(Accept(transaction(edge.inputs[0]), 7, ""))
     assert edge.inputs[1:] == [LegEnded(7, 487, "The caller has hung up")]
     assert edge.carrier.given == []
 

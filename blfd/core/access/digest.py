@@ -80,7 +80,7 @@ class Authenticator:
             return self._at_its_word(request, claimed.uri, anonymous)
         self._check_silence(request.flow, now)
         host = request.target.host if anonymous else claimed.uri.host
-        tenant = (anonymous and self._tenant_of_credentials(request)) or self._domains.tenant_of(host)
+        tenant = (anonymous and self._tenant_of_anonymous(request)) or self._domains.tenant_of(host)
         if tenant is None:
             raise Refusal(403, f"Domain {visible(host)} is not served here")
         extension = self._verify(request, tenant, now)
@@ -130,10 +130,13 @@ class Authenticator:
         named = f"{visible(claimed.user)}@{visible(claimed.host)}"
         raise Refusal(403, f"{named} is no extension here", (), text)
 
-    def _tenant_of_credentials(self, request: Request) -> Tenant | None:
-        """The tenant whose realm an anonymous request has credentials for."""
+    def _tenant_of_anonymous(self, request: Request) -> Tenant | None:
+        """The tenant whose realm an anonymous request has credentials for, or which our Contact has named in
+        whose dialog it is: whether it is that tenant's is seen by the password, and by the dialog."""
         realms = {credentials.realm for credentials in request.credentials}
-        return next((tenant for tenant in self._directory.tenants.values() if tenant.realm in realms), None)
+        found = next((tenant for tenant in self._directory.tenants.values() if tenant.realm in realms), None)
+        in_dialog = found is None and request.to.tag
+        return self._domains.tenant_of_contact(request.target.user) if in_dialog else found
 
     # Digest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from blfd.core import hosts
+from blfd.core import hosts, own_contact
 from blfd.core.directory import Directory, Tenant
 from blfd.core.values import DEFAULT_TENANT, Aor, Uri
 
@@ -22,6 +22,9 @@ class Domains:
         own = set(addresses)
         self._every, self._every_ipv4 = hosts.EVERY in own, hosts.EVERY_IPV4 in own
         self._default = default
+        self._named = {
+            tenant.domain: tenant for tenant in directory.tenants.values() if tenant is not default
+        }
         self._by_host = dict.fromkeys(own | {"localhost"}, default)
         for tenant in directory.tenants.values():
             for host in (tenant.domain, *tenant.aliases):
@@ -31,6 +34,10 @@ class Domains:
         """The tenant of a domain, given without its port; None if it is not served here."""
         tenant = self._by_host.get(host) or self._by_host.get(host.lower().rstrip("."))
         return self._default if tenant is None and self._is_own_address(host) else tenant
+
+    def tenant_of_contact(self, user: str) -> Tenant | None:
+        """The tenant that the user part of our Contact names; None where it names none, or is another's."""
+        return self._named.get(own_contact.tenant(user))
 
     def _is_own_address(self, host: str) -> bool:
         serves = self._every or (self._every_ipv4 and not hosts.is_ipv6(host))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Set
 
-from blfd.core import hosts, privacy
+from blfd.core import hosts, own_contact, privacy
 from blfd.core.access.limits import too_many
 from blfd.core.calls.call import Call
 from blfd.core.calls.codecs import only
@@ -113,7 +113,8 @@ class Calls:
         if codecs:
             call.codecs[leg] = codecs
         self._trust(call, leg, request.flow)
-        return [Accept(request.transaction, leg, self.trunks.credentials(party))]
+        user = own_contact.user(party.aor.tenant, request.target.user)
+        return [Accept(request.transaction, leg, user, self.trunks.credentials(party))]
 
     def _trust(self, call: Call, leg: int, source: Flow) -> None:
         if self._trusts(source):

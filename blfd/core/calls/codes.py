@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from blfd.core import own_contact
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.leg_inputs import (
     InfoReceived,
@@ -73,7 +74,8 @@ class Codes:
             leg = self._calls.new_leg()
             told = words(to, self._calls.rules.of(caller.aor).after)
             self._by_leg[leg] = CodeCall(caller.aor, invite, told)
-            return [Accept(invite.request.transaction, leg)]
+            user = own_contact.user(caller.aor.tenant, invite.request.target.user)
+            return [Accept(invite.request.transaction, leg, user)]
 
         return self._own_rules.set(caller.aor, (to.rule,), then, now)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from blfd.core import own_contact
 from blfd.core.calls.attempts import Attempt, Way
 from blfd.core.calls.call import Call
 from blfd.core.calls.calls import Calls
@@ -97,7 +98,8 @@ class Pickups:
             return [reply, *_report(wish.way, picker.aor, extension, status, reason, now, now)]
         leg = self._calls.new_leg()
         self._by_leg[leg] = Pickup(wish, invite, picker, now, *found)
-        return [Accept(transaction, leg)]
+        user = own_contact.user(picker.aor.tenant, invite.request.target.user)
+        return [Accept(transaction, leg, user)]
 
     def _wanted(self, wish: ToPickup, picker: Aor) -> str:
         """Whose call is asked for, as far as that can be told; "" where it cannot."""

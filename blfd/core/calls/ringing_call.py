@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from blfd.core import own_contact
 from blfd.core.calls.forwarding import Asked, Cause, Rules, Target, cause_of, written
 from blfd.core.calls.leg_inputs import LegAnswered, LegEnded, LegProgress, LegTrying, OfferReceived
 from blfd.core.calls.media import APART, are_apart, differs
@@ -110,7 +111,13 @@ class RingingCall(Seats):
             from_, to = self.caller.name_addr(self.domain), f"<sip:{target.party.user}@{self.domain}>"
             known = () if self.caller.withheld else self._identity(self.caller)
             way = written(target.hops, target.party, self.domain, self.headers, tells=tells)
-            return [Dial(leg, line.flow, line.contact, from_, to, self.offer, (*known, *way), line.path)]
+            user = own_contact.user(target.party.aor.tenant, self.caller.shown[0])
+            headers = (*known, *way)
+            return [
+                Dial(
+                    leg, line.flow, line.contact, from_, to, self.offer, headers, line.path, contact_user=user
+                )
+            ]
         party = replace(target.party, aor=Aor(line.trunk.tenant, line.trunk.resource))
         self.branches[leg] = Branch(leg, line.contact, party, ringing)
         if line.trunk.codecs:
@@ -121,7 +128,8 @@ class RingingCall(Seats):
         way = written(hops, party, line.domain, said, tells=tells and not self.caller.withheld)
         log = Log(Level.INFO, f"call {self.caller} -> {party}: calling by {line.flow}")
         ends = line.contact, line.from_, line.to
-        headers, user = (*line.identity, *way), line.trunk.username
+        headers = (*line.identity, *way)
+        user = line.trunk.username or own_contact.user(line.trunk.tenant)
         return [
             log,
             Dial(leg, line.flow, *ends, self.offer, headers, line.path, line.credentials, contact_user=user),

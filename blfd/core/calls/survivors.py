@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from blfd.core import own_contact
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.keeping import party_of
 from blfd.core.calls.leg_inputs import LegDescribed
@@ -77,7 +78,8 @@ class Survivors:
             if seat.saved.timer:
                 self.timers.set((Kind.OVER, seat.leg), seat.saved.timer.expires_at + LATER)
             account = self._calls.trunks.credentials(party_of(seat))
-            effects.append(Adopt(seat.leg, seat.saved, account))
+            user = own_contact.user(seat.aor.tenant, party_of(other).shown[0])
+            effects.append(Adopt(seat.leg, seat.saved, user, account))
         return effects
 
     def _by_now(self, seat: SavedSeat) -> SavedSeat:

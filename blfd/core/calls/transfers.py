@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 
+from blfd.core import own_contact
 from blfd.core.calls.call import Call
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.leg_inputs import (
@@ -100,10 +101,11 @@ class Transfers:
             consultation,
         )
         self._by_leg |= {transfer.transferor.leg: transfer, transfer.transferee.leg: transfer}
+        user = own_contact.user(transfer.transferor.party.aor.tenant)
         if refer.subscribes:
-            reply = Reply(request.transaction, 202, "Accepted")
+            reply = Reply(request.transaction, 202, "Accepted", contact_user=user)
         else:
-            reply = Reply(request.transaction, 200, "OK", (NOT_SUBSCRIBED,))
+            reply = Reply(request.transaction, 200, "OK", (NOT_SUBSCRIBED,), contact_user=user)
         log = Log(Level.INFO, transfer.name)
         return [log, reply, *self._tell(transfer, 100, "Trying", now), *self._look(transfer, now)]
 

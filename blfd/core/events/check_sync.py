@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from blfd.core import own_contact
 from blfd.core.effects import Notify
 from blfd.core.next_hop import without_headers
 from blfd.core.values import Binding, DialogId, NameAddr, SubscriptionDialog
@@ -20,4 +21,4 @@ def notify(binding: Binding, domain: str, event: str, tag: str) -> Notify:
         binding.path,
         event,
     )
-    return Notify("", binding.flow, dialog, 1, None)
+    return Notify("", binding.flow, dialog, 1, None, contact_user=own_contact.user(binding.aor.tenant))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from blfd.core import own_contact
 from blfd.core.access.domains import Domains
 from blfd.core.alterations import Altered
 from blfd.core.directory import Directory, Extension
@@ -123,7 +124,7 @@ class Notifier:
         self.subscriptions.move(subscription, flow, source=request.flow.host)
         if (target, routes) != (dialog.target, dialog.route_set):
             subscription.dialog = dialog._replace(target=target, route_set=routes)
-        reply = _accepted(request, expires, subscription.key)
+        reply = _accepted(request, expires, subscription)
         if not expires:
             return [reply, *self._terminate(subscription, "timeout", now)]
         self._expire_at(subscription, now + expires)
@@ -137,7 +138,7 @@ class Notifier:
         unreachable = self.subscriptions.room_for(watcher.aor, request.flow.host)
         gone = self._remove(unreachable) if unreachable else []
         self.subscriptions.add(subscription)
-        reply = _accepted(request, expires, subscription.key)
+        reply = _accepted(request, expires, subscription)
         if not expires:  # a fetch (RFC 6665, section 4.4.3)
             return [*gone, reply, *self._terminate(subscription, "timeout", now)]
         self._expire_at(subscription, subscription.expires_at)
@@ -259,6 +260,7 @@ class Notifier:
             subscription.reason,
             package.content_type,
             rendered.body(cseq - 1),
+            own_contact.user(subscription.resource.tenant),
         )
 
     def unanswered(self, since: float) -> list[Subscription]:
@@ -417,5 +419,6 @@ def _unsave(subscription: Subscription) -> list[Effect]:
     return [SaveSubscription(subscription.key, None)]
 
 
-def _accepted(request: Request, expires: int, key: str) -> Reply:
-    return Reply(request.transaction, 200, "OK", (("Expires", str(expires)),), key)
+def _accepted(request: Request, expires: int, subscription: Subscription) -> Reply:
+    user = own_contact.user(subscription.resource.tenant)
+    return Reply(request.transaction, 200, "OK", (("Expires", str(expires)),), subscription.key, user)

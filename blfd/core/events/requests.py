@@ -105,7 +105,9 @@ class Requests:
 
     def _resource(self, request: Request, watcher: Extension) -> tuple[Aor, str]:
         """Which extension is asked for, and its URI as the watcher writes it."""
-        uri = request.target if request.target.user else request.to.uri
+        target = request.target  # of who subscribes anew, our Contact, which some keep
+        is_ours = not target.user or self._domains.tenant_of_contact(target.user) is not None
+        uri = request.to.uri if is_ours else target
         resource = self._domains.aor_of(uri)
         if resource is None or not uri.user:
             raise Refusal(404, f"No such extension here: {visible(uri.user)}@{visible(uri.host)}")

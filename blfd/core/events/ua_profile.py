@@ -39,7 +39,7 @@ def found(event: ProfileFound, tag: str) -> list[Effect]:
     )
     return [
         Log(Level.INFO, f"PnP: {_who(event)} is told where its files are"),
-        Reply(request.transaction, 200, "OK", (("Expires", "0"),), tag),
+        Reply(request.transaction, 200, "OK", (("Expires", "0"),), tag, ""),
         Notify("", request.flow, dialog, 1, None, "timeout", "application/url", event.url.encode()),
     ]
 
