@@ -1,6 +1,7 @@
 # make demo   shows lamps and pickup on four real SIP phones, in half a minute
 # make test   passes the tests
 # make quick  passes those that take a minute
+# make coverage  shows how much of each file those go through
 # make fuzz   sends changed messages for ten minutes, other ones each time
 # make soak   is an office at work for ten minutes
 # All make .venv first, with Python 3.11 to 3.14.
@@ -9,9 +10,11 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3 python3.13 python3.14; 
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+QUICK := --ignore tests/core/test_interleavings.py tests/core tests/transport tests/test_store.py \
+	tests/test_pjsip_wheel.py tests/e2e/test_demo.py
 READY := $(VENV)/ready
 
-.PHONY: demo test quick lint bench fuzz soak clean
+.PHONY: demo test quick coverage lint bench fuzz soak clean
 
 demo: $(READY)
 	$(BIN)/blfd demo
@@ -22,8 +25,11 @@ test: $(READY)
 
 # Those that take a minute, as for another Python: make quick VENV=.venv-3.13 PYTHON=python3.13
 quick: $(READY)
-	$(BIN)/pytest -q -n 2 --ignore tests/core/test_interleavings.py tests/core tests/transport \
-		tests/test_store.py tests/test_pjsip_wheel.py tests/e2e/test_demo.py
+	$(BIN)/pytest -q -n 2 $(QUICK)
+
+# The servers of end-to-end tests are processes of their own, which are not counted.
+coverage: $(READY)
+	$(BIN)/pytest -q -n 2 --cov --cov-report=term $(QUICK)
 
 lint: $(READY)
 	$(BIN)/ruff check .
