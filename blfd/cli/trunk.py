@@ -11,7 +11,7 @@ from blfd.cli.asking import Yes, agreed
 from blfd.cli.options import Switch, options
 from blfd.cli.output import Json, print_json, print_table
 from blfd.control import ControlError, NotRunning
-from blfd.core.trunks.trunk import CallerIdIn, DidSource, Mode
+from blfd.core.trunks.trunk import CallerIdIn, DidSource, Mode, Replacing
 from blfd.operations import routes as route_operations
 from blfd.operations import trunks as operations
 from blfd.operations.lists import listed
@@ -67,6 +67,14 @@ Codecs = Annotated[
     str | None, typer.Option(help="What may be offered, with commas: PCMA,PCMU,telephone-event.")
 ]
 MaxCalls = Annotated[int | None, typer.Option(help="How many calls it takes at a time, 0 for any number.")]
+ReplacesOf = Annotated[
+    Replacing | None,
+    typer.Option(help="Where INVITE with Replaces goes, to pick up a call that its server carries."),
+]
+PickupCode = Annotated[
+    str | None,
+    typer.Option(help="What is dialled there to pick up a call that its server carries: **{extension}."),
+]
 
 
 def _said(given: dict[str, Any]) -> dict[str, Any]:
@@ -106,6 +114,8 @@ def add(
     caller_id_in: CallerIdInOf = None,
     codecs: Codecs = None,
     max_calls: MaxCalls = None,
+    replaces: ReplacesOf = None,
+    pickup_code: PickupCode = None,
 ) -> None:
     """Add a trunk."""
     given = {name: value for name, value in locals().items() if name not in ("context", "name")}
@@ -142,6 +152,8 @@ def set_(
     caller_id_in: CallerIdInOf = None,
     codecs: Codecs = None,
     max_calls: MaxCalls = None,
+    replaces: ReplacesOf = None,
+    pickup_code: PickupCode = None,
 ) -> None:
     """Change a trunk; what can be given several times replaces all of before, and '' is none."""
     given = {name: value for name, value in locals().items() if name not in ("context", "name")}

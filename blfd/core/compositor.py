@@ -303,8 +303,11 @@ def _texts(dialog: Dialog) -> Iterator[str]:
     """What of a dialog is told to others, as phones would read it."""
     remote = dialog.remote and dialog.remote.identity
     yield from (dialog.id, dialog.call_id or "", dialog.local_tag or "", dialog.remote_tag or "")
+    target = dialog.remote and dialog.remote.target
     if remote:
         yield from (remote.display or "", unquote(remote.uri))
+    if target:
+        yield target.uri
 
 
 def _watched(
@@ -331,6 +334,7 @@ def _watched(
         withheld=privacy.is_anonymous(Uri("", "sip", user, host, 0)) if remote else False,
         publisher=publication.saved.publisher,
         published_id=dialog.id,
+        target=(dialog.remote and dialog.remote.target and dialog.remote.target.uri) or "",
     )
 
 

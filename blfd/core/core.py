@@ -143,6 +143,7 @@ class Core:
             self.calls,
             self.transfers,
             self.codes,
+            self.pickups.across,
             self.survivors,
             self.watchdog,
             self.locations,
@@ -158,7 +159,7 @@ class Core:
         """What to do about `event`; `now` is seconds since the epoch."""
         if type(event) is NotifyAnswered:  # the hot path: nothing else changes
             return self.notifier.answered(event, now)
-        effects = self.transfers.settle(self._route(event, now), now)
+        effects = self._settle(self._route(event, now), now)
         if isinstance(event, LegEnded):
             self.calls.keeping.forget(event.leg)
             self.survivors.forget(event.leg)
@@ -166,6 +167,10 @@ class Core:
         effects += self.locations.take_wanted()
         self.watchdog.saw(event, effects, now)
         return effects
+
+    def _settle(self, effects: list[Effect], now: float) -> list[Effect]:
+        """What has become of pickups elsewhere and transfers by what was done."""
+        return self.transfers.settle(self.pickups.across.settle(effects, now), now)
 
     def _route(self, event: Input, now: float) -> list[Effect]:
         match event:
@@ -264,7 +269,8 @@ class Core:
             return self.transfers.handle(event, now)
         if event.leg in self.codes:
             return self.codes.handle(event, now)
-        return self.calls.handle(event, now)
+        heard = self.pickups.across.heard(event, now)
+        return self.calls.handle(heard, now) if heard else []
 
     def _synchronize(self, wanted: SyncWanted, now: float) -> Iterator[Notify]:
         """To each phone where it is registered; nothing is done about the answers."""
@@ -285,7 +291,7 @@ class Core:
         self.calls.rules.directory_changed(directory, self._routing)
         self._authenticator.directory_changed(directory, domains)
         self.permissions = Permissions(directory)
-        self.pickups.permissions_changed(self.permissions)
+        self.pickups.directory_changed(directory, self.permissions)
         effects: list[Effect] = registering
         self.changes.everything()
         for aor in changed.extensions:
@@ -327,7 +333,7 @@ class Core:
         effects: list[Effect] = []
         for timers in self._timers:
             effects += timers.handle(now)
-        effects = self.transfers.settle(effects, now)
+        effects = self._settle(effects, now)
         effects += [*self.calls.keeping.take(), *self._tell(now)]
         self.watchdog.saw(None, effects, now)
         return effects

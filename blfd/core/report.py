@@ -192,7 +192,8 @@ def _pickers(core: Core, aor: Aor, now: float) -> tuple[list[Row], str]:
         phones = len(core.registrar.bindings(picker, now))
         if picker == aor:
             phones -= rings  # what already rings with the call need not pick it up
-        if phones < 1 or not core.permissions.may(picker, aor):
+        is_local = core.directory.owner(core.directory.extensions[picker]) is Owner.LOCAL
+        if (is_local and phones < 1) or not core.permissions.may(picker, aor):
             continue
         if picker != aor and not all(dialog.rings for dialog in core.dialogs.of(picker)):
             busy.append(picker.extension)
@@ -214,8 +215,11 @@ def _ways(core: Core, aor: Aor, picker: Aor) -> list[str]:
 
 
 def _why_nobody(core: Core, aor: Aor, busy: list[str]) -> str:
-    if all(dialog.publisher for dialog in core.dialogs.of(aor) if dialog.rings):
-        return "the call is carried by another server, which publishes it"
+    ringing = [dialog for dialog in core.dialogs.of(aor) if dialog.rings]
+    if not any(core.pickups.across.way(aor, dialog) for dialog in ringing if dialog.publisher) and all(
+        dialog.publisher for dialog in ringing
+    ):
+        return "another server carries the call, and no trunk says how it is picked up there"
     if not core.permissions.pickable(aor):
         return f"its calls may not be picked up; 'blfd extension set {aor.extension} --pickable on'"
     if busy:

@@ -190,7 +190,14 @@ class Requests:
         if proved := self._trunks.proved(request):
             return proved
         found = self._trunks.at(request.flow.host)
-        return () if found and self._is_of_phone(request, now) else found
+        if found and (self._is_of_edge(request, found) or self._is_of_phone(request, now)):
+            return ()
+        return found
+
+    def _is_of_edge(self, request: Request, trunks: tuple[Trunk, ...]) -> bool:
+        """Whether a proxy that is taken at its word has sent it on, a trunk for picking up calls alone."""
+        alone = all(trunk.picks_up and not trunk.takes_calls for trunk in trunks)
+        return alone and self._senders.takes_at_its_word(request.flow)
 
     def _is_of_phone(self, request: Request, now: float) -> bool:
         """Whether it answers a challenge of ours, or is said to be of who has registered by the same way."""

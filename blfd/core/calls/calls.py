@@ -206,7 +206,8 @@ class Calls:
         known = {leg: self.keeping.legs[leg] for leg in call.legs()}
         return self._settle(call, call.ask(known, lost, now))
 
-    def end_survivor(self, number: int, status: int, why: str, now: float) -> list[Effect]:
+    def end(self, number: int, status: int, why: str, now: float) -> list[Effect]:
+        """End a call, and say why to both sides."""
         call = self._by_number.get(number)
         return self._settle(call, call.hang_up(status, why, now)) if call else []
 

@@ -307,6 +307,9 @@ class Rules:
 def callee_party(callee: Callee) -> Party:
     """Who is called; outside it is the number, and the lamp is that of the trunk which is tried first."""
     if isinstance(callee, Outside):
+        if taking := callee.taking:  # the picker talks with who calls there
+            trunk = Aor(callee.route.tenant, f"{RESERVED}{callee.route.trunks[0]}")
+            return Party(trunk, taking.name, taking.withheld, taking.number)
         return Party(Aor(callee.route.tenant, f"{RESERVED}{callee.route.trunks[0]}"), number=callee.number)
     return Party(callee.aor, callee.name)
 

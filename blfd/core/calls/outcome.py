@@ -32,7 +32,7 @@ def outcome(aor: Aor, dialog: WatchedDialog, call: Call | None, picker: Aor) -> 
     if dialog.state is DialogState.CONFIRMED:
         if dialog.role is Direction.INITIATOR:
             return f"{aor.extension} is talking already"
-        return _has("answered", Party(aor), picker)
+        return has("answered", Party(aor), picker)
     if _left(dialog):
         return f"The call was forwarded to {dialog.taken_by}"
     if call is None:
@@ -41,8 +41,8 @@ def outcome(aor: Aor, dialog: WatchedDialog, call: Call | None, picker: Aor) -> 
     holder = call.seated(dialog.role)
     first = dialog.taken_by or aor.extension
     if dialog.answered or (dialog.event is StateEvent.REPLACED and holder.user != first):
-        return _has("taken it over", holder, picker)
-    return _has("answered" if holder.aor == aor else "answered the call", holder, picker)
+        return has("taken it over", holder, picker)
+    return has("answered" if holder.aor == aor else "answered the call", holder, picker)
 
 
 def _left(dialog: WatchedDialog) -> bool:
@@ -50,7 +50,8 @@ def _left(dialog: WatchedDialog) -> bool:
     return bool(dialog.taken_by) and dialog.event in (StateEvent.REJECTED, StateEvent.TIMEOUT)
 
 
-def _has(done: str, who: Party, picker: Aor) -> str:
+def has(done: str, who: Party, picker: Aor) -> str:
+    """Who has got a call, as `picker` is told."""
     if who.aor == picker:
         return f"You have {done} already"
     return f"{'Somebody' if who.withheld else who.user} has {done} already"

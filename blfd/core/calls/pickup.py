@@ -2,7 +2,8 @@
 
 The picker's INVITE becomes a leg, its media is matched with the caller's, and only then, in one step, the
 call is the picker's; until that step it rings on as if nothing had been asked. Whatever happened meanwhile
-is found out there, so everybody who comes later gets a definite refusal.
+is found out there, so everybody who comes later gets a definite refusal. Calls that another server carries
+are picked up there (`across`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from blfd.core import own_contact
-from blfd.core.calls.attempts import Attempt, Way
+from blfd.core.calls.across import Across, carried_elsewhere
+from blfd.core.calls.attempts import Way
 from blfd.core.calls.call import Call
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.leg_inputs import LegAccepted, LegEnded, MediaMatched
@@ -19,14 +21,14 @@ from blfd.core.calls.media import APART, are_apart, held
 from blfd.core.calls.outcome import outcome, told
 from blfd.core.calls.party import Party, Picker, State
 from blfd.core.calls.permissions import Permissions
+from blfd.core.calls.reporting import report, warning
 from blfd.core.directory import Directory, Extension, Reach
-from blfd.core.effects import Accept, Effect, HangUp, Level, Log, MatchMedia, Reply, SavePickup
+from blfd.core.effects import Accept, Effect, HangUp, MatchMedia, Reply
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.messages import InviteReceived
-from blfd.core.quoting import quoted
 from blfd.core.routing import ToPickup
-from blfd.core.values import Aor, DialogId, Headers, Replaces
+from blfd.core.values import Aor, DialogId, Replaces
 from blfd.core.visible import visible
 from dialog_info import DialogState, Direction
 
@@ -61,8 +63,8 @@ class Pickup:
         return call.caller_leg if self.dialog.leg != call.caller_leg else call.answered_leg
 
 
-Found = tuple[Aor, WatchedDialog, Call]
-"""Whose call it is, the dialog to replace, and its call."""
+Found = tuple[Aor, WatchedDialog, Call | None]
+"""Whose call it is, the dialog to replace, and its call; None where another server carries it."""
 
 
 class Pickups:
@@ -72,6 +74,7 @@ class Pickups:
         self._dialogs, self._calls = dialogs, calls
         self._permissions = Permissions(Directory())
         self._by_leg: dict[int, Pickup] = {}
+        self.across = Across(dialogs, calls)
 
     def __contains__(self, leg: int) -> bool:
         return leg in self._by_leg
@@ -81,8 +84,9 @@ class Pickups:
         pickup = self._by_leg.get(leg)
         return pickup.picker.aor if pickup else None
 
-    def permissions_changed(self, permissions: Permissions) -> None:
+    def directory_changed(self, directory: Directory, permissions: Permissions) -> None:
         self._permissions = permissions
+        self.across.directory_changed(directory)
 
     # The INVITE
 
@@ -90,14 +94,16 @@ class Pickups:
         """Take the picker's INVITE, or refuse it and leave the call as it is."""
         transaction = invite.request.transaction
         try:
-            found = self._find(wish, picker.aor, now)
+            aor, dialog, call = self._find(wish, picker.aor, now)
+            if call is None:
+                return self.across.start(wish, invite, picker, aor, dialog, now)
         except Refusal as refusal:
             status, reason = refusal.status, refusal.reason
-            reply = Reply(transaction, status, reason, _warning(refusal.log or reason))
+            reply = Reply(transaction, status, reason, warning(refusal.log or reason))
             extension = self._wanted(wish, picker.aor)
-            return [reply, *_report(wish.way, picker.aor, extension, status, reason, now, now)]
+            return [reply, *report(wish.way, picker.aor, extension, status, reason, now, now)]
         leg = self._calls.new_leg()
-        self._by_leg[leg] = Pickup(wish, invite, picker, now, *found)
+        self._by_leg[leg] = Pickup(wish, invite, picker, now, aor, dialog, call)
         user = own_contact.user(picker.aor.tenant, invite.request.target.user)
         return [Accept(transaction, leg, user)]
 
@@ -111,7 +117,7 @@ class Pickups:
     def _find(self, wish: ToPickup, picker: Aor, now: float) -> Found:
         """Whose call it is and the dialog to replace; Refusal where there is none to have."""
         if wish.replaces:
-            return self._named(wish.replaces, picker)
+            return self._named(wish.replaces, picker, now)
         if wish.way is Way.GROUP:
             return self._in_groups(picker, now)
         if not wish.extension:
@@ -134,7 +140,7 @@ class Pickups:
             raise Refusal(403, f"{picker.extension} is in no pickup group with others", log=_ASK)
         return self.longest(targets, picker) or self._nothing(targets, "your groups", picker, now)
 
-    def _named(self, replaces: Replaces, picker: Aor) -> Found:
+    def _named(self, replaces: Replaces, picker: Aor, now: float) -> Found:
         """The dialog that a Replaces names (RFC 3891, section 3)."""
         matching = self._matching(replaces, picker.tenant)
         if len(matching) != 1:
@@ -144,7 +150,7 @@ class Pickups:
         if not self._permissions.may(picker, aor):
             raise self._forbidden(picker, aor)
         if dialog.publisher:
-            raise _carried_elsewhere(aor, dialog)
+            return self._named_across(aor, dialog, replaces, picker, now)
         call = self._calls.numbered(dialog.call)
         if call and call.state is State.RINGING and dialog.direction is Direction.RECIPIENT:
             if call.caller.aor == picker:
@@ -167,6 +173,20 @@ class Pickups:
             raise Refusal(603, f"You talk with {aor.extension} already")
         return aor, dialog, call
 
+    def _named_across(
+        self, aor: Aor, dialog: WatchedDialog, replaces: Replaces, picker: Aor, now: float
+    ) -> Found:
+        """The same of one that another server carries: it is to be had while it rings."""
+        if dialog.rings:
+            if self._is_own(dialog, None, picker):
+                raise Refusal(603, _own([aor]))
+            return self._to_be_had(aor, dialog) or self._not_to_be_had(aor, dialog, picker)
+        if dialog.state is DialogState.TERMINATED:
+            raise Refusal(603, self.across.had(aor, picker, now) or outcome(aor, dialog, None, picker))
+        if dialog.state is DialogState.CONFIRMED and replaces.early_only:
+            raise Refusal(486, outcome(aor, dialog, None, picker))
+        raise carried_elsewhere(aor, dialog)
+
     def _matching(self, replaces: Replaces, tenant: str) -> list[tuple[Aor, WatchedDialog]]:
         """The dialogs that a Replaces fits, its tags in whatever order: phones differ in whose is which.
 
@@ -181,25 +201,62 @@ class Pickups:
         return []
 
     def longest(self, targets: Iterable[Aor], picker: Aor) -> Found | None:
-        """What has rung longest at `targets`, the picker's own calls aside."""
+        """What has rung longest at `targets`, the picker's own calls aside, and what is not to be had."""
         ringing = [
-            (dialog.since, dialog.leg, (aor, dialog, call))
+            (dialog.since, dialog.leg, found)
             for aor in targets
             for dialog in self._dialogs.of(aor)
-            if dialog.rings
-            for call in [self._calls.numbered(dialog.call)]
-            if call and call.caller.aor != picker
+            if dialog.rings and not self._is_own(dialog, self._calls.numbered(dialog.call), picker)
+            for found in [self._to_be_had(aor, dialog)]
+            if found
         ]
         return min(ringing, key=lambda one: one[:2])[2] if ringing else None
+
+    @staticmethod
+    def _is_own(dialog: WatchedDialog, call: Call | None, picker: Aor) -> bool:
+        """Whether the picker calls there itself."""
+        return call.caller.aor == picker if call else dialog.remote == picker.extension
+
+    def _to_be_had(self, aor: Aor, dialog: WatchedDialog) -> Found | None:
+        """A dialog that rings, and its call, if somebody can get it now.
+
+        Where a call of ours goes on to a server that publishes it, it is ours that is picked up.
+        """
+        if not dialog.publisher:
+            call = self._calls.numbered(dialog.call)
+            return (aor, dialog, call) if call else None
+        if dialog.id.call_id:
+            for _, here in self._dialogs.find(aor.tenant, dialog.id.call_id):
+                call = self._calls.numbered(here.call)
+                if here.rings and call:
+                    return aor, here, call
+        if self.across.asking(aor, dialog) or not self.across.way(aor, dialog):
+            return None
+        return aor, dialog, None
+
+    def _not_to_be_had(self, aor: Aor, dialog: WatchedDialog, picker: Aor) -> Found:
+        """Refuse, as somebody is quicker or there is no way."""
+        asking = self.across.asking(aor, dialog)
+        if asking is None:
+            raise carried_elsewhere(aor, dialog)
+        who = "You are" if asking == picker else f"{asking.extension} is"
+        raise Refusal(480, f"{who} picking it up already")
 
     def _nothing(self, targets: list[Aor], where: str, picker: Aor, now: float) -> Found:
         """Refuse, as there is nothing to have: was there, just now?"""
         ringing = [(aor, dialog) for aor in targets for dialog in self._dialogs.of(aor) if dialog.rings]
-        own = list(dict.fromkeys(aor for aor, dialog in ringing if not dialog.publisher))
-        if own:
-            raise Refusal(480, _own(own))
+        others = [
+            (aor, dialog)
+            for aor, dialog in ringing
+            if not self._is_own(dialog, self._calls.numbered(dialog.call), picker)
+        ]
+        if others:
+            return self._not_to_be_had(*others[0], picker)
         if ringing:
-            raise _carried_elsewhere(*ringing[0])
+            raise Refusal(480, _own(list(dict.fromkeys(aor for aor, _ in ringing))))
+        had = next((text for aor in targets if (text := self.across.had(aor, picker, now))), "")
+        if had:
+            raise Refusal(480, had)
         lately = [
             (dialog.since, aor, dialog, call)
             for aor in targets
@@ -282,13 +339,13 @@ class Pickups:
 
     def _refuse(self, leg: int, status: int, reason: str, now: float) -> list[Effect]:
         pickup = self._by_leg.pop(leg)
-        last = HangUp(leg, status, reason, headers=_warning(reason))
+        last = HangUp(leg, status, reason, headers=warning(reason))
         return [last, *self._report(pickup, status, reason, now)]
 
     def _report(self, pickup: Pickup, status: int, result: str, now: float, caller: str = "") -> list[Effect]:
         way, who, whose = pickup.wish.way, pickup.picker.aor, pickup.target.extension
         caller = caller or pickup.dialog.remote
-        return _report(way, who, whose, status, result, pickup.started_at, now, caller)
+        return report(way, who, whose, status, result, pickup.started_at, now, caller)
 
 
 def _own(targets: list[Aor]) -> str:
@@ -296,33 +353,5 @@ def _own(targets: list[Aor]) -> str:
     return f"It is your own call that rings at {where}"
 
 
-def _carried_elsewhere(aor: Aor, dialog: WatchedDialog) -> Refusal:
-    detail = f"{dialog.publisher} publishes this call, which does not pass through here"
-    return Refusal(488, f"The call of {aor.extension} is carried by another server", log=detail)
-
-
 def _being_set_up(aor: Aor) -> str:
     return f"The call of {aor.extension} is just being set up"
-
-
-def _warning(text: str) -> Headers:
-    """RFC 3261, section 20.43; 399 is for people and logs."""
-    return (("Warning", f"399 blfd {quoted(text)}"),)
-
-
-def _report(
-    way: Way,
-    picker: Aor,
-    extension: str,
-    status: int,
-    result: str,
-    started_at: float,
-    now: float,
-    caller: str = "",
-) -> list[Effect]:
-    """What is kept of an attempt, and its line in the log."""
-    milliseconds = round((now - started_at) * 1000, 3)
-    attempt = Attempt(started_at, picker, way, extension, caller, status, result, milliseconds)
-    what = f"{caller}'s call at {extension}" if caller else extension or "its groups' calls"
-    text = f"pickup ({way.value}): {picker} wants {what}: {status} {result}, {milliseconds:.1f} ms"
-    return [Log(Level.INFO, text), SavePickup(attempt)]

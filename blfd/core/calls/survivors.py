@@ -61,7 +61,7 @@ class Survivors:
             self.timers.set((Kind.ASK, saved.number), now + FIRST + APART * number)
         for saved in event.lost:
             effects += self._adopt(saved, now)
-            effects += self._calls.end_survivor(saved.number, 480, UNREACHABLE, now)
+            effects += self._calls.end(saved.number, 480, UNREACHABLE, now)
         text = f"{len(event.calls)} calls go on, {len(event.lost)} cannot be reached any more"
         return [*effects, Log(Level.INFO, text)]
 
@@ -125,7 +125,7 @@ class Survivors:
         text = (
             f"call {call.caller.aor} -> {call.callee.aor}: its session was not refreshed since the last start"
         )
-        return [Log(Level.WARNING, text), *self._calls.end_survivor(call.number, 408, DEAD, now)]
+        return [Log(Level.WARNING, text), *self._calls.end(call.number, 408, DEAD, now)]
 
 
 def _watched(seat: SavedSeat, other: SavedSeat, call: int, withheld: bool) -> WatchedDialog:

@@ -67,8 +67,9 @@ class WatchedDialog:
     extension, and the name, that has transferred the call, `replaces` the dialog that its INVITE has named in
     Replaces.
 
-    Of a dialog that is not carried here, `publisher` says whose word it is and `published_id` what it is
-    called there. It has no `leg` and no `call`; Call-ID, tags and direction may be missing.
+    Of a dialog that is not carried here, `publisher` says whose word it is, `published_id` what it is called
+    there and `target` where the other party is reached. It has no `leg` and no `call`; Call-ID, tags,
+    direction and target may be missing.
     """
 
     id: DialogId
@@ -90,6 +91,7 @@ class WatchedDialog:
     replaces: DialogId | None = None
     publisher: str = ""
     published_id: str = ""
+    target: str = ""
 
     @property
     def other(self) -> tuple[str, str]:
@@ -204,8 +206,13 @@ class Dialogs:
         dialogs = list(self._live.get(aor, {}).values())
         if not any(dialog.publisher for dialog in dialogs):
             return dialogs
-        here = {dialog.id.call_id for dialog in dialogs if not dialog.publisher}
-        return [dialog for dialog in dialogs if not (dialog.publisher and dialog.id.call_id in here)]
+        calls = {dialog.call for dialog in dialogs if not dialog.publisher}
+        return [one for one in dialogs if not (one.publisher and calls & self._carried(aor.tenant, one))]
+
+    def _carried(self, tenant: str, dialog: WatchedDialog) -> set[int]:
+        """The calls that have a leg with its Call-ID: this server's calls go on to the one that publishes."""
+        call_id = dialog.id.call_id
+        return {one.call for _, one in self.find(tenant, call_id) if not one.publisher} if call_id else set()
 
     def last(self, aor: Aor) -> WatchedDialog | None:
         """The dialog that ended last, whenever that was."""

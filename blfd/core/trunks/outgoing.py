@@ -13,11 +13,27 @@ from blfd.core.trunks.trunk import CallerIdIn, OutRoute, Trunk, split
 from blfd.core.values import TRANSPORTS, Account, Flow, Headers
 
 
+class Taking(NamedTuple):
+    """A call that a trunk's server carries and that is picked up there: `name` and `number` of who calls.
+
+    `withheld`: who that is may not be told. `headers` say of which call the INVITE is, and `target` is where
+    it goes, "" for the number. `proves`: who answers has the call.
+    """
+
+    name: str
+    number: str
+    withheld: bool = False
+    headers: Headers = ()
+    target: str = ""
+    proves: bool = False
+
+
 class Outside(NamedTuple):
-    """A number outside, as it was dialled, and the route that leads there."""
+    """A number outside, as it was dialled, and the route that leads there; `taking`: to pick up a call."""
 
     number: str
     route: OutRoute
+    taking: Taking | None = None
 
     @property
     def sent(self) -> str:
@@ -99,8 +115,13 @@ def line(trunk: Trunk, server: HostPort, flow: Flow, outside: Outside, caller: C
     target = f"sip:{number}@{at}{transport.parameter}"
     said = number_of(trunk, outside.route, caller.extension) or privacy.USER
     from_, identity = _identity(trunk, said, caller, outside.route)
+    path, taking = trunk.route_set, outside.taking
+    if taking:
+        identity += taking.headers
+    if taking and taking.target:
+        target, path = taking.target, (*path, f"<sip:{at}{transport.parameter};lr>")
     to = f"<sip:{number}@{host}>"
-    return Line(flow, target, trunk.route_set, trunk, from_, to, identity, host, trunk.credentials)
+    return Line(flow, target, path, trunk, from_, to, identity, host, trunk.credentials)
 
 
 def _identity(trunk: Trunk, number: str, caller: Caller, route: OutRoute) -> tuple[str, Headers]:

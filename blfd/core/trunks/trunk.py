@@ -14,11 +14,15 @@ from blfd.core.trunks.remote import Remote, check_remote, check_seconds, is_doma
 RESERVED = "trunk+"
 """Before the name of a trunk it is the name of its lamp; no extension is named so."""
 
+EXTENSION = "{extension}"
+"""What stands in `pickup_code` for the extension."""
+
 WIDEST = {4: 16, 6: 32}
 """The shortest prefix of a network from which calls are taken without a password, by the version of IP."""
 
 _DIGITS = re.compile(r"[0-9]{0,6}").fullmatch
 _CODEC = re.compile(r"[A-Za-z0-9._-]{1,32}").fullmatch
+_CODE = re.compile(r"[0-9A-Za-z*#+._-]{0,30}\{extension\}[0-9A-Za-z*#+._-]{0,30}").fullmatch
 
 
 class Mode(Enum):
@@ -35,6 +39,14 @@ class DidSource(Enum):
     TO = "to"
     P_CALLED_PARTY_ID = "p-called-party-id"
     P_PREFERRED_IDENTITY = "p-preferred-identity"
+
+
+class Replacing(Enum):
+    """Where an INVITE with Replaces goes that picks up a call which the trunk's server carries (RFC 3891)."""
+
+    NONE = "none"  # it takes none
+    CALLER = "caller"  # a proxy: to the phone that calls, which ends the ringing
+    EXTENSION = "extension"  # a B2BUA that knows the ids which it tells: to itself
 
 
 class CallerIdIn(Enum):
@@ -57,6 +69,9 @@ class Trunk(Remote):
     go to `default`. Numbers without a country's code are in `country` and `area`. `caller_ids` are
     `EXTENSION=NUMBER`; `caller_id` is who calls for all others. `codecs` are those that may be offered, ()
     for all; `max_calls` 0 is no limit.
+
+    Calls that its server carries, and tells of, are picked up by INVITE with Replaces, as `replaces` says,
+    where their ids are told; else by dialling `pickup_code` there, with {extension} for whose call it is.
     """
 
     mode: Mode = Mode.IP
@@ -73,6 +88,8 @@ class Trunk(Remote):
     caller_id_in: CallerIdIn = CallerIdIn.FROM
     codecs: tuple[str, ...] = ()
     max_calls: int = 0
+    replaces: Replacing = Replacing.NONE
+    pickup_code: str = ""
 
     @property
     def resource(self) -> str:
@@ -83,6 +100,16 @@ class Trunk(Remote):
     def taken(self) -> frozenset[str]:
         """The codecs that may be offered, in capitals; none where all may."""
         return frozenset(codec.upper() for codec in self.codecs)
+
+    @property
+    def picks_up(self) -> bool:
+        """Whether calls that its server carries can be picked up."""
+        return self.replaces is not Replacing.NONE or bool(self.pickup_code)
+
+    @property
+    def takes_calls(self) -> bool:
+        """Whether it has numbers of extensions here."""
+        return bool(self.dids or self.default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +172,11 @@ def check(trunk: Trunk, extensions: Container[str]) -> None:
     check_seconds(what, "expires", trunk.expires, 60, 86_400)
     if not 0 <= trunk.max_calls <= 100_000:
         raise ValueError(f"{what}: max-calls is a number up to 100000, 0 for no limit")
+    if trunk.pickup_code and not _CODE(trunk.pickup_code):
+        raise ValueError(
+            f"{what}: pickup-code is dialled there, with {EXTENSION} for whose call it is, as "
+            f"**{EXTENSION}, not {trunk.pickup_code!r}"
+        )
 
 
 def check_route(route: OutRoute, trunks: Container[str]) -> None:

@@ -19,6 +19,8 @@ DidSource = Literal["request-uri", "to", "p-called-party-id", "p-preferred-ident
 CallerIdIn = Literal["from", "p-asserted-identity", "p-preferred-identity", "remote-party-id"]
 Mode = Literal["ip", "register"]
 Transport = Literal["udp", "tcp", "tls"]
+Replacing = Literal["none", "caller", "extension"]
+PickupCode = Annotated[str, Field(description="`{extension}` is whose call is picked up.")]
 Servers = Annotated[list[str], Field(description="Addresses, each with `:PORT` if it has one.")]
 Dids = Annotated[list[str], Field(description="`NUMBER=EXTENSION`; x is any digit.")]
 CallerIds = Annotated[list[str], Field(description="`EXTENSION=NUMBER`; x is any digit.")]
@@ -53,6 +55,8 @@ class Trunk(BaseModel):
     caller_id_in: CallerIdIn
     codecs: list[str]
     max_calls: int
+    replaces: Replacing
+    pickup_code: PickupCode
 
 
 class ChangedTrunk(Sent):
@@ -84,6 +88,8 @@ class ChangedTrunk(Sent):
     caller_id_in: CallerIdIn | None = None
     codecs: list[str] | None = None
     max_calls: int | None = None
+    replaces: Replacing | None = None
+    pickup_code: PickupCode | None = None
 
 
 class NewTrunk(ChangedTrunk):

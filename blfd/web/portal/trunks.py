@@ -39,6 +39,8 @@ TRUNK = {
     "certificate": ("Name in its certificate", "that it shows over TLS"),
     "codecs": ("Codecs", "that may be offered, one a line; none for all"),
     "max_calls": ("Calls at a time", "0 for any number"),
+    "replaces": ("Picking up calls that it carries", "where INVITE with Replaces goes"),
+    "pickup_code": ("Code that picks up such a call", "**{extension}, where Replaces is not to be had"),
     "expires": ("Registered for", "seconds"),
     "retry": ("What failed is tried again after", "seconds, at the latest"),
     "retry_forbidden": ("What was refused is tried again after", "seconds"),
