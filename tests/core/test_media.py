@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-import pytest
+from itertools import chain
 
-from blfd.core.calls.media import answering, are_apart, held, lifted, moved, streams
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blfd.core.calls.codecs import only
+from blfd.core.calls.media import (
+    DIRECTIONS,
+    answering,
+    are_apart,
+    differs,
+    held,
+    lifted,
+    moved,
+    silent,
+    streams,
+    unnamed,
+)
+from blfd.core.calls.sdp import joined, sections
 
 
 @pytest.mark.parametrize(
@@ -127,3 +144,88 @@ CANDIDATES = "|a=candidate:1 1 UDP 2130706431 {} 4 typ host"
 def test_media_that_cannot_meet(one: str, other: str, expected: bool) -> None:
     assert are_apart(sdp(one), sdp(other)) is are_apart(sdp(other), sdp(one)) is expected
     assert not are_apart(None, sdp(other))
+
+
+KNOWN = b"""v=0|o=alice 1 1 IN IP4 192.0.2.1|o=|s=Alice|s=|i=Alice, room 5|u=http://a/|e=a@b|p=+1|t=0 0
+c=IN IP4 192.0.2.1|c=IN IP6 2001:db8::1|c=IN IP4 0.0.0.0|b=AS:64|k=clear:x|m=audio 4000 RTP/AVP 0 8 101
+m=audio 0 RTP/AVP 0|m=video 5000 RTP/AVP 97|m=|m=audio|m=audio 6000 RTP/SAVP 0|a=sendonly|a=sendrecv
+a=inactive|a=recvonly|a=rtpmap:101 telephone-event/8000|a=rtpmap:97 H264/90000|a=fmtp:101 0-15|a=ptime:20
+a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x|a=candidate:1 1 UDP 1 192.0.2.1 4 typ host|a=altc:1 IP6 ::1 4
+a=x-unknown:\xff\x00 i=not|Z=nothing known|no line|=|""".replace(b"\n", b"|").split(b"|")
+ANYTHING = st.binary(max_size=12).map(lambda octets: octets.translate(None, b"\r\n"))
+SAID = st.one_of(st.sampled_from(KNOWN), ANYTHING.filter(lambda octets: octets[:2] != b"m="))
+WRITTEN = st.lists(st.tuples(SAID, st.sampled_from([b"\r\n", b"\n", b"\r", b" \r\n", b"\t\n"])), max_size=25)
+ABOUT = (b"i=", b"u=", b"e=", b"p=")
+
+
+def lines_of(description: bytes) -> list[bytes]:
+    return list(chain.from_iterable(sections(description)))
+
+
+def direction_aside(description: bytes) -> list[bytes]:
+    return [line for line in lines_of(description) if line[2:] not in DIRECTIONS or line[:2] != b"a="]
+
+
+@given(WRITTEN)
+def test_what_is_read_is_printed(written: list[tuple[bytes, bytes]]) -> None:
+    """Whatever its lines end with, and whether anybody knows them."""
+    octets = b"".join(chain.from_iterable(written))
+    said = [line.rstrip(b" \t") for line, _ in written]
+    assert lines_of(octets) == [line for line in said if line[1:2] == b"="]
+    printed = joined(sections(octets))
+    assert sections(printed) == sections(octets)
+    assert joined(sections(printed)) == printed
+    assert not differs(octets, printed)
+    assert held(printed) == held(octets)
+    assert streams(printed) == streams(octets)
+
+
+@given(WRITTEN)
+def test_nothing_of_a_description_names_its_sender(written: list[tuple[bytes, bytes]]) -> None:
+    """All else is as it was, octet for octet."""
+    octets = b"".join(chain.from_iterable(written))
+    nameless = unnamed(octets)
+    assert unnamed(nameless) == nameless
+    kept = [line for line in lines_of(octets) if line[:2] not in ABOUT]
+    for was, now in zip(kept, lines_of(nameless), strict=True):
+        if was[:2] == b"s=":
+            assert now == b"s=-"
+        elif was[:2] == b"o=":
+            assert now == (b"o=-" + was[2:][was[2:].find(b" ") :] if b" " in was else b"o=-")
+        else:
+            assert now == was
+    plain = b"".join(line + end for line, end in written if line[:2] not in (*ABOUT, b"s=", b"o="))
+    assert unnamed(plain) == plain
+
+
+@given(WRITTEN, WRITTEN)
+def test_what_is_changed_is_the_direction_alone(
+    written: list[tuple[bytes, bytes]], other: list[tuple[bytes, bytes]]
+) -> None:
+    octets, offer = (b"".join(chain.from_iterable(each)) for each in (written, other))
+    for changed in (lifted(octets), answering(octets, offer)):
+        assert direction_aside(changed) == direction_aside(octets)
+        assert [s._replace(direction=b"") for s in streams(changed)] == [
+            s._replace(direction=b"") for s in streams(octets)
+        ]
+    assert all(stream.direction == b"sendrecv" for stream in streams(lifted(octets)))
+    for answered, offered in zip(streams(answering(octets, offer)), streams(offer), strict=False):
+        assert offered.receives or not answered.sends
+        assert offered.sends or not answered.receives
+
+
+@given(WRITTEN)
+def test_what_answers_in_silence_and_what_loses_codecs_has_the_same_streams(
+    written: list[tuple[bytes, bytes]],
+) -> None:
+    octets = b"".join(chain.from_iterable(written))
+    fewer = only(octets, {"PCMU", "TELEPHONE-EVENT"})
+    assert set(lines_of(fewer)) - set(lines_of(octets)) <= {
+        line for line in lines_of(fewer) if line[:2] == b"m="
+    }
+    assert [(s.media, s.port) for s in streams(fewer)] == [(s.media, s.port) for s in streams(octets)]
+    answered = silent(octets)
+    if answered is not None:
+        assert len(streams(answered)) == len(streams(octets))
+        taken = [stream for stream in streams(answered) if stream.port not in (b"0", b"")]  # "": no stream
+        assert not any(stream.sends or stream.receives for stream in taken)

@@ -17,11 +17,12 @@ FAMILIES = frozenset((IPV4, IPV6))
 APART = "The media of the phones cannot meet: one has IPv4, the other IPv6"
 
 # Phones write name and extension into fields for people, and into o= (RFC 4566, sections 5.2 to 5.6).
-_ABOUT = re.compile(rb"^[iuep]=[^\r\n]*(?:\r?\n|\Z)", re.M)
-_SESSION_NAME = re.compile(rb"^s=[^\r\n]*", re.M)
-_USER = re.compile(rb"^o=[^ \r\n]*", re.M)
+_BEGINS = rb"(?<![^\r\n])"  # a line, as `sdp` cuts them
+_ABOUT = re.compile(_BEGINS + rb"[iuep]=[^\r\n]*(?:\r\n|\r|\n|\Z)")
+_SESSION_NAME = re.compile(_BEGINS + rb"s=[^\r\n]*")
+_USER = re.compile(_BEGINS + rb"o=[^ \r\n]*")
 _FAMILY = re.compile(rb"(?<=IN )IP[46](?= )")
-_ALTERNATIVE = re.compile(rb"^a=altc:\d+ (IP[46]) ", re.M)
+_ALTERNATIVE = re.compile(_BEGINS + rb"a=altc:\d+ (IP[46]) ")
 _REFUSED = re.compile(rb"^(m=\S+) \S+ ")
 _CRYPTO = re.compile(rb"a=crypto:(\d+) (\S+) inline:")
 _PROFILES = frozenset((b"RTP/AVP", b"RTP/AVPF", b"RTP/SAVP", b"RTP/SAVPF"))
@@ -36,7 +37,7 @@ _KEYS = {  # octets of key and salt, by the crypto suite (RFC 4568, 6188 and 771
     b"AEAD_AES_128_GCM": 28,
     b"AEAD_AES_256_GCM": 44,
 }
-_CANDIDATE = re.compile(rb"^a=candidate:\S+ \d+ \S+ \d+ (\S+) ", re.M)
+_CANDIDATE = re.compile(_BEGINS + rb"a=candidate:\S+ \d+ \S+ \d+ (\S+) ")
 
 
 class Stream(NamedTuple):
@@ -203,5 +204,5 @@ def _directed(sdp: bytes, directions: list[bytes]) -> bytes:
 
 
 def unnamed(sdp: bytes) -> bytes:
-    """`sdp` without what names its sender."""
+    """`sdp` without what names its sender, and all else of it octet for octet."""
     return _USER.sub(b"o=-", _SESSION_NAME.sub(b"s=-", _ABOUT.sub(b"", sdp)))

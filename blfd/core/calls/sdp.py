@@ -1,4 +1,9 @@
-"""The lines of a session description (RFC 4566), cut where its streams begin."""
+"""The lines of a session description (RFC 4566), cut where its streams begin.
+
+What a phone has written is passed on as it is, so its octets are the value that inputs, effects and rows
+have. Who has to know something of them reads `sections`; who says something else (`media`, `codecs`, PJSIP's
+short form) changes the lines concerned, and the others come out as they came in.
+"""
 
 from __future__ import annotations
 
