@@ -19,6 +19,7 @@ from blfd.core.calls.leg_inputs import (
     OfferReceived,
 )
 from blfd.core.calls.media import held
+from blfd.core.calls.survivors import PATIENCE
 from blfd.core.effects import (
     Adopt,
     Answer,
@@ -286,7 +287,27 @@ def test_a_phone_whose_connection_is_gone_is_asked_when_it_is_back() -> None:
     assert asked(office.at(1)) == [], "what it says could not be told to the other one"
     office.describe(caller, "101", flow=Flow("tcp", "198.51.100.7", 40_002))
     assert asked(office.at(1)) == [(caller, OTHER)]
+    office.give(OfferAnswered(caller, 200, OTHER))
+    office.give(OfferAnswered(callee, 200, OTHER))
+    assert asked(office.at(PATIENCE)) == []
     assert office.lamps("101", "102") == ["talking", "talking"]
+
+
+def test_a_phone_is_asked_alone_where_the_other_one_does_not_come_back() -> None:
+    """What it says is told when that one is there."""
+    office = Offices()
+    caller, callee = office.up(transport="tcp")
+    office.restart(transport="tcp")
+    assert asked(office.at(PATIENCE + 1)) == []
+    back = Flow("tcp", "198.51.100.7", 40_001)
+    office.describe(callee, "102", flow=back)
+    assert asked(office.at(1)) == []
+    assert asked(office.at(PATIENCE)) == [(callee, OTHER)]
+    assert asked(office.give(OfferAnswered(callee, 200, MOVED))) == []
+    office.describe(callee, "102", flow=back, received=MOVED)
+    office.describe(caller, "101", flow=Flow("tcp", "198.51.100.7", 40_002))
+    assert asked(office.at(1)) == [(caller, MOVED)]
+    assert asked(office.give(OfferAnswered(caller, 200, SDP))) == [(callee, SDP)]
 
 
 def test_an_edge_is_reached_anew() -> None:
@@ -297,6 +318,26 @@ def test_an_edge_is_reached_anew() -> None:
     adopts = [effect for effect in office.restart() if isinstance(effect, Adopt)]
     assert {adopt.saved.flow.port for adopt in adopts} == {5070}
     assert len(asked(office.at(1))) == 1
+
+
+@pytest.mark.parametrize("contact", ["sip:49@203.0.113.1:5071", "sip:49@carrier.example"])
+def test_a_carrier_is_reached_anew_and_asked_though_the_phone_is_lost(contact: str) -> None:
+    """It makes no connection for a call that is up, so nobody would find out that it has ended there."""
+    trunk = Trunk("default", "carrier", servers=("203.0.113.1:5071",), transport="tcp", username="u")
+    office = Offices()
+    caller, callee = office.up(transport="tcp")
+    (saved,) = office.kept.values()
+    seat = saved.callee._replace(aor=Aor("default", trunk.resource), number="+49301234")
+    there = seat.saved._replace(flow=Flow("tcp", "203.0.113.1", 40_000), contact=contact)
+    office.world = World(None, (), replace(directory(PEOPLE, SALES), trunks=(trunk,)))
+    effects = office.give(CallsRestored((saved._replace(callee=seat._replace(saved=there)),)))
+    ports = {effect.leg: effect.saved.flow.port for effect in effects if isinstance(effect, Adopt)}
+    assert ports[callee] == 5071
+    assert asked(office.at(1)) == []
+    assert asked(office.at(PATIENCE)) == [(callee, OTHER)]
+    office.give(OfferAnswered(callee, 481, None))
+    assert list(hung_up(office.give(LegEnded(callee, 481, "")))) == [caller]
+    assert office.kept == {}
 
 
 def test_no_listener_leads_there_any_more() -> None:

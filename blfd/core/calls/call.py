@@ -141,10 +141,16 @@ class Call(RingingCall):
 
         `known` are both legs, and to `lost` ones there is no way yet. Who holds is asked first, as if nobody
         did, and what it answers is what the other one is told: so both are again as the one with the say is.
+        Where one is lost, the other is asked by what it knows, and what it says is told when both are there.
         """
         first, second = sorted((self.caller_leg, self.answered_leg), key=self._holds, reverse=True)
-        if lost & {first, second}:  # it could not be told what the other one says
+        here = [leg for leg in (first, second) if leg not in lost]
+        if not here:
             return []
+        if len(here) == 1:
+            self._is_settled = False
+            alone = Offer(here[0], known[here[0]].sent, self._identity(self._facing(here[0])))
+            return self.exchange.ask(alone, None, now)
         sdp = known[first].sent if self._is_settled else known[second].received
         self._is_settled = True
         asked = Offer(first, lifted(sdp), self._identity(self._facing(first)))

@@ -194,10 +194,11 @@ class OfferAnswer:
         self._vital = 0
         return self.next(now)
 
-    def ask(self, offer: Offer, other: Offer, now: float) -> list[Effect]:
+    def ask(self, offer: Offer, other: Offer | None, now: float) -> list[Effect]:
         """Two phones that are as they were, as far as is known: what one answers to `offer` is what the other
-        one is offered by `other`. Nothing depends on it."""
-        self._later[:0] = [Own(offer, at_once=True), Own(other, at_once=True, follows=True)]
+        one is offered by `other`, if it can be told. Nothing depends on it."""
+        second = [Own(other, at_once=True, follows=True)] if other else []
+        self._later[:0] = [Own(offer, at_once=True, tells=other is None), *second]
         return self.next(now)
 
     def dissolve(self) -> list[Effect]:

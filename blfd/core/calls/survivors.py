@@ -3,8 +3,9 @@
 They are calls as all others from the first moment on. What a new process cannot know is whether both phones
 are still there, and what they were told in the last moment before. So within moments each is asked by a
 re-INVITE with the media of the other one: a phone whose call is over says so (481), or nothing (408), and
-both ends of the call are told. Where the connection of a phone has gone with the process, both are asked when
-it has come back; until then their sessions end when they would have ended without the restart.
+both ends of the call are told. A connection to a trusted edge or a trunk is made anew for that. Where that of
+a phone has gone with the process, both are asked when it has come back, and the other one alone if that takes
+long; until then its session ends when it would have ended without the restart.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from dialog_info import DialogState, Direction
 
 FIRST = 0.5  # seconds until the first phone is asked: watchers come first
 APART = 0.01  # and between two calls
+PATIENCE = 30.0  # with a phone that is to connect again, before the other one is asked alone
 LATER = 1.0  # than the session timer that a phone is to be dead by
 DEAD = "The session was not refreshed"
 UNREACHABLE = "The other phone cannot be reached any more"
@@ -33,6 +35,7 @@ UNREACHABLE = "The other phone cannot be reached any more"
 class Kind(IntEnum):
     ASK = 0  # the phones of a call
     OVER = 1  # a leg's session is
+    ALONE = 2  # to ask the phone of a call to which there is a way
 
 
 Key = tuple[Kind, int]
@@ -83,13 +86,16 @@ class Survivors:
         return effects
 
     def _by_now(self, seat: SavedSeat) -> SavedSeat:
-        """Connections are gone: one to a trusted edge is made anew, a phone makes it itself."""
+        """Connections are gone: one to a trusted edge or a trunk is made anew, a phone makes it itself."""
         saved = seat.saved
         if not saved.flow.is_connected:
             return seat
+        party = party_of(seat)
         way = self._next_hops.reopened(saved.flow, saved.contact, saved.route_set)
+        way = way or self._calls.trunks.way_to(party, saved.flow)
         is_edge = bool(saved.route_set) and self._next_hops.trusts(saved.flow.host)
-        return seat._replace(saved=saved._replace(flow=way or saved.flow), flow_lost=not is_edge)
+        is_lost = way is None or not (is_edge or party.is_outside)
+        return seat._replace(saved=saved._replace(flow=way or saved.flow), flow_lost=is_lost)
 
     def described(self, event: LegDescribed, now: float) -> None:
         """A session was refreshed, or its phone has come back."""
@@ -114,8 +120,8 @@ class Survivors:
 
     def _due(self, key: Key, now: float) -> list[Effect]:
         kind, number = key
-        if kind is Kind.ASK:
-            return self._calls.ask_survivor(number, self._lost, now)
+        if kind is not Kind.OVER:
+            return self._ask(kind, number, now)
         call, saved, is_lost = self._calls.of(number), self._legs[number], number in self._lost
         self.forget(number)
         if call is None:
@@ -126,6 +132,18 @@ class Survivors:
             f"call {call.caller.aor} -> {call.callee.aor}: its session was not refreshed since the last start"
         )
         return [Log(Level.WARNING, text), *self._calls.end(call.number, 408, DEAD, now)]
+
+    def _ask(self, kind: Kind, number: int, now: float) -> list[Effect]:
+        """Both phones of a call, or after a while the one that is there."""
+        call = self._calls.numbered(number)
+        if call is None:
+            return []
+        is_lost = not self._lost.isdisjoint(call.legs())
+        if kind is Kind.ASK and is_lost:
+            self.timers.set((Kind.ALONE, number), now + PATIENCE)
+        elif kind is Kind.ASK or is_lost:
+            return self._calls.ask_survivor(number, self._lost, now)
+        return []
 
 
 def _watched(seat: SavedSeat, other: SavedSeat, call: int, withheld: bool) -> WatchedDialog:

@@ -204,6 +204,12 @@ class Trunks:
         trunk = self._of(party)
         return trunk.credentials if trunk else None
 
+    def way_to(self, party: Party, flow: Flow) -> Flow | None:
+        """The way to the server of somebody outside from which `flow` has come."""
+        trunk = self._of(party)
+        ways = [way for _, way in self.ways(trunk)] if trunk else []
+        return next((way for way in ways if way[:2] == flow[:2]), None)
+
     def _of(self, party: Party) -> Trunk | None:
         trunk = self.get(party.aor.tenant, party.aor.extension.removeprefix(RESERVED))
         return trunk if party.is_outside else None
