@@ -100,7 +100,7 @@ class Core:
         self.directory = Directory()
         self.dialogs = Dialogs()
         self.changes = Changes()
-        self.locations = locations or Locations()
+        self.locations = Locations() if locations is None else locations  # an empty one is false
         next_hops = self._next_hops = NextHops(self.is_edge, leads_here, self.locations, may_reach)
         self.registrar = Registrar(settings, next_hops)
         self._dialog_package = DialogPackage(self.dialogs)
@@ -163,8 +163,7 @@ class Core:
         if isinstance(event, LegEnded):
             self.calls.keeping.forget(event.leg)
             self.survivors.forget(event.leg)
-        effects += [*self.calls.keeping.take(), *self._tell(now)]
-        effects += self.locations.take_wanted()
+        effects += [*self.calls.keeping.take(), *self._tell(now), *self.locations.take_wanted()]
         self.watchdog.saw(event, effects, now)
         return effects
 
@@ -334,7 +333,7 @@ class Core:
         for timers in self._timers:
             effects += timers.handle(now)
         effects = self._settle(effects, now)
-        effects += [*self.calls.keeping.take(), *self._tell(now)]
+        effects += [*self.calls.keeping.take(), *self._tell(now), *self.locations.take_wanted()]
         self.watchdog.saw(None, effects, now)
         return effects
 

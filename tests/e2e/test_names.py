@@ -154,3 +154,25 @@ def test_a_name_that_is_not_found(site: Site, names: NameServer) -> None:
     phone.reply(phone.wait_request("INVITE"), 486, "Busy Here")
     assert calling.refused().status == 486
     phone.register(expires=0, Path="<sip:gone.example;lr>")
+
+
+def test_a_trunk_that_has_a_name(site: Site, names: NameServer) -> None:
+    """It is called, and its calls that come in are known by where the name leads."""
+    carrier = Agent(site.server.address(), "carrier", host="127.0.0.2")
+    port = carrier.socket.getsockname()[1]
+    names.zone["carrier.example A"] = ("127.0.0.2",)
+    site.cli(
+        "trunk", "add", "carrier", "--server", f"carrier.example:{port}", "--ping", "0", "--default", "102"
+    )
+    site.cli("route", "add", "0.", "--trunks", "carrier")
+    phone, caller = site.registered("102"), site.agent("103")
+    site.wait_trunk("carrier", usable=True)
+    calling = Calling.trusted(caller, "0301234567", sdp(4000))
+    invite = carrier.wait_request("INVITE")
+    assert invite.uri.startswith(f"sip:0301234567@carrier.example:{port}")
+    carrier.reply(invite, 486, "Busy Here")
+    assert calling.refused().status == 486
+    calling = Calling.trusted(carrier, "4930101", sdp(7000))
+    phone.reply(phone.wait_request("INVITE"), 486, "Busy Here")
+    assert calling.refused().status == 486
+    carrier.close()

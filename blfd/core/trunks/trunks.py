@@ -35,7 +35,7 @@ class Trunks:
         locations: Locations | None = None,
     ) -> None:
         self._adopt, self._in_use = adopt, in_use
-        self._locations = locations or Locations()
+        self._locations = Locations() if locations is None else locations
         self.rank: Callable[[Trunk, Flow], int] = lambda trunk, flow: 0
         self.by_line: Callable[[str], tuple[str, str] | None] = lambda token: None
         self._directory = Directory()
@@ -63,6 +63,8 @@ class Trunks:
         for trunk in directory.trunks:
             if trunk.certificate:
                 self._by_certificate.setdefault(trunk.certificate.lower(), []).append(trunk)
+        for trunk, server in self._named_servers:  # the first call finds it known
+            self._flows(server, trunk.transport)
 
     def __len__(self) -> int:
         return len(self._by_key)
