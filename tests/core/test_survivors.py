@@ -26,14 +26,15 @@ from blfd.core.effects import (
     AnswerOffer,
     Effect,
     Offer,
+    PhoneMoved,
     SaveCalls,
 )
-from blfd.core.inputs import CallsRestored, Drain, SubscriptionsRestored
+from blfd.core.inputs import CallsRestored, Drain, Located, SubscriptionsRestored
 from blfd.core.messages import ReferReceived, ReferTo
 from blfd.core.saved import SavedCall, SavedLeg, SessionTimer
 from blfd.core.settings import Settings
 from blfd.core.trunks.trunk import Trunk
-from blfd.core.values import Account, Aor, DialogId, Flow
+from blfd.core.values import Account, Aor, DialogId, Flow, Location, Server, Target
 
 OTHER = b"v=0\r\nm=audio 5000 RTP/AVP 0\r\n"
 MOVED = b"v=0\r\nm=audio 6000 RTP/AVP 0\r\n"
@@ -338,6 +339,28 @@ def test_a_carrier_is_reached_anew_and_asked_though_the_phone_is_lost(contact: s
     office.give(OfferAnswered(callee, 481, None))
     assert list(hung_up(office.give(LegEnded(callee, 481, "")))) == [caller]
     assert office.kept == {}
+
+
+@pytest.mark.parametrize("after", [0.0, 10.0])
+def test_a_carrier_whose_name_is_looked_up_after_the_start(after: float) -> None:
+    trunk = Trunk("default", "carrier", servers=("carrier.example:5071",), transport="tcp", username="u")
+    office = Offices()
+    caller, callee = office.up()
+    (saved,) = office.kept.values()
+    seat = saved.callee._replace(aor=Aor("default", trunk.resource), number="+49301234")
+    there = seat.saved._replace(flow=Flow("tcp", "203.0.113.1", 40_000), contact="sip:49@sbc.example")
+    office.world = World(None, (), replace(directory(PEOPLE, SALES), trunks=(trunk,)))
+    office.give(CallsRestored((saved._replace(callee=seat._replace(saved=there)),)))
+    found = Located(
+        Server("carrier.example", 5071, ("tcp",)), Location((Target("tcp", "203.0.113.1", 5071),), 60)
+    )
+    moves = office.at(after)
+    office.give(found)
+    moves += office.at(PATIENCE + 1)
+    (move,) = (effect for effect in moves if isinstance(effect, PhoneMoved))
+    assert (move.before, move.flow) == (there.flow, Flow("tcp", "203.0.113.1", 5071))
+    office.give(LegDescribed(callee, there._replace(flow=move.flow)))
+    assert asked(office.at(1)) == [(caller, OTHER)]
 
 
 def test_no_listener_leads_there_any_more() -> None:

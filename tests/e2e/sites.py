@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -230,3 +231,30 @@ class Site:
         assert code == 0, log
         assert "Traceback" not in log, log
         assert " ERROR " not in log, log
+
+
+class Listening:
+    """A phone, or a carrier at a `host` of its own, that connects from one port and listens at another; what
+    the server sends there is read."""
+
+    def __init__(self, site: Site, user: str, host: str = "127.0.0.1") -> None:
+        self.site, self.user, self.host = site, user, host
+        self.socket = socket.create_server((host, 0))
+        self.port = self.socket.getsockname()[1]
+        self.contact = f"<sip:{user}@{host}:{self.port};transport=tcp>"
+
+    def connect(self) -> Agent:
+        agent = Agent(self.site.server.address("tcp"), self.user, password(self.user), "tcp", host=self.host)
+        self.site.agents.append(agent)
+        return agent
+
+    def accept(self) -> Agent:
+        """The connection that the server has made, as an agent."""
+        self.socket.settimeout(15)
+        agent = self.connect()
+        agent.socket.close()
+        agent.socket, _ = self.socket.accept()
+        return agent
+
+    def close(self) -> None:
+        self.socket.close()

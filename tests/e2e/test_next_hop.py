@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from calls import Calling, Dialog, sdp
-from sites import UDP6, Site
+from sites import UDP6, Listening, Site
 from wire import Agent, Message
 
 TRUST = ("--trust", "127.0.0.0/8")
@@ -223,27 +223,6 @@ def test_the_headers_of_a_contact_are_in_no_request(site: Site) -> None:
     callee.reply(callee.wait_request("BYE"), 200)
 
 
-class Listening:
-    """A phone that connects from one port and listens at another; what the server sends there is read."""
-
-    def __init__(self, site: Site, user: str) -> None:
-        self.site, self.user = site, user
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        self.contact = f"<sip:{user}@127.0.0.1:{self.port};transport=tcp>"
-
-    def connect(self) -> Agent:
-        return self.site.agent(self.user, "tcp")
-
-    def accept(self) -> Agent:
-        """The connection that the server has made, as an agent."""
-        self.socket.settimeout(15)
-        agent = self.site.agent(self.user, "tcp")
-        agent.socket.close()
-        agent.socket, _ = self.socket.accept()
-        return agent
-
-
 @pytest.fixture
 def listening(site: Site) -> Iterator[Callable[[str], Listening]]:
     made: list[Listening] = []
@@ -254,7 +233,7 @@ def listening(site: Site) -> Iterator[Callable[[str], Listening]]:
 
     yield make
     for one in made:
-        one.socket.close()
+        one.close()
 
 
 def close(site: Site, agent: Agent) -> None:
@@ -396,7 +375,7 @@ def test_nobody_listens_at_the_contact(site: Site, listening: Callable[[str], Li
     before.register(contact=phone.contact)
     before.subscribe("112", Contact=phone.contact)
     site.wait_watched("112")
-    phone.socket.close()
+    phone.close()
     close(site, before)
     caller = site.agent("101")
     started = time.monotonic()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from calls import Calling, Dialog, audio_port, connect, direction, hang_up, sdp
 from desks import Office
-from sites import UDP6, Site
+from sites import UDP6, Listening, Site
 from wire import Agent, Message
 
 from blfd.demo.simulation import PhoneProcess
@@ -227,3 +227,36 @@ def test_it_is_taken_over_after_a_restart(own_site: Callable[..., Site]) -> None
     again.reply(again.wait_request("BYE"), 200)
     site.wait_no_call()
     assert shown(site, "101", "103")[1]["dialogs"] == []
+
+
+def test_a_carriers_call_over_tcp(own_site: Callable[..., Site]) -> None:
+    """A new connection to it is made, and either side ends the call; one that is over there ends at once."""
+    site = own_site()
+    carrier, phone = Listening(site, "carrier", "127.0.0.2"), site.registered("101")
+    where = ("--server", f"127.0.0.2:{carrier.port}", "--transport", "tcp", "--ping", "0")
+    site.cli("trunk", "add", "carrier", *where, "--did", "4930101=101")
+    for end in ("it hangs up", "the phone hangs up", "it knows of none"):
+        line = carrier.connect()
+        calling = Calling.trusted(line, "4930101", sdp(7000), Contact=carrier.contact)
+        invite = phone.wait_request("INVITE")
+        phone.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)
+        one, other = calling.acknowledge(calling.final()), Dialog.of_invite(phone, invite)
+        phone.wait_request("ACK")
+        site.wait_rows("legs WHERE settled", 2)
+        line.leave_by.clear()
+        line.close()
+        site.agents.remove(line)
+        restart(site)
+        one.agent = carrier.accept()
+        if end == "it knows of none":
+            one.agent.reply(one.agent.wait_request("INVITE"), 481, "Call does not exist")
+            one.agent.reply(one.agent.wait_request("BYE"), 481, "Call does not exist")
+            phone.reply(phone.wait_request("BYE"), 200)
+        else:
+            assert audio_port(alive(one, 7000)) == 5000
+            assert audio_port(alive(other, 5000)) == 7000
+            site.wait_lamp("101", "talking")
+            hang_up(*((one, phone) if end == "it hangs up" else (other, one.agent)))
+        site.wait_no_call()
+        site.wait_rows("legs", 0)
+    carrier.close()

@@ -16,7 +16,8 @@ from blfd.core import own_contact
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.keeping import party_of
 from blfd.core.calls.leg_inputs import LegDescribed
-from blfd.core.effects import Adopt, Effect, Level, Log
+from blfd.core.calls.party import Party
+from blfd.core.effects import Adopt, Effect, Level, Log, PhoneMoved
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.inputs import CallsRestored
 from blfd.core.next_hop import NextHops
@@ -138,12 +139,18 @@ class Survivors:
         call = self._calls.numbered(number)
         if call is None:
             return []
-        is_lost = not self._lost.isdisjoint(call.legs())
-        if kind is Kind.ASK and is_lost:
+        lost = self._lost.intersection(call.legs())
+        found = [move for leg in lost if (move := self._found(call.seat(leg).party, self._legs[leg]))]
+        if kind is Kind.ASK and lost:
             self.timers.set((Kind.ALONE, number), now + PATIENCE)
-        elif kind is Kind.ASK or is_lost:
+        elif kind is Kind.ASK or len(lost) > len(found):
             return self._calls.ask_survivor(number, self._lost, now)
-        return []
+        return [*found]
+
+    def _found(self, party: Party, saved: SavedLeg) -> PhoneMoved | None:
+        """To the server of a trunk whose name has been looked up since; once it is there it is asked."""
+        way = self._calls.trunks.way_to(party, saved.flow)
+        return PhoneMoved((saved.contact,), saved.flow, way, saved.route_set) if way else None
 
 
 def _watched(seat: SavedSeat, other: SavedSeat, call: int, withheld: bool) -> WatchedDialog:
