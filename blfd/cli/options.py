@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import getpass
+import inspect
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -107,6 +109,24 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # one without a name, as in containers
         return f"user {os.getuid()}"
+
+
+def taking(more: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command that takes these options beside its own, None where one is not given: what they are is said
+    once for all commands that take them. Values are annotations as Typer has them."""
+
+    def told(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True)
+        parameters = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        for name, annotation in more.items():
+            parameters.append(
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            )
+        command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {one.name: one.annotation for one in parameters}
+        return command
+
+    return told
 
 
 def options(context: typer.Context) -> Options:

@@ -115,6 +115,7 @@ class Core:
         self.registrations = Registrations(trunks.servers, secret, new_tag)
         self.pings = Pings(lambda trunk: [way[1] for way in trunks.servers(trunk)], new_tag)
         trunks.by_line, trunks.rank = self.registrations.by_line, self._rank
+        trunks.registered = self.registrar.there
         self.pickups = Pickups(self.dialogs, self.calls)
         referrals = Referrals(self.dialogs, self.calls, lambda who, uri: self._routing.route(who, uri))
         self.transfers = Transfers(self.dialogs, self.calls, referrals, settings)

@@ -41,9 +41,8 @@ class Challenge(NamedTuple):
 class Request(NamedTuple):
     """What every request carries.
 
-    `asserted` are the URIs of P-Asserted-Identity, `preferred` those of P-Preferred-Identity, `called` those
-    of P-Called-Party-ID (RFC 7315), `privacy` the values of Privacy in lower case. `asks_rport`: the topmost
-    Via has `rport` (RFC 3581).
+    `asserted` are the URIs of P-Asserted-Identity, `preferred` those of P-Preferred-Identity, `privacy`
+    the values of Privacy in lower case. `asks_rport`: the topmost Via has `rport` (RFC 3581).
     """
 
     transaction: int
@@ -60,7 +59,6 @@ class Request(NamedTuple):
     preferred: tuple[Uri, ...] = ()
     privacy: frozenset[str] = frozenset()
     asks_rport: bool = True
-    called: tuple[Uri, ...] = ()
 
 
 class RegisterContact(NamedTuple):
@@ -151,6 +149,8 @@ class InviteReceived(NamedTuple):
     """An INVITE outside a dialog. `offer` is its SDP, None for a delayed offer.
 
     `replaces` are the values of Replaces as they came (RFC 3891); `allows_update`: Allow names UPDATE.
+    `named` are the URIs, or numbers as tel URIs, of header fields of which nothing else is asked, by their
+    names in lower case.
     """
 
     request: Request
@@ -161,6 +161,7 @@ class InviteReceived(NamedTuple):
     allows_update: bool = False
     headers: Headers = ()
     record_route: tuple[str, ...] = ()
+    named: tuple[tuple[str, Uri], ...] = ()
 
 
 class ReferTo(NamedTuple):

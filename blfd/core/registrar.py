@@ -61,6 +61,10 @@ class Registrar:
         """Those of `bindings` to which there is a way."""
         return tuple(binding for binding in self.bindings(aor, now) if self.is_reachable(binding))
 
+    def there(self, aor: Aor) -> tuple[Binding, ...]:
+        """The same until a timer finds them expired."""
+        return self.reachable(aor, 0.0)
+
     def is_reachable(self, binding: Binding) -> bool:
         reopened = self._next_hops.reopened
         return not binding.lost or reopened(binding.flow, binding.contact, binding.path) is not None

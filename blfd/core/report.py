@@ -17,6 +17,7 @@ from blfd.core.core import Core
 from blfd.core.directory import Owner
 from blfd.core.events.dialog_state import Lamp, WatchedDialog
 from blfd.core.events.subscription import Phase, Subscription
+from blfd.core.trunks.report import trunks as trunks
 from blfd.core.values import Aor, Binding
 
 Row = dict[str, Any]
@@ -277,37 +278,6 @@ def _call(call: Call, now: float) -> Row:
         "since": round(now - call.started_at, 1),
         "legs": [caller, *callees],
     }
-
-
-def trunks(core: Core, tenant: str, now: float) -> Iterator[Row]:
-    """One row a trunk: how it is, in words too, and how many calls it has; seconds ago and from now."""
-    for trunk in core.directory.trunks:
-        if trunk.tenant != tenant:
-            continue
-        registration, is_up = core.registrations.of(trunk), core.pings.is_up(trunk)
-        registered = registration is not None and registration.is_registered
-        error = registration.said if registration else ""
-        if registration and not registered:
-            state = f"not registered: {error}" if error else "not registered yet"
-        elif is_up is False:
-            state = "down: no answer"
-        elif not core.trunks.ways(trunk):
-            state = "no way: no listener of its transport, or its name is not found"
-        else:
-            state = "registered" if registered else "up" if is_up else "ready"
-        yield {
-            "name": trunk.name,
-            "tenant": tenant,
-            "state": state,
-            "usable": state in ("registered", "up", "ready"),
-            "registered": registered if registration else None,
-            "registered_since": round(now - registration.since, 1) if registration and registered else None,
-            "expires": round(registration.until - now) if registration and registered else None,
-            "server": str(registration.flow) if registration and registration.flow else "",
-            "error": error,
-            "up": is_up,
-            "calls": core.calls.in_use(Aor(tenant, trunk.resource)),
-        }
 
 
 def unknown(core: Core, tenant: str) -> list[Row]:

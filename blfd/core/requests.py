@@ -189,6 +189,9 @@ class Requests:
         """
         if proved := self._trunks.proved(request):
             return proved
+        if peer := self._peer(request, now):
+            self._senders.prove(request, peer, now)
+            return (peer,)
         found = self._trunks.at(request.flow.host)
         if found and (self._is_of_edge(request, found) or self._is_of_phone(request, now)):
             return ()
@@ -198,6 +201,20 @@ class Requests:
         """Whether a proxy that is taken at its word has sent it on, a trunk for picking up calls alone."""
         alone = all(trunk.picks_up and not trunk.takes_calls for trunk in trunks)
         return alone and self._senders.takes_at_its_word(request.flow)
+
+    def _peer(self, request: Request, now: float) -> Trunk | None:
+        """The trunk that registers here and is said to have sent an INVITE: by its password, or its place."""
+        peers = list(self._trunks.peers())
+        if not peers:
+            return None
+        for trunk in peers:
+            realm = self._directory.tenants[trunk.tenant].realm
+            if any((c.username, c.realm) == (trunk.username, realm) for c in request.credentials):
+                return trunk
+        if self._is_of_phone(request, now):
+            return None
+        lamps = ((trunk, Aor(trunk.tenant, trunk.resource)) for trunk in peers)
+        return next((trunk for trunk, aor in lamps if self._registrar.is_over(aor, request.flow, now)), None)
 
     def _is_of_phone(self, request: Request, now: float) -> bool:
         """Whether it answers a challenge of ours, or is said to be of who has registered by the same way."""

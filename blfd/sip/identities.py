@@ -1,14 +1,23 @@
-"""Who is said to send a request, beside From, and whether that may be told (RFC 3323, RFC 3325)."""
+"""Who is said to send a request, or to be called, beside From and To, and whether that may be told (RFC 3323,
+RFC 3325)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from blfd.core.values import Uri
 from blfd.sip import headers
+from blfd.sip.fields import TITLES, Fields
 from blfd.sip.grammar import BadHeader
 
 NOTHING = frozenset[str]()
+LONGEST = 256  # octets of a value that names who is called
+NAMING = frozenset(
+    ("diversion", "history-info", "p-asserted-identity", "p-preferred-identity", "remote-party-id")
+)
+"""Of those that RFCs know by name, the ones that may say who is called; of others nobody knows."""
+_number = re.compile(r"\+?[0-9*#][0-9*#()./ -]{0,39}").fullmatch
 
 
 def uris(values: Iterable[str] | None) -> tuple[Uri, ...]:
@@ -21,6 +30,20 @@ def uris(values: Iterable[str] | None) -> tuple[Uri, ...]:
             found += (one.uri for one in headers.name_addrs(value))
         except BadHeader:
             continue
+    return tuple(found)
+
+
+def named(fields: Fields) -> tuple[tuple[str, Uri], ...]:
+    """What an INVITE's header fields name that say whatever a carrier likes: URIs, or a number alone."""
+    found: list[tuple[str, Uri]] = []
+    for name, values in fields.items():
+        if name in TITLES and name not in NAMING:
+            continue
+        for value in values:
+            if _number(value):
+                found.append((name, Uri(f"tel:{value}", "tel", "", "", 0)))
+            elif len(value) <= LONGEST:
+                found += ((name, uri) for uri in uris((value,)))
     return tuple(found)
 
 

@@ -65,7 +65,6 @@ def request_of(message: Request, flow: Flow, transaction: int) -> messages.Reque
         identities.uris(message.fields.get("p-preferred-identity")),
         identities.privacy(message.fields.get("privacy")),
         message.via.rport is not None,
-        identities.uris(message.values("p-called-party-id")),
     )
 
 
@@ -138,6 +137,7 @@ def as_input(message: Request, flow: Flow, transaction: int, sdp: bytes | None, 
                 "update" in (message.tokens("allow") or ()),
                 said(message),
                 message.routes("record-route"),
+                identities.named(message.fields),
             )
         case "REFER":
             return _refer(message, request, leg)

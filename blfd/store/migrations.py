@@ -559,3 +559,41 @@ def trunks(db: Database) -> None:
 def sending_outside(db: Database) -> None:
     """Version 19: whether calls may be forwarded and transferred outside."""
     db.execute("ALTER TABLE tenants ADD COLUMN send_outside INTEGER NOT NULL DEFAULT 1")
+
+
+@migrations()
+def bindings_of_trunks(db: Database) -> None:
+    """Version 20: trunks may register here, too. Bindings go with what they are of."""
+    columns = (
+        "tenant, extension, contact, transport, host, port, listener, call_id, cseq, expires_at, q, "
+        "user_agent, path, instance"
+    )
+    db.execute("ALTER TABLE bindings RENAME TO old_bindings")
+    db.execute(
+        """
+        CREATE TABLE bindings (
+            tenant TEXT NOT NULL REFERENCES tenants(domain) ON DELETE CASCADE,
+            extension TEXT NOT NULL,
+            contact TEXT NOT NULL,
+            transport TEXT NOT NULL,
+            host TEXT NOT NULL,
+            port INTEGER NOT NULL,
+            listener INTEGER NOT NULL,
+            call_id TEXT NOT NULL,
+            cseq INTEGER NOT NULL,
+            expires_at REAL NOT NULL,
+            q REAL NOT NULL,
+            user_agent TEXT NOT NULL,
+            path TEXT NOT NULL,
+            instance TEXT NOT NULL,
+            PRIMARY KEY (tenant, extension, contact)
+        )
+        """
+    )
+    db.execute(f"INSERT INTO bindings ({columns}) SELECT {columns} FROM old_bindings")
+    db.execute("DROP TABLE old_bindings")
+    for table, name in (("extensions", "OLD.extension"), ("trunks", "'trunk+' || OLD.name")):
+        db.execute(
+            f"CREATE TRIGGER bindings_of_{table} AFTER DELETE ON {table} BEGIN DELETE FROM bindings "
+            f"WHERE tenant = OLD.tenant AND extension = {name}; END"
+        )

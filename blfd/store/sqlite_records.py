@@ -78,7 +78,7 @@ class SqliteRecords(Records):
             for aor, bindings in changes.items():
                 connection.execute("DELETE FROM bindings WHERE tenant = ? AND extension = ?", aor)
                 for binding in bindings:
-                    connection.execute(_INSERT_BINDING, (*rows.binding_row(binding), *aor))
+                    connection.execute(_INSERT_BINDING, (*rows.binding_row(binding), *aor, *aor))
             new = [rows.attempt_row(attempt) for attempt in attempts]
             connection.executemany(_INSERT_ATTEMPT, new)
             if new:
@@ -120,7 +120,8 @@ _DROP_HALVES = "DELETE FROM legs WHERE call IN (SELECT call FROM legs GROUP BY c
 _INSERT_BINDING = (
     "INSERT INTO bindings (tenant, extension, contact, transport, host, port, listener, call_id, cseq, "
     "expires_at, q, user_agent, path, instance) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "
-    "WHERE EXISTS (SELECT 1 FROM extensions WHERE tenant = ? AND extension = ?)"
+    "WHERE EXISTS (SELECT 1 FROM extensions WHERE tenant = ? AND extension = ?) "
+    "OR EXISTS (SELECT 1 FROM trunks WHERE tenant = ? AND 'trunk+' || name = ?)"
 )
 _INSERT_ATTEMPT = (
     "INSERT INTO pickups (at, tenant, picker, way, extension, caller, status, result, milliseconds) SELECT "

@@ -247,6 +247,21 @@ def test_a_server_that_takes_no_time_is_not_asked_for_ever(
     )
 
 
+def test_a_trunk_that_is_off_does_not_register_and_one_without_a_line_has_no_token() -> None:
+    off = Line(replace(TRUNK, enabled=False, ping=30))
+    assert off.wait(10_000) is None
+    line = Line(replace(TRUNK, line=False))
+    sent = line.first()
+    assert sent.contact == ("acct", "")
+    line.answer(sent, 200, contacts=(RegisterContact("sip:acct@192.0.2.5", expires=600),))
+    token = line.world.core.registrations.line(replace(TRUNK, line=False))
+    assert line.world.core.registrations.by_line(token) is None
+    assert line.wait(600), "what is granted to our only Contact counts"
+    gone = line.take(line.world.give(DirectoryChanged(site(replace(TRUNK, enabled=False)))))
+    assert gone
+    assert headers(gone)["Expires"] == "0"
+
+
 def test_silence_leads_to_the_next_server_and_pauses_that_get_longer() -> None:
     line = Line()
     sent = line.first()

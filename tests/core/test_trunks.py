@@ -51,7 +51,7 @@ from blfd.core.messages import Credentials, InviteReceived, ReferReceived, Refer
 from blfd.core.settings import Settings
 from blfd.core.trunks import numbers
 from blfd.core.trunks.remote import HostPort
-from blfd.core.trunks.trunk import CallerIdIn, DidSource, OutRoute, Trunk, check, check_route
+from blfd.core.trunks.trunk import CallerIdIn, OutRoute, Trunk, check, check_route
 from blfd.core.values import Address, Aor, DialogId, Flow, Redirect, Uri
 
 PEOPLE = ("101", "102", "103", "104")
@@ -127,13 +127,14 @@ def outside(
     source: str = CARRIER,
     from_: Address | None = None,
     method: str = "INVITE",
+    named: tuple[tuple[str, Uri], ...] = (),
     **over: object,
 ) -> InviteReceived:
     """An INVITE of somebody outside."""
     asked = request(method, "x", number, source=Flow("udp", source, 5060))
     who = from_ or Address(uri("+491701234567", CARRIER), "Carla", "far")
     asked = asked._replace(from_=who, **over)  # type: ignore[arg-type]
-    return InviteReceived(asked, SDP, 70, f"sip:{CARRIER}")
+    return InviteReceived(asked, SDP, 70, f"sip:{CARRIER}", named=named)
 
 
 def test_a_call_in_rings_with_number_and_name_and_shows_on_the_lamps() -> None:
@@ -159,7 +160,7 @@ DIDS: tuple[tuple[str, dict[str, object], dict[str, object], str], ...] = (
     ("separators", {}, {"target": uri("+49(30)123-45 01")}, "101"),
     ("user=phone", {}, {"target": uri("+49301234501;user=phone")}, "101"),
     ("range", {}, {"target": uri("+493012345103")}, "103"),
-    ("to", {"did_source": DidSource.TO}, {"target": uri("acct"), "to": Address(uri("0301234501"))}, "101"),
+    ("to", {"did_source": "to"}, {"target": uri("acct"), "to": Address(uri("0301234501"))}, "101"),
     (
         "account in the Request-URI",
         {"username": "acct"},
@@ -168,15 +169,30 @@ DIDS: tuple[tuple[str, dict[str, object], dict[str, object], str], ...] = (
     ),
     (
         "P-Called-Party-ID",
-        {"did_source": DidSource.P_CALLED_PARTY_ID},
-        {"target": uri("acct"), "called": (uri("+493012345104"),)},
+        {"did_source": "p-called-party-id"},
+        {"target": uri("acct"), "named": (("p-called-party-id", uri("+493012345104")),)},
         "104",
     ),
     (
         "P-Preferred-Identity",
-        {"did_source": DidSource.P_PREFERRED_IDENTITY},
-        {"target": uri("acct"), "preferred": (Uri("tel:+49-30-123451-02", "tel", "", "", 0),)},
+        {"did_source": "p-preferred-identity"},
+        {
+            "target": uri("acct"),
+            "named": (("p-preferred-identity", Uri("tel:+49-30-123451-02", "tel", "", "", 0)),),
+        },
         "102",
+    ),
+    (
+        "any header field",
+        {"did_source": "header:x-called"},
+        {"target": uri("acct"), "named": (("x-other", uri("103")), ("x-called", uri("0301234501")))},
+        "101",
+    ),
+    (
+        "any header field that is not there",
+        {"did_source": "header:x-called"},
+        {"target": uri("0301234501"), "named": (("x-other", uri("103")),)},
+        "101",
     ),
     ("default", {"default": "104"}, {"target": uri("+4989")}, "104"),
 )
@@ -259,6 +275,18 @@ def test_others_are_no_trunk_and_a_certificate_is_as_good_as_an_address() -> Non
     assert story.call_in(asked)
     story.give(FlowClosed(tls))
     assert story.refused(asked).status == 403
+
+
+def test_a_trunk_that_is_off_is_as_if_it_were_not_there() -> None:
+    off = replace(TRUNK, enabled=False, certificate="sbc.carrier.example", sources=("203.0.113.64/27",))
+    story = Story(site(off))
+    assert story.refused(outside()).status == 403
+    assert story.refused(outside(source="203.0.113.70")).status == 403
+    assert not story.call_out("0301")
+    assert story.told()[0][0] == 503
+    spare = replace(TRUNK, name="spare", servers=(BACKUP,))
+    story = Story(site(off, spare, routes=(replace(ROUTE, trunks=("carrier", "spare")),)))
+    assert [dial.flow.host for dial in story.call_out("0301")] == [BACKUP]
 
 
 OF_ACME = register("101")._replace(request=request("REGISTER", "101", "101", host="acme.example"))

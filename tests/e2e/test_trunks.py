@@ -290,6 +290,50 @@ def test_it_registers_gets_calls_by_its_token_and_leaves(
     registrar.close()
 
 
+def test_a_trunk_that_registers_here(site: Site) -> None:
+    """Calls out go to where it is, also in the next process; calls in are asked for its password, whatever
+    From says, and it has no other right of an extension."""
+    desk = desk_of(site)
+    said = {"mode": "peer-registers", "username": "pbx", "password": "s3cret", "dids": ["2xx=1xx"]}
+    trunks.add(desk, "default", "pbx", said)
+    routes.add(desk, "default", "5xx", {"trunks": ["pbx"]})
+    stranger = Agent(site.server.address(), "pbx", "wrong", "udp", host="127.0.0.8")
+    peer = Agent(site.server.address(), "pbx", "s3cret", "udp", host="127.0.0.2")
+    try:
+        assert stranger.register().status == 401
+        site.wait_trunk("pbx", usable=False, state="not registered: nobody has come as pbx")
+        assert peer.register().status == 200
+        site.wait_trunk("pbx", usable=True, state="registered here", server=f"udp:{peer.address}")
+        site.wait_rows("bindings", 1)
+        caller = site.agent("101")
+        for is_killed in (False, True):
+            if is_killed:
+                site.kill()
+                site.start()
+            calling = Calling.start(caller, "501", sdp(5001))
+            invite = peer.wait_request("INVITE")
+            assert invite.uri.startswith(f"sip:501@{peer.host}")
+            peer.reply(invite, 486, "Busy Here")
+            peer.wait_request("ACK")
+            assert calling.refused().status == 486
+        callee = site.registered("102")
+        calling = Calling.start(peer, "202", sdp(7000), From=f"<sip:0170@{peer.host}>;tag=far")
+        callee.reply(rings(callee), 486, "Busy Here")
+        callee.wait_request("ACK")
+        assert calling.refused().status == 486
+        assert Calling.start(peer, "102", sdp(7000)).refused().status == 404
+        assert Calling.start(peer, "*98", sdp(7000)).refused().status == 404
+        assert Calling.start(stranger, "202", sdp(7000)).refused().status == 401
+        assert peer.request("SUBSCRIBE", "102", Event="dialog").status == 403
+        site.wait_no_call()
+    finally:
+        routes.remove(desk, "default", "5xx")
+        trunks.remove(desk, "default", "pbx")
+        stranger.close()
+        peer.close()
+    site.wait_rows("bindings", 1)
+
+
 class Registrar:
     """A registrar that challenges, on a thread of its own; what it has taken is in `taken`."""
 

@@ -40,7 +40,29 @@ def test_privacy(values: tuple[str, ...], read: set[str]) -> None:
     assert identities.privacy(values) == read
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "read"),
+    [
+        ("x-did", "<sip:0301@carrier>", ["sip:0301@carrier"]),
+        ("x-did", "+49 30 1", ["tel:+49 30 1"]),
+        ("p-called-party-id", '"x" <tel:+49301>;a=b', ["tel:+49301"]),
+        ("p-preferred-identity", "sip:0301@carrier", ["sip:0301@carrier"]),
+        ("diversion", "<sip:0301@carrier>;reason=unknown", ["sip:0301@carrier"]),
+        ("to", "<sip:0301@carrier>", []),
+        ("via", "0301", []),
+        ("x-did", '"<sip:0302@carrier>"', []),
+        ("x-did", "<sip:" + "1" * 256 + "@carrier>", []),
+        ("x-did", "1" * 50, []),
+    ],
+)
+def test_what_else_names_who_is_called(name: str, value: str, read: list[str]) -> None:
+    assert [(of, uri.text) for of, uri in identities.named({name: [value]})] == [
+        (name, text) for text in read
+    ]
+
+
 @given(st.lists(st.text()))
 def test_whatever_is_written_can_be_read(values: list[str]) -> None:
     identities.uris(values)
+    identities.named({"x-did": values})
     assert all(value == value.lower() for value in identities.privacy(values))

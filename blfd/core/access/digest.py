@@ -16,6 +16,7 @@ from blfd.core.inputs import CertificateShown
 from blfd.core.messages import Credentials, Request
 from blfd.core.privacy import is_anonymous
 from blfd.core.settings import Settings
+from blfd.core.trunks.trunk import Trunk
 from blfd.core.values import Aor, Flow, Headers, Uri
 from blfd.core.visible import visible
 
@@ -58,6 +59,7 @@ class Authenticator:
         self._nonces, self._settings = Nonces(secret, mark), settings
         self._directory = Directory()
         self._domains = Domains(self._directory, ())
+        self._peers: dict[Aor, Extension] = {}
         self._trusted: dict[str, bool] = {}
         self.edges: set[Flow] = set()  # connections of whom a certificate has made an edge
         self._failures: dict[str, int] = {}
@@ -65,9 +67,11 @@ class Authenticator:
 
     def directory_changed(self, directory: Directory, domains: Domains) -> None:
         self._directory, self._domains = directory, domains
+        self._peers = dict(_peer(trunk, directory) for trunk in directory.trunks if _registers_here(trunk))
 
     def authenticate(self, request: Request, now: float) -> Extension:
-        """The extension that `request` comes from. Raises Refusal or Silenced.
+        """The extension that `request` comes from, or the trunk that registers here, as if it were one.
+        Raises Refusal or Silenced.
 
         The From (of REGISTER the To, RFC 3261, section 10.3) must be the authenticated extension's, or
         anonymous (RFC 3323, section 4.1.1.3). That of PUBLISH is the extension whose state is published, in
@@ -85,11 +89,28 @@ class Authenticator:
             raise Refusal(403, f"Domain {visible(host)} is not served here")
         extension = self._verify(request, tenant, now)
         may_differ = anonymous or request.method == "PUBLISH"
-        if not may_differ and extension.aor.extension != claimed.uri.user:
+        if self._is_peer(extension) and not registers:
+            raise Refusal(403, f"{visible(claimed.uri.user)} is a trunk, which calls and does nothing else")
+        if not may_differ and extension is not self._account(Aor(tenant.domain, claimed.uri.user)):
             other = visible(claimed.uri.user)
             text = f"{extension.aor} at {request.flow} sent a request as {other}: refused"
             raise Refusal(403, f"You are {extension.aor.extension}, not {other}", (), text)
         return extension
+
+    def prove(self, request: Request, trunk: Trunk, now: float) -> None:
+        """That a request is of a trunk that registers here, whoever From says it is. Raises as above."""
+        if self.takes_at_its_word(request.flow):
+            return
+        self._check_silence(request.flow, now)
+        account = self._verify(request, self._directory.tenants[trunk.tenant], now)
+        if account.aor != (trunk.tenant, trunk.resource):
+            raise Refusal(403, f"{visible(account.aor.extension)} is no trunk")
+
+    def _account(self, aor: Aor) -> Extension | None:
+        return self._directory.extensions.get(aor) or self._peers.get(aor)
+
+    def _is_peer(self, account: Extension) -> bool:
+        return account.aor not in self._directory.extensions
 
     def takes_at_its_word(self, flow: Flow) -> bool:
         """Whether what comes by `flow` is an edge's: it has the address of one, or a certificate."""
@@ -120,8 +141,8 @@ class Authenticator:
         asserted = () if registers else request.asserted
         for uri in (*asserted, claimed, *(request.preferred if anonymous else ())):
             aor = self._domains.aor_of(uri)
-            extension = self._directory.extensions.get(aor) if aor else None
-            if extension:
+            extension = self._account(aor) if aor else None
+            if extension and (registers or not self._is_peer(extension)):
                 return extension
         if anonymous:
             text = "a trusted source sent an anonymous request without P-Asserted-Identity of an extension"
@@ -195,7 +216,7 @@ class Authenticator:
         """The extension whose password was used; an unknown user takes the same time as a wrong password."""
         name = _algorithm(credentials)
         user = credentials.username.partition("@")[0]
-        extension = self._directory.extensions.get(Aor(tenant.domain, user))
+        extension = self._account(Aor(tenant.domain, user))
         known = (extension.ha1, *extension.device_ha1s) if extension else ()
         ha1s = [ha1[name] for ha1 in known if name in ha1]
         wanted = [response(credentials, ha1, method, ALGORITHMS[name]) for ha1 in ha1s or ["0" * 32]]
@@ -230,6 +251,17 @@ class Authenticator:
             f"{said}: {failures} wrong passwords from {host}, not answered for {self._settings.silence} s; "
             "check the password in that phone, or block the address"
         )
+
+
+def _registers_here(trunk: Trunk) -> bool:
+    return trunk.enabled and trunk.is_peer and bool(trunk.password)
+
+
+def _peer(trunk: Trunk, directory: Directory) -> tuple[Aor, Extension]:
+    """What it registers as, and the account that it has: its lamp, as if that were an extension."""
+    text = f"{trunk.username}:{directory.tenants[trunk.tenant].realm}:{trunk.password}"
+    ha1 = {name: digest(text) for name, digest in ALGORITHMS.items()}
+    return Aor(trunk.tenant, trunk.username), Extension(Aor(trunk.tenant, trunk.resource), trunk.name, ha1)
 
 
 def _algorithm(credentials: Credentials) -> str:

@@ -8,6 +8,7 @@ from blfd.core.directory import Extension
 from blfd.core.errors import ONLY_TLS, Refusal
 from blfd.core.messages import Request
 from blfd.core.settings import Settings
+from blfd.core.trunks.trunk import Trunk
 from blfd.core.values import Aor, Flow
 from blfd.core.visible import visible
 
@@ -30,6 +31,10 @@ class Senders:
         if request.target.scheme == "sips" and not request.flow.is_secure:
             raise Refusal(403, ONLY_TLS)
         return self.authenticated(request, now)
+
+    def prove(self, request: Request, trunk: Trunk, now: float) -> None:
+        """That a trunk that registers here has sent a request; as above where it is not."""
+        self._authenticator.prove(request, trunk, now)
 
     def authenticated(self, request: Request, now: float) -> Extension:
         """The same whatever the Request-URI is."""

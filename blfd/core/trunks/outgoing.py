@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -10,7 +11,9 @@ from blfd.core.quoting import quoted
 from blfd.core.trunks import numbers
 from blfd.core.trunks.remote import HostPort
 from blfd.core.trunks.trunk import CallerIdIn, OutRoute, Trunk, split
-from blfd.core.values import TRANSPORTS, Account, Flow, Headers
+from blfd.core.values import TRANSPORTS, Account, Binding, Flow, Headers
+
+_contact = re.compile(r"(sips?:)(?:[^@;?>]*@)?(([^;?>]*)[^?>]*)", re.I).match
 
 
 class Taking(NamedTuple):
@@ -110,24 +113,43 @@ def line(trunk: Trunk, server: HostPort, flow: Flow, outside: Outside, caller: C
     """The INVITE for a number by one server of a trunk."""
     host = trunk.host
     transport = TRANSPORTS[trunk.transport]
-    number = outside.sent.replace("#", "%23")
     at = host if trunk.domain else f"{hosts.written(server.host)}{f':{server.port}' if server.port else ''}"
-    target = f"sip:{number}@{at}{transport.parameter}"
+    target = f"sip:{_number(outside)}@{at}{transport.parameter}"
+    path = trunk.route_set
+    if outside.taking and outside.taking.target:
+        target, path = outside.taking.target, (*path, f"<sip:{at}{transport.parameter};lr>")
+    return _line(trunk, flow, target, path, host, outside, caller)
+
+
+def to_peer(trunk: Trunk, binding: Binding, outside: Outside, caller: Caller) -> Line:
+    """The INVITE for a number to a trunk that has registered here: its Contact, with the number as user."""
+    found = _contact(binding.contact)
+    scheme, there, host = found.groups() if found else ("sip:", binding.flow.host, binding.flow.host)
+    target, path = f"{scheme}{_number(outside)}@{there}", binding.path
+    if outside.taking and outside.taking.target:
+        target, path = outside.taking.target, (*path, f"<{scheme}{there};lr>")
+    return _line(trunk, binding.flow, target, path, trunk.domain or host, outside, caller)
+
+
+def _number(outside: Outside) -> str:
+    return outside.sent.replace("#", "%23")
+
+
+def _line(
+    trunk: Trunk, flow: Flow, target: str, path: tuple[str, ...], host: str, outside: Outside, caller: Caller
+) -> Line:
     said = number_of(trunk, outside.route, caller.extension) or privacy.USER
-    from_, identity = _identity(trunk, said, caller, outside.route)
-    path, taking = trunk.route_set, outside.taking
-    if taking:
-        identity += taking.headers
-    if taking and taking.target:
-        target, path = taking.target, (*path, f"<sip:{at}{transport.parameter};lr>")
-    to = f"<sip:{number}@{host}>"
+    from_, identity = _identity(trunk, host, said, caller, outside.route)
+    if outside.taking:
+        identity += outside.taking.headers
+    to = f"<sip:{_number(outside)}@{host}>"
     return Line(flow, target, path, trunk, from_, to, identity, host, trunk.credentials)
 
 
-def _identity(trunk: Trunk, number: str, caller: Caller, route: OutRoute) -> tuple[str, Headers]:
+def _identity(trunk: Trunk, host: str, number: str, caller: Caller, route: OutRoute) -> tuple[str, Headers]:
     """From, and the header fields that say who calls: the network is told in any case, the callee perhaps."""
     account = trunk.username or number
-    uri = f"sip:{number.replace('#', '%23')}@{trunk.host}"
+    uri = f"sip:{number.replace('#', '%23')}@{host}"
     named = f"{quoted(caller.name)} " if caller.name else ""
     if caller.withheld and not route.emergency:
         asserted = "P-Preferred-Identity" if _prefers(trunk) else "P-Asserted-Identity"
@@ -141,7 +163,7 @@ def _identity(trunk: Trunk, number: str, caller: Caller, route: OutRoute) -> tup
             fields = (("P-Preferred-Identity", f"{named}<{uri}>"),)
         case CallerIdIn.REMOTE_PARTY_ID:
             fields = (("Remote-Party-ID", f"{named}<{uri}>;party=calling;privacy=off;screen=no"),)
-    return f"<sip:{account}@{trunk.host}>", fields
+    return f"<sip:{account}@{host}>", fields
 
 
 def _prefers(trunk: Trunk) -> bool:

@@ -49,7 +49,7 @@ class Pings:
         """What is as before goes on."""
         known, self._of_trunk = self._of_trunk, {}
         for trunk in trunks:
-            if not trunk.ping:
+            if not trunk.ping or not trunk.enabled:
                 continue
             kept = known.pop(trunk.key, [])
             if kept and kept[0].trunk == trunk:

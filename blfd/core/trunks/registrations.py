@@ -34,6 +34,7 @@ MATTERS = (
     "username",
     "auth_name",
     "expires",
+    "line",
 )
 """What of a trunk a registration depends on."""
 
@@ -103,8 +104,8 @@ class Registrations:
 
     def directory_changed(self, trunks: tuple[Trunk, ...], now: float) -> list[Effect]:
         """What is as before goes on; what is set otherwise ends, and begins anew."""
-        wanted = {trunk.key: trunk for trunk in trunks if trunk.mode is Mode.REGISTER}
-        self._by_line = {self.line(trunk): trunk.key for trunk in wanted.values()}
+        wanted = {trunk.key: trunk for trunk in trunks if trunk.enabled and trunk.mode is Mode.REGISTER}
+        self._by_line = {self.line(trunk): trunk.key for trunk in wanted.values() if trunk.line}
         effects: list[Effect] = []
         for key, known in list(self._of_trunk.items()):
             trunk = wanted.get(key)
@@ -170,7 +171,8 @@ class Registrations:
     def _granted(self, one: Registration, answer: RequestAnswered) -> float:
         """For how many seconds; of several Contacts ours counts."""
         line = self.line(one.trunk)
-        ours = [contact.expires for contact in answer.contacts if f"line={line}" in contact.uri]
+        is_alone = len(answer.contacts) == 1
+        ours = [c.expires for c in answer.contacts if is_alone or f"line={line}" in c.uri]
         found = next((seconds for seconds in (*ours, answer.expires) if seconds), one.expires)
         return float(min(max(found, SHORTEST), LONGEST))
 
@@ -273,7 +275,7 @@ class Registrations:
                 one.cseq,
                 (("Expires", f"{expires}"), *proofs),
                 trunk.route_set,
-                (trunk.username, f";line={self.line(trunk)}"),
+                (trunk.username, f";line={self.line(trunk)}" if trunk.line else ""),
             )
         ]
 

@@ -88,12 +88,12 @@ class Remote:
         return Account(self.auth_name or self.username, self.password) if self.password else None
 
 
-def check_remote(one: Remote, what: str) -> None:
+def check_remote(one: Remote, what: str, *, needs_server: bool = True) -> None:
     """Raises ValueError, in words that begin with `what` it is."""
     if not _NAME(one.name):
         text = "small letters, digits and . - are allowed, 32 at most, first a letter or digit"
         raise ValueError(f"{what.partition(' ')[0]} {one.name!r}: {text}")
-    if not one.servers:
+    if needs_server and not one.servers:
         raise ValueError(f"{what} needs a server: its address, such as 192.0.2.7 or 192.0.2.7:5070")
     for text in (*one.servers, *([one.outbound_proxy] if one.outbound_proxy else [])):
         HostPort.parse(text)

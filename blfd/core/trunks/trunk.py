@@ -10,6 +10,7 @@ from enum import Enum
 from blfd.core import hosts
 from blfd.core.trunks import numbers
 from blfd.core.trunks.remote import Remote, check_remote, check_seconds, is_domain
+from blfd.core.values import Account
 
 RESERVED = "trunk+"
 """Before the name of a trunk it is the name of its lamp; no extension is named so."""
@@ -21,6 +22,7 @@ WIDEST = {4: 16, 6: 32}
 """The shortest prefix of a network from which calls are taken without a password, by the version of IP."""
 
 _DIGITS = re.compile(r"[0-9]{0,6}").fullmatch
+_HEADER = re.compile(r"header:[a-z0-9-]{1,64}").fullmatch
 _CODEC = re.compile(r"[A-Za-z0-9._-]{1,32}").fullmatch
 _CODE = re.compile(r"[0-9A-Za-z*#+._-]{0,30}\{extension\}[0-9A-Za-z*#+._-]{0,30}").fullmatch
 
@@ -30,15 +32,13 @@ class Mode(Enum):
 
     IP = "ip"  # by their addresses
     REGISTER = "register"  # blfd registers with the server
+    PEER_REGISTERS = "peer-registers"  # it registers with blfd, as a phone does
 
 
-class DidSource(Enum):
-    """Where an INVITE says which number was called."""
-
-    REQUEST_URI = "request-uri"
-    TO = "to"
-    P_CALLED_PARTY_ID = "p-called-party-id"
-    P_PREFERRED_IDENTITY = "p-preferred-identity"
+REQUEST_URI, TO = "request-uri", "to"
+NAMED_SOURCES = ("p-called-party-id", "p-preferred-identity")
+DID_SOURCES = (REQUEST_URI, TO, *NAMED_SOURCES)
+"""Where an INVITE says which number was called, besides any header field: `header:NAME`."""
 
 
 class Replacing(Enum):
@@ -62,7 +62,9 @@ class CallerIdIn(Enum):
 class Trunk(Remote):
     """A line of a tenant to the outside. "" and () are what is not said.
 
-    With `mode` REGISTER it is asked for `expires` seconds. Calls come from the servers, from `sources`
+    One that is not `enabled` is as if it were not there. With `mode` REGISTER it is asked for `expires`
+    seconds, and with `line` a token in our Contact says whose a call is. With PEER_REGISTERS there are no
+    servers: it registers here as `username`, by `password`. Calls come from the servers, from `sources`
     (networks), from who has shown the `certificate` of that name.
 
     `dids` are `NUMBER=EXTENSION`, with x for digits that are the same on both sides; calls for other numbers
@@ -74,11 +76,13 @@ class Trunk(Remote):
     where their ids are told; else by dialling `pickup_code` there, with {extension} for whose call it is.
     """
 
+    enabled: bool = True
     mode: Mode = Mode.IP
     expires: int = 3600
+    line: bool = True
     sources: tuple[str, ...] = ()
     certificate: str = ""
-    did_source: DidSource = DidSource.REQUEST_URI
+    did_source: str = REQUEST_URI
     dids: tuple[str, ...] = ()
     default: str = ""
     country: str = ""
@@ -90,6 +94,16 @@ class Trunk(Remote):
     max_calls: int = 0
     replaces: Replacing = Replacing.NONE
     pickup_code: str = ""
+
+    @property
+    def is_peer(self) -> bool:
+        """Whether it registers here."""
+        return self.mode is Mode.PEER_REGISTERS
+
+    @property
+    def credentials(self) -> Account | None:
+        """None for one that registers here: its password proves it to us."""
+        return None if self.is_peer else super(Trunk, self).credentials
 
     @property
     def resource(self) -> str:
@@ -138,7 +152,9 @@ def split(mapping: str) -> tuple[str, str]:
 def check(trunk: Trunk, extensions: Container[str]) -> None:
     """Raises ValueError, in words."""
     what = f"trunk {trunk.name}"
-    check_remote(trunk, what)
+    check_remote(trunk, what, needs_server=not trunk.is_peer)
+    if trunk.is_peer:
+        _check_peer(trunk, extensions)
     for text in trunk.sources:
         network = hosts.network(text)
         if network.prefixlen < (least := WIDEST[network.version]):
@@ -169,6 +185,10 @@ def check(trunk: Trunk, extensions: Container[str]) -> None:
             raise ValueError(f"{what}: {codec!r} is no name of a codec, such as PCMA")
     if trunk.mode is Mode.REGISTER and not (trunk.username and trunk.password):
         raise ValueError(f"{what} registers, so it needs a username and a password; or mode ip")
+    if trunk.did_source not in DID_SOURCES and not _HEADER(trunk.did_source):
+        raise ValueError(
+            f"{what}: did-source is {', '.join(DID_SOURCES)} or header:NAME, not {trunk.did_source!r}"
+        )
     check_seconds(what, "expires", trunk.expires, 60, 86_400)
     if not 0 <= trunk.max_calls <= 100_000:
         raise ValueError(f"{what}: max-calls is a number up to 100000, 0 for no limit")
@@ -177,6 +197,17 @@ def check(trunk: Trunk, extensions: Container[str]) -> None:
             f"{what}: pickup-code is dialled there, with {EXTENSION} for whose call it is, as "
             f"**{EXTENSION}, not {trunk.pickup_code!r}"
         )
+
+
+def _check_peer(trunk: Trunk, extensions: Container[str]) -> None:
+    """Of one that registers here."""
+    what = f"trunk {trunk.name}"
+    if trunk.servers or trunk.outbound_proxy:
+        raise ValueError(f"{what} is where it registers from, so it has neither servers nor outbound-proxy")
+    if not (trunk.username and trunk.password):
+        raise ValueError(f"{what} registers here, so it needs a username and a password")
+    if trunk.username in extensions:
+        raise ValueError(f"{what}: {trunk.username} is an extension, so it needs another username")
 
 
 def check_route(route: OutRoute, trunks: Container[str]) -> None:

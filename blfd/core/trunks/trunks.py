@@ -6,7 +6,7 @@ sends is a stranger's, and a number leads to an extension or nowhere, never to a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from blfd.core import hosts, privacy
 from blfd.core.calls.party import Party
@@ -18,15 +18,17 @@ from blfd.core.messages import InviteReceived, Request
 from blfd.core.trunks import numbers, outgoing
 from blfd.core.trunks.outgoing import Caller, Line, Outside
 from blfd.core.trunks.remote import HostPort, Remote
-from blfd.core.trunks.trunk import RESERVED, DidSource, Trunk, split
-from blfd.core.values import TRANSPORTS, Account, Aor, Flow, Server, Uri
+from blfd.core.trunks.trunk import NAMED_SOURCES, REQUEST_URI, RESERVED, TO, Trunk, split
+from blfd.core.values import TRANSPORTS, Account, Aor, Binding, Flow, Server, Uri
 from blfd.core.visible import visible
 
 
 class Trunks:
     """`adopt` makes a flow one by a listener that there is, or None; `in_use` counts the calls of a lamp.
 
-    `rank` says which ways of a trunk come first, and `by_line` whose a line's token is."""
+    `rank` says which ways of a trunk come first, `by_line` whose a line's token is, and `registered` from
+    where one has registered here.
+    """
 
     def __init__(
         self,
@@ -38,6 +40,7 @@ class Trunks:
         self._locations = Locations() if locations is None else locations
         self.rank: Callable[[Trunk, Flow], int] = lambda trunk, flow: 0
         self.by_line: Callable[[str], tuple[str, str] | None] = lambda token: None
+        self.registered: Callable[[Aor], Sequence[Binding]] = lambda aor: ()
         self._directory = Directory()
         self._by_key: dict[tuple[str, str], Trunk] = {}
         self._hosts: dict[str, list[Trunk]] = {}
@@ -51,7 +54,8 @@ class Trunks:
         self._directory = directory
         self._by_key = {trunk.key: trunk for trunk in directory.trunks}
         self._hosts, self._networks, self._known, self._named_servers = {}, [], {}, []
-        for trunk in directory.trunks:
+        serving = [trunk for trunk in directory.trunks if trunk.enabled]
+        for trunk in serving:
             proxy = [trunk.outbound_proxy] if trunk.outbound_proxy else []
             for server in map(HostPort.parse, (*trunk.servers, *proxy)):
                 if hosts.is_address(server.host):
@@ -60,7 +64,7 @@ class Trunks:
                     self._named_servers.append((trunk, server))
             self._networks += [(hosts.network(text), trunk) for text in trunk.sources]
         self._by_certificate = {}
-        for trunk in directory.trunks:
+        for trunk in serving:
             if trunk.certificate:
                 self._by_certificate.setdefault(trunk.certificate.lower(), []).append(trunk)
         for trunk, server in self._named_servers:  # the first call finds it known
@@ -76,7 +80,11 @@ class Trunks:
         """By which calls are picked up that `publisher` tells of: the one of its name, or at its address, or
         the first by name; None where no trunk says how."""
         at = self.at(publisher) if hosts.is_address(publisher) else ()
-        found = [trunk for trunk in self._directory.trunks if trunk.tenant == tenant and trunk.picks_up]
+        found = [
+            trunk
+            for trunk in self._directory.trunks
+            if (trunk.tenant, trunk.enabled) == (tenant, True) and trunk.picks_up
+        ]
         ranked = sorted(found, key=lambda one: (one.name != publisher, one not in at, one.name))
         return ranked[0] if ranked else None
 
@@ -118,6 +126,12 @@ class Trunks:
         trunk = self._by_key.get(key) if token and (key := self.by_line(token)) else None
         return (trunk,) if trunk else ()
 
+    def peers(self) -> Iterator[Trunk]:
+        """Those that register here."""
+        for trunk in self._by_key.values():
+            if trunk.enabled and trunk.is_peer:
+                yield trunk
+
     def caller(self, trunk: Trunk, request: Request) -> Party:
         """Who calls, as the trunk says: it is taken at its word about that, and about nothing else."""
         uri = request.asserted[0] if request.asserted else request.from_.uri
@@ -137,7 +151,7 @@ class Trunks:
             raise Refusal(403, "No call is taken over from outside", log=f"{names} sent Replaces")
         users = {request.target.user, request.to.uri.user} - {""}
         accounts = [trunk for trunk in trunks if trunk.username in users]
-        by_did = [(trunk, *found) for trunk in trunks if (found := self._by_did(trunk, request))]
+        by_did = [(trunk, *found) for trunk in trunks if (found := self._by_did(trunk, invite))]
         if by_did:
             most = max(weight for _, weight, _ in by_did)
             ways = [(trunk, extension) for trunk, weight, extension in by_did if weight == most]
@@ -148,7 +162,7 @@ class Trunks:
             ways = [(trunk, known[aor]) for trunk, aor in defaults if aor in known]
         if len({extension.aor for _, extension in ways}) == 1:
             return ways[0]
-        said = visible(next((_user(uri) for uri in self._named(trunks[0], request)), "")) or "nothing"
+        said = visible(next((_user(uri) for uri in self._named(trunks[0], invite)), "")) or "nothing"
         if ways:
             text = (
                 f"which could be for {' or '.join(f'{way[1].aor}' for way in ways)}; say by --did whose it is"
@@ -159,9 +173,9 @@ class Trunks:
             text = f"which leads to no extension; {advice}"
         raise Refusal(404, "Not Found", log=f"a call by {names} for {said}, {text}", warns=True)
 
-    def _by_did(self, trunk: Trunk, request: Request) -> tuple[tuple[int, int], Extension] | None:
+    def _by_did(self, trunk: Trunk, invite: InviteReceived) -> tuple[tuple[int, int], Extension] | None:
         """The extension that the trunk's numbers lead to, and how much the one that counts says."""
-        for uri in self._named(trunk, request):
+        for uri in self._named(trunk, invite):
             for number in dict.fromkeys((numbers.plain(_user(uri)), uri.user)):
                 weight, target = _target(trunk, number)
                 found = self._directory.extensions.get(Aor(trunk.tenant, target)) if target else None
@@ -170,18 +184,16 @@ class Trunks:
         return None
 
     @staticmethod
-    def _named(trunk: Trunk, request: Request) -> list[Uri]:
+    def _named(trunk: Trunk, invite: InviteReceived) -> list[Uri]:
         """Where the number may be that is called, the likeliest first."""
-        match trunk.did_source:
-            case DidSource.REQUEST_URI:
-                first: Iterable[Uri] = (request.target,)
-            case DidSource.TO:
-                first = (request.to.uri,)
-            case DidSource.P_CALLED_PARTY_ID:
-                first = request.called
-            case DidSource.P_PREFERRED_IDENTITY:
-                first = request.preferred
-        found = list(first) or [request.target]
+        request, source = invite.request, trunk.did_source
+        if source == REQUEST_URI:
+            found = [request.target]
+        elif source == TO:
+            found = [request.to.uri]
+        else:
+            header = source if source in NAMED_SOURCES else source.removeprefix("header:")
+            found = [uri for name, uri in invite.named if name == header] or [request.target]
         if trunk.username and found[0].user == trunk.username:  # the account, where the number should be
             found = [*found[1:], request.to.uri]
         return found
@@ -223,13 +235,16 @@ class Trunks:
         found: list[Line] = []
         for name in outside.route.trunks:
             trunk = self._by_key.get((outside.route.tenant, name))
-            if trunk is None or (self._is_full(trunk) and not outside.route.emergency):
+            if trunk is None or not trunk.enabled or (self._is_full(trunk) and not outside.route.emergency):
                 continue
             said = Caller(
                 "" if caller.is_outside else caller.user,
                 "" if caller.is_outside else caller.name,
                 caller.withheld,
             )
+            if trunk.is_peer:
+                bindings = self.registered(Aor(trunk.tenant, trunk.resource))
+                found += [outgoing.to_peer(trunk, binding, outside, said) for binding in bindings]
             for server, flow in self.ways(trunk):
                 found.append(outgoing.line(trunk, server, flow, outside, said))
         return found

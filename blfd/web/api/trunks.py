@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from blfd.core.trunks.trunk import DID_SOURCES
 from blfd.operations import routes, trunks
 from blfd.operations.desk import Row
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
@@ -15,9 +16,15 @@ from blfd.web.api.strict import Search, Sent
 
 router = APIRouter(prefix="/tenants/{tenant}", tags=["Trunks"])
 
-DidSource = Literal["request-uri", "to", "p-called-party-id", "p-preferred-identity"]
+DidSource = Annotated[
+    str,
+    Field(
+        description="Where an INVITE has the number that is called: "
+        f"{', '.join(f'`{each}`' for each in DID_SOURCES)}, or `header:NAME`."
+    ),
+]
 CallerIdIn = Literal["from", "p-asserted-identity", "p-preferred-identity", "remote-party-id"]
-Mode = Literal["ip", "register"]
+Mode = Literal["ip", "register", "peer-registers"]
 Transport = Literal["udp", "tcp", "tls"]
 Replacing = Literal["none", "caller", "extension"]
 PickupCode = Annotated[str, Field(description="`{extension}` is whose call is picked up.")]
@@ -32,9 +39,11 @@ class Trunk(BaseModel):
     name: str
     tenant: str
     password: bool
+    enabled: bool
     servers: Servers
     mode: Mode
     expires: int
+    line: bool
     retry: int
     retry_forbidden: int
     ping: int
@@ -65,9 +74,11 @@ class ChangedTrunk(Sent):
     model_config = ConfigDict(extra="forbid")
 
     password: str | None = None
+    enabled: bool | None = None
     servers: Servers | None = None
     mode: Mode | None = None
     expires: int | None = None
+    line: bool | None = None
     retry: int | None = None
     retry_forbidden: int | None = None
     ping: int | None = None

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from blfd.control import ControlError, NotRunning
+from blfd.core.trunks.trunk import DID_SOURCES
 from blfd.operations import etag, routes, trunks
+from blfd.operations.desk import Row
 from blfd.store import Conflict, StoreError
 from blfd.store.trunks import OF_ROUTE, OF_TRUNK
 from blfd.web.portal.here import Form, Here, Reading, Writing
+from blfd.web.portal.lists import Listing, part
 
 router = APIRouter(prefix="/t/{tenant}")
 
 TRUNK = {
-    "mode": ("How the two know each other", "ip: by their addresses; register: blfd registers there"),
+    "enabled": ("In use", "otherwise it is as if it were not there"),
+    "mode": (
+        "How the two know each other",
+        "ip: by their addresses; register: blfd registers there; peer-registers: it registers here",
+    ),
     "servers": ("Servers", "addresses or names, each with :PORT if it has one; one a line, tried in order"),
     "transport": ("Transport", "udp, tcp or tls"),
     "username": ("Account", "the user name there"),
@@ -29,7 +36,10 @@ TRUNK = {
     "outbound_proxy": ("Outbound proxy", "by which all requests go"),
     "dids": ("Numbers", "NUMBER=EXTENSION, one a line; x is any digit: +4930123451xx=1xx"),
     "default": ("Extension for all other numbers", ""),
-    "did_source": ("Where the number is that is called", ""),
+    "did_source": (
+        "Where the number is that is called",
+        f"{', '.join(DID_SOURCES)}, or header:NAME for any header field",
+    ),
     "country": ("Country's code", "of numbers without one, such as 49"),
     "area": ("Area's code", "likewise, such as 30"),
     "caller_ids": ("Numbers to show", "EXTENSION=NUMBER, one a line: 1xx=+4930123451xx"),
@@ -42,6 +52,7 @@ TRUNK = {
     "replaces": ("Picking up calls that it carries", "where INVITE with Replaces goes"),
     "pickup_code": ("Code that picks up such a call", "**{extension}, where Replaces is not to be had"),
     "expires": ("Registered for", "seconds"),
+    "line": ("A token in our Contact says whose a call is", "when it has registered there"),
     "retry": ("What failed is tried again after", "seconds, at the latest"),
     "retry_forbidden": ("What was refused is tried again after", "seconds"),
     "ping": ("Asked whether it is there every", "seconds; 0 for never"),
@@ -56,106 +67,88 @@ ROUTE = {
 """What each setting is called, and what has to be known of it."""
 
 
+class Kind(NamedTuple):
+    """What the pages of trunks and of routes differ in; one is `called` by its name, or what it is of."""
+
+    what: str
+    called: str
+    texts: Mapping[str, tuple[str, str]]
+    defaults: Mapping[str, Any]
+    operations: Any
+
+    def get(self, here: Here, name: str) -> Row:
+        found: Row = self.operations.get(here.desk, here.tenant, name)
+        return found
+
+
+KINDS = (
+    Kind("trunk", "Name", TRUNK, OF_TRUNK, trunks),
+    Kind("route", "Numbers", ROUTE, OF_ROUTE, routes),
+)
+
+
 @router.get("/trunks")
-def list_(here: Reading) -> Response:
+def list_(here: Reading, asked: Listing) -> Response:
     try:
         live = {row["name"]: row for row in here.desk.client.call("trunks", tenant=here.tenant)}
     except (NotRunning, ControlError):
         live = {}
-    return here.page(
-        "trunks.html",
-        trunks=trunks.all(here.desk, here.tenant),
-        routes=routes.all(here.desk, here.tenant),
-        live=live,
-    )
+    nothing = {"state": "no server runs", "calls": ""}
+    rows = [
+        {**row, **{name: live.get(row["name"], nothing)[name] for name in nothing}}
+        for row in trunks.all(here.desk, here.tenant)
+    ]
+    by_number = routes.all(here.desk, here.tenant)
+    return here.page("trunks.html", part=part(rows, asked), routes=by_number)
 
 
-@router.get("/trunks/new")
-def new(here: Writing) -> Response:
-    return _trunk(here, {}, is_new=True)
+def _pages(kind: Kind) -> None:
+    """To add one, change it, remove it."""
+    of = f"/{kind.what}s"
+
+    @router.get(f"{of}/new")
+    def new(here: Writing) -> Response:
+        return _page(here, kind, "", {}, is_new=True)
+
+    @router.post(f"{of}/new")
+    def add(here: Writing, form: Form) -> Response:
+        name, said = str(form.get("name", "")).strip(), _said(form, kind.defaults)
+        try:
+            kind.operations.add(here.desk, here.tenant, name, _numbers(said, kind))
+        except StoreError as error:
+            return _page(here, kind, name, said, is_new=True, error=error.text)
+        return here.to("trunks", "added")
+
+    @router.get(f"{of}/edit/{{name}}")
+    def edit(here: Writing, name: str) -> Response:
+        found = kind.get(here, name)
+        return _page(here, kind, name, found, version=etag(found))
+
+    @router.post(f"{of}/edit/{{name}}")
+    def change(here: Writing, name: str, form: Form) -> Response:
+        said, version = _said(form, kind.defaults), str(form.get("version", ""))
+        try:
+            kind.operations.change(here.desk, here.tenant, name, _numbers(said, kind), version)
+        except Conflict as error:
+            return _page(here, kind, name, kind.get(here, name), error=error.text, conflict=True)
+        except StoreError as error:
+            return _page(here, kind, name, said, version=version, error=error.text)
+        return here.to("trunks", "changed")
+
+    @router.get(f"{of}/remove/{{name}}")
+    def ask_to_remove(here: Writing, name: str) -> Response:
+        return here.ask_to_remove(
+            kind.operations.loss(here.desk, here.tenant, name), f"/t/{here.tenant}/trunks"
+        )
+
+    @router.post(f"{of}/remove/{{name}}")
+    def remove(here: Writing, name: str, form: Form) -> Response:
+        kind.operations.remove(here.desk, here.tenant, name, str(form.get("version", "")))
+        return here.to("trunks", "removed")
 
 
-@router.post("/trunks/new")
-def add(here: Writing, form: Form) -> Response:
-    name, said = str(form.get("name", "")).strip(), _said(form, OF_TRUNK)
-    try:
-        trunks.add(here.desk, here.tenant, name, _numbers(said, OF_TRUNK))
-    except StoreError as error:
-        return _trunk(here, {**said, "name": name}, is_new=True, error=error.text)
-    return here.to("trunks", "added")
-
-
-@router.get("/trunks/edit/{name}")
-def edit(here: Writing, name: str) -> Response:
-    found = trunks.get(here.desk, here.tenant, name)
-    return _trunk(here, found, version=etag(found))
-
-
-@router.post("/trunks/edit/{name}")
-def change(here: Writing, name: str, form: Form) -> Response:
-    said, version = _said(form, OF_TRUNK), str(form.get("version", ""))
-    try:
-        trunks.change(here.desk, here.tenant, name, _numbers(said, OF_TRUNK), version)
-    except Conflict as error:
-        return _trunk(here, trunks.get(here.desk, here.tenant, name), error=error.text, conflict=True)
-    except StoreError as error:
-        return _trunk(here, {**said, "name": name}, version=version, error=error.text)
-    return here.to("trunks", "changed")
-
-
-@router.get("/trunks/remove/{name}")
-def ask_to_remove(here: Writing, name: str) -> Response:
-    return here.ask_to_remove(trunks.loss(here.desk, here.tenant, name), f"/t/{here.tenant}/trunks")
-
-
-@router.post("/trunks/remove/{name}")
-def remove(here: Writing, name: str, form: Form) -> Response:
-    trunks.remove(here.desk, here.tenant, name, str(form.get("version", "")))
-    return here.to("trunks", "removed")
-
-
-@router.get("/routes/new")
-def new_route(here: Writing) -> Response:
-    return _route(here, {}, is_new=True)
-
-
-@router.post("/routes/new")
-def add_route(here: Writing, form: Form) -> Response:
-    pattern, said = str(form.get("name", "")).strip(), _said(form, OF_ROUTE)
-    try:
-        routes.add(here.desk, here.tenant, pattern, _numbers(said, OF_ROUTE))
-    except StoreError as error:
-        return _route(here, {**said, "pattern": pattern}, is_new=True, error=error.text)
-    return here.to("trunks", "added")
-
-
-@router.get("/routes/edit/{pattern}")
-def edit_route(here: Writing, pattern: str) -> Response:
-    found = routes.get(here.desk, here.tenant, pattern)
-    return _route(here, found, version=etag(found))
-
-
-@router.post("/routes/edit/{pattern}")
-def change_route(here: Writing, pattern: str, form: Form) -> Response:
-    said, version = _said(form, OF_ROUTE), str(form.get("version", ""))
-    try:
-        routes.change(here.desk, here.tenant, pattern, _numbers(said, OF_ROUTE), version)
-    except Conflict as error:
-        return _route(here, routes.get(here.desk, here.tenant, pattern), error=error.text, conflict=True)
-    except StoreError as error:
-        return _route(here, {**said, "pattern": pattern}, version=version, error=error.text)
-    return here.to("trunks", "changed")
-
-
-@router.get("/routes/remove/{pattern}")
-def ask_to_remove_route(here: Writing, pattern: str) -> Response:
-    return here.ask_to_remove(routes.loss(here.desk, here.tenant, pattern), f"/t/{here.tenant}/trunks")
-
-
-@router.post("/routes/remove/{pattern}")
-def remove_route(here: Writing, pattern: str, form: Form) -> Response:
-    routes.remove(here.desk, here.tenant, pattern, str(form.get("version", "")))
-    return here.to("trunks", "removed")
+for kind_of_page in KINDS:
+    _pages(kind_of_page)
 
 
 def _said(form: FormData, defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,33 +167,21 @@ def _said(form: FormData, defaults: Mapping[str, Any]) -> dict[str, Any]:
     return said
 
 
-def _numbers(said: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def _numbers(said: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
     """The same, each as its setting has it. Raises StoreError."""
     found = dict(said)
     for name, text in said.items():
-        if isinstance(text, str) and isinstance(defaults[name], int):
+        if isinstance(text, str) and isinstance(kind.defaults[name], int):
             if not (text.isascii() and text.isdigit() and len(text) < 10):
-                raise StoreError(f"{(TRUNK | ROUTE)[name][0]}: {text!r} is no number")
+                raise StoreError(f"{kind.texts[name][0]}: {text!r} is no number")
             found[name] = int(text)
     return found
 
 
-def _trunk(here: Here, values: Mapping[str, Any], **more: Any) -> Response:
-    name = str(values.get("name", ""))
-    return _page(here, "trunk", "Name", name, _fields(TRUNK, OF_TRUNK, values), values, **more)
-
-
-def _route(here: Here, values: Mapping[str, Any], **more: Any) -> Response:
-    name = str(values.get("pattern", ""))
-    return _page(here, "route", "Numbers", name, _fields(ROUTE, OF_ROUTE, values), values, **more)
-
-
-def _fields(
-    texts: Mapping[str, tuple[str, str]], defaults: Mapping[str, Any], values: Mapping[str, Any]
-) -> list[dict[str, Any]]:
+def _fields(of: Kind, values: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = []
-    for name, (label, hint) in texts.items():
-        default = defaults[name]
+    for name, (label, hint) in of.texts.items():
+        default = of.defaults[name]
         value = values.get(name, () if name == "trunks" else default)
         kind, options = "text", []
         if name == "trunks" or isinstance(default, tuple):
@@ -223,10 +204,8 @@ def _fields(
 
 def _page(
     here: Here,
-    what: str,
-    called: str,
+    kind: Kind,
     name: str,
-    fields: list[dict[str, Any]],
     values: Mapping[str, Any],
     *,
     is_new: bool = False,
@@ -237,10 +216,10 @@ def _page(
     return here.page(
         "trunk.html",
         409 if conflict else 422 if error else 200,
-        what=what,
-        called=called,
+        what=kind.what,
+        called=kind.called,
         name=name,
-        fields=fields,
+        fields=_fields(kind, values),
         is_new=is_new,
         version=etag(dict(values)) if conflict else version,
         error=error,
