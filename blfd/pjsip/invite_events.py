@@ -147,6 +147,8 @@ class InviteEvents:
                     self._on_info_answer(leg, exchange, status, received)
             case (Role.UAS, Tsx.TRYING) if string(transaction.method.name) == "INFO":
                 leg.informed(transaction, event.tsx_state.src.rdata, *self._body(), self._said())
+            case (Role.UAS, Tsx.TERMINATED):
+                leg.forgotten(transaction)
 
     def _on_info_answer(self, leg: Leg, exchange: int, status: int, received: bool) -> None:
         if not received:

@@ -221,6 +221,8 @@ class Leg:
 
     def _let_go(self, before: State) -> None:
         """What was held when it ends: 487 to a re-INVITE (RFC 3261, section 15.1.2)."""
+        for exchange in list(self._infos):
+            self._answer_info(e.AnswerInfo(self.number, exchange, NOT_HERE))
         if before is State.ASKED and self.session.may_respond:
             self.session.refuse(487, "Request Terminated")
         elif before is State.UPDATED:
@@ -350,6 +352,10 @@ class Leg:
             self._infos[exchange] = transaction, response
             self._emit(InfoReceived(self.number, exchange, content_type, body, said.headers))
 
+    def forgotten(self, transaction: CData) -> None:
+        """PJSIP has ended the transaction of an INFO, and asserts that nobody answers it any more."""
+        self._infos = {key: info for key, info in self._infos.items() if info[0] != transaction}
+
     # Its end
 
     def lost(self) -> None:
@@ -363,6 +369,4 @@ class Leg:
         """PJSIP has ended the session: what waits in it is answered. What that means is told by `legs`."""
         before = self.state
         self._take(Event.OVER)
-        for exchange in list(self._infos):
-            self._answer_info(e.AnswerInfo(self.number, exchange, NOT_HERE))
         self._let_go(before)

@@ -33,6 +33,7 @@ from blfd.core.calls.leg_inputs import (
     OfferReceived,
 )
 from blfd.core.calls.media import APART
+from blfd.core.calls.refusals import NOBODY_NOW
 from blfd.core.calls.ringing_call import ELSEWHERE
 from blfd.core.effects import (
     Accept,
@@ -394,6 +395,15 @@ def test_a_content_type_that_cannot_stand_in_a_header() -> None:
     (sent,) = story.world.give(InfoReceived(story.caller, 5, "text/x\r\nEvil: 1", b"x"))
     assert isinstance(sent, SendInfo)
     assert sent.content_type == "application/octet-stream"
+
+
+def test_an_info_before_there_is_anybody_to_take_it() -> None:
+    """Its phone would end the call at 481."""
+    story = Story()
+    story.pick_up()
+    assert story.world.give(InfoReceived(story.caller, 5, "", b"")) == [
+        AnswerInfo(story.caller, 5, *NOBODY_NOW)
+    ]
 
 
 def test_a_phone_that_dies_ends_the_call() -> None:

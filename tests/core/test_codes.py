@@ -10,6 +10,7 @@ from builders import HOST, SDP, World, directory, invite, notifies, reply, subsc
 from blfd.core.calls.codes import MOST, SHOWN
 from blfd.core.calls.leg_inputs import InfoReceived, LegAccepted, LegAcknowledged, LegEnded, OfferReceived
 from blfd.core.calls.media import silent
+from blfd.core.calls.refusals import NOBODY_NOW
 from blfd.core.directory import Directory, Forwarding, Rule
 from blfd.core.effects import Accept, Answer, AnswerInfo, Effect, HangUp, Log, RefuseOffer, Reply, SetRules
 from blfd.core.inputs import DirectoryChanged, Drain, Input, RulesSet
@@ -131,7 +132,7 @@ def test_what_leads_nowhere_is_refused_at_once(code: str, status: int) -> None:
     [
         (OfferReceived(0, SDP), RefuseOffer(0, 488, "There is nobody to talk with")),
         (OfferReceived(0, SDP, answered=True), None),
-        (InfoReceived(0, 7, "", b""), AnswerInfo(0, 7, 481)),
+        (InfoReceived(0, 7, "", b""), AnswerInfo(0, 7, *NOBODY_NOW)),
         (LegEnded(0, 200, ""), None),
     ],
 )

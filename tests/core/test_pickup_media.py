@@ -23,6 +23,7 @@ from blfd.core.calls.leg_inputs import (
     OfferReceived,
 )
 from blfd.core.calls.offer_answer import PAUSE, TIMES
+from blfd.core.calls.refusals import NOBODY_NOW
 from blfd.core.calls.ringing_call import ELSEWHERE
 from blfd.core.effects import (
     AnswerInfo,
@@ -256,7 +257,7 @@ def test_who_asks_while_its_peer_is_replaced_is_answered() -> None:
     office.give(InfoReceived(caller, 7, "application/dtmf-relay", b"Signal=1"))
     leg, effects = office.pick_up("103", "x", replaces=replaces(callee))
     assert RefuseOffer(caller, 491, "Request Pending") in effects
-    assert AnswerInfo(caller, 7, 481) in effects
+    assert AnswerInfo(caller, 7, *NOBODY_NOW) in effects
     assert office.give(OfferAnswered(callee, 200, SDP)) == []
     assert office.give(InfoAnswered(callee, 7, 200)) == []
     assert office.give(OfferAnswered(caller, 200, SDP)) == []

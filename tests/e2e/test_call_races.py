@@ -79,6 +79,18 @@ def test_an_invite_that_comes_again_rings_once(site: Site) -> None:
     assert calling.refused().status == 486
 
 
+def test_an_info_that_nobody_has_answered_when_the_call_ends(site: Site) -> None:
+    """Its phone is told at once, however long it takes for the BYE that it is sent."""
+    caller, callee = site.registered("101"), site.registered("102")
+    mine, other = connect(caller, callee)
+    asked = mine.send("INFO", b"Signal=5", "application/dtmf-relay")
+    callee.wait_request("INFO")
+    assert other.request("BYE").status == 200
+    bye = caller.wait_request("BYE")
+    assert caller.final(asked).status == 481
+    caller.reply(bye, 200)
+
+
 def test_requests_of_a_call_that_come_late(site: Site) -> None:
     """CSeq counts for all methods together, whoever serves them (RFC 3261, 12.2.2); a BYE is a BYE."""
     caller, callee = site.registered("101"), site.registered("102")

@@ -330,19 +330,16 @@ def test_an_answer_that_pjsip_asks_for_is_given_once() -> None:
     assert played.session.asked == [("set_answer", OTHER)]
 
 
-def test_an_info_is_answered_when_the_leg_ends() -> None:
+@pytest.mark.parametrize("end", [Event.HANG_UP, Event.LOST, Event.OVER])
+def test_an_info_is_answered_when_the_leg_ends(end: Event) -> None:
+    """At once: the phone may take long to answer the BYE."""
     played = Played(State.UP)
-    played.leg.informed("transaction", None, "text/plain", b"x", Said())
-    (info,) = played.told
-    assert isinstance(info, InfoReceived)
-    played.give(Event.OVER)
-    assert played.session.asked[-1] == (
-        "answer_request",
-        "transaction",
-        True,
-        481,
-        "Call/Transaction Does Not Exist",
-        (),
-        "",
-        b"",
-    )
+    for transaction in ("transaction", "another"):
+        played.leg.informed(transaction, None, "text/plain", b"x", Said())
+    assert [type(told) for told in played.told] == [InfoReceived, InfoReceived]
+    played.leg.forgotten("another")  # PJSIP asserts that it is not answered
+    played.give(end)
+    played.give(Event.OVER) if end is not Event.OVER else None
+    gone = (481, "Call/Transaction Does Not Exist", (), "", b"")
+    answers = [asked for asked in played.session.asked if asked[0] == "answer_request"]
+    assert answers == [("answer_request", "transaction", True, *gone)]

@@ -21,6 +21,7 @@ from blfd.core.calls.leg_inputs import (
 )
 from blfd.core.calls.media import silent
 from blfd.core.calls.own_rules import OwnRules
+from blfd.core.calls.refusals import NOBODY_NOW
 from blfd.core.directory import Extension
 from blfd.core.effects import Accept, Answer, AnswerInfo, Effect, HangUp, RefuseOffer, Reply
 from blfd.core.errors import Refusal
@@ -92,7 +93,7 @@ class Codes:
             case OfferReceived(answered=False):
                 return [RefuseOffer(leg, 488, "There is nobody to talk with")]
             case InfoReceived():
-                return [AnswerInfo(leg, event.exchange, 481)]
+                return [AnswerInfo(leg, event.exchange, *NOBODY_NOW)]
         return []
 
     def _answer(self, leg: int) -> Effect:

@@ -21,7 +21,7 @@ from blfd.core.calls.leg_inputs import (
 )
 from blfd.core.calls.media import APART, answering, are_apart, held, moved
 from blfd.core.calls.passed_on import fits
-from blfd.core.calls.refusals import of_info, of_offer
+from blfd.core.calls.refusals import NOBODY_NOW, of_info, of_offer
 from blfd.core.effects import (
     Acknowledge,
     Answer,
@@ -165,7 +165,9 @@ class OfferAnswer:
         effects: list[Effect] = []
         if self._asked and self._asked.leg == stays:
             effects.append(RefuseOffer(stays, 491, "Request Pending"))
-        effects += [AnswerInfo(leg, exchange, 481) for exchange, leg in self._infos.items() if leg == stays]
+        effects += [
+            AnswerInfo(leg, exchange, *NOBODY_NOW) for exchange, leg in self._infos.items() if leg == stays
+        ]
         self._infos.clear()
         self._later.clear()
         self._asked = None
@@ -204,7 +206,7 @@ class OfferAnswer:
     def dissolve(self) -> list[Effect]:
         """The two no longer talk with each other: what one has asked the other is refused."""
         asked = [RefuseOffer(self._asked.leg, 491, "Request Pending")] if self._asked else []
-        infos = [AnswerInfo(leg, exchange, 481) for exchange, leg in self._infos.items()]
+        infos = [AnswerInfo(leg, exchange, *NOBODY_NOW) for exchange, leg in self._infos.items()]
         self._infos.clear()
         self._later.clear()
         self._asked = self._own = None
@@ -323,7 +325,7 @@ class OfferAnswer:
     def info(self, info: InfoReceived) -> Effect:
         peer = self.other(info.leg)
         if not peer:
-            return AnswerInfo(info.leg, info.exchange, 481)
+            return AnswerInfo(info.leg, info.exchange, *NOBODY_NOW)
         self._infos[info.exchange] = info.leg
         return SendInfo(peer, info.exchange, _type(info.content_type), info.body, info.headers)
 

@@ -53,6 +53,10 @@ class Refused(NamedTuple):
     translated: int = 0
 
 
+NOBODY_NOW = (500, "Nobody is there to take it now")
+"""For an INFO in a call that goes on: by 481 or 408 its phone would know that its call is over (RFC 3261,
+section 12.2.1.2)."""
+
 UNREACHABLE = "is not reachable"
 OF_INVITE: dict[int, tuple[int, str]] = {
     # A password is asked of blfd, which has none for a phone. The caller's own would go to the phone.

@@ -19,6 +19,7 @@ from blfd.core.calls.leg_inputs import (
 )
 from blfd.core.calls.party import Seat, State
 from blfd.core.calls.referral import Referrals
+from blfd.core.calls.refusals import NOBODY_NOW
 from blfd.core.calls.transfer import Action, Event, Stage, Transfer
 from blfd.core.effects import (
     Answer,
@@ -160,7 +161,7 @@ class Transfers:
             case OfferReceived(answered=False):
                 return [RefuseOffer(event.leg, 491, "Request Pending")]
             case InfoReceived():
-                return [AnswerInfo(event.leg, event.exchange, 481)]
+                return [AnswerInfo(event.leg, event.exchange, *NOBODY_NOW)]
             case _:
                 return []
 
