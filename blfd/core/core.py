@@ -192,7 +192,7 @@ class Core:
                 part = self.pings if event.token.startswith(pings.KIND) else self.registrations
                 return part.answered(event, now)
             case NotifyLost():
-                return self.notifier.lost(event, now)
+                return self.notifier.ways.lost(event, now)
             case ProfileWanted():
                 return ua_profile.wanted(event)
             case ProfileFound():
@@ -204,7 +204,7 @@ class Core:
                 self._authenticator.edges.discard(flow)
                 self.trunks.flow_closed(flow)
                 registering = self.registrations.flow_closed(flow, now)
-                lost = [*self.registrar.flow_closed(flow), *self.notifier.flow_closed(flow, now)]
+                lost = [*self.registrar.flow_closed(flow), *self.notifier.ways.flow_closed(flow, now)]
                 return [*lost, *registering]
             case CertificateShown():
                 self.trunks.shown(event)
@@ -212,7 +212,7 @@ class Core:
             case Located():
                 return self._located(event, now)
             case FlowReached():
-                return self.notifier.flow_reached(event.flow, now)
+                return self.notifier.ways.flow_reached(event.flow, now)
             case DirectoryChanged():
                 return self._directory_changed(event.directory, now)
             case BindingsRestored():

@@ -128,14 +128,14 @@ class Requests:
             contact, routes = event.contact, event.record_route
         self._registrar.came_back(aor, flow, contact)
         refreshed = event.request.to.tag if isinstance(event, SubscribeReceived) else ""
-        return self._notifier.came_back(aor, flow, contact, routes, refreshed, now)
+        return self._notifier.ways.came_back(aor, flow, contact, routes, refreshed, now)
 
     def _follow(self, now: float) -> list[Effect]:
         """Lamps and calls of a phone go where its registration leads now."""
         effects: list[Effect] = []
         for old, new in self._registrar.take_moved():
             effects.append(PhoneMoved((old.contact, new.contact), old.flow, new.flow, new.path))
-            effects += self._notifier.phone_moved(old, new, now)
+            effects += self._notifier.ways.phone_moved(old, new, now)
         return effects
 
     def _serve(

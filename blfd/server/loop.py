@@ -35,7 +35,7 @@ from blfd.core.effects import (
     SaveSubscription,
     SetRules,
 )
-from blfd.core.events.notifier import AHEAD
+from blfd.core.events.subscription import AHEAD
 from blfd.core.inputs import (
     BindingsRestored,
     CallsRestored,

@@ -6,7 +6,7 @@ import pytest
 from builders import World, document, each, flow, notifies, register, reply, state, subscribe
 
 from blfd.core.effects import Effect, SaveSubscription
-from blfd.core.events import notifier
+from blfd.core.events import subscription, ways
 from blfd.core.inputs import Drain, NotifyLost, SubscriptionsRestored
 from blfd.core.messages import NotifyAnswered
 from blfd.core.saved import SavedSubscription
@@ -49,7 +49,7 @@ class Site:
     def restart(self, after: float = 5.0) -> list[Effect]:
         """What the new process does at once; the store has reserved more numbers."""
         now, before = self.world.now + after, list(self.kept.values())
-        self.kept = {key: one._replace(cseq=one.cseq + notifier.AHEAD) for key, one in self.kept.items()}
+        self.kept = {key: one._replace(cseq=one.cseq + subscription.AHEAD) for key, one in self.kept.items()}
         self.world = World()
         self.world.now = now
         return self.give(SubscriptionsRestored(tuple(before)))
@@ -85,7 +85,7 @@ def test_numbers_rise_through_any_number_of_notifies_and_restarts() -> None:
     """And the store, which is always ahead, is seldom written."""
     site, writes = Site(), 0
     (notify,) = notifies(site.give(subscribe()))
-    for number in range(3 * notifier.AHEAD):
+    for number in range(3 * subscription.AHEAD):
         last = notify
         if number % 1500 == 700:
             site.restart()
@@ -168,7 +168,7 @@ def test_many_are_told_one_after_the_other() -> None:
     start = site.world.now
     told = [len(notifies(site.at(start + n / 1000))) for n in range(6)]
     assert sum(told) == 100
-    assert max(told) <= notifier.RESTORED_PER_SECOND // 1000 + 1
+    assert max(told) <= ways.AT_ONCE_PER_SECOND // 1000 + 1
 
 
 def test_a_change_before_a_watcher_was_told_is_in_what_it_is_told() -> None:

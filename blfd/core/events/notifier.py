@@ -2,8 +2,6 @@
 
 A subscription is a record with a table of states (`subscription`). What is told comes from its event package
 (`package`); this module says when, and sees to it that one NOTIFY at most is in flight for each.
-
-Nothing is dropped when a connection ends: NOTIFYs go by a new one, or wait for the watcher to come again.
 """
 
 from __future__ import annotations
@@ -19,30 +17,30 @@ from blfd.core.errors import Refusal
 from blfd.core.events.package import Package
 from blfd.core.events.requests import Requests, target_of
 from blfd.core.events.subscription import (
+    AHEAD,
     IN_FLIGHT,
     INDIFFERENT,
     Action,
     Event,
     Phase,
     Subscription,
+    kept,
+    unkept,
 )
 from blfd.core.events.subscriptions import Subscriptions
-from blfd.core.inputs import NotifyLost
+from blfd.core.events.ways import AT_ONCE_PER_SECOND, FIRST_PAUSE, LONGEST_PAUSE, Ways
 from blfd.core.messages import NotifyAnswered, Request, SubscribeReceived
-from blfd.core.next_hop import NextHops, Routes, address_in
+from blfd.core.next_hop import NextHops
 from blfd.core.saved import SavedSubscription
 from blfd.core.settings import Settings
 from blfd.core.timers import Timers
-from blfd.core.values import Aor, Binding, Flow
+from blfd.core.values import Aor
 
 GONE = frozenset((404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604))  # RFC 6665, 4.2.2
 ANOTHER_WAY = frozenset((408, 503))  # RFC 3263, section 4.3
-FIRST_PAUSE, LONGEST_PAUSE = 5, 300
 MAX_FAILURES = 5
-AHEAD = 2000  # NOTIFYs of a subscription for which the store need not be written; it is, half way
 LOOKED_AT = 2000  # subscriptions at a time, for a NOTIFY that has no answer: a fifth of a millisecond
 CHANGED, SEND = Event.CHANGED, Action.SEND  # read often: a name of an Enum is looked up each time
-RESTORED_PER_SECOND = 50_000  # first NOTIFYs after a start, so that answers are read between them
 
 
 class Notifier:
@@ -61,6 +59,7 @@ class Notifier:
         self.subscriptions = Subscriptions(settings)
         self.silent = 0  # dropped since the start, as their phones took no NOTIFY
         self.timers = Timers(self._due)
+        self.ways = Ways(self.subscriptions, next_hops, self._step, self._set_timer)
 
     # Restart
 
@@ -74,9 +73,9 @@ class Notifier:
                 continue
             subscription = Subscription.restored(one, package, AHEAD)
             self.subscriptions.add(subscription)
-            subscription.phase, subscription.retry_at = Phase.RETRYING, now + number / RESTORED_PER_SECOND
+            subscription.phase, subscription.retry_at = Phase.RETRYING, now + number / AT_ONCE_PER_SECOND
             if one.flow.is_connected:
-                self._lose_connection(subscription, now)
+                self.ways.lose(subscription, now)
             self._set_timer(subscription)
             effects += self._end_if_removed(subscription, now)
         return effects
@@ -128,7 +127,7 @@ class Notifier:
         if not expires:
             return [reply, *self._terminate(subscription, "timeout", now)]
         self._expire_at(subscription, now + expires)
-        return [reply, _save(subscription), *self._step(subscription, Event.REFRESHED, now)]
+        return [reply, kept(subscription), *self._step(subscription, Event.REFRESHED, now)]
 
     def _create(
         self, subscribe: SubscribeReceived, package: Package, watcher: Extension, expires: int, now: float
@@ -142,7 +141,7 @@ class Notifier:
         if not expires:  # a fetch (RFC 6665, section 4.4.3)
             return [*gone, reply, *self._terminate(subscription, "timeout", now)]
         self._expire_at(subscription, subscription.expires_at)
-        return [*gone, reply, _save(subscription), *self._step(subscription, Event.REFRESHED, now)]
+        return [*gone, reply, kept(subscription), *self._step(subscription, Event.REFRESHED, now)]
 
     # NOTIFY
 
@@ -158,7 +157,7 @@ class Notifier:
                     continue
                 if subscription.phase not in INDIFFERENT and subscription.handle(CHANGED) is SEND:
                     if self._must_save(subscription):
-                        effects.append(_save(subscription))
+                        effects.append(kept(subscription))
                     told.append(self._news(subscription, now))
         if told:
             effects.append(NotifyAll(told))
@@ -188,44 +187,16 @@ class Notifier:
                 *effects,
             ]
         pause = min(FIRST_PAUSE << (subscription.failures - 1), LONGEST_PAUSE)
-        if answer.status in ANOTHER_WAY and self._goes_another_way(subscription, now):
+        if answer.status in ANOTHER_WAY and self.ways.try_another(subscription, now):
             pause = 0
         subscription.retry_at = now + max(pause, min(answer.retry_after or 0, LONGEST_PAUSE))
         return self._step(subscription, Event.FAILED, now)
-
-    def _goes_another_way(self, subscription: Subscription, now: float) -> bool:
-        """An edge that has several addresses may be there at the next one."""
-        dialog = subscription.dialog
-        flow = self._next_hops.without_answer(subscription.flow, dialog.target, dialog.route_set, now)
-        return self._moved(subscription, flow)
-
-    def _moved(self, subscription: Subscription, way: Flow | None) -> bool:
-        """Whether its NOTIFYs go another way now."""
-        if way is None or way == subscription.flow:
-            return False
-        self.subscriptions.move(subscription, way, lost=subscription.lost)
-        return True
-
-    def lost(self, lost: NotifyLost, now: float) -> list[Effect]:
-        """A NOTIFY went nowhere, which is not its watcher's fault: again, at once if there is another way."""
-        subscription = self.subscriptions.get(lost.subscription)
-        if subscription is None:
-            return []
-        dialog = subscription.dialog
-        way = self._next_hops.reopened(lost.flow, dialog.target, dialog.route_set)
-        if subscription.flow == lost.flow and not self._moved(subscription, way):
-            pause = min(FIRST_PAUSE << subscription.losses, LONGEST_PAUSE)
-            subscription.losses += pause < LONGEST_PAUSE
-            subscription.retry_at = now + pause
-        else:
-            subscription.retry_at = now
-        return self._step(subscription, Event.LOST, now)
 
     def _step(self, subscription: Subscription, event: Event, now: float) -> list[Effect]:
         action = subscription.handle(event)
         if action is SEND:
             if self._must_save(subscription):
-                return [_save(subscription), self._news(subscription, now)]
+                return [kept(subscription), self._news(subscription, now)]
             return [self._news(subscription, now)]
         if action is Action.SEND_LAST:
             return [self._notify(subscription, None, now)]
@@ -295,7 +266,7 @@ class Notifier:
 
     def _terminate(self, subscription: Subscription, reason: str, now: float) -> list[Effect]:
         subscription.reason = subscription.reason or reason
-        return [*_unsave(subscription), *self._step(subscription, Event.TERMINATE, now)]
+        return [*unkept(subscription), *self._step(subscription, Event.TERMINATE, now)]
 
     def terminate_all(self, reason: str, now: float) -> list[Effect]:
         """Tell every watcher that its subscription is over, `reason` as in RFC 6665, section 4.1.3."""
@@ -338,85 +309,10 @@ class Notifier:
         subscription.view = view
         return self._step(subscription, Event.CHANGED, now)
 
-    # Connections
-
-    def flow_closed(self, flow: Flow, now: float) -> list[Effect]:
-        """A connection is gone. What was in flight over it, `NotifyLost` tells."""
-        effects: list[Effect] = []
-        unreachable = 0
-        for subscription in self.subscriptions.over(flow):
-            effects += self._lose_connection(subscription, now)
-            unreachable += subscription.phase is Phase.UNREACHABLE
-        if unreachable:
-            text = f"{flow} closed its connection: {unreachable} subscription(s) wait until it connects again"
-            effects.append(Log(Level.INFO, text))
-        return effects
-
-    def _lose_connection(self, subscription: Subscription, now: float) -> list[Effect]:
-        dialog = subscription.dialog
-        way = self._next_hops.reopened(subscription.flow, dialog.target, dialog.route_set)
-        self.subscriptions.move(subscription, way or subscription.flow, lost=True)
-        return [] if way else self._step(subscription, Event.CUT_OFF, now)
-
-    def flow_reached(self, flow: Flow, now: float) -> list[Effect]:
-        """A peer that could not be reached is there again: what waits for it is due."""
-        waiting = (one for one in self.subscriptions.over(flow) if one.phase is Phase.RETRYING)
-        for number, subscription in enumerate(waiting):
-            self._retry_at(subscription, now + number / RESTORED_PER_SECOND)
-        return []
-
-    def _retry_at(self, subscription: Subscription, at: float) -> None:
-        subscription.retry_at = at
-        self._set_timer(subscription)
-
-    def came_back(
-        self, watcher: Aor, flow: Flow, contact: str, routes: Routes, refreshed: str, now: float
-    ) -> list[Effect]:
-        """Something came from a watcher's phone over `flow`: what is lost of that phone goes there now.
-
-        The request itself looks after the subscription with the key `refreshed`.
-        """
-        effects: list[Effect] = []
-        host = address_in(contact, flow)[0]
-        for one in self.subscriptions.lost(watcher):
-            same_way = (one.flow.transport, one.source) == flow[:2] and one.alive and one.key != refreshed
-            if same_way and address_in(one.dialog.target, flow)[0] == host:
-                effects += self._move(one, flow, routes, now)
-        return effects
-
-    def phone_moved(self, old: Binding, new: Binding, now: float) -> list[Effect]:
-        """A phone was registered at `old` and is at `new`: it is told everything there."""
-        effects: list[Effect] = []
-        host = address_in(old.contact, old.flow)[0]
-        for one in self.subscriptions.by_watcher(new.aor):
-            same_way = one.flow == old.flow and one.flow.transport == new.flow.transport and one.alive
-            if same_way and address_in(one.dialog.target, old.flow)[0] == host:
-                effects += self._move(one, new.flow, new.path, now)
-        return effects
-
-    def _move(self, subscription: Subscription, flow: Flow, routes: Routes, now: float) -> list[Effect]:
-        """A watcher's phone is heard by `flow`, over `routes`: it is told everything there."""
-        dialog = subscription.dialog
-        renewed = self._next_hops.renewed(dialog.route_set, routes, flow)
-        subscription.dialog = dialog._replace(route_set=renewed)
-        self.subscriptions.move(subscription, flow, source=flow.host)
-        return [_save(subscription), *self._step(subscription, Event.REFRESHED, now)]
-
     def _remove(self, subscription: Subscription) -> list[Effect]:
         self.subscriptions.remove(subscription)
         self.timers.cancel(subscription.key)
-        return _unsave(subscription)
-
-
-def _save(subscription: Subscription) -> Effect:
-    return SaveSubscription(subscription.key, subscription.save(AHEAD))
-
-
-def _unsave(subscription: Subscription) -> list[Effect]:
-    if not subscription.reserved:
-        return []
-    subscription.reserved = 0
-    return [SaveSubscription(subscription.key, None)]
+        return unkept(subscription)
 
 
 def _accepted(request: Request, expires: int, subscription: Subscription) -> Reply:

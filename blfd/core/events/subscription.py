@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from enum import IntEnum, auto
 
+from blfd.core.effects import Effect, SaveSubscription
 from blfd.core.events.package import Package
 from blfd.core.saved import SavedSubscription
 from blfd.core.values import Aor, Flow, SubscriptionDialog
+
+AHEAD = 2000  # NOTIFYs of a subscription for which the store need not be written; it is, half way
 
 
 class Phase(IntEnum):  # an int hashes without a call into Python, and this is the hot path
@@ -237,3 +240,16 @@ class Subscription:
     def state(self) -> str:
         """The Subscription-State that the watcher is told (RFC 6665, section 4.1.3)."""
         return "active" if self.phase in ALIVE else "terminated"
+
+
+def kept(subscription: Subscription) -> Effect:
+    """Have the store know it, so far ahead that the next NOTIFYs need no word to it."""
+    return SaveSubscription(subscription.key, subscription.save(AHEAD))
+
+
+def unkept(subscription: Subscription) -> list[Effect]:
+    """Have the store forget it."""
+    if not subscription.reserved:
+        return []
+    subscription.reserved = 0
+    return [SaveSubscription(subscription.key, None)]

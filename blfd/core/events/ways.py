@@ -1,0 +1,122 @@
+"""By which way NOTIFYs go to a watcher, when its connection ends, and when its phone comes back.
+
+Nothing is dropped when a connection ends: NOTIFYs go by a new one, or wait for the watcher to come again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from blfd.core.effects import Effect, Level, Log
+from blfd.core.events.subscription import Event, Phase, Subscription, kept
+from blfd.core.events.subscriptions import Subscriptions
+from blfd.core.inputs import NotifyLost
+from blfd.core.next_hop import NextHops, Routes, address_in
+from blfd.core.values import Aor, Binding, Flow
+
+FIRST_PAUSE, LONGEST_PAUSE = 5, 300
+AT_ONCE_PER_SECOND = 50_000  # NOTIFYs that are due together, so that answers are read between them
+
+
+class Ways:
+    """`step` has a subscription take an event, and `set_timer` has it looked at when it is due."""
+
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        next_hops: NextHops,
+        step: Callable[[Subscription, Event, float], list[Effect]],
+        set_timer: Callable[[Subscription], None],
+    ) -> None:
+        self._subscriptions, self._next_hops = subscriptions, next_hops
+        self._step, self._set_timer = step, set_timer
+
+    def try_another(self, subscription: Subscription, now: float) -> bool:
+        """An edge that has several addresses may be there at the next one."""
+        dialog = subscription.dialog
+        flow = self._next_hops.without_answer(subscription.flow, dialog.target, dialog.route_set, now)
+        return self._moved(subscription, flow)
+
+    def _moved(self, subscription: Subscription, way: Flow | None) -> bool:
+        """Whether its NOTIFYs go another way now."""
+        if way is None or way == subscription.flow:
+            return False
+        self._subscriptions.move(subscription, way, lost=subscription.lost)
+        return True
+
+    def lost(self, lost: NotifyLost, now: float) -> list[Effect]:
+        """A NOTIFY went nowhere, which is not its watcher's fault: again, at once if there is another way."""
+        subscription = self._subscriptions.get(lost.subscription)
+        if subscription is None:
+            return []
+        dialog = subscription.dialog
+        way = self._next_hops.reopened(lost.flow, dialog.target, dialog.route_set)
+        if subscription.flow == lost.flow and not self._moved(subscription, way):
+            pause = min(FIRST_PAUSE << subscription.losses, LONGEST_PAUSE)
+            subscription.losses += pause < LONGEST_PAUSE
+            subscription.retry_at = now + pause
+        else:
+            subscription.retry_at = now
+        return self._step(subscription, Event.LOST, now)
+
+    def flow_closed(self, flow: Flow, now: float) -> list[Effect]:
+        """A connection is gone. What was in flight over it, `NotifyLost` tells."""
+        effects: list[Effect] = []
+        unreachable = 0
+        for subscription in self._subscriptions.over(flow):
+            effects += self.lose(subscription, now)
+            unreachable += subscription.phase is Phase.UNREACHABLE
+        if unreachable:
+            text = f"{flow} closed its connection: {unreachable} subscription(s) wait until it connects again"
+            effects.append(Log(Level.INFO, text))
+        return effects
+
+    def lose(self, subscription: Subscription, now: float) -> list[Effect]:
+        dialog = subscription.dialog
+        way = self._next_hops.reopened(subscription.flow, dialog.target, dialog.route_set)
+        self._subscriptions.move(subscription, way or subscription.flow, lost=True)
+        return [] if way else self._step(subscription, Event.CUT_OFF, now)
+
+    def flow_reached(self, flow: Flow, now: float) -> list[Effect]:
+        """A peer that could not be reached is there again: what waits for it is due."""
+        waiting = (one for one in self._subscriptions.over(flow) if one.phase is Phase.RETRYING)
+        for number, subscription in enumerate(waiting):
+            self._retry_at(subscription, now + number / AT_ONCE_PER_SECOND)
+        return []
+
+    def _retry_at(self, subscription: Subscription, at: float) -> None:
+        subscription.retry_at = at
+        self._set_timer(subscription)
+
+    def came_back(
+        self, watcher: Aor, flow: Flow, contact: str, routes: Routes, refreshed: str, now: float
+    ) -> list[Effect]:
+        """Something came from a watcher's phone over `flow`: what is lost of that phone goes there now.
+
+        The request itself looks after the subscription with the key `refreshed`.
+        """
+        effects: list[Effect] = []
+        host = address_in(contact, flow)[0]
+        for one in self._subscriptions.lost(watcher):
+            same_way = (one.flow.transport, one.source) == flow[:2] and one.alive and one.key != refreshed
+            if same_way and address_in(one.dialog.target, flow)[0] == host:
+                effects += self._move(one, flow, routes, now)
+        return effects
+
+    def phone_moved(self, old: Binding, new: Binding, now: float) -> list[Effect]:
+        """A phone was registered at `old` and is at `new`: it is told everything there."""
+        effects: list[Effect] = []
+        host = address_in(old.contact, old.flow)[0]
+        for one in self._subscriptions.by_watcher(new.aor):
+            same_way = one.flow == old.flow and one.flow.transport == new.flow.transport and one.alive
+            if same_way and address_in(one.dialog.target, old.flow)[0] == host:
+                effects += self._move(one, new.flow, new.path, now)
+        return effects
+
+    def _move(self, subscription: Subscription, flow: Flow, routes: Routes, now: float) -> list[Effect]:
+        """A watcher's phone is heard by `flow`, over `routes`: it is told everything there."""
+        dialog = subscription.dialog
+        renewed = self._next_hops.renewed(dialog.route_set, routes, flow)
+        subscription.dialog = dialog._replace(route_set=renewed)
+        self._subscriptions.move(subscription, flow, source=flow.host)
+        return [kept(subscription), *self._step(subscription, Event.REFRESHED, now)]
