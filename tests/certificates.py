@@ -9,7 +9,8 @@ from typing import NamedTuple
 from programs import program
 
 EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
-USAGE = "keyUsage=digitalSignature,keyCertSign"  # who is strict wants to see that an authority may sign
+USAGE = "keyUsage=digitalSignature"
+MAY_SIGN = f"{USAGE},keyCertSign"  # of authorities alone: Python is strict about it from 3.13
 RSA = ("-newkey", "rsa:2048")
 
 
@@ -36,7 +37,16 @@ def self_signed(
 ) -> Pair:
     """`names` as subjectAltName has them; an authority has `-addext basicConstraints...` by itself."""
     made = Pair(folder / f"{name}.pem", folder / f"{name}.key")
-    subject = ("-subj", f"/CN={name}", "-addext", f"subjectAltName={names}", "-days", "30", "-addext", USAGE)
+    subject = (
+        "-subj",
+        f"/CN={name}",
+        "-addext",
+        f"subjectAltName={names}",
+        "-days",
+        "30",
+        "-addext",
+        MAY_SIGN,
+    )
     files = ("-out", str(made.certificate), "-keyout", str(made.key))
     _openssl("req", "-x509", *kind, *subject, *files, *(more or ("-nodes",)))
     return made
@@ -53,7 +63,7 @@ def signed(
     lines = (
         f"subjectAltName={names}",
         constraints,
-        USAGE,
+        MAY_SIGN if is_ca else USAGE,
         "authorityKeyIdentifier=keyid",
         "subjectKeyIdentifier=hash",
     )

@@ -302,6 +302,12 @@ class RefuseOffer(NamedTuple):
     headers: Headers = ()
 
 
+class Secure(NamedTuple):
+    """Take requests of a leg's dialog over TLS alone, and send ours so: its call was made by sips:."""
+
+    leg: int
+
+
 class SendInfo(NamedTuple):
     """Send INFO in a leg's dialog; `InfoAnswered` comes back with `exchange`."""
 
@@ -351,6 +357,7 @@ OfLeg = (
     | SendInfo
     | AnswerInfo
     | NotifyLeg
+    | Secure
 )
 """What is wanted of one leg that there is."""
 

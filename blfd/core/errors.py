@@ -7,6 +7,8 @@ from blfd.core.values import Headers
 ONLY_TLS = "sips: is served over TLS only"
 SIPS_NOT_ALLOWED = (("Warning", '380 blfd "SIPS Not Allowed"'),)
 """Beside a 480: who is called could be by sip: (RFC 5630, section 6.2)."""
+SIPS_REQUIRED = (("Warning", '381 blfd "SIPS Required"'),)
+"""Beside a 480: whoever asks could by sips: (the same section)."""
 
 
 def auth_failed(host: str, how: str) -> str:
@@ -29,6 +31,11 @@ class Refusal(Exception):
         super().__init__(reason)
         self.warns = warns
         self.status, self.reason, self.headers, self.log = status, reason, headers, log
+
+
+def no_tls(who: str) -> Refusal:
+    """Somebody would take part in a call by sips: who has no TLS."""
+    return Refusal(480, f"{who} has no TLS, which a call by sips: needs", SIPS_NOT_ALLOWED)
 
 
 class Silenced(Exception):

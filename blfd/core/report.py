@@ -188,7 +188,9 @@ def _pickers(core: Core, aor: Aor, now: float) -> tuple[list[Row], str]:
     rings = sum(dialog.rings for dialog in core.dialogs.of(aor))
     if not rings:
         return [], "nothing rings there"
-    found, busy = [], []
+    found: list[Row] = []
+    busy: list[str] = []
+    plain: list[str] = []
     for picker in sorted(core.directory.extensions):
         phones = len(core.registrar.bindings(picker, now))
         if picker == aor:
@@ -198,9 +200,13 @@ def _pickers(core: Core, aor: Aor, now: float) -> tuple[list[Row], str]:
             continue
         if picker != aor and not all(dialog.rings for dialog in core.dialogs.of(picker)):
             busy.append(picker.extension)
-        elif core.pickups.longest([aor], picker):
-            found.append({"picker": picker.extension, "ways": _ways(core, aor, picker)})
-    return found, "" if found else _why_nobody(core, aor, busy)
+        elif rung := core.pickups.longest([aor], picker):
+            call, bindings = rung[2], core.registrar.bindings(picker, now)
+            if call and call.secure and not any(one.flow.is_secure for one in bindings):
+                plain.append(picker.extension)
+            else:
+                found.append({"picker": picker.extension, "ways": _ways(core, aor, picker)})
+    return found, "" if found else _why_nobody(core, aor, busy, plain)
 
 
 def _ways(core: Core, aor: Aor, picker: Aor) -> list[str]:
@@ -215,7 +221,7 @@ def _ways(core: Core, aor: Aor, picker: Aor) -> list[str]:
     return ways
 
 
-def _why_nobody(core: Core, aor: Aor, busy: list[str]) -> str:
+def _why_nobody(core: Core, aor: Aor, busy: list[str], plain: list[str]) -> str:
     ringing = [dialog for dialog in core.dialogs.of(aor) if dialog.rings]
     if not any(core.pickups.across.way(aor, dialog) for dialog in ringing if dialog.publisher) and all(
         dialog.publisher for dialog in ringing
@@ -223,6 +229,8 @@ def _why_nobody(core: Core, aor: Aor, busy: list[str]) -> str:
         return "another server carries the call, and no trunk says how it is picked up there"
     if not core.permissions.pickable(aor):
         return f"its calls may not be picked up; 'blfd extension set {aor.extension} --pickable on'"
+    if plain:
+        return f"the call is by sips:, and who may has no phone over TLS: {', '.join(plain)}"
     if busy:
         return f"who may is on the phone: {', '.join(busy)}"
     return "nobody else who may is registered"

@@ -13,7 +13,7 @@ from blfd.core.calls.transfers import Transfers
 from blfd.core.compositor import Compositor, Publisher
 from blfd.core.directory import Directory, Extension
 from blfd.core.effects import Effect, Ignore, LetIn, Level, Log, PhoneMoved, Reply
-from blfd.core.errors import Refusal, Silenced
+from blfd.core.errors import ONLY_TLS, Refusal, Silenced
 from blfd.core.events.features import FeaturePackage
 from blfd.core.events.notifier import Notifier
 from blfd.core.inputs import RulesSet
@@ -103,6 +103,8 @@ class Requests:
         """A phone in a call has another address, and has not registered from there yet. The ids of a call
         prove nothing, as who watches it is told them."""
         call = self._calls.of(moved.leg)
+        if call and call.secure and not moved.request.flow.is_secure:
+            raise Refusal(403, ONLY_TLS)
         aor = call.who(moved.leg) if call else None
         if aor not in self._directory.extensions or self._senders.sender(moved.request, now).aor != aor:
             raise Refusal(481, "")

@@ -103,7 +103,8 @@ class SavedSeat(NamedTuple):
 class SavedCall(NamedTuple):
     """What has to outlive the process so that a call that is up goes on.
 
-    `settled`: both phones know where the other one's media is; else they were just being told.
+    `settled`: both phones know where the other one's media is; else they were just being told. `secure`: it
+    was made by sips:.
     """
 
     number: int
@@ -114,3 +115,4 @@ class SavedCall(NamedTuple):
     settled: bool
     caller: SavedSeat
     callee: SavedSeat
+    secure: bool = False

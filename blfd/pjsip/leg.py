@@ -62,7 +62,7 @@ class Leg:
     """`flow` is where its requests go; `contact` and `routes` say where, once that connection is gone.
 
     `target` is the Request-URI of our INVITE, `to` its To; `delayed_offer`: that has no SDP. `is_up`: an
-    earlier process has made it.
+    earlier process has made it. `is_secure`: it stays on TLS.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class Leg:
         self.is_caller, self.delayed_offer = not target, delayed_offer
         self.state = State.UP if is_up else State.CALLING if target else State.RINGING
         self.described: SavedLeg | None = None  # as the core knows it
+        self.is_secure = False
         self.is_refused = False  # what PJSIP takes for its 200 was too large, and has left as a refusal
         self.waiting_answer = b""  # to what PJSIP is about to be offered by the phone
         self._emit, self._resume, self._exchanges = outside
@@ -137,6 +138,8 @@ class Leg:
                 self._notify(effect)
             case e.AnswerInfo():
                 self._answer_info(effect)
+            case e.Secure():
+                self.is_secure = True
 
     def _respond(self, status: int, reason: str, sdp: bytes | None, headers: Headers) -> None:
         session = self.session

@@ -86,13 +86,16 @@ class Legs:
 
         Without a `remote_tag` it does not count, as in responses: a proxy may have forked our INVITE. A
         request has to come from where the phone, its Contact or a trusted edge is (`source`): whoever watches
-        a phone is told the ids of its dialogs, so they prove nothing.
+        a phone is told the ids of its dialogs, so they prove nothing. To a call by sips: nothing belongs that
+        comes without TLS.
         """
         leg = self._by_tag.get(local_tag)
         if leg is None:
             return self._ended.get(local_tag) == call_id
         is_its = not remote_tag or not leg.is_connected or leg.session.remote_tag == remote_tag
         if not is_its or leg.session.call_id != call_id:
+            return False
+        if source is not None and leg.is_secure and not source.is_secure:
             return False
         if source is None or source.host in (leg.flow.host, address_in(leg.contact, leg.flow)[0]):
             return True
@@ -355,6 +358,8 @@ class Legs:
     def _phone_moved(self, effect: e.PhoneMoved) -> None:
         """Calls of a phone that has registered from elsewhere are there, too."""
         for leg in [leg for leg in self._by_number.values() if leg.flow == effect.before]:
+            if leg.is_secure and not effect.flow.is_secure:
+                continue
             if any(leads_to_same(leg.contact, contact) for contact in effect.contacts):
                 leg.contact = effect.contacts[-1]  # it may register from elsewhere again
                 self._move(leg, effect.flow, self._next_hops.renewed(leg.routes, effect.routes, effect.flow))

@@ -39,6 +39,7 @@ def calls(found: Iterable[dict[str, Any]]) -> list[SavedCall]:
             bool(row["settled"]),
             seats[number][CALLER],
             seats[number][CALLEE],
+            bool(row["secure"]),
         )
         for number, row in rows.items()
         if len(seats[number]) == 2
@@ -95,6 +96,7 @@ def rows(saved: SavedCall) -> list[dict[str, Any]]:
         "started_at": saved.started_at,
         "transfers": saved.transfers,
         "settled": saved.settled,
+        "secure": saved.secure,
     }
     sides = ((CALLER, saved.caller), (CALLEE, saved.callee))
     return [{**of_call, "side": side, **_seat_row(seat), **_leg_row(seat.saved)} for side, seat in sides]

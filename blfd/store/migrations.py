@@ -597,3 +597,9 @@ def bindings_of_trunks(db: Database) -> None:
             f"CREATE TRIGGER bindings_of_{table} AFTER DELETE ON {table} BEGIN DELETE FROM bindings "
             f"WHERE tenant = OLD.tenant AND extension = {name}; END"
         )
+
+
+@migrations()
+def calls_by_sips(db: Database) -> None:
+    """Version 21: whether a call was made by sips:."""
+    db.execute("ALTER TABLE legs ADD COLUMN secure INTEGER NOT NULL DEFAULT 0")

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Network
+from typing import TypeVar
 
 from blfd.core.calls.leg_inputs import LegEnded, LegsListed
 from blfd.core.core import Core
@@ -30,6 +31,7 @@ EVERYBODY = (IPv4Network("0.0.0.0/0"),)
 SDP = b"v=0\r\nm=audio 4000 RTP/AVP 0\r\n"
 IPV4, IPV6 = (b"v=0\r\nc=IN " + at + b"\r\nm=audio 4 RTP/AVP 0\r\n" for at in (b"IP4 1.2.3.4", b"IP6 ::1"))
 _numbers = itertools.count(1)
+Asked = TypeVar("Asked", RegisterReceived, InviteReceived)
 
 
 def uri(user: str, host: str = HOST, port: int = 0) -> Uri:
@@ -93,6 +95,14 @@ def subscribe(
     asked = request("SUBSCRIBE", user, to, host=host, to_tag=to_tag, call_id=call_id, cseq=cseq)
     where = f"sip:{user}@198.51.100.7" if contact is None else contact
     return SubscribeReceived(asked, event, "", accept, expires, where, (), content_type, body)
+
+
+def over_tls(asked: Asked, *, sips: bool = False) -> Asked:
+    """As its sender's phone sends it that has TLS; `sips`: it asks for a sips: URI."""
+    request = asked.request
+    target = request.target._replace(scheme="sips") if sips else request.target
+    user = request.from_.uri.user
+    return asked._replace(request=request._replace(flow=flow(user, "tls"), target=target))
 
 
 def invite(

@@ -12,6 +12,8 @@ from builders import (
     directory,
     group,
     invite,
+    over_tls,
+    register,
     reply,
     uri,
 )
@@ -30,6 +32,7 @@ from blfd.core.effects import (
     SavePickup,
 )
 from blfd.core.inputs import DirectoryChanged
+from blfd.core.messages import InviteReceived
 from blfd.core.values import Aor, DialogId, Headers
 
 TO_CALLER, TO_PICKER, AGAIN = b"for the caller", b"for the picker", b"in the caller's numbers"
@@ -38,10 +41,13 @@ SALES = (group("102 103 104"),)
 
 
 class Office:
-    """101 to 105, all registered; 102, 103 and 104 are a group."""
+    """101 to 105, all registered, those of `tls` over TLS; 102, 103 and 104 are a group."""
 
-    def __init__(self, groups: tuple = SALES) -> None:
-        self.world = World(None, PEOPLE, directory(PEOPLE, groups))
+    def __init__(self, groups: tuple = SALES, tls: tuple[str, ...] = ()) -> None:
+        self.tls = tls
+        self.world = World(None, [who for who in PEOPLE if who not in tls], directory(PEOPLE, groups))
+        for who in tls:
+            self.world.give(over_tls(register(who)))
         self.phones: dict[int, list[int]] = {}  # callee legs by the caller's
         self.attempts: list[Attempt] = []
 
@@ -59,9 +65,10 @@ class Office:
         rings: bool = True,
         update: bool = False,
         dialog: DialogId | None = None,
+        sips: bool = False,
     ) -> int:
         """The caller's leg of a call that rings, whose dialog may be given."""
-        asked = invite(who, whom, offer, allows_update=update)
+        asked = self._sent(invite(who, whom, offer, allows_update=update), sips=sips)
         if dialog:
             from_ = asked.request.from_._replace(tag=dialog.remote_tag)
             asked = asked._replace(request=asked.request._replace(call_id=dialog.call_id, from_=from_))
@@ -73,20 +80,26 @@ class Office:
             self.ring(leg)
         return accept.leg
 
+    def _sent(self, asked: InviteReceived, *, sips: bool = False) -> InviteReceived:
+        return over_tls(asked, sips=sips) if asked.request.from_.uri.user in self.tls else asked
+
     def ring(self, leg: int, sdp: bytes | None = None) -> None:
         self.world.now += 1
         self.give(LegProgress(leg, 180, "", DialogId(f"id{leg}", "ours", f"phone{leg}"), sdp))
 
-    def talk(self, who: str, whom: str) -> int:
-        caller = self.call(who, whom)
+    def talk(self, who: str, whom: str, *, sips: bool = False) -> int:
+        caller = self.call(who, whom, sips=sips)
         (leg,) = self.phones[caller]
         self.give(LegAnswered(leg, DialogId(f"id{leg}", "ours", f"phone{leg}"), SDP))
         self.give(LegAcknowledged(caller, None))
         return caller
 
-    def ask(self, who: str, to: str, offer: bytes | None = SDP, replaces: str = "") -> int:
+    def ask(
+        self, who: str, to: str, offer: bytes | None = SDP, replaces: str = "", *, sips: bool = False
+    ) -> int:
         """The leg of a picker whose INVITE is taken so far that its media is being matched."""
-        (accept,) = self.give(invite(who, to, offer, replaces=(replaces,) if replaces else ()))
+        asked = invite(who, to, offer, replaces=(replaces,) if replaces else ())
+        (accept,) = self.give(self._sent(asked, sips=sips))
         assert isinstance(accept, Accept), accept
         (match,) = self.give(LegAccepted(accept.leg, "mine"))
         assert isinstance(match, MatchMedia)
@@ -106,10 +119,13 @@ class Office:
         leg = self.ask(who, to, replaces=replaces)
         return leg, self.give(MediaMatched(leg, True, to_peer, to_picker, again))
 
-    def refused(self, who: str, to: str, *, host: str = HOST, replaces: str = "") -> Reply:
+    def refused(
+        self, who: str, to: str, *, host: str = HOST, replaces: str = "", sips: bool = False
+    ) -> Reply:
         """The refusal of what has not become a leg."""
         asked = invite(who, to, replaces=(replaces,) if replaces else ())
-        return reply(self.give(asked._replace(request=asked.request._replace(target=uri(to, host)))))
+        asked = asked._replace(request=asked.request._replace(target=uri(to, host)))
+        return reply(self.give(self._sent(asked, sips=sips)))
 
     def lamps(self, *extensions: str) -> list[str]:
         return [self.world.lamp(extension) for extension in extensions]

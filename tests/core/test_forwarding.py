@@ -18,6 +18,7 @@ from builders import (
     group,
     invite,
     notifies,
+    over_tls,
     register,
     reply,
     subscribe,
@@ -536,11 +537,7 @@ def test_who_is_called_by_sips_is_reached_over_tls(
     for number, (who, transport) in enumerate([("103", "tls"), *(("102", one) for one in phones)]):
         asked = register(who, f"sip:{who}@198.51.100.{number}", cseq=number + 1)
         world.give(asked._replace(request=asked.request._replace(flow=flow(who, transport))))
-    asked = invite("101", "102")
-    target = asked.request.target._replace(scheme="sips", text=f"sips:102@{HOST}")
-    effects = world.give(
-        asked._replace(request=asked.request._replace(target=target, flow=flow("101", "tls")))
-    )
+    effects = world.give(over_tls(invite("101", "102"), sips=True))
     if isinstance(end, str):
         refused = reply(effects)
         assert f"{refused.status} {refused.reason}" == end
@@ -550,3 +547,29 @@ def test_who_is_called_by_sips_is_reached_over_tls(
     assert isinstance(accept, Accept)
     rung = dials(world.give(LegAccepted(accept.leg, "ours")))
     assert [(dial.contact[4:7], dial.flow.transport) for dial in rung] == [(who, "tls") for who in end]
+
+
+@pytest.mark.parametrize(
+    ("caller", "end"),
+    [("tls", ""), ("udp", "480 101 has no TLS, which a call by sips: needs")],
+)
+def test_a_phone_that_forwards_to_sips(caller: str, end: str) -> None:
+    """RFC 5630: the call goes on over TLS alone, to phones that have it; and stays there."""
+    world = World(None, ("102", "103", "105"), directory(PEOPLE))
+    for event in (register("103", "sip:103@198.51.100.99", cseq=2), register("101")):
+        world.give(over_tls(event))
+    asked = invite("101", "102")
+    (accept,) = world.give(over_tls(asked) if caller == "tls" else asked)
+    assert isinstance(accept, Accept)
+    (dial,) = dials(world.give(LegAccepted(accept.leg, "ours")))
+    to = uri("103")._replace(scheme="sips")
+    effects = world.give(LegEnded(dial.leg, 302, "", redirect=Redirect((to,))))
+    if end:
+        (last,) = [effect for effect in effects if isinstance(effect, HangUp)]
+        assert f"{last.status} {last.reason}" == end
+        return
+    assert [dial.flow.transport for dial in dials(effects)] == ["tls"]
+    (leg,) = (dial.leg for dial in dials(effects))
+    world.give(LegProgress(leg, 180, "", DialogId("id", "ours", "theirs"), None))
+    refused = reply(world.give(invite("105", "*97103")))
+    assert refused.reason == "The call is by sips:, and is picked up over TLS only"

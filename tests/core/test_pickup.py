@@ -13,6 +13,7 @@ from builders import (
     document,
     group,
     notifies,
+    over_tls,
     register,
     subscribe,
 )
@@ -236,6 +237,15 @@ def test_who_calls_whom_after_a_pickup_and_a_take_over() -> None:
 def explained(office: Office) -> tuple[dict[str, list[str]], str]:
     row = report.explain(office.world.core, Aor("default", "102"), office.world.now)
     return {picker["picker"]: picker["ways"] for picker in row["pickers"]}, row["why_nobody"]
+
+
+def test_who_could_pick_up_a_call_by_sips() -> None:
+    office = Office(tls=("101", "102", "103"))
+    office.call("101", "102", sips=True)
+    assert explained(office) == ({"103": ["*97102", "*98"]}, "")
+    office.give(over_tls(register("103", expires=0, cseq=2)))
+    plain = "the call is by sips:, and who may has no phone over TLS: 104, 105"
+    assert explained(office) == ({}, plain)
 
 
 def test_who_could_pick_up_now() -> None:

@@ -117,6 +117,53 @@ def test_refusals(ask: str, situation: Callable[[Office], str], status: int, rea
     assert (attempt.status, attempt.result, attempt.picker.extension) == (status, reason, "103")
 
 
+WITH_TLS = ("101", "102", "103")
+REQUIRED = "480 The call is by sips:, and is picked up over TLS only"
+
+
+@pytest.mark.parametrize(("ask", "up"), [("*97102", False), ("*98", False), (KEY, False), (KEY, True)])
+def test_a_call_by_sips_stays_on_tls(ask: str, up: bool) -> None:
+    """RFC 5630; 104 has no TLS."""
+    office = Office(tls=WITH_TLS)
+    caller = office.talk("101", "102", sips=True) if up else office.call("101", "102", sips=True)
+    value = replaces(office.phones[caller][0]) if ask == KEY else ""
+    to = "102" if ask == KEY else ask
+    refused = office.refused("104", to, replaces=value)
+    assert f"{refused.status} {refused.reason}" == REQUIRED
+    assert ("Warning", '381 blfd "SIPS Required"') in refused.headers
+    assert office.attempts[-1].result in REQUIRED
+    office.pick_up("103", to, replaces=value)
+    assert office.lamps("101", "102", "103") == ["talking", "idle", "talking"]
+
+
+def test_the_group_gets_what_it_may_have() -> None:
+    office = Office(tls=WITH_TLS)
+    office.call("101", "102", sips=True)
+    second = office.call("105", "102")
+    office.pick_up("104", "*98")
+    assert office.peer == second
+
+
+@pytest.mark.parametrize("ask", ["*97102", "*98", KEY])
+def test_who_picks_up_by_sips_gets_nobody_without_tls(ask: str) -> None:
+    office = Office(tls=WITH_TLS)
+    caller = office.call("105", "102")
+    value = replaces(office.phones[caller][0]) if ask == KEY else ""
+    to = "102" if ask == KEY else ask
+    refused = office.refused("103", to, replaces=value, sips=True)
+    reason = "Who is at the other end has no TLS, which a call by sips: needs"
+    assert (refused.status, refused.reason) == (480, reason)
+    assert ("Warning", '380 blfd "SIPS Not Allowed"') in refused.headers
+    second = office.call("101", "102")
+    leg = office.ask("103", to, replaces=replaces(office.phones[second][0]) if ask == KEY else "", sips=True)
+    assert office.peer == second
+    office.give(MediaMatched(leg, True, TO_CALLER, TO_PICKER))
+    office.give(LegAcknowledged(leg, None))
+    office.give(LegAcknowledged(second, None))
+    picked = naming(office.world.core.dialogs.of(Aor("default", "103"))[0].id)
+    assert office.refused("104", "103", replaces=picked).reason in REQUIRED, "now it is by sips:"
+
+
 def test_another_tenants_extension_looks_like_one_that_does_not_exist() -> None:
     office = Office()
     office.give(register("101", "sip:x@198.51.100.3"))

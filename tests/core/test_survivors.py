@@ -28,6 +28,7 @@ from blfd.core.effects import (
     Offer,
     PhoneMoved,
     SaveCalls,
+    Secure,
 )
 from blfd.core.inputs import CallsRestored, Drain, Located, SubscriptionsRestored
 from blfd.core.messages import ReferReceived, ReferTo
@@ -45,8 +46,8 @@ LATE = 3000.0  # when a session is over
 class Offices(Office):
     """One process after the other, over one store; every leg that is up is described."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, tls: tuple[str, ...] = ()) -> None:
+        super().__init__(tls=tls)
         self.kept: dict[int, SavedCall] = {}
         self.saves = 0
 
@@ -88,9 +89,11 @@ class Offices(Office):
         )
         self.give(LegDescribed(leg, one._replace(**over)))
 
-    def up(self, who: str = "101", whom: str = "102", **over: object) -> tuple[int, int]:
+    def up(
+        self, who: str = "101", whom: str = "102", *, sips: bool = False, **over: object
+    ) -> tuple[int, int]:
         """A call that is up, and stored: its legs. `over` is of both."""
-        caller = self.call(who, whom)
+        caller = self.call(who, whom, sips=sips)
         (callee,) = self.phones[caller]
         self.give(LegAnswered(callee, DialogId(f"id{callee}", "ours", f"phone{callee}"), SDP))
         self.describe(callee, whom, **over)
@@ -525,3 +528,15 @@ def test_limits_count_it() -> None:
     office.restart()
     office.world.core.calls._settings = replace(Settings(), max_calls=1)
     assert office.refused("101", "104").status == 403
+
+
+def test_a_call_by_sips_is_one_after_a_start() -> None:
+    """Who takes it over needs TLS, as does who is in it."""
+    office = Offices(tls=("101", "102", "103"))
+    caller, callee = office.up(transport="tls", sips=True)
+    taken = replaces(callee)
+    effects = office.restart(transport="tls")
+    assert of(effects, Secure) == [caller, callee]
+    refused = office.refused("104", "102", replaces=taken)
+    assert refused.reason == "The call is by sips:, and is picked up over TLS only"
+    office.ask("103", "102", replaces=taken)

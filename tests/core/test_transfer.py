@@ -45,9 +45,9 @@ HELD = SDP + b"a=sendonly\r\n"
 class Transfers(Office):
     """101 talks with 102 on the legs `caller` and `callee`; what the SIP stack says at once is said."""
 
-    def __init__(self, *, by_caller: bool = False) -> None:
-        super().__init__()
-        self.caller = self.talk("101", "102")
+    def __init__(self, *, by_caller: bool = False, tls: tuple[str, ...] = (), sips: bool = False) -> None:
+        super().__init__(tls=tls)
+        self.caller = self.talk("101", "102", sips=sips)
         (self.callee,) = self.phones[self.caller]
         both = (self.caller, self.callee)
         self.transferor, self.transferee = both if by_caller else both[::-1]
@@ -413,21 +413,28 @@ class Consulting(Transfers):
     """102 talks with 101, which has called it or was called, and with 103, likewise; or 103 rings."""
 
     def __init__(
-        self, *, by_caller: bool, calls: bool = True, rings: bool = False, held: bool = True
+        self,
+        *,
+        by_caller: bool,
+        calls: bool = True,
+        rings: bool = False,
+        held: bool = True,
+        tls: tuple[str, ...] = (),
+        sips: str = "",
     ) -> None:
-        super().__init__()
+        super().__init__(tls=tls)
         self.give(LegEnded(self.caller, 200, ""))
-        first = self.talk(*(("102", "101") if by_caller else ("101", "102")))
+        first = self.talk(*(("102", "101") if by_caller else ("101", "102")), sips=sips == "first")
         legs = (first, self.phones[first][0])
         self.transferor, self.transferee = legs if by_caller else legs[::-1]
         if held:
             self.give(OfferReceived(self.transferor, HELD))
             self.give(OfferAnswered(self.transferee, 200, SDP))
         if rings:
-            self.second = self.call("102", "103")
+            self.second = self.call("102", "103", sips=sips == "second")
             (self.target,) = self.phones[self.second]
         else:
-            consulted = self.talk(*(("102", "103") if calls else ("103", "102")))
+            consulted = self.talk(*(("102", "103") if calls else ("103", "102")), sips=sips == "second")
             legs = (consulted, self.phones[consulted][0])
             self.second, self.target = legs if calls else legs[::-1]
 
@@ -557,6 +564,68 @@ def test_what_is_no_consultation() -> None:
     value = "{};to-tag={};from-tag={}".format(*ringing.id)
     assert office.refused("x", replaces=value) == (403, "102 has not answered the other call")
     assert office.lamps("101", "102") == ["talking", "ringing"]
+
+
+# By sips: (RFC 5630)
+
+
+def refused_for(who: str) -> tuple[int, str]:
+    return 480, f"{who} has no TLS, which a call by sips: needs"
+
+
+NO_PHONE = (480, "103 has no phone over TLS, and is called by sips:")
+
+
+@pytest.mark.parametrize(
+    ("tls", "call", "to", "end"),
+    [
+        (("101", "102", "103"), True, False, None),
+        (("101", "102", "103"), False, True, None),
+        (("101", "102"), False, False, None),
+        (("101", "102"), True, False, NO_PHONE),
+        (("101", "102"), False, True, NO_PHONE),
+        (("102", "103"), False, True, refused_for("101")),
+        (("102", "103"), False, False, None),
+    ],
+)
+def test_blind_with_calls_and_targets_by_sips(
+    tls: tuple[str, ...], call: bool, to: bool, end: tuple[int, str] | None
+) -> None:
+    office = Transfers(tls=tls, sips=call)
+    target = uri("103")._replace(scheme="sips" if to else "sip")
+    if end:
+        assert office.refused(target) == end
+        assert office.lamps("101", "102") == ["talking", "talking"]
+        return
+    leg = office.called(office.refer(target))
+    office.rings_at(leg)
+    if call or to:
+        assert office.ask("102", "*97103"), "over TLS"
+        assert Office.refused(office, "104", "*97103").reason.endswith("is picked up over TLS only")
+    office.answers_at(leg)
+    assert office.world.core.calls.of(leg).secure == (call or to)
+
+
+@pytest.mark.parametrize("rings", [False, True], ids=["up", "ringing"])
+@pytest.mark.parametrize("to", ["sip", "sips"])
+@pytest.mark.parametrize(
+    ("sips", "without"),
+    [("", ""), ("", "101"), ("", "103"), ("first", ""), ("first", "103"), ("second", ""), ("second", "101")],
+)
+def test_attended_with_calls_by_sips(sips: str, without: str, to: str, rings: bool) -> None:
+    """Of both calls and the target one by sips: is enough; who has no TLS can be in no such call."""
+    tls = tuple(who for who in ("101", "102", "103") if who != without)
+    office = Consulting(by_caller=False, tls=tls, sips=sips, rings=rings)
+    target = uri("x")._replace(scheme=to)
+    is_secure = bool(sips) or to == "sips"
+    if is_secure and without:
+        asked = request("REFER", "102", "x")
+        refer = ReferReceived(asked, office.transferor, ReferTo(target, (office.consulted(),)))
+        (reply,) = [e for e in office.give(refer) if isinstance(e, Reply)]
+        assert (reply.status, reply.reason) == refused_for(without)
+        return
+    office.refer(target, replaces=office.consulted())
+    assert office.world.core.calls.of(office.target).secure == is_secure
 
 
 # Refusals

@@ -7,6 +7,7 @@ import os
 import ssl
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -77,14 +78,22 @@ def test_phones_that_write_sips(own_site: Callable[..., Site]) -> None:
     answer, notify = phone.subscribe("102", uri=f"sips:102@{server}", **{**sips, "From": f"{sips['From']}2"})
     assert notify.document.entity == f"sips:102@{server}"
     ids = {"From": answer["from"], "To": answer["to"], "Call_ID": answer["call-id"]}
+    calling = Calling.start(phone, "102", sdp(4000), f"sips:102@{server}", **sips)
+    invite = other.wait_request("INVITE")
+    other.reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp")
+    mine = calling.acknowledge(calling.final())
+    other.wait_request("ACK")
     for transport in ("udp", "tcp"):
         open_one = site.agent("101", transport)
+        leaving = replace(mine, agent=open_one).request("BYE")
+        assert leaving.start == "SIP/2.0 403 sips: is served over TLS only", "nor does its call"
         refused = open_one.request("SUBSCRIBE", "102", f"sips:102@{server}", Event="dialog")
         assert refused.start == "SIP/2.0 403 sips: is served over TLS only"
         open_one.cseq = 50
         moved = open_one.request("SUBSCRIBE", "102", Event="dialog", Expires="600", **ids)
         assert moved.status == 403, "what it watches secretly does not move there"
     assert [row["watcher"] for row in site.ask("watchers")] == ["101"]
+    assert mine.request("BYE").status == 200
 
 
 def test_an_edge_with_a_certificate_is_taken_at_its_word(

@@ -128,7 +128,8 @@ class Call(RingingCall):
         """It is up, as it was."""
         caller, callee = saved.caller, saved.callee
         self.caller_leg, self.answered_leg, self.state = caller.leg, callee.leg, State.TALKING
-        self.trusted = {seat.leg for seat in (caller, callee) if seat.is_trusted}
+        for seat in (caller, callee):
+            self.goes_by(seat.leg, trusted=seat.is_trusted, plain=not seat.saved.flow.is_secure)
         branch = Branch(callee.leg, callee.contact, self.callee, dialog=callee.saved.dialog)
         self.branches = {callee.leg: branch}
         self.exchange = OfferAnswer(caller.leg, callee.leg)
@@ -172,6 +173,7 @@ class Call(RingingCall):
         left, self.caller_leg = self.caller_leg, leg
         self._dialogs.end(self.caller.aor, left, now, StateEvent.REPLACED)
         self.caller, self.dialog, self.referred_by = transferee.party, NO_DIALOG, by
+        self.goes_by(leg, trusted=transferee.is_trusted, plain=transferee.is_plain)
         self.allows_update = self._has_reoffered = False
         self._early_leg = 0
         for branch in self.branches.values():
@@ -192,7 +194,7 @@ class Call(RingingCall):
         `is_new`: that one was called by somebody else, and learns who it talks with and where its media goes.
         """
         stood_in, self.caller_leg, self.dialog = self.caller_leg, transferee.leg, transferee.dialog
-        self.trusted |= {transferee.leg} if transferee.is_trusted else set()
+        self.goes_by(transferee.leg, trusted=transferee.is_trusted, plain=transferee.is_plain)
         self.exchange.seat(stood_in, transferee.leg, self.offer)
         if self.state is State.ANSWERED and not self.exchange.awaited:
             self.state = State.TALKING
@@ -204,7 +206,7 @@ class Call(RingingCall):
     def join(self, leg: int, transferee: Seat, media: MediaMatched, now: float) -> list[Effect]:
         """The transferee, which talks already, takes the place of the transferor on `leg`, which does too."""
         stays, effects = self.exchange.replace(leg, transferee.leg)
-        self.trusted |= {transferee.leg} if transferee.is_trusted else set()
+        self.goes_by(transferee.leg, trusted=transferee.is_trusted, plain=transferee.is_plain)
         if leg == self.caller_leg:
             self._dialogs.end(self.caller.aor, leg, now, StateEvent.REPLACED)
             self.caller, self.caller_leg = transferee.party, transferee.leg

@@ -32,7 +32,7 @@ from blfd.core.calls.leg_inputs import (
 from blfd.core.calls.party import Party, Picker, Seat, State
 from blfd.core.calls.passed_on import NOT_FROM_OUTSIDE, TELL_WHO, In, passed_on
 from blfd.core.calls.seats import NO_DIALOG
-from blfd.core.effects import Accept, AnswerInfo, Dial, Effect, HangUp, Level, Log, RefuseOffer
+from blfd.core.effects import Accept, AnswerInfo, Dial, Effect, HangUp, Level, Log, RefuseOffer, Secure
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.locations import Locations
@@ -92,7 +92,7 @@ class Calls:
         trusted = party.is_outside or self._trusts(request.flow)
         passed = passed_on(invite.headers, In.INVITE, trusted=trusted, without=without)
         before = sum(name == "Diversion" for name, _ in passed)
-        asked = Asked(party.aor, before, request.target.scheme == "sips")
+        asked = Asked(party.aor, before, request.target.scheme == "sips", not request.flow.is_secure)
         first = self.rules.first(callee, asked, now)
         call = self._by_leg[leg] = self._by_number[leg] = Call(
             leg,
@@ -112,13 +112,12 @@ class Calls:
         )
         if codecs:
             call.codecs[leg] = codecs
-        self._trust(call, leg, request.flow)
+        self._goes_by(call, leg, request.flow)
         user = own_contact.user(party.aor.tenant, request.target.user)
         return [Accept(request.transaction, leg, user, self.trunks.credentials(party))]
 
-    def _trust(self, call: Call, leg: int, source: Flow) -> None:
-        if self._trusts(source):
-            call.trusted.add(leg)
+    def _goes_by(self, call: Call, leg: int, flow: Flow) -> None:
+        call.goes_by(leg, trusted=self._trusts(flow), plain=not flow.is_secure)
 
     def in_use(self, lamp: Aor) -> int:
         """How many calls there are by a trunk."""
@@ -157,7 +156,8 @@ class Calls:
     def join(self, call: Call, leg: int, picker: Picker, media: MediaMatched, now: float) -> list[Effect]:
         """The picker takes the place of the phone on `leg`, which rings or talks."""
         self._by_leg[picker.leg] = call
-        self._trust(call, picker.leg, picker.source)
+        self._goes_by(call, picker.leg, picker.source)
+        call.secure |= picker.secure
         if call.state is State.RINGING:
             return self._settle(call, call.pick_up(picker, media, now))
         return self._settle(call, call.take_over(leg, picker, media, now))
@@ -185,6 +185,7 @@ class Calls:
             transfers=saved.transfers,
         )
         call.resume(saved)
+        call.secure = saved.secure
         codecs = {seat.leg: self.trunks.codecs(party_of(seat)) for seat in (caller, callee)}
         call.codecs = {leg: taken for leg, taken in codecs.items() if taken}
         self._by_number[call.number] = self._by_leg[caller.leg] = self._by_leg[callee.leg] = call
@@ -195,6 +196,7 @@ class Calls:
         self.keeping.describe(event.leg, event.saved)
         call = self._by_leg.get(event.leg)
         if call:
+            call.goes_by(event.leg, trusted=event.leg in call.trusted, plain=not event.saved.flow.is_secure)
             self.keeping.touch(call)
         return []
 
@@ -222,11 +224,14 @@ class Calls:
         offer: bytes,
         headers: Headers,
         now: float,
+        *,
+        secure: bool,
     ) -> tuple[Call, list[Effect]]:
         """A call to `target` for the transferee, which a stand-in makes: it goes on in the call `of`."""
         number, refused = self.new_leg(), None
+        asked = Asked(transferee.party.aor, secure=secure, plain=transferee.is_plain)
         try:
-            first = self.rules.first(target, Asked(transferee.party.aor), now)
+            first = self.rules.first(target, asked, now)
         except Refusal as refusal:
             first, refused = Target(callee_party(target)), refusal
         call = Call(
@@ -243,17 +248,21 @@ class Calls:
             headers=headers,
             transfers=of.transfers + 1,
             referred_by=by,
+            asked=asked,
             tells_history=not transferee.party.withheld,
         )
         call.number = number
+        call.goes_by(-number, trusted=transferee.is_trusted, plain=transferee.is_plain)
         self._by_leg[-number] = self._by_number[number] = call
         if refused:
             return call, self._settle(call, call.hang_up(refused.status, refused.reason, now))
         return call, self._settle(call, call.start("", now))
 
-    def stand_in(self, call: Call, transferee: Seat, by: Party, transfers: int, now: float) -> list[Effect]:
+    def stand_in(
+        self, call: Call, transferee: Seat, by: Party, transfers: int, now: float, *, secure: bool
+    ) -> list[Effect]:
         """The transferee calls in the caller's place; the stand-in's leg is the call's `caller_leg`."""
-        call.transfers = transfers
+        call.transfers, call.secure = transfers, secure
         effects = call.stand_in(-call.number, transferee, by, now)
         self._by_leg[-call.number] = call
         return self._settle(call, effects)
@@ -272,9 +281,11 @@ class Calls:
         media: MediaMatched,
         transfers: int,
         now: float,
+        *,
+        secure: bool,
     ) -> list[Effect]:
         """The transferee takes the place of the transferor on `leg`, in a call that is up."""
-        call.transfers = transfers
+        call.transfers, call.secure = transfers, secure
         self._by_leg[transferee.leg] = call
         return self._settle(call, call.join(leg, transferee, media, now))
 
@@ -301,7 +312,7 @@ class Calls:
                 self._by_leg.pop(effect.leg, None)
             elif type(effect) is Dial:
                 self._by_leg[effect.leg] = call
-                self._trust(call, effect.leg, effect.flow)
+                self._goes_by(call, effect.leg, effect.flow)
         if call.withheld or call.codecs or call.goes_outside:
             effects = [call.veiled(effect) for effect in effects]
         self.keeping.touch(call)
@@ -309,6 +320,9 @@ class Calls:
             self._by_number.pop(call.number, None)
             self.timers.cancel(call.number)
             return [*effects, Log(Level.INFO, f"{_name(call)}: ended")]
+        if call.secure:
+            effects += [Secure(leg) for leg in call.legs() if leg > 0 and leg not in call.told_secure]
+            call.told_secure.update(call.legs())
         at = call.next_timer()
         if at is None:
             self.timers.cancel(call.number)

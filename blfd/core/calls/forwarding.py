@@ -18,7 +18,7 @@ from urllib.parse import quote
 from blfd.core.access.domains import Domains
 from blfd.core.calls.party import Party
 from blfd.core.directory import Directory, Extension, Forwarding, Tenant
-from blfd.core.errors import SIPS_NOT_ALLOWED, Refusal
+from blfd.core.errors import SIPS_NOT_ALLOWED, Refusal, no_tls
 from blfd.core.hosts import is_address
 from blfd.core.next_hop import without_headers
 from blfd.core.registrar import Registrar
@@ -78,24 +78,28 @@ class Other(NamedTuple):
 class Target:
     """Where a call is to ring, how it came there, and `others` if nothing comes of it.
 
-    `outside` is the number that is called by a trunk, None where the party is an extension.
+    `outside` is the number that is called by a trunk, None where the party is an extension. `secure`: it was
+    named by a sips: URI.
     """
 
     party: Party
     hops: tuple[Hop, ...] = ()
     others: tuple[Other, ...] = ()
     outside: Outside | None = None
+    secure: bool = False
 
 
 class Asked(NamedTuple):
     """Who calls, and how often the call had been forwarded before it came here.
 
-    `secure`: it is for a sips: URI, and goes over TLS to whom it rings at (RFC 5630).
+    `secure`: it is for a sips: URI, and goes over TLS to whom it rings at (RFC 5630). `plain`: it has not
+    come over TLS.
     """
 
     caller: Aor
     before: int = 0
     secure: bool = False
+    plain: bool = False
 
 
 class Rules:
@@ -194,9 +198,10 @@ class Rules:
     def _next(self, others: tuple[Other, ...], asked: Asked, now: float) -> Target:
         refusals: list[Refusal] = []
         for number, other in enumerate(others, 1):
+            by = asked._replace(secure=asked.secure or other.uri.scheme == "sips")
             try:
                 found = self._named(other)
-                return self._at(found, other.hops, others[number:], asked, now)
+                return self._at(found, other.hops, others[number:], by, now)
             except Refusal as refusal:
                 refusals.append(refusal)
         raise refusals[0]
@@ -213,16 +218,21 @@ class Rules:
         while True:
             party = callee_party(callee)
             self._check(party, hops, asked)
+            self._check_secure(callee, asked)
             if isinstance(callee, Outside):
-                self._check_secure(callee, asked)
-                return Target(party, hops, others, callee)
+                return Target(party, hops, others, callee, asked.secure)
             found = self._before_ringing(callee, asked, now)
             if found is None:
-                return Target(party, hops, others)
+                return Target(party, hops, others, None, asked.secure)
             callee, hops = found[0], (*hops, Hop(party, found[1]))
 
-    def _check_secure(self, outside: Outside, asked: Asked) -> None:
-        if asked.secure and not outside.route.emergency and not self._trunks.speaks_tls(outside):
+    def _check_secure(self, callee: Callee, asked: Asked) -> None:
+        outside = callee if isinstance(callee, Outside) else None
+        if not asked.secure or (outside and outside.route.emergency):
+            return
+        if asked.plain:
+            raise no_tls(asked.caller.extension.removeprefix(RESERVED))
+        if outside and not self._trunks.speaks_tls(outside):
             text = f"{outside.number} is called by sips:, and no trunk goes there over TLS"
             raise Refusal(480, text, SIPS_NOT_ALLOWED)
 

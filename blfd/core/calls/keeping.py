@@ -77,6 +77,7 @@ class Keeping:
             call.is_settled,
             caller,
             callee,
+            call.secure,
         )
 
     def _seat(self, seat: Seat) -> SavedSeat | None:

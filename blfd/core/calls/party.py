@@ -73,7 +73,7 @@ class Party:
 class Seat:
     """Who takes part in a call that is up, and by which phone: its leg, and what its dialog is called.
 
-    `is_trusted`: its source is taken at its word.
+    `is_trusted`: its source is taken at its word. `is_plain`: what it says and is told is not encrypted.
     """
 
     leg: int
@@ -81,13 +81,15 @@ class Seat:
     dialog: DialogId
     contact: str = ""
     is_trusted: bool = False
+    is_plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Picker:
     """A phone that has sent INVITE to take somebody's place, by the flow `source`.
 
-    `held`: it holds from the start. `replaces` is what its INVITE has named in Replaces.
+    `held`: it holds from the start. `replaces` is what its INVITE has named in Replaces. `secure`: that was
+    for a sips: URI.
     """
 
     leg: int
@@ -97,3 +99,4 @@ class Picker:
     source: Flow
     held: bool = False
     replaces: DialogId | None = None
+    secure: bool = False

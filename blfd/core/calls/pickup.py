@@ -26,7 +26,7 @@ from blfd.core.directory import Directory, Extension, Reach
 from blfd.core.effects import Accept, Effect, HangUp, MatchMedia, Reply
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
-from blfd.core.messages import InviteReceived
+from blfd.core.messages import InviteReceived, Request
 from blfd.core.routing import ToPickup
 from blfd.core.values import Aor, DialogId, Replaces
 from blfd.core.visible import visible
@@ -59,12 +59,17 @@ class Pickup:
     @property
     def peer(self) -> int:
         """The leg that the picker is going to talk with."""
-        call = self.call
-        return call.caller_leg if self.dialog.leg != call.caller_leg else call.answered_leg
+        return self.call.other(self.dialog.leg)
 
 
 Found = tuple[Aor, WatchedDialog, Call | None]
 """Whose call it is, the dialog to replace, and its call; None where another server carries it."""
+
+
+def _apart(found: Found, request: Request) -> Refusal | None:
+    """Why a call may not be had by who asks so."""
+    _, dialog, call = found
+    return call.apart(dialog.leg, request) if call else None
 
 
 class Pickups:
@@ -94,12 +99,13 @@ class Pickups:
         """Take the picker's INVITE, or refuse it and leave the call as it is."""
         transaction = invite.request.transaction
         try:
-            aor, dialog, call = self._find(wish, picker.aor, now)
+            aor, dialog, call = self._find(wish, picker.aor, invite.request, now)
             if call is None:
                 return self.across.start(wish, invite, picker, aor, dialog, now)
         except Refusal as refusal:
             status, reason = refusal.status, refusal.reason
-            reply = Reply(transaction, status, reason, warning(refusal.log or reason))
+            headers = (*warning(refusal.log or reason), *refusal.headers)
+            reply = Reply(transaction, status, reason, headers)
             extension = self._wanted(wish, picker.aor)
             return [reply, *report(wish.way, picker.aor, extension, status, reason, now, now)]
         leg = self._calls.new_leg()
@@ -114,12 +120,15 @@ class Pickups:
             return found[0][0].extension if found else ""
         return visible(wish.extension)
 
-    def _find(self, wish: ToPickup, picker: Aor, now: float) -> Found:
+    def _find(self, wish: ToPickup, picker: Aor, request: Request, now: float) -> Found:
         """Whose call it is and the dialog to replace; Refusal where there is none to have."""
         if wish.replaces:
-            return self._named(wish.replaces, picker, now)
+            found = self._named(wish.replaces, picker, now)
+            if apart := _apart(found, request):
+                raise apart
+            return found
         if wish.way is Way.GROUP:
-            return self._in_groups(picker, now)
+            return self._in_groups(picker, request, now)
         if not wish.extension:
             detail = "the code came alone: dial it with the extension behind it, as in *97102"
             raise Refusal(484, "Dial the code and the extension", log=detail)
@@ -130,15 +139,19 @@ class Pickups:
             raise Refusal(404, f"{dialled} does not exist", log=detail)
         if not self._permissions.may(picker, target):
             raise self._forbidden(picker, target)
-        return self.longest([target], picker) or self._nothing([target], target.extension, picker, now)
+        return self.longest([target], picker, request) or self._nothing(
+            [target], target.extension, picker, request, now
+        )
 
-    def _in_groups(self, picker: Aor, now: float) -> Found:
+    def _in_groups(self, picker: Aor, request: Request, now: float) -> Found:
         if self._permissions.reach(picker) is Reach.OFF:
             raise Refusal(403, f"{picker.extension} may not pick up calls", log=_ASK)
         targets = self._permissions.in_groups(picker)
         if not targets:
             raise Refusal(403, f"{picker.extension} is in no pickup group with others", log=_ASK)
-        return self.longest(targets, picker) or self._nothing(targets, "your groups", picker, now)
+        return self.longest(targets, picker, request) or self._nothing(
+            targets, "your groups", picker, request, now
+        )
 
     def _named(self, replaces: Replaces, picker: Aor, now: float) -> Found:
         """The dialog that a Replaces names (RFC 3891, section 3)."""
@@ -200,8 +213,14 @@ class Pickups:
                 return matching
         return []
 
-    def longest(self, targets: Iterable[Aor], picker: Aor) -> Found | None:
-        """What has rung longest at `targets`, the picker's own calls aside, and what is not to be had."""
+    def longest(self, targets: Iterable[Aor], picker: Aor, request: Request | None = None) -> Found | None:
+        """What has rung longest at `targets`, the picker's own calls aside, and what is not to be had, or not
+        by who asks so."""
+        found = self._ringing(targets, picker)
+        return next((one for one in found if request is None or not _apart(one, request)), None)
+
+    def _ringing(self, targets: Iterable[Aor], picker: Aor) -> list[Found]:
+        """All that rings at `targets` and is not the picker's own, what has rung longest first."""
         ringing = [
             (dialog.since, dialog.leg, found)
             for aor in targets
@@ -210,7 +229,7 @@ class Pickups:
             for found in [self._to_be_had(aor, dialog)]
             if found
         ]
-        return min(ringing, key=lambda one: one[:2])[2] if ringing else None
+        return [one for *_, one in sorted(ringing, key=lambda one: one[:2])]
 
     @staticmethod
     def _is_own(dialog: WatchedDialog, call: Call | None, picker: Aor) -> bool:
@@ -242,8 +261,11 @@ class Pickups:
         who = "You are" if asking == picker else f"{asking.extension} is"
         raise Refusal(480, f"{who} picking it up already")
 
-    def _nothing(self, targets: list[Aor], where: str, picker: Aor, now: float) -> Found:
+    def _nothing(self, targets: list[Aor], where: str, picker: Aor, request: Request, now: float) -> Found:
         """Refuse, as there is nothing to have: was there, just now?"""
+        for found in self._ringing(targets, picker):
+            if apart := _apart(found, request):
+                raise apart
         ringing = [(aor, dialog) for aor in targets for dialog in self._dialogs.of(aor) if dialog.rings]
         others = [
             (aor, dialog)
@@ -258,18 +280,18 @@ class Pickups:
         if had:
             raise Refusal(480, had)
         lately = [
-            (dialog.since, aor, dialog, call)
+            (dialog.since, aor, dialog, alive)
             for aor in targets
             for dialog in (self._dialogs.last(aor), *self._dialogs.of(aor))
             if dialog
-            for call in [self._calls.numbered(dialog.call)]
-            if told(dialog, call, now)
+            for alive in [self._calls.numbered(dialog.call)]
+            if told(dialog, alive, now)
         ]
         if not lately:
             detail = "the call was answered or given up some time ago, or there was none"
             raise Refusal(480, f"Nothing rings at {where}", log=detail)
-        _, aor, dialog, call = max(lately, key=lambda one: one[0])
-        raise Refusal(480, outcome(aor, dialog, call, picker))
+        _, aor, dialog, alive = max(lately, key=lambda one: one[0])
+        raise Refusal(480, outcome(aor, dialog, alive, picker))
 
     def _forbidden(self, picker: Aor, target: Aor) -> Refusal:
         if not self._permissions.pickable(target):
@@ -290,6 +312,8 @@ class Pickups:
         gone = self._gone(pickup)
         if gone:
             return self._refuse(event.leg, *gone, now)
+        if apart := pickup.call.apart(pickup.dialog.leg, pickup.invite.request):
+            return self._refuse(event.leg, apart.status, apart.reason, now)
         if isinstance(event, LegAccepted):
             pickup.to_tag = event.tag
             return [MatchMedia(event.leg, pickup.peer)]
@@ -326,6 +350,7 @@ class Pickups:
             request.flow,
             held=offer is not None and held(offer),
             replaces=pickup.dialog.id if pickup.wish.replaces else None,
+            secure=request.target.scheme == "sips",
         )
         if pickup.takes_over:
             pickup.wish = pickup.wish._replace(way=Way.TAKE_OVER)

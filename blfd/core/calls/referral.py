@@ -12,7 +12,7 @@ from blfd.core.calls.party import Seat, State
 from blfd.core.calls.passed_on import fits
 from blfd.core.calls.replaces import parse
 from blfd.core.calls.transfer import Consultation
-from blfd.core.errors import Refusal
+from blfd.core.errors import Refusal, no_tls
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.messages import ReferReceived
 from blfd.core.routing import Refused, Route, ToExtension, ToOutside
@@ -25,11 +25,15 @@ HOPS = ("Max-Forwards", "70")
 
 
 class Referral(NamedTuple):
-    """`target` is to be called with `headers`, or there is a `consultation`, whose other end it is."""
+    """`target` is to be called with `headers`, or there is a `consultation`, whose other end it is.
+
+    `secure`: over TLS alone.
+    """
 
     target: Callee | None
     headers: Headers
     consultation: Consultation | None
+    secure: bool
 
 
 class Referrals:
@@ -64,9 +68,13 @@ class Referrals:
         method = target.parameter("method")
         if method is not None and method.upper() != "INVITE":
             raise Refusal(400, f"A call is transferred, and no {visible(method)}")
+        transferee, secure = call.seat(call.other(refer.leg)), call.secure or target.scheme == "sips"
         if refer.refer_to.replaces:
             consultation = self._consultation(refer.refer_to.replaces, transferor, call, busy)
-            return Referral(None, (), consultation)
+            secure |= consultation.call.secure
+            if secure:
+                _check_tls(transferee, consultation)
+            return Referral(None, (), consultation, secure)
         who = transferor.party.aor
         may_leave = self._calls.rules.tenant(who).send_outside
         dialled = _dialled(target, refer)
@@ -74,9 +82,9 @@ class Referrals:
             case ToOutside() if not may_leave:
                 raise _stays(who)
             case ToExtension(callee) | ToOutside(callee):
-                transferee = call.seat(call.other(refer.leg)).party.aor
-                self._calls.rules.first(callee, Asked(transferee), now)
-                return Referral(callee, (HOPS, *_referred_by(refer, transferor, call)), None)
+                asked = Asked(transferee.party.aor, secure=secure, plain=transferee.is_plain)
+                self._calls.rules.first(callee, asked, now)
+                return Referral(callee, (HOPS, *_referred_by(refer, transferor, call)), None, secure)
             case Refused(status, reason, log):
                 raise Refusal(status, reason, log=log)
             case _:
@@ -120,6 +128,15 @@ class Referrals:
         if other.is_up and replaces.early_only:
             raise Refusal(486, "The other call is up already")
         return Consultation(other, dialog.leg)
+
+
+def _check_tls(transferee: Seat, consultation: Consultation) -> None:
+    """Raises Refusal where one of those who are to talk by sips: has no TLS."""
+    if transferee.is_plain:
+        raise no_tls(transferee.party.user)
+    other = consultation.call
+    if any(leg in other.plain for leg in other.legs() if leg != consultation.leg):
+        raise no_tls((other.callee if consultation.leg == other.caller_leg else other.caller).user)
 
 
 def _stays(who: Aor) -> Refusal:

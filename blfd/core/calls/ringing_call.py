@@ -64,6 +64,7 @@ class RingingCall(Seats):
         self.state = State.RINGING
         self._rules, self._first = rules, first
         self._asked_before, self._tells_history = asked or Asked(caller.aor), tells_history
+        self.secure = self._asked_before.secure
         self._ringing: list[Ringing] = []
         self._early_leg = 0  # whose SDP the caller has had in a provisional response
         self._early_told = b""  # that SDP
@@ -80,6 +81,7 @@ class RingingCall(Seats):
 
     def _ring(self, target: Target, now: float) -> list[Effect]:
         """Call all phones of a target at once."""
+        self.secure |= target.secure
         lines, further = self._rules.lines(target, self.caller, self.referred_by, self._asked, now)
         until = now + self._rules.patience(target, self._asked)
         ringing = Ringing(target, now, until, further=further)
@@ -143,7 +145,8 @@ class RingingCall(Seats):
 
     @property
     def _asked(self) -> Asked:
-        return self._asked_before._replace(caller=self.caller.aor)
+        plain = self.caller_leg in self.plain
+        return self._asked_before._replace(caller=self.caller.aor, secure=self.secure, plain=plain)
 
     @property
     def rings(self) -> bool:

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 from blfd.core.calls.party import Party, Picker, Seat
 from blfd.core.calls.ringing import Branch
+from blfd.core.errors import SIPS_REQUIRED, Refusal, no_tls
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.events.refer import ReferSubscription
+from blfd.core.messages import Request
 from blfd.core.values import Aor, DialogId, Headers
 from dialog_info import DialogState, Direction
 
@@ -20,8 +22,9 @@ class Seats:
 
     `domain` is what the caller calls this server. `dialog` is the caller's, without our tag until its leg is
     made. `number` is that of the caller's first leg, and stays; `trusted` are the legs of sources that are
-    taken at their word. While a transfer stands in for the caller, `caller_leg` is below 0, and none that
-    there is. `referred_by` has transferred the call last.
+    taken at their word, and `plain` those of which nothing is encrypted: a call that is `secure` was asked
+    for by sips:, and takes no such leg (RFC 5630). While a transfer stands in for the caller, `caller_leg` is
+    below 0, and none that there is. `referred_by` has transferred the call last.
     """
 
     def __init__(
@@ -38,6 +41,9 @@ class Seats:
         self.number, self.caller_leg, self.caller, self.callee = leg, leg, caller, callee
         self.dialog, self.domain, self.referred_by = dialog, domain, referred_by
         self.trusted: set[int] = set()
+        self.plain: set[int] = set()
+        self.secure = False
+        self.told_secure: set[int] = set()  # legs
         self.referrals: dict[int, ReferSubscription | None] = {}  # by the leg that has sent REFER
         self.branches: dict[int, Branch] = {}
         self.answered_leg = 0
@@ -72,6 +78,14 @@ class Seats:
         """The leg at the other end of one of a call that is up."""
         return self.answered_leg if leg == self.caller_leg else self.caller_leg
 
+    def apart(self, leg: int, request: Request) -> Refusal | None:
+        """Why who asks so may not take the place of `leg`: by sips: all of it is on TLS (RFC 5630)."""
+        if self.secure and not request.flow.is_secure:
+            return Refusal(480, "The call is by sips:, and is picked up over TLS only", SIPS_REQUIRED)
+        if request.target.scheme == "sips" and self.other(leg) in self.plain:
+            return no_tls("Who is at the other end")
+        return None
+
     def who(self, leg: int) -> Aor | None:
         """Whose phone is on a leg, however far the call is; None where there is none."""
         if leg == self.caller_leg:
@@ -83,11 +97,16 @@ class Seats:
 
     def seat(self, leg: int) -> Seat:
         """Who is on a leg of a call that is up."""
-        is_trusted = leg in self.trusted
+        ways = leg in self.trusted, leg in self.plain
         if leg == self.caller_leg:
-            return Seat(leg, self.caller, self.dialog, is_trusted=is_trusted)
+            return Seat(leg, self.caller, self.dialog, "", *ways)
         branch = self.branches[leg]
-        return Seat(leg, self.callee, branch.dialog or NO_DIALOG, branch.contact, is_trusted)
+        return Seat(leg, self.callee, branch.dialog or NO_DIALOG, branch.contact, *ways)
+
+    def goes_by(self, leg: int, *, trusted: bool, plain: bool) -> None:
+        """What the way of a leg's messages is."""
+        for legs, is_one in ((self.trusted, trusted), (self.plain, plain)):
+            (legs.add if is_one else legs.discard)(leg)
 
     def _is_outside(self, leg: int) -> bool:
         if leg == self.caller_leg:

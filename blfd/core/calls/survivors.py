@@ -17,7 +17,7 @@ from blfd.core.calls.calls import Calls
 from blfd.core.calls.keeping import party_of
 from blfd.core.calls.leg_inputs import LegDescribed
 from blfd.core.calls.party import Party
-from blfd.core.effects import Adopt, Effect, Level, Log, PhoneMoved
+from blfd.core.effects import Adopt, Effect, Level, Log, PhoneMoved, Secure
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.inputs import CallsRestored
 from blfd.core.next_hop import NextHops
@@ -84,6 +84,8 @@ class Survivors:
             account = self._calls.trunks.credentials(party_of(seat))
             user = own_contact.user(seat.aor.tenant, party_of(other).shown[0])
             effects.append(Adopt(seat.leg, seat.saved, user, account))
+            if saved.secure:
+                effects.append(Secure(seat.leg))
         return effects
 
     def _by_now(self, seat: SavedSeat) -> SavedSeat:

@@ -86,9 +86,9 @@ class Consultation(NamedTuple):
 class Transfer:
     """`call` is that of transferor and transferee, `onward` the one to the target, when there is one.
 
-    `target` is called, by an INVITE with `headers`, unless there is a `consultation`. `subscription` is
-    None for a transferor that does not want to be told. `looks` counts how often the media of both calls was
-    not settled yet.
+    `target` is called, by an INVITE with `headers`, unless there is a `consultation`. `secure`: over TLS
+    alone, as one of the calls or the target was asked for by sips:. `subscription` is None for a transferor
+    that does not want to be told. `looks` counts how often the media of both calls was not settled yet.
     """
 
     call: Call
@@ -98,6 +98,7 @@ class Transfer:
     target: Callee | None = None
     headers: Headers = ()
     consultation: Consultation | None = None
+    secure: bool = False
     stage: Stage = Stage.LOOKING
     onward: Call | None = None
     looks: int = 0

@@ -89,7 +89,7 @@ class Transfers:
         """Take a REFER, or refuse it (Refusal)."""
         request = refer.request
         call = self._referrals.call_of(refer, self._by_leg)
-        target, headers, consultation = self._referrals.find(refer, call, self._by_leg, now)
+        found = self._referrals.find(refer, call, self._by_leg, now)
         subscription = self._subscription(request, refer.leg, refer.leg in call.referrals, now)
         call.referrals[refer.leg] = subscription if refer.subscribes else None
         transfer = Transfer(
@@ -97,9 +97,7 @@ class Transfers:
             call.seat(refer.leg),
             call.seat(call.other(refer.leg)),
             call.referrals[refer.leg],
-            target,
-            headers,
-            consultation,
+            *found,
         )
         self._by_leg |= {transfer.transferor.leg: transfer, transfer.transferee.leg: transfer}
         user = own_contact.user(transfer.transferor.party.aor.tenant)
@@ -291,13 +289,14 @@ class Transfers:
         if transfer.consultation:
             call = transfer.onward = transfer.consultation.call
             transfers = max(call.transfers, transfer.call.transfers) + 1
-            effects = self._calls.stand_in(call, transferee, by, transfers, now)
+            effects = self._calls.stand_in(call, transferee, by, transfers, now, secure=transfer.secure)
             effects += self._tell(transfer, 180, "Ringing", now) if call.rings else []
         else:
             assert transfer.target
             assert isinstance(cause, MediaFound)
+            sdp, headers, secure = cause.sdp or b"", transfer.headers, transfer.secure
             call, effects = self._calls.refer(
-                transfer.call, transferee, by, transfer.target, cause.sdp or b"", transfer.headers, now
+                transfer.call, transferee, by, transfer.target, sdp, headers, now, secure=secure
             )
             transfer.onward = call
         self._by_leg[call.caller_leg] = transfer
@@ -310,7 +309,10 @@ class Transfers:
         transfers = max(call.transfers, transfer.call.transfers) + 1
         self._move(transfer, call)
         effects = self._calls.dissolve(transfer.call)
-        return [*effects, *self._calls.join_transferee(call, leg, transfer.transferee, media, transfers, now)]
+        joined = self._calls.join_transferee(
+            call, leg, transfer.transferee, media, transfers, now, secure=transfer.secure
+        )
+        return [*effects, *joined]
 
     def _connect(self, transfer: Transfer, sdp: bytes, now: float) -> list[Effect]:
         """The transferee takes the stand-in's place, with what `sdp` says of who has answered."""
