@@ -23,6 +23,7 @@ ESTABLISHED = 1  # pjsip_dialog_state
 SUPPORTED = 1  # pjsip_dialog_cap_status
 UAC, UAS = 1, 2  # enum timer_refresher of sip_timer.c
 RESERVED = 1000  # numbers of requests that are written at once
+AT_LEAST = 100  # of them are left: so many are not used before the next ones are written
 LONGEST = 65_535
 REQUEST_URI = 0  # pjsip_uri_context_e
 
@@ -67,7 +68,7 @@ class Adopted:
             contact,
             routes,
             flow,
-            (int(dialog.local.cseq) // RESERVED + 1) * RESERVED,
+            reserved(int(dialog.local.cseq)),
             int(dialog.remote.cseq),
             sent,
             self._text(self._found[0]),
@@ -138,6 +139,11 @@ class Adopted:
             lib.pjsip_timer_process_resp(inv, self._received.pj, self._status)
             began = inv.timer.last_refresh  # as it was, until the session is refreshed
             began.sec = int(saved.timer.expires_at - saved.timer.interval)
+
+
+def reserved(cseq: int) -> int:
+    """A number that will not have been used when the next one is written; `cseq` is the next to be used."""
+    return ((cseq + AT_LEAST) // RESERVED + 1) * RESERVED
 
 
 def _timer(inv: CData) -> SessionTimer | None:

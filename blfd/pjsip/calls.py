@@ -38,7 +38,7 @@ from blfd.transport.network import Network
 
 log = logging.getLogger("blfd.legs")
 
-CHANGING = frozenset(("INVITE", "ACK", "UPDATE"))
+CHANGING = frozenset(("INVITE", "UPDATE"))
 LATE = "CSeq is not higher than before"
 
 
@@ -102,6 +102,7 @@ class Calls:
             raise Refusal(500, LATE)
         self.legs.came_by(leg, request, flow)
         leg.session.remote_cseq = request.cseq
+        self.legs.touch(leg)
         return leg.number
 
     def leg_elsewhere(self, request: Request) -> int:
@@ -154,9 +155,9 @@ class Calls:
         return True
 
     def _touch(self, tag: str, message: Request | Response) -> None:
-        """What is kept of a leg is what INVITE and UPDATE change."""
-        leg = self.legs.of_tag(tag) if message.method in CHANGING else None
-        if leg:
+        """What is kept of a leg is what requests count up, and responses to INVITE and UPDATE change."""
+        leg = self.legs.of_tag(tag)
+        if leg and (isinstance(message, Request) or message.method in CHANGING):
             self.legs.touch(leg)
             if isinstance(message, Response) and leg.is_connected and message.status // 100 == 2:
                 self.legs.refreshed_by(leg, message)

@@ -27,6 +27,10 @@ def restart(site: Site, how: str = "kill") -> None:
     site.start()
 
 
+def cseq(request: Message) -> int:
+    return int(request["cseq"].split()[0])
+
+
 def alive(dialog: Dialog, port: int, how: str = "sendrecv") -> Message:
     """A phone is asked whether it is still there, and says so."""
     asked = dialog.agent.wait(lambda m: m.method in ("INVITE", "UPDATE") and m["call-id"] == dialog.call_id)
@@ -57,6 +61,12 @@ def test_a_call_that_is_up(own_site: Callable[..., Site], how: str, transport: s
     before = watcher.notify("confirmed").document.dialogs
     site.wait_rows("legs", 2)
     lamps, (call,) = shown(site, "101", "102"), site.ask("calls")
+    for method in ("OPTIONS", "INFO"):  # which change nothing but the number of the next request
+        headers = one.send(method)
+        if method == "INFO":
+            other.agent.reply(other.agent.wait_request("INFO"), 200)
+        assert one.agent.final(headers).status == 200
+        site.wait_rows(f"legs WHERE remote_cseq = {one.cseq}", 1)
     watcher.take_all()
     watcher.received.clear()
     restart(site, how)
@@ -64,15 +74,21 @@ def test_a_call_that_is_up(own_site: Callable[..., Site], how: str, transport: s
     assert shown(site, "101", "102") == lamps
     (again,) = site.ask("calls")
     assert again | {"since": 0} == call | {"since": 0}
-    assert audio_port(alive(one, 4000)) == 5000
+    first = alive(one, 4000)
+    assert audio_port(first) == 5000
     assert audio_port(alive(other, 5000)) == 4000
+    one.cseq -= 3
+    assert one.request("OPTIONS").status == 500, "an old number"
+    one.cseq += 2
     hold = one.send("INVITE", sdp(4000, "sendonly"))
     assert direction(alive(other, 5000, "recvonly")) == "sendonly"
     one.ack(one.agent.final(hold))
     site.wait_lamp("101", "held")
     site.wait_rows("legs WHERE held AND settled", 1)
     restart(site)
-    assert direction(alive(one, 4000, "sendonly")) == "sendrecv"  # it says itself that it holds
+    second = alive(one, 4000, "sendonly")
+    assert direction(second) == "sendrecv"  # it says itself that it holds
+    assert cseq(second) > cseq(first)
     assert direction(alive(other, 5000, "recvonly")) == "sendonly"
     site.wait_lamp("101", "held")
     hang_up(*((one, other.agent) if how == "kill" else (other, one.agent)))
