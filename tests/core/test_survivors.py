@@ -14,6 +14,7 @@ from blfd.core.calls.leg_inputs import (
     LegAnswered,
     LegDescribed,
     LegEnded,
+    MediaFound,
     MediaMatched,
     OfferAnswered,
     OfferReceived,
@@ -24,6 +25,7 @@ from blfd.core.effects import (
     Adopt,
     Answer,
     AnswerOffer,
+    Dial,
     Effect,
     Offer,
     PhoneMoved,
@@ -483,6 +485,49 @@ def test_both_calls_of_a_transfer_change_at_once() -> None:
     assert office.saves == saves + 1, "both changes are one"
     (saved,) = office.kept.values()
     assert not saved.settled, "they are just being told of each other"
+
+
+def waiting(office: Offices) -> tuple[int, int, int]:
+    """A blind transfer to 103, which rings, and whose transferor 102 has gone: the legs of all three."""
+    one, other = office.up()
+    asked = request("REFER", "102", "101", call_id=f"id{other}")
+    asked = asked._replace(to=asked.to._replace(tag="ours"), from_=asked.from_._replace(tag=f"phone{other}"))
+    office.give(ReferReceived(asked, other, ReferTo(uri("103")), None, False))
+    (target,) = (effect.leg for effect in office.give(MediaFound(one, SDP)) if isinstance(effect, Dial))
+    office.ring(target)
+    assert hung_up(office.give(LegEnded(other, 200, ""))) == {}
+    return one, other, target
+
+
+def test_a_kill_while_who_is_transferred_waits_alone() -> None:
+    """The transferor, which has gone, says so when it is asked; who waits is hung up, and no lamp is left."""
+    office = Offices()
+    one, other, _ = waiting(office)
+    assert len(office.kept) == 1
+    office.restart()
+    office.at(1)
+    office.give(OfferAnswered(one, 200, SDP))
+    assert list(hung_up(office.give(LegEnded(other, 481, "")))) == [one]
+    assert office.lamps("101", "102", "103") == ["idle"] * 3
+    assert office.kept == {}
+
+
+@pytest.mark.parametrize("end", ["answer", "refusal", "hang-up", "stop"])
+def test_who_has_waited_is_stored_where_it_is_now(end: str) -> None:
+    office = Offices()
+    one, _, target = waiting(office)
+    match end:
+        case "answer":
+            office.give(LegAnswered(target, DialogId(f"id{target}", "ours", f"phone{target}"), SDP))
+            office.describe(target, "103")
+        case "refusal":
+            office.give(LegEnded(target, 486, "Busy Here"))
+        case "hang-up":
+            office.give(LegEnded(one, 200, ""))
+        case "stop":
+            office.give(Drain(False))
+    left = [(saved.caller.leg, saved.callee.leg) for saved in office.kept.values()]
+    assert left == ([(one, target)] if end == "answer" else [])
 
 
 def test_who_is_outside_is_reached_with_the_password_of_the_trunk() -> None:

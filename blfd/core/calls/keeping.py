@@ -14,7 +14,8 @@ class Keeping:
     """Compares what is stored with what is true, of the calls that something has happened to.
 
     A call that is between two states, as while somebody takes it over, stays in the store as it was: who of
-    it is gone by then says so when asked. `legs` is what is known of each.
+    it is gone by then says so when asked. So does one that is over, while one of its phones waits for another
+    (`keep`). `legs` is what is known of each.
     """
 
     def __init__(self, dialogs: Dialogs) -> None:
@@ -22,6 +23,7 @@ class Keeping:
         self.legs: dict[int, SavedLeg] = {}
         self._stored: dict[int, SavedCall] = {}
         self._touched: dict[int, Call] = {}
+        self._waiting: set[int] = set()  # calls that are over, but for the store
 
     def stored(self, saved: SavedCall) -> None:
         """It is in the store, as it was; an earlier process has put it there."""
@@ -40,6 +42,16 @@ class Keeping:
         """Something has happened to it."""
         self._touched[call.number] = call
 
+    def keep(self, call: Call) -> None:
+        """It ends, and one of its phones waits, in no call: another process finds it by this one."""
+        self._waiting.add(call.number)
+
+    def let_go(self, call: Call) -> None:
+        """Nobody waits any more."""
+        if call.number in self._waiting:
+            self._waiting.discard(call.number)
+            self.touch(call)
+
     def take(self) -> list[Effect]:
         """What is to be stored of what has happened since it was asked last."""
         if not self._touched:
@@ -47,7 +59,7 @@ class Keeping:
         touched, self._touched = self._touched, {}
         changes: dict[int, SavedCall | None] = {}
         for number, call in touched.items():
-            saved = None if call.has_ended else self._saved(call) or self._stored.get(number)
+            saved = self._now(call)
             if saved == self._stored.get(number):
                 continue
             changes[number] = saved
@@ -56,6 +68,11 @@ class Keeping:
             else:
                 del self._stored[number]
         return [SaveCalls(changes)] if changes else []
+
+    def _now(self, call: Call) -> SavedCall | None:
+        if call.has_ended:
+            return self._stored.get(call.number) if call.number in self._waiting else None
+        return self._saved(call) or self._stored.get(call.number)
 
     def holds(self, call: Call) -> bool:
         """Whether the call will go on in another process."""

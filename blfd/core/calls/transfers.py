@@ -246,6 +246,7 @@ class Transfers:
 
     def _forget(self, transfer: Transfer) -> None:
         self._by_leg = {leg: each for leg, each in self._by_leg.items() if each is not transfer}
+        self._calls.keeping.let_go(transfer.call)
         self.timers.cancel(transfer.transferor.leg)
 
     # What is done
@@ -265,6 +266,7 @@ class Transfers:
                 return [log, *self._tell(transfer, status, reason, now)]
             case Action.KEEP, _:
                 assert transfer.onward
+                self._calls.keeping.keep(transfer.call)
                 effects = self._calls.dissolve(transfer.call)
                 transfer.onward.show_transferee(transfer.transferee, now)
                 return effects
