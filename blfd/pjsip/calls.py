@@ -31,6 +31,7 @@ from blfd.pjsip.printing import Printing
 from blfd.pjsip.received import Received, octets_of
 from blfd.pjsip.sessions import Refused
 from blfd.sip.bodies import readable_session_description
+from blfd.sip.call_ids import CallIds
 from blfd.sip.message import Request, Response
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.writer import response_flow
@@ -50,12 +51,13 @@ class Calls:
         network: Network,
         own_uris: OwnUris,
         next_hops: NextHops,
+        call_ids: CallIds,
         emit: Callable[[Input], None],
         session_expires: int,
         *,
         verbose: bool = False,
     ) -> None:
-        self._emit = emit
+        self._emit, self._call_ids = emit, call_ids
         self._events = InviteEvents(emit)
         self.endpoint = Endpoint(self._events.callbacks, verbose=verbose)
         Printing(self.endpoint)
@@ -71,6 +73,7 @@ class Calls:
             self._adapter,
             own_uris,
             next_hops,
+            call_ids,
             usage,
             session_expires,
             emit,
@@ -141,11 +144,12 @@ class Calls:
         return self.legs.has_sent(request)
 
     def response(self, response: Response, flow: Flow) -> bool:
-        """A response; PJSIP gets it where it is one of a leg's. False for a 2xx after another."""
+        """A response; PJSIP gets it where it is one of a leg's. False for a 2xx after another, or after our
+        INVITE was forgotten, as with the process that had sent it."""
         call_id, tag = response.call_id, response.from_.tag
-        if not self.legs.knows(call_id, tag):
-            return True
         is_success = response.method == "INVITE" and response.status // 100 == 2
+        if not self.legs.knows(call_id, tag):
+            return not (is_success and self._call_ids.is_ours(call_id, tag, time.time()))
         if is_success and self.legs.has_another_2xx(tag, response.to.tag):
             return False
         leg = self.legs.of_tag(tag)

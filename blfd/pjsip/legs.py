@@ -32,6 +32,7 @@ from blfd.pjsip.leg import Leg, Outside
 from blfd.pjsip.library import CData, address_of, lib
 from blfd.pjsip.matcher import Matcher
 from blfd.pjsip.sessions import Refused, Sessions
+from blfd.sip.call_ids import CallIds
 from blfd.sip.headers import address
 from blfd.sip.message import Message, Request, Response
 from blfd.sip.own_uris import OwnUris
@@ -51,12 +52,13 @@ class Legs:
         adapter: Adapter,
         own_uris: OwnUris,
         next_hops: NextHops,
+        call_ids: CallIds,
         usage: CData,
         session_expires: int,
         emit: Callable[[Input], None],
         resume: Callable[[Request, Flow], None],
     ) -> None:
-        self._sessions = Sessions(endpoint, adapter, own_uris, usage, session_expires)
+        self._sessions = Sessions(endpoint, adapter, own_uris, call_ids, usage, session_expires)
         self._emit, self._next_hops = emit, next_hops
         self._outside = Outside(emit, resume, itertools.count(1))
         self._by_number: dict[int, Leg] = {}

@@ -5,7 +5,7 @@ docs/architecture.md, "How PJSIP is bound", says what has to be minded.
 
 from __future__ import annotations
 
-import secrets
+import time
 
 from blfd.core.effects import Adopt, Dial
 from blfd.core.values import Account, Flow, Headers
@@ -13,8 +13,9 @@ from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.adopted import Adopted, set_call_id
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.errors import PjsipError
-from blfd.pjsip.library import CData, Text, check, ffi, lib
+from blfd.pjsip.library import CData, Text, check, ffi, lib, string
 from blfd.pjsip.session import Outgoing, Session
+from blfd.sip.call_ids import CallIds
 from blfd.sip.message import Malformed
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.reader import read
@@ -22,7 +23,6 @@ from blfd.sip.reader import read
 SUPPORT_100REL, SUPPORT_TIMER, ALWAYS_USE_TIMER = 1, 2, 128  # pjsip_inv_option
 TRANSPORT_SELECTOR = 1  # PJSIP_TPSELECTOR_TRANSPORT
 MIN_SE = 90
-CALL_ID = 32  # characters of our Call-IDs
 PRINTED = 131_072  # octets of a refusal: it has the Vias and Record-Routes of what came
 EXPLAINING = ("Accept", "Unsupported", "Require", "Min-SE", "Warning")
 
@@ -41,9 +41,15 @@ class Sessions:
     """Makes sessions; `usage` is our module in each dialog, `session_expires` in seconds (RFC 4028)."""
 
     def __init__(
-        self, endpoint: Endpoint, adapter: Adapter, own_uris: OwnUris, usage: CData, session_expires: int
+        self,
+        endpoint: Endpoint,
+        adapter: Adapter,
+        own_uris: OwnUris,
+        call_ids: CallIds,
+        usage: CData,
+        session_expires: int,
     ) -> None:
-        self._endpoint, self._usage = endpoint, usage
+        self._endpoint, self._call_ids, self._usage = endpoint, call_ids, usage
         self._adapter, self._own_uris = adapter, own_uris
         self.outgoing = Outgoing(endpoint, adapter.bodies)
         self.adopted = Adopted(endpoint, adapter.bodies)
@@ -125,7 +131,7 @@ class Sessions:
         )
         dialog = self._dialog[0]
         # PJSIP draws from rand(), and responses are believed by it.
-        set_call_id(dialog, secrets.token_hex(CALL_ID // 2))
+        set_call_id(dialog, self._call_ids.new(string(dialog.local.info.tag), time.time()))
         lib.pjsip_dlg_inc_lock(dialog)  # a dialog without a session ends with its last lock
         try:
             self.route(dialog, effect.flow, effect.route)

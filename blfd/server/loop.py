@@ -60,6 +60,7 @@ from blfd.server.own_rules import OwnRules
 from blfd.server.systemd import Systemd
 from blfd.server.thread_work import Work
 from blfd.server.web_process import WebProcess, WebProcessError, start
+from blfd.sip.call_ids import CallIds
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.stack import Stack
 from blfd.sip.tokens import Tokens
@@ -114,8 +115,9 @@ class Server:
             return self._core.is_edge(host)
 
         next_hops = NextHops(is_edge, network.leads_here, locations, network.connections.may_reach)
+        call_ids = CallIds(self._store.records.secret("calls"))
         self._calls = Calls(
-            network, own_uris, next_hops, self.emit, sip.session_expires, verbose=config.verbose
+            network, own_uris, next_hops, call_ids, self.emit, sip.session_expires, verbose=config.verbose
         )
         self._stack = Stack(
             network,

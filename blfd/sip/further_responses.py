@@ -1,11 +1,13 @@
 """A 2xx to our INVITE that comes after another, or after its leg is gone (RFC 3261, section 13.2.2.4).
 
 A proxy that has forked an INVITE passes every 2xx on. The first is the call's; who has sent one of the others
-is told that it is heard (ACK), and that the call is over (BYE), or would wait in it alone.
+is told that it is heard (ACK), and that the call is over (BYE), or would wait in it alone. So is a phone that
+answers what an earlier process has sent.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 
@@ -15,6 +17,8 @@ from blfd.sip.message import Response
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.timers import LIFETIME
 from blfd.sip.writer import Writer
+
+log = logging.getLogger("blfd.sip")
 
 MOST = 10_000
 NOBODY = ""
@@ -48,6 +52,7 @@ class FurtherResponses:
             return
         self._ended.add(dialog)
         self._ends.append((now + LIFETIME, dialog))
+        log.info("%s answers a call that it cannot have any more, and is hung up", flow)
         branch = self._clients.new_branch()
         data = self._request("BYE", response, flow, branch, cseq + 1)
         ids = response.call_id, response.from_.tag

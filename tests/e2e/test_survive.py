@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -276,3 +277,25 @@ def test_a_carriers_call_over_tcp(own_site: Callable[..., Site]) -> None:
         site.wait_no_call()
         site.wait_rows("legs", 0)
     carrier.close()
+
+
+def test_a_phone_that_rang_when_the_process_died(own_site: Callable[..., Site]) -> None:
+    """It is told that the call that it answers is over; who makes up such an answer is told nothing."""
+    site = own_site()
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102", sdp(4000))
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 180, "Ringing")
+    calling.provisional(180)
+    restart(site)
+    for call_id in ("0" * len(invite["call-id"]), invite["call-id"]):
+        headers = [(key, call_id if key == "call-id" else value) for key, value in invite.headers]
+        callee.reply(replace(invite, headers=headers), 200, "OK", sdp(5000), Content_Type=SDP)
+    assert callee.wait_request("ACK")["call-id"] == invite["call-id"]
+    bye = callee.wait_request("BYE")
+    assert bye["call-id"] == invite["call-id"]
+    callee.reply(bye, 200)
+    caller.leave_by.clear()
+    calling.cancel()
+    assert caller.wait(lambda m: m.status >= 200 and m["cseq"].endswith("CANCEL")).status == 481
+    site.wait_idle("102")
