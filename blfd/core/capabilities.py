@@ -20,7 +20,7 @@ OTHERS: Final = ("INFO", "NOTIFY", "OPTIONS", "PUBLISH", "REFER", "REGISTER", "S
 IN_CALLS: Final = frozenset((*OF_CALLS, "INFO"))
 """The methods that mean something to the other phone of a call."""
 
-OUTSIDE_CALLS: Final = frozenset(("REGISTER", "SUBSCRIBE", "PUBLISH"))
+OUTSIDE_CALLS: Final = frozenset(("NOTIFY", "REGISTER", "SUBSCRIBE", "PUBLISH"))
 """Methods that never belong to a call, whatever To tag they have."""
 
 OPTION_TAGS: Final = ("100rel", "timer", "path", "replaces", "norefersub")
@@ -40,7 +40,11 @@ ACCEPT: Final = ("Accept", ", ".join(BODIES))
 ACCEPT_ENCODING: Final = ("Accept-Encoding", "identity")
 
 
-READ: Final = {"PUBLISH": DialogPackage.content_type, "SUBSCRIBE": features.MEDIA_TYPE}
+READ: Final = {
+    "NOTIFY": DialogPackage.content_type,
+    "PUBLISH": DialogPackage.content_type,
+    "SUBSCRIBE": features.MEDIA_TYPE,
+}
 """The bodies that other methods may carry."""
 
 

@@ -69,6 +69,7 @@ class Compositor:
         self._directory, self._domains = Directory(), Domains(Directory(), ())
         self._by_etag: dict[str, Publication] = {}
         self._of: dict[Aor, dict[str, None]] = {}  # entity-tags
+        self._heard: dict[Aor, Publication] = {}  # what was asked for, which is not published
         self._shown: dict[Aor, dict[Published, WatchedDialog]] = {}
         self._ended: dict[Aor, dict[Published, float]] = {}  # bodies of until then tell nothing of these
         self.timers = Timers(self._expire)
@@ -94,7 +95,7 @@ class Compositor:
             if saved.expires_at <= now or not self._is_published(saved.aor):
                 effects.append(SavePublication(saved.etag, None))
                 continue
-            document, _ = _read(saved.body)
+            document, _ = readable(saved.body)
             self._add(Publication(saved, document.dialogs), now)
         return effects
 
@@ -126,7 +127,7 @@ class Compositor:
         if publish.content_type not in (CONTENT_TYPE, ""):
             raise Refusal(415, "", (capabilities.accept("PUBLISH"),))
         try:
-            document, faults = _read(publish.body)
+            document, faults = readable(publish.body)
         except DialogInfoError as error:
             raise Refusal(400, visible(f"Dialog-info: {error}", 120)) from None
         aor = self._whose(publish.request.target, document.entity, publisher)
@@ -246,6 +247,15 @@ class Compositor:
 
     # Composition
 
+    def hear(self, aor: Aor, source: str, dialogs: tuple[Dialog, ...], now: float) -> None:
+        """What a source says of an extension when it is asked: that counts alone, and is not stored."""
+        if dialogs:
+            said = SavedPublication("", aor, source, now, now, b"")
+            self._heard[aor] = Publication(said, dialogs)
+        else:
+            self._heard.pop(aor, None)
+        self._compose(aor, now)
+
     def _compose(self, aor: Aor, now: float) -> None:
         """Make the dialogs of an extension what its publications say together."""
         wanted, over = self._composed(aor, now)
@@ -267,7 +277,8 @@ class Compositor:
         over: dict[Published, StateEvent] = {}
         shown = self._shown.get(aor, {})
         ended, said = self._ended.setdefault(aor, {}), set()
-        for publication in self.of(aor):
+        heard = self._heard.get(aor)
+        for publication in [*self.of(aor), *([heard] if heard else [])]:
             for dialog in publication.dialogs:
                 key = Published(publication.saved.publisher, dialog.id, dialog.call_id or "")
                 said.add(key)
@@ -287,7 +298,7 @@ class Compositor:
         return live, over
 
 
-def _read(body: bytes) -> tuple[DialogInfo, list[str]]:
+def readable(body: bytes) -> tuple[DialogInfo, list[str]]:
     """A document without what cannot be read of it, and what that is. Raises DialogInfoError."""
     faults: list[str] = []
     document = parse(body, faults)

@@ -49,6 +49,7 @@ from blfd.core.messages import (
     InviteReceived,
     MovedReceived,
     NotifyAnswered,
+    NotifyReceived,
     ProfileWanted,
     PublishReceived,
     ReferReceived,
@@ -63,14 +64,18 @@ from blfd.core.requests import Requests
 from blfd.core.routing import Routing
 from blfd.core.settings import Settings
 from blfd.core.timers import Timers
-from blfd.core.trunks import pings
+from blfd.core.trunks import pings, registrations
 from blfd.core.trunks.pings import Pings
 from blfd.core.trunks.registrations import Registrations
+from blfd.core.trunks.remote import Remote
 from blfd.core.trunks.trunk import Trunk
+from blfd.core.upstreams import watches
+from blfd.core.upstreams.upstreams import Upstreams
 from blfd.core.values import DEFAULT_TENANT, Flow
 from blfd.core.visible import visible
 from blfd.core.watchdog import Watchdog
 
+LOOK = "look"  # whether an upstream is there
 LONGEST_NAME = 100  # characters of a host in a log line
 
 
@@ -113,9 +118,15 @@ class Core:
         self.calls = Calls(self.dialogs, self.registrar, settings, takes, adopt, self.locations)
         trunks = self.trunks = self.calls.trunks
         self.registrations = Registrations(trunks.servers, secret, new_tag)
-        self.pings = Pings(lambda trunk: [way[1] for way in trunks.servers(trunk)], new_tag)
+
+        def ways(remote: Remote) -> list[Flow]:
+            return [way[1] for way in trunks.servers(remote)]
+
+        self.pings = Pings(ways, new_tag)
         trunks.by_line, trunks.rank = self.registrations.by_line, self._rank
         trunks.registered = self.registrar.there
+        self.upstreams = Upstreams(self.compositor, trunks.servers, new_tag)
+        self.looks = Pings(ways, new_tag, LOOK, "upstream", self.upstreams.came_back)
         self.pickups = Pickups(self.dialogs, self.calls)
         referrals = Referrals(self.dialogs, self.calls, lambda who, uri: self._routing.route(who, uri))
         self.transfers = Transfers(self.dialogs, self.calls, referrals, settings)
@@ -127,6 +138,7 @@ class Core:
             self.registrar,
             self.notifier,
             self.compositor,
+            self.upstreams,
             self.calls,
             self.transfers,
             self.pickups,
@@ -141,6 +153,7 @@ class Core:
             self.notifier,
             self.registrar,
             self.compositor,
+            self.upstreams,
             self.calls,
             self.transfers,
             self.codes,
@@ -150,7 +163,14 @@ class Core:
             self.locations,
             self.registrations,
             self.pings,
+            self.looks,
         )
+        self._asked = {
+            registrations.KIND: self.registrations.answered,
+            pings.KIND: self.pings.answered,
+            LOOK: self.looks.answered,
+            watches.KIND: self.upstreams.answered,
+        }
         self._timers: tuple[Timers[Any], ...] = tuple(part.timers for part in parts)
         self.permissions = Permissions(self.directory)
         self._routing = Routing(self.directory, Domains(self.directory, self._addresses))
@@ -181,6 +201,7 @@ class Core:
                 | SubscribeReceived()
                 | InviteReceived()
                 | PublishReceived()
+                | NotifyReceived()
                 | ReferReceived()
                 | MovedReceived()
                 | RequestReceived()
@@ -189,8 +210,7 @@ class Core:
             case NotifyAnswered():
                 return self.notifier.answered(event, now)
             case RequestAnswered():
-                part = self.pings if event.token.startswith(pings.KIND) else self.registrations
-                return part.answered(event, now)
+                return self._asked[event.token.partition(" ")[0]](event, now)
             case NotifyLost():
                 return self.notifier.ways.lost(event, now)
             case ProfileWanted():
@@ -204,6 +224,7 @@ class Core:
                 self._authenticator.edges.discard(flow)
                 self.trunks.flow_closed(flow)
                 registering = self.registrations.flow_closed(flow, now)
+                self.upstreams.flow_closed(flow, now)
                 lost = [*self.registrar.flow_closed(flow), *self.notifier.ways.flow_closed(flow, now)]
                 return [*lost, *registering]
             case CertificateShown():
@@ -226,6 +247,7 @@ class Core:
                 return [*self._synchronize(event, now)]
             case Drain():
                 self.requests.is_draining = True
+                self.upstreams.leave()
                 notifier = self.notifier
                 last = notifier.terminate_all("deactivated", now) if event.tell else notifier.rest()
                 ended = self.calls.hang_up_all(now, but_kept=not event.hang_up)
@@ -287,12 +309,13 @@ class Core:
         self.trunks.directory_changed(directory)
         registering = self.registrations.directory_changed(directory.trunks, now)
         self.pings.directory_changed(directory.trunks, now)
+        self.looks.directory_changed(directory.upstreams, now)
         self.requests.directory_changed(directory, self._routing)
         self.calls.rules.directory_changed(directory, self._routing)
         self._authenticator.directory_changed(directory, domains)
         self.permissions = Permissions(directory)
         self.pickups.directory_changed(directory, self.permissions)
-        effects: list[Effect] = registering
+        effects: list[Effect] = [*registering, *self.upstreams.directory_changed(directory, now)]
         self.changes.everything()
         for aor in changed.extensions:
             if not directory.has_lamp(aor):
@@ -341,6 +364,6 @@ class Core:
     def _tell(self, now: float) -> list[Effect]:
         """Watchers are told of what has changed; who looks on may ask."""
         changed = self.dialogs.changed.take()
-        for aor in (*changed, *self.registrar.changed.take()):
+        for aor in (*changed, *self.registrar.changed.take(), *self.upstreams.changed.take()):
             self.changes.lamp(aor)
         return self.notifier.resources_changed(changed, now) if changed else []

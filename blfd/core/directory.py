@@ -7,6 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from blfd.core.trunks.trunk import OutRoute, Trunk
+from blfd.core.upstreams.upstream import Upstream
 from blfd.core.values import DEFAULT_TENANT, REALM, Aor
 
 
@@ -15,6 +16,7 @@ class Owner(Enum):
 
     LOCAL = "local"  # this server, which carries its calls
     PUBLISHED = "published"  # who publishes it (RFC 3903)
+    UPSTREAM = "upstream"  # a PBX, whose lamp is watched
 
 
 class Reach(Enum):
@@ -166,11 +168,26 @@ class Directory:
     groups: tuple[Group, ...] = ()
     trunks: tuple[Trunk, ...] = ()
     routes: tuple[OutRoute, ...] = ()
+    upstreams: tuple[Upstream, ...] = ()
 
     def has_lamp(self, aor: Aor) -> bool:
         """Whether there is something to watch of that name: an extension, or a trunk's lamp."""
         return aor in self.extensions or any(aor == (one.tenant, one.resource) for one in self.trunks)
 
     def owner(self, extension: Extension) -> Owner:
+        """What is said of the extension itself counts, then the upstreams, then its tenant."""
+        if extension.owner:
+            return extension.owner
+        if self.upstreams and self.upstream(extension.aor):
+            return Owner.UPSTREAM
         tenant = self.tenants.get(extension.aor.tenant)
-        return extension.owner or (tenant.owner if tenant else Owner.LOCAL)
+        return tenant.owner if tenant else Owner.LOCAL
+
+    def upstream(self, aor: Aor) -> Upstream | None:
+        """The one that knows an extension: whose pattern says most of it."""
+        found = [
+            (weight, one.name, one)
+            for one in self.upstreams
+            if one.tenant == aor.tenant and (weight := one.weight(aor.extension))
+        ]
+        return max(found, key=lambda each: each[:2])[2] if found else None

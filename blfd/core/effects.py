@@ -134,7 +134,8 @@ class Notify(NamedTuple):
 class SendRequest(NamedTuple):
     """Send a request outside calls, other than NOTIFY; `RequestAnswered` always comes back with `token`.
 
-    `contact` is the user of our Contact and the parameters of its URI; None for no Contact.
+    `contact` is the user of our Contact and the parameters of its URI; None for no Contact. `remote_tag` is
+    that of To, inside a dialog.
     """
 
     token: str
@@ -149,6 +150,7 @@ class SendRequest(NamedTuple):
     headers: Headers = ()
     route_set: tuple[str, ...] = ()
     contact: tuple[str, str] | None = None
+    remote_tag: str = ""
 
 
 class NotifyAll(NamedTuple):

@@ -17,6 +17,7 @@ from blfd.core.messages import (
     InviteReceived,
     MovedReceived,
     NotifyAnswered,
+    NotifyReceived,
     ProfileWanted,
     PublishReceived,
     ReferReceived,
@@ -139,6 +140,7 @@ Input = (
     RegisterReceived
     | SubscribeReceived
     | PublishReceived
+    | NotifyReceived
     | ProfileWanted
     | ProfileFound
     | RulesSet

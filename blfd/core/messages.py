@@ -112,6 +112,22 @@ class PublishReceived(NamedTuple):
     body: bytes
 
 
+class NotifyReceived(NamedTuple):
+    """`event` is the package's name, `content_type` in lower case and without parameters. The next four are
+    what Subscription-State says, in lower case, "" and None where it does not; "" is taken as active."""
+
+    request: Request
+    event: str
+    state: str
+    reason: str
+    expires: int | None
+    retry_after: int | None
+    contact: str
+    record_route: tuple[str, ...] = ()
+    content_type: str = ""
+    body: bytes = b""
+
+
 class ProfileWanted(NamedTuple):
     """A phone that has no files yet asks all who hear it where they are: SUBSCRIBE by multicast (RFC 6080).
 
@@ -133,7 +149,8 @@ class NotifyAnswered(NamedTuple):
 
 class RequestAnswered(NamedTuple):
     """The final response to a `SendRequest`; `status` is 408 without a `reason` when none came, and 503 where
-    there is no connection. `contacts` and `expires` are of a REGISTER, `min_expires` of a 423."""
+    there is no connection. `contacts` and `expires` are of a REGISTER or SUBSCRIBE, `min_expires` of a 423.
+    """
 
     token: str
     status: int
@@ -143,6 +160,8 @@ class RequestAnswered(NamedTuple):
     expires: int | None = None
     min_expires: int | None = None
     retry_after: int | None = None
+    to_tag: str = ""
+    record_route: tuple[str, ...] = ()
 
 
 class InviteReceived(NamedTuple):

@@ -20,6 +20,7 @@ from blfd.core.inputs import RulesSet
 from blfd.core.messages import (
     InviteReceived,
     MovedReceived,
+    NotifyReceived,
     PublishReceived,
     ReferReceived,
     RegisterReceived,
@@ -31,6 +32,7 @@ from blfd.core.next_hop import NextHops, is_sip
 from blfd.core.registrar import Registrar
 from blfd.core.routing import Refused, Routing, ToExtension, ToOutside, ToPickup, ToRule
 from blfd.core.trunks.trunk import Trunk
+from blfd.core.upstreams.upstreams import Upstreams
 from blfd.core.values import Aor
 
 
@@ -43,6 +45,7 @@ class Requests:
         registrar: Registrar,
         notifier: Notifier,
         compositor: Compositor,
+        upstreams: Upstreams,
         calls: Calls,
         transfers: Transfers,
         pickups: Pickups,
@@ -53,6 +56,7 @@ class Requests:
     ) -> None:
         self._senders, self._registrar, self._notifier = senders, registrar, notifier
         self._compositor, self._calls, self._trunks = compositor, calls, calls.trunks
+        self._upstreams = upstreams
         self._transfers, self._pickups, self._codes = transfers, pickups, codes
         self._own_rules, self._feature_package, self._next_hops = own_rules, feature_package, next_hops
         self.is_draining = False
@@ -68,6 +72,7 @@ class Requests:
             | SubscribeReceived
             | InviteReceived
             | PublishReceived
+            | NotifyReceived
             | ReferReceived
             | MovedReceived
             | RequestReceived
@@ -77,6 +82,8 @@ class Requests:
         transaction = event.request.transaction
         told: list[Effect] = []
         try:
+            if isinstance(event, NotifyReceived):
+                return self._upstreams.notified(event, now)
             if isinstance(event, RequestReceived):
                 return [self._other_method(event)]
             if isinstance(event, MovedReceived):
@@ -180,8 +187,6 @@ class Requests:
             return Reply(transaction, 200, "OK", capabilities.ALL)
         if event.request.method == "INFO":
             return Reply(transaction, 481, "Call does not exist")
-        if event.request.method == "NOTIFY":  # nothing is subscribed to from here
-            return Reply(transaction, 481, "Subscription does not exist")
         return Reply(transaction, 405, "Method Not Allowed", (capabilities.ALLOW,))
 
     def _outside(self, request: Request, now: float) -> tuple[Trunk, ...]:

@@ -8,6 +8,7 @@ from blfd.core.errors import Refusal
 from blfd.core.inputs import Input
 from blfd.core.messages import (
     InviteReceived,
+    NotifyReceived,
     PublishReceived,
     ReferReceived,
     RegisterReceived,
@@ -21,7 +22,9 @@ from blfd.sip.grammar import BadHeader
 from blfd.sip.message import Message, Request, Response
 
 MOST_CONTACTS = 10  # of a 3xx
-TARGETED = frozenset(("INVITE", "REFER", "REGISTER", "SUBSCRIBE"))  # their Contacts are where requests go
+TARGETED = frozenset(
+    ("INVITE", "NOTIFY", "REFER", "REGISTER", "SUBSCRIBE")
+)  # their Contacts are where requests go
 _HEARD = tuple((name, name.lower()) for name in HEARD)
 
 
@@ -90,6 +93,8 @@ def request_answered(token: str, response: Response) -> RequestAnswered:
         response.number("expires"),
         response.number("min-expires"),
         response.number("retry-after"),
+        response.to.tag,
+        response.routes("record-route"),
     )
 
 
@@ -121,6 +126,8 @@ def as_input(message: Request, flow: Flow, transaction: int, sdp: bytes | None, 
                 message.content_type,
                 message.body,
             )
+        case "NOTIFY":
+            return _notify(message, request, contact)
         case "REGISTER":
             star = any(one.uri is headers.STAR for one in message.contacts)
             contacts = tuple(
@@ -143,6 +150,22 @@ def as_input(message: Request, flow: Flow, transaction: int, sdp: bytes | None, 
             return _refer(message, request, leg)
         case _:
             return RequestReceived(request)
+
+
+def _notify(message: Request, request: messages.Request, contact: str) -> NotifyReceived:
+    state, parameters = grammar.with_parameters(message.field("subscription-state"))
+    return NotifyReceived(
+        request,
+        grammar.with_parameters(message.field("event"))[0],
+        state.lower(),
+        parameters.get("reason", "").lower(),
+        grammar.number(parameters.get("expires", "")),
+        grammar.number(parameters.get("retry-after", "")),
+        contact,
+        message.routes("record-route"),
+        message.content_type,
+        message.body,
+    )
 
 
 def _refer(message: Request, request: messages.Request, leg: int) -> ReferReceived:

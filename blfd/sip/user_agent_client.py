@@ -72,7 +72,7 @@ class UserAgentClient:
             effect.target,
             f"{self._own_uris.sent_by(flow)};rport;branch={branch}",
             name_addr(effect.from_, effect.local_tag),
-            name_addr(effect.to, ""),
+            name_addr(effect.to, effect.remote_tag),
             effect.call_id,
             effect.cseq,
             headers,

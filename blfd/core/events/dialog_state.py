@@ -40,6 +40,7 @@ class Lamp(Enum):
     DND = "do not disturb"
     IDLE = "idle"
     NOT_REGISTERED = "not registered"
+    UNKNOWN = "unknown"
 
 
 class Published(NamedTuple):

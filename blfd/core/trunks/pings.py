@@ -1,4 +1,4 @@
-"""Whether trunks' servers are there: OPTIONS now and then to each (RFC 3261, section 11).
+"""Whether other people's servers are there: OPTIONS now and then to each (RFC 3261, section 11).
 
 Any answer but 408, 500, 502, 503 and 504 says that it is. A server is down when twice in a row none came, and
 up again with the first one.
@@ -7,14 +7,14 @@ up again with the first one.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from blfd.core.effects import Effect, Level, Log, SendRequest
 from blfd.core.messages import RequestAnswered
 from blfd.core.timers import Timers, chance
 from blfd.core.trunks.registrations import GONE
-from blfd.core.trunks.trunk import Trunk
+from blfd.core.trunks.remote import Remote
 from blfd.core.values import Flow, NameAddr
 
 KIND = "ping"
@@ -24,10 +24,10 @@ SPREAD = 0.2  # of the pause: neither trunks nor servers are asked in step
 
 @dataclass(slots=True, eq=False)
 class Ping:
-    """One server of a trunk; `is_up` is None before it is known."""
+    """One server of a trunk or upstream; `is_up` is None before it is known."""
 
     number: int
-    trunk: Trunk
+    trunk: Remote
     index: int
     serial: int = 0
     failures: int = 0
@@ -35,17 +35,26 @@ class Ping:
 
 
 class Pings:
-    """`ways` are where requests to the servers of a trunk go."""
+    """`ways` are where requests to the servers of a trunk go, or of `what` else it is; `kind` is the word in
+    front of its tokens. `came_back` is told of who answers, and has not before."""
 
-    def __init__(self, ways: Callable[[Trunk], list[Flow]], new_tag: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        ways: Callable[[Remote], list[Flow]],
+        new_tag: Callable[[], str],
+        kind: str = KIND,
+        what: str = "trunk",
+        came_back: Callable[[Remote, float], None] = lambda trunk, now: None,
+    ) -> None:
         self._ways, self._new_tag = ways, new_tag
+        self._kind, self._what, self._came_back = kind, what, came_back
         self._numbers = itertools.count(1)
         self._by_number: dict[int, Ping] = {}
         self._of_trunk: dict[tuple[str, str], list[Ping]] = {}
         self._down: set[Flow] = set()
         self.timers: Timers[int] = Timers(self._due)
 
-    def directory_changed(self, trunks: tuple[Trunk, ...], now: float) -> None:
+    def directory_changed(self, trunks: Sequence[Remote], now: float) -> None:
         """What is as before goes on."""
         known, self._of_trunk = self._of_trunk, {}
         for trunk in trunks:
@@ -63,7 +72,7 @@ class Pings:
             flow for of in self._of_trunk.values() for ping in of[:1] for flow in self._ways(ping.trunk)
         }
 
-    def _begin(self, trunk: Trunk, index: int, now: float) -> Ping:
+    def _begin(self, trunk: Remote, index: int, now: float) -> Ping:
         ping = Ping(next(self._numbers), trunk, index)
         self._by_number[ping.number] = ping
         self.timers.set(ping.number, now + chance(self._new_tag()) * min(2.0, trunk.ping))
@@ -77,7 +86,7 @@ class Pings:
     def is_down(self, flow: Flow) -> bool:
         return flow in self._down
 
-    def is_up(self, trunk: Trunk) -> bool | None:
+    def is_up(self, trunk: Remote) -> bool | None:
         """Whether any of its servers is; None where that is not known."""
         known = [ping.is_up for ping in self._of_trunk.get(trunk.key, ())]
         if any(known):
@@ -96,16 +105,19 @@ class Pings:
             if ping.failures >= MOST_FAILURES:
                 ping.is_up = False
         else:
+            if ping.failures:
+                self._came_back(ping.trunk, now)
             ping.failures, ping.is_up = 0, True
         if flow and ping.is_up is False:
             self._down.add(flow)
         elif flow:
             self._down.discard(flow)
+        name = f"{self._what} {ping.trunk.name}"
         if ping.is_up is False and was is not False:
-            text = f"trunk {ping.trunk.name}: {ping.trunk.servers[ping.index]} does not answer, so it is down"
-            return [Log(Level.WARNING, f"{text}: look at the network, and at 'blfd trunk show'")]
+            text = f"{name}: {ping.trunk.servers[ping.index]} does not answer, so it is down"
+            return [Log(Level.WARNING, f"{text}: look at the network, and at 'blfd {self._what} show'")]
         if ping.is_up and was is False:
-            return [Log(Level.INFO, f"trunk {ping.trunk.name}: {ping.trunk.servers[ping.index]} is up again")]
+            return [Log(Level.INFO, f"{name}: {ping.trunk.servers[ping.index]} is up again")]
         return []
 
     def _flow(self, ping: Ping) -> Flow | None:
@@ -122,7 +134,7 @@ class Pings:
         ping.serial += 1
         trunk, host = ping.trunk, ping.trunk.host
         from_ = NameAddr(f"sip:{trunk.username}@{host}" if trunk.username else f"sip:{host}")
-        token, tag = f"{KIND} {number} {ping.serial}", self._new_tag()
+        token, tag = f"{self._kind} {number} {ping.serial}", self._new_tag()
         ends = NameAddr(f"sip:{host}"), self._new_tag(), tag, ping.serial
         return [
             SendRequest(token, flow, "OPTIONS", trunk.target, from_, *ends, (("Accept", "application/sdp"),))

@@ -83,6 +83,12 @@ class Remote:
         return (f"<sip:{HostPort.parse(self.outbound_proxy)};lr>",) if self.outbound_proxy else ()
 
     @property
+    def account(self) -> tuple[object, ...]:
+        """Who we are there, and by which way: what else is set changes nothing about that."""
+        whose = (self.username, self.auth_name, self.password)
+        return (self.servers, self.transport, self.domain, self.outbound_proxy, *whose)
+
+    @property
     def credentials(self) -> Account | None:
         """Who we are, where a server asks for a password."""
         return Account(self.auth_name or self.username, self.password) if self.password else None

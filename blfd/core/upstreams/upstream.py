@@ -1,0 +1,58 @@
+"""What an administrator says of a PBX whose lamps are shown here, and whether that is sound."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+
+from blfd.core import hosts
+from blfd.core.trunks import numbers
+from blfd.core.trunks.remote import Remote, check_remote, check_seconds
+
+PREFIX = "upstream"
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream(Remote):
+    """A PBX that knows how the tenant's `extensions` are, which are numbers or patterns with x for digits.
+
+    Each is subscribed to for `interval` seconds, at most `rate` of them a second. NOTIFYs are taken from the
+    servers, and from `sources` (networks).
+    """
+
+    extensions: tuple[str, ...] = ()
+    interval: int = 600
+    rate: int = 50
+    sources: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """Whose word its dialogs are; no publisher is called so."""
+        return f"{PREFIX} {self.name}"
+
+    def weight(self, extension: str) -> tuple[int, int] | None:
+        """How much the pattern says that the extension fits best; None where it fits none."""
+        found = [numbers.weight(one) for one in self.extensions if fits(one, extension)]
+        return max(found, default=None)
+
+
+def fits(pattern: str, extension: str) -> bool:
+    return pattern == extension or (numbers.is_pattern(pattern) and bool(numbers.match(pattern, extension)))
+
+
+def check(upstream: Upstream, extensions: Container[str]) -> None:
+    """Raises ValueError, in words."""
+    what = f"{PREFIX} {upstream.name}"
+    check_remote(upstream, what)
+    if not upstream.extensions:
+        raise ValueError(f"{what} needs extensions: which lamps it knows, such as 1xx")
+    for pattern in upstream.extensions:
+        if not numbers.is_pattern(pattern) and pattern not in extensions:
+            raise ValueError(
+                f"{what}: {pattern!r} is neither an extension here nor a pattern with x for digits"
+            )
+    for text in upstream.sources:
+        hosts.network(text)
+    check_seconds(what, "interval", upstream.interval, 60, 86_400)
+    if not 1 <= upstream.rate <= 1000:
+        raise ValueError(f"{what}: rate is from 1 to 1000 a second, not {upstream.rate}")

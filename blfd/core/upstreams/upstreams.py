@@ -1,0 +1,324 @@
+"""All upstreams: whose lamps are asked for, what comes of that, and what NOTIFYs say.
+
+What is told goes to the compositor, as what publishers say does. A lamp is known as long as its subscription
+lives, and 64*T1 more. A PBX that starts anew forgets us and cannot say so: where a refresh finds that out,
+or the PBX answers after silence, all its subscriptions are looked after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from blfd.core import capabilities, hosts
+from blfd.core.compositor import Compositor, readable
+from blfd.core.directory import Directory, Owner
+from blfd.core.effects import Effect, Reply
+from blfd.core.errors import Refusal
+from blfd.core.events.documents import DialogPackage
+from blfd.core.messages import NotifyReceived, RequestAnswered
+from blfd.core.next_hop import is_sip, without_headers
+from blfd.core.trunks.registrations import GONE
+from blfd.core.trunks.remote import HostPort, Remote
+from blfd.core.upstreams.turns import Turns
+from blfd.core.upstreams.upstream import Upstream
+from blfd.core.upstreams.watch import Watch, merged
+from blfd.core.upstreams.watches import LATE, ONCE_IN, Pbx, Watches
+from blfd.core.upstreams.watching import OUT, Event, State
+from blfd.core.values import Aor, Flow
+from blfd.core.visible import visible
+from dialog_info import DialogInfo, DialogInfoError, DocumentState
+
+SHORTEST, LONGEST = 20, 86_400  # seconds that a grant counts for, whatever a PBX says
+AT_ONCE = frozenset(("", "deactivated", "timeout"))
+LATER = frozenset(("probation", "giveup"))
+"""Reasons of NOTIFYs that end a subscription; the others are for good (RFC 6665, section 4.1.3)."""
+
+
+class Upstreams:
+    """`ways` are the servers of an upstream and their flows. `strays` counts NOTIFYs that are refused, as
+    nobody has asked for them."""
+
+    def __init__(
+        self,
+        compositor: Compositor,
+        ways: Callable[[Remote], list[tuple[HostPort, Flow]]],
+        new_tag: Callable[[], str],
+    ) -> None:
+        self._compositor = compositor
+        self._watches = Watches(compositor, ways, new_tag)
+        self.timers, self.changed = self._watches.timers, self._watches.changed
+        self._of: dict[Aor, Watch] = {}
+        self.strays = 0
+
+    def __len__(self) -> int:
+        """Extensions whose lamps are asked for."""
+        return len(self._of)
+
+    def of(self, aor: Aor) -> Watch | None:
+        return self._of.get(aor)
+
+    def watches(self, upstream: Upstream) -> Iterator[Watch]:
+        pbx = self._watches.pbxs.get(upstream.key)
+        return iter(pbx.watches.values() if pbx else ())
+
+    def is_known(self, aor: Aor) -> bool:
+        watch = self._of.get(aor)
+        return watch is not None and watch.is_known
+
+    def is_silent(self, upstream: Upstream) -> bool:
+        pbx = self._watches.pbxs.get(upstream.key)
+        return pbx is not None and pbx.turns.is_silent
+
+    # What is set
+
+    def directory_changed(self, directory: Directory, now: float) -> list[Effect]:
+        """What is as before goes on; what is set otherwise ends, and begins anew."""
+        pbxs = self._watches.pbxs
+        wanted = {upstream.key: upstream for upstream in directory.upstreams}
+        effects: list[Effect] = []
+        for key, pbx in pbxs.items():
+            if key not in wanted or wanted[key].account != pbx.upstream.account:
+                for watch in list(pbx.watches.values()):
+                    effects += self._leave(pbx, watch, now)
+                pbx.said.clear()
+        lamps: dict[tuple[str, str], list[Aor]] = {key: [] for key in wanted}
+        for aor, extension in directory.extensions.items() if wanted else ():
+            upstream = directory.upstream(aor)
+            if upstream and directory.owner(extension) is Owner.UPSTREAM:
+                lamps[upstream.key].append(aor)
+        for key, upstream in wanted.items():
+            pbx = pbxs.setdefault(key, Pbx(upstream, Turns(upstream.rate)))
+            pbx.upstream, pbx.turns.rate = upstream, upstream.rate
+            effects += self._watch(pbx, lamps[key], now)
+        return effects
+
+    def _watch(self, pbx: Pbx, aors: list[Aor], now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for aor in pbx.watches.keys() - set(aors):
+            effects += self._leave(pbx, pbx.watches[aor], now)
+        for aor in aors:
+            known = pbx.watches.get(aor)
+            if known:
+                known.upstream, known.expires = pbx.upstream, max(known.expires, pbx.upstream.interval)
+            else:
+                self._of[aor] = self._watches.begin(pbx, aor)
+        self._watches.set_turn(pbx, now)
+        return effects
+
+    def _leave(self, pbx: Pbx, watch: Watch, now: float) -> list[Effect]:
+        del pbx.watches[watch.aor]
+        del self._of[watch.aor]
+        self._watches.forget(watch, now)
+        return self._watches.step(watch, Event.LEAVE, now)
+
+    def leave(self) -> None:
+        """The server stops: nothing is asked any more. The next one has dialogs of its own."""
+        self._watches.has_left = True
+
+    def flow_closed(self, flow: Flow, now: float) -> None:
+        """The connection by which NOTIFYs would come is gone."""
+        for pbx in self._watches.pbxs.values() if flow.is_connected else ():
+            for watch in pbx.watches.values():
+                if watch.flow == flow and watch.state is State.SUBSCRIBED:
+                    pbx.turns.want(watch.number)
+            self._watches.set_turn(pbx, now)
+
+    def came_back(self, upstream: Remote, now: float) -> None:
+        """It answers what else it is asked, after it did not."""
+        pbx = self._watches.pbxs.get(upstream.key)
+        if pbx:
+            self._watches.answers(pbx, now, after_silence=True)
+
+    # What comes of a SUBSCRIBE
+
+    def answered(self, answer: RequestAnswered, now: float) -> list[Effect]:
+        """`status` is 408 where nothing came, and 503 where it could not be sent."""
+        _, number, serial = answer.token.split(" ")
+        watch = self._watches.by_number.get(int(number))
+        if watch is None or watch.serial != int(serial) or watch.state not in OUT:
+            return []
+        pbx = self._watches.pbx(watch)
+        effects = self._goes_again(watch, answer, now)
+        if effects is None:
+            pbx.turns.done(watch.number)
+            effects = self._take(pbx, watch, answer, now)
+        if answer.status not in GONE:
+            self._watches.answers(pbx, now)
+        self._watches.set_turn(pbx, now)
+        return effects
+
+    def _goes_again(self, watch: Watch, answer: RequestAnswered, now: float) -> list[Effect] | None:
+        """With a proof, or for a longer time; None where it does not."""
+        if answer.status == 423 and watch.state is not State.LEAVING:
+            longer = min(answer.min_expires or 0, LONGEST)
+            if watch.proofs.may_go_again() and longer > watch.expires:
+                watch.expires = longer
+                return self._watches.step(watch, Event.BRIEF, now)
+        may_prove = answer.status in (401, 407) and watch.upstream.credentials
+        if may_prove and watch.proofs.meets(answer.challenges):
+            return self._watches.step(watch, Event.CHALLENGED, now)
+        return None
+
+    def _take(self, pbx: Pbx, watch: Watch, answer: RequestAnswered, now: float) -> list[Effect]:
+        failed = self._watches.failed
+        said = f"{answer.status} {visible(answer.reason)}".strip()
+        if answer.status // 100 == 2:
+            return self._accepted(watch, answer, now)
+        if answer.status == 481:
+            effects = failed(watch, Event.UNKNOWN, said, now)
+            if watch.state is State.WAITING and now - pbx.checked_at > ONCE_IN:
+                self._watches.hurry(pbx, now)  # it has started anew, as it seems
+            return effects
+        if answer.status in GONE or answer.status >= 600:
+            words = "no answer" if answer.status == 408 and not answer.reason else said
+            if answer.status == 408 or (answer.status == 503 and not answer.retry_after):
+                pbx.turns.is_silent = True
+                pbx.server += 1
+            return failed(watch, Event.FAILED, words, now, answer.retry_after or 0)
+        if answer.status == 423:
+            said += f": it takes no time that is asked for, the last was {watch.expires} s"
+        elif answer.status in (401, 407):
+            said += f": {_why_not(watch)}"
+        return failed(watch, Event.REFUSED, said, now)
+
+    def _accepted(self, watch: Watch, answer: RequestAnswered, now: float) -> list[Effect]:
+        watch.remote_tag = watch.remote_tag or answer.to_tag
+        if answer.contacts:
+            _set_target(watch, answer.contacts[0].uri, answer.record_route[::-1])
+        granted = answer.expires or watch.expires
+        watch.until = now + min(max(granted, SHORTEST), LONGEST)
+        return self._watches.step(watch, Event.ACCEPTED, now)
+
+    # NOTIFY
+
+    def notified(self, notify: NotifyReceived, now: float) -> list[Effect]:
+        """Raises Refusal for what we have not asked for, and what cannot be used."""
+        request = notify.request
+        watch = self._watches.by_dialog.get((request.call_id, request.to.tag))
+        if watch is None or watch.remote_tag not in ("", request.from_.tag):
+            self.strays += 1
+            raise Refusal(481, "Subscription does not exist")
+        pbx = self._watches.pbx(watch)
+        if not self._is_from(pbx, watch, request.flow):
+            self.strays += 1
+            raise Refusal(481, "Subscription does not exist", (), _elsewhere(pbx, watch, request.flow))
+        if notify.event.lower() != DialogPackage.name:
+            raise Refusal(489, "", (capabilities.ALLOW_EVENTS,))
+        if request.cseq <= watch.remote_cseq:
+            raise Refusal(500, "A NOTIFY that is older than the last")
+        watch.remote_cseq, watch.remote_tag = request.cseq, request.from_.tag
+        if notify.contact:
+            _set_target(watch, notify.contact, notify.record_route)
+        self._watches.answers(pbx, now)
+        reply: Effect = Reply(request.transaction, 200, "OK")
+        if notify.state == "terminated":
+            return [reply, *self._ended(pbx, watch, notify, now)]
+        if watch.state is State.LEAVING:
+            return [reply]
+        try:
+            return [reply, *self._told(pbx, watch, notify, now)]
+        except DialogInfoError as error:
+            words = f"what it tells cannot be read: {visible(str(error), 120)}"
+            refused = Reply(request.transaction, 400, visible(f"Dialog-info: {error}", 120))
+            self._watches.forget(watch, now)
+            watch.said = words
+            logs = self._watches.tell_once(pbx, watch, words, "its lamp is unknown")
+            return [refused, *logs, *self._missed(watch, now)]
+
+    def _is_from(self, pbx: Pbx, watch: Watch, flow: Flow) -> bool:
+        """Whether it comes from where the PBX is."""
+        if watch.flow and watch.flow.host == flow.host:
+            return True
+        if any(way.host == flow.host for _, way in self._watches.ways(pbx.upstream)):
+            return True
+        address = hosts.address(flow.host)
+        return any(address in hosts.network(text) for text in pbx.upstream.sources) if address else False
+
+    def _told(self, pbx: Pbx, watch: Watch, notify: NotifyReceived, now: float) -> list[Effect]:
+        """Raises DialogInfoError, or Refusal for another type of document."""
+        was_told, watch.is_told = watch.is_told, True
+        if notify.state == "pending":
+            watch.said = "it has not decided yet whether it tells (pending)"
+            return self._watches.step(watch, Event.TOLD, now)
+        if notify.body and notify.content_type not in (DialogPackage.content_type, ""):
+            watch.said = f"it tells in {visible(notify.content_type)}"
+            raise Refusal(415, "", (capabilities.accept("NOTIFY"),))
+        faults: list[str] = []
+        update = DialogInfo(
+            "", 0, DocumentState.FULL
+        )  # without a body: as Kamailio says that there is no call
+        if notify.body:
+            update, faults = readable(notify.body)
+        was_known = watch.is_known
+        watch.document, said, is_all = merged(watch.document, update)
+        watch.told_at, watch.said, watch.failures = now, "", 0
+        pbx.said.clear()
+        self._compositor.hear(watch.aor, pbx.upstream.source, said, now)
+        if not was_known:
+            self.changed.add(watch.aor)
+        self._keep(watch, notify.expires, was_told and was_known, now)
+        logs = []
+        for fault in faults:
+            words = f"a dialog that cannot be read is left out: {visible(fault, 120)}"
+            logs += self._watches.tell_once(pbx, watch, words, "the others are shown")
+        if is_all:
+            watch.lacks = False
+            return [*logs, *self._watches.step(watch, Event.TOLD, now)]
+        return [*logs, *self._missed(watch, now)]
+
+    def _keep(self, watch: Watch, expires: int | None, is_kept: bool, now: float) -> None:
+        """It lives as long as was granted, or for less where a NOTIFY says so."""
+        ends = now + max(expires, SHORTEST) if expires is not None else watch.until
+        shorter = watch.is_subscribed and ends < watch.until - 1.0
+        if shorter:
+            watch.until = ends
+        if watch.state is State.SUBSCRIBED and (shorter or not is_kept):
+            self._watches.keep(watch, now)
+        elif not is_kept:  # until the SUBSCRIBE is answered
+            lapses = max(watch.until, now) + LATE
+            self.timers.set(("lapse", watch.upstream.key, watch.number), lapses)
+
+    def _missed(self, watch: Watch, now: float) -> list[Effect]:
+        """It is asked for what is full, but not again and again."""
+        if now - watch.full_at < ONCE_IN:
+            return self._watches.step(watch, Event.TOLD, now)
+        watch.full_at, watch.lacks = now, watch.state is State.ASKING
+        return self._watches.step(watch, Event.MISSED, now)
+
+    def _ended(self, pbx: Pbx, watch: Watch, notify: NotifyReceived, now: float) -> list[Effect]:
+        """RFC 6665, section 4.1.3."""
+        if watch.state is State.LEAVING:
+            return self._watches.step(watch, Event.REJECTED, now)
+        pbx.turns.done(watch.number)
+        self._watches.end_dialog(watch)
+        after = notify.retry_after or 0
+        if notify.reason in AT_ONCE and not after:
+            return self._watches.step(watch, Event.DEACTIVATED, now)
+        words = f"it has ended its subscription ({visible(notify.reason) or 'without a reason'})"
+        event = Event.POSTPONED if after or notify.reason in LATER else Event.REJECTED
+        return self._watches.failed(watch, event, words, now, after)
+
+
+def _why_not(watch: Watch) -> str:
+    """Why a challenge is not answered."""
+    if watch.upstream.credentials is None:
+        return "it asks for a password, and none is set"
+    return "wrong user name or password" if watch.proofs.any else "no challenge that can be answered"
+
+
+def _set_target(watch: Watch, contact: str, route_set: tuple[str, ...]) -> None:
+    """Where further requests of the dialog go; what could not stand in one is left out."""
+    if is_sip(contact) and contact.isprintable() and not set(contact) & set(' "<>\\'):
+        watch.route_set = watch.route_set if watch.target else route_set  # it stays (RFC 3261, 12.2)
+        watch.target = without_headers(contact)
+
+
+def _elsewhere(pbx: Pbx, watch: Watch, flow: Flow) -> str:
+    """What the operator reads, once."""
+    if not pbx.is_news(f"NOTIFY from {flow.host}"):
+        return ""
+    name = pbx.upstream.name
+    return (
+        f"upstream {name}: {flow.host}, which is none of its servers, tells of {watch.aor}: refused; "
+        f"'blfd upstream set {name} --source {flow.host}' takes it"
+    )

@@ -1,0 +1,293 @@
+"""Our subscriptions to upstreams' lamps: each goes by the table in `watching`, and asks when it is its turn.
+
+Nothing is stored: after a start each lamp is asked for in a dialog of its own, and what still comes in those
+of before is answered 481.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from blfd.core.access.challenges import Proofs
+from blfd.core.changes import Changed
+from blfd.core.compositor import Compositor
+from blfd.core.effects import Effect, Level, Log, SendRequest
+from blfd.core.events.documents import DialogPackage
+from blfd.core.timers import Timers, chance
+from blfd.core.trunks.remote import HostPort, Remote
+from blfd.core.upstreams.turns import Turns
+from blfd.core.upstreams.upstream import Upstream
+from blfd.core.upstreams.watch import Watch
+from blfd.core.upstreams.watching import TABLE, Do, Event, State
+from blfd.core.values import TRANSPORTS, Account, Aor, Flow, NameAddr
+
+KIND = "watch"
+FIRST_PAUSE = 2.0  # seconds; doubled with each failure up to the upstream's `retry`
+EARLIEST, LATEST = 0.6, 0.8  # of the time granted, when it is refreshed
+LATE = 32.0  # 64*T1: for as long a NOTIFY may be on its way
+ONCE_IN = 60.0  # seconds between two times that a PBX can have us ask at once
+MOST_SAID = 20  # different errors of an upstream that are logged
+LOOKS, BETWEEN_LOOKS = 10, 0.5  # at the names of its servers, before it is said that they are not found
+WITHOUT_ACCOUNT = "blfd"  # the user in From
+
+Key = tuple[str, tuple[str, str], int]
+
+
+@dataclass(slots=True, eq=False)
+class Pbx:
+    """One upstream as it is now; `said` are the errors that the operator has read, `server` is the index of
+    the server that is asked, and `checked_at` is when all its subscriptions were looked after."""
+
+    upstream: Upstream
+    turns: Turns
+    server: int = 0
+    looks: int = 0
+    checked_at: float = 0.0
+    said: set[str] = field(default_factory=set)
+    watches: dict[Aor, Watch] = field(default_factory=dict)
+
+    def is_news(self, words: str) -> bool:
+        """Whether the operator has not read this yet; he has from now on."""
+        if words in self.said or len(self.said) >= MOST_SAID:
+            return False
+        self.said.add(words)
+        return True
+
+
+class Watches:
+    """`ways` are the servers of an upstream and their flows. `changed` has extensions whose lamp is known
+    now, or not any more."""
+
+    def __init__(
+        self,
+        compositor: Compositor,
+        ways: Callable[[Remote], list[tuple[HostPort, Flow]]],
+        new_tag: Callable[[], str],
+    ) -> None:
+        self._compositor, self.ways, self._new_tag = compositor, ways, new_tag
+        self._numbers = itertools.count(1)
+        self.by_number: dict[int, Watch] = {}
+        self.by_dialog: dict[tuple[str, str], Watch] = {}
+        self.pbxs: dict[tuple[str, str], Pbx] = {}
+        self.has_left = False
+        self.changed = Changed()
+        self.timers: Timers[Key] = Timers(self._due)
+
+    def begin(self, pbx: Pbx, aor: Aor) -> Watch:
+        watch = Watch(next(self._numbers), pbx.upstream, aor, pbx.upstream.interval)
+        self.by_number[watch.number] = pbx.watches[aor] = watch
+        pbx.turns.want(watch.number)
+        return watch
+
+    def pbx(self, watch: Watch) -> Pbx:
+        return self.pbxs[watch.upstream.key]
+
+    # Turns
+
+    def set_turn(self, pbx: Pbx, now: float) -> None:
+        at = pbx.turns.next(now)
+        key = ("turn", pbx.upstream.key, 0)
+        if at is None or self.has_left:
+            self.timers.cancel(key)
+        else:
+            self.timers.set(key, at)
+
+    def _due(self, key: Key, now: float) -> list[Effect]:
+        what, of, number = key
+        pbx = self.pbxs[of]
+        if what == "turn":
+            return self._take_turns(pbx, now)
+        watch = self.by_number[number]
+        if what == "lapse":
+            watch.said = watch.said or "its subscription has ended, and is not renewed"
+            self.forget(watch, now)
+            return self.tell_once(pbx, watch, watch.said, "its lamp is unknown")
+        if watch.state is State.SUBSCRIBED and not watch.is_told:
+            return self.failed(watch, Event.UNTOLD, "it has accepted, and sends no NOTIFY", now)
+        pbx.turns.want(number)
+        self.set_turn(pbx, now)
+        return []
+
+    def _take_turns(self, pbx: Pbx, now: float) -> list[Effect]:
+        if self.way(pbx) is None and pbx.looks < LOOKS:  # its name is being looked up
+            pbx.looks += 1
+            self.timers.set(("turn", pbx.upstream.key, 0), now + BETWEEN_LOOKS)
+            return []
+        pbx.looks = 0
+        effects: list[Effect] = []
+        while (number := pbx.turns.take(now)) is not None:
+            watch = self.by_number[number]
+            if watch.state in (State.WAITING, State.SUBSCRIBED, State.LEAVING):
+                moved = watch.state is State.SUBSCRIBED and watch.flow != self.way(pbx)
+                effects += self.step(watch, Event.MOVED if moved else Event.DUE, now)
+        self.set_turn(pbx, now)
+        return effects
+
+    def hurry(self, pbx: Pbx, now: float) -> None:
+        """All that have no reason not to be asked for now."""
+        pbx.checked_at = now
+        for watch in pbx.watches.values():
+            if watch.state is State.SUBSCRIBED or (watch.state is State.WAITING and not watch.is_refused):
+                pbx.turns.want(watch.number)
+        self.set_turn(pbx, now)
+
+    def answers(self, pbx: Pbx, now: float, *, after_silence: bool = False) -> None:
+        """It is there: after silence it may have started anew, and know nothing of us."""
+        if pbx.turns.is_silent or after_silence:
+            pbx.turns.is_silent = False
+            self.hurry(pbx, now)
+        self.set_turn(pbx, now)
+
+    # What is said of it
+
+    def failed(self, watch: Watch, event: Event, words: str, now: float, after: int = 0) -> list[Effect]:
+        """`after` are seconds until it may be asked again, if it says so."""
+        pbx, logs = self.pbx(watch), []
+        if watch.state is not State.LEAVING:
+            watch.said = words
+            slowly = event in (Event.REFUSED, Event.REJECTED)
+            logs = self.tell_once(pbx, watch, words, "tried again slowly" if slowly else "tried again")
+        effects = self.step(watch, event, now)
+        if after and watch.state is State.WAITING:
+            pause = min(max(after, 1), watch.upstream.retry_forbidden)
+            pbx.turns.done(watch.number)
+            self.timers.set(("due", pbx.upstream.key, watch.number), now + pause)
+        return [*logs, *effects]
+
+    @staticmethod
+    def tell_once(pbx: Pbx, watch: Watch, words: str, then: str) -> list[Effect]:
+        """The operator reads of an error once, whatever number of extensions has it."""
+        if not pbx.is_news(words):
+            return []
+        name = pbx.upstream.name
+        text = f"upstream {name} ({watch.flow or pbx.upstream.servers[0]}) does not tell of {watch.aor}"
+        return [
+            Log(Level.WARNING, f"{text}: {words}; {then}; 'blfd upstream show {name}' says of which others")
+        ]
+
+    def forget(self, watch: Watch, now: float) -> None:
+        """Its lamp is not known any more."""
+        if watch.document is not None:
+            watch.document = None
+            self.changed.add(watch.aor)
+        self.timers.cancel(("lapse", watch.upstream.key, watch.number))
+        self._compositor.hear(watch.aor, watch.upstream.source, (), now)
+
+    # What is done
+
+    def step(self, watch: Watch, event: Event, now: float) -> list[Effect]:
+        watch.state, do = TABLE[watch.state, event]
+        pbx = self.pbx(watch)
+        match do:
+            case Do.SUBSCRIBE:
+                self.end_dialog(watch)
+                watch.begin(self._new_tag(), self._new_tag())
+                watch.flow = self.way(pbx)
+                self.by_dialog[watch.call_id, watch.tag] = watch
+                return self._send(pbx, watch, Proofs(), now)
+            case Do.REFRESH | Do.UNSUBSCRIBE:
+                return self._send(pbx, watch, Proofs(), now)
+            case Do.ANSWER | Do.LENGTHEN:
+                return self._send(pbx, watch, watch.proofs, now)
+            case Do.KEEP:
+                watch.since, watch.is_refused = now, False
+                self.keep(watch, now)
+            case Do.RENEW:
+                self.end_dialog(watch)
+                self._renew(pbx, watch, now)
+            case Do.RETRY:
+                self._retry(watch, now)
+            case Do.RETRY_SLOWLY:
+                watch.failures, watch.is_refused = watch.failures + 1, True
+                self._set(watch, watch.upstream.retry_forbidden, now)
+                self.forget(watch, now)
+            case Do.LEAVE:
+                watch.serial += 1  # what is answered to the request that is out tells nothing any more
+                self._cancel(pbx, watch)
+                pbx.turns.want(watch.number)
+            case Do.FORGET:
+                self.end_dialog(watch)
+                self.by_number.pop(watch.number, None)
+                self._cancel(pbx, watch)
+            case Do.NOTHING:
+                pass
+        self.set_turn(pbx, now)
+        return []
+
+    def end_dialog(self, watch: Watch) -> None:
+        self.by_dialog.pop((watch.call_id, watch.tag), None)
+
+    def _cancel(self, pbx: Pbx, watch: Watch) -> None:
+        pbx.turns.done(watch.number)
+        self.timers.cancel(("due", pbx.upstream.key, watch.number))
+
+    def keep(self, watch: Watch, now: float) -> None:
+        """Until it is to be refreshed; as long as nothing was told, until that has to have come."""
+        part = EARLIEST + (LATEST - EARLIEST) * chance(self._new_tag())
+        pause = (watch.until - now) * part if watch.is_told else LATE
+        if watch.lacks:
+            watch.lacks, pause = False, 0.0
+        key = watch.upstream.key
+        self.timers.set(("due", key, watch.number), now + pause)
+        if watch.is_known:
+            self.timers.set(("lapse", key, watch.number), watch.until + LATE)
+
+    def _renew(self, pbx: Pbx, watch: Watch, now: float) -> None:
+        """At once, but not again and again."""
+        if now - watch.renewed_at < ONCE_IN:
+            self._retry(watch, now)
+            return
+        watch.renewed_at = now
+        self._cancel(pbx, watch)
+        pbx.turns.want(watch.number)
+
+    def _retry(self, watch: Watch, now: float) -> None:
+        watch.failures += 1
+        pause = min(FIRST_PAUSE * 2 ** min(watch.failures - 1, 10), watch.upstream.retry)
+        self._set(watch, pause, now)
+
+    def _set(self, watch: Watch, pause: float, now: float) -> None:
+        spread = 0.8 + 0.4 * chance(self._new_tag())
+        self.timers.set(("due", watch.upstream.key, watch.number), now + pause * spread)
+
+    def way(self, pbx: Pbx) -> Flow | None:
+        ways = self.ways(pbx.upstream)
+        return ways[pbx.server % len(ways)][1] if ways else None
+
+    def _send(self, pbx: Pbx, watch: Watch, proofs: Proofs, now: float) -> list[Effect]:
+        upstream = watch.upstream
+        if watch.flow is None:
+            words = f"no listener for {upstream.transport}, or its name is not found"
+            return self.failed(watch, Event.FAILED, words, now)
+        watch.proofs = proofs
+        watch.serial += 1
+        watch.cseq += 1
+        pbx.turns.sent(watch.number, now)
+        self.timers.cancel(("due", upstream.key, watch.number))
+        uri = f"sip:{watch.aor.extension.replace('#', '%23')}@{upstream.host}"
+        target = watch.target or f"{uri}{TRANSPORTS[upstream.transport].parameter}"
+        account = upstream.credentials or Account("", "")
+        return [
+            SendRequest(
+                f"{KIND} {watch.number} {watch.serial}",
+                watch.flow,
+                "SUBSCRIBE",
+                target,
+                NameAddr(f"sip:{upstream.username or WITHOUT_ACCOUNT}@{upstream.host}"),
+                NameAddr(uri),
+                watch.call_id,
+                watch.tag,
+                watch.cseq,
+                (
+                    ("Event", DialogPackage.name),
+                    ("Accept", DialogPackage.content_type),
+                    ("Expires", f"{0 if watch.state is State.LEAVING else watch.expires}"),
+                    *proofs.fields(account, "SUBSCRIBE", target, self._new_tag()),
+                ),
+                watch.route_set or upstream.route_set,
+                ("", ""),
+                watch.remote_tag,
+            )
+        ]

@@ -1,0 +1,120 @@
+"""How far our subscription to one lamp of an upstream is: the table that `upstreams` goes by (RFC 6665, 4.1).
+
+One SUBSCRIBE is on its way at most, and what comes of it is told in any case. DUE comes when it is its turn,
+so only where something is to be sent. NOTIFYs come when they like: before the first SUBSCRIBE is answered,
+and after a refresh has failed, as the subscription lives on then.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+
+class State(Enum):
+    WAITING = auto()  # not subscribed; due at a time, or for its turn
+    ASKING = auto()  # the first SUBSCRIBE of a dialog is out
+    SUBSCRIBED = auto()  # to be refreshed at a time
+    REFRESHING = auto()  # SUBSCRIBE is out in the dialog
+    LEAVING = auto()  # SUBSCRIBE with Expires: 0 is out, or waits for its turn
+    OVER = auto()
+
+
+class Event(Enum):
+    DUE = auto()
+    MOVED = auto()  # the same, and its server is another one by now
+    ACCEPTED = auto()  # 2xx
+    CHALLENGED = auto()  # 401 or 407 that can be answered
+    BRIEF = auto()  # 423: it wants a longer time
+    UNKNOWN = auto()  # 481: it knows no such dialog (any more)
+    REFUSED = auto()  # it will not tell us: wrong password, 403, 404, 489
+    FAILED = auto()  # no answer, no connection, 5xx
+    UNTOLD = auto()  # it has accepted, and no NOTIFY comes
+    TOLD = auto()  # NOTIFY
+    MISSED = auto()  # NOTIFY with what changed since something that we do not have
+    DEACTIVATED = auto()  # NOTIFY, terminated: to be asked for anew at once
+    POSTPONED = auto()  # the same, later
+    REJECTED = auto()  # the same, and it will not tell us
+    LEAVE = auto()
+
+
+class Do(Enum):
+    NOTHING = auto()
+    SUBSCRIBE = auto()  # in a dialog of its own
+    REFRESH = auto()
+    ANSWER = auto()  # the challenge
+    LENGTHEN = auto()  # and ask again
+    KEEP = auto()  # until it has to be refreshed
+    RENEW = auto()  # subscribe anew when it is its turn
+    RETRY = auto()  # soon, at the next server
+    RETRY_SLOWLY = auto()
+    LEAVE = auto()  # unsubscribe when it is its turn
+    UNSUBSCRIBE = auto()
+    FORGET = auto()
+
+
+S, E, D = State, Event, Do
+
+_NOTIFIED = {
+    E.DEACTIVATED: (S.WAITING, D.RENEW),
+    E.POSTPONED: (S.WAITING, D.RETRY),
+    E.REJECTED: (S.WAITING, D.RETRY_SLOWLY),
+}
+_OUT = {
+    **_NOTIFIED,
+    E.ACCEPTED: (S.SUBSCRIBED, D.KEEP),
+    E.CHALLENGED: (None, D.ANSWER),
+    E.BRIEF: (None, D.LENGTHEN),
+    E.REFUSED: (S.WAITING, D.RETRY_SLOWLY),
+    E.FAILED: (S.WAITING, D.RETRY),
+    E.TOLD: (None, D.NOTHING),
+    E.MISSED: (None, D.NOTHING),  # it is asked for what is full afterwards
+}
+_ROWS: dict[State, dict[Event, tuple[State | None, Do]]] = {
+    S.WAITING: {
+        **_NOTIFIED,
+        E.DUE: (S.ASKING, D.SUBSCRIBE),
+        E.TOLD: (None, D.NOTHING),
+        E.MISSED: (None, D.NOTHING),
+        E.LEAVE: (S.OVER, D.FORGET),
+    },
+    S.ASKING: {
+        **_OUT,
+        E.UNKNOWN: (S.WAITING, D.RETRY),
+        E.LEAVE: (S.OVER, D.FORGET),  # what it tells then is answered 481, which ends it
+    },
+    S.SUBSCRIBED: {
+        **_NOTIFIED,
+        E.DUE: (S.REFRESHING, D.REFRESH),
+        E.MOVED: (S.ASKING, D.SUBSCRIBE),
+        E.UNTOLD: (S.WAITING, D.RETRY),
+        E.TOLD: (None, D.NOTHING),
+        E.MISSED: (S.REFRESHING, D.REFRESH),
+        E.LEAVE: (S.LEAVING, D.LEAVE),
+    },
+    S.REFRESHING: {
+        **_OUT,
+        E.UNKNOWN: (S.WAITING, D.RENEW),
+        E.LEAVE: (S.LEAVING, D.LEAVE),
+    },
+    S.LEAVING: {
+        E.DUE: (None, D.UNSUBSCRIBE),
+        E.ACCEPTED: (S.OVER, D.FORGET),
+        E.CHALLENGED: (None, D.ANSWER),
+        E.BRIEF: (S.OVER, D.FORGET),
+        E.UNKNOWN: (S.OVER, D.FORGET),
+        E.REFUSED: (S.OVER, D.FORGET),
+        E.FAILED: (S.OVER, D.FORGET),
+        E.TOLD: (None, D.NOTHING),
+        E.MISSED: (None, D.NOTHING),
+        E.DEACTIVATED: (None, D.NOTHING),
+        E.POSTPONED: (None, D.NOTHING),
+        E.REJECTED: (None, D.NOTHING),
+    },
+}
+TABLE: dict[tuple[State, Event], tuple[State, Do]] = {
+    (state, event): (then or state, do) for state, row in _ROWS.items() for event, (then, do) in row.items()
+}
+"""A missing pair cannot happen: answers come while something is out, and what is over is forgotten."""
+
+OUT = frozenset((S.ASKING, S.REFRESHING, S.LEAVING))
+"""Where an answer is waited for."""
