@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from blfd.config import Config
 from blfd.control import ControlClient, ControlError, NotRunning, socket_path
 from blfd.core import hosts
-from blfd.core.directory import Directory
+from blfd.core.directory import Directory, Owner
 from blfd.core.trunks.trunk import split
 from blfd.core.values import TRANSPORTS, Aor
 from blfd.store import Store, StoreError
@@ -44,7 +44,8 @@ def examine(config: Config, tenant: str) -> list[Finding]:
     findings = [_database(config.database, tenant), _clock(), _receive_buffer()]
     findings += [*_clocks_of_phones(config.database, tenant), *_certificates(config)]
     with contextlib.suppress(StoreError):
-        findings += _numbers(Store(config.database).directory(), tenant)
+        directory = Store(config.database).directory()
+        findings += [*_numbers(directory, tenant), *_unwatched(directory, tenant)]
     try:
         ControlClient(socket_path(config.database)).call("status")
     except (NotRunning, ControlError) as error:
@@ -67,7 +68,13 @@ def examine_running(store: Store, client: ControlClient) -> Iterator[Finding]:
     yield from _server(status)
     directory = store.directory()
     for tenant in directory.tenants:
-        found = (*_phones(client, tenant), *_trunks(client, tenant), *_numbers(directory, tenant))
+        of_others = (*_trunks(client, tenant), *_upstreams(client, tenant))
+        found = (
+            *_phones(client, tenant),
+            *of_others,
+            *_numbers(directory, tenant),
+            *_unwatched(directory, tenant),
+        )
         for finding in found:
             yield finding._replace(what=f"{tenant}: {finding.what}")
 
@@ -186,6 +193,7 @@ def _running(client: ControlClient, tenant: str) -> Iterator[Finding]:
     yield from _server(client.call("status"))
     yield from _phones(client, tenant)
     yield from _trunks(client, tenant)
+    yield from _upstreams(client, tenant)
 
 
 def _server(status: dict[str, Any]) -> Iterator[Finding]:
@@ -228,6 +236,31 @@ def _trunks(client: ControlClient, tenant: str) -> Iterator[Finding]:
         else:
             advice = f"look at 'blfd trunk show {row['name']}', and ask whose server it is"
             yield Finding("fault", what, advice)
+
+
+def _upstreams(client: ControlClient, tenant: str) -> Iterator[Finding]:
+    """PBXs that do not tell of all their lamps, and why; extensions that none of them knows."""
+    for row in client.call("upstreams", tenant=tenant):
+        what = f"upstream {row['name']}: {row['state']}"
+        if row["usable"]:
+            yield Finding("ok", what)
+        else:
+            advice = f"look at 'blfd upstream show {row['name']}', and ask whose PBX it is"
+            yield Finding("fault", what, advice)
+
+
+def _unwatched(directory: Directory, tenant: str) -> Iterator[Finding]:
+    """Extensions whose lamps an upstream should know, and none does."""
+    found = {
+        aor.extension
+        for aor, extension in directory.extensions.items()
+        if aor.tenant == tenant
+        and directory.owner(extension) is Owner.UPSTREAM
+        and directory.upstream(aor) is None
+    }
+    if found:
+        what = f"{_some(found)}: no upstream has their lamps"
+        yield Finding("warning", what, "'blfd upstream set NAME --extensions' names whose lamps it knows")
 
 
 def _numbers(directory: Directory, tenant: str) -> Iterator[Finding]:

@@ -38,8 +38,9 @@ STYLES = {
     "held": "magenta",
     "do not disturb": "blue",
     "not registered": "dim",
+    "unknown": "dim",
 }
-QUIET = ("idle", "do not disturb", "not registered")
+QUIET = ("idle", "do not disturb", "not registered", "unknown")
 COLUMNS = ("", "extension", "name", "lamp", "with", "since", "watchers")
 AT_THE_RIGHT = ("since", "watchers")
 REDRAWS = 4  # a second

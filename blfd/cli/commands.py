@@ -17,6 +17,7 @@ from blfd.cli.pjsip import pjsip
 from blfd.cli.provision import provision
 from blfd.cli.tenant import tenants
 from blfd.cli.trunk import routes, trunks
+from blfd.cli.upstream import upstreams
 
 app = typer.Typer(add_completion=False)
 app.add_typer(admins, name="admin")
@@ -30,6 +31,7 @@ app.add_typer(provision, name="provision")
 app.add_typer(routes, name="route")
 app.add_typer(tenants, name="tenant")
 app.add_typer(trunks, name="trunk")
+app.add_typer(upstreams, name="upstream")
 add_inspecting(app)
 add_pickup(app)
 add_changes(app)

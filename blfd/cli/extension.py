@@ -36,6 +36,7 @@ class Owner(Enum):
 
     LOCAL = "local"
     PUBLISHED = "published"
+    UPSTREAM = "upstream"
     DEFAULT = "default"
 
 

@@ -72,6 +72,8 @@ def explain(
     Console().print(cell(f"{extension}{name}: {found['lamp']}; {_phones(found['phones'])}"), soft_wrap=True)
     if found["forwarded"]:
         Console().print(cell(f"What it has set for its calls: {found['forwarded']}"), soft_wrap=True)
+    if found["upstream"]:
+        Console().print(cell(_upstream(found["upstream"])), soft_wrap=True)
     dialogs = [(d["lamp"], duration(d["since"]), _with(d), d["call_id"]) for d in found["dialogs"]]
     empty = f"Its dialogs: none; {found['why_idle']}"
     print_table("Its dialogs", ("lamp", "since", "with", "Call-ID"), dialogs, empty)
@@ -91,6 +93,16 @@ def explain(
     pickers = [(row["picker"], ", ".join(row["ways"])) for row in found["pickers"]]
     empty = f"Who could pick up now: nobody; {found['why_nobody']}"
     print_table("Who could pick up now", ("extension", "how"), pickers, empty)
+
+
+def _upstream(watch: Row) -> str:
+    """Who says so, since when and until when; or why it is not known."""
+    who = f"Its lamp is that of upstream {watch['upstream']} ({watch['server'] or 'not reached yet'})"
+    if not watch["known"]:
+        return f"{who}, and unknown: {watch['error'] or 'it has not told anything yet'}"
+    for_now = f", for {watch['expires']} s more" if watch["expires"] is not None else ""
+    error = f"; since then: {watch['error']}" if watch["error"] else ""
+    return f"{who}, told {duration(watch['told_ago'])} ago{for_now}{error}"
 
 
 def _phones(phones: int) -> str:

@@ -26,47 +26,47 @@ Text = str | None
 Number = int | None
 
 
-def _option(kind: Any, words: str, name: str = "") -> Any:
+def option(kind: Any, words: str, name: str = "") -> Any:
     return Annotated[kind, typer.Option(*([name] if name else []), help=words)]
 
 
 OF_TRUNK = {
-    "enabled": _option(Switch | None, "Off: as if it were not there."),
-    "server": _option(Texts, "Its address or name, with :PORT if it has one. Repeatable.", "--server"),
-    "mode": _option(
+    "enabled": option(Switch | None, "Off: as if it were not there."),
+    "server": option(Texts, "Its address or name, with :PORT if it has one. Repeatable.", "--server"),
+    "mode": option(
         Mode | None, "How the two know each other: by address, or we register there, or it does here."
     ),
-    "transport": _option(Text, "udp, tcp or tls."),
-    "expires": _option(Number, "For how many seconds we register."),
-    "line": _option(Switch | None, "Whether a token in our Contact says whose a call is."),
-    "retry": _option(Number, "Seconds until what failed is tried again, at the latest."),
-    "retry_forbidden": _option(Number, "Seconds until what was refused is tried again."),
-    "ping": _option(Number, "Seconds between two looks whether it is there (OPTIONS), 0 for none."),
-    "domain": _option(Text, "What stands in URIs, if it is not the server."),
-    "outbound_proxy": _option(Text, "The address by which all requests go."),
-    "username": _option(Text, "The account, which is in From as well."),
-    "auth_name": _option(Text, "The name that goes with the password, if it is another."),
-    "password": _option(Text, "What the account's password is; it is not shown again."),
-    "source": _option(Texts, "Where calls come from besides the servers: 192.0.2.0/24.", "--source"),
-    "certificate": _option(Text, "The name in the certificate that it shows over TLS."),
-    "did_source": _option(
+    "transport": option(Text, "udp, tcp or tls."),
+    "expires": option(Number, "For how many seconds we register."),
+    "line": option(Switch | None, "Whether a token in our Contact says whose a call is."),
+    "retry": option(Number, "Seconds until what failed is tried again, at the latest."),
+    "retry_forbidden": option(Number, "Seconds until what was refused is tried again."),
+    "ping": option(Number, "Seconds between two looks whether it is there (OPTIONS), 0 for none."),
+    "domain": option(Text, "What stands in URIs, if it is not the server."),
+    "outbound_proxy": option(Text, "The address by which all requests go."),
+    "username": option(Text, "The account, which is in From as well."),
+    "auth_name": option(Text, "The name that goes with the password, if it is another."),
+    "password": option(Text, "What the account's password is; it is not shown again."),
+    "source": option(Texts, "Where calls come from besides the servers: 192.0.2.0/24.", "--source"),
+    "certificate": option(Text, "The name in the certificate that it shows over TLS."),
+    "did_source": option(
         Text, f"Where an INVITE has the number that is called: {', '.join(DID_SOURCES)}, or header:NAME."
     ),
-    "did": _option(Texts, "NUMBER=EXTENSION; x is any digit: +4930123451xx=1xx. Repeatable.", "--did"),
-    "default": _option(Text, "The extension that gets calls for all other numbers."),
-    "country": _option(Text, "The country's code of numbers without one, such as 49."),
-    "area": _option(Text, "The area's code of numbers without one, such as 30."),
-    "caller_id": _option(Text, "The number shown of extensions without their own."),
-    "number": _option(Texts, "EXTENSION=NUMBER, what is shown of one: 1xx=+4930123451xx.", "--number"),
-    "caller_id_in": _option(
+    "did": option(Texts, "NUMBER=EXTENSION; x is any digit: +4930123451xx=1xx. Repeatable.", "--did"),
+    "default": option(Text, "The extension that gets calls for all other numbers."),
+    "country": option(Text, "The country's code of numbers without one, such as 49."),
+    "area": option(Text, "The area's code of numbers without one, such as 30."),
+    "caller_id": option(Text, "The number shown of extensions without their own."),
+    "number": option(Texts, "EXTENSION=NUMBER, what is shown of one: 1xx=+4930123451xx.", "--number"),
+    "caller_id_in": option(
         CallerIdIn | None, "Where that number is written; in all but the first, From has the account."
     ),
-    "codecs": _option(Text, "What may be offered, with commas: PCMA,PCMU,telephone-event."),
-    "max_calls": _option(Number, "How many calls it takes at a time, 0 for any number."),
-    "replaces": _option(
+    "codecs": option(Text, "What may be offered, with commas: PCMA,PCMU,telephone-event."),
+    "max_calls": option(Number, "How many calls it takes at a time, 0 for any number."),
+    "replaces": option(
         Replacing | None, "Where INVITE with Replaces goes, to pick up a call that its server carries."
     ),
-    "pickup_code": _option(
+    "pickup_code": option(
         Text, "What is dialled there to pick up a call that its server carries: **{extension}."
     ),
 }
@@ -142,7 +142,7 @@ def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
     with contextlib.suppress(NotRunning, ControlError):
         live = next((one for one in here.ask("trunks") if one["name"] == name), {})
     now = {f"now: {key}": value for key, value in live.items() if key not in ("name", "tenant")}
-    _print(f"Trunk {name}", {**row, **{k: "" if v is None else v for k, v in now.items()}})
+    print_settings(f"Trunk {name}", {**row, **{k: "" if v is None else v for k, v in now.items()}})
 
 
 @trunks.command()
@@ -155,7 +155,7 @@ def remove(context: typer.Context, name: Name, yes: Yes = False) -> None:
     print(f"trunk {name} removed")
 
 
-def _print(title: str, row: dict[str, Any]) -> None:
+def print_settings(title: str, row: dict[str, Any]) -> None:
     cells = [(name.replace("_", " "), _cell(value)) for name, value in row.items()]
     print_table(title, ("setting", "value"), cells, "")
 
@@ -173,13 +173,11 @@ Pattern = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Although an extension has an emergency number.")]
 OF_ROUTE = {
-    "trunks": _option(Text, "By which trunks, in their order, with commas."),
-    "strip": _option(Number, "How many characters are taken off its beginning."),
-    "prefix": _option(Text, "What is put there instead."),
-    "caller_id": _option(Text, "Who is said to call, whoever does."),
-    "emergency": _option(
-        Switch | None, "Nothing keeps such calls from being tried, no limit and no privacy."
-    ),
+    "trunks": option(Text, "By which trunks, in their order, with commas."),
+    "strip": option(Number, "How many characters are taken off its beginning."),
+    "prefix": option(Text, "What is put there instead."),
+    "caller_id": option(Text, "Who is said to call, whoever does."),
+    "emergency": option(Switch | None, "Nothing keeps such calls from being tried, no limit and no privacy."),
 }
 
 
@@ -225,7 +223,7 @@ def show_route(context: typer.Context, pattern: Pattern, as_json: Json = False) 
     if as_json:
         print_json(row)
         return
-    _print(f"Route {pattern}", row)
+    print_settings(f"Route {pattern}", row)
 
 
 @routes.command("remove")

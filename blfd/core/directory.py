@@ -188,6 +188,6 @@ class Directory:
         found = [
             (weight, one.name, one)
             for one in self.upstreams
-            if one.tenant == aor.tenant and (weight := one.weight(aor.extension))
+            if one.enabled and one.tenant == aor.tenant and (weight := one.weight(aor.extension))
         ]
         return max(found, key=lambda each: each[:2])[2] if found else None

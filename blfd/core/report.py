@@ -18,6 +18,8 @@ from blfd.core.directory import Owner
 from blfd.core.events.dialog_state import Lamp, WatchedDialog
 from blfd.core.events.subscription import Phase, Subscription
 from blfd.core.trunks.report import trunks as trunks
+from blfd.core.upstreams.report import lamp as upstream_lamp
+from blfd.core.upstreams.report import upstreams as upstreams
 from blfd.core.values import Aor, Binding
 
 Row = dict[str, Any]
@@ -77,9 +79,11 @@ def changes(core: Core, since: int | None, now: float) -> Row:
 
 def _lamp(core: Core, aor: Aor, now: float) -> Row:
     lamp = core.dialogs.lamp(aor)
-    here = core.directory.owner(core.directory.extensions[aor]) is Owner.LOCAL
-    if lamp is Lamp.IDLE and here and not core.registrar.registered(aor, now):
+    owner = core.directory.owner(core.directory.extensions[aor])
+    if lamp is Lamp.IDLE and owner is Owner.LOCAL and not core.registrar.registered(aor, now):
         lamp = Lamp.NOT_REGISTERED
+    elif lamp is Lamp.IDLE and owner is Owner.UPSTREAM and not core.upstreams.is_known(aor):
+        lamp = Lamp.UNKNOWN
     return {
         "extension": aor.extension,
         "tenant": aor.tenant,
@@ -122,6 +126,7 @@ def explain(core: Core, aor: Aor, now: float) -> Row:
     row["why_idle"] = "it had none since the server started"
     row["owner"] = core.directory.owner(core.directory.extensions[aor]).value
     row["published"] = [_publication(publication, now) for publication in core.compositor.of(aor)]
+    row["upstream"] = upstream_lamp(watch, now) if (watch := core.upstreams.of(aor)) else None
     if last:
         ago = f"{now - last.since:.0f} s ago{_why(core, last)}"
         row["why_idle"] = f"the last, with {last.other[0]}, ended {ago}"
@@ -317,6 +322,13 @@ def totals(core: Core, now: float) -> Row:
         "subscriptions": len(core.notifier.subscriptions),
         "calls": len(core.calls),
         "publications": len(core.compositor),
+        "upstreams": len(core.directory.upstreams),
+        "upstreams_out_of_order": sum(
+            not row["usable"] for tenant in core.directory.tenants for row in upstreams(core, tenant, now)
+        ),
+        "upstream_lamps": len(core.upstreams),
+        "unknown_lamps": core.upstreams.unknown,
+        "stray_notifies": core.upstreams.strays,
         "trunks": len(core.trunks),
         "trunks_out_of_order": sum(
             not row["usable"] for tenant in core.directory.tenants for row in trunks(core, tenant, now)

@@ -10,8 +10,9 @@ from blfd.core.trunks import numbers
 from blfd.core.trunks.trunk import OutRoute
 from blfd.operations.desk import Desk, Row, etag
 from blfd.operations.loss import Loss, some_of
+from blfd.operations.said import taken
 from blfd.store import StoreError
-from blfd.store.trunks import OF_ROUTE, typed
+from blfd.store.trunks import OF_ROUTE
 
 SETTINGS = tuple(OF_ROUTE)
 """What can be said of a route, by the names of `OutRoute`."""
@@ -35,7 +36,7 @@ def get(desk: Desk, tenant: str, pattern: str) -> Row:
 def add(desk: Desk, tenant: str, pattern: str, said: Mapping[str, Any], *, force: bool = False) -> Row:
     """`said` has names of SETTINGS; with `force`, an extension may have the number. Raises Exists."""
     desk.store.tenant(tenant)
-    new = replace(OutRoute(tenant, pattern, ()), **_typed(said))
+    new = replace(OutRoute(tenant, pattern, ()), **taken(said, OF_ROUTE, "a route"))
     _check_free(desk, new, force)
     with desk.change(tenant, "route.add", pattern, lambda: get(desk, tenant, pattern)):
         desk.store.trunks.put_route(new, is_new=True)
@@ -55,17 +56,10 @@ def change(
     if not said:
         raise StoreError("nothing to change", "'blfd route set --help' shows what there is")
     with desk.change(tenant, "route.change", pattern, lambda: get(desk, tenant, pattern), expected):
-        new = replace(desk.store.trunks.route(tenant, pattern), **_typed(said))
+        new = replace(desk.store.trunks.route(tenant, pattern), **taken(said, OF_ROUTE, "a route"))
         _check_free(desk, new, force)
         desk.store.trunks.put_route(new, is_new=False)
     return get(desk, tenant, pattern)
-
-
-def _typed(said: Mapping[str, Any]) -> dict[str, Any]:
-    unknown = [name for name in said if name not in SETTINGS]
-    if unknown:
-        raise StoreError(f"a route has no {unknown[0]}", f"it has {', '.join(SETTINGS)}")
-    return {name: typed(name, value, OF_ROUTE) for name, value in said.items()}
 
 
 def _check_free(desk: Desk, route: OutRoute, force: bool) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from enum import Enum
 from typing import Any
 
 from blfd.core.trunks.trunk import Trunk
 from blfd.operations.desk import Desk, Row, etag
 from blfd.operations.loss import Loss, counted
+from blfd.operations.said import plain, taken
 from blfd.store import StoreError
-from blfd.store.trunks import OF_TRUNK, typed
+from blfd.store.trunks import OF_TRUNK
 
 SETTINGS = tuple(OF_TRUNK)
 """What can be said of a trunk, by the names of `Trunk`."""
@@ -19,14 +19,8 @@ SETTINGS = tuple(OF_TRUNK)
 
 def row(trunk: Trunk) -> Row:
     """All but the password: whether there is one."""
-    found = {name: _plain(getattr(trunk, name)) for name in SETTINGS}
+    found = {name: plain(getattr(trunk, name)) for name in SETTINGS}
     return {"name": trunk.name, "tenant": trunk.tenant, **found, "password": bool(trunk.password)}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    return list(value) if isinstance(value, tuple) else value
 
 
 def all(desk: Desk, tenant: str) -> list[Row]:
@@ -42,7 +36,7 @@ def get(desk: Desk, tenant: str, name: str) -> Row:
 def add(desk: Desk, tenant: str, name: str, said: Mapping[str, Any]) -> Row:
     """`said` has names of SETTINGS. Raises Exists."""
     desk.store.tenant(tenant)
-    new = replace(Trunk(tenant, name), **_typed(said))
+    new = replace(Trunk(tenant, name), **taken(said, OF_TRUNK, "a trunk"))
     with desk.change(tenant, "trunk.add", name, lambda: get(desk, tenant, name)):
         desk.store.trunks.put(new, is_new=True)
     return get(desk, tenant, name)
@@ -59,22 +53,11 @@ def change(desk: Desk, tenant: str, name: str, said: Mapping[str, Any], expected
         return {**found, "password": "changed"} if changed and said.get("password") else found
 
     with desk.change(tenant, "trunk.change", name, look, expected):
-        desk.store.trunks.put(replace(desk.store.trunks.trunk(tenant, name), **_typed(said)), is_new=False)
+        desk.store.trunks.put(
+            replace(desk.store.trunks.trunk(tenant, name), **taken(said, OF_TRUNK, "a trunk")), is_new=False
+        )
         changed.append(True)
     return get(desk, tenant, name)
-
-
-def _typed(said: Mapping[str, Any]) -> dict[str, Any]:
-    unknown = [name for name in said if name not in SETTINGS]
-    if unknown:
-        raise StoreError(f"a trunk has no {unknown[0]}", f"it has {', '.join(SETTINGS)}")
-    return {name: _stripped(typed(name, value, OF_TRUNK)) for name, value in said.items()}
-
-
-def _stripped(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return tuple(part for each in value if (part := each.strip()))
-    return value.strip() if isinstance(value, str) else value
 
 
 def loss(desk: Desk, tenant: str, name: str) -> Loss:

@@ -64,6 +64,8 @@ class ControlCalls:
             "calls": lambda tenant: report.calls(core, tenant, time.time()),
             "publications": lambda tenant: report.publications(core, tenant, time.time()),
             "trunks": lambda tenant: report.trunks(core, tenant, time.time()),
+            "upstreams": lambda tenant: report.upstreams(core, tenant, time.time()),
+            "upstream lamps": lambda tenant: report.upstream_lamps(core, tenant, time.time()),
             "unknown": lambda tenant: report.unknown(core, tenant),
             "metrics": lambda tenant: self._metrics(),
             "limits": lambda tenant: self._limits(),

@@ -603,3 +603,19 @@ def bindings_of_trunks(db: Database) -> None:
 def calls_by_sips(db: Database) -> None:
     """Version 21: whether a call was made by sips:."""
     db.execute("ALTER TABLE legs ADD COLUMN secure INTEGER NOT NULL DEFAULT 0")
+
+
+@migrations()
+def upstreams(db: Database) -> None:
+    """Version 22: PBXs whose lamps are shown; `settings` are no defaults."""
+    db.execute(
+        """
+        CREATE TABLE upstreams (
+            tenant TEXT NOT NULL REFERENCES tenants(domain) ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            password TEXT NOT NULL,
+            settings TEXT NOT NULL,
+            PRIMARY KEY (tenant, name)
+        )
+        """
+    )

@@ -21,6 +21,7 @@ from blfd.store.records import Records
 from blfd.store.rows import NewExtension, Outcome
 from blfd.store.sqlite_records import SqliteRecords
 from blfd.store.trunks import Trunks
+from blfd.store.upstreams import Upstreams
 
 if TYPE_CHECKING:
     from sqlite_utils.db import Database
@@ -49,7 +50,8 @@ class Store:
 
     Every change is all or nothing; `records` is what the server keeps by itself, `devices` are the phones
     that are provisioned, `overrides` what a site sets for them, `admins` who may use the portal and the API,
-    `audit` who has changed what, `trunks` the lines to the outside.
+    `audit` who has changed what, `trunks` the lines to the outside, `upstreams` PBXs
+    whose lamps are shown.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,6 +63,7 @@ class Store:
         self.admins = Admins(self._connections)
         self.audit = Audit(self._connections)
         self.trunks = Trunks(self._connections)
+        self.upstreams = Upstreams(self._connections)
 
     def writing(self) -> AbstractContextManager[Database]:
         """One transaction around several changes. Raises StoreError."""
@@ -79,7 +82,8 @@ class Store:
             ]
             groups = rows.groups(rows.all_of(connection, "groups"), rows.all_of(connection, "group_members"))
             trunks, routes = self.trunks.read(connection)
-        return Directory(tenants, {e.aor: e for e in extensions}, groups, trunks, routes)
+            upstreams = self.upstreams.read(connection)
+        return Directory(tenants, {e.aor: e for e in extensions}, groups, trunks, routes, upstreams)
 
     def tenant(self, domain: str) -> Tenant:
         """Raises StoreError for one that does not exist."""

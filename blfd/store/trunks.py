@@ -69,14 +69,14 @@ class Trunks:
         known = {one.name for one in self.trunks(trunk.tenant)}
         if is_new and trunk.name in known:
             raise Exists(f"trunk {trunk.name} exists already", "'trunk set' changes it")
-        with _words():
+        with words():
             values.check(trunk, self._extensions(trunk.tenant))
         said = {name: getattr(trunk, name) for name in OF_TRUNK if name != "password"}
         row = {
             "tenant": trunk.tenant,
             "name": trunk.name,
             "password": trunk.password,
-            "settings": _json(said, OF_TRUNK),
+            "settings": as_json(said, OF_TRUNK),
         }
         with self._connections.writing() as db:
             db.table("trunks").upsert(row, pk=("tenant", "name"))
@@ -85,10 +85,10 @@ class Trunks:
         """Raises StoreError for what cannot be."""
         if is_new and any(one.pattern == route.pattern for one in self.routes(route.tenant)):
             raise Exists(f"route {route.pattern} exists already", "'route set' changes it")
-        with _words():
+        with words():
             values.check_route(route, {one.name for one in self.trunks(route.tenant)})
         said = {name: getattr(route, name) for name in OF_ROUTE}
-        row = {"tenant": route.tenant, "pattern": route.pattern, "settings": _json(said, OF_ROUTE)}
+        row = {"tenant": route.tenant, "pattern": route.pattern, "settings": as_json(said, OF_ROUTE)}
         with self._connections.writing() as db:
             db.table("routes").upsert(row, pk=("tenant", "pattern"))
 
@@ -112,7 +112,7 @@ class Trunks:
 
 
 @contextmanager
-def _words() -> Iterator[None]:
+def words() -> Iterator[None]:
     """What is unsound is told as a StoreError."""
     try:
         yield
@@ -120,7 +120,8 @@ def _words() -> Iterator[None]:
         raise StoreError(str(error)) from None
 
 
-def _json(said: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+def as_json(said: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """What is said, without what holds anyway."""
     changed = {name: value for name, value in said.items() if value != defaults[name]}
     return json.dumps({n: v.value if isinstance(v, Enum) else v for n, v in changed.items()})
 

@@ -28,6 +28,10 @@ GAUGES = {
     "restarts": ("restarts", "How often the supervisor has started the server again."),
     "trunks": ("trunks", "Lines to the outside."),
     "trunks_out_of_order": ("trunks_out_of_order", "Of these, not registered that should be, or down."),
+    "upstreams": ("upstreams", "PBXs whose lamps are shown."),
+    "upstreams_out_of_order": ("upstreams_out_of_order", "Of these, that do not tell of all their lamps."),
+    "upstream_lamps": ("upstream_lamps", "Lamps that they are asked for."),
+    "unknown_lamps": ("unknown_lamps", "Of these, not known, which is shown as idle."),
     "stuck": ("stuck_lamps", "Calls that ring for longer than the no-answer timeout allows."),
 }
 COUNTERS = {
@@ -35,6 +39,7 @@ COUNTERS = {
     "malformed": ("malformed_messages", "Messages that were no sound SIP."),
     "sent_away": ("sent_away_requests", "Requests that got 503."),
     "undelivered": ("undelivered_responses", "Responses whose connection had ended, with no other way."),
+    "stray_notifies": ("stray_notifies", "NOTIFYs that nobody has asked for: answered 481."),
     "dropped": ("dropped_datagrams", "Datagrams that the kernel had no room for."),
     "overdue": ("overdue_waits", "What a phone or the SIP stack owed and never brought; its call was ended."),
     "silent": ("silent_subscriptions", "Subscriptions dropped because the phone did not answer."),

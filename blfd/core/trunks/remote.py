@@ -47,7 +47,8 @@ class Remote:
     `servers` are tried in their order, each with a port behind a colon if it has one; `domain` is what stands
     in URIs, the first server's if it is not said. Requests go by `outbound_proxy` where there is one. What
     failed is tried again after `retry` at the latest, what was refused after `retry_forbidden`. Each server
-    is asked with OPTIONS every `ping`, 0 for never.
+    is asked with OPTIONS every `ping`, 0 for never. What is not `enabled` is as if it were not
+    there.
     """
 
     tenant: str
@@ -62,6 +63,7 @@ class Remote:
     retry: int = 60
     retry_forbidden: int = 600
     ping: int = 30
+    enabled: bool = True
 
     @property
     def key(self) -> tuple[str, str]:

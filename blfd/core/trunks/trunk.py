@@ -62,7 +62,7 @@ class CallerIdIn(Enum):
 class Trunk(Remote):
     """A line of a tenant to the outside. "" and () are what is not said.
 
-    One that is not `enabled` is as if it were not there. With `mode` REGISTER it is asked for `expires`
+    With `mode` REGISTER it is asked for `expires`
     seconds, and with `line` a token in our Contact says whose a call is. With PEER_REGISTERS there are no
     servers: it registers here as `username`, by `password`. Calls come from the servers, from `sources`
     (networks), from who has shown the `certificate` of that name.
@@ -76,7 +76,6 @@ class Trunk(Remote):
     where their ids are told; else by dialling `pickup_code` there, with {extension} for whose call it is.
     """
 
-    enabled: bool = True
     mode: Mode = Mode.IP
     expires: int = 3600
     line: bool = True

@@ -54,6 +54,11 @@ class Upstreams:
         """Extensions whose lamps are asked for."""
         return len(self._of)
 
+    @property
+    def unknown(self) -> int:
+        """How many of these lamps are not known."""
+        return sum(not watch.is_known for watch in self._of.values())
+
     def of(self, aor: Aor) -> Watch | None:
         return self._of.get(aor)
 
@@ -74,7 +79,7 @@ class Upstreams:
     def directory_changed(self, directory: Directory, now: float) -> list[Effect]:
         """What is as before goes on; what is set otherwise ends, and begins anew."""
         pbxs = self._watches.pbxs
-        wanted = {upstream.key: upstream for upstream in directory.upstreams}
+        wanted = {upstream.key: upstream for upstream in directory.upstreams if upstream.enabled}
         effects: list[Effect] = []
         for key, pbx in pbxs.items():
             if key not in wanted or wanted[key].account != pbx.upstream.account:

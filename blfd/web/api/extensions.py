@@ -25,8 +25,10 @@ Pickable = Annotated[
     Literal["on", "off", "default"], Field(description="Whether others may pick up its calls.")
 ]
 Owner = Annotated[
-    Literal["local", "published", "default"],
-    Field(description="Who knows its state: blfd, who publishes it, or `default`: as the tenant says."),
+    Literal["local", "published", "upstream", "default"],
+    Field(
+        description="Who knows its state: blfd, who publishes it, an upstream, or `default`: what else holds."
+    ),
 ]
 Target = Annotated[str, Field(description="The extension where calls go; empty for nowhere.")]
 Csv = Annotated[

@@ -45,7 +45,8 @@ class Lamp(BaseModel):
     tenant: str
     name: str
     lamp: str = Field(
-        description="idle, trying, ringing, early media, talking, held, do not disturb or not registered."
+        description="idle, trying, ringing, early media, talking, held, do not disturb, not registered or "
+        "unknown."
     )
     dialogs: list[Dialog]
     watchers: int
@@ -68,6 +69,38 @@ class TrunkState(BaseModel):
     error: str = Field(description="What its registrar has said last that was wrong.")
     up: bool | None
     calls: int
+
+
+class UpstreamState(BaseModel):
+    """How an upstream is now: of its `lamps` so many are `known`, and `subscribed` to.
+
+    `up` is null where it is not asked whether it is there, or that is not known yet.
+    """
+
+    name: str
+    tenant: str
+    state: str = Field(description="In words: all its lamps are known, or what is wrong.")
+    usable: bool
+    lamps: int
+    known: int
+    subscribed: int
+    error: str = Field(description="What has kept a lamp from being known.")
+    up: bool | None
+
+
+class UpstreamLamp(BaseModel):
+    """An extension whose lamp is that of an upstream; `told_ago` in seconds ago, `expires` from now."""
+
+    upstream: str
+    extension: str
+    tenant: str
+    server: str
+    state: str = Field(description="Of our subscription: waiting, asking, subscribed, refreshing, leaving.")
+    known: bool
+    told_ago: float | None
+    expires: int | None
+    dialogs: int
+    error: str
 
 
 class Pickup(BaseModel):
@@ -158,6 +191,19 @@ def list_watchers(at: Reading) -> Rows:
 def list_trunk_states(at: Reading) -> list[TrunkState]:
     """Whether each trunk is registered and answers, what is wrong, and how many calls it has."""
     return [TrunkState.model_validate(row) for row in at.desk.client.call("trunks", tenant=at.tenant)]
+
+
+@router.get("/tenants/{tenant}/upstream-states", tags=["Live"])
+def list_upstream_states(at: Reading) -> list[UpstreamState]:
+    """Whether each upstream tells of its lamps, and what is wrong."""
+    return [UpstreamState.model_validate(row) for row in at.desk.client.call("upstreams", tenant=at.tenant)]
+
+
+@router.get("/tenants/{tenant}/upstream-lamps", tags=["Live"])
+def list_upstream_lamps(at: Reading) -> list[UpstreamLamp]:
+    """Our subscriptions to upstreams' lamps."""
+    rows = at.desk.client.call("upstream lamps", tenant=at.tenant)
+    return [UpstreamLamp.model_validate(row) for row in rows]
 
 
 @router.get("/tenants/{tenant}/calls", tags=["Live"])

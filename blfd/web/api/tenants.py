@@ -40,7 +40,7 @@ class Tenant(BaseModel):
     group_pickup_code: str
     pickup: Literal["on", "off", "groups"]
     pickable: bool
-    owner: Literal["local", "published"]
+    owner: Literal["local", "published", "upstream"]
     dnd_lamp: Literal["busy", "idle"]
     redirect: Whom
     decline: Whom
@@ -63,7 +63,7 @@ class TenantChange(Sent):
     group_pickup_code: str | None = None
     pickup: Literal["on", "off", "groups"] | None = None
     pickable: bool | None = None
-    owner: Literal["local", "published"] | None = None
+    owner: Literal["local", "published", "upstream"] | None = None
     dnd_lamp: Literal["busy", "idle"] | None = None
     redirect: Whom | None = None
     decline: Whom | None = None

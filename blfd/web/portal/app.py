@@ -29,6 +29,7 @@ from blfd.web.portal import (
     signin,
     tenants,
     trunks,
+    upstreams,
 )
 from blfd.web.portal.here import LARGEST_BODY, SignInNeeded, page
 from blfd.web.site import Site
@@ -67,7 +68,8 @@ def portal(site: Site) -> FastAPI:
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.mount(PREFIX, api(site))
     app.routes.append(health_of(site.client))
-    for part in (signin, lamps, extensions, phones, settings, groups, trunks, tenants, history, look, admins):
+    of_tenants = (lamps, extensions, phones, settings, groups, trunks, upstreams)
+    for part in (signin, *of_tenants, tenants, history, look, admins):
         app.include_router(part.router)
 
     app.add_middleware(BoundedBody, largest=LARGEST_BODY)

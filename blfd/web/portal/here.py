@@ -32,6 +32,7 @@ OWNERS = {
     "default": "as the tenant says",
     "local": "blfd, which carries its calls",
     "published": "whoever publishes it",
+    "upstream": "a PBX whose lamp is watched (upstream)",
 }
 PICKUP = {  # whose calls an extension may take, in words
     "default": "as the tenant says",

@@ -14,7 +14,7 @@ from blfd.web.streams import event_stream
 
 router = APIRouter(prefix="/t/{tenant}/lamps")
 
-QUIET = ("idle", "do not disturb", "not registered")
+QUIET = ("idle", "do not disturb", "not registered", "unknown")
 Watching = Annotated[Here, Depends(here("lamps"))]
 
 

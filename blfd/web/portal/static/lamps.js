@@ -7,7 +7,7 @@ if (board) {
   const search = document.getElementById("board-search");
   const busy = document.getElementById("board-busy");
   const tiles = new Map([...board.children].map((tile) => [tile.dataset.extension, tile]));
-  const quiet = ["idle", "do not disturb", "not registered"];
+  const quiet = ["idle", "do not disturb", "not registered", "unknown"];
 
   const clock = (seconds) => {
     const whole = Math.max(0, Math.floor(seconds));

@@ -1,0 +1,71 @@
+"""Upstreams: a row each, with what an administrator has said of it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from blfd.core.upstreams import upstream as values
+from blfd.core.upstreams.upstream import Upstream
+from blfd.store import rows
+from blfd.store.opening import Connections, Exists, NotFound
+from blfd.store.trunks import as_json, typed, words
+
+OF_UPSTREAM = {
+    field.name: field.default for field in fields(Upstream) if field.name not in ("tenant", "name")
+}
+"""What can be said, and what holds where nothing is said."""
+
+
+class Upstreams:
+    """Their rows; what they mean is checked by `core.upstreams.upstream`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def read(self, connection: sqlite3.Connection) -> tuple[Upstream, ...]:
+        """All of one moment."""
+        return tuple(map(_upstream, rows.all_of(connection, "upstreams")))
+
+    def all(self, tenant: str) -> list[Upstream]:
+        """Sorted by name."""
+        with self._connections.reported():
+            found = list(self._connections.db.table("upstreams").rows_where("tenant = ?", [tenant]))
+        return sorted(map(_upstream, found), key=lambda one: one.name)
+
+    def get(self, tenant: str, name: str) -> Upstream:
+        """Raises NotFound."""
+        found = next((one for one in self.all(tenant) if one.name == name), None)
+        if found is None:
+            raise NotFound(f"no upstream {name}", "'blfd upstream list' shows them, 'upstream add' adds one")
+        return found
+
+    def put(self, upstream: Upstream, extensions: set[str], *, is_new: bool) -> None:
+        """`extensions` are those of the tenant. Raises StoreError for what cannot be."""
+        if is_new and any(one.name == upstream.name for one in self.all(upstream.tenant)):
+            raise Exists(f"upstream {upstream.name} exists already", "'upstream set' changes it")
+        with words():
+            values.check(upstream, extensions)
+        said = {name: getattr(upstream, name) for name in OF_UPSTREAM if name != "password"}
+        row = {
+            "tenant": upstream.tenant,
+            "name": upstream.name,
+            "password": upstream.password,
+            "settings": as_json(said, OF_UPSTREAM),
+        }
+        with self._connections.writing() as db:
+            db.table("upstreams").upsert(row, pk=("tenant", "name"))
+
+    def remove(self, tenant: str, name: str) -> None:
+        """Raises NotFound."""
+        self.get(tenant, name)
+        with self._connections.writing() as db:
+            db.table("upstreams").delete((tenant, name))
+
+
+def _upstream(row: Mapping[str, Any]) -> Upstream:
+    said = {name: typed(name, value, OF_UPSTREAM) for name, value in json.loads(row["settings"]).items()}
+    return Upstream(row["tenant"], row["name"], row["password"], **said)
