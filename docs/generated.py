@@ -21,6 +21,7 @@ from blfd.config.file import SIP, File, Tls
 from blfd.core.calls import passed_on, refusals, transfer
 from blfd.core.events import subscription
 from blfd.core.trunks import registration
+from blfd.core.upstreams import watching
 from blfd.pjsip import leg_states
 from blfd.sip import server_transactions
 
@@ -147,6 +148,7 @@ PARTS = {
     "commands": lambda: commands(typer.main.get_command(app)),
     "subscription": lambda: diagram(subscription.TRANSITIONS, subscription.Action.NOTHING),
     "registration": lambda: diagram(registration.TABLE, registration.Do.NOTHING),
+    "watching": lambda: diagram(_changes(watching.TABLE), watching.Do.NOTHING),
     "transfer": lambda: diagram(transfer.TRANSITIONS, transfer.Action.NOTHING),
     "server transaction": lambda: diagram(server_transactions.TABLE, server_transactions.Do.NOTHING),
     "leg": lambda: diagram(_changes(leg_states.TABLE), leg_states.Do.NOTHING),

@@ -385,6 +385,18 @@ def test_doctor_looks_where_numbers_lead(blfd: Run) -> None:
 
 
 @pytest.mark.usefixtures("any_port")
+def test_doctor_finds_extensions_that_no_upstream_has(blfd: Run) -> None:
+    for extension in ("101", "202", "203"):
+        blfd("extension", "add", extension, "--password", "x")
+    blfd("extension", "set", "202", "--owner", "upstream")
+    blfd("upstream", "add", "pbx", "--server", "192.0.2.1", "--extensions", "1XX")
+    found = {finding["what"] for finding in json.loads(blfd("doctor", "--json").stdout)}
+    assert {what for what in found if "upstream" in what} == {"202: no upstream has their lamps"}
+    blfd("upstream", "set", "pbx", "--extensions", "1xx,2xx")
+    assert "no upstream" not in blfd("doctor").stdout
+
+
+@pytest.mark.usefixtures("any_port")
 def test_doctor_looks_at_the_clocks_of_phones(blfd: Run) -> None:
     def said() -> bool:
         return "not told their time zone" in blfd("doctor", "--json").stdout
@@ -409,6 +421,12 @@ TRUNKS = (
 )
 
 
+UPSTREAMS = (
+    {"name": "pbx", "usable": True, "state": "all its lamps are known"},
+    {"name": "old", "usable": False, "state": "down: no answer"},
+)
+
+
 def examined(tmp_path: Path, listen: str, of_acme: Sequence[dict[str, str]] = ONE_PHONE) -> list[Finding]:
     """What doctor says of a server that listens there; its phones, of acme.example, watch nothing."""
     phones = {"acme.example": of_acme}
@@ -425,6 +443,7 @@ def examined(tmp_path: Path, listen: str, of_acme: Sequence[dict[str, str]] = ON
         "registrations": lambda tenant: phones.get(tenant, []),
         "watchers": lambda tenant: [],
         "trunks": lambda tenant: TRUNKS,
+        "upstreams": lambda tenant: UPSTREAMS,
     }
 
     def answer(name: str, arguments: dict[str, Any]) -> Any:
@@ -446,6 +465,8 @@ def test_doctor_looks_at_the_tenant_that_is_asked_for(tmp_path: Path) -> None:
     assert any(finding.what == "the server listens on loopback only" for finding in found)
     states = {finding.what: finding.state for finding in found if finding.what.startswith("trunk ")}
     assert states == {"trunk carrier: registered": "ok", "trunk backup: the password is wrong": "fault"}
+    states = {finding.what: finding.state for finding in found if finding.what.startswith("upstream ")}
+    assert states == {"upstream pbx: all its lamps are known": "ok", "upstream old: down: no answer": "fault"}
 
 
 def test_doctor_finds_phones_whose_media_cannot_meet(tmp_path: Path) -> None:

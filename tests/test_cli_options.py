@@ -18,7 +18,7 @@ from blfd.cli import app
 from blfd.control import ControlClient, socket_path
 from blfd.devices.files import Phones
 from blfd.devices.values import Place, Wanted
-from blfd.operations import Desk, admins, devices, groups, overrides, routes, trunks
+from blfd.operations import Desk, admins, devices, groups, overrides, routes, trunks, upstreams
 from blfd.store import NewExtension, Store
 
 DOCS = Path(__file__).parents[1] / "docs" / "cli.md"
@@ -58,6 +58,11 @@ COMMANDS = {  # each with arguments that are right for the database below
     "route show": "112",
     "route set": "112 --strip 0",
     "route remove": "112 --yes",
+    "upstream add": "other --server 192.0.2.8 --extensions 2xx",
+    "upstream list": "",
+    "upstream show": "pbx",
+    "upstream set": "pbx --rate 9",
+    "upstream remove": "pbx --yes",
     "group add": "doors",
     "group list": "",
     "group show": "sales",
@@ -154,6 +159,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     trunks.add(desk, "default", "carrier", {"servers": ["192.0.2.7"], "password": "x"})
     trunks.add(desk, "default", "spare", {"servers": ["192.0.2.8"]})
     routes.add(desk, "default", "112", {"trunks": ["spare"], "emergency": True})
+    upstreams.add(desk, "default", "pbx", {"servers": ["192.0.2.7"], "extensions": ["1xx"]})
     overrides.set(desk, "default", "yealink", "features.dnd.allow", "0")
     overrides.set_template(desk, "yealink", "a\nb\n")
     for name in ("root", "bob"):
@@ -402,6 +408,8 @@ REMOVALS = {  # what is asked, without arguments that answer it
     "by the group's code.",
     "trunk remove": "trunk carrier: Nobody is called by its 0 numbers any more; calls that are up go on.",
     "route remove": "route 112: Nobody can call the emergency number any more.",
+    "upstream remove": "upstream pbx: Nobody tells how its 2 extensions are any more; "
+    "the PBX itself is not touched.",
     "device remove": f"phone {MAC}: It gets no files any more, and its SIP password is worth nothing. "
     "1 setting of its own goes with it.",
     "device renew": f"phone {MAC}: It is out of service until it has fetched its files from its new address",

@@ -111,6 +111,7 @@ def test_explain(blfd: Run, store: Store, server: Answering) -> None:
         "pickers": [{"picker": "103", "ways": ["*97102", "*98"]}],
         "why_nobody": "",
         "forwarded": "no answer for 20 s: 105",
+        "upstream": None,
     }
     shown = blfd("explain", "102").stdout
     for part in (
@@ -132,6 +133,15 @@ def test_explain(blfd: Run, store: Store, server: Answering) -> None:
         "Who watches: nobody; no phone has a key for it",
         "Who could pick up now: nobody; nothing rings there",
     ]
+    watch = {"upstream": "pbx", "server": "udp:192.0.2.7:5060", "known": True, "told_ago": 61.0}
+    for more, words in (
+        ({"expires": 300, "error": ""}, "told 1:01 ago, for 300 s more"),
+        ({"expires": None, "error": "no answer"}, "told 1:01 ago; since then: no answer"),
+        ({"known": False, "expires": None, "error": ""}, "and unknown: it has not told anything yet"),
+        ({"known": False, "expires": None, "error": "404 No"}, "and unknown: 404 No"),
+    ):
+        server.answers["explain"] = {**server.answers["explain"], "upstream": {**watch, **more}}
+        assert f"of upstream pbx (udp:192.0.2.7:5060), {words}" in blfd("explain", "102").stdout
 
 
 @pytest.mark.parametrize(

@@ -356,7 +356,7 @@ def test_an_update_of_phones_that_is_wrong(desk: Desk) -> None:
 
 def test_a_round_trip_of_many_changes_nothing(desk: Desk) -> None:
     numbers = range(10_000, 30_000)
-    kinds, owners = ("on", "off", "groups", "default"), ("local", "published", "default")
+    kinds, owners = ("on", "off", "groups", "default"), ("local", "published", "upstream", "default")
     rows = (
         (
             str(number),

@@ -19,6 +19,7 @@ from blfd.core.events.dialog_state import Lamp, WatchedDialog
 from blfd.core.events.subscription import Phase, Subscription
 from blfd.core.trunks.report import trunks as trunks
 from blfd.core.upstreams.report import lamp as upstream_lamp
+from blfd.core.upstreams.report import upstream_lamps as upstream_lamps
 from blfd.core.upstreams.report import upstreams as upstreams
 from blfd.core.values import Aor, Binding
 

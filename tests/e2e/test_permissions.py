@@ -113,6 +113,10 @@ OPERATIONS = {  # likewise, by method; "all" is all of a tenant's rights
     "/tenants/{tenant}/events": {"get": "lamps"},
     "/tenants/{tenant}/registrations": {"get": "read"},
     "/tenants/{tenant}/trunk-states": {"get": "read"},
+    "/tenants/{tenant}/upstreams": {"get": "read", "post": "write"},
+    "/tenants/{tenant}/upstreams/{name}": {"get": "read", "patch": "write", "delete": "write"},
+    "/tenants/{tenant}/upstream-states": {"get": "read"},
+    "/tenants/{tenant}/upstream-lamps": {"get": "read"},
     "/tenants/{tenant}/watchers": {"get": "read"},
     "/tenants/{tenant}/calls": {"get": "callers"},  # and "read"
     "/tenants/{tenant}/explain/{extension}": {"get": "callers"},

@@ -9,8 +9,6 @@ from blfd.core import hosts
 from blfd.core.trunks import numbers
 from blfd.core.trunks.remote import Remote, check_remote, check_seconds
 
-PREFIX = "upstream"
-
 
 @dataclass(frozen=True, slots=True)
 class Upstream(Remote):
@@ -25,11 +23,6 @@ class Upstream(Remote):
     rate: int = 50
     sources: tuple[str, ...] = ()
 
-    @property
-    def source(self) -> str:
-        """Whose word its dialogs are; no publisher is called so."""
-        return f"{PREFIX} {self.name}"
-
     def weight(self, extension: str) -> tuple[int, int] | None:
         """How much the pattern says that the extension fits best; None where it fits none."""
         found = [numbers.weight(one) for one in self.extensions if fits(one, extension)]
@@ -42,7 +35,7 @@ def fits(pattern: str, extension: str) -> bool:
 
 def check(upstream: Upstream, extensions: Container[str]) -> None:
     """Raises ValueError, in words."""
-    what = f"{PREFIX} {upstream.name}"
+    what = f"upstream {upstream.name}"
     check_remote(upstream, what)
     if not upstream.extensions:
         raise ValueError(f"{what} needs extensions: which lamps it knows, such as 1xx")

@@ -33,6 +33,9 @@ AT_ONCE = frozenset(("", "deactivated", "timeout"))
 LATER = frozenset(("probation", "giveup"))
 """Reasons of NOTIFYs that end a subscription; the others are for good (RFC 6665, section 4.1.3)."""
 
+NO_CALL = DialogInfo("", 0, DocumentState.FULL)
+"""What a NOTIFY without a body says, as Kamailio sends it."""
+
 
 class Upstreams:
     """`ways` are the servers of an upstream and their flows. `strays` counts NOTIFYs that are refused, as
@@ -249,16 +252,14 @@ class Upstreams:
             watch.said = f"it tells in {visible(notify.content_type)}"
             raise Refusal(415, "", (capabilities.accept("NOTIFY"),))
         faults: list[str] = []
-        update = DialogInfo(
-            "", 0, DocumentState.FULL
-        )  # without a body: as Kamailio says that there is no call
+        update = NO_CALL
         if notify.body:
             update, faults = readable(notify.body)
         was_known = watch.is_known
         watch.document, said, is_all = merged(watch.document, update)
         watch.told_at, watch.said, watch.failures = now, "", 0
         pbx.said.clear()
-        self._compositor.hear(watch.aor, pbx.upstream.source, said, now)
+        self._compositor.hear(watch.aor, pbx.upstream.name, said, now)
         if not was_known:
             self.changed.add(watch.aor)
         self._keep(watch, notify.expires, was_told and was_known, now)

@@ -173,7 +173,7 @@ class Watches:
             watch.document = None
             self.changed.add(watch.aor)
         self.timers.cancel(("lapse", watch.upstream.key, watch.number))
-        self._compositor.hear(watch.aor, watch.upstream.source, (), now)
+        self._compositor.hear(watch.aor, watch.upstream.name, (), now)
 
     # What is done
 

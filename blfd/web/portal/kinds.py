@@ -17,7 +17,7 @@ from blfd.web.portal.here import Form, Here, Writing
 
 
 class Kind(NamedTuple):
-    """What the pages of trunks, routes and upstreams differ in; one is `called` by its name, or what it is of.
+    """What pages of trunks, routes and upstreams differ in; one is `called` by its name, or what it is of.
 
     `texts` are what each setting is called, and what has to be known of it. `back` is the page of all.
     """
