@@ -1,4 +1,5 @@
-"""Beside a site's own proxy: Kamailio registers phones, carries their calls and publishes them to blfd."""
+"""Beside a site's own servers, which carry calls and publish them: Kamailio, with phones behind it, and a raw
+agent that says what Asterisk says."""
 
 from __future__ import annotations
 
@@ -6,9 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from calls import Calling, Dialog, sdp
+from calls import Calling, Dialog, audio_port, sdp
+from pickups import attempts, replaces, wait_attempt
 from proxies import Kamailio
 from sites import Site
+from test_publish import body, publish
 from wire import Agent, Message
 
 CONFIG = Path(__file__).parents[2] / "contrib" / "kamailio" / "beside.cfg"
@@ -114,18 +117,196 @@ def test_two_calls_add_up(beside: Proxy) -> None:
     beside.site.wait_idle("102")
 
 
-def test_a_code_for_a_call_that_the_proxy_carries(beside: Proxy) -> None:
-    a, b, c = (beside.phone(user) for user in ("101", "102", "103"))
-    calling = Calling.trusted(a, "102", sdp(4000))
+def ring(beside: Proxy, a: Agent, b: Agent) -> tuple[Calling, Message]:
+    """A call that the proxy carries and that rings: the caller's side, and the INVITE."""
+    calling = Calling.trusted(a, b.user, sdp(4000))
     invite = b.wait_request("INVITE")
     b.reply(invite, 180, "Ringing")
-    beside.site.wait_lamp("102", "ringing")
-    beside.site.wait_lamp("101", "trying")
+    calling.provisional(180)
+    beside.site.wait_lamp(b.user, "ringing")
+    return calling, invite
+
+
+def test_a_call_that_nobody_says_how_to_pick_up(beside: Proxy) -> None:
+    a, b, c = (beside.phone(user) for user in ("101", "102", "103"))
+    ringing, invite = ring(beside, a, b)
     refused = Calling.trusted(c, "*97102", sdp(6000)).refused()
     assert refused.start == "SIP/2.0 488 The call of 102 is carried by another server"
     beside.site.wait_lamp("102", "ringing")
-    calling.cancel()
+    ringing.cancel()
     b.reply(b.wait_request("CANCEL"), 200)
     b.reply(invite, 487, "Request Terminated")
     for user in ("101", "102"):
         beside.site.wait_idle(user)
+
+
+def test_calls_that_the_proxy_carries_are_picked_up(beside: Proxy) -> None:
+    """The phone that calls gets INVITE with Replaces, ends the ringing and talks with the picker; where it
+    knows no Replaces, the picker is told so, and the call rings on."""
+    site = beside.site
+    site.cli("trunk", "add", "proxy", "--server", beside.address, "--replaces", "caller")
+    a, b, c = (beside.phone(user) for user in ("101", "102", "103"))
+    c.subscribe("102")
+    for before, way in enumerate(("directed", "group", "replaces")):
+        pick_up(beside, a, b, c, way, before)
+    ringing, invite = ring(beside, a, b)
+    picking = Calling.trusted(c, "*97102", sdp(6000))
+    a.reply(a.wait_request("INVITE"), 420, "Bad Extension", Unsupported="replaces")
+    assert picking.refused().status == 480
+    site.wait_lamp("102", "ringing")
+    site.wait_idle("103")
+    ringing.cancel()
+    b.reply(b.wait_request("CANCEL"), 200)
+    b.reply(invite, 487, "Request Terminated")
+    ringing.refused()
+    for user in ("101", "102"):
+        site.wait_idle(user)
+
+
+def pick_up(beside: Proxy, a: Agent, b: Agent, c: Agent, way: str, before: int) -> None:
+    """101 calls 102, 103 picks it up and hangs up."""
+    site = beside.site
+    ringing, invite = ring(beside, a, b)
+    while (element := c.notify("early").document.dialogs[0]).call_id != invite["call-id"]:
+        pass  # what it is told of the call before
+    more = {"Replaces": replaces(element)} if way == "replaces" else {}
+    dialled = {"directed": "*97102", "group": "*98"}.get(way, "102")
+    picking = Calling.trusted(c, dialled, sdp(6000), **more)
+    offered = a.wait_request("INVITE")
+    from_tag, to_tag = invite.tag("from"), element.local_tag
+    assert offered["replaces"] == f"{invite['call-id']};to-tag={from_tag};from-tag={to_tag};early-only"
+    assert (offered["require"], audio_port(offered)) == ("replaces", 6000)
+    a.reply(offered, 200, "OK", sdp(4100), Content_Type=SDP)
+    ringing.cancel()
+    b.reply(b.wait_request("CANCEL"), 200)
+    b.reply(invite, 487, "Request Terminated")
+    ringing.refused()
+    answer = picking.final()
+    assert (answer.status, audio_port(answer)) == (200, 4100)
+    assert "<sip:101@" in answer["p-asserted-identity"]
+    mine = picking.acknowledge(answer)
+    a.wait_request("ACK")
+    site.wait_idle("102")
+    for user in ("101", "103"):
+        site.wait_lamp(user, "talking")
+    (row,) = (row for row in site.ask("lamps") if row["extension"] == "103")
+    assert len(row["dialogs"]) == 1, "as it is here, and not once more as the proxy publishes it"
+    attempt = wait_attempt(site, "103", before)
+    assert (attempt.way.value, attempt.extension, attempt.status) == (way, "102", 200)
+    headers = mine.send("BYE", Route=answer["record-route"])
+    a.reply(a.wait_request("BYE"), 200)
+    assert c.final(headers).status == 200
+    for user in ("101", "103"):
+        site.wait_idle(user)
+
+
+# Asterisk, as its documents and source have it: it cannot be had here, so a raw agent says what it says.
+
+
+class Asterisk:
+    """It publishes the hint of 102 (res_pjsip_outbound_publish) by an account, and is a trunk."""
+
+    def __init__(self, site: Site) -> None:
+        self.site, self.version = site, 0
+        self.account = site.agent("111")
+        self.pbx = Agent(site.server.address(), "asterisk", "", host="127.0.0.3")
+        site.agents.append(self.pbx)
+        self.etag = ""
+
+    def hint(self, state: str) -> None:
+        """One dialog, whose id is the extension; `version` counts for all extensions."""
+        direction = ' direction="recipient"' if state == "early" else ""
+        document = (
+            '<?xml version="1.0" encoding="UTF-8"?>\n<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info"'
+            f' version="{self.version}" state="full" entity="sip:102@127.0.0.1:5060">\n'
+            f' <dialog id="102"{direction}>\n  <state>{state}</state>\n </dialog>\n</dialog-info>\n'
+        )
+        self.version += 7
+        answer = publish(self.account, document.encode(), self.etag, From="<sip:102@127.0.0.1>;tag=as1")
+        assert answer.status == 200
+        self.etag = answer["sip-etag"]
+
+    def ring(self) -> None:
+        self.hint("early")
+        self.site.wait_lamp("102", "ringing")
+
+    def asked(self) -> Message:
+        """The code that is dialled there."""
+        invite = self.pbx.wait_request("INVITE")
+        assert invite.uri.startswith("sip:**102@127.0.0.3:")
+        assert "<sip:103@" in invite["from"]
+        return invite
+
+
+@pytest.fixture
+def asterisk(site: Site) -> Iterator[Asterisk]:
+    """With a trunk to it that says its code."""
+    site.cli("extension", "set", "102", "--owner", "published")
+    site.cli("extension", "set", "111", "--publish", "on")
+    asterisk = Asterisk(site)
+    site.cli("trunk", "add", "pbx", "--server", asterisk.pbx.address, "--pickup-code", "**{extension}")
+    yield asterisk
+    site.cli("trunk", "remove", "pbx", "--yes")
+
+
+def test_the_code_of_an_asterisk(site: Site, asterisk: Asterisk) -> None:
+    """Pickup() refuses where nothing is to be had, and answers and has the hint change where something is."""
+    before = len(attempts(site))
+    c, pbx = site.registered("103"), asterisk.pbx
+    asterisk.ring()
+    for status, reason, told in (
+        (404, "Not Found", "480 pbx does not pick it up: 404 Not Found"),
+        (486, "Busy Here", "486 Busy Here"),
+    ):
+        picking = Calling.start(c, "*97102", sdp(6000))
+        pbx.reply(asterisk.asked(), status, reason)
+        assert picking.refused().start == f"SIP/2.0 {told}"
+        site.wait_lamp("102", "ringing")
+    picking = Calling.start(c, "*97102", sdp(6000))
+    invite = asterisk.asked()
+    asterisk.hint("confirmed")
+    pbx.reply(invite, 480, "Temporarily Unavailable")
+    assert picking.refused().start == "SIP/2.0 480 102 has answered already"
+    asterisk.hint("terminated")
+    site.wait_idle("102")
+    asterisk.ring()
+    picking = Calling.start(c, "*97102", sdp(6000))
+    invite = asterisk.asked()
+    pbx.reply(invite, 183, "Session Progress", sdp(7000), Content_Type=SDP)
+    pbx.reply(invite, 200, "OK", sdp(7000), Content_Type=SDP)
+    pbx.wait_request("ACK")
+    assert picking.provisional(183).body
+    assert c.silent(lambda message: message.status == 200, 0.2)
+    asterisk.hint("terminated")
+    answer = picking.final()
+    assert answer.status == 200
+    mine = picking.acknowledge(answer)
+    site.wait_lamp("103", "talking")
+    site.wait_idle("102")
+    mine.send("BYE")
+    pbx.reply(pbx.wait_request("BYE"), 200)
+    site.wait_idle("103")
+    attempt = wait_attempt(site, "103", before + 3)
+    assert (attempt.status, attempt.result, attempt.extension) == (200, "picked up at pbx", "102")
+
+
+def test_a_pbx_that_answers_first_and_has_nothing(site: Site, asterisk: Asterisk) -> None:
+    """The lamp has ids, and rings on: the picker is told so, and is in no call with an announcement."""
+    c, pbx = site.registered("103"), asterisk.pbx
+    etag = publish(asterisk.account, body("early"))["sip-etag"]
+    site.wait_lamp("102", "ringing")
+    picking = Calling.start(c, "*97102", sdp(6000))
+    pbx.reply(asterisk.asked(), 200, "OK", sdp(7000), Content_Type=SDP)
+    pbx.wait_request("ACK")
+    assert picking.refused().start == "SIP/2.0 480 pbx has answered, and the call at 102 rings on"
+    pbx.reply(pbx.wait_request("BYE"), 200)
+    picking = Calling.start(c, "*97102", sdp(6000))
+    invite = asterisk.asked()
+    pbx.reply(invite, 200, "OK", sdp(7000), Content_Type=SDP)
+    pbx.wait_request("ACK")
+    bye = Dialog.of_invite(pbx, invite).send("BYE")
+    assert pbx.final(bye).status == 200
+    assert picking.refused().start == "SIP/2.0 480 Nothing To Pick Up"
+    site.wait_idle("103")
+    publish(asterisk.account, body("terminated"), etag)
+    site.wait_idle("102")
