@@ -332,11 +332,13 @@ class Core:
         return self._authenticator.trusts(host)
 
     def _rank(self, trunk: Trunk, flow: Flow) -> int:
-        """Which servers of a trunk are asked first: where we are registered, last those that are down."""
+        """Which servers of a trunk are asked first: where we are registered, last those that seem down."""
+        if self.pings.is_down(flow) or self.locations.is_silent(flow):
+            return 2
         registration = self.registrations.of(trunk)
         if registration and registration.is_registered and registration.flow == flow:
             return 0
-        return 2 if self.pings.is_down(flow) else 1
+        return 1
 
     def is_edge(self, host: str) -> bool:
         """Whether requests inside calls may come from an address, and be sent by its routes."""

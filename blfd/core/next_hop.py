@@ -91,11 +91,13 @@ class NextHops:
         self._locations.gave_no_answer(flow, now)
         return self._named(written, flow) or flow
 
-    def others(self, flow: Flow, routes: Routes) -> tuple[Flow, ...]:
-        """Further ways to who is reached by `flow`, over an edge whose name has several addresses."""
+    def ways(self, flow: Flow, routes: Routes) -> list[Flow]:
+        """By which who is reached by `flow` is called, one after the other: over an edge whose name has
+        several addresses by all of them, last by those that seem not to be there."""
         if not routes or not self.trusts(flow.host):
-            return ()
-        return tuple(way for way in self._ways(routes[0], flow) if way != flow)
+            return [flow]
+        others = [way for way in self._ways(routes[0], flow) if way != flow]
+        return sorted([flow, *others], key=lambda way: not self._is_there(way))
 
     def renewed(self, known: Routes, said: Routes, flow: Flow) -> Routes:
         """The routes to a phone over an edge, which may have moved: `said` came with its newest request.

@@ -69,9 +69,13 @@ class Registrar:
         reopened = self._next_hops.reopened
         return not binding.lost or reopened(binding.flow, binding.contact, binding.path) is not None
 
-    def others(self, binding: Binding) -> tuple[Flow, ...]:
-        """Further ways to a phone."""
-        return self._next_hops.others(binding.flow, binding.path)
+    def ways(self, binding: Binding) -> list[Flow]:
+        """Those to a phone, in the order in which they are tried."""
+        return self._next_hops.ways(binding.flow, binding.path)
+
+    def gave_no_answer(self, contact: str, flow: Flow, path: tuple[str, ...], now: float) -> None:
+        """A call of a phone by `flow` came to nothing there."""
+        self._next_hops.without_answer(flow, contact, path, now)
 
     def registered(self, aor: Aor, now: float) -> bool:
         return any(binding.expires_at > now for binding in self._by_aor.get(aor, {}).values())

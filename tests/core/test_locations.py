@@ -218,3 +218,10 @@ def test_a_call_tries_the_next_address_until_the_phone_rings(end: LegEnded) -> N
     world.give(LegProgress(second.leg, 180, "", DialogId("id", "ours", "theirs"), None))
     (ended,) = (e for e in world.give(end._replace(leg=second.leg)) if isinstance(e, HangUp))
     assert (ended.leg, ended.status) == (accept.leg, 480 if end.silent else 500)
+    (accept,) = world.give(invite("101", "102"))
+    again = [dial.flow.host for dial in dials(world.give(LegAccepted(accept.leg, "ours")))]
+    assert again == [THIRD if end.silent else SECOND], "what was silent comes last for a while"
+    world.give(LegEnded(accept.leg, 487, ""))
+    world.at(world.now + 61)
+    (accept,) = world.give(invite("101", "102"))
+    assert [dial.flow.host for dial in dials(world.give(LegAccepted(accept.leg, "ours")))] == [SECOND]

@@ -552,7 +552,12 @@ def test_silence_is_not_waited_out_but_a_server_that_has_it_may_take_its_time() 
     (second,) = dials(story.effects)
     assert (second.flow.host, HangUp(first.leg) in story.effects) == (BACKUP, True)
     story.give(LegTrying(second.leg))
-    assert not dials(story.world.at(story.world.now + 60))
+    (third,) = story.call_out("0171", "103")
+    assert third.flow.host == BACKUP, "the silent one comes last for a while"
+    story.give(LegTrying(third.leg))
+    assert not dials(story.world.at(story.world.now + 61))
+    (fourth,) = story.call_out("0172", "102")
+    assert fourth.flow.host == CARRIER
 
 
 def test_no_more_calls_than_a_trunk_takes_but_for_help() -> None:

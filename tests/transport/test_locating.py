@@ -103,7 +103,9 @@ NAPTR = '1 1 "s" "{}" "" {}.'
 def test_what_is_found(
     zone: Zone, port: int, transports: tuple[str, ...], found: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locating, "QUESTION", 0.5)
+    seconds = 2.0 if any(SILENT in texts for texts in zone.values()) else 30.0
+    for limit in ("QUESTION", "ATTEMPT", "LONGEST"):
+        monkeypatch.setattr(locating, limit, seconds if limit == "QUESTION" else 30.0)
     assert targets(zone, "a.example", port, transports) == found
 
 

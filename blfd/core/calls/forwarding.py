@@ -169,10 +169,11 @@ class Rules:
         """What is rung at once, and what is tried after that, one by one; `by` has transferred the call."""
         if target.outside is None:
             found = self._phones(target.party.aor, asked, now)
-            others = self._registrar.others
-            return [
-                Line(one.flow, without_headers(one.contact), one.path, others=others(one)) for one in found
-            ], ()
+            lines = []
+            for one in found:
+                flow, *others = self._registrar.ways(one)
+                lines.append(Line(flow, without_headers(one.contact), one.path, others=tuple(others)))
+            return lines, ()
         known = caller
         if caller.is_outside:  # who has sent a stranger's call on answers for it outside
             known = target.hops[-1].party if target.hops else by or caller
@@ -180,6 +181,13 @@ class Rules:
         if asked.secure and not target.outside.route.emergency:
             lines = [line for line in lines if line.flow.is_secure]
         return lines[:1], tuple(lines[1:])
+
+    def gave_no_answer(self, line: Line, now: float) -> None:
+        """Nothing came to an INVITE: where there are other ways, this one comes last for a while."""
+        if line.trunk:
+            self._trunks.gave_no_answer(line.flow, now)
+        else:
+            self._registrar.gave_no_answer(line.contact, line.flow, line.path, now)
 
     def _phones(self, aor: Aor, asked: Asked, now: float) -> list[Binding]:
         """Where an extension can be called."""

@@ -59,7 +59,7 @@ class Ringing:
 class Branch:
     """One contact of a callee, whose extension `party` is; `dialog` is None until it rings.
 
-    `ringing` is None for a picker, who has answered; `further` is another way to the contact.
+    `ringing` and `line`, by which it is called, are None for a picker, who has answered.
     """
 
     leg: int
@@ -67,4 +67,4 @@ class Branch:
     party: Party
     ringing: Ringing | None = None
     dialog: DialogId | None = None
-    further: Line | None = None
+    line: Line | None = None

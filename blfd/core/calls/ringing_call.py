@@ -109,7 +109,7 @@ class RingingCall(Seats):
         """Send the INVITE to a phone, or by a trunk, whose lamp shows the call then."""
         leg, target, tells = self._rules.new_leg(), ringing.target, self._tells_history
         if line.trunk is None:
-            self.branches[leg] = Branch(leg, line.contact, target.party, ringing, further=line.further)
+            self.branches[leg] = Branch(leg, line.contact, target.party, ringing, line=line)
             from_, to = self.caller.name_addr(self.domain), f"<sip:{target.party.user}@{self.domain}>"
             known = () if self.caller.withheld else self._identity(self.caller)
             way = written(target.hops, target.party, self.domain, self.headers, tells=tells)
@@ -121,7 +121,7 @@ class RingingCall(Seats):
                 )
             ]
         party = replace(target.party, aor=Aor(line.trunk.tenant, line.trunk.resource))
-        self.branches[leg] = Branch(leg, line.contact, party, ringing)
+        self.branches[leg] = Branch(leg, line.contact, party, ringing, line=line)
         if line.trunk.codecs:
             self.codecs[leg] = line.trunk.taken
         ringing.heard_by = now + SILENT if ringing.further else 0.0
@@ -231,10 +231,13 @@ class RingingCall(Seats):
 
     def _refused_by(self, branch: Branch, ringing: Ringing, end: LegEnded, now: float) -> list[Effect]:
         """A phone does not take the call."""
-        if branch.further and not branch.dialog and (end.silent or end.status == 503):
-            where = f"{visible(branch.contact)} gives no answer, trying {branch.further.flow}"
+        if branch.line and not branch.dialog and end.silent and not end.fault:
+            self._rules.gave_no_answer(branch.line, now)
+        further = branch.line.further if branch.line else None
+        if further and not branch.dialog and (end.silent or end.status == 503):
+            where = f"{visible(branch.contact)} gives no answer, trying {further.flow}"
             text = f"call {self.caller} -> {branch.party}: {where}"
-            return [Log(Level.WARNING, text), *self._dial(branch.further, ringing, now)]
+            return [Log(Level.WARNING, text), *self._dial(further, ringing, now)]
         if ringing.further and not branch.dialog and (end.silent or end.status in NO_WAY):
             said = "no answer" if end.silent else f"{end.status} {visible(end.reason)}".strip()
             text = (
@@ -330,6 +333,9 @@ class RingingCall(Seats):
 
     def _not_heard(self, ringing: Ringing, now: float) -> list[Effect]:
         """A trunk's server says nothing: the next one."""
+        for branch in self.branches.values():
+            if branch.ringing is ringing and branch.line:
+                self._rules.gave_no_answer(branch.line, now)
         dropped = self._drop_branches("", StateEvent.TIMEOUT, now, of=ringing)
         text = f"call {self.caller} -> {ringing.party}: no answer for {SILENT:.0f} s, trying another"
         return [*dropped, Log(Level.WARNING, text), *self._dial_next(ringing, now)]

@@ -288,6 +288,10 @@ class Trunks:
             found = [Flow(*target) for target in self._locations.targets(asked)]
         return [adopted for flow in found if (adopted := self._adopt(flow))]
 
+    def gave_no_answer(self, way: Flow, now: float) -> None:
+        """An INVITE by a trunk came to nothing there."""
+        self._locations.gave_no_answer(way, now)
+
     def looked_up(self) -> None:
         """Servers may have got other addresses."""
         self._known.clear()
