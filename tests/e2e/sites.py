@@ -132,6 +132,13 @@ class Site:
     def wait_trunk(self, name: str, **values: object) -> None:
         self._wait_row("trunks", name=name, **values)
 
+    def wait_upstream(self, name: str, **values: object) -> None:
+        self._wait_row("upstreams", name=name, **values)
+
+    def wait_watch(self, extension: str, **values: object) -> None:
+        """Until our subscription to the lamp of an extension at its upstream is so."""
+        self._wait_row("upstream lamps", extension=extension, **values)
+
     def wait_log(self, text: str) -> None:
         """Until the log has a line with `text`."""
         until = time.monotonic() + 30

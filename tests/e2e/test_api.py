@@ -81,6 +81,26 @@ def test_an_edit_needs_to_know_what_it_edits(api_site: Site) -> None:
         assert "(token)" in edited["who"]
 
 
+def test_upstreams(api_site: Site) -> None:
+    with program(api_site, "read", "write") as api:
+        base = "/tenants/default"
+        new = {"name": "pbx", "servers": ["127.0.0.11"], "password": "s3cret", "extensions": ["112"]}
+        made = api.post(f"{base}/upstreams", json=new)
+        assert (made.status_code, made.json()["password"]) == (201, True)
+        wrong = api.post(f"{base}/upstreams", json={**new, "name": "other", "rate": 0})
+        assert (wrong.status_code, "rate is from 1" in wrong.json()["detail"]) == (422, True)
+        (state,) = api.get(f"{base}/upstream-states").json()
+        wanted = {"name": "pbx", "usable": False, "lamps": 1, "known": 0}
+        assert {key: state[key] for key in wanted} == wanted
+        (lamp,) = api.get(f"{base}/upstream-lamps").json()
+        assert (lamp["extension"], lamp["known"]) == ("112", False)
+        address = f"{base}/upstreams/pbx"
+        changed = api.patch(address, json={"rate": 9}, headers={"If-Match": made.headers["etag"]})
+        assert (changed.json()["rate"], api.get(address).json()["rate"]) == (9, 9)
+        assert api.delete(address, headers={"If-Match": "*"}).status_code == 204
+        assert "s3cret" not in api.get(f"{base}/changes").text
+
+
 def test_trunks_and_routes(api_site: Site) -> None:
     """By the same rules as the command line, and no password comes back."""
     with program(api_site, "read", "write") as api:

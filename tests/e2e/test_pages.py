@@ -101,6 +101,27 @@ def test_where_calls_go_is_set_and_what_leads_nowhere_is_told(portal: Site, brow
     assert shown(portal, "extension", "show", "112")["forward_busy"] == ""
 
 
+def test_an_upstream(portal: Site, browser: Browser) -> None:
+    pages, new = (
+        "/t/default/upstreams",
+        {"servers": "127.0.0.11", "extensions": "11x", "password": "s3cret", "enabled": "on"},
+    )
+    refused = browser.submit(f"{pages}/new", name="pbx", **{**new, "extensions": "1y"})
+    assert (refused.status_code, "neither an extension here nor a pattern" in words(refused)) == (422, True)
+    refused = browser.submit(f"{pages}/new", name="pbx", **{**new, "rate": "fast"})
+    assert (refused.status_code, 'value="fast"' in refused.text) == (422, True)
+    assert "Added." in words(browser.submit(f"{pages}/new", name="pbx", **new))
+    listed = words(browser.get(pages))
+    for text in ("127.0.0.11", "0 of ", "Not as they should be", "unknown"):
+        assert text in listed
+    assert "of upstream pbx: unknown" in words(browser.get("/t/default/explain?extension=111"))
+    assert "Saved." in words(browser.send(browser.get(f"{pages}/edit/pbx"), interval="3600"))
+    row = shown(portal, "upstream", "show", "pbx")
+    assert (row["interval"], row["password"], row["live"]["known"]) == (3600, True, 0)
+    assert "s3cret" not in browser.get(f"{pages}/edit/pbx").text
+    assert "Removed." in words(browser.submit(f"{pages}/remove/pbx"))
+
+
 def test_a_trunk_and_a_route(portal: Site, browser: Browser) -> None:
     new = {
         "servers": "192.0.2.7\n192.0.2.8:5070",

@@ -27,10 +27,25 @@ from blfd.web.portal import (
     settings,
     signin,
     tenants,
+    trunks,
+    upstreams,
 )
 
 MAC = "80:5e:c0:12:34:56"
-PARTS = (signin, lamps, extensions, phones, settings, groups, tenants, history, look, admins)
+PARTS = (
+    signin,
+    lamps,
+    extensions,
+    phones,
+    settings,
+    groups,
+    trunks,
+    upstreams,
+    tenants,
+    history,
+    look,
+    admins,
+)
 
 ANYBODY = {"/sign-in", "/"}
 SIGNED_IN = {"/password", "/sign-out"}
@@ -56,6 +71,12 @@ PAGES = {  # the right that an address needs, for GET and for POST
     "/t/{tenant}/phones/export": ("read", None),
     "/t/{tenant}/phones/addresses": ("write", None),
     "/t/{tenant}/settings": ("read", "write"),
+    **{f"/t/{{tenant}}/{what}": ("read", None) for what in ("trunks", "upstreams")},
+    **{
+        f"/t/{{tenant}}/{what}s/{page}": ("write", "write")
+        for what in ("trunk", "route", "upstream")
+        for page in ("new", "edit/{name}", "remove/{name}")
+    },
     "/t/{tenant}/groups": ("read", None),
     "/t/{tenant}/groups/new": ("write", "write"),
     "/t/{tenant}/groups/edit/{name}": ("write", "write"),

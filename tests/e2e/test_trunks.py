@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import queue
-import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +13,7 @@ import pytest
 from calls import Calling, Dialog, audio_port, hang_up, sdp
 from proxies import Kamailio, free_port
 from sites import Site
-from wire import Agent, Message
+from wire import Agent, Message, proved
 
 from blfd.control import ControlClient, socket_path
 from blfd.devices.files import Phones
@@ -52,20 +50,6 @@ class Carrier:
     def challenge(self, invite: Message, status: int, nonce: str, algorithm: str = "MD5") -> None:
         self.agent.reply(invite, status, "Who are you", **self.asks(status, nonce, algorithm))
         self.agent.wait_request("ACK")
-
-
-def proved(request: Message, name: str, user: str, secret: str) -> bool:
-    """Whether a request proves the password."""
-    parts = dict(re.findall(r'(\w+)="?([^",]+)"?', request[name]))
-    h = hashlib.sha256 if parts.get("algorithm") == "SHA-256" else hashlib.md5
-
-    def hexadecimal(text: str) -> str:
-        return h(text.encode()).hexdigest()
-
-    ha1 = hexadecimal(f"{user}:{parts['realm']}:{secret}")
-    ha2 = hexadecimal(f"{request.method}:{parts['uri']}")
-    wanted = hexadecimal(f"{ha1}:{parts['nonce']}:{parts['nc']}:{parts['cnonce']}:{parts['qop']}:{ha2}")
-    return parts["username"] == user and parts["response"] == wanted
 
 
 def desk_of(site: Site) -> Desk:

@@ -352,3 +352,17 @@ def digest(challenge: str, user: str, password: str, method: str, uri: str) -> s
         f'Digest username="{user}", realm="{parts["realm"]}", nonce="{parts["nonce"]}", uri="{uri}", '
         f'response="{response}", algorithm={algorithm}, cnonce="abc", qop=auth, nc=00000001'
     )
+
+
+def proved(request: Message, name: str, user: str, secret: str) -> bool:
+    """Whether a request proves the password."""
+    parts = dict(re.findall(r'(\w+)="?([^",]+)"?', request[name]))
+    h = hashlib.sha256 if parts.get("algorithm") == "SHA-256" else hashlib.md5
+
+    def hexadecimal(text: str) -> str:
+        return h(text.encode()).hexdigest()
+
+    ha1 = hexadecimal(f"{user}:{parts['realm']}:{secret}")
+    ha2 = hexadecimal(f"{request.method}:{parts['uri']}")
+    wanted = hexadecimal(f"{ha1}:{parts['nonce']}:{parts['nc']}:{parts['cnonce']}:{parts['qop']}:{ha2}")
+    return parts["username"] == user and parts["response"] == wanted

@@ -60,14 +60,19 @@ def upstream_lamps(core: Core, tenant: str, now: float) -> Iterator[Row]:
 
 
 def lamp(watch: Watch, now: float) -> Row:
-    """Who knows a lamp, what it said last, and how long that holds; seconds ago and from now."""
+    """Who knows a lamp, what it said last, and how long that holds; seconds ago and from now.
+
+    `dialog` is the Call-ID of our subscription, and `told` whether the PBX has told anything in it.
+    """
     return {
         "upstream": watch.upstream.name,
         "extension": watch.aor.extension,
         "tenant": watch.aor.tenant,
         "server": str(watch.flow) if watch.flow else "",
         "state": watch.state.name.lower(),
+        "dialog": watch.call_id,
         "known": watch.is_known,
+        "told": watch.is_told,
         "told_ago": round(now - watch.told_at, 1) if watch.told_at else None,
         "expires": max(0, round(watch.until - now)) if watch.is_subscribed else None,
         "dialogs": len(watch.document.dialogs) if watch.document else 0,

@@ -89,14 +89,19 @@ class UpstreamState(BaseModel):
 
 
 class UpstreamLamp(BaseModel):
-    """An extension whose lamp is that of an upstream; `told_ago` in seconds ago, `expires` from now."""
+    """An extension whose lamp is that of an upstream; `told_ago` in seconds ago, `expires` from now.
+
+    `dialog` is the Call-ID of our subscription, and `told` says whether the PBX has told anything in it.
+    """
 
     upstream: str
     extension: str
     tenant: str
     server: str
     state: str = Field(description="Of our subscription: waiting, asking, subscribed, refreshing, leaving.")
+    dialog: str
     known: bool
+    told: bool
     told_ago: float | None
     expires: int | None
     dialogs: int
