@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
+import test_upstreams
 from builders import (
     HOST,
     SDP,
@@ -517,6 +518,54 @@ def test_a_proxy_that_is_trusted_and_a_trunk(default: str, is_phone: bool) -> No
     assert isinstance(accept, Accept)
     (dial,) = dials(story.give(LegAccepted(accept.leg, "ours")))
     assert (dial.contact.startswith("sip:**102@")) is is_phone
+
+
+# The same of lamps that an upstream tells of
+
+
+@pytest.mark.parametrize(
+    ("forms", "trunk", "contact", "replaced"),
+    [
+        (test_upstreams.ASTERISK, PBX, "sip:**102@", None),
+        (
+            test_upstreams.FREESWITCH,
+            SWITCH,
+            "sip:102@",
+            f"{test_upstreams.UUID};to-tag=0;from-tag=0;early-only",
+        ),
+        (test_upstreams.KAMAILIO, PROXY, "sip:103@", f"{CALL};to-tag=31;from-tag=ph1;early-only"),
+    ],
+)
+def test_a_call_of_an_upstream(
+    monkeypatch: pytest.MonkeyPatch,
+    forms: list[tuple[bytes, str, str]],
+    trunk: Trunk,
+    contact: str,
+    replaced: str | None,
+) -> None:
+    """By the trunk of its name; its answer is the picker's when its next document says so."""
+    pbx = test_upstreams.Pbx()
+    there = replace(trunk, name="pbx", servers=(test_upstreams.PBX,), ping=0)
+    other = replace(PBX, name="aa", pickup_code="*1{extension}", ping=0)
+    pbx.world.give(DirectoryChanged(replace(test_upstreams.site(), trunks=(other, there))))
+    sent = pbx.first()
+    pbx.accept(sent)
+    for content, _, _ in forms[:2]:
+        assert pbx.notify(sent, content).status == 200
+    assert pbx.lamp == "ringing"
+    (accept,) = pbx.world.give(invite("101", "*97102"))
+    assert isinstance(accept, Accept)
+    (dial,) = dials(pbx.world.give(LegAccepted(accept.leg, "ours")))
+    assert dial.contact == f"{contact}{test_upstreams.PBX}"
+    assert dict(dial.headers).get("Replaces") == replaced
+    told = pbx.world.give(LegAnswered(dial.leg, DialogId("far", "ours", "theirs"), SDP))
+    if trunk is not PROXY:
+        assert not [e for e in told if isinstance(e, Answer)]
+        monkeypatch.setattr(pbx, "take", told.extend)
+        idle = test_upstreams.dialog("terminated", "102" if trunk is PBX else test_upstreams.UUID)
+        assert pbx.notify(sent, test_upstreams.body(idle, version=6)).status == 200
+    (answer,) = [e for e in told if isinstance(e, Answer)]
+    assert dict(answer.headers)["P-Asserted-Identity"].endswith(f"<sip:103@{HOST}>")
 
 
 # Anything in any order

@@ -79,14 +79,13 @@ class Trunks:
     def carrying(self, tenant: str, publisher: str) -> Trunk | None:
         """By which calls are picked up that `publisher` tells of: the one of its name, or at its address, or
         the first by name; None where no trunk says how."""
-        name = publisher.removeprefix("upstream ")
         at = self.at(publisher) if hosts.is_address(publisher) else ()
         found = [
             trunk
             for trunk in self._directory.trunks
             if (trunk.tenant, trunk.enabled) == (tenant, True) and trunk.picks_up
         ]
-        ranked = sorted(found, key=lambda one: (one.name != name, one not in at, one.name))
+        ranked = sorted(found, key=lambda one: (one.name != publisher, one not in at, one.name))
         return ranked[0] if ranked else None
 
     # Calls in
