@@ -39,6 +39,14 @@ class Finding(NamedTuple):
     advice: str = ""
 
 
+PUBLISHING = {
+    401: "trust it (blfd run --trust), or give it an account (blfd extension set NAME --publish on)",
+    403: "'blfd extension set NAME --owner published' takes it, '--publish on' lets an account publish all",
+    489: "only 'Event: dialog' is published here",
+}
+"""What is to be done about a publisher that is refused."""
+
+
 def examine(config: Config, tenant: str) -> list[Finding]:
     """All findings, the installation's first, then the running server's, with the phones of `tenant`."""
     findings = [_database(config.database, tenant), _clock(), _receive_buffer()]
@@ -68,7 +76,7 @@ def examine_running(store: Store, client: ControlClient) -> Iterator[Finding]:
     yield from _server(status)
     directory = store.directory()
     for tenant in directory.tenants:
-        of_others = (*_trunks(client, tenant), *_upstreams(client, tenant))
+        of_others = (*_trunks(client, tenant), *_upstreams(client, tenant), *_publishers(client, tenant))
         found = (
             *_phones(client, tenant),
             *of_others,
@@ -194,6 +202,7 @@ def _running(client: ControlClient, tenant: str) -> Iterator[Finding]:
     yield from _phones(client, tenant)
     yield from _trunks(client, tenant)
     yield from _upstreams(client, tenant)
+    yield from _publishers(client, tenant)
 
 
 def _server(status: dict[str, Any]) -> Iterator[Finding]:
@@ -247,6 +256,17 @@ def _upstreams(client: ControlClient, tenant: str) -> Iterator[Finding]:
         else:
             advice = f"look at 'blfd upstream show {row['name']}', and ask whose PBX it is"
             yield Finding("fault", what, advice)
+
+
+def _publishers(client: ControlClient, tenant: str) -> Iterator[Finding]:
+    """Servers that publish lamps and are refused, so that these show nothing."""
+    found: dict[tuple[str, int], dict[str, str]] = {}
+    for row in client.call("refused publishers", tenant=tenant):
+        found.setdefault((row["source"], row["status"]), {})[row["extension"]] = row["reason"]
+    for (source, status), reasons in found.items():
+        why = f"{status} {next(iter(reasons.values()))}"
+        what = f"{source} publishes {_some(set(reasons))} and is refused: {why}"
+        yield Finding("fault", what, PUBLISHING.get(status, "'blfd publications' shows what is taken"))
 
 
 def _unwatched(directory: Directory, tenant: str) -> Iterator[Finding]:

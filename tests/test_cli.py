@@ -427,6 +427,13 @@ UPSTREAMS = (
 )
 
 
+REFUSED = (
+    {"source": "192.0.2.9", "extension": "201", "status": 401, "reason": "Unauthorized"},
+    {"source": "192.0.2.9", "extension": "202", "status": 401, "reason": "Unauthorized"},
+    {"source": "192.0.2.8", "extension": "203", "status": 403, "reason": "The calls of 203 are carried here"},
+)
+
+
 def examined(tmp_path: Path, listen: str, of_acme: Sequence[dict[str, str]] = ONE_PHONE) -> list[Finding]:
     """What doctor says of a server that listens there; its phones, of acme.example, watch nothing."""
     phones = {"acme.example": of_acme}
@@ -444,6 +451,7 @@ def examined(tmp_path: Path, listen: str, of_acme: Sequence[dict[str, str]] = ON
         "watchers": lambda tenant: [],
         "trunks": lambda tenant: TRUNKS,
         "upstreams": lambda tenant: UPSTREAMS,
+        "refused publishers": lambda tenant: REFUSED,
     }
 
     def answer(name: str, arguments: dict[str, Any]) -> Any:
@@ -465,6 +473,11 @@ def test_doctor_looks_at_the_tenant_that_is_asked_for(tmp_path: Path) -> None:
     assert any(finding.what == "the server listens on loopback only" for finding in found)
     states = {finding.what: finding.state for finding in found if finding.what.startswith("trunk ")}
     assert states == {"trunk carrier: registered": "ok", "trunk backup: the password is wrong": "fault"}
+    states = {finding.what: finding.state for finding in found if finding.what.startswith("upstream ")}
+    refused = {finding.what: finding.advice for finding in found if "publishes" in finding.what}
+    assert "--trust" in refused["192.0.2.9 publishes 201, 202 and is refused: 401 Unauthorized"]
+    told = "192.0.2.8 publishes 203 and is refused: 403 The calls of 203 are carried here"
+    assert "--owner published" in refused[told]
     states = {finding.what: finding.state for finding in found if finding.what.startswith("upstream ")}
     assert states == {"upstream pbx: all its lamps are known": "ok", "upstream old: down: no answer": "fault"}
 

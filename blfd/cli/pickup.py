@@ -74,6 +74,13 @@ def explain(
         Console().print(cell(f"What it has set for its calls: {found['forwarded']}"), soft_wrap=True)
     if found["upstream"]:
         Console().print(cell(_upstream(found["upstream"])), soft_wrap=True)
+    if found["owner"] == "published":
+        rows = [
+            (row["publisher"], str(row["dialogs"]), duration(row["ago"]), f"{row['expires']} s")
+            for row in found["published"]
+        ]
+        empty = "Who publishes it: nobody, so its lamp is idle"
+        print_table("Who publishes it", ("publisher", "dialogs", "ago", "for"), rows, empty)
     dialogs = [(d["lamp"], duration(d["since"]), _with(d), d["call_id"]) for d in found["dialogs"]]
     empty = f"Its dialogs: none; {found['why_idle']}"
     print_table("Its dialogs", ("lamp", "since", "with", "Call-ID"), dialogs, empty)

@@ -37,6 +37,20 @@ MOST_DIALOGS = 50  # in one publication
 MOST_OF_EXTENSION = 100  # publications: the oldest gives way, as its publisher has lost its entity-tag
 
 
+MOST_REFUSED = 100  # PUBLISHes that are remembered
+EXPECTED = frozenset((412, 423, 503))
+"""Statuses after which a publisher goes on by itself."""
+
+
+class RefusedPublish(NamedTuple):
+    """What a source has got for its last PUBLISH of an extension, `times` in a row."""
+
+    at: float
+    status: int
+    reason: str
+    times: int
+
+
 class Publisher(NamedTuple):
     """Who publishes: `name` for people, `extension` None for a source that is taken at its word."""
 
@@ -73,6 +87,7 @@ class Compositor:
         self._shown: dict[Aor, dict[Published, WatchedDialog]] = {}
         self._ended: dict[Aor, dict[Published, float]] = {}  # bodies of until then tell nothing of these
         self.timers = Timers(self._expire)
+        self.refused: dict[tuple[str, Aor], RefusedPublish] = {}  # by source and extension, the newest last
         self._of_publisher = Tally(settings.source_publications)
         self._of_tenant = Tally(settings.tenant_publications)
 
@@ -82,6 +97,7 @@ class Compositor:
     def directory_changed(self, directory: Directory, domains: Domains, now: float) -> list[Effect]:
         """What was published of extensions that are gone, or whose calls are carried here now, is dropped."""
         self._directory, self._domains = directory, domains
+        self.refused.clear()  # what is still wrong is published again
         effects: list[Effect] = []
         for aor in [aor for aor in self._of if not self._is_published(aor)]:
             for etag in list(self._of[aor]):
@@ -144,6 +160,19 @@ class Compositor:
         elif old:
             effects += self._remove(old.saved.etag, now)
         return [*effects, _accepted(publish, etag, expires)]
+
+    def note(self, publish: PublishReceived, refusal: Refusal | None, now: float) -> None:
+        """Remember a PUBLISH that was refused, for who looks why a lamp shows nothing; None: it was taken."""
+        aor = self._domains.aor_of(publish.request.target)
+        if aor is None or aor not in self._directory.extensions:
+            return
+        key = publish.request.flow.host, aor
+        before = self.refused.pop(key, None)
+        if refusal and refusal.status not in EXPECTED:
+            times = before.times + 1 if before else 1
+            self.refused[key] = RefusedPublish(now, refusal.status, str(refusal), times)
+            if len(self.refused) > MOST_REFUSED:
+                del self.refused[next(iter(self.refused))]
 
     def _named(self, publish: PublishReceived, publisher: Publisher) -> Publication | None:
         """The publication that SIP-If-Match names; None where a new one is meant."""

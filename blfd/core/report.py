@@ -156,6 +156,22 @@ def publications(core: Core, tenant: str, now: float) -> Iterator[Row]:
             yield _publication(publication, now)
 
 
+def refused_publishers(core: Core, tenant: str, now: float) -> list[Row]:
+    """Who publishes an extension in vain, the latest last; a first challenge is no refusal."""
+    return [
+        {
+            "source": source,
+            "extension": aor.extension,
+            "status": refused.status,
+            "reason": refused.reason,
+            "times": refused.times,
+            "ago": round(now - refused.at, 1),
+        }
+        for (source, aor), refused in core.compositor.refused.items()
+        if aor.tenant == tenant and (refused.status != 401 or refused.times > 1)
+    ]
+
+
 def _why(core: Core, dialog: WatchedDialog) -> str:
     call, taken = core.calls.numbered(dialog.call), ""
     if dialog.taken_by:

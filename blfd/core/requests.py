@@ -91,7 +91,7 @@ class Requests:
             if isinstance(event, ReferReceived):  # its sender is known by the dialog
                 return self._transfers.refer(event, now)
             if isinstance(event, PublishReceived):
-                return self._compositor.publish(event, self._publisher(event.request, now), now)
+                return self._publish(event, now)
             if isinstance(event, InviteReceived) and (trunks := self._outside(event.request, now)):
                 return self._call_in(event, trunks, now)
             extension = self._senders.sender(event.request, now)
@@ -116,6 +116,15 @@ class Requests:
         if aor not in self._directory.extensions or self._senders.sender(moved.request, now).aor != aor:
             raise Refusal(481, "")
         return LetIn(moved.request.transaction, moved.leg)
+
+    def _publish(self, publish: PublishReceived, now: float) -> list[Effect]:
+        try:
+            effects = self._compositor.publish(publish, self._publisher(publish.request, now), now)
+        except Refusal as refusal:
+            self._compositor.note(publish, refusal, now)
+            raise
+        self._compositor.note(publish, None, now)
+        return effects
 
     def _publisher(self, request: Request, now: float) -> Publisher:
         """Who has sent a PUBLISH: a source that is taken at its word publishes for whom it likes."""

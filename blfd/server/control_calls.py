@@ -63,6 +63,7 @@ class ControlCalls:
             "watchers": lambda tenant: report.watchers(core, tenant, time.time()),
             "calls": lambda tenant: report.calls(core, tenant, time.time()),
             "publications": lambda tenant: report.publications(core, tenant, time.time()),
+            "refused publishers": lambda tenant: report.refused_publishers(core, tenant, time.time()),
             "trunks": lambda tenant: report.trunks(core, tenant, time.time()),
             "upstreams": lambda tenant: report.upstreams(core, tenant, time.time()),
             "upstream lamps": lambda tenant: report.upstream_lamps(core, tenant, time.time()),

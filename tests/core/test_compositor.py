@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from publishers import HELD, KAMAILIO, OTHER, asterisk, body, kamailio, opensips, publish, published
 
+from blfd.core import report
 from blfd.core.calls.leg_inputs import LegAccepted, LegProgress
 from blfd.core.effects import Effect, Log, Reply, SavePublication
 from blfd.core.inputs import DirectoryChanged, PublicationsRestored
@@ -372,6 +373,32 @@ def test_it_cannot_be_picked_up_here() -> None:
     ):
         answer = reply(site.give(asked))
         assert (answer.status, answer.reason) == (488, "The call of 102 is carried by another server")
+
+
+def test_who_is_refused_is_remembered_until_it_is_taken() -> None:
+    """For doctor; what a publisher mends by itself is no refusal."""
+    site = Site()
+
+    def refused() -> list[tuple[str, str, int, int]]:
+        rows = report.refused_publishers(site.world.core, "default", site.world.now + 3)
+        assert all(row["ago"] == 3 for row in rows)
+        return [(row["source"], row["extension"], row["status"], row["times"]) for row in rows]
+
+    for _ in range(2):
+        site.give(publish(kamailio("early").replace(b"sip:102@", b"sip:101@"), user="101"))
+    site.give(publish(kamailio("early"), "unknown"))
+    site.give(publish(kamailio("early").replace(b"sip:102@", b"sip:199@"), user="199"))
+    site.give(publish(b"no document", source=OTHER))
+    assert refused() == [(KAMAILIO.host, "101", 403, 2), (OTHER.host, "102", 400, 1)]
+    assert report.refused_publishers(site.world.core, "acme.example", 0.0) == []
+    site.publish(kamailio("early"), source=OTHER)
+    assert refused() == [(KAMAILIO.host, "101", 403, 2)]
+    for number in range(300):
+        source = OTHER._replace(host=f"198.51.{number // 100}.{number % 100}")
+        site.give(publish(b"no document", source=source))
+    assert len(refused()) == 100
+    site.give(DirectoryChanged(published("102")))
+    assert refused() == [], "what is still wrong is published again"
 
 
 # Anything in any order

@@ -49,6 +49,7 @@ def test_a_server_that_publishes_for_all(published: Site) -> None:
     published.wait_lamp("102", "ringing")
     answer = publish(server, body("confirmed"), answer["sip-etag"])
     published.wait_lamp("102", "talking")
+    assert "111" in published.cli("explain", "102").partition("Who publishes it")[2]
     assert publish(server, b"", answer["sip-etag"], expires=0).status == 200
     published.wait_lamp("102", "idle")
 
@@ -63,8 +64,11 @@ def test_who_may_not(published: Site) -> None:
     )
     assert publish(published.agent("111"), b"", answer["sip-etag"], user="103").status == 412
     stranger = Agent(published.server.address(), "102")
-    assert publish(stranger, body("early")).status == 401
+    for _ in range(2):
+        assert publish(stranger, body("early")).status == 401
     stranger.close()
+    refused = {row["extension"]: row["status"] for row in published.ask("refused publishers")}
+    assert refused == {"102": 401, "104": 403}
     published.wait_lamp("102", "idle")
     assert publish(own, b"", answer["sip-etag"], user="103", expires=0).status == 200
 
