@@ -22,6 +22,7 @@ from blfd.core.calls.leg_inputs import (
 )
 from blfd.core.calls.transfer import TRANSITIONS, Event, Stage
 from blfd.core.effects import (
+    Acknowledge,
     Dial,
     Effect,
     FindMedia,
@@ -419,6 +420,7 @@ class Consulting(Transfers):
         calls: bool = True,
         rings: bool = False,
         held: bool = True,
+        offer: bytes | None = SDP,
         tls: tuple[str, ...] = (),
         sips: str = "",
     ) -> None:
@@ -431,7 +433,7 @@ class Consulting(Transfers):
             self.give(OfferReceived(self.transferor, HELD))
             self.give(OfferAnswered(self.transferee, 200, SDP))
         if rings:
-            self.second = self.call("102", "103", sips=sips == "second")
+            self.second = self.call("102", "103", offer, sips=sips == "second")
             (self.target,) = self.phones[self.second]
         else:
             consulted = self.talk(*(("102", "103") if calls else ("103", "102")), sips=sips == "second")
@@ -504,8 +506,9 @@ ENDINGS: dict[str, tuple[int, list[str]]] = {
 
 @pytest.mark.parametrize("by_caller", [True, False], ids=["by the caller", "by the callee"])
 @pytest.mark.parametrize("ending", ["answered", "busy", "no answer", "picked up"])
-def test_while_the_target_rings(by_caller: bool, ending: str) -> None:
-    office = Consulting(by_caller=by_caller, rings=True)
+@pytest.mark.parametrize("offer", [SDP, None], ids=["", "without SDP"])
+def test_while_the_target_rings(by_caller: bool, ending: str, offer: bytes | None) -> None:
+    office = Consulting(by_caller=by_caller, rings=True, offer=offer)
     t, target = office.transferee, office.target
     assert office.lamps("101", "102", "103") == ["talking", "held", "ringing"]
     ringing = office.dialog("103").id
@@ -522,8 +525,10 @@ def test_while_the_target_rings(by_caller: bool, ending: str) -> None:
             office.confirm(effects)
             assert office.statuses() == [100, 180, 200]
             assert office.lamps("101", "102", "103") == ["talking", "idle", "talking"]
-            told = offers(office.give(OfferAnswered(t, 200, TRANSFEREE)))
-            assert told == [Offer(target, TRANSFEREE, identity("101"))], "it was called by 102"
+            effects = office.give(OfferAnswered(t, 200, TRANSFEREE))
+            due = [] if offer else [Acknowledge(target, TRANSFEREE)]
+            assert [e for e in effects if isinstance(e, Acknowledge)] == due
+            assert offers(effects) == [Offer(target, TRANSFEREE, identity("101"))], "it was called by 102"
             assert office.give(OfferAnswered(target, 200, TARGET)) == []
         case "busy":
             effects = office.give(LegEnded(target, 486, "Busy Here"))
@@ -543,6 +548,18 @@ def test_while_the_target_rings(by_caller: bool, ending: str) -> None:
         ]
         assert office.lamps("101", "102", "103") == lamps
         assert len(office.world.core.calls) == 1
+
+
+@pytest.mark.parametrize("answer", [None, b"v=0\r\nc=IN IP6 ::1\r\nm=audio 4100 RTP/AVP 0\r\n"])
+def test_a_target_whose_offer_gets_no_answer(answer: bytes | None) -> None:
+    office = Consulting(by_caller=False, rings=True, offer=None)
+    office.confirm(office.refer("x", replaces=office.consulted()))
+    target = b"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 7000 RTP/AVP 0\r\n"
+    office.confirm(office.answers_at(office.target, target))
+    ended = hung_up(office.give(OfferAnswered(office.transferee, 200 if answer else 488, answer)))
+    assert ended.keys() == {office.transferee, office.target}
+    assert office.lamps("101", "103") == ["idle", "idle"]
+    assert len(office.world.core.calls) == 0
 
 
 def test_what_is_no_consultation() -> None:

@@ -307,6 +307,7 @@ class Consulted:
 
     trio: Trio
     rings: bool = False
+    offer: bytes = sdp(5200)
 
     def __post_init__(self) -> None:
         self.caller, self.callee = self.trio.talk()
@@ -314,7 +315,7 @@ class Consulted:
         again = self.caller.agent.wait_request("INVITE")
         self.caller.agent.reply(again, 200, "OK", sdp(4000, "recvonly"), Content_Type=SDP)
         self.callee.ack(self.callee.agent.final(hold))
-        self.calling = Calling.start(self.trio["102"], "103", sdp(5200))
+        self.calling = Calling.start(self.trio["102"], "103", self.offer)
         self.invite = rings(self.trio["103"])
         if not self.rings:
             self.trio["103"].reply(self.invite, 200, "OK", sdp(7000), Content_Type=SDP)
@@ -423,11 +424,11 @@ def test_two_transfers_at_once(trio: Trio) -> None:
     hangs_up(last, target)
 
 
-@pytest.mark.parametrize("then", ["answers", "is busy"])
+@pytest.mark.parametrize("then", ["answers", "offers", "is busy"])
 def test_while_the_target_rings(trio: Trio, then: str) -> None:
     """The transferee takes the caller's place, and the phone rings on."""
     trio["105"].subscribe("103")
-    consulted = Consulted(trio, rings=True)
+    consulted = Consulted(trio, rings=True, offer=b"" if then == "offers" else sdp(5200))
     caller, callee, calling = consulted.caller, consulted.callee, consulted.calling
     assert callee.request("REFER", Refer_To=consulted.replaces("right")).status == 202
     assert calling.refused().status == 487
@@ -448,8 +449,12 @@ def test_while_the_target_rings(trio: Trio, then: str) -> None:
         trio.site.wait_lamp("102", "held")
         hangs_up(callee, caller)
     else:
-        target = answers(trio["103"], consulted.invite)
+        trio["103"].reply(consulted.invite, 200, "OK", sdp(7000), Content_Type=SDP)
+        target = Dialog.of_invite(trio["103"], consulted.invite)
         moved(caller, 7000, 4000, "103")
+        ack = trio["103"].wait_request("ACK")
+        assert bool(ack.body) == (then == "offers")
+        assert not ack.body or audio_port(ack) == 4000
         moved(target, 4000, 7000, "101")
         told(callee, 200)
         is_hung_up(callee)
@@ -487,4 +492,21 @@ def test_kill_9_while_a_transfer_rings(own_site: Callable[..., Site]) -> None:
     lamps = {row["extension"]: row["lamp"] for row in site.ask("lamps")}
     assert [lamps[user] for user in ("101", "102", "103", "104")] == ["talking", "idle", "idle", "talking"]
     hangs_up(one, rung)
+    site.wait_no_call()
+    site.wait_rows("legs", 0)
+    one, other = trio.talk()
+    site.wait_rows("legs WHERE settled", 2)
+    assert refer(other, "103").status == 202
+    invite = rings(trio["103"])
+    other.request("BYE")  # so 101 waits for 103 alone
+    site.wait_idle("102")
+    site.kill()
+    site.start()
+    asked = one.agent.wait_request("INVITE")
+    one.agent.reply(asked, 200, "OK", sdp(4000), Content_Type=SDP)
+    other.agent.reply(other.agent.wait_request("INVITE"), 481, "Call does not exist")
+    is_hung_up(other)
+    is_hung_up(one)
+    trio["103"].reply(invite, 200, "OK", sdp(7000), Content_Type=SDP)
+    is_hung_up(Dialog.of_invite(trio["103"], invite))
     site.wait_no_call()

@@ -83,13 +83,15 @@ class Asked(NamedTuple):
 class Own:
     """An offer of the server's. `vital`: the call cannot go on without its answer; `at_once`: whoever has not
     acknowledged yet. Of what the answer changes the other phone is told, unless this tells it. `follows`: its
-    SDP is what the other phone answers to the one before."""
+    SDP is what the other phone answers to the one before. `acknowledges`: the leg whose 200 has brought what
+    is offered, and whose ACK takes the answer."""
 
     offer: Offer
     vital: bool = False
     at_once: bool = False
     tells: bool = False
     follows: bool = False
+    acknowledges: int = 0
     times: int = 0
     not_before: float = 0.0
 
@@ -181,6 +183,8 @@ class OfferAnswer:
         stays = self._other.pop(old)
         self._other = {new: stays, stays: new}
         self.awaited.discard(old)
+        if old in self._due:
+            self._due[new] = self._due.pop(old)
         if known:
             self._told.setdefault(stays, known)
         for own in self._later:
@@ -190,7 +194,8 @@ class OfferAnswer:
     def connect(self, offer: Offer, other: Offer | None, now: float) -> list[Effect]:
         """Two phones that talked with others: `offer` is what one can send, and what is answered to it the
         other one is asked for by `other`, or where its media moves."""
-        first = Own(offer, vital=True, at_once=True)
+        due = self._due.pop(offer.leg, None)
+        first = Own(offer, vital=True, at_once=True, acknowledges=due.leg if due else 0)
         second = [Own(other, vital=True, at_once=True, follows=True)] if other else []
         self._later[:0] = [first, *second]
         self._vital = 0
@@ -253,7 +258,7 @@ class OfferAnswer:
         own, asked = self._own, self._asked
         if own and own.offer.leg == answer.leg:
             hold = self._own_answered(own, answer, now)
-            return self.next(now), hold
+            return [*self._acknowledged(own, answer.sdp), *self.next(now)], hold
         if asked is None or self._other.get(asked.leg) != answer.leg:
             return [], None
         self._asked = None
@@ -285,6 +290,16 @@ class OfferAnswer:
         elif not own.tells and moved(self._told.get(other, b""), sdp):
             self._later.append(Own(Offer(other, sdp), tells=True))
         return Hold(leg, held(sdp))
+
+    def _acknowledged(self, own: Own, sdp: bytes | None) -> list[Effect]:
+        """Raises NoAnswer where what a phone has answered is of no use to who waits for its ACK."""
+        leg = own.acknowledges
+        if not leg or sdp is None:
+            return []
+        if are_apart(own.offer.sdp, sdp):
+            raise NoAnswer(APART)
+        self.tell(leg, sdp)
+        return [Acknowledge(leg, sdp)]
 
     def next(self, now: float) -> list[Effect]:
         """What has waited and may be sent now."""

@@ -120,8 +120,6 @@ class Referrals:
             raise Refusal(483, f"This call was transferred {MOST} times already")
         if other.state is State.RINGING and dialog.leg != other.caller_leg:
             raise Refusal(403, f"{aor.extension} has not answered the other call")
-        if other.state is State.RINGING and other.offer is None:
-            raise Refusal(488, f"The phone of {aor.extension} has not said what it can send")
         target = other.callee if dialog.leg == other.caller_leg else other.caller
         if target.is_outside and not self._calls.rules.tenant(aor).send_outside:
             raise _stays(aor)
