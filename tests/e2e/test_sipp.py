@@ -14,6 +14,7 @@ import pytest
 from calls import Calling, Dialog, audio_port, sdp
 from pickups import Ringing
 from programs import program
+from proxies import free_port
 from scenarios import PICKERS, TRANSFERRING, WATCHERS, picking_up, told_mark, transferring, watching
 from sites import Site
 
@@ -22,14 +23,24 @@ DEADLINE = 30
 
 
 class Sipp:
-    """One SIPp process running one call of a scenario."""
+    """One SIPp process running `calls` calls of a scenario, one as a rule."""
 
-    def __init__(self, site: Site, scenario: Path, user: str, to: str, transport: str, port: int = 0) -> None:
+    def __init__(
+        self,
+        site: Site,
+        scenario: Path,
+        user: str,
+        to: str,
+        transport: str,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        calls: int = 1,
+    ) -> None:
         self.log = site.folder / f"sipp-{scenario.stem}-{user}-{transport}.log"
         values = site.folder / f"{scenario.stem}-{user}.csv"
         values.write_text(f"SEQUENTIAL\n{user};{to};\n")
         command = [program("sipp"), site.server.address(transport), "-sf", scenario]
-        command += ["-inf", values, "-m", "1", "-i", "127.0.0.1", "-nostdin", "-timeout", "20s"]
+        command += ["-inf", values, "-m", calls, "-i", host, "-nostdin", "-timeout", "60s"]
         command += ["-t", "t1" if transport == "tcp" else "u1", "-trace_err", "-error_file", self.log]
         if port:
             command += ["-p", str(port)]
@@ -160,3 +171,39 @@ def test_a_phone_that_forwards_its_calls(own_site: Callable[..., Site]) -> None:
     assert dialog.request("BYE").status == 200
     phone.reply(phone.wait_request("BYE"), 200)
     site.wait_no_call()
+
+
+def test_two_carriers(own_site: Callable[..., Site]) -> None:
+    """blfd registers with the first and is called by number; where that one has no way, the second has."""
+    site = own_site()
+    ports = free_port(), free_port()
+    hosts = "127.0.0.11", "127.0.0.12"
+    first, second = (f"{host}:{port}" for host, port in zip(hosts, ports, strict=True))
+    carrier = Sipp(site, SCENARIOS / "carrier.xml", "first", "x", "udp", ports[0], hosts[0], calls=2)
+    backup = Sipp(site, SCENARIOS / "callee.xml", "second", "x", "udp", ports[1], hosts[1])
+    account = ("--mode", "register", "--username", "acct", "--password", "s3cret", "--ping", "0")
+    numbers = ("--did", "+4930123451xx=1xx", "--country", "49", "--area", "30")
+    site.cli("trunk", "add", "first", "--server", first, *account, *numbers)
+    site.cli("trunk", "add", "second", "--server", second, "--ping", "0")
+    site.cli("route", "add", "0.", "--trunks", "first,second")
+    site.wait_trunk("first", state="registered")
+
+    called, caller = site.registered("102"), site.registered("101")
+    calling_in = Sipp(site, SCENARIOS / "caller.xml", "491701234567", "03012345102", "udp", host=hosts[0])
+    invite = called.wait_request("INVITE")
+    assert "<sip:491701234567@" in invite["from"]
+    called.reply(invite, 180, "Ringing")
+    called.reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp")
+    called.wait_request("ACK")
+    called.reply(called.wait_request("BYE"), 200)
+    calling_in.finish()
+    site.wait_no_call()
+
+    calling = Calling.start(caller, "0301", sdp(4000))
+    assert calling.provisional(180)
+    dialog = calling.acknowledge(calling.final())
+    site.wait_lamp("101", "talking")
+    assert dialog.request("BYE").status == 200
+    backup.finish()
+    site.wait_no_call()
+    carrier.finish()
