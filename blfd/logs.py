@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
 
 from blfd.core.visible import visible
@@ -41,3 +42,16 @@ def start(level: int = logging.INFO, as_what: str = FORMATS[0]) -> None:
     text = OneLine("%(asctime)s %(levelname)s %(message)s")
     handler.setFormatter(JsonLine() if as_what == "json" else text)
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    sys.unraisablehook = unraisable
+
+
+def unraisable(told: sys.UnraisableHookArgs) -> None:
+    """What Python cannot raise, as nobody would catch it, is a record too.
+
+    In a handshake that is a server name which is none: `ssl` wants ASCII, and strangers send what they like.
+    """
+    log = logging.getLogger("blfd")
+    if isinstance(told.exc_value, UnicodeDecodeError) and isinstance(told.object, bytes):
+        log.debug("TLS: a server name that is none: %s", told.object)
+        return
+    log.error("%s: %r", told.err_msg or "ignored", told.object, exc_info=told.exc_value)

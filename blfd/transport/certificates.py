@@ -120,8 +120,8 @@ def _context(protocol: int, settings: TlsSettings) -> ssl.SSLContext:
         try:
             context.load_verify_locations(settings.client_ca)
         except OSError as error:
-            text = f"client_ca {settings.client_ca}: {error.strerror}; give a PEM file of CAs"
-            raise CertificateError(text) from None
+            why = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
+            raise CertificateError(f"client_ca {settings.client_ca}: {why}; give a PEM file of CAs") from None
     if protocol == ssl.PROTOCOL_TLS_SERVER:
         context.set_ecdh_curve(CURVE)
         context.num_tickets = 1
@@ -130,14 +130,26 @@ def _context(protocol: int, settings: TlsSettings) -> ssl.SSLContext:
 
 def _explained(error: ssl.SSLError, files: PemFiles) -> str:
     certificate, key = files
+    found = _PEM.findall(certificate.read_text(encoding="latin-1"))
     if error.reason == "KEY_VALUES_MISMATCH":
-        return f"certificate_key {key} is not the key of certificate {certificate}; give its own"
+        order = ", or put the server's certificate before those of its chain" if len(found) > 1 else ""
+        return f"certificate_key {key} is not the key of certificate {certificate}; give its own{order}"
     if b"ENCRYPTED" in key.read_bytes():
         return f"certificate_key {key} is encrypted: 'openssl pkey -in {key} -out FILE' makes one that is not"
-    return (
-        f"certificate {certificate} and certificate_key {key} cannot be used ({error.reason or error}): "
-        "both have to be PEM files, the certificate's chain in one"
-    )
+    if (error.reason or "").startswith("EE_KEY"):
+        return f"certificate {certificate} has too weak a key; get one of RSA with 2048 bits, or of P-256"
+    if not found or not _are_readable(found):
+        return f"certificate {certificate} is no PEM file of a certificate and its chain; give one that is"
+    why = error.reason or "no key in it"
+    return f"certificate_key {key} cannot be used ({why}); give the PEM file of the key of {certificate}"
+
+
+def _are_readable(certificates: list[str]) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata="\n".join(certificates))
+    except ssl.SSLError:
+        return False
+    return True
 
 
 def _said(files: PemFiles) -> dict[str, Any]:
@@ -146,17 +158,22 @@ def _said(files: PemFiles) -> dict[str, Any]:
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
-    client.load_verify_locations(cadata=first[0] if first else "")
+    client.set_ciphers(OLD_CIPHERS)  # whatever is served is looked at
     try:
+        client.load_verify_locations(cadata=first[0] if first else "")
         return _shake_hands(files, client)
     except ssl.SSLCertVerificationError as error:
         text = f"certificate {files.certificate} is none of a server: {error.verify_message}; get one that is"
         raise CertificateError(text) from None
+    except ssl.SSLError as error:
+        text = f"certificate {files.certificate} is of no use to phones ({error.reason or error})"
+        raise CertificateError(f"{text}; get one with a key of RSA or P-256") from None
 
 
 def _shake_hands(files: PemFiles, client: ssl.SSLContext) -> dict[str, Any]:
     """What a client verifies of whom it talks to, in memory. Raises SSLError where it does not."""
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.set_ciphers(OLD_CIPHERS)
     serving.load_cert_chain(files.certificate, files.key, password=lambda: "")
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
     one = client.wrap_bio(to_client, to_server)

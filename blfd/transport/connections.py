@@ -20,6 +20,7 @@ from blfd.core.hosts import sender
 from blfd.core.values import TRANSPORTS, Flow
 from blfd.transport.attempts import Attempts
 from blfd.transport.tcp import TcpConnection
+from blfd.transport.told import Told
 
 if TYPE_CHECKING:
     from blfd.transport.network import Network, Source
@@ -58,6 +59,7 @@ class Connections:
         self._opening = 0
         self._to_drop: list[TcpConnection] = []
         self._attempts = Attempts()
+        self.told = Told(log)
         self._swept = 0.0
 
     def __len__(self) -> int:
@@ -113,11 +115,11 @@ class Connections:
     def _has_room(self, flow: Flow) -> bool:
         host, via = flow.host, TRANSPORTS[flow.transport].via
         if len(self._by_flow) >= self._most:
-            log.warning("%s: %d connections are open, one more is refused", via, self._most)
+            self.told.warn("", "%s: %d connections are open, one more is refused", via, self._most)
             return False
         count = self._of_host[sender(host)]
         if not self._may_connect(host, count):
-            log.warning("%s: %s has %d connections, one more is refused", via, host, count)
+            self.told.warn(host, "%s: %s has %d connections, one more is refused", via, host, count)
             return False
         return True
 
@@ -189,9 +191,9 @@ class Connections:
             if until is not None and now >= until:
                 self.drop(connection, f"no answer within {OPENING:.0f} s")
             elif since is not None and since < now - self._slowest:
-                via = connection.transport.via
-                log.warning(
-                    "%s from %s: half a message for %d s, closed", via, connection.flow, self._slowest
+                via, flow = connection.transport.via, connection.flow
+                self.told.warn(
+                    flow.host, "%s from %s: half a message for %d s, closed", via, flow, self._slowest
                 )
                 self.drop(connection)
 

@@ -98,7 +98,8 @@ class TcpConnection:
         try:
             self._take(bytes(network.view[:length]))
         except Unreadable as error:
-            log.warning("%s from %s: %s, closed", self.transport.via, self.flow, error)
+            told = self._connections.told
+            told.warn(self.flow.host, f"%s from %s: {error}, closed", self.transport.via, self.flow)
             network.unreadable(error.octets, self.flow, f"{error}")
             self._connections.drop(self)
 
@@ -128,7 +129,8 @@ class TcpConnection:
             return True
         if self._unsent_octets + len(data) > MAX_UNSENT:
             if self.opening_until is None:
-                log.warning("%s to %s: the phone does not read, closed", self.transport.via, self.flow)
+                text = "%s to %s: the phone does not read, closed"
+                self._connections.told.warn(self.flow.host, text, self.transport.via, self.flow)
                 self._connections.drop_later(self, "the phone does not read")
             return False
         self._unsent.append(data)

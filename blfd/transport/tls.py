@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from blfd.core.values import TLS, Flow
 from blfd.transport.certificates import names_in
 from blfd.transport.tcp import NOTHING, TcpConnection, TcpListener
+from blfd.transport.told import Told
 
 if TYPE_CHECKING:
     from blfd.transport.network import Network
@@ -27,8 +28,6 @@ log = logging.getLogger("blfd.tls")
 
 HANDSHAKE = 10.0  # seconds that one may take
 TURN = 0.003  # seconds of handshakes before what is up already gets its turn
-TOLD = 600.0  # seconds in which a failure is told once for each address
-MOST_TOLD = 100  # failures that are told in this time
 
 _NO_TLS = frozenset(("HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL"))
 
@@ -142,8 +141,7 @@ class Handshakes:
         self.socket = select.epoll()
         self.may = may
         self._by_fd: dict[int, TlsConnection] = {}
-        self._told: set[tuple[str, str]] = set()
-        self._told_since = 0.0
+        self._told = Told(log)
 
     def __len__(self) -> int:
         return len(self._by_fd)
@@ -172,16 +170,10 @@ class Handshakes:
 
     def failed(self, connection: TlsConnection, why: str, is_noise: bool) -> None:
         """Tell it once in a while; what scanners do is no news."""
-        now = time.monotonic()
-        if now > self._told_since + TOLD:
-            self._told.clear()
-            self._told_since = now
-        host = connection.flow.host
-        if is_noise or (host, why) in self._told or len(self._told) >= MOST_TOLD:
+        if is_noise:
             log.debug("TLS with %s: %s", connection.flow, why)
-            return
-        self._told.add((host, why))
-        log.warning("TLS with %s: %s", connection.flow, why)
+        else:
+            self._told.warn(connection.flow.host, f"TLS with %s: {why.replace('%', '%%')}", connection.flow)
 
     def close(self) -> None:
         self.socket.close()
@@ -211,7 +203,8 @@ def explained(error: OSError) -> tuple[str, bool]:
     if reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
         return "it shows no certificate, and client_certificates in [tls] requires one", False
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is refused: {error.verify_message}", False
+        advice = "have it show none, or put who has signed it into client_ca in [tls]"
+        return f"its certificate is refused ({error.verify_message}): {advice}", False
     if isinstance(error, ssl.SSLError) and reason:
         return f"the handshake failed: {reason}", True
     return "closed during the handshake", True

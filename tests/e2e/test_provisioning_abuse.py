@@ -69,7 +69,7 @@ def _no_certificate(folder: Path) -> Pair:
     [
         (_mismatching, "other.key is not the key of certificate"),
         (_encrypted, "closed.key is encrypted: 'openssl pkey"),
-        (_no_certificate, "both have to be PEM files"),
+        (_no_certificate, "is no PEM file of a certificate"),
     ],
 )
 def test_a_certificate_that_does_not_fit(tmp_path: Path, make: Callable[[Path], Pair], words: str) -> None:

@@ -7,18 +7,21 @@ import os
 import shutil
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from certificates import RSA, Pair, self_signed, signed
+from certificates import EC, RSA, Pair, self_signed, signed
 from sockets import DEADLINE, OPTIONS, Site, flow_of
 
+from blfd import logs
 from blfd.core.values import Flow
 from blfd.transport.certificates import CertificateError, Certificates, PemFiles, TlsSettings, faults, load
-from blfd.transport.tls import HANDSHAKE, MOST_TOLD, Handshakes
+from blfd.transport.tls import HANDSHAKE, Handshakes
+from blfd.transport.told import MOST
 
 
 @pytest.fixture(scope="module")
@@ -475,10 +478,67 @@ def test_failures_fill_no_log(caplog: pytest.LogCaptureFixture) -> None:
             self.flow = Flow("tls", f"192.0.2.{number}", 1)
 
     handshakes = Handshakes(lambda host: True)
-    for number in range(MOST_TOLD * 2):
+    for number in range(MOST * 2):
         handshakes.failed(Peer(number), "closed", False)  # type: ignore[arg-type]
-    assert len(caplog.records) == MOST_TOLD
+    assert len(caplog.records) == MOST
     handshakes.close()
+
+
+def test_a_server_name_that_is_none_is_no_news(
+    make: Callable[..., TlsSite], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Python would write a traceback for each: a stranger could fill the log with them."""
+    monkeypatch.setattr(sys, "unraisablehook", logs.unraisable)
+    site, outgoing = make(), ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        phone().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="none.example").do_handshake()
+    peer = site.tcp(0)
+    peer.sendall(outgoing.read().replace(b"none.example", b"\xff" * 12))
+    site.until(lambda: site.network.handshakes)
+    assert site.is_closed(peer)
+    assert not site.network.handshakes
+    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
+
+
+CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1")
+WEAK = ("-newkey", "rsa:1024")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("weak", "has too weak a key"),
+        ("odd curve", "is of no use to phones"),
+        ("chain first", "or put the server's certificate before those of its chain"),
+        ("no certificate", "own.pem is no PEM file"),
+        ("half a chain", "own.pem is no PEM file"),
+        ("no key", "own.key cannot be used"),
+    ],
+)
+def test_each_fault_is_one_line_that_names_the_file(
+    tmp_path: Path, authority: Pair, kind: str, words: str
+) -> None:
+    own = self_signed(tmp_path, "own", kind={"weak": WEAK, "odd curve": CURVE}.get(kind, EC))
+    text, other = own.certificate.read_text(), authority.certificate.read_text()
+    own.certificate.write_text(
+        {
+            "chain first": other + text,
+            "no certificate": "",
+            "half a chain": text + other.replace("MI", "", 1),
+        }.get(kind, text)
+    )
+    if kind == "no key":
+        own.key.write_text(text)
+    with pytest.raises(CertificateError) as error:
+        load(PemFiles(*own), TlsSettings())
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_old_phones_may_get_what_is_weak(tmp_path: Path, authority: Pair) -> None:
+    own = self_signed(tmp_path, "own", kind=WEAK)
+    served = load(PemFiles(*own), TlsSettings(oldest="1.0"))
+    assert any("weak" in str(fault) for fault in faults(served, "", authority.certificate, served.begins))
 
 
 def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
