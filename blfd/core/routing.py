@@ -109,8 +109,12 @@ class Routing:
             outside = self._outside(who, target)
             if outside:
                 return ToOutside(outside)
-            text = f"{who} calls {visible(target.user)}, which does not exist"
-            return Refused(404, f"{visible(target.user) or 'This'} does not exist", text)
+            user = visible(target.user)
+            text = f"{who} calls {user}, which does not exist"
+            if not self._is_here(who, target):
+                host, add = visible(target.host), f"blfd tenant set {who.tenant} --alias"
+                text = f"{who} calls {user} at {host}, which is no name of its tenant; see '{add}'"
+            return Refused(404, f"{user or 'This'} does not exist", text)
         return ToExtension(self._directory.extensions[aor])
 
     def _forwards(self, who: Aor, target: Uri, name: str, code: str) -> ToRule | Refused:

@@ -40,6 +40,12 @@ def nobody(user: str, who: str = "101") -> Refused:
     return Refused(404, f"{user or 'This'} does not exist", f"{who} calls {user}, which does not exist")
 
 
+def elsewhere(user: str, host: str, who: str = "101") -> Refused:
+    add = f"blfd tenant set {who.partition('@')[2] or DEFAULT_TENANT} --alias"
+    text = f"{who} calls {user} at {host}, which is no name of its tenant; see '{add}'"
+    return Refused(404, f"{user} does not exist", text)
+
+
 def other(text: str, scheme: str) -> Uri:
     return Uri(text, scheme, "", "", 0)
 
@@ -54,8 +60,8 @@ DIALLED: list[tuple[Uri, Route]] = [
     (uri("102")._replace(parameters=(("user", "phone"),), headers="Replaces=a"), to("102")),
     (uri("999"), nobody("999")),
     (uri(""), nobody("")),
-    (uri("102", "other.example"), nobody("102")),
-    (uri("101", ACME), nobody("101")),
+    (uri("102", "other.example"), elsewhere("102", "other.example")),
+    (uri("101", ACME), elsewhere("101", ACME)),
     (uri("9\r\n9"), nobody("9\ufffd\ufffd9")),
     (uri("*2"), to("*2")),
     (uri("*97102"), directed("102", here("102"))),
@@ -95,7 +101,7 @@ def test_what_an_extension_dials(target: Uri, route: Route) -> None:
     ("target", "route"),
     [
         (uri("101", ACME), to("101", ACME)),
-        (uri("102", HOST), nobody("102", IN_ACME)),
+        (uri("102", HOST), elsewhere("102", HOST, IN_ACME)),
         (uri("*2101", ACME), directed("101", Aor(ACME, "101"))),
         (uri("*2101", HOST), directed("101", None)),
         (uri("*22", ACME), ToPickup(Way.GROUP)),

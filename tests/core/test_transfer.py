@@ -27,6 +27,7 @@ from blfd.core.effects import (
     Effect,
     FindMedia,
     HangUp,
+    Log,
     MatchMedia,
     NotifyLeg,
     Offer,
@@ -463,6 +464,8 @@ def test_attended(by_caller: bool, calls: bool, held: bool, tags: str) -> None:
     assert office.peer == t
     assert office.statuses() == [100, 200]
     assert offers(effects) == [Offer(t, TARGET, identity("103"))]
+    (done,) = (effect.text for effect in effects if isinstance(effect, Log) and ": done" in effect.text)
+    assert done == "transfer by 102, who has consulted: 101 to 103: done"
     assert hung_up(effects).keys() == {office.second, office.transferor}
     assert office.lamps("101", "102", "103") == ["talking", "idle", "talking"]
     assert [office.dialog(extension).id for extension in ("101", "103")] == ids, "their dialogs go on"

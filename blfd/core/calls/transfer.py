@@ -9,7 +9,7 @@ that hangs up leaves the transferee to wait (`WAITING`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -102,18 +102,18 @@ class Transfer:
     stage: Stage = Stage.LOOKING
     onward: Call | None = None
     looks: int = 0
+    name: str = field(init=False)  # for the log: of who takes part, as it was at first
+
+    def __post_init__(self) -> None:
+        by, who = self.transferor.party, self.transferee.party
+        if self.consultation:
+            call = self.consultation.call
+            whom = call.callee if self.consultation.leg == call.caller_leg else call.caller
+            self.name = f"transfer by {by}, who has consulted: {who} to {whom}"
+        else:
+            self.name = f"transfer by {by}: {who} to {callee_party(self.target) if self.target else 'nobody'}"
 
     def handle(self, event: Event) -> Action:
         """Take `event`; what it asks for. Raises KeyError where it cannot happen."""
         self.stage, action = TRANSITIONS[self.stage, event]
         return action
-
-    @property
-    def name(self) -> str:
-        """For the log."""
-        by, who = self.transferor.party, self.transferee.party
-        if self.consultation:
-            call = self.consultation.call
-            whom = call.callee if self.consultation.leg == call.caller_leg else call.caller
-            return f"transfer by {by}, who has consulted: {who} to {whom}"
-        return f"transfer by {by}: {who} to {callee_party(self.target) if self.target else 'nobody'}"
