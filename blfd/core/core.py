@@ -315,7 +315,10 @@ class Core:
         self._authenticator.directory_changed(directory, domains)
         self.permissions = Permissions(directory)
         self.pickups.directory_changed(directory, self.permissions)
-        effects: list[Effect] = [*registering, *self.upstreams.directory_changed(directory, now)]
+        effects: list[Effect] = [
+            *registering,
+            *self.upstreams.directory_changed(directory, changed.extensions, now),
+        ]
         self.changes.everything()
         for aor in changed.extensions:
             if not directory.has_lamp(aor):

@@ -6,15 +6,29 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
-from builders import HOST, World, directory, document, notifies, reply, request, subscribe, uri
+from builders import (
+    HOST,
+    World,
+    dials,
+    directory,
+    document,
+    invite,
+    notifies,
+    reply,
+    request,
+    subscribe,
+    uri,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blfd.core.calls.leg_inputs import LegAccepted
 from blfd.core.directory import Directory, Owner
-from blfd.core.effects import Effect, Log, Reply, SendRequest
+from blfd.core.effects import Accept, Effect, Log, Reply, SendRequest
 from blfd.core.events.dialog_state import WatchedDialog
 from blfd.core.inputs import DirectoryChanged, FlowClosed
 from blfd.core.messages import Challenge, NotifyReceived, RegisterContact, RequestAnswered
+from blfd.core.trunks.trunk import Trunk
 from blfd.core.upstreams.turns import MOST_OUT
 from blfd.core.upstreams.upstream import Upstream, check
 from blfd.core.upstreams.watching import OUT, TABLE, Event, State
@@ -521,6 +535,16 @@ def test_so_many_a_second() -> None:
     assert sum(counts) >= 25
 
 
+@pytest.mark.parametrize(("granted", "least"), [(0, 10.0), (1, 10.0), (2**31, 50_000.0)])
+def test_a_grant_that_is_too_short_or_too_long_to_count(granted: int, least: float) -> None:
+    pbx = Pbx()
+    sent = pbx.first()
+    pbx.accept(sent, granted)
+    pbx.notify(sent, body(), expires=granted)
+    assert pbx.wait(least) is None
+    assert pbx.wait(86_400.0)
+
+
 def test_no_notify_after_the_200() -> None:
     pbx = Pbx()
     sent = pbx.first()
@@ -634,6 +658,44 @@ def test_what_is_set_otherwise() -> None:
     pbx.answer(last, 408)
     assert pbx.notify(anew, body(dialog("early"))).status == 481
     assert pbx.wait(10_000) is None
+
+
+def test_an_extension_that_is_taken_from_its_upstream() -> None:
+    """By its owner, by an upstream that says more of it, by one that is off, and by going."""
+    pbx = Pbx()
+    sent = pbx.subscribed("confirmed")
+    known = site()
+    mine = replace(known.extensions[Aor("default", "102")], owner=Owner.LOCAL)
+    away = replace(known, extensions={**known.extensions, mine.aor: mine})
+    closer = replace(UPSTREAM, name="closer", extensions=("102",))
+    wide = replace(UPSTREAM, extensions=("10x",))
+    for other in (away, site(closer), site(replace(UPSTREAM, enabled=False)), site(extensions=("101",))):
+        pbx.take(pbx.world.give(DirectoryChanged(other)))
+        assert (pbx.lamp, pbx.is_known) == ("idle", False)
+        before = len(pbx.asked)
+        pbx.wait(1.0)
+        ends = {one.call_id for one in pbx.asked[before:] if dict(one.headers)["Expires"] == "0"}
+        assert ends == {sent.call_id}
+        pbx.take(pbx.world.give(DirectoryChanged(site(wide))))
+        pbx.wait(1.0)
+        sent = next(one for one in pbx.asked[::-1] if one.to.uri == f"sip:102@{PBX}")
+        assert dict(sent.headers)["Expires"] == "600"
+        pbx.accept(sent)
+        assert pbx.notify(sent, body(dialog("confirmed"))).status == 200
+        assert pbx.lamp == "talking"
+
+
+def test_a_call_there_is_picked_up_by_the_trunk_of_the_same_name() -> None:
+    pbx = Pbx()
+    trunk = Trunk("default", "pbx", servers=(PBX,), pickup_code="**{extension}", ping=0)
+    other = replace(trunk, name="another", pickup_code="*8{extension}")
+    pbx.take(pbx.world.give(DirectoryChanged(replace(site(), trunks=(other, trunk)))))
+    sent = pbx.subscribed("early")
+    assert pbx.lamp == "ringing"
+    (accept,) = pbx.world.give(invite("103", "*97102"))
+    assert isinstance(accept, Accept)
+    (dial,) = dials(pbx.world.give(LegAccepted(accept.leg, "ours")))
+    assert (dial.contact, dial.flow.host) == (f"sip:**102@{PBX}", sent.flow.host)
 
 
 def test_the_same_call_here_and_there_counts_once() -> None:

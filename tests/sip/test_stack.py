@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from blfd.core.calls.leg_inputs import LegEnded
-from blfd.core.effects import Accept, Effect, Ignore, LetIn, Notify, Reply
+from blfd.core.effects import Accept, Effect, Ignore, LetIn, Notify, Reply, SendRequest
 from blfd.core.inputs import Input
 from blfd.core.messages import (
     InviteReceived,
     MovedReceived,
     NotifyAnswered,
+    NotifyReceived,
+    RequestAnswered,
     RequestReceived,
     SubscribeReceived,
 )
@@ -298,3 +300,54 @@ def test_a_response_to_a_notify_and_one_of_a_call() -> None:
     assert edge.inputs == [NotifyAnswered("t", 503, 9)]
     edge.say(f"SIP/2.0 200 OK\r\n{head}".replace("z9hG4bKn", "z9hG4bKPj").encode())
     assert edge.carrier.given == [("200", "c")]
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        ("active;expires=600", ("active", "", 600, None)),
+        ("Active ; Expires=600", ("active", "", 600, None)),
+        ("terminated;reason=Probation;retry-after=30", ("terminated", "probation", None, 30)),
+        ("terminated;reason=timeout;expires=-1;retry-after=x", ("terminated", "timeout", None, None)),
+        ('active;expires="', ("active", "", None, None)),
+        (";;", ("", "", None, None)),
+        ("", ("", "", None, None)),
+    ],
+)
+def test_what_a_notify_says_of_its_subscription(
+    value: str, wanted: tuple[str, str, int | None, int | None]
+) -> None:
+    """It is read outside calls, whatever dialog it claims to be of, and never goes to what carries them."""
+    edge = Edge(lambda event: [Reply(event.request.transaction, 481)])  # type: ignore[union-attr]
+    edge.carrier.dialogs.add(("c", "ours", "f"))
+    line = f"Subscription-State: {value}\r\nContact: ".encode()
+    data = request("NOTIFY", to_tag="ours", body=b"<x/>", kind="application/dialog-info+xml")
+    assert edge.statuses(data.replace(b"Contact: ", line)) == [481]
+    (event,) = edge.inputs
+    assert isinstance(event, NotifyReceived)
+    assert (event.state, event.reason, event.expires, event.retry_after) == wanted
+    assert (event.event, event.content_type, event.body) == ("dialog", "application/dialog-info+xml", b"<x/>")
+    assert (event.contact, event.request.to.tag) == ("sip:101@192.0.2.1", "ours")
+    assert edge.carrier.given == []
+
+
+def test_a_request_inside_a_dialog_of_ours_and_what_its_response_says() -> None:
+    edge = Edge()
+    us, pbx = NameAddr("sip:blfd@pbx"), NameAddr("sip:102@pbx")
+    ids = ("t1", Flow(*PHONE), "SUBSCRIBE", "sip:102@192.0.2.1", us, pbx, "call", "ours", 2)
+    edge.stack.perform(SendRequest(*ids, (("Event", "dialog"),), (), None, "theirs"))
+    (sent,) = edge.network.sent
+    asked = read(sent)
+    assert isinstance(asked, Request)
+    assert (asked.from_.tag, asked.to.tag, asked.cseq) == ("ours", "theirs", 2)
+    answer = (
+        f"SIP/2.0 200 OK\r\nVia: {asked.via.text}\r\nFrom: <sip:blfd@pbx>;tag=ours\r\n"
+        "To: <sip:102@pbx>;tag=theirs\r\nCall-ID: call\r\nCSeq: 2 SUBSCRIBE\r\nExpires: 60\r\n"
+        "Record-Route: <sip:a;lr>, <sip:b;lr>\r\nContact: <sip:102@10.0.0.1>\r\nContent-Length: 0\r\n\r\n"
+    )
+    assert edge.say(answer.encode()) == []
+    (event,) = edge.inputs
+    assert isinstance(event, RequestAnswered)
+    assert (event.token, event.to_tag, event.expires) == ("t1", "theirs", 60)
+    assert event.record_route == ("<sip:a;lr>", "<sip:b;lr>")
+    assert [contact.uri for contact in event.contacts] == ["sip:102@10.0.0.1"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 LONGEST = 40
@@ -46,6 +48,7 @@ class Match(NamedTuple):
     rest: str
 
 
+@lru_cache(1000)
 def is_pattern(text: str) -> bool:
     """x is any digit, and a full stop at the end is one character or more."""
     return bool(text.strip("+")) and len(text) <= LONGEST and bool(_pattern(text))
@@ -53,26 +56,23 @@ def is_pattern(text: str) -> bool:
 
 def match(pattern: str, number: str) -> Match | None:
     """Whether a number is of a pattern; a + at its beginning is the same as none."""
-    pattern, number = pattern.removeprefix("+"), number.removeprefix("+")
-    stem, rest = pattern.removesuffix("."), ""
-    if stem != pattern:
-        rest = number[len(stem) :]
-        if not rest:
-            return None
-        number = number[: len(stem)]
-    if len(number) != len(stem):
+    found = _reader(pattern)(number.removeprefix("+"))
+    if found is None:
         return None
-    digits = ""
-    for wanted, found in zip(stem, number, strict=True):
-        if wanted in "xX":
-            if not found.isdigit():
-                return None
-            digits += found
-        elif wanted != found:
-            return None
-    return Match(digits, rest)
+    parts = "".join(found.groups())
+    count = len(found.groups()) - pattern.endswith(".")
+    return Match(parts[:count], parts[count:])
 
 
+@lru_cache(1000)
+def _reader(pattern: str) -> Callable[[str], re.Match[str] | None]:
+    """With a group for each x, one digit each, and one for the full stop."""
+    stem = pattern.removeprefix("+")
+    letters = ("([0-9])" if letter in "xX" else re.escape(letter) for letter in stem.removesuffix("."))
+    return re.compile("".join(letters) + ("(.+)" if stem.endswith(".") else "")).fullmatch
+
+
+@lru_cache(1000)
 def weight(pattern: str) -> tuple[int, int]:
     """Of two patterns that match, the one with more of it says more."""
     stem = pattern.removeprefix("+").removesuffix(".")

@@ -7,7 +7,7 @@ or the PBX answers after silence, all its subscriptions are looked after.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from blfd.core import capabilities, hosts
 from blfd.core.compositor import Compositor, readable
@@ -50,6 +50,7 @@ class Upstreams:
         self._compositor = compositor
         self._watches = Watches(compositor, ways, new_tag)
         self.timers, self.changed = self._watches.timers, self._watches.changed
+        self._upstreams: tuple[Upstream, ...] = ()
         self._of: dict[Aor, Watch] = {}
         self.strays = 0
 
@@ -79,38 +80,38 @@ class Upstreams:
 
     # What is set
 
-    def directory_changed(self, directory: Directory, now: float) -> list[Effect]:
-        """What is as before goes on; what is set otherwise ends, and begins anew."""
+    def directory_changed(self, directory: Directory, altered: Iterable[Aor], now: float) -> list[Effect]:
+        """What is as before goes on; what is set otherwise ends, and begins anew. `altered` are the
+        extensions that have come, gone or changed."""
         pbxs = self._watches.pbxs
         wanted = {upstream.key: upstream for upstream in directory.upstreams if upstream.enabled}
         effects: list[Effect] = []
-        for key, pbx in pbxs.items():
-            if key not in wanted or wanted[key].account != pbx.upstream.account:
-                for watch in list(pbx.watches.values()):
-                    effects += self._leave(pbx, watch, now)
-                pbx.said.clear()
-        lamps: dict[tuple[str, str], list[Aor]] = {key: [] for key in wanted}
-        for aor, extension in directory.extensions.items() if wanted else ():
-            upstream = directory.upstream(aor)
-            if upstream and directory.owner(extension) is Owner.UPSTREAM:
-                lamps[upstream.key].append(aor)
-        for key, upstream in wanted.items():
-            pbx = pbxs.setdefault(key, Pbx(upstream, Turns(upstream.rate)))
-            pbx.upstream, pbx.turns.rate = upstream, upstream.rate
-            effects += self._watch(pbx, lamps[key], now)
+        if self._upstreams != directory.upstreams:
+            self._upstreams, altered = directory.upstreams, {*directory.extensions, *self._of}
+            for key, pbx in pbxs.items():
+                if key not in wanted or wanted[key].account != pbx.upstream.account:
+                    for watch in list(pbx.watches.values()):
+                        effects += self._leave(pbx, watch, now)
+                    pbx.said.clear()
+            for key, upstream in wanted.items():
+                pbxs.setdefault(key, Pbx(upstream, Turns(upstream.rate))).take(upstream)
+        for aor in sorted(altered) if wanted or self._of else ():
+            effects += self._look_at(aor, directory, now)
+        for key in wanted:
+            self._watches.set_turn(pbxs[key], now)
         return effects
 
-    def _watch(self, pbx: Pbx, aors: list[Aor], now: float) -> list[Effect]:
-        effects: list[Effect] = []
-        for aor in pbx.watches.keys() - set(aors):
-            effects += self._leave(pbx, pbx.watches[aor], now)
-        for aor in aors:
-            known = pbx.watches.get(aor)
-            if known:
-                known.upstream, known.expires = pbx.upstream, max(known.expires, pbx.upstream.interval)
-            else:
-                self._of[aor] = self._watches.begin(pbx, aor)
-        self._watches.set_turn(pbx, now)
+    def _look_at(self, aor: Aor, directory: Directory, now: float) -> list[Effect]:
+        """Watch an extension at its upstream, and nowhere else."""
+        extension, known = directory.extensions.get(aor), self._of.get(aor)
+        upstream = None
+        if extension and extension.owner in (None, Owner.UPSTREAM):
+            upstream = directory.upstream(aor)
+        if known and upstream and known.upstream.key == upstream.key:
+            return []
+        effects = self._leave(self._watches.pbx(known), known, now) if known else []
+        if upstream:
+            self._of[aor] = self._watches.begin(self._watches.pbxs[upstream.key], aor)
         return effects
 
     def _leave(self, pbx: Pbx, watch: Watch, now: float) -> list[Effect]:
@@ -193,7 +194,7 @@ class Upstreams:
         watch.remote_tag = watch.remote_tag or answer.to_tag
         if answer.contacts:
             _set_target(watch, answer.contacts[0].uri, answer.record_route[::-1])
-        granted = answer.expires or watch.expires
+        granted = watch.expires if answer.expires is None else answer.expires
         watch.until = now + min(max(granted, SHORTEST), LONGEST)
         return self._watches.step(watch, Event.ACCEPTED, now)
 

@@ -48,6 +48,12 @@ class Pbx:
     said: set[str] = field(default_factory=set)
     watches: dict[Aor, Watch] = field(default_factory=dict)
 
+    def take(self, upstream: Upstream) -> None:
+        """What is set of it now, with the account as it was."""
+        self.upstream, self.turns.rate = upstream, upstream.rate
+        for watch in self.watches.values():
+            watch.upstream, watch.expires = upstream, upstream.interval
+
     def is_news(self, words: str) -> bool:
         """Whether the operator has not read this yet; he has from now on."""
         if words in self.said or len(self.said) >= MOST_SAID:
