@@ -217,8 +217,9 @@ def _pickers(core: Core, aor: Aor, now: float) -> tuple[list[Row], str]:
         phones = len(core.registrar.bindings(picker, now))
         if picker == aor:
             phones -= rings  # what already rings with the call need not pick it up
-        is_local = core.directory.owner(core.directory.extensions[picker]) is Owner.LOCAL
-        if (is_local and phones < 1) or not core.permissions.may(picker, aor):
+        elsewhere = core.directory.owner(core.directory.extensions[picker]) is not Owner.LOCAL
+        has_phone = phones > 0 or (elsewhere and picker != aor)
+        if not has_phone or not core.permissions.may(picker, aor):
             continue
         if picker != aor and not all(dialog.rings for dialog in core.dialogs.of(picker)):
             busy.append(picker.extension)

@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from publishers import KAMAILIO, asterisk, body, kamailio, publish, published
 
+from blfd.core import report
 from blfd.core.calls.across import PATIENCE, PROOF, way
 from blfd.core.calls.attempts import Attempt, Way
 from blfd.core.calls.leg_inputs import LegAccepted, LegAcknowledged, LegAnswered, LegEnded, LegProgress
@@ -180,6 +181,35 @@ def test_targets_that_are_no_place_to_call(target: str) -> None:
         target=target,
     )
     assert way(PROXY, AOR, dialog, site(PROXY)) is None
+
+
+def test_an_extension_that_publishes_itself_has_nobody_call_a_number() -> None:
+    """Its own word leads to extensions, and to its server's code, and to no target that it says."""
+    story = Story(PROXY)
+    dialog = WatchedDialog(
+        DialogId("c", "1", "2"), Direction.RECIPIENT, DialogState.EARLY, 0.0, "0900", target="sip:0900@x"
+    )
+    assert way(PROXY, AOR, replace(dialog, publisher=SERVER), story.known)
+    assert way(PROXY, AOR, replace(dialog, publisher="102"), story.known) is None
+    assert way(PROXY, AOR, replace(dialog, publisher="102", remote="101"), story.known)
+
+
+def test_who_could_pick_up_is_explained() -> None:
+    story = Story(PBX)
+    story.publish(kamailio("early"))
+    row = report.explain(story.world.core, AOR, story.world.now)
+    assert {one["picker"]: one["ways"] for one in row["pickers"]} == {
+        "101": ["*97102"],
+        "103": ["*97102", "*98"],
+        "104": ["*97102"],
+        "105": ["*97102", "*98"],
+    }
+    assert (row["owner"], [one["publisher"] for one in row["published"]]) == ("published", [SERVER])
+    story = Story(replace(PBX, pickup_code=""))
+    story.publish(kamailio("early"))
+    row = report.explain(story.world.core, AOR, story.world.now)
+    why = "another server carries the call, and no trunk says how it is picked up there"
+    assert (row["pickers"], row["why_nobody"]) == ([], why)
 
 
 def test_the_trunk_of_a_publisher() -> None:

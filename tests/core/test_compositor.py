@@ -255,6 +255,17 @@ def test_expiry() -> None:
     assert site.kept == {}
 
 
+def test_the_expiry_of_a_publication_that_was_published_anew() -> None:
+    """A publisher that has lost its entity-tag publishes the same dialog once more: that holds."""
+    site = Site()
+    site.publish(kamailio("early"), expires=100)
+    etag = site.publish(kamailio("confirmed"), expires=1000)
+    site.at(site.world.now + 101)
+    assert site.lamp == "talking"
+    site.publish(kamailio("terminated"), etag, expires=11)
+    assert site.lamp == "idle"
+
+
 # Refusals
 
 

@@ -52,7 +52,7 @@ def way(trunk: Trunk, aor: Aor, dialog: WatchedDialog, directory: Directory) -> 
         number = aor.extension
     elif replaces and Aor(aor.tenant, dialog.remote) in directory.extensions:
         number = dialog.remote  # whose phones the server knows better than its Contact says
-    elif replaces and _TARGET(dialog.target):
+    elif replaces and _TARGET(dialog.target) and dialog.publisher != f"{aor}":  # who could have others call
         target, number = dialog.target, dialog.remote
     if number or target:
         headers = (("Replaces", replaces), ("Require", "replaces"))
@@ -179,10 +179,11 @@ class Across:
                 return event
             one.answer = None  # it had answered, and had nothing
             return event._replace(status=480, reason="Nothing To Pick Up", headers=())
-        if one.proved or one.answer or (one.outside.taking and one.outside.taking.proves):
+        if one.proved or (one.outside.taking and one.outside.taking.proves):
             return event
-        one.answer = event
-        self.timers.set(call.number, now + PROOF)
+        if one.answer is None:
+            one.answer = event
+            self.timers.set(call.number, now + PROOF)
         return None
 
     def settle(self, effects: list[Effect], now: float) -> list[Effect]:
