@@ -139,6 +139,15 @@ def test_wrong_imports_add_nothing(blfd: Run, tmp_path: Path, text: str, words: 
     assert json.loads(blfd("extension", "list", "--json").stdout) == []
 
 
+def test_of_thousands_of_wrong_lines_some_are_shown(blfd: Run, tmp_path: Path) -> None:
+    (tmp_path / "u.csv").write_text("extension,password,name\n" + "".join(f"{n},,b\n" for n in range(2000)))
+    said = blfd("extension", "import", "u.csv", code=1, lines=21).stderr
+    assert "line 21:" in said
+    assert "line 22:" not in said
+    assert "and 1980 more lines are wrong; --all shows all of them" in said
+    assert "line 2001:" in blfd("extension", "import", "u.csv", "--all", code=1, lines=2000).stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -83,6 +83,11 @@ def test_changes(blfd: Callable[..., CompletedProcess[str]]) -> None:
     assert rows[1]["after"]["password"] == "changed"
     assert "(command line)" in rows[0]["who"]
     assert "h1dden" not in text
+    assert "changed extension 101: name and password" in blfd("changes").stdout
+    (newest,) = json.loads(blfd("changes", "--limit", "1", "--json").stdout)
+    assert newest["sentence"] == "set features.dnd.allow to 0 for yealink"
+    (chosen,) = json.loads(blfd("changes", "--filter", "operation=extension.add", "--json").stdout)
+    assert chosen["sentence"] == "added extension 101"
     everything = json.loads(blfd("changes", "--system", "--json").stdout)
     assert [row["operation"] for row in everything][2] == "admin.add"
     assert "argon2" not in json.dumps(everything)

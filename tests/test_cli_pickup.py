@@ -83,6 +83,10 @@ def test_pickups(blfd: Run, store: Store) -> None:
     assert rows[1]["at"].endswith("+00:00")
     assert len(json.loads(blfd("pickups", "--since", "1h", "--json").stdout)) == 1
     assert len(json.loads(blfd("pickups", "--since", "2026-01-01", "--json").stdout)) == 2
+    (failed,) = json.loads(blfd("pickups", "--filter", "way=group", "--json").stdout)
+    assert failed["status"] == 480
+    by_status = json.loads(blfd("pickups", "--sort", "status", "--limit", "1", "--json").stdout)
+    assert [row["status"] for row in by_status] == [200]
     shown = blfd("pickups").stdout
     assert all(word in shown for word in ("103", "directed", "101", "200", "picked up", "0.8"))
     store.add_tenant("acme.example")

@@ -22,11 +22,13 @@ from blfd.core.values import Aor
 from blfd.devices.files import Phones
 from blfd.devices.values import Place, Wanted
 from blfd.operations import Desk, admins, devices, extensions, groups, overrides, routes, tenants, trunks
+from blfd.operations.sentences import sentence
 from blfd.server.control_calls import ControlCalls
 from blfd.server.own_rules import OwnRules
 from blfd.server.thread_work import Work
 from blfd.store import Conflict, NewExtension, NotFound, Store, StoreError
 from blfd.store.admins import Admin
+from blfd.store.audit import Change
 
 MAC, OTHER = "80:5e:c0:12:34:56", "00:04:13:00:00:01"
 PLACE = Place("192.0.2.5", {"udp": 5060, "tcp": 5060}, "http://192.0.2.5:8080")
@@ -305,3 +307,63 @@ def test_a_phone_is_told_when_the_server_has_not_taken_over_what_it_sets(store: 
 def test_a_late_edit_is_a_conflict(desk: Desk) -> None:
     with pytest.raises(Conflict, match="changed by somebody else"):
         extensions.change(desk, "default", "101", name="Late", expected="stale")
+
+
+def group_of(*pickers: str, targets: tuple[str, ...] = ()) -> dict[str, object]:
+    return {"name": "sales", "pickers": list(pickers), "targets": list(targets or pickers)}
+
+
+@pytest.mark.parametrize(
+    ("operation", "subject", "before", "after", "told"),
+    [
+        ("extension.add", "105", None, {"name": ""}, "added extension 105"),
+        ("extension.change", "105", {"name": "a"}, {"name": "b"}, "changed extension 105: name"),
+        ("extension.remove", "105", {"name": "a"}, None, "removed extension 105"),
+        ("group.add", "sales", None, group_of("9", "10"), "added group sales with 9 and 10"),
+        ("group.change", "sales", group_of("9"), group_of("9", "105"), "added 105 to group sales"),
+        (
+            "group.change",
+            "sales",
+            group_of("9", "10"),
+            group_of("10", "11", targets=("9", "10", "12")),
+            "added 11 to who picks up in group sales, added 12 to whose calls are picked up in group sales, "
+            "removed 9 from who picks up in group sales",
+        ),
+        (
+            "group.change",
+            "sales",
+            group_of("9"),
+            {**group_of("9"), "name": "shop"},
+            "renamed group sales to shop",
+        ),
+        ("group.change", "sales", group_of("9"), group_of("9"), "saved group sales as it was"),
+        (
+            "extension.import",
+            "extensions",
+            {"101": {"name": "a"}, "102": {"name": "b"}},
+            {"101": {"name": "a"}, "102": {"name": "c"}, "103": {}},
+            "added 1 extension (103), changed 1 extension (102) from a file",
+        ),
+        (
+            "device.many",
+            "phones",
+            {str(n): {"keys": ""} for n in range(9)},
+            {},
+            "removed 9 phones (0, 1, 2, 3, 4, 5 and 3 more)",
+        ),
+        ("device.secrets", MAC, {}, {}, f"looked at the passwords of phone {MAC}"),
+        ("setting.set", "*", {}, {"timezone": "Asia/Oral"}, "set timezone to Asia/Oral for all phones"),
+        ("setting.set", "yealink", {}, {"refetch": None}, "left refetch out for yealink"),
+        ("setting.unset", "yealink", {"refetch": "9"}, {}, "took refetch back for yealink"),
+        ("admin.change", "a", {"role": "viewer"}, {"role": "administrator"}, "changed administrator a: role"),
+        ("upstream.add", "pbx", None, {}, "added upstream pbx"),
+    ],
+)  # fmt: skip
+def test_changes_as_sentences(
+    operation: str,
+    subject: str,
+    before: dict[str, object] | None,
+    after: dict[str, object] | None,
+    told: str,
+) -> None:
+    assert sentence(Change(1, 0.0, "alice", "default", operation, subject, before, after)) == told

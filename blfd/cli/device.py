@@ -11,7 +11,7 @@ from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
 from blfd.cli.output import Json, fail, print_json, print_lines, print_notes, print_table
 from blfd.cli.progress import watched
-from blfd.cli.tables import Csv, File, Out, Update, lines_of, print_octets
+from blfd.cli.tables import All, Csv, File, Out, Update, first_of_wrong, lines_of, print_octets
 from blfd.devices.values import Wanted
 from blfd.operations import Desk, overrides
 from blfd.operations import devices as operations
@@ -190,7 +190,12 @@ def sync(
 
 @devices.command("import")
 def import_(
-    context: typer.Context, file: File, update: Update = False, as_csv: Csv = False, as_json: Json = False
+    context: typer.Context,
+    file: File,
+    update: Update = False,
+    every: All = False,
+    as_csv: Csv = False,
+    as_json: Json = False,
 ) -> None:
     """Add phones from a CSV file, all or none.
 
@@ -200,8 +205,9 @@ def import_(
     given = options(context)
     _once(as_csv, as_json)
     desk, tenant = given.desk, given.tenant
-    wanted = operations.read(desk, tenant, lines_of(file, operations.COLUMNS), update)
-    counts, addresses = operations.put_many(desk, tenant, wanted, update)
+    with first_of_wrong(every):
+        wanted = operations.read(desk, tenant, lines_of(file, operations.COLUMNS), update)
+        counts, addresses = operations.put_many(desk, tenant, wanted, update)
     if as_json:
         print_json({**counts._asdict(), "devices": addresses})
     elif as_csv:

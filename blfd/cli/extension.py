@@ -11,7 +11,7 @@ from blfd.cli.asking import Password, Yes, agreed, password_of
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import Switch, options
 from blfd.cli.output import Json, print_json, print_notes, print_table
-from blfd.cli.tables import File, Out, Update, lines_of, print_octets
+from blfd.cli.tables import All, File, Out, Update, first_of_wrong, lines_of, print_octets
 from blfd.operations import extensions as operations
 from blfd.store import NewExtension
 
@@ -164,7 +164,7 @@ def remove(context: typer.Context, extension: Number, yes: Yes = False) -> None:
 
 
 @extensions.command("import")
-def import_(context: typer.Context, file: File, update: Update = False) -> None:
+def import_(context: typer.Context, file: File, update: Update = False, every: All = False) -> None:
     """Add extensions from a CSV file, all or none.
 
     Its first line names columns, apart by commas, semicolons or tabs: extension, password, name, pickup,
@@ -172,8 +172,9 @@ def import_(context: typer.Context, file: File, update: Update = False) -> None:
     """
     given = options(context)
     desk, tenant = given.desk, given.tenant
-    new = operations.read(desk, tenant, lines_of(file, operations.COLUMNS), update)
-    print(operations.put_many(desk, tenant, new, update).said("extensions"))
+    with first_of_wrong(every):
+        new = operations.read(desk, tenant, lines_of(file, operations.COLUMNS), update)
+        print(operations.put_many(desk, tenant, new, update).said("extensions"))
 
 
 @extensions.command()

@@ -25,18 +25,19 @@ Limit = Annotated[int | None, typer.Option("--limit", min=1, help="How many at m
 
 
 class Chosen(NamedTuple):
-    """What the three options say."""
+    """What the three options say. `newest_last`: rows come the newest first, and are shown the other way."""
 
     only: str | None = None
     sort: str | None = None
     limit: int | None = None
+    newest_last: bool = False
 
     def of(self, rows: Sequence[Row]) -> list[Row]:
         """Raises StoreError for a column that there is not."""
         found = selection.matching(rows, self.only or "")
         if self.sort:
-            found = selection.in_order(found, self.sort)
-        return found[: self.limit]
+            return selection.in_order(found, self.sort)[: self.limit]
+        return found[: self.limit][:: -1 if self.newest_last else 1]
 
 
 def print_list(

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from blfd.cli.board import duration
+from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
 from blfd.cli.output import Json, cell, fail, print_json, print_table
 from blfd.core.values import Aor
@@ -30,30 +31,36 @@ def pickups(
     since: Annotated[
         str | None, typer.Option(help="30m, 8h or 7d ago, or a time such as 2026-11-23T08:00.")
     ] = None,
+    only: Only = None,
+    sort: Sort = None,
+    limit: Limit = None,
     as_json: Json = False,
 ) -> None:
-    """Who tried to pick up what, and what came of it: the newest last, 1,000 without --since."""
+    """Who tried to pick up what, and what came of it: the newest last.
+
+    1,000 at most without --since and --limit.
+    """
     given = options(context)
-    limit = SHOWN if since is None else KEPT
+    most = limit or (SHOWN if since is None else None)
     try:
         after = 0.0 if since is None else operations.moment(since)
     except StoreError as error:
         fail(f"--since {error}", 2)
-    found = operations.all(given.desk, given.tenant, since=after, limit=limit)[::-1]
-    if as_json:
-        print_json(found)
-        return
-    columns = ("when", "picker", "way", "extension", "caller", "status", "result", "ms")
+    wanted = KEPT if only or sort else most or KEPT
     shown = ("picker", "way", "extension", "caller", "status", "result")
-    cells = [
-        (
+    print_list(
+        "Pickups",
+        ("when", *shown, "ms"),
+        operations.all(given.desk, given.tenant, since=after, limit=wanted),
+        "nobody has tried to pick up a call",
+        Chosen(only, sort, most, newest_last=True),
+        as_json,
+        lambda row: (
             datetime.fromisoformat(row["at"]).astimezone().strftime("%m-%d %H:%M:%S"),
             *(row[column] for column in shown),
             f"{row['milliseconds']:.1f}",
-        )
-        for row in found
-    ]
-    print_table("Pickups", columns, cells, "nobody has tried to pick up a call")
+        ),
+    )
 
 
 def explain(

@@ -4,22 +4,42 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from blfd.cli.output import fail_with
 from blfd.cli.progress import watched
 from blfd.operations import table
 from blfd.operations.table import Columns, Line
-from blfd.store import StoreError
+from blfd.store import Several, StoreError
+
+WRONG_SHOWN = 20  # lines of a file
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="In UTF-8, as spreadsheets write it.")]
 Out = Annotated[Path | None, typer.Argument(metavar="FILE", help="Standard output if left out.")]
 Update = Annotated[
     bool, typer.Option("--update", help="Change those that exist; what the file says nothing of stays.")
 ]
+All = Annotated[
+    bool, typer.Option("--all", help=f"Show all lines that are wrong, not the first {WRONG_SHOWN}.")
+]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV, with their provisioning addresses.")]
+
+
+@contextmanager
+def first_of_wrong(every: bool) -> Iterator[None]:
+    """Of thousands of lines that are wrong, some, and how many more; all that `every` asks for."""
+    try:
+        yield
+    except Several as error:
+        more = len(error.lines) - WRONG_SHOWN
+        if every or more <= 0:
+            raise
+        last = f"and {more} more {'line is' if more == 1 else 'lines are'} wrong; --all shows all of them"
+        fail_with([*error.lines[:WRONG_SHOWN], last])
 
 
 def lines_of(file: Path, columns: Columns) -> Iterator[Line]:

@@ -1,6 +1,6 @@
 """Everything that outlives the server, in one SQLite file; never in the path of a NOTIFY."""
 
-from blfd.store.opening import Conflict, Exists, Faults, NotFound, StoreError, Unavailable
+from blfd.store.opening import Conflict, Exists, Faults, NotFound, Several, StoreError, Unavailable
 from blfd.store.rows import NewExtension, Outcome
 from blfd.store.store import Store
 
@@ -11,6 +11,7 @@ __all__ = [
     "NewExtension",
     "NotFound",
     "Outcome",
+    "Several",
     "Store",
     "StoreError",
     "Unavailable",
