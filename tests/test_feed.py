@@ -10,7 +10,7 @@ import pytest
 
 from blfd.control import ControlClient, NotRunning
 from blfd.web import feed as module
-from blfd.web.feed import BEHIND, Event, Feed
+from blfd.web.feed import BEHIND, Event, Feed, Watched
 
 DEADLINE = 5.0
 
@@ -25,8 +25,14 @@ class Server:
     def call(self, name: str, **arguments: Any) -> Any:
         if self.changes is None:
             raise NotRunning("gone")
+        if name == "lamps" and "extensions" in arguments:
+            return [lamp(arguments["tenant"], "idle", extension) for extension in arguments["extensions"]]
+        if name == "lamps" and "calls" in arguments:
+            return [busy("1"), busy("2"), busy("3")]
         if name == "lamps":
             return [lamp(arguments["tenant"], "idle")]
+        if arguments.get("since") == "now":
+            return {"server": "s", "number": self.number, "all": False, "lamps": [], "pickups": []}
         if "since" not in arguments:
             both = [lamp(tenant, "idle") for tenant in ("acme", "zoo")]
             return {"server": "s", "number": self.number, "all": True, "lamps": both, "pickups": []}
@@ -35,8 +41,12 @@ class Server:
         return {"server": "s", "number": self.number, "all": False, "lamps": found, "pickups": []}
 
 
-def lamp(tenant: str, shows: str) -> dict[str, Any]:
-    return {"tenant": tenant, "extension": "1", "lamp": shows, "dialogs": []}
+def lamp(tenant: str, shows: str, extension: str = "1") -> dict[str, Any]:
+    return {"tenant": tenant, "extension": extension, "lamp": shows, "dialogs": []}
+
+
+def busy(extension: str) -> dict[str, Any]:
+    return {**lamp("acme", "talking", extension), "dialogs": [{"lamp": "talking"}]}
 
 
 def run(steps: Callable[[Feed, Server], Coroutine[Any, Any, None]]) -> None:
@@ -54,10 +64,9 @@ async def until(events: AsyncGenerator[Event, None], kind: str) -> Event:
 
 def test_each_tenant_gets_its_own() -> None:
     async def steps(feed: Feed, server: Server) -> None:
-        acme, zoo = feed.follow("acme"), feed.follow("zoo")
+        acme, zoo = feed.follow(Watched("acme")), feed.follow(Watched("zoo"))
         assert (await until(acme, "lamps")).rows == [lamp("acme", "idle")]
         assert (await until(zoo, "lamps")).rows == [lamp("zoo", "idle")]
-        await until(acme, "lamps")  # of the first question, which is for everything
         server.changes = [lamp("zoo", "ringing"), lamp("acme", "talking")]
         assert (await until(zoo, "lamp")).rows == [lamp("zoo", "ringing")]
         assert (await until(acme, "lamp")).rows == [lamp("acme", "talking")]
@@ -69,11 +78,39 @@ def test_each_tenant_gets_its_own() -> None:
     run(steps)
 
 
+@pytest.mark.parametrize(
+    ("watched", "first", "later"),
+    [
+        (Watched("acme", frozenset("1")), ["1"], ["1"]),
+        (Watched("acme", frozenset("1"), None), ["1", "2", "3"], ["1", "2", "3", "4"]),
+        (Watched("acme", frozenset("1"), frozenset("24")), ["1", "2"], ["1", "2", "4"]),
+        (Watched("acme", frozenset(), None), ["1", "2", "3"], ["1", "2", "3", "4"]),
+        (Watched("zoo", frozenset("8")), ["8"], None),
+    ],
+)
+def test_a_page_is_told_its_own_and_calls(
+    watched: Watched, first: list[str], later: list[str] | None
+) -> None:
+    """Of 20,000 extensions a page shows some hundreds, and whoever has a call."""
+
+    async def steps(feed: Feed, server: Server) -> None:
+        events = feed.follow(watched)
+        assert [row["extension"] for row in (await until(events, "lamps")).rows] == first
+        server.changes = [lamp("acme", "idle", extension) for extension in "1234"]
+        if later is None:
+            server.changes.append(lamp("zoo", "idle", "8"))
+        told = [row["extension"] for row in (await until(events, "lamp")).rows]
+        assert told == (later or ["8"]), "also that a call is over"
+        await events.aclose()
+
+    run(steps)
+
+
 def test_a_server_that_is_gone_is_said_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WITHOUT_SERVER", 0.01)
 
     async def steps(feed: Feed, server: Server) -> None:
-        events = feed.follow("acme")
+        events = feed.follow(Watched("acme"))
         await until(events, "lamps")
         server.changes = None
         assert (await until(events, "down")).rows == []
@@ -90,7 +127,7 @@ def test_what_goes_wrong_does_not_stop_the_boards(
     monkeypatch.setattr(module, "WITHOUT_SERVER", 0.01)
 
     async def steps(feed: Feed, server: Server) -> None:
-        events = feed.follow("acme")
+        events = feed.follow(Watched("acme"))
         await until(events, "lamps")
         server.changes = [{"no": "tenant"}]
         await until(events, "down")
@@ -105,7 +142,7 @@ def test_who_reads_too_slowly_has_to_begin_again(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module, "EVERY", 0.0)
 
     async def steps(feed: Feed, server: Server) -> None:
-        slow, quick = feed.follow("acme"), feed.follow("zoo")
+        slow, quick = feed.follow(Watched("acme")), feed.follow(Watched("zoo"))
         await until(slow, "lamps")
         await until(quick, "lamps")
         for _ in range(BEHIND + 2):
@@ -126,7 +163,7 @@ def test_signs_of_life_also_without_a_server(monkeypatch: pytest.MonkeyPatch) ->
 
     async def steps(feed: Feed, server: Server) -> None:
         server.changes = None
-        events = feed.follow("acme")
+        events = feed.follow(Watched("acme"))
         await until(events, "down")
         await until(events, "beat")
         await events.aclose()

@@ -86,10 +86,12 @@ class ControlCalls:
             case "changes":
                 same = arguments.get("server") == self._identity
                 since = int(arguments["since"]) if same else None
-                return do(lambda: self._changes(since))
+                return do(lambda: self._changes(since, from_now=arguments.get("since") == "now"))
             case "sync":
                 wanted = SyncWanted(Aor(tenant, str(arguments["extension"])), str(arguments["event"]))
                 return do(lambda: self._synchronize(wanted))
+            case "lamps" if "calls" in arguments:
+                return do(lambda: report.lamps(self._core, time.time(), self._core.dialogs.busy(tenant)))
             case "lamps" | "registrations" if "extensions" in arguments:
                 aors = [Aor(tenant, str(extension)) for extension in arguments["extensions"]]
                 of = report.lamps if name == "lamps" else report.registrations_of
@@ -132,7 +134,9 @@ class ControlCalls:
             raise ValueError(f"the running server knows no extension {aor}: restart it")
         return report.explain(self._core, aor, time.time())
 
-    def _changes(self, since: int | None) -> dict[str, Any]:
+    def _changes(self, since: int | None, from_now: bool) -> dict[str, Any]:
+        """`from_now`: nothing but what to ask with the next time."""
+        since = self._core.changes.number if from_now else since
         return {"server": self._identity, **report.changes(self._core, since, time.time())}
 
     def _synchronize(self, wanted: SyncWanted) -> int:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from blfd.store.opening import Connections
+from blfd.store.opening import Connections, containing
 
 KEPT = 100_000  # changes; older ones are forgotten
+
+ORDERS = ("at", "who", "tenant", "operation", "subject")
+SEARCHED = ("who", "tenant", "operation", "subject", "before", "after")
 
 
 class Change(NamedTuple):
@@ -59,16 +63,39 @@ class Audit:
 
         A tenant's begin with its making: there may have been another one of that name.
         """
-        where, values = ["1"], []
-        if tenant is not None:
-            where.append("tenant = ? AND id >= ?")
-            values += [tenant, str(self._begun(tenant))]
+        where, values = self._of(tenant)
         if before_id is not None:
             where.append("id < ?")
-            values.append(str(before_id))
+            values.append(before_id)
+        return self._changes(where, values, "id DESC", (0, limit))
+
+    def some(
+        self, tenant: str | None, words: Sequence[str], order: str, part: tuple[int, int]
+    ) -> tuple[list[Change], int]:
+        """Those with each of the words in who, what, subject, before or after; and how many there are.
+
+        `order` is a column of ORDERS, with a minus before it the other way round; `part` is how many are
+        left out first, and how many are wanted.
+        """
+        where, values = self._of(tenant)
+        conditions, wanted = containing(words, SEARCHED)
+        where, values = [*where, *conditions], [*values, *wanted]
+        by = f"{order.removeprefix('-')}{' DESC' * order.startswith('-')}, id DESC"
+        with self._connections.reported():
+            total = self._connections.db.table("audit").count_where(" AND ".join(where), values)
+        return self._changes(where, values, by, part), total
+
+    def _of(self, tenant: str | None) -> tuple[list[str], list[str | int]]:
+        if tenant is None:
+            return ["1"], []
+        return ["tenant = ? AND id >= ?"], [tenant, self._begun(tenant)]
+
+    def _changes(
+        self, where: list[str], values: list[str | int], order: str, part: tuple[int, int]
+    ) -> list[Change]:
         with self._connections.reported():
             found = self._connections.db.table("audit").rows_where(
-                " AND ".join(where), values, order_by="id DESC", limit=limit
+                " AND ".join(where), values, order_by=order, offset=part[0], limit=part[1]
             )
             return [
                 Change(**{**row, "before": _read(row["before"]), "after": _read(row["after"])})

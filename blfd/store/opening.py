@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,6 +85,16 @@ class Faults:
             raise self._found[0]
         if self._found:
             raise Several(self._found)
+
+
+def containing(words: Iterable[str], columns: Sequence[str]) -> tuple[list[str], list[str]]:
+    """SQL conditions, and their values, of rows that have each of the words in one of the columns."""
+    conditions, values = [], list[str]()
+    for word in words:
+        like = re.sub(r"([\\%_])", r"\\\1", word)
+        conditions.append("(" + " OR ".join(rf"{column} LIKE ? ESCAPE '\'" for column in columns) + ")")
+        values += [f"%{like}%"] * len(columns)
+    return conditions, values
 
 
 class Connections:

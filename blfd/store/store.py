@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,7 +14,7 @@ from blfd.store import rows
 from blfd.store.admins import Admins
 from blfd.store.audit import Audit
 from blfd.store.devices import Devices
-from blfd.store.opening import Connections, Exists, Faults, NotFound, StoreError
+from blfd.store.opening import Connections, Exists, Faults, NotFound, StoreError, containing
 from blfd.store.overrides import Overrides
 from blfd.store.records import Records
 from blfd.store.rows import NewExtension, Outcome
@@ -118,18 +117,33 @@ class Store:
             return [domain for (domain,) in found]
 
     def some_extensions(
-        self, tenant: str, words: Sequence[str], order: str, backwards: bool, part: tuple[int, int]
+        self,
+        tenant: str,
+        words: Sequence[str],
+        order: str = "extension",
+        backwards: bool = False,
+        part: tuple[int, int] = (0, -1),
+        *,
+        group: str = "",
+        among: Iterable[str] | None = None,
+        without: Iterable[str] = (),
     ) -> tuple[list[Extension], int]:
         """Those with each of the words in number or name, by a column of ORDERS; and how many there are.
 
-        `part` is how many are left out first, and how many are wanted.
+        `part` is how many are left out first, and how many are wanted, -1 for all. `group`: its members
+        alone, `among`: those alone, `without`: those not.
         """
         self.tenant(tenant)
         where, values = "tenant = ?", [tenant]
-        for word in words:
-            like = re.sub(r"([\\%_])", r"\\\1", word)
-            where += " AND (extension LIKE ? ESCAPE '\\' OR name LIKE ? ESCAPE '\\')"
-            values += [f"%{like}%"] * 2
+        if group:
+            where += " AND extension IN (SELECT extension FROM group_members WHERE tenant = ? AND name = ?)"
+            values += [tenant, group]
+        for those, has in ((among, "IN"), (without or None, "NOT IN")):
+            if those is not None:
+                where += f" AND extension {has} (SELECT value FROM json_each(?))"
+                values.append(json.dumps(list(those)))
+        conditions, wanted = containing(words, ("extension", "name"))
+        where, values = " AND ".join([where, *conditions]), [*values, *wanted]
         way = " DESC" if backwards else ""
         by = ", ".join(f"{each}{way}" for each in (*ORDERS[order], *ORDERS["extension"]))
         with self._connections.reported():
@@ -155,6 +169,14 @@ class Store:
                 db["groups"].rows_where(*of_tenant), db["group_members"].rows_where(*of_tenant)
             )
         return sorted(found, key=lambda group: group.name)
+
+    def group_names(self, tenant: str) -> list[str]:
+        """Sorted."""
+        with self._connections.reported():
+            found = self._connections.connection.execute(
+                "SELECT name FROM groups WHERE tenant = ? ORDER BY name", [tenant]
+            )
+            return [name for (name,) in found]
 
     def group(self, tenant: str, name: str) -> Group:
         """Raises StoreError for one that does not exist."""

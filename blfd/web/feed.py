@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
@@ -26,11 +27,32 @@ Row = dict[str, Any]
 
 
 class Event(NamedTuple):
-    """`kind`: "lamps" (all of the tenant's, `rows` as `blfd lamps --json`), "lamp" (one that changed),
+    """`kind`: "lamps" (all that are watched, `rows` as `blfd lamps --json`), "lamp" (one that changed),
     "pickup" (an attempt, as of `blfd pickups --json`), "down" (no server answers), "beat" (all is well)."""
 
     kind: str
     rows: list[Row]
+
+
+class Watched(NamedTuple):
+    """Whose lamps a reader is told: of a tenant these `extensions`, or with None all of them.
+
+    Beside them those that have a call, of `calls`; with None, whoever has one.
+    """
+
+    tenant: str
+    extensions: frozenset[str] | None = None
+    calls: frozenset[str] | None = frozenset()
+
+    def of(self, rows: list[Row], *, news: bool) -> list[Row]:
+        """Those of the tenant's rows that are to be told; as `news` also of calls that have ended."""
+        known = self.extensions
+        if known is None:
+            return rows
+        return [row for row in rows if row["extension"] in known or self._guest(row, news)]
+
+    def _guest(self, row: Row, news: bool) -> bool:
+        return (news or bool(row["dialogs"])) and (self.calls is None or row["extension"] in self.calls)
 
 
 END = Event("end", [])
@@ -41,24 +63,27 @@ class Feed:
 
     def __init__(self, client: ControlClient) -> None:
         self._client = client
-        self._readers: dict[asyncio.Queue[Event], str] = {}
+        self._readers: dict[asyncio.Queue[Event], Watched] = {}
         self._task: asyncio.Task[None] | None = None
+        self._begun = asyncio.Event()  # what changes from now on is told
         self._position: Row = {}  # what to ask with: empty for everything
 
-    async def follow(self, tenant: str) -> AsyncGenerator[Event, None]:
-        """First all lamps of the tenant (or "down"), then what changes.
+    async def follow(self, watched: Watched) -> AsyncGenerator[Event, None]:
+        """First all lamps that are watched (or "down"), then what changes.
 
         It ends for who reads too slowly, and has to begin again, and when the feed is closed.
         """
         queue: asyncio.Queue[Event] = asyncio.Queue(BEHIND)
         self._readers[queue] = (
-            tenant  # before all lamps are asked for: what changes meanwhile comes after them
+            watched  # before all lamps are asked for: what changes meanwhile comes after them
         )
         if self._task is None:
-            self._position = {}
+            self._position = {"since": "now"}
+            self._begun.clear()
             self._task = asyncio.create_task(self._run())
         try:
-            event = await self._everything(tenant)
+            await self._begun.wait()
+            event = await self._everything(watched)
             while event is not END:
                 yield event
                 event = await queue.get()
@@ -72,12 +97,18 @@ class Feed:
         """Whoever follows is at the end."""
         self._tell_all(END)
 
-    async def _everything(self, tenant: str) -> Event:
+    async def _everything(self, watched: Watched) -> Event:
+        tenant, extensions, calls = watched
+        ask = partial(run_in_threadpool, self._client.call, "lamps", tenant=tenant)
         try:
-            found = await run_in_threadpool(self._client.call, "lamps", tenant=tenant)
+            if extensions is None:
+                return Event("lamps", await ask())
+            found = await ask(extensions=sorted(extensions)) if extensions else []
+            others = await ask(calls=True) if calls is None or calls else []
         except (NotRunning, ControlError):
             return Event("down", [])
-        return Event("lamps", found)
+        guests = (row for row in others if row["extension"] not in extensions)
+        return Event("lamps", watched.of([*found, *guests], news=False))
 
     async def _run(self) -> None:
         beat_at = time.monotonic() + BEAT
@@ -91,6 +122,7 @@ class Feed:
                     log.exception("lamp boards: what changes cannot be told; all is asked anew")
                 self._position, pause = {}, WITHOUT_SERVER
                 self._tell_all(Event("down", []))
+            self._begun.set()
             if time.monotonic() >= beat_at:
                 beat_at = time.monotonic() + BEAT
                 self._tell_all(Event("beat", []))
@@ -103,13 +135,14 @@ class Feed:
     def _tell(self, found: Row) -> None:
         lamps = _by_tenant(found["lamps"])
         pickups = _by_tenant(found["pickups"])
-        for queue, tenant in self._readers.items():
+        for queue, watched in self._readers.items():
+            rows = watched.of(lamps.get(watched.tenant, []), news=not found["all"])
             if found["all"]:
-                _put(queue, Event("lamps", lamps.get(tenant, [])))
-            elif tenant in lamps:
-                _put(queue, Event("lamp", lamps[tenant]))
-            if tenant in pickups:
-                _put(queue, Event("pickup", pickups[tenant]))
+                _put(queue, Event("lamps", rows))
+            elif rows:
+                _put(queue, Event("lamp", rows))
+            if watched.tenant in pickups:
+                _put(queue, Event("pickup", pickups[watched.tenant]))
 
 
 def _put(queue: asyncio.Queue[Event], event: Event) -> None:

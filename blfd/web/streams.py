@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from blfd.operations.lamps import shown
-from blfd.web.feed import Event, Feed
+from blfd.web.feed import Event, Feed, Watched
 from blfd.web.visitor import Visitor
 
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -18,9 +18,9 @@ RETRY = "retry: 2000\n\n"  # milliseconds until a browser comes back
 
 
 def event_stream(
-    feed: Feed, tenant: str, visitor: Visitor, still_welcome: Callable[[], bool]
+    feed: Feed, watched: Watched, visitor: Visitor, still_welcome: Callable[[], bool]
 ) -> StreamingResponse:
-    """Events `lamps` (all), `lamp` (those that changed), `pickup` and `down`, each with rows as JSON.
+    """Events `lamps` (all that are watched), `lamp` (what changed), `pickup` and `down`: rows as JSON.
 
     Who may not know callers is not told them; pickups are for those who may, and have `read`.
     `still_welcome` is asked at each beat of the feed: whose session or token is gone is told nothing more.
@@ -28,7 +28,7 @@ def event_stream(
 
     async def stream() -> AsyncIterator[str]:
         yield RETRY
-        async with aclosing(feed.follow(tenant)) as events:
+        async with aclosing(feed.follow(watched)) as events:
             async for event in events:
                 if event.kind == "beat":
                     if not await run_in_threadpool(still_welcome):

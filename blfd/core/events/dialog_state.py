@@ -215,6 +215,10 @@ class Dialogs:
         call_id = dialog.id.call_id
         return {one.call for _, one in self.find(tenant, call_id) if not one.publisher} if call_id else set()
 
+    def busy(self, tenant: str) -> list[Aor]:
+        """The extensions of a tenant that have a live one, in the order of their names."""
+        return sorted(aor for aor in self._live if aor.tenant == tenant)
+
     def last(self, aor: Aor) -> WatchedDialog | None:
         """The dialog that ended last, whenever that was."""
         return self._last.get(aor)

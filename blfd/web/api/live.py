@@ -12,6 +12,7 @@ from blfd.doctor import examine_running
 from blfd.operations import extensions, lamps, pickups
 from blfd.web.api.access import At, Reading, System, at
 from blfd.web.api.paging import Limit
+from blfd.web.feed import Watched
 from blfd.web.site import Site
 from blfd.web.streams import event_stream
 
@@ -175,7 +176,7 @@ def follow_events(at: Watching, request: Request) -> StreamingResponse:
         token = site.store.admins.token(secret)
         return token is not None and frozenset(token.scopes) == at.visitor.scopes
 
-    return event_stream(site.feed, at.tenant, at.visitor, still_welcome)
+    return event_stream(site.feed, Watched(at.tenant), at.visitor, still_welcome)
 
 
 @router.get("/tenants/{tenant}/registrations", tags=["Live"])

@@ -12,6 +12,7 @@ from blfd.operations.desk import Row
 from blfd.store import Conflict, StoreError
 from blfd.store.admins import Role
 from blfd.web.portal.here import Form, Here, There, at_either, there
+from blfd.web.portal.lists import Asked, Listing, part
 
 router = APIRouter()
 
@@ -41,16 +42,16 @@ def _home(place: There, what: str) -> str:
     return f"/t/{place.tenant}/{what}" if isinstance(place, Here) else f"/{what}"
 
 
-def _list(place: There, error: str = "") -> Response:
-    rows = admins.all(place.desk, _of(place))
+def _list(place: There, wanted: Asked, error: str = "") -> Response:
+    shown = part(admins.all(place.desk, _of(place)), wanted)
     home = _home(place, "administrators")
-    return place.page("admins.html", 422 if error else 200, rows=rows, roles=ROLES, error=error, home=home)
+    return place.page("admins.html", 422 if error else 200, part=shown, roles=ROLES, error=error, home=home)
 
 
 @router.get("/administrators")
 @router.get("/t/{tenant}/administrators")
-def list_(place: Reading) -> Response:
-    return _list(place)
+def list_(place: Reading, wanted: Listing) -> Response:
+    return _list(place, wanted)
 
 
 @router.post("/administrators")
@@ -62,7 +63,7 @@ def add(place: Writing, form: Form) -> Response:
         tenant = _of(place) or str(form.get("tenant", "")).strip().lower() or None
         admins.add(place.desk, name, password, tenant, role)
     except StoreError as error:
-        return _list(place, error.text)
+        return _list(place, Asked(), error.text)
     return RedirectResponse(_home(place, "administrators?done=added"), 303)
 
 
@@ -120,12 +121,12 @@ def remove(place: Writing, name: str, form: Form) -> Response:
 # Tokens
 
 
-def _tokens(place: There, error: str = "", secret: str = "") -> Response:
+def _tokens(place: There, wanted: Asked, error: str = "", secret: str = "") -> Response:
     scopes = SCOPES if _of(place) is None else {k: v for k, v in SCOPES.items() if k != "system"}
     return place.page(
         "tokens.html",
         422 if error else 200,
-        rows=admins.tokens(place.desk, _of(place)),
+        part=part(admins.tokens(place.desk, _of(place)), wanted),
         scopes=scopes,
         error=error,
         secret=secret,
@@ -135,8 +136,8 @@ def _tokens(place: There, error: str = "", secret: str = "") -> Response:
 
 @router.get("/tokens")
 @router.get("/t/{tenant}/tokens")
-def list_tokens(place: Reading) -> Response:
-    return _tokens(place)
+def list_tokens(place: Reading, wanted: Listing) -> Response:
+    return _tokens(place, wanted)
 
 
 @router.post("/tokens")
@@ -147,8 +148,8 @@ def add_token(place: Writing, form: Form) -> Response:
     try:
         _, secret = admins.add_token(place.desk, _of(place), str(form.get("name", "")).strip(), scopes)
     except StoreError as error:
-        return _tokens(place, error.text)
-    return _tokens(place, secret=secret)
+        return _tokens(place, Asked(), error.text)
+    return _tokens(place, Asked(), secret=secret)
 
 
 @router.get("/tokens/remove/{name}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.datastructures import FormData
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from blfd.control import ControlError, NotRunning
 from blfd.core.directory import Forwarding
@@ -16,10 +16,11 @@ from blfd.operations.imports import Counts
 from blfd.store import Conflict, NewExtension, StoreError
 from blfd.web.portal.here import OWNERS, PICKUP, Form, Here, Reading, Writing
 from blfd.web.portal.imports import Import, Lines, Shown
-from blfd.web.portal.lists import PAGE, Listing, Part
+from blfd.web.portal.lists import LONGEST, Listing, Part
 
 router = APIRouter(prefix="/t/{tenant}/extensions")
 
+SUGGESTED = 20
 SWITCH = {"off": "off", "on": "on: nothing rings"}
 PICKABLE = {"default": "as the tenant says", "on": "yes", "off": "no"}
 NOTHING: dict[str, Any] = {
@@ -33,7 +34,7 @@ NOTHING: dict[str, Any] = {
 
 @router.get("")
 def list_(here: Reading, asked: Listing) -> Response:
-    rows, total = extensions.some(here.desk, here.tenant, asked.q, asked.sort, (asked.offset, PAGE))
+    rows, total = extensions.some(here.desk, here.tenant, asked.q, asked.sort, asked.part)
     numbers = [row["extension"] for row in rows]
     try:
         of_them = lamps.of(here.desk, here.tenant, numbers, callers=False)
@@ -57,6 +58,14 @@ def list_(here: Reading, asked: Listing) -> Response:
         pickable=PICKABLE,
         goes=extensions.goes,
     )
+
+
+@router.get("/suggest")
+def suggest(here: Reading, q: Annotated[str, Query(max_length=LONGEST)] = "") -> Response:
+    """Some with these words in number or name, for a field that is typed into: those that begin so first."""
+    rows, _ = extensions.some(here.desk, here.tenant, q, "", (0, SUGGESTED))
+    rows.sort(key=lambda row: not row["extension"].startswith(q))
+    return JSONResponse([{"value": row["extension"], "label": row["name"]} for row in rows])
 
 
 @router.get("/new")

@@ -2,59 +2,79 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from blfd.operations import etag, groups
+from blfd.operations.desk import Row
 from blfd.store import Conflict, StoreError
 from blfd.web.portal.here import Form, Here, Reading, Writing
+from blfd.web.portal.lists import Asked, Listing, Part, page_of, part
+
+MOST_SHOWN = 12  # members, in the list of groups
+MOST_LISTED = 200  # extensions: of more, a group's page has a part
+EMPTY: Row = {"name": "", "pickers": [], "targets": []}
 
 router = APIRouter(prefix="/t/{tenant}/groups")
 
 
 @router.get("")
-def list_(here: Reading) -> Response:
-    return here.page("groups.html", groups=groups.all(here.desk, here.tenant), names=_names(here))
+def list_(here: Reading, wanted: Listing) -> Response:
+    rows = [
+        {**group, "size": len({*group["pickers"], *group["targets"]})}
+        for group in groups.all(here.desk, here.tenant)
+    ]
+    shown = part(rows, wanted)
+    of_them = {one for row in shown.rows for side in ("pickers", "targets") for one in row[side][:MOST_SHOWN]}
+    names = here.desk.store.devices.names(here.tenant, of_them)
+    return here.page("groups.html", part=shown, names=names, most=MOST_SHOWN)
 
 
 @router.get("/new")
 def new(here: Writing) -> Response:
-    return _page(here, {"name": "", "pickers": [], "targets": []}, is_new=True)
+    return _page(here, EMPTY, EMPTY, is_new=True)
 
 
 @router.post("/new")
 def add(here: Writing, form: Form) -> Response:
-    name, pickers, targets = _sent(form)
+    sent = _sent(form, EMPTY)
+    if _looks(form):
+        return _page(here, EMPTY, sent, form=form, is_new=True)
     try:
-        groups.add(here.desk, here.tenant, name, pickers, targets)
+        groups.add(here.desk, here.tenant, sent["name"], sent["pickers"], sent["targets"])
     except StoreError as error:
-        shown = {"name": name, "pickers": sorted(pickers), "targets": sorted(targets)}
-        return _page(here, shown, is_new=True, error=error.text)
+        return _page(here, EMPTY, sent, form=form, is_new=True, error=error.text)
     return here.to("groups", "added")
 
 
 @router.get("/edit/{name}")
 def edit(here: Writing, name: str) -> Response:
     group = groups.get(here.desk, here.tenant, name)
-    return _page(here, group, was=name, version=etag(group))
+    return _page(here, group, group, version=etag(group))
 
 
 @router.post("/edit/{name}")
 def change(here: Writing, name: str, form: Form) -> Response:
-    wanted, pickers, targets = _sent(form)
-    version = str(form.get("version", ""))
+    group = groups.get(here.desk, here.tenant, name)
+    sent, version = _sent(form, group), str(form.get("version", ""))
+    if _looks(form):
+        return _page(here, group, sent, form=form, version=version)
     try:
-        groups.change(here.desk, here.tenant, name, pickers, targets, rename=wanted, expected=version)
-    except Conflict as error:
-        return _page(
-            here, groups.get(here.desk, here.tenant, name), was=name, error=error.text, conflict=True
+        groups.change(
+            here.desk,
+            here.tenant,
+            name,
+            sent["pickers"],
+            sent["targets"],
+            rename=sent["name"],
+            expected=version,
         )
+    except Conflict as error:
+        group = groups.get(here.desk, here.tenant, name)
+        return _page(here, group, group, version=etag(group), error=error.text, conflict=True)
     except StoreError as error:
-        shown = {"name": wanted, "pickers": sorted(pickers), "targets": sorted(targets)}
-        return _page(here, shown, was=name, version=version, error=error.text)
+        return _page(here, group, sent, form=form, version=version, error=error.text)
     return here.to("groups", "changed")
 
 
@@ -71,37 +91,76 @@ def remove(here: Writing, name: str, form: Form) -> Response:
 
 def _page(
     here: Here,
-    group: dict[str, Any],
+    stored: Row,
+    group: Row,
     *,
+    form: FormData | None = None,
     is_new: bool = False,
-    was: str = "",
     version: str = "",
     error: str = "",
     conflict: bool = False,
 ) -> Response:
+    """`stored` is what there is, `group` as it is to be: of a large tenant the page has what differs, and a
+    part of the others. Whose boxes it does not have stays as it is stored.
+    """
+    form = form or FormData()
+    pickers, targets = set(group["pickers"]), set(group["targets"])
+    altered = (pickers ^ set(stored["pickers"])) | (targets ^ set(stored["targets"]))
+    is_large = here.desk.store.some_extensions(here.tenant, (), part=(0, 1))[1] > MOST_LISTED
+    which = str(form.get("which", "members" if stored["pickers"] or stored["targets"] else "all"))
+    asked = Asked(" ".join(str(form.get("q", "")).split()), page=page_of(str(form.get("page", ""))))
+    if not is_large:
+        altered, which, asked = set(), "all", Asked(length=MOST_LISTED)
+    found, total = here.desk.store.some_extensions(
+        here.tenant,
+        asked.q.split(),
+        part=asked.part,
+        group=stored["name"] if which == "members" else "",
+        without=altered,
+    )
+    names = here.desk.store.devices.names(here.tenant, altered)
+    names |= {each.aor.extension: each.name for each in found}
     return here.page(
         "group.html",
         409 if conflict else 422 if error else 200,
         group=group,
+        pickers=pickers,
+        targets=targets,
+        members=len(pickers | targets),
         is_new=is_new,
-        was=was,
-        version=etag(group) if conflict else version,
+        was=stored["name"],
+        version=version,
         error=error,
         conflict=conflict,
-        names=_names(here),
+        is_large=is_large,
+        which=which,
+        part=Part([{"extension": number} for number in names][len(altered) :], total, asked),
+        names=names,
+        altered=len(altered),
+        apart="apart" in form or pickers != targets,
+        looks=_looks(form),
     )
 
 
-def _names(here: Here) -> dict[str, str]:
-    return here.desk.store.names(here.tenant)
+def _looks(form: FormData) -> bool:
+    """Whether somebody looks for more members, and saves nothing yet."""
+    return "look" in form or "page" in form
 
 
-def _sent(form: FormData) -> tuple[str, set[str], set[str]]:
-    """The name, pickers and targets. What counts are the boxes that are shown: members are both."""
+def _sent(form: FormData, stored: Row) -> Row:
+    """As it is to be. What counts are the boxes that are shown: members are both.
+
+    `shown` are the extensions that the page had boxes for; without it those are all.
+    """
 
     def chosen(field: str) -> set[str]:
         return {str(value) for value in form.getlist(field)}
 
-    sides = ("picker", "target") if "apart" in form else ("member", "member")
-    pickers, targets = map(chosen, sides)
-    return str(form.get("name", "")).strip(), pickers, targets
+    apart, shown = "apart" in form, str(form.get("shown", "")).split(",")
+    old = [set(stored[side]) if "shown" in form else set() for side in ("pickers", "targets")]
+    if not apart:
+        old = [old[0] & old[1]] * 2
+    sides = ("picker", "target") if apart else ("member", "member")
+    pickers, targets = ((was - set(shown)) | chosen(side) for was, side in zip(old, sides, strict=True))
+    name = str(form.get("name", "")).strip()
+    return {"name": name, "pickers": sorted(pickers), "targets": sorted(targets)}

@@ -11,15 +11,22 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from blfd.operations import pickups
+from blfd.operations.desk import Row
+from blfd.operations.loss import some_of
+from blfd.operations.sentences import sentence
 from blfd.store import StoreError
-from blfd.store.audit import Change
+from blfd.store.audit import ORDERS, Change
 from blfd.web.portal.here import Here, Reading, There, at_either
+from blfd.web.portal.lists import Asked, Part, asked
 
 router = APIRouter()
 
 PAGE = 100  # rows
+MOST_NAMED = 30  # of a list, such as the members of a group
+LONGEST_VALUE = 500  # characters; a template has thousands
 MOST_FIELDS = 20  # of a change; an import has thousands
 Either = Annotated[There, Depends(at_either("read"))]
+Wanted = Annotated[Asked, Depends(asked("", "of"))]
 
 
 class Field(NamedTuple):
@@ -58,15 +65,23 @@ def picked_up(
 
 @router.get("/changes")
 @router.get("/t/{tenant}/changes")
-def changes(place: Either, older: str = "", of: str = "") -> Response:
+def changes(place: Either, wanted: Wanted) -> Response:
     """`of`: for who looks after the system, those of one tenant alone."""
+    of = wanted.more.get("of", "")
     tenant = place.tenant if isinstance(place, Here) else of or None
-    found = place.desk.store.audit.changes(tenant, _number(older), PAGE + 1)
-    last = found[PAGE - 1].id if len(found) > PAGE else None
-    rows = [(change, list(differences(change))) for change in found[:PAGE]]
-    shown = [(change, fields[:MOST_FIELDS], len(fields[MOST_FIELDS:])) for change, fields in rows]
-    tenants = [] if isinstance(place, Here) else list(place.desk.store.directory().tenants)
-    return place.page("changes.html", rows=shown, last=last, of=of, tenants=tenants)
+    order = wanted.sort or "-at"
+    if order.removeprefix("-") not in ORDERS:
+        raise StoreError(f"no order by {order!r}", f"there are {', '.join(ORDERS)}")
+    found, total = place.desk.store.audit.some(tenant, wanted.q.split(), order, wanted.part)
+    rows = [_row(change) for change in found]
+    tenants = [] if isinstance(place, Here) else place.desk.store.domains()
+    return place.page("changes.html", part=Part(rows, total, wanted), of=of, tenants=tenants)
+
+
+def _row(change: Change) -> Row:
+    fields = list(differences(change))
+    shown, more = fields[:MOST_FIELDS], len(fields[MOST_FIELDS:])
+    return {**change._asdict(), "sentence": sentence(change), "fields": shown, "more": more}
 
 
 def _number(text: str) -> int | None:
@@ -79,10 +94,24 @@ def differences(change: Change) -> Iterator[Field]:
     before, after = change.before or {}, change.after or {}
     for name in dict.fromkeys((*before, *after)):
         if before.get(name) != after.get(name):
-            yield Field(name, _shown(before.get(name)), _shown(after.get(name)))
+            yield Field(name, *_apart(before.get(name), after.get(name)))
+
+
+def _apart(before: Any, after: Any) -> tuple[str, str]:
+    """Of two lists what went and what came, of all else both."""
+    if isinstance(before, list) and isinstance(after, list):
+        olds, news = set(map(str, before)), set(map(str, after))
+        gone = [each for each in before if str(each) not in news]
+        come = [each for each in after if str(each) not in olds]
+        if gone or come:
+            before, after = gone, come
+    return _shown(before), _shown(after)
 
 
 def _shown(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return some_of(value, MOST_NAMED)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"

@@ -2,41 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, NamedTuple
 from urllib.parse import urlencode
 
-from fastapi import Depends, Query
+from fastapi import Depends, Request
 
 from blfd.operations import selection
 from blfd.operations.desk import Row
 
 PAGE = 100  # rows
+FEW = 10  # rows: one sees them all, and need not search
+LONGEST = 200  # characters of what is searched for
+_PAGE = re.compile("[1-9][0-9]{0,5}")
 
 
 class Asked(NamedTuple):
-    """`sort` is a column, with a minus before it the other way round; `page` counts from 1."""
+    """`sort` is a column, with a minus before it the other way round; `page` counts from 1.
 
-    q: str
-    sort: str
-    page: int
+    `more` is what else the page is of, such as a group; `name` stands before q, sort and page where a page
+    has several lists.
+    """
+
+    q: str = ""
+    sort: str = ""
+    page: int = 1
+    more: Mapping[str, str] = {}
+    name: str = ""
+    length: int = PAGE
 
     @property
     def offset(self) -> int:
-        return (self.page - 1) * PAGE
+        return (self.page - 1) * self.length
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """How many rows are left out first, and how many are wanted."""
+        return self.offset, self.length
 
     def at(self, page: int) -> str:
         """The address of another page of the same."""
-        return f"?{urlencode({'q': self.q, 'sort': self.sort, 'page': page})}"
+        return self._address(page=page)
 
     def by(self, column: str) -> str:
         """The address of the same by a column, or by that the other way round."""
-        other = f"-{column}" if self.sort == column else column
-        return f"?{urlencode({'q': self.q, 'sort': other})}"
+        return self._address(sort=f"-{column}" if self.sort == column else column)
+
+    @property
+    def everything(self) -> str:
+        """The address of the same without a search."""
+        return self._address(q="")
 
     def sorted_as(self, column: str) -> str:
         """For aria-sort."""
         return {column: "ascending", f"-{column}": "descending"}.get(self.sort, "none")
+
+    def _address(self, **other: object) -> str:
+        asked = {"q": self.q, "sort": self.sort, **other}
+        said = {f"{self.name}{key}": value for key, value in asked.items() if value}
+        return f"?{urlencode({**self.more, **said})}"
 
 
 class Part(NamedTuple):
@@ -48,7 +73,7 @@ class Part(NamedTuple):
 
     @property
     def pages(self) -> int:
-        return max(1, -(-self.total // PAGE))
+        return max(1, -(-self.total // self.asked.length))
 
     @property
     def first(self) -> int:
@@ -58,16 +83,34 @@ class Part(NamedTuple):
     def last(self) -> int:
         return self.asked.offset + len(self.rows)
 
-
-def asked(
-    q: Annotated[str, Query(max_length=200)] = "",
-    sort: Annotated[str, Query(max_length=40)] = "",
-    page: Annotated[int, Query(ge=1, le=100_000)] = 1,
-) -> Asked:
-    return Asked(" ".join(q.split()), sort.strip(), page)
+    @property
+    def is_long(self) -> bool:
+        """Whether one would want to search it."""
+        return bool(self.asked.q) or self.total > FEW
 
 
-Listing = Annotated[Asked, Depends(asked)]
+def asked(name: str = "", *more: str) -> Callable[[Request], Asked]:
+    """A dependency: what is asked of the list `name`, with what else an address has of names `more`."""
+
+    def found(request: Request) -> Asked:
+        given = request.query_params
+        return Asked(
+            " ".join(given.get(f"{name}q", "").split())[:LONGEST],
+            given.get(f"{name}sort", "").strip()[:LONGEST],
+            page_of(given.get(f"{name}page", "")),
+            {each: given[each] for each in more if each in given},
+            name,
+        )
+
+    return found
+
+
+def page_of(text: str) -> int:
+    """The first for what is no number of a page."""
+    return int(text) if _PAGE.fullmatch(text) else 1
+
+
+Listing = Annotated[Asked, Depends(asked())]
 
 
 def part(rows: Sequence[Row], wanted: Asked) -> Part:
@@ -75,4 +118,4 @@ def part(rows: Sequence[Row], wanted: Asked) -> Part:
     found = selection.matching(rows, wanted.q)
     if wanted.sort:
         found = selection.in_order(found, wanted.sort)
-    return Part(found[wanted.offset :][:PAGE], len(found), wanted)
+    return Part(found[wanted.offset :][: wanted.length], len(found), wanted)

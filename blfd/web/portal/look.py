@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
@@ -10,27 +11,36 @@ from starlette.responses import Response
 from blfd.control import ControlError, NotRunning
 from blfd.doctor import examine_running
 from blfd.operations import extensions
+from blfd.operations.desk import Row
+from blfd.store import NotFound
 from blfd.web.portal.here import Reading, There, there
 
 router = APIRouter()
 
+MOST_LIKELY = 20  # extensions to choose from
 System = Annotated[There, Depends(there("system"))]
 
 
 @router.get("/t/{tenant}/explain")
 def explain(here: Reading, extension: str = "") -> Response:
-    """Asks for an extension, and says of it what `blfd explain` says."""
-    names = here.desk.store.names(here.tenant)
-    found, error = None, ""
-    if extension:
-        extensions.get(here.desk, here.tenant, extension)
+    """Asks for an extension, and says of it what `blfd explain` says; of a name, whose it may be."""
+    asked, found, likely, error = " ".join(extension.split()), None, list[Row](), ""
+    try:
+        extensions.get(here.desk, here.tenant, asked)
+    except NotFound:
+        likely, _ = extensions.some(here.desk, here.tenant, asked, "", (0, MOST_LIKELY))
+        if asked and not likely:
+            raise
+        if asked and len(likely) == 1:
+            return here.to(f"explain?extension={quote(likely[0]['extension'])}")
+    else:
         try:
-            found = here.desk.client.call("explain", tenant=here.tenant, extension=extension)
+            found = here.desk.client.call("explain", tenant=here.tenant, extension=asked)
         except NotRunning:
             error = "No SIP server runs: start one with 'blfd run'."
         except ControlError as problem:
             error = str(problem)
-    return here.page("explain.html", found=found, names=names, extension=extension, error=error)
+    return here.page("explain.html", found=found, likely=likely, extension=asked, error=error)
 
 
 @router.get("/health")

@@ -43,13 +43,14 @@ def _badge(state: str) -> str:
 def show(here: Reading, mac: str) -> Response:
     """With a picture of its keys, each with the lamp that it shows now."""
     row, pages = devices.show(here.desk, here.tenant, mac)
+    watched = sorted({key["value"] for page in pages for key in page["keys"] if key["kind"] == "blf"})
     try:
-        found = lamps.all(here.desk, here.tenant, callers=False)
+        found = lamps.of(here.desk, here.tenant, watched, callers=False)
     except (NotRunning, ControlError):
         found = []
     shown = {each["extension"]: each["lamp"] for each in found}
     fit = devices.fit(here.desk, here.tenant, mac)
-    return here.page("phone.html", row=row, pages=pages, lamps=shown, fit=str(fit))
+    return here.page("phone.html", row=row, pages=pages, lamps=shown, fit=str(fit), watched=watched)
 
 
 @router.post("/secrets/{mac}")
@@ -192,7 +193,6 @@ def _page(
         error=error,
         models=[model.path for model in provisioning.models()],
         transports=TRANSPORTS,
-        names=here.desk.store.names(here.tenant),
     )
 
 

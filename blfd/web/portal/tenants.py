@@ -14,6 +14,7 @@ from blfd.operations import etag, tenants
 from blfd.operations.lists import listed
 from blfd.store import Conflict, StoreError
 from blfd.web.portal.here import OWNERS, PICKUP, Form, Here, Reading, There, Writing, there
+from blfd.web.portal.lists import Listing, part
 
 router = APIRouter()
 
@@ -42,8 +43,8 @@ WHOSE = {"all": "all of the extension", "phone": "that phone alone"}
 
 
 @router.get("/tenants")
-def list_(there: System) -> Response:
-    return there.page("tenants.html", rows=tenants.all(there.desk), default=DEFAULT_TENANT)
+def list_(there: System, wanted: Listing) -> Response:
+    return there.page("tenants.html", part=part(tenants.all(there.desk), wanted), default=DEFAULT_TENANT)
 
 
 @router.get("/tenants/new")

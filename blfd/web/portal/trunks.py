@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from blfd.control import ControlError, NotRunning
@@ -11,7 +13,7 @@ from blfd.operations import routes, trunks
 from blfd.store.trunks import OF_ROUTE, OF_TRUNK
 from blfd.web.portal.here import Reading
 from blfd.web.portal.kinds import Kind, add_pages
-from blfd.web.portal.lists import Listing, part
+from blfd.web.portal.lists import Asked, Listing, asked, part
 
 router = APIRouter(prefix="/t/{tenant}")
 
@@ -72,7 +74,7 @@ for kind in KINDS:
 
 
 @router.get("/trunks")
-def list_(here: Reading, asked: Listing) -> Response:
+def list_(here: Reading, wanted: Listing, of_routes: Annotated[Asked, Depends(asked("routes_"))]) -> Response:
     try:
         live = {row["name"]: row for row in here.desk.client.call("trunks", tenant=here.tenant)}
     except (NotRunning, ControlError):
@@ -82,5 +84,5 @@ def list_(here: Reading, asked: Listing) -> Response:
         {**row, **{name: live.get(row["name"], nothing)[name] for name in nothing}}
         for row in trunks.all(here.desk, here.tenant)
     ]
-    by_number = routes.all(here.desk, here.tenant)
-    return here.page("trunks.html", part=part(rows, asked), routes=by_number)
+    by_number = part(routes.all(here.desk, here.tenant), of_routes)
+    return here.page("trunks.html", part=part(rows, wanted), routes=by_number)

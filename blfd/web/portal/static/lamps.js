@@ -6,8 +6,9 @@ if (board) {
   const down = document.getElementById("board-down");
   const search = document.getElementById("board-search");
   const busy = document.getElementById("board-busy");
+  const empty = document.getElementById("board-empty");
   const tiles = new Map([...board.children].map((tile) => [tile.dataset.extension, tile]));
-  const quiet = ["idle", "do not disturb", "not registered", "unknown"];
+  const quiet = ["", "idle", "do not disturb", "not registered", "unknown"];
 
   const clock = (seconds) => {
     const whole = Math.max(0, Math.floor(seconds));
@@ -54,20 +55,32 @@ if (board) {
   };
 
   // Calls first, then by number: where a tile belongs among those that are there.
-  const rank = (tile) => (quiet.includes(tile.dataset.lamp) ? "1" : "0") + tile.dataset.extension;
+  const order = (one, other) =>
+    quiet.includes(one.dataset.lamp) - quiet.includes(other.dataset.lamp)
+    || one.dataset.extension.localeCompare(other.dataset.extension, "en", { numeric: true });
   const place = (tile) => {
-    const mine = rank(tile);
     const next = tile.nextElementSibling;
     const before = tile.previousElementSibling;
-    if ((!next || mine <= rank(next)) && (!before || rank(before) <= mine)) return;
-    const after = [...board.children].find((other) => other !== tile && rank(other) > mine);
+    if ((!next || order(tile, next) <= 0) && (!before || order(before, tile) <= 0)) return;
+    const after = [...board.children].find((other) => other !== tile && order(other, tile) > 0);
     board.insertBefore(tile, after || null);
   };
 
-  const only = board.dataset.only === undefined ? null : new Set(board.dataset.only.split(" "));
+  // Of thousands a page shows some. Who is on another page comes here for as long as there is a call.
+  const guests = board.dataset.guests !== undefined;
+  const everybody = board.dataset.everybody !== undefined;
+  const own = new Set(tiles.keys());
+  const drop = (extension) => {
+    const tile = tiles.get(extension);
+    if (tile) { tile.remove(); tiles.delete(extension); }
+  };
 
   const show = (row) => {
-    if (only && !only.has(row.extension)) return;
+    if (!everybody && !own.has(row.extension) && (!guests || quiet.includes(row.lamp))) {
+      drop(row.extension);
+      return;
+    }
+    if (empty) empty.hidden = true;
     const tile = tiles.get(row.extension) || add(row.extension);
     tile.dataset.lamp = row.lamp;
     tile.querySelector(".name").textContent = row.name;
@@ -83,8 +96,8 @@ if (board) {
   const showAll = (event) => {
     const rows = rowsOf(event);
     const there = new Set(rows.map((row) => row.extension));
-    for (const [extension, tile] of tiles) {
-      if (!there.has(extension)) { tile.remove(); tiles.delete(extension); }
+    for (const extension of [...tiles.keys()]) {
+      if (!there.has(extension)) drop(extension);
     }
     rows.forEach(show);
     down.hidden = true;
@@ -98,8 +111,12 @@ if (board) {
     open: () => { board.dataset.live = "yes"; },
   });
 
-  search.addEventListener("input", () => tiles.forEach(choose));
-  busy.addEventListener("change", () => tiles.forEach(choose));
+  // What is here is chosen at once; what is on other pages, the server looks for.
+  const far = board.dataset.pages !== undefined || search.value !== "" || busy.checked;
+  const chooseAll = () => tiles.forEach(choose);
+  search.addEventListener("input", chooseAll);
+  busy.addEventListener("change", () => { if (far) busy.form.submit(); else chooseAll(); });
+  if (!far) search.form.addEventListener("submit", (event) => event.preventDefault());
   setInterval(() => {
     for (const tile of tiles.values()) {
       if (tile.began) tile.querySelector(".since").textContent = clock((performance.now() - tile.began) / 1000);

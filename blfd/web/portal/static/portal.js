@@ -20,9 +20,36 @@ document.addEventListener("keydown", (event) => {
   if (field) { event.preventDefault(); field.focus(); field.select(); }
 });
 
+// <input data-suggest="ADDRESS">: extensions with what is typed in number or name; data-many: the last one between commas.
+let suggesters = 0;
+for (const field of document.querySelectorAll("[data-suggest]")) {
+  const list = document.createElement("datalist");
+  list.id = `suggested-${suggesters += 1}`;
+  field.after(list);
+  field.setAttribute("list", list.id);
+  let waiting = 0;
+  field.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(async () => {
+      const parts = field.dataset.many === undefined ? [field.value] : field.value.split(",");
+      const last = parts.pop().trim();
+      const before = parts.map((part) => `${part.trim()}, `).join("");
+      const answer = await fetch(`${field.dataset.suggest}?q=${encodeURIComponent(last)}`);
+      if (!answer.ok || answer.redirected) return;
+      const rows = last ? await answer.json() : [];
+      list.replaceChildren(...rows.map((row) => new Option(row.label, before + row.value)));
+    }, 150);
+  });
+}
+
 // <select data-go>: its options are addresses.
 for (const choice of document.querySelectorAll("select[data-go]")) {
   choice.addEventListener("change", () => { location.href = choice.value; });
+}
+
+// <select data-send>: its form is sent when one has chosen.
+for (const choice of document.querySelectorAll("select[data-send]")) {
+  choice.addEventListener("change", () => choice.form.submit());
 }
 
 // A group's members: each row's boxes say the same, whichever of them are shown.
@@ -75,5 +102,5 @@ for (const tabs of document.querySelectorAll(".tabs")) {
     const section = event.target.closest("section");
     show(links.find((link) => link.hash === `#${section.id}`));
   }, true);
-  show(links[0]);
+  show(links.find((link) => link.hash === tabs.dataset.open) || links[0]);
 }
