@@ -12,7 +12,7 @@ from blfd.devices.states import device_states
 from blfd.devices.values import Fit, Wanted
 from blfd.operations.desk import Desk, Row, etag, told
 from blfd.operations.imports import Counts, counts
-from blfd.operations.loss import Loss, counted
+from blfd.operations.loss import Loss, counted, some_of
 from blfd.operations.table import Columns, Line, write
 from blfd.store import Outcome, StoreError
 from blfd.store.devices import DeviceRow
@@ -113,6 +113,15 @@ def only_of(desk: Desk, tenant: str, extension: str) -> list[str]:
     ]
 
 
+def only_of_many(desk: Desk, tenant: str, extensions: Container[str]) -> list[str]:
+    """Phones that have none but these."""
+    return [
+        written_mac(device.mac)
+        for device in desk.phones.all(tenant)
+        if not any(extension not in extensions for extension in device.extensions)
+    ]
+
+
 def watching(desk: Desk, tenant: str, extension: str) -> list[str]:
     """Phones with a key that shows the lamp of an extension."""
     watched = desk.phones.watched(tenant)
@@ -200,6 +209,59 @@ def remove(desk: Desk, tenant: str, mac: str, expected: str | None = None) -> No
         desk.phones.remove(tenant, mac)
 
 
+def many(desk: Desk, tenant: str, macs: Iterable[str]) -> list[DeviceRow]:
+    """Those of them that exist, by address."""
+    those = {_bare(mac) for mac in macs}
+    return [device for device in desk.phones.all(tenant) if device.mac in those]
+
+
+def change_many(
+    desk: Desk, tenant: str, macs: Iterable[str], *, keys: str | None = None, transport: str | None = None
+) -> None:
+    """All or none. Raises StoreError with all that is wrong."""
+    wanted = (
+        Wanted(
+            written_mac(device.mac),
+            device.model,
+            device.extensions,
+            device.keys if keys is None else keys,
+            device.transport if transport is None else transport,
+            device.modules,
+        )
+        for device in many(desk, tenant, macs)
+    )
+    put_many(desk, tenant, wanted, True, operation="device.many")
+
+
+def remove_many(desk: Desk, tenant: str, macs: Iterable[str], expected: str | None = None) -> None:
+    """All or none."""
+    found = many(desk, tenant, macs)
+    bare = {device.mac for device in found}
+    with desk.change(tenant, "device.many", "devices", _look(desk, tenant, bare), expected):
+        for device in found:
+            desk.phones.remove(tenant, device.mac)
+
+
+def loss_of_many(desk: Desk, tenant: str, macs: Iterable[str]) -> Loss:
+    """What goes with phones that are removed."""
+    found = many(desk, tenant, macs)
+    names = [written_mac(device.mac) for device in found]
+    text = "They get no files any more, and their SIP passwords are worth nothing."
+    own = [device for device in found if desk.store.overrides.settings(tenant, device.mac)]
+    if own:
+        text += f" Settings of {counted(len(own), 'phone')} of them go, too."
+    version = etag(_look(desk, tenant, {device.mac for device in found})())
+    return Loss(f"{counted(len(names), 'phone')} ({some_of(names)})", text, version)
+
+
+def _look(desk: Desk, tenant: str, macs: Container[str]) -> Callable[[], Row]:
+    def look() -> Row:
+        found = [row(device) for device in desk.phones.all(tenant) if device.mac in macs]
+        return {each.pop("mac"): each for each in found}
+
+    return look
+
+
 def renew(desk: Desk, tenant: str, mac: str) -> None:
     """Another SIP password and another secret, as for one that was reset or whose secret has leaked."""
     subject = written_mac(desk.phones.get(tenant, mac).mac)
@@ -256,7 +318,13 @@ class Put(NamedTuple):
     addresses: list[Row]
 
 
-def put_many(desk: Desk, tenant: str, wanted: Iterable[Wanted], update: bool = False) -> Put:
+def put_many(
+    desk: Desk,
+    tenant: str,
+    wanted: Iterable[Wanted],
+    update: bool = False,
+    operation: str = "device.import",
+) -> Put:
     """Add them, and with `update` change those that exist: all or none.
 
     Where nothing is to be changed, nothing is done. Raises StoreError with all that is wrong.
@@ -264,12 +332,9 @@ def put_many(desk: Desk, tenant: str, wanted: Iterable[Wanted], update: bool = F
     checked = desk.phones.checked(tenant, wanted, update)  # slow for thousands, so nobody waits for it
     writing = {each.row.mac for each in checked if each.outcome is not Outcome.UNCHANGED}
 
-    def look() -> Row:
-        found = [row(device) for device in desk.phones.all(tenant) if device.mac in writing]
-        return {each.pop("mac"): each for each in found}
-
     if writing:
-        with desk.change(tenant, "device.import", "devices", look, expected=etag(look())):
+        look = _look(desk, tenant, writing)
+        with desk.change(tenant, operation, "devices", look, expected=etag(look())):
             desk.phones.keep(checked)
     macs = {each.row.mac for each in checked}
     return Put(counts(each.outcome for each in checked), addresses(desk, tenant, macs))
@@ -311,7 +376,15 @@ def sync(desk: Desk, tenant: str, mac: str | None) -> tuple[int, int]:
 
     Raises NotRunning and ControlError.
     """
-    rows = desk.phones.all(tenant) if mac is None else [desk.phones.get(tenant, mac)]
+    return _sync(desk, tenant, desk.phones.all(tenant) if mac is None else [desk.phones.get(tenant, mac)])
+
+
+def sync_many(desk: Desk, tenant: str, macs: Iterable[str]) -> tuple[int, int]:
+    """The same for some."""
+    return _sync(desk, tenant, many(desk, tenant, macs))
+
+
+def _sync(desk: Desk, tenant: str, rows: list[DeviceRow]) -> tuple[int, int]:
     told = 0
     for extension, event in sorted(desk.phones.syncs(rows)):
         told += desk.client.call("sync", tenant=tenant, extension=extension, event=event)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -155,6 +155,61 @@ def remove(desk: Desk, tenant: str, extension: str, expected: str | None = None)
     """Its phones are unregistered, its watchers told."""
     with desk.change(tenant, "extension.remove", extension, lambda: get(desk, tenant, extension), expected):
         desk.store.remove_extension(Aor(tenant, extension))
+
+
+def chosen(desk: Desk, tenant: str, search: str) -> list[str]:
+    """All that match, by number."""
+    found, _ = desk.store.some_extensions(tenant, search.split())
+    return [each.aor.extension for each in found]
+
+
+def change_many(
+    desk: Desk,
+    tenant: str,
+    extensions: Collection[str],
+    *,
+    pickup: str | None = None,
+    pickable: str | None = None,
+) -> None:
+    """All or none; values are as in NewExtension."""
+    with desk.change(tenant, "extension.many", "extensions", _look(desk, tenant, extensions)):
+        desk.store.set_extensions(tenant, extensions, pickup=pickup, pickable=pickable)
+
+
+def remove_many(desk: Desk, tenant: str, extensions: Collection[str], expected: str | None = None) -> None:
+    """All or none."""
+    with desk.change(tenant, "extension.many", "extensions", _look(desk, tenant, extensions), expected):
+        desk.store.remove_extensions(tenant, extensions)
+
+
+def loss_of_many(desk: Desk, tenant: str, extensions: Collection[str]) -> Loss:
+    """What goes with extensions that are removed."""
+    those = set(extensions)
+    found = [each for each in all(desk, tenant) if each["extension"] in those]
+    names = [each["extension"] for each in found]
+    text = "Their phones are unregistered, and keys that watch them go dark."
+    groups = [group.name for group in desk.store.groups(tenant) if those & (group.pickers | group.targets)]
+    if groups:
+        text += f" {'Group' if len(groups) == 1 else 'Groups'} {some_of(groups)} lose members."
+    forwarded = [
+        each["extension"]
+        for each in all(desk, tenant)
+        if each["extension"] not in those and those & {each[name] for name in FORWARDING if name != "dnd"}
+    ]
+    if forwarded:
+        text += f" Calls of {some_of(forwarded)} are no longer forwarded to them."
+    alone = devices.only_of_many(desk, tenant, those)
+    if alone:
+        text += f" No other extension is on {some_of(alone)}: no files for them any more."
+    what = f"{counted(len(names), 'extension')} ({some_of(names)})"
+    return Loss(what, text, etag(_look(desk, tenant, extensions)()))
+
+
+def _look(desk: Desk, tenant: str, extensions: Collection[str]) -> Callable[[], Row]:
+    those = set(extensions)
+    return lambda: {
+        each["extension"]: _told(each) for each in all(desk, tenant) if each["extension"] in those
+    }
 
 
 class Preview(NamedTuple):

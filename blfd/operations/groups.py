@@ -69,6 +69,14 @@ def change(
     return get(desk, tenant, new)
 
 
+def alter(desk: Desk, tenant: str, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Row:
+    """Some come and some go, on both sides; the others stay."""
+    found = get(desk, tenant, name)
+    come, gone = set(add), set(remove)
+    pickers, targets = ((set(found[side]) | come) - gone for side in ("pickers", "targets"))
+    return change(desk, tenant, name, pickers, targets, expected=etag(found))
+
+
 def loss(desk: Desk, tenant: str, name: str) -> Loss:
     """What goes with a group that is removed. Raises StoreError where it cannot be."""
     found = get(desk, tenant, name)

@@ -33,6 +33,7 @@ ORDERS: dict[str, tuple[str, ...]] = {  # of a list of extensions; numbers as nu
     "pickup": ("pickup",),
     "pickable": ("pickable",),
 }
+_AMONG = "extension IN (SELECT value FROM json_each(?))"
 ANY_PASSWORD = "x"  # of a row whose password is not written
 
 
@@ -324,11 +325,40 @@ class Store:
     def remove_extension(self, aor: Aor) -> None:
         """What others have forwarded to it is no longer."""
         self.extension(aor)
+        self.remove_extensions(aor.tenant, [aor.extension])
+
+    def set_extensions(
+        self,
+        tenant: str,
+        extensions: Iterable[str],
+        *,
+        pickup: str | None = None,
+        pickable: str | None = None,
+    ) -> None:
+        """The same for many; those that do not exist are left out. Values are as in NewExtension."""
+        fields = {"pickup": pickup, "pickable": pickable}
+        given = {field: value for field, value in fields.items() if value is not None}
+        new = NewExtension("1", ANY_PASSWORD, **given)
+        rows.check_extension(new)
+        row = rows.extension_row(new, self.tenant(tenant), None)
+        columns = ", ".join(f"{column} = ?" for column in given)
+        with self._connections.writing() as db:
+            db.execute(
+                f"UPDATE extensions SET {columns} WHERE tenant = ? AND {_AMONG}",
+                [*(row[column] for column in given), tenant, json.dumps([*extensions])],
+            )
+
+    def remove_extensions(self, tenant: str, extensions: Iterable[str]) -> None:
+        """What others have forwarded to them is no longer; those that do not exist are left out."""
+        those = json.dumps([*extensions])
         with self._connections.writing() as db:
             for when in rows.FORWARDED_WHEN:
                 column = f"forward_{when}"
-                db.execute(f"UPDATE extensions SET {column} = '' WHERE tenant = ? AND {column} = ?", aor)
-            db.table("extensions").delete(tuple(aor))
+                among = _AMONG.replace("extension", column, 1)
+                db.execute(
+                    f"UPDATE extensions SET {column} = '' WHERE tenant = ? AND {among}", [tenant, those]
+                )
+            db.execute(f"DELETE FROM extensions WHERE tenant = ? AND {_AMONG}", [tenant, those])
 
     # Groups
 

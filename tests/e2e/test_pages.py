@@ -37,6 +37,7 @@ LISTS = (
     "pickups",
 )
 CONTESTED_MAC = "80:5e:c0:12:34:57"
+OTHER_MAC = "80:5e:c0:12:34:59"
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def test_a_large_office(portal: Site) -> None:
         assert "1300 Person" in words(root.get("/t/large.example/lamps?page=2"))
         assert "1777 Person" in words(root.get("/t/large.example/lamps?q=person+1777"))
         assert "Nobody is in a call now." in words(root.get("/t/large.example/lamps?calls=on"))
-        assert "Extension 1777 Person" in words(root.get("/t/large.example/explain?extension=person+1777"))
+        assert "1777 Person 1777: not registered" in words(root.get("/t/large.example/explain?extension=person+1777"))
         assert "Which one? 1770" in words(root.get("/t/large.example/explain?extension=177"))
         suggested = root.get("/t/large.example/extensions/suggest?q=177").json()
         assert suggested[0] == {"value": "1770", "label": "Person 1770"}
@@ -412,6 +413,90 @@ def test_phones(portal: Site, browser: Browser) -> None:
     assert f"No other extension is on {MAC}: no files for that any more." in asked
     assert "Removed." in words(browser.submit(f"/t/default/phones/remove/{MAC}"))
     assert "No phone gets its files from here yet" in words(browser.get("/t/default/phones"))
+
+
+def test_keys_are_chosen_or_written(portal: Site, browser: Browser) -> None:
+    page, phone = "/t/default/phones/new", {"mac": MAC, "model": "yealink/t54w", "extensions": "101"}
+
+    def chosen(way: str, *rows: tuple[str, str, str], **more: str) -> dict[str, Any]:
+        kinds, values, labels = (list(column) for column in zip(*rows, strict=True)) if rows else ([],) * 3
+        return {"way": way, "key_kind": kinds, "key_value": values, "key_label": labels, **more}
+
+    rows = (("blf", "102", "Bob"), ("blf", "", ""), ("speed dial", "*98", "Group"), ("line", "1", ""))
+    for way, keys in (
+        (chosen("everybody"), "team"),
+        (chosen("group", key_group="sales"), "team:sales"),
+        (chosen("each", *rows), "102=Bob,*98=Group,line:1"),
+        (chosen("text", *rows, keys="103"), "103"),
+    ):
+        assert "Added." in words(browser.submit(page, **phone, **way))
+        assert shown(portal, "device", "show", MAC)["keys"] == keys
+        again = browser.get(f"/t/default/phones/edit/{MAC}").text
+        assert f'value="{way["way"] if keys != "103" else "each"}" checked' in again
+        assert "Removed." in words(browser.submit(f"/t/default/phones/remove/{MAC}"))
+    for wrong, said in (
+        (("speed dial", "102", ""), "Key 1: what a key dials is a code that begins with * or #"),
+        (("blf", "*98", ""), "Key 1: '*98' is a code, not an extension"),
+        (("blf", "102", "a,b"), "Key 1: a comma or an equals sign"),
+        (("blf", "1 2", ""), "is no extension and no code"),
+        (("blf", "999", ""), "999, which does not exist"),
+    ):
+        refused = browser.submit(page, **phone, **chosen("each", wrong))
+        assert (refused.status_code, said in words(refused)) == (422, True), wrong
+        assert f'value="{wrong[1]}"' in refused.text, "what was typed is still there"
+    assert "choose which" in words(browser.submit(page, **phone, **chosen("group", key_group="")))
+    more = browser.submit(page, **phone, **chosen("each", ("blf", "102", "")), more="yes")
+    assert more.text.count('name="key_value"') == 9
+    assert shown(portal, "device", "list") == []
+
+
+def test_many_at_once(portal: Site, browser: Browser) -> None:
+    page = browser.get("/t/default/extensions")
+
+    def do(what: str, *rows: str, **more: str) -> httpx.Response:
+        return browser.send(
+            page, to=f"{'phones' if ':' in rows[0] else 'extensions'}/bulk", do=what, row=rows, **more
+        )
+
+    assert "Saved." in words(do("pickup-off", "108", "109"))
+    assert [shown(portal, "extension", "show", n)["pickup"] for n in ("108", "109", "110")] == [
+        "off",
+        "off",
+        "default",
+    ]
+    assert "Saved." in words(do("join", "108", "109", group="sales"))
+    assert shown(portal, "group", "show", "sales")["pickers"] == ["102", "103", "104", "108", "109"]
+    assert "Saved." in words(do("leave", "108", "109", group="sales"))
+    changes = words(browser.get("/t/default/changes"))
+    assert "changed 2 extensions (108 and 109)" in changes
+    assert "added 108 and 109 to group sales" in changes
+    for wrong in (do("", "108"), do("join", "108", group="none"), browser.send(page, to="bulk", do="remove")):
+        assert wrong.status_code in (404, 422)
+    for extension in ("401", "402"):
+        portal.cli("extension", "add", extension, "--password", "x")
+    portal.cli("group", "add", "gone", "401", "402", "108")
+    portal.cli("extension", "set", "108", "--forward-busy", "402")
+    asked = do("remove", "401", "402")
+    said = words(asked)
+    assert "Remove: 2 extensions (401, 402)?" in said
+    assert "Group gone lose members. Calls of 108 are no longer forwarded to them." in said
+    portal.cli("extension", "set", "401", "--name", "Somebody")
+    late = browser.send(asked)
+    assert (late.status_code, "changed by somebody else" in words(late)) == (409, True)
+    assert "Removed." in words(browser.send(do("remove", "401", "402")))
+    assert shown(portal, "group", "show", "gone")["pickers"] == ["108"]
+    portal.cli("group", "remove", "gone", "--yes")
+    macs = [MAC, OTHER_MAC]
+    for mac, extension in zip(macs, ("108", "109"), strict=True):
+        portal.cli("device", "add", mac, "--model", "yealink/t31", "--extension", extension)
+    page = browser.get("/t/default/phones")
+    assert "No phone is registered that could be told." in words(do("sync", *macs))
+    assert "Saved." in words(do("keys", *macs, keys="102"))
+    assert [row["keys"] for row in shown(portal, "device", "list")] == ["102", "102"]
+    assert "999, which does not exist" in words(do("keys", *macs, keys="999"))
+    assert "Remove: 2 phones" in words(do("remove", *macs))
+    assert "Removed." in words(browser.send(do("remove", *macs)))
+    assert shown(portal, "device", "list") == []
 
 
 def test_settings_of_phones(portal: Site, browser: Browser) -> None:

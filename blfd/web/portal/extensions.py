@@ -11,9 +11,12 @@ from starlette.responses import JSONResponse, Response
 
 from blfd.control import ControlError, NotRunning
 from blfd.core.directory import Forwarding
-from blfd.operations import Desk, etag, extensions, lamps, tenants
+from blfd.operations import Desk, etag, extensions, groups, lamps, tenants
 from blfd.operations.imports import Counts
+from blfd.operations.loss import Loss
 from blfd.store import Conflict, NewExtension, StoreError
+from blfd.web.portal import bulk
+from blfd.web.portal.bulk import Act, Doing
 from blfd.web.portal.here import OWNERS, PICKUP, Form, Here, Reading, Writing
 from blfd.web.portal.imports import Import, Lines, Shown
 from blfd.web.portal.lists import LONGEST, Listing, Part
@@ -57,6 +60,8 @@ def list_(here: Reading, asked: Listing) -> Response:
         pickup=PICKUP,
         pickable=PICKABLE,
         goes=extensions.goes,
+        doings={name: doing.label for name, doing in _doings(FormData()).items()},
+        groups=here.desk.store.group_names(here.tenant),
     )
 
 
@@ -114,6 +119,52 @@ def change(here: Writing, extension: str, form: Form) -> Response:
         shown = {**NOTHING, **sent, **forwarding, "extension": extension}
         return _page(here, shown, version=version, error=error.text)
     return here.to("extensions", "changed")
+
+
+def _set(**fields: str) -> Act:
+    def act(here: Here, chosen: list[str], version: str | None) -> str:
+        extensions.change_many(here.desk, here.tenant, chosen, **fields)
+        return "changed"
+
+    return act
+
+
+def _remove_many(here: Here, chosen: list[str], version: str | None) -> str:
+    extensions.remove_many(here.desk, here.tenant, chosen, version)
+    return "removed"
+
+
+def _doings(form: FormData) -> dict[str, Doing]:
+    """What can be done to many; the group is the form's."""
+    group = str(form.get("group", "")).strip()
+    named = f"group {group}" if group else "the group"
+
+    def join(here: Here, chosen: list[str], version: str | None) -> str:
+        groups.alter(here.desk, here.tenant, group, add=chosen)
+        return "changed"
+
+    def leave(here: Here, chosen: list[str], version: str | None) -> str:
+        groups.alter(here.desk, here.tenant, group, remove=chosen)
+        return "changed"
+
+    def loss(here: Here, chosen: list[str]) -> Loss:
+        return extensions.loss_of_many(here.desk, here.tenant, chosen)
+
+    reach = {f"pickup-{to}": Doing(f"May pick up {said}", _set(pickup=to)) for to, said in PICKUP.items()}
+    reached = {
+        f"pickable-{to}": Doing(f"May be picked up: {said}", _set(pickable=to))
+        for to, said in PICKABLE.items()
+    }
+    members = {"join": Doing(f"Add to {named}", join), "leave": Doing(f"Remove from {named}", leave)}
+    return {**members, **reach, **reached, "remove": Doing("Remove", _remove_many, loss)}
+
+
+@router.post("/bulk")
+def do_to_many(here: Writing, form: Form) -> Response:
+    def matching(here: Here, search: str) -> list[str]:
+        return extensions.chosen(here.desk, here.tenant, search)
+
+    return bulk.answer(here, form, "extensions", "extension", _doings(form), matching)
 
 
 @router.get("/remove/{extension}")

@@ -12,22 +12,33 @@ from starlette.responses import Response
 import provisioning
 from blfd.control import ControlError, NotRunning
 from blfd.devices.values import Wanted
-from blfd.operations import Desk, devices, etag, lamps
+from blfd.operations import Desk, devices, etag, lamps, selection
+from blfd.operations.desk import Row
 from blfd.operations.imports import Counts
+from blfd.operations.loss import Loss
 from blfd.store import Conflict, StoreError
+from blfd.web.portal import bulk, keys
+from blfd.web.portal.bulk import Act, Doing
 from blfd.web.portal.here import Form, Here, Reading, Writing
 from blfd.web.portal.imports import Import, Lines, Shown
 from blfd.web.portal.lists import Listing, part
 
 router = APIRouter(prefix="/t/{tenant}/phones")
 
+NO_SERVER = "No SIP server runs, so no phone can be told."
 TRANSPORTS = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
 
 
 @router.get("")
 def list_(here: Reading, asked: Listing) -> Response:
-    rows = [{**row, "badge": _badge(row["state"])} for row in devices.all(here.desk, here.tenant)]
-    return here.page("phones.html", part=part(rows, asked), counts=Counter(row["badge"] for row in rows))
+    rows = _rows(here)
+    counts = Counter(row["badge"] for row in rows)
+    doings = {name: doing.label for name, doing in _doings(FormData()).items()}
+    return here.page("phones.html", part=part(rows, asked), counts=counts, doings=doings)
+
+
+def _rows(here: Here) -> list[Row]:
+    return [{**row, "badge": _badge(row["state"])} for row in devices.all(here.desk, here.tenant)]
 
 
 def _badge(state: str) -> str:
@@ -63,37 +74,88 @@ def secrets(here: Writing, mac: str, form: Form) -> Response:
 @router.get("/new")
 def new(here: Writing) -> Response:
     empty = {"mac": "", "model": "", "extensions": [], "keys": "team", "transport": "udp", "modules": 0}
-    return _page(here, empty, is_new=True)
+    return _page(here, empty, keys.editor("team"), is_new=True)
 
 
 @router.post("/new")
 def add(here: Writing, form: Form) -> Response:
     sent = _sent(form)
-    mac = str(form.get("mac", "")).strip()
+    mac, chosen = str(form.get("mac", "")).strip(), keys.sent(form)
+    if "more" in form:
+        return _page(here, {"mac": mac, **sent}, chosen.with_free(keys.MORE), is_new=True)
     try:
-        devices.add(here.desk, here.tenant, Wanted(mac, **_wanted(sent)))
+        devices.add(here.desk, here.tenant, Wanted(mac, **_wanted(sent, chosen)))
     except StoreError as error:
-        return _page(here, {"mac": mac, **sent}, is_new=True, error=error.text)
+        return _page(here, {"mac": mac, **sent}, chosen.with_free(), is_new=True, error=error.text)
     return here.to("phones", "added")
 
 
 @router.get("/edit/{mac}")
 def edit(here: Writing, mac: str) -> Response:
     row = devices.get(here.desk, here.tenant, mac)
-    return _page(here, row, version=etag(row))
+    return _page(here, row, keys.editor(row["keys"]), version=etag(row))
 
 
 @router.post("/edit/{mac}")
 def change(here: Writing, mac: str, form: Form) -> Response:
-    sent, version = _sent(form), str(form.get("version", ""))
+    sent, chosen, version = _sent(form), keys.sent(form), str(form.get("version", ""))
+    if "more" in form:
+        return _page(here, {"mac": mac, **sent}, chosen.with_free(keys.MORE), version=version)
     try:
-        devices.change(here.desk, here.tenant, mac, **_wanted(sent), expected=version)
+        devices.change(here.desk, here.tenant, mac, **_wanted(sent, chosen), expected=version)
     except Conflict as error:
         row = devices.get(here.desk, here.tenant, mac)
-        return _page(here, row, version=etag(row), error=error.text, status=409)
+        return _page(here, row, keys.editor(row["keys"]), version=etag(row), error=error.text, status=409)
     except StoreError as error:
-        return _page(here, {"mac": mac, **sent}, version=version, error=error.text)
+        return _page(here, {"mac": mac, **sent}, chosen.with_free(), version=version, error=error.text)
     return here.to(f"phones/show/{mac}", "changed")
+
+
+def _sync_many(here: Here, chosen: list[str], version: str | None) -> str:
+    try:
+        told, _ = devices.sync_many(here.desk, here.tenant, chosen)
+    except (NotRunning, ControlError):
+        raise StoreError(NO_SERVER) from None
+    return "told" if told else "nobody"
+
+
+def _set(**fields: str) -> Act:
+    def act(here: Here, chosen: list[str], version: str | None) -> str:
+        devices.change_many(here.desk, here.tenant, chosen, **fields)
+        return "changed"
+
+    return act
+
+
+def _remove_many(here: Here, chosen: list[str], version: str | None) -> str:
+    devices.remove_many(here.desk, here.tenant, chosen, version)
+    return "removed"
+
+
+def _doings(form: FormData) -> dict[str, Doing]:
+    """What can be done to many; the keys are the form's."""
+    text = str(form.get("keys", "")).strip()
+
+    def loss(here: Here, chosen: list[str]) -> Loss:
+        return devices.loss_of_many(here.desk, here.tenant, chosen)
+
+    return {
+        "sync": Doing("Sync", _sync_many),
+        "keys": Doing(f"Set keys to {text or 'none'}" if "keys" in form else "Set keys", _set(keys=text)),
+        **{
+            f"transport-{name}": Doing(f"Register over {said}", _set(transport=name))
+            for name, said in TRANSPORTS.items()
+        },
+        "remove": Doing("Remove", _remove_many, loss),
+    }
+
+
+@router.post("/bulk")
+def do_to_many(here: Writing, form: Form) -> Response:
+    def matching(here: Here, search: str) -> list[str]:
+        return [row["mac"] for row in selection.matching(_rows(here), search)]
+
+    return bulk.answer(here, form, "phones", "phone", _doings(form), matching)
 
 
 @router.get("/remove/{mac}")
@@ -134,7 +196,7 @@ def _sync(here: Here, mac: str | None, back: str) -> Response:
     try:
         told, _ = devices.sync(here.desk, here.tenant, mac)
     except (NotRunning, ControlError):
-        raise StoreError("No SIP server runs, so no phone can be told.") from None
+        raise StoreError(NO_SERVER) from None
     return here.to(back, "told" if told else "nobody")
 
 
@@ -178,6 +240,7 @@ def addresses(here: Writing) -> Response:
 def _page(
     here: Here,
     row: dict[str, Any],
+    chosen: keys.Editor,
     *,
     is_new: bool = False,
     version: str = "",
@@ -193,6 +256,10 @@ def _page(
         error=error,
         models=[model.path for model in provisioning.models()],
         transports=TRANSPORTS,
+        keys=chosen,
+        ways=keys.WAYS,
+        kinds=keys.KINDS,
+        groups=here.desk.store.group_names(here.tenant),
     )
 
 
@@ -200,12 +267,12 @@ def _sent(form: FormData) -> dict[str, Any]:
     return {
         "model": str(form.get("model", "")).strip(),
         "extensions": [str(form.get("extensions", ""))],
-        "keys": str(form.get("keys", "")).strip(),
         "transport": str(form.get("transport", "udp")),
         "modules": str(form.get("modules", "")).strip(),
     }
 
 
-def _wanted(sent: dict[str, Any]) -> dict[str, Any]:
-    """What the form means."""
-    return {**sent, "extensions": tuple(sent["extensions"]), "modules": sent["modules"] or 0}
+def _wanted(sent: dict[str, Any], chosen: keys.Editor) -> dict[str, Any]:
+    """What the form means. Raises StoreError."""
+    extensions, modules = tuple(sent["extensions"]), sent["modules"] or 0
+    return {**sent, "extensions": extensions, "modules": modules, "keys": keys.text_of(chosen)}

@@ -47,6 +47,17 @@ for (const choice of document.querySelectorAll("select[data-go]")) {
   choice.addEventListener("change", () => { location.href = choice.value; });
 }
 
+// <input type=checkbox data-tick="row">: ticks all of that name in its form.
+for (const box of document.querySelectorAll("[data-tick]")) {
+  const others = box.form.querySelectorAll(`input[name="${box.dataset.tick}"]`);
+  box.form.addEventListener("change", (event) => {
+    if (event.target === box) for (const other of others) other.checked = box.checked;
+    const ticked = [...others].filter((other) => other.checked).length;
+    box.checked = ticked === others.length;
+    box.indeterminate = ticked > 0 && ticked < others.length;
+  });
+}
+
 // <select data-send>: its form is sent when one has chosen.
 for (const choice of document.querySelectorAll("select[data-send]")) {
   choice.addEventListener("change", () => choice.form.submit());

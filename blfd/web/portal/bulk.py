@@ -1,0 +1,71 @@
+"""One thing done to many rows of a list: to those that are ticked, or to all that match the search.
+
+What cannot be undone, and what is done to more than one sees, is asked about first, on a page that says what
+it means. The rows go through that page, so that nothing is done to others than it has shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from starlette.datastructures import FormData
+from starlette.responses import Response
+
+from blfd.operations.loss import Loss
+from blfd.store import StoreError
+from blfd.web.portal.here import Here
+
+MOST_UNASKED = 100  # rows: a page of a list
+Act = Callable[[Here, list[str], str | None], str]
+
+
+class Doing(NamedTuple):
+    """`label` is how it is chosen; `loss` says what goes with it, of what is always asked about first.
+
+    `act` gets what is chosen and the version that was shown, and returns a key of DONE.
+    """
+
+    label: str
+    act: Act
+    loss: Callable[[Here, list[str]], Loss] | None = None
+
+
+def answer(
+    here: Here,
+    form: FormData,
+    what: str,
+    noun: str,
+    doings: dict[str, Doing],
+    matching: Callable[[Here, str], list[str]],
+) -> Response:
+    """To the form of the list `what`. Raises StoreError."""
+    doing = doings.get(str(form.get("do", "")))
+    if doing is None:
+        raise StoreError("Choose what is to be done with them.")
+    search, is_sure = " ".join(str(form.get("q", "")).split()), "rows" in form
+    if is_sure:
+        chosen = [each for each in str(form["rows"]).split(",") if each]
+    elif "all" in form:
+        chosen = matching(here, search)
+    else:
+        chosen = [str(each) for each in form.getlist("row")]
+    if not chosen:
+        raise StoreError(f"No {noun} is ticked.")
+    if not is_sure and (doing.loss or len(chosen) > MOST_UNASKED):
+        of = f"all that match “{search}”" if search else "all there are"
+        loss = (
+            doing.loss(here, chosen)
+            if doing.loss
+            else Loss(f"{len(chosen):,} {noun}s", f"This is done to {of}.")
+        )
+        return here.page(
+            "bulk.html",
+            loss=loss,
+            label=doing.label,
+            what=what,
+            rows=",".join(chosen),
+            sent={name: str(form[name]) for name in ("do", "group", "keys") if name in form},
+            is_loss=doing.loss is not None,
+        )
+    return here.to(what, doing.act(here, chosen, str(form.get("version", "")) or None))
