@@ -17,6 +17,7 @@ from blfd.store import NewExtension, Outcome, StoreError
 from blfd.store.rows import DEFAULT
 from blfd.store.store import ORDERS
 
+MOST_LIKELY, LOOKED_AT = 20, 500  # extensions
 FORWARDING = {
     "dnd": "dnd",
     "forward_always": "always",
@@ -67,6 +68,13 @@ def some(desk: Desk, tenant: str, search: str, sort: str, part: tuple[int, int])
         raise StoreError(f"no order by {column!r}", f"there are {', '.join(ORDERS)}")
     found, total = desk.store.some_extensions(tenant, search.split(), column, sort.startswith("-"), part)
     return [row(extension) for extension in found], total
+
+
+def likely(desk: Desk, tenant: str, text: str) -> list[Row]:
+    """Some that somebody may mean who has typed this: those whose number begins so first."""
+    found, _ = some(desk, tenant, text, "", (0, LOOKED_AT))
+    found.sort(key=lambda row: not row["extension"].startswith(text))
+    return found[:MOST_LIKELY]
 
 
 def get(desk: Desk, tenant: str, extension: str) -> Row:

@@ -21,7 +21,7 @@ def sentence(change: Change) -> str:
     named = f"{NOUNS.get(kind, kind)} {change.subject}"
     match kind, verb:
         case "group", "change" if before and after:
-            return _members(change.subject, before, after)
+            return _members(str(after.get("name", change.subject)), before, after)
         case "group", "add":
             members = {*after.get("pickers", ()), *after.get("targets", ())}
             return f"added group {change.subject} with {_names(members)}"

@@ -23,7 +23,6 @@ from blfd.web.portal.lists import LONGEST, Listing, Part
 
 router = APIRouter(prefix="/t/{tenant}/extensions")
 
-SUGGESTED = 20
 SWITCH = {"off": "off", "on": "on: nothing rings"}
 PICKABLE = {"default": "as the tenant says", "on": "yes", "off": "no"}
 NOTHING: dict[str, Any] = {
@@ -67,9 +66,8 @@ def list_(here: Reading, asked: Listing) -> Response:
 
 @router.get("/suggest")
 def suggest(here: Reading, q: Annotated[str, Query(max_length=LONGEST)] = "") -> Response:
-    """Some with these words in number or name, for a field that is typed into: those that begin so first."""
-    rows, _ = extensions.some(here.desk, here.tenant, q, "", (0, SUGGESTED))
-    rows.sort(key=lambda row: not row["extension"].startswith(q))
+    """For a field that is typed into."""
+    rows = extensions.likely(here.desk, here.tenant, q)
     return JSONResponse([{"value": row["extension"], "label": row["name"]} for row in rows])
 
 

@@ -17,7 +17,6 @@ from blfd.web.portal.here import Reading, There, there
 
 router = APIRouter()
 
-MOST_LIKELY = 20  # extensions to choose from
 System = Annotated[There, Depends(there("system"))]
 
 
@@ -28,7 +27,7 @@ def explain(here: Reading, extension: str = "") -> Response:
     try:
         extensions.get(here.desk, here.tenant, asked)
     except NotFound:
-        likely, _ = extensions.some(here.desk, here.tenant, asked, "", (0, MOST_LIKELY))
+        likely = extensions.likely(here.desk, here.tenant, asked)
         if asked and not likely:
             raise
         if asked and len(likely) == 1:
