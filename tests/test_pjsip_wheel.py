@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import platform
 import subprocess
 import sys
@@ -87,11 +89,54 @@ def test_it_is_fetched_by_pip(nowhere: Path, packed: Path, monkeypatch: pytest.M
     assert "--python-version 3.12" in " ".join(asked[0])
 
 
-def test_pip_that_cannot(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    failed = SimpleNamespace(returncode=1, stderr="looking\nERROR: no route to the index\n")
+REFUSED = (
+    "WARNING: Retrying after connection broken by 'NewConnectionError('[Errno 111] Connection refused')'"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("looking\nERROR: no route to the index\n", "ERROR: no route to the index"),
+        (
+            f"{REFUSED}\nERROR: No matching distribution\n",
+            "ERROR: No matching distribution: Connection refused",
+        ),
+        ("", "pip said nothing"),
+    ],
+)
+def test_pip_that_cannot(nowhere: Path, monkeypatch: pytest.MonkeyPatch, said: str, words: str) -> None:
+    failed = SimpleNamespace(returncode=1, stderr=said)
     monkeypatch.setattr(subprocess, "run", lambda *command, **more: failed)
-    with pytest.raises(PjsipMissing, match=r"\(ERROR: no route to the index\).* blfd pjsip install FILE"):
+    with pytest.raises(PjsipMissing, match=rf"\({words}\).* blfd pjsip install FILE"):
         wheel.install()
+
+
+def test_it_is_for_all_users_of_the_machine(nowhere: Path, packed: Path) -> None:
+    """Who installs it is often root, and who runs it is not."""
+    before = os.umask(0o022)
+    try:
+        wheel.install(packed)
+    finally:
+        os.umask(before)
+    assert all(path.stat().st_mode & 0o044 == 0o044 for path in (nowhere, *nowhere.rglob("*")))
+
+
+def test_a_disk_that_is_full_leaves_what_was_there(
+    nowhere: Path, packed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel.install(packed)
+
+    def full(archive: zipfile.ZipFile, to: Path) -> None:
+        (to / "pjsua2").mkdir(parents=True)
+        (to / "pjsua2" / "_pjsua2.cpython-312-x86_64-linux-gnu.so").touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", full)
+    with pytest.raises(PjsipMissing, match="No space left on device"):
+        wheel.install(packed)
+    assert wheel.shared_object().read_bytes() == b"code"
+    assert list(nowhere.parent.iterdir()) == [nowhere]
 
 
 @pytest.mark.parametrize("act", [wheel.shared_object, wheel.install])

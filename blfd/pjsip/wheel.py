@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import shutil
+import re
 import subprocess
 import sys
 import tempfile
@@ -25,6 +25,7 @@ BY_HAND = "BLFD_PJSIP"  # the environment variable that names another shared obj
 FOLDER = Path(sys.prefix) / "share" / "blfd" / f"pjsip-{VERSION}"
 OF = ("--python-version", "3.12", "--implementation", "cp", "--abi", "cp312")
 PLATFORM = ("--platform", "manylinux2014_x86_64")
+_NO_CONNECTION = re.compile(r"\[Errno -?[0-9]+\] ([^'\")]+)")
 NAME, ANY_PYTHON = "_pjsua2*.so", "_pjsua2.so"
 
 
@@ -90,6 +91,8 @@ def _fetch(folder: str) -> Path:
     found = next(Path(folder).glob("*.whl"), None)
     if done.returncode or not found:
         said = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+        broken = _NO_CONNECTION.findall(done.stderr)  # which pip takes for an index without the package
+        said = f"{said}: {broken[-1]}" if broken else said
         advice = "or fetch that wheel of Python 3.12 elsewhere and give it: blfd pjsip install FILE"
         raise PjsipMissing(f"pip cannot fetch {PACKAGE} {VERSION} ({said}): see to that, {advice}")
     return found
@@ -111,12 +114,14 @@ def _unpack(wheel: Path) -> Path:
     try:
         FOLDER.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=FOLDER.parent) as parts:
+            whole = Path(parts, "whole")
             with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(parts)
-            module = next(Path(parts, "pjsua2").glob(NAME))
+                archive.extractall(whole)
+            module = next(whole.glob(f"pjsua2/{NAME}"))
             module.rename(module.with_name(ANY_PYTHON))
-            shutil.rmtree(FOLDER, ignore_errors=True)
-            shutil.copytree(parts, FOLDER)
+            if FOLDER.exists():
+                FOLDER.rename(Path(parts, "old"))
+            whole.rename(FOLDER)
     except OSError as error:
         raise PjsipMissing(f"{FOLDER} cannot be written: {error.strerror}; run it as who owns it") from None
     return FOLDER
