@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from baresip import Baresip
 from programs import program
 from sites import Site, password
 from wire import Agent
@@ -94,9 +95,9 @@ def check() -> None:
 class FarSite(Site):
     """The server sees each of its phones on another network, and each of them sees another server."""
 
-    def __init__(self, folder: Path, networks: Networks, *options: str) -> None:
+    def __init__(self, folder: Path, networks: Networks, config: str = "") -> None:
         self._networks = networks
-        super().__init__(folder, *options)
+        super().__init__(folder, config=config)
 
     def start(self) -> None:
         self.listen = LISTEN
@@ -104,9 +105,20 @@ class FarSite(Site):
             super().start()
 
     def agent(self, user: str = "101", transport: str = "udp") -> Agent:
-        prefix = self._networks.prefixes[user]
-        port = 5061 if transport == "tls" else 5060
+        server, host = self._ends(user, transport)
         with inside(MARK + user):
-            agent = Agent(f"[{prefix}1]:{port}", user, password(user), transport, host=f"{prefix}2")
+            agent = Agent(server, user, password(user), transport, host=host)
         self.agents.append(agent)
         return agent
+
+    def baresip(self, user: str, transport: str) -> Baresip:
+        server, host = self._ends(user, transport)
+        with inside(MARK + user):
+            phone = Baresip(self.folder, user, server, transport, host)
+        self.wait_registered(user)
+        return phone
+
+    def _ends(self, user: str, transport: str) -> tuple[str, str]:
+        """The server as a phone sees it, and the phone's own address."""
+        prefix = self._networks.prefixes[user]
+        return f"[{prefix}1]:{5061 if transport == 'tls' else 5060}", f"{prefix}2"

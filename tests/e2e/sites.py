@@ -91,7 +91,7 @@ class Site:
     def reach(self, network: str) -> tuple[str, str]:
         """The server's address for phones, and their transport; LOSSY is UDP through a shaper."""
         if network != LOSSY:
-            return self.server.address(network), network
+            return self.server.address(network), network.rstrip("6")
         self.shaper = self.shaper or Shaper(self.server.address(), SEED)
         return self.shaper.address, "udp"
 

@@ -1,132 +1,26 @@
-"""baresip as a phone: it registers, calls and is called.
-
-Debian's baresip 1.0 gives up at a SHA-256 challenge, so this site offers MD5 alone.
-"""
+"""baresip as a phone: it registers, calls and is called."""
 
 from __future__ import annotations
 
-import json
-import socket
-import subprocess
-import time
-import wave
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from programs import program
-from sites import LOSSY, PATIENCE_OF_LOSSY, Site, password
-
-DEADLINE = PATIENCE_OF_LOSSY
-MODULES = "/usr/lib/baresip/modules"
-CONFIG = """
-module_path {modules}
-module g711.so
-module aufile.so
-module_tmp account.so
-module_app menu.so
-module_app ctrl_tcp.so
-ctrl_tcp_listen 127.0.0.1:{control}
-audio_source aufile,{folder}/said.wav
-audio_player aufile,{folder}/heard.wav
-sip_listen 127.0.0.1:0
-sip_cafile {folder}/../site.pem
-net_interface 127.0.0.1
-"""
-
-
-class Baresip:
-    """A process, driven over its control socket (netstrings of JSON)."""
-
-    def __init__(self, site: Site, user: str, transport: str) -> None:
-        folder = site.folder / f"baresip-{user}-{transport}"
-        folder.mkdir()
-        control = _free_port()
-        config = CONFIG.format(modules=MODULES, control=control, folder=folder)
-        (folder / "config").write_text(config)
-        server, transport = site.reach(transport)
-        (folder / "accounts").write_text(
-            f"<sip:{user}@{server};transport={transport}>;auth_pass={password(user)};regint=600\n"
-        )
-        with wave.open(str(folder / "said.wav"), "wb") as said:
-            said.setparams((1, 2, 8000, 0, "NONE", ""))
-            said.writeframes(bytes(16000))
-        self.events: list[dict[str, Any]] = []
-        with (folder / "log").open("wb") as log:
-            self.process = subprocess.Popen(
-                [program("baresip"), "-f", str(folder)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-        self.log = folder / "log"
-        self._socket = self._connect(control)
-        self._buffer = b""
-
-    def _connect(self, port: int) -> socket.socket:
-        until = time.monotonic() + DEADLINE
-        while True:
-            try:
-                return socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
-            except ConnectionRefusedError:
-                assert self.process.poll() is None, self.log.read_text()
-                assert time.monotonic() < until, self.log.read_text()
-                time.sleep(0.02)
-
-    def do(self, command: str, parameters: str = "") -> None:
-        text = json.dumps({"command": command, "params": parameters, "token": "t"})
-        self._socket.sendall(f"{len(text)}:{text},".encode())
-
-    def wait(self, kind: str) -> dict[str, Any]:
-        """The next event of a type."""
-        until = time.monotonic() + DEADLINE
-        while True:
-            while b":" in self._buffer:
-                length, _, rest = self._buffer.partition(b":")
-                size = int(length)
-                if len(rest) <= size:
-                    break
-                self._buffer = rest[size + 1 :]
-                event: dict[str, Any] = json.loads(rest[:size])
-                self.events.append(event)
-                if event.get("type") == kind:
-                    return event
-            self._socket.settimeout(max(0.01, until - time.monotonic()))
-            try:
-                data = self._socket.recv(65536)
-            except TimeoutError:
-                data = b""
-            assert data, f"no {kind}: {self.events[-5:]}\n{self.log.read_text()[-2000:]}"
-            self._buffer += data
-
-    def stop(self) -> None:
-        self._socket.close()
-        self.process.terminate()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from baresip import DEADLINE, MD5, Baresip, a_day
+from sites import LOSSY, TLS6, UDP6, Site
 
 
 @pytest.fixture
 def md5_site(own_site: Callable[..., Site]) -> Site:
-    return own_site(config='[sip]\ndigest_algorithms = ["MD5"]\n')
+    return own_site(config=MD5)
 
 
 @pytest.fixture
 def baresip(md5_site: Site) -> Iterator[Callable[[str, str], Baresip]]:
-    program("baresip")
-    if not Path(MODULES).is_dir():
-        pytest.skip(f"baresip has no modules in {MODULES}")
     running: list[Baresip] = []
 
     def start(user: str, transport: str) -> Baresip:
-        running.append(Baresip(md5_site, user, transport))
+        host = "::1" if transport.endswith("6") else "127.0.0.1"
+        running.append(Baresip(md5_site.folder, user, *md5_site.reach(transport), host))
         md5_site.wait_registered(user)
         return running[-1]
 
@@ -167,6 +61,15 @@ def test_baresip_calls_and_is_called(
     other.do("hangup")
     phone.wait("CALL_CLOSED")
     watcher.notify("terminated", DEADLINE)
+
+
+@pytest.mark.parametrize("transport", [UDP6, TLS6])
+def test_a_day_of_baresip_alone(
+    md5_site: Site, baresip: Callable[[str, str], Baresip], transport: str
+) -> None:
+    """Over IPv6, which PJSUA2 of the wheel does not speak."""
+    phones = (baresip(user, transport) for user in ("101", "102", "104"))
+    a_day(*phones, md5_site.agent("103", transport))
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])

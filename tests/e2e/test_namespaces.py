@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 import pytest
+from baresip import MD5, Baresip, a_day
 from calls import Calling, sdp
 from namespaces import FarSite, Networks, check
 from pickups import Office, element, hang_up, replaces
@@ -18,7 +19,7 @@ USERS = ("101", "102", "103", "104", "105")
 def module_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarSite]:
     check()
     with Networks(USERS) as networks:
-        site = FarSite(tmp_path_factory.mktemp("site"), networks)
+        site = FarSite(tmp_path_factory.mktemp("site"), networks, MD5)
         yield site
         site.stop()
 
@@ -84,3 +85,16 @@ def _says_that_it_is_there(agent: Agent, port: int, way: str) -> None:
         asked = agent.wait(lambda m: m.method == "INVITE", 1.5)
         agent.reply(asked, 200, "OK", sdp(port, way), Content_Type="application/sdp")
         agent.wait_request("ACK")
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_day_of_baresip(site: FarSite, transport: str) -> None:
+    """PJSUA2 of the wheel speaks no IPv6, and so neither do the phones of the demo."""
+    phones: list[Baresip] = []
+    try:
+        for user in ("101", "102", "104"):
+            phones.append(site.baresip(user, transport))
+        a_day(*phones, site.agent("103", transport))
+    finally:
+        for phone in phones:
+            phone.stop()
