@@ -1,6 +1,6 @@
 """RFC 4235 dialog-info documents: a model, a hardened parser, a builder, and what a watcher knows.
 
-Knows XML and no SIP stack; needs lxml and nothing of blfd.
+Lists of resources (RFC 4662) are read. Knows XML and no SIP stack; needs lxml and nothing of blfd.
 """
 
 from dialog_info.builder import build, build_around_version
@@ -21,6 +21,7 @@ from dialog_info.model import (
     Target,
 )
 from dialog_info.parser import parse
+from dialog_info.resource_list import Instance, Resource, ResourceList, parse_resource_list
 
 __all__ = [
     "Dialog",
@@ -30,9 +31,12 @@ __all__ = [
     "Direction",
     "DocumentState",
     "Identity",
+    "Instance",
     "Param",
     "Participant",
     "Replaces",
+    "Resource",
+    "ResourceList",
     "SessionDescription",
     "StateEvent",
     "Target",
@@ -41,5 +45,6 @@ __all__ = [
     "build",
     "build_around_version",
     "parse",
+    "parse_resource_list",
     "same_state",
 ]

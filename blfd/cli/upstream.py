@@ -27,6 +27,9 @@ PAUSES = ("ping", "retry", "retry_forbidden")
 OF_UPSTREAM = {
     **{name: OF_TRUNK[name] for name in SHARED},
     "extensions": option(Text, "Whose lamps it knows, with commas; x is any digit: 1xx,201."),
+    "list": option(
+        Text, "One subscription to this list of the PBX (RFC 4662), instead of one an extension.", "--list"
+    ),
     "username": option(Text, "Our account there, which is in From as well."),
     "source": option(Texts, "Where NOTIFYs come from besides the servers: 192.0.2.0/24.", "--source"),
     "interval": option(Number, "For how many seconds we subscribe."),
@@ -37,7 +40,7 @@ OF_UPSTREAM = {
 
 def _said(given: dict[str, Any]) -> dict[str, Any]:
     """What was said, by the names that operations have."""
-    renamed = {"server": "servers", "source": "sources"}
+    renamed = {"server": "servers", "source": "sources", "list": "list_uri"}
     said = {renamed.get(name, name): value for name, value in given.items() if value is not None}
     if "enabled" in said:
         said["enabled"] = said["enabled"] is Switch.ON

@@ -26,6 +26,9 @@ OUTSIDE_CALLS: Final = frozenset(("NOTIFY", "REGISTER", "SUBSCRIBE", "PUBLISH"))
 OPTION_TAGS: Final = ("100rel", "timer", "path", "replaces", "norefersub")
 """RFC 3262, 4028, 3327, 3891, 4488."""
 
+OF_NOTIFIERS: Final = ("eventlist",)
+"""What NOTIFYs may require that we have asked for (RFC 4662)."""
+
 PACKAGES: Final = (DialogPackage.name, features.NAME, refer.NAME)
 BODIES: Final = ("application/sdp",)
 """What an INVITE may carry, beside multipart around it; an INFO carries what the other phone takes."""

@@ -214,7 +214,7 @@ class Compositor:
         return aor
 
     def _aor(self, entity: str) -> Aor | None:
-        user, host = _user_and_host(entity)
+        user, host = user_and_host(entity)
         tenant = self._domains.tenant_of(host)
         return Aor(tenant.domain, user) if tenant else None
 
@@ -360,7 +360,7 @@ def _watched(
     calls = dialog.direction is Direction.INITIATOR and dialog.state is DialogState.EARLY
     state = DialogState.TRYING if calls else dialog.state
     remote = dialog.remote and dialog.remote.identity
-    user, host = _user_and_host(remote.uri) if remote else ("", "")
+    user, host = user_and_host(remote.uri) if remote else ("", "")
     rendering = (dialog.local and dialog.local.target and dialog.local.target.params) or ()
     began = publication.saved.at - (dialog.duration or 0)
     return WatchedDialog(
@@ -378,7 +378,7 @@ def _watched(
     )
 
 
-def _user_and_host(uri: str) -> tuple[str, str]:
+def user_and_host(uri: str) -> tuple[str, str]:
     """Of a SIP URI in a document, and the number of a tel URI; both may be empty."""
     scheme, _, rest = uri.partition(":")
     address = rest.partition(";")[0].partition("?")[0]

@@ -112,9 +112,18 @@ class PublishReceived(NamedTuple):
     body: bytes
 
 
+class Part(NamedTuple):
+    """One of a body in parts: `id` is its Content-ID without brackets, `content_type` as in a message."""
+
+    id: str
+    content_type: str
+    content: bytes
+
+
 class NotifyReceived(NamedTuple):
-    """`event` is the package's name, `content_type` in lower case and without parameters. The next four are
-    what Subscription-State says, in lower case, "" and None where it does not; "" is taken as active."""
+    """`event` is the package's name, `content_type` in lower case and without parameters. The four after
+    `event` are what Subscription-State says, in lower case, "" and None where it does not; "" is taken as
+    active. `parts` are those of a multipart body."""
 
     request: Request
     event: str
@@ -126,6 +135,7 @@ class NotifyReceived(NamedTuple):
     record_route: tuple[str, ...] = ()
     content_type: str = ""
     body: bytes = b""
+    parts: tuple[Part, ...] = ()
 
 
 class ProfileWanted(NamedTuple):

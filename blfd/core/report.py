@@ -127,7 +127,7 @@ def explain(core: Core, aor: Aor, now: float) -> Row:
     row["why_idle"] = "it had none since the server started"
     row["owner"] = core.directory.owner(core.directory.extensions[aor]).value
     row["published"] = [_publication(publication, now) for publication in core.compositor.of(aor)]
-    row["upstream"] = upstream_lamp(watch, now) if (watch := core.upstreams.of(aor)) else None
+    row["upstream"] = upstream_lamp(aor, watch, now) if (watch := core.upstreams.of(aor)) else None
     if last:
         ago = f"{now - last.since:.0f} s ago{_why(core, last)}"
         row["why_idle"] = f"the last, with {last.other[0]}, ended {ago}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from blfd.core import messages
 from blfd.core.capabilities import ACCEPT, ACCEPT_ENCODING, accept
 from blfd.core.errors import Refusal
 from blfd.sip import headers
@@ -15,6 +16,7 @@ from blfd.sip.message import Message, Request
 SDP = "application/sdp"
 MULTIPART, ALTERNATIVE = "multipart/", "multipart/alternative"
 MOST_DEPTH, MOST_PARTS = 4, 32
+MOST_RESOURCES = 1000  # of a list, in one NOTIFY
 LONGEST_BOUNDARY = 70  # RFC 2046, section 5.1.1
 PLAIN = frozenset(("", "7bit", "8bit", "binary", "identity"))
 """Content codings and transfer encodings that change nothing."""
@@ -50,7 +52,7 @@ def session_description(fields: Fields, body: bytes) -> bytes | None:
 
 def check(request: Request) -> None:
     """Raises Refusal (415) for the body of a request outside calls that is in parts, or in a coding."""
-    if request.content_type.startswith(MULTIPART):
+    if request.content_type.startswith(MULTIPART) and request.method != "NOTIFY":
         raise Refusal(415, "", (accept(request.method),))
     if request.body and request.field("content-encoding").lower() not in PLAIN:
         raise Refusal(415, "A content-encoding that is not served", (ACCEPT_ENCODING,))
@@ -112,7 +114,16 @@ def _unsupported(reason: str) -> Refusal:
     return Refusal(415, reason, (ACCEPT,))
 
 
-def parts(content: bytes, boundary: str) -> list[Part]:
+def related(message: Message) -> tuple[messages.Part, ...]:
+    """The parts of a NOTIFY's body with a list of resources (RFC 4662, section 5). Raises Refusal (400)."""
+    boundary = headers.media_type(message.field("content-type"))[1].get("boundary", "")
+    return tuple(
+        messages.Part(part.field("content-id").strip(" <>"), _media_type(part)[0], part.content)
+        for part in parts(message.body, unquote(boundary), MOST_RESOURCES)
+    )
+
+
+def parts(content: bytes, boundary: str, most: int = MOST_PARTS) -> list[Part]:
     """The parts of a multipart body; what stands before the first and after the last is left out.
 
     One that is not closed has all its parts (RFC 2046, section 5.1.2). Raises Refusal (400).
@@ -127,8 +138,8 @@ def parts(content: bytes, boundary: str) -> list[Part]:
             found.append(_part(content[start : match.start()]))
         if match[1]:
             return found
-        if len(found) == MOST_PARTS:
-            raise Refusal(400, f"Multipart of more than {MOST_PARTS} parts")
+        if len(found) == most:
+            raise Refusal(400, f"Multipart of more than {most} parts")
         start = match.end()
     if start is None:
         raise Refusal(400, "Multipart without its boundary in the body")

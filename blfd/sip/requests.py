@@ -17,7 +17,7 @@ from blfd.core.messages import (
     SubscribeReceived,
 )
 from blfd.core.values import Flow, Headers, Redirect
-from blfd.sip import grammar, headers, identities
+from blfd.sip import bodies, grammar, headers, identities
 from blfd.sip.grammar import BadHeader
 from blfd.sip.message import Message, Request, Response
 
@@ -165,6 +165,7 @@ def _notify(message: Request, request: messages.Request, contact: str) -> Notify
         message.routes("record-route"),
         message.content_type,
         message.body,
+        bodies.related(message) if message.content_type.startswith(bodies.MULTIPART) else (),
     )
 
 

@@ -238,6 +238,7 @@ def _check_extensions(request: Request) -> None:
     """Raises Refusal for a request that asks for what is not served, unless it ends a call."""
     if request.method == "BYE":
         return
-    unsupported = [tag for tag in request.tokens("require") or () if tag not in capabilities.OPTION_TAGS]
+    known = capabilities.OF_NOTIFIERS if request.method == "NOTIFY" else capabilities.OPTION_TAGS
+    unsupported = [tag for tag in request.tokens("require") or () if tag not in known]
     if unsupported:
         raise Refusal(420, "", (("Unsupported", ", ".join(unsupported)),))

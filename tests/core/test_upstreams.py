@@ -22,12 +22,13 @@ from builders import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blfd.core import report
 from blfd.core.calls.leg_inputs import LegAccepted
 from blfd.core.directory import Directory, Owner
 from blfd.core.effects import Accept, Effect, Log, Reply, SendRequest
 from blfd.core.events.dialog_state import WatchedDialog
 from blfd.core.inputs import DirectoryChanged, FlowClosed
-from blfd.core.messages import Challenge, NotifyReceived, RegisterContact, RequestAnswered
+from blfd.core.messages import Challenge, NotifyReceived, Part, RegisterContact, RequestAnswered
 from blfd.core.trunks.trunk import Trunk
 from blfd.core.upstreams.turns import MOST_OUT
 from blfd.core.upstreams.upstream import Upstream, check
@@ -102,6 +103,7 @@ class Pbx:
         cseq: int = 0,
         kind: str = TYPE,
         event: str = "dialog",
+        parts: tuple[Part, ...] = (),
     ) -> Reply:
         self.cseq += 1
         asked = request("NOTIFY", "102", "blfd", call_id=sent.call_id, cseq=cseq or self.cseq)
@@ -112,7 +114,9 @@ class Pbx:
         )
         kind = kind if content else ""
         contact = f"sip:102@{PBX}:5080"
-        notify = NotifyReceived(asked, event, state, reason, expires, retry_after, contact, (), kind, content)
+        notify = NotifyReceived(
+            asked, event, state, reason, expires, retry_after, contact, (), kind, content, parts
+        )
         effects = self.world.give(notify)
         self.take(effects)
         return reply(effects)
@@ -718,6 +722,7 @@ def test_the_same_call_here_and_there_counts_once() -> None:
         ({"extensions": ("1yy",)}, "neither an extension here nor a pattern"),
         ({"interval": 10}, "interval is from 60"),
         ({"rate": 0}, "rate is from 1"),
+        ({"list_uri": "a b"}, "list is a name or a SIP URI"),
         ({"sources": ("nowhere",)}, "nowhere"),
         ({"name": "A b"}, "small letters"),
         ({"transport": "ws"}, "transport is udp, tcp, tls"),
@@ -727,6 +732,145 @@ def test_what_is_unsound(wrong: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         check(replace(UPSTREAM, **wrong), {"102"})  # type: ignore[arg-type]
     check(UPSTREAM, {"102"})
+
+
+LIST = replace(UPSTREAM, extensions=("10x",), list_uri="front")
+RLMI = "application/rlmi+xml"
+
+
+def rlmi(*resources: str, version: int = 0, full: bool = True) -> Part:
+    head = f'<list xmlns="urn:ietf:params:xml:ns:rlmi" uri="sip:front@{PBX}" version="{version}"'
+    text = f'{head} fullState="{str(full).lower()}">{"".join(resources)}</list>'
+    return Part(f"l{version}@pbx", RLMI, text.encode())
+
+
+def resource(name: str, *instances: str) -> str:
+    return f'<resource uri="sip:{name}@{PBX}"><name>N</name>{"".join(instances)}</resource>'
+
+
+def instance(cid: str, state: str = "active", more: str = "", name: str = "i1") -> str:
+    return f'<instance id="{name}" state="{state}" cid="{cid}"{more}/>'
+
+
+def part(cid: str, *dialogs: str, version: int = 0, state: str = "full") -> Part:
+    return Part(cid, TYPE, body(*dialogs, version=version, state=state))
+
+
+class OfList(Pbx):
+    """A PBX with a list of 101, 102 and 103."""
+
+    def __init__(self) -> None:
+        super().__init__(LIST)
+        self.sent = self.first()
+
+    def tell(self, *parts: Part) -> int:
+        kind = "multipart/related"
+        return self.notify(self.sent, b"--x--", kind=kind, parts=parts).status
+
+    @property
+    def lamps(self) -> dict[str, str]:
+        """Of those that are known."""
+        known = self.world.core.upstreams.is_known
+        return {name: self.world.lamp(name) for name in ("101", "102", "103") if known(Aor("default", name))}
+
+
+def test_a_list_is_one_subscription() -> None:
+    pbx = OfList()
+    assert len(pbx.asked) == 1
+    headers = dict(pbx.sent.headers)
+    assert (pbx.sent.target, headers["Supported"]) == (f"sip:front@{PBX}", "eventlist")
+    assert RLMI in headers["Accept"]
+    pbx.accept(pbx.sent)
+    whole = [resource("101", instance("a")), resource("102", instance("b")), resource("999", instance("c"))]
+    documents = [part("a"), part("b", dialog("early", "x")), part("c", dialog("early", "y"))]
+    assert pbx.tell(rlmi(*whole), *documents) == 200
+    assert pbx.lamps == {"101": "idle", "102": "ringing"}
+    again = instance("d", name="another")
+    assert pbx.tell(rlmi(resource("102", again), version=1, full=False), part("d", dialog("confirmed", "x")))
+    assert pbx.lamps == {"101": "idle", "102": "talking"}, "Asterisk gives instances another id each time"
+    assert len(pbx.asked) == 1
+
+
+def test_what_a_list_may_say() -> None:
+    pbx = OfList()
+    pbx.accept(pbx.sent)
+    everybody = [resource(name, instance(name)) for name in ("101", "102", "103")]
+    busy = [part(name, dialog("confirmed", name)) for name in ("101", "102", "103")]
+    pbx.tell(rlmi(*everybody), *busy)
+    assert set(pbx.lamps.values()) == {"talking"}
+    ended = resource("101", instance("", "terminated", ' reason="noresource"'))
+    pbx.tell(rlmi(ended, version=1, full=False))
+    assert pbx.lamps.keys() == {"102", "103"}
+    pbx.tell(rlmi(resource("102", instance("bad")), version=2, full=False), Part("bad", TYPE, b"<x"))
+    assert pbx.lamps == {"103": "talking"}
+    count = len(pbx.asked)
+    pbx.tell(rlmi(resource("103", instance("103")), version=9, full=False), part("103"))
+    assert (pbx.lamps, len(pbx.asked)) == ({"103": "idle"}, count + 1), "what is full is asked for"
+    pbx.accept(pbx.asked[-1])
+    pbx.tell(rlmi(resource("103", instance("p"), instance("q", name="i2")), version=10), *busy)
+    two = [part("p", dialog("early", "p")), part("q", dialog("confirmed", "q"))]
+    pbx.tell(rlmi(resource("103", instance("p"), instance("q", name="i2")), version=11), *two)
+    assert pbx.lamps == {"103": "ringing"}
+    pbx.tell(rlmi(resource("103", instance("q", name="i2")), version=12), two[1])
+    assert pbx.lamps == {"103": "talking"}
+    rows = {row["extension"]: row["error"] for row in report.upstream_lamps(pbx.world.core, "default", 1.0)}
+    assert rows == {"101": "its list has no such extension", "102": rows["101"], "103": ""}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (),
+        (part("a"),),
+        (Part("l", RLMI, b"<list/>"),),
+        (Part("l", RLMI, b"<list"), part("a")),
+        (Part("l", RLMI, rlmi().content.replace(b'version="0"', b'version="-1"')),),
+        (Part("l", RLMI, rlmi("<resource/>").content),),
+    ],
+)
+def test_a_list_that_cannot_be_read(parts: tuple[Part, ...]) -> None:
+    pbx = OfList()
+    pbx.accept(pbx.sent)
+    pbx.tell(rlmi(resource("101", instance("a"))), part("a", dialog("confirmed")))
+    assert pbx.tell(*parts) == 400
+    assert pbx.lamps == {}
+
+
+def test_the_uri_of_a_list() -> None:
+    for said, uri_of in (
+        ("front", f"sip:front@{PBX}"),
+        ("sip:all@rls.example", "sip:all@rls.example"),
+        ("", ""),
+    ):
+        assert replace(LIST, list_uri=said).resource_list == uri_of
+
+
+def test_a_pbx_that_has_no_such_list() -> None:
+    pbx = OfList()
+    pbx.accept(pbx.sent)
+    assert pbx.notify(pbx.sent, body()).status == 415
+    assert pbx.lamps == {}
+
+
+def test_extensions_come_and_go_while_a_list_is_subscribed_to() -> None:
+    pbx = OfList()
+    pbx.accept(pbx.sent)
+    pbx.tell(rlmi(resource("101", instance("a"))), part("a", dialog("confirmed")))
+    pbx.take(pbx.world.give(DirectoryChanged(site(LIST, extensions=("101", "102", "103", "104")))))
+    again = pbx.wait(0.1)
+    assert again
+    assert (again.call_id, dict(again.headers)["Expires"]) == (pbx.sent.call_id, "600")
+    pbx.accept(again)
+    pbx.take(pbx.world.give(DirectoryChanged(site(LIST, extensions=("102", "103", "104")))))
+    assert (pbx.lamps, pbx.world.lamp("101")) == ({}, "idle")
+    pbx.take(pbx.world.give(DirectoryChanged(site(LIST, extensions=("201",)))))
+    last = pbx.wait(0.1)
+    assert last
+    assert (last.call_id, dict(last.headers)["Expires"]) == (pbx.sent.call_id, "0")
+    pbx.take(pbx.world.give(DirectoryChanged(site(LIST))))
+    anew = pbx.wait(0.5)
+    assert anew
+    assert anew.call_id != pbx.sent.call_id
 
 
 MOVES = st.lists(

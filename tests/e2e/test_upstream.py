@@ -27,6 +27,16 @@ def body(state: str, version: int = 0, call: str = "c1") -> bytes:
     ).encode()
 
 
+def related(document: bytes) -> bytes:
+    """As the one resource of a list (RFC 4662)."""
+    index = (
+        b'<list xmlns="urn:ietf:params:xml:ns:rlmi" uri="sip:front@pbx" version="0" fullState="true">'
+        b'<resource uri="sip:102@pbx"><instance id="i" state="active" cid="d@pbx"/></resource></list>'
+    )
+    head = b"--b\r\nContent-ID: <%b@pbx>\r\nContent-Type: application/%b+xml\r\n\r\n%b\r\n"
+    return head % (b"l", b"rlmi", index) + head % (b"d", b"dialog-info", document) + b"--b--\r\n"
+
+
 class Pbx:
     """A raw agent that blfd asks for the lamp of 102."""
 
@@ -125,6 +135,16 @@ def test_a_pbx_is_believed_and_nobody_else(pbx: Pbx) -> None:
     assert pbx.notify(anew, b"", state="terminated;reason=noresource").status == 200
     site.wait_lamp("102", "unknown")
     assert "noresource" in site.cli("explain", "102")
+
+    site.cli("upstream", "set", "pbx", "--list", "front")
+    of_list = pbx.asked()
+    assert (of_list.uri.startswith("sip:front@"), of_list["supported"]) == (True, "eventlist")
+    pbx.accept(of_list)
+    pbx.version = 0
+    kind = 'multipart/related;type="application/rlmi+xml";boundary=b'
+    told = pbx.notify(of_list, related(body("early")), Content_Type=kind, Require="eventlist")
+    assert told.status == 200
+    site.wait_lamp("102", "ringing")
 
 
 class KamailioPbx(Kamailio):

@@ -15,6 +15,7 @@ from blfd.core.messages import (
     MovedReceived,
     NotifyAnswered,
     NotifyReceived,
+    Part,
     RequestAnswered,
     RequestReceived,
     SubscribeReceived,
@@ -351,3 +352,29 @@ def test_a_request_inside_a_dialog_of_ours_and_what_its_response_says() -> None:
     assert (event.token, event.to_tag, event.expires) == ("t1", "theirs", 60)
     assert event.record_route == ("<sip:a;lr>", "<sip:b;lr>")
     assert [contact.uri for contact in event.contacts] == ["sip:102@10.0.0.1"]
+
+
+RELATED = (
+    b"--b\r\nContent-ID: <l@pbx>\r\nContent-Type: application/rlmi+xml;charset=UTF-8\r\n\r\n<list/>\r\n"
+    b"--b\r\nContent-ID: <a@pbx>\r\nContent-Type: application/dialog-info+xml\r\n\r\n<x/>\r\n--b--\r\n"
+)
+
+
+def test_a_notify_of_a_list() -> None:
+    """Its parts by their Content-IDs; `Require: eventlist` is known in a NOTIFY, and nowhere else."""
+    edge = Edge(lambda event: [Reply(event.request.transaction, 200)])  # type: ignore[union-attr]
+    kind = 'multipart/related;type="application/rlmi+xml";boundary=b'
+    lines = b"Require: eventlist\r\nContact: "
+    data = request("NOTIFY", to_tag="ours", body=RELATED, kind=kind).replace(b"Contact: ", lines)
+    assert edge.statuses(data) == [200]
+    (event,) = edge.inputs
+    assert isinstance(event, NotifyReceived)
+    assert event.parts == (
+        Part("l@pbx", "application/rlmi+xml", b"<list/>"),
+        Part("a@pbx", "application/dialog-info+xml", b"<x/>"),
+    )
+    assert edge.statuses(data.replace(b"NOTIFY", b"SUBSCRIBE")) == [420]
+    other = request("NOTIFY", branch="2", body=b"no parts", kind=kind)
+    assert edge.statuses(other) == [400]
+    many = b"".join(b"--b\r\n\r\n" for _ in range(1100))
+    assert edge.statuses(request("NOTIFY", branch="3", body=many, kind=kind)) == [400]

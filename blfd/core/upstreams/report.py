@@ -8,6 +8,7 @@ from typing import Any
 from blfd.core.core import Core
 from blfd.core.upstreams.upstream import Upstream
 from blfd.core.upstreams.watch import Watch
+from blfd.core.values import Aor
 
 Row = dict[str, Any]
 
@@ -21,9 +22,9 @@ def upstreams(core: Core, tenant: str, now: float) -> Iterator[Row]:
 
 def row(core: Core, upstream: Upstream) -> Row:
     watches = list(core.upstreams.watches(upstream))
-    known = sum(watch.is_known for watch in watches)
-    error = next((watch.said for watch in watches if watch.said and not watch.is_known), "")
-    error = error or next((watch.said for watch in watches if watch.said), "")
+    known = sum(watch.lamps[aor].is_known for aor, watch in watches)
+    errors = [(watch.lamps[aor].is_known, _error(watch, aor)) for aor, watch in watches]
+    error = next((error for _, error in sorted(errors) if error), "")
     is_up = core.looks.is_up(upstream)
     usable = not upstream.enabled
     if not upstream.enabled:
@@ -45,7 +46,7 @@ def row(core: Core, upstream: Upstream) -> Row:
         "usable": usable,
         "lamps": len(watches),
         "known": known,
-        "subscribed": sum(watch.is_subscribed for watch in watches),
+        "subscribed": sum(watch.is_subscribed for _, watch in watches),
         "error": error,
         "up": is_up,
     }
@@ -55,26 +56,31 @@ def upstream_lamps(core: Core, tenant: str, now: float) -> Iterator[Row]:
     """One row an extension that an upstream is asked for."""
     for upstream in core.directory.upstreams:
         if upstream.tenant == tenant:
-            for watch in core.upstreams.watches(upstream):
-                yield lamp(watch, now)
+            for aor, watch in core.upstreams.watches(upstream):
+                yield lamp(aor, watch, now)
 
 
-def lamp(watch: Watch, now: float) -> Row:
+def _error(watch: Watch, aor: Aor) -> str:
+    return watch.said or watch.lamps[aor].said
+
+
+def lamp(aor: Aor, watch: Watch, now: float) -> Row:
     """Who knows a lamp, what it said last, and how long that holds; seconds ago and from now.
 
     `dialog` is the Call-ID of our subscription, and `told` whether the PBX has told anything in it.
     """
+    known = watch.lamps[aor]
     return {
         "upstream": watch.upstream.name,
-        "extension": watch.aor.extension,
-        "tenant": watch.aor.tenant,
+        "extension": aor.extension,
+        "tenant": aor.tenant,
         "server": str(watch.flow) if watch.flow else "",
         "state": watch.state.name.lower(),
         "dialog": watch.call_id,
-        "known": watch.is_known,
+        "known": known.is_known,
         "told": watch.is_told,
-        "told_ago": round(now - watch.told_at, 1) if watch.told_at else None,
+        "told_ago": round(now - known.told_at, 1) if known.told_at else None,
         "expires": max(0, round(watch.until - now)) if watch.is_subscribed else None,
-        "dialogs": len(watch.document.dialogs) if watch.document else 0,
-        "error": watch.said,
+        "dialogs": sum(len(document.dialogs) for document in known.documents.values()),
+        "error": _error(watch, aor),
     }

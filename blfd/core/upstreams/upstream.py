@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container
 from dataclasses import dataclass
 
@@ -9,19 +10,30 @@ from blfd.core import hosts
 from blfd.core.trunks import numbers
 from blfd.core.trunks.remote import Remote, check_remote, check_seconds
 
+_LIST = re.compile(r"(sips?:)?[A-Za-z0-9.!~*'()&=+$,;?/_%@:-]{1,200}").fullmatch
+
 
 @dataclass(frozen=True, slots=True)
 class Upstream(Remote):
     """A PBX that knows how the tenant's `extensions` are, which are numbers or patterns with x for digits.
 
-    Each is subscribed to for `interval` seconds, at most `rate` of them a second. NOTIFYs are taken from the
-    servers, and from `sources` (networks).
+    Each is subscribed to for `interval` seconds, at most `rate` of them a second; or all by one subscription
+    to `list_uri`, a list that the PBX has (RFC 4662): its user, or a whole SIP URI. NOTIFYs are taken from
+    the servers, and from `sources` (networks).
     """
 
     extensions: tuple[str, ...] = ()
     interval: int = 600
     rate: int = 50
     sources: tuple[str, ...] = ()
+    list_uri: str = ""
+
+    @property
+    def resource_list(self) -> str:
+        """The URI of the list, "" without one."""
+        if not self.list_uri or ":" in self.list_uri:
+            return self.list_uri
+        return f"sip:{self.list_uri}@{self.host}"
 
     def weight(self, extension: str) -> tuple[int, int] | None:
         """How much the pattern says that the extension fits best; None where it fits none."""
@@ -44,6 +56,8 @@ def check(upstream: Upstream, extensions: Container[str]) -> None:
             raise ValueError(
                 f"{what}: {pattern!r} is neither an extension here nor a pattern with x for digits"
             )
+    if upstream.list_uri and not _LIST(upstream.list_uri):
+        raise ValueError(f"{what}: list is a name or a SIP URI, not {upstream.list_uri!r}")
     for text in upstream.sources:
         hosts.network(text)
     check_seconds(what, "interval", upstream.interval, 60, 86_400)

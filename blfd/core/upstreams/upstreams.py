@@ -7,10 +7,10 @@ or the PBX answers after silence, all its subscriptions are looked after.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from blfd.core import capabilities, hosts
-from blfd.core.compositor import Compositor, readable
+from blfd.core.compositor import Compositor
 from blfd.core.directory import Directory, Owner
 from blfd.core.effects import Effect, Reply
 from blfd.core.errors import Refusal
@@ -19,22 +19,21 @@ from blfd.core.messages import NotifyReceived, RequestAnswered
 from blfd.core.next_hop import is_sip, without_headers
 from blfd.core.trunks.registrations import GONE
 from blfd.core.trunks.remote import HostPort, Remote
+from blfd.core.upstreams.telling import take
 from blfd.core.upstreams.turns import Turns
 from blfd.core.upstreams.upstream import Upstream
-from blfd.core.upstreams.watch import Watch, merged
+from blfd.core.upstreams.watch import Watch
 from blfd.core.upstreams.watches import LATE, ONCE_IN, Pbx, Watches
 from blfd.core.upstreams.watching import OUT, Event, State
 from blfd.core.values import Aor, Flow
 from blfd.core.visible import visible
-from dialog_info import DialogInfo, DialogInfoError, DocumentState
+from dialog_info import DialogInfoError
 
+MULTIPART = "multipart/related"
 SHORTEST, LONGEST = 20, 86_400  # seconds that a grant counts for, whatever a PBX says
 AT_ONCE = frozenset(("", "deactivated", "timeout"))
 LATER = frozenset(("probation", "giveup"))
 """Reasons of NOTIFYs that end a subscription; the others are for good (RFC 6665, section 4.1.3)."""
-
-NO_CALL = DialogInfo("", 0, DocumentState.FULL)
-"""What a NOTIFY without a body says, as Kamailio sends it."""
 
 
 class Upstreams:
@@ -61,18 +60,19 @@ class Upstreams:
     @property
     def unknown(self) -> int:
         """How many of these lamps are not known."""
-        return sum(not watch.is_known for watch in self._of.values())
+        return sum(not watch.lamps[aor].is_known for aor, watch in self._of.items())
 
     def of(self, aor: Aor) -> Watch | None:
         return self._of.get(aor)
 
-    def watches(self, upstream: Upstream) -> Iterator[Watch]:
+    def watches(self, upstream: Upstream) -> list[tuple[Aor, Watch]]:
+        """By extension: those of a list have the same."""
         pbx = self._watches.pbxs.get(upstream.key)
-        return iter(pbx.watches.values() if pbx else ())
+        return list(pbx.watches.items()) if pbx else []
 
     def is_known(self, aor: Aor) -> bool:
         watch = self._of.get(aor)
-        return watch is not None and watch.is_known
+        return watch is not None and watch.lamps[aor].is_known
 
     def is_silent(self, upstream: Upstream) -> bool:
         pbx = self._watches.pbxs.get(upstream.key)
@@ -89,9 +89,9 @@ class Upstreams:
         if self._upstreams != directory.upstreams:
             self._upstreams, altered = directory.upstreams, {*directory.extensions, *self._of}
             for key, pbx in pbxs.items():
-                if key not in wanted or wanted[key].account != pbx.upstream.account:
-                    for watch in list(pbx.watches.values()):
-                        effects += self._leave(pbx, watch, now)
+                if key not in wanted or _asks_otherwise(wanted[key], pbx.upstream):
+                    for aor in list(pbx.watches):
+                        effects += self._leave(pbx, aor, now)
                     pbx.said.clear()
             for key, upstream in wanted.items():
                 pbxs.setdefault(key, Pbx(upstream, Turns(upstream.rate))).take(upstream)
@@ -109,14 +109,18 @@ class Upstreams:
             upstream = directory.upstream(aor)
         if known and upstream and known.upstream.key == upstream.key:
             return []
-        effects = self._leave(self._watches.pbx(known), known, now) if known else []
+        effects = self._leave(self._watches.pbx(known), aor, now) if known else []
         if upstream:
             self._of[aor] = self._watches.begin(self._watches.pbxs[upstream.key], aor)
         return effects
 
-    def _leave(self, pbx: Pbx, watch: Watch, now: float) -> list[Effect]:
-        del pbx.watches[watch.aor]
-        del self._of[watch.aor]
+    def _leave(self, pbx: Pbx, aor: Aor, now: float) -> list[Effect]:
+        watch = pbx.watches.pop(aor)
+        del self._of[aor]
+        self._watches.forget_lamp(watch, aor, now)
+        if len(watch.lamps) > 1:
+            del watch.lamps[aor]
+            return []
         self._watches.forget(watch, now)
         return self._watches.step(watch, Event.LEAVE, now)
 
@@ -249,26 +253,24 @@ class Upstreams:
         if notify.state == "pending":
             watch.said = "it has not decided yet whether it tells (pending)"
             return self._watches.step(watch, Event.TOLD, now)
-        if notify.body and notify.content_type not in (DialogPackage.content_type, ""):
-            watch.said = f"it tells in {visible(notify.content_type)}"
-            raise Refusal(415, "", (capabilities.accept("NOTIFY"),))
-        faults: list[str] = []
-        update = NO_CALL
-        if notify.body:
-            update, faults = readable(notify.body)
-        was_known = watch.is_known
-        watch.document, said, is_all = merged(watch.document, update)
-        watch.told_at, watch.said, watch.failures = now, "", 0
+        wanted = MULTIPART if watch.is_list else DialogPackage.content_type
+        if notify.body and notify.content_type not in (wanted, ""):
+            watch.said = f"it tells in {visible(notify.content_type)}, not in {wanted}"
+            raise Refusal(415, "", (("Accept", wanted),))
+        before = {aor for aor, lamp in watch.lamps.items() if lamp.is_known}
+        told = take(watch, notify, now)
+        watch.said, watch.failures = "", 0
         pbx.said.clear()
-        self._compositor.hear(watch.aor, pbx.upstream.name, said, now)
-        if not was_known:
-            self.changed.add(watch.aor)
-        self._keep(watch, notify.expires, was_told and was_known, now)
+        for aor, dialogs in told.heard.items():
+            self._compositor.hear(aor, pbx.upstream.name, dialogs, now)
+            if (aor in before) is not watch.lamps[aor].is_known:
+                self.changed.add(aor)
+        self._keep(watch, notify.expires, was_told and bool(before), now)
         logs = []
-        for fault in faults:
+        for fault in told.faults:
             words = f"a dialog that cannot be read is left out: {visible(fault, 120)}"
             logs += self._watches.tell_once(pbx, watch, words, "the others are shown")
-        if is_all:
+        if told.is_all:
             watch.lacks = False
             return [*logs, *self._watches.step(watch, Event.TOLD, now)]
         return [*logs, *self._missed(watch, now)]
@@ -306,6 +308,11 @@ class Upstreams:
         return self._watches.failed(watch, event, words, now, after)
 
 
+def _asks_otherwise(one: Upstream, other: Upstream) -> bool:
+    """Whether what is asked of one is not what is asked of the other."""
+    return (one.account, one.resource_list) != (other.account, other.resource_list)
+
+
 def _why_not(watch: Watch) -> str:
     """Why a challenge is not answered."""
     if watch.upstream.credentials is None:
@@ -326,6 +333,6 @@ def _elsewhere(pbx: Pbx, watch: Watch, flow: Flow) -> str:
         return ""
     name = pbx.upstream.name
     return (
-        f"upstream {name}: {flow.host}, which is none of its servers, tells of {watch.aor}: refused; "
+        f"upstream {name}: {flow.host}, which is none of its servers, tells of {watch.whose}: refused; "
         f"'blfd upstream set {name} --source {flow.host}' takes it"
     )

@@ -1,30 +1,46 @@
-"""One subscription of ours: to the lamp of one extension at its upstream (RFC 6665, section 4.1)."""
+"""One subscription of ours: to the lamp of one extension at its upstream, or to those of all by a list of it
+(RFC 6665, section 4.1; RFC 4662)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from blfd.core.access.challenges import Proofs
-from blfd.core.compositor import MOST_DIALOGS
 from blfd.core.upstreams.upstream import Upstream
 from blfd.core.upstreams.watching import State
 from blfd.core.values import Aor, Flow
-from dialog_info import Dialog, DialogInfo, DialogState, DocumentState
+from dialog_info import DialogInfo
+
+
+@dataclass(slots=True, eq=False)
+class Lamp:
+    """What is known of one extension, told at `told_at`: a document for each instance, mostly one; none: it
+    is unknown. `said` is why, where that is not the whole subscription's."""
+
+    documents: dict[str, DialogInfo] = field(default_factory=dict)
+    told_at: float = 0.0
+    said: str = ""
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self.documents)
 
 
 @dataclass(slots=True, eq=False)
 class Watch:
-    """`call_id` and `tag` are ours, the other three are said by the PBX in the first thing that it sends.
+    """`lamps` are those that it tells of, one unless it is of a list (`is_list`), whose last `version` it is.
 
+    `call_id` and `tag` are ours, the other three are said by the PBX in the first thing that it sends.
     `serial` is that of the request that is out; the subscription was accepted at `since` and ends at `until`.
-    `document` is what is known of the extension, told at `told_at`; None: nothing. `lacks`: it was told what
-    has changed since something that we do not have.
+    `lacks`: it was told what has changed since something that we do not have.
     """
 
     number: int
     upstream: Upstream
-    aor: Aor
     expires: int
+    is_list: bool
+    lamps: dict[Aor, Lamp] = field(default_factory=dict)
+    version: int | None = None
     state: State = State.WAITING
     call_id: str = ""
     tag: str = ""
@@ -44,8 +60,6 @@ class Watch:
     full_at: float = 0.0  # when it was asked for what is full
     lacks: bool = False
     is_told: bool = False  # in the dialog that there is
-    document: DialogInfo | None = None
-    told_at: float = 0.0
     said: str = ""  # the last error in words, "" while all is well
 
     @property
@@ -54,45 +68,25 @@ class Watch:
 
     @property
     def is_known(self) -> bool:
-        """Whether its lamp is."""
-        return self.document is not None
+        """Whether any of its lamps is."""
+        return any(lamp.is_known for lamp in self.lamps.values())
+
+    @property
+    def resource(self) -> str:
+        """The URI that is subscribed to."""
+        if self.is_list:
+            return self.upstream.resource_list
+        (aor,) = self.lamps or (Aor("", ""),)
+        return f"sip:{aor.extension.replace('#', '%23')}@{self.upstream.host}"
+
+    @property
+    def whose(self) -> str:
+        """For people."""
+        return self.resource if self.is_list else ", ".join(map(str, self.lamps))
 
     def begin(self, call_id: str, tag: str) -> None:
         """A dialog of its own."""
         self.call_id, self.tag, self.remote_tag = call_id, tag, ""
         self.target, self.route_set = "", ()
-        self.cseq, self.remote_cseq = 0, -1
+        self.cseq, self.remote_cseq, self.version = 0, -1, None
         self.lacks = self.is_told = False
-
-
-def merged(known: DialogInfo | None, update: DialogInfo) -> tuple[DialogInfo, tuple[Dialog, ...], bool]:
-    """What lives after an update, all that it says together with what is known, and whether that is all.
-
-    NOTIFYs are in the order of their CSeq, so a full document counts whatever its version is: some servers
-    never count, and others begin anew. A partial one that does not follow on what is known says of its own
-    dialogs what is true all the same. What it does not repeat of a dialog, as FreeSWITCH with ids, stays.
-    """
-    if update.state is DocumentState.FULL:
-        said, is_all = update.dialogs, True
-    else:
-        dialogs = {dialog.id: dialog for dialog in known.dialogs} if known else {}
-        for dialog in update.dialogs:
-            dialogs[dialog.id] = _filled(dialog, dialogs.get(dialog.id))
-        said = tuple(dialogs.values())
-        is_all = known is not None and update.version == known.version + 1
-    live = tuple(dialog for dialog in said if dialog.state is not DialogState.TERMINATED)[-MOST_DIALOGS:]
-    return replace(update, state=DocumentState.FULL, dialogs=live), said, is_all
-
-
-def _filled(dialog: Dialog, before: Dialog | None) -> Dialog:
-    if before is None:
-        return dialog
-    return replace(
-        dialog,
-        call_id=dialog.call_id or before.call_id,
-        local_tag=dialog.local_tag or before.local_tag,
-        remote_tag=dialog.remote_tag or before.remote_tag,
-        direction=dialog.direction or before.direction,
-        local=dialog.local or before.local,
-        remote=dialog.remote or before.remote,
-    )

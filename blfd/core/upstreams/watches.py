@@ -17,9 +17,10 @@ from blfd.core.effects import Effect, Level, Log, SendRequest
 from blfd.core.events.documents import DialogPackage
 from blfd.core.timers import Timers, chance
 from blfd.core.trunks.remote import HostPort, Remote
+from blfd.core.upstreams.telling import RLMI
 from blfd.core.upstreams.turns import Turns
 from blfd.core.upstreams.upstream import Upstream
-from blfd.core.upstreams.watch import Watch
+from blfd.core.upstreams.watch import Lamp, Watch
 from blfd.core.upstreams.watching import TABLE, Do, Event, State
 from blfd.core.values import TRANSPORTS, Account, Aor, Flow, NameAddr
 
@@ -31,6 +32,11 @@ ONCE_IN = 60.0  # seconds between two times that a PBX can have us ask at once
 MOST_SAID = 20  # different errors of an upstream that are logged
 LOOKS, BETWEEN_LOOKS = 10, 0.5  # at the names of its servers, before it is said that they are not found
 WITHOUT_ACCOUNT = "blfd"  # the user in From
+
+OF_LIST = (
+    ("Accept", f"{DialogPackage.content_type}, {RLMI}, multipart/related"),
+    ("Supported", "eventlist"),
+)
 
 Key = tuple[str, tuple[str, str], int]
 
@@ -82,9 +88,17 @@ class Watches:
         self.timers: Timers[Key] = Timers(self._due)
 
     def begin(self, pbx: Pbx, aor: Aor) -> Watch:
-        watch = Watch(next(self._numbers), pbx.upstream, aor, pbx.upstream.interval)
-        self.by_number[watch.number] = pbx.watches[aor] = watch
-        pbx.turns.want(watch.number)
+        """Of an extension, by the subscription to the list where there is one."""
+        watch = next(iter(pbx.watches.values()), None) if pbx.upstream.resource_list else None
+        if watch is None:
+            of_list = bool(pbx.upstream.resource_list)
+            watch = Watch(next(self._numbers), pbx.upstream, pbx.upstream.interval, of_list)
+            self.by_number[watch.number] = watch
+        watch.lamps[aor], pbx.watches[aor] = Lamp(), watch
+        if watch.state in (State.WAITING, State.SUBSCRIBED):
+            pbx.turns.want(watch.number)
+        else:
+            watch.lacks = True  # it may have been told of the others already
         return watch
 
     def pbx(self, watch: Watch) -> Pbx:
@@ -168,18 +182,22 @@ class Watches:
         if not pbx.is_news(words):
             return []
         name = pbx.upstream.name
-        text = f"upstream {name} ({watch.flow or pbx.upstream.servers[0]}) does not tell of {watch.aor}"
+        text = f"upstream {name} ({watch.flow or pbx.upstream.servers[0]}) does not tell of {watch.whose}"
         return [
             Log(Level.WARNING, f"{text}: {words}; {then}; 'blfd upstream show {name}' says of which others")
         ]
 
     def forget(self, watch: Watch, now: float) -> None:
-        """Its lamp is not known any more."""
-        if watch.document is not None:
-            watch.document = None
-            self.changed.add(watch.aor)
+        """Its lamps are not known any more."""
         self.timers.cancel(("lapse", watch.upstream.key, watch.number))
-        self._compositor.hear(watch.aor, watch.upstream.name, (), now)
+        for aor in watch.lamps:
+            self.forget_lamp(watch, aor, now)
+
+    def forget_lamp(self, watch: Watch, aor: Aor, now: float) -> None:
+        if watch.lamps[aor].is_known:
+            watch.lamps[aor].documents = {}
+            self.changed.add(aor)
+        self._compositor.hear(aor, watch.upstream.name, (), now)
 
     # What is done
 
@@ -272,8 +290,7 @@ class Watches:
         watch.cseq += 1
         pbx.turns.sent(watch.number, now)
         self.timers.cancel(("due", upstream.key, watch.number))
-        uri = f"sip:{watch.aor.extension.replace('#', '%23')}@{upstream.host}"
-        target = watch.target or f"{uri}{TRANSPORTS[upstream.transport].parameter}"
+        target = watch.target or f"{watch.resource}{TRANSPORTS[upstream.transport].parameter}"
         account = upstream.credentials or Account("", "")
         return [
             SendRequest(
@@ -282,13 +299,13 @@ class Watches:
                 "SUBSCRIBE",
                 target,
                 NameAddr(f"sip:{upstream.username or WITHOUT_ACCOUNT}@{upstream.host}"),
-                NameAddr(uri),
+                NameAddr(watch.resource),
                 watch.call_id,
                 watch.tag,
                 watch.cseq,
                 (
                     ("Event", DialogPackage.name),
-                    ("Accept", DialogPackage.content_type),
+                    *(OF_LIST if watch.is_list else (("Accept", DialogPackage.content_type),)),
                     ("Expires", f"{0 if watch.state is State.LEAVING else watch.expires}"),
                     *proofs.fields(account, "SUBSCRIBE", target, self._new_tag()),
                 ),

@@ -34,6 +34,7 @@ class Upstream(BaseModel):
     username: str
     auth_name: str
     sources: list[str]
+    list_uri: str
     interval: int
     rate: int
     ping: int
@@ -56,6 +57,7 @@ class ChangedUpstream(Sent):
     username: str | None = None
     auth_name: str | None = None
     sources: list[str] | None = None
+    list_uri: str | None = None
     interval: int | None = None
     rate: int | None = None
     ping: int | None = None

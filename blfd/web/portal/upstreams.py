@@ -25,6 +25,7 @@ TEXTS = {
     "domain": ("Domain", "what URIs have behind the @, if that is not the server"),
     "outbound_proxy": ("Outbound proxy", "by which all requests go"),
     "sources": ("NOTIFYs come from there, too", "networks such as 192.0.2.0/24, one a line"),
+    "list_uri": ("List", "one subscription to this list of the PBX, instead of one an extension"),
     "interval": ("Subscribed for", "seconds"),
     "rate": ("SUBSCRIBEs a second", "at most"),
     "ping": ("Asked whether it is there every", "seconds; 0 for never"),
