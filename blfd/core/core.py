@@ -125,7 +125,7 @@ class Core:
         self.pings = Pings(ways, new_tag)
         trunks.by_line, trunks.rank = self.registrations.by_line, self._rank
         trunks.registered = self.registrar.there
-        self.upstreams = Upstreams(self.compositor, trunks.servers, new_tag)
+        self.upstreams = Upstreams(self.compositor, trunks.servers, new_tag, leads_here)
         self.looks = Pings(ways, new_tag, LOOK, "upstream", self.upstreams.came_back)
         self.pickups = Pickups(self.dialogs, self.calls)
         referrals = Referrals(self.dialogs, self.calls, lambda who, uri: self._routing.route(who, uri))

@@ -24,11 +24,13 @@ from hypothesis import strategies as st
 
 from blfd.core import report
 from blfd.core.calls.leg_inputs import LegAccepted
+from blfd.core.core import Core
 from blfd.core.directory import Directory, Owner
 from blfd.core.effects import Accept, Effect, Log, Reply, SendRequest
 from blfd.core.events.dialog_state import WatchedDialog
 from blfd.core.inputs import DirectoryChanged, FlowClosed
 from blfd.core.messages import Challenge, NotifyReceived, Part, RegisterContact, RequestAnswered
+from blfd.core.settings import Settings
 from blfd.core.trunks.trunk import Trunk
 from blfd.core.upstreams.turns import MOST_OUT
 from blfd.core.upstreams.upstream import Upstream, check
@@ -297,14 +299,15 @@ def test_a_missed_version_has_us_ask_for_what_is_full_but_not_again_and_again() 
     sent = pbx.subscribed()
     assert pbx.notify(sent, body(dialog("early", "a"), version=5, state="partial")).status == 200
     assert pbx.lamp == "ringing", "what it says is true all the same"
-    again = pbx.asked[-1]
+    again = pbx.wait(0.1)
+    assert again
     assert (again.call_id, again.cseq, pbx.state) == (sent.call_id, sent.cseq + 1, State.REFRESHING)
     pbx.accept(again)
     assert pbx.notify(sent, body(dialog("confirmed", "a"), version=6)).status == 200
     assert pbx.lamp == "talking"
     count = len(pbx.asked)
     assert pbx.notify(sent, body(dialog("early", "b"), version=9, state="partial")).status == 200
-    assert len(pbx.asked) == count
+    assert (pbx.wait(1.0), len(pbx.asked)) == (None, count)
     assert pbx.notify(sent, body(dialog("terminated", "a"), version=10, state="partial")).status == 200
     assert pbx.lamp == "ringing"
 
@@ -376,6 +379,7 @@ def test_what_cannot_be_used(content: bytes, more: dict[str, str], status: int) 
     for _ in range(3):
         assert pbx.notify(sent, content, **more).status == status  # type: ignore[arg-type]
     assert (pbx.lamp, pbx.is_known) == (("idle", False) if status == 400 else ("talking", True))
+    pbx.wait(1.0)
     assert len(pbx.asked) == (2 if status == 400 else 1)
     assert len([text for text in pbx.logs if "cannot be read" in text]) == (status == 400)
 
@@ -628,6 +632,36 @@ def test_a_pbx_that_answers_pings_again_is_asked_for_all_lamps() -> None:
     assert (refresh.method, refresh.call_id, pbx.lamp) == ("SUBSCRIBE", sent.call_id, "talking")
 
 
+def test_an_upstream_that_is_this_server_is_not_asked() -> None:
+    here = Flow("udp", PBX, 5060)
+    core = Core(Settings(), [HOST], secret=b"s", mark="m", new_tag=lambda: "t", leads_here=here.__eq__)
+    core.handle(DirectoryChanged(site()), 0.0)
+    effects = core.handle_timer(1.0)
+    assert not any(isinstance(effect, SendRequest) for effect in effects)
+    assert any(
+        "address is that of this server" in effect.text for effect in effects if isinstance(effect, Log)
+    )
+
+
+def test_an_error_of_one_is_told_once_although_the_others_are_well() -> None:
+    pbx = Pbx(replace(UPSTREAM, extensions=("1xx",)), extensions=("101", "102"))
+    pbx.wait(1.0)
+    good, bad = pbx.asked
+    pbx.accept(good)
+    for _ in range(3):
+        pbx.answer(bad, 404, "No hint")
+        pbx.notify(good, body())
+        before = len(pbx.asked)
+        pbx.wait(800.0)
+        for sent in pbx.asked[before:]:
+            if sent.to.uri == bad.to.uri:
+                bad = sent
+            else:
+                good = sent
+                pbx.accept(good)
+    assert len([text for text in pbx.logs if "404 No hint" in text]) == 1
+
+
 def test_another_server_when_the_first_is_silent() -> None:
     pbx = Pbx(replace(UPSTREAM, servers=(PBX, "203.0.113.2")))
     pbx.answer(pbx.first(), 408)
@@ -805,6 +839,7 @@ def test_what_a_list_may_say() -> None:
     assert pbx.lamps == {"103": "talking"}
     count = len(pbx.asked)
     pbx.tell(rlmi(resource("103", instance("103")), version=9, full=False), part("103"))
+    pbx.wait(0.1)
     assert (pbx.lamps, len(pbx.asked)) == ({"103": "idle"}, count + 1), "what is full is asked for"
     pbx.accept(pbx.asked[-1])
     pbx.tell(rlmi(resource("103", instance("p"), instance("q", name="i2")), version=10), *busy)

@@ -45,9 +45,10 @@ class Upstreams:
         compositor: Compositor,
         ways: Callable[[Remote], list[tuple[HostPort, Flow]]],
         new_tag: Callable[[], str],
+        leads_here: Callable[[Flow], bool] = lambda way: False,
     ) -> None:
         self._compositor = compositor
-        self._watches = Watches(compositor, ways, new_tag)
+        self._watches = Watches(compositor, ways, new_tag, leads_here)
         self.timers, self.changed = self._watches.timers, self._watches.changed
         self._upstreams: tuple[Upstream, ...] = ()
         self._of: dict[Aor, Watch] = {}
@@ -235,8 +236,9 @@ class Upstreams:
             refused = Reply(request.transaction, 400, visible(f"Dialog-info: {error}", 120))
             self._watches.forget(watch, now)
             watch.said = words
-            logs = self._watches.tell_once(pbx, watch, words, "its lamp is unknown")
-            return [refused, *logs, *self._missed(watch, now)]
+            logs = self._watches.tell_once(pbx, watch, words, "its lamp is unknown", "unreadable")
+            self._ask_for_all(pbx, watch, now)
+            return [refused, *logs]
 
     def _is_from(self, pbx: Pbx, watch: Watch, flow: Flow) -> bool:
         """Whether it comes from where the PBX is."""
@@ -259,8 +261,8 @@ class Upstreams:
             raise Refusal(415, "", (("Accept", wanted),))
         before = {aor for aor, lamp in watch.lamps.items() if lamp.is_known}
         told = take(watch, notify, now)
+        pbx.said.pop(watch.said, None)
         watch.said, watch.failures = "", 0
-        pbx.said.clear()
         for aor, dialogs in told.heard.items():
             self._compositor.hear(aor, pbx.upstream.name, dialogs, now)
             if (aor in before) is not watch.lamps[aor].is_known:
@@ -269,11 +271,12 @@ class Upstreams:
         logs = []
         for fault in told.faults:
             words = f"a dialog that cannot be read is left out: {visible(fault, 120)}"
-            logs += self._watches.tell_once(pbx, watch, words, "the others are shown")
+            logs += self._watches.tell_once(pbx, watch, words, "the others are shown", "left out")
         if told.is_all:
             watch.lacks = False
-            return [*logs, *self._watches.step(watch, Event.TOLD, now)]
-        return [*logs, *self._missed(watch, now)]
+        else:
+            self._ask_for_all(pbx, watch, now)
+        return [*logs, *self._watches.step(watch, Event.TOLD, now)]
 
     def _keep(self, watch: Watch, expires: int | None, is_kept: bool, now: float) -> None:
         """It lives as long as was granted, or for less where a NOTIFY says so."""
@@ -287,12 +290,16 @@ class Upstreams:
             lapses = max(watch.until, now) + LATE
             self.timers.set(("lapse", watch.upstream.key, watch.number), lapses)
 
-    def _missed(self, watch: Watch, now: float) -> list[Effect]:
+    def _ask_for_all(self, pbx: Pbx, watch: Watch, now: float) -> None:
         """It is asked for what is full, but not again and again."""
         if now - watch.full_at < ONCE_IN:
-            return self._watches.step(watch, Event.TOLD, now)
-        watch.full_at, watch.lacks = now, watch.state is State.ASKING
-        return self._watches.step(watch, Event.MISSED, now)
+            return
+        watch.full_at = now
+        if watch.state is State.SUBSCRIBED:
+            pbx.turns.want(watch.number)
+            self._watches.set_turn(pbx, now)
+        elif watch.state is State.ASKING:
+            watch.lacks = True
 
     def _ended(self, pbx: Pbx, watch: Watch, notify: NotifyReceived, now: float) -> list[Effect]:
         """RFC 6665, section 4.1.3."""

@@ -29,7 +29,7 @@ FIRST_PAUSE = 2.0  # seconds; doubled with each failure up to the upstream's `re
 EARLIEST, LATEST = 0.6, 0.8  # of the time granted, when it is refreshed
 LATE = 32.0  # 64*T1: for as long a NOTIFY may be on its way
 ONCE_IN = 60.0  # seconds between two times that a PBX can have us ask at once
-MOST_SAID = 20  # different errors of an upstream that are logged
+MOST_SAID = 20  # errors of an upstream that are not logged again
 LOOKS, BETWEEN_LOOKS = 10, 0.5  # at the names of its servers, before it is said that they are not found
 WITHOUT_ACCOUNT = "blfd"  # the user in From
 
@@ -51,7 +51,7 @@ class Pbx:
     server: int = 0
     looks: int = 0
     checked_at: float = 0.0
-    said: set[str] = field(default_factory=set)
+    said: dict[str, None] = field(default_factory=dict)
     watches: dict[Aor, Watch] = field(default_factory=dict)
 
     def take(self, upstream: Upstream) -> None:
@@ -62,14 +62,17 @@ class Pbx:
 
     def is_news(self, words: str) -> bool:
         """Whether the operator has not read this yet; he has from now on."""
-        if words in self.said or len(self.said) >= MOST_SAID:
+        if words in self.said:
             return False
-        self.said.add(words)
+        self.said[words] = None
+        if len(self.said) > MOST_SAID:
+            del self.said[next(iter(self.said))]
         return True
 
 
 class Watches:
-    """`ways` are the servers of an upstream and their flows. `changed` has extensions whose lamp is known
+    """`ways` are the servers of an upstream and their flows, and `leads_here` says whether one leads to
+    ourselves. `changed` has extensions whose lamp is known
     now, or not any more."""
 
     def __init__(
@@ -77,8 +80,10 @@ class Watches:
         compositor: Compositor,
         ways: Callable[[Remote], list[tuple[HostPort, Flow]]],
         new_tag: Callable[[], str],
+        leads_here: Callable[[Flow], bool],
     ) -> None:
         self._compositor, self.ways, self._new_tag = compositor, ways, new_tag
+        self._leads_here = leads_here
         self._numbers = itertools.count(1)
         self.by_number: dict[int, Watch] = {}
         self.by_dialog: dict[tuple[str, str], Watch] = {}
@@ -177,9 +182,10 @@ class Watches:
         return [*logs, *effects]
 
     @staticmethod
-    def tell_once(pbx: Pbx, watch: Watch, words: str, then: str) -> list[Effect]:
-        """The operator reads of an error once, whatever number of extensions has it."""
-        if not pbx.is_news(words):
+    def tell_once(pbx: Pbx, watch: Watch, words: str, then: str, kind: str = "") -> list[Effect]:
+        """The operator reads of an error once, whatever number of extensions has it, and of those of one
+        `kind`, too."""
+        if not pbx.is_news(kind or words):
             return []
         name = pbx.upstream.name
         text = f"upstream {name} ({watch.flow or pbx.upstream.servers[0]}) does not tell of {watch.whose}"
@@ -285,6 +291,8 @@ class Watches:
         if watch.flow is None:
             words = f"no listener for {upstream.transport}, or its name is not found"
             return self.failed(watch, Event.FAILED, words, now)
+        if self._leads_here(watch.flow):  # its lamps would be lit by themselves for ever
+            return self.failed(watch, Event.FAILED, "its address is that of this server", now)
         watch.proofs = proofs
         watch.serial += 1
         watch.cseq += 1

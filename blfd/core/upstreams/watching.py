@@ -30,7 +30,6 @@ class Event(Enum):
     FAILED = auto()  # no answer, no connection, 5xx
     UNTOLD = auto()  # it has accepted, and no NOTIFY comes
     TOLD = auto()  # NOTIFY
-    MISSED = auto()  # NOTIFY with what changed since something that we do not have
     DEACTIVATED = auto()  # NOTIFY, terminated: to be asked for anew at once
     POSTPONED = auto()  # the same, later
     REJECTED = auto()  # the same, and it will not tell us
@@ -67,14 +66,12 @@ _OUT = {
     E.REFUSED: (S.WAITING, D.RETRY_SLOWLY),
     E.FAILED: (S.WAITING, D.RETRY),
     E.TOLD: (None, D.NOTHING),
-    E.MISSED: (None, D.NOTHING),  # it is asked for what is full afterwards
 }
 _ROWS: dict[State, dict[Event, tuple[State | None, Do]]] = {
     S.WAITING: {
         **_NOTIFIED,
         E.DUE: (S.ASKING, D.SUBSCRIBE),
         E.TOLD: (None, D.NOTHING),
-        E.MISSED: (None, D.NOTHING),
         E.LEAVE: (S.OVER, D.FORGET),
     },
     S.ASKING: {
@@ -88,7 +85,6 @@ _ROWS: dict[State, dict[Event, tuple[State | None, Do]]] = {
         E.MOVED: (S.ASKING, D.SUBSCRIBE),
         E.UNTOLD: (S.WAITING, D.RETRY),
         E.TOLD: (None, D.NOTHING),
-        E.MISSED: (S.REFRESHING, D.REFRESH),
         E.LEAVE: (S.LEAVING, D.LEAVE),
     },
     S.REFRESHING: {
@@ -105,7 +101,6 @@ _ROWS: dict[State, dict[Event, tuple[State | None, Do]]] = {
         E.REFUSED: (S.OVER, D.FORGET),
         E.FAILED: (S.OVER, D.FORGET),
         E.TOLD: (None, D.NOTHING),
-        E.MISSED: (None, D.NOTHING),
         E.DEACTIVATED: (None, D.NOTHING),
         E.POSTPONED: (None, D.NOTHING),
         E.REJECTED: (None, D.NOTHING),
