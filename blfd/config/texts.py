@@ -55,6 +55,7 @@ SIP = {
     "source_bindings": "registered phones from one address",
     "source_calls": "calls made from one address at the same time",
     "source_requests": "requests a second from one address that is not trusted, ten seconds' worth at once; more get 503",
+    "stranger_refusals": "calls by UDP a second that are refused of one address where no trunk and no phone is registered, ten seconds' worth at once; more get no answer",
     "source_connections": "TCP and TLS connections with one address that is not trusted, made by it or to it; more are closed at once, or not made",
     "source_handshakes": "TLS handshakes a second with one address that is not trusted, ten seconds' worth at once; more are closed at once",
     "slowest_message": "seconds that one message may take to arrive over TCP or TLS; then the connection is closed",

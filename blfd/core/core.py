@@ -8,6 +8,7 @@ from typing import Any
 from blfd.core.access.digest import Authenticator
 from blfd.core.access.domains import Domains
 from blfd.core.access.senders import Senders
+from blfd.core.access.strangers import Strangers
 from blfd.core.alterations import altered
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.codes import Codes
@@ -133,6 +134,9 @@ class Core:
         self.own_rules = OwnRules(self.calls.rules)
         self.codes = Codes(self.calls, self.own_rules)
         self.senders = Senders(self._authenticator, settings)
+        self.strangers = Strangers(
+            settings.stranger_refusals, self._is_of_somebody, self._authenticator.failed
+        )
         self.requests = Requests(
             self.senders,
             self.registrar,
@@ -144,6 +148,7 @@ class Core:
             self.pickups,
             self.codes,
             self.own_rules,
+            self.strangers,
             self._feature_package,
             next_hops,
         )
@@ -164,6 +169,7 @@ class Core:
             self.registrations,
             self.pings,
             self.looks,
+            self.strangers,
         )
         self._asked = {
             registrations.KIND: self.registrations.answered,
@@ -346,6 +352,10 @@ class Core:
     def is_edge(self, host: str) -> bool:
         """Whether requests inside calls may come from an address, and be sent by its routes."""
         return self.trusts(host) or bool(self.trunks.at(host))
+
+    def _is_of_somebody(self, host: str) -> bool:
+        """Whether a trunk or a registered phone is at an address."""
+        return self.is_edge(host) or self.registrar.has_phones_at(host)
 
     def next_timer(self) -> float | None:
         """When `handle_timer` wants to be called, in seconds since the epoch; None for never."""

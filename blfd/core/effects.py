@@ -31,7 +31,8 @@ class Log(NamedTuple):
 class Reply(NamedTuple):
     """Answer a request. `to_tag` is given where the answer creates or belongs to a dialog.
 
-    `contact_user` is the user in our Contact (`own_contact`); None for no Contact.
+    `contact_user` is the user in our Contact (`own_contact`); None for no Contact. `once`: who is answered
+    has proved nothing, so that nothing is repeated until an ACK comes (RFC 3261, section 26.3.2.4).
     """
 
     transaction: int
@@ -40,6 +41,7 @@ class Reply(NamedTuple):
     headers: Headers = ()
     to_tag: str = ""
     contact_user: str | None = None
+    once: bool = False
 
 
 class Ignore(NamedTuple):

@@ -84,6 +84,10 @@ class Registrar:
         """Whether a phone of it is registered by just this way."""
         return any(binding.flow == flow for binding in self.bindings(aor, now))
 
+    def has_phones_at(self, host: str) -> bool:
+        """Whether any phone is registered from an address."""
+        return self._of_source.has(hosts.sender(host))
+
     def all_bindings(self, now: float) -> Iterator[Binding]:
         for aor in list(self._by_aor):
             yield from self.bindings(aor, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from blfd.core import capabilities, privacy
 from blfd.core.access.senders import RETRY_AFTER, Senders
+from blfd.core.access.strangers import Strangers
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.codes import Codes
 from blfd.core.calls.own_rules import OwnRules
@@ -51,6 +52,7 @@ class Requests:
         pickups: Pickups,
         codes: Codes,
         own_rules: OwnRules,
+        strangers: Strangers,
         feature_package: FeaturePackage,
         next_hops: NextHops,
     ) -> None:
@@ -58,6 +60,7 @@ class Requests:
         self._compositor, self._calls, self._trunks = compositor, calls, calls.trunks
         self._upstreams = upstreams
         self._transfers, self._pickups, self._codes = transfers, pickups, codes
+        self._strangers = strangers
         self._own_rules, self._feature_package, self._next_hops = own_rules, feature_package, next_hops
         self.is_draining = False
 
@@ -81,6 +84,7 @@ class Requests:
     ) -> list[Effect]:
         transaction = event.request.transaction
         told: list[Effect] = []
+        proved = False
         try:
             if isinstance(event, NotifyReceived):
                 return self._upstreams.notified(event, now)
@@ -93,18 +97,32 @@ class Requests:
             if isinstance(event, PublishReceived):
                 return self._publish(event, now)
             if isinstance(event, InviteReceived) and (trunks := self._outside(event.request, now)):
+                proved = self._knows(event.request)
                 return self._call_in(event, trunks, now)
             extension = self._senders.sender(event.request, now)
+            proved = self._knows(event.request)
             told = self._came_back(event, extension.aor, now)
             return [*self._serve(event, extension, now), *told, *self._follow(now)]
         except Silenced as silenced:
             log = [Log(Level.WARNING, silenced.log)] if silenced.log else []
             return [*log, Ignore(transaction)]
         except Refusal as refusal:
-            reply = Reply(transaction, refusal.status, refusal.reason, refusal.headers)
+            once = isinstance(event, InviteReceived) and not proved
+            reply = Reply(transaction, refusal.status, refusal.reason, refusal.headers, once=once)
             level = Level.WARNING if refusal.warns else Level.INFO
-            logs = [Log(level, refusal.log)] if refusal.log else []
+            logs: list[Effect] = [Log(level, refusal.log)] if refusal.log else []
+            if once:
+                try:
+                    logs += self._strangers.refused(event.request, refusal, now)
+                except Silenced:
+                    return [Ignore(transaction)]
             return [*logs, reply, *told, *self._follow(now)]
+
+    def _knows(self, request: Request) -> bool:
+        """Its sender is known now."""
+        if request.method == "INVITE":
+            self._strangers.proved(request)
+        return True
 
     def _let_in(self, moved: MovedReceived, now: float) -> LetIn:
         """A phone in a call has another address, and has not registered from there yet. The ids of a call

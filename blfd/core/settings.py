@@ -44,6 +44,7 @@ class Settings:
     source_bindings: int = 10_000
     source_calls: int = 2000
     source_requests: int = 5000
+    stranger_refusals: int = 20
     source_connections: int = 500
     source_handshakes: int = 100
     slowest_message: int = 30

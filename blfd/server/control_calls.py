@@ -157,6 +157,7 @@ class ControlCalls:
             **report.totals(self._core, time.time()),
             "legs": len(self._calls.legs),
             "waiting": stack.admission.waiting,
+            "strangers_unanswered": self._core.strangers.unanswered,
             "sent_away": stack.admission.sent_away + self._core.senders.sent_away,
             "connections": len(stack.network.connections),
             "dropped": stack.network.drops(),

@@ -181,8 +181,10 @@ class ServerTransactions:
         """The request came once more."""
         self._step(transaction, Event.REQUEST)
 
-    def respond(self, transaction: ServerTransaction, status: int, data: bytes, now: float) -> None:
-        """Send a response; the transaction has to be open."""
+    def respond(
+        self, transaction: ServerTransaction, status: int, data: bytes, now: float, *, once: bool = False
+    ) -> None:
+        """Send a response; the transaction has to be open. `once`: only copies of the request repeat it."""
         transaction.data = data
         if status < 200:
             self._step(transaction, Event.PROVISIONAL)
@@ -191,7 +193,7 @@ class ServerTransactions:
         self._close(transaction)
         if transaction.method == "INVITE":
             self._end_at(transaction, now + LIFETIME)
-            if not transaction.flow.is_reliable:
+            if not (transaction.flow.is_reliable or once):
                 self._repeat_at(transaction, now + T1)
         elif transaction.flow.is_reliable:
             self._forget(transaction)

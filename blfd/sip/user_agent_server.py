@@ -188,7 +188,7 @@ class UserAgentServer:
         headers = reply.headers
         if reply.contact_user is not None:
             headers = (*headers, ("Contact", self._own_uris.contact(transaction.source, reply.contact_user)))
-        self._respond(transaction, reply.status, reply.reason, reply.to_tag, headers)
+        self._respond(transaction, reply.status, reply.reason, reply.to_tag, headers, once=reply.once)
 
     def accept(self, effect: e.Accept) -> None:
         transaction = self.transactions.of(effect.transaction)
@@ -226,12 +226,17 @@ class UserAgentServer:
         reason: str = "",
         to_tag: str = "",
         headers: Headers = (),
+        *,
+        once: bool = False,
     ) -> None:
         request = transaction.request
         assert request is not None, "an open transaction has its request"
         tag = to_tag or (self._new_tag() if status > 100 else "")
         data = self._writer.response(request, transaction.source, status, reason, tag, headers)
-        self.transactions.respond(transaction, status, data, time.monotonic())
+        while once and len(data) > len(request.data) and len(headers) > 1:  # fewer algorithms to choose from
+            headers = headers[1:]
+            data = self._writer.response(request, transaction.source, status, reason, tag, headers)
+        self.transactions.respond(transaction, status, data, time.monotonic(), once=once)
 
 
 def _check_extensions(request: Request) -> None:

@@ -38,6 +38,10 @@ COUNTERS = {
     "requests": ("requests", "Requests received."),
     "malformed": ("malformed_messages", "Messages that were no sound SIP."),
     "sent_away": ("sent_away_requests", "Requests that got 503."),
+    "strangers_unanswered": (
+        "strangers_unanswered",
+        "Calls of strangers that got no answer.",
+    ),
     "undelivered": ("undelivered_responses", "Responses whose connection had ended, with no other way."),
     "stray_notifies": ("stray_notifies", "NOTIFYs that nobody has asked for: answered 481."),
     "dropped": ("dropped_datagrams", "Datagrams that the kernel had no room for."),

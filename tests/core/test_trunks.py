@@ -22,6 +22,7 @@ from builders import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blfd.core import hosts
 from blfd.core.calls.leg_inputs import (
     LegAccepted,
     LegAcknowledged,
@@ -39,6 +40,7 @@ from blfd.core.effects import (
     Effect,
     HangUp,
     Identify,
+    Ignore,
     Level,
     Log,
     Offer,
@@ -287,6 +289,88 @@ def test_a_trunk_that_is_off_is_as_if_it_were_not_there() -> None:
     spare = replace(TRUNK, name="spare", servers=(BACKUP,))
     story = Story(site(off, spare, routes=(replace(ROUTE, trunks=("carrier", "spare")),)))
     assert [dial.flow.host for dial in story.call_out("0301")] == [BACKUP]
+
+
+SCANS = {
+    "a number": {},
+    "a number that there is not": {"number": "+49301234599"},
+    "an extension": {"number": "102"},
+    "a code": {"number": "*97102"},
+    "a route": {"number": "0301"},
+    "From forged as the carrier's": {"from_": Address(uri("+491701234567", CARRIER), "", "far")},
+    "nobody": {"number": ""},
+}
+SCANNER = "198.18.0.7"
+
+
+def distrusting(known: Directory | None = None, **settings: object) -> Story:
+    """A site that takes nobody at his word."""
+    story = Story(known, Settings(**settings))  # type: ignore[arg-type]
+    story.world.core._authenticator._settings = Settings()
+    story.world.core._authenticator._trusted.clear()
+    return story
+
+
+@pytest.mark.parametrize("host", [HOST, CARRIER], ids=["asked for a password", "refused"])
+def test_strangers_are_refused_alike_and_told_of_once(host: str) -> None:
+    story, seen = distrusting(), set()
+    for what, over in SCANS.items():
+        asked = outside(**{"from_": Address(uri("x", host), "", "far"), **over, "source": SCANNER})  # type: ignore[arg-type]
+        refused = story.refused(asked)
+        seen.add((refused.status, refused.reason, refused.once, tuple(name for name, _ in refused.headers)))
+        lines = story.said()
+        story.effects = story.world.at(story.world.now + 11)
+        lines += story.said()
+        assert lines.count(f"AUTH-FAILED {SCANNER} SIP INVITE as ") == 1, what
+        assert not [one for one in story.world.at(story.world.now + 60) if isinstance(one, Log)], what
+    assert len(seen) == (1 if host == CARRIER else 2), "another one for a domain that is not served"
+    assert all(once for _, _, once, _ in seen)
+
+
+def test_who_gives_its_password_is_no_scanner() -> None:
+    story = distrusting()
+    asked = invite("101", "102")
+    assert story.refused(asked).status == 401
+    story.world.core._authenticator._settings = Settings(trust=(hosts.network("198.51.100.7/32"),))
+    story.world.core._authenticator._trusted.clear()
+    assert isinstance(story.give(asked)[0], Accept)
+    story.effects = story.world.at(story.world.now + 60)
+    assert "AUTH-FAILED" not in story.said()
+
+
+def test_by_udp_nobody_is_shut_out_and_few_are_answered() -> None:
+    story = distrusting(stranger_refusals=2)
+
+    def answered(source: str, of: int = 40) -> int:
+        found = [story.give(outside("+4989", source=source)) for _ in range(of)]
+        return sum(isinstance(one, Reply) for effects in found for one in effects)
+
+    assert answered(SCANNER) == 20, "ten seconds' worth"
+    story.effects = story.world.at(story.world.now + 1)
+    assert answered(SCANNER) == 2
+    assert answered("198.18.0.8", 1) == 1, "others are answered"
+    assert answered("2001:db8::1", 20) == 20
+    assert answered("2001:db8::2", 1) == 0, "a /64 is one source"
+    assert answered("2001:db8:0:1::1", 1) == 1
+    assert story.world.core.strangers.unanswered == 20 + 38 + 1
+    story.world.core._authenticator._settings = Settings(trust=(hosts.network("198.51.100.7/32"),))
+    story.world.core._authenticator._trusted.clear()
+    story.give(register("101"))
+    story.world.core._authenticator._settings = Settings()
+    story.world.core._authenticator._trusted.clear()
+    assert answered("198.51.100.7") == 40, "a phone is registered there"
+    assert answered(CARRIER) == 40
+
+
+def test_over_a_connection_failures_count_as_wrong_passwords() -> None:
+    story, tcp = distrusting(), Flow("tcp", SCANNER, 40_000)
+    for number in range(Settings().failures_before_silence):
+        asked = outside()
+        found = story.give(asked._replace(request=asked.request._replace(flow=tcp)))
+        assert isinstance(found[-1], Reply), number
+    assert f"not answered for {Settings().silence} s" in story.said()
+    assert isinstance(story.give(asked._replace(request=asked.request._replace(flow=tcp)))[-1], Ignore)
+    assert story.refused(outside(source="198.18.0.8")).status == 403
 
 
 OF_ACME = register("101")._replace(request=request("REGISTER", "101", "101", host="acme.example"))

@@ -223,7 +223,17 @@ def test_strangers_and_codes_are_refused_from_outside(site: Site, carrier: Carri
         carrier.agent.ack(refused, calling.uri, calling.headers)
         assert refused.status == 404, number
     stranger = Carrier(site, "127.0.0.9")
-    assert stranger.call(f"{DID}01").final().status in (401, 403)
+    for from_ in (f"sip:x@{stranger.agent.server}", f"sip:+49170@{carrier.agent.host}"):
+        for number in (f"{DID}01", "102", "*97102", "0301"):
+            calling = Calling.trusted(stranger.agent, number, sdp(7000), From=f"<{from_}>;tag=s")
+            answer = calling.final()
+            assert answer.status == (401 if "x@" in from_ else 403), number
+            sent = len(f"INVITE {calling.uri} SIP/2.0") + sum(
+                len(f"{k}: {v}\r\n") for k, v in calling.headers.items()
+            )
+            assert sum(len(f"{k}: {v}\r\n") for k, v in answer.headers) < sent + len(sdp(7000)), number
+    assert stranger.agent.silent(lambda m: m.status > 0, 1.2), "what is not acknowledged is not said again"
+    site.wait_log("AUTH-FAILED 127.0.0.9 SIP INVITE as +49170@127.0.0.2 to *97102: Domain")
     for method in ("SUBSCRIBE", "REGISTER"):
         assert carrier.agent.request(method, "102", Event="dialog").status == 401
     stranger.agent.close()

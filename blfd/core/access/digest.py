@@ -192,7 +192,8 @@ class Authenticator:
         extension = self._right(credentials, request.method, tenant)
         if extension is None:
             said = auth_failed(host, f"SIP {request.method} as {visible(credentials.username)}")
-            self._failed(request, said, now)
+            if too_many := self.failed(host, said, now):
+                raise Silenced(too_many)
             raise Refusal(
                 401,
                 "Unauthorized: wrong user or password",
@@ -235,19 +236,19 @@ class Authenticator:
             raise Silenced
         del self._silent_until[sender]
 
-    def _failed(self, request: Request, said: str, now: float) -> None:
-        """Raises Silenced once there were too many."""
-        host = hosts.sender(request.flow.host)
+    def failed(self, host: str, said: str, now: float) -> str:
+        """One more failure of a sender; "" or, once there were too many, what is told before the silence."""
+        host = hosts.sender(host)
         failures = self._failures.pop(host, 0) + 1
         if failures < self._settings.failures_before_silence:
             self._failures[host] = failures  # at the end: the oldest goes first
             if len(self._failures) > MAX_SOURCES:
                 del self._failures[next(iter(self._failures))]
-            return
+            return ""
         if len(self._silent_until) >= MAX_SOURCES:
             del self._silent_until[next(iter(self._silent_until))]
         self._silent_until[host] = now + self._settings.silence
-        raise Silenced(
+        return (
             f"{said}: {failures} wrong passwords from {host}, not answered for {self._settings.silence} s; "
             "check the password in that phone, or block the address"
         )

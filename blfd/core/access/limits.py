@@ -20,6 +20,9 @@ class Tally:
     def full(self, owner: Hashable) -> bool:
         return self._counts.get(owner, 0) >= self.most
 
+    def has(self, owner: Hashable) -> bool:
+        return owner in self._counts
+
     def add(self, owner: Hashable) -> None:
         self._counts[owner] = self._counts.get(owner, 0) + 1
 
