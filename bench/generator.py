@@ -10,7 +10,7 @@ from typing import Any
 from servers import HERE, BenchError, Server
 
 BINARY = HERE / "load"
-SOURCES = ("load.c", "watchers.c", "calls.c", "pickup.c", "wire.c")
+SOURCES = ("load.c", "watchers.c", "calls.c", "pickup.c", "publish.c", "wire.c")
 LOCAL_ADDRESS = "127.0.7.9"
 
 

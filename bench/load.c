@@ -8,6 +8,7 @@
  *                                   all at once where RATE is 0
  *     fanout CHANGES                real calls to phone 0; how long each change takes to reach every watcher
  *     calls RATE SECONDS N          RATE calls a second to phones 0..N-1, answered and hung up
+ *     publish RATE SECONDS N        RATE PUBLISHes a second of calls at phones 0..N-1: three a call
  *     ring N                        phones 1..N are called, and ring from then on
  *     heard SINCE                   how long after SINCE (ns of the wall clock) the last watcher had a NOTIFY
  *     pickup ROUNDS PICKERS         real calls to phone 0, picked up by one of PICKERS that all ask at once
@@ -95,6 +96,7 @@ static void on_response(const Packet *p)
 	if (!branch || sscanf(branch + 14, "%c%d.%d", &kind, &index, &generation) != 3) return;
 	if (kind == 'o') on_options_response(generation, p);
 	else if (kind == 'w') on_subscribe_response(index, generation, status, p);
+	else if (kind == 'u' && index < PHONES_MAX) on_publish_response(index, generation, status, p);
 	else if (strchr("qkx", kind)) on_picker_response(kind, index, generation, status, p);
 	else if (index < PHONES_MAX) on_phone_response(kind, index, generation, status, p);
 }
@@ -121,6 +123,7 @@ static void pump(int ms)
 	watchers_retransmit(t);
 	phones_retransmit(t);
 	pickers_retransmit(t);
+	publications_retransmit(t);
 }
 
 /* Until the server has been quiet for a while, so that its CPU time is all of this command. */
@@ -265,6 +268,34 @@ static void command_calls(int rate, int seconds, int count)
 	report_close();
 }
 
+/* Each of a call's is sent when the one before is answered; at the end, calls that are not over are ended. */
+static void command_publish(int rate, int seconds, int count)
+{
+	int64_t started = now();
+	int next = 0, sent = 0, skipped = 0;
+	published = 0;
+	for (int made = 0; made < rate * seconds;) {
+		for (int64_t due = (now() - started) * rate / SEC + 1; made < due && made < rate * seconds; made++) {
+			next = (next + 1) % count;
+			if (publication_is_idle(next)) publish_next(next), sent++;
+			else skipped++;
+		}
+		pump(1);
+	}
+	wait_for(&published, sent, 35);
+	for (int step = 0; step < 2; step++) {
+		for (int i = 0; i < count; i++)
+			if (publication_goes_on(i)) publish_next(i), sent++;
+		wait_for(&published, sent, 35);
+	}
+	settle(700);
+	report_open(started);
+	printf(", \"sent\": %d, \"published\": %d, \"skipped\": %d, \"lamps_left_lit\": %d", sent, published, skipped,
+		lamps_left_lit());
+	print_samples("taken_ms", &taken);
+	report_close();
+}
+
 static void ring(int i)
 {
 	call_start(i);
@@ -357,6 +388,7 @@ static void command(const char *line)
 	else if (sscanf(line, "subscribe %d %d %d", &a, &b, &c) == 3 && a <= WATCHERS_MAX) command_subscribe(a, b, c);
 	else if (sscanf(line, "fanout %d", &a) == 1) command_fanout(a);
 	else if (sscanf(line, "calls %d %d %d", &a, &b, &c) == 3 && c <= PHONES_MAX) command_calls(a, b, c);
+	else if (sscanf(line, "publish %d %d %d", &a, &b, &c) == 3 && c <= PHONES_MAX) command_publish(a, b, c);
 	else if (sscanf(line, "ring %d", &a) == 1 && a < PHONES_MAX) command_ring(a);
 	else if (sscanf(line, "pickup %d %d", &a, &b) == 2 && b <= PICKERS_MAX) command_pickup(a, b);
 	else if (sscanf(line, "options %d %d", &a, &b) == 2) command_options(a, b);

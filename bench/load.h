@@ -60,6 +60,15 @@ void phones_retransmit(int64_t t);
 void on_phone_response(char kind, int i, int generation, int status, const Packet *m);
 void on_phone_request(char owner, int i, const char *method, const Packet *m);
 
+/* publish.c */
+extern Samples taken;   /* a PUBLISH to its 200 */
+extern int published;
+int publication_is_idle(int i);
+int publication_goes_on(int i);  /* its call is not over */
+void publish_next(int i);
+void on_publish_response(int i, int cseq, int status, const Packet *m);
+void publications_retransmit(int64_t t);
+
 /* pickup.c */
 #define PICKERS_MAX 100
 extern Samples picked, late;  /* a picker's INVITE to its 200, and to its refusal */

@@ -37,6 +37,8 @@ class Size:
     rest_s: int = 60  # from set-up until memory is read
     calls_a_second: int = 100
     calls_s: int = 10
+    publishes_a_second: int = 1000
+    publishes_s: int = 15
     pickups: int = 1000
     restarts: tuple[int, ...] = (2000, 10_000)  # subscriptions
     kills: int = 2  # more, and the supervisor waits before it starts the server again
@@ -57,6 +59,7 @@ QUICK = Size(
     held=5000,
     rest_s=5,
     calls_s=4,
+    publishes_s=6,
     pickups=200,
     idle_s=5,
     devices=500,
@@ -228,6 +231,24 @@ def calls(run: Run, peer: Peer) -> None:
     load.note(f"{case}: INVITE to 180, p99 ms", found["invite_to_180_ms"].get("p99", 0))
 
 
+def publish(run: Run, peer: Peer) -> None:
+    """PUBLISHes of calls that somebody else carries, at a rate, every extension watched."""
+    size = run.size
+    case = f"{size.publishes_a_second:,} PUBLISHes/s"
+    with run.load(peer.trusting, case) as load:
+        if isinstance(peer, Blfd):
+            assert load.server.database
+            peer.command(load.server.database, "tenant", "set", "default", "--owner", "published")
+        load.subscribe(size.extensions, size.extensions)
+        found = load.do(f"publish {size.publishes_a_second} {size.publishes_s} {size.extensions}")
+    load.note(f"{case}: refused, lost or late", found["sent"] - found["published"] + found["skipped"], 0)
+    load.note(f"{case}: lamps left lit", found["lamps_left_lit"], 0)
+    load.note(f"{case}: retransmissions", found["retransmissions"] + found["notify_repeats"], 0)
+    load.note(f"{case}: CPU-s per 1,000", found["server_cpu_s"] / max(found["published"], 1) * 1000)
+    load.note(f"{case}: PUBLISH to 200, p50 ms", found["taken_ms"].get("p50", 0))
+    load.note(f"{case}: PUBLISH to 200, p99 ms", found["taken_ms"].get("p99", 0))
+
+
 def pickup(run: Run, peer: Peer) -> None:
     """A picker's INVITE to its 200: nothing else going on, ten at once, and among many that ring."""
     size = run.size
@@ -326,6 +347,7 @@ MEASUREMENTS: dict[str, Callable[[Run, Peer], None]] = {
         fanout,
         memory,
         calls,
+        publish,
         pickup,
         restart,
         administration,
