@@ -117,7 +117,10 @@ def octets_of(
     """
     fields = message.fields
     if isinstance(message, Request):
-        first = f"{message.method} {message.target.text} SIP/2.0"
+        # PJSIP refuses sips: where the Contact is sip:, as makers write it; what that asks for is the core's.
+        target = message.target.text
+        target = f"sip{target[4:]}" if message.target.scheme == "sips" else target
+        first = f"{message.method} {target} SIP/2.0"
         top, *others = stamped_vias(message, flow)
         vias = [_plain_via(message.via, flow, top), *others]
     else:

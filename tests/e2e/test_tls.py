@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from calls import Calling, Dialog, sdp
+from calls import Calling, Dialog, hang_up, sdp
 from certificates import Pair, self_signed, signed
 from programs import program
 from sites import Site, password
@@ -94,6 +94,24 @@ def test_phones_that_write_sips(own_site: Callable[..., Site]) -> None:
         assert moved.status == 403, "what it watches secretly does not move there"
     assert [row["watcher"] for row in site.ask("watchers")] == ["101"]
     assert mine.request("BYE").status == 200
+
+
+def test_who_has_no_tls_gets_into_no_call_by_sips(own_site: Callable[..., Site]) -> None:
+    """Neither by a pickup, nor by a transfer to sips:."""
+    site = own_site()
+    caller, callee = site.registered("101", "tls"), site.registered("102", "tls")
+    plain = site.registered("104")
+    target = f"sips:102@{caller.server}"
+    Calling.start(caller, "102", sdp(4000), target)
+    callee.reply(callee.wait_request("INVITE"), 180, "Ringing")
+    site.wait_lamp("102", "ringing")
+    refused = Calling.start(plain, "*97102", sdp(6000)).refused()
+    assert refused.start == "SIP/2.0 480 The call is by sips:, and is picked up over TLS only"
+    assert '381 blfd "SIPS Required"' in refused.all("warning")
+    mine, _ = talk(caller, plain)
+    refused = mine.request("REFER", Refer_To=f"<{target}>")
+    assert refused.start == "SIP/2.0 480 104 has no TLS, which a call by sips: needs"
+    hang_up(mine, plain)
 
 
 def test_an_edge_with_a_certificate_is_taken_at_its_word(
