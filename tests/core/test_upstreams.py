@@ -26,16 +26,16 @@ from blfd.core import report
 from blfd.core.calls.leg_inputs import LegAccepted
 from blfd.core.core import Core
 from blfd.core.directory import Directory, Owner
-from blfd.core.effects import Accept, Effect, Log, Reply, SendRequest
+from blfd.core.effects import Accept, Effect, Locate, Log, Reply, SendRequest
 from blfd.core.events.dialog_state import WatchedDialog
-from blfd.core.inputs import DirectoryChanged, FlowClosed
+from blfd.core.inputs import DirectoryChanged, FlowClosed, Located
 from blfd.core.messages import Challenge, NotifyReceived, Part, RegisterContact, RequestAnswered
 from blfd.core.settings import Settings
 from blfd.core.trunks.trunk import Trunk
 from blfd.core.upstreams.turns import MOST_OUT
 from blfd.core.upstreams.upstream import Upstream, check
 from blfd.core.upstreams.watching import OUT, TABLE, Event, State
-from blfd.core.values import Address, Aor, DialogId, Flow
+from blfd.core.values import Address, Aor, DialogId, Flow, Location, Server, Target
 from dialog_info import DialogInfo, DialogState
 
 PBX = "203.0.113.1"
@@ -630,6 +630,25 @@ def test_a_pbx_that_answers_pings_again_is_asked_for_all_lamps() -> None:
     refresh = pbx.wait(0.1)
     assert refresh
     assert (refresh.method, refresh.call_id, pbx.lamp) == ("SUBSCRIBE", sent.call_id, "talking")
+
+
+def test_a_pbx_that_has_a_name() -> None:
+    """It is looked up first, and that is no failure; a name that is not found is one."""
+    pbx = Pbx(replace(UPSTREAM, servers=("pbx.example",)))
+    effects = pbx.world.at(pbx.world.now + 0.1)
+    assert effects == [Locate(Server("pbx.example", 0, ("udp",)))]
+    found = Location((Target("udp", PBX, 5066),), 60.0)
+    pbx.take(pbx.world.give(Located(Server("pbx.example", 0, ("udp",)), found)))
+    sent = pbx.wait(0.6)
+    assert sent
+    assert (sent.flow.port, sent.target, pbx.logs) == (5066, "sip:102@pbx.example", [])
+    pbx.accept(sent)
+    assert pbx.notify(sent, body()).status == 200
+
+    lost = Pbx(replace(UPSTREAM, servers=("nowhere.example",)))
+    for _ in range(20):
+        lost.wait(0.6)
+    assert any("its name is not found" in text for text in lost.logs)
 
 
 def test_an_upstream_that_is_this_server_is_not_asked() -> None:
