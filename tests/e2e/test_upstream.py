@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from calls import Calling, sdp
-from proxies import PATIENCE, Kamailio
+from proxies import PATIENCE, Kamailio, free_port
 from sites import Site
 from wire import Agent, Message, proved
 
@@ -152,6 +152,7 @@ class KamailioPbx(Kamailio):
 
     def __init__(self, site: Site, folder: Path) -> None:
         super().__init__(folder)
+        self.address = f"127.0.0.12:{free_port()}"  # where nobody else comes while it is down
         self.site = site
         self.start()
 
