@@ -632,6 +632,34 @@ def test_a_pbx_that_answers_pings_again_is_asked_for_all_lamps() -> None:
     assert (refresh.method, refresh.call_id, pbx.lamp) == ("SUBSCRIBE", sent.call_id, "talking")
 
 
+def test_servers_that_dns_names_in_another_order_move_nobody() -> None:
+    """One that is not named any more does, and one that is silent."""
+    name, other = Server("pbx.example", 0, ("udp",)), "203.0.113.2"
+    pbx = Pbx(replace(UPSTREAM, servers=("pbx.example",)))
+
+    def named(*found: str) -> None:
+        targets = tuple(Target("udp", host, 5060) for host in found)
+        pbx.take(pbx.world.give(Located(name, Location(targets, 3600.0))))
+
+    pbx.wait(0.1)
+    named(PBX, other)
+    sent = pbx.wait(0.6)
+    assert sent
+    for servers, host, is_same in (
+        ((PBX, other), PBX, True),
+        ((other, PBX), PBX, True),
+        ((other,), other, False),
+        ((other, PBX), other, True),
+    ):
+        before = sent.call_id
+        pbx.accept(sent)
+        assert pbx.notify(sent, body(), source=sent.flow).status == 200
+        named(*servers)
+        sent = pbx.wait(600 * 0.8 + 1)
+        assert sent
+        assert (sent.flow.host, sent.call_id == before) == (host, is_same)
+
+
 def test_a_pbx_that_has_a_name() -> None:
     """It is looked up first, and that is no failure; a name that is not found is one."""
     pbx = Pbx(replace(UPSTREAM, servers=("pbx.example",)))
@@ -689,6 +717,29 @@ def test_another_server_when_the_first_is_silent() -> None:
     assert other.flow.host == "203.0.113.2"
     pbx.accept(other)
     assert pbx.notify(other, body(), source=other.flow).status == 200
+
+
+def test_all_go_to_the_other_server_when_the_first_falls_silent() -> None:
+    second = "203.0.113.2"
+    pbx = Pbx(replace(UPSTREAM, servers=(PBX, second), extensions=("102", "103")))
+    pbx.wait(1.0)
+    old = {sent.call_id for sent in pbx.asked}
+    for sent in list(pbx.asked):
+        pbx.accept(sent)
+        pbx.notify(sent, body(dialog("confirmed")))
+    pbx.asked.clear()
+    while not pbx.asked:
+        pbx.wait(1.0)
+    for sent in list(pbx.asked):
+        pbx.answer(sent, 408)
+    pbx.asked.clear()
+    for _ in range(4):
+        pbx.wait(1.0)
+        for sent in pbx.asked:
+            pbx.accept(sent)
+    assert {(sent.flow.host, sent.call_id in old) for sent in pbx.asked} == {(second, False)}
+    assert {sent.to.uri for sent in pbx.asked} == {f"sip:102@{PBX}", f"sip:103@{PBX}"}
+    assert pbx.lamp == "talking"
 
 
 def test_what_is_set_otherwise() -> None:

@@ -210,7 +210,7 @@ class Upstreams:
         request = notify.request
         watch = self._watches.by_dialog.get((request.call_id, request.to.tag))
         if watch is None or watch.remote_tag not in ("", request.from_.tag):
-            self.strays += 1
+            self.strays += notify.event.lower() == DialogPackage.name  # others keep NATs awake by NOTIFY
             raise Refusal(481, "Subscription does not exist")
         pbx = self._watches.pbx(watch)
         if not self._is_from(pbx, watch, request.flow):

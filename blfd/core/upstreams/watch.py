@@ -48,6 +48,7 @@ class Watch:
     target: str = ""
     route_set: tuple[str, ...] = ()
     flow: Flow | None = None
+    server: int = 0  # as that of its Pbx was then
     serial: int = 0
     cseq: int = 0
     remote_cseq: int = -1

@@ -145,10 +145,16 @@ class Watches:
         while (number := pbx.turns.take(now)) is not None:
             watch = self.by_number[number]
             if watch.state in (State.WAITING, State.SUBSCRIBED, State.LEAVING):
-                moved = watch.state is State.SUBSCRIBED and watch.flow != self.way(pbx)
-                effects += self.step(watch, Event.MOVED if moved else Event.DUE, now)
+                effects += self.step(watch, Event.MOVED if self._is_moved(pbx, watch) else Event.DUE, now)
         self.set_turn(pbx, now)
         return effects
+
+    def _is_moved(self, pbx: Pbx, watch: Watch) -> bool:
+        """Whether another server is asked now than that which it is subscribed with. DNS may well name them
+        in another order each time, which moves nobody."""
+        if watch.state is not State.SUBSCRIBED or watch.flow == self.way(pbx):
+            return False
+        return watch.server != pbx.server or watch.flow not in [way for _, way in self.ways(pbx.upstream)]
 
     def hurry(self, pbx: Pbx, now: float) -> None:
         """All that have no reason not to be asked for now."""
@@ -214,7 +220,7 @@ class Watches:
             case Do.SUBSCRIBE:
                 self.end_dialog(watch)
                 watch.begin(self._new_tag(), self._new_tag())
-                watch.flow = self.way(pbx)
+                watch.flow, watch.server = self.way(pbx), pbx.server
                 self.by_dialog[watch.call_id, watch.tag] = watch
                 return self._send(pbx, watch, Proofs(), now)
             case Do.REFRESH | Do.UNSUBSCRIBE:
