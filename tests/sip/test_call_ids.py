@@ -30,6 +30,7 @@ def test_ours_are_known_by_whoever_has_the_secret() -> None:
         ("\udcff" * 40, "\udcff", 0),
         ("ü" * 40, "tag", 0),
     ],
+    ids=("tag", "old", "secret", "changed", "short", "long", "empty", "octets", "letters"),
 )
 def test_others_are_not(call_id: str, tag: str, after: float) -> None:
     assert not OURS.is_ours(call_id, tag, NOW + after)
