@@ -1,5 +1,5 @@
 """Beside a site's own servers, which carry calls and publish them: Kamailio, with phones behind it, and a raw
-agent that says what Asterisk says."""
+agent that says what Asterisk and FreeSWITCH say."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pickups import attempts, replaces, wait_attempt
 from proxies import Kamailio
 from sites import Site
 from test_publish import body, publish
-from wire import Agent, Message
+from test_upstream import Pbx
+from wire import Agent, Message, proved
 
 CONFIG = Path(__file__).parents[2] / "contrib" / "kamailio" / "beside.cfg"
 SDP = "application/sdp"
@@ -310,3 +311,57 @@ def test_a_pbx_that_answers_first_and_has_nothing(site: Site, asterisk: Asterisk
     site.wait_idle("103")
     publish(asterisk.account, body("terminated"), etag)
     site.wait_idle("102")
+
+
+# FreeSWITCH, likewise: blfd asks for its lamps, and its trunk has the name of the upstream.
+
+UUID = "9f0c4c1e-5d0a-4e0b-8d0e-0c9d8a7b6c5d"
+
+
+def freeswitch(state: str, version: int, kind: str = "partial") -> bytes:
+    """sofia_presence: full when subscribed to, then partial, with the channel's uuid and no Call-ID."""
+    return (
+        f'<?xml version="1.0"?>\n<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="{version}" '
+        f'state="{kind}" entity="sip:102@pbx">\n<dialog id="{UUID}" direction="recipient">\n'
+        f"<state>{state}</state>\n"
+        '<local>\n<identity display="102">sip:102@pbx</identity>\n<target uri="sip:102@pbx">\n'
+        '<param pname="+sip.rendering" pvalue="yes"/>\n</target>\n</local>\n<remote>\n'
+        '<identity display="Ann">sip:777@pbx</identity>\n<target uri="sip:**102@pbx"/>\n</remote>\n'
+        "</dialog>\n</dialog-info>\n"
+    ).encode()
+
+
+def test_the_uuid_of_a_freeswitch(own_site: Callable[..., Site]) -> None:
+    """It takes the id of the dialog in the place of a Call-ID, asks for the password, and answers first."""
+    site = own_site()
+    pbx = Pbx(site)
+    site.agents.append(pbx.agent)
+    account = ("--username", "blfd", "--password", "s3cret", "--ping", "0")
+    site.cli("trunk", "add", "pbx", "--server", pbx.agent.address, "--replaces", "extension", *account)
+    again = pbx.challenge(pbx.asked(), "n1")
+    pbx.accept(again)
+    assert pbx.notify(again, freeswitch("terminated", 0, "full")).status == 200
+    assert pbx.notify(again, freeswitch("early", 1)).status == 200
+    site.wait_lamp("102", "ringing")
+    c = site.registered("103")
+    picking = Calling.start(c, "*97102", sdp(6000))
+    invite = pbx.agent.wait_request("INVITE")
+    assert invite.uri.startswith("sip:102@127.0.0.8:")
+    assert invite["replaces"] == f"{UUID};to-tag=0;from-tag=0;early-only"
+    asks = 'Digest realm="pbx", nonce="n2", algorithm=MD5, qop="auth"'
+    pbx.agent.reply(invite, 407, "Proxy Authentication Required", Proxy_Authenticate=asks)
+    invite = pbx.agent.wait_request("INVITE")
+    assert proved(invite, "proxy-authorization", "blfd", "s3cret")
+    assert invite["replaces"].startswith(UUID)
+    pbx.agent.reply(invite, 200, "OK", sdp(7000), Content_Type=SDP)
+    assert c.silent(lambda message: message.status == 200, 0.2)
+    assert pbx.notify(again, freeswitch("terminated", 2)).status == 200
+    answer = picking.final()
+    assert (answer.status, audio_port(answer)) == (200, 7000)
+    assert '"Ann" <sip:777@' in answer["p-asserted-identity"]
+    mine = picking.acknowledge(answer)
+    site.wait_lamp("103", "talking")
+    site.wait_idle("102")
+    mine.send("BYE")
+    pbx.agent.reply(pbx.agent.wait_request("BYE"), 200)
+    site.wait_idle("103")
