@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -369,6 +370,51 @@ def test_a_connection_that_we_open(make: Callable[..., TlsSite], pbx: Pair, auth
         site.until(lambda: site.closed)
         assert site.closed == [flow]
         assert not site.network.send_request(OPTIONS, flow), "left alone for a while"
+
+
+@pytest.mark.parametrize(
+    ("asked", "by", "served"),
+    [
+        ("no", "another", True),
+        ("asked", "ours", True),
+        ("asked", "another", False),
+        ("required", "another", False),
+    ],
+)
+def test_whom_we_connect_to_is_looked_at_where_certificates_are_asked_for(
+    make: Callable[..., TlsSite],
+    tmp_path: Path,
+    authority: Pair,
+    pbx: Pair,
+    asked: str,
+    by: str,
+    served: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    site = make(tls=settings(pbx, client_certificates=asked, client_ca=authority.certificate))
+    shown = signed(
+        tmp_path, "peer", authority if by == "ours" else self_signed(tmp_path, "another"), "DNS:peer"
+    )
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(*shown)
+    listening = site.keep(socket.create_server(("127.0.0.1", 0)))
+    flow = Flow("tls", *listening.getsockname(), 0)
+
+    def accept() -> None:
+        plain = listening.accept()[0]
+        with contextlib.suppress(OSError), serving.wrap_socket(plain, server_side=True) as peer:
+            peer.sendall(OPTIONS)
+            peer.recv(1000)
+
+    assert site.network.send_request(OPTIONS, flow)
+    thread = threading.Thread(target=accept)
+    thread.start()
+    site.until(lambda: site.came if served else site.closed)
+    assert bool(site.came) is served
+    assert [names for _, names in site.named] == ([("peer",)] if by == "ours" else [])
+    assert served or "put who has signed it into client_ca" in caplog.text
+    site.network.connections.close()
+    thread.join()
 
 
 # Strangers
