@@ -183,7 +183,12 @@ def test_a_trunk_and_a_route(portal: Site, browser: Browser) -> None:
     assert browser.send(page, max_calls="6").status_code == 409
     refused = browser.send(browser.get("/t/default/trunks/edit/carrier"), expires="an hour")
     assert (refused.status_code, 'value="an hour"' in refused.text) == (422, True)
-    assert "Saved." in words(browser.send(refused, max_calls="6", expires="3600"))
+    refused = browser.send(refused, expires="3600", pickup_code="**")
+    assert (refused.status_code, "for whose call it is" in words(refused)) == (422, True)
+    way = {"pickup_code": "**{extension}", "replaces": "caller"}
+    assert "Saved." in words(browser.send(refused, max_calls="6", **way))
+    row = shown(portal, "trunk", "show", "carrier")
+    assert {name: row[name] for name in way} == way
     assert shown(portal, "trunk", "show", "carrier")["password"] is True
     taken = browser.submit("/t/default/routes/new", name="10x", trunks="carrier", emergency="on")
     assert (taken.status_code, "would get the calls" in words(taken)) == (422, True)
@@ -619,6 +624,9 @@ def test_pickups_and_why(portal: Site, browser: Browser, request: pytest.Fixture
         health = words(root.get("/health"))
         assert "server 0." in health
         assert "requests" in health
+    portal.cli("extension", "set", "112", "--owner", "published")
+    assert "Nobody publishes it" in words(browser.get("/t/default/explain?extension=112"))
+    portal.cli("extension", "set", "112", "--owner", "default")
     assert browser.get("/t/default/pickups?since=yesterday").status_code == 422
     assert browser.get("/t/default/explain?extension=none").status_code == 404
     request.addfinalizer(portal.forget)
