@@ -281,7 +281,9 @@ KAMAILIO = [  # presence_dialoginfo: no body where nothing is known, full, versi
 ]
 
 
-@pytest.mark.parametrize("forms", [ASTERISK, FREESWITCH, KAMAILIO])
+@pytest.mark.parametrize(
+    "forms", [ASTERISK, FREESWITCH, KAMAILIO], ids=("Asterisk", "FreeSWITCH", "Kamailio")
+)
 def test_what_pbxs_tell(forms: list[tuple[bytes, str, str]]) -> None:
     pbx = Pbx()
     sent = pbx.first()
@@ -371,6 +373,7 @@ def test_a_pbx_that_tells_from_another_address_of_its_own() -> None:
         (body(dialog("early")), {"kind": "application/pidf+xml"}, 415),
         (body(dialog("early")), {"event": "presence"}, 489),
     ],
+    ids=("no XML", "too long", "entities", "too many dialogs", "another type", "another package"),
 )
 def test_what_cannot_be_used(content: bytes, more: dict[str, str], status: int) -> None:
     """What cannot be read may have said anything: the lamp is unknown, and asked for once."""
