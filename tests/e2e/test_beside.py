@@ -150,6 +150,9 @@ def test_calls_that_the_proxy_carries_are_picked_up(beside: Proxy) -> None:
     c.subscribe("102")
     for before, way in enumerate(("directed", "group", "replaces")):
         pick_up(beside, a, b, c, way, before)
+    gateway = Agent(beside.address, "0301234567")
+    site.agents.append(gateway)
+    pick_up(beside, gateway, b, c, "directed", 3)
     ringing, invite = ring(beside, a, b)
     picking = Calling.trusted(c, "*97102", sdp(6000))
     a.reply(a.wait_request("INVITE"), 420, "Bad Extension", Unsupported="replaces")
@@ -165,8 +168,8 @@ def test_calls_that_the_proxy_carries_are_picked_up(beside: Proxy) -> None:
 
 
 def pick_up(beside: Proxy, a: Agent, b: Agent, c: Agent, way: str, before: int) -> None:
-    """101 calls 102, 103 picks it up and hangs up."""
-    site = beside.site
+    """Somebody calls 102, 103 picks it up and hangs up; who calls is an extension, or at its Contact."""
+    site, known = beside.site, {row["extension"] for row in beside.site.ask("lamps")}
     ringing, invite = ring(beside, a, b)
     while (element := c.notify("early").document.dialogs[0]).call_id != invite["call-id"]:
         pass  # what it is told of the call before
@@ -184,11 +187,11 @@ def pick_up(beside: Proxy, a: Agent, b: Agent, c: Agent, way: str, before: int) 
     ringing.refused()
     answer = picking.final()
     assert (answer.status, audio_port(answer)) == (200, 4100)
-    assert "<sip:101@" in answer["p-asserted-identity"]
+    assert f"<sip:{a.user}@" in answer["p-asserted-identity"]
     mine = picking.acknowledge(answer)
     a.wait_request("ACK")
     site.wait_idle("102")
-    for user in ("101", "103"):
+    for user in known & {a.user, "103"}:
         site.wait_lamp(user, "talking")
     (row,) = (row for row in site.ask("lamps") if row["extension"] == "103")
     assert len(row["dialogs"]) == 1, "as it is here, and not once more as the proxy publishes it"
@@ -197,7 +200,7 @@ def pick_up(beside: Proxy, a: Agent, b: Agent, c: Agent, way: str, before: int) 
     headers = mine.send("BYE", Route=answer["record-route"])
     a.reply(a.wait_request("BYE"), 200)
     assert c.final(headers).status == 200
-    for user in ("101", "103"):
+    for user in known & {a.user, "103"}:
         site.wait_idle(user)
 
 
