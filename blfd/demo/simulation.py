@@ -15,7 +15,7 @@ from typing import Any, Self
 
 Event = dict[str, Any]
 
-PATIENCE = 20.0  # seconds: a busy machine starts a server with its pages in ten
+PATIENCE = 60.0  # seconds: a busy machine starts a server with its pages in twenty
 
 
 class Missing(Exception):
