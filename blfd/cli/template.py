@@ -10,9 +10,7 @@ import typer
 from blfd.cli.asking import Yes, agreed
 from blfd.cli.options import Options, options
 from blfd.cli.output import Json, print_json, print_table
-from blfd.devices.files import EVERYWHERE
 from blfd.operations import overrides
-from blfd.operations.scope import is_device, scope_of
 from blfd.store import StoreError
 
 template = typer.Typer(no_args_is_help=True, help="Put a site's own templates in the place of ours.")
@@ -33,20 +31,20 @@ def set_(
         raise StoreError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise StoreError(f"{file} is not UTF-8; save it as that") from None
-    overrides.set_template(_options(context).desk, _scope(scope), source)
+    overrides.set_template(_options(context).desk, overrides.template_scope(scope), source)
     print(f"template set for {scope}; phones take it at their next fetch")
 
 
 @template.command()
 def show(context: typer.Context, scope: Scope) -> None:
     """A template as it was set."""
-    print(_options(context).store.overrides.template(_scope(scope)), end="")
+    print(_options(context).store.overrides.template(overrides.template_scope(scope)), end="")
 
 
 @template.command()
 def unset(context: typer.Context, scope: Scope, yes: Yes = False) -> None:
     """Take a template back: phones get our file again."""
-    desk, found = _options(context).desk, _scope(scope)
+    desk, found = _options(context).desk, overrides.template_scope(scope)
     agreed("Take back", lambda: overrides.template_loss(desk, found), yes)
     overrides.unset_template(desk, found)
     print(f"template of {scope} taken back; phones take ours at their next fetch")
@@ -68,11 +66,3 @@ def _options(context: typer.Context) -> Options:
     given = options(context)
     given.of_no_tenant("templates are for the phones of all tenants")
     return given
-
-
-def _scope(text: str) -> str:
-    """Raises StoreError for what is neither a maker nor a model."""
-    scope = scope_of(text)
-    if scope == EVERYWHERE or is_device(scope):
-        raise StoreError(f"scope {text!r}: a template is for a maker (yealink) or a model (yealink/t54w)")
-    return scope

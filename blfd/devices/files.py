@@ -179,16 +179,19 @@ class Phones:
             (extension, provisioning.sync_event(row.model)) for row in rows for extension in row.extensions
         }
 
-    def watched(self, tenant: str) -> dict[str, set[str] | str]:
-        """For each phone of a tenant, by its address, what its keys watch; or what is wrong with it."""
+    def watched(self, tenant: str, rows: Iterable[DeviceRow] | None = None) -> dict[str, set[str] | str]:
+        """For each phone of a tenant, by its address, what its keys watch; or what is wrong with it.
+
+        Of those `rows`, or of all.
+        """
         names = self.store.names(tenant)
-        return {row.mac: self._watched(row, names) for row in self.all(tenant)}
+        return {row.mac: self._watched(row, names) for row in (self.all(tenant) if rows is None else rows)}
 
     def _watched(self, row: DeviceRow, names: dict[str, str]) -> set[str] | str:
         try:
             device = self.device(row, names)
             provisioning.check(device)
-            self.service(row, self.store.tenant(row.tenant))
+            self._check_reached(row)
         except (ProvisioningError, StoreError) as error:
             return f"gets no files: {error.text if isinstance(error, StoreError) else error}"
         return {key.value for key in device.keys if key.kind is KeyKind.BLF}
@@ -309,10 +312,8 @@ class Phones:
 
     def service(self, row: DeviceRow, tenant: Tenant) -> Service:
         """Raises ProvisioningError where the server has stopped listening on its transport."""
+        self._check_reached(row)
         place = self._place
-        if row.transport not in place.ports:
-            known = ", ".join(place.ports)
-            raise ProvisioningError(f"transport {row.transport!r}: the server listens on {known}")
         codes = tenant.star_codes.dialled
         return Service(
             place.host,
@@ -330,6 +331,11 @@ class Phones:
             shapes=frozenset(Shape(*found) for found in self.store.devices.shapes(row.tenant)),
             has_ca=bool(place.ca),
         )
+
+    def _check_reached(self, row: DeviceRow) -> None:
+        if row.transport not in self._place.ports:
+            known = ", ".join(self._place.ports)
+            raise ProvisioningError(f"transport {row.transport!r}: the server listens on {known}")
 
     def url(self, row: DeviceRow) -> str:
         """Where the phone fetches, with its secret; "" if no files are served."""

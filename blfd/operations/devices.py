@@ -51,7 +51,9 @@ def all(
 def show(desk: Desk, tenant: str, mac: str) -> tuple[Row, list[Row]]:
     """The same of one phone, with its `url`, which holds its secret; and the pages of its keys."""
     device = desk.phones.get(tenant, mac)
-    state = _states(desk, tenant, desk.phones.all(tenant))[device.mac]
+    own = set(device.extensions)
+    with_these = [other for other in desk.phones.all(tenant) if own & set(other.extensions)]
+    state = _states(desk, tenant, with_these)[device.mac]
     try:
         layout = desk.phones.layout(device)
     except StoreError:
@@ -99,7 +101,7 @@ def _states(desk: Desk, tenant: str, rows: list[DeviceRow]) -> dict[str, str]:
         watchers = desk.client.call("watchers", tenant=tenant)
     except (NotRunning, ControlError):
         return {device.mac: "no server runs" for device in rows}
-    return device_states(rows, desk.phones.watched(tenant), registrations, watchers)
+    return device_states(rows, desk.phones.watched(tenant, rows), registrations, watchers)
 
 
 def get(desk: Desk, tenant: str, mac: str) -> Row:

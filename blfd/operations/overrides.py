@@ -174,6 +174,14 @@ def _notes(desk: Desk, trial: Trial, rows: list[DeviceRow], makers: list[str], n
     return list(found)
 
 
+def template_scope(text: str) -> str:
+    """As it is kept. Raises StoreError for what is neither a maker nor a model."""
+    scope = scope_of(text)
+    if scope == EVERYWHERE or is_device(scope):
+        raise StoreError(f"scope {text!r}: a template is for a maker (yealink) or a model (yealink/t54w)")
+    return scope
+
+
 def set_template(desk: Desk, scope: str, source: str) -> None:
     """For a vendor or a model, of all tenants."""
     _check(desk, Trial(desk.store.overrides, changed_templates={scope: source}), _rows(desk, None, scope))

@@ -543,6 +543,23 @@ def test_settings_of_phones(portal: Site, browser: Browser) -> None:
     assert "set features.dnd.alow to 0 for yealink" in words(browser.get("/t/default/changes"))
 
 
+def test_templates_of_phones(portal: Site) -> None:
+    with Browser(portal_url(portal)) as root:
+        root.sign_in("root")
+        page, source = "/templates/edit", "#!version:1.0.0.1\n# ours\n"
+        for scope, said in (("siemens", "siemens"), ("*", "is for a maker (yealink) or a model")):
+            refused = root.submit(page, scope=scope, source=source)
+            assert (refused.status_code, said in words(refused)) == (422, True)
+            assert "# ours" in refused.text, "what was typed is still there"
+        assert "Saved." in words(root.submit(page, scope="yealink", source=source))
+        assert portal.cli("provision", "template", "show", "yealink").strip() == source.strip()
+        assert "# ours" in root.get("/templates/edit?scope=yealink").text
+        assert "set the template of yealink" in words(root.get("/changes"))
+        assert "Its 2 lines are kept" in words(root.get("/templates/remove?scope=yealink"))
+        assert "Removed." in words(root.submit("/templates/remove?scope=yealink"))
+        assert "There is none" in words(root.get("/templates"))
+
+
 def test_feature_codes(portal: Site, browser: Browser) -> None:
     fields = {"pickup_code": "*6", "group_pickup_code": "*8", "pickup": "groups", "pickable": "on"}
     fields |= {"feature_sync": "on", "send_outside": "on"}

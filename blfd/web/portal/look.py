@@ -17,6 +17,14 @@ from blfd.web.portal.here import Reading, There, there
 
 router = APIRouter()
 
+FIGURES = {
+    "tenants": "",
+    "extensions": "extensions",
+    "registrations": "extensions",
+    "calls": "lamps?calls=on",
+}
+"""Numbers of the server's status, and the page of a tenant that has them one by one."""
+
 System = Annotated[There, Depends(there("system"))]
 
 
@@ -49,4 +57,17 @@ def health(there: System) -> Response:
     except (NotRunning, ControlError):
         numbers = {}
     findings = list(examine_running(there.desk.store, there.desk.client))
-    return there.page("health.html", numbers=numbers, findings=findings)
+    domains = there.desk.store.domains()
+    home = f"/t/{domains[0]}/" if len(domains) == 1 else ""  # of several, the list of tenants leads on
+    figures = [
+        (name, numbers[name], f"{home}{page}" if home and page else "/tenants")
+        for name, page in FIGURES.items()
+        if name in numbers
+    ]
+    return there.page(
+        "health.html",
+        numbers=numbers,
+        figures=figures,
+        wrong=[finding for finding in findings if finding.state != "ok"],
+        well=[finding for finding in findings if finding.state == "ok"],
+    )
