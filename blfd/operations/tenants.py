@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from blfd.core.directory import DndLamp, Owner, Reach, Tenant, Whose
+from blfd.core.values import DEFAULT_TENANT
 from blfd.operations.desk import Desk, Row, etag
 from blfd.operations.loss import Loss, counted
 from blfd.store import rows
@@ -33,13 +33,14 @@ def row(tenant: Tenant, extensions: int) -> Row:
 
 
 def all(desk: Desk) -> list[Row]:
-    directory = desk.store.directory()
-    counts = Counter(aor.tenant for aor in directory.extensions)
-    return [row(tenant, counts[tenant.domain]) for tenant in directory.tenants.values()]
+    """Sorted by domain, the default one first."""
+    counts = desk.store.extension_counts()
+    domains = sorted(desk.store.domains(), key=lambda domain: (domain != DEFAULT_TENANT, domain))
+    return [row(desk.store.tenant(domain), counts[domain]) for domain in domains]
 
 
 def get(desk: Desk, domain: str) -> Row:
-    return row(desk.store.tenant(domain), len(desk.store.names(domain)))
+    return row(desk.store.tenant(domain), desk.store.extension_counts()[domain])
 
 
 def add(desk: Desk, domain: str, aliases: Iterable[str] = ()) -> Row:

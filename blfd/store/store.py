@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -116,6 +117,14 @@ class Store:
         with self._connections.reported():
             found = self._connections.connection.execute("SELECT domain FROM tenants ORDER BY domain")
             return [domain for (domain,) in found]
+
+    def extension_counts(self) -> Counter[str]:
+        """How many extensions each tenant has."""
+        with self._connections.reported():
+            found = self._connections.connection.execute(
+                "SELECT tenant, count(*) FROM extensions GROUP BY tenant"
+            )
+            return Counter(dict(found))
 
     def some_extensions(
         self,
