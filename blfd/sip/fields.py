@@ -55,6 +55,9 @@ ONCE = frozenset(
     ("call-id", "content-length", "content-type", "cseq", "event", "expires", "from", "max-forwards", "to")
 )
 _CONTROLS = bytes((*range(0x20), 0x7F))
+# A Reason-Phrase may have tabs (RFC 3261, section 25.1). Whatever else is in it, who has sent it cannot be
+# told, and to throw the response away would leave its request without one.
+_with_reason = re.compile(r"SIP/2\.0 +[1-6][0-9][0-9] [^\r\n]*", re.IGNORECASE).fullmatch
 _FOLD = re.compile(r"(?<![ \t])[ \t]*\r\n[ \t]+")  # looks at each blank once
 
 
@@ -95,7 +98,7 @@ def plain_fields(head: bytes, text: str, lines: list[str]) -> Fields | None:
 def any_fields(text: str) -> Fields:
     """Those of any header: folded, with odd blanks."""
     start, _, rest = text.partition("\r\n")
-    if clean(start) != start:
+    if clean(start) != start and not _with_reason(start):
         raise BadHeader("a control character in the start line")
     if rest[:1] in (" ", "\t"):
         raise BadHeader("a start line that goes on in the next one")

@@ -174,7 +174,7 @@ def _response(data: bytes, start: str, fields: Fields, body: bytes) -> Response:
         method,
         contacts,
         int(line[1]),
-        line[2] or "",
+        clean((line[2] or "").replace("\t", " ")),
     )
 
 

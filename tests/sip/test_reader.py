@@ -98,6 +98,24 @@ def test_a_response() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        (b"\tNot  here", " Not  here"),
+        (b"N\0o\x1b[2J\x7f", "N\ufffdo\ufffd[2J\ufffd"),
+        ("Geh\u00f6rt".encode(), "Geh\u00f6rt"),
+        (b"", ""),
+    ],
+)
+def test_a_reason_phrase_is_for_people(written: bytes, reason: str) -> None:
+    """Nothing in it leaves a request without its response, and none of its controls comes out."""
+    message = read(OK.replace(b"200 OK", b"480 " + written, 1))
+    assert isinstance(message, Response)
+    assert (message.status, message.reason) == (480, reason)
+    with pytest.raises(Malformed):
+        read(OK.replace(b"200 OK", b"480 " + written + b"\n", 1))
+
+
+@pytest.mark.parametrize(
     ("old", "new"),
     [
         (b"Via: ", b"v:"),
@@ -263,8 +281,9 @@ def test_the_status_of_a_bad_start_line(start: bytes, status: int) -> None:
         OK.replace(b"200 OK", b"200 OK SIP/2.0").replace(b"To:", b"X:"),
         OK.replace(b"CSeq: 5 ", b"CSeq: 99999999999 "),
         OK.replace(b"To: ", b"t: <sip:x>\r\nTo: "),
-        OK.replace(b"OK", b"O\x00K"),
-        OK.replace(b"OK", b"O\x7fK"),
+        OK.replace(b"Call-ID: c", b"Call-ID: c\x00"),
+        OK.replace(b"Call-ID: c", b"Call-ID: c\x7f"),
+        OK.replace(b"200 OK", b"2\x0000 OK"),
     ],
 )
 def test_what_is_not_answered(data: bytes) -> None:
