@@ -65,6 +65,13 @@ class Flow(NamedTuple):
     def __str__(self) -> str:
         return f"{self.transport}:{hosts.written(self.host)}:{self.port}"
 
+    @classmethod
+    def parse(cls, text: str) -> Flow:
+        """What `str` has written. Raises ValueError."""
+        transport, _, at = text.partition(":")
+        host, _, port = at.rpartition(":")
+        return cls(transport, hosts.read(host), int(port))
+
     @property
     def is_connected(self) -> bool:
         return TRANSPORTS[self.transport].connected

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from blfd.core import hosts
 from blfd.core.macs import mac_in
+from blfd.core.values import Flow
 from blfd.store.devices import DeviceRow
 
 MOST_NAMED = 3  # extensions; of more, it is said how many
@@ -71,7 +71,7 @@ def _whose(
     if said:
         found = [row for row in phones if row.mac == said]
     elif len(phones) > 1:
-        host = hosts.before_port(entry["source"].partition(":")[2])
+        host = Flow.parse(entry["source"]).host
         there = [row for row in phones if row.fetch and row.fetch.address == host]
         found = there if len(there) == 1 else []
     else:

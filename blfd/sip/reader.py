@@ -53,7 +53,7 @@ _answer = re.compile(
 ).fullmatch
 
 
-def plain_answer(data: bytes) -> tuple[str, str, str, int, int] | None:
+def plain_response(data: bytes) -> tuple[str, str, str, int, int] | None:
     """Of a 2xx to a NOTIFY, as phones plainly write it, what is looked at: the topmost branch, Call-ID, From
     tag, CSeq number and status. `read` finds the same, and more; None for all else."""
     if not data.isascii():

@@ -143,10 +143,10 @@ class Stack:
     def _take(self, data: bytes, source: Source) -> None:
         if (
             data[:9] == b"SIP/2.0 2"
-            and (answer := reader.plain_answer(data))
-            and answer[0].startswith(COOKIE)
+            and (plain := reader.plain_response(data))
+            and plain[0].startswith(COOKIE)
         ):
-            self.client.answered(*answer)
+            self.client.answered(*plain)
             return
         try:
             message = reader.read(data)
@@ -170,9 +170,9 @@ class Stack:
         self.counters.malformed += 1
         flow = Flow._make(source)
         log.debug("from %s: %s", flow, visible(malformed.fault, 200))
-        answer = self._writer.response_malformed(malformed, flow)
-        if answer and malformed.unread:
-            self.network.send(answer, response_flow(malformed.unread.via, flow))
+        response = self._writer.response_malformed(malformed, flow)
+        if response and malformed.unread:
+            self.network.send(response, response_flow(malformed.unread.via, flow))
 
     def _unreadable(self, data: bytes, flow: Flow, why: str) -> None:
         self._malformed(Malformed(why, 400, reader.unread(data)), flow)
@@ -181,8 +181,8 @@ class Stack:
         unread = reader.unread(data)
         if unread is not None:
             wait = (("Retry-After", str(retry_after)),)
-            answer = self._writer.response_unread(unread, flow, 503, "Too Busy", wait)
-            self.network.send(answer, response_flow(unread.via, flow))
+            response = self._writer.response_unread(unread, flow, 503, "Too Busy", wait)
+            self.network.send(response, response_flow(unread.via, flow))
 
     def _flow_closed(self, flow: Flow) -> None:
         self._calls.flow_closed(flow)

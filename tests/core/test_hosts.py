@@ -83,3 +83,15 @@ def test_a_sender_is_a_site(one: IPv6Address, other: IPv6Address) -> None:
 )
 def test_a_network(text: str, network: str) -> None:
     assert str(hosts.network(text)) == network
+
+
+@given(
+    st.sampled_from(["udp", "tcp", "tls"]),
+    IPV4 | IPV6.filter(lambda at: at.ipv4_mapped is None),
+    st.integers(0, 65535),
+)
+def test_a_flow_is_read_as_it_is_written(
+    transport: str, address: IPv4Address | IPv6Address, port: int
+) -> None:
+    flow = Flow(transport, str(address), port)
+    assert Flow.parse(str(flow)) == flow

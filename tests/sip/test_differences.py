@@ -21,7 +21,7 @@ from blfd.core.values import Address, Uri
 from blfd.sip import fields, headers
 from blfd.sip.fields import Fields
 from blfd.sip.message import Malformed, Message, Request, Response
-from blfd.sip.reader import plain_answer, read, unread
+from blfd.sip.reader import plain_response, read, unread
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 MUTATIONS = 4000
@@ -109,7 +109,7 @@ def test_the_shortest_way_of_all() -> None:
     taken = 0
     for number in range(MUTATIONS):
         data = ANSWERS[number] if number < len(ANSWERS) else mutated(dice.choice(ANSWERS), dice, seeds)
-        found = plain_answer(data)
+        found = plain_response(data)
         assert found or number >= len(ANSWERS), data
         if found:
             taken += 1
