@@ -17,8 +17,8 @@ from blfd.config import Config
 from blfd.control import ControlClient, ControlError, NotRunning, socket_path
 from blfd.core import hosts
 from blfd.core.directory import Directory, Owner
-from blfd.core.trunks.trunk import split
-from blfd.core.values import TRANSPORTS, Aor
+from blfd.core.trunks.faults import faults as faults_of_trunks
+from blfd.core.values import TRANSPORTS
 from blfd.store import Store, StoreError
 from blfd.transport.addresses import ListenAddress, new_socket
 from blfd.transport.certificates import CertificateError, faults, load
@@ -51,6 +51,7 @@ def examine(config: Config, tenant: str) -> list[Finding]:
     """All findings, the installation's first, then the running server's, with the phones of `tenant`."""
     findings = [_database(config.database, tenant), _clock(), _receive_buffer()]
     findings += [*_clocks_of_phones(config.database, tenant), *_certificates(config)]
+    directory = Directory()
     with contextlib.suppress(StoreError):
         directory = Store(config.database).directory()
         findings += [*_numbers(directory, tenant), *_unwatched(directory, tenant)]
@@ -62,7 +63,7 @@ def examine(config: Config, tenant: str) -> list[Finding]:
         if isinstance(error, NotRunning):
             findings += [_port(listen) for listen in config.listen]
         return [*findings, *_addresses([str(listen) for listen in config.listen])]
-    return [*findings, *_running(ControlClient(socket_path(config.database)), tenant)]
+    return [*findings, *_running(ControlClient(socket_path(config.database)), tenant, directory)]
 
 
 def examine_running(store: Store, client: ControlClient) -> Iterator[Finding]:
@@ -76,7 +77,11 @@ def examine_running(store: Store, client: ControlClient) -> Iterator[Finding]:
     yield from _server(status)
     directory = store.directory()
     for tenant in directory.tenants:
-        of_others = (*_trunks(client, tenant), *_upstreams(client, tenant), *_publishers(client, tenant))
+        of_others = (
+            *_trunks(client, tenant, directory),
+            *_upstreams(client, tenant),
+            *_publishers(client, tenant),
+        )
         found = (
             *_phones(client, tenant),
             *of_others,
@@ -197,10 +202,10 @@ def _has_ipv4() -> bool:
     return False
 
 
-def _running(client: ControlClient, tenant: str) -> Iterator[Finding]:
+def _running(client: ControlClient, tenant: str, directory: Directory) -> Iterator[Finding]:
     yield from _server(client.call("status"))
     yield from _phones(client, tenant)
-    yield from _trunks(client, tenant)
+    yield from _trunks(client, tenant, directory)
     yield from _upstreams(client, tenant)
     yield from _publishers(client, tenant)
 
@@ -236,9 +241,11 @@ def _apart(registrations: list[dict[str, Any]]) -> Iterator[Finding]:
         yield Finding("warning", what, advice)
 
 
-def _trunks(client: ControlClient, tenant: str) -> Iterator[Finding]:
-    """Lines to the outside that do not serve, and why."""
-    for row in client.call("trunks", tenant=tenant):
+def _trunks(client: ControlClient, tenant: str, directory: Directory) -> Iterator[Finding]:
+    """Lines to the outside that do not serve, and why; emergency calls that go by none that does."""
+    rows = client.call("trunks", tenant=tenant)
+    yield from _emergencies(directory, tenant, rows)
+    for row in rows:
         what = f"trunk {row['name']}: {row['state']}"
         if row["usable"]:
             yield Finding("ok", what)
@@ -285,19 +292,17 @@ def _unwatched(directory: Directory, tenant: str) -> Iterator[Finding]:
 
 def _numbers(directory: Directory, tenant: str) -> Iterator[Finding]:
     """Numbers from outside that lead nowhere, and an emergency that nobody can tell of."""
-    for trunk in directory.trunks:
-        if trunk.tenant != tenant:
-            continue
-        leads = [(*split(did), "--did") for did in trunk.dids]
-        leads += [("every other number", trunk.default, "--default")] if trunk.default else []
-        for number, target, option in leads:
-            if "x" not in target.lower() and Aor(tenant, target) not in directory.extensions:
-                what = f"trunk {trunk.name}: {number} leads to {target}, which is no extension any more"
-                yield Finding("warning", what, f"'blfd trunk set {trunk.name} {option}' gives it another")
-    routes = [route for route in directory.routes if route.tenant == tenant]
-    if routes and not any(route.emergency for route in routes):
-        advice = "'blfd route add 112 --trunks NAME --emergency on --caller-id NUMBER'"
-        yield Finding("warning", "no emergency number can be called", advice)
+    for fault in faults_of_trunks(directory, tenant):
+        yield Finding("fault" if fault.breaks else "warning", fault.what, fault.advice)
+
+
+def _emergencies(directory: Directory, tenant: str, rows: list[dict[str, Any]]) -> Iterator[Finding]:
+    """Emergency numbers whose trunks are all out of order."""
+    usable = {row["name"] for row in rows if row["usable"]}
+    for route in directory.routes:
+        if route.tenant == tenant and route.emergency and not usable & set(route.trunks):
+            what = f"emergency calls to {route.pattern} reach nobody: {', '.join(route.trunks)} out of order"
+            yield Finding("fault", what, "mend one of these, or give the route another trunk")
 
 
 def _some(extensions: set[str]) -> str:

@@ -377,8 +377,8 @@ def test_doctor_looks_where_numbers_lead(blfd: Run) -> None:
     blfd("trunk", "add", "carrier", "--server", "192.0.2.1", *numbers)
     blfd("route", "add", "0.", "--trunks", "carrier")
 
-    def said() -> set[str]:
-        return {finding["what"] for finding in json.loads(blfd("doctor", "--json").stdout)}
+    def said(code: int = 0) -> set[str]:
+        return {finding["what"] for finding in json.loads(blfd("doctor", "--json", code=code).stdout)}
 
     none = "which is no extension any more"
     assert "no emergency number can be called" in said()
@@ -387,6 +387,13 @@ def test_doctor_looks_where_numbers_lead(blfd: Run) -> None:
         blfd("extension", "remove", extension, "--yes")
     blfd("extension", "add", "103", "--password", "x")
     blfd("route", "add", "112", "--trunks", "carrier", "--emergency", "on")
+    assert not any("no trunk that is in use" in what for what in said())
+    blfd("trunk", "add", "spare", "--server", "192.0.2.2", "--enabled", "off")
+    blfd("route", "add", "110", "--trunks", "spare", "--emergency", "on")
+    assert {what for what in said(1) if "no trunk that is in use" in what} == {
+        "emergency route 110 has no trunk that is in use"
+    }
+    blfd("route", "remove", "110", "--yes")
     assert {what for what in said() if none in what or "emergency" in what} == {
         f"trunk carrier: +49301 leads to 101, {none}",
         f"trunk carrier: every other number leads to 102, {none}",

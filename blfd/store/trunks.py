@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 from blfd.core.trunks import trunk as values
+from blfd.core.trunks.faults import clash
 from blfd.core.trunks.trunk import OutRoute, Trunk
 from blfd.store import rows
 from blfd.store.opening import Connections, Exists, NotFound, StoreError
@@ -71,6 +72,7 @@ class Trunks:
             raise Exists(f"trunk {trunk.name} exists already", "'trunk set' changes it")
         with words():
             values.check(trunk, self._extensions(trunk.tenant))
+        self._check_others(trunk)
         said = {name: getattr(trunk, name) for name in OF_TRUNK if name != "password"}
         row = {
             "tenant": trunk.tenant,
@@ -80,6 +82,19 @@ class Trunks:
         }
         with self._connections.writing() as db:
             db.table("trunks").upsert(row, pk=("tenant", "name"))
+
+    def _check_others(self, trunk: Trunk) -> None:
+        """Raises StoreError where its calls could be another's."""
+        with self._connections.reported():
+            every, _ = self.read(self._connections.connection)
+        others = [one for one in every if one.key != trunk.key]
+        if number := clash(trunk, others):
+            text = f"trunk {trunk.name}: {number} is a number of another tenant at that carrier's address"
+            raise StoreError(text, "where both register (--mode register), calls are told apart by a token")
+        if trunk.is_peer and any(
+            one.is_peer and (one.tenant, one.username) == (trunk.tenant, trunk.username) for one in others
+        ):
+            raise StoreError(f"trunk {trunk.name}: another one registers as {trunk.username}")
 
     def put_route(self, route: OutRoute, *, is_new: bool) -> None:
         """Raises StoreError for what cannot be."""

@@ -52,8 +52,9 @@ from blfd.core.inputs import CertificateShown, FlowClosed
 from blfd.core.messages import Credentials, InviteReceived, ReferReceived, ReferTo
 from blfd.core.settings import Settings
 from blfd.core.trunks import numbers
+from blfd.core.trunks.faults import clash, faults
 from blfd.core.trunks.remote import HostPort
-from blfd.core.trunks.trunk import CallerIdIn, OutRoute, Trunk, check, check_route
+from blfd.core.trunks.trunk import CallerIdIn, Mode, OutRoute, Trunk, check, check_route
 from blfd.core.values import Address, Aor, DialogId, Flow, Redirect, Uri
 
 PEOPLE = ("101", "102", "103", "104")
@@ -881,3 +882,50 @@ def test_who_calls_outside_by_sips_is_led_there_over_tls(transport: str, number:
     else:
         refused = story.refused(asked)
         assert (refused.status, refused.headers[0][0]) == (480, "Warning")
+
+
+THEIRS = replace(ACME, dids=("+49301234501=101",))
+CLASHES: tuple[tuple[str, dict[str, object], dict[str, object], str], ...] = (
+    ("the same number", {}, {}, "+49301234501"),
+    ("one that says more", {"dids": ("+4930123451xx=1xx", "+493012345xx=1xx")}, {}, "+493012345xx"),
+    ("one that says less", {}, {"dids": ("+49301234xxx=101",)}, "+49301234501"),
+    ("as one of the two reads it", {"dids": ("0301234501=101",)}, {}, "0301234501"),
+    ("without a country", {"dids": ("0301234501=101",), "country": ""}, {"country": "49"}, "0301234501"),
+    ("another number", {}, {"dids": ("+49301234502=101",)}, ""),
+    ("another length", {}, {"dids": ("+4930123450=101",)}, ""),
+    ("another carrier", {}, {"servers": (BACKUP,)}, ""),
+    ("another server of it", {}, {"servers": (BACKUP, CARRIER)}, "+49301234501"),
+    ("its proxy", {}, {"servers": (BACKUP,), "outbound_proxy": CARRIER}, "+49301234501"),
+    ("a network with it", {}, {"servers": (BACKUP,), "sources": ("203.0.0.0/16",)}, "+49301234501"),
+    (
+        "the same certificate",
+        {"certificate": "A"},
+        {"servers": (BACKUP,), "certificate": "a"},
+        "+49301234501",
+    ),
+    ("the same tenant", {}, {"tenant": "default"}, ""),
+    ("one that is off", {"enabled": False}, {}, ""),
+    ("one registers", {"mode": Mode.REGISTER}, {}, "+49301234501"),
+    ("both register", {"mode": Mode.REGISTER}, {"mode": Mode.REGISTER}, ""),
+    ("without a token", {"mode": Mode.REGISTER, "line": False}, {"mode": Mode.REGISTER}, "+49301234501"),
+    ("registers here", {"mode": Mode.PEER_REGISTERS}, {}, ""),
+)
+
+
+@pytest.mark.parametrize(("what", "mine", "theirs", "number"), CLASHES, ids=[one[0] for one in CLASHES])
+def test_no_tenant_takes_anothers_number_at_a_shared_carrier(
+    what: str, mine: dict[str, object], theirs: dict[str, object], number: str
+) -> None:
+    one = replace(TRUNK, dids=("+49301234501=101",))
+    found = clash(replace(one, **mine), [replace(THEIRS, **theirs)])  # type: ignore[arg-type]
+    assert found == number, what
+
+
+def test_what_is_stored_and_would_be_refused_now_is_a_fault() -> None:
+    wide = replace(TRUNK, sources=("0.0.0.0/0",), dids=("+49301234501=101",))
+    peer = Trunk("default", "pbx", mode=Mode.PEER_REGISTERS, username="102", password="x")
+    found = [one.what for one in faults(site(wide, THEIRS, peer, routes=()), "default")]
+    for part in ("too wide", "another tenant", "102 is an extension"):
+        assert any(part in what for what in found), part
+    assert len(found) == 3
+    assert not list(faults(site(), "acme.example"))

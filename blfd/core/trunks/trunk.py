@@ -154,10 +154,7 @@ def check(trunk: Trunk, extensions: Container[str]) -> None:
     check_remote(trunk, what, needs_server=not trunk.is_peer)
     if trunk.is_peer:
         _check_peer(trunk, extensions)
-    for text in trunk.sources:
-        network = hosts.network(text)
-        if network.prefixlen < (least := WIDEST[network.version]):
-            raise ValueError(f"{what}: source {text} is too wide, give networks of /{least} or narrower")
+    check_sources(trunk)
     for name, value, fits in (
         ("certificate", trunk.certificate or "x", is_domain),
         ("country", trunk.country, _DIGITS),
@@ -196,6 +193,15 @@ def check(trunk: Trunk, extensions: Container[str]) -> None:
             f"{what}: pickup-code is dialled there, with {EXTENSION} for whose call it is, as "
             f"**{EXTENSION}, not {trunk.pickup_code!r}"
         )
+
+
+def check_sources(trunk: Trunk) -> None:
+    """Raises ValueError, in words."""
+    what = f"trunk {trunk.name}"
+    for text in trunk.sources:
+        network = hosts.network(text)
+        if network.prefixlen < (least := WIDEST[network.version]):
+            raise ValueError(f"{what}: source {text} is too wide, give networks of /{least} or narrower")
 
 
 def _check_peer(trunk: Trunk, extensions: Container[str]) -> None:

@@ -1,0 +1,122 @@
+"""What is wrong with trunks and routes as they are set, each by itself and several together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import product
+from typing import NamedTuple
+
+from blfd.core import hosts
+from blfd.core.directory import Directory
+from blfd.core.trunks import numbers
+from blfd.core.trunks.remote import HostPort
+from blfd.core.trunks.trunk import Mode, Trunk, check_sources, split
+from blfd.core.values import Aor
+
+
+class Fault(NamedTuple):
+    """`breaks`: it is no mere warning."""
+
+    breaks: bool
+    what: str
+    advice: str
+
+
+def clash(one: Trunk, others: Iterable[Trunk]) -> str:
+    """The number of a trunk that another tenant's has too, where the carrier's calls cannot be told apart; ""
+    where there is none.
+
+    Calls are told apart by the token of our registration, where both have one, or by who has registered here.
+    """
+    for other in others:
+        if other.tenant == one.tenant or not (one.enabled and other.enabled):
+            continue
+        if one.is_peer or other.is_peer or (_has_token(one) and _has_token(other)):
+            continue
+        if not _is_at_one_place(one, other):
+            continue
+        for mine, theirs in product(map(split, one.dids), map(split, other.dids)):
+            if any(_overlap(mine[0], theirs[0], reading) for reading in (one, other)):
+                return mine[0]
+    return ""
+
+
+def _has_token(trunk: Trunk) -> bool:
+    return trunk.mode is Mode.REGISTER and trunk.line
+
+
+def _is_at_one_place(one: Trunk, other: Trunk) -> bool:
+    """Whether an INVITE may be of either, by where it comes from."""
+    if one.certificate and one.certificate.lower() == other.certificate.lower():
+        return True
+    (mine, my_networks), (theirs, their_networks) = _places(one), _places(other)
+    return (
+        bool(mine & theirs)
+        or any(a.version == b.version and a.overlaps(b) for a, b in product(my_networks, their_networks))
+        or _holds(my_networks, theirs)
+        or _holds(their_networks, mine)
+    )
+
+
+def _places(trunk: Trunk) -> tuple[set[str], list[hosts.Network]]:
+    proxy = [trunk.outbound_proxy] if trunk.outbound_proxy else []
+    servers = {HostPort.parse(text).host for text in (*trunk.servers, *proxy)}
+    return servers, [hosts.network(text) for text in trunk.sources]
+
+
+def _holds(networks: list[hosts.Network], servers: set[str]) -> bool:
+    addresses = [address for host in servers if (address := hosts.address(host))]
+    return any(address in network for address, network in product(addresses, networks))
+
+
+def _overlap(one: str, other: str, reading: Trunk) -> bool:
+    """Whether a number is of both patterns, as a trunk reads numbers."""
+    first, second = (
+        numbers.normal(pattern, reading.country, reading.area).removeprefix("+").lower()
+        for pattern in (one, other)
+    )
+    return len(first) == len(second) and all(
+        a == b or "x" in (a, b) for a, b in zip(first, second, strict=True)
+    )
+
+
+def faults(directory: Directory, tenant: str) -> Iterator[Fault]:
+    """Those of a tenant: numbers that lead nowhere or to another, sources too wide, and emergency calls that
+    reach nobody."""
+    of_tenant = [trunk for trunk in directory.trunks if trunk.tenant == tenant]
+    for trunk in of_tenant:
+        yield from _of_trunk(trunk, directory)
+    serving = {trunk.name for trunk in of_tenant if trunk.enabled}
+    routes = [route for route in directory.routes if route.tenant == tenant]
+    for route in routes:
+        if not serving & set(route.trunks):
+            what = f"route {route.pattern} has no trunk that is in use"
+            advice = (
+                f"'blfd route set {route.pattern} --trunks' gives it one, 'trunk set --enabled on' uses one"
+            )
+            yield Fault(route.emergency, f"emergency {what}" if route.emergency else what, advice)
+    if routes and not any(route.emergency for route in routes):
+        advice = "'blfd route add 112 --trunks NAME --emergency on --caller-id NUMBER'"
+        yield Fault(False, "no emergency number can be called", advice)
+
+
+def _of_trunk(trunk: Trunk, directory: Directory) -> Iterator[Fault]:
+    what = f"trunk {trunk.name}"
+    try:
+        check_sources(trunk)
+    except ValueError as error:
+        yield Fault(True, f"{error}", f"'blfd trunk set {trunk.name} --source' gives it others")
+    if number := clash(trunk, directory.trunks):
+        advice = (
+            "whose calls are told apart by nothing: register there (--mode register), or give up the number"
+        )
+        yield Fault(True, f"{what}: {number} is a number of another tenant at the same carrier, too", advice)
+    leads = [(*split(did), "--did") for did in trunk.dids]
+    leads += [("every other number", trunk.default, "--default")] if trunk.default else []
+    for number, target, option in leads:
+        if "x" not in target.lower() and Aor(trunk.tenant, target) not in directory.extensions:
+            text = f"{what}: {number} leads to {target}, which is no extension any more"
+            yield Fault(False, text, f"'blfd trunk set {trunk.name} {option}' gives it another")
+    if trunk.is_peer and Aor(trunk.tenant, trunk.username) in directory.extensions:
+        text = f"{what} cannot register: {trunk.username} is an extension, which has that name to itself"
+        yield Fault(True, text, f"'blfd trunk set {trunk.name} --username' gives it another")
