@@ -25,6 +25,8 @@ _BANDWIDTH = re.compile(rb"b=[^:\s]+:\d+")
 _ATTRIBUTE = re.compile(rb"a=[^:\s]")
 _RTPMAP = re.compile(rb"a=rtpmap:(\d+)\s")
 _OF_PAYLOAD = re.compile(rb"a=(?:rtpmap|fmtp):")
+_NUMBER = re.compile(rb"0*(\d+)")
+_ZEROS = re.compile(rb"\A(a=(?:rtpmap|fmtp):)0+(?=\d)")
 _SOUND_PAYLOAD = re.compile(rb"a=(?:rtpmap:0*(\d{1,3}) [^\s/]|fmtp:0*(\d{1,3}) )")
 # What the negotiator compares, the most needed first.
 _NEGOTIATED = (b"a=rtpmap:", b"a=sendrecv", b"a=sendonly", b"a=recvonly", b"a=inactive", b"a=fmtp:")
@@ -69,12 +71,20 @@ def _stream(lines: Section, *, has_connection: bool) -> Section:
     media, port, *more = [*lines[0].split(), b"", b""][:2] + lines[0].split()[2 : 3 + MOST_FORMATS]
     attributes = _attributes(lines)
     described = {match[1] for line in attributes for match in [_RTPMAP.match(line)] if match}
-    plain = [name for name in more[1:] if not _is_unknown(name, described)]
+    formats = [_format(name) for name in more[1:]]
+    plain = [name for name in formats if not _is_unknown(name, described)]
     connection = [line for line in lines if line[:2] == b"c="]
     if port == b"0" and not connection and not has_connection:  # no place is needed by who refuses a stream
         connection = [b"c=IN IP4 0.0.0.0"]
-    first = b" ".join([media, port, *more[:1], *(plain or more[1:])]).rstrip()
+    first = b" ".join([media, port, *more[:1], *(plain or formats)]).rstrip()
     return [first, *connection, *[line for line in lines if _BANDWIDTH.fullmatch(line)], *attributes]
+
+
+def _format(name: bytes) -> bytes:
+    """A payload type without zeros before it: PJSIP compares numbers, reads one from whatever begins with a
+    digit, and asserts that the texts of those that are equal are alike."""
+    number = _NUMBER.match(name)
+    return name if number is None else number[1] if len(number[1]) <= 3 else b"%d" % (LAST + 1)
 
 
 def _is_unknown(name: bytes, described: set[bytes]) -> bool:
@@ -88,7 +98,11 @@ def _attributes(section: Section) -> Section:
     None of them is about a payload type beyond the last: PJSIP's negotiator takes the number of an a=rtpmap
     for a place in its table, whatever it is.
     """
-    attributes = [line for line in section if _ATTRIBUTE.match(line) and MARK not in line and _is_safe(line)]
+    attributes = [
+        _ZEROS.sub(rb"\1", line, count=1)
+        for line in section
+        if _ATTRIBUTE.match(line) and MARK not in line and _is_safe(line)
+    ]
     if len(attributes) <= MOST_ATTRIBUTES:
         return attributes
     ranked = sorted(range(len(attributes)), key=lambda at: (_rank(attributes[at]), at))

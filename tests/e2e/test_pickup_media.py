@@ -143,6 +143,18 @@ def test_codecs(
     assert unmoved(both.caller)
 
 
+@pytest.mark.parametrize(
+    ("offered", "wanted"), [("00", "0"), ("0", "000"), ("0x", "0"), ("9" * 5000 + " 0", "0"), ("0 00", "0 0")]
+)
+def test_payload_types_as_nobody_writes_them(office: Office, offered: str, wanted: str) -> None:
+    """PJSIP reads the same number from both, and would end the process where the texts differ."""
+    offers = (
+        session(port, f"m=audio {port} RTP/AVP {one}") for port, one in ((4000, offered), (6000, wanted))
+    )
+    both = pick_up(office, *offers)
+    assert (audio_port(both.to_caller), audio_port(both.to_picker)) == (6000, 4000)
+
+
 SUITES = [f"a=crypto:1 {LONG} {CALLERS_KEY}", f"a=crypto:2 {SHORT} {CALLERS_KEY}"]
 OTHER_ORDER = [f"a=crypto:1 {SHORT} {PICKERS_KEY}", f"a=crypto:2 {LONG} {PICKERS_KEY}"]
 REFUSED = [
