@@ -54,6 +54,7 @@ PAGES = {
     "group": "/t/default/groups/edit/sales#members",
     "codes": "/t/default/codes",
     "trunks": "/t/default/trunks",
+    "settings": "/t/default/settings",
     "pickups": "/t/default/pickups",
     "explain": "/t/default/explain?extension=102",
     "administrators": "/t/default/administrators",
@@ -119,6 +120,7 @@ def take(browser: Browser, url: str, dark: bool, size: str) -> None:
     page.get_by_label("CSV file").set_input_files(FILE)
     page.get_by_role("button", name="Show what it will do").click()
     page.get_by_role("button", name="Add them").wait_for()
+    page.wait_for_load_state()  # with its style
     save(page, f"preview-{size}-{'dark' if dark else 'light'}")
     context.close()
 

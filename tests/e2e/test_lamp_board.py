@@ -222,6 +222,9 @@ def test_the_board_turns_at_once(site: Site, sign_in: Callable[[str], Page]) -> 
         new MutationObserver(() => { if (tile.dataset.lamp === 'ringing') window.turned ??= Date.now(); })
         .observe(tile, {attributes: true}); }"""
     )
+    calls = page.context.new_page()
+    calls.goto("/t/default/lamps?calls=on")
+    expect(calls.get_by_text("Nobody is in a call now.")).to_be_visible()
     alice, bob = site.phone("101"), site.phone("102")
     alice.do("call", to="102")
     bob.wait("incoming")
@@ -235,6 +238,10 @@ def test_the_board_turns_at_once(site: Site, sign_in: Callable[[str], Page]) -> 
     page.get_by_label("Only those in a call").check()
     expect(page.locator('[data-extension="103"]')).to_be_hidden()
     expect(tile).to_be_visible()
+    expect(calls.locator('[data-extension="102"]')).to_contain_text("talking")
+    bob.do("hangup")
+    expect(calls.get_by_text("Nobody is in a call now.")).to_be_visible()
+    expect(calls.locator('[data-extension="102"]')).to_have_count(0)
 
 
 def test_a_phones_keys_and_the_list_of_extensions_turn_too(

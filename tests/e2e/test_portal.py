@@ -314,9 +314,7 @@ def test_no_page_keeps_anybody_out(site: Site, page: Page) -> None:
             page.emulate_media(color_scheme=scheme)
             for width in (1280, 390):
                 page.set_viewport_size({"width": width, "height": 800})
-                found = page.evaluate(
-                    "rules => axe.run(rules).then(({violations}) => violations)", RULES[scheme]
-                )
+                found = page.evaluate(RUN_AXE, RULES[scheme])
                 where = f"{name}, {scheme}, {width}"
                 violations += [f"{where}: {one['id']} {one['nodes'][0]['html'][:90]}" for one in found]
     site.cli("upstream", "remove", "pbx", "--yes")

@@ -73,6 +73,7 @@ if (board) {
   const drop = (extension) => {
     const tile = tiles.get(extension);
     if (tile) { tile.remove(); tiles.delete(extension); }
+    if (empty) empty.hidden = tiles.size > 0;
   };
 
   const show = (row) => {
