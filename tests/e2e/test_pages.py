@@ -499,6 +499,7 @@ def test_many_at_once(portal: Site, browser: Browser) -> None:
         portal.cli("device", "add", mac, "--model", "yealink/t31", "--extension", extension)
     page = browser.get("/t/default/phones")
     assert "No phone is registered that could be told." in words(do("sync", *macs))
+    assert "the field is empty" in words(do("keys", *macs, keys=""))
     assert "Saved." in words(do("keys", *macs, keys="102"))
     assert [row["keys"] for row in shown(portal, "device", "list")] == ["102", "102"]
     assert "999, which does not exist" in words(do("keys", *macs, keys="999"))

@@ -136,12 +136,17 @@ def _doings(form: FormData) -> dict[str, Doing]:
     """What can be done to many; the keys are the form's."""
     text = str(form.get("keys", "")).strip()
 
+    def set_keys(here: Here, chosen: list[str], version: str | None) -> str:
+        if not text:
+            raise StoreError("Write which keys they get: the field is empty.")
+        return _set(keys=text)(here, chosen, version)
+
     def loss(here: Here, chosen: list[str]) -> Loss:
         return devices.loss_of_many(here.desk, here.tenant, chosen)
 
     return {
         "sync": Doing("Sync", _sync_many),
-        "keys": Doing(f"Set keys to {text or 'none'}" if "keys" in form else "Set keys", _set(keys=text)),
+        "keys": Doing(f"Set keys {text and f'to {text}'}".strip(), set_keys),
         **{
             f"transport-{name}": Doing(f"Register over {said}", _set(transport=name))
             for name, said in TRANSPORTS.items()
