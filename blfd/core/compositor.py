@@ -35,6 +35,8 @@ PACKAGE, CONTENT_TYPE = DialogPackage.name, DialogPackage.content_type
 TOMBSTONE = 32.0  # seconds: 64*T1, the longest that a message may be on its way
 MOST_DIALOGS = 50  # in one publication
 MOST_OF_EXTENSION = 100  # publications: the oldest gives way, as its publisher has lost its entity-tag
+MOST_DIALOGS_OF_EXTENSION = 100  # likewise: all of them are in each NOTIFY, which may have to fit a datagram
+LONGEST_TEXT = 256  # characters of an id, a tag, a name or a URI
 
 
 MOST_REFUSED = 100  # PUBLISHes that are remembered
@@ -154,7 +156,7 @@ class Compositor:
         effects = [self._skipped(aor, publisher, fault) for fault in faults]
         etag = self._new_tag()
         if expires:
-            effects += [] if old else self._make_room(aor, now)
+            effects += self._make_room(aor, old, len(document.dialogs), now)
             saved = SavedPublication(etag, aor, publisher.name, now, now + expires, publish.body)
             effects += self._replace(old, Publication(saved, document.dialogs), now)
         elif old:
@@ -218,9 +220,16 @@ class Compositor:
         tenant = self._domains.tenant_of(host)
         return Aor(tenant.domain, user) if tenant else None
 
-    def _make_room(self, aor: Aor, now: float) -> list[Effect]:
-        known = self.of(aor)
-        return self._remove(known[0].saved.etag, now) if len(known) >= MOST_OF_EXTENSION else []
+    def _make_room(self, aor: Aor, old: Publication | None, coming: int, now: float) -> list[Effect]:
+        """For one with so many dialogs in the place of `old`, where there is one."""
+        effects: list[Effect] = []
+        others = [publication for publication in self.of(aor) if publication is not old]
+        dialogs = sum(len(publication.dialogs) for publication in others) + coming
+        while len(others) >= MOST_OF_EXTENSION or (others and dialogs > MOST_DIALOGS_OF_EXTENSION):
+            oldest = others.pop(0)
+            dialogs -= len(oldest.dialogs)
+            effects += self._remove(oldest.saved.etag, now)
+        return effects
 
     def _check_limits(self, aor: Aor, publisher: Publisher) -> None:
         for tally, owner, whose, setting in (
@@ -333,8 +342,11 @@ def readable(body: bytes) -> tuple[DialogInfo, list[str]]:
     document = parse(body, faults)
     if len(document.dialogs) > MOST_DIALOGS:
         raise DialogInfoError(f"more than {MOST_DIALOGS} dialogs")
-    sound = tuple(dialog for dialog in document.dialogs if all(map(is_visible, _texts(dialog))))
-    if len(sound) < len(document.dialogs):
+    short = [dialog for dialog in document.dialogs if max(map(len, _texts(dialog))) <= LONGEST_TEXT]
+    if len(short) < len(document.dialogs):
+        faults.append(f"an id, a tag, a name or a URI of more than {LONGEST_TEXT} characters")
+    sound = tuple(dialog for dialog in short if all(map(is_visible, _texts(dialog))))
+    if len(sound) < len(short):
         faults.append("a control character in an id, a tag, a name or a URI")
     return replace(document, dialogs=sound), faults
 

@@ -368,6 +368,37 @@ def test_a_publisher_that_loses_its_entity_tags() -> None:
     assert site.lamp == "ringing"
 
 
+def test_an_extension_has_so_many_dialogs() -> None:
+    """All of them are in each NOTIFY: the oldest give way, whether a publication is new or another body."""
+
+    def full(name: str) -> bytes:
+        dialogs = (f'<dialog id="{name}-{n}"><state>confirmed</state></dialog>' for n in range(50))
+        return body(*dialogs)
+
+    site = Site()
+    shown = Aor("default", "102")
+    etags = [site.publish(full("a")), site.publish(full("b")), site.publish(kamailio("early", "c"))]
+    assert len(site.world.core.dialogs.of(shown)) == 51
+    site.publish(full("c"), etags[2])
+    assert {d.published_id[0] for d in site.world.core.dialogs.of(shown)} == {"b", "c"}
+    site.publish(full("d"))
+    assert {d.published_id[0] for d in site.world.core.dialogs.of(shown)} == {"c", "d"}
+
+
+@pytest.mark.parametrize("longest", [256, 257])
+def test_a_text_of_a_dialog_has_its_bound(longest: int) -> None:
+    """A NOTIFY of many such would fit no datagram."""
+    site = Site()
+    dialogs = (
+        f'<dialog id="{"x" * longest}"><state>early</state></dialog>',
+        '<dialog id="b"><state>early</state></dialog>',
+    )
+    effects = site.give(publish(body(*dialogs)))
+    assert reply(effects).status == 200
+    assert len(site.world.core.dialogs.of(Aor("default", "102"))) == (2 if longest == 256 else 1)
+    assert any("more than 256" in e.text for e in effects if isinstance(e, Log)) == (longest > 256)
+
+
 def test_an_extension_that_is_local_again() -> None:
     site = Site()
     site.publish(kamailio("early"))
