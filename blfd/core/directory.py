@@ -80,7 +80,8 @@ class Rule(NamedTuple):
 class StarCodes:
     """What is dialled to set one's own rules, "" where nothing is.
 
-    Behind those that forward comes the extension where calls are to go. The defaults are the factory codes of
+    Behind those that forward comes the extension where calls are to go, and behind `withhold` who is called
+    without being told by whom. The defaults are the factory codes of
     Cisco's SPA phones.
     """
 
@@ -92,6 +93,7 @@ class StarCodes:
     forward_busy_off: str = "*91"
     forward_no_answer: str = "*92"
     forward_no_answer_off: str = "*93"
+    withhold: str = "*67"
 
     @property
     def dialled(self) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from blfd.core import capabilities, privacy
 from blfd.core.access.senders import RETRY_AFTER, Senders
 from blfd.core.access.strangers import Strangers
@@ -288,12 +290,18 @@ class Requests:
     def _invite(self, invite: InviteReceived, caller: Extension, now: float) -> list[Effect]:
         self._check_invite(invite)
         request = invite.request
-        match self._routing.route(caller.aor, request.target, invite.replaces):
+        target = self._routing.withheld(caller.aor, request.target)
+        party = Party.of(request, caller)
+        if target:
+            party = replace(party, withheld=True)
+        match self._routing.route(caller.aor, target or request.target, invite.replaces):
             case ToExtension(callee) | ToOutside(callee):
-                return self._calls.invite(invite, Party.of(request, caller), callee, now)
+                return self._calls.invite(invite, party, callee, now)
+            case Refused(status, reason, log):
+                raise Refusal(status, reason, log=log)
+            case _ if target:
+                raise Refusal(403, "Only a call can be withheld")
             case ToPickup() as wish:
                 return self._pickups.start(wish, invite, caller, now)
             case ToRule() as to:
                 return self._codes.start(to, invite, caller, now)
-            case Refused(status, reason, log):
-                raise Refusal(status, reason, log=log)

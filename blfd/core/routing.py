@@ -70,6 +70,7 @@ SETS = {
 }
 """What a code of `StarCodes` sets that is dialled alone."""
 
+WITHHOLD = "withhold"
 FORWARDS = {"forward_always": "always", "forward_busy": "busy", "forward_no_answer": "no_answer"}
 """The rule that one sets behind which comes an extension, or a number outside."""
 
@@ -83,6 +84,13 @@ class Routing:
     def aor_of(self, uri: Uri) -> Aor | None:
         """The address of record that a URI names; None if its domain is not served here."""
         return self._domains.aor_of(uri)
+
+    def withheld(self, who: Aor, target: Uri) -> Uri | None:
+        """Whom a call is for that is not to say whose it is, by its code; None of any other call."""
+        code = self._tenant(who).star_codes.withhold
+        if not code or not target.user.startswith(code):
+            return None
+        return target._replace(user=target.user.removeprefix(code))
 
     def route(self, who: Aor, target: Uri, replaces: tuple[str, ...] = ()) -> Route:
         """What it means that `who` dials `target`; `replaces` are the values of Replaces that go with it."""

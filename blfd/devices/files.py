@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 import provisioning
 from blfd.core.directory import Tenant
-from blfd.core.routing import FORWARDS
+from blfd.core.routing import FORWARDS, WITHHOLD
 from blfd.core.values import DEFAULT_TENANT
 from blfd.devices.values import Fit, Place, Wanted
 from blfd.store import Exists, Faults, NotFound, Outcome, Store, StoreError
@@ -321,8 +321,8 @@ class Phones:
             row.transport,
             tenant.pickup_code,
             tenant.group_pickup_code,
-            tuple(code for name, code in codes.items() if name not in FORWARDS),
-            tuple(code for name, code in codes.items() if name in FORWARDS),
+            tuple(code for name, code in codes.items() if name not in (*FORWARDS, WITHHOLD)),
+            tuple(code for name, code in codes.items() if name in (*FORWARDS, WITHHOLD)),
             tenant.feature_sync,
             url=self.url(row),
             books=self.books(row),

@@ -619,3 +619,14 @@ def upstreams(db: Database) -> None:
         )
         """
     )
+
+
+@migrations()
+def withholding(db: Database) -> None:
+    """Version 23: the code for calls that do not say whose they are, where no other code is like it."""
+    for tenant in list(db.table("tenants").rows):
+        codes = json.loads(tenant["star_codes"])
+        known = [tenant["pickup_code"], tenant["group_pickup_code"], *filter(None, codes.values())]
+        if any("*67".startswith(each) or each.startswith("*67") for each in known):
+            changed = json.dumps({**codes, "withhold": ""})
+            db.table("tenants").update(tenant["domain"], {"star_codes": changed})

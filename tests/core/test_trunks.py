@@ -572,6 +572,27 @@ def test_a_withheld_call_tells_the_network_alone_and_an_emergency_call_tells_all
         assert (("Privacy", "id") in dial.headers) is (number != "112")
 
 
+def test_a_call_behind_the_code_does_not_say_whose_it_is() -> None:
+    trunk = replace(TRUNK, caller_id="+49301234500")
+    help_ = OutRoute("default", "112", ("carrier",), emergency=True)
+    story = Story(site(trunk, routes=(ROUTE, help_)))
+    (dial,) = story.call_out("*670301")
+    assert (dial.from_, dial.to) == (
+        '"Anonymous" <sip:anonymous@anonymous.invalid>',
+        f"<sip:0301@{CARRIER}>",
+    )
+    assert ("Privacy", "id") in dial.headers
+    (dial,) = story.call_out("*67112")
+    assert "+49301234500" in dial.from_
+    assert ("Privacy", "id") not in dial.headers
+    story.give(register("102"))
+    (dial,) = story.call_out("*67102")
+    assert "101" not in dial.from_
+    assert story.refused(invite("101", "*67*98")).status == 403
+    assert story.refused(invite("101", "*67")).status == 404
+    assert story.refused(invite("101", "*67999")).status == 404
+
+
 def test_a_route_strips_and_puts_before_and_the_one_that_says_most_counts() -> None:
     routes = (
         OutRoute("default", "0.", ("carrier",), strip=1, prefix="+49"),

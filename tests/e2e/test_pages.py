@@ -562,11 +562,11 @@ def test_templates_of_phones(portal: Site) -> None:
 
 
 def test_feature_codes(portal: Site, browser: Browser) -> None:
-    fields = {"pickup_code": "*6", "group_pickup_code": "*8", "pickup": "groups", "pickable": "on"}
+    fields = {"pickup_code": "*4", "group_pickup_code": "*8", "pickup": "groups", "pickable": "on"}
     fields |= {"feature_sync": "on", "send_outside": "on"}
     assert "Saved." in words(browser.submit("/t/default/codes", **fields))
     (tenant,) = (row for row in shown(portal, "tenant", "list") if row["domain"] == "default")
-    assert (tenant["pickup_code"], tenant["pickup"], tenant["pickable"]) == ("*6", "groups", True)
+    assert (tenant["pickup_code"], tenant["pickup"], tenant["pickable"]) == ("*4", "groups", True)
     choices = {"dnd_lamp": "idle", "redirect": "phone", "decline": "phone"}
     assert "Saved." in words(browser.submit("/t/default/codes", **fields, **choices))
     tenant = shown(portal, "tenant", "list")[0]
@@ -574,8 +574,8 @@ def test_feature_codes(portal: Site, browser: Browser) -> None:
     assert "Saved." in words(browser.submit("/t/default/codes", **fields, star_dnd="*5", star_dnd_off=""))
     tenant = shown(portal, "tenant", "list")[0]
     assert [tenant["star_codes"][name] for name in ("dnd", "dnd_off", "forward_busy")] == ["*5", "", "*90"]
-    taken = browser.submit("/t/default/codes", **fields, star_dnd="*6")
-    assert "codes *6 and *6: neither may begin" in words(taken)
+    taken = browser.submit("/t/default/codes", **fields, star_dnd="*4")
+    assert "codes *4 and *4: neither may begin" in words(taken)
     assert "'red' is none of busy, idle." in words(
         browser.submit("/t/default/codes", **fields, dnd_lamp="red")
     )

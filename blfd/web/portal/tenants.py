@@ -38,6 +38,7 @@ STAR_CODES = {
     "forward_busy_off": "No longer",
     "forward_no_answer": "Forward when nobody answers",
     "forward_no_answer_off": "No longer",
+    "withhold": "A call that does not say whose it is",
 }
 WHOSE = {"all": "all of the extension", "phone": "that phone alone"}
 
