@@ -43,6 +43,7 @@ TAGS = {
     "Phones": "Provisioned phones, and what has become of their files.",
     "Settings of phones": "What phones are told over blfd's own settings.",
     "Trunks": "Where calls from and to the outside go.",
+    "Upstreams": "PBXs whose lamps are shown here.",
     "Live": "What the running SIP server knows: lamps, calls, who watches whom.",
     "History": "Who has picked up what, and who has changed what.",
     "Administrators and tokens": "Who may sign in to the portal, and what programs show to this API.",
