@@ -12,6 +12,7 @@ from builders import World, directory, invite, request
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blfd.core import report
 from blfd.core.directory import Directory
 from blfd.core.effects import Accept, Effect, Log, SendRequest
 from blfd.core.inputs import DirectoryChanged, Drain, FlowClosed
@@ -305,6 +306,22 @@ def test_the_end_of_a_trunk_and_of_the_server_unregisters() -> None:
         line.answer(proof, 200)
         assert len(line.world.core.registrations) == 0
         assert line.wait(10_000) is None
+
+
+def test_how_a_trunk_is_in_words() -> None:
+    line = Line()
+    states = []
+    for event in (None, DirectoryChanged(site(replace(TRUNK, enabled=False))), Drain(tell=False)):
+        if event:
+            line.world.give(event)
+        else:
+            line.accepted()
+        (row,) = report.trunks(line.world.core, "default", line.world.now)
+        states.append((row["state"], row["usable"]))
+    assert states[:2] == [("registered", True), ("off", True)]
+    line.world.give(DirectoryChanged(site()))
+    (row,) = report.trunks(line.world.core, "default", line.world.now)
+    assert (row["state"], row["usable"]) == ("no more calls: the server is stopping", False)
 
 
 def in_state(state: State) -> Line:

@@ -135,6 +135,27 @@ def test_a_call_out_answers_a_challenge_and_its_bye_too(site: Site, carrier: Car
         site.wait_no_call()
 
 
+def test_the_answer_is_only_in_a_183_that_wants_a_prack(site: Site, carrier: Carrier) -> None:
+    """The 200 has no SDP then, and PRACK goes where the 183's Contact is."""
+    caller = site.registered("101")
+    calling = Calling.start(caller, "0301", sdp(5001))
+    invite = carrier.invited()
+    assert "100rel" in invite["supported"]
+    more = {"Require": "100rel", "RSeq": "7", "Contact": f"<sip:early@{carrier.agent.address}>"}
+    carrier.agent.reply(invite, 183, "Session Progress", sdp(7001), Content_Type="application/sdp", **more)
+    prack = carrier.invited("PRACK")
+    assert (prack.uri, prack["rack"].split()[0]) == (f"sip:early@{carrier.agent.address}", "7")
+    carrier.agent.reply(prack, 200)
+    assert audio_port(calling.provisional(183)) == 7001
+    carrier.agent.reply(invite, 200, "OK")
+    answer = calling.final()
+    assert (answer.status, audio_port(answer)) == (200, 7001)
+    dialog = calling.acknowledge(answer)
+    carrier.agent.wait_request("ACK")
+    hang_up(dialog, carrier.agent)
+    site.wait_no_call()
+
+
 def test_a_challenge_inside_a_call_that_came_in(site: Site, carrier: Carrier) -> None:
     """Also in the next process: who is called hangs up after kill -9."""
     callee = site.registered("101")
