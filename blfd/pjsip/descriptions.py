@@ -71,7 +71,8 @@ def _stream(lines: Section, *, has_connection: bool) -> Section:
     media, port, *more = [*lines[0].split(), b"", b""][:2] + lines[0].split()[2 : 3 + MOST_FORMATS]
     attributes = _attributes(lines)
     described = {match[1] for line in attributes for match in [_RTPMAP.match(line)] if match}
-    formats = [_format(name) for name in more[1:]]
+    # Each once: PJSIP takes its a=rtpmap away where the answer lacks it, and asserts that the next has one.
+    formats = list(dict.fromkeys(_format(name) for name in more[1:]))
     plain = [name for name in formats if not _is_unknown(name, described)]
     connection = [line for line in lines if line[:2] == b"c="]
     if port == b"0" and not connection and not has_connection:  # no place is needed by who refuses a stream

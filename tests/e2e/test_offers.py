@@ -143,6 +143,17 @@ def test_odd_sdp_passes_as_it_is(site: Site) -> None:
         hang_up(calling.acknowledge(calling.final()), callee)
 
 
+def test_a_payload_type_that_is_offered_twice_and_not_answered(site: Site) -> None:
+    """PJSIP would end the process."""
+    caller, callee = site.registered("101"), site.registered("102")
+    events = b"a=rtpmap:101 telephone-event/8000\r\n"
+    for formats in (b"0 101 101", b"101 0 0101 101", b"0 101x 101"):
+        offer = HEAD + b"m=audio 4000 RTP/AVP " + formats + b"\r\n" + events
+        calling = Calling.start(caller, "102", offer)
+        callee.reply(callee.wait_request("INVITE"), 200, "OK", HEAD + AUDIO, Content_Type=SDP)
+        hang_up(calling.acknowledge(calling.final()), callee)
+
+
 def test_sdp_that_nobody_could_use_is_refused_in_words(site: Site) -> None:
     caller, callee = site.registered("101"), site.registered("102")
     mine, _ = connect(caller, callee)
