@@ -114,7 +114,9 @@ def _is_safe(attribute: bytes) -> bool:
     if not _OF_PAYLOAD.match(attribute):
         return True
     match = _SOUND_PAYLOAD.match(attribute)
-    return match is not None and int(match[1] or match[2]) <= LAST
+    number = int(match[1] or match[2]) if match else LAST + 1
+    # PJSIP asserts that telephone-event is dynamic.
+    return number <= LAST and (number >= DYNAMIC or b" telephone-event" not in attribute.lower())
 
 
 def _rank(attribute: bytes) -> int:

@@ -152,6 +152,10 @@ def test_a_payload_type_that_is_offered_twice_and_not_answered(site: Site) -> No
         calling = Calling.start(caller, "102", offer)
         callee.reply(callee.wait_request("INVITE"), 200, "OK", HEAD + AUDIO, Content_Type=SDP)
         hang_up(calling.acknowledge(calling.final()), callee)
+    calling = Calling.start(caller, "102", HEAD + b"m=audio 4000 RTP/AVP 0 101\r\n" + events)
+    answer = HEAD + b"m=audio 5000 RTP/AVP 0 18\r\na=rtpmap:18 Telephone-Event/8000\r\n"
+    callee.reply(callee.wait_request("INVITE"), 200, "OK", answer, Content_Type=SDP)
+    hang_up(calling.acknowledge(calling.final()), callee)
 
 
 def test_sdp_that_nobody_could_use_is_refused_in_words(site: Site) -> None:
