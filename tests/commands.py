@@ -22,7 +22,8 @@ class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
 
-    def readline(self, size: int | None = -1, /) -> str:
+    # typeshed gives the class that StringIO derives from a readline of octets.
+    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]
         return self._typed if isinstance(self._typed, str) else self._typed()
 
 

@@ -499,8 +499,8 @@ def test_an_import_names_all_that_is_wrong(blfd: Run, store: Store, tmp_path: Pa
         assert any(f"line {line}: " in text and words in text for text in said.splitlines()), said
     assert "line 2" not in said
     file.write_text("\n".join([lines[0], *["80:5e,t54w,101,"] * 13]))
-    said = blfd("device", "import", str(file), code=1, lines=13).stderr.splitlines()
-    assert [f"line {number}: " in text for number, text in enumerate(said, 2)] == [True] * 13
+    refused = blfd("device", "import", str(file), code=1, lines=13).stderr.splitlines()
+    assert [f"line {number}: " in text for number, text in enumerate(refused, 2)] == [True] * 13
     assert store.devices.all("default") == []
 
 

@@ -56,8 +56,9 @@ def test_commands_in_the_documentation_exist_with_their_options(document: Path) 
             known = [name for option in command.params for name in (*option.opts, *option.secondary_opts)]
             if word.startswith("--") and word.partition("=")[0] not in (*known, "--help"):
                 pytest.fail(f"{document.name}: blfd {' '.join(words)}: no option {word}")
-            if hasattr(command, "commands") and not word.startswith("--"):
-                inner = command.get_command(None, word)
+            of_group = getattr(command, "get_command", None)
+            if of_group is not None and not word.startswith("--"):
+                inner = of_group(None, word)
                 if inner is not None:
                     command = inner
                 elif not words[0].startswith("--"):  # else it may be an option's value

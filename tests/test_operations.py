@@ -16,7 +16,7 @@ from blfd.control import ControlClient, ControlServer, socket_path
 from blfd.core.core import Core
 from blfd.core.directory import Rule
 from blfd.core.effects import SetRules
-from blfd.core.inputs import RulesSet
+from blfd.core.inputs import DirectoryChanged, Input, RulesSet
 from blfd.core.settings import Settings
 from blfd.core.values import Aor
 from blfd.devices.files import Phones
@@ -27,7 +27,7 @@ from blfd.server.control_calls import ControlCalls
 from blfd.server.own_rules import OwnRules
 from blfd.server.thread_work import Work
 from blfd.store import Conflict, NewExtension, NotFound, Store, StoreError
-from blfd.store.admins import Admin
+from blfd.store.admins import Admin, Role
 from blfd.store.audit import Change
 
 MAC, OTHER = "80:5e:c0:12:34:56", "00:04:13:00:00:01"
@@ -106,7 +106,7 @@ def test_half_characters_are_no_password(store: Store, desk: Desk, text: str) ->
 
 
 def test_a_page_that_goes_on_by_itself_keeps_a_viewer_alone_signed_in(store: Store, desk: Desk) -> None:
-    for role, stays in ((admins.Role.ADMINISTRATOR, False), (admins.Role.VIEWER, True)):
+    for role, stays in ((Role.ADMINISTRATOR, False), (Role.VIEWER, True)):
         admins.add(desk, role.value, "correct horse", "default", role)
         secret = admins.sign_in(store, role.value, "correct horse")
         assert secret
@@ -198,6 +198,10 @@ def test_the_server_is_told_the_newest_last(store: Store) -> None:
             slow.wait(5)
         return found
 
+    def emit(event: Input) -> None:
+        assert isinstance(event, DirectoryChanged)
+        told.append(len(event.directory.extensions))
+
     sluggish = Mock(directory=directory)
     answers = ControlCalls(
         core,
@@ -205,7 +209,7 @@ def test_the_server_is_told_the_newest_last(store: Store) -> None:
         Mock(),
         sluggish,
         work,
-        lambda event: told.append(len(event.directory.extensions)),
+        emit,
         Settings(),
         [],
         PLACE,

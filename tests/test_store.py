@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlite_utils.db import Database
@@ -320,8 +320,8 @@ def test_a_secret_is_the_same_for_who_asks_again(store: Store) -> None:
     assert store.records.secret("another") != secret
 
 
-class Disk(Records):
-    """Records whose disk refuses to write while `error` is set."""
+class Disk:
+    """What a writer needs of records whose disk refuses to write while `error` is set."""
 
     path = Path("blfd.db")
 
@@ -363,7 +363,7 @@ def test_the_writer_outlives_a_disk_that_refuses(
 ) -> None:
     monkeypatch.setattr(store_writer, "RETRY", 0.02)
     disk, other = Disk(error), Aor("default", "102")
-    writer = StoreWriter(disk)
+    writer = StoreWriter(cast(Records, disk))
     writer.save(SaveBindings(ALICE, (binding("old"),)))
     wait_for_refusals(disk, 2)
     writer.save(SaveBindings(ALICE, (binding("new"),)))
@@ -385,7 +385,7 @@ def test_the_writer_outlives_a_disk_that_refuses(
 
 
 def test_closing_on_a_broken_disk_does_not_wait_for_it(caplog: pytest.LogCaptureFixture) -> None:
-    writer = StoreWriter(Disk(sqlite3.OperationalError("disk full")))
+    writer = StoreWriter(cast(Records, Disk(sqlite3.OperationalError("disk full"))))
     writer.save(SaveBindings(ALICE, ()))
     writer.close()
     lost = "registrations of 1 extensions, 0 subscriptions (phones renew both), 0 publications, 0 pickups and"
@@ -588,8 +588,8 @@ def test_phones_of_version_7_have_the_modules_that_their_keys_need(
         {"tenant": "default", "name": "sales", "extension": e, "picks": 1, "is_picked": int(e > "102")}
         for e in extensions[:60]
     )
-    device = "INSERT INTO devices VALUES ('0', 'default', ?, 'udp', ?, 'x', 'y', NULL, '', '')"
-    db.execute(device, [model, keys])
+    insert = "INSERT INTO devices VALUES ('0', 'default', ?, 'udp', ?, 'x', 'y', NULL, '', '')"
+    db.execute(insert, [model, keys])
     for position, extension in enumerate(("101", "102")):
         db.execute("INSERT INTO device_extensions VALUES ('0', ?, 'default', ?)", [position, extension])
     db.conn.commit()

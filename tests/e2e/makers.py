@@ -112,8 +112,9 @@ def yealink(files: Files) -> Told:
 def polycom_settings(files: Files) -> Settings:
     """The directory is read whole, so that none of its entries stays."""
     master = etree.fromstring(files[f"{MAC}.cfg"])
-    (name,) = (part.strip() for part in master.attrib["CONFIG_FILES"].split(","))
-    return {**etree.fromstring(files[name]).attrib, "directory": files[f"{MAC}-directory.xml"].decode()}
+    (name,) = (part.strip() for part in master.get("CONFIG_FILES", "").split(","))
+    settings = {str(each): str(value) for each, value in etree.fromstring(files[name]).attrib.items()}
+    return {**settings, "directory": files[f"{MAC}-directory.xml"].decode()}
 
 
 def polycom_understands(found: Settings) -> Told:
@@ -244,8 +245,8 @@ def cisco_understands(found: Settings) -> Told:
         functions += values(found, rf"(Unit_{unit}_Key_\d+)").values() if on == "Yes" else ()
     watched = [key[1] for value in functions if (key := re.search(r"fnc=blf\+sd\+cp;sub=([^@]+)@", value))]
     dialled = [key[1] for value in functions if (key := re.search(r"fnc=sd;ext=([^@]+)@", value))]
-    on = values(found, r"Line_Enable_(\d+)_")
-    lines = [found[f"User_ID_{number}_"] for number, is_on in on.items() if is_on == "Yes"]
+    enabled = values(found, r"Line_Enable_(\d+)_")
+    lines = [found[f"User_ID_{number}_"] for number, is_on in enabled.items() if is_on == "Yes"]
     server, code = found["Proxy_1_"], found["Attendant_Console_Call_Pickup_Code"].removesuffix("#")
     return Told(lines[0], found["Password_1_"], server, watched, code, lines, dialled)
 

@@ -98,31 +98,32 @@ class Played:
         leg = self.leg
         match event:
             case Event.RESPOND:
-                return leg.perform(e.Progress(7, 180, "Ringing"))
+                leg.perform(e.Progress(7, 180, "Ringing"))
             case Event.OFFER:
-                return leg.perform(e.Offer(7, SDP))
+                leg.perform(e.Offer(7, SDP))
             case Event.DECIDE:
-                return leg.perform(e.AnswerOffer(7, OTHER))
+                leg.perform(e.AnswerOffer(7, OTHER))
             case Event.REQUEST:
-                return leg.perform(e.SendInfo(7, 3, "text/plain", b"x"))
+                leg.perform(e.SendInfo(7, 3, "text/plain", b"x"))
             case Event.HANG_UP:
-                return leg.perform(e.HangUp(7, 480, "Gone", "SIP;cause=200"))
+                leg.perform(e.HangUp(7, 480, "Gone", "SIP;cause=200"))
             case Event.HEARD:
-                return leg.heard(180, Said("Ringing"))
+                leg.heard(180, Said("Ringing"))
             case Event.TAKEN:
-                return leg.taken(Said("OK", (), SDP))
+                leg.taken(Said("OK", (), SDP))
             case Event.ACKNOWLEDGED:
-                return leg.acknowledged(Said())
+                leg.acknowledged(Said())
             case Event.REINVITE:
                 return leg.reinvited(None, Said(sdp=SDP))
             case Event.UPDATE:
                 return leg.holds(update(), SDP)
             case Event.DECIDED:
-                return leg.decided(200, Said("OK", (), OTHER))
+                leg.decided(200, Said("OK", (), OTHER))
             case Event.LOST:
-                return leg.lost()
+                leg.lost()
             case Event.OVER:
-                return leg.over()
+                leg.over()
+        return None
 
     def asked(self) -> list[str]:
         return [name for name, *_ in self.session.asked]

@@ -294,7 +294,7 @@ def parsed() -> list[dict[str, Any]]:
 
 
 def test_pjsip_reads_the_same(parsed: list[dict[str, Any]]) -> None:
-    unexplained = []
+    unexplained: list[tuple[object, ...]] = []
     for data, ours, theirs in zip(TRIED, QUICK, parsed, strict=True):
         if isinstance(ours, str) and "bad" in theirs:
             continue

@@ -217,7 +217,8 @@ class Client:
         return branch
 
     def at(self, seconds: float) -> list[str]:
-        given_up, end = [], self.now + seconds
+        given_up: list[str] = []
+        end = self.now + seconds
         while (at := self.all.next_timer()) is not None and at <= end:
             self.now = at
             given_up += self.all.due(at)

@@ -113,4 +113,5 @@ class Site:
 
 
 def flow_of(peer: socket.socket, transport: str, listener: int) -> Flow:
-    return Flow(transport, *peer.getsockname()[:2], listener)
+    host, port = peer.getsockname()[:2]
+    return Flow(transport, host, port, listener)

@@ -211,7 +211,7 @@ def test_no_address_to_send_from(site: Site, caplog: pytest.LogCaptureFixture) -
 
 def test_pauses_double_and_are_forgotten() -> None:
     attempts, flow, now = Attempts(), Flow("tcp", "192.0.2.1", 5060), 0.0
-    pauses = []
+    pauses: list[float] = []
     for _ in range(11):
         assert attempts.may(flow, now)
         pause, is_first = attempts.failed(flow, now)

@@ -129,7 +129,8 @@ def test_any_split_of_a_stream_gives_the_same_messages(parts: list[bytes], sizes
     stream = b"".join(parts)
     whole = list(Framing().take(stream))
     assert [each for each in whole if each] == [part for part in parts if part.strip(b"\r\n")]
-    framing, came, start = Framing(), [], 0
+    framing, start = Framing(), 0
+    came: list[bytes] = []
     while start < len(stream):
         size = sizes[start % len(sizes)]
         came += framing.take(stream[start : start + size])

@@ -7,6 +7,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
@@ -162,7 +163,7 @@ def test_messages_over_a_connection(site: Site) -> None:
 def test_each_listener_has_its_own_peers(make: Callable[..., Site]) -> None:
     """Two connections from one address and port are two flows."""
     site = make("tcp:127.0.0.1:0", "tcp:127.0.0.1:0")
-    peers = []
+    peers: list[socket.socket] = []
     for address in site.addresses:
         peer = site.keep(socket.socket())
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -213,12 +214,16 @@ def test_a_slow_sender_is_closed_and_a_silent_one_is_not(make: Callable[..., Sit
     steady.sendall(OPTIONS[:5])
     site.until(lambda: site.network.connections.get(flow_of(silent, "tcp", 1)))
     site.network.poll(0.1)
+
+    def has_come(count: int) -> bool:
+        return len(site.came) == count
+
     for number in range(1, 4):  # one whole message within each 30 s, and half of the next
         if number == 1:
             slow.sendall(OPTIONS[5:10])  # its second half
         site.pass_time(20)
         steady.sendall(OPTIONS[5:] + OPTIONS[:5])
-        site.until(lambda number=number: len(site.came) == number)
+        site.until(partial(has_come, number))
     assert site.closed == [flow_of(slow, "tcp", 1)]
     assert site.is_closed(slow)
     for peer in (steady, silent):
@@ -278,7 +283,7 @@ def test_one_address_has_so_many_connections(make: Callable[..., Site]) -> None:
     site.until(lambda: site.closed)
     third = site.tcp()
     for peer in (second, third):
-        site.until(lambda peer=peer: site.network.connections.get(flow_of(peer, "tcp", 1)))
+        site.until(partial(site.network.connections.get, flow_of(peer, "tcp", 1)))
 
 
 def test_other_threads_wake_it(site: Site) -> None:

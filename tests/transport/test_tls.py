@@ -130,17 +130,21 @@ def test_what_is_larger_than_a_record_passes_both_ways(make: Callable[..., TlsSi
     site = make()
     peer = site.shake_hands(phone(authority), "127.0.0.1")
     large = b"MESSAGE sip:x SIP/2.0\r\nl: 60000\r\n\r\n" + b"x" * 60_000
-    sender = threading.Thread(target=lambda: [peer.sendall(large) for _ in range(5)])
+    received = bytearray()
+
+    def send() -> None:
+        for _ in range(5):
+            peer.sendall(large)
+
+    def read() -> None:
+        while len(received) < 600_000:
+            received.extend(peer.recv(4096))
+
+    sender, reader = threading.Thread(target=send), threading.Thread(target=read)
     sender.start()
     site.until(lambda: len(site.came) == 5)
     sender.join()
     assert {data for data, _ in site.came} == {large}
-    received = bytearray()
-    reader = threading.Thread(
-        target=lambda: [
-            received.extend(peer.recv(4096)) for _ in iter(lambda: len(received) < 600_000, False)
-        ]
-    )
     flow = flow_of(peer, "tls", 0)
     assert all(site.network.send(large[-60_000:], flow) for _ in range(10)), "it waits until the phone reads"
     reader.start()
@@ -341,7 +345,8 @@ def test_a_connection_that_we_open(make: Callable[..., TlsSite], pbx: Pair, auth
     site, serving = make(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(*pbx)
     listening = site.keep(socket.create_server(("127.0.0.1", 0)))
-    flow = Flow("tls", *listening.getsockname(), 0)
+    host, port = listening.getsockname()
+    flow = Flow("tls", host, port, 0)
     assert site.network.send_request(OPTIONS, flow)
     came: list[bytes] = []
 
@@ -398,7 +403,8 @@ def test_whom_we_connect_to_is_looked_at_where_certificates_are_asked_for(
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(*shown)
     listening = site.keep(socket.create_server(("127.0.0.1", 0)))
-    flow = Flow("tls", *listening.getsockname(), 0)
+    host, port = listening.getsockname()
+    flow = Flow("tls", host, port, 0)
 
     def accept() -> None:
         plain = listening.accept()[0]
@@ -464,7 +470,12 @@ def test_a_handshake_has_to_end_soon(make: Callable[..., TlsSite], authority: Pa
 
 def test_an_address_begins_so_many(make: Callable[..., TlsSite], authority: Pair) -> None:
     asked: list[str] = []
-    site = make(may_shake_hands=lambda host: asked.append(host) or len(asked) <= 2)
+
+    def may_shake_hands(host: str) -> bool:
+        asked.append(host)
+        return len(asked) <= 2
+
+    site = make(may_shake_hands=may_shake_hands)
     for _ in range(2):
         assert site.is_served(site.shake_hands(phone(authority), "127.0.0.1"))
     with pytest.raises((ssl.SSLEOFError, ConnectionError)):
