@@ -11,6 +11,7 @@ from builders import (
     World,
     directory,
     document,
+    flow,
     group,
     invite,
     notifies,
@@ -30,6 +31,7 @@ from blfd.core.calls.leg_inputs import (
     LegAccepted,
     LegAcknowledged,
     LegAnswered,
+    LegDescribed,
     LegEnded,
     LegNotified,
     LegProgress,
@@ -59,12 +61,14 @@ from blfd.core.effects import (
     Progress,
     RefuseOffer,
     Reply,
+    SaveCalls,
     SavePickup,
     SetRules,
 )
 from blfd.core.events.subscription import IN_FLIGHT
 from blfd.core.inputs import DirectoryChanged, Input, RulesSet
 from blfd.core.messages import NotifyAnswered, ReferReceived, ReferTo
+from blfd.core.saved import SavedCall, SavedLeg
 from blfd.core.values import Aor, DialogId, Redirect
 from dialog_info import DialogInfo, DialogState, same_state
 
@@ -93,6 +97,9 @@ def dialog(leg: int) -> DialogId:
     return DialogId(f"id{leg}", f"o{leg}", f"p{leg}")
 
 
+SAVED = SavedLeg(dialog(0), "<sip:a>", "<sip:b>", "sip:b@c", "sip:b@c", (), flow("101"), 1000, 7, SDP, SDP)
+
+
 class Switchboard(RuleBasedStateMachine):
     """Plays the phones: a leg is what the core has asked for, and it answers in any order."""
 
@@ -118,6 +125,7 @@ class Switchboard(RuleBasedStateMachine):
         self.finding: set[int] = set()  # legs whose media is looked up
         self.telling: dict[int, tuple[int, str]] = {}  # NOTIFYs of REFERs in flight: leg and Event
         self.matching: dict[int, int] = {}  # pickers' legs whose media is being matched, and with whose
+        self.stored: dict[int, SavedCall] = {}
         self.storing: dict[int, SetRules] = {}  # rules that phones have set
         self.exchanges = itertools.count(1)
         self.attempts = 0  # to pick up, of which nothing has been said yet
@@ -141,6 +149,8 @@ class Switchboard(RuleBasedStateMachine):
         self.world.now += 1
         if type(event) not in self.losing:
             self.take(self.world.give(event))
+            if isinstance(event, LegAnswered | LegAcknowledged) and event.leg in self.legs:
+                self.take(self.world.give(LegDescribed(event.leg, SAVED)))  # as the stack does at once
             return
         self.losing.discard(type(event))
         if isinstance(event, LegEnded):
@@ -182,6 +192,8 @@ class Switchboard(RuleBasedStateMachine):
                     self.storing[effect.number] = effect
                 case SavePickup():
                     self.attempts -= 1
+                case SaveCalls(calls):
+                    self.stored = {n: one for n, one in {**self.stored, **calls}.items() if one}
                 case Offer():
                     assert effect.leg in self.legs.keys() | self.lost
                 case AnswerOffer() | RefuseOffer():
@@ -396,10 +408,10 @@ class Switchboard(RuleBasedStateMachine):
         self.asking.add(leg)
         self.give(OfferReceived(leg, HOLD if hold else SDP))
 
-    def connect(self, who: str, whom: str, *, answers: bool = True) -> int:
+    def connect(self, who: str, whom: str, *, answers: bool = True, delayed: bool = False) -> int:
         """The caller's leg of a call that is up, or rings; 0 where it was refused."""
         before = set(self.legs)
-        self.call(who, whom, delayed=False, at_once=True)
+        self.call(who, whom, delayed=delayed, at_once=True)
         made = sorted(self.legs.keys() - before)
         callees = [leg for leg in made if self.legs[leg] == "callee"]
         if answers and callees:
@@ -431,9 +443,16 @@ class Switchboard(RuleBasedStateMachine):
             for called in sorted(self.legs.keys() - before):
                 self.give(LegProgress(called, 180, "", dialog(called), None))
 
-    @rule(data=st.data(), whom=st.sampled_from(PEOPLE), at_once=OFTEN, offered=OFFERED, answers=OFTEN)
+    @rule(
+        data=st.data(),
+        whom=st.sampled_from(PEOPLE),
+        at_once=OFTEN,
+        offered=OFFERED,
+        answers=OFTEN,
+        delayed=st.booleans(),
+    )
     def transfers_to_whom_it_has_consulted(
-        self, data: st.DataObject, whom: str, at_once: bool, offered: str, answers: bool
+        self, data: st.DataObject, whom: str, at_once: bool, offered: str, answers: bool, delayed: bool
     ) -> None:
         """Any two calls of one phone, mostly; and what is none of its."""
         legs = self.up() or sorted(self.legs)
@@ -442,7 +461,7 @@ class Switchboard(RuleBasedStateMachine):
         leg, dialogs = data.draw(st.sampled_from(legs)), self.world.core.dialogs
         who = next((who for who in PEOPLE if dialogs.get(Aor("default", who), leg)), "101")
         if data.draw(OFTEN):
-            self.connect(who, whom, answers=answers)
+            self.connect(who, whom, answers=answers, delayed=delayed)
         own = [each for each in dialogs.of(Aor("default", who)) if each.leg != leg]
         found = own or [each for whose in PEOPLE for each in dialogs.of(Aor("default", whose))]
         if not found:
@@ -565,6 +584,21 @@ class Switchboard(RuleBasedStateMachine):
                 shown = [found.state for end in ends for found in [dialogs.get(*end)] if found]
                 assert shown == [DialogState.CONFIRMED] * 2
 
+    @invariant()
+    def what_is_stored_goes_on(self) -> None:
+        """A call that is up as it is, one in between as it was; and who waits by the call that it was in."""
+        calls = {call.number: call for call in self.world.core.calls}
+        waiting = self.world.core.transfers.legs()
+        legs = [seat.leg for one in self.stored.values() for seat in (one.caller, one.callee)]
+        assert len(legs) == len(set(legs)), "a leg is stored once"
+        for number, one in self.stored.items():
+            assert number in calls or {one.caller.leg, one.callee.leg} & waiting
+        for call in calls.values():
+            known = self.world.core.calls.keeping.legs.keys() >= set(call.legs())
+            if call.is_up and known and not call.is_stood_in:
+                one = self.stored[call.number]
+                assert (one.caller.leg, one.callee.leg) == (call.caller_leg, call.answered_leg)
+
     def known(self) -> set[int]:
         legs = {leg for call in self.world.core.calls for leg in call.legs() if leg > 0}
         return legs | self.world.core.transfers.legs()
@@ -588,6 +622,7 @@ class Switchboard(RuleBasedStateMachine):
         assert not self.attempts
         assert not self.asking, "who waits for the answer to its offer"
         assert not self.informing, "or to its INFO"
+        assert self.stored.keys() <= {call.number for call in self.world.core.calls}
         for call in self.world.core.calls:
             offer = OfferReceived(call.caller_leg, SDP)
             assert Offer in map(type, self.world.give(offer)), "nothing is under way that hinders it"
