@@ -300,9 +300,35 @@ def test_calls(store: Store) -> None:
     records.save({}, (), {}, {}, {6: call(6, caller=moved.caller)})
     assert records.calls(0) == [call(6, caller=moved.caller)], "half a call is none"
     assert count(store, "legs") == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "route_set = 'x'",
+        "route_set = '[1]'",
+        "route_set = 'null'",
+        "replaces = '[1]'",
+        "referred_by = '[1, 2, 3]'",
+        "side = 'neither'",
+        "transport = 'pigeon'",
+        "host = ''",
+        "port = 'x'",
+        "listener = 'x'",
+        "remote_cseq = 'x'",
+        "cseq = -4000",
+        "since = 'x'",
+        "session_interval = 'x'",
+        "session_interval = 90, session_expires_at = NULL",
+        "sent = 5",
+    ],
+)
+def test_a_call_that_cannot_be_read(store: Store, wrong: str) -> None:
+    """It is none, and the server starts, with the others."""
+    store.records.save({}, (), {}, {}, {3: call(), 4: call(4)})
     with contextlib.closing(sqlite3.connect(store.path)) as connection, connection:
-        connection.execute("UPDATE legs SET route_set = 'x' WHERE side = 'callee'")
-    assert records.calls(0) == [], "nor one that cannot be read, and the server starts"
+        connection.execute(f"UPDATE legs SET {wrong} WHERE side = 'callee' AND call = 3")
+    assert [one.number for one in store.records.calls(0)] == [4]
 
 
 def count(store: Store, table: str) -> int:

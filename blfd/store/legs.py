@@ -8,12 +8,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from blfd.core.saved import SavedCall, SavedLeg, SavedSeat, SessionTimer
-from blfd.core.values import Aor, DialogId, Flow
+from blfd.core.values import TRANSPORTS, Aor, DialogId, Flow
 from blfd.store.rows import exact, text
 
 log = logging.getLogger(__name__)
 
 CALLER, CALLEE = "caller", "callee"
+WHOLE = ("leg", "call", "transfers", "port", "listener", "cseq", "remote_cseq")  # numbers; -1 is none yet
+TIMES = ("started_at", "since")  # seconds since the epoch
+SDP = ("sent", "received")
+SESSION = ("session_interval", "session_expires_at")  # both or none
 
 
 def calls(found: Iterable[dict[str, Any]]) -> list[SavedCall]:
@@ -22,6 +26,7 @@ def calls(found: Iterable[dict[str, Any]]) -> list[SavedCall]:
     rows: dict[int, dict[str, Any]] = {}
     for row in found:
         try:
+            _check(row)
             seats.setdefault(row["call"], {})[row["side"]] = _seat(row)
         except (ValueError, TypeError) as error:
             log.warning(
@@ -44,6 +49,21 @@ def calls(found: Iterable[dict[str, Any]]) -> list[SavedCall]:
         for number, row in rows.items()
         if len(seats[number]) == 2
     ]
+
+
+def _check(row: dict[str, Any]) -> None:
+    """SQLite keeps whatever was written into a column. Raises ValueError where it is of no use."""
+    if row["side"] not in (CALLER, CALLEE) or row["transport"] not in TRANSPORTS or not row["host"]:
+        raise ValueError(f"{row['side']} over {row['transport']} at {row['host'] or 'no host'}")
+    times = TIMES if row["session_interval"] is None else (*TIMES, *SESSION)
+    wrong = [name for name in WHOLE if not isinstance(row[name], int) or row[name] < -1]
+    wrong += [name for name in times if not isinstance(row[name], (int, float))]
+    wrong += [name for name in SDP if not isinstance(row[name], bytes)]
+    routes = json.loads(row["route_set"])
+    if not isinstance(routes, list) or not all(isinstance(route, str) for route in routes):
+        wrong.append("route_set")
+    if wrong:
+        raise ValueError(f"{wrong[0]} is {row[wrong[0]]!r}")
 
 
 def _seat(row: dict[str, Any]) -> SavedSeat:
