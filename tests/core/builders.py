@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import TypeVar
@@ -190,18 +190,18 @@ class World:
     def lamp(self, extension: str) -> str:
         return self.core.dialogs.lamp(Aor(DEFAULT_TENANT, extension)).value
 
-    def confirm(self, effects: list[Effect]) -> list[Effect]:
+    def confirm(self, effects: Sequence[Effect]) -> list[Effect]:
         """200 to every NOTIFY among the effects; what comes of that."""
         found = notifies(effects)
         return [e for n in found for e in self.give(NotifyAnswered(n.subscription, 200))]
 
 
-def each(effects: list[Effect]) -> list[Effect]:
+def each(effects: Sequence[Effect]) -> list[Effect]:
     """With what all watchers are told at once one by one."""
     return [one for e in effects for one in (e.notifies if isinstance(e, NotifyAll) else (e,))]
 
 
-def notifies(effects: list[Effect]) -> list[Notify]:
+def notifies(effects: Sequence[Effect]) -> list[Notify]:
     return [effect for effect in each(effects) if isinstance(effect, Notify)]
 
 

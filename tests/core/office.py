@@ -20,7 +20,7 @@ from builders import (
 
 from blfd.core.calls.attempts import Attempt
 from blfd.core.calls.leg_inputs import LegAccepted, LegAcknowledged, LegAnswered, LegProgress, MediaMatched
-from blfd.core.directory import Reach
+from blfd.core.directory import Group, Reach
 from blfd.core.effects import (
     Accept,
     Answer,
@@ -43,7 +43,7 @@ SALES = (group("102 103 104"),)
 class Office:
     """101 to 105, all registered, those of `tls` over TLS; 102, 103 and 104 are a group."""
 
-    def __init__(self, groups: tuple = SALES, tls: tuple[str, ...] = ()) -> None:
+    def __init__(self, groups: tuple[Group, ...] = SALES, tls: tuple[str, ...] = ()) -> None:
         self.tls = tls
         self.world = World(None, [who for who in PEOPLE if who not in tls], directory(PEOPLE, groups))
         for who in tls:
@@ -166,7 +166,7 @@ def without_right(reach: Reach = Reach.ON, pickable: bool = True, **who: str) ->
             (Aor("default", "103"), {"pickup": reach}),
             (Aor("default", "102"), {"pickable": pickable}),
         ):
-            extensions[aor] = replace(extensions[aor], **change)  # type: ignore[arg-type]
+            extensions[aor] = replace(extensions[aor], **change)
         office.give(DirectoryChanged(replace(known, extensions=extensions)))
         return ringing(office)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -134,7 +135,9 @@ def test_the_watchers_see_identifiers_in_every_state() -> None:
     world = story.world
     world.confirm(world.give(subscribe("103", "102")))
     seen = []
-    for step in (story.ring, story.pick_up, lambda: story.end(story.legs[0])):
+    steps: tuple[Callable[[], list[Effect]], ...]
+    steps = (story.ring, story.pick_up, lambda: story.end(story.legs[0]))
+    for step in steps:
         (notify,) = notifies(step())
         world.confirm([notify])
         (dialog,) = document(notify).dialogs

@@ -144,7 +144,7 @@ def test_what_a_phone_does_meanwhile(event: Input, effect: Effect | None, is_up:
     answer = answered(story, stored(story, asked))
     if is_up:
         story.give(LegAcknowledged(answer.leg, None))
-    expected = [effect._replace(leg=answer.leg)] if effect else []  # type: ignore[union-attr, call-arg]
+    expected = [effect._replace(leg=answer.leg)] if effect else []  # type: ignore[call-arg]
     assert story.give(event._replace(leg=answer.leg)) == expected  # type: ignore[union-attr, call-arg]
     ends = [type(each) for each in story.at(story.now + SHOWN)]
     assert ends == ([HangUp] if is_up and not isinstance(event, LegEnded) else [])

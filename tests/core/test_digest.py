@@ -6,6 +6,7 @@ import hashlib
 import re
 from dataclasses import replace
 from ipaddress import IPv4Network
+from typing import Any
 
 import pytest
 from builders import HOST, flow, request, uri
@@ -127,7 +128,7 @@ def test_what_is_refused(over: dict[str, str], status: int, stale: bool) -> None
     asked = request("INVITE")
     first = refusal(auth, asked)
     kind = over.pop("algorithm", "")
-    again = credentials(first, asked, **over)  # type: ignore[arg-type]
+    again = credentials(first, asked, **over)
     if kind:
         again = again._replace(credentials=(again.credentials[0]._replace(algorithm=kind),))
     second = refusal(auth, again)
@@ -140,7 +141,7 @@ def test_an_unknown_user_is_answered_as_a_wrong_password() -> None:
     auth = authenticator()
     asked = request("INVITE")
     wrong, unknown = (
-        refusal(auth, credentials(refusal(auth, asked), asked, **over))  # type: ignore[arg-type]
+        refusal(auth, credentials(refusal(auth, asked), asked, **over))
         for over in ({"password": "wrong"}, {"user": "nobody"})
     )
     assert (wrong.status, wrong.reason) == (unknown.status, unknown.reason)
@@ -352,7 +353,8 @@ def test_what_is_not_anonymous(method: str, text: str, status: int) -> None:
 
 def test_a_phone_is_not_believed_who_it_is() -> None:
     auth = authenticator()
-    for asserted in ({"asserted": (uri("102"),)}, {"preferred": (uri("102"),)}):
+    claims: tuple[dict[str, Any], ...] = ({"asserted": (uri("102"),)}, {"preferred": (uri("102"),)})
+    for asserted in claims:
         for text in (NOBODY[0], f"sip:101@{HOST}"):
             asked = from_(request("INVITE"), text)._replace(**asserted)
             assert refusal(auth, asked).status == 401

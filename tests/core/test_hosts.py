@@ -85,9 +85,13 @@ def test_a_network(text: str, network: str) -> None:
     assert str(hosts.network(text)) == network
 
 
+def is_no_ipv4(address: IPv4Address | IPv6Address) -> bool:
+    return isinstance(address, IPv6Address) and address.ipv4_mapped is None
+
+
 @given(
     st.sampled_from(["udp", "tcp", "tls"]),
-    IPV4 | IPV6.filter(lambda at: at.ipv4_mapped is None),
+    IPV4 | IPV6.filter(is_no_ipv4),
     st.integers(0, 65535),
 )
 def test_a_flow_is_read_as_it_is_written(

@@ -285,7 +285,8 @@ class Switchboard(RuleBasedStateMachine):
         """By what its phone was told last, mostly of a live call, however old that is."""
         dialogs = [d for info in self.told.values() for d in info.dialogs if d.call_id]
         live = [d for d in dialogs if d.state in (DialogState.EARLY, DialogState.CONFIRMED)]
-        dialogs = live if live and data.draw(OFTEN) else dialogs
+        if len(live) > 0 and data.draw(OFTEN):
+            dialogs = live
         if not dialogs:
             return
         dialog = data.draw(st.sampled_from(sorted(dialogs, key=lambda d: (d.id, d.state.value))))
@@ -360,7 +361,8 @@ class Switchboard(RuleBasedStateMachine):
     def sets_a_rule(self, who: str, dnd: bool, where: str, when: str, whose: Whose) -> None:
         known = self.world.core.directory
         extension = known.extensions[Aor("default", who)]
-        rules = replace(extension.forwarding, dnd=dnd, **{when: where})
+        goes: dict[str, Any] = {when: where}
+        rules = replace(extension.forwarding, dnd=dnd, **goes)
         extensions = {**known.extensions, extension.aor: replace(extension, forwarding=rules)}
         tenant = replace(known.tenants["default"], redirect=whose, decline=whose)
         tenants = {**known.tenants, "default": tenant}

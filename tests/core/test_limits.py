@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from builders import SDP, World, invite, register, reply, subscribe
 
@@ -20,9 +22,14 @@ def refused(effects: list[Effect], what: str, setting: str) -> None:
     assert f"raise {setting} if that is right" in log
 
 
+def only_two(setting: str) -> Settings:
+    most: dict[str, Any] = {setting: 2}
+    return Settings(**most)
+
+
 @pytest.mark.parametrize("setting", ["max_subscriptions", "tenant_subscriptions", "source_subscriptions"])
 def test_subscriptions(setting: str) -> None:
-    world = World(Settings(**{setting: 2}))
+    world = World(only_two(setting))
     one, two, three = ("103", "103", "103") if setting == "max_subscriptions" else ("101", "102", "103")
     tag = reply(world.give(subscribe(one, call_id="first"))).to_tag
     assert reply(world.give(subscribe(two))).status == 200
@@ -44,7 +51,7 @@ def call(world: World, who: str) -> int:
     [("max_calls", ("101", "101")), ("tenant_calls", ("101", "103")), ("source_calls", ("101", "101"))],
 )
 def test_calls(setting: str, who: tuple[str, str]) -> None:
-    world = World(Settings(**{setting: 2}))
+    world = World(only_two(setting))
     first, _ = (call(world, caller) for caller in who)
     refused(world.give(invite("101", "102")), "calls", setting)
     world.give(LegEnded(first, 487, ""))
@@ -53,7 +60,7 @@ def test_calls(setting: str, who: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("setting", ["source_bindings", "tenant_bindings"])
 def test_contacts(setting: str) -> None:
-    world = World(Settings(**{setting: 2}), phones=("101", "102"))
+    world = World(only_two(setting), phones=("101", "102"))
     refused(world.give(register("103")), "contacts", setting)
     assert reply(world.give(register("101", cseq=2))).status == 200, "a refresh takes no room"
     assert reply(world.give(register("101", cseq=3, expires=0))).status == 200

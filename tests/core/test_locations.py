@@ -6,7 +6,7 @@ import pytest
 from builders import World, dials, invite, notifies, register, subscribe
 
 from blfd.core.calls.leg_inputs import LegAccepted, LegEnded, LegProgress
-from blfd.core.effects import Dial, HangUp, Locate, Log, Reply
+from blfd.core.effects import Accept, Dial, Effect, HangUp, Locate, Log, Reply
 from blfd.core.inputs import FlowClosed, Located, NotifyLost
 from blfd.core.locations import (
     LONGEST,
@@ -179,6 +179,12 @@ def test_a_request_that_has_waited_in_vain() -> None:
     assert any(isinstance(e, Reply) for e in world.give(behind(register("102"), CAME))), "nobody waits again"
 
 
+def accepted(effects: list[Effect]) -> Accept:
+    (accept,) = effects
+    assert isinstance(accept, Accept)
+    return accept
+
+
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_watcher_behind_an_edge_with_two_addresses(transport: str) -> None:
     """A NOTIFY without a response, or without a connection, goes to the next one at once."""
@@ -190,7 +196,7 @@ def test_a_watcher_behind_an_edge_with_two_addresses(transport: str) -> None:
         assert told.flow == flow
         world.confirm([told])
         world.give(FlowClosed(flow))
-        (accept,) = world.give(invite("101", "102"))
+        accept = accepted(world.give(invite("101", "102")))
         (leg,) = (e.leg for e in world.give(LegAccepted(accept.leg, "ours")) if isinstance(e, Dial))
         dialog = DialogId("id", "ours", "theirs")
         (told,) = notifies(world.give(LegProgress(leg, 180, "", dialog, None)))
@@ -210,7 +216,7 @@ def test_a_call_tries_the_next_address_until_the_phone_rings(end: LegEnded) -> N
     udp, server = CAME._replace(transport="udp"), SERVER._replace(transports=("udp",))
     world.give(behind(register("102"), udp))
     world.give(found(SECOND, THIRD, server=server))
-    (accept,) = world.give(invite("101", "102"))
+    accept = accepted(world.give(invite("101", "102")))
     (first,) = dials(world.give(LegAccepted(accept.leg, "ours")))
     (second,) = dials(world.give(end._replace(leg=first.leg)))
     assert [dial.flow.host for dial in (first, second)] == [SECOND, THIRD]
@@ -218,10 +224,10 @@ def test_a_call_tries_the_next_address_until_the_phone_rings(end: LegEnded) -> N
     world.give(LegProgress(second.leg, 180, "", DialogId("id", "ours", "theirs"), None))
     (ended,) = (e for e in world.give(end._replace(leg=second.leg)) if isinstance(e, HangUp))
     assert (ended.leg, ended.status) == (accept.leg, 480 if end.silent else 500)
-    (accept,) = world.give(invite("101", "102"))
+    accept = accepted(world.give(invite("101", "102")))
     again = [dial.flow.host for dial in dials(world.give(LegAccepted(accept.leg, "ours")))]
     assert again == [THIRD if end.silent else SECOND], "what was silent comes last for a while"
     world.give(LegEnded(accept.leg, 487, ""))
     world.at(world.now + 61)
-    (accept,) = world.give(invite("101", "102"))
+    accept = accepted(world.give(invite("101", "102")))
     assert [dial.flow.host for dial in dials(world.give(LegAccepted(accept.leg, "ours")))] == [SECOND]

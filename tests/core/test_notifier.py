@@ -304,7 +304,8 @@ def test_a_peer_that_cannot_be_reached_is_tried_less_and_less() -> None:
     key = phones.subscribed(1, DIRECT, expires=7200)
     phones.close(1)
     phones.changed()
-    world, way, times = phones.world, phones.flow(1)._replace(port=5062), []
+    world, way = phones.world, phones.flow(1)._replace(port=5062)
+    times: list[float] = []
     world.give(NotifyLost(key, way))
     while len(times) < 9:
         at = world.core.notifier.timers.next()

@@ -10,7 +10,7 @@ from builders import SDP, dials, flow, invite
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blfd.core.calls.calls import Calls, LegInput
+from blfd.core.calls.calls import Calls
 from blfd.core.calls.leg_inputs import (
     InfoAnswered,
     InfoReceived,
@@ -18,6 +18,7 @@ from blfd.core.calls.leg_inputs import (
     LegAcknowledged,
     LegAnswered,
     LegEnded,
+    LegInput,
     LegProgress,
 )
 from blfd.core.calls.party import Party
@@ -201,6 +202,9 @@ def informed(story: Story) -> list[Effect]:
     return story.give(InfoAnswered(story.caller, 1, 200, "OK", "", b"", EVERYTHING))
 
 
+Telling = Dial | Progress | Answer | HangUp | SendInfo | AnswerInfo
+
+
 @pytest.mark.parametrize("trusted", [False, True], ids=["phones", "edges"])
 @pytest.mark.parametrize(
     ("happens", "effect", "message"),
@@ -217,7 +221,7 @@ def informed(story: Story) -> list[Effect]:
     ids=["INVITE", "180", "200", "CANCEL", "BYE of the caller", "BYE of the callee", "INFO", "its answer"],
 )
 def test_each_message_of_a_call(
-    happens: Callable[[Story], list[Effect]], effect: type, message: In, trusted: bool
+    happens: Callable[[Story], list[Effect]], effect: type[Telling], message: In, trusted: bool
 ) -> None:
     found = [done for done in happens(Story(trusted)) if isinstance(done, effect)]
     (headers,) = [done.headers for done in found]

@@ -229,8 +229,8 @@ def test_who_calls_whom_after_a_pickup_and_a_take_over() -> None:
     office.give(LegAcknowledged(leg, None))
     office.give(OfferAnswered(caller, 200, SDP))
     assert arrows(office, "101", "104", "103") == [[">104"], ["<101"], []]
-    (dialog,) = office.world.core.dialogs.of(Aor("default", "101"))
-    office.pick_up("105", "x", replaces=naming(dialog.id))
+    (talk,) = office.world.core.dialogs.of(Aor("default", "101"))
+    office.pick_up("105", "x", replaces=naming(talk.id))
     assert arrows(office, "101", "104", "105") == [[], ["<105"], [">104"]]
 
 

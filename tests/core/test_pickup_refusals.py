@@ -295,16 +295,21 @@ def busy_at_once(office: Office, leg: int, phone: int) -> None:
     office.give(LegEnded(phone, 486, "Busy Here"))
 
 
+def alike(history: History, words: str) -> tuple[History, str, str]:
+    """Who dials a code and who presses a key are told the same."""
+    return history, words, words
+
+
 NOTHING, GROUP = "Nothing rings at 102", "Nothing rings at your groups"
 OVER, HUNG_UP = "The call at 102 is over", "The caller has hung up"
 HISTORIES: dict[str, tuple[History, str, str]] = {
     # what happened; what a code is told just afterwards; what a key is told, whenever ("": it takes over)
     "102 answers": (answered_by_102, "102 has answered already", ""),
     "102 answers, over": (answered_and_over, NOTHING, OVER),
-    "104 picks up": (picked_up_by("104"), *["104 has answered the call already"] * 2),
+    "104 picks up": alike(picked_up_by("104"), "104 has answered the call already"),
     "104 picks up, over": (picked_up_by("104", still_up=False), NOTHING, OVER),
-    "104 picks up, 105 takes over": (taken_over, *["105 has taken it over already"] * 2),
-    "the picker picks up": (picked_up_by("103"), *["You have answered the call already"] * 2),
+    "104 picks up, 105 takes over": alike(taken_over, "105 has taken it over already"),
+    "the picker picks up": alike(picked_up_by("103"), "You have answered the call already"),
     "the picker picks up, over": (picked_up_by("103", still_up=False), NOTHING, OVER),
     "the caller gives up": (given_up, HUNG_UP, HUNG_UP),
     "102 rejects": (rejected, NOTHING, OVER),

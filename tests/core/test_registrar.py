@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from builders import flow, request
 from hypothesis import given
@@ -23,7 +25,7 @@ SERVER = ("192.0.2.5", 5060)
 ALICE = Extension(AOR)
 
 
-def made(**settings: int) -> Registrar:
+def made(**settings: Any) -> Registrar:
     """One that trusts an edge at 198.51.100.7, where `request` comes from, and at 192.0.2.99."""
     hops = NextHops(
         lambda host: host in ("198.51.100.7", "192.0.2.99"), lambda way: way[1:3] == SERVER, Locations()
@@ -31,8 +33,8 @@ def made(**settings: int) -> Registrar:
     return Registrar(Settings(**settings), hops)
 
 
-def asked(*contacts: RegisterContact, cseq: int = 1, call_id: str = "r", **over: object) -> RegisterReceived:
-    return RegisterReceived(request("REGISTER", "101", "101", call_id=call_id, cseq=cseq), contacts, **over)  # type: ignore[arg-type]
+def asked(*contacts: RegisterContact, cseq: int = 1, call_id: str = "r", **over: Any) -> RegisterReceived:
+    return RegisterReceived(request("REGISTER", "101", "101", call_id=call_id, cseq=cseq), contacts, **over)
 
 
 def contact(user: str = "a", expires: int | None = None, q: float = 1.0) -> RegisterContact:
@@ -143,7 +145,7 @@ BEHIND_NAT, DIRECT = "sip:101@10.0.0.7:5062", "sip:101@198.51.100.7:5062"
 PATH = ("<sip:192.0.2.99:5070;transport=tcp;lr>", "<sip:other.example;lr>")
 
 
-def over_tcp(*contacts: str, flow: Flow = CLOSED, cseq: int = 1, **over: object) -> RegisterReceived:
+def over_tcp(*contacts: str, flow: Flow = CLOSED, cseq: int = 1, **over: Any) -> RegisterReceived:
     message = asked(*map(RegisterContact, contacts), cseq=cseq, **over)
     return message._replace(request=message.request._replace(flow=flow))
 

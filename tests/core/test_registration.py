@@ -37,7 +37,7 @@ ASKS = Challenge("carrier", "n1", "MD5", ("auth",))
 
 def site(*trunks: Trunk) -> Directory:
     routes = (OutRoute("default", "0.", ("carrier",)),)
-    return replace(directory(), trunks=trunks or (TRUNK,), routes=routes if trunks != (None,) else ())
+    return replace(directory(), trunks=trunks or (TRUNK,), routes=routes)
 
 
 class Line:
@@ -137,7 +137,7 @@ def test_challenges_are_answered(challenges: tuple[Challenge, ...], names: dict[
 
 
 def proves(value: str, algorithm: str) -> bool:
-    parts = dict(re.findall(r'(\w+)="?([^",]+)"?', value))
+    parts: dict[str, str] = dict(re.findall(r'(\w+)="?([^",]+)"?', value))
     h = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}[algorithm]
 
     def digest(text: str) -> str:

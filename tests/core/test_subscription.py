@@ -7,6 +7,7 @@ import itertools
 import pytest
 from builders import World, document, each, flow, notifies, reply, subscribe
 
+from blfd.core.effects import Effect
 from blfd.core.events.subscription import TRANSITIONS, Action, Event, Phase
 from blfd.core.inputs import FlowClosed, NotifyLost
 from blfd.core.messages import NotifyAnswered, SubscribeReceived
@@ -84,8 +85,8 @@ class Watcher:
             effects += self.world.give(NotifyLost(self.key, flow))
         self.take(effects)
 
-    def take(self, effects: list[object]) -> None:
-        for notify in notifies(effects):  # type: ignore[arg-type]
+    def take(self, effects: list[Effect]) -> None:
+        for notify in notifies(effects):
             self.told_by = notify.flow
             assert not self.in_flight, "two NOTIFYs in flight"
             assert not self.last, "a NOTIFY after the last one"

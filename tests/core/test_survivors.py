@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from builders import SDP, World, directory, document, flow, notifies, register, request, subscribe, uri
@@ -28,8 +29,10 @@ from blfd.core.effects import (
     Dial,
     Effect,
     Offer,
+    OfLeg,
     PhoneMoved,
     SaveCalls,
+    SaveSubscription,
     Secure,
 )
 from blfd.core.inputs import CallsRestored, Drain, Located, SubscriptionsRestored
@@ -71,7 +74,7 @@ class Offices(Office):
             else:
                 del self.kept[number]
 
-    def describe(self, leg: int, user: str, transport: str = "udp", **over: object) -> None:
+    def describe(self, leg: int, user: str, transport: str = "udp", **over: Any) -> None:
         """What the SIP stack says of a leg that is up."""
         shown = self.world.core.dialogs.get(Aor("default", user), leg)
         one = SavedLeg(
@@ -91,9 +94,7 @@ class Offices(Office):
         )
         self.give(LegDescribed(leg, one._replace(**over)))
 
-    def up(
-        self, who: str = "101", whom: str = "102", *, sips: bool = False, **over: object
-    ) -> tuple[int, int]:
+    def up(self, who: str = "101", whom: str = "102", *, sips: bool = False, **over: Any) -> tuple[int, int]:
         """A call that is up, and stored: its legs. `over` is of both."""
         caller = self.call(who, whom, sips=sips)
         (callee,) = self.phones[caller]
@@ -120,8 +121,8 @@ def dialogs(office: Office, *extensions: str) -> list[object]:
     return [office.world.core.dialogs.of(Aor("default", extension)) for extension in extensions]
 
 
-def of(effects: list[Effect], kind: type) -> list[int]:
-    return [effect.leg for effect in effects if isinstance(effect, kind)]  # type: ignore[attr-defined]
+def of(effects: list[Effect], kind: type[OfLeg | Adopt]) -> list[int]:
+    return [effect.leg for effect in effects if isinstance(effect, kind)]
 
 
 def test_it_is_stored_when_it_is_up() -> None:
@@ -169,7 +170,8 @@ def test_watchers_see_nothing_between() -> None:
     office.up()
     effects = office.give(subscribe("103", "102"))
     shown = document(notifies(effects)[0]).dialogs
-    saved = next(e.saved for e in effects if type(e).__name__ == "SaveSubscription")  # type: ignore[attr-defined]
+    saved = next(e.saved for e in effects if isinstance(e, SaveSubscription))
+    assert saved
     office.restart()
     office.give(SubscriptionsRestored((saved,)))
     (again,) = notifies(office.at(0))
@@ -319,7 +321,7 @@ def test_a_phone_is_asked_alone_where_the_other_one_does_not_come_back() -> None
 def test_an_edge_is_reached_anew() -> None:
     """A connection to it is made by us."""
     office = Offices()
-    edge = {"route_set": ("<sip:198.51.100.7:5070;transport=tcp;lr>",), "transport": "tcp"}
+    edge: dict[str, Any] = {"route_set": ("<sip:198.51.100.7:5070;transport=tcp;lr>",), "transport": "tcp"}
     office.up(**edge)
     adopts = [effect for effect in office.restart() if isinstance(effect, Adopt)]
     assert {adopt.saved.flow.port for adopt in adopts} == {5070}

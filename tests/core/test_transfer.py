@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from builders import SDP, document, notifies, register, request, subscribe, uri
@@ -75,21 +76,19 @@ class Transfers(Office):
         more = [e for n in sent for e in self.give(LegNotified(n.leg, n.exchange, status))]
         return [*more, *self.confirm(more)] if more else []
 
-    def refer(
-        self, to: str | Uri = "103", leg: int = 0, *, replaces: str = "", **more: object
-    ) -> list[Effect]:
+    def refer(self, to: str | Uri = "103", leg: int = 0, *, replaces: str = "", **more: Any) -> list[Effect]:
         """REFER by the transferor, or on `leg`; all NOTIFYs are confirmed."""
         target = uri(to) if isinstance(to, str) else to
         asked = request("REFER", "102", "x")
         effects = self.give(
             ReferReceived(
                 asked, leg or self.transferor, ReferTo(target, (replaces,) if replaces else ()), **more
-            )  # type: ignore[arg-type]
+            )
         )
         return [*effects, *self.confirm(effects)]
 
-    def refused(self, to: str | Uri = "103", leg: int = 0, **more: object) -> tuple[int, str]:
-        (reply,) = [e for e in self.refer(to, leg, **more) if isinstance(e, Reply)]  # type: ignore[arg-type]
+    def refusal(self, to: str | Uri = "103", leg: int = 0, **more: Any) -> tuple[int, str]:
+        (reply,) = [e for e in self.refer(to, leg, **more) if isinstance(e, Reply)]
         return reply.status, reply.reason
 
     def called(self, effects: list[Effect]) -> int:
@@ -401,7 +400,7 @@ def test_who_has_picked_it_up_transfers_it_before_it_is_joined() -> None:
     office.blind()
     picker = office.ask("104", "*97103", None)
     office.give(MediaMatched(picker, True, None, b"for 104"))
-    assert office.refused("105", picker) == (491, "This call is just being transferred")
+    assert office.refusal("105", picker) == (491, "This call is just being transferred")
     effects = office.give(LegAcknowledged(picker, b"of 104"))
     assert offers(effects) == [Offer(office.transferee, b"of 104", identity("104"))]
     office.confirm(effects)
@@ -567,22 +566,22 @@ def test_a_target_whose_offer_gets_no_answer(answer: bytes | None) -> None:
 
 def test_what_is_no_consultation() -> None:
     office = Consulting(by_caller=False)
-    assert office.refused("x", replaces="nothing;to-tag=1;from-tag=2") == (481, "102 has no such call")
+    assert office.refusal("x", replaces="nothing;to-tag=1;from-tag=2") == (481, "102 has no such call")
     others = "{};to-tag={};from-tag={}".format(*office.dialog("103").id)
-    assert office.refused("x", replaces=others) == (481, "102 has no such call"), "of 103's phone"
+    assert office.refusal("x", replaces=others) == (481, "102 has no such call"), "of 103's phone"
     own = next(d for d in office.world.core.dialogs.of(Aor("default", "102")) if d.leg == office.transferor)
-    assert office.refused("x", replaces="{};to-tag={};from-tag={}".format(*own.id))[0] == 400, "of this call"
+    assert office.refusal("x", replaces="{};to-tag={};from-tag={}".format(*own.id))[0] == 400, "of this call"
     early = office.consulted() + ";early-only"
-    assert office.refused("x", replaces=early) == (486, "The other call is up already")
-    assert office.refused("x", replaces="a b")[0] == 400
+    assert office.refusal("x", replaces=early) == (486, "The other call is up already")
+    assert office.refusal("x", replaces="a b")[0] == 400
     value = office.consulted()
     office.give(LegEnded(office.second, 200, ""))
-    assert office.refused("x", replaces=value) == (481, "The other call is over")
+    assert office.refusal("x", replaces=value) == (481, "The other call is over")
     incoming = office.call("104", "102")
     (leg,) = office.phones[incoming]
     ringing = next(d for d in office.world.core.dialogs.of(Aor("default", "102")) if d.leg == leg)
     value = "{};to-tag={};from-tag={}".format(*ringing.id)
-    assert office.refused("x", replaces=value) == (403, "102 has not answered the other call")
+    assert office.refusal("x", replaces=value) == (403, "102 has not answered the other call")
     assert office.lamps("101", "102") == ["talking", "ringing"]
 
 
@@ -614,16 +613,18 @@ def test_blind_with_calls_and_targets_by_sips(
     office = Transfers(tls=tls, sips=call)
     target = uri("103")._replace(scheme="sips" if to else "sip")
     if end:
-        assert office.refused(target) == end
+        assert office.refusal(target) == end
         assert office.lamps("101", "102") == ["talking", "talking"]
         return
     leg = office.called(office.refer(target))
     office.rings_at(leg)
     if call or to:
         assert office.ask("102", "*97103"), "over TLS"
-        assert Office.refused(office, "104", "*97103").reason.endswith("is picked up over TLS only")
+        assert office.refused("104", "*97103").reason.endswith("is picked up over TLS only")
     office.answers_at(leg)
-    assert office.world.core.calls.of(leg).secure == (call or to)
+    talk = office.world.core.calls.of(leg)
+    assert talk is not None
+    assert talk.secure == (call or to)
 
 
 @pytest.mark.parametrize("rings", [False, True], ids=["up", "ringing"])
@@ -645,7 +646,9 @@ def test_attended_with_calls_by_sips(sips: str, without: str, to: str, rings: bo
         assert (reply.status, reply.reason) == refused_for(without)
         return
     office.refer(target, replaces=office.consulted())
-    assert office.world.core.calls.of(office.target).secure == is_secure
+    talk = office.world.core.calls.of(office.target)
+    assert talk is not None
+    assert talk.secure == is_secure
 
 
 # Refusals
@@ -654,15 +657,15 @@ def test_attended_with_calls_by_sips(sips: str, without: str, to: str, rings: bo
 def test_who_is_no_target() -> None:
     office = Transfers()
     office.give(register("104", expires=0, cseq=2))
-    assert office.refused("104") == (480, "104 is not registered")
-    assert office.refused("199") == (404, "199 does not exist")
-    assert office.refused("*97103") == (403, "A call cannot be transferred to *97103")
-    assert office.refused("*98")[0] == 403
-    assert office.refused(uri("103", "elsewhere.example"))[0] == 404
-    assert office.refused(uri("101", "acme.example"))[0] == 404, "another tenant's"
+    assert office.refusal("104") == (480, "104 is not registered")
+    assert office.refusal("199") == (404, "199 does not exist")
+    assert office.refusal("*97103") == (403, "A call cannot be transferred to *97103")
+    assert office.refusal("*98")[0] == 403
+    assert office.refusal(uri("103", "elsewhere.example"))[0] == 404
+    assert office.refusal(uri("101", "acme.example"))[0] == 404, "another tenant's"
     bye = uri("103")._replace(parameters=(("method", "BYE"),))
-    assert office.refused(bye) == (400, "A call is transferred, and no BYE")
-    assert office.refused(Uri("mailto:x@y", "mailto", "", "", 0))[0] == 416
+    assert office.refusal(bye) == (400, "A call is transferred, and no BYE")
+    assert office.refusal(Uri("mailto:x@y", "mailto", "", "", 0))[0] == 416
     assert office.told == []
     assert office.lamps("101", "102") == ["talking", "talking"]
     tel = Uri("tel:1-03;phone-context=x", "tel", "", "", 0)
@@ -671,15 +674,15 @@ def test_who_is_no_target() -> None:
 
 def test_when_no_call_can_be_transferred() -> None:
     office = Transfers()
-    assert office.refused(leg=-1) == (481, "Call does not exist")
+    assert office.refusal(leg=-1) == (481, "Call does not exist")
     refer = ReferReceived(request("REFER", "102", "103"), 0, ReferTo(uri("103")))
     (reply,) = [e for e in office.give(refer) if isinstance(e, Reply)]
     assert (reply.status, reply.reason) == (403, "Transfer a call from within it")
     caller = office.call("104", "105")
-    assert office.refused(leg=caller)[0] == 403, "it rings"
+    assert office.refusal(leg=caller)[0] == 403, "it rings"
     office.blind()
     for leg in (office.transferor, office.transferee):
-        assert office.refused("104", leg) == (491, "This call is just being transferred")
+        assert office.refusal("104", leg) == (491, "This call is just being transferred")
 
 
 def test_a_transfer_right_after_the_answer_waits_for_the_ack() -> None:
@@ -715,7 +718,7 @@ def test_five_transfers_and_no_more() -> None:
         office.confirm(effects)
         office.give(OfferAnswered(transferee, 200, TRANSFEREE))
         transferor = target
-    assert office.refused("103", transferor)[0] == 483
+    assert office.refusal("103", transferor)[0] == 483
 
 
 def test_a_stop_ends_all_of_it() -> None:
@@ -754,9 +757,9 @@ def test_a_consultation_is_for_one_transfer() -> None:
     office.give(OfferReceived(office.second, HELD))
     value = office.consulted()
     office.refer("x", replaces=value)
-    assert office.refused("104", office.second) == (491, "This call is just being transferred")
+    assert office.refusal("104", office.second) == (491, "This call is just being transferred")
     third = office.talk("102", "104")
-    assert office.refused("x", third, replaces=value) == (491, "The other call is just being transferred")
+    assert office.refusal("x", third, replaces=value) == (491, "The other call is just being transferred")
 
 
 def test_somebody_takes_over_while_the_target_rings() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from builders import (
@@ -292,7 +293,7 @@ def test_a_trunk_that_is_off_is_as_if_it_were_not_there() -> None:
     assert [dial.flow.host for dial in story.call_out("0301")] == [BACKUP]
 
 
-SCANS = {
+SCANS: dict[str, dict[str, Any]] = {
     "a number": {},
     "a number that there is not": {"number": "+49301234599"},
     "an extension": {"number": "102"},
@@ -316,8 +317,8 @@ def distrusting(known: Directory | None = None, **settings: object) -> Story:
 def test_strangers_are_refused_alike_and_told_of_once(host: str) -> None:
     story, seen = distrusting(), set()
     for what, over in SCANS.items():
-        asked = outside(**{"from_": Address(uri("x", host), "", "far"), **over, "source": SCANNER})  # type: ignore[arg-type]
-        refused = story.refused(asked)
+        sent: dict[str, Any] = {"from_": Address(uri("x", host), "", "far"), **over, "source": SCANNER}
+        refused = story.refused(outside(**sent))
         seen.add((refused.status, refused.reason, refused.once, tuple(name for name, _ in refused.headers)))
         lines = story.said()
         story.effects = story.world.at(story.world.now + 11)
