@@ -8,7 +8,7 @@ answers what an earlier process has sent.
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 from blfd.core.values import Flow
@@ -21,6 +21,7 @@ from blfd.sip.writer import Writer
 log = logging.getLogger("blfd.sip")
 
 MOST = 10_000
+OF_ONE = 20  # dialogs of one INVITE: a proxy forks to no more, and whoever watches a lamp is told a Call-ID
 NOBODY = ""
 """The token of a request whose response changes nothing."""
 
@@ -38,6 +39,7 @@ class FurtherResponses:
         self._send, self._clients, self._own_uris, self._writer = send, clients, own_uris, writer
         self._ended: set[tuple[str, str]] = set()  # Call-ID and To tag
         self._ends: deque[tuple[float, tuple[str, str]]] = deque()
+        self._of_one: Counter[str] = Counter()  # dialogs of a Call-ID
 
     def hang_up(self, response: Response, flow: Flow, now: float) -> None:
         """Acknowledge a 2xx, as often as it comes, and end its dialog once. Without a Contact nothing can."""
@@ -45,18 +47,26 @@ class FurtherResponses:
             return
         branch, cseq = self._clients.new_branch(), response.cseq
         self._send(self._request("ACK", response, flow, branch, cseq), flow)
-        while self._ends and self._ends[0][0] <= now:
-            self._ended.discard(self._ends.popleft()[1])
+        self._forget(now)
         dialog = response.call_id, response.to.tag
-        if dialog in self._ended or len(self._ended) >= MOST:
+        if dialog in self._ended or len(self._ended) >= MOST or self._of_one[response.call_id] >= OF_ONE:
             return
         self._ended.add(dialog)
+        self._of_one[response.call_id] += 1
         self._ends.append((now + LIFETIME, dialog))
         log.info("%s answers a call that it cannot have any more, and is hung up", flow)
         branch = self._clients.new_branch()
         data = self._request("BYE", response, flow, branch, cseq + 1)
         ids = response.call_id, response.from_.tag
         self._clients.send(branch, NOBODY, *ids, cseq + 1, data, flow, now)
+
+    def _forget(self, now: float) -> None:
+        while self._ends and self._ends[0][0] <= now:
+            dialog = self._ends.popleft()[1]
+            self._ended.discard(dialog)
+            self._of_one[dialog[0]] -= 1
+            if not self._of_one[dialog[0]]:
+                del self._of_one[dialog[0]]
 
     def _request(self, method: str, response: Response, flow: Flow, branch: str, cseq: int) -> bytes:
         return self._writer.request(

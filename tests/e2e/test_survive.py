@@ -15,6 +15,7 @@ from sites import UDP6, Listening, Site
 from wire import Agent, Message
 
 from blfd.demo.simulation import PhoneProcess
+from blfd.sip.further_responses import OF_ONE
 
 SDP = "application/sdp"
 KILLS, SEED = 3, 4028
@@ -295,6 +296,15 @@ def test_a_phone_that_rang_when_the_process_died(own_site: Callable[..., Site]) 
     bye = callee.wait_request("BYE")
     assert bye["call-id"] == invite["call-id"]
     callee.reply(bye, 200)
+    for number in range(OF_ONE + 5):  # whoever watches the lamp knows the Call-ID, and may come from anywhere
+        to = f"{invite['to']};tag=made-up-{number}"
+        headers = [(key, to if key == "to" else value) for key, value in invite.headers]
+        callee.reply(replace(invite, headers=headers), 200, "OK", sdp(5000), Content_Type=SDP)
+    callee.wait(lambda m: m.method == "ACK" and m["to"] == to)
+    hung_up_on = {m["to"] for m in callee.received if m.method == "BYE"} | {bye["to"]}
+    assert len(hung_up_on) == OF_ONE
+    for one in [m for m in callee.received if m.method == "BYE"]:
+        callee.reply(one, 200)
     caller.leave_by.clear()
     calling.cancel()
     assert caller.wait(lambda m: m.status >= 200 and m["cseq"].endswith("CANCEL")).status == 481
