@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 QUICK := --ignore tests/core/test_interleavings.py tests/core tests/transport tests/test_store.py \
 	tests/test_pjsip_wheel.py tests/e2e/test_demo.py
-TYPED := $(addprefix tests/,core dialog_info pjsip provisioning sip transport)  # one by one: names of modules repeat
+TYPED := $(addprefix tests/,core dialog_info e2e pjsip provisioning sip transport)  # one by one: names of modules repeat
 READY := $(VENV)/ready
 
 .PHONY: demo test quick coverage lint bench fuzz soak clean

@@ -71,14 +71,21 @@ class Browser:
 
     def send(self, page: httpx.Response, files: Any = None, to: str = "", **fields: Any) -> httpx.Response:
         """The form of a page that is open already; the first of those whose address has `to` in it."""
-        forms = html.fromstring(page.text).xpath("//main//form[@method='post']")
+        forms = found_in(page.text, "//main//form[@method='post']")
         form = next(form for form in forms if to in form.get("action", ""))
         inputs = form.xpath(".//input[@type='hidden']")
-        hidden = {field.get("name"): field.get("value", "") for field in inputs}
+        hidden: dict[str, Any] = {field.get("name"): field.get("value", "") for field in inputs}
         address = httpx.URL(page.url).join(form.get("action") or str(page.url))
         return self.client.post(address, data={**hidden, **fields}, files=files)
 
 
+def found_in(page: str, path: str) -> list[Any]:
+    """The elements, or values of attributes, that an XPath leads to."""
+    result = html.fromstring(page).xpath(path)
+    assert isinstance(result, list)
+    return result
+
+
 def words(answer: httpx.Response) -> str:
     """What a person reads of a page."""
-    return " ".join(html.fromstring(answer.text).xpath("//main")[0].text_content().split())
+    return " ".join(found_in(answer.text, "//main")[0].text_content().split())

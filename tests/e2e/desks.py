@@ -137,7 +137,7 @@ class Desk:
             own = sdp(self.port, ANSWERS.get(direction(request), "sendrecv"))
             self.agent.reply(request, 200, "OK", own, Content_Type=SDP, **self.more)
         else:
-            self.agent.reply(request, 200, **self.more)
+            self.agent.reply(request, 200, body=b"", **self.more)
 
     def _rings(self, invite: Message) -> None:
         self.agent.reply(invite, 180, "Ringing")
@@ -162,7 +162,7 @@ class Desk:
 
     def refuse(self, line: Line, status: int, reason: str, **more: str) -> None:
         assert line.invite
-        self.agent.reply(line.invite, status, reason, **more)
+        self.agent.reply(line.invite, status, reason, b"", **more)
         del self.lines[line.dialog.call_id]
 
     def hold(self, line: Line, how: str) -> None:

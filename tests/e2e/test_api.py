@@ -293,8 +293,10 @@ def test_settings_of_phones(api_site: Site) -> None:
         api.delete(base, params={"name": "features.dnd.alow", "scope": "yealink"})
         api.delete(f"/tenants/default/devices/{phone['mac']}", headers={"If-Match": "*"})
     with program(api_site, *SCOPES, "system", tenant=None) as api:
-        wrong = api.post("/system/settings", json={"name": "timezone", "value": "UTC", "scope": phone["mac"]})
-        assert "a phone is of one tenant" in wrong.json()["detail"]
+        refused = api.post(
+            "/system/settings", json={"name": "timezone", "value": "UTC", "scope": phone["mac"]}
+        )
+        assert "a phone is of one tenant" in refused.json()["detail"]
 
 
 @pytest.mark.parametrize("control", ["\n", "\x1b[31m", "\x00", "\x85", "\u2028", "\t"])

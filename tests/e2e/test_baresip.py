@@ -68,8 +68,8 @@ def test_a_day_of_baresip_alone(
     md5_site: Site, baresip: Callable[[str, str], Baresip], transport: str
 ) -> None:
     """Over IPv6, which PJSUA2 of the wheel does not speak."""
-    phones = (baresip(user, transport) for user in ("101", "102", "104"))
-    a_day(*phones, md5_site.agent("103", transport))
+    caller, callee, picker = (baresip(user, transport) for user in ("101", "102", "104"))
+    a_day(caller, callee, picker, md5_site.agent("103", transport))
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])

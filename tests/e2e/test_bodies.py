@@ -210,7 +210,7 @@ def test_every_size_of_header_fields(site: Site, transport: str, step: int) -> N
         assert long in progress["from"]
         assert long in progress["record-route"]
         assert prack(calling, progress).status == 200
-        callee.reply(invite, 200, **said)
+        callee.reply(invite, 200, body=b"", **said)
         mine = calling.acknowledge(calling.final())
         ack = callee.wait_request("ACK")
         assert long in ack["route"]

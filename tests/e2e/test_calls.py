@@ -396,7 +396,7 @@ def test_a_refusal_keeps_what_explains_it(
     invite = callee.wait_request("INVITE")
     callee.reply(invite, 183, "Session Progress", Alert_Info="<urn:alert:x>", User_to_User="00")
     calling.provisional(180)
-    callee.reply(invite, status, "The Phone Says", **more)
+    callee.reply(invite, status, "The Phone Says", b"", **more)
     refused = calling.refused()
     assert refused.status == told
     assert ("The Phone Says" in refused.start) is (told == status)

@@ -130,7 +130,7 @@ def test_a_phones_302_is_followed(site: Site, rings: bool, said: dict[str, str],
     if rings:
         phone.reply(invite, 180, "Ringing")
     host = phone.server.partition(":")[0]
-    phone.reply(invite, 302, "Moved Temporarily", **{k: v.format(server=host) for k, v in said.items()})
+    phone.reply(invite, 302, "Moved Temporarily", b"", **{k: v.format(server=host) for k, v in said.items()})
     phone.wait_request("ACK")
     again = other.wait_request("INVITE")
     assert again["diversion"].endswith(f";reason={reason}")
@@ -288,7 +288,7 @@ def forwards(notify: Message) -> dict[str, str]:
 def test_a_phones_keys_and_the_rules_follow_each_other(site: Site, rules: Set) -> None:
     rules("104", forward_busy="105")
     phones = [site.registered("104"), site.agent("104")]
-    answers = [phone.request("SUBSCRIBE", "104", Expires="600", **FEATURES) for phone in phones]
+    answers = [phone.request("SUBSCRIBE", "104", body=b"", Expires="600", **FEATURES) for phone in phones]
     ids = [{"To": answer["to"], "From": answer["from"], "Call_ID": answer["call-id"]} for answer in answers]
     nowhere = {"forwardImmediate": "", "forwardNoAns": ""}
     for phone in phones:
@@ -302,7 +302,7 @@ def test_a_phones_keys_and_the_rules_follow_each_other(site: Site, rules: Set) -
     assert Store(site.database).audit.changes("default")[0].who == "104 (its phone)"
     refused = phones[0].request("SUBSCRIBE", "104", body=DND[:-1], **key)
     assert refused.start == "SIP/2.0 400 What is to be set cannot be read"
-    foreign = site.agent("103").request("SUBSCRIBE", "104", Expires="600", **FEATURES)
+    foreign = site.agent("103").request("SUBSCRIBE", "104", body=b"", Expires="600", **FEATURES)
     assert foreign.start == "SIP/2.0 403 Another extension's rules"
     for phone in phones:
         phone.take_all()
@@ -315,4 +315,4 @@ def test_a_phones_keys_and_the_rules_follow_each_other(site: Site, rules: Set) -
             "forwardBusy": "105",
             "forwardNoAns": "",
         }
-        assert phone.request("SUBSCRIBE", "104", Expires="0", **FEATURES, **its).status == 200
+        assert phone.request("SUBSCRIBE", "104", body=b"", Expires="0", **FEATURES, **its).status == 200

@@ -157,8 +157,8 @@ class Attack:
         b.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)
         dialog = calling.acknowledge(calling.final(), b"" if invite.body else sdp(4000))
         other = Dialog.of_invite(b, invite)
-        a.leave_by.append(lambda: dialog.send("BYE") and None)
-        b.leave_by.append(lambda: other.send("BYE") and None)
+        a.leave_by.append(lambda: dialog.send("BYE"))
+        b.leave_by.append(lambda: other.send("BYE"))
         for _ in range(self.dice.randint(1, 6)):
             one, far = self.dice.choice(((dialog, b), (other, a)))
             method = self.dice.choice(

@@ -38,7 +38,7 @@ def test_a_day_over_ipv6(site: FarSite, transport: str) -> None:
         assert known.remote.target
         assert known.remote.target.uri.partition("@")[2].startswith(at_watcher), "as this phone sees us"
         how = {"Replaces": replaces(known)} if press == "Replaces" else {}
-        picking = office.pick("102" if how else press, **how)
+        picking = office.pick("102" if how else press, None, **how)
         caller, picker = ringing.picked_up(picking)
         assert caller.target.partition(";")[0] == f"sip:{office.caller.server}"
         assert picker.target.partition(";")[0] == f"sip:{office.picker.server}"
@@ -94,7 +94,8 @@ def test_a_day_of_baresip(site: FarSite, transport: str) -> None:
     try:
         for user in ("101", "102", "104"):
             phones.append(site.baresip(user, transport))
-        a_day(*phones, site.agent("103", transport))
+        caller, callee, picker = phones
+        a_day(caller, callee, picker, site.agent("103", transport))
     finally:
         for phone in phones:
             phone.stop()

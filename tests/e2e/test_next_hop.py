@@ -6,6 +6,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from calls import Calling, Dialog, sdp
@@ -123,7 +124,7 @@ def test_a_registration_that_leads_to_this_server(site: Site, path: str, contact
     ways = {name: site.server.address(name) for name in ("tcp", UDP6)}
     named = {"server": phone.server, "port": phone.peer[1], "tcp": ways["tcp"], "udp6": ways[UDP6]}
     over = {"Path": path.format(**named)} if path else {"Via": phone.via().replace(";rport", "")}
-    answer = phone.register(contact=contact.format(server=phone.server), **over)
+    answer = phone.register(3600, contact.format(server=phone.server), **over)
     what = "Path or Record-Route" if path else "Contact"
     assert answer.start == f"SIP/2.0 400 {what} leads to this server itself"
     calling = Calling.trusted(site.agent("101"), "110", sdp(4000))
@@ -136,7 +137,7 @@ def test_a_registration_that_leads_to_this_server(site: Site, path: str, contact
 def test_a_dialog_that_leads_to_this_server(site: Site, method: str, by: str) -> None:
     phone = site.agent("110")
     over = {by: f"<sip:{phone.server};lr>", "Via": phone.via().replace(";rport", "")}
-    answer = phone.request(method, "101", Event="dialog", **over)
+    answer = phone.request(method, "101", body=b"", Event="dialog", **over)
     assert (answer.status, "leads to this server" in answer.start) == (400, True)
 
 
@@ -170,7 +171,7 @@ def test_a_loop_through_an_edge_ends(site: Site) -> None:
     caller, edge = site.agent("101"), site.agent("111")
     for user in ("111", "112"):
         over = {"From": f"<sip:{user}@{edge.server}>;tag=x", "To": f"<sip:{user}@{edge.server}>"}
-        assert edge.register(contact=f"<sip:{user}@{edge.address}>", **over).status == 200
+        assert edge.register(3600, f"<sip:{user}@{edge.address}>", **over).status == 200
     calling = Calling.trusted(caller, "111", sdp(4000), Max_Forwards="8")
     came: list[Message] = []
     status = 0
@@ -296,8 +297,12 @@ def test_a_phone_behind_nat_is_told_when_it_comes_again(site: Site, again: str) 
         after.register(contact=behind)
     else:
         after.subscribe("108", Contact=behind)
+
+    def is_notify(call_id: str, message: Message) -> bool:
+        return message.method == "NOTIFY" and message["call-id"] == call_id
+
     for call_id in dialogs:
-        after.wait(lambda m, call_id=call_id: m.method == "NOTIFY" and m["call-id"] == call_id)
+        after.wait(partial(is_notify, call_id))
     calling = Calling.trusted(callee, "105", sdp(4000))
     after.reply(after.wait_request("INVITE"), 486, "Busy Here")
     assert calling.refused().status == 486

@@ -332,7 +332,8 @@ def test_an_import_shows_first_what_it_will_do(portal: Site, browser: Browser) -
 def test_an_import_that_was_shown_can_be_done(portal: Site) -> None:
     """As large as a file may be, in letters that take most room in a form."""
     portal.cli("tenant", "add", "big.example")
-    rows, size = [], len("extension,password,name\n")
+    rows: list[str] = []
+    size = len("extension,password,name\n")
     while True:
         row = f"big{len(rows)},secret,{'ب' * 180}\n"
         size += len(row.encode())

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 from unittest.mock import Mock
 
 import httpx
 import pytest
-from browser import ADMIN_PASSWORD, Browser, portal_url, words
-from lxml import html
+from browser import ADMIN_PASSWORD, Browser, found_in, portal_url, words
 from sites import Site
 
 from blfd.web.api import api
@@ -241,7 +241,7 @@ def test_pages(portal: Site, name: str) -> None:
     tenant, scopes = PEOPLE[name]
     with Browser(portal_url(portal)) as browser:
         signed_in = browser.sign_in(name)
-        (csrf,) = set(html.fromstring(signed_in.text).xpath("//input[@name='csrf']/@value"))
+        (csrf,) = set(found_in(signed_in.text, "//input[@name='csrf']/@value"))
         browser.client.follow_redirects = False
         wrong = []
         for path, rights in PAGES.items():
@@ -289,7 +289,7 @@ def test_operations(portal: Site, name: str) -> None:
         for path, methods in OPERATIONS.items():
             for method, right in methods.items():
                 headers = {"Authorization": f"Bearer {token}", "If-Match": '"stale"'}
-                body = {"json": {}} if method in ("post", "put", "patch") else {}
+                body: dict[str, Any] = {"json": {}} if method in ("post", "put", "patch") else {}
                 with client.stream(method, filled(path), headers=headers, **body) as answer:
                     if "event-stream" not in answer.headers.get("content-type", ""):
                         answer.read()

@@ -26,7 +26,7 @@ def code(to: str, parameters: str = "") -> Key:
 
 def by_replaces(make: Callable[[DialogElement], str] = replaces, to: str = "102", **over: str) -> Key:
     def press(office: Office, known: DialogElement) -> Calling:
-        return office.pick(to, Replaces=make(known), **over)
+        return office.pick(to, None, Replaces=make(known), **over)
 
     return press
 

@@ -108,7 +108,7 @@ def test_a_watcher_refreshes_after_a_restart(own_site: Callable[..., Site]) -> N
     to, call_id = answer["to"], answer["call-id"]
     over = {"To": to, "From": answer["from"], "Call_ID": call_id, "CSeq": "900 SUBSCRIBE"}
     watcher.cseq = 900
-    refreshed = watcher.request("SUBSCRIBE", "102", Event="dialog", Expires="600", **over)
+    refreshed = watcher.request("SUBSCRIBE", "102", body=b"", Event="dialog", Expires="600", **over)
     assert refreshed.status == 200
     assert watcher.wait_request("NOTIFY").document.version > again.document.version
 
@@ -151,7 +151,8 @@ def test_one_that_was_lost_is_told_so_when_it_refreshes(own_site: Callable[..., 
     site.start()
     over = {"To": answer["to"], "From": answer["from"], "Call_ID": answer["call-id"]}
     watcher.cseq = 900
-    assert watcher.request("SUBSCRIBE", "102", Event="dialog", CSeq="900 SUBSCRIBE", **over).status == 481
+    over["CSeq"] = "900 SUBSCRIBE"
+    assert watcher.request("SUBSCRIBE", "102", body=b"", Event="dialog", **over).status == 481
     watcher.subscribe("102")
 
 

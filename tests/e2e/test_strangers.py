@@ -34,7 +34,7 @@ def filled(text: str, agent: Agent) -> str:
 
 def everything(agent: Agent) -> list[bytes]:
     """Every kind of message that a stranger may send: all methods, responses, torture, nonsense."""
-    found = []
+    found: list[bytes] = []
     for method in METHODS:
         for more in ("", "To: <sip:102@{d}>;tag=x\r\n", "Content-Type: multipart/mixed;boundary=b\r\n"):
             to = "" if more.startswith("To") else "To: <sip:102@{d}>\r\n"

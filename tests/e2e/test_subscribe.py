@@ -36,7 +36,7 @@ SHAPES = {
 def test_a_phone_subscribes(site: Site, shape: str, transport: str) -> None:
     phone = site.agent("101", transport)
     contact = f"<sip:101@{phone.address};line=gx1px7uv;transport={phone.transport}>"
-    answer, notify = phone.subscribe("102", Contact=contact, **SHAPES[shape])
+    answer, notify = phone.subscribe("102", 600, Contact=contact, **SHAPES[shape])
     assert answer["expires"] == SHAPES[shape]["Expires"]
     assert answer.tag("to")
     parameter = "" if phone.transport == "udp" else f";transport={phone.transport}"
@@ -56,6 +56,7 @@ def refresh(phone: Agent, first: Message, expires: int, **over: str) -> Message:
     return phone.request(
         "SUBSCRIBE",
         "102",
+        body=b"",
         **{
             "From": first["from"],
             "To": first["to"],
@@ -127,7 +128,7 @@ def test_compact_forms_and_folding(site: Site) -> None:
 def test_refusals(
     site: Site, to: str, over: dict[str, str], status: int, header: tuple[str, str] | None
 ) -> None:
-    answer = site.agent().request("SUBSCRIBE", to, **{"Event": "dialog", "Expires": "600", **over})
+    answer = site.agent().request("SUBSCRIBE", to, body=b"", **{"Event": "dialog", "Expires": "600", **over})
     assert answer.status == status
     if header:
         assert answer[header[0]] == header[1]

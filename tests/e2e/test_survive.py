@@ -133,9 +133,11 @@ def test_dialogs_of_a_tenant(own_site: Callable[..., Site]) -> None:
     one, other, watcher = (of_acme(site, user) for user in ("101", "102", "101"))
     at = f"127.0.0.1:{site.server.address().rpartition(':')[2]}"
     mine = {"From": f"<sip:102@{ACME}>;tag=r", "To": f"<sip:102@{ACME}>"}
-    assert other.register(**mine).status == 200
+    assert other.register(3600, **mine).status == 200
     nobody = {"From": "<sip:anonymous@anonymous.invalid>;tag=w", "To": f"<sip:102@{ACME}>"}
-    watched = watcher.request("SUBSCRIBE", "102", f"sip:102@{ACME}", Event="dialog", Expires="600", **nobody)
+    watched = watcher.request(
+        "SUBSCRIBE", "102", f"sip:102@{ACME}", b"", Event="dialog", Expires="600", **nobody
+    )
     assert (watched.status, watched["contact"]) == (200, f"<sip:{ACME}@{at}>")
     assert watcher.wait_request("NOTIFY")["contact"] == f"<sip:{ACME}@{at}>"
     ends = {"From": f"<sip:101@{ACME}>;tag=c", "To": f"<sip:102@{ACME}>"}
@@ -157,7 +159,7 @@ def test_dialogs_of_a_tenant(own_site: Callable[..., Site]) -> None:
     for uri in (f"sip:{ACME}@{at}", f"sip:102+{ACME}@{at}"):
         watcher.cseq += 900
         over = {**dialog, "CSeq": f"{watcher.cseq + 1} SUBSCRIBE"}
-        again = watcher.request("SUBSCRIBE", "102", uri, Event="dialog", Expires="600", **over)
+        again = watcher.request("SUBSCRIBE", "102", uri, b"", Event="dialog", Expires="600", **over)
         assert (again.status, again["contact"]) == (200, f"<sip:{ACME}@{at}>")
     caller.target = f"sip:{at}"  # one of before
     hang_up(caller, other)

@@ -40,9 +40,13 @@ def trio(site: Site, request: pytest.FixtureRequest) -> Iterator[Trio]:
     site.wait_no_call()
 
 
+def is_of(dialog: Dialog, method: str) -> Callable[[Message], bool]:
+    return lambda m: m.method == method and m["call-id"] == dialog.call_id
+
+
 def refer(dialog: Dialog, to: str, **more: str) -> Message:
     target = to if ":" in to else f"<sip:{to}@{dialog.agent.server}>"
-    return dialog.request("REFER", Refer_To=target, **more)
+    return dialog.request("REFER", b"", Refer_To=target, **more)
 
 
 def told(dialog: Dialog, status: int) -> Message:
@@ -251,7 +255,9 @@ def test_refer_to_as_phones_write_it(trio: Trio, written: str) -> None:
     name = "r" if written == "compact" else "Refer_To"
     by = f'"Bob" <sip:102@{callee.agent.server}>;x=y'
     assert (
-        callee.request("REFER", Referred_By=by, **{name: WRITTEN[written].format(callee.agent.server)}).status
+        callee.request(
+            "REFER", b"", Referred_By=by, **{name: WRITTEN[written].format(callee.agent.server)}
+        ).status
         == 202
     )
     invite = rings(trio["103"])
@@ -355,8 +361,8 @@ def test_attended(trio: Trio, tags: str, on: str) -> None:
         accepted = callee.request("REFER", Refer_To=consulted.replaces(tags))
         transferor, other = callee, second
     else:
-        tags = [end.partition("tag=")[2] for end in (callee.remote, callee.local)]
-        value = "{};to-tag={};from-tag={}".format(callee.call_id, *tags)
+        both = [end.partition("tag=")[2] for end in (callee.remote, callee.local)]
+        value = "{};to-tag={};from-tag={}".format(callee.call_id, *both)
         escaped = value.replace(";", "%3B").replace("=", "%3D").replace("@", "%40")
         accepted = second.request("REFER", Refer_To=f"<sip:101@{second.agent.server}?Replaces={escaped}>")
         transferor, other = second, callee
@@ -480,9 +486,9 @@ def test_kill_9_while_a_transfer_rings(own_site: Callable[..., Site]) -> None:
     lamps = {row["extension"]: row["lamp"] for row in site.ask("lamps")}
     assert [lamps[user] for user in ("101", "102", "103")] == ["talking", "talking", "idle"]
     for dialog, port in ((one, 4000), (other, 5000)):
-        asked = dialog.agent.wait(lambda m, d=dialog: m.method == "INVITE" and m["call-id"] == d.call_id)
+        asked = dialog.agent.wait(is_of(dialog, "INVITE"))
         dialog.agent.reply(asked, 200, "OK", sdp(port), Content_Type=SDP)
-        dialog.agent.wait(lambda m, d=dialog: m.method == "ACK" and m["call-id"] == d.call_id)
+        dialog.agent.wait(is_of(dialog, "ACK"))
     again = refer(other, "104")
     assert again.status == 202, "it may be transferred as before"
     rung = answers(trio["104"], rings(trio["104"]))

@@ -16,10 +16,10 @@ from sites import Site
 from wire import Agent, Message, proved
 
 from blfd.control import ControlClient, socket_path
+from blfd.core.access.challenges import MOST_ROUNDS
 from blfd.devices.files import Phones
 from blfd.devices.values import Place
 from blfd.operations import Desk, routes, trunks
-from blfd.pjsip.session import MOST_ROUNDS
 from blfd.store import Store
 
 DID = "+4930123451"
@@ -48,7 +48,7 @@ class Carrier:
         return {name: f'Digest realm="c", nonce="{nonce}", algorithm={algorithm}, qop="auth"'}
 
     def challenge(self, invite: Message, status: int, nonce: str, algorithm: str = "MD5") -> None:
-        self.agent.reply(invite, status, "Who are you", **self.asks(status, nonce, algorithm))
+        self.agent.reply(invite, status, "Who are you", b"", **self.asks(status, nonce, algorithm))
         self.agent.wait_request("ACK")
 
 
@@ -128,7 +128,7 @@ def test_a_call_out_answers_a_challenge_and_its_bye_too(site: Site, carrier: Car
         carrier.agent.wait_request("ACK")
         dialog.send("BYE")
         bye = carrier.invited("BYE")
-        carrier.agent.reply(bye, status, "Who are you", **carrier.asks(status, f"b{status}", algorithm))
+        carrier.agent.reply(bye, status, "Who are you", b"", **carrier.asks(status, f"b{status}", algorithm))
         bye = carrier.invited("BYE")
         assert proved(bye, name, "acct", "s3cret")
         carrier.agent.reply(bye, 200)
@@ -178,7 +178,7 @@ def test_a_challenge_inside_a_call_that_came_in(site: Site, carrier: Carrier) ->
                 agent.wait_request("ACK")
         assert Dialog.of_invite(callee, invite).request("BYE").status == 200
         bye = carrier.invited("BYE")
-        carrier.agent.reply(bye, 401, "Who are you", **carrier.asks(401, f"n{is_killed}"))
+        carrier.agent.reply(bye, 401, "Who are you", b"", **carrier.asks(401, f"n{is_killed}"))
         again = carrier.invited("BYE")
         assert proved(again, "authorization", "acct", "s3cret")
         carrier.agent.reply(again, 200)

@@ -104,7 +104,7 @@ class Agent:
     is_registered: bool = False
     received: list[Message] = field(default_factory=list)
     host: str = ""  # loopback's
-    leave_by: list[Callable[[], None]] = field(default_factory=list)  # what ends its calls
+    leave_by: list[Callable[[], object]] = field(default_factory=list)  # what ends its calls
     watched: list[tuple[str, Message]] = field(default_factory=list)  # with the 200 of each SUBSCRIBE
     trusting: ssl.SSLContext | None = None
 
@@ -304,12 +304,20 @@ class Agent:
     def register(self, expires: int = 3600, contact: str = "", **over: str) -> Message:
         contact = contact or f"<sip:{self.user}@{self.address}>"
         return self.request(
-            "REGISTER", self.user, f"sip:{self.server}", Contact=contact, Expires=str(expires), **over
+            "REGISTER",
+            self.user,
+            f"sip:{self.server}",
+            body=b"",
+            Contact=contact,
+            Expires=str(expires),
+            **over,
         )
 
     def subscribe(self, to: str, expires: int = 600, **over: str) -> tuple[Message, Message]:
         """SUBSCRIBE; the 200 and the first NOTIFY."""
-        answer = self.request("SUBSCRIBE", to, **{"Event": "dialog", "Expires": str(expires), **over})
+        answer = self.request(
+            "SUBSCRIBE", to, body=b"", **{"Event": "dialog", "Expires": str(expires), **over}
+        )
         assert answer.status == 200, answer.start
         call_id = answer["call-id"]
         self.watched.append((to, answer))
@@ -319,7 +327,7 @@ class Agent:
         """End what it watches: else the phone's next connection is told of it."""
         for to, answer in self.watched:
             ids = {"From": answer["from"], "To": answer["to"], "Call_ID": answer["call-id"]}
-            self.request("SUBSCRIBE", to, Event="dialog", Expires="0", **ids)
+            self.request("SUBSCRIBE", to, body=b"", Event="dialog", Expires="0", **ids)
         self.watched.clear()
 
     def notify(self, state: str, timeout: float = DEADLINE) -> Message:
@@ -356,7 +364,7 @@ def digest(challenge: str, user: str, password: str, method: str, uri: str) -> s
 
 def proved(request: Message, name: str, user: str, secret: str) -> bool:
     """Whether a request proves the password."""
-    parts = dict(re.findall(r'(\w+)="?([^",]+)"?', request[name]))
+    parts: dict[str, str] = dict(re.findall(r'(\w+)="?([^",]+)"?', request[name]))
     h = hashlib.sha256 if parts.get("algorithm") == "SHA-256" else hashlib.md5
 
     def hexadecimal(text: str) -> str:
