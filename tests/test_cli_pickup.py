@@ -115,6 +115,8 @@ def test_explain(blfd: Run, store: Store, server: Answering) -> None:
         "pickers": [{"picker": "103", "ways": ["*97102", "*98"]}],
         "why_nobody": "",
         "forwarded": "no answer for 20 s: 105",
+        "owner": "local",
+        "published": [],
         "upstream": None,
     }
     shown = blfd("explain", "102").stdout

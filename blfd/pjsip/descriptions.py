@@ -8,6 +8,7 @@ stays as it was written, see `bodies`.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from blfd.core.calls.sdp import Section, joined, sections
 from blfd.pjsip.endpoint import Endpoint
@@ -24,7 +25,9 @@ _TIME = re.compile(rb"t=\d+ \d+")
 _BANDWIDTH = re.compile(rb"b=[^:\s]+:\d+")
 _ATTRIBUTE = re.compile(rb"a=[^:\s]")
 _RTPMAP = re.compile(rb"a=rtpmap:(\d+)\s")
-_OF_PAYLOAD = re.compile(rb"a=(?:rtpmap|fmtp):")
+_OF_PAYLOAD = re.compile(rb"a=(rtpmap|fmtp):(\d+)")
+_RED = re.compile(rb"a=rtpmap:\d+ red/", re.IGNORECASE)
+_ZEROS_BEFORE = re.compile(rb"\A0+(?=\d)")
 _NUMBER = re.compile(rb"0*(\d+)")
 _ZEROS = re.compile(rb"\A(a=(?:rtpmap|fmtp):)0+(?=\d)")
 _SOUND_PAYLOAD = re.compile(rb"a=(?:rtpmap:0*(\d{1,3}) [^\s/]|fmtp:0*(\d{1,3}) )")
@@ -67,18 +70,36 @@ def _origin(line: bytes) -> bytes:
 
 
 def _stream(lines: Section, *, has_connection: bool) -> Section:
-    """One m= and what belongs to it; `has_connection`: the session has a c= for all."""
+    """One m= and what belongs to it; `has_connection`: the session has a c= for all.
+
+    PJSIP's negotiator asserts that what it looks for is there, and an assertion ends the process. So a
+    payload type stands once and in one spelling, with one a=rtpmap and one a=fmtp at most, and there are none
+    of others.
+    """
     media, port, *more = [*lines[0].split(), b"", b""][:2] + lines[0].split()[2 : 3 + MOST_FORMATS]
+    port = _ZEROS_BEFORE.sub(b"", port)
     attributes = _attributes(lines)
-    described = {match[1] for line in attributes for match in [_RTPMAP.match(line)] if match}
-    # Each once: PJSIP takes its a=rtpmap away where the answer lacks it, and asserts that the next has one.
-    formats = list(dict.fromkeys(_format(name) for name in more[1:]))
-    plain = [name for name in formats if not _is_unknown(name, described)]
+    named = list(dict.fromkeys(_format(name) for name in more[1:]))
+    meant = {found[1]: line for line in reversed(attributes) for found in [_RTPMAP.match(line)] if found}
+    again = [name for name in named if _RED.match(meant.get(name, b""))][1:]
+    plain = [name for name in named if name not in again and not _is_unknown(name, meant.keys())]
     connection = [line for line in lines if line[:2] == b"c="]
     if port == b"0" and not connection and not has_connection:  # no place is needed by who refuses a stream
         connection = [b"c=IN IP4 0.0.0.0"]
-    first = b" ".join([media, port, *more[:1], *(plain or formats)]).rstrip()
-    return [first, *connection, *[line for line in lines if _BANDWIDTH.fullmatch(line)], *attributes]
+    first = b" ".join([media, port, *more[:1], *(plain or named)]).rstrip()
+    bandwidths = [line for line in lines if _BANDWIDTH.fullmatch(line)]
+    return [first, *connection, *bandwidths, *_of_formats(attributes, plain or named)]
+
+
+def _of_formats(attributes: Section, formats: list[bytes]) -> Section:
+    """Without the a=rtpmap and a=fmtp of what is no format of the stream, and the second ones of what is."""
+    kept, seen = [], set()
+    for line in attributes:
+        found = _OF_PAYLOAD.match(line)
+        if found is None or (found[2] in formats and found[0] not in seen):
+            kept.append(line)
+            seen.add(found and found[0])
+    return kept
 
 
 def _format(name: bytes) -> bytes:
@@ -88,7 +109,7 @@ def _format(name: bytes) -> bytes:
     return name if number is None else number[1] if len(number[1]) <= 3 else b"%d" % (LAST + 1)
 
 
-def _is_unknown(name: bytes, described: set[bytes]) -> bool:
+def _is_unknown(name: bytes, described: Collection[bytes]) -> bool:
     """Whether a format is a payload type that nothing says the meaning of."""
     return name.isdigit() and (int(name) > LAST or (int(name) >= DYNAMIC and name not in described))
 
@@ -111,7 +132,7 @@ def _attributes(section: Section) -> Section:
 
 
 def _is_safe(attribute: bytes) -> bool:
-    if not _OF_PAYLOAD.match(attribute):
+    if not attribute.startswith((b"a=rtpmap", b"a=fmtp")):
         return True
     match = _SOUND_PAYLOAD.match(attribute)
     number = int(match[1] or match[2]) if match else LAST + 1

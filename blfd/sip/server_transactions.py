@@ -117,8 +117,8 @@ class ServerTransaction:
 
     @property
     def is_open(self) -> bool:
-        """Whether it may still be answered."""
-        return self.state is State.TRYING or self.state is State.PROCEEDING
+        """Whether it may still be answered: what is ignored or was withdrawn has no request any more."""
+        return self.request is not None and (self.state is State.TRYING or self.state is State.PROCEEDING)
 
 
 class ServerTransactions:

@@ -112,6 +112,8 @@ ODD = (
     HEAD + b"b=AS\r\n" + AUDIO + b"b=:\r\na=\r\na=:x\r\n\r\nx\r\n",
     HEAD + b"m=audio 4000 RTP/AVP 0 101 200\r\n",
     BARE + AUDIO + b"c=IN IP4 127.0.0.1\r\nm=video 0 RTP/AVP 97\r\n",
+    HEAD + b"m=audio 4000 RTP/AVP 0 96\r\n" + b"".join(b"a=rtpmap:96 x/%d\r\n" % rate for rate in range(40)),
+    HEAD + b"m=audio 4000 RTP/AVP 0\r\n" + b"".join(b"a=rtpmap:%d x/8000\r\n" % pt for pt in range(95, 128)),
     (HEAD + AUDIO).replace(b"\r\n", b"\n"),
     HEAD + AUDIO + b"i=\xff\xfe\r\na=x:\x01\r\n",
     HEAD + AUDIO + b"".join(b"a=rtpmap:%d opus/48000/2\r\n" % number for number in BEYOND),
@@ -143,8 +145,8 @@ def test_odd_sdp_passes_as_it_is(site: Site) -> None:
         hang_up(calling.acknowledge(calling.final()), callee)
 
 
-def test_a_payload_type_that_is_offered_twice_and_not_answered(site: Site) -> None:
-    """PJSIP would end the process."""
+def test_what_pjsip_asserts_of_sdp_ends_no_process(site: Site) -> None:
+    """A payload type that is offered twice and not answered, a refused stream without a place, and others."""
     caller, callee = site.registered("101"), site.registered("102")
     events = b"a=rtpmap:101 telephone-event/8000\r\n"
     for formats in (b"0 101 101", b"101 0 0101 101", b"0 101x 101"):
@@ -152,6 +154,10 @@ def test_a_payload_type_that_is_offered_twice_and_not_answered(site: Site) -> No
         calling = Calling.start(caller, "102", offer)
         callee.reply(callee.wait_request("INVITE"), 200, "OK", HEAD + AUDIO, Content_Type=SDP)
         hang_up(calling.acknowledge(calling.final()), callee)
+    offer = BARE + AUDIO + b"c=IN IP4 127.0.0.1\r\nm=video 00 RTP/AVP 97\r\n"
+    calling = Calling.start(caller, "102", offer)
+    callee.reply(callee.wait_request("INVITE"), 200, "OK", HEAD + AUDIO, Content_Type=SDP)
+    hang_up(calling.acknowledge(calling.final()), callee)
     calling = Calling.start(caller, "102", HEAD + b"m=audio 4000 RTP/AVP 0 101\r\n" + events)
     answer = HEAD + b"m=audio 5000 RTP/AVP 0 18\r\na=rtpmap:18 Telephone-Event/8000\r\n"
     callee.reply(callee.wait_request("INVITE"), 200, "OK", answer, Content_Type=SDP)

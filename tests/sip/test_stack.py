@@ -212,11 +212,18 @@ def test_an_invite_that_is_cancelled_before_it_is_answered() -> None:
     assert edge.carrier.given == []
 
 
-def test_what_is_ignored_gets_no_answer_ever() -> None:
+@pytest.mark.parametrize("data", [request("SUBSCRIBE"), INVITE])
+def test_what_is_ignored_gets_no_answer_ever(data: bytes) -> None:
     edge = Edge(lambda event: [Ignore(transaction(event))])
-    assert edge.statuses(request("SUBSCRIBE")) == []
-    assert edge.statuses(request("SUBSCRIBE")) == []
+    assert edge.statuses(data) == []
+    assert edge.statuses(data) == []
     assert len(edge.inputs) == 1
+
+
+def test_an_ignored_invite_that_is_cancelled() -> None:
+    edge = Edge(lambda event: [Ignore(transaction(event))])
+    assert edge.statuses(INVITE) == []
+    assert edge.statuses(request("CANCEL")) == [200]
 
 
 def test_a_fault_of_the_core_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
