@@ -42,8 +42,11 @@ class FurtherResponses:
         self._of_one: Counter[str] = Counter()  # dialogs of a Call-ID
 
     def hang_up(self, response: Response, flow: Flow, now: float) -> None:
-        """Acknowledge a 2xx, as often as it comes, and end its dialog once. Without a Contact nothing can."""
-        if not response.contacts:
+        """Acknowledge a 2xx, as often as it comes, and end its dialog once.
+
+        Without a Contact that requests can be sent to nothing can.
+        """
+        if not response.contacts or response.contacts[0].uri.scheme not in ("sip", "sips"):
             return
         branch, cseq = self._clients.new_branch(), response.cseq
         self._send(self._request("ACK", response, flow, branch, cseq), flow)

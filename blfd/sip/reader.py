@@ -21,6 +21,7 @@ from blfd.sip.via import Via, via_parms
 MAX_HEADER_LINES = 256
 MAX_FORWARDS = 255
 SERVED_SCHEMES = frozenset(("sip", "sips", "tel"))
+REFUSALS = 300  # statuses from here
 ESSENTIAL = ("via", "from", "to", "call-id", "cseq")
 CHECKED: dict[str, Callable[[str], object]] = {
     "content-type": headers.media_type,
@@ -155,8 +156,8 @@ def _response(data: bytes, start: str, fields: Fields, body: bytes) -> Response:
         to = headers.address(fields["to"][0])
         part = "CSeq"
         cseq, method = headers.cseq(fields["cseq"][0])
-        part = "Contact"
-        contacts = _contacts(fields)
+        part, status = "Contact", int(line[1])
+        contacts = _contacts(fields) if status < REFUSALS else _contacts_of_refusal(fields)
     except KeyError:
         raise BadHeader(f"no {part}") from None
     except BadHeader:
@@ -173,7 +174,7 @@ def _response(data: bytes, start: str, fields: Fields, body: bytes) -> Response:
         cseq,
         method,
         contacts,
-        int(line[1]),
+        status,
         clean((line[2] or "").replace("\t", " ")),
     )
 
@@ -213,6 +214,15 @@ def _contacts(fields: Fields) -> tuple[AddressParam, ...]:
     if len(values) == 1:
         return headers.contacts(values[0])
     return tuple(one for value in values for one in headers.contacts(value))
+
+
+def _contacts_of_refusal(fields: Fields) -> tuple[AddressParam, ...]:
+    """None where they cannot be read: a call that is refused must not ring on for that."""
+    try:
+        return _contacts(fields)
+    except BadHeader:
+        del fields["contact"]
+        return ()
 
 
 def _credentials(fields: Fields) -> tuple[Credentials, ...]:

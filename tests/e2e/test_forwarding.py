@@ -147,6 +147,7 @@ def test_a_302_to_nowhere_is_told_truly(site: Site) -> None:
         ("<sip:+493012345@sip.example>", "102 forwards its calls to +493012345, which is no extension here"),
         ("<sip:102@127.0.0.1>", "Calls of 102 go in a circle: 102, 102"),
         ("<sip:101@127.0.0.1>", "102 forwards its calls to 101, who calls"),
+        ("<>", "102 has forwarded its calls and not said where"),
     ):
         calling = Calling.start(caller, "102", sdp(4000))
         phone.reply(phone.wait_request("INVITE"), 302, "Moved Temporarily", Contact=contact)

@@ -290,6 +290,15 @@ def test_what_is_not_answered(data: bytes) -> None:
     assert malformed(data).unread is None
 
 
+@pytest.mark.parametrize("contact", [b"<>", b"junk", b"", b"<sip:", b'"x'])
+def test_a_refusal_counts_whatever_its_contact_is(contact: bytes) -> None:
+    data = OK.replace(b"To: ", b"Contact: " + contact + b"\r\nTo: ")
+    assert malformed(data).fault == "bad Contact"
+    refusal = read(data.replace(b"200 OK", b"302 Moved Temporarily"))
+    assert isinstance(refusal, Response)
+    assert (refusal.status, refusal.contacts, "contact" in refusal.fields) == (302, (), False)
+
+
 @pytest.mark.parametrize(
     ("line", "status", "reason"),
     [
