@@ -277,6 +277,7 @@ def _session(received: Received, endpoint: Endpoint) -> Iterator[Pair]:
     inv, status = made[0], ffi.new("int *")
     setting = ffi.new("pjsip_timer_setting *", (90, 1800))
     yield "timer_init_session", lib.pjsip_timer_init_session(inv, setting), 0
+    yield "inv.sdp_neg_flags", inv.sdp_neg_flags, 0
     timer = inv.timer
     yield "timer", (timer.active, timer.setting.min_se, timer.setting.sess_expires), (0, 90, 1800)
     for first, refresher, process, expected in (

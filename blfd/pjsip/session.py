@@ -20,6 +20,7 @@ from blfd.pjsip.library import CData, Text, check, ffi, lib, string
 
 CONNECTING, CONFIRMED, DISCONNECTED = 4, 5, 6  # pjsip_inv_state
 LOCAL_OFFER, REMOTE_OFFER, DONE = 1, 2, 4  # pjmedia_sdp_neg_state
+MEDIA_MAY_CHANGE = 1  # PJMEDIA_SDP_NEG_ALLOW_MEDIA_CHANGE
 UAS = 1  # pjsip_role_e
 OTHER_METHOD = 6
 MOST_REASONS = 1000
@@ -69,6 +70,8 @@ class Session:
 
     def __init__(self, inv: CData, outgoing: Outgoing) -> None:
         self.inv, self._out = inv, outgoing
+        # A stream has its place from who offers it, also one of other media, as a fax (RFC 3264, 8.3.3).
+        inv.sdp_neg_flags = MEDIA_MAY_CHANGE
         self.dialog = inv.dlg
         self.call_id = string(inv.dlg.call_id.id)
         self.local_tag = string(inv.dlg.local.info.tag)

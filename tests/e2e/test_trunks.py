@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import queue
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from calls import Calling, Dialog, audio_port, hang_up, sdp
+from certificates import self_signed, signed
 from proxies import Kamailio, free_port
-from sites import Site
+from sites import Listening, Site
 from wire import Agent, Message, proved
 
 from blfd.control import ControlClient, socket_path
@@ -156,6 +158,95 @@ def test_the_answer_is_only_in_a_183_that_wants_a_prack(site: Site, carrier: Car
     site.wait_no_call()
 
 
+def talks(carrier: Carrier, callee: Agent) -> tuple[Dialog, Dialog]:
+    """A call in that is up: the carrier's side, at port 7000, and the extension's, at 5001."""
+    calling = carrier.call(f"{DID}{callee.user[1:]}")
+    invite = rings(callee)
+    callee.reply(invite, 200, "OK", sdp(5001), Content_Type="application/sdp")
+    dialog = calling.acknowledge(calling.final())
+    callee.wait_request("ACK")
+    return dialog, Dialog.of_invite(callee, invite)
+
+
+def moved(agent: Agent, port: int, own: int) -> None:
+    """It is asked to send elsewhere, and does."""
+    again = agent.wait_request("INVITE")
+    assert audio_port(again) == port
+    agent.reply(again, 200, "OK", sdp(own), Content_Type="application/sdp")
+    agent.wait_request("ACK")
+
+
+@pytest.mark.parametrize("target", ["103", "0309"])
+def test_a_call_in_is_transferred_on(site: Site, carrier: Carrier, target: str) -> None:
+    """To an extension, and out again by the same trunk."""
+    taker = site.registered(target) if target == "103" else carrier.agent
+    outside, mine = talks(carrier, callee := site.registered("101"))
+    assert mine.request("REFER", Refer_To=f"<sip:{target}@{callee.server}>").status == 202
+    invite = rings(taker)
+    assert audio_port(invite) == 7000
+    if taker is carrier.agent:
+        assert invite["from"].startswith('"Name 101" <sip:101@'), "not who called"
+        assert "p-asserted-identity" not in dict(invite.headers)
+    else:
+        assert '"Carla" <sip:+491701234567@' in invite["from"]
+    taker.reply(invite, 200, "OK", sdp(7009), Content_Type="application/sdp")
+    taker.wait_request("ACK")
+    moved(carrier.agent, 7009, 7000)
+    callee.reply(callee.wait_request("BYE"), 200)
+    site.wait_idle("101")
+    assert outside.request("BYE").status == 200
+    taker.reply(taker.wait_request("BYE"), 200)
+    site.wait_no_call()
+
+
+def fax(port: int, *, keeps_audio: bool = False) -> bytes:
+    """T.38 in the place of the audio, or after it (T.38, annex D)."""
+    lines = [f"v=0\r\no=- {port} 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0"]
+    lines += ["m=audio 0 RTP/AVP 0 8"] if keeps_audio else []
+    lines += [f"m=image {port} udptl t38", "a=T38FaxVersion:0", "a=T38MaxBitRate:14400"]
+    lines += ["a=T38FaxRateManagement:transferredTCF", "a=T38FaxUdpEC:t38UDPRedundancy", ""]
+    return "\r\n".join(lines).encode()
+
+
+@pytest.mark.parametrize("keeps_audio", [False, True])
+def test_a_call_becomes_a_fax(site: Site, carrier: Carrier, keeps_audio: bool) -> None:
+    """Asked for by the extension that is called, as fax machines do; and one that the carrier refuses leaves
+    the call as it was."""
+    carrier.set(codecs=["PCMA", "PCMU", "telephone-event"])
+    outside, mine = talks(carrier, callee := site.registered("101"))
+    for asked, other in ((mine, carrier.agent), (outside, callee)):
+        sent = asked.send("INVITE", fax(6000, keeps_audio=keeps_audio))
+        again = other.wait_request("INVITE")
+        assert b"m=image 6000 udptl t38" in again.body
+        assert b"a=T38FaxUdpEC:t38UDPRedundancy" in again.body
+        assert (b"m=audio 0 " in again.body) is keeps_audio, "the place of each stream is the offerer's"
+        other.reply(again, 488, "Not Acceptable Here")
+        refused = asked.agent.final(sent)
+        assert refused.status == 488
+        asked.agent.ack(refused, asked.target, sent)
+        sent = asked.send("INVITE", fax(6000, keeps_audio=keeps_audio))
+        body = fax(6002, keeps_audio=keeps_audio)
+        other.reply(other.wait_request("INVITE"), 200, "OK", body, Content_Type="application/sdp")
+        answer = asked.agent.final(sent)
+        assert answer.status == 200, answer.start
+        assert b"m=image 6002 udptl t38" in answer.body
+        assert b"a=T38MaxBitRate:14400" in answer.body
+        assert answer.body.count(b"m=") == again.body.count(b"m=")
+        asked.ack(answer)
+        other.wait_request("ACK")
+        again = b"m=image 0 udptl t38\r\n" if keeps_audio else b""  # the fax is over
+        sent = asked.send("INVITE", sdp(6004) + again)
+        other.reply(
+            other.wait_request("INVITE"), 200, "OK", sdp(6006) + again, Content_Type="application/sdp"
+        )
+        answer = asked.agent.final(sent)
+        assert (answer.status, audio_port(answer)) == (200, 6006)
+        asked.ack(answer)
+        other.wait_request("ACK")
+    hang_up(outside, callee)
+    site.wait_no_call()
+
+
 def test_a_challenge_inside_a_call_that_came_in(site: Site, carrier: Carrier) -> None:
     """Also in the next process: who is called hangs up after kill -9."""
     callee = site.registered("101")
@@ -264,7 +355,8 @@ def test_strangers_and_codes_are_refused_from_outside(site: Site, carrier: Carri
 def test_it_registers_gets_calls_by_its_token_and_leaves(
     own_site: Callable[..., Site], transport: str
 ) -> None:
-    """Also through kill -9 of the server, and where the carrier's connection breaks."""
+    """Also through kill -9 of the server, where the carrier's connection breaks, and where the carrier is
+    away and comes back without its registrations."""
     site = own_site()
     registrar = Registrar("127.0.0.2", transport)
     desk = desk_of(site)
@@ -275,6 +367,7 @@ def test_it_registers_gets_calls_by_its_token_and_leaves(
         "mode": "register",
         "transport": transport,
         "ping": 0,
+        "retry": 2,
         "dids": [f"{DID}xx=1xx"],
     }
     trunks.add(desk, "default", "carrier", said)
@@ -293,6 +386,12 @@ def test_it_registers_gets_calls_by_its_token_and_leaves(
         registrar.cut()
         assert registrar.registered()
         site.wait_trunk("carrier", state="registered")
+        registrar.end()
+        site.wait_trunk("carrier", registered=False, usable=False)
+        registrar = Registrar("127.0.0.2", transport, int(registrar.address.partition(":")[2]))
+        assert registrar.registered()
+        assert registrar.contact == contact
+        site.wait_trunk("carrier", state="registered")
     site.kill()
     site.start()
     assert registrar.registered()
@@ -303,6 +402,64 @@ def test_it_registers_gets_calls_by_its_token_and_leaves(
     site.server.stop()
     assert registrar.wait("0")
     registrar.close()
+
+
+def test_over_tls(own_site: Callable[..., Site], tmp_path: Path) -> None:
+    """Whose certificate has the trunk's name calls in, from whatever address; calls go out by a connection
+    of ours, which shows our certificate."""
+    authority = self_signed(tmp_path, "authority", "DNS:authority")
+    own = signed(tmp_path, "own", authority, "DNS:pbx.example,IP:127.0.0.1")
+    asked = f'[tls]\nclient_certificates = "asked"\nclient_ca = "{authority.certificate}"\n'
+    site = own_site(config=own.toml() + asked)
+    listening = Listening(site, "carrier", "127.0.0.2")
+    said = {"servers": [f"127.0.0.2:{listening.port}"], "transport": "tls", "ping": 0}
+    said |= {"certificate": "sbc.carrier.example", "dids": [f"{DID}xx=1xx"]}
+    desk = desk_of(site)
+    trunks.add(desk, "default", "carrier", said)
+    routes.add(desk, "default", "0.", {"trunks": ["carrier"]})
+    phone = site.registered("101")
+
+    def connected(name: str) -> Agent:
+        context = ssl.create_default_context(cafile=authority.certificate)
+        context.load_cert_chain(*signed(tmp_path, name, authority, f"DNS:{name}"))
+        address = site.server.address("tls")
+        site.agents.append(agent := Agent(address, "sbc", "", "tls", host="127.0.0.5", trusting=context))
+        return agent
+
+    from_ = {"From": "<sip:+491701234567@carrier.example>;tag=c"}
+    stranger = connected("other.example")
+    assert Calling.trusted(stranger, f"{DID}01", sdp(7000), **from_).refused().status == 403
+    sbc = connected("sbc.carrier.example")
+    calling = Calling.trusted(sbc, f"{DID}01", sdp(7000), **from_)
+    invite = rings(phone)
+    assert "<sip:+491701234567@" in invite["from"]
+    phone.reply(invite, 200, "OK", sdp(5001), Content_Type="application/sdp")
+    calling.acknowledge(calling.final())
+    phone.wait_request("ACK")
+    hang_up(Dialog.of_invite(phone, invite), sbc)
+    site.wait_no_call()
+
+    calling = Calling.start(phone, "0301", sdp(5002))
+    carrier = listening.accept()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority.certificate)
+    context.load_cert_chain(*signed(tmp_path, "server", authority, "IP:127.0.0.2"))
+    context.verify_mode = ssl.CERT_REQUIRED
+    secured = context.wrap_socket(carrier.socket, server_side=True)
+    carrier.socket, carrier.transport = secured, "tls"
+    shown = secured.getpeercert()
+    assert shown
+    assert ("DNS", "pbx.example") in shown["subjectAltName"]
+    invite = carrier.wait_request("INVITE")
+    assert invite["via"].startswith("SIP/2.0/TLS ")
+    assert invite["contact"].endswith(";transport=tls>")
+    carrier.reply(invite, 200, "OK", sdp(7003), Content_Type="application/sdp")
+    answer = calling.final()
+    assert (answer.status, audio_port(answer)) == (200, 7003)
+    dialog = calling.acknowledge(answer)
+    carrier.wait_request("ACK")
+    hang_up(dialog, carrier)
+    site.wait_no_call()
+    listening.close()
 
 
 def test_a_trunk_that_registers_here(site: Site) -> None:
@@ -352,11 +509,12 @@ def test_a_trunk_that_registers_here(site: Site) -> None:
 class Registrar:
     """A registrar that challenges, on a thread of its own; what it has taken is in `taken`."""
 
-    def __init__(self, host: str, transport: str) -> None:
+    def __init__(self, host: str, transport: str, port: int = 0) -> None:
         self.transport = transport
         kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
         self._socket = socket.socket(type=kind)
-        self._socket.bind((host, 0))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind((host, port))
         if transport == "tcp":
             self._socket.listen()
         self.address = f"{host}:{self._socket.getsockname()[1]}"
@@ -385,6 +543,16 @@ class Registrar:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(10)
         self._socket.close()
+
+    def end(self) -> None:
+        """As kill -9 ends it: nobody listens, and then the connection is gone."""
+        connection = self._connection
+        assert connection
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        connection.shutdown(socket.SHUT_RDWR)
+        self._thread.join(10)
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):
