@@ -123,7 +123,12 @@ class Core:
         def ways(remote: Remote) -> list[Flow]:
             return [way[1] for way in trunks.servers(remote)]
 
-        self.pings = Pings(ways, new_tag)
+        self.pings = Pings(
+            ways,
+            new_tag,
+            came_back=self.registrations.server_changed,
+            has_gone=self.registrations.server_changed,
+        )
         trunks.by_line, trunks.rank = self.registrations.by_line, self._rank
         trunks.registered = self.registrar.there
         self.upstreams = Upstreams(self.compositor, trunks.servers, new_tag, leads_here)

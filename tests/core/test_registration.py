@@ -423,6 +423,34 @@ def test_pings_find_a_server_down_after_two_and_up_after_one() -> None:
     assert len([text for text in line.logs if "up again" in text]) == 1
 
 
+def test_a_carrier_that_was_away_is_asked_again_and_while_it_is_down_the_next_one() -> None:
+    """One without its registrations rings nobody here until the next REGISTER."""
+    line = Line(replace(TRUNK, ping=30))
+
+    def pinged(host: str, status: int) -> list[SendRequest]:
+        """REGISTERs that are sent soon after a ping of a host was answered so; the other one is fine."""
+        asked: list[SendRequest] = []
+        while not asked:
+            asked = [one for one in _all(line, 1.0) if one.method == "OPTIONS"]
+        for one in asked:
+            line.answer(one, status if one.flow.host == host else 200)
+        found = [one for one in _all(line, 2.0) if one.method == "REGISTER"]
+        return found if host in [one.flow.host for one in asked] else pinged(host, status)
+
+    for one in _all(line, 2.1):
+        line.answer(one, 200, expires=3600)
+    assert line.state is State.REGISTERED
+    assert not pinged("203.0.113.1", 200)
+    assert not pinged("203.0.113.1", 408)
+    (again,) = pinged("203.0.113.1", 200)
+    line.answer(again, 200, expires=3600)
+    assert not pinged("203.0.113.1", 408)
+    (again,) = pinged("203.0.113.1", 408)
+    line.answer(again, 408)
+    (other,) = [one for one in _all(line, 3.0) if one.method == "REGISTER"]
+    assert (again.flow.host, other.flow.host) == ("203.0.113.1", "203.0.113.2")
+
+
 def _all(line: Line, seconds: float) -> list[SendRequest]:
     before = len(line.sent)
     line.wait(seconds)

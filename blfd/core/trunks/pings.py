@@ -36,7 +36,7 @@ class Ping:
 
 class Pings:
     """`ways` are where requests to the servers of a trunk go, or of `what` else it is; `kind` is the word in
-    front of its tokens. `came_back` is told of who answers, and has not before."""
+    front of its tokens. `came_back` is told of who answers, and has not before; `has_gone` of who is down."""
 
     def __init__(
         self,
@@ -45,9 +45,11 @@ class Pings:
         kind: str = KIND,
         what: str = "trunk",
         came_back: Callable[[Remote, float], None] = lambda trunk, now: None,
+        has_gone: Callable[[Remote, float], None] = lambda trunk, now: None,
     ) -> None:
         self._ways, self._new_tag = ways, new_tag
-        self._kind, self._what, self._came_back = kind, what, came_back
+        self._kind, self._what = kind, what
+        self._came_back, self._has_gone = came_back, has_gone
         self._numbers = itertools.count(1)
         self._by_number: dict[int, Ping] = {}
         self._of_trunk: dict[tuple[str, str], list[Ping]] = {}
@@ -104,6 +106,8 @@ class Pings:
             ping.failures += 1
             if ping.failures >= MOST_FAILURES:
                 ping.is_up = False
+            if ping.failures == MOST_FAILURES:
+                self._has_gone(ping.trunk, now)
         else:
             if ping.failures:
                 self._came_back(ping.trunk, now)

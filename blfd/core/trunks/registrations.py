@@ -16,7 +16,7 @@ from blfd.core.effects import Effect, Level, Log, SendRequest
 from blfd.core.messages import RequestAnswered
 from blfd.core.timers import Timers, chance
 from blfd.core.trunks.registration import OUT, TABLE, Do, Event, State
-from blfd.core.trunks.remote import HostPort
+from blfd.core.trunks.remote import HostPort, Remote
 from blfd.core.trunks.trunk import Mode, Trunk
 from blfd.core.values import Account, Flow, NameAddr
 from blfd.core.visible import visible
@@ -180,6 +180,12 @@ class Registrations:
         """The connection by which calls would come is gone: at once by a new one."""
         broken = [one for one in self if one.flow == flow and flow.is_connected]
         return [effect for one in broken for effect in self._step(one, Event.BROKEN, now)]
+
+    def server_changed(self, trunk: Remote, now: float) -> None:
+        """One of its servers is down, or is back, perhaps without what it knew of us: it is asked soon."""
+        one = self._of_trunk.get(trunk.key)
+        if one and one.state is State.REGISTERED:
+            self.timers.set(one.number, now + FIRST_PAUSE * chance(self._new_tag()))
 
     def _due(self, number: int, now: float) -> list[Effect]:
         return self._step(self._by_number[number], Event.DUE, now)
