@@ -234,11 +234,10 @@ def test_a_call_becomes_a_fax(site: Site, carrier: Carrier, keeps_audio: bool) -
         assert answer.body.count(b"m=") == again.body.count(b"m=")
         asked.ack(answer)
         other.wait_request("ACK")
-        again = b"m=image 0 udptl t38\r\n" if keeps_audio else b""  # the fax is over
-        sent = asked.send("INVITE", sdp(6004) + again)
-        other.reply(
-            other.wait_request("INVITE"), 200, "OK", sdp(6006) + again, Content_Type="application/sdp"
-        )
+        over = b"m=image 0 udptl t38\r\n" if keeps_audio else b""
+        sent = asked.send("INVITE", sdp(6004) + over)
+        body = sdp(6006) + over
+        other.reply(other.wait_request("INVITE"), 200, "OK", body, Content_Type="application/sdp")
         answer = asked.agent.final(sent)
         assert (answer.status, audio_port(answer)) == (200, 6006)
         asked.ack(answer)
