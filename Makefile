@@ -55,4 +55,4 @@ $(READY): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-* build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .coverage .venv .venv-* build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
