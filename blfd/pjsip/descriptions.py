@@ -96,9 +96,11 @@ def _of_formats(attributes: Section, formats: list[bytes]) -> Section:
     kept, seen = [], set()
     for line in attributes:
         found = _OF_PAYLOAD.match(line)
-        if found is None or (found[2] in formats and found[0] not in seen):
-            kept.append(line)
-            seen.add(found and found[0])
+        if found is not None:
+            if found[2] not in formats or found[0] in seen:
+                continue
+            seen.add(found[0])
+        kept.append(line)
     return kept
 
 

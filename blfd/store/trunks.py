@@ -12,6 +12,7 @@ from typing import Any
 
 from blfd.core.trunks import trunk as values
 from blfd.core.trunks.faults import clash
+from blfd.core.trunks.remote import Remote
 from blfd.core.trunks.trunk import OutRoute, Trunk
 from blfd.store import rows
 from blfd.store.opening import Connections, Exists, NotFound, StoreError
@@ -73,15 +74,8 @@ class Trunks:
         with words():
             values.check(trunk, self._extensions(trunk.tenant))
         self._check_others(trunk)
-        said = {name: getattr(trunk, name) for name in OF_TRUNK if name != "password"}
-        row = {
-            "tenant": trunk.tenant,
-            "name": trunk.name,
-            "password": trunk.password,
-            "settings": as_json(said, OF_TRUNK),
-        }
         with self._connections.writing() as db:
-            db.table("trunks").upsert(row, pk=("tenant", "name"))
+            db.table("trunks").upsert(row_of(trunk, OF_TRUNK), pk=("tenant", "name"))
 
     def _check_others(self, trunk: Trunk) -> None:
         """Raises StoreError where its calls could be another's."""
@@ -133,6 +127,17 @@ def words() -> Iterator[None]:
         yield
     except ValueError as error:
         raise StoreError(str(error)) from None
+
+
+def row_of(remote: Remote, defaults: Mapping[str, Any]) -> dict[str, str]:
+    """As a table of somebody else's servers has it: the password apart from what else is said."""
+    said = {name: getattr(remote, name) for name in defaults if name != "password"}
+    return {
+        "tenant": remote.tenant,
+        "name": remote.name,
+        "password": remote.password,
+        "settings": as_json(said, defaults),
+    }
 
 
 def as_json(said: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:

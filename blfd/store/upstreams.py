@@ -12,7 +12,7 @@ from blfd.core.upstreams import upstream as values
 from blfd.core.upstreams.upstream import Upstream
 from blfd.store import rows
 from blfd.store.opening import Connections, Exists, NotFound
-from blfd.store.trunks import as_json, typed, words
+from blfd.store.trunks import row_of, typed, words
 
 OF_UPSTREAM = {
     field.name: field.default for field in fields(Upstream) if field.name not in ("tenant", "name")
@@ -49,15 +49,8 @@ class Upstreams:
             raise Exists(f"upstream {upstream.name} exists already", "'upstream set' changes it")
         with words():
             values.check(upstream, extensions)
-        said = {name: getattr(upstream, name) for name in OF_UPSTREAM if name != "password"}
-        row = {
-            "tenant": upstream.tenant,
-            "name": upstream.name,
-            "password": upstream.password,
-            "settings": as_json(said, OF_UPSTREAM),
-        }
         with self._connections.writing() as db:
-            db.table("upstreams").upsert(row, pk=("tenant", "name"))
+            db.table("upstreams").upsert(row_of(upstream, OF_UPSTREAM), pk=("tenant", "name"))
 
     def remove(self, tenant: str, name: str) -> None:
         """Raises NotFound."""

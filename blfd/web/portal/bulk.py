@@ -31,6 +31,26 @@ class Doing(NamedTuple):
     loss: Callable[[Here, list[str]], Loss] | None = None
 
 
+def changing(change_many: Callable[..., None], **fields: str) -> Act:
+    """Sets the same of all that are chosen."""
+
+    def act(here: Here, chosen: list[str], version: str | None) -> str:
+        change_many(here.desk, here.tenant, chosen, **fields)
+        return "changed"
+
+    return act
+
+
+def removing(remove_many: Callable[..., None]) -> Act:
+    """Removes all that are chosen, unless they are others than when it was asked."""
+
+    def act(here: Here, chosen: list[str], version: str | None) -> str:
+        remove_many(here.desk, here.tenant, chosen, version)
+        return "removed"
+
+    return act
+
+
 def answer(
     here: Here,
     form: FormData,

@@ -16,7 +16,7 @@ from blfd.operations.imports import Counts
 from blfd.operations.loss import Loss
 from blfd.store import Conflict, NewExtension, StoreError
 from blfd.web.portal import bulk
-from blfd.web.portal.bulk import Act, Doing
+from blfd.web.portal.bulk import Doing, changing, removing
 from blfd.web.portal.here import OWNERS, PICKUP, Form, Here, Reading, Writing
 from blfd.web.portal.imports import Import, Lines, Shown
 from blfd.web.portal.lists import LONGEST, Listing, Part
@@ -119,19 +119,6 @@ def change(here: Writing, extension: str, form: Form) -> Response:
     return here.to("extensions", "changed")
 
 
-def _set(**fields: str) -> Act:
-    def act(here: Here, chosen: list[str], version: str | None) -> str:
-        extensions.change_many(here.desk, here.tenant, chosen, **fields)
-        return "changed"
-
-    return act
-
-
-def _remove_many(here: Here, chosen: list[str], version: str | None) -> str:
-    extensions.remove_many(here.desk, here.tenant, chosen, version)
-    return "removed"
-
-
 def _doings(form: FormData) -> dict[str, Doing]:
     """What can be done to many; the group is the form's."""
     group = str(form.get("group", "")).strip()
@@ -148,13 +135,16 @@ def _doings(form: FormData) -> dict[str, Doing]:
     def loss(here: Here, chosen: list[str]) -> Loss:
         return extensions.loss_of_many(here.desk, here.tenant, chosen)
 
-    reach = {f"pickup-{to}": Doing(f"May pick up {said}", _set(pickup=to)) for to, said in PICKUP.items()}
+    reach = {
+        f"pickup-{to}": Doing(f"May pick up {said}", changing(extensions.change_many, pickup=to))
+        for to, said in PICKUP.items()
+    }
     reached = {
-        f"pickable-{to}": Doing(f"May be picked up: {said}", _set(pickable=to))
+        f"pickable-{to}": Doing(f"May be picked up: {said}", changing(extensions.change_many, pickable=to))
         for to, said in PICKABLE.items()
     }
     members = {"join": Doing(f"Add to {named}", join), "leave": Doing(f"Remove from {named}", leave)}
-    return {**members, **reach, **reached, "remove": Doing("Remove", _remove_many, loss)}
+    return {**members, **reach, **reached, "remove": Doing("Remove", removing(extensions.remove_many), loss)}
 
 
 @router.post("/bulk")

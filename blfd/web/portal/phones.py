@@ -18,7 +18,7 @@ from blfd.operations.imports import Counts
 from blfd.operations.loss import Loss
 from blfd.store import Conflict, StoreError
 from blfd.web.portal import bulk, keys
-from blfd.web.portal.bulk import Act, Doing
+from blfd.web.portal.bulk import Doing, changing, removing
 from blfd.web.portal.here import Form, Here, Reading, Writing
 from blfd.web.portal.imports import Import, Lines, Shown
 from blfd.web.portal.lists import Listing, part
@@ -119,19 +119,6 @@ def _sync_many(here: Here, chosen: list[str], version: str | None) -> str:
     return "told" if told else "nobody"
 
 
-def _set(**fields: str) -> Act:
-    def act(here: Here, chosen: list[str], version: str | None) -> str:
-        devices.change_many(here.desk, here.tenant, chosen, **fields)
-        return "changed"
-
-    return act
-
-
-def _remove_many(here: Here, chosen: list[str], version: str | None) -> str:
-    devices.remove_many(here.desk, here.tenant, chosen, version)
-    return "removed"
-
-
 def _doings(form: FormData) -> dict[str, Doing]:
     """What can be done to many; the keys are the form's."""
     text = str(form.get("keys", "")).strip()
@@ -139,7 +126,7 @@ def _doings(form: FormData) -> dict[str, Doing]:
     def set_keys(here: Here, chosen: list[str], version: str | None) -> str:
         if not text:
             raise StoreError("Write which keys they get: the field is empty.")
-        return _set(keys=text)(here, chosen, version)
+        return changing(devices.change_many, keys=text)(here, chosen, version)
 
     def loss(here: Here, chosen: list[str]) -> Loss:
         return devices.loss_of_many(here.desk, here.tenant, chosen)
@@ -148,10 +135,10 @@ def _doings(form: FormData) -> dict[str, Doing]:
         "sync": Doing("Sync", _sync_many),
         "keys": Doing(f"Set keys {text and f'to {text}'}".strip(), set_keys),
         **{
-            f"transport-{name}": Doing(f"Register over {said}", _set(transport=name))
+            f"transport-{name}": Doing(f"Register over {said}", changing(devices.change_many, transport=name))
             for name, said in TRANSPORTS.items()
         },
-        "remove": Doing("Remove", _remove_many, loss),
+        "remove": Doing("Remove", removing(devices.remove_many), loss),
     }
 
 
