@@ -68,7 +68,16 @@ class Site:
         Site.running.append(self)
 
     def start(self) -> None:
-        self.server = ServerProcess(self.database, self.listen, *self.options, config=self.config)
+        """A port that the server had may be that of somebody's connection for a moment."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self.server = ServerProcess(self.database, self.listen, *self.options, config=self.config)
+                break
+            except Missing as error:
+                if "Address already in use" not in str(error) or time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
         self.listen = self.server.addresses  # the same again after a restart
 
     def kill(self) -> None:
