@@ -94,6 +94,7 @@ def test_a_restart(own_site: Callable[..., Site]) -> None:
         phone.wait_call("confirmed")
     carol.wait_lamp("102", "talking")
     site.wait_rows("subscriptions", 2)
+    site.wait_rows("legs WHERE settled", 2)
     site.kill()
     site.start()
     for extension in ("101", "102"):
