@@ -833,10 +833,21 @@ UNSOUND: tuple[dict[str, object], ...] = (
     {"dids": ("=101",)},
     {"dids": ("+49.=101",)},
     {"dids": ("+49=999",)},
+    {"dids": ("+4930=1xx",)},
+    {"dids": ("+49301x=1xx",)},
     {"default": "999"},
     {"caller_ids": ("101",)},
+    {"caller_ids": ("1xx=+49301xxxx",)},
     {"caller_id": "me"},
+    {"caller_id": "0."},
+    {"caller_id": "+4930xx"},
+    {"country": "049"},
     {"domain": "a b"},
+    {"domain": "::::"},
+    {"domain": "::1"},
+    {"domain": "["},
+    {"domain": ".."},
+    {"domain": "192.0.2.7:99999"},
     {"username": 'a"b'},
     {"password": "a\r\nb"},
     {"transport": "sctp"},
@@ -849,17 +860,32 @@ def test_what_a_trunk_cannot_be(said: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         check(replace(TRUNK, **said), PEOPLE)  # type: ignore[arg-type]
     check(replace(TRUNK, sources=("10.0.0.0/16", "2001:db8::/32")), PEOPLE)
+    check(replace(TRUNK, dids=("+49301xx=1x",), caller_ids=("1xx=+49301x",), caller_id="+4930*1"), PEOPLE)
+    for domain in ("Sip.Example", "sip.example:5070", "192.0.2.7", "[2001:DB8:0::1]:5070"):
+        check(replace(TRUNK, domain=domain), PEOPLE)
+
+
+EMPTY: dict[str, object] = {"pattern": "9", "strip": 1}
 
 
 @pytest.mark.parametrize(
     "said",
-    [{"pattern": ""}, {"pattern": "a."}, {"trunks": ()}, {"trunks": ("x",)}, {"strip": 9}, {"prefix": "x"}],
+    [
+        {"pattern": ""},
+        {"pattern": "a."},
+        {"trunks": ()},
+        {"trunks": ("x",)},
+        {"strip": 9},
+        {"prefix": "x"},
+        EMPTY,
+    ],
     ids=str,
 )
 def test_what_a_route_cannot_be(said: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         check_route(replace(ROUTE, **said), {"carrier"})  # type: ignore[arg-type]
     check_route(ROUTE, {"carrier"})
+    check_route(replace(ROUTE, pattern="9", strip=1, prefix="0301"), {"carrier"})
 
 
 @given(st.text(), st.text())

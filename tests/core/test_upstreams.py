@@ -830,6 +830,12 @@ def test_the_same_call_here_and_there_counts_once() -> None:
         ({"interval": 10}, "interval is from 60"),
         ({"rate": 0}, "rate is from 1"),
         ({"list_uri": "a b"}, "list is a name or a SIP URI"),
+        ({"list_uri": "sip:"}, "list is a name or a SIP URI"),
+        ({"list_uri": "sip:@"}, "list is a name or a SIP URI"),
+        ({"list_uri": "http://x"}, "list is a name or a SIP URI"),
+        ({"list_uri": "front@pbx"}, "list is a name or a SIP URI"),
+        ({"list_uri": "sip:front@pbx:99999"}, "list is a name or a SIP URI"),
+        ({"domain": "::::"}, "domain cannot be"),
         ({"sources": ("nowhere",)}, "nowhere"),
         ({"name": "A b"}, "small letters"),
         ({"transport": "ws"}, "transport is udp, tcp, tls"),
@@ -839,6 +845,15 @@ def test_what_is_unsound(wrong: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         check(replace(UPSTREAM, **wrong), {"102"})  # type: ignore[arg-type]
     check(UPSTREAM, {"102"})
+    for list_uri in (
+        "",
+        "front",
+        "%23all",
+        "sip:front@pbx",
+        "sips:front@[::1]:5061;transport=tcp",
+        "sip:pbx",
+    ):
+        check(replace(UPSTREAM, list_uri=list_uri), {"102"})
 
 
 LIST = replace(UPSTREAM, extensions=("10x",), list_uri="front")

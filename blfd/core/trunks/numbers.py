@@ -54,6 +54,11 @@ def is_pattern(text: str) -> bool:
     return bool(text.strip("+")) and len(text) <= LONGEST and bool(_pattern(text))
 
 
+def is_whole(text: str) -> bool:
+    """Whether it is one number, and no pattern of several."""
+    return is_pattern(text) and not text.endswith(".") and "x" not in text.lower()
+
+
 def match(pattern: str, number: str) -> Match | None:
     """Whether a number is of a pattern; a + at its beginning is the same as none."""
     found = _reader(pattern)(number.removeprefix("+"))

@@ -40,6 +40,15 @@ class HostPort(NamedTuple):
         return f"{hosts.written(self.host)}:{self.port}" if self.port else hosts.written(self.host)
 
 
+def is_host(text: str) -> bool:
+    """Whether it can stand behind the @ of a URI, with a port or without: IPv6 in brackets."""
+    try:
+        HostPort.parse(text)
+    except ValueError:
+        return False
+    return text[:1] == "[" or text.count(":") < 2
+
+
 @dataclass(frozen=True, slots=True)
 class Remote:
     """What is set of it. Times are seconds; "" and () are what is not said.
@@ -105,7 +114,7 @@ def check_remote(one: Remote, what: str, *, needs_server: bool = True) -> None:
         raise ValueError(f"{what} needs a server: its address, such as 192.0.2.7 or 192.0.2.7:5070")
     for text in (*one.servers, *([one.outbound_proxy] if one.outbound_proxy else [])):
         HostPort.parse(text)
-    for name, value, fits in (("domain", one.domain or "x", is_domain), ("username", one.username, _USER)):
+    for name, value, fits in (("domain", one.domain or "x", is_host), ("username", one.username, _USER)):
         if not fits(value):
             raise ValueError(f"{what}: {name} cannot be {value!r}")
     if _CONTROL(one.password + one.auth_name):

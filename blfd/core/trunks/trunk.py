@@ -21,7 +21,8 @@ EXTENSION = "{extension}"
 WIDEST = {4: 16, 6: 32}
 """The shortest prefix of a network from which calls are taken without a password, by the version of IP."""
 
-_DIGITS = re.compile(r"[0-9]{0,6}").fullmatch
+_COUNTRY = re.compile(r"([1-9][0-9]{0,5})?").fullmatch
+_AREA = re.compile(r"[0-9]{0,6}").fullmatch
 _HEADER = re.compile(r"header:[a-z0-9-]{1,64}").fullmatch
 _CODEC = re.compile(r"[A-Za-z0-9._-]{1,32}").fullmatch
 _CODE = re.compile(r"[0-9A-Za-z*#+._-]{0,30}\{extension\}[0-9A-Za-z*#+._-]{0,30}").fullmatch
@@ -157,8 +158,8 @@ def check(trunk: Trunk, extensions: Container[str]) -> None:
     check_sources(trunk)
     for name, value, fits in (
         ("certificate", trunk.certificate or "x", is_domain),
-        ("country", trunk.country, _DIGITS),
-        ("area", trunk.area, _DIGITS),
+        ("country", trunk.country, _COUNTRY),
+        ("area", trunk.area, _AREA),
     ):
         if not fits(value):
             raise ValueError(f"{what}: {name} cannot be {value!r}")
@@ -166,6 +167,7 @@ def check(trunk: Trunk, extensions: Container[str]) -> None:
         number, target = split(mapping)
         if not numbers.is_pattern(number) or number.endswith(".") or not target:
             raise ValueError(f"{what}: {mapping!r} is written NUMBER=EXTENSION, as +4930123451xx=1xx")
+        _check_digits(what, mapping)
         if "x" not in target.lower() and target not in extensions:
             raise ValueError(f"{what}: {target!r} in {mapping!r} is no extension here")
     if trunk.default and trunk.default not in extensions:
@@ -174,7 +176,8 @@ def check(trunk: Trunk, extensions: Container[str]) -> None:
         extension, number = split(mapping)
         if not numbers.is_pattern(extension) or not numbers.is_pattern(number) or number.endswith("."):
             raise ValueError(f"{what}: {mapping!r} is written EXTENSION=NUMBER, as 1xx=+4930123451xx")
-    if trunk.caller_id and not numbers.is_pattern(trunk.caller_id):
+        _check_digits(what, mapping)
+    if trunk.caller_id and not numbers.is_whole(trunk.caller_id):
         raise ValueError(f"{what}: caller-id is a number, not {trunk.caller_id!r}")
     for codec in trunk.codecs:
         if not _CODEC(codec):
@@ -193,6 +196,13 @@ def check(trunk: Trunk, extensions: Container[str]) -> None:
             f"{what}: pickup-code is dialled there, with {EXTENSION} for whose call it is, as "
             f"**{EXTENSION}, not {trunk.pickup_code!r}"
         )
+
+
+def _check_digits(what: str, mapping: str) -> None:
+    """Whether the left side says all digits of the right one. Raises ValueError."""
+    said, wanted = (side.lower().count("x") for side in split(mapping))
+    if wanted > said:
+        raise ValueError(f"{what}: {mapping!r} has more x behind the = than before it")
 
 
 def check_sources(trunk: Trunk) -> None:
@@ -229,6 +239,8 @@ def check_route(route: OutRoute, trunks: Container[str]) -> None:
             raise ValueError(f"{what}: there is no trunk {name!r}")
     if not 0 <= route.strip <= len(route.pattern.removesuffix(".")):
         raise ValueError(f"{what}: strip takes off no more than stands in the pattern")
+    if route.strip == len(route.pattern) and not route.prefix:
+        raise ValueError(f"{what}: strip leaves nothing to call; give a prefix")
     for name, number in (("prefix", route.prefix), ("caller-id", route.caller_id)):
-        if number and (not numbers.is_pattern(number) or "x" in number.lower() or number.endswith(".")):
+        if number and not numbers.is_whole(number):
             raise ValueError(f"{what}: {name} is a number, not {number!r}")

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 from blfd.core import hosts
 from blfd.core.trunks import numbers
-from blfd.core.trunks.remote import Remote, check_remote, check_seconds
+from blfd.core.trunks.remote import Remote, check_remote, check_seconds, is_host
 
-_LIST = re.compile(r"(sips?:)?[A-Za-z0-9.!~*'()&=+$,;?/_%@:-]{1,200}").fullmatch
+_USER = r"([A-Za-z0-9.!~*'()&=+$,;?/_-]|%[0-9A-Fa-f]{2}){1,100}"
+_LIST = re.compile(
+    rf"sips?:({_USER}@)?(?P<host>[^;@?]{{1,253}})(;[A-Za-z0-9=;._-]{{0,100}})?|{_USER}"
+).fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ def check(upstream: Upstream, extensions: Container[str]) -> None:
             raise ValueError(
                 f"{what}: {pattern!r} is neither an extension here nor a pattern with x for digits"
             )
-    if upstream.list_uri and not _LIST(upstream.list_uri):
+    found = _LIST(upstream.list_uri or "none")
+    if found is None or not is_host(found["host"] or "none"):
         raise ValueError(f"{what}: list is a name or a SIP URI, not {upstream.list_uri!r}")
     for text in upstream.sources:
         hosts.network(text)
