@@ -260,6 +260,20 @@ def test_calls_go_outside_where_a_route_leads_and_the_tenant_lets_them(desk: Des
     extensions.change(desk, "default", "101", forwarding={"forward_always": ""})
 
 
+def test_no_extension_has_the_name_by_which_a_trunk_registers(desk: Desk) -> None:
+    peer = {"mode": "peer-registers", "username": "gateway", "password": "s3cret"}
+    with pytest.raises(StoreError, match="102 is an extension"):
+        trunks.add(desk, "default", "peer", {**peer, "username": "102"})
+    trunks.add(desk, "default", "peer", peer)
+    new = NewExtension("gateway", "s3cret")
+    with pytest.raises(StoreError, match="trunk peer registers as gateway"):
+        extensions.add(desk, "default", new, force=True)
+    with pytest.raises(StoreError, match="trunk peer registers as gateway"):
+        extensions.put_many(desk, "default", [new], update=True)
+    trunks.change(desk, "default", "peer", {"username": "another"})
+    assert extensions.add(desk, "default", new)["extension"] == "gateway"
+
+
 def test_phones_get_the_codes_and_features_of_their_tenant(store: Store, desk: Desk) -> None:
     devices.add(desk, "default", Wanted(MAC, "yealink/t54w", ("101",)))
     tenants.change(desk, "default", star_codes={"dnd": "#78", "forward_busy": ""}, feature_sync=False)

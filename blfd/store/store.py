@@ -211,6 +211,7 @@ class Store:
         always = {name: row["forward_always"] for name, row in known.items()}
         always |= {each.extension: each.forward_always for each in found}
         routes = self._ways_out(tenant)
+        peers = {trunk.username: trunk.name for trunk in self.trunks.trunks(tenant) if trunk.is_peer}
         for each in found:
             there = known.get(each.extension)
             try:
@@ -220,6 +221,9 @@ class Store:
                 if there and not update:
                     advice = f"{'import --update' if where else 'extension set'!r} changes it"
                     raise Exists(f"{where}extension {each.extension} exists already", advice)
+                if not there and each.extension in peers:
+                    text = f"{where}trunk {peers[each.extension]} registers as {each.extension}"
+                    raise StoreError(text, "give the extension another number, or the trunk another username")
                 rows.check_extension(each, is_known=there is not None)
                 with rows.said_of(where):
                     rows.check_forwarding(Aor(tenant, each.extension), each.forwarding, names, always, routes)
