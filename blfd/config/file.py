@@ -95,6 +95,8 @@ class Tls(BaseModel):
     client_certificates: Literal["no", "asked", "required"] = _setting(texts.TLS, "client_certificates", "no")
     client_ca: Pem | None = _setting(texts.TLS, "client_ca", None)
     trust: list[Name] = _setting(texts.TLS, "trust", [])
+    verify_servers: bool = _setting(texts.TLS, "verify_servers", True)
+    server_ca: Pem | None = _setting(texts.TLS, "server_ca", None)
     ca: Pem | None = _setting(texts.TLS, "ca", None)
 
 
@@ -253,6 +255,8 @@ def _config(said: File) -> Config:
         oldest=said.tls.oldest,
         client_certificates=said.tls.client_certificates,
         client_ca=said.tls.client_ca,
+        verify_servers=said.tls.verify_servers,
+        server_ca=said.tls.server_ca,
         ca=said.tls.ca,
         trust=tuple(said.tls.trust),
     )
@@ -260,6 +264,8 @@ def _config(said: File) -> Config:
         raise ValueError("[tls]: client_certificates needs client_ca: who signs them")
     if tls.trust and tls.client_certificates == "no":
         raise ValueError('[tls]: trust needs client_certificates = "asked" or "required"')
+    if tls.server_ca and not tls.verify_servers:
+        raise ValueError("[tls]: server_ca needs verify_servers = true")
     authority(tls)
     alike = ("database", "metrics", "provision", "web", "pnp", "hang_up_on_stop", "address", "log_format")
     return Config(

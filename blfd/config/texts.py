@@ -21,6 +21,8 @@ TLS = {
     "client_certificates": "`no`; `asked`: a phone or edge may show a certificate; `required`: it has to",
     "client_ca": "PEM file of the authorities that sign those",
     "trust": "names; a connection whose certificate has one of them is a trusted edge's",
+    "verify_servers": "a trunk, PBX or edge that blfd connects to by its name has to show a certificate for that name, of an authority that the system knows",
+    "server_ca": "PEM file of authorities that may sign those as well",
     "ca": "PEM file of the authority that has signed ours, where phones do not know it",
 }
 

@@ -115,7 +115,7 @@ class NextHops:
         """
         host, port = address_in(routes[0], flow)
         if host == flow.host or (self._is_edge(host) and hosts.same_family(host, flow.host)):
-            return flow._replace(host=host, port=port)
+            return flow.to(host, port)
         return self._named(routes[0], flow) or (flow._replace(port=port) if flow.is_connected else flow)
 
     def _named(self, written: str, flow: Flow) -> Flow | None:
@@ -131,7 +131,7 @@ class NextHops:
         if server is None:
             return []
         ways = [
-            flow._replace(host=target.host, port=target.port)
+            target.by(server)._replace(listener=flow.listener)
             for target in self._locations.targets(server)
             if target.host == flow.host
             or (self.trusts(target.host) and hosts.same_family(target.host, flow.host))
@@ -173,7 +173,7 @@ def _written(route: str, flow: Flow) -> Flow:
     named = found[1].lower() if found else ""
     flow = flow._replace(transport=named) if named in TRANSPORTS else flow
     host, port = address_in(route, flow)
-    return flow._replace(host=host, port=port)
+    return flow.to(host, port)
 
 
 def leads_to_same(contact: str, other: str) -> bool:

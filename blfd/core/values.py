@@ -54,13 +54,15 @@ class Flow(NamedTuple):
     """Where a request came from, and so where requests to its sender go (RFC 5626's word).
 
     `transport` is the name of one of TRANSPORTS; `host` (see `hosts`) and `port` are the peer's; `listener`
-    is the index of our listener, in the order of `--listen`.
+    is the index of our listener, in the order of `--listen`. `name` is whom the certificate has to be for
+    that the peer shows when we connect to it by TLS: a host that was looked up, "" for none.
     """
 
     transport: str
     host: str
     port: int
     listener: int = 0
+    name: str = ""
 
     def __str__(self) -> str:
         return f"{self.transport}:{hosts.written(self.host)}:{self.port}"
@@ -71,6 +73,10 @@ class Flow(NamedTuple):
         transport, _, at = text.partition(":")
         host, _, port = at.rpartition(":")
         return cls(transport, hosts.read(host), int(port))
+
+    def to(self, host: str, port: int) -> Flow:
+        """The way to another address, or another port; nobody has looked up another's name."""
+        return self._replace(host=host, port=port, name=self.name if host == self.host else "")
 
     @property
     def is_connected(self) -> bool:
@@ -99,11 +105,16 @@ class Server(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Where requests to a `Server` may go; the fields are those of a Flow."""
+    """Where requests to a `Server` may go."""
 
     transport: str
     host: str
     port: int
+
+    def by(self, asked: Server) -> Flow:
+        """The way there, for whoever has asked for that server (RFC 5922, section 7.1)."""
+        secure = TRANSPORTS[self.transport].secure
+        return Flow(*self, name=asked.host.removesuffix(".") if secure else "")
 
 
 class Location(NamedTuple):

@@ -69,7 +69,7 @@ class Adapter:
 
     def transport_to(self, flow: Source) -> CData | None:
         """The pjsip_transport that reaches `flow`; None if PJSIP makes none."""
-        name, host, port, index = flow
+        name, host, port, index, _ = flow
         connected = TRANSPORTS[name].connected
         made = self._of_connection.get(flow) if connected else self._of_listener.get(index)
         if made is None:
@@ -179,9 +179,9 @@ class PjsipTransport:
         """Where what PJSIP sends by this transport goes; `sockaddr` counts where there is no connection."""
         if self.peer:
             return self.flow
-        name, _, _, index = self.flow
+        name, _, _, index, named = self.flow
         host, port = _get_address(ffi.cast("pj_sockaddr *", sockaddr))
-        return name, self._stand_ins.host(host), port, index
+        return name, self._stand_ins.host(host), port, index, named
 
 
 def _set_address(sockaddr: CData, address: tuple[str, int]) -> None:

@@ -35,7 +35,7 @@ class OwnUris:
 
     def of(self, flow: Source) -> tuple[str, str]:
         """What `sent_by` and `contact` say."""
-        name, peer, _, index = flow
+        name, peer, _, index, _ = flow
         found = self._known.get((name, peer, index))
         if found is None:
             if len(self._known) > MAX_KNOWN:

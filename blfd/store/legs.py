@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from blfd.core.saved import SavedCall, SavedLeg, SavedSeat, SessionTimer
-from blfd.core.values import TRANSPORTS, Aor, DialogId, Flow
-from blfd.store.rows import exact, text
+from blfd.core.values import TRANSPORTS, Aor, DialogId
+from blfd.store.rows import exact, flow, text
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def _leg(row: dict[str, Any]) -> SavedLeg:
         text(row["target"]),
         text(row["reached_at"]),
         tuple(json.loads(row["route_set"])),
-        Flow(row["transport"], row["host"], row["port"], row["listener"]),
+        flow(row),
         row["cseq"],
         row["remote_cseq"],
         row["sent"],
@@ -156,6 +156,7 @@ def _leg_row(leg: SavedLeg) -> dict[str, Any]:
         "host": leg.flow.host,
         "port": leg.flow.port,
         "listener": leg.flow.listener,
+        "peer": leg.flow.name,
         "cseq": leg.cseq,
         "remote_cseq": leg.remote_cseq,
         "sent": leg.sent,

@@ -630,3 +630,10 @@ def withholding(db: Database) -> None:
         if any("*67".startswith(each) or each.startswith("*67") for each in known):
             changed = json.dumps({**codes, "withhold": ""})
             db.table("tenants").update(tenant["domain"], {"star_codes": changed})
+
+
+@migrations()
+def names_of_peers(db: Database) -> None:
+    """Version 24: whom the certificate of who is connected to by TLS has to be for."""
+    for table in ("bindings", "subscriptions", "legs"):
+        db.execute(f"ALTER TABLE {table} ADD COLUMN peer TEXT NOT NULL DEFAULT ''")

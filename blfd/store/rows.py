@@ -154,11 +154,15 @@ def groups(found: Iterable[dict[str, Any]], members: Iterable[dict[str, Any]]) -
     )
 
 
+def flow(row: dict[str, Any]) -> Flow:
+    return Flow(row["transport"], row["host"], row["port"], row["listener"], row["peer"])
+
+
 def binding(row: dict[str, Any]) -> Binding:
     return Binding(
         Aor(row["tenant"], row["extension"]),
         row["contact"],
-        Flow(row["transport"], row["host"], row["port"], row["listener"]),
+        flow(row),
         row["call_id"],
         row["cseq"],
         row["expires_at"],
@@ -172,7 +176,8 @@ def binding(row: dict[str, Any]) -> Binding:
 def binding_row(b: Binding) -> tuple[Any, ...]:
     contact, call_id, user_agent = (_sound(text) for text in (b.contact, b.call_id, b.user_agent))
     path, instance = json.dumps(b.path), _sound(b.instance)
-    return *b.aor, contact, *b.flow, call_id, b.cseq, b.expires_at, b.q, user_agent, path, instance
+    who = (*b.aor, contact, *b.flow[:4])
+    return *who, call_id, b.cseq, b.expires_at, b.q, user_agent, path, instance, b.flow.name
 
 
 def publication(row: dict[str, Any]) -> SavedPublication:
@@ -196,7 +201,7 @@ def subscription(row: tuple[Any, ...]) -> SavedSubscription:
     entity, call_id, remote_tag, local, local_name, remote, remote_name, target, route_set, event = map(
         text, texts
     )
-    remote_cseq, transport, host, port, listener, expires_at, user_agent, cseq = row[15:]
+    remote_cseq, transport, host, port, listener, expires_at, user_agent, cseq, name = row[15:]
     dialog = SubscriptionDialog(
         DialogId(call_id, key, remote_tag),
         NameAddr(local, local_name),
@@ -212,7 +217,7 @@ def subscription(row: tuple[Any, ...]) -> SavedSubscription:
         entity,
         dialog,
         remote_cseq,
-        Flow(transport, host, port, listener),
+        Flow(transport, host, port, listener, name),
         expires_at,
         text(user_agent),
         cseq,
@@ -225,7 +230,7 @@ def subscription_row(s: SavedSubscription) -> tuple[Any, ...]:
     ids = (s.entity, dialog.id.call_id, dialog.id.remote_tag)
     texts = (*ids, *dialog.local, *dialog.remote, dialog.target)
     routes = json.dumps(dialog.route_set) if dialog.route_set else NO_ROUTES
-    rest = (s.remote_cseq, *s.flow, s.expires_at, exact(s.user_agent), s.cseq)
+    rest = (s.remote_cseq, *s.flow[:4], s.expires_at, exact(s.user_agent), s.cseq, s.flow.name)
     return (*who, *map(exact, texts), routes, exact(dialog.event), *rest)
 
 

@@ -114,12 +114,12 @@ class SqliteRecords(Records):
             return [(row["id"], rows.attempt(row)) for row in found]
 
 
-_SAVE_SUBSCRIPTION = f"INSERT OR REPLACE INTO subscriptions VALUES ({', '.join('?' * 23)})"
+_SAVE_SUBSCRIPTION = f"INSERT OR REPLACE INTO subscriptions VALUES ({', '.join('?' * 24)})"
 _SAVE_PUBLICATION = f"INSERT OR REPLACE INTO publications VALUES ({', '.join('?' * 7)})"
 _DROP_HALVES = "DELETE FROM legs WHERE call IN (SELECT call FROM legs GROUP BY call HAVING count(*) <> 2)"
 _INSERT_BINDING = (
     "INSERT INTO bindings (tenant, extension, contact, transport, host, port, listener, call_id, cseq, "
-    "expires_at, q, user_agent, path, instance) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "
+    "expires_at, q, user_agent, path, instance, peer) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "
     "WHERE EXISTS (SELECT 1 FROM extensions WHERE tenant = ? AND extension = ?) "
     "OR EXISTS (SELECT 1 FROM trunks WHERE tenant = ? AND 'trunk+' || name = ?)"
 )

@@ -54,13 +54,16 @@ class TlsSettings:
 
     `oldest` is one of OLDEST and `client_certificates` of ASKED; `client_ca` signs those. `ca` has signed
     ours, where that is no public one. A connection whose certificate has one of the names in `trust` is an
-    edge's.
+    edge's. `verify_servers`: those that we connect to by their name have to show a certificate for it, signed
+    by an authority that the system knows, by `server_ca` or by `client_ca`.
     """
 
     certificates: tuple[PemFiles, ...] = ()
     oldest: str = "1.2"
     client_certificates: str = "no"
     client_ca: Path | None = None
+    verify_servers: bool = True
+    server_ca: Path | None = None
     ca: Path | None = None
     trust: tuple[str, ...] = ()
 
@@ -116,15 +119,31 @@ def _context(protocol: int, settings: TlsSettings) -> ssl.SSLContext:
     context.set_ciphers(CIPHERS if settings.oldest >= "1.2" else OLD_CIPHERS)
     context.check_hostname = False
     context.verify_mode = ASKED[settings.client_certificates]
-    if settings.client_ca:
-        try:
-            context.load_verify_locations(settings.client_ca)
-        except OSError as error:
-            why = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
-            raise CertificateError(f"client_ca {settings.client_ca}: {why}; give a PEM file of CAs") from None
+    _trust(context, "client_ca", settings.client_ca)
     if protocol == ssl.PROTOCOL_TLS_SERVER:
         context.set_ecdh_curve(CURVE)
         context.num_tickets = 1
+    return context
+
+
+def _trust(context: ssl.SSLContext, setting: str, authorities: Path | None) -> None:
+    """Those of a setting, if it has a file. Raises CertificateError."""
+    if authorities is None:
+        return
+    try:
+        context.load_verify_locations(authorities)
+    except OSError as error:
+        why = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
+        raise CertificateError(f"{setting} {authorities}: {why}; give a PEM file of CAs") from None
+
+
+def _to_servers(settings: TlsSettings) -> ssl.SSLContext:
+    """For connections to servers by their names."""
+    context = _context(ssl.PROTOCOL_TLS_CLIENT, settings)
+    if settings.verify_servers:
+        context.load_default_certs()
+        _trust(context, "server_ca", settings.server_ca)
+        context.verify_mode, context.check_hostname = ssl.CERT_REQUIRED, True
     return context
 
 
@@ -289,14 +308,15 @@ class Certificates:
     def __init__(self, settings: TlsSettings, what: str = "TLS") -> None:
         self._settings, self._what = settings, what
         self._seen = self._kept = self._stamps()
-        self.served, self.to_peers = self._load()
+        self.served, self._to_peers, self._to_servers = self._load()
 
-    def _load(self) -> tuple[tuple[Certificate, ...], ssl.SSLContext]:
+    def _load(self) -> tuple[tuple[Certificate, ...], ssl.SSLContext, ssl.SSLContext]:
         served = tuple(load(files, self._settings) for files in self._settings.certificates)
-        to_peers = _context(ssl.PROTOCOL_TLS_CLIENT, self._settings)
-        to_peers.load_cert_chain(*served[0].files, password=lambda: "")
+        ours = _context(ssl.PROTOCOL_TLS_CLIENT, self._settings), _to_servers(self._settings)
+        for context in ours:
+            context.load_cert_chain(*served[0].files, password=lambda: "")
         served[0].context.sni_callback = self._choose
-        return served, to_peers
+        return served, *ours
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         """For a phone that names whom it wants to talk to (RFC 6066, section 3)."""
@@ -308,6 +328,10 @@ class Certificates:
         """For a connection that comes now."""
         return self.served[0].context
 
+    def context_to(self, name: str) -> ssl.SSLContext:
+        """For a connection that we make now to whom DNS has found by a name, or else to an address."""
+        return self._to_servers if name else self._to_peers
+
     def renew(self) -> None:
         """Read files that have changed and are no more being written; may be called from any thread."""
         stamps = self._stamps()
@@ -316,7 +340,7 @@ class Certificates:
             return
         self._kept = stamps
         try:
-            served, to_peers = self._load()
+            served, *ours = self._load()
             now = time.time()
             for old, new in zip(self.served, served, strict=True):
                 if not new.begins <= now < new.ends and old.begins <= now < old.ends:
@@ -325,14 +349,17 @@ class Certificates:
             text = "%s: the certificates have changed, and those of before are served on: %s"
             log.warning(text, self._what, error)
             return
-        self.served, self.to_peers = served, to_peers
+        self.served, (self._to_peers, self._to_servers) = served, ours
         for one in served:
             log.info("%s: new connections get %s", self._what, one)
 
     def _stamps(self) -> list[tuple[int, int, int] | None]:
         """Differs once a file is written or replaced."""
         settings = self._settings
-        paths = {path for files in settings.certificates for path in files} | {settings.client_ca}
+        paths = {path for files in settings.certificates for path in files} | {
+            settings.client_ca,
+            settings.server_ca,
+        }
         return [_stamp(path) for path in sorted(path for path in paths if path)]
 
 

@@ -29,7 +29,7 @@ log = logging.getLogger("blfd.network")
 
 MAX_LOCAL = 4096  # peers towards which our own address is remembered
 
-Source = tuple[str, str, int, int]
+Source = tuple[str, str, int, int, str]
 """The fields of a Flow, without the time that it takes to make one."""
 
 Listener = UdpListener | TcpListener

@@ -73,7 +73,7 @@ class TlsConnection(TcpConnection):
         except ssl.SSLWantWriteError:
             self._network.handshakes.watch(self, True)
         except OSError as error:
-            why, is_noise = explained(error)
+            why, is_noise = explained(error, self.flow.name if self.is_ours else None)
             self._network.handshakes.failed(self, why, is_noise)
             self._connections.drop(self, why)
         else:
@@ -83,9 +83,12 @@ class TlsConnection(TcpConnection):
         """The plain socket becomes one with TLS, of the same descriptor."""
         certificates = self._network.certificates
         assert certificates, "there is no listener without"
-        context = certificates.to_peers if self.is_ours else certificates.context
-        self.socket = context.wrap_socket(
-            self.socket, server_side=not self.is_ours, do_handshake_on_connect=False
+        name = self.flow.name
+        self.socket = (certificates.context_to(name) if self.is_ours else certificates.context).wrap_socket(
+            self.socket,
+            server_side=not self.is_ours,
+            do_handshake_on_connect=False,
+            server_hostname=name or None,
         )
 
     def _made(self) -> None:
@@ -185,8 +188,11 @@ def _names(of: ssl.SSLSocket) -> tuple[str, ...]:
     return names_in(said) if said else ()
 
 
-def explained(error: OSError) -> tuple[str, bool]:
-    """Why a handshake has failed and what to do, and whether it is what strangers and scanners do all day."""
+def explained(error: OSError, server: str | None = None) -> tuple[str, bool]:
+    """Why a handshake has failed and what to do, and whether it is what strangers and scanners do all day.
+
+    `server` is the name of whom we connected to, "" where we did by an address.
+    """
     reason = getattr(error, "reason", None) or ""
     if reason in _NO_TLS:
         return "what came is not TLS", True
@@ -204,6 +210,8 @@ def explained(error: OSError) -> tuple[str, bool]:
         return "it shows no certificate, and client_certificates in [tls] requires one", False
     if isinstance(error, ssl.SSLCertVerificationError):
         advice = "have it show none, or put who has signed it into client_ca in [tls]"
+        if server:
+            advice = "have it get one that is not, or put who has signed it into server_ca in [tls]"
         return f"its certificate is refused ({error.verify_message}): {advice}", False
     if isinstance(error, ssl.SSLError) and reason:
         return f"the handshake failed: {reason}", True

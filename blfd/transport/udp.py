@@ -50,7 +50,7 @@ class UdpListener:
             except OSError:  # an ICMP error of an earlier send; the timers deal with it
                 continue
             host, port = peer(address) if maps else address
-            receive(bytes(view[:length]), (name, host, port, index))
+            receive(bytes(view[:length]), (name, host, port, index, ""))
 
     def send(self, data: bytes, address: tuple[str, int]) -> bool:
         host, port = address

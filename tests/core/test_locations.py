@@ -68,6 +68,19 @@ def test_where_a_name_leads(addresses: tuple[str, ...], down: tuple[str, ...], h
     assert way == CAME._replace(host=host, port=5070)
 
 
+def test_whose_certificate_is_expected_where_a_name_leads() -> None:
+    """RFC 5922, section 7.1: the name that was asked for, not those that DNS has told on the way."""
+    asked = Server("edge.example", 0, ("tls",))
+    locations, came = Locations(), CAME._replace(transport="tls")
+    locations.located(found(EDGE, server=asked), 0.0)
+    way = hops(locations).reopened(came, PHONE, ROUTES)
+    assert way == Flow("tls", EDGE, 5070, 1, "edge.example")
+    assert hops(locations).ways(came, ROUTES) == [came, way]
+    assert way.to(EDGE, 5071).name == "edge.example"
+    assert way.to(OTHER, 5070).name == ""
+    assert hops(locations).reopened(came, PHONE, (f"<sip:{EDGE};lr>",)) == came._replace(port=5061)
+
+
 @pytest.mark.parametrize("addresses", [(), (OTHER,), ("2001:db8::99",)])
 def test_a_name_that_leads_nowhere_is_as_if_it_were_none(addresses: tuple[str, ...]) -> None:
     assert hops(known(*addresses)).reopened(CAME, PHONE, ROUTES) == CAME._replace(port=5060)

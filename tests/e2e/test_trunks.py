@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from calls import Calling, Dialog, audio_port, hang_up, sdp
 from certificates import self_signed, signed
+from name_server import serving
 from proxies import Kamailio, free_port
 from sites import Listening, Site
 from wire import Agent, Message, proved
@@ -403,15 +404,23 @@ def test_it_registers_gets_calls_by_its_token_and_leaves(
     registrar.close()
 
 
-def test_over_tls(own_site: Callable[..., Site], tmp_path: Path) -> None:
+@pytest.fixture
+def carrier_names() -> Iterator[str]:
+    """The setting of a DNS server that knows where the carrier is."""
+    with serving({"sbc.carrier.example A": ("127.0.0.2",)}) as names:
+        host, port = names.address
+        yield f'dns_servers = ["{host}:{port}"]\n'
+
+
+def test_over_tls(own_site: Callable[..., Site], tmp_path: Path, carrier_names: str) -> None:
     """Whose certificate has the trunk's name calls in, from whatever address; calls go out by a connection
-    of ours, which shows our certificate."""
+    of ours, which shows our certificate to whom its own names, also in the next process."""
     authority = self_signed(tmp_path, "authority", "DNS:authority")
     own = signed(tmp_path, "own", authority, "DNS:pbx.example,IP:127.0.0.1")
     asked = f'[tls]\nclient_certificates = "asked"\nclient_ca = "{authority.certificate}"\n'
-    site = own_site(config=own.toml() + asked)
+    site = own_site(config=own.toml() + carrier_names + asked)
     listening = Listening(site, "carrier", "127.0.0.2")
-    said = {"servers": [f"127.0.0.2:{listening.port}"], "transport": "tls", "ping": 0}
+    said = {"servers": [f"sbc.carrier.example:{listening.port}"], "transport": "tls", "ping": 0}
     said |= {"certificate": "sbc.carrier.example", "dids": [f"{DID}xx=1xx"]}
     desk = desk_of(site)
     trunks.add(desk, "default", "carrier", said)
@@ -439,15 +448,23 @@ def test_over_tls(own_site: Callable[..., Site], tmp_path: Path) -> None:
     site.wait_no_call()
 
     calling = Calling.start(phone, "0301", sdp(5002))
-    carrier = listening.accept()
+    asked_for: list[str | None] = []
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority.certificate)
-    context.load_cert_chain(*signed(tmp_path, "server", authority, "IP:127.0.0.2"))
+    context.load_cert_chain(*signed(tmp_path, "server", authority, "DNS:sbc.carrier.example"))
     context.verify_mode = ssl.CERT_REQUIRED
-    secured = context.wrap_socket(carrier.socket, server_side=True)
-    carrier.socket, carrier.transport = secured, "tls"
-    shown = secured.getpeercert()
-    assert shown
-    assert ("DNS", "pbx.example") in shown["subjectAltName"]
+    context.sni_callback = lambda connection, name, context: asked_for.append(name)
+
+    def accept() -> Agent:
+        carrier = listening.accept()
+        secured = context.wrap_socket(carrier.socket, server_side=True)
+        carrier.socket, carrier.transport = secured, "tls"
+        shown = secured.getpeercert()
+        assert shown
+        assert ("DNS", "pbx.example") in shown["subjectAltName"]
+        assert asked_for.pop() == "sbc.carrier.example"
+        return carrier
+
+    carrier = accept()
     invite = carrier.wait_request("INVITE")
     assert invite["via"].startswith("SIP/2.0/TLS ")
     assert invite["contact"].endswith(";transport=tls>")
@@ -456,7 +473,13 @@ def test_over_tls(own_site: Callable[..., Site], tmp_path: Path) -> None:
     assert (answer.status, audio_port(answer)) == (200, 7003)
     dialog = calling.acknowledge(answer)
     carrier.wait_request("ACK")
-    hang_up(dialog, carrier)
+    site.wait_rows("legs WHERE settled", 2)
+    site.kill()
+    site.start()
+    bye = dialog.send("BYE")
+    assert dialog.agent.final(bye).status == 200
+    carrier = accept()
+    carrier.reply(carrier.wait_request("BYE"), 200)
     site.wait_no_call()
     listening.close()
 

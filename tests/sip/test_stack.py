@@ -25,7 +25,7 @@ from blfd.sip.message import Request, Response
 from blfd.sip.reader import read
 from blfd.sip.stack import Stack
 
-PHONE = ("udp", "192.0.2.1", 5060, 0)
+PHONE = ("udp", "192.0.2.1", 5060, 0, "")
 SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 
 

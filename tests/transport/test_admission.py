@@ -27,7 +27,7 @@ class Door:
         )
 
     def admits(self, data: bytes, flow: Flow = PHONE) -> bool:
-        return self.admission.admits(data, (flow.transport, flow.host, flow.port, flow.listener))
+        return self.admission.admits(data, flow)
 
 
 @pytest.mark.parametrize(

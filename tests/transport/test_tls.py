@@ -19,7 +19,7 @@ from certificates import EC, RSA, Pair, self_signed, signed
 from sockets import DEADLINE, OPTIONS, Site, flow_of
 
 from blfd import logs
-from blfd.core.values import Flow
+from blfd.core.values import Flow, Server, Target
 from blfd.transport.certificates import CertificateError, Certificates, PemFiles, TlsSettings, faults, load
 from blfd.transport.tls import HANDSHAKE, Handshakes
 from blfd.transport.told import MOST
@@ -377,6 +377,24 @@ def test_a_connection_that_we_open(make: Callable[..., TlsSite], pbx: Pair, auth
         assert not site.network.send_request(OPTIONS, flow), "left alone for a while"
 
 
+def serve_once(site: TlsSite, shown: Pair, names: list[str | None]) -> tuple[Flow, threading.Thread]:
+    """Somebody who speaks TLS: where it is, and its thread. `names` takes what name it was asked for."""
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(*shown)
+    serving.sni_callback = lambda connection, name, context: names.append(name)
+    listening = site.keep(socket.create_server(("127.0.0.1", 0)))
+
+    def accept() -> None:
+        plain = listening.accept()[0]
+        with contextlib.suppress(OSError), serving.wrap_socket(plain, server_side=True) as peer:
+            peer.sendall(OPTIONS)
+            peer.recv(1000)
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    return Flow("tls", *listening.getsockname()), thread
+
+
 @pytest.mark.parametrize(
     ("asked", "by", "served"),
     [
@@ -397,28 +415,53 @@ def test_whom_we_connect_to_is_looked_at_where_certificates_are_asked_for(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     site = make(tls=settings(pbx, client_certificates=asked, client_ca=authority.certificate))
-    shown = signed(
-        tmp_path, "peer", authority if by == "ours" else self_signed(tmp_path, "another"), "DNS:peer"
-    )
-    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    serving.load_cert_chain(*shown)
-    listening = site.keep(socket.create_server(("127.0.0.1", 0)))
-    host, port = listening.getsockname()
-    flow = Flow("tls", host, port, 0)
-
-    def accept() -> None:
-        plain = listening.accept()[0]
-        with contextlib.suppress(OSError), serving.wrap_socket(plain, server_side=True) as peer:
-            peer.sendall(OPTIONS)
-            peer.recv(1000)
-
+    signer = authority if by == "ours" else self_signed(tmp_path, "another")
+    names: list[str | None] = []
+    flow, thread = serve_once(site, signed(tmp_path, "peer", signer, "DNS:peer"), names)
     assert site.network.send_request(OPTIONS, flow)
-    thread = threading.Thread(target=accept)
-    thread.start()
     site.until(lambda: site.came if served else site.closed)
     assert bool(site.came) is served
-    assert [names for _, names in site.named] == ([("peer",)] if by == "ours" else [])
+    assert [found for _, found in site.named] == ([("peer",)] if by == "ours" else [])
     assert served or "put who has signed it into client_ca" in caplog.text
+    assert names == [None]
+    site.network.connections.close()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("said", "shown", "by", "why"),
+    [
+        ({}, "DNS:sip.carrier.example", "known", ""),
+        ({}, "DNS:*.carrier.example", "known", ""),
+        ({}, "DNS:carrier.example", "known", "Hostname mismatch"),
+        ({}, "IP:127.0.0.1", "known", "Hostname mismatch"),
+        ({}, "DNS:sip.carrier.example", "unknown", "unable to get local issuer certificate"),
+        ({"server_ca": None}, "DNS:sip.carrier.example", "known", "unable to get local issuer certificate"),
+        ({"verify_servers": False}, "IP:192.0.2.1", "unknown", ""),
+    ],
+)
+def test_whom_we_connect_to_by_name_is_who_the_certificate_says(
+    make: Callable[..., TlsSite],
+    tmp_path: Path,
+    authority: Pair,
+    pbx: Pair,
+    said: dict[str, object],
+    shown: str,
+    by: str,
+    why: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As RFC 5922 has it; the peer hears the name first, as it may serve many."""
+    site = make(tls=settings(pbx, **{"server_ca": authority.certificate, **said}))
+    signer = authority if by == "known" else self_signed(tmp_path, "another")
+    names: list[str | None] = []
+    flow, thread = serve_once(site, signed(tmp_path, "peer", signer, shown), names)
+    flow = Target(*flow[:3]).by(Server("sip.carrier.example.", 0, ("tls",)))
+    assert site.network.send_request(OPTIONS, flow)
+    site.until(lambda: site.closed if why else site.came)
+    assert bool(site.came) is not bool(why)
+    assert names == ["sip.carrier.example"]
+    assert not why or (why in caplog.text and "server_ca in [tls]" in caplog.text)
     site.network.connections.close()
     thread.join()
 

@@ -284,7 +284,7 @@ class Trunks:
             found = [Flow(transport, server.host, port)]
         else:
             asked = Server(server.host, server.port, (transport,))
-            found = [Flow(*target) for target in self._locations.targets(asked)]
+            found = [target.by(asked) for target in self._locations.targets(asked)]
         return [adopted for flow in found if (adopted := self._adopt(flow))]
 
     def gave_no_answer(self, way: Flow, now: float) -> None:
