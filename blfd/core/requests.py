@@ -7,6 +7,7 @@ from dataclasses import replace
 from blfd.core import capabilities, privacy
 from blfd.core.access.senders import RETRY_AFTER, Senders
 from blfd.core.access.strangers import Strangers
+from blfd.core.calls import outward
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.codes import Codes
 from blfd.core.calls.own_rules import OwnRules
@@ -271,7 +272,11 @@ class Requests:
         self._senders.check_tenant_rate(trunk.tenant, now)
         self._check_invite(invite)
         self._trunks.check_room(trunk)
-        return self._calls.invite(invite, self._trunks.caller(trunk, invite.request), callee, now)
+        caller = self._trunks.caller(trunk, invite.request)
+        try:
+            return self._calls.invite(invite, caller, callee, now)
+        except Refusal as told:
+            raise outward.refusal(told, f"{caller}") from None
 
     def _check_invite(self, invite: InviteReceived) -> None:
         """Refusal where it can be no call, whoever has sent it."""

@@ -34,8 +34,8 @@ from blfd.core.calls.leg_inputs import (
     OfferReceived,
 )
 from blfd.core.calls.media import APART
+from blfd.core.calls.outward import ELSEWHERE
 from blfd.core.calls.refusals import NOBODY_NOW
-from blfd.core.calls.ringing_call import ELSEWHERE
 from blfd.core.effects import (
     Accept,
     Acknowledge,

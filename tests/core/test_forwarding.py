@@ -26,7 +26,7 @@ from builders import (
 )
 
 from blfd.core.calls.leg_inputs import LegAccepted, LegAnswered, LegEnded, LegProgress, MediaMatched
-from blfd.core.calls.ringing_call import ELSEWHERE
+from blfd.core.calls.outward import ELSEWHERE
 from blfd.core.directory import Directory, DndLamp, Forwarding, Whose
 from blfd.core.effects import Accept, Answer, Dial, Effect, HangUp, Progress, Reply
 from blfd.core.inputs import DirectoryChanged

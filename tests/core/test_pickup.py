@@ -42,7 +42,7 @@ from blfd.core.calls.leg_inputs import (
     OfferAnswered,
     OfferReceived,
 )
-from blfd.core.calls.ringing_call import ELSEWHERE
+from blfd.core.calls.outward import ELSEWHERE
 from blfd.core.directory import Reach
 from blfd.core.effects import (
     Notify,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from builders import (
     dials,
     directory,
     flow,
+    group,
     invite,
     register,
     reply,
@@ -25,6 +27,8 @@ from hypothesis import strategies as st
 
 from blfd.core import hosts
 from blfd.core.calls.leg_inputs import (
+    InfoAnswered,
+    InfoReceived,
     LegAccepted,
     LegAcknowledged,
     LegAnswered,
@@ -32,6 +36,9 @@ from blfd.core.calls.leg_inputs import (
     LegProgress,
     LegTrying,
     MediaFound,
+    MediaMatched,
+    OfferAnswered,
+    OfferReceived,
 )
 from blfd.core.directory import Directory, Forwarding
 from blfd.core.effects import (
@@ -56,7 +63,7 @@ from blfd.core.trunks import numbers
 from blfd.core.trunks.faults import clash, faults
 from blfd.core.trunks.remote import HostPort
 from blfd.core.trunks.trunk import CallerIdIn, Mode, OutRoute, Trunk, check, check_route
-from blfd.core.values import Address, Aor, DialogId, Flow, Redirect, Uri
+from blfd.core.values import Address, Aor, DialogId, Flow, Headers, Redirect, Uri
 
 PEOPLE = ("101", "102", "103", "104")
 CARRIER, BACKUP = "203.0.113.1", "203.0.113.2"
@@ -81,6 +88,7 @@ class Story:
     def __init__(self, known: Directory | None = None, settings: Settings | None = None) -> None:
         self.world = World(settings, PEOPLE, known or site())
         self.effects: list[Effect] = []
+        self.dial: Dial
 
     def give(self, event: object) -> list[Effect]:
         self.effects = self.world.give(event)  # type: ignore[arg-type]
@@ -478,6 +486,123 @@ def test_nobody_outside_is_told_an_extension() -> None:
     said = identities([*story.ring(dial.leg), *story.give(answer)], story.caller)
     assert said
     assert set(said) == {f"<sip:0170@{HOST}>"}
+
+
+INSIDE = ("101", "102", "103", "Name", HOST, "198.51.100", "acme", "phone")
+"""What nobody outside is to read: extensions, names, addresses and tenants of here."""
+
+SAID_INSIDE: Headers = (
+    ("Warning", '399 198.51.100.1 "101 says no"'),
+    ("Reason", 'Q.850;cause=17;text="101 is busy"'),
+    ("Call-Info", "<sip:101@198.51.100.1>;purpose=icon"),
+    ("History-Info", f"<sip:102@{HOST}>;index=1.1"),
+    ("Organization", "acme"),
+    ("User-to-User", "00"),
+)
+NAMED = SDP + b"o=101 1 1 IN IP4 192.0.2.1\r\ns=Name 101\r\n"
+
+
+def ending(leg: int, status: int = 486) -> LegEnded:
+    return LegEnded(leg, status, "101 is on the phone", headers=SAID_INSIDE)
+
+
+def talking(story: Story) -> list[Effect]:
+    leg = story.dial.leg
+    dialog = DialogId("id", "ours", "far")
+    found = story.give(LegProgress(leg, 183, "101 rings", dialog, NAMED, SAID_INSIDE))
+    found += story.give(LegAnswered(leg, dialog, NAMED, headers=SAID_INSIDE))
+    return [*found, *story.give(LegAcknowledged(story.caller, None))]
+
+
+def changing(story: Story) -> list[Effect]:
+    found = talking(story)
+    leg = story.dial.leg
+    found += story.give(OfferReceived(leg, NAMED))
+    found += story.give(OfferAnswered(story.caller, 200, SDP))
+    found += story.give(OfferReceived(story.caller, SDP))
+    found += story.give(OfferAnswered(leg, 488, None, "101 cannot", SAID_INSIDE))
+    found += story.give(InfoReceived(story.caller, 5, "text/plain", b"x"))
+    found += story.give(InfoAnswered(leg, 5, 415, "101 cannot", "", b"", SAID_INSIDE))
+    found += story.give(InfoReceived(leg, 6, "text/plain", b"x", SAID_INSIDE))
+    return found + story.give(LegEnded(leg, 200, "", headers=SAID_INSIDE))
+
+
+def picked_up(story: Story) -> list[Effect]:
+    story.ring(story.dial.leg)
+    (accept,) = story.give(invite("103", "*97101"))
+    assert isinstance(accept, Accept)
+    story.give(LegAccepted(accept.leg, "mine"))
+    found = story.give(MediaMatched(accept.leg, True, NAMED, SDP, None))
+    for leg in (story.caller, accept.leg):
+        found += story.give(LegAcknowledged(leg, None))
+    return found
+
+
+LEAKS: tuple[tuple[str, Callable[[Story], list[Effect]], list[int]], ...] = (
+    ("busy", lambda story: story.give(ending(story.dial.leg)), [486]),
+    ("forwards and may not", lambda story: story.give(ending(story.dial.leg, 302)), [480]),
+    ("asks for a password", lambda story: story.give(ending(story.dial.leg, 401)), [480]),
+    ("does not answer", lambda story: story.world.at(story.world.now + 200), [480]),
+    ("stops", lambda story: story.world.core.calls.hang_up_all(story.world.now), [503]),
+    ("answers", talking, []),
+    ("media, INFO and the end", changing, [487]),
+    ("picked up", picked_up, []),
+)
+
+
+@pytest.mark.parametrize(("what", "happens", "statuses"), LEAKS, ids=[one[0] for one in LEAKS])
+def test_nobody_outside_reads_who_or_where_anybody_is_inside(
+    what: str, happens: Callable[[Story], list[Effect]], statuses: list[int]
+) -> None:
+    story = Story(replace(site(), groups=(group("101 103"),)))
+    (story.dial,) = story.call_in(outside()._replace(allows_update=True))
+    found = [effect for effect in happens(story) if getattr(effect, "leg", 0) == story.caller]
+    assert found, what
+    for effect in found:
+        text = repr(effect).replace(repr(SDP), "")
+        assert not [word for word in INSIDE if word in text], effect
+    ends = [effect for effect in found if isinstance(effect, HangUp)]
+    assert [(end.status, end.reason) for end in ends] == [(status, "") for status in statuses]
+    if any("User-to-User" in repr(effect) for effect in ends):
+        assert all(("Reason", "Q.850;cause=17") in end.headers for end in ends)
+
+
+REFUSED_INSIDE: tuple[tuple[str, dict[str, object], Settings | None], ...] = (
+    ("do not disturb", {"dnd": True}, None),
+    ("a circle", {"always": "102"}, None),
+    ("not registered", {"always": "104"}, None),
+    ("too many calls", {}, Settings(tenant_calls=0)),
+)
+
+
+@pytest.mark.parametrize(
+    ("what", "rules", "settings"), REFUSED_INSIDE, ids=[one[0] for one in REFUSED_INSIDE]
+)
+def test_why_an_extension_takes_no_call_is_for_the_log(
+    what: str, rules: dict[str, Any], settings: Settings | None
+) -> None:
+    known = site()
+    extensions = dict(known.extensions)
+    for who, rule in (("101", Forwarding(**rules)), ("102", Forwarding(always="101"))):
+        aor = Aor("default", who)
+        extensions[aor] = replace(extensions[aor], forwarding=rule)
+    story = Story(replace(known, extensions=extensions), settings)
+    story.give(register("104", "sip:104@198.51.100.7", expires=0, cseq=9))
+    refused = story.refused(outside())
+    assert (refused.status, refused.reason) == (403 if settings else 480, ""), what
+    assert any(word in story.said() for word in ("+491701234567", "in a circle", "raise max_calls"))
+
+
+def test_a_carrier_is_told_no_extension_by_which_a_call_has_come() -> None:
+    story = Story(site(replace(TRUNK, username="acct")))
+    asked = invite("101", "0170")
+    asked = asked._replace(headers=(*SAID_INSIDE, ("Diversion", f"<sip:102@{HOST}>")), offer=NAMED)
+    (accept,) = story.give(asked)
+    assert isinstance(accept, Accept)
+    (dial,) = dials(story.give(LegAccepted(accept.leg, "ours")))
+    assert ("102" in repr(dial), dial.contact_user) == (False, "acct")
+    assert {name for name, _ in dial.headers} == {"Max-Forwards", "User-to-User"}
+    assert b"o=- " in (dial.offer or b"")
 
 
 def identities(effects: list[Effect], leg: int) -> list[str]:

@@ -9,10 +9,11 @@ from blfd.core.calls.codecs import only
 from blfd.core.calls.leg_inputs import LegAcknowledged, LegEnded, MediaMatched, OfferAnswered
 from blfd.core.calls.media import lifted, unnamed
 from blfd.core.calls.offer_answer import NoAnswer, OfferAnswer, Then
+from blfd.core.calls.outward import ELSEWHERE, OnLeg, outward
 from blfd.core.calls.party import Party, Picker, Seat, State
 from blfd.core.calls.ringing import Branch
-from blfd.core.calls.ringing_call import ELSEWHERE, RingingCall
-from blfd.core.calls.seats import ASSERTED, NO_DIALOG
+from blfd.core.calls.ringing_call import RingingCall
+from blfd.core.calls.seats import NO_DIALOG
 from blfd.core.effects import (
     Acknowledge,
     Answer,
@@ -41,9 +42,9 @@ class Call(RingingCall):
 
     def veiled(self, effect: Effect) -> Effect:
         """The effect as it leaves: SDP does not name a party that does not want to be known, and offers no
-        codec that a trunk does not take; nobody outside is told the extension with which he talks."""
-        if isinstance(effect, Progress | Answer | Offer | Identify) and self._is_outside(effect.leg):
-            effect = effect._replace(headers=tuple(one for one in effect.headers if one[0] != ASSERTED))
+        codec that a trunk does not take; nobody outside is told who is inside."""
+        if isinstance(effect, OnLeg) and effect.leg in self.outside:
+            effect = outward(effect)
         match effect:
             case Dial(leg=leg, offer=bytes(offer)):
                 offer = unnamed(offer) if self.caller.withheld else offer
@@ -129,7 +130,8 @@ class Call(RingingCall):
         caller, callee = saved.caller, saved.callee
         self.caller_leg, self.answered_leg, self.state = caller.leg, callee.leg, State.TALKING
         for seat in (caller, callee):
-            self.goes_by(seat.leg, trusted=seat.is_trusted, plain=not seat.saved.flow.is_secure)
+            plain = not seat.saved.flow.is_secure
+            self.goes_by(seat.leg, trusted=seat.is_trusted, plain=plain, outside=Party(seat.aor).is_outside)
         branch = Branch(callee.leg, callee.contact, self.callee, dialog=callee.saved.dialog)
         self.branches = {callee.leg: branch}
         self.exchange = OfferAnswer(caller.leg, callee.leg)
@@ -173,7 +175,7 @@ class Call(RingingCall):
         left, self.caller_leg = self.caller_leg, leg
         self._dialogs.end(self.caller.aor, left, now, StateEvent.REPLACED)
         self.caller, self.dialog, self.referred_by = transferee.party, NO_DIALOG, by
-        self.goes_by(leg, trusted=transferee.is_trusted, plain=transferee.is_plain)
+        self.goes_by(leg, trusted=transferee.is_trusted, plain=transferee.is_plain, outside=False)
         self.allows_update = self._has_reoffered = False
         self._early_leg = 0
         for branch in self.branches.values():
@@ -183,6 +185,10 @@ class Call(RingingCall):
                 dialog = replace(dialog, withheld=self.withheld, referred_by=by.shown)
                 self._dialogs.put(branch.party.aor, dialog)
         return [HangUp(left)]
+
+    def _seated(self, transferee: Seat) -> None:
+        ways = transferee.is_trusted, transferee.is_plain, transferee.party.is_outside
+        self.goes_by(transferee.leg, trusted=ways[0], plain=ways[1], outside=ways[2])
 
     def show_transferee(self, transferee: Seat, now: float) -> None:
         """It has nobody else to talk with: its lamp says whom it calls."""
@@ -194,7 +200,7 @@ class Call(RingingCall):
         `is_new`: that one was called by somebody else, and learns who it talks with and where its media goes.
         """
         stood_in, self.caller_leg, self.dialog = self.caller_leg, transferee.leg, transferee.dialog
-        self.goes_by(transferee.leg, trusted=transferee.is_trusted, plain=transferee.is_plain)
+        self._seated(transferee)
         self.exchange.seat(stood_in, transferee.leg, self.offer)
         if self.state is State.ANSWERED and not self.exchange.awaited:
             self.state = State.TALKING
@@ -206,7 +212,7 @@ class Call(RingingCall):
     def join(self, leg: int, transferee: Seat, media: MediaMatched, now: float) -> list[Effect]:
         """The transferee, which talks already, takes the place of the transferor on `leg`, which does too."""
         stays, effects = self.exchange.replace(leg, transferee.leg)
-        self.goes_by(transferee.leg, trusted=transferee.is_trusted, plain=transferee.is_plain)
+        self._seated(transferee)
         if leg == self.caller_leg:
             self._dialogs.end(self.caller.aor, leg, now, StateEvent.REPLACED)
             self.caller, self.caller_leg = transferee.party, transferee.leg

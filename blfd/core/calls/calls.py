@@ -112,12 +112,18 @@ class Calls:
         )
         if codecs:
             call.codecs[leg] = codecs
-        self._goes_by(call, leg, request.flow)
-        user = own_contact.user(party.aor.tenant, request.target.user)
+        self._goes_by(call, leg, request.flow, outside=party.is_outside)
+        user = self.contact_user(party, request.target.user)
         return [Accept(request.transaction, leg, user, self.trunks.credentials(party))]
 
-    def _goes_by(self, call: Call, leg: int, flow: Flow) -> None:
-        call.goes_by(leg, trusted=self._trusts(flow), plain=not flow.is_secure)
+    def contact_user(self, party: Party, other: str) -> str:
+        """The user in our Contact for `party`, who talks with `other`: outside it is our account there."""
+        if party.is_outside:
+            return self.trunks.account(party)
+        return own_contact.user(party.aor.tenant, other)
+
+    def _goes_by(self, call: Call, leg: int, flow: Flow, *, outside: bool) -> None:
+        call.goes_by(leg, trusted=self._trusts(flow), plain=not flow.is_secure, outside=outside)
 
     def in_use(self, lamp: Aor) -> int:
         """How many calls there are by a trunk."""
@@ -156,7 +162,7 @@ class Calls:
     def join(self, call: Call, leg: int, picker: Picker, media: MediaMatched, now: float) -> list[Effect]:
         """The picker takes the place of the phone on `leg`, which rings or talks."""
         self._by_leg[picker.leg] = call
-        self._goes_by(call, picker.leg, picker.source)
+        self._goes_by(call, picker.leg, picker.source, outside=picker.party.is_outside)
         call.secure |= picker.secure
         if call.state is State.RINGING:
             return self._settle(call, call.pick_up(picker, media, now))
@@ -196,7 +202,8 @@ class Calls:
         self.keeping.describe(event.leg, event.saved)
         call = self._by_leg.get(event.leg)
         if call:
-            call.goes_by(event.leg, trusted=event.leg in call.trusted, plain=not event.saved.flow.is_secure)
+            plain, outside = not event.saved.flow.is_secure, event.leg in call.outside
+            call.goes_by(event.leg, trusted=event.leg in call.trusted, plain=plain, outside=outside)
             self.keeping.touch(call)
         return []
 
@@ -252,7 +259,8 @@ class Calls:
             tells_history=not transferee.party.withheld,
         )
         call.number = number
-        call.goes_by(-number, trusted=transferee.is_trusted, plain=transferee.is_plain)
+        ways = transferee.is_trusted, transferee.is_plain
+        call.goes_by(-number, trusted=ways[0], plain=ways[1], outside=False)
         self._by_leg[-number] = self._by_number[number] = call
         if refused:
             return call, self._settle(call, call.hang_up(refused.status, refused.reason, now))
@@ -312,8 +320,12 @@ class Calls:
                 self._by_leg.pop(effect.leg, None)
             elif type(effect) is Dial:
                 self._by_leg[effect.leg] = call
-                self._goes_by(call, effect.leg, effect.flow)
-        if call.withheld or call.codecs or call.goes_outside:
+                branch = call.branches.get(effect.leg)
+                is_outside = branch is not None and branch.party.is_outside
+                self._goes_by(call, effect.leg, effect.flow, outside=is_outside)
+        if call.outside:
+            effects += [log for effect in effects if (log := _not_told(call, effect))]
+        if call.withheld or call.codecs or call.outside:
             effects = [call.veiled(effect) for effect in effects]
         self.keeping.touch(call)
         if call.state is State.ENDED:
@@ -407,6 +419,13 @@ def _named(request: Request) -> str:
 
 def _name(call: Call) -> str:
     return f"call {call.caller} -> {call.callee}"
+
+
+def _not_told(call: Call, effect: Effect) -> Log | None:
+    """Why a call from outside is refused, in words that its caller does not get."""
+    if not isinstance(effect, HangUp) or effect.leg not in call.outside or not effect.reason:
+        return None
+    return Log(Level.INFO, f"{_name(call)}: {effect.status} {visible(effect.reason, 200)}")
 
 
 def _fault(call: Call, event: LegEnded | LegFault) -> list[Effect]:

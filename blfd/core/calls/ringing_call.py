@@ -9,6 +9,7 @@ from blfd.core.calls.forwarding import Asked, Cause, Rules, Target, cause_of, wr
 from blfd.core.calls.leg_inputs import LegAnswered, LegEnded, LegProgress, LegTrying, OfferReceived
 from blfd.core.calls.media import APART, are_apart, differs
 from blfd.core.calls.offer_answer import OfferAnswer, Then
+from blfd.core.calls.outward import ELSEWHERE, SAYS_WHERE
 from blfd.core.calls.party import Party, State
 from blfd.core.calls.refusals import UNREACHABLE, Refused, better, of_invite
 from blfd.core.calls.ringing import NO_WAY, SILENT, Branch, Ringing
@@ -21,8 +22,6 @@ from blfd.core.trunks.outgoing import Line
 from blfd.core.values import Aor, DialogId, Headers, Redirect
 from blfd.core.visible import visible
 from dialog_info import DialogState, StateEvent
-
-ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
 
 
 class RingingCall(Seats):
@@ -126,15 +125,16 @@ class RingingCall(Seats):
             self.codecs[leg] = line.trunk.taken
         ringing.heard_by = now + SILENT if ringing.further else 0.0
         hops = self._rules.outside(target.hops, line.trunk)
-        said = tuple(header for header in self.headers if header[0] != "Referred-By")  # which names ours
+        ours = SAYS_WHERE if self.caller_leg not in self.outside else frozenset()
+        said = tuple(field for field in self.headers if field[0] not in ours | {"Referred-By"})
         way = written(hops, party, line.domain, said, tells=tells and not self.caller.withheld)
         log = Log(Level.INFO, f"call {self.caller} -> {party}: calling by {line.flow}")
         ends = line.contact, line.from_, line.to
         headers = (*line.identity, *way)
-        user = line.trunk.username or own_contact.user(line.trunk.tenant)
+        credentials, user = line.credentials, line.trunk.username
         return [
             log,
-            Dial(leg, line.flow, *ends, self.offer, headers, line.path, line.credentials, contact_user=user),
+            Dial(leg, line.flow, *ends, self.offer, headers, line.path, credentials, contact_user=user),
         ]
 
     def _dial_next(self, ringing: Ringing, now: float) -> list[Effect]:

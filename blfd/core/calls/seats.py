@@ -22,9 +22,10 @@ class Seats:
 
     `domain` is what the caller calls this server. `dialog` is the caller's, without our tag until its leg is
     made. `number` is that of the caller's first leg, and stays; `trusted` are the legs of sources that are
-    taken at their word, and `plain` those of which nothing is encrypted: a call that is `secure` was asked
-    for by sips:, and takes no such leg (RFC 5630). While a transfer stands in for the caller, `caller_leg` is
-    below 0, and none that there is. `referred_by` has transferred the call last.
+    taken at their word, `outside` those of somebody outside, and `plain` those of which nothing is encrypted:
+    a call that is `secure` was asked for by sips:, and takes no such leg (RFC 5630). While a transfer stands
+    in for the caller, `caller_leg` is below 0, and none that there is. `referred_by` has transferred the call
+    last.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Seats:
         self.dialog, self.domain, self.referred_by = dialog, domain, referred_by
         self.trusted: set[int] = set()
         self.plain: set[int] = set()
+        self.outside: set[int] = set()
         self.secure = False
         self.told_secure: set[int] = set()  # legs
         self.referrals: dict[int, ReferSubscription | None] = {}  # by the leg that has sent REFER
@@ -56,11 +58,6 @@ class Seats:
         That is so for the one who does not want to be known, too: its lamp would say whom it calls.
         """
         return self.caller.withheld or self.callee.withheld
-
-    @property
-    def goes_outside(self) -> bool:
-        """Whether one of its legs is a trunk's."""
-        return self.caller.is_outside or any(branch.party.is_outside for branch in self.branches.values())
 
     @property
     def is_stood_in(self) -> bool:
@@ -103,15 +100,10 @@ class Seats:
         branch = self.branches[leg]
         return Seat(leg, self.callee, branch.dialog or NO_DIALOG, branch.contact, *ways)
 
-    def goes_by(self, leg: int, *, trusted: bool, plain: bool) -> None:
-        """What the way of a leg's messages is."""
-        for legs, is_one in ((self.trusted, trusted), (self.plain, plain)):
+    def goes_by(self, leg: int, *, trusted: bool, plain: bool, outside: bool) -> None:
+        """What the way of a leg's messages is, and whether that leads outside."""
+        for legs, is_one in ((self.trusted, trusted), (self.plain, plain), (self.outside, outside)):
             (legs.add if is_one else legs.discard)(leg)
-
-    def _is_outside(self, leg: int) -> bool:
-        if leg == self.caller_leg:
-            return self.caller.is_outside
-        return leg in self.branches and self.branches[leg].party.is_outside
 
     def _identity(self, party: Party) -> Headers:
         """Who the other one is now (RFC 3325)."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from blfd.core import own_contact
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.keeping import party_of
 from blfd.core.calls.leg_inputs import LegDescribed
@@ -82,7 +81,7 @@ class Survivors:
             if seat.saved.timer:
                 self.timers.set((Kind.OVER, seat.leg), seat.saved.timer.expires_at + LATER)
             account = self._calls.trunks.credentials(party_of(seat))
-            user = own_contact.user(seat.aor.tenant, party_of(other).shown[0])
+            user = self._calls.contact_user(party_of(seat), party_of(other).shown[0])
             effects.append(Adopt(seat.leg, seat.saved, user, account))
             if saved.secure:
                 effects.append(Secure(seat.leg))

@@ -218,6 +218,11 @@ class Trunks:
         trunk = self._of(party)
         return trunk.credentials if trunk else None
 
+    def account(self, party: Party) -> str:
+        """What we are called by at the trunk of somebody outside, "" where we have no name there."""
+        trunk = self._of(party)
+        return trunk.username if trunk else ""
+
     def way_to(self, party: Party, flow: Flow) -> Flow | None:
         """The way to the server of somebody outside from which `flow` has come."""
         trunk = self._of(party)

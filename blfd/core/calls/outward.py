@@ -1,0 +1,93 @@
+"""What leaves for who is outside: nothing of ours by which that one would learn who is inside.
+
+Our words name extensions, and so may what a phone says: they are for phones and for the log. Outside goes
+the status with its own phrase, and of header fields what the other end needs to go on with the call.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from blfd.core.calls.media import unnamed
+from blfd.core.effects import (
+    Acknowledge,
+    Answer,
+    AnswerInfo,
+    AnswerOffer,
+    Dial,
+    HangUp,
+    Identify,
+    Offer,
+    Progress,
+    RefuseOffer,
+    SendInfo,
+)
+from blfd.core.errors import Refusal
+from blfd.core.values import Headers
+
+ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
+KEPT = frozenset(("Call-Info", "Error-Info", "Organization", "Reply-To", "Warning"))
+"""Fields with words, addresses and names of here, which no call depends on."""
+SAYS_WHERE = frozenset(("Diversion", "History-Info", "P-Asserted-Identity"))
+"""Where a call is by now, and who has it; what is told of that in an INVITE is written for who gets it."""
+
+OnLeg = (
+    Dial
+    | Progress
+    | Answer
+    | Acknowledge
+    | Offer
+    | AnswerOffer
+    | Identify
+    | HangUp
+    | RefuseOffer
+    | SendInfo
+    | AnswerInfo
+)
+_CAUSE = re.compile(r"\s*[A-Za-z0-9.-]{1,32}\s*;\s*cause\s*=\s*\d{1,3}\b").match
+
+
+def outward(effect: OnLeg) -> OnLeg:
+    """An effect on the leg of somebody outside, as it leaves."""
+    changed: dict[str, Any] = {}
+    match effect:
+        case Dial():
+            changed = {"headers": fields(effect.headers), "offer": effect.offer and unnamed(effect.offer)}
+        case Acknowledge() | AnswerOffer():
+            changed = {"sdp": unnamed(effect.sdp)}
+        case Progress() | Answer() | Offer():
+            changed = {"headers": _told(effect.headers), "sdp": effect.sdp and unnamed(effect.sdp)}
+        case Identify() | SendInfo():
+            changed = {"headers": _told(effect.headers)}
+        case HangUp():
+            changed = {"reason": "", "cause": _bare(effect.cause), "headers": _told(effect.headers)}
+        case RefuseOffer() | AnswerInfo():
+            changed = {"reason": "", "headers": _told(effect.headers)}
+    return effect._replace(**changed)
+
+
+def refusal(told: Refusal, who: str) -> Refusal:
+    """The refusal of a call from outside, before there is a leg; `who` has called, for the log."""
+    log = told.log or f"a call by {who} is refused: {told.status} {told.reason}"
+    return Refusal(told.status, "", fields(told.headers), log, warns=told.warns)
+
+
+def fields(headers: Headers) -> Headers:
+    """Those that may be told."""
+    kept = (
+        (name, _bare(value) if name == "Reason" else value) for name, value in headers if name not in KEPT
+    )
+    return tuple((name, value) for name, value in kept if value)
+
+
+def _told(headers: Headers) -> Headers:
+    return tuple(field for field in fields(headers) if field[0] not in SAYS_WHERE)
+
+
+def _bare(reason: str) -> str:
+    """A Reason without its text (RFC 3326), but for the one that says no more than its number."""
+    if reason == ELSEWHERE:
+        return reason
+    found = _CAUSE(reason)
+    return found[0].strip() if found else ""
