@@ -25,7 +25,7 @@ from builders import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blfd.core import hosts
+from blfd.core import hosts, privacy
 from blfd.core.calls.leg_inputs import (
     InfoAnswered,
     InfoReceived,
@@ -639,6 +639,114 @@ def test_a_call_in_is_picked_up_by_code_and_forwarded_outside() -> None:
     found = dict(dial.headers)
     assert found["Diversion"] == f"<sip:+49301234501@{CARRIER}>;reason=unconditional"
     assert "History-Info" in found
+
+
+MOBILE, ANOTHER = "0170", "0171"
+ONE_NUMBER = replace(TRUNK, caller_id="+49301234500")
+OWN_NUMBERS = replace(TRUNK, caller_ids=("1xx=+4930123451xx",))
+IN_PAI = replace(ONE_NUMBER, username="acct", caller_id_in=CallerIdIn.P_ASSERTED_IDENTITY)
+ALWAYS, BUSY, LATER = (
+    Forwarding(always=MOBILE),
+    Forwarding(busy=MOBILE),
+    Forwarding(no_answer=MOBILE, after=5),
+)
+
+
+def forwarding(trunk: Trunk, rules: dict[str, Forwarding]) -> Directory:
+    known = site(trunk)
+    extensions = {
+        aor: replace(one, forwarding=rules.get(aor.extension, Forwarding()))
+        for aor, one in known.extensions.items()
+    }
+    return replace(known, extensions=extensions)
+
+
+def back(dial: Dial, did: str, **over: Any) -> InviteReceived:
+    """What a carrier makes of our INVITE that leads the number to a DID of ours."""
+    headers = dict(dial.headers)
+    asserted = headers.get("P-Asserted-Identity", "")
+    user = (asserted or dial.from_).partition("sip:")[2].partition("@")[0]
+    known: dict[str, Any] = {"from_": Address(uri(user, CARRIER), "", "theirs")}
+    if "anonymous" in dial.from_:
+        known = {"from_": Address(Uri(privacy.URI, "sip", "anonymous", "anonymous.invalid", 0), "", "t")}
+    asked = outside(did, **{**known, **over})
+    kept = tuple(field for field in dial.headers if field[0] == "Diversion")
+    return asked._replace(headers=kept)
+
+
+CIRCLES: tuple[tuple[str, Trunk, dict[str, Forwarding], dict[str, Any], int], ...] = (
+    ("numbers of their own", OWN_NUMBERS, {"101": ALWAYS}, {}, 1),
+    ("one number for all", ONE_NUMBER, {"101": ALWAYS}, {}, 1),
+    ("no number", TRUNK, {"101": ALWAYS}, {}, 1),
+    ("the number asserted", IN_PAI, {"101": ALWAYS}, {}, 1),
+    ("the account shown", IN_PAI, {"101": ALWAYS}, {"from_": Address(uri("acct", CARRIER), "", "t")}, 1),
+    (
+        "another way to write it",
+        ONE_NUMBER,
+        {"101": ALWAYS},
+        {"from_": Address(uri("030 1234500", CARRIER), "", "t")},
+        1,
+    ),
+    ("two", OWN_NUMBERS, {"101": ALWAYS, "102": Forwarding(always=ANOTHER)}, {}, 2),
+    (
+        "who calls is not kept, Diversion is",
+        OWN_NUMBERS,
+        {"101": ALWAYS},
+        {"from_": Address(uri("+491701234567", CARRIER), "", "t")},
+        2,
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("what", "trunk", "rules", "over", "rounds"), CIRCLES, ids=[one[0] for one in CIRCLES]
+)
+def test_a_call_that_comes_back_is_not_sent_outside_again(
+    what: str, trunk: Trunk, rules: dict[str, Forwarding], over: dict[str, Any], rounds: int
+) -> None:
+    """101 forwards to a number that leads to it again, or to 102, which forwards to one that leads to 101."""
+    story = Story(forwarding(trunk, rules))
+    dids = ["+49301234501", "+493012345102"] if len(rules) == 2 else ["+49301234501"]
+    (dial,) = story.call_in(outside(dids[0]))
+    for number in range(1, rounds):
+        (dial,) = story.call_in(back(dial, dids[number % len(dids)], **over))
+    refused = story.refused(back(dial, dids[rounds % len(dids)], **over))
+    assert (refused.status, refused.reason) == (480, "")
+    assert f"101 go in a circle: they are forwarded (unconditional) to {MOBILE}" in story.said()
+    assert len(story.world.core.calls) == rounds
+
+
+@pytest.mark.parametrize("rule", [BUSY, LATER], ids=["busy", "no answer"])
+def test_a_call_that_comes_back_may_ring_again(rule: Forwarding) -> None:
+    """As a mobile's voice mail may be the desk's telephone."""
+    story = Story(forwarding(ONE_NUMBER, {"101": rule}))
+    (dial,) = story.call_in(outside())
+    story.ring(dial.leg)
+    if rule is BUSY:
+        (dial,) = dials(story.give(LegEnded(dial.leg, 486, "")))
+    else:
+        (dial,) = dials(story.world.at(story.world.now + 6))
+    accept, log = story.give(back(dial, "+49301234501"))
+    assert isinstance(accept, Accept)
+    assert isinstance(log, Log)
+    assert "calls 101 with what 101 has forwarded outside: it is not sent there again" in log.text
+    story.caller = accept.leg
+    (again,) = dials(story.give(LegAccepted(accept.leg, "ours")))
+    if rule is BUSY:
+        assert not dials(story.give(LegEnded(again.leg, 486, "")))
+        assert story.told() == [(486, "")]
+    else:
+        story.ring(again.leg)
+        assert not dials(story.world.at(story.world.now + 60))
+
+
+def test_who_else_calls_is_forwarded() -> None:
+    story = Story(forwarding(ONE_NUMBER, {"101": ALWAYS}))
+    for number in ("+49170111", "+49170222"):
+        assert story.call_in(outside(from_=Address(uri(number, CARRIER), "", "t")))
+    (dial,) = story.call_out("0301234501", "102")
+    (dial,) = story.call_in(back(dial, "+49301234501"))
+    assert dial.contact == f"sip:{MOBILE}@{CARRIER}", "102 has called it by its number outside"
 
 
 CALLER_IDS: tuple[tuple[str, Trunk, str, dict[str, str]], ...] = (

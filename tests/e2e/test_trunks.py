@@ -300,6 +300,30 @@ def test_a_carrier_that_wants_another_proof_each_time_has_refused(site: Site, ca
     site.wait_no_call()
 
 
+@contextlib.contextmanager
+def forwarded(site: Site, extension: str, number: str) -> Iterator[None]:
+    site.cli("extension", "set", extension, "--forward-always", number)
+    yield
+    site.cli("extension", "set", extension, "--forward-always", "")
+
+
+def test_a_carrier_that_sends_a_forwarded_call_back_ends_it(site: Site, carrier: Carrier) -> None:
+    """It is a user agent to either side, and keeps of our INVITE who calls."""
+    carrier.set(caller_id=f"{DID}00")
+    with forwarded(site, "101", "0170123"):
+        calling = carrier.call(f"{DID}01")
+        out = carrier.invited()
+        assert out.uri.startswith("sip:0170123@")
+        assert f"<sip:{DID}00@" in out["from"]
+        back = carrier.call(f"{DID}01", From=f"<sip:{DID}00@127.0.0.2>;tag=back")
+        assert back.refused().start == "SIP/2.0 480 Temporarily Unavailable"
+        carrier.agent.reply(out, 480, "Temporarily Unavailable")
+        carrier.agent.wait_request("ACK")
+        assert calling.refused().start == "SIP/2.0 480 Temporarily Unavailable"
+        site.wait_no_call()
+        site.wait_log("calls of 101 go in a circle: they are forwarded (unconditional) to 0170123")
+
+
 def test_two_carriers(site: Site, carrier: Carrier) -> None:
     """503: the other one; 486: that is the answer; 18x and then 503: no second call."""
     other = Carrier(site, "127.0.0.3")

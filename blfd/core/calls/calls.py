@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Set
 
 from blfd.core import hosts, own_contact, privacy
 from blfd.core.access.limits import too_many
+from blfd.core.calls import returning
 from blfd.core.calls.call import Call
 from blfd.core.calls.codecs import only
 from blfd.core.calls.forwarding import Asked, Callee, Rules, Target, callee_party
@@ -32,6 +33,7 @@ from blfd.core.calls.leg_inputs import (
 from blfd.core.calls.party import Party, Picker, Seat, State
 from blfd.core.calls.passed_on import NOT_FROM_OUTSIDE, TELL_WHO, In, passed_on
 from blfd.core.calls.seats import NO_DIALOG
+from blfd.core.directory import Extension
 from blfd.core.effects import Accept, AnswerInfo, Dial, Effect, HangUp, Level, Log, RefuseOffer, Secure
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs
@@ -93,6 +95,8 @@ class Calls:
         passed = passed_on(invite.headers, In.INVITE, trusted=trusted, without=without)
         before = sum(name == "Diversion" for name, _ in passed)
         asked = Asked(party.aor, before, request.target.scheme == "sips", not request.flow.is_secure)
+        if party.is_outside and isinstance(callee, Extension):
+            asked = asked._replace(passed=returning.passed(self, self.trunks, party, callee.aor, invite))
         first = self.rules.first(callee, asked, now)
         call = self._by_leg[leg] = self._by_number[leg] = Call(
             leg,
@@ -114,7 +118,12 @@ class Calls:
             call.codecs[leg] = codecs
         self._goes_by(call, leg, request.flow, outside=party.is_outside)
         user = self.contact_user(party, request.target.user)
-        return [Accept(request.transaction, leg, user, self.trunks.credentials(party))]
+        found: list[Effect] = [Accept(request.transaction, leg, user, self.trunks.credentials(party))]
+        if first.party.aor in asked.passed:
+            who = first.party
+            text = f"{party} calls {who} with what {who} has forwarded outside: it is not sent there again"
+            found.append(Log(Level.WARNING, text))
+        return found
 
     def contact_user(self, party: Party, other: str) -> str:
         """The user in our Contact for `party`, who talks with `other`: outside it is our account there."""

@@ -92,14 +92,15 @@ class Target:
 class Asked(NamedTuple):
     """Who calls, and how often the call had been forwarded before it came here.
 
-    `secure`: it is for a sips: URI, and goes over TLS to whom it rings at (RFC 5630). `plain`: it has not
-    come over TLS.
+    `passed` are extensions that have forwarded it outside already, from where it has come back. `secure`: it
+    is for a sips: URI, and goes over TLS to whom it rings at (RFC 5630). `plain`: it has not come over TLS.
     """
 
     caller: Aor
     before: int = 0
     secure: bool = False
     plain: bool = False
+    passed: frozenset[Aor] = frozenset()
 
 
 class Rules:
@@ -209,6 +210,8 @@ class Rules:
             by = asked._replace(secure=asked.secure or other.uri.scheme == "sips")
             try:
                 found = self._named(other)
+                if isinstance(found, Outside) and other.hops[-1].party.aor in asked.passed:
+                    raise _comes_back(other.hops[-1].party.aor, "a phone of it", found)
                 return self._at(found, other.hops, others[number:], by, now)
             except Refusal as refusal:
                 refusals.append(refusal)
@@ -283,7 +286,10 @@ class Rules:
         return "cannot be reached" if self._registrar.registered(aor, now) else "is not registered"
 
     def _rule(self, aor: Aor, cause: Cause, asked: Asked) -> Callee | None:
-        """Where the extension's own rule leads; None where there is none, or it leads to who calls."""
+        """Where the extension's own rule leads; None where there is none, or it leads to who calls.
+
+        Raises Refusal where it leads outside without ringing, and the call has come back from there.
+        """
         rules = self.of(aor)
         number = {
             Cause.ALWAYS: rules.always,
@@ -298,7 +304,10 @@ class Rules:
             case ToExtension(extension) if extension.aor != asked.caller:
                 return extension
             case ToOutside(outside) if self.tenant(aor).send_outside and not outside.route.emergency:
-                return outside
+                if aor not in asked.passed:
+                    return outside
+                if cause is Cause.ALWAYS:
+                    raise _comes_back(aor, cause.reason, outside)
         return None
 
     def _named(self, other: Other) -> Callee:
@@ -320,6 +329,17 @@ class Rules:
             case _:
                 text = f"{who.extension} forwards its calls to {visible(number)}, which is a code"
         raise Refusal(480, text, log=f"a phone of {who}: {text}; no route leads there")
+
+
+def _comes_back(aor: Aor, by: str, outside: Outside) -> Refusal:
+    way = f"they are forwarded ({by}) to {outside.number}, outside, and come back"
+    advice = f"forward them to another number: 'blfd extension set {aor.extension} --forward-always'"
+    return Refusal(
+        480,
+        f"Calls of {aor.extension} go in a circle",
+        log=f"calls of {aor} go in a circle: {way}; {advice}",
+        warns=True,
+    )
 
 
 def callee_party(callee: Callee) -> Party:

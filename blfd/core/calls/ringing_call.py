@@ -149,6 +149,11 @@ class RingingCall(Seats):
         return self._asked_before._replace(caller=self.caller.aor, secure=self.secure, plain=plain)
 
     @property
+    def passed(self) -> frozenset[Aor]:
+        """The extensions that have forwarded it outside already, before it came back from there."""
+        return self._asked_before.passed
+
+    @property
     def rings(self) -> bool:
         """Whether one of its phones does."""
         return any(branch.dialog for branch in self.branches.values())

@@ -50,7 +50,8 @@ class Line(NamedTuple):
 
     `others` are further ways to that phone, for when there is no answer by `flow` (RFC 3263, section 4.3).
 
-    `from_`, `to`, `identity` and `domain` are what a trunk is told, "" and () for a phone.
+    `from_`, `to`, `identity` and `domain` are what a trunk is told, and `callers` as which numbers or names;
+    "" and () for a phone.
     """
 
     flow: Flow
@@ -61,6 +62,7 @@ class Line(NamedTuple):
     to: str = ""
     identity: Headers = ()
     domain: str = ""
+    callers: tuple[str, ...] = ()
     credentials: Account | None = None
     others: tuple[Flow, ...] = ()
 
@@ -143,7 +145,8 @@ def _line(
     if outside.taking:
         identity += outside.taking.headers
     to = f"<sip:{_number(outside)}@{host}>"
-    return Line(flow, target, path, trunk, from_, to, identity, host, trunk.credentials)
+    callers = (said, trunk.username) if trunk.username else (said,)
+    return Line(flow, target, path, trunk, from_, to, identity, host, callers, trunk.credentials)
 
 
 def _identity(trunk: Trunk, host: str, number: str, caller: Caller, route: OutRoute) -> tuple[str, Headers]:

@@ -210,26 +210,27 @@ class Trunks:
 
     def codecs(self, party: Party) -> frozenset[str]:
         """Those that may be offered by the trunk of somebody outside; none where all may."""
-        trunk = self._of(party)
+        trunk = self.of(party)
         return trunk.taken if trunk else frozenset()
 
     def credentials(self, party: Party) -> Account | None:
         """Who we are to the trunk of somebody outside."""
-        trunk = self._of(party)
+        trunk = self.of(party)
         return trunk.credentials if trunk else None
 
     def account(self, party: Party) -> str:
         """What we are called by at the trunk of somebody outside, "" where we have no name there."""
-        trunk = self._of(party)
+        trunk = self.of(party)
         return trunk.username if trunk else ""
 
     def way_to(self, party: Party, flow: Flow) -> Flow | None:
         """The way to the server of somebody outside from which `flow` has come."""
-        trunk = self._of(party)
+        trunk = self.of(party)
         ways = [way for _, way in self.ways(trunk)] if trunk else []
         return next((way for way in ways if way[:2] == flow[:2]), None)
 
-    def _of(self, party: Party) -> Trunk | None:
+    def of(self, party: Party) -> Trunk | None:
+        """The trunk of somebody outside."""
         trunk = self.get(party.aor.tenant, party.aor.extension.removeprefix(RESERVED))
         return trunk if party.is_outside else None
 
