@@ -295,7 +295,7 @@ def test_a_trunk_that_is_off_is_as_if_it_were_not_there() -> None:
     assert story.refused(outside()).status == 403
     assert story.refused(outside(source="203.0.113.70")).status == 403
     assert not story.call_out("0301")
-    assert story.told()[0][0] == 503
+    assert story.told() == [(480, "All lines are out of order")]
     spare = replace(TRUNK, name="spare", servers=(BACKUP,))
     story = Story(site(off, spare, routes=(replace(ROUTE, trunks=("carrier", "spare")),)))
     assert [dial.flow.host for dial in story.call_out("0301")] == [BACKUP]
@@ -909,9 +909,62 @@ def test_no_more_calls_than_a_trunk_takes_but_for_help() -> None:
     assert isinstance(accept, Accept)
     story.caller = accept.leg
     story.give(LegAccepted(accept.leg, "ours"))
-    assert story.told() == [(503, "All lines are busy or out of order")]
+    assert story.told() == [(486, "All lines are busy")]
+    assert "no trunk takes it: carrier has 1 calls, as many as it may (--max-calls)" in story.said()
     assert story.call_out("112", "103")
     assert story.call_out("112", "103")
+
+
+NO_WAYS: tuple[tuple[str, tuple[Trunk, ...], int, str], ...] = (
+    ("off", (replace(TRUNK, enabled=False),), 480, "carrier is not in use"),
+    (
+        "its server is a name that nobody knows",
+        (replace(TRUNK, servers=("sip.example",)),),
+        480,
+        "carrier has no server that can be reached",
+    ),
+    (
+        "not registered",
+        (replace(TRUNK, mode=Mode.PEER_REGISTERS, servers=(), username="pbx", password="x"),),
+        480,
+        "carrier has not registered here",
+    ),
+    (
+        "full, and the other is off",
+        (replace(TRUNK, max_calls=1), replace(TWO[1], enabled=False)),
+        486,
+        "other",
+    ),
+)
+
+
+@pytest.mark.parametrize(("what", "trunks", "status", "said"), NO_WAYS, ids=[one[0] for one in NO_WAYS])
+def test_where_no_trunk_takes_a_call_it_is_no_503(
+    what: str, trunks: tuple[Trunk, ...], status: int, said: str
+) -> None:
+    """By that a phone would think that this server is out of order, and leave it."""
+    story = Story(site(*trunks, routes=BY_BOTH))
+    if status == 486:
+        story.call_out("0170")
+    assert story.call_out("0170", "102") == []
+    words = "All lines are busy" if status == 486 else "All lines are out of order"
+    assert story.told() == [(status, words)]
+    assert "no trunk takes it:" in story.said()
+    assert said in story.said()
+
+
+def test_a_trunk_that_is_full_by_now_is_left_out() -> None:
+    first, other = TWO[0], replace(TWO[1], max_calls=1)
+    story = Story(site(replace(first, max_calls=1), other, routes=BY_BOTH))
+    story.call_out("0170")
+    caller = story.caller
+    (second,) = story.call_out("0171", "102")
+    assert second.flow.host == "203.0.113.9"
+    (again,) = dials(story.world.at(story.world.now + 4))
+    assert again.flow.host == BACKUP, "it is the one call that its own trunk has"
+    story.caller = caller
+    assert not dials(story.give(LegEnded(again.leg, 503, "Sorry"))), "the other one has its call"
+    assert [status for status, _ in story.told()] == [500]
 
 
 def test_the_lamp_of_the_trunk_that_takes_the_call_is_lit_and_nobody_picks_it_up() -> None:

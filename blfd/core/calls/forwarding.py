@@ -183,6 +183,15 @@ class Rules:
             lines = [line for line in lines if line.flow.is_secure]
         return lines[:1], tuple(lines[1:])
 
+    def has_room(self, line: Line, target: Target) -> bool:
+        """Whether its trunk takes one more call by now."""
+        full = line.trunk and target.outside and not self._trunks.has_room(line.trunk, target.outside)
+        return not full
+
+    def why_none(self, outside: Outside) -> Refusal:
+        """Why no trunk takes a call."""
+        return self._trunks.why_none(outside)
+
     def gave_no_answer(self, line: Line, now: float) -> None:
         """Nothing came to an INVITE: where there are other ways, this one comes last for a while."""
         if line.trunk:

@@ -90,9 +90,12 @@ class RingingCall(Seats):
         self._ringing.append(ringing)
         if not lines:  # its last phone has gone in this instant, or no trunk can be had
             ringing.cause = Cause.UNREACHABLE
-            if target.outside:
-                ringing.refused = Refused(503, "All lines are busy or out of order")
-            return self._over(ringing, StateEvent.TIMEOUT, now)
+            if target.outside is None:
+                return self._over(ringing, StateEvent.TIMEOUT, now)
+            none = self._rules.why_none(target.outside)
+            ringing.refused = Refused(none.status, none.reason, none.headers)
+            log = Log(Level.WARNING, f"call {self.caller} -> {target.party}: no trunk takes it: {none.log}")
+            return [log, *self._over(ringing, StateEvent.TIMEOUT, now)]
         effects: list[Effect] = []
         if target.outside is None:
             text = f"call {self.caller} -> {target.party}: ringing {len(lines)} phone(s)"
@@ -136,6 +139,15 @@ class RingingCall(Seats):
             log,
             Dial(leg, line.flow, *ends, self.offer, headers, line.path, credentials, contact_user=user),
         ]
+
+    def _has_further(self, ringing: Ringing, tried: Line | None) -> bool:
+        """Whether there is another server to try, of the trunk that was, or of one with room by now."""
+        ringing.further = tuple(
+            line
+            for line in ringing.further
+            if (tried and line.trunk is tried.trunk) or self._rules.has_room(line, ringing.target)
+        )
+        return bool(ringing.further)
 
     def _dial_next(self, ringing: Ringing, now: float) -> list[Effect]:
         """By the next server of a trunk, or by the next trunk."""
@@ -243,7 +255,8 @@ class RingingCall(Seats):
             where = f"{visible(branch.contact)} gives no answer, trying {further.flow}"
             text = f"call {self.caller} -> {branch.party}: {where}"
             return [Log(Level.WARNING, text), *self._dial(further, ringing, now)]
-        if ringing.further and not branch.dialog and (end.silent or end.status in NO_WAY):
+        tries_on = not branch.dialog and (end.silent or end.status in NO_WAY)
+        if tries_on and self._has_further(ringing, branch.line):
             said = "no answer" if end.silent else f"{end.status} {visible(end.reason)}".strip()
             text = (
                 f"call {self.caller} -> {branch.party}: {visible(branch.contact)} says {said}, trying another"
@@ -338,9 +351,13 @@ class RingingCall(Seats):
 
     def _not_heard(self, ringing: Ringing, now: float) -> list[Effect]:
         """A trunk's server says nothing: the next one."""
+        ringing.heard_by, tried = 0.0, None
         for branch in self.branches.values():
             if branch.ringing is ringing and branch.line:
+                tried = branch.line
                 self._rules.gave_no_answer(branch.line, now)
+        if not self._has_further(ringing, tried):
+            return []
         dropped = self._drop_branches("", StateEvent.TIMEOUT, now, of=ringing)
         text = f"call {self.caller} -> {ringing.party}: no answer for {SILENT:.0f} s, trying another"
         return [*dropped, Log(Level.WARNING, text), *self._dial_next(ringing, now)]

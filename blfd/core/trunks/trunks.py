@@ -239,9 +239,8 @@ class Trunks:
     def lines(self, outside: Outside, caller: Party) -> list[Line]:
         """The servers to try, in their order; a trunk that has all the calls it may have has none."""
         found: list[Line] = []
-        for name in outside.route.trunks:
-            trunk = self._by_key.get((outside.route.tenant, name))
-            if trunk is None or not trunk.enabled or (self._is_full(trunk) and not outside.route.emergency):
+        for trunk in self._by(outside):
+            if not trunk.enabled or not self.has_room(trunk, outside):
                 continue
             said = Caller(
                 "" if caller.is_outside else caller.user,
@@ -257,8 +256,34 @@ class Trunks:
 
     def speaks_tls(self, outside: Outside) -> bool:
         """Whether one of the trunks of a route does."""
-        found = (self._by_key.get((outside.route.tenant, name)) for name in outside.route.trunks)
-        return any(TRANSPORTS[trunk.transport].secure for trunk in found if trunk)
+        return any(TRANSPORTS[trunk.transport].secure for trunk in self._by(outside))
+
+    def _by(self, outside: Outside) -> Iterator[Trunk]:
+        """The trunks of a route."""
+        for name in outside.route.trunks:
+            if trunk := self._by_key.get((outside.route.tenant, name)):
+                yield trunk
+
+    def has_room(self, trunk: Trunk, outside: Outside) -> bool:
+        """Whether it takes one more call; emergency calls always."""
+        return outside.route.emergency or not self._is_full(trunk)
+
+    def why_none(self, outside: Outside) -> Refusal:
+        """Why there is no server to try: to a phone, a 503 would say that this one serves it no more."""
+        whys, full = [], False
+        for trunk in self._by(outside):
+            if not trunk.enabled:
+                whys.append(f"{trunk.name} is not in use (--enabled)")
+            elif not self.has_room(trunk, outside):
+                whys.append(f"{trunk.name} has {trunk.max_calls} calls, as many as it may (--max-calls)")
+                full = True
+            else:
+                missing = "has not registered here" if trunk.is_peer else "has no server that can be reached"
+                whys.append(f"{trunk.name} {missing}")
+        log = "; ".join(whys) or f"route {outside.route.pattern} has no trunk"
+        if full:
+            return Refusal(486, "All lines are busy", (("Reason", "Q.850;cause=34"),), log)
+        return Refusal(480, "All lines are out of order", (("Reason", "Q.850;cause=38"),), log)
 
     def _is_full(self, trunk: Trunk) -> bool:
         return bool(trunk.max_calls) and self._in_use(Aor(trunk.tenant, trunk.resource)) >= trunk.max_calls
