@@ -24,7 +24,7 @@ from blfd.core.directory import Group, Reach, StarCodes
 from blfd.core.effects import SaveBindings, SaveCalls, SavePickup, SaveSubscription
 from blfd.core.saved import SavedCall, SavedLeg, SavedPublication, SavedSeat, SavedSubscription, SessionTimer
 from blfd.core.values import Aor, Binding, DialogId, Flow, NameAddr, SubscriptionDialog
-from blfd.store import NewExtension, Store, StoreError, sqlite_records
+from blfd.store import NewExtension, Store, StoreError, legs, sqlite_records
 from blfd.store import writer as store_writer
 from blfd.store.migrations import migrations
 from blfd.store.opening import APPLICATION_ID
@@ -234,8 +234,8 @@ def test_publications(store: Store) -> None:
 def leg(tag: str = "ours", **over: Any) -> SavedLeg:
     whole = SavedLeg(
         DialogId("\udcff", tag, "t\udcfe"),
-        "<sip:102@host>",
-        '"Zoë \udcfe" <sip:101@host>',
+        NameAddr("sip:102@host"),
+        NameAddr("sip:101@host", 'Zoë "\udcfe"'),
         "sip:a@192.0.2.1;x=\udcfd",
         "sip:b@192.0.2.1;x=\udcfd",
         ("<sip:edge;lr>", "<sip:\udcfd;lr>"),
@@ -575,6 +575,23 @@ def test_subscriptions_of_version_3_keep_their_dialog(tmp_path: Path) -> None:
     remote = NameAddr("sip:101@host;a", 'Zoë "\udcfe"')
     dialog = subscription().dialog._replace(remote=remote, route_set=routes)
     assert found == subscription(dialog=dialog)
+
+
+def test_calls_of_version_24_keep_who_they_are_with(tmp_path: Path) -> None:
+    """From and To were header text, as PJSIP had printed it."""
+    path = tmp_path / "blfd.db"
+    db = of_version(path, 24)
+    texts = {"local_uri": "<sip:102@host>", "remote_uri": b'"Zo\xc3\xab \\"\xfe\\"" <sip:101@host>;x=y'}
+    for row in legs.rows(call()):
+        known = {name: value for name, value in row.items() if name not in ("local_name", "remote_name")}
+        insert = f"INSERT INTO legs ({', '.join(known)}) VALUES ({', '.join('?' * len(known))})"
+        db.execute(insert, list({**known, **texts}.values()))
+    db.conn.commit()
+    db.close()
+    (found,) = Store(path).records.calls(0)
+    ours, theirs = NameAddr("sip:102@host"), NameAddr("sip:101@host", 'Zoë "\udcfe"')
+    for seat in (found.caller, found.callee):
+        assert (seat.saved.local, seat.saved.remote) == (ours, theirs)
 
 
 def test_shapes_of_extensions(store: Store) -> None:

@@ -9,7 +9,17 @@ from blfd.core.calls.attempts import Attempt
 from blfd.core.directory import Rule
 from blfd.core.messages import ProfileWanted
 from blfd.core.saved import SavedCall, SavedLeg, SavedPublication, SavedSubscription
-from blfd.core.values import Account, Aor, Binding, Flow, Headers, NameAddr, Server, SubscriptionDialog
+from blfd.core.values import (
+    Account,
+    Aor,
+    Binding,
+    Flow,
+    Headers,
+    NameAddr,
+    Reason,
+    Server,
+    SubscriptionDialog,
+)
 
 
 class Level(IntEnum):
@@ -189,15 +199,15 @@ class FindMedia(NamedTuple):
 class Dial(NamedTuple):
     """Send an INVITE to one contact. `offer` is None for a delayed offer.
 
-    `from_` and `to` are complete name-addr texts; `route` is the binding's Path (RFC 3327). A challenge is
-    answered with `credentials`; `contact_user` is the user in our Contact.
+    `route` is the binding's Path (RFC 3327). A challenge is answered with `credentials`; `contact_user` is
+    the user in our Contact.
     """
 
     leg: int
     flow: Flow
     contact: str
-    from_: str
-    to: str
+    from_: NameAddr
+    to: NameAddr
     offer: bytes | None
     headers: Headers = ()
     route: tuple[str, ...] = ()
@@ -244,14 +254,13 @@ class Acknowledge(NamedTuple):
 class HangUp(NamedTuple):
     """End a leg, whatever its state: final response `status`, CANCEL or BYE.
 
-    `cause` is the value of a Reason header (RFC 3326) in CANCEL and BYE, empty for none. `headers` go into
-    whichever of the three it is.
+    `cause` is told in CANCEL and BYE. `headers` go into whichever of the three it is.
     """
 
     leg: int
     status: int = 487
     reason: str = ""
-    cause: str = ""
+    cause: Reason | None = None
     headers: Headers = ()
 
 

@@ -10,13 +10,13 @@ from typing import Final
 
 from blfd.core.errors import Refusal
 from blfd.core.messages import Request
-from blfd.core.values import Uri
+from blfd.core.values import NameAddr, Uri
 from blfd.core.visible import visible
 
 USER: Final = "anonymous"
 NAME: Final = "Anonymous"
 URI: Final = "sip:anonymous@anonymous.invalid"
-NAME_ADDR: Final = f'"{NAME}" <{URI}>'
+NAME_ADDR: Final = NameAddr(URI, NAME)
 
 WITHHOLDING: Final = frozenset(("id", "user", "header"))
 GIVEN: Final = WITHHOLDING | {"history", "none", "critical"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from blfd.core.values import Aor, DialogId, Flow, SubscriptionDialog
+from blfd.core.values import Aor, DialogId, Flow, NameAddr, SubscriptionDialog
 
 
 class SavedSubscription(NamedTuple):
@@ -55,15 +55,15 @@ class SessionTimer(NamedTuple):
 class SavedLeg(NamedTuple):
     """What has to outlive the process so that the dialog of a leg that is up goes on.
 
-    `local` and `remote` are From and To of our requests without their tags, `target` is their Request-URI.
+    `local` and `remote` are From and To of our requests, `target` is their Request-URI.
     `contact` is where the phone said last that it is, in the dialog or by registering. `cseq` has not been
     used, and neither has any higher one; `remote_cseq` is the phone's last. `sent` is the SDP that the phone
     has last agreed on, and `received` its own. `timer` is None where nobody refreshes.
     """
 
     dialog: DialogId
-    local: str
-    remote: str
+    local: NameAddr
+    remote: NameAddr
     target: str
     contact: str
     route_set: tuple[str, ...]

@@ -171,6 +171,13 @@ class NameAddr(NamedTuple):
     display: str = ""
 
 
+class Reason(NamedTuple):
+    """Why a leg ends, for a Reason header (RFC 3326): a status of SIP, and our words for it."""
+
+    cause: int
+    text: str = ""
+
+
 class DialogId(NamedTuple):
     """A dialog as we, its local end, know it (RFC 3261, section 12)."""
 

@@ -9,15 +9,16 @@ our making.
 from __future__ import annotations
 
 from blfd.core.saved import SavedLeg, SessionTimer
-from blfd.core.values import Flow
+from blfd.core.values import Flow, NameAddr
 from blfd.pjsip.bodies import Bodies
 from blfd.pjsip.descriptions import SdpParser
 from blfd.pjsip.endpoint import HEADER_ALLOW, Endpoint
 from blfd.pjsip.errors import PjsipError
-from blfd.pjsip.library import CData, Text, check, encode, ffi, lib, raw
+from blfd.pjsip.library import CData, Text, check, encode, ffi, lib, string
 from blfd.pjsip.received import Received
 from blfd.pjsip.session import CONFIRMED, Session
 from blfd.pjsip.stand_ins import StandIns
+from blfd.sip.grammar import unquote
 
 ESTABLISHED = 1  # pjsip_dialog_state
 SUPPORTED = 1  # pjsip_dialog_cap_status
@@ -25,7 +26,7 @@ UAC, UAS = 1, 2  # enum timer_refresher of sip_timer.c
 RESERVED = 1000  # numbers of requests that are written at once
 AT_LEAST = 100  # of them are left: so many are not used before the next ones are written
 LONGEST = 65_535
-REQUEST_URI = 0  # pjsip_uri_context_e
+REQUEST_URI, FROM_OR_TO = 0, 1  # pjsip_uri_context_e
 
 RESPONSE = (
     "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKadopted\r\n"
@@ -64,7 +65,7 @@ class Adopted:
             session.dialog_id,
             self._party(dialog.local.info),
             self._party(dialog.remote.info),
-            self._target(dialog.target),
+            self._uri(dialog.target, REQUEST_URI),
             contact,
             routes,
             flow,
@@ -80,22 +81,17 @@ class Adopted:
         has = lib.pjsip_dlg_remote_has_cap(dialog, HEADER_ALLOW, ffi.NULL, self._update.pj)
         return bool(has == SUPPORTED)
 
-    def _target(self, uri: CData) -> str:
-        """A Request-URI."""
+    def _uri(self, uri: CData, context: int) -> str:
         uri = uri.vptr.p_get_uri(uri)
-        length = uri.vptr.p_print(REQUEST_URI, uri, self._printed, LONGEST)
+        length = uri.vptr.p_print(context, uri, self._printed, LONGEST)
         if length < 0:
-            raise PjsipError("A Contact is too long", length)
+            raise PjsipError("A URI is too long", length)
         return bytes(ffi.buffer(self._printed, length)).decode("utf-8", "surrogateescape")
 
-    def _party(self, header: CData) -> str:
-        """A From or To without its tag and what follows that."""
-        length = lib.pjsip_hdr_print_on(header, self._printed, LONGEST)
-        if length < 0:
-            raise PjsipError("A From or To is too long", length)
-        printed = bytes(ffi.buffer(self._printed, length))
-        value = printed.partition(b":")[2].partition(b";tag=" + raw(header.tag))[0]
-        return value.strip().decode("utf-8", "surrogateescape")
+    def _party(self, header: CData) -> NameAddr:
+        """A From or To; what a phone may have written besides is of use to nobody."""
+        named = header.uri  # whose name has its escapes, and no quotes
+        return NameAddr(self._uri(named.uri, FROM_OR_TO), unquote(f'"{string(named.display)}"'))
 
     def _text(self, sdp: CData) -> bytes:
         length = lib.pjmedia_sdp_print(sdp, self._printed, LONGEST)

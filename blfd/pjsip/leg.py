@@ -25,9 +25,10 @@ from blfd.core.calls.leg_inputs import (
 from blfd.core.calls.leg_inputs import LegAcknowledged as Acknowledged
 from blfd.core.inputs import Input
 from blfd.core.saved import SavedLeg
-from blfd.core.values import Flow, Headers
+from blfd.core.values import Flow, Headers, Reason
 from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.leg_states import CONNECTED, OPEN, TABLE, Do, Event, State
+from blfd.sip import headers
 from blfd.sip.message import Request
 from blfd.sip.phrases import PHRASES
 from blfd.sip.writer import sipfrag
@@ -61,8 +62,8 @@ class Said(NamedTuple):
 class Leg:
     """`flow` is where its requests go; `contact` and `routes` say where, once that connection is gone.
 
-    `target` is the Request-URI of our INVITE, `to` its To; `delayed_offer`: that has no SDP. `is_up`: an
-    earlier process has made it. `is_secure`: it stays on TLS.
+    `target` is the Request-URI of our INVITE, `to` the URI of its To; `delayed_offer`: that has no SDP.
+    `is_up`: an earlier process has made it. `is_secure`: it stays on TLS.
     """
 
     def __init__(
@@ -172,14 +173,14 @@ class Leg:
         if self.state is before:
             return
         self._let_go(before)
-        cause = (("Reason", effect.cause),) if effect.cause else ()
+        cause = (("Reason", headers.reason(effect.cause)),) if effect.cause else ()
         self._farewell = (*effect.headers, *cause)
         if do is Do.END:
             self.session.end(effect.status, effect.reason, effect.headers, self._farewell)
 
     def give_up(self, status: int, reason: str) -> None:
         """It cannot go on: it ends, and the core ends the other side."""
-        self.hang_up(e.HangUp(self.number, status, reason, f'SIP;cause={status};text="{reason}"'))
+        self.hang_up(e.HangUp(self.number, status, reason, Reason(status, reason)))
         self._emit(LegEnded(self.number, status, reason, fault=reason))
 
     def _offer(self, offer: e.Offer) -> None:

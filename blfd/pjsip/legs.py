@@ -33,11 +33,11 @@ from blfd.pjsip.library import CData, address_of, lib
 from blfd.pjsip.matcher import Matcher
 from blfd.pjsip.sessions import Refused, Sessions
 from blfd.sip.call_ids import CallIds
-from blfd.sip.headers import address
 from blfd.sip.message import Message, Request, Response
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.reader import read
 from blfd.sip.timers import LIFETIME
+from blfd.sip.uris import uri
 
 REFRESHING = frozenset(("INVITE", "UPDATE"))  # their Contact is where a phone is from now on
 TOO_LARGE = "A message is too large to be sent"
@@ -119,7 +119,7 @@ class Legs:
             return False
         if request.target.text == leg.target:
             return True
-        to = address(leg.to).uri
+        to = uri(leg.to)
         return request.target.user == to.user and f"@{to.domain}" not in leg.target
 
     def fault_of(self, sdp: bytes | None) -> str:
@@ -158,7 +158,7 @@ class Legs:
             effect.route,
             self._outside,
             target=effect.contact,
-            to=effect.to,
+            to=effect.to.uri,
             delayed_offer=effect.offer is None,
         )
         self._add(leg)

@@ -16,6 +16,7 @@ from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.library import CData, Text, check, ffi, lib, string
 from blfd.pjsip.session import Outgoing, Session
 from blfd.sip.call_ids import CallIds
+from blfd.sip.headers import name_addr
 from blfd.sip.message import Malformed
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.reader import read
@@ -123,7 +124,8 @@ class Sessions:
     def dial(self, effect: Dial) -> Session:
         """The session of an INVITE that is about to be sent. Raises PjsipError."""
         contact = self._own_uris.contact(effect.flow, effect.contact_user)
-        texts = [Text(text) for text in (effect.from_, contact, effect.to, effect.contact)]
+        ends = name_addr(effect.from_), contact, name_addr(effect.to), effect.contact
+        texts = [Text(text) for text in ends]
         offer = self.outgoing.described(effect.offer) if effect.offer else ffi.NULL
         check(
             "dialog",
@@ -151,7 +153,7 @@ class Sessions:
         """The session of a call that is up, as an earlier process has left it. Raises PjsipError."""
         saved, flow = effect.saved, effect.saved.flow
         contact = Text(self._own_uris.contact(flow, effect.contact_user))
-        local, remote, target = (Text(text) for text in (saved.local, saved.remote, saved.target))
+        local, remote, target = map(Text, (name_addr(saved.local), name_addr(saved.remote), saved.target))
         check(
             "dialog",
             lib.pjsip_dlg_create_uac(

@@ -11,13 +11,15 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from blfd.core.messages import Challenge, Credentials, ReferredBy, ReferTo, RegisterContact
-from blfd.core.values import Address, NameAddr, Uri
+from blfd.core.quoting import name_addr as name_addr_text
+from blfd.core.values import Address, NameAddr, Reason, Uri
 from blfd.sip import uris
 from blfd.sip.grammar import (
     QUOTED,
     TOKEN,
     BadHeader,
     Parameters,
+    clean,
     elements,
     is_token,
     number,
@@ -162,10 +164,13 @@ def referred_by(text: str) -> ReferredBy:
 
 def name_addr(of: NameAddr, tag: str = "") -> str:
     """As From and To have it, and P-Asserted-Identity without the tag."""
-    written = f"<{uris.bracketed(of.uri)}>"
-    if of.display:
-        written = f"{quote(of.display)} {written}"
+    written = name_addr_text(NameAddr(uris.bracketed(of.uri), clean(of.display)))
     return f"{written};tag={tag}" if tag else written
+
+
+def reason(of: Reason) -> str:
+    """The value of Reason (RFC 3326)."""
+    return f"SIP;cause={of.cause};text={quote(of.text)}" if of.text else f"SIP;cause={of.cause}"
 
 
 def register_contact(of: AddressParam) -> RegisterContact:

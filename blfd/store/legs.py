@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from blfd.core.saved import SavedCall, SavedLeg, SavedSeat, SessionTimer
-from blfd.core.values import TRANSPORTS, Aor, DialogId
+from blfd.core.values import TRANSPORTS, Aor, DialogId, NameAddr
 from blfd.store.rows import exact, flow, text
 
 log = logging.getLogger(__name__)
@@ -92,8 +92,8 @@ def _leg(row: dict[str, Any]) -> SavedLeg:
     timer = SessionTimer(interval, bool(row["session_is_ours"]), row["session_expires_at"])
     return SavedLeg(
         DialogId(text(row["call_id"]), row["local_tag"], text(row["remote_tag"])),
-        text(row["local_uri"]),
-        text(row["remote_uri"]),
+        NameAddr(text(row["local_uri"]), text(row["local_name"])),
+        NameAddr(text(row["remote_uri"]), text(row["remote_name"])),
         text(row["target"]),
         text(row["reached_at"]),
         tuple(json.loads(row["route_set"])),
@@ -147,8 +147,10 @@ def _leg_row(leg: SavedLeg) -> dict[str, Any]:
         "call_id": exact(leg.dialog.call_id),
         "local_tag": leg.dialog.local_tag,
         "remote_tag": exact(leg.dialog.remote_tag),
-        "local_uri": exact(leg.local),
-        "remote_uri": exact(leg.remote),
+        "local_uri": exact(leg.local.uri),
+        "local_name": exact(leg.local.display),
+        "remote_uri": exact(leg.remote.uri),
+        "remote_name": exact(leg.remote.display),
         "target": exact(leg.target),
         "reached_at": exact(leg.contact),
         "route_set": json.dumps(leg.route_set),

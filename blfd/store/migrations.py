@@ -637,3 +637,17 @@ def names_of_peers(db: Database) -> None:
     """Version 24: whom the certificate of who is connected to by TLS has to be for."""
     for table in ("bindings", "subscriptions", "legs"):
         db.execute(f"ALTER TABLE {table} ADD COLUMN peer TEXT NOT NULL DEFAULT ''")
+
+
+@migrations()
+def names_of_legs(db: Database) -> None:
+    """Version 25: From and To of calls that are up were header text; they are URI and name each."""
+    for side in ("local", "remote"):
+        db.execute(f"ALTER TABLE legs ADD COLUMN {side}_name NOT NULL DEFAULT ''")
+        for row, value in db.execute(f"SELECT rowid, {side}_uri FROM legs").fetchall():
+            text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
+            found = re.match(r'(?:"((?:[^"\\]|\\.)*)" *)?<([^>]*)>', text, re.S)
+            if found:
+                name = re.sub(r"\\(.)", r"\1", found[1] or "", flags=re.S)
+                both = (_octets(found[2]), _octets(name), row)
+                db.execute(f"UPDATE legs SET {side}_uri = ?, {side}_name = ? WHERE rowid = ?", both)

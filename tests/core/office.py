@@ -33,7 +33,7 @@ from blfd.core.effects import (
 )
 from blfd.core.inputs import DirectoryChanged
 from blfd.core.messages import InviteReceived
-from blfd.core.values import Aor, DialogId, Headers
+from blfd.core.values import Aor, DialogId, Headers, Reason
 
 TO_CALLER, TO_PICKER, AGAIN = b"for the caller", b"for the picker", b"in the caller's numbers"
 PEOPLE = ("101", "102", "103", "104", "105")
@@ -145,8 +145,8 @@ def answers(effects: list[Effect]) -> dict[int, tuple[bytes | None, Headers]]:
     return {e.leg: (e.sdp, e.headers) for e in effects if isinstance(e, Answer)}
 
 
-def hung_up(effects: list[Effect]) -> dict[int, tuple[int, str]]:
-    return {e.leg: (e.status, e.reason or e.cause) for e in effects if isinstance(e, HangUp)}
+def hung_up(effects: list[Effect]) -> dict[int, tuple[int, str | Reason | None]]:
+    return {e.leg: (e.status, e.reason or e.cause or "") for e in effects if isinstance(e, HangUp)}
 
 
 def identity(extension: str) -> Headers:

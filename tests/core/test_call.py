@@ -54,8 +54,9 @@ from blfd.core.effects import (
 )
 from blfd.core.inputs import Drain
 from blfd.core.messages import MovedReceived
+from blfd.core.quoting import name_addr
 from blfd.core.settings import Settings
-from blfd.core.values import Aor, DialogId
+from blfd.core.values import Aor, DialogId, Reason
 
 HOLD = b"v=0\r\nm=audio 4000 RTP/AVP 0\r\na=sendonly\r\n"
 OTHER = b"v=0\r\nm=audio 6000 RTP/AVP 0\r\n"
@@ -104,7 +105,7 @@ def without_logs(effects: list[Effect]) -> list[Effect]:
     return [effect for effect in effects if not isinstance(effect, Log)]
 
 
-def hung_up(effects: list[Effect]) -> dict[int, str]:
+def hung_up(effects: list[Effect]) -> dict[int, Reason | None]:
     return {effect.leg: effect.cause for effect in effects if isinstance(effect, HangUp)}
 
 
@@ -112,8 +113,8 @@ def test_a_call() -> None:
     story = Story()
     (dial,) = story.dialled
     assert (dial.contact, dial.offer) == ("sip:102@198.51.100.7", SDP)
-    assert dial.from_ == '"Name 101" <sip:101@192.0.2.5>'
-    assert dict(dial.headers)["P-Asserted-Identity"] == dial.from_
+    assert name_addr(dial.from_) == '"Name 101" <sip:101@192.0.2.5>'
+    assert dict(dial.headers)["P-Asserted-Identity"] == name_addr(dial.from_)
     assert story.lamps() == ("trying", "idle")
     (progress,) = without_logs(story.ring())
     assert isinstance(progress, Progress)
@@ -124,7 +125,7 @@ def test_a_call() -> None:
     assert (answer.leg, answer.sdp) == (story.caller, SDP)
     assert story.lamps() == ("talking", "talking")
     assert story.world.give(LegAcknowledged(story.caller, None)) == []
-    assert hung_up(story.end(story.caller)) == {story.legs[0]: ""}
+    assert hung_up(story.end(story.caller)) == {story.legs[0]: None}
     assert story.lamps() == ("idle", "idle")
     assert len(story.world.core.calls) == 0
     assert story.end(story.legs[0]) == []
@@ -175,7 +176,7 @@ def test_the_caller_gives_up(rings: int) -> None:
     story = Story(phones=2)
     for phone in range(rings):
         story.ring(phone)
-    assert hung_up(story.end(story.caller, 487)) == dict.fromkeys(story.legs, "")
+    assert hung_up(story.end(story.caller, 487)) == dict.fromkeys(story.legs)
     assert story.lamps() == ("idle", "idle")
 
 
@@ -205,7 +206,7 @@ def test_the_first_answer_wins() -> None:
     assert hung_up(effects) == {story.legs[0]: ELSEWHERE, story.legs[2]: ELSEWHERE}
     assert len(story.world.core.dialogs.of(Aor("default", "102"))) == 1
     crossing = story.pick_up(2)
-    assert hung_up(crossing) == {story.legs[2]: ""}
+    assert hung_up(crossing) == {story.legs[2]: None}
     assert not [e for e in crossing if isinstance(e, Answer)]
 
 
@@ -411,7 +412,7 @@ def test_an_info_before_there_is_anybody_to_take_it() -> None:
 
 def test_a_phone_that_dies_ends_the_call() -> None:
     story = Story().talk()
-    assert hung_up(story.end(story.legs[0], 408)) == {story.caller: ""}
+    assert hung_up(story.end(story.legs[0], 408)) == {story.caller: None}
     assert story.lamps() == ("idle", "idle")
 
 

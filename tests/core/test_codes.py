@@ -14,7 +14,7 @@ from blfd.core.calls.refusals import NOBODY_NOW
 from blfd.core.directory import Directory, Forwarding, Rule
 from blfd.core.effects import Accept, Answer, AnswerInfo, Effect, HangUp, Log, RefuseOffer, Reply, SetRules
 from blfd.core.inputs import DirectoryChanged, Drain, Input, RulesSet
-from blfd.core.values import Aor
+from blfd.core.values import Aor, Reason
 
 WHO = Aor("default", "101")
 SET = [
@@ -71,7 +71,7 @@ def test_a_code_is_answered_when_it_is_stored_and_says_what_holds(code: str, rul
     assert answer.sdp == silent(SDP)
     assert answer.headers == (("P-Asserted-Identity", f'"{words}" <sip:{code}@{HOST}>'),)
     assert story.give(LegAcknowledged(answer.leg, None)) == []
-    end = HangUp(answer.leg, 200, words, f'SIP;cause=200;text="{words}"')
+    end = HangUp(answer.leg, 200, words, Reason(200, words))
     assert story.at(story.now + SHOWN) == [end]
     assert story.at(story.now + 60) == []
     again = answered(story, dial(story, code))

@@ -30,7 +30,7 @@ from blfd.core.calls.outward import ELSEWHERE
 from blfd.core.directory import Directory, DndLamp, Forwarding, Whose
 from blfd.core.effects import Accept, Answer, Dial, Effect, HangUp, Progress, Reply
 from blfd.core.inputs import DirectoryChanged
-from blfd.core.values import Aor, DialogId, Headers, Redirect, Uri
+from blfd.core.values import Aor, DialogId, Headers, Reason, Redirect, Uri
 
 PEOPLE = ("101", "102", "103", "104", "105", "106", "107", "108")
 
@@ -77,7 +77,7 @@ class Story:
     def took(self, effects: list[Effect]) -> list[Effect]:
         for dial in dials(effects):
             self.dialled.append(dial)
-            self.rings[dial.leg] = dial.to.partition(":")[2].partition("@")[0]
+            self.rings[dial.leg] = dial.to.uri.partition(":")[2].partition("@")[0]
         for effect in effects:
             if isinstance(effect, HangUp):
                 self.rings.pop(effect.leg, None)
@@ -386,7 +386,7 @@ def test_a_302_holds_for_all_phones_of_the_extension_or_for_one() -> None:
     every.ring("102")
     effects = every.refuse("102", 302, "105")
     (dropped,) = [effect for effect in effects if isinstance(effect, HangUp)]
-    assert dropped.cause == 'SIP;cause=302;text="Forwarded to 105"'
+    assert dropped.cause == Reason(302, "Forwarded to 105")
     assert every.at == ["105"]
     assert every.lamps("102") == ["idle"]
 

@@ -69,7 +69,7 @@ from blfd.core.events.subscription import IN_FLIGHT
 from blfd.core.inputs import DirectoryChanged, Input, RulesSet
 from blfd.core.messages import NotifyAnswered, ReferReceived, ReferTo
 from blfd.core.saved import SavedCall, SavedLeg
-from blfd.core.values import Aor, DialogId, Redirect
+from blfd.core.values import Aor, DialogId, NameAddr, Redirect
 from dialog_info import DialogInfo, DialogState, same_state
 
 PEOPLE = ("101", "102", "103")
@@ -97,7 +97,8 @@ def dialog(leg: int) -> DialogId:
     return DialogId(f"id{leg}", f"o{leg}", f"p{leg}")
 
 
-SAVED = SavedLeg(dialog(0), "<sip:a>", "<sip:b>", "sip:b@c", "sip:b@c", (), flow("101"), 1000, 7, SDP, SDP)
+ENDS = NameAddr("sip:a"), NameAddr("sip:b")
+SAVED = SavedLeg(dialog(0), *ENDS, "sip:b@c", "sip:b@c", (), flow("101"), 1000, 7, SDP, SDP)
 
 
 class Switchboard(RuleBasedStateMachine):

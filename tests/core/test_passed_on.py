@@ -238,7 +238,7 @@ def test_what_is_answered_elsewhere_is_told_so_whatever_is_said() -> None:
     """Our own cause stands in the place of what a phone says."""
     story = Story(True)
     (drop,) = [done for done in end(story, story.caller, 487) if isinstance(done, HangUp)]
-    assert drop.cause == ""
+    assert drop.cause is None
     assert ("Reason", "<Reason>") in drop.headers
 
 

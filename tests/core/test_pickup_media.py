@@ -31,7 +31,7 @@ from blfd.core.effects import (
     Offer,
     RefuseOffer,
 )
-from blfd.core.values import DialogId
+from blfd.core.values import DialogId, Reason
 
 # Media
 
@@ -52,7 +52,7 @@ def test_a_picker_that_never_answers_the_offer() -> None:
     caller = office.call("101", "102")
     leg, _ = office.pick_up("103", "*97102", to_peer=None, to_picker=SDP)
     why = "The ACK has no SDP"
-    cause = f'SIP;cause=488;text="{why}"'
+    cause = Reason(488, why)
     assert hung_up(office.give(LegAcknowledged(leg, None))) == {leg: (487, cause), caller: (488, why)}
     assert office.lamps("101", "103") == ["idle", "idle"]
 

@@ -22,6 +22,7 @@ from blfd.core.calls.leg_inputs import (
 from blfd.core.calls.media import unnamed
 from blfd.core.effects import Accept, Answer, AnswerOffer, Dial, Effect, HangUp, Notify, Offer, Progress
 from blfd.core.messages import InviteReceived
+from blfd.core.quoting import name_addr
 from blfd.core.values import Address, Aor, DialogId, Uri
 
 ANONYMOUS = Address(Uri(privacy.URI, "sip", "anonymous", "anonymous.invalid", 0), "Anonymous", "tag101")
@@ -96,7 +97,7 @@ def test_nobody_is_told_who_calls(wish: tuple[str, ...], anonymous: bool, withhe
     assert len([e for e in told if isinstance(e, Notify)]) >= 6
     named = [effect for effect in told if names(effect)]
     assert bool(named) is not withheld
-    assert dial.from_ == (TOLD if withheld else f'"Name 101" <sip:101@{HOST}>')
+    assert name_addr(dial.from_) == (TOLD if withheld else f'"Name 101" <sip:101@{HOST}>')
     assert ("P-Asserted-Identity" in dict(dial.headers)) is not withheld
     assert ("Answer-Mode", "Auto") in dial.headers
     assert ("Subject" in dict(dial.headers)) is not withheld

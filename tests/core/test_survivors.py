@@ -40,7 +40,7 @@ from blfd.core.messages import ReferReceived, ReferTo
 from blfd.core.saved import SavedCall, SavedLeg, SessionTimer
 from blfd.core.settings import Settings
 from blfd.core.trunks.trunk import Trunk
-from blfd.core.values import Account, Aor, DialogId, Flow, Location, Server, Target
+from blfd.core.values import Account, Aor, DialogId, Flow, Location, NameAddr, Server, Target
 
 OTHER = b"v=0\r\nm=audio 5000 RTP/AVP 0\r\n"
 MOVED = b"v=0\r\nm=audio 6000 RTP/AVP 0\r\n"
@@ -79,8 +79,8 @@ class Offices(Office):
         shown = self.world.core.dialogs.get(Aor("default", user), leg)
         one = SavedLeg(
             shown.id if shown else DialogId(f"id{leg}", "ours", f"phone{leg}"),
-            "<sip:ours>",
-            f"<sip:{user}>",
+            NameAddr("sip:ours"),
+            NameAddr(f"sip:{user}"),
             f"sip:{user}@198.51.100.7",
             f"sip:{user}@198.51.100.7",
             (),

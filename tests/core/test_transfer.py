@@ -37,7 +37,8 @@ from blfd.core.effects import (
 )
 from blfd.core.inputs import Drain
 from blfd.core.messages import ReferReceived, ReferTo
-from blfd.core.values import Aor, DialogId, Redirect, Uri
+from blfd.core.quoting import name_addr
+from blfd.core.values import Aor, DialogId, Reason, Redirect, Uri
 
 TRANSFEREE = b"v=0\r\nm=audio 4100 RTP/AVP 0\r\n"
 TARGET = b"v=0\r\nm=audio 7000 RTP/AVP 0\r\n"
@@ -286,7 +287,7 @@ def test_who_waits_is_hung_up_when_the_target_fails() -> None:
         RefuseOffer(office.transferee, 491, "Request Pending")
     ]
     ended = office.give(LegEnded(leg, 486, "Busy Here"))
-    assert HangUp(office.transferee, 486, "Busy Here", 'SIP;cause=486;text="Busy Here"') in ended
+    assert HangUp(office.transferee, 486, "Busy Here", Reason(486, "Busy Here")) in ended
     assert office.lamps("101", "102", "103") == ["idle"] * 3
     assert len(office.world.core.calls) == 0
 
@@ -351,7 +352,7 @@ def test_who_withholds_its_name_goes_on_doing_so() -> None:
             assert "Referred-By" not in said
             assert said["P-Asserted-Identity"] == identity("102")[0][1]
         else:
-            assert "101" not in dial.from_
+            assert "101" not in name_addr(dial.from_)
             assert "P-Asserted-Identity" not in said
         office.rings_at(dial.leg)
         dialog = office.dialog("103")

@@ -58,12 +58,13 @@ from blfd.core.effects import (
 )
 from blfd.core.inputs import CertificateShown, FlowClosed
 from blfd.core.messages import Credentials, InviteReceived, ReferReceived, ReferTo
+from blfd.core.quoting import name_addr
 from blfd.core.settings import Settings
 from blfd.core.trunks import numbers
 from blfd.core.trunks.faults import clash, faults
 from blfd.core.trunks.remote import HostPort
 from blfd.core.trunks.trunk import CallerIdIn, Mode, OutRoute, Trunk, check, check_route
-from blfd.core.values import Address, Aor, DialogId, Flow, Headers, Redirect, Uri
+from blfd.core.values import Address, Aor, DialogId, Flow, Headers, NameAddr, Redirect, Uri
 
 PEOPLE = ("101", "102", "103", "104")
 CARRIER, BACKUP = "203.0.113.1", "203.0.113.2"
@@ -152,7 +153,7 @@ def outside(
 def test_a_call_in_rings_with_number_and_name_and_shows_on_the_lamps() -> None:
     story = Story()
     (dial,) = story.call_in(outside())
-    assert dial.from_ == f'"Carla" <sip:+491701234567@{HOST}>'
+    assert name_addr(dial.from_) == f'"Carla" <sip:+491701234567@{HOST}>'
     story.ring(dial.leg)
     (dialog,) = story.world.core.dialogs.of(Aor("default", "101"))
     assert (dialog.other, story.world.lamp("101")) == (("+491701234567", "Carla"), "ringing")
@@ -216,7 +217,7 @@ def test_the_number_that_is_called(
 ) -> None:
     story = Story(site(replace(TRUNK, **set_)))  # type: ignore[arg-type]
     (dial,) = story.call_in(outside(**said))  # type: ignore[arg-type]
-    assert dial.to == f"<sip:{extension}@{HOST}>", what
+    assert dial.to == NameAddr(f"sip:{extension}@{HOST}"), what
 
 
 FRAUD = (
@@ -249,7 +250,7 @@ def test_from_makes_nobody_an_extension() -> None:
     (dialog,) = story.world.core.dialogs.of(Aor("default", "trunk+carrier"))
     assert dialog.leg == story.caller
     assert not story.world.core.dialogs.of(Aor("default", "102"))
-    assert dial.to.startswith("<sip:101@")
+    assert dial.to.uri.startswith("sip:101@")
 
 
 def test_nothing_is_taken_over_transferred_or_answered_by_itself_from_outside() -> None:
@@ -617,7 +618,7 @@ def test_a_call_of_who_is_not_named_is_anonymous() -> None:
     story = Story()
     hidden = outside(privacy=frozenset(("id",)), asserted=(uri("+4917099", CARRIER),))
     (dial,) = story.call_in(hidden)
-    assert dial.from_ == '"Anonymous" <sip:anonymous@anonymous.invalid>'
+    assert name_addr(dial.from_) == '"Anonymous" <sip:anonymous@anonymous.invalid>'
     assert "+4917099" not in repr(dial)
 
 
@@ -635,7 +636,7 @@ def test_a_call_in_is_picked_up_by_code_and_forwarded_outside() -> None:
     story = Story(replace(site(trunk), extensions=extensions))
     (dial,) = story.call_in(outside())
     assert dial.contact == f"sip:0170@{CARRIER}"
-    assert dial.from_ == f'"Name 101" <sip:+49301234501@{CARRIER}>'
+    assert name_addr(dial.from_) == f'"Name 101" <sip:+49301234501@{CARRIER}>'
     found = dict(dial.headers)
     assert found["Diversion"] == f"<sip:+49301234501@{CARRIER}>;reason=unconditional"
     assert "History-Info" in found
@@ -665,9 +666,9 @@ def back(dial: Dial, did: str, **over: Any) -> InviteReceived:
     """What a carrier makes of our INVITE that leads the number to a DID of ours."""
     headers = dict(dial.headers)
     asserted = headers.get("P-Asserted-Identity", "")
-    user = (asserted or dial.from_).partition("sip:")[2].partition("@")[0]
+    user = (asserted or dial.from_.uri).partition("sip:")[2].partition("@")[0]
     known: dict[str, Any] = {"from_": Address(uri(user, CARRIER), "", "theirs")}
-    if "anonymous" in dial.from_:
+    if "anonymous" in dial.from_.uri:
         known = {"from_": Address(Uri(privacy.URI, "sip", "anonymous", "anonymous.invalid", 0), "", "t")}
     asked = outside(did, **{**known, **over})
     kept = tuple(field for field in dial.headers if field[0] == "Diversion")
@@ -787,7 +788,7 @@ CALLER_IDS: tuple[tuple[str, Trunk, str, dict[str, str]], ...] = (
 @pytest.mark.parametrize(("what", "trunk", "from_", "headers"), CALLER_IDS, ids=[c[0] for c in CALLER_IDS])
 def test_who_is_said_to_call(what: str, trunk: Trunk, from_: str, headers: dict[str, str]) -> None:
     (dial,) = Story(site(trunk)).call_out("0170")
-    assert dial.from_ == from_, what
+    assert name_addr(dial.from_) == from_, what
     assert dict(dial.headers) == {"Max-Forwards": "69", **headers}
 
 
@@ -802,7 +803,7 @@ def test_a_withheld_call_tells_the_network_alone_and_an_emergency_call_tells_all
         (accept,) = story.give(asked._replace(request=asked.request._replace(privacy=frozenset(("id",)))))
         assert isinstance(accept, Accept)
         (dial,) = dials(story.give(LegAccepted(accept.leg, "ours")))
-        assert dial.from_ == from_
+        assert name_addr(dial.from_) == from_
         assert (("Privacy", "id") in dial.headers) is (number != "112")
 
 
@@ -811,17 +812,17 @@ def test_a_call_behind_the_code_does_not_say_whose_it_is() -> None:
     help_ = OutRoute("default", "112", ("carrier",), emergency=True)
     story = Story(site(trunk, routes=(ROUTE, help_)))
     (dial,) = story.call_out("*670301")
-    assert (dial.from_, dial.to) == (
+    assert (name_addr(dial.from_), name_addr(dial.to)) == (
         '"Anonymous" <sip:anonymous@anonymous.invalid>',
         f"<sip:0301@{CARRIER}>",
     )
     assert ("Privacy", "id") in dial.headers
     (dial,) = story.call_out("*67112")
-    assert "+49301234500" in dial.from_
+    assert "+49301234500" in dial.from_.uri
     assert ("Privacy", "id") not in dial.headers
     story.give(register("102"))
     (dial,) = story.call_out("*67102")
-    assert "101" not in dial.from_
+    assert "101" not in name_addr(dial.from_)
     assert story.refused(invite("101", "*67*98")).status == 403
     assert story.refused(invite("101", "*67")).status == 404
     assert story.refused(invite("101", "*67999")).status == 404
@@ -844,7 +845,7 @@ def test_a_route_strips_and_puts_before_and_the_one_that_says_most_counts() -> N
         assert story.call_out(dialled)[0].contact == f"sip:{number}@{CARRIER}"
     assert story.refused(invite("101", "9123")).status == 404
     assert story.refused(invite("101", "0abc")).status == 404
-    assert story.call_out("102")[0].to == f"<sip:102@{HOST}>"  # inside first
+    assert story.call_out("102")[0].to == NameAddr(f"sip:102@{HOST}")  # inside first
 
 
 TWO = (
@@ -994,7 +995,7 @@ def test_a_phone_forwards_outside_and_a_call_is_transferred_there() -> None:
     refer = ReferReceived(request("REFER", "101", "x"), dial.leg, ReferTo(uri("0170")))
     assert reply(story.give(refer)).status == 202
     (dial,) = dials(story.give(MediaFound(story.caller, SDP)))
-    assert (dial.contact, dial.from_) == (f"sip:0170@{CARRIER}", f'"Name 101" <sip:101@{CARRIER}>')
+    assert (dial.contact, name_addr(dial.from_)) == (f"sip:0170@{CARRIER}", f'"Name 101" <sip:101@{CARRIER}>')
 
 
 @pytest.mark.parametrize("lets", [True, False])
@@ -1073,7 +1074,7 @@ TEL = Uri("tel:+49301234501", "tel", "", "", 0)
 def test_a_call_to_a_tel_uri_has_a_domain(target: Uri) -> None:
     story = Story()
     (dial,) = story.call_in(outside(to=Address(TEL, "", ""), target=target))
-    assert "@>" not in dial.from_ + dial.to
+    assert "@>" not in dial.from_.uri + dial.to.uri
 
 
 OFFER = (

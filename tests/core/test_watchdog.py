@@ -26,7 +26,7 @@ from blfd.core.effects import (
     ListLegs,
     Log,
 )
-from blfd.core.values import DialogId
+from blfd.core.values import DialogId, Reason
 from blfd.core.watchdog import END, LIST, NOTIFY, OFFER, TRANSACTION
 
 CALL = "call 101 -> 102"
@@ -111,7 +111,7 @@ def test_what_never_comes_ends_the_call(what: str) -> None:
     assert said(through(office.world, end - 1)) == []
     effects = through(office.world, end)
     assert {e.leg: e.reason or e.cause for e in effects if isinstance(e, HangUp) and e.leg in legs} == {
-        leg: why if leg == legs[0] else f'SIP;cause=500;text="{why}"' for leg in legs
+        leg: why if leg == legs[0] else Reason(500, why) for leg in legs
     }
     (line,) = said(effects)
     assert why in line

@@ -19,7 +19,7 @@ from blfd.core.calls.leg_inputs import (
     OfferReceived,
 )
 from blfd.core.inputs import Input
-from blfd.core.values import DialogId, Flow
+from blfd.core.values import DialogId, Flow, Reason
 from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.leg import Leg, Outside, Said
 from blfd.pjsip.leg_states import CONNECTED, OPEN, TABLE, Do, Event, State
@@ -106,7 +106,7 @@ class Played:
             case Event.REQUEST:
                 leg.perform(e.SendInfo(7, 3, "text/plain", b"x"))
             case Event.HANG_UP:
-                leg.perform(e.HangUp(7, 480, "Gone", "SIP;cause=200"))
+                leg.perform(e.HangUp(7, 480, "Gone", Reason(200, "Elsewhere")))
             case Event.HEARD:
                 leg.heard(180, Said("Ringing"))
             case Event.TAKEN:
@@ -308,7 +308,7 @@ def test_a_cancel_waits_for_a_response() -> None:
     played.give(Event.HANG_UP)
     assert played.session.asked == []
     played.give(Event.HEARD)
-    assert played.session.asked == [("end", 487, "", (), (("Reason", "SIP;cause=200"),))]
+    assert played.session.asked == [("end", 487, "", (), (("Reason", 'SIP;cause=200;text="Elsewhere"'),))]
     assert played.told == []
 
 

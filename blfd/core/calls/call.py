@@ -28,6 +28,7 @@ from blfd.core.effects import (
     Progress,
 )
 from blfd.core.saved import SavedCall, SavedLeg
+from blfd.core.values import Reason
 from dialog_info import StateEvent
 
 
@@ -240,7 +241,7 @@ class Call(RingingCall):
     def ended(self, end: LegEnded, now: float) -> list[Effect]:
         """A leg is over: refused, cancelled, hung up, or lost."""
         ringing = self.state is State.RINGING
-        cause = _cause(end.status, end.fault) if end.fault else ""
+        cause = Reason(end.status, end.fault) if end.fault else None
         if end.leg == self.caller_leg:
             self._end_caller(StateEvent.CANCELLED if ringing else StateEvent.LOCAL_BYE, now)
             event = StateEvent.CANCELLED if ringing else StateEvent.REMOTE_BYE
@@ -264,7 +265,7 @@ class Call(RingingCall):
 
     def hang_up(self, status: int, reason: str, now: float) -> list[Effect]:
         """The server ends the call, and says why to both sides."""
-        cause = _cause(status, reason)
+        cause = Reason(status, reason)
         effects = self._drop_branches(cause, StateEvent.ERROR, now)
         self._end_caller(StateEvent.ERROR, now)
         return [*effects, HangUp(self.caller_leg, status, reason, cause)]
@@ -298,8 +299,3 @@ class Call(RingingCall):
         elif hold and hold.leg in self.branches:
             self._dialogs.hold(self.callee.aor, hold.leg, hold.holds)
         return effects
-
-
-def _cause(status: int, text: str) -> str:
-    """A Reason (RFC 3326); `text` is in our words."""
-    return f'SIP;cause={status};text="{text}"'

@@ -27,9 +27,10 @@ from blfd.core.effects import Accept, Answer, AnswerInfo, Effect, HangUp, Refuse
 from blfd.core.errors import Refusal
 from blfd.core.inputs import RulesSet
 from blfd.core.messages import InviteReceived
+from blfd.core.quoting import name_addr
 from blfd.core.routing import ToRule
 from blfd.core.timers import Timers
-from blfd.core.values import Aor
+from blfd.core.values import Aor, NameAddr, Reason
 
 SHOWN = 2.0  # seconds, for a person to read what the phone shows
 MOST = 5  # such calls of an extension at a time
@@ -105,13 +106,13 @@ class Codes:
             return HangUp(leg, 480, call.told)
         request = call.invite.request
         dialled = request.target.user.replace("#", "%23")
-        shown = ("P-Asserted-Identity", f'"{call.told}" <sip:{dialled}@{request.target.domain}>')
-        return Answer(leg, sdp, (shown,))
+        shown = NameAddr(f"sip:{dialled}@{request.target.domain}", call.told)
+        return Answer(leg, sdp, (("P-Asserted-Identity", name_addr(shown)),))
 
     def _due(self, leg: int, now: float) -> list[Effect]:
         call = self._by_leg[leg]
         self._forget(leg)
-        return [HangUp(leg, 200, call.told, f'SIP;cause=200;text="{call.told}"')]
+        return [HangUp(leg, 200, call.told, Reason(200, call.told))]
 
     def _forget(self, leg: int) -> None:
         del self._by_leg[leg]

@@ -21,6 +21,7 @@ from blfd.core.directory import Directory, Extension, Forwarding, Tenant
 from blfd.core.errors import SIPS_NOT_ALLOWED, Refusal, no_tls
 from blfd.core.hosts import is_address
 from blfd.core.next_hop import without_headers
+from blfd.core.quoting import name_addr
 from blfd.core.registrar import Registrar
 from blfd.core.routing import Refused, Routing, ToExtension, ToOutside
 from blfd.core.trunks.outgoing import Line, Outside, number_of
@@ -373,9 +374,8 @@ def written(hops: tuple[Hop, ...], target: Party, domain: str, said: Headers, *,
     """
     if not hops:
         return said
-    diversions = tuple(
-        ("Diversion", f"{hop.party.name_addr(domain)};reason={hop.cause.reason}") for hop in reversed(hops)
-    )
+    left = [(name_addr(hop.party.name_addr(domain)), hop.cause.reason) for hop in reversed(hops)]
+    diversions = tuple(("Diversion", f"{who};reason={reason}") for who, reason in left)
     if not tells:
         return (*diversions, *said)
     known = [value for name, value in said if name == "History-Info"]

@@ -24,9 +24,9 @@ from blfd.core.effects import (
     SendInfo,
 )
 from blfd.core.errors import Refusal
-from blfd.core.values import Headers
+from blfd.core.values import Headers, Reason
 
-ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
+ELSEWHERE = Reason(200, "Call completed elsewhere")
 KEPT = frozenset(("Call-Info", "Error-Info", "Organization", "Reply-To", "Warning"))
 """Fields with words, addresses and names of here, which no call depends on."""
 SAYS_WHERE = frozenset(("Diversion", "History-Info", "P-Asserted-Identity"))
@@ -61,7 +61,7 @@ def outward(effect: OnLeg) -> OnLeg:
         case Identify() | SendInfo():
             changed = {"headers": _told(effect.headers)}
         case HangUp():
-            changed = {"reason": "", "cause": _bare(effect.cause), "headers": _told(effect.headers)}
+            changed = {"reason": "", "cause": _untold(effect.cause), "headers": _told(effect.headers)}
         case RefuseOffer() | AnswerInfo():
             changed = {"reason": "", "headers": _told(effect.headers)}
     return effect._replace(**changed)
@@ -85,9 +85,14 @@ def _told(headers: Headers) -> Headers:
     return tuple(field for field in fields(headers) if field[0] not in SAYS_WHERE)
 
 
+def _untold(cause: Reason | None) -> Reason | None:
+    """Without our words, but for those that say no more than the number."""
+    return cause if cause is None or cause == ELSEWHERE else Reason(cause.cause)
+
+
 def _bare(reason: str) -> str:
-    """A Reason without its text (RFC 3326), but for the one that says no more than its number."""
-    if reason == ELSEWHERE:
+    """A phone's Reason without its text (RFC 3326), unless that is ours."""
+    if reason == f'SIP;cause={ELSEWHERE.cause};text="{ELSEWHERE.text}"':
         return reason
     found = _CAUSE(reason)
     return found[0].strip() if found else ""

@@ -8,9 +8,8 @@ from enum import Enum, auto
 from blfd.core.directory import Extension
 from blfd.core.messages import Request
 from blfd.core.privacy import NAME_ADDR, USER, is_anonymous, withheld
-from blfd.core.quoting import quoted
 from blfd.core.trunks.trunk import RESERVED
-from blfd.core.values import Aor, DialogId, Flow
+from blfd.core.values import Aor, DialogId, Flow, NameAddr
 
 
 class State(Enum):
@@ -61,12 +60,11 @@ class Party:
         """Extension and name for watchers; empty where they are withheld."""
         return ("", "") if self.withheld else (self.user, self.name)
 
-    def name_addr(self, domain: str) -> str:
+    def name_addr(self, domain: str) -> NameAddr:
         """For From and P-Asserted-Identity."""
         if self.withheld:
             return NAME_ADDR
-        uri = f"<sip:{self.user.replace('#', '%23')}@{domain}>"
-        return f"{quoted(self.name)} {uri}" if self.name else uri
+        return NameAddr(f"sip:{self.user.replace('#', '%23')}@{domain}", self.name)
 
 
 @dataclass(frozen=True, slots=True)

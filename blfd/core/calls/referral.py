@@ -15,6 +15,7 @@ from blfd.core.calls.transfer import Consultation
 from blfd.core.errors import Refusal, no_tls
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.messages import ReferReceived
+from blfd.core.quoting import name_addr
 from blfd.core.routing import Refused, Route, ToExtension, ToOutside
 from blfd.core.values import Aor, Headers, Uri
 from blfd.core.visible import visible
@@ -160,4 +161,4 @@ def _referred_by(refer: ReferReceived, transferor: Seat, call: Call) -> Headers:
     is_own = said is not None and said.uri.user == party.aor.extension and "cid=" not in said.text
     if said and fits(said.text) and (transferor.is_trusted or is_own):
         return (("Referred-By", said.text),)
-    return (("Referred-By", party.name_addr(call.domain)),)
+    return (("Referred-By", name_addr(party.name_addr(call.domain))),)

@@ -19,7 +19,7 @@ from blfd.core.effects import Answer, Dial, Effect, HangUp, Level, Log, Offer, P
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.trunks.outgoing import Line
-from blfd.core.values import Aor, DialogId, Headers, Redirect
+from blfd.core.values import Aor, DialogId, Headers, NameAddr, Reason, Redirect
 from blfd.core.visible import visible
 from dialog_info import DialogState, StateEvent
 
@@ -112,7 +112,7 @@ class RingingCall(Seats):
         leg, target, tells = self._rules.new_leg(), ringing.target, self._tells_history
         if line.trunk is None:
             self.branches[leg] = Branch(leg, line.contact, target.party, ringing, line=line)
-            from_, to = self.caller.name_addr(self.domain), f"<sip:{target.party.user}@{self.domain}>"
+            from_, to = self.caller.name_addr(self.domain), NameAddr(f"sip:{target.party.user}@{self.domain}")
             known = () if self.caller.withheld else self._identity(self.caller)
             way = written(target.hops, target.party, self.domain, self.headers, tells=tells)
             user = own_contact.user(target.party.aor.tenant, self.caller.shown[0])
@@ -273,7 +273,7 @@ class RingingCall(Seats):
         self._dialogs.end(branch.party.aor, branch.leg, now, StateEvent.REJECTED)
         ringing.note(refused, end)
         if end.status >= 600 and self._rules.tenant(branch.party.aor).decline is Whose.ALL:
-            log += self._drop_branches("", StateEvent.REJECTED, now)
+            log += self._drop_branches(None, StateEvent.REJECTED, now)
             self._ringing = [ringing]
         elif any(other.ringing is ringing for other in self.branches.values()):
             return log
@@ -290,8 +290,8 @@ class RingingCall(Seats):
         rings_there = any(party.aor == target.party.aor for party in self.rings_at())
         effects: list[Effect] = [self._log_forward(branch.party, target, f"by {visible(branch.contact)}")]
         if for_all:
-            words = f'SIP;cause=302;text="Forwarded to {by}"'
-            effects += self._drop_branches(words, StateEvent.REJECTED, now, taken_by=by)
+            moved = Reason(302, f"Forwarded to {by}")
+            effects += self._drop_branches(moved, StateEvent.REJECTED, now, taken_by=by)
             self._ringing.clear()
         elif not any(other.ringing is ringing for other in self.branches.values()):
             self._ringing.remove(ringing)
@@ -307,7 +307,7 @@ class RingingCall(Seats):
             ringing.refused = Refused(refusal.status, refusal.reason)
             log = [Log(Level.WARNING, refusal.log or refusal.reason)]
         by = onward.party.user if onward else ""
-        dropped = self._drop_branches("", event, now, of=ringing, taken_by=by)
+        dropped = self._drop_branches(None, event, now, of=ringing, taken_by=by)
         self._ringing.remove(ringing)
         if onward:
             why = ringing.cause.reason if ringing.cause else "refused"
@@ -358,7 +358,7 @@ class RingingCall(Seats):
                 self._rules.gave_no_answer(branch.line, now)
         if not self._has_further(ringing, tried):
             return []
-        dropped = self._drop_branches("", StateEvent.TIMEOUT, now, of=ringing)
+        dropped = self._drop_branches(None, StateEvent.TIMEOUT, now, of=ringing)
         text = f"call {self.caller} -> {ringing.party}: no answer for {SILENT:.0f} s, trying another"
         return [*dropped, Log(Level.WARNING, text), *self._dial_next(ringing, now)]
 
@@ -376,7 +376,7 @@ class RingingCall(Seats):
     # Ends
 
     def _end(self, last: HangUp, event: StateEvent, now: float) -> list[Effect]:
-        effects = self._drop_branches("", event, now)
+        effects = self._drop_branches(None, event, now)
         self._end_caller(event, now)
         return [*effects, last]
 
@@ -387,7 +387,7 @@ class RingingCall(Seats):
 
     def _drop_branches(
         self,
-        cause: str,
+        cause: Reason | None,
         event: StateEvent,
         now: float,
         *,

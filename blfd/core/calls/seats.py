@@ -10,6 +10,7 @@ from blfd.core.errors import SIPS_REQUIRED, Refusal, no_tls
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.events.refer import ReferSubscription
 from blfd.core.messages import Request
+from blfd.core.quoting import name_addr
 from blfd.core.values import Aor, DialogId, Headers
 from dialog_info import DialogState, Direction
 
@@ -107,7 +108,7 @@ class Seats:
 
     def _identity(self, party: Party) -> Headers:
         """Who the other one is now (RFC 3325)."""
-        return ((ASSERTED, party.name_addr(self.domain)),)
+        return ((ASSERTED, name_addr(party.name_addr(self.domain))),)
 
     def _facing(self, leg: int) -> Party:
         """Who the phone on `leg` talks with."""

@@ -37,9 +37,9 @@ from blfd.core.effects import (
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.events.refer import NAME, ReferSubscription
 from blfd.core.messages import ReferReceived, Request
-from blfd.core.quoting import quoted
 from blfd.core.settings import Settings
 from blfd.core.timers import Timers
+from blfd.core.values import Reason
 from dialog_info import StateEvent
 
 PATIENCE = 2.0  # seconds that a transferor has to confirm that it knows, before its leg ends
@@ -278,8 +278,7 @@ class Transfers:
                 self._leaves(transfer.transferee, StateEvent.REMOTE_BYE, now)
                 log = Log(Level.INFO, f"{transfer.name}: {status} {reason}, its transferor has gone")
                 text = reason or "The target does not answer"
-                why = f"SIP;cause={status};text={quoted(text)}"
-                return [log, HangUp(transfer.transferee.leg, status, reason, why)]
+                return [log, HangUp(transfer.transferee.leg, status, reason, Reason(status, text))]
             case Action.HANG_UP, _:
                 self._leaves(transfer.transferor, StateEvent.REMOTE_BYE, now)
                 return [HangUp(transfer.transferor.leg)]

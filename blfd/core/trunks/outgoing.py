@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from blfd.core import hosts, privacy
-from blfd.core.quoting import quoted
+from blfd.core.quoting import name_addr
 from blfd.core.trunks import numbers
 from blfd.core.trunks.remote import HostPort
 from blfd.core.trunks.trunk import CallerIdIn, OutRoute, Trunk, split
-from blfd.core.values import TRANSPORTS, Account, Binding, Flow, Headers
+from blfd.core.values import TRANSPORTS, Account, Binding, Flow, Headers, NameAddr
 
 _contact = re.compile(r"(sips?:)(?:[^@;?>]*@)?(([^;?>]*)[^?>]*)", re.I).match
 
@@ -51,15 +51,15 @@ class Line(NamedTuple):
     `others` are further ways to that phone, for when there is no answer by `flow` (RFC 3263, section 4.3).
 
     `from_`, `to`, `identity` and `domain` are what a trunk is told, and `callers` as which numbers or names;
-    "" and () for a phone.
+    empty for a phone.
     """
 
     flow: Flow
     contact: str
     path: tuple[str, ...] = ()
     trunk: Trunk | None = None
-    from_: str = ""
-    to: str = ""
+    from_: NameAddr = NameAddr("")
+    to: NameAddr = NameAddr("")
     identity: Headers = ()
     domain: str = ""
     callers: tuple[str, ...] = ()
@@ -144,29 +144,31 @@ def _line(
     from_, identity = _identity(trunk, host, said, caller, outside.route)
     if outside.taking:
         identity += outside.taking.headers
-    to = f"<sip:{_number(outside)}@{host}>"
+    to = NameAddr(f"sip:{_number(outside)}@{host}")
     callers = (said, trunk.username) if trunk.username else (said,)
     return Line(flow, target, path, trunk, from_, to, identity, host, callers, trunk.credentials)
 
 
-def _identity(trunk: Trunk, host: str, number: str, caller: Caller, route: OutRoute) -> tuple[str, Headers]:
+def _identity(
+    trunk: Trunk, host: str, number: str, caller: Caller, route: OutRoute
+) -> tuple[NameAddr, Headers]:
     """From, and the header fields that say who calls: the network is told in any case, the callee perhaps."""
     account = trunk.username or number
     uri = f"sip:{number.replace('#', '%23')}@{host}"
-    named = f"{quoted(caller.name)} " if caller.name else ""
+    shown = NameAddr(uri, caller.name)
     if caller.withheld and not route.emergency:
         asserted = "P-Preferred-Identity" if _prefers(trunk) else "P-Asserted-Identity"
         return privacy.NAME_ADDR, ((asserted, f"<{uri}>"), ("Privacy", "id"))
     match trunk.caller_id_in:
         case CallerIdIn.FROM:
-            return f"{named}<{uri}>", ()
+            return shown, ()
         case CallerIdIn.P_ASSERTED_IDENTITY:
-            fields: Headers = (("P-Asserted-Identity", f"{named}<{uri}>"),)
+            fields: Headers = (("P-Asserted-Identity", name_addr(shown)),)
         case CallerIdIn.P_PREFERRED_IDENTITY:
-            fields = (("P-Preferred-Identity", f"{named}<{uri}>"),)
+            fields = (("P-Preferred-Identity", name_addr(shown)),)
         case CallerIdIn.REMOTE_PARTY_ID:
-            fields = (("Remote-Party-ID", f"{named}<{uri}>;party=calling;privacy=off;screen=no"),)
-    return f"<sip:{account}@{host}>", fields
+            fields = (("Remote-Party-ID", f"{name_addr(shown)};party=calling;privacy=off;screen=no"),)
+    return NameAddr(f"sip:{account}@{host}"), fields
 
 
 def _prefers(trunk: Trunk) -> bool:
