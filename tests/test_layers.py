@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -117,6 +118,27 @@ def imports(module: str) -> set[str]:
             assert node.level == 0, f"{module}: relative import"
             found.add(node.module or "")
     return {name for name in found if name.partition(".")[0] not in sys.stdlib_module_names}
+
+
+HOUSE = (ROOT / "docs/architecture.md").read_text().partition("\n## A pickup")[0]
+ROOMS = dict(re.findall(r"^\| `(\S+/)` \| (.*) \|$", HOUSE, re.M))
+"""What each folder has, in the words of the documentation, which name each of its modules."""
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not module.endswith("__.py")])
+def test_a_module_is_named_in_its_room(module: str) -> None:
+    """Whoever comes finds it, and whoever adds one says what it is for."""
+    folder, _, name = module.rpartition("/")
+    assert f"{folder}/" in ROOMS, f"{folder}/ is no room of docs/architecture.md"
+    said = f"`{name.removesuffix('.py')}`"
+    assert said in ROOMS[f"{folder}/"], f"docs/architecture.md does not say what {module} is for"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_has_what_it_is_said_to_have(room: str) -> None:
+    parts = {path.relative_to(ROOT / room).with_suffix("").as_posix() for path in (ROOT / room).rglob("*.py")}
+    folders = {path.name for path in (ROOT / "blfd").iterdir()}
+    assert {name for name in re.findall(r"`([a-z_/]+)`", ROOMS[room]) if name not in folders} <= parts
 
 
 def within(name: str, allowed: set[str]) -> bool:
