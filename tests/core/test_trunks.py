@@ -40,6 +40,7 @@ from blfd.core.calls.leg_inputs import (
     OfferAnswered,
     OfferReceived,
 )
+from blfd.core.calls.returning import MOST_NAMELESS
 from blfd.core.directory import Directory, Forwarding
 from blfd.core.effects import (
     Accept,
@@ -739,6 +740,15 @@ def test_a_call_that_comes_back_may_ring_again(rule: Forwarding) -> None:
     else:
         story.ring(again.leg)
         assert not dials(story.world.at(story.world.now + 60))
+
+
+def test_callers_without_a_name_are_several_people_at_first() -> None:
+    nobody = Address(Uri(privacy.URI, "sip", "anonymous", "anonymous.invalid", 0), "", "t")
+    story = Story(forwarding(ONE_NUMBER, {"101": ALWAYS}))
+    for _ in range(MOST_NAMELESS):
+        (dial,) = story.call_in(outside(from_=nobody))
+        assert dial.contact == f"sip:{MOBILE}@{CARRIER}"
+    assert story.refused(outside(from_=nobody)).status == 480
 
 
 def test_who_else_calls_is_forwarded() -> None:

@@ -22,6 +22,9 @@ from blfd.core.trunks.trunk import Trunk
 from blfd.core.trunks.trunks import Trunks
 from blfd.core.values import Aor
 
+MOST_NAMELESS = 3
+"""Calls of who does not say his name that an extension forwards at a time: those may be of as many people."""
+
 _USER = re.compile(r"(?:sips?|tel):([^@;>?\s]{1,64})", re.I).search
 
 
@@ -45,6 +48,8 @@ def passed(
     found = list(_as_whom(calls, trunk, caller))
     exact = [one for one in found if _normal(one.number, trunk) in called]
     chains = [one.passed for one in exact or found if one.has_forwarded]
+    if caller.withheld and not exact and len(chains) < MOST_NAMELESS:
+        chains = []
     known = frozenset((callee,)) if _diversions(trunk, callee, invite) > 1 else frozenset()
     return known.union(*chains)
 
@@ -59,7 +64,9 @@ def _as_whom(calls: Iterable[Call], trunk: Trunk, caller: Party) -> Iterator[_Ou
             line, ringing = branch.line, branch.ringing
             if line is None or line.trunk is None or ringing is None:
                 continue
-            if who in {_normal(number, trunk) for number in line.callers} or (not who and call.withheld):
+            if who in {_normal(number, trunk) for number in line.callers} or (
+                caller.withheld and call.withheld
+            ):
                 before = frozenset(hop.party.aor for hop in ringing.target.hops) | call.passed
                 yield _Out(branch.party.number, bool(before), before)
 
