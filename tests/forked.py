@@ -7,10 +7,12 @@ and its exit are those of any `blfd` that a shell starts.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -18,6 +20,18 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO, Any
+
+LATER = (  # what commands import where they need it
+    "blfd.doctor",
+    "blfd.store.migrations",
+    "provisioning.directories",
+    "provisioning.rendering",
+    "provisioning.templating",
+    "jinja2.sandbox",
+    "rich.syntax",
+    "sqlite_utils",
+)
 
 
 class Forked:
@@ -34,14 +48,33 @@ class Forked:
     ) -> subprocess.CompletedProcess[str]:
         """As subprocess.run(["blfd", *arguments]) without standard input."""
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            words = json.dumps([arguments, str(folder), dict(environment)]).encode()
-            self._socket.settimeout(timeout)
-            socket.send_fds(self._socket, [struct.pack("!I", len(words))], [out.fileno(), err.fileno()])
-            self._socket.sendall(words)
-            (code,) = struct.unpack("!i", _exactly(self._socket, 4))
+            code = self._ask(["run", arguments, str(folder), dict(environment)], out, err, timeout)
             out.seek(0)
             err.seek(0)
             return subprocess.CompletedProcess(arguments, code, out.read().decode(), err.read().decode())
+
+    def serve(
+        self, arguments: tuple[str, ...], folder: Path, environment: Mapping[str, str], log: Path
+    ) -> tuple[int, str]:
+        """Start a command that serves: its number for `end`, and its first line, empty if it has none."""
+        reading, writing = os.pipe()
+        with open(reading) as said, log.open("a") as err:
+            with open(writing, "w") as out:
+                pid = self._ask(["serve", arguments, str(folder), dict(environment)], out, err)
+            return pid, said.readline().strip()
+
+    def end(self, pid: int) -> int:
+        """SIGTERM to what `serve` has started, and its exit code."""
+        with open(os.devnull, "w") as nothing:
+            return self._ask(["end", [], str(pid), {}], nothing, nothing)
+
+    def _ask(self, what: list[Any], out: IO[Any], err: IO[Any], timeout: float = 60) -> int:
+        words = json.dumps(what).encode()
+        self._socket.settimeout(timeout)
+        socket.send_fds(self._socket, [struct.pack("!I", len(words))], [out.fileno(), err.fileno()])
+        self._socket.sendall(words)
+        (answer,) = struct.unpack("!i", _exactly(self._socket, 4))
+        return int(answer)
 
     def close(self) -> None:
         self._socket.close()
@@ -60,18 +93,26 @@ def _exactly(peer: socket.socket, count: int) -> bytes:
 def _serve(peer: socket.socket) -> None:
     from blfd.cli import main
 
-    for name in ("provisioning.directories", "provisioning.rendering", "rich.syntax", "sqlite_utils"):
-        importlib.import_module(name)  # those that commands import where they need them
+    for name in LATER:
+        importlib.import_module(name)
     sys.argv = ["blfd", "extension", "list", "--help"]
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
         main()
+    gc.freeze()  # or each child looks through all of this when it ends, which takes it longer than its work
     while True:
         head, files, _flags, _address = socket.recv_fds(peer, 4, 2)
         if not head:
             return
         (length,) = struct.unpack("!I", head)
-        arguments, folder, environment = json.loads(_exactly(peer, length))
-        child = os.fork()
+        what, arguments, folder, environment = json.loads(_exactly(peer, length))
+        if what == "end":
+            child = int(folder)
+            os.kill(child, signal.SIGTERM)
+        else:
+            if what == "serve":
+                importlib.import_module("blfd.server.loop")
+                gc.freeze()
+            child = os.fork()
         if child == 0:
             peer.close()
             for place, descriptor in enumerate(files, 1):
@@ -81,12 +122,17 @@ def _serve(peer: socket.socket) -> None:
             os.environ.clear()
             os.environ.update(environment)
             sys.argv = ["blfd", *arguments]
-            main()
+            try:
+                main()
+            except SystemExit as end:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
             return
         for descriptor in files:
             os.close(descriptor)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        peer.sendall(struct.pack("!i", status))
+        answer = child if what == "serve" else os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        peer.sendall(struct.pack("!i", answer))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import typer
-from commands import Run
 
 from blfd.cli import app
 from blfd.pjsip import declaring
@@ -64,21 +63,3 @@ def test_commands_in_the_documentation_exist_with_their_options(document: Path) 
                     command = inner
                 elif not words[0].startswith("--"):  # else it may be an option's value
                     pytest.fail(f"{document.name}: blfd {' '.join(words)}: no command {word}")
-
-
-NEEDS_SERVER = ("run", "lamps", "doctor")
-
-
-def test_the_tutorial_is_what_it_says(blfd: Run) -> None:
-    """Its blocks of commands, one after the other, from an empty folder."""
-    blocks = BLOCK.findall((ROOT / "docs" / "tutorial.md").read_text())
-    commands = [shlex.split(line) for block in blocks for line in COMMAND.findall(block)]
-    done = [words[0] for words in commands if words[0] not in NEEDS_SERVER and blfd(*words).returncode == 0]
-    assert len(done) > 10
-    assert "Alice Ng" in blfd("extension", "list").stdout
-    assert "101 102 103" in " ".join(blfd("group", "list").stdout.split())
-    assert "yealink/t54w" in blfd("device", "list").stdout
-
-
-def test_there_are_commands_in_the_documentation() -> None:
-    assert len([each for path in ROOT.glob("docs/*.md") for each in commands_in(path.read_text())]) > 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,10 +31,16 @@ class Commands(TyperGroup):
         return super().get_command(ctx, cmd_name)
 
     def _load(self) -> None:
-        from blfd.cli.commands import app as others
+        self.commands = {**_others(), **self.commands}
 
-        found = typer.main.get_command(others)
-        self.commands = {**getattr(found, "commands", {}), **self.commands}
+
+@cache
+def _others() -> dict[str, Any]:
+    """All that `run` and its like are not among: to put them together takes longer than most of them do."""
+    from blfd.cli.commands import app as others
+
+    found: dict[str, Any] = getattr(typer.main.get_command(others), "commands", {})
+    return found
 
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

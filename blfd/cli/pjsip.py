@@ -28,6 +28,7 @@ def install(
     """Fetch the wheel by pip, check it, unpack it beside this Python; needs neither --db nor --config."""
     options(context).of_no_tenant(OF_ALL)
     if if_missing and is_there():
+        print(f"PJSIP {VERSION} is there already: {shared_object()}")
         return
     print(f"PJSIP {VERSION} is in {bring(file)}")
 

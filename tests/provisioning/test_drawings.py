@@ -9,7 +9,7 @@ from pathlib import Path
 from provisioning import Account, Device, KeyPage, find, layout, parse_keys
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "provisioning.md"
-PICTURE = re.compile(r"<!-- keys: (\S+) -->\n(?:\n?```\n.*?```\n)?", re.DOTALL)
+PICTURE = re.compile(r"<!-- keys: (\S+) -->\n(?:\n?```text\n.*?```\n)?", re.DOTALL)
 KEYS = parse_keys("102=Bob Roy,103=Carol Diaz,*98=Group,104=Dan")
 KINDS = {"line": "line", "blf": "lamp", "speed dial": "dial"}
 ACROSS = 4
@@ -36,7 +36,7 @@ def page(page: KeyPage) -> str:
 def test_the_document_shows_the_keys_as_they_are() -> None:
     """With UPDATE_GOLDEN set they are drawn anew."""
     text = DOCUMENT.read_text()
-    drawn = PICTURE.sub(lambda found: f"<!-- keys: {found[1]} -->\n```\n{drawing(found[1])}\n```\n", text)
+    drawn = PICTURE.sub(lambda found: f"<!-- keys: {found[1]} -->\n```text\n{drawing(found[1])}\n```\n", text)
     if os.environ.get("UPDATE_GOLDEN"):
         DOCUMENT.write_text(drawn)
         return
