@@ -9,7 +9,7 @@ what happens on legs in `calls.leg_inputs`; here is what the server itself tells
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from blfd.core.calls.leg_inputs import LegDescribed, LegInput, LegsListed
 from blfd.core.directory import Directory
@@ -166,3 +166,10 @@ Input = (
     | SyncWanted
     | Drain
 )
+
+
+class Emit(Protocol):
+    """Takes inputs, and does what they lead to: the core has all that are given at once before the first
+    effect of one is performed. In which order things happen is the same as if they were given one by one."""
+
+    def __call__(self, *events: Input) -> None: ...

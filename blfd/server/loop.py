@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import time
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import FrameType
@@ -57,6 +56,7 @@ from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.selfcheck import SelfCheckFailed, check_layouts
 from blfd.server.control_calls import ControlCalls
 from blfd.server.own_rules import OwnRules
+from blfd.server.settling import Settling
 from blfd.server.systemd import Systemd
 from blfd.server.thread_work import Work
 from blfd.server.web_process import WebProcess, WebProcessError, start
@@ -98,6 +98,8 @@ class Server:
         def trusts(host: str) -> bool:
             return self._core.trusts(host)
 
+        self._settling = Settling(self._begin, self._perform)
+        self.emit = self._settling.emit
         handshakes = Rates(sip.source_handshakes)
         self._certificates = _certificates(config)
         network = Network(
@@ -129,8 +131,6 @@ class Server:
             source_requests=sip.source_requests,
             trusts=trusts,
         )
-        self._inputs: deque[Input] = deque()
-        self._busy = False
         self._work = Work(self._stack.wake)
         self._lookups = ThreadPoolExecutor(1, "lookups")
         self._resolver = Resolver(
@@ -154,6 +154,7 @@ class Server:
             locations=locations,
             adopt=network.adopt,
         )
+        self._settling.handle = self._core.handle
         self._control_calls = ControlCalls(
             self._core,
             self._stack,
@@ -205,24 +206,9 @@ class Server:
 
     # The core
 
-    def emit(self, event: Input) -> None:
-        """Give the core an input; what its effects lead to is handled in order, before this returns."""
-        self._inputs.append(event)
-        if not self._busy:
-            self._settle([])
-
-    def _settle(self, effects: list[Effect]) -> None:
-        """Perform effects, then handle the inputs that wait or that this leads to, until there are none."""
-        self._busy = True
-        try:
-            for effect in effects:
-                self._perform(effect)
-            while self._inputs:
-                self._stack.client.notifies.changed_at = time.monotonic()
-                for effect in self._core.handle(self._inputs.popleft(), time.time()):
-                    self._perform(effect)
-        finally:
-            self._busy = False
+    def _begin(self) -> float:
+        self._stack.client.notifies.changed_at = time.monotonic()
+        return time.time()
 
     def _perform(self, effect: Effect) -> None:
         match effect:  # the most frequent ones first
@@ -250,8 +236,7 @@ class Server:
         now = time.time()
         at = self._core.next_timer()
         if at is not None and at <= now:
-            self._stack.client.notifies.changed_at = time.monotonic()
-            self._settle(self._core.handle_timer(now))
+            self._settling.settle(self._core.handle_timer(self._begin()))
             at = self._core.next_timer()
         return LONGEST_WAIT if at is None else min(LONGEST_WAIT, max(0.0, at - now))
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from blfd.core import effects as e
-from blfd.core.inputs import CertificateShown, FlowClosed, FlowReached, Input
+from blfd.core.inputs import CertificateShown, Emit, FlowClosed, FlowReached
 from blfd.core.values import Flow
 from blfd.core.visible import visible
 from blfd.sip import reader
 from blfd.sip.carrier import Carrier
 from blfd.sip.client_transactions import COOKIE
-from blfd.sip.message import Malformed, Response
+from blfd.sip.message import Malformed, Request, Response
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.profiles import Profiles
 from blfd.sip.user_agent_client import UserAgentClient
@@ -53,7 +53,7 @@ class Stack:
         network: Network,
         own_uris: OwnUris,
         calls: Carrier,
-        emit: Callable[[Input], None],
+        emit: Emit,
         *,
         user_agent: str = "blfd",
         max_waiting: int = 20_000,
@@ -92,8 +92,7 @@ class Stack:
         """Handle what comes within `timeout` seconds, and all timers that are due."""
         delay = self._calls.poll()
         self.network.poll(0.0 if self.admission.waiting else self._may_wait(timeout, delay))
-        for data, flow in self.admission.turn():
-            self._safely(self._take, data, flow)
+        self._take_all(self.admission.turn())
         self._calls.give_waiting()
         now = time.monotonic()
         self.client.due(now)
@@ -130,15 +129,29 @@ class Stack:
 
     def _receive(self, data: bytes, source: Source) -> None:
         if data[:8] == b"SIP/2.0 " or self.admission.admits(data, source):
-            self._safely(self._take, data, source)
+            try:
+                self._take(data, source)
+            except Exception:
+                self._not_handled(data, source)
 
     @staticmethod
-    def _safely(act: Callable[[bytes, Source], None], data: bytes, source: Source) -> None:
+    def _not_handled(data: bytes, source: Source) -> None:
         """No message may end the server, whatever we have got wrong about it."""
-        try:
-            act(data, source)
-        except Exception:
-            log.exception("a message from %s:%d was not handled:\n%r", source[1], source[2], data[:2000])
+        log.exception("a message from %s:%d was not handled:\n%r", source[1], source[2], data[:2000])
+
+    def _take_all(self, subscribes: Iterable[tuple[bytes, Flow]]) -> None:
+        """All are read before the first is answered, for the same reason as in the server's loop."""
+        read: list[tuple[Request, Flow]] = []
+        for data, flow in subscribes:
+            try:
+                message = self._read(data, flow)
+            except Exception:
+                self._not_handled(data, flow)
+                continue
+            if isinstance(message, Request):
+                read.append((message, flow))
+        self.counters.requests += len(read)
+        self._server.take_all(read)
 
     def _take(self, data: bytes, source: Source) -> None:
         if (
@@ -148,16 +161,20 @@ class Stack:
         ):
             self.client.answered(*plain)
             return
-        try:
-            message = reader.read(data)
-        except Malformed as malformed:
-            self._malformed(malformed, source)
-            return
+        message = self._read(data, source)
         if isinstance(message, Response):
             self._take_response(message, Flow._make(source))
-        else:
+        elif message is not None:
             self.counters.requests += 1
             self._server.take(message, Flow._make(source))
+
+    def _read(self, data: bytes, source: Source) -> Request | Response | None:
+        """A message; None if it is malformed, which it has been told then."""
+        try:
+            return reader.read(data)
+        except Malformed as malformed:
+            self._malformed(malformed, source)
+            return None
 
     def _take_response(self, response: Response, flow: Flow) -> None:
         if response.via.branch.startswith(COOKIE):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from blfd.core import capabilities
 from blfd.core import effects as e
 from blfd.core.calls.leg_inputs import LegEnded
 from blfd.core.errors import Refusal
-from blfd.core.inputs import Input
+from blfd.core.inputs import Emit, Input
 from blfd.core.messages import MovedReceived
 from blfd.core.values import Flow, Headers
 from blfd.core.visible import visible
@@ -32,6 +32,7 @@ from blfd.transport.network import Network
 log = logging.getLogger("blfd.sip")
 
 FOLLOWING = capabilities.IN_CALLS - {"INVITE"}  # what there is inside a call alone
+LOGGED = 5000  # characters of what was not handled
 OFFERING = frozenset(("INVITE", "UPDATE", "PRACK"))
 
 
@@ -44,7 +45,7 @@ class UserAgentServer:
         own_uris: OwnUris,
         writer: Writer,
         calls: Carrier,
-        emit: Callable[[Input], None],
+        emit: Emit,
         trusts: Callable[[str], bool],
     ) -> None:
         self._network, self._own_uris, self._writer, self._calls = network, own_uris, writer, calls
@@ -62,9 +63,20 @@ class UserAgentServer:
         elif method == "CANCEL":
             self._cancelled(key, request, flow)
         elif method in capabilities.OUTSIDE_CALLS or not (request.to.tag or method in FOLLOWING):
-            self._ask(self._begin(key, request, flow), request)
+            self._ask(self._begin(key, request, flow))
         else:
             self._in_call(key, request, flow)
+
+    def take_all(self, requests: Iterable[tuple[Request, Flow]]) -> None:
+        """Requests that are of no call, such as SUBSCRIBEs: the core has all before any is answered."""
+        new = []
+        for request, flow in requests:
+            known = self.transactions.find(key := request.key())
+            if known is None:
+                new.append(self._begin(key, request, flow))
+            else:
+                self._repeated(known, request, flow)
+        self._ask(*new)
 
     def _begin(self, key: str, request: Request, flow: Flow) -> ServerTransaction:
         ways = response_flow(request.via, flow), self._anew(request, flow)
@@ -131,32 +143,46 @@ class UserAgentServer:
                 return
             self._refuse_unless_taken(status, key, request, flow)
         else:
-            self._ask(self._begin(key, request, flow), request)
+            self._ask(self._begin(key, request, flow))
 
     def _refuse_unless_taken(self, status: int, key: str, request: Request, flow: Flow) -> None:
         if status:
             headers = (("Retry-After", "1"),) if status == 500 else ()
             self._respond(self._begin(key, request, flow), status, headers=headers)
 
-    def _ask(self, transaction: ServerTransaction, request: Request) -> None:
-        """Have the core answer a request; it may do so later."""
-        try:
-            self._emit(self._checked(transaction, request))
-        except Refusal as refusal:
-            if refusal.log:
-                log.warning("%s", refusal.log)
-            self._respond(transaction, refusal.status, refusal.reason, headers=refusal.headers)
-        except Exception:
-            if transaction.is_open:
+    def _ask(self, *transactions: ServerTransaction) -> None:
+        """Have the core answer requests; it may do so later."""
+        inputs = []
+        for transaction in transactions:
+            try:
+                inputs.append(self._checked(transaction))
+            except Refusal as refusal:
+                if refusal.log:
+                    log.warning("%s", refusal.log)
+                self._respond(transaction, refusal.status, refusal.reason, headers=refusal.headers)
+            except Exception:
+                log.exception("a %s from %s was not handled", transaction.method, transaction.source)
                 self._respond(transaction, 500)
-            raise
-        if transaction.is_open:
-            if request.method == "INVITE":
+        failed = False
+        try:
+            self._emit(*inputs)
+        except Exception:
+            failed = True  # of one that has no answer; nearly all others have theirs
+            log.exception("one of these was not handled:\n%s", "\n".join(map(repr, inputs))[:LOGGED])
+        for transaction in transactions:
+            if not transaction.is_open:
+                continue
+            if failed:
+                self._respond(transaction, 500)
+                continue
+            if transaction.method == "INVITE":
                 self._respond(transaction, 100)
             self.transactions.wait(transaction, time.monotonic())
 
-    def _checked(self, transaction: ServerTransaction, request: Request) -> Input:
+    def _checked(self, transaction: ServerTransaction) -> Input:
         """The input that a request is. Raises Refusal for what no core need see."""
+        request = transaction.request
+        assert request is not None, "it has just come"
         if request.method != "INVITE":
             _check_extensions(request)
             if request.method in capabilities.OTHERS:

@@ -21,6 +21,7 @@ from blfd.core.messages import (
     SubscribeReceived,
 )
 from blfd.core.values import DialogId, Flow, NameAddr, SubscriptionDialog
+from blfd.server.settling import Settling
 from blfd.sip.message import Request, Response
 from blfd.sip.reader import read
 from blfd.sip.stack import Stack
@@ -118,15 +119,18 @@ class Edge:
 
     def __init__(self, answer: Callable[[Input], list[Effect]] = lambda event: []) -> None:
         self.network, self.carrier, self.inputs = Network(), Carrier(), []
-        self._answer = answer
+        self._settling = Settling(lambda: 0.0, self.perform)
+        self._settling.handle = lambda event, now: answer(event)
         self.stack = Stack(self.network, OwnUris(), self.carrier, self.emit)  # type: ignore[arg-type]
 
     inputs: list[Input]
 
-    def emit(self, event: Input) -> None:
-        self.inputs.append(event)
-        for effect in self._answer(event):
-            self.stack.perform(effect)
+    def emit(self, *events: Input) -> None:
+        self.inputs += events
+        self._settling.emit(*events)
+
+    def perform(self, effect: Effect) -> None:
+        self.stack.perform(effect)
 
     def say(self, data: bytes) -> list[Response]:
         """Receive a message; the responses to it."""
@@ -224,6 +228,44 @@ def test_an_ignored_invite_that_is_cancelled() -> None:
     edge = Edge(lambda event: [Ignore(transaction(event))])
     assert edge.statuses(INVITE) == []
     assert edge.statuses(request("CANCEL")) == [200]
+
+
+def test_subscribes_that_wait_go_together_and_each_is_answered_for_itself(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What is wrong with one is nothing to those beside it, and all are answered in their order."""
+
+    def answer(event: Input) -> list[Effect]:
+        assert isinstance(event, SubscribeReceived)
+        if event.request.call_id == "fault":
+            raise RuntimeError("ours")
+        if event.request.call_id == "later":
+            return []
+        return [Reply(transaction(event), 200)]
+
+    def subscribe(call_id: str) -> bytes:
+        data = request("SUBSCRIBE", branch=call_id)
+        return data.replace(b"Call-ID: c", f"Call-ID: {call_id}".encode())
+
+    edge = Edge(answer)
+    good, again, last = subscribe("a"), subscribe("b"), subscribe("z")
+    copy = again.replace(b"CSeq: 1 ", b"CSeq:  1 ")  # other octets, the same transaction
+    refused = subscribe("x").replace(b"Event: dialog", b"Require: teleport")
+    for data in (good, again, copy, refused, subscribe("y").replace(b"Contact: <", b"Contact: "), last):
+        edge.network.receive(data, PHONE)
+    edge.stack.poll(0)
+    asked = [event.request.call_id for event in edge.inputs if isinstance(event, SubscribeReceived)]
+    assert asked == ["a", "b", "z"]
+    assert [data[8:11] for data in edge.network.sent] == [b"400", b"420", b"200", b"200", b"200"]
+    assert [one.call_id for one in map(read, edge.network.sent[1:])] == ["x", "a", "b", "z"]
+    edge.network.sent.clear()
+    for call_id in ("later", "c", "fault", "d"):
+        edge.network.receive(subscribe(call_id), PHONE)
+    edge.stack.poll(0)
+    found = [(one.call_id, one.status) for one in map(read, edge.network.sent) if isinstance(one, Response)]
+    assert found == [("c", 200), ("d", 200), ("later", 500), ("fault", 500)]
+    assert "was not handled" in caplog.text
+    assert "it was about SubscribeReceived" in caplog.text
 
 
 def test_a_fault_of_the_core_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
