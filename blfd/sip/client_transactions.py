@@ -9,8 +9,9 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
-from blfd.core.by_flow import ByFlow
+from blfd.core.by_flow import CONNECTED, ByFlow
 from blfd.core.values import Flow
 from blfd.sip.timers import LIFETIME, T1, T2
 from blfd.sip.tokens import Tokens
@@ -20,22 +21,24 @@ COOKIE = "z9hG4bKn"  # of our branches (section 8.1.1.7), the n for those that a
 RANDOM = 16  # hexadecimal digits behind it
 
 
-class Outstanding:
+class Outstanding(NamedTuple):
     """A request without its final response; `token` says to the sender what it was."""
 
-    __slots__ = ("call_id", "cseq", "data", "ends_at", "flow", "interval", "local_tag", "token")
+    token: str
+    call_id: str
+    local_tag: str
+    cseq: int
+    data: bytes
+    flow: Flow
 
-    def __init__(
-        self, token: str, call_id: str, local_tag: str, cseq: int, data: bytes, flow: Flow, ends_at: float
-    ) -> None:
-        self.token = token
-        self.call_id = call_id
-        self.local_tag = local_tag
-        self.cseq = cseq
-        self.data = data
-        self.flow = flow
-        self.ends_at = ends_at
-        self.interval = T1
+
+class Again(NamedTuple):
+    """When a request is due again: `interval` after it was sent last. It ends at `ends_at`."""
+
+    at: float
+    branch: str
+    interval: float
+    ends_at: float
 
 
 class ClientTransactions:
@@ -50,7 +53,7 @@ class ClientTransactions:
         self._outstanding: dict[str, Outstanding] = {}
         self._over: ByFlow[str] = ByFlow()
         self._first: deque[tuple[float, str]] = deque()
-        self._later: list[tuple[float, str]] = []
+        self._later: list[Again] = []
         self.sent = self.answered = self.retransmitted = self.failed = 0
 
     def send(
@@ -65,9 +68,10 @@ class ClientTransactions:
         now: float,
     ) -> bool:
         """Send `data`, whose Via has `branch`; False where there is no connection, and so no transaction."""
-        self._outstanding[branch] = Outstanding(token, call_id, local_tag, cseq, data, flow, now + LIFETIME)
+        self._outstanding[branch] = Outstanding(token, call_id, local_tag, cseq, data, flow)
         self._first.append((now + T1, branch))
-        self._over.add(flow, branch)
+        if flow.transport in CONNECTED:
+            self._over.add(flow, branch)
         self.sent += 1
         if self._send(data, flow) or not flow.is_connected:
             return True
@@ -117,23 +121,25 @@ class ClientTransactions:
         """
         left = FIRES
         while left and self._first and self._first[0][0] <= now:
-            outstanding = self._outstanding.get(branch := self._first.popleft()[1])
+            at, branch = self._first.popleft()
+            outstanding = self._outstanding.get(branch)
             if outstanding:
                 left -= 1
-                yield from self._fire(branch, outstanding, now)
-        while left and self._later and self._later[0][0] <= now:
-            outstanding = self._outstanding.get(branch := heapq.heappop(self._later)[1])
+                yield from self._fire(Again(at, branch, T1, at - T1 + LIFETIME), outstanding, now)
+        while left and self._later and self._later[0].at <= now:
+            again = heapq.heappop(self._later)
+            outstanding = self._outstanding.get(again.branch)
             if outstanding:
                 left -= 1
-                yield from self._fire(branch, outstanding, now)
+                yield from self._fire(again, outstanding, now)
 
-    def _fire(self, branch: str, outstanding: Outstanding, now: float) -> Iterator[str]:
-        if now >= outstanding.ends_at:
+    def _fire(self, again: Again, outstanding: Outstanding, now: float) -> Iterator[str]:
+        _, branch, interval, ends_at = again
+        if now >= ends_at:
             yield self._fail(branch)
             return
         if not outstanding.flow.is_reliable:
             self.retransmitted += 1
             self._send(outstanding.data, outstanding.flow)
-        outstanding.interval = min(outstanding.interval * 2, T2)
-        at = min(now + outstanding.interval, outstanding.ends_at)
-        heapq.heappush(self._later, (at, branch))
+        interval = min(interval * 2, T2)
+        heapq.heappush(self._later, Again(min(now + interval, ends_at), branch, interval, ends_at))

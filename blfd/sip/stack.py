@@ -92,6 +92,7 @@ class Stack:
         """Handle what comes within `timeout` seconds, and all timers that are due."""
         delay = self._calls.poll()
         self.network.poll(0.0 if self.admission.waiting else self._may_wait(timeout, delay))
+        self.client.tell()
         self._take_all(self.admission.turn())
         self._calls.give_waiting()
         now = time.monotonic()

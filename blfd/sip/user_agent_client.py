@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 
 from blfd.core import effects as e
-from blfd.core.inputs import Input, NotifyLost
+from blfd.core.inputs import Emit, Input, NotifyLost
 from blfd.core.messages import NotifyAnswered, RequestAnswered
 from blfd.core.values import Flow
 from blfd.sip.client_transactions import ClientTransactions
@@ -25,13 +25,12 @@ NOT_CONNECTED = "There is no connection"
 class UserAgentClient:
     """`clients` are the transactions of NOTIFYs, which are most; `emit` takes what has become of each."""
 
-    def __init__(
-        self, network: Network, own_uris: OwnUris, writer: Writer, emit: Callable[[Input], None]
-    ) -> None:
+    def __init__(self, network: Network, own_uris: OwnUris, writer: Writer, emit: Emit) -> None:
         self._own_uris, self._writer, self._emit = own_uris, writer, emit
         self.clients = ClientTransactions(network.send_request)
         self._requests = ClientTransactions(network.send_request)
         self.notifies = Notifies(self.clients, own_uris, self._writer)
+        self._answers: list[Input] = []
         self._further_responses = FurtherResponses(network.send, self._requests, own_uris, self._writer)
 
     def take(self, response: Response) -> None:
@@ -53,12 +52,18 @@ class UserAgentClient:
     def answered(
         self, branch: str, call_id: str, tag: str, cseq: int, status: int, retry_after: int | None = None
     ) -> None:
-        """Somebody answers what is, or claims to be, a NOTIFY of ours outside calls."""
+        """Somebody answers what is, or claims to be, a NOTIFY of ours outside calls: `tell` says so."""
         token = self.clients.take(branch, call_id, tag, cseq, status)
         if token:
-            self._emit(NotifyAnswered(token, status, retry_after))
+            self._answers.append(NotifyAnswered(token, status, retry_after))
 
-    def notify(self, notifies: Iterable[e.Notify]) -> None:
+    def tell(self) -> None:
+        """The core hears of the answers to NOTIFYs: of all together, as many come at once."""
+        if self._answers:
+            answers, self._answers = self._answers, []
+            self._emit(*answers)
+
+    def notify(self, notifies: Sequence[e.Notify]) -> None:
         for lost in self.notifies.send(notifies):
             self._emit(NotifyLost(lost.subscription, lost.flow))
 

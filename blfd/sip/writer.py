@@ -7,10 +7,12 @@ people, so none can end its line: `clean` makes values fit, and `uris.bracketed`
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from blfd.core.effects import Notify
-from blfd.core.values import TRANSPORTS, Flow, Headers
+from blfd.core.values import TRANSPORTS, Flow, Headers, SubscriptionDialog
 from blfd.core.visible import visible
 from blfd.sip import headers, uris
 from blfd.sip.grammar import BadHeader, clean
@@ -155,23 +157,40 @@ class Writer:
             f"{lines}{self._user_agent}Content-Length: {len(body)}\r\n\r\n"
         ).encode("utf-8", "surrogateescape") + body
 
-    def notify(self, notify: Notify, via: str, contact: str) -> bytes:
-        """A NOTIFY (RFC 6665, section 4.2.2); `via` is the value of its Via, `contact` of its Contact."""
-        dialog = notify.dialog
-        (call_id, local_tag, remote_tag), local, remote, target, route_set, event = dialog
-        if notify.expires is not None:
-            state = f"active;expires={notify.expires}"
+    def notify(self, notify: Notify, head: NotifyHead, branch: str) -> bytes:
+        """A NOTIFY (RFC 6665, section 4.2.2); `head` is that of its dialog, `branch` that of its Via."""
+        _, _, _, cseq, expires, reason, content_type, body, _ = notify
+        before, between, after = head
+        if expires is not None:
+            state = f"active;expires={expires}"
         else:
-            state = f"terminated;reason={clean(notify.reason)}" if notify.reason else "terminated"
-        kind = f"Content-Type: {clean(notify.content_type)}\r\n" if notify.content_type else ""
-        uri, routes = _routed(target, route_set) if route_set else (uris.request_uri(target), "")
+            state = f"terminated;reason={clean(reason)}" if reason else "terminated"
+        kind = f"Content-Type: {clean(content_type)}\r\n" if content_type else ""
         return (
-            f"NOTIFY {uri} SIP/2.0\r\nVia: {via}\r\n{routes}Max-Forwards: 70\r\n"
-            f"From: {headers.name_addr(local, local_tag)}\r\nTo: {headers.name_addr(remote, remote_tag)}\r\n"
-            f"Call-ID: {clean(call_id)}\r\nCSeq: {notify.cseq} NOTIFY\r\nContact: {contact}\r\n"
-            f"Event: {clean(event)}\r\nSubscription-State: {state}\r\n{kind}{self._user_agent}"
-            f"Content-Length: {len(notify.body)}\r\n\r\n"
-        ).encode("utf-8", "surrogateescape") + notify.body
+            f"{before}{branch}{between}{cseq}{after}{state}\r\n{kind}{self._user_agent}"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        ).encode("utf-8", "surrogateescape") + body
+
+
+class NotifyHead(NamedTuple):
+    """What the NOTIFYs of a subscription have in common: the text before the branch, from there to the number
+    of CSeq, and on to Subscription-State."""
+
+    before: str
+    between: str
+    after: str
+
+
+def notify_head(dialog: SubscriptionDialog, sent_by: str, contact: str) -> NotifyHead:
+    """`sent_by` is what the Via begins with, `contact` the value of Contact."""
+    (call_id, local_tag, remote_tag), local, remote, target, route_set, event = dialog
+    uri, routes = _routed(target, route_set) if route_set else (uris.request_uri(target), "")
+    return NotifyHead(
+        f"NOTIFY {uri} SIP/2.0\r\nVia: {sent_by};rport;branch=",
+        f"\r\n{routes}Max-Forwards: 70\r\nFrom: {headers.name_addr(local, local_tag)}\r\n"
+        f"To: {headers.name_addr(remote, remote_tag)}\r\nCall-ID: {clean(call_id)}\r\nCSeq: ",
+        sys.intern(f" NOTIFY\r\nContact: {contact}\r\nEvent: {clean(event)}\r\nSubscription-State: "),
+    )
 
 
 def sipfrag(status: int, reason: str) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from blfd.core.calls.leg_inputs import LegEnded
-from blfd.core.effects import Accept, Effect, Ignore, LetIn, Notify, Reply, SendRequest
+from blfd.core.effects import Accept, Effect, Ignore, LetIn, Notify, NotifyAll, Reply, SendRequest
 from blfd.core.inputs import Input
 from blfd.core.messages import (
     InviteReceived,
@@ -22,7 +22,9 @@ from blfd.core.messages import (
 )
 from blfd.core.values import DialogId, Flow, NameAddr, SubscriptionDialog
 from blfd.server.settling import Settling
+from blfd.sip.client_transactions import RANDOM
 from blfd.sip.message import Request, Response
+from blfd.sip.notifies import LONGEST_HEAD, MANY
 from blfd.sip.reader import read
 from blfd.sip.stack import Stack
 
@@ -350,6 +352,39 @@ def test_a_response_to_a_notify_and_one_of_a_call() -> None:
     assert edge.inputs == [NotifyAnswered("t", 503, 9)]
     edge.say(f"SIP/2.0 200 OK\r\n{head}".replace("z9hG4bKn", "z9hG4bKPj").encode())
     assert edge.carrier.given == [("200", "c")]
+
+
+def test_what_many_are_told_is_what_each_would_be_told_alone() -> None:
+    """What NOTIFYs of a subscription have in common is kept, as long as it is the same and not too long."""
+    edge, alone = Edge(), Edge()
+    long = ("<sip:edge;lr;x=" + "y" * LONGEST_HEAD + ">",)
+    first = [
+        Notify(f"k{n}", Flow(*PHONE), dialog_of(n, long if n == 7 else ()), 1, 60, "", "a/b", b"<one/>")
+        for n in range(MANY)
+    ]
+    second = [one._replace(cseq=2, expires=59, body=b"<two/>") for one in first]
+    second[3] = second[3]._replace(dialog=second[3].dialog._replace(target="sip:moved@192.0.2.9"))
+    second[4] = second[4]._replace(flow=Flow("udp", "192.0.2.9", 5060), contact_user="acme.example")
+    second[5] = second[5]._replace(expires=None, reason="timeout")
+    for notifies in (first, second, second[:2]):
+        edge.network.sent.clear()
+        alone.network.sent.clear()
+        edge.stack.perform(NotifyAll(notifies))
+        for one in notifies:
+            alone.stack.perform(one)
+        assert list(map(without_branch, edge.network.sent)) == list(map(without_branch, alone.network.sent))
+    latency = edge.stack.client.notifies.latency()
+    assert sum(latency["counts"]) == edge.stack.client.clients.sent == 2 * MANY + 2
+
+
+def dialog_of(number: int, route_set: tuple[str, ...]) -> SubscriptionDialog:
+    ids, ends = DialogId(f"c{number}", f"k{number}", "r"), (NameAddr("sip:a@b"), NameAddr("sip:c@d", "C"))
+    return SubscriptionDialog(ids, *ends, f"sip:c{number}@x", route_set, "dialog")
+
+
+def without_branch(data: bytes) -> bytes:
+    before, _, after = data.partition(b"branch=z9hG4bKn")
+    return before + after[RANDOM:]
 
 
 @pytest.mark.parametrize(

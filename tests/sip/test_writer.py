@@ -15,7 +15,7 @@ from blfd.sip import headers
 from blfd.sip.grammar import clean
 from blfd.sip.message import Malformed, Request, Response
 from blfd.sip.reader import read, unread
-from blfd.sip.writer import Writer, response_flow
+from blfd.sip.writer import NotifyHead, Writer, notify_head, response_flow
 
 WRITER = Writer("blfd/1.0")
 UDP, TCP = Flow("udp", "192.0.2.9", 40001), Flow("tcp", "192.0.2.9", 40001)
@@ -182,15 +182,19 @@ DIALOG = SubscriptionDialog(
 )
 
 
+def head(dialog: SubscriptionDialog) -> NotifyHead:
+    return notify_head(dialog, "SIP/2.0/UDP h", "<sip:h>")
+
+
 def notify(dialog: SubscriptionDialog = DIALOG, expires: int | None = 60, reason: str = "") -> list[str]:
     effect = Notify("k", UDP, dialog, 5, expires, reason, "application/x", b"<x/>")
-    return lines(WRITER.notify(effect, "SIP/2.0/UDP h;branch=z9hG4bKn1", "<sip:h>"))
+    return lines(WRITER.notify(effect, head(dialog), "z9hG4bKn1"))
 
 
 def test_a_notify() -> None:
     assert notify() == [
         "NOTIFY sip:101@10.0.0.5;ob SIP/2.0",
-        "Via: SIP/2.0/UDP h;branch=z9hG4bKn1",
+        "Via: SIP/2.0/UDP h;rport;branch=z9hG4bKn1",
         "Max-Forwards: 70",
         "From: <sip:102@h>;tag=lt",
         'To: "A \\"B\\"" <sip:101@h>;tag=rt',
@@ -289,7 +293,7 @@ def test_a_notify_of_anything(user: str, display: str, call_id: str, event: str,
         (f"<{uri};lr>",),
         event,
     )
-    data = WRITER.notify(Notify("k", UDP, dialog, 1, 60, "", "a/b", body), VIA, "<sip:h>")
+    data = WRITER.notify(Notify("k", UDP, dialog, 1, 60, "", "a/b", body), head(dialog), "z9hG4bKn1")
     assert_sound(data, body)
     message = read(data)
     assert isinstance(message, Request)
@@ -308,7 +312,7 @@ def test_a_notify_of_what_is_no_uri(
     dialog = SubscriptionDialog(
         DialogId("c", "l", "r"), NameAddr(local), NameAddr(remote), target, tuple(routes), "e"
     )
-    data = WRITER.notify(Notify("k", UDP, dialog, 1, None, reason, "", b""), VIA, "<sip:h>")
+    data = WRITER.notify(Notify("k", UDP, dialog, 1, None, reason, "", b""), head(dialog), "z9hG4bKn1")
     assert_sound(data, b"")
     assert data.partition(b"\r\n")[0].count(b" ") == 2
 

@@ -40,7 +40,9 @@ GONE = frozenset((404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 60
 ANOTHER_WAY = frozenset((408, 503))  # RFC 3263, section 4.3
 MAX_FAILURES = 5
 LOOKED_AT = 2000  # subscriptions at a time, for a NOTIFY that has no answer: a fifth of a millisecond
-CHANGED, SEND = Event.CHANGED, Action.SEND  # read often: a name of an Enum is looked up each time
+# Read often, and a name of an Enum is looked up each time:
+CHANGED, REFRESHED, CONFIRMED, RETRYING = Event.CHANGED, Event.REFRESHED, Event.CONFIRMED, Phase.RETRYING
+NOTHING, SEND, SEND_LAST, PAUSE, FORGET = Action
 
 
 class Notifier:
@@ -127,7 +129,7 @@ class Notifier:
         if not expires:
             return [reply, *self._terminate(subscription, "timeout", now)]
         self._expire_at(subscription, now + expires)
-        return [reply, kept(subscription), *self._step(subscription, Event.REFRESHED, now)]
+        return [reply, kept(subscription), *self._step(subscription, REFRESHED, now)]
 
     def _create(
         self, subscribe: SubscribeReceived, package: Package, watcher: Extension, expires: int, now: float
@@ -141,7 +143,7 @@ class Notifier:
         if not expires:  # a fetch (RFC 6665, section 4.4.3)
             return [*gone, reply, *self._terminate(subscription, "timeout", now)]
         self._expire_at(subscription, subscription.expires_at)
-        return [*gone, reply, kept(subscription), *self._step(subscription, Event.REFRESHED, now)]
+        return [*gone, reply, kept(subscription), *self._step(subscription, REFRESHED, now)]
 
     # NOTIFY
 
@@ -158,7 +160,7 @@ class Notifier:
                 if subscription.phase not in INDIFFERENT and subscription.handle(CHANGED) is SEND:
                     if self._must_save(subscription):
                         effects.append(kept(subscription))
-                    told.append(self._news(subscription, now))
+                    told.append(self._notify(subscription, now))
         if told:
             effects.append(NotifyAll(told))
         return effects
@@ -171,7 +173,7 @@ class Notifier:
         subscription.losses = 0
         if answer.status < 300:
             subscription.failures = 0
-            return self._step(subscription, Event.CONFIRMED, now)
+            return self._step(subscription, CONFIRMED, now)
         if answer.status in GONE:
             text = f"{subscription.watcher} no longer watches {subscription.resource}"
             effects = self._step(subscription, Event.REFUSED, now)
@@ -194,16 +196,17 @@ class Notifier:
 
     def _step(self, subscription: Subscription, event: Event, now: float) -> list[Effect]:
         action = subscription.handle(event)
+        if action is NOTHING:
+            return []
         if action is SEND:
             if self._must_save(subscription):
-                return [kept(subscription), self._news(subscription, now)]
-            return [self._news(subscription, now)]
-        if action is Action.SEND_LAST:
-            return [self._notify(subscription, None, now)]
-        if action is Action.PAUSE:
-            self._set_timer(subscription)
-        elif action is Action.FORGET:
+                return [kept(subscription), self._notify(subscription, now)]
+            return [self._notify(subscription, now)]
+        if action is SEND_LAST:
+            return [self._notify(subscription, now, last=True)]
+        if action is FORGET:
             return self._remove(subscription)
+        self._set_timer(subscription)
         return []
 
     @staticmethod
@@ -211,14 +214,10 @@ class Notifier:
         """Whether the store has to know before the next NOTIFY, which takes the number `cseq`."""
         return subscription.cseq + AHEAD // 2 >= subscription.reserved
 
-    def _news(self, subscription: Subscription, now: float) -> Notify:
-        """The NOTIFY of one that goes on."""
-        left = round(subscription.expires_at - now)
-        return self._notify(subscription, left if left > 0 else 0, now)
-
     @staticmethod
-    def _notify(subscription: Subscription, expires: int | None, now: float) -> Notify:
+    def _notify(subscription: Subscription, now: float, *, last: bool = False) -> Notify:
         package, cseq = subscription.package, subscription.cseq
+        left = round(subscription.expires_at - now)
         rendered = package.document(subscription.resource, subscription.entity, subscription.view)
         subscription.told, subscription.told_at = rendered.told, now
         subscription.cseq = cseq + 1
@@ -227,7 +226,7 @@ class Notifier:
             subscription.flow,
             subscription.dialog,
             cseq,
-            expires,
+            None if last else left if left > 0 else 0,
             subscription.reason,
             package.content_type,
             rendered.body(cseq - 1),
@@ -256,7 +255,7 @@ class Notifier:
     def _set_timer(self, subscription: Subscription) -> None:
         """Its expiry comes, or a retry before; where it needs none by then, `_due` finds out."""
         at = subscription.expires_at
-        if subscription.phase is Phase.RETRYING:
+        if subscription.phase is RETRYING:
             at = min(at, subscription.retry_at)
         self.timers.set(subscription.key, at)
 
