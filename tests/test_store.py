@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +25,7 @@ from blfd.core.directory import Group, Reach, StarCodes
 from blfd.core.effects import SaveBindings, SaveCalls, SavePickup, SaveSubscription
 from blfd.core.saved import SavedCall, SavedLeg, SavedPublication, SavedSeat, SavedSubscription, SessionTimer
 from blfd.core.values import Aor, Binding, DialogId, Flow, NameAddr, SubscriptionDialog
-from blfd.store import NewExtension, Store, StoreError, legs, sqlite_records
+from blfd.store import NewExtension, Store, StoreError, backups, legs, sqlite_records
 from blfd.store import writer as store_writer
 from blfd.store.migrations import migrations
 from blfd.store.opening import APPLICATION_ID
@@ -475,6 +476,7 @@ def of_version(path: Path, version: int) -> Database:
     connection.executescript(VERSION_1)
     connection.close()
     db = Database(path)
+    db.execute("PRAGMA synchronous = OFF")
     for migration in migrations.pending(db)[: version - 1]:
         migration.fn(db)
         db.execute(
@@ -505,6 +507,47 @@ def test_a_database_of_version_1_is_read_and_changed(tmp_path: Path) -> None:
     )
     assert (extension.pickup, extension.pickable) == (None, None)
     assert (store.groups("default"), store.records.attempts("default")) == ([], [])
+
+
+def applied(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [name for (name,) in connection.execute("SELECT name FROM _sqlite_migrations ORDER BY id")]
+
+
+@pytest.mark.parametrize("version", range(1, len(migrations.pending(Database(memory=True))) + 1))
+def test_an_upgrade_and_the_way_back(tmp_path: Path, version: int) -> None:
+    """As docs/operation.md has it, from each version that there was."""
+    path, saved = tmp_path / "blfd.db", tmp_path / "saved.db"
+    with closing(of_version(path, version).conn) as connection:
+        connection.commit()
+    backups.save(path, saved)  # by the new version, as somebody does who has forgotten it before
+    assert len(applied(saved)) == version, "the old one can still read it"
+    store = Store(path)
+    store.add_extensions("default", [NewExtension("102", "x")])
+    found = store.directory()
+    assert {each.extension for each in found.extensions} == {"101", "102"}
+    assert found.tenants.keys() == {"default", "acme.example"}
+    assert [row.contact for row in store.records.bindings()] == [binding().contact]
+    kept = backups.restore(saved, path)
+    assert {each.extension for each in Store(path).directory().extensions} == {"101"}
+    assert kept
+    assert {each.extension for each in Store(kept).directory().extensions} == {"101", "102"}
+    assert len(applied(saved)) == version
+
+
+def test_the_way_back_leads_over_a_database_of_a_newer_version(tmp_path: Path) -> None:
+    path, saved = tmp_path / "blfd.db", tmp_path / "saved.db"
+    Store(path).add_extensions("default", [NewExtension("101", "x")])
+    backups.save(path, saved)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('blfd', 'next', '')"
+        )
+        connection.commit()
+    with pytest.raises(StoreError, match=r"is of a newer blfd \(next\); update blfd, or 'blfd restore'"):
+        Store(path)
+    assert backups.restore(saved, path)
+    assert {each.extension for each in Store(path).directory().extensions} == {"101"}
 
 
 def test_codes_of_version_15_keep_what_they_mean(tmp_path: Path) -> None:

@@ -30,8 +30,9 @@ def backup(
     """Copy the database as it is at this moment, while the server runs; the file holds secrets."""
     given = options(context)
     given.of_no_tenant(OF_ALL)
-    size = backups.save(given.store.path, file)
-    print(f"{given.store.path} is saved in {file}: {size} octets; whoever reads it has the phones' passwords")
+    path = given.load().database
+    size = backups.save(path, file)
+    print(f"{path} is saved in {file}: {size} octets; whoever reads it has the phones' passwords")
 
 
 def restore(

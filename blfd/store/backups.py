@@ -16,7 +16,13 @@ BESIDE = ("-wal", "-shm", "-journal")  # what SQLite has beside a database
 
 
 def save(path: Path, to: Path) -> int:
-    """How many octets the copy has; it takes the place of a file there as a whole. Raises StoreError."""
+    """How many octets the copy has; it takes the place of a file there as a whole. Raises StoreError.
+
+    The copy is of the version that the database has: made with a blfd that was just installed, it still leads
+    back to the old one.
+    """
+    if not path.is_file():
+        raise StoreError(f"there is no database {path}", "name another with --db")
     if to.exists() and to.samefile(path):
         raise StoreError(f"{to} is the database itself", "name another file")
     with _written(to) as new:

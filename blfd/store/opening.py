@@ -216,7 +216,8 @@ def check_ours(path: Path) -> None:
         applied = migrations.applied(Database(connection))
         unknown = [migration.name for migration in applied if migration.name not in ours]
         if unknown:
-            raise StoreError(f"database {path} is of a newer blfd ({unknown[-1]}); update blfd")
+            what_to_do = "update blfd, or 'blfd restore' a backup of before"
+            raise StoreError(f"database {path} is of a newer blfd ({unknown[-1]}); {what_to_do}")
     except sqlite3.DatabaseError as error:
         raise StoreError(f"database {path} is damaged ({error}); restore it, or move it away") from None
     finally:
