@@ -86,6 +86,7 @@ SCENERY = {  # what a page takes for granted
     "calls.md": extensions("102"),
     "cli.md": [*extensions("102", "103", "104", "108", "109"), "blfd trunk add backup --server 192.0.2.1"],
     "operation.md": extensions("102"),
+    "phones.md": [*extensions("102"), PHONE],
     "provisioning.md": extensions("101", "102", "103", "104"),
     "trunks.md": [*extensions("100"), *(CARRIER.replace("carrier", name) for name in ("first", "second"))],
     "tls.md": [*extensions("102"), PHONE],

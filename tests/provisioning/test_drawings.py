@@ -1,44 +1,40 @@
-"""The pictures of keys in docs/provisioning.md are those of layout()."""
+"""The pictures of phones' keys are those of layout(), and one of each maker is in docs/phones.md."""
 
 from __future__ import annotations
 
-import os
+import importlib.util
 import re
 from pathlib import Path
+from types import ModuleType
+from xml.etree import ElementTree
 
-from provisioning import Account, Device, KeyPage, find, layout, parse_keys
+import pytest
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "provisioning.md"
-PICTURE = re.compile(r"<!-- keys: (\S+) -->\n(?:\n?```text\n.*?```\n)?", re.DOTALL)
-KEYS = parse_keys("102=Bob Roy,103=Carol Diaz,*98=Group,104=Dan")
-KINDS = {"line": "line", "blf": "lamp", "speed dial": "dial"}
-ACROSS = 4
+from provisioning import models
 
-
-def drawing(model: str) -> str:
-    """With a module, where its own keys are not enough."""
-    found = find(model)
-    modules = int(found.room(0) <= len(KEYS))
-    pages = layout(Device("805ec0123456", found, (Account("101", "x", "Alice Ng"),), KEYS, modules))
-    shown = [page for page in pages if any(key.kind for key in page.keys)]
-    return "\n".join([f"{model}, {len(pages)} page{'s' * (len(pages) > 1)}", *map(page, shown)])
+DOCS = Path(__file__).parents[2] / "docs"
 
 
-def page(page: KeyPage) -> str:
-    cells = [f"{key.number:2} {key.label:10} {KINDS.get(key.kind, ''):4}" for key in page.keys]
-    rows = [cells[at : at + ACROSS] for at in range(0, len(cells), ACROSS)]
-    used = [row for row in rows if any(cell.split()[1:] for cell in row)]
-    left = len(cells) - sum(len(row) for row in used)
-    free = [f"  and {left} more, free"] if left else []
-    return "\n".join([page.title, *("  [" + "] [".join(row) + "]" for row in used), *free])
+@pytest.fixture(scope="module")
+def keys() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("keys", DOCS / "keys.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def test_the_document_shows_the_keys_as_they_are() -> None:
-    """With UPDATE_GOLDEN set they are drawn anew."""
-    text = DOCUMENT.read_text()
-    drawn = PICTURE.sub(lambda found: f"<!-- keys: {found[1]} -->\n```text\n{drawing(found[1])}\n```\n", text)
-    if os.environ.get("UPDATE_GOLDEN"):
-        DOCUMENT.write_text(drawn)
-        return
-    assert drawn == text
-    assert len(PICTURE.findall(text)) == 8, "one for each maker"
+def test_the_pictures_show_the_keys_as_they_are(keys: ModuleType) -> None:
+    for place in keys.PLACES:
+        drawn = keys.drawing(place)
+        assert keys.file_of(place).read_text() == drawn, "run: python docs/keys.py"
+        words = [each.text for each in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
+        for number, label in enumerate(("Alice Ng", "Bob Roy", "Carol Diaz", "Group"), 1):
+            assert f"{number} {label}" in words, place.model
+
+
+def test_each_maker_has_a_picture(keys: ModuleType) -> None:
+    shown = re.findall(r"\(pictures/keys-(\w+)\.svg\)", (DOCS / "phones.md").read_text())
+    assert sorted(shown) == sorted({model.vendor for model in models()})
+    assert [keys.file_of(place).stem for place in keys.PLACES] == [f"keys-{vendor}" for vendor in shown]
