@@ -33,7 +33,9 @@ class Loop:
         self._woken = threading.Event()
         self._work = Work(self._woken.set)
         place = Place("127.0.0.1", {"udp": 5060}, "")
-        self._answers = ControlCalls(core, Mock(), Mock(), Mock(), self._work, Mock(), Settings(), [], place)
+        self._answers = ControlCalls(
+            core, Mock(), Mock(), Mock(), self._work, Mock(), Settings(), [], place, Mock()
+        )
         self.turns = 0
 
     def ask(self, call: str, after: Callable[[int], None] = lambda turn: None) -> Any:

@@ -213,6 +213,7 @@ def test_the_server_is_told_the_newest_last(store: Store) -> None:
         Settings(),
         [],
         PLACE,
+        Mock(),
     )
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(answers.ask, "reload", {})

@@ -157,10 +157,11 @@ def test_bindings(store: Store) -> None:
 def test_the_writer(store: Store) -> None:
     writer = StoreWriter(store.records)
     writer.save(SaveBindings(ALICE, (binding("a"),)))
-    until = time.monotonic() + 5
-    while not store.records.bindings():
+    until = time.monotonic() + 30
+    while writer.unsaved:
         assert time.monotonic() < until
         time.sleep(0.01)
+    assert store.records.bindings() == [binding("a")]
     for number in range(500):
         writer.save(SaveBindings(ALICE, (binding(f"n{number}"),)))
     writer.close()
@@ -378,7 +379,7 @@ class Disk:
 
 
 def wait_for_refusals(disk: Disk, count: int) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 30
     while disk.refused < count:
         assert time.monotonic() < until
         time.sleep(0.005)
@@ -399,12 +400,14 @@ def test_the_writer_outlives_a_disk_that_refuses(
     writer.save(SaveSubscription("k", None))
     writer.save(SaveCalls({1: None, 2: call(2)}))
     writer.save(SaveCalls({2: None}))
-    wait_for_refusals(disk, 5)
+    wait_for_refusals(disk, disk.refused + 2)
+    assert writer.unsaved == 7
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1, "said once, not at every try"
     assert "look at the disk of blfd.db" in errors[0].getMessage()
     disk.error = None
     writer.close()
+    assert writer.unsaved == 0
     assert disk.kept == {ALICE: (binding("new"),), other: ()}
     assert disk.tried == [ATTEMPT]
     assert disk.watching == {"k": None}

@@ -25,6 +25,7 @@ from blfd.server.supervisor import restarts
 from blfd.server.thread_work import Work
 from blfd.sip.stack import Stack
 from blfd.store import Store
+from blfd.store.writer import StoreWriter
 from blfd.transport.addresses import ListenAddress
 
 SLICE = 200  # rows: a millisecond of the SIP thread
@@ -47,8 +48,10 @@ class ControlCalls:
         settings: Settings,
         listening: list[ListenAddress],
         place: Place,
+        writer: StoreWriter,
     ) -> None:
         self._core, self._stack, self._store, self._work, self._emit = core, stack, store, work, emit
+        self._writer = writer
         self._calls = calls
         self._settings, self._listening = settings, listening
         self.place, self.urls = place, dict[str, str]()
@@ -174,6 +177,7 @@ class ControlCalls:
             "malformed": stack.counters.malformed,
             "unanswered": stack.unanswered,
             "undelivered": stack.undelivered,
+            "unsaved": self._writer.unsaved,
             "given_to_pjsip": self._calls.given,
         }
 

@@ -165,6 +165,7 @@ class Server:
             config.sip,
             self._listening,
             place(self._listening, config.address, "", authority(config.tls)),
+            self._writer,
         )
 
     def _own_hosts(self) -> list[str]:

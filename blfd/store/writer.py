@@ -36,11 +36,18 @@ class StoreWriter:
         self._subscriptions: dict[str, SavedSubscription | None] = {}
         self._publications: dict[str, SavedPublication | None] = {}
         self._calls: dict[int, SavedCall | None] = {}
+        self._given = self._taken = self._written = 0  # how many changes, ever
         self._failing = False
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._thread.start()
 
+    @property
+    def unsaved(self) -> int:
+        """How many changes are not on the disk yet; what is given on the asking thread counts at once."""
+        return self._given - self._written
+
     def save(self, effect: Change) -> None:
+        self._given += 1
         self._changes.append(effect)
         if not self._changed.is_set():
             self._changed.set()
@@ -79,6 +86,7 @@ class StoreWriter:
     def _collect(self) -> None:
         """Take what is queued; of what changed several times, the last counts."""
         while self._changes:
+            self._taken += 1
             match self._changes.popleft():
                 case SaveBindings(aor, bindings):
                     self._bindings[aor] = bindings
@@ -112,3 +120,4 @@ class StoreWriter:
         self._subscriptions.clear()
         self._publications.clear()
         self._calls.clear()
+        self._written = self._taken

@@ -33,6 +33,7 @@ GAUGES = {
     "upstream_lamps": ("upstream_lamps", "Lamps that they are asked for."),
     "unknown_lamps": ("unknown_lamps", "Of these, not known, which is shown as idle."),
     "stuck": ("stuck_lamps", "Calls that ring for longer than the no-answer timeout allows."),
+    "unsaved": ("unsaved_changes", "Of registrations, subscriptions and calls: not on the disk yet."),
 }
 COUNTERS = {
     "requests": ("requests", "Requests received."),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
 from programs import program
 from sites import PATIENCE_OF_LOSSY, password
 from wire import Agent
@@ -49,7 +50,7 @@ class Baresip:
         self.user, self.server, self.transport = user, server, transport
         folder = folder / f"baresip-{user}-{transport}"
         folder.mkdir()
-        control = _free_port()
+        control = free_port()
         config = CONFIG.format(
             modules=MODULES,
             control=control,
@@ -117,16 +118,10 @@ class Baresip:
         self._socket.close()
         self.process.terminate()
         try:
-            self.process.wait(5)
+            self.process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def a_day(caller: Baresip, callee: Baresip, picker: Baresip, watcher: Agent) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import socket
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import httpx
 from lxml import html
 from sites import Site
+from wire import DEADLINE
 
 ADMIN_PASSWORD = "correct horse"
 
@@ -21,11 +21,6 @@ def portal_url(site: Site) -> str:
     serves = json.loads(site.cli("status", "--json"))["serves"]
     (url,) = (entry.removeprefix("portal: ") for entry in serves if entry.startswith("portal: "))
     return str(url)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def web_processes(server: int) -> list[int]:
@@ -42,12 +37,12 @@ def program(site: Site, *scopes: str, tenant: str | None = "default") -> httpx.C
     name = f"t{secrets.token_hex(8)}"
     token = site.cli("token", "add", name, *wanted, *whose).strip()
     headers = {"Authorization": f"Bearer {token}"}
-    return httpx.Client(base_url=f"{portal_url(site)}/api/v1", headers=headers, timeout=20)
+    return httpx.Client(base_url=f"{portal_url(site)}/api/v1", headers=headers, timeout=DEADLINE)
 
 
 class Browser:
     def __init__(self, url: str) -> None:
-        self.client = httpx.Client(base_url=url, follow_redirects=True, timeout=20)
+        self.client = httpx.Client(base_url=url, follow_redirects=True, timeout=DEADLINE)
 
     def __enter__(self) -> Browser:
         return self

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from pickups import Office
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from programs import program
 from sites import TCP6, TLS6, UDP6, Site
+from wire import DEADLINE
 
 
 @pytest.hookimpl(wrapper=True)
@@ -22,6 +24,10 @@ def pytest_runtest_makereport(
         for site in Site.running:
             report.sections.append((f"server of {site.folder}", site.account()))
     return report
+
+
+for what in ("connect", "read", "write", "pool"):  # five seconds, unless said at each call
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, what, DEADLINE)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +77,7 @@ def office(request: pytest.FixtureRequest, site: Site) -> Iterator[Office]:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     path = program("chromium")
+    expect.set_options(timeout=1000 * DEADLINE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser

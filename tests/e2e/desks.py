@@ -24,8 +24,8 @@ STEP = 0.005  # seconds between two looks at what has come
 RATE = 25.0  # things that users do, or try to, a second
 MOST_UP = 8  # calls, so that some phones are free
 LOST = 0.7  # seconds of changes that may be: 0.2, and a margin
-SETTLES = 20.0  # seconds
-ENDS = 60.0  # with room for transactions that nobody answers (64*T1)
+SETTLES = 60.0  # seconds
+ENDS = 90.0  # with room for transactions that nobody answers (64*T1)
 ANSWERS = {"sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
 
 
@@ -331,7 +331,7 @@ class Office:
 
     def kill(self) -> None:
         self._killed_at = time.monotonic()
-        self.site.kill()
+        self.site.kill(at_once=True)
 
     def start(self) -> None:
         for desk in self.desks.values():

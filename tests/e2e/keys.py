@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from wire import DEADLINE
+
 MANY = "max_subscriptions = 100000\n"  # for [sip]: more keys than any phone has
 
 READ = re.compile(
@@ -45,7 +47,7 @@ class Keys:
         self.refused: dict[int, int] = {}
         self.silent = False
 
-    def subscribe(self, patience: float = 30.0) -> None:
+    def subscribe(self, patience: float = DEADLINE) -> None:
         """Subscribe with every key and wait until each has its first NOTIFY."""
         for first in range(0, len(self.all), 100):
             for number in range(first, min(first + 100, len(self.all))):
@@ -70,7 +72,7 @@ class Keys:
         ]
         self.socket.sendto(("\r\n".join(lines) + "\r\n\r\n").encode(), self.peer)
 
-    def wait(self, condition: Callable[[], bool], patience: float = 30.0) -> None:
+    def wait(self, condition: Callable[[], bool], patience: float = DEADLINE) -> None:
         until = time.monotonic() + patience
         while not condition():
             left = until - time.monotonic()

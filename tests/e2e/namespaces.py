@@ -104,6 +104,10 @@ class FarSite(Site):
         with inside(SERVER):
             super().start()
 
+    def wait_saved(self) -> None:
+        with inside(SERVER):
+            super().wait_saved()
+
     def agent(self, user: str = "101", transport: str = "udp") -> Agent:
         server, host = self._ends(user, transport)
         with inside(MARK + user):

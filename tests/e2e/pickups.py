@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from calls import Calling, Dialog, sdp
@@ -138,10 +137,10 @@ def attempts(site: Site) -> list[Attempt]:
 
 def wait_attempt(site: Site, picker: str, before: int) -> Attempt:
     """The newest, by `picker`, when there are more than `before`."""
-    until = time.monotonic() + 5
-    while time.monotonic() < until:
+
+    def is_kept() -> bool:
         kept = attempts(site)
-        if len(kept) > before and kept[0].picker.extension == picker:
-            return kept[0]
-        time.sleep(0.01)
-    raise AssertionError(f"no attempt of {picker} is kept")
+        return len(kept) > before and kept[0].picker.extension == picker
+
+    site.wait(is_kept, lambda: f"no attempt of {picker} is kept")
+    return attempts(site)[0]

@@ -128,7 +128,7 @@ def transferring(phone: Phone) -> str:
     bye = _request(phone, "BYE", "[next_url]", in_dialog, "call", 3)
     leaves = (_send(_joined(bye)), '<recv response="200"/>')
     is_left = (
-        f'<recv request="BYE" timeout="10000"><action>{_checks({"BYE": "whole"}, "CSeq:")}</action></recv>',
+        f'<recv request="BYE" timeout="60000"><action>{_checks({"BYE": "whole"}, "CSeq:")}</action></recv>',
         _send(_joined("SIP/2.0 200 OK", *_ECHOED), again=False),
     )
     return _scenario(
@@ -154,7 +154,7 @@ def _told(phone: Phone, status: str) -> str:
     wanted = _checks({f"^SIP/2.0 {status} ": "whole"}) + _checks({"refer": "whole"}, "Event:")
     reply = _joined("SIP/2.0 200 OK", *_ECHOED, f"User-Agent: {phone.user_agent}")
     said = f'<exec command="touch {told_mark(status)}"/>'
-    received = f'<recv request="NOTIFY" timeout="10000"><action>{wanted}{said}</action></recv>'
+    received = f'<recv request="NOTIFY" timeout="60000"><action>{wanted}{said}</action></recv>'
     return f"{received}\n{_send(reply, again=False)}"
 
 
@@ -240,7 +240,7 @@ def _notified(phone: Phone, state: str, *, capture: bool = False) -> str:
     kind = _checks({"application/dialog-info.xml": "whole"}, "Content-Type:")
     reply = _joined("SIP/2.0 200 OK", *_ECHOED, f"User-Agent: {phone.user_agent}")
     action = f"<action>{_checks(wanted)}{kind}</action>"
-    return f'<recv request="NOTIFY" timeout="10000">{action}</recv>\n{_send(reply, again=False)}'
+    return f'<recv request="NOTIFY" timeout="60000">{action}</recv>\n{_send(reply, again=False)}'
 
 
 def _checks(wanted: dict[str, str], header: str = "") -> str:

@@ -9,10 +9,12 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
 from certificates import self_signed
+from ports import free_port
 from shaper import Shaper
 from sockets import HAS_IPV6
 from wire import Agent
@@ -68,20 +70,17 @@ class Site:
         Site.running.append(self)
 
     def start(self) -> None:
-        """A port that the server had may be that of somebody's connection for a moment."""
-        until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                self.server = ServerProcess(self.database, self.listen, *self.options, config=self.config)
-                break
-            except Missing as error:
-                if "Address already in use" not in str(error) or time.monotonic() > until:
-                    raise
-                time.sleep(0.2)
+        """At ports that nobody gets by chance while it is down."""
+        listen = [
+            f"{address[:-1]}{free_port()}" if address.endswith(":0") else address for address in self.listen
+        ]
+        self.server = ServerProcess(self.database, listen, *self.options, config=self.config)
         self.listen = self.server.addresses  # the same again after a restart
 
-    def kill(self) -> None:
-        """kill -9."""
+    def kill(self, *, at_once: bool = False) -> None:
+        """kill -9, when what was sent to it is on disk; `at_once` where the moment is the point."""
+        if not at_once:
+            self.wait_saved()
         self.server.process.kill()
         self.server.stop()
 
@@ -150,17 +149,16 @@ class Site:
 
     def wait_log(self, text: str) -> None:
         """Until the log has a line with `text`."""
-        until = time.monotonic() + 30
-        while text not in (log := self.server.log.read_text()):
-            assert time.monotonic() < until, log
-            time.sleep(0.02)
+        self.wait(lambda: text in self.server.log.read_text(), self.server.log.read_text)
 
     def wait_no_call(self) -> None:
         """Until no call is up and no leg of one is left."""
-        until = time.monotonic() + 10
-        while (status := self.ask("status"))["calls"] or status["legs"]:
-            assert time.monotonic() < until, self.ask("calls")
-            time.sleep(0.02)
+
+        def is_none() -> bool:
+            status = self.ask("status")
+            return not status["calls"] and not status["legs"]
+
+        self.wait(is_none, lambda: self.ask("calls"))
 
     def rows(self, table: str) -> int:
         """How many the database has."""
@@ -172,9 +170,22 @@ class Site:
 
     def wait_rows(self, table: str, count: int) -> None:
         """Until there are so many on disk."""
-        until = time.monotonic() + 10
-        while (rows := self.rows(table)) != count:
-            assert time.monotonic() < until, rows
+        self.wait(lambda: self.rows(table) == count, lambda: f"{self.rows(table)} {table}")
+
+    def wait_saved(self) -> None:
+        """Until the server has taken what was sent by UDP, and nothing of that is lost if it dies now."""
+        for network, _, address in (at.partition(":") for at in self.server.addresses):
+            if network == "udp":
+                last = Agent(address)
+                last.request("OPTIONS", "101")  # is answered after what was sent before
+                last.close()
+        self.wait(lambda: not self.ask("status")["unsaved"], lambda: self.ask("status"))
+
+    def wait(self, condition: Callable[[], object], shown: Callable[[], object]) -> None:
+        """Until the condition is true; else `shown` is what there is."""
+        until = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < until, shown()
             time.sleep(0.02)
 
     def account(self) -> str:
@@ -197,18 +208,15 @@ class Site:
         return ControlClient(socket_path(self.database)).call(call, tenant="default")
 
     def _wait_row(self, call: str, **values: object) -> None:
-        until = time.monotonic() + 10
-        while time.monotonic() < until:
-            rows = self.ask(call)
-            if any(values.items() <= row.items() for row in rows):
-                return
-            time.sleep(0.02)
-        raise AssertionError(f"no {values} in the {call}: {rows}")
+        def is_there() -> bool:
+            return any(values.items() <= row.items() for row in self.ask(call))
+
+        self.wait(is_there, lambda: f"no {values} in the {call}: {self.ask(call)}")
 
     def cli(self, *arguments: str) -> str:
         """Run a command against the database; what it prints."""
         command = [sys.executable, "-m", "blfd", "--db", str(self.database), *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
 
     def forget(self) -> None:
         for agent in self.agents:
@@ -266,7 +274,7 @@ class Listening:
 
     def accept(self) -> Agent:
         """The connection that the server has made, as an agent."""
-        self.socket.settimeout(15)
+        self.socket.settimeout(PATIENCE)
         agent = self.connect()
         agent.socket.close()
         agent.socket, _ = self.socket.accept()

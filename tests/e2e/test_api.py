@@ -13,6 +13,7 @@ import httpx
 import pytest
 from browser import portal_url, program
 from sites import Site
+from wire import DEADLINE
 
 SCOPES = ("lamps", "callers", "read", "write")
 ODD_NAMES = ('<script>alert("1")</script>', 'O\'Brien & "Sons"', "\u202eمرحبا", "🎉 Ünï", "a|b;c,d=e")
@@ -27,7 +28,7 @@ def api_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def written(api: httpx.Client, path: str, params: dict[str, str]) -> list[dict[str, Any]]:
     """The rows of a list, once there are any: the server writes a moment later."""
-    until = time.monotonic() + 5
+    until = time.monotonic() + DEADLINE
     while True:
         items: list[dict[str, Any]] = api.get(path, params=params).json()["items"]
         if items:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from calls import Calling, sdp
 from sites import Site
-from wire import Agent, Message
+from wire import DEADLINE, Agent, Message
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 GARBAGE = [
@@ -125,7 +125,7 @@ def typed(tmp_path: Path) -> Typed:
 
     def run(*arguments: str, database: Path = tmp_path / "blfd.db") -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "blfd", "--db", str(database), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=tmp_path)
+        return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, cwd=tmp_path)
 
     return run
 
@@ -221,5 +221,5 @@ def test_a_signal_ends_it_cleanly(own_site: Callable[..., Site], number: signal.
     still_works(site)
     site.forget()
     site.server.process.send_signal(number)
-    assert site.server.process.wait(10) == 0
+    assert site.server.process.wait(DEADLINE) == 0
     assert "stopped" in site.server.log.read_text()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from calls import Calling, Dialog, audio_port, connect, hang_up, sdp
 from sites import Site
-from wire import Agent, Message
+from wire import DEADLINE, Agent, Message
 
 from blfd.control import ControlClient, socket_path
 
@@ -64,6 +64,7 @@ def test_a_200_that_comes_again_is_acknowledged_again(site: Site) -> None:
     callee.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)
     calling.acknowledge(calling.final())
     first = callee.wait_request("ACK")
+    callee.takes_repeats = True
     callee.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)
     assert callee.wait_request("ACK")["cseq"] == first["cseq"]
     assert calling.agent.silent(lambda m: m.status == 200, 0.2)
@@ -72,6 +73,7 @@ def test_a_200_that_comes_again_is_acknowledged_again(site: Site) -> None:
 
 def test_an_invite_that_comes_again_rings_once(site: Site) -> None:
     calling, callee, invite = ringing(site)
+    calling.agent.takes_repeats = True
     calling.agent.send(f"INVITE {calling.uri} SIP/2.0", calling.headers, sdp(4000))
     assert calling.provisional(180).tag("to"), "the same answer again"
     assert callee.silent(lambda m: m.method == "INVITE" and m["call-id"] != invite["call-id"])
@@ -284,4 +286,4 @@ def test_calls_end_when_the_server_stops(own_site: Callable[..., Site]) -> None:
     assert calling.refused().status == 503
     for agent in site.agents:
         agent.is_registered = False  # nobody is there to take an unregistration
-    assert site.server.process.wait(10) == 0
+    assert site.server.process.wait(DEADLINE) == 0

@@ -32,7 +32,7 @@ def test_every_lamp_is_shown_in_plain_lines_where_there_is_no_terminal() -> None
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert played.returncode == 0, played.stdout + played.stderr
     assert "\x1b" not in played.stdout
@@ -98,7 +98,7 @@ def test_a_demo_that_is_stopped_leaves_nothing(number: signal.Signals, tmp_path:
         (folder,) = tmp_path.iterdir()
         server = ControlClient(socket_path(folder / "demo.db")).call("status")["pid"]
         played.send_signal(number)
-        assert played.wait(20) == 128 + number
+        assert played.wait(60) == 128 + number
     with pytest.raises(ProcessLookupError):
         os.kill(server, 0)
     assert not list(tmp_path.iterdir())

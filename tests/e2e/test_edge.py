@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from calls import Calling, Dialog, sdp
 from certificates import self_signed
-from proxies import PATIENCE, Kamailio, free_port
+from ports import free_port
+from proxies import PATIENCE, Kamailio
 from sites import Site, password
 from wire import Agent
 

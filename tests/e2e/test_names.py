@@ -10,7 +10,7 @@ import pytest
 from calls import Calling, sdp
 from name_server import HELD, NameServer, serving
 from sites import Site, password
-from wire import Agent
+from wire import DEADLINE, Agent
 
 EDGE = "<sip:edge.example;lr>"
 
@@ -38,7 +38,7 @@ def box(site: Site, user: str) -> Agent:
 
 
 def wait_until(so: Callable[[], bool]) -> None:
-    until = time.monotonic() + 15
+    until = time.monotonic() + DEADLINE
     while not so():
         assert time.monotonic() < until
         time.sleep(0.02)
@@ -82,7 +82,7 @@ def test_the_next_address_takes_what_the_first_does_not(site: Site, names: NameS
         calling = Calling.trusted(site.agent("103"), "105", sdp(4000))
         callee.reply(callee.wait_request("INVITE"), 180, "Ringing")
         calling.provisional(180)
-        second.settimeout(15)
+        second.settimeout(DEADLINE)
         edge = site.agent("104", "tcp")
         edge.socket.close()
         edge.socket, _ = second.accept()
@@ -110,7 +110,7 @@ def test_a_call_goes_to_the_next_address(site: Site, names: NameServer) -> None:
         site.agents.remove(phone)
         wait_until(lambda: not site.ask("status")["connections"])
         calling = Calling.trusted(site.agent("103"), "108", sdp(4000))
-        second.settimeout(15)
+        second.settimeout(DEADLINE)
         edge = site.agent("108", "tcp")
         edge.socket.close()
         edge.socket, _ = second.accept()
@@ -124,7 +124,7 @@ def test_an_answer_finds_its_edge_when_the_connection_has_closed(site: Site, nam
     """Where its Via says that it listens (RFC 3261, section 18.2.2); outside calls, too."""
     names.zone["slow.example A"] = ("127.0.0.1", HELD)
     with socket.create_server(("127.0.0.1", 0)) as listens:
-        listens.settimeout(15)
+        listens.settimeout(DEADLINE)
         edge = site.agent("107", "tcp")
         via = f"SIP/2.0/TCP 127.0.0.1:{listens.getsockname()[1]};branch=z9hG4bK{id(edge)};rport"
         headers = edge.headers("REGISTER", "107", Via=via, Path="<sip:slow.example;lr>")

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from makers import yealink
 from mutations import mutated
+from ports import free_port
 from sites import Site
 from wire import Agent
 
@@ -90,9 +91,7 @@ class NewPhone:
 @pytest.fixture
 def network(own_site: Callable[..., Site]) -> Iterator[tuple[Site, NewPhone]]:
     """A site that answers new phones, with one that it expects."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     site = own_site("--provision", "http://127.0.0.1:0", config=f'pnp = "{GROUP}:{port}"\n')
     site.cli(
         "device", "add", MAC, "--model", "yealink/t54w", "--extension", "101", "--keys", "102,103,*98=Group"

@@ -16,6 +16,7 @@ import pytest
 import uvicorn
 from certificates import Pair, self_signed
 from sites import Site
+from wire import DEADLINE
 
 from blfd.demo.simulation import Missing, ServerProcess
 from blfd.transport.certificates import CertificateError, PemFiles, TlsSettings, load
@@ -104,7 +105,7 @@ def served(own_site: Callable[..., Site]) -> tuple[Site, str]:
 
 def connected(url: str) -> socket.socket:
     found = httpx.URL(url)
-    return socket.create_connection((found.host, found.port or 80), timeout=10)
+    return socket.create_connection((found.host, found.port or 80), timeout=DEADLINE)
 
 
 def said(connection: socket.socket) -> bytes:
@@ -220,7 +221,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -
         await asyncio.sleep(4 * limits.LONGEST)
         await send({"type": "http.response.body", "body": b"lf"})
 
-    monkeypatch.setattr(limits, "LONGEST", 0.2)
+    monkeypatch.setattr(limits, "LONGEST", 0.5)
     config = uvicorn.Config(application, http=request.param, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -228,7 +229,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -
         thread.start()
         yield listener.getsockname()[1]
         server.should_exit = True
-        thread.join(10)
+        thread.join(DEADLINE)
 
 
 HALF = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n12"
@@ -236,14 +237,14 @@ HALF = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n12"
 
 @pytest.mark.parametrize("begun", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n", HALF])
 def test_who_does_not_finish_is_cut_off(impatient: int, begun: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", impatient), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", impatient), timeout=DEADLINE) as connection:
         connection.sendall(begun)
         assert said(connection) == b""
 
 
 @pytest.mark.parametrize("impatient", [Prompt], indirect=True)
 def test_an_answer_may_take_its_time_where_boards_are(impatient: int) -> None:
-    with socket.create_connection(("127.0.0.1", impatient), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", impatient), timeout=DEADLINE) as connection:
         for _ in range(2):
             connection.sendall(HALF[:40])
             connection.sendall(HALF[40:] + b"34")

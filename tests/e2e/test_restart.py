@@ -12,7 +12,7 @@ import pytest
 from calls import Calling, sdp
 from keys import MANY, Keys
 from sites import EXTENSIONS, TCP6, UDP6, Site
-from wire import Agent
+from wire import DEADLINE, Agent
 
 KEYS, KILLS = 2000, 20
 SEED = 4235
@@ -46,7 +46,7 @@ def test_kill_9_at_any_moment(own_site: Callable[..., Site]) -> None:
         while time.monotonic() < until:
             some_call(phones, dice)
             keys.pump(0.005)
-        site.kill()
+        site.kill(at_once=True)
         while keys.pump():
             pass
         keys.forget()
@@ -167,7 +167,7 @@ def test_a_watcher_over_tcp_is_tried_at_its_contact(own_site: Callable[..., Site
     site.wait_rows("subscriptions", 2)
     site.kill()
     site.start()
-    listening.settimeout(10)
+    listening.settimeout(DEADLINE)
     connection, _ = listening.accept()
     with connection, listening:
         assert connection.recv(65535).startswith(f"NOTIFY sip:103@127.0.0.1:{port}".encode())

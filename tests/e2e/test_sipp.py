@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from calls import Calling, Dialog, audio_port, sdp
 from pickups import Ringing
+from ports import free_port
 from programs import program
-from proxies import free_port
 from scenarios import PICKERS, TRANSFERRING, WATCHERS, picking_up, told_mark, transferring, watching
 from sites import Site
+from wire import DEADLINE
 
 SCENARIOS = Path(__file__).parent / "sipp"
-DEADLINE = 30
 
 
 class Sipp:
@@ -40,7 +40,7 @@ class Sipp:
         values = site.folder / f"{scenario.stem}-{user}.csv"
         values.write_text(f"SEQUENTIAL\n{user};{to};\n")
         command = [program("sipp"), site.server.address(transport), "-sf", scenario]
-        command += ["-inf", values, "-m", calls, "-i", host, "-nostdin", "-timeout", "60s"]
+        command += ["-inf", values, "-m", calls, "-i", host, "-nostdin", "-timeout", "90s"]
         command += ["-t", "t1" if transport == "tcp" else "u1", "-trace_err", "-error_file", self.log]
         if port:
             command += ["-p", str(port)]

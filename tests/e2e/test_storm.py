@@ -64,10 +64,14 @@ def test_a_phone_gone_mad(own_site: Callable[..., Site], setting: str) -> None:
     """Twenty at once are served, then two a second; with the tenant's limit, of all its phones."""
     site = own_site(config=f"[sip]\n{setting} = 2\n")
     mad = site.agent("101")
-    answers = [mad.register() for _ in range(40)]
+    answers = [mad.register() for _ in range(60)]
     assert [answer.status for answer in answers[:20]] == [200] * 20
     refused = [answer for answer in answers if answer.status == 503]
     assert len(refused) > 10
     assert refused[0]["retry-after"] == "5"
-    assert site.agent("102").register().status == (200 if setting == "extension_requests" else 503)
+    other = site.agent("102")
+    if setting == "extension_requests":
+        assert other.register().status == 200
+    else:
+        assert any(other.register().status == 503 for _ in range(40)), "both share what there is"
     assert site.ask("status")["sent_away"] >= len(refused)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from sites import Site
-from wire import Agent
+from wire import DEADLINE, Agent
 
 BODY = b"v=0\r\n\r\nINVITE sip:102@nowhere SIP/2.0\r\n\r\n"  # no message begins in here
 
@@ -21,7 +21,7 @@ def options(agent: Agent, *more: str) -> bytes:
     return f"{start}Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY
 
 
-def closed(agent: Agent, timeout: float = 5.0) -> bool:
+def closed(agent: Agent, timeout: float = DEADLINE) -> bool:
     agent.socket.settimeout(timeout)
     try:
         return not agent.socket.recv(65535)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from sites import NETWORKS, Site
-from wire import Agent, Message
+from wire import DEADLINE, Agent, Message
 
 from dialog_info import DialogState, DocumentState
 
@@ -149,7 +149,7 @@ def test_the_notify_goes_to_the_source_whatever_the_contact_says(site: Site) -> 
 
 def test_a_lost_notify_is_sent_again_and_only_one_is_in_flight(site: Site) -> None:
     phone = site.agent("104")
-    phone.auto_answer = False
+    phone.auto_answer, phone.takes_repeats = False, True
     first, notify = phone.subscribe("105")
     again = phone.wait_request("NOTIFY")
     assert (again["cseq"], again["via"], again.body) == (notify["cseq"], notify["via"], notify.body)
@@ -182,6 +182,7 @@ def test_expiry_is_told(own_site: Callable[..., Site]) -> None:
 def test_a_retransmitted_subscribe_gets_the_same_answer(site: Site) -> None:
     phone = site.agent("107")
     first, _ = phone.subscribe("102")
+    phone.takes_repeats = True
     phone.send(f"SUBSCRIBE sip:102@{phone.server} SIP/2.0", phone.sent)
     again = phone.final(phone.sent)
     assert (again.status, again.tag("to")) == (200, first.tag("to"))
@@ -195,7 +196,7 @@ def test_drain_tells_the_watchers(own_site: Callable[..., Site]) -> None:
     site.server.process.terminate()
     last = phone.wait_request("NOTIFY")
     assert last["subscription-state"] == "terminated;reason=deactivated"
-    assert site.server.process.wait(10) == 0
+    assert site.server.process.wait(DEADLINE) == 0
 
 
 def test_a_removed_extension_is_told(site: Site) -> None:

@@ -21,7 +21,7 @@ from browser import web_processes
 from calls import Calling, sdp
 from keys import Keys
 from sites import Site
-from wire import Message
+from wire import DEADLINE, Message
 
 from blfd.demo.simulation import ServerProcess
 from blfd.server.loop import SAME_WISH
@@ -38,7 +38,7 @@ def gone(pid: int) -> bool:
 
 
 def wait_gone(pid: int) -> None:
-    until = time.monotonic() + 15
+    until = time.monotonic() + DEADLINE
     while not gone(pid):
         assert time.monotonic() < until, f"process {pid} lives"
         time.sleep(0.02)
@@ -94,7 +94,7 @@ def test_what_cannot_start_is_not_tried_again(own_site: Callable[..., Site], tmp
     site = own_site()
     command = [sys.executable, "-m", "blfd", "--db", str(tmp_path / "other.db"), "run", "--supervise"]
     refused = subprocess.run(
-        [*command, "--listen", site.server.addresses[0]], capture_output=True, text=True, timeout=30
+        [*command, "--listen", site.server.addresses[0]], capture_output=True, text=True, timeout=DEADLINE
     )
     assert refused.returncode == 1
     assert "choose another with --listen" in refused.stderr
@@ -109,7 +109,10 @@ def test_what_the_files_of_contrib_start_exists() -> None:
     for command in (shlex.split(start), words[0] + words[1]):
         assert Path(command[0]).name == "blfd"
         helped = subprocess.run(
-            [sys.executable, "-m", "blfd", *command[1:], "--help"], capture_output=True, text=True, timeout=30
+            [sys.executable, "-m", "blfd", *command[1:], "--help"],
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
         )
         assert helped.returncode == 0, helped.stderr
         assert "Run the server" in helped.stdout
@@ -219,7 +222,7 @@ def test_what_was_answered_outlives_every_end(started: Site, end: End) -> None:
     final = calling.final()
     assert (final.status, final.start.partition(" 503 ")[2]) == (503, "The server is stopping")
     calling.agent.ack(final, calling.uri, calling.headers)
-    assert site.server.process.wait(15) == 0
+    assert site.server.process.wait(DEADLINE) == 0
     assert on_disk(site) == (2, 1)
     log = site.server.log.read_text()
     assert "started again" not in log
@@ -236,6 +239,6 @@ def test_a_second_signal_a_while_later_cuts_short(started: Site, end: End) -> No
     time.sleep(SAME_WISH + 0.1)
     site.registered("104")
     send()
-    assert site.server.process.wait(15) == 128 + end.number
+    assert site.server.process.wait(DEADLINE) == 128 + end.number
     assert site.agents[0].wait_request("CANCEL")
     assert on_disk(site) == (3, 1)

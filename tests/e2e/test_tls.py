@@ -16,7 +16,7 @@ from calls import Calling, Dialog, hang_up, sdp
 from certificates import Pair, self_signed, signed
 from programs import program
 from sites import Site, password
-from wire import Agent
+from wire import DEADLINE, Agent
 
 from blfd.demo.simulation import Missing, ServerProcess
 
@@ -157,10 +157,10 @@ def test_what_openssl_says(own_site: Callable[..., Site], authority: Pair, own: 
             "-verify_return_error",
         ]
         command += ["-CAfile", str(authority.certificate), "-verify_hostname", "pbx.example"]
-        done = subprocess.run(command, input=b"\r\n\r\n", capture_output=True, timeout=30)
+        done = subprocess.run(command, input=b"\r\n\r\n", capture_output=True, timeout=DEADLINE)
         assert b"Verification: OK" in done.stderr, done.stderr
         assert b"Verified peername: pbx.example" in done.stderr
-    old = subprocess.run([*command[:4], "-tls1_1"], capture_output=True, input=b"", timeout=30)
+    old = subprocess.run([*command[:4], "-tls1_1"], capture_output=True, input=b"", timeout=DEADLINE)
     assert old.returncode
 
 

@@ -14,9 +14,10 @@ import pytest
 from calls import Calling, Dialog, audio_port, hang_up, sdp
 from certificates import self_signed, signed
 from name_server import serving
-from proxies import Kamailio, free_port
+from ports import free_port
+from proxies import Kamailio
 from sites import Listening, Site
-from wire import Agent, Message, proved
+from wire import DEADLINE, Agent, Message, proved
 
 from blfd.control import ControlClient, socket_path
 from blfd.core.access.challenges import MOST_ROUNDS
@@ -576,7 +577,7 @@ class Registrar:
 
     def wait(self, expires: str) -> Message:
         while True:
-            found = self.taken.get(timeout=20)
+            found = self.taken.get(timeout=DEADLINE)
             if found["expires"] == expires:
                 return found
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from calls import Calling, sdp
-from proxies import PATIENCE, Kamailio, free_port
+from ports import free_port
+from proxies import PATIENCE, Kamailio
 from sites import Site
 from wire import Agent, Message, proved
 

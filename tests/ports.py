@@ -1,0 +1,27 @@
+"""Ports for what a test starts and may start again at the same place."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import socket
+from contextlib import ExitStack
+
+RANGE = range(11_000, 32_000)
+"""Below those that Linux gives to whoever asks for any: nobody gets that of a server which is down."""
+_next = itertools.cycle(RANGE)
+for _ in range(random.SystemRandom().randrange(len(RANGE))):  # other processes of tests take others
+    next(_next)
+
+
+def free_port() -> int:
+    """A port that nobody has at any address, for UDP and TCP; it is not given twice."""
+    for port in _next:
+        with ExitStack() as sockets:
+            try:
+                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                    sockets.enter_context(socket.socket(type=kind)).bind(("", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("there is always a next one")
