@@ -94,7 +94,7 @@ def test_an_oversized_line_on_the_control_socket(tmp_path: Path) -> None:
     server = ControlServer(path, lambda name, arguments: name)
     try:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(10)
+            connection.settimeout(30)
             connection.connect(str(path))
             connection.sendall(b"x" * (MAX_REQUEST + 1))
             assert b'"error"' in connection.recv(4096)

@@ -12,7 +12,7 @@ from blfd.control import ControlClient, NotRunning
 from blfd.web import feed as module
 from blfd.web.feed import BEHIND, Event, Feed, Watched
 
-DEADLINE = 5.0
+DEADLINE = 30.0
 
 
 class Server:

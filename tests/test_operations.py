@@ -195,7 +195,7 @@ def test_the_server_is_told_the_newest_last(store: Store) -> None:
         found = read()
         if not reading.is_set():
             reading.set()
-            slow.wait(5)
+            slow.wait(30)
         return found
 
     def emit(event: Input) -> None:
@@ -217,7 +217,7 @@ def test_the_server_is_told_the_newest_last(store: Store) -> None:
     )
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(answers.ask, "reload", {})
-        assert reading.wait(5)
+        assert reading.wait(30)
         store.add_extensions("default", [NewExtension("200", "x")])
         second = pool.submit(answers.ask, "reload", {})
         threading.Timer(0.2, slow.set).start()

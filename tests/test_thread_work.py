@@ -17,7 +17,7 @@ def test_it_is_done_on_the_other_thread() -> None:
         named = pool.submit(work.do, lambda: threading.current_thread().name)
         failing = pool.submit(work.do, lambda: 1 // 0)
         while not (named.done() and failing.done()):
-            assert woken.wait(5)
+            assert woken.wait(30)
             work.run()
         assert named.result() == threading.main_thread().name
         with pytest.raises(ZeroDivisionError):
@@ -31,11 +31,11 @@ def test_nobody_waits_past_the_end() -> None:
         work = Work(woken.set)
         with ThreadPoolExecutor(4) as pool:
             waiting = [pool.submit(work.do, lambda: 1) for _ in range(4)]
-            assert woken.wait(5)
+            assert woken.wait(30)
             work.run()
             work.close()
             for one in waiting:
-                error = one.exception(5)
+                error = one.exception(30)
                 assert error is None or str(error) == "the server is stopping"
         with pytest.raises(ValueError, match="the server is stopping"):
             work.do(lambda: 1)

@@ -1,4 +1,4 @@
-"""SIPp as phones: makers' SUBSCRIBEs watch while SIPp calls SIPp, makers' keys pick up and transfer.
+"""SIPp as phones: makers' SUBSCRIBEs watch while SIPp calls, makers' keys pick up and transfer.
 
 SIPp knows MD5 only and takes the first challenge, so it comes from a trusted source here.
 """
@@ -86,16 +86,19 @@ def written(site: Site, text: str) -> Path:
 def test_a_makers_phone_watches_a_call(own_site: Callable[..., Site], maker: str, transport: str) -> None:
     """idle, early, confirmed, idle: each scenario checks every NOTIFY."""
     site = trusting(own_site)
-    callee = site.agent("102")
-    callee.register()
-    port = int(callee.address.rpartition(":")[2])
-    callee.close()
-    site.agents.remove(callee)
-    ringing = Sipp(site, SCENARIOS / "callee.xml", "102", "101", "udp", port)
+    callee = site.registered("102")
     keys = Sipp(site, written(site, watching(WATCHERS[maker])), "103", "102", transport)
     site.wait_watched("102")
     calling = Sipp(site, SCENARIOS / "caller.xml", "101", "102", transport)
-    for process in (calling, ringing, keys):
+    invite = callee.wait_request("INVITE")
+    for status, lamp in ((180, "ringing"), (200, "talking")):
+        more = {"body": sdp(5000), "Content_Type": "application/sdp"} if status == 200 else {}
+        callee.reply(invite, status, "OK", **more)  # type: ignore[arg-type]
+        site.wait_lamp("102", lamp)
+        site.wait_watched("102")  # what comes sooner takes its place
+    callee.wait_request("ACK")
+    assert Dialog.of_invite(callee, invite).request("BYE").status == 200
+    for process in (calling, keys):
         process.finish()
 
 
@@ -195,7 +198,7 @@ def test_two_carriers(own_site: Callable[..., Site]) -> None:
     called.reply(invite, 180, "Ringing")
     called.reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp")
     called.wait_request("ACK")
-    called.reply(called.wait_request("BYE"), 200)
+    assert Dialog.of_invite(called, invite).request("BYE").status == 200
     calling_in.finish()
     site.wait_no_call()
 

@@ -24,7 +24,7 @@ from sites import Site
 from wire import DEADLINE, Message
 
 from blfd.demo.simulation import ServerProcess
-from blfd.server.loop import SAME_WISH
+from blfd.server.loop import SAME_WISH, STOP_QUIET
 
 CONTRIB = Path(__file__).parents[2] / "contrib"
 
@@ -164,13 +164,20 @@ def ending(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture
 def started(request: pytest.FixtureRequest, ending: Site) -> Iterator[Site]:
     """A server that knows no phones, in a process group of its own."""
-    site, end = ending, request.getfixturevalue("end")
+    start_anew(ending, request.getfixturevalue("end"))
+    yield ending
+    leave(ending)
+
+
+def start_anew(site: Site, end: End) -> None:
     site.server.stop()
     with closing(sqlite3.connect(site.database)) as database, database:
         for table in ("bindings", "subscriptions"):
             database.execute(f"DELETE FROM {table}")
     site.server = ServerProcess(site.database, site.listen, *site.options, *end.options, own_group=True)
-    yield site
+
+
+def leave(site: Site) -> None:
     for agent in site.agents:
         agent.close()
     site.agents.clear()
@@ -233,10 +240,16 @@ def test_what_was_answered_outlives_every_end(started: Site, end: End) -> None:
 def test_a_second_signal_a_while_later_cuts_short(started: Site, end: End) -> None:
     """Nothing is waited for any more, here for a phone that answers no CANCEL; what was answered is kept."""
     site = started
-    send = sender(site, end)
-    accepted(site)
-    send()
-    time.sleep(SAME_WISH + 0.1)
+    for _ in range(10):
+        send = sender(site, end)
+        accepted(site)
+        send()
+        since = time.monotonic()
+        time.sleep(SAME_WISH + 0.1)
+        if time.monotonic() < since + (SAME_WISH + STOP_QUIET) / 2:
+            break
+        leave(site)  # nobody has answered for so long that it may have ended by itself
+        start_anew(site, end)
     site.registered("104")
     send()
     assert site.server.process.wait(DEADLINE) == 128 + end.number

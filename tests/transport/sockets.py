@@ -14,7 +14,7 @@ from blfd.transport.addresses import ListenAddress, family
 from blfd.transport.certificates import Certificates
 from blfd.transport.network import Network, Source
 
-DEADLINE = 5.0
+DEADLINE = 30.0
 
 
 def _has_ipv6() -> bool:
