@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import queue
 import re
 import sqlite3
 import subprocess
@@ -22,7 +23,14 @@ from sqlite_utils.db import Database
 
 from blfd.core.calls.attempts import Attempt, Way
 from blfd.core.directory import Group, Reach, StarCodes
-from blfd.core.effects import SaveBindings, SaveCalls, SavePickup, SaveSubscription
+from blfd.core.effects import (
+    SaveBindings,
+    SaveCalls,
+    SavePickup,
+    SavePublication,
+    SaveSubscription,
+    TellSaved,
+)
 from blfd.core.saved import SavedCall, SavedLeg, SavedPublication, SavedSeat, SavedSubscription, SessionTimer
 from blfd.core.values import Aor, Binding, DialogId, Flow, NameAddr, SubscriptionDialog
 from blfd.store import NewExtension, Store, StoreError, backups, legs, sqlite_records
@@ -412,6 +420,37 @@ def test_the_writer_outlives_a_disk_that_refuses(
     assert disk.tried == [ATTEMPT]
     assert disk.watching == {"k": None}
     assert disk.calls == {1: None, 2: None}
+
+
+def test_the_writer_tells_when_it_is_written(store: Store) -> None:
+    told: queue.Queue[tuple[tuple[int, ...], int]] = queue.Queue()
+    writer = StoreWriter(
+        store.records, lambda numbers: told.put((numbers, len(store.records.publications())))
+    )
+    for number in range(20):
+        etag = f"{number}"
+        saved = SavedPublication(etag, ALICE, "proxy", 1.0, 2.0, b"x")
+        writer.save(SavePublication(etag, saved))
+        writer.save(TellSaved(number))
+    seen: list[int] = []
+    while len(seen) < 20:
+        numbers, written = told.get(timeout=20)
+        seen += numbers
+        assert written >= len(seen), "nobody is told before it is on the disk"
+    assert seen == list(range(20))
+    writer.save(TellSaved(20))
+    writer.close()
+    assert told.get(timeout=20) == ((20,), 20)
+
+
+def test_the_writer_tells_of_a_disk_that_refuses_too() -> None:
+    """What it cannot write is known here, and is written when that can be."""
+    told: queue.Queue[tuple[int, ...]] = queue.Queue()
+    writer = StoreWriter(cast(Records, Disk(sqlite3.OperationalError("disk full"))), told.put)
+    writer.save(SaveBindings(ALICE, ()))
+    writer.save(TellSaved(1))
+    assert told.get(timeout=20) == (1,)
+    writer.close()
 
 
 def test_closing_on_a_broken_disk_does_not_wait_for_it(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,11 +5,13 @@ a new body takes the place of the old one. An extension has as many as there are
 side of each call, Asterisk one for all calls of an extension. They add up, and what the newest body says of a
 dialog holds. A dialog that a publisher calls terminated is over in all its publications, however long they
 live, and does not come back while late messages may tell of it. All publications and their entity-tags are
-stored, so a restart changes no lamp and costs no publisher its entity-tag.
+stored before they are answered, so a restart changes no lamp and costs no publisher its entity-tag: one that
+refreshes once an hour would show what is wrong for as long.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -19,10 +21,11 @@ from blfd.core import capabilities, privacy
 from blfd.core.access.domains import Domains
 from blfd.core.access.limits import Tally, granted, too_many
 from blfd.core.directory import Directory, Extension, Owner
-from blfd.core.effects import Effect, Level, Log, Reply, SavePublication
+from blfd.core.effects import Effect, Level, Log, Reply, SavePublication, TellSaved
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import RENDERING, Dialogs, Published, WatchedDialog
 from blfd.core.events.documents import DialogPackage
+from blfd.core.inputs import Saved
 from blfd.core.messages import PublishReceived
 from blfd.core.saved import SavedPublication
 from blfd.core.settings import Settings
@@ -90,6 +93,8 @@ class Compositor:
         self._ended: dict[Aor, dict[Published, float]] = {}  # bodies of until then tell nothing of these
         self.timers = Timers(self._expire)
         self.refused: dict[tuple[str, Aor], RefusedPublish] = {}  # by source and extension, the newest last
+        self._unanswered: dict[int, Reply] = {}
+        self._numbers = itertools.count(1)
         self._of_publisher = Tally(settings.source_publications)
         self._of_tenant = Tally(settings.tenant_publications)
 
@@ -132,7 +137,25 @@ class Compositor:
     # PUBLISH
 
     def publish(self, publish: PublishReceived, publisher: Publisher, now: float) -> list[Effect]:
-        """RFC 3903, section 6, step by step. Raises Refusal."""
+        """RFC 3903, section 6, step by step; answered when it is stored. Raises Refusal."""
+        *effects, answer = self._published(publish, publisher, now)
+        if not isinstance(answer, Reply) or not any(isinstance(one, SavePublication) for one in effects):
+            return [*effects, answer]
+        number = next(self._numbers)
+        self._unanswered[number] = answer
+        return [*effects, TellSaved(number)]
+
+    def saved(self, saved: Saved) -> list[Effect]:
+        """What these have published is stored."""
+        return [self._unanswered.pop(number) for number in saved.numbers]
+
+    @property
+    def unanswered(self) -> int:
+        """How many PUBLISHes wait until they are stored."""
+        return len(self._unanswered)
+
+    def _published(self, publish: PublishReceived, publisher: Publisher, now: float) -> list[Effect]:
+        """What comes of it, and the answer last."""
         if publish.event.lower() != PACKAGE:
             text = f"{publish.event} is not published here" if publish.event else "Event is missing"
             raise Refusal(489, visible(text), (("Allow-Events", PACKAGE),))

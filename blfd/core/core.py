@@ -42,6 +42,7 @@ from blfd.core.inputs import (
     ProfileFound,
     PublicationsRestored,
     RulesSet,
+    Saved,
     SubscriptionsRestored,
     SyncWanted,
 )
@@ -230,6 +231,8 @@ class Core:
                 return ua_profile.found(event, self._new_tag())
             case RulesSet():
                 return self.own_rules.are_set(event, now)
+            case Saved():
+                return self.compositor.saved(event)
             case FlowClosed():
                 flow = event.flow
                 self._authenticator.edges.discard(flow)

@@ -112,6 +112,12 @@ class SavePublication(NamedTuple):
     saved: SavedPublication | None
 
 
+class TellSaved(NamedTuple):
+    """Say when all is stored that was to be before; `Saved` comes back with `number`, soon."""
+
+    number: int
+
+
 class SaveCalls(NamedTuple):
     """Persist calls that are up, by number, all at once; None removes one."""
 
@@ -386,6 +392,7 @@ Effect = (
     | SaveBindings
     | SaveSubscription
     | SavePublication
+    | TellSaved
     | SaveCalls
     | SavePickup
     | Notify

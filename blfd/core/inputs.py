@@ -75,6 +75,13 @@ class FlowReached(NamedTuple):
     flow: Flow
 
 
+class Saved(NamedTuple):
+    """All is stored that was asked for before these `TellSaved`; or the disk refuses, which is said in the
+    log, and it is tried again."""
+
+    numbers: tuple[int, ...]
+
+
 class Located(NamedTuple):
     """What `Locate` has found."""
 
@@ -158,6 +165,7 @@ Input = (
     | FlowReached
     | CertificateShown
     | Located
+    | Saved
     | DirectoryChanged
     | BindingsRestored
     | SubscriptionsRestored

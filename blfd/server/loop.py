@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import FrameType
@@ -33,6 +34,7 @@ from blfd.core.effects import (
     SavePublication,
     SaveSubscription,
     SetRules,
+    TellSaved,
 )
 from blfd.core.events.subscription import AHEAD
 from blfd.core.inputs import (
@@ -44,6 +46,7 @@ from blfd.core.inputs import (
     Located,
     ProfileFound,
     PublicationsRestored,
+    Saved,
     SubscriptionsRestored,
 )
 from blfd.core.locations import Locations
@@ -92,7 +95,8 @@ class Server:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._store = Store(config.database)
-        self._writer = StoreWriter(self._store.records)
+        self._saved: deque[tuple[int, ...]] = deque()
+        self._writer = StoreWriter(self._store.records, self._tell_saved)
         sip = config.sip
 
         def trusts(host: str) -> bool:
@@ -215,7 +219,7 @@ class Server:
         match effect:  # the most frequent ones first
             case Notify() | Reply() | NotifyAll():
                 self._stack.perform(effect)
-            case SaveSubscription() | SaveBindings() | SavePublication() | SaveCalls():
+            case SaveSubscription() | SaveBindings() | SavePublication() | SaveCalls() | TellSaved():
                 self._writer.save(effect)
             case SavePickup():
                 self._writer.save(effect)
@@ -246,6 +250,15 @@ class Server:
     def _answer_later(self, event: Input) -> None:
         """From another thread: give the core an input."""
         self._work.later(lambda: self.emit(event))
+
+    def _tell_saved(self, numbers: tuple[int, ...]) -> None:
+        """From the writer's thread; while the server stops, too."""
+        self._saved.append(numbers)
+        self._stack.wake()
+
+    def _answer_saved(self) -> None:
+        while self._saved:
+            self.emit(Saved(self._saved.popleft()))
 
     def _find_profile(self, effect: FindProfile) -> None:
         """On a thread of its own, since it reads the database."""
@@ -352,6 +365,7 @@ class Server:
 
     def _turn(self, wait: float) -> None:
         self._stack.poll(wait if self._stopping_since is None else 0.0)
+        self._answer_saved()
         self._work.run()
         self._systemd.turned()
         if self._certificates and time.monotonic() >= self._renewed_at + RENEWAL:
@@ -375,13 +389,15 @@ class Server:
         end, quiet, left = now + STOP_PATIENCE, now + STOP_QUIET, self._leaving()
         while left and now < min(end, quiet) and not self._cut_short_by:
             self._stack.poll(0.05)
+            self._answer_saved()
             now, before, left = time.monotonic(), left, self._leaving()
             if left < before:
                 quiet = now + STOP_QUIET
 
     def _leaving(self) -> int:
-        """Legs and registrations that end and, with `drain`, subscriptions that are not confirmed to have."""
-        leaving = self._calls.legs.ending() + len(self._core.registrations)
+        """Legs and registrations that end, PUBLISHes that wait for the disk and, with `drain`, subscriptions
+        that are not confirmed to have."""
+        leaving = self._calls.legs.ending() + len(self._core.registrations) + self._core.compositor.unanswered
         return leaving + (len(self._core.notifier.subscriptions) if self._config.drain else 0)
 
 

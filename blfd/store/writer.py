@@ -1,13 +1,21 @@
-"""Writes what the server keeps, away from the SIP thread."""
+"""Writes what the server keeps, away from the SIP thread, and says when that is done."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from blfd.core.calls.attempts import Attempt
-from blfd.core.effects import SaveBindings, SaveCalls, SavePickup, SavePublication, SaveSubscription
+from blfd.core.effects import (
+    SaveBindings,
+    SaveCalls,
+    SavePickup,
+    SavePublication,
+    SaveSubscription,
+    TellSaved,
+)
 from blfd.core.saved import SavedCall, SavedPublication, SavedSubscription
 from blfd.core.values import Aor, Binding
 from blfd.store.records import KEPT, Records
@@ -15,28 +23,34 @@ from blfd.store.records import KEPT, Records
 log = logging.getLogger("blfd.store")
 
 LATEST = 0.2  # seconds that a change may wait to be written
+SOON = 0.01  # the same where somebody waits: time for others, as one write is for all
 RETRY = 5.0
 
-Change = SaveBindings | SaveSubscription | SavePublication | SaveCalls | SavePickup
+Change = SaveBindings | SaveSubscription | SavePublication | SaveCalls | SavePickup | TellSaved
 
 
 class StoreWriter:
-    """Writes from a thread of its own, at most `LATEST` seconds late.
+    """Writes from a thread of its own, at most `LATEST` seconds late; calls `told` there with what was to be
+    told (`TellSaved`).
 
     What a full or broken disk refuses is kept and tried again every `RETRY` seconds. The thread is woken by
     the first change after a write only: to be woken by each would cost the SIP thread more than the change.
     """
 
-    def __init__(self, records: Records) -> None:
-        self._records = records
+    def __init__(
+        self, records: Records, told: Callable[[tuple[int, ...]], None] = lambda numbers: None
+    ) -> None:
+        self._records, self._told = records, told
         self._changes: deque[Change] = deque()
-        self._changed, self._closing = threading.Event(), threading.Event()
+        self._changed, self._urgent = threading.Event(), threading.Event()
+        self._closing = threading.Event()
         self._bindings: dict[Aor, tuple[Binding, ...]] = {}
         self._attempts: deque[Attempt] = deque(maxlen=KEPT)
         self._subscriptions: dict[str, SavedSubscription | None] = {}
         self._publications: dict[str, SavedPublication | None] = {}
         self._calls: dict[int, SavedCall | None] = {}
         self._given = self._taken = self._written = 0  # how many changes, ever
+        self._awaited: list[int] = []
         self._failing = False
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._thread.start()
@@ -49,12 +63,15 @@ class StoreWriter:
     def save(self, effect: Change) -> None:
         self._given += 1
         self._changes.append(effect)
+        if type(effect) is TellSaved and not self._urgent.is_set():  # what it waits for is in the queue
+            self._urgent.set()
         if not self._changed.is_set():
             self._changed.set()
 
     def close(self) -> None:
         """Write what is queued, then end; what the disk refuses even now is lost, and said."""
         self._closing.set()
+        self._urgent.set()
         self._changed.set()
         self._thread.join(30)
 
@@ -66,8 +83,10 @@ class StoreWriter:
     def _run(self) -> None:
         while not self._closing.is_set():
             self._changed.wait(RETRY if self._waiting else None)
-            self._closing.wait(LATEST)
+            if self._urgent.wait(LATEST):
+                self._closing.wait(LATEST if self._failing else SOON)
             self._changed.clear()
+            self._urgent.clear()
             self._collect()
             self._write()
         self._collect()
@@ -98,9 +117,18 @@ class StoreWriter:
                     self._calls |= calls
                 case SavePickup(attempt):
                     self._attempts.append(attempt)
+                case TellSaved(number):
+                    self._awaited.append(number)
 
     def _write(self) -> None:
+        self._try_to_write()
+        if self._awaited:  # whatever the disk says: it is known here, and is written when that can be
+            numbers, self._awaited = tuple(self._awaited), []
+            self._told(numbers)
+
+    def _try_to_write(self) -> None:
         if not self._waiting:
+            self._written = self._taken
             return
         try:
             self._records.save(

@@ -11,8 +11,19 @@ from typing import TypeVar
 from blfd.core.calls.leg_inputs import LegEnded, LegsListed
 from blfd.core.core import Core
 from blfd.core.directory import Directory, Extension, Group, Tenant
-from blfd.core.effects import Accept, Adopt, Dial, Effect, HangUp, ListLegs, Notify, NotifyAll, Reply
-from blfd.core.inputs import DirectoryChanged, Input
+from blfd.core.effects import (
+    Accept,
+    Adopt,
+    Dial,
+    Effect,
+    HangUp,
+    ListLegs,
+    Notify,
+    NotifyAll,
+    Reply,
+    TellSaved,
+)
+from blfd.core.inputs import DirectoryChanged, Input, Saved
 from blfd.core.messages import (
     Credentials,
     InviteReceived,
@@ -182,6 +193,8 @@ class World:
                 self._legs.add(effect.leg)
             elif isinstance(effect, HangUp):
                 self._hung_up |= {effect.leg} & self._legs
+            elif isinstance(effect, TellSaved) and self._stack:
+                effects = [*effects, *self.core.handle(Saved((effect.number,)), self.now)]
         if not self._stack or ListLegs() not in effects:
             return effects
         listed = self._played(self.core.handle(LegsListed(frozenset(self._legs)), self.now))

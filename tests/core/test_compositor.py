@@ -19,8 +19,8 @@ from publishers import HELD, KAMAILIO, OTHER, asterisk, body, kamailio, opensips
 
 from blfd.core import report
 from blfd.core.calls.leg_inputs import LegAccepted, LegProgress
-from blfd.core.effects import Effect, Log, Reply, SavePublication
-from blfd.core.inputs import DirectoryChanged, PublicationsRestored
+from blfd.core.effects import Effect, Log, Reply, SavePublication, TellSaved
+from blfd.core.inputs import DirectoryChanged, PublicationsRestored, Saved
 from blfd.core.messages import PublishReceived
 from blfd.core.saved import SavedPublication
 from blfd.core.settings import Settings
@@ -264,6 +264,24 @@ def test_the_expiry_of_a_publication_that_was_published_anew() -> None:
     assert site.lamp == "talking"
     site.publish(kamailio("terminated"), etag, expires=11)
     assert site.lamp == "idle"
+
+
+def test_a_publication_is_answered_once_it_is_stored() -> None:
+    site = Site()
+    site.world = World(site.settings, phones=("101", "103"), known=published("102"), stack=False)
+    effects = site.give(publish(kamailio("early")))
+    assert site.lamp == "ringing", "lamps do not wait for the disk"
+    saves = [type(effect) for effect in effects if isinstance(effect, SavePublication | TellSaved)]
+    assert saves == [SavePublication, TellSaved]
+    assert not [effect for effect in effects if isinstance(effect, Reply)]
+    told = next(effect for effect in effects if isinstance(effect, TellSaved))
+    assert site.world.core.compositor.unanswered == 1
+    answer = reply(site.give(Saved((told.number,))))
+    assert answer.status == 200
+    assert dict(answer.headers)["SIP-ETag"] in site.kept
+    assert site.refused(b"", "made-up").status == 412, "there is nothing to store"
+    assert reply(site.give(publish(kamailio("early"), expires=0))).status == 200
+    assert site.world.core.compositor.unanswered == 0
 
 
 # Refusals

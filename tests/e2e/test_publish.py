@@ -80,12 +80,13 @@ def test_a_restart_keeps_lamps_and_entity_tags(own_site: Callable[..., Site]) ->
     watcher = site.registered("103")
     watcher.subscribe("102")
     server = site.agent("111")
-    etag = publish(server, body("confirmed"))["sip-etag"]
-    watcher.notify("confirmed")
-    site.wait_rows("publications", 1)
-    site.kill()
+    etag = publish(server, body("early"))["sip-etag"]
+    watcher.notify("early")
+    etag = publish(server, body("confirmed"), etag)["sip-etag"]
+    site.kill()  # in the moment of its 200, which says that it is on the disk
     site.start()
     watcher.notify("confirmed")
+    site.wait_lamp("102", "talking")
     again = publish(server, b"", etag)
     assert (again.status, again["sip-etag"] != etag) == (200, True)
     publish(server, body("terminated"), again["sip-etag"])
