@@ -25,8 +25,8 @@ typedef struct {  /* phone i: it registers, is called by caller i, and that call
 
 static Phone *phones;
 Calls calls;
-Samples ringing, answered;
-int registered, by_hand;
+Samples ringing, ringing_out, answered;
+int registered, by_hand, carrier;
 
 void phones_open(void) { phones = calloc(PHONES_MAX, sizeof *phones); }
 
@@ -62,6 +62,12 @@ void phone_register(int i)
 	register_send(i);
 }
 
+/* Of call i the even ones come from the carrier, whose numbers are those of the phones behind 4930, and the odd ones go
+ * there, to 0 and the number. */
+static int is_outside(int i, char end) { return carrier && (end == 'c') == (i % 2 == 0); }
+
+static int socket_of(int i, char end) { return is_outside(i, end) ? carrier : i % wire_ports(); }
+
 /* ------------------------------------------------------------------------------------------- caller */
 
 typedef struct { const char *method, *target, *to, *routes; char branch; int cseq; } CallerRequest;
@@ -70,21 +76,23 @@ static void caller_send(int i, CallerRequest r)
 {
 	char text[MESSAGE_MAX];
 	Phone *p = &phones[i];
+	int at = socket_of(i, 'c');
 	uint64_t id = identifier('c', i, p->generation);
 	int n = snprintf(text, sizeof text - 512,
 		"%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s:%d;rport;branch=z9hG4bK%c%d.%d.%d\r\n%sFrom: <sip:%d@%s>;tag=%08x\r\n"
 		"To: %s\r\nCall-ID: %016" PRIx64 "\r\nCSeq: %d %s\r\nContact: <sip:c%d@%s:%d>\r\nMax-Forwards: 70\r\n",
-		r.method, r.target, local_ip, port_of(i), r.branch, i, p->generation, run_id, r.routes, FIRST_CALLER + i,
-		server_name, (unsigned)id, r.to, id, r.cseq, r.method, i, local_ip, port_of(i));
+		r.method, r.target, wire_ip(at), wire_port(at), r.branch, i, p->generation, run_id, r.routes, FIRST_CALLER + i,
+		is_outside(i, 'c') ? wire_ip(at) : server_name, (unsigned)id, r.to, id, r.cseq, r.method, i, wire_ip(at), wire_port(at));
 	n += content(text + n, !strcmp(r.method, "INVITE"));
-	transmit(i, text, n);
+	transmit_by(at, text, n);
 }
 
 /* INVITE, and what follows it outside a dialog: CANCEL, and ACK of a refusal. */
 static void caller_send_first(int i, const char *method, const char *to)
 {
 	char uri[128], name[136];
-	snprintf(uri, sizeof uri, "sip:%d@%s", FIRST_PHONE + i, server_name);
+	const char *before = is_outside(i, 'c') ? "4930" : is_outside(i, 'p') ? "0" : "";
+	snprintf(uri, sizeof uri, "sip:%s%d@%s", before, FIRST_PHONE + i, server_name);
 	snprintf(name, sizeof name, "<%s>", uri);
 	caller_send(i, (CallerRequest){method, uri, to ? to : name, "", 'i', 1});
 }
@@ -183,7 +191,7 @@ static void on_invite_response(int i, int status, const Packet *m)
 		p->caller.due = 0;
 		if (status == 100) return;
 		p->calling = RINGING;
-		sample(&ringing, m->arrived - p->started);
+		sample(is_outside(i, 'p') ? &ringing_out : &ringing, m->arrived - p->started);
 	}
 }
 
@@ -213,10 +221,11 @@ void on_phone_response(char kind, int i, int generation, int status, const Packe
 static void callee_send(int i, const char *status, int with_session)
 {
 	char text[MESSAGE_MAX];
+	int at = socket_of(i, 'p');
 	int n = snprintf(text, sizeof text - 512, "SIP/2.0 %s\r\n%sContact: <sip:p%d@%s:%d>\r\n", status, phones[i].invite, i,
-		local_ip, port_of(i));
+		wire_ip(at), wire_port(at));
 	n += content(text + n, with_session);
-	transmit(i, text, n);
+	transmit_by(at, text, n);
 }
 
 void callee_ring(int i)

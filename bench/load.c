@@ -8,6 +8,8 @@
  *                                   all at once where RATE is 0
  *     fanout CHANGES                real calls to phone 0; how long each change takes to reach every watcher
  *     calls RATE SECONDS N          RATE calls a second to phones 0..N-1, answered and hung up
+ *     trunk RATE SECONDS N ADDRESS  the same, of which every second one is called from a carrier at ADDRESS by number, and
+ *                                   the others call one there
  *     publish RATE SECONDS N        RATE PUBLISHes a second of calls at phones 0..N-1: three a call
  *     ring N                        phones 1..N are called, and ring from then on
  *     heard SINCE                   how long after SINCE (ns of the wall clock) the last watcher had a NOTIFY
@@ -40,11 +42,13 @@ uint64_t identifier(char kind, int index, int generation)
 
 int port_of(int index) { return wire_port(index % wire_ports()); }
 
-void transmit(int index, const char *text, int size)
+void transmit_by(int socket, const char *text, int size)
 {
 	if (size >= MESSAGE_MAX) errx(2, "a message is longer than %d bytes", MESSAGE_MAX);
-	wire_send(index % wire_ports(), text, size);
+	wire_send(socket, text, size);
 }
+
+void transmit(int index, const char *text, int size) { transmit_by(index % wire_ports(), text, size); }
 
 /* ------------------------------------------------------------------------------------------- reporting */
 
@@ -101,15 +105,18 @@ static void on_response(const Packet *p)
 	else if (index < PHONES_MAX) on_phone_response(kind, index, generation, status, p);
 }
 
-/* The user part of our Contacts says whose request it is: w(atcher), p(hone), c(aller) and its index. */
+/* The user part of our Contacts says whose request it is: w(atcher), p(hone), c(aller) and its index; a number outside
+ * is 0 and that of the phone which stands for it. */
 static void on_packet(const Packet *p)
 {
 	int index;
 	char method[16], owner;
 	if (!strncmp(p->text, "SIP/2.0 ", 8)) on_response(p);
 	else if (!strncmp(p->text, "NOTIFY sip:w", 12)) on_notify(atoi(p->text + 12), p);
-	else if (sscanf(p->text, "%15[A-Z] sip:%c%d", method, &owner, &index) == 3 && index < PHONES_MAX)
-		on_phone_request(owner, index, method, p);
+	else if (sscanf(p->text, "%15[A-Z] sip:%c%d", method, &owner, &index) == 3) {
+		if (owner == '0') owner = 'p', index -= FIRST_PHONE;
+		if (index >= 0 && index < PHONES_MAX) on_phone_request(owner, index, method, p);
+	}
 }
 
 static void pump(int ms)
@@ -265,7 +272,14 @@ static void command_calls(int rate, int seconds, int count)
 		calls.started, calls.completed, calls.failed + calls.active,
 		calls.skipped, lamps_left_lit());
 	print_samples("invite_to_180_ms", &ringing);
+	print_samples("out_invite_to_180_ms", &ringing_out);
 	report_close();
+}
+
+static void command_trunk(int rate, int seconds, int count, const char *address)
+{
+	carrier = wire_add(address);
+	command_calls(rate, seconds, count);
 }
 
 /* Each of a call's is sent when the one before is answered; at the end, calls that are not over are ended. */
@@ -383,11 +397,13 @@ static void command_heard(int64_t since)
 static void command(const char *line)
 {
 	int a, b, c;
+	char address[64];
 	long long since;
 	if (sscanf(line, "register %d", &a) == 1 && a <= PHONES_MAX) command_register(a);
 	else if (sscanf(line, "subscribe %d %d %d", &a, &b, &c) == 3 && a <= WATCHERS_MAX) command_subscribe(a, b, c);
 	else if (sscanf(line, "fanout %d", &a) == 1) command_fanout(a);
 	else if (sscanf(line, "calls %d %d %d", &a, &b, &c) == 3 && c <= PHONES_MAX) command_calls(a, b, c);
+	else if (sscanf(line, "trunk %d %d %d %63s", &a, &b, &c, address) == 4 && c <= PHONES_MAX) command_trunk(a, b, c, address);
 	else if (sscanf(line, "publish %d %d %d", &a, &b, &c) == 3 && c <= PHONES_MAX) command_publish(a, b, c);
 	else if (sscanf(line, "ring %d", &a) == 1 && a < PHONES_MAX) command_ring(a);
 	else if (sscanf(line, "pickup %d %d", &a, &b) == 2 && b <= PICKERS_MAX) command_pickup(a, b);

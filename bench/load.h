@@ -22,6 +22,7 @@ void sample(Samples *s, int64_t ns);
 int port_of(int index);
 uint64_t identifier(char kind, int index, int generation);  /* as scattered as a phone's: servers hash Call-IDs */
 void transmit(int index, const char *text, int size);
+void transmit_by(int socket, const char *text, int size);
 
 /* watchers.c */
 typedef struct { long notifies, repeats, jumps, unexpected; int64_t latest; } Seen;
@@ -42,8 +43,9 @@ void on_notify(int i, const Packet *p);
 typedef struct { char remote[256], target[256], routes[1024]; } Dialog;  /* To with tag, remote target, route set */
 typedef struct { int started, completed, failed, skipped, active; } Calls;
 extern Calls calls;
-extern Samples ringing, answered;  /* answered: from a pickup's INVITE to the caller's 200 */
+extern Samples ringing, ringing_out, answered;  /* answered: from a pickup's INVITE to the caller's 200 */
 extern int registered, by_hand;  /* by_hand: phones ring, accept and hang up only when told to */
+extern int carrier;  /* its socket; 0: phones call phones, else even callers and odd callees are outside */
 int content(char *out, int with_session);
 void dialog_learn(Dialog *d, const Packet *m);
 void phones_open(void);

@@ -11,6 +11,7 @@ def ratios(storm: int, audiences: tuple[int, ...], restart: int) -> list[Ratio]:
     busy = "pickup, 200 calls ringing, 5,000 subscriptions"
     fanout = f"one change to {audiences[0]:,}: CPU-s per 1,000 NOTIFYs"
     calls = "100 calls/s: CPU-s per 1,000"
+    trunk = "100 calls/s by a trunk: CPU-s per 1,000"
     publishes = "1,000 PUBLISHes/s: CPU-s per 1,000"
     lamps = f"kill -9 with {restart:,} subscriptions: all lamps right, best ms"
     goals = {1000: 0.11, 5000: 0.05}
@@ -33,6 +34,7 @@ def ratios(storm: int, audiences: tuple[int, ...], restart: int) -> list[Ratio]:
             for figure in [f"one change to {count:,}: last has it, median ms"]
         ),
         Ratio("a call: CPU (Kamailio is a proxy)", calls, calls, peer, 0.60),
+        Ratio("a call by a trunk: CPU (Kamailio is a proxy)", trunk, trunk, peer, None),
         Ratio("a PUBLISH with its NOTIFY: CPU", publishes, publishes, peer, None),
         Ratio(f"kill -9 to the last of {restart:,} lamps, of before", lamps, lamps, "before", 0.5),
         Ratio(

@@ -17,7 +17,7 @@ from power_cut import provision
 from ratios import ratios
 from report import Row, machine, print_tables, write_readme, write_results
 from rich.console import Console
-from servers import EXTENSIONS, BenchError, Blfd, Kamailio, Peer, Server
+from servers import CARRIER_ADDRESS, EXTENSIONS, BenchError, Blfd, Kamailio, Peer, Server
 
 Starter = Callable[[], AbstractContextManager[Server]]
 
@@ -231,6 +231,29 @@ def calls(run: Run, peer: Peer) -> None:
     load.note(f"{case}: INVITE to 180, p99 ms", found["invite_to_180_ms"].get("p99", 0))
 
 
+def trunk(run: Run, peer: Peer) -> None:
+    """Calls by a trunk, in by number and out by a route in turns; of those in every phone is watched."""
+    size, phones = run.size, 200
+    case = f"{size.calls_a_second} calls/s by a trunk"
+    with run.load(peer.trusting, case) as load:
+        if isinstance(peer, Blfd):
+            assert load.server.database
+            number = ("--did", "4930xxxxxx=xxxxxx", "--ping", "0")
+            peer.command(load.server.database, "trunk", "add", "line", "--server", CARRIER_ADDRESS, *number)
+            peer.command(load.server.database, "route", "add", "0.", "--trunks", "line")
+        load.do(f"register {phones}")
+        load.subscribe(phones, phones)
+        found = load.do(f"trunk {size.calls_a_second} {size.calls_s} {phones} {CARRIER_ADDRESS}")
+    total = size.calls_a_second * size.calls_s
+    load.note(f"{case}: completed of {total:,}", found["completed"], total, at_least=True)
+    load.note(f"{case}: failed", found["failed"] + found["skipped"], 0)
+    load.note(f"{case}: lamps left lit", found["lamps_left_lit"], 0)
+    load.note(f"{case}: CPU-s per 1,000", found["server_cpu_s"] / max(found["completed"], 1) * 1000)
+    for way, name in (("in", "invite_to_180_ms"), ("out", "out_invite_to_180_ms")):
+        for share in ("p50", "p99"):
+            load.note(f"{case}, {way}: INVITE to 180, {share} ms", found[name].get(share, 0))
+
+
 def publish(run: Run, peer: Peer) -> None:
     """PUBLISHes of calls that somebody else carries, at a rate, every extension watched."""
     size = run.size
@@ -347,6 +370,7 @@ MEASUREMENTS: dict[str, Callable[[Run, Peer], None]] = {
         fanout,
         memory,
         calls,
+        trunk,
         publish,
         pickup,
         restart,

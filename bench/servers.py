@@ -20,6 +20,8 @@ BLFD_ADDRESS = "127.0.7.2:5070"
 FILES_ADDRESS = "127.0.7.2:8070"
 PORTAL_ADDRESS = "127.0.7.2:8089"
 KAMAILIO_ADDRESS = "127.0.7.1:5060"
+CARRIER_HOST = "127.0.7.8"  # the generator, too, as the carrier of a trunk
+CARRIER_ADDRESS = f"{CARRIER_HOST}:5080"
 # Debian has it where only root's PATH looks.
 KAMAILIO = shutil.which("kamailio", path=os.environ.get("PATH", "") + ":/usr/sbin")
 KAMAILIO_TABLES = Path("/usr/share/kamailio/dbtext/kamailio")
@@ -198,6 +200,8 @@ def _configured(folder: Path) -> Path:
         ("@LISTEN@", f"udp:{KAMAILIO_ADDRESS}"),
         ("@ADDRESS@", f"sip:{KAMAILIO_ADDRESS}"),
         ("@TABLES@", str(tables)),
+        ("@CARRIER_HOST@", CARRIER_HOST),
+        ("@CARRIER@", CARRIER_ADDRESS),
     ):
         text = text.replace(name, value)
     config.write_text(text)

@@ -23,6 +23,7 @@
 
 typedef struct {
 	int fd, port, queued;
+	char ip[64];
 	struct mmsghdr out[BATCH];
 	struct iovec part[BATCH];
 	char text[BATCH][MESSAGE_MAX];
@@ -31,7 +32,7 @@ typedef struct {
 char server_name[64], local_ip[64];
 int64_t wire_repeated;
 static Socket *sockets;
-static int count, epoll;
+static int count, own, epoll;  /* `own`: those of wire_open */
 
 int64_t now(void)
 {
@@ -62,6 +63,7 @@ static void socket_open(Socket *s, struct sockaddr_in to, struct sockaddr_in fro
 	if (bind(s->fd, (void *)&from, sizeof from) || connect(s->fd, (void *)&to, sizeof to)) err(2, "bind or connect");
 	getsockname(s->fd, (void *)&from, &size);
 	s->port = ntohs(from.sin_port);
+	snprintf(s->ip, sizeof s->ip, "%s", inet_ntoa(from.sin_addr));
 	for (int i = 0; i < BATCH; i++) {
 		s->part[i].iov_base = s->text[i];
 		s->out[i].msg_hdr = (struct msghdr){.msg_iov = &s->part[i], .msg_iovlen = 1};
@@ -70,21 +72,27 @@ static void socket_open(Socket *s, struct sockaddr_in to, struct sockaddr_in fro
 
 void wire_open(const char *server, const char *local, int ports)
 {
-	count = ports < PORTS_MAX ? ports : PORTS_MAX;
-	sockets = calloc(count, sizeof *sockets);
+	sockets = calloc(PORTS_MAX, sizeof *sockets);
 	epoll = epoll_create1(EPOLL_CLOEXEC);
 	snprintf(server_name, sizeof server_name, "%s", server);
 	snprintf(local_ip, sizeof local_ip, "%s", local);
-	for (int i = 0; i < count; i++) {
-		struct epoll_event readable = {.events = EPOLLIN, .data.u32 = i};
-		socket_open(&sockets[i], address(server), address(local));
-		epoll_ctl(epoll, EPOLL_CTL_ADD, sockets[i].fd, &readable);
-	}
+	for (int i = 0; i < ports; i++) wire_add(local);
+	own = count;
+}
+
+int wire_add(const char *local)
+{
+	struct epoll_event readable = {.events = EPOLLIN, .data.u32 = count};
+	if (count == PORTS_MAX) errx(2, "more than %d sockets", PORTS_MAX);
+	socket_open(&sockets[count], address(server_name), address(local));
+	epoll_ctl(epoll, EPOLL_CTL_ADD, sockets[count].fd, &readable);
+	return count++;
 }
 
 int wire_epoll(void) { return epoll; }
-int wire_ports(void) { return count; }
+int wire_ports(void) { return own; }
 int wire_port(int index) { return sockets[index].port; }
+const char *wire_ip(int index) { return sockets[index].ip; }
 
 static void flush(Socket *s)
 {

@@ -20,8 +20,10 @@ extern char server_name[64], local_ip[64];
 extern int64_t wire_repeated;  /* for the report: requests that we sent again */
 
 void wire_open(const char *server, const char *local, int ports);
+int wire_add(const char *address);  /* one socket more, which is none of `wire_ports`: its index */
 int wire_epoll(void);
 int wire_port(int index);   /* UDP port number of socket `index` */
+const char *wire_ip(int index);
 int wire_ports(void);
 int64_t now(void);
 void wire_send(int port, const char *text, int size);  /* queued until the batch is full or flushed */
