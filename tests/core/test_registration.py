@@ -423,19 +423,54 @@ def test_pings_find_a_server_down_after_two_and_up_after_one() -> None:
     assert len([text for text in line.logs if "up again" in text]) == 1
 
 
+@pytest.mark.parametrize("ping", [5, 30])
+def test_a_ping_is_missed_when_the_next_one_is_due(ping: int) -> None:
+    """The transaction may take longer than that to give up."""
+    line = Line(replace(TRUNK, mode=Mode.IP, ping=ping))
+    (trunk,) = line.world.core.directory.trunks
+    first, *_ = _all(line, 2.0)
+    for _ in range(3 * ping):
+        line.wait(1.0)
+    assert line.world.core.pings.is_up(trunk) is False
+    assert len([text for text in line.logs if "is down" in text]) == 2
+    line.answer(first, 200, "OK")
+    assert line.world.core.pings.is_up(trunk) is False, "an answer to one of before"
+    line.answer(line.sent[-1], 200, "OK")
+    assert line.world.core.pings.is_up(trunk) is True
+    line.answer(line.sent[-1], 408)
+    assert line.world.core.pings.is_up(trunk) is True, "a ping has one answer"
+
+
+@pytest.mark.parametrize(("seconds", "registers"), [(0.4, 0), (1.6, 0), (3.5, 1), (20.0, 1)])
+def test_a_carrier_that_answers_late_was_away_for_a_moment(seconds: float, registers: int) -> None:
+    """It has started anew between two pings, and may have lost what it knew."""
+    line = Line(replace(TRUNK, servers=TRUNK.servers[:1], ping=30))
+    for one in _all(line, 2.1):
+        line.answer(one, 200, expires=3600)
+    ping = None
+    while not ping:
+        ping = line.wait(0.1)
+    line.wait(seconds)
+    line.answer(ping, 200)
+    assert len([one for one in _all(line, 2.1) if one.method == "REGISTER"]) == registers
+
+
 def test_a_carrier_that_was_away_is_asked_again_and_while_it_is_down_the_next_one() -> None:
     """One without its registrations rings nobody here until the next REGISTER."""
     line = Line(replace(TRUNK, ping=30))
 
     def pinged(host: str, status: int) -> list[SendRequest]:
         """REGISTERs that are sent soon after a ping of a host was answered so; the other one is fine."""
-        asked: list[SendRequest] = []
-        while not asked:
-            asked = [one for one in _all(line, 1.0) if one.method == "OPTIONS"]
-        for one in asked:
-            line.answer(one, status if one.flow.host == host else 200)
-        found = [one for one in _all(line, 2.0) if one.method == "REGISTER"]
-        return found if host in [one.flow.host for one in asked] else pinged(host, status)
+        is_asked = False
+        while not is_asked:
+            for one in _all(line, 0.5):
+                line.answer(one, status if one.flow.host == host else 200)
+                is_asked |= one.flow.host == host
+        found = _all(line, 2.0)
+        for one in found:
+            if one.method == "OPTIONS":
+                line.answer(one, 200)
+        return [one for one in found if one.method == "REGISTER"]
 
     for one in _all(line, 2.1):
         line.answer(one, 200, expires=3600)

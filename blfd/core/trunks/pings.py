@@ -1,7 +1,7 @@
 """Whether other people's servers are there: OPTIONS now and then to each (RFC 3261, section 11).
 
-Any answer but 408, 500, 502, 503 and 504 says that it is. A server is down when twice in a row none came, and
-up again with the first one.
+Any answer but 408, 500, 502, 503 and 504 says that it is. A server is down when twice in a row none came
+until the next one was due, and up again with the first one. One that takes long was away for a moment.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from blfd.core.values import Flow, NameAddr
 
 KIND = "ping"
 MOST_FAILURES = 2
+LATE = 2.0  # seconds, in which OPTIONS is sent three times over UDP
 SPREAD = 0.2  # of the pause: neither trunks nor servers are asked in step
 
 
 @dataclass(slots=True, eq=False)
 class Ping:
-    """One server of a trunk or upstream; `is_up` is None before it is known."""
+    """One server of a trunk or upstream; `is_up` is None before it is known, `since` where none is out."""
 
     number: int
     trunk: Remote
@@ -32,11 +33,13 @@ class Ping:
     serial: int = 0
     failures: int = 0
     is_up: bool | None = None
+    since: float | None = None
 
 
 class Pings:
     """`ways` are where requests to the servers of a trunk go, or of `what` else it is; `kind` is the word in
-    front of its tokens. `came_back` is told of who answers, and has not before; `has_gone` of who is down."""
+    front of its tokens. `came_back` is told of who answers, and has not before, or not at once; `has_gone` of
+    who is down."""
 
     def __init__(
         self,
@@ -98,31 +101,35 @@ class Pings:
     def answered(self, answer: RequestAnswered, now: float) -> list[Effect]:
         _, number, serial = answer.token.split(" ")
         ping = self._by_number.get(int(number))
-        if ping is None or ping.serial != int(serial):
+        if ping is None or ping.serial != int(serial) or ping.since is None:
             return []
-        flow = self._flow(ping)
-        was = ping.is_up
+        since, ping.since = ping.since, None
         if answer.status in GONE:
-            ping.failures += 1
-            if ping.failures >= MOST_FAILURES:
-                ping.is_up = False
-            if ping.failures == MOST_FAILURES:
-                self._has_gone(ping.trunk, now)
-        else:
-            if ping.failures:
-                self._came_back(ping.trunk, now)
-            ping.failures, ping.is_up = 0, True
-        if flow and ping.is_up is False:
-            self._down.add(flow)
-        elif flow:
+            return self._missed(ping, now)
+        was, flow = ping.is_up, self._flow(ping)
+        if ping.failures or now - since > LATE:
+            self._came_back(ping.trunk, now)
+        ping.failures, ping.is_up = 0, True
+        if flow:
             self._down.discard(flow)
-        name = f"{self._what} {ping.trunk.name}"
-        if ping.is_up is False and was is not False:
-            text = f"{name}: {ping.trunk.servers[ping.index]} does not answer, so it is down"
-            return [Log(Level.WARNING, f"{text}: look at the network, and at 'blfd {self._what} show'")]
-        if ping.is_up and was is False:
-            return [Log(Level.INFO, f"{name}: {ping.trunk.servers[ping.index]} is up again")]
+        if was is False:
+            return [Log(Level.INFO, f"{self._name(ping)} is up again")]
         return []
+
+    def _missed(self, ping: Ping, now: float) -> list[Effect]:
+        flow = self._flow(ping)
+        ping.failures += 1
+        if ping.failures >= MOST_FAILURES and flow:
+            self._down.add(flow)
+        if ping.failures != MOST_FAILURES:
+            return []
+        ping.is_up = False
+        self._has_gone(ping.trunk, now)
+        text = f"{self._name(ping)} does not answer, so it is down"
+        return [Log(Level.WARNING, f"{text}: look at the network, and at 'blfd {self._what} show'")]
+
+    def _name(self, ping: Ping) -> str:
+        return f"{self._what} {ping.trunk.name}: {ping.trunk.servers[ping.index]}"
 
     def _flow(self, ping: Ping) -> Flow | None:
         ways = self._ways(ping.trunk)
@@ -132,14 +139,15 @@ class Pings:
         ping = self._by_number[number]
         pause = ping.trunk.ping * (1 - SPREAD + 2 * SPREAD * chance(self._new_tag()))
         self.timers.set(number, now + pause)
+        missed = self._missed(ping, now) if ping.since is not None else []
         flow = self._flow(ping)
+        ping.since = now if flow else None
         if flow is None:
-            return []
+            return missed
         ping.serial += 1
         trunk, host = ping.trunk, ping.trunk.host
         from_ = NameAddr(f"sip:{trunk.username}@{host}" if trunk.username else f"sip:{host}")
         token, tag = f"{self._kind} {number} {ping.serial}", self._new_tag()
         ends = NameAddr(f"sip:{host}"), self._new_tag(), tag, ping.serial
-        return [
-            SendRequest(token, flow, "OPTIONS", trunk.target, from_, *ends, (("Accept", "application/sdp"),))
-        ]
+        accept = (("Accept", "application/sdp"),)
+        return [*missed, SendRequest(token, flow, "OPTIONS", trunk.target, from_, *ends, accept)]
