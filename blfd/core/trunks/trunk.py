@@ -23,7 +23,7 @@ WIDEST = {4: 16, 6: 32}
 
 _COUNTRY = re.compile(r"([1-9][0-9]{0,5})?").fullmatch
 _AREA = re.compile(r"[0-9]{0,6}").fullmatch
-_HEADER = re.compile(r"header:[a-z0-9-]{1,64}").fullmatch
+_HEADER = re.compile(r"header:[A-Za-z0-9-]{1,64}").fullmatch
 _CODEC = re.compile(r"[A-Za-z0-9._-]{1,32}").fullmatch
 _CODE = re.compile(r"[0-9A-Za-z*#+._-]{0,30}\{extension\}[0-9A-Za-z*#+._-]{0,30}").fullmatch
 

@@ -192,7 +192,7 @@ class Trunks:
         elif source == TO:
             found = [request.to.uri]
         else:
-            header = source if source in NAMED_SOURCES else source.removeprefix("header:")
+            header = source if source in NAMED_SOURCES else source.removeprefix("header:").lower()
             found = [uri for name, uri in invite.named if name == header] or [request.target]
         if trunk.username and found[0].user == trunk.username:  # the account, where the number should be
             found = [*found[1:], request.to.uri]
