@@ -139,8 +139,10 @@ class InviteEvents:
             case (Role.UAC, Tsx.CALLING) if transaction.method.id == BYE:
                 leg.lost()
             case (Role.UAC, Tsx.COMPLETED | Tsx.TERMINATED) if transaction.cseq in leg.session.exchanges:
-                exchange = leg.session.exchanges.pop(transaction.cseq)
                 status, received = transaction.status_code, event.tsx_state.type == EVENT_RX_MSG
+                if received and leg.session.goes_again(status, transaction.cseq):
+                    return
+                exchange = leg.session.exchanges.pop(transaction.cseq)
                 if string(transaction.method.name) == "NOTIFY":
                     self._emit(LegNotified(leg.number, exchange, status))
                 else:
@@ -166,6 +168,8 @@ class InviteEvents:
         status, state = transaction.status_code, transaction.state
         accepted = state == Tsx.TERMINATED and status // 100 == 2
         if leg.state is State.OFFERING:
+            if leg.session.has_another_invite(transaction):
+                return
             if accepted or (state in (Tsx.COMPLETED, Tsx.TERMINATED) and status >= 300):
                 leg.decided(status, self._said(judged=accepted) if received else Said())
         elif state == Tsx.PROCEEDING and received:

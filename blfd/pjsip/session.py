@@ -81,6 +81,7 @@ class Session:
         self.exchanges: dict[int, int] = {}
         self._proved: set[tuple[str, bool]] = set()  # realms whose challenge was answered
         self._rounds = 0
+        self._next_cseq = 0  # of our requests, as it was when the last response came
         self._told: frozenset[str] = frozenset()  # names of the header fields set in the last response
 
     # How far it is
@@ -133,6 +134,7 @@ class Session:
         None after `MOST_ROUNDS`, as somebody may want a proof for another realm each time: the response is a
         refusal then. PJSIP itself bounds how often a nonce may be stale.
         """
+        self._next_cseq = int(self.dialog.local.cseq)
         if status not in CHALLENGING:
             if status >= 200:
                 self._proved.clear()
@@ -144,6 +146,17 @@ class Session:
         self._proved |= {(one.realm, one.proxy) for one in asked}
         self._rounds += bool(asked)  # not for what comes twice
         return asked
+
+    def goes_again(self, status: int, cseq: int) -> bool:
+        """Whether PJSIP has answered the challenge that has just come for one of `exchanges`."""
+        if status not in CHALLENGING or self.dialog.local.cseq == self._next_cseq:
+            return False
+        self.exchanges[self._next_cseq] = self.exchanges.pop(cseq)
+        return True
+
+    def has_another_invite(self, transaction: CData) -> bool:
+        """Whether one has taken the place of this one, as PJSIP has answered its challenge."""
+        return self.inv.invite_tsx not in (ffi.NULL, transaction)
 
     # Its media
 

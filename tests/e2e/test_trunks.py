@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from calls import Calling, Dialog, audio_port, hang_up, sdp
+from calls import Calling, Dialog, audio_port, direction, hang_up, sdp
 from certificates import self_signed, signed
 from name_server import serving
 from ports import free_port
@@ -49,7 +49,7 @@ class Carrier:
     @staticmethod
     def asks(status: int, nonce: str, algorithm: str = "MD5") -> dict[str, str]:
         name = "WWW_Authenticate" if status == 401 else "Proxy_Authenticate"
-        return {name: f'Digest realm="c", nonce="{nonce}", algorithm={algorithm}, qop="auth"'}
+        return {name: f'Digest realm="{status}", nonce="{nonce}", algorithm={algorithm}, qop="auth"'}
 
     def challenge(self, invite: Message, status: int, nonce: str, algorithm: str = "MD5") -> None:
         self.agent.reply(invite, status, "Who are you", b"", **self.asks(status, nonce, algorithm))
@@ -325,14 +325,115 @@ def test_a_carrier_that_sends_a_forwarded_call_back_ends_it(site: Site, carrier:
         site.wait_log("calls of 101 go in a circle: they are forwarded (unconditional) to 0170123")
 
 
+def wants_ever_fresher(carrier: Carrier, most: int) -> None:
+    """An INVITE comes again so often, and no more, of which each nonce is old when it is used."""
+    for number in range(most):
+        request = carrier.invited()
+        asks = f'Digest realm="p", nonce="old{number}", algorithm=MD5, qop="auth", stale=true'
+        carrier.agent.reply(request, 407, "Who are you", Proxy_Authenticate=asks)
+        carrier.agent.wait_request("ACK")
+
+
+def test_challenges_inside_a_call(site: Site, carrier: Carrier) -> None:
+    """Each request is asked for a proof, by another nonce: what the phone is told is what comes of it. One
+    that is asked for ever is refused, once in the log, and the call is as before."""
+    carrier.set(username="acct", password="s3cret")
+    caller = site.registered("101")
+    calling = Calling.start(caller, "0302", sdp(5001))
+    wants_ever_fresher(carrier, MOST_ROUNDS)
+    assert calling.refused().status == 480
+    site.wait_no_call()
+    assert site.server.log.read_text().count("refuses a call: 407 Who are you") == 1
+
+    calling = Calling.start(caller, "0302", sdp(5001))
+    carrier.challenge(carrier.invited(), 401, "one")
+    carrier.challenge(carrier.invited(), 407, "two")
+    invite = carrier.invited()
+    for name in ("authorization", "proxy-authorization"):
+        assert proved(invite, name, "acct", "s3cret")
+    carrier.agent.reply(invite, 200, "OK", sdp(7000), Content_Type="application/sdp")
+    dialog = calling.acknowledge(calling.final())
+    carrier.agent.wait_request("ACK")
+    for number in range(MOST_ROUNDS + 1):
+        sent = dialog.send("INFO", b"Signal=1", "application/dtmf-relay")
+        carrier.agent.reply(
+            carrier.invited("INFO"), 407, "Who are you", b"", **carrier.asks(407, f"info{number}")
+        )
+        again = carrier.invited("INFO")
+        assert proved(again, "proxy-authorization", "acct", "s3cret")
+        assert again.body == b"Signal=1"
+        carrier.agent.reply(again, 200)
+        assert caller.final(sent).status == 200
+        how = ("sendonly", "sendrecv")[number % 2]
+        sent = dialog.send("INVITE", sdp(5001, how))
+        carrier.challenge(carrier.invited(), 407, f"hold{number}")
+        again = carrier.invited()
+        assert proved(again, "proxy-authorization", "acct", "s3cret")
+        assert direction(again) == how
+        carrier.agent.reply(again, 200, "OK", sdp(7000), Content_Type="application/sdp")
+        answer = caller.final(sent)
+        assert answer.status == 200
+        dialog.ack(answer)
+        carrier.agent.wait_request("ACK")
+        site.wait_lamp("101", "held" if how == "sendonly" else "talking")
+    sent = dialog.send("INVITE", sdp(5001))
+    wants_ever_fresher(carrier, MOST_ROUNDS)
+    answer = caller.final(sent)
+    assert answer.status == 488
+    caller.ack(answer, dialog.target, sent)
+    site.wait_lamp("101", "held")
+    assert carrier.agent.silent(lambda m: m.method == "INVITE", 0.3)
+    hang_up(dialog, carrier.agent)
+    site.wait_no_call()
+
+
+def test_the_number_is_where_the_trunk_says(site: Site, carrier: Carrier) -> None:
+    """In a header field of the carrier's own, the Request-URI being our account."""
+    carrier.set(username="acct", did_source="header:X-DID")
+    callee = site.registered("102")
+    uri = f"sip:acct@{callee.server}"
+    calling = Calling.trusted(carrier.agent, "x", sdp(7000), uri, **{"X-DID": f"<tel:{DID}02>"})
+    callee.reply(rings(callee), 486, "Busy Here")
+    assert calling.refused().status == 486
+    assert Calling.trusted(carrier.agent, "x", sdp(7000), uri, **{"X-DID": "102"}).refused().status == 404
+    site.wait_no_call()
+
+
+def test_two_tenants_at_one_carrier(site: Site, carrier: Carrier) -> None:
+    """Each gets the calls to its own numbers, and sees nothing of the other's."""
+    ours, theirs = site.registered("101"), site.agent("101")
+    theirs.password, acme = "acme", "sip:101@acme.example"
+    named = {"From": f"<{acme}>;tag=x", "To": f"<{acme}>", "Contact": f"<sip:101@{theirs.address}>"}
+    assert theirs.request("REGISTER", "101", "sip:acme.example", b"", Expires="600", **named).status == 200
+    said = {"servers": [carrier.agent.address], "dids": ["+493099901=101"]}
+    trunks.add(carrier.desk, "acme.example", "line", said)
+    try:
+        for number, callee, other in ((f"{DID}01", ours, theirs), ("+493099901", theirs, ours)):
+            calling = carrier.call(number)
+            invite = rings(callee)
+            site.wait_lamp("101", "ringing" if callee is ours else "idle")
+            lit = ControlClient(socket_path(site.database)).call("lamps", tenant="acme.example")
+            assert {row["extension"]: row["lamp"] for row in lit}["101"] == (
+                "idle" if callee is ours else "ringing"
+            )
+            assert other.silent(lambda m: m.method == "INVITE", 0.1)
+            callee.reply(invite, 486, "Busy Here")
+            assert calling.refused().status == 486
+        site.wait_no_call()
+    finally:
+        trunks.remove(carrier.desk, "acme.example", "line")
+        named |= {"Contact": "*", "Expires": "0"}
+        theirs.request("REGISTER", "101", "sip:acme.example", b"", **named)
+
+
 def test_two_carriers(site: Site, carrier: Carrier) -> None:
-    """503: the other one; 486: that is the answer; 18x and then 503: no second call."""
+    """503, silence: the other one; 486: that is the answer; 18x and then 503: no second call."""
     other = Carrier(site, "127.0.0.3")
     trunks.add(other.desk, "default", "other", {"servers": [other.agent.address]})
     routes.change(other.desk, "default", "0.", {"trunks": ["carrier", "other"]})
     caller = site.registered("101")
     try:
-        for first, then in (((503,), 486), ((486,), 0), ((180, 503), 0)):
+        for first, then in (((503,), 486), ((486,), 0), ((180, 503), 0), ((), 486)):
             calling = Calling.start(caller, "0301", sdp(5001))
             invite = carrier.invited()
             for status in first:
@@ -340,10 +441,14 @@ def test_two_carriers(site: Site, carrier: Carrier) -> None:
             if then:
                 other.agent.reply(other.invited(), then, "Busy Here")
                 other.agent.wait_request("ACK")
+            if not first:  # one that answers after all, when the call is over: it has nobody to charge for
+                assert calling.refused().status == 486
+                carrier.agent.reply(invite, 200, "OK", sdp(7000), Content_Type="application/sdp")
             carrier.agent.wait_request("ACK")
-            refused = calling.final()
-            caller.ack(refused, calling.uri, calling.headers)
-            assert refused.status == (500 if first[-1] == 503 and not then else 486)
+            if first:
+                assert calling.refused().status == (500 if first == (180, 503) else 486)
+            else:
+                carrier.agent.reply(carrier.invited("BYE"), 200)
             site.wait_no_call()
         assert other.agent.silent(lambda m: m.method == "INVITE", 0.2)
     finally:
