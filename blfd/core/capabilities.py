@@ -17,6 +17,8 @@ OF_CALLS: Final = ("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE")
 OTHERS: Final = ("INFO", "NOTIFY", "OPTIONS", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE")
 """The methods that blfd serves itself, in calls and outside (RFC 3261, 3515, 3903, 6086, 6665)."""
 
+METHODS: Final = frozenset((*OF_CALLS, *OTHERS))
+
 IN_CALLS: Final = frozenset((*OF_CALLS, "INFO"))
 """The methods that mean something to the other phone of a call."""
 

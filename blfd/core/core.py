@@ -369,7 +369,7 @@ class Core:
         """When `handle_timer` wants to be called, in seconds since the epoch; None for never."""
         earliest = None
         for timers in self._timers:
-            at = timers.next()
+            at = timers.next() if timers.queue else None
             if at is not None and (earliest is None or at < earliest):
                 earliest = at
         return earliest

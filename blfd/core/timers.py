@@ -24,24 +24,24 @@ class Timers(Generic[K]):
     def __init__(self, due: Callable[[K, float], list[Effect]]) -> None:
         self._due = due
         self._times: dict[K, float] = {}
-        self._queue: list[tuple[float, K]] = []
+        self.queue: list[tuple[float, K]] = []  # for who asks often: nothing is due where it is empty
 
     def __contains__(self, key: K) -> bool:
         return key in self._times
 
     def __len__(self) -> int:
         """Entries in the queue."""
-        return len(self._queue)
+        return len(self.queue)
 
     def set(self, key: K, at: float) -> None:
         """`key` is due at `at`, and no longer when it was before."""
         if self._times.get(key) == at:
             return
         self._times[key] = at
-        heapq.heappush(self._queue, (at, key))
-        if len(self._queue) > 2 * len(self._times) + SPARE:
-            self._queue = [(at, key) for key, at in self._times.items()]
-            heapq.heapify(self._queue)
+        heapq.heappush(self.queue, (at, key))
+        if len(self.queue) > 2 * len(self._times) + SPARE:
+            self.queue = [(at, key) for key, at in self._times.items()]
+            heapq.heapify(self.queue)
 
     def cancel(self, key: K) -> None:
         """Nothing happens where it was not set."""
@@ -49,7 +49,7 @@ class Timers(Generic[K]):
 
     def next(self) -> float | None:
         """When `handle` wants to be called; None for never."""
-        queue = self._queue
+        queue = self.queue
         while queue and self._times.get(queue[0][1]) != queue[0][0]:
             heapq.heappop(queue)
         return queue[0][0] if queue else None
@@ -58,7 +58,7 @@ class Timers(Generic[K]):
         """What is due, the earliest first."""
         effects: list[Effect] = []
         while (at := self.next()) is not None and at <= now:
-            key = heapq.heappop(self._queue)[1]
+            key = heapq.heappop(self.queue)[1]
             del self._times[key]
             effects += self._due(key, now)
         return effects

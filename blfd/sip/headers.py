@@ -10,6 +10,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from blfd.core.capabilities import METHODS
 from blfd.core.messages import Challenge, Credentials, ReferredBy, ReferTo, RegisterContact
 from blfd.core.quoting import name_addr as name_addr_text
 from blfd.core.values import Address, NameAddr, Reason, Uri
@@ -65,16 +66,27 @@ def contacts(text: str) -> tuple[AddressParam, ...]:
 def _contacts(text: str) -> tuple[AddressParam, ...]:
     if text == "*":
         return (AddressParam(STAR, "", {}, text),)
-    plain = _PLAIN(text)
+    plain = _plain(text)
     if plain is not None:
-        quoted, words, written = plain.groups()
-        return (AddressParam(uris.parts(written), quoted or (words or "").rstrip(" "), NO_PARAMETERS, text),)
+        return (AddressParam(*plain, NO_PARAMETERS, text),)
     found = name_addrs(text)
     for each in found:
         q = each.parameters.get("q")
         if q and not _qvalue(q):
             raise BadHeader("a q that is no qvalue")
     return found
+
+
+def _plain(text: str) -> tuple[Uri, str] | None:
+    """URI and display name of a name-addr without parameters behind it; None of all else."""
+    uri = uris.plain(text[1:-1]) if text[:1] == "<" and text[-1:] == ">" else None
+    if uri is not None:
+        return uri, ""
+    match = _PLAIN(text)
+    if match is None:
+        return None
+    quoted, words, written = match.groups()
+    return uris.parts(written), quoted or (words or "").rstrip(" ")
 
 
 _kept_contacts = lru_cache(uris.KEPT)(_contacts)
@@ -122,10 +134,9 @@ def address(text: str) -> Address:
 
 
 def _address(text: str) -> Address:
-    match = _PLAIN(text)
-    if match is not None:
-        quoted, words, written = match.groups()
-        return Address(uris.parts(written), quoted or (words or "").rstrip(" "))
+    plain = _plain(text)
+    if plain is not None:
+        return Address(*plain)
     one, end = _one(text, 0, _name_addr(text))  # which may have a comma in its name, as it stands alone
     if end != len(text):
         raise BadHeader("what follows the parameters")
@@ -197,6 +208,8 @@ def instance(written: str, reg_id: str) -> str:
 def cseq(text: str) -> tuple[int, str]:
     """The number and the method."""
     digits, _, rest = text.partition(" ")
+    if rest in METHODS and digits.isascii() and digits.isdigit() and len(digits) < 10:
+        return int(digits), rest
     method = rest.lstrip(" ")
     if not is_token(method):
         raise BadHeader("no method")

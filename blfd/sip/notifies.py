@@ -39,15 +39,15 @@ class Notifies:
     def send(self, notifies: Sequence[Notify]) -> list[Notify]:
         """All of them, which may be thousands; returns those that there is no connection to send by."""
         clients, write = self._clients, self._writer.notify
-        heads = self._heads if len(notifies) >= MANY else {}
+        heads = self._heads if len(notifies) >= MANY else None
         lost = []
         now = self._clock()
         for number, notify in enumerate(notifies, 1):
             key, flow, dialog, cseq = notify[:4]
-            known = heads.get(key)
+            known = heads.get(key) if heads is not None else None
             if known is None or known[0] is not dialog or known[1] is not flow:
                 known = dialog, flow, self._head(notify)
-                if sum(map(len, known[2])) <= LONGEST_HEAD:
+                if heads is not None and sum(map(len, known[2])) <= LONGEST_HEAD:
                     heads[key] = known
             branch = clients.new_branch()
             data = write(notify, known[2], branch)
@@ -57,8 +57,8 @@ class Notifies:
             if not number % TIMED:
                 now = self._timed(TIMED)
         self._timed(len(notifies) % TIMED)
-        if len(heads) > MAX_HEADS:
-            heads.clear()
+        if len(self._heads) > MAX_HEADS:
+            self._heads.clear()
         return lost
 
     def _head(self, notify: Notify) -> NotifyHead:

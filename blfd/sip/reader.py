@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from blfd.core.capabilities import METHODS
 from blfd.core.messages import Credentials
 from blfd.core.values import Uri
 from blfd.sip import headers, uris
@@ -185,7 +186,7 @@ def _start(line: str) -> tuple[str, Uri]:
     if len(parts) != 3 or (parts[2] != "SIP/2.0" and parts[2].upper() != "SIP/2.0"):
         raise BadHeader("bad spaces in the request line")
     method, written, _ = parts
-    if not is_token(method):
+    if method not in METHODS and not is_token(method):
         raise BadHeader("bad method")
     try:
         target = uris.uri(written)
@@ -234,6 +235,8 @@ def _credentials(fields: Fields) -> tuple[Credentials, ...]:
 
 def _check(fields: Fields) -> None:
     """What is not read now must be sound all the same."""
+    if fields.keys().isdisjoint(CHECKED):
+        return
     for name, look in CHECKED.items():
         if name in fields:
             try:
@@ -248,6 +251,8 @@ def _body(fields: Fields, rest: bytes) -> bytes:
     values = fields.get("content-length")
     if not values:
         return rest
+    if values[0] == "0":
+        return b""
     try:
         length = whole_number(values[0], MOST_SECONDS)
     except BadHeader:

@@ -54,6 +54,8 @@ class Do(IntEnum):
 
 
 S, E, D = State, Event, Do
+# Read often, and a name of an Enum is looked up each time:
+TRYING, PROCEEDING, FINAL, SEND = State.TRYING, State.PROCEEDING, Event.FINAL, Do.SEND
 TABLE: dict[tuple[State, Event], tuple[State, Do]] = {
     (S.TRYING, E.REQUEST): (S.TRYING, D.NOTHING),
     (S.TRYING, E.PROVISIONAL): (S.PROCEEDING, D.SEND),
@@ -109,7 +111,7 @@ class ServerTransaction:
         self.method = request.method
         self.request: Request | None = request
         self.source, self.flow, self.anew = source, flow, anew
-        self.state = State.TRYING
+        self.state = TRYING
         self.data = b""
         self.interval = T1
         self.leg = 0
@@ -118,7 +120,7 @@ class ServerTransaction:
     @property
     def is_open(self) -> bool:
         """Whether it may still be answered: what is ignored or was withdrawn has no request any more."""
-        return self.request is not None and (self.state is State.TRYING or self.state is State.PROCEEDING)
+        return self.request is not None and (self.state is TRYING or self.state is PROCEEDING)
 
 
 class ServerTransactions:
@@ -189,7 +191,7 @@ class ServerTransactions:
         if status < 200:
             self._step(transaction, Event.PROVISIONAL)
             return
-        self._step(transaction, Event.FINAL)
+        self._step(transaction, FINAL)
         self._close(transaction)
         if transaction.method == "INVITE":
             self._end_at(transaction, now + LIFETIME)
@@ -233,7 +235,7 @@ class ServerTransactions:
 
     def _step(self, transaction: ServerTransaction, event: Event) -> None:
         transaction.state, do = TABLE[transaction.state, event]
-        if do is Do.SEND and not self._send(transaction.data, transaction.flow):
+        if do is SEND and not self._send(transaction.data, transaction.flow):
             self._send_anew(transaction)
 
     def _send_anew(self, transaction: ServerTransaction) -> None:

@@ -93,7 +93,8 @@ class Stack:
         delay = self._calls.poll()
         self.network.poll(0.0 if self.admission.waiting else self._may_wait(timeout, delay))
         self.client.tell()
-        self._take_all(self.admission.turn())
+        if self.admission.waiting:
+            self._take_all(self.admission.turn())
         self._calls.give_waiting()
         now = time.monotonic()
         self.client.due(now)

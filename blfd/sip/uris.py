@@ -15,7 +15,7 @@ SIP_SCHEMES = frozenset(("sip", "sips"))
 LONGEST_KEPT = (
     200  # characters of a text whose parts are remembered, as attackers would fill memory with longer ones
 )
-KEPT = 20_000
+KEPT = 8192
 
 _PARAMETER_CHARACTERS = r"[A-Za-z0-9\[\]/:&+$\-_.!~*'()%]"
 _SIP_URI = re.compile(
@@ -37,6 +37,9 @@ def uri(text: str) -> Uri:
 
 def parts(text: str) -> Uri:
     """The same, for who remembers what is found himself."""
+    found = plain(text)
+    if found is not None:
+        return found
     match = _SIP_URI(text)
     if match is None:
         other = _other_uri(text)
@@ -59,6 +62,21 @@ def parts(text: str) -> Uri:
         _parameters(written) if written else (),
         headers or "",
     )
+
+
+def plain(text: str) -> Uri | None:
+    """The parts of a URI whose user is letters and digits, with a port or without; None of all others."""
+    if text[:4] != "sip:" or not text.isascii():
+        return None
+    user, _, at = text[4:].partition("@")
+    host, colon, port = at.partition(":")
+    if not user.isalnum() or not host.replace(".", "").isalnum():
+        return None
+    if not colon:
+        return Uri(text, "sip", user, hosts.read(host), 0)
+    if len(port) > 5 or not port.isdigit() or int(port) > 65535:
+        return None
+    return Uri(text, "sip", user, hosts.read(host), int(port))
 
 
 def _parameters(written: str) -> tuple[tuple[str, str], ...]:

@@ -18,7 +18,7 @@ from pjsip_parser import parse_all
 from tortures import TORTURES
 
 from blfd.core.values import Address, Uri
-from blfd.sip import fields, headers
+from blfd.sip import fields, headers, uris
 from blfd.sip.fields import Fields
 from blfd.sip.message import Malformed, Message, Request, Response
 from blfd.sip.reader import plain_response, read, unread
@@ -61,7 +61,9 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("blfd.sip.via._sent_by", lambda text: None)
     monkeypatch.setattr(headers, "address", headers._address)
     monkeypatch.setattr(headers, "contacts", headers._contacts)
-    monkeypatch.setattr(headers, "_PLAIN", lambda text: None)
+    monkeypatch.setattr(headers, "_plain", lambda text: None)
+    monkeypatch.setattr(headers, "METHODS", frozenset())
+    monkeypatch.setattr(uris, "plain", lambda text: None)
     monkeypatch.setattr(headers, "_plain_auth_params", lambda text: None)
 
 

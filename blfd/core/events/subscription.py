@@ -47,6 +47,7 @@ class Action(IntEnum):
 
 
 P, E, A = Phase, Event, Action
+TOLD = Phase.TOLD  # read often, and a name of an Enum is looked up each time
 TRANSITIONS: dict[tuple[Phase, Event], tuple[Phase, Action]] = {
     (P.TOLD, E.CHANGED): (P.TELLING, A.SEND),
     (P.TOLD, E.REFRESHED): (P.TELLING, A.SEND),
@@ -173,7 +174,7 @@ class Subscription:
         self.view = package.view(watcher, resource)
         self.told = ""
         self.told_at = 0.0
-        self.phase = Phase.TOLD
+        self.phase = TOLD
         self.reason = ""
         self.retry_at = 0.0
         self.failures = 0
