@@ -651,3 +651,62 @@ def names_of_legs(db: Database) -> None:
                 name = re.sub(r"\\(.)", r"\1", found[1] or "", flags=re.S)
                 both = (_octets(found[2]), _octets(name), row)
                 db.execute(f"UPDATE legs SET {side}_uri = ?, {side}_name = ? WHERE rowid = ?", both)
+
+
+@migrations()
+def rows_as_they_come(db: Database) -> None:
+    """Version 26: subscriptions and publications stand in the order in which they were written.
+
+    In that of their keys, which are drawn at random, many that were written together stood in as many pages.
+    """
+    _written_anew(
+        db,
+        "subscriptions",
+        """
+        key TEXT PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        resource TEXT NOT NULL,
+        watcher TEXT NOT NULL,
+        package TEXT NOT NULL,
+        entity TEXT NOT NULL,
+        call_id TEXT NOT NULL,
+        remote_tag TEXT NOT NULL,
+        local_uri TEXT NOT NULL,
+        local_name TEXT NOT NULL,
+        remote_uri TEXT NOT NULL,
+        remote_name TEXT NOT NULL,
+        target TEXT NOT NULL,
+        route_set TEXT NOT NULL,
+        event TEXT NOT NULL,
+        remote_cseq INTEGER NOT NULL,
+        transport TEXT NOT NULL,
+        host TEXT NOT NULL,
+        port INTEGER NOT NULL,
+        listener INTEGER NOT NULL,
+        expires_at REAL NOT NULL,
+        user_agent TEXT NOT NULL,
+        cseq INTEGER NOT NULL,
+        peer TEXT NOT NULL
+        """,
+    )
+    _written_anew(
+        db,
+        "publications",
+        """
+        etag TEXT PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        extension TEXT NOT NULL,
+        publisher TEXT NOT NULL,
+        at REAL NOT NULL,
+        expires_at REAL NOT NULL,
+        body BLOB NOT NULL
+        """,
+    )
+
+
+def _written_anew(db: Database, table: str, columns: str) -> None:
+    """A table with the same columns, which may be kept otherwise."""
+    db.execute(f"ALTER TABLE {table} RENAME TO {table}_before")
+    db.execute(f"CREATE TABLE {table} ({columns})")
+    db.execute(f"INSERT INTO {table} SELECT * FROM {table}_before")
+    db.execute(f"DROP TABLE {table}_before")

@@ -225,13 +225,13 @@ def subscription(row: tuple[Any, ...]) -> SavedSubscription:
 
 
 def subscription_row(s: SavedSubscription) -> tuple[Any, ...]:
-    dialog = s.dialog
-    who = (s.key, s.resource.tenant, s.resource.extension, s.watcher.extension, s.package)
-    ids = (s.entity, dialog.id.call_id, dialog.id.remote_tag)
-    texts = (*ids, *dialog.local, *dialog.remote, dialog.target)
-    routes = json.dumps(dialog.route_set) if dialog.route_set else NO_ROUTES
-    rest = (s.remote_cseq, *s.flow[:4], s.expires_at, exact(s.user_agent), s.cseq, s.flow.name)
-    return (*who, *map(exact, texts), routes, exact(dialog.event), *rest)
+    resource, watcher, package, entity, dialog, remote_cseq, flow, expires_at, user_agent, cseq = s
+    (call_id, key, remote_tag), local, remote, target, route_set, event = dialog
+    texts = (entity, call_id, remote_tag, *local, *remote, target, event, user_agent)
+    *ids, its_event, agent = texts if "".join(texts).isascii() else map(exact, texts)
+    routes = json.dumps(route_set) if route_set else NO_ROUTES
+    who = (key, *resource, watcher.extension, package)
+    return (*who, *ids, routes, its_event, remote_cseq, *flow[:4], expires_at, agent, cseq, flow.name)
 
 
 def attempt(row: dict[str, Any]) -> Attempt:
