@@ -20,7 +20,7 @@ from commands import Answering, Run
 from rich.console import Console
 
 from blfd import doctor
-from blfd.cli import board
+from blfd.cli import board, output
 from blfd.cli.board import Lamps, Screen
 from blfd.cli.inspect import spoken
 from blfd.config import Config
@@ -292,6 +292,30 @@ def test_a_board_fits_its_screen() -> None:
             long = [{**row, "name": "Somebody with a long name"} for row in MANY_LAMPS]
             console.print(Screen("").picture(lamps_of(long), height))
         assert drawn.get().count("\n") <= height
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_names_give_way_where_a_terminal_is_narrow(cut: bool) -> None:
+    console = Console(width=80, file=io.StringIO(), force_terminal=True, color_system=None)
+    dialog = {**DIALOG, "remote": "+4930123456789", "remote_name": "Somebody Faraway", "since": 4000.0}
+    row = {**LAMPS[0], "name": "Person Number 10001", "lamp": "not registered", "dialogs": [dialog] * 2}
+    with console.capture() as drawn:
+        console.print(board.lamp_table([row], cut=cut))
+    (line,) = [line for line in drawn.get().splitlines() if "1:06:40" in line]
+    assert all(each in line.split() for each in ("●", "101", "not", "registered", "1:06:40", "3"))
+    assert not cut or drawn.get().count("\n") == 6, "each lamp is a line"
+
+
+def test_lines_of_a_long_list_keep_their_macs_where_a_terminal_is_narrow(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Console, "is_terminal", True)
+    monkeypatch.setenv("COLUMNS", "60")
+    rows = [("80:5e:c0:12:34:56", "yealink/t54w", "x" * n) for n in range(400)]
+    output.print_table("Devices", ("mac", "model", "state"), rows, "")
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("80:5e:c0:12:34:56" in line for line in lines) == 400
+    assert max(map(len, lines)) <= 60
 
 
 @pytest.mark.parametrize("keys", ["q", "x\x7fq", "x\x1bq"])

@@ -99,6 +99,7 @@ COMMANDS = {  # each with arguments that are right for the database below
     "token remove": "crm --yes",
     "tenant add": "new.example",
     "tenant list": "",
+    "tenant show": "",
     "tenant set": "--pickup off",
     "tenant remove": "acme.example --yes",
 }
@@ -316,6 +317,18 @@ def test_json_is_json(folder: Path, inside: Blfd, server: Answering) -> None:
         server.answers |= {"reload": {}}
         _, out, errors = inside(*line(command), "--json")
         assert json.loads(out) is not None, errors
+
+
+ROWS = ("registrations", "lamps", "watchers", "calls", "publications", "pickups", "changes")
+ROWS_TOO = ("group show", "provision models", "provision settings")
+
+
+def test_all_lists_are_chosen_from_alike() -> None:
+    lists = [name for name in EVERY if name.endswith(" list")]
+    assert len(lists) > 8
+    for name in (*lists, *ROWS, *ROWS_TOO):
+        options = {option for each in EVERY[name].params for option in each.opts}
+        assert {"--filter", "--sort", "--limit", "--json"} <= options, name
 
 
 def test_json_is_for_once(folder: Path, inside: Blfd) -> None:

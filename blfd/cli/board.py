@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -43,18 +44,19 @@ STYLES = {
 QUIET = ("idle", "do not disturb", "not registered", "unknown")
 COLUMNS = ("", "extension", "name", "lamp", "with", "since", "watchers")
 AT_THE_RIGHT = ("since", "watchers")
+OF_PEOPLE = ("name", "with")  # columns that give way where a terminal is narrow
 REDRAWS = 4  # a second
 AROUND = 7  # lines of a screen that are no lamps'
 _KEY = re.compile(r"\x1b\[[0-9;]*[A-Za-z~]|.", re.DOTALL)  # one that is pressed, as terminals send it
-KEYS = "type to filter, Esc shows all, PgUp and PgDn turn pages, q ends"
+KEYS = "type to filter, PgUp and PgDn turn pages, q ends"
+FILTERED = "Esc shows all, Backspace, PgUp, PgDn, Ctrl-C ends"
 EMPTY = "no extension exists; add one with 'blfd extension add'"
 
 
 def show_once(rows: list[Row], all_of: int) -> None:
     """`all_of` so many these are chosen."""
     if len(rows) > MANY:
-        cells = [[each if isinstance(each, str) else each.plain for each in _cells(row, "")] for row in rows]
-        print_table("Lamps", COLUMNS, cells, EMPTY)
+        print_table("Lamps", COLUMNS, (_cells(row, "") for row in rows), EMPTY)
     else:
         print_or(lamp_table(rows), "none of them is chosen" if all_of else EMPTY)
 
@@ -62,27 +64,33 @@ def show_once(rows: list[Row], all_of: int) -> None:
 def lamp_table(rows: list[Row], caption: str = "", old: bool = False, cut: bool = False) -> Table:
     """A picture of the lamps: one row an extension; all dark if they are `old`. `cut`: a line each."""
     table = new_table("Lamps", COLUMNS, AT_THE_RIGHT)
-    for column in table.columns if cut else ():
-        column.no_wrap, column.overflow = True, "ellipsis"
+    for column in table.columns:
+        column.no_wrap = column.header not in OF_PEOPLE
+    if cut:
+        table.box, table.padding, table.pad_edge = SIMPLE_HEAD, (0, 1, 0, 0), False
     table.row_styles = ("", "on grey7")
     if caption:
         table.caption, table.caption_justify = Text(caption, "bold red" if old else "dim"), "left"
     for row in rows:
-        table.add_row(*_cells(row, "dim" if old else STYLES[row["lamp"]]))
+        cells = _cells(row, "dim" if old else STYLES[row["lamp"]])
+        for text in cells if cut else ():
+            text.no_wrap, text.overflow = True, "ellipsis"
+        table.add_row(*cells)
     return table
 
 
-def _cells(row: Row, style: str) -> tuple[Text | str, ...]:
+def _cells(row: Row, style: str) -> tuple[Text, ...]:
     dialogs = row["dialogs"]
     since = max((dialog["since"] for dialog in dialogs), default=None)
+    ago = time.monotonic() - row["at"] if "at" in row else 0.0
     return (
         Text("●", style),
         cell(row["extension"]),
         cell(row["name"]),
         Text(row["lamp"], style),
         cell(", ".join(_arrow(dialog) for dialog in dialogs)),
-        "" if since is None else duration(since + row.get("ago", 0.0)),
-        str(row["watchers"] or ""),
+        Text("" if since is None else duration(since + ago)),
+        Text(str(row["watchers"] or "")),
     )
 
 
@@ -104,6 +112,7 @@ class Lamps:
         self._client, self._tenant = client, tenant
         self._rows: dict[str, Row] = {}
         self._position: Row = {}
+        self._chosen: tuple[str, list[Row]] | None = None
         self.silent_since = ""
 
     def ask(self) -> None:
@@ -118,17 +127,21 @@ class Lamps:
         self.silent_since = ""
         if found["all"]:
             self._rows = {}
+        if found["all"] or found["lamps"]:
+            self._chosen = None
         for row in found["lamps"]:
             if row["tenant"] == self._tenant:
                 self._rows[row["extension"]] = {**row, "at": time.monotonic()}
 
     def rows(self, wanted: str) -> list[Row]:
-        """Those that match, calls first; `ago` is how old a row's times are."""
-        now = time.monotonic()
-        rows = [{**row, "ago": now - row["at"]} for row in self._rows.values()]
-        with contextlib.suppress(StoreError):  # half a column's name, while it is typed
-            rows = matching(rows, wanted)
-        return sorted(rows, key=lambda row: (row["lamp"] in QUIET, natural(row["extension"])))
+        """Those that match, calls first; `at` is when a row was told, by time.monotonic()."""
+        if not self._chosen or self._chosen[0] != wanted:  # to sort thousands takes longer than a redraw may
+            rows = list(self._rows.values())
+            with contextlib.suppress(StoreError):  # half a column's name, while it is typed
+                rows = matching(rows, wanted)
+            found = sorted(rows, key=lambda row: (row["lamp"] in QUIET, natural(row["extension"])))
+            self._chosen = wanted, found
+        return self._chosen[1]
 
 
 class Screen:
@@ -172,7 +185,8 @@ class Screen:
         self.page = min(self.page, pages - 1)
         shown = rows[self.page * room :][:room]
         filtered = f"filter: {self.wanted}; " if self.wanted else ""
-        counted = f"{filtered}{len(rows)} lamps, page {self.page + 1} of {pages}; {KEYS}"
+        counted = f"{filtered}{len(rows)} lamps, page {self.page + 1} of {pages}; "
+        counted += FILTERED if self.wanted else KEYS
         return lamp_table(shown, said or counted, bool(said), cut=True)
 
 

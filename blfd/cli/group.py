@@ -10,7 +10,7 @@ import typer
 from blfd.cli.asking import Yes, agreed
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
-from blfd.cli.output import Json, fail, print_json, print_table
+from blfd.cli.output import Json, fail, print_json
 from blfd.operations import groups as operations
 from blfd.operations.lists import listed
 
@@ -76,21 +76,34 @@ def list_(
 
 
 @groups.command()
-def show(context: typer.Context, group: Name, as_json: Json = False) -> None:
-    """One group: who may pick up, and whose calls."""
+def show(
+    context: typer.Context,
+    group: Name,
+    only: Only = None,
+    sort: Sort = None,
+    limit: Limit = None,
+    as_json: Json = False,
+) -> None:
+    """One group: who may pick up, and whose calls. With --json, its two sides as they are."""
     given = options(context)
     desk = given.desk
     found = operations.get(desk, given.tenant, group)
     if as_json:
         print_json(found)
         return
-    names = desk.store.names(given.tenant)
+    names, pickers, targets = desk.store.names(given.tenant), set(found["pickers"]), set(found["targets"])
     rows = [
-        (member, names[member], _mark(member in found["pickers"]), _mark(member in found["targets"]))
-        for member in sorted({*found["pickers"], *found["targets"]})
+        {
+            "extension": member,
+            "name": names[member],
+            "may_pick_up": member in pickers,
+            "may_be_picked_up": member in targets,
+        }
+        for member in sorted(pickers | targets)
     ]
     columns, empty = ("extension", "name", "may pick up", "may be picked up"), "is empty and opens nothing"
-    print_table(f"Group {group}", columns, rows, f"group {group} {empty}")
+    chosen = Chosen(only, sort, limit)
+    print_list(f"Group {group}", columns, rows, f"group {group} {empty}", chosen, as_json=False)
 
 
 @groups.command()
@@ -117,7 +130,3 @@ def _split(what: str, texts: list[str] | None) -> set[str]:
 
 def _list(members: Iterable[str]) -> str:
     return " ".join(members) or "nobody"
-
-
-def _mark(yes: bool) -> str:
-    return "yes" if yes else "no"

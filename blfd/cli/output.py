@@ -69,8 +69,12 @@ def _print_long(title: str, columns: Sequence[str], rows: list[list[str]]) -> No
     console = Console()
     widths = [max(map(cell_len, each)) for each in zip(columns, *rows, strict=True)]
     if console.is_terminal:
-        while sum(widths) + 2 * len(widths) > console.width and max(widths) > NARROWEST:
-            widths[widths.index(max(widths))] -= 1
+        may_be_cut = [place for place, name in enumerate(columns) if name not in WHOLE]
+        while sum(widths) + 2 * len(widths) > console.width:
+            widest = max(may_be_cut, key=widths.__getitem__, default=None)
+            if widest is None or widths[widest] <= NARROWEST:
+                break
+            widths[widest] -= 1
 
     def line(cells: Sequence[str]) -> str:
         fitted = (

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import Options, options
 from blfd.cli.output import Json, fail, print_json, print_lines, print_notes, print_table
 from blfd.cli.progress import watched
@@ -100,7 +101,9 @@ def write(
 
 
 @provision.command()
-def models(context: typer.Context, as_json: Json = False) -> None:
+def models(
+    context: typer.Context, only: Only = None, sort: Sort = None, limit: Limit = None, as_json: Json = False
+) -> None:
     """The phones that are known, and how many keys they have; needs neither database nor server."""
     options(context).of_no_tenant("blfd knows the same phones for all tenants")
     rows = [
@@ -112,24 +115,21 @@ def models(context: typer.Context, as_json: Json = False) -> None:
         }
         for model in known_models()
     ]
-    if as_json:
-        print_json(rows)
-    else:
-        print_table("Models", tuple(rows[0]), [tuple(row.values()) for row in rows], "")
+    print_list("Models", tuple(rows[0]), rows, "", Chosen(only, sort, limit), as_json)
 
 
 @provision.command()
-def settings(context: typer.Context, as_json: Json = False) -> None:
+def settings(
+    context: typer.Context, only: Only = None, sort: Sort = None, limit: Limit = None, as_json: Json = False
+) -> None:
     """The settings that have one name for all makers, and their values; needs neither database nor server."""
     options(context).of_no_tenant("settings have the same names for all tenants")
     rows = [
         {"name": name, "values": each.values, "default": each.default, "what": each.help}
         for name, each in COMMON.items()
     ]
-    if as_json:
-        print_json(rows)
-    else:
-        print_table("Settings for all makers", tuple(rows[0]), [tuple(row.values()) for row in rows], "")
+    chosen = Chosen(only, sort, limit)
+    print_list("Settings for all makers", tuple(rows[0]), rows, "", chosen, as_json)
 
 
 @provision.command("set")

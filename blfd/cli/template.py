@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from blfd.cli.asking import Yes, agreed
+from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import Options, options
-from blfd.cli.output import Json, print_json, print_table
+from blfd.cli.output import Json
 from blfd.operations import overrides
 from blfd.store import StoreError
 
@@ -51,15 +52,14 @@ def unset(context: typer.Context, scope: Scope, yes: Yes = False) -> None:
 
 
 @template.command("list")
-def list_(context: typer.Context, as_json: Json = False) -> None:
+def list_(
+    context: typer.Context, only: Only = None, sort: Sort = None, limit: Limit = None, as_json: Json = False
+) -> None:
     """All templates, and how long they are."""
     found = _options(context).store.overrides.templates()
     rows = [{"scope": scope, "lines": len(source.splitlines())} for scope, source in found.items()]
-    if as_json:
-        print_json(rows)
-    else:
-        cells = [(row["scope"], row["lines"]) for row in rows]
-        print_table("Templates", ("scope", "lines"), cells, "none; phones get our own files")
+    empty = "none; phones get our own files"
+    print_list("Templates", ("scope", "lines"), rows, empty, Chosen(only, sort, limit), as_json)
 
 
 def _options(context: typer.Context) -> Options:

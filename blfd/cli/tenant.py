@@ -10,16 +10,22 @@ import typer
 from blfd.cli.asking import Yes, agreed
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import Options, Switch, options
-from blfd.cli.output import Json, fail
+from blfd.cli.output import Json, fail, print_json, print_table
 from blfd.core.directory import DndLamp, Owner, Reach, StarCodes, Whose
 from blfd.operations import tenants as operations
 
 tenants = typer.Typer(no_args_is_help=True, help="Add, show, change and remove tenants (SIP domains).")
 
 Domain = Annotated[str, typer.Argument(metavar="DOMAIN", help="Such as acme.example.")]
+Meant = Annotated[
+    str | None, typer.Argument(metavar="DOMAIN", help="Without it, that of --tenant, or the default one.")
+]
 Alias = Annotated[
     list[str] | None, typer.Option(help="Another name of the domain; may be given several times.")
 ]
+
+LISTED = ("domain", "aliases", "pickup_code", "group_pickup_code", "pickup", "pickable", "extensions")
+"""Columns of the list; `show` and --json have all settings."""
 
 
 def _star_codes(given: list[str] | None) -> dict[str, str] | None:
@@ -56,20 +62,30 @@ def add(context: typer.Context, domain: Domain, alias: Alias = None) -> None:
 def list_(
     context: typer.Context, only: Only = None, sort: Sort = None, limit: Limit = None, as_json: Json = False
 ) -> None:
-    """All tenants."""
+    """All tenants; `show` and --json have all that is set."""
     given = options(context)
     given.of_no_tenant("'tenant list' shows all")
-    rows = operations.all(given.desk)
-    columns = [name.replace("_", " ") for name in rows[0]]
     print_list(
         "Tenants",
-        columns,
-        rows,
+        [name.replace("_", " ") for name in LISTED],
+        operations.all(given.desk),
         "",
         Chosen(only, sort, limit),
         as_json,
-        lambda row: [_cell(value) for value in row.values()],
+        lambda row: [_cell(row[name]) for name in LISTED],
     )
+
+
+@tenants.command()
+def show(context: typer.Context, domain: Meant = None, as_json: Json = False) -> None:
+    """One tenant: what is set."""
+    given = _options(context, domain)
+    row = operations.get(given.desk, given.tenant if domain is None else domain.lower())
+    if as_json:
+        print_json(row)
+        return
+    rows = [(name.replace("_", " "), _cell(value)) for name, value in row.items()]
+    print_table(f"Tenant {row['domain']}", ("setting", "value"), rows, "")
 
 
 def _cell(value: object) -> str:
@@ -83,9 +99,7 @@ def _cell(value: object) -> str:
 @tenants.command("set")
 def set_(
     context: typer.Context,
-    domain: Annotated[
-        str | None, typer.Argument(metavar="DOMAIN", help="Without it, that of --tenant, or the default one.")
-    ] = None,
+    domain: Meant = None,
     single_dialog: Annotated[
         Switch | None, typer.Option(help="One dialog a NOTIFY, for phones that break on several.")
     ] = None,
