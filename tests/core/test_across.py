@@ -340,10 +340,14 @@ def test_silence() -> None:
         (603, "Decline", (603, "Decline")),
         (403, "Forbidden", (403, "Forbidden")),
         (404, "Not Found", (480, "pbx does not pick it up: 404 Not Found")),
-        (420, "Bad Extension", (480, "0301234567 wants what is not served here")),
-        (481, "Gone", (480, "0301234567 is not reachable")),
+        (401, "Who are you", (480, "Trunk pbx refuses our password: look at it (401)")),
+        (407, "Who are you", (480, "Trunk pbx refuses our password: look at it (407)")),
+        (302, "Moved", (480, "Trunk pbx sends the call elsewhere (302), which is not followed")),
+        (420, "Bad Extension", (480, "Trunk pbx wants what is not served here (420)")),
+        (481, "Gone", (480, "Trunk pbx gives no answer (481)")),
         (500, "Oops", (500, "Oops")),
-        (503, "Later", (500, "0301234567 cannot take calls now")),
+        (503, "Later", (500, "Trunk pbx takes no calls now (503)")),
+        (408, "", (480, "Trunk pbx gives no answer (408)")),
     ],
 )
 def test_what_a_refusal_is_told_as(status: int, reason: str, told: tuple[int, str]) -> None:
@@ -355,6 +359,7 @@ def test_what_a_refusal_is_told_as(status: int, reason: str, told: tuple[int, st
     (hung_up,) = [e for e in last if isinstance(e, HangUp) and e.leg == story.leg]
     assert hung_up.headers == (("Warning", f'399 blfd "{told[1]}"'),)
     assert story.reported == [("103", "102", told[0])]
+    assert story.attempts[0].result == told[1], "the attempt has the reason"
 
 
 @pytest.mark.parametrize(

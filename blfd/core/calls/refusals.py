@@ -58,10 +58,12 @@ NOBODY_NOW = (500, "Nobody is there to take it now")
 section 12.2.1.2)."""
 
 UNREACHABLE = "is not reachable"
+PASSWORD = "takes calls with a password only"
+NOT_NOW = "cannot take calls now"
 OF_INVITE: dict[int, tuple[int, str]] = {
     # A password is asked of blfd, which has none for a phone. The caller's own would go to the phone.
-    401: (480, "takes calls with a password only"),
-    407: (480, "takes calls with a password only"),
+    401: (480, PASSWORD),
+    407: (480, PASSWORD),
     # A phone that is not there; the caller's would think that this server is not.
     408: (480, UNREACHABLE),
     430: (480, UNREACHABLE),
@@ -70,9 +72,16 @@ OF_INVITE: dict[int, tuple[int, str]] = {
     487: (480, UNREACHABLE),
     491: (480, UNREACHABLE),
     # The caller's phone, or its proxy, would call this server no more (RFC 3261, section 16.7).
-    503: (500, "cannot take calls now"),
+    503: (500, NOT_NOW),
 }
 """Statuses of a callee's phone and what the caller is told instead, with what is said of the callee."""
+
+OF_SERVER = {
+    UNREACHABLE: "gives no answer",
+    PASSWORD: "refuses our password: look at it",
+    NOT_NOW: "takes no calls now",
+}
+"""The same said of a trunk's server, which is the one that has refused, and not who is called by it."""
 
 
 def of_invite(extension: str, status: int, reason: str, headers: Headers) -> Refused:
@@ -84,6 +93,18 @@ def of_invite(extension: str, status: int, reason: str, headers: Headers) -> Ref
         return Refused(told, f"{extension} {words}", _explaining(headers, told), status)
     passed = _as_it_is(status, reason, headers)
     return passed or Refused(480, f"{extension} wants what is not served here", (), status)
+
+
+def of_server(trunk: str, status: int, reason: str, headers: Headers) -> Refused:
+    """What the caller is told when the server of a trunk refuses."""
+    found, name = of_invite("", status, reason, headers), f"Trunk {trunk}"
+    if 300 <= status < 400:
+        return found._replace(reason=f"{name} sends the call elsewhere ({status}), which is not followed")
+    if status in OF_INVITE:
+        return found._replace(reason=f"{name} {OF_SERVER[OF_INVITE[status][1]]} ({status})")
+    if found.translated:
+        return found._replace(reason=f"{name} wants what is not served here ({status})")
+    return found
 
 
 def better(known: Refused, new: Refused) -> Refused:

@@ -11,7 +11,7 @@ from blfd.core.calls.media import APART, are_apart, differs
 from blfd.core.calls.offer_answer import OfferAnswer, Then
 from blfd.core.calls.outward import ELSEWHERE, SAYS_WHERE
 from blfd.core.calls.party import Party, State
-from blfd.core.calls.refusals import UNREACHABLE, Refused, better, of_invite
+from blfd.core.calls.refusals import UNREACHABLE, Refused, better, of_invite, of_server
 from blfd.core.calls.ringing import NO_WAY, SILENT, Branch, Ringing
 from blfd.core.calls.seats import Seats
 from blfd.core.directory import Whose
@@ -325,10 +325,14 @@ class RingingCall(Seats):
 
     def _refusal_of(self, end: LegEnded, branch: Branch) -> tuple[Refused, list[Effect]]:
         """What the caller is told of a phone's refusal, and what the operator reads."""
-        extension = branch.party.user
-        refused = of_invite(extension, end.status, end.reason, end.headers)
-        if end.silent:
-            refused = Refused(480, f"{extension} {UNREACHABLE}")
+        trunk = branch.line.trunk if branch.line else None
+        if trunk:
+            status = 408 if end.silent else end.status
+            refused = of_server(trunk.name, status, end.reason, end.headers)
+        elif end.silent:
+            refused = Refused(480, f"{branch.party.user} {UNREACHABLE}")
+        else:
+            refused = of_invite(branch.party.user, end.status, end.reason, end.headers)
         if not refused.translated:
             return refused, []
         said = f"{end.status} {visible(end.reason)}".strip()
