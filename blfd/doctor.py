@@ -18,6 +18,8 @@ from blfd.control import ControlClient, ControlError, NotRunning, socket_path
 from blfd.core import hosts
 from blfd.core.directory import Directory, Owner
 from blfd.core.trunks.faults import faults as faults_of_trunks
+from blfd.core.trunks.remote import check_sources
+from blfd.core.upstreams.upstream import clash
 from blfd.core.values import TRANSPORTS
 from blfd.store import Store, StoreError
 from blfd.transport.addresses import ListenAddress, new_socket
@@ -54,7 +56,11 @@ def examine(config: Config, tenant: str) -> list[Finding]:
     directory = Directory()
     with contextlib.suppress(StoreError):
         directory = Store(config.database).directory()
-        findings += [*_numbers(directory, tenant), *_unwatched(directory, tenant)]
+        findings += [
+            *_numbers(directory, tenant),
+            *_unwatched(directory, tenant),
+            *_claimed(directory, tenant),
+        ]
     try:
         ControlClient(socket_path(config.database)).call("status")
     except (NotRunning, ControlError) as error:
@@ -87,6 +93,7 @@ def examine_running(store: Store, client: ControlClient) -> Iterator[Finding]:
             *of_others,
             *_numbers(directory, tenant),
             *_unwatched(directory, tenant),
+            *_claimed(directory, tenant),
         )
         for finding in found:
             yield finding._replace(what=f"{tenant}: {finding.what}")
@@ -288,6 +295,20 @@ def _unwatched(directory: Directory, tenant: str) -> Iterator[Finding]:
     if found:
         what = f"{_some(found)}: no upstream has their lamps"
         yield Finding("warning", what, "'blfd upstream set NAME --extensions' names whose lamps it knows")
+
+
+def _claimed(directory: Directory, tenant: str) -> Iterator[Finding]:
+    """Upstreams that claim to know the same extensions, or that anybody could speak for."""
+    of_tenant = [one for one in directory.upstreams if one.tenant == tenant]
+    for number, one in enumerate(of_tenant):
+        if found := clash(one, of_tenant[number + 1 :]):
+            what = f"upstreams {one.name} and {found[1].name} both have {found[0]}: one of them is asked"
+            yield Finding("warning", what, "'blfd upstream set NAME --extensions' says which knows it")
+        try:
+            check_sources(f"upstream {one.name}", one.sources)
+        except ValueError as error:
+            advice = f"'blfd upstream set {one.name} --source' gives it others"
+            yield Finding("fault", f"{error}", advice)
 
 
 def _numbers(directory: Directory, tenant: str) -> Iterator[Finding]:

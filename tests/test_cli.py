@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -436,6 +438,19 @@ def test_doctor_finds_extensions_that_no_upstream_has(blfd: Run) -> None:
     assert {what for what in found if "upstream" in what} == {"202: no upstream has their lamps"}
     blfd("upstream", "set", "pbx", "--extensions", "1xx,2xx")
     assert "no upstream" not in blfd("doctor").stdout
+
+
+@pytest.mark.usefixtures("any_port")
+def test_doctor_finds_upstreams_that_would_be_refused_now(blfd: Run, tmp_path: Path) -> None:
+    """As an earlier version has stored them."""
+    blfd("upstream", "add", "pbx", "--server", "192.0.2.1", "--extensions", "1xx")
+    blfd("upstream", "add", "other", "--server", "192.0.2.2", "--extensions", "2xx")
+    with contextlib.closing(sqlite3.connect(tmp_path / "blfd.db")) as connection, connection:
+        old = {"servers": ["192.0.2.2"], "extensions": ["1xx"], "sources": ["0.0.0.0/0"]}
+        connection.execute("UPDATE upstreams SET settings = ? WHERE name = 'other'", [json.dumps(old)])
+    found = {finding["what"] for finding in json.loads(blfd("doctor", "--json", code=1, lines=0).stdout)}
+    assert "upstreams other and pbx both have 1xx: one of them is asked" in found
+    assert "upstream other: source 0.0.0.0/0 is too wide, give networks of /16 or narrower" in found
 
 
 @pytest.mark.usefixtures("any_port")

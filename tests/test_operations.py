@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -21,7 +22,18 @@ from blfd.core.settings import Settings
 from blfd.core.values import Aor
 from blfd.devices.files import Phones
 from blfd.devices.values import Place, Wanted
-from blfd.operations import Desk, admins, devices, extensions, groups, overrides, routes, tenants, trunks
+from blfd.operations import (
+    Desk,
+    admins,
+    devices,
+    extensions,
+    groups,
+    overrides,
+    routes,
+    tenants,
+    trunks,
+    upstreams,
+)
 from blfd.operations.sentences import sentence
 from blfd.server.control_calls import ControlCalls
 from blfd.server.own_rules import OwnRules
@@ -273,6 +285,31 @@ def test_no_extension_has_the_name_by_which_a_trunk_registers(desk: Desk) -> Non
         extensions.put_many(desk, "default", [new], update=True)
     trunks.change(desk, "default", "peer", {"username": "another"})
     assert extensions.add(desk, "default", new)["extension"] == "gateway"
+
+
+def test_no_route_is_set_that_a_code_takes(desk: Desk) -> None:
+    trunks.add(desk, "default", "carrier", {"servers": ["192.0.2.7"]})
+    for pattern, code in (("*97.", "*97"), ("*72.", "*72"), ("*98", "*98")):
+        with pytest.raises(StoreError, match=re.escape(f"route {pattern}: {code} is a code here")):
+            routes.add(desk, "default", pattern, {"trunks": ["carrier"]})
+    tenants.change(desk, "default", pickup_code="*55")
+    assert routes.add(desk, "default", "*97.", {"trunks": ["carrier"]})["pattern"] == "*97."
+    with pytest.raises(StoreError, match="trunks has carrier twice"):
+        routes.change(desk, "default", "*97.", {"trunks": ["carrier", "carrier"]})
+
+
+def test_no_two_upstreams_are_asked_for_one_lamp(desk: Desk) -> None:
+    pbx = {"servers": ["192.0.2.7"], "extensions": ["2xx"]}
+    upstreams.add(desk, "default", "pbx", pbx)
+    other = {"servers": ["192.0.2.8"], "extensions": ["3xx", "2xx"]}
+    with pytest.raises(StoreError, match="upstream other: 2xx is of upstream pbx as well"):
+        upstreams.add(desk, "default", "other", other)
+    upstreams.add(desk, "default", "other", {**other, "extensions": ["20x"]})
+    with pytest.raises(StoreError, match="upstream pbx: 20x is of upstream other as well"):
+        upstreams.change(desk, "default", "pbx", {"extensions": ["20x"]})
+    upstreams.change(desk, "default", "pbx", {"extensions": ["20x"], "enabled": False})
+    with pytest.raises(StoreError, match="20x is of upstream other as well"):
+        upstreams.change(desk, "default", "pbx", {"enabled": True})
 
 
 def test_phones_get_the_codes_and_features_of_their_tenant(store: Store, desk: Desk) -> None:

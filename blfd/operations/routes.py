@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from blfd.core.trunks import numbers
+from blfd.core.trunks.faults import shadowed
 from blfd.core.trunks.trunk import OutRoute
 from blfd.operations.desk import Desk, Row, etag
 from blfd.operations.loss import Loss, some_of
@@ -63,7 +64,10 @@ def change(
 
 
 def _check_free(desk: Desk, route: OutRoute, force: bool) -> None:
-    """Raises StoreError where an extension would take emergency calls."""
+    """Raises StoreError where a code would take its calls, or an extension those of an emergency."""
+    if code := shadowed(route.pattern, desk.store.directory().tenants[route.tenant]):
+        text = f"route {route.pattern}: {code} is a code here, which gets all that begins so"
+        raise StoreError(text, "give it another pattern, or the code another one by 'blfd tenant set'")
     if not route.emergency or force:
         return
     taken = [name for name in desk.store.names(route.tenant) if numbers.match(route.pattern, name)]

@@ -11,7 +11,7 @@ from typing import Any
 from blfd.core.upstreams import upstream as values
 from blfd.core.upstreams.upstream import Upstream
 from blfd.store import rows
-from blfd.store.opening import Connections, Exists, NotFound
+from blfd.store.opening import Connections, Exists, NotFound, StoreError
 from blfd.store.trunks import row_of, typed, words
 
 OF_UPSTREAM = {
@@ -49,6 +49,12 @@ class Upstreams:
             raise Exists(f"upstream {upstream.name} exists already", "'upstream set' changes it")
         with words():
             values.check(upstream, extensions)
+        if found := values.clash(upstream, self.all(upstream.tenant)):
+            pattern, other = found
+            text = f"upstream {upstream.name}: {pattern} is of upstream {other.name} as well"
+            raise StoreError(
+                text, "say of each extension which PBX knows it; the pattern that says more counts"
+            )
         with self._connections.writing() as db:
             db.table("upstreams").upsert(row_of(upstream, OF_UPSTREAM), pk=("tenant", "name"))
 

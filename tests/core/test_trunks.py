@@ -62,7 +62,7 @@ from blfd.core.messages import Credentials, InviteReceived, ReferReceived, Refer
 from blfd.core.quoting import name_addr
 from blfd.core.settings import Settings
 from blfd.core.trunks import numbers
-from blfd.core.trunks.faults import clash, faults
+from blfd.core.trunks.faults import clash, faults, shadowed
 from blfd.core.trunks.remote import HostPort
 from blfd.core.trunks.trunk import CallerIdIn, Mode, OutRoute, Trunk, check, check_route
 from blfd.core.values import Address, Aor, DialogId, Flow, Headers, NameAddr, Redirect, Uri
@@ -1136,6 +1136,10 @@ UNSOUND: tuple[dict[str, object], ...] = (
     {"default": "999"},
     {"caller_ids": ("101",)},
     {"caller_ids": ("1xx=+49301xxxx",)},
+    {"dids": ("+4930123=101", "+4930123=102")},
+    {"dids": ("+4930123=101", "030123=102")},
+    {"caller_ids": ("101=+1", "101=+2")},
+    {"servers": (CARRIER, CARRIER)},
     {"caller_id": "me"},
     {"caller_id": "0."},
     {"caller_id": "+4930xx"},
@@ -1173,6 +1177,7 @@ EMPTY: dict[str, object] = {"pattern": "9", "strip": 1}
         {"pattern": "a."},
         {"trunks": ()},
         {"trunks": ("x",)},
+        {"trunks": ("carrier", "carrier")},
         {"strip": 9},
         {"prefix": "x"},
         EMPTY,
@@ -1184,6 +1189,48 @@ def test_what_a_route_cannot_be(said: dict[str, object]) -> None:
         check_route(replace(ROUTE, **said), {"carrier"})  # type: ignore[arg-type]
     check_route(ROUTE, {"carrier"})
     check_route(replace(ROUTE, pattern="9", strip=1, prefix="0301"), {"carrier"})
+
+
+SHADOWED = {
+    "*97.": "*97",
+    "*97123": "*97",
+    "*98": "*98",
+    "*78": "*78",
+    "*67.": "*67",
+    "*72.": "*72",
+    "*7.": "",
+    "*98.": "",
+    "*78x": "",
+    "0.": "",
+    "*.": "",
+    "97.": "",
+}
+
+
+@pytest.mark.parametrize(("pattern", "code"), SHADOWED.items())
+def test_a_route_that_a_code_takes(pattern: str, code: str) -> None:
+    known = site(routes=(OutRoute("default", pattern, ("carrier",)),))
+    assert shadowed(pattern, known.tenants["default"]) == code
+    said = [fault.what for fault in faults(known, "default")]
+    assert (f"route {pattern}: nothing reaches it, as {code} is a code here" in said) is bool(code)
+
+
+CLASHING = [
+    ("1xx", "1xx", True),
+    ("1x2", "12x", True),
+    ("101", "101", True),
+    ("1xx", "12x", False),
+    ("1xx", "2xx", False),
+    ("1x.", "1x.", True),
+    ("1xx.", "1x", False),
+    ("*1x", "*x1", True),
+    ("*1", "x1", False),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "clashes"), CLASHING)
+def test_patterns_of_which_neither_says_more(one: str, other: str, clashes: bool) -> None:
+    assert numbers.clash(one, other) is numbers.clash(other, one) is clashes
 
 
 @given(st.text(), st.text())

@@ -7,10 +7,11 @@ from itertools import product
 from typing import NamedTuple
 
 from blfd.core import hosts
-from blfd.core.directory import Directory
+from blfd.core.directory import Directory, Tenant
+from blfd.core.routing import FORWARDS
 from blfd.core.trunks import numbers
-from blfd.core.trunks.remote import HostPort
-from blfd.core.trunks.trunk import Mode, Trunk, check_sources, split
+from blfd.core.trunks.remote import HostPort, check_sources
+from blfd.core.trunks.trunk import Mode, Trunk, split
 from blfd.core.values import Aor
 
 
@@ -89,6 +90,9 @@ def faults(directory: Directory, tenant: str) -> Iterator[Fault]:
     serving = {trunk.name for trunk in of_tenant if trunk.enabled}
     routes = [route for route in directory.routes if route.tenant == tenant]
     for route in routes:
+        if code := shadowed(route.pattern, directory.tenants[tenant]):
+            what = f"route {route.pattern}: nothing reaches it, as {code} is a code here"
+            yield Fault(route.emergency, what, "another pattern, or 'blfd tenant set' with another code")
         if not serving & set(route.trunks):
             what = f"route {route.pattern} has no trunk that is in use"
             advice = (
@@ -100,10 +104,19 @@ def faults(directory: Directory, tenant: str) -> Iterator[Fault]:
         yield Fault(False, "no emergency number can be called", advice)
 
 
+def shadowed(pattern: str, tenant: Tenant) -> str:
+    """The code that gets all calls that a pattern means; "" where there is none."""
+    stem, stars = pattern.removesuffix("."), tenant.star_codes
+    begin = (tenant.pickup_code, stars.withhold, *(getattr(stars, name) for name in FORWARDS))
+    if pattern in (tenant.group_pickup_code, *stars.dialled.values()):
+        return pattern
+    return next((code for code in begin if code and stem.startswith(code)), "")
+
+
 def _of_trunk(trunk: Trunk, directory: Directory) -> Iterator[Fault]:
     what = f"trunk {trunk.name}"
     try:
-        check_sources(trunk)
+        check_sources(what, trunk.sources)
     except ValueError as error:
         yield Fault(True, f"{error}", f"'blfd trunk set {trunk.name} --source' gives it others")
     if number := clash(trunk, directory.trunks):

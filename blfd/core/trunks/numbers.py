@@ -59,6 +59,15 @@ def is_whole(text: str) -> bool:
     return is_pattern(text) and not text.endswith(".") and "x" not in text.lower()
 
 
+def clash(one: str, other: str) -> bool:
+    """Whether a number may be of both patterns, and neither says more than the other."""
+    first, second = (text.removeprefix("+").lower() for text in (one, other))
+    if weight(one) != weight(other) or len(first) != len(second):
+        return False
+    pairs = zip(first, second, strict=True)
+    return all(a == b or ("x" in (a, b) and (a + b).replace("x", "").isdecimal()) for a, b in pairs)
+
+
 def match(pattern: str, number: str) -> Match | None:
     """Whether a number is of a pattern; a + at its beginning is the same as none."""
     found = _reader(pattern)(number.removeprefix("+"))

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from blfd.core import hosts
 from blfd.core.values import TRANSPORTS, Account
+
+WIDEST = {4: 16, 6: 32}
+"""The shortest prefix of a network that is taken at its word, by the version of IP."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,31}").fullmatch
 is_domain = re.compile(r"[A-Za-z0-9.:\[\]-]{1,253}").fullmatch
@@ -124,6 +129,21 @@ def check_remote(one: Remote, what: str, *, needs_server: bool = True) -> None:
     check_seconds(what, "ping", one.ping or 5, 5, 3600)
     if one.transport not in TRANSPORTS:
         raise ValueError(f"{what}: transport is {', '.join(TRANSPORTS)}, not {one.transport!r}")
+
+
+def check_sources(what: str, sources: tuple[str, ...]) -> None:
+    """Whether so many addresses may be taken at their word. Raises ValueError, in words."""
+    for text in sources:
+        network = hosts.network(text)
+        if network.prefixlen < (least := WIDEST[network.version]):
+            raise ValueError(f"{what}: source {text} is too wide, give networks of /{least} or narrower")
+
+
+def check_once(what: str, option: str, said: Iterable[str]) -> None:
+    """Whether nothing is said twice. Raises ValueError, in words."""
+    for text, times in Counter(said).items():
+        if times > 1:
+            raise ValueError(f"{what}: {option} has {text} twice")
 
 
 def check_seconds(what: str, name: str, seconds: int, least: int, most: int) -> None:

@@ -7,9 +7,15 @@ from collections.abc import Container
 from dataclasses import dataclass
 from enum import Enum
 
-from blfd.core import hosts
 from blfd.core.trunks import numbers
-from blfd.core.trunks.remote import Remote, check_remote, check_seconds, is_domain
+from blfd.core.trunks.remote import (
+    Remote,
+    check_once,
+    check_remote,
+    check_seconds,
+    check_sources,
+    is_domain,
+)
 from blfd.core.values import Account
 
 RESERVED = "trunk+"
@@ -17,9 +23,6 @@ RESERVED = "trunk+"
 
 EXTENSION = "{extension}"
 """What stands in `pickup_code` for the extension."""
-
-WIDEST = {4: 16, 6: 32}
-"""The shortest prefix of a network from which calls are taken without a password, by the version of IP."""
 
 _COUNTRY = re.compile(r"([1-9][0-9]{0,5})?").fullmatch
 _AREA = re.compile(r"[0-9]{0,6}").fullmatch
@@ -155,7 +158,10 @@ def check(trunk: Trunk, extensions: Container[str]) -> None:
     check_remote(trunk, what, needs_server=not trunk.is_peer)
     if trunk.is_peer:
         _check_peer(trunk, extensions)
-    check_sources(trunk)
+    check_sources(what, trunk.sources)
+    check_once(what, "server", trunk.servers)
+    check_once(what, "did", (_plain(trunk, split(one)[0]) for one in trunk.dids))
+    check_once(what, "number", (split(one)[0] for one in trunk.caller_ids))
     for name, value, fits in (
         ("certificate", trunk.certificate or "x", is_domain),
         ("country", trunk.country, _COUNTRY),
@@ -205,13 +211,9 @@ def _check_digits(what: str, mapping: str) -> None:
         raise ValueError(f"{what}: {mapping!r} has more x behind the = than before it")
 
 
-def check_sources(trunk: Trunk) -> None:
-    """Raises ValueError, in words."""
-    what = f"trunk {trunk.name}"
-    for text in trunk.sources:
-        network = hosts.network(text)
-        if network.prefixlen < (least := WIDEST[network.version]):
-            raise ValueError(f"{what}: source {text} is too wide, give networks of /{least} or narrower")
+def _plain(trunk: Trunk, number: str) -> str:
+    """A number as the trunk compares it."""
+    return numbers.normal(number, trunk.country, trunk.area).removeprefix("+").lower()
 
 
 def _check_peer(trunk: Trunk, extensions: Container[str]) -> None:
@@ -234,6 +236,7 @@ def check_route(route: OutRoute, trunks: Container[str]) -> None:
         )
     if not route.trunks:
         raise ValueError(f"{what} needs a trunk")
+    check_once(what, "trunks", route.trunks)
     for name in route.trunks:
         if name not in trunks:
             raise ValueError(f"{what}: there is no trunk {name!r}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from itertools import product
 
-from blfd.core import hosts
 from blfd.core.trunks import numbers
-from blfd.core.trunks.remote import Remote, check_remote, check_seconds, is_host
+from blfd.core.trunks.remote import Remote, check_once, check_remote, check_seconds, check_sources, is_host
 
 _USER = r"([A-Za-z0-9.!~*'()&=+$,;?/_-]|%[0-9A-Fa-f]{2}){1,100}"
 _LIST = re.compile(
@@ -48,6 +48,18 @@ def fits(pattern: str, extension: str) -> bool:
     return pattern == extension or (numbers.is_pattern(pattern) and bool(numbers.match(pattern, extension)))
 
 
+def clash(one: Upstream, others: Iterable[Upstream]) -> tuple[str, Upstream] | None:
+    """What one claims to know that another of its tenant does as much, and which; only one would be asked."""
+    for other in others:
+        if other.name == one.name or other.tenant != one.tenant or not (one.enabled and other.enabled):
+            continue
+        for mine, theirs in product(one.extensions, other.extensions):
+            both = numbers.is_pattern(mine) and numbers.is_pattern(theirs)
+            if mine == theirs or (both and numbers.clash(mine, theirs)):
+                return mine, other
+    return None
+
+
 def check(upstream: Upstream, extensions: Container[str]) -> None:
     """Raises ValueError, in words."""
     what = f"upstream {upstream.name}"
@@ -62,8 +74,9 @@ def check(upstream: Upstream, extensions: Container[str]) -> None:
     found = _LIST(upstream.list_uri or "none")
     if found is None or not is_host(found["host"] or "none"):
         raise ValueError(f"{what}: list is a name or a SIP URI, not {upstream.list_uri!r}")
-    for text in upstream.sources:
-        hosts.network(text)
+    check_sources(what, upstream.sources)
+    check_once(what, "server", upstream.servers)
+    check_once(what, "extensions", upstream.extensions)
     check_seconds(what, "interval", upstream.interval, 60, 86_400)
     if not 1 <= upstream.rate <= 1000:
         raise ValueError(f"{what}: rate is from 1 to 1000 a second, not {upstream.rate}")
