@@ -299,7 +299,8 @@ def _unwatched(directory: Directory, tenant: str) -> Iterator[Finding]:
 
 def _claimed(directory: Directory, tenant: str) -> Iterator[Finding]:
     """Upstreams that claim to know the same extensions, or that anybody could speak for."""
-    of_tenant = [one for one in directory.upstreams if one.tenant == tenant]
+    found_here = (one for one in directory.upstreams if one.tenant == tenant)
+    of_tenant = sorted(found_here, key=lambda one: one.name)
     for number, one in enumerate(of_tenant):
         if found := clash(one, of_tenant[number + 1 :]):
             what = f"upstreams {one.name} and {found[1].name} both have {found[0]}: one of them is asked"
