@@ -336,9 +336,55 @@ def test_calls(store: Store) -> None:
 def test_a_call_that_cannot_be_read(store: Store, wrong: str) -> None:
     """It is none, and the server starts, with the others."""
     store.records.save({}, (), {}, {}, {3: call(), 4: call(4)})
-    with contextlib.closing(sqlite3.connect(store.path)) as connection, connection:
-        connection.execute(f"UPDATE legs SET {wrong} WHERE side = 'callee' AND call = 3")
+    spoil(store, f"UPDATE legs SET {wrong} WHERE side = 'callee' AND call = 3")
     assert [one.number for one in store.records.calls(0)] == [4]
+    assert count(store, "legs") == 2, "nor does the next start read of it"
+
+
+def spoil(store: Store, statement: str) -> None:
+    with contextlib.closing(sqlite3.connect(store.path)) as connection, connection:
+        assert connection.execute(statement).rowcount == 1
+
+
+FLOW = ("transport = 'pigeon'", "host = ''", "host = x'ff'", "port = 'x'", "listener = 'x'")
+OF_NO_USE = {
+    "bindings": (
+        *FLOW,
+        *(f"path = '{path}'" for path in ("x", "[1]", "null", "{")),
+        *(f"{name} = x'ff'" for name in ("contact", "call_id", "instance", "cseq")),
+        *(f"{name} = 'x'" for name in ("expires_at", "q")),
+    ),
+    "subscriptions": (
+        *FLOW,
+        *(f"route_set = '{routes}'" for routes in ("x", "[1]", "null", "{")),
+        *(f"{name} = 'x'" for name in ("expires_at", "remote_cseq", "cseq")),
+    ),
+    "publications": [f"{name} = 'x'" for name in ("at", "expires_at", "body")],
+}
+
+
+@pytest.mark.parametrize("table", OF_NO_USE)
+def test_what_cannot_be_read_of_others(store: Store, table: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Likewise: one line, and the phone registers, or its key subscribes, anew."""
+    records = store.records
+    published = SavedPublication("e1", ALICE, "192.0.2.20", 5.0, 1e10, b"<dialog-info/>")
+    watching = {"k": subscription(), "other": subscription("other")}
+    first = {
+        "bindings": "contact = 'sip:a@192.0.2.1'",
+        "subscriptions": "key = 'k'",
+        "publications": "etag = 'e1'",
+    }
+    for wrong in OF_NO_USE[table]:
+        both = {"e1": published, "e2": published._replace(etag="e2")}
+        records.save({ALICE: (binding("a"), binding("b"))}, (), watching, both, {})
+        spoil(store, f"UPDATE {table} SET {wrong} WHERE {first[table]}")
+        for _ in range(2):
+            left = [[*records.bindings()], [*records.subscriptions(0)], [*records.publications()]]
+            assert [len(one) for one in left] == [2 - (table == one) for one in first], wrong
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert "of before the start cannot be read from the database and is forgotten: " in line
+        assert line.startswith(("a phone of 101", "a key that watches 102", "what was published of 101"))
+        caplog.clear()
 
 
 def count(store: Store, table: str) -> int:

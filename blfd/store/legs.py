@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterable
 from typing import Any
 
 from blfd.core.saved import SavedCall, SavedLeg, SavedSeat, SessionTimer
-from blfd.core.values import TRANSPORTS, Aor, DialogId, NameAddr
-from blfd.store.rows import exact, flow, text
-
-log = logging.getLogger(__name__)
+from blfd.core.values import Aor, DialogId, NameAddr
+from blfd.store.kept import NUMBER, check, flow_of, readable, routes
+from blfd.store.rows import exact, text
 
 CALLER, CALLEE = "caller", "callee"
-WHOLE = ("leg", "call", "transfers", "port", "listener", "cseq", "remote_cseq")  # numbers; -1 is none yet
+WHOLE = ("leg", "call", "transfers", "cseq", "remote_cseq")  # numbers; -1 is none yet
 TIMES = ("started_at", "since")  # seconds since the epoch
 SDP = ("sent", "received")
 SESSION = ("session_interval", "session_expires_at")  # both or none
 
 
-def calls(found: Iterable[dict[str, Any]]) -> list[SavedCall]:
-    """From all rows; a call without both of its legs is none."""
+def calls(found: Iterable[dict[str, Any]]) -> tuple[list[SavedCall], set[int]]:
+    """From all rows, and the numbers of those that are none: without both legs, or with one of no use."""
+    sides, lost = readable(found, _side, lambda row: f"call {row['call']}")
     seats: dict[int, dict[str, SavedSeat]] = {}
     rows: dict[int, dict[str, Any]] = {}
-    for row in found:
-        try:
-            _check(row)
-            seats.setdefault(row["call"], {})[row["side"]] = _seat(row)
-        except (ValueError, TypeError) as error:
-            log.warning(
-                "call %s of before the start cannot be read from the database: %s", row["call"], error
-            )
-            continue
+    for row, seat in sides:
+        seats.setdefault(row["call"], {})[row["side"]] = seat
         rows[row["call"]] = row
-    return [
+    whole = [
         SavedCall(
             number,
             row["domain"],
@@ -49,21 +41,19 @@ def calls(found: Iterable[dict[str, Any]]) -> list[SavedCall]:
         for number, row in rows.items()
         if len(seats[number]) == 2
     ]
+    return whole, {row["call"] for row in lost}
 
 
-def _check(row: dict[str, Any]) -> None:
-    """SQLite keeps whatever was written into a column. Raises ValueError where it is of no use."""
-    if row["side"] not in (CALLER, CALLEE) or row["transport"] not in TRANSPORTS or not row["host"]:
-        raise ValueError(f"{row['side']} over {row['transport']} at {row['host'] or 'no host'}")
-    times = TIMES if row["session_interval"] is None else (*TIMES, *SESSION)
-    wrong = [name for name in WHOLE if not isinstance(row[name], int) or row[name] < -1]
-    wrong += [name for name in times if not isinstance(row[name], (int, float))]
-    wrong += [name for name in SDP if not isinstance(row[name], bytes)]
-    routes = json.loads(row["route_set"])
-    if not isinstance(routes, list) or not all(isinstance(route, str) for route in routes):
-        wrong.append("route_set")
-    if wrong:
-        raise ValueError(f"{wrong[0]} is {row[wrong[0]]!r}")
+def _side(row: dict[str, Any]) -> tuple[dict[str, Any], SavedSeat]:
+    """Raises ValueError for one of no use."""
+    if row["side"] not in (CALLER, CALLEE):
+        raise ValueError(f"side is {row['side']!r}")
+    check(row, NUMBER, *(TIMES if row["session_interval"] is None else (*TIMES, *SESSION)))
+    check(row, bytes, *SDP)
+    check(row, int, *WHOLE)
+    if wrong := [name for name in WHOLE if row[name] < -1]:
+        raise ValueError(f"{wrong[0]} is {row[wrong[0]]}")
+    return row, _seat(row)
 
 
 def _seat(row: dict[str, Any]) -> SavedSeat:
@@ -96,8 +86,8 @@ def _leg(row: dict[str, Any]) -> SavedLeg:
         NameAddr(text(row["remote_uri"]), text(row["remote_name"])),
         text(row["target"]),
         text(row["reached_at"]),
-        tuple(json.loads(row["route_set"])),
-        flow(row),
+        routes(row["route_set"]),
+        flow_of(row),
         row["cseq"],
         row["remote_cseq"],
         row["sent"],

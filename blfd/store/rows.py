@@ -16,15 +16,13 @@ from typing import Any, NamedTuple
 
 from blfd.core.calls.attempts import Attempt, Way
 from blfd.core.directory import DndLamp, Extension, Forwarding, Group, Owner, Reach, StarCodes, Tenant, Whose
-from blfd.core.saved import SavedPublication, SavedSubscription
 from blfd.core.trunks.outgoing import route_of
 from blfd.core.trunks.trunk import OutRoute
-from blfd.core.values import Aor, Binding, DialogId, Flow, NameAddr, SubscriptionDialog
+from blfd.core.values import Aor
 from blfd.store.opening import StoreError
 
 EXTENSION = re.compile(r"[A-Za-z0-9+][A-Za-z0-9._+-]{0,63}")
 DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
-NO_ROUTES = "[]"  # a route set that is empty, as JSON
 CODE = re.compile(r"[*#][0-9*#]{1,7}")
 GROUP = re.compile(r"[\w][\w .+-]{0,63}")
 MAX_NAME = 200
@@ -154,86 +152,6 @@ def groups(found: Iterable[dict[str, Any]], members: Iterable[dict[str, Any]]) -
     )
 
 
-def flow(row: dict[str, Any]) -> Flow:
-    return Flow(row["transport"], row["host"], row["port"], row["listener"], row["peer"])
-
-
-def binding(row: dict[str, Any]) -> Binding:
-    return Binding(
-        Aor(row["tenant"], row["extension"]),
-        row["contact"],
-        flow(row),
-        row["call_id"],
-        row["cseq"],
-        row["expires_at"],
-        row["q"],
-        row["user_agent"],
-        tuple(json.loads(row["path"])),
-        row["instance"],
-    )
-
-
-def binding_row(b: Binding) -> tuple[Any, ...]:
-    contact, call_id, user_agent = (_sound(text) for text in (b.contact, b.call_id, b.user_agent))
-    path, instance = json.dumps(b.path), _sound(b.instance)
-    who = (*b.aor, contact, *b.flow[:4])
-    return *who, call_id, b.cseq, b.expires_at, b.q, user_agent, path, instance, b.flow.name
-
-
-def publication(row: dict[str, Any]) -> SavedPublication:
-    return SavedPublication(
-        row["etag"],
-        Aor(row["tenant"], row["extension"]),
-        row["publisher"],
-        row["at"],
-        row["expires_at"],
-        row["body"],
-    )
-
-
-def publication_row(p: SavedPublication) -> tuple[Any, ...]:
-    return p.etag, *p.aor, p.publisher, p.at, p.expires_at, p.body
-
-
-def subscription(row: tuple[Any, ...]) -> SavedSubscription:
-    """From the columns in their order; octets that are not UTF-8 come back as they were."""
-    key, tenant, resource, watcher, package, *texts = row[:15]
-    entity, call_id, remote_tag, local, local_name, remote, remote_name, target, route_set, event = map(
-        text, texts
-    )
-    remote_cseq, transport, host, port, listener, expires_at, user_agent, cseq, name = row[15:]
-    dialog = SubscriptionDialog(
-        DialogId(call_id, key, remote_tag),
-        NameAddr(local, local_name),
-        NameAddr(remote, remote_name),
-        target,
-        tuple(json.loads(route_set)) if route_set != NO_ROUTES else (),
-        event,
-    )
-    return SavedSubscription(
-        Aor(tenant, resource),
-        Aor(tenant, watcher),
-        package,
-        entity,
-        dialog,
-        remote_cseq,
-        Flow(transport, host, port, listener, name),
-        expires_at,
-        text(user_agent),
-        cseq,
-    )
-
-
-def subscription_row(s: SavedSubscription) -> tuple[Any, ...]:
-    resource, watcher, package, entity, dialog, remote_cseq, flow, expires_at, user_agent, cseq = s
-    (call_id, key, remote_tag), local, remote, target, route_set, event = dialog
-    texts = (entity, call_id, remote_tag, *local, *remote, target, event, user_agent)
-    *ids, its_event, agent = texts if "".join(texts).isascii() else map(exact, texts)
-    routes = json.dumps(route_set) if route_set else NO_ROUTES
-    who = (key, *resource, watcher.extension, package)
-    return (*who, *ids, routes, its_event, remote_cseq, *flow[:4], expires_at, agent, cseq, flow.name)
-
-
 def attempt(row: dict[str, Any]) -> Attempt:
     return Attempt(
         row["at"],
@@ -253,10 +171,10 @@ def attempt_row(a: Attempt) -> dict[str, Any]:
         "tenant": a.picker.tenant,
         "picker": a.picker.extension,
         "way": a.way.value,
-        "extension": _sound(a.extension),
+        "extension": sound(a.extension),
         "caller": a.caller,
         "status": a.status,
-        "result": _sound(a.result),
+        "result": sound(a.result),
         "milliseconds": a.milliseconds,
     }
 
@@ -273,7 +191,7 @@ def text(value: str | bytes) -> str:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
-def _sound(text: str) -> str:
+def sound(text: str) -> str:
     """What a phone has sent may hold octets that are not UTF-8."""
     return text.encode("utf-8", "replace").decode()
 

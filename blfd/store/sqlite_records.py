@@ -10,7 +10,7 @@ from typing import Any
 from blfd.core.calls.attempts import Attempt
 from blfd.core.saved import SavedCall, SavedPublication, SavedSubscription
 from blfd.core.values import Aor, Binding
-from blfd.store import legs, rows
+from blfd.store import kept, legs, rows
 from blfd.store.opening import Connections
 from blfd.store.records import KEPT, Records
 
@@ -33,27 +33,36 @@ class SqliteRecords(Records):
         return bytes(found)
 
     def bindings(self) -> list[Binding]:
-        with self._connections.reported():
-            return [rows.binding(row) for row in rows.all_of(self._connections.connection, "bindings")]
+        with self._connections.transaction("BEGIN IMMEDIATE") as connection:
+            found = rows.all_of(connection, "bindings")
+            read, lost = kept.readable(found, kept.binding, lambda row: f"a phone of {row['extension']}")
+            connection.executemany(_DELETE_BINDING, lost)
+        return read
 
     def subscriptions(self, ahead: int) -> list[SavedSubscription]:
         with self._connections.transaction("BEGIN IMMEDIATE") as connection:
             found = connection.execute("SELECT * FROM subscriptions").fetchall()
+            read, lost = kept.readable(found, kept.subscription, lambda row: f"a key that watches {row[2]}")
+            connection.executemany("DELETE FROM subscriptions WHERE key = ?", [row[:1] for row in lost])
             connection.execute("UPDATE subscriptions SET cseq = cseq + ?", [ahead])
-        return [rows.subscription(row) for row in found]
+        return read
 
     def publications(self) -> list[SavedPublication]:
-        with self._connections.reported():
-            return [
-                rows.publication(row) for row in rows.all_of(self._connections.connection, "publications")
-            ]
+        with self._connections.transaction("BEGIN IMMEDIATE") as connection:
+            found = rows.all_of(connection, "publications")
+            read, lost = kept.readable(
+                found, kept.publication, lambda row: f"what was published of {row['extension']}"
+            )
+            connection.executemany("DELETE FROM publications WHERE etag = :etag", lost)
+        return read
 
     def calls(self, ahead: int) -> list[SavedCall]:
         with self._connections.transaction("BEGIN IMMEDIATE") as connection:
             connection.execute(_DROP_HALVES)
-            found = list(rows.all_of(connection, "legs"))
+            read, lost = legs.calls(rows.all_of(connection, "legs"))
+            connection.executemany("DELETE FROM legs WHERE call = ?", [(number,) for number in lost])
             connection.execute("UPDATE legs SET cseq = cseq + ?", [ahead])
-        return legs.calls(found)
+        return read
 
     def save(
         self,
@@ -66,11 +75,11 @@ class SqliteRecords(Records):
         with self._connections.connection as connection:
             gone = [(key,) for key, saved in subscriptions.items() if saved is None]
             connection.executemany("DELETE FROM subscriptions WHERE key = ?", gone)
-            kept = [rows.subscription_row(saved) for saved in subscriptions.values() if saved]
-            connection.executemany(_SAVE_SUBSCRIPTION, kept)
+            told = [kept.subscription_row(saved) for saved in subscriptions.values() if saved]
+            connection.executemany(_SAVE_SUBSCRIPTION, told)
             ended = [(etag,) for etag, published in publications.items() if published is None]
             connection.executemany("DELETE FROM publications WHERE etag = ?", ended)
-            living = [rows.publication_row(published) for published in publications.values() if published]
+            living = [kept.publication_row(published) for published in publications.values() if published]
             connection.executemany(_SAVE_PUBLICATION, living)
             connection.executemany("DELETE FROM legs WHERE call = ?", [(number,) for number in calls])
             for row in [row for saved in calls.values() if saved for row in legs.rows(saved)]:
@@ -78,7 +87,7 @@ class SqliteRecords(Records):
             for aor, bindings in changes.items():
                 connection.execute("DELETE FROM bindings WHERE tenant = ? AND extension = ?", aor)
                 for binding in bindings:
-                    connection.execute(_INSERT_BINDING, (*rows.binding_row(binding), *aor, *aor))
+                    connection.execute(_INSERT_BINDING, (*kept.binding_row(binding), *aor, *aor))
             new = [rows.attempt_row(attempt) for attempt in attempts]
             connection.executemany(_INSERT_ATTEMPT, new)
             if new:
@@ -117,6 +126,9 @@ class SqliteRecords(Records):
 _SAVE_SUBSCRIPTION = f"INSERT OR REPLACE INTO subscriptions VALUES ({', '.join('?' * 24)})"
 _SAVE_PUBLICATION = f"INSERT OR REPLACE INTO publications VALUES ({', '.join('?' * 7)})"
 _DROP_HALVES = "DELETE FROM legs WHERE call IN (SELECT call FROM legs GROUP BY call HAVING count(*) <> 2)"
+_DELETE_BINDING = (
+    "DELETE FROM bindings WHERE tenant = :tenant AND extension = :extension AND contact = :contact"
+)
 _INSERT_BINDING = (
     "INSERT INTO bindings (tenant, extension, contact, transport, host, port, listener, call_id, cseq, "
     "expires_at, q, user_agent, path, instance, peer) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "
