@@ -368,19 +368,19 @@ def test_what_cannot_be_read_of_others(store: Store, table: str, caplog: pytest.
     """Likewise: one line, and the phone registers, or its key subscribes, anew."""
     records = store.records
     published = SavedPublication("e1", ALICE, "192.0.2.20", 5.0, 1e10, b"<dialog-info/>")
-    watching = {"k": subscription(), "other": subscription("other")}
+    watching: dict[str, SavedSubscription | None] = {"k": subscription(), "other": subscription("other")}
+    both: dict[str, SavedPublication | None] = {"e1": published, "e2": published._replace(etag="e2")}
     first = {
         "bindings": "contact = 'sip:a@192.0.2.1'",
         "subscriptions": "key = 'k'",
         "publications": "etag = 'e1'",
     }
     for wrong in OF_NO_USE[table]:
-        both = {"e1": published, "e2": published._replace(etag="e2")}
         records.save({ALICE: (binding("a"), binding("b"))}, (), watching, both, {})
         spoil(store, f"UPDATE {table} SET {wrong} WHERE {first[table]}")
         for _ in range(2):
-            left = [[*records.bindings()], [*records.subscriptions(0)], [*records.publications()]]
-            assert [len(one) for one in left] == [2 - (table == one) for one in first], wrong
+            left = len(records.bindings()), len(records.subscriptions(0)), len(records.publications())
+            assert [*left] == [2 - (table == one) for one in first], wrong
         (line,) = [record.getMessage() for record in caplog.records]
         assert "of before the start cannot be read from the database and is forgotten: " in line
         assert line.startswith(("a phone of 101", "a key that watches 102", "what was published of 101"))

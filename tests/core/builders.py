@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from typing import TypeVar
 
 from blfd.core.calls.leg_inputs import LegEnded, LegsListed
@@ -38,7 +38,7 @@ from blfd.core.values import DEFAULT_TENANT, Address, Aor, Flow, Uri
 from dialog_info import DialogInfo, parse
 
 HOST = "192.0.2.5"
-EVERYBODY = (IPv4Network("0.0.0.0/0"),)
+EVERYBODY = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 SDP = b"v=0\r\nm=audio 4000 RTP/AVP 0\r\n"
 IPV4, IPV6 = (b"v=0\r\nc=IN " + at + b"\r\nm=audio 4 RTP/AVP 0\r\n" for at in (b"IP4 1.2.3.4", b"IP6 ::1"))
 _numbers = itertools.count(1)

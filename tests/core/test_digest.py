@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import replace
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import pytest
@@ -263,13 +263,20 @@ def test_another_tenants_account_is_none_here() -> None:
     assert refusal(auth, credentials(challenge, here)).status == 401
 
 
-def test_trust() -> None:
-    auth = authenticator(trust=(IPv4Network("198.51.100.0/24"),))
-    assert auth.authenticate(request("INVITE"), NOW).aor.extension == "101"
-    unknown = refusal(auth, request("INVITE", "999"))
+@pytest.mark.parametrize(
+    ("network", "inside", "outside"),
+    [
+        (IPv4Network("198.51.100.0/24"), "198.51.100.7", "203.0.113.1"),
+        (IPv6Network("2001:db8::/48"), "2001:db8::ffff:0:0:7", "2001:db8:1::7"),
+    ],
+)
+def test_trust(network: IPv4Network | IPv6Network, inside: str, outside: str) -> None:
+    auth = authenticator(trust=(network,))
+    assert auth.authenticate(replace_source(request("INVITE"), inside), NOW).aor.extension == "101"
+    unknown = refusal(auth, replace_source(request("INVITE", "999"), inside))
     assert (unknown.status, "add it" in unknown.log) == (403, True)
-    elsewhere = replace_source(request("INVITE"), "203.0.113.1")
-    assert refusal(auth, elsewhere).status == 401
+    for host in (outside, "203.0.113.1", "2001:db9::1"):
+        assert refusal(auth, replace_source(request("INVITE"), host)).status == 401
 
 
 NOBODY = (
@@ -406,21 +413,29 @@ def fail(auth: Authenticator, host: str, now: float = NOW) -> None:
     auth.authenticate(credentials(refusal(auth, asked, now), asked, password="wrong"), now)
 
 
-def test_silence_after_repeated_failures() -> None:
+@pytest.mark.parametrize(
+    ("tried", "same", "other"),
+    [
+        (("203.0.113.1",) * 3, "203.0.113.1", "203.0.113.2"),
+        (("2001:db8::1", "2001:db8::2", "2001:db8::ff:0:3"), "2001:db8::4", "2001:db8:0:1::1"),
+    ],
+    ids=["IPv4", "a /64 of IPv6"],
+)
+def test_silence_after_repeated_failures(tried: tuple[str, ...], same: str, other: str) -> None:
     auth = authenticator(failures_before_silence=3, silence=60)
-    for _ in range(2):
+    for host in tried[:2]:
         with pytest.raises(Refusal):
-            fail(auth, "203.0.113.1")
+            fail(auth, host)
     with pytest.raises(Silenced) as last:
-        fail(auth, "203.0.113.1")
-    assert "203.0.113.1" in last.value.log
+        fail(auth, tried[2])
+    assert tried[2] in last.value.log
     assert "101" in last.value.log
-    asked = replace_source(request("REGISTER", "101", "101"), "203.0.113.1")
+    asked = replace_source(request("REGISTER", "101", "101"), same)
     with pytest.raises(Silenced) as again:
         auth.authenticate(asked, NOW + 59)
     assert not again.value.log, "one line"
     assert refusal(auth, asked, NOW + 61).status == 401
-    assert refusal(auth, replace_source(asked, "203.0.113.2")).status == 401, "others are served"
+    assert refusal(auth, replace_source(asked, other)).status == 401, "others are served"
 
 
 def test_a_success_clears_the_count() -> None:

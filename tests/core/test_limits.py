@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,9 +11,12 @@ from builders import SDP, World, invite, register, reply, subscribe
 from blfd.core.access import limits
 from blfd.core.access.limits import Rates
 from blfd.core.calls.leg_inputs import LegAccepted, LegEnded
-from blfd.core.effects import Accept, Effect, Log
-from blfd.core.messages import NotifyAnswered
+from blfd.core.effects import Accept, Effect, Log, Reply
+from blfd.core.messages import InviteReceived, NotifyAnswered, RegisterReceived, SubscribeReceived
 from blfd.core.settings import Settings
+from blfd.core.values import Flow
+
+Asked = InviteReceived | RegisterReceived | SubscribeReceived
 
 
 def refused(effects: list[Effect], what: str, setting: str) -> None:
@@ -73,6 +77,30 @@ def test_contacts_that_end_by_themselves_give_room() -> None:
     assert reply(world.give(register("102"))).status == 403
     world.at(world.now + 10_000)
     assert reply(world.give(register("102"))).status == 200
+
+
+IPV6 = ("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", "2001:db8::2")
+ASKED: dict[str, tuple[Callable[[str], Asked], str]] = {
+    "source_bindings": (register, "contacts"),
+    "source_subscriptions": (subscribe, "subscriptions"),
+    "source_calls": (lambda who: invite(who, "102"), "calls"),
+}
+
+
+@pytest.mark.parametrize("setting", ASKED)
+def test_everybody_has_a_64_of_addresses_and_is_one_source(setting: str) -> None:
+    world = World(only_two(setting), phones=() if setting == "source_bindings" else ("102",))
+    asks, what = ASKED[setting]
+
+    def asked(who: str, host: str) -> list[Effect]:
+        event = asks(who)
+        return world.give(event._replace(request=event.request._replace(flow=Flow("udp", host, 5060))))
+
+    for who, host in zip(("101", "103"), IPV6, strict=False):
+        assert not [e for e in asked(who, host) if isinstance(e, Reply) and e.status >= 300]
+    refused(asked("102", IPV6[2]), what, setting)
+    elsewhere = asked("102", "2001:db8:0:1::1")
+    assert not [e for e in elsewhere if isinstance(e, Reply) and e.status >= 300], "another site"
 
 
 def test_requests_a_second() -> None:

@@ -49,15 +49,20 @@ def test_what_is_read_now(data: bytes, served: bool) -> None:
     assert (door.admits(data), door.away) == (served, [])
 
 
-def test_a_source_gets_ten_seconds_worth_and_then_so_many_a_second() -> None:
-    door = Door(source_requests=2)
-    assert [door.admits(b"OPTIONS %d" % n) for n in range(25)] == [True] * 20 + [False] * 5
-    assert [refused[:2] for refused in door.away] == [(b"OPTIONS %d" % n, PHONE) for n in range(20, 25)]
+@pytest.mark.parametrize(
+    ("host", "same", "other"),
+    [("192.0.2.1", "192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::f:0:0:2", "2001:db8:0:1::1")],
+    ids=["IPv4", "a /64 of IPv6"],
+)
+def test_a_source_gets_ten_seconds_worth_and_then_so_many_a_second(host: str, same: str, other: str) -> None:
+    door, phone = Door(source_requests=2), PHONE._replace(host=host)
+    assert [door.admits(b"OPTIONS %d" % n, phone) for n in range(25)] == [True] * 20 + [False] * 5
+    assert [refused[:2] for refused in door.away] == [(b"OPTIONS %d" % n, phone) for n in range(20, 25)]
     assert door.admission.sent_away == 5
-    assert door.admits(b"OPTIONS", PHONE._replace(host="192.0.2.2")), "another source is served"
-    assert not door.admits(b"OPTIONS", PHONE._replace(port=5061)), "another port is the same source"
+    assert door.admits(b"OPTIONS", phone._replace(host=other)), "another source is served"
+    assert not door.admits(b"OPTIONS", phone._replace(host=same, port=5061)), "another port is the same"
     door.now = 1.0
-    assert [door.admits(b"OPTIONS") for _ in range(3)] == [True, True, False]
+    assert [door.admits(b"OPTIONS", phone) for _ in range(3)] == [True, True, False]
 
 
 def test_what_ends_a_call_is_never_sent_away() -> None:
