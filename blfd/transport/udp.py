@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import sys
@@ -57,6 +58,9 @@ class UdpListener:
         try:
             self.socket.sendto(data, (MAPPED + host, port) if self._maps and not is_ipv6(host) else address)
         except OSError as error:
+            if error.errno == errno.EMSGSIZE:
+                text = "%d octets to %s port %d do not fit into a datagram: have that phone use TCP"
+                self._network.connections.told.warn(host, text, len(data), host, port)
             log.debug("UDP to %s port %d failed: %s", host, port, error)
             return False
         return True

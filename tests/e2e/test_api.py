@@ -131,6 +131,35 @@ def test_trunks_and_routes(api_site: Site) -> None:
         assert "s3cret" not in api.get(f"{base}/changes").text
 
 
+def test_where_calls_go_and_by_which_codes(api_site: Site) -> None:
+    """What leads nowhere is refused whole; each change is in the audit, and lamps follow at once."""
+    with program(api_site, "read", "write", "lamps") as api:
+        base, any_state = "/tenants/default", {"If-Match": "*"}
+        address = f"{base}/extensions/109"
+        rules = {"dnd": True, "forward_busy": "110", "forward_no_answer": "111", "forward_after": 15}
+        set_ = api.patch(address, json=rules, headers=any_state)
+        assert {name: set_.json()[name] for name in rules} == rules
+        lamps = {row["extension"]: row["lamp"] for row in api.get(f"{base}/lamps").json()}
+        assert lamps["109"] == "do not disturb"
+        for wrong in ({"forward_always": "999"}, {"forward_always": "109"}, {"forward_after": 0}):
+            refused = api.patch(address, json={"dnd": False, **wrong}, headers=any_state)
+            assert refused.status_code == 422, wrong
+        assert api.get(address).json()["dnd"] is True, "all or nothing"
+        off = {"dnd": False, "forward_busy": "", "forward_no_answer": ""}
+        assert api.patch(address, json=off, headers=any_state).status_code == 200
+        codes = {"dnd_lamp": "idle", "redirect": "phone", "decline": "phone", "star_codes": {"dnd": "*5"}}
+        changed = api.patch(base, json=codes, headers=any_state).json()
+        assert (changed["dnd_lamp"], changed["redirect"], changed["decline"]) == ("idle", "phone", "phone")
+        assert (changed["star_codes"]["dnd"], changed["star_codes"]["dnd_off"]) == ("*5", "*79")
+        taken = api.patch(base, json={"star_codes": {"dnd": "*7"}}, headers=any_state)
+        assert taken.status_code == 422, "another code begins with it"
+        back = {"dnd_lamp": "busy", "redirect": "all", "decline": "all", "star_codes": {"dnd": "*78"}}
+        assert api.patch(base, json=back, headers=any_state).status_code == 200
+        changes = api.get(f"{base}/changes").json()["items"]
+        of_it = [change for change in changes if change["target"] == "109"]
+        assert [change["after"]["dnd"] for change in of_it] == [False, True], "each in the audit, newest first"
+
+
 def test_an_edit_of_an_administrator(api_site: Site) -> None:
     with program(api_site, *SCOPES) as api:
         base = "/tenants/default/administrators"
