@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
+import httpx
 import pytest
+from browser import portal_url
 from calls import Calling, connect, sdp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -37,7 +41,8 @@ def without_controls(octets: bytes) -> str:
 
 @pytest.fixture(scope="module")
 def module_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("site"), "--trust", "127.0.0.0/8")
+    http = ("--provision", "http://127.0.0.1:0", "--web", "http://127.0.0.1:0")
+    site = Site(tmp_path_factory.mktemp("site"), "--trust", "127.0.0.0/8", *http)
     yield site
     Calling.trusted(site.agent(), "999").refused()
     log = site.server.log.read_text()
@@ -56,21 +61,48 @@ def round_trip(agent: Agent) -> None:
 FIELDS = (
     *("Event", "User-Agent", "Call-ID", "Reason", "Replaces", "Subject", "From", "Accept", "Require"),
     *("P-Asserted-Identity", "P-Preferred-Identity", "Privacy", "Alert-Info", "Diversion", "User-to-User"),
+    *(
+        "To",
+        "Contact",
+        "CSeq",
+        "Max-Forwards",
+        "Record-Route",
+        "Refer-To",
+        "Referred-By",
+        "Supported",
+        "Allow",
+    ),
+    *(
+        "Subscription-State",
+        "SIP-If-Match",
+        "Authorization",
+        "Content-Type",
+        "Session-Expires",
+        "History-Info",
+    ),
 )
-METHODS = ("INVITE", "SUBSCRIBE", "REGISTER", "OPTIONS", "MESSAGE", "PUBLISH", "INFO", "BYE", "REFER", "FOO")
+METHODS = (
+    *("INVITE", "ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "OPTIONS", "REGISTER", "SUBSCRIBE"),
+    *("NOTIFY", "PUBLISH", "MESSAGE", "REFER", "FOO"),
+)
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_requests(site: Site, transport: str) -> None:
+    """Each field with a request of every kind: what is said no to, and by what."""
     agent = site.agent("101", transport)
 
     @QUICK
     @given(
-        st.sampled_from(METHODS),
         st.lists(OCTETS, min_size=4, max_size=4),
         st.sampled_from(FIELDS),
         st.sampled_from(("", "*97", "*98")),
     )
+    def send_all(octets: list[bytes], field: str, code: str) -> None:
+        for method in METHODS:
+            send(method, octets, field, code)
+        round_trip(agent)
+
     def send(method: str, octets: list[bytes], field: str, code: str) -> None:
         user, display, value, tag = octets
         headers = agent.headers(method, code + escaped(user))
@@ -78,15 +110,16 @@ def test_requests(site: Site, transport: str) -> None:
         headers["From"] = f'"{escaped(display)}" <sip:{who}@{agent.server}>;tag=t'
         headers.setdefault("Event", "dialog")
         lines = [f"{name}: {text}".encode() for name, text in headers.items() if name != field]
-        shown = b'"' + raw(value) + b'" <sip:101@x>;tag=y' if field == "From" else raw(value)
+        shown = (
+            b'"' + raw(value) + b'" <sip:101@x>;tag=y' if field in ("From", "To", "Contact") else raw(value)
+        )
         lines.append(field.encode() + b": " + shown)
         body = sdp(4000).replace(b"s=-", b"s=" + raw(display)) if method == "INVITE" else b""
         lines += [b"Content-Type: application/sdp"] if body else []
         start = f"{method} sip:{code}{escaped(user)}@{agent.server} SIP/2.0".encode()
         agent.send_raw(b"\r\n".join([start, *lines, b"Content-Length: %d" % len(body), b"", body]))
-        round_trip(agent)
 
-    send()
+    send_all()
 
 
 def said_of(message: Message, names: Iterable[str]) -> dict[str, str]:
@@ -139,3 +172,53 @@ def test_inside_a_call(site: Site) -> None:
     send()
     assert dialog.request("BYE").status == 200
     callee.reply(callee.wait_request("BYE"), 200)
+
+
+# What comes by HTTP
+
+
+def asked(url: str, path: bytes, user_agent: bytes) -> bytes:
+    """The answer to GET: one, whose header has no control character; its body."""
+    at = httpx.URL(url)
+    with socket.create_connection((at.host, at.port or 80), timeout=20) as connection:
+        lines = (
+            b"GET " + path + b" HTTP/1.1",
+            b"Host: x",
+            b"Connection: close",
+            b"User-Agent: " + user_agent,
+        )
+        connection.sendall(b"\r\n".join((*lines, b"", b"")))
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    head, end, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 "), answer
+    assert end
+    assert not re.search(rb"[\x00-\x1f\x7f]", head.replace(b"\r\n", b"")), head
+    length = re.search(rb"(?im)^content-length: (\d+)", head)
+    assert length, head
+    assert int(length[1]) == len(body), "and nothing behind it"
+    return body
+
+
+def test_paths_and_user_agents(site: Site) -> None:
+    """Of phones that fetch their files, and of whoever asks for a page: in headers, pages and the log."""
+    mac = "80:5e:c0:12:34:56"
+    site.cli("device", "add", mac, "--model", "yealink/t54w", "--extension", "101")
+    files = json.loads(site.cli("device", "show", mac, "--json"))["url"]
+    portal, own = portal_url(site), mac.replace(":", "") + ".cfg"
+
+    @settings(QUICK, max_examples=25)
+    @given(OCTETS, OCTETS, st.booleans())
+    def ask(path: bytes, user_agent: bytes, as_is: bool) -> None:
+        name = re.sub(rb"[^!-~]|[?#]", b"", path) if as_is else escaped(path).encode()
+        said = raw(user_agent)
+        for url, wanted in ((files, name), (files, own.encode()), (portal, b"/" + name)):
+            body = asked(url, httpx.URL(url).raw_path.rstrip(b"/") + b"/" + wanted, said)
+            assert not re.search(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", body)
+
+    ask()
+    asked(files, httpx.URL(files).raw_path + own.encode(), b"a\x1b[31m\x85\xe2\x80\xae \x7f")
+    shown = site.cli("device", "show", mac)
+    assert all(letter.isprintable() or letter == "\n" for letter in shown), shown
+    site.cli("device", "remove", mac, "--yes")

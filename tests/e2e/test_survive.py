@@ -93,6 +93,13 @@ def test_a_call_that_is_up(own_site: Callable[..., Site], how: str, transport: s
     assert cseq(second) > cseq(first)
     assert direction(alive(other, 5000, "recvonly")) == "sendonly"
     site.wait_lamp("101", "held")
+    info = one.send("INFO", b"Signal=5", "application/dtmf-relay")
+    other.agent.reply(other.agent.wait_request("INFO"), 200)
+    assert one.agent.final(info).status == 200
+    resumed = one.send("UPDATE", sdp(4000))
+    assert direction(alive(other, 5000)) == "sendrecv"
+    assert one.agent.final(resumed).status == 200
+    site.wait_lamp("101", "talking")
     hang_up(*((one, other.agent) if how == "kill" else (other, one.agent)))
     site.wait_no_call()
     site.wait_rows("legs", 0)
