@@ -17,6 +17,7 @@ import pytest
 from commands import Answering, Blfd
 from programs import program
 
+from blfd.config.file import SIP, File, Tls
 from blfd.core.errors import auth_failed
 from blfd.core.visible import visible
 from blfd.logs import JsonLine, OneLine
@@ -114,6 +115,30 @@ def test_the_unit_is_one_that_systemd_understands(tmp_path: Path) -> None:
     found = subprocess.run(command, capture_output=True, text=True, timeout=60)
     about_it = [line for line in (found.stdout + found.stderr).splitlines() if "blfd.service" in line]
     assert not about_it
+
+
+# What stands in contrib and in the documentation
+
+
+def test_variables_are_settings_and_ports_are_told() -> None:
+    settings = {
+        *File.model_fields,
+        *(f"sip__{name}" for name in SIP),
+        *(f"tls__{name}" for name in Tls.model_fields),
+    }
+    known = {f"BLFD_{name.upper()}" for name in settings} | {"BLFD_CONFIG", "BLFD_SECRETS", "BLFD_PJSIP"}
+    root = CONTRIB.parent
+    files = [
+        root / "README.md",
+        *root.glob("docs/*.md"),
+        *(path for path in CONTRIB.rglob("*") if path.is_file()),
+    ]
+    named = {name for path in files for name in re.findall(r"\bBLFD_[A-Z_]*[A-Z]", path.read_text())}
+    assert len(named) > 8
+    assert named <= known
+    (exposed,) = re.findall(r"^EXPOSE (.*)", (CONTRIB / "Containerfile").read_text(), re.M)
+    told = re.findall(r"^\| (\d+) .*(?:UDP|TCP)", (root / "docs" / "network.md").read_text(), re.M)
+    assert {port.partition("/")[0] for port in exposed.split()} == set(told)
 
 
 # Backups

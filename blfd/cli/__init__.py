@@ -82,6 +82,15 @@ def _mistakes() -> tuple[type[Exception], ...]:
     return StoreError, ConfigError, ControlError, PjsipMissing, ProvisioningError
 
 
+def _typed(error: Exception) -> str:
+    """The command of which something was wrong, as one types it."""
+    words, context = list[str](), getattr(error, "ctx", None)
+    while context is not None and context.parent is not None:
+        words.insert(0, context.info_name)
+        context = context.parent
+    return " ".join(["blfd", *words])
+
+
 def main() -> None:
     """Run the command; errors are one line on standard error.
 
@@ -100,5 +109,5 @@ def main() -> None:
         if say is None:
             raise
         if say():  # empty where the help has been printed
-            fail(f"{say()} See 'blfd --help'.", getattr(error, "exit_code", 2))
+            fail(f"{say()} See '{_typed(error)} --help'.", getattr(error, "exit_code", 2))
         sys.exit(getattr(error, "exit_code", 2))

@@ -42,7 +42,10 @@ def add(
     given = options(context)
     whose = given.tenant_or_system(tenant)
     row = operations.add(given.desk, name, password_of(f"administrator {name}", password), whose, role)
-    print(f"administrator {row['name']} added, {f'of {whose}' if whose else 'of the system'}")
+    of = f"of {whose}" if whose else "of the system"
+    print(
+        f"administrator {row['name']} added, {of}; 'blfd run --web http://127.0.0.1:8088' serves the portal"
+    )
 
 
 @admins.command("list")

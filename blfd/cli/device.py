@@ -185,7 +185,11 @@ def sync(
     if bool(mac) == everybody:
         fail("which phone? Give its MAC, or --all", 2)
     told, of = operations.sync(given.desk, given.tenant, mac or None)
-    print(f"{told} registered phones of {of} devices are told to fetch their files")
+    phones = "1 phone" if of == 1 else f"{of} phones"
+    if told:
+        print(f"{told} registration{'s' * (told > 1)} of {phones} told to fetch their files")
+    else:
+        print(f"of {phones} none is registered, so none is told; 'blfd registrations' shows who is")
 
 
 @devices.command("import")

@@ -44,7 +44,10 @@ def registrations(
 ) -> None:
     """Which phones are registered, and where."""
     columns = ("extension", "contact", "source", "reachable", "expires", "q", "user_agent")
-    _show(context, "registrations", columns, "no phone is registered", Chosen(only, sort, limit), as_json)
+    empty = (
+        "no phone is registered: in a phone, set this machine as server, an extension as user, its password"
+    )
+    _show(context, "registrations", columns, empty, Chosen(only, sort, limit), as_json)
 
 
 def watchers(
@@ -56,7 +59,7 @@ def watchers(
         context,
         "watchers",
         columns,
-        "nobody watches a lamp: no phone has subscribed",
+        "nobody watches a lamp: no phone has a BLF key that it has subscribed to",
         Chosen(only, sort, limit),
         as_json,
     )

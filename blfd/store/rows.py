@@ -264,7 +264,7 @@ def check_forwarding(
         route = route_of(routes, aor.tenant, target)
         if route is None:
             text = f"calls of {aor} cannot be forwarded to {target!r}, which is no extension here"
-            raise StoreError(text, "'blfd extension list' shows them")
+            raise StoreError(text, "'blfd extension list' shows them, 'extension add' adds one")
         if route.emergency:
             raise StoreError(f"calls of {aor} cannot be forwarded to {target!r}, which is for emergencies")
     if not 1 <= forwarding.after <= LONGEST_RING:

@@ -512,4 +512,4 @@ def _all(new: Iterable[NewExtension]) -> tuple[list[NewExtension], StoreError | 
 
 
 def _no_extension(aor: Aor) -> NotFound:
-    return NotFound(f"no extension {aor}", "'blfd extension list' shows them")
+    return NotFound(f"no extension {aor}", "'blfd extension list' shows them, 'extension add' adds one")

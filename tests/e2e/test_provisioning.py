@@ -199,7 +199,7 @@ def test_sync_has_a_phone_fetch_its_files(provisioned: tuple[Site, str]) -> None
     """In its maker's form, where it is registered, over UDP and TCP."""
     site, _ = provisioned
     phones = [site.registered("101"), site.registered("101", "tcp")]
-    assert "2 registered phones of 1 devices" in site.cli("device", "sync", MAC)
+    assert "2 registrations of 1 phone told" in site.cli("device", "sync", MAC)
     for phone in phones:
         notify = phone.wait_request("NOTIFY")
         assert notify["event"] == "check-sync;reboot=false"

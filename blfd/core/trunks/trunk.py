@@ -239,7 +239,7 @@ def check_route(route: OutRoute, trunks: Container[str]) -> None:
     check_once(what, "trunks", route.trunks)
     for name in route.trunks:
         if name not in trunks:
-            raise ValueError(f"{what}: there is no trunk {name!r}")
+            raise ValueError(f"{what}: there is no trunk {name!r}; 'blfd trunk list' shows them")
     if not 0 <= route.strip <= len(route.pattern.removesuffix(".")):
         raise ValueError(f"{what}: strip takes off no more than stands in the pattern")
     if route.strip == len(route.pattern) and not route.prefix:
