@@ -55,7 +55,7 @@ def examine(config: Config, tenant: str) -> list[Finding]:
     findings += [*_clocks_of_phones(config.database, tenant), *_certificates(config)]
     directory = Directory()
     with contextlib.suppress(StoreError):
-        directory = Store(config.database).directory()
+        directory = Store(config.database).lines()
         findings += [
             *_numbers(directory, tenant),
             *_unwatched(directory, tenant),
@@ -81,7 +81,7 @@ def examine_running(store: Store, client: ControlClient) -> Iterator[Finding]:
         yield Finding("fault", "no SIP server answers", "start one with 'blfd run'")
         return
     yield from _server(status)
-    directory = store.directory()
+    directory = store.lines()
     for tenant in directory.tenants:
         of_others = (
             *_trunks(client, tenant, directory),
@@ -228,8 +228,8 @@ def _phones(client: ControlClient, tenant: str) -> Iterator[Finding]:
         what = f"{row['watcher']} has a key for {row['wanted']}, which does not exist"
         yield Finding("warning", what, f"fix the key, or: blfd extension add {row['wanted']}")
     registrations = client.call("registrations", tenant=tenant)
-    watchers = client.call("watchers", tenant=tenant)
-    yield from _unsubscribed(registrations, watchers)
+    watching = client.call("watching", tenant=tenant)
+    yield from _unsubscribed(registrations, watching)
     yield from _apart(registrations)
 
 
@@ -356,8 +356,9 @@ def _troubles(status: dict[str, Any]) -> Iterator[Finding]:
             yield Finding("warning", f"{status[key]} {what}", advice)
 
 
-def _unsubscribed(registrations: list[dict[str, Any]], watchers: list[dict[str, Any]]) -> Iterator[Finding]:
-    watching = {row["watcher"] for row in watchers}
-    for extension in sorted({row["extension"] for row in registrations} - watching):
-        what = f"{extension} is registered and watches no lamp"
-        yield Finding("warning", what, "give its phone BLF keys, if it should have lamps")
+def _unsubscribed(registrations: list[dict[str, Any]], watching: list[dict[str, Any]]) -> Iterator[Finding]:
+    silent = {row["extension"] for row in registrations} - {row["watcher"] for row in watching}
+    if silent:
+        does = "is registered and watches" if len(silent) == 1 else "are registered and watch"
+        advice = "give its phone BLF keys, if it should have lamps"
+        yield Finding("warning", f"{_some(silent)} {does} no lamp", advice)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from provisioning import common
 from provisioning.common.dialled import with_dialling
 from provisioning.common.table import ON
 from provisioning.common.telling import Maker
-from provisioning.model import Device, ProvisioningError, Service, Template
+from provisioning.model import Device, KeyKind, ProvisioningError, Service, Template
 from provisioning.vendors import unknown_key, vendor_of
 
 DEFAULT = "blfd"
@@ -41,6 +41,15 @@ def check(device: Device) -> None:
             raise unknown_key(device, key, f"no document of {device.model.vendor} tells how to set one")
     for _ in vendor.settings(device, NOWHERE):
         pass
+
+
+def outline(device: Device) -> Hashable:
+    """All of a device that `check` depends on: of two with one outline both pass, or neither."""
+    keys = (
+        None if key.kind is KeyKind.BLF else (key.kind, key.kind is not KeyKind.SPEED_DIAL and key.value)
+        for key in device.keys
+    )
+    return device.model.path, device.modules, len(device.accounts), *keys
 
 
 def settings(device: Device, service: Service, layers: Iterable[Layer] = ()) -> list[Setting]:

@@ -505,7 +505,7 @@ def examined(tmp_path: Path, listen: str, of_acme: Sequence[dict[str, str]] = ON
         },
         "unknown": lambda tenant: [{"watcher": "201", "wanted": "999"}],
         "registrations": lambda tenant: phones.get(tenant, []),
-        "watchers": lambda tenant: [],
+        "watching": lambda tenant: [],
         "trunks": lambda tenant: TRUNKS,
         "upstreams": lambda tenant: UPSTREAMS,
         "refused publishers": lambda tenant: REFUSED,

@@ -138,7 +138,7 @@ def test_what_is_read_for_one_phone_is_enough(store: Store, keys: str, extension
     phones = Phones(store, lambda: Place("192.0.2.5", {"udp": 5060}, ""))
     phones.keep(phones.checked("default", [Wanted(MAC, "yealink/t54w", extensions, keys)]))
     row = phones.get("default", MAC)
-    assert phones.device(row) == phones.device(row, store.names("default"))
+    assert phones.device(row) == phones.device(row, phones.survey("default"))
 
 
 def test_a_team_beyond_the_keys(store: Store) -> None:
@@ -154,7 +154,7 @@ def test_a_team_beyond_the_keys(store: Store) -> None:
         phones.keep(phones.checked("default", [wanted]))
         row = phones.get("default", mac)
         device = phones.device(row)
-        assert device == phones.device(row, store.names("default"))
+        assert device == phones.device(row, phones.survey("default"))
         assert str(phones.fit(row)) == fits
         assert len(device.keys) == phones.fit(row).fitting
 

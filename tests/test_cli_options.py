@@ -307,7 +307,10 @@ def test_administrators_by_the_name_in_their_tenant(folder: Path, inside: Blfd) 
 ANSWERS: dict[str, Any] = {
     "status": {"notifies": {}},
     "explain": {"dialogs": [], "watchers": [], "pickers": [], "lamp": "idle"},
-    **{name: [] for name in ("registrations", "lamps", "watchers", "calls", "publications", "unknown")},
+    **{
+        name: []
+        for name in ("registrations", "lamps", "watchers", "watching", "calls", "publications", "unknown")
+    },
 }
 
 

@@ -153,11 +153,30 @@ def test_keys_that_are_a_groups_follow_it(desk: Desk) -> None:
     groups.remove(desk, "default", "sellers")
 
 
+def test_many_phones_are_looked_at_as_each_by_itself(desk: Desk) -> None:
+    """What is read once for all of them is what each of them would read."""
+    groups.add(desk, "default", "sales", ["101"], ["101", "103"])
+    kinds = ("team", "team:sales", "102,103=Bob,*98=Group,line:1", "")
+    for at, keys in enumerate((*kinds, *kinds)):
+        model = ("yealink/t54w", "snom/d785")[at % 2]
+        devices.add(desk, "default", Wanted(f"80:5e:c0:00:01:{at:02x}", model, (f"10{1 + at % 3}",), keys))
+    phones, rows = desk.phones, desk.phones.all("default")
+    survey = phones.survey("default")
+    assert phones.watched(rows, survey) == phones.watched(rows)
+    for row in rows:
+        assert phones.fit(row, survey) == phones.fit(row)
+        assert phones.device(row, survey) == phones.device(row)
+        assert list(phones.layers(row, survey)) == list(phones.layers(row))
+    assert [phones.fit(rows[at]).wanted for at in (1, 5)] == [2, 1]  # 103 is of sales itself
+    shown = {row["mac"]: row for row in devices.all(desk, "default")}
+    assert all(devices.show(desk, "default", mac)[0].items() >= row.items() for mac, row in shown.items())
+
+
 def test_a_broken_phone_says_so_and_keeps_nobody_from_anything(store: Store, desk: Desk) -> None:
     devices.add(desk, "default", Wanted(OTHER, "snom/d785", ("101", "102"), "line:2"))
     devices.add(desk, "default", Wanted(MAC, "yealink/t54w", ("103",), "104"))
     extensions.remove(desk, "default", "102")
-    watched = desk.phones.watched("default")
+    watched = desk.phones.watched(desk.phones.all("default"))
     assert watched["805ec0123456"] == {"104"}
     assert "a key is for line 2, and it has 1" in str(watched["000413000001"])
     row, pages = devices.show(desk, "default", OTHER)
@@ -167,7 +186,8 @@ def test_a_broken_phone_says_so_and_keeps_nobody_from_anything(store: Store, des
         overrides.set(desk, "default", "805ec0999999", "x", "1")
     elsewhere = Place("192.0.2.5", {"udp": 5060}, "")
     devices.change(desk, "default", MAC, transport="tcp")
-    said = str(desk_of(store, place=elsewhere).phones.watched("default")["805ec0123456"])
+    phones = desk_of(store, place=elsewhere).phones
+    said = str(phones.watched(phones.all("default"))["805ec0123456"])
     assert "transport 'tcp': the server listens on udp" in said
 
 

@@ -10,7 +10,6 @@ from blfd.cli.asking import Yes, agreed
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
 from blfd.cli.output import Json, fail, print_json, print_lines, print_notes, print_table
-from blfd.cli.progress import watched
 from blfd.cli.tables import All, Csv, File, Out, Update, first_of_wrong, lines_of, print_octets
 from blfd.devices.values import Wanted
 from blfd.operations import Desk, overrides
@@ -79,8 +78,7 @@ def list_(
     """
     given = options(context)
     _once(as_csv, as_json)
-    rows = operations.all(given.desk, given.tenant, lambda found: watched(found, len(found), "Looking"))
-    rows = Chosen(only, sort, limit).of(rows)
+    rows = Chosen(only, sort, limit).of(operations.all(given.desk, given.tenant))
     columns = ("mac", "model", "extensions", "fetched", "state")
     if as_csv or as_json:
         urls = {row["mac"]: row["url"] for row in operations.addresses(given.desk, given.tenant)}

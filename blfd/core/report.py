@@ -21,7 +21,7 @@ from blfd.core.trunks.report import trunks as trunks
 from blfd.core.upstreams.report import lamp as upstream_lamp
 from blfd.core.upstreams.report import upstream_lamps as upstream_lamps
 from blfd.core.upstreams.report import upstreams as upstreams
-from blfd.core.values import Aor, Binding
+from blfd.core.values import Aor, Binding, Flow
 
 Row = dict[str, Any]
 
@@ -275,6 +275,21 @@ def watchers(core: Core, tenant: str, now: float) -> Iterator[Row]:
                 "cseq": subscription.cseq - 1,
                 "state": subscription.phase.name.lower(),
                 "user_agent": subscription.user_agent,
+            }
+
+
+def watching(core: Core, aors: Iterable[Aor]) -> Iterator[Row]:
+    """Of these watchers, one row a phone: all that it watches."""
+    for aor in aors:
+        phones: dict[tuple[Flow, str], list[str]] = {}
+        for one in core.notifier.subscriptions.by_watcher(aor):
+            phones.setdefault((one.flow, one.user_agent), []).append(one.resource.extension)
+        for (flow, user_agent), resources in phones.items():
+            yield {
+                "watcher": aor.extension,
+                "source": str(flow),
+                "user_agent": user_agent,
+                "resources": resources,
             }
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
-from itertools import islice, starmap
-from typing import NamedTuple, Protocol
+from itertools import starmap
+from typing import NamedTuple
 
 import provisioning
 from blfd.core.directory import Tenant
 from blfd.core.routing import FORWARDS, WITHHOLD
 from blfd.core.values import DEFAULT_TENANT
+from blfd.devices.survey import TEAM, Over, Survey, is_team
 from blfd.devices.values import Fit, Place, Wanted
 from blfd.store import Exists, Faults, NotFound, Outcome, Store, StoreError
 from blfd.store.devices import DeviceRow
@@ -23,14 +24,12 @@ from provisioning import (
     KeyKind,
     KeyPage,
     Layer,
-    LineKey,
     ProvisioningError,
     Service,
     Shape,
     Template,
 )
 
-TEAM = "team"
 EVERYWHERE = "*"  # the scope of what a site sets for all its phones
 
 
@@ -40,14 +39,6 @@ class Checked(NamedTuple):
     row: DeviceRow
     settings: tuple[tuple[str, str], ...]
     outcome: Outcome
-
-
-class Over(Protocol):
-    """What a site sets for phones: as it is stored, or as it would be."""
-
-    def settings(self, tenant: str | None, scope: str) -> dict[str, str | None]: ...
-
-    def templates(self) -> dict[str, str]: ...
 
 
 def places(tenant: str | None, path: str, mac: str = "") -> Iterator[tuple[str | None, str, str]]:
@@ -80,6 +71,10 @@ class Phones:
         """The same phones, with something else set for them."""
         return Phones(self.store, self._find_place, over)
 
+    def survey(self, tenant: str) -> Survey:
+        """For many phones of a tenant. Raises NotFound for one that does not exist."""
+        return Survey(self.store, self._over, tenant, self.store.names(tenant))
+
     # Keeping
 
     def check(
@@ -89,7 +84,7 @@ class Phones:
 
         The tenant's that exist are changed with `update`, else refused. One that is as it was is not tried.
         """
-        names = self.store.names(tenant)
+        survey = self.survey(tenant)
         seen: set[str] = set()
         for each in wanted:
             try:
@@ -105,7 +100,7 @@ class Phones:
                 if there and not each.settings and there == there.told(row):
                     outcome = Outcome.UNCHANGED
                 else:
-                    self._check(row, each, names)
+                    self._check(row, each, survey)
             except StoreError as error:
                 yield each, error
             else:
@@ -142,7 +137,7 @@ class Phones:
         self.get(tenant, wanted.mac)
         wanted = wanted.accepted()
         row = self._row(tenant, wanted)
-        self._check(row, wanted, self.store.names(tenant))
+        self._check(row, wanted, self.survey(tenant))
         self.store.devices.replace(row, [(row, name, value) for name, value in wanted.settings])
 
     def get(self, tenant: str, mac: str) -> DeviceRow:
@@ -179,18 +174,18 @@ class Phones:
             (extension, provisioning.sync_event(row.model)) for row in rows for extension in row.extensions
         }
 
-    def watched(self, tenant: str, rows: Iterable[DeviceRow] | None = None) -> dict[str, set[str] | str]:
-        """For each phone of a tenant, by its address, what its keys watch; or what is wrong with it.
+    def watched(self, rows: Iterable[DeviceRow], survey: Survey | None = None) -> dict[str, set[str] | str]:
+        """For each of some phones, by its address, what its keys watch; or what is wrong with it.
 
-        Of those `rows`, or of all.
+        `survey` is that of their tenant, where they are many.
         """
-        names = self.store.names(tenant)
-        return {row.mac: self._watched(row, names) for row in (self.all(tenant) if rows is None else rows)}
+        return {row.mac: self._watched(row, survey) for row in rows}
 
-    def _watched(self, row: DeviceRow, names: dict[str, str]) -> set[str] | str:
+    def _watched(self, row: DeviceRow, survey: Survey | None) -> set[str] | str:
         try:
-            device = self.device(row, names)
-            provisioning.check(device)
+            survey = survey or self._survey(row)
+            device = self.device(row, survey)
+            survey.check(device)
             self._check_reached(row)
         except (ProvisioningError, StoreError) as error:
             return f"gets no files: {error.text if isinstance(error, StoreError) else error}"
@@ -209,78 +204,80 @@ class Phones:
         keys, modules = wanted.keys.strip(" "), int(wanted.modules)
         return DeviceRow(mac, tenant, model.path, wanted.extensions, keys, wanted.transport, modules)
 
-    def _check(self, row: DeviceRow, wanted: Wanted, names: dict[str, str]) -> None:
+    def _check(self, row: DeviceRow, wanted: Wanted, survey: Survey) -> None:
         """Raises StoreError."""
         try:
             for extension in row.extensions:
-                if extension not in names:
+                if extension not in survey.names:
                     raise ProvisioningError(
                         f"extension {extension} does not exist: add it with 'blfd extension add'"
                     )
             if row.keys == f"{TEAM}:":
                 raise ProvisioningError("keys 'team:' name no group: write team:sales, or team for everybody")
-            device = self.device(row, names)
-            _check_keys(device, names)
-            self._check_made(device, row, wanted.settings)
+            device = self.device(row, survey)
+            _check_keys(device, survey.names)
+            self._check_made(device, row, wanted.settings, survey)
         except (ProvisioningError, StoreError) as error:
             raise StoreError(f"{wanted.where}device {wanted.mac}: {error}") from None
 
-    def _check_made(self, device: Device, row: DeviceRow, settings: tuple[tuple[str, str], ...]) -> None:
+    def _check_made(
+        self, device: Device, row: DeviceRow, settings: tuple[tuple[str, str], ...], survey: Survey
+    ) -> None:
         """What a site has set, and may break a phone, is tried only where there is some: imports are long.
 
         A common setting breaks none.
         """
-        provisioning.check(device)
-        service = self.service(row, self.store.tenant(row.tenant))
-        layers, template = [*self.layers(row), Layer("", dict(settings))], self.template(row)
+        survey.check(device)
+        layers = [*self.layers(row, survey), Layer("", dict(settings))]
+        template = self.template(row, survey)
+        self._check_reached(row)
         if template or any(layer.settings.keys() - provisioning.COMMON.keys() for layer in layers):
+            service = self.service(row, self.store.tenant(row.tenant))
             provisioning.files(device, service, layers, template)
 
     # Rendering
 
-    def device(self, row: DeviceRow, names: dict[str, str] | None = None) -> Device:
-        """What the templates want to know; `names` are those of the tenant, if they are at hand.
-
-        Raises ProvisioningError and StoreError.
-        """
-        names = self._names(row) if names is None else names
+    def device(self, row: DeviceRow, survey: Survey | None = None) -> Device:
+        """What the templates want to know. Raises ProvisioningError and StoreError."""
+        survey = self._survey(row) if survey is None else survey
         domain = "" if row.tenant == DEFAULT_TENANT else row.tenant
         accounts = tuple(
-            Account(extension, row.password, names.get(extension, ""), domain) for extension in row.extensions
+            Account(extension, row.password, survey.names.get(extension, ""), domain)
+            for extension in row.extensions
         )
         model = provisioning.find(row.model)
-        room = max(0, model.room(row.modules) - len(accounts))
-        keys = self._team(row, names, room) if _is_team(row.keys) else provisioning.parse_keys(row.keys)
-        labelled = tuple(
-            replace(key, label=names.get(key.value, "")) if key.kind is KeyKind.BLF and not key.label else key
-            for key in keys
-        )
-        return Device(row.mac, model, accounts, labelled, row.modules, row.admin_password, row.user_password)
+        if is_team(row.keys):
+            keys = survey.team(row, max(0, model.room(row.modules) - len(accounts)))
+        else:
+            keys = tuple(
+                replace(key, label=survey.names.get(key.value, ""))
+                if key.kind is KeyKind.BLF and not key.label
+                else key
+                for key in provisioning.parse_keys(row.keys)
+            )
+        return Device(row.mac, model, accounts, keys, row.modules, row.admin_password, row.user_password)
 
-    def fit(self, row: DeviceRow, names: dict[str, str] | None = None) -> Fit:
+    def fit(self, row: DeviceRow, survey: Survey | None = None) -> Fit:
         """How many of its team have a key; of a phone whose state says what is wrong, none."""
+        if not is_team(row.keys):
+            return Fit(0, 0)
         try:
-            model, wanted = provisioning.find(row.model), self._everybody(row, names)
+            survey = survey or self._survey(row)
+            model, wanted = provisioning.find(row.model), survey.everybody(row)
         except (ProvisioningError, StoreError):
             return Fit(0, 0)
-        rooms = [min(wanted, model.room(n) - len(row.extensions)) for n in range(model.modules + 1)]
-        fitting = rooms[row.modules]
-        more = next((n for n, room in enumerate(rooms) if room == rooms[-1]), 0)
-        return Fit(fitting, wanted, more, rooms[more]) if rooms[-1] > fitting else Fit(fitting, wanted)
+        return survey.fit(model, row.modules, len(row.extensions), wanted)
 
-    def _everybody(self, row: DeviceRow, names: dict[str, str] | None) -> int:
-        """How many its team are, whether or not there are keys for all."""
-        if not _is_team(row.keys):
-            return 0
-        members = self._members(row, self.store.names(row.tenant) if names is None else names)
-        return len(members) - sum(own in members for own in set(row.extensions))
+    def _survey(self, row: DeviceRow) -> Survey:
+        """For the files of one phone alone."""
+        return Survey(self.store, self._over, row.tenant, self._names(row))
 
     def _names(self, row: DeviceRow) -> dict[str, str]:
         """Of the extensions that one phone's files may name."""
         devices = self.store.devices
         if row.keys == TEAM:
             shown = devices.first_names(row.tenant, provisioning.find(row.model).room(row.modules))
-        elif _is_team(row.keys):
+        elif is_team(row.keys):
             shown = devices.names(row.tenant, devices.targets(row.tenant, row.keys.partition(":")[2]))
         else:
             keys = provisioning.parse_keys(row.keys)
@@ -293,22 +290,6 @@ class Phones:
             return provisioning.layout(self.device(row))
         except ProvisioningError as error:
             raise StoreError(str(error)) from None
-
-    def _team(self, row: DeviceRow, names: dict[str, str], room: int) -> tuple[LineKey, ...]:
-        """Everybody else in the tenant, or in a group, as far as there is room."""
-        members = sorted(self._members(row, names))  # of thousands, which are in their order already
-        others = (LineKey(KeyKind.BLF, member) for member in members if member not in row.extensions)
-        return tuple(islice(others, room))
-
-    def _members(self, row: DeviceRow, names: dict[str, str]) -> Collection[str]:
-        """All in its team, the phone's own among them."""
-        _, _, group = row.keys.partition(":")
-        if not group:
-            return names.keys()
-        members = self.store.devices.targets(row.tenant, group)
-        if not members:
-            self.store.group(row.tenant, group)  # says so if there is none
-        return members
 
     def service(self, row: DeviceRow, tenant: Tenant) -> Service:
         """Raises ProvisioningError where the server has stopped listening on its transport."""
@@ -345,14 +326,14 @@ class Phones:
         """Where it fetches its phonebook and nothing else, likewise."""
         return f"{self._place.url}/b/{row.mac}/{of_book(row.secret)}/" if self._place.url else ""
 
-    def layers(self, row: DeviceRow) -> Iterator[Layer]:
-        """What the site sets, from the widest to the narrowest."""
+    def layers(self, row: DeviceRow, over: Over | None = None) -> Iterator[Layer]:
+        """What the site sets, from the widest to the narrowest; `over` says what is set."""
         for tenant, scope, what in places(row.tenant, row.model, row.mac):
-            yield Layer(what, self._over.settings(tenant, scope))
+            yield Layer(what, (over or self._over).settings(tenant, scope))
 
-    def template(self, row: DeviceRow) -> Template | None:
+    def template(self, row: DeviceRow, over: Over | None = None) -> Template | None:
         """The site's, of its model or else of its vendor."""
-        templates = self._over.templates()
+        templates = (over or self._over).templates()
         scopes = (row.model, row.model.partition("/")[0])
         return next((Template(scope, templates[scope]) for scope in scopes if scope in templates), None)
 
@@ -424,7 +405,3 @@ def _check_keys(device: Device, names: dict[str, str]) -> None:
         if key.kind is KeyKind.BLF and key.value not in names:
             advice = "add it with 'blfd extension add'"
             raise ProvisioningError(f"a key watches {key.value}, which does not exist: {advice}")
-
-
-def _is_team(keys: str) -> bool:
-    return keys.partition(":")[0] == TEAM

@@ -35,13 +35,13 @@ def device_states(
     rows: Iterable[DeviceRow],
     wanted: Mapping[str, set[str] | str],
     registrations: Iterable[dict[str, Any]],
-    watchers: Iterable[dict[str, Any]],
+    watching: Iterable[dict[str, Any]],
 ) -> dict[str, str]:
-    """For each phone, by its address, whether it has registered and watches what its keys show.
+    """For each phone in `wanted`, by its address, whether it has registered and watches what its keys show.
 
-    `rows` are all phones of a tenant, `wanted` the extensions that each one's keys watch, or what is wrong
-    with it (`Phones.watched`); `registrations` and `watchers` are the server's rows of these names, of that
-    tenant.
+    `rows` are all phones of a tenant, or all of some extensions; `wanted` are the extensions that the keys of
+    a phone watch, or what is wrong with it (`Phones.watched`); `registrations` and `watching` are the
+    server's rows of these names, of that tenant or of those extensions.
     """
     rows = list(rows)
     of_extension: dict[str, list[DeviceRow]] = {}
@@ -53,10 +53,14 @@ def device_states(
     for entry in registrations:
         for seen in _whose(entry, of_extension.get(entry["extension"], []), surely, perhaps):
             seen.registered = True
-    for entry in watchers:
+    for entry in watching:
         for seen in _whose(entry, of_extension.get(entry["watcher"], []), surely, perhaps):
-            seen.watched.add(entry["resource"])
-    return {row.mac: _state(row, wanted[row.mac], surely[row.mac], perhaps[row.mac]) for row in rows}
+            seen.watched.update(entry["resources"])
+    return {
+        row.mac: _state(row, wanted[row.mac], surely[row.mac], perhaps[row.mac])
+        for row in rows
+        if row.mac in wanted
+    }
 
 
 def _whose(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -36,24 +36,18 @@ def row(device: DeviceRow) -> Row:
     }
 
 
-def all(
-    desk: Desk, tenant: str, passing: Callable[[list[DeviceRow]], Iterable[DeviceRow]] = iter
-) -> list[Row]:
-    """With when each came for its files, whether it works since, and how many of its team have no key.
-
-    The phones go through `passing`, as it takes long for thousands.
-    """
-    rows = desk.phones.all(tenant)
-    states, names = _states(desk, tenant, rows), desk.store.names(tenant)
-    return [_full(device, states[device.mac], desk.phones.fit(device, names)) for device in passing(rows)]
+def all(desk: Desk, tenant: str) -> list[Row]:
+    """With when each came for its files, whether it works since, and how many of its team have no key."""
+    rows, survey = desk.phones.all(tenant), desk.phones.survey(tenant)
+    states = _states(desk, tenant, rows, desk.phones.watched(rows, survey))
+    return [_full(device, states[device.mac], desk.phones.fit(device, survey)) for device in rows]
 
 
 def show(desk: Desk, tenant: str, mac: str) -> tuple[Row, list[Row]]:
     """The same of one phone, with its `url`, which holds its secret; and the pages of its keys."""
     device = desk.phones.get(tenant, mac)
-    own = set(device.extensions)
-    with_these = [other for other in desk.phones.all(tenant) if own & set(other.extensions)]
-    state = _states(desk, tenant, with_these)[device.mac]
+    with_these = desk.store.devices.with_any(tenant, device.extensions)
+    state = _states(desk, tenant, with_these, desk.phones.watched([device]), device.extensions)[device.mac]
     try:
         layout = desk.phones.layout(device)
     except StoreError:
@@ -95,13 +89,21 @@ def _full(device: DeviceRow, state: str, fit: Fit) -> Row:
     }
 
 
-def _states(desk: Desk, tenant: str, rows: list[DeviceRow]) -> dict[str, str]:
+def _states(
+    desk: Desk,
+    tenant: str,
+    rows: list[DeviceRow],
+    wanted: Mapping[str, set[str] | str],
+    extensions: Sequence[str] | None = None,
+) -> dict[str, str]:
+    """Of those that are `wanted`; `extensions` are those of `rows`, where these are not all phones."""
+    of = {} if extensions is None else {"extensions": extensions}
     try:
-        registrations = desk.client.call("registrations", tenant=tenant)
-        watchers = desk.client.call("watchers", tenant=tenant)
+        registrations = desk.client.call("registrations", tenant=tenant, **of)
+        watching = desk.client.call("watching", tenant=tenant, **of)
     except (NotRunning, ControlError):
-        return {device.mac: "no server runs" for device in rows}
-    return device_states(rows, desk.phones.watched(tenant, rows), registrations, watchers)
+        return dict.fromkeys(wanted, "no server runs")
+    return device_states(rows, wanted, registrations, watching)
 
 
 def get(desk: Desk, tenant: str, mac: str) -> Row:
@@ -126,7 +128,7 @@ def only_of_many(desk: Desk, tenant: str, extensions: Container[str]) -> list[st
 
 def watching(desk: Desk, tenant: str, extension: str) -> list[str]:
     """Phones with a key that shows the lamp of an extension."""
-    watched = desk.phones.watched(tenant)
+    watched = desk.phones.watched(desk.phones.all(tenant), desk.phones.survey(tenant))
     return [written_mac(mac) for mac, keys in watched.items() if isinstance(keys, set) and extension in keys]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from blfd.core.directory import Group
-from blfd.devices.files import TEAM
+from blfd.devices.survey import TEAM
 from blfd.operations.desk import Desk, Row, etag
 from blfd.operations.loss import Loss, some_of
 from blfd.store import StoreError

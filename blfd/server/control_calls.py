@@ -29,6 +29,7 @@ from blfd.store.writer import StoreWriter
 from blfd.transport.addresses import ListenAddress
 
 SLICE = 200  # rows: a millisecond of the SIP thread
+PHONES = 50  # rows that have all that a phone watches: likewise
 
 
 class ControlCalls:
@@ -99,9 +100,12 @@ class ControlCalls:
                 aors = [Aor(tenant, str(extension)) for extension in arguments["extensions"]]
                 of = report.lamps if name == "lamps" else report.registrations_of
                 return do(lambda: of(self._core, time.time(), aors))
+            case "watching":
+                some = arguments.get("extensions")
+                return do(lambda: self._watching(tenant, some), PHONES)
         query = self._queries.get(name)
         if query is None:
-            known = ", ".join([*self._queries, "changes", "explain", "reload", "sync"])
+            known = ", ".join([*self._queries, "changes", "explain", "reload", "sync", "watching"])
             raise ValueError(f"no call {name!r}; there are {known}")
         return do(lambda: query(tenant))
 
@@ -112,25 +116,31 @@ class ControlCalls:
             self._do(lambda: self._emit(DirectoryChanged(directory)))
         return {"extensions": len(directory.extensions), "tenants": len(directory.tenants)}
 
-    def _do(self, act: Callable[[], Any]) -> Any:
-        """On the SIP thread; of what is long a slice at a time, so that SIP never waits for all of it."""
+    def _do(self, act: Callable[[], Any], most: int = SLICE) -> Any:
+        """On the SIP thread; of what is long `most` rows at a time, so that SIP never waits for all of it."""
         found = self._work.do(act)
         if isinstance(found, Iterator):
-            return self._all(found)
+            return self._all(found, most)
         if isinstance(found, dict):
             return {
-                name: self._all(value) if isinstance(value, Iterator) else value
+                name: self._all(value, most) if isinstance(value, Iterator) else value
                 for name, value in found.items()
             }
         return found
 
-    def _all(self, rows: Iterator[report.Row]) -> list[report.Row]:
+    def _all(self, rows: Iterator[report.Row], most: int) -> list[report.Row]:
         found: list[report.Row] = []
         while True:
-            part = self._work.do(lambda: list(islice(rows, SLICE)))
+            part = self._work.do(lambda: list(islice(rows, most)))
             found += part
-            if len(part) < SLICE:
+            if len(part) < most:
                 return found
+
+    def _watching(self, tenant: str, extensions: list[Any] | None) -> Iterator[report.Row]:
+        """Of these watchers, or of all of the tenant."""
+        if extensions is None:
+            return report.watching(self._core, self._core.notifier.subscriptions.watchers(tenant))
+        return report.watching(self._core, [Aor(tenant, str(extension)) for extension in extensions])
 
     def _explain(self, aor: Aor) -> dict[str, Any]:
         if aor not in self._core.directory.extensions:

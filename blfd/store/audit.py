@@ -67,7 +67,7 @@ class Audit:
         if before_id is not None:
             where.append("id < ?")
             values.append(before_id)
-        return self._changes(where, values, "id DESC", (0, limit))
+        return self._changes(where, values, "id DESC", limit)
 
     def some(
         self, tenant: str | None, words: Sequence[str], order: str, part: tuple[int, int]
@@ -80,22 +80,23 @@ class Audit:
         where, values = self._of(tenant)
         conditions, wanted = containing(words, SEARCHED)
         where, values = [*where, *conditions], [*values, *wanted]
-        by = f"{order.removeprefix('-')}{' DESC' * order.startswith('-')}, id DESC"
+        column = order.removeprefix("-")
+        by = f"{'id' if column == 'at' else column}{' DESC' * order.startswith('-')}, id DESC"
         with self._connections.reported():
-            total = self._connections.db.table("audit").count_where(" AND ".join(where), values)
-        return self._changes(where, values, by, part), total
+            ids = f"SELECT id FROM audit WHERE {' AND '.join(where)} ORDER BY {by}"
+            found = [number for (number,) in self._connections.connection.execute(ids, values)]
+        shown = json.dumps(found[part[0] :][: part[1]])
+        return self._changes(["id IN (SELECT value FROM json_each(?))"], [shown], by, part[1]), len(found)
 
     def _of(self, tenant: str | None) -> tuple[list[str], list[str | int]]:
         if tenant is None:
             return ["1"], []
         return ["tenant = ? AND id >= ?"], [tenant, self._begun(tenant)]
 
-    def _changes(
-        self, where: list[str], values: list[str | int], order: str, part: tuple[int, int]
-    ) -> list[Change]:
+    def _changes(self, where: list[str], values: list[str | int], order: str, limit: int) -> list[Change]:
         with self._connections.reported():
             found = self._connections.db.table("audit").rows_where(
-                " AND ".join(where), values, order_by=order, offset=part[0], limit=part[1]
+                " AND ".join(where), values, order_by=order, limit=limit
             )
             return [
                 Change(**{**row, "before": _read(row["before"]), "after": _read(row["after"])})

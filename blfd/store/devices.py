@@ -75,6 +75,12 @@ class Devices:
         """Of a tenant, sorted by address."""
         return self._where("tenant = ?", tenant)
 
+    def with_any(self, tenant: str, extensions: Iterable[str]) -> list[DeviceRow]:
+        """Those that have one of these extensions."""
+        those = "SELECT value FROM json_each(?)"
+        of = f"SELECT mac FROM device_extensions WHERE tenant = ? AND extension IN ({those})"
+        return self._where(f"mac IN ({of})", tenant, json.dumps([*extensions]))
+
     def get(self, mac: str) -> DeviceRow | None:
         """Of whatever tenant: an address is one phone's."""
         return next(iter(self._where("mac = ?", mac)), None)
@@ -82,14 +88,14 @@ class Devices:
     def by_secret(self, secret: str) -> DeviceRow | None:
         return next(iter(self._where("secret = ?", secret)), None)
 
-    def _where(self, condition: str, value: str) -> list[DeviceRow]:
+    def _where(self, condition: str, *values: str) -> list[DeviceRow]:
         with self._connections.reported():
             db = self._connections.db
-            found = list(db.table("devices").rows_where(condition, [value], order_by="mac"))
+            found = list(db.table("devices").rows_where(condition, values, order_by="mac"))
             lines = db.query(
                 f"SELECT mac, extension FROM device_extensions JOIN devices USING (mac) "
                 f"WHERE devices.{condition} ORDER BY mac, position",
-                [value],
+                values,
             )
             extensions: dict[str, list[str]] = {}
             for line in lines:

@@ -74,9 +74,11 @@ class NewExtension(NamedTuple):
         return Forwarding(self.dnd == "on", **targets, after=int(self.forward_after))
 
 
-def all_of(connection: sqlite3.Connection, table: str) -> Iterator[dict[str, Any]]:
-    """All rows of a table of ours."""
-    found = connection.execute(f"SELECT * FROM [{table}]")
+def all_of(
+    connection: sqlite3.Connection, table: str, where: str = "true", values: Sequence[str] = ()
+) -> Iterator[dict[str, Any]]:
+    """All rows of a table of ours, or some."""
+    found = connection.execute(f"SELECT * FROM [{table}] WHERE {where}", values)
     names = [column[0] for column in found.description]
     return (dict(zip(names, row, strict=True)) for row in found)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blfd.core.directory import Directory, DndLamp, Extension, Forwarding, Group, Owner, Reach, Tenant, Whose
+from blfd.core.trunks.trunk import split
 from blfd.core.values import DEFAULT_TENANT, Aor
 from blfd.store import rows
 from blfd.store.admins import Admins
@@ -86,6 +87,27 @@ class Store:
             upstreams = self.upstreams.read(connection)
         return Directory(tenants, {e.aor: e for e in extensions}, groups, trunks, routes, upstreams)
 
+    def lines(self) -> Directory:
+        """Tenants, trunks, routes and upstreams of one moment, with the extensions that trunks name and those
+        whose lamps an upstream should have; without groups, other extensions and passwords of devices.
+        """
+        with self._connections.of_one_moment() as connection:
+            tenants = {row["domain"]: rows.tenant(row) for row in rows.all_of(connection, "tenants")}
+            trunks, routes = self.trunks.read(connection)
+            upstreams = self.upstreams.read(connection)
+            named = {
+                name
+                for trunk in trunks
+                for name in (trunk.username, trunk.default, *(split(did)[1] for did in trunk.dids))
+            }
+            of_upstreams = [domain for domain, tenant in tenants.items() if tenant.owner is Owner.UPSTREAM]
+            where = (
+                f"{_AMONG} OR owner = ? OR owner IS NULL AND tenant IN (SELECT value FROM json_each(?))",
+                (json.dumps([*named]), Owner.UPSTREAM.value, json.dumps(of_upstreams)),
+            )
+            found = [rows.extension(row) for row in rows.all_of(connection, "extensions", *where)]
+        return Directory(tenants, {e.aor: e for e in found}, (), trunks, routes, upstreams)
+
     def tenant(self, domain: str) -> Tenant:
         """Raises StoreError for one that does not exist."""
         with self._connections.reported():
@@ -98,10 +120,8 @@ class Store:
         """The name of each extension. Raises StoreError."""
         self.tenant(tenant)
         with self._connections.reported():
-            found = self._connections.db.table("extensions").rows_where(
-                "tenant = ?", [tenant], select="extension, name", order_by="extension"
-            )
-            return {row["extension"]: row["name"] for row in found}
+            names = "SELECT extension, name FROM extensions WHERE tenant = ? ORDER BY extension"
+            return dict(self._connections.connection.execute(names, [tenant]))
 
     def extensions(self, tenant: str) -> list[Extension]:
         """Sorted by name, without the passwords of devices."""
@@ -190,10 +210,13 @@ class Store:
 
     def group(self, tenant: str, name: str) -> Group:
         """Raises StoreError for one that does not exist."""
-        found = next((group for group in self.groups(tenant) if group.name == name), None)
-        if found is None:
+        self.tenant(tenant)
+        named = ("tenant = ? AND name = ?", [tenant, name])
+        with self._connections.reading() as db:
+            found = rows.groups(db["groups"].rows_where(*named), db["group_members"].rows_where(*named))
+        if not found:
             raise NotFound(f"no group {name}", "'blfd group list' shows them, 'group add' adds one")
-        return found
+        return found[0]
 
     # Extensions
 
@@ -377,7 +400,7 @@ class Store:
 
     def add_group(self, tenant: str, name: str, pickers: Iterable[str], targets: Iterable[str]) -> None:
         rows.check_group(name)
-        if any(group.name == name for group in self.groups(tenant)):
+        if name in self.group_names(tenant):
             raise Exists(f"group {name} exists already", "'group set' changes it")
         self._write_group(Group(tenant, name, frozenset(pickers), frozenset(targets)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import os
 import re
+from collections.abc import Hashable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,20 @@ from lxml import etree
 from makers import MAKERS, Maker, Memory
 
 import provisioning
-from provisioning import COMMON, Account, Contact, Device, Layer, LineKey, Service, Shape, find, parse_keys
+from provisioning import (
+    COMMON,
+    Account,
+    Contact,
+    Device,
+    KeyKind,
+    Layer,
+    LineKey,
+    ProvisioningError,
+    Service,
+    Shape,
+    find,
+    parse_keys,
+)
 from provisioning.formats import one_line
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -137,6 +151,35 @@ def test_no_text_breaks_a_file(model: str, name: str, password: str, label: str)
     assert one_line(password) in found.values()
     if one_line(name):
         assert one_line(name) in found.values()
+
+
+@pytest.mark.parametrize("model", MODELS)
+@given(
+    kinds=st.lists(st.sampled_from(KeyKind), max_size=60),
+    accounts=st.integers(0, 20),
+    modules=st.integers(0, 7),
+    name=NASTY,
+    extension=st.from_regex(r"[0-9*#+]{1,9}", fullmatch=True),
+)
+def test_of_one_outline_all_pass_or_none(
+    model: str, kinds: list[KeyKind], accounts: int, modules: int, name: str, extension: str
+) -> None:
+    """What people write into a device decides nothing."""
+
+    def passes(value: str, text: str) -> bool:
+        fixed = {KeyKind.LINE: "2", KeyKind.LIST: "all@192.0.2.7"}
+        keys = tuple(LineKey(kind, fixed.get(kind, value), text) for kind in kinds)
+        made = Device("805ec0123456", find(model), (Account(value, text, text),) * accounts, keys, modules)
+        outlines.add(provisioning.outline(made))
+        try:
+            provisioning.check(made)
+        except ProvisioningError:
+            return False
+        return True
+
+    outlines: set[Hashable] = set()
+    assert passes("102", "") == passes(extension, name)
+    assert len(outlines) == 1
 
 
 FUNCTION = re.compile(r"fnc=(sd;ext|blf\+sd\+cp;sub)=[\w*#]+@\$PROXY;nme=[^;$]*")

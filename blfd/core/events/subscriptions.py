@@ -65,6 +65,10 @@ class Subscriptions:
         """Those of a watcher whose connection is gone."""
         return list(self._lost.get(watcher, {}).values())
 
+    def watchers(self, tenant: str) -> list[Aor]:
+        """Who of a tenant watches something."""
+        return [watcher for watcher in self._by_watcher if watcher.tenant == tenant]
+
     def by_watcher(self, watcher: Aor) -> list[Subscription]:
         return list(self._by_watcher.get(watcher, {}).values())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends
@@ -79,8 +79,8 @@ def changes(place: Either, wanted: Wanted) -> Response:
 
 
 def _row(change: Change) -> Row:
-    fields = list(differences(change))
-    shown, more = fields[:MOST_FIELDS], len(fields[MOST_FIELDS:])
+    names = changed(change)
+    shown, more = list(differences(change, names[:MOST_FIELDS])), len(names[MOST_FIELDS:])
     return {**change._asdict(), "sentence": sentence(change), "fields": shown, "more": more}
 
 
@@ -89,12 +89,17 @@ def _number(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
-def differences(change: Change) -> Iterator[Field]:
-    """The fields that are not as they were."""
+def changed(change: Change) -> list[str]:
+    """The names of the fields that are not as they were."""
     before, after = change.before or {}, change.after or {}
-    for name in dict.fromkeys((*before, *after)):
-        if before.get(name) != after.get(name):
-            yield Field(name, *_apart(before.get(name), after.get(name)))
+    return [name for name in dict.fromkeys((*before, *after)) if before.get(name) != after.get(name)]
+
+
+def differences(change: Change, names: Iterable[str]) -> Iterator[Field]:
+    """Those fields, before and after."""
+    before, after = change.before or {}, change.after or {}
+    for name in names:
+        yield Field(name, *_apart(before.get(name), after.get(name)))
 
 
 def _apart(before: Any, after: Any) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from starlette.datastructures import FormData
 
 import provisioning
-from blfd.devices.files import TEAM
+from blfd.devices.survey import TEAM
 from blfd.store import StoreError
 from provisioning import KeyKind, LineKey, ProvisioningError
 

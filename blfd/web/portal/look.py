@@ -17,6 +17,7 @@ from blfd.web.portal.here import Reading, There, there
 
 router = APIRouter()
 
+MOST_NAMED = 200  # of those who watch an extension, or may pick up: there may be thousands
 FIGURES = {
     "tenants": "",
     "extensions": "extensions",
@@ -47,7 +48,9 @@ def explain(here: Reading, extension: str = "") -> Response:
             error = "No SIP server runs: start one with 'blfd run'."
         except ControlError as problem:
             error = str(problem)
-    return here.page("explain.html", found=found, likely=likely, extension=asked, error=error)
+    return here.page(
+        "explain.html", found=found, likely=likely, extension=asked, error=error, most=MOST_NAMED
+    )
 
 
 @router.get("/health")

@@ -1,0 +1,106 @@
+"""What is found out once for many phones of a tenant: who is in which team, what is set, what has room."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import cache, cached_property
+from itertools import islice
+from typing import Protocol
+
+import provisioning
+from blfd.devices.values import Fit
+from blfd.store import Store
+from blfd.store.devices import DeviceRow
+from provisioning import Device, KeyKind, LineKey, Model
+
+TEAM = "team"
+
+
+class Over(Protocol):
+    """What a site sets for phones: as it is stored, or as it would be."""
+
+    def settings(self, tenant: str | None, scope: str) -> dict[str, str | None]: ...
+
+    def templates(self) -> dict[str, str]: ...
+
+
+class Survey:
+    """Of one tenant at one moment; what it has been asked for once, it does not read again.
+
+    `names` are those of the tenant's extensions; for a single phone, of those that its files may name.
+    """
+
+    def __init__(self, store: Store, over: Over, tenant: str, names: dict[str, str]) -> None:
+        self._store, self._over, self._tenant, self.names = store, over, tenant, names
+        self._settings = cache(over.settings)
+        self._members = cache(self._members_of)
+        self._key = cache(self._key_for)
+        self.fit = cache(fit)
+        self._sound: set[Hashable] = set()
+
+    # What is set, as an `Over`
+
+    def settings(self, tenant: str | None, scope: str) -> dict[str, str | None]:
+        return self._settings(tenant, scope)
+
+    def templates(self) -> dict[str, str]:
+        return self._templates
+
+    @cached_property
+    def _templates(self) -> dict[str, str]:
+        return self._over.templates()
+
+    # Teams
+
+    def team(self, row: DeviceRow, room: int) -> tuple[LineKey, ...]:
+        """A key for everybody else in the tenant, or in a group, as far as there is room.
+
+        Raises NotFound for a group that does not exist.
+        """
+        members = self._members(row.keys)
+        return tuple(self._key(one) for one in islice((m for m in members if m not in row.extensions), room))
+
+    def everybody(self, row: DeviceRow) -> int:
+        """How many its team are, whether or not there are keys for all. Raises NotFound."""
+        own = set(row.extensions)
+        if row.keys == TEAM:
+            return self._everybody - len(own & self.names.keys())
+        return len(self._members(row.keys).keys() - own)
+
+    @cached_property
+    def _everybody(self) -> int:
+        return self._store.extension_counts()[self._tenant]
+
+    def _members_of(self, keys: str) -> dict[str, None]:
+        """All in a team, the phone's own among them, in their order."""
+        group = keys.partition(":")[2]
+        if not group:
+            return dict.fromkeys(sorted(self.names))
+        members = self._store.devices.targets(self._tenant, group)
+        if not members:
+            self._store.group(self._tenant, group)  # says so if there is none
+        return dict.fromkeys(sorted(members))
+
+    def _key_for(self, extension: str) -> LineKey:
+        return LineKey(KeyKind.BLF, extension, self.names.get(extension, ""))
+
+    # Room
+
+    def check(self, device: Device) -> None:
+        """As `provisioning.check`, which one device of each outline has to pass. Raises ProvisioningError."""
+        outline = provisioning.outline(device)
+        if outline not in self._sound:
+            provisioning.check(device)
+            self._sound.add(outline)
+
+
+def fit(model: Model, modules: int, lines: int, wanted: int) -> Fit:
+    """How many of a team have a key on a phone with so many lines."""
+    rooms = [min(wanted, model.room(n) - lines) for n in range(model.modules + 1)]
+    fitting = rooms[modules]
+    more = next((n for n, room in enumerate(rooms) if room == rooms[-1]), 0)
+    return Fit(fitting, wanted, more, rooms[more]) if rooms[-1] > fitting else Fit(fitting, wanted)
+
+
+def is_team(keys: str) -> bool:
+    return keys.partition(":")[0] == TEAM
