@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import re
 import sqlite3
@@ -170,6 +171,46 @@ def test_many_phones_are_looked_at_as_each_by_itself(desk: Desk) -> None:
     assert [phones.fit(rows[at]).wanted for at in (1, 5)] == [2, 1]  # 103 is of sales itself
     shown = {row["mac"]: row for row in devices.all(desk, "default")}
     assert all(devices.show(desk, "default", mac)[0].items() >= row.items() for mac, row in shown.items())
+
+
+def test_what_is_done_to_many_phones_is_done_to_all_or_none(desk: Desk) -> None:
+    macs = [f"80:5e:c0:00:02:{at:02x}" for at in range(3)]
+    for mac in macs:
+        devices.add(desk, "default", Wanted(mac, "yealink/t54w", ("101",), "102"))
+    chosen, version = macs[:2], devices.loss_by_renewal_of_many(desk, "default", macs[:2]).version
+    before = desk.phones.all("default")
+    devices.renew_many(desk, "default", chosen, version)
+    after = desk.phones.all("default")
+    changed = [
+        (old.password, old.secret) != (new.password, new.secret)
+        for old, new in zip(before, after, strict=True)
+    ]
+    assert changed == [True, True, False]
+    devices.change(desk, "default", macs[0], keys="103")
+    with pytest.raises(Conflict):
+        devices.renew_many(desk, "default", chosen, version)
+    assert desk.phones.all("default")[1] == after[1]
+    for value in ("Mars/Base", "Europe/Berlin"):
+        with contextlib.suppress(StoreError):
+            overrides.set_many(desk, "default", chosen, "timezone", value)
+    overrides.set_many(desk, "default", chosen, "features.dnd.allow", None)
+    own = [overrides.own(desk, "default", mac) for mac in macs]
+    assert [[(row["name"], row["value"]) for row in rows] for rows in own] == [
+        [("features.dnd.allow", None), ("timezone", "Europe/Berlin")],
+        [("features.dnd.allow", None), ("timezone", "Europe/Berlin")],
+        [],
+    ]
+    overrides.unset_many(desk, "default", macs[1:], "timezone")
+    assert [len(overrides.own(desk, "default", mac)) for mac in macs] == [2, 1, 0]
+    with pytest.raises(NotFound, match="set for none of these phones"):
+        overrides.unset_many(desk, "default", macs[1:], "timezone")
+    said = [sentence(change) for change in desk.store.audit.changes("default", limit=4)]
+    assert said == [
+        f"took back timezone for 1 phone ({macs[1]})",
+        f"set features.dnd.allow for 2 phones ({macs[0]} and {macs[1]})",
+        f"set timezone for 2 phones ({macs[0]} and {macs[1]})",
+        f"changed phone {macs[0]}: keys",
+    ]
 
 
 def test_a_broken_phone_says_so_and_keeps_nobody_from_anything(store: Store, desk: Desk) -> None:

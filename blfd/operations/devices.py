@@ -249,11 +249,15 @@ def remove_many(desk: Desk, tenant: str, macs: Iterable[str], expected: str | No
 def loss_of_many(desk: Desk, tenant: str, macs: Iterable[str]) -> Loss:
     """What goes with phones that are removed."""
     found = many(desk, tenant, macs)
-    names = [written_mac(device.mac) for device in found]
     text = "They get no files any more, and their SIP passwords are worth nothing."
     own = [device for device in found if desk.store.overrides.settings(tenant, device.mac)]
     if own:
         text += f" Settings of {counted(len(own), 'phone')} of them go, too."
+    return _loss(desk, tenant, found, text)
+
+
+def _loss(desk: Desk, tenant: str, found: list[DeviceRow], text: str) -> Loss:
+    names = [written_mac(device.mac) for device in found]
     version = etag(_look(desk, tenant, {device.mac for device in found})())
     return Loss(f"{counted(len(names), 'phone')} ({some_of(names)})", text, version)
 
@@ -271,6 +275,21 @@ def renew(desk: Desk, tenant: str, mac: str) -> None:
     subject = written_mac(desk.phones.get(tenant, mac).mac)
     with desk.change(tenant, "device.renew", subject, lambda: get(desk, tenant, mac)):
         desk.phones.renew(tenant, mac)
+
+
+def renew_many(desk: Desk, tenant: str, macs: Iterable[str], expected: str | None = None) -> None:
+    """The same for some, all or none."""
+    found = many(desk, tenant, macs)
+    look = _look(desk, tenant, {device.mac for device in found})
+    with desk.change(tenant, "device.renew_many", "devices", look, expected):
+        for device in found:
+            desk.store.devices.renew(device.mac)
+
+
+def loss_by_renewal_of_many(desk: Desk, tenant: str, macs: Iterable[str]) -> Loss:
+    """What phones lose that are renewed."""
+    text = "Each is out of service until it has fetched its files from its new address with its new secret."
+    return _loss(desk, tenant, many(desk, tenant, macs), text)
 
 
 def read(desk: Desk, tenant: str, lines: Iterable[Line], update: bool = False) -> Iterator[Wanted]:

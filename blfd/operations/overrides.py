@@ -5,15 +5,16 @@ Phones are tried before the change: thousands take a while, and nobody else can 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import provisioning
 from blfd.devices.files import EVERYWHERE, places
+from blfd.operations import devices
 from blfd.operations.desk import SYSTEM, Desk, Row, is_secret, told
 from blfd.operations.loss import Loss, counted
 from blfd.operations.scope import MAKERS, is_device, scope_of
-from blfd.store import StoreError
+from blfd.store import NotFound, StoreError
 from blfd.store.devices import DeviceRow
 from blfd.store.overrides import Overrides
 from provisioning import ProvisioningError, written_mac
@@ -25,13 +26,13 @@ class Trial:
 
     overrides: Overrides
     tenant: str | None = None
-    scope: str = ""
+    scopes: Collection[str] = ()
     changed: dict[str, str | None] = field(default_factory=dict)
     changed_templates: dict[str, str] = field(default_factory=dict)
 
     def settings(self, tenant: str | None, scope: str) -> dict[str, str | None]:
         found = self.overrides.settings(tenant, scope)
-        return found | self.changed if (tenant, scope) == (self.tenant, self.scope) else found
+        return found | self.changed if tenant == self.tenant and scope in self.scopes else found
 
     def templates(self) -> dict[str, str]:
         return self.overrides.templates() | self.changed_templates
@@ -46,18 +47,69 @@ def set(desk: Desk, tenant: str | None, scope: str, name: str, value: str | None
     overrides, scope = desk.store.overrides, scoped(desk, tenant, scope)
     rows = list(_rows(desk, tenant, scope))
     makers = _makers(scope, rows)
-    lines = max((len(row.extensions) for row in rows), default=1)
-    try:
-        name, value = provisioning.accepted(makers, name, value, lines)
-    except ProvisioningError as error:
-        raise StoreError(str(error)) from None
-    trial = Trial(overrides, tenant, scope, {name: value})
-    _check(desk, trial, [row for row in rows if name not in provisioning.COMMON or desk.phones.template(row)])
+    name, value = _accepted(makers, name, value, rows)
+    trial = Trial(overrides, tenant, (scope,), {name: value})
+    _try(desk, trial, name, rows)
     with desk.change(
         tenant or SYSTEM, "setting.set", scope, _look(overrides, tenant, scope, name), reloads=False
     ):
         overrides.set(tenant, scope, name, value)
     return _notes(desk, trial, rows, makers, name)
+
+
+def set_many(desk: Desk, tenant: str, macs: Iterable[str], name: str, value: str | None) -> None:
+    """The same for some phones, each by itself: for all or none."""
+    rows = devices.many(desk, tenant, macs)
+    name, value = _accepted(sorted({row.model.partition("/")[0] for row in rows}), name, value, rows)
+    overrides, scopes = desk.store.overrides, {row.mac for row in rows}
+    _try(desk, Trial(overrides, tenant, scopes, {name: value}), name, rows)
+    with desk.change(
+        tenant, "setting.many", name, _look_at_many(overrides, tenant, scopes, name), reloads=False
+    ):
+        for scope in scopes:
+            overrides.set(tenant, scope, name, value)
+
+
+def unset_many(desk: Desk, tenant: str, macs: Iterable[str], name: str) -> None:
+    """Where it is set. Raises NotFound where it is set for none of them."""
+    overrides = desk.store.overrides
+    name, _ = _accepted((), name, None)
+    having = {scope for scope, each, _ in overrides.all(tenant) if each == name}
+    scopes = having & {row.mac for row in devices.many(desk, tenant, macs)}
+    if not scopes:
+        raise NotFound(f"{name} is set for none of these phones alone")
+    with desk.change(
+        tenant, "setting.many", name, _look_at_many(overrides, tenant, scopes, name), reloads=False
+    ):
+        for scope in scopes:
+            overrides.unset(tenant, scope, name)
+
+
+def _accepted(
+    makers: Sequence[str], name: str, value: str | None, rows: Iterable[DeviceRow] = ()
+) -> tuple[str, str | None]:
+    lines = max((len(row.extensions) for row in rows), default=1)
+    try:
+        return provisioning.accepted(makers, name, value, lines)
+    except ProvisioningError as error:
+        raise StoreError(str(error)) from None
+
+
+def _try(desk: Desk, trial: Trial, name: str, rows: Iterable[DeviceRow]) -> None:
+    """On the phones that it could break."""
+    _check(desk, trial, [row for row in rows if name not in provisioning.COMMON or desk.phones.template(row)])
+
+
+def _look_at_many(overrides: Overrides, tenant: str, scopes: Iterable[str], name: str) -> Callable[[], Row]:
+    def look() -> Row:
+        found = {scope: overrides.settings(tenant, scope) for scope in sorted(scopes)}
+        return {
+            written_mac(scope): "left out" if settings[name] is None else told({name: settings[name]})[name]
+            for scope, settings in found.items()
+            if name in settings
+        }
+
+    return look
 
 
 def notes(desk: Desk, tenant: str, mac: str, names: Iterable[str]) -> list[str]:
@@ -70,10 +122,7 @@ def notes(desk: Desk, tenant: str, mac: str, names: Iterable[str]) -> list[str]:
 def unset(desk: Desk, tenant: str | None, scope: str, name: str) -> None:
     """Raises NotFound."""
     overrides, scope = desk.store.overrides, scoped(desk, tenant, scope)
-    try:
-        name, _ = provisioning.accepted((), name, None)
-    except ProvisioningError as error:
-        raise StoreError(str(error)) from None
+    name, _ = _accepted((), name, None)
     look = _look(overrides, tenant, scope, name)
     with desk.change(tenant or SYSTEM, "setting.unset", scope, look, reloads=False):
         overrides.unset(tenant, scope, name)
@@ -228,7 +277,7 @@ def _is_sound(desk: Desk, row: DeviceRow) -> bool:
 
 
 def _rows(desk: Desk, tenant: str | None, scope: str) -> Iterator[DeviceRow]:
-    devices = desk.store.devices
-    for row in devices.everywhere() if tenant is None else devices.all(tenant):
+    stored = desk.store.devices
+    for row in stored.everywhere() if tenant is None else stored.all(tenant):
         if scope in (EVERYWHERE, row.model.partition("/")[0], row.model, row.mac):
             yield row

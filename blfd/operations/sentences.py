@@ -31,6 +31,13 @@ def sentence(change: Change) -> str:
             return f"looked at the passwords of {named}"
         case "device", "renew":
             return f"gave {named} other passwords and another address for its files"
+        case "device", "renew_many":
+            phones = f"{counted(len(before), 'phone')} ({_names(before)})"
+            return f"gave {phones} other passwords and other addresses for their files"
+        case "setting", "many":
+            those = {mac for mac in {**before, **after} if before.get(mac) != after.get(mac)}
+            verb = "set" if after else "took back"
+            return f"{verb} {change.subject} for {counted(len(those), 'phone')} ({_names(those)})"
         case "setting", ("set" | "unset"):
             return _setting(change.subject, verb, before, after)
         case "template", ("set" | "unset"):

@@ -504,6 +504,20 @@ def test_many_at_once(portal: Site, browser: Browser) -> None:
     assert "Saved." in words(do("keys", *macs, keys="102"))
     assert [row["keys"] for row in shown(portal, "device", "list")] == ["102", "102"]
     assert "999, which does not exist" in words(do("keys", *macs, keys="999"))
+    for name, value in (("", "1"), ("timezone", "Mars/Base")):
+        assert do("setting", *macs, setting=name, value=value).status_code == 422
+    assert "Saved." in words(do("setting", *macs, setting="timezone", value="Europe/Berlin"))
+    for mac in macs:
+        assert 'value="Europe/Berlin"' in browser.get(f"/t/default/settings?scope={mac}").text
+    assert "Saved." in words(do("unset", *macs, setting="timezone"))
+    assert "set for none of these phones" in words(do("unset", *macs, setting="timezone"))
+    changes = words(browser.get("/t/default/changes"))
+    assert f"set timezone for 2 phones ({' and '.join(sorted(macs))})" in changes
+    assert "took back timezone for 2 phones" in changes
+    asked = do("renew", *macs)
+    assert "Renew: 2 phones" in words(asked)
+    assert "other passwords" in words(browser.send(asked))
+    assert "gave 2 phones" in words(browser.get("/t/default/changes"))
     assert "Remove: 2 phones" in words(do("remove", *macs))
     assert "Removed." in words(browser.send(do("remove", *macs)))
     assert shown(portal, "device", "list") == []

@@ -17,6 +17,7 @@ from blfd.store import StoreError
 from blfd.web.portal.here import Here
 
 MOST_UNASKED = 100  # rows: a page of a list
+FIELDS = ("do", "group", "keys", "setting", "value")  # of the forms of lists: what is done, and with what
 Act = Callable[[Here, list[str], str | None], str]
 
 
@@ -41,12 +42,12 @@ def changing(change_many: Callable[..., None], **fields: str) -> Act:
     return act
 
 
-def removing(remove_many: Callable[..., None]) -> Act:
-    """Removes all that are chosen, unless they are others than when it was asked."""
+def losing(operation: Callable[..., None], done: str) -> Act:
+    """For all that are chosen, unless they are others than when it was asked."""
 
     def act(here: Here, chosen: list[str], version: str | None) -> str:
-        remove_many(here.desk, here.tenant, chosen, version)
-        return "removed"
+        operation(here.desk, here.tenant, chosen, version)
+        return done
 
     return act
 
@@ -85,7 +86,7 @@ def answer(
             label=doing.label,
             what=what,
             rows=",".join(chosen),
-            sent={name: str(form[name]) for name in ("do", "group", "keys") if name in form},
+            sent={name: str(form[name]) for name in FIELDS if name in form},
             is_loss=doing.loss is not None,
         )
     return here.to(what, doing.act(here, chosen, str(form.get("version", "")) or None))

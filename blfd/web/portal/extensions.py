@@ -16,7 +16,7 @@ from blfd.operations.imports import Counts
 from blfd.operations.loss import Loss
 from blfd.store import Conflict, NewExtension, StoreError
 from blfd.web.portal import bulk
-from blfd.web.portal.bulk import Doing, changing, removing
+from blfd.web.portal.bulk import Doing, changing, losing
 from blfd.web.portal.here import OWNERS, PICKUP, Form, Here, Reading, Writing
 from blfd.web.portal.imports import Import, Lines, Shown
 from blfd.web.portal.lists import LONGEST, Listing, Part
@@ -144,7 +144,12 @@ def _doings(form: FormData) -> dict[str, Doing]:
         for to, said in PICKABLE.items()
     }
     members = {"join": Doing(f"Add to {named}", join), "leave": Doing(f"Remove from {named}", leave)}
-    return {**members, **reach, **reached, "remove": Doing("Remove", removing(extensions.remove_many), loss)}
+    return {
+        **members,
+        **reach,
+        **reached,
+        "remove": Doing("Remove", losing(extensions.remove_many, "removed"), loss),
+    }
 
 
 @router.post("/bulk")

@@ -7,8 +7,10 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import Depends, Request
 from jinja2 import StrictUndefined
@@ -46,6 +48,8 @@ DONE = {
     "removed": "Removed.",
     "imported": "Imported.",
     "renewed": "It has other passwords and another address for its files now.",
+    "all_renewed": "They have other passwords and other addresses for their files now.",
+    "told_next": "Saved. Phones take it at their next fetch.",
     "told": "Told to fetch the files now.",
     "nobody": "No phone is registered that could be told.",
     "nothing": "There was nothing to do.",
@@ -63,6 +67,7 @@ def moment(at: float | str) -> str:
 
 
 _templates.env.filters["moment"] = moment
+_templates.env.filters["query"] = partial(urlencode, doseq=True)  # of a mapping, some of its values lists
 
 
 class SignInNeeded(Exception):

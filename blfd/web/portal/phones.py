@@ -12,13 +12,13 @@ from starlette.responses import Response
 import provisioning
 from blfd.control import ControlError, NotRunning
 from blfd.devices.values import Wanted
-from blfd.operations import Desk, devices, etag, lamps, selection
+from blfd.operations import Desk, devices, etag, lamps, overrides, selection
 from blfd.operations.desk import Row
 from blfd.operations.imports import Counts
 from blfd.operations.loss import Loss
 from blfd.store import Conflict, StoreError
 from blfd.web.portal import bulk, keys
-from blfd.web.portal.bulk import Doing, changing, removing
+from blfd.web.portal.bulk import Doing, changing, losing
 from blfd.web.portal.here import Form, Here, Reading, Writing
 from blfd.web.portal.imports import Import, Lines, Shown
 from blfd.web.portal.lists import Listing, part
@@ -34,7 +34,9 @@ def list_(here: Reading, asked: Listing) -> Response:
     rows = _rows(here)
     counts = Counter(row["badge"] for row in rows)
     doings = {name: doing.label for name, doing in _doings(FormData()).items()}
-    return here.page("phones.html", part=part(rows, asked), counts=counts, doings=doings)
+    return here.page(
+        "phones.html", part=part(rows, asked), counts=counts, doings=doings, settings=provisioning.COMMON
+    )
 
 
 def _rows(here: Here) -> list[Row]:
@@ -128,17 +130,33 @@ def _doings(form: FormData) -> dict[str, Doing]:
             raise StoreError("Write which keys they get: the field is empty.")
         return changing(devices.change_many, keys=text)(here, chosen, version)
 
+    def set_one(here: Here, chosen: list[str], version: str | None) -> str:
+        overrides.set_many(here.desk, here.tenant, chosen, setting, value)
+        return "told_next"
+
+    def unset_one(here: Here, chosen: list[str], version: str | None) -> str:
+        overrides.unset_many(here.desk, here.tenant, chosen, setting)
+        return "told_next"
+
     def loss(here: Here, chosen: list[str]) -> Loss:
         return devices.loss_of_many(here.desk, here.tenant, chosen)
 
+    def renewal(here: Here, chosen: list[str]) -> Loss:
+        return devices.loss_by_renewal_of_many(here.desk, here.tenant, chosen)
+
+    setting, value = (str(form.get(name, "")).strip(" ") for name in ("setting", "value"))
+    named = setting or "a setting"
     return {
-        "sync": Doing("Sync", _sync_many),
+        "sync": Doing("Sync: fetch files now", _sync_many),
         "keys": Doing(f"Set keys {text and f'to {text}'}".strip(), set_keys),
+        "setting": Doing(f"Set {named}{f' to {value}' if setting else ''}", set_one),
+        "unset": Doing(f"Take back {named}", unset_one),
         **{
             f"transport-{name}": Doing(f"Register over {said}", changing(devices.change_many, transport=name))
             for name, said in TRANSPORTS.items()
         },
-        "remove": Doing("Remove", removing(devices.remove_many), loss),
+        "renew": Doing("Renew", losing(devices.renew_many, "all_renewed"), renewal),
+        "remove": Doing("Remove", losing(devices.remove_many, "removed"), loss),
     }
 
 
