@@ -208,6 +208,52 @@ def test_attempts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert store.records.attempts("none.example") == [], "of a tenant that was removed meanwhile"
 
 
+OF_THREE = (  # (picker, extension, status, milliseconds) of attempts a second apart
+    ("101", "103", 200, 7.0),
+    ("1000", "102", 480, 30.0),
+    ("99", "1010", 480, 4.0),
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "order", "asked", "pickers", "total"),
+    [
+        ((), "-at", {}, ["99", "1000", "101"], 3),
+        ((), "at", {"part": (1, 1)}, ["1000"], 3),
+        ((), "picker", {}, ["99", "101", "1000"], 3),
+        ((), "-extension", {}, ["99", "101", "1000"], 3),
+        ((), "milliseconds", {}, ["99", "101", "1000"], 3),
+        (("101",), "-at", {}, ["99", "101"], 2),
+        (("picker=101",), "-at", {}, ["101"], 1),
+        (("REPLACES", "480"), "-at", {}, ["99", "1000"], 2),
+        (("at=101",), "-at", {}, [], 0),
+        (("%",), "-at", {}, [], 0),
+        ((), "-at", {"succeeded": True}, ["101"], 1),
+        ((), "-at", {"succeeded": False, "since": 2002.0}, ["99"], 1),
+    ],
+)
+def test_some_attempts(
+    store: Store, words: tuple[str, ...], order: str, asked: Any, pickers: list[str], total: int
+) -> None:
+    store.records.save({}, [replace(ATTEMPT, at=1.0, picker=Aor("none.example", "1"))], {}, {}, {})
+    made = [
+        replace(
+            ATTEMPT,
+            at=2000.0 + at,
+            picker=Aor("default", picker),
+            way=Way.REPLACES,
+            extension=extension,
+            caller="7",
+            status=status,
+            milliseconds=took,
+        )
+        for at, (picker, extension, status, took) in enumerate(OF_THREE)
+    ]
+    store.records.save({}, made, {}, {}, {})
+    found, count = store.records.some_attempts("default", words, order, **{"part": (0, 100), **asked})
+    assert ([attempt.picker.extension for attempt in found], count) == (pickers, total)
+
+
 def subscription(key: str = "k", **over: Any) -> SavedSubscription:
     flow = Flow("udp", "192.0.2.1", 5060)
     who = Aor("default", "102"), ALICE

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from blfd.control import ControlError, NotRunning
+from blfd.core.directory import Extension
 from blfd.operations.desk import Desk, Row
 
 OPEN = ("lamp", "state", "direction", "held", "since")  # of a dialog, for who may not know its parties
@@ -58,27 +59,77 @@ def board(
 
     `search` and `part` as in `extensions.some`; `group`: of its members alone. Raises StoreError.
     """
-    words, (offset, most) = search.split(), part
+    busy = _busy(desk, tenant, callers)
+    chosen = _chosen(desk, tenant, search.split(), part, group, busy or {}, calls_only)
+    return _boards(desk, tenant, [chosen], busy, callers)[0]
+
+
+def by_group(
+    desk: Desk,
+    tenant: str,
+    search: str,
+    groups: Sequence[str],
+    most: int,
+    callers: bool,
+    *,
+    calls_only: bool = False,
+) -> list[Board]:
+    """The same of each of these groups, with `most` lamps in all. Raises StoreError."""
+    busy = _busy(desk, tenant, callers)
+    chosen, left = list[tuple[list[Extension], int]](), most
+    for group in groups:
+        found, total = _chosen(desk, tenant, search.split(), (0, left), group, busy or {}, calls_only)
+        chosen.append((found, total))
+        left -= len(found)
+    return _boards(desk, tenant, chosen, busy, callers)
+
+
+def _busy(desk: Desk, tenant: str, callers: bool) -> dict[str, Row] | None:
+    """Rows of those that have a call; None where no server answers."""
     try:
-        busy = {row["extension"]: row for row in in_calls(desk, tenant, callers)}
-        down = False
+        return {row["extension"]: row for row in in_calls(desk, tenant, callers)}
     except (NotRunning, ControlError):
-        busy, down = {}, True
-    some = desk.store.some_extensions
-    first, calls = some(tenant, words, part=part, group=group, among=busy.keys())
-    rest, others = first[:0], 0
+        return None
+
+
+def _chosen(
+    desk: Desk,
+    tenant: str,
+    words: Sequence[str],
+    part: tuple[int, int],
+    group: str,
+    busy: Iterable[str],
+    calls_only: bool,
+) -> tuple[list[Extension], int]:
+    """A part of them, and how many there are; those that are busy first."""
+    some, (offset, most) = desk.store.some_extensions, part
+    found, total = some(tenant, words, part=part, group=group, among=busy)
     if not calls_only:
-        left = (max(0, offset - calls), most - len(first))
-        rest, others = some(tenant, words, part=left, group=group, without=busy.keys())
-    try:
-        quiet = of(desk, tenant, [each.aor.extension for each in rest], callers) if rest and not down else []
-    except (NotRunning, ControlError):
-        quiet, down = [], True
-    known = busy | {row["extension"]: row for row in quiet}
+        left = (max(0, offset - total), most - len(found))
+        rest, others = some(tenant, words, part=left, group=group, without=busy)
+        found, total = [*found, *rest], total + others
+    return found, total
+
+
+def _boards(
+    desk: Desk,
+    tenant: str,
+    chosen: Sequence[tuple[list[Extension], int]],
+    busy: dict[str, Row] | None,
+    callers: bool,
+) -> list[Board]:
+    """With the lamps of all, asked for at once."""
+    down, known = busy is None, busy or {}
+    numbers = {each.aor.extension for found, _ in chosen for each in found} - known.keys()
+    if numbers and not down:
+        try:
+            known |= {row["extension"]: row for row in of(desk, tenant, sorted(numbers), callers)}
+        except (NotRunning, ControlError):
+            down = True
     dark = {"lamp": "", "dialogs": [], "watchers": 0}  # stored, and not known to the server
-    rows = [
-        known.get(each.aor.extension)
-        or {"extension": each.aor.extension, "tenant": tenant, "name": each.name, **dark}
-        for each in (*first, *rest)
-    ]
-    return Board(rows, calls + others, down)
+
+    def row(each: Extension) -> Row:
+        number = each.aor.extension
+        return known.get(number) or {"extension": number, "tenant": tenant, "name": each.name, **dark}
+
+    return [Board([row(each) for each in found], total, down) for found, total in chosen]

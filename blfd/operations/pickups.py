@@ -8,6 +8,7 @@ from datetime import datetime
 
 from blfd.operations.desk import Desk, Row
 from blfd.store import StoreError
+from blfd.store.records import ORDERS
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -21,6 +22,28 @@ def moment(text: str) -> float:
         return datetime.fromisoformat(text.strip()).timestamp()
     except (ValueError, OverflowError, OSError):
         raise StoreError(f"{text!r}: write 30m, 8h, 7d, or a time such as 2026-11-23T08:00") from None
+
+
+def some(
+    desk: Desk,
+    tenant: str,
+    search: str,
+    sort: str,
+    part: tuple[int, int],
+    *,
+    since: str = "",
+    succeeded: bool | None = None,
+) -> tuple[list[Row], int]:
+    """Those that match, and how many there are; `search`, `sort` and `part` as in `extensions.some`, `since`
+    as in `moment`. Raises StoreError.
+    """
+    desk.store.tenant(tenant)
+    order = sort or "-at"
+    if order.removeprefix("-") not in ORDERS:
+        raise StoreError(f"no order by {order!r}", f"there are {', '.join(ORDERS)}")
+    begins = moment(since) if since.strip() else 0.0
+    found, total = desk.store.records.some_attempts(tenant, search.split(), order, part, begins, succeeded)
+    return [attempt.row() for attempt in found], total
 
 
 def all(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +10,16 @@ from blfd.core.calls.attempts import Attempt
 from blfd.core.saved import SavedCall, SavedPublication, SavedSubscription
 from blfd.core.values import Aor, Binding
 
+ORDERS = {  # of attempts; numbers as numbers
+    "at": "id",
+    "picker": "length(picker), picker",
+    "way": "way",
+    "extension": "length(extension), extension",
+    "caller": "caller",
+    "status": "status, result",
+    "milliseconds": "milliseconds",
+}
+SEARCHED = ("picker", "way", "extension", "caller", "status", "result")
 KEPT = 100_000  # attempts to pick up; older ones are forgotten
 
 
@@ -56,3 +66,18 @@ class Records(Protocol):
         before: int | None = None,
     ) -> list[tuple[int, Attempt]]:
         """The newest first, each with its number; `since` in seconds since the epoch, `before` a number."""
+
+    def some_attempts(
+        self,
+        tenant: str,
+        words: Sequence[str],
+        order: str,
+        part: tuple[int, int],
+        since: float = 0.0,
+        succeeded: bool | None = None,
+    ) -> tuple[list[Attempt], int]:
+        """Those with each of the words in who, how, whose or what came of it; and how many there are.
+
+        A word may be `column=part`. `order` is a key of ORDERS, with a minus before it the other way round;
+        `part` is how many are left out first, and how many are wanted.
+        """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from blfd.core.calls.attempts import Attempt
 from blfd.core.saved import SavedCall, SavedPublication, SavedSubscription
 from blfd.core.values import Aor, Binding
 from blfd.store import kept, legs, rows
-from blfd.store.opening import Connections
-from blfd.store.records import KEPT, Records
+from blfd.store.opening import Connections, containing
+from blfd.store.records import KEPT, ORDERS, SEARCHED, Records
 
 SECRET_OCTETS = 32
 
@@ -121,6 +122,34 @@ class SqliteRecords(Records):
         with self._connections.reported():
             found = table.rows_where(" AND ".join(where), values, order_by="id DESC", limit=limit)
             return [(row["id"], rows.attempt(row)) for row in found]
+
+    def some_attempts(
+        self,
+        tenant: str,
+        words: Sequence[str],
+        order: str,
+        part: tuple[int, int],
+        since: float = 0.0,
+        succeeded: bool | None = None,
+    ) -> tuple[list[Attempt], int]:
+        where, values = ["tenant = ?", "at >= ?"], list[str | float]([tenant, since])
+        for word in words:
+            column, equals, wanted = word.partition("=")
+            known = equals and column in SEARCHED
+            conditions, of_it = containing([wanted if known else word], (column,) if known else SEARCHED)
+            where, values = [*where, *conditions], [*values, *of_it]
+        if succeeded is not None:
+            where.append("status = 200" if succeeded else "status <> 200")
+        way = " DESC" if order.startswith("-") else ""
+        by = ", ".join(f"{each}{way}" for each in ORDERS[order.removeprefix("-")].split(", "))
+        with self._connections.reported():
+            ids = f"SELECT id FROM pickups WHERE {' AND '.join(where)} ORDER BY {by}, id DESC"
+            found = [number for (number,) in self._connections.connection.execute(ids, values)]
+            shown = found[part[0] :][: part[1]]
+            table = self._connections.db.table("pickups")
+            read = table.rows_where("id IN (SELECT value FROM json_each(?))", [json.dumps(shown)])
+            attempts = {row["id"]: rows.attempt(row) for row in read}
+        return [attempts[number] for number in shown if number in attempts], len(found)
 
 
 _SAVE_SUBSCRIPTION = f"INSERT OR REPLACE INTO subscriptions VALUES ({', '.join('?' * 24)})"

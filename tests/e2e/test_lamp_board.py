@@ -20,6 +20,11 @@ from ports import free_port
 from sites import Site
 from wire import DEADLINE as PATIENCE
 
+from blfd.server import web_process
+from blfd.web.feed import BEAT
+
+BY_GROUP = ["front", "101", "102", "103", "back", "100", "102"]  # of a board: headings, and tiles behind each
+
 
 @pytest.fixture
 def site(own_site: Callable[..., Site]) -> Site:
@@ -222,6 +227,15 @@ def test_the_board_turns_at_once(site: Site, sign_in: Callable[[str], Page]) -> 
     calls = page.context.new_page()
     calls.goto("/t/default/lamps?calls=on")
     expect(calls.get_by_text("Nobody is in a call now.")).to_be_visible()
+    site.cli("group", "add", "front", "101", "102", "103")
+    site.cli("extension", "add", "100", "--password", "x")
+    site.cli("group", "add", "back", "100", "102")
+    by_group = page.context.new_page()
+    by_group.goto("/t/default/lamps?wall=dense&group=front&group=back")
+    expect(by_group.locator("#board > li")).to_have_text([re.compile(n) for n in BY_GROUP])
+    calls_by_group = page.context.new_page()
+    calls_by_group.goto("/t/default/lamps?calls=on&group=front&group=back")
+    expect(calls_by_group.locator("#board .tile")).to_have_count(0)
     alice, bob = site.phone("101"), site.phone("102")
     alice.do("call", to="102")
     bob.wait("incoming")
@@ -232,6 +246,13 @@ def test_the_board_turns_at_once(site: Site, sign_in: Callable[[str], Page]) -> 
     print(f"the tile turned {page.evaluate('window.turned') - rang * 1000:.0f} ms after the phone rang")
     bob.do("answer")
     expect(tile).to_have_attribute("data-lamp", "talking")
+    for board, shown in (
+        (by_group, ["front", "101", "102", "103", "back", "102", "100"]),
+        (calls_by_group, ["front", "101", "102", "back", "102"]),
+    ):
+        expect(board.locator("#board > li")).to_have_text([re.compile(n) for n in shown])
+        expect(board.locator('[data-extension="102"]')).to_have_count(2)
+        expect(board.locator('[data-extension="102"]').last).to_have_attribute("data-lamp", "talking")
     page.get_by_label("Only those in a call").check()
     expect(page.locator('[data-extension="103"]')).to_be_hidden()
     expect(tile).to_be_visible()
@@ -239,6 +260,8 @@ def test_the_board_turns_at_once(site: Site, sign_in: Callable[[str], Page]) -> 
     bob.do("hangup")
     expect(calls.get_by_text("Nobody is in a call now.")).to_be_visible()
     expect(calls.locator('[data-extension="102"]')).to_have_count(0)
+    expect(calls_by_group.locator("#board .tile")).to_have_count(0)
+    expect(by_group.locator("#board > li")).to_have_text([re.compile(n) for n in BY_GROUP])
 
 
 def test_a_phones_keys_and_the_list_of_extensions_turn_too(

@@ -71,7 +71,8 @@ def test_errors_are_pages(browser: Browser) -> None:
     for path, status, text in (
         ("/t/default/nothing", 404, "There is no such page."),
         ("/t/default/extensions/remove", 404, "There is no such page."),
-        (f"/t/default/pickups?older={'9' * 20}", 200, "Pickups"),
+        (f"/t/default/pickups?page={'9' * 20}", 200, "Pickups"),
+        ("/t/default/pickups?sort=colour", 422, "no order by"),
         (f"/t/default/changes?older={'9' * 5000}", 200, "Changes"),
     ):
         answer = browser.get(path)

@@ -175,6 +175,26 @@ def test_by_keyboard_alone(site: Site, page: Page) -> None:
     assert json.loads(site.cli("group", "show", "keys", "--json"))["targets"] == ["105", "106"]
 
 
+def test_keys_are_moved(site: Site, page: Page) -> None:
+    """By Alt and an arrow, by buttons, and by their handles."""
+    mac = "80:5e:c0:12:34:56"
+    site.cli(
+        "device", "add", mac, "--model", "yealink/t54w", "--extension", "101", "--keys", "102,103,104,105"
+    )
+    page.goto(f"/t/default/phones/edit/{mac}")
+    page.get_by_label("Key 3: number").press("Alt+ArrowUp")
+    page.keyboard.press("Alt+ArrowUp")
+    expect(page.get_by_label("Key 1: number")).to_be_focused()
+    expect(page.get_by_label("Key 1: number")).to_have_value("104")
+    page.get_by_role("button", name="Key 2: move down").click()
+    expect(page.get_by_role("button", name="Key 3: move down")).to_be_focused()
+    rows = page.locator(".key-rows li")
+    rows.nth(3).locator(".handle").drag_to(rows.nth(0))
+    page.get_by_role("button", name="OK").click()
+    expect(page.get_by_role("status")).to_have_text("Saved.")
+    assert json.loads(site.cli("device", "show", mac, "--json"))["keys"] == "105,104,103,102"
+
+
 def test_two_who_edit_the_same_group(site: Site, page: Page) -> None:
     make_group(page, "warehouse", "105", "106")
     page.get_by_role("link", name="Edit").first.click()
@@ -248,6 +268,8 @@ RULES: dict[str, dict[str, Any]] = {  # in the dark colours alone are others
 OF_TENANT = (
     "lamps",
     "lamps?wall=dense",
+    "lamps?group=sales&group=front",
+    "lamps?wall=dense&group=sales&group=front",
     "extensions",
     "extensions?q=nobody",
     "extensions/edit/101",
@@ -295,6 +317,7 @@ def test_no_page_keeps_anybody_out(site: Site, page: Page) -> None:
     """By axe-core's rules: contrast, labels, what the keyboard reaches; light and dark, wide and narrow."""
     site.cli("device", "add", "80:5e:c0:12:34:56", "--model", "yealink/t54w", "--extension", "101")
     site.cli("extension", "set", "102", "--dnd", "on")
+    site.cli("group", "add", "front", "101", "102")
     site.cli("admin", "add", "root", "--password", ADMIN_PASSWORD)
     site.cli("upstream", "add", "pbx", "--server", "127.0.0.11", "--extensions", "112")
     site.registered("101")
@@ -340,5 +363,22 @@ def test_three_hundred_lamps_on_one_screen(site: Site, page: Page) -> None:
     expect(page.locator("#board > li")).to_have_count(300)
     root = "document.documentElement"
     assert page.evaluate(f"{root}.scrollHeight") <= 900
+    numbers = [str(number) for number in (*range(2000, 2288), *range(101, 113))]
+    for at in range(10):
+        site.cli("group", "add", f"wall {at}", *numbers[at * 30 :][:30])
+    page.goto("/t/default/lamps?wall=dense")
+    page.locator("summary").click()
+    for at in range(10):
+        page.get_by_label(f"wall {at}").check()
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("#board > .tile")).to_have_count(300)
+    expect(page.locator("#board h2")).to_have_text([f"wall {at}" for at in range(10)])
+    assert page.evaluate(f"{root}.scrollHeight") <= 900
+    page.goto("/t/default/groups/edit/wall%200")  # of a tenant so large that its members are looked for
+    page.get_by_role("textbox", name="Name").fill("wall zero")
+    page.get_by_role("textbox", name="Name").press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Saved.")
+    expect(page.get_by_role("link", name="wall zero")).to_be_visible()
+    page.goto("/t/default/lamps?wall=dense")
     page.get_by_role("link", name="2287").click()
     expect(page.get_by_role("heading", name=re.compile("2287"))).to_be_visible()

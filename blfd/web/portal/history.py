@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, NamedTuple
 
@@ -21,12 +20,12 @@ from blfd.web.portal.lists import Asked, Part, asked
 
 router = APIRouter()
 
-PAGE = 100  # rows
 MOST_NAMED = 30  # of a list, such as the members of a group
 LONGEST_VALUE = 500  # characters; a template has thousands
 MOST_FIELDS = 20  # of a change; an import has thousands
 Either = Annotated[There, Depends(at_either("read"))]
 Wanted = Annotated[Asked, Depends(asked("", "of"))]
+Attempts = Annotated[Asked, Depends(asked("", "result", "since"))]
 
 
 class Field(NamedTuple):
@@ -38,28 +37,30 @@ class Field(NamedTuple):
 
 
 @router.get("/t/{tenant}/pickups")
-def picked_up(
-    here: Reading, picker: str = "", extension: str = "", result: str = "", since: str = "", older: str = ""
-) -> Response:
-    """`older`: only those before the attempt with this number."""
-    wanted = {"picker": picker, "extension": extension, "result": result, "since": since}
+def picked_up(here: Reading, wanted: Attempts) -> Response:
+    """`result`: yes or no; `since` as `blfd pickups` has it."""
+    result, since = (wanted.more.get(name, "") for name in ("result", "since"))
+    succeeded = {"yes": True, "no": False}.get(result)
     try:
-        found = pickups.all(
+        rows, total = pickups.some(
             here.desk,
             here.tenant,
-            picker=picker.strip(),
-            extension=extension.strip(),
-            succeeded={"yes": True, "no": False}.get(result),
-            since=pickups.moment(since) if since.strip() else 0.0,
-            before=_number(older),
-            limit=PAGE + 1,
+            wanted.q,
+            wanted.sort,
+            wanted.part,
+            since=since,
+            succeeded=succeeded,
         )
         error = ""
     except StoreError as problem:
-        found, error = [], problem.text
-    last = found[PAGE - 1]["id"] if len(found) > PAGE else None
+        rows, total, error = [], 0, problem.text
     return here.page(
-        "pickups.html", 422 if error else 200, rows=found[:PAGE], wanted=wanted, last=last, error=error
+        "pickups.html",
+        422 if error else 200,
+        part=Part(rows, total, wanted),
+        result=result,
+        since=since,
+        error=error,
     )
 
 
@@ -82,11 +83,6 @@ def _row(change: Change) -> Row:
     names = changed(change)
     shown, more = list(differences(change, names[:MOST_FIELDS])), len(names[MOST_FIELDS:])
     return {**change._asdict(), "sentence": sentence(change), "fields": shown, "more": more}
-
-
-def _number(text: str) -> int | None:
-    """Of a row; None for what cannot be one."""
-    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def changed(change: Change) -> list[str]:

@@ -7,7 +7,19 @@ if (board) {
   const search = document.getElementById("board-search");
   const busy = document.getElementById("board-busy");
   const empty = document.getElementById("board-empty");
-  const tiles = new Map([...board.children].map((tile) => [tile.dataset.extension, tile]));
+  // A board has one section, or one for each group; who is in several groups has a tile in each.
+  const headings = [...board.querySelectorAll(".of")];
+  const sections = headings.length ? headings.map((heading) => ({
+    name: heading.dataset.section,
+    members: new Set(heading.dataset.members.split(",")),
+    tiles: new Map(),
+  })) : [{ name: undefined, tiles: new Map() }];
+  for (const section of sections) {
+    for (const tile of board.querySelectorAll(".tile")) {
+      if (tile.dataset.of === section.name) section.tiles.set(tile.dataset.extension, tile);
+    }
+    section.own = new Set(section.tiles.keys());
+  }
   const quiet = ["", "idle", "do not disturb", "not registered", "unknown"];
 
   const clock = (seconds) => {
@@ -22,10 +34,11 @@ if (board) {
     return found;
   };
 
-  const add = (extension) => {
+  const add = (extension, section) => {
     const tile = document.createElement("li");
     tile.className = "tile";
     tile.dataset.extension = extension;
+    if (section.name !== undefined) tile.dataset.of = section.name;
     const explain = board.dataset.explain;
     const number = piece(tile, explain ? "a" : "span", "number");
     number.textContent = extension;
@@ -38,8 +51,9 @@ if (board) {
     state.append(" ");
     piece(state, "span", "since");
     piece(tile, "span", "party");
-    board.append(tile);
-    tiles.set(extension, tile);
+    const last = [...section.tiles.values()].pop() || headings.find((one) => one.dataset.section === section.name);
+    if (last) last.after(tile); else board.append(tile);
+    section.tiles.set(extension, tile);
     return tile;
   };
 
@@ -59,30 +73,34 @@ if (board) {
     quiet.includes(one.dataset.lamp) - quiet.includes(other.dataset.lamp)
     || one.dataset.extension.localeCompare(other.dataset.extension, "en", { numeric: true });
   const place = (tile) => {
+    const mine = (other) => other && other.classList.contains("tile") && other.dataset.of === tile.dataset.of;
     const next = tile.nextElementSibling;
     const before = tile.previousElementSibling;
-    if ((!next || order(tile, next) <= 0) && (!before || order(before, tile) <= 0)) return;
-    const after = [...board.children].find((other) => other !== tile && order(other, tile) > 0);
-    board.insertBefore(tile, after || null);
+    if ((!mine(next) || order(tile, next) <= 0) && (!mine(before) || order(before, tile) <= 0)) return;
+    const others = [...board.children].filter((other) => other !== tile && mine(other));
+    const after = others.find((other) => order(other, tile) > 0);
+    if (after) after.before(tile); else others.pop().after(tile);
   };
 
   // Of thousands a page shows some. Who is on another page comes here for as long as there is a call.
   const guests = board.dataset.guests !== undefined;
   const everybody = board.dataset.everybody !== undefined;
-  const own = new Set(tiles.keys());
-  const drop = (extension) => {
-    const tile = tiles.get(extension);
-    if (tile) { tile.remove(); tiles.delete(extension); }
-    if (empty) empty.hidden = tiles.size > 0;
+  const isEmpty = () => sections.every((section) => !section.tiles.size);
+  const drop = (extension, section) => {
+    const tile = section.tiles.get(extension);
+    if (tile) { tile.remove(); section.tiles.delete(extension); }
+    if (empty) empty.hidden = !isEmpty();
   };
 
-  const show = (row) => {
-    if (!everybody && !own.has(row.extension) && (!guests || quiet.includes(row.lamp))) {
-      drop(row.extension);
+  const showIn = (section, row) => {
+    const belongs = section.name === undefined || section.members.has(row.extension);
+    if (!everybody && !section.own.has(row.extension)
+        && (!guests || !belongs || quiet.includes(row.lamp))) {
+      drop(row.extension, section);
       return;
     }
     if (empty) empty.hidden = true;
-    const tile = tiles.get(row.extension) || add(row.extension);
+    const tile = section.tiles.get(row.extension) || add(row.extension, section);
     tile.dataset.lamp = row.lamp;
     tile.querySelector(".name").textContent = row.name;
     tile.querySelector(".word").textContent = row.lamp;
@@ -93,12 +111,15 @@ if (board) {
     choose(tile);
     if (!board.contains(document.activeElement)) place(tile);
   };
+  const show = (row) => sections.forEach((section) => showIn(section, row));
 
   const showAll = (event) => {
     const rows = rowsOf(event);
     const there = new Set(rows.map((row) => row.extension));
-    for (const extension of [...tiles.keys()]) {
-      if (!there.has(extension)) drop(extension);
+    for (const section of sections) {
+      for (const extension of [...section.tiles.keys()]) {
+        if (!there.has(extension)) drop(extension, section);
+      }
     }
     rows.forEach(show);
     down.hidden = true;
@@ -113,13 +134,14 @@ if (board) {
   });
 
   // What is here is chosen at once; what is on other pages, the server looks for.
-  const far = board.dataset.pages !== undefined || search.value !== "" || busy.checked;
-  const chooseAll = () => tiles.forEach(choose);
+  const far = board.dataset.pages !== undefined || headings.length || search.value !== "" || busy.checked;
+  const all = () => sections.flatMap((section) => [...section.tiles.values()]);
+  const chooseAll = () => all().forEach(choose);
   search.addEventListener("input", chooseAll);
   busy.addEventListener("change", () => { if (far) busy.form.submit(); else chooseAll(); });
-  if (!far) search.form.addEventListener("submit", (event) => event.preventDefault());
+  if (!far) search.addEventListener("keydown", (event) => { if (event.key === "Enter") event.preventDefault(); });
   setInterval(() => {
-    for (const tile of tiles.values()) {
+    for (const tile of all()) {
       if (tile.began) tile.querySelector(".since").textContent = clock((performance.now() - tile.began) / 1000);
     }
   }, 1000);

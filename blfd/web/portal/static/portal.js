@@ -42,6 +42,15 @@ for (const field of document.querySelectorAll("[data-suggest]")) {
   });
 }
 
+// <input data-enter="#button">: Enter presses that button, not the first of the form.
+for (const field of document.querySelectorAll("[data-enter]")) {
+  field.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    document.querySelector(field.dataset.enter).click();
+  });
+}
+
 // <select data-go>: its options are addresses.
 for (const choice of document.querySelectorAll("select[data-go]")) {
   choice.addEventListener("change", () => { location.href = choice.value; });
