@@ -20,9 +20,6 @@ from ports import free_port
 from sites import Site
 from wire import DEADLINE as PATIENCE
 
-from blfd.server import web_process
-from blfd.web.feed import BEAT
-
 BY_GROUP = ["front", "101", "102", "103", "back", "100", "102"]  # of a board: headings, and tiles behind each
 
 
