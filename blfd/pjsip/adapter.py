@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from blfd.core.values import TCP, TLS, TRANSPORTS, UDP, Flow
 from blfd.pjsip.bodies import Bodies
+from blfd.pjsip.branches import Branches
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.library import CData, address_of, check, ffi, lib, zero
@@ -36,7 +37,7 @@ class Adapter:
     `too_large` is asked what is sent, if anything, in the place of a message that a datagram cannot hold.
 
     PJSIP knows stand-ins of IPv6 addresses. What leaves has the true ones: a request our sent-by as its peer
-    sees us, a response the Via that its peer wrote.
+    sees us and a sealed branch, a response the Via that its peer wrote.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Adapter:
     ) -> None:
         self._endpoint, self._network, self._own_uris = endpoint, network, own_uris
         self._too_large = too_large
-        self.bodies, self.stand_ins = Bodies(), StandIns()
+        self.bodies, self.branches, self.stand_ins = Bodies(), Branches(), StandIns()
         self._of_listener: dict[int, PjsipTransport] = {}
         self._of_connection: dict[Source, PjsipTransport] = {}
         self._by_address: dict[int, PjsipTransport] = {}  # until PJSIP lets go of them
@@ -122,7 +123,8 @@ class Adapter:
         if data.startswith(b"SIP/2.0 "):
             return true_via(data)
         start = data.index(VIA) + len(VIA)
-        return data[:start] + self._own_uris.sent_by(way).encode() + data[data.index(b";", start) :]
+        via = self.branches.sealed(data[data.index(b";", start) :])
+        return data[:start] + self._own_uris.sent_by(way).encode() + via
 
     def _on_destroy(self, tp: CData) -> int:
         made = self._by_address.pop(address_of(tp), None)

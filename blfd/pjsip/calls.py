@@ -150,11 +150,14 @@ class Calls:
         is_success = response.method == "INVITE" and response.status // 100 == 2
         if not self.legs.knows(call_id, tag):
             return not (is_success and self._call_ids.is_ours(call_id, tag, time.time()))
+        branch = self._adapter.branches.opened(response.via.branch)
+        if not branch:  # a stranger's
+            return True
         if is_success and self.legs.has_another_2xx(tag, response.to.tag):
             return False
         leg = self.legs.of_tag(tag)
         challenges = leg.session.challenged(response.status, response.challenges()) if leg else []
-        self._give(response, flow, readable_session_description(response), challenges)
+        self._give(response, flow, readable_session_description(response), challenges, branch)
         self._touch(tag, response)
         return True
 
@@ -261,9 +264,13 @@ class Calls:
         flow: Flow,
         sdp: bytes | None = None,
         challenges: Iterable[Challenge] = (),
+        branch: str = "",
     ) -> bool:
-        """Have PJSIP handle a message with this SDP; whether one of its layers took it."""
-        if not self._fill(message, flow, sdp, challenges):
+        """Have PJSIP handle a message with this SDP; whether one of its layers took it.
+
+        `branch` is that of a response as PJSIP has made it.
+        """
+        if not self._fill(message, flow, sdp, challenges, branch):
             return False
         try:
             return self._received.process()
@@ -276,6 +283,7 @@ class Calls:
         flow: Flow,
         sdp: bytes | None,
         challenges: Iterable[Challenge] = (),
+        branch: str = "",
     ) -> bool:
         self._timers_at = 0.0
         transport = self._adapter.transport_of(flow)
@@ -283,7 +291,7 @@ class Calls:
             return False
         self._events.message, self._events.sdp = message, sdp
         source = response_flow(message.via, flow) if isinstance(message, Request) else flow
-        if self._received.fill(octets_of(message, flow, sdp, challenges), source, transport):
+        if self._received.fill(octets_of(message, flow, sdp, challenges, branch), source, transport):
             return True
         log.warning("%s of %s from %s: PJSIP cannot read it", message.method, message.call_id, flow)
         return False

@@ -109,9 +109,13 @@ class Received:
 
 
 def octets_of(
-    message: Request | Response, flow: Flow, sdp: bytes | None, challenges: Iterable[Challenge] = ()
+    message: Request | Response,
+    flow: Flow,
+    sdp: bytes | None,
+    challenges: Iterable[Challenge] = (),
+    branch: str = "",
 ) -> bytes:
-    """A message as PJSIP gets it, with the challenges that it is to answer.
+    """A message as PJSIP gets it, with the challenges that it is to answer, and a response with its `branch`.
 
     A response to a request goes to where it is said to come from.
     """
@@ -125,7 +129,8 @@ def octets_of(
         vias = [_plain_via(message.via, flow, top), *others]
     else:
         first = f"SIP/2.0 {message.status} {message.reason}"
-        vias = fields["via"]
+        first_via, *others = fields["via"]
+        vias = [first_via.replace(message.via.branch, branch, 1), *others]
     lines = [first, *(f"Via: {via}" for via in vias)]
     lines += [f"From: {fields['from'][0]}", f"To: {fields['to'][0]}", f"Call-ID: {message.call_id}"]
     lines.append(f"CSeq: {message.cseq} {message.method}")

@@ -14,6 +14,8 @@ from sites import Site
 from tortures import TORTURES
 from wire import Agent, digest
 
+from blfd.pjsip.branches import SEAL
+
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 SDP_PART = b"--b\r\nContent-Type: application/sdp\r\n\r\n" + sdp(4000) + b"\r\n--b--\r\n"
 SDP = "application/sdp"
@@ -109,14 +111,22 @@ def test_a_forged_response_to_a_notify_changes_nothing(site: Site) -> None:
 
 
 def test_branches_and_tags_cannot_be_guessed_from_one_another(site: Site) -> None:
+    """Nor nonces."""
     watcher = site.agent("101")
-    seen: dict[str, list[str]] = {"branch": [], "tag": []}
+    seen: dict[str, list[str]] = {"branch": [], "tag": [], "nonce": []}
     for number in range(40):
         _, notify = watcher.subscribe("102", Call_ID=f"guess{number}")
         found = re.search(r"branch=z9hG4bK(\w+)", notify["via"])
         assert found
         seen["branch"].append(found[1])
         seen["tag"].append(notify.tag("from"))
+        headers, uri = watcher.headers("INVITE", "102"), f"sip:102@{watcher.server}"
+        watcher.send(f"INVITE {uri} SIP/2.0", headers)
+        challenge = watcher.final(headers)
+        watcher.ack(challenge, uri, headers)
+        made = re.search(r'nonce="[0-9a-f]*([0-9a-f]{32})"', challenge["www-authenticate"])
+        assert made
+        seen["nonce"].append(made[1])
     for kind, values in seen.items():
         assert len(set(values)) == len(values)
         beginnings = {value[1:7] for value in values}  # the first character is the kind of transaction
@@ -147,22 +157,38 @@ def test_a_request_of_a_third_party_is_in_no_call(site: Site, method: str, wrong
 
 
 def test_a_forged_response_ends_no_call(site: Site) -> None:
-    """Of a third party that knows the branch of the INVITE, but not the Call-ID or our tag."""
+    """Of a third party that lacks one of the INVITE's branch, its Call-ID and our tag.
+
+    Who watches the phone is told the Call-ID and the tag, and may work out what PJSIP has drawn; the branch
+    has a seal behind that.
+    """
     caller, callee, stranger = site.registered("101"), site.registered("102"), site.agent("103")
     calling = Calling.start(caller, "102", sdp(4000))
     invite = callee.wait_request("INVITE")
     other = re.sub("tag=.*", "tag=x", invite["from"])
-    for call_id, from_ in (("made-up", invite["from"]), (invite["call-id"], other)):
+    branch = re.search(r"branch=([^;]+)", invite["via"])
+    assert branch
+    drawn, seal = branch[1][:-SEAL], branch[1][-SEAL:]
+    vias = [
+        invite["via"].replace(branch[1], drawn + end)
+        for end in ("", "0" * SEAL, f"{seal[1:]}{seal[0]}", seal)
+    ]
+    forged = [(via, invite["call-id"], invite["from"]) for via in vias[:-1]]
+    forged += [(vias[-1], "made-up", invite["from"]), (vias[-1], invite["call-id"], other)]
+    for via, call_id, from_ in forged:
         lines = {
-            "Via": invite["via"],
+            "Via": via,
             "From": from_,
             "To": f"{invite['to']};tag=x",
             "Call-ID": call_id,
             "CSeq": invite["cseq"],
         }
         stranger.send("SIP/2.0 603 Decline", lines)
+        more = {"Contact": f"<sip:102@{stranger.address}>", "Content-Type": "application/sdp"}
+        stranger.send("SIP/2.0 200 OK", lines | more, sdp(6666))
     assert stranger.request("OPTIONS", "102").status == 200
-    assert caller.silent(lambda m: m.status >= 300, 0.1)
+    assert caller.silent(lambda m: m.status >= 200, 0.1)
+    assert stranger.silent(lambda m: bool(m.method), 0.1), "nobody acknowledges it, or hangs up on it"
     callee.reply(invite, 486, "Busy Here")
     assert calling.refused().status == 486
     site.wait_no_call()
