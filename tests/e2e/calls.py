@@ -73,7 +73,7 @@ class Calling:
         call_id = self.headers["Call-ID"]
         return self.agent.wait(lambda m: m.status == status and m["call-id"] == call_id)
 
-    def acknowledge(self, answer: Message, body: bytes = b"") -> Dialog:
+    def acknowledge(self, answer: Message, body: bytes = b"", kind: str = "application/sdp") -> Dialog:
         """ACK a 200; the dialog."""
         self.dialog = Dialog(
             self.agent,
@@ -83,7 +83,7 @@ class Calling:
             self.headers["Call-ID"],
             int(self.headers["CSeq"].split()[0]),
         )
-        self.dialog.ack(answer, body)
+        self.dialog.ack(answer, body, kind)
         return self.dialog
 
     def refused(self) -> Message:
@@ -147,7 +147,7 @@ class Dialog:
     def request(self, method: str, body: bytes = b"", kind: str = "application/sdp", **more: str) -> Message:
         return self.agent.final(self.send(method, body, kind, **more))
 
-    def ack(self, answer: Message, body: bytes = b"") -> None:
+    def ack(self, answer: Message, body: bytes = b"", kind: str = "application/sdp") -> None:
         headers = {
             "Via": self.agent.via(),
             "From": self.local,
@@ -156,7 +156,7 @@ class Dialog:
             "CSeq": f"{answer['cseq'].split()[0]} ACK",
         }
         if body:
-            headers["Content-Type"] = "application/sdp"
+            headers["Content-Type"] = kind
         self.agent.send(f"ACK {self.target} SIP/2.0", headers, body)
 
 

@@ -48,15 +48,39 @@ def test_a_reinvite_without_offer_reaches_the_other_phone(site: Site) -> None:
     assert mine.request("BYE").status == 200
 
 
+MIXED = 'multipart/mixed;boundary="x"'
+
+
 def test_sdp_in_a_multipart_body(site: Site) -> None:
+    """In each message of a call: the other phone gets the SDP alone."""
     caller, callee = site.registered("101"), site.registered("102")
-    calling = Calling.start(caller, "102", multipart(sdp(4000)), Content_Type='multipart/mixed;boundary="x"')
+    calling = Calling.start(caller, "102", multipart(sdp(4000)), Content_Type=MIXED)
     invite = callee.wait_request("INVITE")
-    assert audio_port(invite) == 4000
-    callee.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)
+    assert invite.body == sdp(4000)
+    callee.reply(invite, 183, "Session Progress", multipart(sdp(5000)), **{**RELIABLE, "Content_Type": MIXED})
+    callee.reply(callee.wait_request("PRACK"), 200)
+    assert calling.provisional(183).body == sdp(5000)
+    callee.reply(invite, 200, "OK", multipart(sdp(5000)), Content_Type=MIXED)
     dialog = calling.acknowledge(calling.final())
     callee.wait_request("ACK")
-    assert dialog.request("BYE").status == 200
+    for method, port in (("INVITE", 4002), ("UPDATE", 4004)):
+        headers = dialog.send(method, multipart(sdp(port)), MIXED)
+        again = callee.wait_request("INVITE")
+        assert audio_port(again) == port
+        callee.reply(again, 200, "OK", multipart(sdp(port + 1000)), Content_Type=MIXED)
+        answer = caller.final(headers)
+        assert (audio_port(answer), answer["content-type"]) == (port + 1000, SDP)
+        if method == "INVITE":
+            dialog.ack(answer)
+        callee.wait_request("ACK")
+    hang_up(dialog, callee)
+    late = Calling.start(caller, "102")
+    callee.reply(callee.wait_request("INVITE"), 200, "OK", multipart(sdp(5000)), Content_Type=MIXED)
+    offered = late.final()
+    assert audio_port(offered) == 5000
+    dialog = late.acknowledge(offered, multipart(sdp(4000)), MIXED)
+    assert audio_port(callee.wait_request("ACK")) == 4000
+    hang_up(dialog, callee)
 
 
 def test_bye_while_a_reinvite_waits(site: Site) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 from calls import Calling, Dialog, audio_port, connect, direction, sdp
-from sites import Site
+from sites import TLS6, Site
 from wire import Agent, Message
 
 SDP = "application/sdp"
@@ -100,7 +100,7 @@ def hangs_up(one: Dialog, other: Dialog) -> None:
     assert one.agent.final(headers).status == 200
 
 
-@pytest.mark.parametrize("trio", ["udp", "tcp"], indirect=True)
+@pytest.mark.parametrize("trio", ["udp", "tcp", TLS6], indirect=True)
 @pytest.mark.parametrize("by", ["the caller", "the callee"])
 def test_blind(trio: Trio, by: str) -> None:
     caller, callee = trio.talk()
