@@ -204,7 +204,7 @@ def test_sync_has_a_phone_fetch_its_files(provisioned: tuple[Site, str]) -> None
         notify = phone.wait_request("NOTIFY")
         assert notify["event"] == "check-sync;reboot=false"
         assert notify.uri == f"sip:101@{phone.address}"
-    assert "2 registered phones" in site.cli("device", "sync", "--all")
+    assert "2 registrations of 1 phone" in site.cli("device", "sync", "--all")
 
 
 def test_a_removed_device_is_let_in_nowhere(provisioned: tuple[Site, str]) -> None:
