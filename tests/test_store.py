@@ -31,7 +31,15 @@ from blfd.core.effects import (
     SaveSubscription,
     TellSaved,
 )
-from blfd.core.saved import SavedCall, SavedLeg, SavedPublication, SavedSeat, SavedSubscription, SessionTimer
+from blfd.core.saved import (
+    SavedCall,
+    SavedHalf,
+    SavedLeg,
+    SavedPublication,
+    SavedSeat,
+    SavedSubscription,
+    SessionTimer,
+)
 from blfd.core.values import Aor, Binding, DialogId, Flow, NameAddr, SubscriptionDialog
 from blfd.store import NewExtension, Store, StoreError, backups, legs, sqlite_records
 from blfd.store import writer as store_writer
@@ -354,8 +362,14 @@ def test_calls(store: Store) -> None:
     assert Store(store.path).records.calls(1000) == [moved]
     assert count(store, "legs") == 2
     records.save({}, (), {}, {}, {6: call(6, caller=moved.caller)})
+    (half,) = records.halves()
+    assert (half.number, half.seat.leg) == (5, moved.callee.leg), "the leg that is alone is to be ended"
     assert records.calls(0) == [call(6, caller=moved.caller)], "half a call is none"
     assert count(store, "legs") == 2
+    assert records.halves() == []
+    half = SavedHalf(7, "host", "192.0.2.1", 4.5, call(7).callee)
+    records.save({}, (), {}, {}, {6: None, 7: half})
+    assert (records.halves(), records.calls(0), records.halves()) == ([half], [], [])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from blfd.core.calls.attempts import Attempt
 from blfd.core.directory import Rule
 from blfd.core.messages import ProfileWanted
-from blfd.core.saved import SavedCall, SavedLeg, SavedPublication, SavedSubscription
+from blfd.core.saved import Kept, SavedLeg, SavedPublication, SavedSubscription
 from blfd.core.values import (
     Account,
     Aor,
@@ -119,9 +119,9 @@ class TellSaved(NamedTuple):
 
 
 class SaveCalls(NamedTuple):
-    """Persist calls that are up, by number, all at once; None removes one."""
+    """Persist calls that are up, or have a leg that is, by number, all at once; None removes one."""
 
-    calls: dict[int, SavedCall | None]
+    calls: dict[int, Kept | None]
 
 
 class SavePickup(NamedTuple):

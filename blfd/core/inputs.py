@@ -26,7 +26,7 @@ from blfd.core.messages import (
     RequestReceived,
     SubscribeReceived,
 )
-from blfd.core.saved import SavedCall, SavedPublication, SavedSubscription
+from blfd.core.saved import SavedCall, SavedPublication, SavedSeat, SavedSubscription
 from blfd.core.values import Aor, Binding, Flow, Location, Server
 
 
@@ -121,11 +121,12 @@ class PublicationsRestored:
 class CallsRestored:
     """At start, after the directory: what the store remembers, over listeners of now.
 
-    Those that are `lost` have an end that no listener leads to any more.
+    Those that are `lost` have an end that no listener leads to any more, and `halves` no other one yet.
     """
 
     calls: tuple[SavedCall, ...]
     lost: tuple[SavedCall, ...] = ()
+    halves: tuple[SavedSeat, ...] = ()
 
 
 class SyncWanted(NamedTuple):

@@ -116,3 +116,16 @@ class SavedCall(NamedTuple):
     caller: SavedSeat
     callee: SavedSeat
     secure: bool = False
+
+
+class SavedHalf(NamedTuple):
+    """A leg that is up while its call is not yet: the next process ends it, as nobody talks there."""
+
+    number: int
+    domain: str
+    source: str
+    started_at: float
+    seat: SavedSeat
+
+
+Kept = SavedCall | SavedHalf

@@ -350,6 +350,7 @@ class Server:
         """Before those who watch are told, so that they see no other state between."""
         found: list[SavedCall] = []
         lost: list[SavedCall] = []
+        halves = [seat for half in self._store.records.halves() if (seat := self._by_today(half.seat))]
         for call in self._store.records.calls(AHEAD):
             ends = [self._by_today(seat) for seat in (call.caller, call.callee)]
             reached = [seat for seat in ends if seat]
@@ -357,7 +358,7 @@ class Server:
                 found.append(call._replace(caller=reached[0], callee=reached[1]))
             else:
                 lost.append(call)
-        self.emit(CallsRestored(tuple(found), tuple(lost)))
+        self.emit(CallsRestored(tuple(found), tuple(lost), tuple(halves)))
 
     def _by_today(self, seat: SavedSeat) -> SavedSeat | None:
         flow = self._stack.network.adopt(seat.saved.flow)

@@ -1,4 +1,4 @@
-"""Calls that are up, as rows: two of each, one for each leg."""
+"""Calls that are up, as rows: two of each, one for each leg; and a row for a leg that has no call yet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from blfd.core.saved import SavedCall, SavedLeg, SavedSeat, SessionTimer
+from blfd.core.saved import Kept, SavedCall, SavedHalf, SavedLeg, SavedSeat, SessionTimer
 from blfd.core.values import Aor, DialogId, NameAddr
 from blfd.store.kept import NUMBER, check, flow_of, readable, routes
 from blfd.store.rows import exact, text
@@ -42,6 +42,14 @@ def calls(found: Iterable[dict[str, Any]]) -> tuple[list[SavedCall], set[int]]:
         if len(seats[number]) == 2
     ]
     return whole, {row["call"] for row in lost}
+
+
+def halves(found: Iterable[dict[str, Any]]) -> list[SavedHalf]:
+    """From the rows that are alone."""
+    sides, _ = readable(found, _side, lambda row: f"the leg of call {row['call']}")
+    return [
+        SavedHalf(row["call"], row["domain"], row["source"], row["started_at"], seat) for row, seat in sides
+    ]
 
 
 def _side(row: dict[str, Any]) -> tuple[dict[str, Any], SavedSeat]:
@@ -97,18 +105,22 @@ def _leg(row: dict[str, Any]) -> SavedLeg:
     )
 
 
-def rows(saved: SavedCall) -> list[dict[str, Any]]:
+def rows(saved: Kept) -> list[dict[str, Any]]:
     """By column."""
+    whole = saved if isinstance(saved, SavedCall) else None
     of_call = {
         "call": saved.number,
         "domain": exact(saved.domain),
         "source": saved.source,
         "started_at": saved.started_at,
-        "transfers": saved.transfers,
-        "settled": saved.settled,
-        "secure": saved.secure,
+        "transfers": whole.transfers if whole else 0,
+        "settled": bool(whole and whole.settled),
+        "secure": bool(whole and whole.secure),
     }
-    sides = ((CALLER, saved.caller), (CALLEE, saved.callee))
+    if isinstance(saved, SavedCall):
+        sides = [(CALLER, saved.caller), (CALLEE, saved.callee)]
+    else:
+        sides = [(CALLEE, saved.seat)]
     return [{**of_call, "side": side, **_seat_row(seat), **_leg_row(seat.saved)} for side, seat in sides]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from blfd.core.calls.attempts import Attempt
-from blfd.core.saved import SavedCall, SavedPublication, SavedSubscription
+from blfd.core.saved import Kept, SavedCall, SavedHalf, SavedPublication, SavedSubscription
 from blfd.core.values import Aor, Binding
 
 ORDERS = {  # of attempts; numbers as numbers
@@ -40,6 +40,9 @@ class Records(Protocol):
 
     def publications(self) -> list[SavedPublication]: ...
 
+    def halves(self) -> list[SavedHalf]:
+        """Legs that were up without a call, to be ended; `calls` forgets them."""
+
     def calls(self, ahead: int) -> list[SavedCall]:
         """Likewise those that were up."""
 
@@ -49,7 +52,7 @@ class Records(Protocol):
         attempts: Iterable[Attempt],
         subscriptions: dict[str, SavedSubscription | None],
         publications: dict[str, SavedPublication | None],
-        calls: dict[int, SavedCall | None],
+        calls: dict[int, Kept | None],
     ) -> None:
         """Replace the bindings of these AORs, but not of extensions that are gone; add the attempts; replace
         these subscriptions, publications and calls, or remove those that are None. All or nothing."""

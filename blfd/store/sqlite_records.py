@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from blfd.core.calls.attempts import Attempt
-from blfd.core.saved import SavedCall, SavedPublication, SavedSubscription
+from blfd.core.saved import Kept, SavedCall, SavedHalf, SavedPublication, SavedSubscription
 from blfd.core.values import Aor, Binding
 from blfd.store import kept, legs, rows
 from blfd.store.opening import Connections, containing
@@ -57,6 +57,10 @@ class SqliteRecords(Records):
             connection.executemany("DELETE FROM publications WHERE etag = :etag", lost)
         return read
 
+    def halves(self) -> list[SavedHalf]:
+        with self._connections.reported():
+            return legs.halves(self._connections.db.table("legs").rows_where(_IS_HALF))
+
     def calls(self, ahead: int) -> list[SavedCall]:
         with self._connections.transaction("BEGIN IMMEDIATE") as connection:
             connection.execute(_DROP_HALVES)
@@ -71,7 +75,7 @@ class SqliteRecords(Records):
         attempts: Iterable[Attempt],
         subscriptions: dict[str, SavedSubscription | None],
         publications: dict[str, SavedPublication | None],
-        calls: dict[int, SavedCall | None],
+        calls: dict[int, Kept | None],
     ) -> None:
         with self._connections.connection as connection:
             gone = [(key,) for key, saved in subscriptions.items() if saved is None]
@@ -154,7 +158,8 @@ class SqliteRecords(Records):
 
 _SAVE_SUBSCRIPTION = f"INSERT OR REPLACE INTO subscriptions VALUES ({', '.join('?' * 24)})"
 _SAVE_PUBLICATION = f"INSERT OR REPLACE INTO publications VALUES ({', '.join('?' * 7)})"
-_DROP_HALVES = "DELETE FROM legs WHERE call IN (SELECT call FROM legs GROUP BY call HAVING count(*) <> 2)"
+_IS_HALF = "call IN (SELECT call FROM legs GROUP BY call HAVING count(*) <> 2)"
+_DROP_HALVES = f"DELETE FROM legs WHERE {_IS_HALF}"
 _DELETE_BINDING = (
     "DELETE FROM bindings WHERE tenant = :tenant AND extension = :extension AND contact = :contact"
 )

@@ -16,7 +16,7 @@ from blfd.core.effects import (
     SaveSubscription,
     TellSaved,
 )
-from blfd.core.saved import SavedCall, SavedPublication, SavedSubscription
+from blfd.core.saved import Kept, SavedPublication, SavedSubscription
 from blfd.core.values import Aor, Binding
 from blfd.store.records import KEPT, Records
 
@@ -48,7 +48,7 @@ class StoreWriter:
         self._attempts: deque[Attempt] = deque(maxlen=KEPT)
         self._subscriptions: dict[str, SavedSubscription | None] = {}
         self._publications: dict[str, SavedPublication | None] = {}
-        self._calls: dict[int, SavedCall | None] = {}
+        self._calls: dict[int, Kept | None] = {}
         self._given = self._taken = self._written = 0  # how many changes, ever
         self._awaited: list[int] = []
         self._failing = False

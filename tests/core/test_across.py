@@ -23,13 +23,32 @@ from publishers import KAMAILIO, asterisk, body, kamailio, publish, published
 from blfd.core import report
 from blfd.core.calls.across import PATIENCE, PROOF, way
 from blfd.core.calls.attempts import Attempt, Way
-from blfd.core.calls.leg_inputs import LegAccepted, LegAcknowledged, LegAnswered, LegEnded, LegProgress
+from blfd.core.calls.leg_inputs import (
+    LegAccepted,
+    LegAcknowledged,
+    LegAnswered,
+    LegDescribed,
+    LegEnded,
+    LegProgress,
+)
 from blfd.core.directory import Directory, Reach
-from blfd.core.effects import Accept, Answer, Dial, Effect, HangUp, MatchMedia, Reply, SavePickup
+from blfd.core.effects import (
+    Accept,
+    Adopt,
+    Answer,
+    Dial,
+    Effect,
+    HangUp,
+    MatchMedia,
+    Reply,
+    SaveCalls,
+    SavePickup,
+)
 from blfd.core.events.dialog_state import WatchedDialog
-from blfd.core.inputs import DirectoryChanged
+from blfd.core.inputs import CallsRestored, DirectoryChanged
+from blfd.core.saved import SavedHalf, SavedLeg
 from blfd.core.trunks.trunk import OutRoute, Replacing, Trunk, check
-from blfd.core.values import Aor, DialogId
+from blfd.core.values import Aor, DialogId, NameAddr
 from dialog_info import DialogState, Direction
 
 AOR = Aor("default", "102")
@@ -313,6 +332,43 @@ def test_an_answer_and_nothing_behind_it() -> None:
     assert [e.leg for e in last if isinstance(e, HangUp)] == [story.far, story.leg]
     assert story.reported == [("103", "102", 480)]
     assert story.world.lamp("102") == "ringing"
+
+
+def test_an_answer_that_is_held_is_ended_by_the_next_process() -> None:
+    """Else the PBX would have a call with nobody, as nobody tells it of the end."""
+    story = Story()
+    story.publish(kamailio("early"))
+    dial = story.ask()
+    story.answer()
+    leg = SavedLeg(
+        DialogId("far", "ours", "theirs"),
+        NameAddr("sip:ours"),
+        NameAddr("sip:pbx"),
+        "sip:pbx@192.0.2.9",
+        dial.contact,
+        (),
+        dial.flow,
+        1000,
+        1,
+        SDP,
+        SDP,
+    )
+    (save,) = story.give(LegDescribed(story.far, leg))
+    assert isinstance(save, SaveCalls)
+    (half,) = save.calls.values()
+    assert isinstance(half, SavedHalf)
+    assert (half.seat.leg, half.seat.saved) == (story.far, leg)
+    after = World(phones=("103",), known=story.known)
+    effects = after.give(CallsRestored((), (), (half.seat,)))
+    assert [(type(one), one.leg) for one in effects if isinstance(one, Adopt | HangUp)] == [
+        (Adopt, story.far),
+        (HangUp, story.far),
+    ]
+    assert not len(after.core.calls)
+    ended = story.wait(PROOF)
+    assert story.far in {one.leg for one in ended if isinstance(one, HangUp)}
+    (save,) = [one for one in ended if isinstance(one, SaveCalls)]
+    assert list(save.calls.values()) == [None], "this process has ended it itself"
 
 
 def test_an_answer_and_bye() -> None:

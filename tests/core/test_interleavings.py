@@ -194,7 +194,8 @@ class Switchboard(RuleBasedStateMachine):
                 case SavePickup():
                     self.attempts -= 1
                 case SaveCalls(calls):
-                    self.stored = {n: one for n, one in {**self.stored, **calls}.items() if one}
+                    stored = {**self.stored, **calls}
+                    self.stored = {n: one for n, one in stored.items() if isinstance(one, SavedCall)}
                 case Offer():
                     assert effect.leg in self.legs.keys() | self.lost
                 case AnswerOffer() | RefuseOffer():

@@ -69,7 +69,7 @@ class Offices(Office):
 
     def _store(self, effect: SaveCalls) -> None:
         for number, saved in effect.calls.items():
-            if saved:
+            if isinstance(saved, SavedCall):
                 self.kept[number] = saved
             else:
                 del self.kept[number]

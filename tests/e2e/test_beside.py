@@ -242,14 +242,18 @@ class Asterisk:
         return invite
 
 
-@pytest.fixture
-def asterisk(site: Site) -> Iterator[Asterisk]:
+def with_trunk(site: Site) -> Asterisk:
     """With a trunk to it that says its code."""
     site.cli("extension", "set", "102", "--owner", "published")
     site.cli("extension", "set", "111", "--publish", "on")
     asterisk = Asterisk(site)
     site.cli("trunk", "add", "pbx", "--server", asterisk.pbx.address, "--pickup-code", "**{extension}")
-    yield asterisk
+    return asterisk
+
+
+@pytest.fixture
+def asterisk(site: Site) -> Iterator[Asterisk]:
+    yield with_trunk(site)
     site.cli("trunk", "remove", "pbx", "--yes")
 
 
@@ -314,6 +318,24 @@ def test_a_pbx_that_answers_first_and_has_nothing(site: Site, asterisk: Asterisk
     site.wait_idle("103")
     publish(asterisk.account, body("terminated"), etag)
     site.wait_idle("102")
+
+
+def test_an_answer_that_is_held_at_a_kill_is_ended_by_the_next_process(
+    own_site: Callable[..., Site],
+) -> None:
+    """Or by this one, if that was slow: the PBX is not left with a call that has nobody at its other end."""
+    site = own_site()
+    asterisk = with_trunk(site)
+    pbx = asterisk.pbx
+    publish(asterisk.account, body("early"))
+    Calling.start(site.registered("103"), "*97102", sdp(6000))
+    pbx.reply(asterisk.asked(), 200, "OK", sdp(7000), Content_Type=SDP)
+    pbx.wait_request("ACK")
+    site.wait_saved()
+    site.kill()
+    site.start()
+    pbx.reply(pbx.wait_request("BYE"), 200)
+    site.wait_no_call()
 
 
 # FreeSWITCH, likewise: blfd asks for its lamps, and its trunk has the name of the upstream.

@@ -1,12 +1,13 @@
-"""Which calls outlive the process: those that are up, with what has to be known to go on with them."""
+"""Which calls outlive the process: those that are up, with what has to be known to go on with them; and what
+has to be known of a leg to end it."""
 
 from __future__ import annotations
 
 from blfd.core.calls.call import Call
-from blfd.core.calls.party import Party, Seat
+from blfd.core.calls.party import Party, Seat, State
 from blfd.core.effects import Effect, SaveCalls
 from blfd.core.events.dialog_state import Dialogs
-from blfd.core.saved import SavedCall, SavedLeg, SavedSeat
+from blfd.core.saved import Kept, SavedCall, SavedHalf, SavedLeg, SavedSeat
 from dialog_info import Direction
 
 
@@ -21,7 +22,7 @@ class Keeping:
     def __init__(self, dialogs: Dialogs) -> None:
         self._dialogs = dialogs
         self.legs: dict[int, SavedLeg] = {}
-        self._stored: dict[int, SavedCall] = {}
+        self._stored: dict[int, Kept] = {}
         self._touched: dict[int, Call] = {}
         self._waiting: set[int] = set()  # calls that are over, but for the store
 
@@ -57,7 +58,7 @@ class Keeping:
         if not self._touched:
             return []
         touched, self._touched = self._touched, {}
-        changes: dict[int, SavedCall | None] = {}
+        changes: dict[int, Kept | None] = {}
         for number, call in touched.items():
             saved = self._now(call)
             if saved == self._stored.get(number):
@@ -69,10 +70,10 @@ class Keeping:
                 del self._stored[number]
         return [SaveCalls(changes)] if changes else []
 
-    def _now(self, call: Call) -> SavedCall | None:
+    def _now(self, call: Call) -> Kept | None:
         if call.has_ended:
             return self._stored.get(call.number) if call.number in self._waiting else None
-        return self._saved(call) or self._stored.get(call.number)
+        return self._saved(call) or self._half(call) or self._stored.get(call.number)
 
     def holds(self, call: Call) -> bool:
         """Whether the call will go on in another process."""
@@ -96,6 +97,18 @@ class Keeping:
             callee,
             call.secure,
         )
+
+    def _half(self, call: Call) -> SavedHalf | None:
+        """A server that has answered while its answer is held (`Across`)."""
+        up = [branch for branch in call.branches.values() if branch.leg in self.legs]
+        if call.state is not State.RINGING or not up:
+            return None
+        leg, party, is_trusted = up[0].leg, up[0].party, up[0].leg in call.trusted
+        who = leg, party.aor, party.name, party.withheld, is_trusted, up[0].contact
+        seat = SavedSeat(
+            *who, False, call.started_at, False, False, ("", ""), None, self.legs[leg], number=party.number
+        )
+        return SavedHalf(call.number, call.domain, call.source, call.started_at, seat)
 
     def _seat(self, seat: Seat) -> SavedSeat | None:
         leg, party = self.legs.get(seat.leg), seat.party

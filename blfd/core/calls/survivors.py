@@ -16,12 +16,13 @@ from blfd.core.calls.calls import Calls
 from blfd.core.calls.keeping import party_of
 from blfd.core.calls.leg_inputs import LegDescribed
 from blfd.core.calls.party import Party
-from blfd.core.effects import Adopt, Effect, Level, Log, PhoneMoved, Secure
+from blfd.core.effects import Adopt, Effect, HangUp, Level, Log, PhoneMoved, Secure
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.inputs import CallsRestored
 from blfd.core.next_hop import NextHops
 from blfd.core.saved import SavedCall, SavedLeg, SavedSeat
 from blfd.core.timers import Timers
+from blfd.core.values import Reason
 from dialog_info import DialogState, Direction
 
 FIRST = 0.5  # seconds until the first phone is asked: watchers come first
@@ -53,20 +54,34 @@ class Survivors:
     def restore(self, event: CallsRestored, now: float) -> list[Effect]:
         """Take what the store remembers: the calls go on, and lamps show them as they were."""
         everything = (*event.calls, *event.lost)
-        if not everything:
+        legs = [leg for one in everything for leg in (one.number, one.caller.leg, one.callee.leg)]
+        legs += [seat.leg for seat in event.halves]
+        if not legs:
             return []
-        self._calls.number_from(
-            1 + max(max(one.number, one.caller.leg, one.callee.leg) for one in everything)
-        )
-        effects: list[Effect] = []
+        self._calls.number_from(1 + max(legs))
+        effects = [effect for seat in event.halves for effect in self._end_half(seat)]
         for number, saved in enumerate(event.calls):
             effects += self._adopt(saved, now)
             self.timers.set((Kind.ASK, saved.number), now + FIRST + APART * number)
         for saved in event.lost:
             effects += self._adopt(saved, now)
             effects += self._calls.end(saved.number, 480, UNREACHABLE, now)
+        if not everything:
+            return effects
         text = f"{len(event.calls)} calls go on, {len(event.lost)} cannot be reached any more"
         return [*effects, Log(Level.INFO, text)]
+
+    def _end_half(self, seat: SavedSeat) -> list[Effect]:
+        """Somebody has answered a call in which nobody was at the other end yet."""
+        known = self._by_now(seat)
+        party = party_of(known)
+        account, user = self._calls.trunks.credentials(party), self._calls.contact_user(party, "")
+        text = f"{party} had answered what the last process has not put through, and is hung up"
+        return [
+            Log(Level.INFO, text),
+            Adopt(known.leg, known.saved, user, account),
+            HangUp(known.leg, cause=Reason(480)),
+        ]
 
     def _adopt(self, saved: SavedCall, now: float) -> list[Effect]:
         caller, callee = (self._by_now(seat) for seat in (saved.caller, saved.callee))
