@@ -18,6 +18,7 @@ from blfd.control import ControlClient, ControlError, NotRunning, socket_path
 from blfd.core import hosts
 from blfd.core.directory import Directory, Owner
 from blfd.core.trunks.faults import faults as faults_of_trunks
+from blfd.core.trunks.outgoing import route_of
 from blfd.core.trunks.remote import check_sources
 from blfd.core.upstreams.upstream import clash
 from blfd.core.values import TRANSPORTS
@@ -52,7 +53,7 @@ PUBLISHING = {
 def examine(config: Config, tenant: str) -> list[Finding]:
     """All findings, the installation's first, then the running server's, with the phones of `tenant`."""
     findings = [_database(config.database, tenant), _clock(), _receive_buffer()]
-    findings += [*_clocks_of_phones(config.database, tenant), *_certificates(config)]
+    findings += [*_phones_settings(config.database, tenant), *_certificates(config)]
     directory = Directory()
     with contextlib.suppress(StoreError):
         directory = Store(config.database).lines()
@@ -123,17 +124,34 @@ def _clock() -> Finding:
     return Finding("ok", "the clock is set")
 
 
-def _clocks_of_phones(path: Path, tenant: str) -> Iterator[Finding]:
-    """Whether phones that fetch their files from here are told the time of their place."""
+def _phones_settings(path: Path, tenant: str) -> Iterator[Finding]:
+    """Whether phones that fetch their files from here are told the time of their place, and reach help."""
     if not os.path.exists(path):
         return
     with contextlib.suppress(StoreError):  # which is a finding of its own
         store = Store(path)
-        if store.devices.all(tenant) and not store.overrides.has(tenant, "timezone"):
+        if not store.devices.all(tenant):
+            return
+        if not store.overrides.has(tenant, "timezone"):
             advice = "blfd provision set '*' timezone Europe/Berlin"
             yield Finding(
                 "warning", "phones are not told their time zone: their clocks are their maker's", advice
             )
+        yield from _emergency_numbers(store, tenant)
+
+
+def _emergency_numbers(store: Store, tenant: str) -> Iterator[Finding]:
+    """Those that phones dial by themselves as such, and that no emergency route has."""
+    said = [*store.overrides.all(tenant), *store.overrides.all(None)]
+    texts = (value or "" for _, name, value in said if name == "emergency-numbers")
+    wanted = sorted({number for text in texts for number in text.split(",") if number})
+    routes = store.lines().routes
+    for number in wanted:
+        found = route_of(routes, tenant, number)
+        if found is None or not found.emergency:
+            what = f"phones dial {number} as an emergency number, and no emergency route has it"
+            advice = f"blfd route add {number} --trunks NAME --emergency on --caller-id NUMBER"
+            yield Finding("fault", what, advice)
 
 
 def _certificates(config: Config) -> Iterator[Finding]:

@@ -454,6 +454,25 @@ def test_doctor_finds_upstreams_that_would_be_refused_now(blfd: Run, tmp_path: P
 
 
 @pytest.mark.usefixtures("any_port")
+def test_doctor_looks_where_phones_emergency_numbers_lead(blfd: Run) -> None:
+    def said(code: int) -> set[str]:
+        found = json.loads(blfd("doctor", "--json", code=code, lines=0).stdout)
+        return {finding["what"].split()[2] for finding in found if "as an emergency" in finding["what"]}
+
+    blfd("extension", "add", "101", "--password", "x")
+    blfd("trunk", "add", "carrier", "--server", "192.0.2.1")
+    blfd("provision", "set", "snom", "emergency-numbers", "112,110")
+    assert said(0) == set(), "none fetches its files from here"
+    blfd("device", "add", "80:5e:c0:12:34:56", "--model", "snom/d785", "--extension", "101")
+    assert said(1) == {"112", "110"}
+    blfd("route", "add", "112", "--trunks", "carrier", "--emergency", "on")
+    blfd("route", "add", "11x", "--trunks", "carrier")
+    assert said(1) == {"110"}, "an ordinary route has limits and privacy"
+    blfd("route", "set", "11x", "--emergency", "on")
+    assert said(0) == set()
+
+
+@pytest.mark.usefixtures("any_port")
 def test_doctor_looks_at_the_clocks_of_phones(blfd: Run) -> None:
     def said() -> bool:
         return "not told their time zone" in blfd("doctor", "--json").stdout
