@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.codes import Codes
@@ -47,18 +47,14 @@ from blfd.core.effects import (
     ListLegs,
     Log,
     MatchMedia,
-    Notify,
-    NotifyAll,
     NotifyLeg,
     Offer,
     RefuseOffer,
-    Reply,
-    SaveSubscription,
     SendInfo,
 )
 from blfd.core.events.notifier import Notifier
 from blfd.core.inputs import Input
-from blfd.core.messages import NotifyAnswered, SubscribeReceived
+from blfd.core.messages import NotifyAnswered
 from blfd.core.timers import Timers
 
 TRANSACTION = 40.0  # seconds: 64*T1 (RFC 3261, timers B, F and H), and a margin for a busy machine
@@ -98,9 +94,6 @@ BROUGHT: dict[type, type] = {
 """What ends a wait, besides the end of the leg."""
 
 
-UNWATCHED = frozenset((SubscribeReceived, Reply, SaveSubscription, Notify, NotifyAll))
-"""What goes by most often and is of no leg, to be told by one look."""
-
 Sent = (
     Accept
     | Adopt
@@ -128,6 +121,8 @@ Heard = (
     | InfoAnswered
     | LegNotified
 )
+SENT, HEARD = frozenset(get_args(Sent)), frozenset(get_args(Heard))
+"""The same, to be told by one look: most of what goes by is neither."""
 
 
 class Wait(NamedTuple):
@@ -178,12 +173,12 @@ class Watchdog:
 
     def saw(self, event: Input | None, effects: Iterable[Effect], now: float) -> None:
         """An input, or None for a timer, and all that the core does about it."""
-        if type(event) not in UNWATCHED and isinstance(event, Heard):
+        if type(event) in HEARD and isinstance(event, Heard):
             self._take(event, now)
             if isinstance(event, LegEnded):
                 self._forget(event.leg)
         for effect in effects:
-            if type(effect) not in UNWATCHED and isinstance(effect, Sent):
+            if type(effect) in SENT and isinstance(effect, Sent):
                 if isinstance(effect, Accept | Dial | Adopt):
                     self._list_at = self._list_at if self._legs else now + LIST
                     self._newest = max(self._newest, effect.leg)

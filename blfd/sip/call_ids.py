@@ -6,7 +6,6 @@ earlier process has sent is told that the call is over; a stranger who makes up 
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 
@@ -35,4 +34,4 @@ class CallIds:
 
     def _mac(self, made: str, tag: str) -> str:
         text = f"{made} {tag}".encode(errors="surrogateescape")
-        return hmac.new(self._secret, text, hashlib.sha256).hexdigest()[:MAC]
+        return hmac.digest(self._secret, text, "sha256").hex()[:MAC]

@@ -208,9 +208,9 @@ def test_an_extension_that_publishes_itself_has_nobody_call_a_number() -> None:
     dialog = WatchedDialog(
         DialogId("c", "1", "2"), Direction.RECIPIENT, DialogState.EARLY, 0.0, "0900", target="sip:0900@x"
     )
-    assert way(PROXY, AOR, replace(dialog, publisher=SERVER), story.known)
-    assert way(PROXY, AOR, replace(dialog, publisher="102"), story.known) is None
-    assert way(PROXY, AOR, replace(dialog, publisher="102", remote="101"), story.known)
+    assert way(PROXY, AOR, dialog._replace(publisher=SERVER), story.known)
+    assert way(PROXY, AOR, dialog._replace(publisher="102"), story.known) is None
+    assert way(PROXY, AOR, dialog._replace(publisher="102", remote="101"), story.known)
 
 
 def test_who_could_pick_up_is_explained() -> None:

@@ -543,6 +543,15 @@ class Switchboard(RuleBasedStateMachine):
         self.take(self.world.at(self.world.now + seconds))
 
     @invariant()
+    def calls_are_counted(self) -> None:
+        calls = list(self.world.core.calls)
+        for sender in {call.sender for call in calls} | {"192.0.2.250"}:
+            of_sender = sum(call.sender == sender for call in calls)
+            for who in (Aor("default", each) for each in PEOPLE):
+                own = sum(call.caller.aor == who for call in calls)
+                assert self.world.core.calls.census.of(who, sender) == (own, len(calls), of_sender)
+
+    @invariant()
     def who_confirmed_knows_the_truth(self) -> None:
         for subscription in self.world.core.notifier.subscriptions:
             if subscription.phase.name == "TOLD":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import replace
 
 from blfd.core.calls.codecs import only
 from blfd.core.calls.leg_inputs import LegAcknowledged, LegEnded, MediaMatched, OfferAnswered
@@ -182,9 +181,9 @@ class Call(RingingCall):
         for branch in self.branches.values():
             dialog = self._dialogs.get(branch.party.aor, branch.leg)
             if dialog:
-                dialog = replace(dialog, remote=self.caller.user, remote_name=self.caller.name)
-                dialog = replace(dialog, withheld=self.withheld, referred_by=by.shown)
-                self._dialogs.put(branch.party.aor, dialog)
+                named = dialog._replace(remote=self.caller.user, remote_name=self.caller.name)
+                told = named._replace(withheld=self.withheld, referred_by=by.shown)
+                self._dialogs.put(branch.party.aor, told)
         return [HangUp(left)]
 
     def _seated(self, transferee: Seat) -> None:

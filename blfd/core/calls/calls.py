@@ -9,6 +9,7 @@ from blfd.core import hosts, own_contact, privacy
 from blfd.core.access.limits import too_many
 from blfd.core.calls import returning
 from blfd.core.calls.call import Call
+from blfd.core.calls.census import Census
 from blfd.core.calls.codecs import only
 from blfd.core.calls.forwarding import Asked, Callee, Rules, Target, callee_party
 from blfd.core.calls.keeping import Keeping, party_of
@@ -70,6 +71,7 @@ class Calls:
         self._numbers = itertools.count(1)
         self._by_leg: dict[int, Call] = {}
         self._by_number: dict[int, Call] = {}  # those that have not ended
+        self.census = Census()
         self.keeping = Keeping(dialogs)
         self.timers = Timers(self._due)
 
@@ -114,6 +116,7 @@ class Calls:
             asked=asked,
             tells_history="History-Info" not in without,
         )
+        self.census.count(call)
         if codecs:
             call.codecs[leg] = codecs
         self._goes_by(call, leg, request.flow, outside=party.is_outside)
@@ -144,14 +147,11 @@ class Calls:
         return sum(party.aor == lamp for party in parties)
 
     def _check_limits(self, party: Party, source: str) -> None:
-        calls, settings, caller = list(self), self._settings, party.aor
-        callers = [call.caller.aor for call in calls]
-        tenants = sum(aor.tenant == caller.tenant for aor in callers)
-        sender = hosts.sender(source)
-        sources = sum(hosts.sender(call.source) == sender for call in calls)
+        settings, caller = self._settings, party.aor
+        own, tenants, sources = self.census.of(caller, hosts.sender(source))
         most_own = settings.tenant_calls if party.is_outside else settings.max_calls
         for found, most, whose, setting in (
-            (callers.count(caller), most_own, f"{caller}", "max_calls"),
+            (own, most_own, f"{caller}", "max_calls"),
             (tenants, settings.tenant_calls, f"tenant {caller.tenant}", "tenant_calls"),
             (sources, settings.source_calls, f"address {source}", "source_calls"),
         ):
@@ -204,6 +204,7 @@ class Calls:
         codecs = {seat.leg: self.trunks.codecs(party_of(seat)) for seat in (caller, callee)}
         call.codecs = {leg: taken for leg, taken in codecs.items() if taken}
         self._by_number[call.number] = self._by_leg[caller.leg] = self._by_leg[callee.leg] = call
+        self.census.count(call)
         self.keeping.stored(saved)
 
     def described(self, event: LegDescribed) -> list[Effect]:
@@ -339,8 +340,10 @@ class Calls:
         self.keeping.touch(call)
         if call.state is State.ENDED:
             self._by_number.pop(call.number, None)
+            self.census.forget(call.number)
             self.timers.cancel(call.number)
             return [*effects, Log(Level.INFO, f"{_name(call)}: ended")]
+        self.census.count(call)
         if call.secure:
             effects += [Secure(leg) for leg in call.legs() if leg > 0 and leg not in call.told_secure]
             call.told_secure.update(call.legs())

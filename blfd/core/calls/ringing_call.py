@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from blfd.core import own_contact
+from blfd.core import hosts, own_contact
 from blfd.core.calls.forwarding import Asked, Cause, Rules, Target, cause_of, written
 from blfd.core.calls.leg_inputs import LegAnswered, LegEnded, LegProgress, LegTrying, OfferReceived
 from blfd.core.calls.media import APART, are_apart, differs
@@ -28,9 +28,9 @@ class RingingCall(Seats):
     """The caller leg, and those of the callee's phones, until one answers or there is nowhere left to ring.
 
     `offer` is the caller's SDP, None for a delayed offer; `headers` are what of its INVITE all phones of the
-    callee hear, and `source` the address that it came from. `transfers` counts how often the call was
-    transferred. `first` is where it rings at first; `tells_history`: phones may hear by which way it has
-    come.
+    callee hear, `source` is the address that it came from, and `sender` what that counts as. `transfers`
+    counts how often the call was transferred. `first` is where it rings at first; `tells_history`: phones may
+    hear by which way it has come.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class RingingCall(Seats):
         )
         self.offer, self.transfers = offer, transfers
         self.started_at, self.allows_update, self.source = started_at, allows_update, source
-        self.headers = headers
+        self.headers, self.sender = headers, hosts.sender(source)
         self.codecs: dict[int, frozenset[str]] = {}  # those that may be offered, by the leg of a trunk
         self.state = State.RINGING
         self._rules, self._first = rules, first

@@ -12,6 +12,7 @@ import re
 Section = list[bytes]
 """The lines of one m= until the next; the first section is what comes before, of the session."""
 
+KEPT, LONGEST_KEPT = 256, 4096  # descriptions of which is remembered what was found, and their octets
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 

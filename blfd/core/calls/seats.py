@@ -141,7 +141,7 @@ class Seats:
         """The caller's dialog is with who is called now."""
         dialog, party = self._dialogs.get(self.caller.aor, self.caller_leg), self.callee
         if dialog:
-            dialog = replace(dialog, remote=party.user, remote_name=party.name)
+            dialog = dialog._replace(remote=party.user, remote_name=party.name)
             self._dialogs.put(self.caller.aor, dialog)
 
     def _watch_callee(
@@ -169,7 +169,7 @@ class Seats:
         aor = branch.party.aor
         known = self._dialogs.get(aor, branch.leg)
         if known and known.state is state:
-            dialog = replace(dialog, since=known.since, early_media=early_media or known.early_media)
+            dialog = dialog._replace(since=known.since, early_media=early_media or known.early_media)
         self.branches[branch.leg] = replace(branch, dialog=id_)
         self._dialogs.put(aor, dialog)
 
@@ -178,10 +178,9 @@ class Seats:
         dialog = self._dialogs.get(party.aor, leg)
         if dialog:
             since = dialog.since if dialog.state is DialogState.CONFIRMED else now
-            dialog = replace(dialog, state=DialogState.CONFIRMED, since=since)
-            dialog = replace(dialog, remote=other.user, remote_name=other.name)
-            dialog = replace(dialog, withheld=self.withheld, call=self.number)
-            self._dialogs.put(party.aor, dialog)
+            up = dialog._replace(state=DialogState.CONFIRMED, since=since, call=self.number)
+            named = up._replace(remote=other.user, remote_name=other.name, withheld=self.withheld)
+            self._dialogs.put(party.aor, named)
 
     def _seat_callee(self, picker: Picker, now: float) -> None:
         self.callee, self.answered_leg = picker.party, picker.leg

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -55,8 +55,7 @@ Source = int | Published
 """A leg, or a publication."""
 
 
-@dataclass(frozen=True, slots=True)
-class WatchedDialog:
+class WatchedDialog(NamedTuple):
     """One dialog of an extension, between us and its phone: the watched one.
 
     `id` has it from our side, `direction` from the phone's. `leg` is the core's number for it and `call` that
@@ -167,7 +166,7 @@ class Dialogs:
     def hold(self, aor: Aor, leg: int, held: bool) -> None:
         dialog = self.get(aor, leg)
         if dialog:
-            self.put(aor, replace(dialog, held=held))
+            self.put(aor, dialog._replace(held=held))
 
     def end(self, aor: Aor, source: Source, now: float, event: StateEvent, taken_by: str = "") -> None:
         """A dialog is over; unknown ones (a branch that never rang) are ignored."""
@@ -176,8 +175,7 @@ class Dialogs:
             return
         if not self._live[aor]:
             del self._live[aor]
-        ended = replace(
-            dialog,
+        ended = dialog._replace(
             state=DialogState.TERMINATED,
             since=now,
             held=False,
