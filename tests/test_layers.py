@@ -141,6 +141,20 @@ def test_a_room_has_what_it_is_said_to_have(room: str) -> None:
     assert {name for name in re.findall(r"`([a-z_/]+)`", ROOMS[room]) if name not in folders} <= parts
 
 
+ROOTS = ("", "blfd/", "blfd/core/")
+RECIPES = re.findall(r"`([a-z_/]+)(?:\.([A-Za-z_]+))?`", (ROOT / "docs/architecture.md").read_text())
+
+
+@pytest.mark.parametrize(("module", "name"), sorted({each for each in RECIPES if "/" in each[0]}))
+def test_what_the_documentation_points_at_is_there(module: str, name: str) -> None:
+    paths = [ROOT / root / f"{module}{end}" for root in ROOTS for end in ("", ".py", "/__init__.py")]
+    found = [path for path in paths if path.exists()]
+    assert found, f"there is no {module}"
+    texts = [path.read_text() for path in found if path.suffix == ".py"]
+    defined = rf"^\s*(?:(?:def|class) {name}\b|(?:self\.)?{name} *[:=])"
+    assert not name or name == "py" or any(re.search(defined, text, re.M) for text in texts), name
+
+
 def within(name: str, allowed: set[str]) -> bool:
     return any(name == other or (other != "blfd" and name.startswith(f"{other}.")) for other in allowed)
 

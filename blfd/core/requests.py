@@ -10,13 +10,14 @@ from blfd.core.access.strangers import Strangers
 from blfd.core.calls import outward
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.codes import Codes
+from blfd.core.calls.leg_effects import PhoneMoved
 from blfd.core.calls.own_rules import OwnRules
 from blfd.core.calls.party import Party
 from blfd.core.calls.pickup import Pickups
 from blfd.core.calls.transfers import Transfers
 from blfd.core.compositor import Compositor, Publisher
 from blfd.core.directory import Directory, Extension
-from blfd.core.effects import Effect, Ignore, LetIn, Level, Log, PhoneMoved, Reply
+from blfd.core.effects import Effect, Ignore, LetIn, Level, Log, Reply
 from blfd.core.errors import ONLY_TLS, Refusal, Silenced
 from blfd.core.events.features import FeaturePackage
 from blfd.core.events.notifier import Notifier

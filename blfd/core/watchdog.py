@@ -16,6 +16,23 @@ from typing import NamedTuple, get_args
 
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.codes import Codes
+from blfd.core.calls.leg_effects import (
+    Accept,
+    Adopt,
+    Answer,
+    AnswerInfo,
+    AnswerOffer,
+    Dial,
+    Drop,
+    FindMedia,
+    HangUp,
+    ListLegs,
+    MatchMedia,
+    NotifyLeg,
+    Offer,
+    RefuseOffer,
+    SendInfo,
+)
 from blfd.core.calls.leg_inputs import (
     InfoAnswered,
     InfoReceived,
@@ -32,26 +49,7 @@ from blfd.core.calls.leg_inputs import (
 )
 from blfd.core.calls.party import State
 from blfd.core.calls.pickup import Pickups
-from blfd.core.effects import (
-    Accept,
-    Adopt,
-    Answer,
-    AnswerInfo,
-    AnswerOffer,
-    Dial,
-    Drop,
-    Effect,
-    FindMedia,
-    HangUp,
-    Level,
-    ListLegs,
-    Log,
-    MatchMedia,
-    NotifyLeg,
-    Offer,
-    RefuseOffer,
-    SendInfo,
-)
+from blfd.core.effects import Effect, Level, Log
 from blfd.core.events.notifier import Notifier
 from blfd.core.inputs import Input
 from blfd.core.messages import NotifyAnswered

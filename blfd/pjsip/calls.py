@@ -13,9 +13,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from blfd.core import capabilities
-from blfd.core import effects as e
+from blfd.core.calls import leg_effects as e
 from blfd.core.calls.leg_inputs import LegFault, OfferReceived
 from blfd.core.calls.media import answering
+from blfd.core.effects import Effect
 from blfd.core.errors import Refusal
 from blfd.core.inputs import Input
 from blfd.core.messages import Challenge
@@ -123,7 +124,7 @@ class Calls:
     def is_up(self, leg: int) -> bool:
         return self.legs.is_up(leg)
 
-    def perform(self, effect: e.Effect) -> None:
+    def perform(self, effect: Effect) -> None:
         """Do what the core has decided about a leg; what concerns legs that are gone is passed over."""
         self._timers_at = 0.0
         self.legs.perform(effect)

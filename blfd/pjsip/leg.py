@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from blfd.core import effects as e
+from blfd.core.calls import leg_effects as e
 from blfd.core.calls.leg_inputs import (
     InfoAnswered,
     InfoReceived,

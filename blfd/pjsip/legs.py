@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from blfd.core import effects as e
+from blfd.core.calls import leg_effects as e
 from blfd.core.calls.leg_inputs import (
     InfoAnswered,
     LegAccepted,
@@ -19,6 +19,7 @@ from blfd.core.calls.leg_inputs import (
     MediaMatched,
     OfferAnswered,
 )
+from blfd.core.effects import Effect
 from blfd.core.errors import Refusal
 from blfd.core.inputs import Input
 from blfd.core.next_hop import NextHops, address_in, leads_to_same
@@ -203,7 +204,7 @@ class Legs:
 
     # What the core wants
 
-    def perform(self, effect: e.Effect) -> None:
+    def perform(self, effect: Effect) -> None:
         """What concerns a leg that is gone is passed over, or answered."""
         if isinstance(effect, e.OfLeg):
             leg = self._by_number.get(effect.leg)

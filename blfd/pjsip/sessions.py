@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from blfd.core.effects import Adopt, Dial
+from blfd.core.calls.leg_effects import Adopt, Dial
 from blfd.core.values import Account, Flow, Headers
 from blfd.pjsip.adapter import Adapter
 from blfd.pjsip.adopted import Adopted, set_call_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from blfd.core import effects as e
+from blfd.core.calls.leg_effects import Accept
 from blfd.core.values import Flow, Headers
 from blfd.sip.message import Request, Response
 
@@ -24,7 +25,7 @@ class Carrier(Protocol):
     `request` raises Refusal where there is more to say.
     """
 
-    def accept(self, effect: e.Accept, request: Request, flow: Flow) -> Refusing | None: ...
+    def accept(self, effect: Accept, request: Request, flow: Flow) -> Refusing | None: ...
     def knows(self, request: Request, flow: Flow) -> bool: ...
     def leg_of(self, request: Request, flow: Flow) -> int: ...
     def leg_elsewhere(self, request: Request) -> int: ...

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from blfd.core import effects as e
+from blfd.core.calls.leg_effects import Accept
 from blfd.core.inputs import CertificateShown, Emit, FlowClosed, FlowReached
 from blfd.core.values import Flow
 from blfd.core.visible import visible
@@ -224,7 +225,7 @@ class Stack:
             self._server.reply(effect)
         elif type(effect) is e.NotifyAll:
             self.client.notify(effect.notifies)
-        elif type(effect) is e.Accept:
+        elif type(effect) is Accept:
             self._server.accept(effect)
         elif type(effect) is e.Ignore:
             self._server.ignore(effect)

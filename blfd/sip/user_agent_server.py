@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 from blfd.core import capabilities
 from blfd.core import effects as e
+from blfd.core.calls.leg_effects import Accept
 from blfd.core.calls.leg_inputs import LegEnded
 from blfd.core.errors import Refusal
 from blfd.core.inputs import Emit, Input
@@ -216,7 +217,7 @@ class UserAgentServer:
             headers = (*headers, ("Contact", self._own_uris.contact(transaction.source, reply.contact_user)))
         self._respond(transaction, reply.status, reply.reason, reply.to_tag, headers, once=reply.once)
 
-    def accept(self, effect: e.Accept) -> None:
+    def accept(self, effect: Accept) -> None:
         transaction = self.transactions.of(effect.transaction)
         if transaction is None or transaction.request is None:
             self._emit(LegEnded(effect.leg, 487, "The caller has hung up"))

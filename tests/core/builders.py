@@ -8,21 +8,11 @@ from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import TypeVar
 
+from blfd.core.calls.leg_effects import Accept, Adopt, Dial, HangUp, ListLegs
 from blfd.core.calls.leg_inputs import LegEnded, LegsListed
 from blfd.core.core import Core
 from blfd.core.directory import Directory, Extension, Group, Tenant
-from blfd.core.effects import (
-    Accept,
-    Adopt,
-    Dial,
-    Effect,
-    HangUp,
-    ListLegs,
-    Notify,
-    NotifyAll,
-    Reply,
-    TellSaved,
-)
+from blfd.core.effects import Effect, Notify, NotifyAll, Reply, TellSaved
 from blfd.core.inputs import DirectoryChanged, Input, Saved
 from blfd.core.messages import (
     Credentials,

@@ -19,18 +19,10 @@ from builders import (
 )
 
 from blfd.core.calls.attempts import Attempt
+from blfd.core.calls.leg_effects import Accept, Answer, Dial, HangUp, MatchMedia
 from blfd.core.calls.leg_inputs import LegAccepted, LegAcknowledged, LegAnswered, LegProgress, MediaMatched
 from blfd.core.directory import Group, Reach
-from blfd.core.effects import (
-    Accept,
-    Answer,
-    Dial,
-    Effect,
-    HangUp,
-    MatchMedia,
-    Reply,
-    SavePickup,
-)
+from blfd.core.effects import Effect, Reply, SavePickup
 from blfd.core.inputs import DirectoryChanged
 from blfd.core.messages import InviteReceived
 from blfd.core.values import Aor, DialogId, Headers, Reason

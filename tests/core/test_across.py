@@ -23,6 +23,7 @@ from publishers import KAMAILIO, asterisk, body, kamailio, publish, published
 from blfd.core import report
 from blfd.core.calls.across import PATIENCE, PROOF, way
 from blfd.core.calls.attempts import Attempt, Way
+from blfd.core.calls.leg_effects import Accept, Adopt, Answer, Dial, HangUp, MatchMedia
 from blfd.core.calls.leg_inputs import (
     LegAccepted,
     LegAcknowledged,
@@ -32,18 +33,7 @@ from blfd.core.calls.leg_inputs import (
     LegProgress,
 )
 from blfd.core.directory import Directory, Reach
-from blfd.core.effects import (
-    Accept,
-    Adopt,
-    Answer,
-    Dial,
-    Effect,
-    HangUp,
-    MatchMedia,
-    Reply,
-    SaveCalls,
-    SavePickup,
-)
+from blfd.core.effects import Effect, Reply, SaveCalls, SavePickup
 from blfd.core.events.dialog_state import WatchedDialog
 from blfd.core.inputs import CallsRestored, DirectoryChanged
 from blfd.core.saved import SavedHalf, SavedLeg

@@ -22,6 +22,18 @@ from builders import (
 )
 from office import Office
 
+from blfd.core.calls.leg_effects import (
+    Accept,
+    Acknowledge,
+    Answer,
+    AnswerInfo,
+    AnswerOffer,
+    HangUp,
+    Offer,
+    Progress,
+    RefuseOffer,
+    SendInfo,
+)
 from blfd.core.calls.leg_inputs import (
     InfoAnswered,
     InfoReceived,
@@ -36,22 +48,7 @@ from blfd.core.calls.leg_inputs import (
 from blfd.core.calls.media import APART
 from blfd.core.calls.outward import ELSEWHERE
 from blfd.core.calls.refusals import NOBODY_NOW
-from blfd.core.effects import (
-    Accept,
-    Acknowledge,
-    Answer,
-    AnswerInfo,
-    AnswerOffer,
-    Effect,
-    HangUp,
-    LetIn,
-    Log,
-    Offer,
-    Progress,
-    RefuseOffer,
-    Reply,
-    SendInfo,
-)
+from blfd.core.effects import Effect, LetIn, Log, Reply
 from blfd.core.inputs import Drain
 from blfd.core.messages import MovedReceived
 from blfd.core.quoting import name_addr

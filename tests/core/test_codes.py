@@ -8,11 +8,12 @@ import pytest
 from builders import HOST, SDP, World, directory, invite, notifies, reply, subscribe
 
 from blfd.core.calls.codes import MOST, SHOWN
+from blfd.core.calls.leg_effects import Accept, Answer, AnswerInfo, HangUp, RefuseOffer
 from blfd.core.calls.leg_inputs import InfoReceived, LegAccepted, LegAcknowledged, LegEnded, OfferReceived
 from blfd.core.calls.media import silent
 from blfd.core.calls.refusals import NOBODY_NOW
 from blfd.core.directory import Directory, Forwarding, Rule
-from blfd.core.effects import Accept, Answer, AnswerInfo, Effect, HangUp, Log, RefuseOffer, Reply, SetRules
+from blfd.core.effects import Effect, Log, Reply, SetRules
 from blfd.core.inputs import DirectoryChanged, Drain, Input, RulesSet
 from blfd.core.values import Aor, Reason
 

@@ -25,10 +25,11 @@ from builders import (
     uri,
 )
 
+from blfd.core.calls.leg_effects import Accept, Answer, Dial, HangUp, Progress
 from blfd.core.calls.leg_inputs import LegAccepted, LegAnswered, LegEnded, LegProgress, MediaMatched
 from blfd.core.calls.outward import ELSEWHERE
 from blfd.core.directory import Directory, DndLamp, Forwarding, Whose
-from blfd.core.effects import Accept, Answer, Dial, Effect, HangUp, Progress, Reply
+from blfd.core.effects import Effect, Reply
 from blfd.core.inputs import DirectoryChanged
 from blfd.core.values import Aor, DialogId, Headers, Reason, Redirect, Uri
 

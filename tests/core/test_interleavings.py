@@ -25,6 +25,22 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from blfd.core.calls.leg_effects import (
+    Accept,
+    Answer,
+    AnswerInfo,
+    AnswerOffer,
+    Dial,
+    Drop,
+    FindMedia,
+    HangUp,
+    ListLegs,
+    MatchMedia,
+    NotifyLeg,
+    Offer,
+    Progress,
+    RefuseOffer,
+)
 from blfd.core.calls.leg_inputs import (
     InfoAnswered,
     InfoReceived,
@@ -43,28 +59,7 @@ from blfd.core.calls.leg_inputs import (
 )
 from blfd.core.calls.party import State
 from blfd.core.directory import Whose
-from blfd.core.effects import (
-    Accept,
-    Answer,
-    AnswerInfo,
-    AnswerOffer,
-    Dial,
-    Drop,
-    Effect,
-    FindMedia,
-    HangUp,
-    ListLegs,
-    MatchMedia,
-    Notify,
-    NotifyLeg,
-    Offer,
-    Progress,
-    RefuseOffer,
-    Reply,
-    SaveCalls,
-    SavePickup,
-    SetRules,
-)
+from blfd.core.effects import Effect, Notify, Reply, SaveCalls, SavePickup, SetRules
 from blfd.core.events.subscription import IN_FLIGHT
 from blfd.core.inputs import DirectoryChanged, Input, RulesSet
 from blfd.core.messages import NotifyAnswered, ReferReceived, ReferTo

@@ -10,8 +10,9 @@ from builders import SDP, World, invite, register, reply, subscribe
 
 from blfd.core.access import limits
 from blfd.core.access.limits import Rates
+from blfd.core.calls.leg_effects import Accept
 from blfd.core.calls.leg_inputs import LegAccepted, LegEnded
-from blfd.core.effects import Accept, Effect, Log, Reply
+from blfd.core.effects import Effect, Log, Reply
 from blfd.core.messages import InviteReceived, NotifyAnswered, RegisterReceived, SubscribeReceived
 from blfd.core.settings import Settings
 from blfd.core.values import Flow

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from builders import World, dials, invite, notifies, register, subscribe
 
+from blfd.core.calls.leg_effects import Accept, Dial, HangUp
 from blfd.core.calls.leg_inputs import LegAccepted, LegEnded, LegProgress
-from blfd.core.effects import Accept, Dial, Effect, HangUp, Locate, Log, Reply
+from blfd.core.effects import Effect, Locate, Log, Reply
 from blfd.core.inputs import FlowClosed, Located, NotifyLost
 from blfd.core.locations import (
     LONGEST,

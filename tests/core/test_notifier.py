@@ -21,8 +21,9 @@ from builders import (
 )
 
 from blfd.core import report
+from blfd.core.calls.leg_effects import Accept
 from blfd.core.calls.leg_inputs import LegAccepted
-from blfd.core.effects import Accept, Effect, Log, SaveSubscription
+from blfd.core.effects import Effect, Log, SaveSubscription
 from blfd.core.events import requests
 from blfd.core.events.dialog_state import WatchedDialog
 from blfd.core.inputs import DirectoryChanged, FlowClosed, FlowReached, NotifyLost

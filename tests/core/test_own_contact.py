@@ -6,9 +6,10 @@ import pytest
 from builders import HOST, World, directory, notifies, reply, request, subscribe, uri
 
 from blfd.core import own_contact
+from blfd.core.calls.leg_effects import Accept, Dial
 from blfd.core.calls.leg_inputs import LegAccepted, LegProgress
 from blfd.core.directory import Directory, Extension
-from blfd.core.effects import Accept, Dial, Effect
+from blfd.core.effects import Effect
 from blfd.core.messages import InviteReceived, RegisterContact, RegisterReceived, SubscribeReceived
 from blfd.core.values import Aor, DialogId, Uri
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blfd.core.calls.calls import Calls
+from blfd.core.calls.leg_effects import Accept, Answer, AnswerInfo, Dial, HangUp, Progress, SendInfo
 from blfd.core.calls.leg_inputs import (
     InfoAnswered,
     InfoReceived,
@@ -35,7 +36,7 @@ from blfd.core.calls.passed_on import (
     size,
 )
 from blfd.core.directory import Extension
-from blfd.core.effects import Accept, Answer, AnswerInfo, Dial, Effect, HangUp, Progress, SendInfo
+from blfd.core.effects import Effect
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.locations import Locations
 from blfd.core.next_hop import NextHops

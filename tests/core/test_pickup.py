@@ -33,6 +33,7 @@ from office import (
 )
 
 from blfd.core import report
+from blfd.core.calls.leg_effects import Offer
 from blfd.core.calls.leg_inputs import (
     LegAcknowledged,
     LegAnswered,
@@ -44,10 +45,7 @@ from blfd.core.calls.leg_inputs import (
 )
 from blfd.core.calls.outward import ELSEWHERE
 from blfd.core.directory import Reach
-from blfd.core.effects import (
-    Notify,
-    Offer,
-)
+from blfd.core.effects import Notify
 from blfd.core.inputs import DirectoryChanged
 from blfd.core.values import Aor, DialogId
 from dialog_info import Direction, Replaces

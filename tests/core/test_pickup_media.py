@@ -12,6 +12,7 @@ from builders import (
 from office import AGAIN, PEOPLE, TO_CALLER, TO_PICKER, Office, answers, hung_up, identity, naming, replaces
 
 from blfd.core.calls.attempts import Way
+from blfd.core.calls.leg_effects import AnswerInfo, Identify, Offer, RefuseOffer
 from blfd.core.calls.leg_inputs import (
     InfoAnswered,
     InfoReceived,
@@ -25,12 +26,6 @@ from blfd.core.calls.leg_inputs import (
 from blfd.core.calls.offer_answer import PAUSE, TIMES
 from blfd.core.calls.outward import ELSEWHERE
 from blfd.core.calls.refusals import NOBODY_NOW
-from blfd.core.effects import (
-    AnswerInfo,
-    Identify,
-    Offer,
-    RefuseOffer,
-)
 from blfd.core.values import DialogId, Reason
 
 # Media

@@ -9,6 +9,7 @@ from builders import HOST, World, dials, document, invite, notifies, reply, subs
 from office import Office, answers, replaces
 
 from blfd.core import privacy, report
+from blfd.core.calls.leg_effects import Accept, Answer, AnswerOffer, Dial, HangUp, Offer, Progress
 from blfd.core.calls.leg_inputs import (
     LegAccepted,
     LegAcknowledged,
@@ -20,7 +21,7 @@ from blfd.core.calls.leg_inputs import (
     OfferReceived,
 )
 from blfd.core.calls.media import unnamed
-from blfd.core.effects import Accept, Answer, AnswerOffer, Dial, Effect, HangUp, Notify, Offer, Progress
+from blfd.core.effects import Effect, Notify
 from blfd.core.messages import InviteReceived
 from blfd.core.quoting import name_addr
 from blfd.core.values import Address, Aor, DialogId, Uri

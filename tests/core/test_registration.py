@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blfd.core import report
+from blfd.core.calls.leg_effects import Accept
 from blfd.core.directory import Directory
-from blfd.core.effects import Accept, Effect, Log, SendRequest
+from blfd.core.effects import Effect, Log, SendRequest
 from blfd.core.inputs import DirectoryChanged, Drain, FlowClosed
 from blfd.core.messages import Challenge, InviteReceived, RegisterContact, RequestAnswered
 from blfd.core.trunks.registration import OUT, TABLE, Event, State

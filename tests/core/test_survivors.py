@@ -10,6 +10,7 @@ import pytest
 from builders import SDP, World, directory, document, flow, notifies, register, request, subscribe, uri
 from office import PEOPLE, SALES, Office, hung_up, naming, replaces
 
+from blfd.core.calls.leg_effects import Adopt, Answer, AnswerOffer, Dial, Offer, OfLeg, PhoneMoved, Secure
 from blfd.core.calls.leg_inputs import (
     LegAcknowledged,
     LegAnswered,
@@ -22,19 +23,7 @@ from blfd.core.calls.leg_inputs import (
 )
 from blfd.core.calls.media import held
 from blfd.core.calls.survivors import PATIENCE
-from blfd.core.effects import (
-    Adopt,
-    Answer,
-    AnswerOffer,
-    Dial,
-    Effect,
-    Offer,
-    OfLeg,
-    PhoneMoved,
-    SaveCalls,
-    SaveSubscription,
-    Secure,
-)
+from blfd.core.effects import Effect, SaveCalls, SaveSubscription
 from blfd.core.inputs import CallsRestored, Drain, Located, SubscriptionsRestored
 from blfd.core.messages import ReferReceived, ReferTo
 from blfd.core.saved import SavedCall, SavedLeg, SessionTimer

@@ -10,6 +10,16 @@ import pytest
 from builders import SDP, document, notifies, register, request, subscribe, uri
 from office import Office, hung_up, identity
 
+from blfd.core.calls.leg_effects import (
+    Acknowledge,
+    Dial,
+    FindMedia,
+    HangUp,
+    MatchMedia,
+    NotifyLeg,
+    Offer,
+    RefuseOffer,
+)
 from blfd.core.calls.leg_inputs import (
     LegAcknowledged,
     LegAnswered,
@@ -22,19 +32,7 @@ from blfd.core.calls.leg_inputs import (
     OfferReceived,
 )
 from blfd.core.calls.transfer import TRANSITIONS, Event, Stage
-from blfd.core.effects import (
-    Acknowledge,
-    Dial,
-    Effect,
-    FindMedia,
-    HangUp,
-    Log,
-    MatchMedia,
-    NotifyLeg,
-    Offer,
-    RefuseOffer,
-    Reply,
-)
+from blfd.core.effects import Effect, Log, Reply
 from blfd.core.inputs import Drain
 from blfd.core.messages import ReferReceived, ReferTo
 from blfd.core.quoting import name_addr

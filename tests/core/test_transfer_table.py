@@ -6,8 +6,9 @@ import pytest
 from builders import SDP, uri
 from test_transfer import HELD, TARGET, TRANSFEREE, Consulting, Transfers
 
+from blfd.core.calls.leg_effects import Answer, HangUp, NotifyLeg
 from blfd.core.calls.leg_inputs import LegAcknowledged, LegEnded, OfferAnswered, OfferReceived
-from blfd.core.effects import Answer, Effect, HangUp, NotifyLeg
+from blfd.core.effects import Effect
 from blfd.core.values import Redirect
 
 ALL = ("101", "102", "103", "104")  # the call, the target, and who else may get it

@@ -26,6 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blfd.core import hosts, privacy
+from blfd.core.calls.leg_effects import Accept, Answer, Dial, HangUp, Identify, Offer, Progress
 from blfd.core.calls.leg_inputs import (
     InfoAnswered,
     InfoReceived,
@@ -42,21 +43,7 @@ from blfd.core.calls.leg_inputs import (
 )
 from blfd.core.calls.returning import MOST_NAMELESS
 from blfd.core.directory import Directory, Forwarding
-from blfd.core.effects import (
-    Accept,
-    Answer,
-    Dial,
-    Effect,
-    HangUp,
-    Identify,
-    Ignore,
-    Level,
-    Log,
-    Offer,
-    Progress,
-    Reply,
-    SetRules,
-)
+from blfd.core.effects import Effect, Ignore, Level, Log, Reply, SetRules
 from blfd.core.inputs import CertificateShown, FlowClosed
 from blfd.core.messages import Credentials, InviteReceived, ReferReceived, ReferTo
 from blfd.core.quoting import name_addr

@@ -23,10 +23,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blfd.core import report
+from blfd.core.calls.leg_effects import Accept
 from blfd.core.calls.leg_inputs import LegAccepted
 from blfd.core.core import Core
 from blfd.core.directory import Directory, Owner
-from blfd.core.effects import Accept, Effect, Locate, Log, Reply, SendRequest
+from blfd.core.effects import Effect, Locate, Log, Reply, SendRequest
 from blfd.core.events.dialog_state import WatchedDialog
 from blfd.core.inputs import DirectoryChanged, FlowClosed, Located
 from blfd.core.messages import Challenge, NotifyReceived, Part, RegisterContact, RequestAnswered

@@ -10,8 +10,9 @@ from builders import World, directory, invite, register, request, subscribe, uri
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blfd.core.calls.leg_effects import Accept, Dial
 from blfd.core.calls.leg_inputs import LegAccepted, LegEnded
-from blfd.core.effects import Accept, Dial, Log, Reply
+from blfd.core.effects import Log, Reply
 from blfd.core.inputs import Input
 from blfd.core.messages import (
     PublishReceived,

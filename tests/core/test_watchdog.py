@@ -8,6 +8,7 @@ import pytest
 from builders import SDP, World, dials, invite, notifies, subscribe
 from office import Office, replaces
 
+from blfd.core.calls.leg_effects import Accept, AnswerInfo, Drop, HangUp, ListLegs
 from blfd.core.calls.leg_inputs import (
     InfoReceived,
     LegAccepted,
@@ -17,15 +18,7 @@ from blfd.core.calls.leg_inputs import (
     LegsListed,
     OfferReceived,
 )
-from blfd.core.effects import (
-    Accept,
-    AnswerInfo,
-    Drop,
-    Effect,
-    HangUp,
-    ListLegs,
-    Log,
-)
+from blfd.core.effects import Effect, Log
 from blfd.core.values import DialogId, Reason
 from blfd.core.watchdog import END, LIST, NOTIFY, OFFER, TRANSACTION
 

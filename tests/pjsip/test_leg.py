@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from blfd.core import effects as e
+from blfd.core.calls import leg_effects as e
 from blfd.core.calls.leg_inputs import (
     InfoReceived,
     LegAcknowledged,

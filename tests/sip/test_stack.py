@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from blfd.core.calls.leg_effects import Accept
 from blfd.core.calls.leg_inputs import LegEnded
-from blfd.core.effects import Accept, Effect, Ignore, LetIn, Notify, NotifyAll, Reply, SendRequest
+from blfd.core.effects import Effect, Ignore, LetIn, Notify, NotifyAll, Reply, SendRequest
 from blfd.core.inputs import Input
 from blfd.core.messages import (
     InviteReceived,

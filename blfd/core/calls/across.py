@@ -13,13 +13,14 @@ import re
 from dataclasses import dataclass
 
 from blfd.core.calls.calls import Calls
+from blfd.core.calls.leg_effects import Accept, Answer, HangUp
 from blfd.core.calls.leg_inputs import LegAnswered, LegEnded, LegInput
 from blfd.core.calls.outcome import JUST_NOW, has, outcome
 from blfd.core.calls.party import Party
 from blfd.core.calls.replaces import parse
 from blfd.core.calls.reporting import report, warning
 from blfd.core.directory import Directory, Extension
-from blfd.core.effects import Accept, Answer, Effect, HangUp
+from blfd.core.effects import Effect
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.messages import InviteReceived

@@ -5,6 +5,16 @@ from __future__ import annotations
 from collections.abc import Set
 
 from blfd.core.calls.codecs import only
+from blfd.core.calls.leg_effects import (
+    Acknowledge,
+    Answer,
+    AnswerOffer,
+    Dial,
+    HangUp,
+    Identify,
+    Offer,
+    Progress,
+)
 from blfd.core.calls.leg_inputs import LegAcknowledged, LegEnded, MediaMatched, OfferAnswered
 from blfd.core.calls.media import lifted, unnamed
 from blfd.core.calls.offer_answer import NoAnswer, OfferAnswer, Then
@@ -13,19 +23,7 @@ from blfd.core.calls.party import Party, Picker, Seat, State
 from blfd.core.calls.ringing import Branch
 from blfd.core.calls.ringing_call import RingingCall
 from blfd.core.calls.seats import NO_DIALOG
-from blfd.core.effects import (
-    Acknowledge,
-    Answer,
-    AnswerOffer,
-    Dial,
-    Effect,
-    HangUp,
-    Identify,
-    Level,
-    Log,
-    Offer,
-    Progress,
-)
+from blfd.core.effects import Effect, Level, Log
 from blfd.core.saved import SavedCall, SavedLeg
 from blfd.core.values import Reason
 from dialog_info import StateEvent

@@ -13,6 +13,7 @@ from blfd.core.calls.census import Census
 from blfd.core.calls.codecs import only
 from blfd.core.calls.forwarding import Asked, Callee, Rules, Target, callee_party
 from blfd.core.calls.keeping import Keeping, party_of
+from blfd.core.calls.leg_effects import Accept, AnswerInfo, Dial, HangUp, RefuseOffer, Secure
 from blfd.core.calls.leg_inputs import (
     InfoAnswered,
     InfoReceived,
@@ -35,7 +36,7 @@ from blfd.core.calls.party import Party, Picker, Seat, State
 from blfd.core.calls.passed_on import NOT_FROM_OUTSIDE, TELL_WHO, In, passed_on
 from blfd.core.calls.seats import NO_DIALOG
 from blfd.core.directory import Extension
-from blfd.core.effects import Accept, AnswerInfo, Dial, Effect, HangUp, Level, Log, RefuseOffer, Secure
+from blfd.core.effects import Effect, Level, Log
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.locations import Locations

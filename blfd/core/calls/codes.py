@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from blfd.core import own_contact
 from blfd.core.calls.calls import Calls
+from blfd.core.calls.leg_effects import Accept, Answer, AnswerInfo, HangUp, RefuseOffer
 from blfd.core.calls.leg_inputs import (
     InfoReceived,
     LegAccepted,
@@ -23,7 +24,7 @@ from blfd.core.calls.media import silent
 from blfd.core.calls.own_rules import OwnRules
 from blfd.core.calls.refusals import NOBODY_NOW
 from blfd.core.directory import Extension
-from blfd.core.effects import Accept, Answer, AnswerInfo, Effect, HangUp, RefuseOffer, Reply
+from blfd.core.effects import Effect, Reply
 from blfd.core.errors import Refusal
 from blfd.core.inputs import RulesSet
 from blfd.core.messages import InviteReceived

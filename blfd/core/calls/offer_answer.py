@@ -12,6 +12,16 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
+from blfd.core.calls.leg_effects import (
+    Acknowledge,
+    Answer,
+    AnswerInfo,
+    AnswerOffer,
+    Identify,
+    Offer,
+    RefuseOffer,
+    SendInfo,
+)
 from blfd.core.calls.leg_inputs import (
     InfoAnswered,
     InfoReceived,
@@ -22,17 +32,7 @@ from blfd.core.calls.leg_inputs import (
 from blfd.core.calls.media import APART, answering, are_apart, held, moved
 from blfd.core.calls.passed_on import fits
 from blfd.core.calls.refusals import NOBODY_NOW, of_info, of_offer
-from blfd.core.effects import (
-    Acknowledge,
-    Answer,
-    AnswerInfo,
-    AnswerOffer,
-    Effect,
-    Identify,
-    Offer,
-    RefuseOffer,
-    SendInfo,
-)
+from blfd.core.effects import Effect
 from blfd.core.values import Headers
 
 PAUSE = 2.05

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from blfd.core.calls.media import unnamed
-from blfd.core.effects import (
+from blfd.core.calls.leg_effects import (
     Acknowledge,
     Answer,
     AnswerInfo,
@@ -23,6 +22,7 @@ from blfd.core.effects import (
     RefuseOffer,
     SendInfo,
 )
+from blfd.core.calls.media import unnamed
 from blfd.core.errors import Refusal
 from blfd.core.values import Headers, Reason
 

@@ -16,6 +16,7 @@ from blfd.core.calls.across import Across, carried_elsewhere
 from blfd.core.calls.attempts import Way
 from blfd.core.calls.call import Call
 from blfd.core.calls.calls import Calls
+from blfd.core.calls.leg_effects import Accept, HangUp, MatchMedia
 from blfd.core.calls.leg_inputs import LegAccepted, LegEnded, MediaMatched
 from blfd.core.calls.media import APART, are_apart, held
 from blfd.core.calls.outcome import outcome, told
@@ -23,7 +24,7 @@ from blfd.core.calls.party import Party, Picker, State
 from blfd.core.calls.permissions import Permissions
 from blfd.core.calls.reporting import report, warning
 from blfd.core.directory import Directory, Extension, Reach
-from blfd.core.effects import Accept, Effect, HangUp, MatchMedia, Reply
+from blfd.core.effects import Effect, Reply
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.messages import InviteReceived, Request

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from blfd.core import hosts, own_contact
 from blfd.core.calls.forwarding import Asked, Cause, Rules, Target, cause_of, written
+from blfd.core.calls.leg_effects import Answer, Dial, HangUp, Offer, Progress
 from blfd.core.calls.leg_inputs import LegAnswered, LegEnded, LegProgress, LegTrying, OfferReceived
 from blfd.core.calls.media import APART, are_apart, differs
 from blfd.core.calls.offer_answer import OfferAnswer, Then
@@ -15,7 +16,7 @@ from blfd.core.calls.refusals import UNREACHABLE, Refused, better, of_invite, of
 from blfd.core.calls.ringing import NO_WAY, SILENT, Branch, Ringing
 from blfd.core.calls.seats import Seats
 from blfd.core.directory import Whose
-from blfd.core.effects import Answer, Dial, Effect, HangUp, Level, Log, Offer, Progress
+from blfd.core.effects import Effect, Level, Log
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.trunks.outgoing import Line

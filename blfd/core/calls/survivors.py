@@ -14,9 +14,10 @@ from enum import IntEnum
 
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.keeping import party_of
+from blfd.core.calls.leg_effects import Adopt, HangUp, PhoneMoved, Secure
 from blfd.core.calls.leg_inputs import LegDescribed
 from blfd.core.calls.party import Party
-from blfd.core.effects import Adopt, Effect, HangUp, Level, Log, PhoneMoved, Secure
+from blfd.core.effects import Effect, Level, Log
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.inputs import CallsRestored
 from blfd.core.next_hop import NextHops

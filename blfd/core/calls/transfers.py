@@ -8,6 +8,15 @@ from collections import deque
 from blfd.core import own_contact
 from blfd.core.calls.call import Call
 from blfd.core.calls.calls import Calls
+from blfd.core.calls.leg_effects import (
+    Answer,
+    AnswerInfo,
+    FindMedia,
+    HangUp,
+    MatchMedia,
+    Progress,
+    RefuseOffer,
+)
 from blfd.core.calls.leg_inputs import (
     InfoReceived,
     LegEnded,
@@ -21,19 +30,7 @@ from blfd.core.calls.party import Seat, State
 from blfd.core.calls.referral import Referrals
 from blfd.core.calls.refusals import NOBODY_NOW
 from blfd.core.calls.transfer import Action, Event, Stage, Transfer
-from blfd.core.effects import (
-    Answer,
-    AnswerInfo,
-    Effect,
-    FindMedia,
-    HangUp,
-    Level,
-    Log,
-    MatchMedia,
-    Progress,
-    RefuseOffer,
-    Reply,
-)
+from blfd.core.effects import Effect, Level, Log, Reply
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.events.refer import NAME, ReferSubscription
 from blfd.core.messages import ReferReceived, Request

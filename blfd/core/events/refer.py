@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from blfd.core.calls.leg_effects import NotifyLeg
 from blfd.core.calls.leg_inputs import LegNotified
-from blfd.core.effects import Effect, NotifyLeg
+from blfd.core.effects import Effect
 
 NAME = "refer"
 
