@@ -14,7 +14,7 @@ from blfd.operations.imports import Counts, counts
 from blfd.operations.loss import Loss, counted, some_of
 from blfd.operations.table import Columns, Line, write
 from blfd.store import NewExtension, Outcome, StoreError
-from blfd.store.rows import DEFAULT
+from blfd.store.checks import DEFAULT
 from blfd.store.store import ORDERS
 
 MOST_LIKELY, LOOKED_AT = 20, 500  # extensions

@@ -9,7 +9,7 @@ from blfd.core.directory import DndLamp, Owner, Reach, Tenant, Whose
 from blfd.core.values import DEFAULT_TENANT
 from blfd.operations.desk import Desk, Row, etag
 from blfd.operations.loss import Loss, counted
-from blfd.store import rows
+from blfd.store import checks
 
 
 def row(tenant: Tenant, extensions: int) -> Row:
@@ -45,7 +45,7 @@ def get(desk: Desk, domain: str) -> Row:
 
 def add(desk: Desk, domain: str, aliases: Iterable[str] = ()) -> Row:
     """Raises Exists."""
-    domain = rows.domain(domain)
+    domain = checks.domain(domain)
     with desk.change(domain, "tenant.add", domain, lambda: get(desk, domain)):
         desk.store.add_tenant(domain, aliases)
     return get(desk, domain)

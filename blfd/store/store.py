@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from blfd.core.directory import Directory, DndLamp, Extension, Forwarding, Group, Owner, Reach, Tenant, Whose
 from blfd.core.trunks.trunk import split
 from blfd.core.values import DEFAULT_TENANT, Aor
-from blfd.store import rows
+from blfd.store import checks, rows
 from blfd.store.admins import Admins
 from blfd.store.audit import Audit
+from blfd.store.checks import NewExtension, Outcome
 from blfd.store.devices import Devices
 from blfd.store.opening import Connections, Exists, Faults, NotFound, StoreError, containing
 from blfd.store.overrides import Overrides
 from blfd.store.records import Records
-from blfd.store.rows import NewExtension, Outcome
 from blfd.store.sqlite_records import SqliteRecords
 from blfd.store.trunks import Trunks
 from blfd.store.upstreams import Upstreams
@@ -247,9 +247,11 @@ class Store:
                 if not there and each.extension in peers:
                     text = f"{where}trunk {peers[each.extension]} registers as {each.extension}"
                     raise StoreError(text, "give the extension another number, or the trunk another username")
-                rows.check_extension(each, is_known=there is not None)
-                with rows.said_of(where):
-                    rows.check_forwarding(Aor(tenant, each.extension), each.forwarding, names, always, routes)
+                checks.check_extension(each, is_known=there is not None)
+                with checks.said_of(where):
+                    checks.check_forwarding(
+                        Aor(tenant, each.extension), each.forwarding, names, always, routes
+                    )
             except StoreError as error:
                 yield each, error
             else:
@@ -329,7 +331,7 @@ class Store:
         if not given and forwarding is None:
             raise StoreError("nothing to change", "'blfd extension set --help' shows what there is")
         new = NewExtension(aor.extension, given.pop("password", ANY_PASSWORD), **given)
-        rows.check_extension(new)
+        checks.check_extension(new)
         row = rows.extension_row(new, self.tenant(aor.tenant), None)
         columns = [*given, *(rows.SECRETS if password is not None else ())]
         changes = {column: row[column] for column in columns}
@@ -342,7 +344,7 @@ class Store:
         """Raises StoreError for what leads nowhere."""
         known = self._extension_rows(aor.tenant)
         always = {name: row["forward_always"] for name, row in known.items()}
-        rows.check_forwarding(aor, forwarding, known, always, self._ways_out(aor.tenant))
+        checks.check_forwarding(aor, forwarding, known, always, self._ways_out(aor.tenant))
 
     def _ways_out(self, tenant: str) -> Sequence[OutRoute]:
         """The routes by which calls may be sent on outside."""
@@ -350,7 +352,7 @@ class Store:
 
     def forwarded_to(self, aor: Aor) -> list[str]:
         """The extensions that have some of their calls forwarded to one."""
-        columns = (f"forward_{when}" for when in rows.FORWARDED_WHEN)
+        columns = (f"forward_{when}" for when in checks.FORWARDED_WHEN)
         where = " OR ".join(f"{column} = :extension" for column in columns)
         with self._connections.reported():
             found = self._connections.db.table("extensions").rows_where(
@@ -375,7 +377,7 @@ class Store:
         fields = {"pickup": pickup, "pickable": pickable}
         given = {field: value for field, value in fields.items() if value is not None}
         new = NewExtension("1", ANY_PASSWORD, **given)
-        rows.check_extension(new)
+        checks.check_extension(new)
         row = rows.extension_row(new, self.tenant(tenant), None)
         columns = ", ".join(f"{column} = ?" for column in given)
         with self._connections.writing() as db:
@@ -388,7 +390,7 @@ class Store:
         """What others have forwarded to them is no longer; those that do not exist are left out."""
         those = json.dumps([*extensions])
         with self._connections.writing() as db:
-            for when in rows.FORWARDED_WHEN:
+            for when in checks.FORWARDED_WHEN:
                 column = f"forward_{when}"
                 among = _AMONG.replace("extension", column, 1)
                 db.execute(
@@ -399,7 +401,7 @@ class Store:
     # Groups
 
     def add_group(self, tenant: str, name: str, pickers: Iterable[str], targets: Iterable[str]) -> None:
-        rows.check_group(name)
+        checks.check_group(name)
         if name in self.group_names(tenant):
             raise Exists(f"group {name} exists already", "'group set' changes it")
         self._write_group(Group(tenant, name, frozenset(pickers), frozenset(targets)))
@@ -434,8 +436,8 @@ class Store:
     # Tenants
 
     def add_tenant(self, domain: str, aliases: Iterable[str] = ()) -> None:
-        domain = rows.domain(domain)
-        aliases = [rows.domain(alias) for alias in aliases]
+        domain = checks.domain(domain)
+        aliases = [checks.domain(alias) for alias in aliases]
         self._check_free(domain, *aliases)
         row = {"domain": domain, "aliases": json.dumps(aliases), "single_dialog": 0}
         with self._connections.writing() as db:
@@ -463,7 +465,7 @@ class Store:
         known = self.tenant(domain)
         changes: dict[str, Any] = {}
         if aliases is not None:
-            wanted = [rows.domain(alias) for alias in aliases]
+            wanted = [checks.domain(alias) for alias in aliases]
             self._check_free(*(alias for alias in wanted if alias not in known.aliases))
             changes["aliases"] = json.dumps(wanted)
         if pickup_code is not None or group_pickup_code is not None or star_codes is not None:
@@ -471,8 +473,8 @@ class Store:
                 known.pickup_code if pickup_code is None else pickup_code,
                 known.group_pickup_code if group_pickup_code is None else group_pickup_code,
             )
-            stars = rows.changed_star_codes(known.star_codes, star_codes or {})
-            rows.check_codes(*codes, stars)
+            stars = checks.changed_star_codes(known.star_codes, star_codes or {})
+            checks.check_codes(*codes, stars)
             changes["pickup_code"], changes["group_pickup_code"] = codes
             changes["star_codes"] = rows.star_codes_column(stars)
         choices = {
