@@ -17,10 +17,10 @@ from blfd.core.core import Core
 from blfd.core.directory import Owner
 from blfd.core.events.dialog_state import Lamp, WatchedDialog
 from blfd.core.events.subscription import Phase, Subscription
-from blfd.core.trunks.report import trunks as trunks
+from blfd.core.pickers import lamp_watchers, pickers
+from blfd.core.trunks.report import trunks
 from blfd.core.upstreams.report import lamp as upstream_lamp
-from blfd.core.upstreams.report import upstream_lamps as upstream_lamps
-from blfd.core.upstreams.report import upstreams as upstreams
+from blfd.core.upstreams.report import upstreams
 from blfd.core.values import Aor, Binding, Flow
 
 Row = dict[str, Any]
@@ -91,13 +91,8 @@ def _lamp(core: Core, aor: Aor, now: float) -> Row:
         "name": core.directory.extensions[aor].name,
         "lamp": lamp.value,
         "dialogs": [_dialog(dialog, now) for dialog in core.dialogs.of(aor)],
-        "watchers": len(_watching(core, aor)),
+        "watchers": len(lamp_watchers(core, aor)),
     }
-
-
-def _watching(core: Core, aor: Aor) -> list[Subscription]:
-    """Those to its lamp."""
-    return [one for one in core.notifier.subscriptions.of(aor) if one.package.shows_dialogs]
 
 
 def _dialog(dialog: WatchedDialog, now: float) -> Row:
@@ -131,8 +126,8 @@ def explain(core: Core, aor: Aor, now: float) -> Row:
     if last:
         ago = f"{now - last.since:.0f} s ago{_why(core, last)}"
         row["why_idle"] = f"the last, with {last.other[0]}, ended {ago}"
-    row["watchers"] = [_watcher(subscription, now) for subscription in _watching(core, aor)]
-    row["pickers"], row["why_nobody"] = _pickers(core, aor, now)
+    row["watchers"] = [_watcher(subscription, now) for subscription in lamp_watchers(core, aor)]
+    row["pickers"], row["why_nobody"] = pickers(core, aor, now)
     return row
 
 
@@ -200,63 +195,6 @@ def _watcher(subscription: Subscription, now: float) -> Row:
         "expires": max(0, round(subscription.expires_at - now)),
         "user_agent": subscription.user_agent,
     }
-
-
-def _pickers(core: Core, aor: Aor, now: float) -> tuple[list[Row], str]:
-    """The extensions that could take what rings at `aor`, and by which ways; without any, why there is none.
-
-    Who is in a call of its own, as the caller is, has no hand free.
-    """
-    rings = sum(dialog.rings for dialog in core.dialogs.of(aor))
-    if not rings:
-        return [], "nothing rings there"
-    found: list[Row] = []
-    busy: list[str] = []
-    plain: list[str] = []
-    for picker in sorted(core.directory.extensions):
-        phones = len(core.registrar.bindings(picker, now))
-        if picker == aor:
-            phones -= rings  # what already rings with the call need not pick it up
-        elsewhere = core.directory.owner(core.directory.extensions[picker]) is not Owner.LOCAL
-        has_phone = phones > 0 or (elsewhere and picker != aor)
-        if not has_phone or not core.permissions.may(picker, aor):
-            continue
-        if picker != aor and not all(dialog.rings for dialog in core.dialogs.of(picker)):
-            busy.append(picker.extension)
-        elif rung := core.pickups.longest([aor], picker):
-            call, bindings = rung[2], core.registrar.bindings(picker, now)
-            if call and call.secure and not any(one.flow.is_secure for one in bindings):
-                plain.append(picker.extension)
-            else:
-                found.append({"picker": picker.extension, "ways": _ways(core, aor, picker)})
-    return found, "" if found else _why_nobody(core, aor, busy, plain)
-
-
-def _ways(core: Core, aor: Aor, picker: Aor) -> list[str]:
-    tenant = core.directory.tenants[aor.tenant]
-    ways = [f"{tenant.pickup_code}{aor.extension}"]
-    by_group = core.pickups.longest(core.permissions.in_groups(picker), picker)
-    if by_group and by_group[0] == aor:
-        ways.append(tenant.group_pickup_code)
-    watching = _watching(core, aor)
-    if any(s.watcher == picker and s.alive and s.view for s in watching):
-        ways.append("its key")
-    return ways
-
-
-def _why_nobody(core: Core, aor: Aor, busy: list[str], plain: list[str]) -> str:
-    ringing = [dialog for dialog in core.dialogs.of(aor) if dialog.rings]
-    if not any(core.pickups.across.way(aor, dialog) for dialog in ringing if dialog.publisher) and all(
-        dialog.publisher for dialog in ringing
-    ):
-        return "another server carries the call, and no trunk says how it is picked up there"
-    if not core.permissions.pickable(aor):
-        return f"its calls may not be picked up; 'blfd extension set {aor.extension} --pickable on'"
-    if plain:
-        return f"the call is by sips:, and who may has no phone over TLS: {', '.join(plain)}"
-    if busy:
-        return f"who may is on the phone: {', '.join(busy)}"
-    return "nobody else who may is registered"
 
 
 def watchers(core: Core, tenant: str, now: float) -> Iterator[Row]:

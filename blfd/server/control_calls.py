@@ -18,6 +18,8 @@ from blfd.core.alterations import sharing
 from blfd.core.core import Core
 from blfd.core.inputs import DirectoryChanged, Input, SyncWanted
 from blfd.core.settings import Settings
+from blfd.core.trunks import report as of_trunks
+from blfd.core.upstreams import report as of_upstreams
 from blfd.core.values import DEFAULT_TENANT, Aor
 from blfd.devices.values import Place
 from blfd.pjsip.calls import Calls
@@ -68,9 +70,9 @@ class ControlCalls:
             "calls": lambda tenant: report.calls(core, tenant, time.time()),
             "publications": lambda tenant: report.publications(core, tenant, time.time()),
             "refused publishers": lambda tenant: report.refused_publishers(core, tenant, time.time()),
-            "trunks": lambda tenant: report.trunks(core, tenant, time.time()),
-            "upstreams": lambda tenant: report.upstreams(core, tenant, time.time()),
-            "upstream lamps": lambda tenant: report.upstream_lamps(core, tenant, time.time()),
+            "trunks": lambda tenant: of_trunks.trunks(core, tenant, time.time()),
+            "upstreams": lambda tenant: of_upstreams.upstreams(core, tenant, time.time()),
+            "upstream lamps": lambda tenant: of_upstreams.upstream_lamps(core, tenant, time.time()),
             "unknown": lambda tenant: report.unknown(core, tenant),
             "metrics": lambda tenant: self._metrics(),
             "limits": lambda tenant: self._limits(),

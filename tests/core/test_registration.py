@@ -12,13 +12,13 @@ from builders import World, directory, invite, request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blfd.core import report
 from blfd.core.calls.leg_effects import Accept
 from blfd.core.directory import Directory
 from blfd.core.effects import Effect, Log, SendRequest
 from blfd.core.inputs import DirectoryChanged, Drain, FlowClosed
 from blfd.core.messages import Challenge, InviteReceived, RegisterContact, RequestAnswered
 from blfd.core.trunks.registration import OUT, TABLE, Event, State
+from blfd.core.trunks.report import trunks
 from blfd.core.trunks.trunk import Mode, OutRoute, Trunk
 from blfd.core.values import Flow, Uri
 
@@ -317,11 +317,11 @@ def test_how_a_trunk_is_in_words() -> None:
             line.world.give(event)
         else:
             line.accepted()
-        (row,) = report.trunks(line.world.core, "default", line.world.now)
+        (row,) = trunks(line.world.core, "default", line.world.now)
         states.append((row["state"], row["usable"]))
     assert states[:2] == [("registered", True), ("off", True)]
     line.world.give(DirectoryChanged(site()))
-    (row,) = report.trunks(line.world.core, "default", line.world.now)
+    (row,) = trunks(line.world.core, "default", line.world.now)
     assert (row["state"], row["usable"]) == ("no more calls: the server is stopping", False)
 
 

@@ -22,7 +22,6 @@ from builders import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blfd.core import report
 from blfd.core.calls.leg_effects import Accept
 from blfd.core.calls.leg_inputs import LegAccepted
 from blfd.core.core import Core
@@ -33,6 +32,7 @@ from blfd.core.inputs import DirectoryChanged, FlowClosed, Located
 from blfd.core.messages import Challenge, NotifyReceived, Part, RegisterContact, RequestAnswered
 from blfd.core.settings import Settings
 from blfd.core.trunks.trunk import Trunk
+from blfd.core.upstreams.report import upstream_lamps
 from blfd.core.upstreams.turns import MOST_OUT
 from blfd.core.upstreams.upstream import Upstream, check
 from blfd.core.upstreams.watching import OUT, TABLE, Event, State
@@ -941,7 +941,7 @@ def test_what_a_list_may_say() -> None:
     assert pbx.lamps == {"103": "ringing"}
     pbx.tell(rlmi(resource("103", instance("q", name="i2")), version=12), two[1])
     assert pbx.lamps == {"103": "talking"}
-    rows = {row["extension"]: row["error"] for row in report.upstream_lamps(pbx.world.core, "default", 1.0)}
+    rows = {row["extension"]: row["error"] for row in upstream_lamps(pbx.world.core, "default", 1.0)}
     assert rows == {"101": "its list has no such extension", "102": rows["101"], "103": ""}
 
 
