@@ -201,4 +201,4 @@ class InviteEvents:
 
     def _claim(self, rdata: CData) -> int:
         """INFO is ours, answered by the core; PJSIP serves the other methods that it is given."""
-        return HANDLED if string(rdata.msg_info.msg.line.req.method.name) == "INFO" else DECLINED
+        return HANDLED if self.message is not None and self.message.method == "INFO" else DECLINED
