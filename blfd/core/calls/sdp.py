@@ -2,7 +2,8 @@
 
 What a phone has written is passed on as it is, so its octets are the value that inputs, effects and rows
 have. Who has to know something of them reads `sections`; who says something else (`media`, `codecs`, PJSIP's
-short form) changes the lines concerned, and the others come out as they came in.
+short form) changes the lines concerned, and the others come out as they came in. What is asked twice of one
+description is remembered by its octets.
 """
 
 from __future__ import annotations
