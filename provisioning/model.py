@@ -33,7 +33,7 @@ def normal_mac(text: str) -> str:
 
 
 def written_mac(mac: str) -> str:
-    """As people write it: 80:5e:c0:12:34:56."""
+    """A MAC as people write it: 80:5e:c0:12:34:56."""
     return ":".join(mac[at : at + 2] for at in range(0, 12, 2))
 
 

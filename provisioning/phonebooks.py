@@ -45,7 +45,7 @@ def is_phonebook(device: Device, name: str) -> bool:
 
 
 def book_url(device: Device, service: Service) -> str:
-    """Where the phone finds it: at an address that opens nothing else, as phones show it to their users."""
+    """The phonebook's address, which opens nothing else, as phones show it to their users."""
     return f"{service.books}{book_name(device)}"
 
 

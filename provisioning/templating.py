@@ -52,7 +52,7 @@ def render(
 
 
 def _line(error: Exception) -> str:
-    """Where in the template."""
+    """The place in the template."""
     if isinstance(error, TemplateSyntaxError):
         return f", line {error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)

@@ -39,7 +39,7 @@ def desk(tmp_path: Path) -> Desk:
 
 @pytest.fixture(scope="module")
 def lasting(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """With two extensions and a phone; examples write over what those before have left."""
+    """A database with two extensions and a phone; examples write over what those before have left."""
     desk = desk_of(tmp_path_factory.mktemp("lasting"))
     desk.store.add_extensions("default", [NewExtension(number, "x") for number in ("101", "102")])
     devices.add(desk, "default", Wanted(MAC, "yealink/t54w", ("101",)))

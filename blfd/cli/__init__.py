@@ -19,7 +19,7 @@ from blfd.control import ControlError, NotRunning
 
 
 class Commands(TyperGroup):
-    """Those of `run` at once, and all others when one of them, or the list, is asked for."""
+    """Commands: those of `run` are there at once, all others when one of them, or the list, is asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         self._load()
@@ -36,7 +36,7 @@ class Commands(TyperGroup):
 
 @cache
 def _others() -> dict[str, Any]:
-    """All that `run` and its like are not among: to put them together takes longer than most of them do."""
+    """All commands but those of `run`: to put them together takes longer than most of them take."""
     from blfd.cli.commands import app as others
 
     found: dict[str, Any] = getattr(typer.main.get_command(others), "commands", {})

@@ -16,7 +16,7 @@ Password = Annotated[str | None, typer.Option(help="Asked for on a terminal if l
 
 
 def agreed(verb: str, loss: Callable[[], Loss], yes: bool) -> str | None:
-    """Ends the command unless whoever sits there agrees; what they have seen, as an operation's `expected`.
+    """Ends the command unless whoever sits there agrees; returns the version that they have seen.
 
     `verb` is what is done: "Remove".
     """
@@ -32,7 +32,7 @@ def agreed(verb: str, loss: Callable[[], Loss], yes: bool) -> str | None:
 
 
 def password_of(whom: str, given: str | None) -> str:
-    """The one that was given, or else what is typed on the terminal."""
+    """The password that was given, or else the one that is typed on the terminal."""
     if given is not None:
         return given
     if not sys.stdin.isatty():

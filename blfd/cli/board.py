@@ -54,7 +54,7 @@ EMPTY = "no extension exists; add one with 'blfd extension add'"
 
 
 def show_once(rows: list[Row], all_of: int) -> None:
-    """`all_of` so many these are chosen."""
+    """Print the chosen rows; `all_of` is how many there are in all."""
     if len(rows) > MANY:
         print_table("Lamps", COLUMNS, (_cells(row, "") for row in rows), EMPTY)
     else:
@@ -106,7 +106,7 @@ def duration(seconds: float) -> str:
 
 
 class Lamps:
-    """Those of a tenant as the server tells their changes."""
+    """A tenant's lamps, kept up to date by the changes that the server tells."""
 
     def __init__(self, client: ControlClient, tenant: str) -> None:
         self._client, self._tenant = client, tenant
@@ -134,7 +134,7 @@ class Lamps:
                 self._rows[row["extension"]] = {**row, "at": time.monotonic()}
 
     def rows(self, wanted: str) -> list[Row]:
-        """Those that match, calls first; `at` is when a row was told, by time.monotonic()."""
+        """The lamps that match, calls first; `at` is when a row was told, by time.monotonic()."""
         if not self._chosen or self._chosen[0] != wanted:  # to sort thousands takes longer than a redraw may
             rows = list(self._rows.values())
             with contextlib.suppress(StoreError):  # half a column's name, while it is typed
@@ -172,7 +172,7 @@ class Screen:
             self.page = 0
 
     def picture(self, lamps: Lamps, height: int | None) -> Table:
-        """As many lamps as `height` lines have room for; with None all."""
+        """A table of as many lamps as `height` lines have room for; with None, of all."""
         rows = lamps.rows(self.wanted)
         if lamps.silent_since:
             said = f"no server answers since {lamps.silent_since}: these lamps are of then; waiting for it"

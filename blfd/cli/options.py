@@ -50,7 +50,7 @@ class Options:
         return None if tenant is None else self.store.tenant(tenant.lower()).domain
 
     def tenant_or_system(self, given: str | None) -> str | None:
-        """For commands that have a --tenant of their own, too, and are for the system without either."""
+        """The tenant of a command that has a --tenant of its own, and is for the system without one."""
         if given and self.given_tenant and given.lower() != self.given_tenant.lower():
             fail(f"--tenant is given twice: which is meant, {self.given_tenant} or {given}?", 2)
         return self.checked(self.given_tenant if given is None else given)
@@ -78,7 +78,7 @@ class Options:
         return Phones(self.store, self._place)
 
     def _place(self) -> Place:
-        """Of the running server if there is one, or else as configured."""
+        """The place of the running server if there is one, or else the configured one."""
         from blfd.devices.values import Place, place
 
         config = self.load()
@@ -98,7 +98,7 @@ class Options:
 
     @cached_property
     def desk(self) -> Desk:
-        """Where operations are done, by whoever is logged in on this machine."""
+        """The desk where operations are done, by whoever is logged in on this machine."""
         from blfd.operations import Desk
 
         return Desk(self.store, self.client, self.phones, f"{_user()} (command line)")

@@ -31,7 +31,7 @@ Csv = Annotated[bool, typer.Option("--csv", help="Print CSV, with their provisio
 
 @contextmanager
 def first_of_wrong(every: bool) -> Iterator[None]:
-    """Of thousands of lines that are wrong, some, and how many more; all that `every` asks for."""
+    """Tells some of many lines that are wrong, and how many more there are; all with `every`."""
     try:
         yield
     except Several as error:
@@ -43,7 +43,7 @@ def first_of_wrong(every: bool) -> Iterator[None]:
 
 
 def lines_of(file: Path, columns: Columns) -> Iterator[Line]:
-    """With a bar on the terminal where what is done with them takes long. Raises StoreError."""
+    """A file's lines, with a bar on the terminal where their use takes long. Raises StoreError."""
     text = table.text_of(table.octets_of(file), str(file))
     total = text.count("\n") or text.count("\r")
     return watched(table.read(text, str(file), columns), total, "Checking lines")

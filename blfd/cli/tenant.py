@@ -29,7 +29,7 @@ LISTED = ("domain", "aliases", "pickup_code", "group_pickup_code", "pickup", "pi
 
 
 def _star_codes(given: list[str] | None) -> dict[str, str] | None:
-    """By name, of `NAME=CODE`."""
+    """Codes by name, of what was given as `NAME=CODE`."""
     if given is None:
         return None
     found: dict[str, str] = {}
@@ -175,7 +175,7 @@ def remove(context: typer.Context, domain: Domain, yes: Yes = False) -> None:
 
 
 def _options(context: typer.Context, domain: str | None) -> Options:
-    """Where the tenant is an argument, --tenant may not name another one."""
+    """The options of a command whose tenant is an argument: --tenant may not name another one."""
     given = options(context)
     if domain and given.given_tenant and domain.lower() != given.given_tenant.lower():
         fail(f"which tenant is meant, {domain} or --tenant {given.given_tenant}?", 2)

@@ -211,7 +211,7 @@ def _near(unknown: str, known: Iterable[str]) -> str:
 
 
 def _where(loc: tuple[int | str, ...], path: Path | None, options: dict[str, Any]) -> str:
-    """Where somebody has said what is wrong."""
+    """The place where somebody has written what is wrong."""
     name = str(loc[0]) if loc else ""
     if name in options:
         return f"--{name.replace('_', '-')}"
@@ -225,7 +225,7 @@ def _where(loc: tuple[int | str, ...], path: Path | None, options: dict[str, Any
 
 
 def _why(error: Any) -> str:
-    """In our words where the model has none."""
+    """The reason, in our words where the model has none."""
     loc, given = error["loc"], error.get("input")
     match error["type"]:
         case "value_error":

@@ -68,7 +68,7 @@ class Phones:
         return self._find_place()
 
     def over(self, over: Over) -> Phones:
-        """The same phones, with something else set for them."""
+        """These phones as they are with something else set for them."""
         return Phones(self.store, self._find_place, over)
 
     def survey(self, tenant: str) -> Survey:
@@ -196,7 +196,7 @@ class Phones:
         return [row for row in self.all(tenant) if row.keys == f"{TEAM}:{group}"]
 
     def _row(self, tenant: str, wanted: Wanted) -> DeviceRow:
-        """Of what was `accepted`."""
+        """The row of what was `accepted`."""
         try:
             mac, model = provisioning.normal_mac(wanted.mac), provisioning.find(wanted.model)
         except ProvisioningError as error:
@@ -269,11 +269,11 @@ class Phones:
         return survey.fit(model, row.modules, len(row.extensions), wanted)
 
     def _survey(self, row: DeviceRow) -> Survey:
-        """For the files of one phone alone."""
+        """A survey for the files of one phone alone."""
         return Survey(self.store, self._over, row.tenant, self._names(row))
 
     def _names(self, row: DeviceRow) -> dict[str, str]:
-        """Of the extensions that one phone's files may name."""
+        """The names of the extensions that one phone's files may name."""
         devices = self.store.devices
         if row.keys == TEAM:
             shown = devices.first_names(row.tenant, provisioning.find(row.model).room(row.modules))
@@ -319,11 +319,11 @@ class Phones:
             raise ProvisioningError(f"transport {row.transport!r}: the server listens on {known}")
 
     def url(self, row: DeviceRow) -> str:
-        """Where the phone fetches, with its secret; "" if no files are served."""
+        """The address at which the phone fetches, with its secret; "" if no files are served."""
         return f"{self._place.url}/p/{row.secret}/" if self._place.url else ""
 
     def books(self, row: DeviceRow) -> str:
-        """Where it fetches its phonebook and nothing else, likewise."""
+        """The address at which it fetches its phonebook and nothing else; "" likewise."""
         return f"{self._place.url}/b/{row.mac}/{of_book(row.secret)}/" if self._place.url else ""
 
     def layers(self, row: DeviceRow, over: Over | None = None) -> Iterator[Layer]:
@@ -367,7 +367,7 @@ class Phones:
         return _named(name, self._phonebook(row, *self._rendered(row)))
 
     def of_folder(self, row: DeviceRow) -> dict[str, bytes]:
-        """Those of them that may be in one folder with other phones' files. Raises as `files`."""
+        """The phone's files that may be in one folder with those of other phones. Raises as `files`."""
         device, service = self._rendered(row)
         book = self._phonebook(row, device, service)
         of_it = {name: content for name, content in book.items() if row.mac in name}

@@ -54,7 +54,7 @@ def token_row(token: Token) -> Row:
 
 
 def all(desk: Desk, tenant: str | None = None) -> list[Row]:
-    """Of a tenant, or with None of all and the system."""
+    """The administrators of a tenant, or with None of all tenants and the system."""
     return [row(admin) for admin in desk.store.admins.all(tenant)]
 
 
@@ -187,12 +187,12 @@ def _hashed(name: str, password: str) -> str:
 
 
 def tokens(desk: Desk, tenant: str | None) -> list[Row]:
-    """Of a tenant, or with None those of the system."""
+    """The tokens of a tenant, or with None those of the system."""
     return [token_row(token) for token in desk.store.admins.tokens(tenant)]
 
 
 def add_token(desk: Desk, tenant: str | None, name: str, scopes: Iterable[str]) -> tuple[Row, str]:
-    """With its secret, which nobody can show again. Raises Exists."""
+    """The new token's row with its secret, which nobody can show again. Raises Exists."""
     wanted = tuple(dict.fromkeys(scopes))
     known = TENANT_SCOPES if tenant is not None else (*TENANT_SCOPES, SYSTEM_SCOPE)
     if not wanted or any(scope not in known for scope in wanted):

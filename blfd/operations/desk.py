@@ -20,7 +20,7 @@ SYSTEM = ""  # the tenant of what is no tenant's, in the audit
 
 
 class NotTaken(StoreError):
-    """It is saved, but the running server goes on with what was before."""
+    """A change is saved, but the running server goes on with what was before."""
 
 
 @dataclass(frozen=True, slots=True)

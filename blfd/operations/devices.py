@@ -37,14 +37,14 @@ def row(device: DeviceRow) -> Row:
 
 
 def all(desk: Desk, tenant: str) -> list[Row]:
-    """With when each came for its files, whether it works since, and how many of its team have no key."""
+    """All phones: when each came for its files, whether it works since, how many of its team have no key."""
     rows, survey = desk.phones.all(tenant), desk.phones.survey(tenant)
     states = _states(desk, tenant, rows, desk.phones.watched(rows, survey))
     return [_full(device, states[device.mac], desk.phones.fit(device, survey)) for device in rows]
 
 
 def show(desk: Desk, tenant: str, mac: str) -> tuple[Row, list[Row]]:
-    """The same of one phone, with its `url`, which holds its secret; and the pages of its keys."""
+    """One phone's row, with its `url`, which holds its secret; and the pages of its keys."""
     device = desk.phones.get(tenant, mac)
     with_these = desk.store.devices.with_any(tenant, device.extensions)
     state = _states(desk, tenant, with_these, desk.phones.watched([device]), device.extensions)[device.mac]
@@ -145,7 +145,7 @@ def add(desk: Desk, tenant: str, wanted: Wanted) -> Row:
 
 
 def _with(found: Row, settings: tuple[tuple[str, str], ...]) -> Row:
-    """For the audit: with what was set for this phone alone."""
+    """A row for the audit, with what was set for this phone alone."""
     return {**found, "settings": told(settings)} if settings else found
 
 
@@ -278,7 +278,7 @@ def renew(desk: Desk, tenant: str, mac: str) -> None:
 
 
 def renew_many(desk: Desk, tenant: str, macs: Iterable[str], expected: str | None = None) -> None:
-    """The same for some, all or none."""
+    """Renews several phones, all or none."""
     found = many(desk, tenant, macs)
     look = _look(desk, tenant, {device.mac for device in found})
     with desk.change(tenant, "device.renew_many", "devices", look, expected):
@@ -403,7 +403,7 @@ def sync(desk: Desk, tenant: str, mac: str | None) -> tuple[int, int]:
 
 
 def sync_many(desk: Desk, tenant: str, macs: Iterable[str]) -> tuple[int, int]:
-    """The same for some."""
+    """Has several phones fetch their files."""
     return _sync(desk, tenant, many(desk, tenant, macs))
 
 

@@ -48,7 +48,7 @@ def row(extension: Extension) -> Row:
 
 
 def goes(row: Row) -> str:
-    """Where the calls of a row's extension go, in words; "" where its phones ring."""
+    """Says where the calls of a row's extension go; "" where its phones ring."""
     return Forwarding(**{field: row[name] for name, field in FORWARDING.items()}).told
 
 
@@ -295,7 +295,7 @@ def _told(found: Row) -> Row:
 
 
 def _written(found: Row) -> dict[str, str]:
-    """As in a file. Passwords are not kept, so it has none."""
+    """A row as a file has it. Passwords are not kept, so it has none."""
     return {**{name: str(value) for name, value in found.items()}, "dnd": "on" if found["dnd"] else "off"}
 
 

@@ -28,19 +28,19 @@ def shown(row: Row, callers: bool) -> Row:
 
 
 def of(desk: Desk, tenant: str, extensions: Sequence[str], callers: bool) -> list[Row]:
-    """Of these extensions alone. Raises NotRunning and ControlError."""
+    """The lamps of these extensions alone. Raises NotRunning and ControlError."""
     found: list[Row] = desk.client.call("lamps", tenant=tenant, extensions=extensions)
     return [shown(row, callers) for row in found]
 
 
 def in_calls(desk: Desk, tenant: str, callers: bool) -> list[Row]:
-    """Of the extensions that have a call. Raises NotRunning and ControlError."""
+    """The lamps of the extensions that have a call. Raises NotRunning and ControlError."""
     found: list[Row] = desk.client.call("lamps", tenant=tenant, calls=True)
     return [shown(row, callers) for row in found]
 
 
 def all(desk: Desk, tenant: str, callers: bool) -> list[Row]:
-    """Of all extensions of a tenant. Raises NotRunning and ControlError."""
+    """The lamps of all extensions of a tenant. Raises NotRunning and ControlError."""
     found: list[Row] = desk.client.call("lamps", tenant=tenant)
     return [shown(row, callers) for row in found]
 

@@ -154,7 +154,7 @@ def all(desk: Desk, tenant: str | None) -> list[Row]:
 
 
 def own(desk: Desk, tenant: str | None, scope: str) -> list[Row]:
-    """Those set for exactly that scope."""
+    """The overrides that are set for exactly that scope."""
     scope = scoped(desk, tenant, scope)
     return [row(scope, *each) for each in desk.store.overrides.settings(tenant, scope).items()]
 
@@ -224,7 +224,7 @@ def _notes(desk: Desk, trial: Trial, rows: list[DeviceRow], makers: list[str], n
 
 
 def template_scope(text: str) -> str:
-    """As it is kept. Raises StoreError for what is neither a maker nor a model."""
+    """The scope as it is kept. Raises StoreError for what is neither a maker nor a model."""
     scope = scope_of(text)
     if scope == EVERYWHERE or is_device(scope):
         raise StoreError(f"scope {text!r}: a template is for a maker (yealink) or a model (yealink/t54w)")
@@ -232,7 +232,7 @@ def template_scope(text: str) -> str:
 
 
 def set_template(desk: Desk, scope: str, source: str) -> None:
-    """For a vendor or a model, of all tenants."""
+    """Sets the template of a vendor or a model, for all tenants."""
     _check(desk, Trial(desk.store.overrides, changed_templates={scope: source}), _rows(desk, None, scope))
     with desk.change(SYSTEM, "template.set", scope, lambda: _template(desk, scope), reloads=False):
         desk.store.overrides.set_template(scope, source)

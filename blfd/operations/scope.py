@@ -1,4 +1,4 @@
-"""For which phones an override is, as people write it."""
+"""A scope says for which phones an override is, as people write it."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _DIGITS = re.compile("([0-9]+)")
 
 
 def matching(rows: Sequence[Row], text: str) -> list[Row]:
-    """Those of which each word of `text` is somewhere in a value, whatever its case.
+    """The rows of which each word of `text` is somewhere in a value, whatever its case.
 
     A word `column=part` has to be in that column. Raises StoreError for a column that there is not.
     """
@@ -31,7 +31,7 @@ def matching(rows: Sequence[Row], text: str) -> list[Row]:
 
 
 def in_order(rows: Sequence[Row], column: str) -> list[Row]:
-    """By a column, numbers in texts as numbers; with a minus before its name the other way round.
+    """The rows by a column, numbers in texts as numbers; with a minus before it the other way round.
 
     Raises StoreError for a column that there is not.
     """

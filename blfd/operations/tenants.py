@@ -108,6 +108,6 @@ def loss(desk: Desk, domain: str) -> Loss:
 
 
 def remove(desk: Desk, domain: str, expected: str | None = None) -> None:
-    """With its extensions, groups, phones and administrators."""
+    """Removes a tenant with its extensions, groups, phones and administrators."""
     with desk.change(domain, "tenant.remove", domain, lambda: get(desk, domain), expected):
         desk.store.remove_tenant(domain)

@@ -67,7 +67,7 @@ class Admins:
         self._connections = connections
 
     def all(self, tenant: str | None = None) -> list[Admin]:
-        """Of a tenant, or with None of all and the system; sorted by name."""
+        """The administrators of a tenant, or with None of all tenants and the system; sorted by name."""
         where, values = ("tenant = ?", [tenant]) if tenant is not None else ("1", [])
         with self._connections.reported():
             found = self._connections.db.table("admins").rows_where(where, values, order_by="name")
@@ -163,13 +163,13 @@ class Admins:
     # Tokens
 
     def tokens(self, tenant: str | None) -> list[Token]:
-        """Of a tenant, or with None those of the system."""
+        """The tokens of a tenant, or with None those of the system."""
         with self._connections.reported():
             found = self._connections.db.table("tokens").rows_where("tenant IS ?", [tenant], order_by="id")
             return [_token(row) for row in found]
 
     def add_token(self, tenant: str | None, name: str, scopes: tuple[str, ...]) -> tuple[Token, str]:
-        """With the secret, which is shown once. Raises Exists."""
+        """The new token's row with the secret, which is shown once. Raises Exists."""
         if any(token.name == name for token in self.tokens(tenant)):
             raise Exists(f"token {name} exists already", "remove it first")
         secret = f"blfd_{secrets.token_urlsafe(32)}"

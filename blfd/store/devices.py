@@ -72,17 +72,17 @@ class Devices:
         self._connections = connections
 
     def all(self, tenant: str) -> list[DeviceRow]:
-        """Of a tenant, sorted by address."""
+        """A tenant's phones, sorted by address."""
         return self._where("tenant = ?", tenant)
 
     def with_any(self, tenant: str, extensions: Iterable[str]) -> list[DeviceRow]:
-        """Those that have one of these extensions."""
+        """The phones that have one of these extensions."""
         those = "SELECT value FROM json_each(?)"
         of = f"SELECT mac FROM device_extensions WHERE tenant = ? AND extension IN ({those})"
         return self._where(f"mac IN ({of})", tenant, json.dumps([*extensions]))
 
     def get(self, mac: str) -> DeviceRow | None:
-        """Of whatever tenant: an address is one phone's."""
+        """The phone of that address, of whatever tenant: an address is one phone's."""
         return next(iter(self._where("mac = ?", mac)), None)
 
     def by_secret(self, secret: str) -> DeviceRow | None:
@@ -103,7 +103,7 @@ class Devices:
         return [_device(row, extensions.get(row["mac"], [])) for row in found]
 
     def everywhere(self) -> list[DeviceRow]:
-        """Of all tenants."""
+        """The phones of all tenants."""
         return self._where("mac <> ?", "")
 
     def add(self, new: Iterable[DeviceRow], settings: Settings) -> None:
@@ -151,7 +151,7 @@ class Devices:
             self._connections.db.table("devices").update(mac, {**of_phone(), **never})
 
     def remove(self, mac: str) -> None:
-        """With what was set for it alone."""
+        """Removes a phone with what was set for it alone."""
         with self._connections.writing():
             self._connections.db.table("devices").delete(mac)
             self._connections.db.table("device_settings").delete_where("scope = ?", [mac])

@@ -43,7 +43,7 @@ class Exists(StoreError):
 
 
 class Conflict(StoreError):
-    """It has been changed since it was read."""
+    """What is to be changed has been changed since it was read."""
 
 
 class Unavailable(StoreError):
@@ -124,7 +124,7 @@ class Connections:
 
     @property
     def db(self) -> Database:
-        """The same for sqlite-utils."""
+        """The calling thread's connection as sqlite-utils has it."""
         db: Database | None = getattr(self._local, "db", None)
         if db is None:
             from sqlite_utils.db import Database
@@ -151,7 +151,7 @@ class Connections:
 
     @contextmanager
     def of_one_moment(self) -> Iterator[sqlite3.Connection]:
-        """The same without sqlite-utils."""
+        """As `reading`, but with a plain connection in the place of sqlite-utils."""
         with self.reported():
             connection = self.connection
             if connection.in_transaction:
@@ -225,7 +225,7 @@ def check_ours(path: Path) -> None:
 
 
 def _mark(connection: sqlite3.Connection) -> int:
-    """Of the migrations that have been applied, and of all that there are: a number for `user_version`."""
+    """A number for `user_version`, of the migrations that have been applied and of all that there are."""
     applied = connection.execute("SELECT name FROM _sqlite_migrations ORDER BY id").fetchall()
     known = Path(__file__).with_name("migrations.py").read_bytes()
     return zlib.crc32(known + repr(applied).encode()) & 0x7FFF_FFFF

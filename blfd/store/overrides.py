@@ -16,7 +16,7 @@ class Overrides:
         self._connections = connections
 
     def settings(self, tenant: str | None, scope: str) -> dict[str, str | None]:
-        """By name; None leaves our setting of that name out."""
+        """The settings by name; None leaves our setting of that name out."""
         table, where, values = _place(tenant, scope)
         with self._connections.reported():
             found = self._connections.db.table(table).rows_where(where, values, order_by="name")
@@ -55,7 +55,7 @@ class Overrides:
             self._connections.db.table(table).delete_where(f"{where} AND name = ?", [*values, name])
 
     def templates(self) -> dict[str, str]:
-        """By scope, which is a vendor or a model."""
+        """The templates by scope, which is a vendor or a model."""
         with self._connections.reported():
             found = self._connections.db.table("provisioning_templates").rows_where(order_by="scope")
             return {row["scope"]: row["source"] for row in found}

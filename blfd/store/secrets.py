@@ -17,7 +17,7 @@ def of_phone() -> dict[str, str]:
 
 
 def of_web_page() -> dict[str, str]:
-    """Of a phone, likewise."""
+    """A password of a phone's web page, likewise."""
     return {"admin_password": typed(), "user_password": typed()}
 
 

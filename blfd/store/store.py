@@ -133,7 +133,7 @@ class Store:
             ]
 
     def domains(self) -> list[str]:
-        """Of all tenants, sorted."""
+        """The domains of all tenants, sorted."""
         with self._connections.reported():
             found = self._connections.connection.execute("SELECT domain FROM tenants ORDER BY domain")
             return [domain for (domain,) in found]
@@ -497,7 +497,7 @@ class Store:
         self._update("tenants", domain, changes)
 
     def remove_tenant(self, domain: str) -> None:
-        """With its extensions, their bindings, its groups and what was picked up."""
+        """Removes a tenant with its extensions, their bindings, its groups and what was picked up."""
         self.check_removable(domain)
         self._delete("tenants", domain)
 

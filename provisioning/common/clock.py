@@ -154,6 +154,6 @@ def _same_all_year(there: ZoneInfo, zone: str, year: int, why: str) -> Clock:
 
 
 def written(offset: int) -> str:
-    """As people write it: UTC+05:30."""
+    """An offset as people write it: UTC+05:30."""
     sign, minutes = "-" if offset < 0 else "+", abs(offset) // 60
     return f"UTC{sign}{minutes // 60:02d}:{minutes % 60:02d}"

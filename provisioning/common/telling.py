@@ -41,7 +41,7 @@ class Maker(Protocol):
         """What every phone is told: among others, whether the server takes part in its features."""
 
     def passwords(self, device: Device) -> Iterator[Pair]:
-        """Those of its web page."""
+        """The passwords of the phone's web page."""
 
     def slot(self, name: str, value: str) -> str:
         """What a setting is for: of two for the same the later one counts."""

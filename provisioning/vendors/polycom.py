@@ -111,7 +111,7 @@ def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
 
 
 def _home(service: Service) -> Iterator[tuple[str, str]]:
-    """Where it fetches this file the next time."""
+    """The address at which the phone fetches this file the next time."""
     url = urlsplit(service.url)
     yield "device.set", "1"
     for name, value in (

@@ -102,7 +102,7 @@ class Desk:
 
     @staticmethod
     def _last(line: Line, answer: Message) -> dict[str, str]:
-        """As much of a re-INVITE's headers as its ACK needs."""
+        """Keeps as much of a re-INVITE's headers as its ACK needs."""
         return {
             "Via": answer["via"],
             "From": line.dialog.local,

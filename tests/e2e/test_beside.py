@@ -20,7 +20,7 @@ SDP = "application/sdp"
 
 
 class Proxy(Kamailio):
-    """With pua_dialoginfo, beside a site that trusts it."""
+    """A Kamailio with pua_dialoginfo, beside a site that trusts it."""
 
     def __init__(self, site: Site, folder: Path) -> None:
         super().__init__(folder)
@@ -243,7 +243,7 @@ class Asterisk:
 
 
 def with_trunk(site: Site) -> Asterisk:
-    """With a trunk to it that says its code."""
+    """An Asterisk, and a trunk to it that says its code."""
     site.cli("extension", "set", "102", "--owner", "published")
     site.cli("extension", "set", "111", "--publish", "on")
     asterisk = Asterisk(site)

@@ -171,7 +171,7 @@ def test_only_own_groups(office: Office) -> None:
 
 
 def stranger(site: Site) -> Agent:
-    """Of another tenant, with its own password."""
+    """A phone of another tenant, with its own password."""
     agent = site.agent("101")
     agent.password = "acme"
     return agent

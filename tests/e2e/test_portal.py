@@ -23,7 +23,7 @@ def site(own_site: Callable[..., Site]) -> Site:
 
 @pytest.fixture
 def page(chromium: Browser, site: Site) -> Iterator[Page]:
-    """Where boss has signed in."""
+    """A page where boss has signed in."""
     context = chromium.new_context(base_url=portal_url(site))
     page = context.new_page()
     sign_in(page, "boss")

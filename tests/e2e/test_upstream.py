@@ -149,7 +149,7 @@ def test_a_pbx_is_believed_and_nobody_else(pbx: Pbx) -> None:
 
 
 class KamailioPbx(Kamailio):
-    """With presence, that blfd watches over TCP."""
+    """A Kamailio with presence, which blfd watches over TCP."""
 
     def __init__(self, site: Site, folder: Path) -> None:
         super().__init__(folder)

@@ -70,7 +70,7 @@ KEYS = parse_keys("102=Bob Roy,103,104=Carol & Söhne,*98=Group,105,106,107")
 
 
 def device(model: str, **over: object) -> Device:
-    """With a module where it needs one."""
+    """A phone, with a module where it needs one."""
     found = find(model)
     keys = KEYS[: found.most_keys - 1]
     modules = int(len(keys) >= found.room(0))
@@ -80,7 +80,7 @@ def device(model: str, **over: object) -> Device:
 
 
 def full(model: str, keys: tuple[LineKey, ...], **over: object) -> Device:
-    """With as many modules as it takes."""
+    """A phone with as many modules as it takes."""
     return device(model, keys=keys, modules=find(model).modules, **over)
 
 
