@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +17,7 @@ ADMIN_PASSWORD = "correct horse"
 
 def portal_url(site: Site) -> str:
     """Where a site started with --web serves its portal."""
-    serves = json.loads(site.cli("status", "--json"))["serves"]
+    serves = site.ask("status")["serves"]
     (url,) = (entry.removeprefix("portal: ") for entry in serves if entry.startswith("portal: "))
     return str(url)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from forked import Forked
 from pickups import Office
 from playwright.sync_api import Browser, expect, sync_playwright
 from programs import program
@@ -28,6 +29,12 @@ def pytest_runtest_makereport(
 
 for what in ("connect", "read", "write", "pool"):  # five seconds, unless said at each call
     setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, what, DEADLINE)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands(forked: Forked) -> None:
+    """Those of all sites of this process are run without half a second of imports each time."""
+    Site.forked = forked
 
 
 @pytest.fixture(scope="module")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
 from certificates import self_signed
+from forked import Forked
 from ports import free_port
 from shaper import Shaper
 from sockets import HAS_IPV6
@@ -48,6 +48,8 @@ class Site:
     """A running server with extensions 101 to 112, of which SALES are a group, and phones that talk to it."""
 
     running: ClassVar[list[Site]] = []
+    forked: ClassVar[Forked]
+    """Runs the commands of all."""
 
     def __init__(self, folder: Path, *options: str, config: str = "") -> None:
         self.folder, self.options = folder, options
@@ -215,8 +217,9 @@ class Site:
 
     def cli(self, *arguments: str) -> str:
         """Run a command against the database; what it prints."""
-        command = [sys.executable, "-m", "blfd", "--db", str(self.database), *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
+        done = self.forked.run(("--db", str(self.database), *arguments), self.folder, os.environ)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def forget(self) -> None:
         for agent in self.agents:
