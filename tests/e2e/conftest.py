@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -49,6 +50,22 @@ def site(module_site: Site) -> Iterator[Site]:
     """One server for all tests of a module; what a test made on it is closed after it."""
     yield module_site
     module_site.forget()
+
+
+@pytest.fixture(scope="module")
+def module_serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("serving"), "--provision", "http://127.0.0.1:0")
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def serving(module_serving: Site) -> Iterator[Site]:
+    """One server of phones' files for all tests of a module; it knows no phone before each."""
+    yield module_serving
+    module_serving.forget()
+    for device in json.loads(module_serving.cli("device", "list", "--json")):
+        module_serving.cli("device", "remove", device["mac"], "--yes")
 
 
 @pytest.fixture

@@ -98,9 +98,8 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def served(own_site: Callable[..., Site]) -> tuple[Site, str]:
-    site = own_site("--provision", "http://127.0.0.1:0")
-    return site, url_of(site)
+def served(serving: Site) -> tuple[Site, str]:
+    return serving, url_of(serving)
 
 
 def connected(url: str) -> socket.socket:
