@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -32,6 +34,19 @@ class Kamailio:
             assert self.process.poll() is None, log_file.read_text()
             assert time.monotonic() < end, "Kamailio does not start"
 
+    def kill(self) -> None:
+        """kill -9 of all its processes."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        self.process.kill()
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+        self.process.wait()
+        end = time.monotonic() + PATIENCE
+        while not all(map(_is_over, children)):
+            assert time.monotonic() < end, "Kamailio survives kill -9"
+            time.sleep(0.02)
+
     def stop(self) -> None:
         self.process.terminate()
         try:
@@ -39,3 +54,11 @@ class Kamailio:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def _is_over(pid: str) -> bool:
+    """Whether a process has closed all that it had, though nobody may have asked for its end."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True

@@ -14,8 +14,6 @@ import pytest
 from calls import Calling, Dialog, audio_port, direction, hang_up, sdp
 from certificates import self_signed, signed
 from name_server import serving
-from ports import free_port
-from proxies import Kamailio
 from sites import Listening, Site
 from wire import DEADLINE, Agent, Message, proved
 
@@ -733,70 +731,3 @@ class Registrar:
             self.taken.put(request)
         copied = [f"{name}: {request[name]}" for name in ("Via", "From", "To", "Call-ID", "CSeq")]
         return "\r\n".join([f"SIP/2.0 {status}", *copied, *more, "Content-Length: 0", "", ""]).encode()
-
-
-class KamailioCarrier(Kamailio):
-    """Kamailio as the carrier, and the telephone network behind it, which is a raw agent."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.address = f"127.0.0.6:{free_port()}"
-        self.network = Agent(self.address, "network", "", "udp", host="127.0.0.7")
-        config = (Path(__file__).parent / "kamailio" / "carrier.cfg").read_text()
-        filled = {"CARRIER": self.address, "NETWORK": self.network.address, "FROM_NETWORK": self.network.host}
-        for name, value in filled.items():
-            config = config.replace(f"@{name}@", value)
-        self.run(config, 32, self._answers)
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(AssertionError):
-            asked = self.network.headers("OPTIONS", "x")
-            self.network.send(f"OPTIONS sip:{self.address} SIP/2.0", asked)
-            return self.network.final(asked, 0.2).status == 200
-        return False
-
-    def stop(self) -> None:
-        self.network.close()
-        super().stop()
-
-
-def test_kamailio_is_the_carrier(own_site: Callable[..., Site], tmp_path: Path) -> None:
-    """Calls in and out through a proxy that challenges, forwards and records its route."""
-    folder = tmp_path / "carrier"
-    folder.mkdir()
-    carrier = KamailioCarrier(folder)
-    try:
-        site = own_site()
-        said = {"servers": [carrier.address], "domain": "carrier.example", "mode": "register"}
-        said |= {"username": "acct", "password": "s3cret", "dids": [f"{DID}xx=1xx"]}
-        desk = desk_of(site)
-        trunks.add(desk, "default", "carrier", said)
-        routes.add(desk, "default", "0.", {"trunks": ["carrier"], "strip": 1, "prefix": "+49"})
-        site.wait_trunk("carrier", state="registered", up=True)
-        phone, network = site.registered("101"), carrier.network
-
-        calling = Calling.start(phone, "0301234", sdp(5001))
-        invite = network.wait_request("INVITE")
-        assert invite.uri.startswith("sip:+49301234@")
-        assert "proxy-authorization" not in dict(invite.headers)
-        network.reply(invite, 183, "Session Progress", sdp(7001), Content_Type="application/sdp")
-        assert audio_port(calling.provisional(183)) == 7001
-        network.reply(invite, 200, "OK", sdp(7001), Content_Type="application/sdp")
-        dialog = calling.acknowledge(calling.final())
-        network.wait_request("ACK")
-        hang_up(dialog, network)
-        site.wait_no_call()
-
-        to = f"<sip:{DID}01@carrier.example>"
-        calling = Calling.trusted(network, f"{DID}01", sdp(7002), To=to)
-        invite = rings(phone)
-        assert calling.provisional(180)
-        phone.reply(invite, 200, "OK", sdp(5002), Content_Type="application/sdp")
-        answer = calling.final()
-        assert (answer.status, audio_port(answer)) == (200, 5002)
-        calling.acknowledge(answer)
-        phone.wait_request("ACK")
-        hang_up(Dialog.of_invite(phone, invite), network)
-        site.wait_no_call()
-    finally:
-        carrier.stop()

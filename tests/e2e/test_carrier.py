@@ -1,0 +1,161 @@
+"""Kamailio as the carrier of a trunk: a proxy that challenges, forwards and records its route."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from calls import Calling, Dialog, audio_port, hang_up, sdp
+from ports import free_port
+from proxies import PATIENCE, Kamailio
+from sites import Site
+from test_survive import alive
+from wire import Agent, Message
+
+DID = "+4930123451"
+SDP = "application/sdp"
+
+
+class Carrier(Kamailio):
+    """Kamailio as the carrier, and the telephone network behind it, which is a raw agent."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.address = f"127.0.0.6:{free_port()}"
+        self.network = Agent(self.address, "network", "", "udp", host="127.0.0.7")
+        config = (Path(__file__).parent / "kamailio" / "carrier.cfg").read_text()
+        filled = {"CARRIER": self.address, "NETWORK": self.network.address, "FROM_NETWORK": self.network.host}
+        for name, value in filled.items():
+            config = config.replace(f"@{name}@", value)
+        self._config = config
+        self.start()
+
+    def start(self) -> None:
+        """It knows nobody: what it knew was in its memory."""
+        self.run(self._config, 32, self._answers)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(AssertionError):
+            asked = self.network.headers("OPTIONS", "x")
+            self.network.send(f"OPTIONS sip:{self.address} SIP/2.0", asked)
+            return self.network.final(asked, 0.2).status == 200
+        return False
+
+    def calls_in(self, phone: Agent) -> tuple[Calling, Message]:
+        """A call to the number of 101 that rings there, as soon as the carrier knows where we are."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            to = f"<sip:{DID}01@carrier.example>"
+            calling = Calling.trusted(self.network, f"{DID}01", sdp(7002), To=to)
+            while True:
+                assert time.monotonic() < until, "the carrier does not know us"
+                self.network.receive(0.02)
+                phone.receive(0.02)
+                if any(message.method == "INVITE" for message in phone.received):
+                    invite = phone.wait_request("INVITE")
+                    phone.reply(invite, 180, "Ringing")
+                    return calling, invite
+                if any(message.status == 480 for message in self.network.received):
+                    break
+            calling.refused()
+            time.sleep(0.1)
+
+    def talks(self, phone: Agent) -> tuple[Dialog, Dialog]:
+        """A call in that is up: the network's side and the phone's."""
+        calling, invite = self.calls_in(phone)
+        assert calling.provisional(180)
+        phone.reply(invite, 200, "OK", sdp(5002), Content_Type=SDP)
+        answer = calling.final()
+        assert (answer.status, audio_port(answer)) == (200, 5002)
+        dialog = calling.acknowledge(answer)
+        phone.wait_request("ACK")
+        return dialog, Dialog.of_invite(phone, invite)
+
+    def is_away_for_pings(self) -> None:
+        """Nobody answers there until a ping has been sent three times."""
+        host, _, port = self.address.partition(":")
+        with socket.socket(type=socket.SOCK_DGRAM) as silent:
+            silent.settimeout(PATIENCE)
+            silent.bind((host, int(port)))
+            seen: dict[str, int] = {}
+            while not seen or max(seen.values()) < 3:
+                message = Message.read(silent.recv(65535))
+                if message.method == "OPTIONS":
+                    seen[message["via"]] = seen.get(message["via"], 0) + 1
+
+
+@pytest.fixture
+def carrier(tmp_path: Path) -> Iterator[Carrier]:
+    folder = tmp_path / "carrier"
+    folder.mkdir()
+    one = Carrier(folder)
+    yield one
+    one.network.close()
+    one.stop()
+
+
+def customer(site: Site, carrier: Carrier, transport: str) -> Agent:
+    """A site that is registered there, and its phone 101."""
+    account = ("--domain", "carrier.example", "--username", "acct", "--password", "s3cret")
+    soon = ("--transport", transport, "--ping", "5", "--retry", "2")
+    way = ("--mode", "register", "--did", f"{DID}xx=1xx")
+    site.cli("trunk", "add", "carrier", "--server", carrier.address, *account, *way, *soon)
+    site.cli("route", "add", "0.", "--trunks", "carrier", "--strip", "1", "--prefix", "+49")
+    site.wait_trunk("carrier", state="registered", up=True)
+    return site.registered("101")
+
+
+def calls_out(carrier: Carrier, phone: Agent) -> Dialog:
+    """A call out that is up; the phone's side."""
+    calling, network = Calling.start(phone, "0301234", sdp(5001)), carrier.network
+    invite = network.wait_request("INVITE")
+    assert invite.uri.startswith("sip:+49301234@")
+    assert "proxy-authorization" not in dict(invite.headers)
+    network.reply(invite, 183, "Session Progress", sdp(7001), Content_Type=SDP)
+    assert audio_port(calling.provisional(183)) == 7001
+    network.reply(invite, 200, "OK", sdp(7001), Content_Type=SDP)
+    dialog = calling.acknowledge(calling.final())
+    network.wait_request("ACK")
+    return dialog
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_kill_9_of_either_side(own_site: Callable[..., Site], carrier: Carrier, transport: str) -> None:
+    """Calls that are up go on and end on both sides, and the next ones come; a carrier that has forgotten us
+    is registered with anew, found out by its connection, or by a ping that is not answered at once."""
+    site = own_site()
+    phone = customer(site, carrier, transport)
+    outside, mine = carrier.talks(phone)
+    site.wait_lamp("101", "talking")
+    site.kill()
+    site.start()
+    alive(outside, 7002)
+    alive(mine, 5002)
+    site.wait_trunk("carrier", state="registered", up=True)
+    carrier.kill()
+    if transport == "udp":
+        carrier.is_away_for_pings()
+    else:
+        site.wait_trunk("carrier", registered=False)
+    site.wait_lamp("101", "talking")
+    carrier.start()
+    if transport == "tcp":  # what is sent while there is no connection is lost
+        site.wait_trunk("carrier", state="registered")
+    hang_up(mine, carrier.network)
+    site.wait_no_call()
+    outside, mine = carrier.talks(phone)
+    hang_up(mine, carrier.network)
+    site.wait_no_call()
+    dialog = calls_out(carrier, phone)
+    site.wait_lamp("101", "talking")
+    carrier.kill()
+    assert dialog.request("BYE").status == 200
+    site.wait_idle("101")
+    if transport == "udp":  # it is sent again, and comes when there is somebody
+        carrier.start()
+        carrier.network.reply(carrier.network.wait_request("BYE"), 200)
+    site.wait_no_call()
