@@ -397,6 +397,47 @@ def test_the_number_is_where_the_trunk_says(site: Site, carrier: Carrier) -> Non
     site.wait_no_call()
 
 
+def test_session_timers_by_a_trunk(site: Site, carrier: Carrier) -> None:
+    """Each side has its own (RFC 4028): what is too short is refused, what the carrier wants is asked for,
+    and it may refresh, by UPDATE and by re-INVITE."""
+    phone = site.registered("101")
+    timed = {"Supported": "timer", "Session-Expires": "1800;refresher=uac"}
+    refused = carrier.call(f"{DID}01", **{**timed, "Session-Expires": "20"}).refused()
+    assert (refused.status, refused["min-se"]) == (422, "90")
+    calling = carrier.call(f"{DID}01", **timed)
+    invite = rings(phone)
+    phone.reply(invite, 200, "OK", sdp(5001), Content_Type="application/sdp")
+    answer = calling.final()
+    assert (answer["session-expires"], answer["require"]) == ("1800;refresher=uac", "timer")
+    called = calling.acknowledge(answer)
+    phone.wait_request("ACK")
+    hang_up(called, phone)
+    site.wait_no_call()
+
+    calling = Calling.start(phone, "0301", sdp(5001))
+    carrier.agent.reply(carrier.invited(), 422, "Session Interval Too Small", Min_SE="3600")
+    carrier.agent.wait_request("ACK")
+    invite = carrier.invited()
+    assert (invite["min-se"], int(invite["session-expires"].partition(";")[0]) >= 3600) == ("3600", True)
+    granted = {"Session_Expires": "3600;refresher=uas", "Require": "timer", "Supported": "timer"}
+    carrier.agent.reply(invite, 200, "OK", sdp(7000), Content_Type="application/sdp", **granted)
+    mine = calling.acknowledge(calling.final())
+    carrier.agent.wait_request("ACK")
+    outside = Dialog.of_invite(carrier.agent, invite)
+    timed = {"Supported": "timer", "Session-Expires": "3600;refresher=uac", "Min-SE": "3600"}
+    refreshed = outside.request("UPDATE", b"", "", **timed)
+    assert (refreshed.status, refreshed["session-expires"]) == (200, "3600;refresher=uac")
+    sent = outside.send("INVITE", sdp(7000), **timed)
+    phone.reply(phone.wait_request("INVITE"), 200, "OK", sdp(5001), Content_Type="application/sdp")
+    answer = carrier.agent.final(sent)
+    assert (answer.status, answer["session-expires"]) == (200, "3600;refresher=uac")
+    outside.ack(answer)
+    phone.wait_request("ACK")
+    assert outside.request("UPDATE", b"", "", **{**timed, "Session-Expires": "30"}).status == 422
+    hang_up(mine, carrier.agent)
+    site.wait_no_call()
+
+
 def test_two_tenants_at_one_carrier(site: Site, carrier: Carrier) -> None:
     """Each gets the calls to its own numbers, and sees nothing of the other's."""
     ours, theirs = site.registered("101"), site.agent("101")
