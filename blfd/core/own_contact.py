@@ -3,6 +3,7 @@
 A request inside a dialog goes to our Contact, so it brings the user part back: who stands before several
 servers sends it by that to the one that has the tenant. Before the tenant stands who is at the other end, as
 some phones show it. The Contact of the default tenant is an address alone, as are those of older dialogs.
+Outside it has our account there, or nobody (`Calls.contact_user`): a tenant is no business of a carrier's.
 
 Anybody may write any Request-URI. So the tenant in it says whose password is asked for, where nothing else
 does, and no more than that: the dialog knows whose it is.
