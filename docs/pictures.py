@@ -43,6 +43,7 @@ PAGES = {
     "sign-in": "/sign-in",
     "lamps": "/t/default/lamps",
     "wall": "/t/default/lamps?wall",
+    "groups-of-lamps": "/t/default/lamps?group=sales&group=warehouse",
     "extensions": "/t/default/extensions",
     "extension": "/t/default/extensions/edit/102",
     "remove": "/t/default/extensions/remove/102",

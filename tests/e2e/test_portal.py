@@ -315,7 +315,17 @@ OF_SYSTEM = (
 
 def test_no_page_keeps_anybody_out(site: Site, page: Page) -> None:
     """By axe-core's rules: contrast, labels, what the keyboard reaches; light and dark, wide and narrow."""
-    site.cli("device", "add", "80:5e:c0:12:34:56", "--model", "yealink/t54w", "--extension", "101")
+    site.cli(
+        "device",
+        "add",
+        "80:5e:c0:12:34:56",
+        "--model",
+        "yealink/t54w",
+        "--extension",
+        "101",
+        "--keys",
+        "102,103,*98=Group",
+    )
     site.cli("extension", "set", "102", "--dnd", "on")
     site.cli("group", "add", "front", "101", "102")
     site.cli("admin", "add", "root", "--password", ADMIN_PASSWORD)
