@@ -75,6 +75,8 @@ class Locations:
 
     def take_wanted(self) -> list[Effect]:
         """What has to be looked up, since the last call."""
+        if not self._wanted:
+            return []
         wanted, self._wanted = self._wanted, []
         return [Locate(server) for server in wanted]
 

@@ -118,6 +118,8 @@ class Registrar:
 
     def take_moved(self) -> list[tuple[Binding, Binding]]:
         """What led to a phone, and what leads there instead, since the last call."""
+        if not self._moved:
+            return []
         moved, self._moved = self._moved, []
         return moved
 

@@ -90,16 +90,8 @@ class Requests:
         told: list[Effect] = []
         proved = False
         try:
-            if isinstance(event, NotifyReceived):
-                return self._upstreams.notified(event, now)
-            if isinstance(event, RequestReceived):
-                return [self._other_method(event)]
-            if isinstance(event, MovedReceived):
-                return [self._let_in(event, now)]
-            if isinstance(event, ReferReceived):  # its sender is known by the dialog
-                return self._transfers.refer(event, now)
-            if isinstance(event, PublishReceived):
-                return self._publish(event, now)
+            if not isinstance(event, SubscribeReceived | RegisterReceived | InviteReceived):
+                return self._of_another_kind(event, now)
             if isinstance(event, InviteReceived) and (trunks := self._outside(event.request, now)):
                 proved = self._knows(event.request)
                 return self._call_in(event, trunks, now)
@@ -121,6 +113,24 @@ class Requests:
                 except Silenced:
                     return [Ignore(transaction)]
             return [*logs, reply, *told, *self._follow(now)]
+
+    def _of_another_kind(
+        self,
+        event: PublishReceived | NotifyReceived | ReferReceived | MovedReceived | RequestReceived,
+        now: float,
+    ) -> list[Effect]:
+        """One whose sender is known otherwise, or need not be."""
+        match event:
+            case NotifyReceived():
+                return self._upstreams.notified(event, now)
+            case RequestReceived():
+                return [self._other_method(event)]
+            case MovedReceived():
+                return [self._let_in(event, now)]
+            case ReferReceived():  # by the dialog
+                return self._transfers.refer(event, now)
+            case PublishReceived():
+                return self._publish(event, now)
 
     def _knows(self, request: Request) -> bool:
         """Its sender is known now."""

@@ -30,6 +30,7 @@ from blfd.sip.grammar import (
     whole_number,
 )
 
+KEPT_CONTACTS = 2048  # a phone's requests, which all have the same one, come one after the other
 MOST_CSEQ = 2**31 - 1  # RFC 3261, section 8.1.1.5
 MALFORMED_EXPIRES = 3600  # RFC 3261, section 10.2.1.1
 NO_PARAMETERS: Parameters = {}
@@ -89,7 +90,7 @@ def _plain(text: str) -> tuple[Uri, str] | None:
     return uris.parts(written), quoted or (words or "").rstrip(" ")
 
 
-_kept_contacts = lru_cache(uris.KEPT)(_contacts)
+_kept_contacts = lru_cache(KEPT_CONTACTS)(_contacts)
 
 
 def name_addrs(text: str) -> tuple[AddressParam, ...]:

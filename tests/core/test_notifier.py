@@ -90,6 +90,19 @@ def test_the_first_notify() -> None:
     assert notify.dialog.target == "sip:103@198.51.100.7"
 
 
+def test_subscriptions_of_a_phone_share_what_is_the_same() -> None:
+    """There are tens of thousands, most of them twenty to a phone."""
+    world = World()
+    for number, resource in enumerate(("101", "102", "103")):
+        asked = subscribe(to=resource, call_id=f"call-{number}")
+        moved = Flow(*asked.request.flow[:2], 5999 if number == 2 else 5060)  # a value of its own
+        world.give(asked._replace(request=asked.request._replace(flow=moved)))
+    first, second, third = world.core.notifier.subscriptions
+    assert first.flow is second.flow
+    assert (first.flow.port, third.flow.port) == (5060, 5999)
+    assert first.dialog.event is third.dialog.event
+
+
 def test_changes_are_coalesced() -> None:
     world = World()
     (first,) = notifies(world.give(subscribe()))

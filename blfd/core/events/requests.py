@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 
 from blfd.core.access.domains import Domains
@@ -138,6 +139,8 @@ def _no_referral(request: Request) -> Refusal:
 
 def target_of(contact: str) -> str:
     """The remote target that a Contact gives. Raises Refusal."""
+    if contact[:4] == "sip:" and "?" not in contact:  # as nearly all are
+        return contact
     if not is_sip(contact):
         raise Refusal(400, "The Contact has to be a SIP URI")
     return without_headers(contact)
@@ -146,12 +149,12 @@ def target_of(contact: str) -> str:
 def _dialog(subscribe: SubscribeReceived, tag: str) -> SubscriptionDialog:
     """The dialog that a SUBSCRIBE begins, from our side, with our `tag` (RFC 3261, section 12.1.1)."""
     request = subscribe.request
-    identity = f";id={subscribe.event_id}" if subscribe.event_id else ""
+    event = f"{subscribe.event};id={subscribe.event_id}" if subscribe.event_id else subscribe.event
     return SubscriptionDialog(
         DialogId(request.call_id, tag, request.from_.tag),
         NameAddr(request.to.uri.text, request.to.display),
         NameAddr(request.from_.uri.text, request.from_.display),
         target_of(subscribe.contact),
         subscribe.record_route,
-        f"{subscribe.event}{identity}",
+        sys.intern(event),
     )

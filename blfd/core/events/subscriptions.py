@@ -99,9 +99,10 @@ class Subscriptions:
         """The one that gives way to another: of a watcher that has as many as it may, the oldest that cannot
         be told anything. Raises Refusal where one more would be too many."""
         leaves, sender = None, hosts.sender(source)
-        if self._of_watcher.full(watcher):
+        its_own_full = self._of_watcher.full(watcher)
+        if its_own_full:
             leaves = next((one for one in self.lost(watcher) if one.phase is Phase.UNREACHABLE), None)
-        if self._of_watcher.full(watcher) and not leaves:
+        if its_own_full and not leaves:
             tally, whose, setting = self._of_watcher, f"{watcher}", "max_subscriptions"
         elif self._of_tenant.full(watcher.tenant) and not leaves:
             tally, whose, setting = self._of_tenant, f"tenant {watcher.tenant}", "tenant_subscriptions"
@@ -114,7 +115,14 @@ class Subscriptions:
     def add(self, subscription: Subscription) -> None:
         self._by_key[subscription.key] = subscription
         self._by_resource.setdefault(subscription.resource, {})[subscription.key] = subscription
-        self._by_watcher.setdefault(subscription.watcher, {})[subscription.key] = subscription
+        of_watcher = self._by_watcher.setdefault(subscription.watcher, {})
+        if of_watcher:  # nearly always of the same phone, and what is the same is kept once
+            flow = of_watcher[next(reversed(of_watcher))].flow
+            if flow == subscription.flow:
+                subscription.flow = flow
+                if flow.host == subscription.source:
+                    subscription.source = flow.host
+        of_watcher[subscription.key] = subscription
         self._over.add(subscription.flow, subscription.key)
         for tally, owner in self._tallied(subscription):
             tally.add(owner)
