@@ -88,7 +88,8 @@ class ClientTransactions:
 
     def _end(self, branch: str) -> str:
         outstanding = self._outstanding.pop(branch)
-        self._over.remove(outstanding.flow, branch)
+        if outstanding.flow.transport in CONNECTED:
+            self._over.remove(outstanding.flow, branch)
         return outstanding.token
 
     def take(self, branch: str, call_id: str, local_tag: str, cseq: int, status: int) -> str | None:
@@ -102,6 +103,15 @@ class ClientTransactions:
             or outstanding.cseq != cseq
         ):
             return None
+        return self.answer(branch, status)
+
+    def sent_with(self, branch: str) -> bytes:
+        """The request that waits for the response with a branch; b"" if there is none."""
+        outstanding = self._outstanding.get(branch)
+        return outstanding.data if outstanding else b""
+
+    def answer(self, branch: str, status: int) -> str:
+        """The token of a request that waits, and is answered for good."""
         if status < 300:
             self.answered += 1
         else:

@@ -40,31 +40,40 @@ _LOOSE_LINE = re.compile(r"^([!-9;-~]+)[ \t]*:[ \t]*([^\r\n]*(?:\r?\n[ \t][^\r\n
 _LOOSE_FOLD = re.compile(r"(?<![ \t])[ \t]*\r?\n[ \t]+")
 
 
-_PORT = r"(?::(?:[0-9]{1,4}|[1-5][0-9]{4}))?"
+_PORT_NUMBER = r"(?:[0-9]{1,4}|[1-5][0-9]{4})"
+_PORT = rf"(?::{_PORT_NUMBER})?"
 _URI = rf"sips?:(?:[A-Za-z0-9\-_.!~*'()]+@)?[A-Za-z0-9.\-]+{_PORT}(?:;transport=[a-z]+)?"
 _NAMED = rf"""(?:"[ !#-;=?-\[\]-~]*" ?)?<{_URI}>"""
 _OTHERS = "User-Agent|Server|Allow|Supported|Allow-Events|Accept|Accept-Language"
-_answer = re.compile(
-    r"SIP/2\.0 (2[0-9][0-9]) [ -~]*\r\n"
-    rf"Via: SIP/2\.0/[A-Z]+ [A-Za-z0-9.\-]+{_PORT}(?:;rport(?:=[0-9]{{1,4}}|=[1-5][0-9]{{4}})?)?"
-    rf";branch=({TOKEN})(?:;rport(?:=[0-9]{{1,4}}|=[1-5][0-9]{{4}})?)?(?:;received=[0-9.]+)?\r\n"
-    rf"From: {_NAMED};tag=({TOKEN})\r\nTo: {_NAMED}(?:;tag={TOKEN})?\r\n"
-    r"Call-ID: ([!-~]+)\r\nCSeq: ([0-9]{1,9}) NOTIFY\r\n"
+_STAMP = rf"(?:;rport(?:={_PORT_NUMBER})?)?"
+_answer_begins = re.compile(
+    rf"SIP/2\.0 (2[0-9][0-9]) [ -~]*\r\nVia: SIP/2\.0/[A-Z]+ [A-Za-z0-9.\-]+{_PORT}{_STAMP}"
+    rf";branch=({TOKEN}){_STAMP}(?:;received=[0-9.]+)?(?=\r\nFrom: )".encode()
+).match
+_ECHOED_TO = b" NOTIFY\r\n"
+_answer_ends = re.compile(
     rf"(?:(?:Contact: {_NAMED}|(?:{_OTHERS}): [ -~]*)\r\n){{0,20}}"
-    rf"(?:Event: [ -~]*\r\n)?(?:(?:{_OTHERS}): [ -~]*\r\n){{0,20}}Content-Length: 0\r\n\r\n"
+    rf"(?:Event: [ -~]*\r\n)?(?:(?:{_OTHERS}): [ -~]*\r\n){{0,20}}Content-Length: 0\r\n\r\n".encode()
 ).fullmatch
+_SHORTEST_END = b"Content-Length: 0\r\n\r\n"
 
 
-def plain_response(data: bytes) -> tuple[str, str, str, int, int] | None:
-    """Of a 2xx to a NOTIFY, as phones plainly write it, what is looked at: the topmost branch, Call-ID, From
-    tag, CSeq number and status. `read` finds the same, and more; None for all else."""
-    if not data.isascii():
-        return None
-    match = _answer(data.decode("ascii"))
+def plain_answer(data: bytes, sent: Callable[[str], bytes]) -> tuple[str, int] | None:
+    """Branch and status of a phone's 2xx to a NOTIFY, as phones plainly write it: From, To, Call-ID and CSeq
+    are those of the NOTIFY, octet by octet. None for all else, of which `read` finds what it says.
+
+    `sent` is asked for the NOTIFY with a branch, b"" if none is answered by it.
+    """
+    match = _answer_begins(data)
     if match is None:
         return None
-    status, branch, tag, call_id, cseq = match.groups()
-    return branch, call_id, tag, int(cseq), int(status)
+    branch, start = match[2].decode(), match.end()
+    end = data.find(_ECHOED_TO, start) + len(_ECHOED_TO)
+    if end < start or data[start:end] not in sent(branch):
+        return None
+    if data[end:] != _SHORTEST_END and not _answer_ends(data, end):
+        return None
+    return branch, int(match[1])
 
 
 def read(data: bytes) -> Request | Response:

@@ -157,11 +157,7 @@ class Stack:
         self._server.take_all(read)
 
     def _take(self, data: bytes, source: Source) -> None:
-        if (
-            data[:9] == b"SIP/2.0 2"
-            and (plain := reader.plain_response(data))
-            and plain[0].startswith(COOKIE)
-        ):
+        if data[:9] == b"SIP/2.0 2" and (plain := reader.plain_answer(data, self.client.clients.sent_with)):
             self.client.answered(*plain)
             return
         message = self._read(data, source)

@@ -35,27 +35,27 @@ class UserAgentClient:
 
     def take(self, response: Response) -> None:
         """One whose branch is ours, or is said to be."""
-        branch, status = response.via.branch, response.status
+        ids = response.via.branch, response.call_id, response.from_.tag, response.cseq
+        status = response.status
         if response.method != "NOTIFY":
-            ids = branch, response.call_id, response.from_.tag, response.cseq
             token = self._requests.take(*ids, status)
             if token:
                 self._emit(request_answered(token, response))
             return
-        retry_after = response.number("retry-after") if status >= 300 else None
-        self.answered(branch, response.call_id, response.from_.tag, response.cseq, status, retry_after)
+        token = self.clients.take(*ids, status)
+        if token:
+            retry_after = response.number("retry-after") if status >= 300 else None
+            self._answers.append(NotifyAnswered(token, status, retry_after))
 
     def take_further(self, response: Response, flow: Flow) -> None:
         """One to an INVITE that no call waits for."""
         self._further_responses.hang_up(response, flow, time.monotonic())
 
-    def answered(
-        self, branch: str, call_id: str, tag: str, cseq: int, status: int, retry_after: int | None = None
-    ) -> None:
-        """Somebody answers what is, or claims to be, a NOTIFY of ours outside calls: `tell` says so."""
-        token = self.clients.take(branch, call_id, tag, cseq, status)
+    def answered(self, branch: str, status: int) -> None:
+        """The NOTIFY with a branch, which waits for that, has its 2xx: `tell` says so."""
+        token = self.clients.answer(branch, status)
         if token:
-            self._answers.append(NotifyAnswered(token, status, retry_after))
+            self._answers.append(NotifyAnswered(token, status))
 
     def tell(self) -> None:
         """The core hears of the answers to NOTIFYs: of all together, as many come at once."""

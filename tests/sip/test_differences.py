@@ -21,7 +21,7 @@ from blfd.core.values import Address, Uri
 from blfd.sip import fields, headers, uris
 from blfd.sip.fields import Fields
 from blfd.sip.message import Malformed, Message, Request, Response
-from blfd.sip.reader import plain_response, read, unread
+from blfd.sip.reader import plain_answer, read, unread
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 MUTATIONS = 4000
@@ -104,22 +104,50 @@ ANSWERS = [
 ]
 
 
+IDS = HEAD[HEAD.index(b"From: ") :]
+NOTIFY = (
+    b"NOTIFY sip:101@192.0.2.5 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.5:5060;rport;branch=z9hG4bKn00ff\r\n"
+    b"Max-Forwards: 70\r\n"
+    + IDS
+    + b"Contact: <sip:192.0.2.5:5060>\r\nEvent: dialog\r\nContent-Length: 0\r\n\r\n"
+)
+
+
 def test_the_shortest_way_of_all() -> None:
-    """A phone's 2xx to a NOTIFY, looked at as a whole: all that is found is what the reader finds."""
+    """A phone's 2xx to a NOTIFY, looked at as a whole: what is found is what the reader finds, and the ids
+    are those of the NOTIFY."""
     dice = random.Random(6665)
     seeds = [*ANSWERS, *MESSAGES.values()]
+    sent = read(NOTIFY)
     taken = 0
     for number in range(MUTATIONS):
-        data = ANSWERS[number] if number < len(ANSWERS) else mutated(dice.choice(ANSWERS), dice, seeds)
-        found = plain_response(data)
+        data = ANSWERS[number] if number < len(ANSWERS) else dice.choice(ANSWERS)
+        before, _, after = data.partition(IDS)
+        if number >= len(ANSWERS):
+            match number % 4:
+                case 0:
+                    data = mutated(data, dice, seeds)
+                case 1:
+                    data = mutated(before, dice, seeds) + IDS + after
+                case _:
+                    data = before + IDS + mutated(after, dice, seeds)
+        found = plain_answer(data, lambda branch: NOTIFY if branch == "z9hG4bKn00ff" else b"")
         assert found or number >= len(ANSWERS), data
         if found:
             taken += 1
             read_ = read(data)
             assert isinstance(read_, Response)
-            values = read_.via.branch, read_.call_id, read_.from_.tag, read_.cseq, read_.status
-            assert (*values, read_.method) == (*found, "NOTIFY"), data
-    assert taken > MUTATIONS / 10
+            assert (read_.via.branch, read_.status, read_.method) == (*found, "NOTIFY"), data
+            same = ("call_id", "from_", "to", "cseq")
+            assert [getattr(read_, name) for name in same] == [getattr(sent, name) for name in same], data
+    assert taken > MUTATIONS / 10, taken
+
+
+@pytest.mark.parametrize("cut", [b"CSeq: 7", b"Call-ID: 0_1", b"tag=a1", b"tag=b2", b"00ff", b"\r\nTo: "])
+def test_another_ones_answer_is_not_taken(cut: bytes) -> None:
+    other = ANSWERS[0].replace(cut, cut[:-1] + b"9")
+    assert other != ANSWERS[0]
+    assert plain_answer(other, lambda branch: NOTIFY if branch == "z9hG4bKn00ff" else b"") is None
 
 
 def test_nothing_else_is_raised() -> None:
