@@ -93,9 +93,12 @@ class Stack:
         """Handle what comes within `timeout` seconds, and all timers that are due."""
         delay = self._calls.poll()
         self.network.poll(0.0 if self.admission.waiting else self._may_wait(timeout, delay))
-        self.client.tell()
-        if self.admission.waiting:
-            self._take_all(self.admission.turn())
+        try:
+            self.client.tell()
+            if self.admission.waiting:
+                self._take_all(self.admission.turn())
+        except Exception:
+            log.exception("something that came was not handled")
         self._calls.give_waiting()
         now = time.monotonic()
         self.client.due(now)

@@ -72,11 +72,14 @@ class UserAgentServer:
         """Requests that are of no call, such as SUBSCRIBEs: the core has all before any is answered."""
         new = []
         for request, flow in requests:
-            known = self.transactions.find(key := request.key())
-            if known is None:
-                new.append(self._begin(key, request, flow))
-            else:
-                self._repeated(known, request, flow)
+            try:
+                known = self.transactions.find(key := request.key())
+                if known is None:
+                    new.append(self._begin(key, request, flow))
+                else:
+                    self._repeated(known, request, flow)
+            except Exception:
+                log.exception("a %s from %s was not handled", request.method, flow)
         self._ask(*new)
 
     def _begin(self, key: str, request: Request, flow: Flow) -> ServerTransaction:
@@ -156,14 +159,14 @@ class UserAgentServer:
         inputs = []
         for transaction in transactions:
             try:
-                inputs.append(self._checked(transaction))
-            except Refusal as refusal:
-                if refusal.log:
-                    log.warning("%s", refusal.log)
-                self._respond(transaction, refusal.status, refusal.reason, headers=refusal.headers)
+                found = self._input_of(transaction)
             except Exception:
                 log.exception("a %s from %s was not handled", transaction.method, transaction.source)
-                self._respond(transaction, 500)
+                if transaction.is_open:
+                    self._respond(transaction, 500)
+            else:
+                if found is not None:
+                    inputs.append(found)
         failed = False
         try:
             self._emit(*inputs)
@@ -179,6 +182,16 @@ class UserAgentServer:
             if transaction.method == "INVITE":
                 self._respond(transaction, 100)
             self.transactions.wait(transaction, time.monotonic())
+
+    def _input_of(self, transaction: ServerTransaction) -> Input | None:
+        """What the core is to answer; None if it need not, as the request is refused here."""
+        try:
+            return self._checked(transaction)
+        except Refusal as refusal:
+            if refusal.log:
+                log.warning("%s", refusal.log)
+            self._respond(transaction, refusal.status, refusal.reason, headers=refusal.headers)
+            return None
 
     def _checked(self, transaction: ServerTransaction) -> Input:
         """The input that a request is. Raises Refusal for what no core need see."""

@@ -271,6 +271,27 @@ def test_subscribes_that_wait_go_together_and_each_is_answered_for_itself(
     assert "it was about SubscribeReceived" in caplog.text
 
 
+def test_a_fault_about_an_answer_to_a_notify_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    def answer(event: Input) -> list[Effect]:
+        if isinstance(event, NotifyAnswered) and event.subscription == "k1":
+            raise RuntimeError("ours")
+        return [Reply(transaction(event), 200)] if isinstance(event, SubscribeReceived) else []
+
+    edge = Edge(answer)
+    edge.stack.perform(NotifyAll([Notify(f"k{n}", Flow(*PHONE), dialog_of(n, ()), 1, 60) for n in range(3)]))
+    for sent in edge.network.sent[:]:
+        lines = sent.partition(b"\r\n\r\n")[0].split(b"\r\n")
+        echoed = [line for line in lines if line.startswith((b"Via", b"From", b"To", b"Call-ID", b"CSeq"))]
+        edge.network.receive(b"\r\n".join((b"SIP/2.0 200 OK", *echoed, b"Content-Length: 0\r\n\r\n")), PHONE)
+    edge.network.receive(request("SUBSCRIBE"), PHONE)
+    edge.stack.poll(0)
+    assert [one.subscription for one in edge.inputs if isinstance(one, NotifyAnswered)] == ["k0", "k1", "k2"]
+    assert "was not handled" in caplog.text
+    assert "subscription='k1'" in caplog.text
+    edge.stack.poll(0)
+    assert edge.network.sent[-1].startswith(b"SIP/2.0 200 OK\r\n"), "the SUBSCRIBE has its turn"
+
+
 def test_a_fault_of_the_core_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
     def fail(event: Input) -> list[Effect]:
         raise RuntimeError("ours")
