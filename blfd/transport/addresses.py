@@ -90,11 +90,11 @@ def peer(sockaddr: Any) -> tuple[str, int]:
     return unmapped(sockaddr[0]), sockaddr[1]
 
 
-def local_address_towards(host: str) -> str:
+def local_address_towards(host: str, zone: int = 0) -> str:
     """The address of ours that the kernel would send from, loopback's if it knows no way; sends nothing."""
     with new_socket(host, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect((host, 9))
+            probe.connect((host, 9, 0, zone) if zone else (host, 9))
         except OSError:
             return "::1" if is_ipv6(host) else "127.0.0.1"
         return peer(probe.getsockname())[0]

@@ -98,7 +98,9 @@ class Connections:
         connecting = None
         try:
             connecting = self._network.socket_for(flow)
-            failure = connecting.connect_ex((flow.host, flow.port))
+            zone = self._network.zones.get(flow.host, 0)
+            there = (flow.host, flow.port)
+            failure = connecting.connect_ex((*there, 0, zone) if zone else there)
             if failure not in (0, errno.EINPROGRESS):
                 raise OSError(failure, os.strerror(failure))
             kind = self._network.connection_kind(flow)

@@ -90,6 +90,7 @@ class Network:
         self._apart: list[Readable] = []
         self.connections = Connections(self, may_connect, slowest)
         self._local: dict[str, str] = {}
+        self.zones: dict[str, int] = {}  # by which interface addresses of one link alone (fe80::) were heard
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wake_fd, select.EPOLLIN)
         self.handshakes = Handshakes(may_shake_hands)
@@ -167,8 +168,16 @@ class Network:
         if host is None:
             if len(self._local) > MAX_LOCAL:
                 self._local.clear()
-            host = self._local[flow[1]] = local_address_towards(flow[1])
+            host = self._local[flow[1]] = local_address_towards(flow[1], self.zones.get(flow[1], 0))
         return host, address.port
+
+    def heard_by(self, host: str, zone: int) -> None:
+        """Something came from an address that is one's of that interface's link alone."""
+        if self.zones.get(host) != zone:
+            if len(self.zones) > MAX_LOCAL:
+                self.zones.clear()
+            self.zones[host] = zone
+            self._local.pop(host, None)
 
     # Time
 

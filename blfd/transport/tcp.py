@@ -194,6 +194,8 @@ class TcpListener:
             except OSError:
                 return
             host, port = peer(address)
+            if len(address) == 4 and address[3]:
+                self._network.heard_by(host, address[3])
             if self.may_accept(host):
                 flow = Flow(self.transport.name, host, port, self.index)
                 self._network.connections.accepted(connected, flow)

@@ -51,12 +51,20 @@ class UdpListener:
             except OSError:  # an ICMP error of an earlier send; the timers deal with it
                 continue
             host, port = peer(address) if maps else address
+            if maps and address[3]:
+                network.heard_by(host, address[3])
             receive(bytes(view[:length]), (name, host, port, index, ""))
 
     def send(self, data: bytes, address: tuple[str, int]) -> bool:
         host, port = address
+        zones = self._network.zones
         try:
-            self.socket.sendto(data, (MAPPED + host, port) if self._maps and not is_ipv6(host) else address)
+            if zones and host in zones:
+                self.socket.sendto(data, (host, port, 0, zones[host]))
+            else:
+                self.socket.sendto(
+                    data, (MAPPED + host, port) if self._maps and not is_ipv6(host) else address
+                )
         except OSError as error:
             if error.errno == errno.EMSGSIZE:
                 text = "%d octets to %s port %d do not fit into a datagram: have that phone use TCP"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,7 @@ class Networks:
             lines.append(f"-n {SERVER} link add to{user} type veth peer name eth0 netns {phone}")
             for name, device, last in ((SERVER, f"to{user}", 1), (phone, "eth0", 2)):
                 lines.append(f"-n {name} address add {prefix}{last}/64 dev {device} nodad")
+                lines.append(f"-n {name} address add {of_link(user, last)}/64 dev {device} nodad")
                 lines.append(f"-n {name} link set {device} up")
         try:
             for line in lines:
@@ -68,6 +70,11 @@ class Networks:
 
     def _names(self) -> list[str]:
         return [SERVER, *(MARK + user for user in self.prefixes)]
+
+
+def of_link(user: str, last: int) -> str:
+    """An address of this phone's link alone."""
+    return f"fe80::{user}:{last}"
 
 
 def ip(*words: str) -> None:
@@ -112,6 +119,15 @@ class FarSite(Site):
         server, host = self._ends(user, transport)
         with inside(MARK + user):
             agent = Agent(server, user, password(user), transport, host=host)
+        self.agents.append(agent)
+        return agent
+
+    def neighbour(self, user: str, transport: str) -> Agent:
+        """A phone that has no address but its link's. What it writes has no zone, as no URI has."""
+        server, port = of_link(user, 1), 5061 if transport == "tls" else 5060
+        with inside(MARK + user):
+            zone, host = socket.if_nametoindex("eth0"), of_link(user, 2)
+            agent = Agent(f"[{server}]:{port}", user, password(user), transport, host=host, zone=zone)
         self.agents.append(agent)
         return agent
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from baresip import MD5, Baresip, a_day
-from calls import Calling, sdp
+from calls import Calling, connect, sdp
 from namespaces import FarSite, Networks, check
 from pickups import Office, element, hang_up, replaces
 from wire import Agent
@@ -85,6 +85,24 @@ def _says_that_it_is_there(agent: Agent, port: int, way: str) -> None:
         asked = agent.wait(lambda m: m.method == "INVITE", 1.5)
         agent.reply(asked, 200, "OK", sdp(port, way), Content_Type="application/sdp")
         agent.wait_request("ACK")
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+def test_neighbours_that_have_no_address_but_of_their_link(site: FarSite, transport: str) -> None:
+    """Each sees an address of ours on its own link, and is called and told there."""
+    caller, callee = site.neighbour("101", transport), site.neighbour("102", transport)
+    for agent in (caller, callee):
+        assert agent.register().status == 200
+    answer, _ = caller.subscribe("102")
+    assert answer["contact"].startswith(f"<sip:{caller.server}")
+    mine, other = connect(caller, callee)
+    assert caller.server in mine.target
+    assert callee.server in other.target
+    assert caller.notify("confirmed")
+    hang_up(other, mine)
+    assert caller.notify("terminated")
+    for agent in (caller, callee):
+        assert agent.register(expires=0).status == 200
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])

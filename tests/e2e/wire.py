@@ -105,18 +105,20 @@ class Agent:
     is_registered: bool = False
     received: list[Message] = field(default_factory=list)
     host: str = ""  # loopback's
+    zone: int = 0  # the interface, where both addresses are of its link alone
     leave_by: list[Callable[[], object]] = field(default_factory=list)  # what ends its calls
     watched: list[tuple[str, Message]] = field(default_factory=list)  # with the 200 of each SUBSCRIBE
     trusting: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         host, _, port = self.server.rpartition(":")
-        self.peer = (host.strip("[]"), int(port))
+        link = (0, self.zone) if self.zone else ()
+        self.peer: tuple[str, int, *tuple[int, ...]] = (host.strip("[]"), int(port), *link)
         kind = socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM
         is_ipv6 = host.startswith("[")
         self.socket = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, kind)
         self.host = self.host or ("::1" if is_ipv6 else "127.0.0.1")
-        self.socket.bind((self.host, 0))
+        self.socket.bind((self.host, 0, *link))
         if self.transport != "udp":
             self.socket.connect(self.peer)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as phones do
@@ -266,7 +268,7 @@ class Agent:
             end = found.end() + (int(length[1]) if length else 0)
             if len(self._stream) < end:
                 break
-            self._take(self._stream[:end], self.peer)
+            self._take(self._stream[:end], self.peer[:2])
             self._stream = self._stream[end:].lstrip(PONG)
         return True
 
