@@ -52,6 +52,7 @@ class Networks:
             phone = MARK + user
             lines.append(f"-n {SERVER} link add to{user} type veth peer name eth0 netns {phone}")
             for name, device, last in ((SERVER, f"to{user}", 1), (phone, "eth0", 2)):
+                lines.append(f"-n {name} link set {device} addrgenmode none")  # no other of the link
                 lines.append(f"-n {name} address add {prefix}{last}/64 dev {device} nodad")
                 lines.append(f"-n {name} address add {of_link(user, last)}/64 dev {device} nodad")
                 lines.append(f"-n {name} link set {device} up")
