@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-import socket
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-import httpx
 import pytest
-from browser import portal_url
 from calls import Calling, connect, sdp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -41,8 +37,7 @@ def without_controls(octets: bytes) -> str:
 
 @pytest.fixture(scope="module")
 def module_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    http = ("--provision", "http://127.0.0.1:0", "--web", "http://127.0.0.1:0")
-    site = Site(tmp_path_factory.mktemp("site"), "--trust", "127.0.0.0/8", *http)
+    site = Site(tmp_path_factory.mktemp("site"), "--trust", "127.0.0.0/8")
     yield site
     Calling.trusted(site.agent(), "999").refused()
     log = site.server.log.read_text()
@@ -172,53 +167,3 @@ def test_inside_a_call(site: Site) -> None:
     send()
     assert dialog.request("BYE").status == 200
     callee.reply(callee.wait_request("BYE"), 200)
-
-
-# What comes by HTTP
-
-
-def asked(url: str, path: bytes, user_agent: bytes) -> bytes:
-    """The answer to GET: one, whose header has no control character; its body."""
-    at = httpx.URL(url)
-    with socket.create_connection((at.host, at.port or 80), timeout=20) as connection:
-        lines = (
-            b"GET " + path + b" HTTP/1.1",
-            b"Host: x",
-            b"Connection: close",
-            b"User-Agent: " + user_agent,
-        )
-        connection.sendall(b"\r\n".join((*lines, b"", b"")))
-        answer = b""
-        while piece := connection.recv(65536):
-            answer += piece
-    head, end, body = answer.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 "), answer
-    assert end
-    assert not re.search(rb"[\x00-\x1f\x7f]", head.replace(b"\r\n", b"")), head
-    length = re.search(rb"(?im)^content-length: (\d+)", head)
-    assert length, head
-    assert int(length[1]) == len(body), "and nothing behind it"
-    return body
-
-
-def test_paths_and_user_agents(site: Site) -> None:
-    """Of phones that fetch their files, and of whoever asks for a page: in headers, pages and the log."""
-    mac = "80:5e:c0:12:34:56"
-    site.cli("device", "add", mac, "--model", "yealink/t54w", "--extension", "101")
-    files = json.loads(site.cli("device", "show", mac, "--json"))["url"]
-    portal, own = portal_url(site), mac.replace(":", "") + ".cfg"
-
-    @settings(QUICK, max_examples=25)
-    @given(OCTETS, OCTETS, st.booleans())
-    def ask(path: bytes, user_agent: bytes, as_is: bool) -> None:
-        name = re.sub(rb"[^!-~]|[?#]", b"", path) if as_is else escaped(path).encode()
-        said = raw(user_agent)
-        for url, wanted in ((files, name), (files, own.encode()), (portal, b"/" + name)):
-            body = asked(url, httpx.URL(url).raw_path.rstrip(b"/") + b"/" + wanted, said)
-            assert not re.search(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", body)
-
-    ask()
-    asked(files, httpx.URL(files).raw_path + own.encode(), b"a\x1b[31m\x85\xe2\x80\xae \x7f")
-    shown = site.cli("device", "show", mac)
-    assert all(letter.isprintable() or letter == "\n" for letter in shown), shown
-    site.cli("device", "remove", mac, "--yes")
