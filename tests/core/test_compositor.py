@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from builders import (
     HOST,
+    SDP,
     World,
     dials,
     document,
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from publishers import HELD, KAMAILIO, OTHER, asterisk, body, kamailio, opensips, publish, published
 
 from blfd.core import report
-from blfd.core.calls.leg_inputs import LegAccepted, LegProgress
+from blfd.core.calls.leg_inputs import LegAccepted, LegAcknowledged, LegAnswered, LegEnded, LegProgress
 from blfd.core.effects import Effect, Log, Reply, SavePublication, TellSaved
 from blfd.core.inputs import DirectoryChanged, PublicationsRestored, Saved
 from blfd.core.messages import PublishReceived
@@ -505,3 +506,52 @@ def test_any_order(steps: list[tuple[Flow, str, str]]) -> None:
         words = {"early": "ringing", "confirmed": "talking", "trying": "trying"}
         assert site.lamp == next((words[s] for s in ("early", "confirmed", "trying") if s in live), "idle")
         assert set(site.kept) == set(etags.values())
+
+
+LEG = ("ring", "answer", "hang up")
+SAID = ("early", "confirmed", "terminated")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(("leg", "leg", *SAID, "lost", "copy", "anew")), max_size=14))
+def test_a_call_that_is_carried_here_and_published_in_any_order(steps: list[str]) -> None:
+    """While its leg is there it counts once, as it is here, though its publisher loses an answer, sends two
+    with one entity-tag, or starts anew; and when both are over nothing is left."""
+    site = Site()
+    site.give(DirectoryChanged(published("101")))
+    site.give(invite("103", "101"))
+    (dial,) = dials(site.give(LegAccepted(1, "tag")))
+    ids, entity = DialogId("own", "ours", "phone's"), f"sip:101@{HOST}"
+    to_come, here, said, etag = list(LEG), "", "early", ""
+
+    def say(state: str, tag: str) -> str:
+        dialog = f'<dialog id="x" call-id="own" direction="recipient"><state>{state}</state></dialog>'
+        return site.publish(body(dialog, entity=entity), tag, 300, user="101")
+
+    for step in steps:
+        match to_come.pop(0) if step == "leg" and to_come else step:
+            case "ring":
+                site.give(LegProgress(dial.leg, 180, "Ringing", ids, None))
+                here = "early"
+            case "answer":
+                site.give(LegAnswered(dial.leg, ids, SDP))
+                site.give(LegAcknowledged(1, None))
+                here = "confirmed"
+            case "hang up":
+                site.give(LegEnded(dial.leg, 200, ""))
+                here = ""
+            case "lost":
+                say(said, "")
+            case "anew":
+                etag = say(said, "")
+            case "copy" if etag:
+                stale, etag = etag, say(said, etag)
+                assert site.refused(body(entity=entity), stale, 300, user="101").status == 412
+            case state if state in SAID:
+                said = state
+                etag = say(said, etag)
+        shown = [d.state.value for d in site.world.core.dialogs.of(Aor("default", "101"))]
+        assert shown == [here] if here else len(shown) <= 1
+    site.give(LegEnded(dial.leg, 200, ""))
+    site.at(site.world.now + 400)
+    assert (site.world.lamp("101"), site.kept) == ("idle", {})
