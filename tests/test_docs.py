@@ -47,6 +47,7 @@ ELSEWHERE = {  # what a command begins with, and why it is not run here
     "systemctl": OF_ROOT,
     "podman build": "needs an image from a registry",
     "podman run": "needs an image from a registry",
+    "blfd pjsip install": "changes this environment: .ci/run does it, and tests/test_pjsip_wheel.py",
     "blfd demo": "tests/e2e/test_demo.py runs it",
     "blfd lamps --watch": "has no end: tests/test_cli.py runs it",
     "blfd run --pnp": "listens on a port of all the machine: tests/e2e/test_pnp.py runs it",

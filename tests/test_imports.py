@@ -440,7 +440,7 @@ def test_exports_go_to_a_file_or_to_standard_output(inside: Blfd) -> None:
         "blfd: note: passwords are kept as hashes alone, so that column is empty: "
         "an update leaves them as they are\n"
     )
-    assert inside("extension", "export", "out.csv")[:2] == (0, "")
+    assert inside("extension", "export", "out.csv")[:2] == (0, "written to out.csv\n")
     assert Path("out.csv").read_bytes().decode() == out
     assert inside("extension", "import", "--update", "out.csv")[1] == "0 extensions added, 1 as before\n"
     assert inside("device", "export")[1] == "mac,model,extensions,keys,transport,modules\r\n"

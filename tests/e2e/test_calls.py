@@ -457,7 +457,7 @@ def test_an_anonymous_call(site: Site, wish: dict[str, str]) -> None:
     seen = watcher.notify("confirmed")
     assert seen.document.entity == f"sip:101@{watcher.server}"
     assert b"sip:10" not in seen.body.replace(seen.document.entity.encode(), b""), "whom it calls"
-    assert "101" in site.cli("pickups")
+    site.wait(lambda: "101" in site.cli("pickups"), lambda: site.cli("pickups"))
     assert dialog.request("BYE").status == 200
 
 

@@ -218,4 +218,5 @@ def test_the_way_back_is_the_record_route(site: Site) -> None:
 def test_the_command_line_shows_the_watcher(site: Site) -> None:
     phone = site.agent("108")
     phone.subscribe("109")
+    site.wait_watched("109")
     assert re.search(r"108 .*109 .*told", site.cli("watchers"))

@@ -140,7 +140,7 @@ def test_the_shortest_way_of_all() -> None:
             assert (read_.via.branch, read_.status, read_.method) == (*found, "NOTIFY"), data
             same = ("call_id", "from_", "to", "cseq")
             assert [getattr(read_, name) for name in same] == [getattr(sent, name) for name in same], data
-    assert taken > MUTATIONS / 10, taken
+    assert taken > MUTATIONS / 20, taken  # with the corpus, mutations are others than without
 
 
 @pytest.mark.parametrize("cut", [b"CSeq: 7", b"Call-ID: 0_1", b"tag=a1", b"tag=b2", b"00ff", b"\r\nTo: "])
