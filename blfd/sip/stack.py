@@ -93,8 +93,8 @@ class Stack:
         """Handle what comes within `timeout` seconds, and all timers that are due."""
         delay = self._calls.poll()
         self.network.poll(0.0 if self.admission.waiting else self._may_wait(timeout, delay))
+        self._tell_answers()
         try:
-            self.client.tell()
             if self.admission.waiting:
                 self._take_all(self.admission.turn())
         except Exception:
@@ -140,6 +140,13 @@ class Stack:
             except Exception:
                 self._not_handled(data, source)
 
+    def _tell_answers(self) -> None:
+        """What has come stays in its order: a change has to find free who has answered before it."""
+        try:
+            self.client.tell()
+        except Exception:
+            log.exception("an answer to a NOTIFY was not handled")
+
     @staticmethod
     def _not_handled(data: bytes, source: Source) -> None:
         """No message may end the server, whatever we have got wrong about it."""
@@ -167,6 +174,7 @@ class Stack:
         if isinstance(message, Response):
             self._take_response(message, Flow._make(source))
         elif message is not None:
+            self._tell_answers()
             self.counters.requests += 1
             self._server.take(message, Flow._make(source))
 
@@ -181,7 +189,9 @@ class Stack:
     def _take_response(self, response: Response, flow: Flow) -> None:
         if response.via.branch.startswith(COOKIE):
             self.client.take(response)
-        elif not self._calls.response(response, flow):
+            return
+        self._tell_answers()
+        if not self._calls.response(response, flow):
             self.client.take_further(response, flow)
 
     def _malformed(self, malformed: Malformed, source: Source) -> None:

@@ -498,7 +498,8 @@ def test_it_is_as_it_describes_itself(
         [
             *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{base}/openapi.json"),
             *("--url", base, "-H", f"Authorization: {token}", "--no-color", "--max-examples", "3"),
-            *("--phases", "examples,coverage,fuzzing", "--workers", "2"),
+            # One worker: of two threads, Python 3.11's ast may fail in one ("recursion depth mismatch").
+            *("--phases", "examples,coverage,fuzzing", "--workers", "1"),
             *("--exclude-checks", "positive_data_acceptance"),  # rules that no schema can say
             *(word for name in kept for word in ("--exclude-operation-id", name)),
         ],

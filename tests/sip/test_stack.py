@@ -17,6 +17,7 @@ from blfd.core.messages import (
     NotifyAnswered,
     NotifyReceived,
     Part,
+    RegisterReceived,
     RequestAnswered,
     RequestReceived,
     SubscribeReceived,
@@ -271,6 +272,27 @@ def test_subscribes_that_wait_go_together_and_each_is_answered_for_itself(
     assert "it was about SubscribeReceived" in caplog.text
 
 
+def accepted(notify: bytes) -> bytes:
+    """The 200 to a NOTIFY."""
+    lines = notify.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    echoed = [line for line in lines if line.startswith((b"Via", b"From", b"To", b"Call-ID", b"CSeq"))]
+    return b"\r\n".join((b"SIP/2.0 200 OK", *echoed, b"Content-Length: 0\r\n\r\n"))
+
+
+def test_answers_to_notifies_are_told_before_what_came_after_them() -> None:
+    """Else who has answered hears of a change late, and of a short one not at all."""
+    edge = Edge(lambda event: [])
+    notifies = [Notify(f"k{n}", Flow(*PHONE), dialog_of(n, ()), 1, 60) for n in range(3)]
+    edge.stack.perform(NotifyAll(notifies))
+    first, second, third = map(accepted, edge.network.sent[:])
+    for data in (first, second, request("REGISTER"), third):
+        edge.network.receive(data, PHONE)
+    kinds = [type(event) for event in edge.inputs]
+    assert kinds == [NotifyAnswered, NotifyAnswered, RegisterReceived]
+    edge.stack.poll(0)
+    assert [type(event) for event in edge.inputs] == [*kinds, NotifyAnswered]
+
+
 def test_a_fault_about_an_answer_to_a_notify_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
     def answer(event: Input) -> list[Effect]:
         if isinstance(event, NotifyAnswered) and event.subscription == "k1":
@@ -280,9 +302,7 @@ def test_a_fault_about_an_answer_to_a_notify_ends_nothing(caplog: pytest.LogCapt
     edge = Edge(answer)
     edge.stack.perform(NotifyAll([Notify(f"k{n}", Flow(*PHONE), dialog_of(n, ()), 1, 60) for n in range(3)]))
     for sent in edge.network.sent[:]:
-        lines = sent.partition(b"\r\n\r\n")[0].split(b"\r\n")
-        echoed = [line for line in lines if line.startswith((b"Via", b"From", b"To", b"Call-ID", b"CSeq"))]
-        edge.network.receive(b"\r\n".join((b"SIP/2.0 200 OK", *echoed, b"Content-Length: 0\r\n\r\n")), PHONE)
+        edge.network.receive(accepted(sent), PHONE)
     edge.network.receive(request("SUBSCRIBE"), PHONE)
     edge.stack.poll(0)
     assert [one.subscription for one in edge.inputs if isinstance(one, NotifyAnswered)] == ["k0", "k1", "k2"]
