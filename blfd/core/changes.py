@@ -28,7 +28,7 @@ class Changed:
 
 
 class Changes:
-    """Numbers that only rise; each change has one. It costs one entry an extension, whoever looks on."""
+    """Changes by numbers that only rise; each has one. It costs one entry an extension, whoever looks on."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -37,7 +37,7 @@ class Changes:
         self._attempts: deque[tuple[int, Attempt]] = deque(maxlen=REMEMBERED)
 
     def lamp(self, aor: Aor) -> None:
-        """It shows something else, or its phones have come or gone."""
+        """A lamp shows something else, or the phones of its extension have come or gone."""
         self.number += 1
         self._lamps[aor] = self.number
         self._lamps.move_to_end(aor)
@@ -54,7 +54,7 @@ class Changes:
         self._lamps.clear()
 
     def lamps_since(self, number: int) -> list[Aor] | None:
-        """Those that changed after that number; None where it may be all of them."""
+        """The lamps that changed after a number; None where it may be all of them."""
         if number < self._all or number > self.number:
             return None
         found = []
@@ -65,5 +65,5 @@ class Changes:
         return found[::-1]
 
     def attempts_since(self, number: int) -> list[Attempt]:
-        """The oldest first, of those that are remembered."""
+        """The attempts after a number that are remembered, the oldest first."""
         return [attempt for at, attempt in self._attempts if at > number]

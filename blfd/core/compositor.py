@@ -90,7 +90,8 @@ class Compositor:
         self._of: dict[Aor, dict[str, None]] = {}  # entity-tags
         self._heard: dict[Aor, Publication] = {}  # what was asked for, which is not published
         self._shown: dict[Aor, dict[Published, WatchedDialog]] = {}
-        self._ended: dict[Aor, dict[Published, float]] = {}  # bodies of until then tell nothing of these
+        # Dialogs that are over: bodies of until then tell nothing of them.
+        self._ended: dict[Aor, dict[Published, float]] = {}
         self.timers = Timers(self._expire)
         self.refused: dict[tuple[str, Aor], RefusedPublish] = {}  # by source and extension, the newest last
         self._unanswered: dict[int, Reply] = {}
@@ -123,7 +124,7 @@ class Compositor:
         return effects
 
     def of(self, aor: Aor) -> list[Publication]:
-        """Those of an extension, the newest body last."""
+        """The publications of an extension, the newest body last."""
         found = [self._by_etag[etag] for etag in self._of.get(aor, ())]
         return sorted(found, key=lambda publication: publication.saved.at)
 
@@ -137,7 +138,7 @@ class Compositor:
     # PUBLISH
 
     def publish(self, publish: PublishReceived, publisher: Publisher, now: float) -> list[Effect]:
-        """RFC 3903, section 6, step by step; answered when it is stored. Raises Refusal."""
+        """Take a PUBLISH (RFC 3903, section 6, step by step); answered when it is stored. Raises Refusal."""
         *effects, answer = self._published(publish, publisher, now)
         if not isinstance(answer, Reply) or not any(isinstance(one, SavePublication) for one in effects):
             return [*effects, answer]
@@ -146,7 +147,7 @@ class Compositor:
         return [*effects, TellSaved(number)]
 
     def saved(self, saved: Saved) -> list[Effect]:
-        """What these have published is stored."""
+        """The answers to PUBLISHes that are stored."""
         return [self._unanswered.pop(number) for number in saved.numbers]
 
     @property
@@ -155,7 +156,7 @@ class Compositor:
         return len(self._unanswered)
 
     def _published(self, publish: PublishReceived, publisher: Publisher, now: float) -> list[Effect]:
-        """What comes of it, and the answer last."""
+        """What comes of a PUBLISH, and the answer last. Raises Refusal."""
         if publish.event.lower() != PACKAGE:
             text = f"{publish.event} is not published here" if publish.event else "Event is missing"
             raise Refusal(489, visible(text), (("Allow-Events", PACKAGE),))
@@ -222,7 +223,7 @@ class Compositor:
         return [*effects, _accepted(publish, saved.etag, expires)]
 
     def _whose(self, target: Uri, entity: str, publisher: Publisher) -> Aor:
-        """The document's entity says so; the Request-URI where it names no extension here."""
+        """The extension that the document's entity names, or else the Request-URI. Raises Refusal."""
         named = (self._aor(entity), self._domains.aor_of(target))
         aor = next((aor for aor in named if aor in self._directory.extensions), None)
         if aor is None:
@@ -244,7 +245,7 @@ class Compositor:
         return Aor(tenant.domain, user) if tenant else None
 
     def _make_room(self, aor: Aor, old: Publication | None, coming: int, now: float) -> list[Effect]:
-        """For one with so many dialogs in the place of `old`, where there is one."""
+        """Drop the oldest for one with so many dialogs in the place of `old`, where there is one."""
         effects: list[Effect] = []
         others = [publication for publication in self.of(aor) if publication is not old]
         dialogs = sum(len(publication.dialogs) for publication in others) + coming
@@ -414,7 +415,7 @@ def _watched(
 
 
 def user_and_host(uri: str) -> tuple[str, str]:
-    """Of a SIP URI in a document, and the number of a tel URI; both may be empty."""
+    """The user and host of a SIP URI in a document, or the number of a tel URI; both may be empty."""
     scheme, _, rest = uri.partition(":")
     address = rest.partition(";")[0].partition("?")[0]
     user, at, host = address.rpartition("@")

@@ -39,7 +39,7 @@ def _line(uri: str) -> str:
 
 
 def contact_key(uri: str) -> str:
-    """Equal for URIs that RFC 3261, section 19.1.4 calls equal, as far as a registrar can tell.
+    """A key that is equal for URIs that RFC 3261, section 19.1.4 calls equal, as far as a registrar can tell.
 
     Scheme, host and parameters are compared without case, the user with it; parameters outside the RFC's list
     tell a phone's lines apart (";line="), so they count too. Order does not matter.

@@ -201,7 +201,7 @@ class Core:
         return effects
 
     def _settle(self, effects: list[Effect], now: float) -> list[Effect]:
-        """What has become of pickups elsewhere and transfers by what was done."""
+        """The effects, with what has become of pickups elsewhere and transfers by what was done."""
         return self.transfers.settle(self.pickups.across.settle(effects, now), now)
 
     def _route(self, event: Input, now: float) -> list[Effect]:
@@ -309,7 +309,7 @@ class Core:
         return self.calls.handle(heard, now) if heard else []
 
     def _synchronize(self, wanted: SyncWanted, now: float) -> Iterator[Notify]:
-        """To each phone where it is registered; nothing is done about the answers."""
+        """A NOTIFY to each phone where it is registered; nothing is done about the answers."""
         aor = wanted.aor
         domain = self._addresses[0] if aor.tenant == DEFAULT_TENANT else aor.tenant
         for binding in self.registrar.reachable(aor, now):

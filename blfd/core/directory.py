@@ -35,7 +35,7 @@ class DndLamp(Enum):
 
 
 class Whose(Enum):
-    """For which phones of an extension that ring holds what one of them says."""
+    """The ringing phones of an extension for which holds what one of them says."""
 
     ALL = "all"
     PHONE = "phone"  # for that one alone
@@ -58,7 +58,7 @@ class Forwarding:
 
     @property
     def told(self) -> str:
-        """For people; "" where nothing is set."""
+        """What is set, in words for people; "" for nothing."""
         found = {
             "always": self.always,
             "busy": self.busy,
@@ -81,8 +81,7 @@ class StarCodes:
     """What is dialled to set one's own rules, "" where nothing is.
 
     Behind those that forward comes the extension where calls are to go, and behind `withhold` who is called
-    without being told by whom. The defaults are the factory codes of
-    Cisco's SPA phones.
+    without being told by whom. The defaults are the factory codes of Cisco's SPA phones.
     """
 
     dnd: str = "*78"
@@ -177,7 +176,7 @@ class Directory:
         return aor in self.extensions or any(aor == (one.tenant, one.resource) for one in self.trunks)
 
     def owner(self, extension: Extension) -> Owner:
-        """What is said of the extension itself counts, then the upstreams, then its tenant."""
+        """Who knows an extension: what is said of itself counts, then the upstreams, then its tenant."""
         if extension.owner:
             return extension.owner
         if self.upstreams and self.upstream(extension.aor):
@@ -186,7 +185,7 @@ class Directory:
         return tenant.owner if tenant else Owner.LOCAL
 
     def upstream(self, aor: Aor) -> Upstream | None:
-        """The one that knows an extension: whose pattern says most of it."""
+        """The upstream that knows an extension, whose pattern says most of it; None for none."""
         found = [
             (weight, one.name, one)
             for one in self.upstreams

@@ -34,7 +34,7 @@ class Refusal(Exception):
 
 
 def no_tls(who: str) -> Refusal:
-    """Somebody would take part in a call by sips: who has no TLS."""
+    """The refusal of somebody who would take part in a call by sips: and has no TLS."""
     return Refusal(480, f"{who} has no TLS, which a call by sips: needs", SIPS_NOT_ALLOWED)
 
 

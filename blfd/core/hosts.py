@@ -51,7 +51,7 @@ def unmapped(address: str) -> str:
 
 
 def written(host: str) -> str:
-    """As it stands in URIs, in a Via's sent-by and before a port: IPv6 in brackets."""
+    """A host as it stands in URIs, in a Via's sent-by and before a port: IPv6 in brackets."""
     return f"[{host}]" if ":" in host else host
 
 

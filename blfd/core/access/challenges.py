@@ -13,7 +13,7 @@ MOST_ROUNDS = 4  # in a row: two servers may want a proof each, and each a fresh
 
 
 def text(one: Challenge) -> str:
-    """As a header field has it."""
+    """The challenge as a header field has it."""
     opaque = f", opaque={quoted(one.opaque)}" if one.opaque else ""
     qop = ', qop="auth"' if "auth" in one.qop else ""
     stale = ", stale=true" if one.stale else ""
@@ -22,7 +22,7 @@ def text(one: Challenge) -> str:
 
 
 def best(challenges: Iterable[Challenge]) -> list[Challenge]:
-    """Of each realm the strongest that can be answered."""
+    """The strongest challenge of each realm, of those that can be answered."""
     names = list(ALGORITHMS)
     found: dict[tuple[str, bool], Challenge] = {}
     for one in challenges:

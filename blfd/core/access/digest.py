@@ -98,7 +98,7 @@ class Authenticator:
         return extension
 
     def prove(self, request: Request, trunk: Trunk, now: float) -> None:
-        """That a request is of a trunk that registers here, whoever From says it is. Raises as above."""
+        """Check that a request is of a trunk that registers here, whoever is in From. Raises as above."""
         if self.takes_at_its_word(request.flow):
             return
         self._check_silence(request.flow, now)
@@ -185,7 +185,7 @@ class Authenticator:
             raise Refusal(401, "Unauthorized", self.challenge(realm, host, now))
         credentials = given[0]
         age = self._nonces.age(credentials.nonce, host, now)
-        if age is None:  # of a stranger, or for another source: not a wrong password
+        if age is None:  # a stranger's nonce, or for another source: no wrong password
             raise Refusal(401, "Unauthorized", self.challenge(realm, host, now, stale=True))
         if not _same_resource(credentials.uri, request.target):
             raise Refusal(400, "The digest is for another Request-URI")
@@ -259,7 +259,7 @@ def _registers_here(trunk: Trunk) -> bool:
 
 
 def _peer(trunk: Trunk, directory: Directory) -> tuple[Aor, Extension]:
-    """What it registers as, and the account that it has: its lamp, as if that were an extension."""
+    """What a trunk registers as, and the account that it has: its lamp, as if that were an extension."""
     text = f"{trunk.username}:{directory.tenants[trunk.tenant].realm}:{trunk.password}"
     ha1 = {name: digest(text) for name, digest in ALGORITHMS.items()}
     return Aor(trunk.tenant, trunk.username), Extension(Aor(trunk.tenant, trunk.resource), trunk.name, ha1)

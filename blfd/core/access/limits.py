@@ -35,7 +35,7 @@ class Tally:
 
 
 def too_many(what: str, most: int, whose: str, asking: object, setting: str) -> Refusal:
-    """`whose` limit of `most` things refuses one more of `asking`; `setting` raises it."""
+    """The refusal of one more of `asking`, by `whose` limit of `most` things; `setting` raises it."""
     text = f"{whose} has {most} {what} already: one more of {asking} is refused"
     return Refusal(403, f"At most {most} {what}", (), f"{text}; raise {setting} if that is right")
 
@@ -50,7 +50,7 @@ def granted(asked: int | None, default: int, least: int, most: int) -> int:
 
 
 class Rates:
-    """`per_second` requests from each sender; `now` is in seconds of any clock."""
+    """A limit of `per_second` requests from each sender; `now` is in seconds of any clock."""
 
     def __init__(self, per_second: int) -> None:
         self._per_second = per_second

@@ -18,8 +18,8 @@ _COUNT = re.compile(r"[0-9A-Fa-f]{8}")
 
 
 class Nonces:
-    """`secret`, of 64 octets at most, keys them, so that whoever has it could make them: a server before a
-    restart and after it.
+    """Makes and checks nonces. `secret`, of 64 octets at most, keys them, so that whoever has it could make
+    them: a server before a restart and after it.
 
     `mark`, MARK_OCTETS in hexadecimal and of chance, tells those that this process has made. Which counts
     have been used with those of others is not known here.
@@ -31,7 +31,7 @@ class Nonces:
         self._used: dict[str, tuple[int, int]] = {}  # the highest count, and a bit for it and each below
 
     def make(self, host: str, at: float) -> str:
-        """One for requests from `host`."""
+        """A nonce for requests from `host`."""
         stamp = f"{int(at):08x}{self._mark}{next(self._counter) & 0xFFFFFF:06x}"
         return stamp + self._mac(stamp, host)
 
@@ -40,7 +40,7 @@ class Nonces:
         return made.hexdigest()
 
     def age(self, nonce: str, host: str, now: float) -> float | None:
-        """Seconds since it was made for `host`; None if it never was."""
+        """Seconds since a nonce was made for `host`; None if it never was."""
         stamp, mac = nonce[:-MAC_LENGTH], nonce[-MAC_LENGTH:]
         if len(stamp) != STAMP_LENGTH or not nonce.isascii():
             return None
@@ -49,7 +49,7 @@ class Nonces:
         return now - int(stamp[:8], 16)
 
     def is_own(self, nonce: str) -> bool:
-        """Whether one that was made for its host was made by this process."""
+        """Whether a nonce that was made for its host was made by this process."""
         return nonce[8:].startswith(self._mark)
 
     def use(self, nonce: str, count: str) -> bool:

@@ -33,11 +33,11 @@ class Senders:
         return self.authenticated(request, now)
 
     def prove(self, request: Request, trunk: Trunk, now: float) -> None:
-        """That a trunk that registers here has sent a request; as above where it is not."""
+        """Check that a trunk that registers here has sent a request. Raises as above where it has not."""
         self._authenticator.prove(request, trunk, now)
 
     def authenticated(self, request: Request, now: float) -> Extension:
-        """The same whatever the Request-URI is."""
+        """Who has sent a request, whatever its Request-URI is. Raises as above."""
         extension = self._authenticator.authenticate(request, now)
         self._check_rates(extension.aor, request.flow, now)
         return extension
@@ -51,10 +51,10 @@ class Senders:
 
     @property
     def sent_away(self) -> int:
-        """Requests of extensions and tenants that send too many."""
+        """How many requests were refused of extensions and tenants that send too many."""
         return self._extension_rates.refused + self._tenant_rates.refused
 
     def check_tenant_rate(self, tenant: str, now: float) -> None:
-        """Raises Refusal; for who is outside, and no extension."""
+        """Count a request of who is outside, and no extension. Raises Refusal for a tenant's too many."""
         if not self._tenant_rates.take(tenant, now):
             raise Refusal(503, "Too many requests", (("Retry-After", RETRY_AFTER),))

@@ -29,8 +29,8 @@ Key = tuple[str, str]
 
 
 class Strangers:
-    """`knows` says whether an address is a trunk's or a phone's, and `failed` counts a failure of a sender,
-    and says what is told once there were too many."""
+    """Who calls and has proved nothing yet. `knows` says whether an address is a trunk's or a phone's, and
+    `failed` counts a failure of a sender, and says what is told once there were too many."""
 
     def __init__(
         self, per_second: int, knows: Callable[[str], bool], failed: Callable[[str, str, float], str]
@@ -46,13 +46,13 @@ class Strangers:
         return self._rates.refused
 
     def proved(self, request: Request) -> None:
-        """Who has sent it is no stranger."""
+        """Forget a request whose sender is no stranger."""
         self._forget(_key(request))
 
     def refused(self, request: Request, refusal: Refusal, now: float) -> list[Effect]:
         """What is told of an INVITE that is refused. Raises Silenced where there is not even an answer."""
         flow, key = request.flow, _key(request)
-        if refusal.log:  # of a wrong password
+        if refusal.log:  # the line is of a wrong password
             self._forget(key)
             return []
         if self._knows(flow.host) or refusal.status == 503:

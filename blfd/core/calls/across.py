@@ -83,13 +83,13 @@ def _replaces(trunk: Trunk, aor: Aor, dialog: WatchedDialog) -> str:
     text = f"{call_id};to-tag={meant.to_tag};from-tag={meant.from_tag};early-only"
     try:
         return text if parse((text,)) == meant else ""
-    except Refusal:  # ids that cannot stand there
+    except Refusal:  # the ids cannot stand in a Replaces
         return ""
 
 
 @dataclass(slots=True)
 class Crossing:
-    """One that is under way; `answer` is held, until it is `proved` that the picker has got the call."""
+    """A pickup that is under way; `answer` is held, until it is `proved` that the picker has got the call."""
 
     wish: ToPickup
     picker: Aor
@@ -117,7 +117,7 @@ class Across:
         self._dialogs, self._calls = dialogs, calls
         self._directory = Directory()
         self._by_leg: dict[int, Crossing] = {}
-        self._had: dict[Aor, tuple[float, Aor]] = {}  # who has got the last one of an extension, and when
+        self._had: dict[Aor, tuple[float, Aor]] = {}  # who got the last call of an extension, and when
         self.timers = Timers(self._due)
 
     def directory_changed(self, directory: Directory) -> None:
@@ -125,7 +125,7 @@ class Across:
 
     @property
     def under_way(self) -> int:
-        """How many there are."""
+        """How many pickups are under way."""
         return len(self._by_leg)
 
     def way(self, aor: Aor, dialog: WatchedDialog) -> Outside | None:
@@ -134,14 +134,14 @@ class Across:
         return way(trunk, aor, dialog, self._directory) if trunk else None
 
     def asking(self, aor: Aor, dialog: WatchedDialog) -> Aor | None:
-        """Who is about to get a call."""
+        """Who is about to get the call of a dialog; None for nobody."""
         for one in self._by_leg.values():
             if (one.target, one.dialog.source) == (aor, dialog.source):
                 return one.picker
         return None
 
     def had(self, aor: Aor, picker: Aor, now: float) -> str:
-        """In words who has just got a call of an extension; "" for nobody."""
+        """Who has just got a call of an extension, in words; "" for nobody."""
         at, who = self._had.get(aor, (0.0, picker))
         return has("answered the call", Party(who), picker) if now - at < JUST_NOW else ""
 
@@ -154,7 +154,7 @@ class Across:
         dialog: WatchedDialog,
         now: float,
     ) -> list[Effect]:
-        """Ask for it. Raises Refusal where that cannot be."""
+        """Ask the other server for the call of `dialog`. Raises Refusal where there is no way."""
         outside = self.way(aor, dialog)
         if outside is None:
             raise carried_elsewhere(aor, dialog)
@@ -168,7 +168,7 @@ class Across:
     # What happens on the legs
 
     def heard(self, event: LegInput, now: float) -> LegInput | None:
-        """What the call hears of it; None for nothing yet."""
+        """What the call hears of an event on one of its legs; None for nothing yet."""
         if not self._by_leg or not isinstance(event, LegAnswered | LegEnded):
             return event
         call = self._calls.of(event.leg)
@@ -220,7 +220,7 @@ class Across:
         return one.is_told_apart and dialog is not None and dialog.state is DialogState.CONFIRMED
 
     def _pass(self, leg: int, one: Crossing, now: float) -> list[Effect]:
-        """The answer that was held is the call's, if the call is the picker's."""
+        """Hand on the answer that was held; end the call if there is none, or the extension has answered."""
         answer, one.answer = one.answer, None
         if answer is None or self._is_lost(one):
             return self._calls.end(leg, 480, "", now)
@@ -228,7 +228,7 @@ class Across:
         return self._calls.handle(answer, now)
 
     def _due(self, leg: int, now: float) -> list[Effect]:
-        """The server says nothing, or has answered and the call rings on."""
+        """A pickup has had its time: the server says nothing, or has answered and the call rings on."""
         one = self._by_leg[leg]
         if one.answer is None:
             return self._calls.end(leg, 480, f"{one.trunk} does not answer the pickup", now)
@@ -264,7 +264,7 @@ class Across:
 
 
 def carried_elsewhere(aor: Aor, dialog: WatchedDialog) -> Refusal:
-    """There is no way to have a call that another server carries."""
+    """The refusal of a call that another server carries, where there is no way to have it."""
     detail = (
         f"{dialog.publisher} tells of the call of {aor}, which does not pass through here, and no trunk says "
         f"how it is picked up there: blfd trunk set NAME --pickup-code or --replaces"

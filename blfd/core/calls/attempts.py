@@ -37,7 +37,7 @@ class Attempt:
     milliseconds: float
 
     def row(self) -> dict[str, Any]:
-        """For people and programs: times as ISO 8601."""
+        """The attempt as people and programs read it, with times as ISO 8601."""
         return {
             "at": datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds"),
             "picker": self.picker.extension,

@@ -30,10 +30,10 @@ from dialog_info import StateEvent
 
 
 class Call(RingingCall):
-    """One that rings, is answered or up; who is at its ends changes by pickups and transfers.
+    """A call that rings, is answered or up; who is at its ends changes by pickups and transfers.
 
-    What a message on one leg means for the others, and how a picker, or a transferee, gets into the place of
-    one of them.
+    It knows what a message on one leg means for the others, and how a picker, or a transferee, gets into the
+    place of one of them.
     """
 
     _is_settled = True  # as an earlier process has left it
@@ -124,7 +124,7 @@ class Call(RingingCall):
         return self._is_settled and self.exchange.is_settled
 
     def resume(self, saved: SavedCall) -> None:
-        """It is up, as it was."""
+        """Be up again, as the call was in an earlier process."""
         caller, callee = saved.caller, saved.callee
         self.caller_leg, self.answered_leg, self.state = caller.leg, callee.leg, State.TALKING
         for seat in (caller, callee):
@@ -169,7 +169,7 @@ class Call(RingingCall):
 
     def stand_in(self, leg: int, transferee: Seat, by: Party, now: float) -> list[Effect]:
         """The transferee calls, and no longer the caller; the phones ring on. Until one answers, `leg` stands
-        in for its."""
+        in for the transferee's."""
         left, self.caller_leg = self.caller_leg, leg
         self._dialogs.end(self.caller.aor, left, now, StateEvent.REPLACED)
         self.caller, self.dialog, self.referred_by = transferee.party, NO_DIALOG, by
@@ -189,7 +189,7 @@ class Call(RingingCall):
         self.goes_by(transferee.leg, trusted=ways[0], plain=ways[1], outside=ways[2])
 
     def show_transferee(self, transferee: Seat, now: float) -> None:
-        """It has nobody else to talk with: its lamp says whom it calls."""
+        """Let the lamp of a transferee that has nobody else to talk with say whom it calls."""
         self._connect(self.caller, transferee.leg, self.callee, now)
 
     def adopt(self, transferee: Seat, sdp: bytes, now: float, *, is_new: bool) -> list[Effect]:
@@ -229,7 +229,7 @@ class Call(RingingCall):
         return [*effects, HangUp(leg), *self.exchange.connect(asked, told, now)]
 
     def dissolve(self) -> list[Effect]:
-        """Its legs go on without it; their dialogs are none of its any more."""
+        """End the call and not its legs, which go on without it; their dialogs are none of its any more."""
         self.state = State.ENDED
         return self.exchange.dissolve()
 
@@ -257,7 +257,7 @@ class Call(RingingCall):
         return super().next_timer() if self.state is State.RINGING else self.exchange.next_timer()
 
     def handle_timer(self, now: float) -> list[Effect]:
-        """It has rung long enough somewhere, or an offer is made again."""
+        """The call has rung long enough somewhere, or an offer is made again."""
         return super().handle_timer(now) if self.state is State.RINGING else self.exchange.next(now)
 
     def hang_up(self, status: int, reason: str, now: float) -> list[Effect]:
@@ -270,7 +270,7 @@ class Call(RingingCall):
     # Media
 
     def acknowledged(self, acknowledged: LegAcknowledged, now: float) -> list[Effect]:
-        """An ACK; the last one that is missing makes it a call that is up."""
+        """Take an ACK; the last one that is missing makes it a call that is up."""
         if self.state is not State.ANSWERED:
             return []
         try:
@@ -282,7 +282,7 @@ class Call(RingingCall):
         return effects
 
     def _without(self, none: NoAnswer, now: float) -> list[Effect]:
-        """It cannot go on without an answer."""
+        """End the call, as it cannot go on without an answer."""
         log = Log(Level.WARNING, f"call {self.caller} -> {self.callee}: {none}")
         return [log, *self.hang_up(488, f"{none}", now)]
 

@@ -71,7 +71,7 @@ class Calls:
         self.rules = Rules(registrar, self.trunks, self.new_leg, settings.no_answer_timeout)
         self._numbers = itertools.count(1)
         self._by_leg: dict[int, Call] = {}
-        self._by_number: dict[int, Call] = {}  # those that have not ended
+        self._by_number: dict[int, Call] = {}  # calls that have not ended
         self.census = Census()
         self.keeping = Keeping(dialogs)
         self.timers = Timers(self._due)
@@ -166,7 +166,7 @@ class Calls:
         return self._by_leg.get(leg)
 
     def numbered(self, number: int) -> Call | None:
-        """None where it has ended."""
+        """The call of a number; None where it has ended."""
         return self._by_number.get(number)
 
     def join(self, call: Call, leg: int, picker: Picker, media: MediaMatched, now: float) -> list[Effect]:
@@ -181,11 +181,11 @@ class Calls:
     # What an earlier process has left
 
     def number_from(self, number: int) -> None:
-        """Lower numbers are in use."""
+        """Number new calls from here on, as lower numbers are in use."""
         self._numbers = itertools.count(number)
 
     def restore(self, saved: SavedCall) -> None:
-        """A call that is up; its legs are adopted."""
+        """Make a call that was up in an earlier process; its legs are adopted."""
         caller, callee = saved.caller, saved.callee
         call = Call(
             saved.number,
@@ -209,7 +209,7 @@ class Calls:
         self.keeping.stored(saved)
 
     def described(self, event: LegDescribed) -> list[Effect]:
-        """What has to be kept of a leg."""
+        """Take what has to be kept of a leg."""
         self.keeping.describe(event.leg, event.saved)
         call = self._by_leg.get(event.leg)
         if call:
@@ -287,7 +287,7 @@ class Calls:
         return self._settle(call, effects)
 
     def adopt(self, call: Call, transferee: Seat, sdp: bytes, now: float, *, is_new: bool) -> list[Effect]:
-        """The transferee is there itself."""
+        """The transferee takes the place of its stand-in, as it is there itself."""
         del self._by_leg[call.caller_leg]
         self._by_leg[transferee.leg] = call
         return self._settle(call, call.adopt(transferee, sdp, now, is_new=is_new))
@@ -309,7 +309,7 @@ class Calls:
         return self._settle(call, call.join(leg, transferee, media, now))
 
     def dissolve(self, call: Call) -> list[Effect]:
-        """Nobody has a place in it any more, and its legs are somebody else's or wait."""
+        """End a call in which nobody has a place any more; its legs are somebody else's or wait."""
         for leg in call.legs():
             self._by_leg.pop(leg, None)
         return self._settle(call, call.dissolve())
@@ -390,7 +390,7 @@ class Calls:
         return self._settle(call, call.handle_timer(now))
 
     def hang_up_all(self, now: float, *, but_kept: bool = False) -> list[Effect]:
-        """`but_kept`: those stay that go on in the next process."""
+        """End all calls; with `but_kept` those stay that go on in the next process."""
         ending = [call for call in self if not (but_kept and self.keeping.holds(call))]
         return [effect for call in ending for effect in self._stop(call, now)]
 
@@ -398,7 +398,7 @@ class Calls:
         return self._settle(call, call.hang_up(503, "The server is stopping", now))
 
     def give_up(self, call: Call, why: str, now: float) -> list[Effect]:
-        """What it waits for has not come."""
+        """End a call, as what it waits for has not come."""
         return self._settle(call, call.hang_up(500, why, now))
 
 

@@ -21,7 +21,7 @@ class Census:
         self._senders: Counter[Aor | str] = Counter()
 
     def count(self, call: Call) -> None:
-        """It is there, or has changed."""
+        """Count a call that is there, or has changed."""
         now = (call.caller.aor, call.sender)
         if self._as.get(call.number) != now:
             self.forget(call.number)
@@ -29,7 +29,7 @@ class Census:
             self._add(now, 1)
 
     def forget(self, number: int) -> None:
-        """It is over."""
+        """Count a call no more that is over."""
         known = self._as.pop(number, None)
         if known is not None:
             self._add(known, -1)
@@ -42,5 +42,5 @@ class Census:
                 del counter[key]
 
     def of(self, caller: Aor, sender: str) -> tuple[int, int, int]:
-        """Of an extension, its tenant, and an address."""
+        """How many calls there are of an extension, of its tenant, and from an address."""
         return self._callers[caller], self._tenants[caller.tenant], self._senders[sender]

@@ -34,13 +34,13 @@ from blfd.core.timers import Timers
 from blfd.core.values import Aor, NameAddr, Reason
 
 SHOWN = 2.0  # seconds, for a person to read what the phone shows
-MOST = 5  # such calls of an extension at a time
+MOST = 5  # calls to codes that an extension has at a time
 STOPPING = HangUp(0, 503, "The server is stopping")
 
 
 @dataclass(frozen=True, slots=True)
 class CodeCall:
-    """`told` are the words for what holds now."""
+    """A call to a code; `told` are the words for what holds now."""
 
     caller: Aor
     invite: InviteReceived
@@ -48,7 +48,7 @@ class CodeCall:
 
 
 class Codes:
-    """All such calls that are up or about to be, by their leg."""
+    """All calls to codes that are up or about to be, by their leg."""
 
     def __init__(self, calls: Calls, own_rules: OwnRules) -> None:
         self._calls, self._own_rules = calls, own_rules
@@ -62,7 +62,7 @@ class Codes:
         return set(self._by_leg)
 
     def caller(self, leg: int) -> Aor | None:
-        """Whose leg it is, if it is one of them."""
+        """Who has called a code by a leg; None where the leg is of no such call."""
         call = self._by_leg.get(leg)
         return call.caller if call else None
 
@@ -83,7 +83,7 @@ class Codes:
         return self._own_rules.set(caller.aor, (to.rule,), then, now)
 
     def handle(self, event: LegInput, now: float) -> list[Effect]:
-        """What has happened on one of the legs."""
+        """Take what has happened on one of the legs."""
         leg = event.leg
         match event:
             case LegAccepted():
@@ -99,7 +99,7 @@ class Codes:
         return []
 
     def _answer(self, leg: int) -> Effect:
-        """Where there is no way to be silent in the phone's form, the words come with a refusal."""
+        """The answer to a call; where nothing can be silent in the phone's form, a refusal with the words."""
         call = self._by_leg[leg]
         sdp = silent(call.invite.offer)
         if sdp is None:

@@ -57,7 +57,7 @@ class Cause(Enum):
 
 
 def cause_of(reason: str) -> Cause | None:
-    """By the reason of a Diversion; None for one that says nothing of what is done here."""
+    """The cause that is the reason of a Diversion; None for one that says nothing of what is done here."""
     return next((cause for cause in Cause if cause.reason == reason.lower()), None)
 
 
@@ -105,7 +105,7 @@ class Asked(NamedTuple):
 
 
 class Rules:
-    """Answers from a directory, and from which phones can be reached.
+    """The rules by which calls go on, from a directory and from which phones can be reached.
 
     `longest` is for how many seconds a call rings anywhere.
     """
@@ -133,7 +133,7 @@ class Rules:
         return self._at(callee, (), (), asked, now)
 
     def onward(self, at: Target, cause: Cause | None, asked: Asked, now: float) -> Target | None:
-        """Where it goes when nobody has taken it there; None for nowhere. Raises Refusal for a circle."""
+        """Where a call goes that nobody has taken at `at`; None for nowhere. Raises Refusal for a circle."""
         found = self._rule(at.party.aor, cause, asked) if cause else None
         if cause and found:
             return self._at(found, (*at.hops, Hop(at.party, cause)), at.others, asked, now)
@@ -145,7 +145,7 @@ class Rules:
     def redirected(
         self, at: Target, contacts: Iterable[Uri], cause: Cause, asked: Asked, now: float
     ) -> Target:
-        """Where it goes as one of its phones says so, the best first. Raises Refusal where none leads."""
+        """Where a call goes as a phone at `at` says, the best first. Raises Refusal where none leads."""
         hops = (*at.hops, Hop(at.party, cause))
         others = tuple(Other(uri, hops) for uri in contacts)
         if not others:
@@ -160,7 +160,7 @@ class Rules:
             return False
 
     def patience(self, target: Target, asked: Asked) -> float:
-        """For how many seconds it rings there until it goes on."""
+        """The seconds that a call rings at a target until it goes on."""
         aor = target.party.aor
         goes_on = target.others or self._rule(aor, Cause.NO_ANSWER, asked)
         return min(self.longest, self.of(aor).after) if goes_on else self.longest
@@ -185,7 +185,7 @@ class Rules:
         return lines[:1], tuple(lines[1:])
 
     def has_room(self, line: Line, target: Target) -> bool:
-        """Whether its trunk takes one more call by now."""
+        """Whether the trunk of a line, if it has one, takes one more call by now."""
         full = line.trunk and target.outside and not self._trunks.has_room(line.trunk, target.outside)
         return not full
 
@@ -201,7 +201,7 @@ class Rules:
             self._registrar.gave_no_answer(line.contact, line.flow, line.path, now)
 
     def _phones(self, aor: Aor, asked: Asked, now: float) -> list[Binding]:
-        """Where an extension can be called."""
+        """The bindings at which an extension can be called; over TLS alone, where that is asked for."""
         found = self._registrar.reachable(aor, now)
         return [binding for binding in found if binding.flow.is_secure or not asked.secure]
 

@@ -27,7 +27,7 @@ class Keeping:
         self._waiting: set[int] = set()  # calls that are over, but for the store
 
     def stored(self, saved: SavedCall) -> None:
-        """It is in the store, as it was; an earlier process has put it there."""
+        """Note a call that is in the store, as it was; an earlier process has put it there."""
         self._stored[saved.number] = saved
         for seat in (saved.caller, saved.callee):
             self.legs[seat.leg] = seat.saved
@@ -36,19 +36,19 @@ class Keeping:
         self.legs[leg] = saved
 
     def forget(self, leg: int) -> None:
-        """It has ended."""
+        """Forget a leg that has ended."""
         self.legs.pop(leg, None)
 
     def touch(self, call: Call) -> None:
-        """Something has happened to it."""
+        """Note a call to which something has happened."""
         self._touched[call.number] = call
 
     def keep(self, call: Call) -> None:
-        """It ends, and one of its phones waits, in no call: another process finds it by this one."""
+        """Keep a call that ends and of which a phone waits, in no call: another process finds that by it."""
         self._waiting.add(call.number)
 
     def let_go(self, call: Call) -> None:
-        """Nobody waits any more."""
+        """Keep a call no longer, as nobody waits any more."""
         if call.number in self._waiting:
             self._waiting.discard(call.number)
             self.touch(call)
@@ -80,7 +80,7 @@ class Keeping:
         return call.is_up and call.number in self._stored
 
     def _saved(self, call: Call) -> SavedCall | None:
-        """None where there is not all of it yet."""
+        """The call as it is stored; None where there is not all of it yet."""
         if not call.is_up or call.is_stood_in:
             return None
         caller, callee = (self._seat(call.seat(leg)) for leg in (call.caller_leg, call.answered_leg))
@@ -99,7 +99,7 @@ class Keeping:
         )
 
     def _half(self, call: Call) -> SavedHalf | None:
-        """A server that has answered while its answer is held (`Across`)."""
+        """What is stored of a server whose answer is held (`Across`); None where there is none."""
         up = [branch for branch in call.branches.values() if branch.leg in self.legs]
         if call.state is not State.RINGING or not up:
             return None

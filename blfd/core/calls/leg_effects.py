@@ -63,7 +63,7 @@ class Adopt(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Provisional response on a caller leg."""
+    """Send a provisional response on a caller leg."""
 
     leg: int
     status: int

@@ -42,7 +42,7 @@ _CANDIDATE = re.compile(_BEGINS + rb"a=candidate:\S+ \d+ \S+ \d+ (\S+) ")
 
 
 class Stream(NamedTuple):
-    """Of one m=, with what holds for the whole session where it says nothing else."""
+    """The stream of one m=, with what holds for the whole session where it says nothing else."""
 
     media: bytes
     port: bytes
@@ -176,7 +176,8 @@ def _families(sdp: bytes) -> frozenset[bytes]:
 
 
 def _families_of(sdp: bytes) -> frozenset[bytes]:
-    """Of c= and of what ICE (RFC 8839) and altc (RFC 6947) offer beside it; all where none is said."""
+    """The address families of c= and of what ICE (RFC 8839) and altc (RFC 6947) offer beside it; all of them
+    where none is said."""
     said = [_FAMILY.search(s.connection) for s in _open(sdp) if not _is_nowhere(s.connection)]
     found = {match[0] if match else b"" for match in said}
     found.update(_ALTERNATIVE.findall(sdp))

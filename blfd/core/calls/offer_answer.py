@@ -38,7 +38,7 @@ from blfd.core.values import Headers
 PAUSE = 2.05
 """Seconds until an offer that has crossed another's is made again. Phones take up to 2 s, or 2.1 to 4 s where
 the Call-ID is theirs (RFC 3261, section 14.1): this is none of theirs."""
-TIMES = 5  # an offer is made, before its 491 counts as a refusal
+TIMES = 5  # times that an offer is made, before its 491 counts as a refusal
 
 
 class NoAnswer(Exception):
@@ -97,7 +97,7 @@ class Own:
 
 
 class OfferAnswer:
-    """Between two legs; `awaited` are those whose ACK has not come yet."""
+    """The offers and answers of two legs; `awaited` are those whose ACK has not come yet."""
 
     def __init__(self, one: int, other: int) -> None:
         self._other = {one: other, other: one}
@@ -131,7 +131,7 @@ class OfferAnswer:
         return answer
 
     def answer_within(self, answer: Answer, offer: bytes | None) -> Answer:
-        """The same for what answers `offer`: what that does not allow is asked for when the call is up."""
+        """`answer` as `offer` allows it, its ACK awaited; the rest is asked for when the call is up."""
         if answer.sdp is None or offer is None:
             return self.answer(answer)
         allowed = answering(answer.sdp, offer)
@@ -144,11 +144,11 @@ class OfferAnswer:
         self._due[leg] = Due(then, self._other[leg], headers, offer)
 
     def later(self, effect: Offer | Identify) -> None:
-        """For when both have acknowledged."""
+        """Have `effect` done when both have acknowledged."""
         self._later.append(self._new(effect) if isinstance(effect, Offer) else effect)
 
     def at_once(self, offer: Offer, now: float) -> list[Effect]:
-        """For who has taken part before the other came."""
+        """Make an offer at once, to who has taken part before the other came."""
         own = self._new(offer)
         own.at_once = True
         self._later.insert(0, own)
@@ -161,7 +161,7 @@ class OfferAnswer:
         return Own(offer, vital)
 
     def replace(self, old: int, new: int) -> tuple[int, list[Effect]]:
-        """Another phone has taken the place of `old`; the leg that stays, which has to follow."""
+        """Put a phone in the place of `old`: the leg that stays, which has to follow, and what it is told."""
         stays = self._other[old]
         self._other = {new: stays, stays: new}
         effects: list[Effect] = []
@@ -179,7 +179,7 @@ class OfferAnswer:
         return stays, effects
 
     def seat(self, old: int, new: int, known: bytes | None) -> None:
-        """Whose place `old` has kept is there: `new`; what the other one was `known` of it is as it was."""
+        """Put `new` in the place that `old` has kept; what is `known` of it on the other leg is as it was."""
         stays = self._other.pop(old)
         self._other = {new: stays, stays: new}
         self.awaited.discard(old)
@@ -192,8 +192,8 @@ class OfferAnswer:
                 own.offer = own.offer._replace(leg=new)
 
     def connect(self, offer: Offer, other: Offer | None, now: float) -> list[Effect]:
-        """Two phones that talked with others: `offer` is what one can send, and what is answered to it the
-        other one is asked for by `other`, or where its media moves."""
+        """Connect two phones that talked with others: `offer` is what one can send, and what is answered to
+        it the other one is asked for by `other`, or where its media moves."""
         due = self._due.pop(offer.leg, None)
         first = Own(offer, vital=True, at_once=True, acknowledges=due.leg if due else 0)
         second = [Own(other, vital=True, at_once=True, follows=True)] if other else []
@@ -202,8 +202,8 @@ class OfferAnswer:
         return self.next(now)
 
     def ask(self, offer: Offer, other: Offer | None, now: float) -> list[Effect]:
-        """Two phones that are as they were, as far as is known: what one answers to `offer` is what the other
-        one is offered by `other`, if it can be told. Nothing depends on it."""
+        """Ask two phones that are as they were, as far as is known: what one answers to `offer` is what the
+        other one is offered by `other`, if it can be told. Nothing depends on it."""
         second = [Own(other, at_once=True, follows=True)] if other else []
         self._later[:0] = [Own(offer, at_once=True, tells=other is None), *second]
         return self.next(now)
@@ -219,7 +219,7 @@ class OfferAnswer:
         return [*asked, *infos]
 
     def acknowledged(self, acknowledged: LegAcknowledged, now: float) -> list[Effect]:
-        """Raises NoAnswer where the ACK lacks the SDP that it was to bring, or it is of no use."""
+        """Take an ACK. Raises NoAnswer where it lacks the SDP that it was to bring, or that is of no use."""
         leg, sdp, fault = acknowledged
         if leg not in self.awaited:
             return []
@@ -292,7 +292,8 @@ class OfferAnswer:
         return Hold(leg, held(sdp))
 
     def _acknowledged(self, own: Own, sdp: bytes | None) -> list[Effect]:
-        """Raises NoAnswer where what a phone has answered is of no use to who waits for its ACK."""
+        """The ACK with what a phone has answered, if a leg waits for it. Raises NoAnswer where the answer is
+        of no use to that."""
         leg = own.acknowledges
         if not leg or sdp is None:
             return []

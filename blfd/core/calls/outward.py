@@ -74,7 +74,7 @@ def refusal(told: Refusal, who: str) -> Refusal:
 
 
 def fields(headers: Headers) -> Headers:
-    """Those that may be told."""
+    """The header fields that may be told."""
     kept = (
         (name, _bare(value) if name == "Reason" else value) for name, value in headers if name not in KEPT
     )
@@ -86,7 +86,7 @@ def _told(headers: Headers) -> Headers:
 
 
 def _untold(cause: Reason | None) -> Reason | None:
-    """Without our words, but for those that say no more than the number."""
+    """A cause without our words, but for those that say no more than the number."""
     return cause if cause is None or cause == ELSEWHERE else Reason(cause.cause)
 
 

@@ -35,7 +35,7 @@ class OwnRules:
         self._rates = Rates(PER_SECOND)
 
     def set(self, aor: Aor, rules: tuple[Rule, ...], then: Then, now: float) -> list[Effect]:
-        """Have them stored, unless they hold already. Raises Refusal while another change is under way."""
+        """Have rules stored, unless they hold already. Raises Refusal while another change is under way."""
         if any(change.aor == aor for change in self._changes.values()):
             raise Refusal(500, "The change before is still being stored", (("Retry-After", "1"),))
         known = self._rules.of(aor)
@@ -48,5 +48,5 @@ class OwnRules:
         return [SetRules(number, aor, rules)]
 
     def are_set(self, answer: RulesSet, now: float) -> list[Effect]:
-        """They are stored, or cannot be."""
+        """Go on with who waits, as rules are stored, or cannot be."""
         return self._changes.pop(answer.number).then(answer, now)

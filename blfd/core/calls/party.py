@@ -34,7 +34,7 @@ class Party:
     number: str = ""
 
     def __str__(self) -> str:
-        """For the operator."""
+        """The party as the operator reads of it."""
         return f"{self.user} ({self.aor})" if self.is_outside else f"{self.aor}"
 
     @property
@@ -43,7 +43,7 @@ class Party:
 
     @property
     def user(self) -> str:
-        """What it is called by: its extension or number."""
+        """What the party is called by: its extension or number."""
         if self.is_outside:
             return self.number or USER
         return self.aor.extension
@@ -61,7 +61,7 @@ class Party:
         return ("", "") if self.withheld else (self.user, self.name)
 
     def name_addr(self, domain: str) -> NameAddr:
-        """For From and P-Asserted-Identity."""
+        """The name and address for From and P-Asserted-Identity."""
         if self.withheld:
             return NAME_ADDR
         return NameAddr(f"sip:{self.user.replace('#', '%23')}@{domain}", self.name)

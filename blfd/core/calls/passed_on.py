@@ -38,7 +38,7 @@ REFUSALS = In.REFUSAL | In.INFO_ANSWER
 
 
 class Rule(NamedTuple):
-    """In which messages a header field is passed on: those of `phones`, and of `edges`, which are trusted.
+    """A header field, and in which messages of `phones`, and of `edges`, which are trusted, it is passed on.
 
     `harmless` looks at a value that a phone says. `tells_who`: it may name the caller, and is left out where
     that one does not want to be known. `has_privacy`: each value may say that it is to be withheld.
@@ -63,11 +63,11 @@ _PRIVATE = re.compile(r"privacy *(?:=|%3D) *+\"?+(?!off|none)", re.I)
 
 
 def _fetches_nothing(value: str) -> bool:
-    """Whether it makes no phone fetch something at its colleague's word.
+    """Whether a value makes no phone fetch something at its colleague's word.
 
     For distinctive rings makers write URLs that lead nowhere, as in <http://127.0.0.1/Bellcore-dr3>.
     """
-    if "\\" in value or _WITHOUT_HOST.search(value):  # which is read in more ways than one
+    if "\\" in value or _WITHOUT_HOST.search(value):  # a backslash is read in more ways than one
         return False
     nowhere = all(_NOWHERE.fullmatch(host[1]) for host in _HOST.finditer(value))
     return nowhere and {scheme[1].lower() for scheme in _SCHEME.finditer(value)} <= _SCHEMES
@@ -153,11 +153,11 @@ TABLE = (
     Rule("Content-Encoding", In.INFO | In.INFO_ANSWER, In.INFO | In.INFO_ANSWER, "belongs to the body"),
     Rule("Content-Language", In.INFO | In.INFO_ANSWER, In.INFO | In.INFO_ANSWER, "belongs to the body"),
     Rule("MIME-Version", In.INFO | In.INFO_ANSWER, In.INFO | In.INFO_ANSWER, "belongs to the body"),
-    # Who it is, which blfd says itself
+    # Fields that say who it is, which blfd says itself
     Rule("Privacy", NEVER, NEVER, "done, not passed on (RFC 3323)"),
     Rule("P-Asserted-Identity", NEVER, NEVER, "written by blfd, of whom it knows (RFC 3325)"),
     Rule("P-Preferred-Identity", NEVER, NEVER, "a wish to blfd (RFC 3325)"),
-    # Never
+    # Fields that are never passed on
     Rule(
         "Max-Forwards",
         NEVER,

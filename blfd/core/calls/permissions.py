@@ -7,11 +7,11 @@ from blfd.core.values import Aor
 
 
 class Permissions:
-    """Answers from the extensions, groups and tenants of a directory. Tenants never mix."""
+    """Who may have what, by the extensions, groups and tenants of a directory. Tenants never mix."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._of_groups: dict[Aor, list[frozenset[str]]] = {}  # the extensions whose calls it gets
+        self._of_groups: dict[Aor, list[frozenset[str]]] = {}  # by picker, whose calls it gets
         for group in directory.groups:
             for picker in group.pickers:
                 self._of_groups.setdefault(Aor(group.tenant, picker), []).append(group.targets)

@@ -86,7 +86,7 @@ class Pickups:
         return leg in self._by_leg
 
     def picker(self, leg: int) -> Aor | None:
-        """Whose leg it is; None where it has won, or is none of a picker."""
+        """The picker on a leg; None where it has won, or the leg is none of a picker."""
         pickup = self._by_leg.get(leg)
         return pickup.picker.aor if pickup else None
 
@@ -169,7 +169,7 @@ class Pickups:
         if call and call.state is State.RINGING and dialog.direction is Direction.RECIPIENT:
             if call.caller.aor == picker:
                 raise Refusal(603, _own([aor]))
-            # Also where this phone no longer rings: another one of the callee does, or where it has gone on.
+            # This phone may ring no longer: another one of the callee does, or one where it has gone on.
             ringing = [party.aor for party in call.rings_at()]
             if aor not in ringing and not any(self._permissions.may(picker, at) for at in ringing):
                 raise Refusal(603, outcome(aor, dialog, call, picker))
@@ -190,7 +190,8 @@ class Pickups:
     def _named_across(
         self, aor: Aor, dialog: WatchedDialog, replaces: Replaces, picker: Aor, now: float
     ) -> Found:
-        """The same of one that another server carries: it is to be had while it rings."""
+        """The dialog that a Replaces names where another server carries the call, which is to be had while it
+        rings."""
         if dialog.rings:
             if self._is_own(dialog, None, picker):
                 raise Refusal(603, _own([aor]))
@@ -360,7 +361,7 @@ class Pickups:
         return [*self._calls.join(call, pickup.dialog.leg, picker, media, now), *report]
 
     def give_up(self, leg: int, why: str, now: float) -> list[Effect]:
-        """What it waits for has not come."""
+        """Refuse a picker, as what it waits for has not come."""
         return self._refuse(leg, 500, why, now)
 
     def _refuse(self, leg: int, status: int, reason: str, now: float) -> list[Effect]:

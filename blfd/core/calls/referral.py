@@ -60,7 +60,7 @@ class Referrals:
         return call
 
     def find(self, refer: ReferReceived, call: Call, busy: Collection[int], now: float) -> Referral:
-        """Whom it means. Raises Refusal."""
+        """Whom a REFER means. Raises Refusal."""
         transferor = call.seat(refer.leg)
         if transferor.party.is_outside:
             detail = f"{transferor.party} wants to transfer a call: nobody outside does"
@@ -130,7 +130,7 @@ class Referrals:
 
 
 def _check_tls(transferee: Seat, consultation: Consultation) -> None:
-    """Raises Refusal where one of those who are to talk by sips: has no TLS."""
+    """Check that those who are to talk by sips: have TLS. Raises Refusal where one has none."""
     if transferee.is_plain:
         raise no_tls(transferee.party.user)
     other = consultation.call

@@ -64,10 +64,10 @@ OF_INVITE: dict[int, tuple[int, str]] = {
     # A password is asked of blfd, which has none for a phone. The caller's own would go to the phone.
     401: (480, PASSWORD),
     407: (480, PASSWORD),
-    # A phone that is not there; the caller's would think that this server is not.
+    # The phone is not there; the caller's would think that this server is not.
     408: (480, UNREACHABLE),
     430: (480, UNREACHABLE),
-    # Of our transaction with the phone, which the caller's is not.
+    # These are of our transaction with the phone, which the caller's is not.
     481: (480, UNREACHABLE),
     487: (480, UNREACHABLE),
     491: (480, UNREACHABLE),
@@ -132,7 +132,7 @@ def of_info(status: int, reason: str, headers: Headers) -> Refused:
 
 
 def _as_it_is(status: int, reason: str, headers: Headers) -> Refused | None:
-    """The same status with what has to go with it; None where that is not there."""
+    """The refusal of the same status, with what has to go with it; None where that is not there."""
     kept = _explaining(headers, status)
     required = REQUIRED.get(status)
     if required and required[0] not in (name for name, _ in kept):

@@ -15,7 +15,10 @@ _SPLIT = re.compile(r"""\s*;\s*(?=(?:[^"]|"[^"]*")*$)""")
 
 
 def parse(values: tuple[str, ...], *, is_complete: bool = True) -> Replaces:
-    """Raises Refusal (400) for what is no single Replaces; a tag that is not there is "", if that may be."""
+    """What a Replaces names; a tag that is not there is "", if that may be.
+
+    Raises Refusal (400) for what is no single Replaces.
+    """
     if len(values) != 1:
         raise Refusal(400, "More than one Replaces")
     call_id, *rest = _SPLIT.split(values[0].strip())

@@ -9,7 +9,7 @@ from blfd.core.values import Aor, Headers
 
 
 def warning(text: str) -> Headers:
-    """RFC 3261, section 20.43; 399 is for people and logs."""
+    """The Warning that has a text (RFC 3261, section 20.43); its code 399 is for people and logs."""
     return (("Warning", f"399 blfd {quoted(text)}"),)
 
 

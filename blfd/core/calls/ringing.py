@@ -27,7 +27,7 @@ BUSY = frozenset((480, 486, 600, 603))
 
 @dataclass(slots=True)
 class Ringing:
-    """One target, since a time and until another.
+    """A target where a call rings, since a time and until another.
 
     `refused` is the best refusal of its phones so far, and `cause` why it is over there when all have
     refused, None where none of the extension's rules says anything of it. `further` are servers that are

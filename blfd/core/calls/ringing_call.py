@@ -60,7 +60,7 @@ class RingingCall(Seats):
         self.offer, self.transfers = offer, transfers
         self.started_at, self.allows_update, self.source = started_at, allows_update, source
         self.headers, self.sender = headers, hosts.sender(source)
-        self.codecs: dict[int, frozenset[str]] = {}  # those that may be offered, by the leg of a trunk
+        self.codecs: dict[int, frozenset[str]] = {}  # codecs that may be offered, by the leg of a trunk
         self.state = State.RINGING
         self._rules, self._first = rules, first
         self._asked_before, self._tells_history = asked or Asked(caller.aor), tells_history
@@ -69,7 +69,7 @@ class RingingCall(Seats):
         self._early_leg = 0  # whose SDP the caller has had in a provisional response
         self._early_told = b""  # that SDP
         self._early_sdp: dict[tuple[int, str], bytes] = {}  # what each phone sent so, by branch and To tag
-        self._has_reoffered = False  # the caller, while it rang
+        self._has_reoffered = False  # whether the caller has, while it rang
         self.exchange = OfferAnswer(0, 0)  # made anew by who answers
         self._refused: Refused | None = None  # the best refusal of where it has rung
 
@@ -151,7 +151,7 @@ class RingingCall(Seats):
         return bool(ringing.further)
 
     def _dial_next(self, ringing: Ringing, now: float) -> list[Effect]:
-        """By the next server of a trunk, or by the next trunk."""
+        """Call by the next server of a trunk, or by the next trunk."""
         line, *further = ringing.further
         ringing.further = tuple(further)
         return self._dial(line, ringing, now)
@@ -163,17 +163,17 @@ class RingingCall(Seats):
 
     @property
     def passed(self) -> frozenset[Aor]:
-        """The extensions that have forwarded it outside already, before it came back from there."""
+        """The extensions that have forwarded the call outside already, before it came back from there."""
         return self._asked_before.passed
 
     @property
     def rings(self) -> bool:
-        """Whether one of its phones does."""
+        """Whether one of the phones that are called rings."""
         return any(branch.dialog for branch in self.branches.values())
 
     @property
     def rings_until(self) -> float:
-        """Nowhere any longer; 0 where no phone is called yet."""
+        """The time after which the call rings nowhere any longer; 0 where no phone is called yet."""
         return max((ringing.until for ringing in self._ringing), default=0.0)
 
     def rings_at(self) -> list[Party]:
@@ -348,7 +348,7 @@ class RingingCall(Seats):
         return min((*heard_by, *(ringing.until for ringing in self._ringing)), default=None)
 
     def handle_timer(self, now: float) -> list[Effect]:
-        """It has rung long enough somewhere."""
+        """The call has rung long enough somewhere, or a trunk's server says nothing."""
         silent = [ringing for ringing in self._ringing if 0 < ringing.heard_by <= now]
         effects = [effect for ringing in silent for effect in self._not_heard(ringing, now)]
         due = [ringing for ringing in self._ringing if ringing.until <= now]
@@ -368,7 +368,7 @@ class RingingCall(Seats):
         return [*dropped, Log(Level.WARNING, text), *self._dial_next(ringing, now)]
 
     def _not_answered(self, ringing: Ringing, now: float) -> list[Effect]:
-        """It goes on; where there is no way on, or no longer, it rings as long as any call does."""
+        """The call goes on; where there is no way on, or no longer, it rings as long as any call does."""
         longest = ringing.since + self._rules.longest
         goes_on = self._rules.goes_on(ringing.target, self._asked, now)
         if not goes_on and now < longest:

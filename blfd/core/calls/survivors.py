@@ -44,12 +44,12 @@ Key = tuple[Kind, int]
 
 
 class Survivors:
-    """`due` are calls whose phones are to be asked, and legs whose session ends."""
+    """The calls that are left; `due` are those whose phones are to be asked, and legs whose session ends."""
 
     def __init__(self, calls: Calls, dialogs: Dialogs, next_hops: NextHops) -> None:
         self._calls, self._dialogs, self._next_hops = calls, dialogs, next_hops
-        self._legs: dict[int, SavedLeg] = {}  # whose sessions go by the timer of before, as far as is known
-        self._lost: set[int] = set()  # of these, to which there is no way yet
+        self._legs: dict[int, SavedLeg] = {}  # their sessions go by the timer of before, as far as known
+        self._lost: set[int] = set()  # those of them to which there is no way yet
         self.timers: Timers[Key] = Timers(self._due)
 
     def restore(self, event: CallsRestored, now: float) -> list[Effect]:
@@ -131,7 +131,7 @@ class Survivors:
             self._legs[leg] = saved
 
     def forget(self, leg: int) -> None:
-        """It has ended, or is as any other."""
+        """Forget a leg that has ended, or is as any other."""
         if self._legs.pop(leg, None):
             self._lost.discard(leg)
             self.timers.cancel((Kind.OVER, leg))
@@ -152,7 +152,7 @@ class Survivors:
         return [Log(Level.WARNING, text), *self._calls.end(call.number, 408, DEAD, now)]
 
     def _ask(self, kind: Kind, number: int, now: float) -> list[Effect]:
-        """Both phones of a call, or after a while the one that is there."""
+        """Ask both phones of a call, or after a while the one that is there."""
         call = self._calls.numbered(number)
         if call is None:
             return []
@@ -165,7 +165,7 @@ class Survivors:
         return [*found]
 
     def _found(self, party: Party, saved: SavedLeg) -> PhoneMoved | None:
-        """To the server of a trunk whose name has been looked up since; once it is there it is asked."""
+        """The move to a trunk's server whose name was looked up since; once a leg is there it is asked."""
         way = self._calls.trunks.way_to(party, saved.flow)
         return PhoneMoved((saved.contact,), saved.flow, way, saved.route_set) if way else None
 

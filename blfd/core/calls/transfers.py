@@ -40,7 +40,8 @@ from blfd.core.values import Reason
 from dialog_info import StateEvent
 
 PATIENCE = 2.0  # seconds that a transferor has to confirm that it knows, before its leg ends
-PAUSE, TIMES = 0.25, 40  # between two looks whether the calls are settled: an ACK, or a hold, takes its time
+# Seconds between looks whether the calls are settled, as an ACK, or a hold, takes its time; most looks.
+PAUSE, TIMES = 0.25, 40
 OTHER_IS_OVER = HangUp(0, 481, "The other call is over")
 NOT_SUBSCRIBED = ("Refer-Sub", "false")  # RFC 4488, section 4
 
@@ -52,7 +53,7 @@ Cause = Effect | LegInput | None
 
 
 class Transfers:
-    """Those that are under way, by the legs that they depend on, those that there are not among them."""
+    """The transfers that are under way, by the legs that they depend on, with those of stand-ins."""
 
     def __init__(self, dialogs: Dialogs, calls: Calls, referrals: Referrals, settings: Settings) -> None:
         self._dialogs, self._calls, self._referrals, self._settings = dialogs, calls, referrals, settings
@@ -61,7 +62,7 @@ class Transfers:
         self.timers = Timers(self._due)
 
     def legs(self) -> set[int]:
-        """Those that are in no call: of who waits for a target, and of who is told that all is done."""
+        """The legs that are in no call: of who waits for a target, and of who is told that all is done."""
         return {
             leg
             for leg, transfer in self._by_leg.items()
@@ -138,7 +139,7 @@ class Transfers:
     # What happens
 
     def handle(self, event: LegInput, now: float) -> list[Effect]:
-        """What `takes` says is a transfer's."""
+        """Take an event that is a transfer's, as `takes` says."""
         match event:
             case LegNotified():
                 return self._notified(event, now)
@@ -282,7 +283,7 @@ class Transfers:
         return []
 
     def _call(self, transfer: Transfer, cause: Cause, now: float) -> list[Effect]:
-        """The target, in the transferee's name."""
+        """Call the target, in the transferee's name."""
         by, transferee = transfer.transferor.party, transfer.transferee
         if transfer.consultation:
             call = transfer.onward = transfer.consultation.call
@@ -301,7 +302,7 @@ class Transfers:
         return effects
 
     def _join(self, transfer: Transfer, media: MediaMatched, now: float) -> list[Effect]:
-        """Transferee and target, which talk already, the one with the transferor and the other too."""
+        """Have transferee and target talk with each other, as each talks with the transferor already."""
         assert transfer.consultation
         call, leg = transfer.consultation
         transfers = max(call.transfers, transfer.call.transfers) + 1
@@ -355,6 +356,6 @@ class Transfers:
         return self._step(transfer, Event.TOLD, None, now)
 
     def hang_up_all(self, now: float) -> list[Effect]:
-        """The legs that are in no call; the others end with theirs."""
+        """End the legs of transferors that are in no call; the others end with their calls."""
         telling = [transfer for transfer in self._by_leg.values() if transfer.stage is Stage.TELLING]
         return [effect for one in telling for effect in self._step(one, Event.TOLD, None, now)]
