@@ -42,7 +42,7 @@ class ProfileFound(NamedTuple):
 
 
 class RulesSet(NamedTuple):
-    """What has become of `SetRules`: `status` is 200 where they hold now, else a refusal's."""
+    """What has become of `SetRules`: `status` is 200 where the rules hold now, else a refusal's."""
 
     number: int
     status: int
@@ -98,28 +98,28 @@ class DirectoryChanged:
 
 @dataclass(frozen=True, slots=True)
 class BindingsRestored:
-    """At start: what the store remembers."""
+    """The bindings that the store remembers at the start."""
 
     bindings: tuple[Binding, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionsRestored:
-    """At start, after the directory: what the store remembers, over listeners of now."""
+    """The subscriptions that the store remembers at the start, after the directory, over listeners of now."""
 
     subscriptions: tuple[SavedSubscription, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PublicationsRestored:
-    """At start, after the directory: what the store remembers."""
+    """The publications that the store remembers at the start, after the directory."""
 
     publications: tuple[SavedPublication, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CallsRestored:
-    """At start, after the directory: what the store remembers, over listeners of now.
+    """The calls that the store remembers at the start, after the directory, over listeners of now.
 
     Those that are `lost` have an end that no listener leads to any more, and `halves` no other one yet.
     """

@@ -23,7 +23,7 @@ MOST_HELD = 1000  # inputs that wait
 
 
 class Known(NamedTuple):
-    """`fault` as in Location; `is_old`: to be looked up when it is used."""
+    """What is known of a server; `fault` is as in Location, `is_old`: to be looked up when it is used."""
 
     targets: tuple[Target, ...]
     fault: str
@@ -31,7 +31,7 @@ class Known(NamedTuple):
 
 
 class Locations:
-    """Used where ways are chosen; `take_wanted` and `located` are the core's."""
+    """Where named servers are, for who chooses ways; `take_wanted` and `located` are the core's."""
 
     def __init__(self) -> None:
         self._known: dict[Server, Known] = {}  # what was learnt last is at the end
@@ -42,11 +42,11 @@ class Locations:
         self.timers: Timers[tuple[str, Server | Flow]] = Timers(self._due)
 
     def __len__(self) -> int:
-        """Servers that are known."""
+        """How many servers are known."""
         return len(self._known)
 
     def targets(self, server: Server) -> tuple[Target, ...]:
-        """What is known of a server; it is looked up where nothing is, or nothing new."""
+        """The targets that are known of a server; it is looked up where nothing is, or nothing new."""
         known = self._known.get(server)
         if known is None or known.is_old:
             self._ask(server)
@@ -74,14 +74,14 @@ class Locations:
         return True
 
     def take_wanted(self) -> list[Effect]:
-        """What has to be looked up, since the last call."""
+        """Ask for what has to be looked up since the last call."""
         if not self._wanted:
             return []
         wanted, self._wanted = self._wanted, []
         return [Locate(server) for server in wanted]
 
     def located(self, found: Located, now: float) -> list[Input]:
-        """Take an answer; the inputs that have waited for it."""
+        """Take an answer: the inputs that have waited for it."""
         server, (targets, seconds, fault, unsure) = found
         before = self._known.pop(server, None)
         if unsure and before and before.targets:
@@ -98,7 +98,7 @@ class Locations:
         return held
 
     def _due(self, key: tuple[str, Server | Flow], now: float) -> list[Effect]:
-        """Something is not new any more, or a silent target may be tried again."""
+        """Note that what is known is not new any more, or that a silent target may be tried again."""
         _, one = key
         if isinstance(one, Flow):
             self._silent.discard(one)
@@ -109,7 +109,7 @@ class Locations:
     # Targets that are silent
 
     def gave_no_answer(self, way: Flow, now: float) -> None:
-        """A request that was sent there had no response."""
+        """Note that a request that was sent there had no response."""
         self._silent.add(way)
         self.timers.set(("way", way), now + SILENT)
 

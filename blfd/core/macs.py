@@ -11,6 +11,6 @@ _MAC = re.compile(
 
 
 def mac_in(text: str) -> str:
-    """The first address in it, as twelve lower-case digits; "" if there is none."""
+    """The first MAC address in a text, as twelve lower-case digits; "" if there is none."""
     found = _MAC.search(text)
     return found[0].replace(":", "").replace("-", "").lower() if found else ""

@@ -74,7 +74,7 @@ class RegisterContact(NamedTuple):
 
 
 class RegisterReceived(NamedTuple):
-    """`star`: the Contact is `*`."""
+    """A REGISTER; `star`: the Contact is `*`."""
 
     request: Request
     contacts: tuple[RegisterContact, ...] = ()
@@ -84,7 +84,7 @@ class RegisterReceived(NamedTuple):
 
 
 class SubscribeReceived(NamedTuple):
-    """`event` is the package's name, `event_id` its id parameter (RFC 6665, section 8.2.1).
+    """A SUBSCRIBE; `event` is the package's name, `event_id` its id parameter (RFC 6665, section 8.2.1).
 
     `content_type` is in lower case and without parameters, "" where there is no body.
     """
@@ -101,8 +101,8 @@ class SubscribeReceived(NamedTuple):
 
 
 class PublishReceived(NamedTuple):
-    """`event` is the package's name, `if_match` the values of SIP-If-Match; `content_type` is in lower case
-    and without parameters (RFC 3903)."""
+    """A PUBLISH (RFC 3903); `event` is the package's name, `if_match` the values of SIP-If-Match;
+    `content_type` is in lower case and without parameters."""
 
     request: Request
     event: str
@@ -113,7 +113,7 @@ class PublishReceived(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One of a body in parts: `id` is its Content-ID without brackets, `content_type` as in a message."""
+    """A part of a body in parts: `id` is its Content-ID without brackets, `content_type` as in a message."""
 
     id: str
     content_type: str
@@ -121,9 +121,9 @@ class Part(NamedTuple):
 
 
 class NotifyReceived(NamedTuple):
-    """`event` is the package's name, `content_type` in lower case and without parameters. The four after
-    `event` are what Subscription-State says, in lower case, "" and None where it does not; "" is taken as
-    active. `parts` are those of a multipart body."""
+    """A NOTIFY; `event` is the package's name, `content_type` in lower case and without parameters. The four
+    after `event` are what Subscription-State says, in lower case, "" and None where it does not; "" is taken
+    as active. `parts` are those of a multipart body."""
 
     request: Request
     event: str

@@ -34,8 +34,8 @@ Routes = tuple[str, ...]
 
 
 class NextHops:
-    """`trusts` says which hosts are edges, `leads_here` which ways lead to ourselves, and `may_reach` whether
-    a connection may be made: not to whom it has just failed."""
+    """Finds where requests go. `trusts` says which hosts are edges, `leads_here` which ways lead to
+    ourselves, and `may_reach` whether a connection may be made: not to whom it has just failed."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class NextHops:
         """Where requests go to whoever sent one over `flow`. Raises Refusal where that is this server."""
         found = self._now(flow, contact, routes, asks_rport)
         later = self.reopened(found, contact, routes) if flow.is_connected else None
-        then = _written(routes[0], flow) if routes and self.trusts(flow.host) else None  # from that edge
+        then = _written(routes[0], flow) if routes and self.trusts(flow.host) else None  # beyond that edge
         for way in (found, later, then):
             if way is not None and self._leads_here(way):
                 header = "Path or Record-Route" if routes else "Contact"
@@ -92,8 +92,8 @@ class NextHops:
         return self._named(written, flow) or flow
 
     def ways(self, flow: Flow, routes: Routes) -> list[Flow]:
-        """By which who is reached by `flow` is called, one after the other: over an edge whose name has
-        several addresses by all of them, last by those that seem not to be there."""
+        """The ways by which who is reached by `flow` is called, one after the other: over an edge whose name
+        has several addresses by all of them, last by those that seem not to be there."""
         if not routes or not self.trusts(flow.host):
             return [flow]
         others = [way for way in self._ways(routes[0], flow) if way != flow]
@@ -109,7 +109,8 @@ class NextHops:
         return known if address_in(known[0], flow) == address_in(said[0], flow) else said
 
     def _edge(self, flow: Flow, routes: Routes) -> Flow:
-        """A trusted edge at its own word, but not at another's: it may have passed on what a phone wrote.
+        """The way to a trusted edge, at its own word, but not at another's: it may have passed on what a
+        phone wrote.
 
         Where it names itself otherwise, its address is the one that it sends from.
         """
@@ -126,7 +127,7 @@ class NextHops:
         return next((way for way in ways if self._is_there(way)), flow if flow in ways else ways[0])
 
     def _ways(self, written: str, flow: Flow) -> list[Flow]:
-        """All of them: that which a request came from first."""
+        """All ways to a name of an edge: that which a request came from first."""
         server = server_in(written, flow)
         if server is None:
             return []

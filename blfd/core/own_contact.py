@@ -20,7 +20,8 @@ _plain = re.compile(r"[A-Za-z0-9_.*#+-]{1,40}").fullmatch
 
 
 def user(tenant: str, shown: str = "") -> str:
-    """Of a dialog of `tenant`; `shown` is what the other end is called by, left out where that is unusual."""
+    """The user part for a dialog of `tenant`; `shown` is what the other end is called by, left out where that
+    is unusual."""
     if tenant == DEFAULT_TENANT:
         return ""
     return f"{shown}{MARK}{tenant}" if _plain(shown) else tenant

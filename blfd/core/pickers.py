@@ -11,7 +11,7 @@ from blfd.core.values import Aor
 
 
 def lamp_watchers(core: Core, aor: Aor) -> list[Subscription]:
-    """Those to its lamp."""
+    """The subscriptions to the lamp of an extension."""
     return [one for one in core.notifier.subscriptions.of(aor) if one.package.shows_dialogs]
 
 

@@ -41,7 +41,8 @@ def hides(request: Request) -> frozenset[str]:
 
 
 def check(request: Request) -> None:
-    """Refusal where privacy is wanted that is not to be had, and no call without it (RFC 3323, section 5)."""
+    """Check a request: raises Refusal where privacy is wanted that is not to be had, and no call without it
+    (RFC 3323, section 5)."""
     missing = request.privacy - GIVEN
     if "critical" in request.privacy and missing:
         raise Refusal(500, f"Privacy is not to be had: {visible(', '.join(sorted(missing)))}")

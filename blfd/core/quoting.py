@@ -12,5 +12,5 @@ def quoted(text: str) -> str:
 
 
 def name_addr(of: NameAddr) -> str:
-    """Its URI in angle brackets, behind the name that it has."""
+    """The URI of `of` in angle brackets, behind the name that it has."""
     return f"{quoted(of.display)} <{of.uri}>" if of.display else f"<{of.uri}>"

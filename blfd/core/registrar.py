@@ -39,7 +39,7 @@ class Registrar:
         self.timers = Timers(self._due)
         self._of_source = Tally(settings.source_bindings)
         self._of_tenant = Tally(settings.tenant_bindings)
-        self.changed = Changed()  # those that have got their first phone or lost their last one
+        self.changed = Changed()  # extensions that have got their first phone or lost their last one
         self._moved: list[tuple[Binding, Binding]] = []
 
     def restore(self, bindings: Iterable[Binding], now: float) -> None:
@@ -58,11 +58,11 @@ class Registrar:
         return tuple(sorted(live, key=lambda binding: -binding.q))
 
     def reachable(self, aor: Aor, now: float) -> tuple[Binding, ...]:
-        """Those of `bindings` to which there is a way."""
+        """The live bindings to which there is a way."""
         return tuple(binding for binding in self.bindings(aor, now) if self.is_reachable(binding))
 
     def there(self, aor: Aor) -> tuple[Binding, ...]:
-        """The same until a timer finds them expired."""
+        """The bindings to which there is a way, until a timer finds them expired."""
         return self.reachable(aor, 0.0)
 
     def is_reachable(self, binding: Binding) -> bool:
@@ -70,18 +70,18 @@ class Registrar:
         return not binding.lost or reopened(binding.flow, binding.contact, binding.path) is not None
 
     def ways(self, binding: Binding) -> list[Flow]:
-        """Those to a phone, in the order in which they are tried."""
+        """The ways to a phone, in the order in which they are tried."""
         return self._next_hops.ways(binding.flow, binding.path)
 
     def gave_no_answer(self, contact: str, flow: Flow, path: tuple[str, ...], now: float) -> None:
-        """A call of a phone by `flow` came to nothing there."""
+        """Note that a call of a phone by `flow` came to nothing there."""
         self._next_hops.without_answer(flow, contact, path, now)
 
     def registered(self, aor: Aor, now: float) -> bool:
         return any(binding.expires_at > now for binding in self._by_aor.get(aor, {}).values())
 
     def is_over(self, aor: Aor, flow: Flow, now: float) -> bool:
-        """Whether a phone of it is registered by just this way."""
+        """Whether a phone of an extension is registered by just this way."""
         return any(binding.flow == flow for binding in self.bindings(aor, now))
 
     def has_phones_at(self, host: str) -> bool:
@@ -110,14 +110,14 @@ class Registrar:
         return [*_changes(aor, old, new, replaced), SaveBindings(aor, tuple(new.values())), reply]
 
     def _note_move(self, new: Binding, of_before: Iterable[Binding]) -> None:
-        """One takes the place of what the same phone had before, and leads elsewhere."""
+        """Note a binding that takes the place of what the same phone had before, and leads elsewhere."""
         for old in of_before:
             is_its = old.contact == new.contact or is_same_phone(old, new)
             if is_its and (old.flow, old.path) != (new.flow, new.path):
                 self._moved.append((old, new))
 
     def take_moved(self) -> list[tuple[Binding, Binding]]:
-        """What led to a phone, and what leads there instead, since the last call."""
+        """The bindings that led to a phone, each with what leads there instead, since the last call."""
         if not self._moved:
             return []
         moved, self._moved = self._moved, []
@@ -126,7 +126,7 @@ class Registrar:
     def _make_room(
         self, register: RegisterReceived, aor: Aor, old: Bindings, new: Bindings
     ) -> dict[str, str]:
-        """Take out of `new` what gives way to what is registered now; why, by key. Raises Refusal."""
+        """Take out of `new` what gives way to what is registered now: the reasons, by key. Raises Refusal."""
         asked = {contact_key(contact.uri) for contact in register.contacts}
         most = self._settings.max_bindings
         if len(asked & new.keys()) > most:
@@ -138,7 +138,7 @@ class Registrar:
                 del new[other]
                 replaced[other] = f": its phone is at {visible(added.contact)} now"
             while len(new) > most:
-                others = [k for k in new if k not in asked]  # those not heard of for longest first
+                others = [k for k in new if k not in asked]  # those unheard of for longest come first
                 own = (k for k in others if may_be_same_phone(new[k], added))
                 oldest = next(own, others[0])
                 del new[oldest]
@@ -156,7 +156,7 @@ class Registrar:
                 raise too_many("contacts", tally.most, whose, aor, setting)
 
     def _put(self, aor: Aor, bindings: Bindings) -> None:
-        """`bindings` take the place of those of before."""
+        """Have `bindings` take the place of those of before."""
         if bool(bindings) != (aor in self._by_aor):
             self.changed.add(aor)
         for binding in bindings.values():
@@ -177,7 +177,7 @@ class Registrar:
         return {key: b for key, b in self._by_aor.get(aor, {}).items() if b.expires_at > now}
 
     def _removed_all(self, register: RegisterReceived, old: Bindings) -> Bindings:
-        """`Contact: *` (step 6)."""
+        """The bindings after `Contact: *` (step 6)."""
         if register.contacts or register.expires != 0:
             raise Refusal(400, "Contact: * needs Expires: 0 and stands alone")
         for binding in old.values():
@@ -185,7 +185,7 @@ class Registrar:
         return {}
 
     def _updated(self, register: RegisterReceived, aor: Aor, old: Bindings, now: float) -> Bindings:
-        """Step 7: each contact is added, refreshed or removed."""
+        """The bindings after step 7: each contact is added, refreshed or removed."""
         new = dict(old)
         for contact in register.contacts:
             if not is_sip(contact.uri):
@@ -243,7 +243,7 @@ class Registrar:
         return self._keep(aor, self._live(aor, now), "expired")
 
     def flow_closed(self, flow: Flow) -> list[Effect]:
-        """A connection is gone."""
+        """Look for other ways to the phones whose connection is gone."""
         effects: list[Effect] = []
         for aor in self._over.of(flow):
             known = self._by_aor[aor]
@@ -260,7 +260,7 @@ class Registrar:
         return replace(binding, flow=way or binding.flow, lost=True)
 
     def came_back(self, aor: Aor, flow: Flow, contact: str) -> None:
-        """Something came from one of its phones over `flow`: what was lost of this phone is there again.
+        """Have what was lost of a phone go by `flow` now, as something came from the phone over that.
 
         Of several phones at one address that is the one with this contact's port, if there is one.
         """
@@ -276,7 +276,7 @@ class Registrar:
                 self._note_move(binding, [known[key]])
 
     def remove(self, aor: Aor) -> list[Effect]:
-        """The extension is gone, and its rows with it."""
+        """Forget the bindings of an extension that is gone, and its rows with it."""
         self._put(aor, {})
         return []
 

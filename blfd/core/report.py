@@ -34,7 +34,7 @@ def registrations(core: Core, tenant: str, now: float) -> Iterator[Row]:
 
 
 def registrations_of(core: Core, now: float, aors: Iterable[Aor]) -> Iterator[Row]:
-    """The same of some extensions."""
+    """One row a binding of some extensions, as in `registrations`."""
     return (_binding(core, binding, now) for aor in aors for binding in core.registrar.bindings(aor, now))
 
 
@@ -59,7 +59,7 @@ def lamps(core: Core, now: float, aors: Iterable[Aor] | None = None) -> Iterator
 
 
 def of_tenant(core: Core, tenant: str) -> list[Aor]:
-    """Its extensions, in the order of their names."""
+    """The extensions of a tenant, in the order of their names."""
     return sorted(aor for aor in core.directory.extensions if aor.tenant == tenant)
 
 
@@ -96,7 +96,8 @@ def _lamp(core: Core, aor: Aor, now: float) -> Row:
 
 
 def _dialog(dialog: WatchedDialog, now: float) -> Row:
-    """`direction` is who calls whom, as people see it; in NOTIFYs it is who sent the INVITE (RFC 4235)."""
+    """A dialog as a row; `direction` is who calls whom, as people see it; in NOTIFYs it is who sent the
+    INVITE (RFC 4235)."""
     remote, name = dialog.other
     return {
         "id": dialog.element_id,
@@ -132,7 +133,8 @@ def explain(core: Core, aor: Aor, now: float) -> Row:
 
 
 def _publication(publication: Publication, now: float) -> Row:
-    """Whose word it is, since when and for how long; times in seconds ago and from now."""
+    """A publication as a row: whose word it is, since when and for how long; times in seconds ago and from
+    now."""
     saved = publication.saved
     return {
         "extension": saved.aor.extension,
@@ -217,7 +219,7 @@ def watchers(core: Core, tenant: str, now: float) -> Iterator[Row]:
 
 
 def watching(core: Core, aors: Iterable[Aor]) -> Iterator[Row]:
-    """Of these watchers, one row a phone: all that it watches."""
+    """One row a phone of these watchers: all that it watches."""
     for aor in aors:
         phones: dict[tuple[Flow, str], list[str]] = {}
         for one in core.notifier.subscriptions.by_watcher(aor):
@@ -277,7 +279,7 @@ def phases(core: Core) -> dict[str, int]:
 
 
 def stuck(core: Core, now: float) -> int:
-    """Calls that ring although they should have been ended: a fault of ours, and a lamp that lies."""
+    """How many calls ring although they should have been ended: a fault of ours, and a lamp that lies."""
     ringing = (call for call in core.calls if call.state is State.RINGING)
     return sum(now > (call.rings_until or call.started_at) + GRACE for call in ringing)
 

@@ -69,7 +69,7 @@ class Requests:
         self.is_draining = False
 
     def directory_changed(self, directory: Directory, routing: Routing) -> None:
-        """To be told before the first request, too."""
+        """Take what is set; to be called before the first request, too."""
         self._directory, self._routing = directory, routing
 
     def handle(
@@ -119,7 +119,7 @@ class Requests:
         event: PublishReceived | NotifyReceived | ReferReceived | MovedReceived | RequestReceived,
         now: float,
     ) -> list[Effect]:
-        """One whose sender is known otherwise, or need not be."""
+        """Handle a request whose sender is known otherwise, or need not be."""
         match event:
             case NotifyReceived():
                 return self._upstreams.notified(event, now)
@@ -127,20 +127,20 @@ class Requests:
                 return [self._other_method(event)]
             case MovedReceived():
                 return [self._let_in(event, now)]
-            case ReferReceived():  # by the dialog
+            case ReferReceived():  # its sender is known by the dialog
                 return self._transfers.refer(event, now)
             case PublishReceived():
                 return self._publish(event, now)
 
     def _knows(self, request: Request) -> bool:
-        """Its sender is known now."""
+        """Note that the sender of a request has proved who it is; always True."""
         if request.method == "INVITE":
             self._strangers.proved(request)
         return True
 
     def _let_in(self, moved: MovedReceived, now: float) -> LetIn:
-        """A phone in a call has another address, and has not registered from there yet. The ids of a call
-        prove nothing, as who watches it is told them."""
+        """Let in a phone in a call that has another address, and has not registered there yet. The ids of a
+        call prove nothing, as who watches it is told them."""
         call = self._calls.of(moved.leg)
         if call and call.secure and not moved.request.flow.is_secure:
             raise Refusal(403, ONLY_TLS)
@@ -168,7 +168,7 @@ class Requests:
     def _came_back(
         self, event: RegisterReceived | SubscribeReceived | InviteReceived, aor: Aor, now: float
     ) -> list[Effect]:
-        """What a phone's lost connection had carried goes by the one that a request of it came over."""
+        """Have what a phone's lost connection had carried go by the one that a request of it came over."""
         flow = event.request.flow
         if not flow.is_connected:
             return []
@@ -181,7 +181,7 @@ class Requests:
         return self._notifier.ways.came_back(aor, flow, contact, routes, refreshed, now)
 
     def _follow(self, now: float) -> list[Effect]:
-        """Lamps and calls of a phone go where its registration leads now."""
+        """Have lamps and calls of a phone go where its registration leads now."""
         effects: list[Effect] = []
         for old, new in self._registrar.take_moved():
             effects.append(PhoneMoved((old.contact, new.contact), old.flow, new.flow, new.path))
@@ -203,7 +203,7 @@ class Requests:
                 return self._invite(event, extension, now)
 
     def _subscribe(self, subscribe: SubscribeReceived, watcher: Extension, now: float) -> list[Effect]:
-        """One that sets rules as well is answered when they are stored."""
+        """Handle a SUBSCRIBE; one that sets rules as well is answered when they are stored."""
         rules = self._feature_package.asked(subscribe, watcher.aor)
         if not rules:
             return self._notifier.subscribe(subscribe, watcher, now)
@@ -222,7 +222,7 @@ class Requests:
 
     @staticmethod
     def _other_method(event: RequestReceived) -> Reply:
-        """OPTIONS says what is served, to anybody: phones and proxies use it to see if we live."""
+        """The answer to another method; OPTIONS is for anybody: phones and proxies see by it if we live."""
         transaction = event.request.transaction
         if event.request.method == "OPTIONS":
             return Reply(transaction, 200, "OK", capabilities.ALL)
@@ -231,7 +231,7 @@ class Requests:
         return Reply(transaction, 405, "Method Not Allowed", (capabilities.ALLOW,))
 
     def _outside(self, request: Request, now: float) -> tuple[Trunk, ...]:
-        """Whose INVITE it may be, of those outside; none where a phone has sent it.
+        """The trunks whose INVITE it may be; none where a phone has sent it.
 
         An address alone does not tell a carrier from phones. From proves nothing here: it has more asked.
         """
@@ -265,7 +265,8 @@ class Requests:
         return next((trunk for trunk, aor in lamps if self._registrar.is_over(aor, request.flow, now)), None)
 
     def _is_of_phone(self, request: Request, now: float) -> bool:
-        """Whether it answers a challenge of ours, or is said to be of who has registered by the same way."""
+        """Whether a request answers a challenge of ours, or is said to be of who has registered by the same
+        way."""
         given = {credentials.realm for credentials in request.credentials}
         if given and any(tenant.realm in given for tenant in self._directory.tenants.values()):
             return True
@@ -273,7 +274,7 @@ class Requests:
         return aor is not None and self._registrar.is_over(aor, request.flow, now)
 
     def _call_in(self, invite: InviteReceived, trunks: tuple[Trunk, ...], now: float) -> list[Effect]:
-        """Somebody outside calls: an extension rings, or nothing."""
+        """Take a call from outside: an extension rings, or nothing."""
         try:
             trunk, callee = self._trunks.called(trunks, invite)
         except Refusal:
@@ -290,7 +291,7 @@ class Requests:
             raise outward.refusal(told, f"{caller}") from None
 
     def _check_invite(self, invite: InviteReceived) -> None:
-        """Refusal where it can be no call, whoever has sent it."""
+        """Check an INVITE: raises Refusal where it can be no call, whoever has sent it."""
         if invite.max_forwards < 1:
             raise Refusal(483, "Too many hops")
         if not invite.contact:

@@ -52,7 +52,8 @@ class ToRule(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """It leads nowhere: `reason` is for who has dialled, `log` for the operator ("" is not worth a line)."""
+    """A call that leads nowhere: `reason` is for who has dialled, `log` for the operator ("" is not worth a
+    line)."""
 
     status: int
     reason: str
@@ -126,7 +127,7 @@ class Routing:
         return ToExtension(self._directory.extensions[aor])
 
     def _forwards(self, who: Aor, target: Uri, name: str, code: str) -> ToRule | Refused:
-        """Calls of `who` are to go to the number behind the code."""
+        """The wish that calls of `who` go to the number behind the code."""
         number = target.user.removeprefix(code)
         if not number:
             return Refused(484, f"Dial {code} and the extension")

@@ -45,7 +45,7 @@ class SavedPublication(NamedTuple):
 
 
 class SessionTimer(NamedTuple):
-    """RFC 4028: who has to refresh the session, `is_ours` or its phone, and when it is over otherwise."""
+    """Who has to refresh a session, we (`is_ours`) or its phone, and when it is over otherwise (RFC 4028)."""
 
     interval: int
     is_ours: bool

@@ -49,4 +49,4 @@ class Settings:
     source_handshakes: int = 100
     slowest_message: int = 30
     trust: tuple[hosts.Network, ...] = ()
-    trust_names: tuple[str, ...] = ()  # of certificates; [tls] has them
+    trust_names: tuple[str, ...] = ()  # names in certificates; [tls] has them

@@ -30,11 +30,11 @@ class Timers(Generic[K]):
         return key in self._times
 
     def __len__(self) -> int:
-        """Entries in the queue."""
+        """How many entries are in the queue."""
         return len(self.queue)
 
     def set(self, key: K, at: float) -> None:
-        """`key` is due at `at`, and no longer when it was before."""
+        """Have `key` due at `at`, and no longer when it was before."""
         if self._times.get(key) == at:
             return
         self._times[key] = at
@@ -44,7 +44,7 @@ class Timers(Generic[K]):
             heapq.heapify(self.queue)
 
     def cancel(self, key: K) -> None:
-        """Nothing happens where it was not set."""
+        """Have `key` not due any more; nothing happens where it was not set."""
         self._times.pop(key, None)
 
     def next(self) -> float | None:
@@ -55,7 +55,7 @@ class Timers(Generic[K]):
         return queue[0][0] if queue else None
 
     def handle(self, now: float) -> list[Effect]:
-        """What is due, the earliest first."""
+        """Do what is due, the earliest first."""
         effects: list[Effect] = []
         while (at := self.next()) is not None and at <= now:
             key = heapq.heappop(self.queue)[1]
@@ -65,5 +65,5 @@ class Timers(Generic[K]):
 
 
 def chance(token: str) -> float:
-    """From 0 to 1, by a token made at random: so that what many do is not done at once."""
+    """A number from 0 to 1, by a token made at random: so that what many do is not done at once."""
     return zlib.crc32(token.encode()) / 2**32

@@ -69,7 +69,7 @@ class Flow(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Flow:
-        """What `str` has written. Raises ValueError."""
+        """The flow that `str` has written. Raises ValueError."""
         transport, _, at = text.partition(":")
         host, _, port = at.rpartition(":")
         return cls(transport, hosts.read(host), int(port))
@@ -89,7 +89,7 @@ class Flow(NamedTuple):
 
     @property
     def is_secure(self) -> bool:
-        """Whether what it carries is encrypted."""
+        """Whether what the transport carries is encrypted."""
         return TRANSPORTS[self.transport].secure
 
 

@@ -59,9 +59,9 @@ TRANSACTION = 40.0  # seconds: 64*T1 (RFC 3261, timers B, F and H), and a margin
 OFFER = 190.0  # a re-INVITE whose phone asks its user: timer C, which is 3 minutes at least
 NOTIFY = 120.0  # timer F, and room for a stack that has thousands to give up
 END = 75.0  # a CANCEL may have to wait for the INVITE's first response
-LOOK = 1.0  # between two looks at subscriptions, and
-LIST = 30.0  # at the legs of the SIP stack
-GRACE = 60.0  # beyond what a call may take to be answered, and to be up when it is
+LOOK = 1.0  # seconds between two looks at subscriptions
+LIST = 30.0  # seconds between two looks at the legs of the SIP stack
+GRACE = 60.0  # seconds beyond what a call may take to be answered, and to be up when it is
 
 WAITS: dict[type, tuple[float, str]] = {
     Accept: (TRANSACTION, "the INVITE of {} was not taken"),
@@ -124,7 +124,8 @@ SENT, HEARD = frozenset(get_args(Sent)), frozenset(get_args(Heard))
 
 
 class Wait(NamedTuple):
-    """`number` is its own; `exchange` is that of an INFO or NOTIFY, of which there may be several; else 0."""
+    """One wait; `number` is its own, `exchange` is that of an INFO or NOTIFY, of which there may be several;
+    else 0."""
 
     number: int
     leg: int
@@ -144,8 +145,8 @@ class Whose(NamedTuple):
 
 
 class Watchdog:
-    """`overdue` counts what should have come since the start and has not; `on_leg` takes what happened on a
-    leg, whosever that is."""
+    """Ends what waits for too long. `overdue` counts what should have come since the start and has not;
+    `on_leg` takes what happened on a leg, whosever that is."""
 
     def __init__(
         self,
@@ -159,18 +160,18 @@ class Watchdog:
         self._notifier, self._on_leg = notifier, on_leg
         self.overdue = 0
         self._numbers = itertools.count(1)
-        self._legs: dict[int, Whose] = {}  # that the SIP stack has, as far as is known
+        self._legs: dict[int, Whose] = {}  # legs that the SIP stack has, as far as is known
         self._waits: dict[int, dict[tuple[type, int], Wait]] = {}
         self.timers = Timers(self._due)
         self._list_at = 0.0
-        self._newest = 0  # of the legs; those that were made after the question are not in the answer
+        self._newest = 0  # newest leg; those made after the question are not in the answer
         self._asked_about = 0
         self._slow: dict[int, float] = {}  # calls that are not up yet, and since when that is known
 
     # What goes by
 
     def saw(self, event: Input | None, effects: Iterable[Effect], now: float) -> None:
-        """An input, or None for a timer, and all that the core does about it."""
+        """Take an input, or None for a timer, and all that the core does about it."""
         if type(event) in HEARD and isinstance(event, Heard):
             self._take(event, now)
             if isinstance(event, LegEnded):
@@ -188,7 +189,7 @@ class Watchdog:
             self._look_later(now)
 
     def _take(self, message: Heard | Sent, now: float) -> None:
-        """It ends a wait, begins one, or neither."""
+        """Take a message, which ends a wait, begins one, or neither."""
         leg, kind = message.leg, type(message)
         exchange = getattr(message, "exchange", 0)
         if kind in BROUGHT:
@@ -212,7 +213,7 @@ class Watchdog:
         self._wait_no_more(leg)
 
     def _whose(self, leg: int) -> Whose:
-        """As it is now; a leg that its call has given up keeps its name."""
+        """The words for a leg as it is now; one that its call has given up keeps its name."""
         call, picker = self._calls.of(leg), self._pickups.picker(leg)
         dials = self._codes.caller(leg)
         if dials:
@@ -227,14 +228,14 @@ class Watchdog:
     # Time
 
     def _due(self, wait: Wait, now: float) -> list[Effect]:
-        """What has not come in time, or the next look round."""
+        """End what waits for something that has not come in time, or look round."""
         if wait is THE_LOOK:
             return self._look(now)
         del self._waits[wait.leg][wait.kind, wait.exchange]
         return self._end(wait, now)
 
     def _look_later(self, now: float) -> None:
-        """As long as there is something to look at."""
+        """Set the time of the next look, as long as there is something to look at."""
         if self._legs or len(self._notifier.subscriptions):
             self.timers.set(THE_LOOK, now + LOOK)
 
@@ -272,7 +273,7 @@ class Watchdog:
         return self._calls.give_up(call, why, now) if call else [HangUp(leg, 500, why)]
 
     def _end_slow(self, now: float) -> list[Effect]:
-        """Calls that are not up and wait for nothing that is known here."""
+        """End calls that take too long to be up and wait for nothing that is known here."""
         effects: list[Effect] = []
         slow = {call.number: call for call in self._calls if call.state is not State.TALKING}
         self._slow = {number: self._slow.get(number, now) for number in slow}
@@ -292,7 +293,7 @@ class Watchdog:
     # The legs that there are
 
     def listed(self, listed: LegsListed, now: float) -> list[Effect]:
-        """A leg that the stack has no more has ended, and nobody has said so."""
+        """End each leg that the stack has no more, as nobody has said that it has ended."""
         effects: list[Effect] = []
         for leg in [leg for leg in self._legs if leg <= self._asked_about and leg not in listed.legs]:
             whose = self._whose(leg)

@@ -72,7 +72,7 @@ class Phones:
         return Phones(self.store, self._find_place, over)
 
     def survey(self, tenant: str) -> Survey:
-        """For many phones of a tenant. Raises NotFound for one that does not exist."""
+        """A survey for many phones of a tenant. Raises NotFound for one that does not exist."""
         return Survey(self.store, self._over, tenant, self.store.names(tenant))
 
     # Keeping
@@ -80,7 +80,7 @@ class Phones:
     def check(
         self, tenant: str, wanted: Iterable[Wanted], update: bool = False
     ) -> Iterator[tuple[Wanted, Checked | StoreError]]:
-        """Each, with what would be kept of it, or what keeps it from that.
+        """Each device that is wanted, with what would be kept of it, or what keeps it from that.
 
         The tenant's that exist are changed with `update`, else refused. One that is as it was is not tried.
         """
@@ -121,7 +121,7 @@ class Phones:
         return found
 
     def keep(self, checked: Iterable[Checked]) -> None:
-        """All or none. Raises Exists for what has been added since it was checked."""
+        """Keep all devices or none. Raises Exists for what has been added since it was checked."""
         of = {
             outcome: [each for each in checked if each.outcome is outcome]
             for outcome in (Outcome.ADDED, Outcome.CHANGED)
@@ -133,7 +133,7 @@ class Phones:
                 self.store.devices.replace(each.row, _settings([each]))
 
     def change(self, tenant: str, wanted: Wanted) -> None:
-        """Raises StoreError."""
+        """Change a device of a tenant. Raises StoreError."""
         self.get(tenant, wanted.mac)
         wanted = wanted.accepted()
         row = self._row(tenant, wanted)
@@ -141,7 +141,7 @@ class Phones:
         self.store.devices.replace(row, [(row, name, value) for name, value in wanted.settings])
 
     def get(self, tenant: str, mac: str) -> DeviceRow:
-        """Raises StoreError for one that does not exist in the tenant."""
+        """The row of a device. Raises StoreError for one that does not exist in the tenant."""
         try:
             row = self.store.devices.get(provisioning.normal_mac(mac))
         except ProvisioningError as error:
@@ -151,16 +151,16 @@ class Phones:
         return row
 
     def all(self, tenant: str) -> list[DeviceRow]:
-        """Sorted by address. Raises StoreError for a tenant that does not exist."""
+        """The devices of a tenant, sorted by address. Raises StoreError for a tenant that does not exist."""
         self.store.tenant(tenant)
         return self.store.devices.all(tenant)
 
     def remove(self, tenant: str, mac: str) -> None:
-        """Raises StoreError."""
+        """Remove a device of a tenant. Raises StoreError."""
         self.store.devices.remove(self.get(tenant, mac).mac)
 
     def renew(self, tenant: str, mac: str) -> None:
-        """Its password and its address for files become others. Raises StoreError."""
+        """Give a device another password and another address for files. Raises StoreError."""
         self.store.devices.renew(self.get(tenant, mac).mac)
 
     def profile(self, mac: str) -> str | None:
@@ -169,13 +169,13 @@ class Phones:
         return row and ("" if row.fetch else self.url(row))
 
     def syncs(self, rows: Iterable[DeviceRow]) -> set[tuple[str, str]]:
-        """Extensions, and the Event of the NOTIFY that has their phones fetch their files."""
+        """Extensions, each with the Event of the NOTIFY that has their phones fetch their files."""
         return {
             (extension, provisioning.sync_event(row.model)) for row in rows for extension in row.extensions
         }
 
     def watched(self, rows: Iterable[DeviceRow], survey: Survey | None = None) -> dict[str, set[str] | str]:
-        """For each of some phones, by its address, what its keys watch; or what is wrong with it.
+        """The extensions that the keys of each phone watch, by its address; or what is wrong with it.
 
         `survey` is that of their tenant, where they are many.
         """
@@ -192,7 +192,7 @@ class Phones:
         return {key.value for key in device.keys if key.kind is KeyKind.BLF}
 
     def of_group(self, tenant: str, group: str) -> list[DeviceRow]:
-        """Phones whose keys are a group's."""
+        """The phones whose keys are a group's."""
         return [row for row in self.all(tenant) if row.keys == f"{TEAM}:{group}"]
 
     def _row(self, tenant: str, wanted: Wanted) -> DeviceRow:
@@ -205,7 +205,7 @@ class Phones:
         return DeviceRow(mac, tenant, model.path, wanted.extensions, keys, wanted.transport, modules)
 
     def _check(self, row: DeviceRow, wanted: Wanted, survey: Survey) -> None:
-        """Raises StoreError."""
+        """Check a device as it would be kept. Raises StoreError."""
         try:
             for extension in row.extensions:
                 if extension not in survey.names:
@@ -223,7 +223,7 @@ class Phones:
     def _check_made(
         self, device: Device, row: DeviceRow, settings: tuple[tuple[str, str], ...], survey: Survey
     ) -> None:
-        """What a site has set, and may break a phone, is tried only where there is some: imports are long.
+        """Try what a site has set, and may break a phone, only where there is some: imports are long.
 
         A common setting breaks none.
         """
@@ -238,7 +238,7 @@ class Phones:
     # Rendering
 
     def device(self, row: DeviceRow, survey: Survey | None = None) -> Device:
-        """What the templates want to know. Raises ProvisioningError and StoreError."""
+        """The device as the templates want to know it. Raises ProvisioningError and StoreError."""
         survey = self._survey(row) if survey is None else survey
         domain = "" if row.tenant == DEFAULT_TENANT else row.tenant
         accounts = tuple(
@@ -285,14 +285,14 @@ class Phones:
         return {**shown, **devices.names(row.tenant, row.extensions)}
 
     def layout(self, row: DeviceRow) -> tuple[KeyPage, ...]:
-        """How its keys appear. Raises StoreError."""
+        """The pages on which a phone's keys appear. Raises StoreError."""
         try:
             return provisioning.layout(self.device(row))
         except ProvisioningError as error:
             raise StoreError(str(error)) from None
 
     def service(self, row: DeviceRow, tenant: Tenant) -> Service:
-        """Raises ProvisioningError where the server has stopped listening on its transport."""
+        """What a phone is served with. Raises ProvisioningError where nothing listens on its transport."""
         self._check_reached(row)
         place = self._place
         codes = tenant.star_codes.dialled
@@ -323,7 +323,7 @@ class Phones:
         return f"{self._place.url}/p/{row.secret}/" if self._place.url else ""
 
     def books(self, row: DeviceRow) -> str:
-        """The address at which it fetches its phonebook and nothing else; "" likewise."""
+        """The address at which the phone fetches its phonebook alone; "" if no files are served."""
         return f"{self._place.url}/b/{row.mac}/{of_book(row.secret)}/" if self._place.url else ""
 
     def layers(self, row: DeviceRow, over: Over | None = None) -> Iterator[Layer]:
@@ -332,18 +332,18 @@ class Phones:
             yield Layer(what, (over or self._over).settings(tenant, scope))
 
     def template(self, row: DeviceRow, over: Over | None = None) -> Template | None:
-        """The site's, of its model or else of its vendor."""
+        """The site's template for a phone's model, or else for its vendor; None without any."""
         templates = (over or self._over).templates()
         scopes = (row.model, row.model.partition("/")[0])
         return next((Template(scope, templates[scope]) for scope in scopes if scope in templates), None)
 
     def settings(self, row: DeviceRow) -> list[provisioning.Setting]:
-        """Each with who has the say in it. Raises ProvisioningError and StoreError."""
+        """A phone's settings, each with who has the say in it. Raises ProvisioningError and StoreError."""
         service = self.service(row, self.store.tenant(row.tenant))
         return provisioning.settings(self.device(row), service, self.layers(row))
 
     def untold(self, row: DeviceRow) -> list[str]:
-        """Of the common settings, what its maker's phones are not told, and why. Raises as `settings`."""
+        """The common settings that its maker's phones are not told, and why. Raises as `settings`."""
         service = self.service(row, self.store.tenant(row.tenant))
         return provisioning.untold(self.device(row), service, self.layers(row))
 
@@ -355,7 +355,7 @@ class Phones:
         return {**of_all, **self._own(row, device, service), **self._phonebook(row, device, service)}
 
     def file(self, row: DeviceRow, name: str) -> bytes | None:
-        """One of them, by its name in any case; the phonebook is made only for whom asks for it."""
+        """One file of a phone, by its name in any case; the phonebook is made only for whom asks for it."""
         device, service = self._rendered(row)
         if provisioning.is_phonebook(device, name.lower()):
             return _named(name, self._phonebook(row, device, service))
@@ -363,7 +363,7 @@ class Phones:
         return _named(name, of_all | self._own(row, device, service) | self._authority())
 
     def book(self, row: DeviceRow, name: str) -> bytes | None:
-        """Likewise, one of the phonebook's alone."""
+        """One file of a phone's phonebook, by its name in any case."""
         return _named(name, self._phonebook(row, *self._rendered(row)))
 
     def of_folder(self, row: DeviceRow) -> dict[str, bytes]:
@@ -386,7 +386,7 @@ class Phones:
         return {provisioning.CA_PEM: pem.encode(), provisioning.CA_DER: der} if pem else {}
 
     def _phonebook(self, row: DeviceRow, device: Device, service: Service) -> dict[str, bytes]:
-        """Of as many of the tenant's extensions as phones take; empty where the site wants none."""
+        """The phonebook, of as many extensions as phones take; empty where the site wants none."""
         most = provisioning.MOST_CONTACTS if provisioning.has_phonebook(self.layers(row)) else 0
         names = self.store.devices.first_names(row.tenant, most)
         return provisioning.phonebook(device, service, starmap(provisioning.Contact, names.items()))

@@ -37,7 +37,8 @@ def device_states(
     registrations: Iterable[dict[str, Any]],
     watching: Iterable[dict[str, Any]],
 ) -> dict[str, str]:
-    """For each phone in `wanted`, by its address, whether it has registered and watches what its keys show.
+    """The state of each phone in `wanted`, by its address: whether it has registered and watches what its
+    keys show.
 
     `rows` are all phones of a tenant, or all of some extensions; `wanted` are the extensions that the keys of
     a phone watch, or what is wrong with it (`Phones.watched`); `registrations` and `watching` are the
@@ -66,7 +67,7 @@ def device_states(
 def _whose(
     entry: dict[str, Any], phones: list[DeviceRow], surely: dict[str, _Seen], perhaps: dict[str, _Seen]
 ) -> list[_Seen]:
-    """Which of an extension's phones has sent what made an entry.
+    """The phones of an extension that may have sent what made an entry.
 
     Its User-Agent may name its MAC. Else it is the only one there is, or the only one whose files were
     fetched from where the entry came from. Else it may be any of them.

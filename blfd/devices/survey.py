@@ -25,7 +25,7 @@ class Over(Protocol):
 
 
 class Survey:
-    """Of one tenant at one moment; what it has been asked for once, it does not read again.
+    """A survey of one tenant at one moment; what it has been asked for once, it does not read again.
 
     `names` are those of the tenant's extensions; for a single phone, of those that its files may name.
     """
@@ -61,7 +61,7 @@ class Survey:
         return tuple(self._key(one) for one in islice((m for m in members if m not in row.extensions), room))
 
     def everybody(self, row: DeviceRow) -> int:
-        """How many its team are, whether or not there are keys for all. Raises NotFound."""
+        """How many a phone's team are, whether or not there are keys for all. Raises NotFound."""
         own = set(row.extensions)
         if row.keys == TEAM:
             return self._everybody - len(own & self.names.keys())
@@ -87,7 +87,7 @@ class Survey:
     # Room
 
     def check(self, device: Device) -> None:
-        """As `provisioning.check`, which one device of each outline has to pass. Raises ProvisioningError."""
+        """Check one device of each outline, as `provisioning.check` does. Raises ProvisioningError."""
         outline = provisioning.outline(device)
         if outline not in self._sound:
             provisioning.check(device)

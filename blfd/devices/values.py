@@ -22,12 +22,12 @@ class Wanted(NamedTuple):
     extensions: tuple[str, ...]  # several in a text are apart by commas or spaces
     keys: str = ""
     transport: str = "udp"
-    modules: int | str = 0  # beside it, or as somebody has typed it
-    settings: tuple[tuple[str, str], ...] = ()  # over ours, for it alone
+    modules: int | str = 0  # how many are beside it, or what somebody has typed
+    settings: tuple[tuple[str, str], ...] = ()  # these override ours, for it alone
     where: str = ""
 
     def accepted(self) -> Wanted:
-        """With its extensions, modules and settings as they are kept. Raises StoreError."""
+        """The device with its extensions, modules and settings as they are kept. Raises StoreError."""
         import provisioning  # a server that serves no files does without it
         from provisioning import ProvisioningError
 
@@ -70,7 +70,7 @@ class Place:
 
 
 def place(listening: Sequence[ListenAddress], address: str, url: str, ca: str = "") -> Place:
-    """From what is listened on; `address` is this machine's for phones, "" to find out.
+    """The Place, from what is listened on; `address` is this machine's for phones, "" to find out.
 
     `url` is the listener for their files, "" if there is none; `ca` is as in Place.
     """

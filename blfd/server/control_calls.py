@@ -35,7 +35,7 @@ PHONES = 50  # rows that have all that a phone watches: likewise
 
 
 class ControlCalls:
-    """`ask` is called on any thread, and reads the core on the SIP thread.
+    """The calls of the control socket. `ask` is called on any thread, and reads the core on the SIP thread.
 
     `listening`, `place` and `urls` say where the server is reached; whoever makes it sets the latter two.
     """
@@ -58,7 +58,7 @@ class ControlCalls:
         self._calls = calls
         self._settings, self._listening = settings, listening
         self.place, self.urls = place, dict[str, str]()
-        self.pickups: Counter[tuple[str, int]] = Counter()  # by way and status
+        self.pickups: Counter[tuple[str, int]] = Counter()  # how many there were, by way and status
         self._started = time.monotonic()
         self._reloading = threading.Lock()
         self._identity = secrets.token_hex(8)  # numbers of changes are of one process
@@ -80,7 +80,7 @@ class ControlCalls:
         }
 
     def ask(self, name: str, arguments: dict[str, Any]) -> Any:
-        """Raises ValueError for a call that does not exist, or cannot be answered."""
+        """The answer to a call. Raises ValueError for one that does not exist, or cannot be answered."""
         do = self._do
         tenant = arguments.get("tenant") or DEFAULT_TENANT
         match name:
@@ -112,14 +112,14 @@ class ControlCalls:
         return do(lambda: query(tenant))
 
     def _reload(self) -> dict[str, int]:
-        """One at a time, or what was read first could be told last."""
+        """Read the directory anew, one at a time, or what was read first could be told last."""
         with self._reloading:
             directory = sharing(self._core.directory, self._store.directory())  # slow: not on the SIP thread
             self._do(lambda: self._emit(DirectoryChanged(directory)))
         return {"extensions": len(directory.extensions), "tenants": len(directory.tenants)}
 
     def _do(self, act: Callable[[], Any], most: int = SLICE) -> Any:
-        """On the SIP thread; of what is long `most` rows at a time, so that SIP never waits for all of it."""
+        """What `act` returns on the SIP thread; rows come `most` at a time, so that SIP does not wait."""
         found = self._work.do(act)
         if isinstance(found, Iterator):
             return self._all(found, most)
@@ -139,7 +139,7 @@ class ControlCalls:
                 return found
 
     def _watching(self, tenant: str, extensions: list[Any] | None) -> Iterator[report.Row]:
-        """Of these watchers, or of all of the tenant."""
+        """What the phones of these watchers watch, or of all of the tenant."""
         if extensions is None:
             return report.watching(self._core, self._core.notifier.subscriptions.watchers(tenant))
         return report.watching(self._core, [Aor(tenant, str(extension)) for extension in extensions])
@@ -150,12 +150,12 @@ class ControlCalls:
         return report.explain(self._core, aor, time.time())
 
     def _changes(self, since: int | None, from_now: bool) -> dict[str, Any]:
-        """`from_now`: nothing but what to ask with the next time."""
+        """What has changed since; `from_now`: nothing but what to ask with the next time."""
         since = self._core.changes.number if from_now else since
         return {"server": self._identity, **report.changes(self._core, since, time.time())}
 
     def _synchronize(self, wanted: SyncWanted) -> int:
-        """How many phones are told."""
+        """Have phones fetch their files: how many are told."""
         self._emit(wanted)
         return len(self._core.registrar.bindings(wanted.aor, time.time()))
 

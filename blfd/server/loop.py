@@ -79,8 +79,8 @@ log = logging.getLogger("blfd")
 LONGEST_WAIT = 1.0
 RENEWAL = 1.0  # seconds between looks whether certificates have changed
 SWITCH = 0.001  # seconds that a thread may keep the interpreter from the SIP thread, which sends often
-STOP_PATIENCE = 5.0  # for BYEs, CANCELs and last NOTIFYs to be answered
-STOP_QUIET = 2.0  # and as long as somebody answers: those that have not by now are not there
+STOP_PATIENCE = 5.0  # seconds for BYEs, CANCELs and last NOTIFYs to be answered
+STOP_QUIET = 2.0  # seconds after the last answer: who has not answered by then is not there
 SAME_WISH = 1.0  # what ends a process often comes twice, as from a terminal and from a supervisor
 ENDED_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -142,10 +142,10 @@ class Server:
             lambda server, location: self._answer_later(Located(server, location)),
         )
         self._own_rules = OwnRules(self._store, self._answer_later)
-        self._renewed_at = 0.0  # of time.monotonic()
+        self._renewed_at = 0.0  # a time of time.monotonic()
         self._systemd = Systemd()
-        self._stopping_since: float | None = None  # of time.monotonic()
-        self._cut_short_by = 0  # the signal
+        self._stopping_since: float | None = None  # a time of time.monotonic()
+        self._cut_short_by = 0  # number of the signal, 0 for none
         self._listening = self._listen()
         self._core = Core(
             config.sip,
@@ -180,7 +180,7 @@ class Server:
         return [host for host in dict.fromkeys((*listening, self._config.address, *names)) if host]
 
     def _listen(self) -> list[ListenAddress]:
-        """Open all listeners; what they listen on."""
+        """Open all listeners: the addresses that they listen on."""
         try:
             check_layouts(self._calls.endpoint)
         except SelfCheckFailed as error:
@@ -237,7 +237,7 @@ class Server:
                 self._stack.perform(effect)
 
     def _fire_timers(self) -> float:
-        """Fire the core's timers; seconds until the next."""
+        """Fire the core's timers: the seconds until the next."""
         now = time.time()
         at = self._core.next_timer()
         if at is not None and at <= now:
@@ -248,11 +248,11 @@ class Server:
     # Other threads
 
     def _answer_later(self, event: Input) -> None:
-        """From another thread: give the core an input."""
+        """Give the core an input, from another thread."""
         self._work.later(lambda: self.emit(event))
 
     def _tell_saved(self, numbers: tuple[int, ...]) -> None:
-        """From the writer's thread; while the server stops, too."""
+        """Note what is saved, from the writer's thread; while the server stops, too."""
         self._saved.append(numbers)
         self._stack.wake()
 
@@ -261,7 +261,7 @@ class Server:
             self.emit(Saved(self._saved.popleft()))
 
     def _find_profile(self, effect: FindProfile) -> None:
-        """On a thread of its own, since it reads the database."""
+        """Find where a phone's files are, on a thread of its own, since it reads the database."""
         from blfd.devices.files import Phones  # all of provisioning, which few servers need
 
         try:
@@ -278,7 +278,7 @@ class Server:
     # Life
 
     def run(self) -> int:
-        """Serve until SIGTERM, SIGINT or SIGHUP; the exit code."""
+        """Serve until SIGTERM, SIGINT or SIGHUP: the exit code."""
         for number in ENDED_BY:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves SIGHUP
                 signal.signal(number, self._on_signal)
@@ -329,7 +329,7 @@ class Server:
         return web_process
 
     def _restore(self) -> None:
-        """Phones and watchers of before, reached through the listeners of today."""
+        """Go on with the phones, calls and watchers of before, through the listeners of today."""
         records, adopt = self._store.records, self._stack.network.adopt
         bindings = [(b, adopt(b.flow)) for b in records.bindings()]
         self.emit(BindingsRestored(tuple(replace(b, flow=flow) for b, flow in bindings if flow)))
@@ -347,7 +347,7 @@ class Server:
             )
 
     def _restore_calls(self) -> None:
-        """Before those who watch are told, so that they see no other state between."""
+        """Go on with calls before those who watch are told, so that they see no other state between."""
         found: list[SavedCall] = []
         lost: list[SavedCall] = []
         halves = [seat for half in self._store.records.halves() if (seat := self._by_today(half.seat))]
@@ -374,7 +374,7 @@ class Server:
             self._lookups.submit(self._certificates.renew)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        """The first one is obeyed to the end; another one, later, leaves out what is waited for."""
+        """Obey the first signal to the end; another one, later, leaves out what is waited for."""
         now = time.monotonic()
         if self._stopping_since is None:
             self._stopping_since = now
@@ -396,14 +396,15 @@ class Server:
                 quiet = now + STOP_QUIET
 
     def _leaving(self) -> int:
-        """Legs and registrations that end, PUBLISHes that wait for the disk and, with `drain`, subscriptions
-        that are not confirmed to have."""
+        """How many legs and registrations end, PUBLISHes wait for the disk and, with `drain`, subscriptions
+        are not confirmed to have ended."""
         leaving = self._calls.legs.ending() + len(self._core.registrations) + self._core.compositor.unanswered
         return leaving + (len(self._core.notifier.subscriptions) if self._config.drain else 0)
 
 
 def _certificates(config: Config) -> Certificates | None:
-    """What TLS is served with, if it is; what phones will not like of it is told. Raises ServerError."""
+    """The certificates that TLS is served with, if it is; what phones will not like of it is told. Raises
+    ServerError."""
     if not any(TRANSPORTS[listen.transport].secure for listen in config.listen):
         return None
     try:

@@ -17,7 +17,7 @@ FAILED = "It cannot be stored now"
 
 
 class OwnRules:
-    """`answer` is called on the other thread, once for each change."""
+    """Stores rules; `answer` is called on the other thread, once for each change."""
 
     def __init__(self, store: Store, answer: Callable[[RulesSet], None]) -> None:
         self._store, self._answer = store, answer
@@ -61,5 +61,5 @@ class OwnRules:
         return 200, ""
 
     def close(self) -> None:
-        """What is under way is stored, and nothing else."""
+        """Store what is under way, and nothing else."""
         self._thread.shutdown(cancel_futures=True)

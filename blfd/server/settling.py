@@ -15,8 +15,8 @@ LOGGED = 2000  # characters of an input that has failed
 
 
 class Settling:
-    """`begin` says what time it is when inputs are taken, `perform` does an effect. The owner sets `handle`,
-    which is the core's, before the first input.
+    """Has inputs handled. `begin` says what time it is when inputs are taken, `perform` does an effect.
+    The owner sets `handle`, which is the core's, before the first input.
 
     The core takes all inputs that wait before what it wants is performed: a step that is taken many times in
     a row takes less time each. In which order inputs and effects come is the same as one by one.
@@ -31,7 +31,8 @@ class Settling:
         self._faults: list[Exception] = []
 
     def emit(self, *events: Input) -> None:
-        """As `Emit`; what effects lead to meanwhile is taken in turn, before the outermost call returns."""
+        """Take inputs, as `Emit`; what effects lead to meanwhile is taken in turn, before the outermost call
+        returns."""
         self._inputs += events
         if not self._busy:
             self.settle([])
@@ -61,7 +62,7 @@ class Settling:
             raise first
 
     def _take(self) -> list[list[Effect]]:
-        """What the inputs that wait lead to, of each."""
+        """The effects that the inputs that wait lead to, of each."""
         inputs = self._inputs
         if not inputs:
             return []

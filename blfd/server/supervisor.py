@@ -57,7 +57,7 @@ class Supervisor:
             restarts += 1
 
     def _fork(self, restarts: int) -> bool:
-        """Make a server; whether this process is it."""
+        """Make a server: whether this process is it."""
         supervisor = os.getpid()
         signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
         self._server = os.fork()
@@ -90,7 +90,7 @@ class Supervisor:
 
 
 def restarts() -> int:
-    """In the server: how often its supervisor has started it again."""
+    """How often its supervisor has started this server again."""
     return int(os.environ.get(RESTARTS, "0"))
 
 

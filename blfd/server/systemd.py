@@ -9,7 +9,8 @@ import time
 
 
 class Systemd:
-    """Says nothing where no systemd asks. The variables are taken away: children have nothing to say."""
+    """Tells systemd how the server is, and nothing where no systemd asks. The variables are taken away:
+    children have nothing to say."""
 
     def __init__(self) -> None:
         self._address = os.environ.pop("NOTIFY_SOCKET", "")
@@ -17,7 +18,7 @@ class Systemd:
         asked = os.environ.pop("WATCHDOG_PID", "") or str(os.getpid())
         is_mine = patience.isdigit() and asked == str(os.getpid())
         self._every = int(patience) / 1e6 / 3 if is_mine else 0.0  # seconds; 0.0 for never
-        self._due = 0.0  # of time.monotonic()
+        self._due = 0.0  # a time of time.monotonic()
 
     def ready(self) -> None:
         self._say("READY=1")
@@ -26,7 +27,7 @@ class Systemd:
         self._say("STOPPING=1")
 
     def turned(self) -> None:
-        """The SIP loop has turned: called often, and said three times in what systemd waits for."""
+        """Say that the SIP loop has turned: called often, and said three times in what systemd waits for."""
         if self._every and (now := time.monotonic()) >= self._due:
             self._due = now + self._every
             self._say("WATCHDOG=1")

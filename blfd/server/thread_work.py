@@ -14,7 +14,7 @@ PATIENCE = 10.0  # seconds
 
 
 class Work:
-    """A queue of it; `wake` has the SIP thread look."""
+    """A queue of what is to be done; `wake` has the SIP thread look."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
@@ -31,11 +31,12 @@ class Work:
         return future
 
     def later(self, act: Callable[[], Any]) -> None:
-        """From another thread: have it done soon; what it raises is logged."""
+        """Have `act` done soon, from another thread; what it raises is logged."""
         self._put(act).add_done_callback(_complain)
 
     def do(self, act: Callable[[], Any]) -> Any:
-        """From another thread: what it returns. Raises what it raises, and ValueError at the server's end."""
+        """Have `act` done, from another thread: what it returns. Raises what it raises, and ValueError at the
+        server's end."""
         future = self._put(act)
         try:
             return future.result(PATIENCE)
@@ -47,7 +48,7 @@ class Work:
             raise ValueError(f"the server has had no time for it within {PATIENCE:.0f} s") from None
 
     def run(self) -> None:
-        """On the SIP thread: do what there is."""
+        """Do what there is, on the SIP thread."""
         while not self._queue.empty():
             act, future = self._queue.get()
             if not future.set_running_or_notify_cancel():
@@ -58,7 +59,7 @@ class Work:
                 future.set_exception(error)
 
     def close(self) -> None:
-        """On the SIP thread: nothing is done any more, and nobody waits for it."""
+        """Do nothing any more, on the SIP thread, and have nobody wait for it."""
         self._closed = True
         while not self._queue.empty():
             self._queue.get()[1].cancel()

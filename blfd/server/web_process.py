@@ -41,7 +41,7 @@ class WebProcess:
         self._thread.start()
 
     def _start(self) -> subprocess.Popen[str]:
-        """Raises WebProcessError."""
+        """Start the process. Raises WebProcessError."""
         process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
@@ -71,11 +71,11 @@ class WebProcess:
                     log.warning("%s did not start: %s; tried again in %.0f s", self._name, error, AGAIN)
 
     def leave(self) -> None:
-        """Do not start it again: where everybody is told to end, it may end before us."""
+        """Do not start the process again: where everybody is told to end, it may end before us."""
         self._closing.set()
 
     def close(self) -> None:
-        """Have it end, and wait until it has."""
+        """Have the process end, and wait until it has."""
         self.leave()
         process = self._process
         for stream in (process.stdin, process.stdout):

@@ -9,7 +9,7 @@ from blfd.core.values import Binding, DialogId, NameAddr, SubscriptionDialog
 
 
 def notify(binding: Binding, domain: str, event: str, tag: str) -> Notify:
-    """To where a phone is registered, by its Path; nothing is done about the response.
+    """The NOTIFY to where a phone is registered, by its Path; nothing is done about the response.
 
     `tag` cannot be guessed.
     """

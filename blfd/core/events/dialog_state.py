@@ -100,14 +100,14 @@ class WatchedDialog(NamedTuple):
 
     @property
     def source(self) -> Source:
-        """What tells it apart from all others of its extension."""
+        """The leg or publication that tells it apart from all others of its extension."""
         if self.publisher:
             return Published(self.publisher, self.published_id, self.id.call_id)
         return self.leg
 
     @property
     def element_id(self) -> str:
-        """Unique and constant: a phone may choose any Call-ID, one of ours as well, but not our tag."""
+        """A unique and constant id: a phone may choose any Call-ID, one of ours as well, but not our tag."""
         return self.published_id or f"{self.id.call_id};{self.id.local_tag}"
 
     @property
@@ -148,7 +148,7 @@ class Dialogs:
         self._dnd: frozenset[Aor] = frozenset()
 
     def do_not_disturb(self, who: Iterable[Aor]) -> None:
-        """Who does not want to be disturbed now, and nobody else."""
+        """Note who does not want to be disturbed now, and nobody else."""
         now = frozenset(who)
         for aor in sorted(now ^ self._dnd):
             self.changed.add(aor)
@@ -169,7 +169,7 @@ class Dialogs:
             self.put(aor, dialog._replace(held=held))
 
     def end(self, aor: Aor, source: Source, now: float, event: StateEvent, taken_by: str = "") -> None:
-        """A dialog is over; unknown ones (a branch that never rang) are ignored."""
+        """End a dialog; unknown ones (a branch that never rang) are ignored."""
         dialog = self._live.get(aor, {}).pop(source, None)
         if dialog is None:
             return
@@ -197,11 +197,12 @@ class Dialogs:
             del self._by_call_id[call_id]
 
     def forget(self, aor: Aor) -> None:
-        """An extension is removed."""
+        """Forget what ended last at an extension that is removed."""
         self._last.pop(aor, None)
 
     def of(self, aor: Aor) -> list[WatchedDialog]:
-        """The live ones. A call that is carried here and published as well counts once, as it is here."""
+        """The live dialogs of an extension. A call that is carried here and published as well counts once, as
+        it is here."""
         dialogs = list(self._live.get(aor, {}).values())
         if not any(dialog.publisher for dialog in dialogs):
             return dialogs
@@ -209,12 +210,13 @@ class Dialogs:
         return [one for one in dialogs if not (one.publisher and calls & self._carried(aor.tenant, one))]
 
     def _carried(self, tenant: str, dialog: WatchedDialog) -> set[int]:
-        """The calls that have a leg with its Call-ID: this server's calls go on to the one that publishes."""
+        """The calls that have a leg with a dialog's Call-ID: this server's calls go on to the one that
+        publishes."""
         call_id = dialog.id.call_id
         return {one.call for _, one in self.find(tenant, call_id) if not one.publisher} if call_id else set()
 
     def busy(self, tenant: str) -> list[Aor]:
-        """The extensions of a tenant that have a live one, in the order of their names."""
+        """The extensions of a tenant that have a live dialog, in the order of their names."""
         return sorted(aor for aor in self._live if aor.tenant == tenant)
 
     def last(self, aor: Aor) -> WatchedDialog | None:
@@ -305,7 +307,7 @@ def _element(dialog: WatchedDialog, aor: Aor, entity: str, domain: str, pickup_c
 
 
 def _without_handles(element: Dialog) -> Dialog:
-    """RFC 4235, section 3.8: what a watcher needs to replace or join the dialog is left out."""
+    """The element without what a watcher needs to replace or join the dialog (RFC 4235, section 3.8)."""
     hidden = f"hidden-{hashlib.blake2s(element.id.encode(), digest_size=8).hexdigest()}"
     remote = replace(element.remote, target=None) if element.remote else None
     element = replace(element, id=hidden, call_id=None, local_tag=None, remote_tag=None, remote=remote)

@@ -15,8 +15,9 @@ RENDERED, ENTITIES = 4096, 16  # documents kept: resources, and ways to write th
 
 
 class DialogPackage:
-    """Documents are rendered once per resource, change, and what its watchers differ in: how they write the
-    resource's URI (`entity`), and whether they may pick up, which is their view."""
+    """Lamps as an event package. Documents are rendered once per resource, change, and what its watchers
+    differ in: how they write the resource's URI (`entity`), and whether they may pick up, which is their
+    view."""
 
     name = "dialog"
     content_type = "application/dialog-info+xml"
@@ -34,7 +35,7 @@ class DialogPackage:
         self._rendered.clear()
 
     def check(self, watcher: Aor, resource: Aor) -> None:
-        """Lamps are for everybody in the tenant."""
+        """Refuse nobody, as lamps are for everybody in the tenant."""
 
     def view(self, watcher: Aor, resource: Aor) -> bool:
         """Whether the watcher may pick up the resource's calls."""

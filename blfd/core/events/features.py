@@ -43,7 +43,8 @@ class Features(NamedTuple):
 
 
 class FeaturePackage:
-    """What a phone is told depends on its extension's rules alone, which are its view."""
+    """Rules as an event package: what a phone is told depends on its extension's rules alone, which are its
+    view."""
 
     name = NAME
     content_type = f"multipart/mixed;boundary={BOUNDARY}"
@@ -70,7 +71,7 @@ class FeaturePackage:
         return extension.forwarding if extension else Forwarding()
 
     def changed(self, resource: Aor) -> None:
-        """Nothing is kept."""
+        """Nothing is rendered again, as no document is kept."""
 
     def document(self, resource: Aor, entity: str, view: Hashable) -> Features:
         assert isinstance(view, Forwarding)
@@ -125,7 +126,7 @@ def _truth(said: dict[str, str], name: str) -> bool:
 
 
 def _number(written: str) -> str:
-    """Of a number, or of a sip: or tel: URI."""
+    """The number in what is written as such, or as a sip: or tel: URI."""
     scheme, sign, rest = written.partition(":")
     text = rest if sign and scheme.lower() in ("sip", "sips", "tel") else written
     return text.partition("@")[0].partition(";")[0].strip()
@@ -155,7 +156,7 @@ def _word(truth: bool) -> str:
 
 
 def _event(root: str, **said: str) -> str:
-    """Values are extensions, and words of our own: nothing that XML would want otherwise."""
+    """The XML of an event; its values are extensions, and words of our own, which need no escapes."""
     children = "".join(f"  <{name}>{value}</{name}>\r\n" for name, value in said.items())
     declaration = '<?xml version="1.0" encoding="ISO-8859-1"?>\r\n'
     return f'{declaration}<{root} xmlns="{NAMESPACE}">\r\n{children}</{root}>\r\n'

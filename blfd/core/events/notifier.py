@@ -40,7 +40,7 @@ GONE = frozenset((404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 60
 ANOTHER_WAY = frozenset((408, 503))  # RFC 3263, section 4.3
 MAX_FAILURES = 5
 LOOKED_AT = 2000  # subscriptions at a time, for a NOTIFY that has no answer: a fifth of a millisecond
-# Read often, and a name of an Enum is looked up each time:
+# These are read often, and a name of an Enum is looked up each time:
 CHANGED, REFRESHED, CONFIRMED, RETRYING = Event.CHANGED, Event.REFRESHED, Event.CONFIRMED, Phase.RETRYING
 NOTHING, SEND, SEND_LAST, PAUSE, FORGET = Action
 
@@ -59,7 +59,7 @@ class Notifier:
         self._packages, self._next_hops = self.requests.packages, next_hops
         self._directory = Directory()
         self.subscriptions = Subscriptions(settings)
-        self.silent = 0  # dropped since the start, as their phones took no NOTIFY
+        self.silent = 0  # subscriptions dropped since the start, as their phones took no NOTIFY
         self.timers = Timers(self._due)
         self.ways = Ways(self.subscriptions, next_hops, self._step, self._set_timer)
 
@@ -99,7 +99,7 @@ class Notifier:
         return self._create(subscribe, package, watcher, expires, now)
 
     def check(self, subscribe: SubscribeReceived, watcher: Extension) -> None:
-        """Raises Refusal where `subscribe` would, and changes nothing."""
+        """Check a SUBSCRIBE: raises Refusal where `subscribe` would, and changes nothing."""
         package = self.requests.package(subscribe)
         if tag := subscribe.request.to.tag:
             self.requests.refreshed(subscribe, watcher, self.subscriptions.get(tag))
@@ -107,7 +107,7 @@ class Notifier:
             self.requests.new(subscribe, package, watcher, 0)
 
     def tell_again(self, key: str, now: float) -> list[Effect]:
-        """What a phone shows may be other than what is: what it has set is not."""
+        """Tell a watcher the state again, as its phone may show what it has tried to set, and what is not."""
         subscription = self.subscriptions.get(key)
         return self._step(subscription, Event.REFRESHED, now) if subscription and subscription.alive else []
 
@@ -166,7 +166,7 @@ class Notifier:
         return effects
 
     def answered(self, answer: NotifyAnswered, now: float) -> list[Effect]:
-        """The final response to a NOTIFY (RFC 6665, section 4.2.2)."""
+        """Take the final response to a NOTIFY (RFC 6665, section 4.2.2)."""
         subscription = self.subscriptions.get(answer.subscription)
         if subscription is None or subscription.phase not in IN_FLIGHT:
             return []
@@ -211,7 +211,7 @@ class Notifier:
 
     @staticmethod
     def _must_save(subscription: Subscription) -> bool:
-        """Whether the store has to know before the next NOTIFY, which takes the number `cseq`."""
+        """Whether the store has to know of it before the next NOTIFY, which takes the number `cseq`."""
         return subscription.cseq + AHEAD // 2 >= subscription.reserved
 
     @staticmethod
@@ -234,14 +234,14 @@ class Notifier:
         )
 
     def unanswered(self, since: float) -> list[Subscription]:
-        """Of the next part of all subscriptions those whose NOTIFY is in flight since then or longer."""
+        """The subscriptions, in the next part of all, whose NOTIFY is in flight since `since` or longer."""
         part = self.subscriptions.round(LOOKED_AT)
         return [one for one in part if one.phase in IN_FLIGHT and one.told_at <= since]
 
     # Time and other ends
 
     def _due(self, key: str, now: float) -> list[Effect]:
-        """An expiry, or a retry."""
+        """End a subscription that has expired, or send a NOTIFY that is to be tried again."""
         subscription = self.subscriptions.get(key)
         if subscription is None or not subscription.alive:
             return []
@@ -253,7 +253,7 @@ class Notifier:
         return effects
 
     def _set_timer(self, subscription: Subscription) -> None:
-        """Its expiry comes, or a retry before; where it needs none by then, `_due` finds out."""
+        """Set the time of its expiry, or of a retry before; where it needs none by then, `_due` finds out."""
         at = subscription.expires_at
         if subscription.phase is RETRYING:
             at = min(at, subscription.retry_at)
@@ -279,7 +279,7 @@ class Notifier:
     def directory_changed(
         self, directory: Directory, domains: Domains, changed: Altered, now: float
     ) -> list[Effect]:
-        """Subscriptions to or of removed extensions end; who may now pick up, or no longer, is told."""
+        """End subscriptions to or of removed extensions; who may now pick up, or no longer, is told."""
         self._directory = directory
         self.requests.directory_changed(directory, domains)
         effects: list[Effect] = []
@@ -289,7 +289,7 @@ class Notifier:
         return effects
 
     def _end_if_removed(self, subscription: Subscription, now: float) -> list[Effect]:
-        """One whose watcher or resource is no longer in the directory, or not for it any more, ends."""
+        """End a subscription whose watcher or resource is no longer there, or not for it any more."""
         if not self._directory.has_lamp(subscription.resource):
             return self._terminate(subscription, "noresource", now)
         if subscription.watcher not in self._directory.extensions:

@@ -41,13 +41,13 @@ class Package(Protocol):
     shows_dialogs: bool
 
     def check(self, watcher: Aor, resource: Aor) -> None:
-        """Raises Refusal where the resource is nothing for the watcher."""
+        """Check a subscription: raises Refusal where the resource is nothing for the watcher."""
 
     def view(self, watcher: Aor, resource: Aor) -> Hashable:
         """What makes one watcher's documents differ from another's, beside how it writes the resource."""
 
     def changed(self, resource: Aor) -> None:
-        """What was rendered of a resource is out of date."""
+        """Note that what was rendered of a resource is out of date."""
 
     def document(self, resource: Aor, entity: str, view: Hashable) -> Document:
         """The full state of a resource, whose URI the watcher writes as `entity`."""

@@ -17,7 +17,8 @@ NAME = "refer"
 
 
 class ReferSubscription:
-    """What the phone on `leg` was told; `event` is its Event, and `until` when it would end by itself.
+    """The subscription of a REFER, by the phone on `leg`; `event` is its Event, and `until` when it would end
+    by itself.
 
     `exchanges` numbers all NOTIFYs there are.
     """
@@ -31,7 +32,7 @@ class ReferSubscription:
         self.is_over = False
 
     def tell(self, status: int, reason: str, now: float) -> list[Effect]:
-        """The newest status; from 200 on it is the last."""
+        """Tell the newest status; from 200 on it is the last."""
         if self.is_over or self._told >= 200 or status == self._told:
             return []
         if self._in_flight:
@@ -42,7 +43,8 @@ class ReferSubscription:
         return [NotifyLeg(self.leg, self._in_flight, self._event, expires, status, reason)]
 
     def answered(self, answer: LegNotified, now: float) -> list[Effect]:
-        """A phone that refuses a NOTIFY has ended the subscription (RFC 6665, section 4.2.2)."""
+        """Take the response to a NOTIFY; a phone that refuses one has ended the subscription (RFC 6665,
+        section 4.2.2)."""
         if not self._in_flight or answer.exchange != self._in_flight:
             return []
         self._in_flight = 0

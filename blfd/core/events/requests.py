@@ -53,7 +53,7 @@ class Requests:
         return package
 
     def granted(self, asked: int | None) -> int:
-        """For how many seconds it is subscribed."""
+        """The seconds that are granted to a watcher who has asked for so many, or for none."""
         of = self._settings
         return granted(
             asked, of.subscribe_default_expires, of.subscribe_min_expires, of.subscribe_max_expires
@@ -105,8 +105,8 @@ class Requests:
         return known
 
     def _resource(self, request: Request, watcher: Extension) -> tuple[Aor, str]:
-        """Which extension is asked for, and its URI as the watcher writes it."""
-        target = request.target  # of who subscribes anew, our Contact, which some keep
+        """The extension that is asked for, and its URI as the watcher writes it."""
+        target = request.target  # it may be our Contact, which some keep and subscribe to anew
         is_ours = not target.user or self._domains.tenant_of_contact(target.user) is not None
         uri = request.to.uri if is_ours else target
         resource = self._domains.aor_of(uri)
@@ -123,7 +123,7 @@ class Requests:
         return resource, f"{uri.scheme}:{uri.user}@{uri.domain}"
 
     def _remember_unknown(self, watcher: Aor, wanted: str) -> None:
-        """For `blfd doctor`: a key that nobody has fixed asks again and again."""
+        """Keep a wrong key for `blfd doctor`: one that nobody has fixed asks again and again."""
         self.unknown.pop((watcher, wanted), None)
         self.unknown[watcher, wanted] = None
         if len(self.unknown) > MAX_UNKNOWN:
@@ -131,7 +131,7 @@ class Requests:
 
 
 def _no_referral(request: Request) -> Refusal:
-    """A REFER makes its subscription, for as long as it can last: there is none to ask for, or to refresh."""
+    """The refusal of a SUBSCRIBE for what a REFER alone begins, and for as long as it can last."""
     if request.to.tag:
         return Refusal(481, "This transfer is not told of any more")
     return Refusal(403, "Who transfers a call is told what becomes of it, and nobody else")

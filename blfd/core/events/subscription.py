@@ -110,7 +110,7 @@ def is_secret(entity: str) -> bool:
 
 
 class Subscription:
-    """A plain record; `key` is our tag in `dialog`.
+    """One subscription, a plain record; `key` is our tag in `dialog`.
 
     `cseq` is that of the next NOTIFY, whose document's version is one less; below `reserved`, which is 0 for
     what is not to be stored, the store knows that it may have been used. `remote_cseq` is that of the last
@@ -184,7 +184,7 @@ class Subscription:
         self.reserved = 0
 
     def handle(self, event: Event) -> Action:
-        """Take `event`; what it asks for. Raises KeyError where it cannot happen."""
+        """Take `event`: the action that it asks for. Raises KeyError where it cannot happen."""
         self.phase, action = TRANSITIONS[self.phase, event]
         return action
 
@@ -206,7 +206,7 @@ class Subscription:
 
     @classmethod
     def restored(cls, saved: SavedSubscription, package: Package, reserve: int) -> Subscription:
-        """As it was when the process ended; the store has reserved as much again."""
+        """A subscription as it was when the process ended; the store has reserved as much again."""
         subscription = cls(
             saved.resource,
             saved.watcher,
@@ -229,7 +229,7 @@ class Subscription:
 
     @property
     def version(self) -> int:
-        """Of the next document (RFC 4235, section 4.1)."""
+        """The version of the next document (RFC 4235, section 4.1)."""
         return self.cseq - 1
 
     @property

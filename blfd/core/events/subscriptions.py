@@ -14,7 +14,7 @@ from blfd.core.values import Aor, Flow
 
 
 class Subscriptions:
-    """By key, by resource, and counted by watcher, tenant and source."""
+    """All subscriptions, by key and resource, and counted by watcher, tenant and source."""
 
     def __init__(self, settings: Settings) -> None:
         self._of_watcher = Tally(settings.max_subscriptions)
@@ -25,7 +25,7 @@ class Subscriptions:
         self._by_watcher: dict[Aor, dict[str, Subscription]] = {}
         self._over: ByFlow[str] = ByFlow()
         self._lost: dict[Aor, dict[str, Subscription]] = {}
-        self._to_come: list[str] = []  # in this round
+        self._to_come: list[str] = []  # keys, in this round
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -40,7 +40,7 @@ class Subscriptions:
         return list(self._by_resource.get(resource, {}).values())
 
     def concerned(self, changed: Altered) -> list[Subscription]:
-        """Those of or to what an administrator has altered."""
+        """The subscriptions of or to what an administrator has altered."""
         extensions, tenants = changed
         if not extensions and not tenants:
             return []
@@ -51,18 +51,18 @@ class Subscriptions:
         ]
 
     def round(self, count: int) -> Iterator[Subscription]:
-        """The next so many; who calls again and again gets all of them in turn."""
+        """The next `count` subscriptions; who calls again and again gets all of them in turn."""
         if not self._to_come:
             self._to_come = list(self._by_key)
         part, self._to_come = self._to_come[-count:], self._to_come[:-count]
         return (self._by_key[key] for key in part if key in self._by_key)
 
     def over(self, flow: Flow) -> list[Subscription]:
-        """Those to which NOTIFYs go by a connection."""
+        """The subscriptions whose NOTIFYs go by a connection."""
         return [self._by_key[key] for key in self._over.of(flow)]
 
     def lost(self, watcher: Aor) -> list[Subscription]:
-        """Those of a watcher whose connection is gone."""
+        """The subscriptions of a watcher whose connection is gone."""
         return list(self._lost.get(watcher, {}).values())
 
     def watchers(self, tenant: str) -> list[Aor]:
@@ -73,7 +73,7 @@ class Subscriptions:
         return list(self._by_watcher.get(watcher, {}).values())
 
     def move(self, subscription: Subscription, flow: Flow, *, lost: bool = False, source: str = "") -> None:
-        """NOTIFYs go by another flow from now on; `source` is where the watcher was heard, if it was."""
+        """Have NOTIFYs go by another flow from now on; `source` is where the watcher was heard, if it was."""
         if source and source != subscription.source:
             self._of_source.remove(hosts.sender(subscription.source))
             self._of_source.add(hosts.sender(source))
@@ -96,8 +96,8 @@ class Subscriptions:
             del self._lost[subscription.watcher]
 
     def room_for(self, watcher: Aor, source: str) -> Subscription | None:
-        """The one that gives way to another: of a watcher that has as many as it may, the oldest that cannot
-        be told anything. Raises Refusal where one more would be too many."""
+        """The subscription that gives way to another: of a watcher that has as many as it may, the oldest
+        that cannot be told anything. Raises Refusal where one more would be too many."""
         leaves, sender = None, hosts.sender(source)
         its_own_full = self._of_watcher.full(watcher)
         if its_own_full:
@@ -128,7 +128,7 @@ class Subscriptions:
             tally.add(owner)
 
     def remove(self, subscription: Subscription) -> None:
-        """It is over; nothing happens where it was removed before."""
+        """Remove a subscription that is over; nothing happens where it was removed before."""
         subscription.phase = Phase.ENDED
         if self._by_key.pop(subscription.key, None) is None:
             return

@@ -11,7 +11,7 @@ from blfd.core.visible import visible
 
 
 def wanted(event: ProfileWanted) -> list[Effect]:
-    """Yealink, snom and Fanvil have their MAC in the URIs, others in User-Agent only."""
+    """Look for the files of a phone by its MAC: some have it in the URIs, others in User-Agent only."""
     request = event.request
     sources = (request.target.user, request.from_.uri.user, request.to.uri.user, request.user_agent)
     mac = next(filter(None, map(mac_in, sources)), "")
@@ -45,7 +45,8 @@ def found(event: ProfileFound, tag: str) -> list[Effect]:
 
 
 def _not_told(event: ProfileFound) -> Log:
-    """The address holds a secret, so it is told as long as nobody has used it, and no longer."""
+    """The log line of a silence: the address holds a secret, so it is told as long as nobody has used it, and
+    no longer."""
     why = "has fetched its files before, so it is not told again where they are"
     advice = f"if it has lost its settings: 'blfd device renew {event.mac}'"
     return Log(Level.INFO, f"PnP: {_who(event)} {why}; {advice}")

@@ -19,7 +19,8 @@ AT_ONCE_PER_SECOND = 50_000  # NOTIFYs that are due together, so that answers ar
 
 
 class Ways:
-    """`step` has a subscription take an event, and `set_timer` has it looked at when it is due."""
+    """Finds the ways of NOTIFYs. `step` has a subscription take an event, and `set_timer` has it looked at
+    when it is due."""
 
     def __init__(
         self,
@@ -32,20 +33,20 @@ class Ways:
         self._step, self._set_timer = step, set_timer
 
     def try_another(self, subscription: Subscription, now: float) -> bool:
-        """An edge that has several addresses may be there at the next one."""
+        """Move to the next address of an edge that has several, as it may be there; whether there is one."""
         dialog = subscription.dialog
         flow = self._next_hops.without_answer(subscription.flow, dialog.target, dialog.route_set, now)
         return self._moved(subscription, flow)
 
     def _moved(self, subscription: Subscription, way: Flow | None) -> bool:
-        """Whether its NOTIFYs go another way now."""
+        """Move a subscription to `way`; whether its NOTIFYs go another way now."""
         if way is None or way == subscription.flow:
             return False
         self._subscriptions.move(subscription, way, lost=subscription.lost)
         return True
 
     def lost(self, lost: NotifyLost, now: float) -> list[Effect]:
-        """A NOTIFY went nowhere, which is not its watcher's fault: again, at once if there is another way."""
+        """Try a NOTIFY again that went nowhere, no fault of its watcher: at once if there is another way."""
         subscription = self._subscriptions.get(lost.subscription)
         if subscription is None:
             return []
@@ -60,7 +61,7 @@ class Ways:
         return self._step(subscription, Event.LOST, now)
 
     def flow_closed(self, flow: Flow, now: float) -> list[Effect]:
-        """A connection is gone. What was in flight over it, `NotifyLost` tells."""
+        """Look for other ways, as a connection is gone. What was in flight over it, `NotifyLost` tells."""
         effects: list[Effect] = []
         unreachable = 0
         for subscription in self._subscriptions.over(flow):
@@ -78,7 +79,7 @@ class Ways:
         return [] if way else self._step(subscription, Event.CUT_OFF, now)
 
     def flow_reached(self, flow: Flow, now: float) -> list[Effect]:
-        """A peer that could not be reached is there again: what waits for it is due."""
+        """Have all that waits for a peer due, as it can be reached again."""
         waiting = (one for one in self._subscriptions.over(flow) if one.phase is Phase.RETRYING)
         for number, subscription in enumerate(waiting):
             self._retry_at(subscription, now + number / AT_ONCE_PER_SECOND)
@@ -91,7 +92,7 @@ class Ways:
     def came_back(
         self, watcher: Aor, flow: Flow, contact: str, routes: Routes, refreshed: str, now: float
     ) -> list[Effect]:
-        """Something came from a watcher's phone over `flow`: what is lost of that phone goes there now.
+        """Move what is lost of a watcher's phone to `flow`, as something came from the phone over that.
 
         The request itself looks after the subscription with the key `refreshed`.
         """
@@ -104,7 +105,7 @@ class Ways:
         return effects
 
     def phone_moved(self, old: Binding, new: Binding, now: float) -> list[Effect]:
-        """A phone was registered at `old` and is at `new`: it is told everything there."""
+        """Tell a phone everything at `new`, where it is registered; before it was at `old`."""
         effects: list[Effect] = []
         host = address_in(old.contact, old.flow)[0]
         for one in self._subscriptions.by_watcher(new.aor):
@@ -114,7 +115,7 @@ class Ways:
         return effects
 
     def _move(self, subscription: Subscription, flow: Flow, routes: Routes, now: float) -> list[Effect]:
-        """A watcher's phone is heard by `flow`, over `routes`: it is told everything there."""
+        """Tell a watcher's phone everything by `flow`, over `routes`, where it is heard."""
         dialog = subscription.dialog
         renewed = self._next_hops.renewed(dialog.route_set, routes, flow)
         subscription.dialog = dialog._replace(route_set=renewed)

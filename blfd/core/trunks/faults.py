@@ -16,7 +16,7 @@ from blfd.core.values import Aor
 
 
 class Fault(NamedTuple):
-    """`breaks`: it is no mere warning."""
+    """Something that is wrong, and what to do about it; `breaks`: it is no mere warning."""
 
     breaks: bool
     what: str
@@ -47,7 +47,7 @@ def _has_token(trunk: Trunk) -> bool:
 
 
 def _is_at_one_place(one: Trunk, other: Trunk) -> bool:
-    """Whether an INVITE may be of either, by where it comes from."""
+    """Whether an INVITE may be of either trunk, by where it comes from."""
     if one.certificate and one.certificate.lower() == other.certificate.lower():
         return True
     (mine, my_networks), (theirs, their_networks) = _places(one), _places(other)
@@ -82,8 +82,8 @@ def _overlap(one: str, other: str, reading: Trunk) -> bool:
 
 
 def faults(directory: Directory, tenant: str) -> Iterator[Fault]:
-    """Those of a tenant: numbers that lead nowhere or to another, sources too wide, and emergency calls that
-    reach nobody."""
+    """The faults of a tenant: numbers that lead nowhere or to another, sources too wide, and emergency calls
+    that reach nobody."""
     of_tenant = [trunk for trunk in directory.trunks if trunk.tenant == tenant]
     for trunk in of_tenant:
         yield from _of_trunk(trunk, directory)

@@ -15,18 +15,18 @@ _pattern = re.compile(r"\+?[0-9*#]*[xX0-9]*\.?").fullmatch
 
 
 def plain(text: str) -> str:
-    """A number without what makes it readable; "" where it is none that is sound."""
+    """A number without what makes it readable; "" where the text is no sound number."""
     number = text.partition(";")[0].translate(_SEPARATORS)
     return number if len(number) <= LONGEST and _number(number) else ""
 
 
 def is_dialled(text: str) -> bool:
-    """Whether it is what a keypad can write."""
+    """Whether a text is what a keypad can write."""
     return len(text) <= LONGEST and bool(_dialled(text))
 
 
 def normal(number: str, country: str, area: str) -> str:
-    """With its country's code where that is known; two that mean the same are the same."""
+    """The number with its country's code, where that is known; two that mean the same are the same."""
     digits = number.translate(_SEPARATORS)
     if digits.startswith("+"):
         return digits
@@ -50,12 +50,12 @@ class Match(NamedTuple):
 
 @lru_cache(1000)
 def is_pattern(text: str) -> bool:
-    """x is any digit, and a full stop at the end is one character or more."""
+    """Whether a text is a pattern: x is any digit, and a full stop at the end is one character or more."""
     return bool(text.strip("+")) and len(text) <= LONGEST and bool(_pattern(text))
 
 
 def is_whole(text: str) -> bool:
-    """Whether it is one number, and no pattern of several."""
+    """Whether a text is one number, and no pattern of several."""
     return is_pattern(text) and not text.endswith(".") and "x" not in text.lower()
 
 
@@ -69,7 +69,7 @@ def clash(one: str, other: str) -> bool:
 
 
 def match(pattern: str, number: str) -> Match | None:
-    """Whether a number is of a pattern; a + at its beginning is the same as none."""
+    """How a pattern fits a number, None where it does not; a + at the beginning is the same as none."""
     found = _reader(pattern)(number.removeprefix("+"))
     if found is None:
         return None
@@ -80,7 +80,7 @@ def match(pattern: str, number: str) -> Match | None:
 
 @lru_cache(1000)
 def _reader(pattern: str) -> Callable[[str], re.Match[str] | None]:
-    """With a group for each x, one digit each, and one for the full stop."""
+    """What matches a pattern, with a group for each x, one digit each, and one for the full stop."""
     stem = pattern.removeprefix("+")
     letters = ("([0-9])" if letter in "xX" else re.escape(letter) for letter in stem.removesuffix("."))
     return re.compile("".join(letters) + ("(.+)" if stem.endswith(".") else "")).fullmatch
@@ -88,7 +88,7 @@ def _reader(pattern: str) -> Callable[[str], re.Match[str] | None]:
 
 @lru_cache(1000)
 def weight(pattern: str) -> tuple[int, int]:
-    """Of two patterns that match, the one with more of it says more."""
+    """How much a pattern says: of two that match, the one with the greater weight counts."""
     stem = pattern.removeprefix("+").removesuffix(".")
     return sum(letter not in "xX" for letter in stem), len(stem) + (not pattern.endswith("."))
 

@@ -68,7 +68,7 @@ class Line(NamedTuple):
 
     @property
     def further(self) -> Line | None:
-        """The same by the next way."""
+        """The same line by the next way; None where there is no other."""
         return self._replace(flow=self.others[0], others=self.others[1:]) if self.others else None
 
 

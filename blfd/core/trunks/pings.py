@@ -20,7 +20,7 @@ from blfd.core.values import Flow, NameAddr
 KIND = "ping"
 MOST_FAILURES = 2
 LATE = 2.0  # seconds, in which OPTIONS is sent three times over UDP
-SPREAD = 0.2  # of the pause: neither trunks nor servers are asked in step
+SPREAD = 0.2  # part of the pause: neither trunks nor servers are asked in step
 
 
 @dataclass(slots=True, eq=False)
@@ -37,9 +37,9 @@ class Ping:
 
 
 class Pings:
-    """`ways` are where requests to the servers of a trunk go, or of `what` else it is; `kind` is the word in
-    front of its tokens. `came_back` is told of who answers, and has not before, or not at once; `has_gone` of
-    who is down."""
+    """Asks servers whether they are there. `ways` are where requests to the servers of a trunk go, or of
+    `what` else it is; `kind` is the word in front of its tokens. `came_back` is told of who answers, and has
+    not before, or not at once; `has_gone` of who is down."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Pings:
         self.timers: Timers[int] = Timers(self._due)
 
     def directory_changed(self, trunks: Sequence[Remote], now: float) -> None:
-        """What is as before goes on."""
+        """Ping the servers of `trunks`; what is as before goes on."""
         known, self._of_trunk = self._of_trunk, {}
         for trunk in trunks:
             if not trunk.ping or not trunk.enabled:
@@ -92,7 +92,7 @@ class Pings:
         return flow in self._down
 
     def is_up(self, trunk: Remote) -> bool | None:
-        """Whether any of its servers is; None where that is not known."""
+        """Whether any server of a trunk is up; None where that is not known."""
         known = [ping.is_up for ping in self._of_trunk.get(trunk.key, ())]
         if any(known):
             return True

@@ -33,7 +33,7 @@ class Do(Enum):
     NOTHING = auto()
     REGISTER = auto()
     ANSWER = auto()  # the challenge
-    LENGTHEN = auto()  # and register again
+    LENGTHEN = auto()  # ask for a longer time, and register again
     KEEP = auto()  # until it has to be refreshed
     RETRY = auto()  # soon, at the next server
     RETRY_SLOWLY = auto()

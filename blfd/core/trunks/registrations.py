@@ -23,7 +23,7 @@ from blfd.core.visible import visible
 
 KIND = "register"
 FIRST_PAUSE = 2.0  # seconds; doubled with each failure up to the trunk's `retry`
-EARLIEST, LATEST = 0.6, 0.8  # of the time granted, when it is refreshed
+EARLIEST, LATEST = 0.6, 0.8  # parts of the time granted, after which it is refreshed
 SHORTEST, LONGEST = 20, 86_400  # seconds that a grant counts for, whatever a server says
 MATTERS = (
     "password",
@@ -43,7 +43,8 @@ GONE = frozenset((408, 500, 502, 503, 504))
 
 @dataclass(slots=True, eq=False)
 class Registration:
-    """`serial` is that of the request that is out; `since` and `until` are when it was accepted, and ends."""
+    """A registration of ours; `serial` is that of the request that is out; `since` and `until` are when it
+    was accepted, and ends."""
 
     number: int
     trunk: Trunk
@@ -51,7 +52,7 @@ class Registration:
     tag: str
     expires: int
     state: State = State.WAITING
-    server: int = 0  # index of the one that is asked
+    server: int = 0  # index of the server that is asked
     flow: Flow | None = None
     serial: int = 0
     cseq: int = 0
@@ -67,7 +68,8 @@ class Registration:
 
 
 class Registrations:
-    """`ways` are the servers of a trunk and their flows; `secret` keys the tokens of lines."""
+    """Registers trunks at their servers. `ways` are the servers of a trunk and their flows; `secret` keys the
+    tokens of lines."""
 
     def __init__(
         self,
@@ -84,11 +86,11 @@ class Registrations:
         self.timers: Timers[int] = Timers(self._due)
 
     def __iter__(self) -> Iterator[Registration]:
-        """Those that are not about to end."""
+        """The registrations that are not about to end."""
         return iter(self._of_trunk.values())
 
     def __len__(self) -> int:
-        """Those that are, or whose end is not confirmed."""
+        """How many registrations there are, or wait for an answer."""
         return sum(one.state in OUT or one.is_registered for one in self._by_number.values())
 
     def of(self, trunk: Trunk) -> Registration | None:
@@ -99,11 +101,11 @@ class Registrations:
         return hmac.digest(self._secret, f"line {trunk.tenant} {trunk.name}".encode(), "sha256").hex()[:16]
 
     def by_line(self, token: str) -> tuple[str, str] | None:
-        """The key of the trunk whose token it is."""
+        """The key of the trunk whose token it is; None for nobody's."""
         return self._by_line.get(token)
 
     def directory_changed(self, trunks: tuple[Trunk, ...], now: float) -> list[Effect]:
-        """What is as before goes on; what is set otherwise ends, and begins anew."""
+        """Register `trunks`: what is as before goes on; what is set otherwise ends, and begins anew."""
         wanted = {trunk.key: trunk for trunk in trunks if trunk.enabled and trunk.mode is Mode.REGISTER}
         self._by_line = {self.line(trunk): trunk.key for trunk in wanted.values() if trunk.line}
         effects: list[Effect] = []
@@ -126,14 +128,14 @@ class Registrations:
         self.timers.set(number, now + chance(self._new_tag()))  # not all at once after a start
 
     def leave(self, now: float) -> list[Effect]:
-        """The server stops: nothing begins any more."""
+        """End all registrations, as the server stops; nothing begins any more."""
         self._has_left = True
         return [effect for one in list(self) for effect in self._step(one, Event.LEAVE, now)]
 
     # What happens
 
     def answered(self, answer: RequestAnswered, now: float) -> list[Effect]:
-        """What a REGISTER has led to; `status` 408 where nothing came, and 503 where it could not be sent."""
+        """Take what a REGISTER has led to; `status` is 408 without an answer, 503 where it was not sent."""
         _, number, serial = answer.token.split(" ")
         one = self._by_number.get(int(number))
         if one is None or one.serial != int(serial) or one.state not in OUT:
@@ -169,7 +171,7 @@ class Registrations:
         return True
 
     def _granted(self, one: Registration, answer: RequestAnswered) -> float:
-        """For how many seconds; of several Contacts ours counts."""
+        """The seconds that a registrar has granted; of several Contacts ours counts."""
         line = self.line(one.trunk)
         is_alone = len(answer.contacts) == 1
         ours = [c.expires for c in answer.contacts if is_alone or f"line={line}" in c.uri]
@@ -177,12 +179,12 @@ class Registrations:
         return float(min(max(found, SHORTEST), LONGEST))
 
     def flow_closed(self, flow: Flow, now: float) -> list[Effect]:
-        """The connection by which calls would come is gone: at once by a new one."""
+        """Register at once by a new connection, as that is gone by which calls would come."""
         broken = [one for one in self if one.flow == flow and flow.is_connected]
         return [effect for one in broken for effect in self._step(one, Event.BROKEN, now)]
 
     def server_changed(self, trunk: Remote, now: float) -> None:
-        """One of its servers is down, or is back, perhaps without what it knew of us: it is asked soon."""
+        """Register a trunk soon: a server is down, or is back, perhaps without what it knew of us."""
         one = self._of_trunk.get(trunk.key)
         if one and one.state is State.REGISTERED:
             self.timers.set(one.number, now + FIRST_PAUSE * chance(self._new_tag()))
@@ -193,7 +195,7 @@ class Registrations:
     def _failed(
         self, one: Registration, event: Event, words: str, now: float, after: int = 0
     ) -> list[Effect]:
-        """The operator reads of it once."""
+        """Take a failure; the operator reads of it once. `after` are seconds until it may be asked again."""
         logs: list[Effect] = []
         if one.said != words and one.state is not State.LEAVING:
             one.said = words

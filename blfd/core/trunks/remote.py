@@ -30,7 +30,7 @@ class HostPort(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> HostPort:
-        """Raises ValueError."""
+        """Read a server as it is written. Raises ValueError."""
         host, colon, port = text.rpartition(":")
         if not colon or (":" in host and host[-1:] != "]"):  # an IPv6 address without brackets, too
             host, port = text, ""
@@ -46,7 +46,7 @@ class HostPort(NamedTuple):
 
 
 def is_host(text: str) -> bool:
-    """Whether it can stand behind the @ of a URI, with a port or without: IPv6 in brackets."""
+    """Whether a text can stand behind the @ of a URI, with a port or without: IPv6 in brackets."""
     try:
         HostPort.parse(text)
     except ValueError:
@@ -56,7 +56,7 @@ def is_host(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """What is set of it. Times are seconds; "" and () are what is not said.
+    """A server of somebody else, as it is set. Times are seconds; "" and () are what is not said.
 
     `servers` are tried in their order, each with a port behind a colon if it has one; `domain` is what stands
     in URIs, the first server's if it is not said. Requests go by `outbound_proxy` where there is one. What
@@ -95,7 +95,7 @@ class Remote:
 
     @property
     def route_set(self) -> tuple[str, ...]:
-        """By what requests outside dialogs go."""
+        """The routes by which requests outside dialogs go."""
         return (f"<sip:{HostPort.parse(self.outbound_proxy)};lr>",) if self.outbound_proxy else ()
 
     @property
@@ -111,7 +111,7 @@ class Remote:
 
 
 def check_remote(one: Remote, what: str, *, needs_server: bool = True) -> None:
-    """Raises ValueError, in words that begin with `what` it is."""
+    """Check what is set of one. Raises ValueError, in words that begin with `what` it is."""
     if not _NAME(one.name):
         text = "small letters, digits and . - are allowed, 32 at most, first a letter or digit"
         raise ValueError(f"{what.partition(' ')[0]} {one.name!r}: {text}")
@@ -132,7 +132,7 @@ def check_remote(one: Remote, what: str, *, needs_server: bool = True) -> None:
 
 
 def check_sources(what: str, sources: tuple[str, ...]) -> None:
-    """Whether so many addresses may be taken at their word. Raises ValueError, in words."""
+    """Check that so many addresses may be taken at their word. Raises ValueError, in words."""
     for text in sources:
         network = hosts.network(text)
         if network.prefixlen < (least := WIDEST[network.version]):
@@ -140,13 +140,13 @@ def check_sources(what: str, sources: tuple[str, ...]) -> None:
 
 
 def check_once(what: str, option: str, said: Iterable[str]) -> None:
-    """Whether nothing is said twice. Raises ValueError, in words."""
+    """Check that nothing is said twice. Raises ValueError, in words."""
     for text, times in Counter(said).items():
         if times > 1:
             raise ValueError(f"{what}: {option} has {text} twice")
 
 
 def check_seconds(what: str, name: str, seconds: int, least: int, most: int) -> None:
-    """Raises ValueError."""
+    """Check that so many seconds are from `least` to `most`. Raises ValueError."""
     if not least <= seconds <= most:
         raise ValueError(f"{what}: {name} is from {least} to {most} seconds, not {seconds}")

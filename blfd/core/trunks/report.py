@@ -63,7 +63,7 @@ def _until(registration: Registration | None, there: Sequence[Binding]) -> float
 
 
 def _server(registration: Registration | None, there: Sequence[Binding]) -> str:
-    """By which way it is reached where one of the two registers."""
+    """The way by which a trunk is reached where one of the two registers; "" where there is none."""
     if there:
         return str(there[0].flow)
     return str(registration.flow) if registration and registration.flow else ""

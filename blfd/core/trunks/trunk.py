@@ -100,12 +100,12 @@ class Trunk(Remote):
 
     @property
     def is_peer(self) -> bool:
-        """Whether it registers here."""
+        """Whether the trunk registers here."""
         return self.mode is Mode.PEER_REGISTERS
 
     @property
     def credentials(self) -> Account | None:
-        """None for one that registers here: its password proves it to us."""
+        """Who we are there; None for one that registers here: its password proves it to us."""
         return None if self.is_peer else super(Trunk, self).credentials
 
     @property
@@ -125,7 +125,7 @@ class Trunk(Remote):
 
     @property
     def takes_calls(self) -> bool:
-        """Whether it has numbers of extensions here."""
+        """Whether the trunk has numbers of extensions here."""
         return bool(self.dids or self.default)
 
 
@@ -153,7 +153,7 @@ def split(mapping: str) -> tuple[str, str]:
 
 
 def check(trunk: Trunk, extensions: Container[str]) -> None:
-    """Raises ValueError, in words."""
+    """Check a trunk as it is set. Raises ValueError, in words."""
     what = f"trunk {trunk.name}"
     check_remote(trunk, what, needs_server=not trunk.is_peer)
     if trunk.is_peer:
@@ -205,7 +205,7 @@ def check(trunk: Trunk, extensions: Container[str]) -> None:
 
 
 def _check_digits(what: str, mapping: str) -> None:
-    """Whether the left side says all digits of the right one. Raises ValueError."""
+    """Check that the left side says all digits of the right one. Raises ValueError."""
     said, wanted = (side.lower().count("x") for side in split(mapping))
     if wanted > said:
         raise ValueError(f"{what}: {mapping!r} has more x behind the = than before it")
@@ -217,7 +217,7 @@ def _plain(trunk: Trunk, number: str) -> str:
 
 
 def _check_peer(trunk: Trunk, extensions: Container[str]) -> None:
-    """Of one that registers here."""
+    """Check a trunk that registers here. Raises ValueError."""
     what = f"trunk {trunk.name}"
     if trunk.servers or trunk.outbound_proxy:
         raise ValueError(f"{what} is where it registers from, so it has neither servers nor outbound-proxy")
@@ -228,7 +228,7 @@ def _check_peer(trunk: Trunk, extensions: Container[str]) -> None:
 
 
 def check_route(route: OutRoute, trunks: Container[str]) -> None:
-    """Raises ValueError, in words."""
+    """Check a route as it is set. Raises ValueError, in words."""
     what = f"route {route.pattern}"
     if not numbers.is_pattern(route.pattern):
         raise ValueError(

@@ -24,7 +24,8 @@ from blfd.core.visible import visible
 
 
 class Trunks:
-    """`adopt` makes a flow one by a listener that there is, or None; `in_use` counts the calls of a lamp.
+    """All trunks. `adopt` makes a flow one by a listener that there is, or None; `in_use` counts the calls of
+    a lamp.
 
     `rank` says which ways of a trunk come first, `by_line` whose a line's token is, and `registered` from
     where one has registered here.
@@ -77,8 +78,8 @@ class Trunks:
         return self._by_key.get((tenant, name))
 
     def carrying(self, tenant: str, publisher: str) -> Trunk | None:
-        """By which calls are picked up that `publisher` tells of: the one of its name, or at its address, or
-        the first by name; None where no trunk says how."""
+        """The trunk by which calls are picked up that `publisher` tells of: the one of its name, or at its
+        address, or the first by name; None where no trunk says how."""
         at = self.at(publisher) if hosts.is_address(publisher) else ()
         found = [
             trunk
@@ -91,7 +92,7 @@ class Trunks:
     # Calls in
 
     def shown(self, shown: CertificateShown) -> None:
-        """The peer of a connection has proved that a certificate is its own."""
+        """Note that the peer of a connection has proved that a certificate is its own."""
         if any(name in self._by_certificate for name in shown.names):
             self._shown[shown.flow] = shown.names
 
@@ -99,7 +100,8 @@ class Trunks:
         self._shown.pop(flow, None)
 
     def at(self, host: str) -> tuple[Trunk, ...]:
-        """Whose address it is: carriers have many customers, so there may be several, of several tenants."""
+        """The trunks whose address it is: carriers have many customers, so there may be several, of several
+        tenants."""
         if not self._by_key:
             return ()
         if host not in self._known:
@@ -118,7 +120,8 @@ class Trunks:
             yield from (trunk for network, trunk in self._networks if address in network)
 
     def proved(self, request: Request) -> tuple[Trunk, ...]:
-        """Whose INVITE it is by more than its address: a certificate, or the token of a registration."""
+        """The trunks whose INVITE it is by more than its address: a certificate, or the token of a
+        registration."""
         for name in self._shown.get(request.flow, ()):
             if found := self._by_certificate.get(name):
                 return tuple(found)
@@ -127,7 +130,7 @@ class Trunks:
         return (trunk,) if trunk else ()
 
     def peers(self) -> Iterator[Trunk]:
-        """Those that register here."""
+        """The trunks that register here."""
         for trunk in self._by_key.values():
             if trunk.enabled and trunk.is_peer:
                 yield trunk
@@ -185,7 +188,7 @@ class Trunks:
 
     @staticmethod
     def _named(trunk: Trunk, invite: InviteReceived) -> list[Uri]:
-        """Where the number may be that is called, the likeliest first."""
+        """The URIs where the number may be that is called, the likeliest first."""
         request, source = invite.request, trunk.did_source
         if source == REQUEST_URI:
             found = [request.target]
@@ -194,7 +197,7 @@ class Trunks:
         else:
             header = source if source in NAMED_SOURCES else source.removeprefix("header:").lower()
             found = [uri for name, uri in invite.named if name == header] or [request.target]
-        if trunk.username and found[0].user == trunk.username:  # the account, where the number should be
+        if trunk.username and found[0].user == trunk.username:  # the account is where the number should be
             found = [*found[1:], request.to.uri]
         return found
 
@@ -203,13 +206,13 @@ class Trunks:
         return f"trunk {trunk.name}"
 
     def _names(self, trunks: Sequence[Trunk]) -> str:
-        """Of those that may have sent a call; with their tenants where there are several."""
+        """The names of trunks that may have sent a call; with their tenants where there are several."""
         if len(trunks) == 1:
             return self._name(trunks[0])
         return " or ".join(f"{self._name(trunk)} of {trunk.tenant}" for trunk in trunks)
 
     def codecs(self, party: Party) -> frozenset[str]:
-        """Those that may be offered by the trunk of somebody outside; none where all may."""
+        """The codecs that may be offered by the trunk of somebody outside; none where all may."""
         trunk = self.of(party)
         return trunk.taken if trunk else frozenset()
 
@@ -230,7 +233,7 @@ class Trunks:
         return next((way for way in ways if way[:2] == flow[:2]), None)
 
     def of(self, party: Party) -> Trunk | None:
-        """The trunk of somebody outside."""
+        """The trunk of somebody outside, if there is one."""
         trunk = self.get(party.aor.tenant, party.aor.extension.removeprefix(RESERVED))
         return trunk if party.is_outside else None
 
@@ -255,7 +258,7 @@ class Trunks:
         return found
 
     def speaks_tls(self, outside: Outside) -> bool:
-        """Whether one of the trunks of a route does."""
+        """Whether one of the trunks of a route speaks TLS."""
         return any(TRANSPORTS[trunk.transport].secure for trunk in self._by(outside))
 
     def _by(self, outside: Outside) -> Iterator[Trunk]:
@@ -265,7 +268,7 @@ class Trunks:
                 yield trunk
 
     def has_room(self, trunk: Trunk, outside: Outside) -> bool:
-        """Whether it takes one more call; emergency calls always."""
+        """Whether a trunk takes one more call; emergency calls always."""
         return outside.route.emergency or not self._is_full(trunk)
 
     def why_none(self, outside: Outside) -> Refusal:
@@ -289,17 +292,17 @@ class Trunks:
         return bool(trunk.max_calls) and self._in_use(Aor(trunk.tenant, trunk.resource)) >= trunk.max_calls
 
     def check_room(self, trunk: Trunk) -> None:
-        """Raises Refusal where it has as many calls as it may have."""
+        """Check that a trunk takes one more call. Raises Refusal where it has as many as it may have."""
         if self._is_full(trunk):
             text = f"{self._name(trunk)} has {trunk.max_calls} calls, one more is refused (max-calls)"
             raise Refusal(486, "Too many calls", log=text)
 
     def ways(self, trunk: Trunk) -> list[tuple[HostPort, Flow]]:
-        """Its servers, and where requests to them go, the likeliest to serve first."""
+        """A trunk's servers, and where requests to them go, the likeliest to serve first."""
         return sorted(self.servers(trunk), key=lambda way: self.rank(trunk, way[1]))
 
     def servers(self, of: Remote) -> list[tuple[HostPort, Flow]]:
-        """The same of any server of somebody else, in the order in which they are set.
+        """The servers of a trunk or upstream, and where requests to them go, in the order that is set.
 
         A server that is a name has as many ways as DNS says (RFC 3263); none before it is looked up.
         """
@@ -319,11 +322,11 @@ class Trunks:
         return [adopted for flow in found if (adopted := self._adopt(flow))]
 
     def gave_no_answer(self, way: Flow, now: float) -> None:
-        """An INVITE by a trunk came to nothing there."""
+        """Note that an INVITE by a trunk came to nothing there."""
         self._locations.gave_no_answer(way, now)
 
     def looked_up(self) -> None:
-        """Servers may have got other addresses."""
+        """Forget who is at which address, as servers may have got other ones."""
         self._known.clear()
 
 

@@ -26,8 +26,8 @@ NO_CALL = DialogInfo("", 0, DocumentState.FULL)
 
 @dataclass(slots=True)
 class Told:
-    """What there is to be heard of each extension; `faults` is what cannot be read of it. Not `is_all`: it is
-    what has changed since something that we do not have."""
+    """What there is to be heard of each extension; `faults` is what cannot be read of it. Without `is_all` it
+    is what has changed since something that we do not have."""
 
     heard: dict[Aor, tuple[Dialog, ...]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
@@ -35,7 +35,8 @@ class Told:
 
 
 def take(watch: Watch, notify: NotifyReceived, now: float) -> Told:
-    """Its lamps are what they are told to be. Raises DialogInfoError, and then they are as before."""
+    """Set the lamps of a subscription to what a NOTIFY tells. Raises DialogInfoError, and then they are as
+    before."""
     if watch.is_list:
         return _list(watch, notify, now)
     told = Told()
@@ -72,7 +73,7 @@ def _list(watch: Watch, notify: NotifyReceived, now: float) -> Told:
 
 
 def _leave_out_others(lamp: Lamp, resource: Resource) -> None:
-    """Of several instances, those that are not in the list any more."""
+    """Forget of several instances those that are not in the list any more."""
     if len(resource.instances) != 1:
         named = {instance.id for instance in resource.instances}
         lamp.documents = {key: known for key, known in lamp.documents.items() if key in named}
@@ -81,7 +82,8 @@ def _leave_out_others(lamp: Lamp, resource: Resource) -> None:
 def _resource(
     lamp: Lamp, resource: Resource, documents: dict[str, bytes], told: Told, now: float
 ) -> tuple[Dialog, ...]:
-    """One instance is the whole of it, under whatever id: Asterisk gives it another one each time."""
+    """The dialogs of a resource. A single instance is the whole of it, under whatever id: Asterisk gives it
+    another one each time."""
     is_one = len(resource.instances) == 1
     heard: dict[str, tuple[Dialog, ...]] = {}
     if is_one:

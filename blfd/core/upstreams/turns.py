@@ -9,7 +9,7 @@ MOST_OUT = 20
 
 
 class Turns:
-    """Those of one upstream, by number; `rate` is how many a second."""
+    """The turns of one upstream, by the numbers of who asks; `rate` is how many a second."""
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
@@ -19,14 +19,14 @@ class Turns:
         self._next_at = 0.0
 
     def __len__(self) -> int:
-        """How many wait."""
+        """How many wait for their turn."""
         return len(self._waiting)
 
     def want(self, number: int) -> None:
         self._waiting[number] = None
 
     def done(self, number: int) -> None:
-        """It has its answer, or wants nothing any more."""
+        """Forget a number that has its answer, or wants nothing any more."""
         self._out.pop(number, None)
         self._waiting.pop(number, None)
 
@@ -35,7 +35,7 @@ class Turns:
         self._out[number] = now
 
     def take(self, now: float) -> int | None:
-        """Who may ask now, the first of those that wait."""
+        """The number that may ask now, the first of those that wait; None for none."""
         if not self._waiting or now < self._next_at:
             return None
         if len(self._out) >= (1 if self.is_silent else MOST_OUT):

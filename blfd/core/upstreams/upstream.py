@@ -49,7 +49,10 @@ def fits(pattern: str, extension: str) -> bool:
 
 
 def clash(one: Upstream, others: Iterable[Upstream]) -> tuple[str, Upstream] | None:
-    """What one claims to know that another of its tenant does as much, and which; only one would be asked."""
+    """The pattern that another upstream of the tenant claims as much, and which that is; None without any.
+
+    Only one would be asked.
+    """
     for other in others:
         if other.name == one.name or other.tenant != one.tenant or not (one.enabled and other.enabled):
             continue
@@ -61,7 +64,7 @@ def clash(one: Upstream, others: Iterable[Upstream]) -> tuple[str, Upstream] | N
 
 
 def check(upstream: Upstream, extensions: Container[str]) -> None:
-    """Raises ValueError, in words."""
+    """Check an upstream as it is set. Raises ValueError, in words."""
     what = f"upstream {upstream.name}"
     check_remote(upstream, what)
     if not upstream.extensions:

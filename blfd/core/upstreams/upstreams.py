@@ -37,8 +37,8 @@ LATER = frozenset(("probation", "giveup"))
 
 
 class Upstreams:
-    """`ways` are the servers of an upstream and their flows. `strays` counts NOTIFYs that are refused, as
-    nobody has asked for them."""
+    """All upstreams. `ways` are the servers of one and their flows. `strays` counts NOTIFYs that are refused,
+    as nobody has asked for them."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Upstreams:
         self.strays = 0
 
     def __len__(self) -> int:
-        """Extensions whose lamps are asked for."""
+        """How many extensions have a lamp that is asked for."""
         return len(self._of)
 
     @property
@@ -67,7 +67,7 @@ class Upstreams:
         return self._of.get(aor)
 
     def watches(self, upstream: Upstream) -> list[tuple[Aor, Watch]]:
-        """By extension: those of a list have the same."""
+        """The subscriptions of an upstream, by extension: those of a list have the same."""
         pbx = self._watches.pbxs.get(upstream.key)
         return list(pbx.watches.items()) if pbx else []
 
@@ -82,8 +82,8 @@ class Upstreams:
     # What is set
 
     def directory_changed(self, directory: Directory, altered: Iterable[Aor], now: float) -> list[Effect]:
-        """What is as before goes on; what is set otherwise ends, and begins anew. `altered` are the
-        extensions that have come, gone or changed."""
+        """Watch what is to be watched now: what is as before goes on; what is set otherwise ends, and begins
+        anew. `altered` are the extensions that have come, gone or changed."""
         pbxs = self._watches.pbxs
         wanted = {upstream.key: upstream for upstream in directory.upstreams if upstream.enabled}
         effects: list[Effect] = []
@@ -126,11 +126,11 @@ class Upstreams:
         return self._watches.step(watch, Event.LEAVE, now)
 
     def leave(self) -> None:
-        """The server stops: nothing is asked any more. The next one has dialogs of its own."""
+        """Ask nothing any more, as the server stops. The next one has dialogs of its own."""
         self._watches.has_left = True
 
     def flow_closed(self, flow: Flow, now: float) -> None:
-        """The connection by which NOTIFYs would come is gone."""
+        """Have subscriptions refreshed whose NOTIFYs would come by a connection that is gone."""
         for pbx in self._watches.pbxs.values() if flow.is_connected else ():
             for watch in pbx.watches.values():
                 if watch.flow == flow and watch.state is State.SUBSCRIBED:
@@ -138,7 +138,7 @@ class Upstreams:
             self._watches.set_turn(pbx, now)
 
     def came_back(self, upstream: Remote, now: float) -> None:
-        """It answers what else it is asked, after it did not."""
+        """Note that an upstream answers what else it is asked, after it did not."""
         pbx = self._watches.pbxs.get(upstream.key)
         if pbx:
             self._watches.answers(pbx, now, after_silence=True)
@@ -146,7 +146,7 @@ class Upstreams:
     # What comes of a SUBSCRIBE
 
     def answered(self, answer: RequestAnswered, now: float) -> list[Effect]:
-        """`status` is 408 where nothing came, and 503 where it could not be sent."""
+        """Take what a SUBSCRIBE has led to; `status` is 408 without an answer, 503 where it was not sent."""
         _, number, serial = answer.token.split(" ")
         watch = self._watches.by_number.get(int(number))
         if watch is None or watch.serial != int(serial) or watch.state not in OUT:
@@ -162,7 +162,7 @@ class Upstreams:
         return effects
 
     def _goes_again(self, watch: Watch, answer: RequestAnswered, now: float) -> list[Effect] | None:
-        """With a proof, or for a longer time; None where it does not."""
+        """The SUBSCRIBE once more, with a proof or for a longer time; None where it does not go again."""
         if answer.status == 423 and watch.state is not State.LEAVING:
             longer = min(answer.min_expires or 0, LONGEST)
             if watch.proofs.may_go_again() and longer > watch.expires:
@@ -206,7 +206,7 @@ class Upstreams:
     # NOTIFY
 
     def notified(self, notify: NotifyReceived, now: float) -> list[Effect]:
-        """Raises Refusal for what we have not asked for, and what cannot be used."""
+        """Take a NOTIFY. Raises Refusal for what we have not asked for, and what cannot be used."""
         request = notify.request
         watch = self._watches.by_dialog.get((request.call_id, request.to.tag))
         if watch is None or watch.remote_tag not in ("", request.from_.tag):
@@ -241,7 +241,7 @@ class Upstreams:
             return [refused, *logs]
 
     def _is_from(self, pbx: Pbx, watch: Watch, flow: Flow) -> bool:
-        """Whether it comes from where the PBX is."""
+        """Whether a NOTIFY by `flow` comes from where the PBX is."""
         if watch.flow and watch.flow.host == flow.host:
             return True
         if any(way.host == flow.host for _, way in self._watches.ways(pbx.upstream)):
@@ -250,7 +250,7 @@ class Upstreams:
         return any(address in hosts.network(text) for text in pbx.upstream.sources) if address else False
 
     def _told(self, pbx: Pbx, watch: Watch, notify: NotifyReceived, now: float) -> list[Effect]:
-        """Raises DialogInfoError, or Refusal for another type of document."""
+        """Take what a NOTIFY tells. Raises DialogInfoError, or Refusal for another type of document."""
         was_told, watch.is_told = watch.is_told, True
         if notify.state == "pending":
             watch.said = "it has not decided yet whether it tells (pending)"
@@ -279,7 +279,7 @@ class Upstreams:
         return [*logs, *self._watches.step(watch, Event.TOLD, now)]
 
     def _keep(self, watch: Watch, expires: int | None, is_kept: bool, now: float) -> None:
-        """It lives as long as was granted, or for less where a NOTIFY says so."""
+        """Set the end of a subscription: as late as was granted, or earlier where a NOTIFY says so."""
         ends = now + max(expires, SHORTEST) if expires is not None else watch.until
         shorter = watch.is_subscribed and ends < watch.until - 1.0
         if shorter:
@@ -291,7 +291,7 @@ class Upstreams:
             self.timers.set(("lapse", watch.upstream.key, watch.number), lapses)
 
     def _ask_for_all(self, pbx: Pbx, watch: Watch, now: float) -> None:
-        """It is asked for what is full, but not again and again."""
+        """Have an upstream asked for the full state, but not again and again."""
         if now - watch.full_at < ONCE_IN:
             return
         watch.full_at = now
@@ -302,7 +302,7 @@ class Upstreams:
             watch.lacks = True
 
     def _ended(self, pbx: Pbx, watch: Watch, notify: NotifyReceived, now: float) -> list[Effect]:
-        """RFC 6665, section 4.1.3."""
+        """Take a NOTIFY that ends its subscription (RFC 6665, section 4.1.3)."""
         if watch.state is State.LEAVING:
             return self._watches.step(watch, Event.REJECTED, now)
         pbx.turns.done(watch.number)
@@ -328,14 +328,14 @@ def _why_not(watch: Watch) -> str:
 
 
 def _set_target(watch: Watch, contact: str, route_set: tuple[str, ...]) -> None:
-    """Where further requests of the dialog go; what could not stand in one is left out."""
+    """Set where further requests of the dialog go; what could not stand in one is left out."""
     if is_sip(contact) and contact.isprintable() and not set(contact) & set(' "<>\\'):
-        watch.route_set = watch.route_set if watch.target else route_set  # it stays (RFC 3261, 12.2)
+        watch.route_set = watch.route_set if watch.target else route_set  # the first stays (RFC 3261, 12.2)
         watch.target = without_headers(contact)
 
 
 def _elsewhere(pbx: Pbx, watch: Watch, flow: Flow) -> str:
-    """What the operator reads, once."""
+    """What the operator reads of a NOTIFY from elsewhere, once; then ""."""
     if not pbx.is_news(f"NOTIFY from {flow.host}"):
         return ""
     name = pbx.upstream.name

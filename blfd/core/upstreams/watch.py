@@ -14,8 +14,8 @@ from dialog_info import DialogInfo
 
 @dataclass(slots=True, eq=False)
 class Lamp:
-    """What is known of one extension, told at `told_at`: a document for each instance, mostly one; none: it
-    is unknown. `said` is why, where that is not the whole subscription's."""
+    """What is known of one extension, told at `told_at`: a document for each instance, mostly one. Without
+    any it is unknown; `said` is why, where that is not the whole subscription's."""
 
     documents: dict[str, DialogInfo] = field(default_factory=dict)
     told_at: float = 0.0
@@ -28,7 +28,7 @@ class Lamp:
 
 @dataclass(slots=True, eq=False)
 class Watch:
-    """`lamps` are those that it tells of, one unless it is of a list (`is_list`), whose last `version` it is.
+    """Our subscription to `lamps`: to one, or to a list (`is_list`), of which `version` was told last.
 
     `call_id` and `tag` are ours, the other three are said by the PBX in the first thing that it sends.
     `serial` is that of the request that is out; the subscription was accepted at `since` and ends at `until`.
@@ -48,7 +48,7 @@ class Watch:
     target: str = ""
     route_set: tuple[str, ...] = ()
     flow: Flow | None = None
-    server: int = 0  # as that of its Pbx was then
+    server: int = 0  # index of the server that is asked in its dialog
     serial: int = 0
     cseq: int = 0
     remote_cseq: int = -1
@@ -58,9 +58,9 @@ class Watch:
     since: float = 0.0
     until: float = 0.0
     renewed_at: float = 0.0
-    full_at: float = 0.0  # when it was asked for what is full
+    full_at: float = 0.0  # when it was asked for the full state
     lacks: bool = False
-    is_told: bool = False  # in the dialog that there is
+    is_told: bool = False  # whether a NOTIFY has come in its dialog
     said: str = ""  # the last error in words, "" while all is well
 
     @property
@@ -69,7 +69,7 @@ class Watch:
 
     @property
     def is_known(self) -> bool:
-        """Whether any of its lamps is."""
+        """Whether any of its lamps is known."""
         return any(lamp.is_known for lamp in self.lamps.values())
 
     @property
@@ -82,11 +82,11 @@ class Watch:
 
     @property
     def whose(self) -> str:
-        """For people."""
+        """What it is subscribed to, in words for people."""
         return self.resource if self.is_list else ", ".join(map(str, self.lamps))
 
     def begin(self, call_id: str, tag: str) -> None:
-        """A dialog of its own."""
+        """Begin a dialog of its own."""
         self.call_id, self.tag, self.remote_tag = call_id, tag, ""
         self.target, self.route_set = "", ()
         self.cseq, self.remote_cseq, self.version = 0, -1, None

@@ -26,11 +26,11 @@ from blfd.core.values import TRANSPORTS, Account, Aor, Flow, NameAddr
 
 KIND = "watch"
 FIRST_PAUSE = 2.0  # seconds; doubled with each failure up to the upstream's `retry`
-EARLIEST, LATEST = 0.6, 0.8  # of the time granted, when it is refreshed
+EARLIEST, LATEST = 0.6, 0.8  # parts of the time granted, after which it is refreshed
 LATE = 32.0  # 64*T1: for as long a NOTIFY may be on its way
 ONCE_IN = 60.0  # seconds between two times that a PBX can have us ask at once
 MOST_SAID = 20  # errors of an upstream that are not logged again
-LOOKS, BETWEEN_LOOKS = 10, 0.5  # at the names of its servers, before it is said that they are not found
+LOOKS, BETWEEN_LOOKS = 10, 0.5  # looks, and seconds between, until a server's name counts as not found
 WITHOUT_ACCOUNT = "blfd"  # the user in From
 
 OF_LIST = (
@@ -55,7 +55,7 @@ class Pbx:
     watches: dict[Aor, Watch] = field(default_factory=dict)
 
     def take(self, upstream: Upstream) -> None:
-        """What is set of it now, with the account as it was."""
+        """Take what is set of it now, with the account as it was."""
         self.upstream, self.turns.rate = upstream, upstream.rate
         for watch in self.watches.values():
             watch.upstream, watch.expires = upstream, upstream.interval
@@ -71,9 +71,8 @@ class Pbx:
 
 
 class Watches:
-    """`ways` are the servers of an upstream and their flows, and `leads_here` says whether one leads to
-    ourselves. `changed` has extensions whose lamp is known
-    now, or not any more."""
+    """Our subscriptions to upstreams. `ways` are the servers of an upstream and their flows, and `leads_here`
+    says whether one leads to ourselves. `changed` has extensions whose lamp is known now, or not any more."""
 
     def __init__(
         self,
@@ -93,7 +92,7 @@ class Watches:
         self.timers: Timers[Key] = Timers(self._due)
 
     def begin(self, pbx: Pbx, aor: Aor) -> Watch:
-        """Of an extension, by the subscription to the list where there is one."""
+        """Watch an extension, by the subscription to the list where there is one."""
         watch = next(iter(pbx.watches.values()), None) if pbx.upstream.resource_list else None
         if watch is None:
             of_list = bool(pbx.upstream.resource_list)
@@ -157,7 +156,7 @@ class Watches:
         return watch.server != pbx.server or watch.flow not in [way for _, way in self.ways(pbx.upstream)]
 
     def hurry(self, pbx: Pbx, now: float) -> None:
-        """All that have no reason not to be asked for now."""
+        """Have all asked for now that have no reason not to be."""
         pbx.checked_at = now
         for watch in pbx.watches.values():
             if watch.state is State.SUBSCRIBED or (watch.state is State.WAITING and not watch.is_refused):
@@ -165,7 +164,7 @@ class Watches:
         self.set_turn(pbx, now)
 
     def answers(self, pbx: Pbx, now: float, *, after_silence: bool = False) -> None:
-        """It is there: after silence it may have started anew, and know nothing of us."""
+        """Note that a PBX is there: after silence it may have started anew, and know nothing of us."""
         if pbx.turns.is_silent or after_silence:
             pbx.turns.is_silent = False
             self.hurry(pbx, now)
@@ -174,7 +173,7 @@ class Watches:
     # What is said of it
 
     def failed(self, watch: Watch, event: Event, words: str, now: float, after: int = 0) -> list[Effect]:
-        """`after` are seconds until it may be asked again, if it says so."""
+        """Take a failure, in words; `after` are seconds until it may be asked again, if it says so."""
         pbx, logs = self.pbx(watch), []
         if watch.state is not State.LEAVING:
             watch.said = words
@@ -189,7 +188,7 @@ class Watches:
 
     @staticmethod
     def tell_once(pbx: Pbx, watch: Watch, words: str, then: str, kind: str = "") -> list[Effect]:
-        """The operator reads of an error once, whatever number of extensions has it, and of those of one
+        """Tell the operator of an error once, whatever number of extensions has it, and of those of one
         `kind`, too."""
         if not pbx.is_news(kind or words):
             return []
@@ -200,7 +199,7 @@ class Watches:
         ]
 
     def forget(self, watch: Watch, now: float) -> None:
-        """Its lamps are not known any more."""
+        """Forget the lamps of a subscription, as they are not known any more."""
         self.timers.cancel(("lapse", watch.upstream.key, watch.number))
         for aor in watch.lamps:
             self.forget_lamp(watch, aor, now)
@@ -260,7 +259,7 @@ class Watches:
         self.timers.cancel(("due", pbx.upstream.key, watch.number))
 
     def keep(self, watch: Watch, now: float) -> None:
-        """Until it is to be refreshed; as long as nothing was told, until that has to have come."""
+        """Wait until it is to be refreshed; as long as nothing was told, until that has to have come."""
         part = EARLIEST + (LATEST - EARLIEST) * chance(self._new_tag())
         pause = (watch.until - now) * part if watch.is_told else LATE
         if watch.lacks:
@@ -271,7 +270,7 @@ class Watches:
             self.timers.set(("lapse", key, watch.number), watch.until + LATE)
 
     def _renew(self, pbx: Pbx, watch: Watch, now: float) -> None:
-        """At once, but not again and again."""
+        """Subscribe anew at once, but not again and again."""
         if now - watch.renewed_at < ONCE_IN:
             self._retry(watch, now)
             return

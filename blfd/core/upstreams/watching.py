@@ -21,7 +21,7 @@ class State(Enum):
 
 class Event(Enum):
     DUE = auto()
-    MOVED = auto()  # the same, and its server is another one by now
+    MOVED = auto()  # DUE, and its server is another one by now
     ACCEPTED = auto()  # 2xx
     CHALLENGED = auto()  # 401 or 407 that can be answered
     BRIEF = auto()  # 423: it wants a longer time
@@ -31,8 +31,8 @@ class Event(Enum):
     UNTOLD = auto()  # it has accepted, and no NOTIFY comes
     TOLD = auto()  # NOTIFY
     DEACTIVATED = auto()  # NOTIFY, terminated: to be asked for anew at once
-    POSTPONED = auto()  # the same, later
-    REJECTED = auto()  # the same, and it will not tell us
+    POSTPONED = auto()  # NOTIFY, terminated: to be asked for anew later
+    REJECTED = auto()  # NOTIFY, terminated: it will not tell us
     LEAVE = auto()
 
 
@@ -41,7 +41,7 @@ class Do(Enum):
     SUBSCRIBE = auto()  # in a dialog of its own
     REFRESH = auto()
     ANSWER = auto()  # the challenge
-    LENGTHEN = auto()  # and ask again
+    LENGTHEN = auto()  # ask again, for a longer time
     KEEP = auto()  # until it has to be refreshed
     RENEW = auto()  # subscribe anew when it is its turn
     RETRY = auto()  # soon, at the next server
