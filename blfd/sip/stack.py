@@ -214,6 +214,7 @@ class Stack:
             self.network.send(response, response_flow(unread.via, flow))
 
     def _flow_closed(self, flow: Flow) -> None:
+        self._tell_answers()
         self._calls.flow_closed(flow)
         # Before something is sent by a new connection to the same peer:
         lost = self.client.lost(flow)

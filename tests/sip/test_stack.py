@@ -10,7 +10,7 @@ import pytest
 from blfd.core.calls.leg_effects import Accept
 from blfd.core.calls.leg_inputs import LegEnded
 from blfd.core.effects import Effect, Ignore, LetIn, Notify, NotifyAll, Reply, SendRequest
-from blfd.core.inputs import Input
+from blfd.core.inputs import FlowClosed, Input
 from blfd.core.messages import (
     InviteReceived,
     MovedReceived,
@@ -38,6 +38,7 @@ class Network:
     """Keeps what is sent; what comes is given to `receive`, which the stack sets."""
 
     receive: Callable[[bytes, Any], None]
+    closed: Callable[[Flow], None]
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
@@ -81,6 +82,9 @@ class Carrier:
         if self.refusal is None:
             self.legs.add(effect.leg)
         return self.refusal
+
+    def flow_closed(self, flow: Flow) -> None:
+        self.given.append(("closed", flow.host))
 
     def knows(self, request: Request, flow: Flow) -> bool:
         return (request.call_id, request.to.tag, request.from_.tag) in self.dialogs
@@ -291,6 +295,14 @@ def test_answers_to_notifies_are_told_before_what_came_after_them() -> None:
     assert kinds == [NotifyAnswered, NotifyAnswered, RegisterReceived]
     edge.stack.poll(0)
     assert [type(event) for event in edge.inputs] == [*kinds, NotifyAnswered]
+
+
+def test_an_answer_counts_before_the_end_of_its_connection() -> None:
+    edge = Edge(lambda event: [])
+    edge.stack.perform(Notify("k", Flow(*PHONE), dialog_of(1, ()), 1, 60))
+    edge.network.receive(accepted(edge.network.sent[0]), PHONE)
+    edge.network.closed(Flow(*PHONE))
+    assert [type(event) for event in edge.inputs] == [NotifyAnswered, FlowClosed]
 
 
 def test_a_fault_about_an_answer_to_a_notify_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
