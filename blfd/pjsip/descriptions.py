@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from functools import lru_cache
 
-from blfd.core.calls.sdp import KEPT, LONGEST_KEPT, Section, joined, sections
+from blfd.core.calls.sdp import Section, joined, remembered, sections
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.library import CData, check, ffi, lib
@@ -38,10 +37,11 @@ _NEGOTIATED = (b"a=rtpmap:", b"a=sendrecv", b"a=sendonly", b"a=recvonly", b"a=in
 
 def sound(sdp: bytes) -> bytes:
     """SDP that PJSIP takes, from what phones write; the same object where it is beyond that."""
-    found = _kept_sound(sdp) if len(sdp) <= LONGEST_KEPT else _sound(sdp)
+    found = _sound(sdp)
     return sdp if found is None else found
 
 
+@remembered  # as what one phone has said is given to PJSIP again for the other one
 def _sound(sdp: bytes) -> bytes | None:
     session, *streams = sections(sdp)
     if not streams:  # it is none, and PJSIP will say so
@@ -59,9 +59,6 @@ def _sound(sdp: bytes) -> bytes | None:
     ]
     media = [_stream(lines, has_connection=b"c=" in by_kind) for lines in streams[:MOST_MEDIA]]
     return joined([head, *media])
-
-
-_kept_sound = lru_cache(KEPT)(_sound)  # what one phone has said is given to PJSIP again for the other one
 
 
 def _origin(line: bytes) -> bytes:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from blfd.core.by_flow import CONNECTED, ByFlow
+from blfd.core.by_flow import ByFlow
 from blfd.core.values import Flow
 from blfd.sip.timers import LIFETIME, T1, T2
 from blfd.sip.tokens import Tokens
@@ -70,8 +70,7 @@ class ClientTransactions:
         """Send `data`, whose Via has `branch`; False where there is no connection, and so no transaction."""
         self._outstanding[branch] = Outstanding(token, call_id, local_tag, cseq, data, flow)
         self._first.append((now + T1, branch))
-        if flow.transport in CONNECTED:
-            self._over.add(flow, branch)
+        self._over.add(flow, branch)
         self.sent += 1
         if self._send(data, flow) or not flow.is_connected:
             return True
@@ -88,8 +87,7 @@ class ClientTransactions:
 
     def _end(self, branch: str) -> str:
         outstanding = self._outstanding.pop(branch)
-        if outstanding.flow.transport in CONNECTED:
-            self._over.remove(outstanding.flow, branch)
+        self._over.remove(outstanding.flow, branch)
         return outstanding.token
 
     def take(self, branch: str, call_id: str, local_tag: str, cseq: int, status: int) -> str | None:

@@ -73,7 +73,7 @@ class TlsConnection(TcpConnection):
         except ssl.SSLWantWriteError:
             self._network.handshakes.watch(self, True)
         except OSError as error:
-            why, is_noise = explained(error, self.flow.name if self.is_ours else None)
+            why, is_noise = explained(error, self.flow.name)
             self._network.handshakes.failed(self, why, is_noise)
             self._connections.drop(self, why)
         else:
@@ -188,7 +188,7 @@ def _names(of: ssl.SSLSocket) -> tuple[str, ...]:
     return names_in(said) if said else ()
 
 
-def explained(error: OSError, server: str | None = None) -> tuple[str, bool]:
+def explained(error: OSError, server: str = "") -> tuple[str, bool]:
     """Why a handshake has failed and what to do, and whether it is what strangers and scanners do all day.
 
     `server` is the name of whom we connected to, "" where we did by an address.

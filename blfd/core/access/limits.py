@@ -10,15 +10,14 @@ BURST = 10  # seconds' worth of requests that may come at once
 MAX_KNOWN = 10_000  # senders; past it, the one seen first is forgotten
 
 
-class Tally:
-    """How many of something each owner has; owners that have none are forgotten. `most` is for each."""
+class Counts:
+    """How many of something each owner has; owners that have none are forgotten."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self) -> None:
         self._counts: dict[Hashable, int] = {}
 
-    def full(self, owner: Hashable) -> bool:
-        return self._counts.get(owner, 0) >= self.most
+    def of(self, owner: Hashable) -> int:
+        return self._counts.get(owner, 0)
 
     def has(self, owner: Hashable) -> bool:
         return owner in self._counts
@@ -32,6 +31,17 @@ class Tally:
             self._counts[owner] = left
         else:
             del self._counts[owner]
+
+
+class Tally(Counts):
+    """The same, where each owner may have `most`."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def full(self, owner: Hashable) -> bool:
+        return self.of(owner) >= self.most
 
 
 def too_many(what: str, most: int, whose: str, asking: object, setting: str) -> Refusal:

@@ -173,7 +173,7 @@ class Call(RingingCall):
         left, self.caller_leg = self.caller_leg, leg
         self._dialogs.end(self.caller.aor, left, now, StateEvent.REPLACED)
         self.caller, self.dialog, self.referred_by = transferee.party, NO_DIALOG, by
-        self.goes_by(leg, trusted=transferee.is_trusted, plain=transferee.is_plain, outside=False)
+        self.goes_as(leg, transferee, outside=False)
         self.allows_update = self._has_reoffered = False
         self._early_leg = 0
         for branch in self.branches.values():
@@ -183,10 +183,6 @@ class Call(RingingCall):
                 told = named._replace(withheld=self.withheld, referred_by=by.shown)
                 self._dialogs.put(branch.party.aor, told)
         return [HangUp(left)]
-
-    def _seated(self, transferee: Seat) -> None:
-        ways = transferee.is_trusted, transferee.is_plain, transferee.party.is_outside
-        self.goes_by(transferee.leg, trusted=ways[0], plain=ways[1], outside=ways[2])
 
     def show_transferee(self, transferee: Seat, now: float) -> None:
         """Let the lamp of a transferee that has nobody else to talk with say whom it calls."""
@@ -198,7 +194,7 @@ class Call(RingingCall):
         `is_new`: that one was called by somebody else, and learns who it talks with and where its media goes.
         """
         stood_in, self.caller_leg, self.dialog = self.caller_leg, transferee.leg, transferee.dialog
-        self._seated(transferee)
+        self.goes_as(transferee.leg, transferee, outside=transferee.party.is_outside)
         self.exchange.seat(stood_in, transferee.leg, self.offer)
         if self.state is State.ANSWERED and not self.exchange.awaited:
             self.state = State.TALKING
@@ -210,7 +206,7 @@ class Call(RingingCall):
     def join(self, leg: int, transferee: Seat, media: MediaMatched, now: float) -> list[Effect]:
         """The transferee, which talks already, takes the place of the transferor on `leg`, which does too."""
         stays, effects = self.exchange.replace(leg, transferee.leg)
-        self._seated(transferee)
+        self.goes_as(transferee.leg, transferee, outside=transferee.party.is_outside)
         if leg == self.caller_leg:
             self._dialogs.end(self.caller.aor, leg, now, StateEvent.REPLACED)
             self.caller, self.caller_leg = transferee.party, transferee.leg

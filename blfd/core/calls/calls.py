@@ -270,8 +270,7 @@ class Calls:
             tells_history=not transferee.party.withheld,
         )
         call.number = number
-        ways = transferee.is_trusted, transferee.is_plain
-        call.goes_by(-number, trusted=ways[0], plain=ways[1], outside=False)
+        call.goes_as(-number, transferee, outside=False)
         self._by_leg[-number] = self._by_number[number] = call
         if refused:
             return call, self._settle(call, call.hang_up(refused.status, refused.reason, now))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Hashable, Iterator
 
+from blfd.core.access.limits import Counts
 from blfd.core.calls.call import Call
 from blfd.core.values import Aor
 
@@ -16,9 +17,7 @@ class Census:
 
     def __init__(self) -> None:
         self._as: dict[int, Counted] = {}
-        self._callers: Counter[Aor | str] = Counter()
-        self._tenants: Counter[Aor | str] = Counter()
-        self._senders: Counter[Aor | str] = Counter()
+        self._callers, self._tenants, self._senders = Counts(), Counts(), Counts()
 
     def count(self, call: Call) -> None:
         """Count a call that is there, or has changed."""
@@ -26,21 +25,22 @@ class Census:
         if self._as.get(call.number) != now:
             self.forget(call.number)
             self._as[call.number] = now
-            self._add(now, 1)
+            for counts, owner in self._owners(now):
+                counts.add(owner)
 
     def forget(self, number: int) -> None:
         """Count a call no more that is over."""
         known = self._as.pop(number, None)
         if known is not None:
-            self._add(known, -1)
+            for counts, owner in self._owners(known):
+                counts.remove(owner)
 
-    def _add(self, counted: Counted, more: int) -> None:
-        aor, sender = counted
-        for counter, key in ((self._callers, aor), (self._tenants, aor.tenant), (self._senders, sender)):
-            counter[key] += more
-            if not counter[key]:  # strangers have many addresses
-                del counter[key]
+    def _owners(self, counted: Counted) -> Iterator[tuple[Counts, Hashable]]:
+        caller, sender = counted
+        yield self._callers, caller
+        yield self._tenants, caller.tenant
+        yield self._senders, sender
 
     def of(self, caller: Aor, sender: str) -> tuple[int, int, int]:
         """How many calls there are of an extension, of its tenant, and from an address."""
-        return self._callers[caller], self._tenants[caller.tenant], self._senders[sender]
+        return self._callers.of(caller), self._tenants.of(caller.tenant), self._senders.of(sender)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
-from blfd.core.calls.sdp import KEPT, LONGEST_KEPT, Section, joined, sections
+from blfd.core.calls.sdp import Section, joined, remembered, sections
 
 BOTH, SENDS, RECEIVES, NEITHER = b"sendrecv", b"sendonly", b"recvonly", b"inactive"
 DIRECTIONS = (BOTH, SENDS, RECEIVES, NEITHER)
@@ -171,11 +170,8 @@ def are_apart(one: bytes | None, other: bytes | None) -> bool:
     return bool(one and other) and _families(one or b"").isdisjoint(_families(other or b""))
 
 
+@remembered
 def _families(sdp: bytes) -> frozenset[bytes]:
-    return _kept_families(sdp) if len(sdp) <= LONGEST_KEPT else _families_of(sdp)
-
-
-def _families_of(sdp: bytes) -> frozenset[bytes]:
     """The address families of c= and of what ICE (RFC 8839) and altc (RFC 6947) offer beside it; all of them
     where none is said."""
     said = [_FAMILY.search(s.connection) for s in _open(sdp) if not _is_nowhere(s.connection)]
@@ -184,9 +180,6 @@ def _families_of(sdp: bytes) -> frozenset[bytes]:
     for address in _CANDIDATE.findall(sdp):
         found.add(IPV6 if b":" in address else IPV4 if address[-1:].isdigit() else b"")
     return frozenset(found) if found and b"" not in found else FAMILIES
-
-
-_kept_families = lru_cache(KEPT)(_families_of)
 
 
 def _is_nowhere(connection: bytes) -> bool:

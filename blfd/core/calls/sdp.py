@@ -9,12 +9,24 @@ description is remembered by its octets.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeVar
 
 Section = list[bytes]
 """The lines of one m= until the next; the first section is what comes before, of the session."""
 
 KEPT, LONGEST_KEPT = 256, 4096  # descriptions of which is remembered what was found, and their octets
 _LINE_END = re.compile(rb"\r\n|\r|\n")
+
+
+Found = TypeVar("Found")
+
+
+def remembered(find: Callable[[bytes], Found]) -> Callable[[bytes], Found]:
+    """A function that finds out something of a description, and not again of one that came shortly before."""
+    kept = lru_cache(KEPT)(find)
+    return lambda sdp: kept(sdp) if len(sdp) <= LONGEST_KEPT else find(sdp)
 
 
 def sections(sdp: bytes) -> list[Section]:

@@ -106,6 +106,10 @@ class Seats:
         for legs, is_one in ((self.trusted, trusted), (self.plain, plain), (self.outside, outside)):
             (legs.add if is_one else legs.discard)(leg)
 
+    def goes_as(self, leg: int, seat: Seat, *, outside: bool) -> None:
+        """The way of a leg's messages is that of `seat`."""
+        self.goes_by(leg, trusted=seat.is_trusted, plain=seat.is_plain, outside=outside)
+
     def _identity(self, party: Party) -> Headers:
         """Who the other one is now (RFC 3325)."""
         return ((ASSERTED, name_addr(party.name_addr(self.domain))),)
