@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from blfd.store.opening import Connections, containing
+from blfd.store.opening import AMONG, Connections, containing, part_of
 
 KEPT = 100_000  # changes; older ones are forgotten
 
@@ -83,10 +83,8 @@ class Audit:
         column = order.removeprefix("-")
         by = f"{'id' if column == 'at' else column}{' DESC' * order.startswith('-')}, id DESC"
         with self._connections.reported():
-            ids = f"SELECT id FROM audit WHERE {' AND '.join(where)} ORDER BY {by}"
-            found = [number for (number,) in self._connections.connection.execute(ids, values)]
-        shown = json.dumps(found[part[0] :][: part[1]])
-        return self._changes(["id IN (SELECT value FROM json_each(?))"], [shown], by, part[1]), len(found)
+            shown, total = part_of(self._connections.connection, "audit", where, values, by, part)
+        return self._changes([AMONG], [shown], by, part[1]), total
 
     def _of(self, tenant: str | None) -> tuple[list[str], list[str | int]]:
         if tenant is None:

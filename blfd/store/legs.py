@@ -107,20 +107,21 @@ def _leg(row: dict[str, Any]) -> SavedLeg:
 
 def rows(saved: Kept) -> list[dict[str, Any]]:
     """By column."""
-    whole = saved if isinstance(saved, SavedCall) else None
+    if isinstance(saved, SavedCall):
+        sides = [(CALLER, saved.caller), (CALLEE, saved.callee)]
+        transfers, settled, secure = saved.transfers, saved.settled, saved.secure
+    else:
+        sides = [(CALLEE, saved.seat)]
+        transfers, settled, secure = 0, False, False
     of_call = {
         "call": saved.number,
         "domain": exact(saved.domain),
         "source": saved.source,
         "started_at": saved.started_at,
-        "transfers": whole.transfers if whole else 0,
-        "settled": bool(whole and whole.settled),
-        "secure": bool(whole and whole.secure),
+        "transfers": transfers,
+        "settled": settled,
+        "secure": secure,
     }
-    if isinstance(saved, SavedCall):
-        sides = [(CALLER, saved.caller), (CALLEE, saved.callee)]
-    else:
-        sides = [(CALLEE, saved.seat)]
     return [{**of_call, "side": side, **_seat_row(seat), **_leg_row(seat.saved)} for side, seat in sides]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import sqlite3
@@ -95,6 +96,25 @@ def containing(words: Iterable[str], columns: Sequence[str]) -> tuple[list[str],
         conditions.append("(" + " OR ".join(rf"{column} LIKE ? ESCAPE '\'" for column in columns) + ")")
         values += [f"%{like}%"] * len(columns)
     return conditions, values
+
+
+def part_of(
+    connection: sqlite3.Connection,
+    table: str,
+    where: Sequence[str],
+    values: Sequence[str | float],
+    order: str,
+    part: tuple[int, int],
+) -> tuple[str, int]:
+    """The ids, as JSON, of a part of the rows that match, and how many match: those that are not shown need
+    not be read whole. `part` is how many are left out first, and how many are wanted."""
+    ids = f"SELECT id FROM {table} WHERE {' AND '.join(where)} ORDER BY {order}"
+    found = [number for (number,) in connection.execute(ids, values)]
+    return json.dumps(found[part[0] :][: part[1]]), len(found)
+
+
+AMONG = "id IN (SELECT value FROM json_each(?))"
+"""The condition of rows whose ids `part_of` has found."""
 
 
 class Connections:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from blfd.core.calls.attempts import Attempt
 from blfd.core.saved import Kept, SavedCall, SavedHalf, SavedPublication, SavedSubscription
 from blfd.core.values import Aor, Binding
 from blfd.store import kept, legs, rows
-from blfd.store.opening import Connections, containing
+from blfd.store.opening import AMONG, Connections, containing, part_of
 from blfd.store.records import KEPT, ORDERS, SEARCHED, Records
 
 SECRET_OCTETS = 32
@@ -111,14 +110,11 @@ class SqliteRecords(Records):
         succeeded: bool | None = None,
         before: int | None = None,
     ) -> list[tuple[int, Attempt]]:
-        where = ["tenant = ?", "at >= ?"]
-        values: list[str | float] = [tenant, since]
+        where, values = _attempts_of(tenant, since, succeeded)
         for column, wanted in (("picker", picker), ("extension", extension)):
             if wanted:
                 where.append(f"{column} = ?")
                 values.append(wanted)
-        if succeeded is not None:
-            where.append("status = 200" if succeeded else "status <> 200")
         if before is not None:
             where.append("id < ?")
             values.append(before)
@@ -136,24 +132,26 @@ class SqliteRecords(Records):
         since: float = 0.0,
         succeeded: bool | None = None,
     ) -> tuple[list[Attempt], int]:
-        where, values = ["tenant = ?", "at >= ?"], list[str | float]([tenant, since])
+        where, values = _attempts_of(tenant, since, succeeded)
         for word in words:
             column, equals, wanted = word.partition("=")
             known = equals and column in SEARCHED
             conditions, of_it = containing([wanted if known else word], (column,) if known else SEARCHED)
             where, values = [*where, *conditions], [*values, *of_it]
-        if succeeded is not None:
-            where.append("status = 200" if succeeded else "status <> 200")
         way = " DESC" if order.startswith("-") else ""
-        by = ", ".join(f"{each}{way}" for each in ORDERS[order.removeprefix("-")].split(", "))
+        by = ", ".join([*(f"{each}{way}" for each in ORDERS[order.removeprefix("-")].split(", ")), "id DESC"])
+        table = self._connections.db.table("pickups")
         with self._connections.reported():
-            ids = f"SELECT id FROM pickups WHERE {' AND '.join(where)} ORDER BY {by}, id DESC"
-            found = [number for (number,) in self._connections.connection.execute(ids, values)]
-            shown = found[part[0] :][: part[1]]
-            table = self._connections.db.table("pickups")
-            read = table.rows_where("id IN (SELECT value FROM json_each(?))", [json.dumps(shown)])
-            attempts = {row["id"]: rows.attempt(row) for row in read}
-        return [attempts[number] for number in shown if number in attempts], len(found)
+            shown, total = part_of(self._connections.connection, "pickups", where, values, by, part)
+            return [rows.attempt(row) for row in table.rows_where(AMONG, [shown], order_by=by)], total
+
+
+def _attempts_of(tenant: str, since: float, succeeded: bool | None) -> tuple[list[str], list[str | float]]:
+    """Conditions of attempts, and their values."""
+    where = ["tenant = ?", "at >= ?"]
+    if succeeded is not None:
+        where.append("status = 200" if succeeded else "status <> 200")
+    return where, [tenant, since]
 
 
 _SAVE_SUBSCRIPTION = f"INSERT OR REPLACE INTO subscriptions VALUES ({', '.join('?' * 24)})"
