@@ -214,6 +214,14 @@ def memory(run: Run, peer: Peer) -> None:
     load.note(f"{case}: KiB for each", grown / size.held, 2.1)
 
 
+def _note_calls(load: Load, case: str, size: Size, found: dict[str, Any]) -> None:
+    total = size.calls_a_second * size.calls_s
+    load.note(f"{case}: completed of {total:,}", found["completed"], total, at_least=True)
+    load.note(f"{case}: failed", found["failed"] + found["skipped"], 0)
+    load.note(f"{case}: lamps left lit", found["lamps_left_lit"], 0)
+    load.note(f"{case}: CPU-s per 1,000", found["server_cpu_s"] / max(found["completed"], 1) * 1000)
+
+
 def calls(run: Run, peer: Peer) -> None:
     """Calls set up and torn down at a rate, every phone watched."""
     size, phones = run.size, 200
@@ -222,11 +230,7 @@ def calls(run: Run, peer: Peer) -> None:
         load.do(f"register {phones}")
         load.subscribe(phones, phones)
         found = load.do(f"calls {size.calls_a_second} {size.calls_s} {phones}")
-    total = size.calls_a_second * size.calls_s
-    load.note(f"{case}: completed of {total:,}", found["completed"], total, at_least=True)
-    load.note(f"{case}: failed", found["failed"] + found["skipped"], 0)
-    load.note(f"{case}: lamps left lit", found["lamps_left_lit"], 0)
-    load.note(f"{case}: CPU-s per 1,000", found["server_cpu_s"] / max(found["completed"], 1) * 1000)
+    _note_calls(load, case, size, found)
     load.note(f"{case}: INVITE to 180, p50 ms", found["invite_to_180_ms"].get("p50", 0))
     load.note(f"{case}: INVITE to 180, p99 ms", found["invite_to_180_ms"].get("p99", 0))
 
@@ -244,11 +248,7 @@ def trunk(run: Run, peer: Peer) -> None:
         load.do(f"register {phones}")
         load.subscribe(phones, phones)
         found = load.do(f"trunk {size.calls_a_second} {size.calls_s} {phones} {CARRIER_ADDRESS}")
-    total = size.calls_a_second * size.calls_s
-    load.note(f"{case}: completed of {total:,}", found["completed"], total, at_least=True)
-    load.note(f"{case}: failed", found["failed"] + found["skipped"], 0)
-    load.note(f"{case}: lamps left lit", found["lamps_left_lit"], 0)
-    load.note(f"{case}: CPU-s per 1,000", found["server_cpu_s"] / max(found["completed"], 1) * 1000)
+    _note_calls(load, case, size, found)
     for way, name in (("in", "invite_to_180_ms"), ("out", "out_invite_to_180_ms")):
         for share in ("p50", "p99"):
             load.note(f"{case}, {way}: INVITE to 180, {share} ms", found[name].get(share, 0))

@@ -57,11 +57,7 @@ def examine(config: Config, tenant: str) -> list[Finding]:
     directory = Directory()
     with contextlib.suppress(StoreError):
         directory = Store(config.database).lines()
-        findings += [
-            *_numbers(directory, tenant),
-            *_unwatched(directory, tenant),
-            *_claimed(directory, tenant),
-        ]
+        findings += _of_lines(directory, tenant)
     try:
         ControlClient(socket_path(config.database)).call("status")
     except (NotRunning, ControlError) as error:
@@ -92,9 +88,7 @@ def examine_running(store: Store, client: ControlClient) -> Iterator[Finding]:
         found = (
             *_phones(client, tenant),
             *of_others,
-            *_numbers(directory, tenant),
-            *_unwatched(directory, tenant),
-            *_claimed(directory, tenant),
+            *_of_lines(directory, tenant),
         )
         for finding in found:
             yield finding._replace(what=f"{tenant}: {finding.what}")
@@ -145,7 +139,7 @@ def _emergency_numbers(store: Store, tenant: str) -> Iterator[Finding]:
     said = [*store.overrides.all(tenant), *store.overrides.all(None)]
     texts = (value or "" for _, name, value in said if name == "emergency-numbers")
     wanted = sorted({number for text in texts for number in text.split(",") if number})
-    routes = store.lines().routes
+    routes = store.trunks.routes(tenant)
     for number in wanted:
         found = route_of(routes, tenant, number)
         if found is None or not found.emergency:
@@ -299,6 +293,13 @@ def _publishers(client: ControlClient, tenant: str) -> Iterator[Finding]:
         why = f"{status} {next(iter(reasons.values()))}"
         what = f"{source} publishes {_some(set(reasons))} and is refused: {why}"
         yield Finding("fault", what, PUBLISHING.get(status, "'blfd publications' shows what is taken"))
+
+
+def _of_lines(directory: Directory, tenant: str) -> Iterator[Finding]:
+    """What is wrong with the trunks, routes and upstreams as they are set."""
+    yield from _numbers(directory, tenant)
+    yield from _unwatched(directory, tenant)
+    yield from _claimed(directory, tenant)
 
 
 def _unwatched(directory: Directory, tenant: str) -> Iterator[Finding]:

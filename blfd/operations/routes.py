@@ -65,7 +65,7 @@ def change(
 
 def _check_free(desk: Desk, route: OutRoute, force: bool) -> None:
     """Raises StoreError where a code would take its calls, or an extension those of an emergency."""
-    if code := shadowed(route.pattern, desk.store.directory().tenants[route.tenant]):
+    if code := shadowed(route.pattern, desk.store.tenant(route.tenant)):
         text = f"route {route.pattern}: {code} is a code here, which gets all that begins so"
         raise StoreError(text, "give it another pattern, or the code another one by 'blfd tenant set'")
     if not route.emergency or force:
