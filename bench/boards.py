@@ -28,9 +28,9 @@ RATE, SECONDS, PHONES = 50, 20, 200  # calls a second
 
 
 def boards(run: "Run", peer: Peer) -> None:
-    """The same calls and lamps with nobody looking on, and with many lamp boards open, in one run."""
+    """Measure the same calls and lamps with nobody looking on, and with many lamp boards open, in one run."""
     if isinstance(peer, Kamailio):
-        return  # it has no lamp boards
+        return  # Kamailio has no lamp boards
     with run.load(peer.with_portal, f"{BOARDS} lamp boards") as load:
         load.do(f"register {PHONES}")
         load.subscribe(PHONES, PHONES)
@@ -115,7 +115,7 @@ def _open(load: "Load") -> Iterator[list[dict[str, Any]]]:
 
 
 class Board:
-    """A browser's connection."""
+    """A lamp board: a browser's connection, and how many events it got."""
 
     def __init__(self) -> None:
         self.ready = asyncio.Event()

@@ -105,7 +105,7 @@ def office(database: Path, many: int, phones: int, changes: int) -> None:
 
 
 def at_work(database: Path, port: int) -> int:
-    """All phones have registered from a port, and all but each tenth watch all their keys: how many keys."""
+    """Register all phones from a port, and have nine of ten watch all their keys; how many keys those are."""
     store = Store(database)
     phones, flow = (
         Phones(store, lambda: Place("127.0.0.1", {"udp": 5060}, "")),
@@ -136,7 +136,7 @@ def at_work(database: Path, port: int) -> int:
 
 
 class Answering(threading.Thread):
-    """Answers each NOTIFY with 200."""
+    """The phones' socket, where each NOTIFY is answered with 200."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)

@@ -12,13 +12,13 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-PATIENCE = 30.0  # seconds for one file: a phone gives up then
-AT_ONCE = 50  # phones, where they come as fast as it goes
+PATIENCE = 30.0  # seconds after which a phone gives a file up
+AT_ONCE = 50  # phones at a time, where they come as fast as it goes
 
 
 @dataclass
 class Report:
-    """What they have got."""
+    """What the phones have got."""
 
     requests: int = 0
     failed: int = 0
@@ -33,7 +33,7 @@ class Report:
 
 
 async def fetch(address: tuple[str, int], path: str, user_agent: str) -> tuple[int, int]:
-    """Status, and octets of the answer."""
+    """Fetch a file: the status, and how many octets the answer has."""
     reader, writer = await asyncio.open_connection(*address)
     try:
         lines = (
@@ -50,7 +50,7 @@ async def fetch(address: tuple[str, int], path: str, user_agent: str) -> tuple[i
 
 
 async def boot(address: tuple[str, int], phone: dict, report: Report) -> None:
-    """One phone asks for its files, one after the other."""
+    """Have one phone ask for its files, one after the other."""
     got = False
     for name in phone["files"]:
         began = time.monotonic()

@@ -16,7 +16,7 @@ from makers import MAC, MAKERS
 from blfd.store import Store
 
 LONGEST = 300  # seconds that one round of fetching may take
-CHANGES = 10  # of the lamp at a time
+CHANGES = 10  # changes of the lamp at a time
 
 
 def _macs(count: int) -> list[str]:
@@ -24,7 +24,7 @@ def _macs(count: int) -> list[str]:
 
 
 def _devices(count: int) -> list[tuple[str, ...]]:
-    """Makers by turns; half show as much of the company as they have keys, half ten colleagues."""
+    """Phones, makers by turns; half show as much of the company as they have keys, half ten colleagues."""
     owners, watched = EXTENSIONS[2], EXTENSIONS[0]
     return [
         (
@@ -54,7 +54,7 @@ def _phones(load: "Load", count: int) -> list[dict[str, Any]]:
 
 
 def provision(run: "Run", peer: Peer) -> None:
-    """Lamps alone, then while phones come for their files within a minute, and as fast as they are served."""
+    """Measure lamps alone, then while phones come for files within a minute, and as fast as it goes."""
     if isinstance(peer, Kamailio):
         return  # Kamailio serves no files
     count, watchers = run.size.devices, run.size.audiences[0]
@@ -77,7 +77,7 @@ def provision(run: "Run", peer: Peer) -> None:
 
 
 def _fetched(load: "Load", order: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The phones' report, and those of the lamp's changes meanwhile."""
+    """Have phones fetch their files; their report, and those of the lamp's changes meanwhile."""
     command = [sys.executable, str(HERE / "phones.py")]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin

@@ -4,7 +4,8 @@ from report import Ratio
 
 
 def ratios(storm: int, audiences: tuple[int, ...], restart: int) -> list[Ratio]:
-    """`storm` SUBSCRIBEs at once, `audiences` of one change, `restart` subscriptions after a kill -9."""
+    """The ratios, of `storm` SUBSCRIBEs at once, `audiences` of one change, `restart` subscriptions after a
+    kill -9."""
     peer = "Kamailio"
     cpu, at_once = "SUBSCRIBE, 2,500/s: CPU-s per 1,000", f"{storm:,} SUBSCRIBEs at once"
     held = "SUBSCRIBEs a second without a retransmission"

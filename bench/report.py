@@ -25,7 +25,7 @@ BEGIN, END = "<!-- figures: written by run.py --write-readme -->", "<!-- end of 
 class Row:
     """One figure of each server, each value that was measured; what counts is the median.
 
-    `goal`: what blfd is to stay within (at least, when `at_least`).
+    `goal` is what blfd is to stay within, or to reach when `at_least`.
     """
 
     figure: str
@@ -58,7 +58,7 @@ class Ratio:
     at_least: bool = False
 
     def value(self, rows: dict[str, Row], blfd: str) -> float | None:
-        """Of the server that is called `blfd`; None where one of both was not measured."""
+        """The ratio of the server that is called `blfd`; None where one of both was not measured."""
         peer = blfd if self.peer == "blfd" else self.peer
         of = rows[self.of].value(blfd) if self.of in rows else None
         to = rows[self.to].value(peer) if self.to in rows else None
@@ -70,7 +70,7 @@ class Ratio:
 
 
 def is_met(value: float | None, goal: float | None, *, at_least: bool) -> bool:
-    """True where there is no goal or no value."""
+    """Whether a value meets its goal; True where there is no goal or no value."""
     if goal is None or value is None:
         return True
     return value >= goal if at_least else value <= goal
@@ -117,7 +117,7 @@ def _kamailio_version() -> str:
 def print_tables(
     console: Console, rows: dict[str, Row], ratios: list[Ratio], servers: list[str], notes: list[str]
 ) -> None:
-    """Ratios, then figures; blfd's are green within their goal and red outside it."""
+    """Print ratios, then figures; blfd's are green within their goal and red outside it."""
     names = _ours(servers)
     found = [ratio for ratio in ratios if any(ratio.value(rows, name) is not None for name in names)]
     if found:
@@ -136,7 +136,7 @@ def print_tables(
 
 
 def _ours(servers: list[str]) -> list[str]:
-    """Those that are blfd, of whatever age."""
+    """The servers that are blfd, of whatever age."""
     return [name for name in servers if name != "Kamailio"]
 
 
@@ -155,7 +155,7 @@ def _coloured(cells: list[str], servers: list[str], *, good: bool) -> list[str]:
 
 
 def write_results(where: dict[str, str], rows: dict[str, Row], notes: list[str], raw: dict[str, Any]) -> None:
-    """Everything, with the generator's own reports, in results.json."""
+    """Write everything, with the generator's own reports, into results.json."""
     figures = [asdict(row) for row in rows.values()]
     found = {"machine": where, "figures": figures, "notes": notes, "reports": raw}
     RESULTS.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
@@ -190,7 +190,7 @@ def _markdown(what: str, servers: list[str], rows: list[list[str]]) -> list[str]
 
 
 def _floor_us() -> float:
-    """CPU of one sendto and one recv of 1,000 octets on loopback: less no server in Python can need."""
+    """The µs of CPU of a sendto and a recv of 1,000 octets on loopback: no server in Python can need less."""
     count, data = 20_000, bytes(1000)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
         own.bind(("127.0.0.1", 0))

@@ -28,27 +28,27 @@ class Size:
 
     rates: tuple[int, ...] = (2500, 5000)  # SUBSCRIBEs a second
     ladder: tuple[int, ...] = (2000, 2500, 3000, 3500, 4000, 4500, 5000, 6000, 7000, 8000, 10_000, 12_000)
-    ladder_s: int = 4  # at each of these rates
+    ladder_s: int = 4  # seconds at each of these rates
     subscriptions: int = 10_000
     extensions: int = 1000
     audiences: tuple[int, ...] = (1000, 5000)  # watchers of one extension
     changes: int = 25
     held: int = 20_000  # subscriptions, for memory
-    rest_s: int = 60  # from set-up until memory is read
+    rest_s: int = 60  # seconds from set-up until memory is read
     calls_a_second: int = 100
     calls_s: int = 10
     publishes_a_second: int = 1000
     publishes_s: int = 15
     pickups: int = 1000
     restarts: tuple[int, ...] = (2000, 10_000)  # subscriptions
-    kills: int = 2  # more, and the supervisor waits before it starts the server again
+    kills: int = 2  # after more, the supervisor waits before it starts the server again
     ringing: int = 200  # calls that ring meanwhile
     idle: int = 5000  # subscriptions
     idle_s: int = 20
     devices: int = 5000  # phones that fetch their files
-    power_cut_s: int = 60  # within which they come
-    asked: int = 1000  # OPTIONS, to compare a pickup with
-    stored: int = 20_000  # extensions, while an administrator changes one
+    power_cut_s: int = 60  # seconds within which they come
+    asked: int = 1000  # OPTIONS that a pickup is compared with
+    stored: int = 20_000  # extensions there are while an administrator changes one
     administered: int = 10  # such changes
 
 
@@ -90,7 +90,7 @@ class Run:
 
     @contextmanager
     def load(self, start: Starter, case: str, digest: bool = False) -> Iterator["Load"]:
-        """A fresh server with a fresh generator."""
+        """A fresh server under a fresh generator, until the block ends."""
         with start() as server, generator(server, digest) as commands:
             self.console.print(f"{server.name}: {case}", highlight=False)
             yield Load(self, server, commands, f"{server.name}, {case}")
@@ -106,7 +106,7 @@ class Load:
     case: str
 
     def do(self, command: str) -> dict[str, Any]:
-        """One command of the generator, its report kept."""
+        """Do one command of the generator, and keep its report."""
         report = self.commands.command(command)
         self.run.raw[f"{self.case}: {command}"] = report
         if report["own_drops"]:
@@ -115,13 +115,13 @@ class Load:
         return report
 
     def subscribe(self, count: int, extensions: int) -> None:
-        """Subscriptions that a measurement stands on; losing one spoils it."""
+        """Set up the subscriptions that a measurement stands on; losing one spoils it."""
         report = self.do(f"subscribe {count} {extensions} {self.run.size.rates[0]}")
         if report["up"] != count:
             raise BenchError(f"{self.case}: only {report['up']:,} of {count:,} subscriptions are up")
 
     def note_lamps(self, what: str, changes: list[dict[str, Any]]) -> None:
-        """How long the last watcher of a change waited, of several reports of `fanout`."""
+        """Keep how long the last watcher of a change waited, from several reports of `fanout`."""
         self.note(f"{what}: last has it, median ms", statistics.median(c["last_ms"]["p50"] for c in changes))
         self.note(f"{what}: last has it, worst ms", max(c["last_ms"]["max"] for c in changes))
         wrong = sum(c["incomplete"] + c["unexpected"] + c["version_jumps"] for c in changes)
@@ -133,13 +133,13 @@ class Load:
 
 
 def subscribe(run: Run, peer: Peer) -> None:
-    """SUBSCRIBE with first NOTIFY from a source that the server trusts."""
+    """Measure SUBSCRIBE with first NOTIFY from a source that the server trusts."""
     for rate in run.size.rates:
         _subscribe_at(run, peer.trusting, rate, "SUBSCRIBE")
 
 
 def digest(run: Run, peer: Peer) -> None:
-    """The same with every first SUBSCRIBE challenged: blfd alone, as peers are measured without."""
+    """Measure SUBSCRIBE where every first one is challenged: blfd alone, as peers are measured without."""
     if isinstance(peer, Blfd):
         for rate in run.size.rates:
             _subscribe_at(run, peer.with_digest, rate, "SUBSCRIBE with digest", with_digest=True)
@@ -156,7 +156,7 @@ def _subscribe_at(run: Run, start: Starter, rate: int, what: str, *, with_digest
 
 
 def storm(run: Run, peer: Peer) -> None:
-    """All subscriptions at the same moment."""
+    """Measure all subscriptions at the same moment."""
     count = run.size.subscriptions
     case = f"{count:,} SUBSCRIBEs at once"
     with run.load(peer.trusting, case) as load:
@@ -167,7 +167,7 @@ def storm(run: Run, peer: Peer) -> None:
 
 
 def held(run: Run, peer: Peer) -> None:
-    """The highest rate of the ladder up to which nothing is sent twice; and blfd at Kamailio's."""
+    """Find the highest rate of the ladder up to which nothing is sent twice; measure blfd at Kamailio's."""
     best, delays = 0, {}
     for rate in run.size.ladder:
         found = _at(run, peer, rate)
@@ -188,7 +188,7 @@ def _at(run: Run, peer: Peer, rate: int) -> dict[str, Any]:
 
 
 def fanout(run: Run, peer: Peer) -> None:
-    """One change of one extension, made by a real call, until the last watcher has its NOTIFY."""
+    """Measure one change of one extension, made by a real call, until the last watcher has its NOTIFY."""
     for watchers in run.size.audiences:
         case = f"one change to {watchers:,}"
         with run.load(peer.trusting, case) as load:
@@ -204,7 +204,7 @@ def fanout(run: Run, peer: Peer) -> None:
 
 
 def memory(run: Run, peer: Peer) -> None:
-    """Memory that an idle subscription holds, some time after set-up."""
+    """Measure the memory that an idle subscription holds, some time after set-up."""
     size, case = run.size, f"{run.size.held:,} idle subscriptions"
     with run.load(peer.trusting, case) as load:
         before = load.server.memory_kib()
@@ -223,7 +223,7 @@ def _note_calls(load: Load, case: str, size: Size, found: dict[str, Any]) -> Non
 
 
 def calls(run: Run, peer: Peer) -> None:
-    """Calls set up and torn down at a rate, every phone watched."""
+    """Measure calls that are set up and torn down at a rate, every phone watched."""
     size, phones = run.size, 200
     case = f"{size.calls_a_second} calls/s"
     with run.load(peer.trusting, case) as load:
@@ -236,7 +236,7 @@ def calls(run: Run, peer: Peer) -> None:
 
 
 def trunk(run: Run, peer: Peer) -> None:
-    """Calls by a trunk, in by number and out by a route in turns; of those in every phone is watched."""
+    """Measure calls by a trunk, in by number and out by a route in turns; phones that get one are watched."""
     size, phones = run.size, 200
     case = f"{size.calls_a_second} calls/s by a trunk"
     with run.load(peer.trusting, case) as load:
@@ -255,7 +255,7 @@ def trunk(run: Run, peer: Peer) -> None:
 
 
 def publish(run: Run, peer: Peer) -> None:
-    """PUBLISHes of calls that somebody else carries, at a rate, every extension watched."""
+    """Measure PUBLISHes of calls that somebody else carries, at a rate, every extension watched."""
     size = run.size
     case = f"{size.publishes_a_second:,} PUBLISHes/s"
     with run.load(peer.trusting, case) as load:
@@ -273,7 +273,7 @@ def publish(run: Run, peer: Peer) -> None:
 
 
 def pickup(run: Run, peer: Peer) -> None:
-    """A picker's INVITE to its 200: nothing else going on, ten at once, and among many that ring."""
+    """Measure a picker's INVITE to its 200: alone, ten at once, and among many calls that ring."""
     size = run.size
     if isinstance(peer, Kamailio):
         return  # a proxy has no pickup of its own
@@ -304,9 +304,9 @@ def _picked_up(
 
 
 def restart(run: Run, peer: Peer) -> None:
-    """kill -9 under a supervisor, until every watcher has its NOTIFY of the new process."""
+    """Measure a kill -9 under a supervisor, until every watcher has its NOTIFY of the new process."""
     if isinstance(peer, Kamailio):
-        return  # its presence modules are measured with all state in memory
+        return  # Kamailio's presence modules are measured with all state in memory
     for count in run.size.restarts:
         case = f"kill -9 with {count:,} subscriptions"
         with run.load(peer.supervised, case) as load:
@@ -324,11 +324,11 @@ def restart(run: Run, peer: Peer) -> None:
 
 
 def idle(run: Run, peer: Peer) -> None:
-    """CPU of a server that has nothing to do but keep its subscriptions."""
+    """Measure the CPU time of a server that has nothing to do but keep its subscriptions."""
     size, case = run.size, f"idle with {run.size.idle:,} subscriptions"
     with run.load(peer.trusting, case) as load:
         load.subscribe(size.idle, size.extensions)
-        time.sleep(size.idle_s / 2)  # what set-up left to be done
+        time.sleep(size.idle_s / 2)  # meanwhile the server does what set-up left to be done
         before = load.server.cpu_seconds()
         time.sleep(size.idle_s)
         used = load.server.cpu_seconds() - before
@@ -336,9 +336,9 @@ def idle(run: Run, peer: Peer) -> None:
 
 
 def administration(run: Run, peer: Peer) -> None:
-    """`extension set` again and again among very many extensions: how long is a packet held up?"""
+    """Measure how long a packet is held up by `extension set`, again and again among very many extensions."""
     if isinstance(peer, Kamailio):
-        return  # it has none
+        return  # Kamailio has no such command
     size = run.size
     more = size.stored - sum(map(len, EXTENSIONS))
     case = f"a change among {size.stored:,} extensions"
@@ -380,7 +380,7 @@ MEASUREMENTS: dict[str, Callable[[Run, Peer], None]] = {
         idle,
     )
 }
-ONCE = ("memory", "provision", "boards", "idle")  # which are long, and much the same each time
+ONCE = ("memory", "provision", "boards", "idle")  # these are long, and much the same each time
 SERVERS = ("kamailio", "blfd")  # in this order: what Kamailio holds is asked of blfd
 
 

@@ -53,7 +53,7 @@ class Server:
         return sum(_pss_kib(pid) for pid in self._pids())
 
     def kill_child(self) -> int:
-        """kill -9 of the newest process below a supervisor; when, in nanoseconds of the wall clock."""
+        """Kill the newest process below a supervisor with SIGKILL; when, in nanoseconds of the wall clock."""
         pid = self._pids()[-1]
         if pid == self.process.pid:
             raise BenchError(f"{self.name} runs without a supervisor")
@@ -92,31 +92,31 @@ class Blfd:
     project: Path = PROJECT
 
     def trusting(self) -> AbstractContextManager[Server]:
-        """It takes loopback's requests at their From, as behind a proxy that has authenticated them."""
+        """A server that takes loopback's requests at their From, as behind a proxy that authenticates."""
         return self._run("--trust", "127.0.0.0/8")
 
     def supervised(self) -> AbstractContextManager[Server]:
-        """The same, started again when it dies."""
+        """A server as `trusting`, started again when it dies."""
         return self._run("--trust", "127.0.0.0/8", "--supervise")
 
     def with_digest(self) -> AbstractContextManager[Server]:
-        """It challenges every request."""
+        """A server that challenges every request."""
         return self._run()
 
     def with_extensions(self, count: int) -> AbstractContextManager[Server]:
-        """The same as trusting, with so many more extensions."""
+        """A server as `trusting`, with so many more extensions."""
         return self._run("--trust", "127.0.0.0/8", extensions=(*EXTENSIONS, range(200000, 200000 + count)))
 
     def provisioning(self, devices: Iterable[tuple[str, ...]]) -> AbstractContextManager[Server]:
-        """The same as trusting, with phones (MAC, model, extension, keys) whose files it serves."""
+        """A server as `trusting`, with phones (MAC, model, extension, keys) whose files it serves."""
         return self._run("--trust", "127.0.0.0/8", "--provision", f"http://{FILES_ADDRESS}", devices=devices)
 
     def with_portal(self) -> AbstractContextManager[Server]:
-        """The same as trusting, with the portal."""
+        """A server as `trusting`, with the portal."""
         return self._run("--trust", "127.0.0.0/8", "--web", f"http://{PORTAL_ADDRESS}")
 
     def command(self, database: Path, *words: str) -> None:
-        """What an administrator does on the command line."""
+        """Run a command of an administrator's on the database. Raises BenchError."""
         done = subprocess.run(
             [*self._blfd(database), *words], cwd=self.project, capture_output=True, text=True
         )
@@ -152,7 +152,7 @@ class Blfd:
     def _import(
         self, database: Path, file: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]
     ) -> None:
-        """What the file is called for, from a file of it."""
+        """Import rows of what the file is named after, by way of the file. Raises BenchError."""
         with file.open("w", newline="") as opened:
             lines = csv.writer(opened)
             lines.writerow(header)
@@ -170,7 +170,7 @@ class Kamailio:
     def trusting(self) -> Iterator[Server]:
         with tempfile.TemporaryDirectory(prefix="blfd-bench-") as folder:
             config = _configured(Path(folder))
-            memory = ("-m", "3072", "-M", "64")  # MB shared and for each process: reserved, not used
+            memory = ("-m", "3072", "-M", "64")  # MB, shared and for each process: reserved, not used
             files = ("-f", str(config), "-Y", folder, "-w", folder)
             command = [KAMAILIO or "kamailio", "-DD", "-E", *files, *memory]
             log = Path(folder, "log")
@@ -179,7 +179,7 @@ class Kamailio:
 
     @staticmethod
     def missing() -> str | None:
-        """Why it cannot be measured here, or None when it can."""
+        """Why Kamailio cannot be measured here; None when it can."""
         if KAMAILIO and KAMAILIO_TABLES.is_dir():
             with tempfile.TemporaryDirectory(prefix="blfd-bench-") as folder:
                 check = [KAMAILIO, "-c", "-f", str(_configured(Path(folder))), "-Y", folder]

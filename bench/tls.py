@@ -48,13 +48,13 @@ class Measured:
         self.server = ServerProcess(folder / "blfd.db", listen, *pair.options(), config=config)
 
     def cpu(self) -> float:
-        """Seconds."""
+        """The CPU time of the process so far, in seconds."""
         text = Path(f"/proc/{self.server.process.pid}/stat").read_text()
         fields = text.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def memory(self) -> int:
-        """KiB."""
+        """The memory of the process, in KiB."""
         text = Path(f"/proc/{self.server.process.pid}/smaps_rollup").read_text()
         return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
 
@@ -63,7 +63,7 @@ class Measured:
         agent.watched.clear()
 
     def of_subscribe(self, transport: str) -> float:
-        """Microseconds of CPU, with the NOTIFY and both responses."""
+        """The CPU time of a SUBSCRIBE with its NOTIFY and both responses, in microseconds."""
         agent, before = Agent(self.server.address(transport), "101", "", transport), self.cpu()
         for _ in range(SUBSCRIBES):
             self.subscribe(agent)
@@ -71,7 +71,7 @@ class Measured:
         return (self.cpu() - before) / SUBSCRIBES * 1e6
 
     def of_connection(self, transport: str) -> float:
-        """KiB of one that is held."""
+        """The memory of a connection that is held, in KiB."""
         host, _, port = self.server.address(transport).partition(":")
         before, context, held = self.memory(), trusting_all(), []
         for _ in range(HELD):
@@ -88,7 +88,7 @@ class Measured:
         subprocess.run([sys.executable, "-c", STORM, host, port, str(HANDSHAKES)], check=True)
 
     def latencies(self, meanwhile: Callable[[], None]) -> str:
-        """Of SUBSCRIBE to NOTIFY over UDP, while something goes on."""
+        """The latencies from SUBSCRIBE to NOTIFY over UDP while something goes on, in words."""
         took: list[float] = []
         ended = threading.Event()
 

@@ -23,11 +23,11 @@ PATIENCE = 15.0  # seconds
 
 
 class NotRunning(Exception):
-    """No server answers on the socket."""
+    """Raised where no server answers on the socket."""
 
 
 class ControlError(Exception):
-    """The server answered with an error, or another server has the socket."""
+    """Raised where the server answered with an error, or another server has the socket."""
 
 
 def socket_path(database: Path) -> Path:

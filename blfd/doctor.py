@@ -35,7 +35,7 @@ SIOCGIFADDR = 0x8915  # an interface's IPv4 address (netdevice(7))
 
 
 class Finding(NamedTuple):
-    """`state` is ok, warning or fault; `advice` is empty where all is well."""
+    """What was found; `state` is ok, warning or fault; `advice` is empty where all is well."""
 
     state: str
     what: str
@@ -135,7 +135,7 @@ def _phones_settings(path: Path, tenant: str) -> Iterator[Finding]:
 
 
 def _emergency_numbers(store: Store, tenant: str) -> Iterator[Finding]:
-    """Those that phones dial by themselves as such, and that no emergency route has."""
+    """The emergency numbers that phones dial by themselves as such, and that no emergency route has."""
     said = [*store.overrides.all(tenant), *store.overrides.all(None)]
     texts = (value or "" for _, name, value in said if name == "emergency-numbers")
     wanted = sorted({number for text in texts for number in text.split(",") if number})
@@ -246,7 +246,7 @@ def _phones(client: ControlClient, tenant: str) -> Iterator[Finding]:
 
 
 def _apart(registrations: list[dict[str, Any]]) -> Iterator[Finding]:
-    """Extensions whose phones have come over one address family, and those over the other."""
+    """Extensions whose phones have come over one address family alone, and those over the other alone."""
     over = {
         is_ipv6: {row["extension"] for row in registrations if ("[" in row["source"]) is is_ipv6}
         for is_ipv6 in (False, True)

@@ -50,7 +50,7 @@ def start(level: int = logging.INFO, as_what: str = FORMATS[0]) -> None:
 
 
 def unraisable(told: sys.UnraisableHookArgs) -> None:
-    """What Python cannot raise, as nobody would catch it, is a record too.
+    """Log what Python cannot raise, as nobody would catch it.
 
     In a handshake that is a server name which is none: `ssl` wants ASCII, and strangers send what they like.
     """

@@ -1,4 +1,4 @@
-"""From a DialogInfo to bytes."""
+"""The way from a DialogInfo to bytes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def _attribute(name: str, value: str | None) -> str:
-    """An attribute, with the blank before it; nothing for None."""
+    """An attribute with the blank before it; "" for None."""
     return "" if value is None else f' {name}="{_in_attribute(_escaped, value)}"'
 
 

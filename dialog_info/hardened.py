@@ -24,7 +24,7 @@ def read(document: bytes) -> Element:
     )
     try:
         root = etree.fromstring(document, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:  # in libxml's words, with a peer's among them
+    except (etree.XMLSyntaxError, ValueError) as error:  # its text is libxml's, with words of a peer's in it
         line = getattr(error, "lineno", None) or 1
         raise DialogInfoError(f"not well-formed XML, line {line}") from None
     if root is None:

@@ -1,4 +1,4 @@
-"""From bytes to a DialogInfo, trusting nothing."""
+"""The way from bytes to a DialogInfo, which trusts nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from dialog_info.model import (
 )
 
 NAMESPACE = "urn:ietf:params:xml:ns:dialog-info"
-LONGEST_SHOWN = 40  # characters of what a document says, in what is wrong with it
+LONGEST_SHOWN = 40  # characters of a document that an error quotes
 
 ALIASES = {"committed": "confirmed", "receiver": "recipient"}
 """Words that are written for the RFC's: by sipXecs for a state, in the RFC's own examples for a direction."""

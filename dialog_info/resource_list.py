@@ -28,7 +28,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class ResourceList:
-    """`is_full`: what is not in it is not in the list any more."""
+    """A list of resources; where it `is_full`, what is not in it is not in the list any more."""
 
     uri: str
     version: int

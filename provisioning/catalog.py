@@ -14,7 +14,7 @@ from provisioning.model import Model, ProvisioningError
 
 
 def _yealink(code: str, keys: int, accounts: int, page: int = 0, expansion: str = "") -> Model:
-    """`expansion` is the module that fits: EXP40, or EXP43 and EXP50, which are alike."""
+    """A Yealink phone; `expansion` is the module that fits: EXP40, or EXP43 and EXP50, which are alike."""
     modules, module_keys = {"": (0, 0), "exp40": (6, 40), "exp50": (3, 60)}[expansion]
     return Model("yealink", "", keys, accounts, modules, module_keys, page=page, code=code)
 
@@ -24,7 +24,7 @@ def _polycom(keys: int, accounts: int, modules: int = 0) -> Model:
 
 
 def _grandstream(keys: int, page: int, accounts: int, beside: int = 0, modules: int = 0) -> Model:
-    """The first page's keys are those that stand for lines."""
+    """A Grandstream phone; the keys of its first page are those that stand for lines."""
     return Model(
         "grandstream", "", keys, accounts, modules, 40 if modules else 0, page=page, multi_purpose=beside
     )
@@ -39,7 +39,7 @@ def _gigaset(name: str, keys: int, page: int) -> Model:
 
 
 def _fanvil(side: int, page: int, pages: int, accounts: int) -> Model:
-    """`side` keys beside the screen, and `pages` of the others."""
+    """A Fanvil phone with `side` keys beside the screen, and `pages` of `page` others each."""
     return Model("fanvil", "", side + page * pages, accounts, side=side, page=page)
 
 
@@ -52,7 +52,7 @@ def _multiplatform(modules: int = 0) -> Model:
 
 
 def _htek(keys: int, accounts: int, modules: int = 0) -> Model:
-    """Of the UC926's six accounts four are documented in full."""
+    """An Htek phone; of the UC926's six accounts four are documented in full."""
     return Model("htek", "", keys, accounts, modules, 40 if modules else 0)
 
 
@@ -170,7 +170,7 @@ _KNOWN = {
 
 
 def models() -> Iterator[Model]:
-    """All that are known, by vendor."""
+    """All models that are known, by vendor."""
     return iter(_KNOWN.values())
 
 

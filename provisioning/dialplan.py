@@ -19,8 +19,8 @@ DIGITS = "0123456789"
 STAR, POUND = "*", "#"
 SHORT_TIMER = 3  # seconds, after the last key of what might go on
 LEAST_OTHER = 2  # digits behind * or # in a star code that is not ours
-PLANS = 256  # that are kept, as all phones of a tenant have the same
-LEAST_RANGE = 3  # digits, else they are written one by one
+PLANS = 256  # plans that are kept, as all phones of a tenant have the same
+LEAST_RANGE = 3  # digits of a range; fewer are written one by one
 
 
 class Kind(Enum):
@@ -45,7 +45,7 @@ _WAITS_FOR = {
 
 
 class Pattern(NamedTuple):
-    """Numbers, or what is to come of them: for each place the keys that may be there, then `more` digits or
+    """Numbers, or the rest of them: for each place the keys that may be there, then with `more` any digits or
     none. `code` is how many of the places are a code of ours, None where there is none.
     """
 
@@ -63,7 +63,7 @@ class Pattern(NamedTuple):
         return bool(self.keys) or self.more
 
     def after(self, key: str) -> Pattern | None:
-        """What is to come then; None if the key is not in it."""
+        """The rest of the pattern behind a key; None if the key does not fit."""
         if not self.keys:
             return self if self.more and key in DIGITS else None
         left = self.code and self.code - 1
@@ -90,12 +90,12 @@ class Shape:
         return (self.first, *[DIGITS] * (self.length - 1))
 
     def goes_on_from(self, number: str) -> bool:
-        """Whether such an extension may begin with that."""
+        """Whether such an extension may begin with a number, and goes on behind it."""
         return number.startswith(self.first) and len(number) < self.length
 
 
 def shape(extension: str) -> Shape | None:
-    """None of one that no keypad can dial."""
+    """The shape of an extension; None of one that no keypad can dial."""
     dialled = extension.isascii() and extension.isdecimal()
     return Shape(extension[0], len(extension)) if dialled else None
 
@@ -128,7 +128,7 @@ class DialPlan:
 
     @property
     def few_sequences(self) -> tuple[Sequence, ...]:
-        """For phones that cannot hold all of them: the same numbers, and more of them wait for the timer."""
+        """The sequences for phones with no room for all: the same numbers, more wait for the timer."""
         return _sequences(tuple(self._patterns(())))
 
     def written(self, write: Callable[[Sequence], str], characters: int, entries: int = 1000) -> list[str]:
@@ -145,7 +145,7 @@ class DialPlan:
         return [prefix + number for prefix in prefixes for number in self.emergency]
 
     def _patterns(self, shapes: Iterable[Shape]) -> Iterator[Pattern]:
-        """Without shapes, extensions are whatever digits."""
+        """The patterns of all that can be dialled; without shapes, extensions are whatever digits."""
         code = tuple(self.directed_code)
         known = sorted(shapes, key=lambda shape: (shape.first, shape.length))
         for each in known:
@@ -172,7 +172,7 @@ def _sequences(patterns: tuple[Pattern, ...]) -> tuple[Sequence, ...]:
     return _Tree(patterns).sequences()
 
 
-_State = frozenset[Pattern]  # what may still come
+_State = frozenset[Pattern]  # the patterns that may still come
 
 
 class _Tree:
@@ -192,7 +192,7 @@ class _Tree:
         return self._rest[state]
 
     def _found(self, state: _State) -> Iterator[Sequence]:
-        """What the rest of a number can be."""
+        """The sequences that the rest of a number can be."""
         if _at_once(state):
             yield Sequence((), more=False, at_once=True)
         elif any(at.ends and at.more for at in state) and _digits_alone(state) and not self._hope(state):
@@ -204,7 +204,7 @@ class _Tree:
                 yield from (each._replace(keys=(keys, *each.keys)) for each in sequences)
 
     def _branches(self, state: _State) -> Iterator[tuple[str, tuple[Sequence, ...]]]:
-        """With the keys that lead there: digits together that lead to the same."""
+        """The branches of a state, with the keys that lead there, in one where they lead to the same."""
         following = {digit: _after(state, digit) for digit in DIGITS}
         if any(following.values()):
             found: dict[tuple[Sequence, ...], str] = {}
@@ -219,7 +219,7 @@ class _Tree:
     def _hope(self, state: _State) -> bool:
         """Whether a number that begins so is sent at once."""
         if state not in self._hopes:
-            self._hopes[state] = False  # of a state that leads to itself
+            self._hopes[state] = False  # this holds for a state that leads to itself
             following = (_after(state, key) for key in (*DIGITS, STAR, POUND))
             self._hopes[state] = any(_at_once(each) or self._hope(each) for each in following if each)
         return self._hopes[state]
@@ -229,7 +229,7 @@ _UNKNOWN = (Sequence((), more=True, at_once=False),)  # what means nothing as ye
 
 
 def _after(state: _State, key: str) -> _State:
-    """Behind a code of ours there is no other star code."""
+    """The state after a key; behind a code of ours there is no other star code."""
     following = frozenset(at for at in (each.after(key) for each in state) if at)
     if any(at.code == 0 for at in following):
         return frozenset(at for at in following if at.kind is not Kind.OTHER)
@@ -237,7 +237,7 @@ def _after(state: _State, key: str) -> _State:
 
 
 def _digits_alone(state: _State) -> bool:
-    """Whether nothing else is to come, as in what has no end."""
+    """Whether nothing but digits is to come, as in a number that has no end."""
     return all(keys[0] in DIGITS for at in state for keys in at.keys)
 
 
@@ -248,12 +248,12 @@ def _at_once(state: _State) -> bool:
 
 
 def written_keys(sequence: Sequence) -> str:
-    """As most makers write them: `x` for any digit, `[02-9]` for some."""
+    """The keys of a sequence as most makers write them: `x` for any digit, `[02-9]` for some."""
     return "".join(map(_written, sequence.keys))
 
 
 def digit_map(sequence: Sequence) -> str:
-    """As RFC 3435 has it (section 2.1.5): `x.` is digits or none, `T` the timer."""
+    """An entry of a digit map (RFC 3435, section 2.1.5): `x.` is digits or none, `T` the timer."""
     return f"{written_keys(sequence)}{'x.' * sequence.more}{'' if sequence.at_once else 'T'}"
 
 
@@ -264,7 +264,7 @@ def _written(keys: str) -> str:
 
 
 def in_brackets(keys: str) -> str:
-    """`[02-9]`, whatever they are."""
+    """The keys in brackets, whatever they are: `[02-9]`."""
     runs: list[str] = []
     for key in keys:
         if runs and DIGITS.find(runs[-1][-1]) + 1 == DIGITS.find(key):

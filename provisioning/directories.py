@@ -11,20 +11,20 @@ from provisioning.model import Device, KeyKind, Service
 from provisioning.phonebooks import TITLE, Contact, book_name
 
 MOST_ON_PAGE = 32  # entries in one of Cisco's directories
-MOST_OCTETS = 40  # of a name in Polycom's
+MOST_OCTETS = 40  # octets of a field in one of Polycom's
 Files = dict[str, bytes]
 Entry = tuple[str, str]  # what is shown, and what is dialled
 Writer = Callable[[Device, Service, Sequence[Contact]], Files]
 
 
 def _entries(contacts: Iterable[Contact]) -> list[Entry]:
-    """Sorted; who has no name is shown by number, as on keys."""
+    """The entries, sorted; who has no name is shown by number, as on keys."""
     found = [(formats.one_line(contact.name) or contact.number, contact.number) for contact in contacts]
     return sorted(found, key=lambda entry: (entry[0].casefold(), entry[1]))
 
 
 def _simple(root: str, title: str = "") -> Writer:
-    """`DirectoryEntry` with `Name` and `Telephone`, which several makers took over from each other."""
+    """A writer of `DirectoryEntry` with `Name` and `Telephone`, which makers took over from each other."""
 
     def write(device: Device, service: Service, contacts: Sequence[Contact]) -> Files:
         return {book_name(device): formats.document(_directory(root, _entries(contacts), title))}
@@ -44,7 +44,7 @@ def _directory(root: str, entries: Iterable[Entry], title: str) -> formats.Eleme
 
 
 def _cisco(device: Device, service: Service, contacts: Sequence[Contact]) -> Files:
-    """A directory; of more than one page, a menu of them."""
+    """The files of a directory; where it has more than one page, the first is a menu of them."""
     first, root, entries = book_name(device), "CiscoIPPhoneDirectory", _entries(contacts)
     if len(entries) <= MOST_ON_PAGE:
         return {first: formats.document(_directory(root, entries, TITLE))}
@@ -67,7 +67,7 @@ def _grandstream(device: Device, service: Service, contacts: Sequence[Contact]) 
         etree.SubElement(entry, "FirstName").text = name
         phone = etree.SubElement(entry, "Phone", type="Work")
         etree.SubElement(phone, "phonenumber").text = number
-        etree.SubElement(phone, "accountindex").text = "0"  # the first
+        etree.SubElement(phone, "accountindex").text = "0"  # the first account
     return {book_name(device): formats.document(root)}
 
 
@@ -83,7 +83,7 @@ def _snom(device: Device, service: Service, contacts: Sequence[Contact]) -> File
 
 
 def _polycom(device: Device, service: Service, contacts: Sequence[Contact]) -> Files:
-    """With what its speed dials dial; `sd` is their index. No number may be there twice."""
+    """The directory, with what speed dials dial; `sd` is their index. No number may be there twice."""
     root = etree.Element("directory")
     entries = etree.SubElement(root, "item_list")
     dialled = [key for key in device.keys if key.kind is KeyKind.SPEED_DIAL]

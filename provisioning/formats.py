@@ -20,17 +20,17 @@ _STEP = re.compile(r"([\w.-]+)(?:\[(\d+)\])?")
 
 
 def one_line(text: str) -> str:
-    """Without line ends and other control characters, which no setting has."""
+    """A text without line ends and other control characters, which no setting has."""
     return _CONTROLS.sub(" ", _NOT_XML.sub("", text)).strip()
 
 
 def minutes(seconds: int) -> str:
-    """At least one, for phones that count so."""
+    """The minutes of so many seconds, at least one, for phones that count so."""
     return str(max(1, seconds // 60))
 
 
 def attributes(settings: Settings, root: str) -> bytes:
-    """Polycom: one element with an attribute for each setting."""
+    """Polycom's form: one element with an attribute for each setting."""
     element = etree.Element(root)
     for name, value in settings:
         element.set(name, one_line(value))
@@ -38,7 +38,7 @@ def attributes(settings: Settings, root: str) -> bytes:
 
 
 def items(settings: Settings) -> bytes:
-    """Grandstream: `<item name="...">`."""
+    """Grandstream's form: `<item name="...">` for each setting."""
     root = etree.Element("gs_provision", version="1")
     config = etree.SubElement(root, "config", version="2")
     for name, value in settings:
@@ -47,7 +47,7 @@ def items(settings: Settings) -> bytes:
 
 
 def numbered(settings: Settings) -> bytes:
-    """Htek: `<P47 para="...">`; a name is `P47 Account1.SipServer`."""
+    """Htek's form: `<P47 para="...">` for each setting; a name is `P47 Account1.SipServer`."""
     root = etree.Element("hl_provision", version="1")
     config = etree.SubElement(root, "config", version="1")
     for name, value in settings:
@@ -60,7 +60,7 @@ def numbered(settings: Settings) -> bytes:
 
 
 def flat(settings: Settings) -> bytes:
-    """Cisco: `<flat-profile>` with an element for each setting."""
+    """Cisco's form: `<flat-profile>` with an element for each setting."""
     root = etree.Element("flat-profile")
     for name, value in settings:
         etree.SubElement(root, name).text = one_line(value)
@@ -68,7 +68,7 @@ def flat(settings: Settings) -> bytes:
 
 
 def nested(settings: Settings, root: Element) -> bytes:
-    """Fanvil: a name is the way to its element, `sip/line[1]/PhoneNumber`; [1] is an `index` attribute."""
+    """Fanvil's form: a name is the way to an element, `sip/line[1]/PhoneNumber`; [1] is its `index`."""
     for name, value in settings:
         element = root
         for step in name.split("/"):

@@ -27,7 +27,7 @@ class KeyPage(NamedTuple):
 
 
 def layout(device: Device) -> tuple[KeyPage, ...]:
-    """All keys of the phone and its modules. Raises ProvisioningError."""
+    """The pages with all keys of the phone and its modules. Raises ProvisioningError."""
     check(device)
     shown = chain(_used(device), repeat(("", "", "")))
     pages = []
@@ -46,7 +46,7 @@ def _used(device: Device) -> Iterator[tuple[str, str, str]]:
 
 
 def _pages(model: Model, modules: int) -> Iterator[tuple[str, int, int]]:
-    """Title, number of the first key, and how many."""
+    """The pages: title, number of the first key, and how many keys there are."""
     own = model.keys - model.side
     page = model.page or own
     if model.side:

@@ -73,7 +73,7 @@ def check_text(text: str, what: str) -> None:
 
 
 def between_commas(text: str, what: str = "") -> list[str]:
-    """What people write as `102, 103`; none of nothing. Raises ProvisioningError for a comma too many."""
+    """The parts of a text as `102, 103`; none of "". Raises ProvisioningError for a comma too many."""
     parts = [part.strip() for part in text.split(",")]
     if parts == [""]:
         return []
@@ -165,7 +165,7 @@ class Account:
     extension: str
     password: str
     name: str = ""
-    domain: str = ""  # of the tenant, where that is not the server's address
+    domain: str = ""  # the tenant's, where that is not the server's address
 
     @property
     def shown(self) -> str:
@@ -208,7 +208,7 @@ class Service:
     has_ca: bool = False
 
     def ca_url(self, name: str) -> str:
-        """Where a phone over TLS fetches that certificate, by one of its names; "" where it need not."""
+        """The URL of that certificate, by one of its names; "" where a phone need not fetch it."""
         return self.url + name if self.has_ca and self.url and self.transport == "tls" else ""
 
     def host_port(self, domain: str = "") -> str:
@@ -250,7 +250,7 @@ class Device:
 
     @property
     def room(self) -> int:
-        """Of how many keys, those of its lines among them."""
+        """How many keys it has with its modules, those of its lines among them."""
         return self.model.room(self.modules)
 
     def label(self, key: LineKey) -> str:
@@ -261,7 +261,7 @@ class Device:
 
     @property
     def free_lines(self) -> range:
-        """The numbers of lines that it could have and has not."""
+        """The numbers of lines that the phone could have and has not."""
         return range(len(self.accounts) + 1, self.model.accounts + 1)
 
     @property

@@ -27,7 +27,7 @@ class Contact(NamedTuple):
 
 
 def book_name(device: Device) -> str:
-    """Of snom and Gigaset it is the settings file that all phones of a model ask for, which is else empty."""
+    """The file of the book; snom's and Gigaset's is the settings file of a model's phones, else empty."""
     match device.model.vendor:
         case "polycom":
             return f"{device.mac}-directory.xml"
@@ -50,7 +50,7 @@ def book_url(device: Device, service: Service) -> str:
 
 
 def phonebook(device: Device, service: Service, contacts: Iterable[Contact]) -> dict[str, bytes]:
-    """Its files by name; of the contacts the first MOST_CONTACTS, sorted by name."""
+    """The phonebook's files by name; they have the first MOST_CONTACTS of the contacts, sorted by name."""
     from provisioning.directories import WRITERS  # which brings lxml
 
     write = WRITERS[device.model.vendor]

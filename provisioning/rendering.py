@@ -1,4 +1,4 @@
-"""From a device to its files: the vendor's settings, and what a site puts over them."""
+"""The way from a device to its files: the vendor's settings, and what a site puts over them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from provisioning.model import Device, KeyKind, ProvisioningError, Service, Temp
 from provisioning.vendors import unknown_key, vendor_of
 
 DEFAULT = "blfd"
-NOWHERE = Service("192.0.2.1")  # for a look at settings that nobody gets
+NOWHERE = Service("192.0.2.1")  # the service of settings that are looked at, and that nobody gets
 
 
 class Layer(NamedTuple):
@@ -53,7 +53,7 @@ def outline(device: Device) -> Hashable:
 
 
 def settings(device: Device, service: Service, layers: Iterable[Layer] = ()) -> list[Setting]:
-    """What the phone gets: ours, the common ones, then those in its maker's names.
+    """The settings that the phone gets: ours, the common ones, then those in its maker's names.
 
     A later layer wins over those before it. Raises ProvisioningError.
     """
@@ -80,7 +80,7 @@ def settings(device: Device, service: Service, layers: Iterable[Layer] = ()) -> 
 
 
 def _of_site(service: Service, layers: Iterable[Layer]) -> Service:
-    """With what the site says of numbers outside."""
+    """The service with what the site says of numbers outside."""
     chosen = common.chosen(layers).items()
     return with_dialling(service, {name: value for name, (value, _) in chosen})
 
@@ -107,13 +107,13 @@ class _Found:
 
 
 def has_phonebook(layers: Iterable[Layer]) -> bool:
-    """Whether the site wants phones to have one."""
+    """Whether the site wants phones to have a phonebook."""
     found = common.chosen(layers).get("phonebook")
     return found is not None and found.value == ON
 
 
 def web_users(model: str) -> tuple[str, str]:
-    """Who signs in to its web page: the administrator's name, and the user's."""
+    """The names that sign in to a phone's web page: the administrator's, and the user's."""
     return common.maker_of(model).WEB_USERS
 
 
@@ -145,7 +145,7 @@ def files(
 
 
 def _in_lines(device: Device) -> Device:
-    """Without line ends in its texts, so that no template can let one into a file."""
+    """The device without line ends in its texts, so that no template can let one into a file."""
     from provisioning.formats import one_line  # which brings lxml
 
     accounts = tuple(
@@ -157,15 +157,15 @@ def _in_lines(device: Device) -> Device:
 
 
 def boot_files(device: Device, service: Service) -> dict[str, bytes]:
-    """What leads a new phone to its own files: for it alone, under names that all phones ask for."""
+    """Files that lead a new phone to its own: for it alone, under names that all phones ask for."""
     return vendor_of(device.model.path).boot(device, service)
 
 
 def common_files(device: Device) -> dict[str, bytes]:
-    """What the phone asks for beside them, which holds no secret."""
+    """Files that the phone asks for beside its own, and that hold no secret."""
     return vendor_of(device.model.path).common(device)
 
 
 def sync_event(model: str) -> str:
-    """What Event a NOTIFY needs so that a phone fetches its files anew, and reboots only if it must."""
+    """The Event that a NOTIFY needs so that a phone fetches its files anew, and reboots only if it must."""
     return vendor_of(model).SYNC

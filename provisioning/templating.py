@@ -14,20 +14,20 @@ from lxml import etree
 from provisioning.formats import one_line
 from provisioning.model import Device, ProvisioningError, Service, Template
 
-_WHERE = "<template>"  # what Jinja2 calls one that comes from no file
+_WHERE = "<template>"  # the name that Jinja2 gives a template that comes from no file
 Settings = Iterable[tuple[str, str]]
 
 
 def version(settings: Settings, source: str = "") -> str:
     """Ten digits that differ when any setting or a site's template does.
 
-    For phones that read only what is of another version.
+    It is for phones that read only what is of another version.
     """
     return f"{zlib.crc32((repr(list(settings)) + source).encode()):010d}"
 
 
 def packaged(name: str, settings: Settings) -> bytes:
-    """A template of this package with settings."""
+    """The text of a template of this package with settings."""
     return _package().get_template(name).render(settings=settings).encode()
 
 
@@ -52,7 +52,7 @@ def render(
 
 
 def _line(error: Exception) -> str:
-    """The place in the template."""
+    """The line of the template where an error is, in words."""
     if isinstance(error, TemplateSyntaxError):
         return f", line {error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)

@@ -16,7 +16,7 @@ Password = Annotated[str | None, typer.Option(help="Asked for on a terminal if l
 
 
 def agreed(verb: str, loss: Callable[[], Loss], yes: bool) -> str | None:
-    """Ends the command unless whoever sits there agrees; returns the version that they have seen.
+    """The version that whoever sits there has seen; ends the command unless they agree.
 
     `verb` is what is done: "Remove".
     """

@@ -116,7 +116,7 @@ class Lamps:
         self.silent_since = ""
 
     def ask(self) -> None:
-        """While no server answers, what is known stays, and is said to be old."""
+        """Ask for what has changed; while no server answers, what is known stays, and is said to be old."""
         try:
             found = self._client.call("changes", **self._position)
         except (NotRunning, ControlError):
@@ -191,7 +191,7 @@ class Screen:
 
 
 def watch(client: ControlClient, tenant: str | None, wanted: str) -> None:
-    """Until q or Ctrl-C."""
+    """Show the lamps live, until q or Ctrl-C."""
     lamps, screen = Lamps(client, tenant or DEFAULT_TENANT), Screen(wanted)
     console = Console()
     height: Callable[[], int | None] = lambda: console.height if console.is_terminal else None  # noqa: E731

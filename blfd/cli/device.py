@@ -91,7 +91,7 @@ def list_(
 
 
 def _shown(row: dict[str, Any]) -> tuple[str, ...]:
-    """A fetch to the minute, without its year: `device show` has all of it."""
+    """The cells of a phone; a fetch is to the minute, without its year: `device show` has all of it."""
     fetched = row["fetched"] if row["fetched"] == "never" else row["fetched"][5:16]
     return (row["mac"], row["model"], ", ".join(row["extensions"]), fetched, row["state"])
 
@@ -238,12 +238,12 @@ def _say_fit(desk: Desk, tenant: str, mac: str) -> None:
 
 
 def _say_notes(desk: Desk, tenant: str, mac: str, settings: list[str] | None) -> None:
-    """What there is to say of its settings that is no error."""
+    """Print what there is to say of a phone's settings that is no error."""
     print_notes(overrides.notes(desk, tenant, mac, (name for name, _ in _settings(settings))))
 
 
 def _settings(written: list[str] | None) -> tuple[tuple[str, str], ...]:
-    """Raises StoreError for one without a name or a value."""
+    """The names and values of --set. Raises StoreError for one without a name or a value."""
     pairs = [each.partition("=") for each in written or ()]
     for name, equals, _ in pairs:
         if not (name.strip() and equals):

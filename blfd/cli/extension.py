@@ -23,7 +23,7 @@ Name = Annotated[str | None, typer.Option(help="Shown to those whom it calls, or
 
 
 class Reach(Enum):
-    """`blfd.core.directory.Reach`, and that of the tenant."""
+    """The values of `blfd.core.directory.Reach`, and that of the tenant."""
 
     ON = "on"
     OFF = "off"
@@ -32,7 +32,7 @@ class Reach(Enum):
 
 
 class Owner(Enum):
-    """`blfd.core.directory.Owner`, and that of the tenant."""
+    """The values of `blfd.core.directory.Owner`, and that of the tenant."""
 
     LOCAL = "local"
     PUBLISHED = "published"

@@ -33,7 +33,7 @@ class Chosen(NamedTuple):
     newest_last: bool = False
 
     def of(self, rows: Sequence[Row]) -> list[Row]:
-        """Raises StoreError for a column that there is not."""
+        """The rows that are chosen, in their order. Raises StoreError for a column that there is not."""
         found = selection.matching(rows, self.only or "")
         if self.sort:
             return selection.in_order(found, self.sort)[: self.limit]

@@ -34,7 +34,7 @@ class Switch(Enum):
 
 @dataclass(frozen=True)
 class Options:
-    """`given_tenant` is None where nobody has named one."""
+    """The options; `given_tenant` is None where nobody has named one."""
 
     db: Path | None
     config: Path | None
@@ -42,11 +42,11 @@ class Options:
 
     @cached_property
     def tenant(self) -> str:
-        """Raises StoreError for one that does not exist."""
+        """The tenant that is named, or the default one. Raises StoreError for one that does not exist."""
         return self.checked(self.given_tenant) or DEFAULT_TENANT
 
     def checked(self, tenant: str | None) -> str | None:
-        """As it is kept. Raises StoreError for one that does not exist."""
+        """The domain of a tenant as it is kept. Raises StoreError for one that does not exist."""
         return None if tenant is None else self.store.tenant(tenant.lower()).domain
 
     def tenant_or_system(self, given: str | None) -> str | None:
@@ -56,12 +56,12 @@ class Options:
         return self.checked(self.given_tenant if given is None else given)
 
     def of_no_tenant(self, what: str) -> None:
-        """The command is the same for all tenants: who names one means something else."""
+        """End a command that is the same for all tenants where one is named: that means something else."""
         if self.given_tenant is not None:
             fail(f"{what}: leave --tenant {self.given_tenant} out", 2)
 
     def load(self, **given: Any) -> Config:
-        """What `run` is given goes over all else."""
+        """The configuration; what `run` is given goes over all else."""
         return load(self.config, database=self.db, **given)
 
     @cached_property

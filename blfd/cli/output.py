@@ -25,7 +25,7 @@ LONGEST_CELL, LONGEST_LINE = 1000, 2000  # characters; --json has all
 
 
 def fail(text: str, code: int = 1) -> NoReturn:
-    """The text on standard error, one line whatever is in it, and the end."""
+    """End with the text on standard error, one line whatever is in it."""
     fail_with([text], code)
 
 
@@ -35,7 +35,7 @@ def fail_with(lines: Sequence[str], code: int = 1) -> NoReturn:
 
 
 def print_lines(lines: Iterable[str], to: TextIO | None = None) -> None:
-    """Each a line, whatever is in it."""
+    """Print each line as one, whatever is in it."""
     for line in lines:
         print(visible(line, LONGEST_LINE), file=to)
 
@@ -45,12 +45,12 @@ def print_json(value: Any) -> None:
 
 
 def print_notes(notes: Iterable[str]) -> None:
-    """On standard error: what is no error, and worth to know."""
+    """Print on standard error what is no error, and worth to know."""
     print_lines((f"blfd: note: {note}" for note in notes), sys.stderr)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """A Rich table, of MANY rows a plain one; `empty` says what it means that there are no rows."""
+    """Print a Rich table, of MANY rows a plain one; `empty` says what it means that there are no rows."""
     found = list(rows)
     if len(found) > MANY:
         _print_long(title, columns, [[cell(value).plain for value in row] for row in found])
@@ -62,7 +62,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def _print_long(title: str, columns: Sequence[str], rows: list[list[str]]) -> None:
-    """A line a row: Rich takes 20 times as long. On a terminal, cells are cut to fit."""
+    """Print a line a row: Rich takes 20 times as long. On a terminal, cells are cut to fit."""
     from rich.cells import cell_len, set_cell_size
     from rich.console import Console
 
@@ -89,7 +89,7 @@ def _print_long(title: str, columns: Sequence[str], rows: list[list[str]]) -> No
 
 
 def new_table(title: str, columns: Sequence[str], right: Sequence[str] = ()) -> Table:
-    """Without rows; the columns in `right` are aligned there."""
+    """A table without rows; the columns in `right` are aligned there."""
     from rich.table import Table
     from rich.text import Text
 
@@ -105,14 +105,14 @@ def new_table(title: str, columns: Sequence[str], right: Sequence[str] = ()) -> 
 
 
 def cell(value: object) -> Text:
-    """What anybody may have written, as it is: no markup, no control characters. Styled Text is ours."""
+    """A cell of what anybody may have written: no markup, no control characters. Styled Text is ours."""
     from rich.text import Text
 
     return value if isinstance(value, Text) else Text(visible(str(value), LONGEST_CELL))
 
 
 def print_or(table: Table, empty: str) -> None:
-    """The table, or what it means that it has no rows."""
+    """Print the table, or what it means that it has no rows."""
     from rich.console import Console
 
     if table.row_count:

@@ -160,7 +160,7 @@ def unset(context: typer.Context, scope: Scope, name: Setting, all_tenants: AllT
 
 
 def _tenant(given: Options, all_tenants: bool) -> str | None:
-    """None for all. Raises StoreError for a tenant that does not exist."""
+    """The tenant that is meant, None for all. Raises StoreError for one that does not exist."""
     if not all_tenants:
         return given.tenant
     given.of_no_tenant("--all-tenants is for all")

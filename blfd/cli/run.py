@@ -16,7 +16,7 @@ OF_ITS_OWN = "the demo has a server and a database of its own"
 
 
 class LogFormat(Enum):
-    """`blfd.logs.FORMATS`."""
+    """The values of `blfd.logs.FORMATS`."""
 
     TEXT = "text"
     JSON = "json"

@@ -50,7 +50,7 @@ def lines_of(file: Path, columns: Columns) -> Iterator[Line]:
 
 
 def print_octets(content: bytes, file: Path | None = None) -> None:
-    """Into a file, which is replaced and named, or on standard output. Raises StoreError."""
+    """Write into a file, which is replaced and named, or on standard output. Raises StoreError."""
     if file is None:
         sys.stdout.flush()
         sys.stdout.buffer.write(content)

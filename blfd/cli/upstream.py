@@ -68,7 +68,7 @@ def set_(context: typer.Context, name: Name, **given: Any) -> None:
 
 
 def _live(here: Options) -> dict[str, dict[str, Any]]:
-    """How they are, if a server runs."""
+    """The state of each upstream, if a server runs."""
     try:
         return {row["name"]: row for row in here.ask("upstreams")}
     except (NotRunning, ControlError):

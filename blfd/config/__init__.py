@@ -23,7 +23,7 @@ ELSEWHERE = {CONFIG_FILE, "BLFD_PJSIP", "BLFD_RESTARTS"}  # variables that are n
 
 
 class ConfigError(Exception):
-    """One line that says what is wrong and what is allowed."""
+    """Raised with one line that says what is wrong and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Config:
 
 
 def load(path: Path | None, **given: Any) -> Config:
-    """Read what there is. `given` is the command line's, by the names of settings, where it is not empty.
+    """Read what is set. `given` is the command line's, by the names of settings, where it is not empty.
 
     Raises ConfigError.
     """

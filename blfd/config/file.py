@@ -82,7 +82,7 @@ Sip = Annotated[Settings, PlainValidator(_sip), WithJsonSchema(_sip_schema())]
 
 
 def _setting(texts: dict[str, str], name: str, default: Any, **more: Any) -> Any:
-    """Of the model: its default is as somebody would write it, and is read as that."""
+    """A field of the model: its default is as somebody would write it, and is read as that."""
     return Field(default, description=texts[name], **more)
 
 
@@ -133,7 +133,7 @@ class File(BaseSettings):
 
 
 class Environment(EnvSettingsSource):
-    """BLFD_LISTEN, BLFD_SIP__SILENCE: a list has commas between its parts."""
+    """The variables, such as BLFD_LISTEN, BLFD_SIP__SILENCE: a list has commas between its parts."""
 
     def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
         if value.lstrip()[:1] in ("[", "{"):
@@ -144,7 +144,7 @@ class Environment(EnvSettingsSource):
 
 
 def read(path: Path | None, options: dict[str, Any], environment: Iterable[str]) -> Config:
-    """`options` go over the variables of the `environment`, and these over the file at `path`.
+    """What is set: `options` go over the variables of the `environment`, these over the file at `path`.
 
     Raises ConfigError.
     """
@@ -192,7 +192,7 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def _check_variable(name: str) -> None:
-    """A variable with a slip in its name would be as good as none."""
+    """Raises ConfigError for a variable with a slip in its name, which would be as good as none."""
     sections: dict[str, Iterable[str]] = {"tls": Tls.model_fields, "sip": SIP}
     section, between, rest = name.removeprefix(PREFIX).lower().partition("__")
     known = sections.get(section, ()) if between else [*File.model_fields, SECRETS]
@@ -245,7 +245,7 @@ def _why(error: Any) -> str:
 
 
 def _config(said: File) -> Config:
-    """Raises ValueError and CertificateError."""
+    """The configuration that is said. Raises ValueError and CertificateError."""
     own, keys = said.certificate, said.certificate_key or said.certificate
     if len(own) != len(keys):
         text = f"{len(own)} certificates and {len(keys)} keys: each has its own, in the same order"

@@ -78,7 +78,7 @@ def address(value: Any) -> str:
 
 
 def dns_server(value: Any) -> tuple[str, int]:
-    """An address, with or without a port."""
+    """The address and port of a DNS server; the port may be left out."""
     found = _DNS_SERVER(_text(value))
     try:
         host = hosts.read(found[1]) if found else ""
@@ -133,7 +133,7 @@ def sip(table: Any) -> Settings:
 
 
 def whole(value: Any, name: str) -> int:
-    """A number, or as text, as the environment has it."""
+    """A whole number, also from text, as the environment has it."""
     number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,10}", value) else value
     if type(number) is not int or not 0 <= number <= MOST:
         raise ValueError(f"{name} is a whole number from 0 to {MOST}, not {value!r}")
@@ -141,7 +141,7 @@ def whole(value: Any, name: str) -> int:
 
 
 def algorithms(value: Any) -> tuple[str, ...]:
-    """A list, or as text with commas, as the environment has it."""
+    """A list of digest algorithms, also from text with commas, as the environment has it."""
     names = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
     if not isinstance(names, list) or not names or any(name not in ALGORITHMS for name in names):
         raise ValueError(f"digest_algorithms is a list of {', '.join(ALGORITHMS)}, not {value!r}")

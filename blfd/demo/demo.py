@@ -92,7 +92,7 @@ def run() -> int:
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that no child outlives the demo."""
+    """Have SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that no child outlives the demo."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
@@ -216,7 +216,7 @@ def _transfer(phones: Phones) -> list[Step]:
 
 
 def _connected(alice: PhoneProcess, carol: PhoneProcess, seen: list[Event]) -> str:
-    """Both were told who the other one is; 103's phone maybe before its lamps changed."""
+    """Wait until both were told who the other one is; 103's phone maybe was before its lamps changed."""
 
     def names(extension: str) -> Callable[[Event], bool]:
         return lambda event: event["event"] == "answered" and NAMES[extension] in event["identity"]

@@ -106,13 +106,13 @@ class Call(pj.Call):  # type: ignore[misc]
         report("transfer", code=prm.statusCode, reason=prm.reason, final=prm.finalNotify)
 
     def report_received(self) -> None:
-        """How much of the other one's voice has come so far."""
+        """Report how much of the other one's voice has come so far."""
         received = self.getStreamStat(0).rtcp.rxStat
         report("received", packets=received.pkt, lost=received.loss)
 
 
 class Account(pj.Account):  # type: ignore[misc]
-    """One line; the newest call, and one on hold for whom somebody else is consulted."""
+    """One line of the phone; the newest call, and one on hold for whom somebody else is consulted."""
 
     call: Call | None = None
     held: Call | None = None
@@ -185,7 +185,7 @@ class Phone:
         return account
 
     def _watch(self, user: str) -> pj.Buddy:
-        """SUBSCRIBE Event: dialog, which the class API does not offer."""
+        """Send SUBSCRIBE Event: dialog, which the class API does not offer."""
         config = pj.BuddyConfig()
         config.uri = self._uri(user)
         config.subscribe = False
@@ -237,7 +237,7 @@ class Phone:
                     return
 
     def _press(self, extension: str) -> None:
-        """The key of a lamp: pick up what rings there with a Replaces made of the NOTIFY, or call it."""
+        """Press a lamp's key: pick up what rings there with a Replaces made of the NOTIFY, or call it."""
         parameter, known = pj.CallOpParam(True), self._known.get(extension)
         ringing = [d for d in known.dialogs if d.state is DialogState.EARLY and d.call_id] if known else []
         if ringing:
@@ -259,7 +259,7 @@ class Phone:
         self._call(to, pj.CallOpParam(True))
 
     def _transfer(self, call: Call, to: str) -> None:
-        """The call to an extension; without one, the call on hold to whom this one is with."""
+        """Transfer the call to an extension; without one, the call on hold to whom this one is with."""
         parameter, held = pj.CallOpParam(True), self._account.held
         if to:
             call.xfer(self._uri(to), parameter)

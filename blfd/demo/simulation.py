@@ -19,7 +19,7 @@ PATIENCE = 60.0  # seconds: a busy machine starts a server with its pages in twe
 
 
 class Missing(Exception):
-    """Something that was waited for has not happened."""
+    """Raised where something that was waited for has not happened."""
 
 
 class Child:
@@ -67,7 +67,7 @@ class Child:
         return line
 
     def stop(self, patience: float = PATIENCE) -> int:
-        """SIGTERM, then SIGKILL; the exit code."""
+        """Send SIGTERM, then SIGKILL; returns the exit code."""
         if self.process.poll() is None:
             self.process.terminate()
         try:
@@ -160,7 +160,7 @@ class PhoneProcess(Child):
                 return found
 
     def wait_lamp(self, extension: str, lamp: str) -> Event:
-        """Until the key of an extension shows `lamp`; what has come before counts, if it is the last."""
+        """Wait until the key of an extension shows `lamp`; what has come before counts, if it is the last."""
 
         def is_of_key(event: Event) -> bool:
             return event["event"] == "lamp" and str(event["entity"]).startswith(f"sip:{extension}@")
@@ -171,11 +171,11 @@ class PhoneProcess(Child):
         return self.wait("lamp", lambda event: is_of_key(event) and event["lamp"] == lamp)
 
     def wait_call(self, state: str) -> Event:
-        """Until the call is "confirmed", "disconnected" and so on, PJSUA's words."""
+        """Wait until the call is "confirmed", "disconnected" and so on, PJSUA's words."""
         return self.wait("call", lambda event: event["state"] == state)
 
     def quit(self) -> None:
-        """Tell it to go, which takes it a second, and do not wait."""
+        """Tell the phone to go, which takes it a second, and do not wait."""
         with contextlib.suppress(OSError, ValueError):
             self.do("quit")
 

@@ -32,7 +32,7 @@ _turns = threading.BoundedSemaphore(2)  # each comparison takes 64 MiB and a cor
 
 
 def role(text: str) -> Role:
-    """Raises StoreError."""
+    """The role of that name. Raises StoreError."""
     try:
         return Role(text)
     except ValueError:
@@ -59,7 +59,7 @@ def all(desk: Desk, tenant: str | None = None) -> list[Row]:
 
 
 def get(desk: Desk, name: str, tenant: str | None = None) -> Row:
-    """With `tenant`, one of that alone, by the name in it or the full one. Raises NotFound."""
+    """An administrator, with `tenant` one of that alone, by the name in it or in full. Raises NotFound."""
     found = _named(desk.store, _full(name, tenant))
     if tenant is not None and found.tenant != tenant:
         raise NotFound(f"no administrator {name}")
@@ -67,22 +67,22 @@ def get(desk: Desk, name: str, tenant: str | None = None) -> Row:
 
 
 def _full(name: str, tenant: str | None) -> str:
-    """Each tenant has names of its own, as nobody may learn from a taken one that another tenant has it."""
+    """The full name: each tenant has its own, so that nobody learns from a taken one who else has it."""
     return name if tenant is None or name.endswith(f"@{tenant}") else f"{name}@{tenant}"
 
 
 def _find(store: Store, name: str) -> Admin | None:
-    """By the full name; that of the default tenant may be left out."""
+    """The administrator of a full name; that of the default tenant may be left out of it."""
     return store.admins.find(name) or store.admins.find(_full(name, DEFAULT_TENANT))
 
 
 def _named(store: Store, name: str) -> Admin:
-    """Raises NotFound."""
+    """The administrator of a name. Raises NotFound."""
     return _find(store, name) or store.admins.get(name)
 
 
 def add(desk: Desk, name: str, password: str, tenant: str | None, role: Role = Role.ADMINISTRATOR) -> Row:
-    """`tenant` is None for who administers the system; others are called NAME@TENANT. Raises Exists."""
+    """Add an administrator: the system's where `tenant` is None, or else NAME@TENANT. Raises Exists."""
     name = _full(name, tenant)
     if not NAME.fullmatch(name.removesuffix(f"@{tenant}")):
         raise StoreError(f"administrator {name!r}: letters, digits and . _ + - are allowed, 64 at most")
@@ -104,7 +104,7 @@ def change(
     role: Role | None = None,
     expected: str | None = None,
 ) -> Row:
-    """A new password signs them out everywhere."""
+    """Change what is given of an administrator; a new password signs them out everywhere."""
     found = _named(desk.store, name)
     name = found.name
     if password is None and role is None:
@@ -133,7 +133,7 @@ def loss(desk: Desk, name: str, tenant: str | None = None) -> Loss:
 
 
 def remove(desk: Desk, name: str, expected: str | None = None) -> None:
-    """Signs them out, too. Nobody removes themselves, and who administers the system last has to stay."""
+    """Remove an administrator, and sign them out; not oneself, and not the last one of the system."""
     found = _named(desk.store, name)
     name, of = found.name, found.tenant or SYSTEM
     with desk.change(of, "admin.remove", name, lambda: get(desk, name), expected, reloads=False):
@@ -150,7 +150,7 @@ def _check_removable(desk: Desk, found: Admin) -> None:
 
 @cache
 def _nobodys() -> str:
-    """What is compared with where there is no such administrator; made when needed, as it takes its time."""
+    """A hash to compare with where there is no such administrator; made when needed, as it takes its time."""
     return _hasher.hash(secrets.token_hex())
 
 
@@ -169,7 +169,7 @@ def sign_in(store: Store, name: str, password: str) -> str | None:
 
 
 def _is_text(given: str) -> bool:
-    """Not half a character, as UTF-16 and broken clients know it."""
+    """Whether what was given is text, and not half a character, as UTF-16 and broken clients know it."""
     return given.encode("utf-8", "replace").decode() == given
 
 

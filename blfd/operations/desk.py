@@ -20,12 +20,12 @@ SYSTEM = ""  # the tenant of what is no tenant's, in the audit
 
 
 class NotTaken(StoreError):
-    """A change is saved, but the running server goes on with what was before."""
+    """Raised where a change is saved, but the running server goes on with what was before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """`who` is what the audit says of each change."""
+    """The desk; `who` is what the audit says of each change."""
 
     store: Store
     client: ControlClient
@@ -43,7 +43,7 @@ class Desk:
         *,
         reloads: bool = True,
     ) -> Iterator[None]:
-        """Around a change: `look` says what its subject is, before and after.
+        """What stands around a change: `look` says what its subject is, before and after.
 
         `reloads`: the SIP server has to know of it.
 
@@ -70,7 +70,7 @@ class Desk:
         return found
 
     def reload(self) -> None:
-        """The running server, if there is one, takes over what the store says. Raises NotTaken."""
+        """Have the running server, if there is one, take over what the store says. Raises NotTaken."""
         try:
             self.client.call("reload")
         except NotRunning:
@@ -88,7 +88,7 @@ def _found(look: Callable[[], Row | None]) -> Row | None:
 
 
 def etag(row: Row | None) -> str:
-    """Names a state of a row: the same for equal ones only (RFC 9110, section 8.8.3, without the quotes)."""
+    """The name of a row's state: the same for equal ones only (RFC 9110, section 8.8.3, without quotes)."""
     return hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -98,7 +98,7 @@ def is_secret(setting: str) -> bool:
 
 
 def told(settings: Mapping[str, str | None] | Iterable[tuple[str, str | None]]) -> Row:
-    """Phones' settings for the audit: that a password was set, and not which."""
+    """The settings of phones for the audit: that a password was set, and not which."""
     return {
         name: "(not kept here)" if value and is_secret(name) else value
         for name, value in dict(settings).items()

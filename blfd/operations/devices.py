@@ -58,7 +58,7 @@ def show(desk: Desk, tenant: str, mac: str) -> tuple[Row, list[Row]]:
 
 
 def fit(desk: Desk, tenant: str, mac: str) -> Fit:
-    """How many of its team have a key."""
+    """How many of a phone's team have a key."""
     return desk.phones.fit(desk.phones.get(tenant, mac))
 
 
@@ -96,7 +96,7 @@ def _states(
     wanted: Mapping[str, set[str] | str],
     extensions: Sequence[str] | None = None,
 ) -> dict[str, str]:
-    """Of those that are `wanted`; `extensions` are those of `rows`, where these are not all phones."""
+    """The states of phones that are `wanted`; `extensions` are those of `rows`, where these are not all."""
     of = {} if extensions is None else {"extensions": extensions}
     try:
         registrations = desk.client.call("registrations", tenant=tenant, **of)
@@ -118,7 +118,7 @@ def only_of(desk: Desk, tenant: str, extension: str) -> list[str]:
 
 
 def only_of_many(desk: Desk, tenant: str, extensions: Container[str]) -> list[str]:
-    """Phones that have none but these."""
+    """Phones that have no other extensions than these."""
     return [
         written_mac(device.mac)
         for device in desk.phones.all(tenant)
@@ -133,7 +133,7 @@ def watching(desk: Desk, tenant: str, extension: str) -> list[str]:
 
 
 def add(desk: Desk, tenant: str, wanted: Wanted) -> Row:
-    """Raises Exists."""
+    """Add a phone. Raises Exists."""
 
     def look() -> Row:
         return _with(get(desk, tenant, wanted.mac), wanted.settings)
@@ -162,7 +162,7 @@ def change(
     settings: tuple[tuple[str, str], ...] = (),
     expected: str | None = None,
 ) -> Row:
-    """Change what is given; the phone keeps its password, its address for files, and its other settings."""
+    """Change what is given of a phone; it keeps its password, its address for files, and other settings."""
     if (model, extensions, keys, transport, modules) == (None,) * 5 and not settings:
         advice = "give --model, --extension, --keys, --transport, --modules or --set"
         raise StoreError("nothing to change", advice)
@@ -207,14 +207,14 @@ def loss_by_renewal(desk: Desk, tenant: str, mac: str) -> Loss:
 
 
 def remove(desk: Desk, tenant: str, mac: str, expected: str | None = None) -> None:
-    """Its SIP password is worth nothing any more."""
+    """Remove a phone: its SIP password is worth nothing any more."""
     subject = written_mac(desk.phones.get(tenant, mac).mac)
     with desk.change(tenant, "device.remove", subject, lambda: get(desk, tenant, mac), expected):
         desk.phones.remove(tenant, mac)
 
 
 def many(desk: Desk, tenant: str, macs: Iterable[str]) -> list[DeviceRow]:
-    """Those of them that exist, by address."""
+    """The phones of these addresses that exist, by address."""
     those = {_bare(mac) for mac in macs}
     return [device for device in desk.phones.all(tenant) if device.mac in those]
 
@@ -222,7 +222,7 @@ def many(desk: Desk, tenant: str, macs: Iterable[str]) -> list[DeviceRow]:
 def change_many(
     desk: Desk, tenant: str, macs: Iterable[str], *, keys: str | None = None, transport: str | None = None
 ) -> None:
-    """All or none. Raises StoreError with all that is wrong."""
+    """Change phones alike, all or none. Raises StoreError with all that is wrong."""
     wanted = (
         Wanted(
             written_mac(device.mac),
@@ -238,7 +238,7 @@ def change_many(
 
 
 def remove_many(desk: Desk, tenant: str, macs: Iterable[str], expected: str | None = None) -> None:
-    """All or none."""
+    """Remove phones, all or none."""
     found = many(desk, tenant, macs)
     bare = {device.mac for device in found}
     with desk.change(tenant, "device.many", "devices", _look(desk, tenant, bare), expected):
@@ -271,14 +271,14 @@ def _look(desk: Desk, tenant: str, macs: Container[str]) -> Callable[[], Row]:
 
 
 def renew(desk: Desk, tenant: str, mac: str) -> None:
-    """Another SIP password and another secret, as for one that was reset or whose secret has leaked."""
+    """Give a phone other passwords and another secret, as one that was reset or whose secret has leaked."""
     subject = written_mac(desk.phones.get(tenant, mac).mac)
     with desk.change(tenant, "device.renew", subject, lambda: get(desk, tenant, mac)):
         desk.phones.renew(tenant, mac)
 
 
 def renew_many(desk: Desk, tenant: str, macs: Iterable[str], expected: str | None = None) -> None:
-    """Renews several phones, all or none."""
+    """Renew several phones, all or none."""
     found = many(desk, tenant, macs)
     look = _look(desk, tenant, {device.mac for device in found})
     with desk.change(tenant, "device.renew_many", "devices", look, expected):
@@ -293,7 +293,7 @@ def loss_by_renewal_of_many(desk: Desk, tenant: str, macs: Iterable[str]) -> Los
 
 
 def read(desk: Desk, tenant: str, lines: Iterable[Line], update: bool = False) -> Iterator[Wanted]:
-    """From the lines of a file with COLUMNS; what an update says nothing of is as it was."""
+    """The phones in the lines of a file with COLUMNS; what an update says nothing of is as it was."""
     known = {device.mac: device for device in desk.phones.all(tenant)} if update else {}
     for where, values in lines:
         mac = values["mac"].strip(" ")
@@ -348,7 +348,7 @@ def put_many(
     update: bool = False,
     operation: str = "device.import",
 ) -> Put:
-    """Add them, and with `update` change those that exist: all or none.
+    """Add phones, and with `update` change those that exist: all or none.
 
     Where nothing is to be changed, nothing is done. Raises StoreError with all that is wrong.
     """
@@ -395,7 +395,7 @@ def export(desk: Desk, tenant: str) -> bytes:
 
 
 def sync(desk: Desk, tenant: str, mac: str | None) -> tuple[int, int]:
-    """Has one phone, or with None all, fetch its files now: how many registered phones, of how many devices.
+    """Have one phone, or with None all, fetch its files now: how many registered phones, of how many devices.
 
     Raises NotRunning and ControlError.
     """
@@ -403,7 +403,7 @@ def sync(desk: Desk, tenant: str, mac: str | None) -> tuple[int, int]:
 
 
 def sync_many(desk: Desk, tenant: str, macs: Iterable[str]) -> tuple[int, int]:
-    """Has several phones fetch their files."""
+    """Have several phones fetch their files: how many, as in `sync`."""
     return _sync(desk, tenant, many(desk, tenant, macs))
 
 

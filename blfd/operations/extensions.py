@@ -48,17 +48,17 @@ def row(extension: Extension) -> Row:
 
 
 def goes(row: Row) -> str:
-    """Says where the calls of a row's extension go; "" where its phones ring."""
+    """Where the calls of a row's extension go, in words; "" where its phones ring."""
     return Forwarding(**{field: row[name] for name, field in FORWARDING.items()}).told
 
 
 def all(desk: Desk, tenant: str) -> list[Row]:
-    """Sorted by extension."""
+    """The extensions of a tenant, sorted by number."""
     return [row(extension) for extension in desk.store.extensions(tenant)]
 
 
 def some(desk: Desk, tenant: str, search: str, sort: str, part: tuple[int, int]) -> tuple[list[Row], int]:
-    """Those with the words of `search` in number or name, and how many there are; without reading all.
+    """The extensions with the words of `search` in number or name, and how many; without reading all.
 
     `sort` is a column of ORDERS, with a minus before it the other way round; `part` is how many are left
     out first, and how many are wanted. Raises StoreError for another column.
@@ -71,7 +71,7 @@ def some(desk: Desk, tenant: str, search: str, sort: str, part: tuple[int, int])
 
 
 def likely(desk: Desk, tenant: str, text: str) -> list[Row]:
-    """Some that somebody may mean who has typed this: those whose number begins so first."""
+    """Some extensions that somebody may mean who has typed this: those whose number begins so first."""
     found, _ = some(desk, tenant, text, "", (0, LOOKED_AT))
     found.sort(key=lambda row: not row["extension"].startswith(text))
     return found[:MOST_LIKELY]
@@ -82,7 +82,7 @@ def get(desk: Desk, tenant: str, extension: str) -> Row:
 
 
 def add(desk: Desk, tenant: str, new: NewExtension, *, force: bool = False) -> Row:
-    """With `force`, it may have an emergency number. Raises Exists."""
+    """Add an extension; with `force`, it may have an emergency number. Raises Exists."""
     if not force:
         routes.check_extensions(desk, tenant, [new.extension])
     with desk.change(tenant, "extension.add", new.extension, lambda: get(desk, tenant, new.extension)):
@@ -105,7 +105,7 @@ def change(
     expected: str | None = None,
     reloads: bool = True,
 ) -> Row:
-    """Change what is given; values are as in NewExtension.
+    """Change what is given of an extension; values are as in NewExtension.
 
     `forwarding` has names of FORWARDING: numbers, "" for nowhere; None is not given.
     """
@@ -160,13 +160,13 @@ def _named(found: Row) -> str:
 
 
 def remove(desk: Desk, tenant: str, extension: str, expected: str | None = None) -> None:
-    """Its phones are unregistered, its watchers told."""
+    """Remove an extension: its phones are unregistered, its watchers told."""
     with desk.change(tenant, "extension.remove", extension, lambda: get(desk, tenant, extension), expected):
         desk.store.remove_extension(Aor(tenant, extension))
 
 
 def chosen(desk: Desk, tenant: str, search: str) -> list[str]:
-    """All that match, by number."""
+    """All extensions that match, by number."""
     found, _ = desk.store.some_extensions(tenant, search.split())
     return [each.aor.extension for each in found]
 
@@ -179,13 +179,13 @@ def change_many(
     pickup: str | None = None,
     pickable: str | None = None,
 ) -> None:
-    """All or none; values are as in NewExtension."""
+    """Change extensions alike, all or none; values are as in NewExtension."""
     with desk.change(tenant, "extension.many", "extensions", _look(desk, tenant, extensions)):
         desk.store.set_extensions(tenant, extensions, pickup=pickup, pickable=pickable)
 
 
 def remove_many(desk: Desk, tenant: str, extensions: Collection[str], expected: str | None = None) -> None:
-    """All or none."""
+    """Remove extensions, all or none."""
     with desk.change(tenant, "extension.many", "extensions", _look(desk, tenant, extensions), expected):
         desk.store.remove_extensions(tenant, extensions)
 
@@ -229,7 +229,7 @@ class Preview(NamedTuple):
 
 
 def read(desk: Desk, tenant: str, lines: Iterable[Line], update: bool = False) -> Iterator[NewExtension]:
-    """From the lines of a file with COLUMNS; what an update says nothing of is as it was."""
+    """The extensions in the lines of a file with COLUMNS; what an update says nothing of is as it was."""
     known = {extension.aor.extension: _written(row(extension)) for extension in desk.store.extensions(tenant)}
     for where, values in lines:
         extension = values["extension"].strip(" ")
@@ -266,7 +266,7 @@ def preview(desk: Desk, tenant: str, new: Iterable[NewExtension], update: bool =
 
 
 def put_many(desk: Desk, tenant: str, new: Iterable[NewExtension], update: bool = False) -> Counts:
-    """Add them, and with `update` change those that exist: all or none.
+    """Add extensions, and with `update` change those that exist: all or none.
 
     Where nothing is to be changed, nothing is done. Raises StoreError with all that is wrong.
     """

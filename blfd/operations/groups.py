@@ -22,7 +22,7 @@ def row(group: Group) -> Row:
 
 
 def all(desk: Desk, tenant: str) -> list[Row]:
-    """Sorted by name."""
+    """The groups of a tenant, sorted by name."""
     return [row(group) for group in desk.store.groups(tenant)]
 
 
@@ -31,7 +31,7 @@ def get(desk: Desk, tenant: str, name: str) -> Row:
 
 
 def add(desk: Desk, tenant: str, name: str, pickers: Iterable[str], targets: Iterable[str]) -> Row:
-    """Raises Exists."""
+    """Add a group. Raises Exists."""
     with desk.change(tenant, "group.add", name, lambda: get(desk, tenant, name)):
         desk.store.add_group(tenant, name, pickers, targets)
     return get(desk, tenant, name)
@@ -47,7 +47,7 @@ def change(
     rename: str | None = None,
     expected: str | None = None,
 ) -> Row:
-    """Both sides replace those of before; keys that are of the group follow its new name.
+    """Change a group: both sides replace those of before; keys that are of it follow its new name.
 
     Raises Exists for a new name that is taken.
     """
@@ -70,7 +70,7 @@ def change(
 
 
 def alter(desk: Desk, tenant: str, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Row:
-    """Some come and some go, on both sides; the others stay."""
+    """Add some and remove some, on both sides of a group; the others stay."""
     found = get(desk, tenant, name)
     come, gone = set(add), set(remove)
     pickers, targets = ((set(found[side]) | come) - gone for side in ("pickers", "targets"))
@@ -87,7 +87,7 @@ def loss(desk: Desk, tenant: str, name: str) -> Loss:
 
 
 def remove(desk: Desk, tenant: str, name: str, expected: str | None = None) -> None:
-    """Raises StoreError while phones' keys are of the group."""
+    """Remove a group. Raises StoreError while phones' keys are of it."""
     with desk.change(tenant, "group.remove", name, lambda: get(desk, tenant, name), expected):
         _check_unused(desk, tenant, name)
         desk.store.remove_group(tenant, name)

@@ -17,7 +17,7 @@ class Counts(NamedTuple):
     unchanged: int
 
     def said(self, noun: str) -> str:
-        """ "2 extensions added, 1 changed, 7 as they were"."""
+        """The counts in words: "2 extensions added, 1 changed, 7 as they were"."""
         more = [(self.changed, "changed"), (self.unchanged, "as before")]
         rest = "".join(f", {number} {what}" for number, what in more if number)
         return f"{self.added} {noun} added{rest}"

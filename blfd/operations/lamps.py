@@ -55,7 +55,7 @@ def board(
     group: str = "",
     calls_only: bool = False,
 ) -> Board:
-    """Those that have a call first, then the others, each by number; without asking for all of them.
+    """The lamps with a call first, then the others, each by number; without asking for all of them.
 
     `search` and `part` as in `extensions.some`; `group`: of its members alone. Raises StoreError.
     """
@@ -74,7 +74,7 @@ def by_group(
     *,
     calls_only: bool = False,
 ) -> list[Board]:
-    """The same of each of these groups, with `most` lamps in all. Raises StoreError."""
+    """The boards of these groups, each as by `board`, with `most` lamps in all. Raises StoreError."""
     busy = _busy(desk, tenant, callers)
     chosen, left = list[tuple[list[Extension], int]](), most
     for group in groups:
@@ -85,7 +85,7 @@ def by_group(
 
 
 def _busy(desk: Desk, tenant: str, callers: bool) -> dict[str, Row] | None:
-    """Rows of those that have a call; None where no server answers."""
+    """The rows of those that have a call; None where no server answers."""
     try:
         return {row["extension"]: row for row in in_calls(desk, tenant, callers)}
     except (NotRunning, ControlError):
@@ -101,7 +101,7 @@ def _chosen(
     busy: Iterable[str],
     calls_only: bool,
 ) -> tuple[list[Extension], int]:
-    """A part of them, and how many there are; those that are busy first."""
+    """A part of the extensions that match, and how many there are; those that are busy first."""
     some, (offset, most) = desk.store.some_extensions, part
     found, total = some(tenant, words, part=part, group=group, among=busy)
     if not calls_only:
@@ -118,7 +118,7 @@ def _boards(
     busy: dict[str, Row] | None,
     callers: bool,
 ) -> list[Board]:
-    """With the lamps of all, asked for at once."""
+    """The boards of what was chosen, with the lamps of all, asked for at once."""
     down, known = busy is None, busy or {}
     numbers = {each.aor.extension for found, _ in chosen for each in found} - known.keys()
     if numbers and not down:

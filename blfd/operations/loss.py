@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Loss(NamedTuple):
-    """`what` it is done to: "extension 101"; `text`: what goes with it, in sentences.
+    """What is lost; `what` it is done to: "extension 101"; `text`: what goes with it, in sentences.
 
     `version` is the `etag` of what was looked at, None where the operation compares none.
     """
@@ -18,11 +18,11 @@ class Loss(NamedTuple):
 
 
 def some_of(names: Sequence[str], most: int = 3) -> str:
-    """ "101, 102, 103 and 4 more"."""
+    """The first of the names, and how many more there are: "101, 102, 103 and 4 more"."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{', '.join(names[:most])}{more}"
 
 
 def counted(number: int, noun: str) -> str:
-    """ "1 phone", "2 phones"."""
+    """The number with its noun: "1 phone", "2 phones"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

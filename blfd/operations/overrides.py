@@ -39,7 +39,7 @@ class Trial:
 
 
 def set(desk: Desk, tenant: str | None, scope: str, name: str, value: str | None) -> list[str]:
-    """For a tenant's phones, or with None for all tenants'; a value of None leaves our setting out.
+    """Set an override for a tenant's phones, or with None for all tenants'; a value of None leaves ours out.
 
     What there is to say of it that is no error is returned, line by line. A common setting breaks no phone
     but one whose template is the site's.
@@ -58,7 +58,7 @@ def set(desk: Desk, tenant: str | None, scope: str, name: str, value: str | None
 
 
 def set_many(desk: Desk, tenant: str, macs: Iterable[str], name: str, value: str | None) -> None:
-    """The same for some phones, each by itself: for all or none."""
+    """Set an override for some phones, each by itself: for all or none."""
     rows = devices.many(desk, tenant, macs)
     name, value = _accepted(sorted({row.model.partition("/")[0] for row in rows}), name, value, rows)
     overrides, scopes = desk.store.overrides, {row.mac for row in rows}
@@ -71,7 +71,7 @@ def set_many(desk: Desk, tenant: str, macs: Iterable[str], name: str, value: str
 
 
 def unset_many(desk: Desk, tenant: str, macs: Iterable[str], name: str) -> None:
-    """Where it is set. Raises NotFound where it is set for none of them."""
+    """Take an override of these phones back where it is set. Raises NotFound where it is set for none."""
     overrides = desk.store.overrides
     name, _ = _accepted((), name, None)
     having = {scope for scope, each, _ in overrides.all(tenant) if each == name}
@@ -96,7 +96,7 @@ def _accepted(
 
 
 def _try(desk: Desk, trial: Trial, name: str, rows: Iterable[DeviceRow]) -> None:
-    """On the phones that it could break."""
+    """Try a change on the phones that it could break."""
     _check(desk, trial, [row for row in rows if name not in provisioning.COMMON or desk.phones.template(row)])
 
 
@@ -120,7 +120,7 @@ def notes(desk: Desk, tenant: str, mac: str, names: Iterable[str]) -> list[str]:
 
 
 def unset(desk: Desk, tenant: str | None, scope: str, name: str) -> None:
-    """Raises NotFound."""
+    """Take an override back. Raises NotFound."""
     overrides, scope = desk.store.overrides, scoped(desk, tenant, scope)
     name, _ = _accepted((), name, None)
     look = _look(overrides, tenant, scope, name)
@@ -139,7 +139,7 @@ def scoped(desk: Desk, tenant: str | None, text: str) -> str:
 
 
 def row(scope: str, name: str, value: str | None) -> Row:
-    """A value of None: phones are not told the setting. One that is a secret is `hidden`, and "" here."""
+    """The row of an override; with None, phones are not told it. A secret's is `hidden`, and "" here."""
     hidden = bool(value) and is_secret(name)
     return {"scope": _written(scope), "name": name, "value": "" if hidden else value, "hidden": hidden}
 
@@ -202,14 +202,14 @@ def _look(overrides: Overrides, tenant: str | None, scope: str, name: str) -> Ca
 
 
 def _makers(scope: str, rows: list[DeviceRow]) -> list[str]:
-    """Whose phones are in it."""
+    """The makers whose phones are in a scope."""
     if scope == EVERYWHERE:
         return sorted(MAKERS)
     return [(rows[0].model if is_device(scope) else scope).partition("/")[0]]
 
 
 def _notes(desk: Desk, trial: Trial, rows: list[DeviceRow], makers: list[str], name: str) -> list[str]:
-    """That no maker is known to have the setting, or what its phones are not told of it."""
+    """What to tell of a setting: that no maker is known to have it, or what its phones are not told of it."""
     unknown = provisioning.unknown_setting(makers, name)
     if unknown:
         return [unknown]
@@ -232,7 +232,7 @@ def template_scope(text: str) -> str:
 
 
 def set_template(desk: Desk, scope: str, source: str) -> None:
-    """Sets the template of a vendor or a model, for all tenants."""
+    """Set the template of a vendor or a model, for all tenants."""
     _check(desk, Trial(desk.store.overrides, changed_templates={scope: source}), _rows(desk, None, scope))
     with desk.change(SYSTEM, "template.set", scope, lambda: _template(desk, scope), reloads=False):
         desk.store.overrides.set_template(scope, source)
@@ -247,7 +247,7 @@ def template_loss(desk: Desk, scope: str) -> Loss:
 
 
 def unset_template(desk: Desk, scope: str) -> None:
-    """Raises NotFound."""
+    """Take a template back. Raises NotFound."""
     with desk.change(SYSTEM, "template.unset", scope, lambda: _template(desk, scope), reloads=False):
         desk.store.overrides.unset_template(scope)
 

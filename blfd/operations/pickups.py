@@ -14,7 +14,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def moment(text: str) -> float:
-    """Seconds since the epoch, of "8h" (ago) or an ISO time. Raises StoreError."""
+    """The seconds since the epoch of "8h" (ago) or an ISO time. Raises StoreError."""
     ago = re.fullmatch(r"([0-9]{1,9})([smhd])", text.strip())
     if ago:
         return time.time() - int(ago[1]) * SECONDS[ago[2]]
@@ -34,9 +34,8 @@ def some(
     since: str = "",
     succeeded: bool | None = None,
 ) -> tuple[list[Row], int]:
-    """Those that match, and how many there are; `search`, `sort` and `part` as in `extensions.some`, `since`
-    as in `moment`. Raises StoreError.
-    """
+    """The attempts that match, and how many there are; `search`, `sort` and `part` as in `extensions.some`,
+    `since` as in `moment`. Raises StoreError."""
     desk.store.tenant(tenant)
     order = sort or "-at"
     if order.removeprefix("-") not in ORDERS:
@@ -57,7 +56,7 @@ def all(
     before: int | None = None,
     limit: int = 100,
 ) -> list[Row]:
-    """The newest first, each with its `id`; `before`: only those that are older than that one."""
+    """The attempts, the newest first, each with its `id`; `before`: only those that are older than that."""
     desk.store.tenant(tenant)
     found = desk.store.records.attempts(
         tenant, since, limit, picker=picker, extension=extension, succeeded=succeeded, before=before

@@ -25,7 +25,7 @@ def row(route: OutRoute) -> Row:
 
 
 def all(desk: Desk, tenant: str) -> list[Row]:
-    """Sorted by pattern."""
+    """The routes of a tenant, sorted by pattern."""
     desk.store.tenant(tenant)
     return [row(route) for route in desk.store.trunks.routes(tenant)]
 
@@ -35,7 +35,7 @@ def get(desk: Desk, tenant: str, pattern: str) -> Row:
 
 
 def add(desk: Desk, tenant: str, pattern: str, said: Mapping[str, Any], *, force: bool = False) -> Row:
-    """`said` has names of SETTINGS; with `force`, an extension may have the number. Raises Exists."""
+    """Add a route as `said`, by SETTINGS; with `force`, an extension may have the number. Raises Exists."""
     desk.store.tenant(tenant)
     new = replace(OutRoute(tenant, pattern, ()), **taken(said, OF_ROUTE, "a route"))
     _check_free(desk, new, force)
@@ -53,7 +53,7 @@ def change(
     *,
     force: bool = False,
 ) -> Row:
-    """Change what is said; trunks replace those of before."""
+    """Change what is said of a route; trunks replace those of before."""
     if not said:
         raise StoreError("nothing to change", "'blfd route set --help' shows what there is")
     with desk.change(tenant, "route.change", pattern, lambda: get(desk, tenant, pattern), expected):
@@ -64,7 +64,7 @@ def change(
 
 
 def _check_free(desk: Desk, route: OutRoute, force: bool) -> None:
-    """Raises StoreError where a code would take its calls, or an extension those of an emergency."""
+    """Raises StoreError where a code would take a route's calls, or an extension those of an emergency."""
     if code := shadowed(route.pattern, desk.store.tenant(route.tenant)):
         text = f"route {route.pattern}: {code} is a code here, which gets all that begins so"
         raise StoreError(text, "give it another pattern, or the code another one by 'blfd tenant set'")
@@ -77,7 +77,7 @@ def _check_free(desk: Desk, route: OutRoute, force: bool) -> None:
 
 
 def check_extensions(desk: Desk, tenant: str, names: Iterable[str]) -> None:
-    """Raises StoreError where one would take emergency calls."""
+    """Raises StoreError where an extension of such a name would take emergency calls."""
     patterns = [route.pattern for route in desk.store.trunks.routes(tenant) if route.emergency]
     taken = [name for name in names if any(numbers.match(pattern, name) for pattern in patterns)]
     if taken:

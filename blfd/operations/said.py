@@ -11,14 +11,14 @@ from blfd.store.trunks import typed
 
 
 def plain(value: Any) -> Any:
-    """A setting's value, for people and JSON."""
+    """The value of a setting, for people and JSON."""
     if isinstance(value, Enum):
         return value.value
     return list(value) if isinstance(value, tuple) else value
 
 
 def taken(said: Mapping[str, Any], defaults: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """The same as its fields have it. Raises StoreError for a name that is none of those of `defaults`."""
+    """What is said, as the fields have it. Raises StoreError for a name that is none of `defaults`."""
     unknown = [name for name in said if name not in defaults]
     if unknown:
         raise StoreError(f"{what} has no {unknown[0]}", f"it has {', '.join(defaults)}")

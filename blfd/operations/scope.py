@@ -10,7 +10,7 @@ MAKERS = frozenset(model.vendor for model in models())
 
 
 def scope_of(text: str) -> str:
-    """`*`, a maker, a model or a bare MAC. Raises StoreError for what no phone can be in."""
+    """The scope in `text`: `*`, a maker, a model or a bare MAC. Raises StoreError for what no phone is in."""
     if text == EVERYWHERE or text in MAKERS:
         return text
     try:
@@ -20,5 +20,5 @@ def scope_of(text: str) -> str:
 
 
 def is_device(scope: str) -> bool:
-    """Whether it is one phone's."""
+    """Whether a scope is one phone's."""
     return scope != EVERYWHERE and scope.partition("/")[0] not in MAKERS

@@ -40,7 +40,7 @@ def in_order(rows: Sequence[Row], column: str) -> list[Row]:
 
 
 def natural(value: Any) -> tuple[Any, ...]:
-    """What to sort by, as people count: nothing, then 9, then 10, also in texts, then letters."""
+    """The key to sort a value by, as people count: nothing, then 9, then 10, also in texts, then letters."""
     if isinstance(value, int | float):
         return (1, value)
     parts = [part for part in _DIGITS.split(_said(value)) if part]

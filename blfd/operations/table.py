@@ -20,7 +20,7 @@ _FORMULA = re.compile("'*[=+@-]")  # what a spreadsheet may compute, or take for
 
 
 class Columns(NamedTuple):
-    """Those of a file, in the order in which we write them.
+    """The columns of a file, in the order in which we write them.
 
     The `needed` have to be there. The `exact` are taken as they stand: others may begin with one apostrophe
     more, where a spreadsheet would find a formula without it.
@@ -32,7 +32,7 @@ class Columns(NamedTuple):
 
 
 def octets_of(file: Path) -> bytes:
-    """Raises StoreError."""
+    """The octets of a file. Raises StoreError."""
     try:
         return file.read_bytes()
     except OSError as error:
@@ -40,7 +40,7 @@ def octets_of(file: Path) -> bytes:
 
 
 def text_of(octets: bytes, name: str) -> str:
-    """UTF-8, or UTF-16 that says so. Raises StoreError."""
+    """The text of a file in UTF-8, or in UTF-16 that says so. Raises StoreError."""
     wide = octets.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         return octets.decode("utf-16" if wide else "utf-8-sig")
@@ -49,7 +49,7 @@ def text_of(octets: bytes, name: str) -> str:
 
 
 def read(text: str, name: str, columns: Columns) -> Iterator[Line]:
-    """Each line; the first one has to name columns, in any order, and says what stands between values.
+    """Each line; the first one of a file has to name columns, in any order, and says what separates values.
 
     Raises StoreError, for lines of another length when all the others have been had.
     """
@@ -118,7 +118,7 @@ def _guarded(value: str) -> str:
 
 
 def write(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> bytes:
-    """RFC 4180, in UTF-8; no value is a formula to a spreadsheet."""
+    """A CSV file (RFC 4180) in UTF-8; no value is a formula to a spreadsheet."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(columns)

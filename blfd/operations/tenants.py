@@ -33,7 +33,7 @@ def row(tenant: Tenant, extensions: int) -> Row:
 
 
 def all(desk: Desk) -> list[Row]:
-    """Sorted by domain, the default one first."""
+    """The tenants, sorted by domain, the default one first."""
     counts = desk.store.extension_counts()
     domains = sorted(desk.store.domains(), key=lambda domain: (domain != DEFAULT_TENANT, domain))
     return [row(desk.store.tenant(domain), counts[domain]) for domain in domains]
@@ -44,7 +44,7 @@ def get(desk: Desk, domain: str) -> Row:
 
 
 def add(desk: Desk, domain: str, aliases: Iterable[str] = ()) -> Row:
-    """Raises Exists."""
+    """Add a tenant. Raises Exists."""
     domain = checks.domain(domain)
     with desk.change(domain, "tenant.add", domain, lambda: get(desk, domain)):
         desk.store.add_tenant(domain, aliases)
@@ -70,7 +70,7 @@ def change(
     send_outside: bool | None = None,
     expected: str | None = None,
 ) -> Row:
-    """Change what is given; `aliases` replace those of before, `star_codes` are those that change."""
+    """Change what is given of a tenant; `aliases` replace those of before, `star_codes` those that change."""
     with desk.change(domain, "tenant.change", domain, lambda: get(desk, domain), expected):
         desk.store.set_tenant(
             domain,
@@ -108,6 +108,6 @@ def loss(desk: Desk, domain: str) -> Loss:
 
 
 def remove(desk: Desk, domain: str, expected: str | None = None) -> None:
-    """Removes a tenant with its extensions, groups, phones and administrators."""
+    """Remove a tenant with its extensions, groups, phones and administrators."""
     with desk.change(domain, "tenant.remove", domain, lambda: get(desk, domain), expected):
         desk.store.remove_tenant(domain)

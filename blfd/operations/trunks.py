@@ -18,13 +18,13 @@ SETTINGS = tuple(OF_TRUNK)
 
 
 def row(trunk: Trunk) -> Row:
-    """All but the password: whether there is one."""
+    """The row of a trunk: all but the password, of which it says whether there is one."""
     found = {name: plain(getattr(trunk, name)) for name in SETTINGS}
     return {"name": trunk.name, "tenant": trunk.tenant, **found, "password": bool(trunk.password)}
 
 
 def all(desk: Desk, tenant: str) -> list[Row]:
-    """Sorted by name."""
+    """The trunks of a tenant, sorted by name."""
     desk.store.tenant(tenant)
     return [row(trunk) for trunk in desk.store.trunks.trunks(tenant)]
 
@@ -34,7 +34,7 @@ def get(desk: Desk, tenant: str, name: str) -> Row:
 
 
 def add(desk: Desk, tenant: str, name: str, said: Mapping[str, Any]) -> Row:
-    """`said` has names of SETTINGS. Raises Exists."""
+    """Add a trunk; `said` has names of SETTINGS. Raises Exists."""
     desk.store.tenant(tenant)
     new = replace(Trunk(tenant, name), **taken(said, OF_TRUNK, "a trunk"))
     with desk.change(tenant, "trunk.add", name, lambda: get(desk, tenant, name)):
@@ -43,7 +43,7 @@ def add(desk: Desk, tenant: str, name: str, said: Mapping[str, Any]) -> Row:
 
 
 def change(desk: Desk, tenant: str, name: str, said: Mapping[str, Any], expected: str | None = None) -> Row:
-    """Change what is said; lists replace those of before."""
+    """Change what is said of a trunk; lists replace those of before."""
     if not said:
         raise StoreError("nothing to change", "'blfd trunk set --help' shows what there is")
     changed: list[bool] = []
@@ -70,6 +70,6 @@ def loss(desk: Desk, tenant: str, name: str) -> Loss:
 
 
 def remove(desk: Desk, tenant: str, name: str, expected: str | None = None) -> None:
-    """Raises StoreError while routes go by it."""
+    """Remove a trunk. Raises StoreError while routes go by it."""
     with desk.change(tenant, "trunk.remove", name, lambda: get(desk, tenant, name), expected):
         desk.store.trunks.remove(tenant, name)

@@ -18,13 +18,13 @@ SETTINGS = tuple(OF_UPSTREAM)
 
 
 def row(upstream: Upstream) -> Row:
-    """All but the password: whether there is one."""
+    """The row of an upstream: all but the password, of which it says whether there is one."""
     found = {name: plain(getattr(upstream, name)) for name in SETTINGS}
     return {"name": upstream.name, "tenant": upstream.tenant, **found, "password": bool(upstream.password)}
 
 
 def all(desk: Desk, tenant: str) -> list[Row]:
-    """Sorted by name."""
+    """The upstreams of a tenant, sorted by name."""
     desk.store.tenant(tenant)
     return [row(upstream) for upstream in desk.store.upstreams.all(tenant)]
 
@@ -34,7 +34,7 @@ def get(desk: Desk, tenant: str, name: str) -> Row:
 
 
 def add(desk: Desk, tenant: str, name: str, said: Mapping[str, Any]) -> Row:
-    """`said` has names of SETTINGS. Raises Exists."""
+    """Add an upstream; `said` has names of SETTINGS. Raises Exists."""
     extensions = set(desk.store.names(tenant))
     new = replace(Upstream(tenant, name), **taken(said, OF_UPSTREAM, "an upstream"))
     with desk.change(tenant, "upstream.add", name, lambda: get(desk, tenant, name)):
@@ -43,7 +43,7 @@ def add(desk: Desk, tenant: str, name: str, said: Mapping[str, Any]) -> Row:
 
 
 def change(desk: Desk, tenant: str, name: str, said: Mapping[str, Any], expected: str | None = None) -> Row:
-    """Change what is said; lists replace those of before."""
+    """Change what is said of an upstream; lists replace those of before."""
     if not said:
         raise StoreError("nothing to change", "'blfd upstream set --help' shows what there is")
     changed: list[bool] = []

@@ -96,7 +96,7 @@ class Adapter:
         return made
 
     def closed(self, flow: Flow) -> None:
-        """The connection is gone; PJSIP keeps its transport as long as a transaction or dialog has it."""
+        """Let go of a connection; PJSIP keeps its transport as long as a transaction or dialog has it."""
         made = self._of_connection.pop(flow, None)
         if made:
             lib.pjsip_transport_shutdown(made.pj)

@@ -54,7 +54,7 @@ class Adopted:
     def describe(
         self, session: Session, flow: Flow, contact: str, routes: tuple[str, ...]
     ) -> SavedLeg | None:
-        """None while it is not up, or an offer waits for its answer."""
+        """What has to be kept of a session; None while it is not up, or an offer waits for its answer."""
         if not session.is_up or not session.has_agreed or session.negotiating():
             return None
         dialog, neg = session.dialog, session.inv.neg
@@ -89,7 +89,7 @@ class Adopted:
         return bytes(ffi.buffer(self._printed, length)).decode("utf-8", "surrogateescape")
 
     def _party(self, header: CData) -> NameAddr:
-        """A From or To; what a phone may have written besides is of use to nobody."""
+        """The name and URI of a From or To; what a phone may have written besides is of use to nobody."""
         named = header.uri  # whose name has its escapes, and no quotes
         return NameAddr(self._uri(named.uri, FROM_OR_TO), unquote(f'"{string(named.display)}"'))
 
@@ -102,7 +102,7 @@ class Adopted:
     # What is made of it
 
     def name(self, dialog: CData, saved: SavedLeg) -> None:
-        """A dialog that was just made for a UAC is the saved one from here on. Raises PjsipError."""
+        """Make a dialog that was just made for a UAC the saved one from here on. Raises PjsipError."""
         agent = self._endpoint.user_agent
         check("dialog", lib.pjsip_ua_unregister_dlg(agent, dialog))  # it is found by our tag
         set_call_id(dialog, saved.dialog.call_id)
@@ -115,7 +115,7 @@ class Adopted:
         dialog.state, dialog.uac_has_2xx, dialog.ack_sent, dialog.route_set_frozen = ESTABLISHED, 1, 1, 1
 
     def agree(self, session: Session, saved: SavedLeg) -> None:
-        """A session that was just made is up, with the media of before. Raises PjsipError."""
+        """Make a session that was just made one that is up, with the media of before. Raises PjsipError."""
         inv, pool = session.inv, session.dialog.pool
         local = self._local.parse(self._bodies.short(saved.sent))
         remote = self._remote.parse(saved.received)

@@ -33,7 +33,7 @@ def instead_of(response: bytes) -> bytes:
 
 
 class Bodies:
-    """What is on its way through PJSIP, by token."""
+    """The bodies that are on their way through PJSIP, by token."""
 
     def __init__(self) -> None:
         self._by_token: OrderedDict[bytes, bytes] = OrderedDict()
@@ -55,7 +55,7 @@ class Bodies:
         return sdp if text is sdp else short(text, b"a=" + self.token(sdp))
 
     def session(self, printed: bytes) -> bytes:
-        """SDP as it leaves, of what PJSIP holds of it."""
+        """The SDP that leaves for what PJSIP has `printed` of it."""
         found = _TOKEN.search(printed)
         body = self._by_token.get(found[1]) if found else None
         return _without_mark(printed) if body is None else _session(body, printed)

@@ -19,19 +19,19 @@ _branch = re.compile(rb";branch=([^;\r]+)").search
 
 
 class Branches:
-    """Of one process: what an earlier one has sent is waited for by no transaction."""
+    """The branches of one process: what an earlier one has sent is waited for by no transaction."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
 
     def sealed(self, via: bytes) -> bytes:
-        """What PJSIP has printed from the first Via on."""
+        """What PJSIP has printed from the first Via on, with its branch sealed."""
         found = _branch(via)
         assert found, "each of its requests has a branch"
         return b"".join((via[: found.end()], self._seal(found[1]), via[found.end() :]))
 
     def opened(self, branch: str) -> str:
-        """Of a response: the branch as PJSIP has made it, "" where we have not sent it."""
+        """The branch of a response as PJSIP has made it, "" where we have not sent it."""
         made, seal = branch[:-SEAL], branch[-SEAL:]
         own = self._seal(made.encode("utf-8", "surrogateescape"))
         return made if hmac.compare_digest(seal.encode("utf-8", "surrogateescape"), own) else ""

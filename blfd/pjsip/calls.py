@@ -87,7 +87,7 @@ class Calls:
 
     @property
     def given(self) -> int:
-        """Messages that PJSIP was given since the start."""
+        """How many messages PJSIP was given since the start."""
         return self._received.given
 
     def knows(self, request: Request, flow: Flow) -> bool:
@@ -116,7 +116,7 @@ class Calls:
         return leg.number if leg and is_its else 0
 
     def moved(self, request: Request, flow: Flow) -> None:
-        """A request has come from where the phone of its leg is now."""
+        """Note that a request has come from where the phone of its leg is now."""
         leg = self.legs.of_tag(request.to.tag)
         if leg:
             self.legs.came_by(leg, request, flow)
@@ -145,8 +145,8 @@ class Calls:
         return self.legs.has_sent(request)
 
     def response(self, response: Response, flow: Flow) -> bool:
-        """A response; PJSIP gets it where it is one of a leg's. False for a 2xx after another, or after our
-        INVITE was forgotten, as with the process that had sent it."""
+        """Take a response; PJSIP gets it where it is one of a leg's. False for a 2xx after another, or after
+        our INVITE was forgotten, as with the process that had sent it."""
         call_id, tag = response.call_id, response.from_.tag
         is_success = response.method == "INVITE" and response.status // 100 == 2
         if not self.legs.knows(call_id, tag):
@@ -163,7 +163,7 @@ class Calls:
         return True
 
     def _touch(self, tag: str, message: Request | Response) -> None:
-        """What is kept of a leg is what requests count up, and responses to INVITE and UPDATE change."""
+        """Note a message of a leg, if it changes what is kept: a request, a response to INVITE or UPDATE."""
         leg = self.legs.of_tag(tag)
         if leg and (isinstance(message, Request) or message.method in CHANGING):
             self.legs.touch(leg)
@@ -171,15 +171,15 @@ class Calls:
                 self.legs.refreshed_by(leg, message)
 
     def repeated(self, request: Request, flow: Flow) -> None:
-        """An accepted INVITE came again: PJSIP repeats what it has said, as long as it remembers."""
+        """Take an accepted INVITE that came again: PJSIP repeats its answer, as long as it remembers."""
         self._give(request, flow)
 
     def cancel(self, request: Request, flow: Flow) -> int:
-        """A CANCEL of an accepted INVITE; the status to answer it with, 0 where PJSIP has."""
+        """Take a CANCEL of an accepted INVITE; the status to answer it with, 0 where PJSIP has."""
         return 0 if self._give(request, flow) else 481
 
     def request(self, request: Request, flow: Flow, sdp: bytes | None) -> int:
-        """A request in a dialog that it `knows`; the status for it, 0 where PJSIP answers or nobody is to.
+        """Take a request in a dialog that it `knows`; the status for it, 0 where PJSIP or nobody answers.
 
         Raises Refusal for SDP that PJSIP does not take.
         """
@@ -215,13 +215,13 @@ class Calls:
         return 0 if self._give(request, flow, sdp) else 481
 
     def _acknowledges_provisional(self, leg: Leg, request: Request, flow: Flow, sdp: bytes | None) -> bool:
-        """A PRACK; PJSIP asserts that it has an answer to the SDP in it, unless that is one itself."""
+        """Take a PRACK; PJSIP asserts that it has an answer to the SDP in it, unless that is one itself."""
         if leg.session.may_be_offered():
             return self._offered_early(leg, request, flow, sdp)
         return self._give(request, flow, sdp if leg.session.awaits_answer() else None)
 
     def _offered_early(self, leg: Leg, request: Request, flow: Flow, sdp: bytes | None) -> bool:
-        """Media that a phone asks for before the call is up: the answer is what the phone knows already."""
+        """Take an offer of a phone before the call is up: the answer is what the phone knows already."""
         known = leg.session.sent_sdp
         if sdp and known:
             leg.waiting_answer = answering(known, sdp)
@@ -232,7 +232,7 @@ class Calls:
         return is_taken
 
     def _acknowledged(self, leg: Leg, request: Request, flow: Flow, sdp: bytes | None) -> None:
-        """An ACK; the other phone hears of an answer to what PJSIP offered to a re-INVITE without SDP."""
+        """Take an ACK; the other phone hears of an answer to PJSIP's offer to a re-INVITE without SDP."""
         answers = leg.is_connected and leg.session.awaits_answer()
         self._give(request, flow, sdp)
         if answers and sdp and leg.state is State.UP:
@@ -242,13 +242,13 @@ class Calls:
         self._later.append((request, flow, readable_session_description(request)))
 
     def give_waiting(self) -> None:
-        """Requests that were held and may go on to PJSIP."""
+        """Give PJSIP the requests that were held and may go on; report of legs what has waited for that."""
         self._give_held()
         self.legs.report_failing()
         self.legs.describe_touched()
 
     def _give_held(self) -> None:
-        """What has waited here is late to PJSIP alone."""
+        """Give PJSIP the requests that have waited here, which are late to it alone."""
         while self._later:
             request, flow, sdp = self._later.popleft()
             leg = self.legs.of_tag(request.to.tag)

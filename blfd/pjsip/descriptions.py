@@ -62,7 +62,7 @@ def _sound(sdp: bytes) -> bytes | None:
 
 
 def _origin(line: bytes) -> bytes:
-    """Six fields (RFC 4566, section 5.2): a user with blanks is joined, what is missing is made up."""
+    """An o= of six fields (RFC 4566, section 5.2): a user with blanks is joined, what is missing made up."""
     fields = line[2:].split()
     if len(fields) > 6:
         fields = [b"_".join(fields[:-5]), *fields[-5:]]
@@ -98,7 +98,7 @@ def _stream(lines: Section, *, has_connection: bool) -> Section:
 
 
 def _of_formats(attributes: Section, formats: list[bytes]) -> Section:
-    """Without the a=rtpmap and a=fmtp of what is no format of the stream, and the second ones of what is."""
+    """The attributes without a=rtpmap and a=fmtp of what is no format, and second ones of what is."""
     kept, seen = [], set()
     for line in attributes:
         found = _OF_PAYLOAD.match(line)
@@ -123,7 +123,7 @@ def _is_unknown(name: bytes, described: Collection[bytes]) -> bool:
 
 
 def _attributes(section: Section) -> Section:
-    """No more attributes than PJSIP holds: those that it negotiates first.
+    """The attributes of a section, no more than PJSIP holds: those that it negotiates first.
 
     None of them is about a payload type beyond the last: PJSIP's negotiator takes the number of an a=rtpmap
     for a place in its table, whatever it is.
@@ -153,7 +153,7 @@ def _rank(attribute: bytes) -> int:
 
 
 def short(sdp: bytes, mark: bytes) -> bytes:
-    """Of sound SDP what the negotiator compares, as far as it is short, with `mark` as an attribute."""
+    """Sound SDP as far as the negotiator compares it, and it is short, with `mark` as an attribute."""
     lines = sdp.split(b"\r\n")
     compared = [line for line in lines if line[:2] not in (b"a=", b"b=") or line.startswith(_NEGOTIATED)]
     for dropped in (b"", b"a=fmtp:", b"a=rtpmap:"):
@@ -173,7 +173,7 @@ class SdpParser:
         self._out = ffi.new("pjmedia_sdp_session **")
 
     def parse(self, text: bytes) -> CData:
-        """Raises PjsipError for what is no valid SDP."""
+        """The session description in `text`. Raises PjsipError for what is no valid SDP."""
         lib.pj_pool_reset(self._pool)
         self._buffer = ffi.new("char[]", text)
         check("SDP", lib.pjmedia_sdp_parse(self._pool, self._buffer, len(text), self._out))

@@ -107,7 +107,7 @@ class Endpoint:
         return made
 
     def poll_timers(self) -> float | None:
-        """Fire what is due; seconds until the next timer, None if there is none."""
+        """Fire the timers that are due; seconds until the next one, None if there is none."""
         self._next_delay.sec = -1
         lib.pj_timer_heap_poll(self._timer_heap, self._next_delay)
         delay = self._next_delay

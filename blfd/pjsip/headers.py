@@ -21,7 +21,7 @@ def set_headers(tdata: CData, headers: Headers) -> None:
 
 
 def remove_headers(tdata: CData, names: Iterable[str]) -> None:
-    """PJSIP makes a response of the one before, which may have had them."""
+    """Remove header fields: PJSIP makes a response of the one before, which may have had them."""
     for name in map(Text, names):
         while found := lib.pjsip_msg_find_hdr_by_name(tdata.msg, name.pj, ffi.NULL):
             header = ffi.cast("pjsip_hdr *", found)
@@ -29,7 +29,7 @@ def remove_headers(tdata: CData, names: Iterable[str]) -> None:
 
 
 def set_body(tdata: CData, content_type: str, body: bytes) -> None:
-    """A body of any type; `content_type` is the header's value, with its parameters."""
+    """Give the message a body of any type; `content_type` is the header's value, with its parameters."""
     if not body:
         return
     kind, _, rest = content_type.partition("/")

@@ -34,14 +34,14 @@ TAKEN, NOT_TAKEN = 0, 70013
 
 
 class Role(IntEnum):
-    """pjsip_role_e."""
+    """The values of pjsip_role_e."""
 
     UAC = 0
     UAS = 1
 
 
 class Tsx(IntEnum):
-    """pjsip_tsx_state_e, as far as it is looked at."""
+    """The values of pjsip_tsx_state_e, as far as they are looked at."""
 
     CALLING = 1
     TRYING = 2
@@ -51,7 +51,7 @@ class Tsx(IntEnum):
 
 
 def _on_error(kind: type[BaseException], error: BaseException, trace: TracebackType) -> None:
-    """An exception cannot pass through C: the callback's `error` value is returned instead."""
+    """Log an exception, which cannot pass through C: the callback's `error` value is returned instead."""
     log.error("in a callback of PJSIP", exc_info=(kind, error, trace))
 
 
@@ -90,7 +90,7 @@ class InviteEvents:
         self.on_dialog_response = callback("pj_bool_t(pjsip_rx_data *)", self._answered, DECLINED)
 
     def _answered(self, rdata: CData) -> int:
-        """PJSIP has just made the route set anew out of a response; ACK and PRACK come next."""
+        """Tell a leg of a response that PJSIP has just made its route set of; ACK and PRACK come next."""
         response = self.message
         if not isinstance(response, Response) or response.method != "INVITE":
             return DECLINED
@@ -160,7 +160,7 @@ class InviteEvents:
         self._emit(InfoAnswered(leg.number, exchange, status, said.reason, *self._body(), said.headers))
 
     def _body(self) -> tuple[str, bytes]:
-        """What an INFO or its response carries: Content-Type as it came, and octets."""
+        """The body of an INFO or its response: Content-Type as it came, and octets."""
         message = self.message
         return (message.field("content-type"), message.body) if message and message.body else ("", b"")
 
@@ -200,5 +200,5 @@ class InviteEvents:
         return TAKEN if takes else NOT_TAKEN
 
     def _claim(self, rdata: CData) -> int:
-        """INFO is ours, answered by the core; PJSIP serves the other methods that it is given."""
+        """Whether a request is ours: an INFO, which the core answers; PJSIP serves the other methods."""
         return HANDLED if self.message is not None and self.message.method == "INFO" else DECLINED

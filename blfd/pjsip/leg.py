@@ -60,7 +60,7 @@ class Said(NamedTuple):
 
 
 class Leg:
-    """`flow` is where its requests go; `contact` and `routes` say where, once that connection is gone.
+    """One leg; `flow` is where its requests go, `contact` and `routes` once that connection is gone.
 
     `target` is the Request-URI of our INVITE, `to` the URI of its To; `delayed_offer`: that has no SDP.
     `is_up`: an earlier process has made it. `is_secure`: it stays on TLS.
@@ -103,7 +103,7 @@ class Leg:
         return self.state in CONNECTED
 
     def _take(self, event: Event) -> Do:
-        """Raises KeyError where it cannot happen."""
+        """Go to the next state; returns what is to be done. Raises KeyError where that cannot happen."""
         self.state, do = TABLE[self.state, event]
         return do
 
@@ -152,7 +152,7 @@ class Leg:
             self.give_up(488, error.words)
 
     def _acknowledge(self, sdp: bytes) -> None:
-        """The caller's answer to the offer in its 200, which its ACK takes."""
+        """Send the ACK that takes the caller's answer to the offer in this leg's 200."""
         session = self.session
         if not self._ack_cseq or not session.awaits_ack:
             return
@@ -179,7 +179,7 @@ class Leg:
             self.session.end(effect.status, effect.reason, effect.headers, self._farewell)
 
     def give_up(self, status: int, reason: str) -> None:
-        """It cannot go on: it ends, and the core ends the other side."""
+        """End the leg, which cannot go on; the core ends the other side."""
         self.hang_up(e.HangUp(self.number, status, reason, Reason(status, reason)))
         self._emit(LegEnded(self.number, status, reason, fault=reason))
 
@@ -196,7 +196,7 @@ class Leg:
             self.decided(488, Said())
 
     def _decide(self, decision: e.AnswerOffer | e.RefuseOffer) -> None:
-        """About what its phone has asked for."""
+        """Answer or refuse what its phone has asked for."""
         before = self.state
         if self._take(Event.DECIDE) is not Do.PERFORM:
             return
@@ -219,12 +219,12 @@ class Leg:
             self.session.refuse(488, error.words)
 
     def _go_on(self) -> None:
-        """The UPDATE that was held may go to PJSIP."""
+        """Have PJSIP handle the UPDATE that was held."""
         if self._update is not None:
             self._resume(self._update, self.flow)
 
     def _let_go(self, before: State) -> None:
-        """What was held when it ends: 487 to a re-INVITE (RFC 3261, section 15.1.2)."""
+        """Answer what was held when the leg ends: 487 to a re-INVITE (RFC 3261, section 15.1.2)."""
         for exchange in list(self._infos):
             self._answer_info(e.AnswerInfo(self.number, exchange, NOT_HERE))
         if before is State.ASKED and self.session.may_respond:
@@ -233,7 +233,7 @@ class Leg:
             self._go_on()
 
     def _notify(self, effect: e.NotifyLeg) -> None:
-        """What becomes of a REFER, to its sender, in the dialog of the call (RFC 3515, section 2.4.4)."""
+        """Tell the sender of a REFER what becomes of it, in the call's dialog (RFC 3515, section 2.4.4)."""
         over = "terminated;reason=noresource"
         state = over if effect.expires is None else f"active;expires={effect.expires}"
         headers = (("Event", effect.event), ("Subscription-State", state))
@@ -265,7 +265,7 @@ class Leg:
     # What its phone says
 
     def heard(self, status: int, said: Said) -> None:
-        """A provisional response to our INVITE."""
+        """Take a provisional response to our INVITE."""
         do = self._take(Event.HEARD)
         if do is Do.END:  # with the CANCEL that has waited for it
             self._end()
@@ -276,7 +276,7 @@ class Leg:
             self._emit(LegProgress(self.number, status, said.reason, ids, said.sdp, said.headers))
 
     def taken(self, said: Said) -> None:
-        """A 2xx to our INVITE."""
+        """Take a 2xx to our INVITE."""
         do = self._take(Event.TAKEN)
         if do is Do.END:
             self._end()
@@ -290,21 +290,21 @@ class Leg:
         self.session.end(487, "", (), self._farewell)
 
     def ack_due(self, cseq: int, sdp: bytes | None) -> None:
-        """A 2xx wants an ACK, now or with the answer to the offer in it, which the caller's ACK brings."""
+        """Acknowledge a 2xx, now or with the answer to the offer in it, which the caller's ACK brings."""
         if self.delayed_offer and self.is_open and sdp:
             self._ack_cseq = cseq
         else:
             self.session.acknowledge(cseq)
 
     def acknowledged(self, said: Said) -> None:
-        """The ACK to our 2xx."""
+        """Take the ACK to our 2xx."""
         if self._take(Event.ACKNOWLEDGED) is Do.TELL:
             is_of_use = self.session.has_agreed or not said.sdp
             fault = "" if is_of_use else said.fault or self.session.misfit
             self._emit(Acknowledged(self.number, said.sdp if is_of_use else None, fault))
 
     def decided(self, status: int, said: Said) -> None:
-        """A final response to our re-INVITE, which may be one of PJSIP's making."""
+        """Take a final response to our re-INVITE, which may be one of PJSIP's making."""
         if self._take(Event.DECIDED) is not Do.TELL:
             return
         if status // 100 == 2 and said.fault:
@@ -339,7 +339,7 @@ class Leg:
         return held is not None and request.key() == held.key()
 
     def offered(self) -> None:
-        """PJSIP wants the answer to an offer that it lets nobody wait for."""
+        """Give PJSIP the answer to an offer that it lets nobody wait for."""
         answer, self.waiting_answer = self.waiting_answer, b""
         if not answer or not self.session.owes_answer():
             return
@@ -349,7 +349,7 @@ class Leg:
             self._emit(LegFault(self.number, f"the answer to its UPDATE does not fit: {error}"))
 
     def informed(self, transaction: CData, rdata: CData, content_type: str, body: bytes, said: Said) -> None:
-        """INFO; the core answers it."""
+        """Take an INFO; the core answers it."""
         response = self.session.responding(rdata)
         if response is not None:
             exchange = next(self._exchanges)
@@ -357,20 +357,20 @@ class Leg:
             self._emit(InfoReceived(self.number, exchange, content_type, body, said.headers))
 
     def forgotten(self, transaction: CData) -> None:
-        """PJSIP has ended the transaction of an INFO, and asserts that nobody answers it any more."""
+        """Forget an INFO whose transaction PJSIP has ended, as it asserts that nobody answers it any more."""
         self._infos = {key: info for key, info in self._infos.items() if info[0] != transaction}
 
     # Its end
 
     def lost(self) -> None:
-        """The session timer has found its phone dead; nobody waits 32 s for the answer to this BYE."""
+        """Report that the session timer has found its phone dead: nobody waits 32 s for this BYE's answer."""
         before = self.state
         if self._take(Event.LOST) is Do.TELL:
             self._let_go(before)
             self._emit(LegEnded(self.number, 408, "Request Timeout"))
 
     def over(self) -> None:
-        """PJSIP has ended the session: what waits in it is answered. What that means is told by `legs`."""
+        """Answer what waits in a session that PJSIP has ended. What that means is told by `legs`."""
         before = self.state
         self._take(Event.OVER)
         self._let_go(before)

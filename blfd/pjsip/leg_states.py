@@ -82,7 +82,7 @@ _RINGING = {
 
 
 def _up(state: State) -> dict[Event, tuple[State, Do]]:
-    """What is the same whichever offer is on its way: a response to our INVITE is PJSIP's own refresh's."""
+    """The transitions whichever offer is on its way: a response to our INVITE is PJSIP's own refresh's."""
     return {
         E.RESPOND: (state, D.NOTHING),
         E.OFFER: (state, D.REFUSE),

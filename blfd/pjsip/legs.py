@@ -75,7 +75,7 @@ class Legs:
         return len(self._by_number)
 
     def ending(self) -> int:
-        """How many are not up: when nothing begins any more, they end."""
+        """How many legs are not up: when nothing begins any more, they end."""
         return sum(not leg.is_connected for leg in self._by_number.values())
 
     def of(self, inv: CData) -> Leg | None:
@@ -130,7 +130,7 @@ class Legs:
     # How they begin
 
     def accept(self, effect: e.Accept, rdata: CData, request: Request, source: Flow) -> Refused | None:
-        """Make an INVITE, which `rdata` holds for PJSIP, a leg; why not where PJSIP finds it wanting."""
+        """Make an INVITE, which `rdata` holds for PJSIP, a leg; why not, where PJSIP finds it wanting."""
         contact, routes = _contact(request), request.routes("record-route")
         flow = self._next_hops.of(source, contact, routes, request.via.rport is not None)
         try:
@@ -169,7 +169,7 @@ class Legs:
             self._emit(LegEnded(effect.leg, 503, "Unreachable", silent=True))
 
     def _adopt(self, effect: e.Adopt) -> None:
-        """A leg that an earlier process has made."""
+        """Make a leg of one that an earlier process has made."""
         saved = effect.saved
         try:
             session = self._sessions.adopt(effect)
@@ -184,7 +184,7 @@ class Legs:
     # What is kept of them
 
     def touch(self, leg: Leg) -> None:
-        """Something was said in its dialog."""
+        """Note that something was said in the dialog of a leg."""
         self._touched[leg] = None
 
     @property
@@ -192,7 +192,7 @@ class Legs:
         return bool(self._touched)
 
     def describe_touched(self) -> None:
-        """What has to outlive the process, of legs that are up and of which it has changed."""
+        """Tell the core what has to outlive the process, of legs that are up and of which it has changed."""
         touched, self._touched = self._touched, {}
         for leg in touched:
             if self._by_number.get(leg.number) is not leg or not leg.is_connected:
@@ -205,7 +205,7 @@ class Legs:
     # What the core wants
 
     def perform(self, effect: Effect) -> None:
-        """What concerns a leg that is gone is passed over, or answered."""
+        """Do what the core has decided; what concerns a leg that is gone is passed over, or answered."""
         if isinstance(effect, e.OfLeg):
             leg = self._by_number.get(effect.leg)
             if leg is None:
@@ -232,7 +232,7 @@ class Legs:
                 self._emit(MediaFound(effect.leg, self._matcher.describe(leg) if leg else None))
 
     def _gone(self, effect: e.OfLeg) -> None:
-        """Nobody is there any more."""
+        """Answer the core for a leg that is not there any more."""
         match effect:
             case e.Offer():
                 self._emit(OfferAnswered(effect.leg, 481, None))
@@ -242,7 +242,7 @@ class Legs:
                 self._emit(LegNotified(effect.leg, effect.exchange, 481))
 
     def _drop(self, effect: e.Drop) -> None:
-        """The session ends here and now; PJSIP tells `ended` of it."""
+        """End a session here and now; PJSIP tells `ended` of it."""
         leg = self._by_number.get(effect.leg)
         if leg is None:
             self._emit(LegEnded(effect.leg, 481, "Call does not exist"))
@@ -252,7 +252,7 @@ class Legs:
             leg.session.terminate(408, tells=True)
 
     def _match_media(self, effect: e.MatchMedia) -> None:
-        """Where a leg is gone, nothing fits."""
+        """Tell the core whether two legs' media fit; where a leg is gone, nothing does."""
         leg, peer = self._by_number.get(effect.leg), self._by_number.get(effect.peer)
         fits = self._matcher.match(leg, peer) if leg and peer else MediaMatched(effect.leg, False)
         self._emit(fits)
@@ -260,7 +260,7 @@ class Legs:
     # What cannot be sent
 
     def too_large(self, octets: bytes) -> bytes:
-        """A message cannot be sent; what is sent instead. What has to follow is done by `report_failing`."""
+        """What is sent instead of a message that is too large; `report_failing` does what has to follow."""
         message = read(octets)
         is_request = isinstance(message, Request)
         leg = self._by_tag.get((message.from_ if is_request else message.to).tag)
@@ -279,7 +279,7 @@ class Legs:
         return bool(self._failing)
 
     def report_failing(self) -> None:
-        """Both ends of a call end at once where a message of it cannot be sent."""
+        """Have both ends of a call end at once where a message of it cannot be sent."""
         while self._failing:
             leg = self._failing[0]
             if leg.number in self._by_number and leg.is_refused:  # there is no dialog to end by BYE
@@ -307,7 +307,7 @@ class Legs:
             self._ended.pop(self._ends.popleft()[1], None)
 
     def ended(self, leg: Leg, headers: Headers, silent: bool, redirect: Redirect | None) -> None:
-        """PJSIP has ended the session: report it, with what the other side has said to it."""
+        """Report a session that PJSIP has ended, with what the other side has said to it."""
         try:
             leg.over()
         finally:  # PJSIP frees the session
@@ -321,16 +321,16 @@ class Legs:
     # Where their requests go
 
     def answered_by(self, leg: Leg, response: Response) -> None:
-        """A response to our INVITE gives the route set and the target; the flow stays (RFC 3261, 12.1.2)."""
+        """Take route set and target from a response to our INVITE; the flow stays (RFC 3261, 12.1.2)."""
         leg.contact = _contact(response) or leg.contact
         self._move(leg, leg.flow, response.routes("record-route")[::-1])
 
     def refreshed_by(self, leg: Leg, response: Response) -> None:
-        """A 2xx to a later request of ours says where the phone is now; the route set stays."""
+        """Take from a 2xx to a later request of ours where the phone is now; the route set stays."""
         leg.contact = _contact(response) or leg.contact
 
     def flow_closed(self, flow: Flow) -> None:
-        """Calls whose connection is gone live on: by a new one, when there is something to send.
+        """Handle a connection that is gone: its calls live on, by a new one, when there is something to send.
 
         Without a way to the phone they go on until it comes again, or the session timer ends them. Those that
         still ring end now, as do those whose INVITE found no connection: only a new one has another way.
@@ -344,8 +344,7 @@ class Legs:
                 self._move(leg, way, leg.routes)
 
     def came_by(self, leg: Leg, request: Request, source: Flow) -> None:
-        """A phone has sent a request of its call: where it is now, ours go. A late copy of an old one says
-        nothing."""
+        """Send a call's requests to where its phone is now, as it has sent one; a late copy says nothing."""
         if request.cseq < leg.session.remote_cseq:
             return
         contact = (_contact(request) if request.method in REFRESHING else "") or leg.contact
@@ -359,7 +358,7 @@ class Legs:
             self._move(leg, flow, routes)
 
     def _phone_moved(self, effect: e.PhoneMoved) -> None:
-        """Calls of a phone that has registered from elsewhere are there, too."""
+        """Move the calls of a phone that has registered from elsewhere there, too."""
         for leg in [leg for leg in self._by_number.values() if leg.flow == effect.before]:
             if leg.is_secure and not effect.flow.is_secure:
                 continue

@@ -16,7 +16,7 @@ _unpack = ffi.unpack
 
 
 def _open() -> CData:
-    """Raises PjsipMissing. Whether the layouts hold, `selfcheck` looks."""
+    """The library, opened. Raises PjsipMissing. Whether the layouts hold, `selfcheck` looks."""
     path = shared_object()
     try:
         opened = ffi.dlopen(str(path))

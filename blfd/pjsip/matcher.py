@@ -44,7 +44,7 @@ class Matcher:
             return None
 
     def match(self, picker: Leg, peer: Leg) -> MediaMatched:
-        """Both legs' phones may have sent SDP or not; without any there is nothing to begin with."""
+        """What both legs' phones can send each other; without any SDP there is nothing to begin with."""
         lib.pj_pool_reset(self._pool)
         self._sources.clear()
         try:
@@ -85,7 +85,7 @@ class Matcher:
         return joined([answer[0], *with_keys])
 
     def _parsed(self, text: bytes) -> CData:
-        """In the matcher's memory, until the next `match`."""
+        """The SDP in `text`, in the matcher's memory until the next `match`."""
         source = ffi.new("char[]", text)
         self._sources.append(source)  # PJSIP points into it
         out = ffi.new("pjmedia_sdp_session **")
@@ -104,7 +104,7 @@ class NothingInCommon(Exception):
 
 
 def _with_key(answer: Section, offered: Section, as_offered: bool) -> Section:
-    """One a=crypto: the suite that both know, by the offer's tag, with the answerer's key (section 5.1.2).
+    """One a=crypto in the answer: the suite both know, the offer's tag, the answerer's key (section 5.1.2).
 
     Both directions have to choose alike, so both go by the order of one phone, the offerer if `as_offered`.
     A stream that may go in the clear (its profile says so, whatever keys stand there) does without a key.
@@ -123,7 +123,7 @@ def _with_key(answer: Section, offered: Section, as_offered: bool) -> Section:
 
 
 def _keys(section: Section) -> dict[bytes, tuple[bytes, bytes]]:
-    """Tag and key by suite, in the order of preference."""
+    """The tag and key of each suite, in the order of preference."""
     keys: dict[bytes, tuple[bytes, bytes]] = {}
     for line in section:
         match = _CRYPTO.match(line)

@@ -229,7 +229,7 @@ def _through(here: Flow, transport: CData, endpoint: Endpoint) -> Iterator[Pair]
 
 
 class _Recorder(Network):
-    """Sends nothing."""
+    """A network that keeps what is to be sent, and sends nothing."""
 
     def __init__(self) -> None:
         super().__init__(lambda host, count: True, slowest=30)

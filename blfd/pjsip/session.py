@@ -55,14 +55,14 @@ class Outgoing:
 
 
 def _method(name: Text) -> CData:
-    """One that PJSIP does not know by number; `name` has to stay."""
+    """A method that PJSIP does not know by number; `name` has to stay."""
     method = ffi.new("pjsip_method *")
     method.id, method.name = OTHER_METHOD, name.pj[0]
     return method
 
 
 class Session:
-    """`sent_sdp` is the last that its phone was sent; `misfit` what PJSIP has found wrong with an answer.
+    """One session; `sent_sdp` is the last that its phone was sent, `misfit` what is wrong with an answer.
 
     `has_agreed`: PJSIP has a description of each side, which it asserts now and then. `exchanges` are those
     of our INFOs and NOTIFYs that are not answered, by CSeq.
@@ -123,7 +123,7 @@ class Session:
 
     @property
     def end_status(self) -> tuple[int, str]:
-        """Why it has ended."""
+        """The status and reason with which it has ended."""
         return int(self.inv.cause), string(self.inv.cause_text)
 
     # Who we are
@@ -155,13 +155,13 @@ class Session:
         return True
 
     def has_another_invite(self, transaction: CData) -> bool:
-        """Whether one has taken the place of this one, as PJSIP has answered its challenge."""
+        """Whether another INVITE has taken the place of this one, as PJSIP has answered its challenge."""
         return self.inv.invite_tsx not in (ffi.NULL, transaction)
 
     # Its media
 
     def _negotiation(self) -> int:
-        """0 before anything was offered."""
+        """The state of PJSIP's negotiator, 0 before anything was offered."""
         neg = self.inv.neg
         return int(lib.pjmedia_sdp_neg_get_state(neg)) if neg != ffi.NULL else 0
 
@@ -223,7 +223,7 @@ class Session:
         lib.pjsip_inv_send_msg(self.inv, self._out.tdata[0])
 
     def _say(self, headers: Headers) -> None:
-        """The header fields of a response, which PJSIP makes of the one before."""
+        """Set the header fields of a response, which PJSIP makes of the one before."""
         tdata = self._out.tdata[0]
         remove_headers(tdata, self._told)
         set_headers(tdata, headers)
@@ -238,7 +238,7 @@ class Session:
         return not lib.pjsip_inv_send_msg(self.inv, self._out.tdata[0])
 
     def respond(self, status: int, reason: str, sdp: bytes | None, headers: Headers) -> None:
-        """To its INVITE, if it `may_respond`. Raises PjsipError where the answer does not fit."""
+        """Answer its INVITE, if it `may_respond`. Raises PjsipError where the answer does not fit."""
         fresh = self._negotiation() in (0, REMOTE_OFFER)
         body = self._described(sdp) if sdp and fresh else ffi.NULL
         text = self._out.reason(reason)
@@ -247,13 +247,13 @@ class Session:
         self._send()
 
     def refuse(self, status: int, reason: str, headers: Headers = ()) -> None:
-        """Its re-INVITE, if it `may_respond`."""
+        """Refuse its re-INVITE, if it `may_respond`."""
         if not lib.pjsip_inv_answer(self.inv, status, self._out.reason(reason), ffi.NULL, self._out.tdata):
             self._say(headers)
             self._send()
 
     def hold_reinvite(self, rdata: CData) -> bool:
-        """100 Trying to a re-INVITE, which waits; False where PJSIP has it answered at once."""
+        """Send 100 Trying to a re-INVITE, which waits; False where PJSIP has it answered at once."""
         tdata = self._out.tdata
         if lib.pjsip_inv_initial_answer(self.inv, rdata, 100, ffi.NULL, ffi.NULL, tdata):
             return False
@@ -261,7 +261,7 @@ class Session:
         return True
 
     def set_answer(self, sdp: bytes) -> None:
-        """The answer to what the phone has offered, for what is sent next. Raises PjsipError."""
+        """Set the answer to what the phone has offered, for what is sent next. Raises PjsipError."""
         check("answer", lib.pjsip_inv_set_sdp_answer(self.inv, self._described(sdp)))
 
     def acknowledge(self, cseq: int) -> None:
@@ -269,20 +269,20 @@ class Session:
             self._send()
 
     def reinvite(self, sdp: bytes, headers: Headers) -> None:
-        """Where it is not `negotiating`. Raises PjsipError."""
+        """Send a re-INVITE, where it is not `negotiating`. Raises PjsipError."""
         body = self._described(sdp)
         check("re-INVITE", lib.pjsip_inv_reinvite(self.inv, ffi.NULL, body, self._out.tdata))
         set_headers(self._out.tdata[0], headers)
         self._send()
 
     def update(self, headers: Headers) -> None:
-        """UPDATE without SDP."""
+        """Send an UPDATE without SDP."""
         if not lib.pjsip_inv_update(self.inv, ffi.NULL, ffi.NULL, self._out.tdata):
             set_headers(self._out.tdata[0], headers)
             self._send()
 
     def request(self, method: str, exchange: int, headers: Headers, content_type: str, body: bytes) -> bool:
-        """INFO or NOTIFY; whether PJSIP makes it."""
+        """Send an INFO or NOTIFY; whether PJSIP makes it."""
         if lib.pjsip_dlg_create_request(self.dialog, self._out.methods[method], -1, self._out.tdata):
             return False
         tdata = self._out.tdata[0]
@@ -317,7 +317,7 @@ class Session:
     # Its end
 
     def end(self, status: int, reason: str, headers: Headers, farewell: Headers) -> None:
-        """A final response to its INVITE with `headers`, or CANCEL or BYE with `farewell`, as it is."""
+        """Send a final response to its INVITE with `headers`, or CANCEL or BYE with `farewell`, as it is."""
         inv, tdata = self.inv, self._out.tdata
         if inv.state == DISCONNECTED:
             return
@@ -336,5 +336,5 @@ class Session:
         self._send()
 
     def terminate(self, status: int, *, tells: bool = False) -> None:
-        """Forget it; `tells`: PJSIP says so, by the callback of its state."""
+        """Forget the session; `tells`: PJSIP says so, by the callback of its state."""
         lib.pjsip_inv_terminate(self.inv, status, int(tells))

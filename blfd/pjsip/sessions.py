@@ -29,7 +29,7 @@ EXPLAINING = ("Accept", "Unsupported", "Require", "Min-SE", "Warning")
 
 
 class Refused(Exception):
-    """PJSIP does not take an INVITE; `is_sent`: it has said so itself."""
+    """Raised where PJSIP does not take an INVITE; `is_sent`: it has said so itself."""
 
     def __init__(
         self, status: int, reason: str = "", headers: Headers = (), *, is_sent: bool = False
@@ -182,7 +182,7 @@ class Sessions:
         return session
 
     def _set_credentials(self, dialog: CData, account: Account) -> None:
-        """PJSIP answers challenges with them, of whatever realm; it copies them. Raises PjsipError."""
+        """Give PJSIP, which copies them, what to answer challenges of any realm with. Raises PjsipError."""
         if not self._has_digests:  # its OpenSSL knows none until something of TLS is asked for
             lib.pj_ssl_cipher_get_availables(ffi.new("int[1]"), ffi.new("unsigned *", 1))
             self._has_digests = True

@@ -30,11 +30,11 @@ NAME, ANY_PYTHON = "_pjsua2*.so", "_pjsua2.so"
 
 
 class PjsipMissing(ImportError):
-    """One line that says what is missing, and what can be done."""
+    """Raised with one line that says what is missing, and what can be done."""
 
 
 def shared_object() -> Path:
-    """What to open: named by hand, unpacked, or of the installed package. Raises PjsipMissing."""
+    """The file to open: named by hand, unpacked, or of the installed package. Raises PjsipMissing."""
     named = os.environ.get(BY_HAND)
     if named:
         if not Path(named).is_file():
@@ -76,7 +76,7 @@ def _elsewhere() -> str:
 
 
 def install(wheel: Path | None = None) -> Path:
-    """Unpack the wheel, by default fetched by pip; where it now is. Raises PjsipMissing."""
+    """Unpack the wheel, by default fetched by pip; returns where it now is. Raises PjsipMissing."""
     if not _is_served():
         raise PjsipMissing(_elsewhere())
     with tempfile.TemporaryDirectory() as folder:
@@ -110,7 +110,7 @@ def _checked(wheel: Path) -> Path:
 
 
 def _unpack(wheel: Path) -> Path:
-    """As a whole, or not at all; its module gets a name that any Python imports."""
+    """Unpack the wheel as a whole, or not at all; its module gets a name that any Python imports."""
     try:
         FOLDER.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=FOLDER.parent) as parts:

@@ -15,13 +15,13 @@ LONGEST = 3600.0  # seconds that an INVITE may wait for its answer
 
 
 class CallIds:
-    """`secret` is the same at each start; `now` is in seconds since the epoch."""
+    """Makes Call-IDs. `secret` is the same at each start; `now` is in seconds since the epoch."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
     def new(self, tag: str, now: float) -> str:
-        """For an INVITE whose From has our `tag`."""
+        """A Call-ID for an INVITE whose From has our `tag`."""
         made = f"{int(now):0{TIME}x}{secrets.token_hex(RANDOM // 2)}"
         return made + self._mac(made, tag)
 

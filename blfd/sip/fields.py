@@ -71,7 +71,7 @@ def fields_of(head: bytes, text: str, lines: list[str]) -> Fields:
 
 
 def plain_fields(head: bytes, text: str, lines: list[str]) -> Fields | None:
-    """Those of a header as it is plainly written: every control character ends a line, nothing is folded.
+    """The fields of a header as plainly written: each control character ends a line, nothing is folded.
 
     None for any other.
     """
@@ -96,7 +96,7 @@ def plain_fields(head: bytes, text: str, lines: list[str]) -> Fields | None:
 
 
 def any_fields(text: str) -> Fields:
-    """Those of any header: folded, with odd blanks."""
+    """The fields of any header: folded, with odd blanks."""
     start, _, rest = text.partition("\r\n")
     if clean(start) != start and not _with_reason(start):
         raise BadHeader("a control character in the start line")

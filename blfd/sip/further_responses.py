@@ -27,7 +27,7 @@ NOBODY = ""
 
 
 class FurtherResponses:
-    """Those of the last half minute, of `MOST` dialogs at most."""
+    """The dialogs that such responses began in the last half minute, `MOST` at most."""
 
     def __init__(
         self,

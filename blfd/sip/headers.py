@@ -175,7 +175,7 @@ def referred_by(text: str) -> ReferredBy:
 
 
 def name_addr(of: NameAddr, tag: str = "") -> str:
-    """As From and To have it, and P-Asserted-Identity without the tag."""
+    """A name-addr as From and To have it, and P-Asserted-Identity without the tag."""
     written = name_addr_text(NameAddr(uris.bracketed(of.uri), clean(of.display)))
     return f"{written};tag={tag}" if tag else written
 
@@ -207,7 +207,7 @@ def instance(written: str, reg_id: str) -> str:
 
 
 def cseq(text: str) -> tuple[int, str]:
-    """The number and the method."""
+    """The number and the method of a CSeq."""
     digits, _, rest = text.partition(" ")
     if rest in METHODS and digits.isascii() and digits.isdigit() and len(digits) < 10:
         return int(digits), rest
@@ -218,7 +218,7 @@ def cseq(text: str) -> tuple[int, str]:
 
 
 def media_type(text: str) -> tuple[str, Parameters]:
-    """A Content-Type: type and subtype in lower case with the slash between, and the parameters."""
+    """The value of Content-Type: type and subtype in lower case with the slash between, and parameters."""
     match = _media_type(text)
     if not match:
         raise BadHeader("no media type")
@@ -240,7 +240,7 @@ _auth_param = re.compile(rf"({TOKEN}) *= *({QUOTED}|[!#-+\--~]*)").fullmatch
 
 
 def credentials(text: str) -> Credentials | None:
-    """An Authorization or Proxy-Authorization; None for another scheme than Digest."""
+    """The credentials in an Authorization or Proxy-Authorization; None for another scheme than Digest."""
     scheme, _, rest = text.partition(" ")
     if scheme != "Digest" and scheme.lower() != "digest":
         return None
@@ -260,7 +260,7 @@ def credentials(text: str) -> Credentials | None:
 
 
 def challenge(text: str, *, proxy: bool) -> Challenge | None:
-    """A WWW-Authenticate or Proxy-Authenticate; None for another scheme than Digest. Raises BadHeader."""
+    """The WWW- or Proxy-Authenticate in `text`; None for another scheme than Digest. Raises BadHeader."""
     scheme, _, rest = text.partition(" ")
     if scheme.lower() != "digest":
         return None
@@ -273,7 +273,7 @@ def challenge(text: str, *, proxy: bool) -> Challenge | None:
 
 
 def _plain_auth_params(text: str) -> Parameters | None:
-    """As `_auth_params`, of what is plainly written: no escape, no comma in quotes; None of the rest."""
+    """The result of `_auth_params`, if plainly written: no escape, no comma in quotes; else None."""
     given: dict[str, str] = {}
     quotes = 0
     for part in text.split(","):

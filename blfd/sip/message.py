@@ -39,7 +39,7 @@ class Message:
         return values[0] if values else ""
 
     def values(self, name: str) -> tuple[str, ...]:
-        """All its values, one for each line."""
+        """All values of a header, one for each line."""
         return tuple(self.fields.get(name, ()))
 
     def number(self, name: str) -> int | None:
@@ -66,7 +66,7 @@ class Message:
 
 @dataclass(slots=True)
 class Request(Message):
-    """`max_forwards` is None where it is absent, `expires` likewise."""
+    """A request; `max_forwards` is None where it is absent, `expires` likewise."""
 
     target: Uri
     max_forwards: int | None
@@ -74,7 +74,7 @@ class Request(Message):
     credentials: tuple[Credentials, ...]
 
     def key(self, method: str = "") -> str:
-        """Of its server transaction, or of that of another method with the same branch (RFC 3261, 17.2.3)."""
+        """The key of its server transaction, or of a `method` with the same branch (RFC 3261, 17.2.3)."""
         via, method = self.via, method or self.method
         if via.branch[:7] == "z9hG4bK" and len(via.branch) > 7:
             return f"{via.branch}|{via.host}|{via.port}|{method}"
@@ -83,7 +83,7 @@ class Request(Message):
 
 @dataclass(slots=True)
 class Response(Message):
-    """The reason phrase is what the peer says, in whatever words."""
+    """A response; its reason phrase is what the peer says, in whatever words."""
 
     status: int
     reason: str
@@ -119,7 +119,7 @@ class Unread:
 
 
 class Malformed(Exception):
-    """`fault` says what is wrong. What has `unread` is answered with `status`, nothing else is."""
+    """What cannot be read. `fault` says why; with `unread` it is answered with `status`, else not at all."""
 
     def __init__(self, fault: str, status: int, unread: Unread | None) -> None:
         super().__init__(fault)
@@ -127,7 +127,7 @@ class Malformed(Exception):
 
 
 def _tokens(text: str) -> tuple[str, ...]:
-    """What phones write in lists is a small set."""
+    """The elements of a list, remembered if it is short: what phones write in lists is a small set."""
     return _kept_tokens(text) if len(text) <= uris.LONGEST_KEPT else _tokens_of(text)
 
 

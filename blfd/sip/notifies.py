@@ -21,7 +21,7 @@ BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 
 
 class Notifies:
-    """Sends them by `clients`; `changed_at` is set to when what is told now began to be handled."""
+    """Sends NOTIFYs by `clients`; `changed_at` is set to when what is told now began to be handled."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Notifies:
         self._waited = 0.0
 
     def send(self, notifies: Sequence[Notify]) -> list[Notify]:
-        """All of them, which may be thousands; returns those that there is no connection to send by."""
+        """Send all of them, which may be thousands; returns those that there is no connection to send by."""
         clients, write = self._clients, self._writer.notify
         heads = self._heads if len(notifies) >= MANY else None
         lost = []
@@ -68,7 +68,7 @@ class Notifies:
         return notify_head(notify.dialog, sent_by, contact)
 
     def _timed(self, count: int) -> float:
-        """So many have left by now."""
+        """Count that so many NOTIFYs have left by now; returns the time."""
         now = self._clock()
         waited = now - self.changed_at
         self._latencies[bisect_left(BOUNDS, waited)] += count

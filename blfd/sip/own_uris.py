@@ -11,7 +11,7 @@ MAX_KNOWN = 100_000  # peers for which they are remembered
 
 
 class OwnUris:
-    """Both differ by peer, as each sees another address of a server that listens on all.
+    """Our sent-by and Contact; both differ by peer, as each sees another address if we listen on all.
 
     Over TLS the Contact has `name`, if there is one: who connects anew compares it with our certificate.
     """
@@ -34,7 +34,7 @@ class OwnUris:
         return self.of(flow)[0]
 
     def of(self, flow: Source) -> tuple[str, str]:
-        """What `sent_by` and `contact` say."""
+        """The sent-by and the Contact for the peer of `flow`, as `sent_by` and `contact` have them."""
         name, peer, _, index, _ = flow
         found = self._known.get((name, peer, index))
         if found is None:

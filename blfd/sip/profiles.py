@@ -33,14 +33,14 @@ class Profiles:
         self._rates = Rates(A_SECOND)
 
     def heard(self, data: bytes, flow: Flow) -> None:
-        """No message may end the server, whatever we have got wrong about it."""
+        """Handle a datagram; none may end the server, whatever we have got wrong about it."""
         try:
             self._heard(data, flow)
         except Exception:
             log.exception("a question of %s was not handled:\n%r", flow, data)
 
     def _heard(self, data: bytes, flow: Flow) -> None:
-        """Whatever is no question of a phone is none of ours: other servers' phones use the group as well."""
+        """Handle a phone's question, and nothing else: phones of other servers use the group as well."""
         now = time.monotonic()
         if data[:10] != b"SUBSCRIBE " or not self._rates.take(hosts.sender(flow.host), now):
             return

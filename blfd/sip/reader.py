@@ -59,8 +59,8 @@ _SHORTEST_END = b"Content-Length: 0\r\n\r\n"
 
 
 def plain_answer(data: bytes, sent: Callable[[str], bytes]) -> tuple[str, int] | None:
-    """Branch and status of a phone's 2xx to a NOTIFY, as phones plainly write it: From, To, Call-ID and CSeq
-    are those of the NOTIFY, octet by octet. None for all else, of which `read` finds what it says.
+    """The branch and status of a phone's 2xx to a NOTIFY, as phones plainly write it: From, To, Call-ID and
+    CSeq are those of the NOTIFY, octet by octet. None for all else, of which `read` finds what it says.
 
     `sent` is asked for the NOTIFY with a branch, b"" if none is answered by it.
     """
@@ -227,7 +227,7 @@ def _contacts(fields: Fields) -> tuple[AddressParam, ...]:
 
 
 def _contacts_of_refusal(fields: Fields) -> tuple[AddressParam, ...]:
-    """None where they cannot be read: a call that is refused must not ring on for that."""
+    """The Contacts, none where they cannot be read: a call that is refused must not ring on for that."""
     try:
         return _contacts(fields)
     except BadHeader:
@@ -243,7 +243,7 @@ def _credentials(fields: Fields) -> tuple[Credentials, ...]:
 
 
 def _check(fields: Fields) -> None:
-    """What is not read now must be sound all the same."""
+    """Raises BadHeader for what is not read now, and must be sound all the same."""
     if fields.keys().isdisjoint(CHECKED):
         return
     for name, look in CHECKED.items():
@@ -256,7 +256,7 @@ def _check(fields: Fields) -> None:
 
 
 def _body(fields: Fields, rest: bytes) -> bytes:
-    """As many octets as Content-Length says (RFC 3261, section 18.3)."""
+    """The body: as many octets as Content-Length says (RFC 3261, section 18.3)."""
     values = fields.get("content-length")
     if not values:
         return rest
@@ -314,7 +314,7 @@ def _via(text: str) -> Via | None:
 
 
 def _status(data: bytes) -> int:
-    """Of the response to what is malformed: another version and scheme have their own."""
+    """The status of the response to what is malformed: another version and scheme have their own."""
     line = _loose_request_line(_head(data))
     if line and line[2] != "2.0":
         return 505

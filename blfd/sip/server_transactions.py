@@ -124,8 +124,8 @@ class ServerTransaction:
 
 
 class ServerTransactions:
-    """All of them. `send` takes octets and where to, and says whether they may arrive; `connect` likewise,
-    and makes a connection where there is none. `is_up` says whether a leg lives.
+    """All server transactions. `send` takes octets and where to, and says whether they may arrive; `connect`
+    likewise, and makes a connection where there is none. `is_up` says whether a leg lives.
 
     Times are of one clock, in seconds.
     """
@@ -164,7 +164,7 @@ class ServerTransactions:
     def begin(
         self, key: str, request: Request, source: Flow, flow: Flow, anew: Flow | None = None
     ) -> ServerTransaction:
-        """A request that is new; the other arguments are as in ServerTransaction."""
+        """The transaction of a request that is new; the other arguments are as in ServerTransaction."""
         transaction = ServerTransaction(next(self._numbers), key, request, source, flow, anew)
         self._by_key[key] = self._by_id[transaction.id] = transaction
         return transaction
@@ -180,7 +180,7 @@ class ServerTransactions:
         return False
 
     def repeated(self, transaction: ServerTransaction) -> None:
-        """The request came once more."""
+        """Handle a copy of the request: it came once more."""
         self._step(transaction, Event.REQUEST)
 
     def respond(
@@ -203,7 +203,7 @@ class ServerTransactions:
             self._end_at(transaction, now + LIFETIME)
 
     def wait(self, transaction: ServerTransaction, now: float) -> None:
-        """The answer comes later; what never comes is found out."""
+        """Let a transaction wait for its answer, which comes later; what never comes is found out."""
         self._end_at(transaction, now + LIFETIME)
 
     def ignore(self, transaction: ServerTransaction, now: float) -> None:
@@ -212,14 +212,14 @@ class ServerTransactions:
         self._end_at(transaction, now + LIFETIME)
 
     def accepted(self, transaction: ServerTransaction, leg: int, now: float) -> None:
-        """An INVITE became a leg, which answers it."""
+        """Note that an INVITE became a leg, which answers it."""
         self._step(transaction, Event.ACCEPT)
         transaction.leg = leg
         self._close(transaction)
         self._end_at(transaction, now + LIFETIME)
 
     def withdraw(self, transaction: ServerTransaction) -> None:
-        """Somebody else answers it, and takes its copies."""
+        """Forget a transaction: somebody else answers it, and takes its copies."""
         self._close(transaction)
         self._forget(transaction)
 
@@ -239,7 +239,7 @@ class ServerTransactions:
             self._send_anew(transaction)
 
     def _send_anew(self, transaction: ServerTransaction) -> None:
-        """The connection of its request has ended (section 18.2.2). Datagrams are sent again by timers."""
+        """Send a response anew whose connection has ended (section 18.2.2); timers repeat datagrams."""
         data, anew = transaction.data, transaction.anew
         if transaction.flow.is_connected and not (anew and self._connect(data, anew)):
             self.undelivered += 1
@@ -262,7 +262,7 @@ class ServerTransactions:
         heapq.heappush(self._repeats, (at, transaction.id, transaction))
 
     def next_timer(self) -> float | None:
-        """Timer G alone: what ends, ends soon enough whenever something comes."""
+        """When timer G is due, and no other: what ends, ends soon enough whenever something comes."""
         return self._repeats[0][0] if self._repeats else None
 
     def due(self, now: float) -> None:

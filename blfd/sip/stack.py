@@ -36,7 +36,7 @@ log = logging.getLogger("blfd.sip")
 
 @dataclass(slots=True)
 class Counters:
-    """For `blfd status`."""
+    """Counts for `blfd status`."""
 
     requests: int = 0
     malformed: int = 0
@@ -116,12 +116,12 @@ class Stack:
 
     @property
     def unanswered(self) -> int:
-        """Requests that the core has never answered: should be zero."""
+        """How many requests the core has never answered: should be zero."""
         return self._server.transactions.unanswered
 
     @property
     def undelivered(self) -> int:
-        """Responses outside calls whose connection had ended, and that had no other way."""
+        """How many responses outside calls had a connection that had ended, and no other way."""
         return self._server.transactions.undelivered
 
     def wake(self) -> None:
@@ -141,7 +141,7 @@ class Stack:
                 self._not_handled(data, source)
 
     def _tell_answers(self) -> None:
-        """What has come stays in its order: a change has to find free who has answered before it."""
+        """Tell of answers now, so that all stays in its order: a change has to find free who has answered."""
         try:
             self.client.tell()
         except Exception:
@@ -149,11 +149,11 @@ class Stack:
 
     @staticmethod
     def _not_handled(data: bytes, source: Source) -> None:
-        """No message may end the server, whatever we have got wrong about it."""
+        """Log what was not handled: no message may end the server, whatever we have got wrong about it."""
         log.exception("a message from %s:%d was not handled:\n%r", source[1], source[2], data[:2000])
 
     def _take_all(self, subscribes: Iterable[tuple[bytes, Flow]]) -> None:
-        """All are read before the first is answered, for the same reason as in the server's loop."""
+        """Take SUBSCRIBEs, which are all read before the first is answered, as in the server's loop."""
         read: list[tuple[Request, Flow]] = []
         for data, flow in subscribes:
             try:
@@ -179,7 +179,7 @@ class Stack:
             self._server.take(message, Flow._make(source))
 
     def _read(self, data: bytes, source: Source) -> Request | Response | None:
-        """A message; None if it is malformed, which it has been told then."""
+        """The message in `data`; None if it is malformed, which its sender has been told then."""
         try:
             return reader.read(data)
         except Malformed as malformed:
@@ -195,7 +195,7 @@ class Stack:
             self.client.take_further(response, flow)
 
     def _malformed(self, malformed: Malformed, source: Source) -> None:
-        """Nothing is kept of what is answered here."""
+        """Tell the sender what is wrong; nothing is kept of what is answered here."""
         self.counters.malformed += 1
         flow = Flow._make(source)
         log.debug("from %s: %s", flow, visible(malformed.fault, 200))

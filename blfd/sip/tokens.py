@@ -8,7 +8,7 @@ DRAWN = 4096
 
 
 class Tokens:
-    """Each is `prefix` and so many random hexadecimal `digits`."""
+    """Draws tokens: each is `prefix` and so many random hexadecimal `digits`."""
 
     def __init__(self, prefix: str = "", digits: int = 16) -> None:
         self._prefix, self._digits = prefix, digits

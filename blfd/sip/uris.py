@@ -36,7 +36,7 @@ def uri(text: str) -> Uri:
 
 
 def parts(text: str) -> Uri:
-    """The same, for who remembers what is found himself."""
+    """The parts of a URI, as by `uri`, for who remembers what is found himself."""
     found = plain(text)
     if found is not None:
         return found
@@ -88,7 +88,7 @@ _kept = lru_cache(KEPT)(parts)
 
 
 def unescape(text: str) -> str:
-    """Octets written as %41 in their place; those that are no UTF-8 survive as surrogates."""
+    """The text with octets written as %41 in their place; those that are no UTF-8 survive as surrogates."""
     return unquote_to_bytes(text).decode("utf-8", "surrogateescape") if "%" in text else text
 
 

@@ -34,7 +34,7 @@ class UserAgentClient:
         self._further_responses = FurtherResponses(network.send, self._requests, own_uris, self._writer)
 
     def take(self, response: Response) -> None:
-        """One whose branch is ours, or is said to be."""
+        """Take a response whose branch is ours, or is said to be."""
         ids = response.via.branch, response.call_id, response.from_.tag, response.cseq
         status = response.status
         if response.method != "NOTIFY":
@@ -48,17 +48,17 @@ class UserAgentClient:
             self._answers.append(NotifyAnswered(token, status, retry_after))
 
     def take_further(self, response: Response, flow: Flow) -> None:
-        """One to an INVITE that no call waits for."""
+        """Take a response to an INVITE that no call waits for."""
         self._further_responses.hang_up(response, flow, time.monotonic())
 
     def answered(self, branch: str, status: int) -> None:
-        """The NOTIFY with a branch, which waits for that, has its 2xx: `tell` says so."""
+        """Note the 2xx to the NOTIFY with a branch, which waits for that: `tell` says so."""
         token = self.clients.answer(branch, status)
         if token:
             self._answers.append(NotifyAnswered(token, status))
 
     def tell(self) -> None:
-        """The core hears of the answers to NOTIFYs: of all together, as many come at once."""
+        """Tell the core of the answers to NOTIFYs: of all together, as many come at once."""
         if self._answers:
             answers, self._answers = self._answers, []
             self._emit(*answers)
@@ -88,7 +88,7 @@ class UserAgentClient:
             self._emit(RequestAnswered(effect.token, 503, NOT_CONNECTED))
 
     def lost(self, flow: Flow) -> list[Input]:
-        """Its connection is gone: what has become of the requests that had no answer."""
+        """What has become of the requests that had no answer when the connection of `flow` was lost."""
         lost, unanswered = self.clients.lost(flow), self._requests.lost(flow)
         found: list[Input] = [NotifyLost(token, flow) for token in lost if token]
         return found + [RequestAnswered(token, 503, NOT_CONNECTED) for token in unanswered if token]

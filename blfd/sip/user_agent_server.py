@@ -69,7 +69,7 @@ class UserAgentServer:
             self._in_call(key, request, flow)
 
     def take_all(self, requests: Iterable[tuple[Request, Flow]]) -> None:
-        """Requests that are of no call, such as SUBSCRIBEs: the core has all before any is answered."""
+        """Take requests that are of no call, such as SUBSCRIBEs: the core has all before any is answered."""
         new = []
         for request, flow in requests:
             try:
@@ -100,14 +100,14 @@ class UserAgentServer:
             self.transactions.repeated(known)
 
     def _acknowledged(self, request: Request, flow: Flow) -> None:
-        """An ACK is for a refusal of ours, or it belongs to a call."""
+        """Take an ACK: it is for a refusal of ours, or it belongs to a call."""
         if self.transactions.acknowledged(request.key("INVITE"), time.monotonic()):
             return
         if self._calls.knows(request, flow):
             self._calls.request(request, flow, readable_session_description(request))
 
     def _cancelled(self, key: str, request: Request, flow: Flow) -> None:
-        """RFC 3261, section 9.2."""
+        """Take a CANCEL (RFC 3261, section 9.2)."""
         invite = self.transactions.find(request.key("INVITE"))
         if invite is not None and invite.state is State.ACCEPTED:
             self._refuse_unless_taken(self._calls.cancel(request, flow), key, request, flow)
@@ -118,7 +118,7 @@ class UserAgentServer:
             self._respond(invite, 487)
 
     def _in_call(self, key: str, request: Request, flow: Flow) -> None:
-        """A request inside a dialog that is no subscription's."""
+        """Take a request inside a dialog that is no subscription's."""
         if self._calls.knows(request, flow):
             self._within(key, request, flow)
             return
@@ -132,7 +132,7 @@ class UserAgentServer:
             self.transactions.wait(transaction, time.monotonic())
 
     def _within(self, key: str, request: Request, flow: Flow) -> None:
-        """A request of the phone of a leg."""
+        """Take a request of the phone of a leg."""
         if request.method in capabilities.IN_CALLS:
             try:
                 _check_extensions(request)
@@ -184,7 +184,7 @@ class UserAgentServer:
             self.transactions.wait(transaction, time.monotonic())
 
     def _input_of(self, transaction: ServerTransaction) -> Input | None:
-        """What the core is to answer; None if it need not, as the request is refused here."""
+        """The input that the core is to answer; None if it need not, as the request is refused here."""
         try:
             return self._checked(transaction)
         except Refusal as refusal:
@@ -245,7 +245,7 @@ class UserAgentServer:
             self._respond(transaction, refused.status, refused.reason, headers=refused.headers)
 
     def let_in(self, effect: e.LetIn) -> None:
-        """As if it had come from where the phone was."""
+        """Take a request of a call as if it had come from where the phone was."""
         transaction = self.transactions.of(effect.transaction)
         if transaction is None or transaction.request is None:
             return

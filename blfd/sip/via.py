@@ -75,7 +75,7 @@ def via_parms(text: str) -> tuple[Via, ...]:
 
 @lru_cache(uris.KEPT)
 def _sent_by(text: str) -> tuple[str, str, int] | None:
-    """Transport, host and port as they are plainly written; None of any other."""
+    """The transport, host and port of a Via as they are plainly written; None of any other."""
     match = _plain_sent_by(text)
     if match is None or int(match[3] or 0) > 65535:
         return None

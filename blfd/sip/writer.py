@@ -45,7 +45,7 @@ def response_flow(via: Via | None, flow: Flow) -> Flow:
 
 
 def reopened_flow(via: Via, flow: Flow) -> Flow:
-    """Where it goes over a new connection: to the port at which its Via says that its sender listens."""
+    """Where a response goes over a new connection: to the port at which its sender listens by its Via."""
     return flow._replace(port=via.port or TRANSPORTS[flow.transport].default_port)
 
 
@@ -65,7 +65,7 @@ def stamped_vias(request: Request, flow: Flow) -> list[str]:
 
 
 class Writer:
-    """Writes as `product`, which is our Server and User-Agent."""
+    """Writes messages as `product`, which is our Server and User-Agent."""
 
     def __init__(self, product: str) -> None:
         self._server = f"Server: {clean(product)}\r\n"
@@ -182,7 +182,7 @@ class NotifyHead(NamedTuple):
 
 
 def notify_head(dialog: SubscriptionDialog, sent_by: str, contact: str) -> NotifyHead:
-    """`sent_by` is what the Via begins with, `contact` the value of Contact."""
+    """The head of NOTIFYs; `sent_by` is what the Via begins with, `contact` the value of Contact."""
     (call_id, local_tag, remote_tag), local, remote, target, route_set, event = dialog
     uri, routes = _routed(target, route_set) if route_set else (uris.request_uri(target), "")
     return NotifyHead(

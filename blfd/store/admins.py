@@ -77,14 +77,14 @@ class Admins:
         return next((admin for admin in self.all() if admin.name == name), None)
 
     def get(self, name: str) -> Admin:
-        """Raises NotFound."""
+        """The administrator of a name. Raises NotFound."""
         found = self.find(name)
         if found is None:
             raise NotFound(f"no administrator {name}", "'blfd admin list' shows them")
         return found
 
     def add(self, admin: Admin) -> None:
-        """Raises Exists."""
+        """Add an administrator. Raises Exists."""
         if self.find(admin.name):
             raise Exists(
                 f"administrator {admin.name} exists already", "'admin password' changes the password"
@@ -94,7 +94,7 @@ class Admins:
             db.table("admins").insert(row)
 
     def change(self, name: str, *, role: Role | None = None, password: str | None = None) -> None:
-        """A new password ends all sessions. Raises NotFound."""
+        """Change what is given of an administrator; a new password ends all sessions. Raises NotFound."""
         self.get(name)
         changes = {"role": role and role.value, "password": password}
         with self._connections.writing() as db:
@@ -110,7 +110,7 @@ class Admins:
     # Sessions
 
     def open_session(self, admin: Admin) -> str | None:
-        """What the cookie holds; the database has its hash only.
+        """The secret that the cookie holds of a new session; the database has its hash only.
 
         None where the password is another by now: who showed the old one came too late.
         """
@@ -132,7 +132,7 @@ class Admins:
         return secret
 
     def session(self, secret: str, used: bool = True) -> Session | None:
-        """None for one that does not exist or is over; the role of now says when that is.
+        """The session of a secret; None if there is none or it is over, which the role of now decides.
 
         Not `used`: a page that goes on by itself has asked. That keeps a viewer signed in alone.
         """
@@ -179,7 +179,7 @@ class Admins:
         return Token(int(str(key)), tenant, name, scopes), secret
 
     def token(self, secret: str) -> Token | None:
-        """Whose secret this is."""
+        """The token of a secret, if there is one, which counts as used."""
         now = time.time()
         with self._connections.reported():
             found = next(self._connections.db.table("tokens").rows_where("hash = ?", [_hash(secret)]), None)
@@ -191,7 +191,7 @@ class Admins:
         return _token(found)
 
     def remove_token(self, tenant: str | None, name: str) -> None:
-        """Raises NotFound."""
+        """Remove a token. Raises NotFound."""
         found = next((token for token in self.tokens(tenant) if token.name == name), None)
         if found is None:
             raise NotFound(f"no token {name}")
@@ -211,5 +211,5 @@ def _token(row: dict[str, object]) -> Token:
 
 
 def _hash(secret: str) -> str:
-    """Secrets are random and long: a plain hash is enough, and a stolen database opens no door."""
+    """The hash of a secret, a plain one: secrets are random and long, and a stolen database opens no door."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -16,7 +16,7 @@ SEARCHED = ("who", "tenant", "operation", "subject", "before", "after")
 
 
 class Change(NamedTuple):
-    """`before` and `after` are what the operation's subject was and is, None where it did not exist.
+    """One change; `before` and `after` are its subject then and now, None where that did not exist.
 
     `at` is in seconds since the epoch; `tenant` is "" for what is no tenant's.
     """
@@ -44,7 +44,7 @@ class Audit:
         before: dict[str, Any] | None,
         after: dict[str, Any] | None,
     ) -> None:
-        """In the transaction that is open, if one is."""
+        """Write a row of a change, in the transaction that is open, if one is."""
         row = {
             "at": time.time(),
             "who": who,
@@ -59,7 +59,7 @@ class Audit:
             db.execute("DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?", [KEPT])
 
     def changes(self, tenant: str | None, before_id: int | None = None, limit: int = 100) -> list[Change]:
-        """The newest first, of a tenant or (None) of all; `before_id`: only older ones than that.
+        """The changes of a tenant or (None) of all, the newest first; `before_id`: only older ones than that.
 
         A tenant's begin with its making: there may have been another one of that name.
         """
@@ -72,7 +72,7 @@ class Audit:
     def some(
         self, tenant: str | None, words: Sequence[str], order: str, part: tuple[int, int]
     ) -> tuple[list[Change], int]:
-        """Those with each of the words in who, what, subject, before or after; and how many there are.
+        """The changes with each of the words in who, what, subject, before or after; and how many there are.
 
         `order` is a column of ORDERS, with a minus before it the other way round; `part` is how many are
         left out first, and how many are wanted.

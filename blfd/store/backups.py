@@ -31,7 +31,7 @@ def save(path: Path, to: Path) -> int:
 
 
 def restore(file: Path, path: Path) -> Path | None:
-    """Puts a backup in the place of the database at `path`, which nobody may use meanwhile.
+    """Put a backup in the place of the database at `path`, which nobody may use meanwhile.
 
     Returns where that is kept, if there was one. Raises StoreError for what is no sound database of ours.
     """
@@ -51,7 +51,7 @@ def restore(file: Path, path: Path) -> Path | None:
 
 
 def _copy(path: Path, to: Path) -> None:
-    """Raises Unavailable."""
+    """Copy the database, and check the copy. Raises Unavailable."""
     try:
         address = f"{path.resolve().as_uri()}?mode=ro"
         with (

@@ -64,7 +64,7 @@ class NewExtension(NamedTuple):
 
     @property
     def forwarding(self) -> Forwarding:
-        """Of one that was checked."""
+        """The forwarding of a row that was checked."""
         targets = {when: getattr(self, f"forward_{when}") for when in FORWARDED_WHEN}
         return Forwarding(self.dnd == "on", **targets, after=int(self.forward_after))
 
@@ -105,7 +105,8 @@ def check_forwarding(
     always: Mapping[str, str],
     routes: Sequence[OutRoute] = (),
 ) -> None:
-    """`known` are the extensions that calls can go to, and `always` says where those of each go at once.
+    """Raises StoreError for what cannot be. `known` are the extensions that calls can go to, and `always`
+    says where those of each go at once.
 
     `routes` are those by which they can go outside.
     """
@@ -134,7 +135,7 @@ def check_forwarding(
 
 @contextmanager
 def said_of(where: str) -> Iterator[None]:
-    """What is wrong is said with where that stands."""
+    """Begin what is said to be wrong with where that stands."""
     try:
         yield
     except StoreError as error:
@@ -142,7 +143,7 @@ def said_of(where: str) -> Iterator[None]:
 
 
 def check_codes(directed: str, group: str, star_codes: StarCodes) -> None:
-    """An empty code, or one of digits alone, would take calls to extensions for pickups."""
+    """Raises StoreError for codes that cannot be: an empty one, or one of digits, would take other calls."""
     pickups = (("pickup", directed), ("group pickup", group))
     named = [*pickups, *((name.replace("_", "-"), code) for name, code in star_codes.dialled.items())]
     for name, code in named:
@@ -156,7 +157,7 @@ def check_codes(directed: str, group: str, star_codes: StarCodes) -> None:
 
 
 def changed_star_codes(known: StarCodes, changes: Mapping[str, str]) -> StarCodes:
-    """Raises StoreError for a code that there is not."""
+    """The codes with the changes. Raises StoreError for a code that there is not."""
     names = asdict(known)
     changes = {name.replace("-", "_"): code.strip() for name, code in changes.items()}
     for name in changes.keys() - names.keys():

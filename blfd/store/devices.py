@@ -107,7 +107,7 @@ class Devices:
         return self._where("mac <> ?", "")
 
     def add(self, new: Iterable[DeviceRow], settings: Settings) -> None:
-        """All or none, each with passwords and a secret of its own; one that exists raises StoreError."""
+        """Add all phones or none, each with secrets of its own. Raises Exists for one that exists."""
         devices = list(new)
         with self._connections.writing() as db:
             macs = json.dumps([device.mac for device in devices])
@@ -120,7 +120,7 @@ class Devices:
             self._put_settings(settings)
 
     def replace(self, device: DeviceRow, settings: Settings) -> None:
-        """What the administrator says of it; its passwords, secret, last fetch and other settings stay."""
+        """Change what an administrator says of a phone; its secrets, last fetch and other settings stay."""
         columns = {name: getattr(device, name) for name in SAID}
         with self._connections.writing():
             self._connections.db.table("devices").update(device.mac, columns)
@@ -145,13 +145,13 @@ class Devices:
         )
 
     def renew(self, mac: str) -> None:
-        """Other passwords and another secret, and as if it had never fetched."""
+        """Give a phone other passwords and another secret, as if it had never fetched."""
         never = {"fetched_at": None, "fetched_from": "", "fetched_by": ""}
         with self._connections.writing():
             self._connections.db.table("devices").update(mac, {**of_phone(), **never})
 
     def remove(self, mac: str) -> None:
-        """Removes a phone with what was set for it alone."""
+        """Remove a phone with what was set for it alone."""
         with self._connections.writing():
             self._connections.db.table("devices").delete(mac)
             self._connections.db.table("device_settings").delete_where("scope = ?", [mac])
@@ -164,7 +164,7 @@ class Devices:
     # What one phone's files need of its tenant, which may have thousands of extensions
 
     def names(self, tenant: str, extensions: Iterable[str]) -> dict[str, str]:
-        """The names of those that exist."""
+        """The names of those of these extensions that exist."""
         return self._names("extension IN (SELECT value FROM json_each(?))", tenant, json.dumps([*extensions]))
 
     def first_names(self, tenant: str, most: int) -> dict[str, str]:
@@ -172,7 +172,7 @@ class Devices:
         return self._names("true ORDER BY extension LIMIT ?", tenant, most)
 
     def targets(self, tenant: str, group: str) -> list[str]:
-        """A group's; none if there is no such group."""
+        """The targets of a group; none if there is no such group."""
         with self._connections.reported():
             found = self._connections.db.query(
                 "SELECT extension FROM group_members WHERE tenant = ? AND name = ? AND is_picked",
@@ -181,7 +181,7 @@ class Devices:
             return [row["extension"] for row in found]
 
     def shapes(self, tenant: str) -> list[tuple[str, int]]:
-        """First digit and length of its extensions that a keypad can dial, each once."""
+        """The first digit and length of a tenant's extensions that a keypad can dial, each once."""
         with self._connections.reported():
             found = self._connections.db.query(_SHAPES, {"tenant": tenant})
             return [(row["first"], row["length"]) for row in found]

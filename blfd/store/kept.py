@@ -40,14 +40,14 @@ def readable(
 
 
 def check(row: Mapping[str, Any], kind: type | tuple[type, ...], *names: str) -> None:
-    """Raises ValueError where a column has something else."""
+    """Raises ValueError where a column has something of another kind."""
     for name in names:
         if not isinstance(row[name], kind):
             raise ValueError(f"{name} is {row[name]!r}")
 
 
 def flow(transport: Any, host: Any, port: Any, listener: Any, name: Any) -> Flow:
-    """Raises ValueError for what is none."""
+    """The flow in these columns. Raises ValueError for what is none."""
     if transport not in TRANSPORTS or not isinstance(host, str) or not host:
         raise ValueError(f"it is over {transport!r} at {host!r}")
     check({"port": port, "listener": listener}, int, "port", "listener")
@@ -59,7 +59,7 @@ def flow_of(row: Mapping[str, Any]) -> Flow:
 
 
 def routes(column: str) -> tuple[str, ...]:
-    """Of a route set as JSON. Raises ValueError."""
+    """The route set in a column, as JSON. Raises ValueError."""
     found = json.loads(column) if column != NO_ROUTES else []
     if not isinstance(found, list) or not all(isinstance(route, str) for route in found):
         raise ValueError(f"the route set is {found!r}")
@@ -109,7 +109,7 @@ def publication_row(p: SavedPublication) -> tuple[Any, ...]:
 
 
 def subscription(row: tuple[Any, ...]) -> SavedSubscription:
-    """From the columns in their order; octets that are not UTF-8 come back as they were."""
+    """The subscription in the columns in their order; octets that are not UTF-8 come back as they were."""
     key, tenant, resource, watcher, package, *texts = row[:15]
     entity, call_id, remote_tag, local, local_name, remote, remote_name, target, route_set, event = map(
         text, texts

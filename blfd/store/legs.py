@@ -19,7 +19,7 @@ SESSION = ("session_interval", "session_expires_at")  # both or none
 
 
 def calls(found: Iterable[dict[str, Any]]) -> tuple[list[SavedCall], set[int]]:
-    """From all rows, and the numbers of those that are none: without both legs, or with one of no use."""
+    """The calls with both legs in all rows, and the numbers of those of which a leg is of no use."""
     sides, lost = readable(found, _side, lambda row: f"call {row['call']}")
     seats: dict[int, dict[str, SavedSeat]] = {}
     rows: dict[int, dict[str, Any]] = {}
@@ -45,7 +45,7 @@ def calls(found: Iterable[dict[str, Any]]) -> tuple[list[SavedCall], set[int]]:
 
 
 def halves(found: Iterable[dict[str, Any]]) -> list[SavedHalf]:
-    """From the rows that are alone."""
+    """The legs without a call, from the rows that are alone."""
     sides, _ = readable(found, _side, lambda row: f"the leg of call {row['call']}")
     return [
         SavedHalf(row["call"], row["domain"], row["source"], row["started_at"], seat) for row, seat in sides
@@ -53,7 +53,7 @@ def halves(found: Iterable[dict[str, Any]]) -> list[SavedHalf]:
 
 
 def _side(row: dict[str, Any]) -> tuple[dict[str, Any], SavedSeat]:
-    """Raises ValueError for one of no use."""
+    """The row and its seat. Raises ValueError for one of no use."""
     if row["side"] not in (CALLER, CALLEE):
         raise ValueError(f"side is {row['side']!r}")
     check(row, NUMBER, *(TIMES if row["session_interval"] is None else (*TIMES, *SESSION)))
@@ -106,7 +106,7 @@ def _leg(row: dict[str, Any]) -> SavedLeg:
 
 
 def rows(saved: Kept) -> list[dict[str, Any]]:
-    """By column."""
+    """The rows of a call or of a leg without one, by column."""
     if isinstance(saved, SavedCall):
         sides = [(CALLER, saved.caller), (CALLEE, saved.callee)]
         transfers, settled, secure = saved.transfers, saved.settled, saved.secure

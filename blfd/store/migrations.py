@@ -372,7 +372,7 @@ def _name_and_uri(value: str) -> tuple[str | bytes, str | bytes]:
 
 
 def _octets(text: str) -> str | bytes:
-    """What is no UTF-8 is kept as octets."""
+    """The text as it is kept: as octets where it is no UTF-8."""
     octets = text.encode("utf-8", "surrogateescape")
     return octets if any("\udc80" <= letter <= "\udcff" for letter in text) else text
 
@@ -705,7 +705,7 @@ def rows_as_they_come(db: Database) -> None:
 
 
 def _written_anew(db: Database, table: str, columns: str) -> None:
-    """A table with the same columns, which may be kept otherwise."""
+    """Write a table anew with the same columns, which may be kept otherwise."""
     db.execute(f"ALTER TABLE {table} RENAME TO {table}_before")
     db.execute(f"CREATE TABLE {table} ({columns})")
     db.execute(f"INSERT INTO {table} SELECT * FROM {table}_before")

@@ -23,7 +23,7 @@ BUSY = 10.0  # seconds to wait for another process that writes
 
 
 class StoreError(Exception):
-    """One line that says what is wrong, and as `advice` what to do about it on the command line."""
+    """Raised with one line that says what is wrong, and as `advice` what to do on the command line."""
 
     def __init__(self, text: str, advice: str = "") -> None:
         super().__init__(f"{text}; {advice}" if advice else text)
@@ -52,7 +52,7 @@ class Unavailable(StoreError):
 
 
 class Several(StoreError):
-    """All that is wrong with what is imported, a line each."""
+    """Raised with all that is wrong with what is imported, a line each."""
 
     def __init__(self, found: Sequence[StoreError]) -> None:
         self._lines = [str(error) for error in found]
@@ -64,14 +64,14 @@ class Several(StoreError):
 
 
 class Faults:
-    """All that is wrong with what is imported, not the first of it alone."""
+    """Collects all that is wrong with what is imported, not the first of it alone."""
 
     def __init__(self) -> None:
         self._found: list[StoreError] = []
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """Takes a StoreError, and goes on."""
+        """Take a StoreError that is raised meanwhile, and go on."""
         try:
             yield
         except StoreError as error:
@@ -154,7 +154,7 @@ class Connections:
 
     @contextmanager
     def writing(self) -> Iterator[Database]:
-        """All or nothing, and nobody else writes meanwhile; may be nested. Raises StoreError."""
+        """One transaction, all or nothing, while nobody else writes; may be nested. Raises StoreError."""
         with self.reported():
             if self.connection.in_transaction:
                 with self.db.atomic():
@@ -171,7 +171,7 @@ class Connections:
 
     @contextmanager
     def of_one_moment(self) -> Iterator[sqlite3.Connection]:
-        """As `reading`, but with a plain connection in the place of sqlite-utils."""
+        """Reads of one moment as by `reading`, with a plain connection in the place of sqlite-utils."""
         with self.reported():
             connection = self.connection
             if connection.in_transaction:
@@ -185,7 +185,7 @@ class Connections:
 
     @contextmanager
     def transaction(self, begin: str = "BEGIN") -> Iterator[sqlite3.Connection]:
-        """All or nothing. Raises StoreError."""
+        """One transaction, all or nothing. Raises StoreError."""
         with self.reported():
             connection = self.connection
             connection.execute(begin)
@@ -276,7 +276,7 @@ def _bring_up_to_date(db: Database) -> None:
 
 
 def _enable_wal(connection: sqlite3.Connection) -> None:
-    """SQLite does not wait for others here as it does elsewhere, so we do."""
+    """Switch to WAL; SQLite does not wait for others here as it does elsewhere, so we do."""
     until = time.monotonic() + BUSY
     while True:
         try:

@@ -6,7 +6,7 @@ from blfd.store.opening import Connections, NotFound
 
 
 class Overrides:
-    """Rows of them. What they do to phones is checked by `blfd.operations.overrides`.
+    """Rows of overrides. What they do to phones is checked by `blfd.operations.overrides`.
 
     A scope is a vendor (`yealink`), a model (`yealink/t54w`), all (`*`), or of a tenant's one device (its
     address). The tenant None stands for all tenants.
@@ -23,7 +23,7 @@ class Overrides:
             return {row["name"]: row["value"] for row in found}
 
     def all(self, tenant: str | None) -> list[tuple[str, str, str | None]]:
-        """Scope, name and value of each, of one tenant, or with None of all; sorted."""
+        """The scope, name and value of each, of one tenant, or with None of all; sorted."""
         table, values = ("site_settings", []) if tenant is None else ("device_settings", [tenant])
         where = "tenant = ?" if values else None
         with self._connections.reported():
@@ -47,7 +47,7 @@ class Overrides:
             )
 
     def unset(self, tenant: str | None, scope: str, name: str) -> None:
-        """Raises NotFound if nothing is set."""
+        """Remove an override. Raises NotFound if nothing is set."""
         if name not in self.settings(tenant, scope):
             raise NotFound(f"nothing is set for {scope} {name}")
         table, where, values = _place(tenant, scope)
@@ -61,7 +61,7 @@ class Overrides:
             return {row["scope"]: row["source"] for row in found}
 
     def template(self, scope: str) -> str:
-        """Raises NotFound if there is none."""
+        """The template of a scope. Raises NotFound if there is none."""
         found = self.templates()
         if scope not in found:
             raise NotFound(f"no template is set for {scope}", "'blfd provision template list' shows them")
@@ -74,14 +74,14 @@ class Overrides:
             )
 
     def unset_template(self, scope: str) -> None:
-        """Raises NotFound if there is none."""
+        """Remove the template of a scope. Raises NotFound if there is none."""
         self.template(scope)
         with self._connections.writing():
             self._connections.db.table("provisioning_templates").delete(scope)
 
 
 def _place(tenant: str | None, scope: str) -> tuple[str, str, list[str]]:
-    """The table, and which of its rows."""
+    """The table, and which of its rows a scope's overrides are."""
     if tenant is None:
         return "site_settings", "scope = ?", [scope]
     return "device_settings", "tenant = ? AND scope = ?", [tenant, scope]

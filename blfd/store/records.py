@@ -28,7 +28,7 @@ class Records(Protocol):
 
     @property
     def path(self) -> Path:
-        """Where it is, for people."""
+        """Where the database is, for people."""
 
     def secret(self, name: str) -> bytes:
         """32 octets that nobody can guess, the same at every start and in every server that asks."""
@@ -36,7 +36,7 @@ class Records(Protocol):
     def bindings(self) -> list[Binding]: ...
 
     def subscriptions(self, ahead: int) -> list[SavedSubscription]:
-        """All of them, to go on with; from here on the store has `ahead` numbers more reserved for each."""
+        """All subscriptions, to go on with; from here on the store has `ahead` numbers more for each."""
 
     def publications(self) -> list[SavedPublication]: ...
 
@@ -44,7 +44,7 @@ class Records(Protocol):
         """Legs that were up without a call, to be ended; `calls` forgets them."""
 
     def calls(self, ahead: int) -> list[SavedCall]:
-        """Likewise those that were up."""
+        """The calls that were up, to go on with; the store reserves `ahead` numbers more for each leg."""
 
     def save(
         self,
@@ -68,7 +68,8 @@ class Records(Protocol):
         succeeded: bool | None = None,
         before: int | None = None,
     ) -> list[tuple[int, Attempt]]:
-        """The newest first, each with its number; `since` in seconds since the epoch, `before` a number."""
+        """Attempts, the newest first, each with its number, as is `before`; `since` is seconds since the
+        epoch."""
 
     def some_attempts(
         self,
@@ -79,7 +80,7 @@ class Records(Protocol):
         since: float = 0.0,
         succeeded: bool | None = None,
     ) -> tuple[list[Attempt], int]:
-        """Those with each of the words in who, how, whose or what came of it; and how many there are.
+        """The attempts with each of the words in who, how, whose or what came of it; and how many there are.
 
         A word may be `column=part`. `order` is a key of ORDERS, with a minus before it the other way round;
         `part` is how many are left out first, and how many are wanted.

@@ -46,7 +46,7 @@ def tenant(row: dict[str, Any]) -> Tenant:
 
 
 def star_codes_column(codes: StarCodes) -> str:
-    """Those that are no defaults."""
+    """The codes that are no defaults, as JSON."""
     usual = asdict(StarCodes())
     return json.dumps({name: code for name, code in asdict(codes).items() if code != usual[name]})
 
@@ -82,7 +82,7 @@ def forwarding_row(f: Forwarding) -> dict[str, Any]:
 
 
 def groups(found: Iterable[dict[str, Any]], members: Iterable[dict[str, Any]]) -> tuple[Group, ...]:
-    """Of rows of `groups`, and of `group_members` of the same moment."""
+    """The groups in rows of `groups`, and of `group_members` of the same moment."""
     sides: dict[tuple[str, str], tuple[list[str], list[str]]] = {
         (row["tenant"], row["name"]): ([], []) for row in found
     }
@@ -125,7 +125,7 @@ def attempt_row(a: Attempt) -> dict[str, Any]:
 
 
 def exact(text: str) -> str | bytes:
-    """What has to come back as the phone has sent it: as octets where they are not UTF-8."""
+    """The text that has to come back as the phone has sent it: as octets where it is not UTF-8."""
     if text.isascii():
         return text
     octets = text.encode("utf-8", "surrogateescape")
@@ -137,12 +137,12 @@ def text(value: str | bytes) -> str:
 
 
 def sound(text: str) -> str:
-    """What a phone has sent may hold octets that are not UTF-8."""
+    """The text with replacements for octets that are not UTF-8, which what a phone has sent may hold."""
     return text.encode("utf-8", "replace").decode()
 
 
 def extension_row(new: NewExtension, tenant: Tenant, known: dict[str, Any] | None) -> dict[str, Any]:
-    """What is kept of it, where `known` is kept now."""
+    """The row that is kept of a new extension, where `known` is kept now."""
     if known is None or new.password:
         secret = ha1(new.extension, tenant.realm, new.password)
     else:
@@ -161,12 +161,12 @@ def extension_row(new: NewExtension, tenant: Tenant, known: dict[str, Any] | Non
 
 
 def by_algorithm(row: dict[str, str]) -> dict[str, str]:
-    """The columns of `ha1` as the core wants them."""
+    """The HA1s of a row by algorithm, as the core wants them."""
     return {"SHA-256": row["ha1_sha256"], "MD5": row["ha1_md5"]}
 
 
 def ha1(user: str, realm: str, password: str) -> dict[str, str]:
-    """RFC 7616, section 3.4.2; as good as the password within the realm, so the file is private."""
+    """The HA1s (RFC 7616, section 3.4.2): as good as the password in the realm, so the file is private."""
     text = f"{user}:{realm}:{password}".encode()
     return {
         "ha1_sha256": hashlib.sha256(text).hexdigest(),

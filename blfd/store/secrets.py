@@ -12,17 +12,17 @@ TYPED = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"  # without t
 
 
 def of_phone() -> dict[str, str]:
-    """All that a phone gets, by column of its row."""
+    """All secrets that a phone gets, by column of its row."""
     return {"password": token(), "secret": token(), **of_web_page()}
 
 
 def of_web_page() -> dict[str, str]:
-    """A password of a phone's web page, likewise."""
+    """The passwords of a phone's web page, by column of its row."""
     return {"admin_password": typed(), "user_password": typed()}
 
 
 def of_book(secret: str) -> str:
-    """Opens a phone's phonebook and nothing else: from the secret of its files, which it does not tell."""
+    """What opens a phone's phonebook alone: made from the secret of its files, which it does not tell."""
     return hmac.new(secret.encode(), b"phonebook", "sha256").hexdigest()[: 2 * SECRET_OCTETS]
 
 
@@ -31,7 +31,7 @@ def token() -> str:
 
 
 def typed() -> str:
-    """For people who type it, and for phones that want a capital, a small letter and a digit."""
+    """A password for people who type it, and for phones that want a capital, a small letter and a digit."""
     while True:
         made = "".join(secrets.choice(TYPED) for _ in range(TYPED_LENGTH))
         if all(re.search(kind, made) for kind in ("[A-Z]", "[a-z]", "[0-9]")):

@@ -74,7 +74,7 @@ class Store:
     # Reading
 
     def directory(self) -> Directory:
-        """All of one moment."""
+        """All that is configured, of one moment."""
         with self._connections.of_one_moment() as connection:
             tenants = {row["domain"]: rows.tenant(row) for row in rows.all_of(connection, "tenants")}
             of_devices = self.devices.ha1s({domain: tenant.realm for domain, tenant in tenants.items()})
@@ -109,7 +109,7 @@ class Store:
         return Directory(tenants, {e.aor: e for e in found}, (), trunks, routes, upstreams)
 
     def tenant(self, domain: str) -> Tenant:
-        """Raises StoreError for one that does not exist."""
+        """The tenant of a domain. Raises StoreError for one that does not exist."""
         with self._connections.reported():
             found = list(self._connections.db.table("tenants").rows_where("domain = ?", [domain]))
         if not found:
@@ -124,7 +124,7 @@ class Store:
             return dict(self._connections.connection.execute(names, [tenant]))
 
     def extensions(self, tenant: str) -> list[Extension]:
-        """Sorted by name, without the passwords of devices."""
+        """The extensions of a tenant, sorted by name, without the passwords of devices."""
         self.tenant(tenant)
         with self._connections.reported():
             table = self._connections.db.table("extensions")
@@ -158,7 +158,7 @@ class Store:
         among: Iterable[str] | None = None,
         without: Iterable[str] = (),
     ) -> tuple[list[Extension], int]:
-        """Those with each of the words in number or name, by a column of ORDERS; and how many there are.
+        """Extensions with each of the words in number or name, by a column of ORDERS; and how many there are.
 
         `part` is how many are left out first, and how many are wanted, -1 for all. `group`: its members
         alone, `among`: those alone, `without`: those not.
@@ -182,7 +182,7 @@ class Store:
             return [rows.extension(row) for row in found], table.count_where(where, values)
 
     def extension(self, aor: Aor) -> Extension:
-        """Without the passwords of its devices. Raises StoreError for one that does not exist."""
+        """An extension, without its devices' passwords. Raises StoreError for one that does not exist."""
         with self._connections.reported():
             table = self._connections.db.table("extensions")
             found = list(table.rows_where("tenant = ? AND extension = ?", list(aor)))
@@ -191,7 +191,7 @@ class Store:
         return rows.extension(found[0])
 
     def groups(self, tenant: str) -> list[Group]:
-        """Sorted by name."""
+        """The groups of a tenant, sorted by name."""
         self.tenant(tenant)
         of_tenant = ("tenant = ?", [tenant])
         with self._connections.reading() as db:
@@ -201,7 +201,7 @@ class Store:
         return sorted(found, key=lambda group: group.name)
 
     def group_names(self, tenant: str) -> list[str]:
-        """Sorted."""
+        """The names of a tenant's groups, sorted."""
         with self._connections.reported():
             found = self._connections.connection.execute(
                 "SELECT name FROM groups WHERE tenant = ? ORDER BY name", [tenant]
@@ -209,7 +209,7 @@ class Store:
             return [name for (name,) in found]
 
     def group(self, tenant: str, name: str) -> Group:
-        """Raises StoreError for one that does not exist."""
+        """The group of a name. Raises StoreError for one that does not exist."""
         self.tenant(tenant)
         named = ("tenant = ? AND name = ?", [tenant, name])
         with self._connections.reading() as db:
@@ -223,7 +223,7 @@ class Store:
     def check_extensions(
         self, tenant: str, new: Iterable[NewExtension], update: bool = False
     ) -> Iterator[tuple[NewExtension, PlannedExtension | StoreError]]:
-        """Each, with what becomes of it, or what keeps it from being written.
+        """Each new extension, with what becomes of it, or what keeps it from being written.
 
         Those that exist are changed with `update`, else refused.
         """
@@ -286,7 +286,7 @@ class Store:
         return planned
 
     def put_extensions(self, planned: Iterable[PlannedExtension]) -> None:
-        """All or none."""
+        """Write the planned extensions, all or none."""
         found = list(planned)
         with self._connections.writing() as db:
             db.table("extensions").insert_all(row for row, outcome, _ in found if outcome is Outcome.ADDED)
@@ -301,7 +301,7 @@ class Store:
             )
 
     def add_extensions(self, tenant: str, new: Iterable[NewExtension]) -> None:
-        """Add all or none. Raises StoreError with what cannot be added."""
+        """Add all extensions or none. Raises StoreError with what cannot be added."""
         with self._connections.writing():
             self.put_extensions(self.checked_extensions(tenant, new))
 
@@ -317,7 +317,7 @@ class Store:
         publish: str | None = None,
         forwarding: Forwarding | None = None,
     ) -> None:
-        """Change what is given; values are as in NewExtension."""
+        """Change what is given of an extension; values are as in NewExtension."""
         self.extension(aor)
         fields = {
             "name": name,
@@ -341,7 +341,7 @@ class Store:
         self._update("extensions", tuple(aor), changes)
 
     def _check_forwarding(self, aor: Aor, forwarding: Forwarding) -> None:
-        """Raises StoreError for what leads nowhere."""
+        """Raises StoreError for a forwarding that leads nowhere."""
         known = self._extension_rows(aor.tenant)
         always = {name: row["forward_always"] for name, row in known.items()}
         checks.check_forwarding(aor, forwarding, known, always, self._ways_out(aor.tenant))
@@ -361,7 +361,7 @@ class Store:
             return [row["extension"] for row in found]
 
     def remove_extension(self, aor: Aor) -> None:
-        """What others have forwarded to it is no longer."""
+        """Remove an extension; what others have forwarded to it is no longer."""
         self.extension(aor)
         self.remove_extensions(aor.tenant, [aor.extension])
 
@@ -373,7 +373,7 @@ class Store:
         pickup: str | None = None,
         pickable: str | None = None,
     ) -> None:
-        """The same for many; those that do not exist are left out. Values are as in NewExtension."""
+        """Change many extensions alike; those not there are left out. Values are as in NewExtension."""
         fields = {"pickup": pickup, "pickable": pickable}
         given = {field: value for field, value in fields.items() if value is not None}
         new = NewExtension("1", ANY_PASSWORD, **given)
@@ -387,7 +387,7 @@ class Store:
             )
 
     def remove_extensions(self, tenant: str, extensions: Iterable[str]) -> None:
-        """What others have forwarded to them is no longer; those that do not exist are left out."""
+        """Remove the extensions that exist; what others have forwarded to them is no longer."""
         those = json.dumps([*extensions])
         with self._connections.writing() as db:
             for when in checks.FORWARDED_WHEN:
@@ -407,7 +407,7 @@ class Store:
         self._write_group(Group(tenant, name, frozenset(pickers), frozenset(targets)))
 
     def set_group(self, tenant: str, name: str, pickers: Iterable[str], targets: Iterable[str]) -> None:
-        """Both replace those of before."""
+        """Change a group: both sides replace those of before."""
         self.group(tenant, name)
         self._write_group(Group(tenant, name, frozenset(pickers), frozenset(targets)))
 
@@ -461,7 +461,7 @@ class Store:
         feature_sync: bool | None = None,
         send_outside: bool | None = None,
     ) -> None:
-        """Change what is given; `aliases` replace those of before, `star_codes` are those that change."""
+        """Change what is given of a tenant; all its `aliases`, and of `star_codes` those that are named."""
         known = self.tenant(domain)
         changes: dict[str, Any] = {}
         if aliases is not None:
@@ -497,12 +497,12 @@ class Store:
         self._update("tenants", domain, changes)
 
     def remove_tenant(self, domain: str) -> None:
-        """Removes a tenant with its extensions, their bindings, its groups and what was picked up."""
+        """Remove a tenant with its extensions, their bindings, its groups and what was picked up."""
         self.check_removable(domain)
         self._delete("tenants", domain)
 
     def check_removable(self, domain: str) -> None:
-        """Raises StoreError."""
+        """Raises StoreError for a tenant that cannot be removed."""
         self.tenant(domain)
         if domain == DEFAULT_TENANT:
             raise StoreError("the default tenant cannot be removed")
@@ -526,7 +526,7 @@ class Store:
 
 
 def _all(new: Iterable[NewExtension]) -> tuple[list[NewExtension], StoreError | None]:
-    """Those that can be had, and what is wrong with the others."""
+    """The extensions that can be had, and what is wrong with the others."""
     found: list[NewExtension] = []
     try:
         for each in new:

@@ -39,22 +39,22 @@ class Trunks:
         )
 
     def trunks(self, tenant: str) -> list[Trunk]:
-        """Sorted by name."""
+        """The trunks of a tenant, sorted by name."""
         return sorted(map(_trunk, self._rows("trunks", tenant)), key=lambda trunk: trunk.name)
 
     def routes(self, tenant: str) -> list[OutRoute]:
-        """Sorted by pattern."""
+        """The routes of a tenant, sorted by pattern."""
         return sorted(map(_route, self._rows("routes", tenant)), key=lambda route: route.pattern)
 
     def trunk(self, tenant: str, name: str) -> Trunk:
-        """Raises NotFound."""
+        """The trunk of a name. Raises NotFound."""
         found = next((one for one in self.trunks(tenant) if one.name == name), None)
         if found is None:
             raise NotFound(f"no trunk {name}", "'blfd trunk list' shows them, 'trunk add' adds one")
         return found
 
     def route(self, tenant: str, pattern: str) -> OutRoute:
-        """Raises NotFound."""
+        """The route of a pattern. Raises NotFound."""
         found = next((one for one in self.routes(tenant) if one.pattern == pattern), None)
         if found is None:
             raise NotFound(f"no route {pattern}", "'blfd route list' shows them, 'route add' adds one")
@@ -67,7 +67,7 @@ class Trunks:
     # Writing
 
     def put(self, trunk: Trunk, *, is_new: bool) -> None:
-        """Raises StoreError for what cannot be."""
+        """Add or change a trunk. Raises StoreError for what cannot be."""
         known = {one.name for one in self.trunks(trunk.tenant)}
         if is_new and trunk.name in known:
             raise Exists(f"trunk {trunk.name} exists already", "'trunk set' changes it")
@@ -78,7 +78,7 @@ class Trunks:
             db.table("trunks").upsert(row_of(trunk, OF_TRUNK), pk=("tenant", "name"))
 
     def _check_others(self, trunk: Trunk) -> None:
-        """Raises StoreError where its calls could be another's."""
+        """Raises StoreError where a trunk's calls could be another's."""
         with self._connections.reported():
             every, _ = self.read(self._connections.connection)
         others = [one for one in every if one.key != trunk.key]
@@ -91,7 +91,7 @@ class Trunks:
             raise StoreError(f"trunk {trunk.name}: another one registers as {trunk.username}")
 
     def put_route(self, route: OutRoute, *, is_new: bool) -> None:
-        """Raises StoreError for what cannot be."""
+        """Add or change a route. Raises StoreError for what cannot be."""
         if is_new and any(one.pattern == route.pattern for one in self.routes(route.tenant)):
             raise Exists(f"route {route.pattern} exists already", "'route set' changes it")
         with words():
@@ -102,7 +102,7 @@ class Trunks:
             db.table("routes").upsert(row, pk=("tenant", "pattern"))
 
     def remove(self, tenant: str, name: str) -> None:
-        """Raises StoreError while routes go by it."""
+        """Remove a trunk. Raises StoreError while routes go by it."""
         self.trunk(tenant, name)
         by_it = [route.pattern for route in self.routes(tenant) if name in route.trunks]
         if by_it:
@@ -122,7 +122,7 @@ class Trunks:
 
 @contextmanager
 def words() -> Iterator[None]:
-    """What is unsound is told as a StoreError."""
+    """Tell what is unsound as a StoreError."""
     try:
         yield
     except ValueError as error:
@@ -130,7 +130,7 @@ def words() -> Iterator[None]:
 
 
 def row_of(remote: Remote, defaults: Mapping[str, Any]) -> dict[str, str]:
-    """As a table of somebody else's servers has it: the password apart from what else is said."""
+    """A row as a table of somebody else's servers has it: the password apart from what else is said."""
     said = {name: getattr(remote, name) for name in defaults if name != "password"}
     return {
         "tenant": remote.tenant,
@@ -141,7 +141,7 @@ def row_of(remote: Remote, defaults: Mapping[str, Any]) -> dict[str, str]:
 
 
 def as_json(said: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
-    """What is said, without what holds anyway."""
+    """The settings that are said, as JSON, without what holds anyway."""
     changed = {name: value for name, value in said.items() if value != defaults[name]}
     return json.dumps({n: v.value if isinstance(v, Enum) else v for n, v in changed.items()})
 

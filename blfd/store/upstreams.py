@@ -21,30 +21,30 @@ OF_UPSTREAM = {
 
 
 class Upstreams:
-    """Their rows; what they mean is checked by `core.upstreams.upstream`."""
+    """Rows of upstreams; what they mean is checked by `core.upstreams.upstream`."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     def read(self, connection: sqlite3.Connection) -> tuple[Upstream, ...]:
-        """All of one moment."""
+        """All upstreams of one moment."""
         return tuple(map(_upstream, rows.all_of(connection, "upstreams")))
 
     def all(self, tenant: str) -> list[Upstream]:
-        """Sorted by name."""
+        """The upstreams of a tenant, sorted by name."""
         with self._connections.reported():
             found = list(self._connections.db.table("upstreams").rows_where("tenant = ?", [tenant]))
         return sorted(map(_upstream, found), key=lambda one: one.name)
 
     def get(self, tenant: str, name: str) -> Upstream:
-        """Raises NotFound."""
+        """The upstream of a name. Raises NotFound."""
         found = next((one for one in self.all(tenant) if one.name == name), None)
         if found is None:
             raise NotFound(f"no upstream {name}", "'blfd upstream list' shows them, 'upstream add' adds one")
         return found
 
     def put(self, upstream: Upstream, extensions: set[str], *, is_new: bool) -> None:
-        """`extensions` are those of the tenant. Raises StoreError for what cannot be."""
+        """Add or change an upstream of a tenant with `extensions`. Raises StoreError for what cannot be."""
         if is_new and any(one.name == upstream.name for one in self.all(upstream.tenant)):
             raise Exists(f"upstream {upstream.name} exists already", "'upstream set' changes it")
         with words():
@@ -59,7 +59,7 @@ class Upstreams:
             db.table("upstreams").upsert(row_of(upstream, OF_UPSTREAM), pk=("tenant", "name"))
 
     def remove(self, tenant: str, name: str) -> None:
-        """Raises NotFound."""
+        """Remove an upstream. Raises NotFound."""
         self.get(tenant, name)
         with self._connections.writing() as db:
             db.table("upstreams").delete((tenant, name))

@@ -25,7 +25,7 @@ _LISTEN = re.compile(r"([a-z]+):(.*):([0-9]{1,5})")
 
 
 class AddressError(ValueError):
-    """One line that says what is wrong and what is allowed."""
+    """Raised with one line that says what is wrong and what is allowed."""
 
 
 class ListenAddress(NamedTuple):
@@ -55,7 +55,7 @@ class ListenAddress(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> ListenAddress:
-        """Raises AddressError."""
+        """The address that `text` says. Raises AddressError."""
         found = _LISTEN.fullmatch(text)
         if not found or found[1] not in TRANSPORTS or int(found[3]) > 65535:
             raise AddressError(
@@ -72,12 +72,12 @@ class ListenAddress(NamedTuple):
 
 
 def family(host: str) -> socket.AddressFamily:
-    """That of the socket for a host."""
+    """The address family of the socket for a host."""
     return socket.AF_INET6 if is_ipv6(host) else socket.AF_INET
 
 
 def new_socket(host: str, kind: socket.SocketKind) -> socket.socket:
-    """One to be bound to `host`, or to reach it; of both families where that is [::]. Raises OSError."""
+    """A socket to be bound to `host`, or to reach it; of both families where that is [::]. Raises OSError."""
     made = socket.socket(family(host), kind)
     made.setblocking(False)
     if is_ipv6(host):
@@ -86,7 +86,7 @@ def new_socket(host: str, kind: socket.SocketKind) -> socket.socket:
 
 
 def peer(sockaddr: Any) -> tuple[str, int]:
-    """Host and port of what the system gives of either family."""
+    """The host and port of what the system gives of either family."""
     return unmapped(sockaddr[0]), sockaddr[1]
 
 

@@ -16,7 +16,7 @@ TURN = 32  # SUBSCRIBEs served before the sockets are read again
 
 
 class Admission:
-    """`trusts` says which addresses may send as much as they like.
+    """Says who is served now; `trusts` says which addresses may send as much as they like.
 
     `send_away` refuses a request, and tells its sender after how many seconds to come back.
     """
@@ -55,7 +55,7 @@ class Admission:
         self._send_away(data, flow, self._backlog.retry_after)
 
     def turn(self) -> Iterator[tuple[bytes, Flow]]:
-        """Those that have waited, as many as are served before the sockets are read again."""
+        """The SUBSCRIBEs that have waited, as many as are served before the sockets are read again."""
         for _ in range(min(len(self._backlog), TURN)):
             yield self._backlog.take()
 

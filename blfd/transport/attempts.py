@@ -19,7 +19,7 @@ class Attempts:
         return known is None or now >= known[1]
 
     def failed(self, flow: Flow, now: float) -> tuple[float, bool]:
-        """Seconds until the next attempt, twice as many each time, and whether it is the first failure."""
+        """Note a failure; seconds until the next attempt, twice as many each time, and if it is the first."""
         of_host = self._failed.setdefault(flow.host, {})
         known = of_host.get(flow)
         pause = min(known[0] * 2, LONGEST) if known else FIRST
@@ -27,11 +27,11 @@ class Attempts:
         return pause, known is None
 
     def heard_from(self, host: str) -> list[Flow]:
-        """Something came from a host: all that had failed to it may be tried again."""
+        """Forget what failed to a host, as something came from it; the flows, which may be tried again."""
         return list(self._failed.pop(host, ()))
 
     def forget_old(self, now: float) -> None:
-        """Those that nobody has tried for long begin anew."""
+        """Forget the failures of peers that nobody has tried for long: they begin anew."""
         for host, of_host in list(self._failed.items()):
             for flow in [flow for flow, (_, until) in of_host.items() if now > until + LONGEST]:
                 del of_host[flow]

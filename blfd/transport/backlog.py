@@ -39,5 +39,5 @@ class Backlog:
 
     @property
     def retry_after(self) -> int:
-        """Seconds, other ones for each that is refused."""
+        """Seconds after which a phone may come back, other ones for each that is refused."""
         return SHORTEST + self.refused * 7 % (LONGEST - SHORTEST)

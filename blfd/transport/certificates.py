@@ -38,7 +38,7 @@ _SELF_SIGNED, _ROOT_UNKNOWN, _ISSUER_UNKNOWN = 18, 19, (2, 20, 21)  # X509_V_ERR
 
 
 class CertificateError(Exception):
-    """One line that says which file is wrong, and what to do."""
+    """Raised with one line that says which file is wrong, and what to do."""
 
 
 class PemFiles(NamedTuple):
@@ -50,7 +50,7 @@ class PemFiles(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """`certificates`: the first is for whoever names no server, or one that none is for.
+    """The settings of TLS. `certificates`: the first is for whoever names no server, or one that none is for.
 
     `oldest` is one of OLDEST and `client_certificates` of ASKED; `client_ca` signs those. `ca` has signed
     ours, where that is no public one. A connection whose certificate has one of the names in `trust` is an
@@ -69,7 +69,7 @@ class TlsSettings:
 
 
 class Certificate(NamedTuple):
-    """One that can be served: by `context`, for `names` (DNS names and addresses).
+    """A certificate that can be served: by `context`, for `names` (DNS names and addresses).
 
     It holds from `begins` to `ends`, in seconds since the epoch.
     """
@@ -92,7 +92,7 @@ class Certificate(NamedTuple):
 
 
 def load(files: PemFiles, settings: TlsSettings) -> Certificate:
-    """Raises CertificateError for what cannot be served at all."""
+    """The certificate in files. Raises CertificateError for what cannot be served at all."""
     for name, path in (("certificate", files.certificate), ("certificate_key", files.key)):
         try:
             path.read_bytes()
@@ -127,7 +127,7 @@ def _context(protocol: int, settings: TlsSettings) -> ssl.SSLContext:
 
 
 def _trust(context: ssl.SSLContext, setting: str, authorities: Path | None) -> None:
-    """Those of a setting, if it has a file. Raises CertificateError."""
+    """Trust the authorities of a setting, if it has a file. Raises CertificateError."""
     if authorities is None:
         return
     try:
@@ -138,7 +138,7 @@ def _trust(context: ssl.SSLContext, setting: str, authorities: Path | None) -> N
 
 
 def _to_servers(settings: TlsSettings) -> ssl.SSLContext:
-    """For connections to servers by their names."""
+    """The TLS context for connections to servers by their names."""
     context = _context(ssl.PROTOCOL_TLS_CLIENT, settings)
     if settings.verify_servers:
         context.load_default_certs()
@@ -252,7 +252,7 @@ class Fault(NamedTuple):
 
 
 def faults(certificate: Certificate, host: str, ca: Path | None, now: float) -> Iterator[Fault]:
-    """All of a certificate; `host` is where phones are sent, "" if unknown, `ca` as in TlsSettings."""
+    """All faults of a certificate; `host` is where phones are sent, "" if unknown, `ca` as in TlsSettings."""
     whole = f"certificate {certificate.files.certificate}"
     if now < certificate.begins:
         advice = "set this machine's clock, or get another certificate"
@@ -319,17 +319,17 @@ class Certificates:
         return served, *ours
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
-        """For a phone that names whom it wants to talk to (RFC 6066, section 3)."""
+        """Choose the certificate for a phone that names whom it wants to talk to (RFC 6066, section 3)."""
         found = (one for one in self.served if name and one.fits(name))
         connection.context = next(found, self.served[0]).context
 
     @property
     def context(self) -> ssl.SSLContext:
-        """For a connection that comes now."""
+        """The TLS context for a connection that comes now."""
         return self.served[0].context
 
     def context_to(self, name: str) -> ssl.SSLContext:
-        """For a connection that we make now to whom DNS has found by a name, or else to an address."""
+        """The TLS context for a connection that we make to whom DNS has found by a name, or to an address."""
         return self._to_servers if name else self._to_peers
 
     def renew(self) -> None:
@@ -354,7 +354,7 @@ class Certificates:
             log.info("%s: new connections get %s", self._what, one)
 
     def _stamps(self) -> list[tuple[int, int, int] | None]:
-        """Differs once a file is written or replaced."""
+        """A mark of each file, which differs once it is written or replaced."""
         settings = self._settings
         paths = {path for files in settings.certificates for path in files} | {
             settings.client_ca,

@@ -46,7 +46,7 @@ def _room() -> int:
 
 
 class Connections:
-    """`may_connect` is asked with an address and how many connections it has.
+    """The connections; `may_connect` is asked with an address and how many connections it has.
 
     A message may take `slowest` seconds to arrive.
     """
@@ -131,14 +131,14 @@ class Connections:
         connection.attach()
 
     def made(self, connection: TcpConnection) -> None:
-        """One can be used."""
+        """Note that a connection can be used."""
         if connection.is_ours:
             self._opening -= 1
         else:
             self._is_there(connection.flow.host)
 
     def heard(self, connection: TcpConnection) -> None:
-        """The first octets came over a connection."""
+        """Note that the first octets came over a connection."""
         if connection.is_ours:
             self._is_there(connection.flow.host)
 
@@ -154,7 +154,7 @@ class Connections:
             log.warning(text, TRANSPORTS[flow.transport].via, flow, why, pause)
 
     def drop_later(self, connection: TcpConnection, why: str) -> None:
-        """For use inside a send, whose caller still holds the connection."""
+        """Drop a connection soon: for use inside a send, whose caller still holds it."""
         connection.fault = connection.fault or why
         self._to_drop.append(connection)
 

@@ -19,7 +19,7 @@ _CONTENT_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:((?:[^\r\n]|\r\n[
 
 
 class Unreadable(Exception):
-    """It cannot be found where a message ends; `octets` are what came of it, and str() says why."""
+    """Raised where no end of a message can be found; `octets` are what came of it, and str() says why."""
 
     def __init__(self, why: str, octets: bytes) -> None:
         super().__init__(why)
@@ -66,7 +66,7 @@ class Framing:
         yield from (PING for _ in range(pings))
 
     def _find_size(self) -> int:
-        """Octets of the first message, 0 while its header has not come whole."""
+        """How many octets the first message has, 0 while its header has not come whole."""
         received = self._received
         start = max(0, self._searched - len(END) + 1)
         end = received.find(END, start, MAX_MESSAGE)

@@ -43,7 +43,7 @@ class Lookup:
         self._fault, self._unsure = "", False
 
     def run(self) -> Location:
-        """Does not raise."""
+        """Where the server is, or why that is not known. Does not raise."""
         server = self._server
         try:
             if not _NAME(server.host):
@@ -72,7 +72,7 @@ class Lookup:
         yield from self._at(host, TRANSPORTS[transports[0]].default_port, transports[0])
 
     def _services(self) -> Iterator[tuple[str, str]]:
-        """Transports and the names of their SRV records, the best first (section 4.1)."""
+        """The transports and the names of their SRV records, the best first (section 4.1)."""
         host, _, transports = self._server
         if len(transports) > 1:
             for record in self._ask(host, "NAPTR")[:MOST_TARGETS]:
@@ -83,7 +83,7 @@ class Lookup:
             yield transport, f"{SERVICES[transport]}.{host}"
 
     def _at(self, host: str, port: int, transport: str) -> Iterator[Target]:
-        """IPv4 first: what has both is reached by both."""
+        """The targets at a host, IPv4 first: what has both is reached by both."""
         found = [record.address for kind in ("A", "AAAA") for record in self._ask(host, kind)[:MOST_TARGETS]]
         if not found and not self._servers:
             found = self._known_to_system(host)
@@ -95,7 +95,7 @@ class Lookup:
                 yield Target(transport, str(there), port)
 
     def _known_to_system(self, host: str) -> list[str]:
-        """As /etc/hosts has it, and what else the system asks."""
+        """The addresses of a host as /etc/hosts has it, and what else the system asks."""
         found: list[str] = []
         if time.monotonic() < self._until:
             with contextlib.suppress(OSError, ValueError):
@@ -105,7 +105,7 @@ class Lookup:
         return found
 
     def _ask(self, name: str, kind: str) -> list[Any]:
-        """The records, in the order in which they are to be used; none where there are none, or no answer."""
+        """The records in the order in which they are to be used; none where there are none, or no answer."""
         left = self._until - time.monotonic()
         if left <= 0:
             self._unsure, self._fault = True, f"DNS does not answer within {LONGEST:.0f} s"
@@ -123,7 +123,7 @@ class Lookup:
 
 
 def _resolver(servers: tuple[tuple[str, int], ...]) -> dns.resolver.Resolver:
-    """Asks the servers that are given, or those of the system. Raises DNSException where it has none."""
+    """A resolver that asks the given servers, or the system's. Raises DNSException where it has none."""
     if servers:
         made = dns.resolver.Resolver(configure=False)
         made.nameservers = [dns.nameserver.Do53Nameserver(*server) for server in servers]
@@ -134,7 +134,7 @@ def _resolver(servers: tuple[tuple[str, int], ...]) -> dns.resolver.Resolver:
 
 
 def _said(error: dns.exception.DNSException) -> str:
-    """One line of what dnspython says, for people."""
+    """The fault in one line of what dnspython says, for people."""
     if isinstance(error, dns.exception.Timeout):
         return "DNS does not answer"
     if isinstance(error, dns.resolver.NoResolverConfiguration):

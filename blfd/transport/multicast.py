@@ -26,7 +26,7 @@ class MulticastListener:
     def __init__(
         self, listener: UdpListener, group: tuple[str, int], heard: Callable[[bytes, Flow], None]
     ) -> None:
-        """Raises OSError."""
+        """Open the socket and join the group. Raises OSError."""
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         enlarge_buffers(self.socket)  # after a power cut all phones ask at once
         self.socket.setblocking(False)
@@ -44,7 +44,7 @@ class MulticastListener:
         self._index, self._heard = listener.index, heard
 
     def _join(self, group: str, address: ListenAddress) -> None:
-        """On the listener's network; on all of them if it listens everywhere. Raises OSError."""
+        """Join a group on the listener's network; on all of them if it listens everywhere. Raises OSError."""
         if not address.everywhere:
             self._join_at(group, address.host, 0)
             return

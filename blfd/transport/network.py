@@ -137,7 +137,7 @@ class Network:
         return False
 
     def connection_kind(self, flow: Flow) -> type[TcpConnection]:
-        """What a connection by the listener of `flow` is."""
+        """The class of a connection by the listener of `flow`."""
         listener = self.listeners[flow.listener]
         assert not isinstance(listener, UdpListener), "it has connections"
         return listener.connection
@@ -149,11 +149,11 @@ class Network:
         self._epoll.register(entry.socket.fileno(), select.EPOLLIN)
 
     def watch(self, entry: Readable, writable: bool) -> None:
-        """Whether to call `writable` as well."""
+        """Poll a socket, and call `writable` as well if that is wanted."""
         self._epoll.modify(entry.socket.fileno(), select.EPOLLIN | (select.EPOLLOUT if writable else 0))
 
     def release(self, entry: Readable) -> None:
-        """Poll it no more."""
+        """Poll a socket no more."""
         fd = entry.socket.fileno()
         del self._by_fd[fd]
         with contextlib.suppress(OSError):
@@ -172,7 +172,7 @@ class Network:
         return host, address.port
 
     def heard_by(self, host: str, zone: int) -> None:
-        """Something came from an address that is one's of that interface's link alone."""
+        """Note by which interface an address was heard that is one of its link alone."""
         if self.zones.get(host) != zone:
             if len(self.zones) > MAX_LOCAL:
                 self.zones.clear()
@@ -210,7 +210,7 @@ class Network:
         return connection is not None and connection.send(data)
 
     def send_request(self, data: bytes, flow: Source) -> bool:
-        """Likewise, but where no connection is open, one is made to the peer's address."""
+        """Send as `send` does, but where no connection is open, one is made to the peer's address."""
         listener = self.listeners[flow[3]]
         if type(listener) is UdpListener:
             return listener.send(data, flow[1:3])
@@ -232,7 +232,7 @@ class Network:
     # Other ends
 
     def drops(self) -> int:
-        """Datagrams that the kernel had no room for, since the start."""
+        """How many datagrams the kernel had no room for, since the start."""
         return sum(listener.drops() for listener in self.listeners)
 
     def close(self) -> None:

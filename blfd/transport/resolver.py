@@ -32,7 +32,7 @@ class Resolver:
         self._threads: list[threading.Thread] = []
 
     def ask(self, server: Server) -> None:
-        """`found` follows, within seconds whatever DNS does."""
+        """Ask where a server is: `found` follows, within seconds whatever DNS does."""
         while len(self._threads) < THREADS:  # few sites have any names
             thread = threading.Thread(target=self._work, name="dns", daemon=True)
             self._threads.append(thread)
@@ -59,7 +59,7 @@ class Resolver:
             self._found(server, location)
 
     def close(self) -> None:
-        """Nobody waits for threads that ask: they end with the process."""
+        """End the threads, but wait for none that asks: they end with the process."""
         while not self._asked.empty():
             self._asked.get_nowait()
         for _ in self._threads:

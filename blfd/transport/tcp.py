@@ -42,7 +42,7 @@ class TcpConnection:
     def __init__(
         self, network: Network, connected: socket.socket, flow: Flow, opening_until: float | None = None
     ) -> None:
-        """Raises OSError for one that is lost already."""
+        """Take a socket as a connection. Raises OSError for one that is lost already."""
         self.socket, self.flow = connected, flow
         self.opening_until, self.is_ours = opening_until, opening_until is not None
         self.was_heard, self.fault = False, ""
@@ -59,17 +59,17 @@ class TcpConnection:
         self._unsent_octets = 0
 
     def attach(self) -> None:
-        """Have it polled."""
+        """Have the connection polled."""
         self._network.add(self)
         if self.opening_until is not None:
             self.watch()
 
     def detach(self) -> None:
-        """Have it polled no more."""
+        """Have the connection polled no more."""
         self._network.release(self)
 
     def _receive(self) -> int:
-        """Octets that have come into the network's view: 0 at the end, NOTHING where there are none yet."""
+        """Read into the network's view; how many octets, 0 at the end, NOTHING where there are none yet."""
         try:
             return self.socket.recv_into(self._network.view)
         except self.not_now:
@@ -78,7 +78,7 @@ class TcpConnection:
             return 0
 
     def _transmit(self, data: bytes) -> int:
-        """Octets that the system has taken. Raises OSError."""
+        """Give octets to the system; how many of them it has taken. Raises OSError."""
         try:
             return self.socket.send(data)
         except self.not_now:
@@ -118,7 +118,7 @@ class TcpConnection:
             self.unfinished_since = network.clock()
 
     def send(self, data: bytes) -> bool:
-        """False if it will not arrive; True says that it may."""
+        """Send data: False if it will not arrive; True says that it may."""
         if not self._unsent and self.opening_until is None:
             try:
                 data = data[self._transmit(data) :]
@@ -139,7 +139,7 @@ class TcpConnection:
         return True
 
     def watch(self) -> None:
-        """Have `writable` called when it is."""
+        """Have `writable` called once something can be sent, where that is waited for."""
         self._network.watch(self, bool(self._unsent) or self.opening_until is not None)
 
     def writable(self) -> None:
@@ -165,7 +165,7 @@ class TcpConnection:
         self.watch()
 
     def _connected(self) -> None:
-        """One that we open has reached its peer."""
+        """Note that a connection that we open has reached its peer."""
         self._connections.made(self)
         self.opening_until = None
 

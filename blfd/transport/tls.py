@@ -80,7 +80,7 @@ class TlsConnection(TcpConnection):
             self._made()
 
     def _wrap(self) -> None:
-        """The plain socket becomes one with TLS, of the same descriptor."""
+        """Make the plain socket one with TLS, of the same descriptor."""
         certificates = self._network.certificates
         assert certificates, "there is no listener without"
         name = self.flow.name
@@ -128,7 +128,7 @@ class TlsConnection(TcpConnection):
 
 
 class TlsListener(TcpListener):
-    """Accepts connections, from each address so many in a time."""
+    """Accepts connections for TLS, from each address so many in a time."""
 
     transport = TLS
     connection = TlsConnection
@@ -163,7 +163,7 @@ class Handshakes:
             self.socket.unregister(connection.descriptor)
 
     def readable(self) -> None:
-        """Some of them, and not for long."""
+        """Go on with some of the handshakes, and not for long."""
         until = time.perf_counter() + TURN
         while time.perf_counter() < until:
             ready = self.socket.poll(0, 1)
@@ -172,7 +172,7 @@ class Handshakes:
             self._by_fd[ready[0][0]].step()
 
     def failed(self, connection: TlsConnection, why: str, is_noise: bool) -> None:
-        """Tell it once in a while; what scanners do is no news."""
+        """Tell of a handshake that has failed, once in a while; what scanners do is no news."""
         if is_noise:
             log.debug("TLS with %s: %s", connection.flow, why)
         else:
@@ -183,7 +183,7 @@ class Handshakes:
 
 
 def _names(of: ssl.SSLSocket) -> tuple[str, ...]:
-    """Of the peer's certificate, if it has shown one and we know who signed it."""
+    """The names in the peer's certificate, if it has shown one and we know who signed it."""
     said = of.getpeercert() if of.context.verify_mode != ssl.CERT_NONE else None
     return names_in(said) if said else ()
 

@@ -12,7 +12,7 @@ MOST = 100  # lines in this time
 
 
 class Told:
-    """Warnings of `log`; those that were given lately are for who debugs."""
+    """The warnings of `log`; those that were given lately are for who debugs."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
@@ -20,7 +20,7 @@ class Told:
         self._since = 0.0
 
     def warn(self, host: str, text: str, *values: object) -> None:
-        """`text` is for `%`, and says by itself what is told of the host."""
+        """Warn of a host; `text` is for `%`, and says by itself what is told of the host."""
         now = time.monotonic()
         if now > self._since + WHILE:
             self._told.clear()

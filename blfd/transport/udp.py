@@ -74,7 +74,7 @@ class UdpListener:
         return True
 
     def drops(self) -> int:
-        """Datagrams that came and found no room in the socket's buffer."""
+        """How many datagrams came and found no room in the socket's buffer."""
         values = self.socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4 * (SK_MEMINFO_DROPS + 1))
         return int.from_bytes(values[4 * SK_MEMINFO_DROPS :], sys.byteorder)
 
@@ -83,7 +83,7 @@ class UdpListener:
 
 
 def enlarge_buffers(sock: socket.socket) -> None:
-    """A storm of SUBSCRIBEs waits in the kernel; without CAP_NET_ADMIN the sysctl is the limit."""
+    """Make room for a storm of SUBSCRIBEs; without CAP_NET_ADMIN, the sysctl is the limit."""
     try:
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
     except OSError:

@@ -35,7 +35,7 @@ from blfd.web.site import Site
 
 RENEWAL = 1.0  # seconds between looks whether the certificate has changed
 GRACE = 1  # seconds for requests to end; a lamp board's never does
-WORDS = {  # for an error: what is served, and the option that says where
+WORDS = {  # what an error says: what is served, and the option that says where
     "provision": ("files", "--provision"),
     "portal": ("the portal", "--web"),
     "metrics": ("metrics", "--metrics"),
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def _certificates(options: dict[str, Any]) -> Certificates | None:
-    """What https is served with, if it is."""
+    """The certificate that https is served with; None where nothing is served with it."""
     if all(one["scheme"] != "https" for one in options["listeners"]):
         return None
     files = PemFiles(Path(options["certificate"]), Path(options["certificate_key"]))
@@ -99,7 +99,7 @@ def listening(listener: dict[str, Any]) -> socket.socket:
 
 
 def _host(listener: dict[str, Any], options: dict[str, Any]) -> str:
-    """Where others reach it."""
+    """The host at which others reach a listener, as it stands in a URL."""
     is_every = listener["address"] in (hosts.EVERY, hosts.EVERY_IPV4)
     return hosts.written(options["host"] if is_every else listener["address"])
 
@@ -131,7 +131,7 @@ async def _serve(
     feed: Feed,
     certificates: Certificates | None,
 ) -> None:
-    """Until the input ends; then whoever follows the feed is sent away, and requests have GRACE."""
+    """Serve until the input ends; then whoever follows the feed is sent away, and requests have GRACE."""
     renewal = asyncio.create_task(_renew(certificates)) if certificates else None
     loop = asyncio.get_running_loop()
 

@@ -19,7 +19,7 @@ from blfd.control import ControlClient, ControlError, NotRunning
 
 log = logging.getLogger("blfd.web")
 
-EVERY = 0.1  # seconds
+EVERY = 0.1  # seconds between two questions to the server
 BEAT = 15.0  # seconds between signs of life
 WITHOUT_SERVER = 2.0  # seconds until it is asked again
 BEHIND = 100  # events that a slow reader may be behind
@@ -27,8 +27,9 @@ Row = dict[str, Any]
 
 
 class Event(NamedTuple):
-    """`kind`: "lamps" (all that are watched, `rows` as `blfd lamps --json`), "lamp" (one that changed),
-    "pickup" (an attempt, as of `blfd pickups --json`), "down" (no server answers), "beat" (all is well)."""
+    """What a reader is told; `kind` is "lamps" (all that are watched, `rows` as `blfd lamps --json`), "lamp"
+    (one that changed), "pickup" (an attempt, as of `blfd pickups --json`), "down" (no server answers) or
+    "beat" (all is well)."""
 
     kind: str
     rows: list[Row]
@@ -37,7 +38,7 @@ class Event(NamedTuple):
 class Watched(NamedTuple):
     """Whose lamps a reader is told: of a tenant these `extensions`, or with None all of them.
 
-    Beside them those that have a call, of `calls`; with None, whoever has one.
+    Beside them a reader is told those of `calls` that have a call; with None, all that have one.
     """
 
     tenant: str
@@ -45,7 +46,7 @@ class Watched(NamedTuple):
     calls: frozenset[str] | None = frozenset()
 
     def of(self, rows: list[Row], *, news: bool) -> list[Row]:
-        """Those of the tenant's rows that are to be told; as `news` also of calls that have ended."""
+        """The rows of the tenant's that a reader is to be told; as `news` also of calls that have ended."""
         known = self.extensions
         if known is None:
             return rows
@@ -59,7 +60,7 @@ END = Event("end", [])
 
 
 class Feed:
-    """One for a process; used on its event loop alone."""
+    """What the process asks the server, for all readers; used on its event loop alone."""
 
     def __init__(self, client: ControlClient) -> None:
         self._client = client
@@ -69,9 +70,9 @@ class Feed:
         self._position: Row = {}  # what to ask with: empty for everything
 
     async def follow(self, watched: Watched) -> AsyncGenerator[Event, None]:
-        """First all lamps that are watched (or "down"), then what changes.
+        """Events: first all lamps that are watched (or "down"), then what changes.
 
-        It ends for who reads too slowly, and has to begin again, and when the feed is closed.
+        They end for who reads too slowly, and has to begin again, and when the feed is closed.
         """
         queue: asyncio.Queue[Event] = asyncio.Queue(BEHIND)
         self._readers[queue] = (
@@ -94,7 +95,7 @@ class Feed:
                 self._task = None
 
     def close(self) -> None:
-        """Whoever follows is at the end."""
+        """End the events of whoever follows."""
         self._tell_all(END)
 
     async def _everything(self, watched: Watched) -> Event:

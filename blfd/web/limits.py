@@ -14,7 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 LONGEST = 30.0  # seconds that a connection lives, whatever comes over it: a phone needs one
 MAX_HEADER = 16_384  # octets
-BEHIND_SIP = 5  # of niceness
+BEHIND_SIP = 5  # steps of niceness
 FILES = 4096  # connections at a time, where the system lets us
 
 
@@ -67,7 +67,7 @@ class Prompt(H11Protocol):
 
 
 class BoundedBody:
-    """Whoever reads more than `largest` octets of a body gets HTTPException 413.
+    """An application that gets HTTPException 413 when it reads more than `largest` octets of a body.
 
     Starlette's own limit would answer in plain text, past the application's handlers.
     """
@@ -90,7 +90,7 @@ class BoundedBody:
 
 
 def make_room() -> None:
-    """For SIP, which goes first; and for all phones at once after a power cut, as 1,024 files are few."""
+    """Let SIP go first, and have files for all phones at once after a power cut, as 1,024 are few."""
     os.nice(BEHIND_SIP)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)

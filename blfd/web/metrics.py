@@ -86,7 +86,7 @@ def _labelled(found: dict[str, Any]) -> Iterator[Metric]:
 
 
 def _latency(found: dict[str, Any]) -> Metric:
-    """Prometheus wants each bucket with all that are below it."""
+    """The histogram of the latency: for Prometheus, each bucket counts all that are below it, too."""
     total, buckets = 0, []
     for bound, count in zip([*found["bounds"], "+Inf"], found["counts"], strict=True):
         total += count

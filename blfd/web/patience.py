@@ -1,4 +1,4 @@
-"""Who keeps failing waits, and who comes with many others: for phones' files, and for people who sign in."""
+"""How long who keeps failing waits, and who comes with many others: phones for files, people at sign-in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-FREE_FAILURES = 5  # of a source, before it waits
+FREE_FAILURES = 5  # failures of a source before it waits
 FIRST_WAIT, LONGEST_WAIT = 0.25, 8.0  # seconds
 FORGET_AFTER = 600.0  # seconds without a failure
 MAX_SOURCES = 10_000
@@ -23,7 +23,7 @@ class Patience:
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def wait(self, source: str, now: float) -> float:
-        """Seconds."""
+        """The seconds that a source has to wait now."""
         count, last = self._failures.get(source, (0, now))
         if now - last > FORGET_AFTER or count <= FREE_FAILURES:
             return 0.0
@@ -44,14 +44,14 @@ class Busy(Exception):
 
 
 class Turns:
-    """For what is dear: `at_once` at a time, and `most` with those that wait."""
+    """Turns at work that is dear: `at_once` have one at a time, and `most` are here with those that wait."""
 
     def __init__(self, at_once: int, most: int) -> None:
         self._free, self._room = asyncio.Semaphore(at_once), most
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Raises Busy."""
+        """Wait for a turn, and have it until the block ends. Raises Busy."""
         if self._room == 0:
             raise Busy
         self._room -= 1

@@ -15,7 +15,7 @@ from blfd.web.visitor import Visitor
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """`secure`: cookies are for TLS alone."""
+    """The things that pages and API need; with `secure`, cookies are for TLS alone."""
 
     store: Store
     client: ControlClient
@@ -23,7 +23,7 @@ class Site:
     feed: Feed
     secure: bool
     patience: Patience = field(default_factory=Patience)
-    turns: Turns = field(default_factory=lambda: Turns(2, 50))  # of passwords that are compared
+    turns: Turns = field(default_factory=lambda: Turns(2, 50))  # turns at comparing passwords
 
     def desk(self, visitor: Visitor) -> Desk:
         return Desk(self.store, self.client, self.phones, visitor.name)

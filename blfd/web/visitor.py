@@ -15,7 +15,7 @@ class Forbidden(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """`tenant` is None for who looks after the system; `csrf` is "" where there is no session."""
+    """Who asks; `tenant` is None for who looks after the system; `csrf` is "" where there is no session."""
 
     name: str
     tenant: str | None
@@ -30,12 +30,12 @@ class Visitor:
         return scope in self.scopes
 
     def check_tenant(self, tenant: str) -> None:
-        """Raises NotFound for another's, in the words for one that does not exist."""
+        """Raises NotFound for a tenant that is not theirs, in the words for one that does not exist."""
         if self.tenant is not None and self.tenant != tenant:
             raise NotFound(f"no tenant {tenant}")
 
     def check(self, scope: str) -> None:
-        """Raises Forbidden."""
+        """Raises Forbidden for a right that they do not have."""
         if not self.may(scope):
             raise Forbidden(f"{self.name} may not do this: it needs the right to {scope!r}")
 

@@ -44,7 +44,7 @@ def is_spa(model: Model) -> bool:
 
 
 def _timezone(device: Device, service: Service, value: str) -> Told:
-    """One of a list of offsets, and a rule."""
+    """The settings of a time zone: one of a list of offsets, and a rule."""
     found = clock(value, service.year)
     offset = min(ZONES, key=lambda known: (abs(known - found.offset), known))
     note = found.note
@@ -65,7 +65,7 @@ def _timezone(device: Device, service: Service, value: str) -> Told:
 
 
 def _change(change: Change) -> str:
-    """Month, day, weekday (7 is Sunday), time: the first such weekday from that day on, or -1: the last."""
+    """A change as month/day/weekday/time: the first weekday (7 is Sunday) from that day on; -1: the last."""
     day = -1 if change.week == 5 else 7 * (change.week - 1) + 1
     return f"{change.month}/{day}/{change.weekday}/{change.hour}:{change.minute % 60}:0"
 
@@ -120,7 +120,7 @@ def _web(device: Device, service: Service, value: str) -> Told:
 
 
 def _refetch(device: Device, service: Service, value: str) -> Told:
-    """The multiplatform firmware takes a time of day; the SPA's does after so many seconds."""
+    """The settings of the next fetch: the multiplatform firmware takes a time of day, the SPA's seconds."""
     if value == OFF:
         return Told((("Resync_Periodic", "0"), *_at(device, "")))
     seconds = str(SECONDS_A_DAY + by_mac(device, SECONDS_SPREAD))

@@ -13,14 +13,14 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-LAST = 5  # as a week: whether there are four or five
+LAST = 5  # the last week of a month, whether it has four or five such days
 HORIZON = 10  # years in which a rule has to hold, to be written as the rule of all
 HOUR = 3600
 WEEK = timedelta(days=7)
 
 
 class Change(NamedTuple):
-    """When clocks are put: on the `week`th `weekday` (ISO: 7 is Sunday) of the month, or on its last (5).
+    """A change of clocks: on the `week`th `weekday` (ISO: 7 is Sunday) of the month, or on its last (5).
 
     `minute` is that of the day, by the clock that is put.
     """
@@ -43,7 +43,7 @@ class Change(NamedTuple):
 
 
 class Clock(NamedTuple):
-    """`offset` in seconds east of UTC, and `shift` seconds more from `start` to `end`.
+    """A zone's clock: `offset` in seconds east of UTC, and `shift` seconds more from `start` to `end`.
 
     Where `end` comes earlier in the year, it is the next one's. Without both it is the same all year. `note`
     says what could not be told.
@@ -62,7 +62,7 @@ class Clock(NamedTuple):
 
 @lru_cache(maxsize=2048)
 def clock(zone: str, year: int, shifts: tuple[int, ...] = ()) -> Clock:
-    """Of a zone of the tz database, in a year; `shifts` are those that a phone can be told, if not any.
+    """The clock of a zone of the tz database in a year; `shifts` are those that a phone takes, if not any.
 
     What no phone can be told becomes the offset that most days have, with a note. Raises KeyError and
     ValueError for a zone that does not exist.
@@ -83,7 +83,10 @@ def clock(zone: str, year: int, shifts: tuple[int, ...] = ()) -> Clock:
 
 
 class _Put(NamedTuple):
-    """Clocks that are put, once: when, by the clock that is put, and by how many seconds."""
+    """A moment when clocks are put: `at` by the clock that is put, the offset `before`, and `by` how much.
+
+    Offsets are in seconds.
+    """
 
     at: datetime
     before: int
@@ -91,7 +94,7 @@ class _Put(NamedTuple):
 
 
 def _rule(this: _Put, later: Iterable[_Put]) -> Change:
-    """That of all years if there is one, or else of this one's date."""
+    """The rule of all years if there is one, or else that of this year's date."""
     month, weekday, minute = this.at.month, this.at.isoweekday(), _minute(this.at)
     days = [put.at for put in later if (put.by > 0) == (this.by > 0)]
     for week in (LAST, _week(this.at)):
@@ -110,12 +113,12 @@ def _minute(at: datetime) -> int:
 
 
 def _week(at: datetime) -> int:
-    return (at.day - 1) // 7 + 1  # a fifth one is the last
+    return (at.day - 1) // 7 + 1  # a fifth week is the last
 
 
-@lru_cache(maxsize=8192)  # all zones for ten years
+@lru_cache(maxsize=8192)  # room for all zones in ten years
 def _changes(zone: ZoneInfo, year: int) -> tuple[_Put, ...]:
-    """In a year of UTC, by local time; found by looking once a week, as no clock is put twice in one."""
+    """The changes of a year of UTC, in local time, found by a look each week: none has two of them."""
     found, at, end = [], datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
     before = _seconds(zone, at)
     while at < end:
@@ -129,7 +132,7 @@ def _changes(zone: ZoneInfo, year: int) -> tuple[_Put, ...]:
 
 
 def _moment(zone: ZoneInfo, start: datetime, end: datetime, before: int) -> datetime:
-    """When between the two the offset is no more what it was before, to the minute."""
+    """The moment, to the minute, between the two when the offset is no more what it was before."""
     low, high = 0, int((end - start).total_seconds()) // 60
     while high - low > 1:
         middle = (low + high) // 2

@@ -14,7 +14,7 @@ BY_TIMER = "all numbers go out by its timer, as no document tells how they do at
 
 
 def with_dialling(service: Service, values: Mapping[str, str]) -> Service:
-    """As the common settings have it."""
+    """The service with what the common settings say of numbers outside."""
     prefix, emergency = values.get(OUTSIDE_PREFIX), values.get(EMERGENCY_NUMBERS)
     if prefix is not None:
         service = replace(service, outside=None if prefix == NONE else prefix)
@@ -23,7 +23,7 @@ def with_dialling(service: Service, values: Mapping[str, str]) -> Service:
 
 def _dialled(name: str) -> Translation:
     def tell(device: Device, service: Service, value: str) -> Told:
-        """The whole plan, as the setting has a say in all of it."""
+        """The settings of the whole dial plan, as the setting has a say in all of it."""
         vendor = vendor_of(device.model.path)
         plan = vendor.dialling(device, with_dialling(service, {name: value}))
         return Told(tuple(plan), "" if vendor.SENDS_AT_ONCE else BY_TIMER)

@@ -80,7 +80,7 @@ ANY_LINE, BOOK = "-1", "phone/xmlContact[1]/"
 
 
 def _timezone(device: Device, service: Service, value: str) -> Told:
-    """By hand and by week. Two spellings: which one a firmware reads is not documented."""
+    """The settings of a time zone, by week, in two spellings: no document says which a firmware reads."""
     found = clock(value, service.year)
     date = "phone/date/"
     told: list[Pair] = [
@@ -101,7 +101,7 @@ def _timezone(device: Device, service: Service, value: str) -> Told:
 
 
 def _change(name: str, change: Change) -> Iterator[Pair]:
-    """Week 5 is the last, and weekday 0 Sunday."""
+    """The settings of a change; week 5 is the last, and weekday 0 Sunday."""
     yield name + "Mon", str(change.month)
     yield name + "Week", str(change.week)
     yield name + "Wday", str(change.weekday % 7)
@@ -129,9 +129,9 @@ def _phonebook(device: Device, service: Service, value: str) -> Told:
 
 
 def _refetch(device: Device, service: Service, value: str) -> Told:
-    """Every so many hours, as no time of day can be told."""
+    """The settings of the next fetch, in hours, as no time of day can be told."""
     if value == OFF:
-        return Told((("ap/FlashMode", "1"),))  # only when it starts
+        return Told((("ap/FlashMode", "1"),))  # it fetches only when it starts
     hours = HOURS_A_DAY + by_mac(device, HOURS_SPREAD)
     note = f"every {hours} hours from its start, as it takes no time of day"
     return Told((("ap/FlashMode", "2"), ("ap/FlashInterval", str(hours))), note)

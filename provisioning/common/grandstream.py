@@ -31,7 +31,7 @@ REGISTRATION = re.compile(
 )
 WEB_USERS = ("admin", "user")
 YES, NO = "Yes", "No"
-CHOICES = 8  # of codecs; there is no "off"
+CHOICES = 8  # choices of codecs; there is no "off"
 CODECS = {
     "pcmu": "PCMU",
     "pcma": "PCMA",
@@ -47,7 +47,7 @@ MOST_OFTEN = "720"  # minutes between two downloads of the book
 
 
 def _timezone(device: Device, service: Service, value: str) -> Told:
-    """As POSIX writes it, with names that nobody sees."""
+    """The settings of a time zone, which is written as POSIX has it, with names that nobody sees."""
     found = clock(value, service.year)
     text = f"STD{_west(found.offset)}"
     if found.summer:
@@ -64,20 +64,20 @@ def _timezone(device: Device, service: Service, value: str) -> Told:
 
 
 def _west(offset: int) -> str:
-    """Hours that are added for UTC, so that those east of it are negative."""
+    """The hours that are added for UTC, so that those of zones east of it are negative."""
     hours, minutes = divmod(abs(offset) // 60, 60)
     sign = "-" if offset > 0 else "+"
     return f"{sign}{hours}:{minutes:02d}" if minutes else f"{sign}{hours}"
 
 
 def _change(change: Change) -> str:
-    """Month, week (5 is the last), day of the week (0 is Sunday) and time."""
+    """A change: its month, week (5 is the last), day of the week (0 is Sunday) and time."""
     time = f"{change.hour:02d}:{change.minute % 60:02d}:00"
     return f"M{change.month}.{change.week}.{change.weekday % 7}/{time}"
 
 
 def _codecs(device: Device, service: Service, value: str) -> Told:
-    """The last one is repeated, so that none is left that nobody wants."""
+    """The settings of codecs; the last one is repeated, so that none is left that nobody wants."""
     wanted, note = ordered(CODECS, value)
     if not wanted:
         return Told(note=note)
@@ -91,7 +91,7 @@ def _codecs(device: Device, service: Service, value: str) -> Told:
 
 
 def _phonebook(device: Device, service: Service, value: str) -> Told:
-    """What users have written into it themselves stays."""
+    """The settings of the phonebook; what users have written into it themselves stays."""
     if value == OFF or not service.books:
         return Told((("phonebook.download.mode", "Disabled"),))
     url = urlsplit(service.books)

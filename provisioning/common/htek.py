@@ -98,7 +98,8 @@ COUNTRIES = {
 
 
 def _timezone(device: Device, service: Service, value: str) -> Told:
-    """A place with that offset, and the days of this year: how its weeks count is not documented."""
+    """The settings of a time zone: a place with its offset, and days of this year, as no document says how
+    weeks count."""
     found = clock(value, service.year, (HOUR,))
     hours = min(PLACES, key=lambda known: (abs(known - found.offset / HOUR), known))
     note, nearest = found.note, int(hours * HOUR)
@@ -123,7 +124,7 @@ def _change(number: int, which: str, change: Change, year: int) -> Iterator[Pair
 
 
 def _codecs(device: Device, service: Service, value: str) -> Told:
-    """Of its first account: the numbers of the others' are not documented."""
+    """The settings of codecs of its first account: the numbers of the others' are not documented."""
     wanted, note = ordered(CODECS, value)
     if not wanted:
         return Told(note=note)
@@ -146,7 +147,7 @@ def _phonebook(device: Device, service: Service, value: str) -> Told:
 
 
 def _refetch(device: Device, service: Service, value: str) -> Told:
-    """Every so many minutes, as no time of day can be told."""
+    """The settings of the next fetch, in minutes, as no time of day can be told."""
     name = "P194 FirmwareUpgrade.AutoUpgrade"
     if value == OFF:
         return Told(((name, "0"),))
@@ -188,5 +189,5 @@ def passwords(device: Device) -> Iterator[Pair]:
 
 
 def slot(name: str, value: str) -> str:
-    """The number, as the name beside it is a comment."""
+    """The number of a setting, as the name beside it is a comment."""
     return name.partition(" ")[0]

@@ -16,7 +16,7 @@ from provisioning.model import Account, Device, KeyKind, LineKey, ProvisioningEr
 from provisioning.vendors import vendor_of
 
 _NUMBER = re.compile(r"\d+")
-_BY_NUMBER = ("htek",)  # whose settings are told apart by their numbers alone
+_BY_NUMBER = ("htek",)  # makers whose settings are told apart by their numbers alone
 _SERVICE = Service("192.0.2.1", url="http://192.0.2.1/", books="http://192.0.2.1/")
 
 
@@ -64,7 +64,7 @@ def unknown(vendors: Collection[str], name: str) -> str:
 
 @lru_cache
 def known_names(vendor: str) -> frozenset[str]:
-    """With # for a number: those of our list, and those that our own files have."""
+    """The names that a maker is known to have, of our list and our own files; # stands for a number."""
     family = "snom" if vendor == "gigaset" else vendor
     listed = (files("provisioning.common") / "known" / f"{family}.txt").read_text().split()
     return frozenset(_shape(vendor, name) for name in chain(listed, _ours(vendor)))
@@ -74,7 +74,7 @@ def _ours(vendor: str) -> Iterator[str]:
     for model in models():
         if model.vendor != vendor:
             continue
-        kinds = sorted(vendor_of(vendor).KINDS, key=lambda kind: kind is not KeyKind.LINE)  # that one first
+        kinds = sorted(vendor_of(vendor).KINDS, key=lambda kind: kind is not KeyKind.LINE)  # lines first
         lines = model.accounts if vendor in _BY_NUMBER else 1
         keys = tuple(LineKey(kind, "1") for kind in kinds)[: model.keys - lines]
         device = Device("000000000000", model, (Account("1", "x"),) * lines, keys, 0, "x", "x")
@@ -96,6 +96,6 @@ def _shape(vendor: str, name: str) -> str:
 
 
 def _filled(shape: str, like: str) -> str:
-    """With the numbers of what was written, or 1."""
+    """A name of `known_names` with the numbers of what was written, or 1."""
     numbers = iter(_NUMBER.findall(like))
     return re.sub("#", lambda _: next(numbers, "1"), shape)

@@ -64,7 +64,7 @@ def _timezone(device: Device, service: Service, value: str) -> Told:
 
 
 def _change(which: str, change: Change) -> Iterator[Pair]:
-    """`date` 1, 8, 15 or 22 is the first to fourth such day of the week (1 is Sunday)."""
+    """The settings of a change; `date` 1, 8, 15 or 22 is the first to fourth such weekday (1 is Sunday)."""
     name = f"{SNTP}daylightSavings.{which}."
     last = change.week == 5
     yield name + "month", str(change.month)
@@ -91,7 +91,7 @@ def _alerts(device: Device, service: Service, value: str) -> Told:
 
 
 def _phonebook(device: Device, service: Service, value: str) -> Told:
-    """Only a book that is not the user's own is fetched again with the files."""
+    """The setting of the phonebook: only one that is not the user's own is fetched again with the files."""
     return Told((("dir.local.readonly", "0" if value == OFF else "1"),))
 
 
@@ -106,7 +106,7 @@ def _web(device: Device, service: Service, value: str) -> Told:
 
 
 def _refetch(device: Device, service: Service, value: str) -> Told:
-    """At random between two times of the day."""
+    """The settings of the next fetch, at random between two times of the day."""
     polling = "prov.polling."
     if value == OFF:
         return Told(((polling + "enabled", "0"),))

@@ -84,7 +84,7 @@ LAST_CODEC = "telephone-event"
 
 
 def _timezone(device: Device, service: Service, value: str) -> Told:
-    """An offset and a rule, which are those of the phone's own name for it where it is known to have one."""
+    """The settings of a time zone: offset, rule, and the phone's own name where it is known to have one."""
     found = clock(value, service.year)
     rule = ""
     if found.summer:
@@ -96,7 +96,7 @@ def _timezone(device: Device, service: Service, value: str) -> Told:
 
 
 def _change(change: Change) -> str:
-    """Month, week (05 is the last), day of the week (07 is Sunday) and time."""
+    """A change: its month, week (05 is the last), day of the week (07 is Sunday) and time."""
     time = f"{change.hour:02d}:{change.minute % 60:02d}:00"
     return f"{change.month:02d}.{change.week:02d}.{change.weekday:02d} {time}"
 
@@ -123,12 +123,12 @@ def _alerts(device: Device, service: Service, value: str) -> Told:
 
 
 def _phonebook(device: Device, service: Service, value: str) -> Told:
-    """It is in the first file that the phone asks for, and has no name in another."""
+    """No settings: the phonebook is in the first file that the phone asks for, and has no name in another."""
     return Told()
 
 
 def _refetch(device: Device, service: Service, value: str) -> Told:
-    """At random between two times of the day."""
+    """The settings of the next fetch, at random between two times of the day."""
     polling = "prov_polling_"
     if value == OFF:
         return Told(((polling + "enabled", OFF),))
@@ -166,7 +166,7 @@ def always(device: Device, service: Service) -> Iterator[Pair]:
 
 
 def passwords(device: Device) -> Iterator[Pair]:
-    """In the names of both generations of its software."""
+    """The passwords of its web page, in the names of both generations of its software."""
     admin, user = WEB_USERS
     yield "http_user", admin
     yield "http_pass", device.admin_password

@@ -19,7 +19,7 @@ REFETCH_FROM = "01:00"
 MOST_NTP_SERVERS = 2
 OUTSIDE_PREFIX, EMERGENCY_NUMBERS, NONE = "outside-prefix", "emergency-numbers", "none"
 MOST_EMERGENCIES = 8
-# What some maker's documents have; not every maker has all.
+# Values that some maker's documents have; not every maker has all of them.
 LANGUAGES = "ar bs ca cs da de el en es eu fi fr he hr hu it ja ko lt lv nl no pl pt ru sk sl sv tr uk zh"
 COUNTRIES = "at au be br ca ch cl cn cz de dk es fi fr gb gr hu in it jp lt mx nl no nz pt ru se tw us za"
 CODECS = ("pcmu", "pcma", "g722", "g729", "ilbc", "opus")
@@ -52,7 +52,7 @@ def _one_of(known: Collection[str]) -> Callable[[str], str]:
 
 
 def _zone(value: str) -> str:
-    """Its name in the tz database, in whatever case it is written."""
+    """The name of a zone in the tz database, in whatever case it is written."""
     known = zoneinfo.available_timezones()
     wanted = value.strip().lower()
     found = next((zone for zone in known if zone.lower() == wanted), None)

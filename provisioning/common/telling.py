@@ -16,7 +16,7 @@ SPREAD = 4 * 60  # minutes in which all phones fetch their files
 
 
 class Told(NamedTuple):
-    """The maker's own settings; `note` says what of the wish the phone is not told, and why."""
+    """What a phone is told, in the maker's settings; `note` says what of the wish it is not told, and why."""
 
     settings: tuple[Pair, ...] = ()
     note: str = ""
@@ -44,11 +44,11 @@ class Maker(Protocol):
         """The passwords of the phone's web page."""
 
     def slot(self, name: str, value: str) -> str:
-        """What a setting is for: of two for the same the later one counts."""
+        """The purpose of a setting: of two with the same one the later counts."""
 
 
 def as_values(values: Mapping[str, str], *names: str) -> Translation:
-    """Settings that all get one value for each of the common setting's; `{}` in a name: for each account."""
+    """The translation to settings that all get one of `values`; `{}` in a name stands for each account."""
 
     def tell(device: Device, service: Service, value: str) -> Told:
         if value not in values:
@@ -59,7 +59,7 @@ def as_values(values: Mapping[str, str], *names: str) -> Translation:
 
 
 def each_line(device: Device, *names: str) -> Iterator[str]:
-    """The names, those with `{}` once for each account."""
+    """The names of settings, those with `{}` once for each account."""
     for name in names:
         if "{}" in name:
             yield from (name.format(line) for line in range(1, len(device.accounts) + 1))
@@ -72,7 +72,7 @@ def switch(on: str, off: str, *names: str) -> Translation:
 
 
 def alerts(screen: str, sound: str, on: str, off: str) -> Translation:
-    """Of a watched extension that rings: by the settings for what is seen and what is heard."""
+    """The translation of alerts of a watched extension that rings, to settings for the eye and the ear."""
 
     def tell(device: Device, service: Service, value: str) -> Told:
         return Told(
@@ -86,7 +86,7 @@ def alerts(screen: str, sound: str, on: str, off: str) -> Translation:
 
 
 def servers(first: str, second: str, *more: Pair) -> Translation:
-    """Of time, one or two; without a `second` only one can be told."""
+    """The translation of one or two time servers; without a `second` setting only one can be told."""
 
     def tell(device: Device, service: Service, value: str) -> Told:
         hosts = value.split(",")
@@ -113,7 +113,7 @@ def by_mac(device: Device, count: int) -> int:
 
 
 def minute_of_day(device: Device, begin: str) -> int:
-    """When a phone fetches its files: at its own time in the hours that begin then."""
+    """The minute of the day when a phone fetches its files: its own one in the hours that begin then."""
     return (minute(begin) + by_mac(device, SPREAD)) % (24 * 60)
 
 
@@ -123,7 +123,7 @@ def minute(time: str) -> int:
 
 
 def clock_time(minute: int) -> str:
-    """HH:MM."""
+    """A minute of the day as HH:MM."""
     return f"{minute // 60 % 24:02d}:{minute % 60:02d}"
 
 

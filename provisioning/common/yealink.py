@@ -30,7 +30,7 @@ REGISTRATION = re.compile(
     r"|static\.auto_provision\.server\.(url|username|password)"
 )
 WEB_USERS = ("admin", "user")
-ACCOUNT_OF_MAKER = "var"  # a third one, which would keep its well-known password
+ACCOUNT_OF_MAKER = "var"  # a third account of the web page, which would keep its well-known password
 USER_PASSWORD = "static.security.user_password"
 LANGUAGES = {
     "da": "Danish",
@@ -78,7 +78,7 @@ NAMES_OF_CODECS = {codec: codec for codec in CODECS} | {"ilbc": "ilbc_13_33kbps"
 
 
 def _timezone(device: Device, service: Service, value: str) -> Told:
-    """With our own rule, by week: the names of its zones are those of a list in the phone."""
+    """The settings of a time zone, with our own rule, by week: its zones are those of a list in the phone."""
     found = clock(value, service.year)
     hours, minutes = divmod(abs(found.offset) // 60, 60)
     sign = "-" if found.offset < 0 else "+" if found.offset else ""
@@ -99,7 +99,7 @@ def _timezone(device: Device, service: Service, value: str) -> Told:
 
 
 def _change(change: Change) -> str:
-    """Month, week (5 is the last), day of the week (7 is Sunday) and hour."""
+    """A change: its month, week (5 is the last), day of the week (7 is Sunday) and hour."""
     return f"{change.month}/{change.week}/{change.weekday}/{change.hour}"
 
 
@@ -114,7 +114,7 @@ def _codecs(device: Device, service: Service, value: str) -> Told:
 
 
 def _refetch(device: Device, service: Service, value: str) -> Told:
-    """The phone chooses a time between these two by chance."""
+    """The settings of the next fetch, at a time between two that the phone chooses by chance."""
     weekly = "static.auto_provision.weekly."
     if value == OFF:
         return Told(((weekly + "enable", "0"),))
@@ -182,7 +182,7 @@ def always(device: Device, service: Service) -> Iterator[Pair]:
 
 
 def passwords(device: Device) -> Iterator[Pair]:
-    """A line for each user of the same name, with the user in the value."""
+    """The passwords of its web page: settings of one name, a line for each user, who stands in the value."""
     admin, user = WEB_USERS
     yield USER_PASSWORD, f"{admin}:{device.admin_password}"
     yield USER_PASSWORD, f"{user}:{device.user_password}"

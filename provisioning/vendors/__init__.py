@@ -25,10 +25,10 @@ class Vendor(Protocol):
     SENDS_AT_ONCE: bool
 
     def settings(self, device: Device, service: Service) -> Iterator[tuple[str, str]]:
-        """Names and values, in the order of the file."""
+        """The names and values of settings, in the order of the file."""
 
     def dialling(self, device: Device, service: Service) -> Iterator[tuple[str, str]]:
-        """Those of them that say when a number that is dialled goes out."""
+        """The settings that say when a number that is dialled goes out."""
 
     def body(self, found: Found) -> bytes:
         """The main file, which has these settings: what a site's template replaces."""
@@ -37,10 +37,10 @@ class Vendor(Protocol):
         """The phone's own files, by the names that it asks for."""
 
     def boot(self, device: Device, service: Service) -> dict[str, bytes]:
-        """What all phones ask for under the same names, with the way to this phone's own files in it."""
+        """Files that all phones ask for under the same names, with the way to this phone's own in them."""
 
     def common(self, device: Device) -> dict[str, bytes]:
-        """What all phones of its model ask for, which holds nothing of anybody's."""
+        """Files that all phones of its model ask for, and that hold nothing of anybody's."""
 
 
 def vendor_of(model: str) -> Vendor:
@@ -49,5 +49,5 @@ def vendor_of(model: str) -> Vendor:
 
 
 def unknown_key(device: Device, key: LineKey, why: str) -> ProvisioningError:
-    """That a maker has such keys, and that nobody has written down how a file sets this one."""
+    """The error that a maker has such keys, and that nobody has written down how a file sets this one."""
     return ProvisioningError(f"{device.shown}: no {key.kind.value} key ({key.value}): {why}")

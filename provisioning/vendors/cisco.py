@@ -19,7 +19,7 @@ SENDS_AT_ONCE = True
 KINDS = frozenset({KeyKind.BLF, KeyKind.SPEED_DIAL, KeyKind.LINE})
 NO_LINE = "Disabled"
 PLAN_CHARACTERS = 2000
-LONG_TIMER = 10  # seconds, of a number that is not complete
+LONG_TIMER = 10  # seconds behind a number that is not complete
 STAR_CODES = (
     *("Call_Return_Code", "Blind_Transfer_Code", "Call_Back_Act_Code", "Call_Back_Deact_Code"),
     *("Cfwd_All_Act_Code", "Cfwd_All_Deact_Code", "Cfwd_Busy_Act_Code", "Cfwd_Busy_Deact_Code"),
@@ -49,7 +49,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     for number in device.free_lines:
         yield f"Line_Enable_{number}_", "No"
     yield from dialling(device, service)
-    yield "Attendant_Console_Call_Pickup_Code", f"{service.directed_code}#"  # the # is the extension
+    yield "Attendant_Console_Call_Pickup_Code", f"{service.directed_code}#"  # the # stands for the extension
     yield "Call_Pickup_Audio_Notification", "Yes"
     yield "Subscribe_Expires", str(service.subscribe_expires)
     if _is_spa(device.model):
@@ -72,7 +72,7 @@ def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     addresses = "Enable_IP_Dialing" if _is_spa(device.model) else "Enable_URI_Dialing"
     for number in range(1, len(device.accounts) + 1):
         yield f"Dial_Plan_{number}_", f"({'|'.join(entries)})"
-        yield f"{addresses}_{number}_", "No"  # where `*` is a dot
+        yield f"{addresses}_{number}_", "No"  # in an address that is dialled, `*` is a dot
     yield "Interdigit_Short_Timer", str(SHORT_TIMER)
     yield "Interdigit_Long_Timer", str(LONG_TIMER)
     directed, group = ("", "") if _is_spa(device.model) else (service.directed_code, service.group_code)
@@ -83,7 +83,7 @@ def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
 
 
 def _entry(sequence: Sequence) -> str:
-    """`S0` is a short timer of nothing."""
+    """An entry of the plan; `S0` is a short timer of nothing."""
     return f"{written_keys(sequence)}{'x.' * sequence.more}{'S0' * sequence.at_once}"
 
 
@@ -122,7 +122,7 @@ def _key(place: int, line: str, name: str, function: str) -> Iterator[tuple[str,
 
 
 def _modules(device: Device) -> Iterator[tuple[str, str]]:
-    """Which of them are there."""
+    """The settings that say which modules are there."""
     if _is_spa(device.model):
         for module in range(1, device.model.modules + 1):
             yield f"Unit_{module}_Enable", "Yes" if module <= device.modules else "No"
@@ -152,7 +152,7 @@ def files(device: Device, body: bytes) -> dict[str, bytes]:
 
 
 def boot(device: Device, service: Service) -> dict[str, bytes]:
-    """A phone from the box asks for it by its model."""
+    """The file that a phone from the box asks for by its model."""
     if not (_is_spa(device.model) and service.url):
         return {}
     rule = [("Profile_Rule", _rule(service)), ("Resync_On_Reset", "Yes")]

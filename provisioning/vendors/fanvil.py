@@ -23,7 +23,7 @@ NOTHING, MEMORY, LINE = "0", "1", "2"  # types of keys
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
-    """A name is the way to the element: `sip/line[1]/PhoneNumber`."""
+    """The settings; a name is the way to the element: `sip/line[1]/PhoneNumber`."""
     for number, account in enumerate(device.accounts, 1):
         line = f"sip/line[{number}]/"
         yield line + "PhoneNumber", account.extension
@@ -55,7 +55,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
 
 
 def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
-    """By the timer alone: no document names the settings of its digit map."""
+    """The settings of the timer, which alone decides: no document names those of its digit map."""
     yield "call/basic/DialbyPound", "0" if service.dial_plan.needs_pound else "1"
     yield "call/basic/DialFixedLength", "0"
     yield "call/basic/DialbyTimeout", "1"
@@ -100,7 +100,7 @@ def _value(key: LineKey, service: Service) -> str:
 
 
 def body(found: Found) -> bytes:
-    """With a version that differs when anything else does, as the phone reads no other."""
+    """The file, with a version that differs when anything else does, as the phone reads no other."""
     root = etree.Element("sysConf")
     etree.SubElement(root, "Version").text = f"2.{version(found)}"
     return formats.nested(found, root)
@@ -115,5 +115,5 @@ def boot(device: Device, service: Service) -> dict[str, bytes]:
 
 
 def common(device: Device) -> dict[str, bytes]:
-    """Its common files are about firmware; without them the phone keeps what it has."""
+    """No files: its common ones are about firmware, and without them the phone keeps what it has."""
     return {}

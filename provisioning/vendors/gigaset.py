@@ -29,5 +29,5 @@ def boot(device: Device, service: Service) -> dict[str, bytes]:
 
 
 def common(device: Device) -> dict[str, bytes]:
-    """Nothing is in it, as each phone's own file has all."""
+    """A file with nothing in it, as each phone's own file has all."""
     return {f"{device.model.code}.htm": body([])}

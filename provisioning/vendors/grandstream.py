@@ -17,12 +17,12 @@ KINDS = frozenset({KeyKind.BLF, KeyKind.SPEED_DIAL, KeyKind.LINE})
 TRANSPORTS = {"udp": "UDP", "tcp": "TCP", "tls": "TlsOrTcp"}
 LINE, NOTHING = "Line", "None"
 PLAN_CHARACTERS = 1024
-INTERNATIONAL = "\\+x+"  # from a book or a list of calls
+INTERNATIONAL = "\\+x+"  # a number from a book or a list of calls
 MODES = {KeyKind.BLF: "BLF", KeyKind.SPEED_DIAL: "SpeedDial"}
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
-    """Expiries are in minutes here."""
+    """The settings; expiries are in minutes here."""
     for number, account in enumerate(device.accounts, 1):
         line = f"account.{number}."
         yield line + "enable", "Yes"
@@ -66,9 +66,10 @@ def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
 
 
 def _entry(sequence: Sequence) -> str:
-    """`x+` is one digit or more, and not every firmware knows T: what may go on gets an entry without end.
+    """An entry of the plan; `x+` is one digit or more. What may go on gets an entry without end, as not every
+    firmware knows T.
 
-    Where it is complete with a last key that is not any digit, that entry is for more than what is meant.
+    Where one is complete with a last key that is not any digit, its entry is for more than what is meant.
     """
     if sequence.at_once:
         return written_keys(sequence)
@@ -94,7 +95,7 @@ def _keys(device: Device) -> Iterator[tuple[str, str]]:
 
 
 def _where(device: Device, place: int) -> tuple[str, str]:
-    """Of the pages, of the multi-purpose keys beside them, or of a module; and the account there."""
+    """The name of a key of the pages, of the multi-purpose keys, or of a module; and the account there."""
     pages, beside = device.model.keys, device.model.multi_purpose
     if place <= pages:
         return f"pks.vpk.{place}", "0"

@@ -19,12 +19,12 @@ LINE = "1"
 TYPES = {KeyKind.SPEED_DIAL: "2", KeyKind.BLF: "3", KeyKind.LIST: "4"}
 ANY_ACCOUNT = "255"
 NOTHING = ("0", "", "", ANY_ACCOUNT, "")
-FIRST, PAGED = 5, 37  # keys from which the numbers follow another rule
+FIRST, PAGED = 5, 37  # keys from which on the numbers follow another rule
 MODULE_BASE, MODULE_PAGE = 60000, 20
 
 
 class Numbers(NamedTuple):
-    """Of an account's parameters, which follow no rule."""
+    """The numbers of an account's parameters, which follow no rule."""
 
     active: int
     server: int
@@ -53,7 +53,7 @@ ACCOUNTS = (
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
-    """A name is a number and what it stands for."""
+    """The settings; a name is a number and what it stands for."""
     for number, (p, account) in enumerate(zip(ACCOUNTS, device.accounts, strict=False), 1):
         name = f"Account{number}"
         yield f"P{p.active} {name}.Active", "1"
@@ -95,7 +95,7 @@ def _pickup(service: Service) -> Iterator[tuple[str, str]]:
 
 
 def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
-    """Whatever keys, by the timer: whether an entry of fixed length is sent at once no document says."""
+    """A plan of whatever keys, and the timer: no document says whether a fixed length is sent at once."""
     pound = service.dial_plan.needs_pound
     for number, (p, _) in enumerate(zip(ACCOUNTS, device.accounts, strict=False), 1):
         yield f"P{p.send_key} Account{number}.Use#AsDialKey", "0" if pound else "1"
@@ -113,7 +113,7 @@ def _keys(device: Device, service: Service) -> Iterator[tuple[str, str]]:
 
 
 def _parts(key: LineKey, service: Service) -> tuple[str, ...]:
-    value = "" if key.kind is KeyKind.LIST else key.value  # whose members the list itself says
+    value = "" if key.kind is KeyKind.LIST else key.value  # a list says itself who its members are
     code = "" if key.kind is KeyKind.SPEED_DIAL else service.directed_code
     return (TYPES[key.kind], value, key.shown, ANY_ACCOUNT, code)
 
@@ -130,7 +130,7 @@ def _key(device: Device, place: int, parts: tuple[str, ...]) -> Iterator[tuple[s
 
 
 def _module_key(device: Device, at: int) -> str:
-    """Modules have pages: `Exp2_1_20` is the last key on the first page of the second."""
+    """The name of a module's key; modules have pages: `Exp2_1_20` is the last of the second's first page."""
     module, key = divmod(at, device.model.module_keys)
     page, key = divmod(key, MODULE_PAGE)
     return f"Exp{module + 1}_{page + 1}_{key + 1}"

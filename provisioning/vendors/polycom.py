@@ -19,12 +19,12 @@ KINDS = frozenset({KeyKind.BLF, KeyKind.SPEED_DIAL, KeyKind.LINE})
 TRANSPORTS = {"udp": "UDPOnly", "tcp": "TCPOnly", "tls": "TLS"}
 SERVER_TYPES = {"ftp": "FTP", "http": "HTTP", "https": "HTTPS"}
 CATEGORIES = {KeyKind.BLF: "BLF", KeyKind.SPEED_DIAL: "SpeedDial", KeyKind.LINE: "Line"}
-NEXT_WATCHED = "0"  # as the index of a key that watches: the next of the resource list
-FEW_KEYS = 2  # phones with no more have nothing to arrange
-AUDIBLE = "ringer2"  # the first one is silence
+NEXT_WATCHED = "0"  # the index of a key that watches the next of the resource list
+FEW_KEYS = 2  # keys: phones with no more have nothing to arrange
+AUDIBLE = "ringer2"  # the first ringer is silence
 MASTER = "000000000000.cfg"
-MAP_CHARACTERS, MAP_ENTRIES = 512, 20  # of old firmware
-ENDED_BY_POUND = ("xx.#", "*xx.#")  # whose # is not sent
+MAP_CHARACTERS, MAP_ENTRIES = 512, 20  # the room of old firmware
+ENDED_BY_POUND = ("xx.#", "*xx.#")  # numbers whose # is not sent
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
@@ -100,18 +100,18 @@ def _pickup(service: Service) -> Iterator[tuple[str, str]]:
 
 
 def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
-    """A digit map, as the phone's own is for North America, and sends what it does not know at once."""
+    """A digit map, as the phone's own one is for North America, and sends what it does not know at once."""
     plan = service.dial_plan
     entries = plan.written(digit_map, MAP_CHARACTERS, MAP_ENTRIES)
     with_pound = [*entries, *ENDED_BY_POUND]
     has_room = len(with_pound) <= MAP_ENTRIES and len("|".join(with_pound)) <= MAP_CHARACTERS
     yield "dialplan.digitmap", "|".join(with_pound if has_room and not plan.needs_pound else entries)
-    yield "dialplan.impossibleMatchHandling", "2"  # go on collecting
+    yield "dialplan.impossibleMatchHandling", "2"  # it goes on collecting
     yield "dialplan.removeEndOfDial", "0" if plan.needs_pound else "1"
 
 
 def _home(service: Service) -> Iterator[tuple[str, str]]:
-    """The address at which the phone fetches this file the next time."""
+    """The settings of the address at which the phone fetches this file the next time."""
     url = urlsplit(service.url)
     yield "device.set", "1"
     for name, value in (
@@ -147,5 +147,5 @@ def common(device: Device) -> dict[str, bytes]:
 
 
 def _master(config: str) -> bytes:
-    """Which files the phone goes on to fetch; the firmware stays as it is."""
+    """The file that says which others the phone goes on to fetch; the firmware stays as it is."""
     return formats.document(etree.Element("APPLICATION", APP_FILE_PATH="", CONFIG_FILES=config))

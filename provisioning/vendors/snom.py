@@ -16,16 +16,16 @@ SYNC = "check-sync;reboot=false"
 XML = True
 SENDS_AT_ONCE = True
 KINDS = frozenset(KeyKind)
-AUTO_DIAL = "5"  # seconds; of those that all firmware knows, the one that lets people think
+AUTO_DIAL = "5"  # seconds; of the values that all firmware knows, the one that lets people think
 PLAN_CHARACTERS = 2000
-PARTS = ("context", "label")  # of a key's element
+PARTS = ("context", "label")  # attributes of a key's element
 _PLACE = re.compile(r"([\w.-]+)(?:\[(\d+)\])?", re.ASCII)
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
-    """`name[1]` is `<name idx="1">`; of a key there are `fkey[0]`, what it does, and its attributes.
+    """The settings: `name[1]` is `<name idx="1">`; a key has `fkey[0]`, what it does, and its attributes.
 
-    `certificate` is where one is that the phone is to trust.
+    `certificate` is the URL of one that the phone is to trust.
     """
     for number, account in enumerate(device.accounts, 1):
         at = f"[{number}]"
@@ -58,11 +58,11 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         context = key.value if key.kind is KeyKind.LINE else "active"
         yield from _key(place, _function(key, service), context, device.label(key))
     for place in device.free_keys:
-        yield from _key(place - 1, "none", "active", "")  # else it is one more key of a line
+        yield from _key(place - 1, "none", "active", "")  # without a type it is one more key of a line
 
 
 def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
-    """Rules for what is sent at once; the rest waits for the timer, which else there is none."""
+    """Rules for numbers that are sent at once, and the timer that the rest waits for, which is off else."""
     plan = service.dial_plan
     rules = [rule for rule in plan.written(_rule, PLAN_CHARACTERS) if rule]
     if not plan.needs_pound:
@@ -73,7 +73,7 @@ def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
 
 
 def _rule(sequence: Sequence) -> str:
-    """Pattern, what is dialled (`\\d` is the registrar), and that it is complete."""
+    """A rule: the pattern, what is dialled (`\\d` is the registrar), and that it is complete."""
     if not sequence.at_once:
         return ""
     keys = "".join(key if key in DIGITS and len(key) == 1 else in_brackets(key) for key in sequence.keys)
@@ -135,5 +135,5 @@ def boot(device: Device, service: Service) -> dict[str, bytes]:
 
 
 def common(device: Device) -> dict[str, bytes]:
-    """Nothing is in it, as each phone's own file has all."""
+    """A file with nothing in it, as each phone's own file has all."""
     return {f"snom{device.model.name.upper()}.htm": body([])}

@@ -18,8 +18,8 @@ NOTHING = "0"
 TYPES = {KeyKind.SPEED_DIAL: "13", KeyKind.LINE: "15", KeyKind.BLF: "16", KeyKind.LIST: "39"}
 BOOT = "y000000000000.boot"
 MAP_CHARACTERS = 2048
-INTERNATIONAL = "|+x.T"  # from a book or a list of calls
-LONG_TIMER = 10  # seconds, of a number that nothing in the plan is like
+INTERNATIONAL = "|+x.T"  # a number from a book or a list of calls
+LONG_TIMER = 10  # seconds behind a number that nothing in the plan is like
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
@@ -41,7 +41,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
             yield line + "outbound_proxy.1.address", service.host
             yield line + "outbound_proxy.1.port", str(service.port)
         yield line + "blf.subscribe_period", str(service.subscribe_expires)
-        yield line + "blf.subscribe_event", "0"  # dialog
+        yield line + "blf.subscribe_event", "0"  # Event: dialog
         yield line + "dialoginfo_callpickup", "1"  # INVITE with Replaces, from what our NOTIFY says
         yield line + "direct_pickup_code", service.directed_code
         yield line + "group_pickup_code", service.group_code
@@ -59,7 +59,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield "static.auto_provision.server.password", service.http_password
     if service.ca_url(CA_PEM):
         yield "static.trusted_certificates.url", service.ca_url(CA_PEM)
-        yield "static.security.ca_cert", "2"  # those that are built in, and this one
+        yield "static.security.ca_cert", "2"  # it trusts those that are built in, and this one
     yield from _keys(device, service)
 
 
@@ -75,11 +75,11 @@ def _pickup(service: Service) -> Iterator[tuple[str, str]]:
 
 
 def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
-    """A digit map, as the phone's own is for North America."""
+    """A digit map, as the phone's own one is for North America."""
     entries = service.dial_plan.written(digit_map, MAP_CHARACTERS - len(INTERNATIONAL))
     yield "dialplan.digitmap.enable", "1"
     yield "dialplan.digitmap.string", "|".join(entries) + INTERNATIONAL
-    yield "dialplan.digitmap.no_match_action", "2"  # go on collecting
+    yield "dialplan.digitmap.no_match_action", "2"  # it goes on collecting
     yield "dialplan.digitmap.interdigit_short_timer", str(SHORT_TIMER)
     yield "dialplan.digitmap.interdigit_long_timer", str(LONG_TIMER)
 
@@ -93,7 +93,7 @@ def _keys(device: Device, service: Service) -> Iterator[tuple[str, str]]:
             yield from _line(next(places), key.value, device.label(key))
         else:
             yield from _key(next(places), key, service)
-    for place in places:  # likewise
+    for place in places:  # or keys that were there before would stay
         yield f"{place}.type", NOTHING
 
 
@@ -106,7 +106,7 @@ def _line(place: str, number: str, label: str) -> Iterator[tuple[str, str]]:
 def _key(place: str, key: LineKey, service: Service) -> Iterator[tuple[str, str]]:
     yield f"{place}.type", TYPES[key.kind]
     yield f"{place}.line", "1"
-    if key.kind is not KeyKind.LIST:  # whose members the list itself says
+    if key.kind is not KeyKind.LIST:  # a list says itself who its members are
         yield f"{place}.value", key.value
     yield f"{place}.label", key.shown
     if key.kind is KeyKind.BLF:
@@ -129,7 +129,7 @@ def files(device: Device, body: bytes) -> dict[str, bytes]:
 
 
 def boot(device: Device, service: Service) -> dict[str, bytes]:
-    """Newer firmware asks for this first; `MAC.boot` is not there, so that it comes to this."""
+    """The file that newer firmware begins with, as `MAC.boot` is not there; it names the others."""
     lines = (
         "#!version:1.0.0.1",
         f'include:config "{_common(device)}"',
@@ -140,7 +140,7 @@ def boot(device: Device, service: Service) -> dict[str, bytes]:
 
 
 def common(device: Device) -> dict[str, bytes]:
-    """Nothing is in it, as each file of their own has all."""
+    """A file with nothing in it, as each phone's own file has all."""
     return {_common(device): body([])}
 
 

@@ -41,7 +41,7 @@ def uri(user: str, host: str = HOST, port: int = 0) -> Uri:
 
 
 def flow(user: str = "101", transport: str = "udp") -> Flow:
-    """Where a user's phone is: each has a port of its own."""
+    """The flow of a user's phone: each has a port of its own."""
     return Flow(transport, "198.51.100.7", 10_000 + sum(map(ord, user)))
 
 
@@ -99,7 +99,7 @@ def subscribe(
 
 
 def over_tls(asked: Asked, *, sips: bool = False) -> Asked:
-    """As its sender's phone sends it that has TLS; `sips`: it asks for a sips: URI."""
+    """A request as its sender's phone sends it over TLS; with `sips`, to a sips: URI."""
     request = asked.request
     target = request.target._replace(scheme="sips") if sips else request.target
     user = request.from_.uri.user
@@ -138,7 +138,7 @@ class World:
     """A core, its clock, and what it has asked for.
 
     `stack` plays as much of the SIP stack as no test is about: legs that are hung up have ended when the
-    clock goes on, and which there are is said when it is asked.
+    clock goes on, and which legs there are is said when it is asked.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class World:
         return self._played(self.core.handle(event, self.now))
 
     def at(self, now: float) -> list[Effect]:
-        """Let time pass."""
+        """Let time pass until `now`; gives the effects."""
         while self._stack and self._hung_up:
             assert self.give(LegEnded(min(self._hung_up), 200, "")) == []
         self.now = now
@@ -194,13 +194,13 @@ class World:
         return self.core.dialogs.lamp(Aor(DEFAULT_TENANT, extension)).value
 
     def confirm(self, effects: Sequence[Effect]) -> list[Effect]:
-        """200 to every NOTIFY among the effects; what comes of that."""
+        """Answer every NOTIFY among the effects with 200; gives what comes of that."""
         found = notifies(effects)
         return [e for n in found for e in self.give(NotifyAnswered(n.subscription, 200))]
 
 
 def each(effects: Sequence[Effect]) -> list[Effect]:
-    """With what all watchers are told at once one by one."""
+    """The effects, with what all watchers are told at once as NOTIFYs one by one."""
     return [one for e in effects for one in (e.notifies if isinstance(e, NotifyAll) else (e,))]
 
 

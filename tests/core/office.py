@@ -33,7 +33,7 @@ SALES = (group("102 103 104"),)
 
 
 class Office:
-    """101 to 105, all registered, those of `tls` over TLS; 102, 103 and 104 are a group."""
+    """The phones 101 to 105, all registered, those of `tls` over TLS; 102, 103 and 104 are a group."""
 
     def __init__(self, groups: tuple[Group, ...] = SALES, tls: tuple[str, ...] = ()) -> None:
         self.tls = tls
@@ -114,7 +114,7 @@ class Office:
     def refused(
         self, who: str, to: str, *, host: str = HOST, replaces: str = "", sips: bool = False
     ) -> Reply:
-        """The refusal of what has not become a leg."""
+        """The refusal of an INVITE that has not become a leg."""
         asked = invite(who, to, replaces=(replaces,) if replaces else ())
         asked = asked._replace(request=asked.request._replace(target=uri(to, host)))
         return reply(self.give(self._sent(asked, sips=sips)))
@@ -124,7 +124,7 @@ class Office:
 
 
 def replaces(leg: int, more: str = "") -> str:
-    """What a phone makes of a NOTIFY for the callee leg `leg`."""
+    """The Replaces that a phone makes of a NOTIFY for the callee leg `leg`."""
     return naming(DialogId(f"id{leg}", "ours", f"phone{leg}"), more)
 
 

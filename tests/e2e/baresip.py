@@ -125,8 +125,8 @@ class Baresip:
 
 
 def a_day(caller: Baresip, callee: Baresip, picker: Baresip, watcher: Agent) -> None:
-    """A call picked up by a code, one that is answered, and one that is transferred, as a watcher of the
-    callee sees them."""
+    """Make a call that is picked up by a code, one that is answered and one that is transferred; check what a
+    watcher of the callee sees of them."""
     watcher.subscribe(callee.user)
     caller.dial(callee.user)
     callee.wait("CALL_INCOMING")

@@ -1,4 +1,4 @@
-"""A browser without JavaScript: signs in, follows links, sends forms with what is hidden in them."""
+"""A browser without JavaScript, which signs in, follows links, and sends forms with what they hide."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ ADMIN_PASSWORD = "correct horse"
 
 
 def portal_url(site: Site) -> str:
-    """Where a site started with --web serves its portal."""
+    """The URL at which a site that was started with --web serves its portal."""
     serves = site.ask("status")["serves"]
     (url,) = (entry.removeprefix("portal: ") for entry in serves if entry.startswith("portal: "))
     return str(url)
 
 
 def web_processes(server: int) -> list[int]:
-    """Children of the server that serve HTTP."""
+    """The ids of the server's children that serve HTTP."""
     children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
     lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in children}
     return [pid for pid, line in lines.items() if "blfd.web" in line]
 
 
 def program(site: Site, *scopes: str, tenant: str | None = "default") -> httpx.Client:
-    """Of the API, with a new token that has these rights."""
+    """A client of the API, with a new token that has these rights."""
     whose = ["--tenant", tenant] if tenant else []
     wanted = [word for scope in scopes for word in ("--scope", scope)]
     name = f"t{secrets.token_hex(8)}"
@@ -58,13 +58,13 @@ class Browser:
         return self.client.get(path)
 
     def submit(self, path: str, files: Any = None, **fields: Any) -> httpx.Response:
-        """The page's form with what is hidden in it, and `fields`: a list is sent value by value."""
+        """Send the page's form with what is hidden in it, and `fields`: a list is sent value by value."""
         page = self.get(path)
         assert page.status_code in (200, 409), page.text
         return self.send(page, files, **fields)
 
     def send(self, page: httpx.Response, files: Any = None, to: str = "", **fields: Any) -> httpx.Response:
-        """The form of a page that is open already; the first of those whose address has `to` in it."""
+        """Send a form of a page that is open already: the first of those whose address has `to` in it."""
         forms = found_in(page.text, "//main//form[@method='post']")
         form = next(form for form in forms if to in form.get("action", ""))
         inputs = form.xpath(".//input[@type='hidden']")

@@ -74,7 +74,7 @@ class Calling:
         return self.agent.wait(lambda m: m.status == status and m["call-id"] == call_id)
 
     def acknowledge(self, answer: Message, body: bytes = b"", kind: str = "application/sdp") -> Dialog:
-        """ACK a 200; the dialog."""
+        """Send ACK for a 200; gives the dialog."""
         self.dialog = Dialog(
             self.agent,
             answer["contact"].strip("<>"),
@@ -87,7 +87,7 @@ class Calling:
         return self.dialog
 
     def refused(self) -> Message:
-        """The final refusal, acknowledged."""
+        """The final refusal, once it is acknowledged."""
         answer = self.final()
         assert answer.status >= 300, answer.start
         self.agent.ack(answer, self.uri, self.headers)
@@ -116,7 +116,7 @@ class Dialog:
     local: str
     remote: str
     call_id: str
-    cseq: int = 0  # of the last request
+    cseq: int = 0  # the number of the last request
 
     @classmethod
     def of_invite(cls, agent: Agent, invite: Message) -> Dialog:
@@ -127,7 +127,7 @@ class Dialog:
     def send(
         self, method: str, body: bytes = b"", kind: str = "application/sdp", **more: str
     ) -> dict[str, str]:
-        """Send a request in the dialog; its headers. `more` as in `Agent.headers`."""
+        """Send a request in the dialog, and give its headers. `more` is as in `Agent.headers`."""
         self.cseq += 1
         headers = {
             "Via": self.agent.via(),
@@ -166,7 +166,7 @@ def hang_up(dialog: Dialog, other: Agent) -> None:
 
 
 def connect(caller: Agent, callee: Agent, *, is_trusted: bool = False) -> tuple[Dialog, Dialog]:
-    """A call that is up: offers at port 4000, answer at 5000; `is_trusted`: nobody is challenged."""
+    """Both sides of a call that is up: offer at port 4000, answer at 5000; `is_trusted`: no challenge."""
     call = Calling.trusted if is_trusted else Calling.start
     calling = call(caller, callee.user, sdp(4000))
     invite = callee.wait_request("INVITE")

@@ -20,7 +20,7 @@ from wire import DEADLINE
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failure that comes once in a hundred runs is explained by what was seen then, or never."""
+    """Add to a failure what was seen then: one of a hundred runs is explained by that, or never."""
     report = yield
     if report.failed and isinstance(item, pytest.Function):
         for site in Site.running:
@@ -34,7 +34,7 @@ for what in ("connect", "read", "write", "pool"):  # five seconds, unless said a
 
 @pytest.fixture(scope="session", autouse=True)
 def commands(forked: Forked) -> None:
-    """Those of all sites of this process are run without half a second of imports each time."""
+    """Have the commands of all sites of this process run without half a second of imports each time."""
     Site.forked = forked
 
 

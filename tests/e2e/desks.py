@@ -21,9 +21,9 @@ from wire import Message
 SDP = "application/sdp"
 FIRST_PORT = 4000
 STEP = 0.005  # seconds between two looks at what has come
-RATE = 25.0  # things that users do, or try to, a second
-MOST_UP = 8  # calls, so that some phones are free
-LOST = 0.7  # seconds of changes that may be: 0.2, and a margin
+RATE = 25.0  # things that users do, or try to do, in a second
+MOST_UP = 8  # calls that are up, so that some phones are free
+LOST = 0.7  # seconds of changes that may be lost: 0.2, and a margin
 SETTLES = 60.0  # seconds
 ENDS = 90.0  # with room for transactions that nobody answers (64*T1)
 ANSWERS = {"sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
@@ -46,12 +46,12 @@ class Line:
     invite: Message | None = None
     told: int = 0
     since: float = 0.0
-    asked: bool = False  # since the last start
+    asked: bool = False  # whether the server has asked it since its last start
     sent: dict[str, str] = field(default_factory=dict)  # the headers of its INVITE
 
 
 class Desk:
-    """Its media is at `port`; every other phone takes UPDATE."""
+    """A phone of the office; its media is at `port`, and every other phone takes UPDATE."""
 
     def __init__(self, site: Site, user: str, transport: str) -> None:
         self.site, self.user, self.transport = site, user, transport
@@ -70,7 +70,7 @@ class Desk:
         self._handle()
 
     def take_last(self) -> None:
-        """What the server has said before it was killed; where that is a stream, its end comes after."""
+        """Take what the server said before it was killed; where that is a stream, its end comes after."""
         ends = (AssertionError, OSError) if self.transport.startswith("tcp") else ()
         with contextlib.suppress(*ends):
             self.agent.take_all()
@@ -102,7 +102,7 @@ class Desk:
 
     @staticmethod
     def _last(line: Line, answer: Message) -> dict[str, str]:
-        """Keeps as much of a re-INVITE's headers as its ACK needs."""
+        """The headers of a re-INVITE, as far as its ACK needs them."""
         return {
             "Via": answer["via"],
             "From": line.dialog.local,
@@ -181,7 +181,7 @@ class Desk:
     # A restart
 
     def come_back(self) -> None:
-        """What was not up is over; who was connected connects anew."""
+        """Forget calls that were not up, as they are over; a phone that was connected connects anew."""
         self.lines = {call_id: line for call_id, line in self.lines.items() if line.state is Is.UP}
         for line in self.lines.values():
             line.asked = False
@@ -237,7 +237,7 @@ class Office:
             self.take()
 
     def act(self) -> None:
-        """One of them does something, if it can."""
+        """Have one of the desks do something, if it can."""
         acts = {
             self.calls: 5,
             self.answers: 8,
@@ -265,7 +265,7 @@ class Office:
         return sum(len(desk.has(Is.UP)) for desk in self.desks.values())
 
     def calls(self) -> bool:
-        """Some from a second line, which a transfer needs."""
+        """Have a desk call; some do so from a second line, which a transfer needs."""
         some = self._some(Is.UP)
         caller = some[0] if some and len(some[0].lines) == 1 and self.dice.random() < 0.3 else self._free()
         callee = self._free()
@@ -312,7 +312,7 @@ class Office:
         return bool(some and free)
 
     def joins(self) -> bool:
-        """An attended transfer: its two calls become one."""
+        """Have a desk with two calls make one of them, by an attended transfer."""
         for desk in self.dice.sample(list(self.desks.values()), len(self.desks)):
             lines = desk.has(Is.UP)
             if len(lines) > 1:
@@ -341,7 +341,7 @@ class Office:
             desk.come_back()
 
     def settle(self) -> None:
-        """Until what the server shows is what the phones know, and each has been asked; and what that is."""
+        """Wait until the server shows what the phones know, and has asked each; then count what is left."""
         began = time.monotonic()
         while faults := self.faults():
             assert time.monotonic() < began + SETTLES, faults
@@ -354,7 +354,7 @@ class Office:
         self.last = f"{self.survived - survived} ends go on, {self.lost - lost} are lost"
 
     def shown(self) -> dict[tuple[str, str], str]:
-        """Who each confirmed dialog of the lamps is with, by extension and Call-ID."""
+        """The other end of each dialog that lamps show, by extension and Call-ID."""
         return {
             (row["extension"], dialog["call_id"]): dialog["remote"]
             for row in self.site.ask("lamps")
@@ -362,7 +362,7 @@ class Office:
         }
 
     def faults(self) -> list[str]:
-        """What lamps show and is not so: no such call, not asked, or its media goes elsewhere."""
+        """What lamps show that is not so: calls that are over, were not asked, or send media elsewhere."""
         found = []
         for (user, call_id), remote in self.shown().items():
             line = self.desks[user].lines.get(call_id)
@@ -396,7 +396,7 @@ class Office:
         ]
 
     def hang_up(self, share: float) -> None:
-        """Of some calls one side or the other hangs up: it gets 200, the other one BYE."""
+        """Have one side or the other of some calls hang up: it gets 200, the other one BYE."""
         pairs = {frozenset(ends) for ends in self._pairs()}
         for pair in sorted(pairs, key=sorted):
             if self.dice.random() >= share:
@@ -413,7 +413,7 @@ class Office:
             self.ended += 1
 
     def rest(self) -> None:
-        """Until no call is left, and no leg of one."""
+        """Wait until no call is left, and no leg of one."""
         until = time.monotonic() + ENDS
         while (status := self.site.ask("status"))["calls"] or status["legs"]:
             assert time.monotonic() < until, self.site.ask("calls")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from wire import DEADLINE
 
-MANY = "max_subscriptions = 100000\n"  # for [sip]: more keys than any phone has
+MANY = "max_subscriptions = 100000\n"  # a setting of [sip]: more keys than any phone has
 
 READ = re.compile(
     rb"Call-ID: key(\d+)@.*?CSeq: (\d+) NOTIFY.*?version=\"(\d+)\".*?entity=\"sip:(\w+)@", re.S | re.I
@@ -32,7 +32,7 @@ class Key:
 
 
 class Keys:
-    """`count` keys over the extensions, from a trusted source. Answers NOTIFYs while it waits."""
+    """Lamp keys, `count` over the extensions, of a trusted source. It answers NOTIFYs while it waits."""
 
     def __init__(self, server: str, watcher: str, extensions: list[str], count: int) -> None:
         host, _, port = server.partition(":")
@@ -80,7 +80,7 @@ class Keys:
             self.pump(min(left, 0.05))
 
     def pump(self, seconds: float = 0.0) -> bool:
-        """Take what has come; whether that was anything."""
+        """Take what has come, and say whether that was anything."""
         if not select.select([self.socket], [], [], seconds)[0]:
             return False
         for _ in range(500):
@@ -112,7 +112,7 @@ class Keys:
         assert read, data
         key, cseq, version = self.all[int(read[1])], int(read[2]), int(read[3])
         if cseq == key.cseq:
-            return  # a retransmission
+            return  # this is a retransmission
         if cseq < key.cseq or version <= key.version or read[4].decode() != key.resource:
             key.faults.append(f"CSeq {key.cseq} -> {cseq}, version {key.version} -> {version}, {read[4]!r}")
         key.cseq, key.version, key.notifies = cseq, version, key.notifies + 1

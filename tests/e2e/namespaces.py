@@ -25,7 +25,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @contextlib.contextmanager
 def inside(namespace: str) -> Iterator[None]:
-    """Sockets and processes that are made meanwhile, by this thread, are in a namespace, and stay there."""
+    """Be in a namespace: sockets and processes that this thread makes meanwhile are there, and stay there."""
     with open("/proc/thread-self/ns/net") as here, open(f"/run/netns/{namespace}") as there:
         _enter(there.fileno())
         try:
@@ -40,7 +40,7 @@ def _enter(fd: int) -> None:
 
 
 class Networks:
-    """One of each phone, fd0b:1fd:0:N::/64: the server is ::1 there, and the phone ::2."""
+    """Networks, one for each phone, fd0b:1fd:0:N::/64: the server is ::1 there, and the phone ::2."""
 
     def __init__(self, users: tuple[str, ...]) -> None:
         self.prefixes = {user: f"fd0b:1fd:0:{number:x}::" for number, user in enumerate(users, 1)}
@@ -52,7 +52,7 @@ class Networks:
             phone = MARK + user
             lines.append(f"-n {SERVER} link add to{user} type veth peer name eth0 netns {phone}")
             for name, device, last in ((SERVER, f"to{user}", 1), (phone, "eth0", 2)):
-                lines.append(f"-n {name} link set {device} addrgenmode none")  # no other of the link
+                lines.append(f"-n {name} link set {device} addrgenmode none")  # no other address of the link
                 lines.append(f"-n {name} address add {prefix}{last}/64 dev {device} nodad")
                 lines.append(f"-n {name} address add {of_link(user, last)}/64 dev {device} nodad")
                 lines.append(f"-n {name} link set {device} up")
@@ -74,7 +74,7 @@ class Networks:
 
 
 def of_link(user: str, last: int) -> str:
-    """An address of this phone's link alone."""
+    """An address that is known on this phone's link alone."""
     return f"fe80::{user}:{last}"
 
 
@@ -83,7 +83,7 @@ def ip(*words: str) -> None:
 
 
 def check() -> None:
-    """Skips where no namespace can be made."""
+    """Skip the test where no namespace can be made."""
     name = f"{MARK}try"
     try:
         ip("netns", "add", name)
@@ -101,7 +101,7 @@ def check() -> None:
 
 
 class FarSite(Site):
-    """The server sees each of its phones on another network, and each of them sees another server."""
+    """A site that sees each of its phones on another network, and each of them sees another server."""
 
     def __init__(self, folder: Path, networks: Networks, config: str = "") -> None:
         self._networks = networks
@@ -140,6 +140,6 @@ class FarSite(Site):
         return phone
 
     def _ends(self, user: str, transport: str) -> tuple[str, str]:
-        """The server as a phone sees it, and the phone's own address."""
+        """The server's address as a phone sees it, and the phone's own."""
         prefix = self._networks.prefixes[user]
         return f"[{prefix}1]:{5061 if transport == 'tls' else 5060}", f"{prefix}2"

@@ -18,7 +18,7 @@ ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
 
 @dataclass
 class Ringing:
-    """`caller` calls `phone`, which rings; `calling` and `invite` are their sides of it."""
+    """A call of `caller` to `phone`, which rings; `calling` and `invite` are their sides of it."""
 
     caller: Agent
     phone: Agent
@@ -34,12 +34,12 @@ class Ringing:
         return cls(caller, phone, calling, invite)
 
     def rings_on(self) -> None:
-        """Nothing has happened to it: the phone answers, the caller gets it, and they hang up."""
+        """Check that nothing has happened to it: the phone answers, the caller gets it, they hang up."""
         assert self.phone.silent(lambda m: m.method == "CANCEL", 0.05)
         assert self.answers().request("BYE").status == 200
 
     def stops(self) -> None:
-        """The phone is told that the call was answered elsewhere, and ends its INVITE."""
+        """Check that the phone is told that the call was answered elsewhere, and have it end its INVITE."""
         cancel = self.phone.wait_request("CANCEL")
         assert cancel["reason"] == ELSEWHERE
         assert cancel["call-id"] == self.invite["call-id"]
@@ -48,7 +48,7 @@ class Ringing:
         self.phone.wait(lambda m: m.method == "ACK" and m["call-id"] == self.invite["call-id"])
 
     def answers(self) -> Dialog:
-        """The phone answers after all, and the caller takes it: the caller's side."""
+        """Have the phone answer after all, and the caller take it; gives the caller's side."""
         self.phone.reply(self.invite, 200, "OK", sdp(5000), Content_Type=SDP)
         dialog = self.calling.acknowledge(self.ok())
         self.phone.wait_request("ACK")
@@ -61,7 +61,7 @@ class Ringing:
         return answer
 
     def picked_up(self, picking: Calling) -> tuple[Dialog, Dialog]:
-        """The picker and the caller have their 200: the caller's side, then the picker's."""
+        """The caller's side of the call, then the picker's, once both have their 200."""
         answer, to_caller = picking.final(), self.ok()
         assert answer.status == 200, f"{answer.start} {answer.headers}"
         identity = f'"Name {self.caller.user}" <sip:{self.caller.user}@'
@@ -73,7 +73,7 @@ class Ringing:
         return self.calling.acknowledge(to_caller), picking.acknowledge(answer)
 
     def give_up(self) -> None:
-        """The caller hangs up."""
+        """Have the caller hang up."""
         self.calling.cancel()
         self.phone.reply(self.phone.wait_request("CANCEL"), 200)
         self.phone.reply(self.invite, 487, "Request Terminated")
@@ -82,7 +82,7 @@ class Ringing:
 
 @dataclass
 class Office:
-    """101 calls, 102 rings, 103 picks up, 104 too, 105 watches 102; all over one transport."""
+    """Phones over one transport: 101 calls, 102 rings, 103 and 104 pick up, 105 watches 102."""
 
     site: Site
     transport: str
@@ -93,17 +93,17 @@ class Office:
         )
 
     def ring(self, offer: bytes | None = None, **over: str) -> Ringing:
-        """101 calls 102."""
+        """A call of 101 to 102, which rings."""
         return Ringing.begin(self.caller, self.phone, offer, **over)
 
     def ring_watched(self) -> tuple[Ringing, DialogElement]:
-        """The same, and what 105's key knows of it."""
+        """A call of 101 to 102, which rings, and what 105's key knows of it."""
         self.watcher.subscribe("102")
         ringing = self.ring()
         return ringing, element(self.watcher.notify("early"), "early")
 
     def pick(self, to: str = "*97102", offer: bytes | None = None, uri: str = "", **over: str) -> Calling:
-        """103's INVITE."""
+        """The INVITE by which 103 picks up."""
         return Calling.start(self.picker, to, sdp(6000) if offer is None else offer, uri, **over)
 
     def leave(self) -> None:
@@ -122,7 +122,7 @@ def hang_up(one: Dialog, other: Dialog) -> None:
 
 
 def replaces(element: DialogElement, more: str = "") -> str:
-    """What a key makes of a NOTIFY's <dialog>."""
+    """The Replaces that a key makes of a NOTIFY's <dialog>."""
     return f"{element.call_id};to-tag={element.remote_tag};from-tag={element.local_tag}{more}"
 
 
@@ -131,12 +131,12 @@ def element(notify: Message, state: str) -> DialogElement:
 
 
 def attempts(site: Site) -> list[Attempt]:
-    """What is kept of pickups, the newest first."""
+    """The attempts to pick up that are kept, the newest first."""
     return [attempt for _, attempt in Store(site.database).records.attempts("default")]
 
 
 def wait_attempt(site: Site, picker: str, before: int) -> Attempt:
-    """The newest, by `picker`, when there are more than `before`."""
+    """The newest attempt, which is of `picker`, once there are more than `before`."""
 
     def is_kept() -> bool:
         kept = attempts(site)

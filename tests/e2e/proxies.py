@@ -16,14 +16,14 @@ PATIENCE = 60.0  # seconds, with the pauses of back-off in them
 
 
 class Kamailio:
-    """At `address`, with what is written into `folder` of a configuration."""
+    """A Kamailio at `address`, whose configuration and log are in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.address = f"127.0.0.1:{free_port()}"
 
     def run(self, config: str, memory: int, is_ready: Callable[[], bool]) -> None:
-        """Start it, and wait until it is ready. `memory` is that which its processes share, in MiB."""
+        """Start it, and wait until it is ready. `memory` is what its processes share, in MiB."""
         (self.folder / "kamailio.cfg").write_text(config)
         command = [program("kamailio"), "-f", "kamailio.cfg", "-DD", "-E", "-m", str(memory), "-M", "8"]
         log_file = self.folder / "kamailio.log"
@@ -35,7 +35,7 @@ class Kamailio:
             assert time.monotonic() < end, "Kamailio does not start"
 
     def kill(self) -> None:
-        """kill -9 of all its processes."""
+        """Kill all its processes with SIGKILL."""
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         self.process.kill()

@@ -32,9 +32,10 @@ WATCHED, TARGET, CODE = f"sip:102@{HOST}", "[$target]", f"sip:*97102@{HOST}"
 
 @dataclass(frozen=True)
 class Phone:
-    """`subscribe`, `invite` and `refer` are header lines of its own; `pressed` is the Request-URI of its key.
+    """A maker's phone: `subscribe`, `invite` and `refer` are header lines of its own; `pressed` is the
+    Request-URI of its key.
 
-    `stays`: it waits for the end of its transfer, and does not hang up when the target rings.
+    One that `stays` waits for the end of its transfer, and does not hang up when the target rings.
     """
 
     user_agent: str
@@ -118,7 +119,7 @@ TRANSFERRING = {
 
 
 def transferring(phone: Phone) -> str:
-    """Calls 102, and transfers it to 103 when it is up."""
+    """The scenario of a phone that calls 102, and transfers it to 103 when it is up."""
     called = WATCHED
     head = _request(phone, "INVITE", called, f"<{called}>", "call")
     body = SDP.replace("\n", "\n      ")
@@ -145,12 +146,12 @@ def transferring(phone: Phone) -> str:
 
 
 def told_mark(status: str) -> str:
-    """The file that SIPp makes in its folder when it has been told this status of its transfer."""
+    """The name of the file that SIPp makes when it has been told this status of its transfer."""
     return f"told-{status}"
 
 
 def _told(phone: Phone, status: str) -> str:
-    """A NOTIFY of its transfer, and its 200."""
+    """The step where a NOTIFY of its transfer comes, and its 200 goes."""
     wanted = _checks({f"^SIP/2.0 {status} ": "whole"}) + _checks({"refer": "whole"}, "Event:")
     reply = _joined("SIP/2.0 200 OK", *_ECHOED, f"User-Agent: {phone.user_agent}")
     said = f'<exec command="touch {told_mark(status)}"/>'
@@ -159,13 +160,13 @@ def _told(phone: Phone, status: str) -> str:
 
 
 def watching(phone: Phone) -> str:
-    """idle, ringing, talking, idle: every NOTIFY is looked at."""
+    """The scenario of a key that is idle, ringing, talking, idle: every NOTIFY is looked at."""
     states = ("terminated", "early", "confirmed", "terminated")
     return _scenario(_subscribe(phone), *(_notified(phone, state) for state in states))
 
 
 def picking_up(phone: Phone) -> str:
-    """The key flashes and is pressed; the call is talked for a moment and hung up."""
+    """The scenario of a key that flashes and is pressed; the call is up for a moment and hung up."""
     called = phone.pressed.replace(TARGET, WATCHED)
     head = _request(phone, "INVITE", phone.pressed, f"<{called}>", "pickup")
     body = SDP.replace("\n", "\n      ")
@@ -205,7 +206,7 @@ def _subscribe(phone: Phone) -> str:
 
 
 def _request(phone: Phone, method: str, uri: str, to: str, dialog: str = "watch", number: int = 1) -> str:
-    """All requests are of one call of SIPp, which it knows by what stands behind `///`."""
+    """The head of a request; all are of one call of SIPp, which it knows by what stands behind `///`."""
     return _joined(
         f"{method} {uri} SIP/2.0",
         "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport",
@@ -233,7 +234,7 @@ def _send(text: str, *, again: bool = True) -> str:
 
 
 def _notified(phone: Phone, state: str, *, capture: bool = False) -> str:
-    """A NOTIFY with this state, and its 200."""
+    """The step where a NOTIFY with this state comes, and its 200 goes."""
     wanted = {f"<state>{state}</state>": "whole"}
     if capture:
         wanted |= {expression: f"whole,{name}" for name, expression in CAPTURED.items()}

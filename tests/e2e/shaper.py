@@ -20,7 +20,7 @@ TOGETHER = b"INVITE "
 
 
 class Shaper:
-    """Stands between phones and `server`; each phone gets an address of its own, as behind NAT."""
+    """A bad network between phones and `server`; each phone gets an address of its own, as behind NAT."""
 
     def __init__(self, server: str, seed: int) -> None:
         host, _, port = server.partition(":")

@@ -27,7 +27,7 @@ EXTENSIONS = [str(number) for number in range(101, 113)]
 SALES = ("102", "103", "104")
 LOSSY, SEED = "lossy", 3261
 PATIENCE_OF_LOSSY = 40.0  # timers B and F are 32 s
-LINES = 60  # of a log, where a test has failed
+LINES = 60  # lines of a log that are shown where a test has failed
 LISTEN = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0", "tls:127.0.0.1:0"]
 
 if HAS_IPV6:
@@ -72,7 +72,7 @@ class Site:
         Site.running.append(self)
 
     def start(self) -> None:
-        """At ports that nobody gets by chance while it is down."""
+        """Start the server, at ports that nobody gets by chance while it is down."""
         listen = [
             f"{address[:-1]}{free_port()}" if address.endswith(":0") else address for address in self.listen
         ]
@@ -80,7 +80,7 @@ class Site:
         self.listen = self.server.addresses  # the same again after a restart
 
     def kill(self, *, at_once: bool = False) -> None:
-        """kill -9, when what was sent to it is on disk; `at_once` where the moment is the point."""
+        """End the server by kill -9, when what was sent to it is on disk; `at_once` if the moment matters."""
         if not at_once:
             self.wait_saved()
         self.server.process.kill()
@@ -126,14 +126,14 @@ class Site:
         return phone
 
     def wait_watched(self, extension: str) -> None:
-        """Until somebody watches the lamp of an extension and has confirmed what it shows."""
+        """Wait until somebody watches the lamp of an extension and has confirmed what it shows."""
         self._wait_row("watchers", resource=extension, state="told")
 
     def wait_registered(self, extension: str) -> None:
         self._wait_row("registrations", extension=extension)
 
     def wait_idle(self, extension: str) -> None:
-        """Until an extension has no call."""
+        """Wait until an extension has no call."""
         self._wait_row("lamps", extension=extension, dialogs=[])
 
     def wait_lamp(self, extension: str, lamp: str) -> None:
@@ -146,15 +146,15 @@ class Site:
         self._wait_row("upstreams", name=name, **values)
 
     def wait_watch(self, extension: str, **values: object) -> None:
-        """Until our subscription to the lamp of an extension at its upstream is so."""
+        """Wait until our subscription to an extension's lamp at its upstream has these values."""
         self._wait_row("upstream lamps", extension=extension, **values)
 
     def wait_log(self, text: str) -> None:
-        """Until the log has a line with `text`."""
+        """Wait until the log has a line with `text`."""
         self.wait(lambda: text in self.server.log.read_text(), self.server.log.read_text)
 
     def wait_no_call(self) -> None:
-        """Until no call is up and no leg of one is left."""
+        """Wait until there is no call, and no leg of one."""
 
         def is_none() -> bool:
             status = self.ask("status")
@@ -163,7 +163,7 @@ class Site:
         self.wait(is_none, lambda: self.ask("calls"))
 
     def rows(self, table: str) -> int:
-        """How many the database has."""
+        """How many rows a table of the database has."""
         connection = sqlite3.connect(self.database)
         try:
             return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
@@ -171,20 +171,20 @@ class Site:
             connection.close()
 
     def wait_rows(self, table: str, count: int) -> None:
-        """Until there are so many on disk."""
+        """Wait until a table has so many rows on disk."""
         self.wait(lambda: self.rows(table) == count, lambda: f"{self.rows(table)} {table}")
 
     def wait_saved(self) -> None:
-        """Until the server has taken what was sent by UDP, and nothing of that is lost if it dies now."""
+        """Wait until the server has taken what was sent by UDP, and loses nothing of it if it dies now."""
         for network, _, address in (at.partition(":") for at in self.server.addresses):
             if network == "udp":
                 last = Agent(address)
-                last.request("OPTIONS", "101")  # is answered after what was sent before
+                last.request("OPTIONS", "101")  # this is answered after what was sent before
                 last.close()
         self.wait(lambda: not self.ask("status")["unsaved"], lambda: self.ask("status"))
 
     def wait(self, condition: Callable[[], object], shown: Callable[[], object]) -> None:
-        """Until the condition is true; else `shown` is what there is."""
+        """Wait until the condition is true; where it stays false, the error says what is `shown`."""
         until = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < until, shown()
@@ -206,7 +206,7 @@ class Site:
         return int(re.findall(r"^Pss:\s+(\d+) kB", text, re.M)[0]) / 1024
 
     def ask(self, call: str) -> Any:
-        """Over the control socket, as the CLI does."""
+        """The answer to a call over the control socket, as the CLI makes it."""
         return ControlClient(socket_path(self.database)).call(call, tenant="default")
 
     def _wait_row(self, call: str, **values: object) -> None:
@@ -216,7 +216,7 @@ class Site:
         self.wait(is_there, lambda: f"no {values} in the {call}: {self.ask(call)}")
 
     def cli(self, *arguments: str) -> str:
-        """Run a command against the database; what it prints."""
+        """Run a command against the database; gives what it prints."""
         done = self.forked.run(("--db", str(self.database), *arguments), self.folder, os.environ)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -238,7 +238,7 @@ class Site:
         self.phones.clear()
 
     def _forget_shaper(self, shaper: Shaper) -> None:
-        """What the phones behind it said last may be lost."""
+        """Close a shaper, and unregister the phones behind it here, as what they said last may be lost."""
         shaper.close()
         self.shaper = None
         for phone in self.phones:
@@ -250,7 +250,7 @@ class Site:
             agent.close()
 
     def stop(self) -> None:
-        """SIGTERM has to end it with code 0, and its log may not show a failure of ours."""
+        """Stop the server: SIGTERM has to end it with code 0, and its log may not show a failure of ours."""
         Site.running.remove(self)
         self.forget()
         code = self.server.stop()

@@ -6,12 +6,12 @@ import re
 from typing import NamedTuple
 
 PARSED = (480,)  # a call to 102, which no phone has registered: it was read to the end
-PHONE = "sip:104@{d}"  # registered
+PHONE = "sip:104@{d}"  # a phone that is registered
 NOTHING: tuple[int, ...] = ()
 
 
 class Torture(NamedTuple):
-    """`tcp` is what TCP is answered with where that differs."""
+    """A message, and the statuses that may answer it: over TCP those of `tcp`, where these differ."""
 
     name: str
     text: str
@@ -61,7 +61,7 @@ def register(*lines: str, to: str = "To: sip:101@{d}", cseq: str = "1 REGISTER")
 
 LONG = "long" * 60
 TORTURES = [
-    # 3.1.1: valid
+    # 3.1.1: valid messages
     Torture(
         "wsinv",
         "INVITE sip:102@{d};unknownparam SIP/2.0\r\nTO :\r\n sip:102@{d} ;   tag    \r\n"
@@ -116,7 +116,7 @@ TORTURES = [
     ),
     Torture("unreason", written("SIP/2.0 200 = 2**3 * 5**2 \u043d\u043e \u0441\u0442\u043e", VIA, TO, *REST, "CSeq: 1 INVITE"), NOTHING, SDP),
     Torture("noreason", written("SIP/2.0 100 ", VIA, TO, *REST, "CSeq: 1 INVITE"), NOTHING),
-    # 3.1.2: invalid
+    # 3.1.2: invalid messages
     Torture("badinv01", invite(via=VIA + ";;,;,,"), (400,), SDP),
     Torture("badinv01 contact", invite().replace("Contact: <", 'Contact: "Joe" <sip:joe@example.org>;;;;, <'), (400, 480), SDP),
     Torture("clerr", invite().replace("{l}", "9999"), (400,), SDP, tcp=NOTHING),
@@ -135,8 +135,8 @@ TORTURES = [
     Torture("escruri", invite(uri="sip:102@{d}?Route=%3Csip:example.com%3E"), (400,), SDP),
     Torture("baddate", invite("Date: Fri, 01 Jan 2010 16:00:00 EST"), PARSED, SDP),
     Torture("regbadct", register("Contact: sip:101@{a}?Route=%3Csip:sip.example.com%3E"), (400,)),
-    Torture("badaspec", options(to='To: "Watson, Thomas" < sip:102@{d} >'), (200,)),  # the spaces are left out
-    Torture("baddn", options().replace("From: <", "From: Bell, Alexander <"), (200,)),  # as if it had quotes
+    Torture("badaspec", options(to='To: "Watson, Thomas" < sip:102@{d} >'), (200,)),  # it is read as without the spaces
+    Torture("baddn", options().replace("From: <", "From: Bell, Alexander <"), (200,)),  # it is read as with quotes
     Torture("badvers", options(start="OPTIONS sip:102@{d} SIP/7.0"), (505,)),
     Torture("mismatch01", options(cseq="8 INVITE"), (400,)),
     Torture("mismatch02", options(start="NEWMETHOD sip:102@{d} SIP/2.0", cseq="8 INVITE"), (400,)),
@@ -162,7 +162,7 @@ TORTURES = [
     Torture("cparam02", register("Contact: <sip:+19725552222@{a};unknownparam>"), (200,)),
     Torture("regescrt", register("Contact: <sip:101@{a}?Route=%3Csip:sip.example.com%3E>"), (200, 400)),
     Torture("sdp01", invite("Accept: text/nobodyKnowsThis", uri=PHONE).replace("Content-Type: application/sdp\r\n", ""), (406,)),
-    # 3.4: of RFC 2543
+    # 3.4: a message of RFC 2543
     Torture(
         "inv2543",
         written("INVITE sip:102@{d} SIP/2.0", "Via: SIP/2.0/{t} {a}", "From: <sip:101@{d};user=phone>", TO, CALL,

@@ -85,7 +85,7 @@ def check_frame(data: bytes) -> None:
 
 
 def _transaction(request: Message) -> tuple[str, str]:
-    """Equal for retransmissions alone (RFC 3261, section 17.2.3)."""
+    """A key that is equal for retransmissions alone (RFC 3261, section 17.2.3)."""
     return request["via"], request.method
 
 
@@ -100,11 +100,11 @@ class Agent:
     user: str = "101"
     password: str = ""
     transport: str = "udp"
-    auto_answer: bool = True  # 200 to every NOTIFY
+    auto_answer: bool = True  # it answers every NOTIFY with 200
     takes_repeats: bool = False  # what comes again, as it was, is received again
     is_registered: bool = False
     received: list[Message] = field(default_factory=list)
-    host: str = ""  # loopback's
+    host: str = ""  # "" is loopback's
     zone: int = 0  # the interface, where both addresses are of its link alone
     leave_by: list[Callable[[], object]] = field(default_factory=list)  # what ends its calls
     watched: list[tuple[str, Message]] = field(default_factory=list)  # with the 200 of each SUBSCRIBE
@@ -140,7 +140,7 @@ class Agent:
     def close(self) -> None:
         self.socket.close()
 
-    # Out
+    # What goes out
 
     def send_raw(self, data: bytes) -> None:
         if self.transport == "udp":
@@ -158,7 +158,7 @@ class Agent:
         return f"SIP/2.0/{self.transport.upper()} {self.address};branch=z9hG4bKt{number}.{id(self)};rport"
 
     def headers(self, method: str, to: str, **over: str) -> dict[str, str]:
-        """Headers of a request outside a dialog; `over` replaces or adds, with _ for -."""
+        """The headers of a request outside a dialog; `over` replaces or adds, with _ for -."""
         self.cseq += 1
         number = next(_numbers)
         headers = {
@@ -174,7 +174,7 @@ class Agent:
         return {name: value for name, value in headers.items() if value}
 
     def request(self, method: str, to: str, uri: str = "", body: bytes = b"", **over: str) -> Message:
-        """Send a request, answering a challenge; its final response."""
+        """Send a request, and answer a challenge; gives the final response."""
         uri = uri or f"sip:{to}@{self.server}"
         headers = self.headers(method, to, **over)
         self.send(f"{method} {uri} SIP/2.0", headers, body)
@@ -191,7 +191,7 @@ class Agent:
     def authorized(
         self, headers: dict[str, str], method: str, uri: str, challenge: Message, algorithm: str = ""
     ) -> dict[str, str]:
-        """The same request again, with credentials for the challenge's first (or the named) algorithm."""
+        """The headers again, with credentials for the first algorithm of the challenge, or the named one."""
         offered = challenge.all("www-authenticate")
         value = next(v for v in offered if not algorithm or f"algorithm={algorithm}" in v)
         self.cseq += 1
@@ -203,14 +203,14 @@ class Agent:
         }
 
     def ack(self, answer: Message, uri: str, headers: dict[str, str]) -> None:
-        """ACK a response above 299."""
+        """Send ACK for a response above 299."""
         number = headers["CSeq"].split()[0]
         self.send(f"ACK {uri} SIP/2.0", {**headers, "To": answer["to"], "CSeq": f"{number} ACK"})
 
     def reply(
         self, request: Message, status: int, reason: str = "OK", body: bytes = b"", **more: str
     ) -> None:
-        """Answer a request; `more` as in `headers`."""
+        """Answer a request; `more` is as `over` in `headers`."""
         to = request["to"] if ";tag=" in request["to"] or status == 100 else f"{request['to']};tag={id(self)}"
         lines = [f"SIP/2.0 {status} {reason}"]
         lines += [f"Via: {via}" for via in request.all("via")]
@@ -225,7 +225,7 @@ class Agent:
         self.received[:] = [m for m in self.received if m.status or _transaction(m) != _transaction(request)]
         self.send_raw(data)
 
-    # In
+    # What comes in
 
     def wait(self, condition: Callable[[Message], bool], timeout: float = DEADLINE) -> Message:
         """The first message, received already or to come, that fulfils the condition; it is taken out."""
@@ -256,7 +256,7 @@ class Agent:
             self.socket.settimeout(0)
         try:
             data = self.socket.recv(65535)
-        except ssl.SSLWantReadError:  # what came was TLS' own
+        except ssl.SSLWantReadError:  # what came was a record of TLS' own
             return True
         finally:
             if self.transport == "tls":
@@ -323,7 +323,7 @@ class Agent:
         )
 
     def subscribe(self, to: str, expires: int = 600, **over: str) -> tuple[Message, Message]:
-        """SUBSCRIBE; the 200 and the first NOTIFY."""
+        """Send SUBSCRIBE; gives the 200 and the first NOTIFY."""
         answer = self.request(
             "SUBSCRIBE", to, body=b"", **{"Event": "dialog", "Expires": str(expires), **over}
         )

@@ -27,7 +27,7 @@ bearer = HTTPBearer(auto_error=False, description="A token of 'blfd token add', 
 def caller(
     request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 ) -> Visitor:
-    """Raises Unauthorized."""
+    """A dependency: who calls. Raises Unauthorized."""
     site: Site = request.app.state.site
     token = site.store.admins.token(given.credentials) if given else None
     if token is None:
@@ -90,7 +90,10 @@ System = Annotated[Place, Depends(system())]
 def expected(
     if_match: Annotated[str | None, Header(description="The ETag of what is changed, or *.")] = None,
 ) -> str | None:
-    """For `expected` of an operation: None takes whatever is there. Raises PreconditionMissing."""
+    """A dependency: the argument `expected` of an operation, from If-Match; None takes whatever is there.
+
+    Raises PreconditionMissing.
+    """
     if if_match is None:
         raise PreconditionMissing(
             "send If-Match with the ETag that you were given, or * for whatever is there"
@@ -103,7 +106,7 @@ Expected = Annotated[str | None, Depends(expected)]
 _ETAG = {
     "headers": {"ETag": {"description": "For If-Match.", "required": True, "schema": {"type": "string"}}}
 }
-TAGGED: dict[int | str, dict[str, Any]] = {200: _ETAG}  # `responses` of what answers with `tagged`
+TAGGED: dict[int | str, dict[str, Any]] = {200: _ETAG}  # the `responses` of routes that answer with `tagged`
 MADE: dict[int | str, dict[str, Any]] = {201: _ETAG}
 
 

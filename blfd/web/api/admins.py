@@ -61,7 +61,7 @@ class MadeToken(Token):
 
 
 def _routes(prefix: str, place: Callable[..., Callable[..., Place]], of: str) -> APIRouter:
-    """The same for a tenant and for the system; `of` goes into the names of the operations."""
+    """Routes that a tenant and the system have alike; `of` goes into the names of the operations."""
     router = APIRouter(
         prefix=prefix,
         tags=["Administrators and tokens"],

@@ -22,7 +22,7 @@ _pages = Environment(
 
 
 def as_it_is(spec: dict[str, Any]) -> dict[str, Any]:
-    """Each operation keeps the errors that it can have, and gets a summary that reads as a sentence."""
+    """The description where each operation has the errors that it can have, and a summary in plain words."""
     for path, methods in spec["paths"].items():
         for method, operation in methods.items():
             for status in _never(path, method, operation):

@@ -21,5 +21,5 @@ class CsvFile(Response):
 
 
 def lines_of(octets: bytes, columns: Columns) -> Iterator[Line]:
-    """Raises StoreError."""
+    """The lines of a CSV file that was sent. Raises StoreError."""
     return table.read(table.text_of(octets, "the file"), "the file", columns)

@@ -34,7 +34,7 @@ def only_known(request: Request) -> None:
 
 
 def _parameters(of: Dependant) -> Iterator[str]:
-    """The names of an operation's, with those of what it depends on."""
+    """The names of an operation's parameters, with those of its dependencies."""
     yield from (each.alias for each in of.query_params)
     for other in of.dependencies:
         yield from _parameters(other)

@@ -74,7 +74,7 @@ def edit(place: Writing, name: str) -> Response:
 
 
 def _page(place: There, row: Row, error: str = "", status: int = 422) -> Response:
-    """What is shown is what a change is compared with: the page has its version."""
+    """The page of an administrator; it has the version of what it shows, which a change is compared with."""
     return place.page(
         "admin.html",
         status if error else 200,
@@ -89,7 +89,7 @@ def _page(place: There, row: Row, error: str = "", status: int = 422) -> Respons
 @router.post("/administrators/edit/{name}")
 @router.post("/t/{tenant}/administrators/edit/{name}")
 def change(place: Writing, name: str, form: Form) -> Response:
-    """The role, a new password, or both."""
+    """Change the role, the password, or both."""
     row = admins.get(place.desk, name, _of(place))
     password, version = str(form.get("password", "")) or None, str(form.get("version", ""))
     try:
@@ -143,7 +143,7 @@ def list_tokens(place: Reading, wanted: Listing) -> Response:
 @router.post("/tokens")
 @router.post("/t/{tenant}/tokens")
 def add_token(place: Writing, form: Form) -> Response:
-    """Shows the secret, this once."""
+    """Add a token, and show its secret, this once."""
     scopes = [str(scope) for scope in form.getlist("scope")]
     try:
         _, secret = admins.add_token(place.desk, _of(place), str(form.get("name", "")).strip(), scopes)

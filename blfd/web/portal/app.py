@@ -105,7 +105,7 @@ def portal(site: Site) -> FastAPI:
 
     @app.exception_handler(404)
     def unknown(request: Request, error: Exception) -> Response:
-        if request.url.path.startswith(PREFIX):  # an address with a line end, which is no address of the API
+        if request.url.path.startswith(PREFIX):  # with a line end, this is no address of the API
             return problem(404, "Not found", "There is no such address.")
         return page(request, "problem.html", 404, title="Not found", text="There is no such page.")
 

@@ -16,13 +16,14 @@ from blfd.operations.loss import Loss
 from blfd.store import StoreError
 from blfd.web.portal.here import Here
 
-MOST_UNASKED = 100  # rows: a page of a list
-FIELDS = ("do", "group", "keys", "setting", "value")  # of the forms of lists: what is done, and with what
+MOST_UNASKED = 100  # rows, which are a page of a list
+FIELDS = ("do", "group", "keys", "setting", "value")  # fields of lists' forms: what is done, and with what
 Act = Callable[[Here, list[str], str | None], str]
 
 
 class Doing(NamedTuple):
-    """`label` is how it is chosen; `loss` says what goes with it, of what is always asked about first.
+    """What can be done to many: `label` is how it is chosen; with `loss`, which says what goes with them, it
+    is always asked about first.
 
     `act` gets what is chosen and the version that was shown, and returns a key of DONE.
     """
@@ -33,7 +34,7 @@ class Doing(NamedTuple):
 
 
 def changing(change_many: Callable[..., None], **fields: str) -> Act:
-    """Sets the same of all that are chosen."""
+    """An act that sets the same fields of all that are chosen."""
 
     def act(here: Here, chosen: list[str], version: str | None) -> str:
         change_many(here.desk, here.tenant, chosen, **fields)
@@ -43,7 +44,7 @@ def changing(change_many: Callable[..., None], **fields: str) -> Act:
 
 
 def losing(operation: Callable[..., None], done: str) -> Act:
-    """For all that are chosen, unless they are others than when it was asked."""
+    """An act that does an operation to all that are chosen, unless they are others than when it was asked."""
 
     def act(here: Here, chosen: list[str], version: str | None) -> str:
         operation(here.desk, here.tenant, chosen, version)
@@ -60,7 +61,7 @@ def answer(
     doings: dict[str, Doing],
     matching: Callable[[Here, str], list[str]],
 ) -> Response:
-    """To the form of the list `what`. Raises StoreError."""
+    """The answer to the form of the list `what`. Raises StoreError."""
     doing = doings.get(str(form.get("do", "")))
     if doing is None:
         raise StoreError("Choose what is to be done with them.")

@@ -66,7 +66,7 @@ def list_(here: Reading, asked: Listing) -> Response:
 
 @router.get("/suggest")
 def suggest(here: Reading, q: Annotated[str, Query(max_length=LONGEST)] = "") -> Response:
-    """For a field that is typed into."""
+    """Suggestions for a field that is typed into, as JSON."""
     rows = extensions.likely(here.desk, here.tenant, q)
     return JSONResponse([{"value": row["extension"], "label": row["name"]} for row in rows])
 
@@ -120,7 +120,7 @@ def change(here: Writing, extension: str, form: Form) -> Response:
 
 
 def _doings(form: FormData) -> dict[str, Doing]:
-    """What can be done to many; the group is the form's."""
+    """What can be done to many extensions; the group is the form's."""
     group = str(form.get("group", "")).strip()
     named = f"group {group}" if group else "the group"
 
@@ -226,7 +226,7 @@ def _page(
 
 
 def _sent(form: FormData) -> dict[str, Any]:
-    """An empty password leaves the one of before."""
+    """The extension as it is in the form; an empty password leaves the one of before."""
     return {
         "name": str(form.get("name", "")).strip(),
         "password": str(form.get("password", "")) or None,
@@ -238,13 +238,13 @@ def _sent(form: FormData) -> dict[str, Any]:
 
 
 def _forwarding(form: FormData) -> dict[str, Any]:
-    """As it is in the form; what is not in it stays as it is."""
+    """The forwarding as it is in the form; what is not in it stays as it is."""
     found = {name: str(form[name]).strip() for name in extensions.FORWARDING if name in form}
     return {**found, "dnd": found["dnd"] == "on"} if "dnd" in found else found
 
 
 def _numbers(forwarding: dict[str, Any]) -> dict[str, Any]:
-    """Raises StoreError."""
+    """The forwarding with its seconds as a number. Raises StoreError."""
     after = forwarding.get("forward_after")
     if after is None:
         return forwarding

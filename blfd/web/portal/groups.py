@@ -12,8 +12,8 @@ from blfd.store import Conflict, StoreError
 from blfd.web.portal.here import Form, Here, Reading, Writing
 from blfd.web.portal.lists import Asked, Listing, Part, page_of, part
 
-MOST_SHOWN = 12  # members, in the list of groups
-MOST_LISTED = 200  # extensions: of more, a group's page has a part
+MOST_SHOWN = 12  # members of a group in the list of groups
+MOST_LISTED = 200  # extensions on a group's page; of more it has a part
 EMPTY: Row = {"name": "", "pickers": [], "targets": []}
 
 router = APIRouter(prefix="/t/{tenant}/groups")
@@ -100,8 +100,8 @@ def _page(
     error: str = "",
     conflict: bool = False,
 ) -> Response:
-    """`stored` is what there is, `group` as it is to be: of a large tenant the page has what differs, and a
-    part of the others. Whose boxes it does not have stays as it is stored.
+    """The page of a group: `stored` is what there is, `group` as it is to be. In a large tenant it has the
+    extensions that differ, and a part of the others; those without boxes on it stay as they are stored.
     """
     form = form or FormData()
     pickers, targets = set(group["pickers"]), set(group["targets"])
@@ -148,9 +148,9 @@ def _looks(form: FormData) -> bool:
 
 
 def _sent(form: FormData, stored: Row) -> Row:
-    """As it is to be. What counts are the boxes that are shown: members are both.
+    """The group as it is to be. What counts are the boxes that are shown: members are both.
 
-    `shown` are the extensions that the page had boxes for; without it those are all.
+    The field `shown` has the extensions that the page had boxes for; without it those are all.
     """
 
     def chosen(field: str) -> set[str]:

@@ -27,9 +27,9 @@ from blfd.web.visitor import Forbidden, Visitor, of_session
 
 COOKIE = "blfd_session"
 LARGEST_FILE = 1 << 20  # octets
-LARGEST_BODY = 6 * LARGEST_FILE + (1 << 16)  # as such a file travels in a form, where a line end is "%0D%0A"
-MOST_TENANTS = 200  # to choose from on each page; the page of tenants has all
-MOST_FIELDS = 100_000  # a group's page has three for each extension
+LARGEST_BODY = 6 * LARGEST_FILE + (1 << 16)  # such a file as a form has it, where a line end is "%0D%0A"
+MOST_TENANTS = 200  # tenants to choose from on each page; the page of tenants has all
+MOST_FIELDS = 100_000  # fields of a form: a group's page has three for each extension
 OWNERS = {
     "default": "as the tenant says",
     "local": "blfd, which carries its calls",
@@ -61,13 +61,13 @@ _templates.env.trim_blocks = _templates.env.lstrip_blocks = True
 
 
 def moment(at: float | str) -> str:
-    """Seconds since the epoch, or ISO 8601, in the server's own time, as filters take it."""
+    """A time (seconds since the epoch, or ISO 8601) in the server's own time, as filters take it."""
     when = datetime.fromtimestamp(at) if isinstance(at, float) else datetime.fromisoformat(at).astimezone()
     return when.strftime("%Y-%m-%d %H:%M:%S")
 
 
 _templates.env.filters["moment"] = moment
-_templates.env.filters["query"] = partial(urlencode, doseq=True)  # of a mapping, some of its values lists
+_templates.env.filters["query"] = partial(urlencode, doseq=True)  # some values are lists
 
 
 class SignInNeeded(Exception):
@@ -84,7 +84,7 @@ def signed_in(request: Request) -> Visitor | None:
 
 
 def still_signed_in(request: Request) -> Visitor | None:
-    """For a page that goes on by itself: it shows nobody at work, so it does not keep the session alive."""
+    """Who is signed in, for a page that goes on by itself, and so does not keep the session alive."""
     return _signed_in(request, used=False)
 
 
@@ -95,7 +95,7 @@ def _signed_in(request: Request, used: bool) -> Visitor | None:
 
 
 def visitor(request: Request) -> Visitor:
-    """Raises SignInNeeded."""
+    """A dependency: who is signed in. Raises SignInNeeded."""
     found = signed_in(request)
     if found is None:
         raise SignInNeeded
@@ -104,7 +104,7 @@ def visitor(request: Request) -> Visitor:
 
 
 async def form(request: Request, who: Annotated[Visitor, Depends(visitor)]) -> FormData:
-    """What was sent, from a page of this very session. Raises Forbidden."""
+    """A dependency: the form that was sent, from a page of this very session. Raises Forbidden."""
     found = await request.form(max_fields=MOST_FIELDS, max_part_size=LARGEST_BODY)
     if found.get("csrf") != who.csrf:
         raise Forbidden(
@@ -134,7 +134,7 @@ class There:
 
 @dataclass(frozen=True)
 class Here(There):
-    """A page of a tenant, likewise."""
+    """A page of a tenant, for somebody who may see it."""
 
     tenant: str
 
@@ -142,12 +142,12 @@ class Here(There):
         return page(self.request, template, status, tenant=self.tenant, **context)
 
     def file(self, content: bytes, name: str) -> Response:
-        """To keep; with the mark by which spreadsheets know UTF-8."""
+        """A CSV file to keep, with the mark by which spreadsheets know UTF-8."""
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(codecs.BOM_UTF8 + content, 200, headers, "text/csv")
 
     def to(self, path: str, done: str = "") -> Response:
-        """On to another page of the tenant, which says what was done (a key of DONE)."""
+        """A redirection to another page of the tenant, which says what was done (a key of DONE)."""
         return RedirectResponse(f"/t/{self.tenant}/{path}{f'?done={done}' if done else ''}", 303)
 
 
@@ -197,7 +197,7 @@ def page(request: Request, template: str, status: int = 200, **context: Any) -> 
     """Renders a template; `who` is None where nobody is signed in."""
     who = getattr(request.state, "visitor", None)
     if who is None:
-        with contextlib.suppress(StoreError):  # else the page that says so could not be made
+        with contextlib.suppress(StoreError):  # else no page could say so
             who = signed_in(request)
     known, parts = list[str](), request.url.path.split("/")
     if who is not None and who.is_system:

@@ -20,9 +20,9 @@ from blfd.web.portal.lists import Asked, Part, asked
 
 router = APIRouter()
 
-MOST_NAMED = 30  # of a list, such as the members of a group
-LONGEST_VALUE = 500  # characters; a template has thousands
-MOST_FIELDS = 20  # of a change; an import has thousands
+MOST_NAMED = 30  # entries of a list, such as the members of a group
+LONGEST_VALUE = 500  # characters of a value; a template has thousands
+MOST_FIELDS = 20  # fields of a change; an import has thousands
 Either = Annotated[There, Depends(at_either("read"))]
 Wanted = Annotated[Asked, Depends(asked("", "of"))]
 Attempts = Annotated[Asked, Depends(asked("", "result", "since"))]
@@ -38,7 +38,7 @@ class Field(NamedTuple):
 
 @router.get("/t/{tenant}/pickups")
 def picked_up(here: Reading, wanted: Attempts) -> Response:
-    """`result`: yes or no; `since` as `blfd pickups` has it."""
+    """The attempts to pick up, by `result` (yes or no) and `since`, as `blfd pickups` has it."""
     result, since = (wanted.more.get(name, "") for name in ("result", "since"))
     succeeded = {"yes": True, "no": False}.get(result)
     try:
@@ -67,7 +67,7 @@ def picked_up(here: Reading, wanted: Attempts) -> Response:
 @router.get("/changes")
 @router.get("/t/{tenant}/changes")
 def changes(place: Either, wanted: Wanted) -> Response:
-    """`of`: for who looks after the system, those of one tenant alone."""
+    """The changes of a tenant, or all; with `of`, who looks after the system sees those of one tenant."""
     of = wanted.more.get("of", "")
     tenant = place.tenant if isinstance(place, Here) else of or None
     order = wanted.sort or "-at"
@@ -92,14 +92,14 @@ def changed(change: Change) -> list[str]:
 
 
 def differences(change: Change, names: Iterable[str]) -> Iterator[Field]:
-    """Those fields, before and after."""
+    """The fields of these names, before and after a change."""
     before, after = change.before or {}, change.after or {}
     for name in names:
         yield Field(name, *_apart(before.get(name), after.get(name)))
 
 
 def _apart(before: Any, after: Any) -> tuple[str, str]:
-    """Of two lists what went and what came, of all else both."""
+    """What is shown of a value before and after: of two lists what went and what came, of all else both."""
     if isinstance(before, list) and isinstance(after, list):
         olds, news = set(map(str, before)), set(map(str, after))
         gone = [each for each in before if str(each) not in news]

@@ -17,7 +17,7 @@ from blfd.operations.table import Columns, Line
 from blfd.store import Outcome, StoreError
 from blfd.web.portal.here import LARGEST_FILE, Here
 
-MOST_SHOWN = 200  # rows
+MOST_SHOWN = 200  # rows that are shown
 
 Lines = Iterator[Line]
 
@@ -33,7 +33,7 @@ class Shown(NamedTuple):
 class Import(NamedTuple):
     """What can be imported: `what` names its pages, `columns` are the file's, `headings` those shown.
 
-    The last argument of both functions: those that exist are changed.
+    The last argument of both functions says whether rows that exist are changed.
     """
 
     what: str
@@ -43,7 +43,7 @@ class Import(NamedTuple):
     put: Callable[[Desk, str, Lines, bool], Counts]
 
     def answer(self, here: Here, form: FormData) -> Response:
-        """To the file, or to the text that was shown. Raises StoreError for a text."""
+        """The answer to the file, or to the text that was shown. Raises StoreError for a text."""
         text, update = form.get("text"), bool(form.get("update"))
         if isinstance(text, str):
             done = self.put(here.desk, here.tenant, self._lines(text), update)
@@ -71,7 +71,7 @@ class Import(NamedTuple):
         error: str = "",
         update: bool = False,
     ) -> Response:
-        """Asks for a file, or shows what it would do."""
+        """The page that asks for a file, or shows what it would do."""
         wrong = [each for each in shown or () if each.problem]
         touched = [each for each in shown or () if each.outcome is not Outcome.UNCHANGED]
         return here.page(

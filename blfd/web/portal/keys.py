@@ -1,6 +1,6 @@
 """The keys of a phone, to be chosen instead of written: everybody, a group, or one by one; and as text.
 
-In the database they are a text (see `provisioning.parse_keys`); it has one home; this is a way to write it.
+The database has them as a text (see `provisioning.parse_keys`) and nothing else: this is a way to write it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WAYS = {
     "text": "As text",
 }
 FREE = 4  # rows that are empty
-MORE = 8  # of them, for who asks
+MORE = 8  # empty rows for who asks for more
 
 
 class Written(NamedTuple):
@@ -52,7 +52,7 @@ class Editor(NamedTuple):
 
 
 def editor(text: str) -> Editor:
-    """Of keys as they are kept."""
+    """The editor of keys as they are kept."""
     name, colon, group = text.partition(":")
     if text == TEAM:
         return Editor("everybody", text=text).with_free()
@@ -67,7 +67,7 @@ def editor(text: str) -> Editor:
 
 
 def sent(form: FormData) -> Editor:
-    """As the form has it; one without a way has the text alone."""
+    """The editor as the form has it; a form without a way has the text alone."""
     columns = (form.getlist(f"key_{name}") for name in Written._fields)
     rows = [Written(*(str(each).strip() for each in row)) for row in zip(*columns, strict=False)]
     filled = [row for row in rows if row.value or row.label]
@@ -76,7 +76,7 @@ def sent(form: FormData) -> Editor:
 
 
 def text_of(chosen: Editor) -> str:
-    """Keys as they are kept. Raises StoreError."""
+    """The text of keys, as it is kept. Raises StoreError."""
     match chosen.way:
         case "everybody":
             return TEAM
@@ -90,7 +90,7 @@ def text_of(chosen: Editor) -> str:
 
 
 def _key(at: int, row: Written) -> LineKey:
-    """Raises StoreError for what would be another key, or several, once it is written."""
+    """The key of a row. Raises StoreError for what would be another key, or several, once it is written."""
     key = LineKey(KeyKind(row.kind) if row.kind in KINDS else KeyKind.BLF, row.value, row.label)
     try:
         if provisioning.parse_keys(provisioning.written_keys([key])) == (key,):

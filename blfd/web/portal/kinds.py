@@ -35,7 +35,7 @@ class Kind(NamedTuple):
 
 
 def add_pages(router: APIRouter, kind: Kind) -> None:
-    """To add one, change it, remove it."""
+    """Add the pages on which one of a kind is added, changed and removed."""
     of = f"/{kind.what}s"
 
     @router.get(f"{of}/new")
@@ -96,7 +96,7 @@ def _said(form: FormData, defaults: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _numbers(said: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
-    """The same, each as its setting has it. Raises StoreError."""
+    """What the form says, with numbers where settings have them. Raises StoreError."""
     found = dict(said)
     for name, text in said.items():
         if isinstance(text, str) and isinstance(kind.defaults[name], int):

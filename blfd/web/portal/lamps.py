@@ -18,10 +18,10 @@ from blfd.web.streams import event_stream
 
 router = APIRouter(prefix="/t/{tenant}/lamps")
 
-TILES = 300  # of a page, and of a screen on the wall
+TILES = 300  # lamps of a page, and of a screen on the wall
 MOST_SECTIONS = 30  # groups on a board
-MOST_NAMES = 500  # of groups, to choose from
-MOST_MEMBERS = 5_000  # of a group, who come to the board with their calls
+MOST_NAMES = 500  # names of groups to choose from
+MOST_MEMBERS = 5_000  # members of a group, who come to the board with their calls
 Watching = Annotated[Here, Depends(here("lamps"))]
 Wanted = Annotated[Asked, Depends(asked("", "group", "wall", "calls"))]
 
@@ -37,9 +37,10 @@ class Section(NamedTuple):
 
 @router.get("")
 def board(here: Watching, wanted: Wanted, request: Request) -> Response:
-    """Calls first. `wall` leaves everything out but the lamps, `wall=dense` shows hundreds.
+    """The board, calls first. `wall` leaves everything out but the lamps, `wall=dense` shows hundreds.
 
-    `group`: those of one, or of several, each with its name before it; `calls`: those that have a call.
+    With `group` it has the lamps of a group, or of several, each under its name; with `calls`, those of
+    extensions that have a call.
     """
     wanted = wanted._replace(length=TILES)
     names = here.desk.store.group_names(here.tenant)
@@ -80,12 +81,12 @@ def board(here: Watching, wanted: Wanted, request: Request) -> Response:
 
 
 def _groups(asked: Iterable[str], names: Container[str]) -> list[str]:
-    """Those that there are, each once."""
+    """The groups that are asked for and exist, each once."""
     return [name for name in dict.fromkeys(asked) if name in names][:MOST_SECTIONS]
 
 
 def _sections(here: Here, q: str, groups: list[str], calls_only: bool) -> tuple[list[Section], bool]:
-    """One for each group; and whether no server answers."""
+    """A section for each group; and whether no server answers."""
     callers = here.visitor.may("callers")
     boards = lamps.by_group(here.desk, here.tenant, q, groups, TILES, callers, calls_only=calls_only)
     found = list[Section]()
@@ -104,9 +105,9 @@ def events(
     calls: bool = False,
     group: Annotated[list[str] | None, Query()] = None,
 ) -> Response:
-    """Of the extensions `of`, between commas, or of all.
+    """The events of the extensions `of`, between commas, or of all.
 
-    With `calls`, beside them of who has one in the groups, or anywhere.
+    With `calls`, there are also those of extensions that have a call, in the groups or anywhere.
     """
     site = site_of(request)
     having_calls: frozenset[str] | None = frozenset()
@@ -124,7 +125,7 @@ def events(
 
 
 def _members(here: Here, name: str) -> frozenset[str]:
-    """Empty for a group that is gone."""
+    """The members of a group; none of one that is gone."""
     try:
         group = here.desk.store.group(here.tenant, name)
     except NotFound:

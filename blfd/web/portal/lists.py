@@ -1,4 +1,4 @@
-"""Lists of a page: what is searched for, by which column, which part of it. Sent as q, sort and page."""
+"""Lists of a page: what is searched for, by which column, which part of it; sent as q, sort and page."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from fastapi import Depends, Request
 from blfd.operations import selection
 from blfd.operations.desk import Row
 
-PAGE = 100  # rows
-FEW = 10  # rows: one sees them all, and need not search
+PAGE = 100  # rows on a page
+FEW = 10  # rows that one sees at once, and need not search
 LONGEST = 200  # characters of what is searched for
 _PAGE = re.compile("[1-9][0-9]{0,5}")
 
 
 class Asked(NamedTuple):
-    """`sort` is a column, with a minus before it the other way round; `page` counts from 1.
+    """What is asked of a list: `sort` is a column, the other way round with a minus before it; `page` counts
+    from 1.
 
     `more` is what else the page is of, such as a group; `name` stands before q, sort and page where a page
     has several lists.
@@ -42,20 +43,20 @@ class Asked(NamedTuple):
         return self.offset, self.length
 
     def at(self, page: int) -> str:
-        """The address of another page of the same."""
+        """The address of another page of the same list."""
         return self._address(page=page)
 
     def by(self, column: str) -> str:
-        """The address of the same by a column, or by that the other way round."""
+        """The address of the list by a column, or by that the other way round."""
         return self._address(sort=f"-{column}" if self.sort == column else column)
 
     @property
     def everything(self) -> str:
-        """The address of the same without a search."""
+        """The address of the list without a search."""
         return self._address(q="")
 
     def sorted_as(self, column: str) -> str:
-        """For aria-sort."""
+        """The value of aria-sort for a column."""
         return {column: "ascending", f"-{column}": "descending"}.get(self.sort, "none")
 
     def _address(self, **other: object) -> str:
@@ -85,7 +86,7 @@ class Part(NamedTuple):
 
     @property
     def is_long(self) -> bool:
-        """Whether one would want to search it."""
+        """Whether one would want to search the list."""
         return bool(self.asked.q) or self.total > FEW
 
 
@@ -106,7 +107,7 @@ def asked(name: str = "", *more: str) -> Callable[[Request], Asked]:
 
 
 def page_of(text: str) -> int:
-    """The first for what is no number of a page."""
+    """The number of a page; that of the first for what is none."""
     return int(text) if _PAGE.fullmatch(text) else 1
 
 
@@ -114,7 +115,7 @@ Listing = Annotated[Asked, Depends(asked())]
 
 
 def part(rows: Sequence[Row], wanted: Asked) -> Part:
-    """Of rows that are all here. Raises StoreError for a column that there is not."""
+    """The part that is wanted of rows that are all here. Raises StoreError for a column that there is not."""
     found = selection.matching(rows, wanted.q)
     if wanted.sort:
         found = selection.in_order(found, wanted.sort)

@@ -17,7 +17,7 @@ from blfd.web.portal.here import Reading, There, there
 
 router = APIRouter()
 
-MOST_NAMED = 200  # of those who watch an extension, or may pick up: there may be thousands
+MOST_NAMED = 200  # names of who watches an extension, or may pick up: there may be thousands
 FIGURES = {
     "tenants": "",
     "extensions": "extensions",
@@ -31,7 +31,7 @@ System = Annotated[There, Depends(there("system"))]
 
 @router.get("/t/{tenant}/explain")
 def explain(here: Reading, extension: str = "") -> Response:
-    """Asks for an extension, and says of it what `blfd explain` says; of a name, whose it may be."""
+    """The page that asks for an extension, and says what `blfd explain` says; of a name, whose it may be."""
     asked, found, likely, error = " ".join(extension.split()), None, list[Row](), ""
     try:
         extensions.get(here.desk, here.tenant, asked)

@@ -54,7 +54,7 @@ def _badge(state: str) -> str:
 
 @router.get("/show/{mac}")
 def show(here: Reading, mac: str) -> Response:
-    """With a picture of its keys, each with the lamp that it shows now."""
+    """The page of a phone, with a picture of its keys, each with the lamp that it shows now."""
     row, pages = devices.show(here.desk, here.tenant, mac)
     watched = sorted({key["value"] for page in pages for key in page["keys"] if key["kind"] == "blf"})
     try:
@@ -68,7 +68,7 @@ def show(here: Reading, mac: str) -> Response:
 
 @router.post("/secrets/{mac}")
 def secrets(here: Writing, mac: str, form: Form) -> Response:
-    """Shown for this once: the page has no address under which it could be seen again."""
+    """The secrets of a phone, for this once: the page has no address at which it could be seen again."""
     row = devices.get(here.desk, here.tenant, mac)
     return here.page("phone_secrets.html", row=row, secrets=devices.secrets(here.desk, here.tenant, mac))
 
@@ -122,7 +122,7 @@ def _sync_many(here: Here, chosen: list[str], version: str | None) -> str:
 
 
 def _doings(form: FormData) -> dict[str, Doing]:
-    """What can be done to many; the keys are the form's."""
+    """What can be done to many phones; the keys are the form's."""
     text = str(form.get("keys", "")).strip()
 
     def set_keys(here: Here, chosen: list[str], version: str | None) -> str:
@@ -187,7 +187,7 @@ def ask_to_renew(here: Writing, mac: str) -> Response:
 
 @router.post("/renew/{mac}")
 def renew(here: Writing, mac: str, form: Form) -> Response:
-    """Other passwords and another secret: the page of the phone has its new address."""
+    """Give a phone other passwords and another secret; its page has the new address of its files."""
     devices.renew(here.desk, here.tenant, mac)
     return here.to(f"phones/show/{mac}", "renewed")
 
@@ -242,7 +242,7 @@ def export(here: Reading) -> Response:
 
 @router.get("/addresses")
 def addresses(here: Writing) -> Response:
-    """With the phones' secrets."""
+    """The addresses of phones' files, as a file; the phones' secrets are in them."""
     found = devices.addresses(here.desk, here.tenant)
     return here.file(devices.in_file(found, devices.ADDRESSES), "addresses.csv")
 
@@ -283,6 +283,6 @@ def _sent(form: FormData) -> dict[str, Any]:
 
 
 def _wanted(sent: dict[str, Any], chosen: keys.Editor) -> dict[str, Any]:
-    """What the form means. Raises StoreError."""
+    """The fields of the phone that the form means. Raises StoreError."""
     extensions, modules = tuple(sent["extensions"]), sent["modules"] or 0
     return {**sent, "extensions": extensions, "modules": modules, "keys": keys.text_of(chosen)}

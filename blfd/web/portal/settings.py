@@ -39,7 +39,7 @@ def show(place: Reading, scope: str = EVERYWHERE) -> Response:
 @router.post("/settings")
 @router.post("/t/{tenant}/settings")
 def change(place: Writing, form: Form) -> Response:
-    """`how`: set it, leave it out of the phones' files, or take back what was set."""
+    """Set a setting, leave it out of the phones' files, or take back what was set, as `how` says."""
     scope, name = str(form.get("scope", "")).strip(" "), str(form.get("name", "")).strip(" ")
     value, how = str(form.get("value", "")), str(form.get("how", "set"))
     found, notes = EVERYWHERE, list[str]()
@@ -62,7 +62,7 @@ def _page(
     notes: list[str] | None = None,
     typed: dict[str, str] | None = None,
 ) -> Response:
-    """Of one `scoped`; what somebody typed and was refused stays in its field."""
+    """The page of a scope, as `scoped` gives it; what somebody typed and was refused stays in its field."""
     tenant = _of(place)
     rows, own = overrides.common(place.desk, tenant, scope), overrides.own(place.desk, tenant, scope)
     known = {row["name"] for row in rows}
@@ -96,7 +96,7 @@ def list_templates(there: System) -> Response:
 
 @router.get("/templates/edit")
 def edit_template(there: System, scope: str = "") -> Response:
-    """What there is of a maker or a model, or nothing yet."""
+    """The page of a template: the one of a maker or a model, or an empty one."""
     source = there.desk.store.overrides.templates().get(scope, "")
     return _template(there, scope, source, is_new=not scope)
 

@@ -28,11 +28,11 @@ router = APIRouter()
 
 log = logging.getLogger("blfd.web")
 
-LONGEST_NAME = 400  # characters; a name has 64, and a domain 253
+LONGEST_NAME = 400  # characters of NAME@DOMAIN: a name has 64, and a domain 253
 
 
 def address(request: Request) -> str:
-    """Where to sign in, to come back to this page then."""
+    """The address at which to sign in, which leads back to this page then."""
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return f"/sign-in?next={quote(here)}" if request.method == "GET" else "/sign-in"
 
@@ -54,8 +54,8 @@ def ask(request: Request) -> Response:
 async def _tried(request: Request, name: str, password: str) -> str | None:
     """The secret of a new session, None where name or password are wrong; who keeps failing waits.
 
-    By name and by source; each attempt counts as failed until it has succeeded, so that many at the same time
-    wait as well.
+    Failures count by name and by source; each attempt counts as failed until it has succeeded, so that many
+    at the same time wait as well.
     """
     site, source = site_of(request), hosts.unmapped(request.client.host) if request.client else ""
     keys = (f"name {name}", f"source {hosts.sender(source)}")
@@ -64,7 +64,7 @@ async def _tried(request: Request, name: str, password: str) -> str | None:
         site.patience.failed(key, time.monotonic())
     await asyncio.sleep(max(waits))
     try:
-        async with site.turns.turn():  # waited for here, not on the threads that every page needs
+        async with site.turns.turn():  # who waits does so here, not on the threads that every page needs
             secret = await run_in_threadpool(admins.sign_in, site.store, name, password)
     except Busy:
         text = "Too many sign in at this moment: try again in a minute."
@@ -111,7 +111,7 @@ def password_page(request: Request, who: Who) -> Response:
 
 @router.post("/password")
 async def change_password(request: Request, who: Who, form: Form) -> Response:
-    """Needs the present one, and signs out everywhere."""
+    """Change one's own password, which needs the present one, and signs out everywhere."""
     secret = await _tried(request, who.name, str(form.get("present", "")))
     if secret is None:
         return page(request, "password.html", 422, error="The present password is wrong.")
@@ -120,7 +120,7 @@ async def change_password(request: Request, who: Who, form: Form) -> Response:
 
 def _change(request: Request, who: Visitor, form: FormData, secret: str) -> Response:
     site = site_of(request)
-    site.store.admins.close_session(secret)  # it was made to show that the password is right
+    site.store.admins.close_session(secret)  # this session was made to show that the password is right
     new, again = str(form.get("new", "")), str(form.get("again", ""))
     if new != again:
         return page(request, "password.html", 422, error="The two new passwords differ.")
@@ -132,11 +132,11 @@ def _change(request: Request, who: Visitor, form: FormData, secret: str) -> Resp
 
 
 def _sound(fields: FormData, name: str) -> str:
-    """Whatever a client calls the encoding of what it sends."""
+    """A field as sound text, whatever a client calls the encoding of what it sends."""
     return str(fields.get(name, "")).encode("utf-8", "replace").decode()
 
 
 def _inside(address: str) -> str:
-    """An address of this portal, "" for any other: nobody is sent elsewhere."""
+    """The address if it is of this portal, "" for any other: nobody is sent elsewhere."""
     sound = address.startswith("/") and not address.startswith(("//", "/\\")) and "\\" not in address
     return address if sound else ""

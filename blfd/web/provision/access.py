@@ -19,7 +19,7 @@ REALM = "blfd provisioning"
 NONCE_LIFETIME = 300  # seconds
 NOBODY = DeviceRow(
     "", "", "", (), secret=secrets.token_hex(16)
-)  # is compared with where there is no such phone
+)  # this row is compared with where there is no such phone
 
 _PARAMETER = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))')
 
@@ -36,17 +36,17 @@ class Access:
         self._nonces = Nonces(secrets.token_bytes(32), secrets.token_hex(MARK_OCTETS))
 
     def by_secret(self, secret: str) -> DeviceRow | None:
-        """Found through the database's index, in a time that tells nothing over a network."""
+        """The phone of a secret, found by the database's index, in a time that tells nothing to a network."""
         row = self._devices.by_secret(secret) or NOBODY
         return row if hmac.compare_digest(secret.encode(), row.secret.encode()) else None
 
     def by_book(self, mac: str, secret: str) -> DeviceRow | None:
-        """Whose phonebook it is."""
+        """The phone whose phonebook has this secret."""
         row = self._named(mac)
         return row if hmac.compare_digest(secret.encode(), of_book(row.secret).encode()) else None
 
     def by_credentials(self, authorization: str, method: str, source: str) -> DeviceRow | None:
-        """None where they are missing or wrong. Raises Stale."""
+        """The phone of an Authorization value; None where it is missing or wrong. Raises Stale."""
         scheme, _, rest = authorization.partition(" ")
         match scheme.lower():
             case "basic":
@@ -56,7 +56,7 @@ class Access:
         return None
 
     def challenges(self, source: str, stale: bool = False) -> list[str]:
-        """Digest first, as it shows no password; of its algorithms MD5 first.
+        """The challenges: Digest first, as it shows no password; of its algorithms MD5 first.
 
         A client takes the first that it knows (RFC 7616, section 3.7), but many phones look at the first
         alone, and have to find MD5 there. It costs nothing: the password is 128 random bits. SHA-256 is for
@@ -75,7 +75,7 @@ class Access:
     def _basic(self, text: str) -> DeviceRow | None:
         try:
             user, _, password = base64.b64decode(text, validate=True).decode().rpartition(":")
-        except ValueError:  # of Base64 or of UTF-8
+        except ValueError:  # errors of Base64 or of UTF-8
             return None
         row = self._named(user)
         return row if hmac.compare_digest(password.encode(), row.secret.encode()) else None

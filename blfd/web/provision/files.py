@@ -57,7 +57,7 @@ class Files:
         return await self._answered(request, self._to_credentials)
 
     async def _answered(self, request: Request, answer: Callable[[Request, str], Response]) -> Response:
-        """On the thread of the files, as the database may be locked for seconds, and other pages go on."""
+        """The answer, from the thread of the files, as the database may be locked and other pages go on."""
         source = _source(request)
         await asyncio.sleep(self._patience.wait(hosts.sender(source), time.monotonic()))
         return await asyncio.get_running_loop().run_in_executor(self._thread, answer, request, source)
@@ -120,7 +120,7 @@ class Files:
         return Response(content, headers={"Cache-Control": "no-store"}, media_type=kind)
 
     def _note(self, row: DeviceRow, fetch: Fetch, name: str) -> None:
-        """A phone gets its file also when the disk is full."""
+        """Keep that a phone has fetched a file; it gets it also when the disk is full."""
         text = "%s fetched %s from %s (%s)"
         log.info(text, written_mac(row.mac), name, fetch.address, fetch.user_agent)
         try:
