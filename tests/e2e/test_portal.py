@@ -383,6 +383,7 @@ def test_three_hundred_lamps_on_one_screen(site: Site, page: Page) -> None:
     page.get_by_role("button", name="Show").click()
     expect(page.locator("#board > .tile")).to_have_count(300)
     expect(page.locator("#board h2")).to_have_text([f"wall {at}" for at in range(10)])
+    page.wait_for_load_state()  # its stylesheet has come, which a click does not wait for
     assert page.evaluate(f"{root}.scrollHeight") <= 900
     page.goto("/t/default/groups/edit/wall%200")  # of a tenant so large that its members are looked for
     page.get_by_role("textbox", name="Name").fill("wall zero")
