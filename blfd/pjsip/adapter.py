@@ -15,7 +15,8 @@ from blfd.pjsip.library import CData, address_of, check, ffi, lib, zero
 from blfd.pjsip.received import true_via
 from blfd.pjsip.stand_ins import StandIns
 from blfd.sip.own_uris import OwnUris
-from blfd.transport.network import Network, Source
+from blfd.transport.addresses import Source
+from blfd.transport.network import Network
 from blfd.transport.udp import LONGEST_DATAGRAM
 
 log = logging.getLogger("blfd.pjsip")

@@ -20,8 +20,8 @@ from blfd.pjsip.stand_ins import StandIns
 from blfd.sip.message import Request
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.reader import read
-from blfd.transport.addresses import ListenAddress
-from blfd.transport.network import Network, Source
+from blfd.transport.addresses import ListenAddress, Source
+from blfd.transport.network import Network
 
 VERSION = b"2.15.1"
 

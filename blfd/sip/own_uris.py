@@ -5,7 +5,8 @@ from __future__ import annotations
 from blfd.core import hosts
 from blfd.core.values import TRANSPORTS
 from blfd.sip.uris import escaped_user
-from blfd.transport.network import Network, Source
+from blfd.transport.addresses import Source
+from blfd.transport.network import Network
 
 MAX_KNOWN = 100_000  # peers for which they are remembered
 

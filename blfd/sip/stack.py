@@ -25,10 +25,10 @@ from blfd.sip.profiles import Profiles
 from blfd.sip.user_agent_client import UserAgentClient
 from blfd.sip.user_agent_server import UserAgentServer
 from blfd.sip.writer import Writer, response_flow
-from blfd.transport.addresses import ListenAddress
+from blfd.transport.addresses import ListenAddress, Source
 from blfd.transport.admission import Admission
 from blfd.transport.multicast import MulticastListener
-from blfd.transport.network import Network, Source
+from blfd.transport.network import Network
 from blfd.transport.udp import UdpListener
 
 log = logging.getLogger("blfd.sip")

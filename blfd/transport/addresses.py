@@ -21,6 +21,9 @@ LOOPBACK = {
 }
 """Where what is sent to these arrives."""
 
+Source = tuple[str, str, int, int, str]
+"""The fields of a Flow, without the time that it takes to make one."""
+
 _LISTEN = re.compile(r"([a-z]+):(.*):([0-9]{1,5})")
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from blfd.core.access.limits import Rates
 from blfd.core.hosts import sender
 from blfd.core.values import Flow
+from blfd.transport.addresses import Source
 from blfd.transport.backlog import Backlog
-from blfd.transport.network import Source
 
 UNCOUNTED = (b"ACK ", b"BYE ", b"CANCEL ", b"PRACK ", b"\r", b"\n", b"\0")  # what ends or completes a call
 TURN = 32  # SUBSCRIBEs served before the sockets are read again

@@ -1,7 +1,7 @@
 """All connections: those that peers make, and those that we open when there is something to send.
 
 A connection that we open takes what is to be sent while it is being made. Where that fails, or nothing ever
-comes over it, its peer is left alone for a while (`attempts`); what waited is lost, of which `Network.closed`
+comes over it, its peer is left alone for a while (`attempts`); what waited is lost, of which `Polling.closed`
 tells.
 """
 
@@ -14,16 +14,13 @@ import resource
 import socket
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from blfd.core.hosts import sender
 from blfd.core.values import TRANSPORTS, Flow
+from blfd.transport.addresses import Source
 from blfd.transport.attempts import Attempts
-from blfd.transport.tcp import TcpConnection
-from blfd.transport.told import Told
-
-if TYPE_CHECKING:
-    from blfd.transport.network import Network, Source
+from blfd.transport.polling import Polling
+from blfd.transport.tcp import TcpConnection, TcpListener
 
 log = logging.getLogger("blfd.network")
 
@@ -51,15 +48,14 @@ class Connections:
     A message may take `slowest` seconds to arrive.
     """
 
-    def __init__(self, network: Network, may_connect: Callable[[str, int], bool], slowest: float) -> None:
-        self._network, self._may_connect, self._slowest = network, may_connect, slowest
+    def __init__(self, polling: Polling, may_connect: Callable[[str, int], bool], slowest: float) -> None:
+        self._polling, self._may_connect, self._slowest = polling, may_connect, slowest
         self._most = _room()
         self._by_flow: dict[Source, TcpConnection] = {}
         self._of_host: Counter[str] = Counter()  # by sender
         self._opening = 0
         self._to_drop: list[TcpConnection] = []
         self._attempts = Attempts()
-        self.told = Told(log)
         self._swept = 0.0
 
     def __len__(self) -> int:
@@ -68,13 +64,13 @@ class Connections:
     def get(self, flow: Source) -> TcpConnection | None:
         return self._by_flow.get(flow)
 
-    def accepted(self, connected: socket.socket, flow: Flow) -> None:
-        """Take a connection that a peer has made, if one more may be."""
+    def accepted(self, listener: TcpListener, connected: socket.socket, flow: Flow) -> None:
+        """Take a connection that a peer has made to a listener, if one more may be."""
         if not self._has_room(flow):
             connected.close()
             return
         try:
-            connection = self._network.connection_kind(flow)(self._network, connected, flow)
+            connection = listener.connection(connected, flow)
         except OSError as error:
             log.debug("%s: lost while it was accepted: %s", flow, error)
             connected.close()
@@ -85,26 +81,28 @@ class Connections:
 
     def may_reach(self, flow: Flow) -> bool:
         """Whether there is a connection to a peer, or one would be tried."""
-        return flow in self._by_flow or self._attempts.may(flow, self._network.clock())
+        return flow in self._by_flow or self._attempts.may(flow, self._polling.clock())
 
-    def open(self, flow: Flow) -> TcpConnection | None:
-        """The connection to a flow's peer, being made now if there was none; None if there is no way."""
+    def open(self, listener: TcpListener, flow: Flow) -> TcpConnection | None:
+        """The connection to a flow's peer, being made now if there was none; None if there is no way.
+
+        It is made from the address of `listener`, and in its way.
+        """
         known = self._by_flow.get(flow)
         if known:
             return known
-        now = self._network.clock()
+        now = self._polling.clock()
         if not self._attempts.may(flow, now) or self._opening >= MAX_OPENING or not self._has_room(flow):
             return None
         connecting = None
         try:
-            connecting = self._network.socket_for(flow)
-            zone = self._network.zones.get(flow.host, 0)
+            connecting = listener.socket_to(flow.host)
+            zone = self._polling.zones.get(flow.host, 0)
             there = (flow.host, flow.port)
             failure = connecting.connect_ex((*there, 0, zone) if zone else there)
             if failure not in (0, errno.EINPROGRESS):
                 raise OSError(failure, os.strerror(failure))
-            kind = self._network.connection_kind(flow)
-            connection = kind(self._network, connecting, flow, opening_until=now + OPENING)
+            connection = listener.connection(connecting, flow, opening_until=now + OPENING)
         except OSError as error:
             if connecting:
                 connecting.close()
@@ -117,11 +115,11 @@ class Connections:
     def _has_room(self, flow: Flow) -> bool:
         host, via = flow.host, TRANSPORTS[flow.transport].via
         if len(self._by_flow) >= self._most:
-            self.told.warn("", "%s: %d connections are open, one more is refused", via, self._most)
+            self._polling.told.warn("", "%s: %d connections are open, one more is refused", via, self._most)
             return False
         count = self._of_host[sender(host)]
         if not self._may_connect(host, count):
-            self.told.warn(host, "%s: %s has %d connections, one more is refused", via, host, count)
+            self._polling.told.warn(host, "%s: %s has %d connections, one more is refused", via, host, count)
             return False
         return True
 
@@ -145,10 +143,10 @@ class Connections:
     def _is_there(self, host: str) -> None:
         for flow in self._attempts.heard_from(host):
             log.info("%s may be tried again, as something came from there", flow)
-            self._network.reached(flow)
+            self._polling.reached(flow)
 
     def _failed(self, flow: Flow, why: str) -> None:
-        pause, is_first = self._attempts.failed(flow, self._network.clock())
+        pause, is_first = self._attempts.failed(flow, self._polling.clock())
         if is_first:
             text = "%s to %s: %s; tried again when there is something to send, at the earliest in %d s"
             log.warning(text, TRANSPORTS[flow.transport].via, flow, why, pause)
@@ -159,7 +157,7 @@ class Connections:
         self._to_drop.append(connection)
 
     def drop(self, connection: TcpConnection, why: str = CLOSED) -> None:
-        """End a connection, and tell the owner of the network."""
+        """End a connection, and tell the owner."""
         flow = connection.flow
         if self._by_flow.get(flow) is not connection:
             return
@@ -177,13 +175,13 @@ class Connections:
                 self._failed(flow, connection.fault or why)
         elif never_made:
             return  # nobody knows of it
-        self._network.closed(flow)
+        self._polling.closed(flow)
 
     def settle(self) -> None:
         """Drop what was to be dropped later, and what takes too long."""
         while self._to_drop:
             self.drop(self._to_drop.pop())
-        now = self._network.clock()
+        now = self._polling.clock()
         if now < self._swept + SWEEP:
             return
         self._swept = now
@@ -194,7 +192,7 @@ class Connections:
                 self.drop(connection, f"no answer within {OPENING:.0f} s")
             elif since is not None and since < now - self._slowest:
                 via, flow = connection.transport.via, connection.flow
-                self.told.warn(
+                self._polling.told.warn(
                     flow.host, "%s from %s: half a message for %d s, closed", via, flow, self._slowest
                 )
                 self.drop(connection)

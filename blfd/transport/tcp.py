@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from blfd.core.values import TCP, Flow, Transport
 from blfd.transport.addresses import ListenAddress, new_socket, peer
 from blfd.transport.framing import Framing, Unreadable
-
-if TYPE_CHECKING:
-    from blfd.transport.network import Network
+from blfd.transport.polling import Polling
 
 log = logging.getLogger("blfd.network")
 
@@ -28,8 +27,22 @@ KEEPALIVE = (
 )  # of silent peers
 
 
+class Keeper(Protocol):
+    """Who keeps connections, and is told what becomes of each."""
+
+    def accepted(self, listener: TcpListener, connected: socket.socket, flow: Flow) -> None: ...
+
+    def made(self, connection: TcpConnection) -> None: ...
+
+    def heard(self, connection: TcpConnection) -> None: ...
+
+    def drop(self, connection: TcpConnection, why: str = ...) -> None: ...
+
+    def drop_later(self, connection: TcpConnection, why: str) -> None: ...
+
+
 class TcpConnection:
-    """One connection; `flow` is its peer. Messages go to `network.receive`.
+    """One connection; `flow` is its peer. Messages go to `polling.receive`.
 
     One that we open (`is_ours`) is given until when it has to be made; `was_heard`: something came over it.
     `opening_until` is None once it is made: what is sent before waits.
@@ -40,7 +53,12 @@ class TcpConnection:
     """What a socket raises that has nothing yet, or takes nothing yet."""
 
     def __init__(
-        self, network: Network, connected: socket.socket, flow: Flow, opening_until: float | None = None
+        self,
+        polling: Polling,
+        keeper: Keeper,
+        connected: socket.socket,
+        flow: Flow,
+        opening_until: float | None = None,
     ) -> None:
         """Take a socket as a connection. Raises OSError for one that is lost already."""
         self.socket, self.flow = connected, flow
@@ -52,7 +70,7 @@ class TcpConnection:
         for option, value in KEEPALIVE:
             connected.setsockopt(socket.IPPROTO_TCP, option, value)
         self.local_host = peer(connected.getsockname())[0]
-        self._network, self._connections = network, network.connections
+        self._polling, self._keeper = polling, keeper
         self._framing = Framing()
         self.unfinished_since: float | None = None  # when a message that is not all there yet began
         self._unsent: deque[bytes] = deque()
@@ -60,18 +78,18 @@ class TcpConnection:
 
     def attach(self) -> None:
         """Have the connection polled."""
-        self._network.add(self)
+        self._polling.add(self)
         if self.opening_until is not None:
             self.watch()
 
     def detach(self) -> None:
         """Have the connection polled no more."""
-        self._network.release(self)
+        self._polling.release(self)
 
     def _receive(self) -> int:
-        """Read into the network's view; how many octets, 0 at the end, NOTHING where there are none yet."""
+        """Read what has come; how many octets it is, 0 at the end, NOTHING where there are none yet."""
         try:
-            return self.socket.recv_into(self._network.view)
+            return self.socket.recv_into(self._polling.view)
         except self.not_now:
             return NOTHING
         except OSError:
@@ -85,37 +103,37 @@ class TcpConnection:
             return 0
 
     def readable(self) -> None:
-        network = self._network
+        polling = self._polling
         length = self._receive()
         if length == NOTHING:
             return
         if not length:
-            self._connections.drop(self)
+            self._keeper.drop(self)
             return
         if not self.was_heard:
             self.was_heard = True
-            self._connections.heard(self)
+            self._keeper.heard(self)
         try:
-            self._take(bytes(network.view[:length]))
+            self._take(bytes(polling.view[:length]))
         except Unreadable as error:
-            told = self._connections.told
+            told = self._polling.told
             told.warn(self.flow.host, f"%s from %s: {error}, closed", self.transport.via, self.flow)
-            network.unreadable(error.octets, self.flow, f"{error}")
-            self._connections.drop(self)
+            polling.unreadable(error.octets, self.flow, f"{error}")
+            self._keeper.drop(self)
 
     def _take(self, octets: bytes) -> None:
-        network = self._network
+        polling = self._polling
         ended = False
         for message in self._framing.take(octets):
             ended = True
             if message:
-                network.receive(message, self.flow)
+                polling.receive(message, self.flow)
             else:
                 self.send(PONG)
         if not self._framing.unfinished:
             self.unfinished_since = None
         elif ended or self.unfinished_since is None:
-            self.unfinished_since = network.clock()
+            self.unfinished_since = polling.clock()
 
     def send(self, data: bytes) -> bool:
         """Send data: False if it will not arrive; True says that it may."""
@@ -123,15 +141,15 @@ class TcpConnection:
             try:
                 data = data[self._transmit(data) :]
             except OSError as error:
-                self._connections.drop_later(self, f"{error.strerror}")
+                self._keeper.drop_later(self, f"{error.strerror}")
                 return False
         if not data:
             return True
         if self._unsent_octets + len(data) > MAX_UNSENT:
             if self.opening_until is None:
                 text = "%s to %s: the phone does not read, closed"
-                self._connections.told.warn(self.flow.host, text, self.transport.via, self.flow)
-                self._connections.drop_later(self, "the phone does not read")
+                self._polling.told.warn(self.flow.host, text, self.transport.via, self.flow)
+                self._keeper.drop_later(self, "the phone does not read")
             return False
         self._unsent.append(data)
         self._unsent_octets += len(data)
@@ -140,13 +158,13 @@ class TcpConnection:
 
     def watch(self) -> None:
         """Have `writable` called once something can be sent, where that is waited for."""
-        self._network.watch(self, bool(self._unsent) or self.opening_until is not None)
+        self._polling.watch(self, bool(self._unsent) or self.opening_until is not None)
 
     def writable(self) -> None:
         if self.opening_until is not None:
             failure = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if failure:
-                self._connections.drop(self, os.strerror(failure))
+                self._keeper.drop(self, os.strerror(failure))
                 return
             self._connected()
             if self.opening_until is not None:
@@ -156,7 +174,7 @@ class TcpConnection:
             try:
                 sent = self._transmit(data)
             except OSError as error:
-                self._connections.drop(self, f"{error.strerror}")
+                self._keeper.drop(self, f"{error.strerror}")
                 return
             self._unsent_octets -= sent
             if sent < len(data):
@@ -166,7 +184,7 @@ class TcpConnection:
 
     def _connected(self) -> None:
         """Note that a connection that we open has reached its peer."""
-        self._connections.made(self)
+        self._keeper.made(self)
         self.opening_until = None
 
     def close(self) -> None:
@@ -174,18 +192,36 @@ class TcpConnection:
 
 
 class TcpListener:
-    """Accepts connections, each of which is a `connection`."""
+    """Accepts connections."""
 
     transport: Transport = TCP
-    connection = TcpConnection
 
-    def __init__(self, network: Network, index: int, address: tuple[str, int]) -> None:
+    def __init__(self, polling: Polling, keeper: Keeper, index: int, address: tuple[str, int]) -> None:
         self.socket = new_socket(address[0], socket.SOCK_STREAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(address)
         self.socket.listen(1024)
-        self._network, self.index = network, index
+        self._polling, self._keeper, self.index = polling, keeper, index
         self.address = ListenAddress(self.transport.name, *peer(self.socket.getsockname()))
+
+    def connection(
+        self, connected: socket.socket, flow: Flow, opening_until: float | None = None
+    ) -> TcpConnection:
+        """A connection over a socket. Raises OSError for one that is lost already."""
+        return TcpConnection(self._polling, self._keeper, connected, flow, opening_until)
+
+    def socket_to(self, host: str) -> socket.socket:
+        """A new socket for a connection to a host, from our address. Raises OSError."""
+        if not self.address.reaches(host):
+            raise OSError(errno.EAFNOSUPPORT, f"{self.address} is of another address family")
+        made = new_socket(host, socket.SOCK_STREAM)
+        if not self.address.everywhere:
+            try:
+                made.bind((self.address.host, 0))
+            except OSError:
+                made.close()
+                raise
+        return made
 
     def readable(self) -> None:
         for _ in range(ACCEPTED_PER_TURN):
@@ -195,10 +231,10 @@ class TcpListener:
                 return
             host, port = peer(address)
             if len(address) == 4 and address[3]:
-                self._network.heard_by(host, address[3])
+                self._polling.heard_by(host, address[3])
             if self.may_accept(host):
                 flow = Flow(self.transport.name, host, port, self.index)
-                self._network.connections.accepted(connected, flow)
+                self._keeper.accepted(self, connected, flow)
             else:
                 connected.close()
 

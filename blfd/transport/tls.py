@@ -14,15 +14,12 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from blfd.core.values import TLS, Flow
-from blfd.transport.certificates import names_in
-from blfd.transport.tcp import NOTHING, TcpConnection, TcpListener
+from blfd.transport.certificates import Certificates, names_in
+from blfd.transport.polling import Polling
+from blfd.transport.tcp import NOTHING, Keeper, TcpConnection, TcpListener
 from blfd.transport.told import Told
-
-if TYPE_CHECKING:
-    from blfd.transport.network import Network
 
 log = logging.getLogger("blfd.tls")
 
@@ -39,13 +36,20 @@ class TlsConnection(TcpConnection):
     not_now = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
     def __init__(
-        self, network: Network, connected: socket.socket, flow: Flow, opening_until: float | None = None
+        self,
+        polling: Polling,
+        keeper: Keeper,
+        handshakes: Handshakes,
+        connected: socket.socket,
+        flow: Flow,
+        opening_until: float | None,
     ) -> None:
-        super().__init__(network, connected, flow, opening_until)
+        super().__init__(polling, keeper, connected, flow, opening_until)
+        self._handshakes = handshakes
         self.descriptor = connected.fileno()
         self._shakes = False  # whether `handshakes` polls it
         if not self.is_ours:
-            self.opening_until = network.clock() + HANDSHAKE
+            self.opening_until = polling.clock() + HANDSHAKE
 
     def attach(self) -> None:
         if self.is_ours:
@@ -55,10 +59,10 @@ class TlsConnection(TcpConnection):
 
     def _shake_hands(self) -> None:
         self._shakes = True
-        self._network.handshakes.add(self)
+        self._handshakes.add(self)
 
     def _connected(self) -> None:
-        self._network.release(self)
+        self._polling.release(self)
         self._shake_hands()
 
     def step(self) -> None:
@@ -69,19 +73,19 @@ class TlsConnection(TcpConnection):
             assert isinstance(self.socket, ssl.SSLSocket), "it has just been wrapped"
             self.socket.do_handshake()
         except ssl.SSLWantReadError:
-            self._network.handshakes.watch(self, False)
+            self._handshakes.watch(self, False)
         except ssl.SSLWantWriteError:
-            self._network.handshakes.watch(self, True)
+            self._handshakes.watch(self, True)
         except OSError as error:
             why, is_noise = explained(error, self.flow.name)
-            self._network.handshakes.failed(self, why, is_noise)
-            self._connections.drop(self, why)
+            self._handshakes.failed(self, why, is_noise)
+            self._keeper.drop(self, why)
         else:
             self._made()
 
     def _wrap(self) -> None:
         """Make the plain socket one with TLS, of the same descriptor."""
-        certificates = self._network.certificates
+        certificates = self._handshakes.certificates
         assert certificates, "there is no listener without"
         name = self.flow.name
         self.socket = (certificates.context_to(name) if self.is_ours else certificates.context).wrap_socket(
@@ -92,15 +96,15 @@ class TlsConnection(TcpConnection):
         )
 
     def _made(self) -> None:
-        self._network.handshakes.release(self)
+        self._handshakes.release(self)
         self._shakes = False
-        self._network.add(self)
-        self._connections.made(self)
+        self._polling.add(self)
+        self._keeper.made(self)
         self.opening_until = None
         assert isinstance(self.socket, ssl.SSLSocket), "its handshake is done"
         names = _names(self.socket)
         if names:
-            self._network.named(self.flow, names)
+            self._polling.named(self.flow, names)
         if self._unsent:
             self.watch()
         self.readable()  # what came with the end of the handshake is in no poll
@@ -116,7 +120,7 @@ class TlsConnection(TcpConnection):
 
     def detach(self) -> None:
         if self._shakes:
-            self._network.handshakes.release(self)
+            self._handshakes.release(self)
         else:
             super().detach()
 
@@ -131,18 +135,31 @@ class TlsListener(TcpListener):
     """Accepts connections for TLS, from each address so many in a time."""
 
     transport = TLS
-    connection = TlsConnection
+
+    def __init__(
+        self, polling: Polling, keeper: Keeper, handshakes: Handshakes, index: int, address: tuple[str, int]
+    ) -> None:
+        super().__init__(polling, keeper, index, address)
+        self._handshakes = handshakes
 
     def may_accept(self, host: str) -> bool:
-        return self._network.handshakes.may(host)
+        return self._handshakes.may(host)
+
+    def connection(
+        self, connected: socket.socket, flow: Flow, opening_until: float | None = None
+    ) -> TlsConnection:
+        return TlsConnection(self._polling, self._keeper, self._handshakes, connected, flow, opening_until)
 
 
 class Handshakes:
-    """Connections whose handshake is not done, in an epoll of their own; `may` says who may begin one."""
+    """Connections whose handshake is not done, in an epoll of their own; `may` says who may begin one.
 
-    def __init__(self, may: Callable[[str], bool]) -> None:
+    There is no listener for TLS without `certificates`.
+    """
+
+    def __init__(self, may: Callable[[str], bool], certificates: Certificates | None = None) -> None:
         self.socket = select.epoll()
-        self.may = may
+        self.may, self.certificates = may, certificates
         self._by_fd: dict[int, TlsConnection] = {}
         self._told = Told(log)
 

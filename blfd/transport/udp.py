@@ -6,14 +6,12 @@ import errno
 import logging
 import socket
 import sys
-from typing import TYPE_CHECKING
+from typing import final
 
 from blfd.core.hosts import MAPPED, is_ipv6
 from blfd.core.values import UDP
 from blfd.transport.addresses import ListenAddress, new_socket, peer
-
-if TYPE_CHECKING:
-    from blfd.transport.network import Network
+from blfd.transport.polling import Polling
 
 LONGEST_DATAGRAM = 65_507  # octets that IPv4 and UDP leave of 64 KiB
 
@@ -26,23 +24,24 @@ SO_RCVBUFFORCE = 33  # Linux: socket(7)
 SO_MEMINFO, SK_MEMINFO_DROPS = 55, 8  # Linux: sock_diag(7)
 
 
+@final
 class UdpListener:
-    """Hands each datagram to `network.receive`."""
+    """Hands each datagram to `polling.receive`."""
 
     transport = UDP
 
-    def __init__(self, network: Network, index: int, address: tuple[str, int]) -> None:
+    def __init__(self, polling: Polling, index: int, address: tuple[str, int]) -> None:
         self.socket = new_socket(address[0], socket.SOCK_DGRAM)
         self._maps = self.socket.family == socket.AF_INET6  # IPv4 addresses
         enlarge_buffers(self.socket)
         self.socket.setsockopt(socket.IPPROTO_IP, IP_MULTICAST_ALL, 0)  # it has a listener of its own
         self.socket.bind(address)
-        self._network, self.index = network, index
+        self._polling, self.index = polling, index
         self.address = ListenAddress(UDP.name, *peer(self.socket.getsockname()))
 
     def readable(self) -> None:
-        network, take = self._network, self.socket.recvfrom_into
-        receive, view, index, name, maps = network.receive, network.view, self.index, UDP.name, self._maps
+        polling, take = self._polling, self.socket.recvfrom_into
+        receive, view, index, name, maps = polling.receive, polling.view, self.index, UDP.name, self._maps
         for _ in range(READS_PER_TURN):
             try:
                 length, address = take(view)
@@ -52,12 +51,12 @@ class UdpListener:
                 continue
             host, port = peer(address) if maps else address
             if maps and address[3]:
-                network.heard_by(host, address[3])
+                polling.heard_by(host, address[3])
             receive(bytes(view[:length]), (name, host, port, index, ""))
 
     def send(self, data: bytes, address: tuple[str, int]) -> bool:
         host, port = address
-        zones = self._network.zones
+        zones = self._polling.zones
         try:
             if zones and host in zones:
                 self.socket.sendto(data, (host, port, 0, zones[host]))
@@ -68,7 +67,7 @@ class UdpListener:
         except OSError as error:
             if error.errno == errno.EMSGSIZE:
                 text = "%d octets to %s port %d do not fit into a datagram: have that phone use TCP"
-                self._network.connections.told.warn(host, text, len(data), host, port)
+                self._polling.told.warn(host, text, len(data), host, port)
             log.debug("UDP to %s port %d failed: %s", host, port, error)
             return False
         return True

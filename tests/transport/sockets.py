@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from blfd.core.values import Flow
-from blfd.transport.addresses import ListenAddress, family
+from blfd.transport.addresses import ListenAddress, Source, family
 from blfd.transport.certificates import Certificates
-from blfd.transport.network import Network, Source
+from blfd.transport.network import Network
 
 DEADLINE = 30.0
 
