@@ -12,22 +12,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from load import Load, Run
 from servers import PORTAL_ADDRESS, BenchError, Kamailio, Peer
 
 from blfd.control import ControlClient, socket_path
 from blfd.store import Store
 from blfd.store.admins import Admin, Role
 
-if TYPE_CHECKING:
-    from run import Load, Run
-
 BOARDS = 200
 RATE, SECONDS, PHONES = 50, 20, 200  # calls a second
 
 
-def boards(run: "Run", peer: Peer) -> None:
+def boards(run: Run, peer: Peer) -> None:
     """Measure the same calls and lamps with nobody looking on, and with many lamp boards open, in one run."""
     if isinstance(peer, Kamailio):
         return  # Kamailio has no lamp boards
@@ -56,7 +54,7 @@ def boards(run: "Run", peer: Peer) -> None:
             load.note_lamps(case, [load.do(f"fanout {run.size.changes}")])
 
 
-def _call(load: "Load", case: str) -> None:
+def _call(load: Load, case: str) -> None:
     found = load.do(f"calls {RATE} {SECONDS} {PHONES}")
     load.note(f"{case}: failed of {RATE * SECONDS:,}", found["failed"] + found["skipped"], 0)
     load.note(f"{case}: INVITE to 180, p50 ms", found["invite_to_180_ms"].get("p50", 0))
@@ -65,7 +63,7 @@ def _call(load: "Load", case: str) -> None:
 
 
 @contextmanager
-def _asking(load: "Load") -> Iterator[None]:
+def _asking(load: Load) -> Iterator[None]:
     """Somebody who loads the page with all lamps of the tenant again as soon as it is there."""
     assert load.server.database
     client, stop = ControlClient(socket_path(load.server.database)), threading.Event()
@@ -84,7 +82,7 @@ def _asking(load: "Load") -> Iterator[None]:
 
 
 @contextmanager
-def _open(load: "Load") -> Iterator[list[dict[str, Any]]]:
+def _open(load: Load) -> Iterator[list[dict[str, Any]]]:
     """Boards that are open meanwhile; what they say is in the list afterwards."""
     assert load.server.database
     store = Store(load.server.database)

@@ -3,12 +3,10 @@
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from load import Load, Run
 from servers import EXTENSIONS, FILES_ADDRESS, HERE, PROJECT, BenchError, Kamailio, Peer
-
-if TYPE_CHECKING:
-    from run import Load, Run
 
 sys.path.insert(0, str(PROJECT / "tests" / "e2e"))
 from makers import MAC, MAKERS
@@ -37,7 +35,7 @@ def _devices(count: int) -> list[tuple[str, ...]]:
     ]
 
 
-def _phones(load: "Load", count: int) -> list[dict[str, Any]]:
+def _phones(load: Load, count: int) -> list[dict[str, Any]]:
     """What each phone asks for, as `phones.py` wants it."""
     if load.server.database is None:
         raise BenchError("this server has no phones")
@@ -53,7 +51,7 @@ def _phones(load: "Load", count: int) -> list[dict[str, Any]]:
     return found
 
 
-def provision(run: "Run", peer: Peer) -> None:
+def provision(run: Run, peer: Peer) -> None:
     """Measure lamps alone, then while phones come for files within a minute, and as fast as it goes."""
     if isinstance(peer, Kamailio):
         return  # Kamailio serves no files
@@ -76,7 +74,7 @@ def provision(run: "Run", peer: Peer) -> None:
             load.note_lamps(f"{lamp}, {where}", changes)
 
 
-def _fetched(load: "Load", order: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _fetched(load: Load, order: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Have phones fetch their files; their report, and those of the lamp's changes meanwhile."""
     command = [sys.executable, str(HERE / "phones.py")]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

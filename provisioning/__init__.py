@@ -27,7 +27,7 @@ from provisioning.model import (
     written_keys,
     written_mac,
 )
-from provisioning.phonebooks import MOST_CONTACTS, Contact, book_name, is_phonebook, phonebook
+from provisioning.phonebooks import MOST_CONTACTS, Contact, book_name, is_phonebook
 from provisioning.rendering import (
     Layer,
     Setting,
@@ -37,6 +37,7 @@ from provisioning.rendering import (
     files,
     has_phonebook,
     outline,
+    phonebook,
     settings,
     sync_event,
     untold,

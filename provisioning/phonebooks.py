@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import islice
 from typing import NamedTuple
 
 from provisioning.model import Device, Service
@@ -47,11 +45,3 @@ def is_phonebook(device: Device, name: str) -> bool:
 def book_url(device: Device, service: Service) -> str:
     """The phonebook's address, which opens nothing else, as phones show it to their users."""
     return f"{service.books}{book_name(device)}"
-
-
-def phonebook(device: Device, service: Service, contacts: Iterable[Contact]) -> dict[str, bytes]:
-    """The phonebook's files by name; they have the first MOST_CONTACTS of the contacts, sorted by name."""
-    from provisioning.directories import WRITERS  # which brings lxml
-
-    write = WRITERS[device.model.vendor]
-    return write(device, service, list(islice(contacts, MOST_CONTACTS)))

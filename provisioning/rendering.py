@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import NamedTuple
 
 from provisioning import common
@@ -11,6 +12,7 @@ from provisioning.common.dialled import with_dialling
 from provisioning.common.table import ON
 from provisioning.common.telling import Maker
 from provisioning.model import Device, KeyKind, ProvisioningError, Service, Template
+from provisioning.phonebooks import MOST_CONTACTS, Contact
 from provisioning.vendors import unknown_key, vendor_of
 
 DEFAULT = "blfd"
@@ -104,6 +106,14 @@ class _Found:
 
     def all(self) -> list[Setting]:
         return list(self._by_slot.values())
+
+
+def phonebook(device: Device, service: Service, contacts: Iterable[Contact]) -> dict[str, bytes]:
+    """The phonebook's files by name; they have the first MOST_CONTACTS of the contacts, sorted by name."""
+    from provisioning.directories import WRITERS  # which brings lxml
+
+    write = WRITERS[device.model.vendor]
+    return write(device, service, list(islice(contacts, MOST_CONTACTS)))
 
 
 def has_phonebook(layers: Iterable[Layer]) -> bool:

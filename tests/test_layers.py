@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from collections.abc import Collection
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -165,6 +167,39 @@ def test_a_module_has_its_layer_and_imports_only_what_is_below(module: str) -> N
     assert layer, f"{module} has no place: name it in ALLOWED"
     wrong = {name for name in imports(module) if not within(name, ALLOWED[layer])}
     assert not wrong, f"{module} imports {wrong}"
+
+
+HOUSES: dict[str, dict[str, Path]] = {
+    "the house": {
+        module.removesuffix(".py").removesuffix("/__init__").replace("/", "."): ROOT / module
+        for module in MODULES
+    },
+    "bench": {path.stem: path for path in (ROOT / "bench").rglob("*.py")},
+    "tests": {path.stem: path for path in (ROOT / "tests").rglob("*.py")},
+}
+"""Modules by the names by which others import them."""
+
+
+def imported(path: Path, known: Collection[str]) -> set[str]:
+    """Which of the known modules a module imports, for types alone and inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= inner | ({node.module} if inner - set(known) else set())
+    return found & set(known)
+
+
+@pytest.mark.parametrize("house", HOUSES)
+def test_no_imports_run_in_a_circle(house: str) -> None:
+    """Not even those for types alone, or inside functions: each module can be read without a later one."""
+    modules = HOUSES[house]
+    try:
+        TopologicalSorter({name: imported(path, modules) for name, path in modules.items()}).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
 def test_only_the_command_line_imports_the_command_line() -> None:

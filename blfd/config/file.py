@@ -28,7 +28,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from blfd.config import PREFIX, Config, ConfigError, texts, values
+from blfd.config import texts, values
+from blfd.config.config import PREFIX, Config, ConfigError
 from blfd.config.values import MOST, Web
 from blfd.core import hosts
 from blfd.core.access.digest import ALGORITHMS
