@@ -40,7 +40,7 @@ class Measured:
 
     def __init__(self, folder: Path) -> None:
         names = [NewExtension(str(number), "x", str(number)) for number in range(101, 110)]
-        Store(folder / "blfd.db").add_extensions("default", names)
+        Store(folder / "blfd.db").extensions.add("default", names)
         config = folder / "blfd.toml"
         config.write_text('trust = ["127.0.0.0/8"]\n')
         listen = [f"{transport}:127.0.0.1:0" for transport in ("udp", "tcp", "tls")]

@@ -104,7 +104,7 @@ def _database(path: Path, tenant: str) -> Finding:
     if not os.path.exists(path):  # unlike Path.exists, it never raises
         return Finding("warning", f"database {path} does not exist yet", "the first command makes it")
     try:
-        count = len(Store(path).extensions(tenant))
+        count = len(Store(path).extensions.all(tenant))
     except StoreError as error:
         return Finding("fault", "the database cannot be used", str(error))
     if not count:

@@ -82,7 +82,7 @@ def failing(*arguments: object) -> None:
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
     store = Store(tmp_path / "blfd.db")
-    store.add_extensions("default", [NewExtension("101", "x")])
+    store.extensions.add("default", [NewExtension("101", "x")])
     phones = Phones(store, lambda: Place("192.0.2.5", {"udp": 5060}, ""))
     phones.keep(phones.checked("default", [Wanted(MAC, "yealink/t54w", ("101",))]))
     return Files(store, phones)

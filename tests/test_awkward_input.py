@@ -77,7 +77,7 @@ def test_an_import_names_the_line_and_adds_nothing(inside: Blfd, lines: bytes, w
 def test_an_import_as_a_spreadsheet_writes_it(inside: Blfd) -> None:
     Path("x.csv").write_bytes('\ufeffextension,password,name\r\n101,"a,b",Älice\r\nabc,p, Bob \r\n'.encode())
     assert inside("extension", "import", "x.csv") == (0, "2 extensions added\n", "")
-    found = Store(Path("blfd.db")).extensions("default")
+    found = Store(Path("blfd.db")).extensions.all("default")
     assert [(each.aor.extension, each.name) for each in found] == [("101", "Älice"), ("abc", "Bob")]
 
 

@@ -21,10 +21,10 @@ MAC, BARE = "80:5e:c0:12:34:56", "805ec0123456"
 def store(tmp_path: Path) -> Store:
     store = Store(tmp_path / "blfd.db")
     names = {"101": "Alice Ng", "102": "Bob Roy", "103": "Carol [x] Diaz", "104": ""}
-    store.add_extensions("default", [NewExtension(e, "x", name) for e, name in names.items()])
-    store.add_group("default", "sales", ["101", "103"], ["101", "103"])
-    store.add_tenant("acme.example")
-    store.add_extensions("acme.example", [NewExtension("201", "x")])
+    store.extensions.add("default", [NewExtension(e, "x", name) for e, name in names.items()])
+    store.groups.add("default", "sales", ["101", "103"], ["101", "103"])
+    store.tenants.add("acme.example")
+    store.extensions.add("acme.example", [NewExtension("201", "x")])
     return store
 
 
@@ -142,7 +142,7 @@ def test_what_is_read_for_one_phone_is_enough(store: Store, keys: str, extension
 
 
 def test_a_team_beyond_the_keys(store: Store) -> None:
-    store.add_extensions("default", [NewExtension(str(n), "x", f"N {n}") for n in range(1000, 1400)])
+    store.extensions.add("default", [NewExtension(str(n), "x", f"N {n}") for n in range(1000, 1400)])
     phones = Phones(store, lambda: Place("192.0.2.5", {"udp": 5060}, ""))
     for modules, fits in (
         (0, "25 of 402 in its team fit on its keys, 377 do not; with --modules 3, 205 would"),
@@ -160,7 +160,7 @@ def test_a_team_beyond_the_keys(store: Store) -> None:
 
 
 def test_a_team_that_does_not_fit_is_said(blfd: Run, store: Store) -> None:
-    store.add_extensions("default", [NewExtension(str(n), "x") for n in range(200, 230)])
+    store.extensions.add("default", [NewExtension(str(n), "x") for n in range(200, 230)])
     who = ("device", "add", MAC, "--model", "yealink/t54w", "--extension", "101", "--keys", "team")
     said = f"device {MAC}: 26 of 33 in its team fit on its keys, 7 do not; with --modules 1, all would"
     assert said in blfd(*who).stdout
@@ -188,7 +188,7 @@ def test_the_dial_plan_follows_the_tenant(blfd: Run, store: Store) -> None:
     assert {"1xx", "011[02]"} <= set(plan()["value"].split("|"))
     assert plan()["origin"] == "vendor yealink: emergency-numbers"
     blfd("tenant", "set", "--pickup-code", "*8", "--group-pickup-code", "#9")
-    store.add_extensions("default", [NewExtension("1010", "x"), NewExtension("bob", "x")])
+    store.extensions.add("default", [NewExtension("1010", "x"), NewExtension("bob", "x")])
     assert {"1xxT", "1xxx", "*81xxx", "#9"} <= set(plan()["value"].split("|"))
     blfd("provision", "set", MAC, "outside-prefix", "none")
     assert not any(entry.startswith("0") for entry in plan()["value"].split("|"))

@@ -149,8 +149,8 @@ JSON = [name for name, command in EVERY.items() if any(option.name == "as_json" 
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with one of everything, in the default tenant or the system; acme.example has nothing."""
     store = Store(tmp_path_factory.mktemp("prepared") / "blfd.db")
-    store.add_extensions("default", [NewExtension(number, "x", f"N {number}") for number in ("101", "102")])
-    store.add_tenant("acme.example")
+    store.extensions.add("default", [NewExtension(number, "x", f"N {number}") for number in ("101", "102")])
+    store.tenants.add("acme.example")
     place = Place("192.0.2.5", {"udp": 5060, "tcp": 5060}, "")
     desk = Desk(store, ControlClient(socket_path(store.path)), Phones(store, lambda: place), "test")
     groups.add(desk, "default", "sales", ["101"], ["101"])

@@ -20,7 +20,7 @@ CAROL = Aor("default", "103")
 def store(tmp_path: Path) -> Store:
     store = Store(tmp_path / "blfd.db")
     names = {"101": "Alice Ng", "102": "Bob Roy", "103": "Carol [x] Diaz"}
-    store.add_extensions("default", [NewExtension(e, "x", name) for e, name in names.items()])
+    store.extensions.add("default", [NewExtension(e, "x", name) for e, name in names.items()])
     return store
 
 
@@ -89,7 +89,7 @@ def test_pickups(blfd: Run, store: Store) -> None:
     assert [row["status"] for row in by_status] == [200]
     shown = blfd("pickups").stdout
     assert all(word in shown for word in ("103", "directed", "101", "200", "picked up", "0.8"))
-    store.add_tenant("acme.example")
+    store.tenants.add("acme.example")
     assert json.loads(blfd("--tenant", "acme.example", "pickups", "--json").stdout) == []
 
 
@@ -188,7 +188,7 @@ def test_explain(blfd: Run, store: Store, server: Answering) -> None:
     ],
 )
 def test_wrong_input(blfd: Run, store: Store, arguments: tuple[str, ...], code: int, words: str) -> None:
-    store.add_group("default", "doors", ["101"], ["102"])
+    store.groups.add("default", "doors", ["101"], ["102"])
     before = store.directory()
     assert words in blfd(*arguments, code=code).stderr
     assert store.directory() == before, "nothing half-written"

@@ -41,7 +41,7 @@ def desk(tmp_path: Path) -> Desk:
 def lasting(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     """A database with two extensions and a phone; examples write over what those before have left."""
     desk = desk_of(tmp_path_factory.mktemp("lasting"))
-    desk.store.add_extensions("default", [NewExtension(number, "x") for number in ("101", "102")])
+    desk.store.extensions.add("default", [NewExtension(number, "x") for number in ("101", "102")])
     devices.add(desk, "default", Wanted(MAC, "yealink/t54w", ("101",)))
     return desk
 
@@ -329,7 +329,7 @@ def _told(row: DeviceRow) -> dict[str, object]:
 
 
 def test_an_update_of_phones_that_is_wrong(desk: Desk) -> None:
-    desk.store.add_tenant("acme.example")
+    desk.store.tenants.add("acme.example")
     put(desk, "extension,password\n101,x\n")
     put(desk, "extension,password\n201,x\n", tenant="acme.example")
     put_devices(desk, f"mac,model,extensions\n{MAC},t54w,101\n")
@@ -389,7 +389,7 @@ def test_a_round_trip_of_many_changes_nothing(desk: Desk) -> None:
 
 
 def test_an_export_is_imported_elsewhere(desk: Desk) -> None:
-    desk.store.add_tenant("acme.example")
+    desk.store.tenants.add("acme.example")
     put(desk, "extension,password,name,pickup,pickable\n101,x,=Ann,groups,off\n102,x,,,\n")
     new = extensions.export(desk, "default").replace(b",,", b",y,", 1)
     with pytest.raises(StoreError, match=r"line 3: extension 102 needs a password"):

@@ -147,7 +147,7 @@ def test_variables_are_settings_and_ports_are_told() -> None:
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     store = Store(tmp_path / "blfd.db")
-    store.add_extensions("default", [NewExtension("101", "x", "Alice")])
+    store.extensions.add("default", [NewExtension("101", "x", "Alice")])
     return store.path
 
 
@@ -163,7 +163,7 @@ def test_a_backup_while_others_write_is_sound(database: Path, tmp_path: Path) ->
         for number in range(1000, 3000):
             if done.is_set():
                 return
-            store.add_extensions("default", [NewExtension(str(number), "x", f"N{number}")])
+            store.extensions.add("default", [NewExtension(str(number), "x", f"N{number}")])
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -183,7 +183,7 @@ def test_a_backup_while_others_write_is_sound(database: Path, tmp_path: Path) ->
 def test_what_was_restored_is_that_of_the_backup(database: Path, tmp_path: Path) -> None:
     saved = tmp_path / "saved.db"
     backups.save(database, saved)
-    Store(database).add_extensions("default", [NewExtension("102", "x", "Bob")])
+    Store(database).extensions.add("default", [NewExtension("102", "x", "Bob")])
     kept = backups.restore(saved, database)
     assert names(database) == ["Alice"]
     assert kept

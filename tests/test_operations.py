@@ -50,7 +50,7 @@ PLACE = Place("192.0.2.5", {"udp": 5060, "tcp": 5060}, "http://192.0.2.5:8080")
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     store = Store(tmp_path / "blfd.db")
-    store.add_extensions(
+    store.extensions.add(
         "default", [NewExtension(str(number), "x", f"N {number}") for number in range(101, 106)]
     )
     return store
@@ -241,7 +241,7 @@ def test_what_is_set_is_tried_on_new_phones_too(desk: Desk) -> None:
 
 
 def test_a_lines_key_has_no_extensions_name(store: Store, desk: Desk) -> None:
-    store.add_extensions("default", [NewExtension("2", "x", "Zed")])
+    store.extensions.add("default", [NewExtension("2", "x", "Zed")])
     devices.add(desk, "default", Wanted(MAC, "yealink/t54w", ("101", "102"), "line:2"))
     _, (page, *_) = devices.show(desk, "default", MAC)
     assert [key["label"] for key in page["keys"][:3]] == ["N 101", "N 102", "N 102"]
@@ -291,7 +291,7 @@ def test_the_server_is_told_the_newest_last(store: Store) -> None:
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(answers.ask, "reload", {})
         assert reading.wait(30)
-        store.add_extensions("default", [NewExtension("200", "x")])
+        store.extensions.add("default", [NewExtension("200", "x")])
         second = pool.submit(answers.ask, "reload", {})
         threading.Timer(0.2, slow.set).start()
         while not (first.done() and second.done()):
@@ -377,7 +377,7 @@ def test_phones_get_the_codes_and_features_of_their_tenant(store: Store, desk: D
     devices.add(desk, "default", Wanted(MAC, "yealink/t54w", ("101",)))
     tenants.change(desk, "default", star_codes={"dnd": "#78", "forward_busy": ""}, feature_sync=False)
     (row,) = desk.phones.all("default")
-    service = desk.phones.service(row, store.tenant("default"))
+    service = desk.phones.service(row, store.tenants.get("default"))
     assert service.star_codes == ("#78", "*79", "*73", "*91", "*93")
     assert (service.prefix_codes, service.feature_sync) == (("*72", "*92", "*67"), False)
     assert service.dial_plan.needs_pound

@@ -55,7 +55,7 @@ ATTEMPT = Attempt(1000.5, ALICE, Way.DIRECTED, "102", "103", 200, "picked up", 0
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     store = Store(tmp_path / "blfd.db")
-    store.add_extensions("default", [NewExtension("101", "s3cret", "Alice Ng")])
+    store.extensions.add("default", [NewExtension("101", "s3cret", "Alice Ng")])
     return store
 
 
@@ -81,30 +81,30 @@ def test_the_password_is_nowhere_in_the_files(store: Store) -> None:
 
 
 def test_a_tenants_realm_is_its_domain(store: Store) -> None:
-    store.add_tenant("acme.example", ["pbx.acme.example"])
-    store.add_extensions("acme.example", [NewExtension("101", "x")])
-    extension = store.extension(Aor("acme.example", "101"))
+    store.tenants.add("acme.example", ["pbx.acme.example"])
+    store.extensions.add("acme.example", [NewExtension("101", "x")])
+    extension = store.extensions.get(Aor("acme.example", "101"))
     assert extension.ha1["MD5"] == hashlib.md5(b"101:acme.example:x").hexdigest()
 
 
 def test_changing(store: Store) -> None:
-    store.set_extension(ALICE, name="Alice B")
-    before = store.extension(ALICE)
-    store.set_extension(ALICE, password="other")
-    after = store.extension(ALICE)
+    store.extensions.set(ALICE, name="Alice B")
+    before = store.extensions.get(ALICE)
+    store.extensions.set(ALICE, password="other")
+    after = store.extensions.get(ALICE)
     assert (after.name, after.ha1 == before.ha1) == ("Alice B", False)
-    store.set_tenant("default", single_dialog=True, aliases=["pbx.example"])
-    assert store.tenant("default").single_dialog
-    assert store.tenant("default").aliases == ("pbx.example",)
+    store.tenants.set("default", single_dialog=True, aliases=["pbx.example"])
+    assert store.tenants.get("default").single_dialog
+    assert store.tenants.get("default").aliases == ("pbx.example",)
 
 
 def test_removing_takes_along_what_belongs(store: Store) -> None:
     store.records.save({ALICE: (binding(),)}, (), {}, {}, {})
-    store.remove_extension(ALICE)
+    store.extensions.remove(ALICE)
     assert store.records.bindings() == []
-    store.add_tenant("acme.example")
-    store.add_extensions("acme.example", [NewExtension("1", "x")])
-    store.remove_tenant("acme.example")
+    store.tenants.add("acme.example")
+    store.extensions.add("acme.example", [NewExtension("1", "x")])
+    store.tenants.remove("acme.example")
     assert store.directory().extensions == {}
 
 
@@ -125,33 +125,33 @@ def test_removing_takes_along_what_belongs(store: Store) -> None:
 )
 def test_wrong_extensions(store: Store, row: NewExtension, words: str) -> None:
     with pytest.raises(StoreError, match=words):
-        store.add_extensions("default", [NewExtension("200", "x"), row])
+        store.extensions.add("default", [NewExtension("200", "x"), row])
     assert Aor("default", "200") not in store.directory().extensions, "all or none"
 
 
 def test_unusual_extensions(store: Store) -> None:
     names = {"+4989123", "alice.b-c_d", "x" * 64}
-    store.add_extensions("default", [NewExtension(name, "x", "Zoë\u00a0 \U0001f600") for name in names])
-    assert {e.aor.extension for e in store.extensions("default")} == {"101", *names}
+    store.extensions.add("default", [NewExtension(name, "x", "Zoë\u00a0 \U0001f600") for name in names])
+    assert {e.aor.extension for e in store.extensions.all("default")} == {"101", *names}
 
 
 @pytest.mark.parametrize("domain", ["", "a b", "-a.example", "a..b", "x" * 300, "acme.example:5060"])
 def test_wrong_domains(store: Store, domain: str) -> None:
     with pytest.raises(StoreError, match="domain name"):
-        store.add_tenant(domain)
+        store.tenants.add(domain)
 
 
 def test_what_is_not_there_or_taken(store: Store) -> None:
-    store.add_tenant("Acme.Example", ["alias.example"])
+    store.tenants.add("Acme.Example", ["alias.example"])
     for act in (
-        lambda: store.add_tenant("acme.example"),
-        lambda: store.add_tenant("other.example", ["alias.example"]),
-        lambda: store.remove_tenant("default"),
-        lambda: store.remove_tenant("none.example"),
-        lambda: store.set_tenant("acme.example"),
-        lambda: store.set_extension(ALICE),
-        lambda: store.remove_extension(Aor("default", "999")),
-        lambda: store.extensions("none.example"),
+        lambda: store.tenants.add("acme.example"),
+        lambda: store.tenants.add("other.example", ["alias.example"]),
+        lambda: store.tenants.remove("default"),
+        lambda: store.tenants.remove("none.example"),
+        lambda: store.tenants.set("acme.example"),
+        lambda: store.extensions.set(ALICE),
+        lambda: store.extensions.remove(Aor("default", "999")),
+        lambda: store.extensions.all("none.example"),
     ):
         with pytest.raises(StoreError):
             act()
@@ -185,18 +185,18 @@ def test_the_writer(store: Store) -> None:
 
 
 def test_groups(store: Store) -> None:
-    store.add_extensions("default", [NewExtension(e, "x") for e in ("102", "103")])
-    store.add_group("default", "Büro 1", ["101", "102"], ["103"])
+    store.extensions.add("default", [NewExtension(e, "x") for e in ("102", "103")])
+    store.groups.add("default", "Büro 1", ["101", "102"], ["103"])
     expected = Group("default", "Büro 1", frozenset(("101", "102")), frozenset(("103",)))
     assert Store(store.path).directory().groups == (expected,)
-    store.set_group("default", "Büro 1", [], ["101"])
-    assert store.group("default", "Büro 1").targets == {"101"}
-    store.remove_extension(ALICE)
-    assert store.group("default", "Büro 1") == Group("default", "Büro 1"), "it is empty and stays"
-    store.add_tenant("acme.example")
+    store.groups.set("default", "Büro 1", [], ["101"])
+    assert store.groups.get("default", "Büro 1").targets == {"101"}
+    store.extensions.remove(ALICE)
+    assert store.groups.get("default", "Büro 1") == Group("default", "Büro 1"), "it is empty and stays"
+    store.tenants.add("acme.example")
     with pytest.raises(StoreError, match=r"no extension 102@acme\.example"):
-        store.add_group("acme.example", "x", ["102"], [])
-    assert store.groups("acme.example") == []
+        store.groups.add("acme.example", "x", ["102"], [])
+    assert store.groups.all("acme.example") == []
 
 
 def test_attempts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -569,7 +569,7 @@ def test_closing_on_a_broken_disk_does_not_wait_for_it(caplog: pytest.LogCapture
 
 @pytest.mark.parametrize("name", ["a?b.db", "a#b.db", "%41.db", "ü.db", "a b.db"])
 def test_any_file_name(tmp_path: Path, name: str) -> None:
-    Store(tmp_path / name).add_tenant("acme.example")
+    Store(tmp_path / name).tenants.add("acme.example")
     assert "acme.example" in Store(tmp_path / name).directory().tenants
     assert {path.name.removesuffix("-wal").removesuffix("-shm") for path in tmp_path.iterdir()} == {name}
 
@@ -640,12 +640,12 @@ def test_a_database_of_version_1_is_read_and_changed(tmp_path: Path) -> None:
     connection.executescript(VERSION_1)
     connection.close()
     store = Store(path)
-    tenant = store.tenant("acme.example")
+    tenant = store.tenants.get("acme.example")
     assert (tenant.aliases, tenant.single_dialog) == (("pbx.acme.example",), True)
-    extension = store.extension(ALICE)
+    extension = store.extensions.get(ALICE)
     assert (extension.name, extension.ha1) == ("Alice Ng", {"SHA-256": "s", "MD5": "m"})
     assert store.records.bindings() == [replace(binding(), instance="")]
-    store.remove_extension(ALICE)
+    store.extensions.remove(ALICE)
     assert store.records.bindings() == []
     assert (tenant.pickup_code, tenant.group_pickup_code, tenant.pickup, tenant.pickable) == (
         "*97",
@@ -654,7 +654,7 @@ def test_a_database_of_version_1_is_read_and_changed(tmp_path: Path) -> None:
         True,
     )
     assert (extension.pickup, extension.pickable) == (None, None)
-    assert (store.groups("default"), store.records.attempts("default")) == ([], [])
+    assert (store.groups.all("default"), store.records.attempts("default")) == ([], [])
 
 
 def applied(path: Path) -> list[str]:
@@ -671,7 +671,7 @@ def test_an_upgrade_and_the_way_back(tmp_path: Path, version: int) -> None:
     backups.save(path, saved)  # by the new version, as somebody does who has forgotten it before
     assert len(applied(saved)) == version, "the old one can still read it"
     store = Store(path)
-    store.add_extensions("default", [NewExtension("102", "x")])
+    store.extensions.add("default", [NewExtension("102", "x")])
     found = store.directory()
     assert {each.extension for each in found.extensions} == {"101", "102"}
     assert found.tenants.keys() == {"default", "acme.example"}
@@ -685,7 +685,7 @@ def test_an_upgrade_and_the_way_back(tmp_path: Path, version: int) -> None:
 
 def test_the_way_back_leads_over_a_database_of_a_newer_version(tmp_path: Path) -> None:
     path, saved = tmp_path / "blfd.db", tmp_path / "saved.db"
-    Store(path).add_extensions("default", [NewExtension("101", "x")])
+    Store(path).extensions.add("default", [NewExtension("101", "x")])
     backups.save(path, saved)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(
@@ -707,12 +707,18 @@ def test_codes_of_version_15_keep_what_they_mean(tmp_path: Path) -> None:
     db.conn.commit()
     db.close()
     store = Store(path)
-    assert store.tenant("default").star_codes == StarCodes()
+    assert store.tenants.get("default").star_codes == StarCodes()
     of_pickup = {code for code in asdict(StarCodes()).values() if code.startswith(("*6", "*7"))}
-    assert set(store.tenant("a.example").star_codes.dialled.values()) == {"*67", "*90", "*91", "*92", "*93"}
-    assert set(store.tenant("b.example").star_codes.dialled.values()) == of_pickup
+    assert set(store.tenants.get("a.example").star_codes.dialled.values()) == {
+        "*67",
+        "*90",
+        "*91",
+        "*92",
+        "*93",
+    }
+    assert set(store.tenants.get("b.example").star_codes.dialled.values()) == of_pickup
     for domain in ("default", "a.example", "b.example"):
-        store.set_tenant(domain, pickup_code=store.tenant(domain).pickup_code)
+        store.tenants.set(domain, pickup_code=store.tenants.get(domain).pickup_code)
 
 
 def test_phones_of_version_8_get_passwords_for_their_web_pages(tmp_path: Path) -> None:
@@ -787,9 +793,9 @@ def test_calls_of_version_24_keep_who_they_are_with(tmp_path: Path) -> None:
 
 def test_shapes_of_extensions(store: Store) -> None:
     """Of those that a keypad can dial, by their first digits and lengths; of one tenant."""
-    store.add_tenant("acme.example")
+    store.tenants.add("acme.example")
     numbers = ("101", "102", "1001", "7", "012", "bob", "1a", "+49301", "12345678901234567890")
-    store.add_extensions("acme.example", [NewExtension(number, "x") for number in numbers])
+    store.extensions.add("acme.example", [NewExtension(number, "x") for number in numbers])
     assert store.devices.shapes("acme.example") == [("0", 3), ("1", 3), ("1", 4), ("1", 20), ("7", 1)]
     assert store.devices.shapes("nobody.example") == []
 
@@ -847,7 +853,7 @@ def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path: Path, kind:
                 connection.execute("CREATE TABLE songs (title)")
             connection.close()
         case "damaged":
-            Store(path).add_extensions("default", [NewExtension(str(n), "x") for n in range(200)])
+            Store(path).extensions.add("default", [NewExtension(str(n), "x") for n in range(200)])
             with sqlite3.connect(path) as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.close()
@@ -881,7 +887,7 @@ from blfd.store import NewExtension, Store
 store = Store(Path(sys.argv[1]))
 print("ready", flush=True)
 for n in range(100000):
-    store.add_extensions("default", [NewExtension(f"{sys.argv[2]}x{n}", "x")])
+    store.extensions.add("default", [NewExtension(f"{sys.argv[2]}x{n}", "x")])
 """
 
 

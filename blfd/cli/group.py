@@ -91,7 +91,8 @@ def show(
     if as_json:
         print_json(found)
         return
-    names, pickers, targets = desk.store.names(given.tenant), set(found["pickers"]), set(found["targets"])
+    names = desk.store.extensions.names(given.tenant)
+    pickers, targets = set(found["pickers"]), set(found["targets"])
     rows = [
         {
             "extension": member,

@@ -47,7 +47,7 @@ class Options:
 
     def checked(self, tenant: str | None) -> str | None:
         """The domain of a tenant as it is kept. Raises StoreError for one that does not exist."""
-        return None if tenant is None else self.store.tenant(tenant.lower()).domain
+        return None if tenant is None else self.store.tenants.get(tenant.lower()).domain
 
     def tenant_or_system(self, given: str | None) -> str | None:
         """The tenant of a command that has a --tenant of its own, and is for the system without one."""

@@ -70,7 +70,7 @@ def explain(
 ) -> None:
     """Why a lamp shows what it shows, who was told so, and who could pick up now."""
     given = options(context)
-    given.store.extension(Aor(given.tenant, extension))
+    given.store.extensions.get(Aor(given.tenant, extension))
     found = given.ask("explain", extension=extension)
     if as_json:
         print_json(found)

@@ -109,8 +109,8 @@ def _play(folder: Path, board: Board) -> None:
     database = folder / "demo.db"
     rows = [NewExtension(extension, PASSWORD, name) for extension, name in NAMES.items()]
     store = Store(database)
-    store.add_extensions("default", rows)
-    store.add_group("default", "office", NAMES, NAMES)
+    store.extensions.add("default", rows)
+    store.groups.add("default", "office", NAMES, NAMES)
     with ServerProcess(database, ["udp:127.0.0.1:0"]) as server:
         address = server.address()
 

@@ -73,7 +73,7 @@ class Phones:
 
     def survey(self, tenant: str) -> Survey:
         """A survey for many phones of a tenant. Raises NotFound for one that does not exist."""
-        return Survey(self.store, self._over, tenant, self.store.names(tenant))
+        return Survey(self.store, self._over, tenant, self.store.extensions.names(tenant))
 
     # Keeping
 
@@ -152,7 +152,7 @@ class Phones:
 
     def all(self, tenant: str) -> list[DeviceRow]:
         """The devices of a tenant, sorted by address. Raises StoreError for a tenant that does not exist."""
-        self.store.tenant(tenant)
+        self.store.tenants.get(tenant)
         return self.store.devices.all(tenant)
 
     def remove(self, tenant: str, mac: str) -> None:
@@ -232,7 +232,7 @@ class Phones:
         template = self.template(row, survey)
         self._check_reached(row)
         if template or any(layer.settings.keys() - provisioning.COMMON.keys() for layer in layers):
-            service = self.service(row, self.store.tenant(row.tenant))
+            service = self.service(row, self.store.tenants.get(row.tenant))
             provisioning.files(device, service, layers, template)
 
     # Rendering
@@ -339,12 +339,12 @@ class Phones:
 
     def settings(self, row: DeviceRow) -> list[provisioning.Setting]:
         """A phone's settings, each with who has the say in it. Raises ProvisioningError and StoreError."""
-        service = self.service(row, self.store.tenant(row.tenant))
+        service = self.service(row, self.store.tenants.get(row.tenant))
         return provisioning.settings(self.device(row), service, self.layers(row))
 
     def untold(self, row: DeviceRow) -> list[str]:
         """The common settings that its maker's phones are not told, and why. Raises as `settings`."""
-        service = self.service(row, self.store.tenant(row.tenant))
+        service = self.service(row, self.store.tenants.get(row.tenant))
         return provisioning.untold(self.device(row), service, self.layers(row))
 
     def files(self, row: DeviceRow) -> dict[str, bytes]:
@@ -374,7 +374,7 @@ class Phones:
         return {**provisioning.common_files(device), **self._own(row, device, service), **of_it}
 
     def _rendered(self, row: DeviceRow) -> tuple[Device, Service]:
-        return self.device(row), self.service(row, self.store.tenant(row.tenant))
+        return self.device(row), self.service(row, self.store.tenants.get(row.tenant))
 
     def _own(self, row: DeviceRow, device: Device, service: Service) -> dict[str, bytes]:
         return provisioning.files(device, service, self.layers(row), self.template(row))

@@ -69,7 +69,7 @@ class Survey:
 
     @cached_property
     def _everybody(self) -> int:
-        return self._store.extension_counts()[self._tenant]
+        return self._store.extensions.counts()[self._tenant]
 
     def _members_of(self, keys: str) -> dict[str, None]:
         """All in a team, the phone's own among them, in their order."""
@@ -78,7 +78,7 @@ class Survey:
             return dict.fromkeys(sorted(self.names))
         members = self._store.devices.targets(self._tenant, group)
         if not members:
-            self._store.group(self._tenant, group)  # says so if there is none
+            self._store.groups.get(self._tenant, group)  # says so if there is none
         return dict.fromkeys(sorted(members))
 
     def _key_for(self, extension: str) -> LineKey:

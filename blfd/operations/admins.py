@@ -89,7 +89,7 @@ def add(desk: Desk, name: str, password: str, tenant: str | None, role: Role = R
     if tenant is None and role is not Role.ADMINISTRATOR:
         raise StoreError(f"who has the role {role.value} is of a tenant", "give --tenant")
     if tenant is not None:
-        desk.store.tenant(tenant)
+        desk.store.tenants.get(tenant)
     new = Admin(name, tenant, role, _hashed(name, password))
     with desk.change(tenant or SYSTEM, "admin.add", name, lambda: get(desk, name), reloads=False):
         desk.store.admins.add(new)

@@ -15,7 +15,7 @@ from blfd.operations.loss import Loss, counted, some_of
 from blfd.operations.table import Columns, Line, write
 from blfd.store import NewExtension, Outcome, StoreError
 from blfd.store.checks import DEFAULT
-from blfd.store.store import ORDERS
+from blfd.store.extensions import ORDERS
 
 MOST_LIKELY, LOOKED_AT = 20, 500  # extensions
 FORWARDING = {
@@ -54,7 +54,7 @@ def goes(row: Row) -> str:
 
 def all(desk: Desk, tenant: str) -> list[Row]:
     """The extensions of a tenant, sorted by number."""
-    return [row(extension) for extension in desk.store.extensions(tenant)]
+    return [row(extension) for extension in desk.store.extensions.all(tenant)]
 
 
 def some(desk: Desk, tenant: str, search: str, sort: str, part: tuple[int, int]) -> tuple[list[Row], int]:
@@ -66,7 +66,7 @@ def some(desk: Desk, tenant: str, search: str, sort: str, part: tuple[int, int])
     column = sort.removeprefix("-") or "extension"
     if column not in ORDERS:
         raise StoreError(f"no order by {column!r}", f"there are {', '.join(ORDERS)}")
-    found, total = desk.store.some_extensions(tenant, search.split(), column, sort.startswith("-"), part)
+    found, total = desk.store.extensions.some(tenant, search.split(), column, sort.startswith("-"), part)
     return [row(extension) for extension in found], total
 
 
@@ -78,7 +78,7 @@ def likely(desk: Desk, tenant: str, text: str) -> list[Row]:
 
 
 def get(desk: Desk, tenant: str, extension: str) -> Row:
-    return row(desk.store.extension(Aor(tenant, extension)))
+    return row(desk.store.extensions.get(Aor(tenant, extension)))
 
 
 def add(desk: Desk, tenant: str, new: NewExtension, *, force: bool = False) -> Row:
@@ -86,7 +86,7 @@ def add(desk: Desk, tenant: str, new: NewExtension, *, force: bool = False) -> R
     if not force:
         routes.check_extensions(desk, tenant, [new.extension])
     with desk.change(tenant, "extension.add", new.extension, lambda: get(desk, tenant, new.extension)):
-        desk.store.add_extensions(tenant, [new])
+        desk.store.extensions.add(tenant, [new])
     return get(desk, tenant, new.extension)
 
 
@@ -118,8 +118,8 @@ def change(
 
     with desk.change(tenant, "extension.change", extension, look, expected, reloads=reloads):
         aor = Aor(tenant, extension)
-        known = desk.store.extension(aor).forwarding if given else None
-        desk.store.set_extension(
+        known = desk.store.extensions.get(aor).forwarding if given else None
+        desk.store.extensions.set(
             aor,
             name=name,
             password=password,
@@ -143,10 +143,10 @@ def loss(desk: Desk, tenant: str, extension: str) -> Loss:
     text = "Its phones are unregistered, and keys that watch it go dark"
     watching = devices.watching(desk, tenant, extension)
     text += f": {counted(len(watching), 'phone')} got such keys from here." if watching else "."
-    groups = [group.name for group in desk.store.groups(tenant) if extension in group.pickers | group.targets]
+    groups = desk.store.groups.with_any(tenant, {extension})
     if groups:
         text += f" {'Group' if len(groups) == 1 else 'Groups'} {some_of(groups)} lose it."
-    forwarded = desk.store.forwarded_to(Aor(tenant, extension))
+    forwarded = desk.store.extensions.forwarded_to(Aor(tenant, extension))
     if forwarded:
         text += f" Calls of {some_of(forwarded)} are no longer forwarded to it."
     alone = devices.only_of(desk, tenant, extension)
@@ -162,12 +162,12 @@ def _named(found: Row) -> str:
 def remove(desk: Desk, tenant: str, extension: str, expected: str | None = None) -> None:
     """Remove an extension: its phones are unregistered, its watchers told."""
     with desk.change(tenant, "extension.remove", extension, lambda: get(desk, tenant, extension), expected):
-        desk.store.remove_extension(Aor(tenant, extension))
+        desk.store.extensions.remove(Aor(tenant, extension))
 
 
 def chosen(desk: Desk, tenant: str, search: str) -> list[str]:
     """All extensions that match, by number."""
-    found, _ = desk.store.some_extensions(tenant, search.split())
+    found, _ = desk.store.extensions.some(tenant, search.split())
     return [each.aor.extension for each in found]
 
 
@@ -181,13 +181,13 @@ def change_many(
 ) -> None:
     """Change extensions alike, all or none; values are as in NewExtension."""
     with desk.change(tenant, "extension.many", "extensions", _look(desk, tenant, extensions)):
-        desk.store.set_extensions(tenant, extensions, pickup=pickup, pickable=pickable)
+        desk.store.extensions.set_all(tenant, extensions, pickup=pickup, pickable=pickable)
 
 
 def remove_many(desk: Desk, tenant: str, extensions: Collection[str], expected: str | None = None) -> None:
     """Remove extensions, all or none."""
     with desk.change(tenant, "extension.many", "extensions", _look(desk, tenant, extensions), expected):
-        desk.store.remove_extensions(tenant, extensions)
+        desk.store.extensions.remove_all(tenant, extensions)
 
 
 def loss_of_many(desk: Desk, tenant: str, extensions: Collection[str]) -> Loss:
@@ -196,7 +196,7 @@ def loss_of_many(desk: Desk, tenant: str, extensions: Collection[str]) -> Loss:
     found = [each for each in all(desk, tenant) if each["extension"] in those]
     names = [each["extension"] for each in found]
     text = "Their phones are unregistered, and keys that watch them go dark."
-    groups = [group.name for group in desk.store.groups(tenant) if those & (group.pickers | group.targets)]
+    groups = desk.store.groups.with_any(tenant, those)
     if groups:
         text += f" {'Group' if len(groups) == 1 else 'Groups'} {some_of(groups)} lose members."
     forwarded = [
@@ -230,7 +230,7 @@ class Preview(NamedTuple):
 
 def read(desk: Desk, tenant: str, lines: Iterable[Line], update: bool = False) -> Iterator[NewExtension]:
     """The extensions in the lines of a file with COLUMNS; what an update says nothing of is as it was."""
-    known = {extension.aor.extension: _written(row(extension)) for extension in desk.store.extensions(tenant)}
+    known = {each.aor.extension: _written(row(each)) for each in desk.store.extensions.all(tenant)}
     for where, values in lines:
         extension = values["extension"].strip(" ")
         there = known.get(extension, {}) if update else {}
@@ -258,7 +258,7 @@ def read(desk: Desk, tenant: str, lines: Iterable[Line], update: bool = False) -
 
 def preview(desk: Desk, tenant: str, new: Iterable[NewExtension], update: bool = False) -> Iterator[Preview]:
     """What `put_many` would do; nothing is changed."""
-    for each, found in desk.store.check_extensions(tenant, new, update):
+    for each, found in desk.store.extensions.check(tenant, new, update):
         if isinstance(found, StoreError):
             yield Preview(each, None, found.text)
         else:
@@ -270,7 +270,7 @@ def put_many(desk: Desk, tenant: str, new: Iterable[NewExtension], update: bool 
 
     Where nothing is to be changed, nothing is done. Raises StoreError with all that is wrong.
     """
-    planned = desk.store.checked_extensions(tenant, new, update)
+    planned = desk.store.extensions.checked(tenant, new, update)
     added = [each.row["extension"] for each in planned if each.outcome is Outcome.ADDED]
     routes.check_extensions(desk, tenant, added)
     writing = {each.row["extension"]: each for each in planned if each.outcome is not Outcome.UNCHANGED}
@@ -285,7 +285,7 @@ def put_many(desk: Desk, tenant: str, new: Iterable[NewExtension], update: bool 
 
     if writing:
         with desk.change(tenant, "extension.import", "extensions", look, expected=etag(look())):
-            desk.store.put_extensions(writing.values())
+            desk.store.extensions.put(writing.values())
             written.append(True)
     return counts(each.outcome for each in planned)
 

@@ -23,17 +23,17 @@ def row(group: Group) -> Row:
 
 def all(desk: Desk, tenant: str) -> list[Row]:
     """The groups of a tenant, sorted by name."""
-    return [row(group) for group in desk.store.groups(tenant)]
+    return [row(group) for group in desk.store.groups.all(tenant)]
 
 
 def get(desk: Desk, tenant: str, name: str) -> Row:
-    return row(desk.store.group(tenant, name))
+    return row(desk.store.groups.get(tenant, name))
 
 
 def add(desk: Desk, tenant: str, name: str, pickers: Iterable[str], targets: Iterable[str]) -> Row:
     """Add a group. Raises Exists."""
     with desk.change(tenant, "group.add", name, lambda: get(desk, tenant, name)):
-        desk.store.add_group(tenant, name, pickers, targets)
+        desk.store.groups.add(tenant, name, pickers, targets)
     return get(desk, tenant, name)
 
 
@@ -58,13 +58,13 @@ def change(
 
     with desk.change(tenant, "group.change", name, look, expected):
         if new == name:
-            desk.store.set_group(tenant, name, pickers, targets)
+            desk.store.groups.set(tenant, name, pickers, targets)
         else:
-            desk.store.group(tenant, name)
-            desk.store.add_group(tenant, new, pickers, targets)
+            desk.store.groups.get(tenant, name)
+            desk.store.groups.add(tenant, new, pickers, targets)
             for device in desk.phones.of_group(tenant, name):
                 desk.store.devices.replace(device._replace(keys=f"{TEAM}:{new}"), ())
-            desk.store.remove_group(tenant, name)
+            desk.store.groups.remove(tenant, name)
             shown[0] = new
     return get(desk, tenant, new)
 
@@ -90,7 +90,7 @@ def remove(desk: Desk, tenant: str, name: str, expected: str | None = None) -> N
     """Remove a group. Raises StoreError while phones' keys are of it."""
     with desk.change(tenant, "group.remove", name, lambda: get(desk, tenant, name), expected):
         _check_unused(desk, tenant, name)
-        desk.store.remove_group(tenant, name)
+        desk.store.groups.remove(tenant, name)
 
 
 def _check_unused(desk: Desk, tenant: str, name: str) -> None:

@@ -102,7 +102,7 @@ def _chosen(
     calls_only: bool,
 ) -> tuple[list[Extension], int]:
     """A part of the extensions that match, and how many there are; those that are busy first."""
-    some, (offset, most) = desk.store.some_extensions, part
+    some, (offset, most) = desk.store.extensions.some, part
     found, total = some(tenant, words, part=part, group=group, among=busy)
     if not calls_only:
         left = (max(0, offset - total), most - len(found))

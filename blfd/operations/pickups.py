@@ -36,7 +36,7 @@ def some(
 ) -> tuple[list[Row], int]:
     """The attempts that match, and how many there are; `search`, `sort` and `part` as in `extensions.some`,
     `since` as in `moment`. Raises StoreError."""
-    desk.store.tenant(tenant)
+    desk.store.tenants.get(tenant)
     order = sort or "-at"
     if order.removeprefix("-") not in ORDERS:
         raise StoreError(f"no order by {order!r}", f"there are {', '.join(ORDERS)}")
@@ -57,7 +57,7 @@ def all(
     limit: int = 100,
 ) -> list[Row]:
     """The attempts, the newest first, each with its `id`; `before`: only those that are older than that."""
-    desk.store.tenant(tenant)
+    desk.store.tenants.get(tenant)
     found = desk.store.records.attempts(
         tenant, since, limit, picker=picker, extension=extension, succeeded=succeeded, before=before
     )

@@ -26,7 +26,7 @@ def row(route: OutRoute) -> Row:
 
 def all(desk: Desk, tenant: str) -> list[Row]:
     """The routes of a tenant, sorted by pattern."""
-    desk.store.tenant(tenant)
+    desk.store.tenants.get(tenant)
     return [row(route) for route in desk.store.trunks.routes(tenant)]
 
 
@@ -36,7 +36,7 @@ def get(desk: Desk, tenant: str, pattern: str) -> Row:
 
 def add(desk: Desk, tenant: str, pattern: str, said: Mapping[str, Any], *, force: bool = False) -> Row:
     """Add a route as `said`, by SETTINGS; with `force`, an extension may have the number. Raises Exists."""
-    desk.store.tenant(tenant)
+    desk.store.tenants.get(tenant)
     new = replace(OutRoute(tenant, pattern, ()), **taken(said, OF_ROUTE, "a route"))
     _check_free(desk, new, force)
     with desk.change(tenant, "route.add", pattern, lambda: get(desk, tenant, pattern)):
@@ -65,12 +65,12 @@ def change(
 
 def _check_free(desk: Desk, route: OutRoute, force: bool) -> None:
     """Raises StoreError where a code would take a route's calls, or an extension those of an emergency."""
-    if code := shadowed(route.pattern, desk.store.tenant(route.tenant)):
+    if code := shadowed(route.pattern, desk.store.tenants.get(route.tenant)):
         text = f"route {route.pattern}: {code} is a code here, which gets all that begins so"
         raise StoreError(text, "give it another pattern, or the code another one by 'blfd tenant set'")
     if not route.emergency or force:
         return
-    taken = [name for name in desk.store.names(route.tenant) if numbers.match(route.pattern, name)]
+    taken = [name for name in desk.store.extensions.names(route.tenant) if numbers.match(route.pattern, name)]
     if taken:
         text = f"{some_of(taken)} is an extension, and would get the calls to the emergency number"
         raise StoreError(text, "give it another number, or --force")

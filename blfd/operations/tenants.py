@@ -34,20 +34,20 @@ def row(tenant: Tenant, extensions: int) -> Row:
 
 def all(desk: Desk) -> list[Row]:
     """The tenants, sorted by domain, the default one first."""
-    counts = desk.store.extension_counts()
-    domains = sorted(desk.store.domains(), key=lambda domain: (domain != DEFAULT_TENANT, domain))
-    return [row(desk.store.tenant(domain), counts[domain]) for domain in domains]
+    counts = desk.store.extensions.counts()
+    domains = sorted(desk.store.tenants.domains(), key=lambda domain: (domain != DEFAULT_TENANT, domain))
+    return [row(desk.store.tenants.get(domain), counts[domain]) for domain in domains]
 
 
 def get(desk: Desk, domain: str) -> Row:
-    return row(desk.store.tenant(domain), desk.store.extension_counts()[domain])
+    return row(desk.store.tenants.get(domain), desk.store.extensions.counts()[domain])
 
 
 def add(desk: Desk, domain: str, aliases: Iterable[str] = ()) -> Row:
     """Add a tenant. Raises Exists."""
     domain = checks.domain(domain)
     with desk.change(domain, "tenant.add", domain, lambda: get(desk, domain)):
-        desk.store.add_tenant(domain, aliases)
+        desk.store.tenants.add(domain, aliases)
     return get(desk, domain)
 
 
@@ -72,7 +72,7 @@ def change(
 ) -> Row:
     """Change what is given of a tenant; `aliases` replace those of before, `star_codes` those that change."""
     with desk.change(domain, "tenant.change", domain, lambda: get(desk, domain), expected):
-        desk.store.set_tenant(
+        desk.store.tenants.set(
             domain,
             aliases=aliases,
             single_dialog=single_dialog,
@@ -93,11 +93,11 @@ def change(
 
 def loss(desk: Desk, domain: str) -> Loss:
     """What goes with a tenant that is removed. Raises StoreError where it cannot be."""
-    desk.store.check_removable(domain)
+    desk.store.tenants.check_removable(domain)
     found, store = get(desk, domain), desk.store
     counts = {
         "extension": found["extensions"],
-        "group": len(store.groups(domain)),
+        "group": len(store.groups.all(domain)),
         "phone": len(store.devices.all(domain)),
         "administrator": len(store.admins.all(domain)),
         "API token": len(store.admins.tokens(domain)),
@@ -110,4 +110,4 @@ def loss(desk: Desk, domain: str) -> Loss:
 def remove(desk: Desk, domain: str, expected: str | None = None) -> None:
     """Remove a tenant with its extensions, groups, phones and administrators."""
     with desk.change(domain, "tenant.remove", domain, lambda: get(desk, domain), expected):
-        desk.store.remove_tenant(domain)
+        desk.store.tenants.remove(domain)

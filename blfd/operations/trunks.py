@@ -25,7 +25,7 @@ def row(trunk: Trunk) -> Row:
 
 def all(desk: Desk, tenant: str) -> list[Row]:
     """The trunks of a tenant, sorted by name."""
-    desk.store.tenant(tenant)
+    desk.store.tenants.get(tenant)
     return [row(trunk) for trunk in desk.store.trunks.trunks(tenant)]
 
 
@@ -35,7 +35,7 @@ def get(desk: Desk, tenant: str, name: str) -> Row:
 
 def add(desk: Desk, tenant: str, name: str, said: Mapping[str, Any]) -> Row:
     """Add a trunk; `said` has names of SETTINGS. Raises Exists."""
-    desk.store.tenant(tenant)
+    desk.store.tenants.get(tenant)
     new = replace(Trunk(tenant, name), **taken(said, OF_TRUNK, "a trunk"))
     with desk.change(tenant, "trunk.add", name, lambda: get(desk, tenant, name)):
         desk.store.trunks.put(new, is_new=True)

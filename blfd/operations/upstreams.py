@@ -25,7 +25,7 @@ def row(upstream: Upstream) -> Row:
 
 def all(desk: Desk, tenant: str) -> list[Row]:
     """The upstreams of a tenant, sorted by name."""
-    desk.store.tenant(tenant)
+    desk.store.tenants.get(tenant)
     return [row(upstream) for upstream in desk.store.upstreams.all(tenant)]
 
 
@@ -35,7 +35,7 @@ def get(desk: Desk, tenant: str, name: str) -> Row:
 
 def add(desk: Desk, tenant: str, name: str, said: Mapping[str, Any]) -> Row:
     """Add an upstream; `said` has names of SETTINGS. Raises Exists."""
-    extensions = set(desk.store.names(tenant))
+    extensions = set(desk.store.extensions.names(tenant))
     new = replace(Upstream(tenant, name), **taken(said, OF_UPSTREAM, "an upstream"))
     with desk.change(tenant, "upstream.add", name, lambda: get(desk, tenant, name)):
         desk.store.upstreams.put(new, extensions, is_new=True)
@@ -54,7 +54,7 @@ def change(desk: Desk, tenant: str, name: str, said: Mapping[str, Any], expected
 
     with desk.change(tenant, "upstream.change", name, look, expected):
         new = replace(desk.store.upstreams.get(tenant, name), **taken(said, OF_UPSTREAM, "an upstream"))
-        desk.store.upstreams.put(new, set(desk.store.names(tenant)), is_new=False)
+        desk.store.upstreams.put(new, set(desk.store.extensions.names(tenant)), is_new=False)
         changed.append(True)
     return get(desk, tenant, name)
 
@@ -62,7 +62,8 @@ def change(desk: Desk, tenant: str, name: str, said: Mapping[str, Any], expected
 def loss(desk: Desk, tenant: str, name: str) -> Loss:
     """What goes with an upstream that is removed."""
     found = get(desk, tenant, name)
-    of = [e for e in desk.store.names(tenant) if any(fits(pattern, e) for pattern in found["extensions"])]
+    names = desk.store.extensions.names(tenant)
+    of = [each for each in names if any(fits(pattern, each) for pattern in found["extensions"])]
     text = (
         f"Nobody tells how its {counted(len(of), 'extension')} are any more; the PBX itself is not touched."
     )

@@ -57,10 +57,10 @@ class Site:
             self.options += self_signed(folder, "site").options()
         self.database = folder / "blfd.db"
         store = Store(self.database)
-        store.add_extensions("default", [NewExtension(e, password(e), f"Name {e}") for e in EXTENSIONS])
-        store.add_group("default", "sales", SALES, SALES)
-        store.add_tenant("acme.example")
-        store.add_extensions("acme.example", [NewExtension("101", "acme", "Acme 101")])
+        store.extensions.add("default", [NewExtension(e, password(e), f"Name {e}") for e in EXTENSIONS])
+        store.groups.add("default", "sales", SALES, SALES)
+        store.tenants.add("acme.example")
+        store.extensions.add("acme.example", [NewExtension("101", "acme", "Acme 101")])
         self.config = folder / "blfd.toml" if config else None
         if self.config:
             self.config.write_text(config)

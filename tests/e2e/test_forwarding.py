@@ -262,7 +262,7 @@ def test_a_phone_sets_its_rules_by_codes(site: Site, rules: Set) -> None:
 def test_a_code_that_leads_nowhere_says_why(site: Site, rules: Set, code: str, start: str) -> None:
     rules("101", forward_always="104")
     assert Calling.start(site.agent("104"), code, sdp(4000)).refused().start == f"SIP/2.0 {start}"
-    assert Store(site.database).extension(Aor("default", "104")).forwarding == Forwarding()
+    assert Store(site.database).extensions.get(Aor("default", "104")).forwarding == Forwarding()
 
 
 # Phones' own keys

@@ -213,7 +213,7 @@ class Bystanders:
 def fuzzed(own_site: Callable[..., Site]) -> Iterator[tuple[Site, Bystanders]]:
     limits = "source_subscriptions = 100000\nmax_calls = 1000\nno_answer_timeout = 5\n"
     site = own_site("--trust", f"{INSIDE}/32", config=f"[sip]\n{limits}max_subscriptions = 2000\n")
-    Store(site.database).add_extensions(
+    Store(site.database).extensions.add(
         "default", [NewExtension(user, f"secret-{user}", "") for user in ATTACKERS]
     )
     site.cli("group", "add", "attackers", *ATTACKERS)

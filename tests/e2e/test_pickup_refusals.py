@@ -58,7 +58,7 @@ def with_rights(*options: str) -> Situation:
 @pytest.fixture
 def usual_rights(site: Site) -> Iterator[None]:
     yield
-    for extension in Store(site.database).extensions("default"):
+    for extension in Store(site.database).extensions.all("default"):
         if (extension.pickup, extension.pickable) != (None, None):
             number = extension.aor.extension
             site.cli("extension", "set", number, "--pickup", "default", "--pickable", "default")

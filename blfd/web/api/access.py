@@ -62,7 +62,7 @@ def at(*scopes: str) -> Callable[..., At]:
     def found(request: Request, tenant: str, who: Caller) -> At:
         site: Site = request.app.state.site
         who.check_tenant(tenant)
-        site.store.tenant(tenant)
+        site.store.tenants.get(tenant)
         for scope in scopes:
             who.check(scope)
         return At(who, site.desk(who), tenant)

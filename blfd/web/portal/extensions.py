@@ -60,7 +60,7 @@ def list_(here: Reading, asked: Listing) -> Response:
         pickable=PICKABLE,
         goes=extensions.goes,
         doings={name: doing.label for name, doing in _doings(FormData()).items()},
-        groups=here.desk.store.group_names(here.tenant),
+        groups=here.desk.store.groups.names(here.tenant),
     )
 
 

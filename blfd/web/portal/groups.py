@@ -106,12 +106,12 @@ def _page(
     form = form or FormData()
     pickers, targets = set(group["pickers"]), set(group["targets"])
     altered = (pickers ^ set(stored["pickers"])) | (targets ^ set(stored["targets"]))
-    is_large = here.desk.store.some_extensions(here.tenant, (), part=(0, 1))[1] > MOST_LISTED
+    is_large = here.desk.store.extensions.some(here.tenant, (), part=(0, 1))[1] > MOST_LISTED
     which = str(form.get("which", "members" if stored["pickers"] or stored["targets"] else "all"))
     asked = Asked(" ".join(str(form.get("q", "")).split()), page=page_of(str(form.get("page", ""))))
     if not is_large:
         altered, which, asked = set(), "all", Asked(length=MOST_LISTED)
-    found, total = here.desk.store.some_extensions(
+    found, total = here.desk.store.extensions.some(
         here.tenant,
         asked.q.split(),
         part=asked.part,

@@ -160,7 +160,7 @@ def here(scope: str) -> Callable[..., Here]:
     def found(request: Request, tenant: str, who: Who) -> Here:
         who.check_tenant(tenant)
         site = site_of(request)
-        site.store.tenant(tenant)
+        site.store.tenants.get(tenant)
         who.check(scope)
         return Here(request, who, site.desk(who), tenant)
 
@@ -202,7 +202,7 @@ def page(request: Request, template: str, status: int = 200, **context: Any) -> 
     known, parts = list[str](), request.url.path.split("/")
     if who is not None and who.is_system:
         with contextlib.suppress(StoreError):
-            known = site_of(request).store.domains()[:MOST_TENANTS]
+            known = site_of(request).store.tenants.domains()[:MOST_TENANTS]
     defaults = {
         "tenants_known": known,
         "section": parts[3] if parts[1:2] == ["t"] and len(parts) > 3 else "lamps",

@@ -75,7 +75,7 @@ def changes(place: Either, wanted: Wanted) -> Response:
         raise StoreError(f"no order by {order!r}", f"there are {', '.join(ORDERS)}")
     found, total = place.desk.store.audit.some(tenant, wanted.q.split(), order, wanted.part)
     rows = [_row(change) for change in found]
-    tenants = [] if isinstance(place, Here) else place.desk.store.domains()
+    tenants = [] if isinstance(place, Here) else place.desk.store.tenants.domains()
     return place.page("changes.html", part=Part(rows, total, wanted), of=of, tenants=tenants)
 
 

@@ -43,7 +43,7 @@ def board(here: Watching, wanted: Wanted, request: Request) -> Response:
     extensions that have a call.
     """
     wanted = wanted._replace(length=TILES)
-    names = here.desk.store.group_names(here.tenant)
+    names = here.desk.store.groups.names(here.tenant)
     groups = _groups(request.query_params.getlist("group"), names)
     calls_only = "calls" in request.query_params
     sections = list[Section]()
@@ -127,7 +127,7 @@ def events(
 def _members(here: Here, name: str) -> frozenset[str]:
     """The members of a group; none of one that is gone."""
     try:
-        group = here.desk.store.group(here.tenant, name)
+        group = here.desk.store.groups.get(here.tenant, name)
     except NotFound:
         return frozenset()
     return group.pickers | group.targets

@@ -60,7 +60,7 @@ def health(there: System) -> Response:
     except (NotRunning, ControlError):
         numbers = {}
     findings = list(examine_running(there.desk.store, there.desk.client))
-    domains = there.desk.store.domains()
+    domains = there.desk.store.tenants.domains()
     home = f"/t/{domains[0]}/" if len(domains) == 1 else ""  # of several, the list of tenants leads on
     figures = [
         (name, numbers[name], f"{home}{page}" if home and page else "/tenants")

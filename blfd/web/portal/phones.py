@@ -269,7 +269,7 @@ def _page(
         keys=chosen,
         ways=keys.WAYS,
         kinds=keys.KINDS,
-        groups=here.desk.store.group_names(here.tenant),
+        groups=here.desk.store.groups.names(here.tenant),
     )
 
 

@@ -1,0 +1,307 @@
+"""Extensions as rows: read a part at a time, written once the new ones are checked against the rest."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from blfd.core.directory import Extension, Forwarding
+from blfd.core.trunks.trunk import OutRoute
+from blfd.core.values import Aor
+from blfd.store import checks, rows
+from blfd.store.checks import NewExtension, Outcome
+from blfd.store.opening import Connections, Exists, Faults, NotFound, StoreError, containing
+from blfd.store.tenants import Tenants
+from blfd.store.trunks import Trunks
+
+ORDERS: dict[str, tuple[str, ...]] = {  # of a list of extensions; numbers as numbers, before letters
+    "extension": ("extension GLOB '*[^0-9]*'", "length(extension)", "extension"),
+    "name": ("name = ''", "lower(name)"),
+    "pickup": ("pickup",),
+    "pickable": ("pickable",),
+}
+AMONG = "extension IN (SELECT value FROM json_each(?))"
+ANY_PASSWORD = "x"  # of a row whose password is not written
+
+
+class PlannedExtension(NamedTuple):
+    """A row as it is to be, and what that changes."""
+
+    row: dict[str, Any]
+    outcome: Outcome
+    renewed: bool = False  # it gets another password
+
+
+class Extensions:
+    """The extensions of the tenants. Every change is all or nothing."""
+
+    def __init__(self, connections: Connections, tenants: Tenants, trunks: Trunks) -> None:
+        self._connections, self._tenants, self._trunks = connections, tenants, trunks
+
+    # Reading
+
+    def names(self, tenant: str) -> dict[str, str]:
+        """The name of each extension. Raises StoreError."""
+        self._tenants.get(tenant)
+        with self._connections.reported():
+            names = "SELECT extension, name FROM extensions WHERE tenant = ? ORDER BY extension"
+            return dict(self._connections.connection.execute(names, [tenant]))
+
+    def all(self, tenant: str) -> list[Extension]:
+        """The extensions of a tenant, sorted by name, without the passwords of devices."""
+        self._tenants.get(tenant)
+        with self._connections.reported():
+            table = self._connections.db.table("extensions")
+            return [
+                rows.extension(row) for row in table.rows_where("tenant = ?", [tenant], order_by="extension")
+            ]
+
+    def counts(self) -> Counter[str]:
+        """How many extensions each tenant has."""
+        with self._connections.reported():
+            found = self._connections.connection.execute(
+                "SELECT tenant, count(*) FROM extensions GROUP BY tenant"
+            )
+            return Counter(dict(found))
+
+    def some(
+        self,
+        tenant: str,
+        words: Sequence[str],
+        order: str = "extension",
+        backwards: bool = False,
+        part: tuple[int, int] = (0, -1),
+        *,
+        group: str = "",
+        among: Iterable[str] | None = None,
+        without: Iterable[str] = (),
+    ) -> tuple[list[Extension], int]:
+        """Extensions with each of the words in number or name, by a column of ORDERS; and how many there are.
+
+        `part` is how many are left out first, and how many are wanted, -1 for all. `group`: its members
+        alone, `among`: those alone, `without`: those not.
+        """
+        self._tenants.get(tenant)
+        where, values = "tenant = ?", [tenant]
+        if group:
+            where += " AND extension IN (SELECT extension FROM group_members WHERE tenant = ? AND name = ?)"
+            values += [tenant, group]
+        for those, has in ((among, "IN"), (without or None, "NOT IN")):
+            if those is not None:
+                where += f" AND extension {has} (SELECT value FROM json_each(?))"
+                values.append(json.dumps(list(those)))
+        conditions, wanted = containing(words, ("extension", "name"))
+        where, values = " AND ".join([where, *conditions]), [*values, *wanted]
+        way = " DESC" if backwards else ""
+        by = ", ".join(f"{each}{way}" for each in (*ORDERS[order], *ORDERS["extension"]))
+        with self._connections.reported():
+            table = self._connections.db.table("extensions")
+            found = table.rows_where(where, values, order_by=by, offset=part[0], limit=part[1])
+            return [rows.extension(row) for row in found], table.count_where(where, values)
+
+    def get(self, aor: Aor) -> Extension:
+        """An extension, without its devices' passwords. Raises StoreError for one that does not exist."""
+        with self._connections.reported():
+            table = self._connections.db.table("extensions")
+            found = list(table.rows_where("tenant = ? AND extension = ?", list(aor)))
+        if not found:
+            raise no_extension(aor)
+        return rows.extension(found[0])
+
+    # Writing
+
+    def check(
+        self, tenant: str, new: Iterable[NewExtension], update: bool = False
+    ) -> Iterator[tuple[NewExtension, PlannedExtension | StoreError]]:
+        """Each new extension, with what becomes of it, or what keeps it from being written.
+
+        Those that exist are changed with `update`, else refused.
+        """
+        of, known = self._tenants.get(tenant), self._rows(tenant)
+        seen: set[str] = set()
+        found, at_last = _all(new)
+        names = known.keys() | {each.extension for each in found}
+        always = {name: row["forward_always"] for name, row in known.items()}
+        always |= {each.extension: each.forward_always for each in found}
+        routes = self._ways_out(tenant)
+        peers = {trunk.username: trunk.name for trunk in self._trunks.trunks(tenant) if trunk.is_peer}
+        for each in found:
+            there = known.get(each.extension)
+            try:
+                where = f"{each.where}: " if each.where else ""
+                if each.extension in seen:
+                    raise Exists(f"{where}extension {each.extension} exists already: it stands there twice")
+                if there and not update:
+                    advice = f"{'import --update' if where else 'extension set'!r} changes it"
+                    raise Exists(f"{where}extension {each.extension} exists already", advice)
+                if not there and each.extension in peers:
+                    text = f"{where}trunk {peers[each.extension]} registers as {each.extension}"
+                    raise StoreError(text, "give the extension another number, or the trunk another username")
+                checks.check_extension(each, is_known=there is not None)
+                with checks.said_of(where):
+                    checks.check_forwarding(
+                        Aor(tenant, each.extension), each.forwarding, names, always, routes
+                    )
+            except StoreError as error:
+                yield each, error
+            else:
+                row = rows.extension_row(each, of, there)
+                if there is None:
+                    yield each, PlannedExtension(row, Outcome.ADDED)
+                else:
+                    outcome = Outcome.UNCHANGED if row.items() <= there.items() else Outcome.CHANGED
+                    renewed = any(row[secret] != there[secret] for secret in rows.SECRETS)
+                    yield each, PlannedExtension(row, outcome, renewed)
+            seen.add(each.extension)
+        if at_last:
+            raise at_last
+
+    def _rows(self, tenant: str) -> dict[str, dict[str, Any]]:
+        with self._connections.reported():
+            found = self._connections.db.table("extensions").rows_where("tenant = ?", [tenant])
+            return {row["extension"]: row for row in found}
+
+    def checked(
+        self, tenant: str, new: Iterable[NewExtension], update: bool = False
+    ) -> list[PlannedExtension]:
+        """What `put` takes. Raises StoreError with all that cannot be written, a line each."""
+        planned, faults = [], Faults()
+        with faults.noted():
+            for _, found in self.check(tenant, new, update):
+                if isinstance(found, StoreError):
+                    faults.note(found)
+                else:
+                    planned.append(found)
+        faults.check()
+        return planned
+
+    def put(self, planned: Iterable[PlannedExtension]) -> None:
+        """Write the planned extensions, all or none."""
+        found = list(planned)
+        with self._connections.writing() as db:
+            db.table("extensions").insert_all(row for row, outcome, _ in found if outcome is Outcome.ADDED)
+            db.conn.executemany(
+                "UPDATE extensions SET name = :name, pickup = :pickup, pickable = :pickable, owner = :owner, "
+                "publish = :publish, dnd = :dnd, forward_always = :forward_always, "
+                "forward_busy = :forward_busy, forward_no_answer = :forward_no_answer, "
+                "forward_after = :forward_after, forward_unregistered = :forward_unregistered, "
+                "ha1_sha256 = :ha1_sha256, ha1_md5 = :ha1_md5 "
+                "WHERE tenant = :tenant AND extension = :extension",
+                [row for row, outcome, _ in found if outcome is Outcome.CHANGED],
+            )
+
+    def add(self, tenant: str, new: Iterable[NewExtension]) -> None:
+        """Add all extensions or none. Raises StoreError with what cannot be added."""
+        with self._connections.writing():
+            self.put(self.checked(tenant, new))
+
+    def set(
+        self,
+        aor: Aor,
+        *,
+        name: str | None = None,
+        password: str | None = None,
+        pickup: str | None = None,
+        pickable: str | None = None,
+        owner: str | None = None,
+        publish: str | None = None,
+        forwarding: Forwarding | None = None,
+    ) -> None:
+        """Change what is given of an extension; values are as in NewExtension."""
+        self.get(aor)
+        fields = {
+            "name": name,
+            "password": password,
+            "pickup": pickup,
+            "pickable": pickable,
+            "owner": owner,
+            "publish": publish,
+        }
+        given = {field: value for field, value in fields.items() if value is not None}
+        if not given and forwarding is None:
+            raise StoreError("nothing to change", "'blfd extension set --help' shows what there is")
+        new = NewExtension(aor.extension, given.pop("password", ANY_PASSWORD), **given)
+        checks.check_extension(new)
+        row = rows.extension_row(new, self._tenants.get(aor.tenant), None)
+        columns = [*given, *(rows.SECRETS if password is not None else ())]
+        changes = {column: row[column] for column in columns}
+        if forwarding is not None:
+            self._check_forwarding(aor, forwarding)
+            changes |= rows.forwarding_row(forwarding)
+        with self._connections.writing() as db:
+            db.table("extensions").update(tuple(aor), changes)
+
+    def _check_forwarding(self, aor: Aor, forwarding: Forwarding) -> None:
+        """Raises StoreError for a forwarding that leads nowhere."""
+        known = self._rows(aor.tenant)
+        always = {name: row["forward_always"] for name, row in known.items()}
+        checks.check_forwarding(aor, forwarding, known, always, self._ways_out(aor.tenant))
+
+    def _ways_out(self, tenant: str) -> Sequence[OutRoute]:
+        """The routes by which calls may be sent on outside."""
+        return self._trunks.routes(tenant) if self._tenants.get(tenant).send_outside else ()
+
+    def forwarded_to(self, aor: Aor) -> list[str]:
+        """The extensions that have some of their calls forwarded to one."""
+        columns = (f"forward_{when}" for when in checks.FORWARDED_WHEN)
+        where = " OR ".join(f"{column} = :extension" for column in columns)
+        with self._connections.reported():
+            found = self._connections.db.table("extensions").rows_where(
+                f"tenant = :tenant AND ({where})", aor._asdict(), select="extension", order_by="extension"
+            )
+            return [row["extension"] for row in found]
+
+    def remove(self, aor: Aor) -> None:
+        """Remove an extension; what others have forwarded to it is no longer."""
+        self.get(aor)
+        self.remove_all(aor.tenant, [aor.extension])
+
+    def set_all(
+        self,
+        tenant: str,
+        extensions: Iterable[str],
+        *,
+        pickup: str | None = None,
+        pickable: str | None = None,
+    ) -> None:
+        """Change many extensions alike; those not there are left out. Values are as in NewExtension."""
+        fields = {"pickup": pickup, "pickable": pickable}
+        given = {field: value for field, value in fields.items() if value is not None}
+        new = NewExtension("1", ANY_PASSWORD, **given)
+        checks.check_extension(new)
+        row = rows.extension_row(new, self._tenants.get(tenant), None)
+        columns = ", ".join(f"{column} = ?" for column in given)
+        with self._connections.writing() as db:
+            db.execute(
+                f"UPDATE extensions SET {columns} WHERE tenant = ? AND {AMONG}",
+                [*(row[column] for column in given), tenant, json.dumps([*extensions])],
+            )
+
+    def remove_all(self, tenant: str, extensions: Iterable[str]) -> None:
+        """Remove the extensions that exist; what others have forwarded to them is no longer."""
+        those = json.dumps([*extensions])
+        with self._connections.writing() as db:
+            for when in checks.FORWARDED_WHEN:
+                column = f"forward_{when}"
+                among = AMONG.replace("extension", column, 1)
+                db.execute(
+                    f"UPDATE extensions SET {column} = '' WHERE tenant = ? AND {among}", [tenant, those]
+                )
+            db.execute(f"DELETE FROM extensions WHERE tenant = ? AND {AMONG}", [tenant, those])
+
+
+def _all(new: Iterable[NewExtension]) -> tuple[list[NewExtension], StoreError | None]:
+    """The extensions that can be had, and what is wrong with the others."""
+    found: list[NewExtension] = []
+    try:
+        for each in new:
+            found.append(each)
+    except StoreError as error:
+        return found, error
+    return found, None
+
+
+def no_extension(aor: Aor) -> NotFound:
+    return NotFound(f"no extension {aor}", "'blfd extension list' shows them, 'extension add' adds one")
