@@ -42,6 +42,7 @@ from blfd.server.thread_work import Work
 from blfd.store import Conflict, NewExtension, NotFound, Store, StoreError
 from blfd.store.admins import Admin, Role
 from blfd.store.audit import Change
+from provisioning import KeyKind
 
 MAC, OTHER = "80:5e:c0:12:34:56", "00:04:13:00:00:01"
 PLACE = Place("192.0.2.5", {"udp": 5060, "tcp": 5060}, "http://192.0.2.5:8080")
@@ -162,12 +163,14 @@ def test_many_phones_are_looked_at_as_each_by_itself(desk: Desk) -> None:
         model = ("yealink/t54w", "snom/d785")[at % 2]
         devices.add(desk, "default", Wanted(f"80:5e:c0:00:01:{at:02x}", model, (f"10{1 + at % 3}",), keys))
     phones, rows = desk.phones, desk.phones.all("default")
-    survey = phones.survey("default")
-    assert phones.watched(rows, survey) == phones.watched(rows)
-    for row in rows:
-        assert phones.fit(row, survey) == phones.fit(row)
-        assert phones.device(row, survey) == phones.device(row)
-        assert list(phones.layers(row, survey)) == list(phones.layers(row))
+    for survey in (phones.survey("default"), phones.survey_of(rows)):
+        assert phones.watched(rows, survey) == phones.watched(rows)
+        for row in rows:
+            device = phones.device(row)
+            assert phones.fit(row, survey) == phones.fit(row)
+            assert phones.device(row, survey) == device
+            assert survey.watched(row) == {key.value for key in device.keys if key.kind is KeyKind.BLF}
+            assert list(phones.layers(row, survey)) == list(phones.layers(row))
     assert [phones.fit(rows[at]).wanted for at in (1, 5)] == [2, 1]  # 103 is of sales itself
     shown = {row["mac"]: row for row in devices.all(desk, "default")}
     assert all(devices.show(desk, "default", mac)[0].items() >= row.items() for mac, row in shown.items())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from itertools import starmap
@@ -13,7 +14,7 @@ import provisioning
 from blfd.core.directory import Tenant
 from blfd.core.routing import FORWARDS, WITHHOLD
 from blfd.core.values import DEFAULT_TENANT
-from blfd.devices.survey import TEAM, Over, Survey, is_team
+from blfd.devices.survey import TEAM, Over, Survey, is_team, room_for_team
 from blfd.devices.values import Fit, Place, Wanted
 from blfd.store import Exists, Faults, NotFound, Outcome, Store, StoreError
 from blfd.store.devices import DeviceRow
@@ -174,22 +175,22 @@ class Phones:
             (extension, provisioning.sync_event(row.model)) for row in rows for extension in row.extensions
         }
 
-    def watched(self, rows: Iterable[DeviceRow], survey: Survey | None = None) -> dict[str, set[str] | str]:
+    def watched(self, rows: Iterable[DeviceRow], survey: Survey | None = None) -> dict[str, Set[str] | str]:
         """The extensions that the keys of each phone watch, by its address; or what is wrong with it.
 
         `survey` is that of their tenant, where they are many.
         """
         return {row.mac: self._watched(row, survey) for row in rows}
 
-    def _watched(self, row: DeviceRow, survey: Survey | None) -> set[str] | str:
+    def _watched(self, row: DeviceRow, survey: Survey | None) -> Set[str] | str:
         try:
-            survey = survey or self._survey(row)
-            device = self.device(row, survey)
-            survey.check(device)
+            of_it = survey or self.survey_of([row])
+            watched = of_it.watched(row)
+            of_it.check_like(row, len(watched), lambda: self.device(row, of_it))
             self._check_reached(row)
         except (ProvisioningError, StoreError) as error:
             return f"gets no files: {error.text if isinstance(error, StoreError) else error}"
-        return {key.value for key in device.keys if key.kind is KeyKind.BLF}
+        return watched
 
     def of_group(self, tenant: str, group: str) -> list[DeviceRow]:
         """The phones whose keys are a group's."""
@@ -239,7 +240,7 @@ class Phones:
 
     def device(self, row: DeviceRow, survey: Survey | None = None) -> Device:
         """The device as the templates want to know it. Raises ProvisioningError and StoreError."""
-        survey = self._survey(row) if survey is None else survey
+        survey = survey or self.survey_of([row])
         domain = "" if row.tenant == DEFAULT_TENANT else row.tenant
         accounts = tuple(
             Account(extension, row.password, survey.names.get(extension, ""), domain)
@@ -247,7 +248,7 @@ class Phones:
         )
         model = provisioning.find(row.model)
         if is_team(row.keys):
-            keys = survey.team(row, max(0, model.room(row.modules) - len(accounts)))
+            keys = survey.team(row, room_for_team(row))
         else:
             keys = tuple(
                 replace(key, label=survey.names.get(key.value, ""))
@@ -262,27 +263,36 @@ class Phones:
         if not is_team(row.keys):
             return Fit(0, 0)
         try:
-            survey = survey or self._survey(row)
+            survey = survey or self.survey_of([row])
             model, wanted = provisioning.find(row.model), survey.everybody(row)
         except (ProvisioningError, StoreError):
             return Fit(0, 0)
         return survey.fit(model, row.modules, len(row.extensions), wanted)
 
-    def _survey(self, row: DeviceRow) -> Survey:
-        """A survey for the files of one phone alone."""
-        return Survey(self.store, self._over, row.tenant, self._names(row))
+    def survey_of(self, rows: Sequence[DeviceRow]) -> Survey:
+        """A survey for these phones of one tenant alone."""
+        tenant = rows[0].tenant if rows else DEFAULT_TENANT
+        return Survey(self.store, self._over, tenant, self._names(tenant, rows))
 
-    def _names(self, row: DeviceRow) -> dict[str, str]:
-        """The names of the extensions that one phone's files may name."""
+    def _names(self, tenant: str, rows: Iterable[DeviceRow]) -> dict[str, str]:
+        """The names of the extensions that the files of these phones may name."""
+        first, groups, keys, shown = 0, set[str](), set[str](), set[str]()
+        for row in rows:
+            shown.update(row.extensions)
+            if row.keys == TEAM:
+                with suppress(ProvisioningError):  # its state says so
+                    first = max(first, provisioning.find(row.model).room(row.modules))
+            elif is_team(row.keys):
+                groups.add(row.keys.partition(":")[2])
+            else:
+                keys.add(row.keys)
         devices = self.store.devices
-        if row.keys == TEAM:
-            shown = devices.first_names(row.tenant, provisioning.find(row.model).room(row.modules))
-        elif is_team(row.keys):
-            shown = devices.names(row.tenant, devices.targets(row.tenant, row.keys.partition(":")[2]))
-        else:
-            keys = provisioning.parse_keys(row.keys)
-            shown = devices.names(row.tenant, (key.value for key in keys))
-        return {**shown, **devices.names(row.tenant, row.extensions)}
+        for text in keys:
+            with suppress(ProvisioningError):
+                shown.update(key.value for key in provisioning.parse_keys(text))
+        for group in groups:
+            shown.update(devices.targets(tenant, group))
+        return {**devices.first_names(tenant, first), **devices.names(tenant, shown)}
 
     def layout(self, row: DeviceRow) -> tuple[KeyPage, ...]:
         """The pages on which a phone's keys appear. Raises StoreError."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from blfd.core.macs import mac_in
@@ -20,7 +22,10 @@ class _Seen:
     registered: bool = False
     watched: set[str] = field(default_factory=set)
 
-    def state(self, wanted: set[str]) -> str:
+    def __or__(self, other: _Seen) -> _Seen:
+        return _Seen(self.registered or other.registered, self.watched | other.watched)
+
+    def state(self, wanted: Set[str]) -> str:
         if not self.registered:
             return "not registered"
         missing = sorted(wanted - self.watched)
@@ -33,7 +38,7 @@ class _Seen:
 
 def device_states(
     rows: Iterable[DeviceRow],
-    wanted: Mapping[str, set[str] | str],
+    wanted: Mapping[str, Set[str] | str],
     registrations: Iterable[dict[str, Any]],
     watching: Iterable[dict[str, Any]],
 ) -> dict[str, str]:
@@ -49,49 +54,50 @@ def device_states(
     for row in rows:
         for extension in row.extensions:
             of_extension.setdefault(extension, []).append(row)
-    surely = {row.mac: _Seen() for row in rows}
-    perhaps = {row.mac: _Seen() for row in rows}
+    surely, perhaps = defaultdict[str, _Seen](_Seen), defaultdict[str, _Seen](_Seen)
+    said = cache(mac_in)  # what a phone calls itself when it registers, it does when it watches
     for entry in registrations:
-        for seen in _whose(entry, of_extension.get(entry["extension"], []), surely, perhaps):
+        phones = of_extension.get(entry["extension"], [])
+        for seen in _whose(entry, said(entry["user_agent"]), phones, surely, perhaps):
             seen.registered = True
     for entry in watching:
-        for seen in _whose(entry, of_extension.get(entry["watcher"], []), surely, perhaps):
+        phones = of_extension.get(entry["watcher"], [])
+        for seen in _whose(entry, said(entry["user_agent"]), phones, surely, perhaps):
             seen.watched.update(entry["resources"])
     return {
-        row.mac: _state(row, wanted[row.mac], surely[row.mac], perhaps[row.mac])
+        row.mac: _state(row, wanted[row.mac], surely[row.mac], perhaps.get(row.mac))
         for row in rows
         if row.mac in wanted
     }
 
 
 def _whose(
-    entry: dict[str, Any], phones: list[DeviceRow], surely: dict[str, _Seen], perhaps: dict[str, _Seen]
+    entry: dict[str, Any],
+    said: str,
+    phones: list[DeviceRow],
+    surely: Mapping[str, _Seen],
+    perhaps: Mapping[str, _Seen],
 ) -> list[_Seen]:
-    """The phones of an extension that may have sent what made an entry.
+    """The phones of an extension that have sent what made an entry, or of which each may have.
 
-    Its User-Agent may name its MAC. Else it is the only one there is, or the only one whose files were
-    fetched from where the entry came from. Else it may be any of them.
+    Its User-Agent may name its MAC (`said`). Else it is the only one there is, or the only one whose files
+    were fetched from where the entry came from. Else it may be any of them.
     """
-    said = mac_in(entry["user_agent"])
     if said:
-        found = [row for row in phones if row.mac == said]
-    elif len(phones) > 1:
+        return [surely[row.mac] for row in phones if row.mac == said]
+    if len(phones) > 1:
         host = Flow.parse(entry["source"]).host
         there = [row for row in phones if row.fetch and row.fetch.address == host]
-        found = there if len(there) == 1 else []
-    else:
-        found = phones
-    candidates = [] if said or found else phones
-    return [
-        *(surely[row.mac] for row in found),
-        *(perhaps[row.mac] for row in (*found, *candidates)),
-    ]
+        if len(there) != 1:
+            return [perhaps[row.mac] for row in phones]
+        phones = there
+    return [surely[row.mac] for row in phones]
 
 
-def _state(row: DeviceRow, wanted: set[str] | str, surely: _Seen, perhaps: _Seen) -> str:
+def _state(row: DeviceRow, wanted: Set[str] | str, surely: _Seen, perhaps: _Seen | None) -> str:
     if isinstance(wanted, str):
         return wanted
-    state = perhaps.state(wanted)
-    if state == surely.state(wanted):
+    state = surely.state(wanted)
+    if perhaps is None or state == (at_best := (surely | perhaps).state(wanted)):
         return state
-    return f"{state} (this phone or another of {', '.join(row.extensions)})"
+    return f"{at_best} (this phone or another of {', '.join(row.extensions)})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterator, Set
 from functools import cache, cached_property
 from itertools import islice
 from typing import Protocol
@@ -34,7 +34,9 @@ class Survey:
         self._store, self._over, self._tenant, self.names = store, over, tenant, names
         self._settings = cache(over.settings)
         self._members = cache(self._members_of)
+        self._front = cache(self._front_of)
         self._key = cache(self._key_for)
+        self._parsed = cache(provisioning.parse_keys)
         self.fit = cache(fit)
         self._sound: set[Hashable] = set()
 
@@ -57,8 +59,25 @@ class Survey:
 
         Raises NotFound for a group that does not exist.
         """
-        members = self._members(row.keys)
-        return tuple(self._key(one) for one in islice((m for m in members if m not in row.extensions), room))
+        return tuple(map(self._key, self._others(row, room)))
+
+    def _others(self, row: DeviceRow, room: int) -> Iterator[str]:
+        """The first of a phone's team that are not its own."""
+        return islice((one for one in self._members(row.keys) if one not in row.extensions), room)
+
+    def _front_of(self, keys: str, room: int) -> frozenset[str]:
+        return frozenset(islice(self._members(keys), room))
+
+    def watched(self, row: DeviceRow) -> Set[str]:
+        """The extensions that the keys of a phone watch: those of `Phones.device`, whose keys are not made.
+
+        Raises NotFound and ProvisioningError.
+        """
+        if not is_team(row.keys):
+            return {key.value for key in self._parsed(row.keys) if key.kind is KeyKind.BLF}
+        room = room_for_team(row)
+        front = self._front(row.keys, room)
+        return front if front.isdisjoint(row.extensions) else set(self._others(row, room))
 
     def everybody(self, row: DeviceRow) -> int:
         """How many a phone's team are, whether or not there are keys for all. Raises NotFound."""
@@ -86,6 +105,16 @@ class Survey:
 
     # Room
 
+    def check_like(self, row: DeviceRow, watched: int, device: Callable[[], Device]) -> None:
+        """Check one device of those with the same `row`, but for whose it is, and as many keys that watch.
+
+        Raises ProvisioningError.
+        """
+        alike = row.model, row.modules, len(row.extensions), row.keys, watched
+        if alike not in self._sound:
+            self.check(device())
+            self._sound.add(alike)
+
     def check(self, device: Device) -> None:
         """Check one device of each outline, as `provisioning.check` does. Raises ProvisioningError."""
         outline = provisioning.outline(device)
@@ -100,6 +129,11 @@ def fit(model: Model, modules: int, lines: int, wanted: int) -> Fit:
     fitting = rooms[modules]
     more = next((n for n, room in enumerate(rooms) if room == rooms[-1]), 0)
     return Fit(fitting, wanted, more, rooms[more]) if rooms[-1] > fitting else Fit(fitting, wanted)
+
+
+def room_for_team(row: DeviceRow) -> int:
+    """How many keys a phone has beside those of its lines. Raises ProvisioningError."""
+    return max(0, provisioning.find(row.model).room(row.modules) - len(row.extensions))
 
 
 def is_team(keys: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from typing import NamedTuple
 
@@ -38,7 +38,8 @@ def row(device: DeviceRow) -> Row:
 
 def all(desk: Desk, tenant: str) -> list[Row]:
     """All phones: when each came for its files, whether it works since, how many of its team have no key."""
-    rows, survey = desk.phones.all(tenant), desk.phones.survey(tenant)
+    rows = desk.phones.all(tenant)
+    survey = desk.phones.survey_of(rows)
     states = _states(desk, tenant, rows, desk.phones.watched(rows, survey))
     return [_full(device, states[device.mac], desk.phones.fit(device, survey)) for device in rows]
 
@@ -93,7 +94,7 @@ def _states(
     desk: Desk,
     tenant: str,
     rows: list[DeviceRow],
-    wanted: Mapping[str, set[str] | str],
+    wanted: Mapping[str, Set[str] | str],
     extensions: Sequence[str] | None = None,
 ) -> dict[str, str]:
     """The states of phones that are `wanted`; `extensions` are those of `rows`, where these are not all."""
@@ -128,8 +129,11 @@ def only_of_many(desk: Desk, tenant: str, extensions: Container[str]) -> list[st
 
 def watching(desk: Desk, tenant: str, extension: str) -> list[str]:
     """Phones with a key that shows the lamp of an extension."""
-    watched = desk.phones.watched(desk.phones.all(tenant), desk.phones.survey(tenant))
-    return [written_mac(mac) for mac, keys in watched.items() if isinstance(keys, set) and extension in keys]
+    rows = desk.phones.all(tenant)
+    watched = desk.phones.watched(rows, desk.phones.survey_of(rows))
+    return [
+        written_mac(mac) for mac, keys in watched.items() if extension in keys and not isinstance(keys, str)
+    ]
 
 
 def add(desk: Desk, tenant: str, wanted: Wanted) -> Row:

@@ -40,7 +40,10 @@ def list_(here: Reading, asked: Listing) -> Response:
 
 
 def _rows(here: Here) -> list[Row]:
-    return [{**row, "badge": _badge(row["state"])} for row in devices.all(here.desk, here.tenant)]
+    rows = devices.all(here.desk, here.tenant)
+    for row in rows:
+        row["badge"] = _badge(row["state"])
+    return rows
 
 
 def _badge(state: str) -> str:
