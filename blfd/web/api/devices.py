@@ -15,7 +15,7 @@ from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
 from blfd.web.api.extensions import Imported
 from blfd.web.api.files import CsvFile, Update, lines_of
 from blfd.web.api.paging import Cursor, Limit, Page, cut
-from blfd.web.api.strict import Search, Sent
+from blfd.web.api.strict import Search, Sent, changing
 
 router = APIRouter(prefix="/tenants/{tenant}", tags=["Phones"])
 
@@ -64,12 +64,10 @@ class NewDevice(Sent):
     modules: Modules = 0
 
 
+@changing(Device, "mac", "tenant")
 class DeviceChange(Sent):
     """What is left out stays."""
 
-    model: str | None = None
-    extensions: list[str] | None = None
-    keys: str | None = None
     transport: Transport | None = None
     modules: Modules | None = None
 

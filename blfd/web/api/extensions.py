@@ -13,7 +13,7 @@ from blfd.store import NewExtension, Outcome
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
 from blfd.web.api.files import CsvFile, Update, lines_of
 from blfd.web.api.paging import Cursor, Limit, Page, cut
-from blfd.web.api.strict import Search, Sent
+from blfd.web.api.strict import Search, Sent, changing
 
 router = APIRouter(prefix="/tenants/{tenant}", tags=["Extensions"])
 
@@ -71,21 +71,11 @@ class NewExtensionBody(Sent):
     publish: Literal["on", "off"] = "off"
 
 
+@changing(Extension, "extension", "tenant")
 class ExtensionChange(Sent):
     """What is left out stays."""
 
-    name: str | None = None
     password: str | None = None
-    pickup: Reach | None = None
-    pickable: Pickable | None = None
-    owner: Owner | None = None
-    publish: Literal["on", "off"] | None = None
-    dnd: bool | None = None
-    forward_always: Target | None = None
-    forward_busy: Target | None = None
-    forward_no_answer: Target | None = None
-    forward_after: int | None = None
-    forward_unregistered: Target | None = None
 
 
 class ImportRow(BaseModel):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from fastapi import Query, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, create_model
 
 Search = Annotated[str, Query(description="Rows that have each of these words, as in a number or a name.")]
 
@@ -18,6 +18,27 @@ class Sent(BaseModel):
     """A body that is sent: members that it does not have are refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+_Body = TypeVar("_Body", bound=Sent)
+
+
+def changing(of: type[BaseModel], *but: str) -> Callable[[type[_Body]], type[_Body]]:
+    """A decorator of a body that changes what `of` shows: gives it those fields, each of which may be left
+    out.
+
+    What the body says itself stays; `but` are fields that are not changed in this way.
+    """
+    shown = get_type_hints(of, include_extras=True)
+
+    def with_fields(body: type[_Body]) -> type[_Body]:
+        names = [name for name in of.model_fields if name not in {*but, *body.model_fields}]
+        fields: dict[str, Any] = {name: (shown[name] | None, None) for name in names}
+        made = create_model(body.__name__, __base__=body, __doc__=body.__doc__, **fields)
+        made.__module__ = body.__module__
+        return made
+
+    return with_fields
 
 
 def only_known(request: Request) -> None:

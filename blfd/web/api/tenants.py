@@ -13,7 +13,7 @@ from blfd.operations import tenants
 from blfd.operations.desk import Row
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, System, Writing, tagged
 from blfd.web.api.paging import Cursor, Limit, Page, cut
-from blfd.web.api.strict import Search, Sent
+from blfd.web.api.strict import Search, Sent, changing
 
 router = APIRouter(prefix="/tenants", tags=["Tenants"])
 
@@ -55,23 +55,13 @@ class NewTenant(Sent):
     aliases: list[str] = Field([])
 
 
+@changing(Tenant, "domain", "aliases", "extensions")
 class TenantChange(Sent):
     """What is left out stays."""
 
-    single_dialog: bool | None = None
-    pickup_code: str | None = None
-    group_pickup_code: str | None = None
-    pickup: Literal["on", "off", "groups"] | None = None
-    pickable: bool | None = None
-    owner: Literal["local", "published", "upstream"] | None = None
-    dnd_lamp: Literal["busy", "idle"] | None = None
-    redirect: Whom | None = None
-    decline: Whom | None = None
     star_codes: dict[str, str] | None = Field(
         None, description="By name, those to change; an empty code is for none.", max_length=50
     )
-    feature_sync: bool | None = None
-    send_outside: bool | None = None
 
 
 class Aliases(Sent):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from blfd.core.trunks.trunk import DID_SOURCES
 from blfd.operations import routes, trunks
 from blfd.operations.desk import Row
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
 from blfd.web.api.paging import Cursor, Limit, Page, cut
-from blfd.web.api.strict import Search, Sent
+from blfd.web.api.strict import Search, Sent, changing
 
 router = APIRouter(prefix="/tenants/{tenant}", tags=["Trunks"])
 
@@ -68,39 +68,11 @@ class Trunk(BaseModel):
     pickup_code: PickupCode
 
 
+@changing(Trunk, "name", "tenant")
 class ChangedTrunk(Sent):
     """What is left out stays; lists replace those of before."""
 
-    model_config = ConfigDict(extra="forbid")
-
     password: str | None = None
-    enabled: bool | None = None
-    servers: Servers | None = None
-    mode: Mode | None = None
-    expires: int | None = None
-    line: bool | None = None
-    retry: int | None = None
-    retry_forbidden: int | None = None
-    ping: int | None = None
-    transport: Transport | None = None
-    domain: str | None = None
-    outbound_proxy: str | None = None
-    username: str | None = None
-    auth_name: str | None = None
-    sources: list[str] | None = None
-    certificate: str | None = None
-    did_source: DidSource | None = None
-    dids: Dids | None = None
-    default: str | None = None
-    country: str | None = None
-    area: str | None = None
-    caller_id: str | None = None
-    caller_ids: CallerIds | None = None
-    caller_id_in: CallerIdIn | None = None
-    codecs: list[str] | None = None
-    max_calls: int | None = None
-    replaces: Replacing | None = None
-    pickup_code: PickupCode | None = None
 
 
 class NewTrunk(ChangedTrunk):
@@ -119,16 +91,9 @@ class Route(BaseModel):
     emergency: bool
 
 
+@changing(Route, "pattern", "tenant")
 class ChangedRoute(Sent):
     """What is left out stays."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    trunks: list[str] | None = None
-    strip: int | None = None
-    prefix: str | None = None
-    caller_id: str | None = None
-    emergency: bool | None = None
 
 
 class NewRoute(ChangedRoute):

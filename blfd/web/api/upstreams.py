@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from blfd.operations import upstreams
 from blfd.operations.desk import Row
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
 from blfd.web.api.paging import Cursor, Limit, Page, cut
-from blfd.web.api.strict import Search, Sent
+from blfd.web.api.strict import Search, Sent, changing
 from blfd.web.api.trunks import Servers, Transport
 
 router = APIRouter(prefix="/tenants/{tenant}/upstreams", tags=["Upstreams"])
@@ -42,27 +42,11 @@ class Upstream(BaseModel):
     retry_forbidden: int
 
 
+@changing(Upstream, "name", "tenant")
 class ChangedUpstream(Sent):
     """What is left out stays; lists replace those of before."""
 
-    model_config = ConfigDict(extra="forbid")
-
     password: str | None = None
-    enabled: bool | None = None
-    servers: Servers | None = None
-    extensions: Extensions | None = None
-    transport: Transport | None = None
-    domain: str | None = None
-    outbound_proxy: str | None = None
-    username: str | None = None
-    auth_name: str | None = None
-    sources: list[str] | None = None
-    list_uri: str | None = None
-    interval: int | None = None
-    rate: int | None = None
-    ping: int | None = None
-    retry: int | None = None
-    retry_forbidden: int | None = None
 
 
 class NewUpstream(ChangedUpstream):
