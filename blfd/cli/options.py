@@ -111,13 +111,18 @@ def _user() -> str:
         return f"user {os.getuid()}"
 
 
-def taking(more: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def taking(more: Mapping[str, Any], **said: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A command that takes these options beside its own, None where one is not given: what they are is said
-    once for all commands that take them. Values are annotations as Typer has them."""
+    once for all commands that take them. Values are annotations as Typer has them; `said` are those of the
+    command's own parameters by name, where it cannot know them."""
 
     def told(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command, eval_str=True)
-        parameters = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        parameters = [
+            one.replace(annotation=said.get(one.name, one.annotation))
+            for one in own.parameters.values()
+            if one.kind is not one.VAR_KEYWORD
+        ]
         for name, annotation in more.items():
             parameters.append(
                 inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

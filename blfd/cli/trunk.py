@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from blfd.cli.asking import Yes, agreed
+from blfd.cli.kinds import SEVERAL, Kind, add_changing, add_removing, live, now, option, print_settings
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
-from blfd.cli.options import Switch, options, taking
-from blfd.cli.output import Json, print_json, print_table
-from blfd.control import ControlError, NotRunning
+from blfd.cli.options import Switch, options
+from blfd.cli.output import Json, print_json
 from blfd.core.trunks.trunk import DID_SOURCES, CallerIdIn, Mode, Replacing
 from blfd.operations import routes as route_operations
 from blfd.operations import trunks as operations
-from blfd.operations.lists import listed
 
 trunks = typer.Typer(no_args_is_help=True, help="Add, show, change and remove trunks (lines to the outside).")
 routes = typer.Typer(no_args_is_help=True, help="Add, show, change and remove routes out, by number.")
@@ -24,10 +21,6 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Such as carrier.")]
 Texts = list[str] | None
 Text = str | None
 Number = int | None
-
-
-def option(kind: Any, words: str, name: str = "") -> Any:
-    return Annotated[kind, typer.Option(*([name] if name else []), help=words)]
 
 
 OF_TRUNK = {
@@ -72,36 +65,15 @@ OF_TRUNK = {
 }
 
 
-def _said(given: dict[str, Any]) -> dict[str, Any]:
-    """What was said, by the names that operations have."""
-    renamed = {"server": "servers", "source": "sources", "did": "dids", "number": "caller_ids"}
-    said = {renamed.get(name, name): _plain(value) for name, value in given.items() if value is not None}
-    for name in ("codecs", "trunks"):
-        if name in said:
-            said[name] = listed(said[name], f"--{name}") if said[name].strip() else []
-    return said
-
-
-def _plain(value: Any) -> Any:
-    return value is Switch.ON if isinstance(value, Switch) else value
-
-
-@trunks.command()
-@taking(OF_TRUNK)
-def add(context: typer.Context, name: Name, **given: Any) -> None:
-    """Add a trunk."""
-    here = options(context)
-    operations.add(here.desk, here.tenant, name, _said(given))
-    print(f"trunk {name} added")
-
-
-@trunks.command("set")
-@taking(OF_TRUNK)
-def set_(context: typer.Context, name: Name, **given: Any) -> None:
-    """Change a trunk; what can be given several times replaces all of before, and '' is none."""
-    here = options(context)
-    operations.change(here.desk, here.tenant, name, _said(given))
-    print(f"trunk {name} changed")
+TRUNK = Kind(
+    "trunk",
+    Name,
+    OF_TRUNK,
+    operations,
+    {"server": "servers", "source": "sources", "did": "dids", "number": "caller_ids"},
+    ("codecs",),
+)
+add_changing(trunks, TRUNK, changes=SEVERAL)
 
 
 @trunks.command("list")
@@ -110,15 +82,11 @@ def list_(
 ) -> None:
     """All trunks of the tenant, and how they are if a server runs."""
     here = options(context)
-    try:
-        live = {row["name"]: row for row in here.ask("trunks")}
-    except (NotRunning, ControlError):
-        live = {}
-    rows = []
+    running, rows = live(here, "trunks"), []
     for row in operations.all(here.desk, here.tenant):
-        now = live.get(row["name"])
-        state, calls = (now["state"], now["calls"]) if now else ("no server runs", "")
-        rows.append({**row, "state": state, "calls": calls, "live": now})
+        found = running.get(row["name"])
+        state, calls = (found["state"], found["calls"]) if found else ("no server runs", "")
+        rows.append({**row, "state": state, "calls": calls, "live": found})
     columns = ("name", "mode", "servers", "state", "calls")
     print_list(
         "Trunks",
@@ -138,32 +106,10 @@ def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
     if as_json:
         print_json(row)
         return
-    live: dict[str, Any] = {}
-    with contextlib.suppress(NotRunning, ControlError):
-        live = next((one for one in here.ask("trunks") if one["name"] == name), {})
-    now = {f"now: {key}": value for key, value in live.items() if key not in ("name", "tenant")}
-    print_settings(f"Trunk {name}", {**row, **{k: "" if v is None else v for k, v in now.items()}})
+    print_settings(f"Trunk {name}", {**row, **now(live(here, "trunks").get(name, {}))})
 
 
-@trunks.command()
-def remove(context: typer.Context, name: Name, yes: Yes = False) -> None:
-    """Remove a trunk that no route goes by."""
-    here = options(context)
-    desk, tenant = here.desk, here.tenant
-    expected = agreed("Remove", lambda: operations.loss(desk, tenant, name), yes)
-    operations.remove(desk, tenant, name, expected)
-    print(f"trunk {name} removed")
-
-
-def print_settings(title: str, row: dict[str, Any]) -> None:
-    cells = [(name.replace("_", " "), _cell(value)) for name, value in row.items()]
-    print_table(title, ("setting", "value"), cells, "")
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ", ".join(value) if isinstance(value, list) else str(value)
+add_removing(trunks, TRUNK, "Remove a trunk that no route goes by.")
 
 
 # Routes
@@ -171,7 +117,7 @@ def _cell(value: Any) -> str:
 Pattern = Annotated[
     str, typer.Argument(metavar="PATTERN", help="What is dialled: 112, 0. (0 and more), +49xxx.")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Although an extension has an emergency number.")]
+Force = Annotated[bool | None, typer.Option("--force", help="Although an extension has an emergency number.")]
 OF_ROUTE = {
     "trunks": option(Text, "By which trunks, in their order, with commas."),
     "strip": option(Number, "How many characters are taken off its beginning."),
@@ -181,22 +127,8 @@ OF_ROUTE = {
 }
 
 
-@routes.command("add")
-@taking(OF_ROUTE)
-def add_route(context: typer.Context, pattern: Pattern, force: Force = False, **given: Any) -> None:
-    """Add a route."""
-    here = options(context)
-    route_operations.add(here.desk, here.tenant, pattern, _said(given), force=force)
-    print(f"route {pattern} added")
-
-
-@routes.command("set")
-@taking(OF_ROUTE)
-def set_route(context: typer.Context, pattern: Pattern, force: Force = False, **given: Any) -> None:
-    """Change a route."""
-    here = options(context)
-    route_operations.change(here.desk, here.tenant, pattern, _said(given), force=force)
-    print(f"route {pattern} changed")
+ROUTE = Kind("route", Pattern, OF_ROUTE, route_operations, lists=("trunks",))
+add_changing(routes, ROUTE, force=Force)
 
 
 @routes.command("list")
@@ -226,11 +158,4 @@ def show_route(context: typer.Context, pattern: Pattern, as_json: Json = False) 
     print_settings(f"Route {pattern}", row)
 
 
-@routes.command("remove")
-def remove_route(context: typer.Context, pattern: Pattern, yes: Yes = False) -> None:
-    """Remove a route."""
-    here = options(context)
-    desk, tenant = here.desk, here.tenant
-    expected = agreed("Remove", lambda: route_operations.loss(desk, tenant, pattern), yes)
-    route_operations.remove(desk, tenant, pattern, expected)
-    print(f"route {pattern} removed")
+add_removing(routes, ROUTE, "Remove a route.")

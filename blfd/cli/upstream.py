@@ -6,15 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from blfd.cli.asking import Yes, agreed
 from blfd.cli.board import duration
+from blfd.cli.kinds import SEVERAL, Kind, add_changing, add_removing, live, now, option, print_settings
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
-from blfd.cli.options import Options, Switch, options, taking
+from blfd.cli.options import options
 from blfd.cli.output import Json, print_json, print_table
-from blfd.cli.trunk import OF_TRUNK, Number, Text, Texts, option, print_settings
-from blfd.control import ControlError, NotRunning
+from blfd.cli.trunk import OF_TRUNK, Number, Text, Texts
 from blfd.operations import upstreams as operations
-from blfd.operations.lists import listed
 
 upstreams = typer.Typer(
     no_args_is_help=True, help="Add, show, change and remove upstreams (PBXs whose lamps are shown)."
@@ -38,41 +36,15 @@ OF_UPSTREAM = {
 }
 
 
-def _said(given: dict[str, Any]) -> dict[str, Any]:
-    """What was said, by the names that operations have."""
-    renamed = {"server": "servers", "source": "sources", "list": "list_uri"}
-    said = {renamed.get(name, name): value for name, value in given.items() if value is not None}
-    if "enabled" in said:
-        said["enabled"] = said["enabled"] is Switch.ON
-    if "extensions" in said:
-        said["extensions"] = listed(said["extensions"].lower(), "--extensions")
-    return said
-
-
-@upstreams.command()
-@taking(OF_UPSTREAM)
-def add(context: typer.Context, name: Name, **given: Any) -> None:
-    """Add an upstream."""
-    here = options(context)
-    operations.add(here.desk, here.tenant, name, _said(given))
-    print(f"upstream {name} added")
-
-
-@upstreams.command("set")
-@taking(OF_UPSTREAM)
-def set_(context: typer.Context, name: Name, **given: Any) -> None:
-    """Change an upstream; what can be given several times replaces all of before, and '' is none."""
-    here = options(context)
-    operations.change(here.desk, here.tenant, name, _said(given))
-    print(f"upstream {name} changed")
-
-
-def _live(here: Options) -> dict[str, dict[str, Any]]:
-    """The state of each upstream, if a server runs."""
-    try:
-        return {row["name"]: row for row in here.ask("upstreams")}
-    except (NotRunning, ControlError):
-        return {}
+UPSTREAM = Kind(
+    "upstream",
+    Name,
+    OF_UPSTREAM,
+    operations,
+    {"server": "servers", "source": "sources", "list": "list_uri"},
+    ("extensions",),
+)
+add_changing(upstreams, UPSTREAM, changes=SEVERAL)
 
 
 @upstreams.command("list")
@@ -81,11 +53,12 @@ def list_(
 ) -> None:
     """All upstreams of the tenant, and how they are if a server runs."""
     here = options(context)
-    live, rows = _live(here), []
+    running, rows = live(here, "upstreams"), []
     for row in operations.all(here.desk, here.tenant):
-        now = live.get(row["name"])
-        state, known = (now["state"], f"{now['known']} of {now['lamps']}") if now else ("no server runs", "")
-        rows.append({**row, "state": state, "known": known, "live": now})
+        state, known, found = "no server runs", "", running.get(row["name"])
+        if found:
+            state, known = found["state"], f"{found['known']} of {found['lamps']}"
+        rows.append({**row, "state": state, "known": known, "live": found})
     print_list(
         "Upstreams",
         ("name", "servers", "extensions", "state", "known"),
@@ -100,14 +73,13 @@ def list_(
 def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
     """One upstream: what is set, all but its password, how it is, and whose lamps are not known."""
     here = options(context)
-    row, live = operations.get(here.desk, here.tenant, name), _live(here).get(name)
-    lamps = [one for one in here.ask("upstream lamps") if one["upstream"] == name] if live else []
+    row, found = operations.get(here.desk, here.tenant, name), live(here, "upstreams").get(name)
+    lamps = [one for one in here.ask("upstream lamps") if one["upstream"] == name] if found else []
     if as_json:
-        print_json({**row, "live": live, "lamps": lamps})
+        print_json({**row, "live": found, "lamps": lamps})
         return
-    now = {f"now: {key}": value for key, value in (live or {}).items() if key not in ("name", "tenant")}
-    print_settings(f"Upstream {name}", {**row, **now})
-    if live:
+    print_settings(f"Upstream {name}", {**row, **now(found or {})})
+    if found:
         wrong = [one for one in lamps if one["error"] or not one["known"]]
         cells = [
             (one["extension"], one["state"], "yes" if one["known"] else "no", _ago(one), one["error"])
@@ -121,11 +93,4 @@ def _ago(row: dict[str, Any]) -> str:
     return "never" if row["told_ago"] is None else f"{duration(row['told_ago'])} ago"
 
 
-@upstreams.command()
-def remove(context: typer.Context, name: Name, yes: Yes = False) -> None:
-    """Remove an upstream."""
-    here = options(context)
-    desk, tenant = here.desk, here.tenant
-    expected = agreed("Remove", lambda: operations.loss(desk, tenant, name), yes)
-    operations.remove(desk, tenant, name, expected)
-    print(f"upstream {name} removed")
+add_removing(upstreams, UPSTREAM, "Remove an upstream.")
