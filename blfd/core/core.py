@@ -20,7 +20,6 @@ from blfd.core.calls.referral import Referrals
 from blfd.core.calls.survivors import Survivors
 from blfd.core.calls.transfers import Transfers
 from blfd.core.changes import Changes
-from blfd.core.compositor import Compositor
 from blfd.core.directory import Directory
 from blfd.core.effects import Effect, Level, Log, Notify
 from blfd.core.events import check_sync, ua_profile
@@ -61,6 +60,8 @@ from blfd.core.messages import (
     SubscribeReceived,
 )
 from blfd.core.next_hop import NextHops
+from blfd.core.publications.composition import Composition
+from blfd.core.publications.compositor import Compositor
 from blfd.core.registrar import Registrar
 from blfd.core.requests import Requests
 from blfd.core.routing import Routing
@@ -115,7 +116,8 @@ class Core:
         self._feature_package = FeaturePackage()
         packages = (self._dialog_package, self._feature_package)
         self.notifier = Notifier(packages, settings, next_hops, new_tag)
-        self.compositor = Compositor(self.dialogs, settings, new_tag)
+        composition = Composition(self.dialogs)
+        self.compositor = Compositor(composition, settings, new_tag)
         takes = self._authenticator.takes_at_its_word
         self.calls = Calls(self.dialogs, self.registrar, settings, takes, adopt, self.locations)
         trunks = self.trunks = self.calls.trunks
@@ -132,7 +134,7 @@ class Core:
         )
         trunks.by_line, trunks.rank = self.registrations.by_line, self._rank
         trunks.registered = self.registrar.there
-        self.upstreams = Upstreams(self.compositor, trunks.servers, new_tag, leads_here)
+        self.upstreams = Upstreams(composition, trunks.servers, new_tag, leads_here)
         self.looks = Pings(ways, new_tag, LOOK, "upstream", self.upstreams.came_back)
         self.pickups = Pickups(self.dialogs, self.calls)
         referrals = Referrals(self.dialogs, self.calls, lambda who, uri: self._routing.route(who, uri))

@@ -12,12 +12,12 @@ from typing import Any
 
 from blfd.core.calls.call import Call
 from blfd.core.calls.party import State
-from blfd.core.compositor import Publication
 from blfd.core.core import Core
 from blfd.core.directory import Owner
 from blfd.core.events.dialog_state import Lamp, WatchedDialog
 from blfd.core.events.subscription import Phase, Subscription
 from blfd.core.pickers import lamp_watchers, pickers
+from blfd.core.publications.composition import Publication
 from blfd.core.trunks.report import trunks
 from blfd.core.upstreams.report import lamp as upstream_lamp
 from blfd.core.upstreams.report import upstreams

@@ -15,7 +15,6 @@ from blfd.core.calls.own_rules import OwnRules
 from blfd.core.calls.party import Party
 from blfd.core.calls.pickup import Pickups
 from blfd.core.calls.transfers import Transfers
-from blfd.core.compositor import Compositor, Publisher
 from blfd.core.directory import Directory, Extension
 from blfd.core.effects import Effect, Ignore, LetIn, Level, Log, Reply
 from blfd.core.errors import ONLY_TLS, Refusal, Silenced
@@ -34,6 +33,7 @@ from blfd.core.messages import (
     SubscribeReceived,
 )
 from blfd.core.next_hop import NextHops, is_sip
+from blfd.core.publications.compositor import Compositor, Publisher
 from blfd.core.registrar import Registrar
 from blfd.core.routing import Refused, Routing, ToExtension, ToOutside, ToPickup, ToRule
 from blfd.core.trunks.trunk import Trunk

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from blfd.core.compositor import MOST_DIALOGS, readable, user_and_host
 from blfd.core.messages import NotifyReceived
+from blfd.core.publications.documents import MOST_DIALOGS, readable, user_and_host
 from blfd.core.upstreams.watch import Lamp, Watch
 from blfd.core.values import Aor
 from blfd.core.visible import visible

@@ -1,6 +1,6 @@
 """All upstreams: whose lamps are asked for, what comes of that, and what NOTIFYs say.
 
-What is told goes to the compositor, as what publishers say does. A lamp is known as long as its subscription
+What is told goes to the composition, as what publishers say does. A lamp is known as long as its subscription
 lives, and 64*T1 more. A PBX that starts anew forgets us and cannot say so: where a refresh finds that out,
 or the PBX answers after silence, all its subscriptions are looked after.
 """
@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from blfd.core import capabilities, hosts
-from blfd.core.compositor import Compositor
 from blfd.core.directory import Directory, Owner
 from blfd.core.effects import Effect, Reply
 from blfd.core.errors import Refusal
 from blfd.core.events.documents import DialogPackage
 from blfd.core.messages import NotifyReceived, RequestAnswered
 from blfd.core.next_hop import is_sip, without_headers
+from blfd.core.publications.composition import Composition
 from blfd.core.trunks.registrations import GONE
 from blfd.core.trunks.remote import HostPort, Remote
 from blfd.core.upstreams.telling import take
@@ -42,13 +42,13 @@ class Upstreams:
 
     def __init__(
         self,
-        compositor: Compositor,
+        composition: Composition,
         ways: Callable[[Remote], list[tuple[HostPort, Flow]]],
         new_tag: Callable[[], str],
         leads_here: Callable[[Flow], bool] = lambda way: False,
     ) -> None:
-        self._compositor = compositor
-        self._watches = Watches(compositor, ways, new_tag, leads_here)
+        self._composition = composition
+        self._watches = Watches(composition, ways, new_tag, leads_here)
         self.timers, self.changed = self._watches.timers, self._watches.changed
         self._upstreams: tuple[Upstream, ...] = ()
         self._of: dict[Aor, Watch] = {}
@@ -264,7 +264,7 @@ class Upstreams:
         pbx.said.pop(watch.said, None)
         watch.said, watch.failures = "", 0
         for aor, dialogs in told.heard.items():
-            self._compositor.hear(aor, pbx.upstream.name, dialogs, now)
+            self._composition.hear(aor, pbx.upstream.name, dialogs, now)
             if (aor in before) is not watch.lamps[aor].is_known:
                 self.changed.add(aor)
         self._keep(watch, notify.expires, was_told and bool(before), now)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from blfd.core.access.challenges import Proofs
 from blfd.core.changes import Changed
-from blfd.core.compositor import Compositor
 from blfd.core.effects import Effect, Level, Log, SendRequest
 from blfd.core.events.documents import DialogPackage
+from blfd.core.publications.composition import Composition
 from blfd.core.timers import Timers, chance
 from blfd.core.trunks.remote import HostPort, Remote
 from blfd.core.upstreams.telling import RLMI
@@ -76,12 +76,12 @@ class Watches:
 
     def __init__(
         self,
-        compositor: Compositor,
+        composition: Composition,
         ways: Callable[[Remote], list[tuple[HostPort, Flow]]],
         new_tag: Callable[[], str],
         leads_here: Callable[[Flow], bool],
     ) -> None:
-        self._compositor, self.ways, self._new_tag = compositor, ways, new_tag
+        self._composition, self.ways, self._new_tag = composition, ways, new_tag
         self._leads_here = leads_here
         self._numbers = itertools.count(1)
         self.by_number: dict[int, Watch] = {}
@@ -208,7 +208,7 @@ class Watches:
         if watch.lamps[aor].is_known:
             watch.lamps[aor].documents = {}
             self.changed.add(aor)
-        self._compositor.hear(aor, watch.upstream.name, (), now)
+        self._composition.hear(aor, watch.upstream.name, (), now)
 
     # What is done
 

@@ -2,46 +2,39 @@
 
 A publication is what one publisher says of one extension, under an entity-tag that changes with each change;
 a new body takes the place of the old one. An extension has as many as there are: Kamailio makes one for each
-side of each call, Asterisk one for all calls of an extension. They add up, and what the newest body says of a
-dialog holds. A dialog that a publisher calls terminated is over in all its publications, however long they
-live, and does not come back while late messages may tell of it. All publications and their entity-tags are
-stored before they are answered, so a restart changes no lamp and costs no publisher its entity-tag: one that
-refreshes once an hour would show what is wrong for as long.
+side of each call, Asterisk one for all calls of an extension (`composition` adds them up). All publications
+and their entity-tags are stored before they are answered, so a restart changes no lamp and costs no publisher
+its entity-tag: one that refreshes once an hour would show what is wrong for as long.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import NamedTuple
-from urllib.parse import unquote
 
-from blfd.core import capabilities, privacy
+from blfd.core import capabilities
 from blfd.core.access.domains import Domains
 from blfd.core.access.limits import Tally, granted, too_many
 from blfd.core.directory import Directory, Extension, Owner
 from blfd.core.effects import Effect, Level, Log, Reply, SavePublication, TellSaved
 from blfd.core.errors import Refusal
-from blfd.core.events.dialog_state import RENDERING, Dialogs, Published, WatchedDialog
 from blfd.core.events.documents import DialogPackage
 from blfd.core.inputs import Saved
 from blfd.core.messages import PublishReceived
+from blfd.core.publications.composition import Composition, Publication
+from blfd.core.publications.documents import readable, user_and_host
 from blfd.core.saved import SavedPublication
 from blfd.core.settings import Settings
 from blfd.core.timers import Timers
-from blfd.core.values import Aor, DialogId, Uri
-from blfd.core.visible import is_visible, visible
-from dialog_info import Dialog, DialogInfo, DialogInfoError, DialogState, Direction, StateEvent, parse
+from blfd.core.values import Aor, Uri
+from blfd.core.visible import visible
+from dialog_info import DialogInfoError
 
 PACKAGE, CONTENT_TYPE = DialogPackage.name, DialogPackage.content_type
-TOMBSTONE = 32.0  # seconds: 64*T1, the longest that a message may be on its way
-MOST_DIALOGS = 50  # in one publication
 MOST_OF_EXTENSION = 100  # publications: the oldest gives way, as its publisher has lost its entity-tag
 MOST_DIALOGS_OF_EXTENSION = 100  # likewise: all of them are in each NOTIFY, which may have to fit a datagram
-LONGEST_TEXT = 256  # characters of an id, a tag, a name or a URI
-
-
 MOST_REFUSED = 100  # PUBLISHes that are remembered
 EXPECTED = frozenset((412, 423, 503))
 """Statuses after which a publisher goes on by itself."""
@@ -69,29 +62,16 @@ class Publisher(NamedTuple):
         return own.aor == aor or (own.publishes and own.aor.tenant == aor.tenant)
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """A publication that lives."""
-
-    saved: SavedPublication
-    dialogs: tuple[Dialog, ...]
-
-
 class Compositor:
     """All publications, in memory; SavePublication effects keep the store in step.
 
     `new_tag` makes entity-tags.
     """
 
-    def __init__(self, dialogs: Dialogs, settings: Settings, new_tag: Callable[[], str]) -> None:
-        self._dialogs, self._settings, self._new_tag = dialogs, settings, new_tag
+    def __init__(self, composition: Composition, settings: Settings, new_tag: Callable[[], str]) -> None:
+        self._composition, self._settings, self._new_tag = composition, settings, new_tag
         self._directory, self._domains = Directory(), Domains(Directory(), ())
         self._by_etag: dict[str, Publication] = {}
-        self._of: dict[Aor, dict[str, None]] = {}  # entity-tags
-        self._heard: dict[Aor, Publication] = {}  # what was asked for, which is not published
-        self._shown: dict[Aor, dict[Published, WatchedDialog]] = {}
-        # Dialogs that are over: bodies of until then tell nothing of them.
-        self._ended: dict[Aor, dict[Published, float]] = {}
         self.timers = Timers(self._expire)
         self.refused: dict[tuple[str, Aor], RefusedPublish] = {}  # by source and extension, the newest last
         self._unanswered: dict[int, Reply] = {}
@@ -107,9 +87,9 @@ class Compositor:
         self._directory, self._domains = directory, domains
         self.refused.clear()  # what is still wrong is published again
         effects: list[Effect] = []
-        for aor in [aor for aor in self._of if not self._is_published(aor)]:
-            for etag in list(self._of[aor]):
-                effects += self._remove(etag, now)
+        for aor in [aor for aor in self._composition.published() if not self._is_published(aor)]:
+            for publication in self.of(aor):
+                effects += self._remove(publication.saved.etag, now)
         return effects
 
     def restore(self, publications: Iterable[SavedPublication], now: float) -> list[Effect]:
@@ -125,8 +105,7 @@ class Compositor:
 
     def of(self, aor: Aor) -> list[Publication]:
         """The publications of an extension, the newest body last."""
-        found = [self._by_etag[etag] for etag in self._of.get(aor, ())]
-        return sorted(found, key=lambda publication: publication.saved.at)
+        return self._composition.of(aor)
 
     def all(self) -> list[Publication]:
         return list(self._by_etag.values())
@@ -273,18 +252,17 @@ class Compositor:
     def _add(self, publication: Publication, now: float) -> None:
         saved = publication.saved
         self._by_etag[saved.etag] = publication
-        self._of.setdefault(saved.aor, {})[saved.etag] = None
+        self._composition.add(publication)
         self._of_publisher.add(saved.publisher)
         self._of_tenant.add(saved.aor.tenant)
         self.timers.set(saved.etag, saved.expires_at)
-        self._compose(saved.aor, now)
+        self._composition.compose(saved.aor, now)
 
     def _drop(self, etag: str) -> Aor:
-        saved = self._by_etag.pop(etag).saved
+        publication = self._by_etag.pop(etag)
+        saved = publication.saved
         self.timers.cancel(etag)
-        del self._of[saved.aor][etag]
-        if not self._of[saved.aor]:
-            del self._of[saved.aor]
+        self._composition.remove(publication)
         self._of_publisher.remove(saved.publisher)
         self._of_tenant.remove(saved.aor.tenant)
         return saved.aor
@@ -298,131 +276,14 @@ class Compositor:
         return effects
 
     def _remove(self, etag: str, now: float) -> list[Effect]:
-        self._compose(self._drop(etag), now)
+        self._composition.compose(self._drop(etag), now)
         return [SavePublication(etag, None)]
 
     def _expire(self, etag: str, now: float) -> list[Effect]:
         """Nobody has refreshed a publication: it is over, and so is what it says."""
         saved = self._by_etag[etag].saved
         log = Log(Level.INFO, f"what {saved.publisher} published of {saved.aor} has expired")
-        return [*([log] if self._shown.get(saved.aor) else ()), *self._remove(etag, now)]
-
-    # Composition
-
-    def hear(self, aor: Aor, source: str, dialogs: tuple[Dialog, ...], now: float) -> None:
-        """What a source says of an extension when it is asked: that counts alone, and is not stored."""
-        if dialogs:
-            said = SavedPublication("", aor, source, now, now, b"")
-            self._heard[aor] = Publication(said, dialogs)
-        else:
-            self._heard.pop(aor, None)
-        self._compose(aor, now)
-
-    def _compose(self, aor: Aor, now: float) -> None:
-        """Make the dialogs of an extension what its publications say together."""
-        wanted, over = self._composed(aor, now)
-        shown = self._shown.get(aor, {})
-        for key in [key for key in shown if key not in wanted]:
-            self._dialogs.end(aor, key, now, over.get(key, StateEvent.TIMEOUT))
-        for dialog in wanted.values():
-            self._dialogs.put(aor, dialog)
-        if wanted:
-            self._shown[aor] = wanted
-        else:
-            self._shown.pop(aor, None)
-
-    def _composed(
-        self, aor: Aor, now: float
-    ) -> tuple[dict[Published, WatchedDialog], dict[Published, StateEvent]]:
-        """The live dialogs, and why others are over."""
-        live: dict[Published, WatchedDialog] = {}
-        over: dict[Published, StateEvent] = {}
-        shown = self._shown.get(aor, {})
-        ended, said = self._ended.setdefault(aor, {}), set()
-        heard = self._heard.get(aor)
-        for publication in [*self.of(aor), *([heard] if heard else [])]:
-            for dialog in publication.dialogs:
-                key = Published(publication.saved.publisher, dialog.id, dialog.call_id or "")
-                said.add(key)
-                if dialog.state is DialogState.TERMINATED:
-                    live.pop(key, None)
-                    over[key] = dialog.event or StateEvent.REMOTE_BYE
-                    # Without a Call-ID, the id is the extension's: its next call has it too.
-                    late = TOMBSTONE if dialog.call_id else 0.0
-                    ended[key] = max(ended.get(key, 0.0), publication.saved.at + late)
-                elif publication.saved.at >= ended.get(key, 0.0):
-                    known = shown.get(key) or live.get(key)
-                    live[key] = _watched(dialog, publication, known, now)
-        for key in [key for key, until in ended.items() if until < now and key not in said]:
-            del ended[key]
-        if not ended:
-            del self._ended[aor]
-        return live, over
-
-
-def readable(body: bytes) -> tuple[DialogInfo, list[str]]:
-    """A document without what cannot be read of it, and what that is. Raises DialogInfoError."""
-    faults: list[str] = []
-    document = parse(body, faults)
-    if len(document.dialogs) > MOST_DIALOGS:
-        raise DialogInfoError(f"more than {MOST_DIALOGS} dialogs")
-    short = [dialog for dialog in document.dialogs if max(map(len, _texts(dialog))) <= LONGEST_TEXT]
-    if len(short) < len(document.dialogs):
-        faults.append(f"an id, a tag, a name or a URI of more than {LONGEST_TEXT} characters")
-    sound = tuple(dialog for dialog in short if all(map(is_visible, _texts(dialog))))
-    if len(sound) < len(short):
-        faults.append("a control character in an id, a tag, a name or a URI")
-    return replace(document, dialogs=sound), faults
-
-
-def _texts(dialog: Dialog) -> Iterator[str]:
-    """What of a dialog is told to others, as phones would read it."""
-    remote = dialog.remote and dialog.remote.identity
-    yield from (dialog.id, dialog.call_id or "", dialog.local_tag or "", dialog.remote_tag or "")
-    target = dialog.remote and dialog.remote.target
-    if remote:
-        yield from (remote.display or "", unquote(remote.uri))
-    if target:
-        yield target.uri
-
-
-def _watched(
-    dialog: Dialog, publication: Publication, known: WatchedDialog | None, now: float
-) -> WatchedDialog:
-    """A published dialog as a lamp shows it; ids are its source's.
-
-    Who calls is `trying` as long as it rings there, as callers are whose calls are carried here.
-    """
-    calls = dialog.direction is Direction.INITIATOR and dialog.state is DialogState.EARLY
-    state = DialogState.TRYING if calls else dialog.state
-    remote = dialog.remote and dialog.remote.identity
-    user, host = user_and_host(remote.uri) if remote else ("", "")
-    rendering = (dialog.local and dialog.local.target and dialog.local.target.params) or ()
-    began = publication.saved.at - (dialog.duration or 0)
-    return WatchedDialog(
-        DialogId(dialog.call_id or "", dialog.remote_tag or "", dialog.local_tag or ""),
-        dialog.direction,
-        state,
-        known.since if known and known.state is state else min(now, began),
-        user,
-        remote.display or "" if remote else "",
-        held=any(p.name.lstrip("\\") == RENDERING and p.value.lower() == "no" for p in rendering),
-        withheld=privacy.is_anonymous(Uri("", "sip", user, host, 0)) if remote else False,
-        publisher=publication.saved.publisher,
-        published_id=dialog.id,
-        target=(dialog.remote and dialog.remote.target and dialog.remote.target.uri) or "",
-    )
-
-
-def user_and_host(uri: str) -> tuple[str, str]:
-    """The user and host of a SIP URI in a document, or the number of a tel URI; both may be empty."""
-    scheme, _, rest = uri.partition(":")
-    address = rest.partition(";")[0].partition("?")[0]
-    user, at, host = address.rpartition("@")
-    if not at and scheme.lower() == "tel":
-        return unquote(address), ""
-    bare = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    return unquote(user.partition(":")[0]), bare.lower()
+        return [*([log] if self._composition.is_shown(saved.aor) else ()), *self._remove(etag, now)]
 
 
 def _accepted(publish: PublishReceived, etag: str, expires: int) -> Reply:
