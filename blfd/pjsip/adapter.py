@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 from collections.abc import Callable
 
@@ -28,6 +29,7 @@ INCOMING = 2  # PJSIP_TP_DIR_INCOMING
 AF_INET = 2
 LOCAL = ("127.0.0.1", 5060)  # what PJSIP takes for our address; it is in none of what leaves
 VIA = b"\r\nVia: "
+IN_DIALOG = re.compile(rb"\r\nTo: [^\r]*>;tag=")
 
 
 class Adapter:
@@ -109,15 +111,24 @@ class Adapter:
         if made is None:
             return INTERNAL_ERROR
         data = bytes(ffi.buffer(tdata.buf.start, tdata.buf.cur - tdata.buf.start))
-        is_open = self._of_connection.get(made.flow) is made
-        send = self._network.send_request if is_open or made.peer is None else self._network.send
         way = made.way_to(address)
         if not way[1]:
             return INTERNAL_ERROR
         data = self._true(self.bodies.whole(data), way)
         if len(data) > LONGEST_DATAGRAM and made.peer is None:
             data = self._too_large(data)
-        return 0 if data and send(data, way) else INTERNAL_ERROR
+        return 0 if data and self._sends(data, way, made) else INTERNAL_ERROR
+
+    def _sends(self, data: bytes, way: Source, made: PjsipTransport) -> bool:
+        """Send; whether it may arrive. What is of a call lasts; an INVITE that begins one goes elsewhere."""
+        if made.peer is None or self._of_connection.get(made.flow) is not made:  # the connection has ended
+            return self._network.send(data, way)
+        is_response = data.startswith(b"SIP/2.0 ")
+        begins = data.startswith(b"INVITE ") and not IN_DIALOG.search(data, 0, data.find(b"\r\n\r\n"))
+        if begins or data.startswith(b"SIP/2.0 1"):
+            return self._network.send_request(data, way)
+        wants_answer = not is_response and not data.startswith(b"ACK ")
+        return self._network.send_lasting(data, way, wants_answer=wants_answer)
 
     def _true(self, data: bytes, way: Source) -> bytes:
         """A message with the true address in its topmost Via."""

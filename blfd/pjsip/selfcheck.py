@@ -235,7 +235,7 @@ class _Recorder(Network):
         super().__init__(lambda host, count: True, slowest=30)
         self.sent: list[tuple[bytes, Source]] = []
 
-    def send_request(self, data: bytes, flow: Source) -> bool:
+    def send(self, data: bytes, flow: Source) -> bool:
         self.sent.append((data, flow))
         return True
 

@@ -2,7 +2,7 @@
 
 A connection that we open takes what is to be sent while it is being made. Where that fails, or nothing ever
 comes over it, its peer is left alone for a while (`attempts`); what waited is lost, of which `Polling.closed`
-tells.
+tells. Messages of calls are not: they wait (`undelivered`), and who they are for is tried before that.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from blfd.transport.addresses import Source
 from blfd.transport.attempts import Attempts
 from blfd.transport.polling import Polling
 from blfd.transport.tcp import TcpConnection, TcpListener
+from blfd.transport.undelivered import PATIENCE, Undelivered
 
 log = logging.getLogger("blfd.network")
 
@@ -55,7 +56,7 @@ class Connections:
         self._of_host: Counter[str] = Counter()  # by sender
         self._opening = 0
         self._to_drop: list[TcpConnection] = []
-        self._attempts = Attempts()
+        self._attempts, self._undelivered = Attempts(), Undelivered()
         self._swept = 0.0
 
     def __len__(self) -> int:
@@ -83,16 +84,17 @@ class Connections:
         """Whether there is a connection to a peer, or one would be tried."""
         return flow in self._by_flow or self._attempts.may(flow, self._polling.clock())
 
-    def open(self, listener: TcpListener, flow: Flow) -> TcpConnection | None:
+    def open(self, listener: TcpListener, flow: Flow, *, at_once: bool = False) -> TcpConnection | None:
         """The connection to a flow's peer, being made now if there was none; None if there is no way.
 
-        It is made from the address of `listener`, and in its way.
+        It is made from the address of `listener`, and in its way; `at_once`: also to whom is left alone now.
         """
         known = self._by_flow.get(flow)
         if known:
             return known
         now = self._polling.clock()
-        if not self._attempts.may(flow, now) or self._opening >= MAX_OPENING or not self._has_room(flow):
+        may = at_once or self._attempts.may(flow, now)
+        if not may or self._opening >= MAX_OPENING or not self._has_room(flow):
             return None
         connecting = None
         try:
@@ -132,8 +134,45 @@ class Connections:
         """Note that a connection can be used."""
         if connection.is_ours:
             self._opening -= 1
+            for data in self._undelivered.take(connection.flow, self._polling.clock()):
+                connection.awaits_answer = True
+                connection.send(data)
         else:
             self._is_there(connection.flow.host)
+
+    def send_lasting(self, listener: TcpListener, data: bytes, flow: Flow, *, wants_answer: bool) -> bool:
+        """Send a message of a call; it waits where its peer cannot be reached now. False if it cannot wait.
+
+        One that `wants_answer` is sent again by a new connection where ours ends before anything has come.
+        """
+        connection = self.open(listener, flow, at_once=flow not in self._undelivered)
+        if connection is None or connection.opening_until is not None:
+            return self._undelivered.add(flow, data, self._polling.clock(), wants_answer=wants_answer)
+        if connection.is_ours and wants_answer:
+            self._undelivered.add(flow, data, self._polling.clock(), wants_answer=True)
+            connection.awaits_answer = True
+        return connection.send(data)
+
+    def answered(self, connection: TcpConnection) -> None:
+        """Note that something came over a connection of ours after what was to be answered."""
+        connection.awaits_answer = False
+        self._undelivered.arrived(connection.flow)
+
+    def next_attempt(self) -> float | None:
+        """When somebody is tried again, as something waits for that."""
+        return self._undelivered.next_at()
+
+    def due(self) -> list[Flow]:
+        """Those who are tried again now, as something waits for that; forget what has waited for too long."""
+        if not self._undelivered:
+            return []
+        now = self._polling.clock()
+        for flow, count in self._undelivered.expired(now):
+            if flow not in self._by_flow:
+                text = "%s to %s: %d messages of calls have waited %d s for a connection, and are dropped"
+                via = TRANSPORTS[flow.transport].via
+                self._polling.told.warn(flow.host, text, via, flow, count, PATIENCE)
+        return self._undelivered.due(now)
 
     def heard(self, connection: TcpConnection) -> None:
         """Note that the first octets came over a connection."""
@@ -146,7 +185,10 @@ class Connections:
             self._polling.reached(flow)
 
     def _failed(self, flow: Flow, why: str) -> None:
-        pause, is_first = self._attempts.failed(flow, self._polling.clock())
+        now = self._polling.clock()
+        if not self._attempts.may(flow, now):
+            return  # it was tried all the same, which is no reason to leave it alone for longer
+        pause, is_first = self._attempts.failed(flow, now)
         if is_first:
             text = "%s to %s: %s; tried again when there is something to send, at the earliest in %d s"
             log.warning(text, TRANSPORTS[flow.transport].via, flow, why, pause)

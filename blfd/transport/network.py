@@ -96,8 +96,13 @@ class Network(Polling):
         super().heard_by(host, zone)
 
     def poll(self, timeout: float) -> None:
-        super().poll(timeout)
+        attempt = self.connections.next_attempt()
+        super().poll(timeout if attempt is None else min(timeout, max(0.0, attempt - self.clock())))
         self.connections.settle()
+        for flow in self.connections.due():
+            listener = self.listeners[flow.listener]
+            assert not isinstance(listener, UdpListener), "it has connections"
+            self.connections.open(listener, flow, at_once=True)
 
     # Messages
 
@@ -116,6 +121,14 @@ class Network(Polling):
             return listener.send(data, flow[1:3])
         connection = self.connections.get(flow) or self.connections.open(listener, Flow._make(flow))
         return connection is not None and connection.send(data)
+
+    def send_lasting(self, data: bytes, flow: Source, *, wants_answer: bool) -> bool:
+        """Send as `send_request` does a message of a call, which waits where there is no connection now."""
+        listener = self.listeners[flow[3]]
+        if type(listener) is UdpListener:
+            return listener.send(data, flow[1:3])
+        to = Flow._make(flow)
+        return self.connections.send_lasting(listener, data, to, wants_answer=wants_answer)
 
     def adopt(self, flow: Flow) -> Flow | None:
         """A flow of an earlier process by a listener of now; None if none leads there any more."""

@@ -36,6 +36,8 @@ class Keeper(Protocol):
 
     def heard(self, connection: TcpConnection) -> None: ...
 
+    def answered(self, connection: TcpConnection) -> None: ...
+
     def drop(self, connection: TcpConnection, why: str = ...) -> None: ...
 
     def drop_later(self, connection: TcpConnection, why: str) -> None: ...
@@ -44,7 +46,8 @@ class Keeper(Protocol):
 class TcpConnection:
     """One connection; `flow` is its peer. Messages go to `polling.receive`.
 
-    One that we open (`is_ours`) is given until when it has to be made; `was_heard`: something came over it.
+    One that we open (`is_ours`) is given until when it has to be made; `was_heard`: something came over it;
+    `awaits_answer`: it has carried what is sent again where nothing comes.
     `opening_until` is None once it is made: what is sent before waits.
     """
 
@@ -63,7 +66,8 @@ class TcpConnection:
         """Take a socket as a connection. Raises OSError for one that is lost already."""
         self.socket, self.flow = connected, flow
         self.opening_until, self.is_ours = opening_until, opening_until is not None
-        self.was_heard, self.fault = False, ""
+        self.was_heard = self.awaits_answer = False
+        self.fault = ""
         connected.setblocking(False)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -113,6 +117,8 @@ class TcpConnection:
         if not self.was_heard:
             self.was_heard = True
             self._keeper.heard(self)
+        if self.awaits_answer:
+            self._keeper.answered(self)
         try:
             self._take(bytes(polling.view[:length]))
         except Unreadable as error:
@@ -184,8 +190,8 @@ class TcpConnection:
 
     def _connected(self) -> None:
         """Note that a connection that we open has reached its peer."""
-        self._keeper.made(self)
         self.opening_until = None
+        self._keeper.made(self)
 
     def close(self) -> None:
         self.socket.close()

@@ -99,8 +99,8 @@ class TlsConnection(TcpConnection):
         self._handshakes.release(self)
         self._shakes = False
         self._polling.add(self)
-        self._keeper.made(self)
         self.opening_until = None
+        self._keeper.made(self)
         assert isinstance(self.socket, ssl.SSLSocket), "its handshake is done"
         names = _names(self.socket)
         if names:

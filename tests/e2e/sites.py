@@ -285,3 +285,7 @@ class Listening:
 
     def close(self) -> None:
         self.socket.close()
+
+    def again(self) -> None:
+        """Listen at the same port as before."""
+        self.socket = socket.create_server((self.host, self.port))

@@ -373,6 +373,52 @@ def test_a_response_finds_its_way_when_the_connection_has_closed(
     assert there.final(headers).status == 200
 
 
+def test_what_a_phone_is_sent_while_nobody_listens(site: Site, listening: Callable[[str], Listening]) -> None:
+    """The answer to its call, and later its end, wait for a connection as long as they would by UDP."""
+    phone, callee = listening("109"), site.registered("110")
+    refused = f"TCP to tcp:127.0.0.1:{phone.port}: Connection refused"
+
+    def is_gone(agent: Agent) -> None:
+        phone.close()
+        agent.leave_by.clear()
+        close(site, agent)
+
+    def tried(times: int) -> None:
+        log = site.server.log
+        site.wait(lambda: log.read_text().count(refused) == times, log.read_text)
+
+    before = phone.connect()
+    listens = phone.contact.partition("@")[2].partition(";")[0]
+    via = re.sub(r"TCP [^;]*;", f"TCP {listens};", before.via())
+    calling = Calling.trusted(before, "110", sdp(4000), Contact=phone.contact, Via=via)
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 180, "Ringing")
+    calling.provisional(180)
+    is_gone(before)
+    callee.reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp")
+    tried(1)
+    phone.again()
+    calling.agent = there = phone.accept()
+    mine = calling.acknowledge(calling.final())
+    assert callee.wait_request("ACK")
+    other = Dialog.of_invite(callee, invite)
+    assert mine.agent is there
+    is_gone(there)
+    headers = other.send("INFO", b"x", kind="text/plain")
+    tried(2)
+    phone.again()
+    there = phone.accept()
+    there.reply(there.wait_request("INFO"), 200)
+    assert callee.final(headers).status == 200
+    is_gone(there)
+    assert other.request("BYE").status == 200
+    tried(3)
+    phone.again()
+    there = phone.accept()
+    there.reply(there.wait_request("BYE"), 200)
+    site.wait_no_call()
+
+
 def test_nobody_listens_at_the_contact(site: Site, listening: Callable[[str], Listening]) -> None:
     """The caller is told at once; the phone is tried again, and nothing of it is lost."""
     phone = listening("111")

@@ -61,11 +61,12 @@ class Site:
         self.addresses = [self.network.listen(ListenAddress.parse(text)) for text in wanted]
         self._peers: list[socket.socket] = []
 
-    def until(self, condition: Callable[[], object]) -> None:
-        """Poll until it holds."""
+    def until(self, condition: Callable[[], object], pace: float = 0.0) -> None:
+        """Poll until it holds; the clock goes on by `pace` seconds each time."""
         end = time.monotonic() + DEADLINE
         while not condition():
             assert time.monotonic() < end, f"not within {DEADLINE} s"
+            self.now += pace
             self.network.poll(0.01)
 
     def pass_time(self, seconds: float) -> None:

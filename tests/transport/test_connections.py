@@ -14,6 +14,7 @@ from blfd.core.values import Flow
 from blfd.transport import connections
 from blfd.transport.attempts import FIRST, LONGEST, Attempts
 from blfd.transport.tcp import MAX_UNSENT
+from blfd.transport.undelivered import MOST_OCTETS, MOST_PEERS, PATIENCE, Undelivered
 
 
 class Peer:
@@ -199,6 +200,106 @@ def test_a_host_that_connects_is_there_again(site: Site) -> None:
     peer.start()
     assert site.network.send_request(b"x", peer.flow), "at once"
     assert not site.network.send_request(b"x", other.flow)
+
+
+def received(site: Site, there: socket.socket, octets: bytes) -> None:
+    """All of that comes, and nothing else before it."""
+    came = bytearray()
+
+    def read() -> bool:
+        there.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            came.extend(there.recv(1000))
+        return len(came) >= len(octets)
+
+    site.until(read)
+    assert came == octets
+
+
+def attempted(site: Site, peer: Peer) -> None:
+    """One more attempt to reach a peer that is not there has failed."""
+    closed = len(site.closed)
+    site.until(lambda: len(site.closed) > closed, pace=0.1)
+
+
+def test_what_belongs_to_a_call_waits_for_who_is_left_alone(site: Site) -> None:
+    """An end, an answer, an ACK: tried at once, then again and again, and sent in order to who is there."""
+    peer = Peer(site)
+    peer.stop()
+    for _ in range(9):
+        fail(site, peer)
+        site.now += LONGEST
+    fail(site, peer)
+    assert not site.network.send_request(b"INVITE", peer.flow), "what begins a call goes elsewhere"
+    until = site.now + PATIENCE
+    for octets, wants_answer in ((b"200 OK", False), (b"BYE", True), (b"200 OK", False), (b"ACK", False)):
+        assert site.network.send_lasting(octets, peer.flow, wants_answer=wants_answer)
+    for _ in range(4):
+        attempted(site, peer)
+    assert site.now < until
+    assert not site.network.send_request(b"INVITE", peer.flow), "nothing has changed for others"
+    peer.start()
+    site.until(lambda: site.network.connections.get(peer.flow), pace=0.1)
+    there = peer.accept()
+    received(site, there, b"200 OKBYEACK")
+    there.sendall(OPTIONS)
+    site.until(lambda: site.came)
+    assert site.reached == [peer.flow]
+    there.close()
+    site.until(lambda: site.network.connections.get(peer.flow) is None)
+    assert site.network.connections.next_attempt() is None, "its answer has come"
+
+
+def test_what_nobody_has_answered_goes_by_the_next_connection(site: Site) -> None:
+    """As when what accepts connections is not who is meant, or has lost its power; answers go once."""
+    peer = Peer(site)
+    assert site.network.send_lasting(b"BYE", peer.flow, wants_answer=True)
+    there = peer.accept()
+    received(site, there, b"BYE")
+    assert site.network.send_lasting(b"200 OK", peer.flow, wants_answer=False)
+    received(site, there, b"200 OK")
+    there.close()
+    site.until(lambda: site.closed)
+    site.until(lambda: site.network.connections.get(peer.flow), pace=0.1)
+    there = peer.accept()
+    received(site, there, b"BYE")
+    there.sendall(OPTIONS)
+    site.until(lambda: site.came)
+    assert site.network.send_lasting(b"INFO", peer.flow, wants_answer=True)
+    received(site, there, b"INFO")
+    there.close()
+    site.until(lambda: len(site.closed) == 2)
+    site.until(lambda: site.network.connections.get(peer.flow), pace=0.1)
+    received(site, peer.accept(), b"INFO")
+
+
+def test_nothing_waits_for_ever(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    peer = Peer(site)
+    peer.stop()
+    fail(site, peer)
+    site.network.send_lasting(b"BYE", peer.flow, wants_answer=True)
+    attempted(site, peer)
+    site.pass_time(PATIENCE)
+    site.until(lambda: site.network.connections.next_attempt() is None)
+    assert "1 messages of calls have waited 32 s for a connection, and are dropped" in caplog.text
+    peer.start()
+    assert site.network.send_request(b"x", peer.flow)
+    received(site, peer.accept(), b"x")
+
+
+def test_what_waits_for_one_peer_and_for_all_is_bounded() -> None:
+    undelivered, flow = Undelivered(), Flow("tcp", "192.0.2.1", 5060)
+    half = bytes(MOST_OCTETS // 2)
+    assert undelivered.add(flow, half, 0.0, wants_answer=True)
+    assert undelivered.add(flow, half, 0.0, wants_answer=True), "a copy takes no room"
+    assert undelivered.add(flow, half[:-1], 0.0, wants_answer=False)
+    assert not undelivered.add(flow, b"xx", 0.0, wants_answer=True)
+    assert undelivered.take(flow, 1.0) == [half, half[:-1]]
+    assert undelivered.take(flow, 1.0) == [half]
+    for port in range(MOST_PEERS - 1):
+        assert undelivered.add(flow._replace(port=port), b"x", 0.0, wants_answer=False)
+    assert not undelivered.add(flow._replace(port=6000), b"x", 0.0, wants_answer=False)
+    assert len(undelivered.expired(PATIENCE)) == MOST_PEERS == len(undelivered) + MOST_PEERS
 
 
 def test_no_address_to_send_from(site: Site, caplog: pytest.LogCaptureFixture) -> None:
