@@ -24,7 +24,7 @@ from blfd.core.calls.attempts import Attempt, Way
 from blfd.core.saved import SavedSubscription
 from blfd.core.values import Aor, Binding, DialogId, Flow, NameAddr, SubscriptionDialog
 from blfd.demo.simulation import ServerProcess
-from blfd.devices.files import Phones
+from blfd.devices.phones import Phones
 from blfd.devices.values import Place, Wanted
 from blfd.operations import Desk, admins, devices, extensions, groups
 from blfd.store import NewExtension, Store

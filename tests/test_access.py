@@ -13,7 +13,7 @@ from blfd.core.access.digest import ALGORITHMS, response
 from blfd.core.hosts import sender
 from blfd.core.macs import mac_in
 from blfd.core.messages import Credentials
-from blfd.devices.files import Phones
+from blfd.devices.phones import Phones
 from blfd.devices.values import Place, Wanted
 from blfd.store import NewExtension, Store, StoreError
 from blfd.store.devices import Devices

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from commands import Run
 
-from blfd.devices.files import Phones
+from blfd.devices.phones import Phones
 from blfd.devices.values import Place, Wanted
 from blfd.store import NewExtension, Store
 from blfd.store.devices import Fetch

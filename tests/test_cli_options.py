@@ -16,7 +16,7 @@ from commands import Answering, Blfd
 
 from blfd.cli import app
 from blfd.control import ControlClient, socket_path
-from blfd.devices.files import Phones
+from blfd.devices.phones import Phones
 from blfd.devices.values import Place, Wanted
 from blfd.operations import Desk, admins, devices, groups, overrides, routes, trunks, upstreams
 from blfd.store import NewExtension, Store

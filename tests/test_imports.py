@@ -18,7 +18,7 @@ from rich.console import Console
 from blfd.cli.progress import watched
 from blfd.control import ControlClient, socket_path
 from blfd.core.directory import Forwarding
-from blfd.devices.files import Phones
+from blfd.devices.phones import Phones
 from blfd.devices.values import Place, Wanted
 from blfd.operations import Desk, devices, extensions, table
 from blfd.operations.imports import Counts

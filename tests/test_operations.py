@@ -21,7 +21,7 @@ from blfd.core.effects import SetRules
 from blfd.core.inputs import DirectoryChanged, Input, RulesSet
 from blfd.core.settings import Settings
 from blfd.core.values import Aor
-from blfd.devices.files import Phones
+from blfd.devices.phones import Phones
 from blfd.devices.values import Place, Wanted
 from blfd.operations import (
     Desk,

@@ -21,7 +21,7 @@ from blfd.core.values import DEFAULT_TENANT
 from blfd.transport.certificates import authority
 
 if TYPE_CHECKING:  # what `run` need not load
-    from blfd.devices.files import Phones
+    from blfd.devices.phones import Phones
     from blfd.devices.values import Place
     from blfd.operations import Desk
     from blfd.store import Store
@@ -73,7 +73,7 @@ class Options:
     @cached_property
     def phones(self) -> Phones:
         """The provisioned phones."""
-        from blfd.devices.files import Phones
+        from blfd.devices.phones import Phones
 
         return Phones(self.store, self._place)
 

@@ -14,7 +14,7 @@ from blfd.cli.options import Options, options
 from blfd.cli.output import Json, fail, print_json, print_lines, print_notes, print_table
 from blfd.cli.progress import watched
 from blfd.cli.template import template as template_commands
-from blfd.devices.files import Phones
+from blfd.devices.phones import Phones
 from blfd.operations import overrides
 from blfd.store.devices import DeviceRow
 from provisioning import COMMON

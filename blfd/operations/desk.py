@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from blfd.control import ControlClient, ControlError, NotRunning
-from blfd.devices.files import Phones
+from blfd.devices.phones import Phones
 from blfd.store import Conflict, NotFound, Store, StoreError
 
 Row = dict[str, Any]

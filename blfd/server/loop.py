@@ -262,7 +262,7 @@ class Server:
 
     def _find_profile(self, effect: FindProfile) -> None:
         """Find where a phone's files are, on a thread of its own, since it reads the database."""
-        from blfd.devices.files import Phones  # all of provisioning, which few servers need
+        from blfd.devices.phones import Phones  # all of provisioning, which few servers need
 
         try:
             url = Phones(self._store, lambda: self._control_calls.place).profile(effect.mac)

@@ -35,7 +35,7 @@ class OwnRules:
         self._answer(RulesSet(effect.number, status, reason))
 
     def _store_rules(self, effect: SetRules) -> tuple[int, str]:
-        from blfd.devices.files import Phones  # all of provisioning, which few servers need
+        from blfd.devices.phones import Phones  # all of provisioning, which few servers need
         from blfd.devices.values import Place
         from blfd.operations import Desk, extensions
         from blfd.operations.desk import NotTaken

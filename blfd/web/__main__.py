@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 from blfd import logs
 from blfd.control import ControlClient, socket_path
 from blfd.core import hosts
-from blfd.devices.files import Phones
+from blfd.devices.phones import Phones
 from blfd.devices.values import Place
 from blfd.store import Store
 from blfd.transport.certificates import CertificateError, Certificates, PemFiles, TlsSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from blfd.control import ControlClient
-from blfd.devices.files import Phones
+from blfd.devices.phones import Phones
 from blfd.operations import Desk
 from blfd.store import Store
 from blfd.web.feed import Feed

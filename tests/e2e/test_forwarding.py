@@ -14,7 +14,7 @@ from wire import Agent, Message
 from blfd.control import ControlClient, socket_path
 from blfd.core.directory import DndLamp, Forwarding, Whose
 from blfd.core.values import Aor
-from blfd.devices.files import Phones
+from blfd.devices.phones import Phones
 from blfd.devices.values import Place
 from blfd.operations import Desk, extensions, tenants
 from blfd.store import Store

@@ -19,7 +19,7 @@ from wire import DEADLINE, Agent, Message, proved
 
 from blfd.control import ControlClient, socket_path
 from blfd.core.access.challenges import MOST_ROUNDS
-from blfd.devices.files import Phones
+from blfd.devices.phones import Phones
 from blfd.devices.values import Place
 from blfd.operations import Desk, routes, trunks
 from blfd.store import Store

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from blfd.core import hosts
 from blfd.core.errors import auth_failed
 from blfd.core.macs import mac_in
-from blfd.devices.files import Phones
+from blfd.devices.phones import Phones
 from blfd.store import Store, StoreError
 from blfd.store.devices import DeviceRow, Fetch
 from blfd.web.patience import Patience
