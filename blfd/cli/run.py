@@ -73,7 +73,7 @@ def run(
     given = options(context)
     given.of_no_tenant("the server serves all tenants")
     from blfd.server import supervisor
-    from blfd.server.loop import ServerError
+    from blfd.server.listening import ServerError
     from blfd.server.loop import run as serve
 
     def load() -> Config:

@@ -36,29 +36,23 @@ from blfd.core.effects import (
     SetRules,
     TellSaved,
 )
-from blfd.core.events.subscription import AHEAD
 from blfd.core.inputs import (
-    BindingsRestored,
-    CallsRestored,
     DirectoryChanged,
     Drain,
     Input,
     Located,
     ProfileFound,
-    PublicationsRestored,
     Saved,
-    SubscriptionsRestored,
 )
 from blfd.core.locations import Locations
 from blfd.core.next_hop import NextHops
-from blfd.core.saved import SavedCall, SavedSeat
-from blfd.core.values import TRANSPORTS, UDP
 from blfd.devices.values import place
 from blfd.pjsip.calls import Calls
 from blfd.pjsip.errors import PjsipError
-from blfd.pjsip.selfcheck import SelfCheckFailed, check_layouts
 from blfd.server.control_calls import ControlCalls
+from blfd.server.listening import ServerError, certificates_of, listen, own_hosts
 from blfd.server.own_rules import OwnRules
+from blfd.server.restoring import restore
 from blfd.server.settling import Settling
 from blfd.server.systemd import Systemd
 from blfd.server.thread_work import Work
@@ -69,8 +63,7 @@ from blfd.sip.stack import Stack
 from blfd.sip.tokens import Tokens
 from blfd.store import Store, StoreError
 from blfd.store.writer import StoreWriter
-from blfd.transport.addresses import ListenAddress
-from blfd.transport.certificates import CertificateError, Certificates, authority, faults
+from blfd.transport.certificates import authority
 from blfd.transport.network import Network
 from blfd.transport.resolver import Resolver
 
@@ -85,10 +78,6 @@ SAME_WISH = 1.0  # what ends a process often comes twice, as from a terminal and
 ENDED_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-class ServerError(Exception):
-    """The server cannot start; the text says what to do."""
-
-
 class Server:
     """Owns the SIP thread's world: the stack, the core and the queue of other threads' work."""
 
@@ -97,44 +86,13 @@ class Server:
         self._store = Store(config.database)
         self._saved: deque[tuple[int, ...]] = deque()
         self._writer = StoreWriter(self._store.records, self._tell_saved)
-        sip = config.sip
-
-        def trusts(host: str) -> bool:
-            return self._core.trusts(host)
-
         self._settling = Settling(self._begin, self._perform)
         self.emit = self._settling.emit
-        handshakes = Rates(sip.source_handshakes)
-        self._certificates = _certificates(config)
-        network = Network(
-            lambda host, count: count < sip.source_connections or trusts(host),
-            sip.slowest_message,
-            certificates=self._certificates,
-            may_shake_hands=lambda host: (
-                trusts(host) or handshakes.take(hosts.sender(host), time.monotonic())
-            ),
-        )
+        self._certificates = certificates_of(config)
+        network, locations = self._made_network(), Locations()
         own_uris = OwnUris(network, config.address)
-        locations = Locations()
-
-        def is_edge(host: str) -> bool:
-            return self._core.is_edge(host)
-
-        next_hops = NextHops(is_edge, network.leads_here, locations, network.connections.may_reach)
-        call_ids = CallIds(self._store.records.secret("calls"))
-        self._calls = Calls(
-            network, own_uris, next_hops, call_ids, self.emit, sip.session_expires, verbose=config.verbose
-        )
-        self._stack = Stack(
-            network,
-            own_uris,
-            self._calls,
-            self.emit,
-            user_agent=f"blfd/{__version__}",
-            max_waiting=sip.max_waiting,
-            source_requests=sip.source_requests,
-            trusts=trusts,
-        )
+        self._calls = self._made_calls(network, own_uris, locations)
+        self._stack = self._made_stack(network, own_uris)
         self._work = Work(self._stack.wake)
         self._lookups = ThreadPoolExecutor(1, "lookups")
         self._resolver = Resolver(
@@ -146,18 +104,8 @@ class Server:
         self._systemd = Systemd()
         self._stopping_since: float | None = None  # a time of time.monotonic()
         self._cut_short_by = 0  # number of the signal, 0 for none
-        self._listening = self._listen()
-        self._core = Core(
-            config.sip,
-            self._own_hosts(),
-            secret=self._store.records.secret("nonces"),
-            mark=os.urandom(MARK_OCTETS).hex(),
-            new_tag=Tokens().new,
-            leads_here=network.leads_here,
-            may_reach=network.connections.may_reach,
-            locations=locations,
-            adopt=network.adopt,
-        )
+        self._listening = listen(self._stack, self._calls.endpoint, config)
+        self._core = self._made_core(network, locations)
         self._settling.handle = self._core.handle
         self._control_calls = ControlCalls(
             self._core,
@@ -172,42 +120,61 @@ class Server:
             self._writer,
         )
 
-    def _own_hosts(self) -> list[str]:
-        """What phones may call this server: where it listens, `address`, and the names in certificates."""
-        served = self._certificates.served if self._certificates else ()
-        names = [name for one in served for name in one.names if "*" not in name]
-        listening = [address.host for address in self._listening]
-        return [host for host in dict.fromkeys((*listening, self._config.address, *names)) if host]
+    def _made_network(self) -> Network:
+        sip = self._config.sip
+        handshakes = Rates(sip.source_handshakes)
+        return Network(
+            lambda host, count: count < sip.source_connections or self._trusts(host),
+            sip.slowest_message,
+            certificates=self._certificates,
+            may_shake_hands=lambda host: (
+                self._trusts(host) or handshakes.take(hosts.sender(host), time.monotonic())
+            ),
+        )
 
-    def _listen(self) -> list[ListenAddress]:
-        """Open all listeners: the addresses that they listen on."""
-        try:
-            check_layouts(self._calls.endpoint)
-        except SelfCheckFailed as error:
-            raise ServerError(str(error)) from error
-        opened = []
-        for wanted in self._config.listen:
-            try:
-                opened.append(self._stack.listen(wanted))
-            except OSError as error:
-                raise ServerError(
-                    f"cannot listen on {wanted}: {error.strerror}; "
-                    "stop what uses it, or choose another with --listen"
-                ) from error
-        if self._config.pnp:
-            self._listen_for_new_phones(self._config.pnp)
-        return opened
+    def _made_calls(self, network: Network, own_uris: OwnUris, locations: Locations) -> Calls:
+        return Calls(
+            network,
+            own_uris,
+            NextHops(
+                lambda host: self._core.is_edge(host),
+                network.leads_here,
+                locations,
+                network.connections.may_reach,
+            ),
+            CallIds(self._store.records.secret("calls")),
+            self.emit,
+            self._config.sip.session_expires,
+            verbose=self._config.verbose,
+        )
 
-    def _listen_for_new_phones(self, group: ListenAddress) -> None:
-        if not self._config.provision:
-            raise ServerError("--pnp tells phones where their files are: give --provision as well")
-        if not any(one.transport == UDP.name and one.reaches(group.host) for one in self._config.listen):
-            raise ServerError("--pnp answers over UDP and IPv4: give --listen udp:0.0.0.0:5060 as well")
-        try:
-            self._stack.listen_multicast((group.host, group.port))
-        except OSError as error:
-            text = f"cannot listen on {group} for new phones: {error.strerror}"
-            raise ServerError(f"{text}; stop what uses it, or leave --pnp out") from error
+    def _made_stack(self, network: Network, own_uris: OwnUris) -> Stack:
+        return Stack(
+            network,
+            own_uris,
+            self._calls,
+            self.emit,
+            user_agent=f"blfd/{__version__}",
+            max_waiting=self._config.sip.max_waiting,
+            source_requests=self._config.sip.source_requests,
+            trusts=self._trusts,
+        )
+
+    def _made_core(self, network: Network, locations: Locations) -> Core:
+        return Core(
+            self._config.sip,
+            own_hosts(self._listening, self._config, self._certificates),
+            secret=self._store.records.secret("nonces"),
+            mark=os.urandom(MARK_OCTETS).hex(),
+            new_tag=Tokens().new,
+            leads_here=network.leads_here,
+            may_reach=network.connections.may_reach,
+            locations=locations,
+            adopt=network.adopt,
+        )
+
+    def _trusts(self, host: str) -> bool:
+        return self._core.trusts(host)
 
     # The core
 
@@ -290,7 +257,7 @@ class Server:
         sys.setswitchinterval(SWITCH)
         gc.disable()  # what is made now is not garbage
         self.emit(DirectoryChanged(self._store.directory()))
-        self._restore()
+        restore(self._store.records, self._stack.network.adopt, self.emit, self._writer.save)
         # Most of it lives until the end, too: the collector need not look at it again.
         gc.freeze()
         gc.enable()
@@ -328,42 +295,6 @@ class Server:
         self._control_calls.place = replace(self._control_calls.place, url=urls.get("provision", ""))
         return web_process
 
-    def _restore(self) -> None:
-        """Go on with the phones, calls and watchers of before, through the listeners of today."""
-        records, adopt = self._store.records, self._stack.network.adopt
-        bindings = [(b, adopt(b.flow)) for b in records.bindings()]
-        self.emit(BindingsRestored(tuple(replace(b, flow=flow) for b, flow in bindings if flow)))
-        self.emit(PublicationsRestored(tuple(records.publications())))
-        self._restore_calls()
-        saved = [(s, adopt(s.flow)) for s in records.subscriptions(AHEAD)]
-        found = tuple(s if flow is s.flow else s._replace(flow=flow) for s, flow in saved if flow)
-        self.emit(SubscriptionsRestored(found))
-        for one, flow in saved:
-            if flow is None:
-                self._writer.save(SaveSubscription(one.key, None))
-        if saved:
-            log.info(
-                "%d subscriptions go on, %d cannot be reached any more", len(found), len(saved) - len(found)
-            )
-
-    def _restore_calls(self) -> None:
-        """Go on with calls before those who watch are told, so that they see no other state between."""
-        found: list[SavedCall] = []
-        lost: list[SavedCall] = []
-        halves = [seat for half in self._store.records.halves() if (seat := self._by_today(half.seat))]
-        for call in self._store.records.calls(AHEAD):
-            ends = [self._by_today(seat) for seat in (call.caller, call.callee)]
-            reached = [seat for seat in ends if seat]
-            if len(reached) == 2:
-                found.append(call._replace(caller=reached[0], callee=reached[1]))
-            else:
-                lost.append(call)
-        self.emit(CallsRestored(tuple(found), tuple(lost), tuple(halves)))
-
-    def _by_today(self, seat: SavedSeat) -> SavedSeat | None:
-        flow = self._stack.network.adopt(seat.saved.flow)
-        return seat._replace(saved=seat.saved._replace(flow=flow)) if flow else None
-
     def _turn(self, wait: float) -> None:
         self._stack.poll(wait if self._stopping_since is None else 0.0)
         self._answer_saved()
@@ -400,24 +331,6 @@ class Server:
         are not confirmed to have ended."""
         leaving = self._calls.legs.ending() + len(self._core.registrations) + self._core.compositor.unanswered
         return leaving + (len(self._core.notifier.subscriptions) if self._config.drain else 0)
-
-
-def _certificates(config: Config) -> Certificates | None:
-    """The certificates that TLS is served with, if it is; what phones will not like of it is told. Raises
-    ServerError."""
-    if not any(TRANSPORTS[listen.transport].secure for listen in config.listen):
-        return None
-    try:
-        certificates = Certificates(config.tls)
-    except CertificateError as error:
-        raise ServerError(f"cannot serve with TLS: {error}") from None
-    for number, one in enumerate(certificates.served):
-        log.info("TLS: %s", one)
-        for fault in faults(one, "" if number else config.address, config.tls.ca, time.time()):
-            log.warning("TLS: %s", fault)
-    if config.tls.oldest < "1.2":
-        log.warning("TLS %s is let in for old phones: it protects from nobody who is able", config.tls.oldest)
-    return certificates
 
 
 def run(config: Config) -> int:
