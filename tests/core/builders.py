@@ -122,7 +122,7 @@ def invite(
 
 
 def directory(extensions: Iterable[str] = ("101", "102", "103"), groups: tuple[Group, ...] = ()) -> Directory:
-    """The default tenant with these extensions and groups, and acme.example with 101."""
+    """The directory of the default tenant with these extensions and groups, and of acme.example with 101."""
     aors = [Aor(DEFAULT_TENANT, name) for name in extensions] + [Aor("acme.example", "101")]
     tenants = {name: Tenant(name) for name in (DEFAULT_TENANT, "acme.example")}
     return Directory(tenants, {aor: Extension(aor, f"Name {aor.extension}") for aor in aors}, groups)
@@ -170,7 +170,7 @@ class World:
         return self._played(self.core.handle(event, self.now))
 
     def at(self, now: float) -> list[Effect]:
-        """Let time pass until `now`; gives the effects."""
+        """Let time pass until `now`, and return the effects."""
         while self._stack and self._hung_up:
             assert self.give(LegEnded(min(self._hung_up), 200, "")) == []
         self.now = now
@@ -194,7 +194,7 @@ class World:
         return self.core.dialogs.lamp(Aor(DEFAULT_TENANT, extension)).value
 
     def confirm(self, effects: Sequence[Effect]) -> list[Effect]:
-        """Answer every NOTIFY among the effects with 200; gives what comes of that."""
+        """Answer every NOTIFY among the effects with 200, and return what comes of that."""
         found = notifies(effects)
         return [e for n in found for e in self.give(NotifyAnswered(n.subscription, 200))]
 

@@ -1,4 +1,4 @@
-"""Phones of an office in the core alone: who calls whom, who asks for the call."""
+"""An office's phones in the core alone, which call each other and pick up each other's calls."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Office:
         self.world = World(None, [who for who in PEOPLE if who not in tls], directory(PEOPLE, groups))
         for who in tls:
             self.world.give(over_tls(register(who)))
-        self.phones: dict[int, list[int]] = {}  # callee legs by the caller's
+        self.phones: dict[int, list[int]] = {}  # the legs of callees by that of their caller
         self.attempts: list[Attempt] = []
 
     def give(self, event: object) -> list[Effect]:
@@ -59,7 +59,7 @@ class Office:
         dialog: DialogId | None = None,
         sips: bool = False,
     ) -> int:
-        """The caller's leg of a call that rings, whose dialog may be given."""
+        """Begin a call, which rings, and return its caller's leg; `dialog` gives the caller's identifiers."""
         asked = self._sent(invite(who, whom, offer, allows_update=update), sips=sips)
         if dialog:
             from_ = asked.request.from_._replace(tag=dialog.remote_tag)
@@ -89,7 +89,7 @@ class Office:
     def ask(
         self, who: str, to: str, offer: bytes | None = SDP, replaces: str = "", *, sips: bool = False
     ) -> int:
-        """The leg of a picker whose INVITE is taken so far that its media is being matched."""
+        """Send a picker's INVITE, and return its leg; the core waits for the picker's media to be matched."""
         asked = invite(who, to, offer, replaces=(replaces,) if replaces else ())
         (accept,) = self.give(self._sent(asked, sips=sips))
         assert isinstance(accept, Accept), accept
@@ -114,7 +114,7 @@ class Office:
     def refused(
         self, who: str, to: str, *, host: str = HOST, replaces: str = "", sips: bool = False
     ) -> Reply:
-        """The refusal of an INVITE that has not become a leg."""
+        """Send an INVITE that is refused before it is a leg, and return the refusal."""
         asked = invite(who, to, replaces=(replaces,) if replaces else ())
         asked = asked._replace(request=asked.request._replace(target=uri(to, host)))
         return reply(self.give(self._sent(asked, sips=sips)))
@@ -129,7 +129,7 @@ def replaces(leg: int, more: str = "") -> str:
 
 
 def naming(dialog: DialogId, more: str = "") -> str:
-    """A Replaces, as from the other end of a dialog."""
+    """The value of a Replaces that names a dialog as its other end knows it."""
     return f"{dialog.call_id};to-tag={dialog.local_tag};from-tag={dialog.remote_tag}{more}"
 
 

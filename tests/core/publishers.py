@@ -1,4 +1,4 @@
-"""What other servers publish of their extensions, in their forms, and the directory in which they may."""
+"""What other servers publish of their extensions, in their forms, and a directory in which they may."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ def body(*dialogs: str, entity: str = f"sip:102@{HOST}", version: int = 0) -> by
 
 
 def asterisk(state: str, version: int = 0, number: str = "102", more: str = "") -> bytes:
-    """res_pjsip_dialog_info_body_generator: one dialog, the extension is its id; neither ids nor names."""
+    """A document of Asterisk (res_pjsip_dialog_info_body_generator): one dialog, whose id is the extension.
+
+    It tells no Call-ID, no tags and no names.
+    """
     direction = ' direction="recipient"' if state == "early" else ""
     dialog = f'<dialog id="{number}"{direction}><state>{state}</state>{more}</dialog>'
     return body(dialog, entity=f"sip:{number}@{HOST}", version=version)
@@ -30,7 +33,10 @@ HELD = r'<local><target uri="sip:102@x"><param pname="\+sip.rendering" pvalue="n
 
 
 def kamailio(state: str, call: str = "a84b4c76e66710", side: str = "recipient", tags: bool = False) -> bytes:
-    """pua_dialoginfo: one dialog; tags in early alone, the caller's first state has a capital."""
+    """A document of Kamailio (pua_dialoginfo): one dialog; it has tags only while that is early.
+
+    The first state of a caller begins with a capital.
+    """
     given = ' local-tag="ph1" remote-tag="314159"' if tags else ""
     return body(
         f'<dialog id="{call}" call-id="{call}"{given} direction="{side}"><state>{state}</state><remote>'
@@ -40,7 +46,7 @@ def kamailio(state: str, call: str = "a84b4c76e66710", side: str = "recipient", 
 
 
 def opensips(state: str, branch: str = "call1.0") -> bytes:
-    """pua_dialoginfo of OpenSIPS 3: an id a branch, the name at the identity, remote before local."""
+    """A document of OpenSIPS 3 (pua_dialoginfo): each branch has an id, and an identity has the name."""
     return body(
         f'<dialog id="{branch}" call-id="call1" direction="recipient"><state>{state}</state><remote>'
         f'<identity display="Ann">sip:777@{HOST}</identity><target uri="sip:777@192.0.2.9"/></remote>'
@@ -64,7 +70,7 @@ def publish(
 
 
 def published(*extensions: str) -> Directory:
-    """The directory in which others know how these are."""
+    """The directory in which another server says how these extensions are."""
     known = directory()
     owned = {
         aor: replace(extension, owner=Owner.PUBLISHED if aor.extension in extensions else None)

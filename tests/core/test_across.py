@@ -50,7 +50,7 @@ KEY = f"{CALL};to-tag=314159;from-tag=ph1"
 
 
 def site(*trunks: Trunk) -> Directory:
-    """102 and 104 are the other server's; 103 and 105 pick up."""
+    """A directory in which 102 and 104 are the other server's; 103 and 105 pick up."""
     known = published("102", "104")
     return replace(known, trunks=trunks, groups=(group("103 105", "101 102 104"),))
 
@@ -85,7 +85,7 @@ class Story:
         return dict(reply(self.give(publish(content, etag))).headers)["SIP-ETag"]
 
     def ask(self, who: str = "103", to: str = "*97102", *replaces: str) -> Dial:
-        """The INVITE that goes to the other server."""
+        """Ask for the call at 102, and return the INVITE that goes to the other server."""
         (accept,) = self.give(invite(who, to, replaces=replaces))
         assert isinstance(accept, Accept), accept
         self.leg = accept.leg
@@ -101,7 +101,7 @@ class Story:
         return self.give(LegAnswered(self.far, DialogId("far", "ours", "theirs"), SDP))
 
     def told(self, effects: list[Effect]) -> list[tuple[int, str]]:
-        """What the picker is told at last: 200, or how it is refused."""
+        """What the picker is told in the end: 200, or the refusal."""
         return [
             (200, "") if isinstance(e, Answer) else (e.status, e.reason)
             for e in effects
@@ -113,7 +113,7 @@ class Story:
         return [(one.picker.extension, one.extension, one.status) for one in self.attempts]
 
 
-# Which way
+# By which way the other server is asked for the call
 
 
 class Case(NamedTuple):
@@ -155,7 +155,7 @@ SERVER = KAMAILIO.host
     ],
 )
 def test_ways(case: Case) -> None:
-    """Replaces where the ids are told and the server wants it, else the code."""
+    """The INVITE has Replaces where the ids are told and the server wants it, else it dials the code."""
     story = Story(case.trunk)
     story.publish(case.content)
     dial = story.ask()
@@ -167,7 +167,7 @@ def test_ways(case: Case) -> None:
 
 @pytest.mark.parametrize("call_id", ["a b", "x;early-only", "a,b", "<x>@y@z", "\u00e9"])
 def test_ids_that_cannot_stand_in_a_header(call_id: str) -> None:
-    """They lead to no Replaces, whatever a publisher writes."""
+    """Such ids lead to no Replaces, whatever a publisher writes."""
     dialog = WatchedDialog(
         DialogId(call_id, "1", "2"), Direction.RECIPIENT, DialogState.EARLY, 0.0, "101", publisher="x"
     )
@@ -193,7 +193,7 @@ def test_targets_that_are_no_place_to_call(target: str) -> None:
 
 
 def test_an_extension_that_publishes_itself_has_nobody_call_a_number() -> None:
-    """Its own word leads to extensions, and to its server's code, and to no target that it says."""
+    """What an extension publishes leads to extensions and its server's code, and to no other target."""
     story = Story(PROXY)
     dialog = WatchedDialog(
         DialogId("c", "1", "2"), Direction.RECIPIENT, DialogState.EARLY, 0.0, "0900", target="sip:0900@x"
@@ -222,7 +222,7 @@ def test_who_could_pick_up_is_explained() -> None:
 
 
 def test_the_trunk_of_a_publisher() -> None:
-    """That of its name, at its address, or the first that picks up at all."""
+    """The trunk is the one of the publisher's name or address, or else the first that picks up at all."""
     there = replace(PBX, name="zz", pickup_code="*1{extension}")
     named = replace(PBX, name="asterisk", servers=("192.0.2.99",), pickup_code="*2{extension}")
     first = replace(PBX, name="aa", servers=("192.0.2.98",), pickup_code="*3{extension}")
@@ -254,7 +254,7 @@ def test_codes_that_are_none(code: str) -> None:
 
 @pytest.mark.parametrize(("to", "replaces"), [("*97102", ()), ("*98", ()), ("102", (KEY,))])
 def test_the_phone_that_calls_gives_it(to: str, replaces: tuple[str, ...]) -> None:
-    """Its answer is the picker's at once, who learns with whom it talks; both lamps show it."""
+    """The server's answer is the picker's at once, and the picker learns with whom it talks."""
     story = Story(PROXY)
     story.publish(kamailio("early", tags=True))
     story.ask("103", to, *replaces)
@@ -271,7 +271,7 @@ def test_the_phone_that_calls_gives_it(to: str, replaces: tuple[str, ...]) -> No
 
 
 def test_an_answer_is_held_until_the_lamp_shows_it() -> None:
-    """Servers answer first and look for the call then."""
+    """Servers answer before they look for the call, so a 200 is no proof that the picker has it."""
     story = Story()
     etag = story.publish(kamailio("early"))
     story.ask()
@@ -294,7 +294,7 @@ def test_the_lamp_was_quicker_than_the_answer() -> None:
 
 
 def test_a_lamp_without_ids_shows_two_calls_as_one() -> None:
-    """It rings on for the other call: nobody knows better than the server, and no call is lost."""
+    """The lamp rings on for the other call: nobody knows better than the server, and no call is lost."""
     story = Story()
     story.publish(asterisk("early"))
     story.ask()
@@ -325,7 +325,7 @@ def test_an_answer_and_nothing_behind_it() -> None:
 
 
 def test_an_answer_that_is_held_is_ended_by_the_next_process() -> None:
-    """Else the PBX would have a call with nobody, as nobody tells it of the end."""
+    """Otherwise the PBX would have a call with nobody, since nobody would tell it of the end."""
     story = Story()
     story.publish(kamailio("early"))
     dial = story.ask()
@@ -417,7 +417,7 @@ def test_what_a_refusal_is_told_as(status: int, reason: str, told: tuple[int, st
     ],
 )
 def test_somebody_was_quicker(replaces: tuple[str, ...], then: str, told: tuple[int, str]) -> None:
-    """What the server says of it is less than what the lamp says."""
+    """The picker is told what the lamp says, which is more than what the server's refusal says."""
     story = Story()
     etag = story.publish(kamailio("early", tags=True))
     story.ask("103", "102" if replaces else "*97102", *replaces)
@@ -521,7 +521,7 @@ def test_who_calls_does_not_want_to_be_known() -> None:
 
 
 def test_the_group_takes_what_has_rung_longest_here_or_there() -> None:
-    """*98 over the lamps of both kinds; what is being picked up already is left to who asked first."""
+    """*98 looks at lamps of both kinds, and leaves a call that is being picked up to who asked first."""
     story = Story(PBX)
 
     def call_101() -> None:
@@ -591,7 +591,7 @@ def test_the_call_that_picks_up_and_is_published_counts_once() -> None:
 
 @pytest.mark.parametrize(("default", "is_phone"), [("", True), ("101", False)])
 def test_a_proxy_that_is_trusted_and_a_trunk(default: str, is_phone: bool) -> None:
-    """Its phones dial codes; where it has numbers here, its calls come from outside."""
+    """Phones behind the proxy dial codes; where it has numbers here, its calls come from outside."""
     story = Story(replace(PBX, default=default))
     story.publish(kamailio("early"))
     asked = invite("103", "*97102")
@@ -601,7 +601,7 @@ def test_a_proxy_that_is_trusted_and_a_trunk(default: str, is_phone: bool) -> No
     assert (dial.contact.startswith("sip:**102@")) is is_phone
 
 
-# The same of lamps that an upstream tells of
+# Calls at lamps that an upstream tells of
 
 
 @pytest.mark.parametrize(
@@ -624,7 +624,7 @@ def test_a_call_of_an_upstream(
     contact: str,
     replaced: str | None,
 ) -> None:
-    """By the trunk of its name; its answer is the picker's when its next document says so."""
+    """A call is picked up by the trunk of the upstream's name; a document says when the picker has it."""
     pbx = test_upstreams.Pbx()
     there = replace(trunk, name="pbx", servers=(test_upstreams.PBX,), ping=0)
     other = replace(PBX, name="aa", pickup_code="*1{extension}", ping=0)
@@ -658,7 +658,7 @@ EVENTS = ("answer", "refuse", "bye", "cancel", "confirmed", "terminated", "expir
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(EVENTS), max_size=8), st.sampled_from((PBX, PROXY, SWITCH)))
 def test_each_attempt_ends_once(events: list[str], trunk: Trunk) -> None:
-    """Whatever happens: one end for the picker, one report, no leg without a call, nothing under way."""
+    """Each attempt has one end for the picker and one report, and leaves no leg and nothing under way."""
     story = Story(trunk)
     etag = story.publish(kamailio("early", tags=True))
     story.ask()

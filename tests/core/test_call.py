@@ -61,7 +61,7 @@ OTHER = b"v=0\r\nm=audio 6000 RTP/AVP 0\r\n"
 
 @dataclass
 class Story:
-    """101 calls 102, who has `phones` phones; `legs` are theirs."""
+    """101 calls 102, who has `phones` phones, whose legs are `legs`."""
 
     phones: int = 1
     offer: bytes | None = SDP
@@ -152,7 +152,7 @@ def test_the_watchers_see_identifiers_in_every_state() -> None:
 
 
 def test_a_tag_that_is_not_known_yet_is_no_tag() -> None:
-    """A 180 without a To tag, as RFC 2543 has it; the 200 brings one."""
+    """A 180 has no To tag where a phone follows RFC 2543; the 200 brings one."""
     story = Story()
     world, leg = story.world, story.legs[0]
     world.confirm(world.give(subscribe("103", "102")))
@@ -178,7 +178,7 @@ def test_the_caller_gives_up(rings: int) -> None:
 
 
 def test_a_phone_that_is_elsewhere_is_let_in_to_its_own_leg_alone() -> None:
-    """Also to one that has picked up."""
+    """The same holds for the leg of a phone that has picked up."""
     office = Office()
     ringing, talking = office.call("101", "102"), office.talk("104", "105")
     picker, _ = office.pick_up("103", "*97102")
@@ -371,7 +371,7 @@ def test_an_offer_before_the_call_is_up() -> None:
 
 
 def test_offers_that_cross() -> None:
-    """The second is refused, and the first one's answer still reaches who asked."""
+    """The second offer is refused, and the answer to the first still reaches who asked."""
     story = Story().talk()
     callee = story.legs[0]
     assert story.world.give(OfferReceived(story.caller, HOLD)) == [Offer(callee, HOLD)]
@@ -399,7 +399,7 @@ def test_a_content_type_that_cannot_stand_in_a_header() -> None:
 
 
 def test_an_info_before_there_is_anybody_to_take_it() -> None:
-    """Its phone would end the call at 481."""
+    """An INFO that is refused by 481 would make its phone end the call."""
     story = Story()
     story.pick_up()
     assert story.world.give(InfoReceived(story.caller, 5, "", b"")) == [

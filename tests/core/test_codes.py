@@ -46,7 +46,7 @@ def dial(world: World, code: str, offer: bytes | None = SDP) -> list[Effect]:
 
 
 def stored(world: World, asked: SetRules, status: int = 200, reason: str = "") -> list[Effect]:
-    """What the store does with it, as far as the core hears of it."""
+    """Store the rules that are to be set, and return what the core does when it hears of that."""
     if status == 200:
         fields = {rule.field: rule.value for rule in asked.rules}
         known = world.core.directory.extensions[asked.aor].forwarding

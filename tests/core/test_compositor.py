@@ -30,7 +30,7 @@ from dialog_info import DialogState, Direction
 
 
 class Site:
-    """A process and its store."""
+    """A process and its store, from which `restart` begins the next one."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings, self.restarts = settings, 0
@@ -55,7 +55,7 @@ class Site:
     def publish(
         self, content: bytes = b"", etag: str = "", expires: int | None = 3600, **more: object
     ) -> str:
-        """The entity-tag that it is given."""
+        """Publish a document, and return the entity-tag that it is given."""
         answer = reply(self.give(publish(content, etag, expires, **more)))  # type: ignore[arg-type]
         assert answer.status == 200, answer
         return dict(answer.headers)["SIP-ETag"]
@@ -220,7 +220,7 @@ def test_what_has_ended_does_not_come_back() -> None:
 
 
 def test_a_call_that_is_carried_here_counts_once() -> None:
-    """As it is here, whatever is published of it, and however long."""
+    """The lamp shows the call as it is here, whatever is published of it, and however long."""
     site = Site()
     site.give(DirectoryChanged(published("101")))
     aor = Aor("default", "101")
@@ -257,7 +257,7 @@ def test_expiry() -> None:
 
 
 def test_the_expiry_of_a_publication_that_was_published_anew() -> None:
-    """A publisher that has lost its entity-tag publishes the same dialog once more: that holds."""
+    """A publisher that has lost its entity-tag publishes the same dialog anew; the new publication holds."""
     site = Site()
     site.publish(kamailio("early"), expires=100)
     etag = site.publish(kamailio("confirmed"), expires=1000)
@@ -343,7 +343,7 @@ def test_what_cannot_be_read_of_a_body_is_left_out() -> None:
 @pytest.mark.parametrize("character", ["&#x7f;", "&#9;", "&#10;", "&#x85;", "&#x202e;", "%7f", "%0d%0a"])
 @pytest.mark.parametrize("place", ["id", "call-id", "local-tag", "remote-tag", "display", "uri"])
 def test_a_control_character_leaves_its_dialog_out(place: str, character: str) -> None:
-    """None comes into a NOTIFY, a cell or a page; the other dialogs count, and the log says it."""
+    """No control character comes into a NOTIFY or a page; the other dialogs count, and the log tells it."""
     if "%" in character and place != "uri":
         character = "&#13;"
     given = {name: character if name == place else "" for name in ("display", "uri")}
@@ -388,7 +388,7 @@ def test_a_publisher_that_loses_its_entity_tags() -> None:
 
 
 def test_an_extension_has_so_many_dialogs() -> None:
-    """All of them are in each NOTIFY: the oldest give way, whether a publication is new or another body."""
+    """Each NOTIFY has all dialogs, so the oldest give way, to a new publication as to a new body."""
 
     def full(name: str) -> bytes:
         dialogs = (f'<dialog id="{name}-{n}"><state>confirmed</state></dialog>' for n in range(50))
@@ -406,7 +406,7 @@ def test_an_extension_has_so_many_dialogs() -> None:
 
 @pytest.mark.parametrize("longest", [256, 257])
 def test_a_text_of_a_dialog_has_its_bound(longest: int) -> None:
-    """A NOTIFY of many such would fit no datagram."""
+    """A NOTIFY with many long texts would fit no datagram."""
     site = Site()
     dialogs = (
         f'<dialog id="{"x" * longest}"><state>early</state></dialog>',
@@ -437,7 +437,7 @@ def test_it_cannot_be_picked_up_here() -> None:
 
 
 def test_who_is_refused_is_remembered_until_it_is_taken() -> None:
-    """For doctor; what a publisher mends by itself is no refusal."""
+    """`blfd doctor` shows refusals; one that a publisher mends by itself does not count."""
     site = Site()
 
     def refused() -> list[tuple[str, str, int, int]]:
@@ -483,8 +483,8 @@ def test_any_order(steps: list[tuple[Flow, str, str]]) -> None:
     """Each publisher keeps one publication a call, as Kamailio does; the lamp is what a plain model says."""
     site = Site()
     etags: dict[tuple[Flow, str], str] = {}
-    says: dict[tuple[Flow, str], tuple[str, float]] = {}  # the state, and when it was said
-    ended: dict[tuple[Flow, str], float] = {}  # what is said until then is late
+    says: dict[tuple[Flow, str], tuple[str, float]] = {}  # the state that was published, and when
+    ended: dict[tuple[Flow, str], float] = {}  # what is published before this time comes too late
     for source, call, step in steps:
         key, now = (source, call), site.world.now
         if step == "restart":
@@ -515,8 +515,11 @@ SAID = ("early", "confirmed", "terminated")
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(("leg", "leg", *SAID, "lost", "copy", "anew")), max_size=14))
 def test_a_call_that_is_carried_here_and_published_in_any_order(steps: list[str]) -> None:
-    """While its leg is there it counts once, as it is here, though its publisher loses an answer, sends two
-    with one entity-tag, or starts anew; and when both are over nothing is left."""
+    """While its leg is there, the call counts once, as it is here.
+
+    This holds though its publisher loses an answer, sends two requests with one entity-tag, or starts anew;
+    when leg and publication are over, nothing is left.
+    """
     site = Site()
     site.give(DirectoryChanged(published("101")))
     site.give(invite("103", "101"))

@@ -1,4 +1,4 @@
-"""Dialogs of one extension, of several sources: each is its own, whatever they are called."""
+"""Dialogs of several sources at one extension: each is a dialog of its own, whatever its ids are."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def live(dialogs: Dialogs) -> list[tuple[Aor, WatchedDialog]]:
 
 
 @pytest.mark.parametrize("number", range(len(ALL)))
-def test_the_end_of_one_is_no_others(number: int) -> None:
+def test_the_end_of_one_dialog_ends_no_other(number: int) -> None:
     dialogs = Dialogs()
     for aor, dialog in ALL:
         dialogs.put(aor, dialog)
@@ -50,8 +50,8 @@ def test_the_end_of_one_is_no_others(number: int) -> None:
 
 
 @pytest.mark.parametrize("source", [0, -1, 99, Published("pbx", "1", ""), Published("", "1", "same")])
-def test_the_end_of_what_is_not_known(source: Source) -> None:
-    """As that of the leg that stands in for a caller while it is transferred, which is below zero."""
+def test_the_end_of_an_unknown_dialog_changes_nothing(source: Source) -> None:
+    """A leg below zero, for one, stands in for a caller that is transferred, and has no dialog."""
     dialogs = Dialogs()
     for aor, dialog in ALL:
         dialogs.put(aor, dialog)

@@ -56,7 +56,7 @@ def credentials(
     password: str = PASSWORD,
     **over: str,
 ) -> Request:
-    """The request again, with an answer to the challenge; `over` changes fields of the credentials."""
+    """The request with an answer to the challenge; `over` changes fields of the credentials."""
     header = next(v for _, v in challenge.headers if f"algorithm={algorithm}" in v)
     parts = dict(re.findall(r'(\w+)="([^"]+)"', header))
     given = Credentials(
@@ -158,7 +158,7 @@ def test_an_old_nonce_is_stale_when_all_else_is_right() -> None:
 
 @pytest.mark.parametrize(("method", "served"), [("SUBSCRIBE", True), ("REGISTER", False), ("INVITE", False)])
 def test_a_nonce_of_before_a_restart(method: str, served: bool) -> None:
-    """It is good for what does no harm if it was overheard before: its counts are forgotten."""
+    """An old nonce's counts are forgotten, so it serves only requests that may be replayed without harm."""
     asked = request(method, "101", "101")
     given = credentials(refusal(authenticator("aaaaaa"), asked), asked)
     auth = authenticator("bbbbbb")
@@ -207,7 +207,7 @@ def test_a_nonce_is_for_the_source_that_it_was_given_to() -> None:
     ],
 )
 def test_each_count_of_a_nonce_is_good_once(counts: str, fresh: str) -> None:
-    """In whatever order, as far as requests overtake each other."""
+    """Counts may come in any order, as far as requests overtake each other."""
     table = Nonces(b"k", MARK)
     assert [table.use("n", f"{int(count, 16):08x}") for count in counts.split()] == [f == "1" for f in fresh]
 
@@ -307,7 +307,7 @@ def test_who_calls_anonymously_is_known_by_its_password(nobody: str, domain: str
 
 
 def test_the_realm_says_whose_an_anonymous_request_is() -> None:
-    """A phone of a tenant that calls by the server's address has answered that tenant's challenge before."""
+    """A phone that calls by the server's address has answered its own tenant's challenge before."""
     auth = authenticator()
     challenge = refusal(auth, request("INVITE", host="acme.example"))
     asked = from_(request("INVITE"), NOBODY[0])
@@ -333,7 +333,7 @@ def test_the_realm_says_whose_an_anonymous_request_is() -> None:
 def test_our_contact_says_whose_an_anonymous_request_in_a_dialog_is(
     user: str, to_tag: str, realm: str
 ) -> None:
-    """Anybody may write it: it says whose password is asked for, and where From says so nothing at all."""
+    """Anybody may write our Contact: it says whose password is asked for, and only if From does not."""
     auth = authenticator()
     asked = request("SUBSCRIBE", to_tag=to_tag)._replace(target=uri(user))
     challenge = refusal(auth, from_(asked, NOBODY[0]))
@@ -358,7 +358,7 @@ def test_what_is_not_anonymous(method: str, text: str, status: int) -> None:
     assert refusal(authenticator(), asked).status == status
 
 
-def test_a_phone_is_not_believed_who_it_is() -> None:
+def test_a_phone_is_not_believed_when_it_asserts_an_identity() -> None:
     auth = authenticator()
     claims: tuple[dict[str, Any], ...] = ({"asserted": (uri("102"),)}, {"preferred": (uri("102"),)})
     for asserted in claims:
@@ -392,7 +392,10 @@ TEL = Uri("tel:+49301", "tel", "", "", 0)
 def test_a_trusted_source_says_who_it_is(
     said: str, asserted: tuple[Uri, ...], preferred: tuple[Uri, ...], known: str
 ) -> None:
-    """RFC 3325: P-Asserted-Identity counts more than From, P-Preferred-Identity is a hint. "": anonymous."""
+    """P-Asserted-Identity counts more than From, and P-Preferred-Identity is a hint (RFC 3325).
+
+    An empty `said` is an anonymous From.
+    """
     auth = authenticator(trust=(IPv4Network("198.51.100.0/24"),))
     asked = from_(request("INVITE"), f"sip:{said}@{HOST}" if said else NOBODY[0])
     asked = asked._replace(asserted=asserted, preferred=preferred)

@@ -1,4 +1,4 @@
-"""Phones' own keys for do not disturb and forwarding: what they set, what is told, what is refused."""
+"""Phones' keys for do not disturb and forwarding: what they set, what phones are told, what is refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CSTA = ' xmlns="http://www.ecma-international.org/standards/ecma-323/csta/ed3"'
 
 
 def dnd(word: str = "true", more: str = CSTA) -> bytes:
-    """As Polycom and Yealink write it, by public servers' comments and tests."""
+    """The body by which Polycom and Yealink set do not disturb, after public servers' comments and tests."""
     return (
         f"{XML}<SetDoNotDisturb{more}>\r\n  <device>7659366</device>\n\r\n"
         f"  <doNotDisturbOn>{word}</doNotDisturbOn>\r\n</SetDoNotDisturb>\r\n"
@@ -65,7 +65,7 @@ def shown(notify: Notify) -> list[dict[str, str]]:
 
 
 def told(effects: list[Effect]) -> str:
-    """What the only NOTIFY says, in short."""
+    """What the only NOTIFY among the effects says, in short."""
     (notify,) = notifies(effects)
     rules, *forwards = shown(notify)
     assert rules["event"] == "DoNotDisturbEvent"
@@ -210,7 +210,7 @@ def test_any_octets_are_read_or_refused(body: bytes) -> None:
         return
 
 
-def test_it_is_for_ones_own_extension_alone() -> None:
+def test_phones_see_and_set_the_rules_of_their_own_extension_alone() -> None:
     story = World(known=having(ALL))
     for asked in (subscribe("102", "101", event=NAME), subscribe("102", "101", event=NAME, expires=0)):
         refused = reply(story.give(asked))
@@ -222,7 +222,7 @@ def test_it_is_for_ones_own_extension_alone() -> None:
     assert not any(isinstance(effect, SetRules) for effect in effects)
 
 
-def test_a_tenant_may_do_without() -> None:
+def test_a_tenant_may_have_no_features() -> None:
     known = having(ALL)
     without = replace(
         known, tenants={name: replace(t, feature_sync=False) for name, t in known.tenants.items()}
@@ -249,7 +249,7 @@ def test_calls_are_not_told_to_it_and_rules_not_to_others() -> None:
     assert story.core.notifier.subscriptions.of(WHO)
 
 
-def test_it_outlives_a_restart() -> None:
+def test_a_subscription_to_features_outlives_a_restart() -> None:
     story = World(known=having(Forwarding()))
     effects = story.give(subscribe("101", "101", event=NAME))
     saved = story.core.notifier.subscriptions.of(WHO)[0].save(0)

@@ -48,7 +48,7 @@ def with_rules(rules: dict[str, Forwarding], **tenant: object) -> Directory:
 
 @dataclass
 class Story:
-    """101 calls 102; `rings` are the live callee legs and whose they are."""
+    """101 calls 102; `rings` says whose each live callee leg is."""
 
     rules: dict[str, Forwarding] = field(default_factory=dict)
     without: tuple[str, ...] = ()
@@ -111,12 +111,12 @@ class Story:
 
     @property
     def at(self) -> list[str]:
-        """Where it rings."""
+        """The extensions at which the call rings."""
         return sorted(self.rings.values())
 
     @property
     def end(self) -> str:
-        """What the caller is told in the end, "" while it is not."""
+        """The final response that the caller is told, "" before there is one."""
         last = self.told[-1] if self.told else None
         return f"{last.status} {last.reason}" if isinstance(last, HangUp | Reply) else ""
 
@@ -161,8 +161,8 @@ NOTHING, WAITS, WAITS_LONG = waits(0), waits(21), waits(121)
         ({"102": to(always="105")}, NOTHING, "105", ""),
         ({"102": to(always="105", dnd=True, busy="106")}, NOTHING, "105", ""),
         ({"102": to(always="105"), "105": to(always="106")}, NOTHING, "106", ""),
-        ({"102": to(always="101")}, NOTHING, "102", ""),  # who answers for it calls through
-        ({"102": to(always="999")}, NOTHING, "102", ""),  # one that is gone counts as none
+        ({"102": to(always="101")}, NOTHING, "102", ""),  # who answers for an extension reaches it
+        ({"102": to(always="999")}, NOTHING, "102", ""),  # a rule to an extension that is gone counts as none
         (
             {"102": to(always="105"), "105": to(dnd=True)},
             NOTHING,
@@ -173,7 +173,12 @@ NOTHING, WAITS, WAITS_LONG = waits(0), waits(21), waits(121)
         ({"102": to(dnd=True)}, NOTHING, "", "480 102 does not want to be disturbed"),
         ({"102": to(dnd=True, busy="105")}, NOTHING, "105", ""),
         ({"102": to(dnd=True, no_answer="105", unregistered="106")}, NOTHING, "", "480 102 does not want"),
-        ({"101": to(dnd=True, always="105")}, NOTHING, "102", ""),  # who calls is not disturbed by that
+        (
+            {"101": to(dnd=True, always="105")},
+            NOTHING,
+            "102",
+            "",
+        ),  # do not disturb hinders no calls of one's own
         # busy
         ({"102": to(busy="105")}, NOTHING, "102", ""),
         ({"102": to(busy="105")}, BUSY, "105", ""),
@@ -189,7 +194,12 @@ NOTHING, WAITS, WAITS_LONG = waits(0), waits(21), waits(121)
         ({"102": to(no_answer="101")}, WAITS, "102", ""),
         ({"102": to(no_answer="101")}, WAITS_LONG, "", "480 102 does not answer"),
         ({"102": to(no_answer="105")}, BUSY, "", "486 "),
-        ({"102": to(no_answer="105"), "105": to(dnd=True)}, WAITS, "102", ""),  # rather than nowhere
+        (
+            {"102": to(no_answer="105"), "105": to(dnd=True)},
+            WAITS,
+            "102",
+            "",
+        ),  # a call rings on rather than nowhere
         ({"102": to(no_answer="105"), "105": to(no_answer="102")}, WAITS, "105", ""),
         # not registered
         ({"102": to(unregistered="105")}, DEAD, "105", ""),
@@ -532,7 +542,7 @@ def test_a_rule_that_changes_while_it_rings_holds() -> None:
 def test_who_is_called_by_sips_is_reached_over_tls(
     phones: tuple[str, ...], rule: str, end: list[str] | str
 ) -> None:
-    """RFC 5630, section 5.1; 103 has a phone over TLS, 104 has none."""
+    """RFC 5630, section 5.1, asks for that; 103 has a phone over TLS, 104 has none."""
     rules = with_rules({"102": Forwarding(unregistered=rule)})
     world = World(None, ("104",), rules)
     for number, (who, transport) in enumerate([("103", "tls"), *(("102", one) for one in phones)]):
@@ -555,7 +565,7 @@ def test_who_is_called_by_sips_is_reached_over_tls(
     [("tls", ""), ("udp", "480 101 has no TLS, which a call by sips: needs")],
 )
 def test_a_phone_that_forwards_to_sips(caller: str, end: str) -> None:
-    """RFC 5630: the call goes on over TLS alone, to phones that have it; and stays there."""
+    """The call goes on over TLS alone, to phones that have it, and stays there (RFC 5630)."""
     world = World(None, ("102", "103", "105"), directory(PEOPLE))
     for event in (register("103", "sip:103@198.51.100.99", cseq=2), register("101")):
         world.give(over_tls(event))

@@ -88,7 +88,7 @@ LOSABLE = (
 
 
 def dialog(leg: int) -> DialogId:
-    """That of the callee leg `leg`."""
+    """The dialog of the callee leg `leg`."""
     return DialogId(f"id{leg}", f"o{leg}", f"p{leg}")
 
 
@@ -97,21 +97,23 @@ SAVED = SavedLeg(dialog(0), *ENDS, "sip:b@c", "sip:b@c", (), flow("101"), 1000, 
 
 
 class Switchboard(RuleBasedStateMachine):
-    """Plays the phones: a leg is what the core has asked for, and it answers in any order."""
+    """A machine that plays the phones: legs are those that the core has asked for, in any order."""
 
     def __init__(self) -> None:
         super().__init__()
         self.world = World(known=directory(PEOPLE, (group("101 103", "101 102"),)), stack=False)
         self.world.give(register("102", "sip:102@198.51.100.99", cseq=2))
-        self.legs: dict[int, str] = {}  # alive in PJSIP: new, caller, callee, answered
-        self.ending: set[int] = set()  # hung up, and not yet at their end
-        self.lost: set[int] = set()  # ended, and the core has not heard of it
-        self.losing: set[type] = set()  # the next input of such a kind never arrives
-        self.endless: set[int] = set()  # ending, and without a Drop for ever
+        self.legs: dict[
+            int, str
+        ] = {}  # legs that live in PJSIP, and what each is: new, caller, callee, answered
+        self.ending: set[int] = set()  # legs that are hung up, and have not ended yet
+        self.lost: set[int] = set()  # legs that have ended, of which the core has not heard
+        self.losing: set[type] = set()  # kinds of inputs of which the next one never arrives
+        self.endless: set[int] = set()  # legs that are ending, and end only by a Drop
         self.asking: set[int] = set()  # phones that wait for the answer to their offer
-        self.informing: dict[int, int] = {}  # and to their INFO, by exchange
+        self.informing: dict[int, int] = {}  # phones that wait for the answer to their INFO, by exchange
         self.had_200: set[int] = set()
-        self.answered: set[int] = set()  # and no ACK yet
+        self.answered: set[int] = set()  # legs whose 200 has had no ACK yet
         self.flying: dict[str, Notify] = {}
         self.sent_at: dict[str, float] = {}
         self.told: dict[str, DialogInfo] = {}
@@ -120,11 +122,11 @@ class Switchboard(RuleBasedStateMachine):
         self.watching: dict[str, Aor] = {}
         self.finding: set[int] = set()  # legs whose media is looked up
         self.telling: dict[int, tuple[int, str]] = {}  # NOTIFYs of REFERs in flight: leg and Event
-        self.matching: dict[int, int] = {}  # pickers' legs whose media is being matched, and with whose
+        self.matching: dict[int, int] = {}  # pickers' legs whose media is being matched, and with which leg's
         self.stored: dict[int, SavedCall] = {}
         self.storing: dict[int, SetRules] = {}  # rules that phones have set
         self.exchanges = itertools.count(1)
-        self.attempts = 0  # to pick up, of which nothing has been said yet
+        self.attempts = 0  # pickups that were asked for and not answered yet
 
     @initialize(delayed=st.booleans(), talks=st.booleans())
     def begins_with_a_call_that_is_watched(self, delayed: bool, talks: bool) -> None:
@@ -146,7 +148,7 @@ class Switchboard(RuleBasedStateMachine):
         if type(event) not in self.losing:
             self.take(self.world.give(event))
             if isinstance(event, LegAnswered | LegAcknowledged) and event.leg in self.legs:
-                self.take(self.world.give(LegDescribed(event.leg, SAVED)))  # as the stack does at once
+                self.take(self.world.give(LegDescribed(event.leg, SAVED)))  # the stack does so at once
             return
         self.losing.discard(type(event))
         if isinstance(event, LegEnded):
@@ -247,7 +249,7 @@ class Switchboard(RuleBasedStateMachine):
     def call(self, who: str, whom: str, delayed: bool, at_once: bool, call_id: str = "") -> None:
         before = set(self.legs)
         self.give(invite(who, whom, None if delayed else SDP, call_id=call_id))
-        if at_once:  # as it is in life; else what follows is left to chance
+        if at_once:  # mostly the call goes on as calls do; else what follows is left to chance
             self.go_on(before)
             for leg in self.legs.keys() - before:
                 if self.legs[leg] == "callee":
@@ -279,7 +281,7 @@ class Switchboard(RuleBasedStateMachine):
     @precondition(lambda self: self.told)
     @rule(data=st.data(), who=st.sampled_from(PEOPLE), offered=OFFERED, swapped=st.booleans())
     def presses_the_key(self, data: st.DataObject, who: str, offered: str, swapped: bool) -> None:
-        """By what its phone was told last, mostly of a live call, however old that is."""
+        """A phone sends Replaces by what some watcher was told last, mostly of a live call, however old."""
         dialogs = [d for info in self.told.values() for d in info.dialogs if d.call_id]
         live = [d for d in dialogs if d.state in (DialogState.EARLY, DialogState.CONFIRMED)]
         if len(live) > 0 and data.draw(OFTEN):
@@ -428,7 +430,7 @@ class Switchboard(RuleBasedStateMachine):
         data=st.data(), who=st.sampled_from(PEOPLE), whom=st.sampled_from(PEOPLE), at_once=OFTEN, tells=OFTEN
     )
     def transfers(self, data: st.DataObject, who: str, whom: str, at_once: bool, tells: bool) -> None:
-        """One of who talks, as a rule; else anybody."""
+        """Somebody who talks transfers, as a rule; now and then anybody else."""
         if not self.up():
             self.connect(who, data.draw(st.sampled_from(PEOPLE)))
         legs = self.up() if data.draw(OFTEN) else sorted(self.legs)
@@ -453,7 +455,7 @@ class Switchboard(RuleBasedStateMachine):
     def transfers_to_whom_it_has_consulted(
         self, data: st.DataObject, whom: str, at_once: bool, offered: str, answers: bool, delayed: bool
     ) -> None:
-        """Any two calls of one phone, mostly; and what is none of its."""
+        """A phone joins two of its calls, mostly; now and then one that is not its own."""
         legs = self.up() or sorted(self.legs)
         if not legs:
             return
@@ -473,7 +475,7 @@ class Switchboard(RuleBasedStateMachine):
             self.go_on_transferring(set(self.legs), "both" if data.draw(OFTEN) else offered)
 
     def go_on_transferring(self, before: set[int], offered: str = "both") -> None:
-        """PJSIP says what is asked of it, and who is told confirms it."""
+        """PJSIP says what it is asked, and the transferor confirms the NOTIFYs that it is sent."""
         for leg in sorted(self.finding):
             self.finding.discard(leg)
             self.give(MediaFound(leg, SDP))
@@ -594,7 +596,7 @@ class Switchboard(RuleBasedStateMachine):
 
     @invariant()
     def what_is_stored_goes_on(self) -> None:
-        """A call that is up as it is, one in between as it was; and who waits by the call that it was in."""
+        """A call that is up is stored as it is, one that changes as it was; who waits is in its last call."""
         calls = {call.number: call for call in self.world.core.calls}
         waiting = self.world.core.transfers.legs()
         legs = [seat.leg for one in self.stored.values() for seat in (one.caller, one.callee)]
@@ -612,7 +614,7 @@ class Switchboard(RuleBasedStateMachine):
         return legs | self.world.core.transfers.legs()
 
     def teardown(self) -> None:
-        """When the phones fall silent, only calls that are up go on, and nobody waits for an answer."""
+        """Let the phones fall silent: only calls that are up go on, and nobody waits for an answer."""
         self.losing.clear()
         for number in sorted(self.storing):
             self.store(number, 200)
@@ -642,7 +644,7 @@ class Switchboard(RuleBasedStateMachine):
 
 
 class Lossy(Switchboard):
-    """The same where now and then what should have come never arrives, whatever the cause."""
+    """A switchboard where now and then something that should come never arrives, whatever the cause."""
 
     @rule(kind=st.sampled_from(LOSABLE))
     def the_next_is_lost(self, kind: type) -> None:
@@ -668,7 +670,7 @@ TestSwitchboard.settings = settings(max_examples=500, stateful_step_count=50, de
 
 
 def test_a_storm_of_everything_leaves_nothing() -> None:
-    """The longest road: a call through every state, watched by all, ends with no record of it."""
+    """A call that goes through every state and is watched by all ends with no record of it."""
     world = World()
     for who in PEOPLE:
         world.confirm(world.give(subscribe(who, "102")))

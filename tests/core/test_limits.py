@@ -1,4 +1,4 @@
-"""Nobody takes what is there for all: each limit refuses one more, names itself, and gives back what ends."""
+"""Limits, so that nobody takes what is there for all: each refuses one more, and says which it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of edges: what is looked up, who waits for it, what holds how long, and where requests go then."""
+"""Names of edges: when they are looked up, who waits, how long answers hold, and where requests go then."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def known(*addresses: str) -> Locations:
 @pytest.mark.parametrize(
     ("addresses", "down", "host"),
     [
-        ((SECOND, EDGE), (), EDGE),  # that which the phone has come over
-        ((SECOND, THIRD), (), SECOND),  # by their order
+        ((SECOND, EDGE), (), EDGE),  # the edge that the phone has come over
+        ((SECOND, THIRD), (), SECOND),  # the first of them in their order
         ((SECOND, THIRD), (SECOND,), THIRD),
         ((SECOND, EDGE), (EDGE,), SECOND),
-        ((SECOND, THIRD), (SECOND, THIRD), SECOND),  # none of them: the first again
+        ((SECOND, THIRD), (SECOND, THIRD), SECOND),  # none of them answers: the first again
         ((OTHER, SECOND), (), SECOND),  # DNS names no strangers
-        (("2001:db8::99", SECOND), (), SECOND),  # nor what our listener does not reach
+        (("2001:db8::99", SECOND), (), SECOND),  # nor an address that our listener does not reach
     ],
 )
 def test_where_a_name_leads(addresses: tuple[str, ...], down: tuple[str, ...], host: str) -> None:
@@ -70,7 +70,7 @@ def test_where_a_name_leads(addresses: tuple[str, ...], down: tuple[str, ...], h
 
 
 def test_whose_certificate_is_expected_where_a_name_leads() -> None:
-    """RFC 5922, section 7.1: the name that was asked for, not those that DNS has told on the way."""
+    """The certificate has the name that was asked for, not one that DNS tells (RFC 5922, section 7.1)."""
     asked = Server("edge.example", 0, ("tls",))
     locations, came = Locations(), CAME._replace(transport="tls")
     locations.located(found(EDGE, server=asked), 0.0)
@@ -148,7 +148,7 @@ def test_what_was_known_holds_while_dns_is_silent_and_ends_when_it_says_so() -> 
     assert locations.fault(SERVER) == "DNS has no address for it"
 
 
-def test_everything_is_bounded() -> None:
+def test_names_and_those_who_wait_for_them_are_bounded() -> None:
     locations = Locations()
     for number in range(MOST_ASKED + 5):
         locations.targets(Server(f"a{number}.example", 0, ("udp",)))
@@ -172,7 +172,7 @@ def behind(event: RegisterReceived | SubscribeReceived, flow: Flow) -> RegisterR
 
 
 def test_a_request_waits_for_its_way() -> None:
-    """A REGISTER through an edge with a name is answered when that is known, and leads there."""
+    """A REGISTER through an edge with a name is answered once the name is known, and leads there."""
     world = World(phones=())
     udp, server = CAME._replace(transport="udp"), SERVER._replace(transports=("udp",))
     assert world.give(behind(register("101"), udp)) == [Locate(server)]
@@ -201,7 +201,7 @@ def accepted(effects: list[Effect]) -> Accept:
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_watcher_behind_an_edge_with_two_addresses(transport: str) -> None:
-    """A NOTIFY without a response, or without a connection, goes to the next one at once."""
+    """A NOTIFY that has no response, or no connection, goes to the next address at once."""
     world = World()
     flow, server = CAME._replace(transport=transport), SERVER._replace(transports=(transport,))
     world.give(behind(subscribe(), flow))
@@ -225,7 +225,7 @@ def test_a_watcher_behind_an_edge_with_two_addresses(transport: str) -> None:
 
 @pytest.mark.parametrize("end", [LegEnded(0, 408, "", silent=True), LegEnded(0, 503, "Busy")])
 def test_a_call_tries_the_next_address_until_the_phone_rings(end: LegEnded) -> None:
-    """RFC 3263, section 4.3."""
+    """A failure leads to the next address only before the phone rings (RFC 3263, section 4.3)."""
     world = World(phones=())
     udp, server = CAME._replace(transport="udp"), SERVER._replace(transports=("udp",))
     world.give(behind(register("102"), udp))

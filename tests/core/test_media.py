@@ -73,7 +73,7 @@ def test_lifted(before: str, after: str) -> None:
 
 @pytest.mark.parametrize(
     ("offered", "answers"),
-    [  # to sendrecv, sendonly, recvonly and inactive, as the answerer would have it
+    [  # what is answered where the answerer would have sendrecv, sendonly, recvonly and inactive
         ("sendrecv", ("sendrecv", "sendonly", "recvonly", "inactive")),
         ("sendonly", ("recvonly", "inactive", "recvonly", "inactive")),
         ("recvonly", ("sendonly", "sendonly", "inactive", "inactive")),
@@ -81,7 +81,7 @@ def test_lifted(before: str, after: str) -> None:
     ],
 )
 def test_an_answer_says_no_more_than_its_offer_allows(offered: str, answers: tuple[str, ...]) -> None:
-    """RFC 3264, section 6.1."""
+    """The direction of an answer is one that its offer allows (RFC 3264, section 6.1)."""
     offer = sdp(f"m=audio 4 RTP/AVP 0|a={offered}")
     for wanted, allowed in zip(("sendrecv", "sendonly", "recvonly", "inactive"), answers, strict=True):
         (stream,) = streams(answering(sdp(f"m=audio 6 RTP/AVP 0|a={wanted}"), offer))
@@ -135,7 +135,11 @@ CANDIDATES = "|a=candidate:1 1 UDP 2130706431 {} 4 typ host"
         (V4 + CANDIDATES.format("192.0.2.1"), V6, True),
         (V4 + CANDIDATES.format("e5ac.local"), V6, False),  # a name that only the phones' network knows
         (V4 + "|a=altc:1 IP6 2001:db8::1 4", V6, False),
-        ("c=IN IP4 0.0.0.0|m=audio 9 RTP/AVP 0", V6, False),  # who holds, or whose candidates come later
+        (
+            "c=IN IP4 0.0.0.0|m=audio 9 RTP/AVP 0",
+            V6,
+            False,
+        ),  # a phone that holds, or whose candidates come later
         ("m=audio 4 RTP/AVP 0", V6, False),
         ("c=IN ATM x|m=audio 4 RTP/AVP 0", V6, False),
         ("v=0", V6, False),
@@ -168,7 +172,7 @@ def direction_aside(description: bytes) -> list[bytes]:
 
 @given(WRITTEN)
 def test_what_is_read_is_printed(written: list[tuple[bytes, bytes]]) -> None:
-    """Whatever its lines end with, and whether anybody knows them."""
+    """A description is printed as it was, whatever its lines end with, and whether anybody knows them."""
     octets = b"".join(chain.from_iterable(written))
     said = [line.rstrip(b" \t") for line, _ in written]
     assert lines_of(octets) == [line for line in said if line[1:2] == b"="]
@@ -182,7 +186,7 @@ def test_what_is_read_is_printed(written: list[tuple[bytes, bytes]]) -> None:
 
 @given(WRITTEN)
 def test_nothing_of_a_description_names_its_sender(written: list[tuple[bytes, bytes]]) -> None:
-    """All else is as it was, octet for octet."""
+    """What does not name the sender is as it was, octet for octet."""
     octets = b"".join(chain.from_iterable(written))
     nameless = unnamed(octets)
     assert unnamed(nameless) == nameless

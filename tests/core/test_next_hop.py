@@ -28,26 +28,26 @@ HOPS = NextHops(
         (UDP, f"sip:101@{SOURCE}:5062", (), True, SOURCE, 40_000),
         (UDP, "sip:101@10.0.0.7:5062", (), False, SOURCE, 40_000),
         (UDP, "sip:101@phone.example:5062", (), False, SOURCE, 40_000),
-        # One that sends from one port and listens on another.
+        # A phone that sends from one port and listens on another.
         (UDP, f"sip:101@{SOURCE}:5062", (), False, SOURCE, 5062),
         (UDP, f"sip:101@{SOURCE}", (), False, SOURCE, 5060),
         (UDP, f"SIP:1@{SOURCE}:5062;line=1?X=y", (), False, SOURCE, 5062),
-        # A connection, as long as it is open.
+        # A phone over a connection is reached by that as long as it is open.
         (TCP, f"sip:101@{SOURCE}:5062", (), False, SOURCE, 40_000),
         (EDGE_TCP, "sip:101@10.0.0.7", (f"<sip:{EDGE};lr>",), True, EDGE, 40_000),
-        # A trusted edge at its own word; what it has passed on of others is not it.
+        # A trusted edge is taken at its own word, not at that of others which it has passed on.
         (EDGE_UDP, "sip:101@10.0.0.7", (f"<sip:{EDGE}:5070;lr>", "<sip:x>"), True, EDGE, 5070),
         (EDGE_UDP, "sip:101@10.0.0.7", (f'"A, B" <sip:{OTHER_EDGE};lr>;x=y',), True, OTHER_EDGE, 5060),
         (EDGE_UDP, "sip:101@10.0.0.7", ("<sip:203.0.113.1:22;lr>",), True, EDGE, 40_000),
         (EDGE_UDP, "sip:101@10.0.0.7", ("<sip:edge.example:5070;lr>",), True, EDGE, 40_000),
-        # Over IPv6 likewise; of the other family there may be no listener.
+        # IPv6 is no different; for the other family there may be no listener.
         (UDP6, f"sip:101@[{SOURCE6}]:5062", (), False, SOURCE6, 5062),
         (UDP6, "sip:101@[2001:DB8:0::7]", (), False, SOURCE6, 5060),
         (UDP6, "sip:101@[2001:db8::8]:5062", (), False, SOURCE6, 40_000),
         (EDGE_UDP6, "sip:101@10.0.0.7", (f"<sip:[{OTHER_EDGE6}]:5070;lr>",), True, OTHER_EDGE6, 5070),
         (EDGE_UDP6, "sip:101@10.0.0.7", (f"<sip:{OTHER_EDGE}:5070;lr>",), True, EDGE6, 40_000),
         (EDGE_UDP, "sip:101@10.0.0.7", (f"<sip:[{EDGE6}]:5070;lr>",), True, EDGE, 40_000),
-        # Who is not trusted may name what it likes.
+        # A peer that is not trusted may name what it likes, and is reached where it comes from.
         (UDP, "sip:101@10.0.0.7", (f"<sip:{EDGE};lr>",), True, SOURCE, 40_000),
         (UDP, f"sip:101@{SOURCE}:5062", ("<sip:203.0.113.1;lr>",), False, SOURCE, 40_000),
     ],
@@ -92,7 +92,7 @@ def test_once_the_connection_is_gone(
     [
         (EDGE_UDP, "sip:101@10.0.0.7", (f"<sip:{SERVER};lr>",), True),
         (EDGE_TCP, "sip:101@10.0.0.7", (f"<sip:{SERVER}:5060;lr>",), True),
-        # The edge would send it here.
+        # The edge would send a request to this server.
         (EDGE_UDP, "sip:101@10.0.0.7", ("<sip:localhost;lr>",), True),
         (EDGE_UDP, "sip:101@10.0.0.7", (f"<sip:{SERVER}:5070;transport=TCP;lr>", "<sip:x>"), True),
         (EDGE_UDP6, "sip:101@10.0.0.7", (f"<sip:{SERVER};lr>",), True),
@@ -111,9 +111,13 @@ def test_not_to_this_server(flow: Flow, contact: str, routes: tuple[str, ...], a
 @pytest.mark.parametrize(
     ("flow", "contact", "routes"),
     [
-        (UDP, f"sip:101@{SERVER}", ()),  # the address of a network elsewhere: it is behind NAT
+        (UDP, f"sip:101@{SERVER}", ()),  # the phone is behind NAT, and this is an address of its own network
         (TCP, f"sip:101@{SERVER}", ()),
-        (UDP, "sip:101@10.0.0.7", (f"<sip:{SERVER};lr>",)),  # not gone to, as it is not trusted
+        (
+            UDP,
+            "sip:101@10.0.0.7",
+            (f"<sip:{SERVER};lr>",),
+        ),  # a route of a peer that is not trusted is not followed
         (UDP._replace(host=SERVER), f"sip:101@{SERVER}:5062", ()),  # another program on this machine
     ],
 )

@@ -65,7 +65,7 @@ def ringing(leg: int = 1, state: DialogState = DialogState.EARLY) -> WatchedDial
         ({"user": "999"}, 403, None),
     ],
 )
-def test_answers(over: dict[str, object], status: int, header: tuple[str, str] | None) -> None:
+def test_answers_to_a_subscribe(over: dict[str, object], status: int, header: tuple[str, str] | None) -> None:
     effects = World().give(subscribe(**over))  # type: ignore[arg-type]
     assert reply(effects).status == status
     assert header is None or header in reply(effects).headers
@@ -91,11 +91,11 @@ def test_the_first_notify() -> None:
 
 
 def test_subscriptions_of_a_phone_share_what_is_the_same() -> None:
-    """There are tens of thousands, most of them twenty to a phone."""
+    """There are tens of thousands of subscriptions, most of them twenty to a phone."""
     world = World()
     for number, resource in enumerate(("101", "102", "103")):
         asked = subscribe(to=resource, call_id=f"call-{number}")
-        moved = Flow(*asked.request.flow[:2], 5999 if number == 2 else 5060)  # a value of its own
+        moved = Flow(*asked.request.flow[:2], 5999 if number == 2 else 5060)  # a new tuple each time
         world.give(asked._replace(request=asked.request._replace(flow=moved)))
     first, second, third = world.core.notifier.subscriptions
     assert first.flow is second.flow
@@ -231,7 +231,7 @@ PORT = 40_000
 
 
 class Connected:
-    """Phones of 103 over TCP; `connection` numbers them by what they come from."""
+    """Phones of 103 over TCP; each has the number of its connection."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.world = World(settings, phones=())
@@ -245,7 +245,7 @@ class Connected:
         return message._replace(request=message.request._replace(flow=self.flow(connection)))
 
     def subscribed(self, connection: int, contact: str, call_id: str = "", expires: int = 600) -> str:
-        """The key of a subscription whose first NOTIFY is confirmed."""
+        """Subscribe, confirm the first NOTIFY, and return the key of the subscription."""
         effects = self.world.give(self.asked(connection, contact, call_id=call_id, expires=expires))
         self.world.confirm(effects)
         return reply(effects).to_tag
@@ -256,13 +256,13 @@ class Connected:
         return [*effects, *(e for key in in_flight for e in self.world.give(NotifyLost(key, flow)))]
 
     def changed(self) -> list[Flow]:
-        """Who is told that the lamp has changed."""
+        """Change the lamp, and return the flows by which watchers are told."""
         changed = self.world.core.notifier.resources_changed([WATCHED], self.world.now)
         return [notify.flow for notify in notifies(changed)]
 
 
 def test_a_closed_connection_ends_no_subscription() -> None:
-    """To a phone that has the address it comes from a new one is made, once there is something to tell."""
+    """A phone whose contact is where it comes from is connected to once there is something to tell."""
     phones = Connected()
     phones.subscribed(1, DIRECT)
     assert phones.close(1) == []
@@ -298,7 +298,7 @@ def test_nothing_is_sent_behind_nat_until_the_phone_comes_again() -> None:
 
 @pytest.mark.parametrize("kind", ["REGISTER", "INVITE"])
 @pytest.mark.parametrize("contact", [NAT, DIRECT])
-def test_any_request_over_a_new_connection_will_do(kind: str, contact: str) -> None:
+def test_any_request_over_a_new_connection_leads_notifies_there(kind: str, contact: str) -> None:
     phones = Connected()
     key = phones.subscribed(1, contact)
     phones.close(1)
@@ -313,7 +313,7 @@ def test_any_request_over_a_new_connection_will_do(kind: str, contact: str) -> N
 
 
 def test_a_peer_that_cannot_be_reached_is_tried_less_and_less() -> None:
-    """And never dropped for it; when it is there again, it is told at once."""
+    """Its subscription is never dropped for that, and once the peer can be reached it is told at once."""
     phones = Connected()
     key = phones.subscribed(1, DIRECT, expires=7200)
     phones.close(1)
@@ -351,7 +351,7 @@ def test_unreachable_subscriptions_make_room_and_expire() -> None:
 
 
 def test_who_is_refused_keeps_what_it_has() -> None:
-    """What would have made room is not gone where there is none for another reason."""
+    """A subscription that would give way to another one stays if that is refused for another reason."""
     phones = Connected(Settings(max_subscriptions=1, source_subscriptions=1))
     key = phones.subscribed(1, NAT)
     elsewhere = flow("103", "tcp")._replace(host="198.51.100.99")
@@ -383,7 +383,7 @@ def test_the_headers_of_a_contact_are_no_part_of_the_request_uri() -> None:
     assert second.dialog.target == NAT
 
 
-def test_minimum_from_settings() -> None:
+def test_the_minimum_interval_comes_from_the_settings() -> None:
     world = World(Settings(subscribe_min_expires=5))
     assert reply(world.give(subscribe(expires=5))).status == 200
 

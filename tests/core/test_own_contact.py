@@ -60,7 +60,7 @@ class Acme:
 
 
 def test_calls() -> None:
-    """To each phone our Contact has who is at the other end, and the tenant."""
+    """Our Contact to each phone names who is at the other end, and the tenant."""
     acme = Acme()
     accept, (dial,) = acme.accepted(acme.invite("101", "102"))
     assert (accept.contact_user, dial.contact_user) == ("102+acme.example", "101+acme.example")
@@ -87,9 +87,9 @@ def subscription(host: str = ACME, **over: object) -> SubscribeReceived:
     "target",
     [
         uri(ACME, HOST),  # our Contact
-        uri("", HOST),  # as it was before it named a tenant
-        uri("102", ACME),  # of who does not look at Contacts
-        uri("102+beta.example", HOST),  # of who writes anything
+        uri("", HOST),  # our Contact as it was before it named a tenant
+        uri("102", ACME),  # the target of a phone that does not look at Contacts
+        uri("102+beta.example", HOST),  # a target that anybody may write
         uri("default", HOST),
     ],
     ids=lambda target: target.text,
@@ -109,7 +109,7 @@ def test_a_subscription_is_refreshed_by_whatever_uri(target: Uri) -> None:
 
 
 def test_a_dialog_is_its_tenants_whatever_is_named() -> None:
-    """Who knows all its ids, and names its tenant, is of another one."""
+    """A phone of another tenant that knows all ids of a dialog, and names its tenant, is refused."""
     acme = Acme()
     begun = acme.world.give(subscription())
     for host in (HOST, "localhost"):
@@ -120,7 +120,7 @@ def test_a_dialog_is_its_tenants_whatever_is_named() -> None:
 
 @pytest.mark.parametrize("user", [ACME, f"102+{ACME}"])
 def test_who_subscribes_anew_at_our_contact(user: str) -> None:
-    """Some phones do so after a 481: To says what they want, as when our Contact named nobody."""
+    """Some phones subscribe so after a 481; their To says what they want."""
     acme = Acme()
     anew = subscription()
     anew = anew._replace(request=anew.request._replace(target=uri(user, HOST)))

@@ -64,7 +64,7 @@ def test_each_passes_where_the_table_says(rule: Rule) -> None:
         assert passed == (((rule.name, value),) if passes else ()), (message, trusted)
 
 
-def test_the_table_is_one_list() -> None:
+def test_each_name_is_once_in_the_table() -> None:
     assert len(RULES) == len(TABLE)
     assert all(rule.why for rule in TABLE)
     assert all(rule.phones in rule.edges for rule in TABLE), "an edge may say what a phone may"
@@ -157,7 +157,7 @@ EVERYTHING: Headers = tuple((name, VALUES.get(name, f"<{name}>")) for name in HE
 
 
 class Story:
-    """101 calls 102: both are phones, or behind a trusted edge, and say everything in every message."""
+    """101 calls 102; both are phones, or behind a trusted edge, and each of their messages has all fields."""
 
     def __init__(self, trusted: bool) -> None:
         registrar = Registrar(Settings(), NextHops(lambda host: trusted, lambda way: False, Locations()))
@@ -236,7 +236,7 @@ def test_a_call_has_one_hop_less() -> None:
 
 
 def test_what_is_answered_elsewhere_is_told_so_whatever_is_said() -> None:
-    """Our own cause stands in the place of what a phone says."""
+    """The Reason has our own cause in the place of what a phone says."""
     story = Story(True)
     (drop,) = [done for done in end(story, story.caller, 487) if isinstance(done, HangUp)]
     assert drop.cause is None

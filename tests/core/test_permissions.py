@@ -25,7 +25,7 @@ def with_rights(
     tenant: tuple[Reach, bool] = (ON, True),
     groups: tuple[Group, ...] = (),
 ) -> Permissions:
-    """101 has `pickup`, 102 `pickable`; everything else is as `tenant` says."""
+    """Permissions where 101 has `pickup`, and 102 has `pickable`; all else is as the tenant has it."""
     plain = directory(PEOPLE, groups)
     extensions, tenants = dict(plain.extensions), dict(plain.tenants)
     one, two = Aor("default", "101"), Aor("default", "102")
@@ -96,7 +96,7 @@ def test_groups_open_what_is_in_them_and_no_more() -> None:
 
 
 def at_random(dice: random.Random) -> Directory:
-    """Some of PEOPLE, with rights and groups of any kind."""
+    """A directory with some of PEOPLE, and with rights and groups of any kind."""
     people = [one for one in PEOPLE if dice.random() < 0.9]
     groups = tuple(
         Group("default", name, *(frozenset(dice.sample(PEOPLE, dice.randrange(4))) for _ in range(2)))
@@ -114,7 +114,7 @@ def at_random(dice: random.Random) -> Directory:
     return Directory(tenants, extensions, groups)
 
 
-def test_nobody_is_concerned_by_more_than_what_is_altered() -> None:
+def test_an_alteration_concerns_nobody_else() -> None:
     """Who may pick up whose calls changes only between extensions, or in tenants, that are said to differ."""
     dice = random.Random(4235)
     narrowed = 0

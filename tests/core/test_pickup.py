@@ -91,7 +91,10 @@ def test_what_happens_to_everyone(way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_watchers_are_told_what_an_invite_has_replaced(way: str) -> None:
-    """RFC 4235, section 4.1.4; ids are those that they were told of the ringing phone."""
+    """A dialog tells what it has replaced, by the ids that watchers had of the ringing phone.
+
+    See RFC 4235, section 4.1.4.
+    """
     office = Office()
     (ringing,) = office.phones[office.call("101", "102")]
     to, value = WAYS[way](ringing)
@@ -136,7 +139,7 @@ def test_a_200_that_crosses_is_hung_up_and_never_reaches_the_caller() -> None:
     assert hung_up(effects) == {leg: (487, "")}
 
 
-# Which call
+# Which call is picked up
 
 
 def test_directed_takes_what_has_rung_longest_there() -> None:
@@ -205,7 +208,7 @@ def test_codes_of_the_tenant() -> None:
 
 
 def arrows(office: Office, *extensions: str) -> list[list[str]]:
-    """Who calls whom on the board: `>` with whom it calls, `<` with who calls it."""
+    """What the board shows of each extension's calls: `>` before whom it calls, `<` before who calls it."""
     aors = [Aor("default", extension) for extension in extensions]
     rows = report.lamps(office.world.core, office.world.now, aors)
     way = {"initiator": ">", "recipient": "<"}
@@ -213,7 +216,7 @@ def arrows(office: Office, *extensions: str) -> list[list[str]]:
 
 
 def test_who_calls_whom_after_a_pickup_and_a_take_over() -> None:
-    """The picker has the callee's place; watchers are told of its dialog as it is, of its own INVITE."""
+    """The board has the picker in the callee's place; watchers are told that it sent its dialog's INVITE."""
     office = Office()
     caller = office.call("101", "102")
     leg, _ = office.pick_up("103", "*97102")
@@ -247,7 +250,7 @@ def test_who_could_pick_up_a_call_by_sips() -> None:
 
 
 def test_who_could_pick_up_now() -> None:
-    """Not the caller, nor who talks, nor the phone that rings already."""
+    """Neither the caller could, nor who talks, nor the phone that rings already."""
     office = Office()
     assert explained(office) == ({}, "nothing rings there")
     office.give(subscribe("104", "102"))
@@ -329,7 +332,7 @@ def test_the_target_is_the_tenants_code() -> None:
 
 
 def shown(office: Office, who: str) -> dict[str, DialogId]:
-    """The dialogs of an extension as the next NOTIFY tells them, by the other's extension."""
+    """The dialogs of an extension as a NOTIFY tells them, by the extension at the other end."""
     (notify,) = notifies(office.give(subscribe("105", who, 0)))
     told = {}
     for dialog in document(notify).dialogs:
@@ -360,7 +363,7 @@ def test_two_phones_choose_the_same_call_id() -> None:
 
 @pytest.mark.parametrize("ends", ["there", "back"])
 def test_a_call_comes_back_with_our_call_id(ends: str) -> None:
-    """102's contact is a proxy that sends the INVITE on to 103, through us: both ends of it are ours."""
+    """102's contact is a proxy that sends our INVITE back to us for 103: both ends of its dialog are ours."""
     office = Office()
     there = office.call("101", "102", rings=False)
     (leg,) = office.phones[there]

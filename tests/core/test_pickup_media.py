@@ -135,7 +135,7 @@ def test_a_caller_that_holds_is_answered_within_its_offer_and_then_asked_to_talk
     assert office.lamps("101", "103") == ["talking", "talking"]
 
 
-# Calls that are up
+# Calls that are taken over while they are up
 
 
 @pytest.mark.parametrize("side", ["caller", "callee"])
@@ -216,8 +216,8 @@ def test_a_call_that_is_held_is_held_no_more_when_it_is_taken_over(holds: str) -
 
 
 @pytest.mark.parametrize("before_the_ack", [True, False])
-def test_the_picker_is_told_where_the_media_of_who_stays_is_now(before_the_ack: bool) -> None:
-    """It was at 0.0.0.0 as it held, or answers that it goes on holding: then its lamp shows that, too."""
+def test_the_picker_is_told_where_the_other_ones_media_is_now(before_the_ack: bool) -> None:
+    """Whoever stays was at 0.0.0.0 while it held, or answers that it goes on holding, as its lamp shows."""
     office = Office()
     caller = office.talk("101", "102")
     leg, _ = office.pick_up("103", "x", replaces=replaces(office.phones[caller][0]), to_picker=sdp())
@@ -230,7 +230,7 @@ def test_the_picker_is_told_where_the_media_of_who_stays_is_now(before_the_ack: 
 
 
 def test_an_offer_that_crosses_another_is_made_again() -> None:
-    """491 (RFC 3261, section 14.1): phones ask for one codec as soon as they have their 200."""
+    """Phones that offer one codec as soon as they have a 200 answer our offer by 491 (RFC 3261, 14.1)."""
     office = Office()
     caller = office.talk("101", "102")
     leg, effects = office.pick_up("103", "x", replaces=replaces(office.phones[caller][0]))
@@ -244,7 +244,7 @@ def test_an_offer_that_crosses_another_is_made_again() -> None:
 
 
 def test_who_asks_while_its_peer_is_replaced_is_answered() -> None:
-    """Its offer and its INFO were for a phone that has gone: they do not wait, nor hinder what follows."""
+    """An offer and an INFO for a phone that has gone are answered at once, and hinder nothing else."""
     office = Office()
     caller = office.talk("101", "102")
     (callee,) = office.phones[caller]

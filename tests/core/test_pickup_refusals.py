@@ -123,7 +123,7 @@ REQUIRED = "480 The call is by sips:, and is picked up over TLS only"
 
 @pytest.mark.parametrize(("ask", "up"), [("*97102", False), ("*98", False), (KEY, False), (KEY, True)])
 def test_a_call_by_sips_stays_on_tls(ask: str, up: bool) -> None:
-    """RFC 5630; 104 has no TLS."""
+    """104, which has no TLS, is refused a call by sips:, and 103, which has it, is not (RFC 5630)."""
     office = Office(tls=WITH_TLS)
     caller = office.talk("101", "102", sips=True) if up else office.call("101", "102", sips=True)
     value = replaces(office.phones[caller][0]) if ask == KEY else ""
@@ -186,7 +186,7 @@ def test_replaces_of_another_tenants_call() -> None:
 
 
 def test_a_call_that_one_makes_is_not_ringing_for_others() -> None:
-    """Not the caller's side of an early call (freeswitch and fusionpbx pick up outgoing calls)."""
+    """The caller's side of an early call is not picked up, as FreeSWITCH and FusionPBX would do."""
     office = Office()
     caller = office.call("101", "102")
     call = next(call for call in office.world.core.calls if call.caller_leg == caller)
@@ -268,7 +268,7 @@ def answered_and_over(office: Office, leg: int, phone: int) -> None:
 
 
 def taken_over(office: Office, leg: int, phone: int) -> None:
-    """104 had it, and 105 has it now."""
+    """104 picks the call up, and 105 takes it over."""
     picker, _ = office.pick_up("104", "*97102")
     for acknowledged in (picker, leg):
         office.give(LegAcknowledged(acknowledged, None))
@@ -291,19 +291,20 @@ def no_answer(office: Office, leg: int, phone: int) -> None:
 
 
 def busy_at_once(office: Office, leg: int, phone: int) -> None:
-    """It never rang: the phone is busy."""
+    """The phone is busy, so the call never rings."""
     office.give(LegEnded(phone, 486, "Busy Here"))
 
 
 def alike(history: History, words: str) -> tuple[History, str, str]:
-    """Who dials a code and who presses a key are told the same."""
+    """A history after which who dials a code and who presses a key are told the same."""
     return history, words, words
 
 
 NOTHING, GROUP = "Nothing rings at 102", "Nothing rings at your groups"
 OVER, HUNG_UP = "The call at 102 is over", "The caller has hung up"
 HISTORIES: dict[str, tuple[History, str, str]] = {
-    # what happened; what a code is told just afterwards; what a key is told, whenever ("": it takes over)
+    # What happened; what who dials a code is told soon afterwards; what who presses a key is told at any time
+    # ("": the key takes the call over).
     "102 answers": (answered_by_102, "102 has answered already", ""),
     "102 answers, over": (answered_and_over, NOTHING, OVER),
     "104 picks up": alike(picked_up_by("104"), "104 has answered the call already"),
@@ -322,7 +323,7 @@ HISTORIES: dict[str, tuple[History, str, str]] = {
 @pytest.mark.parametrize("way", ["*97102", "*98", KEY])
 @pytest.mark.parametrize("history", HISTORIES)
 def test_the_words_are_true_when_they_are_said(history: str, way: str, seconds: int) -> None:
-    """And there is no refusal where another call rings meanwhile."""
+    """A refusal says what has become of the call; where another call rings meanwhile, there is none."""
     happens, lately, by_key = HISTORIES[history]
     office = Office()
     leg = office.call("101", "102", rings=happens is not busy_at_once)
@@ -368,7 +369,7 @@ def test_who_talks_does_not_take_the_others_place() -> None:
 
 
 def test_one_phone_refuses_and_another_of_the_same_callee_rings_on() -> None:
-    """The key that was lit by the one takes the call; so does who was on the way already."""
+    """The key that the refusing phone had lit takes the call, and so does a pickup that is under way."""
     office = Office()
     office.give(register("102", "sip:102@198.51.100.50", cseq=2))
     caller = office.call("101", "102")
@@ -398,7 +399,7 @@ def test_media_of_other_address_families_cannot_meet() -> None:
     assert office.lamps("101", "102", "103") == ["trying", "ringing", "idle"]
 
 
-def test_nor_where_a_call_that_is_up_is_taken_over() -> None:
+def test_a_call_is_not_taken_over_from_another_address_family() -> None:
     office = Office()
     caller = office.call("101", "102", IPV4)
     (phone,) = office.phones[caller]

@@ -1,4 +1,4 @@
-"""Who does not want to be known is not named to phones, watchers and boards, and is to administrators."""
+"""A caller that does not want to be known is named to administrators, and to no phone, watcher or board."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SDP = (
 def asked(
     *wish: str, anonymous: bool = False, user: str = "101", to: str = "102", offer: bytes = SDP
 ) -> InviteReceived:
-    """An INVITE with Privacy and, `anonymous`, a From that is nobody's; a trusted source says who it is."""
+    """An INVITE with Privacy of a trusted source, which says who calls; if `anonymous`, From does not."""
     event = invite(user, to, offer)
     request = event.request._replace(privacy=frozenset(wish), asserted=(uri(user),))
     if anonymous:
@@ -62,7 +62,7 @@ WISHES = [
 
 
 def outward(effects: list[Effect], caller: int) -> Iterator[Effect]:
-    """What phones and watchers get, but for the caller."""
+    """What watchers and all phones but the caller's get."""
     yield from (e for e in effects if isinstance(e, Notify))
     legs = (e for e in effects if isinstance(e, Dial | Progress | Answer | Offer | AnswerOffer | HangUp))
     yield from (e for e in legs if e.leg != caller)
@@ -109,7 +109,7 @@ def test_nobody_is_told_who_calls(wish: tuple[str, ...], anonymous: bool, withhe
 
 
 def names(effect: Effect) -> bool:
-    """Whether it says who calls; the caller's own lamp says so if it says whom it calls."""
+    """Whether an effect says who calls; the caller's own lamp does so by telling whom it calls."""
     its_own = isinstance(effect, Notify) and document(effect).entity == f"sip:101@{HOST}"
     words = ("sip:102@", "Name 102") if its_own else ("sip:101@", "Name 101", "o=101")
     return any(word in repr(effect) for word in words)

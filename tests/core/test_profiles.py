@@ -19,7 +19,7 @@ NOBODY = uri("", "224.0.1.75")
 
 
 def wanted(**over: object) -> ProfileWanted:
-    """As a Yealink asks; `over` are fields of the request."""
+    """The SUBSCRIBE by which a Yealink asks for its profile; `over` are fields of the request."""
     own = uri(f"MAC:{MAC}", "224.0.1.75")
     asked = request("SUBSCRIBE")._replace(
         target=own, from_=Address(own, "", "77aa"), to=Address(own), call_id="abc123", user_agent="Yealink"

@@ -133,8 +133,8 @@ HEADERS_AT = {"Refusal": 2, "Reply": 3, "HangUp": 4, "RefuseOffer": 3, "AnswerIn
 """Where the header fields stand among the arguments of what makes a final response."""
 
 
-def test_what_is_refused_here_has_what_it_requires() -> None:
-    """Each place in the code where one of these statuses is written."""
+def test_refusals_in_the_code_have_the_field_that_their_status_requires() -> None:
+    """Each place in the code that refuses by one of these statuses gives the header field it requires."""
     found = 0
     for path in (ROOT / "blfd").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

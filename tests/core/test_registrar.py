@@ -1,4 +1,4 @@
-"""REGISTER (RFC 3261, section 10.3)."""
+"""What the registrar does with REGISTERs (RFC 3261, section 10.3), and where it reaches phones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ALICE = Extension(AOR)
 
 
 def made(**settings: Any) -> Registrar:
-    """One that trusts an edge at 198.51.100.7, where `request` comes from, and at 192.0.2.99."""
+    """A registrar that trusts edges at 192.0.2.99 and at 198.51.100.7, where `request` comes from."""
     hops = NextHops(
         lambda host: host in ("198.51.100.7", "192.0.2.99"), lambda way: way[1:3] == SERVER, Locations()
     )
@@ -187,7 +187,7 @@ def test_a_closed_connection_takes_no_binding_away(contact: str, path: tuple[str
     ],
 )
 def test_a_phone_that_comes_again_can_be_called(flow: Flow, contact: str, is_back: bool) -> None:
-    """Any request of it will do; another phone of the same extension will not."""
+    """Any request of the phone will do; one of another phone of its extension will not."""
     registrar = made()
     registrar.register(over_tcp(BEHIND_NAT), ALICE, 0.0)
     registrar.flow_closed(CLOSED)
@@ -217,7 +217,7 @@ AGAIN = CLOSED._replace(port=40_001)
 def test_a_phone_that_connects_from_another_port_is_called_once(
     before: str, second: RegisterReceived, left: set[int]
 ) -> None:
-    """It does not say which phone it is, and its contact's port is that of its connection."""
+    """Such a phone does not say which one it is, and its contact has the port of its connection."""
     registrar = made()
     registrar.register(over_tcp(BEHIND_NAT, path=second.path), ALICE, 0.0)
     registrar.flow_closed(CLOSED)
@@ -307,7 +307,7 @@ def test_a_phone_at_another_address_replaces_itself(
 
 
 def test_one_too_many_takes_the_place_of_its_own_or_of_the_oldest() -> None:
-    """A phone that takes another port at each start does not lock itself, or others, out."""
+    """A phone that takes another port at each start locks neither itself nor others out."""
     registrar = made(max_bindings=3)
 
     def ports() -> list[int]:
@@ -378,10 +378,10 @@ ELSEWHERE = Flow("udp", "203.0.113.9", 40_000)
     ("flow", "uri", "instance", "path", "moves"),
     [
         (HOME, "sip:101@10.0.0.7:5062", "1 1", (), False),
-        (HOME._replace(port=1), "sip:101@10.0.0.7:5062", "", (), True),  # its NAT has forgotten it
+        (HOME._replace(port=1), "sip:101@10.0.0.7:5062", "", (), True),  # the phone's NAT has forgotten it
         (ELSEWHERE, "sip:101@10.0.0.7:5062", "", (), True),
         (ELSEWHERE, "sip:101@10.0.0.9:5062", "1 1", (), True),
-        (ELSEWHERE, "sip:101@10.0.0.9:5062", "1 2", (), False),  # another flow of it
+        (ELSEWHERE, "sip:101@10.0.0.9:5062", "1 2", (), False),  # another flow of the phone
         (ELSEWHERE, "sip:101@10.0.0.9:5062", "", (), False),  # maybe another phone
         (HOME, "sip:101@10.0.0.7:5062", "", ("<sip:192.0.2.9;lr>",), True),
     ],

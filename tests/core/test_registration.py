@@ -1,4 +1,4 @@
-"""Our registrations with trunks' servers, and the pings: what is sent when, and what comes of answers."""
+"""Our registrations with trunks' servers, and pings of these: what is sent when, and what answers do."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Line:
         return self.take(self.world.at(self.world.now + seconds))
 
     def first(self) -> SendRequest:
-        """The REGISTER after a start."""
+        """Wait for the REGISTER after a start, and return it."""
         sent = self.wait(1.0)
         assert sent
         return sent
@@ -166,7 +166,7 @@ def test_a_proxy_and_the_server_behind_it_each_want_a_proof() -> None:
 
 
 def counts(*sent: SendRequest) -> list[list[str]]:
-    """How often each nonce was used, as each request says of its own."""
+    """The counts in each request of how often its nonces were used."""
     return [
         sorted(found for value in headers(one).values() for found in re.findall(r"\bnc=(\w+)", value))
         for one in sent
@@ -326,7 +326,7 @@ def test_how_a_trunk_is_in_words() -> None:
 
 
 def in_state(state: State) -> Line:
-    """A trunk by TCP whose registration has come so far; LEAVING and OVER by the server's stop."""
+    """A trunk by TCP whose registration has come to `state`; the server's stop leads to LEAVING and OVER."""
     line = Line(replace(TRUNK, transport="tcp"))
     if state is State.WAITING:
         return line
@@ -358,7 +358,7 @@ HAPPENS: dict[str, FlowClosed | Drain | DirectoryChanged] = {
 @pytest.mark.parametrize("first", list(HAPPENS))
 @pytest.mark.parametrize("then", list(HAPPENS))
 def test_whatever_happens_twice_a_stop_ends_it(state: State, first: str, then: str) -> None:
-    """Every pair of the table that comes from without, and from where that has led."""
+    """Each event from without in each state, and each in the state to which that has led."""
     line = in_state(state)
     assert {one.state for one in line.world.core.registrations} == ({state} - {State.OVER})
     for name in (first, then, "the server stops", *HAPPENS):
@@ -426,7 +426,7 @@ def test_pings_find_a_server_down_after_two_and_up_after_one() -> None:
 
 @pytest.mark.parametrize("ping", [5, 30])
 def test_a_ping_is_missed_when_the_next_one_is_due(ping: int) -> None:
-    """The transaction may take longer than that to give up."""
+    """A ping's transaction may take longer than the time between two pings to give up."""
     line = Line(replace(TRUNK, mode=Mode.IP, ping=ping))
     (trunk,) = line.world.core.directory.trunks
     first, *_ = _all(line, 2.0)
@@ -444,7 +444,7 @@ def test_a_ping_is_missed_when_the_next_one_is_due(ping: int) -> None:
 
 @pytest.mark.parametrize(("seconds", "registers"), [(0.4, 0), (1.6, 0), (3.5, 1), (20.0, 1)])
 def test_a_carrier_that_answers_late_was_away_for_a_moment(seconds: float, registers: int) -> None:
-    """It has started anew between two pings, and may have lost what it knew."""
+    """The carrier may have started anew between two pings, and have lost its registrations."""
     line = Line(replace(TRUNK, servers=TRUNK.servers[:1], ping=30))
     for one in _all(line, 2.1):
         line.answer(one, 200, expires=3600)
@@ -457,11 +457,11 @@ def test_a_carrier_that_answers_late_was_away_for_a_moment(seconds: float, regis
 
 
 def test_a_carrier_that_was_away_is_asked_again_and_while_it_is_down_the_next_one() -> None:
-    """One without its registrations rings nobody here until the next REGISTER."""
+    """A carrier without its registrations rings nobody here until the next REGISTER."""
     line = Line(replace(TRUNK, ping=30))
 
     def pinged(host: str, status: int) -> list[SendRequest]:
-        """REGISTERs that are sent soon after a ping of a host was answered so; the other one is fine."""
+        """Answer the next ping of `host` by `status`, others by 200, and return the REGISTERs that follow."""
         is_asked = False
         while not is_asked:
             for one in _all(line, 0.5):

@@ -14,7 +14,7 @@ from blfd.core.values import Aor
 
 
 def stored(effects: list[Effect], kept: dict[str, SavedSubscription]) -> None:
-    """What the store does with the effects."""
+    """Keep in `kept` what the effects have the store keep."""
     for effect in effects:
         if isinstance(effect, SaveSubscription):
             if effect.saved:
@@ -41,13 +41,13 @@ class Site:
         return effects
 
     def changed(self) -> list[Effect]:
-        """The lamp of 102 shows something else."""
+        """Have the lamp of 102 show something else, and return the effects."""
         effects = each(self.world.core.notifier.resources_changed([Aor("default", "102")], self.world.now))
         stored(effects, self.kept)
         return effects
 
     def restart(self, after: float = 5.0) -> list[Effect]:
-        """What the new process does at once; the store has reserved more numbers."""
+        """Begin the next process, for which the store has reserved numbers; return what it does at once."""
         now, before = self.world.now + after, list(self.kept.values())
         self.kept = {key: one._replace(cseq=one.cseq + subscription.AHEAD) for key, one in self.kept.items()}
         self.world = World()
@@ -82,7 +82,7 @@ def test_a_refresh_goes_on_too() -> None:
 
 
 def test_numbers_rise_through_any_number_of_notifies_and_restarts() -> None:
-    """And the store, which is always ahead, is seldom written."""
+    """The store keeps a number ahead of those that are used, so it is seldom written."""
     site, writes = Site(), 0
     (notify,) = notifies(site.give(subscribe()))
     for number in range(3 * subscription.AHEAD):
@@ -160,7 +160,7 @@ def test_what_was_removed_meanwhile_is_told_so() -> None:
 
 
 def test_many_are_told_one_after_the_other() -> None:
-    """So that their answers can be read between."""
+    """NOTIFYs after a start go out little by little, so that answers can be read between them."""
     site = Site()
     for _ in range(100):
         site.give(subscribe())
@@ -181,7 +181,7 @@ def test_a_change_before_a_watcher_was_told_is_in_what_it_is_told() -> None:
 
 @pytest.mark.parametrize("contact", ["sip:103@198.51.100.7:5062", "sip:103@10.0.0.7:5062"])
 def test_a_watcher_over_tcp_is_tried_at_its_contact(contact: str) -> None:
-    """Its connection has ended with the process; behind NAT it is told when it comes again."""
+    """The watcher's connection has ended with the process; behind NAT it is told when it comes again."""
     site = Site()
     asked = subscribe(contact=contact)
     gone = flow("103", "tcp")

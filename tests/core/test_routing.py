@@ -21,7 +21,7 @@ def here(extension: str) -> Aor:
 
 
 def known() -> Directory:
-    """The usual directory, in which acme.example has other codes, and an extension that begins with one."""
+    """The usual directory, where acme.example has other codes, and an extension that begins with a code."""
     usual = directory(("101", "102", "*97", "*97102", "*2"))
     stars = StarCodes(dnd="*3", dnd_off="", forward_always="**")
     codes = Tenant(ACME, pickup_code="*2", group_pickup_code="*22", star_codes=stars)

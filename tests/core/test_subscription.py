@@ -1,4 +1,4 @@
-"""The subscription's table: every pair, and every short sequence."""
+"""The table of a subscription: every pair of phase and event, and every short sequence of events."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ ANSWERS = {Event.CONFIRMED, Event.REFUSED, Event.FAILED}
 
 
 def possible(phase: Phase, event: Event) -> bool:
-    """An answer needs a NOTIFY in flight, a pause has an end, the rest can happen any time while alive."""
+    """Whether an event can happen in a phase: an answer needs a NOTIFY in flight, and DUE a pause."""
     if phase is Phase.ENDED:
         return False
     if event in ANSWERS:
         return phase in IN_FLIGHT
     if event is Event.LOST:
-        return phase in IN_FLIGHT or phase is Phase.UNREACHABLE  # its connection may be told of first
+        return (
+            phase in IN_FLIGHT or phase is Phase.UNREACHABLE
+        )  # the end of its connection may have been told before
     if event is Event.DUE:
         return phase is Phase.RETRYING
     if event is Event.REFRESHED:
-        return phase not in (Phase.LEAVING, Phase.LAST)  # answered 481
+        return phase not in (Phase.LEAVING, Phase.LAST)  # a refresh is answered 481 then
     return True
 
 
@@ -53,7 +55,7 @@ STEPS = ("change", "refresh", "200", "481", "503", "unsubscribe", "wait", "close
 class Watcher:
     """One watcher over TCP and what it sees, driven through the whole core.
 
-    It comes again over another connection each time; without one it is reached at its contact, or not at all.
+    The watcher comes again over another connection each time; without one it is reached at its contact alone.
     """
 
     def __init__(self, contact: str) -> None:
@@ -76,7 +78,7 @@ class Watcher:
         return subscribe._replace(request=subscribe.request._replace(flow=self.flow))
 
     def close(self) -> None:
-        """Its connection, and with it the NOTIFY that is in flight."""
+        """Close its connection, and lose with that the NOTIFY that is in flight."""
         self.closed = True
         flow = self.told_by if self.in_flight else self.flow
         effects = list(self.world.give(FlowClosed(flow)))

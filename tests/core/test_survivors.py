@@ -34,11 +34,11 @@ from blfd.core.values import Account, Aor, DialogId, Flow, Location, NameAddr, S
 OTHER = b"v=0\r\nm=audio 5000 RTP/AVP 0\r\n"
 MOVED = b"v=0\r\nm=audio 6000 RTP/AVP 0\r\n"
 HELD = SDP + b"a=sendonly\r\n"
-LATE = 3000.0  # when a session is over
+LATE = 3000.0  # when the sessions of all calls are over
 
 
 class Offices(Office):
-    """One process after the other, over one store; every leg that is up is described."""
+    """One process after the other over one store, in which each leg that is up is described."""
 
     def __init__(self, tls: tuple[str, ...] = ()) -> None:
         super().__init__(tls=tls)
@@ -64,7 +64,7 @@ class Offices(Office):
                 del self.kept[number]
 
     def describe(self, leg: int, user: str, transport: str = "udp", **over: Any) -> None:
-        """What the SIP stack says of a leg that is up."""
+        """Have the SIP stack describe a leg that is up."""
         shown = self.world.core.dialogs.get(Aor("default", user), leg)
         one = SavedLeg(
             shown.id if shown else DialogId(f"id{leg}", "ours", f"phone{leg}"),
@@ -84,7 +84,7 @@ class Offices(Office):
         self.give(LegDescribed(leg, one._replace(**over)))
 
     def up(self, who: str = "101", whom: str = "102", *, sips: bool = False, **over: Any) -> tuple[int, int]:
-        """A call that is up, and stored: its legs. `over` is of both."""
+        """Begin a call that is up and stored, and return its legs; `over` is said of both."""
         caller = self.call(who, whom, sips=sips)
         (callee,) = self.phones[caller]
         self.give(LegAnswered(callee, DialogId(f"id{callee}", "ours", f"phone{callee}"), SDP))
@@ -94,7 +94,7 @@ class Offices(Office):
         return caller, callee
 
     def restart(self, after: float = 1.0, lost: bool = False, transport: str = "udp") -> list[Effect]:
-        """kill -9 and a start; what the new process does at once."""
+        """End the process as kill -9 does, begin the next one, and return what that does at once."""
         now = self.world.now + after
         self.world = World(None, (), directory(PEOPLE, SALES))
         self.world.now = now
@@ -154,7 +154,7 @@ def test_lamps_and_lists_are_as_they_were() -> None:
 
 
 def test_watchers_see_nothing_between() -> None:
-    """The calls are there before the first NOTIFY."""
+    """Calls are restored before the first NOTIFY goes out."""
     office = Offices()
     office.up()
     effects = office.give(subscribe("103", "102"))
@@ -184,7 +184,7 @@ def asked(effects: list[Effect]) -> list[tuple[int, bytes]]:
 
 
 def test_both_phones_are_asked_whether_they_are_there() -> None:
-    """One by what it was told last, the other by what that answers."""
+    """One phone is offered what it was told last, and the other what that phone answers."""
     office = Offices()
     caller, callee = office.up()
     office.restart()
@@ -208,7 +208,7 @@ def test_one_that_is_gone_ends_both(dead: int) -> None:
 
 
 def test_one_that_refuses_to_be_asked_is_there() -> None:
-    """And so is asked the other one, by what it was told last."""
+    """The other phone is asked then, too, by what it was told last."""
     office = Offices()
     caller, callee = office.up()
     office.restart()
@@ -220,7 +220,7 @@ def test_one_that_refuses_to_be_asked_is_there() -> None:
 
 @pytest.mark.parametrize("holder", [0, 1])
 def test_who_holds_says_whether_it_does_so_still(holder: int) -> None:
-    """It may have let go in the last moment before the kill."""
+    """Whoever held may have let go in the last moment before the kill."""
     office = Offices()
     legs = office.up()
     office.give(OfferReceived(legs[holder], HELD))
@@ -249,7 +249,7 @@ def test_it_is_not_asked_twice() -> None:
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_phone_that_does_not_refresh(transport: str) -> None:
-    """It ends both when its session would have ended, no later for the restart."""
+    """Both legs end when the phone's session would have ended, no later for the restart."""
     office = Offices()
     legs = office.up(transport=transport)
     office.restart(transport=transport)
@@ -262,7 +262,7 @@ def test_a_phone_that_does_not_refresh(transport: str) -> None:
 
 
 def test_one_that_has_refused_is_asked_again_before_it_is_given_up() -> None:
-    """We refresh, and it is there: that shows anew, or that it is not."""
+    """We refresh the session, and the answer shows again whether the phone is there."""
     office = Offices()
     caller, callee = office.up(timer=SessionTimer(1800, True, LATE))
     office.restart()
@@ -291,7 +291,7 @@ def test_a_phone_whose_connection_is_gone_is_asked_when_it_is_back() -> None:
 
 
 def test_a_phone_is_asked_alone_where_the_other_one_does_not_come_back() -> None:
-    """What it says is told when that one is there."""
+    """What the phone answers is told to the other one as soon as that is there."""
     office = Offices()
     caller, callee = office.up(transport="tcp")
     office.restart(transport="tcp")
@@ -308,7 +308,7 @@ def test_a_phone_is_asked_alone_where_the_other_one_does_not_come_back() -> None
 
 
 def test_an_edge_is_reached_anew() -> None:
-    """A connection to it is made by us."""
+    """We make the connection to the edge."""
     office = Offices()
     edge: dict[str, Any] = {"route_set": ("<sip:198.51.100.7:5070;transport=tcp;lr>",), "transport": "tcp"}
     office.up(**edge)
@@ -319,7 +319,7 @@ def test_an_edge_is_reached_anew() -> None:
 
 @pytest.mark.parametrize("contact", ["sip:49@203.0.113.1:5071", "sip:49@carrier.example"])
 def test_a_carrier_is_reached_anew_and_asked_though_the_phone_is_lost(contact: str) -> None:
-    """It makes no connection for a call that is up, so nobody would find out that it has ended there."""
+    """A carrier makes no connection for a call that is up, so nobody would learn of its end there."""
     trunk = Trunk("default", "carrier", servers=("203.0.113.1:5071",), transport="tcp", username="u")
     office = Offices()
     caller, callee = office.up(transport="tcp")
@@ -396,7 +396,7 @@ def test_hold_is_passed_on_after_a_restart_and_outlives_the_next() -> None:
 
 
 def test_media_that_was_just_changing_is_told_anew() -> None:
-    """Nobody knows how far it was: one phone is asked, the other told what that answers."""
+    """Nobody knows how far the change had come: one phone is asked, and the other is told the answer."""
     office = Offices()
     caller, callee = office.up()
     hold(office, caller, callee, is_answered=False)
@@ -412,7 +412,7 @@ def test_media_that_was_just_changing_is_told_anew() -> None:
 
 @pytest.mark.parametrize("but", ["it", "all"])
 def test_an_orderly_stop(but: str) -> None:
-    """Calls that are up stay, unless they shall not; one that rings ends."""
+    """Calls that are up stay, unless the stop is to end them; one that rings ends."""
     office = Offices()
     legs = office.up()
     caller = office.call("103", "104")
@@ -423,7 +423,7 @@ def test_an_orderly_stop(but: str) -> None:
 
 
 def test_a_call_of_this_instant_ends_with_the_process() -> None:
-    """What was not stored yet cannot go on."""
+    """A call that is not stored yet cannot go on."""
     office = Offices()
     caller = office.talk("101", "102")
     assert hung_up(office.give(Drain(False))).keys() == {caller, *office.phones[caller]}
@@ -448,7 +448,7 @@ def test_it_is_taken_over_after_a_restart() -> None:
 
 
 def test_a_kill_while_it_is_taken_over() -> None:
-    """The old phone was told BYE, and says so: the one that stays is told as well, and talks to nobody."""
+    """The phone that was replaced says that it has had its BYE; the other one is hung up, too."""
     office = Offices()
     legs = office.up()
     take_over(office, legs)
@@ -459,7 +459,7 @@ def test_a_kill_while_it_is_taken_over() -> None:
 
 
 def test_both_calls_of_a_transfer_change_at_once() -> None:
-    """Attended: at no moment does the store have a leg in two calls, or the old and the new one."""
+    """While an attended transfer is stored, no leg is in two calls, and no call is there twice."""
     office = Offices()
     one, other = office.up("101", "102"), office.up("102", "103")
     office.restart()
@@ -479,7 +479,7 @@ def test_both_calls_of_a_transfer_change_at_once() -> None:
 
 
 def waiting(office: Offices) -> tuple[int, int, int]:
-    """A blind transfer to 103, which rings, and whose transferor 102 has gone: the legs of all three."""
+    """Begin a blind transfer to 103, which rings, let 102, the transferor, go, and return all three legs."""
     one, other = office.up()
     asked = request("REFER", "102", "101", call_id=f"id{other}")
     asked = asked._replace(to=asked.to._replace(tag="ours"), from_=asked.from_._replace(tag=f"phone{other}"))
@@ -491,7 +491,7 @@ def waiting(office: Offices) -> tuple[int, int, int]:
 
 
 def test_a_kill_while_who_is_transferred_waits_alone() -> None:
-    """The transferor, which has gone, says so when it is asked; who waits is hung up, and no lamp is left."""
+    """The transferor says that it has gone when it is asked; who waits is hung up, and no lamp is left."""
     office = Offices()
     one, other, _ = waiting(office)
     assert len(office.kept) == 1
@@ -567,7 +567,7 @@ def test_limits_count_it() -> None:
 
 
 def test_a_call_by_sips_is_one_after_a_start() -> None:
-    """Who takes it over needs TLS, as does who is in it."""
+    """Whoever takes a call by sips: over needs TLS, as do those who are in it."""
     office = Offices(tls=("101", "102", "103"))
     caller, callee = office.up(transport="tls", sips=True)
     taken = replaces(callee)

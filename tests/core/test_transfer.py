@@ -45,7 +45,7 @@ HELD = SDP + b"a=sendonly\r\n"
 
 
 class Transfers(Office):
-    """101 talks with 102 on the legs `caller` and `callee`; what the SIP stack says at once is said."""
+    """101 talks with 102 on the legs `caller` and `callee`; the SIP stack answers what it can at once."""
 
     def __init__(self, *, by_caller: bool = False, tls: tuple[str, ...] = (), sips: bool = False) -> None:
         super().__init__(tls=tls)
@@ -70,13 +70,13 @@ class Transfers(Office):
         return effects
 
     def confirm(self, effects: list[Effect], status: int = 200) -> list[Effect]:
-        """What comes of the answers to the NOTIFYs of a REFER among the effects."""
+        """Answer the NOTIFYs of a REFER among the effects, and return the effects with what comes of that."""
         sent = [e for e in effects if isinstance(e, NotifyLeg)]
         more = [e for n in sent for e in self.give(LegNotified(n.leg, n.exchange, status))]
         return [*more, *self.confirm(more)] if more else []
 
     def refer(self, to: str | Uri = "103", leg: int = 0, *, replaces: str = "", **more: Any) -> list[Effect]:
-        """REFER by the transferor, or on `leg`; all NOTIFYs are confirmed."""
+        """Send a REFER by the transferor, or on `leg`, and confirm all NOTIFYs."""
         target = uri(to) if isinstance(to, str) else to
         asked = request("REFER", "102", "x")
         effects = self.give(
@@ -91,7 +91,7 @@ class Transfers(Office):
         return reply.status, reply.reason
 
     def called(self, effects: list[Effect]) -> int:
-        """The leg of the phone that is called."""
+        """The leg of the phone that is called by these effects."""
         (dial,) = [e for e in effects if isinstance(e, Dial)]
         return dial.leg
 
@@ -105,7 +105,7 @@ class Transfers(Office):
         return self.give(LegAnswered(leg, DialogId(f"id{leg}", "ours", f"phone{leg}"), sdp))
 
     def blind(self) -> int:
-        """The leg of 103's phone, which rings."""
+        """Begin a blind transfer to 103, whose phone rings, and return that phone's leg."""
         leg = self.called(self.refer())
         self.rings_at(leg)
         return leg
@@ -127,7 +127,7 @@ def offers(effects: list[Effect]) -> list[Offer]:
 
 
 def test_every_pair_of_the_table() -> None:
-    """A stage takes what can happen in it, and nothing else; each is reached and left."""
+    """Each stage takes what can happen in it and nothing else, and each is reached and left."""
     reached = {then for then, _ in TRANSITIONS.values()} | {Stage.LOOKING}
     assert reached == set(Stage)
     assert {stage for stage, _ in TRANSITIONS} == set(Stage) - {Stage.OVER}
@@ -236,7 +236,7 @@ def test_what_fails_leaves_the_call_as_it_was(failure: str, held: bool) -> None:
 @pytest.mark.parametrize("is_there", [True, False], ids=["", "without the transferor"])
 @pytest.mark.parametrize("where", ["104", "102"])
 def test_a_target_that_forwards(where: str, is_there: bool) -> None:
-    """The transferee talks with who answers in the end, be that the transferor's other phone."""
+    """The transferee talks with whoever answers in the end, even if that is the transferor's other phone."""
     office = Transfers()
     leg = office.blind()
     if not is_there:
@@ -325,7 +325,7 @@ def test_a_transferor_that_wants_to_hear_nothing() -> None:
 
 
 def test_a_target_with_early_media() -> None:
-    """Its phone has said in the 183 what it can send, and does not say it again; nobody hears it before."""
+    """The target says in its 183 what it can send, and not again; nobody hears it before the answer."""
     office = Transfers()
     leg = office.called(office.refer())
     effects = office.give(LegProgress(leg, 183, "", DialogId(f"id{leg}", "ours", f"phone{leg}"), TARGET))
@@ -338,7 +338,7 @@ def test_a_target_with_early_media() -> None:
 
 
 def test_who_withholds_its_name_goes_on_doing_so() -> None:
-    """An anonymous caller is transferred; and one that transfers is not named either."""
+    """An anonymous caller stays anonymous when it is transferred, and when it transfers."""
     for transfers in (False, True):
         office = Transfers(by_caller=transfers)
         (call,) = office.world.core.calls
@@ -394,7 +394,7 @@ def test_what_rings_for_a_transfer_can_be_picked_up(way: str, is_there: bool) ->
 
 
 def test_who_has_picked_it_up_transfers_it_before_it_is_joined() -> None:
-    """Its ACK is to bring the media that the transferee waits for: until then the call has a stand-in."""
+    """The picker's ACK brings the media that the transferee waits for; a stand-in has its place before."""
     office = Transfers()
     office.blind()
     picker = office.ask("104", "*97103", None)
@@ -410,7 +410,7 @@ def test_who_has_picked_it_up_transfers_it_before_it_is_joined() -> None:
 
 
 class Consulting(Transfers):
-    """102 talks with 101, which has called it or was called, and with 103, likewise; or 103 rings."""
+    """102 talks with 101 and with 103, or 103 rings; in either call 102 may be caller or callee."""
 
     def __init__(
         self,
@@ -633,7 +633,7 @@ def test_blind_with_calls_and_targets_by_sips(
     [("", ""), ("", "101"), ("", "103"), ("first", ""), ("first", "103"), ("second", ""), ("second", "101")],
 )
 def test_attended_with_calls_by_sips(sips: str, without: str, to: str, rings: bool) -> None:
-    """Of both calls and the target one by sips: is enough; who has no TLS can be in no such call."""
+    """One of both calls, or the target, by sips: is enough for TLS to be needed of everybody."""
     tls = tuple(who for who in ("101", "102", "103") if who != without)
     office = Consulting(by_caller=False, tls=tls, sips=sips, rings=rings)
     target = uri("x")._replace(scheme=to)
@@ -735,7 +735,7 @@ def test_a_stop_ends_all_of_it() -> None:
 
 
 def test_a_leg_that_is_given_up_leaves_no_lamp() -> None:
-    """As the watchdog does it, of who waits and of who is told."""
+    """The watchdog gives up the leg of who waits, or that of who is told."""
     for hangs_up in (True, False):
         office = Transfers()
         target = office.blind()
@@ -762,7 +762,7 @@ def test_a_consultation_is_for_one_transfer() -> None:
 
 
 def test_somebody_takes_over_while_the_target_rings() -> None:
-    """The transferor's call goes on at another phone of its own: nobody is called any more."""
+    """The transferor's call goes on at another of its phones, and the target is called no more."""
     office = Transfers()
     leg = office.blind()
     dialog = office.dialog("102")

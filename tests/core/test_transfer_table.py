@@ -1,4 +1,4 @@
-"""Every way to transfer, by either side, in each situation, to each end: the lamps, and what is told."""
+"""Every way to transfer, by either side, in each situation, to each end: lamps, and what is told."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WON_BY = {
 
 
 def begun(way: str, by: str, situation: str) -> Transfers:
-    """101 and 102 talk, or one holds the other; with a consultation that rings, if it is to be one."""
+    """Begin a call of 101 and 102, or one that is held, and for an attended transfer a consultation."""
     by_caller, held = by == "the caller", situation == "held by the transferor"
     if way == "blind":
         office = Transfers(by_caller=by_caller)
@@ -48,7 +48,7 @@ def hold(office: Transfers, who: int, whom: int) -> None:
 
 
 def ends(office: Transfers, leg: int, outcome: str) -> tuple[list[Effect], int]:
-    """What the target, or somebody for it, does; what comes of it, and the leg that has the call now."""
+    """Do what `outcome` says for the target; return the effects, and the leg that has the call then."""
     match outcome:
         case "answered":
             return office.answers_at(leg), leg

@@ -1,4 +1,4 @@
-"""Trunks in the core alone: whose calls come in and whom they reach, which go out, how and as whose."""
+"""Trunks in the core alone: whom calls from outside reach, and which calls go out, how and as whose."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def site(trunk: Trunk = TRUNK, *more: Trunk, routes: tuple[OutRoute, ...] = (ROU
 
 
 class Story:
-    """A site with a trunk; nobody is taken at its word, but as the other tests do it phones are."""
+    """A site with a trunk; phones at the usual address are trusted, as in the other tests."""
 
     def __init__(self, known: Directory | None = None, settings: Settings | None = None) -> None:
         self.world = World(settings, PEOPLE, known or site())
@@ -84,14 +84,14 @@ class Story:
         return self.effects
 
     def call_in(self, invited: InviteReceived) -> list[Dial]:
-        """The INVITEs that a call from outside leads to."""
+        """Call from outside, and return the INVITEs that this leads to."""
         (accept,) = self.give(invited)
         assert isinstance(accept, Accept), accept
         self.caller = accept.leg
         return dials(self.give(LegAccepted(accept.leg, "ours")))
 
     def take(self, invited: InviteReceived) -> list[Effect]:
-        """What comes of it first; it goes on where it is a call."""
+        """Take an INVITE from outside, go on if it becomes a call, and return what came of it first."""
         found = self.give(invited)
         for accept in found:
             if isinstance(accept, Accept):
@@ -118,7 +118,7 @@ class Story:
         return " ".join(effect.text for effect in self.effects if isinstance(effect, Log))
 
     def told(self) -> list[tuple[int, str]]:
-        """How the caller's leg ended."""
+        """The statuses and reasons by which the caller's leg is ended."""
         return [(e.status, e.reason) for e in self.effects if isinstance(e, HangUp) and e.leg == self.caller]
 
 
@@ -131,7 +131,7 @@ def outside(
     named: tuple[tuple[str, Uri], ...] = (),
     **over: object,
 ) -> InviteReceived:
-    """An INVITE of somebody outside."""
+    """An INVITE from outside to a number."""
     asked = request(method, "x", number, source=Flow("udp", source, 5060))
     who = from_ or Address(uri("+491701234567", CARRIER), "Carla", "far")
     asked = asked._replace(from_=who, **over)  # type: ignore[arg-type]
@@ -303,7 +303,7 @@ SCANNER = "198.18.0.7"
 
 
 def distrusting(known: Directory | None = None, **settings: object) -> Story:
-    """A site that takes nobody at his word."""
+    """A site that trusts no sender."""
     story = Story(known, Settings(**settings))  # type: ignore[arg-type]
     story.world.core._authenticator._settings = Settings()
     story.world.core._authenticator._trusted.clear()
@@ -449,7 +449,7 @@ def test_which_of_the_trunks_of_one_address_a_call_is_of(
     tenant: str,
     turned: bool,
 ) -> None:
-    """Whatever their order is."""
+    """The order of the trunks does not matter."""
     both = [replace(MINE, **mine), replace(ACME, **acme)]  # type: ignore[arg-type]
     story = Story(site(*(reversed(both) if turned else both)))
     story.give(OF_ACME)
@@ -596,7 +596,7 @@ def test_a_carrier_is_told_no_extension_by_which_a_call_has_come() -> None:
 
 
 def identities(effects: list[Effect], leg: int) -> list[str]:
-    """With whom the phone on a leg is told to talk."""
+    """The identities by which the phone on a leg is told with whom it talks."""
     told = [
         one for one in effects if isinstance(one, Progress | Answer | Offer | Identify) and one.leg == leg
     ]
@@ -652,7 +652,7 @@ def forwarding(trunk: Trunk, rules: dict[str, Forwarding]) -> Directory:
 
 
 def back(dial: Dial, did: str, **over: Any) -> InviteReceived:
-    """What a carrier makes of our INVITE that leads the number to a DID of ours."""
+    """The INVITE that a carrier sends us when the number that we call leads to a DID of ours."""
     headers = dict(dial.headers)
     asserted = headers.get("P-Asserted-Identity", "")
     user = (asserted or dial.from_.uri).partition("sip:")[2].partition("@")[0]
@@ -694,7 +694,7 @@ CIRCLES: tuple[tuple[str, Trunk, dict[str, Forwarding], dict[str, Any], int], ..
 def test_a_call_that_comes_back_is_not_sent_outside_again(
     what: str, trunk: Trunk, rules: dict[str, Forwarding], over: dict[str, Any], rounds: int
 ) -> None:
-    """101 forwards to a number that leads to it again, or to 102, which forwards to one that leads to 101."""
+    """101 forwards to a number that leads back to it, or to 102, which forwards to one that leads to 101."""
     story = Story(forwarding(trunk, rules))
     dids = ["+49301234501", "+493012345102"] if len(rules) == 2 else ["+49301234501"]
     (dial,) = story.call_in(outside(dids[0]))
@@ -708,7 +708,7 @@ def test_a_call_that_comes_back_is_not_sent_outside_again(
 
 @pytest.mark.parametrize("rule", [BUSY, LATER], ids=["busy", "no answer"])
 def test_a_call_that_comes_back_may_ring_again(rule: Forwarding) -> None:
-    """As a mobile's voice mail may be the desk's telephone."""
+    """A mobile may forward to the desk, which rings again, as no forwarding has failed yet."""
     story = Story(forwarding(ONE_NUMBER, {"101": rule}))
     (dial,) = story.call_in(outside())
     story.ring(dial.leg)
@@ -843,7 +843,7 @@ def test_a_route_strips_and_puts_before_and_the_one_that_says_most_counts() -> N
         assert story.call_out(dialled)[0].contact == f"sip:{number}@{CARRIER}"
     assert story.refused(invite("101", "9123")).status == 404
     assert story.refused(invite("101", "0abc")).status == 404
-    assert story.call_out("102")[0].to == NameAddr(f"sip:102@{HOST}")  # inside first
+    assert story.call_out("102")[0].to == NameAddr(f"sip:102@{HOST}")  # extensions count before routes
 
 
 TWO = (
@@ -941,7 +941,7 @@ NO_WAYS: tuple[tuple[str, tuple[Trunk, ...], int, str], ...] = (
 def test_where_no_trunk_takes_a_call_it_is_no_503(
     what: str, trunks: tuple[Trunk, ...], status: int, said: str
 ) -> None:
-    """By that a phone would think that this server is out of order, and leave it."""
+    """A phone that is told 503 would think that this server is out of order, and leave it."""
     story = Story(site(*trunks, routes=BY_BOTH))
     if status == 486:
         story.call_out("0170")
@@ -998,7 +998,7 @@ def test_a_phone_forwards_outside_and_a_call_is_transferred_there() -> None:
 
 @pytest.mark.parametrize("lets", [True, False])
 def test_whether_calls_are_sent_on_outside(lets: bool) -> None:
-    """By a rule, a phone's 3xx, a code, a blind transfer and one with a consultation."""
+    """Calls are sent on by a rule, a phone's 3xx, a code, a blind transfer, and one with a consultation."""
     known = site()
     tenant = replace(known.tenants["default"], send_outside=lets)
     extensions = {
@@ -1012,7 +1012,7 @@ def test_whether_calls_are_sent_on_outside(lets: bool) -> None:
     def noted(numbers: list[Dial]) -> None:
         ways.append([dial.contact for dial in numbers] == [f"sip:0170@{CARRIER}"])
 
-    noted(Story(known).call_out("104"))  # the rule is as if it were not, else
+    noted(Story(known).call_out("104"))  # the rule counts for nothing where calls are not sent on
     story = Story(known)
     (dial,) = story.call_out("102")
     noted(dials(story.give(LegEnded(dial.leg, 302, "", redirect=Redirect((uri("0170"),))))))
@@ -1095,7 +1095,7 @@ def test_codecs_that_a_trunk_does_not_take_are_left_out_both_ways_and_t38_passes
     assert dial.offer == LESS
     story = Story(site(replace(TRUNK, codecs=("G729",))))
     (dial,) = story.call_in(outside()._replace(offer=OFFER))
-    assert dial.offer == OFFER  # that nothing is left of it would end the call
+    assert dial.offer == OFFER  # an offer of which nothing is left would end the call
 
 
 UNSOUND: tuple[dict[str, object], ...] = (
@@ -1250,7 +1250,7 @@ def test_servers() -> None:
     ("transport", "number", "rings"), [("udp", "0123", False), ("tls", "0123", True), ("udp", "112", True)]
 )
 def test_who_calls_outside_by_sips_is_led_there_over_tls(transport: str, number: str, rings: bool) -> None:
-    """RFC 5630, section 5.1; an emergency call goes as it can."""
+    """A call by sips: goes outside over TLS (RFC 5630, section 5.1); an emergency call goes as it can."""
     emergency = OutRoute("default", "112", ("carrier",), emergency=True)
     story = Story(site(replace(TRUNK, transport=transport), routes=(ROUTE, emergency)))
     asked = invite("101", number)

@@ -80,7 +80,7 @@ class Pbx:
         return self.take(self.world.at(self.world.now + seconds))
 
     def first(self) -> SendRequest:
-        """The SUBSCRIBE after a start."""
+        """Wait for the SUBSCRIBE after a start, and return it."""
         sent = self.wait(1.0)
         assert sent
         return sent
@@ -156,7 +156,7 @@ TURN = {
 @pytest.mark.parametrize("state", [state for state in State if state is not State.OVER])
 @pytest.mark.parametrize("event", list(Event))
 def test_every_pair_is_there_or_cannot_happen(state: State, event: Event) -> None:
-    """Answers come while a request is out, turns where none is; what leaves has left once."""
+    """Answers come only while a request is out, and turns only while none is; a subscription leaves once."""
     if event in ANSWERS:
         possible = state in OUT
     elif event in (Event.DUE, Event.MOVED, Event.UNTOLD):
@@ -197,7 +197,7 @@ def test_a_notify_may_come_before_the_200() -> None:
 
 
 def test_who_owns_an_extension() -> None:
-    """What is said of it counts first, then the upstreams, the closest pattern before the others."""
+    """The extension's own setting counts first, then the upstream with the closest pattern."""
     wide = replace(UPSTREAM, name="wide", extensions=("1xx",))
     known = site(UPSTREAM, wide)
     found = {aor.extension: known.upstream(aor) for aor in known.extensions if aor.tenant == "default"}
@@ -212,7 +212,7 @@ def test_who_owns_an_extension() -> None:
     assert known.upstream(Aor("acme.example", "101")) is None
 
 
-ASTERISK = [  # res_pjsip_dialog_info_body_generator: full, one dialog, the extension is its id
+ASTERISK = [  # res_pjsip_dialog_info_body_generator: full, one dialog, whose id is the extension
     (body('<dialog id="102"><state>terminated</state></dialog>', version=0), "idle", ""),
     (
         body(
@@ -228,7 +228,7 @@ ASTERISK = [  # res_pjsip_dialog_info_body_generator: full, one dialog, the exte
     (body('<dialog id="102"><state>terminated</state></dialog>', version=3), "idle", ""),
 ]
 UUID = "9f0c4c1e-5d0a-4e0b-8d0e-0c9d8a7b6c5d"
-FREESWITCH = [  # sofia_presence: full with ids when subscribed, then partial without Call-ID
+FREESWITCH = [  # sofia_presence: full with ids after the SUBSCRIBE, then partial without a Call-ID
     (body(f'<dialog id="{UUID}" call-id="{UUID}"><state>terminated</state></dialog>', version=4), "idle", ""),
     (
         body(
@@ -257,7 +257,7 @@ FREESWITCH = [  # sofia_presence: full with ids when subscribed, then partial wi
         "",
     ),
 ]
-KAMAILIO = [  # presence_dialoginfo: no body where nothing is known, full, versions that rise
+KAMAILIO = [  # presence_dialoginfo: no body where nothing is known, else full documents, rising versions
     (b"", "idle", ""),
     (
         body(
@@ -316,7 +316,7 @@ def test_a_missed_version_has_us_ask_for_what_is_full_but_not_again_and_again() 
 
 
 def test_a_partial_document_first() -> None:
-    """Before the 200: what is full is asked for when that has come."""
+    """A partial document comes before the 200; a full one is asked for after that."""
     pbx = Pbx()
     sent = pbx.first()
     pbx.notify(sent, body(dialog("early"), version=7, state="partial"))
@@ -377,7 +377,7 @@ def test_a_pbx_that_tells_from_another_address_of_its_own() -> None:
     ids=("no XML", "too long", "entities", "too many dialogs", "another type", "another package"),
 )
 def test_what_cannot_be_used(content: bytes, more: dict[str, str], status: int) -> None:
-    """What cannot be read may have said anything: the lamp is unknown, and asked for once."""
+    """A document that cannot be read may have said anything: the lamp is unknown, and asked for once."""
     pbx = Pbx()
     sent = pbx.subscribed("confirmed")
     for _ in range(3):
@@ -474,7 +474,7 @@ def test_481_to_a_refresh_is_a_new_subscription_at_once_and_the_lamp_stays() -> 
 
 
 def test_a_pbx_that_has_started_anew_is_asked_for_all_lamps() -> None:
-    """One refresh finds out; the others need not wait for theirs."""
+    """One refresh shows that the PBX has started anew; the other subscriptions do not wait for theirs."""
     names = [f"1{n:02}" for n in range(10, 30)]
     pbx = Pbx(replace(UPSTREAM, extensions=("1xx",)), extensions=names)
     pbx.wait(5.0)
@@ -637,7 +637,7 @@ def test_a_pbx_that_answers_pings_again_is_asked_for_all_lamps() -> None:
 
 
 def test_servers_that_dns_names_in_another_order_move_nobody() -> None:
-    """One that is not named any more does, and one that is silent."""
+    """Subscriptions move from a server that is silent, or that DNS names no more."""
     name, other = Server("pbx.example", 0, ("udp",)), "203.0.113.2"
     pbx = Pbx(replace(UPSTREAM, servers=("pbx.example",)))
 
@@ -665,7 +665,7 @@ def test_servers_that_dns_names_in_another_order_move_nobody() -> None:
 
 
 def test_a_pbx_that_has_a_name() -> None:
-    """It is looked up first, and that is no failure; a name that is not found is one."""
+    """The name is looked up first, which is no failure; a name that is not found is one."""
     pbx = Pbx(replace(UPSTREAM, servers=("pbx.example",)))
     effects = pbx.world.at(pbx.world.now + 0.1)
     assert effects == [Locate(Server("pbx.example", 0, ("udp",)))]
@@ -747,7 +747,7 @@ def test_all_go_to_the_other_server_when_the_first_falls_silent() -> None:
 
 
 def test_what_is_set_otherwise() -> None:
-    """Another password is a new subscription, another rate is none; what is removed is unsubscribed from."""
+    """Another password begins a new subscription, another rate does not; a removed upstream's ends."""
     pbx = Pbx()
     sent = pbx.subscribed("confirmed")
     pbx.take(pbx.world.give(DirectoryChanged(site(replace(UPSTREAM, rate=9)))))
@@ -773,7 +773,7 @@ def test_what_is_set_otherwise() -> None:
 
 
 def test_an_extension_that_is_taken_from_its_upstream() -> None:
-    """By its owner, by an upstream that says more of it, by one that is off, and by going."""
+    """An owner takes it, or a closer pattern, or the upstream is turned off, or the extension goes."""
     pbx = Pbx()
     sent = pbx.subscribed("confirmed")
     known = site()
@@ -896,7 +896,7 @@ class OfList(Pbx):
 
     @property
     def lamps(self) -> dict[str, str]:
-        """Of those that are known."""
+        """The lamps that are known, by extension."""
         known = self.world.core.upstreams.is_known
         return {name: self.world.lamp(name) for name in ("101", "102", "103") if known(Aor("default", name))}
 
@@ -1048,7 +1048,7 @@ def test_whatever_happens_it_goes_on_and_lamps_are_what_was_told_last(
             assert pbx.lamp == "idle"
     known = replace(UPSTREAM, username="acct", password="s3cret")
     pbx.take(pbx.world.give(DirectoryChanged(site(known))))
-    for _ in range(12):  # an honest PBX now: it tells within the longest pause
+    for _ in range(12):  # from here on the PBX answers well, and tells within the longest pause
         before = len(pbx.asked)
         pbx.wait(100.0)
         for sent in pbx.asked[before:] + open_ones:
@@ -1059,7 +1059,7 @@ def test_whatever_happens_it_goes_on_and_lamps_are_what_was_told_last(
 
 
 def test_an_entity_of_another_host_and_our_own_domain() -> None:
-    """Whose state it is, the subscription says; watchers see their own domain."""
+    """The subscription says whose state a document has; watchers see their own domain."""
     pbx = Pbx()
     pbx.take(pbx.world.give(subscribe("103", "102")))
     sent = pbx.subscribed()

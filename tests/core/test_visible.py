@@ -33,7 +33,7 @@ from blfd.core.visible import visible
         ("", ""),
         ("Alice Ng", "Alice Ng"),
         ("Zoë Ω 张伟 👩‍👧", "Zoë Ω 张伟 👩‍👧"),
-        ("می‌خواهم", "می‌خواهم"),  # the ZWNJ is a part of the word
+        ("می‌خواهم", "می‌خواهم"),  # the zero-width non-joiner is a part of the word
         ("9\r\nBYE sip:x SIP/2.0", "9��BYE sip:x SIP/2.0"),
         ("a\x00\t\x1b[2J\x7fb", "a���[2J�b"),
         ("a\x85\x9bb", "a��b"),
@@ -54,7 +54,7 @@ def test_what_is_long_is_cut() -> None:
     assert visible("abc", 0) == "…"
 
 
-# Any characters, among them those that Hypothesis leaves out by itself: lone surrogates.
+# Any characters, among them lone surrogates, which Hypothesis leaves out by itself.
 ANY_TEXT = st.text(st.integers(0, 0x10FFFF).map(chr))
 
 

@@ -1,4 +1,4 @@
-"""What should have come and never does: the call ends on both sides, with the reason, and it is counted."""
+"""Inputs that should come and never do: the call ends on both sides with the reason, and is counted."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def no_ack(office: Office) -> list[int]:
 
 
 def no_ack_with_the_answer(office: Office) -> list[int]:
-    """A delayed offer: the ACK would bring what the callee's phone waits for."""
+    """A call with a delayed offer, whose ACK would bring the answer that the callee's phone waits for."""
     caller = office.call("101", "102", None)
     (phone,) = office.phones[caller]
     office.give(LegAnswered(phone, DialogId(f"id{phone}", "ours", f"phone{phone}"), SDP))
@@ -72,7 +72,7 @@ def change_of_media_not_answered(office: Office) -> list[int]:
 
 
 def own_offer_not_answered(office: Office) -> list[int]:
-    """Of a take-over: who stays is to send its media elsewhere."""
+    """A take-over, in which our offer to the phone that stays has no answer."""
     caller = office.talk("101", "102")
     leg, _ = office.pick_up("103", "x", replaces=replaces(office.phones[caller][0]))
     office.give(LegAcknowledged(leg, None))
@@ -117,7 +117,7 @@ def test_what_never_comes_ends_the_call(what: str) -> None:
 
 
 def through(world: World, until: float) -> list[Effect]:
-    """What the clock brings, second by second."""
+    """The effects of each second until `until`."""
     effects: list[Effect] = []
     while world.now < until:
         effects += world.at(min(until, world.now + 1))
@@ -125,12 +125,12 @@ def through(world: World, until: float) -> list[Effect]:
 
 
 def said(effects: list[Effect]) -> list[str]:
-    """Lines for the operator about what was given up."""
+    """The lines that tell the operator what was given up."""
     return [effect.text for effect in effects if isinstance(effect, Log) and "given up" in effect.text]
 
 
 def test_a_leg_that_does_not_end_is_dropped() -> None:
-    """It was hung up, and its call is over long since: only the stack still has it."""
+    """The leg was hung up and its call is long over: only the stack still has it."""
     world = World(phones=("101", "102"), stack=False)
     caller, phone = talk(world)
     world.give(LegEnded(phone, 200, ""))
@@ -145,7 +145,7 @@ def test_a_leg_that_does_not_end_is_dropped() -> None:
 
 
 def test_a_leg_that_the_stack_has_no_more_has_ended() -> None:
-    """Its end was never told: the other side hears of it within half a minute, and the lamps."""
+    """Nobody told the core of the leg's end: the other side and the lamps hear of it within half a minute."""
     world = World(phones=("101", "102"), stack=False)
     caller, phone = talk(world)
     assert ListLegs() in through(world, world.now + LIST)
@@ -202,7 +202,7 @@ def test_a_notify_whose_answer_is_lost_is_sent_again() -> None:
 
 
 def test_all_goes_well_and_nothing_is_counted() -> None:
-    """An hour of a call that rings as long as it may, is picked up, taken over, and talked in."""
+    """For an hour a call rings as long as it may, is picked up and taken over, and its phones talk."""
     office = Office()
     caller = office.call("101", "102")
     through(office.world, office.world.now + 115)
@@ -219,7 +219,7 @@ def test_all_goes_well_and_nothing_is_counted() -> None:
 
 @pytest.mark.parametrize("state", ["ringing", "answered"])
 def test_a_call_that_is_never_up_is_given_up_whatever_the_cause(state: str) -> None:
-    """As if its own clock had failed, or the ACK had been counted wrongly."""
+    """The watchdog stands in for a call whose own clock fails, or that counts its ACKs wrongly."""
     office = Office()
     caller = office.call("101", "102")
     (call,) = office.world.core.calls
