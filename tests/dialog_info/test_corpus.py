@@ -1,4 +1,4 @@
-"""Real documents and NOTIFYs: each is read, or refused for the reason that its index gives."""
+"""Real documents and NOTIFYs: each is read, or refused for the reason that the corpus' index gives."""
 
 from __future__ import annotations
 

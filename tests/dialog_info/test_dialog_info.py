@@ -246,7 +246,7 @@ def test_round_trip_and_schema(info: DialogInfo) -> None:
 
 
 def cleaned(info: DialogInfo) -> DialogInfo:
-    """What has to come back: a character that XML 1.0 forbids is U+FFFD, an optional attribute not empty."""
+    """The document as it has to come back: U+FFFD for characters that XML 1.0 forbids, no empty attribute."""
     optional = ("call_id", "local_tag", "remote_tag", "display")
     forbidden = {n: "\ufffd" for n in (*range(32), 0xFFFE, 0xFFFF) if n not in (9, 10, 13)}
 

@@ -1,4 +1,4 @@
-"""Lists of resources, which name the documents beside them (RFC 4662)."""
+"""Lists of resources, which name the documents that come beside them (RFC 4662)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_list_of_the_rfc() -> None:
         (b"<list ", b"<!DOCTYPE a><list "),
     ],
 )
-def test_what_is_none(wrong: bytes, right: bytes) -> None:
+def test_what_is_no_list(wrong: bytes, right: bytes) -> None:
     assert wrong in OF_THE_RFC
     with pytest.raises(DialogInfoError):
         parse_resource_list(OF_THE_RFC.replace(wrong, right))

@@ -1,4 +1,4 @@
-"""Branches of calls: who has seen any number of them can make none."""
+"""Branches of calls: whoever has seen any number of them can still make none."""
 
 from __future__ import annotations
 

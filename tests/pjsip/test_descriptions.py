@@ -1,4 +1,4 @@
-"""What PJSIP is given of SDP: whatever a phone writes, what its negotiator asserts is there."""
+"""What PJSIP is given of SDP: whatever a phone writes, the lines that its negotiator asserts are there."""
 
 from __future__ import annotations
 
@@ -57,6 +57,6 @@ def test_what_the_negotiator_looks_for_is_there(place: bytes, written: list[byte
 
 
 def found(section: Section, attribute: bytes) -> list[bytes]:
-    """The payload types that an attribute is of."""
+    """The payload types that lines of an attribute are about."""
     pattern = re.compile(rb"a=" + attribute + rb":(\S*)")
     return [match[1] for line in section for match in [pattern.match(line)] if match]

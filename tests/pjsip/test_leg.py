@@ -1,4 +1,4 @@
-"""A leg's table: every pair, and what a leg does then, without PJSIP."""
+"""The table of a leg: every pair of state and event, and what the leg does then, without PJSIP."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def update(branch: str = "1") -> Request:
 
 
 class Fake:
-    """A session that does what it is told, and notes it; `fails`: what PJSIP refuses."""
+    """A session that notes what it is told; `fails` has the names of what PJSIP is to refuse."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
@@ -69,7 +69,7 @@ class Fake:
 
 
 class Played:
-    """A leg, and what it has told and had resumed."""
+    """A leg on a `Fake`, with what it has told the core, and the requests that it has had resumed."""
 
     def __init__(
         self, state: State = State.CALLING, *, is_caller: bool = False, delayed: bool = False
@@ -94,7 +94,7 @@ class Played:
         self.resumed.clear()
 
     def give(self, event: Event) -> object:
-        """Have it happen, as the core or PJSIP does; what is returned."""
+        """Have an event happen, as the core or PJSIP would, and return what the leg does."""
         leg = self.leg
         match event:
             case Event.RESPOND:
@@ -144,7 +144,7 @@ EVERY_PAIR = list(itertools.product(State, Event))
 
 
 def possible(state: State, event: Event) -> bool:
-    """Whom nothing was heard of is called; a decision is one about our offer; what has ended is forgotten."""
+    """Whether an event can happen in a state: only our offer is decided, and an ended leg is forgotten."""
     if state is State.ENDED:
         return False
     if event in (Event.RESPOND, Event.ACKNOWLEDGED):
@@ -215,7 +215,7 @@ def test_what_is_done(state: State, event: Event) -> None:
     assert (refused in played.session.asked) == (held and state is State.ASKED)
 
 
-# What PJSIP is just doing by itself
+# Events while PJSIP does something by itself
 
 
 def test_a_caller_gets_responses_until_it_has_a_2xx() -> None:
@@ -247,7 +247,7 @@ def test_a_reinvite_that_pjsip_does_not_hold_is_not_told() -> None:
     assert (played.told, played.leg.state) == ([], State.UP)
 
 
-# What does not fit
+# SDP that does not fit
 
 
 def test_an_answer_that_does_not_fit_ends_the_leg_in_words() -> None:
@@ -286,7 +286,7 @@ def test_sdp_of_no_use(has_agreed: bool) -> None:
     assert answered.fault == ("" if has_agreed else "bad m= line")
 
 
-# What waits
+# Requests that wait
 
 
 def test_an_ack_waits_for_the_answer_that_it_brings() -> None:
@@ -313,7 +313,7 @@ def test_a_cancel_waits_for_a_response() -> None:
 
 
 def test_an_update_is_held_once() -> None:
-    """A copy that comes after its answer was lost goes to PJSIP, which repeats that: it is no other offer."""
+    """A copy, which comes as its answer was lost, goes to PJSIP, which repeats that; it is no new offer."""
     played = Played(State.UPDATED)
     played.give(Event.DECIDE)
     assert played.leg.waiting_answer == OTHER
@@ -333,12 +333,12 @@ def test_an_answer_that_pjsip_asks_for_is_given_once() -> None:
 
 @pytest.mark.parametrize("end", [Event.HANG_UP, Event.LOST, Event.OVER])
 def test_an_info_is_answered_when_the_leg_ends(end: Event) -> None:
-    """At once: the phone may take long to answer the BYE."""
+    """The INFO is answered at once, since the phone may take long to answer the BYE."""
     played = Played(State.UP)
     for transaction in ("transaction", "another"):
         played.leg.informed(transaction, None, "text/plain", b"x", Said())
     assert [type(told) for told in played.told] == [InfoReceived, InfoReceived]
-    played.leg.forgotten("another")  # PJSIP asserts that it is not answered
+    played.leg.forgotten("another")  # PJSIP asserts that the request is not answered twice
     played.give(end)
     played.give(Event.OVER) if end is not Event.OVER else None
     gone = (481, "Call/Transaction Does Not Exist", (), "", b"")

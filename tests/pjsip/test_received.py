@@ -1,4 +1,4 @@
-"""What PJSIP is given of bodies in parts: the SDP or nothing, and of no part its octets."""
+"""What PJSIP is given of bodies in parts: the SDP or nothing, and never the octets of other parts."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def test_layers() -> None:
 
 
 @given(
-    # A CR at the end belongs to the line end before the boundary.
+    # A CR at the end of a part is taken for one of the line end before the boundary.
     st.lists(st.binary(max_size=40).map(lambda content: content.rstrip(b"\r")), max_size=MOST_PARTS),
     st.binary(max_size=20),
     st.binary(max_size=20),

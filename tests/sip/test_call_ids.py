@@ -1,4 +1,4 @@
-"""Call-IDs of our INVITEs: known again after a restart, and made up by nobody."""
+"""Call-IDs of our INVITEs: the next process knows them again, and nobody else can make one up."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ MUTATIONS = 4000
 
 
 def messages() -> dict[str, bytes]:
-    """By name; the corpus' own with the line ends that it should have as well."""
+    """All messages by name; those of the corpus as they are, and again with CRLF as line ends."""
     found = {torture.name: torture.octets("127.0.0.1:5060", "127.0.0.1:5062") for torture in TORTURES}
     for file in sorted(CORPUS.glob("*.sip")):
         found[file.name] = file.read_bytes()
@@ -77,7 +77,7 @@ def test_both_ways_lead_to_the_same(slow: None) -> None:
 
 
 def test_the_short_way_is_taken() -> None:
-    """Else the test above would compare the longer way with itself."""
+    """Without this, the test above could compare the longer way with itself."""
 
     def is_plain(data: bytes) -> bool:
         head = data[: data.find(b"\r\n\r\n")]
@@ -114,8 +114,10 @@ NOTIFY = (
 
 
 def test_the_shortest_way_of_all() -> None:
-    """A phone's 2xx to a NOTIFY, looked at as a whole: what is found is what the reader finds, and the ids
-    are those of the NOTIFY."""
+    """A phone's 2xx to a NOTIFY is looked at as a whole, and means what the reader finds in it.
+
+    Its ids are those of the NOTIFY.
+    """
     dice = random.Random(6665)
     seeds = [*ANSWERS, *MESSAGES.values()]
     sent = read(NOTIFY)
@@ -140,7 +142,7 @@ def test_the_shortest_way_of_all() -> None:
             assert (read_.via.branch, read_.status, read_.method) == (*found, "NOTIFY"), data
             same = ("call_id", "from_", "to", "cseq")
             assert [getattr(read_, name) for name in same] == [getattr(sent, name) for name in same], data
-    assert taken > MUTATIONS / 20, taken  # with the corpus, mutations are others than without
+    assert taken > MUTATIONS / 20, taken  # mutations with the corpus differ from those without
 
 
 @pytest.mark.parametrize("cut", [b"CSeq: 7", b"Call-ID: 0_1", b"tag=a1", b"tag=b2", b"00ff", b"\r\nTo: "])
@@ -151,7 +153,7 @@ def test_another_ones_answer_is_not_taken(cut: bytes) -> None:
 
 
 def test_nothing_else_is_raised() -> None:
-    """Neither by reading nor by what is read later."""
+    """Reading raises nothing else, and neither do the values that are read only when they are asked for."""
     for data, message in zip(TRIED, QUICK, strict=True):
         unread(data)
         if isinstance(message, str):
@@ -166,7 +168,7 @@ def test_nothing_else_is_raised() -> None:
         assert not any(re.search("[\x00-\x1f\x7f]", "".join(each)) for each in message.fields.values())
 
 
-# Beside PJSIP
+# What PJSIP reads of the same messages
 
 TAKEN_BY_PJSIP_ALONE = {
     r"more than one .*": "which of two that differ is meant nobody can know (RFC 4475, 3.3.8)",
@@ -212,7 +214,7 @@ BAD_VALUES = (
 
 
 def has_twice(value: str) -> bool:
-    """Whether a parameter is given twice: which of them is meant nobody can know."""
+    """Whether a parameter is given twice, so that nobody can know which one is meant."""
     names = re.findall(r"[;,] *([\w.!%*+`'~-]+)", value.lower())
     return len(names) > len(set(names))
 
@@ -247,7 +249,7 @@ def said(address: Address) -> tuple[Any, ...]:
 
 
 def values(message: Message) -> dict[str, Any]:
-    """As `pjsip_parser` gives them."""
+    """The values of a message in the form in which `pjsip_parser` gives them."""
     via = message.via
     found = {
         "from": said(message.from_),
@@ -289,7 +291,7 @@ def unfolded(data: bytes) -> Fields:
 
 
 def is_wanted(data: bytes, ours: Message | str, theirs: dict[str, Any]) -> bool:
-    """Whether a listed reason explains that one of both refuses the message."""
+    """Whether a listed reason explains that only one of the two parsers refuses the message."""
     found = unfolded(data)
     if not isinstance(ours, str):
         name = fields.COMPACT.get(theirs["bad"].lower(), theirs["bad"].lower())

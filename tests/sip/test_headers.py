@@ -1,4 +1,4 @@
-"""The values of header fields, as phones write them and as nobody should."""
+"""The values of header fields, as phones write them, and as nobody should write them."""
 
 from __future__ import annotations
 

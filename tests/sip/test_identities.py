@@ -1,4 +1,4 @@
-"""P-Asserted-Identity, P-Preferred-Identity and Privacy as they are read."""
+"""What is read of P-Asserted-Identity, P-Preferred-Identity and Privacy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Octets to messages: what is read, and what is malformed and how it is answered."""
+"""From octets to messages: what is read, what is malformed, and how that is answered."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def malformed(data: bytes) -> Malformed:
 
 
 def values(message: Message) -> tuple[object, ...]:
-    """All that was read, without the octets."""
+    """All that was read of a message, without its octets."""
     return tuple(getattr(message, name) for name in type(message).__match_args__ if name != "data")
 
 
@@ -107,7 +107,7 @@ def test_a_response() -> None:
     ],
 )
 def test_a_reason_phrase_is_for_people(written: bytes, reason: str) -> None:
-    """Nothing in it leaves a request without its response, and none of its controls comes out."""
+    """No reason phrase leaves a request without its response, and no control character of it comes out."""
     message = read(OK.replace(b"200 OK", b"480 " + written, 1))
     assert isinstance(message, Response)
     assert (message.status, message.reason) == (480, reason)
@@ -328,7 +328,7 @@ LATER = {"inv2543"}  # an INVITE without Contact: its form is sound
 
 @pytest.mark.parametrize("torture", TORTURES, ids=lambda torture: torture.name)
 def test_rfc_4475(torture: Torture) -> None:
-    """The messages that are refused for their form are refused here; those answered otherwise are read."""
+    """Messages that RFC 4475 has refused for their form are malformed here, and all others are read."""
     form, expected = {400, 416, 505}, set(torture.answers)
     try:
         read(torture.octets("127.0.0.1:5060", "127.0.0.1:5062"))
@@ -365,7 +365,7 @@ def test_rfc_4475(torture: Torture) -> None:
     ],
 )
 def test_a_long_value_is_looked_at_once(piece: str) -> None:
-    """Whoever looks again from each character on is here for minutes."""
+    """A reader that looks again from each character on would take minutes for this."""
     long = (piece * 60_000)[:60_000].encode()
     for start in (b"", b"x", b'"', b"<sip:a@b", b"<sip:a@b>", b'Digest a="', b"SIP/2.0/UDP h (", b"sip:a,"):
         with suppress(Malformed):

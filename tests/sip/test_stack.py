@@ -1,4 +1,4 @@
-"""The edge alone, between a network and a carrier of calls on paper."""
+"""The SIP stack alone, between stand-ins for the network and for the carrier of calls."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\
 
 
 class Network:
-    """Keeps what is sent; what comes is given to `receive`, which the stack sets."""
+    """A network that keeps what is sent; a test gives what comes to `receive`, which the stack sets."""
 
     receive: Callable[[bytes, Any], None]
     closed: Callable[[Flow], None]
@@ -69,7 +69,7 @@ class Refused:
 
 
 class Carrier:
-    """Takes what is in `dialogs`; everything that it is given is in `given`."""
+    """A carrier of calls that takes requests in `dialogs`, and keeps all that it gets in `given`."""
 
     def __init__(self) -> None:
         self.given: list[tuple[str, str]] = []
@@ -123,7 +123,7 @@ class Carrier:
 
 
 class Edge:
-    """A stack whose inputs are answered by `answer`, or later."""
+    """A stack whose core is `answer`, from an input to its effects; a test may perform others later."""
 
     def __init__(self, answer: Callable[[Input], list[Effect]] = lambda event: []) -> None:
         self.network, self.carrier, self.inputs = Network(), Carrier(), []
@@ -141,10 +141,10 @@ class Edge:
         self.stack.perform(effect)
 
     def say(self, data: bytes) -> list[Response]:
-        """Receive a message; the responses to it."""
+        """Receive a message, and return the responses to it."""
         before = len(self.network.sent)
         self.network.receive(data, PHONE)
-        self.stack.poll(0)  # SUBSCRIBEs have waited for their turn
+        self.stack.poll(0)  # SUBSCRIBEs wait for their turn
         found = [read(sent) for sent in self.network.sent[before:]]
         assert all(isinstance(one, Response) for one in found)
         return found  # type: ignore[return-value]
@@ -241,7 +241,7 @@ def test_an_ignored_invite_that_is_cancelled() -> None:
 def test_subscribes_that_wait_go_together_and_each_is_answered_for_itself(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What is wrong with one is nothing to those beside it, and all are answered in their order."""
+    """A fault in one SUBSCRIBE does not touch those beside it, and all are answered in their order."""
 
     def answer(event: Input) -> list[Effect]:
         assert isinstance(event, SubscribeReceived)
@@ -277,14 +277,14 @@ def test_subscribes_that_wait_go_together_and_each_is_answered_for_itself(
 
 
 def accepted(notify: bytes) -> bytes:
-    """The 200 to a NOTIFY."""
+    """The 200 by which a phone answers a NOTIFY."""
     lines = notify.partition(b"\r\n\r\n")[0].split(b"\r\n")
     echoed = [line for line in lines if line.startswith((b"Via", b"From", b"To", b"Call-ID", b"CSeq"))]
     return b"\r\n".join((b"SIP/2.0 200 OK", *echoed, b"Content-Length: 0\r\n\r\n"))
 
 
 def test_answers_to_notifies_are_told_before_what_came_after_them() -> None:
-    """Else who has answered hears of a change late, and of a short one not at all."""
+    """Otherwise a watcher that has answered would hear of a change late, and of a short one not at all."""
     edge = Edge(lambda event: [])
     notifies = [Notify(f"k{n}", Flow(*PHONE), dialog_of(n, ()), 1, 60) for n in range(3)]
     edge.stack.perform(NotifyAll(notifies))
@@ -409,7 +409,7 @@ def test_a_response_to_a_notify_and_one_of_a_call() -> None:
 
 
 def test_what_many_are_told_is_what_each_would_be_told_alone() -> None:
-    """What NOTIFYs of a subscription have in common is kept, as long as it is the same and not too long."""
+    """What NOTIFYs of a subscription have in common is kept while it stays the same and is not too long."""
     edge, alone = Edge(), Edge()
     long = ("<sip:edge;lr;x=" + "y" * LONGEST_HEAD + ">",)
     first = [
@@ -456,7 +456,7 @@ def without_branch(data: bytes) -> bytes:
 def test_what_a_notify_says_of_its_subscription(
     value: str, wanted: tuple[str, str, int | None, int | None]
 ) -> None:
-    """It is read outside calls, whatever dialog it claims to be of, and never goes to what carries them."""
+    """A NOTIFY never goes to the carrier of calls, even if it claims to be of a call's dialog."""
     edge = Edge(lambda event: [Reply(event.request.transaction, 481)])  # type: ignore[union-attr]
     edge.carrier.dialogs.add(("c", "ours", "f"))
     line = f"Subscription-State: {value}\r\nContact: ".encode()
@@ -499,7 +499,7 @@ RELATED = (
 
 
 def test_a_notify_of_a_list() -> None:
-    """Its parts by their Content-IDs; `Require: eventlist` is known in a NOTIFY, and nowhere else."""
+    """Parts have their Content-IDs; `Require: eventlist` is known in a NOTIFY, and nowhere else."""
     edge = Edge(lambda event: [Reply(event.request.transaction, 200)])  # type: ignore[union-attr]
     kind = 'multipart/related;type="application/rlmi+xml";boundary=b'
     lines = b"Require: eventlist\r\nContact: "

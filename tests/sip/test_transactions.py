@@ -1,4 +1,4 @@
-"""Server and client transactions with a clock and a network of paper: each pair of the table, each timer."""
+"""Server and client transactions on a clock and network of the test: each pair of the table, each timer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FINAL = {State.COMPLETED, State.CONFIRMED, State.ACCEPTED, State.TERMINATED}
 
 
 def possible(state: State, event: Event) -> bool:
-    """What may happen to a transaction, from RFC 3261's figures 7 and 8 and RFC 6026's 5."""
+    """Whether an event may happen in a state, by figures 7 and 8 of RFC 3261 and figure 5 of RFC 6026."""
     match event:
         case _ if state is State.TERMINATED:
             return False
@@ -35,7 +35,7 @@ def test_every_pair_is_decided_or_impossible(state: State, event: Event) -> None
     assert ((state, event) in TABLE) == possible(state, event)
 
 
-def test_only_what_was_answered_is_sent_again() -> None:
+def test_a_copy_is_answered_again_only_once_it_has_been_answered() -> None:
     for (state, event), (then, do) in TABLE.items():
         if event is Event.REQUEST:
             assert (do is Do.SEND) == (state in (State.PROCEEDING, State.COMPLETED))
@@ -43,7 +43,7 @@ def test_only_what_was_answered_is_sent_again() -> None:
 
 
 class Server:
-    """Transactions, what they have sent, and the legs that live."""
+    """Server transactions, with what they have sent, and the legs that live."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[bytes, Flow]] = []
@@ -77,7 +77,7 @@ class Server:
         self.all.respond(transaction, status, b"%d" % status, self.now)
 
     def at(self, seconds: float) -> list[bytes]:
-        """What is sent until `seconds` have passed."""
+        """Let `seconds` pass, and return what is sent meanwhile."""
         before, end = len(self.sent), self.now + seconds
         while (at := self.all.next_timer()) is not None and at <= end:
             self.now = at
@@ -129,7 +129,7 @@ def test_over_tcp_nothing_is_repeated(method: str) -> None:
 
 @pytest.mark.parametrize(("anew", "delivered"), [(ANEW, True), (NOBODY, False), (None, False)])
 def test_a_response_whose_connection_has_ended(anew: Flow | None, delivered: bool) -> None:
-    """RFC 3261, section 18.2.2; one that nobody takes is counted."""
+    """A response goes by another connection then (RFC 3261, 18.2.2); one that nobody takes is counted."""
     server = Server()
     transaction = server.begin("INVITE", TCP, anew=anew)
     server.respond(transaction, 100)
@@ -227,7 +227,7 @@ class Client:
 
 
 def test_what_goes_by_a_connection_that_is_gone() -> None:
-    """Its sender is told at once, and nothing waits for a response."""
+    """Whoever sent the request is told at once, and nothing waits for a response."""
     client = Client()
     branch, other = client.send(flow=TCP), client.send(flow=TCP._replace(port=1))
     client.send()

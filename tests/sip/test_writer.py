@@ -1,4 +1,4 @@
-"""Messages that blfd writes: what they copy, where they go, and that nothing breaks out of its line."""
+"""Messages that blfd writes: what they copy, where they go, and that no value breaks out of its line."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_tag_that_is_there_stays() -> None:
             f'{VIA}; x=";rport;received";rport=40001;received=192.0.2.9',
             40001,
         ),
-        (VIA, f"{VIA};rport=40001;received=192.0.2.9", 40001),  # another host: behind a NAT
+        (VIA, f"{VIA};rport=40001;received=192.0.2.9", 40001),  # another host: the phone is behind a NAT
         (
             "SIP/2.0/UDP 192.0.2.9:5062;branch=x",
             "SIP/2.0/UDP 192.0.2.9:5062;branch=x;received=192.0.2.9",
@@ -245,7 +245,7 @@ def test_a_contact_becomes_a_request_uri(target: str, uri: str) -> None:
     assert notify(DIALOG._replace(target=target))[0] == f"NOTIFY {uri} SIP/2.0"
 
 
-# Nothing breaks out of its line, whatever it is
+# No value breaks out of its line, whatever it is
 
 
 ANY_TEXT = st.text(st.integers(0, 0x10FFFF).map(chr) | st.sampled_from('\r\n\t\0\x7f"\\<>;, :'), max_size=40)
@@ -256,7 +256,7 @@ USERS = ANY_TEXT.filter(bool).map(
 
 
 def assert_sound(data: bytes, body: bytes) -> None:
-    """One message: its header has no control character but the line ends, and is followed by the body."""
+    """Assert that this is one message, whose header has no control characters but line ends."""
     head, _, rest = data.partition(b"\r\n\r\n")
     assert rest == body
     assert not re.search(rb"[\x00-\x1f\x7f]", head.replace(b"\r\n", b""))
@@ -264,7 +264,7 @@ def assert_sound(data: bytes, body: bytes) -> None:
 
 
 def said(value: str) -> str:
-    """A value as a reader has it."""
+    """A value as whoever reads the message has it."""
     written = clean(value).encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
     return written.strip(" ")
 

@@ -1,4 +1,4 @@
-"""A DNS server on loopback that says what a test wants, over UDP and TCP."""
+"""A DNS server on loopback that answers as a test wants it, over UDP and TCP."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ LARGEST = 512  # octets over UDP
 
 
 class NameServer:
-    """`zone` has, by name and type such as "edge.example A", the records' texts, or one word on what to do.
+    """A server of `zone`, which has the texts of records, or a word, by keys such as "edge.example A".
 
-    Words are those of RCODES, SILENT, and FORGED: answers to what was not asked come before the true one;
-    HELD: the answer waits for `release`.
-    What `zone` has nothing of is NXDOMAIN, or nothing where it has something of another type. `asked` are
-    the questions.
+    A word says what to do: RCODES are answers, SILENT gives none, FORGED gives false ones before the true
+    one, and HELD waits for `release`. A name that `zone` does not have is NXDOMAIN, and a type that it does
+    not have of a name is an empty answer. `asked` has the questions.
     """
 
     def __init__(self, zone: dict[str, tuple[str, ...]], ttl: int = 60) -> None:
@@ -87,7 +86,7 @@ class NameServer:
         yield octets
 
     def _records(self, name: str, kind: str, reply: dns.message.Message) -> tuple[str, ...]:
-        """What the zone has, which is put into `reply`, with what a CNAME leads to."""
+        """Put what the zone has into `reply`, with what a CNAME leads to, and return the zone's entry."""
         found = self.zone.get(f"{name} {kind}", ())
         words = [word for word in found if word in RCODES or word in (SILENT, FORGED, HELD)]
         if words and words[0] in RCODES:
@@ -107,7 +106,7 @@ class NameServer:
 
     @staticmethod
     def _forged(query: dns.message.Message) -> Iterator[bytes]:
-        """With another id, to another question, and no DNS at all."""
+        """Answers with another id, to another question, and in no form of DNS."""
         false = dns.message.make_response(query)
         (question,) = query.question
         text = question.name.to_text()

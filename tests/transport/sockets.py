@@ -30,7 +30,7 @@ OPTIONS = b"OPTIONS sip:x SIP/2.0\r\nl: 0\r\n\r\n"
 
 
 class Site:
-    """Keeps all that the network tells: `came`, `unreadable`, `closed`."""
+    """A network on a clock of the test, with all that it has told, such as `came` and `closed`."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Site:
         self._peers: list[socket.socket] = []
 
     def until(self, condition: Callable[[], object], pace: float = 0.0) -> None:
-        """Poll until it holds; the clock goes on by `pace` seconds each time."""
+        """Poll until `condition` holds; the clock goes on by `pace` seconds each time."""
         end = time.monotonic() + DEADLINE
         while not condition():
             assert time.monotonic() < end, f"not within {DEADLINE} s"
@@ -89,7 +89,7 @@ class Site:
         return peer
 
     def is_closed(self, peer: socket.socket) -> bool:
-        """Whether the server closes the peer's connection; what it sent before is read over."""
+        """Whether the server closes the peer's connection; what it sends before that is skipped."""
         peer.setblocking(False)
         gone: list[bool] = []
 

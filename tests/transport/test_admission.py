@@ -13,7 +13,7 @@ EDGE = Flow("tcp", "192.0.2.9", 40_000, 1)
 
 
 class Door:
-    """Admission, with a clock that the test moves."""
+    """An admission with a clock that the test moves."""
 
     def __init__(self, max_waiting: int = 100, source_requests: int = 1) -> None:
         self.now = 0.0
@@ -35,8 +35,8 @@ class Door:
     [
         (b"OPTIONS sip:x SIP/2.0\r\n", True),
         (b"INVITE sip:x SIP/2.0\r\n", True),
-        (b"SUBSCRIBE sip:x SIP/2.0\r\n", False),  # it waits
-        (b"subscribe sip:x SIP/2.0\r\n", True),  # malformed, and told so
+        (b"SUBSCRIBE sip:x SIP/2.0\r\n", False),  # a SUBSCRIBE waits
+        (b"subscribe sip:x SIP/2.0\r\n", True),  # a malformed request is told so at once
         (b"", False),
         (b"\r\n\r\n", False),
         (b"\0\0\0\0", False),

@@ -1,4 +1,4 @@
-"""Connections that we open: when there is something to send, so many, and not again and again in vain."""
+"""Connections that we open: when, how many at a time, and how seldom to a peer that is not there."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_request_opens_a_connection_and_waits_for_it(site: Site) -> None:
 
 
 def test_what_comes_over_it_is_the_peers(site: Site) -> None:
-    """Requests of the peer as well as responses; what is sent to it goes the same way."""
+    """The peer's requests and responses come over our connection, and what it is sent goes by it."""
     peer = Peer(site)
     site.network.send_request(b"x", peer.flow)
     there = peer.accept()
@@ -118,7 +118,7 @@ def test_nobody_listens(site: Site, caplog: pytest.LogCaptureFixture) -> None:
 
 
 def fail(site: Site, peer: Peer) -> None:
-    """An attempt is made, and does not succeed; the owner is told, at once or a moment later."""
+    """Make an attempt that does not succeed, of which the owner hears at once or a moment later."""
     closed = len(site.closed)
     if site.network.send_request(b"x", peer.flow):
         site.until(lambda: len(site.closed) == closed + 1)
@@ -126,7 +126,7 @@ def fail(site: Site, peer: Peer) -> None:
 
 
 def test_one_that_closes_without_a_word_is_not_there(site: Site) -> None:
-    """As when something else than SIP listens: it is not to be connected to for each NOTIFY."""
+    """Something else than SIP may listen there, and is not connected to for each NOTIFY."""
     peer = Peer(site)
     site.network.send_request(b"x", peer.flow)
     peer.accept().close()
@@ -189,7 +189,7 @@ def test_so_many_are_made_at_the_same_time(site: Site, monkeypatch: pytest.Monke
 
 
 def test_a_host_that_connects_is_there_again(site: Site) -> None:
-    """An edge that was restarted connects first, more often than not."""
+    """An edge that was restarted often connects to us before we connect to it."""
     peer, other = Peer(site), Peer(site, "127.0.0.2")
     for each in (peer, other):
         each.stop()
@@ -203,7 +203,7 @@ def test_a_host_that_connects_is_there_again(site: Site) -> None:
 
 
 def received(site: Site, there: socket.socket, octets: bytes) -> None:
-    """All of that comes, and nothing else before it."""
+    """Assert that these octets come next, all of them and no others."""
     came = bytearray()
 
     def read() -> bool:
@@ -217,13 +217,13 @@ def received(site: Site, there: socket.socket, octets: bytes) -> None:
 
 
 def attempted(site: Site, peer: Peer) -> None:
-    """One more attempt to reach a peer that is not there has failed."""
+    """Wait until one more attempt to reach a peer that is not there has failed."""
     closed = len(site.closed)
     site.until(lambda: len(site.closed) > closed, pace=0.1)
 
 
 def test_what_belongs_to_a_call_waits_for_who_is_left_alone(site: Site) -> None:
-    """An end, an answer, an ACK: tried at once, then again and again, and sent in order to who is there."""
+    """A BYE, an answer and an ACK are tried at once, then again and again, and go out in their order."""
     peer = Peer(site)
     peer.stop()
     for _ in range(9):
@@ -251,7 +251,7 @@ def test_what_belongs_to_a_call_waits_for_who_is_left_alone(site: Site) -> None:
 
 
 def test_what_nobody_has_answered_goes_by_the_next_connection(site: Site) -> None:
-    """As when what accepts connections is not who is meant, or has lost its power; answers go once."""
+    """A request goes again where the peer may have lost its power after it took it; an answer goes once."""
     peer = Peer(site)
     assert site.network.send_lasting(b"BYE", peer.flow, wants_answer=True)
     there = peer.accept()

@@ -32,7 +32,7 @@ BODY = b"v=0\r\n\r\nINVITE sip:102@nowhere SIP/2.0\r\n\r\n"  # no message begins
         message(b"Content-Length: %d" % len(BODY), body=BODY),
         message(b"Content-Length: 9", body=b"\r\n\r\n\r\n\r\n\0"),
         message(b"X: " + b"x" * 60_000, b"Content-Length: 3", body=b"abc"),
-        b"nothing that anybody knows\r\nl:0\r\n\r\n",  # what it is others decide
+        b"nothing that anybody knows\r\nl:0\r\n\r\n",  # whether the message is sound is decided elsewhere
         b"OPTIONS sip:x SIP/2.0\r\nX: a\nb\rc\r\nl:0\r\n\r\n",
     ],
 )
@@ -41,7 +41,7 @@ def test_a_message(whole: bytes) -> None:
 
 
 def feed(stream: bytes, size: int, came: list[bytes]) -> None:
-    """Give a stream in parts of one size; what comes out of it is added to `came`."""
+    """Take a stream in parts of one size, and add the messages that come out of it to `came`."""
     framing = Framing()
     for start in range(0, len(stream), size):
         came += framing.take(stream[start : start + size])
@@ -70,7 +70,7 @@ def feed(stream: bytes, size: int, came: list[bytes]) -> None:
 )
 @pytest.mark.parametrize("at_once", [True, False])
 def test_what_is_unreadable(octets: bytes, why: str, at_once: bool) -> None:
-    """Messages of before have come by then; nothing of it, or after it, comes as a message."""
+    """Messages before it have come by then; neither it nor what follows comes as a message."""
     came: list[bytes] = []
     size = len(octets) + len(EMPTY) if at_once else 1000
     with pytest.raises(Unreadable, match=f"^{why}$") as caught:
@@ -101,7 +101,7 @@ def test_keep_alives(octets: bytes, pings: int) -> None:
 
 
 def test_an_endless_header_is_searched_once() -> None:
-    """Octet by octet, 64 KiB would be two thousand million looks."""
+    """A search from the start at each octet would make two thousand million looks at 64 KiB."""
     framing = Framing()
     assert list(framing.take(b"X" * 60_000)) == []
     looks = 0

@@ -1,4 +1,4 @@
-"""RFC 3263 with a real DNS server on loopback, which says what servers say, and what they should not."""
+"""RFC 3263 with a DNS server on loopback, which answers as servers do, and as they should not."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ NAPTR = '1 1 "s" "{}" "" {}.'
         ),
         ({"a.example CNAME": ("b.example.",), "b.example A": (B,)}, 0, ("udp",), [f"udp {B} 5060"]),
         ({"a.example AAAA": ("::ffff:192.0.2.1",)}, 0, ("udp",), [f"udp {A} 5060"]),
-        # A port that is written keeps SRV out of it.
+        # With a port in the URI, SRV is not asked.
         ({**TWO, "_sip._udp.a.example SRV": ("1 1 5099 b.example.",)}, 5070, ("udp",), [f"udp {A} 5070"]),
         # SRV, in the order of priorities.
         (
@@ -96,7 +96,7 @@ NAPTR = '1 1 "s" "{}" "" {}.'
         ({"a.example A": (A,), "a.example AAAA": (SILENT,)}, 0, ("udp",), [f"udp {A} 5060"]),
         # Answers to what was not asked.
         ({"a.example A": (A, FORGED)}, 0, ("udp",), [f"udp {A} 5060"]),
-        # Addresses that are nobody's.
+        # Addresses where nobody can be reached.
         ({"a.example A": ("0.0.0.0", "224.0.1.75", A)}, 0, ("udp",), [f"udp {A} 5060"]),
     ],
 )
@@ -182,7 +182,7 @@ def test_the_system_knows_names_that_dns_does_not(monkeypatch: pytest.MonkeyPatc
 
 
 class Finder:
-    """A Resolver and what it has found."""
+    """A resolver, with what it has found."""
 
     def __init__(self, server: NameServer) -> None:
         self.found: queue.Queue[tuple[str, Location]] = queue.Queue()
@@ -195,7 +195,7 @@ class Finder:
 
 
 def test_every_question_has_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever DNS does, nobody waits for ever, nor is the asker held up."""
+    """Whatever DNS does, nobody waits for ever, and whoever asks is not held up."""
     monkeypatch.setattr(locating, "LONGEST", 0.3)
     monkeypatch.setattr(resolver, "PATIENCE", 0.3)
     names = [f"n{number}.example" for number in range(MOST_WAITING + 50)]
@@ -214,7 +214,7 @@ def test_every_question_has_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         finder.resolver.close()
 
 
-def test_what_we_got_wrong_is_an_answer_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_ours_is_an_answer_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: Lookup) -> Location:
         raise AssertionError
 

@@ -62,7 +62,7 @@ def test_an_address_is_written_as_it_is_read(
 @example("udp:[fe80::1%1]:5060")
 @example("udp:1.2.3.4:65536")
 def test_any_text_is_an_address_or_an_error(text: str) -> None:
-    """Of one line, which says what to write."""
+    """An error is one line, which says what to write."""
     found = None
     try:
         found = ListenAddress.parse(text)
@@ -85,7 +85,7 @@ FAMILIES = [
 
 @pytest.mark.parametrize(("listen", "host"), FAMILIES)
 def test_both_families(make: Callable[..., Site], listen: str, host: str) -> None:
-    """Over UDP and TCP, to and fro, by connections of theirs and of ours, from addresses that others see."""
+    """Both families work over UDP and TCP, to and fro, by connections that peers make and that we make."""
     site = make(f"udp:{listen}:0", f"tcp:{listen}:0")
     datagrams, connection = site.udp(host), site.tcp(host=host)
     datagrams.sendto(OPTIONS, (host, site.addresses[0].port))
@@ -138,7 +138,7 @@ def test_datagrams_come_with_their_flow_and_answers_go_back(site: Site) -> None:
 
 
 def test_a_peer_that_is_not_there_costs_nothing(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    """The ICMP error of a send comes out of the next read."""
+    """The system tells the ICMP error of a send at the next read of the socket."""
     gone, peer = site.udp(), site.udp()
     nowhere = flow_of(gone, "udp", 0)
     gone.close()
@@ -165,7 +165,7 @@ def test_messages_over_a_connection(site: Site) -> None:
 
 
 def test_each_listener_has_its_own_peers(make: Callable[..., Site]) -> None:
-    """Two connections from one address and port are two flows."""
+    """Two connections from one address and port, to two listeners, are two flows."""
     site = make("tcp:127.0.0.1:0", "tcp:127.0.0.1:0")
     peers: list[socket.socket] = []
     for address in site.addresses:
@@ -224,7 +224,7 @@ def test_a_slow_sender_is_closed_and_a_silent_one_is_not(make: Callable[..., Sit
 
     for number in range(1, 4):  # one whole message within each 30 s, and half of the next
         if number == 1:
-            slow.sendall(OPTIONS[5:10])  # its second half
+            slow.sendall(OPTIONS[5:10])  # the second half of that message
         site.pass_time(20)
         steady.sendall(OPTIONS[5:] + OPTIONS[:5])
         site.until(partial(has_come, number))
@@ -277,7 +277,7 @@ def test_what_the_kernel_does_not_take_is_sent_later_in_order(site: Site) -> Non
     assert connection._unsent_octets == 0
 
 
-def test_one_address_has_so_many_connections(make: Callable[..., Site]) -> None:
+def test_connections_of_one_address_are_bounded(make: Callable[..., Site]) -> None:
     site = make(most=2)
     first, second = site.tcp(), site.tcp()
     assert site.is_closed(site.tcp())
@@ -290,11 +290,12 @@ def test_one_address_has_so_many_connections(make: Callable[..., Site]) -> None:
         site.until(partial(site.network.connections.get, flow_of(peer, "tcp", 1)))
 
 
-def test_other_threads_wake_it(site: Site) -> None:
-    threading.Timer(0.05, site.network.wake).start()
-    site.network.poll(DEADLINE)  # the test's own time limit would end it otherwise
-    site.network.poll(0.0)
-    assert site.came == []
+def test_another_thread_wakes_it(site: Site) -> None:
+    polling = threading.Thread(target=site.network.poll, args=(10 * DEADLINE,), daemon=True)
+    polling.start()
+    site.network.wake()
+    polling.join(DEADLINE)
+    assert not polling.is_alive()
 
 
 def test_our_address_is_the_one_that_the_peer_sees(make: Callable[..., Site]) -> None:
@@ -306,7 +307,7 @@ def test_our_address_is_the_one_that_the_peer_sees(make: Callable[..., Site]) ->
 
 
 def test_a_group_is_heard_apart(site: Site) -> None:
-    """Its address is no multicast group here: what counts is that the listener's own traffic stays out."""
+    """The address is no multicast group here: what counts is that the listener's own traffic stays out."""
     heard: list[tuple[bytes, Flow]] = []
     udp = site.network.listeners[0]
     assert isinstance(udp, UdpListener)

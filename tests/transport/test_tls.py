@@ -1,4 +1,4 @@
-"""TLS on loopback: which certificate is shown, who gets in, what handshakes cost, and what a renewal does."""
+"""TLS on loopback: which certificate is shown, who gets in, what handshakes cost, what a renewal does."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def settings(*pairs: Pair, **more: object) -> TlsSettings:
 
 
 class TlsSite(Site):
-    """A network that listens on TLS alone; what its phones do, they do on threads of their own."""
+    """A network that listens on TLS alone, and whose phones run on threads of their own."""
 
     def __init__(self, certificates: Certificates, **more: object) -> None:
         self.certificates = certificates
@@ -54,7 +54,7 @@ class TlsSite(Site):
     def shake_hands(
         self, context: ssl.SSLContext, name: str | None = None, plain: socket.socket | None = None
     ) -> ssl.SSLSocket:
-        """A phone's connection; raises what it raises."""
+        """Connect a phone, and return its connection; raise the error that its handshake has."""
         plain = plain or self.tcp(0)
         result: list[ssl.SSLSocket | OSError] = []
 
@@ -101,7 +101,7 @@ def make(pbx: Pair) -> Iterator[Callable[..., TlsSite]]:
 
 
 def phone(authority: Pair | None = None, **over: object) -> ssl.SSLContext:
-    """What a phone trusts: an authority, or everybody."""
+    """The context of a phone that trusts an authority, or else everybody; `over` sets its attributes."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if authority:
         context.load_verify_locations(authority.certificate)
@@ -290,7 +290,7 @@ def test_after_a_broken_renewal_the_old_one_is_shown(
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_versions_and_ciphers(make: Callable[..., TlsSite], pbx: Pair) -> None:
-    """A scan: what is offered one by one, and what is taken."""
+    """A scan offers versions and ciphers one by one, and sees which are taken."""
     site, versions = make(), (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2)
 
     def taken(at: TlsSite, version: ssl.TLSVersion, ciphers: str = "ALL:@SECLEVEL=0") -> str | None:
@@ -333,7 +333,7 @@ def test_client_certificates(
     refused = (asked != "no" and shows == "another's") or (asked, shows) == ("required", "nothing")
     try:
         assert site.is_served(site.shake_hands(context, "pbx.example")) is not refused
-    except (OSError, AssertionError):  # with TLS 1.3 a phone hears of it later
+    except (OSError, AssertionError):  # with TLS 1.3 a phone hears of the refusal later
         assert refused
     named = [names for _, names in site.named]
     assert named == ([("edge.example",)] if asked != "no" and shows == "ours" else [])
@@ -341,7 +341,7 @@ def test_client_certificates(
 
 
 def test_a_connection_that_we_open(make: Callable[..., TlsSite], pbx: Pair, authority: Pair) -> None:
-    """To a peer that speaks TLS, one that speaks anything else, and one that says nothing."""
+    """We connect to peers of which one speaks TLS, one something else, and one says nothing."""
     site, serving = make(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(*pbx)
     listening = site.keep(socket.create_server(("127.0.0.1", 0)))
@@ -378,7 +378,10 @@ def test_a_connection_that_we_open(make: Callable[..., TlsSite], pbx: Pair, auth
 
 
 def serve_once(site: TlsSite, shown: Pair, names: list[str | None]) -> tuple[Flow, threading.Thread]:
-    """Somebody who speaks TLS: where it is, and its thread. `names` takes what name it was asked for."""
+    """Begin a peer that speaks TLS, and return where it is, and its thread.
+
+    The names that it is asked for are added to `names`.
+    """
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(*shown)
     serving.sni_callback = lambda connection, name, context: names.append(name)
@@ -451,7 +454,7 @@ def test_whom_we_connect_to_by_name_is_who_the_certificate_says(
     why: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """As RFC 5922 has it; the peer hears the name first, as it may serve many."""
+    """RFC 5922 wants that; the peer hears the name first, since it may serve several."""
     site = make(tls=settings(pbx, **{"server_ca": authority.certificate, **said}))
     signer = authority if by == "known" else self_signed(tmp_path, "another")
     names: list[str | None] = []
@@ -488,7 +491,7 @@ def test_what_is_no_handshake_is_closed(
     peer = site.tcp(0)
     peer.sendall(says)
     site.until(lambda: site.network.handshakes or len(site.network.connections))
-    if says == b"\r\n\r\n":  # too short to tell
+    if says == b"\r\n\r\n":  # too few octets to tell whether they begin a handshake
         peer.shutdown(socket.SHUT_WR)
     assert site.is_closed(peer)
     assert (len(site.network.connections), len(site.network.handshakes)) == (0, 0)
@@ -511,7 +514,9 @@ def test_a_handshake_has_to_end_soon(make: Callable[..., TlsSite], authority: Pa
     assert len(site.network.connections) == 1
 
 
-def test_an_address_begins_so_many(make: Callable[..., TlsSite], authority: Pair) -> None:
+def test_handshakes_that_one_address_begins_are_bounded(
+    make: Callable[..., TlsSite], authority: Pair
+) -> None:
     asked: list[str] = []
 
     def may_shake_hands(host: str) -> bool:
@@ -527,7 +532,7 @@ def test_an_address_begins_so_many(make: Callable[..., TlsSite], authority: Pair
 
 
 def test_a_turn_has_little_time_for_handshakes(make: Callable[..., TlsSite], folder: Path) -> None:
-    """However many wait: what is up already is read in between."""
+    """However many handshakes wait, connections that are up are read in between."""
     site = make(self_signed(folder, "rsa", kind=RSA))
     up = site.shake_hands(phone())
     context, hello = phone(), []
@@ -587,7 +592,7 @@ def test_failures_fill_no_log(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_server_name_that_is_none_is_no_news(
     make: Callable[..., TlsSite], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Python would write a traceback for each: a stranger could fill the log with them."""
+    """Python would write a traceback for each such name, so a stranger could fill the log."""
     monkeypatch.setattr(sys, "unraisablehook", logs.unraisable)
     site, outgoing = make(), ssl.MemoryBIO()
     with pytest.raises(ssl.SSLWantReadError):
