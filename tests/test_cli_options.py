@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 import typer
 from commands import Answering, Blfd
 
-from blfd.cli import app
+from blfd.cli import app, board, lists
 from blfd.control import ControlClient, socket_path
 from blfd.devices.phones import Phones
 from blfd.devices.values import Place, Wanted
@@ -332,6 +332,36 @@ def test_all_lists_are_chosen_from_alike() -> None:
     for name in (*lists, *ROWS, *ROWS_TOO):
         options = {option for each in EVERY[name].params for option in each.opts}
         assert {"--filter", "--sort", "--limit", "--json"} <= options, name
+
+
+LAMP = {
+    "extension": "101",
+    "name": "Ann",
+    "lamp": "talking",
+    "watchers": 1,
+    "dialogs": [{"since": 3.0, "remote": "102", "remote_name": "", "direction": "initiator"}],
+}
+CALL = {"caller": "101", "callee": "102", "state": "answered", "since": 3.0, "legs": []}
+
+
+def test_every_column_that_is_shown_sorts_and_filters(
+    folder: Path, inside: Blfd, server: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A heading is what people know of a column, whatever the name of its values is."""
+    shown: list[Sequence[str]] = []
+    for module in (lists, board):
+        monkeypatch.setattr(module, "print_table", lambda title, columns, *_: shown.append(columns))
+    monkeypatch.setattr(board, "print_or", lambda table, _: shown.append([c.header for c in table.columns]))
+    server.answers = {**ANSWERS, "lamps": [LAMP], "calls": [CALL], "trunks": [], "upstreams": []}
+    for command in (*(name for name in EVERY if name.endswith(" list")), "lamps", "calls", "changes"):
+        shown.clear()
+        inside(*command.split())
+        assert shown, command
+        for column in filter(None, shown[0]):
+            code, _, errors = inside(
+                *command.split(), "--sort", f"-{column}", "--filter", f"{column.replace(' ', '-')}="
+            )
+            assert (code, errors) == (0, ""), (command, column)
 
 
 def test_json_is_for_once(folder: Path, inside: Blfd) -> None:

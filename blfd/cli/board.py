@@ -79,18 +79,25 @@ def lamp_table(rows: list[Row], caption: str = "", old: bool = False, cut: bool 
     return table
 
 
-def _cells(row: Row, style: str) -> tuple[Text, ...]:
+def values(row: Row) -> tuple[str | float, ...]:
+    """What stands in COLUMNS; `since` in seconds, "" where there is no call."""
     dialogs = row["dialogs"]
-    since = max((dialog["since"] for dialog in dialogs), default=None)
+    since = max((dialog["since"] for dialog in dialogs), default="")
+    with_whom = ", ".join(_arrow(dialog) for dialog in dialogs)
+    return "●", row["extension"], row["name"], row["lamp"], with_whom, since, row["watchers"] or ""
+
+
+def _cells(row: Row, style: str) -> tuple[Text, ...]:
+    mark, extension, name, lamp, with_whom, since, watchers = values(row)
     ago = time.monotonic() - row["at"] if "at" in row else 0.0
     return (
-        Text("●", style),
-        cell(row["extension"]),
-        cell(row["name"]),
-        Text(row["lamp"], style),
-        cell(", ".join(_arrow(dialog) for dialog in dialogs)),
-        Text("" if since is None else duration(since + ago)),
-        Text(str(row["watchers"] or "")),
+        Text(str(mark), style),
+        cell(extension),
+        cell(name),
+        Text(str(lamp), style),
+        cell(with_whom),
+        Text(since if isinstance(since, str) else duration(since + ago)),
+        Text(str(watchers)),
     )
 
 

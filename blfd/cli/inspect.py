@@ -109,7 +109,7 @@ def lamps(
         board.watch(given.client, given.tenant, only or "")
         return
     found = given.ask("lamps")
-    rows = Chosen(only, sort, limit).of(found)
+    rows = Chosen(only, sort, limit).of(found, board.COLUMNS, board.values)
     if as_json:
         print_json(rows)
     else:
