@@ -364,6 +364,29 @@ def test_every_column_that_is_shown_sorts_and_filters(
             assert (code, errors) == (0, ""), (command, column)
 
 
+def test_wrong_usage_names_the_help_of_the_command_that_was_meant(folder: Path, inside: Blfd) -> None:
+    def said(*words: str) -> str:
+        code, out, errors = inside(*words)
+        assert (code, out, errors.count("\n")) == (2, "", 1), words
+        return errors
+
+    for name, command in EVERY.items():
+        for option in (each for each in command.params if each.opts[0].startswith("--") and not each.is_flag):
+            text = said("--tenant", "acme.example", *name.split(), option.opts[0])
+            assert text.startswith(f"blfd: {option.opts[0]} needs a value behind it: {option.help}"), text
+            assert text.endswith(f"See 'blfd {name} --help'.\n"), text
+        text = said(*name.split(), "--zzz")
+        assert text == f"blfd: No such option: --zzz. See 'blfd {name} --help'.\n"
+    assert said("extension", "addd").endswith("Did you mean 'add'? See 'blfd extension --help'.\n")
+    assert said("lamps", "--json=1").endswith("does not take a value. See 'blfd lamps --help'.\n")
+    assert said("group", "list", "--db", "x").startswith(
+        "blfd: --db stands before the command: blfd --db ... group list. See "
+    )
+    assert said("--config") == (
+        "blfd: --config needs a value behind it: TOML file; see docs/configuration.md. See 'blfd --help'.\n"
+    )
+
+
 def test_json_is_for_once(folder: Path, inside: Blfd) -> None:
     code, out, errors = inside("lamps", "--json", "--watch")
     assert (code, out) == (2, "")

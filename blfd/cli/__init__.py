@@ -82,15 +82,6 @@ def _mistakes() -> tuple[type[Exception], ...]:
     return StoreError, ConfigError, ControlError, PjsipMissing, ProvisioningError
 
 
-def _typed(error: Exception) -> str:
-    """The command of which something was wrong, as one types it."""
-    words, context = list[str](), getattr(error, "ctx", None)
-    while context is not None and context.parent is not None:
-        words.insert(0, context.info_name)
-        context = context.parent
-    return " ".join(["blfd", *words])
-
-
 def main() -> None:
     """Run the command; errors are one line on standard error.
 
@@ -105,9 +96,11 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except Exception as error:
-        say = getattr(error, "format_message", None)  # wrong usage, in click's or typer's own classes
-        if say is None:
+        if not hasattr(error, "format_message"):
             raise
-        if say():  # empty where the help has been printed
-            fail(f"{say()} See '{_typed(error)} --help'.", getattr(error, "exit_code", 2))
-        sys.exit(getattr(error, "exit_code", 2))
+        from blfd.cli.usage import told
+
+        code = getattr(error, "exit_code", 2)
+        if text := told(error, typer.main.get_command(app), sys.argv[1:]):
+            fail(text, code)
+        sys.exit(code)

@@ -354,7 +354,7 @@ def test_no_page_keeps_anybody_out(site: Site, page: Page) -> None:
     assert not violations, "\n".join(violations)
 
 
-def test_a_slash_leads_to_the_search(page: Page) -> None:
+def test_a_slash_leads_to_the_search_and_a_menu_closes(page: Page) -> None:
     page.goto("/t/default/extensions")
     page.keyboard.press("/")
     page.keyboard.type("104")
@@ -362,6 +362,23 @@ def test_a_slash_leads_to_the_search(page: Page) -> None:
     expect(page.get_by_role("row")).to_have_count(2)
     expect(page.get_by_role("row", name=re.compile("Name 104"))).to_be_visible()
     expect(page.get_by_label("Search")).to_have_value("104")
+    page.goto("/t/default/lamps")
+    menu, choice = page.locator("details.choose > summary"), page.get_by_role("checkbox", name="sales")
+    for leave in (
+        lambda: page.keyboard.press("Escape"),
+        lambda: page.get_by_role("heading", name="Lamps").click(),
+        lambda: page.get_by_label("Search").focus(),
+    ):
+        menu.click()
+        choice.check()
+        leave()
+        expect(choice).to_be_hidden()
+    menu.press("Enter")
+    expect(choice).to_be_checked()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    expect(menu).to_be_focused()
+    expect(choice).to_be_hidden()
 
 
 def test_three_hundred_lamps_on_one_screen(site: Site, page: Page) -> None:

@@ -124,3 +124,15 @@ for (const tabs of document.querySelectorAll(".tabs")) {
   }, true);
   show(links.find((link) => link.hash === tabs.dataset.open) || links[0]);
 }
+
+// <details class="choose">: a menu that opens over the page, and closes with Esc, or when one does something beside it.
+for (const menu of document.querySelectorAll("details.choose")) {
+  const leave = (event) => { if (!menu.contains(event.target)) menu.open = false; };
+  document.addEventListener("pointerdown", leave);
+  document.addEventListener("focusin", leave);
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    if (menu.contains(document.activeElement)) menu.querySelector("summary").focus();
+    menu.open = false;
+  });
+}
