@@ -1,4 +1,4 @@
-"""Authorities and certificates, made by openssl when a test wants one."""
+"""Authorities and certificates, which openssl makes when a test wants one."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from programs import program
 
 EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
 USAGE = "keyUsage=digitalSignature"
-MAY_SIGN = f"{USAGE},keyCertSign"  # of authorities alone: Python is strict about it from 3.13
+MAY_SIGN = f"{USAGE},keyCertSign"  # only authorities have it: Python is strict about that from 3.13
 RSA = ("-newkey", "rsa:2048")
 
 
 class Pair(NamedTuple):
-    """A certificate, with its chain if it has one, and its key."""
+    """The files of a certificate, with its chain if it has one, and of its key."""
 
     certificate: Path
     key: Path
 
     def options(self) -> tuple[str, ...]:
-        """Of `blfd run`."""
+        """The options of `blfd run` that name them."""
         return "--certificate", str(self.certificate), "--certificate-key", str(self.key)
 
     def toml(self) -> str:
@@ -35,7 +35,7 @@ def _openssl(*words: str) -> None:
 def self_signed(
     folder: Path, name: str, names: str = "IP:127.0.0.1", *more: str, kind: tuple[str, ...] = EC
 ) -> Pair:
-    """`names` as subjectAltName has them; an authority has `-addext basicConstraints...` by itself."""
+    """Make a self-signed certificate for `names`, written as in subjectAltName; openssl makes it a CA."""
     made = Pair(folder / f"{name}.pem", folder / f"{name}.key")
     subject = (
         "-subj",
@@ -55,7 +55,7 @@ def self_signed(
 def signed(
     folder: Path, name: str, by: Pair, names: str = "IP:127.0.0.1", *, days: int = 30, is_ca: bool = False
 ) -> Pair:
-    """Signed by an authority, of which nothing is in the file."""
+    """Make a certificate that an authority signs, without the authority's own in the file."""
     made = Pair(folder / f"{name}.pem", folder / f"{name}.key")
     request, extensions = folder / f"{name}.csr", folder / f"{name}.ext"
     _openssl("req", *EC, "-nodes", "-subj", f"/CN={name}", "-out", str(request), "-keyout", str(made.key))

@@ -1,4 +1,4 @@
-"""The command line as a person uses it, and what answers it instead of a server."""
+"""What tests of the command line share: its types, a terminal, and something that answers as a server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Blfd = Callable[..., tuple[int, str, str]]  # exit code, output, errors
 
 
 class Terminal(io.StringIO):
-    """Where a line is typed; a function is called when it is asked for."""
+    """A terminal at which a line is typed; if `typed` is a function, it is called when the line is read."""
 
     def __init__(self, typed: str | Callable[[], str]) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Terminal(io.StringIO):
 
 @dataclass
 class Answering:
-    """What is given to each call on the control socket, and which calls came."""
+    """The answers to calls on the control socket, and the calls that came."""
 
     answers: dict[str, Any] = field(default_factory=lambda: {"registrations": [], "reload": {}})
     calls: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The command line in a folder of its own."""
+"""Fixtures that run the command line in a folder of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ settings.load_profile("blfd")
 
 @pytest.fixture(scope="session")
 def forked() -> Iterator[Forked]:
-    """Runs commands for all tests of this process."""
+    """A process that runs commands for all tests of this one."""
     running = Forked()
     yield running
     running.close()
@@ -31,7 +31,7 @@ def forked() -> Iterator[Forked]:
 
 @pytest.fixture
 def blfd(tmp_path: Path, forked: Forked) -> Run:
-    """Run the command; where it fails, it has to say why in one line, or so many as are given."""
+    """A function that runs a command; one that fails has to say why in one line, or in `lines`."""
 
     def run(*arguments: str, code: int = 0, lines: int = 1) -> subprocess.CompletedProcess[str]:
         done = forked.run(arguments, tmp_path, {**os.environ, "COLUMNS": "120"})
@@ -46,7 +46,7 @@ def blfd(tmp_path: Path, forked: Forked) -> Run:
 
 @pytest.fixture
 def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Blfd:
-    """The same in this process; `typed` is what somebody types at a terminal, if there is one."""
+    """A function that runs a command in this process; `typed` is typed at its terminal, if it has one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
 
@@ -64,7 +64,7 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Answering]:
-    """Something that answers on the control socket."""
+    """A stand-in for a server, which answers on the control socket."""
     answering = Answering()
     running = ControlServer(socket_path(tmp_path / "blfd.db"), answering.answer)
     answering.calls.clear()

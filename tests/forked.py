@@ -46,7 +46,7 @@ class Forked:
     def run(
         self, arguments: tuple[str, ...], folder: Path, environment: Mapping[str, str], timeout: float = 60
     ) -> subprocess.CompletedProcess[str]:
-        """As subprocess.run(["blfd", *arguments]) without standard input."""
+        """Run a command as subprocess.run(["blfd", *arguments]) would, without standard input."""
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             code = self._ask(["run", arguments, str(folder), dict(environment)], out, err, timeout)
             out.seek(0)
@@ -56,7 +56,7 @@ class Forked:
     def serve(
         self, arguments: tuple[str, ...], folder: Path, environment: Mapping[str, str], log: Path
     ) -> tuple[int, str]:
-        """Start a command that serves: its number for `end`, and its first line, empty if it has none."""
+        """Start a command that serves; return its number for `end`, and its first line, "" if it has none."""
         reading, writing = os.pipe()
         with open(reading) as said, log.open("a") as err:
             with open(writing, "w") as out:
@@ -64,7 +64,7 @@ class Forked:
             return pid, said.readline().strip()
 
     def end(self, pid: int) -> int:
-        """SIGTERM to what `serve` has started, and its exit code."""
+        """Send SIGTERM to what `serve` has started, and return its exit code."""
         with open(os.devnull, "w") as nothing:
             return self._ask(["end", [], str(pid), {}], nothing, nothing)
 
@@ -98,7 +98,7 @@ def _serve(peer: socket.socket) -> None:
     sys.argv = ["blfd", "extension", "list", "--help"]
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
         main()
-    gc.freeze()  # or each child looks through all of this when it ends, which takes it longer than its work
+    gc.freeze()  # otherwise each child would look through all of this at its end, longer than it works
     while True:
         head, files, _flags, _address = socket.recv_fds(peer, 4, 2)
         if not head:
@@ -136,5 +136,5 @@ def _serve(peer: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder, whose packages have the names of those that they test
+    sys.path.pop(0)  # the folder of the tests, whose packages have the names of those that they test
     _serve(socket.socket(fileno=int(sys.argv[1])))

@@ -1,4 +1,4 @@
-"""What PJSIP's parser makes of messages, in a process of its own: mutated messages may end it."""
+"""What PJSIP's parser makes of messages, in a process of its own, which mutated messages may end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SIP_SCHEMES = ("sip", "sips")
 
 
 class Parser:
-    """PJSIP with its parser and nothing else."""
+    """PJSIP's parser, and nothing else of PJSIP."""
 
     def __init__(self) -> None:
         self._caching_pool = ffi.new("char[8192]")
@@ -30,7 +30,7 @@ class Parser:
         self._rdata = ffi.new("pjsip_rx_data *")
 
     def parse(self, data: bytes) -> dict[str, Any]:
-        """Plain values by name; only `bad`, with the names of headers, where PJSIP refuses it."""
+        """The values of a message by name, or only `bad`, the header field for which PJSIP refuses it."""
         rdata, info = self._rdata, self._rdata.msg_info
         lib.pj_pool_reset(self._pool)
         zero(rdata)
@@ -111,7 +111,7 @@ _parsers: list[Parser] = []
 
 
 def parse_all(messages: list[bytes]) -> list[dict[str, Any]]:
-    """For a worker process, which keeps its parser."""
+    """Parse messages in a worker process, which keeps its parser."""
     if not _parsers:
         _parsers.append(Parser())
     return [_parsers[0].parse(data) for data in messages]

@@ -10,12 +10,12 @@ from contextlib import ExitStack
 RANGE = range(11_000, 32_000)
 """Below those that Linux gives to whoever asks for any: nobody gets that of a server which is down."""
 _next = itertools.cycle(RANGE)
-for _ in range(random.SystemRandom().randrange(len(RANGE))):  # other processes of tests take others
+for _ in range(random.SystemRandom().randrange(len(RANGE))):  # other processes are to take other ports
     next(_next)
 
 
 def free_port() -> int:
-    """A port that nobody has at any address, for UDP and TCP; it is not given twice."""
+    """A port that is free at all addresses, for UDP and TCP, and is not given twice."""
     for port in _next:
         with ExitStack() as sockets:
             try:

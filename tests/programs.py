@@ -11,8 +11,8 @@ CI = os.environ.get("CI") == "true"
 
 
 def program(name: str) -> str:
-    """Path of an outside program; skips where it is missing, fails in CI."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")  # Debian's daemons
+    """The path of an outside program; where it is missing, the test is skipped, or fails in CI."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")  # where Debian has its daemons
     if not found:
         if CI:
             pytest.fail(f"{name} is missing, CI has to install it")

@@ -1,4 +1,4 @@
-"""Which phone asks for files, and how long those wait who keep asking wrongly."""
+"""Which phone asks for files, and how long whoever keeps asking wrongly has to wait."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def files(tmp_path: Path) -> Files:
 
 
 def test_addresses_of_one_site_wait_together(files: Files) -> None:
-    """Everybody has a /64 of IPv6 addresses to try from."""
+    """A site counts as one source, since anybody has a /64 of IPv6 addresses to try from."""
     for number in range(FREE_FAILURES + 1):
         assert answer_of(files, f"/p/wrong/{MAC}.cfg", f"2001:db8:0:7::{number:x}").status_code == 404
     waits = [
@@ -123,7 +123,7 @@ def test_a_phone_gets_its_file_from_a_full_disk(
 def test_a_nonce_that_is_not_fresh_is_no_wrong_secret(
     tmp_path: Path, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RFC 7616, section 3.3: the phone asks again with the new one, and nobody is slowed down."""
+    """The phone asks again with the new nonce (RFC 7616, section 3.3), and nobody is slowed down."""
     store = Store(tmp_path / "blfd.db")
     access, source = Access(store.devices), "192.0.2.9"
     row = store.devices.get(MAC)

@@ -1,4 +1,4 @@
-"""Input that nobody expects: one line, an exit code, no traceback, nothing changed."""
+"""Input that nobody expects leads to one line and an exit code, to no traceback, and changes nothing."""
 
 from __future__ import annotations
 

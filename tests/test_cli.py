@@ -1,4 +1,4 @@
-"""The command line: its contract, and wrong input in one line."""
+"""The command line: what it promises, and that wrong input is refused in one line."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def test_a_change_that_the_server_does_not_take_is_kept_and_said(blfd: Run, serv
 
 @pytest.mark.parametrize("server_is", ["up", "silent", "back"])
 def test_watch_goes_on_until_ctrl_c(tmp_path: Path, server_is: str) -> None:
-    """While no server answers it waits, and says that its lamps are old."""
+    """While no server answers, `lamps --watch` waits, and says that its lamps are old."""
     drawn = threading.Semaphore(0)
 
     def answer(name: str, arguments: dict[str, Any]) -> Any:
@@ -370,7 +370,7 @@ def test_how_long_in_words(seconds: int, words: str) -> None:
 
 
 def asked_in_vain(path: Path, times: int) -> None:
-    """What listens on the control socket and says nothing; until it has been asked so often."""
+    """Listen on the control socket, say nothing, and end after `times` calls."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
@@ -382,7 +382,7 @@ def asked_in_vain(path: Path, times: int) -> None:
 
 @pytest.fixture
 def any_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Doctor looks whether the server's ports are free, and those that it has by default may not be."""
+    """A port of the system's choice for doctor, as it looks whether ports are free, and 5060 may not be."""
     monkeypatch.setenv("BLFD_LISTEN", "udp:127.0.0.1:0")
 
 
@@ -442,7 +442,7 @@ def test_doctor_finds_extensions_that_no_upstream_has(blfd: Run) -> None:
 
 @pytest.mark.usefixtures("any_port")
 def test_doctor_finds_upstreams_that_would_be_refused_now(blfd: Run, tmp_path: Path) -> None:
-    """As an earlier version has stored them."""
+    """An earlier version has stored such upstreams."""
     blfd("upstream", "add", "pbx", "--server", "192.0.2.1", "--extensions", "1xx")
     blfd("upstream", "add", "other", "--server", "192.0.2.2", "--extensions", "2xx")
     with contextlib.closing(sqlite3.connect(tmp_path / "blfd.db")) as connection, connection:
@@ -511,7 +511,7 @@ REFUSED = (
 
 
 def examined(tmp_path: Path, listen: str, of_acme: Sequence[dict[str, str]] = ONE_PHONE) -> list[Finding]:
-    """What doctor says of a server that listens there; its phones, of acme.example, watch nothing."""
+    """Doctor's findings about a server that listens there, whose phones, of acme.example, watch nothing."""
     phones = {"acme.example": of_acme}
     answers: dict[str, Callable[[str], Any]] = {
         "status": lambda tenant: {

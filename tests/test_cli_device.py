@@ -1,4 +1,4 @@
-"""`blfd device` and `blfd provision`."""
+"""The commands of `blfd device` and `blfd provision`."""
 
 from __future__ import annotations
 
@@ -504,7 +504,7 @@ def test_an_import_names_all_that_is_wrong(blfd: Run, store: Store, tmp_path: Pa
     assert store.devices.all("default") == []
 
 
-def test_another_tenants_device_is_none_here(blfd: Run, store: Store) -> None:
+def test_another_tenants_device_is_unknown_here(blfd: Run, store: Store) -> None:
     add(blfd)
     assert "no device" in blfd("--tenant", "acme.example", "device", "show", MAC, code=1).stderr
     assert "no device" in blfd("--tenant", "acme.example", "device", "remove", MAC, code=1).stderr

@@ -1,4 +1,4 @@
-"""Every command with every option that stands before it: none is taken and ignored. Removals ask."""
+"""Every command with each option that stands before it, none of which is ignored; and removals, which ask."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ COMMANDS = {  # each with arguments that are right for the database below
     "tenant set": "--pickup off",
     "tenant remove": "acme.example --yes",
 }
-LASTING = ("run", "demo")  # they would go on
+LASTING = ("run", "demo")  # commands that have no end by themselves
 ASKING = (
     "status",
     "registrations",
@@ -113,8 +113,8 @@ ASKING = (
     "publications",
     "explain",
     "device sync",
-)  # a server
-OF_ALL = {  # what has nothing to do with tenants, and refuses to be told one
+)  # commands that ask a server
+OF_ALL = {  # commands that are not about a tenant, and refuse to be told one
     *LASTING,
     "status",
     "tenant list",
@@ -122,18 +122,18 @@ OF_ALL = {  # what has nothing to do with tenants, and refuses to be told one
     *("provision models", "provision settings"),
     *(f"provision template {what}" for what in ("set", "show", "unset", "list")),
 }
-TENANT_GIVEN = ("tenant add", "tenant remove")  # as an argument
+TENANT_GIVEN = ("tenant add", "tenant remove")  # commands to which a tenant is an argument
 ALONE = (
     "pjsip install",
     "pjsip show",
     "config schema",
     "provision models",
     "provision settings",
-)  # they say so in their help
+)  # commands without a database, as their help says
 
 
 def walked(command: Any, *path: str) -> Iterator[tuple[str, Any]]:
-    """All commands, by what one types."""
+    """All commands, each with the words that one types."""
     if not hasattr(command, "commands"):
         yield " ".join(path), command
         return
@@ -147,7 +147,7 @@ JSON = [name for name, command in EVERY.items() if any(option.name == "as_json" 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with one of everything, in the default tenant or the system; acme.example has nothing."""
+    """The folder of a database with one of everything that has a tenant or none; acme.example is empty."""
     store = Store(tmp_path_factory.mktemp("prepared") / "blfd.db")
     store.extensions.add("default", [NewExtension(number, "x", f"N {number}") for number in ("101", "102")])
     store.tenants.add("acme.example")
@@ -188,7 +188,7 @@ def line(command: str) -> list[str]:
 
 
 def rows(folder: Path, *, but_of: str = "") -> dict[str, list[Any]]:
-    """The database, table by table; without the rows of one tenant, if it is named."""
+    """The rows of each table of the database, without those of the tenant `but_of`."""
     found = {}
     with closing(sqlite3.connect(folder / "blfd.db")) as db:
         for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
@@ -216,7 +216,7 @@ def test_every_command_has_help_and_is_documented(inside: Blfd, command: str) ->
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command not in LASTING])
 def test_every_command_works(folder: Path, inside: Blfd, command: str) -> None:
-    """So what follows does not fail for another reason."""
+    """The tests below then cannot pass because a command fails for some other reason."""
     code, _, errors = inside(*line(command))
     assert code in ((3,) if command in ASKING else (0, 1) if command == "doctor" else (0,)), errors
 
@@ -234,7 +234,7 @@ def test_a_tenant_that_does_not_exist(folder: Path, inside: Blfd, command: str) 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command not in OF_ALL])
 def test_another_tenant_alone_is_touched(folder: Path, inside: Blfd, command: str) -> None:
-    """And nothing of the others is shown."""
+    """The command shows nothing of other tenants either."""
     before = rows(folder, but_of="acme.example")
     _, out, _ = inside("--tenant", "ACME.example", *line(command))
     tenants = before.pop("tenants")
@@ -249,7 +249,7 @@ def test_another_tenant_alone_is_touched(folder: Path, inside: Blfd, command: st
 
 @pytest.mark.parametrize("tenant", ["", " ", "x" * 300, "no tenant"])
 def test_a_tenant_that_is_no_name(folder: Path, inside: Blfd, tenant: str) -> None:
-    """As an empty variable of a script: not the default tenant."""
+    """An empty variable in a script, for one, does not mean the default tenant."""
     code, out, errors = inside("--tenant", tenant, "extension", "remove", "101", "--yes")
     assert (code, out, errors.count("\n")) == (1, "", 1)
     assert errors.startswith("blfd: no tenant")
@@ -265,7 +265,7 @@ def test_a_file_that_does_not_exist(folder: Path, inside: Blfd, command: str, op
         assert "needs neither" in (EVERY[command].help or "")
         return
     assert code == (2 if command == "demo" else 3 if command in ASKING and option == "--db" else 1) or (
-        command in ("explain", "device sync") and code == 1  # they look into the database first
+        command in ("explain", "device sync") and code == 1  # these look into the database first
     )
     assert "nowhere" in errors + out
     assert rows(folder) == before
@@ -316,7 +316,7 @@ ANSWERS: dict[str, Any] = {
 
 def test_json_is_json(folder: Path, inside: Blfd, server: Answering) -> None:
     for command in JSON:
-        server.answers = ANSWERS if command != "doctor" else {}  # which needs more of a server than this
+        server.answers = ANSWERS if command != "doctor" else {}  # doctor asks for more
         server.answers |= {"reload": {}}
         _, out, errors = inside(*line(command), "--json")
         assert json.loads(out) is not None, errors
@@ -448,7 +448,7 @@ def test_a_comma_too_many_in_a_file(folder: Path, inside: Blfd, cells: str) -> N
     ],
 )
 def test_control_characters_are_refused(folder: Path, inside: Blfd, words: str, control: str) -> None:
-    """And do not reach the terminal."""
+    """Control characters do not reach the terminal either."""
     before = rows(folder)
     code, out, errors = inside(*(word.replace("A", f"a{control}b") for word in shlex.split(words)))
     assert (code in (1, 2, 3), out, errors.count("\n")) == (True, "", 1)
@@ -470,7 +470,7 @@ def test_lists_as_people_write_them(folder: Path, inside: Blfd) -> None:
 
 # Removals
 
-REMOVALS = {  # what is asked, without arguments that answer it
+REMOVALS = {  # what a command asks where its arguments do not answer that already
     "extension remove": "extension 101 N 101: Its phones are unregistered, and keys that watch it go dark. "
     f"Group sales lose it. No other extension is on {MAC}: no files for that any more.",
     "group remove": "group sales: The extensions in it (1) stay, and no longer get each other's calls "
@@ -520,7 +520,7 @@ def test_on_a_terminal_it_is_asked(folder: Path, inside: Blfd, command: str, ans
 
 
 def test_what_has_changed_since_it_was_asked_stays(folder: Path, inside: Blfd) -> None:
-    """Whoever agrees has agreed to what they have seen."""
+    """Whoever agrees has agreed only to what they have seen."""
 
     def meanwhile() -> str:
         assert inside("extension", "set", "101", "--name", "Anna")[0] == 0

@@ -1,4 +1,4 @@
-"""`blfd group`, `pickups`, `explain`, and who may pick up."""
+"""The commands of `blfd group`, `pickups` and `explain`, and who may pick up."""
 
 from __future__ import annotations
 

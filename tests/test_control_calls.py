@@ -1,4 +1,4 @@
-"""What control calls are answered, while the SIP thread has other things to do."""
+"""The answers to control calls, while the SIP thread has other things to do."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def directory(count: int) -> Directory:
 
 
 class Loop:
-    """The SIP thread's: does what is wanted, a turn at a time."""
+    """A stand-in for the SIP thread's loop, which does what other threads want, a turn at a time."""
 
     def __init__(self, core: Core) -> None:
         self._woken = threading.Event()
@@ -51,7 +51,7 @@ class Loop:
             return asked.result()
 
 
-def test_what_is_long_comes_in_slices_between_which_sip_goes_on() -> None:
+def test_a_long_answer_is_made_in_slices_between_which_sip_goes_on() -> None:
     core = Core(Settings(), {"127.0.0.1"}, secret=b"x" * 32, mark="000000", new_tag=lambda: "a")
     core.handle(DirectoryChanged(directory(MANY)), 0.0)
     loop = Loop(core)
@@ -63,7 +63,7 @@ def test_what_is_long_comes_in_slices_between_which_sip_goes_on() -> None:
         assert loop.turns > MANY / SLICE
 
     def leave_ten(turn: int) -> None:
-        if turn == 3:  # the second slice has been told
+        if turn == 3:  # the second slice has been answered
             core.handle(DirectoryChanged(directory(10)), 1.0)
 
     assert len(loop.ask("lamps", leave_ten)) == 2 * SLICE, "those that are gone by then are left out"

@@ -1,4 +1,4 @@
-"""Which phone has registered and watches, where an extension has several."""
+"""Which phone it is that has registered and watches, where an extension has several."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The commands of the documentation are run, a page after the other, in the order in which they are there.
+"""The commands of the documentation are run, page by page, in the order in which they are there.
 
-A page has a folder of its own, and what it takes for granted (SCENERY) is made before. What is in blocks of
-`sh` and `console` is run, and what is in the text where it is whole; a server is started where a command says
-that none runs. Addresses become those of loopback, and folders such as /etc ones of the scratch folder.
-What cannot be run here is in ELSEWHERE, with the reason; what is neither fails.
+A page has a folder of its own, and what it takes for granted (SCENERY) is made before. Commands in blocks of
+`sh` and `console` are run, and those in the text where they are whole; a server is started where a command
+says that none runs. Addresses become those of loopback, and folders such as /etc become folders of the test.
+Commands that cannot be run here are in ELSEWHERE, with the reason; all others have to succeed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SHELL = ("openssl", "curl", "printf", "TOKEN=", "A=", "API=", "install")
 
 BY_CI = "needs a package index: .ci/run does it"
 OF_ROOT = "changes the machine, as root"
-ELSEWHERE = {  # what a command begins with, and why it is not run here
+ELSEWHERE = {  # the beginnings of commands that are not run here, and why
     "make ": "it is what runs these tests, or has a test of its own",
     "python3 -m venv": BY_CI,
     "python -m venv": BY_CI,
@@ -53,7 +53,7 @@ ELSEWHERE = {  # what a command begins with, and why it is not run here
     "blfd run --pnp": "listens on a port of all the machine: tests/e2e/test_pnp.py runs it",
 }
 PASSPHRASE = "a-long-passphrase"
-GIVEN = {  # what is asked for at a terminal
+GIVEN = {  # options in the place of what is typed at a terminal
     "blfd admin add": f"--password {PASSPHRASE}",
     "blfd restore": "--yes",
     "blfd device renew MAC": "--yes",
@@ -114,7 +114,7 @@ def commands(text: str) -> Iterator[Command]:
                 )
 
 
-def test_what_is_not_run_here_is_there() -> None:
+def test_each_command_that_is_not_run_is_in_some_page() -> None:
     lines = [command.line for page in PAGES for command in commands(page.read_text())]
     assert len(lines) > 200
     for begins in ELSEWHERE:
@@ -129,7 +129,7 @@ def test_every_block_says_what_it_is() -> None:
 
 
 class Reader:
-    """Does what a page says, in a folder of its own."""
+    """A reader who does what a page says, in a folder of its own."""
 
     def __init__(self, folder: Path, forked: Forked, done: set[str]) -> None:
         self.folder, self._forked, self._done = folder, forked, done
@@ -235,7 +235,7 @@ class Reader:
 
 
 def is_mention(words: list[str]) -> bool:
-    """Whether these name a command that needs more to be run."""
+    """Whether these words name a command that needs more words to be run."""
     command = typer.main.get_command(app)
     for word in words:
         inner = getattr(command, "get_command", lambda *_: None)(None, word)
@@ -247,7 +247,7 @@ def is_mention(words: list[str]) -> bool:
 
 @pytest.fixture(scope="module")
 def done() -> set[str]:
-    """What stands in a page's text, and was run for another page."""
+    """The commands in texts of pages that were run for an earlier page."""
     return set()
 
 

@@ -1,4 +1,4 @@
-"""The feed of changes: several tenants at once, slow readers, a server that goes and comes."""
+"""The feed of changes: several tenants at once, slow readers, and a server that goes and comes back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEADLINE = 30.0
 
 
 class Server:
-    """Answers as the control socket does; `changes` is what it says next, None: it does not answer."""
+    """A stand-in for the control socket; `changes` is what it answers next, and None if no server runs."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -91,7 +91,7 @@ def test_each_tenant_gets_its_own() -> None:
 def test_a_page_is_told_its_own_and_calls(
     watched: Watched, first: list[str], later: list[str] | None
 ) -> None:
-    """Of 20,000 extensions a page shows some hundreds, and whoever has a call."""
+    """A page shows some hundreds of 20,000 extensions, and those that have a call."""
 
     async def steps(feed: Feed, server: Server) -> None:
         events = feed.follow(watched)

@@ -1,4 +1,4 @@
-"""Diagrams and tables in the documentation are those of the code."""
+"""Diagrams and tables in the documentation are those that the code makes."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ COMMAND = re.compile(r"^(?:\$ )?(?:podman exec blfd |sudo -u blfd )?(?:\S*/)?blf
 
 
 def commands_in(text: str) -> list[list[str]]:
-    """What stands after `blfd` in blocks of commands and in lines, word by word."""
+    """The words after `blfd` of each command in blocks, in lines of text, and in tables."""
     blocks = [block.replace("\\\n", " ") for block in BLOCK.findall(text)]
     found = [line for block in blocks for line in COMMAND.findall(block)]
-    found += re.findall(r"`blfd ([^`\n]+)`", text)  # in a line of text, or a table
+    found += re.findall(r"`blfd ([^`\n]+)`", text)  # commands in a line of text, or a table
     return [shlex.split(line.split(" | ")[0].split(" && ")[0], comments=True) for line in found]
 
 
@@ -61,5 +61,5 @@ def test_commands_in_the_documentation_exist_with_their_options(document: Path) 
                 inner = of_group(None, word)
                 if inner is not None:
                     command = inner
-                elif not words[0].startswith("--"):  # else it may be an option's value
+                elif not words[0].startswith("--"):  # after an option, the word may be its value
                     pytest.fail(f"{document.name}: blfd {' '.join(words)}: no command {word}")

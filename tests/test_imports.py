@@ -1,4 +1,4 @@
-"""Files that are imported, and exported again: what was written is what is read, and nothing else changes."""
+"""Files that are imported and exported: what was written is what is read, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def put_devices(
 
 
 def kept(desk: Desk) -> list[object]:
-    """All that an import may touch, and who has changed what."""
+    """All that an import may touch, and the audit of who has changed what."""
     return [desk.store.directory(), desk.store.devices.everywhere(), desk.store.audit.changes(None)]
 
 
-# The files
+# Files
 
 
 @given(st.lists(st.tuples(AWKWARD, AWKWARD, AWKWARD)))
@@ -97,7 +97,7 @@ def test_what_spreadsheets_write_is_read(
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter=delimiter, lineterminator=end, quoting=quoting)  # type: ignore[arg-type]
     writer.writerow((" B", "a", "C"))
-    bare = quoting == csv.QUOTE_MINIMAL  # which leaves a lone line end of the other kind without quotes
+    bare = quoting == csv.QUOTE_MINIMAL  # a lone line end of the other kind has no quotes then
     rows = [row for row in rows if not (bare and any(set(cell) & set("\r\n") for cell in row))]
     writer.writerows(rows)
     said = f"sep={delimiter}{end if end != chr(13) else chr(10)}" if says else ""
@@ -172,7 +172,7 @@ def test_awkward_names_are_refused_or_come_back(lasting: Desk, names: list[str],
 
 
 def _same_again(desk: Desk, tenant: str = "default", spreadsheet: bool = True) -> None:
-    """What is exported changes nothing when it is imported; neither does what a spreadsheet makes of it."""
+    """Assert that an export changes nothing when it is imported, not even as a spreadsheet would write it."""
     before = kept(desk)
     content, of_devices = extensions.export(desk, tenant), devices.export(desk, tenant)
     found, phones = extensions.all(desk, tenant), desk.phones.all(tenant)
@@ -226,7 +226,7 @@ def test_all_that_is_wrong_is_named_and_nothing_is_done(desk: Desk) -> None:
     before = kept(desk)
     text = (
         "extension,password,name,pickup,pickable\n"
-        "102,x,,,\n"  # is right
+        "102,x,,,\n"  # this line is right
         "1 3,x,,,\n"
         '104,x,"a\nb",,\n'
         "105,,,,\n"
@@ -351,7 +351,7 @@ def test_an_update_of_phones_that_is_wrong(desk: Desk) -> None:
     assert kept(desk) == before
 
 
-# Many
+# Thousands of extensions and phones
 
 
 def test_a_round_trip_of_many_changes_nothing(desk: Desk) -> None:

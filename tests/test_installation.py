@@ -1,4 +1,4 @@
-"""What an installation stands on: log lines and fail2ban, systemd, backups."""
+"""What an installation relies on: log lines and fail2ban, systemd, backups."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import subprocess
 import threading
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from commands import Answering, Blfd
@@ -53,7 +54,7 @@ def test_a_line_of_json() -> None:
 
 
 EVIL = "x AUTH-FAILED 198.51.100.1 y"
-FAILED = {  # what is logged, and who is to be blocked
+FAILED = {  # lines of the log, and who is to be blocked by them
     auth_failed("203.0.113.1", f"SIP REGISTER as {EVIL}: wrong user or password"): "203.0.113.1",
     auth_failed("2001:db8::7", "phones' files: no such phone, or not its secret"): "2001:db8::7",
     auth_failed("203.0.113.2", f"portal as {visible(EVIL)}: wrong name or password"): "203.0.113.2",
@@ -96,19 +97,24 @@ def test_systemd_is_told_what_it_asks_for(tmp_path: Path, monkeypatch: pytest.Mo
         told.stopping()
         assert [listening.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"STOPPING=1"]
     told.turned()
-    told.stopping()  # nobody listens any more: the server goes on
+    told.stopping()  # systemd does not listen any more, and the server goes on
 
 
 def test_without_systemd_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Mock()
+    monkeypatch.setattr(socket, "socket", opened)
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     monkeypatch.setenv("WATCHDOG_USEC", "3000000")
     monkeypatch.setenv("WATCHDOG_PID", "1")
     told = Systemd()
     told.ready()
     told.turned()
+    told.stopping()
+    assert not opened.called
 
 
 def test_the_unit_is_one_that_systemd_understands(tmp_path: Path) -> None:
-    """That of Debian 12: what it does not know it says, and ignores."""
+    """Debian 12's systemd names what it does not know, and ignores it."""
     unit = (CONTRIB / "blfd.service").read_text().replace("/opt/blfd/bin/blfd", "/bin/true")
     (tmp_path / "blfd.service").write_text(unit)
     command = [program("systemd-analyze"), "verify", "--man=no", str(tmp_path / "blfd.service")]
@@ -117,7 +123,7 @@ def test_the_unit_is_one_that_systemd_understands(tmp_path: Path) -> None:
     assert not about_it
 
 
-# What stands in contrib and in the documentation
+# Files in contrib, and the documentation
 
 
 def test_variables_are_settings_and_ports_are_told() -> None:

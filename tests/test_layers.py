@@ -129,7 +129,7 @@ ROOMS = dict(re.findall(r"^\| `(\S+/)` \| (.*) \|$", HOUSE, re.M))
 
 @pytest.mark.parametrize("module", [module for module in MODULES if not module.endswith("__.py")])
 def test_a_module_is_named_in_its_room(module: str) -> None:
-    """Whoever comes finds it, and whoever adds one says what it is for."""
+    """Newcomers find each module in the documentation, and whoever adds one says what it is for."""
     folder, _, name = module.rpartition("/")
     assert f"{folder}/" in ROOMS, f"{folder}/ is no room of docs/architecture.md"
     said = f"`{name.removesuffix('.py')}`"
@@ -181,7 +181,7 @@ HOUSES: dict[str, dict[str, Path]] = {
 
 
 def imported(path: Path, known: Collection[str]) -> set[str]:
-    """Which of the known modules a module imports, for types alone and inside functions too."""
+    """The known modules that a module imports, even those for types alone and inside functions."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -194,7 +194,7 @@ def imported(path: Path, known: Collection[str]) -> set[str]:
 
 @pytest.mark.parametrize("house", HOUSES)
 def test_no_imports_run_in_a_circle(house: str) -> None:
-    """Not even those for types alone, or inside functions: each module can be read without a later one."""
+    """Imports for types alone, or inside functions, count, too: each module is read without later ones."""
     modules = HOUSES[house]
     try:
         TopologicalSorter({name: imported(path, modules) for name, path in modules.items()}).prepare()
@@ -226,7 +226,7 @@ def named(node: ast.AST) -> str:
 
 
 def targets(node: ast.AST) -> list[ast.expr]:
-    """What a statement assigns to, or deletes."""
+    """The targets that a statement assigns to or deletes."""
     match node:
         case ast.Assign() | ast.Delete():
             return node.targets
@@ -251,7 +251,7 @@ def changed_by(node: ast.AST) -> list[str]:
 
 
 def state_of(tree: ast.Module) -> list[str]:
-    """What a module keeps for all who import it, and its functions change."""
+    """The names of what a module keeps for all who import it and its functions change."""
     kept = set().union(*(names(target) for statement in tree.body for target in targets(statement)))
     found = [f"line {node.lineno}: global" for node in ast.walk(tree) if isinstance(node, ast.Global)]
     for function in ast.walk(tree):
@@ -264,7 +264,7 @@ def state_of(tree: ast.Module) -> list[str]:
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("blfd/")])
 def test_no_module_has_state(module: str) -> None:
-    """Several servers, or their tests, live beside each other in a process, and several processes as one."""
+    """Several servers, or their tests, live beside each other in one process."""
     assert state_of(ast.parse((ROOT / module).read_text())) == []
 
 

@@ -1,4 +1,4 @@
-"""Operations that meet each other, and what a site has that is broken already."""
+"""Operations that are done at the same time, and at sites where something is broken already."""
 
 from __future__ import annotations
 
@@ -67,7 +67,10 @@ def desk(store: Store) -> Desk:
 
 
 def both(store: Store, *changes: Callable[[], object]) -> list[BaseException | None]:
-    """Changes at the same time: all have come as far as the database lets them before one may write."""
+    """Do changes at the same time, and return their errors.
+
+    Each has come as far as the database lets it before one of them may write.
+    """
     held = sqlite3.connect(store.path, isolation_level=None)
     held.execute("BEGIN IMMEDIATE")
     with ThreadPoolExecutor(len(changes)) as pool:
@@ -156,7 +159,7 @@ def test_keys_that_are_a_groups_follow_it(desk: Desk) -> None:
 
 
 def test_many_phones_are_looked_at_as_each_by_itself(desk: Desk) -> None:
-    """What is read once for all of them is what each of them would read."""
+    """What is read once for many phones is what would be read for each of them."""
     groups.add(desk, "default", "sales", ["101"], ["101", "103"])
     kinds = ("team", "team:sales", "102,103=Bob,*98=Group,line:1", "")
     for at, keys in enumerate((*kinds, *kinds)):
@@ -171,7 +174,7 @@ def test_many_phones_are_looked_at_as_each_by_itself(desk: Desk) -> None:
             assert phones.device(row, survey) == device
             assert survey.watched(row) == {key.value for key in device.keys if key.kind is KeyKind.BLF}
             assert list(phones.layers(row, survey)) == list(phones.layers(row))
-    assert [phones.fit(rows[at]).wanted for at in (1, 5)] == [2, 1]  # 103 is of sales itself
+    assert [phones.fit(rows[at]).wanted for at in (1, 5)] == [2, 1]  # 103 is in sales itself
     shown = {row["mac"]: row for row in devices.all(desk, "default")}
     assert all(devices.show(desk, "default", mac)[0].items() >= row.items() for mac, row in shown.items())
 
@@ -260,7 +263,7 @@ def test_no_password_of_a_phone_is_kept_in_the_audit(store: Store, desk: Desk) -
 
 
 def test_the_server_is_told_the_newest_last(store: Store) -> None:
-    """However long the first one takes to read the database."""
+    """This holds however long the first one takes to read the database."""
     told: list[int] = []
     work = Work(lambda: None)
     core = Core(Settings(), {"127.0.0.1"}, secret=b"x" * 32, mark="000000", new_tag=lambda: "a")
@@ -387,7 +390,7 @@ def test_phones_get_the_codes_and_features_of_their_tenant(store: Store, desk: D
 
 
 def own(store: Store, *rules: Rule) -> RulesSet:
-    """What becomes of what the phone of 101 sets."""
+    """Store the rules that the phone of 101 sets, and return what the core is told."""
     answers: queue.SimpleQueue[RulesSet] = queue.SimpleQueue()
     own_rules = OwnRules(store, answers.put)
     own_rules.set(SetRules(7, Aor("default", "101"), rules))

@@ -24,7 +24,7 @@ REAL = wheel.shared_object()
 
 @pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A Python without PJSIP; where it would be unpacked."""
+    """The folder to which PJSIP would be unpacked, for a Python without it."""
     monkeypatch.setattr(wheel, "FOLDER", tmp_path / "share" / "pjsip")
     monkeypatch.setattr(wheel, "find_spec", lambda name: None)
     monkeypatch.delenv(wheel.BY_HAND, raising=False)
@@ -33,7 +33,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A wheel that is known by its hash."""
+    """A wheel of PJSIP whose hash is the one that is wanted."""
     path = tmp_path / "one.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("pjsua2/_pjsua2.cpython-312-x86_64-linux-gnu.so", b"code")
@@ -113,7 +113,7 @@ def test_pip_that_cannot(nowhere: Path, monkeypatch: pytest.MonkeyPatch, said: s
 
 
 def test_it_is_for_all_users_of_the_machine(nowhere: Path, packed: Path) -> None:
-    """Who installs it is often root, and who runs it is not."""
+    """Whoever installs PJSIP is often root, and whoever runs blfd is not."""
     before = os.umask(0o022)
     try:
         wheel.install(packed)

@@ -1,4 +1,4 @@
-"""In which order the core gets inputs, and what is done when something fails."""
+"""The order in which the core gets inputs and effects are done, and what happens when something fails."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def said(word: str) -> Input:
 
 
 class Office:
-    """A core that wants each word of `leads_to` performed, and a world in which one may lead to others."""
+    """A core that answers a word by the effects of `leads_to`, and a world where effects lead to words."""
 
     def __init__(self, leads_to: dict[str, list[str]], comes_back: dict[str, list[str]]) -> None:
         self.seen: list[str] = []
@@ -54,7 +54,7 @@ def test_the_core_has_all_before_anything_is_done_and_what_comes_back_has_its_tu
     assert office.seen == ["B", "d"]
 
 
-def test_what_fails_is_one_inputs_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_concerns_one_input_alone(caplog: pytest.LogCaptureFixture) -> None:
     office = Office({"a": ["A1", "FAILS", "A2"], "b": ["B"]}, {"A1": ["c"]})
     with caplog.at_level(logging.ERROR), pytest.raises(RuntimeError, match="the core") as caught:
         office.settling.emit(said("a"), said("broken"), said("b"))

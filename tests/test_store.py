@@ -350,14 +350,14 @@ def call(number: int = 3, **over: Any) -> SavedCall:
 
 
 def test_calls(store: Store) -> None:
-    """All of one comes back, and what may have been used of its numbers does not."""
+    """All of a call comes back, and its requests get numbers that cannot have been used yet."""
     records = store.records
     records.save({}, (), {}, {}, {3: call(), 4: call(4, secure=True), 5: None})
     assert records.calls(1000) == [call(), call(4, secure=True)]
     assert [(one.caller.saved.cseq, one.callee.saved.cseq) for one in records.calls(1000)] == [
         (1005, 1005)
     ] * 2
-    moved = call(5, caller=call().caller)  # a leg that has got into another call
+    moved = call(5, caller=call().caller)  # the call that a leg of the first one has got into
     records.save({}, (), {}, {}, {3: None, 4: None, 5: moved})
     assert Store(store.path).records.calls(1000) == [moved]
     assert count(store, "legs") == 2
@@ -394,7 +394,7 @@ def test_calls(store: Store) -> None:
     ],
 )
 def test_a_call_that_cannot_be_read(store: Store, wrong: str) -> None:
-    """It is none, and the server starts, with the others."""
+    """Such a call is forgotten, and the server starts with the others."""
     store.records.save({}, (), {}, {}, {3: call(), 4: call(4)})
     spoil(store, f"UPDATE legs SET {wrong} WHERE side = 'callee' AND call = 3")
     assert [one.number for one in store.records.calls(0)] == [4]
@@ -425,7 +425,7 @@ OF_NO_USE = {
 
 @pytest.mark.parametrize("table", OF_NO_USE)
 def test_what_cannot_be_read_of_others(store: Store, table: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Likewise: one line, and the phone registers, or its key subscribes, anew."""
+    """A row that cannot be read is told in one line, and the phone registers, or its key subscribes, anew."""
     records = store.records
     published = SavedPublication("e1", ALICE, "192.0.2.20", 5.0, 1e10, b"<dialog-info/>")
     watching: dict[str, SavedSubscription | None] = {"k": subscription(), "other": subscription("other")}
@@ -463,7 +463,7 @@ def test_a_secret_is_the_same_for_who_asks_again(store: Store) -> None:
 
 
 class Disk:
-    """What a writer needs of records whose disk refuses to write while `error` is set."""
+    """A stand-in for the records, whose disk refuses to write while `error` is set."""
 
     path = Path("blfd.db")
 
@@ -550,7 +550,7 @@ def test_the_writer_tells_when_it_is_written(store: Store) -> None:
 
 
 def test_the_writer_tells_of_a_disk_that_refuses_too() -> None:
-    """What it cannot write is known here, and is written when that can be."""
+    """A change that cannot be written is in memory, and is written as soon as that is possible."""
     told: queue.Queue[tuple[int, ...]] = queue.Queue()
     writer = StoreWriter(cast(Records, Disk(sqlite3.OperationalError("disk full"))), told.put)
     writer.save(SaveBindings(ALICE, ()))
@@ -619,7 +619,7 @@ INSERT INTO bindings VALUES ('default', '101', 'sip:a@192.0.2.1', 'udp', '192.0.
 
 
 def of_version(path: Path, version: int) -> Database:
-    """A database as that version left it."""
+    """A database as that version of the schema left it."""
     connection = sqlite3.connect(path)
     connection.executescript(VERSION_1)
     connection.close()
@@ -664,11 +664,11 @@ def applied(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("version", range(1, len(migrations.pending(Database(memory=True))) + 1))
 def test_an_upgrade_and_the_way_back(tmp_path: Path, version: int) -> None:
-    """As docs/operation.md has it, from each version that there was."""
+    """Upgrade from each version that there was, and go back, as docs/operation.md says."""
     path, saved = tmp_path / "blfd.db", tmp_path / "saved.db"
     with closing(of_version(path, version).conn) as connection:
         connection.commit()
-    backups.save(path, saved)  # by the new version, as somebody does who has forgotten it before
+    backups.save(path, saved)  # by the new version, if somebody has forgotten it before
     assert len(applied(saved)) == version, "the old one can still read it"
     store = Store(path)
     store.extensions.add("default", [NewExtension("102", "x")])
@@ -775,7 +775,7 @@ def test_subscriptions_of_version_3_keep_their_dialog(tmp_path: Path) -> None:
 
 
 def test_calls_of_version_24_keep_who_they_are_with(tmp_path: Path) -> None:
-    """From and To were header text, as PJSIP had printed it."""
+    """Version 24 kept From and To as header text that PJSIP had printed."""
     path = tmp_path / "blfd.db"
     db = of_version(path, 24)
     texts = {"local_uri": "<sip:102@host>", "remote_uri": b'"Zo\xc3\xab \\"\xfe\\"" <sip:101@host>;x=y'}
@@ -792,7 +792,7 @@ def test_calls_of_version_24_keep_who_they_are_with(tmp_path: Path) -> None:
 
 
 def test_shapes_of_extensions(store: Store) -> None:
-    """Of those that a keypad can dial, by their first digits and lengths; of one tenant."""
+    """Shapes are the first digits and lengths of one tenant's extensions that a keypad can dial."""
     store.tenants.add("acme.example")
     numbers = ("101", "102", "1001", "7", "012", "bob", "1a", "+49301", "12345678901234567890")
     store.extensions.add("acme.example", [NewExtension(number, "x") for number in numbers])
@@ -816,7 +816,7 @@ def test_shapes_of_extensions(store: Store) -> None:
 def test_phones_of_version_7_have_the_modules_that_their_keys_need(
     tmp_path: Path, model: str, keys: str, modules: int
 ) -> None:
-    """Of two lines, in a tenant of 400 extensions, 60 of them in a group."""
+    """Each phone has two lines, in a tenant of 400 extensions of which 60 are in a group."""
     path = tmp_path / "blfd.db"
     db = of_version(path, 7)
     extensions = [str(number) for number in range(101, 501) if number != 101]
@@ -835,7 +835,7 @@ def test_phones_of_version_7_have_the_modules_that_their_keys_need(
     db.conn.commit()
     db.close()
     (device,) = Store(path).devices.all("default")
-    kept = "103,104" if keys == "103, ,104," else keys  # see version 10
+    kept = "103,104" if keys == "103, ,104," else keys  # version 10 takes such gaps out
     assert (device.modules, device.keys, device.password) == (modules, kept, "x")
 
 

@@ -1,4 +1,4 @@
-"""What other threads want done: it is done once, or refused at the end, and nobody waits for ever."""
+"""Work that other threads want done: it is done once, or refused at the end, and nobody waits for ever."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from blfd.server.thread_work import Work
 
 
-def test_it_is_done_on_the_other_thread() -> None:
+def test_work_is_done_on_the_thread_that_runs_it() -> None:
     woken = threading.Event()
     work = Work(woken.set)
     with ThreadPoolExecutor(2) as pool:
@@ -25,7 +25,7 @@ def test_it_is_done_on_the_other_thread() -> None:
 
 
 def test_nobody_waits_past_the_end() -> None:
-    """Whether it was put before the end, meanwhile, or after it."""
+    """This holds whether work is given before the end, during it, or after it."""
     for _ in range(200):
         woken = threading.Event()
         work = Work(woken.set)

@@ -173,12 +173,7 @@ NOTHING, WAITS, WAITS_LONG = waits(0), waits(21), waits(121)
         ({"102": to(dnd=True)}, NOTHING, "", "480 102 does not want to be disturbed"),
         ({"102": to(dnd=True, busy="105")}, NOTHING, "105", ""),
         ({"102": to(dnd=True, no_answer="105", unregistered="106")}, NOTHING, "", "480 102 does not want"),
-        (
-            {"101": to(dnd=True, always="105")},
-            NOTHING,
-            "102",
-            "",
-        ),  # do not disturb hinders no calls of one's own
+        ({"101": to(dnd=True, always="105")}, NOTHING, "102", ""),  # its own calls are not hindered
         # busy
         ({"102": to(busy="105")}, NOTHING, "102", ""),
         ({"102": to(busy="105")}, BUSY, "105", ""),
@@ -194,12 +189,7 @@ NOTHING, WAITS, WAITS_LONG = waits(0), waits(21), waits(121)
         ({"102": to(no_answer="101")}, WAITS, "102", ""),
         ({"102": to(no_answer="101")}, WAITS_LONG, "", "480 102 does not answer"),
         ({"102": to(no_answer="105")}, BUSY, "", "486 "),
-        (
-            {"102": to(no_answer="105"), "105": to(dnd=True)},
-            WAITS,
-            "102",
-            "",
-        ),  # a call rings on rather than nowhere
+        ({"102": to(no_answer="105"), "105": to(dnd=True)}, WAITS, "102", ""),  # rather than ring nowhere
         ({"102": to(no_answer="105"), "105": to(no_answer="102")}, WAITS, "105", ""),
         # not registered
         ({"102": to(unregistered="105")}, DEAD, "105", ""),

@@ -103,9 +103,7 @@ class Switchboard(RuleBasedStateMachine):
         super().__init__()
         self.world = World(known=directory(PEOPLE, (group("101 103", "101 102"),)), stack=False)
         self.world.give(register("102", "sip:102@198.51.100.99", cseq=2))
-        self.legs: dict[
-            int, str
-        ] = {}  # legs that live in PJSIP, and what each is: new, caller, callee, answered
+        self.legs: dict[int, str] = {}  # those in PJSIP: new, caller, callee, answered
         self.ending: set[int] = set()  # legs that are hung up, and have not ended yet
         self.lost: set[int] = set()  # legs that have ended, of which the core has not heard
         self.losing: set[type] = set()  # kinds of inputs of which the next one never arrives

@@ -135,11 +135,7 @@ CANDIDATES = "|a=candidate:1 1 UDP 2130706431 {} 4 typ host"
         (V4 + CANDIDATES.format("192.0.2.1"), V6, True),
         (V4 + CANDIDATES.format("e5ac.local"), V6, False),  # a name that only the phones' network knows
         (V4 + "|a=altc:1 IP6 2001:db8::1 4", V6, False),
-        (
-            "c=IN IP4 0.0.0.0|m=audio 9 RTP/AVP 0",
-            V6,
-            False,
-        ),  # a phone that holds, or whose candidates come later
+        ("c=IN IP4 0.0.0.0|m=audio 9 RTP/AVP 0", V6, False),  # it holds, or has candidates later
         ("m=audio 4 RTP/AVP 0", V6, False),
         ("c=IN ATM x|m=audio 4 RTP/AVP 0", V6, False),
         ("v=0", V6, False),

@@ -24,9 +24,7 @@ def possible(phase: Phase, event: Event) -> bool:
     if event in ANSWERS:
         return phase in IN_FLIGHT
     if event is Event.LOST:
-        return (
-            phase in IN_FLIGHT or phase is Phase.UNREACHABLE
-        )  # the end of its connection may have been told before
+        return phase in IN_FLIGHT or phase is Phase.UNREACHABLE  # the connection's end may come first
     if event is Event.DUE:
         return phase is Phase.RETRYING
     if event is Event.REFRESHED:

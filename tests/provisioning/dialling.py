@@ -1,7 +1,7 @@
 """How phones of each maker collect a number key by key, by what their makers' documents say of their plans.
 
-Written from those documents, and not from what blfd writes: each reads the settings that its phone has been
-told, says after each key whether the number goes out, and after the last one how long it waits.
+The phones are written from those documents, and not from what blfd writes: each reads the settings that it
+has been told, says after each key whether the number goes out, and after the last one how long it waits.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from makers import Settings
 
 KEYS = frozenset("0123456789*#+")
 DIGITS = frozenset("0123456789")
-NEVER = None  # the phone waits for its send key, or refuses the number
+NEVER = None  # how long a phone waits that waits for its send key, or refuses the number
 
 
 class Sent(NamedTuple):
-    """What goes out, and how many seconds after the last key; of one that is eaten or cut, what is left."""
+    """The number that goes out, or what is left of one that is cut, and the seconds after the last key."""
 
     number: str
     after: float | None
@@ -30,14 +30,14 @@ class Phone(Protocol):
     """What a phone does with keys that are dialled off the hook."""
 
     def at_once(self, typed: str) -> str | None:
-        """What goes out when the last of these keys is pressed, if anything does."""
+        """The number that goes out when the last of these keys is pressed; None if none does."""
 
     def waits(self, typed: str) -> float | None:
-        """After how many seconds these go out, if nothing more is pressed."""
+        """The seconds after which these keys go out if no more are pressed."""
 
 
 def dial(phone: Phone, number: str) -> Sent:
-    """Key by key, without a pause."""
+    """Dial a number key by key, without a pause, and return what goes out."""
     for count in range(1, len(number) + 1):
         sent = phone.at_once(number[:count])
         if sent is not None:
@@ -45,11 +45,11 @@ def dial(phone: Phone, number: str) -> Sent:
     return Sent(number, phone.waits(number))
 
 
-# Elements of a plan, and where in an entry one can be after some keys
+# Elements of a plan, and the places in an entry that some keys lead to
 
 
 class Element(NamedTuple):
-    """Keys of which one is pressed once, or `least` times or more."""
+    """Keys of which one is pressed once or, if it `repeats`, `least` times or more."""
 
     keys: frozenset[str]
     least: int = 1
@@ -64,7 +64,7 @@ class Entry:
     mark: str = ""
 
     def places(self, typed: str) -> set[int]:
-        """How many elements may be behind; a repeated one that may go on is not."""
+        """How many elements these keys may have passed; one that may still repeat is not passed."""
         places = self._skipped({0})
         for key in typed:
             after = set()
@@ -75,7 +75,7 @@ class Entry:
         return places
 
     def _skipped(self, places: set[int]) -> set[int]:
-        """With those that come after what may be left out."""
+        """These places, and those after elements that may be left out."""
         found = set(places)
         for place in sorted(places):
             for at in itertools.takewhile(
@@ -92,7 +92,7 @@ class Entry:
 
 
 def bracketed(text: str) -> frozenset[str]:
-    """What is in brackets: keys and ranges, `x` for any digit."""
+    """The keys that brackets stand for: keys and ranges, and `x` for any digit."""
     keys = re.sub(r"(\d)-(\d)", _range, text)
     return frozenset(keys.replace("x", "".join(DIGITS)))
 
@@ -102,7 +102,7 @@ def _range(found: re.Match[str]) -> str:
 
 
 def elements(text: str, repeats: str, least: int, any_key: frozenset[str] = DIGITS) -> Iterator[Element]:
-    """`repeats` follows an element that is pressed `least` times or more."""
+    """The elements of an entry; a pattern `repeats` follows those that are pressed `least` times or more."""
     one = r"\[(?P<set>[^\]]*)\]|(?P<any>x)|\\(?P<escaped>.)|(?P<key>[\d*#+])"
     token = re.compile(f"(?:{one})(?P<more>{repeats})?")
     at = 0
@@ -120,11 +120,11 @@ def elements(text: str, repeats: str, least: int, any_key: frozenset[str] = DIGI
 
 @dataclass(frozen=True)
 class DigitMap:
-    """`T` is the timer; a number that fits an entry without it goes out at once, whatever else might come."""
+    """A digit map; a number that fits an entry without the timer `T` goes out at once."""
 
     entries: list[Entry]
     short: float
-    long: float | None  # after which a number goes out that fits nothing as yet
+    long: float | None  # seconds after which a number goes out that fits no entry yet
     sends_what_fits_nothing: bool
     sends_by_pound: bool = False
     strips_pound: bool = False
@@ -150,7 +150,7 @@ def digit_map(text: str) -> list[Entry]:
 
 
 def yealink(found: Settings) -> Phone:
-    """By its manuals, `#` sends; how that is switched off they do not tell."""
+    """A Yealink; by its manuals `#` sends, and they do not tell how that is switched off."""
     assert found["dialplan.digitmap.enable"] == "1"
     text, action = found["dialplan.digitmap.string"], found["dialplan.digitmap.no_match_action"]
     assert len(text) <= 2048
@@ -171,9 +171,9 @@ def polycom(found: Settings) -> Phone:
 
 @dataclass(frozen=True)
 class Braces:
-    """Entries of fixed length go out at once; those with `+` at their end when no key comes.
+    """A plan in braces: entries of fixed length go out at once, those with `+` at their end after the timer.
 
-    Whether one of fixed length does where another might go on is not told: `patient` says that it waits.
+    No document tells whether one of fixed length waits where another might go on; if `patient`, it does.
     """
 
     entries: list[Entry]
@@ -189,7 +189,7 @@ class Braces:
         return typed if complete and not (self.patient and might_go_on) else None
 
     def waits(self, typed: str) -> float | None:
-        """What fits no entry is refused."""
+        """The timer for a number that fits an entry; any other is refused."""
         return self.timer if any(entry.fits(typed) for entry in self.entries) else NEVER
 
 
@@ -208,7 +208,7 @@ def grandstream(found: Settings, patient: bool = False) -> Phone:
 
 
 def htek(found: Settings) -> Phone:
-    """The same form; `{[x*]+}` is what its phones come with."""
+    """An Htek, whose plan has the form of Grandstream's; its phones come with `{[x*]+}`."""
     pound = found["Account1.Use#AsDialKey"] == "1"
     timer = float(found["Preference.NoKeyEntryTimeout"])
     return Braces(braces(found["Account1.DialPlan"]), timer, pound)
@@ -219,7 +219,7 @@ def htek(found: Settings) -> Phone:
 
 @dataclass(frozen=True)
 class Rules:
-    """The first rule that fits is taken; its flag `d` says that the number is complete."""
+    """Rules, of which the first that fits is taken; its flag `d` says that the number is complete."""
 
     rules: list[tuple[re.Pattern[str], str, str]]
     timer: float | None
@@ -256,7 +256,7 @@ def snom(found: Settings) -> Phone:
 
 @dataclass(frozen=True)
 class Timer:
-    """By the timer, by `#`, or when the number is as long as it may be."""
+    """A phone without a plan: a number goes out by the timer, by `#`, or when it is as long as it may be."""
 
     timer: float | None
     sends_by_pound: bool
@@ -287,11 +287,11 @@ def fanvil(found: Settings) -> Phone:
 
 @dataclass(frozen=True)
 class Parentheses:
-    """Sequences, of which some are candidates: what fits none is refused with the key that makes it so.
+    """A plan in parentheses: a number that no sequence begins with is refused at the key that makes it so.
 
-    `S0` sends at once; else a number goes out at once when it is complete and nothing goes on, and after the
-    short timer where something does. One that is not complete is refused after the long timer. The phone's
-    own star codes are acted on as soon as they are entered.
+    `S0` sends at once. Otherwise a number that is complete goes out at once where no sequence goes on, and
+    after the short timer where one does. One that is not complete is refused after the long timer. The phone
+    acts on star codes of its own as soon as they are entered.
     """
 
     entries: list[Entry]
@@ -313,7 +313,7 @@ class Parentheses:
 
 
 def cisco(found: Settings, any_key: frozenset[str] = DIGITS) -> Phone:
-    """Its older manuals say that `x` is a digit, newer ones that it is any key."""
+    """A Cisco; its older manuals say that `x` is a digit, newer ones that it is any key."""
     text = found["Dial_Plan_1_"]
     assert re.fullmatch(r"\(.*\)", text)
     entries = []

@@ -1,4 +1,4 @@
-"""Time zones: what each maker's phones make of what they are told, for every zone and day of two years."""
+"""Time zones: which time each maker's phones show by their settings, for every zone and day of two years."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Settings = dict[str, str]
 
 
 class Summer(NamedTuple):
-    """What a phone keeps: seconds from UTC, how many more there are in summer, and from when to when."""
+    """The clock that a phone keeps: seconds from UTC, how many more in summer, and from when to when."""
 
     offset: int
     shift: int = 0
@@ -41,13 +41,13 @@ class Summer(NamedTuple):
 
 
 def nth(year: int, month: int, week: int, weekday: int, hour: int) -> datetime:
-    """`weekday` as the calendar module counts (0 is Monday); week 5 is the last."""
+    """The time of a change: in `week` of the month (5 is the last), on `weekday` (0 is Monday)."""
     days = [row[weekday] for row in calendar.monthcalendar(year, month) if row[weekday]]
     return datetime(year, month, days[-1] if week == 5 else days[week - 1], hour)
 
 
 def yealink(found: Settings, year: int) -> Summer:
-    """Hours or hours:minutes; month/week/day of the week/hour, where 1 is Monday."""
+    """A Yealink's: hours or hours:minutes; month/week/day of the week/hour, where 1 is Monday."""
     sign, hours, _, minutes = re.fullmatch(r"([+-]?)(\d+)(:(\d\d))?", found["local_time.time_zone"]).groups()  # type: ignore[union-attr]
     offset = (int(hours) * 3600 + int(minutes or 0) * 60) * (-1 if sign == "-" else 1)
     if found["local_time.summer_time"] == "0":
@@ -63,7 +63,7 @@ def yealink(found: Settings, year: int) -> Summer:
 
 
 def polycom(found: Settings, year: int) -> Summer:
-    """Seconds; `date` 1, 8, 15, 22 is the first to fourth `dayOfWeek`, where 1 is Sunday. Always an hour."""
+    """A Polycom's: seconds; `date` 1, 8, 15, 22 is the first to fourth `dayOfWeek`, 1 is Sunday; one hour."""
     sntp, saving = "tcpIpApp.sntp.", "tcpIpApp.sntp.daylightSavings."
     offset = int(found[sntp + "gmtOffset"])
     if found[saving + "enable"] == "0":
@@ -80,7 +80,7 @@ def polycom(found: Settings, year: int) -> Summer:
 
 
 def grandstream(found: Settings, year: int) -> Summer:
-    """As POSIX has it: hours west of Greenwich, 0 is Sunday."""
+    """A Grandstream's, in the form of POSIX: hours west of Greenwich, 0 is Sunday."""
     assert found["dateTime.timezone"] == "customize"
     text = found["dateTime.timezone.custom"]
     assert len(text) <= 64
@@ -102,7 +102,7 @@ def posix(text: str) -> int:
 
 
 def snom(found: Settings, year: int) -> Summer:
-    """Seconds, then month.week.day and time of both changes, where 07 is Sunday."""
+    """A Snom's: seconds, then month.week.day and time of both changes, where 07 is Sunday."""
     offset = int(found["utc_offset"])
     if not found["dst"]:
         return Summer(offset)
@@ -116,7 +116,7 @@ def snom(found: Settings, year: int) -> Summer:
 
 
 def fanvil(found: Settings, year: int) -> Summer:
-    """Quarters of an hour, minutes, 0 is Sunday."""
+    """A Fanvil's: the offset in quarters of an hour, the shift in minutes, 0 is Sunday."""
     name = "phone/date/"
     offset = int(found[name + "TimeZone"]) * 900
     if found[name + "EnableDST"] == found[name + "DSTType"] == "0":
@@ -131,7 +131,7 @@ def fanvil(found: Settings, year: int) -> Summer:
 
 
 def cisco(found: Settings, year: int) -> Summer:
-    """GMT+hh:mm; month/day/weekday/time: the first such weekday from that day on, or the last (-1)."""
+    """A Cisco's: GMT+hh:mm; month/day/weekday/time, the first weekday from that day on or the last (-1)."""
     zone = re.fullmatch(r"GMT(?:([+-])(\d\d):(\d\d))?", found["Time_Zone"])
     assert zone, found
     sign, hours, minutes = zone.groups()
@@ -154,7 +154,7 @@ def cisco(found: Settings, year: int) -> Summer:
     return Summer(offset, numbers[10] * 3600 + numbers[11] * 60, *days)
 
 
-HTEK_PLACES = dict(  # hours of its list's places
+HTEK_PLACES = dict(  # the hours from UTC of the places in an Htek's list
     zip(
         (
             105,
@@ -218,7 +218,7 @@ HTEK_PLACES = dict(  # hours of its list's places
 
 
 def htek(found: Settings, year: int) -> Summer:
-    """A place, and days of this year. Always an hour."""
+    """An Htek's: a place for the offset, the days of this year's changes, and always one hour."""
     by_number = {name.partition(" ")[0]: value for name, value in found.items()}
     offset = int(HTEK_PLACES[int(by_number["P64"])] * 3600)
     if by_number["P75"] == "0":
@@ -244,7 +244,7 @@ NOONS = {year: [datetime(year, 1, 1, 12) + timedelta(days=number) for number in 
 
 @cache
 def offsets(zone: str, year: int) -> tuple[int, ...]:
-    """At noon there, for each day."""
+    """The seconds from UTC of a zone at noon of each day."""
     there = ZoneInfo(zone)
     found = [noon.replace(tzinfo=there).utcoffset() for noon in NOONS[year]]
     return tuple(int(offset.total_seconds()) for offset in found if offset is not None)
@@ -252,7 +252,7 @@ def offsets(zone: str, year: int) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("model", PHONES)
 def test_every_zone_on_every_day(model: str) -> None:
-    """Where nothing is said, it is right; else it is what was said, and no zone with a rule is given up."""
+    """A phone shows the right time, or a note says what it cannot show; that is so of few zones."""
     read = PHONES[model]
     device = Device("805ec0123456", find(model), (Account("101", "x"),))
     shown: dict[tuple[object, ...], tuple[int, ...]] = {}
@@ -292,7 +292,7 @@ def test_what_cannot_be_told_is_said() -> None:
 
 
 def test_snoms_own_names_stand_for_zones_of_one_clock() -> None:
-    """They are told beside the rule, so the two may not differ."""
+    """Such names are told beside the rule, so name and rule may not differ."""
     device = Device("805ec0123456", find("snom/d785"), (Account("101", "x"),))
     service = Service("192.0.2.5", year=THIS_YEAR)
     named = dict[str, set[tuple[int, ...]]]()

@@ -1,4 +1,4 @@
-"""Settings with one name for all makers, and the makers' own beside them."""
+"""Settings with one name for all makers, and makers' own settings beside them."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_values_as_people_write_them(name: str, written: str, kept: str) -> None
         ("refetch", "1:00", "write when the phones may begin"),
     ],
 )
-def test_values_that_are_none(name: str, value: str, words: str) -> None:
+def test_values_that_are_refused(name: str, value: str, words: str) -> None:
     with pytest.raises(ProvisioningError) as told:
         accepted(MAKERS, name, value)
     assert str(told.value).startswith(f"{name}: ")
@@ -124,7 +124,7 @@ def test_values_that_are_none(name: str, value: str, words: str) -> None:
 
 @given(name=st.sampled_from(sorted(COMMON)), value=st.text(max_size=30))
 def test_no_value_breaks_the_table(name: str, value: str) -> None:
-    """It is refused, or every maker's phone can be made with it."""
+    """A value is refused, or files for every maker's phone can be made with it."""
     try:
         kept = accepted(MAKERS, name, value)[1]
     except ProvisioningError:
@@ -200,14 +200,14 @@ def test_a_value_that_is_none_any_more_takes_no_phone_its_file(maker: str, name:
         assert said == f"timezone {value}: it is no value of this setting here; set another"
 
 
-def test_ours_can_be_left_out() -> None:
+def test_a_setting_of_ours_can_be_left_out() -> None:
     assert "static.wui.http_enable" in settings("yealink")
     assert "static.wui.http_enable" not in settings("yealink", site(web_access=None))
     assert "lang.gui" not in settings("yealink", site(language="de"), site(language=None))
 
 
 def test_a_makers_setting_that_is_called_as_ours_is_raw() -> None:
-    """Snom has a `timezone` and a `language` of its own."""
+    """Snom's own settings are called `timezone` and `language`, too."""
     berlin, own = site(timezone="Europe/Berlin"), Layer("site", {"raw:timezone": "AUT+1"})
     assert settings("snom", berlin, own)["timezone"] == "AUT+1"
     assert settings("snom", own, berlin)["timezone"] == "AUT+1"
@@ -218,7 +218,7 @@ def test_a_makers_setting_that_is_called_as_ours_is_raw() -> None:
 
 @pytest.mark.parametrize("maker", MAKERS)
 def test_phones_fetch_at_times_of_their_own(maker: str) -> None:
-    """Not all at once: by chance in the phone, or by its address."""
+    """The time is chosen by chance in the phone, or by its address, so not all phones fetch at once."""
     made = [replace(phone(maker), mac=f"805ec01234{number:02x}") for number in range(40)]
     told = {
         tuple(
@@ -280,7 +280,7 @@ def test_an_htek_setting_is_its_number(name: str) -> None:
 
 
 def refusal(maker: str, name: str) -> str:
-    """Why a setting is refused to a phone of one account, or ""."""
+    """The words by which a setting is refused to a phone of one account; "" where it is taken."""
     try:
         accepted([maker], name, "x", 1)
     except ProvisioningError as error:
@@ -290,7 +290,7 @@ def refusal(maker: str, name: str) -> str:
 
 @pytest.mark.parametrize("maker", MAKERS)
 def test_what_registers_a_phone_is_refused_and_nothing_else_of_ours(maker: str) -> None:
-    """The account, its password, the server, and where the files are."""
+    """Refused are the account, its password, the server, and where the files are."""
     found = settings(maker)
     told = {name: refusal(maker, name) for name in found}
     refused = {found[name] for name, text in told.items() if text}
@@ -323,7 +323,7 @@ def test_an_account_of_another_server_may_be_set_where_the_phone_has_none_of_our
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-def test_what_we_tell_is_known(maker: str) -> None:
+def test_all_settings_that_we_tell_are_known(maker: str) -> None:
     for lines in (1, 2):
         for name in settings(maker, Layer("s", {n: c.example for n, c in COMMON.items()}), lines=lines):
             assert unknown_setting([maker], name) == "", name

@@ -1,4 +1,4 @@
-"""Every number that means something goes out as it was dialled: not early, not cut, not after long."""
+"""Every number that has a meaning goes out as it was dialled: not early, not cut, and not late."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from provisioning.vendors.snom import AUTO_DIAL
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "provisioning.md"
 SHORT = {"snom": float(AUTO_DIAL), "gigaset": float(AUTO_DIAL)}  # seconds; the others: SHORT_TIMER
-BY_TIMER = ("fanvil", "htek")  # of which no document tells how a number goes out at once
+BY_TIMER = ("fanvil", "htek")  # makers of which no document tells how a number goes out at once
 
 
 @dataclass(frozen=True)
 class Tenant:
-    """Whose numbers are dialled."""
+    """A tenant whose numbers are dialled."""
 
     extensions: tuple[str, ...]
     directed: str = "*97"
@@ -36,7 +36,7 @@ class Tenant:
     outside: str | None = ""
     emergency: tuple[str, ...] = ()
     others: tuple[str, ...] = ("*21", "*72", "*301555")
-    numbers: tuple[str, ...] = ("301234567", "12", "110559")  # outside, without prefix
+    numbers: tuple[str, ...] = ("301234567", "12", "110559")  # numbers outside, without the prefix
     star_codes: tuple[str, ...] = ("*78", "*73")
     prefix_codes: tuple[str, ...] = ("*72",)
 
@@ -54,7 +54,7 @@ class Tenant:
         )
 
     def dialled(self) -> Iterator[str]:
-        """All that is meant to go out."""
+        """All numbers that are meant to go out."""
         internal = [each for each in self.extensions if shape(each)]
         yield from internal
         yield from (self.directed + each for each in internal)
@@ -75,7 +75,7 @@ class Tenant:
 
 
 def phone(maker: Maker, tenant: Tenant, read: Callable[..., Phone] | None = None) -> Phone:
-    """As it is after it has read its files."""
+    """A phone that has read its files."""
     found = find(maker.model)
     device = Device("805ec0123456", found, (Account("101", "s3cret", "Alice Ng"),))
     service = replace(
@@ -101,13 +101,13 @@ each_maker = pytest.mark.parametrize("maker", ONE_EACH, ids=vendor)
 def check(maker: Maker, tenant: Tenant, found: Phone) -> None:
     for number in tenant.dialled():
         if vendor(maker) == "yealink" and "#" in number:
-            continue  # its # sends, and no document tells how it does not
+            continue  # a Yealink's # sends, and no document tells how that is switched off
         sent = dial(found, number)
         assert sent.number == number, f"{number} goes out as {sent.number!r}"
         assert sent.after in (0, SHORT.get(vendor(maker), SHORT_TIMER)), f"{number} waits {sent.after}"
 
 
-# Tenants as they may be
+# Tenants of any kind
 
 extension = st.integers(1, 6).flatmap(
     lambda length: st.text(st.sampled_from("0123456789"), min_size=length, max_size=length)
@@ -120,7 +120,7 @@ digits = partial(st.text, st.sampled_from("0123456789"))
 
 @st.composite
 def tenants(draw: st.DrawFn) -> Tenant:
-    """Extensions of mixed lengths, codes changed, outside numbers behind a prefix, without one, or none."""
+    """Tenants with extensions of mixed lengths, any codes, and numbers outside with or without a prefix."""
     codes = plain_code | code
     directed, group = draw(codes), draw(codes)
     assume(not directed.startswith(group))
@@ -156,7 +156,7 @@ def test_every_number_goes_out_as_it_is_meant(maker: Maker, tenant: Tenant) -> N
 @each_maker
 @given(tenant=of_codes("*9", "*97"))
 def test_codes_that_begin_alike(maker: Maker, tenant: Tenant) -> None:
-    """As no tenant may have them."""
+    """No tenant may have such codes, and still every number goes out."""
     check(maker, tenant, phone(maker, tenant))
 
 
@@ -165,7 +165,7 @@ GRANDSTREAM, CISCO = (next(m for m in MAKERS if vendor(m) == name) for name in (
 
 @given(tenant=tenants())
 def test_what_documents_leave_open_changes_nothing(tenant: Tenant) -> None:
-    """Whether an entry that is complete waits for one that goes on, and whether `x` is any key."""
+    """Documents do not tell whether a complete entry waits for one that goes on, or if `x` is any key."""
     check(GRANDSTREAM, tenant, phone(GRANDSTREAM, tenant, partial(grandstream, patient=True)))
     check(CISCO, tenant, phone(CISCO, tenant, partial(cisco, any_key=KEYS)))
 
@@ -194,7 +194,7 @@ def test_what_documents_leave_open_changes_nothing(tenant: Tenant) -> None:
     ],
 )
 @each_maker
-def test_what_nothing_goes_on_from_goes_out_at_once(
+def test_a_number_that_no_other_begins_with_goes_out_at_once(
     maker: Maker, tenant: Tenant, at_once: str, waiting: str
 ) -> None:
     found = phone(maker, tenant)
@@ -223,14 +223,14 @@ def test_the_send_key_is_no_part_of_the_number(maker: Maker) -> None:
 
 @each_maker
 def test_the_interpreter_finds_what_is_wrong(maker: Maker) -> None:
-    """A plan for other extensions and codes than those that are dialled."""
+    """With a plan for other extensions and codes, numbers do not go out as they are dialled."""
     there, wrong = Tenant(("101",), outside="0"), Tenant(("10",), "*9", "*8", outside="0")
     found = [dial(phone(maker, wrong), number) for number in there.dialled()]
     sent_as_meant = [sent.number for sent in found] == list(there.dialled())
     assert sent_as_meant == (vendor(maker) in BY_TIMER)
 
 
-# What its makers' phones do without us
+# Plans that phones come with
 
 
 AS_THEY_COME = {
@@ -264,7 +264,7 @@ def test_plans_that_phones_come_with_are_why_ours_is_there(name: str) -> None:
 
 @each_maker
 def test_a_phone_that_has_no_room_for_all_waits_more(maker: Maker) -> None:
-    """Every first digit has lengths of its own."""
+    """The extensions of each first digit have lengths of their own, which makes the plan too long."""
     lengths = [(first, length) for first, length in product("123456789", range(2, 12)) if int(first) & length]
     tenant = Tenant(tuple(first * length for first, length in lengths), outside="0", emergency=("112",))
     check(maker, tenant, phone(maker, tenant))
@@ -307,8 +307,8 @@ def waits() -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_the_document_says_how_long_phones_wait() -> None:
-    """With UPDATE_GOLDEN set it is written anew."""
+def test_the_document_tells_how_long_phones_wait() -> None:
+    """With UPDATE_GOLDEN set, the document's table is written anew."""
     text = DOCUMENT.read_text()
     written = TABLE.sub(lambda _: f"<!-- waits -->\n{waits()}", text)
     if os.environ.get("UPDATE_GOLDEN"):

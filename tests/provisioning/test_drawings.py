@@ -1,4 +1,4 @@
-"""The pictures of phones' keys are those of layout(), and one of each maker is in docs/phones.md."""
+"""The pictures of phones' keys show what layout() says, and docs/phones.md has one of each maker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What phones fetch: golden files, each vendor's syntax read back, and names that try to break it."""
+"""What phones fetch: golden files, each maker's syntax read back, and names that try to break it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ KEYS = parse_keys("102=Bob Roy,103,104=Carol & Söhne,*98=Group,105,106,107")
 
 
 def device(model: str, **over: object) -> Device:
-    """A phone, with a module where it needs one."""
+    """A phone, which has a module if its keys need one."""
     found = find(model)
     keys = KEYS[: found.most_keys - 1]
     modules = int(len(keys) >= found.room(0))
@@ -89,7 +89,7 @@ def numbered(count: int) -> tuple[LineKey, ...]:
 
 
 def everything(made: Device, *layers: Layer) -> dict[str, bytes]:
-    """All that the phone can fetch."""
+    """All files that the phone can fetch, by name."""
     own = provisioning.files(made, SERVICE, layers)
     of_all = provisioning.boot_files(made, SERVICE) | provisioning.common_files(made)
     return own | of_all | provisioning.phonebook(made, SERVICE, CONTACTS)
@@ -97,7 +97,7 @@ def everything(made: Device, *layers: Layer) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_golden_files(model: str) -> None:
-    """With UPDATE_GOLDEN set they are written anew; look at what has changed."""
+    """With UPDATE_GOLDEN set, the golden files are written anew; look at what has changed."""
     made = device(model)
     folder = GOLDEN / model.replace("/", "-")
     written = everything(made, ALL_SET)
@@ -142,7 +142,7 @@ NASTY = st.text(max_size=40) | st.sampled_from(
 @pytest.mark.parametrize("model", MODELS)
 @given(name=NASTY, password=NASTY, label=NASTY)
 def test_no_text_breaks_a_file(model: str, name: str, password: str, label: str) -> None:
-    """The same settings come back, with the text in them as it was but for control characters."""
+    """The same settings come back, with the texts in them unchanged but for control characters."""
     keys = tuple(replace(key, label=label) for key in device(model).keys)
     plain = device(model)
     nasty = replace(plain, accounts=(Account("101", password, name),), keys=keys)
@@ -161,10 +161,10 @@ def test_no_text_breaks_a_file(model: str, name: str, password: str, label: str)
     name=NASTY,
     extension=st.from_regex(r"[0-9*#+]{1,9}", fullmatch=True),
 )
-def test_of_one_outline_all_pass_or_none(
+def test_texts_do_not_decide_whether_a_device_is_accepted(
     model: str, kinds: list[KeyKind], accounts: int, modules: int, name: str, extension: str
 ) -> None:
-    """What people write into a device decides nothing."""
+    """Devices that differ only in texts that people write are all accepted or all refused."""
 
     def passes(value: str, text: str) -> bool:
         fixed = {KeyKind.LINE: "2", KeyKind.LIST: "all@192.0.2.7"}
@@ -188,7 +188,7 @@ FUNCTION = re.compile(r"fnc=(sd;ext|blf\+sd\+cp;sub)=[\w*#]+@\$PROXY;nme=[^;$]*"
 @pytest.mark.parametrize("model", ["cisco/spa504g", "cisco/cp8851-3pcc"])
 @given(label=NASTY)
 def test_a_label_adds_nothing_to_what_a_key_does(model: str, label: str) -> None:
-    """Where it stands among the parts of the key's function, as it does with Cisco alone."""
+    """Cisco alone writes the label among the parts of the key's function."""
     made = device(model, keys=tuple(replace(key, label=label) for key in device(model).keys))
     functions = [
         value
@@ -293,7 +293,7 @@ NEEDED = {
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_phone_gets_all_that_lamps_and_pickup_need(model: str) -> None:
-    """Account, password, server, transport, times, codes, alerts, where its files are; each key."""
+    """A phone is told its account, server, transport, times, codes, alerts, keys, and where its files are."""
     made = device(model)
     service = replace(SERVICE, transport="tcp", register_expires=1800, subscribe_expires=300)
     files = provisioning.files(made, service) | provisioning.phonebook(made, service, ())
@@ -345,7 +345,7 @@ def test_keys_are_read_in_their_order_through_pages_and_modules(maker: Maker) ->
 
 @pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.model)
 def test_what_is_taken_away_is_gone_from_a_phone_that_keeps_what_it_had(maker: Maker) -> None:
-    """Keys of its own and of its modules, a line, a module."""
+    """Keys of the phone and of its modules, a line, and a module are taken away."""
     phone, room = Memory(maker), find(maker.model).most_keys
     second = Account("102", "x", "Bob Roy")
     before = full(maker.model, (*parse_keys("*98"), *numbered(room - 3)))
@@ -381,7 +381,7 @@ def test_a_phone_without_modules_takes_none() -> None:
 @pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.model)
 @pytest.mark.parametrize("count", [0, 1, 32, 33, 20_000])
 def test_a_directory_has_as_many_as_phones_take(maker: Maker, count: int) -> None:
-    """The first of them by number, sorted by name; also of one that has no name."""
+    """A directory has the first extensions by number, sorted by name, even those without a name."""
     made = device(maker.model, keys=parse_keys("*98=Group"))
     numbers = [str(number) for number in range(10_000, 10_000 + count)]
     contacts = [Contact(number, f"Name {number[::-1]}" if number[-1] != "7" else "") for number in numbers]
@@ -423,7 +423,7 @@ def test_which_files_are_the_directory(model: str) -> None:
 
 @pytest.mark.parametrize("model", [model.path for model in provisioning.models()])
 def test_a_full_phone(model: str) -> None:
-    """Every key that a model has, and not one more."""
+    """A phone takes as many keys as its model has, and not one more."""
     found = find(model)
     keys = numbered(found.most_keys - 1)
     made = full(model, keys)
@@ -436,7 +436,7 @@ def test_a_full_phone(model: str) -> None:
 @pytest.mark.parametrize("model", MODELS)
 @given(name=NASTY, value=NASTY)
 def test_a_setting_of_a_site_has_a_place_or_is_refused(model: str, name: str, value: str) -> None:
-    """One more line or element, or none at all: never two, and never another's."""
+    """A setting adds one line or element, or none; never two, and it never changes another's."""
     made = device(model)
     plain = values(model, provisioning.files(made, SERVICE))
     found, refusal = plain, ""

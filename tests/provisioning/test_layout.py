@@ -1,4 +1,4 @@
-"""Where the keys of a phone are."""
+"""At which places of a phone and its modules its keys are."""
 
 from __future__ import annotations
 
@@ -58,6 +58,6 @@ def test_every_key_is_somewhere(path: str, share: float, more: float) -> None:
     assert (own, sum(len(page.keys) for page in pages)) == (model.room(0), room)
 
 
-def test_a_line_that_is_none() -> None:
+def test_a_line_that_the_phone_does_not_have() -> None:
     with pytest.raises(ProvisioningError, match="a key is for line 2, and it has 1"):
         layout(device("yealink/t54w", "line:2"))

@@ -1,4 +1,4 @@
-"""A site's templates: what they see, what they cannot do, and what names cannot do to them."""
+"""A site's templates: what they see, what they cannot do, and that no text breaks out of them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def made(device: Device, source: str, *layers: Layer) -> str:
     return next(iter(found.values())).decode()
 
 
-def test_what_it_is_given() -> None:
+def test_what_a_template_is_given() -> None:
     source = (
         "{{ device.mac }} {{ device.keys[0].shown }} {{ service.host }} {{ version }} {{ settings[0][0] }}"
     )
@@ -44,7 +44,7 @@ def test_what_it_is_given() -> None:
     assert made(YEALINK, "{{ dict(settings)['x'] }}", Layer("site", {"x": "y"})) == "y"
 
 
-def test_it_is_the_main_file_alone() -> None:
+def test_a_template_replaces_the_main_file_alone() -> None:
     polycom = replace(YEALINK, model=find("vvx450"))
     found = files(polycom, SERVICE, (), Template("polycom", "<x>{{ device.accounts[0].name }}</x>"))
     assert found["805ec0123456-blfd.cfg"] == b"<x>Alice</x>"

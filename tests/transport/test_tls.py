@@ -514,9 +514,7 @@ def test_a_handshake_has_to_end_soon(make: Callable[..., TlsSite], authority: Pa
     assert len(site.network.connections) == 1
 
 
-def test_handshakes_that_one_address_begins_are_bounded(
-    make: Callable[..., TlsSite], authority: Pair
-) -> None:
+def test_handshakes_of_one_address_are_bounded(make: Callable[..., TlsSite], authority: Pair) -> None:
     asked: list[str] = []
 
     def may_shake_hands(host: str) -> bool:
