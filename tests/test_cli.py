@@ -67,6 +67,7 @@ DEFAULTS = {
     "pickable": "default",
     "owner": "default",
     "publish": "off",
+    "withhold": "off",
     "dnd": False,
     "forward_always": "",
     "forward_busy": "",
@@ -83,8 +84,9 @@ def test_extensions(blfd: Run) -> None:
         {"extension": "101", "tenant": "default", "name": "Alice Ng", **DEFAULTS},
         {"extension": "alice", "tenant": "default", "name": "", **DEFAULTS},
     ]
-    blfd("extension", "set", "101", "--name", "Alice B")
-    assert json.loads(blfd("extension", "show", "101", "--json").stdout)["name"] == "Alice B"
+    blfd("extension", "set", "101", "--name", "Alice B", "--withhold", "on")
+    shown = json.loads(blfd("extension", "show", "101", "--json").stdout)
+    assert (shown["name"], shown["withhold"]) == ("Alice B", "on")
     blfd("extension", "remove", "alice", "--yes")
     assert "alice" not in blfd("extension", "list").stdout
 

@@ -214,7 +214,8 @@ def test_the_audit_says_what_an_import_has_changed(desk: Desk) -> None:
     put(desk, "extension,password,name\n101,old,Ann\n102,old,Ben\n")
     put(desk, "extension,password,name\n101,new,Ann\n102,,Ben\n103,h1dden,Cid\n", update=True)
     change = desk.store.audit.changes("default")[0]
-    ann = {"name": "Ann", "pickup": "default", "pickable": "default", "owner": "default", "publish": "off"}
+    ann = dict.fromkeys(("pickup", "pickable", "owner"), "default")
+    ann |= {"name": "Ann", "publish": "off", "withhold": "off"}
     ann |= {name: getattr(Forwarding(), field) for name, field in extensions.FORWARDING.items()}
     assert change.before == {"101": ann}
     assert change.after == {"101": {**ann, "password": "changed"}, "103": {**ann, "name": "Cid"}}
@@ -366,6 +367,7 @@ def test_a_round_trip_of_many_changes_nothing(desk: Desk) -> None:
             "off",
             owners[number % 3],
             "off",
+            "on",
             ("on", "off")[number % 2],
             *("", str(number ^ 1), str(number ^ 1), "30", ""),
         )
@@ -434,7 +436,7 @@ def test_exports_go_to_a_file_or_to_standard_output(inside: Blfd) -> None:
     code, out, errors = inside("extension", "export")
     assert (code, out) == (
         0,
-        f"{','.join(extensions.COLUMNS.all)}\r\n101,,Ann,default,default,default,off,off,,,,20,\r\n",
+        f"{','.join(extensions.COLUMNS.all)}\r\n101,,Ann,default,default,default,off,off,off,,,,20,\r\n",
     )
     assert errors == (
         "blfd: note: passwords are kept as hashes alone, so that column is empty: "

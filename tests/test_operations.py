@@ -385,7 +385,7 @@ def test_phones_get_the_codes_and_features_of_their_tenant(store: Store, desk: D
     (row,) = desk.phones.all("default")
     service = desk.phones.service(row, store.tenants.get("default"))
     assert service.star_codes == ("#78", "*79", "*73", "*91", "*93")
-    assert (service.prefix_codes, service.feature_sync) == (("*72", "*92", "*67"), False)
+    assert (service.prefix_codes, service.feature_sync) == (("*72", "*92", "*67", "*68"), False)
     assert service.dial_plan.needs_pound
 
 

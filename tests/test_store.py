@@ -711,6 +711,7 @@ def test_codes_of_version_15_keep_what_they_mean(tmp_path: Path) -> None:
     of_pickup = {code for code in asdict(StarCodes()).values() if code.startswith(("*6", "*7"))}
     assert set(store.tenants.get("a.example").star_codes.dialled.values()) == {
         "*67",
+        "*68",
         "*90",
         "*91",
         "*92",
@@ -719,6 +720,20 @@ def test_codes_of_version_15_keep_what_they_mean(tmp_path: Path) -> None:
     assert set(store.tenants.get("b.example").star_codes.dialled.values()) == of_pickup
     for domain in ("default", "a.example", "b.example"):
         store.tenants.set(domain, pickup_code=store.tenants.get(domain).pickup_code)
+
+
+def test_the_code_that_shows_a_number_takes_no_code_and_no_route_of_version_26(tmp_path: Path) -> None:
+    path = tmp_path / "blfd.db"
+    db = of_version(path, 26)
+    for domain, directed in (("a.example", "*6"), ("b.example", "*97"), ("c.example", "*97")):
+        db.table("tenants").insert(
+            {"domain": domain, "aliases": "[]", "single_dialog": 0, "pickup_code": directed}
+        )
+    db.table("routes").insert({"tenant": "b.example", "pattern": "*68.", "settings": "{}"})
+    db.conn.commit()
+    db.close()
+    codes = [Store(path).tenants.get(f"{each}.example").star_codes.withhold_off for each in "abc"]
+    assert codes == ["", "", "*68"]
 
 
 def test_phones_of_version_8_get_passwords_for_their_web_pages(tmp_path: Path) -> None:

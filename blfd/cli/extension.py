@@ -110,6 +110,10 @@ def set_(
     publish: Annotated[
         Switch | None, typer.Option(help="Whether it may publish the state of all of its tenant.")
     ] = None,
+    withhold: Annotated[
+        Switch | None,
+        typer.Option(help="Whether its number is not shown outside, unless dialled behind *68."),
+    ] = None,
     dnd: Annotated[Switch | None, typer.Option(help="Do not disturb: nothing rings.")] = None,
     forward_always: Annotated[str | None, typer.Option(help=f"Where all its calls go; {ENDS}.")] = None,
     forward_busy: Annotated[
@@ -144,6 +148,7 @@ def set_(
         pickable=pickable and pickable.value,
         owner=owner and owner.value,
         publish=publish and publish.value,
+        withhold=withhold and withhold.value,
         forwarding={
             "dnd": dnd and dnd is Switch.ON,
             "forward_after": forward_after,

@@ -81,7 +81,8 @@ class StarCodes:
     """What is dialled to set one's own rules, "" where nothing is.
 
     Behind those that forward comes the extension where calls are to go, and behind `withhold` who is called
-    without being told by whom. The defaults are the factory codes of Cisco's SPA phones.
+    without being told by whom; behind `withhold_off` who is told, although the extension withholds that. The
+    defaults are the factory codes of Cisco's SPA phones.
     """
 
     dnd: str = "*78"
@@ -93,6 +94,7 @@ class StarCodes:
     forward_no_answer: str = "*92"
     forward_no_answer_off: str = "*93"
     withhold: str = "*67"
+    withhold_off: str = "*68"
 
     @property
     def dialled(self) -> dict[str, str]:
@@ -136,7 +138,8 @@ class Extension:
 
     `device_ha1s` are those of its provisioned phones, each of which has a password of its own. `pickup`,
     `pickable` (may others pick up its calls) and `owner` are None where the tenant's hold. `publishes`: it
-    may publish the state of all extensions of its tenant whose calls are not carried here.
+    may publish the state of all extensions of its tenant whose calls are not carried here. `withholds`: its
+    number is not shown outside, where nothing else is said of a call.
     """
 
     aor: Aor
@@ -148,6 +151,7 @@ class Extension:
     owner: Owner | None = None
     publishes: bool = False
     forwarding: Forwarding = Forwarding()
+    withholds: bool = False
 
 
 @dataclass(frozen=True, slots=True)

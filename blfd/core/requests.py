@@ -307,17 +307,18 @@ class Requests:
     def _invite(self, invite: InviteReceived, caller: Extension, now: float) -> list[Effect]:
         self._check_invite(invite)
         request = invite.request
-        target = self._routing.withheld(caller.aor, request.target)
-        party = Party.of(request, caller)
-        if target:
-            party = replace(party, withheld=True)
-        match self._routing.route(caller.aor, target or request.target, invite.replaces):
+        telling = self._routing.telling(caller.aor, request.target)
+        target, party = request.target, Party.of(request, caller)
+        if telling:
+            target, tells = telling
+            party = replace(party, withheld=not tells, tells=tells)
+        match self._routing.route(caller.aor, target, invite.replaces):
             case ToExtension(callee) | ToOutside(callee):
                 return self._calls.invite(invite, party, callee, now)
             case Refused(status, reason, log):
                 raise Refusal(status, reason, log=log)
-            case _ if target:
-                raise Refusal(403, "Only a call can be withheld")
+            case _ if telling:
+                raise Refusal(403, "Only a call can be withheld, or not be")
             case ToPickup() as wish:
                 return self._pickups.start(wish, invite, caller, now)
             case ToRule() as to:

@@ -71,7 +71,9 @@ SETS = {
 }
 """What a code of `StarCodes` sets that is dialled alone."""
 
-WITHHOLD = "withhold"
+TELLS = {"withhold": False, "withhold_off": True}
+"""Whether a call says whose it is, by the code before who is called."""
+
 FORWARDS = {"forward_always": "always", "forward_busy": "busy", "forward_no_answer": "no_answer"}
 """The rule that one sets behind which comes an extension, or a number outside."""
 
@@ -86,12 +88,14 @@ class Routing:
         """The address of record that a URI names; None if its domain is not served here."""
         return self._domains.aor_of(uri)
 
-    def withheld(self, who: Aor, target: Uri) -> Uri | None:
-        """Whom a call is for that is not to say whose it is, by its code; None of any other call."""
-        code = self._tenant(who).star_codes.withhold
-        if not code or not target.user.startswith(code):
-            return None
-        return target._replace(user=target.user.removeprefix(code))
+    def telling(self, who: Aor, target: Uri) -> tuple[Uri, bool] | None:
+        """Whom a call is for, and whether it says whose it is, by its code; None of a call without one."""
+        codes = self._tenant(who).star_codes
+        for name, tells in TELLS.items():
+            code = getattr(codes, name)
+            if code and target.user.startswith(code):
+                return target._replace(user=target.user.removeprefix(code)), tells
+        return None
 
     def route(self, who: Aor, target: Uri, replaces: tuple[str, ...] = ()) -> Route:
         """What it means that `who` dials `target`; `replaces` are the values of Replaces that go with it."""

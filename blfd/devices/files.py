@@ -11,7 +11,7 @@ from itertools import starmap
 
 import provisioning
 from blfd.core.directory import Tenant
-from blfd.core.routing import FORWARDS, WITHHOLD
+from blfd.core.routing import FORWARDS, TELLS
 from blfd.core.values import DEFAULT_TENANT
 from blfd.devices.survey import TEAM, Over, Survey, is_team, room_for_team
 from blfd.devices.values import Fit, Place
@@ -158,8 +158,8 @@ class Files:
             row.transport,
             tenant.pickup_code,
             tenant.group_pickup_code,
-            tuple(code for name, code in codes.items() if name not in (*FORWARDS, WITHHOLD)),
-            tuple(code for name, code in codes.items() if name in (*FORWARDS, WITHHOLD)),
+            tuple(code for name, code in codes.items() if name not in (*FORWARDS, *TELLS)),
+            tuple(code for name, code in codes.items() if name in (*FORWARDS, *TELLS)),
             tenant.feature_sync,
             url=self.url(row),
             books=self.books(row),

@@ -28,7 +28,7 @@ FORWARDING = {
 }
 """What a row calls the fields of `values.Forwarding`."""
 COLUMNS = Columns(
-    ("extension", "password", "name", "pickup", "pickable", "owner", "publish", *FORWARDING),
+    ("extension", "password", "name", "pickup", "pickable", "owner", "publish", "withhold", *FORWARDING),
     ("extension",),
     ("password",),
 )
@@ -43,6 +43,7 @@ def row(extension: Extension) -> Row:
         "pickable": {None: DEFAULT, True: "on", False: "off"}[extension.pickable],
         "owner": extension.owner.value if extension.owner else DEFAULT,
         "publish": "on" if extension.publishes else "off",
+        "withhold": "on" if extension.withholds else "off",
         **{name: getattr(extension.forwarding, field) for name, field in FORWARDING.items()},
     }
 
@@ -101,6 +102,7 @@ def change(
     pickable: str | None = None,
     owner: str | None = None,
     publish: str | None = None,
+    withhold: str | None = None,
     forwarding: Mapping[str, Any] | None = None,
     expected: str | None = None,
     reloads: bool = True,
@@ -127,6 +129,7 @@ def change(
             pickable=pickable,
             owner=owner,
             publish=publish,
+            withhold=withhold,
             forwarding=replace(known, **given) if known else None,
         )
         changed.append(True)
@@ -247,6 +250,7 @@ def read(desk: Desk, tenant: str, lines: Iterable[Line], update: bool = False) -
             said("pickable", DEFAULT).lower(),
             said("owner", DEFAULT).lower(),
             said("publish", "off").lower(),
+            said("withhold", "off").lower(),
             said("dnd", "off").lower(),
             said("forward_always", ""),
             said("forward_busy", ""),

@@ -43,8 +43,8 @@ class NewExtension(NamedTuple):
     """A row to add, or to change; the password is kept as its two HA1 only. `where` is said in an error.
 
     `pickup` is a value of Reach, `pickable` "on" or "off", `owner` a value of Owner, each "default" where the
-    tenant's holds; `publish` and `dnd` are "on" or "off", and `forward_after` is in seconds. With an empty
-    password, one that is there keeps its own.
+    tenant's holds; `publish`, `withhold` and `dnd` are "on" or "off", and `forward_after` is in seconds.
+    With an empty password, one that is there keeps its own.
     """
 
     extension: str
@@ -55,6 +55,7 @@ class NewExtension(NamedTuple):
     pickable: str = DEFAULT
     owner: str = DEFAULT
     publish: str = "off"
+    withhold: str = "off"
     dnd: str = "off"
     forward_always: str = ""
     forward_busy: str = ""
@@ -90,10 +91,9 @@ def check_extension(row: NewExtension, is_known: bool = False) -> None:
         raise StoreError(f"{what}: pickable is one of {', '.join(SWITCHES)}, not {row.pickable!r}")
     if row.owner not in OWNERS:
         raise StoreError(f"{what}: owner is one of {', '.join(OWNERS)}, not {row.owner!r}")
-    if row.publish not in ("on", "off"):
-        raise StoreError(f"{what}: publish is on or off, not {row.publish!r}")
-    if row.dnd not in ("on", "off"):
-        raise StoreError(f"{what}: dnd is on or off, not {row.dnd!r}")
+    for switch, value in (("publish", row.publish), ("withhold", row.withhold), ("dnd", row.dnd)):
+        if value not in ("on", "off"):
+            raise StoreError(f"{what}: {switch} is on or off, not {value!r}")
     if not (row.forward_after.isascii() and row.forward_after.isdecimal() and len(row.forward_after) < 5):
         raise StoreError(f"{what}: forward_after is a number of seconds, not {row.forward_after!r}")
 

@@ -184,7 +184,7 @@ class Extensions:
             db.table("extensions").insert_all(row for row, outcome, _ in found if outcome is Outcome.ADDED)
             db.conn.executemany(
                 "UPDATE extensions SET name = :name, pickup = :pickup, pickable = :pickable, owner = :owner, "
-                "publish = :publish, dnd = :dnd, forward_always = :forward_always, "
+                "publish = :publish, withhold = :withhold, dnd = :dnd, forward_always = :forward_always, "
                 "forward_busy = :forward_busy, forward_no_answer = :forward_no_answer, "
                 "forward_after = :forward_after, forward_unregistered = :forward_unregistered, "
                 "ha1_sha256 = :ha1_sha256, ha1_md5 = :ha1_md5 "
@@ -207,6 +207,7 @@ class Extensions:
         pickable: str | None = None,
         owner: str | None = None,
         publish: str | None = None,
+        withhold: str | None = None,
         forwarding: Forwarding | None = None,
     ) -> None:
         """Change what is given of an extension; values are as in NewExtension."""
@@ -218,6 +219,7 @@ class Extensions:
             "pickable": pickable,
             "owner": owner,
             "publish": publish,
+            "withhold": withhold,
         }
         given = {field: value for field, value in fields.items() if value is not None}
         if not given and forwarding is None:

@@ -710,3 +710,18 @@ def _written_anew(db: Database, table: str, columns: str) -> None:
     db.execute(f"CREATE TABLE {table} ({columns})")
     db.execute(f"INSERT INTO {table} SELECT * FROM {table}_before")
     db.execute(f"DROP TABLE {table}_before")
+
+
+@migrations()
+def numbers_not_shown(db: Database) -> None:
+    """Version 27: extensions whose number is not shown outside, and the code for a call that shows it,
+    where no other code or route is like it."""
+    db.execute("ALTER TABLE extensions ADD COLUMN withhold INTEGER NOT NULL DEFAULT 0")
+    routes = db.execute("SELECT tenant, pattern FROM routes").fetchall()
+    for tenant in list(db.table("tenants").rows):
+        codes = json.loads(tenant["star_codes"])
+        known = [tenant["pickup_code"], tenant["group_pickup_code"], *filter(None, codes.values())]
+        taken = any("*68".startswith(each) or each.startswith("*68") for each in known)
+        if taken or any(whose == tenant["domain"] and way.startswith("*68") for whose, way in routes):
+            changed = json.dumps({**codes, "withhold_off": ""})
+            db.table("tenants").update(tenant["domain"], {"star_codes": changed})

@@ -62,6 +62,7 @@ def extension(row: dict[str, Any], device_ha1s: tuple[dict[str, str], ...] = ())
         Owner(row["owner"]) if row["owner"] else None,
         bool(row["publish"]),
         forwarding(row),
+        bool(row["withhold"]),
     )
 
 
@@ -156,6 +157,7 @@ def extension_row(new: NewExtension, tenant: Tenant, known: dict[str, Any] | Non
         "pickable": SWITCHES[new.pickable],
         "owner": None if new.owner == DEFAULT else new.owner,
         "publish": SWITCHES[new.publish],
+        "withhold": SWITCHES[new.withhold],
         **forwarding_row(new.forwarding),
     }
 

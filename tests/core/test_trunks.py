@@ -826,6 +826,59 @@ def test_a_call_behind_the_code_does_not_say_whose_it_is() -> None:
     assert story.refused(invite("101", "*67999")).status == 404
 
 
+def hiding(known: Directory) -> Directory:
+    """A site whose extensions do not show their numbers outside."""
+    extensions = {aor: replace(one, withholds=True) for aor, one in known.extensions.items()}
+    return replace(known, extensions=extensions)
+
+
+WITHHELD_BY_SETTING = [
+    ("0301", frozenset[str](), True),
+    ("*680301", frozenset[str](), False),
+    ("*680301", frozenset(("id",)), False),
+    ("*670301", frozenset[str](), True),
+    ("0301", frozenset(("none",)), False),
+    ("112", frozenset[str](), False),
+]
+
+
+@pytest.mark.parametrize(("number", "wish", "hidden"), WITHHELD_BY_SETTING)
+def test_an_extension_whose_number_is_not_shown_outside(
+    number: str, wish: frozenset[str], hidden: bool
+) -> None:
+    """Phones inside see who calls; outside it is told by a code or by the phone, and of emergency calls."""
+    trunk = replace(TRUNK, caller_id="+49301234500")
+    known = site(trunk, routes=(ROUTE, OutRoute("default", "112", ("carrier",), emergency=True)))
+    story = Story(hiding(known))
+    asked = invite("101", number)
+    (accept,) = story.give(asked._replace(request=asked.request._replace(privacy=wish)))
+    assert isinstance(accept, Accept)
+    (dial,) = dials(story.give(LegAccepted(accept.leg, "ours")))
+    assert (dial.from_ == privacy.NAME_ADDR) is hidden
+    assert (("Privacy", "id") in dial.headers) is hidden
+    assert ("P-Asserted-Identity", f"<sip:+49301234500@{CARRIER}>") in dial.headers or not hidden
+    story.give(register("102"))
+    (dial,) = story.call_out("102")
+    assert "101" in name_addr(dial.from_)
+
+
+def test_who_forwards_outside_and_withholds_its_number_is_not_named() -> None:
+    """Neither as the caller nor in Diversion; its call that comes back is known all the same."""
+    trunk = replace(TRUNK, caller_ids=("1xx=+4930123451xx",))
+    story = Story(hiding(forwarding(trunk, {"101": ALWAYS})))
+    (dial,) = story.call_in(outside())
+    assert dial.from_ == privacy.NAME_ADDR
+    fields = dict(dial.headers)
+    assert fields.pop("P-Asserted-Identity") == f"<sip:+493012345101@{CARRIER}>"
+    assert "anonymous" in fields["Diversion"]
+    assert not [value for value in fields.values() if "101" in value]
+    nobody = Address(Uri(privacy.URI, "sip", "anonymous", "anonymous.invalid", 0), "", "t")
+    for _ in range(MOST_NAMELESS - 1):
+        (dial,) = story.call_in(outside(from_=nobody))
+        assert dial.contact == f"sip:{MOBILE}@{CARRIER}"
+    assert story.refused(outside(from_=nobody)).status == 480
+
+
 def test_a_route_strips_and_puts_before_and_the_one_that_says_most_counts() -> None:
     routes = (
         OutRoute("default", "0.", ("carrier",), strip=1, prefix="+49"),
@@ -1184,6 +1237,7 @@ SHADOWED = {
     "*98": "*98",
     "*78": "*78",
     "*67.": "*67",
+    "*681": "*68",
     "*72.": "*72",
     "*7.": "",
     "*98.": "",

@@ -137,6 +137,7 @@ def test_where_calls_go_and_by_which_codes(api_site: Site) -> None:
         base, any_state = "/tenants/default", {"If-Match": "*"}
         address = f"{base}/extensions/109"
         rules = {"dnd": True, "forward_busy": "110", "forward_no_answer": "111", "forward_after": 15}
+        rules["withhold"] = "on"
         set_ = api.patch(address, json=rules, headers=any_state)
         assert {name: set_.json()[name] for name in rules} == rules
         lamps = {row["extension"]: row["lamp"] for row in api.get(f"{base}/lamps").json()}
@@ -253,7 +254,7 @@ def test_an_import_is_shown_before_it_is_done(api_site: Site) -> None:
         assert done.json() == {"added": 0, "changed": 1, "unchanged": 1}
         exported = api.get("/tenants/default/exports/extensions")
         assert exported.headers["content-type"] == "text/csv; charset=utf-8"
-        assert "701,,Anna,default,default,default,off,off,,,,20,\r\n" in exported.text
+        assert "701,,Anna,default,default,default,off,off,off,,,,20,\r\n" in exported.text
         again = api.post(base, content=exported.content, headers=csv, params=params).json()
         assert (again["added"], again["changed"]) == (0, 0)
 

@@ -207,10 +207,10 @@ def test_a_trunk_and_a_route(portal: Site, browser: Browser) -> None:
 
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_names_are_shown_as_they_are(portal: Site, browser: Browser, name: str) -> None:
-    done = browser.submit("/t/default/extensions/edit/112", name=name, pickup="groups", pickable="off")
-    assert "Saved." in words(done)
+    new = {"name": name, "pickup": "groups", "pickable": "off", "withhold": "on"}
+    assert "Saved." in words(browser.submit("/t/default/extensions/edit/112", **new))
     row = shown(portal, "extension", "show", "112")
-    assert (row["name"], row["pickup"], row["pickable"]) == (name, "groups", "off")
+    assert {field: row[field] for field in new} == new
     portal.cli(
         "device", "add", ODD_MAC, "--model", "yealink/t31", "--extension", "112", "--keys", f"101={name}"
     )

@@ -179,10 +179,16 @@ class Rules:
         known = caller
         if caller.is_outside:  # who has sent a stranger's call on answers for it outside
             known = target.hops[-1].party if target.hops else by or caller
-        lines = self._trunks.lines(target.outside, replace(known, withheld=caller.withheld))
+        withheld = caller.withheld or self._hides(known)
+        lines = self._trunks.lines(target.outside, replace(known, withheld=withheld))
         if asked.secure and not target.outside.route.emergency:
             lines = [line for line in lines if line.flow.is_secure]
         return lines[:1], tuple(lines[1:])
+
+    def _hides(self, party: Party) -> bool:
+        """Whether nobody outside is shown whose a call is: by what is said of it, or set of the extension."""
+        extension = self._directory.extensions.get(party.aor)
+        return party.withheld or bool(extension and extension.withholds and not party.tells)
 
     def has_room(self, line: Line, target: Target) -> bool:
         """Whether the trunk of a line, if it has one, takes one more call by now."""
@@ -210,7 +216,7 @@ class Rules:
         lamp = Aor(trunk.tenant, trunk.resource)
         numbers = [number_of(trunk, None, hop.party.aor.extension) for hop in hops]
         return tuple(
-            hop._replace(party=Party(lamp, "", hop.party.withheld, number))
+            hop._replace(party=Party(lamp, "", self._hides(hop.party), number))
             for hop, number in zip(hops, numbers, strict=True)
         )
 

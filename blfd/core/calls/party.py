@@ -25,13 +25,14 @@ class Party:
 
     `aor` is whose lamp shows it, which is the trunk's for who is outside; that one is called by `number`, ""
     where it is not known. `name` is the one to show: of an extension that of the directory. `withheld`: it
-    does not want to be known to the other one.
+    does not want to be known to the other one. `tells`: it does in this call, whatever is set of it.
     """
 
     aor: Aor
     name: str = ""
     withheld: bool = False
     number: str = ""
+    tells: bool = False
 
     def __str__(self) -> str:
         """The party as the operator reads of it."""
@@ -53,7 +54,7 @@ class Party:
         """The sender of an INVITE."""
         hidden = withheld(request)
         name = extension.name or ("" if is_anonymous(request.from_.uri) else request.from_.display)
-        return cls(extension.aor, name, hidden)
+        return cls(extension.aor, name, hidden, tells="none" in request.privacy)
 
     @property
     def shown(self) -> tuple[str, str]:

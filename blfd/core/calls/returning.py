@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from blfd.core import privacy
 from blfd.core.calls.call import Call
 from blfd.core.calls.party import Party, State
 from blfd.core.messages import InviteReceived
@@ -65,7 +66,7 @@ def _as_whom(calls: Iterable[Call], trunk: Trunk, caller: Party) -> Iterator[_Ou
             if line is None or line.trunk is None or ringing is None:
                 continue
             if who in {_normal(number, trunk) for number in line.callers} or (
-                caller.withheld and call.withheld
+                caller.withheld and line.from_ == privacy.NAME_ADDR
             ):
                 before = frozenset(hop.party.aor for hop in ringing.target.hops) | call.passed
                 yield _Out(branch.party.number, bool(before), before)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from blfd.core import hosts
 from blfd.core.directory import Directory, Tenant
-from blfd.core.routing import FORWARDS
+from blfd.core.routing import FORWARDS, TELLS
 from blfd.core.trunks import numbers
 from blfd.core.trunks.remote import HostPort, check_sources
 from blfd.core.trunks.trunk import Mode, Trunk, split
@@ -107,7 +107,7 @@ def faults(directory: Directory, tenant: str) -> Iterator[Fault]:
 def shadowed(pattern: str, tenant: Tenant) -> str:
     """The code that gets all calls that a pattern means; "" where there is none."""
     stem, stars = pattern.removesuffix("."), tenant.star_codes
-    begin = (tenant.pickup_code, stars.withhold, *(getattr(stars, name) for name in FORWARDS))
+    begin = (tenant.pickup_code, *(getattr(stars, name) for name in (*TELLS, *FORWARDS)))
     if pattern in (tenant.group_pickup_code, *stars.dialled.values()):
         return pattern
     return next((code for code in begin if code and stem.startswith(code)), "")

@@ -36,13 +36,14 @@ Csv = Annotated[
     Body(
         media_type="text/csv",
         description="UTF-8; the first line names columns: "
-        "extension, password, name, pickup, pickable, owner, publish.",
+        "extension, password, name, pickup, pickable, owner, publish, withhold.",
     ),
 ]
 
 
 class Extension(BaseModel):
-    """`dnd`: do not disturb. `forward_no_answer` holds after `forward_after` seconds."""
+    """`withhold`: its number is not shown outside. `dnd`: do not disturb. `forward_no_answer` holds after
+    `forward_after` seconds."""
 
     extension: str
     tenant: str
@@ -51,6 +52,7 @@ class Extension(BaseModel):
     pickable: Pickable
     owner: Owner
     publish: Literal["on", "off"]
+    withhold: Literal["on", "off"]
     dnd: bool
     forward_always: Target
     forward_busy: Target
@@ -69,6 +71,7 @@ class NewExtensionBody(Sent):
     pickable: Pickable = "default"
     owner: Owner = "default"
     publish: Literal["on", "off"] = "off"
+    withhold: Literal["on", "off"] = "off"
 
 
 @changing(Extension, "extension", "tenant")
@@ -104,9 +107,7 @@ def list_extensions(
 
 @router.post("/extensions", status_code=201, response_model=Extension, responses=MADE)
 def add_extension(at: Writing, response: Response, new: NewExtensionBody) -> Row:
-    wanted = NewExtension(
-        new.extension, new.password, new.name, "", new.pickup, new.pickable, new.owner, new.publish
-    )
+    wanted = NewExtension(**new.model_dump())
     return tagged(response, extensions.add(at.desk, at.tenant, wanted))
 
 

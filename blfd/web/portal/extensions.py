@@ -30,6 +30,7 @@ NOTHING: dict[str, Any] = {
     "pickable": "default",
     "owner": "default",
     "publish": "off",
+    "withhold": "off",
     **{name: getattr(Forwarding(), field) for name, field in extensions.FORWARDING.items()},
 }
 
@@ -87,6 +88,7 @@ def add(here: Writing, form: Form) -> Response:
         pickable=sent["pickable"],
         owner=sent["owner"],
         publish=sent["publish"],
+        withhold=sent["withhold"],
     )
     try:
         extensions.add(here.desk, here.tenant, wanted)
@@ -234,6 +236,7 @@ def _sent(form: FormData) -> dict[str, Any]:
         "pickable": str(form.get("pickable", "default")),
         "owner": str(form.get("owner", "default")),
         "publish": "on" if "publish" in form else "off",
+        "withhold": "on" if "withhold" in form else "off",
     }
 
 

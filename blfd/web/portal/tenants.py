@@ -39,6 +39,7 @@ STAR_CODES = {
     "forward_no_answer": "Forward when nobody answers",
     "forward_no_answer_off": "No longer",
     "withhold": "A call that does not say whose it is",
+    "withhold_off": "A call that says whose it is, although the extension withholds that",
 }
 WHOSE = {"all": "all of the extension", "phone": "that phone alone"}
 
