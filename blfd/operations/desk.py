@@ -16,6 +16,7 @@ from blfd.store import Conflict, NotFound, Store, StoreError
 
 Row = dict[str, Any]
 _SECRET = re.compile(r"pass|pwd|pswd|secret|pin$|^P(2|196|5730)\b", re.I)  # the numbers are Htek's
+NEW_PASSWORD = {"password": "changed"}  # as the audit tells of one
 SYSTEM = ""  # the tenant of what is no tenant's, in the audit
 
 
@@ -41,11 +42,13 @@ class Desk:
         look: Callable[[], Row | None],
         expected: str | None = None,
         *,
+        unseen: Row | None = None,
         reloads: bool = True,
     ) -> Iterator[None]:
         """What stands around a change: `look` says what its subject is, before and after.
 
-        `reloads`: the SIP server has to know of it.
+        `unseen` is what the audit has to tell of the change, and nobody who looks sees, as that a password is
+        another one. `reloads`: the SIP server has to know of it.
 
         `expected` is the `etag` of what the caller has seen; raises Conflict where it is another by now.
         """
@@ -57,7 +60,9 @@ class Desk:
                     "look again, then change it",
                 )
             yield
-            self.store.audit.record(self.who, tenant, operation, subject, before, _found(look))
+            after = _found(look)
+            told = {**after, **unseen} if after and unseen else after
+            self.store.audit.record(self.who, tenant, operation, subject, before, told)
         if reloads:
             self.reload()
 

@@ -138,19 +138,16 @@ def watching(desk: Desk, tenant: str, extension: str) -> list[str]:
 
 def add(desk: Desk, tenant: str, wanted: Wanted) -> Row:
     """Add a phone. Raises Exists."""
-
-    def look() -> Row:
-        return _with(get(desk, tenant, wanted.mac), wanted.settings)
-
     checked = desk.phones.checked(tenant, [wanted])
-    with desk.change(tenant, "device.add", wanted.mac, look):
+    unseen = _own(wanted.settings)
+    with desk.change(tenant, "device.add", wanted.mac, lambda: get(desk, tenant, wanted.mac), unseen=unseen):
         desk.phones.keep(checked)
     return get(desk, tenant, wanted.mac)
 
 
-def _with(found: Row, settings: tuple[tuple[str, str], ...]) -> Row:
-    """A row for the audit, with what was set for this phone alone."""
-    return {**found, "settings": told(settings)} if settings else found
+def _own(settings: tuple[tuple[str, str], ...]) -> Row | None:
+    """What was set for a phone alone, for the audit."""
+    return {"settings": told(settings)} if settings else None
 
 
 def change(
@@ -170,14 +167,12 @@ def change(
     if (model, extensions, keys, transport, modules) == (None,) * 5 and not settings:
         advice = "give --model, --extension, --keys, --transport, --modules or --set"
         raise StoreError("nothing to change", advice)
-    changed: list[bool] = []
 
     def look() -> Row:
-        found = get(desk, tenant, mac)
-        return _with(found, settings) if changed else found
+        return get(desk, tenant, mac)
 
     subject = written_mac(desk.phones.get(tenant, mac).mac)
-    with desk.change(tenant, "device.change", subject, look, expected):
+    with desk.change(tenant, "device.change", subject, look, expected, unseen=_own(settings)):
         known = desk.phones.get(tenant, mac)  # in the transaction: others change other fields of it
         wanted = Wanted(
             mac,
@@ -189,7 +184,6 @@ def change(
             settings,
         )
         desk.phones.change(tenant, wanted)
-        changed.append(True)
     return get(desk, tenant, mac)
 
 

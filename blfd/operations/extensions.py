@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from blfd.core.directory import Extension, Forwarding
 from blfd.core.values import Aor
 from blfd.operations import devices, routes
-from blfd.operations.desk import Desk, Row, etag
+from blfd.operations.desk import NEW_PASSWORD, Desk, Row, etag
 from blfd.operations.imports import Counts, counts
 from blfd.operations.loss import Loss, counted, some_of
 from blfd.operations.table import Columns, Line, write
@@ -112,13 +112,12 @@ def change(
     `forwarding` has names of FORWARDING: numbers, "" for nowhere; None is not given.
     """
     given = {FORWARDING[k]: _plain(v) for k, v in (forwarding or {}).items() if v is not None}
-    changed: list[bool] = []
+    unseen = None if password is None else NEW_PASSWORD
 
     def look() -> Row:
-        found = get(desk, tenant, extension)
-        return {**found, "password": "changed"} if changed and password is not None else found
+        return get(desk, tenant, extension)
 
-    with desk.change(tenant, "extension.change", extension, look, expected, reloads=reloads):
+    with desk.change(tenant, "extension.change", extension, look, expected, unseen=unseen, reloads=reloads):
         aor = Aor(tenant, extension)
         known = desk.store.extensions.get(aor).forwarding if given else None
         desk.store.extensions.set(
@@ -132,7 +131,6 @@ def change(
             withhold=withhold,
             forwarding=replace(known, **given) if known else None,
         )
-        changed.append(True)
     return get(desk, tenant, extension)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from blfd.core.trunks.trunk import Trunk
-from blfd.operations.desk import Desk, Row, etag
+from blfd.operations.desk import NEW_PASSWORD, Desk, Row, etag
 from blfd.operations.loss import Loss, counted
 from blfd.operations.said import plain, taken
 from blfd.store import StoreError
@@ -46,17 +46,15 @@ def change(desk: Desk, tenant: str, name: str, said: Mapping[str, Any], expected
     """Change what is said of a trunk; lists replace those of before."""
     if not said:
         raise StoreError("nothing to change", "'blfd trunk set --help' shows what there is")
-    changed: list[bool] = []
+    unseen = NEW_PASSWORD if said.get("password") else None
 
     def look() -> Row:
-        found = get(desk, tenant, name)
-        return {**found, "password": "changed"} if changed and said.get("password") else found
+        return get(desk, tenant, name)
 
-    with desk.change(tenant, "trunk.change", name, look, expected):
+    with desk.change(tenant, "trunk.change", name, look, expected, unseen=unseen):
         desk.store.trunks.put(
             replace(desk.store.trunks.trunk(tenant, name), **taken(said, OF_TRUNK, "a trunk")), is_new=False
         )
-        changed.append(True)
     return get(desk, tenant, name)
 
 

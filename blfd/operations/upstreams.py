@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from blfd.core.upstreams.upstream import Upstream, fits
-from blfd.operations.desk import Desk, Row, etag
+from blfd.operations.desk import NEW_PASSWORD, Desk, Row, etag
 from blfd.operations.loss import Loss, counted
 from blfd.operations.said import plain, taken
 from blfd.store import StoreError
@@ -46,16 +46,14 @@ def change(desk: Desk, tenant: str, name: str, said: Mapping[str, Any], expected
     """Change what is said of an upstream; lists replace those of before."""
     if not said:
         raise StoreError("nothing to change", "'blfd upstream set --help' shows what there is")
-    changed: list[bool] = []
+    unseen = NEW_PASSWORD if said.get("password") else None
 
     def look() -> Row:
-        found = get(desk, tenant, name)
-        return {**found, "password": "changed"} if changed and said.get("password") else found
+        return get(desk, tenant, name)
 
-    with desk.change(tenant, "upstream.change", name, look, expected):
+    with desk.change(tenant, "upstream.change", name, look, expected, unseen=unseen):
         new = replace(desk.store.upstreams.get(tenant, name), **taken(said, OF_UPSTREAM, "an upstream"))
         desk.store.upstreams.put(new, set(desk.store.extensions.names(tenant)), is_new=False)
-        changed.append(True)
     return get(desk, tenant, name)
 
 
