@@ -24,7 +24,8 @@ from blfd.core.upstreams.upstream import clash
 from blfd.core.values import TRANSPORTS
 from blfd.store import Store, StoreError
 from blfd.transport.addresses import ListenAddress, new_socket
-from blfd.transport.certificates import CertificateError, faults, load
+from blfd.transport.certificate import CertificateError, load
+from blfd.transport.certificate_faults import faults
 
 GOOD_RECEIVE_BUFFER = 4 << 20
 RMEM_MAX = Path("/proc/sys/net/core/rmem_max")

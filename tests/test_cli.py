@@ -30,7 +30,7 @@ from blfd.control import ControlServer, socket_path
 from blfd.core.directory import StarCodes
 from blfd.doctor import Finding, examine
 from blfd.transport.addresses import ListenAddress
-from blfd.transport.certificates import PemFiles, TlsSettings
+from blfd.transport.certificate import PemFiles, TlsSettings
 
 LIVE = ("status", "registrations", "lamps", "watchers", "calls", "publications")
 DIALOG = {

@@ -18,7 +18,7 @@ from blfd.cli.output import fail
 from blfd.config import Config, load
 from blfd.control import ControlClient, ControlError, NotRunning, socket_path
 from blfd.core.values import DEFAULT_TENANT
-from blfd.transport.certificates import authority
+from blfd.transport.certificate import authority
 
 if TYPE_CHECKING:  # what `run` need not load
     from blfd.devices.phones import Phones

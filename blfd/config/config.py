@@ -8,7 +8,7 @@ from pathlib import Path
 from blfd.config.values import Web
 from blfd.core.settings import Settings
 from blfd.transport.addresses import ListenAddress
-from blfd.transport.certificates import TlsSettings
+from blfd.transport.certificate import TlsSettings
 
 DEFAULT_DATABASE = Path("blfd.db")
 PREFIX = "BLFD_"  # of variables of the environment

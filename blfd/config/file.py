@@ -35,7 +35,7 @@ from blfd.core import hosts
 from blfd.core.access.digest import ALGORITHMS
 from blfd.core.settings import Settings
 from blfd.transport.addresses import ListenAddress
-from blfd.transport.certificates import CertificateError, PemFiles, TlsSettings, authority
+from blfd.transport.certificate import CertificateError, PemFiles, TlsSettings, authority
 
 SECRETS = "secrets"
 SIP = {each.name: each.default for each in fields(Settings) if each.name not in ("trust", "trust_names")}

@@ -12,7 +12,9 @@ from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.selfcheck import SelfCheckFailed, check_layouts
 from blfd.sip.stack import Stack
 from blfd.transport.addresses import ListenAddress
-from blfd.transport.certificates import CertificateError, Certificates, faults
+from blfd.transport.certificate import CertificateError
+from blfd.transport.certificate_faults import faults
+from blfd.transport.certificates import Certificates
 
 log = logging.getLogger("blfd")
 

@@ -63,7 +63,7 @@ from blfd.sip.stack import Stack
 from blfd.sip.tokens import Tokens
 from blfd.store import Store, StoreError
 from blfd.store.writer import StoreWriter
-from blfd.transport.certificates import authority
+from blfd.transport.certificate import authority
 from blfd.transport.network import Network
 from blfd.transport.resolver import Resolver
 

@@ -16,7 +16,8 @@ import time
 from collections.abc import Callable
 
 from blfd.core.values import TLS, Flow
-from blfd.transport.certificates import Certificates, names_in
+from blfd.transport.certificate import names_in
+from blfd.transport.certificates import Certificates
 from blfd.transport.polling import Polling
 from blfd.transport.tcp import NOTHING, Keeper, TcpConnection, TcpListener
 from blfd.transport.told import Told

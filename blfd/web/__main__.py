@@ -25,7 +25,8 @@ from blfd.core import hosts
 from blfd.devices.phones import Phones
 from blfd.devices.values import Place
 from blfd.store import Store
-from blfd.transport.certificates import CertificateError, Certificates, PemFiles, TlsSettings
+from blfd.transport.certificate import CertificateError, PemFiles, TlsSettings
+from blfd.transport.certificates import Certificates
 from blfd.web import metrics
 from blfd.web.feed import Feed
 from blfd.web.limits import MAX_HEADER, Prompt, ShortLived, make_room

@@ -19,7 +19,7 @@ from sites import Site
 from wire import DEADLINE
 
 from blfd.demo.simulation import Missing, ServerProcess
-from blfd.transport.certificates import CertificateError, PemFiles, TlsSettings, load
+from blfd.transport.certificate import CertificateError, PemFiles, TlsSettings, load
 from blfd.web import limits
 from blfd.web.limits import MAX_HEADER, Prompt, ShortLived
 

@@ -20,7 +20,9 @@ from sockets import DEADLINE, OPTIONS, Site, flow_of
 
 from blfd import logs
 from blfd.core.values import Flow, Server, Target
-from blfd.transport.certificates import CertificateError, Certificates, PemFiles, TlsSettings, faults, load
+from blfd.transport.certificate import CertificateError, PemFiles, TlsSettings, load
+from blfd.transport.certificate_faults import faults
+from blfd.transport.certificates import Certificates
 from blfd.transport.tls import HANDSHAKE, Handshakes
 from blfd.transport.told import MOST
 
