@@ -21,14 +21,13 @@ from certificates import self_signed, signed
 from commands import Answering, Run
 from rich.console import Console
 
-from blfd import doctor
 from blfd.cli import board, output
 from blfd.cli.board import Lamps, Screen
 from blfd.cli.inspect import spoken
 from blfd.config import Config
 from blfd.control import ControlServer, socket_path
 from blfd.core.directory import StarCodes
-from blfd.doctor import Finding, examine
+from blfd.doctor import Finding, examine, machine
 from blfd.transport.addresses import ListenAddress
 from blfd.transport.certificate import PemFiles, TlsSettings
 
@@ -577,7 +576,7 @@ def test_doctor_finds_a_machine_without_network(
     interfaces = tmp_path / "if_inet6"
     loopback, link_local = "0" * 31 + "1 01 80 10 80 lo\n", "fe80" + "0" * 27 + "1 02 40 20 80 eth0\n"
     interfaces.write_text(loopback + link_local)
-    monkeypatch.setattr(doctor, "IF_INET6", interfaces)
+    monkeypatch.setattr(machine, "IF_INET6", interfaces)
     found = examined(tmp_path, f"udp:{host}:5060")
     assert any(f.state == "fault" and "no phone can reach it" in f.what for f in found)
     interfaces.write_text(loopback + "2001" + "0" * 27 + "1 02 40 00 80 eth0\n")

@@ -35,10 +35,11 @@ ALLOWED: dict[str, set[str]] = {
     },
     "blfd/control.py": set(),
     "blfd/logs.py": {"blfd.core.visible"},
-    "blfd/doctor.py": {
+    "blfd/doctor/": {
         "blfd.config",
         "blfd.control",
         "blfd.core",
+        "blfd.doctor",
         "blfd.store",
         "blfd.transport.addresses",
         "blfd.transport.certificate",

@@ -1,0 +1,125 @@
+"""What the running server knows of its troubles, its phones, and of those that it asks or hears."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from blfd.control import ControlClient
+from blfd.core.directory import Directory
+from blfd.doctor.finding import Finding, some
+from blfd.doctor.machine import addresses
+
+PUBLISHING = {
+    401: "trust it (blfd run --trust), or give it an account (blfd extension set NAME --publish on)",
+    403: "'blfd extension set NAME --owner published' takes it, '--publish on' lets an account publish all",
+    489: "only 'Event: dialog' is published here",
+}
+"""What is to be done about a publisher that is refused."""
+
+
+def server(status: dict[str, Any]) -> Iterator[Finding]:
+    yield Finding("ok", f"server {status['version']} runs on {', '.join(status['listen'])}")
+    yield from addresses(status["listen"])
+    yield from _troubles(status)
+
+
+def phones(client: ControlClient, tenant: str) -> Iterator[Finding]:
+    for row in client.call("unknown", tenant=tenant):
+        what = f"{row['watcher']} has a key for {row['wanted']}, which does not exist"
+        yield Finding("warning", what, f"fix the key, or: blfd extension add {row['wanted']}")
+    registrations = client.call("registrations", tenant=tenant)
+    watching = client.call("watching", tenant=tenant)
+    yield from _unsubscribed(registrations, watching)
+    yield from _apart(registrations)
+
+
+def _apart(registrations: list[dict[str, Any]]) -> Iterator[Finding]:
+    """Extensions whose phones have come over one address family alone, and those over the other alone."""
+    over = {
+        is_ipv6: {row["extension"] for row in registrations if ("[" in row["source"]) is is_ipv6}
+        for is_ipv6 in (False, True)
+    }
+    ipv4, ipv6 = over[False] - over[True], over[True] - over[False]
+    if ipv4 and ipv6:
+        what = f"{some(ipv4)} registered over IPv4 alone, {some(ipv6)} over IPv6 alone"
+        advice = (
+            "calls between them fail (488) unless these phones have both: give them both, or all the same"
+        )
+        yield Finding("warning", what, advice)
+
+
+def trunks(client: ControlClient, tenant: str, directory: Directory) -> Iterator[Finding]:
+    """Lines to the outside that do not serve, and why; emergency calls that go by none that does."""
+    rows = client.call("trunks", tenant=tenant)
+    yield from _emergencies(directory, tenant, rows)
+    for row in rows:
+        what = f"trunk {row['name']}: {row['state']}"
+        if row["usable"]:
+            yield Finding("ok", what)
+        else:
+            advice = f"look at 'blfd trunk show {row['name']}', and ask whose server it is"
+            yield Finding("fault", what, advice)
+
+
+def upstreams(client: ControlClient, tenant: str) -> Iterator[Finding]:
+    """PBXs that do not tell of all their lamps, and why; extensions that none of them knows."""
+    for row in client.call("upstreams", tenant=tenant):
+        what = f"upstream {row['name']}: {row['state']}"
+        if row["usable"]:
+            yield Finding("ok", what)
+        else:
+            advice = f"look at 'blfd upstream show {row['name']}', and ask whose PBX it is"
+            yield Finding("fault", what, advice)
+
+
+def publishers(client: ControlClient, tenant: str) -> Iterator[Finding]:
+    """Servers that publish lamps and are refused, so that these show nothing."""
+    found: dict[tuple[str, int], dict[str, str]] = {}
+    for row in client.call("refused publishers", tenant=tenant):
+        found.setdefault((row["source"], row["status"]), {})[row["extension"]] = row["reason"]
+    for (source, status), reasons in found.items():
+        why = f"{status} {next(iter(reasons.values()))}"
+        what = f"{source} publishes {some(set(reasons))} and is refused: {why}"
+        yield Finding("fault", what, PUBLISHING.get(status, "'blfd publications' shows what is taken"))
+
+
+def _emergencies(directory: Directory, tenant: str, rows: list[dict[str, Any]]) -> Iterator[Finding]:
+    """Emergency numbers whose trunks are all out of order."""
+    usable = {row["name"] for row in rows if row["usable"]}
+    for route in directory.routes:
+        if route.tenant == tenant and route.emergency and not usable & set(route.trunks):
+            what = f"emergency calls to {route.pattern} reach nobody: {', '.join(route.trunks)} out of order"
+            yield Finding("fault", what, "mend one of these, or give the route another trunk")
+
+
+def _troubles(status: dict[str, Any]) -> Iterator[Finding]:
+    """What the server has counted that should be zero."""
+    for key, what, advice in (
+        (
+            "dropped",
+            "datagrams were dropped for want of room",
+            "raise net.core.rmem_max, start the server anew",
+        ),
+        (
+            "stuck",
+            "calls ring longer than they may: their lamps lie",
+            "start the server anew, and report this",
+        ),
+        (
+            "overdue",
+            "times something that had to come never did, and its call was ended",
+            "the log says which ('given up'); report this",
+        ),
+        ("restarts", "times the server has died and was started again", "its log says when; report this"),
+    ):
+        if status[key]:
+            yield Finding("warning", f"{status[key]} {what}", advice)
+
+
+def _unsubscribed(registrations: list[dict[str, Any]], watching: list[dict[str, Any]]) -> Iterator[Finding]:
+    silent = {row["extension"] for row in registrations} - {row["watcher"] for row in watching}
+    if silent:
+        does = "is registered and watches" if len(silent) == 1 else "are registered and watch"
+        advice = "give its phone BLF keys, if it should have lamps"
+        yield Finding("warning", f"{some(silent)} {does} no lamp", advice)
