@@ -16,6 +16,16 @@ FORMATS = ("text", "json")
 class OneLine(logging.Formatter):
     """Makes a record visible; a traceback of ours follows on lines of its own."""
 
+    _second, _when = -1, ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - likewise
+        """The time as `logging` writes it; what is the same all second is found out once."""
+        second = int(record.created)
+        if second != self._second:
+            self._second = second
+            self._when = time.strftime(self.default_time_format, time.localtime(second))
+        return f"{self._when},{int(record.msecs):03}"
+
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         return visible(super().formatMessage(record), LONGEST)
 

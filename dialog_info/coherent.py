@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dialog_info.hardened import DialogInfoError
 from dialog_info.model import DialogInfo, DialogState, DocumentState
 
@@ -40,4 +38,4 @@ def same_state(one: DialogInfo, other: DialogInfo) -> bool:
 
 
 def _canonical(info: DialogInfo) -> DialogInfo:
-    return replace(info, version=0, dialogs=tuple(sorted(info.dialogs, key=lambda dialog: dialog.id)))
+    return info._replace(version=0, dialogs=tuple(sorted(info.dialogs, key=lambda dialog: dialog.id)))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class DocumentState(Enum):
@@ -42,38 +42,33 @@ class Direction(Enum):
     RECIPIENT = "recipient"
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """A URI, with the name to display; also the <referred-by> element."""
 
     uri: str
     display: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Param:
+class Param(NamedTuple):
     """A Contact parameter of a target, such as +sip.rendering."""
 
     name: str
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """The Contact URI of a participant."""
 
     uri: str
     params: tuple[Param, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SessionDescription:
+class SessionDescription(NamedTuple):
     type: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Participant:
+class Participant(NamedTuple):
     """The <local> or <remote> element (section 4.1.6)."""
 
     identity: Identity | None = None
@@ -82,8 +77,7 @@ class Participant:
     cseq: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Replaces:
+class Replaces(NamedTuple):
     """The dialog that this one replaces (section 4.1.4)."""
 
     call_id: str
@@ -91,8 +85,7 @@ class Replaces:
     remote_tag: str
 
 
-@dataclass(frozen=True, slots=True)
-class Dialog:
+class Dialog(NamedTuple):
     """One <dialog> (section 4.1.2). `duration` is in seconds; `code` the response code behind `event`."""
 
     id: str
@@ -111,8 +104,7 @@ class Dialog:
     remote: Participant | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DialogInfo:
+class DialogInfo(NamedTuple):
     """A document: the dialogs of `entity`, a URI; "" where the document has none."""
 
     entity: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from enum import Enum
 from typing import TypeVar
 
@@ -147,7 +146,7 @@ def _identity(element: Element) -> Identity:
 def _participant(element: Element) -> Participant:
     identity, target = _child(element, "identity", _identity), element.find(_name("target"))
     if identity and not identity.display and target is not None:
-        identity = replace(identity, display=target.get("display") or None)
+        identity = identity._replace(display=target.get("display") or None)
     return Participant(
         identity=identity,
         target=_child(element, "target", _target),

@@ -138,10 +138,15 @@ THE_LOOK = Wait(0, 0, ListLegs, 0)
 
 
 class Whose(NamedTuple):
-    """A leg in the words of people: its call, and the extension at its end."""
+    """A leg in the words of people: its call, written with `parties`, and the extension at its end."""
 
-    call: str
+    written: str
     extension: str
+    parties: tuple[object, ...] = ()
+
+    @property
+    def call(self) -> str:
+        return self.written.format(*self.parties)
 
 
 class Watchdog:
@@ -217,12 +222,12 @@ class Watchdog:
         call, picker = self._calls.of(leg), self._pickups.picker(leg)
         dials = self._codes.caller(leg)
         if dials:
-            return Whose(f"code dialled by {dials}", dials.extension)
+            return Whose("code dialled by {}", dials.extension, (dials,))
         if picker:
-            return Whose(f"pickup by {picker}", picker.extension)
+            return Whose("pickup by {}", picker.extension, (picker,))
         if call:
             party = call.caller if leg == call.caller_leg else call.callee
-            return Whose(f"call {call.caller} -> {call.callee}", party.user)
+            return Whose("call {} -> {}", party.user, (call.caller, call.callee))
         return self._legs.get(leg, Whose("a leg of no call", "nobody"))
 
     # Time
@@ -243,7 +248,7 @@ class Watchdog:
         effects: list[Effect] = []
         self._look_later(now)
         for subscription in self._notifier.unanswered(now - NOTIFY):
-            whose = Whose(f"lamp of {subscription.resource}", subscription.watcher.extension)
+            whose = Whose("lamp of {}", subscription.watcher.extension, (subscription.resource,))
             effects.append(self._count(whose, f"the NOTIFY to {subscription.watcher} has no answer"))
             effects += self._notifier.answered(NotifyAnswered(subscription.key, 408), now)
         if self._list_at <= now and self._legs:

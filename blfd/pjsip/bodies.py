@@ -9,10 +9,10 @@ taken the place of one, the o= line goes on as PJSIP counts it (RFC 3264, sectio
 from __future__ import annotations
 
 import re
-import secrets
 from collections import OrderedDict
 
 from blfd.pjsip.descriptions import MARK, short, sound
+from blfd.sip.tokens import Tokens
 
 TOKEN = 16  # hexadecimal digits
 KEPT = 64 << 20  # octets; past it those go that have not been sent for longest
@@ -38,10 +38,11 @@ class Bodies:
     def __init__(self) -> None:
         self._by_token: OrderedDict[bytes, bytes] = OrderedDict()
         self._octets = 0
+        self._new_token = Tokens(digits=TOKEN).new
 
     def token(self, body: bytes) -> bytes:
         """What PJSIP gets in the place of `body`."""
-        token = secrets.token_hex(TOKEN // 2).encode()
+        token = self._new_token().encode()
         self._by_token[token] = body
         self._octets += len(body)
         while self._octets > KEPT and len(self._by_token) > 1:

@@ -154,6 +154,13 @@ def _rank(attribute: bytes) -> int:
 
 def short(sdp: bytes, mark: bytes) -> bytes:
     """Sound SDP as far as the negotiator compares it, and it is short, with `mark` as an attribute."""
+    before, after = _shortened(sdp)
+    return b"\r\n".join((before, mark, after))
+
+
+@remembered
+def _shortened(sdp: bytes) -> tuple[bytes, bytes]:
+    """The short form, before the place of another attribute and from there on."""
     lines = sdp.split(b"\r\n")
     compared = [line for line in lines if line[:2] not in (b"a=", b"b=") or line.startswith(_NEGOTIATED)]
     for dropped in (b"", b"a=fmtp:", b"a=rtpmap:"):
@@ -162,7 +169,7 @@ def short(sdp: bytes, mark: bytes) -> bytes:
         if sum(map(len, compared)) <= SHORT:
             break
     at = next(n for n, line in enumerate(compared) if line[:2] == b"t=") + 1
-    return b"\r\n".join([*compared[:at], mark, *compared[at:]])
+    return b"\r\n".join(compared[:at]), b"\r\n".join(compared[at:])
 
 
 class SdpParser:

@@ -90,7 +90,7 @@ class InviteEvents:
         self.on_dialog_response = callback("pj_bool_t(pjsip_rx_data *)", self._answered, DECLINED)
 
     def _answered(self, rdata: CData) -> int:
-        """Tell a leg of a response that PJSIP has just made its route set of; ACK and PRACK come next."""
+        """Tell a leg of a response before ACK and PRACK go out, which take its route set."""
         response = self.message
         if not isinstance(response, Response) or response.method != "INVITE":
             return DECLINED

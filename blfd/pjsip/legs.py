@@ -323,7 +323,9 @@ class Legs:
     def answered_by(self, leg: Leg, response: Response) -> None:
         """Take route set and target from a response to our INVITE; the flow stays (RFC 3261, 12.1.2)."""
         leg.contact = _contact(response) or leg.contact
-        self._move(leg, leg.flow, response.routes("record-route")[::-1])
+        routes = response.routes("record-route")[::-1]
+        if routes != leg.routes:
+            self._move(leg, leg.flow, routes)
 
     def refreshed_by(self, leg: Leg, response: Response) -> None:
         """Take from a 2xx to a later request of ours where the phone is now; the route set stays."""

@@ -217,3 +217,4 @@ class Sessions:
             if header != ffi.NULL:
                 lib.pj_list_insert_before(head, header)
         lib.pjsip_dlg_set_route_set(dialog, head)
+        dialog.route_set_frozen = 1  # PJSIP makes none of Record-Route

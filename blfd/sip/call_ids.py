@@ -6,8 +6,10 @@ earlier process has sent is told that the call is over; a stranger who makes up 
 
 from __future__ import annotations
 
+import hashlib
 import hmac
-import secrets
+
+from blfd.sip.tokens import Tokens
 
 TIME = 8  # hexadecimal digits of the second
 RANDOM, MAC = 16, 16  # hexadecimal digits
@@ -18,11 +20,11 @@ class CallIds:
     """Makes Call-IDs. `secret` is the same at each start; `now` is in seconds since the epoch."""
 
     def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+        self._secret, self._random = secret, Tokens(digits=RANDOM).new
 
     def new(self, tag: str, now: float) -> str:
         """A Call-ID for an INVITE whose From has our `tag`."""
-        made = f"{int(now):0{TIME}x}{secrets.token_hex(RANDOM // 2)}"
+        made = f"{int(now):0{TIME}x}{self._random()}"
         return made + self._mac(made, tag)
 
     def is_ours(self, call_id: str, tag: str, now: float) -> bool:
@@ -34,4 +36,4 @@ class CallIds:
 
     def _mac(self, made: str, tag: str) -> str:
         text = f"{made} {tag}".encode(errors="surrogateescape")
-        return hmac.digest(self._secret, text, "sha256").hex()[:MAC]
+        return hashlib.blake2b(text, key=self._secret, digest_size=MAC // 2).hexdigest()

@@ -26,11 +26,14 @@ TARGETED = frozenset(
     ("INVITE", "NOTIFY", "REFER", "REGISTER", "SUBSCRIBE")
 )  # their Contacts are where requests go
 _HEARD = tuple((name, name.lower()) for name in HEARD)
+_HEARD_KEYS = frozenset(key for _, key in _HEARD)
 
 
 def said(message: Message) -> Headers:
     """The header fields of a call's message that the core decides about."""
     fields = message.fields
+    if _HEARD_KEYS.isdisjoint(fields):  # as in nearly all
+        return ()
     return tuple((name, value) for name, key in _HEARD if key in fields for value in fields[key])
 
 

@@ -65,7 +65,7 @@ def via_parms(text: str) -> tuple[Via, ...]:
             rport = whole_number(value, 65535)
         elif name == "received" and not received and is_token(value):
             received = value
-        else:
+        elif part != "alias" or rest.count(part) > 1:  # PJSIP writes it (RFC 5923), and nobody reads it
             return _any(text)
     if plain is None:
         return _any(text)

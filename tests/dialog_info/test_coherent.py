@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,7 +53,7 @@ def test_a_gap(known: DialogInfo | None, version: int, have: str) -> None:
         (info(1, FULL, a=EARLY), info(1, FULL, b=EARLY), False),
         (info(1, FULL, a=EARLY), info(1, FULL), False),
         (info(1, FULL, a=EARLY), info(1, PARTIAL, a=EARLY), False),
-        (info(1, FULL), replace(info(1, FULL), entity="sip:2@x"), False),
+        (info(1, FULL), info(1, FULL)._replace(entity="sip:2@x"), False),
     ],
 )
 def test_same_state(one: DialogInfo, other: DialogInfo, same: bool) -> None:

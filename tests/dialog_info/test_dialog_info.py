@@ -253,13 +253,12 @@ def cleaned(info: DialogInfo) -> DialogInfo:
     def clean(value: object) -> object:
         if isinstance(value, str):
             return value.translate(forbidden)
-        if isinstance(value, tuple):
+        if not isinstance(value, tuple):
+            return value
+        if not hasattr(value, "_fields"):
             return tuple(clean(item) for item in value)
-        if hasattr(value, "__dataclass_fields__"):
-            names = value.__dataclass_fields__
-            absent = {name for name in optional if getattr(value, name, None) == ""}
-            return type(value)(*(None if n in absent else clean(getattr(value, n)) for n in names))
-        return value
+        absent = {name for name in optional if getattr(value, name, None) == ""}
+        return type(value)(*(None if n in absent else clean(getattr(value, n)) for n in value._fields))
 
     found = clean(info)
     assert isinstance(found, DialogInfo)

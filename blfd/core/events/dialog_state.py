@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -41,6 +40,9 @@ class Lamp(Enum):
     IDLE = "idle"
     NOT_REGISTERED = "not registered"
     UNKNOWN = "unknown"
+
+
+URGENCY = tuple(Lamp)
 
 
 class Published(NamedTuple):
@@ -232,9 +234,10 @@ class Dialogs:
         return [(aor, self.get(aor, source) or self._ended[aor, source]) for aor, source in known]
 
     def lamp(self, aor: Aor) -> Lamp:
-        lamps = {dialog.lamp for dialog in self.of(aor)}
-        none = Lamp.DND if aor in self._dnd else Lamp.IDLE
-        return next((lamp for lamp in Lamp if lamp in lamps), none)
+        dialogs = self.of(aor)
+        if not dialogs:
+            return Lamp.DND if aor in self._dnd else Lamp.IDLE
+        return min((dialog.lamp for dialog in dialogs), key=URGENCY.index)
 
     def document(
         self,
@@ -255,8 +258,7 @@ class Dialogs:
         """
         dialogs = self.of(aor)
         if single and dialogs:
-            order = list(Lamp)
-            dialogs = [min(dialogs, key=lambda dialog: order.index(dialog.lamp))]
+            dialogs = [min(dialogs, key=lambda dialog: URGENCY.index(dialog.lamp))]
         domain = entity.partition("@")[2]
         if not dialogs and dnd_is_busy and aor in self._dnd:
             return _full(entity, (Dialog(id="dnd", state=DialogState.CONFIRMED, local=_local(entity)),))
@@ -309,6 +311,6 @@ def _element(dialog: WatchedDialog, aor: Aor, entity: str, domain: str, pickup_c
 def _without_handles(element: Dialog) -> Dialog:
     """The element without what a watcher needs to replace or join the dialog (RFC 4235, section 3.8)."""
     hidden = f"hidden-{hashlib.blake2s(element.id.encode(), digest_size=8).hexdigest()}"
-    remote = replace(element.remote, target=None) if element.remote else None
-    element = replace(element, id=hidden, call_id=None, local_tag=None, remote_tag=None, remote=remote)
-    return replace(element, replaces=None)
+    remote = element.remote._replace(target=None) if element.remote else None
+    element = element._replace(id=hidden, call_id=None, local_tag=None, remote_tag=None, remote=remote)
+    return element._replace(replaces=None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from urllib.parse import unquote
 
 from blfd.core import privacy
@@ -28,7 +27,7 @@ def readable(body: bytes) -> tuple[DialogInfo, list[str]]:
     sound = tuple(dialog for dialog in short if all(map(is_visible, _texts(dialog))))
     if len(sound) < len(short):
         faults.append("a control character in an id, a tag, a name or a URI")
-    return replace(document, dialogs=sound), faults
+    return document._replace(dialogs=sound), faults
 
 
 def _texts(dialog: Dialog) -> Iterator[str]:

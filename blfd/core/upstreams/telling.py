@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from blfd.core.messages import NotifyReceived
 from blfd.core.publications.documents import MOST_DIALOGS, readable, user_and_host
@@ -133,14 +133,13 @@ def merged(known: DialogInfo | None, update: DialogInfo) -> tuple[DialogInfo, tu
         said = tuple(dialogs.values())
         is_all = known is not None and update.version == known.version + 1
     live = tuple(dialog for dialog in said if dialog.state is not DialogState.TERMINATED)[-MOST_DIALOGS:]
-    return replace(update, state=DocumentState.FULL, dialogs=live), said, is_all
+    return update._replace(state=DocumentState.FULL, dialogs=live), said, is_all
 
 
 def _filled(dialog: Dialog, before: Dialog | None) -> Dialog:
     if before is None:
         return dialog
-    return replace(
-        dialog,
+    return dialog._replace(
         call_id=dialog.call_id or before.call_id,
         local_tag=dialog.local_tag or before.local_tag,
         remote_tag=dialog.remote_tag or before.remote_tag,
