@@ -6,6 +6,7 @@ import logging
 import re
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 
 from blfd.core.values import TCP, TLS, TRANSPORTS, UDP, Flow
 from blfd.pjsip.bodies import Bodies
@@ -30,6 +31,7 @@ AF_INET = 2
 LOCAL = ("127.0.0.1", 5060)  # what PJSIP takes for our address; it is in none of what leaves
 VIA = b"\r\nVia: "
 IN_DIALOG = re.compile(rb"\r\nTo: [^\r]*>;tag=")
+KNOWN = 10_000  # peers whose address is remembered
 
 
 class Adapter:
@@ -110,7 +112,8 @@ class Adapter:
         made = self._by_address.get(address_of(tp))
         if made is None:
             return INTERNAL_ERROR
-        data = bytes(ffi.buffer(tdata.buf.start, tdata.buf.cur - tdata.buf.start))
+        printed = tdata.buf
+        data = ffi.unpack(printed.start, printed.cur - printed.start)
         way = made.way_to(address)
         if not way[1]:
             return INTERNAL_ERROR
@@ -194,7 +197,8 @@ class PjsipTransport:
         if self.peer:
             return self.flow
         name, _, _, index, named = self.flow
-        host, port = _get_address(ffi.cast("pj_sockaddr *", sockaddr))
+        address = ffi.cast("pj_sockaddr *", sockaddr)
+        host, port = _get_address(address.addr, address.port)
         return name, self._stand_ins.host(host), port, index, named
 
 
@@ -203,5 +207,6 @@ def _set_address(sockaddr: CData, address: tuple[str, int]) -> None:
     sockaddr.addr = int.from_bytes(socket.inet_aton(address[0]), "little")
 
 
-def _get_address(sockaddr: CData) -> tuple[str, int]:
-    return socket.inet_ntoa(sockaddr.addr.to_bytes(4, "little")), socket.ntohs(sockaddr.port)
+@lru_cache(KNOWN)
+def _get_address(address: int, port: int) -> tuple[str, int]:
+    return socket.inet_ntoa(address.to_bytes(4, "little")), socket.ntohs(port)

@@ -54,7 +54,7 @@ class Received:
         self._modules_view = ffi.buffer(ffi.addressof(self.pj, "endpt_info"))
         self._zero_info = bytes(len(self._info_view))
         self._zero_modules = bytes(len(self._modules_view))
-        self._sources: dict[str, int] = {}
+        self._sources: dict[str, tuple[int, bytes]] = {}  # number and text of an address
         self._handled = ffi.new("pj_bool_t *")
         self.given = 0  # messages since the start
 
@@ -94,13 +94,13 @@ class Received:
 
     def _set_source(self, flow: Flow) -> None:
         packet, host = self.pj.pkt_info, self._stand_ins.of(flow.host)
-        address = self._sources.get(host)
-        if address is None:
+        known = self._sources.get(host)
+        if known is None:
             if len(self._sources) > KNOWN_SOURCES:
                 self._sources.clear()
-            address = self._sources[host] = int.from_bytes(inet_aton(host), "little")
-        octets = host.encode()
-        ffi.memmove(packet.src_name, octets + b"\0", len(octets) + 1)
+            known = self._sources[host] = int.from_bytes(inet_aton(host), "little"), host.encode() + b"\0"
+        address, text = known
+        ffi.memmove(packet.src_name, text, len(text))
         packet.src_port = flow.port
         source = packet.src_addr
         source.family, source.addr = 2, address

@@ -59,6 +59,10 @@ class Sessions:
         self._inv = ffi.new("pjsip_inv_session **")
         self._options = ffi.new("unsigned *")
         self._has_digests = False
+        self._route = Text("Route")
+        self._selector = ffi.new("pjsip_tpselector *")
+        self._selector.type = TRANSPORT_SELECTOR
+        self._routes = ffi.new("pjsip_routing_hdr *")
         self._timer = ffi.new("pjsip_timer_setting *", (MIN_SE, max(MIN_SE, session_expires)))
 
     def accept(
@@ -201,19 +205,16 @@ class Sessions:
         The first Route is one that PJSIP follows and does not print (";hide"): so a phone behind NAT is
         reached where it came from, at its own Contact, and no name has to be looked up.
         """
-        selector = ffi.new("pjsip_tpselector *")
-        selector.type = TRANSPORT_SELECTOR
-        selector.transport = self._adapter.transport_to(flow) or ffi.NULL
-        lib.pjsip_dlg_set_transport(dialog, selector)
-        head = ffi.new("pjsip_routing_hdr *")
+        self._selector.transport = self._adapter.transport_to(flow) or ffi.NULL
+        lib.pjsip_dlg_set_transport(dialog, self._selector)
+        head = self._routes
         head.base.prev = head.base.next = ffi.addressof(head, "base")
-        kept = []
         host = self._adapter.stand_ins.of(flow.host)
+        kept = []  # until PJSIP has copied it
         for value in (f"<sip:{host}:{flow.port};transport={flow.transport};lr;hide>", *routes):
             text = Text(value)
             kept.append(text)
-            name = Text("Route")
-            header = lib.pjsip_parse_hdr(dialog.pool, name.pj, text.pj.ptr, text.pj.slen, ffi.NULL)
+            header = lib.pjsip_parse_hdr(dialog.pool, self._route.pj, text.pj.ptr, text.pj.slen, ffi.NULL)
             if header != ffi.NULL:
                 lib.pj_list_insert_before(head, header)
         lib.pjsip_dlg_set_route_set(dialog, head)

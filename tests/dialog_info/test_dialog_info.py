@@ -258,7 +258,7 @@ def cleaned(info: DialogInfo) -> DialogInfo:
         if not hasattr(value, "_fields"):
             return tuple(clean(item) for item in value)
         absent = {name for name in optional if getattr(value, name, None) == ""}
-        return type(value)(*(None if n in absent else clean(getattr(value, n)) for n in value._fields))
+        return type(value)._make(None if n in absent else clean(getattr(value, n)) for n in value._fields)
 
     found = clean(info)
     assert isinstance(found, DialogInfo)

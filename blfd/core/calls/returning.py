@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from blfd.core import privacy
@@ -23,6 +24,7 @@ from blfd.core.trunks.trunk import Trunk
 from blfd.core.trunks.trunks import Trunks
 from blfd.core.values import Aor
 
+REMEMBERED = 1000  # numbers; those that ring are compared with each that calls
 MOST_NAMELESS = 3
 """Calls of who does not say his name that an extension forwards at a time: those may be of as many people."""
 
@@ -80,4 +82,12 @@ def _diversions(trunk: Trunk, callee: Aor, invite: InviteReceived) -> int:
 
 
 def _normal(number: str, trunk: Trunk) -> str:
-    return numbers.normal(numbers.plain(number), trunk.country, trunk.area)
+    find = _remembered if len(number) <= numbers.LONGEST else _of_country
+    return find(number, trunk.country, trunk.area)
+
+
+def _of_country(number: str, country: str, area: str) -> str:
+    return numbers.normal(numbers.plain(number), country, area)
+
+
+_remembered = lru_cache(REMEMBERED)(_of_country)
