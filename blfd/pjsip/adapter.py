@@ -13,7 +13,7 @@ from blfd.pjsip.bodies import Bodies
 from blfd.pjsip.branches import Branches
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.errors import PjsipError
-from blfd.pjsip.library import CData, address_of, check, ffi, lib, zero
+from blfd.pjsip.library import CData, check, ffi, lib, zero
 from blfd.pjsip.received import true_via
 from blfd.pjsip.stand_ins import StandIns
 from blfd.sip.own_uris import OwnUris
@@ -57,7 +57,7 @@ class Adapter:
         self.bodies, self.branches, self.stand_ins = Bodies(), Branches(), StandIns()
         self._of_listener: dict[int, PjsipTransport] = {}
         self._of_connection: dict[Source, PjsipTransport] = {}
-        self._by_address: dict[int, PjsipTransport] = {}  # until PJSIP lets go of them
+        self._by_pointer: dict[CData, PjsipTransport] = {}  # until PJSIP lets go of them
         self.c_send = ffi.callback(
             "pj_status_t(pjsip_transport *, pjsip_tx_data *, const void *, int, void *, void *)",
             self._on_send,
@@ -97,7 +97,7 @@ class Adapter:
 
     def _make(self, flow: Source, peer: tuple[str, int] | None) -> PjsipTransport:
         made = PjsipTransport(self, self._endpoint, flow, peer)
-        self._by_address[address_of(made.pj)] = made
+        self._by_pointer[made.pj] = made
         return made
 
     def closed(self, flow: Flow) -> None:
@@ -109,7 +109,7 @@ class Adapter:
     def _on_send(
         self, tp: CData, tdata: CData, address: CData, length: int, token: CData, callback: CData
     ) -> int:
-        made = self._by_address.get(address_of(tp))
+        made = self._by_pointer.get(tp)
         if made is None:
             return INTERNAL_ERROR
         printed = tdata.buf
@@ -142,7 +142,7 @@ class Adapter:
         return data[:start] + self._own_uris.sent_by(way).encode() + via
 
     def _on_destroy(self, tp: CData) -> int:
-        made = self._by_address.pop(address_of(tp), None)
+        made = self._by_pointer.pop(tp, None)
         if made:
             if self._of_connection.get(made.flow) is made:
                 del self._of_connection[made.flow]

@@ -30,7 +30,7 @@ from blfd.pjsip.bodies import instead_of
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.leg import Leg, Outside
-from blfd.pjsip.library import CData, address_of, lib
+from blfd.pjsip.library import CData, lib
 from blfd.pjsip.matcher import Matcher
 from blfd.pjsip.sessions import Refused, Sessions
 from blfd.sip.call_ids import CallIds
@@ -63,7 +63,7 @@ class Legs:
         self._emit, self._next_hops = emit, next_hops
         self._outside = Outside(emit, resume, itertools.count(1))
         self._by_number: dict[int, Leg] = {}
-        self._by_inv: dict[int, Leg] = {}
+        self._by_inv: dict[CData, Leg] = {}  # pointers are equal where they point at the same
         self._by_tag: dict[str, Leg] = {}
         self._ended: dict[str, str] = {}  # Call-IDs by our tags: PJSIP still repeats, or waits for an ACK
         self._ends: deque[tuple[float, str]] = deque()
@@ -79,7 +79,7 @@ class Legs:
         return sum(not leg.is_connected for leg in self._by_number.values())
 
     def of(self, inv: CData) -> Leg | None:
-        return self._by_inv.get(address_of(inv))
+        return self._by_inv.get(inv)
 
     def of_tag(self, tag: str) -> Leg | None:
         return self._by_tag.get(tag)
@@ -292,13 +292,13 @@ class Legs:
 
     def _add(self, leg: Leg) -> None:
         self._by_number[leg.number] = leg
-        self._by_inv[address_of(leg.session.inv)] = leg
+        self._by_inv[leg.session.inv] = leg
         self._by_tag[leg.session.local_tag] = leg
 
     def _forget(self, leg: Leg) -> None:
         session = leg.session
         self._by_number.pop(leg.number, None)
-        self._by_inv.pop(address_of(session.inv), None)
+        self._by_inv.pop(session.inv, None)
         self._by_tag.pop(session.local_tag, None)
         now = time.monotonic()
         self._ended[session.local_tag] = session.call_id

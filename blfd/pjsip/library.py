@@ -73,11 +73,6 @@ class Text:
         self.pj = ffi.new("pj_str_t *", (self._bytes, len(value)))
 
 
-def address_of(pointer: CData) -> int:
-    """The address as a number: a dictionary key for a C object."""
-    return int(ffi.cast("uintptr_t", pointer))
-
-
 def zero(pointer: CData) -> None:
     """Fill what `pointer` points at with zero octets."""
     view = ffi.buffer(pointer)
