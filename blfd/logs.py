@@ -11,23 +11,21 @@ from blfd.core.visible import visible
 
 LONGEST = 4000  # characters of a record without its traceback
 FORMATS = ("text", "json")
+TIME = "%Y-%m-%d %H:%M:%S"
 
 
 class OneLine(logging.Formatter):
-    """Makes a record visible; a traceback of ours follows on lines of its own."""
+    """A record as one visible line; a traceback of ours follows on lines of its own."""
 
     _second, _when = -1, ""
 
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - likewise
-        """The time as `logging` writes it; what is the same all second is found out once."""
+    def format(self, record: logging.LogRecord) -> str:
         second = int(record.created)
-        if second != self._second:
-            self._second = second
-            self._when = time.strftime(self.default_time_format, time.localtime(second))
-        return f"{self._when},{int(record.msecs):03}"
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        return visible(super().formatMessage(record), LONGEST)
+        if second != self._second:  # what is the same all second is found out once
+            self._second, self._when = second, time.strftime(TIME, time.localtime(second))
+        when = f"{self._when},{int(record.msecs):03}"
+        line = visible(f"{when} {record.levelname} {record.getMessage()}", LONGEST)
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
 class JsonLine(logging.Formatter):
@@ -53,8 +51,7 @@ def start(level: int = logging.INFO, as_what: str = FORMATS[0]) -> None:
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler()
-    text = OneLine("%(asctime)s %(levelname)s %(message)s")
-    handler.setFormatter(JsonLine() if as_what == "json" else text)
+    handler.setFormatter(JsonLine() if as_what == "json" else OneLine())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     sys.unraisablehook = unraisable
 

@@ -26,8 +26,7 @@ from blfd.server.systemd import Systemd
 from blfd.store import NewExtension, Store, StoreError, backups
 
 CONTRIB = Path(__file__).parents[1] / "contrib"
-TEXT = "%(asctime)s %(levelname)s %(message)s"
-FORMATTERS = (OneLine(TEXT), JsonLine())
+FORMATTERS = (OneLine(), JsonLine())
 
 
 def record(message: str, *arguments: object, error: bool = False) -> logging.LogRecord:

@@ -183,12 +183,13 @@ class Watchdog:
                 self._forget(event.leg)
         for effect in effects:
             if type(effect) in SENT and isinstance(effect, Sent):
-                if isinstance(effect, Accept | Dial | Adopt):
-                    self._list_at = self._list_at if self._legs else now + LIST
-                    self._newest = max(self._newest, effect.leg)
-                    self._legs[effect.leg] = self._whose(effect.leg)
-                elif isinstance(effect, HangUp):
-                    self._wait_no_more(effect.leg)
+                match effect:
+                    case Accept() | Dial() | Adopt():
+                        self._list_at = self._list_at if self._legs else now + LIST
+                        self._newest = max(self._newest, effect.leg)
+                        self._legs[effect.leg] = self._whose(effect.leg)
+                    case HangUp():
+                        self._wait_no_more(effect.leg)
                 self._take(effect, now)
         if THE_LOOK not in self.timers:
             self._look_later(now)
