@@ -14,6 +14,8 @@ from blfd.sip.grammar import BadHeader, Parameters, unquote, with_parameters
 from blfd.sip.message import Message, Request
 
 SDP = "application/sdp"
+PLAINLY = [SDP]  # the values of Content-Type, as nearly all phones write it
+SPECIAL = frozenset(("content-disposition", "content-encoding", "content-transfer-encoding"))
 MULTIPART, ALTERNATIVE = "multipart/", "multipart/alternative"
 MOST_DEPTH, MOST_PARTS = 4, 32
 MOST_RESOURCES = 1000  # of a list, in one NOTIFY
@@ -43,6 +45,8 @@ def session_description(fields: Fields, body: bytes) -> bytes | None:
     """
     if not body or "content-type" not in fields:
         return None
+    if fields["content-type"] == PLAINLY and SPECIAL.isdisjoint(fields):
+        return body
     whole = Part(fields, body)
     found = _find(whole, 1)
     if found is None and _handling(whole) != "optional":

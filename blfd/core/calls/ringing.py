@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from blfd.core.calls.forwarding import Cause, Target
 from blfd.core.calls.leg_inputs import LegEnded
@@ -55,8 +56,7 @@ class Ringing:
             self.cause = Cause.UNREACHABLE
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(NamedTuple):
     """One contact of a callee, whose extension `party` is; `dialog` is None until it rings.
 
     `ringing` and `line`, by which it is called, are None for a picker, who has answered.

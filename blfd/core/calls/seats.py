@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from blfd.core.calls.party import Party, Picker, Seat
 from blfd.core.calls.ringing import Branch
 from blfd.core.errors import SIPS_REQUIRED, Refusal, no_tls
@@ -174,7 +172,7 @@ class Seats:
         known = self._dialogs.get(aor, branch.leg)
         if known and known.state is state:
             dialog = dialog._replace(since=known.since, early_media=early_media or known.early_media)
-        self.branches[branch.leg] = replace(branch, dialog=id_)
+        self.branches[branch.leg] = branch._replace(dialog=id_)
         self._dialogs.put(aor, dialog)
 
     def _connect(self, party: Party, leg: int, other: Party, now: float) -> None:
