@@ -81,6 +81,11 @@ class Story:
 
     def give(self, event: object) -> list[Effect]:
         self.effects = self.world.give(event)  # type: ignore[arg-type]
+        calls = self.world.core.calls
+        lamps = [lamp for call in calls for lamp in call.lamps()]
+        for trunk in self.world.core.directory.trunks:
+            lamp = Aor(trunk.tenant, trunk.resource)
+            assert calls.census.by(lamp) == lamps.count(lamp)
         return self.effects
 
     def call_in(self, invited: InviteReceived) -> list[Dial]:
@@ -915,6 +920,8 @@ def test_the_next_server_and_then_the_next_trunk_is_tried(status: int) -> None:
         (dial,) = dials(story.give(LegEnded(dial.leg, status, "Sorry")))
         hosts.append(dial.flow.host)
     assert hosts == [CARRIER, BACKUP, "203.0.113.9"]
+    (call,) = story.world.core.calls
+    assert f"{call.callee}" == "0170 (trunk+other)"
     story.give(LegEnded(dial.leg, status, "Sorry"))
     assert [status for status, _ in story.told()]
     assert not story.world.core.calls
@@ -1031,6 +1038,9 @@ def test_the_lamp_of_the_trunk_that_takes_the_call_is_lit_and_nobody_picks_it_up
     assert story.refused(invite("103", "x", replaces=(named,))).status == 403
     (dialog,) = story.world.core.dialogs.of(Aor("default", "101"))
     assert dialog.other == ("0170", "")
+    story.answer(dial.leg)
+    story.give(LegEnded(dial.leg, 200, ""))
+    assert "call 101 -> 0170 (trunk+other): ended" in story.said(), "as every line says"
 
 
 def test_a_phone_forwards_outside_and_a_call_is_transferred_there() -> None:

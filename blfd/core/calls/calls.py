@@ -47,7 +47,7 @@ from blfd.core.settings import Settings
 from blfd.core.timers import Timers
 from blfd.core.trunks.outgoing import Outside
 from blfd.core.trunks.trunks import Trunks
-from blfd.core.values import Aor, DialogId, Flow, Headers
+from blfd.core.values import DialogId, Flow, Headers
 from blfd.core.visible import visible
 
 
@@ -67,13 +67,13 @@ class Calls:
         locations: Locations | None = None,
     ) -> None:
         self._dialogs, self._settings, self._trusts = dialogs, settings, trusts
-        self.trunks = Trunks(adopt, self.in_use, locations)
+        self.census = Census()
+        self.trunks = Trunks(adopt, self.census.by, locations)
         self.rules = Rules(registrar, self.trunks, self.new_leg, settings.no_answer_timeout)
         self._numbers = itertools.count(1)
         self._by_leg: dict[int, Call] = {}
         self._by_number: dict[int, Call] = {}  # calls that have not ended
         self._outside: dict[int, Call] = {}  # of these, those in which somebody outside is or was
-        self.census = Census()
         self.keeping = Keeping(dialogs)
         self.timers = Timers(self._due)
 
@@ -142,15 +142,6 @@ class Calls:
 
     def _goes_by(self, call: Call, leg: int, flow: Flow, *, outside: bool) -> None:
         call.goes_by(leg, trusted=self._trusts(flow), plain=not flow.is_secure, outside=outside)
-
-    def in_use(self, lamp: Aor) -> int:
-        """How many calls there are by a trunk."""
-        parties = (
-            party
-            for call in self._outside.values()
-            for party in (call.caller, *(branch.party for branch in call.branches.values()))
-        )
-        return sum(party.aor == lamp for party in parties)
 
     def _check_limits(self, party: Party, source: str) -> None:
         settings, caller = self._settings, party.aor

@@ -1,4 +1,4 @@
-"""How many calls there are of an extension, of a tenant and from an address, without looking at each."""
+"""How many calls there are of an extension, a tenant, an address and a trunk, without looking at each."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from blfd.core.access.limits import Counts
 from blfd.core.calls.call import Call
 from blfd.core.values import Aor
 
-Counted = tuple[Aor, str]
-"""A call's caller, and what the address counts as that it came from."""
+Counted = tuple[Aor, str, tuple[Aor, ...]]
+"""A call's caller, what the address counts as that it came from, and the lamps of the trunks it goes by."""
 
 
 class Census:
@@ -17,11 +17,11 @@ class Census:
 
     def __init__(self) -> None:
         self._as: dict[int, Counted] = {}
-        self._callers, self._tenants, self._senders = Counts(), Counts(), Counts()
+        self._callers, self._tenants, self._senders, self._trunks = (Counts() for _ in range(4))
 
     def count(self, call: Call) -> None:
         """Count a call that is there, or has changed."""
-        now = (call.caller.aor, call.sender)
+        now = (call.caller.aor, call.sender, call.lamps())
         if self._as.get(call.number) != now:
             self.forget(call.number)
             self._as[call.number] = now
@@ -36,11 +36,17 @@ class Census:
                 counts.remove(owner)
 
     def _owners(self, counted: Counted) -> Iterator[tuple[Counts, Hashable]]:
-        caller, sender = counted
+        caller, sender, lamps = counted
         yield self._callers, caller
         yield self._tenants, caller.tenant
         yield self._senders, sender
+        for lamp in lamps:
+            yield self._trunks, lamp
 
     def of(self, caller: Aor, sender: str) -> tuple[int, int, int]:
         """How many calls there are of an extension, of its tenant, and from an address."""
         return self._callers.of(caller), self._tenants.of(caller.tenant), self._senders.of(sender)
+
+    def by(self, lamp: Aor) -> int:
+        """How many calls there are by a trunk."""
+        return self._trunks.of(lamp)

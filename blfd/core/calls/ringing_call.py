@@ -124,6 +124,9 @@ class RingingCall(Seats):
                 )
             ]
         party = replace(target.party, aor=Aor(line.trunk.tenant, line.trunk.resource))
+        if self.callee == target.party:
+            self.callee = party
+        ringing.target = replace(target, party=party)
         self.branches[leg] = Branch(leg, line.contact, party, ringing, line=line)
         if line.trunk.codecs:
             self.codecs[leg] = line.trunk.taken

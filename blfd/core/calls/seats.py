@@ -66,6 +66,13 @@ class Seats:
     def legs(self) -> list[int]:
         return [self.caller_leg, *self.branches]
 
+    def lamps(self) -> tuple[Aor, ...]:
+        """The lamps of the trunks by which it goes, once for each who is outside."""
+        if not self.outside and not self.caller.is_outside:
+            return ()
+        parties = (self.caller, *(branch.party for branch in self.branches.values()))
+        return tuple(party.aor for party in parties if party.is_outside)
+
     def seated(self, role: Direction) -> Party:
         """Who calls (INITIATOR), or is called (RECIPIENT), by now."""
         return self.caller if role is Direction.INITIATOR else self.callee

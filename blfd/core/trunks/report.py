@@ -37,7 +37,7 @@ def _row(core: Core, trunk: Trunk, now: float) -> Row:
         "server": _server(registration, there),
         "error": registration.said if registration else "",
         "up": core.pings.is_up(trunk),
-        "calls": core.calls.in_use(lamp),
+        "calls": core.calls.census.by(lamp),
     }
 
 
