@@ -1,4 +1,4 @@
-"""baresip as a phone: a process of it, of either address family."""
+"""baresip as a phone: a process of it, over IPv4 or IPv6."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ prefer_ipv6 {is_ipv6}
 
 
 class Baresip:
-    """A process at an address, driven over its control socket (netstrings of JSON)."""
+    """A baresip at an address, driven over its control socket (netstrings of JSON)."""
 
     def __init__(self, folder: Path, user: str, server: str, transport: str, host: str = "127.0.0.1") -> None:
         program("baresip")
@@ -93,7 +93,7 @@ class Baresip:
         self.do("dial", f"sip:{what}@{self.server};transport={self.transport}")
 
     def wait(self, kind: str) -> dict[str, Any]:
-        """The next event of a type."""
+        """Wait for the next event of a type, and return it."""
         until = time.monotonic() + DEADLINE
         while True:
             while b":" in self._buffer:

@@ -30,7 +30,7 @@ def web_processes(server: int) -> list[int]:
 
 
 def program(site: Site, *scopes: str, tenant: str | None = "default") -> httpx.Client:
-    """A client of the API, with a new token that has these rights."""
+    """A client of the API with a new token that has these rights."""
     whose = ["--tenant", tenant] if tenant else []
     wanted = [word for scope in scopes for word in ("--scope", scope)]
     name = f"t{secrets.token_hex(8)}"
@@ -58,7 +58,7 @@ class Browser:
         return self.client.get(path)
 
     def submit(self, path: str, files: Any = None, **fields: Any) -> httpx.Response:
-        """Send the page's form with what is hidden in it, and `fields`: a list is sent value by value."""
+        """Send the page's form with its hidden fields and with `fields`; a list is sent value by value."""
         page = self.get(path)
         assert page.status_code in (200, 409), page.text
         return self.send(page, files, **fields)
@@ -81,5 +81,5 @@ def found_in(page: str, path: str) -> list[Any]:
 
 
 def words(answer: httpx.Response) -> str:
-    """What a person reads of a page."""
+    """The text of a page as a person reads it."""
     return " ".join(found_in(answer.text, "//main")[0].text_content().split())

@@ -1,4 +1,4 @@
-"""What raw agents do in calls: INVITE, ACK, BYE, re-INVITE."""
+"""The requests that raw agents send in calls: INVITE, ACK, BYE, re-INVITE."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Calling:
         return self.agent.wait(lambda m: m.status == status and m["call-id"] == call_id)
 
     def acknowledge(self, answer: Message, body: bytes = b"", kind: str = "application/sdp") -> Dialog:
-        """Send ACK for a 200; gives the dialog."""
+        """Send ACK for a 200, and return the dialog."""
         self.dialog = Dialog(
             self.agent,
             answer["contact"].strip("<>"),
@@ -87,7 +87,7 @@ class Calling:
         return self.dialog
 
     def refused(self) -> Message:
-        """The final refusal, once it is acknowledged."""
+        """Wait for the final refusal, acknowledge it, and return it."""
         answer = self.final()
         assert answer.status >= 300, answer.start
         self.agent.ack(answer, self.uri, self.headers)
@@ -99,7 +99,7 @@ class Calling:
         self.agent.send(f"CANCEL {self.uri} SIP/2.0", {**kept, "CSeq": f"{number} CANCEL", **more})
 
     def end(self) -> None:
-        """Hang up, however far it is."""
+        """Hang up, however far the call has come."""
         if self.answer is None:
             self.cancel()
         answer = self.answer or self.final()
@@ -166,7 +166,10 @@ def hang_up(dialog: Dialog, other: Agent) -> None:
 
 
 def connect(caller: Agent, callee: Agent, *, is_trusted: bool = False) -> tuple[Dialog, Dialog]:
-    """Both sides of a call that is up: offer at port 4000, answer at 5000; `is_trusted`: no challenge."""
+    """Set up a call, offered at port 4000 and answered at 5000, and return both sides.
+
+    A caller that `is_trusted` gets no challenge.
+    """
     call = Calling.trusted if is_trusted else Calling.start
     calling = call(caller, callee.user, sdp(4000))
     invite = callee.wait_request("INVITE")

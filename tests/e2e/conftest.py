@@ -1,4 +1,4 @@
-"""Real servers on loopback, and phones that are not ours."""
+"""Fixtures of real servers on loopback, and of phones that are not ours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from wire import DEADLINE
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add to a failure what was seen then: one of a hundred runs is explained by that, or never."""
+    """Add to a failure what was seen then: nothing else explains one that happens once in a hundred runs."""
     report = yield
     if report.failed and isinstance(item, pytest.Function):
         for site in Site.running:
@@ -28,7 +28,7 @@ def pytest_runtest_makereport(
     return report
 
 
-for what in ("connect", "read", "write", "pool"):  # five seconds, unless said at each call
+for what in ("connect", "read", "write", "pool"):  # five seconds by default, which a busy machine may exceed
     setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, what, DEADLINE)
 
 
@@ -47,7 +47,7 @@ def module_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def site(module_site: Site) -> Iterator[Site]:
-    """One server for all tests of a module; what a test made on it is closed after it."""
+    """One server for all tests of a module; after each test, what it has made there is closed."""
     yield module_site
     module_site.forget()
 
@@ -61,7 +61,7 @@ def module_serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def serving(module_serving: Site) -> Iterator[Site]:
-    """One server of phones' files for all tests of a module; it knows no phone before each."""
+    """One server of phones' files for all tests of a module; before each test it knows no phone."""
     yield module_serving
     module_serving.forget()
     for device in json.loads(module_serving.cli("device", "list", "--json")):
@@ -70,7 +70,7 @@ def serving(module_serving: Site) -> Iterator[Site]:
 
 @pytest.fixture
 def own_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    """A server of the test's own, with options and a configuration file."""
+    """A function that starts a server of the test's own, with options and a configuration file."""
     made: list[Site] = []
 
     def make(*options: str, config: str = "") -> Site:

@@ -1,7 +1,7 @@
 """Desks whose phones act by themselves, and know by themselves which calls they are in.
 
-Nothing is waited for, so that the server may be killed at any moment: each phone answers what comes, as
-phones do, and what it believes is compared with what the server shows.
+Phones wait for nothing, so that the server may be killed at any moment: each answers what comes, and what it
+believes is compared with what the server shows.
 """
 
 from __future__ import annotations
@@ -22,24 +22,23 @@ SDP = "application/sdp"
 FIRST_PORT = 4000
 STEP = 0.005  # seconds between two looks at what has come
 RATE = 25.0  # things that users do, or try to do, in a second
-MOST_UP = 8  # calls that are up, so that some phones are free
+MOST_UP = 8  # calls that may be up at the same time, so that some phones are free
 LOST = 0.7  # seconds of changes that may be lost: 0.2, and a margin
 SETTLES = 60.0  # seconds
-ENDS = 90.0  # with room for transactions that nobody answers (64*T1)
+ENDS = 90.0  # seconds, with room for transactions that nobody answers (64*T1)
 ANSWERS = {"sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
 
 
 class Is(Enum):
     CALLING = auto()
     RINGING = auto()
-    ANSWERED = auto()  # its 200 is out, no ACK has come
+    ANSWERED = auto()  # the phone's 200 is out, and no ACK has come
     UP = auto()
 
 
 @dataclass
 class Line:
-    """A call as its phone knows it; `told` is the port that its media goes to, `since` when something
-    has happened to it last."""
+    """A call as its phone knows it: its media goes to the port `told`, and its last event was at `since`."""
 
     dialog: Dialog
     state: Is
@@ -63,7 +62,7 @@ class Desk:
     def has(self, *states: Is) -> list[Line]:
         return [line for line in self.lines.values() if line.state in states]
 
-    # What comes
+    # Messages that come
 
     def take(self) -> None:
         self.agent.take_all()
@@ -145,7 +144,7 @@ class Desk:
         told = audio_port(invite) if invite.body else 0
         self.lines[dialog.call_id] = Line(dialog, Is.RINGING, invite, told)
 
-    # What its user does
+    # Acts of its user
 
     def call(self, to: str, **more: str) -> None:
         headers = self.agent.headers("INVITE", to, Content_Type=SDP, **self.more, **more)
@@ -196,13 +195,13 @@ class Desk:
 
 
 def names(line: Line) -> str:
-    """A Replaces for the server's dialog with this phone."""
+    """The value of a Replaces that names the server's dialog with this phone."""
     local, remote = (value.partition(";tag=")[2] for value in (line.dialog.local, line.dialog.remote))
     return f"{line.dialog.call_id};to-tag={remote};from-tag={local}"
 
 
 class Office:
-    """Twelve desks at work; `done` counts what they have done, `survived` and `lost` what kills have left."""
+    """Twelve desks at work; `done` counts their acts, `survived` and `lost` the calls at kills."""
 
     def __init__(
         self,
@@ -362,7 +361,7 @@ class Office:
         }
 
     def faults(self) -> list[str]:
-        """What lamps show that is not so: calls that are over, were not asked, or send media elsewhere."""
+        """Where lamps are wrong: they show calls that are over, were not asked, or send media elsewhere."""
         found = []
         for (user, call_id), remote in self.shown().items():
             line = self.desks[user].lines.get(call_id)
@@ -382,11 +381,11 @@ class Office:
                     self.survived += 1
                     continue
                 status = desk.agent.final(desk.hang_up(line)).status
-                assert status in (481, 200), status  # 200: the other one's end is on its way to it
+                assert status in (481, 200), status  # 200: the end of the other side is on its way to it
                 self.lost += status == 481
 
     def _lost_too_old(self) -> list[str]:
-        """Calls of which no lamp knows, although nothing has happened to them for long before the kill."""
+        """Calls that no lamp shows, although nothing had happened to them for long before the kill."""
         shown = self.shown()
         return [
             f"{desk.user}: {line.dialog.call_id}"
@@ -396,7 +395,7 @@ class Office:
         ]
 
     def hang_up(self, share: float) -> None:
-        """Have one side or the other of some calls hang up: it gets 200, the other one BYE."""
+        """Have one side of some calls hang up: it gets 200, and the other side gets BYE."""
         pairs = {frozenset(ends) for ends in self._pairs()}
         for pair in sorted(pairs, key=sorted):
             if self.dice.random() >= share:

@@ -1,4 +1,4 @@
-"""Thousands of lamp keys on one socket: what each was told last, and whether the numbers only rise."""
+"""Thousands of lamp keys on one socket: what each was told last, and whether its numbers only rise."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Key:
 
 
 class Keys:
-    """Lamp keys, `count` over the extensions, of a trusted source. It answers NOTIFYs while it waits."""
+    """Lamp keys of a trusted source, spread over the extensions, which answer NOTIFYs while they wait."""
 
     def __init__(self, server: str, watcher: str, extensions: list[str], count: int) -> None:
         host, _, port = server.partition(":")
@@ -80,7 +80,7 @@ class Keys:
             self.pump(min(left, 0.05))
 
     def pump(self, seconds: float = 0.0) -> bool:
-        """Take what has come, and say whether that was anything."""
+        """Take what has come, and return whether anything had."""
         if not select.select([self.socket], [], [], seconds)[0]:
             return False
         for _ in range(500):
@@ -112,7 +112,7 @@ class Keys:
         assert read, data
         key, cseq, version = self.all[int(read[1])], int(read[2]), int(read[3])
         if cseq == key.cseq:
-            return  # this is a retransmission
+            return  # the NOTIFY is a retransmission
         if cseq < key.cseq or version <= key.version or read[4].decode() != key.resource:
             key.faults.append(f"CSeq {key.cseq} -> {cseq}, version {key.version} -> {version}, {read[4]!r}")
         key.cseq, key.version, key.notifies = cseq, version, key.notifies + 1

@@ -1,4 +1,4 @@
-"""How phones of each maker read their files: what they ask for, in which order, and what they do then."""
+"""How phones of each maker read their files: which they fetch, in which order, and what these set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAC = "805ec0123456"
 
 
 class Told(NamedTuple):
-    """What a phone knows from its files; `code` is what its keys dial before the extension, "" for Replaces.
+    """What a phone knows from its files; keys dial `code` before the extension, or use Replaces if it is "".
 
     `lines` are the users that it registers, `watched` and `dialled` what its keys show and dial.
     """
@@ -31,9 +31,9 @@ class Told(NamedTuple):
 
 
 class Maker(NamedTuple):
-    """A maker's phone: what it asks for, with which User-Agent, and how it reads that.
+    """A maker's phone: the files that it asks for, with which User-Agent, and how it reads them.
 
-    `book` gets its directory, and may ask for more files by their address.
+    `book` reads its directory, and may ask for more files by their address.
     """
 
     model: str
@@ -45,7 +45,7 @@ class Maker(NamedTuple):
 
 
 class Memory:
-    """A phone's settings: what a file does not name stays as it was."""
+    """The settings that a phone keeps: those that a file does not name stay as they were."""
 
     def __init__(self, maker: Maker) -> None:
         self.maker = maker
@@ -60,7 +60,7 @@ class Memory:
 
 
 def values(found: Settings, pattern: str) -> dict[str, str]:
-    """The values of names like the pattern, by what its parentheses hold, in the order of their numbers."""
+    """The values of names that match the pattern, by its group, in the order of the groups' numbers."""
     fits = ((re.fullmatch(pattern, name), value) for name, value in found.items())
     rows = {fit[1]: value for fit, value in fits if fit}
     return dict(sorted(rows.items(), key=lambda row: [int(part) for part in re.findall(r"\d+", row[0])]))
@@ -75,7 +75,7 @@ def yealink_settings(files: Files) -> Settings:
 
 
 def yealink_booting(files: Files) -> Settings:
-    """The settings that newer firmware reads: those of what the boot file names, and no more."""
+    """The settings that newer firmware reads: those of the files that the boot file names, and no more."""
     included = re.findall(r'include:config "(\S+)"', files["y000000000000.boot"].decode())
     return yealink_settings({name: files[name] for name in included})
 
@@ -110,7 +110,7 @@ def yealink(files: Files) -> Told:
 
 
 def polycom_settings(files: Files) -> Settings:
-    """The settings, with the directory as a whole, so that none of its entries stays."""
+    """The settings, of which the directory is one, so that no earlier entry of it stays."""
     master = etree.fromstring(files[f"{MAC}.cfg"])
     (name,) = (part.strip() for part in master.get("CONFIG_FILES", "").split(","))
     settings = {str(each): str(value) for each, value in etree.fromstring(files[name]).attrib.items()}
@@ -118,7 +118,7 @@ def polycom_settings(files: Files) -> Settings:
 
 
 def polycom_understands(found: Settings) -> Told:
-    """What the phone knows, key by key: who watches takes the next resource, who dials its own entry."""
+    """What the phone knows: a key that watches takes the next resource, any other has an entry of its own."""
     server = f"{found['reg.1.server.1.address']}:{found['reg.1.server.1.port']}"
     resources = [
         value for value in values(found, r"attendant\.resourceList\.(\d+)\.address").values() if value
@@ -178,7 +178,7 @@ def gigaset_settings(files: Files) -> Settings:
 
 
 def _of_snom(common: bytes, own: bytes) -> Settings:
-    """The settings: those of all phones of its model, then its own."""
+    """The settings: those of all phones of the model, then those of the phone."""
     assert len(etree.fromstring(common).findall(".//fkey")) == 0
     elements = (element for element in etree.fromstring(own).iter() if len(element) == 0)
     found = {f"{element.tag} {element.get('idx')}": element.text or "" for element in elements}
@@ -288,7 +288,7 @@ def yealink_book(found: Settings, get: Get) -> Book:
 
 
 def polycom_book(found: Settings, get: Get) -> Book:
-    """The book without speed dials; it is read again with the files only where it is not the user's own."""
+    """The book without speed dials; it is read again with the files only if it is not the user's own."""
     assert found["dir.local.readonly"] == "1"
     items = etree.fromstring(found["directory"].encode()).iter("item")
     return {item.findtext("ct", ""): item.findtext("ln", "") for item in items if item.find("sd") is None}
@@ -303,7 +303,7 @@ def grandstream_book(found: Settings, get: Get) -> Book:
 
 
 def snom_book(found: Settings, get: Get) -> Book:
-    """The book, which is in the first file that the phone asks for; what is not in it goes."""
+    """The book, which is in the first file that the phone asks for, and replaces the one before."""
     (book,) = etree.fromstring(found["first file"].encode()).findall("tbook")
     assert book.get("complete") == "true"
     return {item.findtext("number", ""): item.findtext("name", "") for item in book.iter("item")}
@@ -314,7 +314,7 @@ def fanvil_book(found: Settings, get: Get) -> Book:
 
 
 def cisco_book(found: Settings, get: Get) -> Book:
-    """The book, of directories with 32 entries at most; where there are several, the first is a menu."""
+    """The book, in directories of 32 entries at most; where there are several, the first is a menu."""
     first = get(found["XML_Directory_Service_URL"])
     pages = [get(item.findtext("URL", "")) for item in etree.fromstring(first).iter("MenuItem")]
     books = [_directory(page, "CiscoIPPhoneDirectory") for page in pages or [first]]

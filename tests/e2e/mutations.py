@@ -149,7 +149,7 @@ _SINGLE = {b"f": b"from", b"t": b"to", b"i": b"call-id", b"l": b"content-length"
 
 def is_sound(data: bytes) -> bool:
     """Whether a request has the form without which it may not get a 2xx (RFC 3261, sections 7.1, 8.1.1)."""
-    data = data.lstrip(b"\r\n")  # section 7.5
+    data = data.lstrip(b"\r\n")  # line ends before the start line are ignored (RFC 3261, section 7.5)
     start = _START.match(data)
     head, _, body = data.partition(b"\r\n\r\n")
     if not start:

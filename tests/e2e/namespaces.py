@@ -1,4 +1,4 @@
-"""Network namespaces of Linux: a server and its phones, each of them on a network of its own."""
+"""Network namespaces of Linux: a server, and phones that are each on a network of their own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @contextlib.contextmanager
 def inside(namespace: str) -> Iterator[None]:
-    """Be in a namespace: sockets and processes that this thread makes meanwhile are there, and stay there."""
+    """Put this thread into a namespace; sockets and processes that it makes meanwhile stay there."""
     with open("/proc/thread-self/ns/net") as here, open(f"/run/netns/{namespace}") as there:
         _enter(there.fileno())
         try:
@@ -40,7 +40,7 @@ def _enter(fd: int) -> None:
 
 
 class Networks:
-    """Networks, one for each phone, fd0b:1fd:0:N::/64: the server is ::1 there, and the phone ::2."""
+    """A network for each phone, fd0b:1fd:0:N::/64, where the server is ::1 and the phone is ::2."""
 
     def __init__(self, users: tuple[str, ...]) -> None:
         self.prefixes = {user: f"fd0b:1fd:0:{number:x}::" for number, user in enumerate(users, 1)}
@@ -52,7 +52,7 @@ class Networks:
             phone = MARK + user
             lines.append(f"-n {SERVER} link add to{user} type veth peer name eth0 netns {phone}")
             for name, device, last in ((SERVER, f"to{user}", 1), (phone, "eth0", 2)):
-                lines.append(f"-n {name} link set {device} addrgenmode none")  # no other address of the link
+                lines.append(f"-n {name} link set {device} addrgenmode none")  # so it has no other address
                 lines.append(f"-n {name} address add {prefix}{last}/64 dev {device} nodad")
                 lines.append(f"-n {name} address add {of_link(user, last)}/64 dev {device} nodad")
                 lines.append(f"-n {name} link set {device} up")
@@ -74,7 +74,7 @@ class Networks:
 
 
 def of_link(user: str, last: int) -> str:
-    """An address that is known on this phone's link alone."""
+    """An address that is known only on this phone's link."""
     return f"fe80::{user}:{last}"
 
 
@@ -101,7 +101,7 @@ def check() -> None:
 
 
 class FarSite(Site):
-    """A site that sees each of its phones on another network, and each of them sees another server."""
+    """A site on the networks of all its phones, with another address on each."""
 
     def __init__(self, folder: Path, networks: Networks, config: str = "") -> None:
         self._networks = networks
@@ -124,7 +124,7 @@ class FarSite(Site):
         return agent
 
     def neighbour(self, user: str, transport: str) -> Agent:
-        """A phone that has no address but its link's. What it writes has no zone, as no URI has."""
+        """A phone that has no address but its link's, which it writes without a zone, as no URI has one."""
         server, port = of_link(user, 1), 5061 if transport == "tls" else 5060
         with inside(MARK + user):
             zone, host = socket.if_nametoindex("eth0"), of_link(user, 2)

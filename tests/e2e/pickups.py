@@ -18,7 +18,7 @@ ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
 
 @dataclass
 class Ringing:
-    """A call of `caller` to `phone`, which rings; `calling` and `invite` are their sides of it."""
+    """A call of `caller` to `phone`, which rings; `calling` is the caller's side, `invite` the phone's."""
 
     caller: Agent
     phone: Agent
@@ -34,12 +34,12 @@ class Ringing:
         return cls(caller, phone, calling, invite)
 
     def rings_on(self) -> None:
-        """Check that nothing has happened to it: the phone answers, the caller gets it, they hang up."""
+        """Check that the call is as before: the phone answers, the caller is told, and they hang up."""
         assert self.phone.silent(lambda m: m.method == "CANCEL", 0.05)
         assert self.answers().request("BYE").status == 200
 
     def stops(self) -> None:
-        """Check that the phone is told that the call was answered elsewhere, and have it end its INVITE."""
+        """Check that the phone is told that somebody else has answered, and have it end its INVITE."""
         cancel = self.phone.wait_request("CANCEL")
         assert cancel["reason"] == ELSEWHERE
         assert cancel["call-id"] == self.invite["call-id"]
@@ -48,20 +48,20 @@ class Ringing:
         self.phone.wait(lambda m: m.method == "ACK" and m["call-id"] == self.invite["call-id"])
 
     def answers(self) -> Dialog:
-        """Have the phone answer after all, and the caller take it; gives the caller's side."""
+        """Have the phone answer after all, and return the caller's side."""
         self.phone.reply(self.invite, 200, "OK", sdp(5000), Content_Type=SDP)
         dialog = self.calling.acknowledge(self.ok())
         self.phone.wait_request("ACK")
         return dialog
 
     def ok(self) -> Message:
-        """The caller's 200."""
+        """Wait for the caller's 200, and return it."""
         answer = self.calling.answer or self.calling.final()
         assert answer.status == 200, answer.start
         return answer
 
     def picked_up(self, picking: Calling) -> tuple[Dialog, Dialog]:
-        """The caller's side of the call, then the picker's, once both have their 200."""
+        """Wait until both have their 200, and return the caller's side of the call, then the picker's."""
         answer, to_caller = picking.final(), self.ok()
         assert answer.status == 200, f"{answer.start} {answer.headers}"
         identity = f'"Name {self.caller.user}" <sip:{self.caller.user}@'
@@ -93,17 +93,17 @@ class Office:
         )
 
     def ring(self, offer: bytes | None = None, **over: str) -> Ringing:
-        """A call of 101 to 102, which rings."""
+        """Have 101 call 102, which rings."""
         return Ringing.begin(self.caller, self.phone, offer, **over)
 
     def ring_watched(self) -> tuple[Ringing, DialogElement]:
-        """A call of 101 to 102, which rings, and what 105's key knows of it."""
+        """Have 101 call 102, which rings; return the call, and what 105's key knows of it."""
         self.watcher.subscribe("102")
         ringing = self.ring()
         return ringing, element(self.watcher.notify("early"), "early")
 
     def pick(self, to: str = "*97102", offer: bytes | None = None, uri: str = "", **over: str) -> Calling:
-        """The INVITE by which 103 picks up."""
+        """Send the INVITE by which 103 picks up."""
         return Calling.start(self.picker, to, sdp(6000) if offer is None else offer, uri, **over)
 
     def leave(self) -> None:
@@ -122,7 +122,7 @@ def hang_up(one: Dialog, other: Dialog) -> None:
 
 
 def replaces(element: DialogElement, more: str = "") -> str:
-    """The Replaces that a key makes of a NOTIFY's <dialog>."""
+    """The value of the Replaces that a key makes of a NOTIFY's <dialog>."""
     return f"{element.call_id};to-tag={element.remote_tag};from-tag={element.local_tag}{more}"
 
 
@@ -131,12 +131,12 @@ def element(notify: Message, state: str) -> DialogElement:
 
 
 def attempts(site: Site) -> list[Attempt]:
-    """The attempts to pick up that are kept, the newest first."""
+    """The attempts to pick up that are on disk, the newest first."""
     return [attempt for _, attempt in Store(site.database).records.attempts("default")]
 
 
 def wait_attempt(site: Site, picker: str, before: int) -> Attempt:
-    """The newest attempt, which is of `picker`, once there are more than `before`."""
+    """Wait until there are more attempts than `before`, and return the newest, which is of `picker`."""
 
     def is_kept() -> bool:
         kept = attempts(site)

@@ -12,7 +12,7 @@ from pathlib import Path
 from ports import free_port
 from programs import program
 
-PATIENCE = 60.0  # seconds, with the pauses of back-off in them
+PATIENCE = 60.0  # seconds, which include the pauses between attempts
 
 
 class Kamailio:
@@ -23,7 +23,7 @@ class Kamailio:
         self.address = f"127.0.0.1:{free_port()}"
 
     def run(self, config: str, memory: int, is_ready: Callable[[], bool]) -> None:
-        """Start it, and wait until it is ready. `memory` is what its processes share, in MiB."""
+        """Start Kamailio, and wait until it is ready; its processes share `memory` MiB."""
         (self.folder / "kamailio.cfg").write_text(config)
         command = [program("kamailio"), "-f", "kamailio.cfg", "-DD", "-E", "-m", str(memory), "-M", "8"]
         log_file = self.folder / "kamailio.log"
@@ -35,7 +35,7 @@ class Kamailio:
             assert time.monotonic() < end, "Kamailio does not start"
 
     def kill(self) -> None:
-        """Kill all its processes with SIGKILL."""
+        """Send SIGKILL to all processes of Kamailio."""
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         self.process.kill()
@@ -57,7 +57,7 @@ class Kamailio:
 
 
 def _is_over(pid: str) -> bool:
-    """Whether a process has closed all that it had, though nobody may have asked for its end."""
+    """Whether a process has ended, even if nobody has waited for it yet."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
     except OSError:

@@ -32,10 +32,9 @@ WATCHED, TARGET, CODE = f"sip:102@{HOST}", "[$target]", f"sip:*97102@{HOST}"
 
 @dataclass(frozen=True)
 class Phone:
-    """A maker's phone: `subscribe`, `invite` and `refer` are header lines of its own; `pressed` is the
-    Request-URI of its key.
+    """A maker's phone: header lines in `subscribe`, `invite` and `refer`, and the URI `pressed` of its key.
 
-    One that `stays` waits for the end of its transfer, and does not hang up when the target rings.
+    A phone that `stays` waits for the end of its transfer, and does not hang up when the target rings.
     """
 
     user_agent: str
@@ -47,7 +46,7 @@ class Phone:
 
     @property
     def is_told(self) -> bool:
-        """Whether NOTIFYs tell it how its transfer goes."""
+        """Whether NOTIFYs tell the phone how its transfer goes."""
         return "Refer-Sub: false" not in self.refer
 
 
@@ -146,7 +145,7 @@ def transferring(phone: Phone) -> str:
 
 
 def told_mark(status: str) -> str:
-    """The name of the file that SIPp makes when it has been told this status of its transfer."""
+    """The name of the file that SIPp writes when it has been told this status of its transfer."""
     return f"told-{status}"
 
 
@@ -160,13 +159,13 @@ def _told(phone: Phone, status: str) -> str:
 
 
 def watching(phone: Phone) -> str:
-    """The scenario of a key that is idle, ringing, talking, idle: every NOTIFY is looked at."""
+    """The scenario of a key that is idle, ringing, talking and idle again, and checks every NOTIFY."""
     states = ("terminated", "early", "confirmed", "terminated")
     return _scenario(_subscribe(phone), *(_notified(phone, state) for state in states))
 
 
 def picking_up(phone: Phone) -> str:
-    """The scenario of a key that flashes and is pressed; the call is up for a moment and hung up."""
+    """The scenario of a key that flashes and is pressed; the call is up for a moment, and is hung up."""
     called = phone.pressed.replace(TARGET, WATCHED)
     head = _request(phone, "INVITE", phone.pressed, f"<{called}>", "pickup")
     body = SDP.replace("\n", "\n      ")
@@ -194,7 +193,7 @@ def picking_up(phone: Phone) -> str:
 def _scenario(*steps: str) -> str:
     text = "\n".join(steps)
     names = [name for name in ("whole", "tag", *CAPTURED) if f'"{name}"' in text or f",{name}" in text]
-    reference = f'<Reference variables="{",".join(names)}"/>'  # what is never used is an error to SIPp
+    reference = f'<Reference variables="{",".join(names)}"/>'  # SIPp takes an unused one for an error
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<scenario name="phone">\n{text}\n{reference}\n</scenario>\n'
     )
@@ -206,7 +205,7 @@ def _subscribe(phone: Phone) -> str:
 
 
 def _request(phone: Phone, method: str, uri: str, to: str, dialog: str = "watch", number: int = 1) -> str:
-    """The head of a request; all are of one call of SIPp, which it knows by what stands behind `///`."""
+    """The head of a request; SIPp takes all with the same Call-ID behind `///` for one call of its own."""
     return _joined(
         f"{method} {uri} SIP/2.0",
         "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport",

@@ -1,4 +1,4 @@
-"""A bad network: datagrams through it are lost, doubled and overtake each other."""
+"""A bad network, in which datagrams are lost, doubled, and overtake each other."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import time
 
 LOST, DOUBLED, LATE = 0.10, 0.05, 0.10  # shares of all datagrams
 LATEST = 0.05  # seconds
-KEPT = b"SIP/2.0 180"  # never lost here: a phone sends it once, and a lamp cannot show what nobody tells
+KEPT = b"SIP/2.0 180"  # never lost here: phones send it once, and a lamp cannot show what nobody tells
 
-# Doubled at once, but no copy late: a phone of RFC 3261 has forgotten the INVITE when it has answered, and
-# takes a copy that comes then for another call (RFC 6026 mends that).
+# Copies follow at once, and none comes late: a phone of RFC 3261 forgets the INVITE once it has answered,
+# and takes a copy that comes then for another call (RFC 6026 mends that).
 TOGETHER = b"INVITE "
 
 
 class Shaper:
-    """A bad network between phones and `server`; each phone gets an address of its own, as behind NAT."""
+    """A bad network between phones and `server`, which sees each phone at an address as behind NAT."""
 
     def __init__(self, server: str, seed: int) -> None:
         host, _, port = server.partition(":")

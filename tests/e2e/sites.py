@@ -1,4 +1,4 @@
-"""Running servers on loopback with extensions, and the phones that talk to them."""
+"""Running servers on loopback, with extensions, and the phones that talk to them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from blfd.store import NewExtension, Store
 EXTENSIONS = [str(number) for number in range(101, 113)]
 SALES = ("102", "103", "104")
 LOSSY, SEED = "lossy", 3261
-PATIENCE_OF_LOSSY = 40.0  # timers B and F are 32 s
+PATIENCE_OF_LOSSY = 40.0  # seconds: timers B and F are 32 s
 LINES = 60  # lines of a log that are shown where a test has failed
 LISTEN = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0", "tls:127.0.0.1:0"]
 
@@ -77,17 +77,17 @@ class Site:
             f"{address[:-1]}{free_port()}" if address.endswith(":0") else address for address in self.listen
         ]
         self.server = ServerProcess(self.database, listen, *self.options, config=self.config)
-        self.listen = self.server.addresses  # the same again after a restart
+        self.listen = self.server.addresses  # a restart uses the same ports
 
     def kill(self, *, at_once: bool = False) -> None:
-        """End the server by kill -9, when what was sent to it is on disk; `at_once` if the moment matters."""
+        """End the server by kill -9, once all that was sent to it is on disk, or `at_once`."""
         if not at_once:
             self.wait_saved()
         self.server.process.kill()
         self.server.stop()
 
     def agent(self, user: str = "101", transport: str = "udp") -> Agent:
-        """A raw SIP agent; `transport` as in `ServerProcess.address`."""
+        """A raw SIP agent; `transport` is one that `ServerProcess.address` takes."""
         agent = Agent(self.server.address(transport), user, password(user), transport.rstrip("6"))
         self.agents.append(agent)
         return agent
@@ -108,7 +108,7 @@ class Site:
     def phone(
         self, user: str, *more: str, watch: str = "", transport: str = "udp", password: str = ""
     ) -> PhoneProcess:
-        """A PJSUA2 phone, registered; `more` are options of its own."""
+        """A PJSUA2 phone that has registered; `more` are options of its own."""
         patience = PATIENCE_OF_LOSSY if transport == LOSSY else PATIENCE
         address, transport = self.reach(transport)
         phone = PhoneProcess(
@@ -175,28 +175,28 @@ class Site:
         self.wait(lambda: self.rows(table) == count, lambda: f"{self.rows(table)} {table}")
 
     def wait_saved(self) -> None:
-        """Wait until the server has taken what was sent by UDP, and loses nothing of it if it dies now."""
+        """Wait until the server has taken what was sent by UDP, and has it on disk."""
         for network, _, address in (at.partition(":") for at in self.server.addresses):
             if network == "udp":
                 last = Agent(address)
-                last.request("OPTIONS", "101")  # this is answered after what was sent before
+                last.request("OPTIONS", "101")  # OPTIONS is answered after what was sent before
                 last.close()
         self.wait(lambda: not self.ask("status")["unsaved"], lambda: self.ask("status"))
 
     def wait(self, condition: Callable[[], object], shown: Callable[[], object]) -> None:
-        """Wait until the condition is true; where it stays false, the error says what is `shown`."""
+        """Wait until the condition is true; if it stays false, the error tells what is `shown`."""
         until = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < until, shown()
             time.sleep(0.02)
 
     def account(self) -> str:
-        """What was seen last, for people: by the server, and by each phone."""
+        """What server and phones have seen last, for people to read."""
         lines = self.server.log.read_text(errors="replace").splitlines()[-LINES:]
         for phone in self.phones:
             phone.patience = 0.0
             with contextlib.suppress(Missing):
-                phone.wait("what it never reports")  # so that it reports what nobody has waited for
+                phone.wait("what it never reports")  # this has the phone report what nobody has waited for
             lines += [f"phone {phone.user}: {event}" for event in phone.events[-8:]]
         return "\n".join(line[:300] for line in lines)
 
@@ -216,7 +216,7 @@ class Site:
         self.wait(is_there, lambda: f"no {values} in the {call}: {self.ask(call)}")
 
     def cli(self, *arguments: str) -> str:
-        """Run a command against the database; gives what it prints."""
+        """Run a command on the database, and return what it prints."""
         done = self.forked.run(("--db", str(self.database), *arguments), self.folder, os.environ)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -238,7 +238,7 @@ class Site:
         self.phones.clear()
 
     def _forget_shaper(self, shaper: Shaper) -> None:
-        """Close a shaper, and unregister the phones behind it here, as what they said last may be lost."""
+        """Close a shaper, and unregister the phones behind it, as what they sent last may be lost."""
         shaper.close()
         self.shaper = None
         for phone in self.phones:
@@ -250,7 +250,7 @@ class Site:
             agent.close()
 
     def stop(self) -> None:
-        """Stop the server: SIGTERM has to end it with code 0, and its log may not show a failure of ours."""
+        """Stop the server: SIGTERM has to end it with code 0, and its log may show no failure of ours."""
         Site.running.remove(self)
         self.forget()
         code = self.server.stop()
@@ -261,8 +261,10 @@ class Site:
 
 
 class Listening:
-    """A phone, or a carrier at a `host` of its own, that connects from one port and listens at another; what
-    the server sends there is read."""
+    """A phone, or a carrier at a `host` of its own, that connects from one port and listens at another.
+
+    Messages that the server sends to the other port are received there.
+    """
 
     def __init__(self, site: Site, user: str, host: str = "127.0.0.1") -> None:
         self.site, self.user, self.host = site, user, host
@@ -276,7 +278,7 @@ class Listening:
         return agent
 
     def accept(self) -> Agent:
-        """The connection that the server has made, as an agent."""
+        """Accept the connection that the server makes, and return it as an agent."""
         self.socket.settimeout(PATIENCE)
         agent = self.connect()
         agent.socket.close()
@@ -287,5 +289,5 @@ class Listening:
         self.socket.close()
 
     def again(self) -> None:
-        """Listen at the same port as before."""
+        """Listen again at the same port."""
         self.socket = socket.create_server((self.host, self.port))

@@ -1,4 +1,4 @@
-"""The API: what it does, what it refuses, and that it is as it describes itself."""
+"""The API: what it does, what it refuses, and that it does what its description says."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def api_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def written(api: httpx.Client, path: str, params: dict[str, str]) -> list[dict[str, Any]]:
-    """The rows of a list, once there are any: the server writes a moment later."""
+    """Wait until a list has rows, which the server writes a moment later, and return them."""
     until = time.monotonic() + DEADLINE
     while True:
         items: list[dict[str, Any]] = api.get(path, params=params).json()["items"]
@@ -103,7 +103,7 @@ def test_upstreams(api_site: Site) -> None:
 
 
 def test_trunks_and_routes(api_site: Site) -> None:
-    """By the same rules as the command line, and no password comes back."""
+    """The API has the same rules as the command line, and gives no password back."""
     with program(api_site, "read", "write") as api:
         base = "/tenants/default"
         new = {"name": "carrier", "servers": ["192.0.2.7"], "password": "s3cret", "dids": ["+49301=101"]}
@@ -132,7 +132,7 @@ def test_trunks_and_routes(api_site: Site) -> None:
 
 
 def test_where_calls_go_and_by_which_codes(api_site: Site) -> None:
-    """What leads nowhere is refused whole; each change is in the audit, and lamps follow at once."""
+    """A rule that leads nowhere is refused; each change is in the audit, and lamps follow at once."""
     with program(api_site, "read", "write", "lamps") as api:
         base, any_state = "/tenants/default", {"If-Match": "*"}
         address = f"{base}/extensions/109"
@@ -182,7 +182,7 @@ def test_an_edit_of_an_administrator(api_site: Site) -> None:
 
 
 def test_who_may_write_cannot_take_more(api_site: Site) -> None:
-    """Neither by a token nor by an administrator of its own making."""
+    """Whoever may write takes no more rights by a token or an administrator of its own making."""
     with program(api_site, "read", "write") as api:
         base = "/tenants/default"
         assert api.post(f"{base}/tokens", json={"name": "more", "scopes": ["callers"]}).status_code == 403
@@ -334,7 +334,7 @@ def test_settings_of_phones(api_site: Site) -> None:
 
 @pytest.mark.parametrize("control", ["\n", "\x1b[31m", "\x00", "\x85", "\u2028", "\t"])
 def test_control_characters_are_refused(api_site: Site, control: str) -> None:
-    """As on the command line; nothing of them comes into a list or a phone's file."""
+    """The API refuses them as the command line does, and none comes into a list or a phone's file."""
     bad, base = f"a{control}b", "/tenants/default"
     device = {"mac": "80:5e:c0:12:36:02", "model": "yealink/t54w", "extensions": ["101"]}
     requests: list[tuple[str, str, dict[str, Any]]] = [
@@ -383,8 +383,8 @@ def test_a_long_list_comes_in_pages(api_site: Site) -> None:
         assert {"101", "112"} <= set(seen)
 
 
-def test_what_is_unknown_is_refused(api_site: Site) -> None:
-    """A slip in a name is told: nobody thinks that something was set which was not."""
+def test_unknown_parameters_and_members_are_refused(api_site: Site) -> None:
+    """A slip in a name is told, so that nobody takes a value for set that is not."""
     any_state = {"If-Match": "*"}
     with program(api_site, "read", "write") as api:
         base = "/tenants/default"
@@ -416,7 +416,7 @@ def test_lists_are_searched(api_site: Site) -> None:
         assert api.get("/tenants/default/extensions", params={"search": "nobody"}).json()["items"] == []
 
 
-def test_it_is_described_for_people(api_site: Site) -> None:
+def test_the_api_is_described_for_people(api_site: Site) -> None:
     page = httpx.get(f"{portal_url(api_site)}/api/v1/docs")
     assert page.status_code == 200
     assert "GET /tenants/{tenant}/extensions" in page.text
@@ -452,7 +452,7 @@ def test_phones(api_site: Site) -> None:
 
 
 def test_octets_of_phones_that_are_no_text(api_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As they come with names in Latin-1; whoever looks on sees a question mark, and no error."""
+    """Names in Latin-1 have such octets; whoever looks on sees a question mark, and no error."""
     agent = api_site.agent("103")
     send = agent.send_raw
     monkeypatch.setattr(agent, "send_raw", lambda data: send(data.replace(b"ODD", b"Ren\xe9")))
@@ -476,7 +476,7 @@ def test_a_tenants_token_knows_of_no_other_tenant(api_site: Site) -> None:
         assert api.get("/tenants").status_code == 403
 
 
-def test_without_a_token_nothing(api_site: Site) -> None:
+def test_without_a_token_nothing_is_served(api_site: Site) -> None:
     base = f"{portal_url(api_site)}/api/v1"
     for headers in ({}, {"Authorization": "Bearer blfd_wrong"}, {"Authorization": "Basic eDp5"}):
         answer = httpx.get(f"{base}/tenants/default/lamps", headers=headers)
@@ -486,22 +486,22 @@ def test_without_a_token_nothing(api_site: Site) -> None:
 
 
 @pytest.mark.parametrize("tenant", [None, "default"])
-def test_it_is_as_it_describes_itself(
+def test_the_api_does_what_its_description_says(
     own_site: Callable[..., Site], tmp_path: Path, tenant: str | None
 ) -> None:
-    """schemathesis: no 500, every answer as described; with a token of the system and one of a tenant."""
+    """schemathesis finds no 500 and no undescribed answer, by a token of the system or of a tenant."""
     site = own_site("--web", "http://127.0.0.1:0")
     scopes = SCOPES if tenant else (*SCOPES, "system")
     token = program(site, *scopes, tenant=tenant).headers["authorization"]
     base = f"{portal_url(site)}/api/v1"
-    kept = ("follow_events", "remove_token", "remove_system_token")  # without an end; would remove this token
+    kept = ("follow_events", "remove_token", "remove_system_token")  # has no end; would remove this token
     done = subprocess.run(
         [
             *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{base}/openapi.json"),
             *("--url", base, "-H", f"Authorization: {token}", "--no-color", "--max-examples", "3"),
             # One worker: of two threads, Python 3.11's ast may fail in one ("recursion depth mismatch").
             *("--phases", "examples,coverage,fuzzing", "--workers", "1"),
-            *("--exclude-checks", "positive_data_acceptance"),  # rules that no schema can say
+            *("--exclude-checks", "positive_data_acceptance"),  # some rules cannot be told in a schema
             *(word for name in kept for word in ("--exclude-operation-id", name)),
         ],
         capture_output=True,

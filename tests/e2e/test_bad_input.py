@@ -1,4 +1,4 @@
-"""What nobody should send or type: it is refused with words, and the server goes on."""
+"""Input that nobody should send or type is refused with words, and the server goes on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Typed = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def still_works(site: Site) -> None:
-    """A phone registers, another watches it, and the lamp follows a call."""
+    """Check that the server works: a phone registers, another watches it, and the lamp follows a call."""
     callee, caller, watcher = site.registered("102"), site.registered("101"), site.agent("103")
     watcher.subscribe("102")
     calling = Calling.start(caller, "102", sdp(4000))
@@ -121,7 +121,7 @@ def test_the_corpus_does_no_harm(site: Site) -> None:
 
 @pytest.fixture
 def typed(tmp_path: Path) -> Typed:
-    """Run a command that has to be refused; its exit code and words."""
+    """A function that runs a command which has to be refused, and returns its exit code and words."""
 
     def run(*arguments: str, database: Path = tmp_path / "blfd.db") -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "blfd", "--db", str(database), *arguments]
@@ -200,7 +200,7 @@ def test_no_server_runs(typed: Typed, command: str) -> None:
     refused(result, "no server runs", "blfd run")
 
 
-# Life and death
+# Starts and ends
 
 
 def test_a_second_server_on_a_database_is_refused(site: Site, typed: Typed) -> None:

@@ -67,7 +67,7 @@ def test_baresip_calls_and_is_called(
 def test_a_day_of_baresip_alone(
     md5_site: Site, baresip: Callable[[str, str], Baresip], transport: str
 ) -> None:
-    """Over IPv6, which PJSUA2 of the wheel does not speak."""
+    """baresip does so over IPv6, which PJSUA2 of the wheel does not speak."""
     caller, callee, picker = (baresip(user, transport) for user in ("101", "102", "104"))
     a_day(caller, callee, picker, md5_site.agent("103", transport))
 
@@ -76,7 +76,7 @@ def test_a_day_of_baresip_alone(
 def test_baresip_transfers_and_is_transferred(
     md5_site: Site, baresip: Callable[[str, str], Baresip], transport: str
 ) -> None:
-    """It writes Refer-To without brackets, and says nothing of who it is."""
+    """baresip writes Refer-To without brackets, and does not say who refers."""
     site = md5_site
     first, last = baresip("101", transport), baresip("103", transport)
     other, watcher = site.phone("102", transport=transport), site.agent("104")
@@ -106,7 +106,7 @@ def test_baresip_transfers_and_is_transferred(
 def test_phones_dial_codes_for_their_own_rules(
     md5_site: Site, baresip: Callable[[str, str], Baresip]
 ) -> None:
-    """To two SIP stacks it is a call that is answered, and ended by the other side."""
+    """To two SIP stacks a code is a call that is answered, and ended by the other side."""
     site = md5_site
     phone, other, watcher = baresip("101", "udp"), site.phone("102"), site.agent("103")
     watcher.subscribe("101")

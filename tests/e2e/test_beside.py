@@ -1,5 +1,7 @@
-"""Beside a site's own servers, which carry calls and publish them: Kamailio, with phones behind it, and a raw
-agent that says what Asterisk and FreeSWITCH say."""
+"""blfd beside servers that carry a site's calls and publish them.
+
+They are Kamailio with phones behind it, and a raw agent that says what Asterisk and FreeSWITCH say.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ SDP = "application/sdp"
 
 
 class Proxy(Kamailio):
-    """A Kamailio with pua_dialoginfo, beside a site that trusts it."""
+    """A Kamailio with pua_dialoginfo beside a site that trusts it."""
 
     def __init__(self, site: Site, folder: Path) -> None:
         super().__init__(folder)
@@ -53,7 +55,7 @@ def beside(own_site: Callable[..., Site], tmp_path: Path) -> Iterator[Proxy]:
 
 
 def talk(beside: Proxy, a: Agent, b: Agent) -> tuple[Dialog, str]:
-    """A call that the proxy carries; the caller's side of it, and its Route."""
+    """Set up a call that the proxy carries, and return the caller's side of it, and its Route."""
     calling = Calling.trusted(a, b.user, sdp(4000))
     invite = b.wait_request("INVITE")
     b.reply(invite, 180, "Ringing")
@@ -67,7 +69,7 @@ def talk(beside: Proxy, a: Agent, b: Agent) -> tuple[Dialog, str]:
 
 
 def states(message: Message) -> list[tuple[str, str]]:
-    """Of each dialog in a NOTIFY: its state, and who is at the other end."""
+    """The state of each dialog in a NOTIFY, and who is at the other end."""
     return [
         (dialog.state.value, dialog.remote.identity.uri if dialog.remote and dialog.remote.identity else "")
         for dialog in message.document.dialogs
@@ -75,7 +77,7 @@ def states(message: Message) -> list[tuple[str, str]]:
 
 
 def test_lamps_of_calls_that_the_proxy_carries(beside: Proxy) -> None:
-    """A watcher sees them as it sees those of blfd's own; a restart of blfd in mid-call changes no lamp."""
+    """A watcher sees such calls as blfd's own; a restart of blfd in mid-call changes no lamp."""
     site = beside.site
     a, b, c = (beside.phone(user) for user in ("101", "102", "103"))
     c.subscribe("102")
@@ -119,7 +121,7 @@ def test_two_calls_add_up(beside: Proxy) -> None:
 
 
 def ring(beside: Proxy, a: Agent, b: Agent) -> tuple[Calling, Message]:
-    """A call that the proxy carries and that rings: the caller's side, and the INVITE."""
+    """Have a call ring that the proxy carries, and return the caller's side, and the INVITE."""
     calling = Calling.trusted(a, b.user, sdp(4000))
     invite = b.wait_request("INVITE")
     b.reply(invite, 180, "Ringing")
@@ -142,8 +144,10 @@ def test_a_call_that_nobody_says_how_to_pick_up(beside: Proxy) -> None:
 
 
 def test_calls_that_the_proxy_carries_are_picked_up(beside: Proxy) -> None:
-    """The phone that calls gets INVITE with Replaces, ends the ringing and talks with the picker; where it
-    knows no Replaces, the picker is told so, and the call rings on."""
+    """The phone that calls gets INVITE with Replaces, ends the ringing, and talks with the picker.
+
+    Where it knows no Replaces, the picker is told so, and the call rings on.
+    """
     site = beside.site
     site.cli("trunk", "add", "proxy", "--server", beside.address, "--replaces", "caller")
     a, b, c = (beside.phone(user) for user in ("101", "102", "103"))
@@ -168,11 +172,11 @@ def test_calls_that_the_proxy_carries_are_picked_up(beside: Proxy) -> None:
 
 
 def pick_up(beside: Proxy, a: Agent, b: Agent, c: Agent, way: str, before: int) -> None:
-    """Somebody calls 102, 103 picks it up and hangs up; who calls is an extension, or at its Contact."""
+    """Have somebody call 102, whether an extension or not, and 103 pick the call up and hang up."""
     site, known = beside.site, {row["extension"] for row in beside.site.ask("lamps")}
     ringing, invite = ring(beside, a, b)
     while (element := c.notify("early").document.dialogs[0]).call_id != invite["call-id"]:
-        pass  # what it is told of the call before
+        pass  # NOTIFYs about the call before are skipped
     more = {"Replaces": replaces(element)} if way == "replaces" else {}
     dialled = {"directed": "*97102", "group": "*98"}.get(way, "102")
     picking = Calling.trusted(c, dialled, sdp(6000), **more)
@@ -204,11 +208,11 @@ def pick_up(beside: Proxy, a: Agent, b: Agent, c: Agent, way: str, before: int) 
         site.wait_idle(user)
 
 
-# Asterisk, as its documents and source have it: it cannot be had here, so a raw agent says what it says.
+# Asterisk cannot be installed here, so a raw agent says what Asterisk's documents and source say.
 
 
 class Asterisk:
-    """It publishes the hint of 102 (res_pjsip_outbound_publish) by an account, and is a trunk."""
+    """An Asterisk that publishes the hint of 102 (res_pjsip_outbound_publish), and is a trunk."""
 
     def __init__(self, site: Site) -> None:
         self.site, self.version = site, 0
@@ -218,7 +222,7 @@ class Asterisk:
         self.etag = ""
 
     def hint(self, state: str) -> None:
-        """One dialog, whose id is the extension; `version` counts for all extensions."""
+        """Publish one dialog, whose id is the extension; `version` counts for all extensions."""
         direction = ' direction="recipient"' if state == "early" else ""
         document = (
             '<?xml version="1.0" encoding="UTF-8"?>\n<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info"'
@@ -235,7 +239,7 @@ class Asterisk:
         self.site.wait_lamp("102", "ringing")
 
     def asked(self) -> Message:
-        """The code that is dialled there."""
+        """Wait for the INVITE by which a code is dialled there."""
         invite = self.pbx.wait_request("INVITE")
         assert invite.uri.startswith("sip:**102@127.0.0.3:")
         assert "<sip:103@" in invite["from"]
@@ -243,7 +247,7 @@ class Asterisk:
 
 
 def with_trunk(site: Site) -> Asterisk:
-    """An Asterisk, and a trunk to it that says its code."""
+    """An Asterisk, and a trunk to it that names its pickup code."""
     site.cli("extension", "set", "102", "--owner", "published")
     site.cli("extension", "set", "111", "--publish", "on")
     asterisk = Asterisk(site)
@@ -258,7 +262,7 @@ def asterisk(site: Site) -> Iterator[Asterisk]:
 
 
 def test_the_code_of_an_asterisk(site: Site, asterisk: Asterisk) -> None:
-    """Pickup() refuses where nothing is to be had, and answers and has the hint change where something is."""
+    """Pickup() refuses where nothing rings; otherwise it answers, and the hint changes."""
     before = len(attempts(site))
     c, pbx = site.registered("103"), asterisk.pbx
     asterisk.ring()
@@ -299,7 +303,7 @@ def test_the_code_of_an_asterisk(site: Site, asterisk: Asterisk) -> None:
 
 
 def test_a_pbx_that_answers_first_and_has_nothing(site: Site, asterisk: Asterisk) -> None:
-    """The lamp has ids, and rings on: the picker is told so, and is in no call with an announcement."""
+    """The lamp has ids and rings on: the picker is told so, and hears no announcement."""
     c, pbx = site.registered("103"), asterisk.pbx
     etag = publish(asterisk.account, body("early"))["sip-etag"]
     site.wait_lamp("102", "ringing")
@@ -323,7 +327,7 @@ def test_a_pbx_that_answers_first_and_has_nothing(site: Site, asterisk: Asterisk
 def test_an_answer_that_is_held_at_a_kill_is_ended_by_the_next_process(
     own_site: Callable[..., Site],
 ) -> None:
-    """Or by this one, if that was slow: the PBX is not left with a call that has nobody at its other end."""
+    """The PBX is not left with a call that has nobody at its other end; a slow process may end it itself."""
     site = own_site()
     asterisk = with_trunk(site)
     pbx = asterisk.pbx
@@ -338,13 +342,13 @@ def test_an_answer_that_is_held_at_a_kill_is_ended_by_the_next_process(
     site.wait_no_call()
 
 
-# FreeSWITCH, likewise: blfd asks for its lamps, and its trunk has the name of the upstream.
+# FreeSWITCH is a raw agent, too: blfd asks for its lamps, and its trunk has the name of the upstream.
 
 UUID = "9f0c4c1e-5d0a-4e0b-8d0e-0c9d8a7b6c5d"
 
 
 def freeswitch(state: str, version: int, kind: str = "partial") -> bytes:
-    """sofia_presence: full when subscribed to, then partial, with the channel's uuid and no Call-ID."""
+    """A document of sofia_presence: full, then partial, with the channel's uuid and no Call-ID."""
     return (
         f'<?xml version="1.0"?>\n<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="{version}" '
         f'state="{kind}" entity="sip:102@pbx">\n<dialog id="{UUID}" direction="recipient">\n'
@@ -357,7 +361,7 @@ def freeswitch(state: str, version: int, kind: str = "partial") -> bytes:
 
 
 def test_the_uuid_of_a_freeswitch(own_site: Callable[..., Site]) -> None:
-    """It takes the id of the dialog in the place of a Call-ID, asks for the password, and answers first."""
+    """FreeSWITCH takes the dialog's id for a Call-ID, asks for the password, and answers first."""
     site = own_site()
     pbx = Pbx(site)
     site.agents.append(pbx.agent)

@@ -1,4 +1,4 @@
-"""Bodies of any size pass through a call, octet by octet, in all of its messages."""
+"""Bodies of any size pass through a call unchanged, in all of its messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _versions = count(1)
 
 
 def described(port: int, size: int) -> bytes:
-    """An SDP of some `size` octets: more lines than PJSIP takes, and another version each time."""
+    """An SDP of about `size` octets, with more lines than PJSIP takes, and another version each time."""
     text = sdp(port).replace(b" 1 IN", b" %d IN" % next(_versions), 1)
     missing = size - len(text)
     while missing > 0:
@@ -30,7 +30,7 @@ def described(port: int, size: int) -> bytes:
 
 
 class Conversation:
-    """A call in which each message has a body of the next size; each is compared with what arrives."""
+    """A call in which each message has a body of the next size, which is compared with what arrives."""
 
     def __init__(self, caller: Agent, callee: Agent, size: Callable[[], int]) -> None:
         self.caller, self.callee, self.size = caller, callee, size
@@ -52,7 +52,7 @@ class Conversation:
         self.answer_reinvite(again)
 
     def set_up_late(self) -> None:
-        """The offer comes in the 200, the answer in the ACK."""
+        """Set up the call with the offer in the 200 and the answer in the ACK."""
         offer, answer = described(5000, self.size()), described(4000, self.size())
         calling = Calling.start(self.caller, "102")
         invite = self.callee.wait_request("INVITE")
@@ -73,7 +73,7 @@ class Conversation:
         return answer
 
     def change(self, method: str) -> None:
-        """The caller asks for other media by re-INVITE or UPDATE."""
+        """Have the caller ask for other media by re-INVITE or UPDATE."""
         offer = described(4000, self.size())
         headers = self.mine.send(method, offer)
         answer = self.answer_reinvite(offer)
@@ -83,7 +83,7 @@ class Conversation:
             self.mine.ack(accepted)
 
     def change_late(self) -> None:
-        """A re-INVITE without SDP is offered what was agreed on; its ACK brings the answer."""
+        """Send a re-INVITE without SDP: the caller is offered what was agreed on, and answers in its ACK."""
         headers = self.mine.send("INVITE")
         accepted = self.caller.final(headers)
         assert accepted.body.startswith(b"v=0\r\no=- 5000 ")
@@ -113,7 +113,7 @@ def early_dialog(calling: Calling, progress: Message, sent: int = 0) -> Dialog:
 
 
 def prack(calling: Calling, progress: Message, body: bytes = b"") -> Message:
-    """Acknowledge a reliable provisional response; the answer to that."""
+    """Acknowledge a reliable provisional response, and return the answer to the PRACK."""
     early = early_dialog(calling, progress)
     return early.request("PRACK", body, RAck=f"{progress['rseq']} {calling.headers['CSeq']}")
 
@@ -136,7 +136,7 @@ def test_every_size_in_every_message(site: Site, transport: str, step: int) -> N
 
 
 def twice(agent: Agent, condition: Callable[[Message], bool]) -> Message:
-    """A message that comes, and comes again as it was."""
+    """Wait for a message that comes twice, unchanged, and return it."""
     agent.takes_repeats = True
     first, again = agent.wait(condition), agent.wait(condition)
     assert again == first
@@ -176,7 +176,7 @@ def test_a_late_answer_is_repeated(site: Site) -> None:
     callee.takes_repeats = True
     callee.reply(invite, 200, "OK", offer, **SDP)
     mine = calling.acknowledge(calling.final(), answer)
-    for _ in range(2):  # the ACK was lost, so the 200 comes again
+    for _ in range(2):  # the first ACK is lost, so the 200 comes again
         assert callee.wait_request("ACK").body == answer
         callee.reply(invite, 200, "OK", offer, **SDP)
     hang_up(mine, callee)
@@ -186,13 +186,13 @@ def test_a_late_answer_is_repeated(site: Site) -> None:
 
 
 def far(agent: Agent, size: int = 1900) -> str:
-    """A Record-Route of an agent that is its own proxy: messages to it are longer than those from it."""
+    """The Record-Route of an agent that is its own proxy: messages to it are longer than those from it."""
     return f"<sip:{agent.address};transport={agent.transport};lr;x={'x' * size}>"
 
 
 @pytest.mark.parametrize(("transport", "step"), [("udp", 3), ("tcp", 7)])
 def test_every_size_of_header_fields(site: Site, transport: str, step: int) -> None:
-    """In all that a phone gets back of its own: From, Contact, and Record-Route as it is or as Route."""
+    """A phone gets From, Contact and Record-Route back, the last as Route, too."""
     caller, callee = site.registered("101", transport), site.registered("102", transport)
     for size in [size for size in SIZES if size < 15_000][::step]:
         long = "x" * size
@@ -229,14 +229,14 @@ def test_every_size_of_header_fields(site: Site, transport: str, step: int) -> N
     site.wait_no_call()
 
 
-# What cannot be sent: over TCP comes what fits no datagram with the header fields that it gets
+# Messages that come over TCP, and fit no datagram with the header fields that they get
 
 TOO_LARGE = 63_500
 TOLD = "is too large to be sent"
 
 
 def connect(caller: Agent, callee: Agent) -> tuple[Dialog, Dialog]:
-    """A call that is up between two agents that are far."""
+    """Set up a call between two agents whose Record-Route is long."""
     calling = Calling.start(caller, callee.user, sdp(4000), Record_Route=far(caller))
     invite = callee.wait_request("INVITE")
     callee.reply(invite, 200, "OK", sdp(5000), Record_Route=far(callee), **SDP)
@@ -246,7 +246,7 @@ def connect(caller: Agent, callee: Agent) -> tuple[Dialog, Dialog]:
 
 
 def both_end(site: Site, mine: Dialog, other: Dialog) -> None:
-    """Both agents get a BYE at once, which says why, as the log does with the extensions."""
+    """Check that both agents get a BYE at once, and that it says why, as the log does with the extensions."""
     byes = [dialog.agent.wait_request("BYE") for dialog in (mine, other)]
     for dialog, bye in zip((mine, other), byes, strict=True):
         assert bye["reason"] == f'SIP;cause=513;text="A message {TOLD}"'
@@ -326,7 +326,7 @@ def test_an_info_that_is_too_large_is_refused_and_the_call_goes_on(site: Site) -
 
 
 def test_a_prack_with_sdp_that_answers_nothing(site: Site) -> None:
-    """PJSIP asserts that it could answer, and would end the server."""
+    """PJSIP asserts that such a PRACK could be answered, and would end the server."""
     caller, callee = site.registered("101"), site.registered("102")
     calling = Calling.start(caller, "102", sdp(4000), Require="100rel")
     invite = callee.wait_request("INVITE")
@@ -349,7 +349,7 @@ def test_a_prack_of_a_call_without_offer(site: Site) -> None:
 
 
 def test_an_update_while_it_rings(site: Site) -> None:
-    """Each phone hears what the other has asked for when the call is up."""
+    """Once the call is up, each phone hears what the other has asked for."""
     caller, callee = site.registered("101"), site.registered("102")
     calling = Calling.start(caller, "102", sdp(4000), Require="100rel")
     invite = callee.wait_request("INVITE")
@@ -377,7 +377,7 @@ def test_an_update_while_it_rings(site: Site) -> None:
 
 @pytest.mark.parametrize("offer", [sdp(4000), b""])
 def test_an_update_before_there_is_an_answer(site: Site, offer: bytes) -> None:
-    """RFC 3311, section 5.2: 491 where we have offered, 500 with Retry-After where the phone has."""
+    """We answer 491 where we have offered, and 500 with Retry-After where the phone has (RFC 3311, 5.2)."""
     caller, callee = site.registered("101"), site.registered("102")
     calling = Calling.start(caller, "102", offer, Require="100rel")
     invite = callee.wait_request("INVITE")
@@ -422,7 +422,7 @@ def test_a_picker_hears_what_the_caller_has_asked_for_while_it_rang(site: Site) 
 
 
 def test_an_answer_that_pjsip_finds_to_fit_on_one_side_alone(site: Site) -> None:
-    """Its other side would have no description, and the server end with a re-INVITE that asks for one."""
+    """PJSIP would have no description of the other side, and end the server when a re-INVITE asks for one."""
     caller, callee = site.registered("101"), site.registered("102")
     offer, answer = (
         sdp(port, codecs="96") + b"a=rtpmap:96 %b\r\n" % codec

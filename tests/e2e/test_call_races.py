@@ -15,7 +15,7 @@ SDP = "application/sdp"
 
 
 def ringing(site: Site, *, callee_transport: str = "udp", **over: str) -> tuple[Calling, Agent, Message]:
-    """102 rings; the call, its phone and the INVITE that it got."""
+    """Have 102 ring, and return the call, 102's phone, and the INVITE that it got."""
     caller, callee = site.registered("101"), site.registered("102", callee_transport)
     calling = Calling.start(caller, "102", sdp(4000), **over)
     invite = callee.wait_request("INVITE")
@@ -37,7 +37,7 @@ def lamps(site: Site) -> dict[str, str]:
 
 
 def test_the_caller_hangs_up_by_bye_while_it_rings(site: Site) -> None:
-    """RFC 3261, section 15, allows it."""
+    """RFC 3261, section 15, allows a caller to do that."""
     caller, callee = site.registered("101"), site.registered("102")
     calling = Calling.start(caller, "102", sdp(4000))
     invite = callee.wait_request("INVITE")
@@ -59,7 +59,7 @@ def test_the_callee_hangs_up_before_the_caller_has_acknowledged(site: Site) -> N
 
 
 def test_a_200_that_comes_again_is_acknowledged_again(site: Site) -> None:
-    """Our ACK was lost."""
+    """A 200 comes again when our ACK was lost."""
     calling, callee, invite = ringing(site)
     callee.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)
     calling.acknowledge(calling.final())
@@ -82,7 +82,7 @@ def test_an_invite_that_comes_again_rings_once(site: Site) -> None:
 
 
 def test_an_info_that_nobody_has_answered_when_the_call_ends(site: Site) -> None:
-    """Its phone is told at once, however long it takes for the BYE that it is sent."""
+    """The phone that sent it is answered at once, however long that takes to answer our BYE."""
     caller, callee = site.registered("101"), site.registered("102")
     mine, other = connect(caller, callee)
     asked = mine.send("INFO", b"Signal=5", "application/dtmf-relay")
@@ -94,7 +94,7 @@ def test_an_info_that_nobody_has_answered_when_the_call_ends(site: Site) -> None
 
 
 def test_requests_of_a_call_that_come_late(site: Site) -> None:
-    """CSeq counts for all methods together, whoever serves them (RFC 3261, 12.2.2); a BYE is a BYE."""
+    """CSeq counts for all methods together, whichever part serves them (RFC 3261, section 12.2.2)."""
     caller, callee = site.registered("101"), site.registered("102")
     mine, other = connect(caller, callee)
     more = {"Refer_To": f"<sip:103@{caller.server}>", "Event": "dialog"}
@@ -127,7 +127,7 @@ def test_requests_of_a_call_that_come_late(site: Site) -> None:
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE", "REFER", "INFO", "BYE"])
 @pytest.mark.parametrize("who", ["caller", "callee"])
 def test_a_phone_with_another_address_shows_that_it_is_the_same(site: Site, who: str, method: str) -> None:
-    """It has not registered from there yet; its next request is asked for the password, and taken."""
+    """A phone that has not registered from there yet is asked for the password at its next request."""
     caller, callee = site.registered("101"), site.registered("102")
     mine, other = connect(caller, callee) if who == "caller" else connect(caller, callee)[::-1]
     phone = mine.agent
@@ -274,7 +274,7 @@ def test_a_phone_whose_connection_breaks_while_it_rings(site: Site) -> None:
 
 
 def test_calls_end_when_the_server_stops(own_site: Callable[..., Site]) -> None:
-    """Where they shall: else those that are up go on in the next process."""
+    """The site has set that; otherwise calls that are up go on in the next process."""
     site = own_site(config="hang_up_on_stop = true\n")
     talking = connect(site.registered("103"), site.registered("104"))
     calling, callee, invite = ringing(site)
@@ -285,5 +285,5 @@ def test_calls_end_when_the_server_stops(own_site: Callable[..., Site]) -> None:
     callee.reply(invite, 487, "Request Terminated")
     assert calling.refused().status == 503
     for agent in site.agents:
-        agent.is_registered = False  # nobody is there to take an unregistration
+        agent.is_registered = False  # no server is left to take an unregistration
     assert site.server.process.wait(DEADLINE) == 0

@@ -1,4 +1,4 @@
-"""Calls through the back-to-back user agent, octet by octet, with the lamps that watchers see."""
+"""Calls through the back-to-back user agent on the wire, with the lamps that watchers see."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_the_callers_lamp(site: Site) -> None:
 
 
 def told(watcher: Agent, tags: list[str]) -> tuple[Watched, ...]:
-    """The dialogs of the next NOTIFY that has those with these local tags, and no other."""
+    """The dialogs of the next NOTIFY that has exactly those with these local tags."""
 
     def has_them(message: Message) -> bool:
         return message.method == "NOTIFY" and [d.local_tag for d in message.document.dialogs] == tags
@@ -87,7 +87,7 @@ def told(watcher: Agent, tags: list[str]) -> tuple[Watched, ...]:
 
 @pytest.mark.parametrize("whose", ["chosen twice", "ours come back"])
 def test_two_calls_with_one_call_id(site: Site, whose: str) -> None:
-    """Two phones choose the same; or what we call is a proxy that sends our INVITE on through us."""
+    """Two phones choose one Call-ID, or we call a proxy that sends our INVITE on through us."""
     caller, callee, other = (site.registered(extension) for extension in ("101", "102", "103"))
     watcher, second = site.agent("104"), site.agent("101")
     watcher.subscribe("101")
@@ -198,7 +198,7 @@ def test_nobody_answers(own_site: Callable[..., Site]) -> None:
 
 
 def test_early_media_and_another_phone_answers(site: Site) -> None:
-    """The caller had the first phone's SDP in 183, so the answerer's comes in a re-INVITE."""
+    """The caller had the first phone's SDP in a 183, so the SDP of who answers comes in a re-INVITE."""
     caller, one, two = site.registered("101"), site.registered("107"), site.registered("107")
     calling = Calling.start(caller, "107", sdp(4000))
     invites = [phone.wait_request("INVITE") for phone in (one, two)]
@@ -346,7 +346,7 @@ def test_what_users_notice_reaches_the_other_phone(own_site: Callable[..., Site]
 
 
 def test_the_most_that_passes_still_passes(site: Site) -> None:
-    """With an offer of the size that browsers make; what is more is left out, and the call goes through."""
+    """The offer is as large as browsers make it; fields beyond the most are left out of the call."""
     caller, callee = site.registered("101"), site.registered("102")
     offer = sdp(4000) + b"a=x:" + b"y" * 6000 + b"\r\n"
     more = {"Alert_Info": f"<urn:x:{'a' * 1000}>", "Subject": "\u00e9" * 500, "User_to_User": "0" * 900}
@@ -359,7 +359,7 @@ def test_the_most_that_passes_still_passes(site: Site) -> None:
 
 
 def test_a_cancel_that_has_to_wait_says_why(own_site: Callable[..., Site]) -> None:
-    """RFC 3261, section 9.1: it is sent when the phone has said anything."""
+    """A CANCEL is sent once the phone has answered anything (RFC 3261, section 9.1)."""
     site = own_site("--trust", "127.0.0.0/8")
     caller, callee = site.registered("101"), site.registered("102")
     calling = Calling.trusted(caller, "102", sdp(4000))
@@ -419,7 +419,7 @@ NOBODY = '"Anonymous" <sip:anonymous@anonymous.invalid>'
 
 
 def names(message: Message) -> list[str]:
-    """What of 101 is said in a message."""
+    """The words in a message that name 101."""
     text = f"{message.headers} {message.body!r}"
     return [word for word in ("sip:101@", "sip:105@", "Name 101", "o=101") if word in text]
 
@@ -525,7 +525,7 @@ INSIDE = [
 
 
 def assert_explained(answer: Message, status: int, value: str | None) -> None:
-    """The status, and the header field that has to go with it."""
+    """Check the status, and the header field that has to go with it."""
     assert answer.status == status, answer.start
     name, _ = REQUIRED.get(status, ("Accept" if status == 406 else "", ""))
     if status == 415 and value is None:

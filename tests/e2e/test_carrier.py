@@ -1,4 +1,4 @@
-"""Kamailio as the carrier of a trunk: a proxy that challenges, forwards and records its route."""
+"""Kamailio as the carrier of a trunk: a proxy that challenges, forwards, and records its route."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Carrier(Kamailio):
         self.start()
 
     def start(self) -> None:
-        """It knows nobody: what it knew was in its memory."""
+        """Start the carrier, which knows nobody, since all that it knew was in its memory."""
         self.run(self._config, 32, self._answers)
 
     def _answers(self) -> bool:
@@ -46,7 +46,7 @@ class Carrier(Kamailio):
         return False
 
     def calls_in(self, phone: Agent) -> tuple[Calling, Message]:
-        """A call to the number of 101 that rings there, as soon as the carrier knows where we are."""
+        """Call the number of 101, which rings as soon as the carrier knows where we are."""
         until = time.monotonic() + PATIENCE
         while True:
             to = f"<sip:{DID}01@carrier.example>"
@@ -65,7 +65,7 @@ class Carrier(Kamailio):
             time.sleep(0.1)
 
     def talks(self, phone: Agent) -> tuple[Dialog, Dialog]:
-        """A call in that is up: the network's side and the phone's."""
+        """Set up a call in, and return the network's side and the phone's."""
         calling, invite = self.calls_in(phone)
         assert calling.provisional(180)
         phone.reply(invite, 200, "OK", sdp(5002), Content_Type=SDP)
@@ -76,7 +76,7 @@ class Carrier(Kamailio):
         return dialog, Dialog.of_invite(phone, invite)
 
     def is_away_for_pings(self) -> None:
-        """Nobody answers there until a ping has been sent three times."""
+        """Have nobody answer there until a ping has been sent three times."""
         host, _, port = self.address.partition(":")
         with socket.socket(type=socket.SOCK_DGRAM) as silent:
             silent.settimeout(PATIENCE)
@@ -99,7 +99,7 @@ def carrier(tmp_path: Path) -> Iterator[Carrier]:
 
 
 def customer(site: Site, carrier: Carrier, transport: str) -> Agent:
-    """A site that is registered there, and its phone 101."""
+    """Have a site register there, and return its phone 101."""
     account = ("--domain", "carrier.example", "--username", "acct", "--password", "s3cret")
     soon = ("--transport", transport, "--ping", "5", "--retry", "2")
     way = ("--mode", "register", "--did", f"{DID}xx=1xx")
@@ -110,7 +110,7 @@ def customer(site: Site, carrier: Carrier, transport: str) -> Agent:
 
 
 def calls_out(carrier: Carrier, phone: Agent) -> Dialog:
-    """A call out that is up; the phone's side."""
+    """Set up a call out, and return the phone's side."""
     calling, network = Calling.start(phone, "0301234", sdp(5001)), carrier.network
     invite = network.wait_request("INVITE")
     assert invite.uri.startswith("sip:+49301234@")
@@ -125,8 +125,10 @@ def calls_out(carrier: Carrier, phone: Agent) -> Dialog:
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_kill_9_of_either_side(own_site: Callable[..., Site], carrier: Carrier, transport: str) -> None:
-    """Calls that are up go on and end on both sides, and the next ones come; a carrier that has forgotten us
-    is registered with anew, found out by its connection, or by a ping that is not answered at once."""
+    """Calls that are up go on and end on both sides, and further calls come.
+
+    A carrier that has forgotten us, which shows by its connection or by a ping, is registered with anew.
+    """
     site = own_site()
     phone = customer(site, carrier, transport)
     outside, mine = carrier.talks(phone)
@@ -142,7 +144,7 @@ def test_kill_9_of_either_side(own_site: Callable[..., Site], carrier: Carrier, 
     else:
         site.wait_trunk("carrier", registered=False)
     site.wait_lamp("101", "talking")
-    if transport == "tcp":  # what is sent while there is no connection waits for one
+    if transport == "tcp":  # messages wait for a connection where there is none
         assert mine.request("BYE").status == 200
         carrier.start()
         carrier.network.reply(carrier.network.wait_request("BYE"), 200)
@@ -158,7 +160,7 @@ def test_kill_9_of_either_side(own_site: Callable[..., Site], carrier: Carrier, 
     carrier.kill()
     assert dialog.request("BYE").status == 200
     site.wait_idle("101")
-    if transport == "udp":  # it is sent again, and comes when there is somebody
+    if transport == "udp":  # the request is sent again until somebody is there
         carrier.start()
         carrier.network.reply(carrier.network.wait_request("BYE"), 200)
     site.wait_no_call()

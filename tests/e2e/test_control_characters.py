@@ -1,4 +1,4 @@
-"""Whatever octets peers write anywhere: each frame is one message, each line of the log one record."""
+"""Whatever octets peers write anywhere, each frame is one message, and each line of the log one record."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(Heal
 
 
 def escaped(octets: bytes) -> str:
-    """As a user part has it."""
+    """The octets as a user part can have them, escaped."""
     return "".join(f"%{octet:02x}" for octet in octets) or "x"
 
 
 def raw(octets: bytes) -> bytes:
-    """As a header can carry it: all octets but those that end its line."""
+    """The octets that a header field can carry: all but those that end its line."""
     return octets.replace(b"\r", b"").replace(b"\n", b"").replace(b"\0", b"")
 
 
 def without_controls(octets: bytes) -> str:
-    """What a sound message can carry anywhere."""
+    """A text of the octets that a sound message can have anywhere."""
     return re.sub(r"[\x00-\x1f\x7f]", "?", octets.decode("latin-1")) or "x"
 
 
@@ -48,7 +48,7 @@ def module_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def round_trip(agent: Agent) -> None:
-    """All that was answered before has come."""
+    """Wait until all earlier requests are answered."""
     assert agent.request("OPTIONS", "101").status == 200
     agent.received.clear()
 
@@ -84,7 +84,7 @@ METHODS = (
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_requests(site: Site, transport: str) -> None:
-    """Each field with a request of every kind: what is said no to, and by what."""
+    """Send any octets in each field, with a request of every kind; the fixtures check what comes of it."""
     agent = site.agent("101", transport)
 
     @QUICK
@@ -122,7 +122,7 @@ def said_of(message: Message, names: Iterable[str]) -> dict[str, str]:
 
 
 def test_what_goes_from_phone_to_phone(site: Site) -> None:
-    """Names, reasons and headers of one phone in messages to the others, and in lamps."""
+    """Names, reasons and header fields of one phone come in messages to the others, and in lamps."""
     caller, callee, watcher = site.registered("101"), site.registered("102"), site.agent("103")
     watcher.subscribe("102")
 
@@ -158,7 +158,7 @@ def test_inside_a_call(site: Site) -> None:
         more = {"Refer_To": named, "Referred_By": text} if method == "REFER" else {}
         headers = dialog.send(method, body, f"text/{text}", **more)
         if method == "INFO":
-            with suppress(AssertionError):  # one whose Content-Type is none is not passed on
+            with suppress(AssertionError):  # an INFO without a sound Content-Type is not passed on
                 callee.reply(callee.wait_request("INFO", 0.3), 200, "OK", body, Content_Type="text/plain")
         caller.final(headers)
         caller.received.clear()

@@ -1,4 +1,4 @@
-"""`blfd demo`, as a person runs it; and that it fails when a lamp is missing."""
+"""`blfd demo` as a person runs it; it fails when a lamp is missing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from blfd.demo.simulation import PhoneProcess, ServerProcess
 STORY = {
     "101": [
         *["idle", "trying", "talking", "held", "talking", "idle", *["trying", "talking", "idle"] * 3],
-        *["trying", "talking", "talking", "idle"],  # with 102, then with 104
+        *["trying", "talking", "talking", "idle"],  # a call with 102, then one with 104
     ],
     "102": ["idle", "ringing", "talking", "idle", *["ringing", "idle"] * 3, "ringing", "talking", "idle"],
 }
@@ -57,7 +57,7 @@ def test_a_lamp_that_is_not_seen_is_named(
             children.append(self)
 
     class Phone(PhoneProcess):
-        """Does everything but hold."""
+        """A phone that does everything but hold."""
 
         def __init__(self, *arguments: object, **more: object) -> None:
             super().__init__(*arguments, **more)  # type: ignore[arg-type]
@@ -69,7 +69,7 @@ def test_a_lamp_that_is_not_seen_is_named(
                 return
             for child in children:
                 if isinstance(child, PhoneProcess):
-                    child.patience = 1.0  # nothing comes of it
+                    child.patience = 1.0  # the lamp that is waited for never comes
 
     monkeypatch.setattr(demo, "ServerProcess", Server)
     monkeypatch.setattr(demo, "PhoneProcess", Phone)

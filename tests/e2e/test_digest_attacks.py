@@ -1,4 +1,4 @@
-"""Credentials that are overheard, bent or somebody else's get nobody in, over UDP and TCP."""
+"""Credentials that are overheard, altered or somebody else's let nobody in, over UDP and TCP."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sites import Site, password
 from wire import Agent, Message, digest
 
 METHODS = ["REGISTER", "SUBSCRIBE", "INVITE"]
-CALLED = "112"  # which no phone has registered: a call to it is over when it is let in
+CALLED = "112"  # an extension without a phone: a call to it that is let in ends at once
 
 
 def target(method: str) -> str:
@@ -20,7 +20,7 @@ def target(method: str) -> str:
 
 @pytest.fixture(params=["udp", "tcp"])
 def phone(request: pytest.FixtureRequest, site: Site) -> Iterator[Agent]:
-    """Of 101, once it has shown that its password works."""
+    """The phone of 101, whose password has been shown to work."""
     agent = site.agent("101", request.param)
     agent.password = password("101")
     assert agent.register().status == 200
@@ -29,7 +29,7 @@ def phone(request: pytest.FixtureRequest, site: Site) -> Iterator[Agent]:
 
 
 def send(agent: Agent, method: str, to: str, authorization: str = "", **over: str) -> Message:
-    """One request, whatever comes back."""
+    """Send one request, and return its final response."""
     headers = agent.headers(method, to, Event="dialog", Content_Type="application/sdp", **over)
     if authorization:
         headers["Authorization"] = authorization
@@ -47,7 +47,7 @@ def uri_of(agent: Agent, method: str, to: str) -> str:
 
 
 def credentials(agent: Agent, method: str, to: str, key: str = "", **over: str) -> str:
-    """101's for a fresh nonce; with another password, if `key` is one."""
+    """The credentials of 101 for a fresh nonce, made with the password `key` if there is one."""
     challenge = send(agent, method, to, **over)
     assert challenge.status == 401
     uri = uri_of(agent, method, to)
@@ -91,7 +91,7 @@ def test_overheard_credentials_are_good_for_nothing(site: Site, phone: Agent, me
         ("cnonce", ""),
     ],
 )
-def test_bent_credentials(phone: Agent, method: str, field: str, value: str) -> None:
+def test_altered_credentials(phone: Agent, method: str, field: str, value: str) -> None:
     right = credentials(phone, method, target(method))
     bent = re.sub(
         rf'\b{field}=("?)[^",]*("?)', lambda found: f"{field}={found[1]}{value}{found[2]}", right, count=1
@@ -103,7 +103,7 @@ def test_bent_credentials(phone: Agent, method: str, field: str, value: str) -> 
 
 
 def test_nobody_is_somebody_else(phone: Agent) -> None:
-    """101's password does not open 102."""
+    """The password of 101 does not open 102."""
     as_102 = {"From": f"<sip:102@{phone.server}>;tag=x", "To": f"<sip:102@{phone.server}>"}
     for method in METHODS:
         given = credentials(phone, method, CALLED, **as_102)

@@ -21,7 +21,7 @@ IDLE = 60
 
 
 class Edge(Kamailio):
-    """Between phones and a site that trusts it, which it reaches by `transport`."""
+    """A proxy between phones and a site that trusts it, which it reaches by `transport`."""
 
     def __init__(self, site: Site, folder: Path, transport: str, idle: int = IDLE) -> None:
         super().__init__(folder)
@@ -54,7 +54,7 @@ class Edge(Kamailio):
         return True
 
     def phone(self, user: str) -> Agent:
-        """A phone behind it."""
+        """A phone behind the edge."""
         agent = Agent(self.address, user, password(user))
         self.site.agents.append(agent)
         return agent
@@ -71,7 +71,7 @@ def has_tls() -> bool:
 
 @pytest.fixture
 def edge(own_site: Callable[..., Site], tmp_path: Path) -> Iterator[Callable[..., Edge]]:
-    """Makes edges of one site."""
+    """A function that makes edges of one site."""
     made: list[Edge] = []
 
     def make(transport: str = "tcp", idle: int = IDLE) -> Edge:
@@ -87,7 +87,7 @@ def edge(own_site: Callable[..., Site], tmp_path: Path) -> Iterator[Callable[...
 
 
 def rung(edge: Edge, caller: Agent, callee: Agent) -> None:
-    """A call rings and is refused."""
+    """Check that a call rings and is refused."""
     calling = Calling.trusted(caller, callee.user, sdp(4000))
     invite = callee.wait_request("INVITE", PATIENCE)
     callee.reply(invite, 180, "Ringing")
@@ -117,7 +117,7 @@ def test_an_edge_that_is_restarted_takes_nothing_away(edge: Callable[..., Edge],
     assert watcher.notify("confirmed")["call-id"] == subscribed["102"]
     site.wait_watched("102")
     one.stop()
-    caller, callee = site.agent("105"), site.registered("106")  # these are not behind it
+    caller, callee = site.agent("105"), site.registered("106")  # these are not behind the edge
     ringing = Calling.trusted(caller, "106", sdp(4000))
     callee.reply(callee.wait_request("INVITE"), 180, "Ringing")
     ringing.provisional(180)
@@ -143,7 +143,7 @@ def test_an_edge_that_is_restarted_takes_nothing_away(edge: Callable[..., Edge],
 
 @pytest.mark.parametrize("transport", ["tcp", "tls"])
 def test_an_edge_that_moves_to_another_port(edge: Callable[..., Edge], transport: str) -> None:
-    """When its phones have registered by the new one, their lamps are right and their calls can be ended."""
+    """Once its phones have registered by the new port, their lamps are right and their calls can be ended."""
     one = edge(transport)
     site = one.site
     phones = {user: one.registered(user) for user in ("101", "102", "103")}
@@ -177,7 +177,7 @@ def test_an_edge_that_moves_to_another_port(edge: Callable[..., Edge], transport
 
 
 def test_edges_that_close_idle_connections(edge: Callable[..., Edge]) -> None:
-    """A new one is made when there is something to say, and it serves the edge's requests as well."""
+    """A new connection is made when there is something to send, and the edge's requests come by it, too."""
     first, second = edge("tcp", idle=1), edge("tls", idle=1)
     site = first.site
     phones = {user: first.registered(user) for user in ("101", "102", "103")}
@@ -204,7 +204,7 @@ def test_edges_that_close_idle_connections(edge: Callable[..., Edge]) -> None:
 
 
 def test_a_route_that_leads_back_to_the_edge_is_no_loop(edge: Callable[..., Edge]) -> None:
-    """A call between two phones behind one edge comes from it and goes to it."""
+    """A call between two phones behind one edge comes from the edge and goes to it."""
     one = edge()
     phones = [one.registered(user) for user in ("101", "102")]
     for caller, callee in (phones, phones[::-1]):

@@ -1,4 +1,4 @@
-"""IPv4 and IPv6 beside each other: listeners of both, calls between them, and what their media allow."""
+"""IPv4 and IPv6 beside each other: listeners of both, calls between them, and what their media allows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IPV6_SDP = sdp(5000).replace(b"IN IP4 127.0.0.1", b"IN IP6 ::1")
 
 
 class Dual(Site):
-    """It listens on [::] alone, which serves both; `agent` as in Site, its "udp6" and "tcp6" are of IPv6."""
+    """A site that listens on [::] alone, which serves both; agents of "udp6" and "tcp6" use IPv6."""
 
     def start(self) -> None:
         self.listen = ["udp:[::]:0", "tcp:[::]:0"]
@@ -45,7 +45,7 @@ def module_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_phones_of_both_families_call_watch_and_pick_up(site: Site, transport: str) -> None:
-    """Each sees addresses of its own family alone, of the server as of the dialog that it is in."""
+    """Each phone sees only addresses of its own family, of the server and in its dialogs."""
     old, new = site.registered("101", transport), site.registered("102", f"{transport}6")
     picker = site.registered("103", transport)
     picker.subscribe("102")
@@ -67,13 +67,13 @@ def test_phones_of_both_families_call_watch_and_pick_up(site: Site, transport: s
 
 
 def at(agent: Agent) -> str:
-    """The Contact of the server as this phone sees it."""
+    """The Contact of the server, at the address that this phone sees."""
     return f"<sip:{agent.server}{';transport=tcp' if agent.transport == 'tcp' else ''}>"
 
 
 @pytest.mark.parametrize("transport", ["udp6", "tcp6"])
 def test_a_call_over_ipv6_through_all_that_is_sent_in_it(site: Site, transport: str) -> None:
-    """What a phone sends has the true addresses when it comes back, and so has what it is sent."""
+    """All messages to a phone have true addresses, in what it has written itself, too."""
     caller, callee = site.registered("104", transport), site.registered("105", transport)
     mine, other = connect(caller, callee)
     for one, peer in ((mine, other), (other, mine)):
@@ -100,7 +100,7 @@ def port(agent: Agent) -> str:
 
 
 def test_media_that_cannot_meet(site: Site) -> None:
-    """A call is put through and rings; the answer of the other family ends it, and both are told."""
+    """The call rings; an answer of the other family ends it, and both phones are told why."""
     old, new = site.registered("106"), site.registered("107", "udp6")
     calling = Calling.start(old, "107", sdp(4000))
     invite = new.wait_request("INVITE")
@@ -120,7 +120,7 @@ def uri_of(agent: Agent) -> str:
 
 
 def test_a_maddr_is_followed_in_no_call(site: Site) -> None:
-    """Whoever gives one would have us send, and look names up, where he likes."""
+    """A maddr that was followed would let anybody have us send, and look names up, anywhere."""
     caller, callee, elsewhere = site.registered("108"), site.registered("109"), site.agent("110")
     mine, _ = connect(caller, callee)
     sent_by = f"SIP/2.0/UDP {elsewhere.address}"

@@ -1,4 +1,4 @@
-"""Forwarding and do not disturb with phones: what each is sent, on the wire, and what lamps show."""
+"""Forwarding and do not disturb with phones: what each is sent on the wire, and what lamps show."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Set = Callable[..., None]
 
 
 def desk(site: Site) -> Desk:
-    """Of an administrator, without the half second of a process of its own."""
+    """The desk of an administrator, in this process, which saves half a second for each command."""
     store, client = Store(site.database), ControlClient(socket_path(site.database))
     return Desk(store, client, Phones(store, lambda: Place("127.0.0.1", {}, "")), "test")
 
 
 @pytest.fixture
 def rules(site: Site) -> Iterator[Set]:
-    """Sets where an extension's calls go; after the test they go nowhere else."""
+    """A function that sets where an extension's calls go; after the test they go to its phones again."""
     touched: set[str] = set()
 
     def set_(extension: str, **forwarding: object) -> None:
@@ -49,7 +49,7 @@ def rules(site: Site) -> Iterator[Set]:
 
 
 def answered(calling: Calling, phone: Agent, invite: Message) -> None:
-    """The phone answers, and the caller talks with it."""
+    """Have the phone answer, and check that the caller talks with it."""
     phone.reply(invite, 200, "OK", sdp(5005), Content_Type="application/sdp")
     answer = calling.final()
     assert (answer.status, audio_port(answer)) == (200, 5005)
@@ -212,7 +212,7 @@ def test_do_not_disturb_refuses_and_shows_busy_and_outlives_a_restart(own_site: 
 
 
 def dialled(site: Site, agent: Agent, code: str, offer: bytes = b"") -> tuple[Message, Message]:
-    """The answer to a code, and the BYE that follows."""
+    """Dial a code, and return the answer, and the BYE that follows."""
     calling = Calling.start(agent, code, offer)
     answer = calling.final()
     assert (answer.status, direction(answer)) == (200, "inactive"), answer.start
@@ -224,7 +224,7 @@ def dialled(site: Site, agent: Agent, code: str, offer: bytes = b"") -> tuple[Me
 
 
 def test_a_phone_sets_its_rules_by_codes(site: Site, rules: Set) -> None:
-    rules("104")  # takes back what is set here
+    rules("104")  # rules that the codes set end with the test
     agent, keys, caller, other = (
         site.agent("104"),
         site.agent("103"),
@@ -275,7 +275,7 @@ DND = (
 
 
 def forwards(notify: Message) -> dict[str, str]:
-    """Where calls go, by kind, as a NOTIFY tells it."""
+    """Where a NOTIFY says that calls go, by kind."""
     assert (notify["event"], notify["content-type"].partition(";")[0]) == (
         "as-feature-event",
         "multipart/mixed",

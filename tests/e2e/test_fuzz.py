@@ -1,6 +1,6 @@
-"""Phones send changed messages, in and out of calls: the server lives, says no, and bystanders see nothing.
+"""Phones send changed messages, in and out of calls: the server refuses them, and bystanders notice nothing.
 
-FUZZ_SECONDS makes it run longer (`make fuzz`), with other dice each time; FUZZ_SEED repeats a run.
+FUZZ_SECONDS makes the run longer (`make fuzz`), with other dice each time; FUZZ_SEED repeats a run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "8"))
 SEED = int(os.environ.get("FUZZ_SEED", "0")) or (
     random.randrange(1, 1 << 32) if "FUZZ_SECONDS" in os.environ else 4475
 )
-INSIDE, OUTSIDE = "127.0.0.2", "127.0.0.3"  # a source that is taken at its word, and one that is not
+INSIDE, OUTSIDE = "127.0.0.2", "127.0.0.3"  # a source that is trusted, and one that is not
 ATTACKERS = ("99001", "99002", "99003", "99004")
 BYSTANDERS = ("101", "102", "103")
 SDP = "application/sdp"
@@ -69,7 +69,7 @@ class Mutant(Agent):
 
 @dataclass
 class Attack:
-    """Rounds of what phones do, over UDP or TCP, some of it changed."""
+    """Rounds of what phones do over UDP or TCP, with some messages changed."""
 
     site: Site
     dice: random.Random
@@ -185,7 +185,7 @@ class Attack:
 
 
 class Bystanders:
-    """101 calls 102, and 103 watches it."""
+    """Phones that send nothing changed: 101 calls 102, and 103 watches that."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -223,7 +223,7 @@ def fuzzed(own_site: Callable[..., Site]) -> Iterator[tuple[Site, Bystanders]]:
 
 
 def until_the_end(bystanders: Bystanders, attack: Callable[[], None]) -> None:
-    """Attacks, and a look at the lamps twice a second."""
+    """Attack until the time is over, and look at the lamps twice a second."""
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         look = time.monotonic() + 0.5
@@ -238,7 +238,7 @@ def test_changed_messages_in_calls_and_subscriptions(fuzzed: tuple[Site, Bystand
     until_the_end(bystanders, attack.round)
     assert attack.rounds > SECONDS
     # A call that is up stays so until its session timer ends it: a changed message may have left its phones
-    # with another dialog than the server's, which their BYEs do not fit. All others are over in time.
+    # with another dialog than the server's, so that their BYEs do not fit. All others are over in time.
     until = time.monotonic() + SETTLED
     while left := [call for call in site.ask("calls") if call["state"] != "talking"]:
         assert time.monotonic() < until, f"seed {SEED}: {left}"
@@ -265,13 +265,13 @@ SEEDS: tuple[tuple[str, dict[str, str], bytes], ...] = (
 
 @dataclass
 class Blast:
-    """Requests of every kind, changed, one at a time; whatever is said to them with 2xx has to be right."""
+    """Changed requests of every kind, one at a time; one that is answered by 2xx has to be sound."""
 
     agent: Agent
     dice: random.Random
     is_trusted: bool
     seen: list[bytes] = field(default_factory=list)
-    own: set[str] = field(default_factory=set)  # Call-IDs of what is sent as it should be
+    own: set[str] = field(default_factory=set)  # Call-IDs of requests that are sent unchanged
     fired: deque[bytes] = field(default_factory=lambda: deque(maxlen=5_000))
 
     def seed(self) -> bytes:
@@ -285,11 +285,11 @@ class Blast:
         return f"{start}{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
     def pass_through(self, method: str) -> None:
-        """A request that is answered after all that was sent before it; repeated, as NOTIFYs may drown it."""
+        """Send a request that is answered after all before it, and again, as NOTIFYs may crowd it out."""
         headers = self.agent.headers(method, "101")
         self.own.add(headers["Call-ID"])
         headers["Via"] = (
-            f"SIP/2.0/UDP {self.agent.address};branch=z9hG4bK{secrets.token_hex(8)};rport"  # no mutant's
+            f"SIP/2.0/UDP {self.agent.address};branch=z9hG4bK{secrets.token_hex(8)};rport"  # is no mutant's
         )
         for patience in (0.5, 1.0, 2.0, 4.0, 8.0):
             self.agent.send(f"{method} sip:101@{self.agent.server} SIP/2.0", headers)
@@ -299,7 +299,7 @@ class Blast:
         raise AssertionError(f"seed {SEED}: no answer to {method}, the last {self.seen[-1]!r}")
 
     def asked(self, answer: Message) -> list[bytes]:
-        """What it may be the answer to: some wait until a name of their Path is looked up."""
+        """The requests that this may answer: some wait until a name in their Path is looked up."""
         branch = answer["via"].partition("branch=")[2].partition(";")[0].encode()
         return [data for data in self.fired if branch in data] or [self.fired[-1]]
 
@@ -310,7 +310,7 @@ class Blast:
         del self.seen[:-KEPT]
         agent.send_raw(data)
         self.fired.append(data)
-        for method in ("OPTIONS", "SUBSCRIBE"):  # which have queues of their own
+        for method in ("OPTIONS", "SUBSCRIBE"):  # both have queues of their own
             self.pass_through(method)
         for answer in agent.received:
             if 200 <= answer.status < 300 and answer["call-id"] not in self.own:

@@ -1,4 +1,4 @@
-"""The lamp board: what phones do is seen at once, by those who may."""
+"""The lamp board: what phones do is seen at once by those who may see it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ports import free_port
 from sites import Site
 from wire import DEADLINE as PATIENCE
 
-BY_GROUP = ["front", "101", "102", "103", "back", "100", "102"]  # of a board: headings, and tiles behind each
+BY_GROUP = ["front", "101", "102", "103", "back", "100", "102"]  # headings of a board, and tiles behind each
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def site(own_site: Callable[..., Site]) -> Site:
 
 
 class Reader:
-    """Reads a stream of events on a thread of its own."""
+    """A reader of a stream of events, on a thread of its own."""
 
     def __init__(self, client: httpx.Client, address: str) -> None:
         self.events: list[tuple[str, list[dict[str, Any]]]] = []
@@ -48,14 +48,14 @@ class Reader:
 
     @classmethod
     def board(cls, url: str, name: str, tenant: str = "default") -> Reader:
-        """The portal's, of who signs in."""
+        """A reader of a portal's board, signed in by this name."""
         browser = Browser(url)
         browser.sign_in(name)
         return cls(browser.client, f"/t/{tenant}/lamps/events")
 
     @classmethod
     def program(cls, site: Site, *scopes: str) -> Reader:
-        """The API's, with a token of its own."""
+        """A reader of the API's events, with a token of its own."""
         return cls(program(site, *scopes), "tenants/default/events")
 
     def _read(self) -> None:
@@ -84,7 +84,7 @@ class Reader:
             time.sleep(0.02)
 
     def lamp(self, extension: str, lamp: str) -> dict[str, Any]:
-        """The row that says so."""
+        """Wait for the row that says that an extension's lamp shows `lamp`, and return it."""
 
         def wanted(kind: str, rows: list[dict[str, Any]]) -> bool:
             return any(row["extension"] == extension and row["lamp"] == lamp for row in rows)
@@ -95,7 +95,7 @@ class Reader:
 
 @pytest.fixture
 def call(site: Site) -> Callable[[], None]:
-    """101 calls 102, which rings; then it answers."""
+    """Have 101 call 102, which rings, and return a function by which 102 answers."""
     alice, bob = site.phone("101"), site.phone("102")
     alice.do("call", to="102")
     bob.wait("incoming")
@@ -144,7 +144,7 @@ def test_a_board_ends_with_the_server_and_comes_back_with_it(site: Site) -> None
 
 
 def test_a_board_does_not_hold_up_the_end(site: Site) -> None:
-    """While the server waits for the answer to its BYE, the board goes on to ask what has changed."""
+    """While the server waits for the answer to its BYE, the board goes on asking what has changed."""
     reader = Reader.board(portal_url(site), "wall")
     alice, bob = site.phone("101"), site.phone("102")
     alice.do("call", to="102")
@@ -195,7 +195,7 @@ def test_the_board_without_javascript(site: Site, call: Callable[[], None]) -> N
 
 @pytest.fixture
 def sign_in(chromium: Chromium, site: Site) -> Iterator[Callable[[str], Page]]:
-    """A page with the live board, of an administrator."""
+    """A function that opens the live board for an administrator."""
     contexts = []
 
     def signed_in(name: str) -> Page:
@@ -214,7 +214,7 @@ def sign_in(chromium: Chromium, site: Site) -> Iterator[Callable[[str], Page]]:
 
 
 def test_the_board_turns_at_once(site: Site, sign_in: Callable[[str], Page]) -> None:
-    """From the phone's 180 to the tile; how long it takes is printed, and measured by the benchmark."""
+    """The time from the phone's 180 to the tile is printed here, and measured by the benchmark."""
     page = sign_in("boss")
     page.evaluate(
         """() => { const tile = document.querySelector('[data-extension="102"]');
@@ -283,7 +283,7 @@ def test_a_phones_keys_and_the_list_of_extensions_turn_too(
 
 
 def test_tabs_that_nobody_sees_let_go(site: Site, sign_in: Callable[[str], Page]) -> None:
-    """A browser has six connections for all its tabs: with a seventh board nothing would load any more."""
+    """A browser has six connections for all its tabs, so with a seventh board nothing would load."""
     context = sign_in("boss").context
     for _ in range(7):
         page = context.new_page()

@@ -1,6 +1,6 @@
-"""Datagrams are lost, doubled and late: calls and pickups happen once all the same, and lamps end right.
+"""Datagrams are lost, doubled and late: calls and pickups happen once all the same, and lamps are right.
 
-So does what test_phones.py and test_baresip.py do over the same network.
+Tests of test_phones.py and test_baresip.py use the same network.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def check_the_end(site: Site, bob: PhoneProcess) -> None:
 
 
 def test_calls_and_pickups(site: Site) -> None:
-    """102 is called: it answers, or 103 picks up, with its key, with *97 and with *98."""
+    """102 is called and answers, or 103 picks up by its key, by *97 and by *98."""
     alice, bob = site.phone("101", transport=LOSSY), site.phone("102", transport=LOSSY)
     carol = site.phone("103", watch="101,102", transport=LOSSY)
     ways: list[Callable[[], None]] = [
@@ -81,7 +81,7 @@ def test_calls_that_nobody_answers(site: Site, end: str) -> None:
 
 
 def test_a_restart(own_site: Callable[..., Site]) -> None:
-    """kill -9 in the middle of a call, which goes on: what the keys are told gets through all the same."""
+    """A call goes on after kill -9 in the middle of it, and NOTIFYs to keys get through all the same."""
     site = own_site()
     alice, bob = site.phone("101", transport=LOSSY), site.phone("102", transport=LOSSY)
     carol = site.phone("103", watch="101,102", transport=LOSSY)

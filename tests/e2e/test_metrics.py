@@ -24,7 +24,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "reliability.md"
 
 
 def scrape(port: int) -> dict[str, float]:
-    """Samples by name and labels."""
+    """The samples that the server serves, by name and labels."""
     text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=DEADLINE).read().decode()
     return {
         sample.name

@@ -1,4 +1,4 @@
-"""Edges that have a name: where DNS says they are, one after the other, and while it says nothing."""
+"""Edges that have a name: requests go where DNS says, to the next address, and on while DNS is silent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def module_site(names: NameServer, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def box(site: Site, user: str) -> Agent:
-    """Another address of an edge, over UDP."""
+    """An agent at another address of an edge, over UDP."""
     agent = Agent(site.server.address(), user, password(user))
     site.agents.append(agent)
     return agent
@@ -64,7 +64,7 @@ def test_requests_go_where_the_name_leads(site: Site, names: NameServer) -> None
 
 
 def test_the_next_address_takes_what_the_first_does_not(site: Site, names: NameServer) -> None:
-    """Over TCP, when the connection that a phone's requests came by is gone."""
+    """This is over TCP, once the connection by which a phone's requests came is gone."""
     with socket.create_server(("127.0.0.1", 0)) as closed, socket.create_server(("127.0.0.1", 0)) as second:
         ports = [one.getsockname()[1] for one in (closed, second)]
         closed.close()
@@ -96,7 +96,7 @@ def test_the_next_address_takes_what_the_first_does_not(site: Site, names: NameS
 
 
 def test_a_call_goes_to_the_next_address(site: Site, names: NameServer) -> None:
-    """At once where nobody takes the connection to the first one; the caller waits for nothing."""
+    """Where nobody takes the connection to the first address, the call goes on to the next at once."""
     with socket.create_server(("127.0.0.1", 0)) as closed, socket.create_server(("127.0.0.1", 0)) as second:
         ports = [one.getsockname()[1] for one in (closed, second)]
         closed.close()
@@ -121,7 +121,7 @@ def test_a_call_goes_to_the_next_address(site: Site, names: NameServer) -> None:
 
 
 def test_an_answer_finds_its_edge_when_the_connection_has_closed(site: Site, names: NameServer) -> None:
-    """Where its Via says that it listens (RFC 3261, section 18.2.2); outside calls, too."""
+    """The answer goes where the Via says that the edge listens (RFC 3261, section 18.2.2)."""
     names.zone["slow.example A"] = ("127.0.0.1", HELD)
     with socket.create_server(("127.0.0.1", 0)) as listens:
         listens.settimeout(DEADLINE)
@@ -143,7 +143,7 @@ def test_an_answer_finds_its_edge_when_the_connection_has_closed(site: Site, nam
 
 
 def test_a_name_that_is_not_found(site: Site, names: NameServer) -> None:
-    """What came over it goes on: to where the edge sends from."""
+    """Requests go to where the edge sends from."""
     phone = site.agent("106")
     names.zone["gone.example A"] = names.zone["gone.example AAAA"] = ("SERVFAIL",)
     assert phone.register(Path="<sip:gone.example;lr>").status == 200
@@ -157,7 +157,7 @@ def test_a_name_that_is_not_found(site: Site, names: NameServer) -> None:
 
 
 def test_a_trunk_that_has_a_name(site: Site, names: NameServer) -> None:
-    """It is called, and its calls that come in are known by where the name leads."""
+    """The trunk is called where its name leads, and calls from there are known as its own."""
     carrier = Agent(site.server.address(), "carrier", host="127.0.0.2")
     port = carrier.socket.getsockname()[1]
     names.zone["carrier.example A"] = ("127.0.0.2",)

@@ -1,4 +1,4 @@
-"""IPv6 with addresses of their own: every phone on its own network, the server on all of them."""
+"""IPv6 on several networks: each phone is on one of its own, and the server is on all of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def module_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarSite]:
 
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 def test_a_day_over_ipv6(site: FarSite, transport: str) -> None:
-    """All ways to pick up, who comes too late, hold, kill -9 with a call that goes on, and its end."""
+    """A day has all ways to pick up, one that is too late, hold, and kill -9 in a call that goes on."""
     office = Office(site, transport)
     office.watcher.subscribe("102")
     for press in ("*97102", "*98", "Replaces"):
@@ -56,12 +56,12 @@ def test_a_day_over_ipv6(site: FarSite, transport: str) -> None:
     office.phone.reply(again, 200, "OK", sdp(5000, "recvonly"), Content_Type="application/sdp")
     mine.ack(office.caller.final(held))
     office.phone.wait_request("ACK")
-    ((_, watched),) = office.watcher.watched  # others may be left of the day before
+    ((_, watched),) = office.watcher.watched  # documents of the day before are forgotten
     site.wait_rows(f"subscriptions WHERE call_id = '{watched['call-id']}'", 1)
     site.wait_rows(f"legs WHERE held AND call_id = '{mine.call_id}'", 1)
     site.kill()
     site.start()
-    if transport != "udp":  # their connections are gone
+    if transport != "udp":  # the phones' connections are gone
         for name in ("watcher", "caller", "phone", "picker", "other"):
             before = getattr(office, name)
             before.close()
@@ -80,7 +80,7 @@ def test_a_day_over_ipv6(site: FarSite, transport: str) -> None:
 
 
 def _says_that_it_is_there(agent: Agent, port: int, way: str) -> None:
-    """It may be asked so, of a call that goes on."""
+    """Answer a re-INVITE by which the server may ask whether a phone in a call is still there."""
     with contextlib.suppress(AssertionError):
         asked = agent.wait(lambda m: m.method == "INVITE", 1.5)
         agent.reply(asked, 200, "OK", sdp(port, way), Content_Type="application/sdp")
@@ -89,7 +89,7 @@ def _says_that_it_is_there(agent: Agent, port: int, way: str) -> None:
 
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 def test_neighbours_that_have_no_address_but_of_their_link(site: FarSite, transport: str) -> None:
-    """Each sees an address of ours on its own link, and is called and told there."""
+    """Each phone sees an address of ours on its own link, and is called and told there."""
     caller, callee = site.neighbour("101", transport), site.neighbour("102", transport)
     for agent in (caller, callee):
         assert agent.register().status == 200
@@ -107,7 +107,7 @@ def test_neighbours_that_have_no_address_but_of_their_link(site: FarSite, transp
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_day_of_baresip(site: FarSite, transport: str) -> None:
-    """PJSUA2 of the wheel speaks no IPv6, and so neither do the phones of the demo."""
+    """baresip stands in for the phones of the demo, as PJSUA2 of the wheel has no IPv6."""
     phones: list[Baresip] = []
     try:
         for user in ("101", "102", "104"):

@@ -1,4 +1,4 @@
-"""Where requests go: behind NAT, to another port, by a new connection, and never to ourselves."""
+"""Where requests go: to phones behind NAT, to another port, by a new connection, and never to ourselves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def module_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def answered(caller: Agent, callee: Agent, contact: str = "", **over: str) -> tuple[Dialog, Dialog]:
-    """A call that is up; the callee's 200 has `contact`, the INVITE what `over` says."""
+    """Set up a call, with `contact` in the callee's 200 and the fields `over` in the INVITE."""
     calling = Calling.trusted(caller, callee.user, sdp(4000), **over)
     invite = callee.wait_request("INVITE")
     callee.reply(invite, 180, "Ringing", Contact=contact or f"<sip:{callee.user}@{callee.address}>")
@@ -36,13 +36,13 @@ def answered(caller: Agent, callee: Agent, contact: str = "", **over: str) -> tu
 
 
 def handled(agent: Agent) -> None:
-    """The server has taken what came before: over UDP from anybody by UDP, over TCP from anybody by TCP."""
+    """Wait until the server has taken all that came before by the agent's transport, from anybody."""
     assert agent.request("OPTIONS", "101").status == 200
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_phone_behind_nat_is_reached_where_it_came_from(site: Site, transport: str) -> None:
-    """At its own Contact, with no Route that it could not understand, through all of a call."""
+    """All through a call it is addressed by its own Contact, with no Route that it could not follow."""
     callee, caller = site.agent("106", transport), site.agent("107", transport)
     behind = "<sip:106@10.9.8.7:5999;line=x1>"
     assert callee.register(contact=behind).status == 200
@@ -119,7 +119,7 @@ def test_a_phone_that_sends_from_one_port_and_listens_on_another(site: Site) -> 
     ],
 )
 def test_a_registration_that_leads_to_this_server(site: Site, path: str, contact: str) -> None:
-    """One INVITE became fifty calls."""
+    """Without a refusal, one INVITE would become fifty calls."""
     phone = site.agent("110")
     ways = {name: site.server.address(name) for name in ("tcp", UDP6)}
     named = {"server": phone.server, "port": phone.peer[1], "tcp": ways["tcp"], "udp6": ways[UDP6]}
@@ -142,7 +142,7 @@ def test_a_dialog_that_leads_to_this_server(site: Site, method: str, by: str) ->
 
 
 def sent_back(edge: Agent, invite: Message, uri: str) -> str:
-    """A proxy sends an INVITE of the server back to it, with its ids; the new Via."""
+    """Have a proxy send an INVITE of the server back to it, with its ids, and return the new Via."""
     via, hops = edge.via(), int(invite["max-forwards"]) - 1
     lines = [f"{name}: {hops if name == 'max-forwards' else value}" for name, value in invite.headers]
     edge.send_raw(
@@ -153,7 +153,7 @@ def sent_back(edge: Agent, invite: Message, uri: str) -> str:
 
 @pytest.mark.parametrize("uri", ["", "sip:111@{server}", "sip:111@localhost"])
 def test_an_invite_of_ours_that_comes_back(site: Site, uri: str) -> None:
-    """Something behind the phone's address sends it back to us: no second call comes of it."""
+    """Something behind the phone's address sends the INVITE back to us, which begins no second call."""
     caller, callee = site.agent("101"), site.registered("111")
     calling = Calling.trusted(caller, "111", sdp(4000))
     invite = callee.wait_request("INVITE")
@@ -167,7 +167,7 @@ def test_an_invite_of_ours_that_comes_back(site: Site, uri: str) -> None:
 
 
 def test_a_loop_through_an_edge_ends(site: Site) -> None:
-    """It sends what is for 111 to 112, and what is for 112 to 111: Max-Forwards counts on."""
+    """The edge sends calls of 111 to 112, and those of 112 to 111, until Max-Forwards ends them."""
     caller, edge = site.agent("101"), site.agent("111")
     for user in ("111", "112"):
         over = {"From": f"<sip:{user}@{edge.server}>;tag=x", "To": f"<sip:{user}@{edge.server}>"}
@@ -246,7 +246,7 @@ def close(site: Site, agent: Agent) -> None:
 def test_a_phone_that_closes_its_connection_is_reached_at_its_contact(
     site: Site, listening: Callable[[str], Listening]
 ) -> None:
-    """Its registration and its lamps stay; calls and NOTIFYs come by one new connection."""
+    """The phone's registration and lamps stay, and calls and NOTIFYs come by one new connection."""
     phone = listening("103")
     before = phone.connect()
     assert before.register(contact=phone.contact).status == 200
@@ -280,7 +280,7 @@ def test_a_phone_that_closes_its_connection_is_reached_at_its_contact(
 
 @pytest.mark.parametrize("again", ["REGISTER", "SUBSCRIBE"])
 def test_a_phone_behind_nat_is_told_when_it_comes_again(site: Site, again: str) -> None:
-    """Whatever it sends first over its new connection, all its lamps are right at once."""
+    """Whatever the phone sends first over its new connection, all its lamps are right at once."""
     behind = "<sip:105@10.9.8.7:5062;transport=tcp>"
     before = site.agent("105", "tcp")
     assert before.register(contact=behind).status == 200
@@ -311,7 +311,7 @@ def test_a_phone_behind_nat_is_told_when_it_comes_again(site: Site, again: str) 
 
 @pytest.mark.parametrize("subscribes_first", [False, True])
 def test_a_phone_that_connects_from_another_port_rings_once(site: Site, subscribes_first: bool) -> None:
-    """A softphone's contact has the port of its connection: the old one is the same phone."""
+    """A softphone's contact has the port of its connection, and the old contact is the same phone."""
     before = site.agent("105", "tcp")
     assert before.register(contact=f"<sip:105@{before.address}>").status == 200
     close(site, before)
@@ -328,7 +328,7 @@ def test_a_phone_that_connects_from_another_port_rings_once(site: Site, subscrib
 
 
 def test_a_call_goes_on_over_a_new_connection(site: Site, listening: Callable[[str], Listening]) -> None:
-    """Whichever side has closed: the other's BYE arrives."""
+    """Whichever side has closed its connection, the BYE of the other arrives."""
     phone, callee = listening("109"), site.registered("110")
     before = phone.connect()
     mine, other = answered(before, callee, Contact=phone.contact)
@@ -338,7 +338,7 @@ def test_a_call_goes_on_over_a_new_connection(site: Site, listening: Callable[[s
     there = phone.accept()
     there.reply(there.wait_request("INFO"), 200)
     assert callee.final(headers).status == 200
-    third = phone.connect()  # the phone comes by yet another one: that is where requests go
+    third = phone.connect()  # requests go to the connection by which the phone came last
     mine.agent = third
     assert mine.send("INFO", b"y", kind="text/plain")
     callee.reply(callee.wait_request("INFO"), 200)
@@ -350,7 +350,7 @@ def test_a_call_goes_on_over_a_new_connection(site: Site, listening: Callable[[s
 def test_a_response_finds_its_way_when_the_connection_has_closed(
     site: Site, listening: Callable[[str], Listening]
 ) -> None:
-    """To where its topmost Via says that its sender listens (RFC 3261, section 18.2.2)."""
+    """The response goes where the topmost Via says that the sender listens (RFC 3261, section 18.2.2)."""
     phone, callee = listening("109"), site.registered("110")
     before = phone.connect()
     listens = phone.contact.partition("@")[2].partition(";")[0]
@@ -374,7 +374,7 @@ def test_a_response_finds_its_way_when_the_connection_has_closed(
 
 
 def test_what_a_phone_is_sent_while_nobody_listens(site: Site, listening: Callable[[str], Listening]) -> None:
-    """The answer to its call, and later its end, wait for a connection as long as they would by UDP."""
+    """The answer to a call, and later its end, wait for a connection as long as they would by UDP."""
     phone, callee = listening("109"), site.registered("110")
     refused = f"TCP to tcp:127.0.0.1:{phone.port}: Connection refused"
 
@@ -420,7 +420,7 @@ def test_what_a_phone_is_sent_while_nobody_listens(site: Site, listening: Callab
 
 
 def test_nobody_listens_at_the_contact(site: Site, listening: Callable[[str], Listening]) -> None:
-    """The caller is told at once; the phone is tried again, and nothing of it is lost."""
+    """The caller is told at once; the phone is tried again, and loses neither registration nor lamps."""
     phone = listening("111")
     before = phone.connect()
     before.register(contact=phone.contact)
@@ -440,7 +440,7 @@ def test_nobody_listens_at_the_contact(site: Site, listening: Callable[[str], Li
 
 @pytest.mark.parametrize("by", ["REGISTER", "INFO", "re-INVITE"])
 def test_a_phone_over_udp_takes_another_port_in_mid_call(site: Site, by: str) -> None:
-    """As a NAT does that forgets: its call and its lamps go on where its next request comes from."""
+    """A NAT that forgets causes that: call and lamps go on where the phone's next request comes from."""
     behind = "<sip:102@10.9.8.7:5062>"
     before, callee = site.agent("102"), site.registered("103")
     assert before.register(contact=behind).status == 200
@@ -474,7 +474,7 @@ def test_a_phone_over_udp_takes_another_port_in_mid_call(site: Site, by: str) ->
 
 
 def test_a_late_copy_of_an_old_request_moves_nothing(site: Site) -> None:
-    """Whoever has seen one may send it again from elsewhere."""
+    """Whoever has seen a request may send it again from elsewhere."""
     caller, callee, elsewhere = site.agent("102"), site.registered("103"), site.agent("112")
     mine, other = answered(caller, callee)
     caller.leave_by.clear()
@@ -493,7 +493,7 @@ def test_a_late_copy_of_an_old_request_moves_nothing(site: Site) -> None:
 
 @pytest.mark.parametrize("transport", ["tcp", "tls"])
 def test_a_phone_registers_over_a_new_connection_and_says_who_it_is(site: Site, transport: str) -> None:
-    """The old one, at another contact, may not be known to be dead: lamps and calls are at the new one."""
+    """Nobody may know yet that the old connection is dead: lamps and calls are at the new one."""
     identity = ';+sip.instance="<urn:uuid:7e1e>";reg-id=1'
     before, callee = site.agent("102", transport), site.registered("103")
     old = f"<sip:102@10.9.8.7:5062;transport={transport}>"

@@ -1,4 +1,4 @@
-"""Offers and answers off the beaten track: SDP always reaches the phone that it is for."""
+"""Unusual offers and answers: SDP always reaches the phone that it is for."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ MIXED = 'multipart/mixed;boundary="x"'
 
 
 def test_sdp_in_a_multipart_body(site: Site) -> None:
-    """In each message of a call: the other phone gets the SDP alone."""
+    """Each message of a call has such a body, of which the other phone gets the SDP alone."""
     caller, callee = site.registered("101"), site.registered("102")
     calling = Calling.start(caller, "102", multipart(sdp(4000)), Content_Type=MIXED)
     invite = callee.wait_request("INVITE")
@@ -120,7 +120,7 @@ def test_info_of_no_call(site: Site) -> None:
     assert agent.request("INFO", "102").status == 481
 
 
-# What phones write of SDP, and PJSIP does not take
+# SDP that phones write, and PJSIP does not take
 
 HEAD = b"v=0\r\no=- 4000 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
 BARE = HEAD.replace(b"c=IN IP4 127.0.0.1\r\n", b"")
@@ -170,7 +170,7 @@ def test_odd_sdp_passes_as_it_is(site: Site) -> None:
 
 
 def test_what_pjsip_asserts_of_sdp_ends_no_process(site: Site) -> None:
-    """A payload type that is offered twice and not answered, a refused stream without a place, and others."""
+    """PJSIP asserts that a payload type is not offered twice, that a refused stream has a place, and more."""
     caller, callee = site.registered("101"), site.registered("102")
     events = b"a=rtpmap:101 telephone-event/8000\r\n"
     for formats in (b"0 101 101", b"101 0 0101 101", b"0 101x 101"):
@@ -235,11 +235,11 @@ def test_an_answer_to_a_reinvite_that_nobody_could_use(site: Site) -> None:
     hang_up(mine, callee)
 
 
-# A proxy behind the callee's contact has forked the INVITE: each of its phones answers with a tag of its own
+# A proxy behind the callee's contact forks the INVITE: each of its phones answers with a tag of its own
 
 
 def branch(invite: Message, tag: str) -> Message:
-    """An INVITE as one of those phones has it, whose responses are its own."""
+    """The INVITE as one of those phones has it, whose responses have this tag."""
     headers = [(name, f"{value};tag={tag}" if name == "to" else value) for name, value in invite.headers]
     return replace(invite, headers=headers)
 
@@ -287,7 +287,7 @@ def test_a_branch_that_only_rang_says_nothing_of_the_media(site: Site) -> None:
 
 
 def test_the_early_sdp_of_another_branch_is_not_that_of_who_answers(site: Site) -> None:
-    """Both have sent theirs reliably, so the 200 has none."""
+    """Both phones have sent their SDP reliably, so the 200 has none."""
     caller, callee = site.registered("101"), site.registered("102")
     calling = Calling.start(caller, "102", sdp(4000))
     invite = callee.wait_request("INVITE")
@@ -303,7 +303,7 @@ def test_the_early_sdp_of_another_branch_is_not_that_of_who_answers(site: Site) 
 
 
 def test_other_media_in_the_200_of_the_phone_that_had_early_media(site: Site) -> None:
-    """What is played while it rings may come from elsewhere; a caller takes the first SDP for the answer."""
+    """Early media may come from elsewhere, and a caller takes the first SDP for the answer."""
     caller, callee = site.registered("101"), site.registered("102")
     calling = Calling.start(caller, "102", sdp(4000))
     invite = callee.wait_request("INVITE")
@@ -318,7 +318,7 @@ def test_other_media_in_the_200_of_the_phone_that_had_early_media(site: Site) ->
 
 
 def test_two_branches_answer(site: Site) -> None:
-    """A proxy passes all of them on (RFC 3261, section 13.2.2.4): the first talks, the other is hung up."""
+    """A proxy passes all 2xx on (RFC 3261, section 13.2.2.4): the first phone talks, the other is hung up."""
     caller, callee = site.registered("101"), site.registered("102")
     calling = Calling.start(caller, "102", sdp(4000))
     invite = callee.wait_request("INVITE")

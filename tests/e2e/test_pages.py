@@ -1,4 +1,4 @@
-"""Pages as forms: what an administrator types, what comes of it, and what is refused."""
+"""Pages as forms: what an administrator types, what that changes, and what is refused."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_errors_are_pages(browser: Browser) -> None:
 
 
 def test_a_large_office(portal: Site) -> None:
-    """No page shows all of it, and what is done is done to all of it."""
+    """No page shows the whole office, and what is done to all is done to the whole office."""
     portal.cli("tenant", "add", "large.example")
     members = [str(number) for number in range(1000, 3000)]
     with Browser(portal_url(portal)) as root:
@@ -112,7 +112,7 @@ def test_a_large_office(portal: Site) -> None:
         assert suggested[0] == {"value": "1770", "label": "Person 1770"}
         edit = "/t/large.example/groups/edit/all"
         assert "1 to 100 of 2,000" in words(root.get(edit))
-        ticked = members[:100]  # as a browser sends them
+        ticked = members[:100]  # a browser sends the ticks of one page
         found = root.submit(edit, name="all", member=ticked, look="yes", q="2999", which="members")
         assert (found.text.count(" checked"), "1 to 1 of 1" in words(found)) == (3, True)
         unticked = root.send(found, name="all", look="yes", q="none", which="all")
@@ -265,7 +265,7 @@ def test_two_who_change_the_same(portal: Site, browser: Browser) -> None:
     assert "Saved." in words(browser.send(late, name="Of boss after all"))
 
 
-CONTESTED = {  # a page that is open, and what somebody else does meanwhile
+CONTESTED = {  # pages that are open, and what somebody else does meanwhile
     "groups/edit/contested": "group set contested 102 103",
     "groups/remove/contested": "group set contested 103 104",
     f"phones/edit/{CONTESTED_MAC}": f"device set {CONTESTED_MAC} --keys 103",
@@ -331,7 +331,7 @@ def test_an_import_shows_first_what_it_will_do(portal: Site, browser: Browser) -
 
 
 def test_an_import_that_was_shown_can_be_done(portal: Site) -> None:
-    """As large as a file may be, in letters that take most room in a form."""
+    """The file is as large as files may be, in letters that take most room in a form."""
     portal.cli("tenant", "add", "big.example")
     rows: list[str] = []
     size = len("extension,password,name\n")

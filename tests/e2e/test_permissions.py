@@ -1,4 +1,4 @@
-"""Who may what: every role on every page and operation of the API, in one's own tenant and in another's.
+"""Who may do what: every role on every page and operation of the API, in one's own tenant and another's.
 
 The table names each address; one that is added to portal or API without a row here fails the test.
 """
@@ -109,7 +109,7 @@ PAGES = {  # the right that an address needs, for GET and for POST
     "/tokens": ("system", "system"),
     "/tokens/remove/{name}": ("system", "system"),
 }
-OPERATIONS = {  # likewise, by method; "all" is all of a tenant's rights
+OPERATIONS = {  # the right that an operation needs, by method; "all" is all of a tenant's rights
     "/tenants": {"get": "system", "post": "system"},
     "/tenants/{tenant}": {"get": "read", "patch": "write", "delete": "system"},
     "/tenants/{tenant}/aliases": {"put": "system"},
@@ -145,7 +145,7 @@ OPERATIONS = {  # likewise, by method; "all" is all of a tenant's rights
     "/tenants/{tenant}/upstream-states": {"get": "read"},
     "/tenants/{tenant}/upstream-lamps": {"get": "read"},
     "/tenants/{tenant}/watchers": {"get": "read"},
-    "/tenants/{tenant}/calls": {"get": "callers"},  # and "read"
+    "/tenants/{tenant}/calls": {"get": "callers"},  # "read" is needed, too
     "/tenants/{tenant}/explain/{extension}": {"get": "callers"},
     "/tenants/{tenant}/pickups": {"get": "callers"},
     "/tenants/{tenant}/changes": {"get": "read"},
@@ -162,7 +162,7 @@ OPERATIONS = {  # likewise, by method; "all" is all of a tenant's rights
     "/system/tokens/{name}": {"delete": "system"},
 }
 TENANT_SCOPES = {"lamps", "callers", "read", "write"}
-PEOPLE = {  # tenant, and what they may there
+PEOPLE = {  # the tenant of each, and their rights there
     "root": (None, {*TENANT_SCOPES, "system"}),
     "boss@default": ("default", TENANT_SCOPES),
     "reception@default": ("default", {"lamps", "callers"}),
@@ -182,7 +182,7 @@ PROGRAMS = {
 
 
 def filled(path: str) -> str:
-    """With what exists where a stale version protects it, and else with nobody's name."""
+    """The address with names of what exists if a stale version protects that, and else with nobody's name."""
     name = "sales" if "/groups/" in path else "nobody"
     values = {"tenant": "default", "extension": "101", "mac": MAC, "domain": "acme.example", "name": name}
     values["pattern"] = "0X"
@@ -190,7 +190,7 @@ def filled(path: str) -> str:
 
 
 def verdict(answer: httpx.Response) -> str:
-    """What became of a request, as far as rights go."""
+    """What the rights have made of a request, in a word."""
     if answer.status_code == 401 or answer.headers.get("location", "").startswith("/sign-in"):
         return "sign in"
     if answer.status_code == 403:
@@ -268,7 +268,7 @@ def test_pages_for_nobody(portal: Site) -> None:
 
 
 def test_a_form_from_elsewhere_is_refused(portal: Site) -> None:
-    """Whoever is signed in and is led to another site is not made to change anything by it."""
+    """Another site cannot make whoever is signed in here change anything."""
     with Browser(portal_url(portal)) as browser:
         browser.sign_in("root")
         for path, (_, right) in PAGES.items():

@@ -10,7 +10,7 @@ from dialog_info import DialogInfo, DialogState, parse
 
 
 def lamp(watcher: PhoneProcess, extension: str, word: str) -> DialogInfo:
-    """Until the key of an extension shows `word`; the document that said so."""
+    """Wait until the key of an extension shows `word`, and return the document that says so."""
     return parse(watcher.wait_lamp(extension, word)["document"].encode())
 
 
@@ -48,7 +48,7 @@ def test_a_call_with_hold(site: Site, transport: str) -> None:
     assert idle.dialogs[0].state is DialogState.TERMINATED
     versions = [event["version"] for event in carol.events if event["event"] == "lamp"]
     assert versions == sorted(set(versions))
-    if transport != LOSSY:  # where news may be told as one
+    if transport != LOSSY:  # over LOSSY, changes may be told as one
         assert versions == list(range(len(versions)))
 
 
@@ -58,7 +58,7 @@ def test_busy(site: Site, transport: str) -> None:
     carol = site.phone("103", watch="101,102", transport=transport)
     for extension in ("101", "102"):
         carol.wait_lamp(extension, "idle")
-    for told in ("idle", "ringing"):  # what changes sooner is told as one
+    for told in ("idle", "ringing"):  # changes that come sooner are told as one
         site.wait_lamp("102", told)
         for extension in ("101", "102"):
             site.wait_watched(extension)
@@ -77,7 +77,7 @@ def test_busy(site: Site, transport: str) -> None:
 
 @pytest.mark.parametrize("transport", ["udp", LOSSY])
 def test_a_phone_that_is_switched_off_in_a_call(site: Site, transport: str) -> None:
-    """Its TCP connection closes; the other one hangs up and every lamp goes out."""
+    """The phone's TCP connection closes; the other phone hangs up, and every lamp goes out."""
     alice, bob = site.phone("101", transport=transport), site.phone("102", transport="tcp")
     carol = site.phone("103", watch="102", transport=transport)
     lamp(carol, "102", "idle")

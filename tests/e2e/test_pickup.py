@@ -1,4 +1,4 @@
-"""Pickup over sockets: every way that phones have, and what happens to everybody."""
+"""Pickup on the wire: every way that phones have, and what happens to everybody."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def networks(way: str) -> tuple[str, ...]:
     indirect=["any_office"],
 )
 def test_every_way(any_office: Office, way: str) -> None:
-    """Both get their 200 with the other's identity, 102 stops ringing, the lamps follow, it is kept."""
+    """Both get a 200 with the other's identity, 102 stops ringing, lamps follow, and the attempt is kept."""
     office, (press, kind) = any_office, WAYS[way]
     before = len(attempts(office.site))
     ringing, known = office.ring_watched()
@@ -106,7 +106,7 @@ def test_media_is_handed_over(office: Office) -> None:
 
 
 def test_the_call_that_has_rung_longest_is_taken(office: Office) -> None:
-    """102 rings twice, and 104, which is in the group too, rang first."""
+    """102 rings with two calls, and 104, which is in the group, too, rang before."""
     third = office.site.registered("106", office.transport)
     first = Ringing.begin(third, office.other)
     second = office.ring()
@@ -156,9 +156,9 @@ def test_the_picker_hangs_up_before_the_caller_has_acknowledged(office: Office) 
 
 
 def test_a_phone_takes_the_call_that_its_other_phone_rings_with(office: Office) -> None:
-    """An extension's own calls are its own, whatever the rights: *97102 on 102's second phone."""
+    """*97102 on 102's second phone takes 102's own call, whatever the rights are."""
     second = office.site.registered("102", office.transport)
-    assert second.register(expires=0).status == 200  # it does not ring itself
+    assert second.register(expires=0).status == 200  # the second phone does not ring itself
     ringing = office.ring()
     picking = Calling.start(second, "*97102", sdp(6000))
     assert picking.final().status == 200
@@ -169,7 +169,7 @@ def test_a_phone_takes_the_call_that_its_other_phone_rings_with(office: Office) 
 
 
 def test_take_over(office: Office) -> None:
-    """The caller learns who it talks with, and its media moves; the old phone is hung up."""
+    """The caller learns with whom it talks, and its media moves; the phone before is hung up."""
     office.watcher.subscribe("102")
     mine, old = connect(office.caller, office.phone)
     known = element(office.watcher.notify("confirmed"), "confirmed")
@@ -195,7 +195,7 @@ def test_take_over(office: Office) -> None:
 
 
 def test_take_over_of_the_callers_side(office: Office) -> None:
-    """103 is seated where 101 was: the one that was called is told."""
+    """103 takes the place of 101, of which the phone that was called is told."""
     office.watcher.subscribe("101")
     _, other = connect(office.caller, office.phone)
     known = element(office.watcher.notify("confirmed"), "confirmed")
@@ -214,7 +214,7 @@ def test_take_over_of_the_callers_side(office: Office) -> None:
 
 
 def test_explain_and_pickups_say_what_goes_on(office: Office) -> None:
-    """Why 102 flashes, who was told, who could take it and how; then who did."""
+    """The commands say why 102 flashes, who was told, who could pick up and how, and then who did."""
     site = office.site
     idle = json.loads(site.cli("explain", "102", "--json"))
     assert (idle["lamp"], idle["pickers"]) == ("idle", [])

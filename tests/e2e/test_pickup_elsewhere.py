@@ -1,10 +1,10 @@
 """Failures of pickup that users of other servers have reported, and that blfd does not have.
 
-Each test names the reports. Whole tests elsewhere are for these: two pickers both answered, deadlocks in
-pickup (freeswitch, asterisk#891, asterisk#2036): test_pickup_races; no caller id after a pickup (chan-
-sccp#20): every way in test_pickup; the caller's display (usecallmanagernz#12): test_pickup_media; `early`
-after `terminated` (kamailio#3192) and tags the other way round (sipXecs): test_pickup; Replaces without a
-look at the rights (asterisk): test_pickup_refusals; an empty code, or one of digits (mikopbx#304):
+Each test names the reports. Other modules test for these: two pickers are both answered, or a pickup is a
+deadlock (freeswitch, asterisk#891, asterisk#2036): test_pickup_races; there is no caller id after a pickup
+(chan-sccp#20): test_pickup; the caller's display is wrong (usecallmanagernz#12): test_pickup_media; `early`
+comes after `terminated` (kamailio#3192), or tags are the other way round (sipXecs): test_pickup; Replaces
+works without the right (asterisk): test_pickup_refusals; a code is empty, or of digits (mikopbx#304):
 test_cli_pickup.
 """
 
@@ -15,7 +15,7 @@ from pickups import ELSEWHERE, Office, Ringing, element, hang_up, replaces
 
 
 def test_every_document_of_a_ringing_call_has_the_ids(office: Office) -> None:
-    """asterisk#803: none has; FreeSWITCH: only the first. So Polycom's native pickup cannot work there."""
+    """Asterisk's documents have no ids (asterisk#803), FreeSWITCH's only at first; Polycom needs them."""
     office.watcher.subscribe("102")
     ringing = office.ring()
     known = element(office.watcher.notify("early"), "early")
@@ -33,7 +33,7 @@ def test_every_document_of_a_ringing_call_has_the_ids(office: Office) -> None:
 
 
 def test_a_fetch_is_enough_to_pick_up(office: Office) -> None:
-    """RFC 5359, section 2.16, begins with SUBSCRIBE and Expires: 0; Asterisk answers 400."""
+    """RFC 5359, section 2.16, begins with SUBSCRIBE and Expires: 0, which Asterisk answers by 400."""
     ringing = office.ring()
     _, notify = office.picker.subscribe("102", expires=0)
     assert notify["subscription-state"].startswith("terminated")
@@ -42,7 +42,7 @@ def test_a_fetch_is_enough_to_pick_up(office: Office) -> None:
 
 
 def test_what_an_extension_calls_itself_is_not_picked_up(office: Office) -> None:
-    """fusionpbx#1091, PR#1209: the early call that 102 makes was taken for one that rings there."""
+    """An early call that 102 made was taken for one that rings there (fusionpbx#1091, PR#1209)."""
     office.watcher.subscribe("102")
     ringing = Ringing.begin(office.phone, office.caller)
     calling = office.watcher.notify("trying").document.dialogs[0]
@@ -53,7 +53,7 @@ def test_what_an_extension_calls_itself_is_not_picked_up(office: Office) -> None
 
 
 def test_a_picker_is_not_answered_before_it_has_the_call(office: Office) -> None:
-    """fusionpbx#2265, Asterisk's failure tone: 200 first, and then a hang-up."""
+    """A picker got a 200, and then a hang-up (fusionpbx#2265, and Asterisk's failure tone)."""
     answered = Calling.start(office.caller, "105", sdp(4000))
     office.watcher.reply(office.watcher.wait_request("INVITE"), 486)
     assert answered.refused().status == 486
@@ -65,7 +65,7 @@ def test_a_picker_is_not_answered_before_it_has_the_call(office: Office) -> None
 
 
 def test_a_call_that_is_up_is_not_taken_by_a_code(office: Office) -> None:
-    """FreeSWITCH's intercept takes an answered call, where it is not told not to."""
+    """FreeSWITCH's intercept takes a call that is answered, unless it is told not to."""
     dialog, other = connect(office.caller, office.phone)
     assert office.pick("*97102").refused().start == "SIP/2.0 480 102 has answered already"
     assert office.pick("*98").refused().status == 480
@@ -73,7 +73,7 @@ def test_a_call_that_is_up_is_not_taken_by_a_code(office: Office) -> None:
 
 
 def test_who_is_in_no_group_is_not_in_one_with_all_others(office: Office) -> None:
-    """GS5#65, FusionPBX: an empty group field was a group of everybody without one."""
+    """An empty group field was a group of everybody without a group (GS5#65, FusionPBX)."""
     outsider, another = (office.site.registered(user, office.transport) for user in ("107", "108"))
     ringing = Ringing.begin(office.caller, another)
     assert Calling.start(outsider, "*98", sdp(6000)).refused().status == 403
@@ -81,7 +81,7 @@ def test_who_is_in_no_group_is_not_in_one_with_all_others(office: Office) -> Non
 
 
 def test_a_group_is_known_by_its_whole_name(office: Office) -> None:
-    """FusionPBX compares by substring: `sales` picked up the calls of `sales 2`."""
+    """FusionPBX compares by substring, so that `sales` picked up calls of `sales 2`."""
     office.site.cli("group", "add", "sales 2", "107", "108")
     other = office.site.registered("108", office.transport)
     ringing = Ringing.begin(office.caller, other)
@@ -91,7 +91,7 @@ def test_a_group_is_known_by_its_whole_name(office: Office) -> None:
 
 
 def test_the_caller_has_its_answer_before_any_media(office: Office) -> None:
-    """chan-sccp#152: it heard ringing on; Asterisk: its 200 is 500 ms late if the picker is silent."""
+    """A caller heard ringing go on (chan-sccp#152); Asterisk's 200 is 500 ms late if the picker is silent."""
     ringing = office.ring()
     picking = office.pick()
     answer = picking.final()
@@ -100,7 +100,7 @@ def test_the_caller_has_its_answer_before_any_media(office: Office) -> None:
 
 
 def test_who_hangs_up_leaves_a_missed_call(office: Office) -> None:
-    """freeswitch#1426, asterisk#116: `cause=200` only if somebody has answered elsewhere."""
+    """Only if somebody has answered elsewhere there is `cause=200` (freeswitch#1426, asterisk#116)."""
     ringing = office.ring()
     ringing.calling.cancel()
     cancel = office.phone.wait_request("CANCEL")
@@ -115,7 +115,7 @@ def test_who_hangs_up_leaves_a_missed_call(office: Office) -> None:
 
 
 def test_replaces_is_announced_because_it_is_served(office: Office) -> None:
-    """pocket-dial#229: it was announced only."""
+    """Replaces was announced and not served (pocket-dial#229)."""
     answer = office.picker.request("OPTIONS", "102")
     assert "replaces" in answer["supported"]
     ringing, known = office.ring_watched()
@@ -126,7 +126,7 @@ def test_replaces_is_announced_because_it_is_served(office: Office) -> None:
 
 
 def test_the_same_id_never_rings_again(office: Office) -> None:
-    """asterisk#2160: Polycom ignores a dialog that goes from confirmed to early."""
+    """Polycom ignores a dialog that goes from confirmed to early (asterisk#2160)."""
     first, known = office.ring_watched()
     hang_up(*first.picked_up(office.pick()))
     office.watcher.notify("terminated")
@@ -137,7 +137,7 @@ def test_the_same_id_never_rings_again(office: Office) -> None:
 
 
 def test_who_talks_with_whom_is_in_every_state(office: Office) -> None:
-    """mikopbx#1059: the other one's name was missing once a call was answered."""
+    """The name of the other side was missing once a call was answered (mikopbx#1059)."""
     office.watcher.subscribe("103")
     ringing = office.ring()
     caller, picker = ringing.picked_up(office.pick())

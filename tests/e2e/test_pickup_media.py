@@ -1,4 +1,4 @@
-"""What picker and caller learn of each other's media: two offers, each answered from the other (RFC 3264)."""
+"""What picker and caller learn of each other's media: each offer is answered from the other (RFC 3264)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def session(port: int, *media: str) -> bytes:
 
 
 def audio(port: int, codecs: dict[int, str], *more: str, profile: str = "RTP/AVP") -> bytes:
-    """One stream; `codecs` by payload number, in the order of preference."""
+    """An SDP with one stream, and `codecs` by payload number, in the order of preference."""
     numbers = " ".join(str(number) for number in codecs)
     maps = [f"a=rtpmap:{number} {codec}" for number, codec in codecs.items()]
     events = [FMTP.format(number) for number, codec in codecs.items() if codec == EVENTS]
@@ -30,7 +30,7 @@ def audio(port: int, codecs: dict[int, str], *more: str, profile: str = "RTP/AVP
 
 
 def payloads(message: Message) -> dict[int, str]:
-    """The numbers of the m=audio line, in its order, with the codecs that they mean."""
+    """The codecs of the m=audio line by their numbers, in its order."""
     text = message.body.decode()
     line = next(line for line in text.splitlines() if line.startswith("m=audio"))
     maps = dict(re.findall(r"a=rtpmap:(\d+) (\S+)", text))
@@ -43,7 +43,7 @@ def lines(message: Message, start: str) -> list[str]:
 
 @dataclass
 class Picked:
-    """The two 200s, both acknowledged."""
+    """The caller's and the picker's 200, both acknowledged."""
 
     to_caller: Message
     to_picker: Message
@@ -62,7 +62,7 @@ def pick_up(office: Office, offered: bytes, wanted: bytes) -> Picked:
 
 
 def moved(dialog: Dialog, answer: bytes) -> Message:
-    """The re-INVITE that a phone gets and takes."""
+    """Wait for the re-INVITE that a phone gets, have it answered, and return it."""
     invite = dialog.agent.wait(lambda m: m.method == "INVITE" and m["call-id"] == dialog.call_id)
     dialog.agent.reply(invite, 200, "OK", answer, Content_Type=SDP)
     dialog.agent.wait_request("ACK")
@@ -75,7 +75,7 @@ def unmoved(dialog: Dialog) -> bool:
 
 PCMU, PCMA = {0: "PCMU/8000"}, {8: "PCMA/8000"}
 CODECS: list[tuple[str, dict[int, str], dict[int, str], dict[int, str], dict[int, str], bool]] = [
-    # caller's offer, picker's, what the caller is answered, what the picker is, whether it is renumbered
+    # The caller's offer, the picker's, the answers to both, and whether the picker is asked for other numbers
     ("the same", {0: "PCMU/8000"}, {0: "PCMU/8000"}, PCMU, PCMU, False),
     ("the caller's first choice", PCMU | PCMA, PCMA | PCMU, PCMU, PCMU, False),
     ("what both have", PCMU | PCMA, PCMA, PCMA, PCMA, False),
@@ -128,7 +128,7 @@ def test_codecs(
     for_picker: dict[int, str],
     renumbered: bool,
 ) -> None:
-    """Each answer is numbered as its offer; where they differ, the picker goes over to the caller's."""
+    """Each answer has the numbers of its offer; where they differ, the picker goes over to the caller's."""
     both = pick_up(office, audio(4000, offered), audio(6000, wanted))
     assert payloads(both.to_caller) == for_caller
     assert payloads(both.to_picker) == for_picker
@@ -147,7 +147,7 @@ def test_codecs(
     ("offered", "wanted"), [("00", "0"), ("0", "000"), ("0x", "0"), ("9" * 5000 + " 0", "0"), ("0 00", "0 0")]
 )
 def test_payload_types_as_nobody_writes_them(office: Office, offered: str, wanted: str) -> None:
-    """PJSIP reads the same number from both, and would end the process where the texts differ."""
+    """PJSIP reads one number from both texts, and would end the process as these differ."""
     offers = (
         session(port, f"m=audio {port} RTP/AVP {one}") for port, one in ((4000, offered), (6000, wanted))
     )
@@ -184,7 +184,7 @@ def test_nothing_in_common(office: Office, offered: bytes, wanted: bytes) -> Non
 
 
 def test_keys_are_handed_over(office: Office) -> None:
-    """SDES (RFC 4568): both directions by the suite that the caller likes best, by each offer's own tag."""
+    """Both directions use the caller's favourite suite of SDES, by each offer's own tag (RFC 4568)."""
     both = pick_up(
         office,
         audio(4000, PCMU, *SUITES, profile="RTP/SAVP"),
@@ -195,7 +195,7 @@ def test_keys_are_handed_over(office: Office) -> None:
 
 
 def test_keys_are_not_needed_where_the_profile_is_clear(office: Office) -> None:
-    """RTP/AVP with a=crypto, as phones offer it that encrypt where they can."""
+    """Phones that encrypt where they can offer RTP/AVP with a=crypto."""
     both = pick_up(office, audio(4000, PCMU, *SUITES), audio(6000, PCMU))
     assert not lines(both.to_caller, "a=crypto:")
     assert not lines(both.to_picker, "a=crypto:")
@@ -206,7 +206,7 @@ HOLD = [("sendonly", "recvonly"), ("inactive", "inactive"), ("recvonly", "sendon
 
 @pytest.mark.parametrize(("offered", "answered"), HOLD)
 def test_a_picker_that_holds(office: Office, offered: str, answered: str) -> None:
-    """The caller hears of it, and the lamp shows what the picker said."""
+    """The caller hears that the picker holds, and the lamp shows that."""
     both = pick_up(office, sdp(4000), sdp(6000, offered))
     assert lines(both.to_caller, f"a={offered}")
     assert lines(both.to_picker, f"a={answered}")
@@ -214,7 +214,7 @@ def test_a_picker_that_holds(office: Office, offered: str, answered: str) -> Non
 
 @pytest.mark.parametrize(("offered", "answered"), HOLD)
 def test_a_caller_that_holds(office: Office, offered: str, answered: str) -> None:
-    """It is answered within its offer (RFC 3264, section 6.1), and asked at once to talk with the picker."""
+    """The caller is answered within its offer (RFC 3264, section 6.1), and asked at once to talk."""
     both = pick_up(office, sdp(4000, offered), sdp(6000))
     assert lines(both.to_caller, f"a={answered}")
     assert lines(both.to_picker, "a=sendrecv")
@@ -232,7 +232,7 @@ NOWHERE = b"c=IN IP4 0.0.0.0"
 def test_a_held_call_that_is_taken_over_is_held_no_more(
     office: Office, offered: str, answered: str, holds: str
 ) -> None:
-    """Whoever held the other, and in whatever way; asterisk's 58e88dec90: the music went on."""
+    """Whoever held, in whatever way, is held no more; in Asterisk the music went on (58e88dec90)."""
     office.watcher.subscribe("102")
     mine, old = connect(office.caller, office.phone)
     known = element(office.watcher.notify("confirmed"), "confirmed")
@@ -279,14 +279,14 @@ def with_video(port: int) -> bytes:
 def test_two_streams(
     office: Office, offered: bytes, wanted: bytes, for_caller: list[str], for_picker: list[str]
 ) -> None:
-    """An answer has the streams of its offer; port 0 for what the other one lacks."""
+    """An answer has the streams of its offer, with port 0 for those that the other phone lacks."""
     both = pick_up(office, offered, wanted)
     assert [line.split()[1] for line in lines(both.to_caller, "m=")] == for_caller
     assert [line.split()[1] for line in lines(both.to_picker, "m=")] == for_picker
 
 
 def test_a_picker_without_an_offer(office: Office) -> None:
-    """It gets the caller's, and its answer goes to the caller unchanged."""
+    """The picker gets the caller's offer, and its answer goes to the caller unchanged."""
     ringing = office.ring()
     picking = Calling.start(office.picker, "*97102")
     to_picker = picking.final()
@@ -301,7 +301,7 @@ def test_a_picker_without_an_offer(office: Office) -> None:
 
 
 def test_a_caller_without_an_offer(office: Office) -> None:
-    """It gets the picker's, and answers in its ACK."""
+    """The caller gets the picker's offer, and answers in its ACK."""
     ringing = Ringing.begin(office.caller, office.phone, b"")
     picking = office.pick()
     to_caller = ringing.ok()
@@ -322,7 +322,7 @@ def test_nobody_offers(office: Office) -> None:
 
 @pytest.mark.parametrize("with_offer", [True, False])
 def test_a_caller_that_has_heard_early_media(office: Office, with_offer: bool) -> None:
-    """The SDP of the phone's 183 was its answer (RFC 3261, 13.2.1): the picker's comes in a re-INVITE."""
+    """The SDP of the phone's 183 was the answer (RFC 3261, 13.2.1), so the picker's comes in a re-INVITE."""
     calling = Calling.start(office.caller, "102", sdp(4000))
     invite = office.phone.wait_request("INVITE")
     office.phone.reply(invite, 183, "Session Progress", sdp(5000), Content_Type=SDP)
@@ -341,7 +341,7 @@ def test_a_caller_that_has_heard_early_media(office: Office, with_offer: bool) -
 
 
 def test_a_caller_that_knows_update_is_told_who_has_answered(office: Office) -> None:
-    """RFC 3311, with the identity and no media."""
+    """An UPDATE with the identity and without media tells it (RFC 3311)."""
     ringing = office.ring(Allow="INVITE, ACK, BYE, CANCEL, UPDATE")
     picking = office.pick()
     picking.acknowledge(picking.final())

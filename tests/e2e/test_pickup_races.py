@@ -19,7 +19,7 @@ ROUNDS = 200
 ROUNDS_OF_TWO = 40
 PICKERS = 20
 SEED = 20261123
-AFTER = -1.0  # when the caller has been told that nobody answers
+AFTER = -1.0  # stands for the time after the caller has been told that nobody answers
 
 Ask = Callable[[DialogElement], tuple[str, dict[str, str]]]
 
@@ -33,7 +33,7 @@ WAYS: list[Ask] = [
 
 
 def at_once(asked: list[tuple[Agent, str, dict[str, str]]]) -> list[Calling]:
-    """INVITEs of trusted phones, all made before the first is sent."""
+    """Send INVITEs of trusted phones, all of which are made before the first is sent."""
     made = []
     for agent, to, over in asked:
         headers = agent.headers("INVITE", to, Content_Type=SDP, **over)
@@ -44,7 +44,7 @@ def at_once(asked: list[tuple[Agent, str, dict[str, str]]]) -> list[Calling]:
 
 
 def open_office(own_site: Callable[..., Site], **more: str) -> Office:
-    """Everybody is in one group; nobody is asked for a password."""
+    """An office where everybody is in one group, and nobody is asked for a password."""
     site = own_site("--trust", "127.0.0.0/8", **more)
     site.cli("group", "set", "sales", *EXTENSIONS)
     return Office(site, "udp")
@@ -65,7 +65,7 @@ def ring(office: Office) -> Timed:
 
 
 def settle(asked: list[Calling]) -> list[Calling]:
-    """Wait for every final response; those that have won."""
+    """Wait for every final response, and return the calls that have won."""
     for calling in asked:
         answer = calling.final()
         if answer.status == 200:
@@ -78,7 +78,7 @@ def settle(asked: list[Calling]) -> list[Calling]:
 
 
 def part(ringing: Ringing, winner: Calling) -> None:
-    """The picked call ends, by the picker."""
+    """Have the picker end the call that it has picked up."""
     ringing.calling.acknowledge(ringing.ok())
     assert winner.dialog
     bye = winner.dialog.send("BYE")
@@ -116,7 +116,7 @@ def test_twenty_pickers_at_once(own_site: Callable[..., Site]) -> None:
 
 
 def race(order: random.Random, picker: Agent, other: Callable[[], None]) -> Calling | None:
-    """*97102 and something else, one right after the other; the pickup if it has won."""
+    """Do *97102 and something else, one right after the other, and return the pickup if it has won."""
     first = order.random() < 0.5
     if first:
         other()
@@ -127,7 +127,7 @@ def race(order: random.Random, picker: Agent, other: Callable[[], None]) -> Call
 
 
 def test_pickup_against_answer(own_site: Callable[..., Site]) -> None:
-    """The phone is lifted in the same instant: one of the two has the call, the other knows it."""
+    """The phone is lifted in the same instant: one of both has the call, and the other is told so."""
     office, order, won = open_office(own_site), random.Random(SEED), Counter[str]()
     for _ in range(ROUNDS_OF_TWO):
         ringing = ring(office)
@@ -148,7 +148,7 @@ def test_pickup_against_answer(own_site: Callable[..., Site]) -> None:
 
 
 def test_pickup_against_cancel(own_site: Callable[..., Site]) -> None:
-    """The caller hangs up in the same instant: it gets 487 and the picker a refusal, or both get 200."""
+    """The caller hangs up in the same instant: it gets 487 and the picker a refusal, or both get a 200."""
     office, order, won = open_office(own_site), random.Random(SEED), Counter[str]()
     for _ in range(ROUNDS_OF_TWO):
         ringing = ring(office)
@@ -169,13 +169,13 @@ def test_pickup_against_cancel(own_site: Callable[..., Site]) -> None:
 
 
 def test_pickup_against_the_no_answer_timeout(own_site: Callable[..., Site]) -> None:
-    """Whichever comes first; never both."""
+    """The pickup or the timeout comes first, and never do both happen."""
     office = open_office(own_site, config="[sip]\nno_answer_timeout = 1\n")
     for late in (-0.2, -0.003, -0.001, 0.0, 0.001, 0.003, AFTER):
         ringing = ring(office)
         if late == AFTER:
             ringing.calling.final()
-        time.sleep(max(0.0, ringing.began_at + 1.0 + late - time.monotonic()))  # the race is the point
+        time.sleep(max(0.0, ringing.began_at + 1.0 + late - time.monotonic()))  # this pause is tested
         (asked,) = at_once([(office.picker, "*97102", {})])
         winner = next(iter(settle([asked])), None)
         if winner:

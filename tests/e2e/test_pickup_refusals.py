@@ -1,4 +1,4 @@
-"""Pickups that are refused: each with its own words, and the ringing call is as it was."""
+"""Pickups that are refused, each with its own words, while the ringing call stays as it was."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def given_up(office: Office) -> tuple[Ringing | None, DialogElement | None]:
 
 
 def calls_out(office: Office) -> tuple[Ringing | None, DialogElement | None]:
-    """103's own call rings, and its key knows it."""
+    """Have 103 itself call 102, which rings."""
     return Ringing.begin(office.picker, office.phone), None
 
 
 def with_rights(*options: str) -> Situation:
-    """102 rings, and rights are other than usual; `usual_rights` puts that right."""
+    """A situation where 102 rings and rights are unusual, until `usual_rights` resets them."""
 
     def situation(office: Office) -> tuple[Ringing | None, DialogElement | None]:
         ringing = office.ring_watched()
@@ -67,7 +67,7 @@ def usual_rights(site: Site) -> Iterator[None]:
 NO_PICKUP = with_rights("103", "--pickup", "off")
 NOT_PICKABLE = with_rights("102", "--pickable", "off")
 REFUSALS: list[tuple[str, Situation, int, str]] = [
-    # what is dialled, or how the key's Replaces ends; what goes on; what the picker is told
+    # What is dialled, or how the key's Replaces ends; the situation; and what the picker is told.
     ("*97999", rings, 404, "999 does not exist"),
     ("*97999@acme.example", rings, 404, "999 does not exist"),
     ("*97101@acme.example", rings, 404, "101 does not exist"),
@@ -132,7 +132,7 @@ def test_a_bad_replaces(office: Office, value: str, reason: str) -> None:
 
 
 def test_a_call_that_the_picker_makes_itself(own_site: Callable[..., Site]) -> None:
-    """103 calls 102: neither *98 nor *97102 lets it answer itself, and its Replaces is no pickup."""
+    """103 calls 102: neither *98 nor *97102 lets 103 answer itself, and its Replaces is no pickup."""
     office = Office(own_site(), "udp")
     office.watcher.subscribe("103")
     ringing = Ringing.begin(office.picker, office.phone)
@@ -143,7 +143,7 @@ def test_a_call_that_the_picker_makes_itself(own_site: Callable[..., Site]) -> N
 
 
 def test_own_ringing_phone_is_not_the_groups(own_site: Callable[..., Site]) -> None:
-    """*98 is for what rings at the others."""
+    """*98 takes calls that ring at others."""
     office = Office(own_site(), "udp")
     ringing = Ringing.begin(office.caller, office.picker)
     assert office.pick("*98").refused().start == "SIP/2.0 480 Nothing rings at your groups"
@@ -171,7 +171,7 @@ def test_only_own_groups(office: Office) -> None:
 
 
 def stranger(site: Site) -> Agent:
-    """A phone of another tenant, with its own password."""
+    """A phone of another tenant, with a password of its own."""
     agent = site.agent("101")
     agent.password = "acme"
     return agent

@@ -1,4 +1,4 @@
-"""Two people hear each other after a pickup or a transfer: PJSUA2 phones that play tones and record."""
+"""Two people hear each other after a pickup or a transfer, by PJSUA2 phones that play tones and record."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def tone(path: Path, frequency: float) -> None:
 
 
 def heard(path: Path) -> dict[float, float]:
-    """The share of each tone in the energy of what was recorded (Goertzel), and so how clear it is."""
+    """The share of each tone in the energy of a recording (Goertzel), which is how clear the tone is."""
     with wave.open(str(path), "rb") as file:
         rate = file.getframerate()
         samples = struct.unpack(f"<{file.getnframes()}h", file.readframes(file.getnframes()))
@@ -48,14 +48,14 @@ def heard(path: Path) -> dict[float, float]:
 
 
 def talker(site: Site, folder: Path, user: str, watch: str = "") -> PhoneProcess:
-    """A phone that plays its tone and records what it hears."""
+    """A phone that plays a tone of its own, and records what it hears."""
     play, record = folder / f"{user}.wav", folder / f"{user}-heard.wav"
     tone(play, TONES[user])
     return site.phone(user, "--play", str(play), "--record", str(record), watch=watch)
 
 
 def received(phone: PhoneProcess) -> int:
-    """Packets, when there are enough; or as many as there are after a while."""
+    """The number of packets, once there are enough, or after a while."""
     for _ in range(200):
         phone.do("measure")
         packets = int(phone.wait("received")["packets"])
@@ -89,9 +89,9 @@ def test_both_hear_each_other(site: Site, way: str, tmp_path: Path) -> None:
 
 
 def hear_each_other(alice: PhoneProcess, carol: PhoneProcess, folder: Path) -> None:
-    """What both have recorded is the other one's tone."""
+    """Check that each has recorded the tone of the other."""
     for phone in (alice, carol):
-        phone.stop()  # which completes the recording
+        phone.stop()  # the recording is complete when the phone has ended
     for listener, talker in (("101", "103"), ("103", "101")):
         shares = heard(folder / f"{listener}-heard.wav")
         assert shares[TONES[talker]] > 0.5, shares
@@ -100,7 +100,7 @@ def hear_each_other(alice: PhoneProcess, carol: PhoneProcess, folder: Path) -> N
 
 @pytest.mark.parametrize("way", ["blind", "attended", "while it rings"])
 def test_both_hear_each_other_after_a_transfer(site: Site, way: str, tmp_path: Path) -> None:
-    """102 transfers 101 to 103; what 101 heard before of 102 is silence."""
+    """102 transfers 101 to 103; until then 101 hears silence from 102."""
     alice, carol = (talker(site, tmp_path, user) for user in ("101", "103"))
     bob = site.phone("102")
     alice.do("call", to="102")

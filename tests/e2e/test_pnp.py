@@ -1,4 +1,4 @@
-"""A phone out of its box asks by multicast where its files are, over real sockets."""
+"""A new phone asks by multicast where its files are, over real sockets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BARE = MAC.replace(":", "")
 OTHER = "80:5e:c0:00:00:02"
 EVENT = 'ua-profile;profile-type="device";vendor="{}";model="x";version="1"'
 
-# What each maker's phones send; {a} is the phone's address, {m} its MAC, {g} the group, {n} a number.
+# The requests of each maker's phones; {a} is the phone's address, {m} its MAC, {g} the group, {n} a number.
 SHAPES = {
     "yealink": (
         "SUBSCRIBE sip:MAC%3a{m}@{g} SIP/2.0\nVia: SIP/2.0/UDP {a};branch=z9hG4bK{n};rport\n"
@@ -51,7 +51,7 @@ CAPTURED = ("yealink-subscribe-pnp-ua-profile.sip", "snom-subscribe-pnp-captured
 
 
 class NewPhone:
-    """Sends to the group over loopback, and hears what comes back to its own address."""
+    """A phone that sends to the group over loopback, and receives at its own address."""
 
     def __init__(self, site: Site, port: int) -> None:
         self.agent = Agent(f"{GROUP}:{port}", auto_answer=False)
@@ -60,7 +60,7 @@ class NewPhone:
         self.number = 0
 
     def ask(self, shape: str, mac: str = BARE) -> str:
-        """The Call-ID."""
+        """Send a request of this shape, and return its Call-ID."""
         text = self.text(shape, mac)
         self.agent.send_raw(text.encode())
         found = re.search("Call-ID: (.*)\r\n", text)
@@ -73,7 +73,7 @@ class NewPhone:
         return re.sub(r"\{(\w)\}", lambda found: values[found[1]], shape).replace("\n", "\r\n")
 
     def told(self, call_id: str) -> str:
-        """What the NOTIFY for a question says, after its 200."""
+        """The body of the NOTIFY that answers a request, after its 200."""
         answer = self.agent.wait(lambda m: m.status > 0 and m["call-id"] == call_id)
         assert (answer.status, answer["expires"]) == (200, "0")
         notify = self.agent.wait(lambda m: m.method == "NOTIFY" and m["call-id"] == call_id)
@@ -90,7 +90,7 @@ class NewPhone:
 
 @pytest.fixture
 def network(own_site: Callable[..., Site]) -> Iterator[tuple[Site, NewPhone]]:
-    """A site that answers new phones, with one that it expects."""
+    """A site that answers new phones, and a phone that it expects."""
     port = free_port()
     site = own_site("--provision", "http://127.0.0.1:0", config=f'pnp = "{GROUP}:{port}"\n')
     site.cli(
@@ -137,14 +137,14 @@ def test_nobody_else_is_answered(network: tuple[Site, NewPhone]) -> None:
     phone.ask(SHAPES["yealink"].replace("ua-profile", "dialog"))
     phone.agent.send_raw(b"SUBSCRIBE sip:MAC%3a805ec0123456@224.0.1.75 SIP/2.0\r\n\r\n")
     phone.agent.send_raw(b"\0" * 5000)
-    assert phone.told(phone.ask(SHAPES["yealink"])) == url_of(site)  # questions are answered in their order
+    assert phone.told(phone.ask(SHAPES["yealink"])) == url_of(site)  # requests are answered in their order
     phone.agent.take_all()
     assert phone.agent.received == []
     assert site.ask("status")["malformed"] == 0
 
 
 def test_changed_questions_do_no_harm(network: tuple[Site, NewPhone]) -> None:
-    """From many addresses, so that the rate of each is kept; the site's log may show no failure of ours."""
+    """They come from many addresses, each within its rate; the log may show no failure of ours."""
     site, phone = network
     dice, known = random.Random(6080), [phone.text(shape).encode() for shape in SHAPES.values()]
     for number in range(60):
@@ -153,14 +153,14 @@ def test_changed_questions_do_no_harm(network: tuple[Site, NewPhone]) -> None:
             other.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
             for _ in range(15):
                 other.sendto(mutated(dice.choice(known), dice, known), phone.group)
-        site.ask("status")  # not faster than the server takes them from a small buffer
+        site.ask("status")  # requests go out no faster than the server takes them from a small buffer
     phone.agent.take_all()
     phone.agent.received.clear()
     assert phone.told(phone.ask(SHAPES["yealink"])) == url_of(site)
 
 
 def test_nobody_is_answered_who_asks_the_server_alone(network: tuple[Site, NewPhone]) -> None:
-    """As from the internet."""
+    """Such a request may come from the internet."""
     site, phone = network
     host, port = site.server.address().split(":")
     phone.agent.peer = (host, int(port))
@@ -169,7 +169,7 @@ def test_nobody_is_answered_who_asks_the_server_alone(network: tuple[Site, NewPh
 
 
 def test_from_the_box_to_a_lamp(network: tuple[Site, NewPhone]) -> None:
-    """Told once; after its first file it is not told again, until it is renewed."""
+    """A phone is told once; after its first file it is not told again until it is renewed."""
     site, new = network
     url = new.told(new.ask(SHAPES["yealink"]))
     told = yealink({f"{BARE}.cfg": httpx.get(f"{url}{BARE}.cfg").content})
@@ -193,7 +193,7 @@ def test_from_the_box_to_a_lamp(network: tuple[Site, NewPhone]) -> None:
 
 
 def test_the_phone_asks_again_until_it_is_told(network: tuple[Site, NewPhone]) -> None:
-    """The same datagram twice has the same answer, and one NOTIFY at least."""
+    """The same datagram twice has the same answer, and at least one NOTIFY."""
     _, phone = network
     first = phone.ask(SHAPES["yealink"])
     phone.number -= 1

@@ -1,4 +1,4 @@
-"""The portal as people use it: a real browser, the real server, real phones."""
+"""The portal as people use it, with a real browser, the real server, and real phones."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def sign_in(page: Page, name: str) -> None:
 
 
 def make_group(page: Page, name: str, *members: str) -> None:
-    """As administrators know it from other PBXs."""
+    """Make a group as administrators know it from other PBXs."""
     page.get_by_role("link", name="Call Pickup").click()
     page.get_by_role("link", name="Add", exact=True).click()
     page.get_by_role("textbox", name="Name").fill(name)
@@ -58,7 +58,7 @@ def test_a_group_that_is_made_by_clicks_is_followed_by_the_next_pickup(site: Sit
     alice.do("call", to="105")
     bob.wait("incoming")
     carol.do("call", to="*98")
-    carol.wait_call("disconnected")  # they are in no group yet
+    carol.wait_call("disconnected")  # both are in no group yet
     make_group(page, "warehouse", "105", "106")
     expect(page.get_by_role("row", name=re.compile("warehouse"))).to_contain_text("105 106")
     carol.do("call", to="*98")
@@ -80,7 +80,7 @@ def test_who_picks_up_and_who_is_picked_up_apart(site: Site, page: Page) -> None
 
 
 def ticked(page: Page, side: str) -> list[str]:
-    """Whose boxes of that name are shown and ticked."""
+    """The extensions whose boxes of this name are shown and ticked."""
     boxes = page.locator(f"input[name={side}]:checked")
     found = [box.get_attribute("value") for box in boxes.all() if box.is_visible()]
     return [value for value in found if value]
@@ -90,7 +90,7 @@ def ticked(page: Page, side: str) -> list[str]:
 def test_what_is_saved_of_a_group_is_what_is_shown(
     chromium: Browser, site: Site, page: Page, with_javascript: bool
 ) -> None:
-    """However often one chooses apart, and does not."""
+    """This holds however often one switches between one list and two."""
     context = chromium.new_context(
         base_url=page.url.split("/t/")[0],
         java_script_enabled=with_javascript,
@@ -108,7 +108,7 @@ def test_what_is_saved_of_a_group_is_what_is_shown(
         return page.get_by_role("checkbox", name=re.compile(f"^{text}"))
 
     def saved() -> tuple[list[str], list[str]]:
-        """And what was shown just before."""
+        """What is stored, once it is checked against what was shown just before."""
         apart = page.get_by_label("Choose apart").is_checked()
         shown = ticked(page, "picker" if apart else "member"), ticked(page, "target" if apart else "member")
         page.get_by_role("button", name="OK").click()
@@ -176,7 +176,7 @@ def test_by_keyboard_alone(site: Site, page: Page) -> None:
 
 
 def test_keys_are_moved(site: Site, page: Page) -> None:
-    """By Alt and an arrow, by buttons, and by their handles."""
+    """Keys are moved by Alt and an arrow, by buttons, and by their handles."""
     mac = "80:5e:c0:12:34:56"
     site.cli(
         "device", "add", mac, "--model", "yealink/t54w", "--extension", "101", "--keys", "102,103,104,105"
@@ -198,7 +198,7 @@ def test_keys_are_moved(site: Site, page: Page) -> None:
 def test_two_who_edit_the_same_group(site: Site, page: Page) -> None:
     make_group(page, "warehouse", "105", "106")
     page.get_by_role("link", name="Edit").first.click()
-    site.cli("group", "set", "sales", "102", "103")  # of SALES, the first in the list
+    site.cli("group", "set", "sales", "102", "103")  # the members of SALES, the first group in the list
     page.get_by_role("button", name="OK").click()
     expect(page.get_by_role("alert")).to_contain_text("changed by somebody else")
     assert json.loads(site.cli("group", "show", "sales", "--json"))["pickers"] == ["102", "103"]
@@ -235,7 +235,7 @@ def test_it_works_without_javascript(chromium: Browser, site: Site, page: Page) 
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_no_page_is_wider_than_the_screen(site: Site, page: Page, width: int) -> None:
-    """And none writes an error to the console, such as for what the content policy forbids."""
+    """No page writes an error to the console either, such as for what the content policy forbids."""
     site.cli("device", "add", "80:5e:c0:12:34:56", "--model", "yealink/t54w", "--extension", "101")
     site.cli("extension", "set", "101", "--name", "W" * 200)
     said: list[str] = []
@@ -259,7 +259,7 @@ def test_no_page_is_wider_than_the_screen(site: Site, page: Page, width: int) ->
 
 RUN_AXE = "rules => axe.run(rules).then(({violations}) => violations)"
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-RULES: dict[str, dict[str, Any]] = {  # in the dark colours alone are others
+RULES: dict[str, dict[str, Any]] = {  # in the dark only colours can differ
     "light": {"resultTypes": ["violations"]},
     "dark": {"resultTypes": ["violations"], "runOnly": {"type": "rule", "values": ["color-contrast"]}},
 }
@@ -314,7 +314,7 @@ OF_SYSTEM = (
 
 
 def test_no_page_keeps_anybody_out(site: Site, page: Page) -> None:
-    """By axe-core's rules: contrast, labels, what the keyboard reaches; light and dark, wide and narrow."""
+    """Pages keep axe-core's rules of contrast, labels and keyboard, in light and dark, wide and narrow."""
     site.cli(
         "device",
         "add",
@@ -400,9 +400,9 @@ def test_three_hundred_lamps_on_one_screen(site: Site, page: Page) -> None:
     page.get_by_role("button", name="Show").click()
     expect(page.locator("#board > .tile")).to_have_count(300)
     expect(page.locator("#board h2")).to_have_text([f"wall {at}" for at in range(10)])
-    page.wait_for_load_state()  # its stylesheet has come, which a click does not wait for
+    page.wait_for_load_state()  # a click does not wait for the stylesheet
     assert page.evaluate(f"{root}.scrollHeight") <= 900
-    page.goto("/t/default/groups/edit/wall%200")  # of a tenant so large that its members are looked for
+    page.goto("/t/default/groups/edit/wall%200")  # the tenant is so large that members are found by a search
     page.get_by_role("textbox", name="Name").fill("wall zero")
     page.get_by_role("textbox", name="Name").press("Enter")
     expect(page.get_by_role("status")).to_have_text("Saved.")

@@ -17,7 +17,7 @@ YEALINK = f"Yealink SIP-T54W 96.86.0.70 {MAC}"
 
 @pytest.fixture
 def provisioned(serving: Site) -> tuple[Site, str]:
-    """A site that serves files, with a phone of 101; and where it fetches."""
+    """A site that serves files, with a phone of 101, and the URL of its files."""
     return provide(serving)
 
 
@@ -28,7 +28,7 @@ def provide(site: Site) -> tuple[Site, str]:
 
 
 def device(site: Site) -> dict[str, str]:
-    """What is known of the phone."""
+    """What the site knows of the phone."""
     found: dict[str, str] = json.loads(site.cli("device", "show", MAC, "--json"))
     return found
 
@@ -74,7 +74,7 @@ def test_what_is_not_its_own_is_not_there(provisioned: tuple[Site, str]) -> None
 
 
 def test_a_phonebook_is_served_as_the_phones_file_is(own_site: Callable[..., Site]) -> None:
-    """Under its address and to its credentials alone; it follows the tenant's extensions."""
+    """It is served at the phone's address and to its credentials alone, and follows the extensions."""
     site, url = provide(own_site("--provision", "http://127.0.0.1:0"))
     base, secret = url.split("/p/")[0], url.split("/")[-2]
     name = "yealink-phonebook.xml"
@@ -122,7 +122,7 @@ def test_no_log_has_a_password_of_the_web_page(provisioned: tuple[Site, str]) ->
     both = (secrets["admin_password"], secrets["user_password"])
     text = get(f"{url}{BARE}.cfg").text
     assert all(password in text for password in both)
-    for password in both:  # as somebody would who takes one for the other
+    for password in both:  # somebody may take one password for the other
         assert get(f"{url[:-33]}{password}/{BARE}.cfg").status_code == 404
         basic = httpx.BasicAuth(BARE, password)
         assert get(f"{url.split('/p/')[0]}/{BARE}.cfg", auth=basic).status_code == 401
@@ -161,7 +161,7 @@ def test_logs_that_a_phone_sends_are_taken_calmly(provisioned: tuple[Site, str])
 
 @pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.model.replace("/", "-"))
 def test_from_its_files_to_a_pickup(own_site: Callable[..., Site], maker: Maker) -> None:
-    """A phone that knows where its files are, and no more: it registers, watches, and picks a call up."""
+    """A phone that knows only where its files are registers, watches, and picks a call up."""
     site = own_site("--provision", "http://127.0.0.1:0")
     site.cli(
         "device", "add", MAC, "--model", maker.model, "--extension", "101", "--keys", "102,103,*98=Group"
@@ -194,13 +194,13 @@ def test_from_its_files_to_a_pickup(own_site: Callable[..., Site], maker: Maker)
 
 
 def fetched(maker: Maker, url: str) -> dict[str, bytes]:
-    """What is there of the files that its phones ask for."""
+    """The files that a maker's phones ask for and get."""
     answers = {name: get(url + name, maker.user_agent) for name in maker.names}
     return {name: answer.content for name, answer in answers.items() if answer.status_code == 200}
 
 
 def test_sync_has_a_phone_fetch_its_files(provisioned: tuple[Site, str]) -> None:
-    """In its maker's form, where it is registered, over UDP and TCP."""
+    """The phone is told in its maker's form, where it is registered, over UDP and TCP."""
     site, _ = provisioned
     phones = [site.registered("101"), site.registered("101", "tcp")]
     assert "2 registrations of 1 phone told" in site.cli("device", "sync", MAC)

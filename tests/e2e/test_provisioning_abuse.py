@@ -1,4 +1,4 @@
-"""Files over TLS; and who is slow, greedy or malformed holds up nobody, and finds no secret in a log."""
+"""Files over TLS; and clients that are slow or greedy hold up nobody, and no secret comes into a log."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_over_tls(own_site: Callable[..., Site], tmp_path: Path) -> None:
     assert answer.status_code == 200
     assert f"static.auto_provision.server.url = {url}" in answer.text
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{url}{BARE}.cfg")  # whom nobody vouches for
+        httpx.get(f"{url}{BARE}.cfg")  # nobody vouches for the certificate
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{url}{BARE}.cfg".replace("https", "http"))
     assert httpx.get(f"{url}{BARE}.cfg", verify=trusting).status_code == 200
@@ -108,13 +108,13 @@ def connected(url: str) -> socket.socket:
 
 
 def said(connection: socket.socket) -> bytes:
-    """All until the server closes."""
+    """Receive all until the server closes the connection."""
     answer = b""
     try:
         while piece := connection.recv(65536):
             answer += piece
     except ConnectionResetError:
-        pass  # it did not read all that was sent
+        pass  # the server did not read all that was sent
     return answer
 
 
@@ -163,13 +163,13 @@ def test_a_body_without_end_is_not_kept(served: tuple[Site, str]) -> None:
             for _ in range(500):
                 connection.sendall(b"x" * 65536)
         except OSError:
-            pass  # it does not read on, or has closed
+            pass  # the server does not read on, or has closed
         assert _web_memory(site) - before < 8
     assert httpx.get(f"{url}{BARE}.cfg").status_code == 200
 
 
 def _web_memory(site: Site) -> float:
-    """MiB of the process that serves the files."""
+    """The memory of the process that serves the files, in MiB."""
     pid = site.server.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     (web,) = [child for child in children if b"blfd.web" in Path(f"/proc/{child}/cmdline").read_bytes()]
@@ -178,7 +178,7 @@ def _web_memory(site: Site) -> float:
 
 
 def test_a_look_is_no_fetch(served: tuple[Site, str]) -> None:
-    """HEAD says what GET would; and a phone that has only looked has not got its file."""
+    """HEAD says what GET would, and a phone that has only looked has not fetched its file."""
     site, url = served
     head = httpx.head(f"{url}{BARE}.cfg")
     assert json.loads(site.cli("device", "show", MAC, "--json"))["fetched"] == "never"
@@ -189,7 +189,7 @@ def test_a_look_is_no_fetch(served: tuple[Site, str]) -> None:
 
 
 def test_digest_with_sha_256(served: tuple[Site, str]) -> None:
-    """For a client that knows nothing else; MD5 is offered before it, and Basic last."""
+    """A client may know nothing but SHA-256; MD5 is offered before it, and Basic last."""
     _, url = served
     base, secret = url.split("/p/")[0], url.split("/")[-2]
     offered = httpx.get(f"{base}/{BARE}.cfg").headers.get_list("www-authenticate")
@@ -210,7 +210,7 @@ def test_digest_with_sha_256(served: tuple[Site, str]) -> None:
 
 @pytest.fixture(params=[ShortLived, Prompt])
 def impatient(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[int]:
-    """The port of a server whose connections live for a moment; it answers to POST with two halves."""
+    """The port of a server that is patient for a moment only, and answers a POST in two halves."""
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         while (await receive()).get("more_body"):

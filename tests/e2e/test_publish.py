@@ -1,4 +1,4 @@
-"""PUBLISH against the running server: who may, entity-tags over restarts, bodies of all kinds (RFC 3903)."""
+"""PUBLISH to the running server: who may, entity-tags over restarts, bodies of all kinds (RFC 3903)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def published(site: Site) -> Site:
 
 
 def test_a_server_that_publishes_for_all(published: Site) -> None:
-    """Asterisk's way: From is the extension, the credentials are those of an account of its own."""
+    """Asterisk has the extension in From, and the credentials of an account of its own."""
     server = published.agent("111")
     answer = publish(server, body("early"), From="<sip:102@127.0.0.1>;tag=as1")
     assert (answer.status, int(answer["expires"])) == (200, 600)
@@ -83,7 +83,7 @@ def test_a_restart_keeps_lamps_and_entity_tags(own_site: Callable[..., Site]) ->
     etag = publish(server, body("early"))["sip-etag"]
     watcher.notify("early")
     etag = publish(server, body("confirmed"), etag)["sip-etag"]
-    site.kill()  # in the moment of its 200, which says that it is on the disk
+    site.kill()  # right after the 200, which says that the publication is on disk
     site.start()
     watcher.notify("confirmed")
     site.wait_lamp("102", "talking")

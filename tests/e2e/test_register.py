@@ -1,4 +1,4 @@
-"""REGISTER on the wire: digest, bindings, NAT, restart."""
+"""REGISTER on the wire: digest, bindings, NAT, and restarts."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_an_old_nonce_is_stale(own_site: Callable[..., Site]) -> None:
     phone.send(f"REGISTER {uri} SIP/2.0", headers)
     challenge = phone.final(headers)
     deadline = time.monotonic() + 5
-    while True:  # until the nonce is older than its 0 seconds
+    while True:  # until the nonce is older than the 0 seconds that it may be
         headers = phone.authorized(headers, "REGISTER", uri, challenge)
         phone.send(f"REGISTER {uri} SIP/2.0", headers)
         answer = phone.final(headers)

@@ -1,4 +1,4 @@
-"""kill -9 and a start: every lamp is right again and no phone has done anything."""
+"""After kill -9 and a start, every lamp is right again, and no phone has done anything."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CALLED = EXTENSIONS[:8]
 
 
 def some_call(phones: dict[str, Agent], dice: random.Random) -> None:
-    """Somebody calls somebody; who is called rings, and maybe answers. Nothing is waited for."""
+    """Have somebody call, and the other phone ring and maybe answer, without waiting for anything."""
     caller, callee = dice.sample(list(phones), 2)
     Calling.trusted(phones[caller], callee, sdp(4000))
     for phone in phones.values():
@@ -33,7 +33,7 @@ def some_call(phones: dict[str, Agent], dice: random.Random) -> None:
 
 
 def test_kill_9_at_any_moment(own_site: Callable[..., Site]) -> None:
-    """With calls going on: after each start every watcher is told what is true, with higher numbers."""
+    """Calls go on; after each start every watcher is told what is true, with higher numbers."""
     trust = ("--trust", "127.0.0.0/8", "--trust", "::1")
     site, dice = own_site(*trust, config=f"[sip]\n{MANY}"), random.Random(SEED)
     keys = Keys(site.server.address(), "112", CALLED, KEYS)
@@ -42,7 +42,7 @@ def test_kill_9_at_any_moment(own_site: Callable[..., Site]) -> None:
     site.wait_rows("subscriptions", KEYS)
     site.wait_rows("bindings", len(CALLED))
     for _ in range(KILLS):
-        until = time.monotonic() + dice.uniform(0, 0.3)  # the moment is chance
+        until = time.monotonic() + dice.uniform(0, 0.3)  # chance decides on the moment
         while time.monotonic() < until:
             some_call(phones, dice)
             keys.pump(0.005)
@@ -63,7 +63,7 @@ def test_kill_9_at_any_moment(own_site: Callable[..., Site]) -> None:
 
 
 def lamps_follow(keys: Keys, caller: Agent, callee: Agent) -> None:
-    """A call, as before; the callee's keys show it."""
+    """Check that keys of the callee show a call."""
     for phone in (caller, callee):
         phone.take_all()
         phone.received.clear()
@@ -81,7 +81,7 @@ def lamps_follow(keys: Keys, caller: Agent, callee: Agent) -> None:
 
 
 def test_sigterm_loses_nothing(own_site: Callable[..., Site]) -> None:
-    """Not even a subscription of this instant; and the numbers go on without a gap."""
+    """Not even a subscription of this instant is lost, and numbers go on without a gap."""
     site = own_site("--trust", "127.0.0.0/8")
     keys = Keys(site.server.address(), "112", CALLED, 200)
     keys.subscribe()
@@ -115,7 +115,7 @@ def test_a_watcher_refreshes_after_a_restart(own_site: Callable[..., Site]) -> N
 
 @pytest.mark.parametrize(("method", "served"), [("SUBSCRIBE", True), ("INVITE", False)])
 def test_a_challenge_of_before(own_site: Callable[..., Site], method: str, served: bool) -> None:
-    """It is good for a lamp, without another round; not for what an eavesdropper could do harm with."""
+    """A nonce of before serves a lamp without another round, and nothing that could be replayed to harm."""
     site = own_site()
     phone = site.agent("101")
     uri = f"sip:102@{phone.server}"
@@ -138,7 +138,7 @@ def test_a_challenge_of_before(own_site: Callable[..., Site], method: str, serve
 
 
 def test_one_that_was_lost_is_told_so_when_it_refreshes(own_site: Callable[..., Site]) -> None:
-    """Killed before the subscription was stored: 481, and the phone subscribes anew (RFC 6665, 4.1.2.2)."""
+    """A kill before it is stored leads to 481, and the phone subscribes anew (RFC 6665, section 4.1.2.2)."""
     site = own_site()
     watcher = site.agent("103")
     answer, _ = watcher.subscribe("102")
@@ -157,7 +157,7 @@ def test_one_that_was_lost_is_told_so_when_it_refreshes(own_site: Callable[..., 
 
 
 def test_a_watcher_over_tcp_is_tried_at_its_contact(own_site: Callable[..., Site]) -> None:
-    """One that listens there is told over a new connection; one that does not is told when it comes again."""
+    """A watcher that listens there is told over a new connection, and any other when it comes again."""
     site = own_site()
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]

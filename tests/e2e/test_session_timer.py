@@ -1,5 +1,4 @@
-"""A phone that dies in a call is found by the session timer (RFC 4028), and so is a carrier that does not
-refresh what it has said it would."""
+"""The session timer (RFC 4028) finds phones that die in calls, and carriers that do not refresh as agreed."""
 
 from __future__ import annotations
 
@@ -12,13 +11,13 @@ from sites import Site
 from wire import Agent
 
 SDP = "application/sdp"
-SESSION = 90  # the RFC's minimum
-PATIENCE = 45 + 32 + 60  # the refresh is due at half of it, and times out after 64 * T1
+SESSION = 90  # seconds: the RFC's minimum
+PATIENCE = 45 + 32 + 60  # seconds: the refresh is due at half of SESSION, and times out after 64 * T1
 WITH_UPDATE = "INVITE, ACK, CANCEL, BYE, UPDATE"
 
 
 class Living:
-    """Agents that answer what they are asked in their calls; `asked` has the methods of each, in order."""
+    """Agents that answer requests in their calls; `asked` has the methods that each got, in order."""
 
     def __init__(self, *agents: Agent) -> None:
         self.agents = agents
@@ -45,8 +44,10 @@ class Living:
 
 
 def test_who_does_not_answer_or_refresh_any_more(own_site: Callable[..., Site]) -> None:
-    """A phone that has lost its power; a carrier that is to refresh and does not; beside calls that go on,
-    one refreshed by UPDATE, as its carrier knows that, the other by INVITE."""
+    """A phone has lost its power, and a carrier that is to refresh does not; their calls end.
+
+    Beside them calls go on, one refreshed by UPDATE, as its carrier knows that, and one by INVITE.
+    """
     site = own_site(config=f"[sip]\nsession_expires = {SESSION}\n")
     carrier = Agent(site.server.address(), "carrier", "", host="127.0.0.2")
     site.agents.append(carrier)
@@ -78,7 +79,7 @@ def test_who_does_not_answer_or_refresh_any_more(own_site: Callable[..., Site]) 
 
 
 def calls_in(carrier: Agent, phone: Agent) -> tuple[Dialog, Dialog]:
-    """A call that the carrier says it will refresh: its side and the phone's."""
+    """Set up a call that the carrier says it will refresh, and return its side and the phone's."""
     timed = {"Supported": "timer", "Session-Expires": f"{SESSION};refresher=uac"}
     calling = Calling.trusted(carrier, f"+4930{phone.user[-1]}", sdp(7000), **timed)
     invite = phone.wait_request("INVITE")
@@ -91,7 +92,7 @@ def calls_in(carrier: Agent, phone: Agent) -> tuple[Dialog, Dialog]:
 
 
 def calls_out(phone: Agent, carrier: Agent, **more: str) -> tuple[Dialog, Dialog]:
-    """A call that blfd refreshes: the phone's side and the carrier's."""
+    """Set up a call that blfd refreshes, and return the phone's side and the carrier's."""
     calling = Calling.start(phone, "0301", sdp(4000))
     invite = carrier.wait_request("INVITE")
     timed = {"Session_Expires": f"{SESSION};refresher=uac", "Require": "timer"}

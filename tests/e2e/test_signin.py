@@ -1,4 +1,4 @@
-"""Signing in: slowly for who guesses, over TLS alone where there is TLS, and out again everywhere."""
+"""Signing in, slowly for whoever guesses, over TLS alone where there is TLS; and signing out everywhere."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_wrong_names_and_wrong_passwords_are_told_the_same(site: Site, browser: 
 
 
 def test_half_characters(browser: Browser) -> None:
-    """As a client can send them that says so of its encoding."""
+    """A client that names such an encoding can send half characters."""
     kind = {"Content-Type": "multipart/form-data; boundary=x; charset=unicode_escape"}
     for field in ("name", "password", "next"):
         part = f'--x\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n/\\ud800\r\n--x--\r\n'
@@ -44,7 +44,7 @@ def test_half_characters(browser: Browser) -> None:
 
 
 def test_who_keeps_guessing_waits(site: Site, browser: Browser) -> None:
-    """The wait is there on purpose, so a clock may say that it was."""
+    """The wait is there on purpose, so the test may look at a clock."""
     for _ in range(FREE_FAILURES + 2):
         assert browser.sign_in("root", "wrong").status_code == 401
     answer = browser.sign_in("root", "wrong")
@@ -52,7 +52,7 @@ def test_who_keeps_guessing_waits(site: Site, browser: Browser) -> None:
 
 
 HOUR, DAY = 3600.0, 86400.0
-ENDS = (  # of a role, what is how long ago, and whether that is the end
+ENDS = (  # a role, what is how long ago, and whether the session has ended then
     ("administrator", "used_at", 7 * HOUR, False),
     ("administrator", "used_at", 9 * HOUR, True),
     ("administrator", "opened_at", 6 * DAY, False),
@@ -74,7 +74,7 @@ def is_signed_in(browser: Browser) -> bool:
 
 
 def test_a_session_ends(site: Site, browser: Browser) -> None:
-    """A viewer's lasts longer, as nobody stands before a screen on the wall; in another role it does not."""
+    """A viewer's session lasts longer, as nobody stands before a screen on the wall; no other role's does."""
     for role in ("administrator", "viewer"):
         site.cli("admin", "add", role, "--tenant", "default", "--role", role, "--password", ADMIN_PASSWORD)
     for role, column, age, ends in ENDS:

@@ -1,4 +1,4 @@
-"""Phones that no longer answer: they cost a bounded number of NOTIFYs, and the others know nothing of it."""
+"""Phones that no longer answer cost a bounded number of NOTIFYs, and other phones notice nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from keys import MANY, Keys
 from sites import Site
 
 SILENT, LIVING, CALLS = 5000, 20, 50
-BOUND = 8.0  # KiB for each silent watcher: its one NOTIFY, and what is to be retransmitted when
+BOUND = 8.0  # KiB for each silent watcher: its one NOTIFY, and when that is retransmitted
 
 
 def test_thousands_of_silent_watchers(own_site: Callable[..., Site]) -> None:
@@ -43,7 +43,7 @@ def test_thousands_of_silent_watchers(own_site: Callable[..., Site]) -> None:
 
 
 def test_one_that_answers_again_is_told_what_is_true_now(own_site: Callable[..., Site]) -> None:
-    """What it has missed comes as one document, by the next retransmission's answer."""
+    """What a watcher has missed comes as one document, once it answers a retransmission."""
     site = own_site("--trust", "127.0.0.0/8")
     keys = Keys(site.server.address(), "112", ["102"], 50)
     keys.subscribe()

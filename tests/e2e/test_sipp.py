@@ -1,6 +1,6 @@
 """SIPp as phones: makers' SUBSCRIBEs watch while SIPp calls, makers' keys pick up and transfer.
 
-SIPp knows MD5 only and takes the first challenge, so it comes from a trusted source here.
+SIPp knows only MD5 and takes the first challenge, so here it sends from a trusted source.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SCENARIOS = Path(__file__).parent / "sipp"
 
 
 class Sipp:
-    """One SIPp process running `calls` calls of a scenario, one as a rule."""
+    """A SIPp process that runs `calls` calls of a scenario."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Sipp:
         )
 
     def wait_file(self, name: str) -> None:
-        """Until the scenario has come to where it makes this file."""
+        """Wait until the scenario has come to the step that writes this file."""
         until = time.monotonic() + DEADLINE
         while not (self.log.parent / name).exists():
             if self.process.poll() is not None or time.monotonic() > until:
@@ -61,7 +61,7 @@ class Sipp:
             time.sleep(0.02)
 
     def finish(self) -> None:
-        """Wait for the end; the scenario has to have passed."""
+        """Wait for the end, and check that the scenario has passed."""
         try:
             output, _ = self.process.communicate(timeout=DEADLINE)
         except subprocess.TimeoutExpired:
@@ -84,7 +84,7 @@ def written(site: Site, text: str) -> Path:
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 @pytest.mark.parametrize("maker", WATCHERS)
 def test_a_makers_phone_watches_a_call(own_site: Callable[..., Site], maker: str, transport: str) -> None:
-    """idle, early, confirmed, idle: each scenario checks every NOTIFY."""
+    """Each scenario checks every NOTIFY: idle, early, confirmed, and idle again."""
     site = trusting(own_site)
     callee = site.registered("102")
     keys = Sipp(site, written(site, watching(WATCHERS[maker])), "103", "102", transport)
@@ -95,7 +95,7 @@ def test_a_makers_phone_watches_a_call(own_site: Callable[..., Site], maker: str
         more = {"body": sdp(5000), "Content_Type": "application/sdp"} if status == 200 else {}
         callee.reply(invite, status, "OK", **more)  # type: ignore[arg-type]
         site.wait_lamp("102", lamp)
-        site.wait_watched("102")  # what comes sooner takes its place
+        site.wait_watched("102")  # a change that comes sooner takes the place of this one
     callee.wait_request("ACK")
     assert Dialog.of_invite(callee, invite).request("BYE").status == 200
     for process in (calling, keys):
@@ -105,7 +105,7 @@ def test_a_makers_phone_watches_a_call(own_site: Callable[..., Site], maker: str
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 @pytest.mark.parametrize("key", PICKERS)
 def test_a_makers_key_picks_up(own_site: Callable[..., Site], key: str, transport: str) -> None:
-    """The flashing key is pressed: what it sends is made of what its NOTIFY said."""
+    """The flashing key is pressed, and sends what it makes of its NOTIFY."""
     site = trusting(own_site)
     caller, phone = site.registered("101"), site.registered("102")
     keys = Sipp(site, written(site, picking_up(PICKERS[key])), "103", "102", transport)
@@ -142,7 +142,7 @@ def test_a_makers_phone_transfers(own_site: Callable[..., Site], maker: str) -> 
     if not TRANSFERRING[maker].stays:
         phone.finish()
     elif TRANSFERRING[maker].is_told:
-        phone.wait_file(told_mark("180"))  # an answer that comes sooner takes its place
+        phone.wait_file(told_mark("180"))  # an answer that comes sooner takes the place of the 180
     target.reply(second, 200, "OK", sdp(7000), Content_Type="application/sdp")
     again = transferee.wait_request("INVITE")
     assert audio_port(again) == 7000

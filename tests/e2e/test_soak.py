@@ -1,6 +1,6 @@
-"""An office at work, for long: calls, pickups, keys that subscribe anew, phones that die; memory stays flat.
+"""An office at work for long, with calls, pickups, new subscriptions and dying phones: memory stays flat.
 
-SOAK_SECONDS makes it run longer (`make soak`: ten minutes).
+SOAK_SECONDS makes the test run longer (`make soak`: ten minutes).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ SECONDS = float(os.environ.get("SOAK_SECONDS", "60"))
 RATE = 25  # calls a second
 KEYS = 400
 LIVES = 32.0  # seconds that a transaction lives: until then memory has to grow with the calls
-GROWTH = 1.05  # of memory between the first and the last part after that; 1.2 if every call leaked
+GROWTH = 1.05  # of memory, from the first part after LIVES to the last; 1.2 if every call leaks
 TRUSTED = "127.0.0.2"
 SDP = "application/sdp"
 
 
 @dataclass
 class Working:
-    """Twelve phones, of which 102, 103 and 104 are a group."""
+    """Twelve phones at work, of which 102, 103 and 104 are a group."""
 
     site: Site
     dice: random.Random
@@ -130,7 +130,7 @@ class Working:
         self.hang_up(picking.acknowledge(answer), calling.agent)
 
     def anew(self) -> None:
-        """A key subscribes, and either lets go or is never heard of again."""
+        """Have a key subscribe, and either end that or never be heard of again."""
         agent = Agent(self.site.server.address(), self.dice.choice(EXTENSIONS), host=TRUSTED)
         answer, _ = agent.subscribe(self.dice.choice(EXTENSIONS), expires=60)
         if self.dice.random() < 0.8:
@@ -146,7 +146,7 @@ class Working:
         agent.close()
 
     def dies(self) -> None:
-        """A phone over TCP is switched off while it rings, and comes back."""
+        """Have a phone over TCP switched off while it rings, and come back."""
         calling, phone, _ = self.ring("108")
         phone.close()
         self.site.agents.remove(phone)

@@ -1,4 +1,4 @@
-"""Everybody subscribes at once, as after a power cut; and who finds no room is told when to come back."""
+"""Everybody subscribes at once, as after a power cut; whoever finds no room is told when to come back."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ STORM = 10_000
 
 
 def test_ten_thousand_at_once(own_site: Callable[..., Site]) -> None:
-    """All are served, none twice, and calls and registrations go on meanwhile."""
+    """All keys are served, none twice, and calls and registrations go on meanwhile."""
     site = own_site("--trust", "127.0.0.0/8", config=f"[sip]\n{MANY}")
     callee, caller = site.registered("102"), site.registered("101")
     keys = Keys(site.server.address(), "112", EXTENSIONS, STORM)
     for number in range(STORM):
         keys.send_subscribe(number)
         if number % 100 == 50:
-            keys.send_subscribe(number)  # a phone that is impatient
+            keys.send_subscribe(number)  # the phone of this key is impatient
         if number % 500 == 0:
             keys.pump()
     calling = Calling.trusted(caller, "102", sdp(4000))
@@ -61,7 +61,7 @@ def test_who_is_sent_away_is_told_when_to_come_back(own_site: Callable[..., Site
 
 @pytest.mark.parametrize("setting", ["extension_requests", "tenant_requests"])
 def test_a_phone_gone_mad(own_site: Callable[..., Site], setting: str) -> None:
-    """Twenty at once are served, then two a second; with the tenant's limit, of all its phones."""
+    """Twenty requests at once are served, then two a second, of one phone or of all phones of a tenant."""
     site = own_site(config=f"[sip]\n{setting} = 2\n")
     mad = site.agent("101")
     answers = [mad.register() for _ in range(60)]

@@ -1,4 +1,4 @@
-"""Strangers: what PJSIP is given of theirs (nothing), and what their forgeries do (nothing)."""
+"""Strangers: PJSIP is given none of their messages, and their forgeries do nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def filled(text: str, agent: Agent) -> str:
 
 
 def everything(agent: Agent) -> list[bytes]:
-    """Every kind of message that a stranger may send: all methods, responses, torture, nonsense."""
+    """All kinds of messages that a stranger may send: all methods, responses, torture, nonsense."""
     found: list[bytes] = []
     for method in METHODS:
         for more in ("", "To: <sip:102@{d}>;tag=x\r\n", "Content-Type: multipart/mixed;boundary=b\r\n"):
@@ -77,7 +77,7 @@ def test_pjsip_is_given_nothing_of_strangers(site: Site) -> None:
 
 
 def test_a_forged_response_to_a_notify_changes_nothing(site: Site) -> None:
-    """Of another phone, which knows how its own branches look, and of who lacks one thing only."""
+    """The forger is another phone, which knows branches of its own, or lacks only one of the ids."""
     watcher, other = site.agent("101"), site.agent("103")
     watcher.auto_answer = False
     _, notify = watcher.subscribe("102")
@@ -111,7 +111,7 @@ def test_a_forged_response_to_a_notify_changes_nothing(site: Site) -> None:
 
 
 def test_branches_and_tags_cannot_be_guessed_from_one_another(site: Site) -> None:
-    """Nor nonces."""
+    """Nonces cannot be guessed either."""
     watcher = site.agent("101")
     seen: dict[str, list[str]] = {"branch": [], "tag": [], "nonce": []}
     for number in range(40):
@@ -157,10 +157,10 @@ def test_a_request_of_a_third_party_is_in_no_call(site: Site, method: str, wrong
 
 
 def test_a_forged_response_ends_no_call(site: Site) -> None:
-    """Of a third party that lacks one of the INVITE's branch, its Call-ID and our tag.
+    """The forger is a third party that lacks one of the INVITE's branch, its Call-ID and our tag.
 
-    Who watches the phone is told the Call-ID and the tag, and may work out what PJSIP has drawn; the branch
-    has a seal behind that.
+    Whoever watches the phone is told the Call-ID and the tag, and may work out the random part of the branch
+    that PJSIP has made; the branch has a seal behind that.
     """
     caller, callee, stranger = site.registered("101"), site.registered("102"), site.agent("103")
     calling = Calling.start(caller, "102", sdp(4000))
@@ -196,7 +196,7 @@ def test_a_forged_response_ends_no_call(site: Site) -> None:
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_late_copy_of_an_invite_starts_no_second_call(site: Site, transport: str) -> None:
-    """RFC 6026: its transaction remembers the INVITE after the 2xx, also when the call is over."""
+    """The transaction remembers the INVITE after the 2xx, even when the call is over (RFC 6026)."""
     caller, callee = site.registered("101", transport), site.registered("102")
     calling = Calling.start(caller, "102", sdp(4000))
     calling.headers["Content-Type"] = "application/sdp"
@@ -220,7 +220,7 @@ def test_a_late_copy_of_an_invite_starts_no_second_call(site: Site, transport: s
 
 @pytest.mark.parametrize("method", ["BYE", "UPDATE", "INVITE", "INFO", "REFER", "ACK"])
 def test_who_knows_the_ids_of_a_call_is_not_in_it(site: Site, method: str) -> None:
-    """Whoever may watch a phone is told them, so that its keys can pick up."""
+    """Whoever may watch a phone is told the ids, so that their keys can pick up."""
     caller, callee, watcher = (site.registered(user) for user in ("104", "105", "103"))
     watcher.subscribe("105")
     mine, _ = connect(caller, callee)
@@ -239,7 +239,7 @@ def test_who_knows_the_ids_of_a_call_is_not_in_it(site: Site, method: str) -> No
     }
     headers = stranger.headers(method, "104", **ids, **more)
     stranger.send(f"{method} sip:{stranger.server} SIP/2.0", headers, sdp(6666))
-    if method != "ACK":  # it may be the phone itself, which has another address now
+    if method != "ACK":  # the sender may be the phone itself at another address
         challenge = stranger.final(headers)
         assert challenge.status == 401
         if method == "INVITE":

@@ -1,4 +1,4 @@
-"""SIP over TCP as networks and attackers deliver it: glued, cut anywhere, slowly, endlessly, too often."""
+"""SIP over TCP as networks and attackers deliver it: glued, cut anywhere, slow, endless, or too often."""
 
 from __future__ import annotations
 
@@ -96,5 +96,5 @@ def test_one_address_cannot_take_all_connections(own_site: Callable[..., Site]) 
         other.close()
     first.socket.close()
     site.agents.remove(first)
-    others[0].request("OPTIONS", "101")  # by now the server has seen it close
+    others[0].request("OPTIONS", "101")  # by now the server has seen the connection close
     assert site.agent("101", "tcp").request("OPTIONS", "101").status == 200, "room again"

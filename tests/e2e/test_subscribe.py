@@ -1,4 +1,4 @@
-"""SUBSCRIBE Event: dialog and its NOTIFYs on the wire, as phones send them (RFC 6665, RFC 4235)."""
+"""SUBSCRIBE for Event: dialog, as phones send it, and its NOTIFYs on the wire (RFC 6665, RFC 4235)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the server ends, and is started again: signals, `blfd run --supervise`, the files of contrib."""
+"""How the server ends and is started again: signals, `blfd run --supervise`, and the files of contrib."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def supervised(own_site: Callable[..., Site]) -> Site:
     site = own_site("--trust", "127.0.0.0/8")
     site.server.stop()
     site.options = (*site.options, "--supervise")
-    site.start()  # on the ports of before
+    site.start()  # on the same ports as before
     return site
 
 
 def test_a_server_that_dies_is_started_again(supervised: Site) -> None:
-    """Twice; lamps are right without any phone doing anything."""
+    """It dies twice, and lamps are right although no phone does anything."""
     site = supervised
     keys = Keys(site.server.address(), "103", ["102"], 50)
     keys.subscribe()
@@ -71,7 +71,7 @@ def test_a_server_that_dies_is_started_again(supervised: Site) -> None:
     log = site.server.log.read_text()
     assert "the server ended by signal 9 (Killed) after" in log
     assert "started again at once" in log
-    site.server.log.write_text("")  # else the deaths count as faults of ours
+    site.server.log.write_text("")  # otherwise the deaths would count as faults of ours
     keys.close()
 
 
@@ -125,7 +125,7 @@ TWICE = 0.002  # seconds between two signals
 
 
 class End(NamedTuple):
-    """`to` is the process that was started, its process group, or all processes, as systemd does it."""
+    """A way to end the server: a signal `to` the process that was started, its group, or all processes."""
 
     options: tuple[str, ...]
     number: signal.Signals
@@ -184,7 +184,7 @@ def leave(site: Site) -> None:
 
 
 def sender(site: Site, end: End) -> Callable[[], None]:
-    """Sends the signal."""
+    """A function that sends the signal of this end."""
     started = site.server.process.pid
     server = int(site.ask("status")["pid"])
     everybody = {started, server, *web_processes(server)}
@@ -200,7 +200,7 @@ def sender(site: Site, end: End) -> Callable[[], None]:
 
 
 def accepted(site: Site) -> tuple[Calling, Message]:
-    """A call that rings, and the INVITE; a REGISTER and a SUBSCRIBE that are answered in this instant."""
+    """Have a call ring, and a REGISTER and a SUBSCRIBE answered just now; return the call, and its INVITE."""
     ringing, caller = site.registered("102"), site.agent("101")
     calling = Calling.trusted(caller, "102", sdp(4000))
     invite = ringing.wait_request("INVITE")
@@ -216,7 +216,7 @@ def on_disk(site: Site) -> tuple[int, int]:
 
 @pytest.mark.parametrize("end", ENDS, ids=str)
 def test_what_was_answered_outlives_every_end(started: Site, end: End) -> None:
-    """And phones that ring are told that nobody calls any more."""
+    """Phones that ring are told that nobody calls any more."""
     site = started
     send = sender(site, end)
     calling, invite = accepted(site)
@@ -238,7 +238,7 @@ def test_what_was_answered_outlives_every_end(started: Site, end: End) -> None:
 
 @pytest.mark.parametrize("end", CUT_SHORT, ids=str)
 def test_a_second_signal_a_while_later_cuts_short(started: Site, end: End) -> None:
-    """Nothing is waited for any more, here for a phone that answers no CANCEL; what was answered is kept."""
+    """The server waits no longer, here for a phone that answers no CANCEL; what was answered is kept."""
     site = started
     for _ in range(10):
         send = sender(site, end)
@@ -248,7 +248,7 @@ def test_a_second_signal_a_while_later_cuts_short(started: Site, end: End) -> No
         time.sleep(SAME_WISH + 0.1)
         if time.monotonic() < since + (SAME_WISH + STOP_QUIET) / 2:
             break
-        leave(site)  # nobody has answered for so long that it may have ended by itself
+        leave(site)  # after so long without an answer the server may have ended by itself
         start_anew(site, end)
     site.registered("104")
     send()

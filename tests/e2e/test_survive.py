@@ -1,4 +1,4 @@
-"""Calls that are up go on in the next process, whatever has ended the one before."""
+"""Calls that are up go on in the next process, whatever has ended the process before."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def cseq(request: Message) -> int:
 
 
 def alive(dialog: Dialog, port: int, how: str = "sendrecv") -> Message:
-    """A phone is asked whether it is still there, and says so."""
+    """Wait until a phone is asked whether it is still there, and have it say so."""
     asked = dialog.agent.wait(lambda m: m.method in ("INVITE", "UPDATE") and m["call-id"] == dialog.call_id)
     if asked.method == "INVITE":
         dialog.agent.reply(asked, 200, "OK", sdp(port, how), Content_Type=SDP)
@@ -45,7 +45,7 @@ def alive(dialog: Dialog, port: int, how: str = "sendrecv") -> Message:
 
 
 def shown(site: Site, *extensions: str) -> list[dict[str, Any]]:
-    """What lamps show, but for how long."""
+    """What lamps show, without the times."""
     rows = [row for row in site.ask("lamps") if row["extension"] in extensions]
     for row in rows:
         for dialog in row["dialogs"]:
@@ -55,7 +55,7 @@ def shown(site: Site, *extensions: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(("how", "transport"), [("kill", UDP6), ("stop", "udp")])
 def test_a_call_that_is_up(own_site: Callable[..., Site], how: str, transport: str) -> None:
-    """Lamps and lists show it as before; both phones are asked for it; either side ends it on both."""
+    """Lamps and lists show the call as before, both phones are asked for it, and either side ends it."""
     site = own_site()
     watcher = site.agent("103")
     watcher.subscribe("102")
@@ -63,7 +63,7 @@ def test_a_call_that_is_up(own_site: Callable[..., Site], how: str, transport: s
     before = watcher.notify("confirmed").document.dialogs
     site.wait_rows("legs", 2)
     lamps, (call,) = shown(site, "101", "102"), site.ask("calls")
-    for method in ("OPTIONS", "INFO"):  # which change nothing but the number of the next request
+    for method in ("OPTIONS", "INFO"):  # both change nothing but the number of the next request
         headers = one.send(method)
         if method == "INFO":
             other.agent.reply(other.agent.wait_request("INFO"), 200)
@@ -89,7 +89,7 @@ def test_a_call_that_is_up(own_site: Callable[..., Site], how: str, transport: s
     site.wait_rows("legs WHERE held AND settled", 1)
     restart(site)
     second = alive(one, 4000, "sendonly")
-    assert direction(second) == "sendrecv"  # it says itself that it holds
+    assert direction(second) == "sendrecv"  # the phone says itself that it holds
     assert cseq(second) > cseq(first)
     assert direction(alive(other, 5000, "recvonly")) == "sendonly"
     site.wait_lamp("101", "held")
@@ -107,9 +107,9 @@ def test_a_call_that_is_up(own_site: Callable[..., Site], how: str, transport: s
 
 @pytest.mark.parametrize("transports", [("udp", UDP6, "tcp")], ids=["mixed"])
 def test_kill_9_of_an_office_at_work(own_site: Callable[..., Site], transports: tuple[str, ...]) -> None:
-    """Calls, transfers, pickups, forwards: what was up goes on with the right one, and can be hung up."""
+    """Calls that were up after transfers, pickups and forwards go on with whom they were, and can end."""
     site = own_site("--trust", "127.0.0.0/8", "--trust", "::1")
-    office = Office(site, random.Random(SEED), transports, may_lose=10.0)  # on however busy a machine
+    office = Office(site, random.Random(SEED), transports, may_lose=10.0)  # so that the machine may be busy
     for _ in range(KILLS):
         office.work(1.0)
         while not site.rows("legs"):
@@ -126,15 +126,17 @@ ACME = "acme.example"
 
 
 def of_acme(site: Site, user: str) -> Agent:
-    """A phone of a tenant; its domain is in From and To, and its messages go to the server's address."""
+    """A phone of a tenant, whose domain is in From and To; its messages go to the server's address."""
     phone = Agent(site.server.address(), user, "acme")
     site.agents.append(phone)
     return phone
 
 
 def test_dialogs_of_a_tenant(own_site: Callable[..., Site]) -> None:
-    """Our Contact names the tenant, before and after kill -9: requests inside them find it by that, as those
-    of phones that learnt a Contact of before do by what else they say."""
+    """Our Contact names the tenant, before and after kill -9, so that requests inside dialogs find it.
+
+    Requests of phones that know an older Contact of ours find the tenant by what else they say.
+    """
     site = own_site()
     site.cli("--tenant", ACME, "extension", "add", "102", "--password", "acme")
     one, other, watcher = (of_acme(site, user) for user in ("101", "102", "101"))
@@ -168,13 +170,13 @@ def test_dialogs_of_a_tenant(own_site: Callable[..., Site]) -> None:
         over = {**dialog, "CSeq": f"{watcher.cseq + 1} SUBSCRIBE"}
         again = watcher.request("SUBSCRIBE", "102", uri, b"", Event="dialog", Expires="600", **over)
         assert (again.status, again["contact"]) == (200, f"<sip:{ACME}@{at}>")
-    caller.target = f"sip:{at}"  # one of before
+    caller.target = f"sip:{at}"  # a Contact as earlier versions wrote it
     hang_up(caller, other)
     site.wait_rows("legs", 0)
 
 
 def restart_and_ask(site: Site) -> None:
-    """Until both phones of the one call have refreshed their sessions, when asked."""
+    """Restart, and wait until both phones of the only call have refreshed their sessions when asked."""
     connection = sqlite3.connect(site.database)
     (before,) = connection.execute("SELECT max(session_expires_at) FROM legs").fetchone()
     connection.close()
@@ -187,7 +189,7 @@ def heard(phone: PhoneProcess, state: str = "active") -> None:
 
 
 def test_what_phones_do_with_a_call_that_went_on(own_site: Callable[..., Site]) -> None:
-    """PJSUA2: they take the re-INVITE, hold, transfer, and whoever the call is with then hangs up."""
+    """PJSUA2 phones take the re-INVITE, hold and transfer, and whoever is left in the call hangs up."""
     site = own_site()
     alice, bob, carol = (site.phone(user) for user in ("101", "102", "103"))
     alice.do("call", to="102")
@@ -218,7 +220,7 @@ def test_what_phones_do_with_a_call_that_went_on(own_site: Callable[..., Site]) 
 
 
 def test_it_is_taken_over_after_a_restart(own_site: Callable[..., Site]) -> None:
-    """INVITE with Replaces, of what lamps have told before; a phone that has gone meanwhile ends both."""
+    """The Replaces has ids that lamps told before; a phone that has gone meanwhile ends both legs."""
     site = own_site("--trust", "127.0.0.0/8")
     one, other = connect(site.registered("101", "tcp"), site.registered("102"), is_trusted=True)
     site.wait_rows("legs WHERE settled", 2)
@@ -257,7 +259,7 @@ def test_it_is_taken_over_after_a_restart(own_site: Callable[..., Site]) -> None
 
 
 def test_a_carriers_call_over_tcp(own_site: Callable[..., Site]) -> None:
-    """A new connection to it is made, and either side ends the call; one that is over there ends at once."""
+    """We connect to the carrier anew, and either side ends the call; one that is over there ends here."""
     site = own_site()
     carrier, phone = Listening(site, "carrier", "127.0.0.2"), site.registered("101")
     where = ("--server", f"127.0.0.2:{carrier.port}", "--transport", "tcp", "--ping", "0")
@@ -290,7 +292,7 @@ def test_a_carriers_call_over_tcp(own_site: Callable[..., Site]) -> None:
 
 
 def test_a_phone_that_rang_when_the_process_died(own_site: Callable[..., Site]) -> None:
-    """It is told that the call that it answers is over; who makes up such an answer is told nothing."""
+    """The phone is told that the call that it answers is over; whoever makes up such an answer is not."""
     site = own_site()
     caller, callee = site.registered("101"), site.registered("102")
     calling = Calling.start(caller, "102", sdp(4000))
@@ -305,7 +307,7 @@ def test_a_phone_that_rang_when_the_process_died(own_site: Callable[..., Site]) 
     bye = callee.wait_request("BYE")
     assert bye["call-id"] == invite["call-id"]
     callee.reply(bye, 200)
-    for number in range(OF_ONE + 5):  # whoever watches the lamp knows the Call-ID, and may come from anywhere
+    for number in range(OF_ONE + 5):  # whoever watches the lamp knows the Call-ID
         to = f"{invite['to']};tag=made-up-{number}"
         headers = [(key, to if key == "to" else value) for key, value in invite.headers]
         callee.reply(replace(invite, headers=headers), 200, "OK", sdp(5000), Content_Type=SDP)

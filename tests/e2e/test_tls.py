@@ -34,7 +34,7 @@ def own(tmp_path: Path, authority: Pair) -> Pair:
 
 
 def talk(caller: Agent, callee: Agent, **over: str) -> tuple[Dialog, Dialog]:
-    """A call that is up: both sides."""
+    """Set up a call, and return both sides."""
     calling = Calling.start(caller, callee.user, sdp(4000), **over)
     invite = callee.wait_request("INVITE")
     callee.reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp")
@@ -44,7 +44,7 @@ def talk(caller: Agent, callee: Agent, **over: str) -> tuple[Dialog, Dialog]:
 
 
 def test_what_we_write_over_tls(own_site: Callable[..., Site], own: Pair) -> None:
-    """The name that the certificate is for, and transport=tls: a phone that connects anew trusts us."""
+    """We write the certificate's name, and transport=tls, so that a phone that connects anew trusts us."""
     site = own_site(config=f'address = "pbx.example"\n{own.toml()}')
     watcher, plain = site.registered("103", "tls"), site.registered("102")
     port = site.server.address("tls").partition(":")[2]
@@ -60,7 +60,7 @@ def test_what_we_write_over_tls(own_site: Callable[..., Site], own: Pair) -> Non
 
 
 def test_phones_that_write_sips(own_site: Callable[..., Site]) -> None:
-    """Calls from and to them; their lamps are told over TLS alone."""
+    """Such phones call and are called, and hear of lamps over TLS alone."""
     site = own_site()
     phone, other = site.agent("101", "tls"), site.registered("102", "tls")
     server = phone.server
@@ -99,7 +99,7 @@ def test_phones_that_write_sips(own_site: Callable[..., Site]) -> None:
 
 
 def test_who_has_no_tls_gets_into_no_call_by_sips(own_site: Callable[..., Site]) -> None:
-    """Neither by a pickup, nor by a transfer to sips:."""
+    """Such a phone gets in neither by a pickup, nor by a transfer to sips:."""
     site = own_site()
     caller, callee = site.registered("101", "tls"), site.registered("102", "tls")
     plain = site.registered("104")
@@ -189,7 +189,7 @@ def test_a_certificate_that_phones_will_refuse_is_served_with_a_warning(
 
 
 @pytest.mark.parametrize("kind", ["another key", "no certificate"])
-def test_one_that_cannot_be_served_is_one_line_at_the_start(tmp_path: Path, own: Pair, kind: str) -> None:
+def test_a_certificate_of_no_use_is_one_line_at_the_start(tmp_path: Path, own: Pair, kind: str) -> None:
     if kind == "another key":
         own.key.write_bytes(self_signed(tmp_path, "other").key.read_bytes())
     listen = ["tls:127.0.0.1:0"]
@@ -204,9 +204,9 @@ def test_one_that_cannot_be_served_is_one_line_at_the_start(tmp_path: Path, own:
 def test_a_renewal_while_phones_talk(
     own_site: Callable[..., Site], tmp_path: Path, authority: Pair, own: Pair
 ) -> None:
-    """A broken one changes nothing; a good one is for new connections; the call and the lamps go on.
+    """A broken renewal changes nothing, a good one is for new connections, and call and lamps go on.
 
-    What is served over https is renewed as well.
+    The certificate of https is renewed as well.
     """
     site = own_site("--web", "https://127.0.0.1:0", config=own.toml())
     web = ("127.0.0.1", int(site.ask("status")["serves"][0].rpartition(":")[2]))
@@ -260,7 +260,7 @@ def test_phones_that_connect_again_after_a_kill_are_told(own_site: Callable[...,
         assert back.register(expires=0).status == 200
 
 
-def test_a_provisioned_phone_is_sent_there_and_can_fetch_whom_to_trust(
+def test_a_provisioned_phone_is_sent_to_tls_and_can_fetch_whom_to_trust(
     own_site: Callable[..., Site], authority: Pair, own: Pair
 ) -> None:
     config = f'address = "pbx.example"\n{own.toml()}[tls]\nca = "{authority.certificate}"\n'

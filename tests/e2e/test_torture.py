@@ -18,18 +18,18 @@ numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def module_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Asks nobody for a password, so that what stands behind the challenge is reached."""
+    """A site that asks nobody for a password, so that messages get past the challenge."""
     site = Site(tmp_path_factory.mktemp("site"), "--trust", "127.0.0.1/32")
     phone = site.agent("104")
     assert phone.register().status == 200
-    site.agents.remove(phone)  # it outlives each test
+    site.agents.remove(phone)  # the phone outlives each test
     yield site
     phone.close()
     site.stop()
 
 
 def finals(agent: Agent, count: int) -> list[int]:
-    """The statuses of `count` final responses, then a round trip to see that no more has come."""
+    """The statuses of `count` final responses, after which a round trip shows that no more has come."""
     found = [agent.wait(lambda m: m.status >= 200).status for _ in range(count)]
     if agent.transport == "udp":
         assert agent.request("OPTIONS", "101").status == 200
@@ -55,14 +55,14 @@ def test_rfc_4475(site: Site, torture: Torture, transport: str) -> None:
     assert set(found) <= set(expected), found
 
 
-# The corpus: what its index asks for, once the addresses in it are ours
+# The answers that the index of the corpus asks for, once the addresses are ours
 
 ANSWERS = {
-    "ast-subscribe-below-min-expiry": (489,),  # of presence
+    "ast-subscribe-below-min-expiry": (489,),  # for presence
     "ast-subscribe-dialog": (200,),
-    "ast-subscribe-eventlist": (489,),  # of presence; lists are not served
+    "ast-subscribe-eventlist": (489,),  # for presence; lists are not served
     "ast-subscribe-mwi": (489,),
-    "ast-subscribe-nat": (489,),  # of presence too
+    "ast-subscribe-nat": (489,),  # for presence, too
     "ast-subscribe-no-accept": (489,),
     "ast-subscribe-no-event": (489,),
     "ast-subscribe-presence": (489,),
@@ -99,7 +99,7 @@ _URI = rb"(sips?:)(?:([^@\s>]+)@)?[\w.-]+(?::\d+)?"
 
 
 def ours(data: bytes, agent: Agent) -> bytes:
-    """The message as if 101 had sent it from here: our domain in Request-URI, From and To, else as it was."""
+    """The message as 101 would send it from here, with our domain in Request-URI, From and To."""
     server = agent.server.encode()
     start, _, rest = data.partition(b"\r\n")
     user = b"101" if start.startswith(b"REGISTER") else b"102"

@@ -1,4 +1,4 @@
-"""Transfers end to end: who asks for them, who is called, what everybody is told and sees."""
+"""Transfers end to end: who asks for them, who is called, and what everybody is told and sees."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SDP = "application/sdp"
 
 @dataclass
 class Trio:
-    """101 and 102 talk, and 103 and 104 may be called; 105 watches all; nobody is challenged."""
+    """Phones without challenges: 101 and 102 talk, 103 and 104 may be called, and 105 watches all."""
 
     site: Site
     transport: str = "udp"
@@ -34,7 +34,7 @@ class Trio:
 
 @pytest.fixture
 def trio(site: Site, request: pytest.FixtureRequest) -> Iterator[Trio]:
-    """Over UDP, or what a test says."""
+    """Phones over UDP, or over the transport that a test names."""
     trio = Trio(site, getattr(request, "param", "udp"))
     yield trio
     site.wait_no_call()
@@ -50,7 +50,7 @@ def refer(dialog: Dialog, to: str, **more: str) -> Message:
 
 
 def told(dialog: Dialog, status: int) -> Message:
-    """Until its phone is told of `status` in a NOTIFY, which it confirms."""
+    """Wait until a phone is told of `status` in a NOTIFY, which it confirms, and return that."""
     notify = dialog.agent.wait(
         lambda m: (
             m.method == "NOTIFY"
@@ -78,7 +78,7 @@ def answers(agent: Agent, invite: Message, port: int = 7000) -> Dialog:
 
 
 def moved(dialog: Dialog, port: int, own: int, who: str) -> Message:
-    """Its phone is asked to send to `port`, of `who`, by re-INVITE, and answers."""
+    """Wait until a re-INVITE asks a phone to send to `port` of `who`, have that answered, and return it."""
     again = dialog.agent.wait(lambda m: m.method == "INVITE" and m["call-id"] == dialog.call_id)
     assert audio_port(again) == port
     assert direction(again) == "sendrecv"
@@ -155,10 +155,10 @@ def test_what_the_target_refuses_leaves_the_call_held_as_it_was(trio: Trio, stat
 
 @pytest.mark.parametrize("pause", [0.0, 0.05, 0.28])
 def test_bye_right_after_the_202(trio: Trio, pause: float) -> None:
-    """Phones differ in how long they wait; the target rings on."""
+    """Phones differ in how long they wait before the BYE; the target rings on."""
     caller, callee = trio.talk()
     assert refer(callee, "103").status == 202
-    time.sleep(pause)  # how long they wait is the point
+    time.sleep(pause)  # different pauses are what is tested
     assert callee.request("BYE").status == 200
     trio.site.wait_idle("102")
     invite = rings(trio["103"])
@@ -189,7 +189,7 @@ def test_the_transferee_hangs_up_before_the_answer(trio: Trio) -> None:
 
 
 def test_a_transferor_that_answers_no_notify(trio: Trio) -> None:
-    """Its phone is dead: the two others talk, and its leg ends 2 s later."""
+    """The transferor's phone is dead: the two others talk, and its leg ends 2 s later."""
     caller, callee = trio.talk()
     callee.agent.auto_answer = False
     refer(callee, "103")
@@ -304,12 +304,12 @@ def test_what_rings_is_picked_up_and_shows_the_transferee(trio: Trio, way: str) 
     trio["105"].unsubscribe()
 
 
-# Attended
+# Attended transfers
 
 
 @dataclass
 class Consulted:
-    """102 talks with 101, whom it holds, and with 103, or 103 rings."""
+    """102 talks with 101, whom it holds, and with 103, unless 103 rings still."""
 
     trio: Trio
     rings: bool = False
@@ -330,7 +330,7 @@ class Consulted:
         self.target = Dialog.of_invite(self.trio["103"], self.invite)
 
     def replaces(self, tags: str) -> str:
-        """What a phone puts into Refer-To of its dialog with the target."""
+        """The Replaces that a phone puts into Refer-To, of its dialog with the target."""
         headers = self.calling.headers
         own = headers["From"].partition("tag=")[2]
         theirs = (
@@ -381,7 +381,7 @@ def test_attended(trio: Trio, tags: str, on: str) -> None:
 
 
 def test_attended_while_its_hold_is_not_answered_yet(trio: Trio) -> None:
-    """The REFER follows the re-INVITE at once, as fast fingers and phones do it."""
+    """The REFER follows the re-INVITE at once, as fast phones send it."""
     consulted = Consulted(trio)
     caller, callee, second, target = consulted.caller, consulted.callee, consulted.second, consulted.target
     hold = second.send("INVITE", sdp(5200, "sendonly"))
@@ -416,7 +416,7 @@ def test_blind_while_its_hold_is_not_answered_yet(trio: Trio) -> None:
 
 
 def test_two_transfers_at_once(trio: Trio) -> None:
-    """Both ends of a call transfer it: the first does, the other hears that it is too late."""
+    """Both ends of a call transfer it: the first succeeds, and the other hears that it is too late."""
     caller, callee = trio.talk()
     assert refer(callee, "103").status == 202
     assert refer(caller, "104").status == 491
@@ -469,7 +469,7 @@ def test_while_the_target_rings(trio: Trio, then: str) -> None:
 
 
 def test_kill_9_while_a_transfer_rings(own_site: Callable[..., Site]) -> None:
-    """The two talk on as if it had never been asked for, and nobody is joined with who rang for it."""
+    """The two talk on as if there had been no transfer, and nobody is joined with whoever rang for it."""
     site = own_site()
     trio = Trio(site)
     trio["105"].subscribe("103")
@@ -504,7 +504,7 @@ def test_kill_9_while_a_transfer_rings(own_site: Callable[..., Site]) -> None:
     site.wait_rows("legs WHERE settled", 2)
     assert refer(other, "103").status == 202
     invite = rings(trio["103"])
-    other.request("BYE")  # so 101 waits for 103 alone
+    other.request("BYE")  # then 101 waits for 103 alone
     site.wait_idle("102")
     site.kill()
     site.start()

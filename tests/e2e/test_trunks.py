@@ -1,4 +1,4 @@
-"""Trunks end to end: carriers that are raw agents on addresses of their own, and phones of the site."""
+"""Trunks end to end, with phones of the site, and carriers that are raw agents on addresses of their own."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Carrier:
 
 
 def desk_of(site: Site) -> Desk:
-    """Where trunks are set, as the command line does it."""
+    """A desk at which trunks are set, as the command line does it."""
     store = Store(site.database)
     phones = Phones(store, lambda: Place("127.0.0.1", {}, ""))
     return Desk(store, ControlClient(socket_path(site.database)), phones, "a test")
@@ -138,7 +138,7 @@ def test_a_call_out_answers_a_challenge_and_its_bye_too(site: Site, carrier: Car
 
 
 def test_the_answer_is_only_in_a_183_that_wants_a_prack(site: Site, carrier: Carrier) -> None:
-    """The 200 has no SDP then, and PRACK goes where the 183's Contact is."""
+    """The 200 then has no SDP, and the PRACK goes to the Contact of the 183."""
     caller = site.registered("101")
     calling = Calling.start(caller, "0301", sdp(5001))
     invite = carrier.invited()
@@ -159,7 +159,7 @@ def test_the_answer_is_only_in_a_183_that_wants_a_prack(site: Site, carrier: Car
 
 
 def talks(carrier: Carrier, callee: Agent) -> tuple[Dialog, Dialog]:
-    """A call in that is up: the carrier's side, at port 7000, and the extension's, at 5001."""
+    """Set up a call in; return the carrier's side, at port 7000, and the extension's, at 5001."""
     calling = carrier.call(f"{DID}{callee.user[1:]}")
     invite = rings(callee)
     callee.reply(invite, 200, "OK", sdp(5001), Content_Type="application/sdp")
@@ -169,7 +169,7 @@ def talks(carrier: Carrier, callee: Agent) -> tuple[Dialog, Dialog]:
 
 
 def moved(agent: Agent, port: int, own: int) -> None:
-    """It is asked to send elsewhere, and does."""
+    """Wait until an agent is asked to send to `port`, and have it do so."""
     again = agent.wait_request("INVITE")
     assert audio_port(again) == port
     agent.reply(again, 200, "OK", sdp(own), Content_Type="application/sdp")
@@ -178,7 +178,7 @@ def moved(agent: Agent, port: int, own: int) -> None:
 
 @pytest.mark.parametrize("target", ["103", "0309"])
 def test_a_call_in_is_transferred_on(site: Site, carrier: Carrier, target: str) -> None:
-    """To an extension, and out again by the same trunk."""
+    """The call goes to an extension, or out again by the same trunk."""
     taker = site.registered(target) if target == "103" else carrier.agent
     outside, mine = talks(carrier, callee := site.registered("101"))
     assert mine.request("REFER", Refer_To=f"<sip:{target}@{callee.server}>").status == 202
@@ -200,7 +200,7 @@ def test_a_call_in_is_transferred_on(site: Site, carrier: Carrier, target: str) 
 
 
 def fax(port: int, *, keeps_audio: bool = False) -> bytes:
-    """T.38 in the place of the audio, or after it (T.38, annex D)."""
+    """An SDP with T.38 in the place of the audio, or after it (T.38, annex D)."""
     lines = [f"v=0\r\no=- {port} 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0"]
     lines += ["m=audio 0 RTP/AVP 0 8"] if keeps_audio else []
     lines += [f"m=image {port} udptl t38", "a=T38FaxVersion:0", "a=T38MaxBitRate:14400"]
@@ -210,8 +210,10 @@ def fax(port: int, *, keeps_audio: bool = False) -> bytes:
 
 @pytest.mark.parametrize("keeps_audio", [False, True])
 def test_a_call_becomes_a_fax(site: Site, carrier: Carrier, keeps_audio: bool) -> None:
-    """Asked for by the extension that is called, as fax machines do; and one that the carrier refuses leaves
-    the call as it was."""
+    """The extension that is called asks for that, as fax machines do.
+
+    A fax that the carrier refuses leaves the call as it was.
+    """
     carrier.set(codecs=["PCMA", "PCMU", "telephone-event"])
     outside, mine = talks(carrier, callee := site.registered("101"))
     for asked, other in ((mine, carrier.agent), (outside, callee)):
@@ -247,7 +249,7 @@ def test_a_call_becomes_a_fax(site: Site, carrier: Carrier, keeps_audio: bool) -
 
 
 def test_a_challenge_inside_a_call_that_came_in(site: Site, carrier: Carrier) -> None:
-    """Also in the next process: who is called hangs up after kill -9."""
+    """The challenge is answered in the next process, too, where the phone that was called hangs up."""
     callee = site.registered("101")
     carrier.set(username="acct", password="s3cret")
     for is_killed in (False, True):
@@ -307,7 +309,7 @@ def forwarded(site: Site, extension: str, number: str) -> Iterator[None]:
 
 
 def test_a_carrier_that_sends_a_forwarded_call_back_ends_it(site: Site, carrier: Carrier) -> None:
-    """It is a user agent to either side, and keeps of our INVITE who calls."""
+    """The carrier is a user agent to either side, and keeps only the caller of our INVITE."""
     carrier.set(caller_id=f"{DID}00")
     with forwarded(site, "101", "0170123"):
         calling = carrier.call(f"{DID}01")
@@ -324,7 +326,7 @@ def test_a_carrier_that_sends_a_forwarded_call_back_ends_it(site: Site, carrier:
 
 
 def wants_ever_fresher(carrier: Carrier, most: int) -> None:
-    """An INVITE comes again so often, and no more, of which each nonce is old when it is used."""
+    """Take `most` INVITEs, and ask each for a proof by a fresher nonce."""
     for number in range(most):
         request = carrier.invited()
         asks = f'Digest realm="p", nonce="old{number}", algorithm=MD5, qop="auth", stale=true'
@@ -333,8 +335,10 @@ def wants_ever_fresher(carrier: Carrier, most: int) -> None:
 
 
 def test_challenges_inside_a_call(site: Site, carrier: Carrier) -> None:
-    """Each request is asked for a proof, by another nonce: what the phone is told is what comes of it. One
-    that is asked for ever is refused, once in the log, and the call is as before."""
+    """Each request is asked for a proof by another nonce, and the phone is told only the final result.
+
+    A request that is asked for ever is refused, which the log says once, and the call is as before.
+    """
     carrier.set(username="acct", password="s3cret")
     caller = site.registered("101")
     calling = Calling.start(caller, "0302", sdp(5001))
@@ -386,7 +390,7 @@ def test_challenges_inside_a_call(site: Site, carrier: Carrier) -> None:
 
 
 def test_the_number_is_where_the_trunk_says(site: Site, carrier: Carrier) -> None:
-    """In a header field of the carrier's own, the Request-URI being our account."""
+    """The number is in a header field of the carrier's own, while the Request-URI is our account."""
     carrier.set(username="acct", did_source="header:X-DID")
     callee = site.registered("102")
     uri = f"sip:acct@{callee.server}"
@@ -398,8 +402,11 @@ def test_the_number_is_where_the_trunk_says(site: Site, carrier: Carrier) -> Non
 
 
 def test_session_timers_by_a_trunk(site: Site, carrier: Carrier) -> None:
-    """Each side has its own (RFC 4028): what is too short is refused, what the carrier wants is asked for,
-    and it may refresh, by UPDATE and by re-INVITE."""
+    """Each side has a timer of its own (RFC 4028).
+
+    Intervals that are too short are refused, the carrier's minimum is asked for, and the carrier may refresh,
+    by UPDATE and by re-INVITE.
+    """
     phone = site.registered("101")
     timed = {"Supported": "timer", "Session-Expires": "1800;refresher=uac"}
     refused = carrier.call(f"{DID}01", **{**timed, "Session-Expires": "20"}).refused()
@@ -439,7 +446,7 @@ def test_session_timers_by_a_trunk(site: Site, carrier: Carrier) -> None:
 
 
 def test_two_tenants_at_one_carrier(site: Site, carrier: Carrier) -> None:
-    """Each gets the calls to its own numbers, and sees nothing of the other's."""
+    """Each tenant gets the calls to its own numbers, and sees nothing of the other's."""
     ours, theirs = site.registered("101"), site.agent("101")
     theirs.password, acme = "acme", "sip:101@acme.example"
     named = {"From": f"<{acme}>;tag=x", "To": f"<{acme}>", "Contact": f"<sip:101@{theirs.address}>"}
@@ -466,7 +473,7 @@ def test_two_tenants_at_one_carrier(site: Site, carrier: Carrier) -> None:
 
 
 def test_two_carriers(site: Site, carrier: Carrier) -> None:
-    """503, silence: the other one; 486: that is the answer; 18x and then 503: no second call."""
+    """503 or silence leads to the other carrier; 486 is the answer, and after 18x a 503 is, too."""
     other = Carrier(site, "127.0.0.3")
     trunks.add(other.desk, "default", "other", {"servers": [other.agent.address]})
     routes.change(other.desk, "default", "0.", {"trunks": ["carrier", "other"]})
@@ -480,7 +487,7 @@ def test_two_carriers(site: Site, carrier: Carrier) -> None:
             if then:
                 other.agent.reply(other.invited(), then, "Busy Here")
                 other.agent.wait_request("ACK")
-            if not first:  # one that answers after all, when the call is over: it has nobody to charge for
+            if not first:  # a carrier that answers when the call is over has nobody to charge
                 assert calling.refused().status == 486
                 carrier.agent.reply(invite, 200, "OK", sdp(7000), Content_Type="application/sdp")
             carrier.agent.wait_request("ACK")
@@ -521,11 +528,13 @@ def test_strangers_and_codes_are_refused_from_outside(site: Site, carrier: Carri
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
-def test_it_registers_gets_calls_by_its_token_and_leaves(
+def test_a_trunk_registers_gets_calls_by_its_token_and_leaves(
     own_site: Callable[..., Site], transport: str
 ) -> None:
-    """Also through kill -9 of the server, where the carrier's connection breaks, and where the carrier is
-    away and comes back without its registrations."""
+    """A trunk does so through kill -9 of the server, and when the carrier's connection breaks.
+
+    A carrier that was away may come back without its registrations.
+    """
     site = own_site()
     registrar = Registrar("127.0.0.2", transport)
     desk = desk_of(site)
@@ -582,8 +591,11 @@ def carrier_names() -> Iterator[str]:
 
 
 def test_over_tls(own_site: Callable[..., Site], tmp_path: Path, carrier_names: str) -> None:
-    """Whose certificate has the trunk's name calls in, from whatever address; calls go out by a connection
-    of ours, which shows our certificate to whom its own names, also in the next process."""
+    """Whoever has a certificate with the trunk's name calls in, from any address.
+
+    Calls go out by a connection of ours, which shows our certificate to a carrier whose own has the trunk's
+    name, in the next process, too.
+    """
     authority = self_signed(tmp_path, "authority", "DNS:authority")
     own = signed(tmp_path, "own", authority, "DNS:pbx.example,IP:127.0.0.1")
     asked = f'[tls]\nclient_certificates = "asked"\nclient_ca = "{authority.certificate}"\n'
@@ -654,8 +666,10 @@ def test_over_tls(own_site: Callable[..., Site], tmp_path: Path, carrier_names: 
 
 
 def test_a_trunk_that_registers_here(site: Site) -> None:
-    """Calls out go to where it is, also in the next process; calls in are asked for its password, whatever
-    From says, and it has no other right of an extension."""
+    """Calls out go to where the trunk is, in the next process, too.
+
+    Calls in are asked for its password, whatever From says, and it has no other right of an extension.
+    """
     desk = desk_of(site)
     said = {"mode": "peer-registers", "username": "pbx", "password": "s3cret", "dids": ["2xx=1xx"]}
     trunks.add(desk, "default", "pbx", said)
@@ -698,7 +712,7 @@ def test_a_trunk_that_registers_here(site: Site) -> None:
 
 
 class Registrar:
-    """A registrar that challenges, on a thread of its own; what it has taken is in `taken`."""
+    """A registrar that challenges, on a thread of its own; `taken` has the requests that it has accepted."""
 
     def __init__(self, host: str, transport: str, port: int = 0) -> None:
         self.transport = transport
@@ -716,7 +730,7 @@ class Registrar:
         self._thread.start()
 
     def registered(self) -> Message:
-        """The next REGISTER that was accepted and is no end."""
+        """Wait for the next REGISTER that is accepted and does not unregister, and return it."""
         return self.wait("3600")
 
     def wait(self, expires: str) -> Message:
@@ -736,7 +750,7 @@ class Registrar:
         self._socket.close()
 
     def end(self) -> None:
-        """As kill -9 ends it: nobody listens, and then the connection is gone."""
+        """End as kill -9 ends it: nobody listens, and then the connection is gone."""
         connection = self._connection
         assert connection
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Upstreams end to end: lamps of a PBX are shown as ours, of Kamailio and of a raw agent that is hostile."""
+"""Upstreams end to end: lamps of Kamailio, and of a raw agent that is hostile, are shown as ours."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def body(state: str, version: int = 0, call: str = "c1") -> bytes:
 
 
 def related(document: bytes) -> bytes:
-    """As the one resource of a list (RFC 4662)."""
+    """A document as the only resource of a list (RFC 4662)."""
     index = (
         b'<list xmlns="urn:ietf:params:xml:ns:rlmi" uri="sip:front@pbx" version="0" fullState="true">'
         b'<resource uri="sip:102@pbx"><instance id="i" state="active" cid="d@pbx"/></resource></list>'
@@ -39,7 +39,7 @@ def related(document: bytes) -> bytes:
 
 
 class Pbx:
-    """A raw agent that blfd asks for the lamp of 102."""
+    """A PBX that is a raw agent, which blfd asks for the lamp of 102."""
 
     def __init__(self, site: Site, host: str = "127.0.0.8") -> None:
         self.site = site
@@ -64,7 +64,7 @@ class Pbx:
     def notify(
         self, of: Message, content: bytes, agent: Agent | None = None, state: str = "active", **over: str
     ) -> Message:
-        """The response to a NOTIFY in the dialog that a SUBSCRIBE has made."""
+        """Send a NOTIFY in the dialog that a SUBSCRIBE has made, and return the response."""
         sender = agent or self.agent
         self.version += 1
         contact = of["contact"].strip("<>")
@@ -94,7 +94,7 @@ def pbx(own_site: Callable[..., Site]) -> Iterator[Pbx]:
 
 
 def test_a_pbx_is_believed_and_nobody_else(pbx: Pbx) -> None:
-    """Password, NOTIFY before the 200, forged and unreadable ones, kill -9 of blfd, an end."""
+    """The PBX asks for a password, and sends NOTIFYs before the 200, unreadable ones, and an end."""
     site = pbx.site
     watcher = site.registered("103")
     watcher.subscribe("102")
@@ -153,12 +153,12 @@ class KamailioPbx(Kamailio):
 
     def __init__(self, site: Site, folder: Path) -> None:
         super().__init__(folder)
-        self.address = f"127.0.0.12:{free_port()}"  # where nobody else comes while it is down
+        self.address = f"127.0.0.12:{free_port()}"  # nobody else takes this address while Kamailio is down
         self.site = site
         self.start()
 
     def start(self) -> None:
-        """As after a crash: it knows nobody."""
+        """Start Kamailio, which knows nobody, as after a crash."""
         shutil.rmtree(self.folder / "tables", ignore_errors=True)
         shutil.copytree(TABLES, self.folder / "tables")
         config = CONFIG.read_text().replace("@PBX@", self.address)
@@ -191,7 +191,7 @@ def kamailio(own_site: Callable[..., Site], tmp_path: Path) -> Iterator[Kamailio
 
 
 def test_the_lamps_of_kamailio(kamailio: KamailioPbx) -> None:
-    """A call there is shown here, and after it has started anew the next one is, too."""
+    """A call there is shown here, and so is the next one after Kamailio has started anew."""
     site = kamailio.site
     a, b = kamailio.phone("101"), kamailio.phone("102")
     site.cli(
@@ -211,7 +211,7 @@ def test_the_lamps_of_kamailio(kamailio: KamailioPbx) -> None:
 
 
 def call(site: Site, a: Agent, b: Agent, watcher: Agent) -> None:
-    """It rings, and is given up."""
+    """Check that a call rings, and is given up."""
     calling = Calling.trusted(a, b.user, sdp(4000))
     invite = b.wait_request("INVITE")
     b.reply(invite, 180, "Ringing")
@@ -225,7 +225,7 @@ def call(site: Site, a: Agent, b: Agent, watcher: Agent) -> None:
 
 
 def wait_anew(site: Site, before: dict[str, str]) -> None:
-    """Until each lamp is told of in another dialog."""
+    """Wait until each lamp is told of in a new dialog."""
     until = time.monotonic() + 3 * PATIENCE
     while any(
         not row["told"] or row["dialog"] == before[row["extension"]] for row in site.ask("upstream lamps")

@@ -1,17 +1,17 @@
-"""The torture messages of RFC 4475, each in its shape at our own extensions."""
+"""The torture messages of RFC 4475, in their shapes, for extensions of ours."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-PARSED = (480,)  # a call to 102, which no phone has registered: it was read to the end
+PARSED = (480,)  # a call to 102, which has no phone: the message was read to the end
 PHONE = "sip:104@{d}"  # a phone that is registered
 NOTHING: tuple[int, ...] = ()
 
 
 class Torture(NamedTuple):
-    """A message, and the statuses that may answer it: over TCP those of `tcp`, where these differ."""
+    """A message, and the statuses that may answer it; over TCP these are `tcp`, if that is set."""
 
     name: str
     text: str
@@ -135,13 +135,13 @@ TORTURES = [
     Torture("escruri", invite(uri="sip:102@{d}?Route=%3Csip:example.com%3E"), (400,), SDP),
     Torture("baddate", invite("Date: Fri, 01 Jan 2010 16:00:00 EST"), PARSED, SDP),
     Torture("regbadct", register("Contact: sip:101@{a}?Route=%3Csip:sip.example.com%3E"), (400,)),
-    Torture("badaspec", options(to='To: "Watson, Thomas" < sip:102@{d} >'), (200,)),  # it is read as without the spaces
-    Torture("baddn", options().replace("From: <", "From: Bell, Alexander <"), (200,)),  # it is read as with quotes
+    Torture("badaspec", options(to='To: "Watson, Thomas" < sip:102@{d} >'), (200,)),  # the spaces are ignored
+    Torture("baddn", options().replace("From: <", "From: Bell, Alexander <"), (200,)),  # quotes are added
     Torture("badvers", options(start="OPTIONS sip:102@{d} SIP/7.0"), (505,)),
     Torture("mismatch01", options(cseq="8 INVITE"), (400,)),
     Torture("mismatch02", options(start="NEWMETHOD sip:102@{d} SIP/2.0", cseq="8 INVITE"), (400,)),
     Torture("bigcode", written("SIP/2.0 4294967301 better not break the receiver", VIA, TO, *REST, "CSeq: 1 INVITE"), NOTHING),
-    # 3.2 and 3.3: what the transaction and the application make of it
+    # 3.2 and 3.3: messages that the transaction or the application judges
     Torture("badbranch", options().replace("z9hG4bK{n}", "z9hG4bK"), (200,)),
     Torture("insuf", written("INVITE sip:102@{d} SIP/2.0", VIA, "CSeq: 1 INVITE", SIZE), (400,)),
     Torture("unkscm", options(start="OPTIONS nobodyKnowsThisScheme:totallyopaquecontent SIP/2.0"), (416,)),
@@ -167,10 +167,10 @@ TORTURES = [
         "inv2543",
         written("INVITE sip:102@{d} SIP/2.0", "Via: SIP/2.0/{t} {a}", "From: <sip:101@{d};user=phone>", TO, CALL,
                 "Record-Route: <sip:102@{d};maddr=127.0.0.1>", "CSeq: 56 INVITE", "Content-Type: application/sdp"),
-        (400,),  # for want of a Contact; over TCP, for want of a Content-Length
+        (400,),  # for lack of a Contact; over TCP, for lack of a Content-Length
         SDP,
     ),
-    # What the fuzzer found: PJSIP ends lines and headers where RFC 3261 does not
+    # Messages that the fuzzer found: PJSIP ends lines and headers where RFC 3261 does not
     Torture("tab in the request line", options(start="OPTIONS sip:102@{d}\t SIP/2.0"), (400,)),
     Torture("CR alone", options().replace("\r\nTo:", "\rTo:"), (400,)),
     Torture("LF alone", options().replace("\r\nTo:", "\nTo:"), (400,)),

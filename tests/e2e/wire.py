@@ -1,4 +1,4 @@
-"""A small SIP agent that sends exactly the octets that a test wants, over UDP, TCP or TLS."""
+"""A small SIP agent that sends exactly the octets that a test wants, over UDP, TCP, or TLS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMPACT = {"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "
 
 @dataclass
 class Message:
-    """A received message; `headers` by lower-case name, in order."""
+    """A message that was received; `headers` has lower-case names, in order."""
 
     start: str
     headers: list[tuple[str, str]]
@@ -70,11 +70,11 @@ class Message:
 
 
 class Unclean(Exception):
-    """The server sent something that is not one message with sound lines. No test passes over it."""
+    """The server sent something that is not one message with sound lines. No test may ignore that."""
 
 
 def check_frame(data: bytes) -> None:
-    """Raises Unclean: a control character in a start line or header, or a length that lies."""
+    """Raise Unclean for control characters in start line or header, and for a wrong length."""
     head, end, body = data.partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     if not end or any(octet < 0x20 or octet == 0x7F for line in lines for octet in line):
@@ -85,7 +85,7 @@ def check_frame(data: bytes) -> None:
 
 
 def _transaction(request: Message) -> tuple[str, str]:
-    """A key that is equal for retransmissions alone (RFC 3261, section 17.2.3)."""
+    """A key that only retransmissions share (RFC 3261, section 17.2.3)."""
     return request["via"], request.method
 
 
@@ -93,20 +93,20 @@ def _transaction(request: Message) -> tuple[str, str]:
 class Agent:
     """One phone's socket, at `host`. `transport` is "udp", "tcp" or "tls"; `server` is HOST:PORT.
 
-    Over TLS, `trusting` is what it trusts; without, it trusts everybody.
+    Over TLS it trusts what `trusting` does, or else everybody.
     """
 
     server: str
     user: str = "101"
     password: str = ""
     transport: str = "udp"
-    auto_answer: bool = True  # it answers every NOTIFY with 200
-    takes_repeats: bool = False  # what comes again, as it was, is received again
+    auto_answer: bool = True  # whether it answers every NOTIFY with 200
+    takes_repeats: bool = False  # whether retransmissions are received again
     is_registered: bool = False
     received: list[Message] = field(default_factory=list)
-    host: str = ""  # "" is loopback's
-    zone: int = 0  # the interface, where both addresses are of its link alone
-    leave_by: list[Callable[[], object]] = field(default_factory=list)  # what ends its calls
+    host: str = ""  # "" for an address of loopback
+    zone: int = 0  # the interface, where both addresses are only of its link
+    leave_by: list[Callable[[], object]] = field(default_factory=list)  # requests that end its calls
     watched: list[tuple[str, Message]] = field(default_factory=list)  # with the 200 of each SUBSCRIBE
     trusting: ssl.SSLContext | None = None
 
@@ -121,7 +121,7 @@ class Agent:
         self.socket.bind((self.host, 0, *link))
         if self.transport != "udp":
             self.socket.connect(self.peer)
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as phones do
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # phones set that, too
         if self.transport == "tls":
             self.socket.settimeout(DEADLINE)
             self.socket = (self.trusting or trusting_all()).wrap_socket(
@@ -140,7 +140,7 @@ class Agent:
     def close(self) -> None:
         self.socket.close()
 
-    # What goes out
+    # Messages that go out
 
     def send_raw(self, data: bytes) -> None:
         if self.transport == "udp":
@@ -158,7 +158,7 @@ class Agent:
         return f"SIP/2.0/{self.transport.upper()} {self.address};branch=z9hG4bKt{number}.{id(self)};rport"
 
     def headers(self, method: str, to: str, **over: str) -> dict[str, str]:
-        """The headers of a request outside a dialog; `over` replaces or adds, with _ for -."""
+        """The headers of a request outside a dialog; `over` replaces or adds some, with _ for -."""
         self.cseq += 1
         number = next(_numbers)
         headers = {
@@ -174,7 +174,7 @@ class Agent:
         return {name: value for name, value in headers.items() if value}
 
     def request(self, method: str, to: str, uri: str = "", body: bytes = b"", **over: str) -> Message:
-        """Send a request, and answer a challenge; gives the final response."""
+        """Send a request, answer a challenge, and return the final response."""
         uri = uri or f"sip:{to}@{self.server}"
         headers = self.headers(method, to, **over)
         self.send(f"{method} {uri} SIP/2.0", headers, body)
@@ -191,7 +191,7 @@ class Agent:
     def authorized(
         self, headers: dict[str, str], method: str, uri: str, challenge: Message, algorithm: str = ""
     ) -> dict[str, str]:
-        """The headers again, with credentials for the first algorithm of the challenge, or the named one."""
+        """The headers with credentials, for the first algorithm of the challenge or the named one."""
         offered = challenge.all("www-authenticate")
         value = next(v for v in offered if not algorithm or f"algorithm={algorithm}" in v)
         self.cseq += 1
@@ -210,7 +210,7 @@ class Agent:
     def reply(
         self, request: Message, status: int, reason: str = "OK", body: bytes = b"", **more: str
     ) -> None:
-        """Answer a request; `more` is as `over` in `headers`."""
+        """Answer a request; `more` has further headers, as `over` of `headers`."""
         to = request["to"] if ";tag=" in request["to"] or status == 100 else f"{request['to']};tag={id(self)}"
         lines = [f"SIP/2.0 {status} {reason}"]
         lines += [f"Via: {via}" for via in request.all("via")]
@@ -225,10 +225,10 @@ class Agent:
         self.received[:] = [m for m in self.received if m.status or _transaction(m) != _transaction(request)]
         self.send_raw(data)
 
-    # What comes in
+    # Messages that come in
 
     def wait(self, condition: Callable[[Message], bool], timeout: float = DEADLINE) -> Message:
-        """The first message, received already or to come, that fulfils the condition; it is taken out."""
+        """Wait for the first message that fulfils the condition, received already or not, and take it."""
         until = time.monotonic() + timeout
         while True:
             for message in self.received:
@@ -241,7 +241,7 @@ class Agent:
                 raise AssertionError(f"{self.user}: not received within {timeout} s; there is {starts}")
 
     def take_all(self) -> None:
-        """Receive what is there already."""
+        """Receive all messages that are there already."""
         while self.receive(0):
             pass
 
@@ -256,7 +256,7 @@ class Agent:
             self.socket.settimeout(0)
         try:
             data = self.socket.recv(65535)
-        except ssl.SSLWantReadError:  # what came was a record of TLS' own
+        except ssl.SSLWantReadError:  # the record was one of TLS itself
             return True
         finally:
             if self.transport == "tls":
@@ -280,12 +280,12 @@ class Agent:
         message = Message.read(data)
         message.source = source
         again = None if message.status else self._replies.get(_transaction(message))
-        if again:  # where a test was slow, its next step does not take the last one's request for its own
+        if again:  # the next step of a slow test must not take an earlier step's request for its own
             self.send_raw(again)
             return
         if (
             data in self._taken and not self.takes_repeats
-        ):  # a test was slow, and somebody did not wait for it
+        ):  # a test was slow, and its peer did not wait for it
             return
         self._taken.add(data)
         if message.method == "NOTIFY" and self.auto_answer:
@@ -293,7 +293,7 @@ class Agent:
         self.received.append(message)
 
     def final(self, headers: dict[str, str], timeout: float = DEADLINE) -> Message:
-        """The final response to a request that was sent."""
+        """Wait for the final response to a request, and return it."""
         wanted = ([headers["Call-ID"]], [headers["CSeq"]])
         return self.wait(lambda m: m.status >= 200 and (m.all("call-id"), m.all("cseq")) == wanted, timeout)
 
@@ -301,14 +301,14 @@ class Agent:
         return self.wait(lambda m: m.method == method, timeout)
 
     def silent(self, condition: Callable[[Message], bool], seconds: float = 0.6) -> bool:
-        """Whether nothing that fulfils the condition comes for a while."""
+        """Whether no message that fulfils the condition comes for a while."""
         try:
             self.wait(condition, seconds)
         except AssertionError:
             return True
         return False
 
-    # What phones do
+    # Requests that phones send
 
     def register(self, expires: int = 3600, contact: str = "", **over: str) -> Message:
         contact = contact or f"<sip:{self.user}@{self.address}>"
@@ -323,7 +323,7 @@ class Agent:
         )
 
     def subscribe(self, to: str, expires: int = 600, **over: str) -> tuple[Message, Message]:
-        """Send SUBSCRIBE; gives the 200 and the first NOTIFY."""
+        """Send SUBSCRIBE, and return the 200 and the first NOTIFY."""
         answer = self.request(
             "SUBSCRIBE", to, body=b"", **{"Event": "dialog", "Expires": str(expires), **over}
         )
@@ -333,14 +333,14 @@ class Agent:
         return answer, self.wait(lambda m: m.method == "NOTIFY" and m["call-id"] == call_id)
 
     def unsubscribe(self) -> None:
-        """End what it watches: else the phone's next connection is told of it."""
+        """End its subscriptions, of which its next connection would be told otherwise."""
         for to, answer in self.watched:
             ids = {"From": answer["from"], "To": answer["to"], "Call_ID": answer["call-id"]}
             self.request("SUBSCRIBE", to, body=b"", Event="dialog", Expires="0", **ids)
         self.watched.clear()
 
     def notify(self, state: str, timeout: float = DEADLINE) -> Message:
-        """The next NOTIFY whose document has a dialog in `state`."""
+        """Wait for the next NOTIFY whose document has a dialog in `state`, and return it."""
         return self.wait(
             lambda m: m.method == "NOTIFY" and any(d.state.value == state for d in m.document.dialogs),
             timeout,
@@ -372,7 +372,7 @@ def digest(challenge: str, user: str, password: str, method: str, uri: str) -> s
 
 
 def proved(request: Message, name: str, user: str, secret: str) -> bool:
-    """Whether a request proves the password."""
+    """Whether a request proves that its sender knows the secret."""
     parts: dict[str, str] = dict(re.findall(r'(\w+)="?([^",]+)"?', request[name]))
     h = hashlib.sha256 if parts.get("algorithm") == "SHA-256" else hashlib.md5
 
