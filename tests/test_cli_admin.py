@@ -65,7 +65,7 @@ def test_tokens(blfd: Run, tmp_path: Path) -> None:
     assert "no token crm" in blfd("token", "remove", "crm", "--tenant", "default", code=1).stderr
 
 
-def test_changes(blfd: Callable[..., CompletedProcess[str]]) -> None:
+def test_changes(blfd: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
     assert "nothing has been changed yet" in blfd("changes").stdout
     blfd("extension", "add", "101", "--password", "h1dden")
     blfd("extension", "set", "101", "--name", "Alice", "--password", "h1dden-2")
@@ -90,4 +90,14 @@ def test_changes(blfd: Callable[..., CompletedProcess[str]]) -> None:
     assert chosen["sentence"] == "added extension 101"
     everything = json.loads(blfd("changes", "--system", "--json").stdout)
     assert [row["operation"] for row in everything][2] == "admin.add"
+    lines = "".join(f"{number},x,Person {number}\n" for number in range(200, 260))
+    (tmp_path / "many.csv").write_text(f"extension,password,name\n{lines}")
+    blfd("extension", "import", str(tmp_path / "many.csv"))
+    (whole,) = json.loads(blfd("changes", "--filter", "operation=extension.import", "--json").stdout)
+    assert whole["counts"]["added"] == 60
+    of = ("changes", "--of", str(whole["id"]))
+    assert f"--of {whole['id']} shows each" in " ".join(blfd("changes", "--limit", "1").stdout.split())
+    assert "Person 259" in blfd(*of, "--filter", "of=259").stdout
+    assert json.loads(blfd(*of, "--sort", "-name", "--limit", "1", "--json").stdout)[0]["name"] == "259"
+    assert "no change 99999" in blfd("changes", "--of", "99999", code=1).stderr
     assert "argon2" not in json.dumps(everything)

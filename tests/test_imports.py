@@ -22,8 +22,9 @@ from blfd.devices.phones import Phones
 from blfd.devices.values import Place, Wanted
 from blfd.operations import Desk, devices, extensions, table
 from blfd.operations.imports import Counts
+from blfd.operations.sentences import sentence
 from blfd.operations.table import Columns
-from blfd.store import Exists, NewExtension, Store, StoreError
+from blfd.store import Exists, NewExtension, NotFound, Store, StoreError
 from blfd.store.devices import DeviceRow
 
 PLACE = Place("192.0.2.5", {"udp": 5060, "tcp": 5060}, "http://192.0.2.5:8080")
@@ -220,6 +221,36 @@ def test_the_audit_says_what_an_import_has_changed(desk: Desk) -> None:
     assert change.before == {"101": ann}
     assert change.after == {"101": {**ann, "password": "changed"}, "103": {**ann, "name": "Cid"}}
     assert "h1dden" not in json.dumps(change)
+
+
+def test_a_change_of_many_is_kept_in_parts(desk: Desk) -> None:
+    audit, numbers = desk.store.audit, [str(number) for number in range(90, 150)]
+    put(desk, "extension,password,name\n" + "".join(f"{n},x,Person {n}\n" for n in numbers))
+    put(desk, "extension,password,name\n" + "".join(f"{n},y,Person {n}\n" for n in range(145, 205)), True)
+    extensions.change_many(desk, "default", [str(number) for number in range(100, 200)], pickup="off")
+    rights, second, first = audit.changes("default")
+    assert first.counts == {"added": 60, "changed": 0, "removed": 0, "unchanged": 0}
+    assert sentence(first) == "added 60 extensions (90, 91, 92, 93, 94, 95 and 54 more) from a file"
+    assert list(first.after or {}) == numbers[:12], "the others are not read with it"
+    assert sentence(second) == (
+        "added 55 extensions (150, 151, 152, 153, 154, 155 and 49 more), changed 5 extensions "
+        "(145, 146, 147, 148 and 149) from a file"
+    )
+    assert sentence(rights) == "changed 100 extensions (100, 101, 102, 103, 104, 105 and 94 more)"
+    parts, total = audit.parts(second.id, part=(53, 4))
+    assert (total, [part.name for part in parts]) == (60, ["203", "204", "145", "146"])
+    assert (parts[0].before, (parts[0].after or {})["name"]) == (None, "Person 203")
+    assert (parts[3].after or {})["password"] == "changed"
+    assert [part.name for part in audit.parts(second.id, ["person", "99"])[0]] == ["199"]
+    found, total = audit.some("default", ["149"], "-at", (0, 100))
+    assert [change.id for change in found] == [rights.id, second.id, first.id], "by the name of any of them"
+    assert audit.some("default", ["204"], "-at", (0, 100))[1] == 1
+    with pytest.raises(NotFound, match="no change 999"):
+        audit.get("default", 999)
+    desk.store.tenants.add("acme.example")
+    with pytest.raises(NotFound, match=f"no change {first.id}"):
+        audit.get("acme.example", first.id)
+    assert audit.get(None, first.id) == first
 
 
 def test_all_that_is_wrong_is_named_and_nothing_is_done(desk: Desk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import logging
 import queue
 import re
@@ -804,6 +805,33 @@ def test_calls_of_version_24_keep_who_they_are_with(tmp_path: Path) -> None:
     ours, theirs = NameAddr("sip:102@host"), NameAddr("sip:101@host", 'Zoë "\udcfe"')
     for seat in (found.caller, found.callee):
         assert (seat.saved.local, seat.saved.remote) == (ours, theirs)
+
+
+def test_large_changes_of_version_26_are_kept_in_parts(tmp_path: Path) -> None:
+    path = tmp_path / "blfd.db"
+    db = of_version(path, 26)
+    before = {str(number): {"name": "x" * 100} for number in range(40)}
+    after = {name: row for name, row in before.items() if name != "7"} | {"8": {"name": "y"}}
+    after |= {str(number): {"name": "new" * 30} for number in range(100, 160)}
+    small = {"name": "Anna"}
+    for old, new in ((before, after), (None, small), ({"80:5e": "left out"}, {})):
+        told = [None if each is None else json.dumps(each) for each in (old, new)]
+        row = (1.0, "me", "default", "extension.import", "extensions", *told)
+        db.execute(
+            "INSERT INTO audit (at, who, tenant, operation, subject, before, after) VALUES (?,?,?,?,?,?,?)",
+            row,
+        )
+    db.conn.commit()
+    db.close()
+    audit = Store(path).audit
+    third, second, first = audit.changes("default")
+    assert (third.before, second.after, second.counts) == ({"80:5e": "left out"}, small, None)
+    assert first.counts == {"added": 60, "changed": 1, "removed": 1, "unchanged": 38}
+    parts, total = audit.parts(first.id)
+    assert (total, {part.name: part.after for part in parts if part.after}) == (100, after)
+    assert {part.name: part.before for part in parts if part.before} == before
+    assert audit.some("default", ["159"], "at", (0, 9))[1] == 1
+    assert len(json.dumps(first)) < 10_000
 
 
 def test_shapes_of_extensions(store: Store) -> None:

@@ -17,9 +17,13 @@ class Loss(NamedTuple):
     version: str | None = None
 
 
-def some_of(names: Sequence[str], most: int = 3) -> str:
-    """The first of the names, and how many more there are: "101, 102, 103 and 4 more"."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
+def some_of(names: Sequence[str], most: int = 3, of: int = 0) -> str:
+    """The first of the names, and how many more there are: "101, 102, 103 and 4 more".
+
+    `of` is how many there are where not all of them are here.
+    """
+    total = max(of, len(names))
+    more = f" and {total - most} more" if total > most else ""
     return f"{', '.join(names[:most])}{more}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from blfd.operations.loss import counted, some_of
-from blfd.store.audit import Change
+from blfd.store.audit import Change, in_order
 
 NOUNS = {"device": "phone", "admin": "administrator", "token": "API token", "route": "the route for"}
 VERBS = {"add": "added", "change": "changed", "remove": "removed", "import": "imported", "many": "changed"}
@@ -26,18 +26,21 @@ def sentence(change: Change) -> str:
             members = {*after.get("pickers", ()), *after.get("targets", ())}
             return f"added group {change.subject} with {_names(members)}"
         case (("extension" | "device"), ("import" | "many")):
-            return _many("extension" if kind == "extension" else "phone", verb, before, after)
+            return _many("extension" if kind == "extension" else "phone", verb, change)
         case "device", "secrets":
             return f"looked at the passwords of {named}"
         case "device", "renew":
             return f"gave {named} other passwords and another address for its files"
         case "device", "renew_many":
-            phones = f"{counted(len(before), 'phone')} ({_names(before)})"
+            total = sum((change.counts or {}).values()) or len(before)
+            phones = f"{counted(total, 'phone')} ({_names(before, total)})"
             return f"gave {phones} other passwords and other addresses for their files"
         case "setting", "many":
             those = {mac for mac in {**before, **after} if before.get(mac) != after.get(mac)}
             verb = "set" if after else "took back"
-            return f"{verb} {change.subject} for {counted(len(those), 'phone')} ({_names(those)})"
+            counts = change.counts or {}
+            total = sum(counts.values()) - counts.get("unchanged", 0) or len(those)
+            return f"{verb} {change.subject} for {counted(total, 'phone')} ({_names(those, total)})"
         case "setting", ("set" | "unset"):
             return _setting(change.subject, verb, before, after)
         case "template", ("set" | "unset"):
@@ -64,11 +67,14 @@ def _members(group: str, before: dict[str, Any], after: dict[str, Any]) -> str:
     return ", ".join(said) or f"saved group {group} as it was"
 
 
-def _many(noun: str, verb: str, before: dict[str, Any], after: dict[str, Any]) -> str:
+def _many(noun: str, verb: str, change: Change) -> str:
+    before, after, counts = change.before or {}, change.after or {}, change.counts or {}
     added, gone = after.keys() - before.keys(), before.keys() - after.keys()
     changed = {name for name in before.keys() & after.keys() if before[name] != after[name]}
-    parts = (("added", added), ("removed", gone), ("changed", changed))
-    said = [f"{word} {counted(len(those), noun)} ({_names(those)})" for word, those in parts if those]
+    said = list[str]()
+    for kind, those in (("added", added), ("removed", gone), ("changed", changed)):
+        total = counts.get(kind, len(those))
+        said += [f"{kind} {counted(total, noun)} ({_names(those, total)})"] if those else []
     return f"{', '.join(said) or f'changed no {noun}'}{' from a file' if verb == 'import' else ''}"
 
 
@@ -82,8 +88,9 @@ def _setting(scope: str, verb: str, before: dict[str, Any], after: dict[str, Any
     return f"set {values} for {whom}" if values else f"left {out} out for {whom}"
 
 
-def _names(names: Iterable[str]) -> str:
-    found = sorted(names, key=lambda name: (not name.isdecimal(), len(name) if name.isdecimal() else 0, name))
-    if 1 < len(found) <= MOST:
+def _names(names: Iterable[str], of: int = 0) -> str:
+    """The first of the names; `of` is how many there are where not all of them are here."""
+    found = in_order(names)
+    if 1 < max(of, len(found)) <= MOST:
         return f"{', '.join(found[:-1])} and {found[-1]}"
-    return some_of(found, MOST) if found else "nobody"
+    return some_of(found, MOST, of) if found else "nobody"

@@ -725,3 +725,47 @@ def numbers_not_shown(db: Database) -> None:
         if taken or any(whose == tenant["domain"] and way.startswith("*68") for whose, way in routes):
             changed = json.dumps({**codes, "withhold_off": ""})
             db.table("tenants").update(tenant["domain"], {"star_codes": changed})
+
+
+@migrations()
+def changes_of_many(db: Database) -> None:
+    """Version 28: what an import has done to each is a row, not all of it in the row of the change."""
+    db.execute("ALTER TABLE audit ADD COLUMN counts TEXT")
+    db.execute(
+        """
+        CREATE TABLE audit_parts (
+            change INTEGER NOT NULL REFERENCES audit(id) ON DELETE CASCADE,
+            position INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            before TEXT,
+            after TEXT,
+            PRIMARY KEY (change, position)
+        )
+        """
+    )
+    db.execute("CREATE INDEX audit_parts_by_name ON audit_parts (name, change)")
+    large = "SELECT id, before, after FROM audit WHERE length(before) > 5000 OR length(after) > 5000"
+    for number, *texts in list(db.execute(large)):
+        before, after = (json.loads(text or "{}") for text in texts)
+        if max(len(before), len(after)) <= 50:
+            continue
+        kinds: dict[str, list[str]] = {"added": [], "changed": [], "removed": [], "unchanged": []}
+        for name in sorted({**before, **after}, key=lambda name: (len(name), name)):
+            there = name in before, name in after
+            kind = {(False, True): "added", (True, False): "removed"}.get(there)
+            kinds[kind or ("unchanged" if before[name] == after[name] else "changed")].append(name)
+        names = [name for each in kinds.values() for name in each]
+        for at, name in enumerate(names):
+            told = [
+                json.dumps(value if isinstance(value, dict) else {"value": value})
+                if value is not None
+                else None
+                for value in (before.get(name), after.get(name))
+            ]
+            db.execute("INSERT INTO audit_parts VALUES (?, ?, ?, ?, ?)", [number, at, name, *told])
+        first = [name for each in kinds.values() for name in each[:12]]
+        kept = [
+            json.dumps({name: fields[name] for name in first if name in fields}) for fields in (before, after)
+        ]
+        counts = json.dumps({kind: len(each) for kind, each in kinds.items()})
+        db.execute("UPDATE audit SET before = ?, after = ?, counts = ? WHERE id = ?", [*kept, counts, number])

@@ -88,13 +88,17 @@ class Faults:
             raise Several(self._found)
 
 
-def containing(words: Iterable[str], columns: Sequence[str]) -> tuple[list[str], list[str]]:
-    """SQL conditions, and their values, of rows that have each of the words in one of the columns."""
+def containing(words: Iterable[str], columns: Sequence[str], also: str = "") -> tuple[list[str], list[str]]:
+    """SQL conditions, and their values, of rows that have each of the words in one of the columns.
+
+    `also` is another condition, which a word alone may fulfil.
+    """
     conditions, values = [], list[str]()
     for word in words:
         like = re.sub(r"([\\%_])", r"\\\1", word)
-        conditions.append("(" + " OR ".join(rf"{column} LIKE ? ESCAPE '\'" for column in columns) + ")")
-        values += [f"%{like}%"] * len(columns)
+        either = [*(rf"{column} LIKE ? ESCAPE '\'" for column in columns), *([also] if also else [])]
+        conditions.append(f"({' OR '.join(either)})")
+        values += [*[f"%{like}%"] * len(columns), *([word] if also else [])]
     return conditions, values
 
 

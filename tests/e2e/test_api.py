@@ -383,6 +383,31 @@ def test_a_long_list_comes_in_pages(api_site: Site) -> None:
         assert {"101", "112"} <= set(seen)
 
 
+def test_a_change_of_many_is_read_in_parts(api_site: Site) -> None:
+    api_site.cli("tenant", "add", "many.example")
+    lines = "".join(f"{number},x,Person {number}\n" for number in range(200, 260))
+    with program(api_site, *SCOPES, tenant="many.example") as api:
+        base = "/tenants/many.example"
+        file = f"extension,password,name\n{lines}"
+        added = api.post(f"{base}/imports/extensions", content=file, headers={"Content-Type": "text/csv"})
+        assert added.json() == {"added": 60, "changed": 0, "unchanged": 0}
+        (change,) = (row for row in api.get(f"{base}/changes").json()["items"] if row["counts"])
+        assert (change["counts"]["added"], len(change["after"])) == (60, 12)
+        parts = f"{base}/changes/{change['id']}/parts"
+        first = api.get(parts, params={"limit": 50}).json()
+        rest = api.get(parts, params={"limit": 50, "after": first["next"]}).json()
+        names = [part["name"] for part in (*first["items"], *rest["items"])]
+        assert (names, rest["next"]) == ([str(number) for number in range(200, 260)], None)
+        (found,) = api.get(parts, params={"search": "person 217"}).json()["items"]
+        assert (found["before"], found["after"]["name"]) == (None, "Person 217")
+        assert api.get(f"{base}/changes/{'9' * 30}/parts").status_code in (404, 422)
+    with program(api_site, "read", "system", tenant=None) as system:
+        assert system.get(f"/system/changes/{change['id']}/parts", params={"after": "59"}).json()["items"]
+    with program(api_site, "read") as elsewhere:
+        assert elsewhere.get(f"/tenants/default/changes/{change['id']}/parts").status_code == 404
+    api_site.cli("tenant", "remove", "many.example", "--yes")
+
+
 def test_unknown_parameters_and_members_are_refused(api_site: Site) -> None:
     """A slip in a name is told, so that nobody takes a value for set that is not."""
     any_state = {"If-Match": "*"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -74,6 +75,7 @@ def test_errors_are_pages(browser: Browser) -> None:
         (f"/t/default/pickups?page={'9' * 20}", 200, "Pickups"),
         ("/t/default/pickups?sort=colour", 422, "no order by"),
         (f"/t/default/changes?older={'9' * 5000}", 200, "Changes"),
+        (f"/t/default/changes/{'9' * 30}", 404, "no change 9999"),
     ):
         answer = browser.get(path)
         assert (answer.status_code, text in words(answer)) == (status, True), path
@@ -119,7 +121,17 @@ def test_a_large_office(portal: Site) -> None:
         assert "1,999 members; 1 changed and not saved yet" in words(unticked)
         assert "Saved." in words(root.send(unticked, name="most"))
         assert len(shown(portal, "--tenant", "large.example", "group", "show", "most")["pickers"]) == 1999
-        assert "removed 2999 from group most" in words(root.get("/t/large.example/changes"))
+        changes = root.get("/t/large.example/changes")
+        assert "removed 2999 from group most" in words(changes)
+        address = re.search(r'href="([^"]*)">All that it has changed', changes.text)
+        assert address
+        whole = root.get(address[1])
+        assert "root added 2000 extensions (1000, 1001, 1002, 1003, 1004, 1005 and 1994 more)" in words(whole)
+        assert "1 to 100 of 2,000" in words(whole)
+        assert "name: Person 1777pickup" in words(root.get(f"{address[1]}?q=1777"))
+        assert root.get(address[1].replace("/t/large.example", "")).status_code == 200
+        assert root.get(address[1].replace("large.example", "default")).status_code == 404
+        assert "added 2000 extensions" in words(root.get("/t/large.example/changes?q=1777"))
     portal.cli("tenant", "remove", "large.example", "--yes")
 
 
@@ -349,7 +361,7 @@ def test_an_import_that_was_shown_can_be_done(portal: Site) -> None:
         assert f"{len(rows)} extensions would be added" in words(preview)
         assert "Imported." in words(root.send(preview, text=text))
         changes = root.get("/t/big.example/changes")
-        assert f"and {len(rows) - 20} more" in words(changes)
+        assert f"and {len(rows) - 6} more) from a file" in words(changes)
         assert len(changes.content) < 200_000
     portal.cli("tenant", "remove", "big.example", "--yes")
 

@@ -364,11 +364,12 @@ def test_a_slash_leads_to_the_search_and_a_menu_closes(page: Page) -> None:
     expect(page.get_by_label("Search")).to_have_value("104")
     page.goto("/t/default/lamps")
     menu, choice = page.locator("details.choose > summary"), page.get_by_role("checkbox", name="sales")
-    for leave in (
+    ways: list[Callable[[], None]] = [
         lambda: page.keyboard.press("Escape"),
         lambda: page.get_by_role("heading", name="Lamps").click(),
         lambda: page.get_by_label("Search").focus(),
-    ):
+    ]
+    for leave in ways:
         menu.click()
         choice.check()
         leave()

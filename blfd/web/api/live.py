@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
 from blfd.doctor import examine_running
-from blfd.operations import extensions, lamps, pickups
+from blfd.operations import Desk, extensions, lamps, pickups
 from blfd.web.api.access import At, Reading, System, at
-from blfd.web.api.paging import Limit
+from blfd.web.api.paging import Cursor, Limit, Page
+from blfd.web.api.strict import Search
 from blfd.web.feed import Watched
 from blfd.web.site import Site
 from blfd.web.streams import event_stream
@@ -132,7 +133,11 @@ class Pickups(BaseModel):
 
 
 class Change(BaseModel):
-    """Of an administrator; `at` in seconds since the epoch."""
+    """Of an administrator; `at` in seconds since the epoch.
+
+    Where many are changed at once, such as by an import, `before` and `after` have the first of them by name,
+    and `counts` says how many there are; its `parts` are all of them.
+    """
 
     id: int
     at: float
@@ -140,6 +145,15 @@ class Change(BaseModel):
     tenant: str
     operation: str
     subject: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    counts: dict[str, int] | None
+
+
+class ChangePart(BaseModel):
+    """One of many that were changed at once; null where it did not exist."""
+
+    name: str
     before: dict[str, Any] | None
     after: dict[str, Any] | None
 
@@ -257,6 +271,34 @@ def list_changes(at: Reading, limit: Limit = 100, before: Before = None) -> Chan
     found = at.desk.store.audit.changes(at.tenant, before, limit + 1)
     items = [Change.model_validate(change._asdict()) for change in found[:limit]]
     return Changes(items=items, next=items[-1].id if len(found) > limit else None)
+
+
+@router.get("/tenants/{tenant}/changes/{number}/parts", tags=["History"])
+def list_parts(
+    at: Reading, number: int, limit: Limit = 100, after: Cursor = None, search: Search = ""
+) -> Page[ChangePart]:
+    """What a change of more than 50 at once has done to each of them."""
+    return _parts(at.desk, at.tenant, number, limit, after, search)
+
+
+@router.get("/system/changes/{number}/parts", tags=["System"])
+def list_parts_of_all(
+    there: System, number: int, limit: Limit = 100, after: Cursor = None, search: Search = ""
+) -> Page[ChangePart]:
+    """What a change of any tenant has done to each."""
+    return _parts(there.desk, None, number, limit, after, search)
+
+
+def _parts(
+    desk: Desk, tenant: str | None, number: int, limit: int, after: str | None, search: str
+) -> Page[ChangePart]:
+    """A page of parts; its cursor is how many stand before it."""
+    first = int(after) if after and after.isdecimal() and len(after) < 10 else 0
+    audit = desk.store.audit
+    found, total = audit.parts(audit.get(tenant, number).id, search.split(), (first, limit))
+    items = [ChangePart.model_validate(part._asdict()) for part in found]
+    end = first + len(items)
+    return Page[ChangePart](items=items, next=str(end) if end < total else None)
 
 
 @router.get("/system/changes", tags=["System"])

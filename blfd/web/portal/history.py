@@ -15,8 +15,9 @@ from blfd.operations.loss import some_of
 from blfd.operations.sentences import sentence
 from blfd.store import StoreError
 from blfd.store.audit import ORDERS, Change
+from blfd.store.audit import Part as Of
 from blfd.web.portal.here import Here, Reading, There, at_either
-from blfd.web.portal.lists import Asked, Part, asked
+from blfd.web.portal.lists import Asked, Listing, Part, asked
 
 router = APIRouter()
 
@@ -79,23 +80,35 @@ def changes(place: Either, wanted: Wanted) -> Response:
     return place.page("changes.html", part=Part(rows, total, wanted), of=of, tenants=tenants)
 
 
+@router.get("/changes/{number}")
+@router.get("/t/{tenant}/changes/{number}")
+def change(place: Either, wanted: Listing, number: int) -> Response:
+    """One change of many, with what has become of each."""
+    found = place.desk.store.audit.get(place.tenant if isinstance(place, Here) else None, number)
+    parts, total = place.desk.store.audit.parts(found.id, wanted.q.split(), wanted.part)
+    rows = [{"name": part.name, "fields": list(differences(part, changed(part)))} for part in parts]
+    return place.page("change.html", row=_row(found), part=Part(rows, total, wanted))
+
+
 def _row(change: Change) -> Row:
     names = changed(change)
     shown, more = list(differences(change, names[:MOST_FIELDS])), len(names[MOST_FIELDS:])
     return {**change._asdict(), "sentence": sentence(change), "fields": shown, "more": more}
 
 
-def changed(change: Change) -> list[str]:
+def changed(change: Change | Of) -> list[str]:
     """The names of the fields that are not as they were."""
     before, after = change.before or {}, change.after or {}
     return [name for name in dict.fromkeys((*before, *after)) if before.get(name) != after.get(name)]
 
 
-def differences(change: Change, names: Iterable[str]) -> Iterator[Field]:
+def differences(change: Change | Of, names: Iterable[str]) -> Iterator[Field]:
     """The fields of these names, before and after a change."""
     before, after = change.before or {}, change.after or {}
     for name in names:
-        yield Field(name, *_apart(before.get(name), after.get(name)))
+        field = Field(name, *_apart(before.get(name), after.get(name)))
+        if field.before or field.after:  # else it is new, and empty
+            yield field
 
 
 def _apart(before: Any, after: Any) -> tuple[str, str]:
