@@ -353,6 +353,7 @@ def test_every_column_that_is_shown_sorts_and_filters(
         monkeypatch.setattr(module, "print_table", lambda title, columns, *_: shown.append(columns))
     monkeypatch.setattr(board, "print_or", lambda table, _: shown.append([c.header for c in table.columns]))
     server.answers = {**ANSWERS, "lamps": [LAMP], "calls": [CALL], "trunks": [], "upstreams": []}
+    server.answers |= {"place": {"host": "192.0.2.5", "ports": {"udp": 5060, "tcp": 5060}, "url": ""}}
     for command in (*(name for name in EVERY if name.endswith(" list")), "lamps", "calls", "changes"):
         shown.clear()
         inside(*command.split())
