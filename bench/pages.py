@@ -26,7 +26,7 @@ from blfd.core.values import Aor, Binding, DialogId, Flow, NameAddr, Subscriptio
 from blfd.demo.simulation import ServerProcess
 from blfd.devices.phones import Phones
 from blfd.devices.values import Place, Wanted
-from blfd.operations import Desk, admins, devices, extensions, groups
+from blfd.operations import Desk, admins, device_files, extensions, groups
 from blfd.store import NewExtension, Store
 
 PASSWORD = "correct horse"
@@ -80,7 +80,7 @@ def office(database: Path, many: int, phones: int, changes: int) -> None:
     wanted = (
         Wanted(mac, "yealink/t54w", (number,), "team") for mac, number in zip(macs, numbers, strict=False)
     )
-    devices.put_many(desk, "default", wanted)
+    device_files.put(desk, "default", wanted)
     admins.add(desk, "root", PASSWORD, None)
     with store.writing():
         for at in range(changes):

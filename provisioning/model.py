@@ -153,10 +153,6 @@ class Model:
         """How many keys there are with so many modules."""
         return self.keys + self.multi_purpose + modules * self.module_keys
 
-    @property
-    def most_keys(self) -> int:
-        return self.room(self.modules)
-
 
 @dataclass(frozen=True, slots=True)
 class Account:

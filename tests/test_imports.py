@@ -20,7 +20,7 @@ from blfd.control import ControlClient, socket_path
 from blfd.core.directory import Forwarding
 from blfd.devices.phones import Phones
 from blfd.devices.values import Place, Wanted
-from blfd.operations import Desk, devices, extensions, table
+from blfd.operations import Desk, device_files, devices, extensions, table
 from blfd.operations.imports import Counts
 from blfd.operations.sentences import sentence
 from blfd.operations.table import Columns
@@ -61,10 +61,10 @@ def put(desk: Desk, content: str | bytes, update: bool = False, tenant: str = "d
 
 def put_devices(
     desk: Desk, content: str | bytes, update: bool = False, tenant: str = "default"
-) -> devices.Put:
+) -> device_files.Put:
     text = content if isinstance(content, str) else table.text_of(content, "d.csv")
-    wanted = devices.read(desk, tenant, table.read(text, "d.csv", devices.COLUMNS), update)
-    return devices.put_many(desk, tenant, wanted, update)
+    wanted = device_files.read(desk, tenant, table.read(text, "d.csv", device_files.COLUMNS), update)
+    return device_files.put(desk, tenant, wanted, update)
 
 
 def kept(desk: Desk) -> list[object]:
@@ -175,7 +175,7 @@ def test_awkward_names_are_refused_or_come_back(lasting: Desk, names: list[str],
 def _same_again(desk: Desk, tenant: str = "default", spreadsheet: bool = True) -> None:
     """Assert that an export changes nothing when it is imported, not even as a spreadsheet would write it."""
     before = kept(desk)
-    content, of_devices = extensions.export(desk, tenant), devices.export(desk, tenant)
+    content, of_devices = extensions.export(desk, tenant), device_files.export(desk, tenant)
     found, phones = extensions.all(desk, tenant), desk.phones.all(tenant)
     assert put(desk, content, update=True, tenant=tenant) == Counts(0, 0, len(found))
     assert put_devices(desk, of_devices, True, tenant).counts == Counts(0, 0, len(phones))
@@ -417,7 +417,7 @@ def test_a_round_trip_of_many_changes_nothing(desk: Desk) -> None:
         )
         for number in numbers[:2000]
     )
-    assert put_devices(desk, table.write(devices.COLUMNS.all, phones)).counts == Counts(2000, 0, 0)
+    assert put_devices(desk, table.write(device_files.COLUMNS.all, phones)).counts == Counts(2000, 0, 0)
     _same_again(desk, spreadsheet=False)
 
 

@@ -12,7 +12,7 @@ from blfd.cli.options import options
 from blfd.cli.output import Json, fail, print_json, print_lines, print_notes, print_table
 from blfd.cli.tables import All, Csv, File, Out, Update, first_of_wrong, lines_of, print_octets
 from blfd.devices.values import Wanted
-from blfd.operations import Desk, overrides
+from blfd.operations import Desk, device_files, overrides
 from blfd.operations import devices as operations
 from blfd.store import StoreError
 
@@ -81,11 +81,11 @@ def list_(
     rows = Chosen(only, sort, limit).of(operations.all(given.desk, given.tenant))
     columns = ("mac", "model", "extensions", "fetched", "state")
     if as_csv or as_json:
-        urls = {row["mac"]: row["url"] for row in operations.addresses(given.desk, given.tenant)}
+        urls = {row["mac"]: row["url"] for row in device_files.addresses(given.desk, given.tenant)}
         rows = [{**row, "url": urls.get(row["mac"], "")} for row in rows]
     if as_csv:
         named = ("mac", "model", "extensions", "url", "fetched", "from", "firmware", "state")
-        print_octets(operations.in_file(rows, named))
+        print_octets(device_files.in_file(rows, named))
         return
     print_list("Devices", columns, rows, "none; add one with 'blfd device add'", Chosen(), as_json, _shown)
 
@@ -208,12 +208,12 @@ def import_(
     _once(as_csv, as_json)
     desk, tenant = given.desk, given.tenant
     with first_of_wrong(every):
-        wanted = operations.read(desk, tenant, lines_of(file, operations.COLUMNS), update)
-        counts, addresses = operations.put_many(desk, tenant, wanted, update)
+        wanted = device_files.read(desk, tenant, lines_of(file, device_files.COLUMNS), update)
+        counts, addresses = device_files.put(desk, tenant, wanted, update)
     if as_json:
         print_json({**counts._asdict(), "devices": addresses})
     elif as_csv:
-        print_octets(operations.in_file(addresses, operations.ADDRESSES))
+        print_octets(device_files.in_file(addresses, device_files.ADDRESSES))
     else:
         print(counts.said("devices"))
 
@@ -222,7 +222,7 @@ def import_(
 def export(context: typer.Context, file: Out = None) -> None:
     """All phones as a CSV file that `import --update` takes; without passwords, addresses and settings."""
     given = options(context)
-    print_octets(operations.export(given.desk, given.tenant), file)
+    print_octets(device_files.export(given.desk, given.tenant), file)
     print_notes(["what is secret, and what was set for phones alone, is not in it"])
 
 

@@ -103,7 +103,7 @@ def check_forwarding(
     forwarding: Forwarding,
     known: Container[str],
     always: Mapping[str, str],
-    routes: Sequence[OutRoute] = (),
+    routes: Sequence[OutRoute],
 ) -> None:
     """Raises StoreError for what cannot be. `known` are the extensions that calls can go to, and `always`
     says where those of each go at once.

@@ -73,7 +73,6 @@ class TcpConnection:
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in KEEPALIVE:
             connected.setsockopt(socket.IPPROTO_TCP, option, value)
-        self.local_host = peer(connected.getsockname())[0]
         self._polling, self._keeper = polling, keeper
         self._framing = Framing()
         self.unfinished_since: float | None = None  # when a message that is not all there yet began

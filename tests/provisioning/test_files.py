@@ -72,7 +72,7 @@ KEYS = parse_keys("102=Bob Roy,103,104=Carol & Söhne,*98=Group,105,106,107")
 def device(model: str, **over: object) -> Device:
     """A phone, which has a module if its keys need one."""
     found = find(model)
-    keys = KEYS[: found.most_keys - 1]
+    keys = KEYS[: found.room(found.modules) - 1]
     modules = int(len(keys) >= found.room(0))
     accounts = (Account("101", "s3cr3t&<>\"'", "Alice Ng"),)
     made = Device("805ec0123456", found, accounts, keys, modules, "Adm1n-x", "Us3r-x")
@@ -82,6 +82,12 @@ def device(model: str, **over: object) -> Device:
 def full(model: str, keys: tuple[LineKey, ...], **over: object) -> Device:
     """A phone with as many modules as it takes."""
     return device(model, keys=keys, modules=find(model).modules, **over)
+
+
+def most_keys(model: str) -> int:
+    """How many keys a phone has with all modules that it takes."""
+    found = find(model)
+    return found.room(found.modules)
 
 
 def numbered(count: int) -> tuple[LineKey, ...]:
@@ -336,7 +342,7 @@ def test_layers_say_where_a_setting_comes_from() -> None:
 
 @pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.model)
 def test_keys_are_read_in_their_order_through_pages_and_modules(maker: Maker) -> None:
-    keys = (*parse_keys("*98"), *numbered(find(maker.model).most_keys - 2))
+    keys = (*parse_keys("*98"), *numbered(most_keys(maker.model) - 2))
     told = Memory(maker).read(everything(full(maker.model, keys)))
     assert (told.watched, told.dialled) == ([key.value for key in keys[1:]], ["*98"])
     assert (told.user, told.password, told.server) == ("101", "s3cr3t&<>\"'", "192.0.2.5:5060")
@@ -346,7 +352,7 @@ def test_keys_are_read_in_their_order_through_pages_and_modules(maker: Maker) ->
 @pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.model)
 def test_what_is_taken_away_is_gone_from_a_phone_that_keeps_what_it_had(maker: Maker) -> None:
     """Keys of the phone and of its modules, a line, and a module are taken away."""
-    phone, room = Memory(maker), find(maker.model).most_keys
+    phone, room = Memory(maker), most_keys(maker.model)
     second = Account("102", "x", "Bob Roy")
     before = full(maker.model, (*parse_keys("*98"), *numbered(room - 3)))
     told = phone.read(everything(replace(before, accounts=(*before.accounts, second))))
@@ -425,11 +431,11 @@ def test_which_files_are_the_directory(model: str) -> None:
 def test_a_full_phone(model: str) -> None:
     """A phone takes as many keys as its model has, and not one more."""
     found = find(model)
-    keys = numbered(found.most_keys - 1)
+    keys = numbered(found.room(found.modules) - 1)
     made = full(model, keys)
     text = b"".join(provisioning.files(made, SERVICE).values()).decode()
     assert all(key.value in text for key in keys)
-    with pytest.raises(provisioning.ProvisioningError, match=f"has {found.most_keys} keys, and"):
+    with pytest.raises(provisioning.ProvisioningError, match=f"has {found.room(found.modules)} keys, and"):
         provisioning.files(replace(made, keys=(*keys, *parse_keys("999"))), SERVICE)
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, Field
 
 from blfd.devices.values import Wanted
-from blfd.operations import devices
+from blfd.operations import device_files, devices
 from blfd.operations.desk import Row
 from blfd.store import Outcome
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
@@ -124,15 +124,15 @@ def add_device(at: Writing, response: Response, new: NewDevice) -> Row:
 @router.post("/imports/devices", status_code=201)
 def import_devices(at: Writing, file: Csv, update: Update = False) -> DevicesImported:
     """All or none."""
-    wanted = devices.read(at.desk, at.tenant, lines_of(file, devices.COLUMNS), update)
-    counts, addresses = devices.put_many(at.desk, at.tenant, wanted, update)
+    wanted = device_files.read(at.desk, at.tenant, lines_of(file, device_files.COLUMNS), update)
+    counts, addresses = device_files.put(at.desk, at.tenant, wanted, update)
     return DevicesImported(**counts._asdict(), devices=[DeviceAddress(**each) for each in addresses])
 
 
 @router.post("/imports/devices/preview")
 def preview_device_import(at: Writing, file: Csv, update: Update = False) -> list[DeviceImportRow]:
     """What an import would do; nothing is changed."""
-    wanted = devices.read(at.desk, at.tenant, lines_of(file, devices.COLUMNS), update)
+    wanted = device_files.read(at.desk, at.tenant, lines_of(file, device_files.COLUMNS), update)
     return [
         DeviceImportRow(
             mac=each.mac,
@@ -142,21 +142,21 @@ def preview_device_import(at: Writing, file: Csv, update: Update = False) -> lis
             outcome=outcome,
             problem=problem,
         )
-        for each, outcome, problem in devices.preview(at.desk, at.tenant, wanted, update)
+        for each, outcome, problem in device_files.preview(at.desk, at.tenant, wanted, update)
     ]
 
 
 @router.get("/exports/devices", response_class=CsvFile)
 def export_devices(at: Reading) -> CsvFile:
     """A file that an import takes; what is secret, and what was set for phones alone, is not in it."""
-    return CsvFile(devices.export(at.desk, at.tenant))
+    return CsvFile(device_files.export(at.desk, at.tenant))
 
 
 @router.get("/exports/addresses", response_class=CsvFile)
 def export_addresses(at: Writing) -> CsvFile:
     """Where each phone fetches its files: with its secret, so for those who may change phones."""
-    found = devices.addresses(at.desk, at.tenant)
-    return CsvFile(devices.in_file(found, devices.ADDRESSES))
+    found = device_files.addresses(at.desk, at.tenant)
+    return CsvFile(device_files.in_file(found, device_files.ADDRESSES))
 
 
 @router.post("/sync")

@@ -12,7 +12,7 @@ from starlette.responses import Response
 import provisioning
 from blfd.control import ControlError, NotRunning
 from blfd.devices.values import Wanted
-from blfd.operations import Desk, devices, etag, lamps, overrides, selection
+from blfd.operations import Desk, device_files, devices, etag, lamps, overrides, selection
 from blfd.operations.desk import Row
 from blfd.operations.imports import Counts
 from blfd.operations.loss import Loss
@@ -214,18 +214,18 @@ def _sync(here: Here, mac: str | None, back: str) -> Response:
 
 
 def _preview(desk: Desk, tenant: str, lines: Lines, update: bool) -> list[Shown]:
-    wanted = devices.read(desk, tenant, lines, update)
+    wanted = device_files.read(desk, tenant, lines, update)
     return [
         Shown((each.mac, each.model, ", ".join(each.extensions), each.keys), outcome, problem)
-        for each, outcome, problem in devices.preview(desk, tenant, wanted, update)
+        for each, outcome, problem in device_files.preview(desk, tenant, wanted, update)
     ]
 
 
 def _put(desk: Desk, tenant: str, lines: Lines, update: bool) -> Counts:
-    return devices.put_many(desk, tenant, devices.read(desk, tenant, lines, update), update).counts
+    return device_files.put(desk, tenant, device_files.read(desk, tenant, lines, update), update).counts
 
 
-IMPORT = Import("phones", devices.COLUMNS, ("MAC", "Model", "Extensions", "Keys"), _preview, _put)
+IMPORT = Import("phones", device_files.COLUMNS, ("MAC", "Model", "Extensions", "Keys"), _preview, _put)
 
 
 @router.get("/import")
@@ -240,14 +240,14 @@ def import_(here: Writing, form: Form) -> Response:
 
 @router.get("/export")
 def export(here: Reading) -> Response:
-    return here.file(devices.export(here.desk, here.tenant), "phones.csv")
+    return here.file(device_files.export(here.desk, here.tenant), "phones.csv")
 
 
 @router.get("/addresses")
 def addresses(here: Writing) -> Response:
     """The addresses of phones' files, as a file; the phones' secrets are in them."""
-    found = devices.addresses(here.desk, here.tenant)
-    return here.file(devices.in_file(found, devices.ADDRESSES), "addresses.csv")
+    found = device_files.addresses(here.desk, here.tenant)
+    return here.file(device_files.in_file(found, device_files.ADDRESSES), "addresses.csv")
 
 
 def _page(
