@@ -1,9 +1,9 @@
 # make demo   shows lamps and pickup on four real SIP phones, in half a minute
 # make test   passes the tests
-# make quick  passes those that take a minute
-# make coverage  shows how much of each file those go through
-# make fuzz   sends changed messages for ten minutes, other ones each time
-# make soak   is an office at work for ten minutes
+# make quick  passes those tests that take a minute in all
+# make coverage  shows how much of each file these tests cover
+# make fuzz   sends changed messages for ten minutes, different ones each time
+# make soak   runs an office at work for ten minutes
 # All make .venv first, with Python 3.11 to 3.14.
 
 PYTHON ?= $(shell for p in python3.12 python3.11 python3 python3.13 python3.14; do \
@@ -20,12 +20,12 @@ READY := $(VENV)/ready
 demo: $(READY)
 	$(BIN)/blfd demo
 
-# Tests wait as much as they compute, so four at a time suit two cores. In the order of their names: what waits a minute
-# (test_demo, test_session_timer, test_soak) begins long before the end, and the last modules are short.
+# Tests wait as much as they compute, so four at a time suit two cores. They run in the order of their names: those that wait
+# a minute (test_demo, test_session_timer, test_soak) begin long before the end, and the last modules are short.
 test: $(READY)
 	$(BIN)/pytest -q -n 4 --dist loadscope --no-loadscope-reorder
 
-# Those that take a minute, as for another Python: make quick VENV=.venv-3.13 PYTHON=python3.13
+# The tests that take a minute; for another Python: make quick VENV=.venv-3.13 PYTHON=python3.13
 quick: $(READY)
 	$(BIN)/pytest -q -n 2 $(QUICK)
 

@@ -1,7 +1,7 @@
 """Lamp boards in browsers while the office calls: do they hold up SIP?
 
-As a program it is the boards: on standard input a line of JSON with `host`, `port`, `cookie` and `boards`; it
-says `ready` when each has all lamps, and, when its input ends, what they got.
+As a program, this module is the boards. It reads a line of JSON with `host`, `port`, `cookie` and `boards`,
+says `ready` when each board has all lamps, and says what they got when its input ends.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ def _call(load: Load, case: str) -> None:
 
 @contextmanager
 def _asking(load: Load) -> Iterator[None]:
-    """Somebody who loads the page with all lamps of the tenant again as soon as it is there."""
+    """Have somebody load the page with all lamps of the tenant, again and again, until the block ends."""
     assert load.server.database
     client, stop = ControlClient(socket_path(load.server.database)), threading.Event()
 
@@ -83,7 +83,7 @@ def _asking(load: Load) -> Iterator[None]:
 
 @contextmanager
 def _open(load: Load) -> Iterator[list[dict[str, Any]]]:
-    """Boards that are open meanwhile; what they say is in the list afterwards."""
+    """Have boards open until the block ends; the list then has what they got."""
     assert load.server.database
     store = Store(load.server.database)
     wall = Admin("wall@default", "default", Role.ATTENDANT, "nobody signs in")

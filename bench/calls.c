@@ -1,4 +1,4 @@
-/* calls: the two ends of every call, caller i and phone i. */
+/* calls: the two ends of each call, which are caller i and phone i. */
 #define _GNU_SOURCE
 #include "load.h"
 #include <inttypes.h>
@@ -13,14 +13,14 @@
 typedef enum { FREE, CALLING, RINGING, TALKING, CANCELLING, CLOSING } CallerState;
 typedef enum { NO_CALL, INVITED, RANG, ACCEPTED, TALKS, REFUSED } CalleeState;
 
-typedef struct {  /* phone i: it registers, is called by caller i, and that caller's leg is here too */
+typedef struct {  /* phone i, which registers and is called by caller i, with the leg of that caller */
 	Retry registering, caller, callee;
 	int registered, generation;
 	CallerState calling;
 	CalleeState called;
 	int64_t started, hang_up, accept;
-	Dialog dialog;                                  /* the caller's */
-	char invite[2048];                              /* what the callee's responses repeat */
+	Dialog dialog;                                  /* the dialog of the caller */
+	char invite[2048];                              /* the header fields that the callee's responses repeat */
 } Phone;
 
 static Phone *phones;
@@ -62,8 +62,8 @@ void phone_register(int i)
 	register_send(i);
 }
 
-/* Of call i the even ones come from the carrier, whose numbers are those of the phones behind 4930, and the odd ones go
- * there, to 0 and the number. */
+/* Calls with an even i come from the carrier, whose numbers are 4930 and those of the phones; the others go there, to 0
+ * and the number. */
 static int is_outside(int i, char end) { return carrier && (end == 'c') == (i % 2 == 0); }
 
 static int socket_of(int i, char end) { return is_outside(i, end) ? carrier : i % wire_ports(); }
@@ -87,7 +87,7 @@ static void caller_send(int i, CallerRequest r)
 	transmit_by(at, text, n);
 }
 
-/* INVITE, and what follows it outside a dialog: CANCEL, and ACK of a refusal. */
+/* Sends an INVITE, or what follows it outside a dialog: CANCEL, and ACK for a refusal. */
 static void caller_send_first(int i, const char *method, const char *to)
 {
 	char uri[128], name[136];
@@ -139,7 +139,7 @@ void caller_cancel(int i)
 	retry_start(&phones[i].caller);
 }
 
-/* Record-Route of a response, last one first, is the caller's route set (RFC 3261, 12.1.2). */
+/* The Record-Routes of a response, in reverse, are the caller's route set (RFC 3261, section 12.1.2). */
 void dialog_learn(Dialog *d, const Packet *m)
 {
 	char reversed[sizeof d->routes + 16];

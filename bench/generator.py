@@ -15,7 +15,7 @@ LOCAL_ADDRESS = "127.0.7.9"
 
 
 def build() -> bool:
-    """Compile the generator. False when OpenSSL's headers are missing: it then cannot answer a challenge."""
+    """Compile the generator. False if there are no headers of OpenSSL: it answers no challenge then."""
     command = ["gcc", "-O2", "-Wall", "-o", str(BINARY), *(str(HERE / name) for name in SOURCES)]
     if subprocess.run([*command, "-DWITH_DIGEST", "-lcrypto"], capture_output=True).returncode == 0:
         return True
@@ -33,7 +33,7 @@ class Generator:
     server: Server
 
     def command(self, text: str) -> dict[str, Any]:
-        """Do one command (load.c lists them); its report, with the server's CPU time as `server_cpu_s`."""
+        """Do one command (load.c lists them), and return its report, with the server's `server_cpu_s`."""
         assert self.process.stdin
         assert self.process.stdout
         before = self.server.cpu_seconds()

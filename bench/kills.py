@@ -1,10 +1,10 @@
-"""kill -9 at random moments of an office at work: what is left of its calls, and do lamps say what is true?
+"""kill -9 at random moments of an office at work: what is left of its calls, and are its lamps right?
 
     .venv/bin/python bench/kills.py [--kills 20] [--seconds 2] [--rate 25] [--seed 1]
 
 Twelve phones over UDP, IPv6 and TCP call, answer, forward, pick up, take over, hold and transfer. After each
 start all lamps are compared with what the phones know, down to where each sends its media, and half of the
-calls are hung up, by one side or the other.
+calls are hung up by one side or the other.
 """
 
 import argparse

@@ -1,20 +1,19 @@
 /*
- * load: phones and watchers for measuring a BLF server. It reads commands on standard input, one a line, and
- * answers each with one JSON object on a line; between commands it goes on answering what the server sends.
+ * load: phones and watchers for measuring a BLF server. It reads commands on standard input, one a line, and answers
+ * each by a line with a JSON object; between commands it goes on answering what the server sends.
  *
  *     load SERVER:PORT LOCAL-IP [--digest]
  *     register N                    phones 0..N-1 register (extensions 100000..)
  *     subscribe WATCHERS N RATE     WATCHERS subscriptions over the extensions of phones 0..N-1, RATE a second, or
  *                                   all at once where RATE is 0
- *     fanout CHANGES                real calls to phone 0; how long each change takes to reach every watcher
+ *     fanout CHANGES                real calls to phone 0, and how long each change takes to reach every watcher
  *     calls RATE SECONDS N          RATE calls a second to phones 0..N-1, answered and hung up
- *     trunk RATE SECONDS N ADDRESS  the same, of which every second one is called from a carrier at ADDRESS by number, and
- *                                   the others call one there
- *     publish RATE SECONDS N        RATE PUBLISHes a second of calls at phones 0..N-1: three a call
+ *     trunk RATE SECONDS N ADDRESS  RATE calls a second by turns from and to numbers of a carrier at ADDRESS
+ *     publish RATE SECONDS N        RATE PUBLISHes a second of calls at phones 0..N-1, three for each call
  *     ring N                        phones 1..N are called, and ring from then on
- *     heard SINCE                   how long after SINCE (ns of the wall clock) the last watcher had a NOTIFY
+ *     heard SINCE                   the time from SINCE (ns of the wall clock) until the last watcher had a NOTIFY
  *     pickup ROUNDS PICKERS         real calls to phone 0, picked up by one of PICKERS that all ask at once
- *     options ROUNDS PAUSE          OPTIONS one after the other, each when nothing has come for PAUSE milliseconds
+ *     options ROUNDS PAUSE          OPTIONS one by one, each when nothing has come for PAUSE milliseconds
  */
 #define _GNU_SOURCE
 #include "load.h"
@@ -29,7 +28,7 @@
 
 int failed, refused[700], run_id;
 static Samples last[CONFIRMED + 1], any_last, options;
-static int64_t options_sent; /* 0: nothing is asked */
+static int64_t options_sent; /* when OPTIONS was sent; 0 if none is out */
 static int options_round;
 
 uint64_t identifier(char kind, int index, int generation)
@@ -105,8 +104,8 @@ static void on_response(const Packet *p)
 	else if (index < PHONES_MAX) on_phone_response(kind, index, generation, status, p);
 }
 
-/* The user part of our Contacts says whose request it is: w(atcher), p(hone), c(aller) and its index; a number outside
- * is 0 and that of the phone which stands for it. */
+/* The user part of our Contacts says whose a request is: w(atcher), p(hone), or c(aller), and its index; a number
+ * outside is 0 and the number of the phone that stands for it. */
 static void on_packet(const Packet *p)
 {
 	int index;
@@ -133,7 +132,7 @@ static void pump(int ms)
 	publications_retransmit(t);
 }
 
-/* Until the server has been quiet for a while, so that its CPU time is all of this command. */
+/* Waits until the server has been quiet for a while, so that all its CPU time is that of this command. */
 static void settle(int quiet_ms)
 {
 	int64_t start = now();
@@ -148,7 +147,7 @@ static void wait_for(const int *value, int target, int seconds)
 
 /* ------------------------------------------------------------------------------------------- commands */
 
-/* CPU seconds of the generator itself since the last command. */
+/* The CPU seconds of the generator itself since the last command. */
 static double own_cpu(void)
 {
 	static double before;
@@ -207,7 +206,7 @@ static void command_subscribe(int count, int extensions, int rate)
 	report_close();
 }
 
-/* `act` is what makes the change; the clock starts just before it leaves. */
+/* `act` makes the change; the clock starts just before its message leaves. */
 static void make_change(Lamp lamp, void (*act)(int))
 {
 	settle(80);
@@ -221,7 +220,7 @@ static void make_change(Lamp lamp, void (*act)(int))
 	sample(&any_last, change.latest - change.started);
 }
 
-/* Calls that are answered and hung up (three changes) and calls that are cancelled (two) by turns. */
+/* Makes calls that are answered and hung up (three changes), and calls that are cancelled (two), by turns. */
 static void one_call(int answered)
 {
 	call_start(0);
@@ -282,7 +281,7 @@ static void command_trunk(int rate, int seconds, int count, const char *address)
 	command_calls(rate, seconds, count);
 }
 
-/* Each of a call's is sent when the one before is answered; at the end, calls that are not over are ended. */
+/* A PUBLISH of a call is sent when the one before is answered; in the end, calls that are not over are ended. */
 static void command_publish(int rate, int seconds, int count)
 {
 	int64_t started = now();
@@ -364,7 +363,7 @@ static void options_send(int round)
 	wire_flush();
 }
 
-/* One that has no response is not sent again, but counted. */
+/* An OPTIONS that has no response is not sent again, but counted. */
 static void command_options(int rounds, int pause)
 {
 	int64_t started = now();

@@ -1,4 +1,4 @@
-/* load: what the parts of the generator share. */
+/* load: declarations that the parts of the generator share. */
 #ifndef LOAD_H
 #define LOAD_H
 #include "wire.h"
@@ -10,17 +10,17 @@
 #define FIRST_WATCHER 104000
 #define WATCHER_NAMES 5000 /* past these, a watcher has further keys, and subscriptions of its own for them */
 
-/* Ordered so that of several dialogs in one document the strongest is what a lamp shows. */
+/* The states in their order: a lamp shows the greatest that a dialog in its document has. */
 typedef enum { DARK, TERMINATED, TRYING, PROCEEDING, EARLY, CONFIRMED } Lamp;
 
 typedef struct { double *ms; int n, room; } Samples;
 
 /* load.c */
-extern int failed, refused[700]; /* requests that ended badly, and with which status; 408 when given up */
+extern int failed, refused[700]; /* requests that failed, in all and by status; 408 if given up */
 extern int run_id;               /* keeps our identifiers apart from another run's */
 void sample(Samples *s, int64_t ns);
 int port_of(int index);
-uint64_t identifier(char kind, int index, int generation);  /* as scattered as a phone's: servers hash Call-IDs */
+uint64_t identifier(char kind, int index, int generation);  /* scattered as a phone's are, since servers hash Call-IDs */
 void transmit(int index, const char *text, int size);
 void transmit_by(int socket, const char *text, int size);
 
@@ -45,7 +45,7 @@ typedef struct { int started, completed, failed, skipped, active; } Calls;
 extern Calls calls;
 extern Samples ringing, ringing_out, answered;  /* answered: from a pickup's INVITE to the caller's 200 */
 extern int registered, by_hand;  /* by_hand: phones ring, accept and hang up only when told to */
-extern int carrier;  /* its socket; 0: phones call phones, else even callers and odd callees are outside */
+extern int carrier;  /* its socket; unless 0, even callers and odd callees are outside */
 int content(char *out, int with_session);
 void dialog_learn(Dialog *d, const Packet *m);
 void phones_open(void);
@@ -63,17 +63,17 @@ void on_phone_response(char kind, int i, int generation, int status, const Packe
 void on_phone_request(char owner, int i, const char *method, const Packet *m);
 
 /* publish.c */
-extern Samples taken;   /* a PUBLISH to its 200 */
+extern Samples taken;   /* from a PUBLISH to its 200 */
 extern int published;
 int publication_is_idle(int i);
-int publication_goes_on(int i);  /* its call is not over */
+int publication_goes_on(int i);  /* whether its call is not over */
 void publish_next(int i);
 void on_publish_response(int i, int cseq, int status, const Packet *m);
 void publications_retransmit(int64_t t);
 
 /* pickup.c */
 #define PICKERS_MAX 100
-extern Samples picked, late;  /* a picker's INVITE to its 200, and to its refusal */
+extern Samples picked, late;  /* from a picker's INVITE to its 200, and to its refusal */
 extern int picking, won;      /* pickers that have no final response yet, or hang up; those that won since */
 extern int64_t asked_at;      /* when the pickers of this round sent INVITE; 0 when none has */
 void pickers_ask(int count);

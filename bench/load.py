@@ -1,4 +1,4 @@
-"""What is measured, how much of it, and what is kept: a run, and one server under load in one case of it."""
+"""How much is measured, and what is kept: a run, and one server under load in one case of the run."""
 
 import statistics
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ class Size:
     extensions: int = 1000
     audiences: tuple[int, ...] = (1000, 5000)  # watchers of one extension
     changes: int = 25
-    held: int = 20_000  # subscriptions, for memory
+    held: int = 20_000  # subscriptions for which memory is measured
     rest_s: int = 60  # seconds from set-up until memory is read
     calls_a_second: int = 100
     calls_s: int = 10
@@ -33,14 +33,14 @@ class Size:
     publishes_s: int = 15
     pickups: int = 1000
     restarts: tuple[int, ...] = (2000, 10_000)  # subscriptions
-    kills: int = 2  # after more, the supervisor waits before it starts the server again
+    kills: int = 2  # after more of them, the supervisor waits before it starts the server again
     ringing: int = 200  # calls that ring meanwhile
     idle: int = 5000  # subscriptions
     idle_s: int = 20
     devices: int = 5000  # phones that fetch their files
-    power_cut_s: int = 60  # seconds within which they come
-    asked: int = 1000  # OPTIONS that a pickup is compared with
-    stored: int = 20_000  # extensions there are while an administrator changes one
+    power_cut_s: int = 60  # seconds within which these phones come
+    asked: int = 1000  # OPTIONS with which a pickup is compared
+    stored: int = 20_000  # extensions that there are while an administrator changes one
     administered: int = 10  # such changes
 
 
@@ -64,7 +64,7 @@ QUICK = Size(
 
 @dataclass(slots=True)
 class Run:
-    """One run: what it measures, and what it has found so far, by figure and server."""
+    """One run: how much it measures, and the figures that it has found so far of each server."""
 
     size: Size
     console: Console

@@ -18,7 +18,7 @@ def subscribe(run: Run, peer: Peer) -> None:
 
 
 def digest(run: Run, peer: Peer) -> None:
-    """Measure SUBSCRIBE where every first one is challenged: blfd alone, as peers are measured without."""
+    """Measure SUBSCRIBEs that are challenged, of blfd alone, as peers are measured without challenges."""
     if isinstance(peer, Blfd):
         for rate in run.size.rates:
             _subscribe_at(run, peer.with_digest, rate, "SUBSCRIBE with digest", with_digest=True)
@@ -115,7 +115,7 @@ def calls(run: Run, peer: Peer) -> None:
 
 
 def trunk(run: Run, peer: Peer) -> None:
-    """Measure calls by a trunk, in by number and out by a route in turns; phones that get one are watched."""
+    """Measure calls by a trunk, in by number and out by a route in turns, to phones that are watched."""
     size, phones = run.size, 200
     case = f"{size.calls_a_second} calls/s by a trunk"
     with run.load(peer.trusting, case) as load:
@@ -183,7 +183,7 @@ def _picked_up(
 
 
 def restart(run: Run, peer: Peer) -> None:
-    """Measure a kill -9 under a supervisor, until every watcher has its NOTIFY of the new process."""
+    """Measure the time from a kill -9 under a supervisor until the new process has told every watcher."""
     if isinstance(peer, Kamailio):
         return  # Kamailio's presence modules are measured with all state in memory
     for count in run.size.restarts:
@@ -207,7 +207,7 @@ def idle(run: Run, peer: Peer) -> None:
     size, case = run.size, f"idle with {run.size.idle:,} subscriptions"
     with run.load(peer.trusting, case) as load:
         load.subscribe(size.idle, size.extensions)
-        time.sleep(size.idle_s / 2)  # meanwhile the server does what set-up left to be done
+        time.sleep(size.idle_s / 2)  # meanwhile the server finishes what set-up has left
         before = load.server.cpu_seconds()
         time.sleep(size.idle_s)
         used = load.server.cpu_seconds() - before
@@ -215,7 +215,7 @@ def idle(run: Run, peer: Peer) -> None:
 
 
 def administration(run: Run, peer: Peer) -> None:
-    """Measure how long a packet is held up by `extension set`, again and again among very many extensions."""
+    """Measure how long `extension set`, repeated among very many extensions, holds up a packet."""
     if isinstance(peer, Kamailio):
         return  # Kamailio has no such command
     size = run.size

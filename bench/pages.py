@@ -1,11 +1,11 @@
-"""How large the portal's pages are and how long they take, of an office of thousands at work.
+"""How large the portal's pages are, and how long they take, in an office of thousands at work.
 
     .venv/bin/python bench/pages.py [--extensions 20000] [--phones 2000] [--changes 20000]
         [--database FILE] [--serve]
 
-Prints a line a page: octets, the quickest and the median of the times, and the CPU time of all processes, in
-milliseconds. `--serve` leaves the server running for a browser, until Enter; who signs in is root, with the
-password that is printed.
+It prints a line for each page: octets, the quickest and the median of the times, and the CPU time of all
+processes, in milliseconds. `--serve` leaves the server running for a browser, until Enter; the administrator
+is root, with the password that is printed.
 """
 
 import argparse
@@ -105,7 +105,7 @@ def office(database: Path, many: int, phones: int, changes: int) -> None:
 
 
 def at_work(database: Path, port: int) -> int:
-    """Register all phones from a port, and have nine of ten watch all their keys; how many keys those are."""
+    """Register all phones from a port; nine of ten watch all their keys, the number of which is returned."""
     store = Store(database)
     phones, flow = (
         Phones(store, lambda: Place("127.0.0.1", {"udp": 5060}, "")),
@@ -136,7 +136,7 @@ def at_work(database: Path, port: int) -> int:
 
 
 class Answering(threading.Thread):
-    """The phones' socket, where each NOTIFY is answered with 200."""
+    """The phones' socket, at which each NOTIFY is answered by 200."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)

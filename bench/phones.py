@@ -1,8 +1,8 @@
-"""Phones that come back after a power cut: each asks for its files in its maker's order, a connection each.
+"""Phones that come back after a power cut: each asks for its files in its maker's order, on one connection.
 
-On standard input a line of JSON: `address`, `seconds` over which they come (0: as fast as it goes), and
-`phones`, each with `path`, `user_agent`, `mac` and the names of `files`, of which one of its own has to be
-there. On standard output the report.
+The module reads a line of JSON with `address`, `seconds` over which phones come (0: as fast as they can), and
+`phones`, each with `path`, `user_agent`, `mac` and the names of `files`, of which one of its own has to
+exist. It prints a report.
 """
 
 import asyncio
@@ -13,12 +13,12 @@ import time
 from dataclasses import dataclass, field
 
 PATIENCE = 30.0  # seconds after which a phone gives a file up
-AT_ONCE = 50  # phones at a time, where they come as fast as it goes
+AT_ONCE = 50  # phones at a time, where they come as fast as they can
 
 
 @dataclass
 class Report:
-    """What the phones have got."""
+    """What the phones have fetched, and what has failed."""
 
     requests: int = 0
     failed: int = 0
@@ -33,7 +33,7 @@ class Report:
 
 
 async def fetch(address: tuple[str, int], path: str, user_agent: str) -> tuple[int, int]:
-    """Fetch a file: the status, and how many octets the answer has."""
+    """Fetch a file, and return the status, and how many octets the answer has."""
     reader, writer = await asyncio.open_connection(*address)
     try:
         lines = (

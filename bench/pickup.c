@@ -33,7 +33,7 @@ static void picker_send(int i, const char *method, const char *target, const cha
 	transmit(i, text, n);
 }
 
-/* INVITE, and ACK of its refusal. */
+/* Sends an INVITE, or the ACK for its refusal. */
 static void picker_send_first(int i, const char *method, const char *to)
 {
 	char uri[128], name[136];

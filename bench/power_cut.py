@@ -22,7 +22,7 @@ def _macs(count: int) -> list[str]:
 
 
 def _devices(count: int) -> list[tuple[str, ...]]:
-    """Phones, makers by turns; half show as much of the company as they have keys, half ten colleagues."""
+    """Phones of each maker in turn; half have all their keys for colleagues, and half have ten."""
     owners, watched = EXTENSIONS[2], EXTENSIONS[0]
     return [
         (
@@ -36,7 +36,7 @@ def _devices(count: int) -> list[tuple[str, ...]]:
 
 
 def _phones(load: Load, count: int) -> list[dict[str, Any]]:
-    """What each phone asks for, as `phones.py` wants it."""
+    """What each phone asks for, in the form that `phones.py` reads."""
     if load.server.database is None:
         raise BenchError("this server has no phones")
     secrets = {row.mac: row.secret for row in Store(load.server.database).devices.all("default")}
@@ -52,7 +52,7 @@ def _phones(load: Load, count: int) -> list[dict[str, Any]]:
 
 
 def provision(run: Run, peer: Peer) -> None:
-    """Measure lamps alone, then while phones come for files within a minute, and as fast as it goes."""
+    """Measure lamps alone, while phones come for files within a minute, and while they come at full speed."""
     if isinstance(peer, Kamailio):
         return  # Kamailio serves no files
     count, watchers = run.size.devices, run.size.audiences[0]
@@ -75,7 +75,7 @@ def provision(run: Run, peer: Peer) -> None:
 
 
 def _fetched(load: Load, order: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Have phones fetch their files; their report, and those of the lamp's changes meanwhile."""
+    """Have phones fetch their files; return their report, and those of the lamp's changes meanwhile."""
     command = [sys.executable, str(HERE / "phones.py")]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin

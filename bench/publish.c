@@ -1,4 +1,4 @@
-/* publish: calls as a proxy publishes them, three PUBLISHes each: it rings, is answered, is over. */
+/* publish: calls as a proxy publishes them, by three PUBLISHes each: the call rings, is answered, and is over. */
 #include "load.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 typedef struct {
 	Retry retry;
 	int64_t sent;
-	int cseq;          /* its last request; three make a call */
+	int cseq;          /* the number of its last request; three make a call */
 	char etag[128];
 } Publication;
 
@@ -57,7 +57,7 @@ void publish_next(int i)
 static void publish_failed(Publication *p, int status)
 {
 	p->retry.due = 0;
-	p->cseq += (3 - p->cseq % 3) % 3;  /* the next one begins a call */
+	p->cseq += (3 - p->cseq % 3) % 3;  /* the next request begins a call */
 	refused[status]++, failed++;
 }
 

@@ -1,11 +1,10 @@
-"""What blfd is compared in: a figure with a peer's, or with another of its own, of the same run."""
+"""Ratios of a figure of blfd to a peer's, or to another one of its own, in the same run."""
 
 from report import Ratio
 
 
 def ratios(storm: int, audiences: tuple[int, ...], restart: int) -> list[Ratio]:
-    """The ratios, of `storm` SUBSCRIBEs at once, `audiences` of one change, `restart` subscriptions after a
-    kill -9."""
+    """The ratios, for `storm` SUBSCRIBEs at once, `audiences` of one change, and `restart` subscriptions."""
     peer = "Kamailio"
     cpu, at_once = "SUBSCRIBE, 2,500/s: CPU-s per 1,000", f"{storm:,} SUBSCRIBEs at once"
     held = "SUBSCRIBEs a second without a retransmission"

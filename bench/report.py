@@ -1,4 +1,4 @@
-"""What a run found: tables on the terminal, JSON, and the tables in bench/README.md."""
+"""The results of a run as tables on the terminal, as JSON, and as tables in bench/README.md."""
 
 import json
 import platform
@@ -23,9 +23,9 @@ BEGIN, END = "<!-- figures: written by run.py --write-readme -->", "<!-- end of 
 
 @dataclass(slots=True)
 class Row:
-    """One figure of each server, each value that was measured; what counts is the median.
+    """One figure with the values that were measured of each server, of which the median counts.
 
-    `goal` is what blfd is to stay within, or to reach when `at_least`.
+    `goal` is what blfd is to stay within, or to reach if `at_least`.
     """
 
     figure: str
@@ -45,9 +45,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """How much of another figure one of blfd's is: of the peer's in the same run, or of an own one.
+    """The ratio of a figure of blfd to another one, of the peer in the same run, or of its own.
 
-    `of` and `to` are the figures' names, `peer` whose `to` is.
+    `of` and `to` are the figures' names, and `to` is the figure of `peer`.
     """
 
     what: str
@@ -58,7 +58,7 @@ class Ratio:
     at_least: bool = False
 
     def value(self, rows: dict[str, Row], blfd: str) -> float | None:
-        """The ratio of the server that is called `blfd`; None where one of both was not measured."""
+        """The ratio of the server that is called `blfd`; None if one of the figures was not measured."""
         peer = blfd if self.peer == "blfd" else self.peer
         of = rows[self.of].value(blfd) if self.of in rows else None
         to = rows[self.to].value(peer) if self.to in rows else None
@@ -90,7 +90,7 @@ def _number(value: float | None) -> str:
 
 
 def machine() -> dict[str, str]:
-    """What the figures were measured on, in the words that the README repeats."""
+    """The machine on which the figures were measured, in the words that the README repeats."""
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     memory = re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())
     cores = Path("/proc/cpuinfo").read_text().count("processor\t:")
@@ -155,7 +155,7 @@ def _coloured(cells: list[str], servers: list[str], *, good: bool) -> list[str]:
 
 
 def write_results(where: dict[str, str], rows: dict[str, Row], notes: list[str], raw: dict[str, Any]) -> None:
-    """Write everything, with the generator's own reports, into results.json."""
+    """Write all figures, with the generator's own reports, into results.json."""
     figures = [asdict(row) for row in rows.values()]
     found = {"machine": where, "figures": figures, "notes": notes, "reports": raw}
     RESULTS.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")

@@ -13,8 +13,8 @@ from report import machine, print_tables, write_readme, write_results
 from rich.console import Console
 from servers import BenchError, Blfd, Kamailio, Peer
 
-ONCE = ("memory", "provision", "boards", "idle")  # these are long, and much the same each time
-SERVERS = ("kamailio", "blfd")  # in this order: what Kamailio holds is asked of blfd
+ONCE = ("memory", "provision", "boards", "idle")  # these take long, and are much the same each time
+SERVERS = ("kamailio", "blfd")  # Kamailio is first, since blfd is measured at the rate that Kamailio holds
 
 
 def _chosen(text: str, known: list[str], what: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The servers to measure: each is started fresh, in a folder of its own, and stopped afterwards."""
+"""The servers that are measured: each is started fresh, in a folder of its own, and stopped afterwards."""
 
 import csv
 import os
@@ -20,9 +20,9 @@ BLFD_ADDRESS = "127.0.7.2:5070"
 FILES_ADDRESS = "127.0.7.2:8070"
 PORTAL_ADDRESS = "127.0.7.2:8089"
 KAMAILIO_ADDRESS = "127.0.7.1:5060"
-CARRIER_HOST = "127.0.7.8"  # the generator, too, as the carrier of a trunk
+CARRIER_HOST = "127.0.7.8"  # the generator is here, too, as the carrier of a trunk
 CARRIER_ADDRESS = f"{CARRIER_HOST}:5080"
-# Debian has it where only root's PATH looks.
+# Debian has Kamailio in a folder that is only in root's PATH.
 KAMAILIO = shutil.which("kamailio", path=os.environ.get("PATH", "") + ":/usr/sbin")
 KAMAILIO_TABLES = Path("/usr/share/kamailio/dbtext/kamailio")
 KAMAILIO_PACKAGES = "kamailio kamailio-presence-modules"
@@ -32,7 +32,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class BenchError(Exception):
-    """A measurement could not be made; the message says what stood in the way."""
+    """A measurement could not be made; the message says what was in the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +45,15 @@ class Server:
     database: Path | None = None
 
     def cpu_seconds(self) -> float:
-        """User and system time so far of the process and its descendants, in seconds."""
+        """The user and system time so far of the process and its descendants, in seconds."""
         return sum(sum(map(int, _stat(pid)[11:13])) for pid in self._pids()) / TICKS
 
     def memory_kib(self) -> int:
-        """Proportional set size of the process and its descendants, in KiB."""
+        """The proportional set size of the process and its descendants, in KiB."""
         return sum(_pss_kib(pid) for pid in self._pids())
 
     def kill_child(self) -> int:
-        """Kill the newest process below a supervisor with SIGKILL; when, in nanoseconds of the wall clock."""
+        """Send SIGKILL to the newest process below a supervisor; return when, in ns of the wall clock."""
         pid = self._pids()[-1]
         if pid == self.process.pid:
             raise BenchError(f"{self.name} runs without a supervisor")
@@ -72,7 +72,7 @@ class Server:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat after the name, from the state on; zeros when the process has gone."""
+    """The fields of /proc/PID/stat after the name, from the state on; zeros if the process has gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -92,7 +92,7 @@ class Blfd:
     project: Path = PROJECT
 
     def trusting(self) -> AbstractContextManager[Server]:
-        """A server that takes loopback's requests at their From, as behind a proxy that authenticates."""
+        """A server that believes From in requests of loopback, as behind a proxy that authenticates."""
         return self._run("--trust", "127.0.0.0/8")
 
     def supervised(self) -> AbstractContextManager[Server]:
@@ -104,7 +104,7 @@ class Blfd:
         return self._run()
 
     def with_extensions(self, count: int) -> AbstractContextManager[Server]:
-        """A server as `trusting`, with so many more extensions."""
+        """A server as `trusting`, with `count` more extensions."""
         return self._run("--trust", "127.0.0.0/8", extensions=(*EXTENSIONS, range(200000, 200000 + count)))
 
     def provisioning(self, devices: Iterable[tuple[str, ...]]) -> AbstractContextManager[Server]:
@@ -116,7 +116,7 @@ class Blfd:
         return self._run("--trust", "127.0.0.0/8", "--web", f"http://{PORTAL_ADDRESS}")
 
     def command(self, database: Path, *words: str) -> None:
-        """Run a command of an administrator's on the database. Raises BenchError."""
+        """Run an administrator's command on the database. Raises BenchError."""
         done = subprocess.run(
             [*self._blfd(database), *words], cwd=self.project, capture_output=True, text=True
         )
@@ -152,7 +152,7 @@ class Blfd:
     def _import(
         self, database: Path, file: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]
     ) -> None:
-        """Import rows of what the file is named after, by way of the file. Raises BenchError."""
+        """Write rows to a file, and import it by the command that has the file's name. Raises BenchError."""
         with file.open("w", newline="") as opened:
             lines = csv.writer(opened)
             lines.writerow(header)
@@ -170,7 +170,7 @@ class Kamailio:
     def trusting(self) -> Iterator[Server]:
         with tempfile.TemporaryDirectory(prefix="blfd-bench-") as folder:
             config = _configured(Path(folder))
-            memory = ("-m", "3072", "-M", "64")  # MB, shared and for each process: reserved, not used
+            memory = ("-m", "3072", "-M", "64")  # MB, shared and for each process, reserved and not used
             files = ("-f", str(config), "-Y", folder, "-w", folder)
             command = [KAMAILIO or "kamailio", "-DD", "-E", *files, *memory]
             log = Path(folder, "log")

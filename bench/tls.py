@@ -1,6 +1,6 @@
-"""TLS beside TCP: CPU of a SUBSCRIBE, memory of a connection, and what handshakes cost lamps over UDP.
+"""TLS beside TCP: CPU time of a SUBSCRIBE, memory of a connection, and what handshakes cost lamps over UDP.
 
-`python bench/tls.py` prints a line for each. The server trusts loopback, so nothing is challenged.
+`python bench/tls.py` prints a line for each figure. The server trusts loopback, so nothing is challenged.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ for _ in range(int(sys.argv[3])):
 
 
 class Measured:
-    """A server with a certificate of RSA 2048, and what its process has used."""
+    """A server with a certificate of RSA 2048, and the CPU time and memory of its process."""
 
     def __init__(self, folder: Path) -> None:
         names = [NewExtension(str(number), "x", str(number)) for number in range(101, 110)]

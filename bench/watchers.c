@@ -1,4 +1,4 @@
-/* watchers: subscriptions, and what every NOTIFY says. */
+/* watchers: subscriptions, and what each NOTIFY says. */
 #define _GNU_SOURCE
 #include "load.h"
 #include <inttypes.h>
@@ -114,7 +114,7 @@ static int version_of(const char *document)
 	return at ? atoi(at + 9) : -1;
 }
 
-/* One new document at one watcher: does it show what the change made? */
+/* Takes a new document at one watcher: does it show the change? */
 static void lamp_shown(Watcher *w, const Packet *p)
 {
 	const char *document = body(p);
@@ -160,7 +160,7 @@ void watcher_add(void)
 	subscribe_start(watcher_count++);
 }
 
-/* When the last watcher heard of the server after `since`; 0 while some have not. */
+/* When the last watcher heard of the server after `since`; 0 while some have not heard of it. */
 int64_t watchers_heard(int64_t since)
 {
 	int64_t last = since;

@@ -32,7 +32,7 @@ typedef struct {
 char server_name[64], local_ip[64];
 int64_t wire_repeated;
 static Socket *sockets;
-static int count, own, epoll;  /* `own`: those of wire_open */
+static int count, own, epoll;  /* `own`: how many of them wire_open has opened */
 
 int64_t now(void)
 {
@@ -188,7 +188,7 @@ static Text line_value(const char *line)
 	return (Text){at, (int)strcspn(at, "\r\n")};
 }
 
-/* The first header of that name in `text`; to find the next one, pass the value's `at`. */
+/* The first header field of a name in `text`; to find the next one, pass the value's `at`. */
 Text header(const char *text, const char *name, char compact)
 {
 	for (const char *line = next_line(text); line; line = next_line(line))
@@ -215,7 +215,7 @@ static int is_echoed(const char *line)
 	return 0;
 }
 
-/* Status line and repeated headers of a response to `p`; `tag` completes To when the request had none. */
+/* Writes status line and repeated headers of a response to `p`; `tag` completes To if the request had none. */
 int echo(const Packet *p, const char *status, const char *tag, char *out, int cap)
 {
 	int n = snprintf(out, cap, "SIP/2.0 %s\r\n", status);

@@ -9,7 +9,7 @@
 
 typedef struct {
 	char *text;      /* one datagram, NUL-terminated */
-	int size, port;  /* port: which of our sockets it came to */
+	int size, port;  /* port: the index of the socket that it came to */
 	int64_t arrived; /* the kernel's stamp, so a generator that reads late does not count as server latency */
 } Packet;
 
@@ -20,22 +20,22 @@ extern char server_name[64], local_ip[64];
 extern int64_t wire_repeated;  /* for the report: requests that we sent again */
 
 void wire_open(const char *server, const char *local, int ports);
-int wire_add(const char *address);  /* one socket more, which is none of `wire_ports`: its index */
+int wire_add(const char *address);  /* opens another socket, outside `wire_ports`, and returns its index */
 int wire_epoll(void);
-int wire_port(int index);   /* UDP port number of socket `index` */
+int wire_port(int index);   /* the UDP port number of socket `index` */
 const char *wire_ip(int index);
 int wire_ports(void);
 int64_t now(void);
 void wire_send(int port, const char *text, int size);  /* queued until the batch is full or flushed */
 void wire_flush(void);
 void wire_poll(int ms, void (*take)(const Packet *));
-long wire_drops(void);      /* datagrams that our own sockets lost for want of room */
+long wire_drops(void);      /* datagrams that our own sockets lost for lack of room */
 
 Text header(const char *text, const char *name, char compact);
 const char *body(const Packet *p);
 int echo(const Packet *p, const char *status, const char *tag, char *out, int cap);
 
-/* Authorization header line for the first challenge in `text` that we can answer, NULL when there is none. */
+/* The Authorization line for the first challenge in `text` that we can answer, NULL if there is none. */
 char *digest_answer(const char *text, const char *method, const char *uri, const char *user, const char *password);
 
 /* Client transactions over UDP: T1 doubling up to T2, given up after 64*T1 (RFC 3261, 17.1). */
