@@ -1,4 +1,4 @@
-"""Parts of the documentation that are written from tables of the code: `python docs/generated.py`."""
+"""`python docs/generated.py` writes the parts of the documentation that come from tables of the code."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _defaults(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def commands(command: Any, *path: str) -> str:
-    """Each command with what its help says."""
+    """The text of each command, with what its help says."""
     if hasattr(command, "commands"):
         names = command.list_commands(None)
         return "".join(commands(command.get_command(None, name), *path, name) for name in names)
@@ -130,7 +130,7 @@ def _cell(text: str) -> str:
 
 
 def _option(option: Any, of: Any) -> str:
-    """An option with what it takes."""
+    """An option, with what it takes."""
     name = " / ".join([*option.opts, *option.secondary_opts])
     kinds = [each for each in (*get_args(of), of) if isinstance(each, type) and each is not NoneType]
     choice = next((each for each in kinds if issubclass(each, Enum)), None)
@@ -159,7 +159,7 @@ PARTS = {
 
 
 def written(text: str) -> str:
-    """A document with its parts as the tables are now."""
+    """The text of a document, with its parts as the tables are now."""
     return _BLOCK.sub(lambda found: found[1] + PARTS[found[2]]() + found[3], text)
 
 

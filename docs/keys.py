@@ -1,6 +1,6 @@
-"""Draws docs/pictures/keys-MAKER.svg, a phone of each maker with its keys: `python docs/keys.py`.
+"""`python docs/keys.py` draws docs/pictures/keys-MAKER.svg, a phone of each maker with its keys.
 
-Which key has which number and shows what is `provisioning.layout`'s; where the keys sit is said here.
+`provisioning.layout` says which number each key has and what it shows; this module says where the keys sit.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from xml.sax.saxutils import escape
 from provisioning import Account, Device, KeyPage, ShownKey, find, layout, parse_keys
 
 FOLDER = Path(__file__).with_name("pictures")
-KEYS = parse_keys("102=Bob Roy,103=Carol Diaz,*98=Group")  # of Alice Ng, 101
+KEYS = parse_keys("102=Bob Roy,103=Carol Diaz,*98=Group")  # keys of Alice Ng, 101
 COLOURS = {"line": "#cfe3ff", "blf": "#c8f0d2", "speed dial": "#f3e3b5", "": "#ffffff"}
-WIDE, HIGH, GAP = 118, 24, 8  # a key
+WIDE, HIGH, GAP = 118, 24, 8  # the size of a key, and the space between two
 HANDSET, SCREEN, EDGE = 60, 190, 20
 
 
 class Place(NamedTuple):
-    """How many of the keys that are seen together are left and right of the screen, and if that is sure."""
+    """How many of the keys that are seen together are left and right of the screen, and if this is sure."""
 
     model: str
     left: int
@@ -42,7 +42,7 @@ PLACES = (
 
 
 def drawing(place: Place) -> str:
-    """An SVG document."""
+    """The SVG document of a phone and its keys."""
     device = Device("805ec0123456", find(place.model), (Account("101", "x", "Alice Ng"),), KEYS)
     pages = layout(device)
     keys = pages[0].keys[: place.left + place.right]
@@ -76,7 +76,7 @@ def drawing(place: Place) -> str:
 
 
 def _below(pages: tuple[KeyPage, ...], drawn: int) -> list[str]:
-    """What the other keys are."""
+    """The lines below the phone, which tell the other keys."""
     rest = [KeyPage("further pages", pages[0].keys[drawn:]), *pages[1:]]
     more = [f"{each.title}: {each.keys[0].number} to {each.keys[-1].number}" for each in rest if each.keys]
     half = (len(more) + 1) // 2

@@ -1,4 +1,4 @@
-"""Makes docs/pictures: every page of the portal, wide and narrow, light and dark, of an office at work.
+"""Make docs/pictures: every page of the portal, wide and narrow, light and dark, of an office at work.
 
     .venv/bin/python docs/pictures.py
 
@@ -70,7 +70,7 @@ PAGES = {
 
 
 def office(folder: Path) -> Site:
-    """101 calls 102, which rings; 103 has picked up 104's call; 105 and 108 talk."""
+    """A site at work: 101 calls 102, which rings, 103 has picked up 104's call, and 105 and 108 talk."""
     site = Site(folder, "--web", "http://127.0.0.1:0", "--provision", "http://127.0.0.1:0")
     for extension, name in NAMES.items():
         site.cli("extension", "set", extension, "--name", name)
@@ -121,7 +121,7 @@ def take(browser: Browser, url: str, dark: bool, size: str) -> None:
     page.get_by_label("CSV file").set_input_files(FILE)
     page.get_by_role("button", name="Show what it will do").click()
     page.get_by_role("button", name="Add them").wait_for()
-    page.wait_for_load_state()  # with its style
+    page.wait_for_load_state()  # the page has its style
     save(page, f"preview-{size}-{'dark' if dark else 'light'}")
     context.close()
 

@@ -30,7 +30,7 @@ from blfd.store import Store
         (["extension", "import", "."], 1, "Is a directory"),
     ],
 )
-def test_one_line(inside: Blfd, arguments: list[str], code: int, words: str) -> None:
+def test_each_refusal_is_one_line(inside: Blfd, arguments: list[str], code: int, words: str) -> None:
     Path("letter").write_text("Dear all, this is no database and no TOML.\n")
     Path("number.toml").write_text("database = 3\n")
     assert (found := inside(*arguments))[:2] == (code, "")

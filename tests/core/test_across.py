@@ -244,7 +244,7 @@ def test_the_trunk_of_a_publisher() -> None:
 
 
 @pytest.mark.parametrize("code", ["**", "{extension} 1", "*97{ext}", "**{extension}@evil", "<{extension}>"])
-def test_codes_that_are_none(code: str) -> None:
+def test_unsound_pickup_codes(code: str) -> None:
     with pytest.raises(ValueError, match="pickup-code"):
         check(replace(PBX, pickup_code=code), {"101"})
 

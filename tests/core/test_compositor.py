@@ -370,7 +370,7 @@ def test_the_entity_counts_more_than_the_request_uri() -> None:
     assert (site.lamp, site.world.lamp("103")) == ("ringing", "idle")
 
 
-def test_limits() -> None:
+def test_publications_are_bounded() -> None:
     site = Site(Settings(source_publications=2))
     first = site.publish(kamailio("early", "c1"))
     site.publish(kamailio("early", "c2"))
@@ -479,7 +479,7 @@ STATES = ("trying", "early", "confirmed", "terminated")
         max_size=30,
     )
 )
-def test_any_order(steps: list[tuple[Flow, str, str]]) -> None:
+def test_publications_in_any_order(steps: list[tuple[Flow, str, str]]) -> None:
     """Each publisher keeps one publication a call, as Kamailio does; the lamp is what a plain model says."""
     site = Site()
     etags: dict[tuple[Flow, str], str] = {}

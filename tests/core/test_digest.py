@@ -213,7 +213,7 @@ def test_each_count_of_a_nonce_is_good_once(counts: str, fresh: str) -> None:
 
 
 @pytest.mark.parametrize("count", ["", "1", "000000001", "0000000g", "-0000001", "0x000001", "٠٠٠٠٠٠٠١"])
-def test_a_count_that_is_none(count: str) -> None:
+def test_an_unsound_count(count: str) -> None:
     assert not Nonces(b"k", MARK).use("n", count)
 
 

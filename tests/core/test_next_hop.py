@@ -52,7 +52,7 @@ HOPS = NextHops(
         (UDP, f"sip:101@{SOURCE}:5062", ("<sip:203.0.113.1;lr>",), False, SOURCE, 40_000),
     ],
 )
-def test_now(
+def test_where_requests_go_now(
     flow: Flow, contact: str, routes: tuple[str, ...], asks_rport: bool, host: str, port: int
 ) -> None:
     assert HOPS.of(flow, contact, routes, asks_rport) == flow._replace(host=host, port=port)
@@ -78,7 +78,7 @@ def test_now(
         (TCP, "sip:101@10.0.0.7", (f"<sip:{SOURCE}:5070;lr>",), (SOURCE, 5070)),
     ],
 )
-def test_once_the_connection_is_gone(
+def test_where_requests_go_once_the_connection_is_gone(
     flow: Flow, contact: str, routes: tuple[str, ...], way: tuple[str, int] | None
 ) -> None:
     found = HOPS.reopened(flow, contact, routes)
@@ -101,7 +101,9 @@ def test_once_the_connection_is_gone(
         (TCP._replace(host=SERVER), f"sip:101@{SERVER}", (), True),
     ],
 )
-def test_not_to_this_server(flow: Flow, contact: str, routes: tuple[str, ...], asks_rport: bool) -> None:
+def test_nothing_goes_to_this_server(
+    flow: Flow, contact: str, routes: tuple[str, ...], asks_rport: bool
+) -> None:
     with pytest.raises(Refusal) as caught:
         HOPS.of(flow, contact, routes, asks_rport)
     assert caught.value.status == 400

@@ -313,7 +313,7 @@ def test_any_request_over_a_new_connection_leads_notifies_there(kind: str, conta
 
 
 def test_a_peer_that_cannot_be_reached_is_tried_less_and_less() -> None:
-    """Its subscription is never dropped for that, and once the peer can be reached it is told at once."""
+    """A subscription is never dropped for that, and a peer that can be reached again is told at once."""
     phones = Connected()
     key = phones.subscribed(1, DIRECT, expires=7200)
     phones.close(1)

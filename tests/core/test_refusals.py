@@ -57,7 +57,9 @@ MORE: Headers = (("Retry-After", "5"), ("Warning", '399 b "so"'), ("Reason", "Q.
         (406, (("Accept", "text/plain"),), 406, (("Accept", "text/plain"),)),
     ],
 )
-def test_of_an_invite(status: int, said: Headers, told: int, explained: Headers) -> None:
+def test_what_a_caller_is_told_of_a_refused_invite(
+    status: int, said: Headers, told: int, explained: Headers
+) -> None:
     refused = of_invite("102", status, "Words", said)
     assert (refused.status, refused.headers) == (told, explained)
     assert refused.translated == (0 if told == status and refused.reason == "Words" else status)
@@ -68,7 +70,7 @@ def test_of_an_invite(status: int, said: Headers, told: int, explained: Headers)
     ("status", "told"),
     [(488, 488), (491, 491), (401, 488), (407, 488), (420, 488), (503, 488), (600, 488), (302, 488)],
 )
-def test_of_an_offer(status: int, told: int) -> None:
+def test_what_is_told_of_a_refused_offer(status: int, told: int) -> None:
     assert of_offer(status, "Words", MORE)[:3] == (
         told,
         "Words" if told == status else "Not Acceptable Here",
@@ -88,7 +90,7 @@ def test_of_an_offer(status: int, told: int) -> None:
         (415, (), 415, (("Accept", "application/sdp"),)),
     ],
 )
-def test_of_an_info(status: int, said: Headers, told: int, explained: Headers) -> None:
+def test_what_is_told_of_a_refused_info(status: int, said: Headers, told: int, explained: Headers) -> None:
     assert of_info(status, "Words", said)[:3] == (told, "Words", explained)
 
 

@@ -868,7 +868,7 @@ def test_an_extension_whose_number_is_not_shown_outside(
 
 
 def test_who_forwards_outside_and_withholds_its_number_is_not_named() -> None:
-    """Neither as the caller nor in Diversion; its call that comes back is known all the same."""
+    """Neither caller nor Diversion name the extension; its call that comes back is known all the same."""
     trunk = replace(TRUNK, caller_ids=("1xx=+4930123451xx",))
     story = Story(hiding(forwarding(trunk, {"101": ALWAYS})))
     (dial,) = story.call_in(outside())

@@ -59,7 +59,7 @@ ANY_TEXT = st.text(st.integers(0, 0x10FFFF).map(chr))
 
 
 @given(ANY_TEXT, st.integers(1, 100))
-def test_whatever_is_written(text: str, most: int) -> None:
+def test_any_text_is_shown_in_one_line_without_controls(text: str, most: int) -> None:
     shown = visible(text, most)
     assert len(shown) == min(len(text), most)
     assert len(shown.splitlines()) <= 1

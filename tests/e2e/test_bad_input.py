@@ -182,7 +182,7 @@ def test_a_missing_configuration_file(typed: Typed) -> None:
         ("udp:example:5060", "is not an address"),
     ],
 )
-def test_a_listener_that_is_none(typed: Typed, listen: str, advice: str) -> None:
+def test_an_unsound_listener(typed: Typed, listen: str, advice: str) -> None:
     refused(typed("run", "--listen", listen), listen, advice)
 
 

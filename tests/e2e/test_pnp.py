@@ -144,7 +144,7 @@ def test_nobody_else_is_answered(network: tuple[Site, NewPhone]) -> None:
 
 
 def test_changed_questions_do_no_harm(network: tuple[Site, NewPhone]) -> None:
-    """They come from many addresses, each within its rate; the log may show no failure of ours."""
+    """The questions come from many addresses, each within its rate; the log may show no failure of ours."""
     site, phone = network
     dice, known = random.Random(6080), [phone.text(shape).encode() for shape in SHAPES.values()]
     for number in range(60):

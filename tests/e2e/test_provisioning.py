@@ -74,7 +74,7 @@ def test_what_is_not_its_own_is_not_there(provisioned: tuple[Site, str]) -> None
 
 
 def test_a_phonebook_is_served_as_the_phones_file_is(own_site: Callable[..., Site]) -> None:
-    """It is served at the phone's address and to its credentials alone, and follows the extensions."""
+    """The book is served at the phone's address and to its credentials alone, and follows the extensions."""
     site, url = provide(own_site("--provision", "http://127.0.0.1:0"))
     base, secret = url.split("/p/")[0], url.split("/")[-2]
     name = "yealink-phonebook.xml"

@@ -54,7 +54,7 @@ def supervised(own_site: Callable[..., Site]) -> Site:
 
 
 def test_a_server_that_dies_is_started_again(supervised: Site) -> None:
-    """It dies twice, and lamps are right although no phone does anything."""
+    """The server dies twice, and lamps are right although no phone does anything."""
     site = supervised
     keys = Keys(site.server.address(), "103", ["102"], 50)
     keys.subscribe()

@@ -21,7 +21,7 @@ def test_what_has_left_is_known_again() -> None:
 @pytest.mark.parametrize(
     "made_up", ["", "z9hG4bKPjabc", "z9hG4bKPjabc" + "0" * SEAL, "é" * SEAL, "\udcff" * 40]
 )
-def test_what_is_made_up_is_not(made_up: str) -> None:
+def test_a_branch_that_is_made_up_is_not_known(made_up: str) -> None:
     branches, other = Branches(), Branches()
     assert branches.opened(made_up) == ""
     theirs = other.sealed(VIA).partition(b";branch=")[2].partition(b";")[0].decode()

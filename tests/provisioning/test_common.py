@@ -192,7 +192,7 @@ def test_a_later_layer_wins_and_a_makers_own_setting_over_all() -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("timezone", "Mars/Phobos"), ("timezone", "../x"), ("refetch", "?")]
 )
-def test_a_value_that_is_none_any_more_takes_no_phone_its_file(maker: str, name: str, value: str) -> None:
+def test_a_value_that_is_refused_now_takes_no_phone_its_file(maker: str, name: str, value: str) -> None:
     layer = Layer("site", {name: value})
     assert "101" in settings(maker, layer).values()
     if name == "timezone":

@@ -55,7 +55,7 @@ def test_keys() -> None:
         *("line:", "line:0", "line:x", "list:", "list:a b", "list:a@b@c", "lists:a", "102:5060"),
     ],
 )
-def test_keys_that_are_none(text: str) -> None:
+def test_unsound_keys(text: str) -> None:
     with pytest.raises(ProvisioningError, match="key "):
         parse_keys(text)
 

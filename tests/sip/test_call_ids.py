@@ -32,5 +32,5 @@ def test_ours_are_known_by_whoever_has_the_secret() -> None:
     ],
     ids=("tag", "old", "secret", "changed", "short", "long", "empty", "octets", "letters"),
 )
-def test_others_are_not(call_id: str, tag: str, after: float) -> None:
+def test_other_call_ids_are_not_known(call_id: str, tag: str, after: float) -> None:
     assert not OURS.is_ours(call_id, tag, NOW + after)

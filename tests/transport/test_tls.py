@@ -589,7 +589,7 @@ def test_failures_fill_no_log(caplog: pytest.LogCaptureFixture) -> None:
     handshakes.close()
 
 
-def test_a_server_name_that_is_none_is_no_news(
+def test_an_unsound_server_name_is_not_logged(
     make: Callable[..., TlsSite], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Python would write a traceback for each such name, so a stranger could fill the log."""
