@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 from blfd.core.directory import Extension, Forwarding
 from blfd.core.values import Aor
@@ -15,7 +15,7 @@ from blfd.operations.loss import Loss, counted, some_of
 from blfd.operations.table import Columns, Line, write
 from blfd.store import NewExtension, Outcome, StoreError
 from blfd.store.checks import DEFAULT
-from blfd.store.extensions import ORDERS
+from blfd.store.extensions import ORDERS, ExtensionChanges
 
 MOST_LIKELY, LOOKED_AT = 20, 500  # extensions
 FORWARDING = {
@@ -96,23 +96,17 @@ def change(
     tenant: str,
     extension: str,
     *,
-    name: str | None = None,
-    password: str | None = None,
-    pickup: str | None = None,
-    pickable: str | None = None,
-    owner: str | None = None,
-    publish: str | None = None,
-    withhold: str | None = None,
     forwarding: Mapping[str, Any] | None = None,
     expected: str | None = None,
     reloads: bool = True,
+    **changes: Unpack[ExtensionChanges],
 ) -> Row:
-    """Change what is given of an extension; values are as in NewExtension.
+    """Change what is given of an extension.
 
     `forwarding` has names of FORWARDING: numbers, "" for nowhere; None is not given.
     """
     given = {FORWARDING[k]: _plain(v) for k, v in (forwarding or {}).items() if v is not None}
-    unseen = None if password is None else NEW_PASSWORD
+    unseen = None if changes.get("password") is None else NEW_PASSWORD
 
     def look() -> Row:
         return get(desk, tenant, extension)
@@ -120,17 +114,7 @@ def change(
     with desk.change(tenant, "extension.change", extension, look, expected, unseen=unseen, reloads=reloads):
         aor = Aor(tenant, extension)
         known = desk.store.extensions.get(aor).forwarding if given else None
-        desk.store.extensions.set(
-            aor,
-            name=name,
-            password=password,
-            pickup=pickup,
-            pickable=pickable,
-            owner=owner,
-            publish=publish,
-            withhold=withhold,
-            forwarding=replace(known, **given) if known else None,
-        )
+        desk.store.extensions.set(aor, forwarding=replace(known, **given) if known else None, **changes)
     return get(desk, tenant, extension)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
+from typing import Unpack
 
-from blfd.core.directory import DndLamp, Owner, Reach, Tenant, Whose
+from blfd.core.directory import Tenant
 from blfd.core.values import DEFAULT_TENANT
 from blfd.operations.desk import Desk, Row, etag
 from blfd.operations.loss import Loss, counted
 from blfd.store import checks
+from blfd.store.tenants import TenantChanges
 
 
 def row(tenant: Tenant, extensions: int) -> Row:
@@ -51,43 +53,10 @@ def add(desk: Desk, domain: str, aliases: Iterable[str] = ()) -> Row:
     return get(desk, domain)
 
 
-def change(
-    desk: Desk,
-    domain: str,
-    *,
-    aliases: Iterable[str] | None = None,
-    single_dialog: bool | None = None,
-    pickup_code: str | None = None,
-    group_pickup_code: str | None = None,
-    pickup: Reach | None = None,
-    pickable: bool | None = None,
-    owner: Owner | None = None,
-    dnd_lamp: DndLamp | None = None,
-    redirect: Whose | None = None,
-    decline: Whose | None = None,
-    star_codes: Mapping[str, str] | None = None,
-    feature_sync: bool | None = None,
-    send_outside: bool | None = None,
-    expected: str | None = None,
-) -> Row:
-    """Change what is given of a tenant; `aliases` replace those of before, `star_codes` those that change."""
+def change(desk: Desk, domain: str, *, expected: str | None = None, **changes: Unpack[TenantChanges]) -> Row:
+    """Change what is given of a tenant."""
     with desk.change(domain, "tenant.change", domain, lambda: get(desk, domain), expected):
-        desk.store.tenants.set(
-            domain,
-            aliases=aliases,
-            single_dialog=single_dialog,
-            pickup_code=pickup_code,
-            group_pickup_code=group_pickup_code,
-            pickup=pickup,
-            pickable=pickable,
-            owner=owner,
-            dnd_lamp=dnd_lamp,
-            redirect=redirect,
-            decline=decline,
-            star_codes=star_codes,
-            feature_sync=feature_sync,
-            send_outside=send_outside,
-        )
+        desk.store.tenants.set(domain, **changes)
     return get(desk, domain)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 from blfd.core.directory import Extension, Forwarding
 from blfd.core.trunks.trunk import OutRoute
@@ -24,6 +24,21 @@ ORDERS: dict[str, tuple[str, ...]] = {  # of a list of extensions; numbers as nu
 }
 AMONG = "extension IN (SELECT value FROM json_each(?))"
 ANY_PASSWORD = "x"  # of a row whose password is not written
+
+
+class ExtensionChanges(TypedDict, total=False):
+    """What may be changed of an extension beside where its calls go; values are as in NewExtension.
+
+    What is None, or is not there, stays as it is.
+    """
+
+    name: str | None
+    password: str | None
+    pickup: str | None
+    pickable: str | None
+    owner: str | None
+    publish: str | None
+    withhold: str | None
 
 
 class PlannedExtension(NamedTuple):
@@ -198,42 +213,24 @@ class Extensions:
             self.put(self.checked(tenant, new))
 
     def set(
-        self,
-        aor: Aor,
-        *,
-        name: str | None = None,
-        password: str | None = None,
-        pickup: str | None = None,
-        pickable: str | None = None,
-        owner: str | None = None,
-        publish: str | None = None,
-        withhold: str | None = None,
-        forwarding: Forwarding | None = None,
+        self, aor: Aor, *, forwarding: Forwarding | None = None, **changes: Unpack[ExtensionChanges]
     ) -> None:
-        """Change what is given of an extension; values are as in NewExtension."""
+        """Change what is given of an extension. Raises StoreError."""
         self.get(aor)
-        fields = {
-            "name": name,
-            "password": password,
-            "pickup": pickup,
-            "pickable": pickable,
-            "owner": owner,
-            "publish": publish,
-            "withhold": withhold,
-        }
-        given = {field: value for field, value in fields.items() if value is not None}
+        given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
         if not given and forwarding is None:
             raise StoreError("nothing to change", "'blfd extension set --help' shows what there is")
+        has_password = "password" in given
         new = NewExtension(aor.extension, given.pop("password", ANY_PASSWORD), **given)
         checks.check_extension(new)
         row = rows.extension_row(new, self._tenants.get(aor.tenant), None)
-        columns = [*given, *(rows.SECRETS if password is not None else ())]
-        changes = {column: row[column] for column in columns}
+        columns = (*given, *(rows.SECRETS if has_password else ()))
+        changed = {column: row[column] for column in columns}
         if forwarding is not None:
             self._check_forwarding(aor, forwarding)
-            changes |= rows.forwarding_row(forwarding)
+            changed |= rows.forwarding_row(forwarding)
         with self._connections.writing() as db:
-            db.table("extensions").update(tuple(aor), changes)
+            db.table("extensions").update(tuple(aor), changed)
 
     def _check_forwarding(self, aor: Aor, forwarding: Forwarding) -> None:
         """Raises StoreError for a forwarding that leads nowhere."""

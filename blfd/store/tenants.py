@@ -4,12 +4,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from enum import Enum
+from typing import Any, TypedDict, Unpack
 
 from blfd.core.directory import DndLamp, Owner, Reach, Tenant, Whose
 from blfd.core.values import DEFAULT_TENANT
 from blfd.store import checks, rows
 from blfd.store.opening import Connections, Exists, NotFound, StoreError
+
+CODES = {"pickup_code", "group_pickup_code", "star_codes"}
+
+
+class TenantChanges(TypedDict, total=False):
+    """What may be changed of a tenant; what is None, or is not there, stays as it is.
+
+    `aliases` replace those of before, `star_codes` those that are named.
+    """
+
+    aliases: Iterable[str] | None
+    single_dialog: bool | None
+    pickup_code: str | None
+    group_pickup_code: str | None
+    pickup: Reach | None
+    pickable: bool | None
+    owner: Owner | None
+    dnd_lamp: DndLamp | None
+    redirect: Whose | None
+    decline: Whose | None
+    star_codes: Mapping[str, str] | None
+    feature_sync: bool | None
+    send_outside: bool | None
 
 
 class Tenants:
@@ -40,59 +64,27 @@ class Tenants:
         with self._connections.writing() as db:
             db.table("tenants").insert(row)
 
-    def set(
-        self,
-        domain: str,
-        *,
-        aliases: Iterable[str] | None = None,
-        single_dialog: bool | None = None,
-        pickup_code: str | None = None,
-        group_pickup_code: str | None = None,
-        pickup: Reach | None = None,
-        pickable: bool | None = None,
-        owner: Owner | None = None,
-        dnd_lamp: DndLamp | None = None,
-        redirect: Whose | None = None,
-        decline: Whose | None = None,
-        star_codes: Mapping[str, str] | None = None,
-        feature_sync: bool | None = None,
-        send_outside: bool | None = None,
-    ) -> None:
-        """Change what is given of a tenant; all its `aliases`, and of `star_codes` those that are named."""
+    def set(self, domain: str, **changes: Unpack[TenantChanges]) -> None:
+        """Change what is given of a tenant. Raises StoreError."""
         known = self.get(domain)
-        changes: dict[str, Any] = {}
-        if aliases is not None:
-            wanted = [checks.domain(alias) for alias in aliases]
+        given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
+        row: dict[str, Any] = {}
+        if "aliases" in given:
+            wanted = [checks.domain(alias) for alias in given.pop("aliases")]
             self._check_free(*(alias for alias in wanted if alias not in known.aliases))
-            changes["aliases"] = json.dumps(wanted)
-        if pickup_code is not None or group_pickup_code is not None or star_codes is not None:
-            codes = (
-                known.pickup_code if pickup_code is None else pickup_code,
-                known.group_pickup_code if group_pickup_code is None else group_pickup_code,
-            )
-            stars = checks.changed_star_codes(known.star_codes, star_codes or {})
-            checks.check_codes(*codes, stars)
-            changes["pickup_code"], changes["group_pickup_code"] = codes
-            changes["star_codes"] = rows.star_codes_column(stars)
-        choices = {
-            "pickup": pickup,
-            "owner": owner,
-            "dnd_lamp": dnd_lamp,
-            "redirect": redirect,
-            "decline": decline,
-        }
-        changes |= {name: chosen.value for name, chosen in choices.items() if chosen is not None}
-        switches = {
-            "single_dialog": single_dialog,
-            "pickable": pickable,
-            "feature_sync": feature_sync,
-            "send_outside": send_outside,
-        }
-        changes |= {name: int(on) for name, on in switches.items() if on is not None}
-        if not changes:
+            row["aliases"] = json.dumps(wanted)
+        if given.keys() & CODES:
+            pickup = given.pop("pickup_code", known.pickup_code)
+            group_pickup = given.pop("group_pickup_code", known.group_pickup_code)
+            stars = checks.changed_star_codes(known.star_codes, given.pop("star_codes", {}))
+            checks.check_codes(pickup, group_pickup, stars)
+            row |= {"pickup_code": pickup, "group_pickup_code": group_pickup}
+            row["star_codes"] = rows.star_codes_column(stars)
+        row |= {name: one.value if isinstance(one, Enum) else int(one) for name, one in given.items()}
+        if not row:
             raise StoreError("nothing to change", "'blfd tenant set --help' shows what there is")
         with self._connections.writing() as db:
-            db.table("tenants").update(domain, changes)
+            db.table("tenants").update(domain, row)
 
     def remove(self, domain: str) -> None:
         """Remove a tenant with its extensions, their bindings, its groups and what was picked up."""
