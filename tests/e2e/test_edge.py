@@ -111,7 +111,7 @@ def test_an_edge_that_is_restarted_takes_nothing_away(edge: Callable[..., Edge],
     calling = Calling.trusted(phones["101"], "102", sdp(4000))
     invite = phones["102"].wait_request("INVITE")
     phones["102"].reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp")
-    mine = calling.acknowledge(calling.final())
+    calling.acknowledge(calling.final())
     phones["102"].wait_request("ACK")
     other = Dialog.of_invite(phones["102"], invite)
     assert watcher.notify("confirmed")["call-id"] == subscribed["102"]
@@ -137,7 +137,6 @@ def test_an_edge_that_is_restarted_takes_nothing_away(edge: Callable[..., Edge],
     rung(one, phones["101"], phones["102"])
     assert watcher.notify("early")["call-id"] == subscribed["102"]
     assert site.server.log.read_text().count(f" to {one.transport}:{one.address}: Connection refused") == 1
-    assert mine
     callee.leave_by.clear()
 
 
