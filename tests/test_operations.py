@@ -383,7 +383,7 @@ def test_phones_get_the_codes_and_features_of_their_tenant(store: Store, desk: D
     devices.add(desk, "default", Wanted(MAC, "yealink/t54w", ("101",)))
     tenants.change(desk, "default", star_codes={"dnd": "#78", "forward_busy": ""}, feature_sync=False)
     (row,) = desk.phones.all("default")
-    service = desk.phones.service(row, store.tenants.get("default"))
+    service = desk.phones.service(row, desk.phones.survey_of([row]))
     assert service.star_codes == ("#78", "*79", "*73", "*91", "*93")
     assert (service.prefix_codes, service.feature_sync) == (("*72", "*92", "*67", "*68"), False)
     assert service.dial_plan.needs_pound

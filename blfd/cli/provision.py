@@ -86,18 +86,19 @@ def write(
     phones = given.phones
     rows = phones.all(given.tenant)
     # All, before one is written.
-    rendered = [phones.of_folder(row) for row in watched(rows, len(rows), "Making files")]
+    files, survey = dict[str, bytes](), phones.survey(given.tenant)
+    for row in watched(rows, len(rows), "Making files"):
+        files |= phones.of_folder(row, survey)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for files in rendered:
-            for name, content in files.items():
-                path = folder / name
-                path.touch(mode=0o600)  # it holds a password
-                path.chmod(0o600)  # and may have been there
-                path.write_bytes(content)
+        for name, content in watched(files.items(), len(files), "Writing files"):
+            path = folder / name
+            path.touch(mode=0o600)  # it holds a password
+            path.chmod(0o600)  # and may have been there
+            path.write_bytes(content)
     except OSError as error:
         fail(f"{error.filename or folder}: {error.strerror}")
-    print(f"files of {len(rendered)} devices written to {folder}")
+    print(f"files of {len(rows)} devices written to {folder}")
 
 
 @provision.command()

@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
-from itertools import starmap
 
 import provisioning
-from blfd.core.directory import Tenant
 from blfd.core.routing import FORWARDS, TELLS
 from blfd.core.values import DEFAULT_TENANT
 from blfd.devices.survey import TEAM, Over, Survey, is_team, room_for_team
@@ -26,7 +24,6 @@ from provisioning import (
     Layer,
     ProvisioningError,
     Service,
-    Shape,
     Template,
 )
 
@@ -147,10 +144,11 @@ class Files:
         except ProvisioningError as error:
             raise StoreError(str(error)) from None
 
-    def service(self, row: DeviceRow, tenant: Tenant) -> Service:
-        """What a phone is served with. Raises ProvisioningError where nothing listens on its transport."""
+    def service(self, row: DeviceRow, survey: Survey) -> Service:
+        """What a phone is served with. Raises ProvisioningError where nothing listens on its transport, and
+        StoreError."""
         self.check_reached(row)
-        place = self._place
+        place, tenant = self._place, survey.tenant
         codes = tenant.star_codes.dialled
         return Service(
             place.host,
@@ -165,7 +163,7 @@ class Files:
             books=self.books(row),
             http_user=row.mac,
             http_password=row.secret,
-            shapes=frozenset(Shape(*found) for found in self.store.devices.shapes(row.tenant)),
+            shapes=survey.shapes,
             has_ca=bool(place.ca),
         )
 
@@ -196,45 +194,51 @@ class Files:
 
     def settings(self, row: DeviceRow) -> list[provisioning.Setting]:
         """A phone's settings, each with who has the say in it. Raises ProvisioningError and StoreError."""
-        service = self.service(row, self.store.tenants.get(row.tenant))
-        return provisioning.settings(self.device(row), service, self.layers(row))
+        survey = self.survey_of([row])
+        return provisioning.settings(*self._rendered(row, survey), self.layers(row, survey))
 
     def untold(self, row: DeviceRow) -> list[str]:
         """The common settings that its maker's phones are not told, and why. Raises as `settings`."""
-        service = self.service(row, self.store.tenants.get(row.tenant))
-        return provisioning.untold(self.device(row), service, self.layers(row))
+        survey = self.survey_of([row])
+        return provisioning.untold(*self._rendered(row, survey), self.layers(row, survey))
 
     def files(self, row: DeviceRow) -> dict[str, bytes]:
         """All that the phone may ask for, by name. Raises ProvisioningError and StoreError."""
-        device, service = self._rendered(row)
+        survey = self.survey_of([row])
+        device, service = self._rendered(row, survey)
         of_all = {**provisioning.common_files(device), **provisioning.boot_files(device, service)}
-        of_all |= self._authority()
-        return {**of_all, **self._own(row, device, service), **self._phonebook(row, device, service)}
+        of_all |= self._authority() | self._own(row, device, service, survey)
+        return of_all | self._phonebook(row, device, service, survey)
 
     def file(self, row: DeviceRow, name: str) -> bytes | None:
         """One file of a phone, by its name in any case; the phonebook is made only for whom asks for it."""
-        device, service = self._rendered(row)
+        survey = self.survey_of([row])
+        device, service = self._rendered(row, survey)
         if provisioning.is_phonebook(device, name.lower()):
-            return _named(name, self._phonebook(row, device, service))
+            return _named(name, self._phonebook(row, device, service, survey))
         of_all = provisioning.common_files(device) | provisioning.boot_files(device, service)
-        return _named(name, of_all | self._own(row, device, service) | self._authority())
+        return _named(name, of_all | self._own(row, device, service, survey) | self._authority())
 
     def book(self, row: DeviceRow, name: str) -> bytes | None:
         """One file of a phone's phonebook, by its name in any case."""
-        return _named(name, self._phonebook(row, *self._rendered(row)))
+        survey = self.survey_of([row])
+        return _named(name, self._phonebook(row, *self._rendered(row, survey), survey))
 
-    def of_folder(self, row: DeviceRow) -> dict[str, bytes]:
-        """The phone's files that may be in one folder with those of other phones. Raises as `files`."""
-        device, service = self._rendered(row)
-        book = self._phonebook(row, device, service)
-        of_it = {name: content for name, content in book.items() if row.mac in name}
-        return {**provisioning.common_files(device), **self._own(row, device, service), **of_it}
+    def of_folder(self, row: DeviceRow, survey: Survey) -> dict[str, bytes]:
+        """The phone's files that may be in one folder with those of other phones. Raises as `files`.
 
-    def _rendered(self, row: DeviceRow) -> tuple[Device, Service]:
-        return self.device(row), self.service(row, self.store.tenants.get(row.tenant))
+        Of phonebooks that is one with the phone's address in its name.
+        """
+        device, service = self._rendered(row, survey)
+        own = self._own(row, device, service, survey)
+        book = row.mac in provisioning.book_name(device) and self._phonebook(row, device, service, survey)
+        return {**provisioning.common_files(device), **own, **(book or {})}
 
-    def _own(self, row: DeviceRow, device: Device, service: Service) -> dict[str, bytes]:
-        return provisioning.files(device, service, self.layers(row), self.template(row))
+    def _rendered(self, row: DeviceRow, survey: Survey) -> tuple[Device, Service]:
+        return self.device(row, survey), self.service(row, survey)
+
+    def _own(self, row: DeviceRow, device: Device, service: Service, over: Over) -> dict[str, bytes]:
+        return provisioning.files(device, service, self.layers(row, over), self.template(row, over))
 
     def _authority(self) -> dict[str, bytes]:
         """The certificate that phones have to trust, in both forms."""
@@ -242,11 +246,12 @@ class Files:
         der = ssl.PEM_cert_to_DER_cert(pem) if pem else b""
         return {provisioning.CA_PEM: pem.encode(), provisioning.CA_DER: der} if pem else {}
 
-    def _phonebook(self, row: DeviceRow, device: Device, service: Service) -> dict[str, bytes]:
+    def _phonebook(
+        self, row: DeviceRow, device: Device, service: Service, survey: Survey
+    ) -> dict[str, bytes]:
         """The phonebook, of as many extensions as phones take; empty where the site wants none."""
-        most = provisioning.MOST_CONTACTS if provisioning.has_phonebook(self.layers(row)) else 0
-        names = self.store.devices.first_names(row.tenant, most)
-        return provisioning.phonebook(device, service, starmap(provisioning.Contact, names.items()))
+        wanted = provisioning.has_phonebook(self.layers(row, survey))
+        return provisioning.phonebook(device, service, survey.contacts if wanted else ())
 
 
 def _named(name: str, files: dict[str, bytes]) -> bytes | None:

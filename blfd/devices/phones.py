@@ -163,7 +163,7 @@ class Phones(Files):
         template = self.template(row, survey)
         self.check_reached(row)
         if template or any(layer.settings.keys() - provisioning.COMMON.keys() for layer in layers):
-            service = self.service(row, self.store.tenants.get(row.tenant))
+            service = self.service(row, survey)
             provisioning.files(device, service, layers, template)
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Set
 from functools import cache, cached_property
-from itertools import islice
+from itertools import islice, starmap
 from typing import Protocol
 
 import provisioning
+from blfd.core.directory import Tenant
 from blfd.devices.values import Fit
 from blfd.store import Store
 from blfd.store.devices import DeviceRow
-from provisioning import Device, KeyKind, LineKey, Model
+from provisioning import Contact, Device, KeyKind, LineKey, Model, Shape
 
 TEAM = "team"
 
@@ -51,6 +52,22 @@ class Survey:
     @cached_property
     def _templates(self) -> dict[str, str]:
         return self._over.templates()
+
+    # What all phones of the tenant are told
+
+    @cached_property
+    def tenant(self) -> Tenant:
+        return self._store.tenants.get(self._tenant)
+
+    @cached_property
+    def shapes(self) -> frozenset[Shape]:
+        return frozenset(Shape(*found) for found in self._store.devices.shapes(self._tenant))
+
+    @cached_property
+    def contacts(self) -> tuple[Contact, ...]:
+        """As many extensions as a phonebook takes."""
+        first = self._store.devices.first_names(self._tenant, provisioning.MOST_CONTACTS)
+        return tuple(starmap(Contact, first.items()))
 
     # Teams
 
