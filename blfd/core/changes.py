@@ -10,20 +10,15 @@ from blfd.core.values import Aor
 REMEMBERED = 1000  # attempts to pick up
 
 
-class Changed:
-    """Extensions that have changed since they were last asked for, in order."""
-
-    def __init__(self) -> None:
-        self._aors: dict[Aor, None] = {}
+class Changed(dict[Aor, None]):
+    """Extensions that have changed since they were last asked for, in order; false while there is none."""
 
     def add(self, aor: Aor) -> None:
-        self._aors[aor] = None
+        self[aor] = None
 
     def take(self) -> list[Aor]:
-        if not self._aors:
-            return []
-        taken = list(self._aors)
-        self._aors.clear()
+        taken = list(self)
+        self.clear()
         return taken
 
 

@@ -190,6 +190,8 @@ class Core(Parts):
 
     def _tell(self, now: float) -> list[Effect]:
         """Watchers are told of what has changed; who looks on may ask."""
+        if not (self.dialogs.changed or self.registrar.changed or self.upstreams.changed):
+            return []
         changed = self.dialogs.changed.take()
         for aor in (*changed, *self.registrar.changed.take(), *self.upstreams.changed.take()):
             self.changes.lamp(aor)

@@ -100,12 +100,12 @@ class InviteEvents:
         return DECLINED
 
     def _on_state(self, inv: CData, event: CData) -> None:
-        leg = self.legs.of(inv)
+        state, leg = inv.state, self.legs.of(inv)
         if leg is None:
             return
-        if inv.state == DISCONNECTED:
+        if state == DISCONNECTED:
             self.legs.ended(leg, *self._last_words(leg))
-        elif inv.state == CONFIRMED and leg.is_caller:
+        elif state == CONFIRMED and leg.is_caller:
             leg.acknowledged(self._said(judged=not leg.session.has_agreed))
 
     def _last_words(self, leg: Leg) -> tuple[Headers, bool, Redirect | None]:

@@ -65,6 +65,8 @@ class Legs:
         self._by_number: dict[int, Leg] = {}
         self._by_inv: dict[CData, Leg] = {}  # pointers are equal where they point at the same
         self._by_tag: dict[str, Leg] = {}
+        self.of: Callable[[CData], Leg | None] = self._by_inv.get
+        self.of_tag: Callable[[str], Leg | None] = self._by_tag.get
         self._ended: dict[str, str] = {}  # Call-IDs by our tags: PJSIP still repeats, or waits for an ACK
         self._ends: deque[tuple[float, str]] = deque()
         self._matcher = Matcher(endpoint)
@@ -77,12 +79,6 @@ class Legs:
     def ending(self) -> int:
         """How many legs are not up: when nothing begins any more, they end."""
         return sum(not leg.is_connected for leg in self._by_number.values())
-
-    def of(self, inv: CData) -> Leg | None:
-        return self._by_inv.get(inv)
-
-    def of_tag(self, tag: str) -> Leg | None:
-        return self._by_tag.get(tag)
 
     def knows(self, call_id: str, local_tag: str, remote_tag: str = "", source: Flow | None = None) -> bool:
         """Whether a dialog is a leg's, or was one's as long as what belongs to it may come.

@@ -420,6 +420,8 @@ def _heard(call: Call, event: LegInput) -> LegInput:
             message = In.INFO_ANSWER
         case _:
             return event
+    if not event.headers:
+        return event
     return event._replace(headers=passed_on(event.headers, message, trusted=event.leg in call.trusted))
 
 

@@ -73,7 +73,10 @@ class Keeping:
     def _now(self, call: Call) -> Kept | None:
         if call.has_ended:
             return self._stored.get(call.number) if call.number in self._waiting else None
-        return self._saved(call) or self._half(call) or self._stored.get(call.number)
+        stored = self._stored.get(call.number)
+        if stored is None and self.legs.keys().isdisjoint(call.legs()):  # as long as it rings
+            return None
+        return self._saved(call) or self._half(call) or stored
 
     def holds(self, call: Call) -> bool:
         """Whether the call will go on in another process."""

@@ -63,23 +63,20 @@ class Transfers:
 
     def legs(self) -> set[int]:
         """The legs that are in no call: of who waits for a target, and of who is told that all is done."""
-        return {
-            leg
-            for leg, transfer in self._by_leg.items()
-            if (transfer.stage is Stage.WAITING and leg == transfer.transferee.leg)
-            or (transfer.stage is Stage.TELLING and leg == transfer.transferor.leg)
-        }
+        return {leg for leg, transfer in self._by_leg.items() if _is_apart(transfer, leg)}
 
     def takes(self, event: LegInput) -> bool:
         """Whether what has happened on a leg is a transfer's to handle, and no call's."""
         if isinstance(event, MediaFound | LegNotified):
             return True
         transfer = self._by_leg.get(event.leg)
+        if transfer is None:
+            return False
         if isinstance(event, MediaMatched):
-            return transfer is not None and transfer.stage is Stage.LOOKING
-        if transfer and transfer.stage is Stage.CALLING:
+            return transfer.stage is Stage.LOOKING
+        if transfer.stage is Stage.CALLING:
             return isinstance(event, LegEnded) and event.leg == transfer.transferor.leg
-        return event.leg in self.legs()
+        return _is_apart(transfer, event.leg)
 
     # The REFER
 
@@ -359,3 +356,10 @@ class Transfers:
         """End the legs of transferors that are in no call; the others end with their calls."""
         telling = [transfer for transfer in self._by_leg.values() if transfer.stage is Stage.TELLING]
         return [effect for one in telling for effect in self._step(one, Event.TOLD, None, now)]
+
+
+def _is_apart(transfer: Transfer, leg: int) -> bool:
+    """Whether a leg of a transfer is in no call."""
+    if transfer.stage is Stage.WAITING:
+        return leg == transfer.transferee.leg
+    return transfer.stage is Stage.TELLING and leg == transfer.transferor.leg
