@@ -68,7 +68,7 @@ class Received:
         self._info_view[:] = self._zero_info
         self._modules_view[:] = self._zero_modules
         pj.tp_info.transport = transport
-        self._set_source(flow)
+        source = self._set_source(flow)
         ffi.memmove(self._buffer, octets, length)
         self._buffer[length] = b"\0"
         info.msg_buf, info.len = self._buffer, length
@@ -79,7 +79,7 @@ class Received:
             return False
         via = info.via.recvd_param
         if via.slen == 0:  # PJSIP asserts that there is one
-            via.ptr, via.slen = pj.pkt_info.src_name, len(ffi.string(pj.pkt_info.src_name))
+            via.ptr, via.slen = pj.pkt_info.src_name, source
         return True
 
     def _is_whole(self) -> bool:
@@ -92,7 +92,8 @@ class Received:
         lib.pjsip_endpt_process_rx_data(self._endpoint.pj, self.pj, ffi.NULL, self._handled)
         return bool(self._handled[0])
 
-    def _set_source(self, flow: Flow) -> None:
+    def _set_source(self, flow: Flow) -> int:
+        """Note where a message came from; returns the octets of the address."""
         packet, host = self.pj.pkt_info, self._stand_ins.of(flow.host)
         known = self._sources.get(host)
         if known is None:
@@ -106,6 +107,7 @@ class Received:
         source.family, source.addr = 2, address
         source.port = (flow.port & 0xFF) << 8 | flow.port >> 8
         packet.src_addr_len = 16
+        return len(text) - 1
 
 
 def octets_of(
