@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 
 from blfd.core import capabilities
 from blfd.core.calls import leg_effects as e
-from blfd.core.calls.leg_inputs import LegFault, OfferReceived
+from blfd.core.calls.leg_inputs import LegFault, LegIdentified, OfferReceived
 from blfd.core.calls.media import answering
 from blfd.core.effects import Effect
 from blfd.core.errors import Refusal
@@ -33,6 +33,7 @@ from blfd.pjsip.received import Received, octets_of
 from blfd.pjsip.sessions import Refused
 from blfd.sip.bodies import readable_session_description
 from blfd.sip.call_ids import CallIds
+from blfd.sip.identities import connected
 from blfd.sip.message import Request, Response
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.writer import response_flow
@@ -212,6 +213,8 @@ class Calls:
             return 0 if self._offered_early(leg, request, flow, sdp) else 481
         if request.method == "UPDATE" and sdp and leg.holds(request, sdp):
             return 0
+        if request.method == "UPDATE" and not sdp and (who := connected(request.fields)):
+            self._emit(LegIdentified(leg.number, who))
         return 0 if self._give(request, flow, sdp) else 481
 
     def _acknowledges_provisional(self, leg: Leg, request: Request, flow: Flow, sdp: bytes | None) -> bool:

@@ -19,6 +19,7 @@ from blfd.pjsip.leg import Leg, Said
 from blfd.pjsip.leg_states import State
 from blfd.pjsip.library import CData, ffi, string
 from blfd.pjsip.session import CONFIRMED, DISCONNECTED
+from blfd.sip.identities import connected
 from blfd.sip.message import Request, Response
 from blfd.sip.requests import redirect, said
 
@@ -126,7 +127,7 @@ class InviteEvents:
             return Said()
         reason = message.reason if isinstance(message, Response) else ""
         fault = self.legs.fault_of(self.sdp) if judged else ""
-        return Said(reason, said(message), self.sdp, fault)
+        return Said(reason, said(message), self.sdp, fault, connected(message.fields))
 
     def _on_transaction(self, inv: CData, transaction: CData, event: CData) -> None:
         leg = self.legs.of(inv)

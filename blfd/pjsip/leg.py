@@ -25,10 +25,11 @@ from blfd.core.calls.leg_inputs import (
 from blfd.core.calls.leg_inputs import LegAcknowledged as Acknowledged
 from blfd.core.inputs import Input
 from blfd.core.saved import SavedLeg
-from blfd.core.values import Flow, Headers, Reason
+from blfd.core.values import Address, Flow, Headers, Reason
 from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.leg_states import CONNECTED, OPEN, TABLE, Do, Event, State
 from blfd.sip import headers
+from blfd.sip.identities import connected
 from blfd.sip.message import Request
 from blfd.sip.phrases import PHRASES
 from blfd.sip.writer import sipfrag
@@ -51,12 +52,13 @@ class Outside(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What of a message is told to the core; `fault`: what is wrong with its SDP."""
+    """What of a message is told to the core; `fault`: what is wrong with its SDP; `who`: who is there."""
 
     reason: str = ""
     headers: Headers = ()
     sdp: bytes | None = None
     fault: str = ""
+    who: Address | None = None
 
 
 class Leg:
@@ -273,7 +275,7 @@ class Leg:
             self._emit(LegTrying(self.number))
         elif do is Do.TELL:
             ids = self.session.dialog_id
-            self._emit(LegProgress(self.number, status, said.reason, ids, said.sdp, said.headers))
+            self._emit(LegProgress(self.number, status, said.reason, ids, said.sdp, said.headers, said.who))
 
     def taken(self, said: Said) -> None:
         """Take a 2xx to our INVITE."""
@@ -284,7 +286,8 @@ class Leg:
             fault = ""
             if said.sdp and not self.session.has_agreed:
                 fault = said.fault or ("" if self.delayed_offer else self.session.misfit)
-            self._emit(LegAnswered(self.number, self.session.dialog_id, said.sdp, said.headers, fault))
+            ids, heard = self.session.dialog_id, said.headers
+            self._emit(LegAnswered(self.number, ids, said.sdp, heard, fault, said.who))
 
     def _end(self) -> None:
         self.session.end(487, "", (), self._farewell)
@@ -319,7 +322,7 @@ class Leg:
         if not self._allows(Event.REINVITE, Do.TELL) or not self.session.hold_reinvite(rdata):
             return False
         self._take(Event.REINVITE)
-        self._emit(OfferReceived(self.number, said.sdp or b""))
+        self._emit(OfferReceived(self.number, said.sdp or b"", who=said.who))
         return True
 
     def holds(self, update: Request, sdp: bytes) -> bool:
@@ -330,7 +333,7 @@ class Leg:
             return False
         self._take(Event.UPDATE)
         self._update, self.session.remote_cseq = update, update.cseq
-        self._emit(OfferReceived(self.number, sdp))
+        self._emit(OfferReceived(self.number, sdp, who=connected(update.fields)))
         return True
 
     def is_held(self, request: Request) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from blfd.core.values import Uri
+from blfd.core.values import Address, Uri
 from blfd.sip import headers
 from blfd.sip.fields import TITLES, Fields
 from blfd.sip.grammar import BadHeader
@@ -45,6 +45,22 @@ def named(fields: Fields) -> tuple[tuple[str, Uri], ...]:
             elif len(value) <= LONGEST:
                 found += ((name, uri) for uri in uris((value,)))
     return tuple(found)
+
+
+def connected(fields: Fields) -> Address | None:
+    """Who is said to be at the other end by now, in a response or a request inside a call (RFC 3325, 5876,
+    and Remote-Party-ID as older systems write it); None where that is not said, or may not be told."""
+    if not privacy(fields.get("privacy")) <= {"none", "critical"}:
+        return None
+    for name in ("p-asserted-identity", "remote-party-id"):
+        for value in fields.get(name, ()):
+            try:
+                one = headers.name_addrs(value)[0]
+            except BadHeader:
+                continue
+            is_told = one.parameters.get("privacy", "off").lower() == "off"
+            return Address(one.uri, one.display) if is_told else None
+    return None
 
 
 def privacy(values: Iterable[str] | None) -> frozenset[str]:

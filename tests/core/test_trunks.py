@@ -34,6 +34,7 @@ from blfd.core.calls.leg_inputs import (
     LegAcknowledged,
     LegAnswered,
     LegEnded,
+    LegIdentified,
     LegProgress,
     LegTrying,
     MediaFound,
@@ -1041,6 +1042,87 @@ def test_the_lamp_of_the_trunk_that_takes_the_call_is_lit_and_nobody_picks_it_up
     story.answer(dial.leg)
     story.give(LegEnded(dial.leg, 200, ""))
     assert "call 101 -> 0170 (trunk+other): ended" in story.said(), "as every line says"
+
+
+def answerer(number: str, name: str = "") -> Address:
+    return Address(uri(number, CARRIER), name)
+
+
+CONNECTED = [
+    (answerer("+49170999", "Bob"), "+49170999", '"Bob" <sip:+49170999@192.0.2.5>'),
+    (answerer("0170", "Bob"), "0170", '"Bob" <sip:0170@192.0.2.5>'),
+    (None, "0170", "<sip:0170@192.0.2.5>"),
+    (answerer("bob"), "bob", "<sip:bob@192.0.2.5>"),
+    (answerer("bob<x>"), "0170", "<sip:0170@192.0.2.5>"),
+    (answerer("9" * 70), "0170", "<sip:0170@192.0.2.5>"),
+    (answerer("anonymous"), "0170", "<sip:0170@192.0.2.5>"),
+    (answerer("0171", "a\r\nb"), "0171", None),
+]
+
+
+@pytest.mark.parametrize(("who", "number", "told"), CONNECTED)
+def test_who_answers_outside_is_shown_as_the_trunk_says(
+    who: Address | None, number: str, told: str | None
+) -> None:
+    story = Story()
+    (dial,) = story.call_out("0170")
+    told = told and told.replace("192.0.2.5", HOST)
+    ids = DialogId(f"id{dial.leg}", "ours", "far")
+    (ringing,) = story.give(LegProgress(dial.leg, 180, "", ids, None, who=who))
+    assert isinstance(ringing, Progress)
+    effects = story.give(LegAnswered(dial.leg, ids, SDP, who=who))
+    answer = next(each for each in effects if isinstance(each, Answer))
+    for headers in (ringing.headers, answer.headers):
+        value = dict(headers)["P-Asserted-Identity"]
+        assert value.isprintable()
+        assert told in (value, None)
+    (dialog,) = story.world.core.dialogs.of(Aor("default", "101"))
+    assert dialog.other[0] == number
+    (call,) = story.world.core.calls
+    assert (call.callee.number, call.branches[dial.leg].party) == (number, call.callee)
+
+
+def test_a_phone_inside_and_whoever_calls_from_outside_say_nothing_of_that_kind() -> None:
+    """Phones are who they are; and nobody outside is told who has answered, inside or at another trunk."""
+    story = Story()
+    (dial,) = story.call_out("102")
+    ids = DialogId(f"id{dial.leg}", "ours", "far")
+    story.give(LegAnswered(dial.leg, ids, SDP, who=answerer("0999", "Boss")))
+    (dialog,) = story.world.core.dialogs.of(Aor("default", "101"))
+    assert dialog.other == ("102", "Name 102")
+    story = Story(forwarding(ONE_NUMBER, {"101": ALWAYS}))
+    (dial,) = story.call_in(outside())
+    story.ring(dial.leg)
+    effects = story.give(LegAnswered(dial.leg, ids, SDP, who=answerer("0999", "Boss")))
+    assert "0999" not in f"{[each for each in effects if isinstance(each, Answer | Progress)]}"
+
+
+def test_who_is_there_changes_in_a_call() -> None:
+    """As somebody transfers it behind the trunk: the caller is told by UPDATE, or by what it is asked."""
+    story = Story()
+    asked = invite("101", "0170")
+    (accept,) = story.give(asked._replace(allows_update=True))
+    assert isinstance(accept, Accept)
+    story.caller = accept.leg
+    (dial,) = dials(story.give(LegAccepted(accept.leg, "ours")))
+    story.ring(dial.leg)
+    story.answer(dial.leg)
+    (told,) = story.give(LegIdentified(dial.leg, answerer("0171", "Eve")))
+    assert told == Identify(accept.leg, (("P-Asserted-Identity", f'"Eve" <sip:0171@{HOST}>'),))
+    assert not story.give(LegIdentified(dial.leg, answerer("0171", "Eve"))), "once"
+    assert not story.give(LegIdentified(accept.leg, answerer("0666", "Mallory"))), "a phone says nothing"
+    (offer,) = story.give(OfferReceived(dial.leg, SDP, who=answerer("0172")))
+    assert offer == Offer(accept.leg, SDP, (("P-Asserted-Identity", f"<sip:0172@{HOST}>"),))
+    (dialog,) = story.world.core.dialogs.of(Aor("default", "101"))
+    assert dialog.other == ("0172", "")
+    for number in range(100):
+        assert not story.give(LegIdentified(dial.leg, answerer(f"018{number}"))), "the phone is being asked"
+    decided = story.give(OfferAnswered(accept.leg, 200, SDP))
+    assert [each.headers for each in decided if isinstance(each, Identify)] == [
+        (("P-Asserted-Identity", f"<sip:01899@{HOST}>"),)
+    ]
+    story.give(LegEnded(dial.leg, 200, ""))
+    assert not story.give(LegIdentified(dial.leg, answerer("0173")))
 
 
 def test_a_phone_forwards_outside_and_a_call_is_transferred_there() -> None:

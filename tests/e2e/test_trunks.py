@@ -137,6 +137,37 @@ def test_a_call_out_answers_a_challenge_and_its_bye_too(site: Site, carrier: Car
         site.wait_no_call()
 
 
+def test_the_caller_sees_who_really_answers_and_who_is_there_later(site: Site, carrier: Carrier) -> None:
+    """By P-Asserted-Identity and by Remote-Party-ID, in the answer, a re-INVITE and an UPDATE; lamps too."""
+    caller = site.registered("101")
+    calling = Calling.start(caller, "0301234567", sdp(5001), Allow="INVITE, ACK, BYE, CANCEL, UPDATE")
+    invite = carrier.invited()
+    carrier.agent.reply(invite, 180, "Ringing")
+    calling.provisional(180)
+    named = {"P_Asserted_Identity": '"Bob" <sip:+49309999@carrier.example>'}
+    carrier.agent.reply(invite, 200, "OK", sdp(7000), Content_Type="application/sdp", **named)
+    answer = calling.final()
+    assert answer["p-asserted-identity"].startswith('"Bob" <sip:+49309999@')
+    mine = calling.acknowledge(answer)
+    carrier.agent.wait_request("ACK")
+    other = Dialog.of_invite(carrier.agent, invite)
+    site.wait_lamp("101", "talking")
+    asked = other.send("UPDATE", Remote_Party_ID='"Eve" <sip:0171@x>;party=called;privacy=off')
+    told = caller.wait_request("UPDATE")
+    assert told["p-asserted-identity"].startswith('"Eve" <sip:0171@')
+    caller.reply(told, 200)
+    assert carrier.agent.final(asked).status == 200
+    asked = other.send("INVITE", sdp(7002), P_Asserted_Identity="<sip:0172@x>")
+    told = caller.wait_request("INVITE")
+    assert told["p-asserted-identity"].startswith("<sip:0172@")
+    caller.reply(told, 200, "OK", sdp(5001), Content_Type="application/sdp")
+    other.ack(carrier.agent.final(asked))
+    caller.wait_request("ACK")
+    mine.send("BYE")
+    carrier.agent.reply(carrier.agent.wait_request("BYE"), 200)
+    site.wait_no_call()
+
+
 def test_the_answer_is_only_in_a_183_that_wants_a_prack(site: Site, carrier: Carrier) -> None:
     """The 200 then has no SDP, and the PRACK goes to the Contact of the 183."""
     caller = site.registered("101")

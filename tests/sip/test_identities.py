@@ -61,8 +61,29 @@ def test_what_else_names_who_is_called(name: str, value: str, read: list[str]) -
     ]
 
 
+CONNECTED = [
+    ({}, ""),
+    ({"p-asserted-identity": ['"Bob" <sip:0170@x>', "<tel:+49170>"]}, "sip:0170@x Bob"),
+    ({"p-asserted-identity": ["no URI", "<tel:+49170>"]}, "tel:+49170 "),
+    ({"p-asserted-identity": ["<sip:1@x>"], "remote-party-id": ["<sip:2@x>"]}, "sip:1@x "),
+    ({"p-asserted-identity": ["<sip:1@x>"], "privacy": ["none"]}, "sip:1@x "),
+    ({"p-asserted-identity": ["<sip:1@x>"], "privacy": ["id"]}, ""),
+    ({"p-asserted-identity": ["<sip:1@x>"], "privacy": ["history"]}, ""),
+    ({"remote-party-id": ['"B" <sip:2@x>;party=called;privacy=off;screen=no']}, "sip:2@x B"),
+    ({"remote-party-id": ["<sip:2@x>;privacy=full"]}, ""),
+    ({"remote-party-id": ["<sip:2@x>;privacy=name"]}, ""),
+]
+
+
+@pytest.mark.parametrize(("fields", "read"), CONNECTED)
+def test_who_is_at_the_other_end(fields: dict[str, list[str]], read: str) -> None:
+    found = identities.connected(fields)
+    assert (f"{found.uri.text} {found.display}" if found else "") == read
+
+
 @given(st.lists(st.text()))
 def test_whatever_is_written_can_be_read(values: list[str]) -> None:
     identities.uris(values)
     identities.named({"x-did": values})
+    identities.connected({"p-asserted-identity": values, "remote-party-id": values})
     assert all(value == value.lower() for value in identities.privacy(values))

@@ -25,7 +25,8 @@ from blfd.core.calls.ringing_call import RingingCall
 from blfd.core.calls.seats import NO_DIALOG
 from blfd.core.effects import Effect, Level, Log
 from blfd.core.saved import SavedCall, SavedLeg
-from blfd.core.values import Reason
+from blfd.core.trunks.trunks import identified
+from blfd.core.values import Address, Reason
 from dialog_info import StateEvent
 
 
@@ -247,6 +248,37 @@ class Call(RingingCall):
         self._dialogs.end(branch.party.aor, branch.leg, now, StateEvent.LOCAL_BYE)
         last = HangUp(self.caller_leg, cause=cause, headers=end.headers)
         return self._end(last, StateEvent.REMOTE_BYE, now)
+
+    def identified(self, leg: int, who: Address | None, now: float) -> bool:
+        """Whether a trunk says that somebody else is on a leg of a call that is answered: lamps say so from
+        now on."""
+        if leg not in self.outside or self.state not in (State.ANSWERED, State.TALKING):
+            return False
+        before = self.caller if leg == self.caller_leg else self.callee
+        party, facing = identified(before, who), self._facing(leg)
+        if party == before or self.is_stood_in:
+            return False
+        if leg == self.caller_leg:
+            self.caller = party
+        else:
+            self.callee = party
+            self.branches[leg] = self.branches[leg]._replace(party=party)
+        self._connect(facing, self.other(leg), party, now)
+        return True
+
+    def naming(self, effect: Effect) -> Effect:
+        """An offer that says with whom its phone talks by now."""
+        if isinstance(effect, Offer):
+            return effect._replace(headers=self._identity(self._facing(effect.leg)))
+        return effect
+
+    def tell_who(self, leg: int, now: float) -> list[Effect]:
+        """Tell the other phone who is on a leg by now, if that phone knows how."""
+        other = self.other(leg)
+        if other != self.caller_leg or not self.allows_update:
+            return []
+        self.exchange.later(Identify(other, self._identity(self.callee)))
+        return self.exchange.next(now)
 
     def next_timer(self) -> float | None:
         """When `handle_timer` wants to be called."""

@@ -23,6 +23,7 @@ from blfd.core.calls.leg_inputs import (
     LegDescribed,
     LegEnded,
     LegFault,
+    LegIdentified,
     LegInput,
     LegNotified,
     LegProgress,
@@ -374,8 +375,11 @@ class Calls:
                 return [*_fault(call, event), *call.ended(event, now)]
             case LegFault():
                 return _fault(call, event)
+            case LegIdentified():
+                return call.tell_who(event.leg, now) if call.identified(event.leg, event.who, now) else []
             case OfferReceived():
-                return call.offered(event)
+                is_another = call.identified(event.leg, event.who, now)
+                return [call.naming(effect) if is_another else effect for effect in call.offered(event)]
             case OfferAnswered():
                 return call.offer_answered(event, now)
             case InfoReceived():

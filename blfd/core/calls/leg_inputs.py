@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from blfd.core.saved import SavedLeg
-from blfd.core.values import DialogId, Headers, Redirect
+from blfd.core.values import Address, DialogId, Headers, Redirect
 
 
 class LegAccepted(NamedTuple):
@@ -42,7 +42,10 @@ class MediaFound(NamedTuple):
 
 
 class LegProgress(NamedTuple):
-    """A provisional response above 100 came on a callee leg, from the phone that `dialog` is with."""
+    """A provisional response above 100 came on a callee leg, from the phone that `dialog` is with.
+
+    `who` is said to be there, None where nothing is said.
+    """
 
     leg: int
     status: int
@@ -50,6 +53,7 @@ class LegProgress(NamedTuple):
     dialog: DialogId
     sdp: bytes | None
     headers: Headers = ()
+    who: Address | None = None
 
 
 class LegTrying(NamedTuple):
@@ -61,7 +65,7 @@ class LegTrying(NamedTuple):
 class LegAnswered(NamedTuple):
     """A callee leg is answered; `sdp` is the phone's: an answer, or an offer if `Dial` had none.
 
-    `fault`: what is wrong with the body that came, which is of no use.
+    `fault`: what is wrong with the body that came, which is of no use. `who` is said to have answered.
     """
 
     leg: int
@@ -69,6 +73,14 @@ class LegAnswered(NamedTuple):
     sdp: bytes | None
     headers: Headers = ()
     fault: str = ""
+    who: Address | None = None
+
+
+class LegIdentified(NamedTuple):
+    """A phone, or what is behind it, says who is there by now, and asks for nothing."""
+
+    leg: int
+    who: Address
 
 
 class LegAcknowledged(NamedTuple):
@@ -123,11 +135,13 @@ class OfferReceived(NamedTuple):
     """A phone asks for other media (re-INVITE or UPDATE) and waits for `AnswerOffer` or `RefuseOffer`.
 
     `answered`: it has asked before the call was up (PRACK or UPDATE), and got what it had been told already.
+    `who` is said to be there by now.
     """
 
     leg: int
     sdp: bytes
     answered: bool = False
+    who: Address | None = None
 
 
 class OfferAnswered(NamedTuple):
@@ -181,6 +195,7 @@ LegInput = (
     | LegTrying
     | LegProgress
     | LegAnswered
+    | LegIdentified
     | LegAcknowledged
     | LegEnded
     | LegFault

@@ -144,7 +144,11 @@ class OfferAnswer:
         self._due[leg] = Due(then, self._other[leg], headers, offer)
 
     def later(self, effect: Offer | Identify) -> None:
-        """Have `effect` done when both have acknowledged."""
+        """Have `effect` done when both have acknowledged; of who it is, the last word counts."""
+        if isinstance(effect, Identify):
+            self._later = [
+                one for one in self._later if not (isinstance(one, Identify) and one.leg == effect.leg)
+            ]
         self._later.append(self._new(effect) if isinstance(effect, Offer) else effect)
 
     def at_once(self, offer: Offer, now: float) -> list[Effect]:

@@ -155,7 +155,7 @@ TABLE = (
     Rule("MIME-Version", In.INFO | In.INFO_ANSWER, In.INFO | In.INFO_ANSWER, "belongs to the body"),
     # Fields that say who it is, which blfd says itself
     Rule("Privacy", NEVER, NEVER, "done, not passed on (RFC 3323)"),
-    Rule("P-Asserted-Identity", NEVER, NEVER, "written by blfd, of whom it knows (RFC 3325)"),
+    Rule("P-Asserted-Identity", NEVER, NEVER, "written by blfd, of whom it knows or a trunk says (RFC 3325)"),
     Rule("P-Preferred-Identity", NEVER, NEVER, "a wish to blfd (RFC 3325)"),
     # Fields that are never passed on
     Rule(

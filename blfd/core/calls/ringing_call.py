@@ -20,6 +20,7 @@ from blfd.core.effects import Effect, Level, Log
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.trunks.outgoing import Line
+from blfd.core.trunks.trunks import identified
 from blfd.core.values import Aor, DialogId, Headers, NameAddr, Reason, Redirect
 from blfd.core.visible import visible
 from dialog_info import DialogState, StateEvent
@@ -202,7 +203,8 @@ class RingingCall(Seats):
         if branch.ringing and branch.party.is_outside:  # it rings there now: no other server is tried
             branch.ringing.further = ()
         self._watch_callee(branch, progress.dialog, DialogState.EARLY, now, early_media=bool(progress.sdp))
-        headers = (*self._identity(branch.party), *progress.headers)
+        who = identified(branch.party, progress.who)
+        headers = (*self._identity(who), *progress.headers)
         if progress.sdp:
             self._early_sdp[progress.leg, progress.dialog.remote_tag] = progress.sdp
         if progress.sdp and self.offer and not self._early_leg and not self.is_stood_in:
@@ -222,9 +224,14 @@ class RingingCall(Seats):
             why = answer.fault or (APART if sdp else "The phone answered without media")
             log = Log(Level.WARNING, f"{branch.party} at {visible(branch.contact)} answers a call: {why}")
             return [log, *self._end(HangUp(self.caller_leg, 488, why), StateEvent.ERROR, now)]
-        self.state, self.answered_leg, self.callee = State.ANSWERED, answer.leg, branch.party
+        self.state, self.answered_leg = State.ANSWERED, answer.leg
         self._ringing.clear()
         effects = self._drop_branches(ELSEWHERE, StateEvent.REPLACED, now, except_leg=answer.leg)
+        self.callee = identified(branch.party, answer.who)
+        if self.callee != branch.party:
+            text = f"call {self.caller} -> {branch.party}: {self.callee.user} answers"
+            effects.append(Log(Level.INFO, text))
+            branch = self.branches[answer.leg] = branch._replace(party=self.callee)
         self._watch_callee(branch, answer.dialog, DialogState.CONFIRMED, now)
         self._connect(self.caller, self.caller_leg, self.callee, now)
         exchange = self.exchange = OfferAnswer(self.caller_leg, answer.leg)

@@ -7,6 +7,7 @@ sends is a stranger's, and a number leads to an extension or nowhere, never to a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from blfd.core import hosts, privacy
 from blfd.core.calls.party import Party
@@ -19,7 +20,7 @@ from blfd.core.trunks import numbers, outgoing
 from blfd.core.trunks.outgoing import Caller, Line, Outside
 from blfd.core.trunks.remote import HostPort, Remote
 from blfd.core.trunks.trunk import NAMED_SOURCES, REQUEST_URI, RESERVED, TO, Trunk, split
-from blfd.core.values import TRANSPORTS, Account, Aor, Binding, Flow, Server, Uri
+from blfd.core.values import TRANSPORTS, Account, Address, Aor, Binding, Flow, Server, Uri
 from blfd.core.visible import visible
 
 
@@ -328,6 +329,15 @@ class Trunks:
     def looked_up(self) -> None:
         """Forget who is at which address, as servers may have got other ones."""
         self._known.clear()
+
+
+def identified(party: Party, who: Address | None) -> Party:
+    """Somebody outside as the trunk says who that is by now; where it says nothing of use, as before."""
+    number = numbers.plain(_user(who.uri)) if who and party.is_outside else ""
+    if who is None or not number or privacy.is_anonymous(who.uri):
+        return party
+    name = visible(who.display) if who.display != number else ""
+    return replace(party, number=number, name=name or (party.name if number == party.number else ""))
 
 
 def _user(uri: Uri) -> str:
