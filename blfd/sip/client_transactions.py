@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from blfd.core.by_flow import ByFlow
-from blfd.core.values import Flow
+from blfd.core.values import DialogId, Flow
 from blfd.sip.timers import LIFETIME, T1, T2
 from blfd.sip.tokens import Tokens
 
@@ -25,8 +25,7 @@ class Outstanding(NamedTuple):
     """A request without its final response; `token` says to the sender what it was."""
 
     token: str
-    call_id: str
-    local_tag: str
+    dialog: DialogId
     cseq: int
     data: bytes
     flow: Flow
@@ -60,15 +59,14 @@ class ClientTransactions:
         self,
         branch: str,
         token: str,
-        call_id: str,
-        local_tag: str,
+        dialog: DialogId,
         cseq: int,
         data: bytes,
         flow: Flow,
         now: float,
     ) -> bool:
         """Send `data`, whose Via has `branch`; False where there is no connection, and so no transaction."""
-        self._outstanding[branch] = Outstanding(token, call_id, local_tag, cseq, data, flow)
+        self._outstanding[branch] = Outstanding(token, dialog, cseq, data, flow)
         self._first.append((now + T1, branch))
         self._over.add(flow, branch)
         self.sent += 1
@@ -96,8 +94,8 @@ class ClientTransactions:
         if (
             outstanding is None
             or status < 200
-            or outstanding.call_id != call_id
-            or outstanding.local_tag != local_tag
+            or outstanding.dialog.call_id != call_id
+            or outstanding.dialog.local_tag != local_tag
             or outstanding.cseq != cseq
         ):
             return None

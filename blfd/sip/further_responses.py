@@ -11,7 +11,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable
 
-from blfd.core.values import Flow
+from blfd.core.values import DialogId, Flow
 from blfd.sip.client_transactions import ClientTransactions
 from blfd.sip.message import Response
 from blfd.sip.own_uris import OwnUris
@@ -60,8 +60,8 @@ class FurtherResponses:
         log.info("%s answers a call that it cannot have any more, and is hung up", flow)
         branch = self._clients.new_branch()
         data = self._request("BYE", response, flow, branch, cseq + 1)
-        ids = response.call_id, response.from_.tag
-        self._clients.send(branch, NOBODY, *ids, cseq + 1, data, flow, now)
+        ended = DialogId(response.call_id, response.from_.tag, response.to.tag)
+        self._clients.send(branch, NOBODY, ended, cseq + 1, data, flow, now)
 
     def _forget(self, now: float) -> None:
         while self._ends and self._ends[0][0] <= now:

@@ -51,8 +51,7 @@ class Notifies:
                     heads[key] = known
             branch = clients.new_branch()
             data = write(notify, known[2], branch)
-            call_id, local_tag, _ = dialog.id
-            if not clients.send(branch, key, call_id, local_tag, cseq, data, flow, now):
+            if not clients.send(branch, key, dialog.id, cseq, data, flow, now):
                 lost.append(notify)
             if not number % TIMED:
                 now = self._timed(TIMED)

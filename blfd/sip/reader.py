@@ -50,7 +50,7 @@ _answer_begins = re.compile(
     rf"SIP/2\.0 (2[0-9][0-9]) [ -~]*\r\nVia: SIP/2\.0/[A-Z]+ [A-Za-z0-9.\-]+{_PORT}{_STAMP}"
     rf";branch=({TOKEN}){_STAMP}(?:;received=[0-9.]+)?(?=\r\nFrom: )".encode()
 ).match
-_ECHOED_TO = b" NOTIFY\r\n"
+_ECHOED_FROM, _ECHOED_TO = b"\r\nFrom: ", b" NOTIFY\r\n"
 _answer_ends = re.compile(
     rf"(?:(?:Contact: {_NAMED}|(?:{_OTHERS}): [ -~]*)\r\n){{0,20}}"
     rf"(?:Event: [ -~]*\r\n)?(?:(?:{_OTHERS}): [ -~]*\r\n){{0,20}}Content-Length: 0\r\n\r\n".encode()
@@ -69,7 +69,10 @@ def plain_answer(data: bytes, sent: Callable[[str], bytes]) -> tuple[str, int] |
         return None
     branch, start = match[2].decode(), match.end()
     end = data.find(_ECHOED_TO, start) + len(_ECHOED_TO)
-    if end < start or data[start:end] not in sent(branch):
+    if end < start:
+        return None
+    notify = sent(branch)
+    if not notify.startswith(data[start:end], notify.find(_ECHOED_FROM)):
         return None
     if data[end:] != _SHORTEST_END and not _answer_ends(data, end):
         return None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from blfd.core import effects as e
 from blfd.core.inputs import Emit, Input, NotifyLost
 from blfd.core.messages import NotifyAnswered, RequestAnswered
-from blfd.core.values import Flow
+from blfd.core.values import DialogId, Flow
 from blfd.sip.client_transactions import ClientTransactions
 from blfd.sip.further_responses import FurtherResponses
 from blfd.sip.headers import name_addr
@@ -83,9 +83,9 @@ class UserAgentClient:
             headers,
             effect.route_set,
         )
-        ids = effect.token, effect.call_id, effect.local_tag, effect.cseq
-        if not self._requests.send(branch, *ids, data, flow, time.monotonic()):
-            self._emit(RequestAnswered(effect.token, 503, NOT_CONNECTED))
+        token, dialog = effect.token, DialogId(effect.call_id, effect.local_tag, effect.remote_tag)
+        if not self._requests.send(branch, token, dialog, effect.cseq, data, flow, time.monotonic()):
+            self._emit(RequestAnswered(token, 503, NOT_CONNECTED))
 
     def lost(self, flow: Flow) -> list[Input]:
         """What has become of the requests that had no answer when the connection of `flow` was lost."""

@@ -159,7 +159,7 @@ class Writer:
 
     def notify(self, notify: Notify, head: NotifyHead, branch: str) -> bytes:
         """A NOTIFY (RFC 6665, section 4.2.2); `head` is that of its dialog, `branch` that of its Via."""
-        _, _, _, cseq, expires, reason, content_type, body, _ = notify
+        cseq, expires, reason, content_type, body = notify[3:8]
         before, between, after = head
         if expires is not None:
             state = f"active;expires={expires}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from blfd.core.values import Flow
+from blfd.core.values import DialogId, Flow
 from blfd.sip.client_transactions import COOKIE, RANDOM, ClientTransactions
 from blfd.sip.message import Request
 from blfd.sip.reader import read
@@ -213,7 +213,7 @@ class Client:
 
     def send(self, token: str = "key", flow: Flow = UDP) -> str:
         branch = self.all.new_branch()
-        self.all.send(branch, token, "call", "tag", 7, b"NOTIFY", flow, self.now)
+        self.all.send(branch, token, DialogId("call", "tag", "other"), 7, b"NOTIFY", flow, self.now)
         return branch
 
     def at(self, seconds: float) -> list[str]:
