@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
@@ -46,9 +47,11 @@ class Notifies:
             key, flow, dialog, cseq = notify[:4]
             known = heads.get(key) if heads is not None else None
             if known is None or known[0] is not dialog or known[1] is not flow:
-                known = dialog, flow, self._head(notify)
-                if heads is not None and sum(map(len, known[2])) <= LONGEST_HEAD:
-                    heads[key] = known
+                head = self._head(notify)
+                if heads is not None and sum(map(len, head)) <= LONGEST_HEAD:
+                    head = head._replace(after=sys.intern(head.after))  # nearly always the same
+                    heads[key] = dialog, flow, head
+                known = dialog, flow, head
             branch = clients.new_branch()
             data = write(notify, known[2], branch)
             if not clients.send(branch, key, dialog.id, cseq, data, flow, now):

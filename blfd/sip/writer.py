@@ -7,7 +7,6 @@ people, so none can end its line: `clean` makes values fit, and `uris.bracketed`
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -189,7 +188,7 @@ def notify_head(dialog: SubscriptionDialog, sent_by: str, contact: str) -> Notif
         f"NOTIFY {uri} SIP/2.0\r\nVia: {sent_by};rport;branch=",
         f"\r\n{routes}Max-Forwards: 70\r\nFrom: {headers.name_addr(local, local_tag)}\r\n"
         f"To: {headers.name_addr(remote, remote_tag)}\r\nCall-ID: {clean(call_id)}\r\nCSeq: ",
-        sys.intern(f" NOTIFY\r\nContact: {contact}\r\nEvent: {clean(event)}\r\nSubscription-State: "),
+        f" NOTIFY\r\nContact: {contact}\r\nEvent: {clean(event)}\r\nSubscription-State: ",
     )
 
 

@@ -11,6 +11,7 @@ from typing import final
 from blfd.core.hosts import MAPPED, is_ipv6
 from blfd.core.values import UDP
 from blfd.transport.addresses import ListenAddress, new_socket, peer
+from blfd.transport.framing import MAX_MESSAGE
 from blfd.transport.polling import Polling
 
 LONGEST_DATAGRAM = 65_507  # octets that IPv4 and UDP leave of 64 KiB
@@ -40,11 +41,11 @@ class UdpListener:
         self.address = ListenAddress(UDP.name, *peer(self.socket.getsockname()))
 
     def readable(self) -> None:
-        polling, take = self._polling, self.socket.recvfrom_into
-        receive, view, index, name, maps = polling.receive, polling.view, self.index, UDP.name, self._maps
+        polling, take = self._polling, self.socket.recvfrom
+        receive, index, name, maps = polling.receive, self.index, UDP.name, self._maps
         for _ in range(READS_PER_TURN):
             try:
-                length, address = take(view)
+                data, address = take(MAX_MESSAGE)
             except BlockingIOError:
                 return
             except OSError:  # an ICMP error of an earlier send; the timers deal with it
@@ -52,7 +53,7 @@ class UdpListener:
             host, port = peer(address) if maps else address
             if maps and address[3]:
                 polling.heard_by(host, address[3])
-            receive(bytes(view[:length]), (name, host, port, index, ""))
+            receive(data, (name, host, port, index, ""))
 
     def send(self, data: bytes, address: tuple[str, int]) -> bool:
         host, port = address

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from blfd.core.access.domains import Domains
 from blfd.core.access.limits import granted
@@ -15,10 +16,12 @@ from blfd.core.events.subscription import Subscription, is_secret
 from blfd.core.messages import Request, SubscribeReceived
 from blfd.core.next_hop import NextHops, is_sip, without_headers
 from blfd.core.settings import Settings
-from blfd.core.values import Aor, DialogId, NameAddr, SubscriptionDialog
+from blfd.core.values import Address, Aor, DialogId, NameAddr, SubscriptionDialog
 from blfd.core.visible import visible
 
 MAX_UNKNOWN = 100  # wrong keys that are remembered
+SHARED = 8192  # name-addrs that are remembered
+LONGEST_SHARED = 200  # characters of one that is, as attackers would fill memory with longer ones
 
 
 class Requests:
@@ -146,14 +149,25 @@ def target_of(contact: str) -> str:
     return without_headers(contact)
 
 
+def _name_addr(address: Address) -> NameAddr:
+    """The name-addr of a peer or a resource, which is one for all of its dialogs."""
+    uri, display, _ = address
+    if len(uri.text) + len(display) > LONGEST_SHARED:
+        return NameAddr(uri.text, display)
+    return _shared(uri.text, display)
+
+
+_shared = lru_cache(SHARED)(NameAddr)
+
+
 def _dialog(subscribe: SubscribeReceived, tag: str) -> SubscriptionDialog:
     """The dialog that a SUBSCRIBE begins, from our side, with our `tag` (RFC 3261, section 12.1.1)."""
     request = subscribe.request
     event = f"{subscribe.event};id={subscribe.event_id}" if subscribe.event_id else subscribe.event
     return SubscriptionDialog(
         DialogId(request.call_id, tag, request.from_.tag),
-        NameAddr(request.to.uri.text, request.to.display),
-        NameAddr(request.from_.uri.text, request.from_.display),
+        _name_addr(request.to),
+        _name_addr(request.from_),
         target_of(subscribe.contact),
         subscribe.record_route,
         sys.intern(event),
