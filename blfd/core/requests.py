@@ -36,6 +36,7 @@ from blfd.core.next_hop import NextHops, is_sip
 from blfd.core.publications.compositor import Compositor, Publisher
 from blfd.core.registrar import Registrar
 from blfd.core.routing import Refused, Routing, ToExtension, ToOutside, ToPickup, ToRule
+from blfd.core.trunks import incoming
 from blfd.core.trunks.trunk import Trunk
 from blfd.core.upstreams.upstreams import Upstreams
 from blfd.core.values import Aor
@@ -276,7 +277,7 @@ class Requests:
     def _call_in(self, invite: InviteReceived, trunks: tuple[Trunk, ...], now: float) -> list[Effect]:
         """Take a call from outside: an extension rings, or nothing."""
         try:
-            trunk, callee = self._trunks.called(trunks, invite)
+            trunk, callee = incoming.called(trunks, invite, self._directory.extensions)
         except Refusal:
             for tenant in {trunk.tenant for trunk in trunks}:
                 self._senders.check_tenant_rate(tenant, now)
@@ -284,7 +285,7 @@ class Requests:
         self._senders.check_tenant_rate(trunk.tenant, now)
         self._check_invite(invite)
         self._trunks.check_room(trunk)
-        caller = self._trunks.caller(trunk, invite.request)
+        caller = incoming.caller(trunk, invite.request)
         try:
             return self._calls.invite(invite, caller, callee, now)
         except Refusal as told:

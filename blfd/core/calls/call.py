@@ -25,7 +25,7 @@ from blfd.core.calls.ringing_call import RingingCall
 from blfd.core.calls.seats import NO_DIALOG
 from blfd.core.effects import Effect, Level, Log
 from blfd.core.saved import SavedCall, SavedLeg
-from blfd.core.trunks.trunks import identified
+from blfd.core.trunks.incoming import identified
 from blfd.core.values import Address, Reason
 from dialog_info import StateEvent
 

@@ -19,8 +19,8 @@ from blfd.core.directory import Whose
 from blfd.core.effects import Effect, Level, Log
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs
+from blfd.core.trunks.incoming import identified
 from blfd.core.trunks.outgoing import Line
-from blfd.core.trunks.trunks import identified
 from blfd.core.values import Aor, DialogId, Headers, NameAddr, Reason, Redirect
 from blfd.core.visible import visible
 from dialog_info import DialogState, StateEvent
