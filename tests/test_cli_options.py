@@ -16,9 +16,21 @@ from commands import Answering, Blfd
 
 from blfd.cli import app, board, lists
 from blfd.control import ControlClient, socket_path
+from blfd.demo.demo import NAMES
 from blfd.devices.phones import Phones
 from blfd.devices.values import Place, Wanted
-from blfd.operations import Desk, admins, devices, groups, overrides, routes, trunks, upstreams
+from blfd.operations import (
+    Desk,
+    admins,
+    device_files,
+    devices,
+    extensions,
+    groups,
+    overrides,
+    routes,
+    trunks,
+    upstreams,
+)
 from blfd.store import NewExtension, Store
 
 DOCS = Path(__file__).parents[1] / "docs" / "cli.md"
@@ -212,6 +224,26 @@ def test_every_command_has_help_and_is_documented(inside: Blfd, command: str) ->
     assert " ." not in out.replace(" ...", "").replace("[...]", ""), "what stood there was taken for markup"
     for parameter in EVERY[command].params:
         assert getattr(parameter, "help", ""), f"{command}: {parameter.name} is not explained"
+
+
+def test_helps_name_what_commands_do(folder: Path, inside: Blfd) -> None:
+    """What a help promises is what the command does, wherever that can be looked up."""
+    helps = {name: " ".join((command.help or "").split()) for name, command in EVERY.items()}
+    for what, columns in (("extension", extensions.COLUMNS), ("device", device_files.COLUMNS)):
+        assert f": {', '.join(columns.all)}." in helps[f"{what} import"]
+    words = {4: "four", 3: "three"}
+    assert f" {words[len(NAMES)]} real SIP phones" in helps["demo"]
+    asked = [
+        name
+        for name, command in EVERY.items()
+        for option in command.params
+        if "Asked for on a terminal" in (option.help or "")
+    ]
+    assert asked == ["admin add", "admin password", "extension add"]
+    for name in asked:
+        code, _, errors = inside(*shlex.split(f"{name} {COMMANDS[name].split()[0]}"))
+        assert (code, errors.partition(":")[2].partition(":")[2]) == (1, " give --password\n"), errors
+    assert {name for name, text in helps.items() if not text.endswith(".")} <= {"changes"}
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command not in LASTING])

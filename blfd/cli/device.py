@@ -10,7 +10,7 @@ from blfd.cli.asking import Yes, agreed
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
 from blfd.cli.output import Json, fail, print_json, print_lines, print_notes, print_table
-from blfd.cli.tables import All, Csv, File, Out, Update, first_of_wrong, lines_of, print_octets
+from blfd.cli.tables import All, Csv, File, Out, Update, first_of_wrong, import_help, lines_of, print_octets
 from blfd.devices.values import Wanted
 from blfd.operations import Desk, device_files, overrides
 from blfd.operations import devices as operations
@@ -190,7 +190,7 @@ def sync(
         print(f"of {phones} none is registered, so none is told; 'blfd registrations' shows who is")
 
 
-@devices.command("import")
+@devices.command("import", help=import_help("phones", device_files.COLUMNS))
 def import_(
     context: typer.Context,
     file: File,
@@ -199,11 +199,6 @@ def import_(
     as_csv: Csv = False,
     as_json: Json = False,
 ) -> None:
-    """Add phones from a CSV file, all or none.
-
-    Its first line names columns, apart by commas, semicolons or tabs: mac, model, extensions, keys,
-    transport, modules.
-    """
     given = options(context)
     _once(as_csv, as_json)
     desk, tenant = given.desk, given.tenant

@@ -11,7 +11,7 @@ from blfd.cli.asking import Password, Yes, agreed, password_of
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import Switch, options
 from blfd.cli.output import Json, print_json, print_notes, print_table
-from blfd.cli.tables import All, File, Out, Update, first_of_wrong, lines_of, print_octets
+from blfd.cli.tables import All, File, Out, Update, first_of_wrong, import_help, lines_of, print_octets
 from blfd.operations import extensions as operations
 from blfd.store import NewExtension
 
@@ -168,13 +168,8 @@ def remove(context: typer.Context, extension: Number, yes: Yes = False) -> None:
     print(f"extension {extension} removed")
 
 
-@extensions.command("import")
+@extensions.command("import", help=import_help("extensions", operations.COLUMNS))
 def import_(context: typer.Context, file: File, update: Update = False, every: All = False) -> None:
-    """Add extensions from a CSV file, all or none.
-
-    Its first line names columns, apart by commas, semicolons or tabs: extension, password, name, pickup,
-    pickable.
-    """
     given = options(context)
     desk, tenant = given.desk, given.tenant
     with first_of_wrong(every):

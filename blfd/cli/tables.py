@@ -29,6 +29,14 @@ All = Annotated[
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV, with their provisioning addresses.")]
 
 
+def import_help(what: str, columns: Columns) -> str:
+    """The help of a command that imports files with these columns."""
+    return (
+        f"Add {what} from a CSV file, all or none.\n\nIts first line names columns, in any order, apart by "
+        f"commas, semicolons or tabs: {', '.join(columns.all)}."
+    )
+
+
 @contextmanager
 def first_of_wrong(every: bool) -> Iterator[None]:
     """Tells some of many lines that are wrong, and how many more there are; all with `every`."""

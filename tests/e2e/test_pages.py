@@ -5,15 +5,21 @@ from __future__ import annotations
 import html
 import json
 import re
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
-from browser import ADMIN_PASSWORD, Browser, portal_url, words
+from browser import ADMIN_PASSWORD, Browser, found_in, portal_url, words
 from sites import Site
 
+from blfd.core.calls.attempts import Attempt, Way
+from blfd.core.values import Aor
 from blfd.operations.admins import SHORTEST_PASSWORD
+from blfd.store import Store
 from blfd.web.portal.here import LARGEST_BODY, LARGEST_FILE
 
 ODD_NAMES = (
@@ -676,6 +682,69 @@ def test_pickups_and_why(portal: Site, browser: Browser, request: pytest.Fixture
     assert browser.get("/t/default/pickups?since=yesterday").status_code == 422
     assert browser.get("/t/default/explain?extension=none").status_code == 404
     request.addfinalizer(portal.forget)
+
+
+def test_pickups_are_searched_sorted_and_turned(portal: Site) -> None:
+    portal.cli("tenant", "add", "busy.example")
+    now, ways = time.time(), [*Way]
+    attempts = [
+        Attempt(
+            now - 60 * at,
+            Aor("busy.example", str(101 + at % 5)),
+            ways[at % len(ways)],
+            str(900 + at % 30),
+            f"caller {at}",
+            480 if at % 5 == 0 else 200,
+            "nothing rings" if at % 5 == 0 else "picked up",
+            float(at),
+        )
+        for at in reversed(range(250))
+    ]
+    Store(portal.database).records.save({}, attempts, {}, {}, {})
+    with Browser(portal_url(portal)) as root:
+        root.sign_in("root")
+
+        def rows(query: str) -> list[list[str]]:
+            """The cells of each row of the list."""
+            page = root.get(f"/t/busy.example/pickups{query}")
+            assert page.status_code == 200
+            lines = found_in(page.text, "//table/tbody/tr")
+            return [["".join(cell.itertext()) for cell in line] for line in lines]
+
+        def callers(query: str) -> list[str]:
+            return [cells[4] for cells in rows(query)]
+
+        newest = [f"caller {at}" for at in range(250)]
+        page = root.get("/t/busy.example/pickups")
+        assert "1 to 100 of 250" in words(page)
+        assert callers("") == newest[:100]
+        (following,) = found_in(page.text, "//a[@rel='next']/@href")
+        assert callers(str(following)) == newest[100:200]
+        assert callers("?page=3") == newest[200:]
+        assert "No attempt to pick up is like that." in words(root.get("/t/busy.example/pickups?page=4&q=x"))
+        by = {name: str(href) for name, href in _headings(page.text)}
+        assert callers(by["ms"]) == newest[:100]
+        assert callers(f"{by['ms'].replace('=', '=-', 1)}") == newest[:149:-1]
+        assert [cells[1] for cells in rows(by["Picker"])] == ["101"] * 50 + ["102"] * 50
+        assert {cells[1] for cells in rows("?q=picker%3D103")} == {"103"}
+        assert callers("?q=917+caller+4") == ["caller 47"]
+        assert len(rows("?result=no")) == 50
+        assert {cells[5] for cells in rows("?result=no&sort=-milliseconds")} == {"480 nothing rings"}
+        since = datetime.fromtimestamp(now - 3570, UTC).isoformat()
+        assert len(rows(f"?since={quote(since)}")) == 60
+        assert len(rows("?since=7d")) == 100
+        assert "1 to 100 of 200" in words(root.get("/t/busy.example/pickups?result=yes"))
+        kept = root.get("/t/busy.example/pickups?result=yes&q=1&sort=picker&since=7d")
+        assert "result=yes" in str(found_in(kept.text, "//a[@rel='next']/@href"))
+        assert callers("?q=%25") == []
+        root.sign_in("boss")
+        assert root.get("/t/busy.example/pickups").status_code == 404
+    portal.cli("tenant", "remove", "busy.example", "--yes")
+
+
+def _headings(text: str) -> Iterator[tuple[str, str]]:
+    for link in found_in(text, "//thead//a"):
+        yield link.text_content(), link.get("href")
 
 
 def test_every_change_is_kept(portal: Site, browser: Browser) -> None:

@@ -25,7 +25,7 @@ Csv = Annotated[
     bytes,
     Body(
         media_type="text/csv",
-        description="UTF-8; the first line names columns: mac, model, extensions, keys, transport, modules.",
+        description=f"UTF-8; the first line names columns: {', '.join(device_files.COLUMNS.all)}.",
     ),
 ]
 

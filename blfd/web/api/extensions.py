@@ -35,8 +35,7 @@ Csv = Annotated[
     bytes,
     Body(
         media_type="text/csv",
-        description="UTF-8; the first line names columns: "
-        "extension, password, name, pickup, pickable, owner, publish, withhold.",
+        description=f"UTF-8; the first line names columns: {', '.join(extensions.COLUMNS.all)}.",
     ),
 ]
 
