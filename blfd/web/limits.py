@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import resource
+from collections.abc import MutableMapping
+from typing import Any
 
 import h11
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from blfd.core import hosts
 
 LONGEST = 30.0  # seconds that a connection lives, whatever comes over it: a phone needs one
 MAX_HEADER = 16_384  # octets
@@ -18,7 +23,27 @@ BEHIND_SIP = 5  # steps of niceness
 FILES = 4096  # connections at a time, where the system lets us
 
 
-class ShortLived(H11Protocol):
+class _OfClient(logging.LoggerAdapter[logging.Logger]):
+    """uvicorn's log, where each line says whose request it is about."""
+
+    @property
+    def level(self) -> int:
+        return self.logger.level
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        return f"HTTP from {self.extra['client'] if self.extra else ''}: {msg}", kwargs
+
+
+class _Named(H11Protocol):
+    """HTTP that says in the log who has sent what cannot be read."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        client = hosts.unmapped(self.client[0]) if self.client else "nobody"
+        self.logger = _OfClient(self.logger, {"client": client})  # type: ignore[assignment]
+
+
+class ShortLived(_Named):
     """HTTP whose connections end after `LONGEST`.
 
     uvicorn has no limit for a request that arrives slowly, or for an answer that is not taken. A body does
@@ -37,7 +62,7 @@ class ShortLived(H11Protocol):
         super().connection_lost(exc)
 
 
-class Prompt(H11Protocol):
+class Prompt(_Named):
     """HTTP where a request, once a connection is there, has to be complete within `LONGEST`.
 
     Then it may take its time: a lamp board's answer has no end.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,15 @@ import httpx
 import pytest
 import uvicorn
 from certificates import Pair, self_signed
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sites import Site
 from wire import DEADLINE
 
 from blfd.demo.simulation import Missing, ServerProcess
+from blfd.store import Store
+from blfd.store.devices import DeviceRow
+from blfd.store.secrets import of_book
 from blfd.transport.certificate import CertificateError, PemFiles, TlsSettings, load
 from blfd.web import limits
 from blfd.web.limits import MAX_HEADER, Prompt, ShortLived
@@ -137,6 +144,98 @@ def test_a_bad_request_is_refused_and_its_secret_not_logged(
         assert said(connection).startswith(b"HTTP/1.1 400 ")
     assert url.split("/")[-2] not in site.server.log.read_text()
     assert httpx.get(f"{url}{BARE}.cfg").status_code == 200
+
+
+OTHER = "00:04:13:00:00:01"
+WORDS = (BARE, MAC, OTHER, f"{BARE}.cfg", "00041300000001.htm", "snomD785.htm", "yealink-phonebook.xml")
+ODD = (
+    "..",
+    "%2e%2e",
+    "%00",
+    "%ff",
+    "%0d%0aX: y",
+    "",
+    ".",
+    "p",
+    "b",
+    "%",
+    "*",
+    "//",
+    "?",
+    "#",
+    ";",
+    "a" * 300,
+)
+METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "TRACE", "get", "X-Y", "G\x01T", "")
+HEADERS = ("User-Agent", "Authorization", "Host", "Range", "Expect", "Accept-Encoding", "X-Forwarded-For")
+
+
+@dataclass(frozen=True)
+class Provisioned:
+    """Two phones of a site, by address, and what nobody is told who has not shown a phone's secret."""
+
+    site: Site
+    rows: tuple[DeviceRow, ...]
+
+    def opens(self, row: DeviceRow, request: bytes) -> bool:
+        """Whether a request has a phone's secret, or that of its phonebook, or credentials made of it."""
+        basic = base64.b64encode(f"{row.mac}:{row.secret}".encode())
+        return any(each in request for each in (row.secret.encode(), of_book(row.secret).encode(), basic))
+
+    def told(self, row: DeviceRow, answer: bytes) -> bool:
+        own = (row.password, row.admin_password, row.user_password, row.secret, of_book(row.secret))
+        return any(each.encode() in answer for each in own)
+
+
+@pytest.fixture
+def provisioned(serving: Site) -> Provisioned:
+    serving.cli("device", "add", MAC, "--model", "yealink/t54w", "--extension", "101", "--keys", "102")
+    serving.cli("device", "add", OTHER, "--model", "snom/d785", "--extension", "102", "--keys", "team")
+    return Provisioned(serving, tuple(Store(serving.database).devices.all("default")))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_request_fails_or_is_told_of_another_phone(provisioned: Provisioned, data: st.DataObject) -> None:
+    """Whatever its method, path and headers are: no 5xx, nothing of others' phones, and a sound log."""
+    rows, site = provisioned.rows, provisioned.site
+    secrets = [secret for row in rows for secret in (row.secret, of_book(row.secret))]
+    basic = [
+        f"Basic {base64.b64encode(f'{row.mac}:{other.secret}'.encode()).decode()}"
+        for row in rows
+        for other in rows
+    ]
+    text = st.text(st.characters(max_codepoint=255), max_size=40)
+    opened = [f"p/{row.secret}" for row in rows] + [f"b/{row.mac}/{of_book(row.secret)}" for row in rows]
+    part = st.sampled_from((*WORDS, *ODD, *secrets)) | st.sampled_from(opened) | text
+    path = "/" + "/".join(data.draw(st.lists(part, max_size=5)))
+    values = st.sampled_from((*basic, *WORDS, *ODD, f"Yealink {MAC}", "Digest x", "bytes=0-5", "gzip")) | text
+    headers = data.draw(st.lists(st.tuples(st.sampled_from(HEADERS) | text, values), max_size=4))
+    method = data.draw(st.sampled_from(METHODS))
+    lines = [f"{method} {path} HTTP/1.1", "Host: x", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    request = "\r\n".join([*lines, "", ""]).encode("latin-1")
+    at = data.draw(st.integers(1, 254)), data.draw(st.integers(0, 255))
+    source = "127.{}.{}.9".format(*at)  # an address that has failed before has to wait
+    host, port = served_at(site)
+    with socket.create_connection((host, port), DEADLINE, (source, 0)) as connection:
+        connection.sendall(request)
+        answer = said(connection)
+    status = answer.split(b" ", 2)[1:2]
+    assert status, (request, answer)
+    assert b"200" <= status[0] < b"500", (request, answer)
+    for row in rows:
+        assert provisioned.opens(row, request) or not provisioned.told(row, answer), row.mac
+    log = site.server.log.read_text()
+    assert all(line.isprintable() for line in log.splitlines()[-20:])
+    assert "Traceback" not in log
+    assert all("HTTP from 127." in line for line in log.splitlines() if "Invalid HTTP" in line)
+    assert not any(secret in log for secret in secrets)
+
+
+def served_at(site: Site) -> tuple[str, int]:
+    url = httpx.URL(site.ask("status")["serves"][0].partition(": ")[2])
+    return url.host, url.port or 80
 
 
 @pytest.mark.parametrize("octets", [b"\xff", b"\xc3\xa4"])
