@@ -27,7 +27,7 @@ from blfd.core.inputs import Input
 from blfd.core.saved import SavedLeg
 from blfd.core.values import Address, Flow, Headers, Reason
 from blfd.pjsip.errors import PjsipError
-from blfd.pjsip.leg_states import CONNECTED, OPEN, TABLE, Do, Event, State
+from blfd.pjsip.leg_states import CONNECTED, OPEN, TABLE, Action, Event, State
 from blfd.sip import headers
 from blfd.sip.identities import connected
 from blfd.sip.message import Request
@@ -104,13 +104,13 @@ class Leg:
     def is_connected(self) -> bool:
         return self.state in CONNECTED
 
-    def _take(self, event: Event) -> Do:
+    def _take(self, event: Event) -> Action:
         """Go to the next state; returns what is to be done. Raises KeyError where that cannot happen."""
-        self.state, do = TABLE[self.state, event]
-        return do
+        self.state, action = TABLE[self.state, event]
+        return action
 
-    def _allows(self, event: Event, do: Do) -> bool:
-        return TABLE[self.state, event][1] is do
+    def _allows(self, event: Event, action: Action) -> bool:
+        return TABLE[self.state, event][1] is action
 
     # What the core wants
 
@@ -131,7 +131,7 @@ class Leg:
             case e.RefuseOffer():
                 self._decide(effect)
             case e.Identify():
-                if self._take(Event.REQUEST) is Do.PERFORM and self.session.is_up:
+                if self._take(Event.REQUEST) is Action.PERFORM and self.session.is_up:
                     self.session.update(effect.headers)
             case e.SendInfo():
                 status = self._request("INFO", effect, effect.headers, effect.content_type, effect.body)
@@ -146,7 +146,7 @@ class Leg:
 
     def _respond(self, status: int, reason: str, sdp: bytes | None, headers: Headers) -> None:
         session = self.session
-        if self._take(Event.RESPOND) is not Do.PERFORM or session.is_answered or not session.may_respond:
+        if self._take(Event.RESPOND) is not Action.PERFORM or session.is_answered or not session.may_respond:
             return
         try:
             session.respond(status, reason, sdp, headers)
@@ -171,13 +171,13 @@ class Leg:
 
     def hang_up(self, effect: e.HangUp) -> None:
         before = self.state
-        do = self._take(Event.HANG_UP)
+        action = self._take(Event.HANG_UP)
         if self.state is before:
             return
         self._let_go(before)
         cause = (("Reason", headers.reason(effect.cause)),) if effect.cause else ()
         self._farewell = (*effect.headers, *cause)
-        if do is Do.END:
+        if action is Action.END:
             self.session.end(effect.status, effect.reason, effect.headers, self._farewell)
 
     def give_up(self, status: int, reason: str) -> None:
@@ -187,7 +187,7 @@ class Leg:
 
     def _offer(self, offer: e.Offer) -> None:
         session = self.session
-        if not self._allows(Event.OFFER, Do.PERFORM) or not session.is_up or session.negotiating():
+        if not self._allows(Event.OFFER, Action.PERFORM) or not session.is_up or session.negotiating():
             self._emit(OfferAnswered(self.number, NOT_NOW if self.is_connected else NOT_HERE, None))
             return
         self._take(Event.OFFER)
@@ -200,7 +200,7 @@ class Leg:
     def _decide(self, decision: e.AnswerOffer | e.RefuseOffer) -> None:
         """Answer or refuse what its phone has asked for."""
         before = self.state
-        if self._take(Event.DECIDE) is not Do.PERFORM:
+        if self._take(Event.DECIDE) is not Action.PERFORM:
             return
         if before is State.UPDATED:
             self.waiting_answer = decision.sdp if isinstance(decision, e.AnswerOffer) else b""
@@ -252,7 +252,7 @@ class Leg:
         body: bytes,
     ) -> int:
         """Send a request in its dialog; the status that it has failed with, 0 where it was sent."""
-        if self._take(Event.REQUEST) is not Do.PERFORM or not self.session.is_up:
+        if self._take(Event.REQUEST) is not Action.PERFORM or not self.session.is_up:
             return NOT_HERE
         return 0 if self.session.request(method, effect.exchange, headers, content_type, body) else 500
 
@@ -268,21 +268,21 @@ class Leg:
 
     def heard(self, status: int, said: Said) -> None:
         """Take a provisional response to our INVITE."""
-        do = self._take(Event.HEARD)
-        if do is Do.END:  # with the CANCEL that has waited for it
+        action = self._take(Event.HEARD)
+        if action is Action.END:  # with the CANCEL that has waited for it
             self._end()
-        elif do is Do.TELL and status == 100:
+        elif action is Action.TELL and status == 100:
             self._emit(LegTrying(self.number))
-        elif do is Do.TELL:
+        elif action is Action.TELL:
             ids = self.session.dialog_id
             self._emit(LegProgress(self.number, status, said.reason, ids, said.sdp, said.headers, said.who))
 
     def taken(self, said: Said) -> None:
         """Take a 2xx to our INVITE."""
-        do = self._take(Event.TAKEN)
-        if do is Do.END:
+        action = self._take(Event.TAKEN)
+        if action is Action.END:
             self._end()
-        elif do is Do.TELL:
+        elif action is Action.TELL:
             fault = ""
             if said.sdp and not self.session.has_agreed:
                 fault = said.fault or ("" if self.delayed_offer else self.session.misfit)
@@ -301,14 +301,14 @@ class Leg:
 
     def acknowledged(self, said: Said) -> None:
         """Take the ACK to our 2xx."""
-        if self._take(Event.ACKNOWLEDGED) is Do.TELL:
+        if self._take(Event.ACKNOWLEDGED) is Action.TELL:
             is_of_use = self.session.has_agreed or not said.sdp
             fault = "" if is_of_use else said.fault or self.session.misfit
             self._emit(Acknowledged(self.number, said.sdp if is_of_use else None, fault))
 
     def decided(self, status: int, said: Said) -> None:
         """Take a final response to our re-INVITE, which may be one of PJSIP's making."""
-        if self._take(Event.DECIDED) is not Do.TELL:
+        if self._take(Event.DECIDED) is not Action.TELL:
             return
         if status // 100 == 2 and said.fault:
             self._emit(LegFault(self.number, f"its answer is of no use: {said.fault}"))
@@ -319,7 +319,7 @@ class Leg:
 
     def reinvited(self, rdata: CData, said: Said) -> bool:
         """Whether a re-INVITE waits for the other phone."""
-        if not self._allows(Event.REINVITE, Do.TELL) or not self.session.hold_reinvite(rdata):
+        if not self._allows(Event.REINVITE, Action.TELL) or not self.session.hold_reinvite(rdata):
             return False
         self._take(Event.REINVITE)
         self._emit(OfferReceived(self.number, said.sdp or b"", who=said.who))
@@ -329,7 +329,7 @@ class Leg:
         """Whether an UPDATE with an offer waits for the other phone; PJSIP repeats what it has answered."""
         if self._update is not None and update.key() == self._update.key():
             return self.is_held(update)
-        if not self._allows(Event.UPDATE, Do.TELL) or self.session.negotiating():
+        if not self._allows(Event.UPDATE, Action.TELL) or self.session.negotiating():
             return False
         self._take(Event.UPDATE)
         self._update, self.session.remote_cseq = update, update.cseq
@@ -368,7 +368,7 @@ class Leg:
     def lost(self) -> None:
         """Report that the session timer has found its phone dead: nobody waits 32 s for this BYE's answer."""
         before = self.state
-        if self._take(Event.LOST) is Do.TELL:
+        if self._take(Event.LOST) is Action.TELL:
             self._let_go(before)
             self._emit(LegEnded(self.number, 408, "Request Timeout"))
 

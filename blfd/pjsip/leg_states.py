@@ -42,7 +42,7 @@ class Event(IntEnum):
     OVER = auto()
 
 
-class Do(IntEnum):
+class Action(IntEnum):
     NOTHING = auto()
     PERFORM = auto()  # what the core wants
     REFUSE = auto()  # that, or what the phone wants
@@ -51,95 +51,95 @@ class Do(IntEnum):
     END = auto()  # CANCEL, BYE or a final response
 
 
-S, E, D = State, Event, Do
+S, E, A = State, Event, Action
 
 _CALLING = {
-    E.OFFER: (S.CALLING, D.REFUSE),
-    E.DECIDE: (S.CALLING, D.NOTHING),
-    E.REQUEST: (S.CALLING, D.REFUSE),
-    E.HANG_UP: (S.LEAVING, D.NOTHING),
-    E.HEARD: (S.RINGING, D.TELL),
-    E.TAKEN: (S.UP, D.TELL),
-    E.REINVITE: (S.CALLING, D.REFUSE),
-    E.UPDATE: (S.CALLING, D.PASS),
-    E.LOST: (S.CALLING, D.NOTHING),
-    E.OVER: (S.ENDED, D.TELL),
+    E.OFFER: (S.CALLING, A.REFUSE),
+    E.DECIDE: (S.CALLING, A.NOTHING),
+    E.REQUEST: (S.CALLING, A.REFUSE),
+    E.HANG_UP: (S.LEAVING, A.NOTHING),
+    E.HEARD: (S.RINGING, A.TELL),
+    E.TAKEN: (S.UP, A.TELL),
+    E.REINVITE: (S.CALLING, A.REFUSE),
+    E.UPDATE: (S.CALLING, A.PASS),
+    E.LOST: (S.CALLING, A.NOTHING),
+    E.OVER: (S.ENDED, A.TELL),
 }
 _RINGING = {
-    E.RESPOND: (S.RINGING, D.PERFORM),
-    E.OFFER: (S.RINGING, D.REFUSE),
-    E.DECIDE: (S.RINGING, D.NOTHING),
-    E.REQUEST: (S.RINGING, D.REFUSE),
-    E.HANG_UP: (S.ENDING, D.END),
-    E.HEARD: (S.RINGING, D.TELL),
-    E.TAKEN: (S.UP, D.TELL),
-    E.ACKNOWLEDGED: (S.UP, D.TELL),
-    E.REINVITE: (S.RINGING, D.REFUSE),
-    E.UPDATE: (S.RINGING, D.PASS),
-    E.LOST: (S.RINGING, D.NOTHING),
-    E.OVER: (S.ENDED, D.TELL),
+    E.RESPOND: (S.RINGING, A.PERFORM),
+    E.OFFER: (S.RINGING, A.REFUSE),
+    E.DECIDE: (S.RINGING, A.NOTHING),
+    E.REQUEST: (S.RINGING, A.REFUSE),
+    E.HANG_UP: (S.ENDING, A.END),
+    E.HEARD: (S.RINGING, A.TELL),
+    E.TAKEN: (S.UP, A.TELL),
+    E.ACKNOWLEDGED: (S.UP, A.TELL),
+    E.REINVITE: (S.RINGING, A.REFUSE),
+    E.UPDATE: (S.RINGING, A.PASS),
+    E.LOST: (S.RINGING, A.NOTHING),
+    E.OVER: (S.ENDED, A.TELL),
 }
 
 
-def _up(state: State) -> dict[Event, tuple[State, Do]]:
+def _up(state: State) -> dict[Event, tuple[State, Action]]:
     """The transitions whichever offer is on its way: a response to our INVITE is PJSIP's own refresh's."""
     return {
-        E.RESPOND: (state, D.NOTHING),
-        E.OFFER: (state, D.REFUSE),
-        E.DECIDE: (state, D.NOTHING),
-        E.REQUEST: (state, D.PERFORM),
-        E.HANG_UP: (S.ENDING, D.END),
-        E.HEARD: (state, D.NOTHING),
-        E.TAKEN: (state, D.NOTHING),
-        E.ACKNOWLEDGED: (state, D.NOTHING),
-        E.REINVITE: (state, D.REFUSE),
-        E.UPDATE: (state, D.PASS),
-        E.LOST: (S.ENDING, D.TELL),
-        E.OVER: (S.ENDED, D.TELL),
+        E.RESPOND: (state, A.NOTHING),
+        E.OFFER: (state, A.REFUSE),
+        E.DECIDE: (state, A.NOTHING),
+        E.REQUEST: (state, A.PERFORM),
+        E.HANG_UP: (S.ENDING, A.END),
+        E.HEARD: (state, A.NOTHING),
+        E.TAKEN: (state, A.NOTHING),
+        E.ACKNOWLEDGED: (state, A.NOTHING),
+        E.REINVITE: (state, A.REFUSE),
+        E.UPDATE: (state, A.PASS),
+        E.LOST: (S.ENDING, A.TELL),
+        E.OVER: (S.ENDED, A.TELL),
     }
 
 
 _UP = {
-    E.OFFER: (S.OFFERING, D.PERFORM),
-    E.REINVITE: (S.ASKED, D.TELL),
-    E.UPDATE: (S.UPDATED, D.TELL),
+    E.OFFER: (S.OFFERING, A.PERFORM),
+    E.REINVITE: (S.ASKED, A.TELL),
+    E.UPDATE: (S.UPDATED, A.TELL),
 }
 _LEAVING = {
-    E.OFFER: (S.LEAVING, D.REFUSE),
-    E.DECIDE: (S.LEAVING, D.NOTHING),
-    E.REQUEST: (S.LEAVING, D.REFUSE),
-    E.HANG_UP: (S.LEAVING, D.NOTHING),
-    E.HEARD: (S.ENDING, D.END),
-    E.TAKEN: (S.ENDING, D.END),
-    E.REINVITE: (S.LEAVING, D.REFUSE),
-    E.UPDATE: (S.LEAVING, D.PASS),
-    E.LOST: (S.LEAVING, D.NOTHING),
-    E.OVER: (S.ENDED, D.TELL),
+    E.OFFER: (S.LEAVING, A.REFUSE),
+    E.DECIDE: (S.LEAVING, A.NOTHING),
+    E.REQUEST: (S.LEAVING, A.REFUSE),
+    E.HANG_UP: (S.LEAVING, A.NOTHING),
+    E.HEARD: (S.ENDING, A.END),
+    E.TAKEN: (S.ENDING, A.END),
+    E.REINVITE: (S.LEAVING, A.REFUSE),
+    E.UPDATE: (S.LEAVING, A.PASS),
+    E.LOST: (S.LEAVING, A.NOTHING),
+    E.OVER: (S.ENDED, A.TELL),
 }
 _ENDING = {
-    E.RESPOND: (S.ENDING, D.NOTHING),
-    E.OFFER: (S.ENDING, D.REFUSE),
-    E.DECIDE: (S.ENDING, D.NOTHING),
-    E.REQUEST: (S.ENDING, D.REFUSE),
-    E.HANG_UP: (S.ENDING, D.NOTHING),
-    E.HEARD: (S.ENDING, D.NOTHING),
-    E.TAKEN: (S.ENDING, D.END),  # it has crossed our CANCEL
-    E.ACKNOWLEDGED: (S.ENDING, D.NOTHING),  # PJSIP sends the BYE that has waited for it
-    E.REINVITE: (S.ENDING, D.REFUSE),
-    E.UPDATE: (S.ENDING, D.PASS),
-    E.LOST: (S.ENDING, D.NOTHING),
-    E.OVER: (S.ENDED, D.TELL),
+    E.RESPOND: (S.ENDING, A.NOTHING),
+    E.OFFER: (S.ENDING, A.REFUSE),
+    E.DECIDE: (S.ENDING, A.NOTHING),
+    E.REQUEST: (S.ENDING, A.REFUSE),
+    E.HANG_UP: (S.ENDING, A.NOTHING),
+    E.HEARD: (S.ENDING, A.NOTHING),
+    E.TAKEN: (S.ENDING, A.END),  # it has crossed our CANCEL
+    E.ACKNOWLEDGED: (S.ENDING, A.NOTHING),  # PJSIP sends the BYE that has waited for it
+    E.REINVITE: (S.ENDING, A.REFUSE),
+    E.UPDATE: (S.ENDING, A.PASS),
+    E.LOST: (S.ENDING, A.NOTHING),
+    E.OVER: (S.ENDED, A.TELL),
 }
 
-TABLE: dict[tuple[State, Event], tuple[State, Do]] = {
+TABLE: dict[tuple[State, Event], tuple[State, Action]] = {
     (state, event): then
     for state, row in (
         (S.CALLING, _CALLING),
         (S.RINGING, _RINGING),
         (S.UP, _up(S.UP) | _UP),
-        (S.OFFERING, _up(S.OFFERING) | {E.DECIDED: (S.UP, D.TELL)}),
-        (S.ASKED, _up(S.ASKED) | {E.DECIDE: (S.UP, D.PERFORM)}),
-        (S.UPDATED, _up(S.UPDATED) | {E.DECIDE: (S.UP, D.PERFORM)}),
+        (S.OFFERING, _up(S.OFFERING) | {E.DECIDED: (S.UP, A.TELL)}),
+        (S.ASKED, _up(S.ASKED) | {E.DECIDE: (S.UP, A.PERFORM)}),
+        (S.UPDATED, _up(S.UPDATED) | {E.DECIDE: (S.UP, A.PERFORM)}),
         (S.LEAVING, _LEAVING),
         (S.ENDING, _ENDING),
     )

@@ -48,35 +48,35 @@ class Event(IntEnum):
     END = auto()  # timer H, I, J or L
 
 
-class Do(IntEnum):
+class Action(IntEnum):
     NOTHING = auto()
     SEND = auto()  # the newest response
 
 
-S, E, D = State, Event, Do
+S, E, A = State, Event, Action
 # Read often, and a name of an Enum is looked up each time:
-TRYING, PROCEEDING, FINAL, SEND = State.TRYING, State.PROCEEDING, Event.FINAL, Do.SEND
-TABLE: dict[tuple[State, Event], tuple[State, Do]] = {
-    (S.TRYING, E.REQUEST): (S.TRYING, D.NOTHING),
-    (S.TRYING, E.PROVISIONAL): (S.PROCEEDING, D.SEND),
-    (S.TRYING, E.FINAL): (S.COMPLETED, D.SEND),
-    (S.TRYING, E.ACCEPT): (S.ACCEPTED, D.NOTHING),
-    (S.TRYING, E.END): (S.TERMINATED, D.NOTHING),
-    (S.PROCEEDING, E.REQUEST): (S.PROCEEDING, D.SEND),
-    (S.PROCEEDING, E.PROVISIONAL): (S.PROCEEDING, D.SEND),
-    (S.PROCEEDING, E.FINAL): (S.COMPLETED, D.SEND),
-    (S.PROCEEDING, E.ACCEPT): (S.ACCEPTED, D.NOTHING),
-    (S.PROCEEDING, E.END): (S.TERMINATED, D.NOTHING),
-    (S.COMPLETED, E.REQUEST): (S.COMPLETED, D.SEND),
-    (S.COMPLETED, E.ACK): (S.CONFIRMED, D.NOTHING),
-    (S.COMPLETED, E.AGAIN): (S.COMPLETED, D.SEND),
-    (S.COMPLETED, E.END): (S.TERMINATED, D.NOTHING),
-    (S.CONFIRMED, E.REQUEST): (S.CONFIRMED, D.NOTHING),
-    (S.CONFIRMED, E.ACK): (S.CONFIRMED, D.NOTHING),
-    (S.CONFIRMED, E.AGAIN): (S.CONFIRMED, D.NOTHING),
-    (S.CONFIRMED, E.END): (S.TERMINATED, D.NOTHING),
-    (S.ACCEPTED, E.REQUEST): (S.ACCEPTED, D.NOTHING),
-    (S.ACCEPTED, E.END): (S.TERMINATED, D.NOTHING),
+TRYING, PROCEEDING, FINAL, SEND = State.TRYING, State.PROCEEDING, Event.FINAL, Action.SEND
+TABLE: dict[tuple[State, Event], tuple[State, Action]] = {
+    (S.TRYING, E.REQUEST): (S.TRYING, A.NOTHING),
+    (S.TRYING, E.PROVISIONAL): (S.PROCEEDING, A.SEND),
+    (S.TRYING, E.FINAL): (S.COMPLETED, A.SEND),
+    (S.TRYING, E.ACCEPT): (S.ACCEPTED, A.NOTHING),
+    (S.TRYING, E.END): (S.TERMINATED, A.NOTHING),
+    (S.PROCEEDING, E.REQUEST): (S.PROCEEDING, A.SEND),
+    (S.PROCEEDING, E.PROVISIONAL): (S.PROCEEDING, A.SEND),
+    (S.PROCEEDING, E.FINAL): (S.COMPLETED, A.SEND),
+    (S.PROCEEDING, E.ACCEPT): (S.ACCEPTED, A.NOTHING),
+    (S.PROCEEDING, E.END): (S.TERMINATED, A.NOTHING),
+    (S.COMPLETED, E.REQUEST): (S.COMPLETED, A.SEND),
+    (S.COMPLETED, E.ACK): (S.CONFIRMED, A.NOTHING),
+    (S.COMPLETED, E.AGAIN): (S.COMPLETED, A.SEND),
+    (S.COMPLETED, E.END): (S.TERMINATED, A.NOTHING),
+    (S.CONFIRMED, E.REQUEST): (S.CONFIRMED, A.NOTHING),
+    (S.CONFIRMED, E.ACK): (S.CONFIRMED, A.NOTHING),
+    (S.CONFIRMED, E.AGAIN): (S.CONFIRMED, A.NOTHING),
+    (S.CONFIRMED, E.END): (S.TERMINATED, A.NOTHING),
+    (S.ACCEPTED, E.REQUEST): (S.ACCEPTED, A.NOTHING),
+    (S.ACCEPTED, E.END): (S.TERMINATED, A.NOTHING),
 }
 """A pair that is missing cannot happen: a final response is sent once, and nothing is accepted after it."""
 
@@ -234,8 +234,8 @@ class ServerTransactions:
         return True
 
     def _step(self, transaction: ServerTransaction, event: Event) -> None:
-        transaction.state, do = TABLE[transaction.state, event]
-        if do is SEND and not self._send(transaction.data, transaction.flow):
+        transaction.state, action = TABLE[transaction.state, event]
+        if action is SEND and not self._send(transaction.data, transaction.flow):
             self._send_anew(transaction)
 
     def _send_anew(self, transaction: ServerTransaction) -> None:

@@ -22,7 +22,7 @@ from blfd.core.inputs import Input
 from blfd.core.values import DialogId, Flow, Reason
 from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.leg import Leg, Outside, Said
-from blfd.pjsip.leg_states import CONNECTED, OPEN, TABLE, Do, Event, State
+from blfd.pjsip.leg_states import CONNECTED, OPEN, TABLE, Action, Event, State
 from blfd.pjsip.session import Session
 from blfd.sip.message import Request
 from blfd.sip.reader import read
@@ -164,7 +164,7 @@ def test_no_way_back() -> None:
     rank = {state: at for at, states in enumerate(order) for state in states}
     for (state, _), (then, do) in TABLE.items():
         assert rank[then] >= rank[state]
-        assert do is not Do.END or then is State.ENDING
+        assert do is not Action.END or then is State.ENDING
 
 
 SAID: dict[Event, type] = {
@@ -194,20 +194,20 @@ def test_what_is_done(state: State, event: Event) -> None:
         assert result is True, "its retransmission"
         return
     match do:
-        case Do.NOTHING:
+        case Action.NOTHING:
             assert (asked, told, bool(result)) == ([], [], False)
-        case Do.PERFORM:
+        case Action.PERFORM:
             assert (bool(asked or played.resumed), told) == (True, [])
-        case Do.REFUSE:
+        case Action.REFUSE:
             assert asked == []
             assert len(told) == (event is not Event.REINVITE)
             assert not result
-        case Do.PASS:
+        case Action.PASS:
             assert (asked, told, result) == ([], [], False)
-        case Do.END:
+        case Action.END:
             assert asked[-1] == "end"
             assert told == []
-        case Do.TELL:
+        case Action.TELL:
             assert told == ([SAID[event]] if event in SAID else [])
             assert "end" not in asked
     assert played.resumed == [update()] * (state is State.UPDATED and then is not state)

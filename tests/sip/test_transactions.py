@@ -8,7 +8,7 @@ from blfd.core.values import DialogId, Flow
 from blfd.sip.client_transactions import COOKIE, RANDOM, ClientTransactions
 from blfd.sip.message import Request
 from blfd.sip.reader import read
-from blfd.sip.server_transactions import TABLE, Do, Event, ServerTransaction, ServerTransactions, State
+from blfd.sip.server_transactions import TABLE, Action, Event, ServerTransaction, ServerTransactions, State
 from blfd.sip.timers import LIFETIME, T1, T2
 
 UDP, TCP = Flow("udp", "192.0.2.1", 5060), Flow("tcp", "192.0.2.1", 40000)
@@ -38,7 +38,7 @@ def test_every_pair_is_decided_or_impossible(state: State, event: Event) -> None
 def test_a_copy_is_answered_again_only_once_it_has_been_answered() -> None:
     for (state, event), (then, do) in TABLE.items():
         if event is Event.REQUEST:
-            assert (do is Do.SEND) == (state in (State.PROCEEDING, State.COMPLETED))
+            assert (do is Action.SEND) == (state in (State.PROCEEDING, State.COMPLETED))
             assert then is state
 
 

@@ -29,7 +29,7 @@ class Event(Enum):
     LEAVE = auto()
 
 
-class Do(Enum):
+class Action(Enum):
     NOTHING = auto()
     REGISTER = auto()
     ANSWER = auto()  # the challenge
@@ -41,43 +41,43 @@ class Do(Enum):
     FORGET = auto()
 
 
-S, E, D = State, Event, Do
+S, E, A = State, Event, Action
 
 _OUT = {
-    E.DUE: (None, D.NOTHING),
-    E.ACCEPTED: (S.REGISTERED, D.KEEP),
-    E.CHALLENGED: (None, D.ANSWER),
-    E.BRIEF: (None, D.LENGTHEN),
-    E.REFUSED: (S.WAITING, D.RETRY_SLOWLY),
-    E.FAILED: (S.WAITING, D.RETRY),
-    E.BROKEN: (None, D.NOTHING),
-    E.LEAVE: (S.LEAVING, D.UNREGISTER),
+    E.DUE: (None, A.NOTHING),
+    E.ACCEPTED: (S.REGISTERED, A.KEEP),
+    E.CHALLENGED: (None, A.ANSWER),
+    E.BRIEF: (None, A.LENGTHEN),
+    E.REFUSED: (S.WAITING, A.RETRY_SLOWLY),
+    E.FAILED: (S.WAITING, A.RETRY),
+    E.BROKEN: (None, A.NOTHING),
+    E.LEAVE: (S.LEAVING, A.UNREGISTER),
 }
-_ROWS: dict[State, dict[Event, tuple[State | None, Do]]] = {
+_ROWS: dict[State, dict[Event, tuple[State | None, Action]]] = {
     S.WAITING: {
-        E.DUE: (S.ASKING, D.REGISTER),
-        E.BROKEN: (None, D.NOTHING),
-        E.LEAVE: (S.OVER, D.FORGET),
+        E.DUE: (S.ASKING, A.REGISTER),
+        E.BROKEN: (None, A.NOTHING),
+        E.LEAVE: (S.OVER, A.FORGET),
     },
     S.ASKING: _OUT,
     S.REGISTERED: {
-        E.DUE: (S.REFRESHING, D.REGISTER),
-        E.BROKEN: (S.REFRESHING, D.REGISTER),
-        E.LEAVE: (S.LEAVING, D.UNREGISTER),
+        E.DUE: (S.REFRESHING, A.REGISTER),
+        E.BROKEN: (S.REFRESHING, A.REGISTER),
+        E.LEAVE: (S.LEAVING, A.UNREGISTER),
     },
     S.REFRESHING: _OUT,
     S.LEAVING: {
-        E.DUE: (None, D.NOTHING),
-        E.ACCEPTED: (S.OVER, D.FORGET),
-        E.CHALLENGED: (None, D.ANSWER),
-        E.BRIEF: (S.OVER, D.FORGET),
-        E.REFUSED: (S.OVER, D.FORGET),
-        E.FAILED: (S.OVER, D.FORGET),
-        E.BROKEN: (None, D.NOTHING),
-        E.LEAVE: (None, D.NOTHING),
+        E.DUE: (None, A.NOTHING),
+        E.ACCEPTED: (S.OVER, A.FORGET),
+        E.CHALLENGED: (None, A.ANSWER),
+        E.BRIEF: (S.OVER, A.FORGET),
+        E.REFUSED: (S.OVER, A.FORGET),
+        E.FAILED: (S.OVER, A.FORGET),
+        E.BROKEN: (None, A.NOTHING),
+        E.LEAVE: (None, A.NOTHING),
     },
 }
-TABLE: dict[tuple[State, Event], tuple[State, Do]] = {
+TABLE: dict[tuple[State, Event], tuple[State, Action]] = {
     (state, event): (then or state, do) for state, row in _ROWS.items() for event, (then, do) in row.items()
 }
 """A missing pair cannot happen: answers come while something is out, and what is over is forgotten."""

@@ -15,7 +15,7 @@ from blfd.core.access.challenges import Proofs
 from blfd.core.effects import Effect, Level, Log, SendRequest
 from blfd.core.messages import RequestAnswered
 from blfd.core.timers import Timers, chance
-from blfd.core.trunks.registration import OUT, TABLE, Do, Event, State
+from blfd.core.trunks.registration import OUT, TABLE, Action, Event, State
 from blfd.core.trunks.remote import HostPort, Remote
 from blfd.core.trunks.trunk import Mode, Trunk
 from blfd.core.values import Account, Flow, NameAddr
@@ -209,34 +209,34 @@ class Registrations:
     # What is done
 
     def _step(self, one: Registration, event: Event, now: float) -> list[Effect]:
-        one.state, do = TABLE[one.state, event]
-        match do:
-            case Do.REGISTER:
+        one.state, action = TABLE[one.state, event]
+        match action:
+            case Action.REGISTER:
                 one.proofs = Proofs()
                 return self._send(one, one.expires, now)
-            case Do.UNREGISTER:
+            case Action.UNREGISTER:
                 one.proofs = Proofs()
                 return self._send(one, 0, now)
-            case Do.ANSWER:
+            case Action.ANSWER:
                 return self._send(one, 0 if one.state is State.LEAVING else one.expires, now)
-            case Do.LENGTHEN:
+            case Action.LENGTHEN:
                 return self._send(one, one.expires, now)
-            case Do.KEEP:
+            case Action.KEEP:
                 return self._keep(one, now)
-            case Do.RETRY:
+            case Action.RETRY:
                 one.failures += 1
                 one.server += 1
                 pause = min(FIRST_PAUSE * 2 ** min(one.failures - 1, 10), one.trunk.retry)
                 self._set(one, pause, now)
-            case Do.RETRY_SLOWLY:
+            case Action.RETRY_SLOWLY:
                 one.failures += 1
                 self._set(one, one.trunk.retry_forbidden, now)
-            case Do.FORGET:
+            case Action.FORGET:
                 self._by_number.pop(one.number, None)
                 if self._of_trunk.get(one.trunk.key) is one:
                     del self._of_trunk[one.trunk.key]
                 self.timers.cancel(one.number)
-            case Do.NOTHING:
+            case Action.NOTHING:
                 pass
         return []
 

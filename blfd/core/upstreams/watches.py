@@ -21,7 +21,7 @@ from blfd.core.upstreams.telling import RLMI
 from blfd.core.upstreams.turns import Turns
 from blfd.core.upstreams.upstream import Upstream
 from blfd.core.upstreams.watch import Lamp, Watch
-from blfd.core.upstreams.watching import TABLE, Do, Event, State
+from blfd.core.upstreams.watching import TABLE, Action, Event, State
 from blfd.core.values import TRANSPORTS, Account, Aor, Flow, NameAddr
 
 KIND = "watch"
@@ -213,40 +213,40 @@ class Watches:
     # What is done
 
     def step(self, watch: Watch, event: Event, now: float) -> list[Effect]:
-        watch.state, do = TABLE[watch.state, event]
+        watch.state, action = TABLE[watch.state, event]
         pbx = self.pbx(watch)
-        match do:
-            case Do.SUBSCRIBE:
+        match action:
+            case Action.SUBSCRIBE:
                 self.end_dialog(watch)
                 watch.begin(self._new_tag(), self._new_tag())
                 watch.flow, watch.server = self.way(pbx), pbx.server
                 self.by_dialog[watch.call_id, watch.tag] = watch
                 return self._send(pbx, watch, Proofs(), now)
-            case Do.REFRESH | Do.UNSUBSCRIBE:
+            case Action.REFRESH | Action.UNSUBSCRIBE:
                 return self._send(pbx, watch, Proofs(), now)
-            case Do.ANSWER | Do.LENGTHEN:
+            case Action.ANSWER | Action.LENGTHEN:
                 return self._send(pbx, watch, watch.proofs, now)
-            case Do.KEEP:
+            case Action.KEEP:
                 watch.since, watch.is_refused = now, False
                 self.keep(watch, now)
-            case Do.RENEW:
+            case Action.RENEW:
                 self.end_dialog(watch)
                 self._renew(pbx, watch, now)
-            case Do.RETRY:
+            case Action.RETRY:
                 self._retry(watch, now)
-            case Do.RETRY_SLOWLY:
+            case Action.RETRY_SLOWLY:
                 watch.failures, watch.is_refused = watch.failures + 1, True
                 self._set(watch, watch.upstream.retry_forbidden, now)
                 self.forget(watch, now)
-            case Do.LEAVE:
+            case Action.LEAVE:
                 watch.serial += 1  # what is answered to the request that is out tells nothing any more
                 self._cancel(pbx, watch)
                 pbx.turns.want(watch.number)
-            case Do.FORGET:
+            case Action.FORGET:
                 self.end_dialog(watch)
                 self.by_number.pop(watch.number, None)
                 self._cancel(pbx, watch)
-            case Do.NOTHING:
+            case Action.NOTHING:
                 pass
         self.set_turn(pbx, now)
         return []

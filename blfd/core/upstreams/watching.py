@@ -36,7 +36,7 @@ class Event(Enum):
     LEAVE = auto()
 
 
-class Do(Enum):
+class Action(Enum):
     NOTHING = auto()
     SUBSCRIBE = auto()  # in a dialog of its own
     REFRESH = auto()
@@ -51,62 +51,62 @@ class Do(Enum):
     FORGET = auto()
 
 
-S, E, D = State, Event, Do
+S, E, A = State, Event, Action
 
 _NOTIFIED = {
-    E.DEACTIVATED: (S.WAITING, D.RENEW),
-    E.POSTPONED: (S.WAITING, D.RETRY),
-    E.REJECTED: (S.WAITING, D.RETRY_SLOWLY),
+    E.DEACTIVATED: (S.WAITING, A.RENEW),
+    E.POSTPONED: (S.WAITING, A.RETRY),
+    E.REJECTED: (S.WAITING, A.RETRY_SLOWLY),
 }
 _OUT = {
     **_NOTIFIED,
-    E.ACCEPTED: (S.SUBSCRIBED, D.KEEP),
-    E.CHALLENGED: (None, D.ANSWER),
-    E.BRIEF: (None, D.LENGTHEN),
-    E.REFUSED: (S.WAITING, D.RETRY_SLOWLY),
-    E.FAILED: (S.WAITING, D.RETRY),
-    E.TOLD: (None, D.NOTHING),
+    E.ACCEPTED: (S.SUBSCRIBED, A.KEEP),
+    E.CHALLENGED: (None, A.ANSWER),
+    E.BRIEF: (None, A.LENGTHEN),
+    E.REFUSED: (S.WAITING, A.RETRY_SLOWLY),
+    E.FAILED: (S.WAITING, A.RETRY),
+    E.TOLD: (None, A.NOTHING),
 }
-_ROWS: dict[State, dict[Event, tuple[State | None, Do]]] = {
+_ROWS: dict[State, dict[Event, tuple[State | None, Action]]] = {
     S.WAITING: {
         **_NOTIFIED,
-        E.DUE: (S.ASKING, D.SUBSCRIBE),
-        E.TOLD: (None, D.NOTHING),
-        E.LEAVE: (S.OVER, D.FORGET),
+        E.DUE: (S.ASKING, A.SUBSCRIBE),
+        E.TOLD: (None, A.NOTHING),
+        E.LEAVE: (S.OVER, A.FORGET),
     },
     S.ASKING: {
         **_OUT,
-        E.UNKNOWN: (S.WAITING, D.RETRY),
-        E.LEAVE: (S.OVER, D.FORGET),  # what it tells then is answered 481, which ends it
+        E.UNKNOWN: (S.WAITING, A.RETRY),
+        E.LEAVE: (S.OVER, A.FORGET),  # what it tells then is answered 481, which ends it
     },
     S.SUBSCRIBED: {
         **_NOTIFIED,
-        E.DUE: (S.REFRESHING, D.REFRESH),
-        E.MOVED: (S.ASKING, D.SUBSCRIBE),
-        E.UNTOLD: (S.WAITING, D.RETRY),
-        E.TOLD: (None, D.NOTHING),
-        E.LEAVE: (S.LEAVING, D.LEAVE),
+        E.DUE: (S.REFRESHING, A.REFRESH),
+        E.MOVED: (S.ASKING, A.SUBSCRIBE),
+        E.UNTOLD: (S.WAITING, A.RETRY),
+        E.TOLD: (None, A.NOTHING),
+        E.LEAVE: (S.LEAVING, A.LEAVE),
     },
     S.REFRESHING: {
         **_OUT,
-        E.UNKNOWN: (S.WAITING, D.RENEW),
-        E.LEAVE: (S.LEAVING, D.LEAVE),
+        E.UNKNOWN: (S.WAITING, A.RENEW),
+        E.LEAVE: (S.LEAVING, A.LEAVE),
     },
     S.LEAVING: {
-        E.DUE: (None, D.UNSUBSCRIBE),
-        E.ACCEPTED: (S.OVER, D.FORGET),
-        E.CHALLENGED: (None, D.ANSWER),
-        E.BRIEF: (S.OVER, D.FORGET),
-        E.UNKNOWN: (S.OVER, D.FORGET),
-        E.REFUSED: (S.OVER, D.FORGET),
-        E.FAILED: (S.OVER, D.FORGET),
-        E.TOLD: (None, D.NOTHING),
-        E.DEACTIVATED: (None, D.NOTHING),
-        E.POSTPONED: (None, D.NOTHING),
-        E.REJECTED: (None, D.NOTHING),
+        E.DUE: (None, A.UNSUBSCRIBE),
+        E.ACCEPTED: (S.OVER, A.FORGET),
+        E.CHALLENGED: (None, A.ANSWER),
+        E.BRIEF: (S.OVER, A.FORGET),
+        E.UNKNOWN: (S.OVER, A.FORGET),
+        E.REFUSED: (S.OVER, A.FORGET),
+        E.FAILED: (S.OVER, A.FORGET),
+        E.TOLD: (None, A.NOTHING),
+        E.DEACTIVATED: (None, A.NOTHING),
+        E.POSTPONED: (None, A.NOTHING),
+        E.REJECTED: (None, A.NOTHING),
     },
 }
-TABLE: dict[tuple[State, Event], tuple[State, Do]] = {
+TABLE: dict[tuple[State, Event], tuple[State, Action]] = {
     (state, event): (then or state, do) for state, row in _ROWS.items() for event, (then, do) in row.items()
 }
 """A missing pair cannot happen: answers come while something is out, and what is over is forgotten."""
