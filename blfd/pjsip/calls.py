@@ -30,6 +30,7 @@ from blfd.pjsip.leg_states import State
 from blfd.pjsip.legs import Legs
 from blfd.pjsip.printing import Printing
 from blfd.pjsip.received import Received, octets_of
+from blfd.pjsip.session import CHALLENGING
 from blfd.pjsip.sessions import Refused
 from blfd.sip.bodies import readable_session_description
 from blfd.sip.call_ids import CallIds
@@ -158,8 +159,12 @@ class Calls:
         if is_success and self.legs.has_another_2xx(tag, response.to.tag):
             return False
         leg = self.legs.of_tag(tag)
-        challenges = leg.session.challenged(response.status, response.challenges()) if leg else []
+        challenges: list[Challenge] = []
+        if leg:
+            challenges = leg.session.challenged(response.status, response.cseq, response.challenges())
         self._give(response, flow, readable_session_description(response), challenges, branch)
+        if leg and response.status in CHALLENGING and self.legs.of_tag(tag) is leg:
+            self.legs.refused_proof(leg)
         self._touch(tag, response)
         return True
 

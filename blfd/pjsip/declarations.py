@@ -282,6 +282,8 @@ pj_status_t pjsip_dlg_respond(pjsip_dialog *, pjsip_rx_data *, int, const pj_str
                               const pjsip_msg_body *);
 
 pj_status_t pj_ssl_cipher_get_availables(int *, unsigned *);
+pj_status_t pjsip_auth_clt_init(pjsip_auth_clt_sess *, pjsip_endpoint *, pj_pool_t *, unsigned);
+pj_status_t pjsip_auth_clt_deinit(pjsip_auth_clt_sess *);
 pj_status_t pjsip_auth_clt_set_credentials(pjsip_auth_clt_sess *, int, const pjsip_cred_info *);
 
 pj_status_t pjsip_inv_verify_request(pjsip_rx_data *, unsigned *, const pjmedia_sdp_session *, pjsip_dialog *,

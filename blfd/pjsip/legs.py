@@ -177,6 +177,13 @@ class Legs:
         self._add(leg)
         self.touch(leg)
 
+    def refused_proof(self, leg: Leg) -> None:
+        """Begin anew with challenges where one was not answered, which is no other request's fault: PJSIP
+        counts on, whatever it sends next, how often a nonce was stale."""
+        if leg.session.is_refused:
+            leg.session.forget_challenges()
+            self._sessions.prove_anew(leg.session)
+
     # What is kept of them
 
     def touch(self, leg: Leg) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from blfd.core.access.challenges import MOST_ROUNDS, best
+from blfd.core.access.challenges import Rounds
 from blfd.core.messages import Challenge
-from blfd.core.values import DialogId, Headers
+from blfd.core.values import Account, DialogId, Headers
 from blfd.pjsip.bodies import Bodies
 from blfd.pjsip.descriptions import SHORT, SdpParser
 from blfd.pjsip.endpoint import Endpoint
@@ -65,11 +65,11 @@ class Session:
     """One session; `sent_sdp` is the last that its phone was sent, `misfit` what is wrong with an answer.
 
     `has_agreed`: PJSIP has a description of each side, which it asserts now and then. `exchanges` are those
-    of our INFOs and NOTIFYs that are not answered, by CSeq.
+    of our INFOs and NOTIFYs that are not answered, by CSeq. Challenges are answered with `account`.
     """
 
-    def __init__(self, inv: CData, outgoing: Outgoing) -> None:
-        self.inv, self._out = inv, outgoing
+    def __init__(self, inv: CData, outgoing: Outgoing, account: Account | None = None) -> None:
+        self.inv, self._out, self.account = inv, outgoing, account
         # A stream has its place from who offers it, also one of other media, as a fax (RFC 3264, 8.3.3).
         inv.sdp_neg_flags = MEDIA_MAY_CHANGE
         self.dialog = inv.dlg
@@ -79,8 +79,7 @@ class Session:
         self.misfit = "The answer does not fit the offer"
         self.has_agreed = False
         self.exchanges: dict[int, int] = {}
-        self._proved: set[tuple[str, bool]] = set()  # realms whose challenge was answered
-        self._rounds = 0
+        self._rounds = Rounds()
         self._next_cseq = 0  # of our requests, as it was when the last response came
         self._told: frozenset[str] = frozenset()  # names of the header fields set in the last response
 
@@ -128,28 +127,30 @@ class Session:
 
     # Who we are
 
-    def challenged(self, status: int, challenges: Iterable[Challenge]) -> list[Challenge]:
-        """The challenges that PJSIP is to answer: one that comes again has found the password wrong.
+    def challenged(self, status: int, cseq: int, challenges: Iterable[Challenge]) -> list[Challenge]:
+        """The challenges that PJSIP is to answer; where there are none, the response is a refusal.
 
-        None after `MOST_ROUNDS`, as somebody may want a proof for another realm each time: the response is a
-        refusal then. PJSIP itself bounds how often a nonce may be stale.
+        PJSIP itself bounds how often a nonce of a request may be stale.
         """
         self._next_cseq = int(self.dialog.local.cseq)
-        if status not in CHALLENGING:
-            if status >= 200:
-                self._proved.clear()
-                self._rounds = 0
-            return []
-        if self._rounds == MOST_ROUNDS:
-            return []
-        asked = [one for one in best(challenges) if one.stale or (one.realm, one.proxy) not in self._proved]
-        self._proved |= {(one.realm, one.proxy) for one in asked}
-        self._rounds += bool(asked)  # not for what comes twice
-        return asked
+        if status in CHALLENGING:
+            return self._rounds.asked(cseq, self._next_cseq, challenges)
+        if status >= 200:
+            self._rounds.answered(cseq)
+        return []
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether PJSIP has answered none of the challenges that have just come."""
+        return bool(self.dialog.local.cseq == self._next_cseq)
+
+    def forget_challenges(self) -> None:
+        """Forget what was to go again and has not: the next request has its CSeq."""
+        self._rounds.answered(self._next_cseq)
 
     def goes_again(self, status: int, cseq: int) -> bool:
         """Whether PJSIP has answered the challenge that has just come for one of `exchanges`."""
-        if status not in CHALLENGING or self.dialog.local.cseq == self._next_cseq:
+        if status not in CHALLENGING or self.is_refused:
             return False
         self.exchanges[self._next_cseq] = self.exchanges.pop(cseq)
         return True

@@ -87,7 +87,7 @@ class Sessions:
         if credentials:
             self._set_credentials(dialog, credentials)
         try:
-            return self._answering(dialog, rdata)
+            return self._answering(dialog, rdata, credentials)
         finally:
             lib.pjsip_dlg_dec_lock(dialog)
 
@@ -106,7 +106,7 @@ class Sessions:
             return Refused(status)
         return Refused(status, "", tuple((name, v) for name in EXPLAINING for v in said.values(name.lower())))
 
-    def _answering(self, dialog: CData, rdata: CData) -> tuple[Session, CData]:
+    def _answering(self, dialog: CData, rdata: CData, credentials: Account | None) -> tuple[Session, CData]:
         options = self._options[0] | ALWAYS_USE_TIMER
         if lib.pjsip_inv_create_uas(dialog, rdata, ffi.NULL, options, self._inv):
             lib.pjsip_dlg_respond(dialog, rdata, 400, ffi.NULL, ffi.NULL, ffi.NULL)
@@ -123,7 +123,7 @@ class Sessions:
             lib.pjsip_inv_terminate(inv, 500, 0)
             raise Refused(500, is_sent=True)
         lib.pjsip_dlg_add_usage(dialog, self._usage, ffi.NULL)
-        return Session(inv, self.outgoing), self._tdata[0]
+        return Session(inv, self.outgoing, credentials), self._tdata[0]
 
     def dial(self, effect: Dial) -> Session:
         """The session of an INVITE that is about to be sent. Raises PjsipError."""
@@ -151,7 +151,7 @@ class Sessions:
             lib.pjsip_timer_init_session(self._inv[0], self._timer)
         finally:
             lib.pjsip_dlg_dec_lock(dialog)
-        return Session(self._inv[0], self.outgoing)
+        return Session(self._inv[0], self.outgoing, effect.credentials)
 
     def adopt(self, effect: Adopt) -> Session:
         """The session of a call that is up, as an earlier process has left it. Raises PjsipError."""
@@ -175,7 +175,7 @@ class Sessions:
             check("session", lib.pjsip_inv_create_uac(dialog, ffi.NULL, options, self._inv))
             lib.pjsip_dlg_add_usage(dialog, self._usage, ffi.NULL)
             lib.pjsip_timer_init_session(self._inv[0], self._timer)
-            session = Session(self._inv[0], self.outgoing)
+            session = Session(self._inv[0], self.outgoing, effect.credentials)
             try:
                 self.adopted.agree(session, saved)
             except PjsipError:
@@ -184,6 +184,14 @@ class Sessions:
         finally:
             lib.pjsip_dlg_dec_lock(dialog)
         return session
+
+    def prove_anew(self, session: Session) -> None:
+        """Have PJSIP forget all challenges that it has met in a dialog, and how often."""
+        dialog = session.dialog
+        where = ffi.addressof(dialog, "auth_sess")
+        if session.account and not lib.pjsip_auth_clt_deinit(where):
+            check("proofs", lib.pjsip_auth_clt_init(where, self._endpoint.pj, dialog.pool, 0))
+            self._set_credentials(dialog, session.account)
 
     def _set_credentials(self, dialog: CData, account: Account) -> None:
         """Give PJSIP, which copies them, what to answer challenges of any realm with. Raises PjsipError."""

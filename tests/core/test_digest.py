@@ -12,12 +12,13 @@ import pytest
 from builders import HOST, flow, request, uri
 
 from blfd.core.access import nonces
+from blfd.core.access.challenges import MOST_ROUNDS, Rounds
 from blfd.core.access.digest import ALGORITHMS, MAX_SOURCES, Authenticator, response
 from blfd.core.access.domains import Domains
 from blfd.core.access.nonces import Nonces
 from blfd.core.directory import Directory, Extension, Tenant
 from blfd.core.errors import Refusal, Silenced
-from blfd.core.messages import Credentials, Request
+from blfd.core.messages import Challenge, Credentials, Request
 from blfd.core.settings import Settings
 from blfd.core.values import Aor, Uri
 
@@ -462,3 +463,21 @@ def test_md5_alone() -> None:
     settings = replace(Settings(), digest_algorithms=("MD5",))
     auth = Authenticator(b"k", MARK, settings)
     assert [v for _, v in auth.challenge("r", "192.0.2.1", NOW) if "SHA" in v] == []
+
+
+def test_each_request_inside_a_call_has_rounds_of_its_own() -> None:
+    """A realm is proved once to each, a fresher nonce a few times; what comes twice is answered once."""
+    rounds, plain = Rounds(), Challenge("r", "n", "MD5", ("auth",), "", False, True)
+    stale = plain._replace(stale=True)
+    assert rounds.asked(1, 2, [plain]) == [plain]
+    assert rounds.asked(1, 3, [plain]) == [], "a copy"
+    assert rounds.asked(2, 3, [plain]) == [], "the password is wrong"
+    assert rounds.asked(5, 6, [plain]) == [plain], "as if nothing had been"
+    other = plain._replace(realm="other")
+    assert rounds.asked(6, 7, [plain, other]) == [other]
+    for cseq in range(10, 10 + MOST_ROUNDS):
+        assert rounds.asked(cseq, cseq + 1, [stale]) == [stale]
+    assert rounds.asked(10 + MOST_ROUNDS, 20, [stale]) == []
+    assert rounds.asked(20, 21, [stale]) == [stale]
+    rounds.answered(21)
+    assert rounds.asked(21, 22, [plain]) == [plain]

@@ -416,7 +416,13 @@ def test_challenges_inside_a_call(site: Site, carrier: Carrier) -> None:
     caller.ack(answer, dialog.target, sent)
     site.wait_lamp("101", "held")
     assert carrier.agent.silent(lambda m: m.method == "INVITE", 0.3)
-    hang_up(dialog, carrier.agent)
+    assert dialog.request("BYE").status == 200, "what was asked for ever is no other request's fault"
+    asks = 'Digest realm="p", nonce="bye", algorithm=MD5, qop="auth", stale=true'
+    carrier.agent.reply(carrier.invited("BYE"), 407, "Who are you", Proxy_Authenticate=asks)
+    bye = carrier.invited("BYE")
+    assert proved(bye, "proxy-authorization", "acct", "s3cret")
+    assert 'nonce="bye"' in bye["proxy-authorization"]
+    carrier.agent.reply(bye, 200)
     site.wait_no_call()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
 from blfd.core.access.digest import ALGORITHMS, response
@@ -9,6 +10,7 @@ from blfd.core.messages import Challenge, Credentials
 from blfd.core.quoting import quoted
 from blfd.core.values import Account, Headers
 
+KNOWN = 64  # requests inside a call that were answered by others, whose challenges may come twice
 MOST_ROUNDS = 4  # in a row: two servers may want a proof each, and each a fresher one
 
 
@@ -32,6 +34,34 @@ def best(challenges: Iterable[Challenge]) -> list[Challenge]:
         if known is None or names.index(one.digest) < names.index(known.digest):
             found[one.realm, one.proxy] = one
     return list(found.values())
+
+
+class Rounds:
+    """The challenges inside a call: each request, known by its CSeq, goes again by another one.
+
+    A challenge that comes again has found the password wrong, unless it says that only the nonce was old.
+    """
+
+    def __init__(self) -> None:
+        self._met: dict[int, tuple[int, frozenset[tuple[str, bool]]]] = {}
+        self._gone: deque[int] = deque(maxlen=KNOWN)  # by another CSeq since
+
+    def answered(self, cseq: int) -> None:
+        """Forget a request that has its final response."""
+        self._met.pop(cseq, None)
+
+    def asked(self, cseq: int, again: int, challenges: Iterable[Challenge]) -> list[Challenge]:
+        """The challenges to answer by the request `again`; none past `MOST_ROUNDS`, as somebody may want
+        another proof each time, and none where the same has come before."""
+        if cseq in self._gone:
+            return []
+        rounds, met = self._met.pop(cseq, (0, frozenset()))
+        asked = [one for one in best(challenges) if one.stale or (one.realm, one.proxy) not in met]
+        if rounds == MOST_ROUNDS or not asked:
+            return []
+        self._gone.append(cseq)
+        self._met[again] = rounds + 1, met | {(one.realm, one.proxy) for one in asked}
+        return asked
 
 
 class Proofs:
