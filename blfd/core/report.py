@@ -301,7 +301,7 @@ def totals(core: Core, now: float) -> Row:
         ),
         "upstream_lamps": len(core.upstreams),
         "unknown_lamps": core.upstreams.unknown,
-        "stray_notifies": core.upstreams.strays,
+        "stray_notifies": core.upstreams.hearing.strays,
         "trunks": len(core.trunks),
         "trunks_out_of_order": sum(
             not row["usable"] for tenant in core.directory.tenants for row in trunks(core, tenant, now)

@@ -123,7 +123,7 @@ class Requests:
         """Handle a request whose sender is known otherwise, or need not be."""
         match event:
             case NotifyReceived():
-                return self._upstreams.notified(event, now)
+                return self._upstreams.hearing.notified(event, now)
             case RequestReceived():
                 return [self._other_method(event)]
             case MovedReceived():

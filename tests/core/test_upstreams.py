@@ -353,7 +353,7 @@ def test_forged_notifies(forged: dict[str, object]) -> None:
         assert pbx.notify(sent, body(dialog("early")), **forged).status == 481  # type: ignore[arg-type]
     assert pbx.notify(sent._replace(call_id="other"), body(dialog("early"))).status == 481
     assert pbx.notify(sent._replace(local_tag="other"), body(dialog("early"))).status == 481
-    assert (pbx.lamp, pbx.world.core.upstreams.strays) == ("idle", 5)
+    assert (pbx.lamp, pbx.world.core.upstreams.hearing.strays) == ("idle", 5)
     assert len([text for text in pbx.logs if "none of its servers" in text]) == ("source" in forged)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from blfd.core.access.challenges import Proofs
+from blfd.core.next_hop import is_sip, without_headers
 from blfd.core.upstreams.upstream import Upstream
 from blfd.core.upstreams.watching import State
 from blfd.core.values import Aor, Flow
@@ -71,6 +72,12 @@ class Watch:
     def is_known(self) -> bool:
         """Whether any of its lamps is known."""
         return any(lamp.is_known for lamp in self.lamps.values())
+
+    def set_target(self, contact: str, route_set: tuple[str, ...]) -> None:
+        """Set where further requests of the dialog go; what could not stand in one is left out."""
+        if is_sip(contact) and contact.isprintable() and not set(contact) & set(' "<>\\'):
+            self.route_set = self.route_set if self.target else route_set  # the first stays (RFC 3261, 12.2)
+            self.target = without_headers(contact)
 
     @property
     def resource(self) -> str:
