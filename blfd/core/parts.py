@@ -119,11 +119,11 @@ class Parts:
 
         self.registrations = Registrations(trunks.servers, secret, self._new_tag)
         changed = self.registrations.server_changed
-        self.pings = Pings(ways, self._new_tag, came_back=changed, has_gone=changed)
+        self.pings = Pings(ways, self._new_tag, changed, has_gone=changed)
         trunks.by_line, trunks.rank = self.registrations.by_line, self._rank
         trunks.registered = self.registrar.there
         self.upstreams = Upstreams(self._composition, trunks.servers, self._new_tag, leads_here)
-        self.looks = Pings(ways, self._new_tag, LOOK, "upstream", self.upstreams.came_back)
+        self.looks = Pings(ways, self._new_tag, self.upstreams.came_back, LOOK, "upstream")
         self._asked = {  # who takes the answers, by what the tokens of requests begin with
             registrations.KIND: self.registrations.answered,
             pings.KIND: self.pings.answered,

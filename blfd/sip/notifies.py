@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from blfd.core.effects import Notify
@@ -24,14 +24,8 @@ BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 class Notifies:
     """Sends NOTIFYs by `clients`; `changed_at` is set to when what is told now began to be handled."""
 
-    def __init__(
-        self,
-        clients: ClientTransactions,
-        own_uris: OwnUris,
-        writer: Writer,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._clients, self._own_uris, self._writer, self._clock = clients, own_uris, writer, clock
+    def __init__(self, clients: ClientTransactions, own_uris: OwnUris, writer: Writer) -> None:
+        self._clients, self._own_uris, self._writer = clients, own_uris, writer
         self.changed_at = 0.0
         self._heads: dict[str, tuple[SubscriptionDialog, Flow, NotifyHead]] = {}
         self._latencies = [0] * (len(BOUNDS) + 1)
@@ -42,7 +36,7 @@ class Notifies:
         clients, write = self._clients, self._writer.notify
         heads = self._heads if len(notifies) >= MANY else None
         lost = []
-        now = self._clock()
+        now = time.monotonic()
         for number, notify in enumerate(notifies, 1):
             key, flow, dialog, cseq = notify[:4]
             known = heads.get(key) if heads is not None else None
@@ -71,7 +65,7 @@ class Notifies:
 
     def _timed(self, count: int) -> float:
         """Count that so many NOTIFYs have left by now; returns the time."""
-        now = self._clock()
+        now = time.monotonic()
         waited = now - self.changed_at
         self._latencies[bisect_left(BOUNDS, waited)] += count
         self._waited += count * waited

@@ -45,9 +45,9 @@ class Pings:
         self,
         ways: Callable[[Remote], list[Flow]],
         new_tag: Callable[[], str],
+        came_back: Callable[[Remote, float], None],
         kind: str = KIND,
         what: str = "trunk",
-        came_back: Callable[[Remote, float], None] = lambda trunk, now: None,
         has_gone: Callable[[Remote, float], None] = lambda trunk, now: None,
     ) -> None:
         self._ways, self._new_tag = ways, new_tag
