@@ -1455,3 +1455,26 @@ def test_what_is_stored_and_would_be_refused_now_is_a_fault() -> None:
         assert any(part in what for what in found), part
     assert len(found) == 3
     assert not list(faults(site(), "acme.example"))
+
+
+HELP = OutRoute("default", "112", ("carrier",), emergency=True)
+ONE = replace(TRUNK, dids=("+49301234501=101",))
+DOUBLES: tuple[tuple[tuple[Trunk, ...], tuple[OutRoute, ...], str], ...] = (
+    ((replace(ONE, servers=(CARRIER, CARRIER)),), (), f"server has {CARRIER} twice"),
+    ((replace(ONE, sources=("192.0.2.0/24", "192.0.2.0/24")),), (), "source has 192.0.2.0/24 twice"),
+    ((replace(ONE, dids=("+4930123451=101", "030123451=102")),), (), "did has 4930123451 twice"),
+    ((ONE,), (replace(ROUTE, trunks=("carrier", "carrier")),), "trunks has carrier twice"),
+    ((ONE,), (replace(ROUTE, pattern="1x2"), replace(ROUTE, pattern="12x")), "neither says more"),
+    ((ONE, replace(ONE, name="b", dids=("0301234501=102",))), (), "both have +49301234501"),
+    ((ONE, replace(ONE, name="b", sources=("203.0.113.0/24",), servers=("192.0.2.1",))), (), ""),
+    ((ONE, replace(ONE, name="b", dids=("0301234501=102",), servers=("192.0.2.1",))), (), ""),
+    ((ONE,), (ROUTE, replace(ROUTE, pattern="00.")), ""),
+)
+
+
+@pytest.mark.parametrize(("trunks", "routes", "said"), DOUBLES)
+def test_doubles_that_were_stored_are_faults(
+    trunks: tuple[Trunk, ...], routes: tuple[OutRoute, ...], said: str
+) -> None:
+    found = [one.what for one in faults(site(*trunks, routes=(*routes, HELP)), "default")]
+    assert (len(found), said in "".join(found)) == (bool(said), True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import product
+from itertools import combinations, product
 from typing import NamedTuple
 
 from blfd.core import hosts
@@ -11,7 +11,7 @@ from blfd.core.directory import Directory, Tenant
 from blfd.core.routing import FORWARDS, TELLS
 from blfd.core.trunks import numbers
 from blfd.core.trunks.remote import HostPort, check_sources
-from blfd.core.trunks.trunk import Mode, Trunk, split
+from blfd.core.trunks.trunk import Mode, Trunk, check_doubles, split
 from blfd.core.values import Aor
 
 
@@ -82,14 +82,23 @@ def _overlap(one: str, other: str, reading: Trunk) -> bool:
 
 
 def faults(directory: Directory, tenant: str) -> Iterator[Fault]:
-    """The faults of a tenant: numbers that lead nowhere or to another, sources too wide, and emergency calls
-    that reach nobody."""
+    """The faults of a tenant: numbers that lead nowhere or to another, what is said twice, sources too wide,
+    and emergency calls that reach nobody."""
     of_tenant = [trunk for trunk in directory.trunks if trunk.tenant == tenant]
     for trunk in of_tenant:
         yield from _of_trunk(trunk, directory)
+    for one, other in combinations(of_tenant, 2):
+        yield from _of_two(one, other)
     serving = {trunk.name for trunk in of_tenant if trunk.enabled}
     routes = [route for route in directory.routes if route.tenant == tenant]
+    for route, second in combinations(routes, 2):
+        if numbers.clash(route.pattern, second.pattern):
+            what = f"route {route.pattern} and route {second.pattern}: neither says more of numbers of both"
+            yield Fault(False, what, "a pattern for these numbers alone, or 'blfd route remove'")
     for route in routes:
+        if double := next((name for name in route.trunks if route.trunks.count(name) > 1), ""):
+            advice = f"'blfd route set {route.pattern} --trunks' names each once"
+            yield Fault(False, f"route {route.pattern}: trunks has {double} twice", advice)
         if code := shadowed(route.pattern, directory.tenants[tenant]):
             what = f"route {route.pattern}: nothing reaches it, as {code} is a code here"
             yield Fault(route.emergency, what, "another pattern, or 'blfd tenant set' with another code")
@@ -113,12 +122,33 @@ def shadowed(pattern: str, tenant: Tenant) -> str:
     return next((code for code in begin if code and stem.startswith(code)), "")
 
 
+def _of_two(one: Trunk, other: Trunk) -> Iterator[Fault]:
+    """A number that two trunks of a tenant, whose calls come from one place, lead to two extensions."""
+    if not (one.enabled and other.enabled) or one.is_peer or other.is_peer:
+        return
+    if (_has_token(one) and _has_token(other)) or not _is_at_one_place(one, other):
+        return
+    for (mine, my_target), (theirs, their_target) in product(map(split, one.dids), map(split, other.dids)):
+        digits = {side.lower().count("x") for side in (mine, theirs)}
+        is_tied = len(digits) == 1 and my_target.lower() != their_target.lower()
+        if is_tied and _overlap(mine, theirs, one):
+            what = f"trunk {one.name} and trunk {other.name} are at one address, and both have {mine}"
+            advice = f"it leads to {my_target} by one and to {their_target} by the other: leave it to one"
+            yield Fault(False, what, advice)
+            return
+
+
 def _of_trunk(trunk: Trunk, directory: Directory) -> Iterator[Fault]:
     what = f"trunk {trunk.name}"
     try:
         check_sources(what, trunk.sources)
     except ValueError as error:
         yield Fault(True, f"{error}", f"'blfd trunk set {trunk.name} --source' gives it others")
+    else:
+        try:
+            check_doubles(trunk)
+        except ValueError as error:
+            yield Fault(False, f"{error}", f"'blfd trunk set {trunk.name}' says each once")
     if number := clash(trunk, directory.trunks):
         advice = (
             "whose calls are told apart by nothing: register there (--mode register), or give up the number"

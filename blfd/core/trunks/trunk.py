@@ -7,6 +7,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from enum import Enum
 
+from blfd.core import hosts
 from blfd.core.trunks import numbers
 from blfd.core.trunks.remote import (
     Remote,
@@ -159,9 +160,7 @@ def check(trunk: Trunk, extensions: Container[str]) -> None:
     if trunk.is_peer:
         _check_peer(trunk, extensions)
     check_sources(what, trunk.sources)
-    check_once(what, "server", trunk.servers)
-    check_once(what, "did", (_plain(trunk, split(one)[0]) for one in trunk.dids))
-    check_once(what, "number", (split(one)[0] for one in trunk.caller_ids))
+    check_doubles(trunk)
     for name, value, fits in (
         ("certificate", trunk.certificate or "x", is_domain),
         ("country", trunk.country, _COUNTRY),
@@ -202,6 +201,15 @@ def check(trunk: Trunk, extensions: Container[str]) -> None:
             f"{what}: pickup-code is dialled there, with {EXTENSION} for whose call it is, as "
             f"**{EXTENSION}, not {trunk.pickup_code!r}"
         )
+
+
+def check_doubles(trunk: Trunk) -> None:
+    """Check that nothing is said twice of a trunk. Raises ValueError, in words."""
+    what = f"trunk {trunk.name}"
+    check_once(what, "server", trunk.servers)
+    check_once(what, "source", (str(hosts.network(text)) for text in trunk.sources))
+    check_once(what, "did", (_plain(trunk, split(one)[0]) for one in trunk.dids))
+    check_once(what, "number", (split(one)[0] for one in trunk.caller_ids))
 
 
 def _check_digits(what: str, mapping: str) -> None:
