@@ -53,23 +53,22 @@ def trunks(client: ControlClient, tenant: str, directory: Directory) -> Iterator
     """Lines to the outside that do not serve, and why; emergency calls that go by none that does."""
     rows = client.call("trunks", tenant=tenant)
     yield from _emergencies(directory, tenant, rows)
-    for row in rows:
-        what = f"trunk {row['name']}: {row['state']}"
-        if row["usable"]:
-            yield Finding("ok", what)
-        else:
-            advice = f"look at 'blfd trunk show {row['name']}', and ask whose server it is"
-            yield Finding("fault", what, advice)
+    yield from _usable("trunk", "server", rows)
 
 
 def upstreams(client: ControlClient, tenant: str) -> Iterator[Finding]:
     """PBXs that do not tell of all their lamps, and why; extensions that none of them knows."""
-    for row in client.call("upstreams", tenant=tenant):
-        what = f"upstream {row['name']}: {row['state']}"
+    yield from _usable("upstream", "PBX", client.call("upstreams", tenant=tenant))
+
+
+def _usable(kind: str, what_it_is: str, rows: list[dict[str, Any]]) -> Iterator[Finding]:
+    """Whether each trunk or upstream is of use, and what to look at where it is not."""
+    for row in rows:
+        what = f"{kind} {row['name']}: {row['state']}"
         if row["usable"]:
             yield Finding("ok", what)
         else:
-            advice = f"look at 'blfd upstream show {row['name']}', and ask whose PBX it is"
+            advice = f"look at 'blfd {kind} show {row['name']}', and ask whose {what_it_is} it is"
             yield Finding("fault", what, advice)
 
 
