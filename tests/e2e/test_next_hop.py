@@ -71,6 +71,32 @@ def test_a_phone_behind_nat_is_reached_where_it_came_from(site: Site, transport:
     assert caller.final(ended).status == 200
 
 
+@pytest.mark.parametrize(("early", "late"), [("a", "b"), ("a", ""), ("", "b"), ("a", "a")])
+def test_the_route_set_of_a_call_is_that_of_its_200(site: Site, early: str, late: str) -> None:
+    """The 180 may have named other proxies (RFC 3261, section 13.2.2.4)."""
+    caller, callee = site.agent("108"), site.agent("109")
+    assert callee.register().status == 200
+    callee.is_registered = True
+    calling = Calling.trusted(caller, "109", sdp(4000))
+    invite = callee.wait_request("INVITE")
+
+    def recorded(name: str) -> dict[str, str]:
+        return {"Record_Route": f"<sip:{name}.example;lr>"} if name else {}
+
+    callee.reply(invite, 180, "Ringing", b"", **recorded(early))
+    calling.provisional(180)
+    callee.reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp", **recorded(late))
+    mine = calling.acknowledge(calling.final())
+    route = [f"<sip:{late}.example;lr>"] if late else []
+    assert callee.wait_request("ACK").all("route") == route
+    caller.leave_by.clear()
+    ended = mine.send("BYE")
+    bye = callee.wait_request("BYE")
+    assert bye.all("route") == route
+    callee.reply(bye, 200)
+    assert caller.final(ended).status == 200
+
+
 class Elsewhere(Agent):
     """A phone that sends from a port where it does not listen, and asks for no rport."""
 
