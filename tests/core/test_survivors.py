@@ -194,6 +194,25 @@ def test_both_phones_are_asked_whether_they_are_there() -> None:
     assert office.lamps("101", "102") == ["talking", "talking"]
 
 
+def test_hundreds_are_asked_within_seconds_and_not_in_one_instant() -> None:
+    """Whatever becomes of one: none waits for the phones of another."""
+    office = Offices()
+    office.up()
+    (saved,) = office.kept.values()
+    caller, callee = saved.caller, saved.callee
+    office.kept = {
+        number: saved._replace(
+            number=number, caller=caller._replace(leg=number + 1), callee=callee._replace(leg=number + 2)
+        )
+        for number in range(100, 1600, 3)
+    }
+    office.restart()
+    counts = [len(asked(office.at(0.5))) for _ in range(8)]
+    assert sum(counts) == 500
+    assert max(counts) <= 101
+    assert counts[-1] == 0
+
+
 @pytest.mark.parametrize("dead", [0, 1])
 def test_one_that_is_gone_ends_both(dead: int) -> None:
     office = Offices()

@@ -27,7 +27,7 @@ from blfd.core.values import Reason
 from dialog_info import DialogState, Direction
 
 FIRST = 0.5  # seconds until the first phone is asked: watchers come first
-APART = 0.01  # and between two calls
+APART = 0.005  # and between two calls, so that a server with all its watchers to tell keeps up
 PATIENCE = 30.0  # with a phone that is to connect again, before the other one is asked alone
 LATER = 1.0  # than the session timer that a phone is to be dead by
 DEAD = "The session was not refreshed"
