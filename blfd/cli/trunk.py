@@ -39,6 +39,7 @@ OF_TRUNK = {
     "outbound_proxy": option(Text, "The address by which all requests go."),
     "username": option(Text, "The account, which is in From as well."),
     "auth_name": option(Text, "The name that goes with the password, if it is another."),
+    "realm": option(Text, "The realm that the password is for; challenges of others are not answered."),
     "password": option(Text, "What the account's password is; it is not shown again."),
     "source": option(Texts, "Where calls come from besides the servers: 192.0.2.0/24.", "--source"),
     "certificate": option(Text, "The name in the certificate that it shows over TLS."),

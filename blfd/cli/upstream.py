@@ -20,7 +20,7 @@ upstreams = typer.Typer(
 SHOWN = 50  # extensions that are not told of
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Such as pbx.")]
-SHARED = ("enabled", "server", "password", "auth_name", "transport", "domain", "outbound_proxy")
+SHARED = ("enabled", "server", "password", "auth_name", "realm", "transport", "domain", "outbound_proxy")
 PAUSES = ("ping", "retry", "retry_forbidden")
 OF_UPSTREAM = {
     **{name: OF_TRUNK[name] for name in SHARED},

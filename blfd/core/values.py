@@ -209,10 +209,11 @@ class Redirect(NamedTuple):
 
 
 class Account(NamedTuple):
-    """Who we are to a server that asks for a password."""
+    """Who we are to a server that asks for a password, in one `realm` alone if that is given."""
 
     username: str
     password: str
+    realm: str = ""
 
 
 class Replaces(NamedTuple):

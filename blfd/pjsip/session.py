@@ -134,7 +134,8 @@ class Session:
         """
         self._next_cseq = int(self.dialog.local.cseq)
         if status in CHALLENGING:
-            return self._rounds.asked(cseq, self._next_cseq, challenges)
+            realm = self.account.realm if self.account else ""
+            return self._rounds.asked(cseq, self._next_cseq, challenges, realm)
         if status >= 200:
             self._rounds.answered(cseq)
         return []

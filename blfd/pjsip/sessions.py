@@ -201,7 +201,7 @@ class Sessions:
         session = dialog.auth_sess
         if session.pool != dialog.pool or session.endpt != dialog.endpt:
             raise PjsipError("the dialogs of this PJSIP have their credentials elsewhere")
-        texts = [Text(text) for text in ("*", "digest", *account)]
+        texts = [Text(text) for text in ("*", "digest", account.username, account.password)]
         found = ffi.new("pjsip_cred_info *")
         found.realm, found.scheme, found.username, found.data = (text.pj[0] for text in texts)
         where = ffi.addressof(dialog, "auth_sess")

@@ -12,7 +12,7 @@ import pytest
 from builders import HOST, flow, request, uri
 
 from blfd.core.access import nonces
-from blfd.core.access.challenges import MOST_ROUNDS, Rounds
+from blfd.core.access.challenges import MOST_ROUNDS, Rounds, foreign
 from blfd.core.access.digest import ALGORITHMS, MAX_SOURCES, Authenticator, response
 from blfd.core.access.domains import Domains
 from blfd.core.access.nonces import Nonces
@@ -479,5 +479,12 @@ def test_each_request_inside_a_call_has_rounds_of_its_own() -> None:
         assert rounds.asked(cseq, cseq + 1, [stale]) == [stale]
     assert rounds.asked(10 + MOST_ROUNDS, 20, [stale]) == []
     assert rounds.asked(20, 21, [stale]) == [stale]
+    assert rounds.asked(30, 31, [plain, other], "other") == [other], "the password is for that realm"
+    assert rounds.asked(32, 33, [plain], "other") == []
+    assert (foreign([plain], "other"), foreign([plain, other], "other"), foreign([plain], "")) == (
+        "r",
+        "",
+        "",
+    )
     rounds.answered(21)
     assert rounds.asked(21, 22, [plain]) == [plain]

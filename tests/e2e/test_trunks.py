@@ -320,6 +320,23 @@ def test_a_wrong_password_ends_the_call_and_the_loop(site: Site, carrier: Carrie
     site.wait_no_call()
 
 
+def test_a_password_is_proved_in_its_realm_alone(site: Site, carrier: Carrier) -> None:
+    """Who asks in another realm, as a proxy on the way, gets none."""
+    carrier.set(username="acct", password="s3cret", realm="407")
+    caller = site.registered("101")
+    calling = Calling.start(caller, "0301", sdp(5001))
+    carrier.challenge(carrier.invited(), 401, "other")
+    assert calling.refused().status == 480
+    assert carrier.agent.silent(lambda m: m.method == "INVITE", 0.3)
+    calling = Calling.start(caller, "0301", sdp(5001))
+    carrier.challenge(carrier.invited(), 407, "carrier")
+    invite = carrier.invited()
+    assert proved(invite, "proxy-authorization", "acct", "s3cret")
+    carrier.agent.reply(invite, 486, "Busy Here")
+    assert calling.refused().status == 486
+    site.wait_no_call()
+
+
 def test_a_carrier_that_wants_another_proof_each_time_has_refused(site: Site, carrier: Carrier) -> None:
     carrier.set(username="acct", password="s3cret")
     calling = Calling.start(site.registered("101"), "0301", sdp(5001))

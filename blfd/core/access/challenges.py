@@ -23,17 +23,25 @@ def text(one: Challenge) -> str:
     return f"Digest realm={realm}, nonce={nonce}, algorithm={one.digest}{qop}{opaque}{stale}"
 
 
-def best(challenges: Iterable[Challenge]) -> list[Challenge]:
-    """The strongest challenge of each realm, of those that can be answered."""
+def best(challenges: Iterable[Challenge], realm: str = "") -> list[Challenge]:
+    """The strongest challenge of each realm, or of one alone, of those that can be answered."""
     names = list(ALGORITHMS)
     found: dict[tuple[str, bool], Challenge] = {}
     for one in challenges:
         if one.digest not in names or (one.qop and "auth" not in one.qop):
             continue
+        if realm and one.realm != realm:
+            continue
         known = found.get((one.realm, one.proxy))
         if known is None or names.index(one.digest) < names.index(known.digest):
             found[one.realm, one.proxy] = one
     return list(found.values())
+
+
+def foreign(challenges: Iterable[Challenge], realm: str) -> str:
+    """The realm of challenges of which none is of the realm that is set; "" where there is no such."""
+    realms = [one.realm for one in challenges]
+    return "" if not realm or realm in realms or not realms else realms[0]
 
 
 class Rounds:
@@ -50,13 +58,16 @@ class Rounds:
         """Forget a request that has its final response."""
         self._met.pop(cseq, None)
 
-    def asked(self, cseq: int, again: int, challenges: Iterable[Challenge]) -> list[Challenge]:
+    def asked(
+        self, cseq: int, again: int, challenges: Iterable[Challenge], realm: str = ""
+    ) -> list[Challenge]:
         """The challenges to answer by the request `again`; none past `MOST_ROUNDS`, as somebody may want
         another proof each time, and none where the same has come before."""
         if cseq in self._gone:
             return []
         rounds, met = self._met.pop(cseq, (0, frozenset()))
-        asked = [one for one in best(challenges) if one.stale or (one.realm, one.proxy) not in met]
+        found = best(challenges, realm)
+        asked = [one for one in found if one.stale or (one.realm, one.proxy) not in met]
         if rounds == MOST_ROUNDS or not asked:
             return []
         self._gone.append(cseq)
@@ -85,9 +96,9 @@ class Proofs:
         self._rounds += 1
         return self._rounds <= MOST_ROUNDS
 
-    def meets(self, challenges: Iterable[Challenge]) -> bool:
-        """Whether there is something to answer, with what was met before."""
-        asked = [c for c in best(challenges) if c.stale or (c.realm, c.proxy) not in self._met]
+    def meets(self, challenges: Iterable[Challenge], realm: str = "") -> bool:
+        """Whether there is something to answer, with what was met before; of one `realm` if that is given."""
+        asked = [c for c in best(challenges, realm) if c.stale or (c.realm, c.proxy) not in self._met]
         if not self.may_go_again() or not asked:
             return False
         for one in asked:

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from blfd.core.access.challenges import Proofs
+from blfd.core.access.challenges import Proofs, foreign
 from blfd.core.effects import Effect, Level, Log, SendRequest
 from blfd.core.messages import RequestAnswered
 from blfd.core.timers import Timers, chance
@@ -33,6 +33,7 @@ MATTERS = (
     "outbound_proxy",
     "username",
     "auth_name",
+    "realm",
     "expires",
     "line",
 )
@@ -148,9 +149,11 @@ class Registrations:
             one.until = now + self._granted(one, answer)
             return self._step(one, Event.ACCEPTED, now)
         if answer.status in (401, 407):
-            if one.proofs.meets(answer.challenges):
+            if one.proofs.meets(answer.challenges, one.trunk.realm):
                 return self._step(one, Event.CHALLENGED, now)
             reason = "wrong user name or password" if one.proofs.any else "no challenge that can be answered"
+            if other := foreign(answer.challenges, one.trunk.realm):
+                reason = f"it asks in the realm {visible(other)}, and the password is for {one.trunk.realm}"
             return self._failed(one, Event.REFUSED, f"{said}: {reason}", now)
         if answer.status == 423:
             if self._to_lengthen(one, answer.min_expires or 0):

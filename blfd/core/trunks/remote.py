@@ -59,7 +59,8 @@ class Remote:
     """A server of somebody else, as it is set. Times are seconds; "" and () are what is not said.
 
     `servers` are tried in their order, each with a port behind a colon if it has one; `domain` is what stands
-    in URIs, the first server's if it is not said. Requests go by `outbound_proxy` where there is one. What
+    in URIs, the first server's if it is not said. The password is proved to who asks in the `realm`, to
+    anybody there if it is not said. Requests go by `outbound_proxy` where there is one. What
     failed is tried again after `retry` at the latest, what was refused after `retry_forbidden`. Each server
     is asked with OPTIONS every `ping`, 0 for never. What is not `enabled` is as if it were not
     there.
@@ -74,6 +75,7 @@ class Remote:
     outbound_proxy: str = ""
     username: str = ""
     auth_name: str = ""
+    realm: str = ""
     retry: int = 60
     retry_forbidden: int = 600
     ping: int = 30
@@ -101,13 +103,14 @@ class Remote:
     @property
     def account(self) -> tuple[object, ...]:
         """Who we are there, and by which way: what else is set changes nothing about that."""
-        whose = (self.username, self.auth_name, self.password)
+        whose = (self.username, self.auth_name, self.password, self.realm)
         return (self.servers, self.transport, self.domain, self.outbound_proxy, *whose)
 
     @property
     def credentials(self) -> Account | None:
         """Who we are, where a server asks for a password."""
-        return Account(self.auth_name or self.username, self.password) if self.password else None
+        name = self.auth_name or self.username
+        return Account(name, self.password, self.realm) if self.password else None
 
 
 def check_remote(one: Remote, what: str, *, needs_server: bool = True) -> None:
@@ -122,8 +125,9 @@ def check_remote(one: Remote, what: str, *, needs_server: bool = True) -> None:
     for name, value, fits in (("domain", one.domain or "x", is_host), ("username", one.username, _USER)):
         if not fits(value):
             raise ValueError(f"{what}: {name} cannot be {value!r}")
-    if _CONTROL(one.password + one.auth_name):
-        raise ValueError(f"{what}: auth-name and password are without control characters and line ends")
+    if _CONTROL(one.password + one.auth_name + one.realm):
+        text = "auth-name, realm and password are without control characters and line ends"
+        raise ValueError(f"{what}: {text}")
     check_seconds(what, "retry", one.retry, 2, 3600)
     check_seconds(what, "retry-forbidden", one.retry_forbidden, 30, 86_400)
     check_seconds(what, "ping", one.ping or 5, 5, 3600)

@@ -157,7 +157,7 @@ class Upstreams:
                 watch.expires = longer
                 return self._watches.step(watch, Event.BRIEF, now)
         may_prove = answer.status in (401, 407) and watch.upstream.credentials
-        if may_prove and watch.proofs.meets(answer.challenges):
+        if may_prove and watch.proofs.meets(answer.challenges, watch.upstream.realm):
             return self._watches.step(watch, Event.CHALLENGED, now)
         return None
 

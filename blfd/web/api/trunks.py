@@ -52,6 +52,7 @@ class Trunk(BaseModel):
     outbound_proxy: str
     username: str
     auth_name: str
+    realm: str
     sources: list[str]
     certificate: str
     did_source: DidSource

@@ -33,6 +33,7 @@ class Upstream(BaseModel):
     outbound_proxy: str
     username: str
     auth_name: str
+    realm: str
     sources: list[str]
     list_uri: str
     interval: int

@@ -21,6 +21,7 @@ TEXTS = {
     "transport": ("Transport", "udp, tcp or tls"),
     "username": ("Account", "the user name there, if it has us prove who we are"),
     "auth_name": ("Name with the password", "if it is not the account"),
+    "realm": ("Realm of the password", "challenges of others are not answered; empty for any"),
     "password": ("Password", "is not shown; left empty, it stays"),
     "domain": ("Domain", "what URIs have behind the @, if that is not the server"),
     "outbound_proxy": ("Outbound proxy", "by which all requests go"),
