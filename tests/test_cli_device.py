@@ -116,6 +116,29 @@ def test_what_is_refused(blfd: Run, store: Store, arguments: tuple[str, ...], wo
     assert len(store.devices.all("default")) == 1
 
 
+def test_a_key_of_who_has_left_keeps_nobody_from_changing_a_phone(
+    blfd: Run, store: Store, tmp_path: Path
+) -> None:
+    add(blfd, MAC, "102,103")
+    blfd("extension", "remove", "102", "--yes")
+    blfd("device", "set", MAC, "--extension", "104", "--modules", "1")
+    blfd("device", "set", MAC, "--keys", "103,102,101")
+    path = tmp_path / "phones.csv"
+    path.write_text(f"mac,model,transport\n{MAC},yealink/t46u,tcp\n")
+    blfd("device", "import", str(path), "--update")
+    row = store.devices.get(BARE)
+    assert row
+    assert (row.extensions, row.keys, row.model, row.transport) == (
+        ("104",),
+        "103,102,101",
+        "yealink/t46u",
+        "tcp",
+    )
+    blfd("device", "set", MAC, "--keys", "103,101")
+    said = blfd("device", "set", MAC, "--keys", "103,102", code=1).stderr
+    assert "a key watches 102, which does not exist" in said
+
+
 def test_an_unknown_model_lists_near_ones(blfd: Run, store: Store) -> None:
     said = blfd("device", "add", MAC, "--model", "yealink/t54", "--extension", "101", code=1).stderr
     assert "no phone 'yealink/t54' is known; near it: yealink/t54w" in said

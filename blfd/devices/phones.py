@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
 import provisioning
 from blfd.devices.files import Files
-from blfd.devices.survey import TEAM, Survey
+from blfd.devices.survey import TEAM, Survey, is_team
 from blfd.devices.values import Wanted
 from blfd.store import Exists, Faults, NotFound, Outcome, StoreError
 from blfd.store.devices import DeviceRow
@@ -48,7 +48,7 @@ class Phones(Files):
                 if there and not each.settings and there == there.told(row):
                     outcome = Outcome.UNCHANGED
                 else:
-                    self._check(row, each, survey)
+                    self._check(row, each, survey, there)
             except StoreError as error:
                 yield each, error
             else:
@@ -82,10 +82,10 @@ class Phones(Files):
 
     def change(self, tenant: str, wanted: Wanted) -> None:
         """Change a device of a tenant. Raises StoreError."""
-        self.get(tenant, wanted.mac)
+        there = self.get(tenant, wanted.mac)
         wanted = wanted.accepted()
         row = self._row(tenant, wanted)
-        self._check(row, wanted, self.survey(tenant))
+        self._check(row, wanted, self.survey(tenant), there)
         self.store.devices.replace(row, [(row, name, value) for name, value in wanted.settings])
 
     def get(self, tenant: str, mac: str) -> DeviceRow:
@@ -135,8 +135,11 @@ class Phones(Files):
         keys, modules = wanted.keys.strip(" "), int(wanted.modules)
         return DeviceRow(mac, tenant, model.path, wanted.extensions, keys, wanted.transport, modules)
 
-    def _check(self, row: DeviceRow, wanted: Wanted, survey: Survey) -> None:
-        """Check a device as it would be kept. Raises StoreError."""
+    def _check(self, row: DeviceRow, wanted: Wanted, survey: Survey, there: DeviceRow | None) -> None:
+        """Check a device as it would be kept. Raises StoreError.
+
+        Keys that are `there`, and whose extension has been removed since, may stay: they are not the change.
+        """
         try:
             for extension in row.extensions:
                 if extension not in survey.names:
@@ -146,7 +149,7 @@ class Phones(Files):
             if row.keys == f"{TEAM}:":
                 raise ProvisioningError("keys 'team:' name no group: write team:sales, or team for everybody")
             device = self.device(row, survey)
-            _check_keys(device, survey.names)
+            _check_keys(device, survey.names.keys() | _watched(there))
             self._check_made(device, row, wanted.settings, survey)
         except (ProvisioningError, StoreError) as error:
             raise StoreError(f"{wanted.where}device {wanted.mac}: {error}") from None
@@ -171,8 +174,15 @@ def _settings(checked: Iterable[Checked]) -> list[tuple[DeviceRow, str, str]]:
     return [(each.row, name, value) for each in checked for name, value in each.settings]
 
 
-def _check_keys(device: Device, names: dict[str, str]) -> None:
+def _watched(row: DeviceRow | None) -> set[str]:
+    """What keys watch that are written one by one."""
+    if row is None or is_team(row.keys):
+        return set()
+    return {key.value for key in provisioning.parse_keys(row.keys) if key.kind is KeyKind.BLF}
+
+
+def _check_keys(device: Device, known: Container[str]) -> None:
     for key in device.keys:
-        if key.kind is KeyKind.BLF and key.value not in names:
+        if key.kind is KeyKind.BLF and key.value not in known:
             advice = "add it with 'blfd extension add'"
             raise ProvisioningError(f"a key watches {key.value}, which does not exist: {advice}")
