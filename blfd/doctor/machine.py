@@ -16,7 +16,7 @@ from blfd.core import hosts
 from blfd.core.values import TRANSPORTS
 from blfd.doctor.finding import Finding
 from blfd.store import Store, StoreError
-from blfd.transport.addresses import ListenAddress, new_socket
+from blfd.transport.addresses import ListenAddress, advice, new_socket
 
 GOOD_RECEIVE_BUFFER = 4 << 20
 RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
@@ -69,8 +69,7 @@ def port(listen: ListenAddress) -> Finding:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((listen.host, listen.port))
     except OSError as error:
-        advice = "stop what uses it, or choose another with --listen"
-        return Finding("fault", f"{listen} cannot be used: {error.strerror}", advice)
+        return Finding("fault", f"{listen} cannot be used: {error.strerror}", advice(error))
     return Finding("ok", f"{listen} is free")
 
 

@@ -11,7 +11,7 @@ from blfd.core.values import TRANSPORTS, UDP
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.selfcheck import SelfCheckFailed, check_layouts
 from blfd.sip.stack import Stack
-from blfd.transport.addresses import ListenAddress
+from blfd.transport.addresses import ListenAddress, advice
 from blfd.transport.certificate import CertificateError
 from blfd.transport.certificate_faults import faults
 from blfd.transport.certificates import Certificates
@@ -62,10 +62,7 @@ def listen(stack: Stack, endpoint: Endpoint, config: Config) -> list[ListenAddre
         try:
             opened.append(stack.listen(wanted))
         except OSError as error:
-            raise ServerError(
-                f"cannot listen on {wanted}: {error.strerror}; "
-                "stop what uses it, or choose another with --listen"
-            ) from error
+            raise ServerError(f"cannot listen on {wanted}: {error.strerror}; {advice(error)}") from error
     if config.pnp:
         _listen_for_new_phones(stack, config.pnp, config)
     return opened

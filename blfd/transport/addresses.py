@@ -5,6 +5,7 @@ A listener on [::] serves both families: what the system calls ::ffff:192.0.2.1 
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 from typing import Any, NamedTuple
@@ -113,3 +114,12 @@ def is_local(host: str) -> bool:
         except OSError:
             return False
     return True
+
+
+def advice(error: OSError) -> str:
+    """What to do where an address cannot be listened on."""
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine has no such address: choose one of its own with --listen, or 0.0.0.0 for all"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "ports below 1024 are for root: choose another with --listen"
+    return "stop what uses it, or choose another with --listen"

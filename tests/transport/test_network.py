@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import socket
 import threading
@@ -17,7 +18,7 @@ from sockets import DEADLINE, OPTIONS, Site, flow_of, needs_ipv6
 
 from blfd.core.hosts import written
 from blfd.core.values import TRANSPORTS, Flow
-from blfd.transport.addresses import AddressError, ListenAddress, family
+from blfd.transport.addresses import AddressError, ListenAddress, advice, family
 from blfd.transport.multicast import MAX_SIZE, MulticastListener
 from blfd.transport.tcp import MAX_UNSENT
 from blfd.transport.udp import UdpListener
@@ -72,6 +73,20 @@ def test_any_text_is_an_address_or_an_error(text: str) -> None:
         assert ListenAddress.parse(str(found)) == found
     else:
         assert re.fullmatch(r"cannot listen on .*write udp:127\.0\.0\.1:5060.*", said)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EADDRINUSE, "stop what uses it"),
+        (errno.EADDRNOTAVAIL, "this machine has no such address"),
+        (errno.EACCES, "ports below 1024 are for root"),
+    ],
+)
+def test_what_to_do_fits_why_an_address_is_refused(number: int, words: str) -> None:
+    said = advice(OSError(number, ""))
+    assert words in said
+    assert "with --listen" in said
 
 
 FAMILIES = [
