@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -258,7 +259,8 @@ def cleaned(info: DialogInfo) -> DialogInfo:
         if not hasattr(value, "_fields"):
             return tuple(clean(item) for item in value)
         absent = {name for name in optional if getattr(value, name, None) == ""}
-        return type(value)._make(None if n in absent else clean(getattr(value, n)) for n in value._fields)
+        make: Callable[..., object] = type(value)
+        return make(*(None if n in absent else clean(getattr(value, n)) for n in value._fields))
 
     found = clean(info)
     assert isinstance(found, DialogInfo)
