@@ -46,6 +46,7 @@ SIP = {
     "max_waiting": "SUBSCRIBEs that wait their turn in a storm; more are sent away with 503 and Retry-After",
     "max_subscriptions": "lamp keys of one extension, on all its phones",
     "max_calls": "calls that one extension makes at the same time",
+    "max_forwarded": "calls that one extension forwards outside and that ring there at the same time; more come of a circle through a carrier",
     "tenant_subscriptions": "lamp keys of all extensions of a tenant",
     "tenant_publications": "what others publish of all extensions of a tenant",
     "source_publications": "the same from one publisher",

@@ -33,6 +33,7 @@ class Settings:
     max_waiting: int = 20_000
     max_subscriptions: int = 500
     max_calls: int = 50
+    max_forwarded: int = 10
     tenant_subscriptions: int = 100_000
     tenant_publications: int = 100_000
     source_publications: int = 100_000

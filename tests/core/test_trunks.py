@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -26,6 +27,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blfd.core import hosts, privacy
+from blfd.core.calls.forwarding import Cause
 from blfd.core.calls.leg_effects import Accept, Answer, Dial, HangUp, Identify, Offer, Progress
 from blfd.core.calls.leg_inputs import (
     InfoAnswered,
@@ -683,6 +685,13 @@ CIRCLES: tuple[tuple[str, Trunk, dict[str, Forwarding], dict[str, Any], int], ..
         {"from_": Address(uri("030 1234500", CARRIER), "", "t")},
         1,
     ),
+    (
+        "another way to write it, and no country is said",
+        replace(ONE_NUMBER, country="", area=""),
+        {"101": ALWAYS},
+        {"from_": Address(uri("030 1234500", CARRIER), "", "t")},
+        1,
+    ),
     ("two", OWN_NUMBERS, {"101": ALWAYS, "102": Forwarding(always=ANOTHER)}, {}, 2),
     (
         "who calls is not kept, Diversion is",
@@ -710,6 +719,67 @@ def test_a_call_that_comes_back_is_not_sent_outside_again(
     assert (refused.status, refused.reason) == (480, "")
     assert f"101 go in a circle: they are forwarded (unconditional) to {MOBILE}" in story.said()
     assert len(story.world.core.calls) == rounds
+
+
+def test_two_diversions_of_an_extension_are_a_circle_however_they_are_written() -> None:
+    said = "<tel:030-12345101>;reason=unconditional, <sip:0049%2830%2912345101@x>;reason=unconditional"
+    story = Story(forwarding(OWN_NUMBERS, {"101": ALWAYS}))
+    assert story.refused(outside()._replace(headers=(("Diversion", said),))).status == 480
+
+
+@pytest.mark.parametrize("end", [200, 486, 0], ids=["taken", "refused", "silent"])
+@pytest.mark.parametrize("cause", list(Cause), ids=[cause.reason for cause in Cause])
+def test_a_circle_of_which_nothing_comes_back_ends(cause: Cause, end: int) -> None:
+    """As many calls as `max_forwarded` says ring outside as an extension has forwarded them; one that rings
+    there no longer makes room for another."""
+    rules = Forwarding(
+        always=MOBILE if cause is Cause.ALWAYS else "",
+        busy=MOBILE,
+        no_answer=MOBILE,
+        unregistered=MOBILE,
+        after=5,
+        dnd=cause is Cause.DND,
+    )
+    settings = Settings(max_forwarded=3)
+    story = Story(forwarding(OWN_NUMBERS, {"101": rules}), settings)
+    if cause is Cause.UNREACHABLE:
+        story.world.give(register("101", expires=0, cseq=2))
+    made_up = itertools.count()
+
+    def call() -> list[Dial]:
+        """Somebody calls whom the carrier makes up."""
+        number = f"+4930777{next(made_up):03}"
+        found = story.give(outside(from_=Address(uri(number, CARRIER), "", number)))
+        accepted = [effect for effect in found if isinstance(effect, Accept)]
+        if not accepted:
+            return []
+        story.caller = accepted[0].leg
+        rung = dials(story.give(LegAccepted(story.caller, "ours")))
+        if rung[0].contact.startswith(f"sip:{MOBILE}@"):
+            return rung
+        leg = rung[0].leg
+        if cause is Cause.BUSY:
+            return dials(story.give(LegEnded(leg, 486, "")))
+        if cause is Cause.DEFLECTED:
+            there = Redirect((uri(MOBILE, HOST),), "deflection")
+            return dials(story.give(LegEnded(leg, 302, "", redirect=there)))
+        story.ring(leg)
+        return dials(story.world.at(story.world.now + 6))
+
+    out = [call() for _ in range(settings.max_forwarded)]
+    assert all(out)
+    assert not call()
+    if cause is Cause.NO_ANSWER:
+        assert story.world.lamp("101") == "ringing", "as it would without the rule"
+    else:
+        assert f"ring there: one more for {MOBILE} is refused ({cause.reason})" in story.said()
+        assert any(isinstance(one, Log) and one.level is Level.WARNING for one in story.effects)
+    if end == 200:
+        story.answer(out[0][0].leg)
+    else:
+        story.give(LegEnded(out[0][0].leg, end or 408, "", silent=not end))
+    assert call()
+    assert not call()
 
 
 @pytest.mark.parametrize("rule", [BUSY, LATER], ids=["busy", "no answer"])

@@ -70,11 +70,11 @@ class Calls:
         self._dialogs, self._settings, self._trusts = dialogs, settings, trusts
         self.census = Census()
         self.trunks = Trunks(adopt, self.census.by, locations)
-        self.rules = Rules(registrar, self.trunks, self.new_leg, settings.no_answer_timeout)
+        self.rules = Rules(registrar, self.trunks, self.new_leg, settings, self.census.forwarded)
         self._numbers = itertools.count(1)
         self._by_leg: dict[int, Call] = {}
         self._by_number: dict[int, Call] = {}  # calls that have not ended
-        self._outside: dict[int, Call] = {}  # of these, those in which somebody outside is or was
+        self._ringing_outside = returning.RingingOutside()
         self.keeping = Keeping(dialogs)
         self.timers = Timers(self._due)
 
@@ -102,7 +102,7 @@ class Calls:
         asked = Asked(party.aor, before, request.target.scheme == "sips", not request.flow.is_secure)
         if party.is_outside and isinstance(callee, Extension):
             asked = asked._replace(
-                passed=returning.passed(self._outside.values(), self.trunks, party, callee.aor, invite)
+                passed=returning.passed(self._ringing_outside, self.trunks, party, callee.aor, invite)
             )
         first = self.rules.first(callee, asked, now)
         call = self._by_leg[leg] = self._by_number[leg] = Call(
@@ -122,8 +122,6 @@ class Calls:
             tells_history="History-Info" not in without,
         )
         self.census.count(call)
-        if party.is_outside:
-            self._outside[leg] = call
         if codecs:
             call.codecs[leg] = codecs
         self._goes_by(call, leg, request.flow, outside=party.is_outside)
@@ -203,8 +201,6 @@ class Calls:
         call.codecs = {leg: taken for leg, taken in codecs.items() if taken}
         self._by_number[call.number] = self._by_leg[caller.leg] = self._by_leg[callee.leg] = call
         self.census.count(call)
-        if call.outside:
-            self._outside[call.number] = call
         self.keeping.stored(saved)
 
     def described(self, event: LegDescribed) -> list[Effect]:
@@ -333,14 +329,13 @@ class Calls:
                 is_outside = branch is not None and branch.party.is_outside
                 self._goes_by(call, effect.leg, effect.flow, outside=is_outside)
         if call.outside:
-            self._outside[call.number] = call
+            self._ringing_outside.note(call)
             effects += [log for effect in effects if (log := _not_told(call, effect))]
         if call.withheld or call.codecs or call.outside:
             effects = [call.veiled(effect) for effect in effects]
         self.keeping.touch(call)
         if call.state is State.ENDED:
             self._by_number.pop(call.number, None)
-            self._outside.pop(call.number, None)
             self.census.forget(call.number)
             self.timers.cancel(call.number)
             return [*effects, Log(Level.INFO, f"{_name(call)}: ended")]

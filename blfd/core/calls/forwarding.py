@@ -24,6 +24,7 @@ from blfd.core.next_hop import without_headers
 from blfd.core.quoting import name_addr
 from blfd.core.registrar import Registrar
 from blfd.core.routing import Refused, Routing, ToExtension, ToOutside
+from blfd.core.settings import Settings
 from blfd.core.trunks.outgoing import Line, Outside, number_of
 from blfd.core.trunks.trunk import RESERVED, Trunk
 from blfd.core.trunks.trunks import Trunks
@@ -107,14 +108,21 @@ class Asked(NamedTuple):
 class Rules:
     """The rules by which calls go on, from a directory and from which phones can be reached.
 
-    `longest` is for how many seconds a call rings anywhere.
+    `longest` is for how many seconds a call rings anywhere. `forwarded` counts the calls that ring outside as
+    an extension has forwarded them, of which there may be `settings.max_forwarded`.
     """
 
     def __init__(
-        self, registrar: Registrar, trunks: Trunks, new_leg: Callable[[], int], longest: float
+        self,
+        registrar: Registrar,
+        trunks: Trunks,
+        new_leg: Callable[[], int],
+        settings: Settings,
+        forwarded: Callable[[Aor], int],
     ) -> None:
         self._registrar, self._trunks = registrar, trunks
-        self.new_leg, self.longest = new_leg, longest
+        self.new_leg, self.longest = new_leg, settings.no_answer_timeout
+        self._forwarded, self._most_forwarded = forwarded, settings.max_forwarded
         self._directory = Directory()
         self._routing = Routing(self._directory, Domains(self._directory, ()))
 
@@ -247,11 +255,26 @@ class Rules:
             self._check(party, hops, asked)
             self._check_secure(callee, asked)
             if isinstance(callee, Outside):
+                if hops:
+                    self._check_forwarded(hops[-1], callee)
                 return Target(party, hops, others, callee, asked.secure)
             found = self._before_ringing(callee, asked, now)
             if found is None:
                 return Target(party, hops, others, None, asked.secure)
             callee, hops = found[0], (*hops, Hop(party, found[1]))
+
+    def _check_forwarded(self, last: Hop, outside: Outside) -> None:
+        """Check that not too many calls ring outside by a forwarding: of a circle through a carrier nothing
+        need come back by which it could be known. Raises Refusal."""
+        aor, most = last.party.aor, self._most_forwarded
+        if self._forwarded(aor) < most:
+            return
+        what = (
+            f"{most} calls that {aor} forwards outside ring there: one more for {outside.number} is refused"
+        )
+        advice = f"if that number leads here again, {_another_number(aor)}; else raise max_forwarded"
+        text = f"{aor.extension} forwards too many calls outside"
+        raise Refusal(480, text, log=f"{what} ({last.cause.reason}); {advice}", warns=True)
 
     def _check_secure(self, callee: Callee, asked: Asked) -> None:
         outside = callee if isinstance(callee, Outside) else None
@@ -349,13 +372,17 @@ class Rules:
 
 def _comes_back(aor: Aor, by: str, outside: Outside) -> Refusal:
     way = f"they are forwarded ({by}) to {outside.number}, outside, and come back"
-    advice = f"forward them to another number: 'blfd extension set {aor.extension} --forward-always'"
+    advice = _another_number(aor)
     return Refusal(
         480,
         f"Calls of {aor.extension} go in a circle",
         log=f"calls of {aor} go in a circle: {way}; {advice}",
         warns=True,
     )
+
+
+def _another_number(aor: Aor) -> str:
+    return f"forward them to another number: 'blfd extension set {aor.extension} --forward-always'"
 
 
 def callee_party(callee: Callee) -> Party:

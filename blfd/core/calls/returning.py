@@ -10,9 +10,10 @@ Diversion comes back that we have written: twice that of one extension is a circ
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from blfd.core import privacy
 from blfd.core.calls.call import Call
@@ -28,7 +29,11 @@ REMEMBERED = 1000  # numbers; those that ring are compared with each that calls
 MOST_NAMELESS = 3
 """Calls of who does not say his name that an extension forwards at a time: those may be of as many people."""
 
-_USER = re.compile(r"(?:sips?|tel):([^@;>?\s]{1,64})", re.I).search
+_users = re.compile(r"(?:sips?|tel):([^@;>?\s]{1,64})", re.I).findall
+_ENDS_IN = 2
+"""Characters at the end of a number by which it is found: they are there however it is written."""
+_LOCAL = 7
+"""Digits at the end that make a number the same where nobody says which country's it is."""
 
 
 class _Out(NamedTuple):
@@ -39,17 +44,58 @@ class _Out(NamedTuple):
     passed: frozenset[Aor]
 
 
+class RingingOutside:
+    """The calls that ring outside, found by how the numbers end that they were said to be of.
+
+    Those of whom nobody is named are found by "".
+    """
+
+    def __init__(self) -> None:
+        self._by_end: dict[str, dict[int, Call]] = {}
+        self._ends: dict[int, frozenset[str]] = {}
+
+    def note(self, call: Call) -> None:
+        """Know a call that has changed as what it is now."""
+        now = frozenset(_ends(call)) if call.state is State.RINGING else frozenset[str]()
+        known = self._ends.get(call.number, frozenset())
+        if now == known:
+            return
+        for end in known - now:
+            del self._by_end[end][call.number]
+            if not self._by_end[end]:
+                del self._by_end[end]
+        for end in now - known:
+            self._by_end.setdefault(end, {})[call.number] = call
+        if now:
+            self._ends[call.number] = now
+        else:
+            del self._ends[call.number]
+
+    def of(self, *ends: str) -> Iterator[Call]:
+        """The calls that one of these ends is of, each once."""
+        found = (self._by_end.get(end, {}) for end in ends)
+        return iter({number: call for calls in found for number, call in calls.items()}.values())
+
+
+def _ends(call: Call) -> Iterator[str]:
+    for branch in call.branches.values():
+        if branch.line and branch.line.trunk and branch.ringing:
+            yield from (numbers.plain(number)[-_ENDS_IN:] for number in branch.line.callers)
+            if branch.line.from_ == privacy.NAME_ADDR:
+                yield ""
+
+
 def passed(
-    calls: Iterable[Call], trunks: Trunks, caller: Party, callee: Aor, invite: InviteReceived
+    calls: RingingOutside, trunks: Trunks, caller: Party, callee: Aor, invite: InviteReceived
 ) -> frozenset[Aor]:
     """The extensions that have forwarded outside what `caller`, who is outside, calls `callee` with now."""
     trunk = trunks.of(caller)
     if trunk is None:
         return frozenset()
     request = invite.request
-    called = {_normal(uri.user, trunk) for uri in (request.target, request.to.uri)}
+    called = [uri.user for uri in (request.target, request.to.uri)]
     found = list(_as_whom(calls, trunk, caller))
-    exact = [one for one in found if _normal(one.number, trunk) in called]
+    exact = [one for one in found if any(_are_same(one.number, number, trunk) for number in called)]
     chains = [one.passed for one in exact or found if one.has_forwarded]
     if caller.withheld and not exact and len(chains) < MOST_NAMELESS:
         chains = []
@@ -57,17 +103,15 @@ def passed(
     return known.union(*chains)
 
 
-def _as_whom(calls: Iterable[Call], trunk: Trunk, caller: Party) -> Iterator[_Out]:
+def _as_whom(calls: RingingOutside, trunk: Trunk, caller: Party) -> Iterator[_Out]:
     """What rings outside and was said to be of who calls now."""
-    who = _normal(caller.number, trunk)
-    for call in calls:
-        if call.state is not State.RINGING:
-            continue
+    ends = [numbers.plain(caller.number)[-_ENDS_IN:]]
+    for call in calls.of(*ends, *([""] if caller.withheld else [])):
         for branch in call.branches.values():
             line, ringing = branch.line, branch.ringing
             if line is None or line.trunk is None or ringing is None:
                 continue
-            if who in {_normal(number, trunk) for number in line.callers} or (
+            if any(_are_same(caller.number, number, trunk) for number in line.callers) or (
                 caller.withheld and line.from_ == privacy.NAME_ADDR
             ):
                 before = frozenset(hop.party.aor for hop in ringing.target.hops) | call.passed
@@ -76,9 +120,18 @@ def _as_whom(calls: Iterable[Call], trunk: Trunk, caller: Party) -> Iterator[_Ou
 
 def _diversions(trunk: Trunk, callee: Aor, invite: InviteReceived) -> int:
     """How often an extension has forwarded the call, by the number that it is called there."""
-    ours = _normal(number_of(trunk, None, callee.extension), trunk)
-    found = (_USER(value) for name, value in invite.headers if name == "Diversion")
-    return sum(user is not None and _normal(user[1], trunk) == ours for user in found)
+    ours = number_of(trunk, None, callee.extension)
+    said = [user for name, value in invite.headers if name == "Diversion" for user in _users(value)]
+    return sum(_are_same(unquote(user), ours, trunk) for user in said)
+
+
+def _are_same(one: str, other: str, trunk: Trunk) -> bool:
+    """Whether two numbers are one, as a trunk writes them; without its country only their ends tell."""
+    first, second = _normal(one, trunk), _normal(other, trunk)
+    if first == second or trunk.country:
+        return first == second
+    ends = first[-_LOCAL:], second[-_LOCAL:]
+    return ends[0] == ends[1] and len(ends[0]) == _LOCAL and ends[0].isdecimal()
 
 
 def _normal(number: str, trunk: Trunk) -> str:

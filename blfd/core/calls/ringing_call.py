@@ -180,6 +180,11 @@ class RingingCall(Seats):
         """The time after which the call rings nowhere any longer; 0 where no phone is called yet."""
         return max((ringing.until for ringing in self._ringing), default=0.0)
 
+    def forwarders(self) -> tuple[Aor, ...]:
+        """The extensions by whose forwarding the call rings outside."""
+        targets = [ringing.target for ringing in self._ringing]
+        return tuple(target.hops[-1].party.aor for target in targets if target.outside and target.hops)
+
     def rings_at(self) -> list[Party]:
         return [ringing.party for ringing in self._ringing]
 
