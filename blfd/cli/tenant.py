@@ -24,8 +24,8 @@ Alias = Annotated[
     list[str] | None, typer.Option(help="Another name of the domain; may be given several times.")
 ]
 
-LISTED = ("domain", "aliases", "pickup_code", "group_pickup_code", "pickup", "pickable", "extensions")
-"""Columns of the list; `show` and --json have all settings."""
+LISTED = ("domain", "aliases", "codes", "extensions")
+"""Columns of the list, in which domains have room; `show` and --json have all settings."""
 
 
 def _star_codes(given: list[str] | None) -> dict[str, str] | None:
@@ -67,12 +67,17 @@ def list_(
     given.of_no_tenant("'tenant list' shows all")
     print_list(
         "Tenants",
-        [name.replace("_", " ") for name in LISTED],
+        LISTED,
         operations.all(given.desk),
         "",
         Chosen(only, sort, limit),
         as_json,
-        lambda row: [_cell(row[name]) for name in LISTED],
+        lambda row: (
+            row["domain"],
+            _cell(row["aliases"]),
+            f"{row['pickup_code']} {row['group_pickup_code']}",
+            row["extensions"],
+        ),
     )
 
 
