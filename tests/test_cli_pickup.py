@@ -39,6 +39,9 @@ def test_groups(blfd: Run, store: Store, server: Answering) -> None:
     blfd("group", "set", "sales", "101", "--targets", "102")
     changed = json.loads(blfd("group", "show", "sales", "--json").stdout)
     assert (changed["pickers"], changed["targets"]) == (["101"], ["101", "102"])
+    blfd("group", "set", "doors", "--add", "103", "--remove", "101")
+    changed = json.loads(blfd("group", "show", "doors", "--json").stdout)
+    assert (changed["pickers"], changed["targets"]) == (["103"], ["102", "103"])
     blfd("group", "set", "sales", "--pickers", "")
     assert "is empty and opens nothing" in blfd("group", "show", "sales").stdout
     blfd("group", "remove", "sales", "--yes")
@@ -159,6 +162,10 @@ def test_explain(blfd: Run, store: Store, server: Answering) -> None:
         (("group", "add", "doors", "101"), 1, "group doors exists already; 'group set' changes it"),
         (("group", "set", "none", "101"), 1, "no group none"),
         (("group", "set", "doors"), 1, "who is to be in doors?"),
+        (("group", "set", "doors", "101", "--add", "102"), 2, "which of the two?"),
+        (("group", "set", "doors", "--remove", "102,103,999"), 1, "group doors: 103, 999 are not in it"),
+        (("group", "set", "doors", "--add", "101", "--remove", "101"), 1, "101: to be added, or removed?"),
+        (("group", "set", "doors", "--add", "999"), 1, "no extension 999"),
         (("group", "show", "none"), 1, "no group none; 'blfd group list' shows them"),
         (("group", "remove", "none"), 1, "no group none"),
         (("--tenant", "none.example", "group", "list"), 1, "no tenant none.example"),

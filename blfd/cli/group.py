@@ -48,12 +48,28 @@ def set_(
     members: Members = None,
     targets: Targets = None,
     pickers: Pickers = None,
+    come: Annotated[
+        list[str] | None, typer.Option("--add", help="Who becomes a member, with commas; all others stay.")
+    ] = None,
+    gone: Annotated[
+        list[str] | None, typer.Option("--remove", help="Who is no member any more, with commas.")
+    ] = None,
 ) -> None:
-    """Replace the members of a group."""
+    """Replace the members of a group, or add and remove some."""
     given = options(context)
-    if members is None and targets is None and pickers is None:
-        fail(f"who is to be in {group}? Give extensions; 'blfd group remove {group}' removes it")
-    operations.change(given.desk, given.tenant, group, *_sides(members, pickers, targets))
+    desk, tenant = given.desk, given.tenant
+    whole = not (members is None and targets is None and pickers is None)
+    some = not (come is None and gone is None)
+    if whole and some:
+        fail("give all members, or those to --add and to --remove: which of the two?", 2)
+    if some:
+        sides = {"add": _split("--add", come), "remove": _split("--remove", gone)}
+        operations.alter(desk, tenant, group, **sides, strict=True)
+    elif whole:
+        operations.change(desk, tenant, group, *_sides(members, pickers, targets))
+    else:
+        advice = f"--add and --remove change it, 'blfd group remove {group}' removes it"
+        fail(f"who is to be in {group}? Give extensions; {advice}")
     print(f"group {group} changed")
 
 

@@ -69,10 +69,26 @@ def change(
     return get(desk, tenant, new)
 
 
-def alter(desk: Desk, tenant: str, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Row:
-    """Add some and remove some, on both sides of a group; the others stay."""
+def alter(
+    desk: Desk,
+    tenant: str,
+    name: str,
+    *,
+    add: Iterable[str] = (),
+    remove: Iterable[str] = (),
+    strict: bool = False,
+) -> Row:
+    """Add some and remove some, on both sides of a group; the others stay.
+
+    With `strict`, raises StoreError for who is to be removed and is not in it, or is to be added as well.
+    """
     found = get(desk, tenant, name)
     come, gone = set(add), set(remove)
+    if strict and (both := come & gone):
+        raise StoreError(f"group {name}: {some_of(sorted(both))}: to be added, or removed?")
+    if strict and (strange := gone - {*found["pickers"], *found["targets"]}):
+        text = f"group {name}: {some_of(sorted(strange))} {'is' if len(strange) == 1 else 'are'} not in it"
+        raise StoreError(text, f"'blfd group show {name}' shows who is")
     pickers, targets = ((set(found[side]) | come) - gone for side in ("pickers", "targets"))
     return change(desk, tenant, name, pickers, targets, expected=etag(found))
 
