@@ -139,6 +139,49 @@ def test_a_key_of_who_has_left_keeps_nobody_from_changing_a_phone(
     assert "a key watches 102, which does not exist" in said
 
 
+def test_a_key_of_who_has_left_is_marked(blfd: Run, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLFD_LISTEN", "udp:127.0.0.1:0")
+    add(blfd, MAC, "102,103,104,*98=Group")
+    add(blfd, "80:5e:c0:00:00:02", "team")
+
+    def said() -> list[str]:
+        found = json.loads(blfd("doctor", "--json", lines=0).stdout)
+        return [each["what"] for each in found if "keys of" in each["what"]]
+
+    assert said() == []
+    blfd("extension", "remove", "102", "--yes")
+    assert said() == [f"keys of {MAC} watch 102, which does not exist"]
+    assert json.loads(blfd("device", "show", MAC, "--json").stdout)["missing"] == ["102"]
+    shown = blfd("device", "show", MAC).stdout
+    assert "102 (does not exist)" in shown
+    assert shown.count("(does not exist)") == 1
+    blfd("extension", "remove", "104", "--yes")
+    assert said() == [f"keys of {MAC} watch 102, 104, which do not exist"]
+
+
+def test_a_phone_without_an_extension_says_so_once(blfd: Run, store: Store) -> None:
+    add(blfd, BARE, "102")
+    blfd("extension", "remove", "101", "--yes")
+    (row,) = (
+        Phones(store, lambda: Place("192.0.2.1", {"udp": 5060}, ""))
+        .watched(store.devices.all("default"))
+        .values()
+    )
+    assert row == "gets no files: it has no extension"
+
+
+def test_a_mac_is_written_alike_however_it_is_typed(blfd: Run, store: Store) -> None:
+    typed = ("device", "add", BARE.upper(), "--model", "yealink/t54w", "--extension", "101")
+    assert f"device {MAC} added" in blfd(*typed).stdout
+    assert f"device {MAC} changed" in blfd("device", "set", BARE, "--keys", "102").stdout
+    blfd("provision", "set", BARE, "timezone", "Europe/Berlin")
+    assert f"device {MAC} renewed" in blfd("device", "renew", BARE, "--yes").stdout
+    assert f"device {MAC} removed" in blfd("device", "remove", BARE, "--yes").stdout
+    told = [each["sentence"] for each in json.loads(blfd("changes", "--json").stdout)]
+    assert len(told) == 5
+    assert all(MAC in each and BARE not in each for each in told)
+
+
 def test_an_unknown_model_lists_near_ones(blfd: Run, store: Store) -> None:
     said = blfd("device", "add", MAC, "--model", "yealink/t54", "--extension", "101", code=1).stderr
     assert "no phone 'yealink/t54' is known; near it: yealink/t54w" in said

@@ -505,7 +505,7 @@ def test_lists_as_people_write_them(folder: Path, inside: Blfd) -> None:
 
 REMOVALS = {  # what a command asks where its arguments do not answer that already
     "extension remove": "extension 101 N 101: Its phones are unregistered, and keys that watch it go dark. "
-    f"Group sales lose it. No other extension is on {MAC}: no files for that any more.",
+    f"Group sales loses it. No other extension is on {MAC}: no files for that any more.",
     "group remove": "group sales: The extensions in it (1) stay, and no longer get each other's calls "
     "by the group's code.",
     "trunk remove": "trunk carrier: Nobody is called by its 0 numbers any more; calls that are up go on.",

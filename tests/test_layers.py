@@ -39,11 +39,13 @@ ALLOWED: dict[str, set[str]] = {
         "blfd.config",
         "blfd.control",
         "blfd.core",
+        "blfd.devices",
         "blfd.doctor",
         "blfd.store",
         "blfd.transport.addresses",
         "blfd.transport.certificate",
         "blfd.transport.certificate_faults",
+        "provisioning",
     },
     "blfd/devices/": {"blfd.core", "blfd.devices", "blfd.store", "blfd.transport.addresses", "provisioning"},
     "blfd/operations/": {

@@ -15,6 +15,7 @@ from blfd.devices.values import Wanted
 from blfd.operations import Desk, device_files, overrides
 from blfd.operations import devices as operations
 from blfd.store import StoreError
+from provisioning import KeyKind
 
 devices = typer.Typer(no_args_is_help=True, help="Add, show, change and remove provisioned phones.")
 
@@ -56,7 +57,7 @@ def add(
     given = options(context)
     desk = given.desk
     who = (mac, model, tuple(extension), keys or "", transport or "udp", modules or 0)
-    operations.add(desk, given.tenant, Wanted(*who, _settings(settings)))
+    mac = operations.add(desk, given.tenant, Wanted(*who, _settings(settings)))["mac"]
     url = desk.phones.url(desk.phones.get(given.tenant, mac))
     print(f"device {mac} added; its provisioning server: {url or 'none yet, see blfd run --provision'}")
     _say_fit(desk, given.tenant, mac)
@@ -116,7 +117,11 @@ def show(
         return
     print_table("Device", ("what", "value"), [(k, _cell(v)) for k, v in found.items()], "")
     for page in pages:
-        keys = [tuple(key.values()) for key in page["keys"] if key["kind"]]
+        keys = [
+            (*list(key.values())[:-1], _shown_value(key, found["missing"]))
+            for key in page["keys"]
+            if key["kind"]
+        ]
         title = page["title"]
         print_table(title, ("key", "kind", "label", "value"), keys, f"{title}: all keys are free")
     _say_fit(desk, given.tenant, mac)
@@ -136,7 +141,7 @@ def set_(
     """Change a phone; it keeps its password and its address for files."""
     given = options(context)
     desk = given.desk
-    operations.change(
+    mac = operations.change(
         desk,
         given.tenant,
         mac,
@@ -146,7 +151,7 @@ def set_(
         transport=transport,
         modules=modules,
         settings=_settings(settings),
-    )
+    )["mac"]
     print(f"device {mac} changed")
     _say_fit(desk, given.tenant, mac)
     _say_notes(desk, given.tenant, mac, settings)
@@ -157,6 +162,7 @@ def remove(context: typer.Context, mac: Mac, yes: Yes = False) -> None:
     """Remove a phone: its SIP password is worth nothing any more."""
     given = options(context)
     desk, tenant = given.desk, given.tenant
+    mac = operations.get(desk, tenant, mac)["mac"]
     operations.remove(desk, tenant, mac, agreed("Remove", lambda: operations.loss(desk, tenant, mac), yes))
     print(f"device {mac} removed")
 
@@ -166,6 +172,7 @@ def renew(context: typer.Context, mac: Mac, yes: Yes = False) -> None:
     """Give a phone other passwords and another secret, as one that was reset or whose secret leaked."""
     given = options(context)
     desk, tenant = given.desk, given.tenant
+    mac = operations.get(desk, tenant, mac)["mac"]
     agreed("Renew", lambda: operations.loss_by_renewal(desk, tenant, mac), yes)
     operations.renew(desk, tenant, mac)
     url = desk.phones.url(desk.phones.get(tenant, mac))
@@ -244,6 +251,12 @@ def _settings(written: list[str] | None) -> tuple[tuple[str, str], ...]:
         if not (name.strip() and equals):
             raise StoreError(f"--set {name!r}: write NAME=VALUE")
     return tuple((name.strip(), value.strip()) for name, _, value in pairs)
+
+
+def _shown_value(key: dict[str, Any], missing: list[str]) -> str:
+    """What a key does; its extension is marked where it does not exist."""
+    is_missing = key["kind"] == KeyKind.BLF.value and key["value"] in missing
+    return f"{key['value']} (does not exist)" if is_missing else key["value"]
 
 
 def _cell(value: Any) -> str:

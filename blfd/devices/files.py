@@ -25,6 +25,7 @@ from provisioning import (
     ProvisioningError,
     Service,
     Template,
+    written_mac,
 )
 
 EVERYWHERE = "*"  # the scope of what a site sets for all its phones
@@ -78,7 +79,8 @@ class Files:
             of_it.check_like(row, len(watched), lambda: self.device(row, of_it))
             self.check_reached(row)
         except (ProvisioningError, StoreError) as error:
-            return f"gets no files: {error.text if isinstance(error, StoreError) else error}"
+            text = error.text if isinstance(error, StoreError) else str(error)
+            return f"gets no files: {_of_it(row, text)}"
         return watched
 
     def device(self, row: DeviceRow, survey: Survey | None = None) -> Device:
@@ -252,6 +254,15 @@ class Files:
         """The phonebook, of as many extensions as phones take; empty where the site wants none."""
         wanted = provisioning.has_phonebook(self.layers(row, survey))
         return provisioning.phonebook(device, service, survey.contacts if wanted else ())
+
+
+def _of_it(row: DeviceRow, text: str) -> str:
+    """What is wrong with a phone, where its name stands already."""
+    named = f"{written_mac(row.mac)} ({row.model})"
+    if not text.startswith(named):
+        return text
+    text = text.removeprefix(named)
+    return text.removeprefix(": ") if text.startswith(": ") else f"it{text}"
 
 
 def _named(name: str, files: dict[str, bytes]) -> bytes | None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import provisioning
 from blfd.devices.files import Files
-from blfd.devices.survey import TEAM, Survey, is_team
+from blfd.devices.survey import TEAM, Survey, watched_singly
 from blfd.devices.values import Wanted
 from blfd.store import Exists, Faults, NotFound, Outcome, StoreError
 from blfd.store.devices import DeviceRow
@@ -149,7 +149,7 @@ class Phones(Files):
             if row.keys == f"{TEAM}:":
                 raise ProvisioningError("keys 'team:' name no group: write team:sales, or team for everybody")
             device = self.device(row, survey)
-            _check_keys(device, survey.names.keys() | _watched(there))
+            _check_keys(device, survey.names.keys() | (watched_singly(there) if there else set()))
             self._check_made(device, row, wanted.settings, survey)
         except (ProvisioningError, StoreError) as error:
             raise StoreError(f"{wanted.where}device {wanted.mac}: {error}") from None
@@ -172,13 +172,6 @@ class Phones(Files):
 
 def _settings(checked: Iterable[Checked]) -> list[tuple[DeviceRow, str, str]]:
     return [(each.row, name, value) for each in checked for name, value in each.settings]
-
-
-def _watched(row: DeviceRow | None) -> set[str]:
-    """What keys watch that are written one by one."""
-    if row is None or is_team(row.keys):
-        return set()
-    return {key.value for key in provisioning.parse_keys(row.keys) if key.kind is KeyKind.BLF}
 
 
 def _check_keys(device: Device, known: Container[str]) -> None:

@@ -153,5 +153,12 @@ def room_for_team(row: DeviceRow) -> int:
     return max(0, provisioning.find(row.model).room(row.modules) - len(row.extensions))
 
 
+def watched_singly(row: DeviceRow) -> set[str]:
+    """What keys watch that are written one by one: what has been removed stays in them."""
+    if is_team(row.keys):
+        return set()
+    return {key.value for key in provisioning.parse_keys(row.keys) if key.kind is KeyKind.BLF}
+
+
 def is_team(keys: str) -> bool:
     return keys.partition(":")[0] == TEAM

@@ -14,10 +14,12 @@ from blfd.core.trunks.faults import faults as faults_of_trunks
 from blfd.core.trunks.outgoing import route_of
 from blfd.core.trunks.remote import check_sources
 from blfd.core.upstreams.upstream import clash
+from blfd.devices.survey import watched_singly
 from blfd.doctor.finding import Finding, some
 from blfd.store import Store, StoreError
 from blfd.transport.certificate import CertificateError, load
 from blfd.transport.certificate_faults import faults
+from provisioning import written_mac
 
 
 def phones_settings(path: Path, tenant: str) -> Iterator[Finding]:
@@ -34,6 +36,7 @@ def phones_settings(path: Path, tenant: str) -> Iterator[Finding]:
                 "warning", "phones are not told their time zone: their clocks are their maker's", advice
             )
         yield from _emergency_numbers(store, tenant)
+        yield from _keys_of_nobody(store, tenant)
 
 
 def _emergency_numbers(store: Store, tenant: str) -> Iterator[Finding]:
@@ -48,6 +51,19 @@ def _emergency_numbers(store: Store, tenant: str) -> Iterator[Finding]:
             what = f"phones dial {number} as an emergency number, and no emergency route has it"
             advice = f"blfd route add {number} --trunks NAME --emergency on --caller-id NUMBER"
             yield Finding("fault", what, advice)
+
+
+def _keys_of_nobody(store: Store, tenant: str) -> Iterator[Finding]:
+    """Keys of stored phones that watch extensions that do not exist (any more)."""
+    known = store.extensions.names(tenant).keys()
+    found = {written_mac(row.mac): watched_singly(row) - known for row in store.devices.all(tenant)}
+    missing = set[str]().union(*found.values())
+    if missing:
+        having = {mac for mac, those in found.items() if those}
+        do = "which does not exist" if len(missing) == 1 else "which do not exist"
+        what = f"keys of {some(having)} watch {some(missing)}, {do}"
+        advice = "'blfd device show MAC' marks them, 'blfd device set MAC --keys' gives a phone others"
+        yield Finding("warning", what, advice)
 
 
 def certificates(config: Config) -> Iterator[Finding]:

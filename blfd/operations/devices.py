@@ -9,6 +9,7 @@ import provisioning
 from blfd.control import ControlError, NotRunning
 from blfd.devices.phones import Checked
 from blfd.devices.states import device_states
+from blfd.devices.survey import watched_singly
 from blfd.devices.values import Fit, Wanted
 from blfd.operations.desk import Desk, Row, etag, told
 from blfd.operations.loss import Loss, counted, some_of
@@ -39,7 +40,10 @@ def all(desk: Desk, tenant: str) -> list[Row]:
 
 
 def show(desk: Desk, tenant: str, mac: str) -> tuple[Row, list[Row]]:
-    """One phone's row, with its `url`, which holds its secret; and the pages of its keys."""
+    """One phone's row, with its `url`, which holds its secret; and the pages of its keys.
+
+    `missing` are the extensions that its keys watch and that do not exist (any more).
+    """
     device = desk.phones.get(tenant, mac)
     with_these = desk.store.devices.with_any(tenant, device.extensions)
     state = _states(desk, tenant, with_these, desk.phones.watched([device]), device.extensions)[device.mac]
@@ -49,7 +53,9 @@ def show(desk: Desk, tenant: str, mac: str) -> tuple[Row, list[Row]]:
         layout = ()  # the state says why
     pages = [{"title": page.title, "keys": [key._asdict() for key in page.keys]} for page in layout]
     full = _full(device, state, desk.phones.fit(device))
-    return {**full, "url": desk.phones.url(device)}, pages
+    watched = watched_singly(device)
+    missing = sorted(watched - desk.store.devices.names(tenant, watched).keys())
+    return {**full, "missing": missing, "url": desk.phones.url(device)}, pages
 
 
 def fit(desk: Desk, tenant: str, mac: str) -> Fit:
@@ -134,9 +140,10 @@ def add(desk: Desk, tenant: str, wanted: Wanted) -> Row:
     """Add a phone. Raises Exists."""
     checked = desk.phones.checked(tenant, [wanted])
     unseen = _own(wanted.settings)
-    with desk.change(tenant, "device.add", wanted.mac, lambda: get(desk, tenant, wanted.mac), unseen=unseen):
+    subject = written_mac(checked[0].row.mac)
+    with desk.change(tenant, "device.add", subject, lambda: get(desk, tenant, subject), unseen=unseen):
         desk.phones.keep(checked)
-    return get(desk, tenant, wanted.mac)
+    return get(desk, tenant, subject)
 
 
 def _own(settings: tuple[tuple[str, str], ...]) -> Row | None:

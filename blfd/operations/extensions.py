@@ -130,7 +130,7 @@ def loss(desk: Desk, tenant: str, extension: str) -> Loss:
     text += f": {counted(len(watching), 'phone')} got such keys from here." if watching else "."
     groups = desk.store.groups.with_any(tenant, {extension})
     if groups:
-        text += f" {'Group' if len(groups) == 1 else 'Groups'} {some_of(groups)} lose it."
+        text += f" {_groups_lose(groups)} it."
     forwarded = desk.store.extensions.forwarded_to(Aor(tenant, extension))
     if forwarded:
         text += f" Calls of {some_of(forwarded)} are no longer forwarded to it."
@@ -138,6 +138,10 @@ def loss(desk: Desk, tenant: str, extension: str) -> Loss:
     if alone:
         text += f" No other extension is on {some_of(alone)}: no files for that any more."
     return Loss(_named(found), text, etag(found))
+
+
+def _groups_lose(groups: list[str]) -> str:
+    return f"Group {groups[0]} loses" if len(groups) == 1 else f"Groups {some_of(groups)} lose"
 
 
 def _named(found: Row) -> str:
@@ -183,7 +187,7 @@ def loss_of_many(desk: Desk, tenant: str, extensions: Collection[str]) -> Loss:
     text = "Their phones are unregistered, and keys that watch them go dark."
     groups = desk.store.groups.with_any(tenant, those)
     if groups:
-        text += f" {'Group' if len(groups) == 1 else 'Groups'} {some_of(groups)} lose members."
+        text += f" {_groups_lose(groups)} members."
     forwarded = [
         each["extension"]
         for each in all(desk, tenant)

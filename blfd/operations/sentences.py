@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from blfd.operations.loss import counted, some_of
 from blfd.store.audit import Change, in_order
+from provisioning import ProvisioningError, normal_mac, written_mac
 
 NOUNS = {"device": "phone", "admin": "administrator", "token": "API token", "route": "the route for"}
 VERBS = {"add": "added", "change": "changed", "remove": "removed", "import": "imported", "many": "changed"}
@@ -18,7 +20,7 @@ def sentence(change: Change) -> str:
     """What was done, without who has done it."""
     kind, _, verb = change.operation.partition(".")
     before, after = change.before or {}, change.after or {}
-    named = f"{NOUNS.get(kind, kind)} {change.subject}"
+    named = f"{NOUNS.get(kind, kind)} {_mac(change.subject) if kind == 'device' else change.subject}"
     match kind, verb:
         case "group", "change" if before and after:
             return _members(str(after.get("name", change.subject)), before, after)
@@ -36,7 +38,7 @@ def sentence(change: Change) -> str:
             phones = f"{counted(total, 'phone')} ({_names(before, total)})"
             return f"gave {phones} other passwords and other addresses for their files"
         case "setting", "many":
-            those = {mac for mac in {**before, **after} if before.get(mac) != after.get(mac)}
+            those = {_mac(mac) for mac in {**before, **after} if before.get(mac) != after.get(mac)}
             verb = "set" if after else "took back"
             counts = change.counts or {}
             total = sum(counts.values()) - counts.get("unchanged", 0) or len(those)
@@ -79,13 +81,20 @@ def _many(noun: str, verb: str, change: Change) -> str:
 
 
 def _setting(scope: str, verb: str, before: dict[str, Any], after: dict[str, Any]) -> str:
-    whom = "all phones" if scope == "*" else scope
+    whom = "all phones" if scope == "*" else _mac(scope)
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)] or [*before, *after]
     if verb == "unset":
         return f"took {_names(names)} back for {whom}"
     values = "; ".join(f"{name} to {after[name]}" for name in names[:MOST] if after.get(name) is not None)
     out = _names(name for name in names if after.get(name) is None)
     return f"set {values} for {whom}" if values else f"left {out} out for {whom}"
+
+
+def _mac(text: str) -> str:
+    """An address as it is written everywhere, however it was typed; what is none, as it is."""
+    with suppress(ProvisioningError):
+        return written_mac(normal_mac(text))
+    return text
 
 
 def _names(names: Iterable[str], of: int = 0) -> str:
