@@ -1443,6 +1443,37 @@ def test_whatever_is_called_leads_to_one_answer(user: str, to: str) -> None:
     assert [effect for effect in found if isinstance(effect, Reply | Accept)]
 
 
+PATTERN = st.from_regex(r"\+?[0-2*]{0,4}[xX0-2]{0,3}\.?", fullmatch=True).filter(numbers.is_pattern)
+
+
+@given(st.lists(PATTERN, max_size=8, unique=True), st.text("012", max_size=8))
+def test_what_a_number_leads_to_is_as_if_each_pattern_were_tried(patterns: list[str], number: str) -> None:
+    leads = [(pattern, f"{at}xx") for at, pattern in enumerate(patterns)]
+    tried = ((pattern, target, numbers.match(pattern, number)) for pattern, target in leads)
+    found = [
+        (numbers.weight(left), numbers.filled(right, match.digits)) for left, right, match in tried if match
+    ]
+    assert numbers.Leads(leads).of(number) == max(found, default=((0, 0), ""))
+
+
+def test_of_many_numbers_a_call_tries_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each were tried, thousands would keep everybody else waiting at each call."""
+    many = tuple(f"+4930{number}=101" for number in range(2000))
+    ids = tuple(f"{number}=+4930{number}" for number in range(1000, 3000))
+    story = Story(forwarding(replace(TRUNK, dids=many, caller_ids=(*ids, "1xx=+49401xx")), {"101": ALWAYS}))
+    tried: list[str] = []
+
+    def match(pattern: str, number: str) -> numbers.Match | None:
+        tried.append(pattern)
+        return known(pattern, number)
+
+    known = numbers.match
+    monkeypatch.setattr(numbers, "match", match)
+    (dial,) = story.call_in(outside("0301999"))
+    assert name_addr(dial.from_) == f'"Name 101" <sip:+4940101@{CARRIER}>'
+    assert 0 < len(tried) < 20
+
+
 @given(st.text("0123456789x+.", max_size=12), st.text("0123456789+*", max_size=12))
 def test_a_pattern_fills_what_it_matches(pattern: str, number: str) -> None:
     match = numbers.match(pattern, number)

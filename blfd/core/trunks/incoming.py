@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from blfd.core import privacy
 from blfd.core.calls.party import Party
@@ -114,11 +115,10 @@ def _target(trunk: Trunk, number: str) -> tuple[tuple[int, int], str]:
     """The extension that a trunk's numbers say, "" for none, and how much the number that counts says."""
     if not number:
         return (0, 0), ""
-    known = numbers.normal(number, trunk.country, trunk.area)
-    found = []
-    for pattern, target in map(split, trunk.dids):
-        whole = numbers.normal(pattern, trunk.country, trunk.area)
-        match = numbers.match(whole, known)
-        if match:
-            found.append((numbers.weight(whole), numbers.filled(target, match.digits)))
-    return max(found, default=((0, 0), ""))
+    leads = _leads(trunk.dids, trunk.country, trunk.area)
+    return leads.of(numbers.normal(number, trunk.country, trunk.area))
+
+
+@lru_cache(100)
+def _leads(dids: tuple[str, ...], country: str, area: str) -> numbers.Leads:
+    return numbers.Leads((numbers.normal(left, country, area), right) for left, right in map(split, dids))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -91,6 +91,30 @@ def weight(pattern: str) -> tuple[int, int]:
     """How much a pattern says: of two that match, the one with the greater weight counts."""
     stem = pattern.removeprefix("+").removesuffix(".")
     return sum(letter not in "xX" for letter in stem), len(stem) + (not pattern.endswith("."))
+
+
+class Leads:
+    """What numbers lead to by patterns, `PATTERN=TARGET`: found by how they begin, without trying each."""
+
+    def __init__(self, leads: Iterable[tuple[str, str]]) -> None:
+        self._by_beginning: dict[str, list[tuple[str, str]]] = {}
+        for pattern, target in leads:
+            self._by_beginning.setdefault(_beginning(pattern), []).append((pattern, target))
+        self._longest = max(map(len, self._by_beginning), default=0)
+
+    def of(self, number: str) -> tuple[tuple[int, int], str]:
+        """What the pattern leads to that says most, and its weight; "" where none fits."""
+        digits, found = number.removeprefix("+"), []
+        for length in range(min(len(digits), self._longest) + 1):
+            for pattern, target in self._by_beginning.get(digits[:length], ()):
+                if there := match(pattern, number):
+                    found.append((weight(pattern), filled(target, there.digits)))
+        return max(found, default=((0, 0), ""))
+
+
+def _beginning(pattern: str) -> str:
+    """The characters of a pattern that stand for themselves, up to the first that does not."""
+    return pattern.removeprefix("+").removesuffix(".").lower().partition("x")[0]
 
 
 def filled(template: str, digits: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from blfd.core import hosts, privacy
@@ -98,12 +99,13 @@ def caller_id(trunk: Trunk, route: OutRoute | None, extension: str) -> str:
     """The number that an extension has outside; "" where none is said."""
     if route and route.caller_id:
         return route.caller_id
-    found = [(numbers.weight(left), left, right) for left, right in map(split, trunk.caller_ids)]
-    for _, pattern, number in sorted(found, reverse=True):
-        match = numbers.match(pattern, extension) if extension else None
-        if match:
-            return numbers.filled(number, match.digits)
-    return trunk.caller_id
+    _, found = _numbers_of(trunk.caller_ids).of(extension) if extension else ((0, 0), "")
+    return found or trunk.caller_id
+
+
+@lru_cache(100)
+def _numbers_of(caller_ids: tuple[str, ...]) -> numbers.Leads:
+    return numbers.Leads(map(split, caller_ids))
 
 
 def number_of(trunk: Trunk, route: OutRoute | None, extension: str) -> str:
