@@ -234,7 +234,7 @@ def test_it_works_without_javascript(chromium: Browser, site: Site, page: Page) 
 
 
 NO_TABLE_SCROLLS_SIDEWAYS = """
-    [...document.querySelectorAll(".wide")].every((one) => one.scrollWidth <= one.clientWidth + 20)
+    [...document.querySelectorAll(".wide, .scroll")].every((one) => one.scrollWidth <= one.clientWidth + 20)
 """
 """A letter or two are not counted: fonts differ."""
 
@@ -244,6 +244,11 @@ def test_no_page_is_wider_than_the_screen(site: Site, page: Page, width: int) ->
     """No page writes an error to the console either, such as for what the content policy forbids."""
     site.cli("device", "add", "80:5e:c0:12:34:56", "--model", "yealink/t54w", "--extension", "101")
     site.cli("extension", "set", "101", "--name", "W" * 200)
+    numbers = ("--did", "+493012345101=101", "--did", "+4930123451xx=1xx", "--enabled", "off")
+    site.cli("trunk", "add", "carrier", "--server", "127.0.0.109:15061", *numbers)
+    site.cli("route", "add", "0.", "--trunks", "carrier", "--strip", "1", "--prefix", "+49")
+    pbx = ("--server", "127.0.0.11", "--extensions", "110,111,112", "--enabled", "off")
+    site.cli("upstream", "add", "headquarters", *pbx)
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.set_viewport_size({"width": width, "height": 800})
@@ -256,12 +261,25 @@ def test_no_page_is_wider_than_the_screen(site: Site, page: Page, width: int) ->
         "groups/new",
         "codes",
         "settings",
+        "trunks",
+        "upstreams",
     )
     for name in (*shown, "pickups", "explain?extension=101", "administrators", "tokens", "changes"):
         page.goto(f"/t/default/{name}")
         root = "document.documentElement"
         assert page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"), name
         assert page.evaluate(NO_TABLE_SCROLLS_SIDEWAYS), name
+    page.goto("/t/default/extensions/import")
+    page.get_by_label("CSV file").set_input_files(
+        {
+            "name": "new.csv",
+            "mimeType": "text/csv",
+            "buffer": f"extension,password,name\n201,x,{'N' * 40}\n".encode(),
+        }
+    )
+    page.get_by_role("button", name="Show what it will do").click()
+    expect(page.get_by_role("button", name="Add them")).to_be_visible()
+    assert page.evaluate(NO_TABLE_SCROLLS_SIDEWAYS), "import"
     assert not said
 
 
