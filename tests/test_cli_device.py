@@ -182,6 +182,14 @@ def test_a_mac_is_written_alike_however_it_is_typed(blfd: Run, store: Store) -> 
     assert all(MAC in each and BARE not in each for each in told)
 
 
+def test_files_that_are_shown_to_a_program_have_their_lines_whole(blfd: Run, store: Store) -> None:
+    add(blfd, MAC, ",".join(["102=" + "B" * 30] * 20))
+    files = json.loads(blfd("provision", "show", MAC, "--json").stdout)
+    shown = blfd("provision", "show", MAC).stdout
+    assert max(len(line) for content in files.values() for line in content.splitlines()) > 80
+    assert all(content in shown for content in files.values())
+
+
 def test_an_unknown_model_lists_near_ones(blfd: Run, store: Store) -> None:
     said = blfd("device", "add", MAC, "--model", "yealink/t54", "--extension", "101", code=1).stderr
     assert "no phone 'yealink/t54' is known; near it: yealink/t54w" in said

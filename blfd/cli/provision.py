@@ -61,6 +61,9 @@ def show(
     console = Console()
     for name, content in files.items():
         console.rule(Text(name))
+        if not console.is_terminal:  # whoever keeps it wants each line as the phone gets it
+            print(content.decode())
+            continue
         lexer = "xml" if content.startswith(b"<?xml") else "ini"
         console.print(Syntax(content.decode(), lexer, background_color="default", word_wrap=True))
 
