@@ -219,6 +219,44 @@ def test_what_has_ended_does_not_come_back() -> None:
     assert site.lamp == "ringing", "it is another call by now"
 
 
+def test_a_request_that_is_sent_again_with_its_call_id() -> None:
+    """The call that failed at once begins anew; only what may be older than its end does not count."""
+    site = Site()
+    etag = site.publish(kamailio("terminated"), expires=11)
+    etag = site.publish(kamailio("early"), etag)
+    assert site.lamp == "ringing", "who has the entity-tag of the end knows of the end"
+    site.publish(kamailio("confirmed"), etag)
+    assert site.lamp == "talking"
+
+
+def test_a_first_publication_soon_after_the_end() -> None:
+    """It may be late, as the network may bring the end first, until its publisher goes on with it."""
+    for more in (kamailio("confirmed"), b""):
+        site = Site()
+        site.publish(kamailio("terminated"), expires=11)
+        site.at(site.world.now + 0.3)
+        etag = site.publish(kamailio("early"))
+        assert site.lamp == "idle"
+        etag = site.publish(more, etag)
+        lamp = "talking" if more else "ringing"
+        for step in ("", "refresh", "restart", "refresh"):
+            if step == "restart":
+                site.restart()
+            elif step:
+                etag = site.publish(b"", etag)
+            assert site.lamp == lamp, step
+
+
+def test_what_is_late_stays_late_however_often_it_is_refreshed() -> None:
+    site = Site()
+    early = site.publish(kamailio("early"))
+    site.publish(kamailio("terminated"), expires=11)
+    for _ in range(4):
+        early = site.publish(b"", early)
+        site.at(site.world.now + 10)
+        assert site.lamp == "idle"
+
+
 def test_a_call_that_is_carried_here_counts_once() -> None:
     """The lamp shows the call as it is here, whatever is published of it, and however long."""
     site = Site()
@@ -474,38 +512,52 @@ STATES = ("trying", "early", "confirmed", "terminated")
         st.tuples(
             st.sampled_from((KAMAILIO, OTHER)),
             st.sampled_from(("c1", "c2")),
-            st.sampled_from((*STATES, "refresh", "remove", "restart", "wait")),
+            st.sampled_from((*STATES, "late", "refresh", "remove", "restart", "wait")),
         ),
         max_size=30,
     )
 )
 def test_publications_in_any_order(steps: list[tuple[Flow, str, str]]) -> None:
-    """Each publisher keeps one publication a call, as Kamailio does; the lamp is what a plain model says."""
+    """Each publisher keeps one publication a call, as Kamailio does; the lamp is what a plain model says.
+
+    What it publishes with its entity-tag is in order; `late` is what the network brings after the end.
+    """
     site = Site()
     etags: dict[tuple[Flow, str], str] = {}
-    says: dict[tuple[Flow, str], tuple[str, float]] = {}  # the state that was published, and when
-    ended: dict[tuple[Flow, str], float] = {}  # what is published before this time comes too late
+    says: dict[tuple[Flow, str], str] = {}  # the state that was published
+    ended: dict[tuple[Flow, str], float] = {}  # what has no entity-tag is late before this time
+    late: list[str] = []
+    unsure: set[tuple[Flow, str]] = set()  # first publications that may be late
     for source, call, step in steps:
         key, now = (source, call), site.world.now
         if step == "restart":
             site.restart()
-            ended = {k: until for k, until in ended.items() if says.get(k, ("",))[0] == "terminated"}
+            late.clear()
+            ended = {k: until for k, until in ended.items() if says.get(k) == "terminated"}
+            unsure.clear()
         elif step == "wait":
             site.at(now + 40)
+        elif step == "late":
+            if says.get(key) == "terminated" and now < ended[key]:
+                late.append(site.publish(kamailio("early", call), source=source))
         elif step in ("refresh", "remove"):
             if key in etags:
                 etags[key] = site.publish(b"", etags[key], 3600 if step == "refresh" else 0, source=source)
+                unsure.discard(key)
                 if step == "remove":
                     del etags[key], says[key]
         else:
+            unsure.discard(key)
+            if key not in etags and now < ended.get(key, 0) and step != "terminated":
+                unsure.add(key)
             etags[key] = site.publish(kamailio(step, call), etags.get(key, ""), source=source)
-            says[key] = step, now
+            says[key] = step
             if step == "terminated":
                 ended[key] = now + 32
-        live = {state for k, (state, at) in says.items() if state != "terminated" and at > ended.get(k, 0)}
+        live = {state for k, state in says.items() if state != "terminated" and k not in unsure}
         words = {"early": "ringing", "confirmed": "talking", "trying": "trying"}
         assert site.lamp == next((words[s] for s in ("early", "confirmed", "trying") if s in live), "idle")
-        assert set(site.kept) == set(etags.values())
+        assert set(site.kept) == {*etags.values(), *late}
 
 
 LEG = ("ring", "answer", "hang up")

@@ -1,13 +1,17 @@
 """What all publications of an extension, and what an upstream tells of it, say of its calls together.
 
 They add up, and what the newest says of a dialog holds. A dialog that a publisher calls terminated is over in
-all its publications, however long they live, and does not come back while late messages may tell of it.
+all its publications, however long they live, and does not come back while late messages may tell of it. A
+request that was sent again with its Call-ID (RFC 3261, section 22.2) has the same dialog begin anew, though:
+who names an entity-tag that was given after the end knows of the end, so what it says is not late.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from blfd.core.events.dialog_state import Dialogs, Published, WatchedDialog
 from blfd.core.publications.documents import watched
@@ -20,10 +24,27 @@ TOMBSTONE = 32.0  # seconds: 64*T1, the longest that a message may be on its way
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A publication that lives."""
+    """A publication that lives.
+
+    All that was taken of a site is numbered: `order` is the number of the body, `given` that of the present
+    entity-tag, and `follows` that of the entity-tag which its publisher had when it spoke last, -1 for none.
+    """
 
     saved: SavedPublication
     dialogs: tuple[Dialog, ...]
+    order: int
+    given: int
+    follows: int
+
+
+class End(NamedTuple):
+    """When a dialog has ended: the number of the body that says so, and until when others may be late."""
+
+    order: int
+    until: float
+
+
+NEVER = End(-1, 0.0)
 
 
 class Composition:
@@ -34,8 +55,8 @@ class Composition:
         self._of: dict[Aor, dict[str, Publication]] = {}  # by entity-tag
         self._heard: dict[Aor, Publication] = {}  # what was asked for, which is not published
         self._shown: dict[Aor, dict[Published, WatchedDialog]] = {}
-        # Dialogs that are over: bodies of until then tell nothing of them.
-        self._ended: dict[Aor, dict[Published, float]] = {}
+        self._ended: dict[Aor, dict[Published, End]] = {}
+        self._orders = itertools.count()
 
     def published(self) -> Iterable[Aor]:
         """The extensions of which something is published."""
@@ -43,11 +64,29 @@ class Composition:
 
     def of(self, aor: Aor) -> list[Publication]:
         """The publications of an extension, the newest body last."""
-        return sorted(self._of.get(aor, {}).values(), key=lambda publication: publication.saved.at)
+        return sorted(self._of.get(aor, {}).values(), key=lambda publication: publication.order)
 
     def is_shown(self, aor: Aor) -> bool:
         """Whether what is said of an extension shows a call there."""
         return aor in self._shown
+
+    def first(self, saved: SavedPublication, dialogs: tuple[Dialog, ...]) -> Publication:
+        """A publication that was made without an entity-tag."""
+        order = next(self._orders)
+        return Publication(saved, dialogs, order, order, -1)
+
+    def modified(self, old: Publication, saved: SavedPublication, dialogs: tuple[Dialog, ...]) -> Publication:
+        """What a new body makes of a publication."""
+        order = next(self._orders)
+        return Publication(saved, dialogs, order, order, old.given)
+
+    def refreshed(self, old: Publication, saved: SavedPublication) -> Publication:
+        return replace(old, saved=saved, given=next(self._orders), follows=old.given)
+
+    def restored(self, saved: SavedPublication, dialogs: tuple[Dialog, ...]) -> Publication:
+        """A publication from the store, the oldest body first: what was taken is taken again."""
+        order = next(self._orders)
+        return Publication(saved, dialogs, order, order, order)
 
     def add(self, publication: Publication) -> None:
         """Take a publication; `compose` makes something of it."""
@@ -62,10 +101,11 @@ class Composition:
             del self._of[saved.aor]
 
     def hear(self, aor: Aor, source: str, dialogs: tuple[Dialog, ...], now: float) -> None:
-        """What a source says of an extension when it is asked: that counts alone, and is not stored."""
+        """What a source says of an extension when it is asked: that counts alone, and is not stored. It is in
+        order, so nothing of it is late."""
         if dialogs:
             said = SavedPublication("", aor, source, now, now, b"")
-            self._heard[aor] = Publication(said, dialogs)
+            self._heard[aor] = self.restored(said, dialogs)
         else:
             self._heard.pop(aor, None)
         self.compose(aor, now)
@@ -101,12 +141,20 @@ class Composition:
                     over[key] = dialog.event or StateEvent.REMOTE_BYE
                     # Without a Call-ID, the id is the extension's: its next call has it too.
                     late = TOMBSTONE if dialog.call_id else 0.0
-                    ended[key] = max(ended.get(key, 0.0), publication.saved.at + late)
-                elif publication.saved.at >= ended.get(key, 0.0):
+                    ended[key] = max(
+                        ended.get(key, NEVER), End(publication.order, publication.saved.at + late)
+                    )
+                elif _is_after(publication, ended.get(key, NEVER)):
                     known = shown.get(key) or live.get(key)
                     live[key] = watched(dialog, publication.saved.publisher, publication.saved.at, known, now)
-        for key in [key for key, until in ended.items() if until < now and key not in said]:
+        for key in [key for key, end in ended.items() if end.until < now and key not in said]:
             del ended[key]
         if not ended:
             del self._ended[aor]
         return live, over
+
+
+def _is_after(publication: Publication, end: End) -> bool:
+    """Whether a body tells of a dialog that has begun anew since its end."""
+    is_known = publication.order > end.order and publication.follows >= end.order
+    return is_known or publication.saved.at >= end.until

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import NamedTuple
 
 from blfd.core import capabilities
@@ -95,12 +94,12 @@ class Compositor:
     def restore(self, publications: Iterable[SavedPublication], now: float) -> list[Effect]:
         """Take what the store remembers."""
         effects: list[Effect] = []
-        for saved in publications:
+        for saved in sorted(publications, key=lambda saved: saved.at):
             if saved.expires_at <= now or not self._is_published(saved.aor):
                 effects.append(SavePublication(saved.etag, None))
                 continue
             document, _ = readable(saved.body)
-            self._add(Publication(saved, document.dialogs), now)
+            self._add(self._composition.restored(saved, document.dialogs), now)
         return effects
 
     def of(self, aor: Aor) -> list[Publication]:
@@ -161,7 +160,9 @@ class Compositor:
         if expires:
             effects += self._make_room(aor, old, len(document.dialogs), now)
             saved = SavedPublication(etag, aor, publisher.name, now, now + expires, publish.body)
-            effects += self._replace(old, Publication(saved, document.dialogs), now)
+            of = self._composition
+            new = of.modified(old, saved, document.dialogs) if old else of.first(saved, document.dialogs)
+            effects += self._replace(old, new, now)
         elif old:
             effects += self._remove(old.saved.etag, now)
         return [*effects, _accepted(publish, etag, expires)]
@@ -198,7 +199,7 @@ class Compositor:
         if not expires:
             return [*self._remove(old.saved.etag, now), _accepted(publish, self._new_tag(), 0)]
         saved = old.saved._replace(etag=self._new_tag(), expires_at=now + expires)
-        effects = self._replace(old, replace(old, saved=saved), now)
+        effects = self._replace(old, self._composition.refreshed(old, saved), now)
         return [*effects, _accepted(publish, saved.etag, expires)]
 
     def _whose(self, target: Uri, entity: str, publisher: Publisher) -> Aor:
