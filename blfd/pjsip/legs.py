@@ -13,6 +13,7 @@ from blfd.core.calls.leg_inputs import (
     LegAccepted,
     LegDescribed,
     LegEnded,
+    LegFault,
     LegNotified,
     LegsListed,
     MediaFound,
@@ -32,9 +33,10 @@ from blfd.pjsip.errors import PjsipError
 from blfd.pjsip.leg import Leg, Outside
 from blfd.pjsip.library import CData, lib
 from blfd.pjsip.matcher import Matcher
+from blfd.pjsip.received import target
 from blfd.pjsip.sessions import Refused, Sessions
 from blfd.sip.call_ids import CallIds
-from blfd.sip.message import Message, Request, Response
+from blfd.sip.message import Request, Response
 from blfd.sip.own_uris import OwnUris
 from blfd.sip.reader import read
 from blfd.sip.timers import LIFETIME
@@ -127,7 +129,7 @@ class Legs:
 
     def accept(self, effect: e.Accept, rdata: CData, request: Request, source: Flow) -> Refused | None:
         """Make an INVITE, which `rdata` holds for PJSIP, a leg; why not, where PJSIP finds it wanting."""
-        contact, routes = _contact(request), request.routes("record-route")
+        contact, routes = target(request, source), request.routes("record-route")
         flow = self._next_hops.of(source, contact, routes, request.via.rport is not None)
         try:
             session, trying = self._sessions.accept(
@@ -325,14 +327,18 @@ class Legs:
 
     def answered_by(self, leg: Leg, response: Response) -> None:
         """Take route set and target from a response to our INVITE; the flow stays (RFC 3261, 12.1.2)."""
-        leg.contact = _contact(response) or leg.contact
+        leg.contact = target(response, leg.flow) or leg.contact
+        said = response.contacts[0].uri.text if response.contacts else leg.contact
+        if response.status >= 200 and said != leg.contact:
+            text = f"it says {visible(said)} is where it is: its requests go to {visible(leg.contact)}"
+            self._emit(LegFault(leg.number, f"{text} by {leg.flow}"))
         routes = response.routes("record-route")[::-1]
         if routes != leg.routes:
             self._move(leg, leg.flow, routes)
 
     def refreshed_by(self, leg: Leg, response: Response) -> None:
         """Take from a 2xx to a later request of ours where the phone is now; the route set stays."""
-        leg.contact = _contact(response) or leg.contact
+        leg.contact = target(response, leg.flow) or leg.contact
 
     def flow_closed(self, flow: Flow) -> None:
         """Handle a connection that is gone: its calls live on, by a new one, when there is something to send.
@@ -352,7 +358,7 @@ class Legs:
         """Send a call's requests to where its phone is now, as it has sent one; a late copy says nothing."""
         if request.cseq < leg.session.remote_cseq:
             return
-        contact = (_contact(request) if request.method in REFRESHING else "") or leg.contact
+        contact = (target(request, source) if request.method in REFRESHING else "") or leg.contact
         routes = self._next_hops.renewed(leg.routes, request.routes("record-route"), source)
         try:
             flow = self._next_hops.of(source, contact, routes, request.via.rport is not None)
@@ -375,7 +381,3 @@ class Legs:
         self.touch(leg)
         leg.flow, leg.routes = flow, routes
         self._sessions.route(leg.session.dialog, flow, routes)
-
-
-def _contact(message: Message) -> str:
-    return message.contacts[0].uri.text if message.contacts else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from socket import inet_aton
 
 from blfd.core import hosts
@@ -138,13 +138,35 @@ def octets_of(
     lines.append(f"CSeq: {message.cseq} {message.method}")
     for name, title in READ.items():
         if name in fields:
-            lines += [f"{title}: {value}" for value in fields[name]]
+            values = _contacts(message, flow) if name == "contact" else fields[name]
+            lines += [f"{title}: {value}" for value in values]
     lines += [f"{'Proxy' if one.proxy else 'WWW'}-Authenticate: {text(one)}" for one in challenges]
     if sdp:
         sdp = sound(sdp)
         lines.append("Content-Type: application/sdp")
     lines += [f"Content-Length: {len(sdp or b'')}", "", ""]
     return "\r\n".join(lines).encode("utf-8", "surrogateescape") + (sdp or b"")
+
+
+def target(message: Request | Response, flow: Flow) -> str:
+    """Where the sender of a message has its dialog's requests sent, "" where it does not say.
+
+    By a flow without TLS nothing could be sent to sips:, so that counts as sip:, by the way that is there;
+    and what is no SIP URI leads nowhere (RFC 3261, section 8.1.1.8).
+    """
+    uri = message.contacts[0].uri if message.contacts else None
+    if uri is None or uri.scheme not in ("sip", "sips"):
+        return ""
+    return f"sip{uri.text[4:]}" if uri.scheme == "sips" and not flow.is_secure else uri.text
+
+
+def _contacts(message: Request | Response, flow: Flow) -> Sequence[str]:
+    """The values of Contact, as PJSIP can send requests there."""
+    found = target(message, flow)
+    redirects = isinstance(message, Response) and message.status >= 300
+    if redirects or not message.contacts or found == message.contacts[0].uri.text:
+        return message.fields["contact"]
+    return [f"<{found}>"] if found else []
 
 
 def _plain_via(via: Via, flow: Flow, true: str) -> str:

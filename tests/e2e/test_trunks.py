@@ -166,6 +166,24 @@ def test_the_caller_sees_who_really_answers_and_who_is_there_later(site: Site, c
     mine.send("BYE")
     carrier.agent.reply(carrier.agent.wait_request("BYE"), 200)
     site.wait_no_call()
+    site.wait_no_call()
+
+
+@pytest.mark.parametrize("contact", ["<sips:x@127.0.0.2>", "<tel:123>"])
+def test_a_contact_that_leads_nowhere_does_not_keep_the_call(
+    site: Site, carrier: Carrier, contact: str
+) -> None:
+    """ACK and BYE take the way of the INVITE, and the operator reads of it."""
+    phone = site.registered("101")
+    calling = Calling.start(phone, "0170123", sdp(5001))
+    invite = carrier.invited()
+    carrier.agent.reply(invite, 200, "OK", sdp(7000), Content_Type="application/sdp", Contact=contact)
+    dialog = calling.acknowledge(calling.final())
+    assert carrier.agent.wait_request("ACK")["call-id"] == invite["call-id"]
+    site.wait_log(f"it says {contact[1:-1]} is where it is")
+    dialog.send("BYE")
+    carrier.agent.reply(carrier.agent.wait_request("BYE"), 200)
+    site.wait_no_call()
 
 
 def test_the_answer_is_only_in_a_183_that_wants_a_prack(site: Site, carrier: Carrier) -> None:
