@@ -113,6 +113,30 @@ def test_it_registers_with_a_token_and_is_refreshed_before_its_time_is_over() ->
 
 
 @pytest.mark.parametrize(
+    ("contacts", "expires"), [((0,), None), ((0,), 600), ((None,), 0), ((), 0), ((600, 0), None)]
+)
+def test_what_is_granted_for_no_time_is_no_registration(
+    contacts: tuple[int | None, ...], expires: int | None
+) -> None:
+    """The last of the Contacts is ours."""
+    line = Line()
+    sent = line.first()
+    assert sent.contact
+    *others, ours = [*contacts, None][: max(len(contacts), 1)]
+    listed = [RegisterContact(f"sip:acct@198.51.100.{seconds}", expires=seconds) for seconds in others]
+    if contacts:
+        listed.append(RegisterContact(f"sip:acct@192.0.2.5{sent.contact[1]}", expires=ours))
+    assert line.answer(sent, 200, "OK", contacts=tuple(listed), expires=expires) is None
+    assert line.state is State.WAITING
+    assert "carrier does not register with" in line.logs[-1]
+    assert "200 OK: it registers us for 0 s" in line.logs[-1]
+    again = line.wait(60)
+    assert again, "tried again, as after any failure"
+    assert line.answer(again, 200, expires=600) is None
+    assert "is registered" in line.logs[-1]
+
+
+@pytest.mark.parametrize(
     ("challenges", "names"),
     [
         ((ASKS,), {"Authorization": "MD5"}),

@@ -169,6 +169,16 @@ DIDS: tuple[tuple[str, dict[str, object], dict[str, object], str], ...] = (
     ("separators", {}, {"target": uri("+49(30)123-45 01")}, "101"),
     ("user=phone", {}, {"target": uri("+49301234501;user=phone")}, "101"),
     ("range", {}, {"target": uri("+493012345103")}, "103"),
+    ("of its own area", {}, {"target": uri("12345101;phone-context=+4930")}, "101"),
+    ("of its own country", {}, {"target": uri("030 12345101;npdi;Phone-Context=+49;rn=+1")}, "101"),
+    (
+        "of its own area, by tel:",
+        {},
+        {"target": Uri("tel:12345101;phone-context=+49-30", "tel", "", "", 0)},
+        "101",
+    ),
+    ("of a domain", {}, {"target": uri("1234501;phone-context=carrier.example")}, "101"),
+    ("whole, and of another area", {}, {"target": uri("+49301234501;phone-context=+4940")}, "101"),
     ("to", {"did_source": "to"}, {"target": uri("acct"), "to": Address(uri("0301234501"))}, "101"),
     (
         "account in the Request-URI",
@@ -226,6 +236,8 @@ FRAUD = (
     ("a DID guessed", "+49301234599", 404),
     ("nothing", "", 404),
     ("a range's end", "+493012345199", 404),
+    ("a number of another area", "1234501;phone-context=+4940", 404),
+    ("a number of another country", "0301234501;phone-context=+43", 404),
 )
 
 

@@ -77,7 +77,8 @@ def _by_did(
 ) -> tuple[tuple[int, int], Extension] | None:
     """The extension that the trunk's numbers lead to, and how much the one that counts says."""
     for uri in _named(trunk, invite):
-        for number in dict.fromkeys((numbers.plain(_user(uri)), uri.user)):
+        as_written = () if ";" in uri.user else (uri.user,)
+        for number in dict.fromkeys((numbers.plain(_user(uri)), *as_written)):
             weight, target = _target(trunk, number)
             found = extensions.get(Aor(trunk.tenant, target)) if target else None
             if found:

@@ -11,12 +11,21 @@ LONGEST = 40
 _SEPARATORS = str.maketrans("", "", " -.()/")
 _number = re.compile(r"\+?[0-9A-Za-z*#_]+").fullmatch
 _dialled = re.compile(r"\+?[0-9*#]+").fullmatch
+_context = re.compile(r"(?:^|;)phone-context=(\+[0-9.()-]+)(?=;|$)", re.I).search
 _pattern = re.compile(r"\+?[0-9*#]*[xX0-9]*\.?").fullmatch
 
 
 def plain(text: str) -> str:
-    """A number without what makes it readable; "" where the text is no sound number."""
-    number = text.partition(";")[0].translate(_SEPARATORS)
+    """A number without what makes it readable; "" where the text is no sound number.
+
+    One of a country, or of an area, that is said beside it (`phone-context`, RFC 3966, section 5.1.5) is of
+    that one.
+    """
+    local, _, parameters = text.partition(";")
+    number = local.translate(_SEPARATORS)
+    context = _context(parameters) if parameters and not number.startswith(("+", "00")) else None
+    if context:
+        number = context[1].translate(_SEPARATORS) + number.removeprefix("0")
     return number if len(number) <= LONGEST and _number(number) else ""
 
 

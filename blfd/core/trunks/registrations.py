@@ -146,7 +146,10 @@ class Registrations:
     def _take(self, one: Registration, answer: RequestAnswered, now: float) -> list[Effect]:
         said = f"{answer.status} {visible(answer.reason)}".strip()
         if answer.status // 100 == 2:
-            one.until = now + self._granted(one, answer)
+            granted = self._granted(one, answer)
+            if not granted and one.state is not State.LEAVING:
+                return self._failed(one, Event.FAILED, f"{said}: it registers us for 0 s", now)
+            one.until = now + granted
             return self._step(one, Event.ACCEPTED, now)
         if answer.status in (401, 407):
             if one.proofs.meets(answer.challenges, one.trunk.realm):
@@ -174,12 +177,13 @@ class Registrations:
         return True
 
     def _granted(self, one: Registration, answer: RequestAnswered) -> float:
-        """The seconds that a registrar has granted; of several Contacts ours counts."""
+        """The seconds that a registrar has granted, 0 for none; of several Contacts ours counts."""
         line = self.line(one.trunk)
         is_alone = len(answer.contacts) == 1
         ours = [c.expires for c in answer.contacts if is_alone or f"line={line}" in c.uri]
-        found = next((seconds for seconds in (*ours, answer.expires) if seconds), one.expires)
-        return float(min(max(found, SHORTEST), LONGEST))
+        said = (seconds for seconds in (*ours, answer.expires) if seconds is not None)
+        found = next(said, one.expires)
+        return float(min(max(found, SHORTEST), LONGEST)) if found else 0.0
 
     def flow_closed(self, flow: Flow, now: float) -> list[Effect]:
         """Register at once by a new connection, as that is gone by which calls would come."""
