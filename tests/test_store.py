@@ -45,7 +45,7 @@ from blfd.core.values import Aor, Binding, DialogId, Flow, NameAddr, Subscriptio
 from blfd.store import NewExtension, Store, StoreError, backups, legs, sqlite_records
 from blfd.store import writer as store_writer
 from blfd.store.migrations import migrations
-from blfd.store.opening import APPLICATION_ID
+from blfd.store.opening import APPLICATION_ID, Connections, Unavailable
 from blfd.store.records import Records
 from blfd.store.writer import StoreWriter
 
@@ -948,3 +948,41 @@ def test_kill_9_in_the_middle_of_writes(tmp_path: Path) -> None:
             process.kill()
         found = Store(path).directory().extensions
         assert len(found) >= before + 5
+
+
+@pytest.mark.parametrize(
+    ("fault", "said", "advice"),
+    [
+        ("full", "database or disk is full", "free some of its disk"),
+        ("no place", "unable to open database file", "which must not be mounted read-only"),
+        ("locked", "database is locked", "try again"),
+    ],
+)
+def test_a_sound_database_that_cannot_be_used_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, said: str, advice: str
+) -> None:
+    path = tmp_path / "blfd.db"
+    monkeypatch.setattr("blfd.store.opening.BUSY", 0.05)
+    connections = Connections(path)
+    other = sqlite3.connect(path)
+    if fault == "full":
+        connections.connection.execute("PRAGMA max_page_count = 1")
+    else:
+        connections.connection.close()
+    if fault == "locked":
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+    elif fault == "no place":
+        other.close()
+        (tmp_path / "blfd.db-wal").mkdir()
+
+    def use() -> None:
+        opened = connections if fault == "full" else Connections(path)
+        with opened.transaction() as connection:
+            connection.execute("CREATE TABLE large AS SELECT zeroblob(100000)")
+
+    with closing(other), pytest.raises(Unavailable) as found:
+        use()
+    assert said in str(found.value)
+    assert advice in str(found.value)
+    assert "damaged" not in str(found.value)

@@ -207,13 +207,32 @@ class Connections:
             yield
         except sqlite3.Error as error:
             kind = StoreError if isinstance(error, sqlite3.IntegrityError) else Unavailable
-            raise kind(f"database {self.path}: {error}", "choose another file with --db") from error
+            raise kind(f"database {self.path}: {error}", _advice(error)) from error
         except UnicodeEncodeError:
             raise StoreError("what was given is no sound UTF-8") from None
         except OSError as error:
             raise Unavailable(
                 f"database {self.path}: {error.strerror}", "choose another with --db"
             ) from error
+
+
+_WRITABLE = "let blfd's user write it and its folder, which must not be mounted read-only"
+_ADVICE = {
+    sqlite3.SQLITE_FULL: "free some of its disk",
+    sqlite3.SQLITE_READONLY: _WRITABLE,
+    sqlite3.SQLITE_CANTOPEN: _WRITABLE,
+    sqlite3.SQLITE_PERM: _WRITABLE,
+    sqlite3.SQLITE_BUSY: "something else writes to it for long: try again",
+}
+"""What to do where the database is sound, and only cannot be used, by SQLite's primary codes."""
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _advice(error: sqlite3.Error) -> str:
+    return _ADVICE.get(_code(error), "choose another file with --db")
 
 
 def check_ours(path: Path) -> None:
@@ -243,6 +262,8 @@ def check_ours(path: Path) -> None:
             what_to_do = "update blfd, or 'blfd restore' a backup of before"
             raise StoreError(f"database {path} is of a newer blfd ({unknown[-1]}); {what_to_do}")
     except sqlite3.DatabaseError as error:
+        if _code(error) in _ADVICE:
+            raise Unavailable(f"database {path}: {error}", _advice(error)) from error
         raise StoreError(f"database {path} is damaged ({error}); restore it, or move it away") from None
     finally:
         connection.close()
