@@ -183,4 +183,6 @@ def test_sdp_without_a_name() -> None:
     assert unnamed(SDP + b"i=101\r\n") == SDP.replace(b"i=101\r\n", b"").replace(b"o=101", b"o=-").replace(
         b"s=Name 101", b"s=-"
     )
+    for user in (b"Alice Ng", b"Alice van der Ng", b" Alice\tNg ", b"1 1 IN IP4 Alice"):
+        assert unnamed(b"o=" + user + b" 1 1 IN IP4 x\r\n").split() == b"o=- 1 1 IN IP4 x".split(), user
     assert unnamed(b"v=0\ne=101@x\no=- 1 1 IN IP4 x\ns=\na=e=x\n") == b"v=0\no=- 1 1 IN IP4 x\ns=-\na=e=x\n"

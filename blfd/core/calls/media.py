@@ -20,7 +20,7 @@ APART = "The media of the phones cannot meet: one has IPv4, the other IPv6"
 _BEGINS = rb"(?<![^\r\n])"  # a line, as `sdp` cuts them
 _ABOUT = re.compile(_BEGINS + rb"[iuep]=[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _SESSION_NAME = re.compile(_BEGINS + rb"s=[^\r\n]*")
-_USER = re.compile(_BEGINS + rb"o=[^ \r\n]*")
+_ORIGIN = re.compile(_BEGINS + rb"o=([^\r\n]*)")
 _FAMILY = re.compile(rb"(?<=IN )IP[46](?= )")
 _ALTERNATIVE = re.compile(_BEGINS + rb"a=altc:\d+ (IP[46]) ")
 _REFUSED = re.compile(rb"^(m=\S+) \S+ ")
@@ -207,4 +207,11 @@ def _directed(sdp: bytes, directions: list[bytes]) -> bytes:
 
 def unnamed(sdp: bytes) -> bytes:
     """`sdp` without what names its sender, and all else of it octet for octet."""
-    return _USER.sub(b"o=-", _SESSION_NAME.sub(b"s=-", _ABOUT.sub(b"", sdp)))
+    return _ORIGIN.sub(_of_nobody, _SESSION_NAME.sub(b"s=-", _ABOUT.sub(b"", sdp)))
+
+
+def _of_nobody(line: re.Match[bytes]) -> bytes:
+    """An o= without its user, who may be of several words: five fields follow (RFC 4566, section 5.2)."""
+    fields = line[1].rsplit(None, 5)
+    user = fields[0] if len(fields) == 6 else line[1].partition(b" ")[0]
+    return b"o=-" + line[1][len(user) :]
