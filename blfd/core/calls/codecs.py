@@ -10,6 +10,8 @@ from blfd.core.calls.sdp import Section, joined, sections
 _MEDIA = re.compile(rb"m=(?:audio|video) \S+ \S+ (.*)").fullmatch
 _NAMED = re.compile(rb"a=rtpmap:(\d+) ([^/ ]+)").match
 _OF_FORMAT = re.compile(rb"a=(?:rtpmap|fmtp|rtcp-fb):(\d+)\b").match
+_BESIDE = frozenset(("TELEPHONE-EVENT", "CN", "RED", "ULPFEC", "FLEXFEC", "RTX"))
+"""What goes beside a codec, and carries neither voice nor picture alone."""
 _STATIC = {
     b"0": "PCMU",
     b"3": "GSM",
@@ -25,7 +27,7 @@ _STATIC = {
 
 
 def only(offer: bytes, codecs: Container[str]) -> bytes:
-    """The offer with these codecs, named in capitals; a stream that has none of them stays as it is."""
+    """The offer with these codecs, named in capitals; a stream of which no codec is left stays as it is."""
     session, *media = sections(offer)
     return joined([session, *(_only(section, codecs) for section in media)])
 
@@ -38,7 +40,7 @@ def _only(section: Section, codecs: Container[str]) -> Section:
     names |= {found[1]: found[2].decode("ascii", "replace") for line in section if (found := _NAMED(line))}
     formats = media[1].split()
     kept = [one for one in formats if names.get(one, "").upper() in codecs]
-    if not kept:
+    if all(names.get(one, "").upper() in _BESIDE for one in kept):
         return section
     gone = set(formats) - set(kept)
     first = section[0][: len(section[0]) - len(media[1])] + b" ".join(kept)
