@@ -37,7 +37,7 @@ from blfd.core.upstreams.turns import MOST_OUT
 from blfd.core.upstreams.upstream import Upstream, check
 from blfd.core.upstreams.watching import OUT, TABLE, Event, State
 from blfd.core.values import Address, Aor, DialogId, Flow, Location, Server, Target
-from dialog_info import DialogInfo, DialogState
+from dialog_info import DialogInfo, DialogState, Direction, StateEvent, build
 
 PBX = "203.0.113.1"
 UPSTREAM = Upstream("default", "pbx", servers=(PBX,), extensions=("102",), ping=0)
@@ -1066,3 +1066,74 @@ def test_an_entity_of_another_host_and_our_own_domain() -> None:
     pbx.notify(sent, body(dialog("early")).replace(b"sip:102@", b"sip:9999@"))
     assert pbx.told[-1].entity == f"sip:102@{HOST}"
     assert pbx.told[-1].dialogs[0].state is DialogState.EARLY
+
+
+# Servers that watch one another
+
+
+RELAYED = st.lists(
+    st.sampled_from(("call", "ring", "answer", "hang up", "tell", "tell", "tell")), max_size=20
+)
+
+
+class Ring:
+    """Servers that each have the next one as the upstream of 102, whose calls the first one carries."""
+
+    def __init__(self, servers: int, code: str) -> None:
+        self.code = code
+        self.servers = [Pbx() for _ in range(servers)]
+        self.asked = [server.first() for server in self.servers]
+        for server, asked in zip(self.servers, self.asked, strict=True):
+            server.accept(asked)
+        self.world = self.servers[0].world
+        self.calls = 0
+
+    def tell(self, index: int) -> None:
+        """Have a server tell the one before it how its lamp is."""
+        dialogs = self.servers[index].world.core.dialogs
+        content = build(dialogs.document(Aor("default", "102"), f"sip:102@{PBX}", pickup_code=self.code))
+        assert self.servers[index - 1].notify(self.asked[index - 1], content).status == 200
+
+    def settle(self) -> None:
+        for index in (*range(len(self.servers)), *range(len(self.servers))):
+            for number in range(len(self.servers)):
+                self.tell((index - number) % len(self.servers))
+
+    @property
+    def lamps(self) -> set[str]:
+        return {server.lamp for server in self.servers}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from((2, 3)), st.sampled_from(("*97", "")), RELAYED, st.data())
+def test_servers_that_watch_one_another(
+    servers: int, code: str, steps: list[str], data: st.DataObject
+) -> None:
+    """However their NOTIFYs fall, all show the call while it lasts, and nothing when it is over."""
+    ring = Ring(servers, code)
+    dialogs, aor = ring.world.core.dialogs, Aor("default", "102")
+    leg = 0
+
+    def put(state: DialogState) -> None:
+        ids = DialogId(f"call{leg}", f"ours{leg}", "phone")
+        dialogs.put(aor, WatchedDialog(ids, Direction.RECIPIENT, state, 1.0, "103", leg=leg, call=leg))
+
+    is_up, words = False, {"ring": DialogState.EARLY, "answer": DialogState.CONFIRMED}
+    for step in steps:
+        if step == "tell":
+            ring.tell(data.draw(st.integers(0, servers - 1)))
+        elif step == "call" and not is_up:
+            leg, is_up = leg + 1, True
+            put(DialogState.TRYING)
+        elif step in words and is_up:
+            put(words[step])
+        elif step == "hang up" and is_up:
+            dialogs.end(aor, leg, 2.0, StateEvent.LOCAL_BYE)
+            is_up = False
+        assert (ring.servers[0].lamp != "idle") is is_up
+    ring.settle()
+    assert len(ring.lamps) == 1, ring.lamps
+    if is_up:
+        dialogs.end(aor, leg, 2.0, StateEvent.LOCAL_BYE)
+        ring.settle()
+    assert ring.lamps == {"idle"}

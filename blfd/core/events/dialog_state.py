@@ -25,6 +25,7 @@ from dialog_info import (
 )
 
 RENDERING = "+sip.rendering"  # RFC 4235, section 3.6; RFC 3840
+HIDDEN = "hidden-"
 REMEMBERED = 2000  # ended dialogs: a phone that asks for one is told that it is over
 
 
@@ -146,6 +147,7 @@ class Dialogs:
         self._last: dict[Aor, WatchedDialog] = {}
         self._ended: dict[tuple[Aor, Source], WatchedDialog] = {}  # the oldest first
         self._by_call_id: dict[str, dict[tuple[Aor, Source], None]] = {}  # live and ended ones
+        self._told: dict[Aor, dict[int, frozenset[str]]] = {}  # as what ended legs were told, by leg
         self.changed = Changed()
         self._dnd: frozenset[Aor] = frozenset()
 
@@ -187,13 +189,20 @@ class Dialogs:
             taken_by=taken_by,
         )
         self._last[aor] = self._ended[aor, source] = ended
+        if ended.leg:
+            self._told.setdefault(aor, {})[ended.leg] = _told_as(ended)
         if len(self._ended) > REMEMBERED:
             self._forget_oldest()
         self.changed.add(aor)
 
     def _forget_oldest(self) -> None:
         oldest = next(iter(self._ended))
-        call_id = self._ended.pop(oldest).id.call_id
+        ended = self._ended.pop(oldest)
+        call_id, aor = ended.id.call_id, oldest[0]
+        if ended.leg:
+            del self._told[aor][ended.leg]
+            if not self._told[aor]:
+                del self._told[aor]
         del self._by_call_id[call_id][oldest]
         if not self._by_call_id[call_id]:
             del self._by_call_id[call_id]
@@ -204,12 +213,16 @@ class Dialogs:
 
     def of(self, aor: Aor) -> list[WatchedDialog]:
         """The live dialogs of an extension. A call that is carried here and published as well counts once, as
-        it is here."""
+        it is here; and a leg of this extension that comes back from others who were told of it is over when
+        it is over here, else servers that watch one another would light a lamp for ever."""
         dialogs = list(self._live.get(aor, {}).values())
         if not any(dialog.publisher for dialog in dialogs):
             return dialogs
-        calls = {dialog.call for dialog in dialogs if not dialog.publisher}
-        return [one for one in dialogs if not (one.publisher and calls & self._carried(aor.tenant, one))]
+        legs = [dialog for dialog in dialogs if not dialog.publisher]
+        calls = {leg.call for leg in legs}
+        told = frozenset[str]().union(*map(_told_as, legs), *self._told.get(aor, {}).values())
+        others = [one for one in dialogs if one.publisher and one.published_id not in told]
+        return [*legs, *(one for one in others if not calls & self._carried(aor.tenant, one))]
 
     def _carried(self, tenant: str, dialog: WatchedDialog) -> set[int]:
         """The calls that have a leg with a dialog's Call-ID: this server's calls go on to the one that
@@ -308,9 +321,21 @@ def _element(dialog: WatchedDialog, aor: Aor, entity: str, domain: str, pickup_c
     return element if pickup_code else _without_handles(element)
 
 
+def _told_as(leg: WatchedDialog) -> frozenset[str]:
+    """The ids that watchers know a leg's dialog by. Ours have our tag, so nobody else has chosen them."""
+    return frozenset((leg.element_id, _hidden(leg.element_id)))
+
+
+def _hidden(element_id: str) -> str:
+    """An id in the place of one that a watcher could do something with; what is hidden stays as it is."""
+    if element_id.startswith(HIDDEN):
+        return element_id
+    return f"{HIDDEN}{hashlib.blake2s(element_id.encode(), digest_size=8).hexdigest()}"
+
+
 def _without_handles(element: Dialog) -> Dialog:
     """The element without what a watcher needs to replace or join the dialog (RFC 4235, section 3.8)."""
-    hidden = f"hidden-{hashlib.blake2s(element.id.encode(), digest_size=8).hexdigest()}"
+    hidden = _hidden(element.id)
     remote = element.remote._replace(target=None) if element.remote else None
     element = element._replace(id=hidden, call_id=None, local_tag=None, remote_tag=None, remote=remote)
     return element._replace(replaces=None)
