@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 SIPFRAG = "message/sipfrag;version=2.0"
 NOT_NOW, NOT_HERE = 491, 481
+NO_ACK = "The answer was not acknowledged (ACK)"
 
 
 class Outside(NamedTuple):
@@ -366,11 +367,12 @@ class Leg:
     # Its end
 
     def lost(self) -> None:
-        """Report that the session timer has found its phone dead: nobody waits 32 s for this BYE's answer."""
+        """Report that PJSIP has found its phone dead: nobody waits 32 s for the answer to this BYE."""
         before = self.state
         if self._take(Event.LOST) is Action.TELL:
             self._let_go(before)
-            self._emit(LegEnded(self.number, 408, "Request Timeout"))
+            fault = NO_ACK if before is State.RINGING else ""
+            self._emit(LegEnded(self.number, 408, "Request Timeout", fault=fault))
 
     def over(self) -> None:
         """Answer what waits in a session that PJSIP has ended. What that means is told by `legs`."""

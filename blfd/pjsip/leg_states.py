@@ -38,7 +38,7 @@ class Event(IntEnum):
     UPDATE = auto()  # with an offer
     DECIDED = auto()  # about our offer
     # PJSIP has ended it
-    LOST = auto()  # a BYE is out that we have not asked for: its session timer has found the phone dead
+    LOST = auto()  # a BYE is out that we have not asked for: no ACK came, or its session timer found it dead
     OVER = auto()
 
 
@@ -76,7 +76,7 @@ _RINGING = {
     E.ACKNOWLEDGED: (S.UP, A.TELL),
     E.REINVITE: (S.RINGING, A.REFUSE),
     E.UPDATE: (S.RINGING, A.PASS),
-    E.LOST: (S.RINGING, A.NOTHING),
+    E.LOST: (S.ENDING, A.TELL),  # no ACK has come to our 2xx
     E.OVER: (S.ENDED, A.TELL),
 }
 

@@ -21,7 +21,7 @@ from blfd.core.calls.leg_inputs import (
 from blfd.core.inputs import Input
 from blfd.core.values import DialogId, Flow, Reason
 from blfd.pjsip.errors import PjsipError
-from blfd.pjsip.leg import Leg, Outside, Said
+from blfd.pjsip.leg import NO_ACK, Leg, Outside, Said
 from blfd.pjsip.leg_states import CONNECTED, OPEN, TABLE, Action, Event, State
 from blfd.pjsip.session import Session
 from blfd.sip.message import Request
@@ -229,6 +229,17 @@ def test_a_caller_gets_responses_until_it_has_a_2xx() -> None:
     played.give(Event.ACKNOWLEDGED)
     assert played.told == [LegAcknowledged(7, None)]
     assert played.leg.state is State.UP
+
+
+@pytest.mark.parametrize("is_caller", [True, False])
+def test_a_phone_that_pjsip_has_found_dead_is_told_once(is_caller: bool) -> None:
+    """PJSIP has sent a BYE by itself, to whose answer nobody waits: of a caller, as no ACK has come."""
+    played = Played(State.UP, is_caller=is_caller)
+    played.leg.lost()
+    assert played.told == [LegEnded(7, 408, "Request Timeout", fault=NO_ACK if is_caller else "")]
+    played.give(Event.HANG_UP)
+    played.leg.over()
+    assert len(played.told) == 1
 
 
 def test_an_offer_waits_for_a_refresh_of_pjsips_own() -> None:
