@@ -283,10 +283,10 @@ class Requests:
                 self._senders.check_tenant_rate(tenant, now)
             raise
         self._senders.check_tenant_rate(trunk.tenant, now)
-        self._check_invite(invite)
-        self._trunks.check_room(trunk)
         caller = incoming.caller(trunk, invite.request)
         try:
+            self._check_invite(invite)
+            self._trunks.check_room(trunk)
             return self._calls.invite(invite, caller, callee, now)
         except Refusal as told:
             raise outward.refusal(told, f"{caller}") from None

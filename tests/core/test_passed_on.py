@@ -45,6 +45,7 @@ from blfd.core.settings import Settings
 from blfd.core.values import DEFAULT_TENANT, Aor, Binding, DialogId, Headers
 
 VALUES = {
+    "Retry-After": "5",
     "Priority": "urgent",
     "Alert-Info": "<urn:alert:source:internal>",
     "Call-Info": "<sip:x@y>;answer-after=0",
@@ -241,6 +242,25 @@ def test_what_is_answered_elsewhere_is_told_so_whatever_is_said() -> None:
     (drop,) = [done for done in end(story, story.caller, 487) if isinstance(done, HangUp)]
     assert drop.cause is None
     assert ("Reason", "<Reason>") in drop.headers
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("5", "5"),
+        (" 120 (I'm in a meeting)", "120"),
+        ("18000;duration=3600", "18000"),
+        ("-5", None),
+        ("5x", None),
+        ("", None),
+        ("949302838503028349304023988", None),
+        ("(5)", None),
+    ],
+)
+def test_when_to_try_again_is_told_in_seconds(said: str, told: str | None, trusted: bool) -> None:
+    found = passed_on((("Retry-After", said),), In.REFUSAL, trusted=trusted)
+    assert found == ((("Retry-After", told),) if told else ())
 
 
 @pytest.mark.parametrize("trusted", [False, True])

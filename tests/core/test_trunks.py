@@ -272,7 +272,8 @@ def test_nothing_is_taken_over_transferred_or_answered_by_itself_from_outside() 
     story.ring(dial.leg)
     story.answer(dial.leg)
     refer = ReferReceived(request("REFER", "x", "101"), story.caller, ReferTo(uri("103")))
-    assert story.refused(refer).status == 403
+    refused = story.refused(refer)
+    assert (refused.status, refused.reason) == (403, ""), "our words are not for outside"
 
 
 @pytest.mark.parametrize("make", [subscribe, register])
@@ -1046,7 +1047,9 @@ def test_no_more_calls_than_a_trunk_takes_but_for_help() -> None:
     emergency = OutRoute("default", "112", ("carrier",), emergency=True)
     story = Story(site(replace(TRUNK, max_calls=1), routes=(ROUTE, emergency)), Settings(max_calls=1))
     assert story.call_in(outside())
-    assert story.refused(outside()).status == 486
+    refused = story.refused(outside())
+    assert (refused.status, refused.reason) == (486, ""), "our words are not for outside"
+    assert "trunk carrier has 1 calls, one more is refused (max-calls)" in story.said()
     (accept,) = story.give(invite("103", "0170"))
     assert isinstance(accept, Accept)
     story.caller = accept.leg

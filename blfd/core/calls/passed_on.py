@@ -40,7 +40,8 @@ REFUSALS = In.REFUSAL | In.INFO_ANSWER
 class Rule(NamedTuple):
     """A header field, and in which messages of `phones`, and of `edges`, which are trusted, it is passed on.
 
-    `harmless` looks at a value that a phone says. `tells_who`: it may name the caller, and is left out where
+    `harmless` looks at a value that a phone says, and `sound` is what of any value passes, None for nothing.
+    `tells_who`: it may name the caller, and is left out where
     that one does not want to be known. `has_privacy`: each value may say that it is to be withheld.
     """
 
@@ -51,6 +52,7 @@ class Rule(NamedTuple):
     harmless: Callable[[str], bool] = lambda value: True
     tells_who: bool = False
     has_privacy: bool = False
+    sound: Callable[[str], str | None] = lambda value: value
 
 
 _HOST = re.compile(r"//(?:[^\s<>/?#\"]*@)?([^\s<>/?#:;,\"]*)")
@@ -71,6 +73,15 @@ def _fetches_nothing(value: str) -> bool:
         return False
     nowhere = all(_NOWHERE.fullmatch(host[1]) for host in _HOST.finditer(value))
     return nowhere and {scheme[1].lower() for scheme in _SCHEME.finditer(value)} <= _SCHEMES
+
+
+_SECONDS = re.compile(r"\s*(\d{1,10})\s*(?:[;(]|$)").match
+
+
+def _seconds(value: str) -> str | None:
+    """Seconds alone, of Retry-After: who gets them needs no more, and the comment may have any words."""
+    found = _SECONDS(value)
+    return found[1] if found else None
 
 
 def _is_a_priority(value: str) -> bool:
@@ -133,7 +144,7 @@ TABLE = (
         "why (RFC 3326, 6432); a calling phone could hide that it has called with 'completed elsewhere'",
     ),
     Rule("Warning", REFUSALS, REFUSALS, "what did not fit, in words (RFC 3261, section 20.43)"),
-    Rule("Retry-After", REFUSALS, REFUSALS, "when to try again"),
+    Rule("Retry-After", REFUSALS, REFUSALS, "when to try again, in seconds alone", sound=_seconds),
     Rule("Error-Info", NEVER, In.REFUSAL, "a place to fetch an announcement from"),
     Rule("Accept", REFUSALS, REFUSALS, "goes with 415 and 406"),
     Rule("Accept-Encoding", REFUSALS, REFUSALS, "goes with 415"),
@@ -207,10 +218,13 @@ def passed_on(said: Headers, message: In, *, trusted: bool, without: frozenset[s
         rule = RULES.get(name.lower())
         if rule is None or rule.name in without or not _may_say(rule, message, value, trusted):
             continue
-        room -= size(value)
+        told = rule.sound(value)
+        if told is None:
+            continue
+        room -= size(told)
         if room < 0 or len(found) == MOST_VALUES:
             break
-        found.append((rule.name, value))
+        found.append((rule.name, told))
     return tuple(found)
 
 

@@ -64,7 +64,7 @@ class Referrals:
         transferor = call.seat(refer.leg)
         if transferor.party.is_outside:
             detail = f"{transferor.party} wants to transfer a call: nobody outside does"
-            raise Refusal(403, "Calls are not transferred from outside", log=detail)
+            raise Refusal(403, "", log=detail)
         target = refer.refer_to.uri
         method = target.parameter("method")
         if method is not None and method.upper() != "INVITE":

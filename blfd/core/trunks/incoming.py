@@ -49,7 +49,7 @@ def called(
     """
     request, names = invite.request, _names(trunks)
     if invite.replaces:
-        raise Refusal(403, "No call is taken over from outside", log=f"{names} sent Replaces")
+        raise Refusal(403, "", log=f"{names} sent Replaces: no call is taken over from outside")
     users = {request.target.user, request.to.uri.user} - {""}
     accounts = [trunk for trunk in trunks if trunk.username in users]
     by_did = [(trunk, *found) for trunk in trunks if (found := _by_did(trunk, invite, extensions))]
