@@ -87,6 +87,7 @@ PAGES = {  # the right that an address needs, for GET and for POST
     "/t/{tenant}/codes": ("read", "write"),
     "/t/{tenant}/pickups": ("read", None),
     "/t/{tenant}/changes": ("read", None),
+    "/t/{tenant}/changes/{number}": ("read", None),
     "/t/{tenant}/explain": ("read", None),
     "/t/{tenant}/administrators": ("read", "write"),
     "/t/{tenant}/administrators/edit/{name}": ("write", "write"),
@@ -102,6 +103,7 @@ PAGES = {  # the right that an address needs, for GET and for POST
     "/templates/edit": ("system", "system"),
     "/templates/remove": ("system", "system"),
     "/changes": ("system", None),
+    "/changes/{number}": ("system", None),
     "/health": ("system", None),
     "/administrators": ("system", "system"),
     "/administrators/edit/{name}": ("system", "system"),
@@ -149,7 +151,9 @@ OPERATIONS = {  # the right that an operation needs, by method; "all" is all of 
     "/tenants/{tenant}/explain/{extension}": {"get": "callers"},
     "/tenants/{tenant}/pickups": {"get": "callers"},
     "/tenants/{tenant}/changes": {"get": "read"},
+    "/tenants/{tenant}/changes/{number}/parts": {"get": "read"},
     "/system/changes": {"get": "system"},
+    "/system/changes/{number}/parts": {"get": "system"},
     "/system/status": {"get": "system"},
     "/system/findings": {"get": "system"},
     "/tenants/{tenant}/administrators": {"get": "read", "post": "all"},
@@ -185,7 +189,7 @@ def filled(path: str) -> str:
     """The address with names of what exists if a stale version protects that, and else with nobody's name."""
     name = "sales" if "/groups/" in path else "nobody"
     values = {"tenant": "default", "extension": "101", "mac": MAC, "domain": "acme.example", "name": name}
-    values["pattern"] = "0X"
+    values |= {"pattern": "0X", "number": "1"}
     return re.sub(r"\{(\w+)\}", lambda found: values[found[1]], path)
 
 
