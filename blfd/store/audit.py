@@ -130,7 +130,7 @@ class Audit:
     def get(self, tenant: str | None, number: int) -> Change:
         """One change of a tenant or (None) of all. Raises NotFound."""
         where, values = self._of(tenant)
-        for change in self._changes([*where, "id = ?"], [*values, min(number, LARGEST)], "id", 1):
+        for change in self._changes([*where, "id = ?"], [*values, max(0, min(number, LARGEST))], "id", 1):
             return change
         raise NotFound(f"no change {number}", "'blfd changes' shows them")
 
