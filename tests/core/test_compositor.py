@@ -379,15 +379,15 @@ def test_what_cannot_be_read_of_a_body_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("character", ["&#x7f;", "&#9;", "&#10;", "&#x85;", "&#x202e;", "%7f", "%0d%0a"])
-@pytest.mark.parametrize("place", ["id", "call-id", "local-tag", "remote-tag", "display", "uri"])
+@pytest.mark.parametrize("place", ["id", "call-id", "local-tag", "remote-tag", "uri"])
 def test_a_control_character_leaves_its_dialog_out(place: str, character: str) -> None:
     """No control character comes into a NOTIFY or a page; the other dialogs count, and the log tells it."""
     if "%" in character and place != "uri":
         character = "&#13;"
-    given = {name: character if name == place else "" for name in ("display", "uri")}
+    in_uri = character if place == "uri" else ""
     ids = " ".join(f'{name}="x{character if name == place else ""}"' for name in ("id", "call-id"))
     tags = " ".join(f'{name}="y{character if name == place else ""}"' for name in ("local-tag", "remote-tag"))
-    who = f'<remote><identity display="A{given["display"]}">sip:7{given["uri"]}0@h</identity></remote>'
+    who = f'<remote><identity display="A">sip:7{in_uri}0@h</identity></remote>'
     site = Site()
     effects = site.give(
         publish(
@@ -400,6 +400,24 @@ def test_a_control_character_leaves_its_dialog_out(place: str, character: str) -
     assert reply(effects).status == 200
     assert [d.published_id for d in site.world.core.dialogs.of(Aor("default", "102"))] == ["b"]
     assert [e.text for e in effects if isinstance(e, Log) and "a control character" in e.text]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        *((f"A{character}B", "A\ufffdB") for character in ("\u200e", "\u200f", "\ufeff", "&#x85;", "&#x7f;")),
+        ("A&#9;B", "A\ufffdB"),
+        ("x" * 300, "x" * 255 + "\u2026"),
+        ("\u05d0\u200d", "\u05d0\u200d"),
+    ],
+)
+def test_a_name_loses_no_dialog(said: str, shown: str) -> None:
+    """A name is for people: what cannot be shown of it is replaced or cut, and the lamp rings."""
+    who = f'<remote><identity display="{said}">sip:70@h</identity></remote>'
+    site = Site()
+    effects = site.give(publish(body(f'<dialog id="a"><state>early</state>{who}</dialog>')))
+    assert [d.remote_name for d in site.world.core.dialogs.of(Aor("default", "102"))] == [shown]
+    assert not [effect for effect in effects if isinstance(effect, Log)]
 
 
 def test_the_entity_counts_more_than_the_request_uri() -> None:

@@ -8,35 +8,47 @@ from urllib.parse import unquote
 from blfd.core import privacy
 from blfd.core.events.dialog_state import RENDERING, WatchedDialog
 from blfd.core.values import DialogId, Uri
-from blfd.core.visible import is_visible
+from blfd.core.visible import is_visible, visible
 from dialog_info import Dialog, DialogInfo, DialogInfoError, DialogState, Direction, parse
 
 MOST_DIALOGS = 50  # in one document
-LONGEST_TEXT = 256  # characters of an id, a tag, a name or a URI
+LONGEST_TEXT = 256  # characters of an id, a tag, a URI, or of a name that is shown
 
 
 def readable(body: bytes) -> tuple[DialogInfo, list[str]]:
-    """A document without what cannot be read of it, and what that is. Raises DialogInfoError."""
+    """A document without what cannot be read of it, and what that is. Raises DialogInfoError.
+
+    A name is for people, so it is made visible, and loses no dialog.
+    """
     faults: list[str] = []
     document = parse(body, faults)
     if len(document.dialogs) > MOST_DIALOGS:
         raise DialogInfoError(f"more than {MOST_DIALOGS} dialogs")
     short = [dialog for dialog in document.dialogs if max(map(len, _texts(dialog))) <= LONGEST_TEXT]
     if len(short) < len(document.dialogs):
-        faults.append(f"an id, a tag, a name or a URI of more than {LONGEST_TEXT} characters")
+        faults.append(f"an id, a tag or a URI of more than {LONGEST_TEXT} characters")
     sound = tuple(dialog for dialog in short if all(map(is_visible, _texts(dialog))))
     if len(sound) < len(short):
-        faults.append("a control character in an id, a tag, a name or a URI")
-    return document._replace(dialogs=sound), faults
+        faults.append("a control character in an id, a tag or a URI")
+    return document._replace(dialogs=tuple(map(_named, sound))), faults
+
+
+def _named(dialog: Dialog) -> Dialog:
+    """The dialog with the other party's name as it can be shown."""
+    remote = dialog.remote
+    if remote is None or remote.identity is None or remote.identity.display is None:
+        return dialog
+    identity = remote.identity._replace(display=visible(remote.identity.display, LONGEST_TEXT))
+    return dialog._replace(remote=remote._replace(identity=identity))
 
 
 def _texts(dialog: Dialog) -> Iterator[str]:
-    """What of a dialog is told to others, as phones would read it."""
+    """What of a dialog is told to others, as phones would read it, and is not for people."""
     remote = dialog.remote and dialog.remote.identity
     yield from (dialog.id, dialog.call_id or "", dialog.local_tag or "", dialog.remote_tag or "")
     target = dialog.remote and dialog.remote.target
     if remote:
-        yield from (remote.display or "", unquote(remote.uri))
+        yield unquote(remote.uri)
     if target:
         yield target.uri
 
