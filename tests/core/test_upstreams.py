@@ -980,6 +980,22 @@ def test_a_pbx_that_has_no_such_list() -> None:
     assert pbx.lamps == {}
 
 
+def test_a_resource_that_has_several_instances_by_now() -> None:
+    """Its single document is one of theirs, whose id nobody has said: it does not stay beside them."""
+    for full in (True, False):
+        pbx = OfList()
+        pbx.accept(pbx.sent)
+        pbx.tell(rlmi(resource("101", instance("a"))), part("a", dialog("early", "x")))
+        assert pbx.lamps == {"101": "ringing"}
+        two = resource("101", instance("a", name="i1"), instance("b", name="i2"))
+        said = [part("a", dialog("confirmed", "y")), part("b", dialog("confirmed", "z"))]
+        pbx.tell(rlmi(two, version=1, full=full), *said)
+        live = pbx.world.core.dialogs.of(Aor("default", "101"))
+        assert [one.published_id for one in live] == ["y", "z"]
+        pbx.tell(rlmi(resource("101", instance("c", name="i3")), version=2, full=False), part("c"))
+        assert pbx.lamps == {"101": "idle"}
+
+
 def test_extensions_come_and_go_while_a_list_is_subscribed_to() -> None:
     pbx = OfList()
     pbx.accept(pbx.sent)

@@ -20,6 +20,7 @@ from dialog_info import (
 )
 
 RLMI = "application/rlmi+xml"
+SINGLE = ""  # the key of a resource's document that is its only one
 NO_CALL = DialogInfo("", 0, DocumentState.FULL)
 """What a NOTIFY without a body says, as Kamailio sends it."""
 
@@ -44,7 +45,7 @@ def take(watch: Watch, notify: NotifyReceived, now: float) -> Told:
         update = NO_CALL
         if notify.body:
             update, told.faults = readable(notify.body)
-        told.heard[aor] = _instance(lamp, "", update, told)
+        told.heard[aor] = _instance(lamp, SINGLE, update, told)
         lamp.told_at, lamp.said = now, ""
     return told
 
@@ -62,8 +63,7 @@ def _list(watch: Watch, notify: NotifyReceived, now: float) -> Told:
         aor = by_user.get(user_and_host(resource.uri)[0])
         if aor:
             lamp = watch.lamps[aor]
-            if found.is_full:
-                _leave_out_others(lamp, resource)
+            _leave_out_others(lamp, resource, found.is_full)
             told.heard[aor] = _resource(lamp, resource, documents, told, now)
     if found.is_full:
         for aor in watch.lamps.keys() - told.heard.keys():
@@ -72,11 +72,16 @@ def _list(watch: Watch, notify: NotifyReceived, now: float) -> Told:
     return told
 
 
-def _leave_out_others(lamp: Lamp, resource: Resource) -> None:
-    """Forget of several instances those that are not in the list any more."""
+def _leave_out_others(lamp: Lamp, resource: Resource, is_full: bool) -> None:
+    """Forget of several instances those that are not in the list any more. What was known as the single one
+    of a resource is one of those that are named now, and nobody knows which."""
     if len(resource.instances) != 1:
         named = {instance.id for instance in resource.instances}
-        lamp.documents = {key: known for key, known in lamp.documents.items() if key in named}
+        lamp.documents = {
+            key: known
+            for key, known in lamp.documents.items()
+            if key in named or not (is_full or (named and key == SINGLE))
+        }
 
 
 def _resource(
@@ -88,10 +93,10 @@ def _resource(
     heard: dict[str, tuple[Dialog, ...]] = {}
     if is_one:
         before = list(lamp.documents.values())
-        lamp.documents = {"": before[0]} if len(before) == 1 else {}
+        lamp.documents = {SINGLE: before[0]} if len(before) == 1 else {}
     reason = "the PBX tells nothing of it"
     for instance in resource.instances:
-        key, content = "" if is_one else instance.id, documents.get(instance.cid)
+        key, content = SINGLE if is_one else instance.id, documents.get(instance.cid)
         if instance.state == "terminated":
             lamp.documents.pop(key, None)
             why = visible(instance.reason) or "without a reason"
