@@ -21,7 +21,7 @@ from blfd.core.visible import visible
 from dialog_info import DialogInfoError
 
 MULTIPART = "multipart/related"
-SHORTEST = 20  # seconds that a subscription lasts at the least, whatever a PBX says
+SHORTEST = 2  # seconds that a subscription lasts at the least, whatever a PBX says
 AT_ONCE = frozenset(("", "deactivated", "timeout"))
 LATER = frozenset(("probation", "giveup"))
 """Reasons of NOTIFYs that end a subscription; the others are for good (RFC 6665, section 4.1.3)."""
