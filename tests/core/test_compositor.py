@@ -426,6 +426,26 @@ def test_the_entity_counts_more_than_the_request_uri() -> None:
     assert (site.lamp, site.world.lamp("103")) == ("ringing", "idle")
 
 
+@pytest.mark.parametrize(
+    ("entity", "lamp"),
+    [
+        ("sip:102@pbx.example", "ringing"),
+        ("sip:pbx.example", "ringing"),
+        ("", "ringing"),
+        ("sip:999@pbx.example", ""),
+        (f"sip:999@{HOST}", ""),
+        ("tel:999", ""),
+    ],
+)
+def test_the_request_uri_counts_where_the_entity_is_nobody_else(entity: str, lamp: str) -> None:
+    """A publisher may write the entity in its own domain, but what is said of 999 lights no lamp of 102."""
+    site = Site()
+    site.give(DirectoryChanged(published("102")))
+    said = body('<dialog id="a"><state>early</state></dialog>', entity=entity)
+    assert reply(site.give(publish(said))).status == (200 if lamp else 404)
+    assert site.lamp == (lamp or "idle")
+
+
 def test_publications_are_bounded() -> None:
     site = Site(Settings(source_publications=2))
     first = site.publish(kamailio("early", "c1"))

@@ -203,11 +203,16 @@ class Compositor:
         return [*effects, _accepted(publish, saved.etag, expires)]
 
     def _whose(self, target: Uri, entity: str, publisher: Publisher) -> Aor:
-        """The extension that the document's entity names, or else the Request-URI. Raises Refusal."""
-        named = (self._aor(entity), self._domains.aor_of(target))
+        """The extension that the document's entity names, or else the Request-URI, where the entity has the
+        same user in another domain, or none. Raises Refusal."""
+        user, host = user_and_host(entity)
+        tenant = self._domains.tenant_of(host)
+        named = [Aor(tenant.domain, user)] if tenant else []
+        if user in ("", target.user) and (asked := self._domains.aor_of(target)):
+            named.append(asked)
         aor = next((aor for aor in named if aor in self._directory.extensions), None)
         if aor is None:
-            raise Refusal(404, visible(f"{target.user or 'This'} does not exist"))
+            raise Refusal(404, visible(f"{user or target.user or 'This'} does not exist"))
         if not publisher.may_publish(aor):
             text = f"{publisher.name} publishes the state of {aor} and may not: give it --publish on"
             raise Refusal(403, f"You may not publish the state of {aor.extension}", (), text)
@@ -218,11 +223,6 @@ class Compositor:
             )
             raise Refusal(403, f"The calls of {aor.extension} are carried here", (), text)
         return aor
-
-    def _aor(self, entity: str) -> Aor | None:
-        user, host = user_and_host(entity)
-        tenant = self._domains.tenant_of(host)
-        return Aor(tenant.domain, user) if tenant else None
 
     def _make_room(self, aor: Aor, old: Publication | None, coming: int, now: float) -> list[Effect]:
         """Drop the oldest for one with so many dialogs in the place of `old`, where there is one."""
