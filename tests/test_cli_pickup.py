@@ -57,6 +57,7 @@ def test_who_may_pick_up(blfd: Run, store: Store, server: Answering) -> None:
     blfd("extension", "set", "101", "--pickup", "default", "--pickable", "on")
     shown = json.loads(blfd("extension", "show", "101", "--json").stdout)
     assert (shown["pickup"], shown["pickable"]) == ("default", "on")
+    assert "False" not in blfd("extension", "show", "101").stdout
     blfd("tenant", "set", "--pickup", "off", "--pickable", "off", "--pickup-code", "*8")
     (tenant,) = json.loads(blfd("tenant", "list", "--json").stdout)
     assert (tenant["pickup"], tenant["pickable"], tenant["pickup_code"]) == ("off", False, "*8")

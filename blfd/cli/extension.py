@@ -89,7 +89,8 @@ def show(context: typer.Context, extension: Number, as_json: Json = False) -> No
     if as_json:
         print_json(row)
     else:
-        print_table("Extension", ("what", "value"), row.items(), "")
+        written = {**row, "dnd": "on" if row["dnd"] else "off"}  # as `set` takes it
+        print_table("Extension", ("what", "value"), written.items(), "")
 
 
 @extensions.command("set")
