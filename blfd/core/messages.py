@@ -41,7 +41,7 @@ class Challenge(NamedTuple):
 class Request(NamedTuple):
     """What every request carries.
 
-    `asserted` are the URIs of P-Asserted-Identity, `preferred` those of P-Preferred-Identity, `privacy`
+    `asserted` are the values of P-Asserted-Identity, `preferred` the URIs of P-Preferred-Identity, `privacy`
     the values of Privacy in lower case. `asks_rport`: the topmost Via has `rport` (RFC 3581).
     """
 
@@ -55,7 +55,7 @@ class Request(NamedTuple):
     cseq: int
     credentials: tuple[Credentials, ...] = ()
     user_agent: str = ""
-    asserted: tuple[Uri, ...] = ()
+    asserted: tuple[Address, ...] = ()
     preferred: tuple[Uri, ...] = ()
     privacy: frozenset[str] = frozenset()
     asks_rport: bool = True

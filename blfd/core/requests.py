@@ -283,7 +283,7 @@ class Requests:
                 self._senders.check_tenant_rate(tenant, now)
             raise
         self._senders.check_tenant_rate(trunk.tenant, now)
-        caller = incoming.caller(trunk, invite.request)
+        caller = incoming.caller(trunk, invite.request, self._directory)
         try:
             self._check_invite(invite)
             self._trunks.check_room(trunk)

@@ -20,17 +20,22 @@ NAMING = frozenset(
 _number = re.compile(r"\+?[0-9*#][0-9*#()./ -]{0,39}").fullmatch
 
 
-def uris(values: Iterable[str] | None) -> tuple[Uri, ...]:
-    """The URIs of P-Asserted-Identity or P-Preferred-Identity; values that cannot be read say nothing."""
+def addresses(values: Iterable[str] | None) -> tuple[Address, ...]:
+    """The values of P-Asserted-Identity or P-Preferred-Identity; those that cannot be read say nothing."""
     if not values:
         return ()
-    found: list[Uri] = []
+    found: list[Address] = []
     for value in values:
         try:
-            found += (one.uri for one in headers.name_addrs(value))
+            found += (Address(one.uri, one.display) for one in headers.name_addrs(value))
         except BadHeader:
             continue
     return tuple(found)
+
+
+def uris(values: Iterable[str] | None) -> tuple[Uri, ...]:
+    """Their URIs alone."""
+    return tuple(one.uri for one in addresses(values)) if values else ()
 
 
 def named(fields: Fields) -> tuple[tuple[str, Uri], ...]:

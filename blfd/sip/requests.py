@@ -67,7 +67,7 @@ def request_of(message: Request, flow: Flow, transaction: int) -> messages.Reque
         message.cseq,
         message.credentials,
         message.field("user-agent"),
-        identities.uris(message.fields.get("p-asserted-identity")),
+        identities.addresses(message.fields.get("p-asserted-identity")),
         identities.uris(message.fields.get("p-preferred-identity")),
         identities.privacy(message.fields.get("privacy")),
         message.via.rport is not None,

@@ -20,7 +20,7 @@ from blfd.core.directory import Directory, Extension, Tenant
 from blfd.core.errors import Refusal, Silenced
 from blfd.core.messages import Challenge, Credentials, Request
 from blfd.core.settings import Settings
-from blfd.core.values import Aor, Uri
+from blfd.core.values import Address, Aor, Uri
 
 PASSWORD = "s3cret"
 NOW = 1_800_000_000.0
@@ -399,7 +399,7 @@ def test_a_trusted_source_says_who_it_is(
     """
     auth = authenticator(trust=(IPv4Network("198.51.100.0/24"),))
     asked = from_(request("INVITE"), f"sip:{said}@{HOST}" if said else NOBODY[0])
-    asked = asked._replace(asserted=asserted, preferred=preferred)
+    asked = asked._replace(asserted=tuple(map(Address, asserted)), preferred=preferred)
     if known:
         assert auth.authenticate(asked, NOW).aor.extension == known
     else:

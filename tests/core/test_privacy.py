@@ -39,7 +39,7 @@ def asked(
 ) -> InviteReceived:
     """An INVITE with Privacy of a trusted source, which says who calls; if `anonymous`, From does not."""
     event = invite(user, to, offer)
-    request = event.request._replace(privacy=frozenset(wish), asserted=(uri(user),))
+    request = event.request._replace(privacy=frozenset(wish), asserted=(Address(uri(user)),))
     if anonymous:
         request = request._replace(from_=ANONYMOUS)
     subject = (("Subject", "from 101"), ("Call-Info", "<sip:101@x>;answer-after=0"), ("Answer-Mode", "Auto"))

@@ -45,7 +45,7 @@ from blfd.core.calls.leg_inputs import (
     OfferReceived,
 )
 from blfd.core.calls.returning import MOST_NAMELESS
-from blfd.core.directory import Directory, Forwarding
+from blfd.core.directory import Directory, Forwarding, Owner
 from blfd.core.effects import Effect, Ignore, Level, Log, Reply, SetRules
 from blfd.core.inputs import CertificateShown, FlowClosed
 from blfd.core.messages import Credentials, InviteReceived, ReferReceived, ReferTo
@@ -226,6 +226,7 @@ def test_the_number_that_is_called(
     assert dial.to == NameAddr(f"sip:{extension}@{HOST}"), what
 
 
+ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'
 FRAUD = (
     ("an extension's own number", "102", 404),
     ("another trunk's route", "00491701", 404),
@@ -259,6 +260,53 @@ def test_from_makes_nobody_an_extension() -> None:
     assert dialog.leg == story.caller
     assert not story.world.core.dialogs.of(Aor("default", "102"))
     assert dial.to.uri.startswith("sip:101@")
+
+
+IDENTITIES: tuple[tuple[str, dict[str, object], str], ...] = (
+    ("From", {"from_": Address(uri("+491"), "Police", "far")}, f'"Police" <sip:+491@{HOST}>'),
+    ("asserted", {"asserted": (Address(uri("+491"), "Alan"),)}, f'"Alan" <sip:+491@{HOST}>'),
+    ("asserted without a name", {"asserted": (Address(uri("+491")),)}, f"<sip:+491@{HOST}>"),
+    ("named in From", {"asserted": (Address(uri("+491701234567")),)}, f'"Carla" <sip:+491701234567@{HOST}>'),
+    ("an extension in From", {"from_": Address(uri("103"), "Name 103", "far")}, ANONYMOUS),
+    ("an extension of elsewhere", {"from_": Address(uri("103", CARRIER), "Carol", "far")}, ANONYMOUS),
+    ("an extension asserted", {"asserted": (Address(uri("103"), "Name 103"),)}, ANONYMOUS),
+    ("punctuation", {"asserted": (Address(uri("1-0-3"), "Name 103"),)}, ANONYMOUS),
+    ("nobody's extension", {"asserted": (Address(uri("201"), "Zoe"),)}, f'"Zoe" <sip:201@{HOST}>'),
+)
+
+
+@pytest.mark.parametrize(("what", "said", "shown"), IDENTITIES, ids=[one[0] for one in IDENTITIES])
+def test_who_calls_has_number_and_name_of_one_identity_and_is_no_extension(
+    what: str, said: dict[str, object], shown: str
+) -> None:
+    story = Story()
+    (dial,) = story.call_in(outside(**said))  # type: ignore[arg-type]
+    assert name_addr(dial.from_) == shown, what
+    assert dict(dial.headers).get("P-Asserted-Identity", shown) == shown
+    story.ring(dial.leg)
+    (dialog,) = story.world.core.dialogs.of(Aor("default", "101"))
+    assert ("103" in repr(dialog.other)) is False
+
+
+def test_an_extension_that_a_pbx_carries_calls_by_the_trunk_to_it() -> None:
+    known = site()
+    aor = Aor("default", "103")
+    story = Story(
+        replace(
+            known, extensions=known.extensions | {aor: replace(known.extensions[aor], owner=Owner.PUBLISHED)}
+        )
+    )
+    (dial,) = story.call_in(outside(from_=Address(uri("103", CARRIER), "Carol", "far")))
+    assert name_addr(dial.from_) == f'"Carol" <sip:103@{HOST}>'
+
+
+def test_who_answers_outside_is_no_extension() -> None:
+    story = Story()
+    (dial,) = story.call_out("0170")
+    ids = DialogId(f"id{dial.leg}", "ours", "far")
+    story.give(LegAnswered(dial.leg, ids, SDP, who=answerer("103", "Name 103")))
+    (dialog,) = story.world.core.dialogs.of(Aor("default", "101"))
+    assert "103" not in repr(dialog.other)
 
 
 def test_nothing_is_taken_over_transferred_or_answered_by_itself_from_outside() -> None:
@@ -626,7 +674,7 @@ def identities(effects: list[Effect], leg: int) -> list[str]:
 
 def test_a_call_of_who_is_not_named_is_anonymous() -> None:
     story = Story()
-    hidden = outside(privacy=frozenset(("id",)), asserted=(uri("+4917099", CARRIER),))
+    hidden = outside(privacy=frozenset(("id",)), asserted=(Address(uri("+4917099", CARRIER)),))
     (dial,) = story.call_in(hidden)
     assert name_addr(dial.from_) == '"Anonymous" <sip:anonymous@anonymous.invalid>'
     assert "+4917099" not in repr(dial)

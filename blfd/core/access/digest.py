@@ -138,7 +138,7 @@ class Authenticator:
     def _at_its_word(self, request: Request, claimed: Uri, anonymous: bool) -> Extension:
         """The first extension that is named: P-Asserted-Identity counts more than From (RFC 3325)."""
         registers = request.method == "REGISTER"
-        asserted = () if registers else request.asserted
+        asserted = () if registers else tuple(one.uri for one in request.asserted)
         for uri in (*asserted, claimed, *(request.preferred if anonymous else ())):
             aor = self._domains.aor_of(uri)
             extension = self._account(aor) if aor else None

@@ -48,8 +48,10 @@ from blfd.core.settings import Settings
 from blfd.core.timers import Timers
 from blfd.core.trunks.outgoing import Outside
 from blfd.core.trunks.trunks import Trunks
-from blfd.core.values import DialogId, Flow, Headers
+from blfd.core.values import Address, DialogId, Flow, Headers, Uri
 from blfd.core.visible import visible
+
+NOBODY = Address(Uri(privacy.URI, "sip", privacy.USER, "anonymous.invalid", 0))
 
 
 class Calls:
@@ -313,10 +315,20 @@ class Calls:
         call = self._by_leg.get(event.leg)
         if call is None:
             return _answer_stray(event)
-        effects = self._settle(call, self._take(call, _heard(call, event), now))
+        effects = self._settle(call, self._take(call, _heard(call, self._sound(call, event)), now))
         if isinstance(event, LegEnded):
             self._by_leg.pop(event.leg, None)
         return effects
+
+    def _sound(self, call: Call, event: LegInput) -> LegInput:
+        """The input without an identity that nobody outside has."""
+        if (
+            isinstance(event, LegProgress | LegAnswered | LegIdentified | OfferReceived)
+            and event.leg in call.outside
+        ):
+            is_ours = event.who is not None and self.trunks.is_ours(call.caller, event.who.uri)
+            return event._replace(who=NOBODY) if is_ours else event
+        return event
 
     def _settle(self, call: Call, effects: list[Effect]) -> list[Effect]:
         """Know the legs that the core makes, and forget those that it gives up."""

@@ -37,9 +37,13 @@ _LOCAL = 7
 
 
 class _Out(NamedTuple):
-    """A number that rings outside: who has forwarded the call there, and all that have so far."""
+    """A number that rings outside: who has forwarded the call there, and all that have so far.
+
+    `is_named`: it was said to be of who calls now, by the number.
+    """
 
     number: str
+    is_named: bool
     has_forwarded: bool
     passed: frozenset[Aor]
 
@@ -97,7 +101,7 @@ def passed(
     found = list(_as_whom(calls, trunk, caller))
     exact = [one for one in found if any(_are_same(one.number, number, trunk) for number in called)]
     chains = [one.passed for one in exact or found if one.has_forwarded]
-    if caller.withheld and not exact and len(chains) < MOST_NAMELESS:
+    if not exact and not any(one.is_named for one in found) and len(chains) < MOST_NAMELESS:
         chains = []
     known = frozenset((callee,)) if _diversions(trunk, callee, invite) > 1 else frozenset()
     return known.union(*chains)
@@ -111,11 +115,10 @@ def _as_whom(calls: RingingOutside, trunk: Trunk, caller: Party) -> Iterator[_Ou
             line, ringing = branch.line, branch.ringing
             if line is None or line.trunk is None or ringing is None:
                 continue
-            if any(_are_same(caller.number, number, trunk) for number in line.callers) or (
-                caller.withheld and line.from_ == privacy.NAME_ADDR
-            ):
+            is_named = any(_are_same(caller.number, number, trunk) for number in line.callers)
+            if is_named or (caller.withheld and line.from_ == privacy.NAME_ADDR):
                 before = frozenset(hop.party.aor for hop in ringing.target.hops) | call.passed
-                yield _Out(branch.party.number, bool(before), before)
+                yield _Out(branch.party.number, is_named, bool(before), before)
 
 
 def _diversions(trunk: Trunk, callee: Aor, invite: InviteReceived) -> int:

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from blfd.core import privacy
 from blfd.core.calls.party import Party
-from blfd.core.directory import Extension
+from blfd.core.directory import Directory, Extension, Owner
 from blfd.core.errors import Refusal
 from blfd.core.messages import InviteReceived, Request
 from blfd.core.trunks import numbers
@@ -21,13 +21,26 @@ from blfd.core.values import Address, Aor, Uri
 from blfd.core.visible import visible
 
 
-def caller(trunk: Trunk, request: Request) -> Party:
-    """Who calls, as the trunk says: it is taken at its word about that, and about nothing else."""
-    uri = request.asserted[0] if request.asserted else request.from_.uri
-    number = numbers.plain(_user(uri))
+def caller(trunk: Trunk, request: Request, directory: Directory) -> Party:
+    """Who calls, as the trunk says: it is taken at its word about that, and about nothing else.
+
+    Number and name are of one identity. Who says that it is an extension of ours is shown to nobody.
+    """
+    who = request.asserted[0] if request.asserted else request.from_
+    number = numbers.plain(_user(who.uri))
     hidden = bool(request.privacy - {"none"}) or privacy.is_anonymous(request.from_.uri) or not number
-    name = visible(request.from_.display) if request.from_.display != number else ""
+    hidden = hidden or is_ours(who.uri, trunk.tenant, directory)
+    is_same = numbers.plain(_user(request.from_.uri)) == number
+    display = who.display or (request.from_.display if is_same else "")
+    name = visible(display) if display != number else ""
     return Party(Aor(trunk.tenant, trunk.resource), name, hidden, number)
+
+
+def is_ours(uri: Uri, tenant: str, directory: Directory) -> bool:
+    """Whether a URI names an extension whose calls are carried here: such a one calls and answers by no
+    trunk, and phones would be told that it is one of the domain (RFC 3325, section 5)."""
+    found = directory.extensions.get(Aor(tenant, numbers.plain(_user(uri))))
+    return found is not None and directory.owner(found) is Owner.LOCAL
 
 
 def identified(party: Party, who: Address | None) -> Party:

@@ -11,11 +11,11 @@ from blfd.core.errors import Refusal
 from blfd.core.inputs import CertificateShown
 from blfd.core.locations import Locations
 from blfd.core.messages import Request
-from blfd.core.trunks import outgoing
+from blfd.core.trunks import incoming, outgoing
 from blfd.core.trunks.outgoing import Caller, Line, Outside
 from blfd.core.trunks.remote import HostPort, Remote
 from blfd.core.trunks.trunk import RESERVED, Trunk
-from blfd.core.values import TRANSPORTS, Account, Aor, Binding, Flow, Server
+from blfd.core.values import TRANSPORTS, Account, Aor, Binding, Flow, Server, Uri
 
 
 class Trunks:
@@ -134,6 +134,10 @@ class Trunks:
         """The codecs that may be offered by the trunk of somebody outside; none where all may."""
         trunk = self.of(party)
         return trunk.taken if trunk else frozenset()
+
+    def is_ours(self, party: Party, uri: Uri) -> bool:
+        """Whether a URI names an extension that is carried here, in the tenant of `party`."""
+        return incoming.is_ours(uri, party.aor.tenant, self._directory)
 
     def credentials(self, party: Party) -> Account | None:
         """Who we are to the trunk of somebody outside."""
