@@ -115,13 +115,14 @@ class Sessions:
         self._tdata[0] = ffi.NULL
         lib.pjsip_timer_init_session(inv, self._timer)
         if lib.pjsip_inv_initial_answer(inv, rdata, 100, ffi.NULL, ffi.NULL, self._tdata):
-            response = self._tdata[0]
+            response, status = self._tdata[0], 500
             if response == ffi.NULL:
                 lib.pjsip_dlg_respond(dialog, rdata, 500, ffi.NULL, ffi.NULL, ffi.NULL)
             else:
+                status = response.msg.line.status.code
                 lib.pjsip_inv_send_msg(inv, response)
-            lib.pjsip_inv_terminate(inv, 500, 0)
-            raise Refused(500, is_sent=True)
+            lib.pjsip_inv_terminate(inv, status, 0)
+            raise Refused(status, is_sent=True)
         lib.pjsip_dlg_add_usage(dialog, self._usage, ffi.NULL)
         return Session(inv, self.outgoing, credentials), self._tdata[0]
 

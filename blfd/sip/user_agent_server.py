@@ -24,6 +24,7 @@ from blfd.sip.bodies import readable_session_description, session_description
 from blfd.sip.carrier import Carrier
 from blfd.sip.message import Request
 from blfd.sip.own_uris import OwnUris
+from blfd.sip.phrases import PHRASES
 from blfd.sip.requests import as_input, remote_target, request_of
 from blfd.sip.server_transactions import ServerTransaction, ServerTransactions, State
 from blfd.sip.tokens import Tokens
@@ -237,7 +238,9 @@ class UserAgentServer:
             return
         refused = self._calls.accept(effect, transaction.request, transaction.source)
         if refused is not None:
-            fault = f"its INVITE is refused: {refused.reason or refused.status}"
+            said = refused.reason or f"{refused.status} {PHRASES.get(refused.status, '')}".strip()
+            why = "".join(f"; {name}: {visible(value)}" for name, value in refused.headers)
+            fault = f"its INVITE is refused: {said}{why}"
             self._emit(LegEnded(effect.leg, refused.status, refused.reason or "refused", fault=fault))
         if refused is None or refused.is_sent:
             self.transactions.accepted(transaction, effect.leg, time.monotonic())

@@ -390,7 +390,7 @@ def test_silence() -> None:
         (407, "Who are you", (480, "Trunk pbx refuses our password: look at it (407)")),
         (302, "Moved", (480, "Trunk pbx sends the call elsewhere (302), which is not followed")),
         (420, "Bad Extension", (480, "Trunk pbx wants what is not served here (420)")),
-        (481, "Gone", (480, "Trunk pbx gives no answer (481)")),
+        (481, "Gone", (480, "Trunk pbx does not take the call (481)")),
         (500, "Oops", (500, "Oops")),
         (503, "Later", (500, "Trunk pbx takes no calls now (503)")),
         (408, "", (480, "Trunk pbx gives no answer (408)")),

@@ -1091,6 +1091,33 @@ def test_silence_is_not_waited_out_but_a_server_that_has_it_may_take_its_time() 
     assert fourth.flow.host == CARRIER
 
 
+@pytest.mark.parametrize(
+    ("status", "silent", "told", "log"),
+    [
+        (503, True, "Trunk carrier cannot be reached", "cannot be reached: no connection;"),
+        (408, True, "Trunk carrier gives no answer (408)", "does not answer a call;"),
+        (408, False, "Trunk carrier gives no answer (408)", "refuses a call: 408 PJ_EUNKNOWN;"),
+        (481, False, "Trunk carrier does not take the call (481)", "refuses a call: 481 PJ_EUNKNOWN;"),
+        (487, False, "Trunk carrier does not take the call (487)", "refuses a call: 487 PJ_EUNKNOWN;"),
+        (491, False, "Trunk carrier does not take the call (491)", "refuses a call: 491 PJ_EUNKNOWN;"),
+    ],
+)
+def test_why_a_trunk_does_not_take_a_call(status: int, silent: bool, told: str, log: str) -> None:
+    story = Story()
+    (dial,) = story.call_out("0170")
+    story.give(LegEnded(dial.leg, status, "PJ_EUNKNOWN", silent=silent))
+    assert story.told() == [(480, told)]
+    assert f"0170 (trunk+carrier) at sip:0170@{CARRIER} {log} the caller is told 480 {told}" in story.said()
+
+
+def test_a_fault_of_a_trunk_is_no_phones() -> None:
+    story = Story()
+    (dial,) = story.call_out("0170")
+    story.answer(dial.leg)
+    story.give(LegEnded(dial.leg, 408, "", fault="It is dead"))
+    assert "-> 0170 (trunk+carrier): 0170 (trunk+carrier): It is dead" in story.said()
+
+
 def test_no_more_calls_than_a_trunk_takes_but_for_help() -> None:
     emergency = OutRoute("default", "112", ("carrier",), emergency=True)
     story = Story(site(replace(TRUNK, max_calls=1), routes=(ROUTE, emergency)), Settings(max_calls=1))

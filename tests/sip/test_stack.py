@@ -22,7 +22,7 @@ from blfd.core.messages import (
     RequestReceived,
     SubscribeReceived,
 )
-from blfd.core.values import DialogId, Flow, NameAddr, SubscriptionDialog
+from blfd.core.values import DialogId, Flow, Headers, NameAddr, SubscriptionDialog
 from blfd.server.settling import Settling
 from blfd.sip.client_transactions import RANDOM
 from blfd.sip.message import Request, Response
@@ -64,8 +64,10 @@ class OwnUris:
 
 
 class Refused:
-    def __init__(self, status: int, *, is_sent: bool = False) -> None:
-        self.status, self.reason, self.headers, self.is_sent = status, "No m= line", (), is_sent
+    def __init__(
+        self, status: int, reason: str = "No m= line", headers: Headers = (), *, is_sent: bool = False
+    ) -> None:
+        self.status, self.reason, self.headers, self.is_sent = status, reason, headers, is_sent
 
 
 class Carrier:
@@ -203,6 +205,22 @@ def test_the_core_hears_of_a_leg_that_the_carrier_does_not_make(is_sent: bool) -
     assert edge.statuses(INVITE) == ([] if is_sent else [488])
     fault = "its INVITE is refused: No m= line"
     assert edge.inputs[1:] == [LegEnded(7, 488, "No m= line", fault=fault)]
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "fault"),
+    [
+        (422, (), "422 Session Interval Too Small"),
+        (420, (("Unsupported", "foo"),), "420 Bad Extension; Unsupported: foo"),
+    ],
+)
+def test_why_the_carrier_makes_no_leg_is_said(status: int, headers: Headers, fault: str) -> None:
+    edge = Edge(
+        lambda event: [Accept(transaction(event), 7, "")] if isinstance(event, InviteReceived) else []
+    )
+    edge.carrier.refusal = Refused(status, "", headers)
+    assert edge.statuses(INVITE) == [status]
+    assert edge.inputs[1:] == [LegEnded(7, status, "refused", fault=f"its INVITE is refused: {fault}")]
 
 
 def test_a_late_answer_finds_its_invite() -> None:

@@ -458,7 +458,8 @@ def _fault(call: Call, event: LegEnded | LegFault) -> list[Effect]:
     if not event.fault:
         return []
     party = call.caller if event.leg == call.caller_leg else call.callee
-    return [Log(Level.WARNING, f"{_name(call)}: the phone of {party}: {visible(event.fault, 200)}")]
+    whose = f"{party}" if party.is_outside else f"the phone of {party}"
+    return [Log(Level.WARNING, f"{_name(call)}: {whose}: {visible(event.fault, 200)}")]
 
 
 def _answer_stray(event: LegInput) -> list[Effect]:

@@ -76,6 +76,9 @@ OF_INVITE: dict[int, tuple[int, str]] = {
 }
 """Statuses of a callee's phone and what the caller is told instead, with what is said of the callee."""
 
+OF_TRANSACTION = frozenset((481, 487, 491))
+"""Statuses that say something of our INVITE alone."""
+
 OF_SERVER = {
     UNREACHABLE: "gives no answer",
     PASSWORD: "refuses our password: look at it",
@@ -100,11 +103,18 @@ def of_server(trunk: str, status: int, reason: str, headers: Headers) -> Refused
     found, name = of_invite("", status, reason, headers), f"Trunk {trunk}"
     if 300 <= status < 400:
         return found._replace(reason=f"{name} sends the call elsewhere ({status}), which is not followed")
+    if status in OF_TRANSACTION:
+        return found._replace(reason=f"{name} does not take the call ({status})")
     if status in OF_INVITE:
         return found._replace(reason=f"{name} {OF_SERVER[OF_INVITE[status][1]]} ({status})")
     if found.translated:
         return found._replace(reason=f"{name} wants what is not served here ({status})")
     return found
+
+
+def of_no_connection(trunk: str) -> Refused:
+    """What the caller is told when there is no connection with the server of a trunk."""
+    return Refused(480, f"Trunk {trunk} cannot be reached", (), 503)
 
 
 def better(known: Refused, new: Refused) -> Refused:

@@ -12,7 +12,14 @@ from blfd.core.calls.media import APART, are_apart, differs
 from blfd.core.calls.offer_answer import OfferAnswer, Then
 from blfd.core.calls.outward import ELSEWHERE, SAYS_WHERE
 from blfd.core.calls.party import Party, State
-from blfd.core.calls.refusals import UNREACHABLE, Refused, better, of_invite, of_server
+from blfd.core.calls.refusals import (
+    UNREACHABLE,
+    Refused,
+    better,
+    of_invite,
+    of_no_connection,
+    of_server,
+)
 from blfd.core.calls.ringing import NO_WAY, SILENT, Branch, Ringing
 from blfd.core.calls.seats import Seats
 from blfd.core.directory import Whose
@@ -342,7 +349,10 @@ class RingingCall(Seats):
     def _refusal_of(self, end: LegEnded, branch: Branch) -> tuple[Refused, list[Effect]]:
         """What the caller is told of a phone's refusal, and what the operator reads."""
         trunk = branch.line.trunk if branch.line else None
-        if trunk:
+        is_apart = end.silent and end.status == 503
+        if trunk and is_apart:
+            refused = of_no_connection(trunk.name)
+        elif trunk:
             status = 408 if end.silent else end.status
             refused = of_server(trunk.name, status, end.reason, end.headers)
         elif end.silent:
@@ -351,8 +361,10 @@ class RingingCall(Seats):
             refused = of_invite(branch.party.user, end.status, end.reason, end.headers)
         if not refused.translated:
             return refused, []
-        said = f"{end.status} {visible(end.reason)}".strip()
-        text = f"{branch.party} at {visible(branch.contact)} refuses a call: {said}; the caller is told"
+        said = f"refuses a call: {end.status} {visible(end.reason)}".strip()
+        if end.silent:
+            said = "cannot be reached: no connection" if is_apart else "does not answer a call"
+        text = f"{branch.party} at {visible(branch.contact)} {said}; the caller is told"
         return refused, [Log(Level.INFO, f"{text} {refused.status} {refused.reason}")]
 
     # Time
