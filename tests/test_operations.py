@@ -340,6 +340,26 @@ def test_calls_go_outside_where_a_route_leads_and_the_tenant_lets_them(desk: Des
     extensions.change(desk, "default", "101", forwarding={"forward_always": ""})
 
 
+def test_a_trunk_and_an_upstream_of_a_removed_extension_can_be_changed(desk: Desk) -> None:
+    dids = ["+49301=102", "+493012x=10x"]
+    trunks.add(desk, "default", "carrier", {"servers": ["192.0.2.7"], "dids": dids, "default": "103"})
+    upstreams.add(desk, "default", "pbx", {"servers": ["192.0.2.8"], "extensions": ["102"]})
+    loss = "Numbers of trunk carrier lead nowhere then."
+    assert loss not in extensions.loss(desk, "default", "101").text
+    assert loss in extensions.loss(desk, "default", "102").text
+    assert loss in extensions.loss_of_many(desk, "default", ["101", "103"]).text
+    for gone in ("102", "103"):
+        extensions.remove(desk, "default", gone)
+    assert trunks.change(desk, "default", "carrier", {"enabled": False})["enabled"] is False
+    assert trunks.change(desk, "default", "carrier", {"dids": [*dids, "+49302=101"]})["default"] == "103"
+    assert upstreams.change(desk, "default", "pbx", {"enabled": False})["enabled"] is False
+    with pytest.raises(StoreError, match=r"'999' in '.*' is no extension here"):
+        trunks.change(desk, "default", "carrier", {"dids": [*dids, "+49302=999"]})
+    trunks.change(desk, "default", "carrier", {"dids": [], "default": ""})
+    with pytest.raises(StoreError, match=r"'102' in '.*' is no extension here"):
+        trunks.change(desk, "default", "carrier", {"dids": dids})
+
+
 def test_no_extension_has_the_name_by_which_a_trunk_registers(desk: Desk) -> None:
     peer = {"mode": "peer-registers", "username": "gateway", "password": "s3cret"}
     with pytest.raises(StoreError, match="102 is an extension"):

@@ -134,10 +134,17 @@ def loss(desk: Desk, tenant: str, extension: str) -> Loss:
     forwarded = desk.store.extensions.forwarded_to(Aor(tenant, extension))
     if forwarded:
         text += f" Calls of {some_of(forwarded)} are no longer forwarded to it."
+    text += _lead_nowhere(desk, tenant, {extension})
     alone = devices.only_of(desk, tenant, extension)
     if alone:
         text += f" No other extension is on {some_of(alone)}: no files for that any more."
     return Loss(_named(found), text, etag(found))
+
+
+def _lead_nowhere(desk: Desk, tenant: str, those: Collection[str]) -> str:
+    """Which trunks have numbers that lead to extensions that go."""
+    found = [one.name for one in desk.store.trunks.trunks(tenant) if not one.leads_to.isdisjoint(those)]
+    return f" Numbers of trunk {some_of(found)} lead nowhere then." if found else ""
 
 
 def _groups_lose(groups: list[str]) -> str:
@@ -195,6 +202,7 @@ def loss_of_many(desk: Desk, tenant: str, extensions: Collection[str]) -> Loss:
     ]
     if forwarded:
         text += f" Calls of {some_of(forwarded)} are no longer forwarded to them."
+    text += _lead_nowhere(desk, tenant, those)
     alone = devices.only_of_many(desk, tenant, those)
     if alone:
         text += f" No other extension is on {some_of(alone)}: no files for them any more."

@@ -68,11 +68,12 @@ class Trunks:
 
     def put(self, trunk: Trunk, *, is_new: bool) -> None:
         """Add or change a trunk. Raises StoreError for what cannot be."""
-        known = {one.name for one in self.trunks(trunk.tenant)}
+        known = {one.name: one for one in self.trunks(trunk.tenant)}
         if is_new and trunk.name in known:
             raise Exists(f"trunk {trunk.name} exists already", "'trunk set' changes it")
         with words():
-            values.check(trunk, self._extensions(trunk.tenant))
+            before = known.get(trunk.name)
+            values.check(trunk, self._extensions(trunk.tenant), before.leads_to if before else ())
         self._check_others(trunk)
         with self._connections.writing() as db:
             db.table("trunks").upsert(row_of(trunk, OF_TRUNK), pk=("tenant", "name"))

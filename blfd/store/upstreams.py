@@ -45,11 +45,13 @@ class Upstreams:
 
     def put(self, upstream: Upstream, extensions: set[str], *, is_new: bool) -> None:
         """Add or change an upstream of a tenant with `extensions`. Raises StoreError for what cannot be."""
-        if is_new and any(one.name == upstream.name for one in self.all(upstream.tenant)):
+        known = {one.name: one for one in self.all(upstream.tenant)}
+        if is_new and upstream.name in known:
             raise Exists(f"upstream {upstream.name} exists already", "'upstream set' changes it")
         with words():
-            values.check(upstream, extensions)
-        if found := values.clash(upstream, self.all(upstream.tenant)):
+            before = known.get(upstream.name)  # who was named before may have been removed since
+            values.check(upstream, extensions | set(before.extensions if before else ()))
+        if found := values.clash(upstream, [*known.values()]):
             pattern, other = found
             text = f"upstream {upstream.name}: {pattern} is of upstream {other.name} as well"
             raise StoreError(

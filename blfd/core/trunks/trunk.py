@@ -125,6 +125,12 @@ class Trunk(Remote):
         return self.replaces is not Replacing.NONE or bool(self.pickup_code)
 
     @property
+    def leads_to(self) -> frozenset[str]:
+        """The extensions that are named where its numbers lead."""
+        named = (split(mapping)[1] for mapping in self.dids)
+        return frozenset((*(name for name in named if "x" not in name.lower()), self.default)) - {""}
+
+    @property
     def takes_calls(self) -> bool:
         """Whether the trunk has numbers of extensions here."""
         return bool(self.dids or self.default)
@@ -153,8 +159,11 @@ def split(mapping: str) -> tuple[str, str]:
     return left.strip(), right.strip()
 
 
-def check(trunk: Trunk, extensions: Container[str]) -> None:
-    """Check a trunk as it is set. Raises ValueError, in words."""
+def check(trunk: Trunk, extensions: Container[str], stands: Container[str] = ()) -> None:
+    """Check a trunk as it is set. Raises ValueError, in words.
+
+    `stands`: who was led to before, and may have been removed since: all else of the trunk can be changed.
+    """
     what = f"trunk {trunk.name}"
     check_remote(trunk, what, needs_server=not trunk.is_peer)
     if trunk.is_peer:
@@ -173,9 +182,9 @@ def check(trunk: Trunk, extensions: Container[str]) -> None:
         if not numbers.is_pattern(number) or number.endswith(".") or not target:
             raise ValueError(f"{what}: {mapping!r} is written NUMBER=EXTENSION, as +4930123451xx=1xx")
         _check_digits(what, mapping)
-        if "x" not in target.lower() and target not in extensions:
+        if "x" not in target.lower() and target not in extensions and target not in stands:
             raise ValueError(f"{what}: {target!r} in {mapping!r} is no extension here")
-    if trunk.default and trunk.default not in extensions:
+    if trunk.default and trunk.default not in extensions and trunk.default not in stands:
         raise ValueError(f"{what}: {trunk.default!r} is no extension here")
     for mapping in trunk.caller_ids:
         extension, number = split(mapping)
