@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from blfd.core.advice import command
 from blfd.core.core import Core
 from blfd.core.directory import Owner
 from blfd.core.events.subscription import Subscription
@@ -63,7 +64,8 @@ def _why_nobody(core: Core, aor: Aor, busy: list[str], plain: list[str]) -> str:
     ):
         return "another server carries the call, and no trunk says how it is picked up there"
     if not core.permissions.pickable(aor):
-        return f"its calls may not be picked up; 'blfd extension set {aor.extension} --pickable on'"
+        advice = command(aor.tenant, "extension", "set", aor.extension, "--pickable", "on")
+        return f"its calls may not be picked up; {advice}"
     if plain:
         return f"the call is by sips:, and who may has no phone over TLS: {', '.join(plain)}"
     if busy:

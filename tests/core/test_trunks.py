@@ -27,6 +27,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blfd.core import hosts, privacy
+from blfd.core.advice import command
 from blfd.core.calls.forwarding import Cause
 from blfd.core.calls.leg_effects import Accept, Answer, Dial, HangUp, Identify, Offer, Progress
 from blfd.core.calls.leg_inputs import (
@@ -251,6 +252,14 @@ def test_who_calls_from_outside_reaches_no_more_than_the_numbers(what: str, numb
     (line,) = [effect for effect in story.effects if isinstance(effect, Log)]
     assert (line.level, "trunk carrier" in line.text) == (Level.WARNING, True)
     assert "AUTH-FAILED" not in line.text, "a carrier that is wrong about a number is not to be blocked"
+
+
+def test_what_is_advised_can_be_pasted() -> None:
+    """It names the tenant, and nothing that a peer has sent is run."""
+    story = Story(site(replace(TRUNK, tenant="acme.example", dids=())))
+    story.refused(outside("1'&&$(reboot)&&'"))
+    assert "'blfd trunk set carrier --did NUMBER=EXTENSION --tenant acme.example'" in story.said()
+    assert command("default", "a b", "$(x)", "+49301=101") == "'blfd ... ... +49301=101'"
 
 
 def test_from_makes_nobody_an_extension() -> None:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from blfd.core.access.domains import Domains
+from blfd.core.advice import command
 from blfd.core.calls.party import Party
 from blfd.core.directory import Directory, Extension, Forwarding, Tenant
 from blfd.core.errors import SIPS_NOT_ALLOWED, Refusal, no_tls
@@ -382,7 +383,8 @@ def _comes_back(aor: Aor, by: str, outside: Outside) -> Refusal:
 
 
 def _another_number(aor: Aor) -> str:
-    return f"forward them to another number: 'blfd extension set {aor.extension} --forward-always'"
+    advice = command(aor.tenant, "extension", "set", aor.extension, "--forward-always")
+    return f"forward them to another number: {advice}"
 
 
 def callee_party(callee: Callee) -> Party:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from blfd.core import capabilities
 from blfd.core.access.domains import Domains
 from blfd.core.access.limits import Tally, granted, too_many
+from blfd.core.advice import command
 from blfd.core.directory import Directory, Extension, Owner
 from blfd.core.effects import Effect, Level, Log, Reply, SavePublication, TellSaved
 from blfd.core.errors import Refusal
@@ -219,7 +220,7 @@ class Compositor:
         if not self._is_published(aor):
             text = (
                 f"{publisher.name} publishes the state of {aor}, whose calls are carried here: refused; "
-                f"'blfd extension set {aor.extension} --owner published' takes it"
+                f"{command(aor.tenant, 'extension', 'set', aor.extension, '--owner', 'published')} takes it"
             )
             raise Refusal(403, f"The calls of {aor.extension} are carried here", (), text)
         return aor

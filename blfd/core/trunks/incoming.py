@@ -11,13 +11,14 @@ from dataclasses import replace
 from functools import lru_cache
 
 from blfd.core import privacy
+from blfd.core.advice import command
 from blfd.core.calls.party import Party
 from blfd.core.directory import Directory, Extension, Owner
 from blfd.core.errors import Refusal
 from blfd.core.messages import InviteReceived, Request
 from blfd.core.trunks import numbers
 from blfd.core.trunks.trunk import NAMED_SOURCES, REQUEST_URI, TO, Trunk, split
-from blfd.core.values import Address, Aor, Uri
+from blfd.core.values import DEFAULT_TENANT, Address, Aor, Uri
 from blfd.core.visible import visible
 
 
@@ -79,8 +80,11 @@ def called(
     if ways:
         text = f"which could be for {' or '.join(f'{way[1].aor}' for way in ways)}; say by --did whose it is"
     else:
-        name = trunks[0].name if len(trunks) == 1 else "NAME"
-        advice = f"'blfd trunk set {name} --did {said}=EXTENSION', or --default"
+        name, tenant = ("NAME", DEFAULT_TENANT) if len(trunks) > 1 else (trunks[0].name, trunks[0].tenant)
+        dialled = f"{numbers.plain(said) or 'NUMBER'}=EXTENSION"
+        advice = (
+            f"{command(tenant, 'trunk', 'set', name, '--did', dialled)} beside all that it has, or --default"
+        )
         text = f"which leads to no extension; {advice}"
     raise Refusal(404, "Not Found", log=f"a call by {names} for {said}, {text}", warns=True)
 

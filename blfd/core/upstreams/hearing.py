@@ -7,6 +7,7 @@ lives, and 64*T1 more.
 from __future__ import annotations
 
 from blfd.core import capabilities, hosts
+from blfd.core.advice import command
 from blfd.core.effects import Effect, Reply
 from blfd.core.errors import Refusal
 from blfd.core.events.documents import DialogPackage
@@ -149,7 +150,8 @@ def _elsewhere(pbx: Pbx, watch: Watch, flow: Flow) -> str:
     if not pbx.is_news(f"NOTIFY from {flow.host}"):
         return ""
     name = pbx.upstream.name
+    advice = command(pbx.upstream.tenant, "upstream", "set", name, "--source", flow.host)
     return (
         f"upstream {name}: {flow.host}, which is none of its servers, tells of {watch.whose}: refused; "
-        f"'blfd upstream set {name} --source {flow.host}' takes it"
+        f"{advice} takes it, beside all sources that it has"
     )
