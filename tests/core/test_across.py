@@ -386,8 +386,16 @@ def test_silence() -> None:
         (603, "Decline", (603, "Decline")),
         (403, "Forbidden", (403, "Forbidden")),
         (404, "Not Found", (480, "pbx does not pick it up: 404 Not Found")),
-        (401, "Who are you", (480, "Trunk pbx refuses our password: look at it (401)")),
-        (407, "Who are you", (480, "Trunk pbx refuses our password: look at it (407)")),
+        (
+            401,
+            "Who are you",
+            (480, "Trunk pbx got no password that it takes: look at its password and realm (401)"),
+        ),
+        (
+            407,
+            "Who are you",
+            (480, "Trunk pbx got no password that it takes: look at its password and realm (407)"),
+        ),
         (302, "Moved", (480, "Trunk pbx sends the call elsewhere (302), which is not followed")),
         (420, "Bad Extension", (480, "Trunk pbx wants what is not served here (420)")),
         (481, "Gone", (480, "Trunk pbx does not take the call (481)")),

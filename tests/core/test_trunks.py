@@ -1127,6 +1127,18 @@ def test_a_fault_of_a_trunk_is_no_phones() -> None:
     assert "-> 0170 (trunk+carrier): 0170 (trunk+carrier): It is dead" in story.said()
 
 
+@pytest.mark.parametrize("emergency", [True, False])
+@pytest.mark.parametrize("silent", [True, False])
+def test_an_emergency_call_that_reaches_nobody_is_a_warning(emergency: bool, silent: bool) -> None:
+    story = Story(site(routes=(ROUTE, OutRoute("default", "112", ("carrier",), emergency=emergency))))
+    (dial,) = story.call_out("112")
+    story.give(LegEnded(dial.leg, 408 if silent else 503, "", silent=silent))
+    warnings = [e.text for e in story.effects if isinstance(e, Log) and e.level is Level.WARNING]
+    found = [text for text in warnings if text.startswith("emergency call ")]
+    assert len(found) == emergency
+    assert all("101" in text and "'blfd doctor'" in text for text in found)
+
+
 def test_no_more_calls_than_a_trunk_takes_but_for_help() -> None:
     emergency = OutRoute("default", "112", ("carrier",), emergency=True)
     story = Story(site(replace(TRUNK, max_calls=1), routes=(ROUTE, emergency)), Settings(max_calls=1))

@@ -81,7 +81,7 @@ OF_TRANSACTION = frozenset((481, 487, 491))
 
 OF_SERVER = {
     UNREACHABLE: "gives no answer",
-    PASSWORD: "refuses our password: look at it",
+    PASSWORD: "got no password that it takes: look at its password and realm",
     NOT_NOW: "takes no calls now",
 }
 """The same said of a trunk's server, which is the one that has refused, and not who is called by it."""

@@ -339,6 +339,12 @@ class RingingCall(Seats):
         best = self._refused = better(self._refused, refused) if self._refused else refused
         if self._ringing:
             return [*log, *dropped]
+        outside = ringing.target.outside
+        if outside and outside.route.emergency:
+            text = (
+                f"emergency call {self.caller} -> {ringing.party} reaches nobody: {best.status} {best.reason}"
+            )
+            log.append(Log(Level.WARNING, f"{text}; 'blfd doctor' says which trunks are in order"))
         last = HangUp(self.caller_leg, best.status, best.reason, headers=best.headers)
         return [*log, *dropped, *self._end(last, event, now)]
 
