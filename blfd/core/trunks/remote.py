@@ -31,6 +31,8 @@ class HostPort(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> HostPort:
         """Read a server as it is written. Raises ValueError."""
+        if text.lower().startswith(("sip:", "sips:")):
+            raise ValueError(f"{text} is a URI: give the host alone, and its port behind a colon")
         host, colon, port = text.rpartition(":")
         if not colon or (":" in host and host[-1:] != "]"):  # an IPv6 address without brackets, too
             host, port = text, ""
@@ -121,7 +123,9 @@ def check_remote(one: Remote, what: str, *, needs_server: bool = True) -> None:
     if needs_server and not one.servers:
         raise ValueError(f"{what} needs a server: its address, such as 192.0.2.7 or 192.0.2.7:5070")
     for text in (*one.servers, *([one.outbound_proxy] if one.outbound_proxy else [])):
-        HostPort.parse(text)
+        address = hosts.address(HostPort.parse(text).host)
+        if address and (address.is_unspecified or address.is_multicast):
+            raise ValueError(f"{what}: {text} is no address of one server")
     for name, value, fits in (("domain", one.domain or "x", is_host), ("username", one.username, _USER)):
         if not fits(value):
             raise ValueError(f"{what}: {name} cannot be {value!r}")
