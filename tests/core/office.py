@@ -22,7 +22,7 @@ from blfd.core.calls.attempts import Attempt
 from blfd.core.calls.leg_effects import Accept, Answer, Dial, HangUp, MatchMedia
 from blfd.core.calls.leg_inputs import LegAccepted, LegAcknowledged, LegAnswered, LegProgress, MediaMatched
 from blfd.core.directory import Group, Reach
-from blfd.core.effects import Effect, Reply, SavePickup
+from blfd.core.effects import Effect, Log, Reply, SavePickup
 from blfd.core.inputs import DirectoryChanged
 from blfd.core.messages import InviteReceived
 from blfd.core.values import Aor, DialogId, Headers, Reason
@@ -42,10 +42,12 @@ class Office:
             self.world.give(over_tls(register(who)))
         self.phones: dict[int, list[int]] = {}  # the legs of callees by that of their caller
         self.attempts: list[Attempt] = []
+        self.lines: list[str] = []  # of the log
 
     def give(self, event: object) -> list[Effect]:
         effects = self.world.give(event)  # type: ignore[arg-type]
         self.attempts += [e.attempt for e in effects if isinstance(e, SavePickup)]
+        self.lines += [e.text for e in effects if isinstance(e, Log)]
         return effects
 
     def call(

@@ -117,6 +117,21 @@ def test_refusals(ask: str, situation: Callable[[Office], str], status: int, rea
     assert (attempt.status, attempt.result, attempt.picker.extension) == (status, reason, "103")
 
 
+WANTED = [
+    ("*98", "", "103 wants its groups' calls: 480 "),
+    ("*97102", "", "103 wants 102: 480 "),
+    ("102", "id0;to-tag=a;from-tag=b", "103 wants a call that is not known: 481 "),
+]
+
+
+@pytest.mark.parametrize(("ask", "value", "said"), WANTED)
+def test_the_log_says_whose_call_was_wanted(ask: str, value: str, said: str) -> None:
+    office = Office()
+    nothing(office)
+    office.refused("103", ask, replaces=value)
+    assert said in office.lines[-1]
+
+
 WITH_TLS = ("101", "102", "103")
 REQUIRED = "480 The call is by sips:, and is picked up over TLS only"
 

@@ -26,6 +26,7 @@ def report(
     """What is kept of an attempt, and its line in the log."""
     milliseconds = round((now - started_at) * 1000, 3)
     attempt = Attempt(started_at, picker, way, extension, caller, status, result, milliseconds)
-    what = f"{caller}'s call at {extension}" if caller else extension or "its groups' calls"
+    nobodys = "its groups' calls" if way is Way.GROUP else "a call that is not known"
+    what = f"{caller}'s call at {extension}" if caller else extension or nobodys
     text = f"pickup ({way.value}): {picker} wants {what}: {status} {result}, {milliseconds:.1f} ms"
     return [Log(Level.INFO, text), SavePickup(attempt)]
