@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shlex
 import signal
 import socket
 import sqlite3
@@ -427,6 +428,25 @@ def test_doctor_looks_where_numbers_lead(blfd: Run) -> None:
         f"trunk carrier: +49301 leads to 101, {none}",
         f"trunk carrier: every other number leads to 102, {none}",
     }
+
+
+@pytest.mark.usefixtures("any_port")
+def test_what_the_doctor_advises_can_be_run(blfd: Run) -> None:
+    blfd("tenant", "add", "acme.example")
+    of = ("--tenant", "acme.example")
+    for extension in ("101", "102"):
+        blfd(*of, "extension", "add", extension, "--password", "x")
+    blfd(*of, "trunk", "add", "carrier", "--server", "192.0.2.1", "--default", "101")
+    blfd(*of, "extension", "remove", "101", "--yes")
+    (advice,) = (
+        finding["advice"]
+        for finding in json.loads(blfd(*of, "doctor", "--json", lines=0).stdout)
+        if "which is no extension any more" in finding["what"]
+    )
+    program, *words = shlex.split(advice.split("'")[1])
+    assert program == "blfd"
+    blfd(*words, "102")
+    assert '"default": "102"' in blfd(*of, "trunk", "show", "carrier", "--json").stdout
 
 
 @pytest.mark.usefixtures("any_port")

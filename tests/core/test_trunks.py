@@ -258,7 +258,7 @@ def test_what_is_advised_can_be_pasted() -> None:
     """It names the tenant, and nothing that a peer has sent is run."""
     story = Story(site(replace(TRUNK, tenant="acme.example", dids=())))
     story.refused(outside("1'&&$(reboot)&&'"))
-    assert "'blfd trunk set carrier --did NUMBER=EXTENSION --tenant acme.example'" in story.said()
+    assert "'blfd --tenant acme.example trunk set carrier --did NUMBER=EXTENSION'" in story.said()
     assert command("default", "a b", "$(x)", "+49301=101") == "'blfd ... ... +49301=101'"
 
 

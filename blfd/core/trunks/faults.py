@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import combinations, product
 from typing import NamedTuple
 
 from blfd.core import hosts
+from blfd.core.advice import command
 from blfd.core.directory import Directory, Tenant
 from blfd.core.routing import FORWARDS, TELLS
 from blfd.core.trunks import numbers
@@ -97,19 +99,19 @@ def faults(directory: Directory, tenant: str) -> Iterator[Fault]:
             yield Fault(False, what, "a pattern for these numbers alone, or 'blfd route remove'")
     for route in routes:
         if double := next((name for name in route.trunks if route.trunks.count(name) > 1), ""):
-            advice = f"'blfd route set {route.pattern} --trunks' names each once"
+            advice = f"{command(tenant, 'route', 'set', route.pattern, '--trunks')} names each once"
             yield Fault(False, f"route {route.pattern}: trunks has {double} twice", advice)
         if code := shadowed(route.pattern, directory.tenants[tenant]):
             what = f"route {route.pattern}: nothing reaches it, as {code} is a code here"
             yield Fault(route.emergency, what, "another pattern, or 'blfd tenant set' with another code")
         if not serving & set(route.trunks):
             what = f"route {route.pattern} has no trunk that is in use"
-            advice = (
-                f"'blfd route set {route.pattern} --trunks' gives it one, 'trunk set --enabled on' uses one"
-            )
+            change = command(tenant, "route", "set", route.pattern, "--trunks")
+            advice = f"{change} gives it one, 'trunk set --enabled on' uses one"
             yield Fault(route.emergency, f"emergency {what}" if route.emergency else what, advice)
     if routes and not any(route.emergency for route in routes):
-        advice = "'blfd route add 112 --trunks NAME --emergency on --caller-id NUMBER'"
+        wanted = ("route", "add", "112", "--trunks", "NAME", "--emergency", "on", "--caller-id", "NUMBER")
+        advice = command(tenant, *wanted)
         yield Fault(False, "no emergency number can be called", advice)
 
 
@@ -140,15 +142,16 @@ def _of_two(one: Trunk, other: Trunk) -> Iterator[Fault]:
 
 def _of_trunk(trunk: Trunk, directory: Directory) -> Iterator[Fault]:
     what = f"trunk {trunk.name}"
+    change = partial(command, trunk.tenant, "trunk", "set", trunk.name)
     try:
         check_sources(what, trunk.sources)
     except ValueError as error:
-        yield Fault(True, f"{error}", f"'blfd trunk set {trunk.name} --source' gives it others")
+        yield Fault(True, f"{error}", f"{change('--source')} gives it others")
     else:
         try:
             check_doubles(trunk)
         except ValueError as error:
-            yield Fault(False, f"{error}", f"'blfd trunk set {trunk.name}' says each once")
+            yield Fault(False, f"{error}", f"{change()} says each once")
     if number := clash(trunk, directory.trunks):
         advice = (
             "whose calls are told apart by nothing: register there (--mode register), or give up the number"
@@ -159,7 +162,8 @@ def _of_trunk(trunk: Trunk, directory: Directory) -> Iterator[Fault]:
     for number, target, option in leads:
         if "x" not in target.lower() and Aor(trunk.tenant, target) not in directory.extensions:
             text = f"{what}: {number} leads to {target}, which is no extension any more"
-            yield Fault(False, text, f"'blfd trunk set {trunk.name} {option}' gives it another")
+            gives = "gives all its numbers anew" if option == "--did" else "gives it another"
+            yield Fault(False, text, f"{change(option)} {gives}")
     if trunk.is_peer and Aor(trunk.tenant, trunk.username) in directory.extensions:
         text = f"{what} cannot register: {trunk.username} is an extension, which has that name to itself"
-        yield Fault(True, text, f"'blfd trunk set {trunk.name} --username' gives it another")
+        yield Fault(True, text, f"{change('--username')} gives it another")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from blfd.core.access.challenges import Proofs
+from blfd.core.advice import command
 from blfd.core.changes import Changed
 from blfd.core.effects import Effect, Level, Log, SendRequest
 from blfd.core.events.documents import DialogPackage
@@ -194,9 +195,8 @@ class Watches:
             return []
         name = pbx.upstream.name
         text = f"upstream {name} ({watch.flow or pbx.upstream.servers[0]}) does not tell of {watch.whose}"
-        return [
-            Log(Level.WARNING, f"{text}: {words}; {then}; 'blfd upstream show {name}' says of which others")
-        ]
+        shows = command(pbx.upstream.tenant, "upstream", "show", name)
+        return [Log(Level.WARNING, f"{text}: {words}; {then}; {shows} says of which others")]
 
     def forget(self, watch: Watch, now: float) -> None:
         """Forget the lamps of a subscription, as they are not known any more."""
