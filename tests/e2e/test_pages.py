@@ -507,7 +507,7 @@ def test_many_at_once(portal: Site, browser: Browser) -> None:
     asked = do("remove", "401", "402")
     said = words(asked)
     assert "Remove: 2 extensions (401, 402)?" in said
-    assert "Group gone lose members. Calls of 108 are no longer forwarded to them." in said
+    assert "Group gone loses members. Calls of 108 are no longer forwarded to them." in said
     portal.cli("extension", "set", "401", "--name", "Somebody")
     late = browser.send(asked)
     assert (late.status_code, "changed by somebody else" in words(late)) == (409, True)
