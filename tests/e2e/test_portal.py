@@ -233,6 +233,12 @@ def test_it_works_without_javascript(chromium: Browser, site: Site, page: Page) 
     context.close()
 
 
+def measured(page: Page, what: str) -> Any:
+    """What an expression about the layout gives; a click does not wait for the stylesheet, as goto does."""
+    page.wait_for_load_state()
+    return page.evaluate(what)
+
+
 NO_TABLE_SCROLLS_SIDEWAYS = """
     [...document.querySelectorAll(".wide, .scroll")].every((one) => one.scrollWidth <= one.clientWidth + 20)
 """
@@ -267,8 +273,8 @@ def test_no_page_is_wider_than_the_screen(site: Site, page: Page, width: int) ->
     for name in (*shown, "pickups", "explain?extension=101", "administrators", "tokens", "changes"):
         page.goto(f"/t/default/{name}")
         root = "document.documentElement"
-        assert page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"), name
-        assert page.evaluate(NO_TABLE_SCROLLS_SIDEWAYS), name
+        assert measured(page, f"{root}.scrollWidth <= {root}.clientWidth"), name
+        assert measured(page, NO_TABLE_SCROLLS_SIDEWAYS), name
     page.goto("/t/default/extensions/import")
     page.get_by_label("CSV file").set_input_files(
         {
@@ -279,7 +285,7 @@ def test_no_page_is_wider_than_the_screen(site: Site, page: Page, width: int) ->
     )
     page.get_by_role("button", name="Show what it will do").click()
     expect(page.get_by_role("button", name="Add them")).to_be_visible()
-    assert page.evaluate(NO_TABLE_SCROLLS_SIDEWAYS), "import"
+    assert measured(page, NO_TABLE_SCROLLS_SIDEWAYS), "import"
     assert not said
 
 
@@ -416,7 +422,7 @@ def test_three_hundred_lamps_on_one_screen(site: Site, page: Page) -> None:
     page.goto("/t/default/lamps?wall=dense")
     expect(page.locator("#board > li")).to_have_count(300)
     root = "document.documentElement"
-    assert page.evaluate(f"{root}.scrollHeight") <= 900
+    assert measured(page, f"{root}.scrollHeight") <= 900
     numbers = [str(number) for number in (*range(2000, 2288), *range(101, 113))]
     for at in range(10):
         site.cli("group", "add", f"wall {at}", *numbers[at * 30 :][:30])
@@ -427,8 +433,7 @@ def test_three_hundred_lamps_on_one_screen(site: Site, page: Page) -> None:
     page.get_by_role("button", name="Show").click()
     expect(page.locator("#board > .tile")).to_have_count(300)
     expect(page.locator("#board h2")).to_have_text([f"wall {at}" for at in range(10)])
-    page.wait_for_load_state()  # a click does not wait for the stylesheet
-    assert page.evaluate(f"{root}.scrollHeight") <= 900
+    assert measured(page, f"{root}.scrollHeight") <= 900
     page.goto("/t/default/groups/edit/wall%200")  # the tenant is so large that members are found by a search
     page.get_by_role("textbox", name="Name").fill("wall zero")
     page.get_by_role("textbox", name="Name").press("Enter")
