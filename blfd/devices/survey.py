@@ -65,7 +65,7 @@ class Survey:
 
     @cached_property
     def contacts(self) -> tuple[Contact, ...]:
-        """As many extensions as a phonebook takes."""
+        """The first extensions, as many as a phonebook takes."""
         first = self._store.devices.first_names(self._tenant, provisioning.MOST_CONTACTS)
         return tuple(starmap(Contact, first.items()))
 

@@ -163,7 +163,7 @@ class Connections:
         return self._undelivered.next_at()
 
     def due(self) -> list[Flow]:
-        """Those who are tried again now, as something waits for that; forget what has waited for too long."""
+        """The flows that are tried again now, as something waits for that; forget what has waited for too long."""
         if not self._undelivered:
             return []
         now = self._polling.clock()

@@ -34,7 +34,7 @@ class Counts:
 
 
 class Tally(Counts):
-    """The same, where each owner may have `most`."""
+    """Counts in which no owner may have more than `most`."""
 
     def __init__(self, most: int) -> None:
         super().__init__()

@@ -55,7 +55,7 @@ class NewToken(Sent):
 
 
 class MadeToken(Token):
-    """With the token itself, which nobody can show again."""
+    """A token as it was made: its secret is in `token`, which nobody can show again."""
 
     token: str
 

@@ -133,7 +133,7 @@ class Pickups(BaseModel):
 
 
 class Change(BaseModel):
-    """Of an administrator; `at` in seconds since the epoch.
+    """A change that an administrator made, `at` in seconds since the epoch.
 
     Where many are changed at once, such as by an import, `before` and `after` have the first of them by name,
     and `counts` says how many there are; its `parts` are all of them.
@@ -303,7 +303,7 @@ def _parts(
 
 @router.get("/system/changes", tags=["System"])
 def list_all_changes(there: System, limit: Limit = 100, before: Before = None) -> Changes:
-    """Of all tenants and the system, the newest first."""
+    """The changes of all tenants and of the system, the newest first."""
     found = there.desk.store.audit.changes(None, before, limit + 1)
     items = [Change.model_validate(change._asdict()) for change in found[:limit]]
     return Changes(items=items, next=items[-1].id if len(found) > limit else None)

@@ -81,7 +81,7 @@ def _routes(prefix: str, place: Callable[..., Callable[..., Place]], of: str) ->
 
     @router.get("/settings/common")
     def list_common_settings(at: Reading, scope: Scope = "*") -> list[CommonSetting]:
-        """Those with one name for all makers, and what phones of a scope are told."""
+        """The settings that have one name for all makers, and what phones of a scope are told."""
         rows = overrides.common(at.desk, at.tenant, scope)
         return [CommonSetting(**row, origin=row["from"]) for row in rows]
 

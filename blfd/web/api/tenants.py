@@ -106,5 +106,5 @@ def change_aliases(
 
 @router.delete("/{tenant}", status_code=204)
 def remove_tenant(there: System, tenant: str, expected: Expected) -> None:
-    """With its extensions, groups, phones and administrators."""
+    """Remove a tenant with its extensions, groups, phones and administrators."""
     tenants.remove(there.desk, tenant, expected)
