@@ -190,7 +190,7 @@ def main() -> None:
             client = ControlClient(socket_path(database))
             serves = client.call("status")["serves"]
             url = next(entry.removeprefix("portal: ") for entry in serves if entry.startswith("portal: "))
-            while client.call("status")["notifies"]["answered"] < keys:
+            while client.call("status")["notifies"]["responded"] < keys:
                 time.sleep(0.5)
             measure(url, Server("blfd", url, server.process))
             if given.serve:

@@ -61,7 +61,7 @@ MESSAGES = {
     passed_on.In.CANCEL: "CANCEL",
     passed_on.In.BYE: "BYE",
     passed_on.In.INFO: "INFO",
-    passed_on.In.INFO_ANSWER: "response to INFO",
+    passed_on.In.INFO_RESPONSE: "response to INFO",
 }
 
 

@@ -28,14 +28,14 @@ from blfd.core.inputs import (
 from blfd.core.messages import (
     InviteReceived,
     MovedReceived,
-    NotifyAnswered,
     NotifyReceived,
+    NotifyResponseReceived,
     ProfileWanted,
     PublishReceived,
     ReferReceived,
     RegisterReceived,
-    RequestAnswered,
     RequestReceived,
+    ResponseReceived,
     SubscribeReceived,
 )
 from blfd.core.parts import Parts
@@ -50,8 +50,8 @@ class Core(Parts):
 
     def handle(self, event: Input, now: float) -> list[Effect]:
         """What to do about `event`; `now` is seconds since the epoch."""
-        if type(event) is NotifyAnswered:  # the hot path: nothing else changes
-            return self.notifier.answered(event, now)
+        if type(event) is NotifyResponseReceived:  # the hot path: nothing else changes
+            return self.notifier.responded(event, now)
         effects = self._settle(self._route(event, now), now)
         if isinstance(event, LegEnded):
             self.calls.keeping.forget(event.leg)
@@ -79,9 +79,9 @@ class Core(Parts):
                 | RequestReceived()
             ):
                 return self.requests.handle(event, now)
-            case NotifyAnswered():
-                return self.notifier.answered(event, now)
-            case RequestAnswered():
+            case NotifyResponseReceived():
+                return self.notifier.responded(event, now)
+            case ResponseReceived():
                 return self._asked[event.token.partition(" ")[0]](event, now)
             case NotifyLost():
                 return self.notifier.ways.lost(event, now)

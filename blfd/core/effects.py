@@ -41,7 +41,7 @@ class Log(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """Answer a request. `to_tag` is given where the answer creates or belongs to a dialog.
+    """Respond to a request. `to_tag` is given where the response creates or belongs to a dialog.
 
     `contact_user` is the user in our Contact (`own_contact`); None for no Contact. `once`: who is answered
     has proved nothing, so that nothing is repeated until an ACK comes (RFC 3261, section 26.3.2.4).
@@ -57,7 +57,7 @@ class Reply(NamedTuple):
 
 
 class Ignore(NamedTuple):
-    """Do not answer this request at all (a source that is kept in silence)."""
+    """Do not respond to this request at all (a source that is kept in silence)."""
 
     transaction: int
 
@@ -152,7 +152,7 @@ class Notify(NamedTuple):
 
 
 class SendRequest(NamedTuple):
-    """Send a request outside calls, other than NOTIFY; `RequestAnswered` always comes back with `token`.
+    """Send a request outside calls, other than NOTIFY; `ResponseReceived` always comes back with `token`.
 
     `contact` is the user of our Contact and the parameters of its URI; None for no Contact. `remote_tag` is
     that of To, inside a dialog.

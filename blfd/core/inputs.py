@@ -16,14 +16,14 @@ from blfd.core.directory import Directory
 from blfd.core.messages import (
     InviteReceived,
     MovedReceived,
-    NotifyAnswered,
     NotifyReceived,
+    NotifyResponseReceived,
     ProfileWanted,
     PublishReceived,
     ReferReceived,
     RegisterReceived,
-    RequestAnswered,
     RequestReceived,
+    ResponseReceived,
     SubscribeReceived,
 )
 from blfd.core.saved import SavedCall, SavedPublication, SavedSeat, SavedSubscription
@@ -152,9 +152,9 @@ Input = (
     | ProfileWanted
     | ProfileFound
     | RulesSet
-    | NotifyAnswered
+    | NotifyResponseReceived
     | NotifyLost
-    | RequestAnswered
+    | ResponseReceived
     | InviteReceived
     | ReferReceived
     | MovedReceived

@@ -16,7 +16,7 @@ from blfd.core.values import Flow, Server, Target
 
 SHORTEST, LONGEST = 5.0, 3600.0  # seconds for which something found holds, whatever DNS says
 UNFOUND = 10.0  # seconds until what was not found is looked up again
-SILENT = 60.0  # seconds for which a target that gave no answer comes last
+SILENT = 60.0  # seconds for which a target that gave no response comes last
 MOST_KNOWN = 2000  # servers
 MOST_ASKED = 200  # servers that are being looked up
 MOST_HELD = 1000  # inputs that wait
@@ -108,7 +108,7 @@ class Locations:
 
     # Targets that are silent
 
-    def gave_no_answer(self, way: Flow, now: float) -> None:
+    def gave_no_response(self, way: Flow, now: float) -> None:
         """Note that a request that was sent there had no response."""
         self._silent.add(way)
         self.timers.set(("way", way), now + SILENT)

@@ -149,7 +149,7 @@ class ProfileWanted(NamedTuple):
     contact: str
 
 
-class NotifyAnswered(NamedTuple):
+class NotifyResponseReceived(NamedTuple):
     """The final response to the NOTIFY in flight; `status` is 408 when none came (timer F)."""
 
     subscription: str
@@ -157,7 +157,7 @@ class NotifyAnswered(NamedTuple):
     retry_after: int | None = None
 
 
-class RequestAnswered(NamedTuple):
+class ResponseReceived(NamedTuple):
     """The final response to a `SendRequest`; `status` is 408 without a `reason` when none came, and 503 where
     there is no connection. `contacts` and `expires` are of a REGISTER or SUBSCRIBE, `min_expires` of a 423.
     """

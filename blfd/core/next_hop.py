@@ -83,12 +83,12 @@ class NextHops:
         """The name that routes lead to, where the way of whoever sent a request over `flow` hangs on it."""
         return server_in(routes[0], flow) if routes and self.trusts(flow.host) else None
 
-    def without_answer(self, flow: Flow, contact: str, routes: Routes, now: float) -> Flow:
+    def without_response(self, flow: Flow, contact: str, routes: Routes, now: float) -> Flow:
         """Another way for a request that had no response by `flow`, where there is one."""
         written = routes[0] if routes else contact
         if not self.trusts(flow.host) or server_in(written, flow) is None:
             return flow
-        self._locations.gave_no_answer(flow, now)
+        self._locations.gave_no_response(flow, now)
         return self._named(written, flow) or flow
 
     def ways(self, flow: Flow, routes: Routes) -> list[Flow]:

@@ -125,10 +125,10 @@ class Parts:
         self.upstreams = Upstreams(self._composition, trunks.servers, self._new_tag, leads_here)
         self.looks = Pings(ways, self._new_tag, self.upstreams.came_back, LOOK, "upstream")
         self._asked = {  # who takes the answers, by what the tokens of requests begin with
-            registrations.KIND: self.registrations.answered,
-            pings.KIND: self.pings.answered,
-            LOOK: self.looks.answered,
-            watches.KIND: self.upstreams.answered,
+            registrations.KIND: self.registrations.responded,
+            pings.KIND: self.pings.responded,
+            LOOK: self.looks.responded,
+            watches.KIND: self.upstreams.responded,
         }
 
     def _made_requests(self) -> Requests:

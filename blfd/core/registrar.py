@@ -73,9 +73,9 @@ class Registrar:
         """The ways to a phone, in the order in which they are tried."""
         return self._next_hops.ways(binding.flow, binding.path)
 
-    def gave_no_answer(self, contact: str, flow: Flow, path: tuple[str, ...], now: float) -> None:
+    def gave_no_response(self, contact: str, flow: Flow, path: tuple[str, ...], now: float) -> None:
         """Note that a call of a phone by `flow` came to nothing there."""
-        self._next_hops.without_answer(flow, contact, path, now)
+        self._next_hops.without_response(flow, contact, path, now)
 
     def registered(self, aor: Aor, now: float) -> bool:
         return any(binding.expires_at > now for binding in self._by_aor.get(aor, {}).values())

@@ -5,7 +5,7 @@ be answered by an effect. The watchdog sees both go by (`saw`), and waits as lon
 take. When it has not come, whatever the cause, the call ends on both sides with the reason, the operator
 reads one line, and it is counted: the number should be zero. Twice a minute the stack is asked which legs it
 has, as nothing else announces the end of a call that is up; and all subscriptions are gone through for a
-NOTIFY without an answer. The watchdog decides nothing while all goes well, and keeps no state of calls.
+NOTIFY without a response. The watchdog decides nothing while all goes well, and keeps no state of calls.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from blfd.core.calls.leg_effects import (
     Accept,
     Adopt,
     Answer,
-    AnswerInfo,
     AnswerOffer,
     Dial,
     Drop,
@@ -31,11 +30,12 @@ from blfd.core.calls.leg_effects import (
     NotifyLeg,
     Offer,
     RefuseOffer,
+    RespondToInfo,
     SendInfo,
 )
 from blfd.core.calls.leg_inputs import (
-    InfoAnswered,
     InfoReceived,
+    InfoResponseReceived,
     LegAccepted,
     LegAcknowledged,
     LegEnded,
@@ -52,7 +52,7 @@ from blfd.core.calls.pickup import Pickups
 from blfd.core.effects import Effect, Level, Log
 from blfd.core.events.notifier import Notifier
 from blfd.core.inputs import Input
-from blfd.core.messages import NotifyAnswered
+from blfd.core.messages import NotifyResponseReceived
 from blfd.core.timers import Timers
 
 TRANSACTION = 40.0  # seconds: 64*T1 (RFC 3261, timers B, F and H), and a margin for a busy machine
@@ -83,11 +83,11 @@ BROUGHT: dict[type, type] = {
     MediaFound: FindMedia,
     LegAcknowledged: Answer,
     OfferAnswered: Offer,
-    InfoAnswered: SendInfo,
+    InfoResponseReceived: SendInfo,
     LegNotified: NotifyLeg,
     AnswerOffer: OfferReceived,
     RefuseOffer: OfferReceived,
-    AnswerInfo: InfoReceived,
+    RespondToInfo: InfoReceived,
 }
 """What ends a wait, besides the end of the leg."""
 
@@ -105,7 +105,7 @@ Sent = (
     | HangUp
     | AnswerOffer
     | RefuseOffer
-    | AnswerInfo
+    | RespondToInfo
 )
 Heard = (
     LegAccepted
@@ -116,7 +116,7 @@ Heard = (
     | OfferReceived
     | OfferAnswered
     | InfoReceived
-    | InfoAnswered
+    | InfoResponseReceived
     | LegNotified
 )
 SENT, HEARD = frozenset(get_args(Sent)), frozenset(get_args(Heard))
@@ -248,10 +248,10 @@ class Watchdog:
     def _look(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
         self._look_later(now)
-        for subscription in self._notifier.unanswered(now - NOTIFY):
+        for subscription in self._notifier.without_response(now - NOTIFY):
             whose = Whose("lamp of {}", subscription.watcher.extension, (subscription.resource,))
             effects.append(self._count(whose, f"the NOTIFY to {subscription.watcher} has no answer"))
-            effects += self._notifier.answered(NotifyAnswered(subscription.key, 408), now)
+            effects += self._notifier.responded(NotifyResponseReceived(subscription.key, 408), now)
         if self._list_at <= now and self._legs:
             self._list_at, self._asked_about = now + LIST, self._newest
             effects += self._end_slow(now)
@@ -265,11 +265,11 @@ class Watchdog:
         if wait.kind is HangUp:
             return [log, Drop(leg)]
         if wait.kind is SendInfo:
-            return [log, *self._on_leg(InfoAnswered(leg, wait.exchange, 408, "Request Timeout"), now)]
+            return [log, *self._on_leg(InfoResponseReceived(leg, wait.exchange, 408, "Request Timeout"), now)]
         if wait.kind is NotifyLeg:
             return [log, *self._on_leg(LegNotified(leg, wait.exchange, 408), now)]
         if wait.kind is InfoReceived:
-            return [log, AnswerInfo(leg, wait.exchange, 408)]
+            return [log, RespondToInfo(leg, wait.exchange, 408)]
         return [log, *self._give_up(leg, why, now)]
 
     def _give_up(self, leg: int, why: str, now: float) -> list[Effect]:

@@ -130,8 +130,8 @@ class Adapter:
         begins = data.startswith(b"INVITE ") and not IN_DIALOG.search(data, 0, data.find(b"\r\n\r\n"))
         if begins or data.startswith(b"SIP/2.0 1"):
             return self._network.send_request(data, way)
-        wants_answer = not is_response and not data.startswith(b"ACK ")
-        return self._network.send_lasting(data, way, wants_answer=wants_answer)
+        wants_response = not is_response and not data.startswith(b"ACK ")
+        return self._network.send_lasting(data, way, wants_response=wants_response)
 
     def _true(self, data: bytes, way: Source) -> bytes:
         """A message with the true address in its topmost Via."""

@@ -11,7 +11,7 @@ from enum import IntEnum
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from blfd.core.calls.leg_inputs import InfoAnswered, LegNotified
+from blfd.core.calls.leg_inputs import InfoResponseReceived, LegNotified
 from blfd.core.inputs import Input
 from blfd.core.values import Headers, Redirect
 from blfd.pjsip.errors import WORDS
@@ -88,16 +88,16 @@ class InviteEvents:
         c.on_state_changed, c.on_new_session, c.on_tsx_state_changed = self._kept[:3]
         c.on_rx_offer2, c.on_rx_reinvite, c.on_media_update, c.on_send_ack = self._kept[3:]
         self.on_dialog_request = callback("pj_bool_t(pjsip_rx_data *)", self._claim, DECLINED)
-        self.on_dialog_response = callback("pj_bool_t(pjsip_rx_data *)", self._answered, DECLINED)
+        self.on_dialog_response = callback("pj_bool_t(pjsip_rx_data *)", self._responded, DECLINED)
 
-    def _answered(self, rdata: CData) -> int:
+    def _responded(self, rdata: CData) -> int:
         """Tell a leg of a response before ACK and PRACK go out, which take its route set."""
         response = self.message
         if not isinstance(response, Response) or response.method != "INVITE":
             return DECLINED
         leg = self.legs.of_tag(response.from_.tag)
         if leg and not leg.is_connected and 100 < response.status < 300:
-            self.legs.answered_by(leg, response)
+            self.legs.responded_by(leg, response)
         return DECLINED
 
     def _on_state(self, inv: CData, event: CData) -> None:
@@ -147,18 +147,20 @@ class InviteEvents:
                 if string(transaction.method.name) == "NOTIFY":
                     self._emit(LegNotified(leg.number, exchange, status))
                 else:
-                    self._on_info_answer(leg, exchange, status, received)
+                    self._on_info_response(leg, exchange, status, received)
             case (Role.UAS, Tsx.TRYING) if string(transaction.method.name) == "INFO":
                 leg.informed(transaction, event.tsx_state.src.rdata, *self._body(), self._said())
             case (Role.UAS, Tsx.TERMINATED):
                 leg.forgotten(transaction)
 
-    def _on_info_answer(self, leg: Leg, exchange: int, status: int, received: bool) -> None:
+    def _on_info_response(self, leg: Leg, exchange: int, status: int, received: bool) -> None:
         if not received:
-            self._emit(InfoAnswered(leg.number, exchange, status))
+            self._emit(InfoResponseReceived(leg.number, exchange, status))
             return
         said = self._said()
-        self._emit(InfoAnswered(leg.number, exchange, status, said.reason, *self._body(), said.headers))
+        self._emit(
+            InfoResponseReceived(leg.number, exchange, status, said.reason, *self._body(), said.headers)
+        )
 
     def _body(self) -> tuple[str, bytes]:
         """The body of an INFO or its response: Content-Type as it came, and octets."""

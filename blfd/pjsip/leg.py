@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from blfd.core.calls import leg_effects as e
 from blfd.core.calls.leg_inputs import (
-    InfoAnswered,
     InfoReceived,
+    InfoResponseReceived,
     LegAnswered,
     LegEnded,
     LegFault,
@@ -137,11 +137,11 @@ class Leg:
             case e.SendInfo():
                 status = self._request("INFO", effect, effect.headers, effect.content_type, effect.body)
                 if status:
-                    self._emit(InfoAnswered(self.number, effect.exchange, status))
+                    self._emit(InfoResponseReceived(self.number, effect.exchange, status))
             case e.NotifyLeg():
                 self._notify(effect)
-            case e.AnswerInfo():
-                self._answer_info(effect)
+            case e.RespondToInfo():
+                self._respond_to_info(effect)
             case e.Secure():
                 self.is_secure = True
 
@@ -229,7 +229,7 @@ class Leg:
     def _let_go(self, before: State) -> None:
         """Answer what was held when the leg ends: 487 to a re-INVITE (RFC 3261, section 15.1.2)."""
         for exchange in list(self._infos):
-            self._answer_info(e.AnswerInfo(self.number, exchange, NOT_HERE))
+            self._respond_to_info(e.RespondToInfo(self.number, exchange, NOT_HERE))
         if before is State.ASKED and self.session.may_respond:
             self.session.refuse(487, "Request Terminated")
         elif before is State.UPDATED:
@@ -257,11 +257,11 @@ class Leg:
             return NOT_HERE
         return 0 if self.session.request(method, effect.exchange, headers, content_type, body) else 500
 
-    def _answer_info(self, effect: e.AnswerInfo) -> None:
+    def _respond_to_info(self, effect: e.RespondToInfo) -> None:
         waiting = self._infos.pop(effect.exchange, None)
         if waiting is not None:
             reason = effect.reason or PHRASES.get(effect.status, "Refused")
-            self.session.answer_request(
+            self.session.respond_to_request(
                 *waiting, effect.status, reason, effect.headers, effect.content_type, effect.body
             )
 

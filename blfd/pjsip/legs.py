@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from blfd.core.calls import leg_effects as e
 from blfd.core.calls.leg_inputs import (
-    InfoAnswered,
+    InfoResponseReceived,
     LegAccepted,
     LegDescribed,
     LegEnded,
@@ -242,7 +242,7 @@ class Legs:
             case e.Offer():
                 self._emit(OfferAnswered(effect.leg, 481, None))
             case e.SendInfo():
-                self._emit(InfoAnswered(effect.leg, effect.exchange, 481))
+                self._emit(InfoResponseReceived(effect.leg, effect.exchange, 481))
             case e.NotifyLeg():
                 self._emit(LegNotified(effect.leg, effect.exchange, 481))
 
@@ -271,7 +271,9 @@ class Legs:
         leg = self._by_tag.get((message.from_ if is_request else message.to).tag)
         if leg and message.method == "INFO":
             if is_request and (exchange := leg.session.exchanges.pop(message.cseq, 0)):
-                self._emit(InfoAnswered(leg.number, exchange, 513, "The INFO is too large to be sent"))
+                self._emit(
+                    InfoResponseReceived(leg.number, exchange, 513, "The INFO is too large to be sent")
+                )
         elif leg and leg not in self._failing:
             self._failing.append(leg)
         is_final = isinstance(message, Response) and message.status >= 200
@@ -325,7 +327,7 @@ class Legs:
 
     # Where their requests go
 
-    def answered_by(self, leg: Leg, response: Response) -> None:
+    def responded_by(self, leg: Leg, response: Response) -> None:
         """Take route set and target from a response to our INVITE; the flow stays (RFC 3261, 12.1.2)."""
         leg.contact = target(response, leg.flow) or leg.contact
         said = response.contacts[0].uri.text if response.contacts else leg.contact

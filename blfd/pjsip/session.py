@@ -137,7 +137,7 @@ class Session:
             realm = self.account.realm if self.account else ""
             return self._rounds.asked(cseq, self._next_cseq, challenges, realm)
         if status >= 200:
-            self._rounds.answered(cseq)
+            self._rounds.finished(cseq)
         return []
 
     @property
@@ -147,7 +147,7 @@ class Session:
 
     def forget_challenges(self) -> None:
         """Forget what was to go again and has not: the next request has its CSeq."""
-        self._rounds.answered(self._next_cseq)
+        self._rounds.finished(self._next_cseq)
 
     def goes_again(self, status: int, cseq: int) -> bool:
         """Whether PJSIP has answered the challenge that has just come for one of `exchanges`."""
@@ -295,11 +295,11 @@ class Session:
         return True
 
     def responding(self, rdata: CData) -> CData | None:
-        """A 200 to a request, to be sent by `answer_request`; None where PJSIP makes none."""
+        """A 200 to a request, to be sent by `respond_to_request`; None where PJSIP makes none."""
         made = lib.pjsip_dlg_create_response(self.dialog, rdata, 200, ffi.NULL, self._out.tdata)
         return None if made else self._out.tdata[0]
 
-    def answer_request(
+    def respond_to_request(
         self,
         transaction: CData,
         response: CData,

@@ -73,7 +73,7 @@ LONGEST_WAIT = 1.0
 RENEWAL = 1.0  # seconds between looks whether certificates have changed
 SWITCH = 0.001  # seconds that a thread may keep the interpreter from the SIP thread, which sends often
 STOP_PATIENCE = 5.0  # seconds for BYEs, CANCELs and last NOTIFYs to be answered
-STOP_QUIET = 2.0  # seconds after the last answer: who has not answered by then is not there
+STOP_QUIET = 2.0  # seconds after the last response: who has not answered by then is not there
 SAME_WISH = 1.0  # what ends a process often comes twice, as from a terminal and from a supervisor
 ENDED_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -317,7 +317,7 @@ class Server:
 
     def _drain(self) -> None:
         """Hang up what cannot go on in the next process, or all that there is; tell the watchers if asked to;
-        and give the answers a moment."""
+        and give the responses a moment."""
         self.emit(Drain(self._config.drain, self._config.hang_up_on_stop))
         now = time.monotonic()
         end, quiet, left = now + STOP_PATIENCE, now + STOP_QUIET, self._leaving()
@@ -331,7 +331,7 @@ class Server:
     def _leaving(self) -> int:
         """How many legs and registrations end, PUBLISHes wait for the disk and, with `drain`, subscriptions
         are not confirmed to have ended."""
-        leaving = self._calls.legs.ending() + len(self._core.registrations) + self._core.compositor.unanswered
+        leaving = self._calls.legs.ending() + len(self._core.registrations) + self._core.compositor.held
         return leaving + (len(self._core.notifier.subscriptions) if self._config.drain else 0)
 
 

@@ -53,7 +53,7 @@ class ClientTransactions:
         self._over: ByFlow[str] = ByFlow()
         self._first: deque[tuple[float, str]] = deque()
         self._later: list[Again] = []
-        self.sent = self.answered = self.retransmitted = self.failed = 0
+        self.sent = self.responded = self.retransmitted = self.failed = 0
 
     def send(
         self,
@@ -89,7 +89,7 @@ class ClientTransactions:
         return outstanding.token
 
     def take(self, branch: str, call_id: str, local_tag: str, cseq: int, status: int) -> str | None:
-        """The token of what a response answers for good; None if it is provisional, late, or a stranger's."""
+        """The token of the request that a final response ends; None if it is late, or a stranger's."""
         outstanding = self._outstanding.get(branch)
         if (
             outstanding is None
@@ -99,17 +99,17 @@ class ClientTransactions:
             or outstanding.cseq != cseq
         ):
             return None
-        return self.answer(branch, status)
+        return self.finish(branch, status)
 
     def sent_with(self, branch: str) -> bytes:
         """The request that waits for the response with a branch; b"" if there is none."""
         outstanding = self._outstanding.get(branch)
         return outstanding.data if outstanding else b""
 
-    def answer(self, branch: str, status: int) -> str:
-        """The token of a request that waits, and is answered for good."""
+    def finish(self, branch: str, status: int) -> str:
+        """The token of a request that waits, and has its final response now."""
         if status < 300:
-            self.answered += 1
+            self.responded += 1
         else:
             self.failed += 1
         return self._end(branch)

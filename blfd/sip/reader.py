@@ -46,25 +46,25 @@ _URI = rf"sips?:(?:[A-Za-z0-9\-_.!~*'()]+@)?[A-Za-z0-9.\-]+{_PORT}(?:;transport=
 _NAMED = rf"""(?:"[ !#-;=?-\[\]-~]*" ?)?<{_URI}>"""
 _OTHERS = "User-Agent|Server|Allow|Supported|Allow-Events|Accept|Accept-Language"
 _STAMP = rf"(?:;rport(?:={_PORT_NUMBER})?)?"
-_answer_begins = re.compile(
+_response_begins = re.compile(
     rf"SIP/2\.0 (2[0-9][0-9]) [ -~]*\r\nVia: SIP/2\.0/[A-Z]+ [A-Za-z0-9.\-]+{_PORT}{_STAMP}"
     rf";branch=({TOKEN}){_STAMP}(?:;received=[0-9.]+)?(?=\r\nFrom: )".encode()
 ).match
 _ECHOED_FROM, _ECHOED_TO = b"\r\nFrom: ", b" NOTIFY\r\n"
-_answer_ends = re.compile(
+_response_ends = re.compile(
     rf"(?:(?:Contact: {_NAMED}|(?:{_OTHERS}): [ -~]*)\r\n){{0,20}}"
     rf"(?:Event: [ -~]*\r\n)?(?:(?:{_OTHERS}): [ -~]*\r\n){{0,20}}Content-Length: 0\r\n\r\n".encode()
 ).fullmatch
 _SHORTEST_END = b"Content-Length: 0\r\n\r\n"
 
 
-def plain_answer(data: bytes, sent: Callable[[str], bytes]) -> tuple[str, int] | None:
+def plain_response(data: bytes, sent: Callable[[str], bytes]) -> tuple[str, int] | None:
     """The branch and status of a phone's 2xx to a NOTIFY, as phones plainly write it: From, To, Call-ID and
     CSeq are those of the NOTIFY, octet by octet. None for all else, of which `read` finds what it says.
 
-    `sent` is asked for the NOTIFY with a branch, b"" if none is answered by it.
+    `sent` is asked for the NOTIFY with a branch, b"" if none has it.
     """
-    match = _answer_begins(data)
+    match = _response_begins(data)
     if match is None:
         return None
     branch, start = match[2].decode(), match.end()
@@ -74,7 +74,7 @@ def plain_answer(data: bytes, sent: Callable[[str], bytes]) -> tuple[str, int] |
     notify = sent(branch)
     if not notify.startswith(data[start:end], notify.find(_ECHOED_FROM)):
         return None
-    if data[end:] != _SHORTEST_END and not _answer_ends(data, end):
+    if data[end:] != _SHORTEST_END and not _response_ends(data, end):
         return None
     return branch, int(match[1])
 

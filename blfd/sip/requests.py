@@ -12,8 +12,8 @@ from blfd.core.messages import (
     PublishReceived,
     ReferReceived,
     RegisterReceived,
-    RequestAnswered,
     RequestReceived,
+    ResponseReceived,
     SubscribeReceived,
 )
 from blfd.core.values import Flow, Headers, Redirect
@@ -85,9 +85,9 @@ def remote_target(message: Request) -> str:
     return message.contacts[0].uri.text if message.contacts else ""
 
 
-def request_answered(token: str, response: Response) -> RequestAnswered:
+def response_received(token: str, response: Response) -> ResponseReceived:
     """What a request of ours outside calls has led to."""
-    return RequestAnswered(
+    return ResponseReceived(
         token,
         response.status,
         response.reason,

@@ -1,4 +1,4 @@
-"""Requests that came and what they were answered: server transactions (RFC 3261, section 17.2; RFC 6026).
+"""Requests that came, and the responses to them: server transactions (RFC 3261, section 17.2; RFC 6026).
 
 A transaction is a value that its id finds until it is answered, at once or later, and its key as long as
 copies of the request may come. An INVITE that the core accepts is PJSIP's from then on (ACCEPTED); its key is
@@ -85,7 +85,7 @@ class ServerTransaction:
     """One request of a peer, which came by `source`; its responses go to `flow`. `leg` has accepted it.
 
     `anew` is where a connection is made for a response whose own has ended; None where none is.
-    `request` is what a response copies from; it is let go when there is nothing more to answer.
+    `request` is what a response copies from; it is let go when there is nothing more to say.
     """
 
     __slots__ = (
@@ -143,7 +143,7 @@ class ServerTransactions:
         self._ends: deque[tuple[float, ServerTransaction]] = deque()  # in order: all live as long
         self._repeats: list[tuple[float, int, ServerTransaction]] = []  # timer G
         self._numbers = itertools.count(1)
-        self.unanswered = 0  # given up since the start: should be zero
+        self.without_response = 0  # given up since the start: should be zero
         self.undelivered = 0  # responses whose connection was gone, and that had no other
 
     def __len__(self) -> int:
@@ -151,7 +151,7 @@ class ServerTransactions:
 
     @property
     def waiting(self) -> int:
-        """How many have not been answered."""
+        """How many have no final response."""
         return len(self._by_id)
 
     def find(self, key: str) -> ServerTransaction | None:
@@ -203,11 +203,11 @@ class ServerTransactions:
             self._end_at(transaction, now + LIFETIME)
 
     def wait(self, transaction: ServerTransaction, now: float) -> None:
-        """Let a transaction wait for its answer, which comes later; what never comes is found out."""
+        """Let a transaction wait for its response, which comes later; what never comes is found out."""
         self._end_at(transaction, now + LIFETIME)
 
     def ignore(self, transaction: ServerTransaction, now: float) -> None:
-        """Never answer; copies of the request are not answered either."""
+        """Never respond, to copies of the request neither."""
         self._close(transaction)
         self._end_at(transaction, now + LIFETIME)
 
@@ -282,7 +282,7 @@ class ServerTransactions:
                 self._end_at(transaction, now + LIFETIME)
                 continue
             if transaction.id in self._by_id:
-                self.unanswered += 1
-                log.error("a %s was never answered: a fault of ours", transaction.method)
+                self.without_response += 1
+                log.error("a %s got no response: a fault of ours", transaction.method)
                 self._close(transaction)
             self._forget(transaction)

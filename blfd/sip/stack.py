@@ -93,7 +93,7 @@ class Stack:
         """Handle what comes within `timeout` seconds, and all timers that are due."""
         delay = self._calls.poll()
         self.network.poll(0.0 if self.admission.waiting else self._may_wait(timeout, delay))
-        self._tell_answers()
+        self._tell_responses()
         try:
             if self.admission.waiting:
                 self._take_all(self.admission.turn())
@@ -115,9 +115,9 @@ class Stack:
         return max(0.0, timeout)
 
     @property
-    def unanswered(self) -> int:
-        """How many requests the core has never answered: should be zero."""
-        return self._server.transactions.unanswered
+    def without_response(self) -> int:
+        """How many requests the core has given no response to: should be zero."""
+        return self._server.transactions.without_response
 
     @property
     def undelivered(self) -> int:
@@ -140,12 +140,12 @@ class Stack:
             except Exception:
                 self._not_handled(data, source)
 
-    def _tell_answers(self) -> None:
-        """Tell of answers now, so that all stays in its order: a change has to find free who has answered."""
+    def _tell_responses(self) -> None:
+        """Tell of responses now, so that all stays in order: a change has to find free who has answered."""
         try:
             self.client.tell()
         except Exception:
-            log.exception("an answer to a NOTIFY was not handled")
+            log.exception("a response to a NOTIFY was not handled")
 
     @staticmethod
     def _not_handled(data: bytes, source: Source) -> None:
@@ -167,14 +167,14 @@ class Stack:
         self._server.take_all(read)
 
     def _take(self, data: bytes, source: Source) -> None:
-        if data[:9] == b"SIP/2.0 2" and (plain := reader.plain_answer(data, self.client.clients.sent_with)):
-            self.client.answered(*plain)
+        if data[:9] == b"SIP/2.0 2" and (plain := reader.plain_response(data, self.client.clients.sent_with)):
+            self.client.responded(*plain)
             return
         message = self._read(data, source)
         if isinstance(message, Response):
             self._take_response(message, Flow._make(source))
         elif message is not None:
-            self._tell_answers()
+            self._tell_responses()
             self.counters.requests += 1
             self._server.take(message, Flow._make(source))
 
@@ -190,7 +190,7 @@ class Stack:
         if response.via.branch.startswith(COOKIE):
             self.client.take(response)
             return
-        self._tell_answers()
+        self._tell_responses()
         if not self._calls.response(response, flow):
             self.client.take_further(response, flow)
 
@@ -214,7 +214,7 @@ class Stack:
             self.network.send(response, response_flow(unread.via, flow))
 
     def _flow_closed(self, flow: Flow) -> None:
-        self._tell_answers()
+        self._tell_responses()
         self._calls.flow_closed(flow)
         # Before something is sent by a new connection to the same peer:
         lost = self.client.lost(flow)

@@ -1,4 +1,4 @@
-"""Our requests outside calls, and what is answered to them: we are their user agent client (RFC 3261)."""
+"""Our requests outside calls, and the responses to them: we are their user agent client (RFC 3261)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from blfd.core import effects as e
 from blfd.core.inputs import Emit, Input, NotifyLost
-from blfd.core.messages import NotifyAnswered, RequestAnswered
+from blfd.core.messages import NotifyResponseReceived, ResponseReceived
 from blfd.core.values import DialogId, Flow
 from blfd.sip.client_transactions import ClientTransactions
 from blfd.sip.further_responses import FurtherResponses
@@ -15,7 +15,7 @@ from blfd.sip.headers import name_addr
 from blfd.sip.message import Response
 from blfd.sip.notifies import Notifies
 from blfd.sip.own_uris import OwnUris
-from blfd.sip.requests import request_answered
+from blfd.sip.requests import response_received
 from blfd.sip.writer import Writer
 from blfd.transport.network import Network
 
@@ -30,7 +30,7 @@ class UserAgentClient:
         self.clients = ClientTransactions(network.send_request)
         self._requests = ClientTransactions(network.send_request)
         self.notifies = Notifies(self.clients, own_uris, self._writer)
-        self._answers: list[Input] = []
+        self._responses: list[Input] = []
         self._further_responses = FurtherResponses(network.send, self._requests, own_uris, self._writer)
 
     def take(self, response: Response) -> None:
@@ -40,28 +40,28 @@ class UserAgentClient:
         if response.method != "NOTIFY":
             token = self._requests.take(*ids, status)
             if token:
-                self._emit(request_answered(token, response))
+                self._emit(response_received(token, response))
             return
         token = self.clients.take(*ids, status)
         if token:
             retry_after = response.number("retry-after") if status >= 300 else None
-            self._answers.append(NotifyAnswered(token, status, retry_after))
+            self._responses.append(NotifyResponseReceived(token, status, retry_after))
 
     def take_further(self, response: Response, flow: Flow) -> None:
         """Take a response to an INVITE that no call waits for."""
         self._further_responses.hang_up(response, flow, time.monotonic())
 
-    def answered(self, branch: str, status: int) -> None:
+    def responded(self, branch: str, status: int) -> None:
         """Note the 2xx to the NOTIFY with a branch, which waits for that: `tell` says so."""
-        token = self.clients.answer(branch, status)
+        token = self.clients.finish(branch, status)
         if token:
-            self._answers.append(NotifyAnswered(token, status))
+            self._responses.append(NotifyResponseReceived(token, status))
 
     def tell(self) -> None:
-        """Tell the core of the answers to NOTIFYs: of all together, as many come at once."""
-        if self._answers:
-            answers, self._answers = self._answers, []
-            self._emit(*answers)
+        """Tell the core of the responses to NOTIFYs: of all together, as many come at once."""
+        if self._responses:
+            responses, self._responses = self._responses, []
+            self._emit(*responses)
 
     def notify(self, notifies: Sequence[e.Notify]) -> None:
         for lost in self.notifies.send(notifies):
@@ -85,22 +85,22 @@ class UserAgentClient:
         )
         token, dialog = effect.token, DialogId(effect.call_id, effect.local_tag, effect.remote_tag)
         if not self._requests.send(branch, token, dialog, effect.cseq, data, flow, time.monotonic()):
-            self._emit(RequestAnswered(token, 503, NOT_CONNECTED))
+            self._emit(ResponseReceived(token, 503, NOT_CONNECTED))
 
     def lost(self, flow: Flow) -> list[Input]:
-        """What has become of the requests that had no answer when the connection of `flow` was lost."""
-        lost, unanswered = self.clients.lost(flow), self._requests.lost(flow)
+        """What has become of the requests that had no response when the connection of `flow` was lost."""
+        lost, without_response = self.clients.lost(flow), self._requests.lost(flow)
         found: list[Input] = [NotifyLost(token, flow) for token in lost if token]
-        return found + [RequestAnswered(token, 503, NOT_CONNECTED) for token in unanswered if token]
+        return found + [ResponseReceived(token, 503, NOT_CONNECTED) for token in without_response if token]
 
     def due(self, now: float) -> None:
-        """Send again, or give up, what has no answer."""
+        """Send again, or give up, what has no response."""
         for token in self.clients.due(now):
             if token:
-                self._emit(NotifyAnswered(token, 408))
+                self._emit(NotifyResponseReceived(token, 408))
         for token in self._requests.due(now):
             if token:
-                self._emit(RequestAnswered(token, 408))
+                self._emit(ResponseReceived(token, 408))
 
     def next_timers(self) -> tuple[float | None, float | None]:
         return self.clients.next_timer(), self._requests.next_timer()

@@ -1,4 +1,4 @@
-"""Requests of peers, and what we answer: we are their user agent server (RFC 3261).
+"""Requests of peers, and our responses: we are their user agent server (RFC 3261).
 
 What belongs to a call goes on to what carries it. All else is a transaction of ours, and the core says what
 is answered.
@@ -156,7 +156,7 @@ class UserAgentServer:
             self._respond(self._begin(key, request, flow), status, headers=headers)
 
     def _ask(self, *transactions: ServerTransaction) -> None:
-        """Have the core answer requests; it may do so later."""
+        """Have the core respond to requests; it may do so later."""
         inputs = []
         for transaction in transactions:
             try:
@@ -172,7 +172,7 @@ class UserAgentServer:
         try:
             self._emit(*inputs)
         except Exception:
-            failed = True  # of one that has no answer; nearly all others have theirs
+            failed = True  # of one that has no response; nearly all others have theirs
             log.exception("one of these was not handled:\n%s", "\n".join(map(repr, inputs))[:LOGGED])
         for transaction in transactions:
             if not transaction.is_open:
@@ -185,7 +185,7 @@ class UserAgentServer:
             self.transactions.wait(transaction, time.monotonic())
 
     def _input_of(self, transaction: ServerTransaction) -> Input | None:
-        """The input that the core is to answer; None if it need not, as the request is refused here."""
+        """The input that the core is to respond to; None if it need not, as the request is refused here."""
         try:
             return self._checked(transaction)
         except Refusal as refusal:

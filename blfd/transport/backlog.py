@@ -1,4 +1,4 @@
-"""SUBSCRIBEs that wait their turn, so that a storm of them holds up neither calls nor answers."""
+"""SUBSCRIBEs that wait their turn, so that a storm of them holds up neither calls nor responses."""
 
 from __future__ import annotations
 

@@ -135,27 +135,27 @@ class Connections:
         if connection.is_ours:
             self._opening -= 1
             for data in self._undelivered.take(connection.flow, self._polling.clock()):
-                connection.awaits_answer = True
+                connection.awaits_response = True
                 connection.send(data)
         else:
             self._is_there(connection.flow.host)
 
-    def send_lasting(self, listener: TcpListener, data: bytes, flow: Flow, *, wants_answer: bool) -> bool:
+    def send_lasting(self, listener: TcpListener, data: bytes, flow: Flow, *, wants_response: bool) -> bool:
         """Send a message of a call; it waits where its peer cannot be reached now. False if it cannot wait.
 
-        One that `wants_answer` is sent again by a new connection where ours ends before anything has come.
+        One that `wants_response` is sent again by a new connection where ours ends before anything has come.
         """
         connection = self.open(listener, flow, at_once=flow not in self._undelivered)
         if connection is None or connection.opening_until is not None:
-            return self._undelivered.add(flow, data, self._polling.clock(), wants_answer=wants_answer)
-        if connection.is_ours and wants_answer:
-            self._undelivered.add(flow, data, self._polling.clock(), wants_answer=True)
-            connection.awaits_answer = True
+            return self._undelivered.add(flow, data, self._polling.clock(), wants_response=wants_response)
+        if connection.is_ours and wants_response:
+            self._undelivered.add(flow, data, self._polling.clock(), wants_response=True)
+            connection.awaits_response = True
         return connection.send(data)
 
-    def answered(self, connection: TcpConnection) -> None:
-        """Note that something came over a connection of ours after what was to be answered."""
-        connection.awaits_answer = False
+    def responded(self, connection: TcpConnection) -> None:
+        """Note that something came over a connection of ours after what wants a response."""
+        connection.awaits_response = False
         self._undelivered.arrived(connection.flow)
 
     def next_attempt(self) -> float | None:
@@ -163,7 +163,7 @@ class Connections:
         return self._undelivered.next_at()
 
     def due(self) -> list[Flow]:
-        """The flows that are tried again now, as something waits for that; forget what has waited for too long."""
+        """The flows to try again now, as something waits for that; forget what has waited for too long."""
         if not self._undelivered:
             return []
         now = self._polling.clock()

@@ -18,7 +18,7 @@ READS_PER_TURN = 50  # calls are not to wait for strangers
 
 
 class MulticastListener:
-    """A socket that hears what is sent to the group; answers leave by `listener`, so that NOTIFY's are heard.
+    """A socket that hears what is sent to the group. We send by `listener`, which hears the responses.
 
     It is bound to the group's address, so nothing that is sent to this machine alone gets in here.
     """

@@ -122,13 +122,13 @@ class Network(Polling):
         connection = self.connections.get(flow) or self.connections.open(listener, Flow._make(flow))
         return connection is not None and connection.send(data)
 
-    def send_lasting(self, data: bytes, flow: Source, *, wants_answer: bool) -> bool:
+    def send_lasting(self, data: bytes, flow: Source, *, wants_response: bool) -> bool:
         """Send as `send_request` does a message of a call, which waits where there is no connection now."""
         listener = self.listeners[flow[3]]
         if type(listener) is UdpListener:
             return listener.send(data, flow[1:3])
         to = Flow._make(flow)
-        return self.connections.send_lasting(listener, data, to, wants_answer=wants_answer)
+        return self.connections.send_lasting(listener, data, to, wants_response=wants_response)
 
     def adopt(self, flow: Flow) -> Flow | None:
         """A flow of an earlier process by a listener of now; None if none leads there any more."""

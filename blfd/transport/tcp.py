@@ -36,7 +36,7 @@ class Keeper(Protocol):
 
     def heard(self, connection: TcpConnection) -> None: ...
 
-    def answered(self, connection: TcpConnection) -> None: ...
+    def responded(self, connection: TcpConnection) -> None: ...
 
     def drop(self, connection: TcpConnection, why: str = ...) -> None: ...
 
@@ -47,7 +47,7 @@ class TcpConnection:
     """One connection; `flow` is its peer. Messages go to `polling.receive`.
 
     One that we open (`is_ours`) is given until when it has to be made; `was_heard`: something came over it;
-    `awaits_answer`: it has carried what is sent again where nothing comes.
+    `awaits_response`: it has carried what is sent again where nothing comes.
     `opening_until` is None once it is made: what is sent before waits.
     """
 
@@ -66,7 +66,7 @@ class TcpConnection:
         """Take a socket as a connection. Raises OSError for one that is lost already."""
         self.socket, self.flow = connected, flow
         self.opening_until, self.is_ours = opening_until, opening_until is not None
-        self.was_heard = self.awaits_answer = False
+        self.was_heard = self.awaits_response = False
         self.fault = ""
         connected.setblocking(False)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -116,8 +116,8 @@ class TcpConnection:
         if not self.was_heard:
             self.was_heard = True
             self._keeper.heard(self)
-        if self.awaits_answer:
-            self._keeper.answered(self)
+        if self.awaits_response:
+            self._keeper.responded(self)
         try:
             self._take(bytes(polling.view[:length]))
         except Unreadable as error:

@@ -41,7 +41,7 @@ class Undelivered:
     def __contains__(self, flow: Flow) -> bool:
         return flow in self._by_flow
 
-    def add(self, flow: Flow, data: bytes, now: float, *, wants_answer: bool) -> bool:
+    def add(self, flow: Flow, data: bytes, now: float, *, wants_response: bool) -> bool:
         """Keep a message; False where there is no room."""
         waiting = self._by_flow.get(flow)
         if waiting is None:
@@ -52,12 +52,12 @@ class Undelivered:
             return True
         if waiting.octets + len(data) > MOST_OCTETS:
             return False
-        waiting.messages.append((now + PATIENCE, data, wants_answer))
+        waiting.messages.append((now + PATIENCE, data, wants_response))
         waiting.octets += len(data)
         return True
 
     def take(self, flow: Flow, now: float) -> list[bytes]:
-        """What is sent to a peer now that it is reached; what wants an answer stays, in case none comes."""
+        """What is sent to a peer now that it is reached; what wants a response stays, in case none comes."""
         waiting = self._by_flow.get(flow)
         if waiting is None:
             return []

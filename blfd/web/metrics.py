@@ -39,8 +39,8 @@ COUNTERS = {
     "requests": ("requests", "Requests received."),
     "malformed": ("malformed_messages", "Messages that were no sound SIP."),
     "sent_away": ("sent_away_requests", "Requests that got 503."),
-    "strangers_unanswered": (
-        "strangers_unanswered",
+    "strangers_ignored": (
+        "strangers_ignored",
         "Calls of strangers that got no answer.",
     ),
     "undelivered": ("undelivered_responses", "Responses whose connection had ended, with no other way."),

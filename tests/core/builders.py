@@ -17,7 +17,7 @@ from blfd.core.inputs import DirectoryChanged, Input, Saved
 from blfd.core.messages import (
     Credentials,
     InviteReceived,
-    NotifyAnswered,
+    NotifyResponseReceived,
     RegisterContact,
     RegisterReceived,
     Request,
@@ -196,7 +196,7 @@ class World:
     def confirm(self, effects: Sequence[Effect]) -> list[Effect]:
         """Answer every NOTIFY among the effects with 200, and return what comes of that."""
         found = notifies(effects)
-        return [e for n in found for e in self.give(NotifyAnswered(n.subscription, 200))]
+        return [e for n in found for e in self.give(NotifyResponseReceived(n.subscription, 200))]
 
 
 def each(effects: Sequence[Effect]) -> list[Effect]:

@@ -26,17 +26,17 @@ from blfd.core.calls.leg_effects import (
     Accept,
     Acknowledge,
     Answer,
-    AnswerInfo,
     AnswerOffer,
     HangUp,
     Offer,
     Progress,
     RefuseOffer,
+    RespondToInfo,
     SendInfo,
 )
 from blfd.core.calls.leg_inputs import (
-    InfoAnswered,
     InfoReceived,
+    InfoResponseReceived,
     LegAccepted,
     LegAcknowledged,
     LegAnswered,
@@ -386,8 +386,8 @@ def test_info() -> None:
     sent = story.world.give(InfoReceived(story.caller, 5, "text/x;a=b", b"Signal=1", asked))
     assert sent == [SendInfo(story.legs[0], 5, "text/x;a=b", b"Signal=1", asked[:2])]
     said = (("Accept", "text/plain"), ("Recv-Info", "other"))
-    answer = InfoAnswered(story.legs[0], 5, 415, "No \r\n that", "text/y", b"why", said)
-    told = AnswerInfo(story.caller, 5, 415, "No \ufffd\ufffd that", "text/y", b"why", said[:1])
+    answer = InfoResponseReceived(story.legs[0], 5, 415, "No \r\n that", "text/y", b"why", said)
+    told = RespondToInfo(story.caller, 5, 415, "No \ufffd\ufffd that", "text/y", b"why", said[:1])
     assert story.world.give(answer) == [told]
 
 
@@ -403,7 +403,7 @@ def test_an_info_before_there_is_anybody_to_take_it() -> None:
     story = Story()
     story.pick_up()
     assert story.world.give(InfoReceived(story.caller, 5, "", b"")) == [
-        AnswerInfo(story.caller, 5, *NOBODY_NOW)
+        RespondToInfo(story.caller, 5, *NOBODY_NOW)
     ]
 
 
@@ -417,7 +417,7 @@ def test_events_of_legs_that_are_gone() -> None:
     story = Story()
     assert story.world.give(LegAnswered(99, DialogId("c", "l", "r"), SDP)) == [HangUp(99)]
     assert story.world.give(OfferReceived(99, SDP)) == [RefuseOffer(99, 481, "Call does not exist")]
-    assert story.world.give(InfoReceived(99, 1, "", b"")) == [AnswerInfo(99, 1, 481)]
+    assert story.world.give(InfoReceived(99, 1, "", b"")) == [RespondToInfo(99, 1, 481)]
     assert story.world.give(LegEnded(99, 487, "")) == []
 
 

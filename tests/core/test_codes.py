@@ -8,7 +8,7 @@ import pytest
 from builders import HOST, SDP, World, directory, invite, notifies, reply, subscribe
 
 from blfd.core.calls.codes import MOST, SHOWN
-from blfd.core.calls.leg_effects import Accept, Answer, AnswerInfo, HangUp, RefuseOffer
+from blfd.core.calls.leg_effects import Accept, Answer, HangUp, RefuseOffer, RespondToInfo
 from blfd.core.calls.leg_inputs import InfoReceived, LegAccepted, LegAcknowledged, LegEnded, OfferReceived
 from blfd.core.calls.media import silent
 from blfd.core.calls.refusals import NOBODY_NOW
@@ -133,7 +133,7 @@ def test_what_leads_nowhere_is_refused_at_once(code: str, status: int) -> None:
     [
         (OfferReceived(0, SDP), RefuseOffer(0, 488, "There is nobody to talk with")),
         (OfferReceived(0, SDP, answered=True), None),
-        (InfoReceived(0, 7, "", b""), AnswerInfo(0, 7, *NOBODY_NOW)),
+        (InfoReceived(0, 7, "", b""), RespondToInfo(0, 7, *NOBODY_NOW)),
         (LegEnded(0, 200, ""), None),
     ],
 )

@@ -314,13 +314,13 @@ def test_a_publication_is_answered_once_it_is_stored() -> None:
     assert saves == [SavePublication, TellSaved]
     assert not [effect for effect in effects if isinstance(effect, Reply)]
     told = next(effect for effect in effects if isinstance(effect, TellSaved))
-    assert site.world.core.compositor.unanswered == 1
+    assert site.world.core.compositor.held == 1
     answer = reply(site.give(Saved((told.number,))))
     assert answer.status == 200
     assert dict(answer.headers)["SIP-ETag"] in site.kept
     assert site.refused(b"", "made-up").status == 412, "there is nothing to store"
     assert reply(site.give(publish(kamailio("early"), expires=0))).status == 200
-    assert site.world.core.compositor.unanswered == 0
+    assert site.world.core.compositor.held == 0
 
 
 # Refusals

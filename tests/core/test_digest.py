@@ -486,5 +486,5 @@ def test_each_request_inside_a_call_has_rounds_of_its_own() -> None:
         "",
         "",
     )
-    rounds.answered(21)
+    rounds.finished(21)
     assert rounds.asked(21, 22, [plain]) == [plain]

@@ -28,7 +28,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from blfd.core.calls.leg_effects import (
     Accept,
     Answer,
-    AnswerInfo,
     AnswerOffer,
     Dial,
     Drop,
@@ -40,10 +39,11 @@ from blfd.core.calls.leg_effects import (
     Offer,
     Progress,
     RefuseOffer,
+    RespondToInfo,
 )
 from blfd.core.calls.leg_inputs import (
-    InfoAnswered,
     InfoReceived,
+    InfoResponseReceived,
     LegAccepted,
     LegAcknowledged,
     LegAnswered,
@@ -62,7 +62,7 @@ from blfd.core.directory import Whose
 from blfd.core.effects import Effect, Notify, Reply, SaveCalls, SavePickup, SetRules
 from blfd.core.events.subscription import IN_FLIGHT
 from blfd.core.inputs import DirectoryChanged, Input, RulesSet
-from blfd.core.messages import NotifyAnswered, ReferReceived, ReferTo
+from blfd.core.messages import NotifyResponseReceived, ReferReceived, ReferTo
 from blfd.core.saved import SavedCall, SavedLeg
 from blfd.core.values import Aor, DialogId, NameAddr, Redirect
 from dialog_info import DialogInfo, DialogState, same_state
@@ -81,8 +81,8 @@ LOSABLE = (
     LegsListed,
     MediaFound,
     MediaMatched,
-    InfoAnswered,
-    NotifyAnswered,
+    InfoResponseReceived,
+    NotifyResponseReceived,
     OfferAnswered,
 )
 
@@ -195,7 +195,7 @@ class Switchboard(RuleBasedStateMachine):
                     assert effect.leg in self.legs.keys() | self.lost
                 case AnswerOffer() | RefuseOffer():
                     self.asking.discard(effect.leg)
-                case AnswerInfo():
+                case RespondToInfo():
                     self.informing.pop(effect.exchange, None)
                 case Progress():
                     assert effect.leg not in self.had_200
@@ -513,7 +513,7 @@ class Switchboard(RuleBasedStateMachine):
         self.informing[exchange] = leg
         self.give(InfoReceived(leg, exchange, "application/dtmf-relay", b"Signal=1"))
         if answers and self.legs:
-            self.give(InfoAnswered(self.pick(data, *self.legs.values()), exchange, 200))
+            self.give(InfoResponseReceived(self.pick(data, *self.legs.values()), exchange, 200))
 
     @rule(who=st.sampled_from(PEOPLE), whom=st.sampled_from(PEOPLE), expires=st.sampled_from([0, 60, 600]))
     def watches(self, who: str, whom: str, expires: int) -> None:
@@ -529,7 +529,7 @@ class Switchboard(RuleBasedStateMachine):
 
     def confirm(self, key: str, status: int) -> None:
         del self.flying[key], self.sent_at[key]
-        self.give(NotifyAnswered(key, status))
+        self.give(NotifyResponseReceived(key, status))
 
     @rule(seconds=st.sampled_from([1, 30, 70, 130]))
     def time_passes(self, seconds: int) -> None:

@@ -13,7 +13,7 @@ from blfd.core.access.limits import Rates
 from blfd.core.calls.leg_effects import Accept
 from blfd.core.calls.leg_inputs import LegAccepted, LegEnded
 from blfd.core.effects import Effect, Log, Reply
-from blfd.core.messages import InviteReceived, NotifyAnswered, RegisterReceived, SubscribeReceived
+from blfd.core.messages import InviteReceived, NotifyResponseReceived, RegisterReceived, SubscribeReceived
 from blfd.core.settings import Settings
 from blfd.core.values import Flow
 
@@ -39,7 +39,7 @@ def test_subscriptions(setting: str) -> None:
     tag = reply(world.give(subscribe(one, call_id="first"))).to_tag
     assert reply(world.give(subscribe(two))).status == 200
     refused(world.give(subscribe(three)), "subscriptions", setting)
-    world.give(NotifyAnswered(tag, 200))
+    world.give(NotifyResponseReceived(tag, 200))
     world.confirm(world.give(subscribe(one, call_id="first", to_tag=tag, cseq=2, expires=0)))
     assert reply(world.give(subscribe(three))).status == 200
 

@@ -19,7 +19,7 @@ from blfd.core.locations import (
     UNFOUND,
     Locations,
 )
-from blfd.core.messages import NotifyAnswered, RegisterReceived, SubscribeReceived
+from blfd.core.messages import NotifyResponseReceived, RegisterReceived, SubscribeReceived
 from blfd.core.next_hop import NextHops
 from blfd.core.values import DialogId, Flow, Location, Server, Target
 
@@ -108,13 +108,13 @@ def test_a_target_without_an_answer_comes_last_for_a_while() -> None:
     locations = known(SECOND, THIRD)
     ways = hops(locations)
     first = CAME._replace(host=SECOND, port=5070)
-    second = ways.without_answer(first, PHONE, ROUTES, 1.0)
+    second = ways.without_response(first, PHONE, ROUTES, 1.0)
     assert second.host == THIRD
     assert ways.reopened(CAME, PHONE, ROUTES) == second
-    assert ways.without_answer(second, PHONE, ROUTES, 2.0) == second, "none is left"
+    assert ways.without_response(second, PHONE, ROUTES, 2.0) == second, "none is left"
     locations.timers.handle(1.0 + SILENT)
     assert ways.reopened(CAME, PHONE, ROUTES) == first
-    assert ways.without_answer(CAME, PHONE, (f"<sip:{EDGE}>",), 0.0) == CAME, "an address has no other"
+    assert ways.without_response(CAME, PHONE, (f"<sip:{EDGE}>",), 0.0) == CAME, "an address has no other"
 
 
 @pytest.mark.parametrize(
@@ -153,9 +153,12 @@ def test_names_and_those_who_wait_for_them_are_bounded() -> None:
     for number in range(MOST_ASKED + 5):
         locations.targets(Server(f"a{number}.example", 0, ("udp",)))
     assert len(locations.take_wanted()) == MOST_ASKED
-    assert not locations.hold(Server("more.example", 0, ("udp",)), NotifyAnswered("x", 200))
+    assert not locations.hold(Server("more.example", 0, ("udp",)), NotifyResponseReceived("x", 200))
     asked = Server("a0.example", 0, ("udp",))
-    assert sum(locations.hold(asked, NotifyAnswered("x", 200)) for _ in range(MOST_HELD + 5)) == MOST_HELD
+    assert (
+        sum(locations.hold(asked, NotifyResponseReceived("x", 200)) for _ in range(MOST_HELD + 5))
+        == MOST_HELD
+    )
     assert len(locations.located(found(EDGE, server=asked), 0.0)) == MOST_HELD
     for number in range(MOST_KNOWN + 5):
         locations.located(found(EDGE, server=Server(f"b{number}.example", 0, ("udp",))), 0.0)
@@ -215,7 +218,7 @@ def test_a_watcher_behind_an_edge_with_two_addresses(transport: str) -> None:
         dialog = DialogId("id", "ours", "theirs")
         (told,) = notifies(world.give(LegProgress(leg, 180, "", dialog, None)))
     assert told.flow.host == SECOND
-    world.give(NotifyAnswered(told.subscription, 408))
+    world.give(NotifyResponseReceived(told.subscription, 408))
     (told,) = notifies(world.at(world.now))
     assert told.flow.host == THIRD
     world.give(NotifyLost(told.subscription, told.flow))

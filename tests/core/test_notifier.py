@@ -27,7 +27,7 @@ from blfd.core.effects import Effect, Log, SaveSubscription
 from blfd.core.events import requests
 from blfd.core.events.dialog_state import WatchedDialog
 from blfd.core.inputs import DirectoryChanged, FlowClosed, FlowReached, NotifyLost
-from blfd.core.messages import InviteReceived, NotifyAnswered, RegisterReceived, SubscribeReceived
+from blfd.core.messages import InviteReceived, NotifyResponseReceived, RegisterReceived, SubscribeReceived
 from blfd.core.settings import Settings
 from blfd.core.values import Aor, DialogId, Flow
 from dialog_info import DialogState, Direction, DocumentState
@@ -110,17 +110,17 @@ def test_changes_are_coalesced() -> None:
     for becomes in (DialogState.EARLY, DialogState.CONFIRMED):
         dialogs.put(WATCHED, ringing(state=becomes))
         assert notifier.resources_changed(dialogs.changed.take(), world.now) == []
-    (second,) = notifies(world.give(NotifyAnswered(first.subscription, 200)))
+    (second,) = notifies(world.give(NotifyResponseReceived(first.subscription, 200)))
     assert [d.state for d in document(second).dialogs] == [DialogState.CONFIRMED]
     assert document(second).version == 1
-    assert world.give(NotifyAnswered(first.subscription, 200)) == []
+    assert world.give(NotifyResponseReceived(first.subscription, 200)) == []
 
 
 @pytest.mark.parametrize("status", [404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604])
 def test_answers_that_end_a_subscription(status: int) -> None:
     world = World()
     (notify,) = notifies(world.give(subscribe()))
-    world.give(NotifyAnswered(notify.subscription, status))
+    world.give(NotifyResponseReceived(notify.subscription, status))
     assert len(world.core.notifier.subscriptions) == 0
 
 
@@ -130,14 +130,14 @@ def test_other_failures_are_retried_with_back_off_then_given_up(status: int) -> 
     (notify,) = notifies(world.give(subscribe(expires=7200)))
     pauses = []
     for _ in range(4):
-        assert notifies(world.give(NotifyAnswered(notify.subscription, status))) == []
+        assert notifies(world.give(NotifyResponseReceived(notify.subscription, status))) == []
         failed_at = world.now
         while not (found := notifies(world.at(world.now + 1))):
             assert world.now < failed_at + 400
         pauses.append(world.now - failed_at)
         (notify,) = found
     assert pauses == [5, 10, 20, 40]
-    effects = world.give(NotifyAnswered(notify.subscription, status))
+    effects = world.give(NotifyResponseReceived(notify.subscription, status))
     assert any(isinstance(e, Log) and "does not take NOTIFY" in e.text for e in effects)
     assert len(world.core.notifier.subscriptions) == 0
 
@@ -145,7 +145,7 @@ def test_other_failures_are_retried_with_back_off_then_given_up(status: int) -> 
 def test_retry_after_is_honoured() -> None:
     world = World()
     (notify,) = notifies(world.give(subscribe()))
-    world.give(NotifyAnswered(notify.subscription, 503, 60))
+    world.give(NotifyResponseReceived(notify.subscription, 503, 60))
     assert notifies(world.at(world.now + 59)) == []
     assert len(notifies(world.at(world.now + 1))) == 1
 
@@ -154,9 +154,9 @@ def test_a_success_forgets_failures() -> None:
     world = World()
     (notify,) = notifies(world.give(subscribe(expires=7200)))
     for _ in range(12):
-        world.give(NotifyAnswered(notify.subscription, 503))
+        world.give(NotifyResponseReceived(notify.subscription, 503))
         (notify,) = notifies(world.at(world.now + 10))
-        world.give(NotifyAnswered(notify.subscription, 200))
+        world.give(NotifyResponseReceived(notify.subscription, 200))
         world.core.dialogs.put(WATCHED, ringing(int(world.now)))
         changed = world.core.dialogs.changed.take()
         (notify,) = notifies(world.core.notifier.resources_changed(changed, world.now))
@@ -286,7 +286,7 @@ def test_nothing_is_sent_behind_nat_until_the_phone_comes_again() -> None:
     assert isinstance(log, Log)
     assert "3 subscription(s) wait" in log.text
     assert phones.changed() == [phones.flow(2)]
-    phones.world.give(NotifyAnswered(other, 200))
+    phones.world.give(NotifyResponseReceived(other, 200))
     assert notifies(phones.world.at(phones.world.now + 100)) == []
     refresh = phones.asked(3, NAT, to_tag=keys[0], call_id="", cseq=2)
     dialog = phones.world.core.notifier.subscriptions.get(keys[0]).dialog  # type: ignore[union-attr]
@@ -333,7 +333,7 @@ def test_a_peer_that_cannot_be_reached_is_tried_less_and_less() -> None:
     world.give(FlowReached(way))
     (notify,) = notifies(world.at(world.now))
     assert notify.flow == way
-    world.give(NotifyAnswered(key, 200))
+    world.give(NotifyResponseReceived(key, 200))
     assert world.core.notifier.silent == 0
 
 
@@ -377,7 +377,7 @@ def test_the_headers_of_a_contact_are_no_part_of_the_request_uri() -> None:
     world = World()
     (first,) = notifies(world.give(subscribe(contact=f"{DIRECT};line=1?Replaces=x", call_id="s")))
     assert first.dialog.target == f"{DIRECT};line=1"
-    world.give(NotifyAnswered(first.subscription, 200))
+    world.give(NotifyResponseReceived(first.subscription, 200))
     again = subscribe(contact=f"{NAT}?Replaces=x", call_id="s", to_tag=first.subscription, cseq=2)
     (second,) = notifies(world.give(again))
     assert second.dialog.target == NAT

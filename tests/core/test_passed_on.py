@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blfd.core.calls.calls import Calls
-from blfd.core.calls.leg_effects import Accept, Answer, AnswerInfo, Dial, HangUp, Progress, SendInfo
+from blfd.core.calls.leg_effects import Accept, Answer, Dial, HangUp, Progress, RespondToInfo, SendInfo
 from blfd.core.calls.leg_inputs import (
-    InfoAnswered,
     InfoReceived,
+    InfoResponseReceived,
     LegAccepted,
     LegAcknowledged,
     LegAnswered,
@@ -201,10 +201,10 @@ def inform(story: Story) -> list[Effect]:
 
 def informed(story: Story) -> list[Effect]:
     story.give(InfoReceived(story.dial.leg, 1, "", b""))
-    return story.give(InfoAnswered(story.caller, 1, 200, "OK", "", b"", EVERYTHING))
+    return story.give(InfoResponseReceived(story.caller, 1, 200, "OK", "", b"", EVERYTHING))
 
 
-Telling = Dial | Progress | Answer | HangUp | SendInfo | AnswerInfo
+Telling = Dial | Progress | Answer | HangUp | SendInfo | RespondToInfo
 
 
 @pytest.mark.parametrize("trusted", [False, True], ids=["phones", "edges"])
@@ -218,7 +218,7 @@ Telling = Dial | Progress | Answer | HangUp | SendInfo | AnswerInfo
         (lambda story: end(story.talk(), story.caller), HangUp, In.BYE),
         (lambda story: end(story.talk(), story.dial.leg), HangUp, In.BYE),
         (lambda story: inform(story.talk()), SendInfo, In.INFO),
-        (lambda story: informed(story.talk()), AnswerInfo, In.INFO_ANSWER),
+        (lambda story: informed(story.talk()), RespondToInfo, In.INFO_RESPONSE),
     ],
     ids=["INVITE", "180", "200", "CANCEL", "BYE of the caller", "BYE of the callee", "INFO", "its answer"],
 )

@@ -12,10 +12,10 @@ from builders import (
 from office import AGAIN, PEOPLE, TO_CALLER, TO_PICKER, Office, answers, hung_up, identity, naming, replaces
 
 from blfd.core.calls.attempts import Way
-from blfd.core.calls.leg_effects import AnswerInfo, Identify, Offer, RefuseOffer
+from blfd.core.calls.leg_effects import Identify, Offer, RefuseOffer, RespondToInfo
 from blfd.core.calls.leg_inputs import (
-    InfoAnswered,
     InfoReceived,
+    InfoResponseReceived,
     LegAcknowledged,
     LegAnswered,
     LegEnded,
@@ -252,9 +252,9 @@ def test_who_asks_while_its_peer_is_replaced_is_answered() -> None:
     office.give(InfoReceived(caller, 7, "application/dtmf-relay", b"Signal=1"))
     leg, effects = office.pick_up("103", "x", replaces=replaces(callee))
     assert RefuseOffer(caller, 491, "Request Pending") in effects
-    assert AnswerInfo(caller, 7, *NOBODY_NOW) in effects
+    assert RespondToInfo(caller, 7, *NOBODY_NOW) in effects
     assert office.give(OfferAnswered(callee, 200, SDP)) == []
-    assert office.give(InfoAnswered(callee, 7, 200)) == []
+    assert office.give(InfoResponseReceived(callee, 7, 200)) == []
     assert office.give(OfferAnswered(caller, 200, SDP)) == []
     office.give(LegAcknowledged(leg, None))
     assert office.lamps("101", "103") == ["talking", "talking"]

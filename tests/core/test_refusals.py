@@ -131,7 +131,7 @@ def test_the_better_of_two(statuses: tuple[int, int], best: int) -> None:
     assert better(one, other).status == best
 
 
-HEADERS_AT = {"Refusal": 2, "Reply": 3, "HangUp": 4, "RefuseOffer": 3, "AnswerInfo": 6, "_respond": 4}
+HEADERS_AT = {"Refusal": 2, "Reply": 3, "HangUp": 4, "RefuseOffer": 3, "RespondToInfo": 6, "_respond": 4}
 """Where the header fields stand among the arguments of what makes a final response."""
 
 

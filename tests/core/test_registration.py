@@ -16,7 +16,7 @@ from blfd.core.calls.leg_effects import Accept
 from blfd.core.directory import Directory
 from blfd.core.effects import Effect, Log, SendRequest
 from blfd.core.inputs import DirectoryChanged, Drain, FlowClosed
-from blfd.core.messages import Challenge, InviteReceived, RegisterContact, RequestAnswered
+from blfd.core.messages import Challenge, InviteReceived, RegisterContact, ResponseReceived
 from blfd.core.trunks.registration import OUT, TABLE, Event, State
 from blfd.core.trunks.report import trunks
 from blfd.core.trunks.trunk import Mode, OutRoute, Trunk
@@ -65,7 +65,7 @@ class Line:
         return sent
 
     def answer(self, sent: SendRequest, status: int, reason: str = "", **over: object) -> SendRequest | None:
-        return self.take(self.world.give(RequestAnswered(sent.token, status, reason, **over)))  # type: ignore[arg-type]
+        return self.take(self.world.give(ResponseReceived(sent.token, status, reason, **over)))  # type: ignore[arg-type]
 
     def accepted(self, seconds: int = 600) -> SendRequest:
         sent = self.first()
@@ -406,7 +406,7 @@ def test_what_matters_begins_anew_and_what_does_not_goes_on() -> None:
     again = line.wait(1.0)
     assert again
     assert again.to.uri == "sip:other@carrier.example"
-    assert line.world.give(RequestAnswered("register 99 1", 200)) == []
+    assert line.world.give(ResponseReceived("register 99 1", 200)) == []
 
 
 def test_a_call_finds_its_trunk_by_the_token_from_whatever_address() -> None:

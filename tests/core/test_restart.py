@@ -8,7 +8,7 @@ from builders import World, document, each, flow, notifies, register, reply, sta
 from blfd.core.effects import Effect, SaveSubscription
 from blfd.core.events import subscription, ways
 from blfd.core.inputs import Drain, NotifyLost, SubscriptionsRestored
-from blfd.core.messages import NotifyAnswered
+from blfd.core.messages import NotifyResponseReceived
 from blfd.core.saved import SavedSubscription
 from blfd.core.values import Aor
 
@@ -91,7 +91,7 @@ def test_numbers_rise_through_any_number_of_notifies_and_restarts() -> None:
             site.restart()
             (notify,) = notifies(site.at(site.world.now))
         else:
-            site.give(NotifyAnswered(notify.subscription, 200))
+            site.give(NotifyResponseReceived(notify.subscription, 200))
             effects = site.changed()
             writes += sum(isinstance(effect, SaveSubscription) for effect in effects)
             (notify,) = notifies(effects)
@@ -104,7 +104,7 @@ def test_numbers_rise_through_any_number_of_notifies_and_restarts() -> None:
 def test_a_clean_end_goes_on_with_the_very_next_number() -> None:
     site = Site()
     (first,) = notifies(site.give(subscribe()))
-    site.give(NotifyAnswered(first.subscription, 200))
+    site.give(NotifyResponseReceived(first.subscription, 200))
     site.give(Drain(tell=False))
     site.restart()
     (again,) = notifies(site.at(site.world.now))
@@ -130,7 +130,7 @@ def test_what_has_ended_is_not_kept(end: str) -> None:
         case "expired":
             site.at(site.world.now + 601)
         case "refused":
-            site.give(NotifyAnswered(notify.subscription, 481))
+            site.give(NotifyResponseReceived(notify.subscription, 481))
     assert site.kept == {}
 
 

@@ -10,7 +10,7 @@ from builders import World, document, each, flow, notifies, reply, subscribe
 from blfd.core.effects import Effect
 from blfd.core.events.subscription import TRANSITIONS, Action, Event, Phase
 from blfd.core.inputs import FlowClosed, NotifyLost
-from blfd.core.messages import NotifyAnswered, SubscribeReceived
+from blfd.core.messages import NotifyResponseReceived, SubscribeReceived
 from blfd.core.values import Aor
 
 IN_FLIGHT = {Phase.TELLING, Phase.OUTDATED, Phase.LEAVING, Phase.LAST}
@@ -110,7 +110,7 @@ class Watcher:
             case "200" | "481" | "503":
                 if self.in_flight:
                     self.in_flight = False
-                    self.take(list(world.give(NotifyAnswered(self.key, int(step)))))
+                    self.take(list(world.give(NotifyResponseReceived(self.key, int(step)))))
             case "closed":
                 self.close()
             case "wait":

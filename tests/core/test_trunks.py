@@ -31,8 +31,8 @@ from blfd.core.advice import command
 from blfd.core.calls.forwarding import Cause
 from blfd.core.calls.leg_effects import Accept, Answer, Dial, HangUp, Identify, Offer, Progress
 from blfd.core.calls.leg_inputs import (
-    InfoAnswered,
     InfoReceived,
+    InfoResponseReceived,
     LegAccepted,
     LegAcknowledged,
     LegAnswered,
@@ -430,7 +430,7 @@ def test_by_udp_nobody_is_shut_out_and_few_are_answered() -> None:
     assert answered("2001:db8::1", 20) == 20
     assert answered("2001:db8::2", 1) == 0, "a /64 is one source"
     assert answered("2001:db8:0:1::1", 1) == 1
-    assert story.world.core.strangers.unanswered == 20 + 38 + 1
+    assert story.world.core.strangers.ignored == 20 + 38 + 1
     story.world.core._authenticator._settings = Settings(trust=(hosts.network("198.51.100.7/32"),))
     story.world.core._authenticator._trusted.clear()
     story.give(register("101"))
@@ -590,7 +590,7 @@ def changing(story: Story) -> list[Effect]:
     found += story.give(OfferReceived(story.caller, SDP))
     found += story.give(OfferAnswered(leg, 488, None, "101 cannot", SAID_INSIDE))
     found += story.give(InfoReceived(story.caller, 5, "text/plain", b"x"))
-    found += story.give(InfoAnswered(leg, 5, 415, "101 cannot", "", b"", SAID_INSIDE))
+    found += story.give(InfoResponseReceived(leg, 5, 415, "101 cannot", "", b"", SAID_INSIDE))
     found += story.give(InfoReceived(leg, 6, "text/plain", b"x", SAID_INSIDE))
     return found + story.give(LegEnded(leg, 200, "", headers=SAID_INSIDE))
 

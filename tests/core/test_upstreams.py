@@ -29,7 +29,7 @@ from blfd.core.directory import Directory, Owner
 from blfd.core.effects import Effect, Locate, Log, Reply, SendRequest
 from blfd.core.events.dialog_state import WatchedDialog
 from blfd.core.inputs import DirectoryChanged, FlowClosed, Located
-from blfd.core.messages import Challenge, NotifyReceived, Part, RegisterContact, RequestAnswered
+from blfd.core.messages import Challenge, NotifyReceived, Part, RegisterContact, ResponseReceived
 from blfd.core.settings import Settings
 from blfd.core.trunks.trunk import Trunk
 from blfd.core.upstreams.report import upstream_lamps
@@ -86,7 +86,7 @@ class Pbx:
         return sent
 
     def answer(self, sent: SendRequest, status: int, reason: str = "", **over: object) -> SendRequest | None:
-        return self.take(self.world.give(RequestAnswered(sent.token, status, reason, **over)))  # type: ignore[arg-type]
+        return self.take(self.world.give(ResponseReceived(sent.token, status, reason, **over)))  # type: ignore[arg-type]
 
     def accept(self, sent: SendRequest, seconds: int = 600) -> SendRequest | None:
         contact = RegisterContact(f"sip:102@{PBX}:5080")

@@ -8,7 +8,7 @@ import pytest
 from builders import SDP, World, dials, invite, notifies, subscribe
 from office import Office, replaces
 
-from blfd.core.calls.leg_effects import Accept, AnswerInfo, Drop, HangUp, ListLegs
+from blfd.core.calls.leg_effects import Accept, Drop, HangUp, ListLegs, RespondToInfo
 from blfd.core.calls.leg_inputs import (
     InfoReceived,
     LegAccepted,
@@ -183,7 +183,7 @@ def test_an_info_is_answered_and_the_call_goes_on() -> None:
     caller = office.talk("101", "102")
     office.give(InfoReceived(caller, 7, "application/dtmf-relay", b"Signal=1"))
     effects = through(office.world, office.world.now + TRANSACTION)
-    (answer,) = [effect for effect in effects if isinstance(effect, AnswerInfo)]
+    (answer,) = [effect for effect in effects if isinstance(effect, RespondToInfo)]
     assert (answer.leg, answer.exchange, answer.status) == (caller, 7, 408)
     assert "102 has not answered an INFO" in said(effects)[0]
     assert office.lamps("101", "102") == ["talking", "talking"]

@@ -353,5 +353,5 @@ def test_an_info_is_answered_when_the_leg_ends(end: Event) -> None:
     played.give(end)
     played.give(Event.OVER) if end is not Event.OVER else None
     gone = (481, "Call/Transaction Does Not Exist", (), "", b"")
-    answers = [asked for asked in played.session.asked if asked[0] == "answer_request"]
-    assert answers == [("answer_request", "transaction", True, *gone)]
+    answers = [asked for asked in played.session.asked if asked[0] == "respond_to_request"]
+    assert answers == [("respond_to_request", "transaction", True, *gone)]

@@ -21,7 +21,7 @@ from blfd.core.values import Address, Uri
 from blfd.sip import fields, headers, uris
 from blfd.sip.fields import Fields
 from blfd.sip.message import Malformed, Message, Request, Response
-from blfd.sip.reader import plain_answer, read, unread
+from blfd.sip.reader import plain_response, read, unread
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 MUTATIONS = 4000
@@ -133,7 +133,7 @@ def test_the_shortest_way_of_all() -> None:
                     data = mutated(before, dice, seeds) + IDS + after
                 case _:
                     data = before + IDS + mutated(after, dice, seeds)
-        found = plain_answer(data, lambda branch: NOTIFY if branch == "z9hG4bKn00ff" else b"")
+        found = plain_response(data, lambda branch: NOTIFY if branch == "z9hG4bKn00ff" else b"")
         assert found or number >= len(ANSWERS), data
         if found:
             taken += 1
@@ -149,7 +149,7 @@ def test_the_shortest_way_of_all() -> None:
 def test_another_ones_answer_is_not_taken(cut: bytes) -> None:
     other = ANSWERS[0].replace(cut, cut[:-1] + b"9")
     assert other != ANSWERS[0]
-    assert plain_answer(other, lambda branch: NOTIFY if branch == "z9hG4bKn00ff" else b"") is None
+    assert plain_response(other, lambda branch: NOTIFY if branch == "z9hG4bKn00ff" else b"") is None
 
 
 def test_nothing_else_is_raised() -> None:

@@ -14,12 +14,12 @@ from blfd.core.inputs import FlowClosed, Input
 from blfd.core.messages import (
     InviteReceived,
     MovedReceived,
-    NotifyAnswered,
     NotifyReceived,
+    NotifyResponseReceived,
     Part,
     RegisterReceived,
-    RequestAnswered,
     RequestReceived,
+    ResponseReceived,
     SubscribeReceived,
 )
 from blfd.core.values import DialogId, Flow, Headers, NameAddr, SubscriptionDialog
@@ -310,9 +310,9 @@ def test_answers_to_notifies_are_told_before_what_came_after_them() -> None:
     for data in (first, second, request("REGISTER"), third):
         edge.network.receive(data, PHONE)
     kinds = [type(event) for event in edge.inputs]
-    assert kinds == [NotifyAnswered, NotifyAnswered, RegisterReceived]
+    assert kinds == [NotifyResponseReceived, NotifyResponseReceived, RegisterReceived]
     edge.stack.poll(0)
-    assert [type(event) for event in edge.inputs] == [*kinds, NotifyAnswered]
+    assert [type(event) for event in edge.inputs] == [*kinds, NotifyResponseReceived]
 
 
 def test_an_answer_counts_before_the_end_of_its_connection() -> None:
@@ -320,12 +320,12 @@ def test_an_answer_counts_before_the_end_of_its_connection() -> None:
     edge.stack.perform(Notify("k", Flow(*PHONE), dialog_of(1, ()), 1, 60))
     edge.network.receive(accepted(edge.network.sent[0]), PHONE)
     edge.network.closed(Flow(*PHONE))
-    assert [type(event) for event in edge.inputs] == [NotifyAnswered, FlowClosed]
+    assert [type(event) for event in edge.inputs] == [NotifyResponseReceived, FlowClosed]
 
 
 def test_a_fault_about_an_answer_to_a_notify_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
     def answer(event: Input) -> list[Effect]:
-        if isinstance(event, NotifyAnswered) and event.subscription == "k1":
+        if isinstance(event, NotifyResponseReceived) and event.subscription == "k1":
             raise RuntimeError("ours")
         return [Reply(transaction(event), 200)] if isinstance(event, SubscribeReceived) else []
 
@@ -335,7 +335,11 @@ def test_a_fault_about_an_answer_to_a_notify_ends_nothing(caplog: pytest.LogCapt
         edge.network.receive(accepted(sent), PHONE)
     edge.network.receive(request("SUBSCRIBE"), PHONE)
     edge.stack.poll(0)
-    assert [one.subscription for one in edge.inputs if isinstance(one, NotifyAnswered)] == ["k0", "k1", "k2"]
+    assert [one.subscription for one in edge.inputs if isinstance(one, NotifyResponseReceived)] == [
+        "k0",
+        "k1",
+        "k2",
+    ]
     assert "was not handled" in caplog.text
     assert "subscription='k1'" in caplog.text
     edge.stack.poll(0)
@@ -421,7 +425,7 @@ def test_a_response_to_a_notify_and_one_of_a_call() -> None:
     edge.say(f"SIP/2.0 503 Busy\r\nRetry-After: 9\r\n{head}".replace("CSeq: 4", "CSeq: 5").encode())
     assert edge.inputs == []
     edge.say(f"SIP/2.0 503 Busy\r\nRetry-After: 9\r\n{head}".encode())
-    assert edge.inputs == [NotifyAnswered("t", 503, 9)]
+    assert edge.inputs == [NotifyResponseReceived("t", 503, 9)]
     edge.say(f"SIP/2.0 200 OK\r\n{head}".replace("z9hG4bKn", "z9hG4bKPj").encode())
     assert edge.carrier.given == [("200", "c")]
 
@@ -504,7 +508,7 @@ def test_a_request_inside_a_dialog_of_ours_and_what_its_response_says() -> None:
     )
     assert edge.say(answer.encode()) == []
     (event,) = edge.inputs
-    assert isinstance(event, RequestAnswered)
+    assert isinstance(event, ResponseReceived)
     assert (event.token, event.to_tag, event.expires) == ("t1", "theirs", 60)
     assert event.record_route == ("<sip:a;lr>", "<sip:b;lr>")
     assert [contact.uri for contact in event.contacts] == ["sip:102@10.0.0.1"]

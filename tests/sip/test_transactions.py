@@ -186,7 +186,7 @@ def test_a_late_answer_finds_its_request_and_one_that_never_comes_is_counted() -
     assert server.all.of(late.id) is None, "it is answered once"
     server.at(20)
     assert server.all.of(never.id) is None
-    assert server.all.unanswered == 1
+    assert server.all.without_response == 1
 
 
 def test_what_is_ignored_is_ignored_again() -> None:
@@ -197,7 +197,7 @@ def test_what_is_ignored_is_ignored_again() -> None:
     assert server.at(LIFETIME - 1) == []
     assert server.all.find(transaction.key)
     server.at(1)
-    assert len(server.all) == server.all.unanswered == 0
+    assert len(server.all) == server.all.without_response == 0
 
 
 class Client:

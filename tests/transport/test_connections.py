@@ -232,8 +232,8 @@ def test_what_belongs_to_a_call_waits_for_who_is_left_alone(site: Site) -> None:
     fail(site, peer)
     assert not site.network.send_request(b"INVITE", peer.flow), "what begins a call goes elsewhere"
     until = site.now + PATIENCE
-    for octets, wants_answer in ((b"200 OK", False), (b"BYE", True), (b"200 OK", False), (b"ACK", False)):
-        assert site.network.send_lasting(octets, peer.flow, wants_answer=wants_answer)
+    for octets, wants_response in ((b"200 OK", False), (b"BYE", True), (b"200 OK", False), (b"ACK", False)):
+        assert site.network.send_lasting(octets, peer.flow, wants_response=wants_response)
     for _ in range(4):
         attempted(site, peer)
     assert site.now < until
@@ -253,10 +253,10 @@ def test_what_belongs_to_a_call_waits_for_who_is_left_alone(site: Site) -> None:
 def test_what_nobody_has_answered_goes_by_the_next_connection(site: Site) -> None:
     """A request goes again where the peer may have lost its power after it took it; an answer goes once."""
     peer = Peer(site)
-    assert site.network.send_lasting(b"BYE", peer.flow, wants_answer=True)
+    assert site.network.send_lasting(b"BYE", peer.flow, wants_response=True)
     there = peer.accept()
     received(site, there, b"BYE")
-    assert site.network.send_lasting(b"200 OK", peer.flow, wants_answer=False)
+    assert site.network.send_lasting(b"200 OK", peer.flow, wants_response=False)
     received(site, there, b"200 OK")
     there.close()
     site.until(lambda: site.closed)
@@ -265,7 +265,7 @@ def test_what_nobody_has_answered_goes_by_the_next_connection(site: Site) -> Non
     received(site, there, b"BYE")
     there.sendall(OPTIONS)
     site.until(lambda: site.came)
-    assert site.network.send_lasting(b"INFO", peer.flow, wants_answer=True)
+    assert site.network.send_lasting(b"INFO", peer.flow, wants_response=True)
     received(site, there, b"INFO")
     there.close()
     site.until(lambda: len(site.closed) == 2)
@@ -277,7 +277,7 @@ def test_nothing_waits_for_ever(site: Site, caplog: pytest.LogCaptureFixture) ->
     peer = Peer(site)
     peer.stop()
     fail(site, peer)
-    site.network.send_lasting(b"BYE", peer.flow, wants_answer=True)
+    site.network.send_lasting(b"BYE", peer.flow, wants_response=True)
     attempted(site, peer)
     site.pass_time(PATIENCE)
     site.until(lambda: site.network.connections.next_attempt() is None)
@@ -290,15 +290,15 @@ def test_nothing_waits_for_ever(site: Site, caplog: pytest.LogCaptureFixture) ->
 def test_what_waits_for_one_peer_and_for_all_is_bounded() -> None:
     undelivered, flow = Undelivered(), Flow("tcp", "192.0.2.1", 5060)
     half = bytes(MOST_OCTETS // 2)
-    assert undelivered.add(flow, half, 0.0, wants_answer=True)
-    assert undelivered.add(flow, half, 0.0, wants_answer=True), "a copy takes no room"
-    assert undelivered.add(flow, half[:-1], 0.0, wants_answer=False)
-    assert not undelivered.add(flow, b"xx", 0.0, wants_answer=True)
+    assert undelivered.add(flow, half, 0.0, wants_response=True)
+    assert undelivered.add(flow, half, 0.0, wants_response=True), "a copy takes no room"
+    assert undelivered.add(flow, half[:-1], 0.0, wants_response=False)
+    assert not undelivered.add(flow, b"xx", 0.0, wants_response=True)
     assert undelivered.take(flow, 1.0) == [half, half[:-1]]
     assert undelivered.take(flow, 1.0) == [half]
     for port in range(MOST_PEERS - 1):
-        assert undelivered.add(flow._replace(port=port), b"x", 0.0, wants_answer=False)
-    assert not undelivered.add(flow._replace(port=6000), b"x", 0.0, wants_answer=False)
+        assert undelivered.add(flow._replace(port=port), b"x", 0.0, wants_response=False)
+    assert not undelivered.add(flow._replace(port=6000), b"x", 0.0, wants_response=False)
     assert len(undelivered.expired(PATIENCE)) == MOST_PEERS == len(undelivered) + MOST_PEERS
 
 

@@ -54,7 +54,7 @@ class Rounds:
         self._met: dict[int, tuple[int, frozenset[tuple[str, bool]]]] = {}
         self._gone: deque[int] = deque(maxlen=KNOWN)  # by another CSeq since
 
-    def answered(self, cseq: int) -> None:
+    def finished(self, cseq: int) -> None:
         """Forget a request that has its final response."""
         self._met.pop(cseq, None)
 

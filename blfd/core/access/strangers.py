@@ -5,7 +5,7 @@ has failed when nothing has come for a while, and that is one line. A refusal is
 until it is acknowledged (RFC 3261, section 26.3.2.4), as what comes by UDP may be sent in another's name.
 
 For that reason nobody is shut out over UDP: of a source (IPv6: a /64) so many are refused a second, and the
-rest get no answer. Over a connection the sender is who it is: each failure counts as a wrong password does.
+rest get no response. Over a connection the sender is who it is: each failure counts as a wrong password does.
 Addresses of trunks and of registered phones are no strangers'.
 """
 
@@ -41,7 +41,7 @@ class Strangers:
         self.timers: Timers[Key] = Timers(self._due)
 
     @property
-    def unanswered(self) -> int:
+    def ignored(self) -> int:
         """INVITEs that were dropped."""
         return self._rates.refused
 
@@ -50,7 +50,7 @@ class Strangers:
         self._forget(_key(request))
 
     def refused(self, request: Request, refusal: Refusal, now: float) -> list[Effect]:
-        """What is told of an INVITE that is refused. Raises Silenced where there is not even an answer."""
+        """What is told of an INVITE that is refused. Raises Silenced where there is not even a response."""
         flow, key = request.flow, _key(request)
         if refusal.log:  # the line is of a wrong password
             self._forget(key)

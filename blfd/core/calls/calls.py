@@ -13,10 +13,10 @@ from blfd.core.calls.census import Census
 from blfd.core.calls.codecs import only
 from blfd.core.calls.forwarding import Asked, Callee, Rules, Target, callee_party
 from blfd.core.calls.keeping import Keeping, party_of
-from blfd.core.calls.leg_effects import Accept, AnswerInfo, Dial, HangUp, RefuseOffer, Secure
+from blfd.core.calls.leg_effects import Accept, Dial, HangUp, RefuseOffer, RespondToInfo, Secure
 from blfd.core.calls.leg_inputs import (
-    InfoAnswered,
     InfoReceived,
+    InfoResponseReceived,
     LegAccepted,
     LegAcknowledged,
     LegAnswered,
@@ -391,8 +391,8 @@ class Calls:
                 return call.offer_answered(event, now)
             case InfoReceived():
                 return [call.exchange.info(event)]
-            case InfoAnswered():
-                return call.exchange.info_answered(event)
+            case InfoResponseReceived():
+                return call.exchange.info_response(event)
 
     def _due(self, number: int, now: float) -> list[Effect]:
         """A call has rung long enough, or makes an offer again."""
@@ -427,8 +427,8 @@ def _heard(call: Call, event: LegInput) -> LegInput:
             message = In.REFUSAL
         case InfoReceived():
             message = In.INFO
-        case InfoAnswered():
-            message = In.INFO_ANSWER
+        case InfoResponseReceived():
+            message = In.INFO_RESPONSE
         case _:
             return event
     if not event.headers:
@@ -469,6 +469,6 @@ def _answer_stray(event: LegInput) -> list[Effect]:
         case OfferReceived(answered=False):
             return [RefuseOffer(event.leg, 481, "Call does not exist")]
         case InfoReceived():
-            return [AnswerInfo(event.leg, event.exchange, 481)]
+            return [RespondToInfo(event.leg, event.exchange, 481)]
         case _:
             return []

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from blfd.core import own_contact
 from blfd.core.calls.calls import Calls
-from blfd.core.calls.leg_effects import Accept, Answer, AnswerInfo, HangUp, RefuseOffer
+from blfd.core.calls.leg_effects import Accept, Answer, HangUp, RefuseOffer, RespondToInfo
 from blfd.core.calls.leg_inputs import (
     InfoReceived,
     LegAccepted,
@@ -95,7 +95,7 @@ class Codes:
             case OfferReceived(answered=False):
                 return [RefuseOffer(leg, 488, "There is nobody to talk with")]
             case InfoReceived():
-                return [AnswerInfo(leg, event.exchange, *NOBODY_NOW)]
+                return [RespondToInfo(leg, event.exchange, *NOBODY_NOW)]
         return []
 
     def _answer(self, leg: int) -> Effect:

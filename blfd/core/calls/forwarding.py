@@ -208,12 +208,12 @@ class Rules:
         """Why no trunk takes a call."""
         return self._trunks.why_none(outside)
 
-    def gave_no_answer(self, line: Line, now: float) -> None:
+    def gave_no_response(self, line: Line, now: float) -> None:
         """Nothing came to an INVITE: where there are other ways, this one comes last for a while."""
         if line.trunk:
-            self._trunks.gave_no_answer(line.flow, now)
+            self._trunks.gave_no_response(line.flow, now)
         else:
-            self._registrar.gave_no_answer(line.contact, line.flow, line.path, now)
+            self._registrar.gave_no_response(line.contact, line.flow, line.path, now)
 
     def _phones(self, aor: Aor, asked: Asked, now: float) -> list[Binding]:
         """The bindings at which an extension can be called; over TLS alone, where that is asked for."""

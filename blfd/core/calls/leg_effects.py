@@ -159,7 +159,7 @@ class Secure(NamedTuple):
 
 
 class SendInfo(NamedTuple):
-    """Send INFO in a leg's dialog; `InfoAnswered` comes back with `exchange`."""
+    """Send INFO in a leg's dialog; `InfoResponseReceived` comes back with `exchange`."""
 
     leg: int
     exchange: int
@@ -168,7 +168,7 @@ class SendInfo(NamedTuple):
     headers: Headers = ()
 
 
-class AnswerInfo(NamedTuple):
+class RespondToInfo(NamedTuple):
     """Answer the INFO that came as `exchange`."""
 
     leg: int
@@ -205,7 +205,7 @@ OfLeg = (
     | AnswerOffer
     | RefuseOffer
     | SendInfo
-    | AnswerInfo
+    | RespondToInfo
     | NotifyLeg
     | Secure
 )

@@ -155,7 +155,7 @@ class OfferAnswered(NamedTuple):
 
 
 class InfoReceived(NamedTuple):
-    """INFO on a leg, to be answered by `AnswerInfo` with the same `exchange`.
+    """INFO on a leg, to be answered by `RespondToInfo` with the same `exchange`.
 
     `content_type` is the header's value, "" where there is no body.
     """
@@ -167,7 +167,7 @@ class InfoReceived(NamedTuple):
     headers: Headers = ()
 
 
-class InfoAnswered(NamedTuple):
+class InfoResponseReceived(NamedTuple):
     """The final response to our `SendInfo`, with the body that it may have (RFC 6086, section 4.2.2)."""
 
     leg: int
@@ -202,5 +202,5 @@ LegInput = (
     | OfferReceived
     | OfferAnswered
     | InfoReceived
-    | InfoAnswered
+    | InfoResponseReceived
 )

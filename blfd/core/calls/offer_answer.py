@@ -15,16 +15,16 @@ from typing import NamedTuple
 from blfd.core.calls.leg_effects import (
     Acknowledge,
     Answer,
-    AnswerInfo,
     AnswerOffer,
     Identify,
     Offer,
     RefuseOffer,
+    RespondToInfo,
     SendInfo,
 )
 from blfd.core.calls.leg_inputs import (
-    InfoAnswered,
     InfoReceived,
+    InfoResponseReceived,
     LegAcknowledged,
     OfferAnswered,
     OfferReceived,
@@ -172,7 +172,7 @@ class OfferAnswer:
         if self._asked and self._asked.leg == stays:
             effects.append(RefuseOffer(stays, 491, "Request Pending"))
         effects += [
-            AnswerInfo(leg, exchange, *NOBODY_NOW) for exchange, leg in self._infos.items() if leg == stays
+            RespondToInfo(leg, exchange, *NOBODY_NOW) for exchange, leg in self._infos.items() if leg == stays
         ]
         self._infos.clear()
         self._later.clear()
@@ -215,7 +215,7 @@ class OfferAnswer:
     def dissolve(self) -> list[Effect]:
         """The two no longer talk with each other: what one has asked the other is refused."""
         asked = [RefuseOffer(self._asked.leg, 491, "Request Pending")] if self._asked else []
-        infos = [AnswerInfo(leg, exchange, *NOBODY_NOW) for exchange, leg in self._infos.items()]
+        infos = [RespondToInfo(leg, exchange, *NOBODY_NOW) for exchange, leg in self._infos.items()]
         self._infos.clear()
         self._later.clear()
         self._asked = self._own = None
@@ -345,19 +345,19 @@ class OfferAnswer:
     def info(self, info: InfoReceived) -> Effect:
         peer = self.other(info.leg)
         if not peer:
-            return AnswerInfo(info.leg, info.exchange, *NOBODY_NOW)
+            return RespondToInfo(info.leg, info.exchange, *NOBODY_NOW)
         self._infos[info.exchange] = info.leg
         return SendInfo(peer, info.exchange, _type(info.content_type), info.body, info.headers)
 
-    def info_answered(self, answer: InfoAnswered) -> list[Effect]:
-        leg = self._infos.pop(answer.exchange, 0)
+    def info_response(self, response: InfoResponseReceived) -> list[Effect]:
+        leg = self._infos.pop(response.exchange, 0)
         if not leg:
             return []
-        status, reason, headers = answer.status, answer.reason, answer.headers
+        status, reason, headers = response.status, response.reason, response.headers
         if status >= 300:
             status, reason, headers, _ = of_info(status, reason, headers)
-        kind = _type(answer.content_type)
-        return [AnswerInfo(leg, answer.exchange, status, reason, kind, answer.body, headers)]
+        kind = _type(response.content_type)
+        return [RespondToInfo(leg, response.exchange, status, reason, kind, response.body, headers)]
 
 
 def _type(content_type: str) -> str:

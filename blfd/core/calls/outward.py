@@ -12,7 +12,6 @@ from typing import Any
 from blfd.core.calls.leg_effects import (
     Acknowledge,
     Answer,
-    AnswerInfo,
     AnswerOffer,
     Dial,
     HangUp,
@@ -20,6 +19,7 @@ from blfd.core.calls.leg_effects import (
     Offer,
     Progress,
     RefuseOffer,
+    RespondToInfo,
     SendInfo,
 )
 from blfd.core.calls.media import unnamed
@@ -43,7 +43,7 @@ OnLeg = (
     | HangUp
     | RefuseOffer
     | SendInfo
-    | AnswerInfo
+    | RespondToInfo
 )
 _CAUSE = re.compile(r"\s*[A-Za-z0-9.-]{1,32}\s*;\s*cause\s*=\s*\d{1,3}\b").match
 
@@ -62,7 +62,7 @@ def outward(effect: OnLeg) -> OnLeg:
             changed = {"headers": _told(effect.headers)}
         case HangUp():
             changed = {"reason": "", "cause": _untold(effect.cause), "headers": _told(effect.headers)}
-        case RefuseOffer() | AnswerInfo():
+        case RefuseOffer() | RespondToInfo():
             changed = {"reason": "", "headers": _told(effect.headers)}
     return effect._replace(**changed)
 

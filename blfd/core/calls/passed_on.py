@@ -28,13 +28,13 @@ class In(Flag):
     CANCEL = auto()
     BYE = auto()
     INFO = auto()
-    INFO_ANSWER = auto()  # any final response to INFO
+    INFO_RESPONSE = auto()  # any final response to INFO
 
 
 NEVER = In(0)
 SET_UP = In.INVITE | In.PROGRESS | In.ANSWER
-ANY = SET_UP | In.REFUSAL | In.CANCEL | In.BYE | In.INFO | In.INFO_ANSWER
-REFUSALS = In.REFUSAL | In.INFO_ANSWER
+ANY = SET_UP | In.REFUSAL | In.CANCEL | In.BYE | In.INFO | In.INFO_RESPONSE
+REFUSALS = In.REFUSAL | In.INFO_RESPONSE
 
 
 class Rule(NamedTuple):
@@ -156,14 +156,19 @@ TABLE = (
     ),
     Rule("Geolocation-Error", REFUSALS, REFUSALS, "goes with 424 (RFC 6442)"),
     Rule(
-        "Recv-Info", SET_UP | In.INFO_ANSWER, SET_UP | In.INFO_ANSWER, "which INFO packages pass (RFC 6086)"
+        "Recv-Info",
+        SET_UP | In.INFO_RESPONSE,
+        SET_UP | In.INFO_RESPONSE,
+        "which INFO packages pass (RFC 6086)",
     ),
     Rule("Info-Package", In.INFO, In.INFO, "what an INFO is about (RFC 6086)"),
     Rule("Record", In.INFO, In.INFO, "the record key of Yealink, Snom and Grandstream"),
-    Rule("Content-Disposition", In.INFO | In.INFO_ANSWER, In.INFO | In.INFO_ANSWER, "belongs to the body"),
-    Rule("Content-Encoding", In.INFO | In.INFO_ANSWER, In.INFO | In.INFO_ANSWER, "belongs to the body"),
-    Rule("Content-Language", In.INFO | In.INFO_ANSWER, In.INFO | In.INFO_ANSWER, "belongs to the body"),
-    Rule("MIME-Version", In.INFO | In.INFO_ANSWER, In.INFO | In.INFO_ANSWER, "belongs to the body"),
+    Rule(
+        "Content-Disposition", In.INFO | In.INFO_RESPONSE, In.INFO | In.INFO_RESPONSE, "belongs to the body"
+    ),
+    Rule("Content-Encoding", In.INFO | In.INFO_RESPONSE, In.INFO | In.INFO_RESPONSE, "belongs to the body"),
+    Rule("Content-Language", In.INFO | In.INFO_RESPONSE, In.INFO | In.INFO_RESPONSE, "belongs to the body"),
+    Rule("MIME-Version", In.INFO | In.INFO_RESPONSE, In.INFO | In.INFO_RESPONSE, "belongs to the body"),
     # Fields that say who it is, which blfd says itself
     Rule("Privacy", NEVER, NEVER, "done, not passed on (RFC 3323)"),
     Rule("P-Asserted-Identity", NEVER, NEVER, "written by blfd, of whom it knows or a trunk says (RFC 3325)"),

@@ -272,7 +272,7 @@ class RingingCall(Seats):
     def _refused_by(self, branch: Branch, ringing: Ringing, end: LegEnded, now: float) -> list[Effect]:
         """A phone does not take the call."""
         if branch.line and not branch.dialog and end.silent and not end.fault:
-            self._rules.gave_no_answer(branch.line, now)
+            self._rules.gave_no_response(branch.line, now)
         further = branch.line.further if branch.line else None
         if further and not branch.dialog and (end.silent or end.status == 503):
             where = f"{visible(branch.contact)} gives no answer, trying {further.flow}"
@@ -393,7 +393,7 @@ class RingingCall(Seats):
         for branch in self.branches.values():
             if branch.ringing is ringing and branch.line:
                 tried = branch.line
-                self._rules.gave_no_answer(branch.line, now)
+                self._rules.gave_no_response(branch.line, now)
         if not self._has_further(ringing, tried):
             return []
         dropped = self._drop_branches(None, StateEvent.TIMEOUT, now, of=ringing)

@@ -10,12 +10,12 @@ from blfd.core.calls.call import Call
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.leg_effects import (
     Answer,
-    AnswerInfo,
     FindMedia,
     HangUp,
     MatchMedia,
     Progress,
     RefuseOffer,
+    RespondToInfo,
 )
 from blfd.core.calls.leg_inputs import (
     InfoReceived,
@@ -154,7 +154,7 @@ class Transfers:
             case OfferReceived(answered=False):
                 return [RefuseOffer(event.leg, 491, "Request Pending")]
             case InfoReceived():
-                return [AnswerInfo(event.leg, event.exchange, *NOBODY_NOW)]
+                return [RespondToInfo(event.leg, event.exchange, *NOBODY_NOW)]
             case _:
                 return []
 
@@ -166,7 +166,7 @@ class Transfers:
             subscription = call.referrals.get(event.leg) if call else None
         if subscription is None:
             return []
-        effects = subscription.answered(event, now)
+        effects = subscription.responded(event, now)
         if transfer and transfer.stage is Stage.TELLING and subscription.is_over:
             effects += self._step(transfer, Event.TOLD, event, now)
         return effects

@@ -29,7 +29,7 @@ from blfd.core.events.subscription import (
 )
 from blfd.core.events.subscriptions import Subscriptions
 from blfd.core.events.ways import AT_ONCE_PER_SECOND, FIRST_PAUSE, LONGEST_PAUSE, Ways
-from blfd.core.messages import NotifyAnswered, Request, SubscribeReceived
+from blfd.core.messages import NotifyResponseReceived, Request, SubscribeReceived
 from blfd.core.next_hop import NextHops
 from blfd.core.saved import SavedSubscription
 from blfd.core.settings import Settings
@@ -39,7 +39,7 @@ from blfd.core.values import Aor
 GONE = frozenset((404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604))  # RFC 6665, 4.2.2
 ANOTHER_WAY = frozenset((408, 503))  # RFC 3263, section 4.3
 MAX_FAILURES = 5
-LOOKED_AT = 2000  # subscriptions at a time, for a NOTIFY that has no answer: a fifth of a millisecond
+LOOKED_AT = 2000  # subscriptions at a time, for a NOTIFY that has no response: a fifth of a millisecond
 # These are read often, and a name of an Enum is looked up each time:
 CHANGED, REFRESHED, CONFIRMED, RETRYING = Event.CHANGED, Event.REFRESHED, Event.CONFIRMED, Phase.RETRYING
 NOTHING, SEND, SEND_LAST, PAUSE, FORGET = Action
@@ -165,23 +165,23 @@ class Notifier:
             effects.append(NotifyAll(told))
         return effects
 
-    def answered(self, answer: NotifyAnswered, now: float) -> list[Effect]:
+    def responded(self, response: NotifyResponseReceived, now: float) -> list[Effect]:
         """Take the final response to a NOTIFY (RFC 6665, section 4.2.2)."""
-        subscription = self.subscriptions.get(answer.subscription)
+        subscription = self.subscriptions.get(response.subscription)
         if subscription is None or subscription.phase not in IN_FLIGHT:
             return []
         subscription.losses = 0
-        if answer.status < 300:
+        if response.status < 300:
             subscription.failures = 0
             return self._step(subscription, CONFIRMED, now)
-        if answer.status in GONE:
+        if response.status in GONE:
             text = f"{subscription.watcher} no longer watches {subscription.resource}"
             effects = self._step(subscription, Event.REFUSED, now)
-            return [Log(Level.INFO, f"{text}: its phone answered {answer.status}"), *effects]
+            return [Log(Level.INFO, f"{text}: its phone answered {response.status}"), *effects]
         subscription.failures += 1
         if subscription.failures >= MAX_FAILURES:
             self.silent += 1
-            text = f"{subscription.watcher} at {subscription.flow} does not take NOTIFY ({answer.status})"
+            text = f"{subscription.watcher} at {subscription.flow} does not take NOTIFY ({response.status})"
             effects = self._step(subscription, Event.REFUSED, now)
             hint = "dropped; its phone gets 481 when it refreshes and subscribes anew"
             return [
@@ -189,9 +189,9 @@ class Notifier:
                 *effects,
             ]
         pause = min(FIRST_PAUSE << (subscription.failures - 1), LONGEST_PAUSE)
-        if answer.status in ANOTHER_WAY and self.ways.try_another(subscription, now):
+        if response.status in ANOTHER_WAY and self.ways.try_another(subscription, now):
             pause = 0
-        subscription.retry_at = now + max(pause, min(answer.retry_after or 0, LONGEST_PAUSE))
+        subscription.retry_at = now + max(pause, min(response.retry_after or 0, LONGEST_PAUSE))
         return self._step(subscription, Event.FAILED, now)
 
     def _step(self, subscription: Subscription, event: Event, now: float) -> list[Effect]:
@@ -233,7 +233,7 @@ class Notifier:
             own_contact.user(subscription.resource.tenant),
         )
 
-    def unanswered(self, since: float) -> list[Subscription]:
+    def without_response(self, since: float) -> list[Subscription]:
         """The subscriptions, in the next part of all, whose NOTIFY is in flight since `since` or longer."""
         part = self.subscriptions.round(LOOKED_AT)
         return [one for one in part if one.phase in IN_FLIGHT and one.told_at <= since]

@@ -42,11 +42,11 @@ class ReferSubscription:
         expires = None if status >= 200 else max(1, round(self._until - now))
         return [NotifyLeg(self.leg, self._in_flight, self._event, expires, status, reason)]
 
-    def answered(self, answer: LegNotified, now: float) -> list[Effect]:
+    def responded(self, response: LegNotified, now: float) -> list[Effect]:
         """Take the response to a NOTIFY; a phone that refuses one has ended the subscription (RFC 6665,
         section 4.2.2)."""
-        if not self._in_flight or answer.exchange != self._in_flight:
+        if not self._in_flight or response.exchange != self._in_flight:
             return []
         self._in_flight = 0
-        self.is_over = answer.status >= 300 or self._told >= 200
+        self.is_over = response.status >= 300 or self._told >= 200
         return self.tell(*self._waiting, now) if self._waiting else []

@@ -30,8 +30,8 @@ class Event(IntEnum):
     CHANGED = auto()  # the resource has a newer state
     REFRESHED = auto()  # the watcher sent SUBSCRIBE: it is there, and wants a NOTIFY
     CONFIRMED = auto()  # 2xx to the NOTIFY
-    REFUSED = auto()  # an answer that ends the subscription
-    FAILED = auto()  # no answer, or one that asks to try again
+    REFUSED = auto()  # a response that ends the subscription
+    FAILED = auto()  # no response, or one that asks to try again
     LOST = auto()  # the NOTIFY in flight went by a connection that is gone
     CUT_OFF = auto()  # its connection is gone, and no other can be made
     DUE = auto()  # the pause is over
@@ -99,7 +99,7 @@ INDIFFERENT = frozenset(p for p in Phase if TRANSITIONS.get((p, E.CHANGED)) == (
 """In which news makes no difference: it is told with what follows. Dead watchers are found here."""
 
 IN_FLIGHT = frozenset(p for p in Phase if (p, E.CONFIRMED) in TRANSITIONS)
-"""In which a NOTIFY is, and its answer is waited for."""
+"""In which a NOTIFY is, and its response is waited for."""
 
 ALIVE = frozenset((P.TOLD, P.TELLING, P.OUTDATED, P.RETRYING, P.UNREACHABLE))
 

@@ -21,7 +21,7 @@ def wanted(event: ProfileWanted) -> list[Effect]:
 
 
 def found(event: ProfileFound, tag: str) -> list[Effect]:
-    """The answer and a NOTIFY, which is all that there is of the subscription; silence to unknown phones.
+    """The response and a NOTIFY, which is all that there is of the subscription; silence to unknown phones.
 
     `tag` becomes ours.
     """

@@ -15,7 +15,7 @@ from blfd.core.next_hop import NextHops, Routes, address_in
 from blfd.core.values import Aor, Binding, Flow
 
 FIRST_PAUSE, LONGEST_PAUSE = 5, 300
-AT_ONCE_PER_SECOND = 50_000  # NOTIFYs that are due together, so that answers are read between them
+AT_ONCE_PER_SECOND = 50_000  # NOTIFYs that are due together, so that responses are read between them
 
 
 class Ways:
@@ -35,7 +35,7 @@ class Ways:
     def try_another(self, subscription: Subscription, now: float) -> bool:
         """Move to the next address of an edge that has several, as it may be there; whether there is one."""
         dialog = subscription.dialog
-        flow = self._next_hops.without_answer(subscription.flow, dialog.target, dialog.route_set, now)
+        flow = self._next_hops.without_response(subscription.flow, dialog.target, dialog.route_set, now)
         return self._moved(subscription, flow)
 
     def _moved(self, subscription: Subscription, way: Flow | None) -> bool:

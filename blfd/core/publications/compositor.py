@@ -74,7 +74,7 @@ class Compositor:
         self._by_etag: dict[str, Publication] = {}
         self.timers = Timers(self._expire)
         self.refused: dict[tuple[str, Aor], RefusedPublish] = {}  # by source and extension, the newest last
-        self._unanswered: dict[int, Reply] = {}
+        self._held: dict[int, Reply] = {}
         self._numbers = itertools.count(1)
         self._of_publisher = Tally(settings.source_publications)
         self._of_tenant = Tally(settings.tenant_publications)
@@ -118,24 +118,24 @@ class Compositor:
 
     def publish(self, publish: PublishReceived, publisher: Publisher, now: float) -> list[Effect]:
         """Take a PUBLISH (RFC 3903, section 6, step by step); answered when it is stored. Raises Refusal."""
-        *effects, answer = self._published(publish, publisher, now)
-        if not isinstance(answer, Reply) or not any(isinstance(one, SavePublication) for one in effects):
-            return [*effects, answer]
+        *effects, response = self._published(publish, publisher, now)
+        if not isinstance(response, Reply) or not any(isinstance(one, SavePublication) for one in effects):
+            return [*effects, response]
         number = next(self._numbers)
-        self._unanswered[number] = answer
+        self._held[number] = response
         return [*effects, TellSaved(number)]
 
     def saved(self, saved: Saved) -> list[Effect]:
-        """The answers to PUBLISHes that are stored."""
-        return [self._unanswered.pop(number) for number in saved.numbers]
+        """The responses to PUBLISHes that are stored."""
+        return [self._held.pop(number) for number in saved.numbers]
 
     @property
-    def unanswered(self) -> int:
+    def held(self) -> int:
         """How many PUBLISHes wait until they are stored."""
-        return len(self._unanswered)
+        return len(self._held)
 
     def _published(self, publish: PublishReceived, publisher: Publisher, now: float) -> list[Effect]:
-        """What comes of a PUBLISH, and the answer last. Raises Refusal."""
+        """What comes of a PUBLISH, and the response last. Raises Refusal."""
         if publish.event.lower() != PACKAGE:
             text = f"{publish.event} is not published here" if publish.event else "Event is missing"
             raise Refusal(489, visible(text), (("Allow-Events", PACKAGE),))

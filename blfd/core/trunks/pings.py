@@ -1,6 +1,6 @@
 """Whether other people's servers are there: OPTIONS now and then to each (RFC 3261, section 11).
 
-Any answer but 408, 500, 502, 503 and 504 says that it is. A server is down when twice in a row none came
+Any response but 408, 500, 502, 503 and 504 says that it is. A server is down when twice in a row none came
 until the next one was due, and up again with the first one. One that takes long was away for a moment.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from blfd.core.effects import Effect, Level, Log, SendRequest
-from blfd.core.messages import RequestAnswered
+from blfd.core.messages import ResponseReceived
 from blfd.core.timers import Timers, chance
 from blfd.core.trunks.registrations import GONE
 from blfd.core.trunks.remote import Remote
@@ -98,13 +98,13 @@ class Pings:
             return True
         return False if known and None not in known else None
 
-    def answered(self, answer: RequestAnswered, now: float) -> list[Effect]:
-        _, number, serial = answer.token.split(" ")
+    def responded(self, response: ResponseReceived, now: float) -> list[Effect]:
+        _, number, serial = response.token.split(" ")
         ping = self._by_number.get(int(number))
         if ping is None or ping.serial != int(serial) or ping.since is None:
             return []
         since, ping.since = ping.since, None
-        if answer.status in GONE:
+        if response.status in GONE:
             return self._missed(ping, now)
         was, flow = ping.is_up, self._flow(ping)
         if ping.failures or now - since > LATE:

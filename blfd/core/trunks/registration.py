@@ -24,7 +24,7 @@ class Event(Enum):
     CHALLENGED = auto()  # 401 or 407 that can be answered
     BRIEF = auto()  # 423: it wants a longer time
     REFUSED = auto()  # it will not have us: wrong password, 403, 404
-    FAILED = auto()  # no answer, no connection, 5xx
+    FAILED = auto()  # no response, no connection, 5xx
     BROKEN = auto()  # the connection by which we are reached has ended
     LEAVE = auto()
 
@@ -32,7 +32,7 @@ class Event(Enum):
 class Action(Enum):
     NOTHING = auto()
     REGISTER = auto()
-    ANSWER = auto()  # the challenge
+    PROVE = auto()  # who we are, as challenged
     LENGTHEN = auto()  # ask for a longer time, and register again
     KEEP = auto()  # until it has to be refreshed
     RETRY = auto()  # soon, at the next server
@@ -46,7 +46,7 @@ S, E, A = State, Event, Action
 _OUT = {
     E.DUE: (None, A.NOTHING),
     E.ACCEPTED: (S.REGISTERED, A.KEEP),
-    E.CHALLENGED: (None, A.ANSWER),
+    E.CHALLENGED: (None, A.PROVE),
     E.BRIEF: (None, A.LENGTHEN),
     E.REFUSED: (S.WAITING, A.RETRY_SLOWLY),
     E.FAILED: (S.WAITING, A.RETRY),
@@ -69,7 +69,7 @@ _ROWS: dict[State, dict[Event, tuple[State | None, Action]]] = {
     S.LEAVING: {
         E.DUE: (None, A.NOTHING),
         E.ACCEPTED: (S.OVER, A.FORGET),
-        E.CHALLENGED: (None, A.ANSWER),
+        E.CHALLENGED: (None, A.PROVE),
         E.BRIEF: (S.OVER, A.FORGET),
         E.REFUSED: (S.OVER, A.FORGET),
         E.FAILED: (S.OVER, A.FORGET),
@@ -80,7 +80,7 @@ _ROWS: dict[State, dict[Event, tuple[State | None, Action]]] = {
 TABLE: dict[tuple[State, Event], tuple[State, Action]] = {
     (state, event): (then or state, do) for state, row in _ROWS.items() for event, (then, do) in row.items()
 }
-"""A missing pair cannot happen: answers come while something is out, and what is over is forgotten."""
+"""A missing pair cannot happen: responses come while something is out, and what is over is forgotten."""
 
 OUT = frozenset((S.ASKING, S.REFRESHING, S.LEAVING))
-"""Where an answer is waited for."""
+"""Where a response is waited for."""

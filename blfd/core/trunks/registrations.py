@@ -1,7 +1,8 @@
 """Our registrations with trunks' servers: refreshed, tried again, moved to another server.
 
 Each goes by the table in `registration`. Who is refused, or whose password is wrong, asks again slowly, so
-that no server shuts us out; who gets no answer asks the next server, and again after pauses that get longer.
+that no server shuts us out; who gets no response asks the next server, and again after longer and longer
+pauses.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 
 from blfd.core.access.challenges import Proofs, foreign
 from blfd.core.effects import Effect, Level, Log, SendRequest
-from blfd.core.messages import RequestAnswered
+from blfd.core.messages import ResponseReceived
 from blfd.core.timers import Timers, chance
 from blfd.core.trunks.registration import OUT, TABLE, Action, Event, State
 from blfd.core.trunks.remote import HostPort, Remote
@@ -91,7 +92,7 @@ class Registrations:
         return iter(self._of_trunk.values())
 
     def __len__(self) -> int:
-        """How many registrations there are, or wait for an answer."""
+        """How many registrations there are, or wait for a response."""
         return sum(one.state in OUT or one.is_registered for one in self._by_number.values())
 
     def of(self, trunk: Trunk) -> Registration | None:
@@ -135,37 +136,37 @@ class Registrations:
 
     # What happens
 
-    def answered(self, answer: RequestAnswered, now: float) -> list[Effect]:
-        """Take what a REGISTER has led to; `status` is 408 without an answer, 503 where it was not sent."""
-        _, number, serial = answer.token.split(" ")
+    def responded(self, response: ResponseReceived, now: float) -> list[Effect]:
+        """Take what a REGISTER has led to; `status` is 408 without a response, 503 where it was not sent."""
+        _, number, serial = response.token.split(" ")
         one = self._by_number.get(int(number))
         if one is None or one.serial != int(serial) or one.state not in OUT:
             return []
-        return self._take(one, answer, now)
+        return self._take(one, response, now)
 
-    def _take(self, one: Registration, answer: RequestAnswered, now: float) -> list[Effect]:
-        said = f"{answer.status} {visible(answer.reason)}".strip()
-        if answer.status // 100 == 2:
-            granted = self._granted(one, answer)
+    def _take(self, one: Registration, response: ResponseReceived, now: float) -> list[Effect]:
+        said = f"{response.status} {visible(response.reason)}".strip()
+        if response.status // 100 == 2:
+            granted = self._granted(one, response)
             if not granted and one.state is not State.LEAVING:
                 return self._failed(one, Event.FAILED, f"{said}: it registers us for 0 s", now)
             one.until = now + granted
             return self._step(one, Event.ACCEPTED, now)
-        if answer.status in (401, 407):
-            if one.proofs.meets(answer.challenges, one.trunk.realm):
+        if response.status in (401, 407):
+            if one.proofs.meets(response.challenges, one.trunk.realm):
                 return self._step(one, Event.CHALLENGED, now)
             reason = "wrong user name or password" if one.proofs.any else "no challenge that can be answered"
-            if other := foreign(answer.challenges, one.trunk.realm):
+            if other := foreign(response.challenges, one.trunk.realm):
                 reason = f"it asks in the realm {visible(other)}, and the password is for {one.trunk.realm}"
             return self._failed(one, Event.REFUSED, f"{said}: {reason}", now)
-        if answer.status == 423:
-            if self._to_lengthen(one, answer.min_expires or 0):
+        if response.status == 423:
+            if self._to_lengthen(one, response.min_expires or 0):
                 return self._step(one, Event.BRIEF, now)
             reason = f"it takes no time that is asked for, the last was {one.expires} s"
             return self._failed(one, Event.REFUSED, f"{said}: {reason}", now)
-        if answer.status in GONE or answer.status >= 600:
-            words = "no answer" if answer.status == 408 and not answer.reason else said
-            return self._failed(one, Event.FAILED, words, now, answer.retry_after or 0)
+        if response.status in GONE or response.status >= 600:
+            words = "no answer" if response.status == 408 and not response.reason else said
+            return self._failed(one, Event.FAILED, words, now, response.retry_after or 0)
         return self._failed(one, Event.REFUSED, said, now)
 
     def _to_lengthen(self, one: Registration, wanted: int) -> bool:
@@ -176,12 +177,12 @@ class Registrations:
         one.expires = longer
         return True
 
-    def _granted(self, one: Registration, answer: RequestAnswered) -> float:
+    def _granted(self, one: Registration, response: ResponseReceived) -> float:
         """The seconds that a registrar has granted, 0 for none; of several Contacts ours counts."""
         line = self.line(one.trunk)
-        is_alone = len(answer.contacts) == 1
-        ours = [c.expires for c in answer.contacts if is_alone or f"line={line}" in c.uri]
-        said = (seconds for seconds in (*ours, answer.expires) if seconds is not None)
+        is_alone = len(response.contacts) == 1
+        ours = [c.expires for c in response.contacts if is_alone or f"line={line}" in c.uri]
+        said = (seconds for seconds in (*ours, response.expires) if seconds is not None)
         found = next(said, one.expires)
         return float(min(max(found, SHORTEST), LONGEST)) if found else 0.0
 
@@ -224,7 +225,7 @@ class Registrations:
             case Action.UNREGISTER:
                 one.proofs = Proofs()
                 return self._send(one, 0, now)
-            case Action.ANSWER:
+            case Action.PROVE:
                 return self._send(one, 0 if one.state is State.LEAVING else one.expires, now)
             case Action.LENGTHEN:
                 return self._send(one, one.expires, now)

@@ -244,9 +244,9 @@ class Trunks:
             found = [target.by(asked) for target in self._locations.targets(asked)]
         return [adopted for flow in found if (adopted := self._adopt(flow))]
 
-    def gave_no_answer(self, way: Flow, now: float) -> None:
+    def gave_no_response(self, way: Flow, now: float) -> None:
         """Note that an INVITE by a trunk came to nothing there."""
-        self._locations.gave_no_answer(way, now)
+        self._locations.gave_no_response(way, now)
 
     def looked_up(self) -> None:
         """Forget who is at which address, as servers may have got other ones."""

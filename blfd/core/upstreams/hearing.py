@@ -53,7 +53,7 @@ class Hearing:
         watch.remote_cseq, watch.remote_tag = request.cseq, request.from_.tag
         if notify.contact:
             watch.set_target(notify.contact, notify.record_route)
-        self._watches.answers(pbx, now)
+        self._watches.responds(pbx, now)
         reply: Effect = Reply(request.transaction, 200, "OK")
         if notify.state == "terminated":
             return [reply, *self._ended(pbx, watch, notify, now)]

@@ -1,4 +1,4 @@
-"""Whose turn it is to ask an upstream: so many a second, and so many that wait for an answer.
+"""Whose turn it is to ask an upstream: so many a second, and so many that wait for a response.
 
 A PBX that is silent is asked by one at a time, until it answers.
 """
@@ -26,7 +26,7 @@ class Turns:
         self._waiting[number] = None
 
     def done(self, number: int) -> None:
-        """Forget a number that has its answer, or wants nothing any more."""
+        """Forget a number that has its response, or wants nothing any more."""
         self._out.pop(number, None)
         self._waiting.pop(number, None)
 
@@ -46,7 +46,7 @@ class Turns:
         return number
 
     def next(self, now: float) -> float | None:
-        """When to look again; None where nobody waits, or an answer has to come first."""
+        """When to look again; None where nobody waits, or a response has to come first."""
         if not self._waiting or len(self._out) >= (1 if self.is_silent else MOST_OUT):
             return None
         return max(now, self._next_at)

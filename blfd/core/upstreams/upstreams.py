@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from blfd.core.directory import Directory, Owner
 from blfd.core.effects import Effect
-from blfd.core.messages import RequestAnswered
+from blfd.core.messages import ResponseReceived
 from blfd.core.publications.composition import Composition
 from blfd.core.trunks.registrations import GONE
 from blfd.core.trunks.remote import HostPort, Remote
@@ -129,65 +129,65 @@ class Upstreams:
         """Note that an upstream answers what else it is asked, after it did not."""
         pbx = self._watches.pbxs.get(upstream.key)
         if pbx:
-            self._watches.answers(pbx, now, after_silence=True)
+            self._watches.responds(pbx, now, after_silence=True)
 
     # What comes of a SUBSCRIBE
 
-    def answered(self, answer: RequestAnswered, now: float) -> list[Effect]:
-        """Take what a SUBSCRIBE has led to; `status` is 408 without an answer, 503 where it was not sent."""
-        _, number, serial = answer.token.split(" ")
+    def responded(self, response: ResponseReceived, now: float) -> list[Effect]:
+        """Take what a SUBSCRIBE has led to; `status` is 408 without a response, 503 where it was not sent."""
+        _, number, serial = response.token.split(" ")
         watch = self._watches.by_number.get(int(number))
         if watch is None or watch.serial != int(serial) or watch.state not in OUT:
             return []
         pbx = self._watches.pbx(watch)
-        effects = self._goes_again(watch, answer, now)
+        effects = self._goes_again(watch, response, now)
         if effects is None:
             pbx.turns.done(watch.number)
-            effects = self._take(pbx, watch, answer, now)
-        if answer.status not in GONE:
-            self._watches.answers(pbx, now)
+            effects = self._take(pbx, watch, response, now)
+        if response.status not in GONE:
+            self._watches.responds(pbx, now)
         self._watches.set_turn(pbx, now)
         return effects
 
-    def _goes_again(self, watch: Watch, answer: RequestAnswered, now: float) -> list[Effect] | None:
+    def _goes_again(self, watch: Watch, response: ResponseReceived, now: float) -> list[Effect] | None:
         """The SUBSCRIBE once more, with a proof or for a longer time; None where it does not go again."""
-        if answer.status == 423 and watch.state is not State.LEAVING:
-            longer = min(answer.min_expires or 0, LONGEST)
+        if response.status == 423 and watch.state is not State.LEAVING:
+            longer = min(response.min_expires or 0, LONGEST)
             if watch.proofs.may_go_again() and longer > watch.expires:
                 watch.expires = longer
                 return self._watches.step(watch, Event.BRIEF, now)
-        may_prove = answer.status in (401, 407) and watch.upstream.credentials
-        if may_prove and watch.proofs.meets(answer.challenges, watch.upstream.realm):
+        may_prove = response.status in (401, 407) and watch.upstream.credentials
+        if may_prove and watch.proofs.meets(response.challenges, watch.upstream.realm):
             return self._watches.step(watch, Event.CHALLENGED, now)
         return None
 
-    def _take(self, pbx: Pbx, watch: Watch, answer: RequestAnswered, now: float) -> list[Effect]:
+    def _take(self, pbx: Pbx, watch: Watch, response: ResponseReceived, now: float) -> list[Effect]:
         failed = self._watches.failed
-        said = f"{answer.status} {visible(answer.reason)}".strip()
-        if answer.status // 100 == 2:
-            return self._accepted(watch, answer, now)
-        if answer.status == 481:
+        said = f"{response.status} {visible(response.reason)}".strip()
+        if response.status // 100 == 2:
+            return self._accepted(watch, response, now)
+        if response.status == 481:
             effects = failed(watch, Event.UNKNOWN, said, now)
             if watch.state is State.WAITING and now - pbx.checked_at > ONCE_IN:
                 self._watches.hurry(pbx, now)  # it has started anew, as it seems
             return effects
-        if answer.status in GONE or answer.status >= 600:
-            words = "no answer" if answer.status == 408 and not answer.reason else said
-            if answer.status == 408 or (answer.status == 503 and not answer.retry_after):
+        if response.status in GONE or response.status >= 600:
+            words = "no answer" if response.status == 408 and not response.reason else said
+            if response.status == 408 or (response.status == 503 and not response.retry_after):
                 pbx.turns.is_silent = True
                 pbx.server += 1
-            return failed(watch, Event.FAILED, words, now, answer.retry_after or 0)
-        if answer.status == 423:
+            return failed(watch, Event.FAILED, words, now, response.retry_after or 0)
+        if response.status == 423:
             said += f": it takes no time that is asked for, the last was {watch.expires} s"
-        elif answer.status in (401, 407):
+        elif response.status in (401, 407):
             said += f": {_why_not(watch)}"
         return failed(watch, Event.REFUSED, said, now)
 
-    def _accepted(self, watch: Watch, answer: RequestAnswered, now: float) -> list[Effect]:
-        watch.remote_tag = watch.remote_tag or answer.to_tag
-        if answer.contacts:
-            watch.set_target(answer.contacts[0].uri, answer.record_route[::-1])
-        granted = watch.expires if answer.expires is None else answer.expires
+    def _accepted(self, watch: Watch, response: ResponseReceived, now: float) -> list[Effect]:
+        watch.remote_tag = watch.remote_tag or response.to_tag
+        if response.contacts:
+            watch.set_target(response.contacts[0].uri, response.record_route[::-1])
+        granted = watch.expires if response.expires is None else response.expires
         watch.until = now + min(max(granted, SHORTEST), LONGEST)
         return self._watches.step(watch, Event.ACCEPTED, now)
 

@@ -164,7 +164,7 @@ class Watches:
                 pbx.turns.want(watch.number)
         self.set_turn(pbx, now)
 
-    def answers(self, pbx: Pbx, now: float, *, after_silence: bool = False) -> None:
+    def responds(self, pbx: Pbx, now: float, *, after_silence: bool = False) -> None:
         """Note that a PBX is there: after silence it may have started anew, and know nothing of us."""
         if pbx.turns.is_silent or after_silence:
             pbx.turns.is_silent = False
@@ -224,7 +224,7 @@ class Watches:
                 return self._send(pbx, watch, Proofs(), now)
             case Action.REFRESH | Action.UNSUBSCRIBE:
                 return self._send(pbx, watch, Proofs(), now)
-            case Action.ANSWER | Action.LENGTHEN:
+            case Action.PROVE | Action.LENGTHEN:
                 return self._send(pbx, watch, watch.proofs, now)
             case Action.KEEP:
                 watch.since, watch.is_refused = now, False

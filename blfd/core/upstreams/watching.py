@@ -27,7 +27,7 @@ class Event(Enum):
     BRIEF = auto()  # 423: it wants a longer time
     UNKNOWN = auto()  # 481: it knows no such dialog (any more)
     REFUSED = auto()  # it will not tell us: wrong password, 403, 404, 489
-    FAILED = auto()  # no answer, no connection, 5xx
+    FAILED = auto()  # no response, no connection, 5xx
     UNTOLD = auto()  # it has accepted, and no NOTIFY comes
     TOLD = auto()  # NOTIFY
     DEACTIVATED = auto()  # NOTIFY, terminated: to be asked for anew at once
@@ -40,7 +40,7 @@ class Action(Enum):
     NOTHING = auto()
     SUBSCRIBE = auto()  # in a dialog of its own
     REFRESH = auto()
-    ANSWER = auto()  # the challenge
+    PROVE = auto()  # who we are, as challenged
     LENGTHEN = auto()  # ask again, for a longer time
     KEEP = auto()  # until it has to be refreshed
     RENEW = auto()  # subscribe anew when it is its turn
@@ -61,7 +61,7 @@ _NOTIFIED = {
 _OUT = {
     **_NOTIFIED,
     E.ACCEPTED: (S.SUBSCRIBED, A.KEEP),
-    E.CHALLENGED: (None, A.ANSWER),
+    E.CHALLENGED: (None, A.PROVE),
     E.BRIEF: (None, A.LENGTHEN),
     E.REFUSED: (S.WAITING, A.RETRY_SLOWLY),
     E.FAILED: (S.WAITING, A.RETRY),
@@ -95,7 +95,7 @@ _ROWS: dict[State, dict[Event, tuple[State | None, Action]]] = {
     S.LEAVING: {
         E.DUE: (None, A.UNSUBSCRIBE),
         E.ACCEPTED: (S.OVER, A.FORGET),
-        E.CHALLENGED: (None, A.ANSWER),
+        E.CHALLENGED: (None, A.PROVE),
         E.BRIEF: (S.OVER, A.FORGET),
         E.UNKNOWN: (S.OVER, A.FORGET),
         E.REFUSED: (S.OVER, A.FORGET),
@@ -109,7 +109,7 @@ _ROWS: dict[State, dict[Event, tuple[State | None, Action]]] = {
 TABLE: dict[tuple[State, Event], tuple[State, Action]] = {
     (state, event): (then or state, do) for state, row in _ROWS.items() for event, (then, do) in row.items()
 }
-"""A missing pair cannot happen: answers come while something is out, and what is over is forgotten."""
+"""A missing pair cannot happen: responses come while something is out, and what is over is forgotten."""
 
 OUT = frozenset((S.ASKING, S.REFRESHING, S.LEAVING))
-"""Where an answer is waited for."""
+"""Where a response is waited for."""
