@@ -311,7 +311,7 @@ class Call(RingingCall):
 
     def _without(self, none: NoAnswer, now: float) -> list[Effect]:
         """End the call, as it cannot go on without an answer."""
-        log = Log(Level.WARNING, f"call {self.caller} -> {self.callee}: {none}")
+        log = Log(Level.WARNING, f"{self}: {none}")
         return [log, *self.hang_up(488, f"{none}", now)]
 
     def offer_answered(self, answer: OfferAnswered, now: float) -> list[Effect]:

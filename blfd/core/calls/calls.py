@@ -7,30 +7,21 @@ from collections.abc import Callable, Iterator, Set
 
 from blfd.core import hosts, own_contact, privacy
 from blfd.core.access.limits import too_many
-from blfd.core.calls import returning
+from blfd.core.calls import leg_events, returning
 from blfd.core.calls.call import Call
 from blfd.core.calls.census import Census
 from blfd.core.calls.codecs import only
 from blfd.core.calls.forwarding import Asked, Callee, Rules, Target, callee_party
 from blfd.core.calls.keeping import Keeping, party_of
-from blfd.core.calls.leg_effects import Accept, Dial, HangUp, RefuseOffer, RespondToInfo, Secure
+from blfd.core.calls.leg_effects import Accept, Dial, HangUp, Secure
 from blfd.core.calls.leg_inputs import (
-    InfoReceived,
-    InfoResponseReceived,
-    LegAccepted,
-    LegAcknowledged,
     LegAnswered,
     LegDescribed,
     LegEnded,
-    LegFault,
     LegIdentified,
     LegInput,
-    LegNotified,
     LegProgress,
-    LegTrying,
-    MediaFound,
     MediaMatched,
-    OfferAnswered,
     OfferReceived,
 )
 from blfd.core.calls.party import Party, Picker, Seat, State
@@ -314,8 +305,8 @@ class Calls:
         """Take what happened on a leg; legs that the core has given up are answered and forgotten."""
         call = self._by_leg.get(event.leg)
         if call is None:
-            return _answer_stray(event)
-        effects = self._settle(call, self._take(call, _heard(call, self._sound(call, event)), now))
+            return leg_events.stray(event)
+        effects = self._settle(call, leg_events.take(call, self._sound(call, event), now))
         if isinstance(event, LegEnded):
             self._by_leg.pop(event.leg, None)
         return effects
@@ -350,7 +341,7 @@ class Calls:
             self._by_number.pop(call.number, None)
             self.census.forget(call.number)
             self.timers.cancel(call.number)
-            return [*effects, Log(Level.INFO, f"{_name(call)}: ended")]
+            return [*effects, Log(Level.INFO, f"{call}: ended")]
         self.census.count(call)
         if call.secure:
             effects += [Secure(leg) for leg in call.legs() if leg > 0 and leg not in call.told_secure]
@@ -361,38 +352,6 @@ class Calls:
         else:
             self.timers.set(call.number, at)
         return effects
-
-    def _take(self, call: Call, event: LegInput, now: float) -> list[Effect]:
-        match event:
-            case LegAccepted():
-                return call.start(event.tag, now)
-            case MediaMatched() | MediaFound() | LegNotified():
-                return []  # for a picker that has gone, or a transfer that is over
-            case LegTrying():
-                return call.trying(event)
-            case LegProgress():
-                return call.progress(event, now)
-            case LegAnswered():
-                effects = call.answered(event, now)
-                is_won = call.answered_leg == event.leg
-                return [*effects, Log(Level.INFO, f"{_name(call)}: answered")] if is_won else effects
-            case LegAcknowledged():
-                return call.acknowledged(event, now)
-            case LegEnded():
-                return [*_fault(call, event), *call.ended(event, now)]
-            case LegFault():
-                return _fault(call, event)
-            case LegIdentified():
-                return call.tell_who(event.leg, now) if call.identified(event.leg, event.who, now) else []
-            case OfferReceived():
-                is_another = call.identified(event.leg, event.who, now)
-                return [call.naming(effect) if is_another else effect for effect in call.offered(event)]
-            case OfferAnswered():
-                return call.offer_answered(event, now)
-            case InfoReceived():
-                return [call.exchange.info(event)]
-            case InfoResponseReceived():
-                return call.exchange.info_response(event)
 
     def _due(self, number: int, now: float) -> list[Effect]:
         """A call has rung long enough, or makes an offer again."""
@@ -412,63 +371,14 @@ class Calls:
         return self._settle(call, call.hang_up(500, why, now))
 
 
-def _heard(call: Call, event: LegInput) -> LegInput:
-    """The input with those of its header fields that the other side hears."""
-    match event:
-        case LegProgress():
-            message = In.PROGRESS
-        case LegAnswered():
-            message = In.ANSWER
-        case LegEnded() if call.state is not State.RINGING:
-            message = In.BYE
-        case LegEnded():
-            message = In.CANCEL if event.leg == call.caller_leg else In.REFUSAL
-        case OfferAnswered():
-            message = In.REFUSAL
-        case InfoReceived():
-            message = In.INFO
-        case InfoResponseReceived():
-            message = In.INFO_RESPONSE
-        case _:
-            return event
-    if not event.headers:
-        return event
-    return event._replace(headers=passed_on(event.headers, message, trusted=event.leg in call.trusted))
-
-
 def _named(request: Request) -> str:
     """What the caller calls this server, with the port if it says one anywhere; a tel URI says nothing."""
     target, to = request.target.domain, request.to.uri.domain
     return (target if request.target.port else to) or target or hosts.written(request.flow.host)
 
 
-def _name(call: Call) -> str:
-    return f"call {call.caller} -> {call.callee}"
-
-
 def _not_told(call: Call, effect: Effect) -> Log | None:
     """Why a call from outside is refused, in words that its caller does not get."""
     if not isinstance(effect, HangUp) or effect.leg not in call.outside or not effect.reason:
         return None
-    return Log(Level.INFO, f"{_name(call)}: {effect.status} {visible(effect.reason, 200)}")
-
-
-def _fault(call: Call, event: LegEnded | LegFault) -> list[Effect]:
-    """What the operator reads of a fault, if there is one: whose phone, and what."""
-    if not event.fault:
-        return []
-    party = call.caller if event.leg == call.caller_leg else call.callee
-    whose = f"{party}" if party.is_outside else f"the phone of {party}"
-    return [Log(Level.WARNING, f"{_name(call)}: {whose}: {visible(event.fault, 200)}")]
-
-
-def _answer_stray(event: LegInput) -> list[Effect]:
-    match event:
-        case LegAccepted() | LegAnswered():
-            return [HangUp(event.leg)]
-        case OfferReceived(answered=False):
-            return [RefuseOffer(event.leg, 481, "Call does not exist")]
-        case InfoReceived():
-            return [RespondToInfo(event.leg, event.exchange, 481)]
-        case _:
-            return []
+    return Log(Level.INFO, f"{call}: {effect.status} {visible(effect.reason, 200)}")

@@ -50,6 +50,9 @@ class Seats:
         self.answered_leg = 0
         self._dialogs = dialogs
 
+    def __str__(self) -> str:
+        return f"call {self.caller} -> {self.callee}"
+
     @property
     def withheld(self) -> bool:
         """Whether who looks at the lamp of either side may not see with whom it talks.
