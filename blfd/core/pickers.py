@@ -37,7 +37,7 @@ def pickers(core: Core, aor: Aor, now: float) -> tuple[list[dict[str, Any]], str
             continue
         if picker != aor and not all(dialog.rings for dialog in core.dialogs.of(picker)):
             busy.append(picker.extension)
-        elif rung := core.pickups.longest([aor], picker):
+        elif rung := core.pickups.search.longest([aor], picker):
             call, bindings = rung[2], core.registrar.bindings(picker, now)
             if call and call.secure and not any(one.flow.is_secure for one in bindings):
                 plain.append(picker.extension)
@@ -49,7 +49,7 @@ def pickers(core: Core, aor: Aor, now: float) -> tuple[list[dict[str, Any]], str
 def _ways(core: Core, aor: Aor, picker: Aor) -> list[str]:
     tenant = core.directory.tenants[aor.tenant]
     ways = [f"{tenant.pickup_code}{aor.extension}"]
-    by_group = core.pickups.longest(core.permissions.in_groups(picker), picker)
+    by_group = core.pickups.search.longest(core.permissions.in_groups(picker), picker)
     if by_group and by_group[0] == aor:
         ways.append(tenant.group_pickup_code)
     if any(s.watcher == picker and s.alive and s.view for s in lamp_watchers(core, aor)):

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 
 from blfd.core import hosts, privacy
 from blfd.core.advice import command
-from blfd.core.calls.forwarding import Cause
+from blfd.core.calls.hops import Cause
 from blfd.core.calls.leg_effects import Accept, Answer, Dial, HangUp, Identify, Offer, Progress
 from blfd.core.calls.leg_inputs import (
     InfoReceived,

@@ -5,12 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from blfd.core.calls.forwarding import Cause, Target
+from blfd.core.calls.forwarding import Target
+from blfd.core.calls.hops import Cause
 from blfd.core.calls.leg_inputs import LegEnded
 from blfd.core.calls.party import Party
-from blfd.core.calls.refusals import Refused, better
+from blfd.core.calls.refusals import (
+    UNREACHABLE,
+    Refused,
+    better,
+    of_invite,
+    of_no_connection,
+    of_server,
+)
+from blfd.core.effects import Effect, Level, Log
 from blfd.core.trunks.outgoing import Line
 from blfd.core.values import DialogId
+from blfd.core.visible import visible
 
 NOBODY = frozenset((408, 430, 503, 504))
 """Statuses of a phone that is not there, or of the way to it."""
@@ -68,3 +78,25 @@ class Branch(NamedTuple):
     ringing: Ringing | None = None
     dialog: DialogId | None = None
     line: Line | None = None
+
+
+def refusal_of(end: LegEnded, branch: Branch) -> tuple[Refused, list[Effect]]:
+    """What the caller is told of a phone's refusal, and what the operator reads."""
+    trunk = branch.line.trunk if branch.line else None
+    is_apart = end.silent and end.status == 503
+    if trunk and is_apart:
+        refused = of_no_connection(trunk.name)
+    elif trunk:
+        status = 408 if end.silent else end.status
+        refused = of_server(trunk.name, status, end.reason, end.headers)
+    elif end.silent:
+        refused = Refused(480, f"{branch.party.user} {UNREACHABLE}")
+    else:
+        refused = of_invite(branch.party.user, end.status, end.reason, end.headers)
+    if not refused.translated:
+        return refused, []
+    said = f"refuses a call: {end.status} {visible(end.reason)}".strip()
+    if end.silent:
+        said = "cannot be reached: no connection" if is_apart else "does not answer a call"
+    text = f"{branch.party} at {visible(branch.contact)} {said}; the caller is told"
+    return refused, [Log(Level.INFO, f"{text} {refused.status} {refused.reason}")]

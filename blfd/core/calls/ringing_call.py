@@ -5,22 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from blfd.core import hosts, own_contact
-from blfd.core.calls.forwarding import Asked, Cause, Rules, Target, cause_of, written
+from blfd.core.calls.forwarding import Asked, Rules, Target
+from blfd.core.calls.hops import Cause, cause_of, written
 from blfd.core.calls.leg_effects import Answer, Dial, HangUp, Offer, Progress
 from blfd.core.calls.leg_inputs import LegAnswered, LegEnded, LegProgress, LegTrying, OfferReceived
 from blfd.core.calls.media import APART, are_apart, differs
 from blfd.core.calls.offer_answer import OfferAnswer, Then
 from blfd.core.calls.outward import ELSEWHERE, SAYS_WHERE
 from blfd.core.calls.party import Party, State
-from blfd.core.calls.refusals import (
-    UNREACHABLE,
-    Refused,
-    better,
-    of_invite,
-    of_no_connection,
-    of_server,
-)
-from blfd.core.calls.ringing import NO_WAY, SILENT, Branch, Ringing
+from blfd.core.calls.refusals import UNREACHABLE, Refused, better
+from blfd.core.calls.ringing import NO_WAY, SILENT, Branch, Ringing, refusal_of
 from blfd.core.calls.seats import Seats
 from blfd.core.directory import Whose
 from blfd.core.effects import Effect, Level, Log
@@ -289,10 +283,10 @@ class RingingCall(Seats):
             try:
                 return self._redirect(branch, ringing, end.redirect, now)
             except Refusal as refusal:
-                refused = self._refusal_of(end, branch)[0]._replace(reason=refusal.reason)
+                refused = refusal_of(end, branch)[0]._replace(reason=refusal.reason)
                 log: list[Effect] = [Log(Level.WARNING, refusal.log or refusal.reason)]
         else:
-            refused, log = self._refusal_of(end, branch)
+            refused, log = refusal_of(end, branch)
         self._dialogs.end(branch.party.aor, branch.leg, now, StateEvent.REJECTED)
         ringing.note(refused, end)
         if end.status >= 600 and self._rules.tenant(branch.party.aor).decline is Whose.ALL:
@@ -351,27 +345,6 @@ class RingingCall(Seats):
     def _log_forward(self, party: Party, target: Target, why: str) -> Log:
         text = f"call {self.caller} -> {party}: forwarded to {target.party} ({why})"
         return Log(Level.INFO, text)
-
-    def _refusal_of(self, end: LegEnded, branch: Branch) -> tuple[Refused, list[Effect]]:
-        """What the caller is told of a phone's refusal, and what the operator reads."""
-        trunk = branch.line.trunk if branch.line else None
-        is_apart = end.silent and end.status == 503
-        if trunk and is_apart:
-            refused = of_no_connection(trunk.name)
-        elif trunk:
-            status = 408 if end.silent else end.status
-            refused = of_server(trunk.name, status, end.reason, end.headers)
-        elif end.silent:
-            refused = Refused(480, f"{branch.party.user} {UNREACHABLE}")
-        else:
-            refused = of_invite(branch.party.user, end.status, end.reason, end.headers)
-        if not refused.translated:
-            return refused, []
-        said = f"refuses a call: {end.status} {visible(end.reason)}".strip()
-        if end.silent:
-            said = "cannot be reached: no connection" if is_apart else "does not answer a call"
-        text = f"{branch.party} at {visible(branch.contact)} {said}; the caller is told"
-        return refused, [Log(Level.INFO, f"{text} {refused.status} {refused.reason}")]
 
     # Time
 
