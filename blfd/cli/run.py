@@ -107,9 +107,10 @@ def demo(context: typer.Context) -> None:
     for option, value in (("--db", given.db), ("--config", given.config)):
         if value is not None:
             fail(f"{OF_ITS_OWN}: leave {option} {value} out", 2)
+    from blfd.cli.board import STYLES
     from blfd.demo.demo import run as show
 
-    raise typer.Exit(show())
+    raise typer.Exit(show(STYLES))
 
 
 def doctor(context: typer.Context, as_json: Json = False) -> None:

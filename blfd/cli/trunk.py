@@ -10,7 +10,7 @@ from blfd.cli.kinds import SEVERAL, Kind, add_changing, add_removing, live, now,
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import Switch, options
 from blfd.cli.output import Json, print_json
-from blfd.core.trunks.trunk import DID_SOURCES, CallerIdIn, Mode, Replacing
+from blfd.core.trunk import DID_SOURCES, CallerIdIn, Mode, Replacing
 from blfd.operations import routes as route_operations
 from blfd.operations import trunks as operations
 

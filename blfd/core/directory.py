@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from blfd.core.trunks.trunk import OutRoute, Trunk
+from blfd.core.trunk import OutRoute, Trunk
 from blfd.core.upstreams.upstream import Upstream
 from blfd.core.values import DEFAULT_TENANT, REALM, Aor
 

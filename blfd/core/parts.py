@@ -14,7 +14,6 @@ from blfd.core.calls.calls import Calls
 from blfd.core.calls.codes import Codes
 from blfd.core.calls.leg_inputs import LegAccepted, LegEnded, LegInput, MediaMatched
 from blfd.core.calls.own_rules import OwnRules
-from blfd.core.calls.permissions import Permissions
 from blfd.core.calls.pickup import Pickups
 from blfd.core.calls.referral import Referrals
 from blfd.core.calls.survivors import Survivors
@@ -28,6 +27,7 @@ from blfd.core.events.features import FeaturePackage
 from blfd.core.events.notifier import Notifier
 from blfd.core.locations import Locations
 from blfd.core.next_hop import NextHops
+from blfd.core.permissions import Permissions
 from blfd.core.publications.composition import Composition
 from blfd.core.publications.compositor import Compositor
 from blfd.core.registrar import Registrar
@@ -35,11 +35,11 @@ from blfd.core.requests import Requests
 from blfd.core.routing import Routing
 from blfd.core.settings import Settings
 from blfd.core.timers import Timers
+from blfd.core.trunk import Trunk
 from blfd.core.trunks import pings, registrations
 from blfd.core.trunks.pings import Pings
 from blfd.core.trunks.registrations import Registrations
 from blfd.core.trunks.remote import Remote
-from blfd.core.trunks.trunk import Trunk
 from blfd.core.upstreams import watches
 from blfd.core.upstreams.upstreams import Upstreams
 from blfd.core.values import Flow

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from blfd.core.calls.call import Call
-from blfd.core.calls.party import State
 from blfd.core.core import Core
 from blfd.core.directory import Owner
 from blfd.core.events.dialog_state import Lamp, WatchedDialog
 from blfd.core.events.subscription import Phase, Subscription
+from blfd.core.party import State
 from blfd.core.pickers import lamp_watchers, pickers
 from blfd.core.publications.composition import Publication
 from blfd.core.trunks.report import trunks

@@ -12,7 +12,6 @@ from blfd.core.calls.calls import Calls
 from blfd.core.calls.codes import Codes
 from blfd.core.calls.leg_effects import PhoneMoved
 from blfd.core.calls.own_rules import OwnRules
-from blfd.core.calls.party import Party
 from blfd.core.calls.pickup import Pickups
 from blfd.core.calls.transfers import Transfers
 from blfd.core.directory import Directory, Extension
@@ -33,11 +32,12 @@ from blfd.core.messages import (
     SubscribeReceived,
 )
 from blfd.core.next_hop import NextHops, is_sip
+from blfd.core.party import Party
 from blfd.core.publications.compositor import Compositor, Publisher
 from blfd.core.registrar import Registrar
 from blfd.core.routing import Refused, Routing, ToExtension, ToOutside, ToPickup, ToRule
+from blfd.core.trunk import Trunk
 from blfd.core.trunks import incoming
-from blfd.core.trunks.trunk import Trunk
 from blfd.core.upstreams.upstreams import Upstreams
 from blfd.core.values import Aor
 

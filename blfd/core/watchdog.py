@@ -47,12 +47,12 @@ from blfd.core.calls.leg_inputs import (
     OfferAnswered,
     OfferReceived,
 )
-from blfd.core.calls.party import State
 from blfd.core.calls.pickup import Pickups
 from blfd.core.effects import Effect, Level, Log
 from blfd.core.events.notifier import Notifier
 from blfd.core.inputs import Input
 from blfd.core.messages import NotifyResponseReceived
+from blfd.core.party import State
 from blfd.core.timers import Timers
 
 TRANSACTION = 40.0  # seconds: 64*T1 (RFC 3261, timers B, F and H), and a margin for a busy machine

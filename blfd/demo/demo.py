@@ -11,7 +11,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -21,7 +21,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from blfd.cli.board import STYLES
 from blfd.demo.simulation import Event, Missing, PhoneProcess, ServerProcess
 from blfd.store import NewExtension, Store
 
@@ -33,7 +32,8 @@ PAUSE = 1.2  # seconds, so that a person can read along
 class Board:
     """103's lamp keys, drawn live on a terminal and as plain lines elsewhere."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, styles: Mapping[str, str]) -> None:
+        self._styles = styles
         self._lamps = {"101": "", "102": ""}
         self._says = ""
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
@@ -56,7 +56,7 @@ class Board:
         for column in ("", "key", "name", "lamp"):
             table.add_column(column)
         for extension, word in self._lamps.items():
-            style = STYLES.get(word, "dim")
+            style = self._styles.get(word, "dim")
             table.add_row(Text("●", style), extension, NAMES[extension], Text(word or "not known", style))
         self._live.update(table, refresh=True)
 
@@ -65,11 +65,11 @@ class Board:
             self._live.stop()
 
 
-def run() -> int:
-    """Play the demo; 0 if every expected lamp was seen."""
+def run(styles: Mapping[str, str]) -> int:
+    """Play the demo, lamps in Rich's `styles` by what they show; 0 if every expected lamp was seen."""
     folder = Path(tempfile.mkdtemp(prefix="blfd-demo-"))
     console = Console()
-    board = Board(console)
+    board = Board(console, styles)
     try:
         with _ended_by_signals():
             _play(folder, board)

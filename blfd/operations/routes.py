@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from blfd.core.trunk import OutRoute
 from blfd.core.trunks import numbers
 from blfd.core.trunks.faults import shadowed
-from blfd.core.trunks.trunk import OutRoute
 from blfd.operations.desk import Desk, Row, etag
 from blfd.operations.loss import Loss, some_of
 from blfd.operations.said import taken

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from blfd.core.trunks.trunk import Trunk
+from blfd.core.trunk import Trunk
 from blfd.operations.desk import NEW_PASSWORD, Desk, Row, etag
 from blfd.operations.loss import Loss, counted
 from blfd.operations.said import plain, taken

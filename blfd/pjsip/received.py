@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from socket import inet_aton
 
 from blfd.core import hosts
-from blfd.core.access.challenges import text
+from blfd.core.challenges import text
 from blfd.core.messages import Challenge
 from blfd.core.values import Flow
 from blfd.pjsip.descriptions import sound

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from blfd.core.access.challenges import Rounds
+from blfd.core.challenges import Rounds
 from blfd.core.messages import Challenge
 from blfd.core.values import Account, DialogId, Headers
 from blfd.pjsip.bodies import Bodies

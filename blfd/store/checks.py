@@ -12,8 +12,8 @@ from itertools import combinations
 from typing import NamedTuple
 
 from blfd.core.directory import Forwarding, Owner, Reach, StarCodes
+from blfd.core.trunk import OutRoute
 from blfd.core.trunks.outgoing import route_of
-from blfd.core.trunks.trunk import OutRoute
 from blfd.core.values import Aor
 from blfd.store.opening import StoreError
 

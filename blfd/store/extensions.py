@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypedDict, Unpack
 
 from blfd.core.directory import Extension, Forwarding
-from blfd.core.trunks.trunk import OutRoute
+from blfd.core.trunk import OutRoute
 from blfd.core.values import Aor
 from blfd.store import checks, rows
 from blfd.store.checks import NewExtension, Outcome

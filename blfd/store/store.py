@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blfd.core.directory import Directory, Owner
-from blfd.core.trunks.trunk import split
+from blfd.core.trunk import split
 from blfd.store import rows
 from blfd.store.admins import Admins
 from blfd.store.audit import Audit

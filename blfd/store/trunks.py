@@ -10,10 +10,10 @@ from dataclasses import fields
 from enum import Enum
 from typing import Any
 
-from blfd.core.trunks import trunk as values
+from blfd.core import trunk as values
+from blfd.core.trunk import OutRoute, Trunk
 from blfd.core.trunks.faults import clash
 from blfd.core.trunks.remote import Remote
-from blfd.core.trunks.trunk import OutRoute, Trunk
 from blfd.store import rows
 from blfd.store.opening import Connections, Exists, NotFound, StoreError
 

@@ -37,7 +37,7 @@ from blfd.core.effects import Effect, Reply, SaveCalls, SavePickup
 from blfd.core.events.dialog_state import WatchedDialog
 from blfd.core.inputs import CallsRestored, DirectoryChanged
 from blfd.core.saved import SavedHalf, SavedLeg
-from blfd.core.trunks.trunk import OutRoute, Replacing, Trunk, check
+from blfd.core.trunk import OutRoute, Replacing, Trunk, check
 from blfd.core.values import Aor, DialogId, NameAddr
 from dialog_info import DialogState, Direction
 

@@ -12,10 +12,10 @@ import pytest
 from builders import HOST, flow, request, uri
 
 from blfd.core.access import nonces
-from blfd.core.access.challenges import MOST_ROUNDS, Rounds, foreign
 from blfd.core.access.digest import ALGORITHMS, MAX_SOURCES, Authenticator, response
 from blfd.core.access.domains import Domains
 from blfd.core.access.nonces import Nonces
+from blfd.core.challenges import MOST_ROUNDS, Rounds, foreign
 from blfd.core.directory import Directory, Extension, Tenant
 from blfd.core.errors import Refusal, Silenced
 from blfd.core.messages import Challenge, Credentials, Request

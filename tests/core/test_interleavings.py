@@ -57,12 +57,12 @@ from blfd.core.calls.leg_inputs import (
     OfferAnswered,
     OfferReceived,
 )
-from blfd.core.calls.party import State
 from blfd.core.directory import Whose
 from blfd.core.effects import Effect, Notify, Reply, SaveCalls, SavePickup, SetRules
 from blfd.core.events.subscription import IN_FLIGHT
 from blfd.core.inputs import DirectoryChanged, Input, RulesSet
 from blfd.core.messages import NotifyResponseReceived, ReferReceived, ReferTo
+from blfd.core.party import State
 from blfd.core.saved import SavedCall, SavedLeg
 from blfd.core.values import Aor, DialogId, NameAddr, Redirect
 from dialog_info import DialogInfo, DialogState, same_state

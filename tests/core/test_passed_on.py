@@ -22,7 +22,6 @@ from blfd.core.calls.leg_inputs import (
     LegInput,
     LegProgress,
 )
-from blfd.core.calls.party import Party
 from blfd.core.calls.passed_on import (
     HEARD,
     LONGEST_VALUE,
@@ -40,6 +39,7 @@ from blfd.core.effects import Effect
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.locations import Locations
 from blfd.core.next_hop import NextHops
+from blfd.core.party import Party
 from blfd.core.registrar import Registrar
 from blfd.core.settings import Settings
 from blfd.core.values import DEFAULT_TENANT, Aor, Binding, DialogId, Headers

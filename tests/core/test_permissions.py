@@ -10,8 +10,8 @@ import pytest
 from builders import directory, group
 
 from blfd.core.alterations import altered, sharing
-from blfd.core.calls.permissions import Permissions
 from blfd.core.directory import Directory, Group, Reach
+from blfd.core.permissions import Permissions
 from blfd.core.values import Aor
 
 PEOPLE = ("101", "102", "103", "104")

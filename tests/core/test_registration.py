@@ -17,9 +17,9 @@ from blfd.core.directory import Directory
 from blfd.core.effects import Effect, Log, SendRequest
 from blfd.core.inputs import DirectoryChanged, Drain, FlowClosed
 from blfd.core.messages import Challenge, InviteReceived, RegisterContact, ResponseReceived
+from blfd.core.trunk import Mode, OutRoute, Trunk
 from blfd.core.trunks.registration import OUT, TABLE, Event, State
 from blfd.core.trunks.report import trunks
-from blfd.core.trunks.trunk import Mode, OutRoute, Trunk
 from blfd.core.values import Flow, Uri
 
 TRUNK = Trunk(

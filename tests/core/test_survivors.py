@@ -28,7 +28,7 @@ from blfd.core.inputs import CallsRestored, Drain, Located, SubscriptionsRestore
 from blfd.core.messages import ReferReceived, ReferTo
 from blfd.core.saved import SavedCall, SavedLeg, SessionTimer
 from blfd.core.settings import Settings
-from blfd.core.trunks.trunk import Trunk
+from blfd.core.trunk import Trunk
 from blfd.core.values import Account, Aor, DialogId, Flow, Location, NameAddr, Server, Target
 
 OTHER = b"v=0\r\nm=audio 5000 RTP/AVP 0\r\n"

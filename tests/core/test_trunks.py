@@ -52,10 +52,10 @@ from blfd.core.inputs import CertificateShown, FlowClosed
 from blfd.core.messages import Credentials, InviteReceived, ReferReceived, ReferTo
 from blfd.core.quoting import name_addr
 from blfd.core.settings import Settings
+from blfd.core.trunk import CallerIdIn, Mode, OutRoute, Trunk, check, check_route
 from blfd.core.trunks import numbers
 from blfd.core.trunks.faults import clash, faults, shadowed
 from blfd.core.trunks.remote import HostPort
-from blfd.core.trunks.trunk import CallerIdIn, Mode, OutRoute, Trunk, check, check_route
 from blfd.core.values import Address, Aor, DialogId, Flow, Headers, NameAddr, Redirect, Uri
 
 PEOPLE = ("101", "102", "103", "104")

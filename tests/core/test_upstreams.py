@@ -31,7 +31,7 @@ from blfd.core.events.dialog_state import WatchedDialog
 from blfd.core.inputs import DirectoryChanged, FlowClosed, Located
 from blfd.core.messages import Challenge, NotifyReceived, Part, RegisterContact, ResponseReceived
 from blfd.core.settings import Settings
-from blfd.core.trunks.trunk import Trunk
+from blfd.core.trunk import Trunk
 from blfd.core.upstreams.report import upstream_lamps
 from blfd.core.upstreams.turns import MOST_OUT
 from blfd.core.upstreams.upstream import Upstream, check

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from blfd.cli.board import STYLES
 from blfd.control import ControlClient, socket_path
 from blfd.demo import demo
 from blfd.demo.simulation import PhoneProcess, ServerProcess
@@ -75,7 +76,7 @@ def test_a_lamp_that_is_not_seen_is_named(
     monkeypatch.setattr(demo, "PhoneProcess", Phone)
     monkeypatch.setattr(demo, "PAUSE", 0)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert demo.run() == 1
+    assert demo.run(STYLES) == 1
     said = capsys.readouterr().out
     assert "{'101': 'held'}" in said
     (folder,) = tmp_path.iterdir()
@@ -106,7 +107,7 @@ def test_a_demo_that_is_stopped_leaves_nothing(number: signal.Signals, tmp_path:
 
 def test_a_terminal_gets_a_table() -> None:
     screen = io.StringIO()
-    board = demo.Board(Console(file=screen, force_terminal=True, width=80))
+    board = demo.Board(Console(file=screen, force_terminal=True, width=80), STYLES)
     try:
         board.say("101 calls 102")
         board.lamp("102", "ringing", 1)

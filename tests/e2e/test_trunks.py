@@ -18,7 +18,7 @@ from sites import Listening, Site
 from wire import DEADLINE, Agent, Message, proved
 
 from blfd.control import ControlClient, socket_path
-from blfd.core.access.challenges import MOST_ROUNDS
+from blfd.core.challenges import MOST_ROUNDS
 from blfd.devices.phones import Phones
 from blfd.devices.values import Place
 from blfd.operations import Desk, routes, trunks

@@ -16,7 +16,7 @@ from blfd.core.inputs import CertificateShown
 from blfd.core.messages import Credentials, Request
 from blfd.core.privacy import is_anonymous
 from blfd.core.settings import Settings
-from blfd.core.trunks.trunk import Trunk
+from blfd.core.trunk import Trunk
 from blfd.core.values import Aor, Flow, Headers, Uri
 from blfd.core.visible import visible
 

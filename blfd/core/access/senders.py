@@ -8,7 +8,7 @@ from blfd.core.directory import Extension
 from blfd.core.errors import ONLY_TLS, Refusal
 from blfd.core.messages import Request
 from blfd.core.settings import Settings
-from blfd.core.trunks.trunk import Trunk
+from blfd.core.trunk import Trunk
 from blfd.core.values import Aor, Flow
 from blfd.core.visible import visible
 

@@ -16,7 +16,6 @@ from blfd.core.calls.calls import Calls
 from blfd.core.calls.leg_effects import Accept, Answer, HangUp
 from blfd.core.calls.leg_inputs import LegAnswered, LegEnded, LegInput
 from blfd.core.calls.outcome import JUST_NOW, has, outcome
-from blfd.core.calls.party import Party
 from blfd.core.calls.replaces import parse
 from blfd.core.calls.reporting import report, warning
 from blfd.core.directory import Directory, Extension
@@ -24,10 +23,11 @@ from blfd.core.effects import Effect
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.messages import InviteReceived
+from blfd.core.party import Party
 from blfd.core.routing import ToPickup
 from blfd.core.timers import Timers
+from blfd.core.trunk import EXTENSION, OutRoute, Replacing, Trunk
 from blfd.core.trunks.outgoing import Outside, Taking
-from blfd.core.trunks.trunk import EXTENSION, OutRoute, Replacing, Trunk
 from blfd.core.values import Aor, Headers, Replaces
 from blfd.core.visible import visible
 from dialog_info import DialogState

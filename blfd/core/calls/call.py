@@ -19,11 +19,11 @@ from blfd.core.calls.leg_inputs import LegAcknowledged, LegEnded, MediaMatched, 
 from blfd.core.calls.media import lifted, unnamed
 from blfd.core.calls.offer_answer import NoAnswer, OfferAnswer, Then
 from blfd.core.calls.outward import ELSEWHERE, OnLeg, outward
-from blfd.core.calls.party import Party, Picker, Seat, State
 from blfd.core.calls.ringing import Branch
 from blfd.core.calls.ringing_call import RingingCall
 from blfd.core.calls.seats import NO_DIALOG
 from blfd.core.effects import Effect, Level, Log
+from blfd.core.party import Party, Picker, Seat, State
 from blfd.core.saved import SavedCall, SavedLeg
 from blfd.core.trunks.incoming import identified
 from blfd.core.values import Address, Reason

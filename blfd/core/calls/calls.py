@@ -24,7 +24,6 @@ from blfd.core.calls.leg_inputs import (
     MediaMatched,
     OfferReceived,
 )
-from blfd.core.calls.party import Party, Picker, Seat, State
 from blfd.core.calls.passed_on import NOT_FROM_OUTSIDE, TELL_WHO, In, passed_on
 from blfd.core.calls.seats import NO_DIALOG
 from blfd.core.directory import Extension
@@ -33,6 +32,7 @@ from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.locations import Locations
 from blfd.core.messages import InviteReceived, Request
+from blfd.core.party import Party, Picker, Seat, State
 from blfd.core.registrar import Registrar
 from blfd.core.saved import SavedCall
 from blfd.core.settings import Settings

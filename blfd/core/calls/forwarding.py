@@ -15,16 +15,16 @@ from typing import NamedTuple
 from blfd.core.access.domains import Domains
 from blfd.core.advice import command
 from blfd.core.calls.hops import Cause, Hop
-from blfd.core.calls.party import Party
 from blfd.core.directory import Directory, Extension, Forwarding, Tenant
 from blfd.core.errors import SIPS_NOT_ALLOWED, Refusal, no_tls
 from blfd.core.hosts import is_address
 from blfd.core.next_hop import without_headers
+from blfd.core.party import Party
 from blfd.core.registrar import Registrar
 from blfd.core.routing import Refused, Routing, ToExtension, ToOutside
 from blfd.core.settings import Settings
+from blfd.core.trunk import RESERVED, Trunk
 from blfd.core.trunks.outgoing import Line, Outside, number_of
-from blfd.core.trunks.trunk import RESERVED, Trunk
 from blfd.core.trunks.trunks import Trunks
 from blfd.core.values import Aor, Binding, Uri
 from blfd.core.visible import visible

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 from urllib.parse import quote
 
-from blfd.core.calls.party import Party
+from blfd.core.party import Party
 from blfd.core.quoting import name_addr
 from blfd.core.values import Headers
 

@@ -4,9 +4,9 @@ has to be known of a leg to end it."""
 from __future__ import annotations
 
 from blfd.core.calls.call import Call
-from blfd.core.calls.party import Party, Seat, State
 from blfd.core.effects import Effect, SaveCalls
 from blfd.core.events.dialog_state import Dialogs
+from blfd.core.party import Party, Seat, State
 from blfd.core.saved import Kept, SavedCall, SavedHalf, SavedLeg, SavedSeat
 from dialog_info import Direction
 

@@ -22,9 +22,9 @@ from blfd.core.calls.leg_inputs import (
     OfferAnswered,
     OfferReceived,
 )
-from blfd.core.calls.party import State
 from blfd.core.calls.passed_on import In, passed_on
 from blfd.core.effects import Effect, Level, Log
+from blfd.core.party import State
 from blfd.core.visible import visible
 
 

@@ -8,8 +8,8 @@ the picker itself. Who dials a code means what rang just now, so what ended long
 from __future__ import annotations
 
 from blfd.core.calls.call import Call
-from blfd.core.calls.party import Party
 from blfd.core.events.dialog_state import WatchedDialog
+from blfd.core.party import Party
 from blfd.core.values import Aor
 from dialog_info import DialogState, Direction, StateEvent
 

@@ -19,8 +19,6 @@ from blfd.core.calls.leg_effects import Accept, HangUp, MatchMedia
 from blfd.core.calls.leg_inputs import LegAccepted, LegEnded, MediaMatched
 from blfd.core.calls.media import APART, are_apart, held
 from blfd.core.calls.outcome import outcome
-from blfd.core.calls.party import Party, Picker, State
-from blfd.core.calls.permissions import Permissions
 from blfd.core.calls.pickup_search import Search, being_set_up
 from blfd.core.calls.reporting import report, warning
 from blfd.core.directory import Directory, Extension
@@ -28,6 +26,8 @@ from blfd.core.effects import Effect, Reply
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.messages import InviteReceived
+from blfd.core.party import Party, Picker, State
+from blfd.core.permissions import Permissions
 from blfd.core.routing import ToPickup
 from blfd.core.values import Aor, DialogId
 from blfd.core.visible import visible

@@ -9,12 +9,12 @@ from blfd.core.calls.attempts import Way
 from blfd.core.calls.call import Call
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.outcome import outcome, told
-from blfd.core.calls.party import State
-from blfd.core.calls.permissions import Permissions
 from blfd.core.directory import Directory, Reach
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.messages import Request
+from blfd.core.party import State
+from blfd.core.permissions import Permissions
 from blfd.core.routing import ToPickup
 from blfd.core.values import Aor, DialogId, Replaces
 from blfd.core.visible import visible

@@ -8,13 +8,13 @@ from typing import NamedTuple
 from blfd.core.calls.call import Call
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.forwarding import Asked, Callee
-from blfd.core.calls.party import Seat, State
 from blfd.core.calls.passed_on import fits
 from blfd.core.calls.replaces import parse
 from blfd.core.calls.transfer import Consultation
 from blfd.core.errors import Refusal, no_tls
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.messages import ReferReceived
+from blfd.core.party import Seat, State
 from blfd.core.quoting import name_addr
 from blfd.core.routing import Refused, Route, ToExtension, ToOutside
 from blfd.core.values import Aor, Headers, Uri

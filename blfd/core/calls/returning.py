@@ -17,11 +17,11 @@ from urllib.parse import unquote
 
 from blfd.core import privacy
 from blfd.core.calls.call import Call
-from blfd.core.calls.party import Party, State
 from blfd.core.messages import InviteReceived
+from blfd.core.party import Party, State
+from blfd.core.trunk import Trunk
 from blfd.core.trunks import numbers
 from blfd.core.trunks.outgoing import number_of
-from blfd.core.trunks.trunk import Trunk
 from blfd.core.trunks.trunks import Trunks
 from blfd.core.values import Aor
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from blfd.core.calls.forwarding import Target
 from blfd.core.calls.hops import Cause
 from blfd.core.calls.leg_inputs import LegEnded
-from blfd.core.calls.party import Party
 from blfd.core.calls.refusals import (
     UNREACHABLE,
     Refused,
@@ -18,6 +17,7 @@ from blfd.core.calls.refusals import (
     of_server,
 )
 from blfd.core.effects import Effect, Level, Log
+from blfd.core.party import Party
 from blfd.core.trunks.outgoing import Line
 from blfd.core.values import DialogId
 from blfd.core.visible import visible

@@ -12,7 +12,6 @@ from blfd.core.calls.leg_inputs import LegAnswered, LegEnded, LegProgress, LegTr
 from blfd.core.calls.media import APART, are_apart, differs
 from blfd.core.calls.offer_answer import OfferAnswer, Then
 from blfd.core.calls.outward import ELSEWHERE, SAYS_WHERE
-from blfd.core.calls.party import Party, State
 from blfd.core.calls.refusals import UNREACHABLE, Refused, better
 from blfd.core.calls.ringing import NO_WAY, SILENT, Branch, Ringing, refusal_of
 from blfd.core.calls.seats import Seats
@@ -20,6 +19,7 @@ from blfd.core.directory import Whose
 from blfd.core.effects import Effect, Level, Log
 from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs
+from blfd.core.party import Party, State
 from blfd.core.trunks.incoming import identified
 from blfd.core.trunks.outgoing import Line
 from blfd.core.values import Aor, DialogId, Headers, NameAddr, Reason, Redirect

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from blfd.core.calls.party import Party, Picker, Seat
+from blfd.core.calls.refer_subscription import ReferSubscription
 from blfd.core.calls.ringing import Branch
 from blfd.core.errors import SIPS_REQUIRED, Refusal, no_tls
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
-from blfd.core.events.refer import ReferSubscription
 from blfd.core.messages import Request
+from blfd.core.party import Party, Picker, Seat
 from blfd.core.quoting import name_addr
 from blfd.core.values import Aor, DialogId, Headers
 from dialog_info import DialogState, Direction

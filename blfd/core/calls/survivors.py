@@ -16,11 +16,11 @@ from blfd.core.calls.calls import Calls
 from blfd.core.calls.keeping import party_of
 from blfd.core.calls.leg_effects import Adopt, HangUp, PhoneMoved, Secure
 from blfd.core.calls.leg_inputs import LegDescribed
-from blfd.core.calls.party import Party
 from blfd.core.effects import Effect, Level, Log
 from blfd.core.events.dialog_state import Dialogs, WatchedDialog
 from blfd.core.inputs import CallsRestored
 from blfd.core.next_hop import NextHops
+from blfd.core.party import Party
 from blfd.core.saved import SavedCall, SavedLeg, SavedSeat
 from blfd.core.timers import Timers
 from blfd.core.values import Reason

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from blfd.core.calls.call import Call
 from blfd.core.calls.forwarding import Callee, callee_party
-from blfd.core.calls.party import Seat
-from blfd.core.events.refer import ReferSubscription
+from blfd.core.calls.refer_subscription import ReferSubscription
+from blfd.core.party import Seat
 from blfd.core.values import Headers
 
 

@@ -26,14 +26,14 @@ from blfd.core.calls.leg_inputs import (
     MediaMatched,
     OfferReceived,
 )
-from blfd.core.calls.party import Seat, State
+from blfd.core.calls.refer_subscription import NAME, ReferSubscription
 from blfd.core.calls.referral import Referrals
 from blfd.core.calls.refusals import NOBODY_NOW
 from blfd.core.calls.transfer import Action, Event, Stage, Transfer
 from blfd.core.effects import Effect, Level, Log, Reply
 from blfd.core.events.dialog_state import Dialogs
-from blfd.core.events.refer import NAME, ReferSubscription
 from blfd.core.messages import ReferReceived, Request
+from blfd.core.party import Seat, State
 from blfd.core.settings import Settings
 from blfd.core.timers import Timers
 from blfd.core.values import Reason

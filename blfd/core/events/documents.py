@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from blfd.core.calls.permissions import Permissions
 from blfd.core.directory import Directory, DndLamp, Tenant
 from blfd.core.events.dialog_state import Dialogs, Lamp
 from blfd.core.events.package import Rendered
+from blfd.core.permissions import Permissions
 from blfd.core.values import Aor
 from dialog_info import build_around_version
 

@@ -11,9 +11,9 @@ from blfd.core import hosts
 from blfd.core.advice import command
 from blfd.core.directory import Directory, Tenant
 from blfd.core.routing import FORWARDS, TELLS
+from blfd.core.trunk import Mode, Trunk, check_doubles, split
 from blfd.core.trunks import numbers
 from blfd.core.trunks.remote import HostPort, check_sources
-from blfd.core.trunks.trunk import Mode, Trunk, check_doubles, split
 from blfd.core.values import Aor
 
 

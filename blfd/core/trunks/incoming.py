@@ -12,12 +12,12 @@ from functools import lru_cache
 
 from blfd.core import privacy
 from blfd.core.advice import command
-from blfd.core.calls.party import Party
 from blfd.core.directory import Directory, Extension, Owner
 from blfd.core.errors import Refusal
 from blfd.core.messages import InviteReceived, Request
+from blfd.core.party import Party
+from blfd.core.trunk import NAMED_SOURCES, REQUEST_URI, TO, Trunk, split
 from blfd.core.trunks import numbers
-from blfd.core.trunks.trunk import NAMED_SOURCES, REQUEST_URI, TO, Trunk, split
 from blfd.core.values import DEFAULT_TENANT, Address, Aor, Uri
 from blfd.core.visible import visible
 

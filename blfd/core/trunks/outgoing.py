@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from blfd.core import hosts, privacy
 from blfd.core.quoting import name_addr
+from blfd.core.trunk import CallerIdIn, OutRoute, Trunk, split
 from blfd.core.trunks import numbers
 from blfd.core.trunks.remote import HostPort
-from blfd.core.trunks.trunk import CallerIdIn, OutRoute, Trunk, split
 from blfd.core.values import TRANSPORTS, Account, Binding, Flow, Headers, NameAddr
 
 _contact = re.compile(r"(sips?:)(?:[^@;?>]*@)?(([^;?>]*)[^?>]*)", re.I).match

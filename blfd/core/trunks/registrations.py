@@ -12,13 +12,13 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from blfd.core.access.challenges import Proofs, foreign
+from blfd.core.challenges import Proofs, foreign
 from blfd.core.effects import Effect, Level, Log, SendRequest
 from blfd.core.messages import ResponseReceived
 from blfd.core.timers import Timers, chance
+from blfd.core.trunk import Mode, Trunk
 from blfd.core.trunks.registration import OUT, TABLE, Action, Event, State
 from blfd.core.trunks.remote import HostPort, Remote
-from blfd.core.trunks.trunk import Mode, Trunk
 from blfd.core.values import Account, Flow, NameAddr
 from blfd.core.visible import visible
 

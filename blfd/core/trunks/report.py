@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from blfd.core.core import Core
+from blfd.core.trunk import Trunk
 from blfd.core.trunks.registrations import Registration
-from blfd.core.trunks.trunk import Trunk
 from blfd.core.values import Aor, Binding
 
 Row = dict[str, Any]

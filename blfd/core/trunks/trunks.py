@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from blfd.core import hosts
-from blfd.core.calls.party import Party
 from blfd.core.directory import Directory
 from blfd.core.errors import Refusal
 from blfd.core.inputs import CertificateShown
 from blfd.core.locations import Locations
 from blfd.core.messages import Request
+from blfd.core.party import Party
+from blfd.core.trunk import RESERVED, Trunk
 from blfd.core.trunks import incoming, outgoing
 from blfd.core.trunks.outgoing import Caller, Line, Outside
 from blfd.core.trunks.remote import HostPort, Remote
-from blfd.core.trunks.trunk import RESERVED, Trunk
 from blfd.core.values import TRANSPORTS, Account, Aor, Binding, Flow, Server, Uri
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from blfd.core.access.challenges import Proofs
+from blfd.core.challenges import Proofs
 from blfd.core.next_hop import is_sip, without_headers
 from blfd.core.upstreams.upstream import Upstream
 from blfd.core.upstreams.watching import State

@@ -10,8 +10,8 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from blfd.core.access.challenges import Proofs
 from blfd.core.advice import command
+from blfd.core.challenges import Proofs
 from blfd.core.changes import Changed
 from blfd.core.effects import Effect, Level, Log, SendRequest
 from blfd.core.events.documents import DialogPackage

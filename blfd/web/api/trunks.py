@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from blfd.core.trunks.trunk import DID_SOURCES
+from blfd.core.trunk import DID_SOURCES
 from blfd.operations import routes, trunks
 from blfd.operations.desk import Row
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from blfd.control import ControlError, NotRunning
-from blfd.core.trunks.trunk import DID_SOURCES
+from blfd.core.trunk import DID_SOURCES
 from blfd.operations import routes, trunks
 from blfd.store.trunks import OF_ROUTE, OF_TRUNK
 from blfd.web.portal.here import Reading

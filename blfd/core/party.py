@@ -8,7 +8,7 @@ from enum import Enum, auto
 from blfd.core.directory import Extension
 from blfd.core.messages import Request
 from blfd.core.privacy import NAME_ADDR, USER, is_anonymous, withheld
-from blfd.core.trunks.trunk import RESERVED
+from blfd.core.trunk import RESERVED
 from blfd.core.values import Aor, DialogId, Flow, NameAddr
 
 
