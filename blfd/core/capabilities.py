@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from blfd.core.events import features, refer
+from blfd.core.calls import refer_subscription
+from blfd.core.events import features
 from blfd.core.events.documents import DialogPackage
 from blfd.core.values import Headers
 
@@ -31,7 +32,7 @@ OPTION_TAGS: Final = ("100rel", "timer", "path", "replaces", "norefersub")
 OF_NOTIFIERS: Final = ("eventlist",)
 """What NOTIFYs may require that we have asked for (RFC 4662)."""
 
-PACKAGES: Final = (DialogPackage.name, features.NAME, refer.NAME)
+PACKAGES: Final = (DialogPackage.name, features.NAME, refer_subscription.NAME)
 BODIES: Final = ("application/sdp",)
 """What an INVITE may carry, beside multipart around it; an INFO carries what the other phone takes."""
 

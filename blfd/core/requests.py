@@ -7,7 +7,7 @@ from dataclasses import replace
 from blfd.core import capabilities, privacy
 from blfd.core.access.senders import RETRY_AFTER, Senders
 from blfd.core.access.strangers import Strangers
-from blfd.core.calls import outward
+from blfd.core.calls import outward, refer_subscription
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.codes import Codes
 from blfd.core.calls.leg_effects import PhoneMoved
@@ -205,6 +205,8 @@ class Requests:
 
     def _subscribe(self, subscribe: SubscribeReceived, watcher: Extension, now: float) -> list[Effect]:
         """Handle a SUBSCRIBE; one that sets rules as well is answered when they are stored."""
+        if subscribe.event == refer_subscription.NAME:
+            raise refer_subscription.not_by_subscribe(subscribe.request)
         rules = self._feature_package.asked(subscribe, watcher.aor)
         if not rules:
             return self._notifier.subscribe(subscribe, watcher, now)

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from blfd.core.calls.leg_effects import NotifyLeg
 from blfd.core.calls.leg_inputs import LegNotified
 from blfd.core.effects import Effect
+from blfd.core.errors import Refusal
+from blfd.core.messages import Request
 
 NAME = "refer"
 
@@ -50,3 +52,10 @@ class ReferSubscription:
         self._in_flight = 0
         self.is_over = response.status >= 300 or self._told >= 200
         return self.tell(*self._waiting, now) if self._waiting else []
+
+
+def not_by_subscribe(request: Request) -> Refusal:
+    """The refusal of a SUBSCRIBE for what a REFER alone begins, and for as long as it can last."""
+    if request.to.tag:
+        return Refusal(481, "This transfer is not told of any more")
+    return Refusal(403, "Who transfers a call is told what becomes of it, and nobody else")

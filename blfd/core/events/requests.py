@@ -10,7 +10,6 @@ from blfd.core.access.domains import Domains
 from blfd.core.access.limits import granted
 from blfd.core.directory import Directory, Extension
 from blfd.core.errors import ONLY_TLS, Refusal
-from blfd.core.events import refer
 from blfd.core.events.package import Package
 from blfd.core.events.subscription import Subscription, is_secret
 from blfd.core.messages import Request, SubscribeReceived
@@ -42,8 +41,6 @@ class Requests:
     def package(self, subscribe: SubscribeReceived) -> Package:
         """The event package that is asked for, in a form that the watcher takes."""
         package = self.packages.get(subscribe.event)
-        if subscribe.event == refer.NAME:
-            raise _no_referral(subscribe.request)
         if package is None:
             served = ", ".join(self.packages)
             allow = (("Allow-Events", served),)
@@ -131,13 +128,6 @@ class Requests:
         self.unknown[watcher, wanted] = None
         if len(self.unknown) > MAX_UNKNOWN:
             del self.unknown[next(iter(self.unknown))]
-
-
-def _no_referral(request: Request) -> Refusal:
-    """The refusal of a SUBSCRIBE for what a REFER alone begins, and for as long as it can last."""
-    if request.to.tag:
-        return Refusal(481, "This transfer is not told of any more")
-    return Refusal(403, "Who transfers a call is told what becomes of it, and nobody else")
 
 
 def target_of(contact: str) -> str:
