@@ -12,6 +12,7 @@ sys.path.insert(0, str(PROJECT / "tests" / "e2e"))
 from makers import MAC, MAKERS
 
 from blfd.store import Store
+from provisioning import find
 
 LONGEST = 300  # seconds that one round of fetching may take
 CHANGES = 10  # changes of the lamp at a time
@@ -22,14 +23,17 @@ def _macs(count: int) -> list[str]:
 
 
 def _devices(count: int) -> list[tuple[str, ...]]:
-    """Phones of each maker in turn; half have all their keys for colleagues, and half have ten."""
+    """Phones of each maker in turn; half have all their keys for colleagues, and half ten, or what fits."""
     owners, watched = EXTENSIONS[2], EXTENSIONS[0]
+    keys = [min(10, find(maker.model).room(0) - 1) for maker in MAKERS]  # one is for its own line
     return [
         (
             mac,
             MAKERS[number % len(MAKERS)].model,
             str(owners[number]),
-            "team" if number % 2 else ",".join(str(watched[(number + key) % 1000]) for key in range(10)),
+            "team"
+            if number % 2
+            else ",".join(str(watched[(number + key) % 1000]) for key in range(keys[number % len(MAKERS)])),
         )
         for number, mac in enumerate(_macs(count))
     ]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import FrameType
 from typing import Any
 from unittest.mock import Mock
 
 from blfd.core.core import Core
 from blfd.core.directory import Directory, Extension, Reach, Tenant
-from blfd.core.inputs import DirectoryChanged
+from blfd.core.inputs import DirectoryChanged, Input
 from blfd.core.settings import Settings
 from blfd.core.values import Aor
 from blfd.devices.values import Place
@@ -29,12 +33,12 @@ def directory(count: int) -> Directory:
 class Loop:
     """A stand-in for the SIP thread's loop, which does what other threads want, a turn at a time."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, emit: Callable[[Input], None]) -> None:
         self._woken = threading.Event()
         self._work = Work(self._woken.set)
-        place = Place("127.0.0.1", {"udp": 5060}, "")
+        place, self.store = Place("127.0.0.1", {"udp": 5060}, ""), Mock()
         self._answers = ControlCalls(
-            core, Mock(), Mock(), Mock(), self._work, Mock(), Settings(), [], place, Mock()
+            core, Mock(), Mock(), self.store, self._work, emit, Settings(), [], place, Mock()
         )
         self.turns = 0
 
@@ -54,7 +58,7 @@ class Loop:
 def test_a_long_answer_is_made_in_slices_between_which_sip_goes_on() -> None:
     core = Core(Settings(), {"127.0.0.1"}, secret=b"x" * 32, mark="000000", new_tag=lambda: "a")
     core.handle(DirectoryChanged(directory(MANY)), 0.0)
-    loop = Loop(core)
+    loop = Loop(core, Mock())
     for call in ("lamps", "changes"):
         found = loop.ask(call)
         rows = found if call == "lamps" else found["lamps"]
@@ -67,3 +71,30 @@ def test_a_long_answer_is_made_in_slices_between_which_sip_goes_on() -> None:
             core.handle(DirectoryChanged(directory(10)), 1.0)
 
     assert len(loop.ask("lamps", leave_ten)) == 2 * SLICE, "those that are gone by then are left out"
+
+
+def test_a_change_of_one_among_many_takes_the_sip_thread_as_long_as_among_few() -> None:
+    def change(among: int) -> int:
+        """Have one extension changed, and count what the SIP thread calls for that."""
+        core = Core(Settings(), {"127.0.0.1"}, secret=b"x" * 32, mark="000000", new_tag=lambda: "a")
+        core.handle(DirectoryChanged(directory(among)), 0.0)
+        calls = Counter[str]()
+
+        def count(frame: FrameType, event: str, _: object) -> None:
+            calls[event] += 1
+
+        def emit(event: Input) -> None:
+            sys.setprofile(count)
+            try:
+                core.handle(event, 0.0)
+            finally:
+                sys.setprofile(None)
+
+        loop, now, aor = Loop(core, emit), directory(among), Aor("default", "00001")
+        now.extensions[aor] = replace(now.extensions[aor], name="Another")
+        loop.store.directory.return_value = now
+        loop.ask("reload")
+        assert core.directory.extensions[aor].name == "Another"
+        return calls["call"] + calls["c_call"]
+
+    assert 0 < change(20 * MANY) < 2 * change(10)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from blfd.core.directory import Directory
+from blfd.core.directory import Directory, Extension
 from blfd.core.values import Aor
 
 
@@ -18,13 +18,17 @@ class Altered(NamedTuple):
 
 
 def sharing(before: Directory, now: Directory) -> Directory:
-    """`now`, with the very objects of `before` in the place of equal ones, which are compared at once."""
-    known = before.extensions
-    extensions = {
-        aor: known[aor] if known.get(aor) == extension else extension
-        for aor, extension in now.extensions.items()
-    }
-    return replace(now, extensions=extensions)
+    """`now`, with the very objects of `before` in the place of equal ones, which are compared at once.
+
+    Names are shared, too: so little is made, and little has to be let go of `before`.
+    """
+    known = {aor: (aor, extension) for aor, extension in before.extensions.items()}
+    extensions = dict[Aor, Extension]()
+    for aor, extension in now.extensions.items():
+        name, old = known.get(aor, (aor, extension))
+        extensions[name] = old if old == extension else extension
+    groups = before.groups if before.groups == now.groups else now.groups
+    return replace(now, extensions=extensions, groups=groups)
 
 
 def altered(before: Directory, now: Directory) -> Altered:
@@ -34,7 +38,7 @@ def altered(before: Directory, now: Directory) -> Altered:
         old = known.get(aor)
         if old is not extension and old != extension:
             found.add(aor)
-    if before.groups != now.groups:
+    if before.groups is not now.groups:
         for group in {*before.groups} ^ {*now.groups}:
             found.update(Aor(group.tenant, picker) for picker in group.pickers)
     for trunk in {*before.trunks} ^ {*now.trunks}:

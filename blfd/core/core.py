@@ -103,7 +103,7 @@ class Core(Parts):
             case FlowReached():
                 return self.notifier.ways.flow_reached(event.flow, now)
             case DirectoryChanged():
-                return self.directory_changed(event.directory, now)
+                return self.directory_changed(event.directory, event.altered, now)
             case BindingsRestored():
                 self.registrar.restore(event.bindings, now)
                 return []

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from blfd.core.alterations import Altered
 from blfd.core.calls.leg_inputs import LegDescribed, LegInput, LegsListed
 from blfd.core.directory import Directory
 from blfd.core.messages import (
@@ -91,9 +92,10 @@ class Located(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DirectoryChanged:
-    """An administrator changed extensions or tenants."""
+    """An administrator has changed what is set; `altered` says what, where that is known already."""
 
     directory: Directory
+    altered: Altered | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from blfd.core.access.digest import Authenticator
 from blfd.core.access.domains import Domains
 from blfd.core.access.senders import Senders
 from blfd.core.access.strangers import Strangers
-from blfd.core.alterations import altered
+from blfd.core.alterations import Altered, altered
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.codes import Codes
 from blfd.core.calls.leg_inputs import LegAccepted, LegEnded, LegInput, MediaMatched
@@ -171,9 +171,9 @@ class Parts:
         )
         return tuple(part.timers for part in parts)
 
-    def directory_changed(self, directory: Directory, now: float) -> list[Effect]:
+    def directory_changed(self, directory: Directory, changed: Altered | None, now: float) -> list[Effect]:
         """Give each part what is set now."""
-        changed = altered(self.directory, directory)
+        changed = changed or altered(self.directory, directory)
         self.directory = directory
         domains = Domains(directory, self._addresses)
         self._routing = Routing(directory, domains)
@@ -195,7 +195,9 @@ class Parts:
             if not directory.has_lamp(aor):
                 effects += self.registrar.remove(aor)
                 self.dialogs.forget(aor)
-        self.dialogs.do_not_disturb(aor for aor, one in directory.extensions.items() if one.forwarding.dnd)
+        for aor in sorted(changed.extensions):
+            one = directory.extensions.get(aor)
+            self.dialogs.do_not_disturb(aor, bool(one and one.forwarding.dnd))
         self._dialog_package.directory_changed(directory, self.permissions)
         self._feature_package.directory_changed(directory)
         effects += self.compositor.directory_changed(directory, domains, now)

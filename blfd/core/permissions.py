@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from blfd.core.directory import Directory, Extension, Reach, Tenant
+from blfd.core.directory import Directory, Extension, Group, Reach, Tenant
 from blfd.core.values import Aor
 
 
@@ -11,10 +11,10 @@ class Permissions:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._of_groups: dict[Aor, list[frozenset[str]]] = {}  # by picker, whose calls it gets
+        self._groups: dict[str, list[Group]] = {}  # by tenant
         for group in directory.groups:
-            for picker in group.pickers:
-                self._of_groups.setdefault(Aor(group.tenant, picker), []).append(group.targets)
+            self._groups.setdefault(group.tenant, []).append(group)
+        self._of_groups: dict[Aor, list[frozenset[str]]] = {}  # whose calls a picker gets, once asked
 
     def reach(self, picker: Aor) -> Reach:
         extension = self._directory.extensions.get(picker)
@@ -39,13 +39,21 @@ class Permissions:
             return False
         if reach is Reach.ON:
             return True
-        return any(target.extension in targets for targets in self._of_groups.get(picker, ()))
+        return any(target.extension in targets for targets in self._targets(picker))
 
     def in_groups(self, picker: Aor) -> list[Aor]:
         """The others whose calls `picker` gets by the group's code."""
-        others = frozenset[str]().union(*self._of_groups.get(picker, ())) - {picker.extension}
+        others = frozenset[str]().union(*self._targets(picker)) - {picker.extension}
         targets = (Aor(picker.tenant, other) for other in sorted(others))
         return [target for target in targets if self.may(picker, target)]
+
+    def _targets(self, picker: Aor) -> list[frozenset[str]]:
+        found = self._of_groups.get(picker)
+        if found is None:
+            among = self._groups.get(picker.tenant, ())
+            found = [group.targets for group in among if picker.extension in group.pickers]
+            self._of_groups[picker] = found
+        return found
 
     def _tenant(self, extension: Extension) -> Tenant:
         return self._directory.tenants.get(extension.aor.tenant) or Tenant(extension.aor.tenant)

@@ -14,7 +14,7 @@ from typing import Any
 
 from blfd import __version__
 from blfd.core import report
-from blfd.core.alterations import sharing
+from blfd.core.alterations import altered, sharing
 from blfd.core.core import Core
 from blfd.core.inputs import DirectoryChanged, Input, SyncWanted
 from blfd.core.settings import Settings
@@ -114,8 +114,10 @@ class ControlCalls:
     def _reload(self) -> dict[str, int]:
         """Read the directory anew, one at a time, or what was read first could be told last."""
         with self._reloading:
-            directory = sharing(self._core.directory, self._store.directory())  # slow: not on the SIP thread
-            self._do(lambda: self._emit(DirectoryChanged(directory)))
+            before = self._core.directory  # nobody else changes it; the slow work is done here
+            directory = sharing(before, self._store.directory())
+            changed = DirectoryChanged(directory, altered(before, directory))
+            self._do(lambda: self._emit(changed))
         return {"extensions": len(directory.extensions), "tenants": len(directory.tenants)}
 
     def _do(self, act: Callable[[], Any], most: int = SLICE) -> Any:

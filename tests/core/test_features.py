@@ -240,7 +240,7 @@ def test_calls_are_not_told_to_it_and_rules_not_to_others() -> None:
     story = World(known=having(Forwarding()))
     story.confirm(story.give(subscribe("101", "101", event=NAME)))
     story.confirm(story.give(subscribe("103", "101")))
-    story.core.dialogs.do_not_disturb([WHO])
+    story.core.dialogs.do_not_disturb(WHO, True)
     (lamp,) = notifies(story.core._tell(story.now))
     assert lamp.content_type == "application/dialog-info+xml"
     story.confirm([lamp])

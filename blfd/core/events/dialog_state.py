@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
 
@@ -149,14 +149,13 @@ class Dialogs:
         self._by_call_id: dict[str, dict[tuple[Aor, Source], None]] = {}  # live and ended ones
         self._told: dict[Aor, dict[int, frozenset[str]]] = {}  # as what ended legs were told, by leg
         self.changed = Changed()
-        self._dnd: frozenset[Aor] = frozenset()
+        self._dnd: set[Aor] = set()
 
-    def do_not_disturb(self, who: Iterable[Aor]) -> None:
-        """Note who does not want to be disturbed now, and nobody else."""
-        now = frozenset(who)
-        for aor in sorted(now ^ self._dnd):
+    def do_not_disturb(self, aor: Aor, is_wanted: bool) -> None:
+        """Note whether somebody does not want to be disturbed now."""
+        if is_wanted != (aor in self._dnd):
+            self._dnd ^= {aor}
             self.changed.add(aor)
-        self._dnd = now
 
     def put(self, aor: Aor, dialog: WatchedDialog) -> None:
         """Add or update a dialog."""
