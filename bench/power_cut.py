@@ -25,18 +25,14 @@ def _macs(count: int) -> list[str]:
 def _devices(count: int) -> list[tuple[str, ...]]:
     """Phones of each maker in turn; half have all their keys for colleagues, and half ten, or what fits."""
     owners, watched = EXTENSIONS[2], EXTENSIONS[0]
-    keys = [min(10, find(maker.model).room(0) - 1) for maker in MAKERS]  # one is for its own line
-    return [
-        (
-            mac,
-            MAKERS[number % len(MAKERS)].model,
-            str(owners[number]),
-            "team"
-            if number % 2
-            else ",".join(str(watched[(number + key) % 1000]) for key in range(keys[number % len(MAKERS)])),
-        )
-        for number, mac in enumerate(_macs(count))
-    ]
+    found = []
+    for number, mac in enumerate(_macs(count)):
+        model, keys = MAKERS[number % len(MAKERS)].model, "team"
+        if number % 2 == 0:
+            room = find(model).room(0) - 1  # without the key of its own line
+            keys = ",".join(str(watched[(number + key) % 1000]) for key in range(min(10, room)))
+        found.append((mac, model, str(owners[number]), keys))
+    return found
 
 
 def _phones(load: Load, count: int) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, cast
 
@@ -167,5 +168,33 @@ def test_signs_of_life_also_without_a_server(monkeypatch: pytest.MonkeyPatch) ->
         await until(events, "down")
         await until(events, "beat")
         await events.aclose()
+
+    run(steps)
+
+
+def test_who_comes_at_once_shares_an_answer_that_is_asked_for_after_it_came() -> None:
+    """As after a restart; who came while the server was asked for others may miss what changed meanwhile."""
+
+    async def steps(feed: Feed, server: Server) -> None:
+        asked, may_answer, answer = list[str](), threading.Event(), server.call
+
+        def call(name: str, **arguments: Any) -> Any:
+            if name == "lamps":
+                asked.append(arguments["tenant"])
+                may_answer.wait(DEADLINE)
+            return answer(name, **arguments)
+
+        server.call = call  # type: ignore[method-assign]
+        first = asyncio.create_task(until(feed.follow(Watched("acme")), "lamps"))
+        while not asked:
+            await asyncio.sleep(0.001)
+        later = [asyncio.create_task(until(feed.follow(Watched("acme")), "lamps")) for _ in range(20)]
+        while len(feed._readers) < 21:
+            await asyncio.sleep(0.001)
+        may_answer.set()
+        told = await asyncio.gather(*later)
+        assert len(asked) == 2
+        assert (await first).rows == told[0].rows
+        assert len({id(event) for event in told}) == 1
 
     run(steps)

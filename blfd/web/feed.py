@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -26,13 +27,15 @@ BEHIND = 100  # events that a slow reader may be behind
 Row = dict[str, Any]
 
 
-class Event(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Event:
     """What a reader is told; `kind` is "lamps" (all that are watched, `rows` as `blfd lamps --json`), "lamp"
     (one that changed), "pickup" (an attempt, as of `blfd pickups --json`), "down" (no server answers) or
-    "beat" (all is well)."""
+    "beat" (all is well). Of one that many are told, `texts` keeps what is written, by what they may see."""
 
     kind: str
     rows: list[Row]
+    texts: dict[bool, str] = field(default_factory=dict)
 
 
 class Watched(NamedTuple):
@@ -68,6 +71,8 @@ class Feed:
         self._task: asyncio.Task[None] | None = None
         self._begun = asyncio.Event()  # what changes from now on is told
         self._position: Row = {}  # what to ask with: empty for everything
+        self._asked: dict[str, asyncio.Task[Event]] = {}  # all lamps of a tenant, once it is its turn
+        self._turn = asyncio.Lock()
 
     async def follow(self, watched: Watched) -> AsyncGenerator[Event, None]:
         """Events: first all lamps that are watched (or "down"), then what changes.
@@ -100,16 +105,32 @@ class Feed:
 
     async def _everything(self, watched: Watched) -> Event:
         tenant, extensions, calls = watched
+        if extensions is None:
+            return await self._all(tenant)
         ask = partial(run_in_threadpool, self._client.call, "lamps", tenant=tenant)
         try:
-            if extensions is None:
-                return Event("lamps", await ask())
             found = await ask(extensions=sorted(extensions)) if extensions else []
             others = await ask(calls=True) if calls is None or calls else []
         except (NotRunning, ControlError):
             return Event("down", [])
         guests = (row for row in others if row["extension"] not in extensions)
         return Event("lamps", watched.of([*found, *guests], news=False))
+
+    async def _all(self, tenant: str) -> Event:
+        """All lamps of a tenant as they are from now on: all who wait for their turn share one answer, as
+        many come at once after a restart."""
+        asked = self._asked.get(tenant)
+        if asked is None:
+            asked = self._asked[tenant] = asyncio.create_task(self._ask_all(tenant))
+        return await asyncio.shield(asked)
+
+    async def _ask_all(self, tenant: str) -> Event:
+        async with self._turn:
+            del self._asked[tenant]  # who comes from here on may have been told less of what changes
+            try:
+                return Event("lamps", await run_in_threadpool(self._client.call, "lamps", tenant=tenant))
+            except (NotRunning, ControlError):
+                return Event("down", [])
 
     async def _run(self) -> None:
         beat_at = time.monotonic() + BEAT

@@ -41,6 +41,8 @@ def event_stream(
 
 
 def _written(event: Event, callers: bool) -> str:
-    is_lamps = event.kind in ("lamp", "lamps")
-    rows = [shown(row, callers) for row in event.rows] if is_lamps else event.rows
-    return f"event: {event.kind}\ndata: {json.dumps(rows)}\n\n"
+    if callers not in event.texts:
+        is_lamps = event.kind in ("lamp", "lamps")
+        rows = [shown(row, callers) for row in event.rows] if is_lamps else event.rows
+        event.texts[callers] = f"event: {event.kind}\ndata: {json.dumps(rows)}\n\n"
+    return event.texts[callers]
