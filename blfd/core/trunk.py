@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from blfd.core import hosts
 from blfd.core.trunks import numbers
 from blfd.core.trunks.remote import (
     Remote,
-    check_once,
-    check_remote,
-    check_seconds,
-    check_sources,
+    check_new,
     is_domain,
+    said_twice,
+    wrong_remote,
+    wrong_seconds,
+    wrong_sources,
 )
 from blfd.core.values import Account
 
@@ -159,73 +159,78 @@ def split(mapping: str) -> tuple[str, str]:
     return left.strip(), right.strip()
 
 
-def check(trunk: Trunk, extensions: Container[str], stands: Container[str] = ()) -> None:
-    """Check a trunk as it is set. Raises ValueError, in words.
+def check(trunk: Trunk, extensions: Container[str], before: Trunk | None = None) -> None:
+    """Check a trunk as it is set. Raises ValueError, in words, for what was not as wrong `before`."""
+    check_new(wrong(trunk, extensions), wrong(before, extensions) if before else ())
 
-    `stands`: who was led to before, and may have been removed since: all else of the trunk can be changed.
-    """
+
+def wrong(trunk: Trunk, extensions: Container[str]) -> Iterator[str]:
+    """What is wrong with a trunk as it is set, in words."""
     what = f"trunk {trunk.name}"
-    check_remote(trunk, what, needs_server=not trunk.is_peer)
+    yield from wrong_remote(trunk, what, needs_server=not trunk.is_peer)
     if trunk.is_peer:
-        _check_peer(trunk, extensions)
-    check_sources(what, trunk.sources)
-    check_doubles(trunk)
+        yield from _wrong_peer(trunk, extensions)
+    yield from wrong_sources(what, trunk.sources)
     for name, value, fits in (
         ("certificate", trunk.certificate or "x", is_domain),
         ("country", trunk.country, _COUNTRY),
         ("area", trunk.area, _AREA),
     ):
         if not fits(value):
-            raise ValueError(f"{what}: {name} cannot be {value!r}")
-    for mapping in trunk.dids:
-        number, target = split(mapping)
-        if not numbers.is_pattern(number) or number.endswith(".") or not target:
-            raise ValueError(f"{what}: {mapping!r} is written NUMBER=EXTENSION, as +4930123451xx=1xx")
-        _check_digits(what, mapping)
-        if "x" not in target.lower() and target not in extensions and target not in stands:
-            raise ValueError(f"{what}: {target!r} in {mapping!r} is no extension here")
-    if trunk.default and trunk.default not in extensions and trunk.default not in stands:
-        raise ValueError(f"{what}: {trunk.default!r} is no extension here")
-    for mapping in trunk.caller_ids:
-        extension, number = split(mapping)
-        if not numbers.is_pattern(extension) or not numbers.is_pattern(number) or number.endswith("."):
-            raise ValueError(f"{what}: {mapping!r} is written EXTENSION=NUMBER, as 1xx=+4930123451xx")
-        _check_digits(what, mapping)
-    if trunk.caller_id and not numbers.is_whole(trunk.caller_id):
-        raise ValueError(f"{what}: caller-id is a number, not {trunk.caller_id!r}")
+            yield f"{what}: {name} cannot be {value!r}"
+    yield from _wrong_numbers(trunk, extensions)
+    yield from doubles(trunk)
     for codec in trunk.codecs:
         if not _CODEC(codec):
-            raise ValueError(f"{what}: {codec!r} is no name of a codec, such as PCMA")
+            yield f"{what}: {codec!r} is no name of a codec, such as PCMA"
     if trunk.mode is Mode.REGISTER and not (trunk.username and trunk.password):
-        raise ValueError(f"{what} registers, so it needs a username and a password; or mode ip")
+        yield f"{what} registers, so it needs a username and a password; or mode ip"
     if trunk.did_source not in DID_SOURCES and not _HEADER(trunk.did_source):
-        raise ValueError(
-            f"{what}: did-source is {', '.join(DID_SOURCES)} or header:NAME, not {trunk.did_source!r}"
-        )
-    check_seconds(what, "expires", trunk.expires, 60, 86_400)
+        yield f"{what}: did-source is {', '.join(DID_SOURCES)} or header:NAME, not {trunk.did_source!r}"
+    yield from wrong_seconds(what, "expires", trunk.expires, 60, 86_400)
     if not 0 <= trunk.max_calls <= 100_000:
-        raise ValueError(f"{what}: max-calls is a number up to 100000, 0 for no limit")
+        yield f"{what}: max-calls is a number up to 100000, 0 for no limit"
     if trunk.pickup_code and not _CODE(trunk.pickup_code):
-        raise ValueError(
+        yield (
             f"{what}: pickup-code is dialled there, with {EXTENSION} for whose call it is, as "
             f"**{EXTENSION}, not {trunk.pickup_code!r}"
         )
 
 
-def check_doubles(trunk: Trunk) -> None:
-    """Check that nothing is said twice of a trunk. Raises ValueError, in words."""
+def _wrong_numbers(trunk: Trunk, extensions: Container[str]) -> Iterator[str]:
+    """What is wrong with the numbers of a trunk: where they lead, and who calls as which."""
     what = f"trunk {trunk.name}"
-    check_once(what, "server", trunk.servers)
-    check_once(what, "source", (str(hosts.network(text)) for text in trunk.sources))
-    check_once(what, "did", (_plain(trunk, split(one)[0]) for one in trunk.dids))
-    check_once(what, "number", (split(one)[0] for one in trunk.caller_ids))
+    for mapping in trunk.dids:
+        number, target = split(mapping)
+        if not numbers.is_pattern(number) or number.endswith(".") or not target:
+            yield f"{what}: {mapping!r} is written NUMBER=EXTENSION, as +4930123451xx=1xx"
+        yield from _wrong_digits(what, mapping)
+        if "x" not in target.lower() and target not in extensions:
+            yield f"{what}: {target!r} in {mapping!r} is no extension here"
+    if trunk.default and trunk.default not in extensions:
+        yield f"{what}: {trunk.default!r} is no extension here"
+    for mapping in trunk.caller_ids:
+        extension, number = split(mapping)
+        if not numbers.is_pattern(extension) or not numbers.is_pattern(number) or number.endswith("."):
+            yield f"{what}: {mapping!r} is written EXTENSION=NUMBER, as 1xx=+4930123451xx"
+        yield from _wrong_digits(what, mapping)
+    if trunk.caller_id and not numbers.is_whole(trunk.caller_id):
+        yield f"{what}: caller-id is a number, not {trunk.caller_id!r}"
 
 
-def _check_digits(what: str, mapping: str) -> None:
-    """Check that the left side says all digits of the right one. Raises ValueError."""
+def doubles(trunk: Trunk) -> Iterator[str]:
+    """What is said twice of a trunk, in words."""
+    what = f"trunk {trunk.name}"
+    yield from said_twice(what, "server", trunk.servers)
+    yield from said_twice(what, "did", (_plain(trunk, split(one)[0]) for one in trunk.dids))
+    yield from said_twice(what, "number", (split(one)[0] for one in trunk.caller_ids))
+
+
+def _wrong_digits(what: str, mapping: str) -> Iterator[str]:
+    """Say where the left side does not say all digits of the right one."""
     said, wanted = (side.lower().count("x") for side in split(mapping))
     if wanted > said:
-        raise ValueError(f"{what}: {mapping!r} has more x behind the = than before it")
+        yield f"{what}: {mapping!r} has more x behind the = than before it"
 
 
 def _plain(trunk: Trunk, number: str) -> str:
@@ -233,34 +238,36 @@ def _plain(trunk: Trunk, number: str) -> str:
     return numbers.normal(number, trunk.country, trunk.area).removeprefix("+").lower()
 
 
-def _check_peer(trunk: Trunk, extensions: Container[str]) -> None:
-    """Check a trunk that registers here. Raises ValueError."""
+def _wrong_peer(trunk: Trunk, extensions: Container[str]) -> Iterator[str]:
+    """What is wrong with a trunk that registers here."""
     what = f"trunk {trunk.name}"
     if trunk.servers or trunk.outbound_proxy:
-        raise ValueError(f"{what} is where it registers from, so it has neither servers nor outbound-proxy")
+        yield f"{what} is where it registers from, so it has neither servers nor outbound-proxy"
     if not (trunk.username and trunk.password):
-        raise ValueError(f"{what} registers here, so it needs a username and a password")
+        yield f"{what} registers here, so it needs a username and a password"
     if trunk.username in extensions:
-        raise ValueError(f"{what}: {trunk.username} is an extension, so it needs another username")
+        yield f"{what}: {trunk.username} is an extension, so it needs another username"
 
 
-def check_route(route: OutRoute, trunks: Container[str]) -> None:
-    """Check a route as it is set. Raises ValueError, in words."""
+def check_route(route: OutRoute, trunks: Container[str], before: OutRoute | None = None) -> None:
+    """Check a route as it is set. Raises ValueError, in words, for what was not as wrong `before`."""
+    check_new(_wrong_route(route, trunks), _wrong_route(before, trunks) if before else ())
+
+
+def _wrong_route(route: OutRoute, trunks: Container[str]) -> Iterator[str]:
     what = f"route {route.pattern}"
     if not numbers.is_pattern(route.pattern):
-        raise ValueError(
-            f"route {route.pattern!r}: digits, x for any digit, and . at the end for more of them"
-        )
+        yield f"route {route.pattern!r}: digits, x for any digit, and . at the end for more of them"
     if not route.trunks:
-        raise ValueError(f"{what} needs a trunk")
-    check_once(what, "trunks", route.trunks)
+        yield f"{what} needs a trunk"
+    yield from said_twice(what, "trunks", route.trunks)
     for name in route.trunks:
         if name not in trunks:
-            raise ValueError(f"{what}: there is no trunk {name!r}; 'blfd trunk list' shows them")
+            yield f"{what}: there is no trunk {name!r}; 'blfd trunk list' shows them"
     if not 0 <= route.strip <= len(route.pattern.removesuffix(".")):
-        raise ValueError(f"{what}: strip takes off no more than stands in the pattern")
+        yield f"{what}: strip takes off no more than stands in the pattern"
     if route.strip == len(route.pattern) and not route.prefix:
-        raise ValueError(f"{what}: strip leaves nothing to call; give a prefix")
+        yield f"{what}: strip leaves nothing to call; give a prefix"
     for name, number in (("prefix", route.prefix), ("caller-id", route.caller_id)):
         if number and not numbers.is_whole(number):
-            raise ValueError(f"{what}: {name} is a number, not {number!r}")
+            yield f"{what}: {name} is a number, not {number!r}"

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from blfd.config import Config
+from blfd.core.advice import command
 from blfd.core.directory import Directory, Owner
 from blfd.core.trunks.faults import faults as faults_of_trunks
 from blfd.core.trunks.outgoing import route_of
-from blfd.core.trunks.remote import check_sources
-from blfd.core.upstreams.upstream import clash
+from blfd.core.trunks.remote import wrong_sources
+from blfd.core.upstreams.upstream import clashes
 from blfd.devices.survey import watched_singly
 from blfd.doctor.finding import Finding, some
 from blfd.store import Store, StoreError
@@ -110,14 +111,12 @@ def _claimed(directory: Directory, tenant: str) -> Iterator[Finding]:
     found_here = (one for one in directory.upstreams if one.tenant == tenant)
     of_tenant = sorted(found_here, key=lambda one: one.name)
     for number, one in enumerate(of_tenant):
-        if found := clash(one, of_tenant[number + 1 :]):
-            what = f"upstreams {one.name} and {found[1].name} both have {found[0]}: one of them is asked"
+        if found := next(clashes(one, of_tenant[number + 1 :]), None):
+            what = f"upstreams {one.name} and {found[1]} both have {found[0]}: one of them is asked"
             yield Finding("warning", what, "'blfd upstream set NAME --extensions' says which knows it")
-        try:
-            check_sources(f"upstream {one.name}", one.sources)
-        except ValueError as error:
-            advice = f"'blfd upstream set {one.name} --source' gives it others"
-            yield Finding("fault", f"{error}", advice)
+        for text in wrong_sources(f"upstream {one.name}", one.sources):
+            advice = command(tenant, "upstream", "set", one.name, "--source")
+            yield Finding("fault", text, f"{advice} gives it others")
 
 
 def _numbers(directory: Directory, tenant: str) -> Iterator[Finding]:

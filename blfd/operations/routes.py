@@ -57,8 +57,10 @@ def change(
     if not said:
         raise StoreError("nothing to change", "'blfd route set --help' shows what there is")
     with desk.change(tenant, "route.change", pattern, lambda: get(desk, tenant, pattern), expected):
-        new = replace(desk.store.trunks.route(tenant, pattern), **taken(said, OF_ROUTE, "a route"))
-        _check_free(desk, new, force)
+        known = desk.store.trunks.route(tenant, pattern)
+        new = replace(known, **taken(said, OF_ROUTE, "a route"))
+        if new.emergency and not known.emergency:
+            _check_free(desk, new, force)
         desk.store.trunks.put_route(new, is_new=False)
     return get(desk, tenant, pattern)
 

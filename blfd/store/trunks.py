@@ -12,7 +12,7 @@ from typing import Any
 
 from blfd.core import trunk as values
 from blfd.core.trunk import OutRoute, Trunk
-from blfd.core.trunks.faults import clash
+from blfd.core.trunks.faults import clashes
 from blfd.core.trunks.remote import Remote
 from blfd.store import rows
 from blfd.store.opening import Connections, Exists, NotFound, StoreError
@@ -72,31 +72,36 @@ class Trunks:
         if is_new and trunk.name in known:
             raise Exists(f"trunk {trunk.name} exists already", "'trunk set' changes it")
         with words():
-            before = known.get(trunk.name)
-            values.check(trunk, self._extensions(trunk.tenant), before.leads_to if before else ())
-        self._check_others(trunk)
+            values.check(trunk, self._extensions(trunk.tenant), known.get(trunk.name))
+        self._check_others(trunk, known.get(trunk.name))
         with self._connections.writing() as db:
             db.table("trunks").upsert(row_of(trunk, OF_TRUNK), pk=("tenant", "name"))
 
-    def _check_others(self, trunk: Trunk) -> None:
-        """Raises StoreError where a trunk's calls could be another's."""
+    def _check_others(self, trunk: Trunk, before: Trunk | None) -> None:
+        """Raises StoreError where a trunk's calls could be another's, and could not `before`."""
         with self._connections.reported():
             every, _ = self.read(self._connections.connection)
         others = [one for one in every if one.key != trunk.key]
-        if number := clash(trunk, others):
+        known = set(clashes(before, others)) if before else ()
+        if number := next((one for one in clashes(trunk, others) if one not in known), ""):
             text = f"trunk {trunk.name}: {number} is a number of another tenant at that carrier's address"
             raise StoreError(text, "where both register (--mode register), calls are told apart by a token")
+        registers_as = (trunk.tenant, trunk.username)
+        if before and before.is_peer and (before.tenant, before.username) == registers_as:
+            return
         if trunk.is_peer and any(
-            one.is_peer and (one.tenant, one.username) == (trunk.tenant, trunk.username) for one in others
+            one.is_peer and (one.tenant, one.username) == registers_as for one in others
         ):
             raise StoreError(f"trunk {trunk.name}: another one registers as {trunk.username}")
 
     def put_route(self, route: OutRoute, *, is_new: bool) -> None:
         """Add or change a route. Raises StoreError for what cannot be."""
-        if is_new and any(one.pattern == route.pattern for one in self.routes(route.tenant)):
+        known = {one.pattern: one for one in self.routes(route.tenant)}
+        if is_new and route.pattern in known:
             raise Exists(f"route {route.pattern} exists already", "'route set' changes it")
         with words():
-            values.check_route(route, {one.name for one in self.trunks(route.tenant)})
+            trunks = {one.name for one in self.trunks(route.tenant)}
+            values.check_route(route, trunks, known.get(route.pattern))
         said = {name: getattr(route, name) for name in OF_ROUTE}
         row = {"tenant": route.tenant, "pattern": route.pattern, "settings": as_json(said, OF_ROUTE)}
         with self._connections.writing() as db:

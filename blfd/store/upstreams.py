@@ -49,11 +49,14 @@ class Upstreams:
         if is_new and upstream.name in known:
             raise Exists(f"upstream {upstream.name} exists already", "'upstream set' changes it")
         with words():
-            before = known.get(upstream.name)  # who was named before may have been removed since
-            values.check(upstream, extensions | set(before.extensions if before else ()))
-        if found := values.clash(upstream, [*known.values()]):
+            before = known.get(upstream.name)
+            values.check(upstream, extensions, before)
+        stored = set(values.clashes(before, known.values())) if before else ()
+        for found in values.clashes(upstream, known.values()):
+            if found in stored:
+                continue
             pattern, other = found
-            text = f"upstream {upstream.name}: {pattern} is of upstream {other.name} as well"
+            text = f"upstream {upstream.name}: {pattern} is of upstream {other} as well"
             raise StoreError(
                 text, "say of each extension which PBX knows it; the pattern that says more counts"
             )

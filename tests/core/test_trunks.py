@@ -54,7 +54,7 @@ from blfd.core.quoting import name_addr
 from blfd.core.settings import Settings
 from blfd.core.trunk import CallerIdIn, Mode, OutRoute, Trunk, check, check_route
 from blfd.core.trunks import numbers
-from blfd.core.trunks.faults import clash, faults, shadowed
+from blfd.core.trunks.faults import clashes, faults, shadowed
 from blfd.core.trunks.remote import HostPort
 from blfd.core.values import Address, Aor, DialogId, Flow, Headers, NameAddr, Redirect, Uri
 
@@ -1477,8 +1477,12 @@ UNSOUND: tuple[dict[str, object], ...] = (
 
 @pytest.mark.parametrize("said", UNSOUND, ids=str)
 def test_what_a_trunk_cannot_be(said: dict[str, object]) -> None:
+    wrong = replace(TRUNK, **said)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"\w"):
-        check(replace(TRUNK, **said), PEOPLE)  # type: ignore[arg-type]
+        check(wrong, PEOPLE)
+    check(replace(wrong, enabled=False), PEOPLE, before=wrong)  # one that is stored so can be changed
+    with pytest.raises(ValueError, match="codec"):
+        check(replace(wrong, codecs=("a b",)), PEOPLE, before=wrong)
     check(replace(TRUNK, sources=("10.0.0.0/16", "2001:db8::/32")), PEOPLE)
     check(replace(TRUNK, dids=("+49301xx=1x",), caller_ids=("1xx=+49301x",), caller_id="+4930*1"), PEOPLE)
     for domain in ("Sip.Example", "sip.example:5070", "192.0.2.7", "[2001:DB8:0::1]:5070"):
@@ -1503,8 +1507,10 @@ EMPTY: dict[str, object] = {"pattern": "9", "strip": 1}
     ids=str,
 )
 def test_what_a_route_cannot_be(said: dict[str, object]) -> None:
+    wrong = replace(ROUTE, **said)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"\w"):
-        check_route(replace(ROUTE, **said), {"carrier"})  # type: ignore[arg-type]
+        check_route(wrong, {"carrier"})
+    check_route(replace(wrong, emergency=True), {"carrier"}, before=wrong)
     check_route(ROUTE, {"carrier"})
     check_route(replace(ROUTE, pattern="9", strip=1, prefix="0301"), {"carrier"})
 
@@ -1660,8 +1666,8 @@ def test_no_tenant_takes_anothers_number_at_a_shared_carrier(
     what: str, mine: dict[str, object], theirs: dict[str, object], number: str
 ) -> None:
     one = replace(TRUNK, dids=("+49301234501=101",))
-    found = clash(replace(one, **mine), [replace(THEIRS, **theirs)])  # type: ignore[arg-type]
-    assert found == number, what
+    found = [*clashes(replace(one, **mine), [replace(THEIRS, **theirs)])]  # type: ignore[arg-type]
+    assert found == [number] * bool(number), what
 
 
 def test_what_is_stored_and_would_be_refused_now_is_a_fault() -> None:

@@ -860,8 +860,10 @@ def test_the_same_call_here_and_there_counts_once() -> None:
     ],
 )
 def test_what_is_unsound(wrong: dict[str, object], words: str) -> None:
+    stored = replace(UPSTREAM, **wrong)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=words):
-        check(replace(UPSTREAM, **wrong), {"102"})  # type: ignore[arg-type]
+        check(stored, {"102"})
+    check(replace(stored, enabled=False), {"102"}, before=stored)
     check(UPSTREAM, {"102"})
     for list_uri in (
         "",

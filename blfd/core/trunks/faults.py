@@ -11,9 +11,9 @@ from blfd.core import hosts
 from blfd.core.advice import command
 from blfd.core.directory import Directory, Tenant
 from blfd.core.routing import FORWARDS, TELLS
-from blfd.core.trunk import Mode, Trunk, check_doubles, split
+from blfd.core.trunk import Mode, Trunk, doubles, split
 from blfd.core.trunks import numbers
-from blfd.core.trunks.remote import HostPort, check_sources
+from blfd.core.trunks.remote import HostPort, wrong_sources
 from blfd.core.values import Aor
 
 
@@ -25,9 +25,8 @@ class Fault(NamedTuple):
     advice: str
 
 
-def clash(one: Trunk, others: Iterable[Trunk]) -> str:
-    """The number of a trunk that another tenant's has too, where the carrier's calls cannot be told apart; ""
-    where there is none.
+def clashes(one: Trunk, others: Iterable[Trunk]) -> Iterator[str]:
+    """The numbers of a trunk that another tenant's has too, where the carrier's calls cannot be told apart.
 
     Calls are told apart by the token of our registration, where both have one, or by who has registered here.
     """
@@ -40,8 +39,7 @@ def clash(one: Trunk, others: Iterable[Trunk]) -> str:
             continue
         for mine, theirs in product(map(split, one.dids), map(split, other.dids)):
             if any(_overlap(mine[0], theirs[0], reading) for reading in (one, other)):
-                return mine[0]
-    return ""
+                yield mine[0]
 
 
 def _has_token(trunk: Trunk) -> bool:
@@ -143,16 +141,11 @@ def _of_two(one: Trunk, other: Trunk) -> Iterator[Fault]:
 def _of_trunk(trunk: Trunk, directory: Directory) -> Iterator[Fault]:
     what = f"trunk {trunk.name}"
     change = partial(command, trunk.tenant, "trunk", "set", trunk.name)
-    try:
-        check_sources(what, trunk.sources)
-    except ValueError as error:
-        yield Fault(True, f"{error}", f"{change('--source')} gives it others")
-    else:
-        try:
-            check_doubles(trunk)
-        except ValueError as error:
-            yield Fault(False, f"{error}", f"{change()} says each once")
-    if number := clash(trunk, directory.trunks):
+    for text in wrong_sources(what, trunk.sources):
+        yield Fault(not text.endswith(" twice"), text, f"{change('--source')} gives it others")
+    for text in doubles(trunk):
+        yield Fault(False, text, f"{change()} says each once")
+    if number := next(clashes(trunk, directory.trunks), ""):
         advice = (
             "whose calls are told apart by nothing: register there (--mode register), or give up the number"
         )

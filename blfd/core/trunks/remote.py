@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -115,46 +115,71 @@ class Remote:
         return Account(name, self.password, self.realm) if self.password else None
 
 
-def check_remote(one: Remote, what: str, *, needs_server: bool = True) -> None:
-    """Check what is set of one. Raises ValueError, in words that begin with `what` it is."""
+def check_new(wrong: Iterable[str], before: Iterable[str] = ()) -> None:
+    """Check what is set. Raises ValueError for the first thing that is wrong and was not before.
+
+    What is stored, and was made by hand or by an older version, keeps nobody from changing the rest.
+    """
+    known = set(before)
+    for text in wrong:
+        if text not in known:
+            raise ValueError(text)
+
+
+def wrong_remote(one: Remote, what: str, *, needs_server: bool = True) -> Iterator[str]:
+    """What is wrong with what is set of one, in words that begin with `what` it is."""
     if not _NAME(one.name):
         text = "small letters, digits and . - are allowed, 32 at most, first a letter or digit"
-        raise ValueError(f"{what.partition(' ')[0]} {one.name!r}: {text}")
+        yield f"{what.partition(' ')[0]} {one.name!r}: {text}"
     if needs_server and not one.servers:
-        raise ValueError(f"{what} needs a server: its address, such as 192.0.2.7 or 192.0.2.7:5070")
+        yield f"{what} needs a server: its address, such as 192.0.2.7 or 192.0.2.7:5070"
     for text in (*one.servers, *([one.outbound_proxy] if one.outbound_proxy else [])):
-        address = hosts.address(HostPort.parse(text).host)
-        if address and (address.is_unspecified or address.is_multicast):
-            raise ValueError(f"{what}: {text} is no address of one server")
+        yield from _wrong_server(what, text)
     for name, value, fits in (("domain", one.domain or "x", is_host), ("username", one.username, _USER)):
         if not fits(value):
-            raise ValueError(f"{what}: {name} cannot be {value!r}")
+            yield f"{what}: {name} cannot be {value!r}"
     if _CONTROL(one.password + one.auth_name + one.realm):
-        text = "auth-name, realm and password are without control characters and line ends"
-        raise ValueError(f"{what}: {text}")
-    check_seconds(what, "retry", one.retry, 2, 3600)
-    check_seconds(what, "retry-forbidden", one.retry_forbidden, 30, 86_400)
-    check_seconds(what, "ping", one.ping or 5, 5, 3600)
+        yield f"{what}: auth-name, realm and password are without control characters and line ends"
+    yield from wrong_seconds(what, "retry", one.retry, 2, 3600)
+    yield from wrong_seconds(what, "retry-forbidden", one.retry_forbidden, 30, 86_400)
+    yield from wrong_seconds(what, "ping", one.ping or 5, 5, 3600)
     if one.transport not in TRANSPORTS:
-        raise ValueError(f"{what}: transport is {', '.join(TRANSPORTS)}, not {one.transport!r}")
+        yield f"{what}: transport is {', '.join(TRANSPORTS)}, not {one.transport!r}"
 
 
-def check_sources(what: str, sources: tuple[str, ...]) -> None:
-    """Check that so many addresses may be taken at their word. Raises ValueError, in words."""
+def _wrong_server(what: str, text: str) -> Iterator[str]:
+    try:
+        address = hosts.address(HostPort.parse(text).host)
+    except ValueError as error:
+        yield f"{error}"
+        return
+    if address and (address.is_unspecified or address.is_multicast):
+        yield f"{what}: {text} is no address of one server"
+
+
+def wrong_sources(what: str, sources: tuple[str, ...]) -> Iterator[str]:
+    """The networks that are none, twice there, or too wide to be taken at their word."""
+    read = []
     for text in sources:
-        network = hosts.network(text)
+        try:
+            network = hosts.network(text)
+        except ValueError as error:
+            yield f"{error}"
+            continue
+        read.append(f"{network}")
         if network.prefixlen < (least := WIDEST[network.version]):
-            raise ValueError(f"{what}: source {text} is too wide, give networks of /{least} or narrower")
+            yield f"{what}: source {text} is too wide, give networks of /{least} or narrower"
+    yield from said_twice(what, "source", read)
 
 
-def check_once(what: str, option: str, said: Iterable[str]) -> None:
-    """Check that nothing is said twice. Raises ValueError, in words."""
+def said_twice(what: str, option: str, said: Iterable[str]) -> Iterator[str]:
+    """What is said twice, in words."""
     for text, times in Counter(said).items():
         if times > 1:
-            raise ValueError(f"{what}: {option} has {text} twice")
+            yield f"{what}: {option} has {text} twice"
 
 
-def check_seconds(what: str, name: str, seconds: int, least: int, most: int) -> None:
-    """Check that so many seconds are from `least` to `most`. Raises ValueError."""
+def wrong_seconds(what: str, name: str, seconds: int, least: int, most: int) -> Iterator[str]:
+    """Say where so many seconds are not from `least` to `most`."""
     if not least <= seconds <= most:
-        raise ValueError(f"{what}: {name} is from {least} to {most} seconds, not {seconds}")
+        yield f"{what}: {name} is from {least} to {most} seconds, not {seconds}"

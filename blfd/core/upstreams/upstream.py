@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
 from blfd.core.trunks import numbers
-from blfd.core.trunks.remote import Remote, check_once, check_remote, check_seconds, check_sources, is_host
+from blfd.core.trunks.remote import (
+    Remote,
+    check_new,
+    is_host,
+    said_twice,
+    wrong_remote,
+    wrong_seconds,
+    wrong_sources,
+)
 
 _USER = r"([A-Za-z0-9.!~*'()&=+$,;?/_-]|%[0-9A-Fa-f]{2}){1,100}"
 _LIST = re.compile(
@@ -48,8 +56,8 @@ def fits(pattern: str, extension: str) -> bool:
     return pattern == extension or (numbers.is_pattern(pattern) and bool(numbers.match(pattern, extension)))
 
 
-def clash(one: Upstream, others: Iterable[Upstream]) -> tuple[str, Upstream] | None:
-    """The pattern that another upstream of the tenant claims as much, and which that is; None without any.
+def clashes(one: Upstream, others: Iterable[Upstream]) -> Iterator[tuple[str, str]]:
+    """The patterns that another upstream of the tenant claims as much, and the name of that one.
 
     Only one would be asked.
     """
@@ -59,27 +67,28 @@ def clash(one: Upstream, others: Iterable[Upstream]) -> tuple[str, Upstream] | N
         for mine, theirs in product(one.extensions, other.extensions):
             both = numbers.is_pattern(mine) and numbers.is_pattern(theirs)
             if mine == theirs or (both and numbers.clash(mine, theirs)):
-                return mine, other
-    return None
+                yield mine, other.name
 
 
-def check(upstream: Upstream, extensions: Container[str]) -> None:
-    """Check an upstream as it is set. Raises ValueError, in words."""
+def check(upstream: Upstream, extensions: Container[str], before: Upstream | None = None) -> None:
+    """Check an upstream as it is set. Raises ValueError, in words, for what was not as wrong `before`."""
+    check_new(_wrong(upstream, extensions), _wrong(before, extensions) if before else ())
+
+
+def _wrong(upstream: Upstream, extensions: Container[str]) -> Iterator[str]:
     what = f"upstream {upstream.name}"
-    check_remote(upstream, what)
+    yield from wrong_remote(upstream, what)
     if not upstream.extensions:
-        raise ValueError(f"{what} needs extensions: which lamps it knows, such as 1xx")
+        yield f"{what} needs extensions: which lamps it knows, such as 1xx"
     for pattern in upstream.extensions:
         if not numbers.is_pattern(pattern) and pattern not in extensions:
-            raise ValueError(
-                f"{what}: {pattern!r} is neither an extension here nor a pattern with x for digits"
-            )
+            yield f"{what}: {pattern!r} is neither an extension here nor a pattern with x for digits"
     found = _LIST(upstream.list_uri or "none")
     if found is None or not is_host(found["host"] or "none"):
-        raise ValueError(f"{what}: list is a name or a SIP URI, not {upstream.list_uri!r}")
-    check_sources(what, upstream.sources)
-    check_once(what, "server", upstream.servers)
-    check_once(what, "extensions", upstream.extensions)
-    check_seconds(what, "interval", upstream.interval, 60, 86_400)
+        yield f"{what}: list is a name or a SIP URI, not {upstream.list_uri!r}"
+    yield from wrong_sources(what, upstream.sources)
+    yield from said_twice(what, "server", upstream.servers)
+    yield from said_twice(what, "extensions", upstream.extensions)
+    yield from wrong_seconds(what, "interval", upstream.interval, 60, 86_400)
     if not 1 <= upstream.rate <= 1000:
-        raise ValueError(f"{what}: rate is from 1 to 1000 a second, not {upstream.rate}")
+        yield f"{what}: rate is from 1 to 1000 a second, not {upstream.rate}"
