@@ -158,9 +158,52 @@ def test_errors_of_the_environment(
 
 
 def test_secrets_are_files(tmp_path: Path, environment: Callable[..., None]) -> None:
-    (tmp_path / "blfd_address").write_text("192.0.2.9\n")
+    """Each kind of setting is read as its variable is: texts, addresses, lists, sections, PEM files."""
+    key = tmp_path / "key.pem"
+    key.write_text("a key")
+    for name, text in {
+        "blfd_address": "192.0.2.9\n",
+        "blfd_web": "http://127.0.0.1:8088\n",
+        "blfd_trust": "192.0.2.0/24, 198.51.100.0/24\r\n",
+        "blfd_certificate": f"{key}\n",
+        "blfd_certificate_key": f"{key}\n",
+        "blfd_sip__silence": "7\n",
+        "blfd_sip__max_calls": "8\n",
+        "other_password": "of another program",
+    }.items():
+        (tmp_path / name).write_text(text)
+    environment(BLFD_SECRETS=str(tmp_path), BLFD_SIP__MAX_CALLS="9")
+    config = load(None)
+    assert (config.address, f"{config.web}") == ("192.0.2.9", "http://127.0.0.1:8088")
+    assert (config.sip.silence, config.sip.max_calls) == (7, 9), "variables go over them"
+    assert config.sip.trust == (IPv4Network("192.0.2.0/24"), IPv4Network("198.51.100.0/24"))
+    assert [each.key for each in config.tls.certificates] == [key]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("blfd_webb", b"x", ": unknown key blfd_webb; did you mean blfd_web?"),
+        ("blfd_sip__silenc", b"1", ": unknown key blfd_sip__silenc; did you mean blfd_sip__silence?"),
+        ("blfd_web", b"8088", "/blfd_web: an address such as http.*, not what it has"),
+        ("blfd_sip__silence", b"long", "/blfd_sip__silence: silence is a whole number"),
+        ("blfd_address", b"\xff\xfe", "/blfd_address is not UTF-8"),
+        ("blfd_address", None, "/blfd_address: Is a directory"),
+        ("blfd_certificate_key", b"-----BEGIN\nsecret\n", "/blfd_certificate_key: the name of a PEM file"),
+    ],
+)
+def test_errors_of_secrets(
+    tmp_path: Path, environment: Callable[..., None], name: str, content: bytes | None, words: str
+) -> None:
+    if content is None:
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).write_bytes(content)
     environment(BLFD_SECRETS=str(tmp_path))
-    assert load(None).address == "192.0.2.9"
+    with pytest.raises(ConfigError, match=words) as caught:
+        load(None)
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value).partition(": ")[2], "what may be a key is told to nobody"
 
 
 def test_the_schema_has_every_setting() -> None:

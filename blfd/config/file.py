@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
@@ -24,7 +24,6 @@ from pydantic_settings import (
     EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
-    SecretsSettingsSource,
     SettingsConfigDict,
 )
 
@@ -144,6 +143,14 @@ class Environment(EnvSettingsSource):
         return [part.strip() for part in value.split(",") if part.strip()]
 
 
+class SecretFiles(Environment):
+    """Files in the place of variables: each has its variable's name in small letters."""
+
+    def __init__(self, settings_cls: type[BaseSettings], found: Mapping[str, str]) -> None:
+        super().__init__(settings_cls)
+        self.env_vars = found
+
+
 def read(path: Path | None, options: dict[str, Any], environment: Iterable[str]) -> Config:
     """What is set: `options` go over the variables of the `environment`, these over the file at `path`.
 
@@ -151,11 +158,9 @@ def read(path: Path | None, options: dict[str, Any], environment: Iterable[str])
     """
     table = _table(path) if path else {}
     for name in sorted(environment):
-        _check_variable(name)
-
-    secrets = os.environ.get(f"{PREFIX}SECRETS")
-    if secrets and not Path(secrets).is_dir():
-        raise ConfigError(f"BLFD_SECRETS: no folder is called {secrets!r}")
+        _check_variable(name, "the environment")
+    folder = os.environ.get(f"{PREFIX}SECRETS", "")
+    secrets = _secrets(Path(folder)) if folder else {}
 
     class Sources(File):
         @classmethod
@@ -167,16 +172,17 @@ def read(path: Path | None, options: dict[str, Any], environment: Iterable[str])
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            found: list[PydanticBaseSettingsSource] = [init_settings, Environment(settings_cls)]
-            if secrets:
-                found.append(SecretsSettingsSource(settings_cls, secrets_dir=secrets))
-            return (*found, InitSettingsSource(settings_cls, table))
+            variables, files = Environment(settings_cls), SecretFiles(settings_cls, secrets)
+            return (init_settings, variables, files, InitSettingsSource(settings_cls, table))
 
     try:
         return _config(Sources(**options))
     except ValidationError as error:
         first = error.errors()[0]
-        raise ConfigError(f"{_where(first['loc'], path, options)}: {_why(first)}") from None
+        where, why = _where(first["loc"], path, options, secrets), _why(first)
+        if where in secrets:  # it is told to nobody: it may be a key, where the name of its file belongs
+            where, why = f"{Path(folder, where)}", why.replace(repr(first.get("input")), "what it has")
+        raise ConfigError(f"{where}: {why}") from None
     except CertificateError as error:
         raise ConfigError(f"{path or 'tls'}, [tls]: {error}") from None
     except ValueError as error:  # SettingsError among them: a variable that is no JSON
@@ -192,15 +198,36 @@ def _table(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
 
 
-def _check_variable(name: str) -> None:
-    """Raises ConfigError for a variable with a slip in its name, which would be as good as none."""
+def _secrets(folder: Path) -> dict[str, str]:
+    """What the files in a folder say that are called as variables are. Raises ConfigError."""
+    if not folder.is_dir():
+        raise ConfigError(f"BLFD_SECRETS: no folder is called '{folder}'")
+    found = {}
+    for file in sorted(folder.iterdir()):  # other programs' secrets may lie beside ours
+        if file.name.startswith(PREFIX.lower()):
+            _check_variable(file.name, f"{folder}")
+            try:
+                found[file.name] = file.read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ConfigError(f"{file}: {error.strerror}") from None
+            except UnicodeDecodeError:
+                raise ConfigError(f"{file} is not UTF-8") from None
+    return found
+
+
+def _check_variable(name: str, place: str) -> None:
+    """Raises ConfigError for a variable with a slip in its name, which would be as good as none.
+
+    A secret's file is called as its variable, in small letters; `place` is where the name stands.
+    """
     sections: dict[str, Iterable[str]] = {"tls": Tls.model_fields, "sip": SIP}
-    section, between, rest = name.removeprefix(PREFIX).lower().partition("__")
+    prefix = name[: len(PREFIX)]
+    section, between, rest = name.removeprefix(prefix).lower().partition("__")
     known = sections.get(section, ()) if between else [*File.model_fields, SECRETS]
     if (rest if between else section) not in known:
         of = f"{PREFIX}{section.upper()}__" if between and section in sections else PREFIX
-        names = [f"{of}{each.upper()}" for each in known]
-        raise ConfigError(f"the environment: {_near(name, names or ['BLFD_SIP__...', 'BLFD_TLS__...'])}")
+        names = [f"{of}{each.upper()}" for each in known] or ["BLFD_SIP__...", "BLFD_TLS__..."]
+        raise ConfigError(f"{place}: {_near(name, names if prefix == PREFIX else map(str.lower, names))}")
 
 
 def _near(unknown: str, known: Iterable[str]) -> str:
@@ -211,16 +238,20 @@ def _near(unknown: str, known: Iterable[str]) -> str:
     )
 
 
-def _where(loc: tuple[int | str, ...], path: Path | None, options: dict[str, Any]) -> str:
-    """The place where somebody has written what is wrong."""
+def _where(
+    loc: tuple[int | str, ...], path: Path | None, options: dict[str, Any], secrets: Mapping[str, str]
+) -> str:
+    """The place where somebody has written what is wrong; of a secret the name of its file."""
     name = str(loc[0]) if loc else ""
     if name in options:
         return f"--{name.replace('_', '-')}"
     variables = [PREFIX + "__".join(map(str, loc[:many])).upper() for many in (2, 1)]
     variables += [each for each in os.environ if each.startswith(f"{PREFIX}{name.upper()}__")]
-    said = next((each for each in variables if each in os.environ), None)
+    files = [each.lower() for each in variables]
+    files += [each for each in secrets if each.startswith(f"{PREFIX}{name}__".lower())]
+    said = [each for each in variables if each in os.environ] + [each for each in files if each in secrets]
     if said:
-        return said
+        return said[0]
     section = f"[{name}]" if name in ("tls", "sip") else name
     return f"{path}, {section}" if section else f"{path}"
 
