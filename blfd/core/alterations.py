@@ -11,10 +11,11 @@ from blfd.core.values import Aor
 
 class Altered(NamedTuple):
     """Extensions that have come, gone or changed, or that pick up for a group that has; lamps of trunks; and
-    tenants."""
+    tenants. Of `passwords`, which are among the extensions, one holds no more."""
 
     extensions: frozenset[Aor]
     tenants: frozenset[str]
+    passwords: frozenset[Aor] = frozenset()
 
 
 def sharing(before: Directory, now: Directory) -> Directory:
@@ -34,15 +35,20 @@ def sharing(before: Directory, now: Directory) -> Directory:
 def altered(before: Directory, now: Directory) -> Altered:
     """What differs between the two."""
     known, found = before.extensions, set(before.extensions.keys() - now.extensions.keys())
+    passwords = set[Aor]()
     for aor, extension in now.extensions.items():
         old = known.get(aor)
         if old is not extension and old != extension:
             found.add(aor)
+            if old and any(ha1 not in extension.ha1s for ha1 in old.ha1s):
+                passwords.add(aor)
     if before.groups is not now.groups:
         for group in {*before.groups} ^ {*now.groups}:
             found.update(Aor(group.tenant, picker) for picker in group.pickers)
     for trunk in {*before.trunks} ^ {*now.trunks}:
         found.add(Aor(trunk.tenant, trunk.resource))
+        if trunk.is_peer:
+            passwords.add(Aor(trunk.tenant, trunk.resource))
     names = before.tenants.keys() | now.tenants.keys()
     tenants = {name for name in names if before.tenants.get(name) != now.tenants.get(name)}
-    return Altered(frozenset(found), frozenset(tenants))
+    return Altered(frozenset(found), frozenset(tenants), frozenset(passwords))

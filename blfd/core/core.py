@@ -105,8 +105,7 @@ class Core(Parts):
             case DirectoryChanged():
                 return self.directory_changed(event.directory, event.altered, now)
             case BindingsRestored():
-                self.registrar.restore(event.bindings, now)
-                return []
+                return self._restored(event, now)
             case SubscriptionsRestored():
                 return self.notifier.restore(event.subscriptions, now)
             case PublicationsRestored():
@@ -124,6 +123,14 @@ class Core(Parts):
                 return self.watchdog.listed(event, now)
             case _:
                 return self._on_leg(event, now)
+
+    def _restored(self, restored: BindingsRestored, now: float) -> list[Effect]:
+        """Go on with the phones of before, but those whose password was changed meanwhile."""
+        self.registrar.restore(restored.bindings, now)
+        effects: list[Effect] = []
+        for aor in {binding.aor for binding in restored.bindings if binding.proof}:
+            effects += self.registrar.keep_proved(aor, self._authenticator.proofs(aor))
+        return effects
 
     def _flow_closed(self, flow: Flow, now: float) -> list[Effect]:
         self._authenticator.edges.discard(flow)

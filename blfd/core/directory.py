@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from hashlib import sha256
 from typing import NamedTuple
 
 from blfd.core.trunk import OutRoute, Trunk
@@ -152,6 +153,21 @@ class Extension:
     publishes: bool = False
     forwarding: Forwarding = Forwarding()
     withholds: bool = False
+
+    @property
+    def ha1s(self) -> tuple[dict[str, str], ...]:
+        """All its HA1s, those of each password apart."""
+        return (self.ha1, *self.device_ha1s)
+
+    @property
+    def proofs(self) -> frozenset[str]:
+        """What its passwords are called in what was made by them."""
+        return frozenset(map(proof, self.ha1s))
+
+
+def proof(ha1: dict[str, str]) -> str:
+    """What a password is called in what was made by it: as long as it is the same, so is this."""
+    return sha256("".join(sorted(ha1.values())).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,8 @@ class Parts:
             if not directory.has_lamp(aor):
                 effects += self.registrar.remove(aor)
                 self.dialogs.forget(aor)
+        for aor in sorted(changed.passwords):
+            effects += self.registrar.keep_proved(aor, self._authenticator.proofs(aor))
         for aor in sorted(changed.extensions):
             one = directory.extensions.get(aor)
             self.dialogs.do_not_disturb(aor, bool(one and one.forwarding.dnd))

@@ -7,7 +7,7 @@ the phone is called again when anything has come from it over a new connection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 
 from blfd.core import hosts
@@ -92,11 +92,18 @@ class Registrar:
         for aor in list(self._by_aor):
             yield from self.bindings(aor, now)
 
-    def register(self, register: RegisterReceived, extension: Extension, now: float) -> list[Effect]:
-        """Change the bindings of `extension` as asked, all or nothing. Raises Refusal."""
+    def register(
+        self, register: RegisterReceived, extension: Extension, now: float, proof: str = ""
+    ) -> list[Effect]:
+        """Change the bindings of `extension` as asked, all or nothing; `proof` is the password by which that
+        is. Raises Refusal."""
         aor = extension.aor
         old = self._live(aor, now)
-        new = self._removed_all(register, old) if register.star else self._updated(register, aor, old, now)
+        new = (
+            self._removed_all(register, old)
+            if register.star
+            else self._updated(register, aor, old, now, proof)
+        )
         replaced = self._make_room(register, aor, old, new)
         if len(new) > len(old):
             self._check_limits(aor, register.request.flow)
@@ -184,7 +191,9 @@ class Registrar:
             self._check_order(register, binding)
         return {}
 
-    def _updated(self, register: RegisterReceived, aor: Aor, old: Bindings, now: float) -> Bindings:
+    def _updated(
+        self, register: RegisterReceived, aor: Aor, old: Bindings, now: float, proof: str
+    ) -> Bindings:
         """The bindings after step 7: each contact is added, refreshed or removed."""
         new = dict(old)
         for contact in register.contacts:
@@ -196,7 +205,7 @@ class Registrar:
                 self._check_order(register, old[key])
             new.pop(key, None)
             if expires:
-                new[key] = self._binding(register, aor, contact, now + expires)
+                new[key] = self._binding(register, aor, contact, now + expires, proof)
         return new
 
     def _granted(self, contact: RegisterContact, header: int | None) -> int:
@@ -210,7 +219,12 @@ class Registrar:
             raise Refusal(500, "An older REGISTER came late: CSeq is not higher")
 
     def _binding(
-        self, register: RegisterReceived, aor: Aor, contact: RegisterContact, expires_at: float
+        self,
+        register: RegisterReceived,
+        aor: Aor,
+        contact: RegisterContact,
+        expires_at: float,
+        proof: str,
     ) -> Binding:
         request = register.request
         flow = self._next_hops.of(request.flow, contact.uri, register.path, request.asks_rport)
@@ -225,6 +239,7 @@ class Registrar:
             request.user_agent,
             register.path,
             contact.instance,
+            proof=proof,
         )
 
     def _reply(self, register: RegisterReceived, new: Bindings, now: float) -> Reply:
@@ -279,6 +294,11 @@ class Registrar:
         """Forget the bindings of an extension that is gone, and its rows with it."""
         self._put(aor, {})
         return []
+
+    def keep_proved(self, aor: Aor, proofs: Container[str]) -> list[Effect]:
+        """Forget the bindings that were made by passwords that hold no more: only `proofs` do."""
+        kept = {k: b for k, b in self._by_aor.get(aor, {}).items() if not b.proof or b.proof in proofs}
+        return self._keep(aor, kept, "its password holds no more, so it has to register with the new one")
 
     def _keep(self, aor: Aor, kept: Bindings, why: str) -> list[Effect]:
         old = self._by_aor.get(aor, {})

@@ -199,7 +199,8 @@ class Requests:
             case SubscribeReceived():
                 return self._subscribe(event, extension, now)
             case RegisterReceived():
-                return self._registrar.register(event, extension, now)
+                proof = self._senders.proof(event.request, extension)
+                return self._registrar.register(event, extension, now, proof)
             case InviteReceived():
                 return self._invite(event, extension, now)
 

@@ -230,7 +230,8 @@ class Binding:
     """One contact of an AOR (RFC 3261, section 10). Times are seconds since the epoch.
 
     `flow` is where requests go. `lost`: the connection over which it was registered is gone (not stored: none
-    outlives the process). `instance` is as in RegisterContact.
+    outlives the process). `instance` is as in RegisterContact. `proof` says by which password it was made
+    (`Extension.proofs`), "" where none was asked for.
     """
 
     aor: Aor
@@ -244,3 +245,4 @@ class Binding:
     path: tuple[str, ...] = ()
     instance: str = ""
     lost: bool = False
+    proof: str = ""

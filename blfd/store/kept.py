@@ -67,7 +67,7 @@ def routes(column: str) -> tuple[str, ...]:
 
 
 def binding(row: dict[str, Any]) -> Binding:
-    check(row, str, "contact", "call_id", "user_agent", "instance")
+    check(row, str, "contact", "call_id", "user_agent", "instance", "proof")
     check(row, int, "cseq")
     check(row, NUMBER, "expires_at", "q")
     return Binding(
@@ -81,6 +81,7 @@ def binding(row: dict[str, Any]) -> Binding:
         row["user_agent"],
         routes(row["path"]),
         row["instance"],
+        proof=row["proof"],
     )
 
 
@@ -88,7 +89,7 @@ def binding_row(b: Binding) -> tuple[Any, ...]:
     contact, call_id, user_agent = (sound(text) for text in (b.contact, b.call_id, b.user_agent))
     path, instance = json.dumps(b.path), sound(b.instance)
     who = (*b.aor, contact, *b.flow[:4])
-    return *who, call_id, b.cseq, b.expires_at, b.q, user_agent, path, instance, b.flow.name
+    return *who, call_id, b.cseq, b.expires_at, b.q, user_agent, path, instance, b.flow.name, b.proof
 
 
 def publication(row: dict[str, Any]) -> SavedPublication:

@@ -769,3 +769,9 @@ def changes_of_many(db: Database) -> None:
         ]
         counts = json.dumps({kind: len(each) for kind, each in kinds.items()})
         db.execute("UPDATE audit SET before = ?, after = ?, counts = ? WHERE id = ?", [*kept, counts, number])
+
+
+@migrations()
+def passwords_of_bindings(db: Database) -> None:
+    """Version 29: by which password a phone has registered; of those of before that is not known."""
+    db.execute("ALTER TABLE bindings ADD COLUMN proof TEXT NOT NULL DEFAULT ''")

@@ -163,7 +163,8 @@ _DELETE_BINDING = (
 )
 _INSERT_BINDING = (
     "INSERT INTO bindings (tenant, extension, contact, transport, host, port, listener, call_id, cseq, "
-    "expires_at, q, user_agent, path, instance, peer) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "
+    "expires_at, q, user_agent, path, instance, peer, proof) "
+    "SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "
     "WHERE EXISTS (SELECT 1 FROM extensions WHERE tenant = ? AND extension = ?) "
     "OR EXISTS (SELECT 1 FROM trunks WHERE tenant = ? AND 'trunk+' || name = ?)"
 )

@@ -9,18 +9,30 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import pytest
-from builders import HOST, flow, request, uri
+from builders import HOST, flow, notifies, reply, request, state, subscribe, uri
 
 from blfd.core.access import nonces
 from blfd.core.access.digest import ALGORITHMS, MAX_SOURCES, Authenticator, response
 from blfd.core.access.domains import Domains
 from blfd.core.access.nonces import Nonces
 from blfd.core.challenges import MOST_ROUNDS, Rounds, foreign
+from blfd.core.core import Core
 from blfd.core.directory import Directory, Extension, Tenant
+from blfd.core.effects import Effect, Log, SaveBindings
 from blfd.core.errors import Refusal, Silenced
-from blfd.core.messages import Challenge, Credentials, Request
+from blfd.core.inputs import BindingsRestored, DirectoryChanged
+from blfd.core.messages import (
+    Challenge,
+    Credentials,
+    NotifyResponseReceived,
+    RegisterContact,
+    RegisterReceived,
+    Request,
+    SubscribeReceived,
+)
 from blfd.core.settings import Settings
-from blfd.core.values import Address, Aor, Uri
+from blfd.core.trunk import Mode, Trunk
+from blfd.core.values import REALM, Address, Aor, Uri
 
 PASSWORD = "s3cret"
 NOW = 1_800_000_000.0
@@ -488,3 +500,81 @@ def test_each_request_inside_a_call_has_rounds_of_its_own() -> None:
     )
     rounds.finished(21)
     assert rounds.asked(21, 22, [plain]) == [plain]
+
+
+OLD, NEW, DEVICE = (ha1("101", REALM, password) for password in (PASSWORD, "n3w", "d3vice"))
+PHONE = Extension(Aor("default", "101"), "", OLD, device_ha1s=(DEVICE,))
+PEER = Trunk("default", "pbx", PASSWORD, mode=Mode.PEER_REGISTERS, username="gate")
+MANUAL, DESK, AT_WORD, PBX = ("manual", "desk", "proxied", "pbx")
+CHANGES: tuple[tuple[str, dict[str, Any], dict[str, Any], set[str], bool], ...] = (
+    (
+        "the same anew",
+        {"ha1": ha1("101", REALM)},
+        {"password": PASSWORD},
+        {MANUAL, DESK, AT_WORD, PBX},
+        False,
+    ),
+    ("another name", {"name": "Alice"}, {"ping": 60}, {MANUAL, DESK, AT_WORD, PBX}, False),
+    ("one phone more", {"device_ha1s": (DEVICE, NEW)}, {}, {MANUAL, DESK, AT_WORD, PBX}, False),
+    ("another password", {"ha1": NEW}, {}, {DESK, AT_WORD, PBX}, True),
+    ("the phone is gone", {"device_ha1s": ()}, {}, {MANUAL, AT_WORD, PBX}, True),
+    ("not in use for a while", {}, {"enabled": False}, {MANUAL, DESK, AT_WORD, PBX}, False),
+    ("a trunk's password", {}, {"password": "n3w"}, {MANUAL, DESK, AT_WORD}, False),
+    ("a trunk's name", {}, {"username": "another"}, {MANUAL, DESK, AT_WORD}, False),
+)
+
+
+@pytest.mark.parametrize(
+    ("what", "of_phone", "of_trunk", "left", "anew"), CHANGES, ids=[c[0] for c in CHANGES]
+)
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_was_made_by_a_password_ends_with_it(
+    what: str, of_phone: dict[str, Any], of_trunk: dict[str, Any], left: set[str], anew: bool, restarted: bool
+) -> None:
+    """Calls go no more to who has registered by it, and lamps are to be asked for anew, at once."""
+    edge = flow("edge")._replace(host="192.0.2.99")
+    settings = Settings(trust=(IPv4Network("192.0.2.99"),))
+
+    def core(phone: Extension, trunk: Trunk) -> Core:
+        made = Core(settings, [HOST], secret=b"s", mark="000000", new_tag=iter("abcdefghijklmnop").__next__)
+        known = Directory({"default": Tenant("default")}, {phone.aor: phone}, trunks=(trunk,))
+        made.handle(DirectoryChanged(known), NOW)
+        return made
+
+    def ask(event: RegisterReceived | SubscribeReceived, user: str, password: str) -> None:
+        challenge = reply(here.handle(event, NOW))
+        if challenge.status == 401:
+            refused = Refusal(401, "", challenge.headers)
+            proved = credentials(refused, event.request, user=user, password=password)
+            effects = here.handle(event._replace(request=proved), NOW)
+            challenge = reply(effects)
+            for notify in notifies(effects):
+                here.handle(NotifyResponseReceived(notify.subscription, 200), NOW)
+        assert challenge.status == 200
+
+    here = core(PHONE, PEER)
+    for user, contact, password, source in (
+        ("101", MANUAL, PASSWORD, None),
+        ("101", DESK, "d3vice", None),
+        ("101", AT_WORD, "", edge),
+        ("gate", PBX, PASSWORD, None),
+    ):
+        asked = request("REGISTER", user, user, call_id=contact, source=source or flow(contact))
+        ask(RegisterReceived(asked, (RegisterContact(f"sip:{contact}@198.51.100.7"),)), user, password)
+    ask(subscribe("101", "101"), "101", PASSWORD)
+    changed = replace(PHONE, **of_phone), replace(PEER, **of_trunk)
+    bindings = tuple(here.registrar.all_bindings(NOW))
+    assert len(bindings) == 4
+    effects: list[Effect] = []
+    if restarted:
+        here = core(*changed)
+        effects = here.handle(BindingsRestored(bindings), NOW)
+    else:
+        known = Directory({"default": Tenant("default")}, {PHONE.aor: changed[0]}, trunks=changed[1:])
+        effects = here.handle(DirectoryChanged(known), NOW)
+        ended = [state(notify) for notify in notifies(effects)]
+        assert ended == ["terminated;reason=deactivated"] * anew, what
+    assert {binding.call_id for binding in here.registrar.all_bindings(NOW)} == left, what
+    saved = [effect for effect in effects if isinstance(effect, SaveBindings)]
+    logged = [effect.text for effect in effects if isinstance(effect, Log)]
+    assert bool(saved) == any("password holds no more" in text for text in logged) == (len(left) < 4)

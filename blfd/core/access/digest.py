@@ -9,7 +9,7 @@ from collections.abc import Callable
 from blfd.core import hosts
 from blfd.core.access.domains import Domains
 from blfd.core.access.nonces import Nonces
-from blfd.core.directory import Directory, Extension, Tenant
+from blfd.core.directory import Directory, Extension, Tenant, proof
 from blfd.core.effects import Effect, Level, Log
 from blfd.core.errors import Refusal, Silenced, auth_failed
 from blfd.core.inputs import CertificateShown
@@ -105,6 +105,24 @@ class Authenticator:
         account = self._verify(request, self._directory.tenants[trunk.tenant], now)
         if account.aor != (trunk.tenant, trunk.resource):
             raise Refusal(403, f"{visible(account.aor.extension)} is no trunk")
+
+    def proof(self, request: Request, account: Extension) -> str:
+        """The password by which a request was proved to be of `account`, "" of one taken at its word."""
+        if self.takes_at_its_word(request.flow):
+            return ""
+        for credentials in request.credentials:
+            digest = ALGORITHMS.get(name := _algorithm(credentials))
+            for ha1 in account.ha1s if digest else ():
+                if name in ha1 and digest and _fits(credentials, ha1[name], request.method, digest):
+                    return proof(ha1)
+        return ""
+
+    def proofs(self, aor: Aor) -> frozenset[str]:
+        """The passwords that hold for an extension, or for a trunk that registers here."""
+        if found := self._directory.extensions.get(aor):
+            return found.proofs
+        trunks = (one for one in self._directory.trunks if one.is_peer and (one.tenant, one.resource) == aor)
+        return frozenset().union(*(_peer(trunk, self._directory)[1].proofs for trunk in trunks))
 
     def _account(self, aor: Aor) -> Extension | None:
         return self._directory.extensions.get(aor) or self._peers.get(aor)
@@ -218,11 +236,10 @@ class Authenticator:
         name = _algorithm(credentials)
         user = credentials.username.partition("@")[0]
         extension = self._account(Aor(tenant.domain, user))
-        known = (extension.ha1, *extension.device_ha1s) if extension else ()
+        known = extension.ha1s if extension else ()
         ha1s = [ha1[name] for ha1 in known if name in ha1]
-        wanted = [response(credentials, ha1, method, ALGORITHMS[name]) for ha1 in ha1s or ["0" * 32]]
-        answered = credentials.response.lower().encode("utf-8", "surrogateescape")
-        right = sum(hmac.compare_digest(each.encode(), answered) for each in wanted)  # all are compared
+        digest = ALGORITHMS[name]  # all are compared
+        right = sum(_fits(credentials, ha1, method, digest) for ha1 in ha1s or ["0" * 32])
         return extension if right and ha1s and credentials.qop in ("auth", "") else None
 
     # Silence
@@ -263,6 +280,12 @@ def _peer(trunk: Trunk, directory: Directory) -> tuple[Aor, Extension]:
     text = f"{trunk.username}:{directory.tenants[trunk.tenant].realm}:{trunk.password}"
     ha1 = {name: digest(text) for name, digest in ALGORITHMS.items()}
     return Aor(trunk.tenant, trunk.username), Extension(Aor(trunk.tenant, trunk.resource), trunk.name, ha1)
+
+
+def _fits(credentials: Credentials, ha1: str, method: str, digest: Hash) -> bool:
+    """Whether a response was made with this HA1."""
+    answered = credentials.response.lower().encode("utf-8", "surrogateescape")
+    return hmac.compare_digest(response(credentials, ha1, method, digest).encode(), answered)
 
 
 def _algorithm(credentials: Credentials) -> str:

@@ -36,6 +36,10 @@ class Senders:
         """Check that a trunk that registers here has sent a request. Raises as above where it has not."""
         self._authenticator.prove(request, trunk, now)
 
+    def proof(self, request: Request, account: Extension) -> str:
+        """By which password a request was proved to be of `account`, "" of one taken at its word."""
+        return self._authenticator.proof(request, account)
+
     def authenticated(self, request: Request, now: float) -> Extension:
         """Who has sent a request, whatever its Request-URI is. Raises as above."""
         extension = self._authenticator.authenticate(request, now)

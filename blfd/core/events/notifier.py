@@ -279,13 +279,17 @@ class Notifier:
     def directory_changed(
         self, directory: Directory, domains: Domains, changed: Altered, now: float
     ) -> list[Effect]:
-        """End subscriptions to or of removed extensions; who may now pick up, or no longer, is told."""
+        """End subscriptions to or of removed extensions, and those that may have been made by a password
+        that holds no more; who may now pick up, or no longer, is told."""
         self._directory = directory
         self.requests.directory_changed(directory, domains)
         effects: list[Effect] = []
         for one in self.subscriptions.concerned(changed):
             if one.alive:
-                effects += self._end_if_removed(one, now) or self._look_again(one, changed.tenants, now)
+                ended = self._end_if_removed(one, now)
+                if not ended and one.watcher in changed.passwords:
+                    ended = self._terminate(one, "deactivated", now)  # it may ask again at once (RFC 6665)
+                effects += ended or self._look_again(one, changed.tenants, now)
         return effects
 
     def _end_if_removed(self, subscription: Subscription, now: float) -> list[Effect]:

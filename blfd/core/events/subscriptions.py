@@ -41,7 +41,7 @@ class Subscriptions:
 
     def concerned(self, changed: Altered) -> list[Subscription]:
         """The subscriptions of or to what an administrator has altered."""
-        extensions, tenants = changed
+        extensions, tenants = changed.extensions, changed.tenants
         if not extensions and not tenants:
             return []
         return [
