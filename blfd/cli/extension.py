@@ -13,6 +13,7 @@ from blfd.cli.options import Switch, options
 from blfd.cli.output import Json, print_json, print_notes, print_table
 from blfd.cli.tables import All, File, Out, Update, first_of_wrong, import_help, lines_of, print_octets
 from blfd.operations import extensions as operations
+from blfd.operations import renumbering
 from blfd.store import NewExtension
 
 extensions = typer.Typer(no_args_is_help=True, help="Add, show, change and remove extensions.")
@@ -157,6 +158,28 @@ def set_(
         },
     )
     print(f"extension {extension} changed")
+
+
+@extensions.command()
+def renumber(
+    context: typer.Context,
+    extension: Number,
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The number that it gets.")],
+    password: Password = None,
+    force: Annotated[bool, typer.Option("--force", help="Although it is an emergency number.")] = False,
+) -> None:
+    """Give an extension another number: groups, keys, forwarding, trunks and phones' lines go along.
+
+    The password is said again, also if it stays: only a hash is kept, which has the number in it.
+    Its phones are unregistered, its watchers told.
+    """
+    given = options(context)
+    desk, tenant = given.desk, given.tenant
+    operations.get(desk, tenant, extension)  # before anything is asked
+    wanted = password_of(f"extension {new}", password)
+    done = renumbering.renumber(desk, tenant, extension, new, wanted, force=force)
+    print(f"extension {extension} is {new} now")
+    print_notes([*(note.removesuffix(".") for note in done.notes), *renumbering.fetching(done)])
 
 
 @extensions.command()

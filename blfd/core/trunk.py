@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from blfd.core.trunks import numbers
@@ -129,6 +129,41 @@ class Trunk(Remote):
         """The extensions that are named where its numbers lead."""
         named = (split(mapping)[1] for mapping in self.dids)
         return frozenset((*(name for name in named if "x" not in name.lower()), self.default)) - {""}
+
+    @property
+    def shows(self) -> frozenset[str]:
+        """The extensions that are named with the number that is shown of them."""
+        named = (split(mapping)[0] for mapping in self.caller_ids)
+        return frozenset(name for name in named if "x" not in name.lower())
+
+    def by_digits(self, extension: str) -> list[str]:
+        """What is said of the extension by a pattern alone: it has another meaning for another number."""
+        sides = [(one, split(one)[1]) for one in self.dids] + [
+            (one, split(one)[0]) for one in self.caller_ids
+        ]
+        patterns = [(one, side) for one, side in sides if side != extension and numbers.is_pattern(side)]
+        return [one for one, side in patterns if numbers.match(side, extension)]
+
+    def renumbered(self, old: str, new: str) -> Trunk:
+        """The trunk with an extension's new number wherever the old one is named.
+
+        Raises ValueError, in words, for one that would be read as a pattern.
+        """
+
+        def other(name: str) -> str:
+            return new if name == old else name
+
+        pairs = [split(one) for one in self.dids]
+        if "x" in new.lower() and old in (target for _, target in pairs):
+            raise ValueError(f"trunk {self.name}: a number of it leads to {old}, and x in {new} is any digit")
+        return replace(
+            self,
+            dids=tuple(f"{number}={other(target)}" for number, target in pairs),
+            default=other(self.default),
+            caller_ids=tuple(
+                f"{other(extension)}={number}" for extension, number in map(split, self.caller_ids)
+            ),
+        )
 
     @property
     def takes_calls(self) -> bool:

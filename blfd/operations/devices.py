@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence, Set
 from datetime import datetime
 
 import provisioning
@@ -111,13 +111,6 @@ def get(desk: Desk, tenant: str, mac: str) -> Row:
     return row(desk.phones.get(tenant, mac))
 
 
-def only_of(desk: Desk, tenant: str, extension: str) -> list[str]:
-    """Phones that have no other extension."""
-    return [
-        written_mac(device.mac) for device in desk.phones.all(tenant) if device.extensions == (extension,)
-    ]
-
-
 def only_of_many(desk: Desk, tenant: str, extensions: Container[str]) -> list[str]:
     """Phones that have no other extensions than these."""
     return [
@@ -127,12 +120,14 @@ def only_of_many(desk: Desk, tenant: str, extensions: Container[str]) -> list[st
     ]
 
 
-def watching(desk: Desk, tenant: str, extension: str) -> list[str]:
-    """Phones with a key that shows the lamp of an extension."""
+def watching(desk: Desk, tenant: str, extensions: Collection[str]) -> list[str]:
+    """Phones with a key that shows the lamp of one of these extensions."""
     rows = desk.phones.all(tenant)
-    watched = desk.phones.watched(rows, desk.phones.survey_of(rows))
+    watched, those = desk.phones.watched(rows, desk.phones.survey_of(rows)), set(extensions)
     return [
-        written_mac(mac) for mac, keys in watched.items() if extension in keys and not isinstance(keys, str)
+        written_mac(mac)
+        for mac, keys in watched.items()
+        if not isinstance(keys, str) and not those.isdisjoint(keys)
     ]
 
 
@@ -324,15 +319,16 @@ def sync(desk: Desk, tenant: str, mac: str | None) -> tuple[int, int]:
 
     Raises NotRunning and ControlError.
     """
-    return _sync(desk, tenant, desk.phones.all(tenant) if mac is None else [desk.phones.get(tenant, mac)])
+    return sync_rows(desk, tenant, desk.phones.all(tenant) if mac is None else [desk.phones.get(tenant, mac)])
 
 
 def sync_many(desk: Desk, tenant: str, macs: Iterable[str]) -> tuple[int, int]:
     """Have several phones fetch their files: how many, as in `sync`."""
-    return _sync(desk, tenant, many(desk, tenant, macs))
+    return sync_rows(desk, tenant, many(desk, tenant, macs))
 
 
-def _sync(desk: Desk, tenant: str, rows: list[DeviceRow]) -> tuple[int, int]:
+def sync_rows(desk: Desk, tenant: str, rows: list[DeviceRow]) -> tuple[int, int]:
+    """Have phones fetch their files, as `sync` does. Raises NotRunning and ControlError."""
     told = 0
     for extension, event in sorted(desk.phones.syncs(rows)):
         told += desk.client.call("sync", tenant=tenant, extension=extension, event=event)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Unpack
 
 from blfd.core.directory import Extension, Forwarding
 from blfd.core.values import Aor
-from blfd.operations import devices, routes
+from blfd.operations import mentions, routes
 from blfd.operations.desk import NEW_PASSWORD, Desk, Row, etag
 from blfd.operations.imports import Counts, counts
 from blfd.operations.loss import Loss, counted, some_of
@@ -125,33 +125,10 @@ def _plain(value: Any) -> Any:
 def loss(desk: Desk, tenant: str, extension: str) -> Loss:
     """What goes with an extension that is removed."""
     found = get(desk, tenant, extension)
-    text = "Its phones are unregistered, and keys that watch it go dark"
-    watching = devices.watching(desk, tenant, extension)
-    text += f": {counted(len(watching), 'phone')} got such keys from here." if watching else "."
-    groups = desk.store.groups.with_any(tenant, {extension})
-    if groups:
-        text += f" {_groups_lose(groups)} it."
-    forwarded = desk.store.extensions.forwarded_to(Aor(tenant, extension))
-    if forwarded:
-        text += f" Calls of {some_of(forwarded)} are no longer forwarded to it."
-    text += _lead_nowhere(desk, tenant, {extension})
-    alone = devices.only_of(desk, tenant, extension)
-    if alone:
-        text += f" No other extension is on {some_of(alone)}: no files for that any more."
-    return Loss(_named(found), text, etag(found))
+    return Loss(named(found), mentions.lost(desk, tenant, {extension}, one=True), etag(found))
 
 
-def _lead_nowhere(desk: Desk, tenant: str, those: Collection[str]) -> str:
-    """Which trunks have numbers that lead to extensions that go."""
-    found = [one.name for one in desk.store.trunks.trunks(tenant) if not one.leads_to.isdisjoint(those)]
-    return f" Numbers of trunk {some_of(found)} lead nowhere then." if found else ""
-
-
-def _groups_lose(groups: list[str]) -> str:
-    return f"Group {groups[0]} loses" if len(groups) == 1 else f"Groups {some_of(groups)} lose"
-
-
-def _named(found: Row) -> str:
+def named(found: Row) -> str:
     return f"extension {found['extension']}{found['name'] and ' ' + found['name']}"
 
 
@@ -191,21 +168,7 @@ def loss_of_many(desk: Desk, tenant: str, extensions: Collection[str]) -> Loss:
     those = set(extensions)
     found = [each for each in all(desk, tenant) if each["extension"] in those]
     names = [each["extension"] for each in found]
-    text = "Their phones are unregistered, and keys that watch them go dark."
-    groups = desk.store.groups.with_any(tenant, those)
-    if groups:
-        text += f" {_groups_lose(groups)} members."
-    forwarded = [
-        each["extension"]
-        for each in all(desk, tenant)
-        if each["extension"] not in those and those & {each[name] for name in FORWARDING if name != "dnd"}
-    ]
-    if forwarded:
-        text += f" Calls of {some_of(forwarded)} are no longer forwarded to them."
-    text += _lead_nowhere(desk, tenant, those)
-    alone = devices.only_of_many(desk, tenant, those)
-    if alone:
-        text += f" No other extension is on {some_of(alone)}: no files for them any more."
+    text = mentions.lost(desk, tenant, those, one=False)
     what = f"{counted(len(names), 'extension')} ({some_of(names)})"
     return Loss(what, text, etag(_look(desk, tenant, extensions)()))
 

@@ -29,6 +29,8 @@ def sentence(change: Change) -> str:
             return f"added group {change.subject} with {_names(members)}"
         case (("extension" | "device"), ("import" | "many")):
             return _many("extension" if kind == "extension" else "phone", verb, change)
+        case "extension", "renumber":
+            return f"gave {named} the number {after.get('extension')}"
         case "device", "secrets":
             return f"looked at the passwords of {named}"
         case "device", "renew":

@@ -23,6 +23,14 @@ ORDERS: dict[str, tuple[str, ...]] = {  # of a list of extensions; numbers as nu
     "pickable": ("pickable",),
 }
 AMONG = "extension IN (SELECT value FROM json_each(?))"
+FORWARD_COLUMNS = tuple(f"forward_{when}" for when in checks.FORWARDED_WHEN)
+NAMED_IN = (
+    ("extensions", "extension"),
+    *(("extensions", column) for column in FORWARD_COLUMNS),
+    ("group_members", "extension"),
+    ("device_extensions", "extension"),
+)
+"""The columns that name an extension, of what an administrator sets."""
 ANY_PASSWORD = "x"  # of a row whose password is not written
 
 
@@ -242,15 +250,41 @@ class Extensions:
         """The routes by which calls may be sent on outside."""
         return self._trunks.routes(tenant) if self._tenants.get(tenant).send_outside else ()
 
-    def forwarded_to(self, aor: Aor) -> list[str]:
-        """The extensions that have some of their calls forwarded to one."""
-        columns = (f"forward_{when}" for when in checks.FORWARDED_WHEN)
-        where = " OR ".join(f"{column} = :extension" for column in columns)
+    def forwarded_to(self, tenant: str, extensions: Iterable[str]) -> list[str]:
+        """The other extensions that have some of their calls forwarded to one of these."""
+        those = json.dumps([*extensions])
+        to = " OR ".join(AMONG.replace("extension", column, 1) for column in FORWARD_COLUMNS)
         with self._connections.reported():
             found = self._connections.db.table("extensions").rows_where(
-                f"tenant = :tenant AND ({where})", aor._asdict(), select="extension", order_by="extension"
+                f"tenant = ? AND ({to}) AND NOT {AMONG}",
+                [tenant, *[those] * (len(FORWARD_COLUMNS) + 1)],
+                select="extension",
+                order_by="extension",
             )
             return [row["extension"] for row in found]
+
+    def renumber(self, aor: Aor, new: str, password: str) -> None:
+        """Give an extension another number, in each column that names it. Its bindings are forgotten.
+
+        The HA1s have the number in them, so the password is said again. Raises StoreError.
+        """
+        tenant, old = aor
+        known = self.get(aor)
+        if new in self._rows(tenant):
+            raise Exists(f"extension {new} exists already", "choose a number that is free")
+        (planned,) = self.checked(tenant, [NewExtension(new, password)])
+        with self._connections.writing() as db:
+            db.execute("PRAGMA defer_foreign_keys = ON")  # until the transaction ends
+            for table, column in NAMED_IN:
+                db.execute(f"UPDATE {table} SET {column} = ? WHERE tenant = ? AND {column} = ?", [new, *aor])
+            secrets = {name: planned.row[name] for name in rows.SECRETS}
+            db.table("extensions").update((tenant, new), secrets)
+            db.table("bindings").delete_where("tenant = ? AND extension = ?", [tenant, old])
+            found = self._rows(tenant)
+            always = {name: row["forward_always"] for name, row in found.items()}
+            targets = {getattr(known.forwarding, when) for when in checks.FORWARDED_WHEN}
+            # Who leads outside by the new number would lead to it
+            checks.check_forwarding(Aor(tenant, new), known.forwarding, found.keys() | targets, always, ())
 
     def remove(self, aor: Aor) -> None:
         """Remove an extension; what others have forwarded to it is no longer."""
@@ -282,8 +316,7 @@ class Extensions:
         """Remove the extensions that exist; what others have forwarded to them is no longer."""
         those = json.dumps([*extensions])
         with self._connections.writing() as db:
-            for when in checks.FORWARDED_WHEN:
-                column = f"forward_{when}"
+            for column in FORWARD_COLUMNS:
                 among = AMONG.replace("extension", column, 1)
                 db.execute(
                     f"UPDATE extensions SET {column} = '' WHERE tenant = ? AND {among}", [tenant, those]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from blfd.core.trunks import numbers
@@ -50,6 +50,11 @@ class Upstream(Remote):
         """How much the pattern says that the extension fits best; None where it fits none."""
         found = [numbers.weight(one) for one in self.extensions if fits(one, extension)]
         return max(found, default=None)
+
+    def renumbered(self, old: str, new: str) -> Upstream:
+        """The upstream with an extension's new number where the old one is named."""
+        named = dict.fromkeys(new if one == old else one for one in self.extensions)
+        return replace(self, extensions=tuple(named))
 
 
 def fits(pattern: str, extension: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, Field
 
-from blfd.operations import extensions
+from blfd.operations import extensions, renumbering
 from blfd.operations.desk import Row
 from blfd.store import NewExtension, Outcome
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
@@ -80,6 +80,23 @@ class ExtensionChange(Sent):
     password: str | None = None
 
 
+class NewNumber(Sent):
+    """`password` is needed, and may be that of before: only a hash is kept that has the number in it."""
+
+    extension: str
+    password: str
+
+
+class Renumbered(BaseModel):
+    """`notes` say what went along, and what did not; `devices` have other files now, and `told` registered
+    phones were told to fetch them."""
+
+    extension: Extension
+    notes: list[str]
+    devices: list[str]
+    told: int
+
+
 class ImportRow(BaseModel):
     """What would become of a row of the file; where there is a problem, nothing."""
 
@@ -148,6 +165,15 @@ def change_extension(
         at.desk, at.tenant, extension, **fields, forwarding=forwarding, expected=expected
     )
     return tagged(response, changed)
+
+
+@router.post("/extensions/{extension}/renumber", response_model=Renumbered, responses=TAGGED)
+def renumber_extension(
+    at: Writing, response: Response, extension: str, new: NewNumber, expected: Expected
+) -> Row:
+    """All that names it goes along. Its phones are unregistered, its watchers told."""
+    done = renumbering.renumber(at.desk, at.tenant, extension, new.extension, new.password, expected=expected)
+    return {**done._asdict(), "extension": tagged(response, done.row)}
 
 
 @router.delete("/extensions/{extension}", status_code=204)

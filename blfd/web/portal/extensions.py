@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from blfd.control import ControlError, NotRunning
 from blfd.core.directory import Forwarding
-from blfd.operations import Desk, etag, extensions, groups, lamps, tenants
+from blfd.operations import Desk, NotTaken, etag, extensions, groups, lamps, renumbering, tenants
 from blfd.operations.imports import Counts
 from blfd.operations.loss import Loss
 from blfd.store import Conflict, NewExtension, StoreError
@@ -119,6 +119,28 @@ def change(here: Writing, extension: str, form: Form) -> Response:
         shown = {**NOTHING, **sent, **forwarding, "extension": extension}
         return _page(here, shown, version=version, error=error.text)
     return here.to("extensions", "changed")
+
+
+@router.get("/renumber/{extension}")
+def ask_for_number(here: Writing, extension: str) -> Response:
+    loss = renumbering.along(here.desk, here.tenant, extension)
+    return here.page("renumber.html", row={"extension": extension, "new": ""}, loss=loss, error="")
+
+
+@router.post("/renumber/{extension}")
+def renumber(here: Writing, extension: str, form: Form) -> Response:
+    new, version = str(form.get("new", "")).strip(), str(form.get("version", ""))
+    password = str(form.get("password", ""))
+    try:
+        renumbering.renumber(here.desk, here.tenant, extension, new, password, expected=version)
+    except NotTaken:
+        raise
+    except StoreError as error:
+        status = 409 if isinstance(error, Conflict) else 422
+        loss = renumbering.along(here.desk, here.tenant, extension)
+        row = {"extension": extension, "new": new}
+        return here.page("renumber.html", status, row=row, loss=loss, error=error.text)
+    return here.to("extensions", "renumbered")
 
 
 def _doings(form: FormData) -> dict[str, Doing]:

@@ -46,6 +46,7 @@ DONE = {
     "added": "Added.",
     "changed": "Saved.",
     "removed": "Removed.",
+    "renumbered": "It has another number now. What went along stands in the list of changes.",
     "imported": "Imported.",
     "renewed": "It has other passwords and another address for its files now.",
     "all_renewed": "They have other passwords and other addresses for their files now.",
