@@ -57,6 +57,7 @@ COMMANDS = {  # each with arguments that are right for the database below
     "extension list": "",
     "extension show": "101",
     "extension set": "101 --name Anna",
+    "extension renumber": f"101 104 {PASSWORD}",
     "extension remove": "101 --yes",
     "extension import": "extensions.csv",
     "extension export": "",
@@ -239,9 +240,9 @@ def test_helps_name_what_commands_do(folder: Path, inside: Blfd) -> None:
         for option in command.params
         if "Asked for on a terminal" in (option.help or "")
     ]
-    assert asked == ["admin add", "admin password", "extension add"]
+    assert asked == ["admin add", "admin password", "extension add", "extension renumber"]
     for name in asked:
-        code, _, errors = inside(*shlex.split(f"{name} {COMMANDS[name].split()[0]}"))
+        code, _, errors = inside(*shlex.split(f"{name} {COMMANDS[name].partition(' --')[0]}"))
         assert (code, errors.partition(":")[2].partition(":")[2]) == (1, " give --password\n"), errors
     assert {name for name, text in helps.items() if not text.endswith(".")} <= {"changes"}
 

@@ -15,7 +15,7 @@ import provisioning
 from blfd.core.values import Aor
 from blfd.devices.survey import is_team
 from blfd.operations import devices
-from blfd.operations.desk import Desk
+from blfd.operations.desk import Desk, is_secret
 from blfd.operations.loss import counted, some_of
 from blfd.store import StoreError
 from blfd.store.devices import DeviceRow
@@ -157,7 +157,8 @@ def _settings(desk: Desk, aor: Aor) -> list[tuple[str, str]]:
     """What is set for phones, and may name an extension: nobody but its maker knows what a setting means."""
     word = re.compile(rf"(?<![\w.+-]){re.escape(aor.extension)}(?![\w.+-])")
     there = desk.store.overrides.all(aor.tenant)
-    return [(scope, name) for scope, name, value in there if value and word.search(value)]
+    said = ((scope, name) for scope, name, value in there if value and word.search(value))
+    return [(scope, name) for scope, name in said if not is_secret(name)]
 
 
 def follow(desk: Desk, aor: Aor, new: str, password: str) -> None:
