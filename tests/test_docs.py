@@ -85,7 +85,10 @@ SCENERY = {  # what a page takes for granted
     "api.md": extensions("101", "102"),
     "beside.md": [*extensions("102"), CARRIER],
     "calls.md": extensions("102"),
-    "cli.md": [*extensions("102", "103", "104", "108", "109"), "blfd trunk add backup --server 192.0.2.1"],
+    "cli.md": [
+        *extensions("102", "103", "104", "108", "109", "110"),
+        "blfd trunk add backup --server 192.0.2.1",
+    ],
     "operation.md": extensions("102"),
     "phones.md": [*extensions("102"), PHONE],
     "provisioning.md": extensions("101", "102", "103", "104"),

@@ -1,7 +1,7 @@
 """What names an extension in what is stored: it goes along with another number, or a removal tells of it.
 
-Each place is in the tables here: a column, or a field of a trunk or upstream, that is new fails the test until
-it is said whether it names extensions, and then until renumbering and removal know it.
+Each place is in the tables here: a column, or a field of a trunk or upstream, that is new fails the test
+until it is said whether it names extensions, and then until renumbering and removal know it.
 """
 
 from __future__ import annotations
