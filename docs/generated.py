@@ -86,8 +86,9 @@ def never() -> str:
 
 
 def translated() -> str:
-    lines = ["| a phone's status | the caller is told | in words |", "|---|---|---|", "| 3xx | 480 | "]
-    lines[-1] += "102 has forwarded its calls: where to, if that leads nowhere |"
+    lines = ["| a phone's status | the caller is told | in words |", "|---|---|---|"]
+    lines.append(f"| BYE before any | 480 | 102 {refusals.HUNG_UP} |")
+    lines.append("| 3xx | 480 | 102 has forwarded its calls: where to, if that leads nowhere |")
     lines += [f"| {was} | {told} | 102 {words} |" for was, (told, words) in refusals.OF_INVITE.items()]
     return "\n".join([*lines, ""])
 

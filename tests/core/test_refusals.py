@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blfd.core.calls.passed_on import HEARD
-from blfd.core.calls.refusals import EXPLAINS, REQUIRED, Refused, better, of_info, of_invite, of_offer
+from blfd.core.calls.refusals import (
+    EXPLAINS,
+    REQUIRED,
+    Refused,
+    better,
+    of_info,
+    of_invite,
+    of_offer,
+    of_server,
+)
 from blfd.core.values import Headers
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +30,8 @@ MORE: Headers = (("Retry-After", "5"), ("Warning", '399 b "so"'), ("Reason", "Q.
 @pytest.mark.parametrize(
     ("status", "said", "told", "explained"),
     [
+        (200, (), 480, ()),
+        (200, MORE, 480, MORE),
         (486, MORE, 486, MORE),
         (404, (), 404, ()),
         (480, MORE, 480, MORE),
@@ -94,13 +105,14 @@ def test_what_is_told_of_a_refused_info(status: int, said: Headers, told: int, e
     assert of_info(status, "Words", said)[:3] == (told, "Words", explained)
 
 
-@given(st.integers(300, 699), st.text(), st.lists(st.tuples(st.sampled_from(HEARD), st.text(max_size=5))))
+@given(st.integers(0, 699), st.text(), st.lists(st.tuples(st.sampled_from(HEARD), st.text(max_size=5))))
 def test_whatever_is_relayed_has_what_it_requires(
     status: int, reason: str, said: list[tuple[str, str]]
 ) -> None:
     headers = tuple(said)
     for refused in (
         of_invite("102", status, reason, headers),
+        of_server("carrier", status, reason, headers),
         of_offer(status, reason, headers),
         of_info(status, reason, headers),
     ):

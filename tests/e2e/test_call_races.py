@@ -49,6 +49,16 @@ def test_the_caller_hangs_up_by_bye_while_it_rings(site: Site) -> None:
     assert calling.final().status == 487
 
 
+def test_the_callee_hangs_up_by_bye_while_it_rings(site: Site) -> None:
+    """RFC 3261, section 15, forbids that: its caller is told that nobody has answered, and never 200."""
+    calling, callee, invite = ringing(site)
+    assert Dialog.of_invite(callee, invite).request("BYE").status == 200
+    assert calling.final().start == "SIP/2.0 480 102 has hung up before it answered"
+    callee.reply(invite, 487, "Request Terminated")
+    callee.wait_request("ACK")
+    assert lamps(site)["102"] == "idle"
+
+
 def test_the_callee_hangs_up_before_the_caller_has_acknowledged(site: Site) -> None:
     calling, callee, invite = ringing(site)
     callee.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP)

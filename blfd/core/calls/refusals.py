@@ -60,6 +60,7 @@ section 12.2.1.2)."""
 UNREACHABLE = "is not reachable"
 PASSWORD = "takes calls with a password only"
 NOT_NOW = "cannot take calls now"
+HUNG_UP = "has hung up before it answered"
 OF_INVITE: dict[int, tuple[int, str]] = {
     # A password is asked of blfd, which has none for a phone. The caller's own would go to the phone.
     401: (480, PASSWORD),
@@ -89,6 +90,8 @@ OF_SERVER = {
 
 def of_invite(extension: str, status: int, reason: str, headers: Headers) -> Refused:
     """What the caller is told when a phone of `extension` refuses."""
+    if status < 300:  # it has rung, and sent BYE instead of a response (RFC 3261, section 15.1, forbids that)
+        return Refused(480, f"{extension} {HUNG_UP}", _explaining(headers, 480), status)
     if 300 <= status < 400:
         return Refused(480, f"{extension} has forwarded its calls", _explaining(headers, 480), status)
     if status in OF_INVITE:
@@ -101,6 +104,8 @@ def of_invite(extension: str, status: int, reason: str, headers: Headers) -> Ref
 def of_server(trunk: str, status: int, reason: str, headers: Headers) -> Refused:
     """What the caller is told when the server of a trunk refuses."""
     found, name = of_invite("", status, reason, headers), f"Trunk {trunk}"
+    if status < 300:
+        return found._replace(reason=f"{name} {HUNG_UP}")
     if 300 <= status < 400:
         return found._replace(reason=f"{name} sends the call elsewhere ({status}), which is not followed")
     if status in OF_TRANSACTION:

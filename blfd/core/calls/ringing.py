@@ -98,5 +98,7 @@ def refusal_of(end: LegEnded, branch: Branch) -> tuple[Refused, list[Effect]]:
     said = f"refuses a call: {end.status} {visible(end.reason)}".strip()
     if end.silent:
         said = "cannot be reached: no connection" if is_apart else "does not answer a call"
+    elif end.status < 300:
+        said = "hangs up a call (BYE) that it has not answered"
     text = f"{branch.party} at {visible(branch.contact)} {said}; the caller is told"
     return refused, [Log(Level.INFO, f"{text} {refused.status} {refused.reason}")]
