@@ -327,10 +327,20 @@ def test_nothing_is_taken_over_transferred_or_answered_by_itself_from_outside() 
     (dial,) = story.call_in(outside()._replace(headers=(*ringing, *answered)))
     assert {name for name, _ in dial.headers} == {"P-Asserted-Identity", "Max-Forwards", "Diversion"}
     story.ring(dial.leg)
-    story.answer(dial.leg)
     refer = ReferReceived(request("REFER", "x", "101"), story.caller, ReferTo(uri("103")))
-    refused = story.refused(refer)
-    assert (refused.status, refused.reason) == (403, ""), "our words are not for outside"
+    call = story.world.core.calls.of(story.caller)
+    refused = [story.refused(refer)]
+    story.answer(dial.leg)
+    refused.append(story.refused(refer))
+    assert call
+    call.transfers = 10
+    refused.append(story.refused(refer))
+    call.transfers = 0
+    story.give(ReferReceived(request("REFER", "101", "x"), dial.leg, ReferTo(uri("103"))))
+    refused.append(story.refused(refer))
+    assert [(one.status, one.reason) for one in refused] == [(403, ""), (403, ""), (483, ""), (491, "")]
+    logged = [effect.text for effect in story.effects if isinstance(effect, Log)]
+    assert "is refused: 491 This call is just being transferred" in logged[-1], "our words are for the log"
 
 
 @pytest.mark.parametrize("make", [subscribe, register])

@@ -67,9 +67,9 @@ def outward(effect: OnLeg) -> OnLeg:
     return effect._replace(**changed)
 
 
-def refusal(told: Refusal, who: str) -> Refusal:
-    """The refusal of a call from outside, before there is a leg; `who` has called, for the log."""
-    log = told.log or f"a call by {who} is refused: {told.status} {told.reason}"
+def refusal(told: Refusal, who: str, what: str = "a call") -> Refusal:
+    """The refusal of what `who` outside has asked for by a request of its own, which the log names."""
+    log = told.log or f"{what} by {who} is refused: {told.status} {told.reason}"
     return Refusal(told.status, "", fields(told.headers), log, warns=told.warns)
 
 

@@ -6,6 +6,7 @@ import itertools
 from collections import deque
 
 from blfd.core import own_contact
+from blfd.core.calls import outward
 from blfd.core.calls.call import Call
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.leg_effects import (
@@ -31,9 +32,10 @@ from blfd.core.calls.referral import Referrals
 from blfd.core.calls.refusals import NOBODY_NOW
 from blfd.core.calls.transfer import Action, Event, Stage, Transfer
 from blfd.core.effects import Effect, Level, Log, Reply
+from blfd.core.errors import Refusal
 from blfd.core.events.dialog_state import Dialogs
 from blfd.core.messages import ReferReceived, Request
-from blfd.core.party import Seat, State
+from blfd.core.party import Party, Seat, State
 from blfd.core.settings import Settings
 from blfd.core.timers import Timers
 from blfd.core.values import Reason
@@ -82,6 +84,23 @@ class Transfers:
 
     def refer(self, refer: ReferReceived, now: float) -> list[Effect]:
         """Take a REFER, or refuse it (Refusal)."""
+        try:
+            return self._take(refer, now)
+        except Refusal as told:
+            party = self._party(refer.leg)
+            if party and party.is_outside:
+                raise outward.refusal(told, f"{party}", "a transfer") from None
+            raise
+
+    def _party(self, leg: int) -> Party | None:
+        """Who is on a leg of a call, or of a transfer that has it alone."""
+        if call := self._calls.of(leg):
+            return call.seat(leg).party
+        found = self._by_leg.get(leg)
+        seats = (found.transferor, found.transferee) if found else ()
+        return next((seat.party for seat in seats if seat.leg == leg), None)
+
+    def _take(self, refer: ReferReceived, now: float) -> list[Effect]:
         request = refer.request
         call = self._referrals.call_of(refer, self._by_leg)
         found = self._referrals.find(refer, call, self._by_leg, now)
