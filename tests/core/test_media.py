@@ -151,11 +151,14 @@ c=IN IP4 192.0.2.1|c=IN IP6 2001:db8::1|c=IN IP4 0.0.0.0|b=AS:64|k=clear:x|m=aud
 m=audio 0 RTP/AVP 0|m=video 5000 RTP/AVP 97|m=|m=audio|m=audio 6000 RTP/SAVP 0|a=sendonly|a=sendrecv
 a=inactive|a=recvonly|a=rtpmap:101 telephone-event/8000|a=rtpmap:97 H264/90000|a=fmtp:101 0-15|a=ptime:20
 a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x|a=candidate:1 1 UDP 1 192.0.2.1 4 typ host|a=altc:1 IP6 ::1 4
-a=x-unknown:\xff\x00 i=not|Z=nothing known|no line|=|""".replace(b"\n", b"|").split(b"|")
+a=tool:x|a=ssrc:7 cname:x|a=ssrc:8 cname:y|a=x-unknown:\xff\x00 i=not|Z=nothing known|no line|=|""".replace(
+    b"\n", b"|"
+).split(b"|")
 ANYTHING = st.binary(max_size=12).map(lambda octets: octets.translate(None, b"\r\n"))
 SAID = st.one_of(st.sampled_from(KNOWN), ANYTHING.filter(lambda octets: octets[:2] != b"m="))
 WRITTEN = st.lists(st.tuples(SAID, st.sampled_from([b"\r\n", b"\n", b"\r", b" \r\n", b"\t\n"])), max_size=25)
-ABOUT = (b"i=", b"u=", b"e=", b"p=")
+ABOUT = (b"i=", b"u=", b"e=", b"p=", b"k=", b"a=tool:")
+CNAME = (b"a=ssrc:7 cname:", b"a=ssrc:8 cname:")
 
 
 def lines_of(description: bytes) -> list[bytes]:
@@ -186,7 +189,7 @@ def test_nothing_of_a_description_names_its_sender(written: list[tuple[bytes, by
     octets = b"".join(chain.from_iterable(written))
     nameless = unnamed(octets)
     assert unnamed(nameless) == nameless
-    kept = [line for line in lines_of(octets) if line[:2] not in ABOUT]
+    kept = [line for line in lines_of(octets) if not line.startswith(ABOUT)]
     for was, now in zip(kept, lines_of(nameless), strict=True):
         if was[:2] == b"s=":
             assert now == b"s=-"
@@ -196,9 +199,13 @@ def test_nothing_of_a_description_names_its_sender(written: list[tuple[bytes, by
                 assert now.split() == [b"o=-", *words[-5:]]
             else:
                 assert now == (b"o=-" + was[2:][was[2:].find(b" ") :] if b" " in was else b"o=-")
+        elif was.startswith(CNAME):
+            assert now.startswith(was.partition(b"cname:")[0] + b"cname:")
         else:
             assert now == was
-    plain = b"".join(line + end for line, end in written if line[:2] not in (*ABOUT, b"s=", b"o="))
+    plain = b"".join(
+        line + end for line, end in written if not line.startswith((*ABOUT, *CNAME, b"s=", b"o="))
+    )
     assert unnamed(plain) == plain
 
 

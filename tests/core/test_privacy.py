@@ -179,10 +179,29 @@ def test_privacy_that_is_not_to_be_had() -> None:
     assert isinstance(world.give(asked("id", "critical"))[0], Accept)
 
 
+NAMING: tuple[tuple[bytes, bytes], ...] = (
+    (b"a=tool:Yealink T58 of Alice\r\n", b""),
+    (b"a=cat:acme.sales\r\na=keywds:Alice\r\na=lang:de\r\n", b"a=lang:de\r\n"),
+    (b"a=identity:eyJpZHAiOi\r\n", b""),
+    (b"k=clear:s3cret\r\nk=prompt\r\n", b""),
+    (b"a=label:1\r\na=toolbox:x\r\na=msid:a b\r\n", b"a=label:1\r\na=toolbox:x\r\na=msid:a b\r\n"),
+    (
+        b"a=ssrc:7 cname:alice@pc\r\na=ssrc:7 msid:a b\r\na=ssrc:8 cname:x\na=ssrc:9 cname:alice@pc\r\n",
+        b"a=ssrc:7 cname:1\r\na=ssrc:7 msid:a b\r\na=ssrc:8 cname:2\na=ssrc:9 cname:1\r\n",
+    ),
+)
+"""Lines of SDP, and what is left of them. What is synchronised by one cname is so by its number (RFC 5576);
+a label is what other lines call a stream by (RFC 4574)."""
+
+
 def test_sdp_without_a_name() -> None:
     assert unnamed(SDP + b"i=101\r\n") == SDP.replace(b"i=101\r\n", b"").replace(b"o=101", b"o=-").replace(
         b"s=Name 101", b"s=-"
     )
+    for was, now in NAMING:
+        assert unnamed(b"v=0\r\n" + was + b"m=audio 4 RTP/AVP 0\r\n") == (
+            b"v=0\r\n" + now + b"m=audio 4 RTP/AVP 0\r\n"
+        ), was
     for user in (b"Alice Ng", b"Alice van der Ng", b" Alice\tNg ", b"1 1 IN IP4 Alice"):
         assert unnamed(b"o=" + user + b" 1 1 IN IP4 x\r\n").split() == b"o=- 1 1 IN IP4 x".split(), user
     assert unnamed(b"v=0\ne=101@x\no=- 1 1 IN IP4 x\ns=\na=e=x\n") == b"v=0\no=- 1 1 IN IP4 x\ns=-\na=e=x\n"

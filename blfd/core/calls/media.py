@@ -16,9 +16,12 @@ IPV4, IPV6 = b"IP4", b"IP6"
 FAMILIES = frozenset((IPV4, IPV6))
 APART = "The media of the phones cannot meet: one has IPv4, the other IPv6"
 
-# Phones write name and extension into fields for people, and into o= (RFC 4566, sections 5.2 to 5.6).
+# Phones write name and extension into fields for people, and into o= (RFC 8866, sections 5.2 to 5.6). They
+# name themselves by a=tool (6.3), and their user by a=identity (RFC 8827); a key in k= is one that all on the
+# way have read, and to be left out (RFC 8866, section 5.12). None of it does anything for a call.
 _BEGINS = rb"(?<![^\r\n])"  # a line, as `sdp` cuts them
-_ABOUT = re.compile(_BEGINS + rb"[iuep]=[^\r\n]*(?:\r\n|\r|\n|\Z)")
+_ABOUT = re.compile(_BEGINS + rb"(?:[iuepk]=|a=(?:tool|cat|keywds|identity):)[^\r\n]*(?:\r\n|\r|\n|\Z)")
+_CNAME = re.compile(_BEGINS + rb"(a=ssrc:\d+ cname:)([^\r\n]*)")
 _SESSION_NAME = re.compile(_BEGINS + rb"s=[^\r\n]*")
 _ORIGIN = re.compile(_BEGINS + rb"o=([^\r\n]*)")
 _FAMILY = re.compile(rb"(?<=IN )IP[46](?= )")
@@ -207,7 +210,13 @@ def _directed(sdp: bytes, directions: list[bytes]) -> bytes:
 
 def unnamed(sdp: bytes) -> bytes:
     """`sdp` without what names its sender, and all else of it octet for octet."""
-    return _ORIGIN.sub(_of_nobody, _SESSION_NAME.sub(b"s=-", _ABOUT.sub(b"", sdp)))
+    names: dict[bytes, bytes] = {}
+
+    def by_number(line: re.Match[bytes]) -> bytes:
+        return line[1] + names.setdefault(line[2], b"%d" % (len(names) + 1))
+
+    found = _CNAME.sub(by_number, sdp) if b"cname:" in sdp else sdp
+    return _ORIGIN.sub(_of_nobody, _SESSION_NAME.sub(b"s=-", _ABOUT.sub(b"", found)))
 
 
 def _of_nobody(line: re.Match[bytes]) -> bytes:
