@@ -19,8 +19,10 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from enum import IntEnum, auto
+from mmap import mmap
 
 from blfd.core.values import Flow
+from blfd.sip.kept import Kept, read
 from blfd.sip.message import Request
 from blfd.sip.timers import LIFETIME, T1, T2
 
@@ -90,13 +92,14 @@ class ServerTransaction:
 
     __slots__ = (
         "anew",
-        "data",
+        "block",
         "flow",
         "id",
         "interval",
         "key",
         "leg",
         "method",
+        "place",
         "request",
         "same",
         "source",
@@ -112,7 +115,8 @@ class ServerTransaction:
         self.request: Request | None = request
         self.source, self.flow, self.anew = source, flow, anew
         self.state = TRYING
-        self.data = b""
+        self.block: mmap | None = None  # with the newest response, at `place`
+        self.place = 0
         self.interval = T1
         self.leg = 0
         self.same: tuple[str, str, int] | None = None
@@ -143,6 +147,7 @@ class ServerTransactions:
         self._ends: deque[tuple[float, ServerTransaction]] = deque()  # in order: all live as long
         self._repeats: list[tuple[float, int, ServerTransaction]] = []  # timer G
         self._numbers = itertools.count(1)
+        self._kept = Kept()
         self.without_response = 0  # given up since the start: should be zero
         self.undelivered = 0  # responses whose connection was gone, and that had no other
 
@@ -187,7 +192,7 @@ class ServerTransactions:
         self, transaction: ServerTransaction, status: int, data: bytes, now: float, *, once: bool = False
     ) -> None:
         """Send a response; the transaction has to be open. `once`: only copies of the request repeat it."""
-        transaction.data = data
+        transaction.block, transaction.place = self._kept.add(data)
         if status < 200:
             self._step(transaction, Event.PROVISIONAL)
             return
@@ -214,7 +219,7 @@ class ServerTransactions:
     def accepted(self, transaction: ServerTransaction, leg: int, now: float) -> None:
         """Note that an INVITE became a leg, which answers it."""
         self._step(transaction, Event.ACCEPT)
-        transaction.leg = leg
+        transaction.leg, transaction.block = leg, None
         self._close(transaction)
         self._end_at(transaction, now + LIFETIME)
 
@@ -235,12 +240,14 @@ class ServerTransactions:
 
     def _step(self, transaction: ServerTransaction, event: Event) -> None:
         transaction.state, action = TABLE[transaction.state, event]
-        if action is SEND and not self._send(transaction.data, transaction.flow):
-            self._send_anew(transaction)
+        if action is SEND and transaction.block is not None:
+            data = read(transaction.block, transaction.place)
+            if not self._send(data, transaction.flow):
+                self._send_anew(transaction, data)
 
-    def _send_anew(self, transaction: ServerTransaction) -> None:
+    def _send_anew(self, transaction: ServerTransaction, data: bytes) -> None:
         """Send a response anew whose connection has ended (section 18.2.2); timers repeat datagrams."""
-        data, anew = transaction.data, transaction.anew
+        anew = transaction.anew
         if transaction.flow.is_connected and not (anew and self._connect(data, anew)):
             self.undelivered += 1
 

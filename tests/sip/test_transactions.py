@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import weakref
+from typing import Any
+
 import pytest
 
 from blfd.core.values import DialogId, Flow
 from blfd.sip.client_transactions import COOKIE, RANDOM, ClientTransactions
+from blfd.sip.kept import BLOCK
 from blfd.sip.message import Request
 from blfd.sip.reader import read
 from blfd.sip.server_transactions import TABLE, Action, Event, ServerTransaction, ServerTransactions, State
@@ -198,6 +203,32 @@ def test_what_is_ignored_is_ignored_again() -> None:
     assert server.all.find(transaction.key)
     server.at(1)
     assert len(server.all) == server.all.without_response == 0
+
+
+def test_each_response_is_repeated_as_it_was_and_none_is_kept_for_longer_than_that() -> None:
+    server, blocks = Server(), set[weakref.ref[Any]]()
+    dice = random.Random(3261)
+    for number in range(2_000):
+        transaction = server.begin("INVITE" if number % 3 else "SUBSCRIBE", branch=f"{number}")
+        data = dice.randbytes(
+            dice.choice([0, 1, 450, 1400, 70_000, BLOCK, BLOCK + 1][: 5 + (number % 99 == 0)])
+        )
+        server.all.respond(transaction, dice.choice([100, 200, 486]), data, server.now)
+        assert transaction.block is not None
+        blocks.add(weakref.ref(transaction.block))
+        server.all.repeated(transaction)
+        assert server.sent[-2:] == [(data, UDP)] * 2
+        if transaction.state is State.PROCEEDING:  # as long as the call goes on
+            server.all.accepted(transaction, 1, server.now)
+            server.legs.add(1)
+        server.at(0.05)
+        server.sent.clear()
+    alive = sum(block() is not None for block in blocks)
+    assert 20 < alive < len(blocks) / 2
+    del transaction
+    server.at(LIFETIME)
+    assert sum(block() is not None for block in blocks) == 1
+    assert len(server.all) > 0, "calls go on"
 
 
 class Client:

@@ -115,7 +115,10 @@ class Requests:
         if resource.tenant != watcher.aor.tenant:
             text = f"{watcher.aor} may not watch {visible(f'{resource}')}: they belong to different tenants"
             raise Refusal(403, "Another tenant's extension", (), text)
-        if not self._directory.has_lamp(resource):
+        extension = self._directory.extensions.get(resource)
+        if extension:
+            resource = extension.aor  # all subscriptions share the one name
+        elif not self._directory.has_lamp(resource):
             self._remember_unknown(watcher.aor, resource.extension)
             wanted = visible(resource.extension)
             text = f"{watcher.aor} watches {wanted}, which does not exist: add it or fix the key"
