@@ -11,6 +11,7 @@ from blfd.core.calls.codes import MOST, SHOWN
 from blfd.core.calls.leg_effects import Accept, Answer, HangUp, RefuseOffer, RespondToInfo
 from blfd.core.calls.leg_inputs import InfoReceived, LegAccepted, LegAcknowledged, LegEnded, OfferReceived
 from blfd.core.calls.media import silent
+from blfd.core.calls.own_rules import MOST as MOST_WAITING
 from blfd.core.calls.refusals import NOBODY_NOW
 from blfd.core.directory import Directory, Forwarding, Rule
 from blfd.core.effects import Effect, Log, Reply, SetRules
@@ -101,15 +102,47 @@ def test_what_cannot_be_stored_is_a_refused_call(status: int, reason: str) -> No
     assert isinstance(dial(story, "*78")[0], SetRules), "the next one is heard"
 
 
-def test_changes_of_an_extension_are_one_at_a_time_and_wait_for_nobody_else() -> None:
+def test_changes_of_an_extension_are_one_at_a_time_in_order_and_wait_for_nobody_else() -> None:
     story = world()
-    (asked,) = dial(story, "*78")
-    assert (reply(dial(story, "*79")).status, reply(dial(story, "*72102")).status) == (500, 500)
+    (first,) = dial(story, "*78")
+    assert dial(story, "*79") == dial(story, "*79") == dial(story, "*72102") == [], "they wait for the first"
     (other,) = story.give(invite("102", "*78"))
-    assert isinstance(asked, SetRules)
+    assert isinstance(first, SetRules)
     assert isinstance(other, SetRules)
-    assert other.number != asked.number
-    answered(story, stored(story, asked))
+    assert other.number != first.number
+    accept, second = stored(story, first)
+    assert isinstance(second, SetRules)
+    assert second.rules == (Rule("dnd", False),), "although that was so when it was dialled"
+    assert "disturb is on" in str(answered(story, [accept]).headers)
+    off, again, third = stored(story, second)
+    assert isinstance(third, SetRules)
+    assert third.rules == (Rule("always", "102"),)
+    for accept in (off, again):
+        assert "disturb is off" in str(answered(story, [accept]).headers)
+    answered(story, stored(story, third))
+    assert story.core.directory.extensions[WHO].forwarding == Forwarding(always="102")
+    (last,) = dial(story, "*73")
+    assert isinstance(last, SetRules), "nothing waits any more"
+
+
+def test_the_next_change_is_stored_though_the_one_before_is_not() -> None:
+    story = world()
+    (first,) = dial(story, "*72102")
+    assert dial(story, "*78") == []
+    assert isinstance(first, SetRules)
+    refused, second = stored(story, first, 403, "in a circle")
+    assert reply([refused]).status == 403
+    assert isinstance(second, SetRules)
+    answered(story, stored(story, second))
+
+
+def test_few_changes_of_an_extension_wait() -> None:
+    story = world()
+    assert isinstance(dial(story, "*78")[0], SetRules)
+    for _ in range(MOST_WAITING - 1):
+        assert dial(story, "*79") == []
+    refused = reply(dial(story, "*79"))
+    assert (refused.status, refused.headers) == (500, (("Retry-After", "1"),))
 
 
 def test_a_phone_gone_mad_has_few_such_calls() -> None:
