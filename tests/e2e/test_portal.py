@@ -243,6 +243,18 @@ NO_TABLE_SCROLLS_SIDEWAYS = """
     [...document.querySelectorAll(".wide, .scroll")].every((one) => one.scrollWidth <= one.clientWidth + 20)
 """
 """A letter or two are not counted: fonts differ."""
+NO_ROW_IS_HALF_A_SCREEN_HIGH = """
+    [...document.querySelectorAll("tr")].every((one) => one.getBoundingClientRect().height < innerHeight / 2)
+"""
+
+
+def fits(page: Page, address: str) -> None:
+    """A page and its tables are not wider than the screen, and no row of them fills it."""
+    page.goto(address)
+    root = "document.documentElement"
+    assert measured(page, f"{root}.scrollWidth <= {root}.clientWidth"), address
+    assert measured(page, NO_TABLE_SCROLLS_SIDEWAYS), address
+    assert measured(page, NO_ROW_IS_HALF_A_SCREEN_HIGH), address
 
 
 @pytest.mark.parametrize("width", [390, 1280])
@@ -255,6 +267,15 @@ def test_no_page_is_wider_than_the_screen(site: Site, page: Page, width: int) ->
     site.cli("route", "add", "0.", "--trunks", "carrier", "--strip", "1", "--prefix", "+49")
     pbx = ("--server", "127.0.0.11", "--extensions", "110,111,112", "--enabled", "off")
     site.cli("upstream", "add", "headquarters", *pbx)
+    site.cli("admin", "add", "root", "--password", ADMIN_PASSWORD)
+    far = "branch-office.of-a-city-far-away.example"
+    site.cli("tenant", "add", far, "--alias", f"pbx.{far}")
+    site.cli("admin", "add", "barbara", "--tenant", far, "--password", ADMIN_PASSWORD)
+    site.cli("token", "add", "t" * 60, "--scope", "lamps", "--scope", "read", "--scope", "system")
+    (site.folder / "many.csv").write_text(
+        "extension,password\n" + "".join(f"{n},x\n" for n in range(30000, 30060))
+    )
+    site.cli("extension", "import", str(site.folder / "many.csv"))
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.set_viewport_size({"width": width, "height": 800})
@@ -271,10 +292,7 @@ def test_no_page_is_wider_than_the_screen(site: Site, page: Page, width: int) ->
         "upstreams",
     )
     for name in (*shown, "pickups", "explain?extension=101", "administrators", "tokens", "changes"):
-        page.goto(f"/t/default/{name}")
-        root = "document.documentElement"
-        assert measured(page, f"{root}.scrollWidth <= {root}.clientWidth"), name
-        assert measured(page, NO_TABLE_SCROLLS_SIDEWAYS), name
+        fits(page, f"/t/default/{name}")
     page.goto("/t/default/extensions/import")
     page.get_by_label("CSV file").set_input_files(
         {
@@ -286,6 +304,9 @@ def test_no_page_is_wider_than_the_screen(site: Site, page: Page, width: int) ->
     page.get_by_role("button", name="Show what it will do").click()
     expect(page.get_by_role("button", name="Add them")).to_be_visible()
     assert measured(page, NO_TABLE_SCROLLS_SIDEWAYS), "import"
+    sign_in(page, "root")
+    for name in ("tenants", "administrators", "tokens", "settings", "changes", "health"):
+        fits(page, f"/{name}")
     assert not said
 
 
