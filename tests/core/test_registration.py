@@ -113,6 +113,24 @@ def test_it_registers_with_a_token_and_is_refreshed_before_its_time_is_over() ->
 
 
 @pytest.mark.parametrize(
+    ("granted", "seconds", "warns"), [(1, 5, True), (5, 5, True), (6, 6, False), (19, 19, False)]
+)
+def test_a_registration_of_a_few_seconds_is_kept_up_without_a_storm(
+    granted: int, seconds: int, warns: bool
+) -> None:
+    line = Line()
+    line.accepted(granted)
+    assert f"for {seconds} s" in line.logs[-1]
+    assert ("ask whose server it is for a longer time" in line.logs[-1]) is warns
+    for _ in range(3):
+        assert line.wait(seconds * 0.59) is None
+        again = line.wait(seconds * 0.22)
+        assert again
+        line.answer(again, 200, expires=granted)
+    assert len([text for text in line.logs if "is registered" in text]) == 1, "said once"
+
+
+@pytest.mark.parametrize(
     ("contacts", "expires"), [((0,), None), ((0,), 600), ((None,), 0), ((), 0), ((600, 0), None)]
 )
 def test_what_is_granted_for_no_time_is_no_registration(

@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from blfd.core.advice import command
 from blfd.core.challenges import Proofs, foreign
 from blfd.core.effects import Effect, Level, Log, SendRequest
 from blfd.core.messages import ResponseReceived
@@ -25,7 +26,7 @@ from blfd.core.visible import visible
 KIND = "register"
 FIRST_PAUSE = 2.0  # seconds; doubled with each failure up to the trunk's `retry`
 EARLIEST, LATEST = 0.6, 0.8  # parts of the time granted, after which it is refreshed
-SHORTEST, LONGEST = 20, 86_400  # seconds that a grant counts for, whatever a server says
+SHORTEST, LONGEST = 5, 86_400  # seconds that a grant counts for, whatever a server says
 MATTERS = (
     "password",
     "servers",
@@ -208,7 +209,7 @@ class Registrations:
         if one.said != words and one.state is not State.LEAVING:
             one.said = words
             where = f"trunk {one.trunk.name} does not register with {one.flow or one.trunk.servers[0]}"
-            logs.append(Log(Level.WARNING, f"{where}: {words}; {_advice(event)}"))
+            logs.append(Log(Level.WARNING, f"{where}: {words}; {_advice(event, one.trunk)}"))
         effects = self._step(one, event, now)
         if after and one.state is State.WAITING:
             self.timers.set(one.number, now + min(max(after, 1), one.trunk.retry_forbidden))
@@ -261,7 +262,11 @@ class Registrations:
         if not is_new:
             return []
         one.since = now
-        return [Log(Level.INFO, f"trunk {one.trunk.name} is registered with {one.flow} for {granted:.0f} s")]
+        text = f"trunk {one.trunk.name} is registered with {one.flow} for {granted:.0f} s"
+        if granted > SHORTEST:
+            return [Log(Level.INFO, text)]
+        advice = "or for less, and may miss calls in between: ask whose server it is for a longer time"
+        return [Log(Level.WARNING, f"{text}, {advice}")]
 
     def _send(self, one: Registration, expires: int, now: float) -> list[Effect]:
         ways = self._ways(one.trunk)
@@ -296,9 +301,10 @@ class Registrations:
         ]
 
 
-def _advice(event: Event) -> str:
+def _advice(event: Event, trunk: Trunk) -> str:
     if event is Event.REFUSED:
-        return "tried again slowly; look at 'blfd trunk show', and ask whose server it is"
+        show = command(trunk.tenant, "trunk", "show", trunk.name)
+        return f"tried again slowly; look at {show}, and ask whose server it is"
     return "tried again"
 
 
