@@ -28,18 +28,19 @@ from blfd.core.messages import (
     SubscribeReceived,
 )
 from blfd.core.saved import SavedCall, SavedPublication, SavedSeat, SavedSubscription
-from blfd.core.values import Aor, Binding, Flow, Location, Server
+from blfd.core.values import DEFAULT_TENANT, Aor, Binding, Flow, Location, Server
 
 
 class ProfileFound(NamedTuple):
     """What `FindProfile` has found: `url` is where the phone's files are.
 
-    None: no such phone is known. "": the phone knows it already, as it has fetched them.
+    None: no such phone is known. "": the phone of `tenant` knows it already, as it has fetched them.
     """
 
     wanted: ProfileWanted
     mac: str
     url: str | None
+    tenant: str = DEFAULT_TENANT
 
 
 class RulesSet(NamedTuple):

@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from blfd.core.access.domains import Domains
+from blfd.core.advice import command
 from blfd.core.calls.attempts import Way
 from blfd.core.calls.replaces import parse
 from blfd.core.directory import Directory, Extension, Rule, Tenant
 from blfd.core.errors import Refusal
 from blfd.core.trunks.outgoing import Outside, route_of
-from blfd.core.values import Aor, Replaces, Uri
+from blfd.core.values import DEFAULT_TENANT, Aor, Replaces, Uri
 from blfd.core.visible import visible
 
 
@@ -125,8 +126,9 @@ class Routing:
             user = visible(target.user)
             text = f"{who} calls {user}, which does not exist"
             if not self._is_here(who, target):
-                host, add = visible(target.host), f"blfd tenant set {who.tenant} --alias"
-                text = f"{who} calls {user} at {host}, which is no name of its tenant; see '{add}'"
+                host = visible(target.host)
+                add = command(DEFAULT_TENANT, "tenant", "set", who.tenant, "--alias")
+                text = f"{who} calls {user} at {host}, which is no name of its tenant; see {add}"
             return Refused(404, f"{user or 'This'} does not exist", text)
         return ToExtension(self._directory.extensions[aor])
 

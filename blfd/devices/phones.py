@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
 import provisioning
+from blfd.core.values import DEFAULT_TENANT
 from blfd.devices.files import Files
 from blfd.devices.survey import TEAM, Survey, watched_singly
 from blfd.devices.values import Wanted
@@ -111,10 +112,12 @@ class Phones(Files):
         """Give a device another password and another address for files. Raises StoreError."""
         self.store.devices.renew(self.get(tenant, mac).mac)
 
-    def profile(self, mac: str) -> str | None:
-        """What `ProfileFound` says of a phone of any tenant. Raises StoreError."""
+    def profile(self, mac: str) -> tuple[str | None, str]:
+        """What `ProfileFound` says of a phone of any tenant: `url` and `tenant`. Raises StoreError."""
         row = self.store.devices.get(mac)
-        return row and ("" if row.fetch else self.url(row))
+        if row is None:
+            return None, DEFAULT_TENANT
+        return "" if row.fetch else self.url(row), row.tenant
 
     def of_group(self, tenant: str, group: str) -> list[DeviceRow]:
         """The phones whose keys are a group's."""

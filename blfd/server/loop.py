@@ -46,6 +46,7 @@ from blfd.core.inputs import (
 )
 from blfd.core.locations import Locations
 from blfd.core.next_hop import NextHops
+from blfd.core.values import DEFAULT_TENANT
 from blfd.devices.values import place
 from blfd.pjsip.calls import Calls
 from blfd.pjsip.errors import PjsipError
@@ -231,15 +232,16 @@ class Server:
         """Find where a phone's files are, on a thread of its own, since it reads the database."""
         from blfd.devices.phones import Phones  # all of provisioning, which few servers need
 
+        tenant = DEFAULT_TENANT
         try:
-            url = Phones(self._store, lambda: self._control_calls.place).profile(effect.mac)
+            url, tenant = Phones(self._store, lambda: self._control_calls.place).profile(effect.mac)
         except StoreError as error:
             log.error("PnP: device %s is not told where its files are: %s", effect.mac, error)
             url = None
         except Exception:  # the question waits for an answer, whatever we have got wrong about it
             log.exception("PnP: device %s is not told where its files are", effect.mac)
             url = None
-        found = ProfileFound(effect.wanted, effect.mac, url)
+        found = ProfileFound(effect.wanted, effect.mac, url, tenant)
         self._answer_later(found)
 
     # Life

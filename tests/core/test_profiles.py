@@ -95,3 +95,6 @@ def test_a_phone_that_knows_already_is_not_told() -> None:
     assert ignore == Ignore(event.request.transaction)
     assert isinstance(log, Log)
     assert f"'blfd device renew {MAC}'" in log.text
+    of_tenant = give(ProfileFound(event, MAC, "", "acme.example"))[0]
+    assert isinstance(of_tenant, Log)
+    assert f"'blfd --tenant acme.example device renew {MAC}'" in of_tenant.text

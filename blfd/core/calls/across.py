@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from blfd.core.advice import command
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.leg_effects import Accept, Answer, HangUp
 from blfd.core.calls.leg_inputs import LegAnswered, LegEnded, LegInput
@@ -267,6 +268,7 @@ def carried_elsewhere(aor: Aor, dialog: WatchedDialog) -> Refusal:
     """The refusal of a call that another server carries, where there is no way to have it."""
     detail = (
         f"{dialog.publisher} tells of the call of {aor}, which does not pass through here, and no trunk says "
-        f"how it is picked up there: blfd trunk set NAME --pickup-code or --replaces"
+        f"how it is picked up there: {command(aor.tenant, 'trunk', 'set', 'NAME', '--pickup-code')}, or "
+        "--replaces"
     )
     return Refusal(488, f"The call of {aor.extension} is carried by another server", log=detail)

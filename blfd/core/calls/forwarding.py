@@ -263,7 +263,8 @@ class Rules:
             raise Refusal(480, f"{passed[-1].extension} forwards its calls to {here}, who calls")
         if party.aor in passed:
             way = ", ".join([*(aor.extension for aor in passed), here])
-            advice = f"look at 'blfd extension list', and at what the phones of {first} have set"
+            listed = command(passed[0].tenant, "extension", "list")
+            advice = f"look at {listed}, and at what the phones of {first} have set"
             text = f"calls of {passed[0]} go in a circle: {way}; {advice}"
             raise Refusal(480, f"Calls of {first} go in a circle: {way}", log=text)
         if len(hops) + asked.before > MOST:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+from blfd.core.advice import command
 from blfd.core.calls.call import Call
 from blfd.core.calls.calls import Calls
 from blfd.core.calls.forwarding import Asked, Callee
@@ -17,7 +18,7 @@ from blfd.core.messages import ReferReceived
 from blfd.core.party import Seat, State
 from blfd.core.quoting import name_addr
 from blfd.core.routing import Refused, Route, ToExtension, ToOutside
-from blfd.core.values import Aor, Headers, Uri
+from blfd.core.values import DEFAULT_TENANT, Aor, Headers, Uri
 from blfd.core.visible import visible
 from dialog_info import DialogState
 
@@ -139,7 +140,8 @@ def _check_tls(transferee: Seat, consultation: Consultation) -> None:
 
 
 def _stays(who: Aor) -> Refusal:
-    detail = f"{who} transfers a call outside: 'blfd tenant set --send-outside on' lets it"
+    lets = command(DEFAULT_TENANT, "tenant", "set", who.tenant, "--send-outside", "on")
+    detail = f"{who} transfers a call outside: {lets} lets it"
     return Refusal(403, "Calls are not transferred outside", log=detail)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from blfd.core import hosts, own_contact
+from blfd.core.advice import command
 from blfd.core.calls.forwarding import Asked, Rules, Target
 from blfd.core.calls.hops import Cause, cause_of, written
 from blfd.core.calls.leg_effects import Answer, Dial, HangUp, Offer, Progress
@@ -338,7 +339,8 @@ class RingingCall(Seats):
             text = (
                 f"emergency call {self.caller} -> {ringing.party} reaches nobody: {best.status} {best.reason}"
             )
-            log.append(Log(Level.WARNING, f"{text}; 'blfd doctor' says which trunks are in order"))
+            doctor = command(ringing.party.aor.tenant, "doctor")
+            log.append(Log(Level.WARNING, f"{text}; {doctor} says which trunks are in order"))
         last = HangUp(self.caller_leg, best.status, best.reason, headers=best.headers)
         return [*log, *dropped, *self._end(last, event, now)]
 

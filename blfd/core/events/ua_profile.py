@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from blfd.core.advice import command
 from blfd.core.effects import Effect, FindProfile, Ignore, Level, Log, Notify, Reply
 from blfd.core.inputs import ProfileFound
 from blfd.core.macs import mac_in
@@ -48,7 +49,7 @@ def _not_told(event: ProfileFound) -> Log:
     """The log line of a silence: the address holds a secret, so it is told as long as nobody has used it, and
     no longer."""
     why = "has fetched its files before, so it is not told again where they are"
-    advice = f"if it has lost its settings: 'blfd device renew {event.mac}'"
+    advice = f"if it has lost its settings: {command(event.tenant, 'device', 'renew', event.mac)}"
     return Log(Level.INFO, f"PnP: {_who(event)} {why}; {advice}")
 
 

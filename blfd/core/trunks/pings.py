@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from blfd.core.advice import command
 from blfd.core.effects import Effect, Level, Log, SendRequest
 from blfd.core.messages import ResponseReceived
 from blfd.core.timers import Timers, chance
@@ -126,7 +127,8 @@ class Pings:
         ping.is_up = False
         self._has_gone(ping.trunk, now)
         text = f"{self._name(ping)} does not answer, so it is down"
-        return [Log(Level.WARNING, f"{text}: look at the network, and at 'blfd {self._what} show'")]
+        show = command(ping.trunk.tenant, self._what, "show", ping.trunk.name)
+        return [Log(Level.WARNING, f"{text}: look at the network, and at {show}")]
 
     def _name(self, ping: Ping) -> str:
         return f"{self._what} {ping.trunk.name}: {ping.trunk.servers[ping.index]}"
