@@ -141,11 +141,11 @@ def along(desk: Desk, aor: Aor) -> list[str]:
     found = {name: mention.by(desk, tenant, {extension}) for name, mention in MENTIONS.items()}
     said = [MENTIONS[name].along(who) for name, who in found.items() if who]
     if not found["lines"]:
-        said.append("Its phones have no service until they register by the new number.")
-    else:
         said.append(
-            "Phones that register by its own password have no service until they do by the new number."
+            "Its phones are refused until they register by the new number and the password given with it."
         )
+    else:
+        said.append("Other phones of it are refused until they register by the new number and its password.")
     for trunk in desk.store.trunks.trunks(tenant):
         said += [f"Trunk {trunk.name} goes by digits: {one} stays." for one in trunk.by_digits(extension)]
     for scope, name in _settings(desk, aor):

@@ -83,6 +83,6 @@ def fetching(done: Renumbered) -> list[str]:
     """Which phones need their files fetched anew, and whether they have been told."""
     if not done.devices:
         return []
-    told = f"{counted(done.told, 'registered line')} told to fetch them" if done.told else "nobody was told"
-    advice = "'blfd device sync' tells one again, and a phone that was not told is restarted"
-    return [f"other files for {some_of(done.devices, MOST_SAID)}: {told}; {advice}"]
+    told = f"{counted(done.told, 'registered line')} told to fetch them"
+    nobody = "none was registered that could be told: they fetch them when they are restarted"
+    return [f"other files for {some_of(done.devices, MOST_SAID)}: {told if done.told else nobody}"]

@@ -82,6 +82,27 @@ def test_an_edit_needs_to_know_what_it_edits(api_site: Site) -> None:
         assert "(token)" in edited["who"]
 
 
+def test_an_extension_gets_another_number(api_site: Site) -> None:
+    with program(api_site, "read", "write") as api:
+        for number in ("701", "702"):
+            body = {"extension": number, "password": "x"}
+            made = api.post("/tenants/default/extensions", json=body).headers["etag"]
+        address, body = "/tenants/default/extensions/702/renumber", {"extension": "703", "password": "y"}
+        assert api.post(address, json=body).status_code == 428
+        assert api.post(address, json=body, headers={"If-Match": '"stale"'}).status_code == 412
+        taken = api.post(address, json={**body, "extension": "701"}, headers={"If-Match": made})
+        assert (taken.status_code, taken.json()["detail"]) == (409, "extension 701 exists already")
+        done = api.post(address, json=body, headers={"If-Match": made})
+        assert (done.json()["extension"]["extension"], done.json()["devices"]) == ("703", [])
+        assert api.get("/tenants/default/extensions/703").headers["etag"] == done.headers["etag"]
+        assert api.get("/tenants/default/extensions/702").status_code == 404
+        (change, *_) = api.get("/tenants/default/changes").json()["items"]
+        assert (change["operation"], change["subject"]) == ("extension.renumber", "702")
+        for number in ("701", "703"):
+            gone = api.delete(f"/tenants/default/extensions/{number}", headers={"If-Match": "*"})
+            assert gone.status_code == 204
+
+
 def test_upstreams(api_site: Site) -> None:
     with program(api_site, "read", "write") as api:
         base = "/tenants/default"

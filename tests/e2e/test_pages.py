@@ -266,8 +266,22 @@ def test_an_extension_from_its_making_to_its_end(portal: Site, browser: Browser)
     agent = portal.agent("300")
     agent.password = "s3cret"
     assert agent.register().status == 200, "it holds at once"
-    assert "Extension 300" in browser.get("/t/default/extensions/edit/300").text
-    assert "Removed." in words(browser.submit("/t/default/extensions/remove/300"))
+    page = browser.get("/t/default/extensions/edit/300")
+    assert "Extension 300" in page.text
+    (number,) = found_in(page.text, "//a[normalize-space()='Another number']/@href")
+    taken = browser.submit(str(number), new="101", password="an0ther")
+    assert (taken.status_code, "extension 101 exists already" in words(taken)) == (422, True)
+    assert "an0ther" not in taken.text
+    late = browser.get(str(number))
+    portal.cli("extension", "set", "300", "--name", "Newer")
+    assert browser.send(late, new="310", password="an0ther").status_code == 409
+    assert "It has another number now." in words(browser.submit(str(number), new="310", password="an0ther"))
+    assert "gave extension 300 the number 310" in words(browser.get("/t/default/changes"))
+    assert agent.register().status == 401
+    agent = portal.agent("310")
+    agent.password = "an0ther"
+    assert agent.register().status == 200
+    assert "Removed." in words(browser.submit("/t/default/extensions/remove/310"))
     assert agent.register().status == 401
 
 

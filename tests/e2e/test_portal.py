@@ -326,6 +326,7 @@ OF_TENANT = (
     "extensions",
     "extensions?q=nobody",
     "extensions/edit/101",
+    "extensions/renumber/101",
     "extensions/remove/101",
     "extensions/import",
     "phones",

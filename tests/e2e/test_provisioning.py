@@ -211,6 +211,29 @@ def test_sync_has_a_phone_fetch_its_files(provisioned: tuple[Site, str]) -> None
     assert "2 registrations of 1 phone" in site.cli("device", "sync", "--all")
 
 
+def test_another_number_reaches_who_had_the_old_one(provisioned: tuple[Site, str]) -> None:
+    """The phone is told to fetch its files while it can be, and watchers that the old number is gone. It is
+    let in by the new one alone."""
+    site, url = provisioned
+    site.cli("extension", "add", "778", "--password", "x")
+    site.cli("device", "set", MAC, "--extension", "778")
+    phone, watcher = site.agent("778"), site.agent("103")
+    phone.password = "x"
+    assert phone.register().status == 200
+    watcher.subscribe("778")
+    assert site.cli("extension", "renumber", "778", "779", "--password", "y") == "extension 778 is 779 now\n"
+    assert phone.wait_request("NOTIFY")["event"] == "check-sync;reboot=false"
+    assert watcher.wait_request("NOTIFY")["subscription-state"] == "terminated;reason=noresource"
+    found = settings(get(f"{url}{BARE}.cfg"))
+    assert (found["account.1.user_name"], found["linekey.2.value"]) == ("779", "102")
+    assert phone.register().status == 401
+    for password in ("y", found["account.1.password"]):
+        anew = site.agent("779")
+        anew.password = password
+        assert [anew.register().status, anew.register(expires=0).status] == [200, 200]
+    site.cli("extension", "remove", "779", "--yes")
+
+
 def test_a_removed_device_is_let_in_nowhere(provisioned: tuple[Site, str]) -> None:
     site, url = provisioned
     password = settings(get(f"{url}{BARE}.cfg"))["account.1.password"]
