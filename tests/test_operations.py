@@ -414,6 +414,10 @@ def test_no_route_is_set_that_a_code_takes(desk: Desk) -> None:
     for pattern, code in (("*97.", "*97"), ("*72.", "*72"), ("*98", "*98")):
         with pytest.raises(StoreError, match=re.escape(f"route {pattern}: {code} is a code here")):
             routes.add(desk, "default", pattern, {"trunks": ["carrier"]})
+    with pytest.raises(StoreError, match="route 101: extension 101 gets all its calls"):
+        routes.add(desk, "default", "101", {"trunks": ["carrier"]})
+    assert routes.add(desk, "default", "101", {"trunks": ["carrier"]}, force=True)["pattern"] == "101"
+    assert routes.add(desk, "default", "1xx", {"trunks": ["carrier"]})["pattern"] == "1xx"
     tenants.change(desk, "default", pickup_code="*55")
     assert routes.add(desk, "default", "*97.", {"trunks": ["carrier"]})["pattern"] == "*97."
     with pytest.raises(StoreError, match="trunks has carrier twice"):

@@ -118,7 +118,7 @@ add_removing(trunks, TRUNK, "Remove a trunk that no route goes by.")
 Pattern = Annotated[
     str, typer.Argument(metavar="PATTERN", help="What is dialled: 112, 0. (0 and more), +49xxx.")
 ]
-Force = Annotated[bool | None, typer.Option("--force", help="Although an extension has an emergency number.")]
+Force = Annotated[bool | None, typer.Option("--force", help="Although an extension has the number.")]
 OF_ROUTE = {
     "trunks": option(Text, "By which trunks, in their order, with commas."),
     "strip": option(Number, "How many characters are taken off its beginning."),

@@ -46,6 +46,16 @@ DID_SOURCES = (REQUEST_URI, TO, *NAMED_SOURCES)
 """Where an INVITE says which number was called, besides any header field: `header:NAME`."""
 
 
+_NAMES_NO_NUMBER = re.compile(
+    r"header:(Via|Call-ID|CSeq|Max-Forwards|From|Contact|Record-Route|Path|Content-.*|MIME-Version|Accept.*|"
+    r"Allow.*|Supported|Require|Proxy-Require|Unsupported|(Proxy-)?Authorization|(WWW|Proxy)-Authenticate|"
+    r"Authentication-Info|User-Agent|Server|Date|Timestamp|Expires|Min-.*|Session-Expires|Retry-After|RSeq|"
+    r"RAck|Event|Subscription-State|Privacy|Warning|Priority|In-Reply-To|Replaces|SIP-.*|Identity.*)",
+    re.I,
+).fullmatch
+"""Header fields that say how a request goes, what it has, or who calls: none can have the number called."""
+
+
 class Replacing(Enum):
     """Where an INVITE with Replaces goes that picks up a call which the trunk's server carries (RFC 3891)."""
 
@@ -222,6 +232,7 @@ def wrong(trunk: Trunk, extensions: Container[str]) -> Iterator[str]:
         yield f"{what} registers, so it needs a username and a password; or mode ip"
     if trunk.did_source not in DID_SOURCES and not _HEADER(trunk.did_source):
         yield f"{what}: did-source is {', '.join(DID_SOURCES)} or header:NAME, not {trunk.did_source!r}"
+    yield from wrong_source_of_numbers(trunk)
     yield from wrong_seconds(what, "expires", trunk.expires, 60, 86_400)
     if not 0 <= trunk.max_calls <= 100_000:
         yield f"{what}: max-calls is a number up to 100000, 0 for no limit"
@@ -230,6 +241,14 @@ def wrong(trunk: Trunk, extensions: Container[str]) -> Iterator[str]:
             f"{what}: pickup-code is dialled there, with {EXTENSION} for whose call it is, as "
             f"**{EXTENSION}, not {trunk.pickup_code!r}"
         )
+
+
+def wrong_source_of_numbers(trunk: Trunk) -> Iterator[str]:
+    """Say where the number that is called is looked for in a field that cannot have it."""
+    if _NAMES_NO_NUMBER(trunk.did_source):
+        name = trunk.did_source.partition(":")[2]
+        text = f"did-source {trunk.did_source}: no number that is called stands in {name}"
+        yield f"trunk {trunk.name}: {text}; give {', '.join(DID_SOURCES)}, or the field that has it"
 
 
 def _wrong_numbers(trunk: Trunk, extensions: Container[str]) -> Iterator[str]:

@@ -66,11 +66,17 @@ def change(
 
 
 def _check_free(desk: Desk, route: OutRoute, force: bool) -> None:
-    """Raises StoreError where a code would take a route's calls, or an extension those of an emergency."""
+    """Raises StoreError where a code or an extension would take all calls of a route, or an extension some of
+    an emergency."""
     if code := shadowed(route.pattern, desk.store.tenants.get(route.tenant)):
         text = f"route {route.pattern}: {code} is a code here, which gets all that begins so"
         raise StoreError(text, "give it another pattern, or the code another one by 'blfd tenant set'")
-    if not route.emergency or force:
+    if force:
+        return
+    if not route.emergency:
+        if route.pattern in desk.store.extensions.names(route.tenant):
+            text = f"route {route.pattern}: extension {route.pattern} gets all its calls"
+            raise StoreError(text, "give it another pattern, or --force if the extension is to go")
         return
     taken = [name for name in desk.store.extensions.names(route.tenant) if numbers.match(route.pattern, name)]
     if taken:

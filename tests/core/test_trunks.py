@@ -1450,6 +1450,10 @@ UNSOUND: tuple[dict[str, object], ...] = (
     {"servers": ("[::]:5060",)},
     {"servers": ("224.0.1.75",)},
     {"outbound_proxy": "0.0.0.0"},
+    {"did_source": "header:Via"},
+    {"did_source": "header:proxy-authorization"},
+    {"did_source": "header:Content-Type"},
+    {"did_source": "header:from"},
     {"sources": ("10.0.0.0/99",)},
     {"sources": ("10.0.0.0/15",)},
     {"sources": ("203.0.113.0/24", "::/0")},
@@ -1494,6 +1498,8 @@ def test_what_a_trunk_cannot_be(said: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="codec"):
         check(replace(wrong, codecs=("a b",)), PEOPLE, before=wrong)
     check(replace(TRUNK, sources=("10.0.0.0/16", "2001:db8::/32")), PEOPLE)
+    for field in ("X-DID", "Diversion", "P-Asserted-Identity", "Route", "History-Info", "Subject"):
+        check(replace(TRUNK, did_source=f"header:{field}"), PEOPLE)
     check(replace(TRUNK, dids=("+49301xx=1x",), caller_ids=("1xx=+49301x",), caller_id="+4930*1"), PEOPLE)
     for domain in ("Sip.Example", "sip.example:5070", "192.0.2.7", "[2001:DB8:0::1]:5070"):
         check(replace(TRUNK, domain=domain), PEOPLE)
@@ -1681,12 +1687,13 @@ def test_no_tenant_takes_anothers_number_at_a_shared_carrier(
 
 
 def test_what_is_stored_and_would_be_refused_now_is_a_fault() -> None:
-    wide = replace(TRUNK, sources=("0.0.0.0/0",), dids=("+49301234501=101",))
+    wide = replace(TRUNK, sources=("0.0.0.0/0",), dids=("+49301234501=101",), did_source="header:Via")
     peer = Trunk("default", "pbx", mode=Mode.PEER_REGISTERS, username="102", password="x")
-    found = [one.what for one in faults(site(wide, THEIRS, peer, routes=()), "default")]
-    for part in ("too wide", "another tenant", "102 is an extension"):
+    routes = (OutRoute("default", "102", ("carrier",)), HELP)
+    found = [one.what for one in faults(site(wide, THEIRS, peer, routes=routes), "default")]
+    for part in ("too wide", "another tenant", "102 is an extension", "stands in Via", "extension 102 gets"):
         assert any(part in what for what in found), part
-    assert len(found) == 3
+    assert len(found) == 5
     assert not list(faults(site(), "acme.example"))
 
 

@@ -11,7 +11,7 @@ from blfd.core import hosts
 from blfd.core.advice import command
 from blfd.core.directory import Directory, Tenant
 from blfd.core.routing import FORWARDS, TELLS
-from blfd.core.trunk import Mode, Trunk, doubles, split
+from blfd.core.trunk import Mode, Trunk, doubles, split, wrong_source_of_numbers
 from blfd.core.trunks import numbers
 from blfd.core.trunks.remote import HostPort, wrong_sources
 from blfd.core.values import Aor
@@ -102,6 +102,9 @@ def faults(directory: Directory, tenant: str) -> Iterator[Fault]:
         if code := shadowed(route.pattern, directory.tenants[tenant]):
             what = f"route {route.pattern}: nothing reaches it, as {code} is a code here"
             yield Fault(route.emergency, what, "another pattern, or 'blfd tenant set' with another code")
+        if Aor(tenant, route.pattern) in directory.extensions:
+            what = f"route {route.pattern}: nothing reaches it, as extension {route.pattern} gets the calls"
+            yield Fault(route.emergency, what, "another pattern, or another number of the extension")
         if not serving & set(route.trunks):
             what = f"route {route.pattern} has no trunk that is in use"
             change = command(tenant, "route", "set", route.pattern, "--trunks")
@@ -143,6 +146,8 @@ def _of_trunk(trunk: Trunk, directory: Directory) -> Iterator[Fault]:
     change = partial(command, trunk.tenant, "trunk", "set", trunk.name)
     for text in wrong_sources(what, trunk.sources):
         yield Fault(not text.endswith(" twice"), text, f"{change('--source')} gives it others")
+    for text in wrong_source_of_numbers(trunk):
+        yield Fault(True, text, f"{change('--did-source')} says where it is")
     for text in doubles(trunk):
         yield Fault(False, text, f"{change()} says each once")
     if number := next(clashes(trunk, directory.trunks), ""):

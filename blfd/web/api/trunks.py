@@ -101,7 +101,7 @@ class NewRoute(ChangedRoute):
     pattern: str
 
 
-Force = Annotated[bool, Query(description="Although an extension has an emergency number.")]
+Force = Annotated[bool, Query(description="Although an extension has the number.")]
 
 
 def _said(of: BaseModel, but: str = "") -> dict[str, Any]:
