@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 from fastapi import Query, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, create_model, model_validator
+
+from blfd.core.visible import visible
 
 Search = Annotated[str, Query(description="Rows that have each of these words, as in a number or a name.")]
 
@@ -18,6 +20,14 @@ class Sent(BaseModel):
     """A body that is sent: members that it does not have are refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known(cls, sent: Any) -> Any:
+        for name in sent if isinstance(sent, dict) else ():
+            if name not in cls.model_fields:
+                raise ValueError(f"{visible(name)} is {_unknown(name, cls.model_fields)}")
+        return sent
 
 
 _Body = TypeVar("_Body", bound=Sent)
@@ -47,11 +57,16 @@ def only_known(request: Request) -> None:
     for name, _ in request.query_params.multi_items():
         if name in known:
             continue
-        near = difflib.get_close_matches(name, known, 1)
-        text = f"did you mean {near[0]}?" if near else f"there are {', '.join(known) or 'none'}"
+        text = _unknown(name, known)
         raise RequestValidationError(
-            [{"type": "extra_forbidden", "loc": ("query", name), "msg": f"unknown; {text}", "input": None}]
+            [{"type": "extra_forbidden", "loc": ("query", name), "msg": text, "input": None}]
         )
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    """The words for a name that is not among those that are known."""
+    near = difflib.get_close_matches(name, known, 1)
+    return "unknown; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known) or 'none'}")
 
 
 def _parameters(of: Dependant) -> Iterator[str]:
