@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from socket import inet_aton
 
 from blfd.core import hosts
@@ -14,6 +14,7 @@ from blfd.pjsip.descriptions import sound
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, ffi, lib, zero
 from blfd.pjsip.stand_ins import StandIns
+from blfd.sip.grammar import TOKEN, is_token
 from blfd.sip.message import Request, Response
 from blfd.sip.via import Via
 from blfd.sip.writer import stamped_vias
@@ -24,19 +25,54 @@ TRUE = ";x-blfd="
 """Before the topmost Via as its response has it, in hexadecimal; PJSIP gets branch and sent-by of it."""
 _true_via = re.compile(rb"\r\nVia: [^\r\n]*;x-blfd=([0-9a-f]+)[^\r\n]*").search
 
-# What PJSIP reads of a message inside a call; all else passes it by.
-READ = {
-    "record-route": "Record-Route",
-    "contact": "Contact",
-    "max-forwards": "Max-Forwards",
-    "require": "Require",
-    "supported": "Supported",
-    "allow": "Allow",
-    "session-expires": "Session-Expires",
-    "min-se": "Min-SE",
-    "rseq": "RSeq",
-    "rack": "RAck",
+MOST_NAMES = 32  # PJSIP_GENERIC_ARRAY_MAX_COUNT: with one more PJSIP takes the whole message for none
+
+
+def _names(values: Sequence[str]) -> list[str]:
+    """Those names of a list that are names, as many as PJSIP has room for."""
+    names = [name.strip() for value in values for name in value.split(",")]
+    known = [name for name in names if is_token(name)][:MOST_NAMES]
+    return [", ".join(known)] if known else []
+
+
+def _one(pattern: str) -> Callable[[Sequence[str]], list[str]]:
+    """The first value, as far as it is what it should be: what stands behind it is not PJSIP's."""
+    match = re.compile(pattern, re.A | re.I).match
+
+    def found(values: Sequence[str]) -> list[str]:
+        value = match(values[0].strip())
+        return [value[1]] if value else []
+
+    return found
+
+
+_seconds = _one(r"(\d{1,9})\s*(?:;|$)")
+_refresher = re.compile(r";\s*refresher\s*=\s*(uac|uas)\s*(?:;|$)", re.I).search
+
+
+def _session_expires(values: Sequence[str]) -> list[str]:
+    """The seconds, and who refreshes where that is said."""
+    who = _refresher(values[0])
+    return [f"{seconds};refresher={who[1]}" if who else seconds for seconds in _seconds(values)]
+
+
+READ: dict[str, tuple[str, Callable[[Sequence[str]], Sequence[str]]]] = {
+    "record-route": ("Record-Route", lambda values: values),
+    "contact": ("Contact", lambda values: values),
+    "max-forwards": ("Max-Forwards", _one(r"(\d{1,9})$")),
+    "require": ("Require", _names),
+    "supported": ("Supported", _names),
+    "allow": ("Allow", _names),
+    "session-expires": ("Session-Expires", _session_expires),
+    "min-se": ("Min-SE", _seconds),
+    "rseq": ("RSeq", _one(r"(\d{1,10})$")),
+    "rack": ("RAck", _one(rf"(\d{{1,10}} +\d{{1,10}} +{TOKEN})$")),
 }
+"""What PJSIP reads of a message inside a call, and what of it PJSIP is given: all else passes it by.
+
+A header field that it cannot read has it refuse the whole message, so a BYE would end nothing and a 200 be no
+answer. Those that nothing depends on are left out where they are malformed (RFC 3261, section 8.2.2).
+"""
 
 
 class Received:
@@ -136,9 +172,9 @@ def octets_of(
     lines = [first, *(f"Via: {via}" for via in vias)]
     lines += [f"From: {fields['from'][0]}", f"To: {fields['to'][0]}", f"Call-ID: {message.call_id}"]
     lines.append(f"CSeq: {message.cseq} {message.method}")
-    for name, title in READ.items():
+    for name, (title, readable) in READ.items():
         if name in fields:
-            values = _contacts(message, flow) if name == "contact" else fields[name]
+            values = _contacts(message, flow) if name == "contact" else readable(fields[name])
             lines += [f"{title}: {value}" for value in values]
     lines += [f"{'Proxy' if one.proxy else 'WWW'}-Authenticate: {text(one)}" for one in challenges]
     if sdp:

@@ -1,8 +1,13 @@
-"""What PJSIP is given of bodies in parts: the SDP or nothing, and never the octets of other parts."""
+"""What PJSIP is given of a message: of parts the SDP or nothing, of fields what it can read."""
 
 from __future__ import annotations
 
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+
 import pytest
+from pjsip_parser import parse_all
 
 from blfd.core.values import Flow
 from blfd.pjsip.received import octets_of
@@ -76,3 +81,58 @@ def test_bodies_in_parts(start: str, body: str) -> None:
     assert lines.count(b"Content-") == 1 + bool(expected)
     assert b"multipart" not in given
     assert (b"branch=z9hG4bKtwo" in lines) == start.startswith("SIP/2.0"), "as PJSIP has made it"
+
+
+@pytest.fixture(scope="module")
+def pjsip() -> Iterator[ProcessPoolExecutor]:
+    """A process of its own for PJSIP's parser."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+LONG = ", ".join(f"X{number}" for number in range(50))
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        ("Session-Expires: 1800", "Session-Expires: 1800"),
+        ("Session-Expires: 1800;x=1 ; Refresher = UAS", "Session-Expires: 1800;refresher=UAS"),
+        ("Session-Expires: 1800;refresher=me", "Session-Expires: 1800"),
+        ("x: 600", "Session-Expires: 600"),
+        ("x: abc", ""),
+        ("Session-Expires: -1", ""),
+        ("Session-Expires:", ""),
+        ("Session-Expires: 99999999999", ""),
+        ("Min-SE: 90;lr", "Min-SE: 90"),
+        ("Min-SE: abc", ""),
+        ("Min-SE: 99999999999", ""),
+        ("RSeq: 7", "RSeq: 7"),
+        ("RSeq: abc", ""),
+        ("RAck: 7 1 INVITE", "RAck: 7 1 INVITE"),
+        ("RAck: x", ""),
+        ("Supported: timer,, 100rel,", "Supported: timer, 100rel"),
+        ("Supported: ,,", ""),
+        ("Supported:", ""),
+        ("Require: timer", "Require: timer"),
+        ("Allow: ,", ""),
+        ("Allow: INVITE BYE, ACK", "Allow: ACK"),
+        (f"Allow: {LONG}", f"Allow: {LONG[: LONG.index(', X32')]}"),
+    ],
+)
+@pytest.mark.parametrize("start", ["INVITE sip:102@192.0.2.5 SIP/2.0", "SIP/2.0 200 OK"])
+def test_fields_that_nothing_depends_on(
+    start: str, field: str, given: str, pjsip: ProcessPoolExecutor
+) -> None:
+    """What PJSIP cannot read has it refuse the whole message: no BYE would end a call, no 200 answer it."""
+    head = (
+        f"{start}\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKone\r\nFrom: <sip:101@192.0.2.5>;tag=f\r\n"
+        "To: <sip:102@192.0.2.5>;tag=t\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n"
+        f"{field}\r\nContent-Length: 0\r\n\r\n"
+    )
+    message = read(head.encode())
+    assert isinstance(message, Request | Response)
+    octets = octets_of(message, Flow("udp", "192.0.2.1", 5060), None, (), "z9hG4bKtwo")
+    found = [line for line in octets.decode().split("\r\n")[6:] if line and line != "Content-Length: 0"]
+    assert found == [given] * bool(given)
+    assert "bad" not in pjsip.submit(parse_all, [octets]).result(60)[0]
