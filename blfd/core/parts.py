@@ -121,7 +121,7 @@ class Parts:
         changed = self.registrations.server_changed
         self.pings = Pings(ways, self._new_tag, changed, has_gone=changed)
         trunks.by_line, trunks.rank = self.registrations.by_line, self._rank
-        trunks.registered = self.registrar.there
+        trunks.registered, trunks.leads_here = self.registrar.there, leads_here
         self.upstreams = Upstreams(self._composition, trunks.servers, self._new_tag, leads_here)
         self.looks = Pings(ways, self._new_tag, self.upstreams.came_back, LOOK, "upstream")
         self._asked = {  # who takes the answers, by what the tokens of requests begin with

@@ -56,6 +56,7 @@ from blfd.core.trunk import CallerIdIn, Mode, OutRoute, Trunk, check, check_rout
 from blfd.core.trunks import numbers
 from blfd.core.trunks.faults import clashes, faults, shadowed
 from blfd.core.trunks.remote import HostPort
+from blfd.core.trunks.report import trunks as rows_of_trunks
 from blfd.core.values import Address, Aor, DialogId, Flow, Headers, NameAddr, Redirect, Uri
 
 PEOPLE = ("101", "102", "103", "104")
@@ -1695,6 +1696,17 @@ def test_what_is_stored_and_would_be_refused_now_is_a_fault() -> None:
         assert any(part in what for what in found), part
     assert len(found) == 5
     assert not list(faults(site(), "acme.example"))
+
+
+@pytest.mark.parametrize(("servers", "is_here"), [((CARRIER,), True), ((CARRIER, BACKUP), False)])
+def test_a_trunk_that_is_this_server_gets_no_calls(servers: tuple[str, ...], is_here: bool) -> None:
+    story = Story(site(replace(TRUNK, servers=servers)))
+    story.world.core.trunks.leads_here = lambda way: way.host == CARRIER
+    dialled = story.call_out("0301234")
+    assert [dial.flow.host for dial in dialled] == ([] if is_here else [BACKUP])
+    assert ("has this very server as its own: 'blfd trunk set carrier --server'" in story.said()) is is_here
+    (row,) = rows_of_trunks(story.world.core, "default", 0.0)
+    assert (row["usable"], "is this server itself" in row["state"]) == (not is_here, is_here)
 
 
 HELP = OutRoute("default", "112", ("carrier",), emergency=True)

@@ -14,6 +14,7 @@ Row = dict[str, Any]
 
 USABLE = frozenset(("registered", "registered here", "up", "ready"))
 OFF = "off"
+HERE = "no way: its server is this server itself"
 
 
 def trunks(core: Core, tenant: str, now: float) -> Iterator[Row]:
@@ -49,6 +50,8 @@ def _state(core: Core, trunk: Trunk, registration: Registration | None, there: S
         return "no more calls: the server is stopping"
     if trunk.is_peer:
         return "registered here" if there else f"not registered: nobody has come as {trunk.username}"
+    if core.trunks.is_here(trunk):
+        return HERE
     if registration and not registration.is_registered:
         return f"not registered: {registration.said}" if registration.said else "not registered yet"
     if is_up is False:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from blfd.core import hosts
+from blfd.core.advice import command
 from blfd.core.directory import Directory
 from blfd.core.errors import Refusal
 from blfd.core.inputs import CertificateShown
@@ -22,8 +23,8 @@ class Trunks:
     """All trunks. `adopt` makes a flow one by a listener that there is, or None; `in_use` counts the calls of
     a lamp.
 
-    `rank` says which ways of a trunk come first, `by_line` whose a line's token is, and `registered` from
-    where one has registered here.
+    `rank` says which ways of a trunk come first, `by_line` whose a line's token is, `registered` from where
+    one has registered here, and `leads_here` whether a way is to this server itself, which nothing goes.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Trunks:
         self.rank: Callable[[Trunk, Flow], int] = lambda trunk, flow: 0
         self.by_line: Callable[[str], tuple[str, str] | None] = lambda token: None
         self.registered: Callable[[Aor], Sequence[Binding]] = lambda aor: ()
+        self.leads_here: Callable[[Flow], bool] = lambda way: False
         self._directory = Directory()
         self._by_key: dict[tuple[str, str], Trunk] = {}
         self._hosts: dict[str, list[Trunk]] = {}
@@ -205,6 +207,9 @@ class Trunks:
                 full = True
             else:
                 missing = "has not registered here" if trunk.is_peer else "has no server that can be reached"
+                if self.is_here(trunk):
+                    change = command(trunk.tenant, "trunk", "set", trunk.name, "--server")
+                    missing = f"has this very server as its own: {change} says where the carrier is"
                 whys.append(f"{trunk.name} {missing}")
         log = "; ".join(whys) or f"route {outside.route.pattern} has no trunk"
         if full:
@@ -221,8 +226,14 @@ class Trunks:
             raise Refusal(486, "Too many calls", log=text)
 
     def ways(self, trunk: Trunk) -> list[tuple[HostPort, Flow]]:
-        """A trunk's servers, and where requests to them go, the likeliest to serve first."""
-        return sorted(self.servers(trunk), key=lambda way: self.rank(trunk, way[1]))
+        """A trunk's servers, and where calls to them go, the likeliest to serve first."""
+        found = [way for way in self.servers(trunk) if not self.leads_here(way[1])]
+        return sorted(found, key=lambda way: self.rank(trunk, way[1]))
+
+    def is_here(self, trunk: Trunk) -> bool:
+        """Whether all servers of a trunk are this one: its calls would go in a circle."""
+        found = self.servers(trunk)
+        return bool(found) and all(self.leads_here(way) for _, way in found)
 
     def servers(self, of: Remote) -> list[tuple[HostPort, Flow]]:
         """The servers of a trunk or upstream, and where requests to them go, in the order that is set.
