@@ -197,11 +197,11 @@ def target(message: Request | Response, flow: Flow) -> str:
 
 
 def _contacts(message: Request | Response, flow: Flow) -> Sequence[str]:
-    """The values of Contact, as PJSIP can send requests there."""
-    found = target(message, flow)
+    """The values of Contact, as PJSIP can send requests there: its parameters are not PJSIP's."""
     redirects = isinstance(message, Response) and message.status >= 300
-    if redirects or not message.contacts or found == message.contacts[0].uri.text:
+    if redirects or not message.contacts:
         return message.fields["contact"]
+    found = target(message, flow)
     return [f"<{found}>"] if found else []
 
 

@@ -111,6 +111,8 @@ LONG = ", ".join(f"X{number}" for number in range(50))
         ("RSeq: abc", ""),
         ("RAck: 7 1 INVITE", "RAck: 7 1 INVITE"),
         ("RAck: x", ""),
+        ("Contact: <sip:a@192.0.2.1;ob>;x=[a];expires=60", "Contact: <sip:a@192.0.2.1;ob>"),
+        ("m: sip:a@192.0.2.1;x=[a]", "Contact: <sip:a@192.0.2.1>"),
         ("Supported: timer,, 100rel,", "Supported: timer, 100rel"),
         ("Supported: ,,", ""),
         ("Supported:", ""),
