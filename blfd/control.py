@@ -20,6 +20,7 @@ log = logging.getLogger("blfd.control")
 
 MAX_REQUEST = 64 * 1024
 PATIENCE = 15.0  # seconds
+GRACE = 2.0  # seconds that a client has to read its answer when the server stops
 
 
 class NotRunning(Exception):
@@ -48,6 +49,14 @@ class _Handler(socketserver.StreamRequestHandler):
     server: _Server
     timeout = PATIENCE
 
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections.add(self.connection)
+
+    def finish(self) -> None:
+        self.server.connections.discard(self.connection)
+        super().finish()
+
     def handle(self) -> None:
         with contextlib.suppress(OSError):
             while line := self.rfile.readline(MAX_REQUEST + 1):
@@ -70,8 +79,11 @@ class _Handler(socketserver.StreamRequestHandler):
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):
-    daemon_threads = True
     answer: Callable[[str, dict[str, Any]], Any]
+
+    def __init__(self, name: str) -> None:
+        self.connections: set[socket.socket] = set()
+        super().__init__(name, _Handler)
 
     def server_bind(self) -> None:
         os.fchmod(self.socket.fileno(), 0o600)  # before it has a name: never open to others
@@ -85,7 +97,7 @@ class ControlServer:
         self._path = path
         self._replace_stale()
         with _short(path) as name:
-            self._server = _Server(name, _Handler)
+            self._server = _Server(name)
         self._server.answer = answer
         self._thread = threading.Thread(target=self._server.serve_forever, name="control", daemon=True)
         self._thread.start()
@@ -101,9 +113,20 @@ class ControlServer:
         raise ControlError(f"another server runs on this database ({self._path}): stop it first")
 
     def close(self) -> None:
+        """Ask nobody any more, and wait for the threads: one that outlives us leaves its database open."""
         self._server.shutdown()
+        self._cut(socket.SHUT_RD)
+        late = threading.Timer(GRACE, self._cut, (socket.SHUT_RDWR,))  # for who does not read its answer
+        late.start()
         self._server.server_close()
+        late.cancel()
+        late.join()
         self._path.unlink(missing_ok=True)
+
+    def _cut(self, how: int) -> None:
+        for connection in self._server.connections.copy():
+            with contextlib.suppress(OSError):
+                connection.shutdown(how)
 
 
 class ControlClient:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from blfd.devices.phones import Phones
 from blfd.devices.values import Place, Wanted
 from blfd.store import NewExtension, Store, StoreError
 from blfd.store.devices import Devices
+from blfd.web.limits import Seldom
 from blfd.web.patience import FORGET_AFTER, FREE_FAILURES, LONGEST_WAIT, Patience
 from blfd.web.provision.access import REALM, Access, Stale
 from blfd.web.provision.files import Files
@@ -148,3 +150,21 @@ def test_a_nonce_that_is_not_fresh_is_no_wrong_secret(
     with pytest.raises(Stale):
         access.by_credentials(shown(nonce, "00000003"), "GET", source)
     assert all("stale=true" in value for value in access.challenges(source, stale=True)[:2])
+
+
+def test_who_sends_nonsense_fills_no_log() -> None:
+    """Nor hides what is logged of others, or a fault of ours."""
+    seldom = Seldom()
+
+    def is_logged(client: str, at: float, level: int = logging.WARNING) -> bool:
+        record = logging.LogRecord(
+            "", level, "", 0, f"HTTP from {client}: Invalid HTTP request received.", (), None
+        )
+        record.created = at
+        return seldom.filter(record)
+
+    at_once = [is_logged("192.0.2.1", 1000.0) for _ in range(1000)]
+    assert 0 < sum(at_once) < 20
+    assert is_logged("192.0.2.2", 1000.0)
+    assert is_logged("192.0.2.1", 1000.0, logging.ERROR)
+    assert sum(is_logged("192.0.2.1", 1000.0 + second) for second in range(60)) >= 59, "it goes on"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 from blfd.control import ControlClient, ControlError, ControlServer, NotRunning
+
+DEADLINE = 30.0
 
 
 def answer(name: str, arguments: dict[str, Any]) -> Any:
@@ -71,6 +74,27 @@ def test_garbage(server: ControlServer, path: Path, line: bytes) -> None:
             stream.write(b'{"call": "status"}\n')
             stream.flush()
             assert json.loads(stream.readline()) == {"result": {"name": "status"}}
+
+
+@pytest.mark.parametrize("sent", [b"", b'{"ca', b'{"call": "status"}\n', b'{"call": "large"}\n'])
+def test_no_thread_outlives_the_server(path: Path, sent: bytes) -> None:
+    """Of whoever says nothing, half of a line, or reads no answer: each may have the database open."""
+    began, before = threading.Event(), threading.active_count()
+
+    def late(name: str, arguments: dict[str, Any]) -> Any:
+        began.set()
+        return "x" * (1 << 22 if name == "large" else 1)
+
+    server = ControlServer(path, late)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        ControlClient(path).call("status")  # whoever came before is being served
+        began.clear()
+        client.sendall(sent)
+        if sent.endswith(b"\n"):
+            assert began.wait(DEADLINE)
+        server.close()
+        assert threading.active_count() == before
 
 
 def test_nobody_there(path: Path) -> None:

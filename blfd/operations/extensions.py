@@ -151,10 +151,11 @@ def change_many(
     *,
     pickup: str | None = None,
     pickable: str | None = None,
+    withhold: str | None = None,
 ) -> None:
     """Change extensions alike, all or none; values are as in NewExtension."""
     with desk.change(tenant, "extension.many", "extensions", _look(desk, tenant, extensions)):
-        desk.store.extensions.set_all(tenant, extensions, pickup=pickup, pickable=pickable)
+        desk.store.extensions.set_all(tenant, extensions, pickup=pickup, pickable=pickable, withhold=withhold)
 
 
 def remove_many(desk: Desk, tenant: str, extensions: Collection[str], expected: str | None = None) -> None:

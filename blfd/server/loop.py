@@ -279,6 +279,7 @@ class Server:
             self._drain()
         finally:
             self._writer.close()  # first, so that whatever comes now, what was accepted is on the disk
+            self._work.close()  # where something else has ended the loop: nobody waits for this thread
             if web_process:
                 web_process.close()
             control.close()

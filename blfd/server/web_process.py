@@ -85,6 +85,7 @@ class WebProcess:
         if self._thread.is_alive():
             log.warning("%s has not ended within %.0f s; it is killed", self._name, PATIENCE)
             process.kill()
+            self._thread.join(PATIENCE)
 
 
 def start(config: Config, place: Place) -> tuple[WebProcess | None, dict[str, str]]:

@@ -298,9 +298,10 @@ class Extensions:
         *,
         pickup: str | None = None,
         pickable: str | None = None,
+        withhold: str | None = None,
     ) -> None:
         """Change many extensions alike; those not there are left out. Values are as in NewExtension."""
-        fields = {"pickup": pickup, "pickable": pickable}
+        fields = {"pickup": pickup, "pickable": pickable, "withhold": withhold}
         given = {field: value for field, value in fields.items() if value is not None}
         new = NewExtension("1", ANY_PASSWORD, **given)
         checks.check_extension(new)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 import sys
 import threading
@@ -29,7 +30,7 @@ from blfd.transport.certificate import CertificateError, PemFiles, TlsSettings
 from blfd.transport.certificates import Certificates
 from blfd.web import metrics
 from blfd.web.feed import Feed
-from blfd.web.limits import MAX_HEADER, Prompt, ShortLived, make_room
+from blfd.web.limits import MAX_HEADER, Prompt, Seldom, ShortLived, make_room
 from blfd.web.portal.app import portal
 from blfd.web.provision.files import Files
 from blfd.web.site import Site
@@ -46,6 +47,7 @@ WORDS = {  # what an error says: what is served, and the option that says where
 def main() -> None:
     options: dict[str, Any] = json.loads(sys.argv[1])
     logs.start(as_what=options["log_format"])
+    logging.getLogger("uvicorn.error").addFilter(Seldom())
     certificates = _certificates(options)
     make_room()
     sockets = {one["name"]: listening(one) for one in options["listeners"]}

@@ -16,10 +16,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from blfd.core import hosts
+from blfd.core.access.limits import Rates
 
 LONGEST = 30.0  # seconds that a connection lives, whatever comes over it: a phone needs one
 MAX_HEADER = 16_384  # octets
 BEHIND_SIP = 5  # steps of niceness
+LINES_PER_SECOND = 1  # of one text, in which the client is named
 FILES = 4096  # connections at a time, where the system lets us
 
 
@@ -32,6 +34,19 @@ class _OfClient(logging.LoggerAdapter[logging.Logger]):
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         return f"HTTP from {self.extra['client'] if self.extra else ''}: {msg}", kwargs
+
+
+class Seldom(logging.Filter):
+    """Leaves out what is logged of one client's requests too often: such as that they cannot be read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rates = Rates(LINES_PER_SECOND)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno > logging.WARNING:  # a fault of ours
+            return True
+        return self._rates.take(record.getMessage(), record.created)
 
 
 class _Named(H11Protocol):

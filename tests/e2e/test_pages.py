@@ -506,6 +506,10 @@ def test_many_at_once(portal: Site, browser: Browser) -> None:
         "off",
         "default",
     ]
+    assert "Saved." in words(do("withhold-on", "108", "109"))
+    assert [shown(portal, "extension", "show", n)["withhold"] for n in ("108", "110")] == ["on", "off"]
+    assert "Saved." in words(do("withhold-off", "108", "109"))
+    assert shown(portal, "extension", "show", "108")["withhold"] == "off"
     assert "Saved." in words(do("join", "108", "109", group="sales"))
     assert shown(portal, "group", "show", "sales")["pickers"] == ["102", "103", "104", "108", "109"]
     assert "Saved." in words(do("leave", "108", "109", group="sales"))

@@ -135,6 +135,17 @@ def test_nobody_is_sent_elsewhere(site: Site, browser: Browser, address: str) ->
     assert browser.client.post("/sign-in", data=fields).headers["location"] == "/"
 
 
+def test_the_page_of_another_site_cannot_sign_anybody_in(site: Site, browser: Browser) -> None:
+    """Else a visitor would work under somebody else's name and not know it."""
+    fields = {"name": "root", "password": ADMIN_PASSWORD}
+    refused = browser.client.post("/sign-in", data=fields, headers={"Sec-Fetch-Site": "cross-site"})
+    assert refused.status_code == 403
+    assert "Another site's page" in words(refused)
+    assert not browser.client.cookies
+    browser.client.post("/sign-in", data=fields, headers={"Sec-Fetch-Site": "same-origin"})
+    assert browser.client.cookies
+
+
 def test_signing_out(site: Site, browser: Browser) -> None:
     browser.sign_in("root")
     stolen = dict(browser.client.cookies)

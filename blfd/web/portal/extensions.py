@@ -167,11 +167,16 @@ def _doings(form: FormData) -> dict[str, Doing]:
         f"pickable-{to}": Doing(f"May be picked up: {said}", changing(extensions.change_many, pickable=to))
         for to, said in PICKABLE.items()
     }
+    shown = {
+        f"withhold-{to}": Doing(f"Number is {said} outside", changing(extensions.change_many, withhold=to))
+        for to, said in {"off": "shown", "on": "not shown"}.items()
+    }
     members = {"join": Doing(f"Add to {named}", join), "leave": Doing(f"Remove from {named}", leave)}
     return {
         **members,
         **reach,
         **reached,
+        **shown,
         "remove": Doing("Remove", losing(extensions.remove_many, "removed"), loss),
     }
 

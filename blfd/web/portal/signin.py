@@ -79,6 +79,8 @@ async def _tried(request: Request, name: str, password: str) -> str | None:
 
 @router.post("/sign-in")
 async def sign_in(request: Request) -> Response:
+    if request.headers.get("sec-fetch-site") == "cross-site":  # so says the browser, and no page can
+        raise HTTPException(403, "Another site's page asks to sign in here: use the page of this portal.")
     fields = await request.form()
     name, then = _sound(fields, "name")[:LONGEST_NAME], _inside(_sound(fields, "next"))
     secret = await _tried(request, name, str(fields.get("password", "")))
