@@ -108,7 +108,7 @@ class Leads:
     def __init__(self, leads: Iterable[tuple[str, str]]) -> None:
         self._by_beginning: dict[str, list[tuple[str, str]]] = {}
         for pattern, target in leads:
-            self._by_beginning.setdefault(_beginning(pattern), []).append((pattern, target))
+            self._by_beginning.setdefault(beginning(pattern), []).append((pattern, target))
         self._longest = max(map(len, self._by_beginning), default=0)
 
     def of(self, number: str) -> tuple[tuple[int, int], str]:
@@ -121,7 +121,7 @@ class Leads:
         return max(found, default=((0, 0), ""))
 
 
-def _beginning(pattern: str) -> str:
+def beginning(pattern: str) -> str:
     """The characters of a pattern that stand for themselves, up to the first that does not."""
     return pattern.removeprefix("+").removesuffix(".").lower().partition("x")[0]
 

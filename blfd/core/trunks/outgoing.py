@@ -90,10 +90,9 @@ def route_of(routes: Iterable[OutRoute], tenant: str, dialled: str) -> OutRoute 
 
 
 def _fits(pattern: str, dialled: str) -> bool:
-    beginning = pattern.partition("x")[0].partition("X")[0].removesuffix(".")
-    if not dialled.startswith(beginning):  # so most are left out, before any is read as a pattern
-        return False
     if pattern.startswith("+") != dialled.startswith("+"):
+        return False
+    if not dialled.removeprefix("+").startswith(numbers.beginning(pattern)):  # so most are left out unread
         return False
     return numbers.match(pattern, dialled) is not None
 
