@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
+import re
+import select
 import shlex
 import signal
 import socket
@@ -244,6 +247,30 @@ def test_watch_goes_on_until_ctrl_c(tmp_path: Path, server_is: str) -> None:
     assert (process.returncode, errors) == (0, "")
     assert ("Alice is back" if server_is == "back" else "Alice") in shown
     assert ("no server answers since" in shown) == (server_is == "silent")
+
+
+@pytest.mark.parametrize("call", ["watchers", "registrations", "calls"])
+def test_who_waits_for_the_server_at_a_terminal_is_told(tmp_path: Path, call: str) -> None:
+    told = threading.Event()
+    server = ControlServer(socket_path(tmp_path / "blfd.db"), lambda name, arguments: [told.wait(60)][:0])
+    ours, its = os.openpty()
+    command = [sys.executable, "-m", "blfd", call]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=its, stdout=its, stderr=its) as process:
+        os.close(its)
+        shown = b""
+        while b"Asking the server" not in shown:
+            assert select.select([ours], [], [], 60)[0], shown
+            shown += os.read(ours, 1024)
+        told.set()
+        with contextlib.suppress(OSError):  # the other end is closed
+            while more := os.read(ours, 1024):
+                shown += more
+        assert process.wait(60) == 0
+    os.close(ours)
+    server.close()
+    end = shown.rpartition(b"Asking the server")[2]
+    assert b"\x1b[?25h" in end, "the cursor is back"
+    assert re.search(rb"nobody watches|no phone is|no call is", end)
 
 
 def lamps_of(rows: Sequence[dict[str, Any]]) -> Lamps:

@@ -14,7 +14,7 @@ from unittest.mock import Mock
 
 from blfd.core.core import Core
 from blfd.core.directory import Directory, Extension, Reach, Tenant
-from blfd.core.inputs import DirectoryChanged, Input
+from blfd.core.inputs import DirectoryChanged, Input, SyncWanted
 from blfd.core.settings import Settings
 from blfd.core.values import Aor
 from blfd.devices.values import Place
@@ -42,10 +42,10 @@ class Loop:
         )
         self.turns = 0
 
-    def ask(self, call: str, after: Callable[[int], None] = lambda turn: None) -> Any:
+    def ask(self, call: str, after: Callable[[int], None] = lambda turn: None, **given: Any) -> Any:
         self.turns = 0
         with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(self._answers.ask, call, {})
+            asked = pool.submit(self._answers.ask, call, given)
             while not asked.done():
                 if self._woken.wait(0.05):
                     self._woken.clear()
@@ -71,6 +71,17 @@ def test_a_long_answer_is_made_in_slices_between_which_sip_goes_on() -> None:
             core.handle(DirectoryChanged(directory(10)), 1.0)
 
     assert len(loop.ask("lamps", leave_ten)) == 2 * SLICE, "those that are gone by then are left out"
+
+
+def test_thousands_of_phones_are_told_to_fetch_their_files_in_slices() -> None:
+    core, emitted = Mock(), list[Input]()
+    core.registrar.reachable.side_effect = lambda aor, now: ("a binding",) * (int(aor.extension) % 3)
+    loop, numbers = Loop(core, emitted.append), [str(number) for number in range(MANY)]
+    assert loop.ask("sync", extensions=numbers, event="check-sync") == sum(
+        number % 3 for number in range(MANY)
+    )
+    assert emitted == [SyncWanted(Aor("default", number), "check-sync") for number in numbers]
+    assert loop.turns > MANY // SLICE
 
 
 def test_a_change_of_one_among_many_takes_the_sip_thread_as_long_as_among_few() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import threading
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from blfd.cli.progress import watched
+from blfd.cli import progress
 from blfd.control import ControlClient, socket_path
 from blfd.core.directory import Forwarding
 from blfd.devices.phones import Phones
@@ -483,15 +484,46 @@ def test_exports_go_to_a_file_or_to_standard_output(inside: Blfd) -> None:
         assert (code, out, errors) == (1, "", "blfd: nowhere/out.csv: No such file or directory\n")
 
 
-def test_a_bar_on_a_terminal_for_what_takes_long() -> None:
-    def shown(seconds: float, terminal: bool) -> str:
-        out, clock = io.StringIO(), iter(range(10_000))
+class Screen(io.StringIO):
+    """What another thread may write to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written = threading.Condition()
+
+    def write(self, text: str) -> int:
+        with self._written:
+            self._written.notify_all()
+            return super().write(text)
+
+    def wait_for(self, text: str) -> None:
+        with self._written:
+            assert self._written.wait_for(lambda: text in self.getvalue(), 60)
+
+
+@pytest.mark.parametrize("total", [50, None])
+def test_a_bar_on_a_terminal_for_what_takes_long(monkeypatch: pytest.MonkeyPatch, total: int | None) -> None:
+    def shown(patience: float, terminal: bool, wanted: str) -> str:
+        monkeypatch.setattr(progress, "PATIENCE", patience)
+        out = Screen()
         console = Console(file=out, force_terminal=terminal, width=80)
-        rows = watched(range(50), 50, "Checking lines", console, lambda: next(clock) * seconds / 50)
-        assert list(rows) == list(range(50))
+        with progress.waiting("Checking lines", total, console) as passed:
+            for _ in range(progress.EVERY):
+                passed()
+            out.wait_for(wanted)
         return out.getvalue()
 
-    assert "Checking lines" in shown(5.0, terminal=True)
-    assert "/50" in shown(5.0, terminal=True)
-    assert shown(0.5, terminal=True) == ""
-    assert shown(5.0, terminal=False) == ""
+    last = shown(0.0, True, "Checking lines").rpartition("Checking lines")[2]
+    assert "\x1b[?25h" in last  # the cursor is back
+    assert "\x1b[2K" in last  # and the bar is gone
+    if total:
+        shown(0.0, True, f"{progress.EVERY}/{total}")
+    assert shown(3600.0, True, "") == ""
+    assert shown(0.0, False, "") == ""
+
+
+def test_rows_with_a_bar_are_the_rows() -> None:
+    out = io.StringIO()
+    rows = progress.watched(iter(range(50)), 50, "Checking lines", Console(file=out, force_terminal=True))
+    assert list(rows) == list(range(50))
+    assert out.getvalue() == ""

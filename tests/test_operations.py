@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import queue
 import re
 import sqlite3
@@ -14,7 +15,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from blfd.control import ControlClient, ControlServer, socket_path
+from blfd.control import MAX_REQUEST, ControlClient, ControlServer, socket_path
 from blfd.core.core import Core
 from blfd.core.directory import Rule
 from blfd.core.effects import SetRules
@@ -42,7 +43,8 @@ from blfd.server.thread_work import Work
 from blfd.store import Conflict, NewExtension, NotFound, Store, StoreError
 from blfd.store.admins import Admin, Role
 from blfd.store.audit import Change
-from provisioning import KeyKind
+from blfd.store.devices import DeviceRow
+from provisioning import KeyKind, sync_event
 
 MAC, OTHER = "80:5e:c0:12:34:56", "00:04:13:00:00:01"
 PLACE = Place("192.0.2.5", {"udp": 5060, "tcp": 5060}, "http://192.0.2.5:8080")
@@ -177,6 +179,23 @@ def test_many_phones_are_looked_at_as_each_by_itself(desk: Desk) -> None:
     assert [phones.fit(rows[at]).wanted for at in (1, 5)] == [2, 1]  # 103 is in sales itself
     shown = {row["mac"]: row for row in devices.all(desk, "default")}
     assert all(devices.show(desk, "default", mac)[0].items() >= row.items() for mac, row in shown.items())
+
+
+def test_each_of_many_phones_is_told_to_fetch_its_files(store: Store, desk: Desk) -> None:
+    rows = [DeviceRow(f"{at:012x}", "default", "yealink/t54w", (f"{at}", "all")) for at in range(1200)]
+    rows += [DeviceRow("00", "default", "polycom/vvx450", ("1", "2"))]
+    client, told = Mock(spec=ControlClient), list[tuple[str, str]]()
+
+    def call(name: str, tenant: str, extensions: list[str], event: str) -> int:
+        told.extend((extension, event) for extension in extensions)
+        assert len(json.dumps(extensions)) < MAX_REQUEST / 2
+        return len(extensions)
+
+    client.call.side_effect = call
+    wanted = {(extension, sync_event(row.model)) for row in rows for extension in row.extensions}
+    done = devices.sync_rows(Desk(store, client, desk.phones, "me"), "default", rows)
+    assert done == (len(wanted), len(rows))
+    assert sorted(told) == sorted(wanted)
 
 
 def test_what_is_done_to_many_phones_is_done_to_all_or_none(desk: Desk) -> None:

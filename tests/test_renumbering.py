@@ -287,10 +287,10 @@ def test_an_emergency_number_is_given_by_force(desk: Desk) -> None:
 def test_phones_are_told_while_they_are_registered(store: Store, desk: Desk) -> None:
     """The server forgets by `reload` where the old number is registered: only before can a phone be told."""
     client = Mock(spec=ControlClient)
-    client.call.side_effect = lambda name, **arguments: 1 if name == "sync" else {}
+    client.call.side_effect = lambda name, **given: len(given["extensions"]) if name == "sync" else {}
     done = renumbering.renumber(Desk(store, client, desk.phones, "me"), "default", OLD, NEW, PASSWORD)
-    called = [(call.args[0], call.kwargs.get("extension")) for call in client.call.call_args_list]
-    synced = [extension for name, extension in called if name == "sync"]
+    called = [(call.args[0], call.kwargs.get("extensions")) for call in client.call.call_args_list]
+    synced = [extension for name, extensions in called if name == "sync" for extension in extensions]
     assert called[-1] == ("reload", None)
     assert sorted(synced) == ["101", "102", "103", OLD]
     assert done.told == len(synced)

@@ -10,6 +10,7 @@ from blfd.cli.asking import Yes, agreed
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
 from blfd.cli.output import Json, fail, print_json, print_lines, print_notes, print_table
+from blfd.cli.progress import waiting
 from blfd.cli.tables import All, Csv, File, Out, Update, first_of_wrong, import_help, lines_of, print_octets
 from blfd.devices.values import Wanted
 from blfd.operations import Desk, device_files, overrides
@@ -189,7 +190,8 @@ def sync(
     given = options(context)
     if bool(mac) == everybody:
         fail("which phone? Give its MAC, or --all", 2)
-    told, of = operations.sync(given.desk, given.tenant, mac or None)
+    with waiting("Telling phones"):
+        told, of = operations.sync(given.desk, given.tenant, mac or None)
     phones = "1 phone" if of == 1 else f"{of} phones"
     if told:
         print(f"{told} registration{'s' * (told > 1)} of {phones} told to fetch their files")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from blfd.cli.output import print_json, print_table
+from blfd.cli.progress import watched
 from blfd.operations import selection
 
 Row = dict[str, Any]
@@ -78,7 +79,7 @@ def print_list(
         empty = f"none of {len(rows)} has {chosen.only!r}"
     names = list(map(_name, columns))
     make = cells or (lambda row: [_cell(row[name]) for name in names])
-    print_table(title, columns, (make(row) for row in found), empty)
+    print_table(title, columns, map(make, watched(found, len(found), "Making the table")), empty)
 
 
 def _cell(value: Any) -> str:

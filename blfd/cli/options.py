@@ -94,7 +94,10 @@ class Options:
 
     def ask(self, call: str, **arguments: str) -> Any:
         """Ask the running server about the tenant; raises NotRunning, and StoreError for an unknown one."""
-        return self.client.call(call, tenant=self.tenant, **arguments)
+        from blfd.cli.progress import waiting
+
+        with waiting("Asking the server"):
+            return self.client.call(call, tenant=self.tenant, **arguments)
 
     @cached_property
     def desk(self) -> Desk:

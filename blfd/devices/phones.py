@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
@@ -123,11 +124,12 @@ class Phones(Files):
         """The phones whose keys are a group's."""
         return [row for row in self.all(tenant) if row.keys == f"{TEAM}:{group}"]
 
-    def syncs(self, rows: Iterable[DeviceRow]) -> set[tuple[str, str]]:
-        """Extensions, each with the Event of the NOTIFY that has their phones fetch their files."""
-        return {
-            (extension, provisioning.sync_event(row.model)) for row in rows for extension in row.extensions
-        }
+    def syncs(self, rows: Iterable[DeviceRow]) -> dict[str, set[str]]:
+        """The Events of NOTIFYs that have phones fetch their files, each with the extensions of these."""
+        found = defaultdict[str, set[str]](set)
+        for row in rows:
+            found[provisioning.sync_event(row.model)].update(row.extensions)
+        return found
 
     def _row(self, tenant: str, wanted: Wanted) -> DeviceRow:
         """The row of what was `accepted`."""

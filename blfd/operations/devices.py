@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence, Set
 from datetime import datetime
+from itertools import islice
 
 import provisioning
 from blfd.control import ControlError, NotRunning
@@ -29,6 +30,9 @@ def row(device: DeviceRow) -> Row:
         "transport": device.transport,
         "modules": device.modules,
     }
+
+
+AT_ONCE = 500  # extensions that the server is asked about: their names fit into a request
 
 
 def all(desk: Desk, tenant: str) -> list[Row]:
@@ -330,6 +334,8 @@ def sync_many(desk: Desk, tenant: str, macs: Iterable[str]) -> tuple[int, int]:
 def sync_rows(desk: Desk, tenant: str, rows: list[DeviceRow]) -> tuple[int, int]:
     """Have phones fetch their files, as `sync` does. Raises NotRunning and ControlError."""
     told = 0
-    for extension, event in sorted(desk.phones.syncs(rows)):
-        told += desk.client.call("sync", tenant=tenant, extension=extension, event=event)
+    for event, extensions in desk.phones.syncs(rows).items():
+        several = iter(sorted(extensions))
+        while some := [*islice(several, AT_ONCE)]:
+            told += desk.client.call("sync", tenant=tenant, extensions=some, event=event)
     return told, len(rows)

@@ -94,8 +94,9 @@ class ControlCalls:
                 since = int(arguments["since"]) if same else None
                 return do(lambda: self._changes(since, from_now=arguments.get("since") == "now"))
             case "sync":
-                wanted = SyncWanted(Aor(tenant, str(arguments["extension"])), str(arguments["event"]))
-                return do(lambda: self._synchronize(wanted))
+                aors = [Aor(tenant, str(extension)) for extension in arguments["extensions"]]
+                wanted = (SyncWanted(aor, str(arguments["event"])) for aor in aors)
+                return sum(do(lambda: map(self._synchronize, wanted)))
             case "lamps" if "calls" in arguments:
                 return do(lambda: report.lamps(self._core, time.time(), self._core.dialogs.busy(tenant)))
             case "lamps" | "registrations" if "extensions" in arguments:
@@ -157,9 +158,9 @@ class ControlCalls:
         return {"server": self._identity, **report.changes(self._core, since, time.time())}
 
     def _synchronize(self, wanted: SyncWanted) -> int:
-        """Have phones fetch their files: how many are told."""
+        """Have an extension's phones fetch their files: how many are told."""
         self._emit(wanted)
-        return len(self._core.registrar.bindings(wanted.aor, time.time()))
+        return len(self._core.registrar.reachable(wanted.aor, time.time()))
 
     def _status(self) -> dict[str, Any]:
         stack = self._stack
