@@ -24,6 +24,7 @@ import pytest
 from certificates import self_signed, signed
 from commands import Answering, Run
 from rich.console import Console
+from rich.text import Text
 
 from blfd.cli import board, output
 from blfd.cli.board import Lamps, Screen
@@ -298,9 +299,9 @@ MANY_LAMPS[500] |= {"lamp": "ringing", "dialogs": [DIALOG]}
         ("n99", "99", 11),
         ("n99\x7f\x7f\x7f", "501", 999),
         ("n99\x1b", "501", 999),
-        ("\x1b[6~", "17", 999),
+        ("\x1b[6~", "19", 999),
         ("\x1b[6~\x1b[5~\x1b[5~", "501", 999),
-        ("\x1b[6~" * 500, "987", 999),
+        ("\x1b[6~" * 500, "989", 999),
         ("aq", None, 0),
         ("nothing=", "501", 999),
     ],
@@ -314,6 +315,29 @@ def test_a_board_shows_calls_first_and_what_is_typed(keys: str, first: str | Non
     assert len(lamps.rows(screen.wanted)) == count
     assert len(shown) <= 24 - board.AROUND
     assert not screen.ended
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("rows", [3, output.MANY + 1])
+def test_a_table_fits_its_terminal_and_is_whole_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rows: int, width: int
+) -> None:
+    columns = ("when", "way", "result", "user_agent")
+    row = ("11-29 06:11:30", "take-over", "picked up at last", "Yealink SIP-T54W 96.86.0.70 805ec0000001")
+    monkeypatch.setenv("COLUMNS", str(width))
+    for terminal in (True, False):
+        monkeypatch.setenv("FORCE_COLOR" if terminal else "NO_COLOR", "1")
+        monkeypatch.delenv("NO_COLOR" if terminal else "FORCE_COLOR", raising=False)
+        output.print_table("Pickups", columns, [row] * rows, "")
+        lines = Text.from_ansi(capsys.readouterr().out).plain.splitlines()
+        if not terminal:
+            assert sum(all(cell in line for cell in row) for line in lines) == rows
+            continue
+        assert all(len(line) <= width for line in lines)
+        assert sum(row[0] in line for line in lines) == rows, "a time is a line"
+        if width >= 80 and rows <= output.MANY:
+            words = {word for cell in row for word in cell.split()}
+            assert words <= {word for line in lines for word in line.split()}, "no word is broken"
 
 
 def test_a_board_fits_its_screen() -> None:
@@ -334,7 +358,7 @@ def test_names_give_way_where_a_terminal_is_narrow(cut: bool) -> None:
         console.print(board.lamp_table([row], cut=cut))
     (line,) = [line for line in drawn.get().splitlines() if "1:06:40" in line]
     assert all(each in line.split() for each in ("●", "101", "not", "registered", "1:06:40", "3"))
-    assert not cut or drawn.get().count("\n") == 6, "each lamp is a line"
+    assert not cut or drawn.get().count("\n") == 4, "each lamp is a line"
 
 
 def test_lines_of_a_long_list_keep_their_macs_where_a_terminal_is_narrow(

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -46,7 +45,7 @@ COLUMNS = ("", "extension", "name", "lamp", "with", "since", "watchers")
 AT_THE_RIGHT = ("since", "watchers")
 OF_PEOPLE = ("name", "with")  # columns that give way where a terminal is narrow
 REDRAWS = 4  # a second
-AROUND = 7  # lines of a screen that are no lamps'
+AROUND = 5  # lines of a screen that are no lamps'
 _KEY = re.compile(r"\x1b\[[0-9;]*[A-Za-z~]|.", re.DOTALL)  # one that is pressed, as terminals send it
 KEYS = "type to filter, PgUp and PgDn turn pages, q ends"
 FILTERED = "Esc shows all, Backspace, PgUp, PgDn, Ctrl-C ends"
@@ -66,8 +65,6 @@ def lamp_table(rows: list[Row], caption: str = "", old: bool = False, cut: bool 
     table = new_table("Lamps", COLUMNS, AT_THE_RIGHT)
     for column in table.columns:
         column.no_wrap = column.header not in OF_PEOPLE
-    if cut:
-        table.box, table.padding, table.pad_edge = SIMPLE_HEAD, (0, 1, 0, 0), False
     table.row_styles = ("", "on grey7")
     if caption:
         table.caption, table.caption_justify = Text(caption, "bold red" if old else "dim"), "left"

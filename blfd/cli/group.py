@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -13,6 +13,9 @@ from blfd.cli.options import options
 from blfd.cli.output import Json, fail, print_json
 from blfd.operations import groups as operations
 from blfd.operations.lists import listed
+from blfd.operations.loss import some_of
+
+SHOWN = 20  # members of a group in the list of groups
 
 groups = typer.Typer(no_args_is_help=True, help="Add, show, change and remove pickup groups.")
 
@@ -145,5 +148,5 @@ def _split(what: str, texts: list[str] | None) -> set[str]:
     return {extension for text in texts or () for extension in listed(text, what)}
 
 
-def _list(members: Iterable[str]) -> str:
-    return " ".join(members) or "nobody"
+def _list(members: Sequence[str]) -> str:
+    return some_of(members, SHOWN) or "nobody"

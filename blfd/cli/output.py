@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # not for `run`, which prints none
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 MANY = 300  # rows
+GAP = 2  # characters between columns
 NARROWEST = 6  # characters of a column that is cut
 WHOLE = ("mac", "extension", "when", "fetched", "since", "ago", "expires", "last used", "watcher", "resource")
 """Columns whose cells are one line each: numbers, addresses, times."""
@@ -50,50 +51,81 @@ def print_notes(notes: Iterable[str]) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """Print a Rich table, of MANY rows a plain one; `empty` says what it means that there are no rows."""
-    found = list(rows)
-    if len(found) > MANY:
-        _print_long(title, columns, [[cell(value).plain for value in row] for row in found])
-        return
-    table = new_table(title, columns)
-    for row in found:
-        table.add_row(*map(cell, row))
-    print_or(table, empty)
+    """Print a table; `empty` says what it means that there are no rows.
 
-
-def _print_long(title: str, columns: Sequence[str], rows: list[list[str]]) -> None:
-    """Print a line a row: Rich takes 20 times as long. On a terminal, cells are cut to fit."""
-    from rich.cells import cell_len, set_cell_size
+    On a terminal, cells fold so that it fits, and those of MANY rows are cut. Elsewhere each row is a line.
+    """
     from rich.console import Console
 
+    found = [[cell(value) for value in row] for row in rows]
     console = Console()
-    widths = [max(map(cell_len, each)) for each in zip(columns, *rows, strict=True)]
-    if console.is_terminal:
-        may_be_cut = [place for place, name in enumerate(columns) if name not in WHOLE]
-        while sum(widths) + 2 * len(widths) > console.width:
-            widest = max(may_be_cut, key=widths.__getitem__, default=None)
-            if widest is None or widths[widest] <= NARROWEST:
+    if not found:
+        console.print(cell(empty), soft_wrap=True)
+        return
+    room = console.width if console.is_terminal else sys.maxsize
+    widths = _widths(columns, [[text.plain for text in row] for row in found], room)
+    if len(found) > MANY or not console.is_terminal:
+        _print_plain(title, columns, [[text.plain for text in row] for row in found], widths)
+        return
+    table = new_table(title, columns)
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = width
+    for row in found:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _widths(columns: Sequence[str], rows: Iterable[Sequence[str]], room: int) -> list[int]:
+    """How wide each column is where all have so much `room`; words are broken where they have too little."""
+    from rich.cells import cell_len
+
+    cells = [*zip(columns, *rows, strict=True)]
+    widths = [max(map(cell_len, each)) for each in cells]
+    may_be_less = [at for at, name in enumerate(columns) if name not in WHOLE]
+    if sum(widths) + GAP * len(widths) <= room:
+        return widths
+    words = [max(cell_len(word) for text in each for word in text.split() or [""]) for each in cells]
+    for least in (words, [NARROWEST] * len(words)):
+        while sum(widths) + GAP * len(widths) > room:
+            wide = [at for at in may_be_less if widths[at] > least[at]]
+            if not wide:
                 break
-            widths[widest] -= 1
+            widths[max(wide, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _print_plain(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int]
+) -> None:
+    """Print a line a row, cut where a width is less than what it has: Rich takes 20 times as long."""
+    from rich.cells import cell_len, set_cell_size
 
     def line(cells: Sequence[str]) -> str:
         fitted = (
             f"{set_cell_size(text, width - 1)}…" if cell_len(text) > width else set_cell_size(text, width)
             for text, width in zip(cells, widths, strict=True)
         )
-        return "  ".join(fitted).rstrip()
+        return (" " * GAP).join(fitted).rstrip()
 
-    print(visible(title, LONGEST_CELL), line(columns), "  ".join("─" * width for width in widths), sep="\n")
+    print(visible(title, LONGEST_CELL), line(columns), line(["─" * width for width in widths]), sep="\n")
     print("\n".join(map(line, rows)))
-    print(f"{len(rows)} rows")
+    if len(rows) > MANY:
+        print(f"{len(rows)} rows")
 
 
 def new_table(title: str, columns: Sequence[str], right: Sequence[str] = ()) -> Table:
     """A table without rows; the columns in `right` are aligned there."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(visible(title, LONGEST_CELL)), title_justify="left")
+    table = Table(
+        title=Text(visible(title, LONGEST_CELL)),
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, GAP - 1, 0, 0),
+    )
     for column in columns:
         table.add_column(
             column,
