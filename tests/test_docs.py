@@ -89,7 +89,7 @@ SCENERY = {  # what a page takes for granted
         *extensions("102", "103", "104", "108", "109", "110"),
         "blfd trunk add backup --server 192.0.2.1",
     ],
-    "operation.md": extensions("102"),
+    "operation.md": [*extensions("102"), PHONE],
     "phones.md": [*extensions("102"), PHONE],
     "provisioning.md": extensions("101", "102", "103", "104"),
     "trunks.md": [*extensions("100"), *(CARRIER.replace("carrier", name) for name in ("first", "second"))],
@@ -134,8 +134,8 @@ def test_every_block_says_what_it_is() -> None:
 class Reader:
     """A reader who does what a page says, in a folder of its own."""
 
-    def __init__(self, folder: Path, forked: Forked, done: set[str]) -> None:
-        self.folder, self._forked, self._done = folder, forked, done
+    def __init__(self, folder: Path, forked: Forked) -> None:
+        self.folder, self._forked, self._done = folder, forked, set[str]()
         self._server = 0
         self._web = AT_WEB
         self._variables: list[str] = []
@@ -248,15 +248,9 @@ def is_mention(words: list[str]) -> bool:
     return hasattr(command, "commands") or any(each.required for each in command.params)
 
 
-@pytest.fixture(scope="module")
-def done() -> set[str]:
-    """The commands in texts of pages that were run for an earlier page."""
-    return set()
-
-
 @pytest.fixture
-def reader(tmp_path: Path, forked: Forked, done: set[str]) -> Iterator[Reader]:
-    reading = Reader(tmp_path, forked, done)
+def reader(tmp_path: Path, forked: Forked) -> Iterator[Reader]:
+    reading = Reader(tmp_path, forked)
     yield reading
     reading.close()
 
