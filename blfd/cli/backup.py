@@ -11,6 +11,7 @@ import typer
 from blfd.cli.asking import Yes, agreed
 from blfd.cli.options import options
 from blfd.cli.output import fail
+from blfd.cli.progress import waiting
 from blfd.control import NotRunning
 from blfd.operations.loss import Loss
 from blfd.store import backups
@@ -31,7 +32,8 @@ def backup(
     given = options(context)
     given.of_no_tenant(OF_ALL)
     path = given.load().database
-    size = backups.save(path, file)
+    with waiting("Copying the database"):
+        size = backups.save(path, file)
     print(f"{path} is saved in {file}: {size} octets; whoever reads it has the phones' passwords")
 
 
@@ -49,5 +51,6 @@ def restore(
         fail(f"a server runs on {path}: stop it first")
     loss = Loss(f"{path} by {file}", "What has been changed since that backup goes.")
     agreed("Replace", lambda: loss, yes or not path.exists())
-    kept = backups.restore(file, path)
+    with waiting("Checking and copying"):
+        kept = backups.restore(file, path)
     print(f"{path} is that of {file}" + (f"; what it was before is {kept}" if kept else ""))

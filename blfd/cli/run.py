@@ -117,10 +117,12 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Find the usual faults of an installation; exit code 1 if there is one."""
     from rich.text import Text
 
+    from blfd.cli.progress import waiting
     from blfd.doctor import examine
 
     given = options(context)
-    findings = examine(given.load(), given.tenant)
+    with waiting("Examining"):
+        findings = examine(given.load(), given.tenant)
     if as_json:
         print_json([finding._asdict() for finding in findings])
     else:
