@@ -240,7 +240,7 @@ def test_helps_name_what_commands_do(folder: Path, inside: Blfd) -> None:
         for option in command.params
         if "Asked for on a terminal" in (option.help or "")
     ]
-    assert asked == ["admin add", "admin password", "extension add", "extension renumber"]
+    assert sorted(asked) == ["admin add", "admin password", "extension add", "extension renumber"]
     for name in asked:
         code, _, errors = inside(*shlex.split(f"{name} {COMMANDS[name].partition(' --')[0]}"))
         assert (code, errors.partition(":")[2].partition(":")[2]) == (1, " give --password\n"), errors

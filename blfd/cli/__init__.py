@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from blfd import __version__
+from blfd.cli import panels
 from blfd.cli.options import Options
 from blfd.cli.output import fail, fail_with
 from blfd.cli.run import add_running
@@ -31,7 +32,9 @@ class Commands(TyperGroup):
         return super().get_command(ctx, cmd_name)
 
     def _load(self) -> None:
-        self.commands = {**_others(), **self.commands}
+        found = {**self.commands, **_others()}
+        in_order = sorted(found, key=lambda name: panels.ORDER.index(found[name].rich_help_panel))
+        self.commands = {name: found[name] for name in in_order}
 
 
 @cache
@@ -43,7 +46,7 @@ def _others() -> dict[str, Any]:
     return found
 
 
-app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
 add_running(app)
 
 
@@ -51,6 +54,12 @@ def _version(wanted: bool) -> None:
     if wanted:
         print(f"blfd {__version__}")
         raise typer.Exit
+
+
+def _tenants(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    from blfd.cli import known
+
+    return known.tenants(ctx, incomplete)
 
 
 @app.callback()
@@ -63,7 +72,11 @@ def _global(
         Path | None, typer.Option(envvar=CONFIG_FILE, help="TOML file; see docs/configuration.md.")
     ] = None,
     tenant: Annotated[
-        str | None, typer.Option(help="SIP domain that the command is for; the default tenant if left out.")
+        str | None,
+        typer.Option(
+            help="SIP domain that the command is for; the default tenant if left out.",
+            autocompletion=_tenants,
+        ),
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")

@@ -11,6 +11,7 @@ import typer
 from blfd.cli.asking import Yes, agreed
 from blfd.cli.options import options
 from blfd.cli.output import fail
+from blfd.cli.panels import SITE
 from blfd.cli.progress import waiting
 from blfd.control import NotRunning
 from blfd.operations.loss import Loss
@@ -20,8 +21,8 @@ OF_ALL = "the database has all tenants"
 
 
 def add_backup(app: typer.Typer) -> None:
-    app.command()(backup)
-    app.command()(restore)
+    app.command(rich_help_panel=SITE)(backup)
+    app.command(rich_help_panel=SITE)(restore)
 
 
 def backup(

@@ -10,6 +10,7 @@ import typer
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
 from blfd.cli.output import Json
+from blfd.cli.panels import LOOKING
 from blfd.operations.sentences import sentence
 from blfd.store.audit import KEPT, Audit
 
@@ -17,7 +18,7 @@ SHOWN = 100
 
 
 def add_changes(app: typer.Typer) -> None:
-    app.command()(changes)
+    app.command(rich_help_panel=LOOKING)(changes)
 
 
 def changes(

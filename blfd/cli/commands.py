@@ -12,6 +12,7 @@ from blfd.cli.device import devices
 from blfd.cli.extension import extensions
 from blfd.cli.group import groups
 from blfd.cli.inspect import add_inspecting
+from blfd.cli.panels import OUTSIDE, PEOPLE, SITE
 from blfd.cli.pickup import add_pickup
 from blfd.cli.pjsip import pjsip
 from blfd.cli.provision import provision
@@ -20,19 +21,14 @@ from blfd.cli.trunk import routes, trunks
 from blfd.cli.upstream import upstreams
 
 app = typer.Typer(add_completion=False)
-app.add_typer(admins, name="admin")
-app.add_typer(tokens, name="token")
-app.add_typer(config, name="config")
-app.add_typer(devices, name="device")
-app.add_typer(extensions, name="extension")
-app.add_typer(groups, name="group")
-app.add_typer(pjsip, name="pjsip")
-app.add_typer(provision, name="provision")
-app.add_typer(routes, name="route")
-app.add_typer(tenants, name="tenant")
-app.add_typer(trunks, name="trunk")
-app.add_typer(upstreams, name="upstream")
 add_inspecting(app)
 add_pickup(app)
 add_changes(app)
+for panel, several in {
+    PEOPLE: {"extension": extensions, "group": groups, "device": devices, "provision": provision},
+    OUTSIDE: {"trunk": trunks, "route": routes, "upstream": upstreams},
+    SITE: {"tenant": tenants, "admin": admins, "token": tokens, "config": config, "pjsip": pjsip},
+}.items():
+    for name, each in several.items():
+        app.add_typer(each, name=name, rich_help_panel=panel)
 add_backup(app)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from blfd.cli import known
 from blfd.cli.asking import Yes, agreed
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
@@ -20,7 +21,9 @@ from provisioning import KeyKind
 
 devices = typer.Typer(no_args_is_help=True, help="Add, show, change and remove provisioned phones.")
 
-Mac = Annotated[str, typer.Argument(metavar="MAC", help="Such as 80:5e:c0:12:34:56.")]
+Mac = Annotated[
+    str, typer.Argument(metavar="MAC", help="Such as 80:5e:c0:12:34:56.", autocompletion=known.devices)
+]
 Model = Annotated[str | None, typer.Option(help="Such as yealink/t54w; 'blfd provision models' lists them.")]
 Extension = Annotated[
     list[str] | None, typer.Option(help="Whose phone it is; several for a phone with several lines.")
@@ -183,7 +186,9 @@ def renew(context: typer.Context, mac: Mac, yes: Yes = False) -> None:
 @devices.command()
 def sync(
     context: typer.Context,
-    mac: Annotated[str, typer.Argument(metavar="MAC", help="Such as 80:5e:c0:12:34:56.")] = "",
+    mac: Annotated[
+        str, typer.Argument(metavar="MAC", help="Such as 80:5e:c0:12:34:56.", autocompletion=known.devices)
+    ] = "",
     everybody: Annotated[bool, typer.Option("--all", help="All phones of the tenant.")] = False,
 ) -> None:
     """Have phones fetch their files now: NOTIFY Event: check-sync, in the maker's form."""

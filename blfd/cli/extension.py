@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from blfd.cli import known
 from blfd.cli.asking import Password, Yes, agreed, password_of
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import Switch, options
@@ -18,7 +19,12 @@ from blfd.store import NewExtension
 
 extensions = typer.Typer(no_args_is_help=True, help="Add, show, change and remove extensions.")
 
-Number = Annotated[str, typer.Argument(metavar="EXTENSION", help="Letters and digits, such as 101.")]
+Number = Annotated[
+    str,
+    typer.Argument(
+        metavar="EXTENSION", help="Letters and digits, such as 101.", autocompletion=known.extensions
+    ),
+]
 ENDS = "`off` ends it"
 Name = Annotated[str | None, typer.Option(help="Shown to those whom it calls, or who watch it.")]
 

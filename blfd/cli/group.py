@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from blfd.cli import known
 from blfd.cli.asking import Yes, agreed
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
@@ -19,10 +20,14 @@ SHOWN = 20  # members of a group in the list of groups
 
 groups = typer.Typer(no_args_is_help=True, help="Add, show, change and remove pickup groups.")
 
-Name = Annotated[str, typer.Argument(metavar="GROUP", help="Such as sales.")]
+Name = Annotated[str, typer.Argument(metavar="GROUP", help="Such as sales.", autocompletion=known.groups)]
 Members = Annotated[
     list[str] | None,
-    typer.Argument(metavar="EXTENSION", help="Members: each may pick up each other's calls."),
+    typer.Argument(
+        metavar="EXTENSION",
+        help="Members: each may pick up each other's calls.",
+        autocompletion=known.extensions,
+    ),
 ]
 Targets = Annotated[
     list[str] | None, typer.Option(help="Whose calls may be picked up, with commas; beside the members.")

@@ -11,13 +11,14 @@ from blfd.cli.board import duration
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
 from blfd.cli.output import Json, fail, print_json, print_table
+from blfd.cli.panels import LOOKING
 
 Row = dict[str, Any]
 
 
 def add_inspecting(app: typer.Typer) -> None:
     for command in (status, registrations, lamps, watchers, calls, publications):
-        app.command()(command)
+        app.command(rich_help_panel=LOOKING)(command)
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:

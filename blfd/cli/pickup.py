@@ -8,10 +8,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from blfd.cli import known
 from blfd.cli.board import duration
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import options
 from blfd.cli.output import Json, cell, fail, print_json, print_table
+from blfd.cli.panels import LOOKING
 from blfd.core.values import Aor
 from blfd.operations import pickups as operations
 from blfd.store import StoreError
@@ -23,7 +25,7 @@ Row = dict[str, Any]
 
 def add_pickup(app: typer.Typer) -> None:
     for command in (pickups, explain):
-        app.command()(command)
+        app.command(rich_help_panel=LOOKING)(command)
 
 
 def pickups(
@@ -65,7 +67,9 @@ def pickups(
 
 def explain(
     context: typer.Context,
-    extension: Annotated[str, typer.Argument(metavar="EXTENSION", help="Such as 102.")],
+    extension: Annotated[
+        str, typer.Argument(metavar="EXTENSION", help="Such as 102.", autocompletion=known.extensions)
+    ],
     as_json: Json = False,
 ) -> None:
     """Why a lamp shows what it shows, who was told so, and who could pick up now."""

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from blfd.cli import known
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import Options, options
 from blfd.cli.output import Json, fail, print_json, print_lines, print_notes, print_table
@@ -23,7 +24,9 @@ from provisioning import models as known_models
 provision = typer.Typer(no_args_is_help=True, help="Show and override what provisioned phones are told.")
 provision.add_typer(template_commands, name="template")
 
-Mac = Annotated[str, typer.Argument(metavar="MAC", help="Such as 80:5e:c0:12:34:56.")]
+Mac = Annotated[
+    str, typer.Argument(metavar="MAC", help="Such as 80:5e:c0:12:34:56.", autocompletion=known.devices)
+]
 Scope = Annotated[
     str,
     typer.Argument(metavar="SCOPE", help="`*` for all, yealink, yealink/t54w, or the MAC of one phone."),

@@ -10,6 +10,7 @@ import typer
 
 from blfd.cli.options import options
 from blfd.cli.output import Json, fail, print_json, print_table
+from blfd.cli.panels import SERVER
 from blfd.config import Config
 
 OF_ITS_OWN = "the demo has a server and a database of its own"
@@ -23,9 +24,9 @@ class LogFormat(Enum):
 
 
 def add_running(app: typer.Typer) -> None:
-    app.command()(run)
-    app.command()(demo)
-    app.command()(doctor)
+    app.command(rich_help_panel=SERVER)(run)
+    app.command(rich_help_panel=SERVER)(demo)
+    app.command(rich_help_panel=SERVER)(doctor)
 
 
 def run(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from blfd.cli import known
 from blfd.cli.asking import Yes, agreed
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import Options, Switch, options
@@ -16,9 +17,16 @@ from blfd.operations import tenants as operations
 
 tenants = typer.Typer(no_args_is_help=True, help="Add, show, change and remove tenants (SIP domains).")
 
-Domain = Annotated[str, typer.Argument(metavar="DOMAIN", help="Such as acme.example.")]
+Domain = Annotated[
+    str, typer.Argument(metavar="DOMAIN", help="Such as acme.example.", autocompletion=known.tenants)
+]
 Meant = Annotated[
-    str | None, typer.Argument(metavar="DOMAIN", help="Without it, that of --tenant, or the default one.")
+    str | None,
+    typer.Argument(
+        metavar="DOMAIN",
+        help="Without it, that of --tenant, or the default one.",
+        autocompletion=known.tenants,
+    ),
 ]
 Alias = Annotated[
     list[str] | None, typer.Option(help="Another name of the domain; may be given several times.")

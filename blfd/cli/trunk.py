@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from blfd.cli import known
 from blfd.cli.kinds import SEVERAL, Kind, add_changing, add_removing, live, now, option, print_settings
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
 from blfd.cli.options import Switch, options
@@ -17,7 +18,7 @@ from blfd.operations import trunks as operations
 trunks = typer.Typer(no_args_is_help=True, help="Add, show, change and remove trunks (lines to the outside).")
 routes = typer.Typer(no_args_is_help=True, help="Add, show, change and remove routes out, by number.")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Such as carrier.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Such as carrier.", autocompletion=known.trunks)]
 Texts = list[str] | None
 Text = str | None
 Number = int | None

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from blfd.cli import known
 from blfd.cli.board import duration
 from blfd.cli.kinds import SEVERAL, Kind, add_changing, add_removing, live, now, option, print_settings
 from blfd.cli.lists import Chosen, Limit, Only, Sort, print_list
@@ -19,7 +20,7 @@ upstreams = typer.Typer(
 )
 SHOWN = 50  # extensions that are not told of
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Such as pbx.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Such as pbx.", autocompletion=known.upstreams)]
 SHARED = ("enabled", "server", "password", "auth_name", "realm", "transport", "domain", "outbound_proxy")
 PAUSES = ("ping", "retry", "retry_forbidden")
 OF_UPSTREAM = {
