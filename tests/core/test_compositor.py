@@ -247,6 +247,51 @@ def test_a_first_publication_soon_after_the_end() -> None:
             assert site.lamp == lamp, step
 
 
+@pytest.mark.parametrize("expires", [11, 3600])
+@pytest.mark.parametrize("bodies", [1, 2])
+def test_a_publisher_that_has_lost_its_entity_tag_begins_anew(expires: int, bodies: int) -> None:
+    """It told of the end by the entity-tag of the call, so its first word of that was answered long before.
+
+    What it had sent with an entity-tag of before, and sends again without one after a 412, is late.
+    """
+    site = Site()
+    etag = site.publish(kamailio("early"))
+    early = etag
+    etag = site.publish(kamailio("confirmed"), etag)
+    for _ in range(bodies):
+        etag = site.publish(kamailio("terminated"), etag, expires)
+    site.at(site.world.now + 5)
+    assert site.refused(kamailio("early"), early).status == 412
+    site.publish(kamailio("early"), expires=60)
+    assert site.lamp == "idle"
+    site.at(site.world.now + 4)
+    assert site.lamp == "idle", "what was late stays late"
+    site.publish(kamailio("early"))
+    assert site.lamp == "ringing"
+    site.world.confirm(site.give(subscribe("103", "102")))
+    site.at(site.world.now + 61)
+    assert site.lamp == "ringing", "although another publication is over"
+
+
+def test_the_end_of_what_was_never_told_of_as_live_may_be_followed_by_what_is_late() -> None:
+    """A publisher whose first word is on its way has no entity-tag yet for the end; nor does the next help."""
+    site = Site()
+    etag = site.publish(kamailio("terminated"))
+    site.publish(kamailio("terminated"), etag)
+    site.at(site.world.now + 20)
+    site.publish(kamailio("early"))
+    assert site.lamp == "idle"
+
+
+def test_a_restart_does_not_tell_how_an_end_was_told() -> None:
+    site = Site()
+    site.publish(kamailio("terminated"), site.publish(kamailio("early")))
+    site.restart()
+    site.at(site.world.now + 10)
+    site.publish(kamailio("early"))
+    assert site.lamp == "idle"
+
+
 def test_what_is_late_stays_late_however_often_it_is_refreshed() -> None:
     site = Site()
     early = site.publish(kamailio("early"))
@@ -550,7 +595,7 @@ STATES = ("trying", "early", "confirmed", "terminated")
         st.tuples(
             st.sampled_from((KAMAILIO, OTHER)),
             st.sampled_from(("c1", "c2")),
-            st.sampled_from((*STATES, "late", "refresh", "remove", "restart", "wait")),
+            st.sampled_from((*STATES, "late", "refresh", "remove", "restart", "wait", "wait a little", "forget")),
         ),
         max_size=30,
     )
@@ -558,46 +603,67 @@ STATES = ("trying", "early", "confirmed", "terminated")
 def test_publications_in_any_order(steps: list[tuple[Flow, str, str]]) -> None:
     """Each publisher keeps one publication a call, as Kamailio does; the lamp is what a plain model says.
 
-    What it publishes with its entity-tag is in order; `late` is what the network brings after the end.
+    What it publishes with its entity-tag is in order; `late` is what the network brings after the end. It may
+    `forget` the entity-tag of what has ended, and begins anew.
     """
     site = Site()
     etags: dict[tuple[Flow, str], str] = {}
     says: dict[tuple[Flow, str], str] = {}  # the state that was published
+    ends: dict[tuple[Flow, str], dict[str, float]] = {}  # when, by entity-tag, also by one that is forgotten
     ended: dict[tuple[Flow, str], float] = {}  # what has no entity-tag is late before this time
+    answered: set[tuple[Flow, str]] = set()  # whose publication has told of a call that was up
     late: list[tuple[str, Flow]] = []
     unsure: set[tuple[Flow, str]] = set()  # first publications that may be late
     for source, call, step in steps:
-        key, now = (source, call), site.world.now
+        key, now = (source, call), site.world.now + 0.01
+        site.at(now)
         if step == "restart":
             for tag, publisher in late:  # which a restart does not tell from others
                 site.publish(b"", tag, 0, source=publisher)
             late.clear()
             site.restart()
-            ended = {k: until for k, until in ended.items() if says.get(k) == "terminated"}
+            ended = {k: max(known.values()) + 32 for k, known in ends.items() if known}
             unsure.clear()
+            answered.clear()
         elif step == "wait":
             site.at(now + 40)
+        elif step == "wait a little":
+            site.at(now + 9)
+        elif step == "forget":
+            if says.get(key) == "terminated":
+                del etags[key], says[key]
+                answered.discard(key)
         elif step == "late":
             if says.get(key) == "terminated" and now < ended[key]:
                 late.append((site.publish(kamailio("early", call), source=source), source))
         elif step in ("refresh", "remove"):
             if key in etags:
-                etags[key] = site.publish(b"", etags[key], 3600 if step == "refresh" else 0, source=source)
+                before = etags[key]
+                etags[key] = site.publish(b"", before, 3600 if step == "refresh" else 0, source=source)
                 unsure.discard(key)
+                if before in ends.get(key, {}):
+                    ends[key][etags[key]] = ends[key].pop(before)
                 if step == "remove":
+                    ends.get(key, {}).pop(etags[key], None)
+                    answered.discard(key)
                     del etags[key], says[key]
         else:
             unsure.discard(key)
             if key not in etags and now < ended.get(key, 0) and step != "terminated":
                 unsure.add(key)
+            ends.setdefault(key, {}).pop(etags.get(key, ""), None)
+            if says.get(key, "terminated") != "terminated":
+                answered.add(key)
             etags[key] = site.publish(kamailio(step, call), etags.get(key, ""), source=source)
             says[key] = step
             if step == "terminated":
-                ended[key] = now + 32
+                ended[key] = now + (8 if key in answered else 32)
+                ends[key][etags[key]] = now
         live = {state for k, state in says.items() if state != "terminated" and k not in unsure}
         words = {"early": "ringing", "confirmed": "talking", "trying": "trying"}
         assert site.lamp == next((words[s] for s in ("early", "confirmed", "trying") if s in live), "idle")
-        assert set(site.kept) == {*etags.values(), *(tag for tag, _ in late)}
+        told = {tag for known in ends.values() for tag in known}
+        assert set(site.kept) == {*etags.values(), *told, *(tag for tag, _ in late)}
 
 
 LEG = ("ring", "answer", "hang up")

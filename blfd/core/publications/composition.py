@@ -4,6 +4,10 @@ They add up, and what the newest says of a dialog holds. A dialog that a publish
 all its publications, however long they live, and does not come back while late messages may tell of it. A
 request that was sent again with its Call-ID (RFC 3261, section 22.2) has the same dialog begin anew, though:
 who names an entity-tag that was given after the end knows of the end, so what it says is not late.
+
+A publisher that has lost its entity-tag begins anew without one, so that what it says could be late as well.
+It had an entity-tag when it told of the end, though, if that was by one: its first word of the dialog was
+answered by then, and is not on its way any more. What may be is what it had sent meanwhile, and sends again.
 """
 
 from __future__ import annotations
@@ -20,6 +24,9 @@ from blfd.core.values import Aor
 from dialog_info import Dialog, DialogState, StateEvent
 
 TOMBSTONE = 32.0  # seconds: 64*T1, the longest that a message may be on its way
+SENT_AGAIN = 8.0
+"""Seconds in which a publisher that has an entity-tag has sent again what it had sent with that of before:
+within T2 it hears that this one holds no more (412), and within T2 its request without one is here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,7 @@ class Publication:
 
     All that was taken of a site is numbered: `order` is the number of the body, `given` that of the present
     entity-tag, and `follows` that of the entity-tag which its publisher had when it spoke last, -1 for none.
+    `answered` are the dialogs, by id and Call-ID, that it had told of as live in a body which was answered.
     """
 
     saved: SavedPublication
@@ -35,6 +43,7 @@ class Publication:
     order: int
     given: int
     follows: int
+    answered: frozenset[tuple[str, str]] = frozenset()
 
 
 class End(NamedTuple):
@@ -78,7 +87,9 @@ class Composition:
     def modified(self, old: Publication, saved: SavedPublication, dialogs: tuple[Dialog, ...]) -> Publication:
         """What a new body makes of a publication."""
         order = next(self._orders)
-        return Publication(saved, dialogs, order, order, old.given)
+        live = {_ids(dialog) for dialog in old.dialogs if dialog.state is not DialogState.TERMINATED}
+        answered = frozenset(map(_ids, dialogs)) & (old.answered | live)
+        return Publication(saved, dialogs, order, order, old.given, answered)
 
     def refreshed(self, old: Publication, saved: SavedPublication) -> Publication:
         return replace(old, saved=saved, given=next(self._orders), follows=old.given)
@@ -139,11 +150,8 @@ class Composition:
                 if dialog.state is DialogState.TERMINATED:
                     live.pop(key, None)
                     over[key] = dialog.event or StateEvent.REMOTE_BYE
-                    # Without a Call-ID, the id is the extension's: its next call has it too.
-                    late = TOMBSTONE if dialog.call_id else 0.0
-                    ended[key] = max(
-                        ended.get(key, NEVER), End(publication.order, publication.saved.at + late)
-                    )
+                    end = End(publication.order, publication.saved.at + _longest_late(publication, dialog))
+                    ended[key] = max(ended.get(key, NEVER), end)
                 elif _is_after(publication, ended.get(key, NEVER)):
                     known = shown.get(key) or live.get(key)
                     live[key] = watched(dialog, publication.saved.publisher, publication.saved.at, known, now)
@@ -152,6 +160,17 @@ class Composition:
         if not ended:
             del self._ended[aor]
         return live, over
+
+
+def _ids(dialog: Dialog) -> tuple[str, str]:
+    return dialog.id, dialog.call_id or ""
+
+
+def _longest_late(publication: Publication, ended: Dialog) -> float:
+    """For how many seconds after its end a dialog may be told of by a message that was sent before."""
+    if not ended.call_id:  # the id is the extension's: its next call has it too
+        return 0.0
+    return SENT_AGAIN if _ids(ended) in publication.answered else TOMBSTONE
 
 
 def _is_after(publication: Publication, end: End) -> bool:
