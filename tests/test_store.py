@@ -274,7 +274,7 @@ def subscription(key: str = "k", **over: Any) -> SavedSubscription:
         ("<sip:edge;lr>", "<sip:\udcfd;lr>"),
         "dialog;id=3",
     )
-    whole = SavedSubscription(*who, "dialog", "sip:102@host", dialog, 7, flow, 1e10, "Zoë", 5)
+    whole = SavedSubscription(*who, "dialog", "sip:102@host", dialog, 7, flow, 1e10, "Zoë", 5, "p1")
     return whole._replace(**over)
 
 
@@ -288,8 +288,8 @@ def test_subscriptions(store: Store) -> None:
 
 
 def test_publications(store: Store) -> None:
-    one = SavedPublication("e1", ALICE, "192.0.2.20", 5.0, 1e10, b"<dialog-info/>\xff")
-    other = one._replace(etag="e2", at=6.0)
+    one = SavedPublication("e1", ALICE, "192.0.2.20", 5.0, 1e10, b"<dialog-info/>\xff", "p1")
+    other = one._replace(etag="e2", at=6.0, proof="")
     store.records.save({}, (), {}, {"e1": one, "e2": other, "gone": None}, {})
     assert store.records.publications() == [one, other]
     store.records.save({}, (), {}, {"e1": None, "e2": other._replace(expires_at=7.0)}, {})
@@ -787,7 +787,7 @@ def test_subscriptions_of_version_3_keep_their_dialog(tmp_path: Path) -> None:
     routes = ("<sip:e1;lr>", "<sip:\udcfd;lr>")
     remote = NameAddr("sip:101@host;a", 'Zoë "\udcfe"')
     dialog = subscription().dialog._replace(remote=remote, route_set=routes)
-    assert found == subscription(dialog=dialog)
+    assert found == subscription(dialog=dialog, proof="")
 
 
 def test_calls_of_version_24_keep_who_they_are_with(tmp_path: Path) -> None:

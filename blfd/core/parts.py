@@ -202,7 +202,7 @@ class Parts:
             self.dialogs.do_not_disturb(aor, bool(one and one.forwarding.dnd))
         self._dialog_package.directory_changed(directory, self.permissions)
         self._feature_package.directory_changed(directory)
-        effects += self.compositor.directory_changed(directory, domains, now)
+        effects += self.compositor.directory_changed(directory, domains, changed.extensions, now)
         return [*effects, *self.notifier.directory_changed(directory, domains, changed, now)]
 
     def _on_leg(self, event: LegInput, now: float) -> list[Effect]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from blfd.core import capabilities, privacy
+from blfd.core.access.digest import Sender
 from blfd.core.access.senders import RETRY_AFTER, Senders
 from blfd.core.access.strangers import Strangers
 from blfd.core.calls import outward, refer_subscription
@@ -96,10 +97,10 @@ class Requests:
             if isinstance(event, InviteReceived) and (trunks := self._outside(event.request, now)):
                 proved = self._knows(event.request)
                 return self._call_in(event, trunks, now)
-            extension = self._senders.sender(event.request, now)
+            sender = self._senders.sender(event.request, now)
             proved = self._knows(event.request)
-            told = self._came_back(event, extension.aor, now)
-            return [*self._serve(event, extension, now), *told, *self._follow(now)]
+            told = self._came_back(event, sender.account.aor, now)
+            return [*self._serve(event, sender, now), *told, *self._follow(now)]
         except Silenced as silenced:
             log = [Log(Level.WARNING, silenced.log)] if silenced.log else []
             return [*log, Ignore(transaction)]
@@ -146,7 +147,8 @@ class Requests:
         if call and call.secure and not moved.request.flow.is_secure:
             raise Refusal(403, ONLY_TLS)
         aor = call.who(moved.leg) if call else None
-        if aor not in self._directory.extensions or self._senders.sender(moved.request, now).aor != aor:
+        is_there = aor in self._directory.extensions
+        if not is_there or self._senders.sender(moved.request, now).account.aor != aor:
             raise Refusal(481, "")
         return LetIn(moved.request.transaction, moved.leg)
 
@@ -163,8 +165,8 @@ class Requests:
         """Who has sent a PUBLISH: a source that is taken at its word publishes for whom it likes."""
         if self._senders.takes_at_its_word(request.flow):
             return Publisher(request.flow.host)
-        extension = self._senders.authenticated(request, now)
-        return Publisher(f"{extension.aor}", extension)
+        extension, proof = self._senders.authenticated(request, now)
+        return Publisher(f"{extension.aor}", extension, proof)
 
     def _came_back(
         self, event: RegisterReceived | SubscribeReceived | InviteReceived, aor: Aor, now: float
@@ -192,31 +194,31 @@ class Requests:
     def _serve(
         self,
         event: RegisterReceived | SubscribeReceived | InviteReceived,
-        extension: Extension,
+        sender: Sender,
         now: float,
     ) -> list[Effect]:
         match event:
             case SubscribeReceived():
-                return self._subscribe(event, extension, now)
+                return self._subscribe(event, sender, now)
             case RegisterReceived():
-                proof = self._senders.proof(event.request, extension)
-                return self._registrar.register(event, extension, now, proof)
+                return self._registrar.register(event, sender.account, now, sender.proof)
             case InviteReceived():
-                return self._invite(event, extension, now)
+                return self._invite(event, sender.account, now)
 
-    def _subscribe(self, subscribe: SubscribeReceived, watcher: Extension, now: float) -> list[Effect]:
+    def _subscribe(self, subscribe: SubscribeReceived, sender: Sender, now: float) -> list[Effect]:
         """Handle a SUBSCRIBE; one that sets rules as well is answered when they are stored."""
         if subscribe.event == refer_subscription.NAME:
             raise refer_subscription.not_by_subscribe(subscribe.request)
+        watcher, proof = sender
         rules = self._feature_package.asked(subscribe, watcher.aor)
         if not rules:
-            return self._notifier.subscribe(subscribe, watcher, now)
+            return self._notifier.subscribe(subscribe, watcher, now, proof)
         self._notifier.check(subscribe, watcher)
 
         def then(answer: RulesSet, now: float) -> list[Effect]:
             try:
                 if answer.status == 200:
-                    return self._notifier.subscribe(subscribe, watcher, now)
+                    return self._notifier.subscribe(subscribe, watcher, now, proof)
             except Refusal as refusal:
                 answer = RulesSet(0, refusal.status, refusal.reason)
             refused = Reply(subscribe.request.transaction, answer.status, answer.reason)

@@ -10,7 +10,8 @@ from blfd.core.values import Aor, DialogId, Flow, NameAddr, SubscriptionDialog
 class SavedSubscription(NamedTuple):
     """What has to outlive the process so that NOTIFYs go on in the same dialog (RFC 6665, section 4.4.1).
 
-    `cseq` has not been used, and neither has any higher one; `remote_cseq` is the watcher's last.
+    `cseq` has not been used, and neither has any higher one; `remote_cseq` is the watcher's last. `proof` is
+    the password by which it was made.
     """
 
     resource: Aor
@@ -23,6 +24,7 @@ class SavedSubscription(NamedTuple):
     expires_at: float
     user_agent: str
     cseq: int
+    proof: str = ""
 
     @property
     def key(self) -> str:
@@ -33,7 +35,8 @@ class SavedSubscription(NamedTuple):
 class SavedPublication(NamedTuple):
     """What one publisher has said of one extension at `at`, under the entity-tag that it was given last.
 
-    `publisher` is an address that is trusted, or the AOR whose password was used; `body` is as it came.
+    `publisher` is an address that is trusted, or the AOR whose password was used, which `proof` tells from
+    others of it; `body` is as it came.
     """
 
     etag: str
@@ -42,6 +45,7 @@ class SavedPublication(NamedTuple):
     at: float
     expires_at: float
     body: bytes
+    proof: str = ""
 
 
 class SessionTimer(NamedTuple):

@@ -95,6 +95,7 @@ def binding_row(b: Binding) -> tuple[Any, ...]:
 def publication(row: dict[str, Any]) -> SavedPublication:
     check(row, NUMBER, "at", "expires_at")
     check(row, bytes, "body")
+    check(row, str, "proof")
     return SavedPublication(
         row["etag"],
         Aor(row["tenant"], row["extension"]),
@@ -102,11 +103,12 @@ def publication(row: dict[str, Any]) -> SavedPublication:
         row["at"],
         row["expires_at"],
         row["body"],
+        row["proof"],
     )
 
 
 def publication_row(p: SavedPublication) -> tuple[Any, ...]:
-    return p.etag, *p.aor, p.publisher, p.at, p.expires_at, p.body
+    return p.etag, *p.aor, p.publisher, p.at, p.expires_at, p.body, p.proof
 
 
 def subscription(row: tuple[Any, ...]) -> SavedSubscription:
@@ -115,10 +117,11 @@ def subscription(row: tuple[Any, ...]) -> SavedSubscription:
     entity, call_id, remote_tag, local, local_name, remote, remote_name, target, route_set, event = map(
         text, texts
     )
-    remote_cseq, transport, host, port, listener, expires_at, user_agent, cseq, name = row[15:]
+    remote_cseq, transport, host, port, listener, expires_at, user_agent, cseq, name, proof = row[15:]
     numbers = {"remote_cseq": remote_cseq, "cseq": cseq, "expires_at": expires_at}
     check(numbers, int, "remote_cseq", "cseq")
     check(numbers, NUMBER, "expires_at")
+    check({"proof": proof}, str, "proof")
     dialog = SubscriptionDialog(
         DialogId(call_id, key, remote_tag),
         NameAddr(local, local_name),
@@ -138,14 +141,27 @@ def subscription(row: tuple[Any, ...]) -> SavedSubscription:
         expires_at,
         text(user_agent),
         cseq,
+        proof,
     )
 
 
 def subscription_row(s: SavedSubscription) -> tuple[Any, ...]:
-    resource, watcher, package, entity, dialog, remote_cseq, flow, expires_at, user_agent, cseq = s
+    resource, watcher, package, entity, dialog, remote_cseq, flow, expires_at, user_agent, cseq, proof = s
     (call_id, key, remote_tag), local, remote, target, route_set, event = dialog
     texts = (entity, call_id, remote_tag, *local, *remote, target, event, user_agent)
     *ids, its_event, agent = texts if "".join(texts).isascii() else map(exact, texts)
     route_texts = json.dumps(route_set) if route_set else NO_ROUTES
     who = (key, *resource, watcher.extension, package)
-    return (*who, *ids, route_texts, its_event, remote_cseq, *flow[:4], expires_at, agent, cseq, flow.name)
+    return (
+        *who,
+        *ids,
+        route_texts,
+        its_event,
+        remote_cseq,
+        *flow[:4],
+        expires_at,
+        agent,
+        cseq,
+        flow.name,
+        proof,
+    )

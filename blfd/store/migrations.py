@@ -775,3 +775,11 @@ def changes_of_many(db: Database) -> None:
 def passwords_of_bindings(db: Database) -> None:
     """Version 29: by which password a phone has registered; of those of before that is not known."""
     db.execute("ALTER TABLE bindings ADD COLUMN proof TEXT NOT NULL DEFAULT ''")
+
+
+@migrations()
+def passwords_of_what_is_kept(db: Database) -> None:
+    """Version 30: by which password a phone watches, and a server publishes; of those of before that is not
+    known."""
+    for table in ("subscriptions", "publications"):
+        db.execute(f"ALTER TABLE {table} ADD COLUMN proof TEXT NOT NULL DEFAULT ''")

@@ -154,8 +154,8 @@ def _attempts_of(tenant: str, since: float, succeeded: bool | None) -> tuple[lis
     return where, [tenant, since]
 
 
-_SAVE_SUBSCRIPTION = f"INSERT OR REPLACE INTO subscriptions VALUES ({', '.join('?' * 24)})"
-_SAVE_PUBLICATION = f"INSERT OR REPLACE INTO publications VALUES ({', '.join('?' * 7)})"
+_SAVE_SUBSCRIPTION = f"INSERT OR REPLACE INTO subscriptions VALUES ({', '.join('?' * 25)})"
+_SAVE_PUBLICATION = f"INSERT OR REPLACE INTO publications VALUES ({', '.join('?' * 8)})"
 _IS_HALF = "call IN (SELECT call FROM legs GROUP BY call HAVING count(*) <> 2)"
 _DROP_HALVES = f"DELETE FROM legs WHERE {_IS_HALF}"
 _DELETE_BINDING = (

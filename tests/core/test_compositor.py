@@ -274,7 +274,8 @@ def test_a_publisher_that_has_lost_its_entity_tag_begins_anew(expires: int, bodi
 
 
 def test_the_end_of_what_was_never_told_of_as_live_may_be_followed_by_what_is_late() -> None:
-    """A publisher whose first word is on its way has no entity-tag yet for the end; nor does the next help."""
+    """A publisher whose first word is on its way has no entity-tag for the end; the one for what follows does
+    not help."""
     site = Site()
     etag = site.publish(kamailio("terminated"))
     site.publish(kamailio("terminated"), etag)
@@ -595,7 +596,9 @@ STATES = ("trying", "early", "confirmed", "terminated")
         st.tuples(
             st.sampled_from((KAMAILIO, OTHER)),
             st.sampled_from(("c1", "c2")),
-            st.sampled_from((*STATES, "late", "refresh", "remove", "restart", "wait", "wait a little", "forget")),
+            st.sampled_from(
+                (*STATES, "late", "refresh", "remove", "restart", "wait", "wait a little", "forget")
+            ),
         ),
         max_size=30,
     )

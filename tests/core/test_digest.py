@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
+import publishers
 import pytest
-from builders import HOST, flow, notifies, reply, request, state, subscribe, uri
+from builders import HOST, flow, notifies, reply, request, state, uri
+from publishers import kamailio
 
 from blfd.core.access import nonces
 from blfd.core.access.digest import ALGORITHMS, MAX_SOURCES, Authenticator, response
@@ -17,23 +20,41 @@ from blfd.core.access.domains import Domains
 from blfd.core.access.nonces import Nonces
 from blfd.core.challenges import MOST_ROUNDS, Rounds, foreign
 from blfd.core.core import Core
-from blfd.core.directory import Directory, Extension, Tenant
-from blfd.core.effects import Effect, Log, SaveBindings
+from blfd.core.directory import Directory, Extension, Owner, Tenant
+from blfd.core.effects import (
+    Effect,
+    Log,
+    Reply,
+    SaveBindings,
+    SavePublication,
+    SaveSubscription,
+    TellSaved,
+)
 from blfd.core.errors import Refusal, Silenced
-from blfd.core.inputs import BindingsRestored, DirectoryChanged
+from blfd.core.inputs import (
+    BindingsRestored,
+    DirectoryChanged,
+    Input,
+    PublicationsRestored,
+    Saved,
+    SubscriptionsRestored,
+)
 from blfd.core.messages import (
     Challenge,
     Credentials,
     NotifyResponseReceived,
+    PublishReceived,
     RegisterContact,
     RegisterReceived,
     Request,
     SubscribeReceived,
 )
+from blfd.core.saved import SavedPublication, SavedSubscription
 from blfd.core.settings import Settings
 from blfd.core.trunk import Mode, Trunk
-from blfd.core.values import REALM, Address, Aor, Uri
+from blfd.core.values import REALM, Address, Aor, Flow, Uri
 
+Asking = RegisterReceived | SubscribeReceived | PublishReceived
 PASSWORD = "s3cret"
 NOW = 1_800_000_000.0
 MARK = "0a1b2c"
@@ -119,7 +140,7 @@ def test_the_right_password(algorithm: str, method: str) -> None:
     auth = authenticator()
     asked = request(method, "101", "101")
     again = credentials(refusal(auth, asked), asked, algorithm)
-    assert auth.authenticate(again, NOW).aor == Aor("default", "101")
+    assert auth.authenticate(again, NOW).account.aor == Aor("default", "101")
 
 
 @pytest.mark.parametrize(
@@ -176,7 +197,7 @@ def test_a_nonce_of_before_a_restart(method: str, served: bool) -> None:
     given = credentials(refusal(authenticator("aaaaaa"), asked), asked)
     auth = authenticator("bbbbbb")
     if served:
-        assert auth.authenticate(given, NOW).aor == Aor("default", "101")
+        assert auth.authenticate(given, NOW).account.aor == Aor("default", "101")
     assert all("stale=true" in value for _, value in refusal(auth, given).headers)
     stranger = Authenticator(b"another key", "aaaaaa", Settings()).challenge("blfd", asked.flow.host, NOW)
     forged = credentials(Refusal(401, "", stranger), asked)
@@ -271,7 +292,7 @@ def test_another_tenants_account_is_none_here() -> None:
     asked = request("INVITE", host="acme.example")
     challenge = refusal(auth, asked)
     assert 'realm="acme.example"' in challenge.headers[0][1]
-    assert auth.authenticate(credentials(challenge, asked), NOW).aor == Aor("acme.example", "101")
+    assert auth.authenticate(credentials(challenge, asked), NOW).account.aor == Aor("acme.example", "101")
     here = request("INVITE")
     assert refusal(auth, credentials(challenge, here)).status == 401
 
@@ -285,7 +306,7 @@ def test_another_tenants_account_is_none_here() -> None:
 )
 def test_trust(network: IPv4Network | IPv6Network, inside: str, outside: str) -> None:
     auth = authenticator(trust=(network,))
-    assert auth.authenticate(replace_source(request("INVITE"), inside), NOW).aor.extension == "101"
+    assert auth.authenticate(replace_source(request("INVITE"), inside), NOW).account.aor.extension == "101"
     unknown = refusal(auth, replace_source(request("INVITE", "999"), inside))
     assert (unknown.status, "add it" in unknown.log) == (403, True)
     for host in (outside, "203.0.113.1", "2001:db9::1"):
@@ -315,7 +336,7 @@ def test_who_calls_anonymously_is_known_by_its_password(nobody: str, domain: str
     realm = "blfd" if domain == HOST else domain
     assert (challenge.status, f'realm="{realm}"' in challenge.headers[0][1]) == (401, True)
     tenant = "default" if domain == HOST else domain
-    assert auth.authenticate(credentials(challenge, asked), NOW).aor == Aor(tenant, "101")
+    assert auth.authenticate(credentials(challenge, asked), NOW).account.aor == Aor(tenant, "101")
     assert refusal(auth, credentials(refusal(auth, asked), asked, password="wrong")).status == 401
 
 
@@ -324,7 +345,7 @@ def test_the_realm_says_whose_an_anonymous_request_is() -> None:
     auth = authenticator()
     challenge = refusal(auth, request("INVITE", host="acme.example"))
     asked = from_(request("INVITE"), NOBODY[0])
-    assert auth.authenticate(credentials(challenge, asked), NOW).aor == Aor("acme.example", "101")
+    assert auth.authenticate(credentials(challenge, asked), NOW).account.aor == Aor("acme.example", "101")
 
 
 @pytest.mark.parametrize(
@@ -352,7 +373,9 @@ def test_our_contact_says_whose_an_anonymous_request_in_a_dialog_is(
     challenge = refusal(auth, from_(asked, NOBODY[0]))
     assert f'realm="{realm}"' in challenge.headers[0][1]
     tenant = "default" if realm == "blfd" else realm
-    assert auth.authenticate(credentials(challenge, from_(asked, NOBODY[0])), NOW).aor.tenant == tenant
+    assert (
+        auth.authenticate(credentials(challenge, from_(asked, NOBODY[0])), NOW).account.aor.tenant == tenant
+    )
     assert 'realm="blfd"' in refusal(auth, asked).headers[0][1]
 
 
@@ -378,7 +401,10 @@ def test_a_phone_is_not_believed_when_it_asserts_an_identity() -> None:
         for text in (NOBODY[0], f"sip:101@{HOST}"):
             asked = from_(request("INVITE"), text)._replace(**asserted)
             assert refusal(auth, asked).status == 401
-            assert auth.authenticate(credentials(refusal(auth, asked), asked), NOW).aor.extension == "101"
+            assert (
+                auth.authenticate(credentials(refusal(auth, asked), asked), NOW).account.aor.extension
+                == "101"
+            )
 
 
 ELSEWHERE = Uri("sip:+49301@carrier.example", "sip", "+49301", "carrier.example", 0)
@@ -413,7 +439,7 @@ def test_a_trusted_source_says_who_it_is(
     asked = from_(request("INVITE"), f"sip:{said}@{HOST}" if said else NOBODY[0])
     asked = asked._replace(asserted=tuple(map(Address, asserted)), preferred=preferred)
     if known:
-        assert auth.authenticate(asked, NOW).aor.extension == known
+        assert auth.authenticate(asked, NOW).account.aor.extension == known
     else:
         refused = refusal(auth, asked)
         assert (refused.status, refused.reason) == (403, "Who calls is not known here")
@@ -503,78 +529,161 @@ def test_each_request_inside_a_call_has_rounds_of_its_own() -> None:
 
 
 OLD, NEW, DEVICE = (ha1("101", REALM, password) for password in (PASSWORD, "n3w", "d3vice"))
-PHONE = Extension(Aor("default", "101"), "", OLD, device_ha1s=(DEVICE,))
+PHONE = Extension(Aor("default", "101"), "", OLD, device_ha1s=(DEVICE,), owner=Owner.PUBLISHED)
 PEER = Trunk("default", "pbx", PASSWORD, mode=Mode.PEER_REGISTERS, username="gate")
 MANUAL, DESK, AT_WORD, PBX = ("manual", "desk", "proxied", "pbx")
-CHANGES: tuple[tuple[str, dict[str, Any], dict[str, Any], set[str], bool], ...] = (
-    (
-        "the same anew",
-        {"ha1": ha1("101", REALM)},
-        {"password": PASSWORD},
-        {MANUAL, DESK, AT_WORD, PBX},
-        False,
-    ),
-    ("another name", {"name": "Alice"}, {"ping": 60}, {MANUAL, DESK, AT_WORD, PBX}, False),
-    ("one phone more", {"device_ha1s": (DEVICE, NEW)}, {}, {MANUAL, DESK, AT_WORD, PBX}, False),
-    ("another password", {"ha1": NEW}, {}, {DESK, AT_WORD, PBX}, True),
-    ("the phone is gone", {"device_ha1s": ()}, {}, {MANUAL, AT_WORD, PBX}, True),
-    ("not in use for a while", {}, {"enabled": False}, {MANUAL, DESK, AT_WORD, PBX}, False),
-    ("a trunk's password", {}, {"password": "n3w"}, {MANUAL, DESK, AT_WORD}, False),
-    ("a trunk's name", {}, {"username": "another"}, {MANUAL, DESK, AT_WORD}, False),
+CHANGES: tuple[tuple[str, dict[str, Any], dict[str, Any], set[str]], ...] = (
+    ("the same anew", {"ha1": ha1("101", REALM)}, {"password": PASSWORD}, {MANUAL, DESK, AT_WORD, PBX}),
+    ("another name", {"name": "Alice"}, {"ping": 60}, {MANUAL, DESK, AT_WORD, PBX}),
+    ("one phone more", {"device_ha1s": (DEVICE, NEW)}, {}, {MANUAL, DESK, AT_WORD, PBX}),
+    ("another password", {"ha1": NEW}, {}, {DESK, AT_WORD, PBX}),
+    ("the phone is gone", {"device_ha1s": ()}, {}, {MANUAL, AT_WORD, PBX}),
+    ("not in use for a while", {}, {"enabled": False}, {MANUAL, DESK, AT_WORD, PBX}),
+    ("a trunk's password", {}, {"password": "n3w"}, {MANUAL, DESK, AT_WORD}),
+    ("a trunk's name", {}, {"username": "another"}, {MANUAL, DESK, AT_WORD}),
 )
+WAYS = ((MANUAL, PASSWORD, None), (DESK, "d3vice", None), (AT_WORD, "", Flow("udp", "192.0.2.99", 5060)))
+
+
+class Process:
+    """A core, with what it has asked to be stored of whom, until the next process."""
+
+    def __init__(self, known: Directory) -> None:
+        tags = iter(f"tag{number}" for number in itertools.count())
+        settings = Settings(trust=(IPv4Network("192.0.2.99"),))
+        self.core = Core(settings, [HOST], secret=b"s", mark="000000", new_tag=tags.__next__)
+        self.logged: list[str] = []
+        self.watched: dict[str, SavedSubscription] = {}
+        self.published: dict[str, SavedPublication] = {}
+        self.give(DirectoryChanged(known))
+
+    def give(self, event: Input) -> list[Effect]:
+        """What is done about an input; NOTIFYs are confirmed, and what is to be stored is."""
+        effects = self.core.handle(event, NOW)
+        for effect in list(effects):
+            match effect:
+                case Log():
+                    self.logged.append(effect.text)
+                case SaveSubscription() if effect.saved:
+                    self.watched[effect.key] = effect.saved
+                case SaveSubscription():
+                    self.watched.pop(effect.key, None)
+                case SavePublication() if effect.saved:
+                    self.published[effect.etag] = effect.saved
+                case SavePublication():
+                    self.published.pop(effect.etag, None)
+                case TellSaved():
+                    effects += self.give(Saved((effect.number,)))
+        for notify in notifies(effects):
+            self.core.handle(NotifyResponseReceived(notify.subscription, 200), NOW)
+        return effects
+
+    def ask(self, event: Asking, user: str, password: str) -> Reply:
+        """The last response to a request, a challenge having been met."""
+        answer = reply(self.give(event))
+        if answer.status != 401:
+            return answer
+        proved = credentials(Refusal(401, "", answer.headers), event.request, user=user, password=password)
+        return reply(self.give(event._replace(request=proved)))
+
+
+def settled(phone: Extension, trunk: Trunk) -> Directory:
+    return Directory({"default": Tenant("default")}, {phone.aor: phone}, trunks=(trunk,))
+
+
+@pytest.mark.parametrize(("what", "of_phone", "of_trunk", "left"), CHANGES, ids=[c[0] for c in CHANGES])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_was_made_by_a_password_ends_with_it(
+    what: str, of_phone: dict[str, Any], of_trunk: dict[str, Any], left: set[str], restarted: bool
+) -> None:
+    """Calls go no more to who has registered by it, lamps are to be asked for anew, at once, and what it has
+    published is over."""
+    here = Process(settled(PHONE, PEER))
+    for name, password, source in (*WAYS, (PBX, PASSWORD, None)):
+        user = "gate" if name == PBX else "101"
+        asked = request("REGISTER", user, user, call_id=name, source=source or flow(name))
+        contact = RegisterContact(f"sip:{name}@198.51.100.7")
+        assert here.ask(RegisterReceived(asked, (contact,)), user, password).status == 200
+    for name, password, source in WAYS:
+        asked = request("SUBSCRIBE", "101", "101", call_id=name, source=source or flow(name))
+        watch = SubscribeReceived(asked, "dialog", "", None, 600, f"sip:{name}@198.51.100.7", (), "", b"")
+        assert here.ask(watch, "101", password).status == 200
+        said = kamailio("confirmed", name).replace(b"sip:102@", b"sip:101@")
+        publish = publishers.publish(said, user="101", source=source or flow(name))
+        assert here.ask(publish, "101", password).status == 200
+    bindings = tuple(here.core.registrar.all_bindings(NOW))
+    assert (len(bindings), len(here.watched), len(here.published)) == (4, 3, 3)
+    next_known = settled(replace(PHONE, **of_phone), replace(PEER, **of_trunk))
+    effects: list[Effect] = []
+    if restarted:
+        watched, published = dict(here.watched), dict(here.published)
+        here = Process(next_known)
+        here.watched, here.published = watched, published
+        effects += here.give(BindingsRestored(bindings))
+        effects += here.give(PublicationsRestored(tuple(published.values())))
+        effects += here.give(SubscriptionsRestored(tuple(watched.values())))
+    else:
+        effects = here.give(DirectoryChanged(next_known))
+    over = sum(state(notify) == "terminated;reason=deactivated" for notify in notifies(effects))
+    assert over == 3 - len(left - {PBX}), what
+    assert {binding.call_id for binding in here.core.registrar.all_bindings(NOW)} == left, what
+    assert {one.dialog.id.call_id for one in here.watched.values()} == left - {PBX}, what
+    shown = {dialog.id.call_id for dialog in here.core.dialogs.of(PHONE.aor)}
+    assert shown == left - {PBX}, what
+    assert len(here.published) == len(shown)
+    saved = [effect for effect in effects if isinstance(effect, SaveBindings)]
+    assert bool(saved) == any("password holds no more" in text for text in here.logged) == (len(left) < 4)
+
+
+def test_what_renews_it_counts() -> None:
+    """A phone that has the new password already loses nothing with the old one."""
+    both = replace(PHONE, ha1=OLD, device_ha1s=(NEW,))
+    here = Process(settled(both, PEER))
+    asked = request("SUBSCRIBE", "101", "101", call_id="watch")
+    watch = SubscribeReceived(asked, "dialog", "", None, 600, "sip:101@198.51.100.7", (), "", b"")
+    here.ask(watch, "101", PASSWORD)
+    (tag,) = here.watched
+    again = asked._replace(to=asked.to._replace(tag=tag), cseq=2)
+    assert here.ask(watch._replace(request=again), "101", "n3w").status == 200
+    said = kamailio("confirmed").replace(b"sip:102@", b"sip:101@")
+    here.ask(publishers.publish(said, user="101"), "101", PASSWORD)
+    (etag,) = here.published
+    assert here.ask(publishers.publish(b"", etag, user="101"), "101", "n3w").status == 200
+    here.give(DirectoryChanged(settled(replace(both, ha1=NEW), PEER)))
+    assert (len(here.watched), len(here.published)) == (1, 1)
+    here.give(DirectoryChanged(settled(replace(PHONE, device_ha1s=()), PEER)))
+    assert (len(here.watched), len(here.published)) == (0, 0)
+
+
+SERVER = Extension(Aor("default", "pbx"), "", ha1("pbx", REALM), publishes=True)
 
 
 @pytest.mark.parametrize(
-    ("what", "of_phone", "of_trunk", "left", "anew"), CHANGES, ids=[c[0] for c in CHANGES]
+    ("account", "why"),
+    [
+        (replace(SERVER, name="Asterisk"), ""),
+        (replace(SERVER, publishes=False), "may not publish"),
+        (replace(SERVER, ha1=ha1("pbx", REALM, "n3w")), "password"),
+        (None, "no such account"),
+    ],
 )
 @pytest.mark.parametrize("restarted", [False, True])
-def test_what_was_made_by_a_password_ends_with_it(
-    what: str, of_phone: dict[str, Any], of_trunk: dict[str, Any], left: set[str], anew: bool, restarted: bool
+def test_what_an_account_has_published_ends_with_its_right(
+    account: Extension | None, why: str, restarted: bool
 ) -> None:
-    """Calls go no more to who has registered by it, and lamps are to be asked for anew, at once."""
-    edge = flow("edge")._replace(host="192.0.2.99")
-    settings = Settings(trust=(IPv4Network("192.0.2.99"),))
+    def known(server: Extension | None) -> Directory:
+        people = {one.aor: one for one in (PHONE, server) if one}
+        return Directory({"default": Tenant("default")}, people)
 
-    def core(phone: Extension, trunk: Trunk) -> Core:
-        made = Core(settings, [HOST], secret=b"s", mark="000000", new_tag=iter("abcdefghijklmnop").__next__)
-        known = Directory({"default": Tenant("default")}, {phone.aor: phone}, trunks=(trunk,))
-        made.handle(DirectoryChanged(known), NOW)
-        return made
-
-    def ask(event: RegisterReceived | SubscribeReceived, user: str, password: str) -> None:
-        challenge = reply(here.handle(event, NOW))
-        if challenge.status == 401:
-            refused = Refusal(401, "", challenge.headers)
-            proved = credentials(refused, event.request, user=user, password=password)
-            effects = here.handle(event._replace(request=proved), NOW)
-            challenge = reply(effects)
-            for notify in notifies(effects):
-                here.handle(NotifyResponseReceived(notify.subscription, 200), NOW)
-        assert challenge.status == 200
-
-    here = core(PHONE, PEER)
-    for user, contact, password, source in (
-        ("101", MANUAL, PASSWORD, None),
-        ("101", DESK, "d3vice", None),
-        ("101", AT_WORD, "", edge),
-        ("gate", PBX, PASSWORD, None),
-    ):
-        asked = request("REGISTER", user, user, call_id=contact, source=source or flow(contact))
-        ask(RegisterReceived(asked, (RegisterContact(f"sip:{contact}@198.51.100.7"),)), user, password)
-    ask(subscribe("101", "101"), "101", PASSWORD)
-    changed = replace(PHONE, **of_phone), replace(PEER, **of_trunk)
-    bindings = tuple(here.registrar.all_bindings(NOW))
-    assert len(bindings) == 4
-    effects: list[Effect] = []
+    here = Process(known(SERVER))
+    said = kamailio("confirmed").replace(b"sip:102@", b"sip:101@")
+    assert here.ask(publishers.publish(said, user="101"), "pbx", PASSWORD).status == 200
     if restarted:
-        here = core(*changed)
-        effects = here.handle(BindingsRestored(bindings), NOW)
+        published = dict(here.published)
+        here = Process(known(account))
+        here.published = published
+        here.give(PublicationsRestored(tuple(published.values())))
     else:
-        known = Directory({"default": Tenant("default")}, {PHONE.aor: changed[0]}, trunks=changed[1:])
-        effects = here.handle(DirectoryChanged(known), NOW)
-        ended = [state(notify) for notify in notifies(effects)]
-        assert ended == ["terminated;reason=deactivated"] * anew, what
-    assert {binding.call_id for binding in here.registrar.all_bindings(NOW)} == left, what
-    saved = [effect for effect in effects if isinstance(effect, SaveBindings)]
-    logged = [effect.text for effect in effects if isinstance(effect, Log)]
-    assert bool(saved) == any("password holds no more" in text for text in logged) == (len(left) < 4)
+        here.give(DirectoryChanged(known(account)))
+        assert any(why in text for text in here.logged if "published of" in text) == bool(why)
+    assert bool(here.core.dialogs.of(PHONE.aor)) == bool(here.published) == (not why)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
+from typing import NamedTuple
 
 from blfd.core import hosts
 from blfd.core.access.domains import Domains
@@ -52,6 +53,16 @@ def response(credentials: Credentials, ha1: str, method: str, digest: Hash) -> s
     return digest(f"{ha1}:{c.nonce}:{c.nc}:{c.cnonce}:{c.qop}:{ha2}")
 
 
+class Sender(NamedTuple):
+    """The account that a request comes from, and the password that has proved it (`directory.proof`).
+
+    That is "" where the source is taken at its word.
+    """
+
+    account: Extension
+    proof: str = ""
+
+
 class Authenticator:
     """Makes and checks nonces, and counts failures by sender (see `hosts`)."""
 
@@ -69,7 +80,7 @@ class Authenticator:
         self._directory, self._domains = directory, domains
         self._peers = dict(_peer(trunk, directory) for trunk in directory.trunks if _registers_here(trunk))
 
-    def authenticate(self, request: Request, now: float) -> Extension:
+    def authenticate(self, request: Request, now: float) -> Sender:
         """The extension that `request` comes from, or the trunk that registers here, as if it were one.
         Raises Refusal or Silenced.
 
@@ -81,13 +92,14 @@ class Authenticator:
         claimed = request.to if registers else request.from_
         anonymous = not registers and is_anonymous(claimed.uri)
         if self.takes_at_its_word(request.flow):
-            return self._at_its_word(request, claimed.uri, anonymous)
+            return Sender(self._at_its_word(request, claimed.uri, anonymous))
         self._check_silence(request.flow, now)
         host = request.target.host if anonymous else claimed.uri.host
         tenant = (anonymous and self._tenant_of_anonymous(request)) or self._domains.tenant_of(host)
         if tenant is None:
             raise Refusal(403, f"Domain {visible(host)} is not served here")
-        extension = self._verify(request, tenant, now)
+        sender = self._verify(request, tenant, now)
+        extension = sender.account
         may_differ = anonymous or request.method == "PUBLISH"
         if self._is_peer(extension) and not registers:
             raise Refusal(403, f"{visible(claimed.uri.user)} is a trunk, which calls and does nothing else")
@@ -95,27 +107,16 @@ class Authenticator:
             other = visible(claimed.uri.user)
             text = f"{extension.aor} at {request.flow} sent a request as {other}: refused"
             raise Refusal(403, f"You are {extension.aor.extension}, not {other}", (), text)
-        return extension
+        return sender
 
     def prove(self, request: Request, trunk: Trunk, now: float) -> None:
         """Check that a request is of a trunk that registers here, whoever is in From. Raises as above."""
         if self.takes_at_its_word(request.flow):
             return
         self._check_silence(request.flow, now)
-        account = self._verify(request, self._directory.tenants[trunk.tenant], now)
+        account = self._verify(request, self._directory.tenants[trunk.tenant], now).account
         if account.aor != (trunk.tenant, trunk.resource):
             raise Refusal(403, f"{visible(account.aor.extension)} is no trunk")
-
-    def proof(self, request: Request, account: Extension) -> str:
-        """The password by which a request was proved to be of `account`, "" of one taken at its word."""
-        if self.takes_at_its_word(request.flow):
-            return ""
-        for credentials in request.credentials:
-            digest = ALGORITHMS.get(name := _algorithm(credentials))
-            for ha1 in account.ha1s if digest else ():
-                if name in ha1 and digest and _fits(credentials, ha1[name], request.method, digest):
-                    return proof(ha1)
-        return ""
 
     def proofs(self, aor: Aor) -> frozenset[str]:
         """The passwords that hold for an extension, or for a trunk that registers here."""
@@ -195,7 +196,7 @@ class Authenticator:
             for name in self._settings.digest_algorithms
         )
 
-    def _verify(self, request: Request, tenant: Tenant, now: float) -> Extension:
+    def _verify(self, request: Request, tenant: Tenant, now: float) -> Sender:
         realm, host = tenant.realm, request.flow.host
         offered = self._settings.digest_algorithms
         given = [c for c in request.credentials if c.realm == realm and _algorithm(c) in offered]
@@ -207,8 +208,8 @@ class Authenticator:
             raise Refusal(401, "Unauthorized", self.challenge(realm, host, now, stale=True))
         if not _same_resource(credentials.uri, request.target):
             raise Refusal(400, "The digest is for another Request-URI")
-        extension = self._right(credentials, request.method, tenant)
-        if extension is None:
+        sender = self._right(credentials, request.method, tenant)
+        if sender is None:
             said = auth_failed(host, f"SIP {request.method} as {visible(credentials.username)}")
             if too_many := self.failed(host, said, now):
                 raise Silenced(too_many)
@@ -229,18 +230,21 @@ class Authenticator:
             stale = self.challenge(realm, host, now, stale=True)
             raise Refusal(401, "Unauthorized: the nonce count is not new", stale)
         self._failures.pop(hosts.sender(host), None)
-        return extension
+        return sender
 
-    def _right(self, credentials: Credentials, method: str, tenant: Tenant) -> Extension | None:
-        """The extension whose password was used; an unknown user takes the same time as a wrong password."""
+    def _right(self, credentials: Credentials, method: str, tenant: Tenant) -> Sender | None:
+        """Whose password was used, and which; an unknown user takes the same time as a wrong password."""
         name = _algorithm(credentials)
         user = credentials.username.partition("@")[0]
         extension = self._account(Aor(tenant.domain, user))
-        known = extension.ha1s if extension else ()
-        ha1s = [ha1[name] for ha1 in known if name in ha1]
-        digest = ALGORITHMS[name]  # all are compared
-        right = sum(_fits(credentials, ha1, method, digest) for ha1 in ha1s or ["0" * 32])
-        return extension if right and ha1s and credentials.qop in ("auth", "") else None
+        ha1s = [ha1 for ha1 in extension.ha1s if name in ha1] if extension else []
+        digest = ALGORITHMS[name]
+        compared = [
+            _fits(credentials, ha1[name], method, digest) for ha1 in ha1s or [{name: "0" * 32}]
+        ]  # all
+        if extension is None or not ha1s or not any(compared) or credentials.qop not in ("auth", ""):
+            return None
+        return Sender(extension, proof(ha1s[compared.index(True)]))
 
     # Silence
 

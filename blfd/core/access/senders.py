@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from blfd.core.access.digest import Authenticator
+from blfd.core.access.digest import Authenticator, Sender
 from blfd.core.access.limits import Rates
-from blfd.core.directory import Extension
 from blfd.core.errors import ONLY_TLS, Refusal
 from blfd.core.messages import Request
 from blfd.core.settings import Settings
@@ -24,7 +23,7 @@ class Senders:
         self._extension_rates = Rates(settings.extension_requests)
         self._tenant_rates = Rates(settings.tenant_requests)
 
-    def sender(self, request: Request, now: float) -> Extension:
+    def sender(self, request: Request, now: float) -> Sender:
         """Who has sent a request; Refusal where that is not proved, or not served now."""
         if request.target.scheme not in ("sip", "sips"):
             raise Refusal(416, f"Scheme {visible(request.target.scheme)}, only sip is served")
@@ -36,15 +35,11 @@ class Senders:
         """Check that a trunk that registers here has sent a request. Raises as above where it has not."""
         self._authenticator.prove(request, trunk, now)
 
-    def proof(self, request: Request, account: Extension) -> str:
-        """By which password a request was proved to be of `account`, "" of one taken at its word."""
-        return self._authenticator.proof(request, account)
-
-    def authenticated(self, request: Request, now: float) -> Extension:
+    def authenticated(self, request: Request, now: float) -> Sender:
         """Who has sent a request, whatever its Request-URI is. Raises as above."""
-        extension = self._authenticator.authenticate(request, now)
-        self._check_rates(extension.aor, request.flow, now)
-        return extension
+        sender = self._authenticator.authenticate(request, now)
+        self._check_rates(sender.account.aor, request.flow, now)
+        return sender
 
     def _check_rates(self, aor: Aor, source: Flow, now: float) -> None:
         """A phone gone mad may not take what is there for all; a trusted source looks after its own."""

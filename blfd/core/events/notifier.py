@@ -79,7 +79,7 @@ class Notifier:
             if one.flow.is_connected:
                 self.ways.lose(subscription, now)
             self._set_timer(subscription)
-            effects += self._end_if_removed(subscription, now)
+            effects += self._end_if_over(subscription, now)
         return effects
 
     def rest(self) -> list[Effect]:
@@ -90,13 +90,16 @@ class Notifier:
 
     # SUBSCRIBE
 
-    def subscribe(self, subscribe: SubscribeReceived, watcher: Extension, now: float) -> list[Effect]:
-        """Accept or refuse (Refusal) a SUBSCRIBE of `watcher` (RFC 6665, section 4.2.1)."""
+    def subscribe(
+        self, subscribe: SubscribeReceived, watcher: Extension, now: float, proof: str = ""
+    ) -> list[Effect]:
+        """Accept or refuse (Refusal) a SUBSCRIBE of `watcher` (RFC 6665, section 4.2.1); `proof` is the
+        password by which it is the watcher's."""
         package = self.requests.package(subscribe)
         expires = self.requests.granted(subscribe.expires)
         if subscribe.request.to.tag:
-            return self._refresh(subscribe, watcher, expires, now)
-        return self._create(subscribe, package, watcher, expires, now)
+            return self._refresh(subscribe, watcher, expires, now, proof)
+        return self._create(subscribe, package, watcher, expires, now, proof)
 
     def check(self, subscribe: SubscribeReceived, watcher: Extension) -> None:
         """Check a SUBSCRIBE: raises Refusal where `subscribe` would, and changes nothing."""
@@ -112,7 +115,7 @@ class Notifier:
         return self._step(subscription, Event.REFRESHED, now) if subscription and subscription.alive else []
 
     def _refresh(
-        self, subscribe: SubscribeReceived, watcher: Extension, expires: int, now: float
+        self, subscribe: SubscribeReceived, watcher: Extension, expires: int, now: float, proof: str
     ) -> list[Effect]:
         request = subscribe.request
         known = self.subscriptions.get(request.to.tag)
@@ -122,6 +125,7 @@ class Notifier:
         routes = self._next_hops.renewed(dialog.route_set, subscribe.record_route, request.flow)
         flow = self._next_hops.of(request.flow, target, routes, request.asks_rport)
         subscription.remote_cseq = request.cseq
+        subscription.proved_by(proof)
         self.subscriptions.move(subscription, flow, source=request.flow.host)
         if (target, routes) != (dialog.target, dialog.route_set):
             subscription.dialog = dialog._replace(target=target, route_set=routes)
@@ -132,10 +136,17 @@ class Notifier:
         return [reply, kept(subscription), *self._step(subscription, REFRESHED, now)]
 
     def _create(
-        self, subscribe: SubscribeReceived, package: Package, watcher: Extension, expires: int, now: float
+        self,
+        subscribe: SubscribeReceived,
+        package: Package,
+        watcher: Extension,
+        expires: int,
+        now: float,
+        proof: str,
     ) -> list[Effect]:
         request = subscribe.request
         subscription = self.requests.new(subscribe, package, watcher, now + expires)
+        subscription.proved_by(proof)
         unreachable = self.subscriptions.room_for(watcher.aor, request.flow.host)
         gone = self._remove(unreachable) if unreachable else []
         self.subscriptions.add(subscription)
@@ -279,29 +290,30 @@ class Notifier:
     def directory_changed(
         self, directory: Directory, domains: Domains, changed: Altered, now: float
     ) -> list[Effect]:
-        """End subscriptions to or of removed extensions, and those that may have been made by a password
-        that holds no more; who may now pick up, or no longer, is told."""
+        """End subscriptions to or of removed extensions, and those that were made by a password that holds no
+        more; who may now pick up, or no longer, is told."""
         self._directory = directory
         self.requests.directory_changed(directory, domains)
         effects: list[Effect] = []
         for one in self.subscriptions.concerned(changed):
             if one.alive:
-                ended = self._end_if_removed(one, now)
-                if not ended and one.watcher in changed.passwords:
-                    ended = self._terminate(one, "deactivated", now)  # it may ask again at once (RFC 6665)
-                effects += ended or self._look_again(one, changed.tenants, now)
+                effects += self._end_if_over(one, now) or self._look_again(one, changed.tenants, now)
         return effects
 
-    def _end_if_removed(self, subscription: Subscription, now: float) -> list[Effect]:
-        """End a subscription whose watcher or resource is no longer there, or not for it any more."""
+    def _end_if_over(self, subscription: Subscription, now: float) -> list[Effect]:
+        """End a subscription whose watcher or resource is no longer there, or not for it any more, or whose
+        watcher has another password."""
         if not self._directory.has_lamp(subscription.resource):
             return self._terminate(subscription, "noresource", now)
-        if subscription.watcher not in self._directory.extensions:
+        watcher = self._directory.extensions.get(subscription.watcher)
+        if watcher is None:
             return self._terminate(subscription, "rejected", now)
         try:
             subscription.package.check(subscription.watcher, subscription.resource)
         except Refusal:
             return self._terminate(subscription, "rejected", now)
+        if subscription.proof and subscription.proof not in watcher.proofs:
+            return self._terminate(subscription, "deactivated", now)  # it may ask again at once (RFC 6665)
         return []
 
     def _look_again(self, subscription: Subscription, tenants: frozenset[str], now: float) -> list[Effect]:

@@ -114,7 +114,8 @@ class Subscription:
 
     `cseq` is that of the next NOTIFY, whose document's version is one less; below `reserved`, which is 0 for
     what is not to be stored, the store knows that it may have been used. `remote_cseq` is that of the last
-    SUBSCRIBE, `source` the address that it came from; `view` is what the package lets the watcher see,
+    SUBSCRIBE, `source` the address that it came from, `proof` the password by which (`directory.proof`), ""
+    where none was asked for; `view` is what the package lets the watcher see,
     `told` the word for what the last NOTIFY showed, at `told_at`. Times are seconds since the epoch.
 
     `flow` is where NOTIFYs go. `lost`: the connection of the watcher's last request is gone; `losses` counts
@@ -133,6 +134,7 @@ class Subscription:
         "lost",
         "package",
         "phase",
+        "proof",
         "reason",
         "remote_cseq",
         "reserved",
@@ -171,6 +173,7 @@ class Subscription:
         self.source = flow.host
         self.expires_at = expires_at
         self.user_agent = sys.intern(user_agent)
+        self.proof = ""
         self.view = package.view(watcher, resource)
         self.told = ""
         self.told_at = 0.0
@@ -182,6 +185,10 @@ class Subscription:
         self.losses = 0
         self.cseq = cseq
         self.reserved = 0
+
+    def proved_by(self, proof: str) -> None:
+        """Note by which password its last SUBSCRIBE was proved to be its watcher's."""
+        self.proof = sys.intern(proof)
 
     def handle(self, event: Event) -> Action:
         """Take `event`: the action that it asks for. Raises KeyError where it cannot happen."""
@@ -202,6 +209,7 @@ class Subscription:
             self.expires_at,
             self.user_agent,
             self.reserved,
+            self.proof,
         )
 
     @classmethod
@@ -220,6 +228,7 @@ class Subscription:
             cseq=saved.cseq,
         )
         subscription.reserved = saved.cseq + reserve
+        subscription.proved_by(saved.proof)
         return subscription
 
     @property

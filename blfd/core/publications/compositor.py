@@ -10,7 +10,7 @@ its entity-tag: one that refreshes once an hour would show what is wrong for as 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from blfd.core import capabilities
@@ -50,10 +50,12 @@ class RefusedPublish(NamedTuple):
 
 
 class Publisher(NamedTuple):
-    """Who publishes: `name` for people, `extension` None for a source that is taken at its word."""
+    """Who publishes: `name` for people, `extension` None for a source that is taken at its word; else `proof`
+    is the password by which."""
 
     name: str
     extension: Extension | None = None
+    proof: str = ""
 
     def may_publish(self, aor: Aor) -> bool:
         own = self.extension
@@ -82,21 +84,31 @@ class Compositor:
     def __len__(self) -> int:
         return len(self._by_etag)
 
-    def directory_changed(self, directory: Directory, domains: Domains, now: float) -> list[Effect]:
-        """What was published of extensions that are gone, or whose calls are carried here now, is dropped."""
+    def directory_changed(
+        self, directory: Directory, domains: Domains, altered: Iterable[Aor], now: float
+    ) -> list[Effect]:
+        """What was published of extensions that are gone, or whose calls are carried here now, is dropped; so
+        is what one of the `altered` has published, and would be refused."""
         self._directory, self._domains = directory, domains
         self.refused.clear()  # what is still wrong is published again
         effects: list[Effect] = []
         for aor in [aor for aor in self._composition.published() if not self._is_published(aor)]:
             for publication in self.of(aor):
                 effects += self._remove(publication.saved.etag, now)
+        accounts = {f"{aor}": aor for aor in altered}
+        for saved in [one.saved for one in self.all() if one.saved.publisher in accounts]:
+            if why := self._refuses(saved, accounts):
+                text = f"what {saved.publisher} has published of {saved.aor} is over: {why}"
+                effects += [Log(Level.INFO, text), *self._remove(saved.etag, now)]
         return effects
 
     def restore(self, publications: Iterable[SavedPublication], now: float) -> list[Effect]:
         """Take what the store remembers."""
         effects: list[Effect] = []
+        accounts = {f"{aor}": aor for aor in self._directory.extensions}
         for saved in sorted(publications, key=lambda saved: saved.at):
-            if saved.expires_at <= now or not self._is_published(saved.aor):
+            is_over = saved.expires_at <= now or not self._is_published(saved.aor)
+            if is_over or self._refuses(saved, accounts):
                 effects.append(SavePublication(saved.etag, None))
                 continue
             document, _ = readable(saved.body)
@@ -109,6 +121,20 @@ class Compositor:
 
     def all(self) -> list[Publication]:
         return list(self._by_etag.values())
+
+    def _refuses(self, saved: SavedPublication, accounts: Mapping[str, Aor]) -> str:
+        """Why what an account has published would be refused now, "" where it would not be."""
+        if not saved.proof:  # a source that is taken at its word, or it is not known
+            return ""
+        account = accounts.get(saved.publisher)
+        extension = self._directory.extensions.get(account) if account else None
+        if extension is None:
+            return "there is no such account any more"
+        if saved.proof not in extension.proofs:
+            return "its password holds no more"
+        if not Publisher(saved.publisher, extension).may_publish(saved.aor):
+            return "it may not publish that any more"
+        return ""
 
     def _is_published(self, aor: Aor) -> bool:
         extension = self._directory.extensions.get(aor)
@@ -144,7 +170,7 @@ class Compositor:
         if not publish.body:
             if old is None:
                 raise Refusal(400, "A first PUBLISH needs a body")
-            return self._refresh(publish, old, expires, now)
+            return self._refresh(publish, old, publisher, expires, now)
         if publish.content_type not in (CONTENT_TYPE, ""):
             raise Refusal(415, "", (capabilities.accept("PUBLISH"),))
         try:
@@ -160,7 +186,9 @@ class Compositor:
         etag = self._new_tag()
         if expires:
             effects += self._make_room(aor, old, len(document.dialogs), now)
-            saved = SavedPublication(etag, aor, publisher.name, now, now + expires, publish.body)
+            saved = SavedPublication(
+                etag, aor, publisher.name, now, now + expires, publish.body, publisher.proof
+            )
             of = self._composition
             new = of.modified(old, saved, document.dialogs) if old else of.first(saved, document.dialogs)
             effects += self._replace(old, new, now)
@@ -196,10 +224,12 @@ class Compositor:
         of = self._settings
         return granted(asked, of.publish_default_expires, of.publish_min_expires, of.publish_max_expires)
 
-    def _refresh(self, publish: PublishReceived, old: Publication, expires: int, now: float) -> list[Effect]:
+    def _refresh(
+        self, publish: PublishReceived, old: Publication, publisher: Publisher, expires: int, now: float
+    ) -> list[Effect]:
         if not expires:
             return [*self._remove(old.saved.etag, now), _accepted(publish, self._new_tag(), 0)]
-        saved = old.saved._replace(etag=self._new_tag(), expires_at=now + expires)
+        saved = old.saved._replace(etag=self._new_tag(), expires_at=now + expires, proof=publisher.proof)
         effects = self._replace(old, self._composition.refreshed(old, saved), now)
         return [*effects, _accepted(publish, saved.etag, expires)]
 
