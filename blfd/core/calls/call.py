@@ -73,21 +73,21 @@ class Call(RingingCall):
         self._connect(self.caller, self.caller_leg, self.callee, now)
         exchange = self.exchange = OfferAnswer(self.caller_leg, picker.leg)
         callee, caller = self._identity(self.callee), self._identity(self.caller)
-        to_caller = Answer(self.caller_leg, None if self._early_leg else media.to_peer, callee)
+        to_caller = Answer(self.caller_leg, None if self.early.leg else media.to_peer, callee)
         answers: list[Effect] = []
         if media.to_picker is None:  # the caller's ACK brings the answer to the picker's offer
             exchange.due(self.caller_leg, Then.ANSWER, caller)
             answers.append(exchange.answer(to_caller))
         else:
             if media.to_peer is None:  # the picker's ACK brings the answer to the caller's offer
-                then = Then.OFFER if self._early_leg else Then.ANSWER
+                then = Then.OFFER if self.early.leg else Then.ANSWER
                 exchange.due(picker.leg, then, callee, self.offer)
-            if media.to_peer or self._early_leg:
+            if media.to_peer or self.early.leg:
                 answers.append(exchange.answer_within(to_caller, self.offer))
             answers.append(exchange.answer(Answer(picker.leg, media.to_picker, caller)))
-        if self._early_leg and media.to_peer:
+        if self.early.leg and media.to_peer:
             exchange.later(Offer(self.caller_leg, media.to_peer, callee))
-        elif self.allows_update and not self._early_leg:
+        elif self.allows_update and not self.early.leg:
             exchange.later(Identify(self.caller_leg, callee))
         if media.again:
             exchange.later(Offer(picker.leg, media.again, caller))
@@ -175,8 +175,8 @@ class Call(RingingCall):
         self._dialogs.end(self.caller.aor, left, now, StateEvent.REPLACED)
         self.caller, self.dialog, self.referred_by = transferee.party, NO_DIALOG, by
         self.goes_as(leg, transferee, outside=False)
-        self.allows_update = self._has_reoffered = False
-        self._early_leg = 0
+        self.allows_update = False
+        self.early.caller_changes()
         for branch in self.branches.values():
             dialog = self._dialogs.get(branch.party.aor, branch.leg)
             if dialog:
