@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from builders import SDP, uri
-from test_transfer import HELD, TARGET, TRANSFEREE, Consulting, Transfers
+from transferring import HELD, TARGET, TRANSFEREE, Consulting, Transfers
 
 from blfd.core.calls.leg_effects import Answer, HangUp, NotifyLeg
 from blfd.core.calls.leg_inputs import LegAcknowledged, LegEnded, OfferAnswered, OfferReceived
