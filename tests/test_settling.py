@@ -54,12 +54,12 @@ def test_the_core_has_all_before_anything_is_done_and_what_comes_back_has_its_tu
     assert office.seen == ["B", "d"]
 
 
-def test_a_failure_concerns_one_input_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_concerns_one_input_or_effect_alone(caplog: pytest.LogCaptureFixture) -> None:
     office = Office({"a": ["A1", "FAILS", "A2"], "b": ["B"]}, {"A1": ["c"]})
     with caplog.at_level(logging.ERROR), pytest.raises(RuntimeError, match="the core") as caught:
         office.settling.emit(said("a"), said("broken"), said("b"))
     assert "'broken'" in caught.value.__notes__[0]
-    assert office.seen == ["a", "broken", "b", "A1", "FAILS", "B", "c"]
+    assert office.seen == ["a", "broken", "b", "A1", "FAILS", "A2", "B", "c"]
     assert "the world" in caplog.text, "further faults are told"
     office.seen.clear()
     office.settling.emit(said("b"))

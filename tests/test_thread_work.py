@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from blfd.server.thread_work import Work
+from blfd.server.thread_work import Work, Worker
 
 
 def test_work_is_done_on_the_thread_that_runs_it() -> None:
@@ -48,4 +48,13 @@ def test_what_fails_with_nobody_waiting_is_logged(caplog: pytest.LogCaptureFixtu
     work.later(lambda: done.append(1))
     work.run()
     assert done == [1]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_worker_goes_on_when_something_fails(caplog: pytest.LogCaptureFixture) -> None:
+    worker, done = Worker("test"), threading.Event()
+    worker.later(lambda: 1 // 0)
+    worker.later(done.set)
+    assert done.wait(30)
+    worker.close()
     assert "ZeroDivisionError" in caplog.text

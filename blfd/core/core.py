@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from blfd.core.calls.leg_inputs import LegDescribed, LegEnded, LegsListed
-from blfd.core.effects import Effect, Level, Log, Notify
+from blfd.core.effects import Effect, Level, Log, Notify, apart
 from blfd.core.events import check_sync, ua_profile
 from blfd.core.inputs import (
     BindingsRestored,
@@ -166,7 +166,7 @@ class Core(Parts):
             text = f"{name}, where an edge wants requests for its phones, is not found: {fault}"
             effects.append(Log(Level.WARNING, f"{text}; they go where the edge sends from"))
         for event in held:
-            effects += self._route(event, now)
+            effects += apart(self._route, event, now)
         return effects
 
     def _synchronize(self, wanted: SyncWanted, now: float) -> Iterator[Notify]:

@@ -5,8 +5,9 @@ What it asks of the legs of calls is in `calls/leg_effects`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec
 
 from blfd.core.calls.attempts import Attempt
 from blfd.core.calls.leg_effects import LegEffect
@@ -38,6 +39,12 @@ class Log(NamedTuple):
 
     level: Level
     text: str
+
+
+class Failed(NamedTuple):
+    """Something of ours has gone wrong: the server logs it, and does what else is wanted."""
+
+    error: Exception
 
 
 class Reply(NamedTuple):
@@ -182,6 +189,7 @@ class NotifyAll(NamedTuple):
 Effect = (
     LegEffect
     | Log
+    | Failed
     | Reply
     | Ignore
     | LetIn
@@ -198,3 +206,17 @@ Effect = (
     | NotifyAll
     | SendRequest
 )
+
+
+LOGGED = 2000  # characters of what a failure was about
+
+P = ParamSpec("P")
+
+
+def apart(act: Callable[P, list[Effect]], *about: P.args, **more: P.kwargs) -> list[Effect]:
+    """What `act` wants, or that it has failed: what others want at the same time is not lost with it."""
+    try:
+        return act(*about, **more)
+    except Exception as error:
+        error.add_note(f"it was about {about!r}"[:LOGGED])
+        return [Failed(error)]

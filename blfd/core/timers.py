@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from blfd.core.effects import Effect
+from blfd.core.effects import Effect, apart
 
 K = TypeVar("K", bound=Any)
 
@@ -60,7 +60,7 @@ class Timers(Generic[K]):
         while (at := self.next()) is not None and at <= now:
             key = heapq.heappop(self.queue)[1]
             del self._times[key]
-            effects += self._due(key, now)
+            effects += apart(self._due, key, now)
         return effects
 
 

@@ -15,8 +15,7 @@ import select
 import sys
 from typing import Any
 
-from blfd.pjsip.invite_events import callback
-from blfd.pjsip.library import CData, check, ffi, lib, raw, string
+from blfd.pjsip.library import CData, callback, check, ffi, lib, raw, string
 from blfd.pjsip.wheel import FOLDER
 from dialog_info import DialogInfo, DialogInfoError, DialogState, parse
 

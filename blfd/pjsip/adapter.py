@@ -13,7 +13,7 @@ from blfd.pjsip.bodies import Bodies
 from blfd.pjsip.branches import Branches
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.errors import PjsipError
-from blfd.pjsip.library import CData, check, ffi, lib, zero
+from blfd.pjsip.library import CData, callback, check, ffi, lib, zero
 from blfd.pjsip.received import true_via
 from blfd.pjsip.stand_ins import StandIns
 from blfd.sip.own_uris import OwnUris
@@ -58,13 +58,13 @@ class Adapter:
         self._of_listener: dict[int, PjsipTransport] = {}
         self._of_connection: dict[Source, PjsipTransport] = {}
         self._by_pointer: dict[CData, PjsipTransport] = {}  # until PJSIP lets go of them
-        self.c_send = ffi.callback(
+        self.c_send = callback(
             "pj_status_t(pjsip_transport *, pjsip_tx_data *, const void *, int, void *, void *)",
             self._on_send,
-            error=INTERNAL_ERROR,
+            INTERNAL_ERROR,
         )
-        self.c_shutdown = ffi.callback("pj_status_t(pjsip_transport *)", lambda tp: 0)
-        self.c_destroy = ffi.callback("pj_status_t(pjsip_transport *)", self._on_destroy)
+        self.c_shutdown = callback("pj_status_t(pjsip_transport *)", lambda tp: 0, 0)
+        self.c_destroy = callback("pj_status_t(pjsip_transport *)", self._on_destroy, 0)
         endpoint.keep(self.c_send, self.c_shutdown, self.c_destroy)
 
     def transport_of(self, flow: Source) -> CData | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 
-from blfd.pjsip.library import CData, check, ffi, lib
+from blfd.pjsip.library import CData, callback, check, ffi, lib
 
 log = logging.getLogger("blfd.pjsip")
 
@@ -20,12 +20,14 @@ POOL_SIZE = 4000
 OF_PJSIP = frozenset(("100rel", "timer"))  # its modules announce these option tags
 
 
-@ffi.callback("void(int, const char *, int)")  # type: ignore[untyped-decorator]
-def _on_log(level: int, text: CData, length: int) -> None:
+def _log(level: int, text: CData, length: int) -> None:
     said = ffi.string(text, length)
     of_peers = b"sip_parser.c" in said or b"sip_inv.c" in said  # what peers write may not fill our log
     severity = logging.WARNING if level <= 2 and not of_peers else logging.DEBUG
     log.log(severity, "%s", said.decode("utf-8", "replace").strip())
+
+
+_on_log = callback("void(int, const char *, int)", _log)
 
 
 class Endpoint:

@@ -5,10 +5,8 @@ They run inside the handling of a received message or of a timer; `message` is t
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from enum import IntEnum
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from blfd.core.calls.leg_inputs import InfoResponseReceived, LegNotified
@@ -17,7 +15,7 @@ from blfd.core.values import Headers, Redirect
 from blfd.pjsip.errors import WORDS
 from blfd.pjsip.leg import Leg, Said
 from blfd.pjsip.leg_states import State
-from blfd.pjsip.library import CData, ffi, string
+from blfd.pjsip.library import CData, callback, ffi, string
 from blfd.pjsip.session import CONFIRMED, DISCONNECTED
 from blfd.sip.identities import connected
 from blfd.sip.message import Request, Response
@@ -25,8 +23,6 @@ from blfd.sip.requests import redirect, said
 
 if TYPE_CHECKING:
     from blfd.pjsip.legs import Legs
-
-log = logging.getLogger("blfd.legs")
 
 EVENT_RX_MSG = 3
 INVITE, BYE = 0, 3  # pjsip_method_e
@@ -49,16 +45,6 @@ class Tsx(IntEnum):
     PROCEEDING = 3
     COMPLETED = 4
     TERMINATED = 6
-
-
-def _on_error(kind: type[BaseException], error: BaseException, trace: TracebackType) -> None:
-    """Log an exception, which cannot pass through C: the callback's `error` value is returned instead."""
-    log.error("in a callback of PJSIP", exc_info=(kind, error, trace))
-
-
-def callback(signature: str, function: Callable[..., object], error: int | None = None) -> CData:
-    """A C function pointer whose exceptions are logged; keep it alive as long as PJSIP may call it."""
-    return ffi.callback(signature, function, error=error, onerror=_on_error)
 
 
 class InviteEvents:

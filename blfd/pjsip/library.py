@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
 from blfd.pjsip import declared
 from blfd.pjsip.errors import WORDS, PjsipError
 from blfd.pjsip.wheel import PjsipMissing, shared_object
+
+log = logging.getLogger("blfd.pjsip")
 
 CData = Any
 """A cffi object; cffi has no types of its own to name."""
@@ -60,6 +65,16 @@ def string(s: CData) -> str:
 
 def encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
+
+
+def _on_error(kind: type[BaseException], error: BaseException, trace: TracebackType) -> None:
+    """Log an exception, which cannot pass through C: the callback's `error` value is returned instead."""
+    log.error("in a callback of PJSIP", exc_info=(kind, error, trace))
+
+
+def callback(signature: str, function: Callable[..., object], error: int | None = None) -> CData:
+    """A C function pointer whose exceptions are logged; keep it alive as long as PJSIP may call it."""
+    return ffi.callback(signature, function, error=error, onerror=_on_error)
 
 
 class Text:

@@ -7,7 +7,7 @@ PJSIP sends what it finds printed. So a phone's long Record-Routes, Vias and Con
 from __future__ import annotations
 
 from blfd.pjsip.endpoint import Endpoint
-from blfd.pjsip.library import CData, ffi, lib
+from blfd.pjsip.library import CData, callback, ffi, lib
 
 PRIORITY = 9  # the last but one before a message leaves: PJSIP prints at 8
 LONGEST = 262_144  # octets; what comes has 131,072 at most
@@ -20,7 +20,7 @@ class Printing:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._buffer = ffi.new(f"char[{LONGEST}]")
-        on_tx = ffi.callback("pj_status_t(pjsip_tx_data *)", self._print, error=TOO_LONG)
+        on_tx = callback("pj_status_t(pjsip_tx_data *)", self._print, TOO_LONG)
         endpoint.register_module(b"mod-blfd-print", PRIORITY, on_tx=on_tx)
 
     def _print(self, tdata: CData) -> int:

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from types import FrameType
 
@@ -22,6 +22,7 @@ from blfd.core.access.nonces import MARK_OCTETS
 from blfd.core.core import Core
 from blfd.core.effects import (
     Effect,
+    Failed,
     FindProfile,
     Locate,
     Log,
@@ -56,7 +57,8 @@ from blfd.server.own_rules import OwnRules
 from blfd.server.restoring import restore
 from blfd.server.settling import Settling
 from blfd.server.systemd import Systemd
-from blfd.server.thread_work import Work
+from blfd.server.thread_work import Work, Worker
+from blfd.server.turning import turn_until
 from blfd.server.web_process import WebProcess, WebProcessError, start
 from blfd.sip.call_ids import CallIds
 from blfd.sip.own_uris import OwnUris
@@ -95,7 +97,7 @@ class Server:
         self._calls = self._made_calls(network, own_uris, locations)
         self._stack = self._made_stack(network, own_uris)
         self._work = Work(self._stack.wake)
-        self._lookups = ThreadPoolExecutor(1, "lookups")
+        self._lookups = Worker("lookups")
         self._resolver = Resolver(
             config.dns_servers,
             lambda server, location: self._answer_later(Located(server, location)),
@@ -200,7 +202,9 @@ class Server:
             case Locate():
                 self._resolver.ask(effect.server)
             case FindProfile():
-                self._lookups.submit(self._find_profile, effect)
+                self._lookups.later(self._find_profile, effect)
+            case Failed():
+                raise effect.error
             case _:
                 self._stack.perform(effect)
 
@@ -256,6 +260,35 @@ class Server:
         except (ControlError, OSError) as error:
             raise ServerError(str(error)) from error
         web_process = self._start_web_process(control)
+        with self._ends(control, web_process):
+            self._begin_to_serve()
+            turn_until(lambda: self._stopping_since is not None, self._turn)
+            self._systemd.stopping()
+            self._work.close()
+            if web_process:
+                web_process.leave()
+            self._drain()
+        log.info("stopped")
+        return 128 + self._cut_short_by if self._cut_short_by else 0
+
+    def _ends(self, control: ControlServer, web_process: WebProcess | None) -> ExitStack:
+        """What ends with the server, whatever has ended it; each does, whatever becomes of the others."""
+        ends = ExitStack()  # the last one is the first to end
+        ends.callback(self._stack.close)
+        ends.callback(self._resolver.close)
+        ends.callback(self._lookups.close)
+        ends.callback(self._own_rules.close)
+        ends.callback(control.close)
+        if web_process:
+            ends.callback(web_process.close)
+        ends.callback(
+            self._work.close
+        )  # where something else has ended the loop: nobody waits for this thread
+        ends.callback(self._writer.close)  # so that whatever comes now, what was accepted is on the disk
+        return ends
+
+    def _begin_to_serve(self) -> None:
+        """Go on with what an earlier process has left, and say that we are there."""
         sys.setswitchinterval(SWITCH)
         gc.disable()  # what is made now is not garbage
         self.emit(DirectoryChanged(self._store.directory()))
@@ -269,26 +302,6 @@ class Server:
         print("ready", *self._listening, flush=True)
         self._systemd.ready()
         log.info("serving on %s, database %s", ", ".join(map(str, self._listening)), self._config.database)
-        try:
-            while self._stopping_since is None:
-                self._turn(self._fire_timers())
-            self._systemd.stopping()
-            self._work.close()
-            if web_process:
-                web_process.leave()
-            self._drain()
-        finally:
-            self._writer.close()  # first, so that whatever comes now, what was accepted is on the disk
-            self._work.close()  # where something else has ended the loop: nobody waits for this thread
-            if web_process:
-                web_process.close()
-            control.close()
-            self._own_rules.close()
-            self._lookups.shutdown(cancel_futures=True)
-            self._resolver.close()
-            self._stack.close()
-        log.info("stopped")
-        return 128 + self._cut_short_by if self._cut_short_by else 0
 
     def _start_web_process(self, control: ControlServer) -> WebProcess | None:
         try:
@@ -300,14 +313,15 @@ class Server:
         self._control_calls.place = replace(self._control_calls.place, url=urls.get("provision", ""))
         return web_process
 
-    def _turn(self, wait: float) -> None:
+    def _turn(self) -> None:
+        wait = self._fire_timers()
         self._stack.poll(wait if self._stopping_since is None else 0.0)
         self._answer_saved()
         self._work.run()
         self._systemd.turned()
         if self._certificates and time.monotonic() >= self._renewed_at + RENEWAL:
             self._renewed_at = time.monotonic()
-            self._lookups.submit(self._certificates.renew)
+            self._lookups.later(self._certificates.renew)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """Obey the first signal to the end; another one, later, leaves out what is waited for."""
@@ -321,15 +335,29 @@ class Server:
     def _drain(self) -> None:
         """Hang up what cannot go on in the next process, or all that there is; tell the watchers if asked to;
         and give the responses a moment."""
-        self.emit(Drain(self._config.drain, self._config.hang_up_on_stop))
-        now = time.monotonic()
-        end, quiet, left = now + STOP_PATIENCE, now + STOP_QUIET, self._leaving()
-        while left and now < min(end, quiet) and not self._cut_short_by:
-            self._stack.poll(0.05)
-            self._answer_saved()
+        try:
+            self.emit(Drain(self._config.drain, self._config.hang_up_on_stop))
+        except Exception:  # those who were told wait for our answers all the same
+            log.exception("not all could be told that the server stops")
+        began = quiet_since = time.monotonic()
+        left = self._leaving()
+
+        def is_over() -> bool:
+            nonlocal left, quiet_since
             now, before, left = time.monotonic(), left, self._leaving()
             if left < before:
-                quiet = now + STOP_QUIET
+                quiet_since = now
+            return (
+                not left
+                or now >= min(began + STOP_PATIENCE, quiet_since + STOP_QUIET)
+                or bool(self._cut_short_by)
+            )
+
+        def turn() -> None:
+            self._stack.poll(0.05)
+            self._answer_saved()
+
+        turn_until(is_over, turn)
 
     def _leaving(self) -> int:
         """How many legs and registrations end, PUBLISHes wait for the disk and, with `drain`, subscriptions

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from blfd.control import ControlClient, socket_path
 from blfd.core.effects import SetRules
 from blfd.core.inputs import RulesSet
+from blfd.server.thread_work import Worker
 from blfd.store import Store, StoreError, Unavailable
 
 log = logging.getLogger("blfd")
@@ -21,10 +21,10 @@ class OwnRules:
 
     def __init__(self, store: Store, answer: Callable[[RulesSet], None]) -> None:
         self._store, self._answer = store, answer
-        self._thread = ThreadPoolExecutor(1, "rules")
+        self._worker = Worker("rules")
 
     def set(self, effect: SetRules) -> None:
-        self._thread.submit(self._set, effect)
+        self._worker.later(self._set, effect)
 
     def _set(self, effect: SetRules) -> None:
         try:
@@ -62,4 +62,4 @@ class OwnRules:
 
     def close(self) -> None:
         """Store what is under way, and nothing else."""
-        self._thread.shutdown(cancel_futures=True)
+        self._worker.close()

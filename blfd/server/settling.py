@@ -6,12 +6,10 @@ import logging
 from collections import deque
 from collections.abc import Callable
 
-from blfd.core.effects import Effect
+from blfd.core.effects import LOGGED, Effect
 from blfd.core.inputs import Input
 
 log = logging.getLogger("blfd")
-
-LOGGED = 2000  # characters of an input that has failed
 
 
 class Settling:
@@ -40,18 +38,18 @@ class Settling:
     def settle(self, effects: list[Effect]) -> None:
         """Perform effects, and all that this leads to.
 
-        What fails concerns one input alone; the first fault is raised when all is done.
+        What fails concerns one input, or one effect, alone; the first fault is raised when all is done.
         """
         self._busy = True
         wanted = [effects]
         try:
             while wanted:
                 for each in wanted:
-                    try:
-                        for effect in each:
+                    for effect in each:
+                        try:
                             self._perform(effect)
-                    except Exception as fault:
-                        self._faults.append(fault)
+                        except Exception as fault:
+                            self._faults.append(fault)
                 wanted = self._take()
         finally:
             self._busy = False

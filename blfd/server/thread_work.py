@@ -1,16 +1,18 @@
-"""What other threads want done on the SIP thread."""
+"""What other threads want done on the SIP thread, and what that wants done on others."""
 
 from __future__ import annotations
 
 import logging
 import queue
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
-from typing import Any
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from typing import Any, ParamSpec
 
 log = logging.getLogger("blfd")
 
 PATIENCE = 10.0  # seconds
+
+P = ParamSpec("P")
 
 
 class Work:
@@ -65,6 +67,21 @@ class Work:
             self._queue.get()[1].cancel()
 
 
+class Worker:
+    """A thread that does one thing after the other."""
+
+    def __init__(self, name: str) -> None:
+        self._thread = ThreadPoolExecutor(1, name)
+
+    def later(self, act: Callable[P, Any], *args: P.args, **more: P.kwargs) -> None:
+        """Have `act` done; what it raises is logged, and what comes after it is done."""
+        self._thread.submit(act, *args, **more).add_done_callback(_complain)
+
+    def close(self) -> None:
+        """Wait for what is being done, and do nothing else."""
+        self._thread.shutdown(cancel_futures=True)
+
+
 def _complain(future: Future[Any]) -> None:
     if not future.cancelled() and (error := future.exception()):
-        log.error("what another thread wanted done failed", exc_info=error)
+        log.error("what one thread wanted done on another failed", exc_info=error)

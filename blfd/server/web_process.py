@@ -67,7 +67,7 @@ class WebProcess:
                 try:
                     self._process = self._start()
                     break
-                except (WebProcessError, OSError) as error:
+                except Exception as error:  # whatever it is, it is tried again
                     log.warning("%s did not start: %s; tried again in %.0f s", self._name, error, AGAIN)
 
     def leave(self) -> None:

@@ -105,10 +105,13 @@ class Polling:
                 if fd == self._wake_fd:
                     os.eventfd_read(fd)
                 continue
-            if events & select.EPOLLOUT and fd in self._writing:
-                self._writing[fd].writable()
-            if events & ~select.EPOLLOUT:
-                entry.readable()
+            try:
+                if events & select.EPOLLOUT and fd in self._writing:
+                    self._writing[fd].writable()
+                if events & ~select.EPOLLOUT:
+                    entry.readable()
+            except Exception:  # of this socket alone, whatever we have got wrong about it
+                log.exception("what came of %r was not handled", entry)
 
     def wake(self) -> None:
         """End a `poll` that waits; may be called from any thread."""

@@ -44,14 +44,14 @@ class Resolver:
             self._found(server, Location(fault=fault, unsure=True))
 
     def _work(self) -> None:
-        from blfd.transport.locating import Lookup  # all of dnspython
-
         while (asked := self._asked.get()) is not STOP:
             server, since = asked
             try:
                 if time.monotonic() > since + PATIENCE:
                     location = Location(fault="others wait for DNS as well", unsure=True)
                 else:
+                    from blfd.transport.locating import Lookup  # all of dnspython
+
                     location = Lookup(server, self._servers).run()
             except Exception:  # the question waits for an answer, whatever we have got wrong about it
                 log.exception("%s was not looked up", server.host)

@@ -35,6 +35,8 @@ from blfd.web.portal.app import portal
 from blfd.web.provision.files import Files
 from blfd.web.site import Site
 
+log = logging.getLogger("blfd.web")
+
 RENEWAL = 1.0  # seconds between looks whether the certificate has changed
 GRACE = 1  # seconds for requests to end; a lamp board's never does
 WORDS = {  # what an error says: what is served, and the option that says where
@@ -156,7 +158,10 @@ async def _serve(
 async def _renew(certificates: Certificates) -> None:
     while True:
         await asyncio.sleep(RENEWAL)
-        await asyncio.to_thread(certificates.renew)
+        try:
+            await asyncio.to_thread(certificates.renew)
+        except Exception:  # the next change may be in order
+            log.exception("the certificates were not read again")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from blfd.core.calls.media import silent
 from blfd.core.calls.own_rules import MOST as MOST_WAITING
 from blfd.core.calls.refusals import NOBODY_NOW
 from blfd.core.directory import Directory, Forwarding, Rule
-from blfd.core.effects import Effect, Log, Reply, SetRules
+from blfd.core.effects import Effect, Failed, Log, Reply, SetRules
 from blfd.core.inputs import DirectoryChanged, Drain, Input, RulesSet
 from blfd.core.values import Aor, Reason
 
@@ -134,6 +134,24 @@ def test_the_next_change_is_stored_though_the_one_before_is_not() -> None:
     assert reply([refused]).status == 403
     assert isinstance(second, SetRules)
     answered(story, stored(story, second))
+
+
+@pytest.mark.parametrize("failing", ["a code", "a key"])
+def test_changes_go_on_when_who_waits_for_one_fails(failing: str) -> None:
+    """What goes wrong of ours with one change, whoever has asked for it, leaves no other one waiting."""
+
+    def broken(answer: RulesSet, now: float) -> list[Effect]:
+        raise RuntimeError(failing)
+
+    story = world()
+    rules = story.core.own_rules
+    asked = rules.set(WHO, (Rule("dnd", True),), broken, story.now)
+    assert rules.set(WHO, (Rule("dnd", True),), broken, story.now) == dial(story, "*72102") == []
+    failed, again, second = stored(story, *asked)  # type: ignore[arg-type]
+    assert [str(one.error) for one in (failed, again) if isinstance(one, Failed)] == [failing] * 2
+    assert isinstance(second, SetRules)
+    answered(story, stored(story, second))
+    assert story.core.directory.extensions[WHO].forwarding == Forwarding(dnd=True, always="102")
 
 
 def test_few_changes_of_an_extension_wait() -> None:

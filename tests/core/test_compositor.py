@@ -293,6 +293,18 @@ def test_a_restart_does_not_tell_how_an_end_was_told() -> None:
     assert site.lamp == "idle"
 
 
+def test_what_cannot_be_read_any_more_after_a_restart_is_forgotten() -> None:
+    """It was written by another version, or by a disk that fails; what else is kept counts."""
+    site = Site()
+    site.publish(kamailio("early"))
+    broken = site.publish(kamailio("confirmed", "other"))
+    site.kept[broken] = site.kept[broken]._replace(body=b"<dialog-info")
+    site.restart()
+    assert site.lamp == "ringing"
+    assert broken not in site.kept
+    assert len(site.kept) == 1
+
+
 def test_what_is_late_stays_late_however_often_it_is_refreshed() -> None:
     site = Site()
     early = site.publish(kamailio("early"))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from builders import World, dials, invite, notifies, register, subscribe
 
 from blfd.core.calls.leg_effects import Accept, Dial, HangUp
 from blfd.core.calls.leg_inputs import LegAccepted, LegEnded, LegProgress
-from blfd.core.effects import Effect, Locate, Log, Reply
+from blfd.core.directory import Extension
+from blfd.core.effects import Effect, Failed, Locate, Log, Reply
 from blfd.core.inputs import FlowClosed, Located, NotifyLost
 from blfd.core.locations import (
     LONGEST,
@@ -184,6 +187,23 @@ def test_a_request_waits_for_its_way() -> None:
     assert [e.status for e in effects if isinstance(e, Reply)] == [200, 200]
     (binding,) = world.core.registrar.all_bindings(world.now)
     assert binding.flow[:3] == ("udp", SECOND, 5070)
+
+
+def test_one_that_fails_takes_no_other_one_that_has_waited_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(phones=())
+    for user in ("101", "102", "103"):
+        world.give(behind(register(user), CAME))
+    register_as_ever = world.core.registrar.register
+
+    def registers(asked: RegisterReceived, extension: Extension, *more: Any) -> list[Effect]:
+        if extension.aor.extension == "102":
+            raise RuntimeError("102")
+        return register_as_ever(asked, extension, *more)
+
+    monkeypatch.setattr(world.core.registrar, "register", registers)
+    effects = world.give(found(SECOND))
+    assert [e.status for e in effects if isinstance(e, Reply)] == [200, 200]
+    assert [str(e.error) for e in effects if isinstance(e, Failed)] == ["102"]
 
 
 def test_a_request_that_has_waited_in_vain() -> None:

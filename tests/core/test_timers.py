@@ -6,7 +6,7 @@ from builders import World, register, reply, subscribe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blfd.core.effects import Effect, Level, Log
+from blfd.core.effects import Effect, Failed, Level, Log
 from blfd.core.timers import SPARE, Timers
 
 STEPS = st.one_of(
@@ -52,6 +52,22 @@ def test_what_is_due_may_set_and_cancel() -> None:
     timers.handle(10.0)
     timers.handle(20.0)
     assert told == [("a", 10.0), ("b", 10.0), ("again", 20.0)]
+
+
+def test_what_fails_takes_nothing_else_that_is_due_with_it() -> None:
+    def due(key: str, now: float) -> list[Effect]:
+        if key == "broken":
+            raise RuntimeError("broken")
+        return [Log(Level.INFO, key)]
+
+    timers = Timers[str](due)
+    for at, key in enumerate(("a", "broken", "b")):
+        timers.set(key, float(at))
+    first, failed, last = timers.handle(10.0)
+    assert (first, last) == (Log(Level.INFO, "a"), Log(Level.INFO, "b"))
+    assert isinstance(failed, Failed)
+    assert "'broken'" in failed.error.__notes__[0]
+    assert timers.next() is None, "it is not tried again at once"
 
 
 def test_who_refreshes_all_the_time_leaves_nothing_behind() -> None:

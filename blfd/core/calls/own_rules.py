@@ -10,7 +10,7 @@ from typing import NamedTuple
 from blfd.core.access.limits import Rates
 from blfd.core.calls.forwarding import Rules
 from blfd.core.directory import Rule
-from blfd.core.effects import Effect, SetRules
+from blfd.core.effects import Effect, SetRules, apart
 from blfd.core.errors import Refusal
 from blfd.core.inputs import RulesSet
 from blfd.core.values import Aor
@@ -57,9 +57,9 @@ class OwnRules:
         """Go on with who waits, as rules are stored, or cannot be; then with the next of that extension."""
         aor = self._stored.pop(answer.number)
         changes = self._changes[aor]
-        effects = changes.popleft().then(answer, now)
+        effects = apart(changes.popleft().then, answer, now)
         while changes and self._hold(aor, changes[0]):
-            effects += changes.popleft().then(RulesSet(0, 200), now)
+            effects += apart(changes.popleft().then, RulesSet(0, 200), now)
         if changes:
             return [*effects, self._store(aor)]
         del self._changes[aor]

@@ -111,7 +111,15 @@ class Compositor:
             if is_over or self._refuses(saved, accounts):
                 effects.append(SavePublication(saved.etag, None))
                 continue
-            document, _ = readable(saved.body)
+            try:
+                document, _ = readable(saved.body)
+            except DialogInfoError as error:  # that of an older blfd, which took it
+                text = f"what {saved.publisher} has published of {saved.aor} cannot be read any more"
+                effects += [
+                    Log(Level.WARNING, f"{text}: {visible(f'{error}')}"),
+                    SavePublication(saved.etag, None),
+                ]
+                continue
             self._add(self._composition.restored(saved, document.dialogs), now)
         return effects
 
