@@ -153,7 +153,10 @@ class Uri(NamedTuple):
 
     def parameter(self, name: str) -> str | None:
         """The value of a parameter, "" if it has none; None where it is absent."""
-        return next((value for known, value in self.parameters if known == name), None)
+        for known, value in self.parameters:
+            if known == name:
+                return value
+        return None
 
 
 class Address(NamedTuple):

@@ -50,7 +50,7 @@ class Settling:
                             self._perform(effect)
                         except Exception as fault:
                             self._faults.append(fault)
-                wanted = self._take()
+                wanted = self._take() if self._inputs else []
         finally:
             self._busy = False
         if self._faults:
@@ -61,10 +61,7 @@ class Settling:
 
     def _take(self) -> list[list[Effect]]:
         """The effects that the inputs that wait lead to, of each."""
-        inputs = self._inputs
-        if not inputs:
-            return []
-        now = self._begin()
+        inputs, now = self._inputs, self._begin()
         wanted = []
         while inputs:
             event = inputs.popleft()

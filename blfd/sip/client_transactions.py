@@ -115,7 +115,10 @@ class ClientTransactions:
         return self._end(branch)
 
     def next_timer(self) -> float | None:
+        """When something is due, of what has no response yet: nobody is woken for what is answered."""
         first, later = self._first, self._later
+        while first and first[0][1] not in self._outstanding:
+            first.popleft()
         if first and later:
             return min(first[0][0], later[0][0])
         return first[0][0] if first else later[0][0] if later else None

@@ -194,9 +194,9 @@ class ServerTransactions:
         """Send a response; the transaction has to be open. `once`: only copies of the request repeat it."""
         transaction.block, transaction.place = self._kept.add(data)
         if status < 200:
-            self._step(transaction, Event.PROVISIONAL)
+            self._step(transaction, Event.PROVISIONAL, data)
             return
-        self._step(transaction, FINAL)
+        self._step(transaction, FINAL, data)
         self._close(transaction)
         if transaction.method == "INVITE":
             self._end_at(transaction, now + LIFETIME)
@@ -238,10 +238,11 @@ class ServerTransactions:
             self._forget(transaction)
         return True
 
-    def _step(self, transaction: ServerTransaction, event: Event) -> None:
+    def _step(self, transaction: ServerTransaction, event: Event, data: bytes = b"") -> None:
+        """Take an event; `data` is the newest response where it is at hand."""
         transaction.state, action = TABLE[transaction.state, event]
         if action is SEND and transaction.block is not None:
-            data = read(transaction.block, transaction.place)
+            data = data or read(transaction.block, transaction.place)
             if not self._send(data, transaction.flow):
                 self._send_anew(transaction, data)
 

@@ -284,7 +284,7 @@ class UserAgentServer:
 
 def _check_extensions(request: Request) -> None:
     """Raises Refusal for a request that asks for what is not served, unless it ends a call."""
-    if request.method == "BYE":
+    if "require" not in request.fields or request.method == "BYE":
         return
     known = capabilities.OF_NOTIFIERS if request.method == "NOTIFY" else capabilities.OPTION_TAGS
     unsupported = [tag for tag in request.tokens("require") or () if tag not in known]

@@ -96,4 +96,6 @@ class Undelivered:
 
     def next_at(self) -> float | None:
         """When an attempt is due next; None if nothing waits."""
-        return min((waiting.next_at for waiting in self._by_flow.values()), default=None)
+        if not self._by_flow:
+            return None
+        return min(waiting.next_at for waiting in self._by_flow.values())

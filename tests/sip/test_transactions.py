@@ -275,6 +275,15 @@ def test_what_goes_by_a_connection_that_is_gone() -> None:
     assert client.at(LIFETIME) == ["key", "key"], "datagrams may be lost at any time: the timers deal with it"
 
 
+def test_nobody_is_woken_for_a_request_that_has_its_response() -> None:
+    client = Client()
+    first, second = client.send(), client.send()
+    assert client.all.take(first, "call", "tag", 7, 200) == "key"
+    assert client.all.next_timer() == client.now + T1, "the second waits"
+    assert client.all.take(second, "call", "tag", 7, 200) == "key"
+    assert client.all.next_timer() is None
+
+
 def test_timers_e_and_f() -> None:
     client = Client()
     client.send()

@@ -41,7 +41,7 @@ class Tally(Counts):
         self.most = most
 
     def full(self, owner: Hashable) -> bool:
-        return self.of(owner) >= self.most
+        return self._counts.get(owner, 0) >= self.most
 
 
 def too_many(what: str, most: int, whose: str, asking: object, setting: str) -> Refusal:

@@ -8,7 +8,7 @@ from blfd.core.errors import ONLY_TLS, Refusal
 from blfd.core.messages import Request
 from blfd.core.settings import Settings
 from blfd.core.trunk import Trunk
-from blfd.core.values import Aor, Flow
+from blfd.core.values import Aor
 from blfd.core.visible import visible
 
 RETRY_AFTER = "5"  # seconds
@@ -38,13 +38,12 @@ class Senders:
     def authenticated(self, request: Request, now: float) -> Sender:
         """Who has sent a request, whatever its Request-URI is. Raises as above."""
         sender = self._authenticator.authenticate(request, now)
-        self._check_rates(sender.account.aor, request.flow, now)
+        if not self.takes_at_its_word(request.flow):  # an edge looks after its own
+            self._check_rates(sender.account.aor, now)
         return sender
 
-    def _check_rates(self, aor: Aor, source: Flow, now: float) -> None:
-        """A phone gone mad may not take what is there for all; a trusted source looks after its own."""
-        if self._authenticator.takes_at_its_word(source):
-            return
+    def _check_rates(self, aor: Aor, now: float) -> None:
+        """A phone gone mad may not take what is there for all."""
         if not self._extension_rates.take(f"{aor}", now) or not self._tenant_rates.take(aor.tenant, now):
             raise Refusal(503, "Too many requests", (("Retry-After", RETRY_AFTER),))
 
