@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3 python3.13 python3.14; 
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-QUICK := --ignore tests/core/test_interleavings.py tests/core tests/transport tests/test_store.py \
+QUICK := --ignore tests/core/test_interleavings.py tests/core tests/transport tests/test_store*.py \
 	tests/test_pjsip_wheel.py tests/e2e/test_demo.py
 TYPED := $(addprefix tests/,core dialog_info e2e pjsip provisioning sip transport)  # one by one: names of modules repeat
 READY := $(VENV)/ready

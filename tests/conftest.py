@@ -1,4 +1,4 @@
-"""Fixtures that run the command line in a folder of its own."""
+"""Fixtures: a database, and the command line in a folder of its own."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hypothesis import settings
 
 from blfd.cli import main
 from blfd.control import ControlServer, socket_path
+from blfd.store import NewExtension, Store
 
 settings.register_profile("blfd", deadline=None)  # the machine may have other work
 settings.load_profile("blfd")
@@ -60,6 +61,14 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         return (code if isinstance(code, int) else 0, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A database with one extension."""
+    store = Store(tmp_path / "blfd.db")
+    store.extensions.add("default", [NewExtension("101", "s3cret", "Alice Ng")])
+    return store
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ ELSEWHERE = {  # the beginnings of commands that are not run here, and why
     "blfd pjsip install": "changes this environment: .ci/run does it, and tests/test_pjsip_wheel.py",
     "blfd --install-completion": "changes the user's shell: see tests/test_cli_completion.py",
     "blfd demo": "tests/e2e/test_demo.py runs it",
-    "blfd lamps --watch": "has no end: tests/test_cli.py runs it",
+    "blfd lamps --watch": "has no end: tests/test_cli_live.py runs it",
     "blfd run --pnp": "listens on a port of all the machine: tests/e2e/test_pnp.py runs it",
 }
 PASSPHRASE = "a-long-passphrase"
