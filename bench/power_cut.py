@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from load import Load, Run
-from servers import EXTENSIONS, FILES_ADDRESS, HERE, PROJECT, BenchError, Kamailio, Peer
+from servers import EXTENSIONS, FILES_ADDRESS, HERE, PROJECT, BenchError, Kamailio, Peer, Server
 
 sys.path.insert(0, str(PROJECT / "tests" / "e2e"))
 from makers import MAC, MAKERS
@@ -22,7 +22,7 @@ def _macs(count: int) -> list[str]:
     return [f"{0x805EC0000000 + number:012x}" for number in range(count)]
 
 
-def _devices(count: int) -> list[tuple[str, ...]]:
+def devices(count: int) -> list[tuple[str, ...]]:
     """Phones of each maker in turn; half have all their keys for colleagues, and half ten, or what fits."""
     owners, watched = EXTENSIONS[2], EXTENSIONS[0]
     found = []
@@ -35,11 +35,11 @@ def _devices(count: int) -> list[tuple[str, ...]]:
     return found
 
 
-def _phones(load: Load, count: int) -> list[dict[str, Any]]:
+def phones_of(server: Server, count: int) -> list[dict[str, Any]]:
     """What each phone asks for, in the form that `phones.py` reads."""
-    if load.server.database is None:
+    if server.database is None:
         raise BenchError("this server has no phones")
-    secrets = {row.mac: row.secret for row in Store(load.server.database).devices.all("default")}
+    secrets = {row.mac: row.secret for row in Store(server.database).devices.all("default")}
     found = []
     for number, mac in enumerate(_macs(count)):
         maker = MAKERS[number % len(MAKERS)]
@@ -47,7 +47,8 @@ def _phones(load: Load, count: int) -> list[dict[str, Any]]:
         agent = maker.user_agent.replace("80:5e:c0:12:34:56", written)
         agent = agent.replace(MAC, mac).replace(MAC.upper(), mac.upper())
         names = [name.replace(MAC, mac).replace(MAC.upper(), mac.upper()) for name in maker.names]
-        found.append({"path": f"/p/{secrets[mac]}/", "user_agent": agent, "mac": mac, "files": names})
+        path, model = f"/p/{secrets[mac]}/", maker.model
+        found.append({"path": path, "user_agent": agent, "mac": mac, "model": model, "files": names})
     return found
 
 
@@ -57,8 +58,8 @@ def provision(run: Run, peer: Peer) -> None:
         return  # Kamailio serves no files
     count, watchers = run.size.devices, run.size.audiences[0]
     case = f"{count:,} phones fetch"
-    with run.load(lambda: peer.provisioning(_devices(count)), case) as load:
-        phones = _phones(load, count)
+    with run.load(lambda: peer.provisioning(devices(count)), case) as load:
+        phones = phones_of(load.server, count)
         load.do("register 1")
         load.subscribe(watchers, 1)
         lamp = f"one change to {watchers:,}"

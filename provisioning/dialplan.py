@@ -133,11 +133,7 @@ class DialPlan:
 
     def written(self, write: Callable[[Sequence], str], characters: int, entries: int = 1000) -> list[str]:
         """Each sequence in a maker's form; of `few_sequences` where the phone has no room for all."""
-        for sequences in (self.sequences, self.few_sequences):
-            found = list(dict.fromkeys(map(write, sequences)))
-            if len(found) <= entries and len("|".join(found)) <= characters:
-                break
-        return found
+        return [*_in_form(self, write, characters, entries)]
 
     @property
     def _emergencies(self) -> list[str]:
@@ -168,6 +164,16 @@ class DialPlan:
 
 
 @lru_cache(PLANS)
+def _in_form(
+    plan: DialPlan, write: Callable[[Sequence], str], characters: int, entries: int
+) -> tuple[str, ...]:
+    for sequences in (plan.sequences, plan.few_sequences):
+        found = tuple(dict.fromkeys(map(write, sequences)))
+        if len(found) <= entries and len("|".join(found)) <= characters:
+            break
+    return found
+
+
 def _sequences(patterns: tuple[Pattern, ...]) -> tuple[Sequence, ...]:
     return _Tree(patterns).sequences()
 

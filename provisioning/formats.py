@@ -1,7 +1,7 @@
 """The forms in which phones read their settings: each is written by what knows its quoting.
 
 A setting is a name and a value; what a name means for the shape of the file is said at each writer. A name
-that fits into no file raises ValueError. (Yealink's `name = value` is a template.)
+that fits into no file raises ValueError.
 """
 
 from __future__ import annotations
@@ -21,12 +21,20 @@ _STEP = re.compile(r"([\w.-]+)(?:\[(\d+)\])?")
 
 def one_line(text: str) -> str:
     """A text without line ends and other control characters, which no setting has."""
+    if text.isprintable():  # nearly all are, and in those there is nothing to look for
+        return text.strip()
     return _CONTROLS.sub(" ", _NOT_XML.sub("", text)).strip()
 
 
 def minutes(seconds: int) -> str:
     """The minutes of so many seconds, at least one, for phones that count so."""
     return str(max(1, seconds // 60))
+
+
+def lines(settings: Settings, first: str) -> bytes:
+    """Yealink's form: `name = value`, a line for each setting, after one that says what the file is."""
+    written = (f"{one_line(name)} = {one_line(value)}\n" for name, value in settings)
+    return "".join((f"{first}\n", *written)).encode()
 
 
 def attributes(settings: Settings, root: str) -> bytes:
@@ -69,24 +77,24 @@ def flat(settings: Settings) -> bytes:
 
 def nested(settings: Settings, root: Element) -> bytes:
     """Fanvil's form: a name is the way to an element, `sip/line[1]/PhoneNumber`; [1] is its `index`."""
+    made = {f"/{child.tag}": child for child in root}
     for name, value in settings:
-        element = root
+        way, element = "", root
         for step in name.split("/"):
-            element = _child(element, step)
+            way = f"{way}/{step}"
+            if way not in made:
+                made[way] = _child(element, step)
+            element = made[way]
         element.text = one_line(value)
     return document(root)
 
 
 def _child(parent: Element, step: str) -> Element:
-    """The child of that name and index, made where it is not there yet."""
+    """A new child of that name and index."""
     found = _STEP.fullmatch(step)
     if not found:
         raise ValueError(f"{step!r} is not written name or name[1]")
-    name, index = found[1], found[2]
-    for child in parent:
-        if child.tag == name and child.get("index") == index:
-            return child
-    return etree.SubElement(parent, name, {"index": index} if index else {})
+    return etree.SubElement(parent, found[1], {"index": found[2]} if found[2] else {})
 
 
 def document(root: Element) -> bytes:

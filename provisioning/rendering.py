@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
@@ -36,13 +36,18 @@ class Setting(NamedTuple):
 
 def check(device: Device) -> None:
     """Raises ProvisioningError for what the model has no room for, or its maker no documented way."""
+    for _ in _ours(device, NOWHERE):
+        pass
+
+
+def _ours(device: Device, service: Service) -> Iterator[tuple[str, str]]:
+    """The settings of its maker's module, of a device that can be made. Raises ProvisioningError."""
     device.check()
     vendor = vendor_of(device.model.path)
     for key in device.keys:
         if key.kind not in vendor.KINDS:
             raise unknown_key(device, key, f"no document of {device.model.vendor} tells how to set one")
-    for _ in vendor.settings(device, NOWHERE):
-        pass
+    yield from vendor.settings(device, service)
 
 
 def outline(device: Device) -> Hashable:
@@ -59,11 +64,14 @@ def settings(device: Device, service: Service, layers: Iterable[Layer] = ()) -> 
 
     A later layer wins over those before it. Raises ProvisioningError.
     """
-    check(device)
     layers = list(layers)
-    service = _of_site(service, layers)
+    return _settings(device, _of_site(service, layers), layers)
+
+
+def _settings(device: Device, service: Service, layers: Sequence[Layer]) -> list[Setting]:
+    """The settings, with a service `_of_site`."""
     found = _Found(common.maker_of(device.model.path))
-    found.put(DEFAULT, vendor_of(device.model.path).settings(device, service))
+    found.put(DEFAULT, _ours(device, service))
     found.put(DEFAULT, found.maker.always(device, service))
     if device.admin_password:
         found.put(DEFAULT, found.maker.passwords(device))
@@ -95,8 +103,9 @@ class _Found:
         self._by_slot: dict[str, Setting] = {}
 
     def put(self, origin: str, pairs: Iterable[tuple[str, str]]) -> None:
+        slot, by_slot = self.maker.slot, self._by_slot
         for name, value in pairs:
-            self._by_slot[self.maker.slot(name, value)] = Setting(name, value, origin)
+            by_slot[slot(name, value)] = Setting(name, value, origin)
 
     def leave_out(self, name: str) -> None:
         slot = self.maker.slot(name, "")
@@ -113,7 +122,7 @@ def phonebook(device: Device, service: Service, contacts: Iterable[Contact]) -> 
     from provisioning.directories import WRITERS  # which brings lxml
 
     write = WRITERS[device.model.vendor]
-    return write(device, service, list(islice(contacts, MOST_CONTACTS)))
+    return write(device, service, tuple(islice(contacts, MOST_CONTACTS)))
 
 
 def has_phonebook(layers: Iterable[Layer]) -> bool:
@@ -139,17 +148,28 @@ def untold(device: Device, service: Service, layers: Iterable[Layer] = ()) -> li
 def files(
     device: Device, service: Service, layers: Iterable[Layer] = (), template: Template | None = None
 ) -> dict[str, bytes]:
-    """The phone's own files, by name; `template` makes the main one. Raises ProvisioningError."""
+    """The phone's main file, by each of its names; `template` makes it. Raises ProvisioningError."""
+    return dict.fromkeys(names(device), main_file(device, service, layers, template))
+
+
+def names(device: Device) -> tuple[str, ...]:
+    """The names under which the phone may ask for its main file, by its MAC and model."""
+    return vendor_of(device.model.path).names(device)
+
+
+def main_file(
+    device: Device, service: Service, layers: Iterable[Layer] = (), template: Template | None = None
+) -> bytes:
     device, layers = _in_lines(device), list(layers)
     service = _of_site(service, layers)
     vendor = vendor_of(device.model.path)
-    found = [(setting.name, setting.value) for setting in settings(device, service, layers)]
+    found = [(setting.name, setting.value) for setting in _settings(device, service, layers)]
     if template:
         from provisioning.templating import render  # which brings Jinja2
 
-        return vendor.files(device, render(template, vendor.XML, found, device, service))
+        return render(template, vendor.XML, found, device, service)
     try:
-        return vendor.files(device, vendor.body(found))
+        return vendor.body(found)
     except ValueError as error:
         raise ProvisioningError(f"{device.shown}: a setting has no place in its files: {error}") from None
 
@@ -162,7 +182,10 @@ def _in_lines(device: Device) -> Device:
         replace(account, name=one_line(account.name), password=one_line(account.password))
         for account in device.accounts
     )
-    keys = tuple(replace(key, label=one_line(key.label)) for key in device.keys)
+    keys = tuple(
+        key if (label := one_line(key.label)) == key.label else replace(key, label=label)
+        for key in device.keys
+    )
     return replace(device, accounts=accounts, keys=keys)
 
 
@@ -172,7 +195,7 @@ def boot_files(device: Device, service: Service) -> dict[str, bytes]:
 
 
 def common_files(device: Device) -> dict[str, bytes]:
-    """Files that the phone asks for beside its own, and that hold no secret."""
+    """Files that the phone asks for beside its main one, by its MAC and model; they hold no secret."""
     return vendor_of(device.model.path).common(device)
 
 

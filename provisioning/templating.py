@@ -1,4 +1,4 @@
-"""Jinja2: the templates of this package, and those that a site puts in their place."""
+"""Jinja2: the templates that a site puts in the place of our main files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateSyntaxError
+from jinja2 import Environment, StrictUndefined, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from lxml import etree
 
@@ -24,11 +24,6 @@ def version(settings: Settings, source: str = "") -> str:
     It is for phones that read only what is of another version.
     """
     return f"{zlib.crc32((repr(list(settings)) + source).encode()):010d}"
-
-
-def packaged(name: str, settings: Settings) -> bytes:
-    """The text of a template of this package with settings."""
-    return _package().get_template(name).render(settings=settings).encode()
 
 
 def render(
@@ -58,14 +53,6 @@ def _line(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     line = next((frame.lineno for frame in reversed(frames) if frame.filename == _WHERE), None)
     return f", line {line}" if line else ""
-
-
-@cache
-def _package() -> Environment:
-    loader = PackageLoader("provisioning")
-    made = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, autoescape=False)
-    made.filters["one_line"] = one_line
-    return made
 
 
 @cache

@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import threading
+import tomllib
 from contextlib import closing
 from pathlib import Path
 from unittest.mock import Mock
@@ -26,6 +27,7 @@ from blfd.server.systemd import Systemd
 from blfd.store import NewExtension, Store, StoreError, backups
 
 CONTRIB = Path(__file__).parents[1] / "contrib"
+PACKAGES = ("blfd", "dialog_info", "provisioning")
 FORMATTERS = (OneLine(), JsonLine())
 
 
@@ -33,6 +35,25 @@ def record(message: str, *arguments: object, error: bool = False) -> logging.Log
     raised = ValueError("why")
     info = (ValueError, raised, None) if error else None
     return logging.LogRecord("blfd.web", logging.WARNING, "", 0, message, arguments, info)
+
+
+# What is installed
+
+
+def test_each_file_that_the_packages_read_is_installed_with_them() -> None:
+    """The tests run in the project's folder, where all files are there, whether or not a wheel has them."""
+    project = Path(__file__).parents[1]
+    listed = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    installed = {
+        path
+        for package, patterns in listed.items()
+        for root in ([] if package == "*" else [project / package.replace(".", "/")])
+        for pattern in patterns
+        for path in root.glob(pattern)
+    }
+    files = (path for package in PACKAGES for path in (project / package).rglob("*") if path.is_file())
+    read = {path for path in files if path.suffix not in (".py", ".pyc") and path.name not in listed["*"]}
+    assert read == installed
 
 
 # Log lines

@@ -63,7 +63,8 @@ class Files:
 
     def survey(self, tenant: str) -> Survey:
         """A survey for many phones of a tenant. Raises NotFound for one that does not exist."""
-        return Survey(self.store, self._over, tenant, self.store.extensions.names(tenant))
+        names = self.store.extensions.names(tenant)
+        return Survey(self.store, self._over, tenant, lambda: names)
 
     def watched(self, rows: Iterable[DeviceRow], survey: Survey | None = None) -> dict[str, Set[str] | str]:
         """The extensions that the keys of each phone watch, by its address; or what is wrong with it.
@@ -117,7 +118,7 @@ class Files:
     def survey_of(self, rows: Sequence[DeviceRow]) -> Survey:
         """A survey for these phones of one tenant alone."""
         tenant = rows[0].tenant if rows else DEFAULT_TENANT
-        return Survey(self.store, self._over, tenant, self._names(tenant, rows))
+        return Survey(self.store, self._over, tenant, lambda: self._names(tenant, rows))
 
     def _names(self, tenant: str, rows: Iterable[DeviceRow]) -> dict[str, str]:
         """The names of the extensions that the files of these phones may name."""
@@ -209,22 +210,26 @@ class Files:
         survey = self.survey_of([row])
         device, service = self._rendered(row, survey)
         of_all = {**provisioning.common_files(device), **provisioning.boot_files(device, service)}
-        of_all |= self._authority() | self._own(row, device, service, survey)
+        of_all |= self._authority() | provisioning.files(*self._made_of(row, survey))
         return of_all | self._phonebook(row, device, service, survey)
 
     def file(self, row: DeviceRow, name: str) -> bytes | None:
-        """One file of a phone, by its name in any case; the phonebook is made only for whom asks for it."""
-        survey = self.survey_of([row])
-        device, service = self._rendered(row, survey)
-        if provisioning.is_phonebook(device, name.lower()):
-            return _named(name, self._phonebook(row, device, service, survey))
-        of_all = provisioning.common_files(device) | provisioning.boot_files(device, service)
-        return _named(name, of_all | self._own(row, device, service, survey) | self._authority())
+        """One file of a phone, by its name in any case; no other is made."""
+        named = Device(row.mac, provisioning.find(row.model), ())
+        if provisioning.is_phonebook(named, name.lower()):
+            return self.book(row, name)
+        with self.store.reading():
+            survey = self.survey_of([row])
+            if name.lower() in map(str.lower, provisioning.names(named)):
+                return provisioning.main_file(*self._made_of(row, survey))
+            of_all = provisioning.boot_files(named, self.service(row, survey))
+            return _named(name, of_all | provisioning.common_files(named) | self._authority())
 
     def book(self, row: DeviceRow, name: str) -> bytes | None:
         """One file of a phone's phonebook, by its name in any case."""
-        survey = self.survey_of([row])
-        return _named(name, self._phonebook(row, *self._rendered(row, survey), survey))
+        with self.store.reading():
+            survey = self.survey_of([row])
+            return _named(name, self._phonebook(row, *self._rendered(row, survey), survey))
 
     def of_folder(self, row: DeviceRow, survey: Survey) -> dict[str, bytes]:
         """The phone's files that may be in one folder with those of other phones. Raises as `files`.
@@ -232,15 +237,18 @@ class Files:
         Of phonebooks that is one with the phone's address in its name.
         """
         device, service = self._rendered(row, survey)
-        own = self._own(row, device, service, survey)
+        own = provisioning.files(*self._made_of(row, survey))
         book = row.mac in provisioning.book_name(device) and self._phonebook(row, device, service, survey)
         return {**provisioning.common_files(device), **own, **(book or {})}
 
     def _rendered(self, row: DeviceRow, survey: Survey) -> tuple[Device, Service]:
         return self.device(row, survey), self.service(row, survey)
 
-    def _own(self, row: DeviceRow, device: Device, service: Service, over: Over) -> dict[str, bytes]:
-        return provisioning.files(device, service, self.layers(row, over), self.template(row, over))
+    def _made_of(
+        self, row: DeviceRow, survey: Survey
+    ) -> tuple[Device, Service, Iterator[Layer], Template | None]:
+        """All that a phone's main file is made of."""
+        return *self._rendered(row, survey), self.layers(row, survey), self.template(row, survey)
 
     def _authority(self) -> dict[str, bytes]:
         """The certificate that phones have to trust, in both forms."""

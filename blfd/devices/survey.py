@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Set
 from functools import cache, cached_property
-from itertools import islice, starmap
+from itertools import islice
 from typing import Protocol
 
 import provisioning
@@ -31,8 +31,8 @@ class Survey:
     `names` are those of the tenant's extensions; for a single phone, of those that its files may name.
     """
 
-    def __init__(self, store: Store, over: Over, tenant: str, names: dict[str, str]) -> None:
-        self._store, self._over, self._tenant, self.names = store, over, tenant, names
+    def __init__(self, store: Store, over: Over, tenant: str, names: Callable[[], dict[str, str]]) -> None:
+        self._store, self._over, self._tenant, self._find_names = store, over, tenant, names
         self._settings = cache(over.settings)
         self._members = cache(self._members_of)
         self._front = cache(self._front_of)
@@ -40,6 +40,10 @@ class Survey:
         self._parsed = cache(provisioning.parse_keys)
         self.fit = cache(fit)
         self._sound: set[Hashable] = set()
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        return self._find_names()
 
     # What is set, as an `Over`
 
@@ -67,7 +71,7 @@ class Survey:
     def contacts(self) -> tuple[Contact, ...]:
         """The first extensions, as many as a phonebook takes."""
         first = self._store.devices.first_names(self._tenant, provisioning.MOST_CONTACTS)
-        return tuple(starmap(Contact, first.items()))
+        return tuple(map(Contact._make, first.items()))
 
     # Teams
 

@@ -89,17 +89,16 @@ class Devices:
         return next(iter(self._where("secret = ?", secret)), None)
 
     def _where(self, condition: str, *values: str) -> list[DeviceRow]:
-        with self._connections.reported():
-            db = self._connections.db
-            found = list(db.table("devices").rows_where(condition, values, order_by="mac"))
-            lines = db.query(
+        with self._connections.of_one_moment() as connection:
+            found = [*rows.all_of(connection, "devices", f"{condition} ORDER BY mac", values)]
+            lines = connection.execute(
                 f"SELECT mac, extension FROM device_extensions JOIN devices USING (mac) "
                 f"WHERE devices.{condition} ORDER BY mac, position",
                 values,
             )
             extensions: dict[str, list[str]] = {}
-            for line in lines:
-                extensions.setdefault(line["mac"], []).append(line["extension"])
+            for mac, extension in lines:
+                extensions.setdefault(mac, []).append(extension)
         return [_device(row, extensions.get(row["mac"], [])) for row in found]
 
     def everywhere(self) -> list[DeviceRow]:
@@ -157,9 +156,10 @@ class Devices:
             self._connections.db.table("device_settings").delete_where("scope = ?", [mac])
 
     def fetched(self, mac: str, fetch: Fetch) -> None:
-        columns = {"fetched_at": fetch.at, "fetched_from": fetch.address, "fetched_by": fetch.user_agent}
+        """Keep when a phone came; nothing is kept of one that has been removed since."""
+        columns = "fetched_at = ?, fetched_from = ?, fetched_by = ?"
         with self._connections.writing():
-            self._connections.db.table("devices").update(mac, columns)
+            self._connections.connection.execute(f"UPDATE devices SET {columns} WHERE mac = ?", (*fetch, mac))
 
     # What one phone's files need of its tenant, which may have thousands of extensions
 
@@ -174,24 +174,23 @@ class Devices:
     def targets(self, tenant: str, group: str) -> list[str]:
         """The targets of a group; none if there is no such group."""
         with self._connections.reported():
-            found = self._connections.db.query(
+            found = self._connections.connection.execute(
                 "SELECT extension FROM group_members WHERE tenant = ? AND name = ? AND is_picked",
                 [tenant, group],
             )
-            return [row["extension"] for row in found]
+            return [extension for (extension,) in found]
 
     def shapes(self, tenant: str) -> list[tuple[str, int]]:
         """The first digit and length of a tenant's extensions that a keypad can dial, each once."""
         with self._connections.reported():
-            found = self._connections.db.query(_SHAPES, {"tenant": tenant})
-            return [(row["first"], row["length"]) for row in found]
+            return self._connections.connection.execute(_SHAPES, {"tenant": tenant}).fetchall()
 
     def _names(self, condition: str, tenant: str, value: str | int) -> dict[str, str]:
         with self._connections.reported():
-            found = self._connections.db.query(
+            found = self._connections.connection.execute(
                 f"SELECT extension, name FROM extensions WHERE tenant = ? AND {condition}", [tenant, value]
             )
-            return {row["extension"]: row["name"] for row in found}
+            return dict(found.fetchall())
 
     def ha1s(self, realms: dict[str, str]) -> dict[tuple[str, str], tuple[dict[str, str], ...]]:
         """For each tenant and extension, the HA1s of its phones; `realms` are those of the tenants."""

@@ -19,8 +19,10 @@ class Overrides:
         """The settings by name; None leaves our setting of that name out."""
         table, where, values = _place(tenant, scope)
         with self._connections.reported():
-            found = self._connections.db.table(table).rows_where(where, values, order_by="name")
-            return {row["name"]: row["value"] for row in found}
+            found = self._connections.connection.execute(
+                f"SELECT name, value FROM {table} WHERE {where} ORDER BY name", values
+            )
+            return dict(found.fetchall())
 
     def all(self, tenant: str | None) -> list[tuple[str, str, str | None]]:
         """The scope, name and value of each, of one tenant, or with None of all; sorted."""
@@ -57,8 +59,10 @@ class Overrides:
     def templates(self) -> dict[str, str]:
         """The templates by scope, which is a vendor or a model."""
         with self._connections.reported():
-            found = self._connections.db.table("provisioning_templates").rows_where(order_by="scope")
-            return {row["scope"]: row["source"] for row in found}
+            found = self._connections.connection.execute(
+                "SELECT scope, source FROM provisioning_templates ORDER BY scope"
+            )
+            return dict(found.fetchall())
 
     def template(self, scope: str) -> str:
         """The template of a scope. Raises NotFound if there is none."""

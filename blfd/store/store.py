@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +53,10 @@ class Store:
     def writing(self) -> AbstractContextManager[Database]:
         """One transaction around several changes. Raises StoreError."""
         return self._connections.writing()
+
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Several reads of one moment, whatever others write meanwhile. Raises StoreError."""
+        return self._connections.of_one_moment()
 
     def directory(self) -> Directory:
         """All that is configured, of one moment."""

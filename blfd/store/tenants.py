@@ -45,7 +45,7 @@ class Tenants:
     def get(self, domain: str) -> Tenant:
         """The tenant of a domain. Raises StoreError for one that does not exist."""
         with self._connections.reported():
-            found = list(self._connections.db.table("tenants").rows_where("domain = ?", [domain]))
+            found = [*rows.all_of(self._connections.connection, "tenants", "domain = ?", [domain])]
         if not found:
             raise NotFound(f"no tenant {domain}", "'blfd tenant list' shows them, 'tenant add' adds one")
         return rows.tenant(found[0])

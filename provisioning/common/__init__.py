@@ -7,6 +7,7 @@ A maker's own settings go before them; one that is called as one of these is wri
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import import_module
 from typing import NamedTuple, cast
 
@@ -26,7 +27,12 @@ class Chosen(NamedTuple):
 
 def maker_of(path: str) -> Maker:
     """The maker's module of a model as `yealink/t54w`, or of `yealink`."""
-    return cast(Maker, import_module(f"provisioning.common.{path.partition('/')[0]}"))
+    return _module(path.partition("/")[0])
+
+
+@cache
+def _module(maker: str) -> Maker:
+    return cast(Maker, import_module(f"provisioning.common.{maker}"))
 
 
 def is_common(name: str) -> bool:

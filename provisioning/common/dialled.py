@@ -15,10 +15,12 @@ BY_TIMER = "all numbers go out by its timer, as no document tells how they do at
 
 def with_dialling(service: Service, values: Mapping[str, str]) -> Service:
     """The service with what the common settings say of numbers outside."""
-    prefix, emergency = values.get(OUTSIDE_PREFIX), values.get(EMERGENCY_NUMBERS)
-    if prefix is not None:
-        service = replace(service, outside=None if prefix == NONE else prefix)
-    return service if emergency is None else replace(service, emergency=tuple(emergency.split(",")))
+    prefix, numbers = values.get(OUTSIDE_PREFIX), values.get(EMERGENCY_NUMBERS)
+    outside = service.outside if prefix is None else None if prefix == NONE else prefix
+    emergency = service.emergency if numbers is None else tuple(numbers.split(","))
+    if (outside, emergency) == (service.outside, service.emergency):
+        return service
+    return replace(service, outside=outside, emergency=emergency)
 
 
 def _dialled(name: str) -> Translation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from typing import Protocol, cast
 
@@ -16,7 +17,7 @@ class Vendor(Protocol):
 
     `SYNC` is the Event that has the phone fetch its files, `XML` whether its main file is XML, `KINDS`
     which keys its documents tell how to set, `SENDS_AT_ONCE` whether they tell how a number goes out
-    before the timer.
+    before the timer. `names` and `common` go by a device's MAC and model alone.
     """
 
     SYNC: str
@@ -33,19 +34,24 @@ class Vendor(Protocol):
     def body(self, found: Found) -> bytes:
         """The main file, which has these settings: what a site's template replaces."""
 
-    def files(self, device: Device, body: bytes) -> dict[str, bytes]:
-        """The phone's own files, by the names that it asks for."""
+    def names(self, device: Device) -> tuple[str, ...]:
+        """The names under which the phone may ask for its main file."""
 
     def boot(self, device: Device, service: Service) -> dict[str, bytes]:
         """Files that all phones ask for under the same names, with the way to this phone's own in them."""
 
     def common(self, device: Device) -> dict[str, bytes]:
-        """Files that all phones of its model ask for, and that hold nothing of anybody's."""
+        """Files that it asks for beside its main one, and that hold nothing of anybody's."""
 
 
 def vendor_of(model: str) -> Vendor:
     """The maker's module of a model as `yealink/t54w`, loaded when it is needed: it brings lxml."""
-    return cast(Vendor, import_module(f"provisioning.vendors.{model.partition('/')[0]}"))
+    return _module(model.partition("/")[0])
+
+
+@cache  # a look among loaded modules takes as long as a look into the database
+def _module(maker: str) -> Vendor:
+    return cast(Vendor, import_module(f"provisioning.vendors.{maker}"))
 
 
 def unknown_key(device: Device, key: LineKey, why: str) -> ProvisioningError:

@@ -147,8 +147,8 @@ def body(found: Found) -> bytes:
     return formats.flat(found)
 
 
-def files(device: Device, body: bytes) -> dict[str, bytes]:
-    return {f"{device.mac}.xml": body}
+def names(device: Device) -> tuple[str, ...]:
+    return (f"{device.mac}.xml",)
 
 
 def boot(device: Device, service: Service) -> dict[str, bytes]:

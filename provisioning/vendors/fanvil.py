@@ -106,8 +106,8 @@ def body(found: Found) -> bytes:
     return formats.nested(found, root)
 
 
-def files(device: Device, body: bytes) -> dict[str, bytes]:
-    return {f"{device.mac}.cfg": body}
+def names(device: Device) -> tuple[str, ...]:
+    return (f"{device.mac}.cfg",)
 
 
 def boot(device: Device, service: Service) -> dict[str, bytes]:

@@ -14,14 +14,14 @@ __all__ = [
     "boot",
     "common",
     "dialling",
-    "files",
+    "names",
     "settings",
 ]
 
 
-def files(device: Device, body: bytes) -> dict[str, bytes]:
+def names(device: Device) -> tuple[str, ...]:
     mac = device.mac.upper()
-    return {f"{mac}.xml": body, f"{device.model.code}-{mac}.htm": body}
+    return f"{mac}.xml", f"{device.model.code}-{mac}.htm"
 
 
 def boot(device: Device, service: Service) -> dict[str, bytes]:

@@ -115,8 +115,8 @@ def body(found: Found) -> bytes:
     return formats.items(found)
 
 
-def files(device: Device, body: bytes) -> dict[str, bytes]:
-    return {f"cfg{device.mac}.xml": body}
+def names(device: Device) -> tuple[str, ...]:
+    return (f"cfg{device.mac}.xml",)
 
 
 def boot(device: Device, service: Service) -> dict[str, bytes]:

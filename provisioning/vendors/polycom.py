@@ -130,12 +130,8 @@ def body(found: Found) -> bytes:
     return formats.attributes(found, "polycomConfig")
 
 
-def files(device: Device, body: bytes) -> dict[str, bytes]:
-    mac = device.mac
-    return {
-        f"{mac}.cfg": _master(f"{mac}-blfd.cfg"),
-        f"{mac}-blfd.cfg": body,
-    }
+def names(device: Device) -> tuple[str, ...]:
+    return (f"{device.mac}-blfd.cfg",)
 
 
 def boot(device: Device, service: Service) -> dict[str, bytes]:
@@ -143,7 +139,9 @@ def boot(device: Device, service: Service) -> dict[str, bytes]:
 
 
 def common(device: Device) -> dict[str, bytes]:
-    return {MASTER: _master("[PHONE_MAC_ADDRESS]-blfd.cfg")}
+    """The file that all phones begin with, and the one that goes before it where it is there."""
+    (own,) = names(device)
+    return {MASTER: _master("[PHONE_MAC_ADDRESS]-blfd.cfg"), f"{device.mac}.cfg": _master(own)}
 
 
 def _master(config: str) -> bytes:

@@ -125,9 +125,9 @@ def _element(parent: formats.Element, place: re.Match[str], value: str, more: di
     element.text = formats.one_line(value)
 
 
-def files(device: Device, body: bytes) -> dict[str, bytes]:
+def names(device: Device) -> tuple[str, ...]:
     mac = device.mac.upper()
-    return {f"{mac}.xml": body, f"snom{device.model.name.upper()}-{mac}.htm": body}
+    return f"{mac}.xml", f"snom{device.model.name.upper()}-{mac}.htm"
 
 
 def boot(device: Device, service: Service) -> dict[str, bytes]:

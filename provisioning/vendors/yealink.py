@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from provisioning import formats
 from provisioning.dialplan import SHORT_TIMER, digit_map
 from provisioning.model import CA_PEM, Device, KeyKind, LineKey, Service
-from provisioning.templating import packaged
 from provisioning.vendors import Found
 
 SYNC = "check-sync;reboot=false"
@@ -16,6 +16,7 @@ KINDS = frozenset(KeyKind)
 TRANSPORTS = {"udp": "0", "tcp": "1", "tls": "2"}
 NOTHING = "0"
 TYPES = {KeyKind.SPEED_DIAL: "13", KeyKind.LINE: "15", KeyKind.BLF: "16", KeyKind.LIST: "39"}
+HEAD = "#!version:1.0.0.1"
 BOOT = "y000000000000.boot"
 MAP_CHARACTERS = 2048
 INTERNATIONAL = "|+x.T"  # a number from a book or a list of calls
@@ -121,17 +122,17 @@ def _places(device: Device) -> Iterator[str]:
 
 
 def body(found: Found) -> bytes:
-    return packaged("yealink.cfg.j2", found)
+    return formats.lines(found, HEAD)
 
 
-def files(device: Device, body: bytes) -> dict[str, bytes]:
-    return {f"{device.mac}.cfg": body}
+def names(device: Device) -> tuple[str, ...]:
+    return (f"{device.mac}.cfg",)
 
 
 def boot(device: Device, service: Service) -> dict[str, bytes]:
     """The file that newer firmware begins with, as `MAC.boot` is not there; it names the others."""
     lines = (
-        "#!version:1.0.0.1",
+        HEAD,
         f'include:config "{_common(device)}"',
         f'include:config "{device.mac}.cfg"',
         "overwrite_mode = 1",

@@ -287,6 +287,29 @@ def test_a_look_is_no_fetch(served: tuple[Site, str]) -> None:
     assert json.loads(site.cli("device", "show", MAC, "--json"))["fetched"] != "never"
 
 
+@pytest.mark.parametrize("name", [f"{BARE}.cfg", "yealink-phonebook.xml", "y000000000096.cfg"])
+def test_a_phone_that_has_a_file_is_not_sent_it_again(served: tuple[Site, str], name: str) -> None:
+    """304 to whoever names the tag of the file as it is now (RFC 9110, section 13.1.2); of the phone's own
+    file that counts as a fetch."""
+    site, url = served
+    tag = httpx.get(url + name).headers["etag"]
+    for said in (tag, f'"x", W/{tag}', "*"):
+        for method in ("GET", "HEAD"):
+            answer = httpx.request(method, url + name, headers={"If-None-Match": said})
+            assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
+    for said in ("", '"x"', tag.strip('"'), f"{tag}x", "**"):
+        assert httpx.get(url + name, headers={"If-None-Match": said}).status_code == 200, said
+    site.cli("device", "renew", MAC, "--yes")
+    assert httpx.get(url + name, headers={"If-None-Match": "*"}).status_code == 404, "not without the secret"
+    url = json.loads(site.cli("device", "show", MAC, "--json"))["url"]
+    assert json.loads(site.cli("device", "show", MAC, "--json"))["fetched"] == "never"
+    if BARE in name:
+        assert httpx.get(url + name, headers={"If-None-Match": tag}).status_code == 200, "it has changed"
+    httpx.get(url + name, headers={"If-None-Match": httpx.head(url + name).headers["etag"]})
+    fetched = json.loads(site.cli("device", "show", MAC, "--json"))["fetched"]
+    assert (fetched != "never") is (BARE in name)
+
+
 def test_digest_with_sha_256(served: tuple[Site, str]) -> None:
     """A client may know nothing but SHA-256; MD5 is offered before it, and Basic last."""
     _, url = served

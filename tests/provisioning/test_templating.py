@@ -16,6 +16,7 @@ from provisioning import (
     ProvisioningError,
     Service,
     Template,
+    common_files,
     files,
     find,
     layout,
@@ -48,7 +49,7 @@ def test_a_template_replaces_the_main_file_alone() -> None:
     polycom = replace(YEALINK, model=find("vvx450"))
     found = files(polycom, SERVICE, (), Template("polycom", "<x>{{ device.accounts[0].name }}</x>"))
     assert found["805ec0123456-blfd.cfg"] == b"<x>Alice</x>"
-    assert b"805ec0123456-blfd.cfg" in found["805ec0123456.cfg"]
+    assert b"805ec0123456-blfd.cfg" in common_files(polycom)["805ec0123456.cfg"]
 
 
 @pytest.mark.parametrize("source", ["<x>", "x", "", "<x>{{ '<y>' | safe }}</x>"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from provisioning import ProvisioningError, written_mac
 log = logging.getLogger("blfd.provisioning")
 
 MAX_USER_AGENT = 200
+TAG_OCTETS = 16
 
 
 class Files:
@@ -59,7 +61,8 @@ class Files:
     async def _answered(self, request: Request, answer: Callable[[Request, str], Response]) -> Response:
         """The answer, from the thread of the files, as the database may be locked and other pages go on."""
         source = _source(request)
-        await asyncio.sleep(self._patience.wait(hosts.sender(source), time.monotonic()))
+        if seconds := self._patience.wait(hosts.sender(source), time.monotonic()):
+            await asyncio.sleep(seconds)
         return await asyncio.get_running_loop().run_in_executor(self._thread, answer, request, source)
 
     def _to_secret(self, request: Request, source: str) -> Response:
@@ -116,8 +119,12 @@ class Files:
             return PlainTextResponse("Not found\n", 404)
         if row.mac in name and request.method == "GET" and not is_book:
             self._note(row, Fetch(time.time(), source, user_agent), name)
+        tag = f'"{hashlib.blake2b(content, digest_size=TAG_OCTETS).hexdigest()}"'
+        headers = {"Cache-Control": "no-store", "ETag": tag}
+        if _has(request.headers.getlist("if-none-match"), tag):
+            return Response(status_code=304, headers=headers)
         kind = "application/xml" if content.startswith(b"<?xml") else "text/plain; charset=utf-8"
-        return Response(content, headers={"Cache-Control": "no-store"}, media_type=kind)
+        return Response(content, headers=headers, media_type=kind)
 
     def _note(self, row: DeviceRow, fetch: Fetch, name: str) -> None:
         """Keep that a phone has fetched a file; it gets it also when the disk is full."""
@@ -127,6 +134,12 @@ class Files:
             self._store.devices.fetched(row.mac, fetch)
         except StoreError as error:
             log.error("that %s has fetched its file is not noted: %s", written_mac(row.mac), error)
+
+
+def _has(said: list[str], tag: str) -> bool:
+    """Whether a client says by If-None-Match that it has what has this tag (RFC 9110, section 13.1.2)."""
+    tags = [each.strip() for value in said for each in value.split(",")]
+    return tags == ["*"] or any(each.removeprefix("W/") == tag for each in tags)
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
