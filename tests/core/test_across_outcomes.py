@@ -271,6 +271,22 @@ def test_nothing_is_asked_of_the_server(state: str, asked: tuple[str, ...], told
     assert [status for _, _, status in story.reported] == [told[0]]
 
 
+@pytest.mark.parametrize("newer", [kamailio("early"), kamailio("early", tags=True).replace(b"ph1", b"ph2")])
+def test_tags_that_were_told_before(newer: bytes) -> None:
+    """Kamailio tells tags while it rings alone, and those of another phone behind it later."""
+    story = Story(SWITCH)
+    etag = story.publish(newer, story.publish(kamailio("early", tags=True)))
+    story.ask("103", "102", KEY)
+    story.give(LegEnded(story.leg, 487, "Cancelled"))
+    etag = story.publish(kamailio("confirmed"), etag)
+    assert story.refused("103", "102", f"{KEY};early-only") == (486, "102 has answered already")
+    assert story.refused("103", "102", KEY) == (488, "The call of 102 is carried by another server")
+    etag = story.publish(kamailio("terminated"), etag)
+    assert story.refused("103", "102", KEY) == (603, "The call at 102 is over")
+    story.publish(kamailio("early"), etag)
+    assert story.refused("103", "102", KEY) == (481, "No such call"), "what has begun anew has other tags"
+
+
 def test_permissions_are_ours() -> None:
     known = site(PBX)
     extensions = {**known.extensions}

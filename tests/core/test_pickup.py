@@ -46,6 +46,7 @@ from blfd.core.calls.leg_inputs import (
 from blfd.core.calls.outward import ELSEWHERE
 from blfd.core.directory import Reach
 from blfd.core.effects import Notify
+from blfd.core.events.dialog_state import MOST_EARLIER
 from blfd.core.inputs import DirectoryChanged
 from blfd.core.values import Aor, DialogId
 from dialog_info import Direction, Replaces
@@ -359,6 +360,82 @@ def test_two_phones_choose_the_same_call_id() -> None:
     assert office.refused("102", "x", replaces=naming(one)).status == 603
     office.pick_up("105", "x", replaces=naming(other))
     assert office.lamps("101", "104", "105") == ["idle", "talking", "talking"]
+
+
+FORKS = [f"fork{number}" for number in range(MOST_EARLIER + 2)]
+"""Tags of the phones behind a contact at which a call forks, the first to ring first."""
+
+
+def forked(count: int) -> tuple[Office, int, list[str]]:
+    """An office where 101 calls 102, which forks; the caller's leg, and what a key makes of each NOTIFY."""
+    office = Office()
+    office.world.confirm(office.give(subscribe("105", "102")))
+    caller = office.call("101", "102", rings=False)
+    (leg,) = office.phones[caller]
+    known = []
+    for tag in FORKS[:count]:
+        effects = office.give(LegProgress(leg, 180, "", DialogId(f"id{leg}", "ours", tag), None))
+        office.world.confirm(effects)
+        (element,) = document(notifies(effects)[-1]).dialogs
+        known.append(f"{element.call_id};to-tag={element.remote_tag};from-tag={element.local_tag}")
+    return office, caller, known
+
+
+@pytest.mark.parametrize("back_and_forth", [False, True])
+def test_the_key_of_each_fork_that_rang(*, back_and_forth: bool) -> None:
+    """The newest document may be on its way: what a lamp has shown is to be had as long as the call rings."""
+    for number in range(3):
+        office, caller, known = forked(3)
+        (leg,) = office.phones[caller]
+        if back_and_forth:
+            for tag in FORKS[:2] * 8:
+                office.give(LegProgress(leg, 180, "", DialogId(f"id{leg}", "ours", tag), None))
+        _, effects = office.pick_up("103", "102", replaces=known[number])
+        assert set(answers(effects)) > {caller}
+        assert office.lamps("101", "102", "103") == ["talking", "idle", "talking"]
+
+
+def test_the_key_of_a_fork_that_rang_while_nobody_knows_how_many() -> None:
+    office, _, known = forked(len(FORKS))
+    assert office.refused("103", "102", replaces=known[0]).status == 481, "ids are remembered within bounds"
+    office.pick_up("103", "102", replaces=known[2])
+    assert office.lamps("102", "103") == ["idle", "talking"]
+
+
+@pytest.mark.parametrize(
+    ("what", "more", "status", "reason"),
+    [
+        ("answered", "", 603, "102 has answered already"),
+        ("answered", ";early-only", 486, "102 has answered already"),
+        ("picked up", "", 603, "104 has answered the call already"),
+        ("given up", "", 603, "The caller has hung up"),
+        ("taken over", "", 603, "104 has taken it over already"),
+    ],
+)
+def test_the_key_of_a_fork_that_rings_no_more(what: str, more: str, status: int, reason: str) -> None:
+    """The call is up by another fork, and who has pressed the key of a phone that rang wants no such call."""
+    office, caller, known = forked(2)
+    (leg,) = office.phones[caller]
+    match what:
+        case "picked up":
+            office.pick_up("104", "*97102")
+        case "given up":
+            office.give(LegEnded(caller, 487, ""))
+        case _:
+            office.give(LegAnswered(leg, DialogId(f"id{leg}", "ours", FORKS[1]), SDP))
+            office.give(LegAcknowledged(caller, None))
+    if what == "taken over":
+        picker, _ = office.pick_up("104", "102", replaces=known[1])
+        for acknowledged in (picker, caller):
+            office.give(LegAcknowledged(acknowledged, None))
+    before = office.lamps(*PEOPLE)
+    refusal = office.refused("103", "102", replaces=known[0] + more)
+    assert (refusal.status, refusal.reason) == (status, reason)
+    assert office.lamps(*PEOPLE) == before
+    if what == "answered":
+        assert office.ask("103", "102", replaces=known[1]), (
+            "that of the fork which has answered is a take-over"
+        )
 
 
 @pytest.mark.parametrize("ends", ["there", "back"])

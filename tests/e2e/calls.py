@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wire import DEADLINE, Agent, Message
 
@@ -180,3 +180,9 @@ def connect(caller: Agent, callee: Agent, *, is_trusted: bool = False) -> tuple[
     dialog = calling.acknowledge(answer)
     callee.wait_request("ACK")
     return dialog, Dialog.of_invite(callee, invite)
+
+
+def branch(invite: Message, tag: str) -> Message:
+    """The INVITE as one of the phones has it that a proxy forks it to: its responses have this tag."""
+    headers = [(name, f"{value};tag={tag}" if name == "to" else value) for name, value in invite.headers]
+    return replace(invite, headers=headers)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from calls import Calling, Dialog, audio_port, connect, direction, hang_up, sdp
+from calls import Calling, Dialog, audio_port, branch, connect, direction, hang_up, sdp
 from sites import Site
-from wire import Message
 
 SDP = "application/sdp"
 RELIABLE = {"Require": "100rel", "RSeq": "1", "Content_Type": SDP}
@@ -236,12 +235,6 @@ def test_an_answer_to_a_reinvite_that_nobody_could_use(site: Site) -> None:
 
 
 # A proxy behind the callee's contact forks the INVITE: each of its phones answers with a tag of its own
-
-
-def branch(invite: Message, tag: str) -> Message:
-    """The INVITE as one of those phones has it, whose responses have this tag."""
-    headers = [(name, f"{value};tag={tag}" if name == "to" else value) for name, value in invite.headers]
-    return replace(invite, headers=headers)
 
 
 def of_branch(dialog: Dialog, tag: str) -> Dialog:

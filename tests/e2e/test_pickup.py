@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable
 
 import pytest
-from calls import Calling, audio_port, connect, sdp
+from calls import Calling, audio_port, branch, connect, sdp
 from pickups import ELSEWHERE, SDP, Office, Ringing, attempts, element, hang_up, replaces, wait_attempt
 from sites import NETWORKS
 from sockets import HAS_IPV6
+from wire import Message
 
 from blfd.core.calls.attempts import Way
 from dialog_info import Dialog as DialogElement
@@ -117,6 +118,29 @@ def test_the_call_that_has_rung_longest_is_taken(office: Office) -> None:
     assert '"Name 101"' in office.pick("*97102").final()["p-asserted-identity"]
     second.stops()
     last.rings_on()
+
+
+def test_the_key_of_a_phone_that_rang_first_where_the_call_forks(office: Office) -> None:
+    """A proxy is behind 102's contact, and a key was pressed that has been told of its first phone alone."""
+    slow, quick = (office.watcher.subscribe("102")[0]["call-id"] for _ in range(2))
+    office.watcher.auto_answer = False
+
+    def told(key: str) -> Message:
+        return office.watcher.wait(lambda m: m.method == "NOTIFY" and m["call-id"] == key)
+
+    calling = Calling.start(office.caller, "102", sdp(4000))
+    invite = office.phone.wait_request("INVITE")
+    ringing = Ringing(office.caller, office.phone, calling, invite)
+    office.phone.reply(branch(invite, "f1"), 180, "Ringing")
+    notify = told(slow)
+    office.watcher.reply(told(quick), 200)
+    office.phone.reply(branch(invite, "f2"), 180, "Ringing")
+    office.watcher.reply(newest := told(quick), 200)
+    assert [element(one, "early").local_tag for one in (notify, newest)] == ["f1", "f2"]
+    caller, picker = ringing.picked_up(office.pick("102", Replaces=replaces(element(notify, "early"))))
+    office.watcher.auto_answer = True
+    office.watcher.reply(notify, 200)
+    hang_up(picker, caller)
 
 
 def test_the_next_call_rings_while_the_picked_one_goes_on(office: Office) -> None:

@@ -81,7 +81,7 @@ class Search:
         if len(matching) != 1:
             detail = "Replaces names no dialog that is known here: what the phone was told is out of date"
             raise Refusal(481, "No such call", log=detail)
-        aor, dialog = matching[0]
+        aor, dialog, is_fork = matching[0]
         if not self._permissions.may(picker, aor):
             raise self._forbidden(picker, aor)
         if dialog.publisher:
@@ -97,6 +97,8 @@ class Search:
             return aor, dialog, call
         if call is None or dialog.state is DialogState.TERMINATED:
             raise Refusal(603, outcome(aor, dialog, call, picker))
+        if is_fork:  # it rang, and another one has answered
+            raise Refusal(486 if replaces.early_only else 603, outcome(aor, dialog, call, picker))
         if dialog.state is not DialogState.CONFIRMED:
             raise Refusal(481, f"{aor.extension} is calling, not being called")
         if replaces.early_only:
@@ -123,17 +125,25 @@ class Search:
             raise Refusal(486, outcome(aor, dialog, None, picker))
         raise carried_elsewhere(aor, dialog)
 
-    def _matching(self, replaces: Replaces, tenant: str) -> list[tuple[Aor, WatchedDialog]]:
-        """The dialogs that a Replaces fits, its tags in whatever order: phones differ in whose is which.
+    def _matching(self, replaces: Replaces, tenant: str) -> list[tuple[Aor, WatchedDialog, bool]]:
+        """The dialogs that a Replaces fits, its tags in whatever order: phones differ in whose is which; and
+        whether it fits as one that forked from the same call, which the lamp has shown before.
 
         Of a call that comes back to us both ends are dialogs of ours, whose tags differ in their order alone.
         """
         found = self._dialogs.find(tenant, replaces.call_id)
         one, other = replaces.to_tag, replaces.from_tag
-        for id_ in (DialogId(replaces.call_id, *tags) for tags in ((one, other), (other, one))):
-            matching = [(aor, dialog) for aor, dialog in found if dialog.id == id_]
+        ids = [DialogId(replaces.call_id, *tags) for tags in ((one, other), (other, one))]
+        for id_ in ids:
+            matching = [(aor, dialog, False) for aor, dialog in found if dialog.id == id_]
             if matching:
                 return matching
+        for id_ in ids:
+            forks = [
+                (aor, dialog, True) for aor, dialog in found if self._dialogs.was_told_as(aor, dialog, id_)
+            ]
+            if forks:
+                return forks
         return []
 
     def longest(self, targets: Iterable[Aor], picker: Aor, request: Request | None = None) -> Found | None:

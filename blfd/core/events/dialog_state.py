@@ -26,6 +26,7 @@ from dialog_info import (
 
 RENDERING = "+sip.rendering"  # RFC 4235, section 3.6; RFC 3840
 HIDDEN = "hidden-"
+MOST_EARLIER = 10  # ids of one dialog that are remembered, the newest of those which it had before
 REMEMBERED = 2000  # ended dialogs: a phone that asks for one is told that it is over
 
 
@@ -147,6 +148,7 @@ class Dialogs:
         self._last: dict[Aor, WatchedDialog] = {}
         self._ended: dict[tuple[Aor, Source], WatchedDialog] = {}  # the oldest first
         self._by_call_id: dict[str, dict[tuple[Aor, Source], None]] = {}  # live and ended ones
+        self._earlier: dict[tuple[Aor, Source], tuple[DialogId, ...]] = {}  # the newest last
         self._told: dict[Aor, dict[int, frozenset[str]]] = {}  # as what ended legs were told, by leg
         self.changed = Changed()
         self._dnd: set[Aor] = set()
@@ -160,11 +162,25 @@ class Dialogs:
     def put(self, aor: Aor, dialog: WatchedDialog) -> None:
         """Add or update a dialog."""
         known, source = self._live.setdefault(aor, {}), dialog.source
-        if known.get(source) != dialog:
+        before = known.get(source)
+        if before != dialog:
             known[source] = dialog
-            self._ended.pop((aor, source), None)  # a publisher may use an id again
+            if self._ended.pop((aor, source), None):  # a publisher may use an id again
+                self._earlier.pop((aor, source), None)
+            elif before and before.id != dialog.id:
+                self._note_earlier(aor, source, before.id)
             self._by_call_id.setdefault(dialog.id.call_id, {})[aor, source] = None
             self.changed.add(aor)
+
+    def _note_earlier(self, aor: Aor, source: Source, id_: DialogId) -> None:
+        """Keep an id that watchers were told: where a call forks behind a contact, each phone there has a tag
+        of its own, and a publisher may tell tags for a while alone."""
+        earlier = [one for one in self._earlier.get((aor, source), ()) if one != id_]
+        self._earlier[aor, source] = (*earlier[1 - MOST_EARLIER :], id_)
+
+    def was_told_as(self, aor: Aor, dialog: WatchedDialog, id_: DialogId) -> bool:
+        """Whether watchers know a dialog by an id, or have: the newest document may be on its way to them."""
+        return dialog.id == id_ or id_ in self._earlier.get((aor, dialog.source), ())
 
     def hold(self, aor: Aor, leg: int, held: bool) -> None:
         dialog = self.get(aor, leg)
@@ -197,6 +213,7 @@ class Dialogs:
     def _forget_oldest(self) -> None:
         oldest = next(iter(self._ended))
         ended = self._ended.pop(oldest)
+        self._earlier.pop(oldest, None)
         call_id, aor = ended.id.call_id, oldest[0]
         if ended.leg:
             del self._told[aor][ended.leg]
