@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from browser import ADMIN_PASSWORD, portal_url
+from browser import Browser as PortalBrowser
+from carriers import DID, Carrier
 from forked import Forked
 from pickups import Office
 from playwright.sync_api import Browser, expect, sync_playwright
 from programs import program
 from sites import TCP6, TLS6, UDP6, Site
 from wire import DEADLINE
+
+from blfd.operations import routes, trunks
 
 
 @pytest.hookimpl(wrapper=True)
@@ -64,7 +68,7 @@ def serving(module_serving: Site) -> Iterator[Site]:
     """One server of phones' files for all tests of a module; before each test it knows no phone."""
     yield module_serving
     module_serving.forget()
-    for device in json.loads(module_serving.cli("device", "list", "--json")):
+    for device in module_serving.shown("device", "list"):
         module_serving.cli("device", "remove", device["mac"], "--yes")
 
 
@@ -106,3 +110,35 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server for all tests of a module whose portal two administrators of a tenant use, and one of all."""
+    site = Site(tmp_path_factory.mktemp("pages"), "--web", "http://127.0.0.1:0")
+    for name in ("boss", "second"):
+        site.cli("admin", "add", name, "--tenant", "default", "--password", ADMIN_PASSWORD)
+    site.cli("admin", "add", "root", "--password", ADMIN_PASSWORD)
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def browser(portal: Site) -> Iterator[PortalBrowser]:
+    """A browser without JavaScript, in which an administrator of the default tenant is signed in."""
+    with PortalBrowser(portal_url(portal)) as browser:
+        browser.sign_in("boss")
+        yield browser
+
+
+@pytest.fixture
+def carrier(site: Site) -> Iterator[Carrier]:
+    """A carrier of the site, which has numbers for all extensions and gets all calls that begin with 0."""
+    carrier = Carrier(site, "127.0.0.2")
+    said = {"servers": [carrier.agent.address], "dids": [f"{DID}xx=1xx"]}
+    trunks.add(carrier.desk, "default", "carrier", said)
+    routes.add(carrier.desk, "default", "0.", {"trunks": ["carrier"]})
+    yield carrier
+    carrier.agent.close()
+    routes.remove(carrier.desk, "default", "0.")
+    trunks.remove(carrier.desk, "default", "carrier")

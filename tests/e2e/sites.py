@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import socket
@@ -220,6 +221,10 @@ class Site:
         done = self.forked.run(("--db", str(self.database), *arguments), self.folder, os.environ)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def shown(self, *arguments: str) -> Any:
+        """What a command prints with --json."""
+        return json.loads(self.cli(*arguments, "--json"))
 
     def forget(self) -> None:
         for agent in self.agents:

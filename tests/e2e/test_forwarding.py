@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 
@@ -193,7 +192,7 @@ def test_do_not_disturb_refuses_and_shows_busy_and_outlives_a_restart(own_site: 
         assert calling.refused().start == "SIP/2.0 480 102 does not want to be disturbed"
         picking = Calling.start(site.agent("104"), "*97102", sdp(4000))
         assert picking.refused().status == 480
-        (row,) = [row for row in json.loads(site.cli("lamps", "--json")) if row["extension"] == "102"]
+        (row,) = [row for row in site.shown("lamps") if row["extension"] == "102"]
         assert row["lamp"] == "do not disturb"
         shown = site.cli("explain", "102")
         assert "What it has set for its calls: do not disturb, no answer for 20 s: 105" in shown

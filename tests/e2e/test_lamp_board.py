@@ -167,7 +167,7 @@ def test_a_board_ends_when_its_session_does_and_a_programs_when_its_token_does(
     board, other = (Reader.board(portal_url(site), name) for name in ("wall", "boss"))
     program = Reader.program(site, "lamps")
     site.cli("admin", "remove", "wall", "--yes")
-    (token,) = json.loads(site.cli("token", "list", "--tenant", "default", "--json"))
+    (token,) = site.shown("token", "list", "--tenant", "default")
     site.cli("token", "remove", token["name"], "--tenant", "default", "--yes")
     assert board.ended.wait(PATIENCE)
     assert program.ended.wait(PATIENCE)

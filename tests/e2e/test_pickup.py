@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import pytest
@@ -240,14 +239,14 @@ def test_take_over_of_the_callers_side(office: Office) -> None:
 def test_explain_and_pickups_say_what_goes_on(office: Office) -> None:
     """The commands say why 102 flashes, who was told, who could pick up and how, and then who did."""
     site = office.site
-    idle = json.loads(site.cli("explain", "102", "--json"))
+    idle = site.shown("explain", "102")
     assert (idle["lamp"], idle["pickers"]) == ("idle", [])
     assert "nothing rings there" in idle["why_nobody"]
     office.picker.subscribe("102")
     ringing, known = office.ring_watched()
     office.picker.notify("early")
     site.wait_watched("102")
-    found = json.loads(site.cli("explain", "102", "--json"))
+    found = site.shown("explain", "102")
     assert (found["lamp"], found["phones"]) == ("ringing", 1)
     (dialog,) = found["dialogs"]
     assert (dialog["call_id"], dialog["remote"], dialog["direction"]) == (known.call_id, "101", "recipient")
@@ -264,13 +263,13 @@ def test_explain_and_pickups_say_what_goes_on(office: Office) -> None:
     before = len(attempts(site))
     caller, picker = ringing.picked_up(office.pick())
     wait_attempt(site, "103", before)
-    rows = {row["extension"]: row for row in json.loads(site.cli("lamps", "--json"))}
+    rows = {row["extension"]: row for row in site.shown("lamps")}
     arrows = {who: [(d["direction"], d["remote"]) for d in rows[who]["dialogs"]] for who in ("101", "103")}
     assert arrows == {"101": [("initiator", "103")], "103": [("recipient", "101")]}
-    assert "replaced: 103 has it now" in json.loads(site.cli("explain", "102", "--json"))["why_idle"]
+    assert "replaced: 103 has it now" in site.shown("explain", "102")["why_idle"]
     hang_up(picker, caller)
-    last = json.loads(site.cli("pickups", "--since", "1m", "--json"))[-1]
+    last = site.shown("pickups", "--since", "1m")[-1]
     assert (last["picker"], last["extension"], last["caller"], last["status"]) == ("103", "102", "101", 200)
     site.wait_idle("103")
-    idle = json.loads(site.cli("explain", "102", "--json"))
+    idle = site.shown("explain", "102")
     assert "replaced: 103 had it then" in idle["why_idle"]

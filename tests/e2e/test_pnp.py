@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import socket
@@ -102,7 +101,7 @@ def network(own_site: Callable[..., Site]) -> Iterator[tuple[Site, NewPhone]]:
 
 
 def shown(site: Site) -> dict[str, str]:
-    found: dict[str, str] = json.loads(site.cli("device", "show", MAC, "--json"))
+    found: dict[str, str] = site.shown("device", "show", MAC)
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
@@ -75,7 +74,7 @@ def test_who_picks_up_and_who_is_picked_up_apart(site: Site, page: Page) -> None
     page.get_by_role("checkbox", name=re.compile("^108 .* is picked up")).check()
     page.get_by_role("checkbox", name=re.compile("^101 .* picks up")).check()
     page.get_by_role("button", name="OK").click()
-    found = json.loads(site.cli("group", "show", "doors", "--json"))
+    found = site.shown("group", "show", "doors")
     assert (found["pickers"], found["targets"]) == (["101"], ["108"])
 
 
@@ -113,7 +112,7 @@ def test_what_is_saved_of_a_group_is_what_is_shown(
         shown = ticked(page, "picker" if apart else "member"), ticked(page, "target" if apart else "member")
         page.get_by_role("button", name="OK").click()
         expect(page.get_by_role("status")).to_be_visible()
-        found = json.loads(site.cli("group", "show", "doors", "--json"))
+        found = site.shown("group", "show", "doors")
         assert (found["pickers"], found["targets"]) == shown
         return shown
 
@@ -172,7 +171,7 @@ def test_by_keyboard_alone(site: Site, page: Page) -> None:
     press("checkbox", re.compile("^106 .* is a member"), "Space")
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_have_text("Added.")
-    assert json.loads(site.cli("group", "show", "keys", "--json"))["targets"] == ["105", "106"]
+    assert site.shown("group", "show", "keys")["targets"] == ["105", "106"]
 
 
 def test_keys_are_moved(site: Site, page: Page) -> None:
@@ -192,7 +191,7 @@ def test_keys_are_moved(site: Site, page: Page) -> None:
     rows.nth(3).locator(".handle").drag_to(rows.nth(0))
     page.get_by_role("button", name="OK").click()
     expect(page.get_by_role("status")).to_have_text("Saved.")
-    assert json.loads(site.cli("device", "show", mac, "--json"))["keys"] == "105,104,103,102"
+    assert site.shown("device", "show", mac)["keys"] == "105,104,103,102"
 
 
 def test_two_who_edit_the_same_group(site: Site, page: Page) -> None:
@@ -201,7 +200,7 @@ def test_two_who_edit_the_same_group(site: Site, page: Page) -> None:
     site.cli("group", "set", "sales", "102", "103")  # the members of SALES, the first group in the list
     page.get_by_role("button", name="OK").click()
     expect(page.get_by_role("alert")).to_contain_text("changed by somebody else")
-    assert json.loads(site.cli("group", "show", "sales", "--json"))["pickers"] == ["102", "103"]
+    assert site.shown("group", "show", "sales")["pickers"] == ["102", "103"]
     page.get_by_role("tab", name="Group Members").click()
     expect(page.get_by_role("checkbox", name=re.compile("^104 .* is a member"))).not_to_be_checked()
     page.get_by_role("button", name="OK").click()
@@ -214,7 +213,7 @@ def test_removing_asks_first(site: Site, page: Page) -> None:
     expect(page.get_by_role("heading", name="Remove group sales?")).to_be_visible()
     page.get_by_role("button", name="Remove").click()
     expect(page.get_by_text("There is no pickup group yet")).to_be_visible()
-    assert json.loads(site.cli("group", "list", "--json")) == []
+    assert site.shown("group", "list") == []
 
 
 def test_it_works_without_javascript(chromium: Browser, site: Site, page: Page) -> None:

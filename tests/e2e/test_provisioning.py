@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import httpx
@@ -29,7 +28,7 @@ def provide(site: Site) -> tuple[Site, str]:
 
 def device(site: Site) -> dict[str, str]:
     """What the site knows of the phone."""
-    found: dict[str, str] = json.loads(site.cli("device", "show", MAC, "--json"))
+    found: dict[str, str] = site.shown("device", "show", MAC)
     return found
 
 
@@ -118,7 +117,7 @@ def test_a_phonebook_is_served_as_the_phones_file_is(own_site: Callable[..., Sit
 
 def test_no_log_has_a_password_of_the_web_page(provisioned: tuple[Site, str]) -> None:
     site, url = provisioned
-    secrets = json.loads(site.cli("device", "show", MAC, "--secrets", "--json"))
+    secrets = site.shown("device", "show", MAC, "--secrets")
     both = (secrets["admin_password"], secrets["user_password"])
     text = get(f"{url}{BARE}.cfg").text
     assert all(password in text for password in both)

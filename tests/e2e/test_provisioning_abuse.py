@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import socket
 import ssl
 import threading
@@ -36,7 +35,7 @@ BARE = MAC.replace(":", "")
 
 def url_of(site: Site) -> str:
     site.cli("device", "add", MAC, "--model", "yealink/t54w", "--extension", "101")
-    return str(json.loads(site.cli("device", "show", MAC, "--json"))["url"])
+    return str(site.shown("device", "show", MAC)["url"])
 
 
 # TLS
@@ -280,11 +279,11 @@ def test_a_look_is_no_fetch(served: tuple[Site, str]) -> None:
     """HEAD says what GET would, and a phone that has only looked has not fetched its file."""
     site, url = served
     head = httpx.head(f"{url}{BARE}.cfg")
-    assert json.loads(site.cli("device", "show", MAC, "--json"))["fetched"] == "never"
+    assert site.shown("device", "show", MAC)["fetched"] == "never"
     get = httpx.get(f"{url}{BARE}.cfg")
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == get.headers["content-length"] == str(len(get.content))
-    assert json.loads(site.cli("device", "show", MAC, "--json"))["fetched"] != "never"
+    assert site.shown("device", "show", MAC)["fetched"] != "never"
 
 
 @pytest.mark.parametrize("name", [f"{BARE}.cfg", "yealink-phonebook.xml", "y000000000096.cfg"])
@@ -301,12 +300,12 @@ def test_a_phone_that_has_a_file_is_not_sent_it_again(served: tuple[Site, str], 
         assert httpx.get(url + name, headers={"If-None-Match": said}).status_code == 200, said
     site.cli("device", "renew", MAC, "--yes")
     assert httpx.get(url + name, headers={"If-None-Match": "*"}).status_code == 404, "not without the secret"
-    url = json.loads(site.cli("device", "show", MAC, "--json"))["url"]
-    assert json.loads(site.cli("device", "show", MAC, "--json"))["fetched"] == "never"
+    url = site.shown("device", "show", MAC)["url"]
+    assert site.shown("device", "show", MAC)["fetched"] == "never"
     if BARE in name:
         assert httpx.get(url + name, headers={"If-None-Match": tag}).status_code == 200, "it has changed"
     httpx.get(url + name, headers={"If-None-Match": httpx.head(url + name).headers["etag"]})
-    fetched = json.loads(site.cli("device", "show", MAC, "--json"))["fetched"]
+    fetched = site.shown("device", "show", MAC)["fetched"]
     assert (fetched != "never") is (BARE in name)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable
@@ -95,7 +94,7 @@ def test_bindings_survive_kill_9(own_site: Callable[..., Site]) -> None:
     phone = site.registered("101")
     site.kill()
     site.start()
-    rows = json.loads(site.cli("registrations", "--json"))
+    rows = site.shown("registrations")
     assert [(row["extension"], row["source"]) for row in rows] == [("101", f"udp:{phone.address}")]
 
 

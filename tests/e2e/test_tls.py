@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import ssl
 import subprocess
@@ -267,7 +266,7 @@ def test_a_provisioned_phone_is_sent_to_tls_and_can_fetch_whom_to_trust(
     site = own_site("--provision", "http://127.0.0.1:0", config=config)
     who = ("--model", "yealink/t54w", "--extension", "101", "--transport", "tls")
     site.cli("device", "add", "80:5e:c0:12:34:56", *who)
-    url = str(json.loads(site.cli("device", "show", "80:5e:c0:12:34:56", "--json"))["url"])
+    url = str(site.shown("device", "show", "80:5e:c0:12:34:56")["url"])
     url = url.replace("pbx.example", "127.0.0.1")
     found = dict(line.split(" = ", 1) for line in httpx.get(f"{url}805ec0123456.cfg").text.splitlines()[1:])
     assert found["account.1.sip_server.1.address"] == "pbx.example"
