@@ -34,6 +34,11 @@ class Change(NamedTuple):
     def hour(self) -> int:
         return self.minute // 60
 
+    @property
+    def time(self) -> str:
+        """The time of day, as in 02:00:00."""
+        return f"{self.hour:02d}:{self.minute % 60:02d}:00"
+
     def day(self, year: int) -> date:
         first = date(year, self.month, 1)
         days = (self.weekday - first.isoweekday()) % 7 + 7 * (min(self.week, 4) - 1)

@@ -72,8 +72,7 @@ def _west(offset: int) -> str:
 
 def _change(change: Change) -> str:
     """A change: its month, week (5 is the last), day of the week (0 is Sunday) and time."""
-    time = f"{change.hour:02d}:{change.minute % 60:02d}:00"
-    return f"M{change.month}.{change.week}.{change.weekday % 7}/{time}"
+    return f"M{change.month}.{change.week}.{change.weekday % 7}/{change.time}"
 
 
 def _codecs(device: Device, service: Service, value: str) -> Told:

@@ -97,8 +97,7 @@ def _timezone(device: Device, service: Service, value: str) -> Told:
 
 def _change(change: Change) -> str:
     """A change: its month, week (05 is the last), day of the week (07 is Sunday) and time."""
-    time = f"{change.hour:02d}:{change.minute % 60:02d}:00"
-    return f"{change.month:02d}.{change.week:02d}.{change.weekday:02d} {time}"
+    return f"{change.month:02d}.{change.week:02d}.{change.weekday:02d} {change.time}"
 
 
 def _codecs(device: Device, service: Service, value: str) -> Told:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from blfd.devices.values import Wanted
@@ -13,7 +13,7 @@ from blfd.operations.desk import Row
 from blfd.store import Outcome
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
 from blfd.web.api.extensions import Imported
-from blfd.web.api.files import CsvFile, Update, lines_of
+from blfd.web.api.files import CsvFile, Update, csv_body, lines_of
 from blfd.web.api.paging import Cursor, Limit, Page, cut
 from blfd.web.api.strict import Search, Sent, changing
 
@@ -21,13 +21,7 @@ router = APIRouter(prefix="/tenants/{tenant}", tags=["Phones"])
 
 Transport = Literal["udp", "tcp", "tls"]
 Modules = Annotated[int, Field(ge=0, le=9)]
-Csv = Annotated[
-    bytes,
-    Body(
-        media_type="text/csv",
-        description=f"UTF-8; the first line names columns: {', '.join(device_files.COLUMNS.all)}.",
-    ),
-]
+Csv = Annotated[bytes, csv_body(device_files.COLUMNS)]
 
 
 class Device(BaseModel):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from blfd.operations import extensions, renumbering
 from blfd.operations.desk import Row
 from blfd.store import NewExtension, Outcome
 from blfd.web.api.access import MADE, TAGGED, Expected, Reading, Writing, tagged
-from blfd.web.api.files import CsvFile, Update, lines_of
+from blfd.web.api.files import CsvFile, Update, csv_body, lines_of
 from blfd.web.api.paging import Cursor, Limit, Page, cut
 from blfd.web.api.strict import Search, Sent, changing
 
@@ -31,13 +31,7 @@ Owner = Annotated[
     ),
 ]
 Target = Annotated[str, Field(description="The extension where calls go; empty for nowhere.")]
-Csv = Annotated[
-    bytes,
-    Body(
-        media_type="text/csv",
-        description=f"UTF-8; the first line names columns: {', '.join(extensions.COLUMNS.all)}.",
-    ),
-]
+Csv = Annotated[bytes, csv_body(extensions.COLUMNS)]
 
 
 class Extension(BaseModel):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Body, Query
 from starlette.responses import Response
 
 from blfd.operations import table
@@ -18,6 +18,12 @@ Update = Annotated[
 
 class CsvFile(Response):
     media_type = "text/csv"
+
+
+def csv_body(columns: Columns) -> Any:
+    """A body that is a CSV file with such columns, as the description of an operation has it."""
+    words = f"UTF-8; the first line names columns: {', '.join(columns.all)}."
+    return Body(media_type=CsvFile.media_type, description=words)
 
 
 def lines_of(octets: bytes, columns: Columns) -> Iterator[Line]:

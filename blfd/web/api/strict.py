@@ -29,6 +29,10 @@ class Sent(BaseModel):
                 raise ValueError(f"{visible(name)} is {_unknown(name, cls.model_fields)}")
         return sent
 
+    def said(self, *but: str) -> dict[str, Any]:
+        """The members that were sent, but for those that are named."""
+        return self.model_dump(exclude_none=True, exclude=set(but))
+
 
 _Body = TypeVar("_Body", bound=Sent)
 

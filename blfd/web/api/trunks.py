@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
@@ -104,10 +104,6 @@ class NewRoute(ChangedRoute):
 Force = Annotated[bool, Query(description="Although an extension has the number.")]
 
 
-def _said(of: BaseModel, but: str = "") -> dict[str, Any]:
-    return of.model_dump(exclude_none=True, exclude={but} if but else None)
-
-
 @router.get("/trunks")
 def list_trunks(at: Reading, limit: Limit = 100, after: Cursor = None, search: Search = "") -> Page[Trunk]:
     return cut(Trunk, trunks.all(at.desk, at.tenant), "name", limit, after, search)
@@ -115,7 +111,7 @@ def list_trunks(at: Reading, limit: Limit = 100, after: Cursor = None, search: S
 
 @router.post("/trunks", status_code=201, response_model=Trunk, responses=MADE)
 def add_trunk(at: Writing, response: Response, new: NewTrunk) -> Row:
-    return tagged(response, trunks.add(at.desk, at.tenant, new.name, _said(new, "name")))
+    return tagged(response, trunks.add(at.desk, at.tenant, new.name, new.said("name")))
 
 
 @router.get("/trunks/{name}", response_model=Trunk, responses=TAGGED)
@@ -125,7 +121,7 @@ def get_trunk(at: Reading, response: Response, name: str) -> Row:
 
 @router.patch("/trunks/{name}", response_model=Trunk, responses=TAGGED)
 def change_trunk(at: Writing, response: Response, name: str, wanted: ChangedTrunk, expected: Expected) -> Row:
-    return tagged(response, trunks.change(at.desk, at.tenant, name, _said(wanted), expected))
+    return tagged(response, trunks.change(at.desk, at.tenant, name, wanted.said(), expected))
 
 
 @router.delete("/trunks/{name}", status_code=204)
@@ -140,7 +136,7 @@ def list_routes(at: Reading, limit: Limit = 100, after: Cursor = None, search: S
 
 @router.post("/routes", status_code=201, response_model=Route, responses=MADE)
 def add_route(at: Writing, response: Response, new: NewRoute, force: Force = False) -> Row:
-    return tagged(response, routes.add(at.desk, at.tenant, new.pattern, _said(new, "pattern"), force=force))
+    return tagged(response, routes.add(at.desk, at.tenant, new.pattern, new.said("pattern"), force=force))
 
 
 @router.get("/routes/{pattern}", response_model=Route, responses=TAGGED)
@@ -157,7 +153,7 @@ def change_route(
     expected: Expected,
     force: Force = False,
 ) -> Row:
-    return tagged(response, routes.change(at.desk, at.tenant, pattern, _said(wanted), expected, force=force))
+    return tagged(response, routes.change(at.desk, at.tenant, pattern, wanted.said(), expected, force=force))
 
 
 @router.delete("/routes/{pattern}", status_code=204)

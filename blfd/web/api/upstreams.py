@@ -63,8 +63,7 @@ def list_upstreams(
 
 @router.post("", status_code=201, response_model=Upstream, responses=MADE)
 def add_upstream(at: Writing, response: Response, new: NewUpstream) -> Row:
-    said = new.model_dump(exclude_none=True, exclude={"name"})
-    return tagged(response, upstreams.add(at.desk, at.tenant, new.name, said))
+    return tagged(response, upstreams.add(at.desk, at.tenant, new.name, new.said("name")))
 
 
 @router.get("/{name}", response_model=Upstream, responses=TAGGED)
@@ -76,8 +75,7 @@ def get_upstream(at: Reading, response: Response, name: str) -> Row:
 def change_upstream(
     at: Writing, response: Response, name: str, wanted: ChangedUpstream, expected: Expected
 ) -> Row:
-    said = wanted.model_dump(exclude_none=True)
-    return tagged(response, upstreams.change(at.desk, at.tenant, name, said, expected))
+    return tagged(response, upstreams.change(at.desk, at.tenant, name, wanted.said(), expected))
 
 
 @router.delete("/{name}", status_code=204)

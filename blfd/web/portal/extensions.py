@@ -214,16 +214,7 @@ def _put(desk: Desk, tenant: str, lines: Lines, update: bool) -> Counts:
 
 
 IMPORT = Import("extensions", extensions.COLUMNS, ("Extension", "Name"), _preview, _put)
-
-
-@router.get("/import")
-def choose_file(here: Writing) -> Response:
-    return IMPORT.page(here)
-
-
-@router.post("/import")
-def import_(here: Writing, form: Form) -> Response:
-    return IMPORT.answer(here, form)
+IMPORT.serve(router)
 
 
 @router.get("/export")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from fastapi import APIRouter
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
@@ -15,7 +16,7 @@ from blfd.operations import Desk, table
 from blfd.operations.imports import Counts, counts
 from blfd.operations.table import Columns, Line
 from blfd.store import Outcome, StoreError
-from blfd.web.portal.here import LARGEST_FILE, Here
+from blfd.web.portal.here import LARGEST_FILE, Form, Here, Writing
 
 MOST_SHOWN = 200  # rows that are shown
 
@@ -41,6 +42,17 @@ class Import(NamedTuple):
     headings: tuple[str, ...]
     preview: Callable[[Desk, str, Lines, bool], list[Shown]]
     put: Callable[[Desk, str, Lines, bool], Counts]
+
+    def serve(self, router: APIRouter) -> None:
+        """Add the pages of the import to those of what is imported."""
+
+        @router.get("/import")
+        def choose_file(here: Writing) -> Response:
+            return self.page(here)
+
+        @router.post("/import")
+        def import_(here: Writing, form: Form) -> Response:
+            return self.answer(here, form)
 
     def answer(self, here: Here, form: FormData) -> Response:
         """The answer to the file, or to the text that was shown. Raises StoreError for a text."""

@@ -226,16 +226,7 @@ def _put(desk: Desk, tenant: str, lines: Lines, update: bool) -> Counts:
 
 
 IMPORT = Import("phones", device_files.COLUMNS, ("MAC", "Model", "Extensions", "Keys"), _preview, _put)
-
-
-@router.get("/import")
-def choose_file(here: Writing) -> Response:
-    return IMPORT.page(here)
-
-
-@router.post("/import")
-def import_(here: Writing, form: Form) -> Response:
-    return IMPORT.answer(here, form)
+IMPORT.serve(router)
 
 
 @router.get("/export")
