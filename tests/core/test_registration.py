@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
+from asking import Asking
 from builders import World, directory, invite, request
 from hypothesis import given
 from hypothesis import strategies as st
 
 from blfd.core.calls.leg_effects import Accept
 from blfd.core.directory import Directory
-from blfd.core.effects import Effect, Log, SendRequest
+from blfd.core.effects import SendRequest
 from blfd.core.inputs import DirectoryChanged, Drain, FlowClosed
 from blfd.core.messages import Challenge, InviteReceived, RegisterContact, ResponseReceived
 from blfd.core.trunk import Mode, OutRoute, Trunk
@@ -41,31 +42,11 @@ def site(*trunks: Trunk) -> Directory:
     return replace(directory(), trunks=trunks or (TRUNK,), routes=routes)
 
 
-class Line:
+class Line(Asking):
     """A world with a trunk, and what it has sent."""
 
     def __init__(self, *trunks: Trunk) -> None:
-        self.world = World(known=site(*trunks))
-        self.sent: list[SendRequest] = []
-        self.logs: list[str] = []
-
-    def take(self, effects: list[Effect]) -> SendRequest | None:
-        found = [effect for effect in effects if isinstance(effect, SendRequest)]
-        self.sent += found
-        self.logs += [effect.text for effect in effects if isinstance(effect, Log)]
-        return found[-1] if found else None
-
-    def wait(self, seconds: float) -> SendRequest | None:
-        return self.take(self.world.at(self.world.now + seconds))
-
-    def first(self) -> SendRequest:
-        """Wait for the REGISTER after a start, and return it."""
-        sent = self.wait(1.0)
-        assert sent
-        return sent
-
-    def answer(self, sent: SendRequest, status: int, reason: str = "", **over: object) -> SendRequest | None:
-        return self.take(self.world.give(ResponseReceived(sent.token, status, reason, **over)))  # type: ignore[arg-type]
+        super().__init__(World(known=site(*trunks)))
 
     def accepted(self, seconds: int = 600) -> SendRequest:
         sent = self.first()
@@ -282,7 +263,7 @@ def test_a_server_that_takes_no_time_is_not_asked_for_ever(
             break
         sent = line.answer(sent, 423, "Interval Too Brief", min_expires=seconds)
     assert (sent, line.state) == (None, State.WAITING)
-    assert [headers(one)["Expires"] for one in line.sent] == asked_for
+    assert [headers(one)["Expires"] for one in line.asked] == asked_for
     assert line.wait(400) is None
     assert line.wait(400), "slowly"
     (warning,) = line.logs
@@ -405,13 +386,13 @@ def test_whatever_happens_twice_a_stop_ends_it(state: State, first: str, then: s
     assert {one.state for one in line.world.core.registrations} == ({state} - {State.OVER})
     for name in (first, then, "the server stops", *HAPPENS):
         line.take(line.world.give(HAPPENS[name]))
-    before = len(line.sent)
-    for sent in list(line.sent):
+    before = len(line.asked)
+    for sent in list(line.asked):
         line.answer(sent, 200)
     assert list(line.world.core.registrations) == []
     assert len(line.world.core.registrations) == 0
     line.wait(10_000)
-    assert len(line.sent) == before, "nothing begins after a stop"
+    assert len(line.asked) == before, "nothing begins after a stop"
 
 
 def test_what_matters_begins_anew_and_what_does_not_goes_on() -> None:
@@ -478,9 +459,9 @@ def test_a_ping_is_missed_when_the_next_one_is_due(ping: int) -> None:
     assert len([text for text in line.logs if "is down" in text]) == 2
     line.answer(first, 200, "OK")
     assert line.world.core.pings.is_up(trunk) is False, "an answer to one of before"
-    line.answer(line.sent[-1], 200, "OK")
+    line.answer(line.asked[-1], 200, "OK")
     assert line.world.core.pings.is_up(trunk) is True
-    line.answer(line.sent[-1], 408)
+    line.answer(line.asked[-1], 408)
     assert line.world.core.pings.is_up(trunk) is True, "a ping has one answer"
 
 
@@ -530,9 +511,9 @@ def test_a_carrier_that_was_away_is_asked_again_and_while_it_is_down_the_next_on
 
 
 def _all(line: Line, seconds: float) -> list[SendRequest]:
-    before = len(line.sent)
+    before = len(line.asked)
     line.wait(seconds)
-    return line.sent[before:]
+    return line.asked[before:]
 
 
 ANSWERS = st.lists(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from asking import Asking
 from builders import World, directory, document, notifies, reply, request, uri
 
 from blfd.core.directory import Directory
-from blfd.core.effects import Effect, Log, Reply, SendRequest
-from blfd.core.messages import NotifyReceived, Part, RegisterContact, ResponseReceived
+from blfd.core.effects import Effect, Reply, SendRequest
+from blfd.core.messages import NotifyReceived, Part, RegisterContact
 from blfd.core.upstreams.upstream import Upstream
 from blfd.core.upstreams.watching import State
 from blfd.core.values import Address, Aor, Flow
@@ -33,35 +34,19 @@ def dialog(state: str, name: str = "102", more: str = "") -> str:
     return f'<dialog id="{name}" direction="recipient"{more}><state>{state}</state></dialog>'
 
 
-class Pbx:
+class Pbx(Asking):
     """A world with an upstream, and the PBX at the other end."""
 
     def __init__(self, *upstreams: Upstream, extensions: Iterable[str] = ("101", "102", "103")) -> None:
-        self.world = World(known=site(*upstreams, extensions=extensions), phones=("101", "103"))
-        self.asked: list[SendRequest] = []
-        self.logs: list[str] = []
+        super().__init__(World(known=site(*upstreams, extensions=extensions), phones=("101", "103")))
         self.cseq = 0
         self.told: list[DialogInfo] = []
 
     def take(self, effects: list[Effect]) -> SendRequest | None:
-        found = [effect for effect in effects if isinstance(effect, SendRequest)]
-        self.asked += found
-        self.logs += [effect.text for effect in effects if isinstance(effect, Log)]
+        """Take also what watchers are told."""
         self.told += [document(notify) for notify in notifies(effects)]
         self.world.confirm(effects)
-        return found[-1] if found else None
-
-    def wait(self, seconds: float) -> SendRequest | None:
-        return self.take(self.world.at(self.world.now + seconds))
-
-    def first(self) -> SendRequest:
-        """Wait for the SUBSCRIBE after a start, and return it."""
-        sent = self.wait(1.0)
-        assert sent
-        return sent
-
-    def answer(self, sent: SendRequest, status: int, reason: str = "", **over: object) -> SendRequest | None:
-        return self.take(self.world.give(ResponseReceived(sent.token, status, reason, **over)))  # type: ignore[arg-type]
+        return super().take(effects)
 
     def accept(self, sent: SendRequest, seconds: int = 600) -> SendRequest | None:
         contact = RegisterContact(f"sip:102@{PBX}:5080")

@@ -96,6 +96,16 @@ def rung(edge: Edge, caller: Agent, callee: Agent) -> None:
     assert calling.refused().status == 486
 
 
+def talking(caller: Agent, callee: Agent) -> tuple[Calling, Dialog]:
+    """A call that is up; the dialog is that of the callee."""
+    calling = Calling.trusted(caller, callee.user, sdp(4000))
+    invite = callee.wait_request("INVITE")
+    callee.reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp")
+    calling.acknowledge(calling.final())
+    callee.wait_request("ACK")
+    return calling, Dialog.of_invite(callee, invite)
+
+
 def who(site: Site, call: str, key: str) -> list[str]:
     return sorted(row[key] for row in site.ask(call))
 
@@ -108,12 +118,7 @@ def test_an_edge_that_is_restarted_takes_nothing_away(edge: Callable[..., Edge],
     phones = {user: one.registered(user) for user in ("101", "102", "103")}
     watcher = phones["103"]
     subscribed = {user: watcher.subscribe(user)[1]["call-id"] for user in ("102", "106")}
-    calling = Calling.trusted(phones["101"], "102", sdp(4000))
-    invite = phones["102"].wait_request("INVITE")
-    phones["102"].reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp")
-    calling.acknowledge(calling.final())
-    phones["102"].wait_request("ACK")
-    other = Dialog.of_invite(phones["102"], invite)
+    _, other = talking(phones["101"], phones["102"])
     assert watcher.notify("confirmed")["call-id"] == subscribed["102"]
     site.wait_watched("102")
     one.stop()
@@ -148,12 +153,7 @@ def test_an_edge_that_moves_to_another_port(edge: Callable[..., Edge], transport
     phones = {user: one.registered(user) for user in ("101", "102", "103")}
     watcher = phones["103"]
     subscribed = watcher.subscribe("102")[1]["call-id"]
-    calling = Calling.trusted(phones["101"], "102", sdp(4000))
-    invite = phones["102"].wait_request("INVITE")
-    phones["102"].reply(invite, 200, "OK", sdp(5000), Content_Type="application/sdp")
-    calling.acknowledge(calling.final())
-    phones["102"].wait_request("ACK")
-    other = Dialog.of_invite(phones["102"], invite)
+    calling, other = talking(phones["101"], phones["102"])
     assert watcher.notify("confirmed")["call-id"] == subscribed
     site.wait_watched("102")
     calling.agent.leave_by.clear()

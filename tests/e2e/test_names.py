@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -63,14 +64,22 @@ def test_requests_go_where_the_name_leads(site: Site, names: NameServer) -> None
     phone.register(expires=0, Path=route)
 
 
-def test_the_next_address_takes_what_the_first_does_not(site: Site, names: NameServer) -> None:
-    """This is over TCP, once the connection by which a phone's requests came is gone."""
+@contextlib.contextmanager
+def two_servers(names: NameServer, name: str) -> Iterator[socket.socket]:
+    """A name with two servers over TCP, at the first of which nobody listens; yields the second."""
     with socket.create_server(("127.0.0.1", 0)) as closed, socket.create_server(("127.0.0.1", 0)) as second:
         ports = [one.getsockname()[1] for one in (closed, second)]
         closed.close()
-        names.zone["_sip._tcp.two.example SRV"] = tuple(
+        names.zone[f"_sip._tcp.{name} SRV"] = tuple(
             f"{priority} 1 {port} edge.example." for priority, port in enumerate(ports)
         )
+        second.settimeout(DEADLINE)
+        yield second
+
+
+def test_the_next_address_takes_what_the_first_does_not(site: Site, names: NameServer) -> None:
+    """This is over TCP, once the connection by which a phone's requests came is gone."""
+    with two_servers(names, "two.example") as second:
         phone = site.agent("104", "tcp")
         route = "<sip:two.example;lr>"
         assert phone.register(Path=route, contact="<sip:104@10.9.8.7>").status == 200
@@ -82,7 +91,6 @@ def test_the_next_address_takes_what_the_first_does_not(site: Site, names: NameS
         calling = Calling.trusted(site.agent("103"), "105", sdp(4000))
         callee.reply(callee.wait_request("INVITE"), 180, "Ringing")
         calling.provisional(180)
-        second.settimeout(DEADLINE)
         edge = site.agent("104", "tcp")
         edge.socket.close()
         edge.socket, _ = second.accept()
@@ -97,12 +105,7 @@ def test_the_next_address_takes_what_the_first_does_not(site: Site, names: NameS
 
 def test_a_call_goes_to_the_next_address(site: Site, names: NameServer) -> None:
     """Where nobody takes the connection to the first address, the call goes on to the next at once."""
-    with socket.create_server(("127.0.0.1", 0)) as closed, socket.create_server(("127.0.0.1", 0)) as second:
-        ports = [one.getsockname()[1] for one in (closed, second)]
-        closed.close()
-        names.zone["_sip._tcp.call.example SRV"] = tuple(
-            f"{priority} 1 {port} edge.example." for priority, port in enumerate(ports)
-        )
+    with two_servers(names, "call.example") as second:
         phone = site.agent("108", "tcp")
         route = "<sip:call.example;lr>"
         assert phone.register(Path=route, contact="<sip:108@10.9.8.7>").status == 200
@@ -110,7 +113,6 @@ def test_a_call_goes_to_the_next_address(site: Site, names: NameServer) -> None:
         site.agents.remove(phone)
         wait_until(lambda: not site.ask("status")["connections"])
         calling = Calling.trusted(site.agent("103"), "108", sdp(4000))
-        second.settimeout(DEADLINE)
         edge = site.agent("108", "tcp")
         edge.socket.close()
         edge.socket, _ = second.accept()

@@ -372,14 +372,19 @@ def test_a_call_goes_on_over_a_new_connection(site: Site, listening: Callable[[s
     third.reply(third.wait_request("BYE"), 200)
 
 
+def listening_via(phone: Listening, agent: Agent) -> str:
+    """The agent's Via, by which responses find where its phone listens."""
+    listens = phone.contact.partition("@")[2].partition(";")[0]
+    return re.sub(r"TCP [^;]*;", f"TCP {listens};", agent.via())
+
+
 def test_a_response_finds_its_way_when_the_connection_has_closed(
     site: Site, listening: Callable[[str], Listening]
 ) -> None:
     """The response goes where the topmost Via says that the sender listens (RFC 3261, section 18.2.2)."""
     phone, callee = listening("109"), site.registered("110")
     before = phone.connect()
-    listens = phone.contact.partition("@")[2].partition(";")[0]
-    via = re.sub(r"TCP [^;]*;", f"TCP {listens};", before.via())
+    via = listening_via(phone, before)
     calling = Calling.trusted(before, "110", sdp(4000), Contact=phone.contact, Via=via)
     invite = callee.wait_request("INVITE")
     callee.reply(invite, 180, "Ringing")
@@ -413,8 +418,7 @@ def test_what_a_phone_is_sent_while_nobody_listens(site: Site, listening: Callab
         site.wait(lambda: log.read_text().count(refused) == times, log.read_text)
 
     before = phone.connect()
-    listens = phone.contact.partition("@")[2].partition(";")[0]
-    via = re.sub(r"TCP [^;]*;", f"TCP {listens};", before.via())
+    via = listening_via(phone, before)
     calling = Calling.trusted(before, "110", sdp(4000), Contact=phone.contact, Via=via)
     invite = callee.wait_request("INVITE")
     callee.reply(invite, 180, "Ringing")

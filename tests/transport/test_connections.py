@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from sockets import OPTIONS, Site
@@ -42,24 +42,6 @@ class Peer:
 
     def start(self) -> None:
         self.listening = self.listen(self.host, self.port)
-
-
-@pytest.fixture
-def make() -> Iterator[Callable[..., Site]]:
-    made: list[Site] = []
-
-    def make(**options: float) -> Site:
-        made.append(Site(**options))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield make
-    for site in made:
-        site.close()
-
-
-@pytest.fixture
-def site(make: Callable[..., Site]) -> Site:
-    return make()
 
 
 def test_a_request_opens_a_connection_and_waits_for_it(site: Site) -> None:

@@ -7,7 +7,7 @@ import errno
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 
@@ -22,24 +22,6 @@ from blfd.transport.addresses import AddressError, ListenAddress, advice, family
 from blfd.transport.multicast import MAX_SIZE, MulticastListener
 from blfd.transport.tcp import MAX_UNSENT
 from blfd.transport.udp import UdpListener
-
-
-@pytest.fixture
-def make() -> Iterator[Callable[..., Site]]:
-    made: list[Site] = []
-
-    def make(*listen: str, **options: float) -> Site:
-        made.append(Site(*listen, **options))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield make
-    for site in made:
-        site.close()
-
-
-@pytest.fixture
-def site(make: Callable[..., Site]) -> Site:
-    return make()
 
 
 @given(st.sampled_from(sorted(TRANSPORTS)), st.ip_addresses(), st.integers(0, 65535))
