@@ -75,9 +75,9 @@ def flat(settings: Settings) -> bytes:
     return document(root)
 
 
-def nested(settings: Settings, root: Element) -> bytes:
+def nested(settings: Settings, name_of_root: str) -> bytes:
     """Fanvil's form: a name is the way to an element, `sip/line[1]/PhoneNumber`; [1] is its `index`."""
-    made = {f"/{child.tag}": child for child in root}
+    root, made = etree.Element(name_of_root), dict[str, Element]()
     for name, value in settings:
         way, element = "", root
         for step in name.split("/"):

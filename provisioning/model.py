@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from calendar import timegm
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
@@ -180,7 +181,7 @@ class Service:
     where it follows no rule. `shapes` are those of the tenant's extensions; `outside`, `emergency` and codes
     are as in a DialPlan. `feature_sync`: phones are told of do not disturb and forwarding, and set them by
     SIP (`Event: as-feature-event`). `has_ca`: among its files is the certificate of whom it has to trust,
-    and does not know.
+    and does not know. `changed` is when anything of what phones are told was changed last, since the epoch.
     """
 
     host: str
@@ -202,6 +203,15 @@ class Service:
     outside: str | None = ""
     emergency: tuple[str, ...] = ()
     has_ca: bool = False
+    changed: int = 0
+
+    @property
+    def version(self) -> str:
+        """Ten digits that rise with each change, for phones that read only what is of a higher version.
+
+        A new year is one, too.
+        """
+        return f"{max(self.changed, timegm((self.year, 1, 1, 0, 0, 0))):010d}"
 
     def ca_url(self, name: str) -> str:
         """The URL of that certificate, by one of its names; "" where a phone need not fetch it."""

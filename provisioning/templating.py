@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import traceback
-import zlib
-from collections.abc import Iterable
 from functools import cache
 
 from jinja2 import Environment, StrictUndefined, TemplateSyntaxError
@@ -15,15 +13,6 @@ from provisioning.formats import one_line
 from provisioning.model import Device, ProvisioningError, Service, Template
 
 _WHERE = "<template>"  # the name that Jinja2 gives a template that comes from no file
-Settings = Iterable[tuple[str, str]]
-
-
-def version(settings: Settings, source: str = "") -> str:
-    """Ten digits that differ when any setting or a site's template does.
-
-    It is for phones that read only what is of another version.
-    """
-    return f"{zlib.crc32((repr(list(settings)) + source).encode()):010d}"
 
 
 def render(
@@ -36,8 +25,7 @@ def render(
     lines = [(name, one_line(value)) for name, value in settings]
     try:
         made = _sandbox(is_xml).from_string(template.source)
-        stamp = version(lines, template.source)
-        text = made.render(settings=lines, device=device, service=service, version=stamp).encode()
+        text = made.render(settings=lines, device=device, service=service, version=service.version).encode()
         if is_xml:
             etree.fromstring(text)
     except Exception as error:  # a template may divide by zero, or do what else raises

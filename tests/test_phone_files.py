@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import functools
 import gc
+import re
+import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from lxml import etree
 from makers import MAC, MAKERS, Maker
 
 import provisioning
@@ -118,6 +122,33 @@ def test_what_breaks_the_main_file_breaks_no_other(store: Store, maker: Maker) -
         else:
             assert phones.file(row, name.upper()) == content
     assert phones.file(row, "x.cfg") is None
+
+
+def test_the_version_of_a_file_rises_with_each_change_and_each_start(store: Store) -> None:
+    """A Fanvil leaves a file unread whose version is not higher than that of the one that it has."""
+    phones = serving(store, "fanvil/x5u", "102")
+
+    def version(phones: Phones) -> str:
+        found = etree.fromstring(fetched(phones)["main"]).findtext("Version", "")
+        assert re.fullmatch(r"2\.\d{10}", found), "as its own files have it"
+        return found
+
+    first = version(phones)
+    assert version(phones) == first, "nothing has changed, and the phone has nothing to do"
+    with sqlite3.connect(store.path) as connection:  # an hour later
+        record(store)
+        connection.execute("UPDATE audit SET at = at + 3600")
+    second = version(phones)
+    assert float(second) > float(first)
+    started = replace(PLACE, since=PLACE.since + 7200)
+    assert float(version(Phones(Store(store.path), lambda: started))) > float(second)
+    year = Service("192.0.2.5", year=2026).version, Service("192.0.2.5", year=2027).version
+    assert year[0] < year[1], "summer time may be told by its days"
+
+
+def record(store: Store) -> None:
+    """Have a change be recorded as those of administrators are."""
+    store.audit.record("root", TENANT, "extension.change", "102", {"name": "Bob"}, {"name": "Bobby"})
 
 
 def test_a_fetch_of_a_phone_that_has_been_removed_is_not_kept(store: Store) -> None:

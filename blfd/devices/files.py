@@ -168,6 +168,7 @@ class Files:
             http_password=row.secret,
             shapes=survey.shapes,
             has_ca=bool(place.ca),
+            changed=int(max(place.since, survey.changed)),
         )
 
     def check_reached(self, row: DeviceRow) -> None:

@@ -64,6 +64,11 @@ class Survey:
         return self._store.tenants.get(self._tenant)
 
     @cached_property
+    def changed(self) -> float:
+        """When an administrator has changed anything the last time, of whatever tenant."""
+        return self._store.audit.newest()
+
+    @cached_property
     def shapes(self) -> frozenset[Shape]:
         return frozenset(Shape(*found) for found in self._store.devices.shapes(self._tenant))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from blfd.core import hosts
@@ -61,12 +62,14 @@ class Place:
     """Where phones reach this server: its host (see `hosts`), its SIP ports by transport, and their files.
 
     `ca` is the certificate (PEM) of the authority that has signed the server's, where phones do not know it.
+    `since` is when this was found out: what it says may have been another thing before.
     """
 
     host: str
     ports: dict[str, int]
     url: str  # without a slash at the end
     ca: str = ""
+    since: float = field(default_factory=time.time, compare=False)
 
 
 def place(listening: Sequence[ListenAddress], address: str, url: str, ca: str = "") -> Place:

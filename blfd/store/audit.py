@@ -97,6 +97,12 @@ class Audit:
             )
             db.execute("DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?", [KEPT])
 
+    def newest(self) -> float:
+        """When the newest change was made, of whatever tenant; 0 where there is none."""
+        with self._connections.reported():
+            found = self._connections.connection.execute("SELECT at FROM audit ORDER BY id DESC LIMIT 1")
+            return float(next(found, (0,))[0])
+
     def changes(self, tenant: str | None, before_id: int | None = None, limit: int = 100) -> list[Change]:
         """The changes of a tenant or (None) of all, the newest first; `before_id`: only older ones than that.
 

@@ -23,6 +23,7 @@ from provisioning.common.telling import (
 )
 from provisioning.model import Device, Service
 from provisioning.phonebooks import TITLE, book_url
+from provisioning.vendors.yealink import NO_VALUE
 
 REGISTRATION = re.compile(
     r"account\.(?P<line>\d+)\.(enable|user_name|auth_name|password|outbound_proxy.*"
@@ -139,7 +140,7 @@ def _web(device: Device, service: Service, value: str) -> Told:
 
 def _phonebook(device: Device, service: Service, value: str) -> Told:
     if value == OFF or not service.books:
-        return Told((("remote_phonebook.data.1.url", "%NULL%"),))  # which an empty value does not do
+        return Told((("remote_phonebook.data.1.url", NO_VALUE),))
     return Told(
         (
             ("features.remote_phonebook.enable", "1"),

@@ -45,6 +45,7 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield f"Display_Name_{number}_", account.shown
         yield f"SIP_Transport_{number}_", service.transport.upper()
         yield f"Register_Expires_{number}_", str(service.register_expires)
+        yield f"Auth_Resync-Reboot_{number}_", "No"  # or it challenges our NOTIFY, and nobody answers that
         yield from _key(number, str(number), account.shown, "")
     for number in device.free_lines:
         yield f"Line_Enable_{number}_", "No"

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from lxml import etree
-
 from provisioning import formats
 from provisioning.dialplan import SHORT_TIMER
 from provisioning.model import Device, KeyKind, LineKey, Service
-from provisioning.templating import version
 from provisioning.vendors import Found
 
 SYNC = "check-sync"
@@ -23,7 +20,13 @@ NOTHING, MEMORY, LINE = "0", "1", "2"  # types of keys
 
 
 def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
-    """The settings; a name is the way to the element: `sip/line[1]/PhoneNumber`."""
+    """The settings; a name is the way to the element: `sip/line[1]/PhoneNumber`.
+
+    The phone reads a file whose version is higher than that of the one before; or, once it goes by its
+    digest, whatever is another one.
+    """
+    yield "Version", f"2.{service.version}"
+    yield "mt/AutoServerDigest", "1"
     for number, account in enumerate(device.accounts, 1):
         line = f"sip/line[{number}]/"
         yield line + "PhoneNumber", account.extension
@@ -100,10 +103,7 @@ def _value(key: LineKey, service: Service) -> str:
 
 
 def body(found: Found) -> bytes:
-    """The file, with a version that differs when anything else does, as the phone reads no other."""
-    root = etree.Element("sysConf")
-    etree.SubElement(root, "Version").text = f"2.{version(found)}"
-    return formats.nested(found, root)
+    return formats.nested(found, "sysConf")
 
 
 def names(device: Device) -> tuple[str, ...]:

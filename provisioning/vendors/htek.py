@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from provisioning import formats
 from provisioning.dialplan import SHORT_TIMER
-from provisioning.model import Device, KeyKind, LineKey, Service
+from provisioning.model import CA_PEM, Device, KeyKind, LineKey, Service
 from provisioning.vendors import Found
 
 SYNC = "resync"
@@ -15,6 +16,7 @@ XML = True
 SENDS_AT_ONCE = False
 KINDS = frozenset({KeyKind.BLF, KeyKind.SPEED_DIAL, KeyKind.LIST})
 TRANSPORTS = {"udp": "0", "tcp": "1", "tls": "2"}
+PROTOCOLS = {"http": "1", "https": "3"}
 LINE = "1"
 TYPES = {KeyKind.SPEED_DIAL: "2", KeyKind.BLF: "3", KeyKind.LIST: "4"}
 ANY_ACCOUNT = "255"
@@ -42,13 +44,14 @@ class Numbers(NamedTuple):
     event_list: int
     send_key: int
     dial_plan: int
+    own_codes: int
 
 
 ACCOUNTS = (
-    Numbers(271, 47, 48, 130, 31, 32, 35, 36, 34, 3, 20970, 4705, 4706, 134, 72, 4200),
-    Numbers(401, 747, 748, 830, 731, 732, 735, 736, 734, 703, 20971, 4715, 4716, 444, 772, 4201),
-    Numbers(501, 502, 503, 930, 510, 512, 504, 505, 506, 507, 20972, 4725, 4726, 544, 1672, 4202),
-    Numbers(601, 602, 603, 1030, 610, 612, 604, 605, 606, 607, 20973, 4735, 4736, 644, 1772, 4203),
+    Numbers(271, 47, 48, 130, 31, 32, 35, 36, 34, 3, 20970, 4705, 4706, 134, 72, 4200, 191),
+    Numbers(401, 747, 748, 830, 731, 732, 735, 736, 734, 703, 20971, 4715, 4716, 444, 772, 4201, 751),
+    Numbers(501, 502, 503, 930, 510, 512, 504, 505, 506, 507, 20972, 4725, 4726, 544, 1672, 4202, 1891),
+    Numbers(601, 602, 603, 1030, 610, 612, 604, 605, 606, 607, 20973, 4735, 4736, 644, 1772, 4203, 1991),
 )
 
 
@@ -75,10 +78,13 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     yield from dialling(device, service)
     for number in device.free_lines:
         yield f"P{ACCOUNTS[number - 1].active} Account{number}.Active", "0"
-    if device.event_list:
-        yield f"P{ACCOUNTS[0].event_list} Account1.EventlistBlfUrl", device.event_list
+    yield f"P{ACCOUNTS[0].event_list} Account1.EventlistBlfUrl", device.event_list
     yield from _pickup(service)
+    yield "P20983 Preference.CheckSyncWithAuth", "0"  # nobody answers a challenge of our NOTIFY
+    if service.ca_url(CA_PEM):
+        yield "P20179 FirmwareUpGrade.TCAUrl", service.ca_url(CA_PEM)
     if service.url:
+        yield "P212 FirmwareUpgrade.UpgradeMode", PROTOCOLS[urlsplit(service.url).scheme]
         yield "P237 FirmwareUpgrade.ConfigServerPath", service.url
         yield "P1360 FirmwareUpgrade.UserName", service.http_user
         yield "P1361 FirmwareUpgrade.Password", service.http_password
@@ -100,6 +106,7 @@ def dialling(device: Device, service: Service) -> Iterator[tuple[str, str]]:
     for number, (p, _) in enumerate(zip(ACCOUNTS, device.accounts, strict=False), 1):
         yield f"P{p.send_key} Account{number}.Use#AsDialKey", "0" if pound else "1"
         yield f"P{p.dial_plan} Account{number}.DialPlan", "{[x*#]+}" if pound else "{[x*]+}"
+        yield f"P{p.own_codes} Account{number}.EnableCallFeatures", "0"  # star codes are ours
     yield "P85 Preference.NoKeyEntryTimeout", str(SHORT_TIMER)
 
 

@@ -41,9 +41,9 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield "user_subscription_expiry" + at, str(service.subscribe_expires)
     for number in device.free_lines:
         yield f"user_active[{number}]", "off"
-    if device.event_list:
-        yield "user_event_list_uri[1]", device.event_list
+    yield "user_event_list_uri[1]", device.event_list
     yield from dialling(device, service)
+    yield "challenge_response", "off"  # or it challenges our NOTIFY, and nobody answers that
     yield "callpickup_dialoginfo", "on"
     yield "refuse_call_pickup_of_connected_calls", "on"
     if service.url:

@@ -15,6 +15,7 @@ SENDS_AT_ONCE = True
 KINDS = frozenset(KeyKind)
 TRANSPORTS = {"udp": "0", "tcp": "1", "tls": "2"}
 NOTHING = "0"
+NO_VALUE = "%NULL%"  # which an empty one is not
 TYPES = {KeyKind.SPEED_DIAL: "13", KeyKind.LINE: "15", KeyKind.BLF: "16", KeyKind.LIST: "39"}
 HEAD = "#!version:1.0.0.1"
 BOOT = "y000000000000.boot"
@@ -37,8 +38,8 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield line + "sip_server.1.port", str(service.port)
         yield line + "sip_server.1.transport_type", TRANSPORTS[service.transport]
         yield line + "sip_server.1.expires", str(service.register_expires)
+        yield line + "outbound_proxy_enable", "1" if account.domain else "0"
         if account.domain:
-            yield line + "outbound_proxy_enable", "1"
             yield line + "outbound_proxy.1.address", service.host
             yield line + "outbound_proxy.1.port", str(service.port)
         yield line + "blf.subscribe_period", str(service.subscribe_expires)
@@ -48,8 +49,8 @@ def settings(device: Device, service: Service) -> Iterator[tuple[str, str]]:
         yield line + "group_pickup_code", service.group_code
     for number in device.free_lines:
         yield f"account.{number}.enable", "0"  # or a line that was there before would stay
+    yield "account.1.blf.blf_list_uri", device.event_list or NO_VALUE
     if device.event_list:
-        yield "account.1.blf.blf_list_uri", device.event_list
         yield "account.1.blf_list_code", service.directed_code
         yield "phone_setting.auto_blf_list_enable", "0"  # its keys are where they were put
     yield from _pickup(service)

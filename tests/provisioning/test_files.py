@@ -316,7 +316,7 @@ def test_every_phone_gets_all_that_lamps_and_pickup_need(model: str) -> None:
 def test_over_tls_a_phone_is_told_whom_to_trust_if_its_maker_has_a_way(model: str) -> None:
     made, known = (
         device(model),
-        {"yealink": "ca.pem", "cisco": "ca.pem", "snom": "ca.der", "gigaset": "ca.der"},
+        {"yealink": "ca.pem", "cisco": "ca.pem", "htek": "ca.pem", "snom": "ca.der", "gigaset": "ca.der"},
     )
     name = known.get(model.partition("/")[0])
     for transport, has_ca in (("tls", True), ("tls", False), ("tcp", True)):
@@ -325,6 +325,79 @@ def test_over_tls_a_phone_is_told_whom_to_trust_if_its_maker_has_a_way(model: st
         told = f"{SERVICE.url}{name}" in text
         assert told is bool(name and transport == "tls" and has_ca)
         assert "5061" in text
+
+
+UNCHALLENGED = {
+    "grandstream": {"sip.notify.challenge": "No"},
+    "snom": {"challenge_response": "off"},
+    "gigaset": {"challenge_response": "off"},
+    "cisco": {"Auth_Resync-Reboot_1_": "No"},
+    "htek": {"P20983 Preference.CheckSyncWithAuth": "0"},
+}
+"""What has a phone fetch its files when a NOTIFY says so; the others' documents have no challenge of it."""
+
+ONLY_OUR_CODES = {
+    "grandstream": {"account.1.featureCodes.callFeatures": "No"},
+    "cisco": {"Blind_Transfer_Code": "", "Call_Return_Code": "", "DND_Act_Code": ""},
+    "htek": {"P191 Account1.EnableCallFeatures": "0"},
+}
+"""What keeps a phone from acting itself on star codes that the server has."""
+
+IN_THE_CLEAR_TOO = {
+    "grandstream": {"account.1.sip.uriSchemeWhenUsingTls": "sip", "account.1.sip.transport": "Tls Or Tcp"},
+}
+"""What has a phone on TLS call others by `sip:`, so that those without TLS can be reached."""
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_phone_leaves_to_the_server_what_is_its_part(model: str) -> None:
+    vendor, service = model.partition("/")[0], replace(SERVICE, transport="tls", port=5061)
+    told = {setting.name: setting.value for setting in provisioning.settings(device(model), service)}
+    wanted = {**UNCHALLENGED.get(vendor, {}), **ONLY_OUR_CODES.get(vendor, {})}
+    wanted |= IN_THE_CLEAR_TOO.get(vendor, {})
+    assert {name: told.get(name) for name in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    ("model", "on", "off"),
+    [
+        ("yealink/t54w", ("account.1.outbound_proxy_enable", "1"), "0"),
+        ("grandstream/gxp2170", ("account.1.sip.outboundProxy.1.address", "192.0.2.5:5060"), ""),
+        ("fanvil/x5u", ("sip/line[1]/ProxyAddr", "192.0.2.5"), ""),
+        ("cisco/spa504g", ("Outbound_Proxy_1_", "192.0.2.5:5060"), ""),
+        ("htek/uc924", ("P48 Account1.OutboundProxy", "192.0.2.5:5060"), ""),
+    ],
+)
+def test_a_phone_of_the_default_tenant_goes_by_no_proxy_any_more(
+    model: str, on: tuple[str, str], off: str
+) -> None:
+    """It may have been one of another tenant, whose domain is no address."""
+    name, value = on
+    plain = device(model)
+    of_tenant = replace(plain, accounts=(replace(plain.accounts[0], domain="acme.example"),))
+    told = [
+        {each.name: each.value for each in provisioning.settings(made, SERVICE)}[name]
+        for made in (of_tenant, plain)
+    ]
+    assert told == [value, off]
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "none"),
+    [
+        ("yealink/t54w", "account.1.blf.blf_list_uri", "%NULL%"),
+        ("snom/d785", "user_event_list_uri[1]", ""),
+        ("gigaset/p82x", "user_event_list_uri[1]", ""),
+        ("htek/uc924", "P134 Account1.EventlistBlfUrl", ""),
+    ],
+)
+def test_a_list_that_is_taken_away_is_watched_no_more(model: str, name: str, none: str) -> None:
+    keys = parse_keys("list:sales@pbx.example")
+    told = [
+        {each.name: each.value for each in provisioning.settings(made, SERVICE)}[name]
+        for made in (device(model, keys=keys), device(model, keys=()))
+    ]
+    assert told == ["sales@pbx.example", none]
 
 
 def test_layers_say_where_a_setting_comes_from() -> None:

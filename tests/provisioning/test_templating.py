@@ -41,7 +41,10 @@ def test_what_a_template_is_given() -> None:
     mac, key, host, version, name = first.split()
     assert (mac, key, host, name) == ("805ec0123456", "Bob", "192.0.2.5", "account.1.enable")
     assert len(version) == 10
-    assert made(YEALINK, source, Layer("site", {"x": "y"})).split()[3] != version
+    later = replace(SERVICE, changed=4_000_000_000)
+    (rendered,) = files(YEALINK, later, (), Template("scope", source)).values()
+    assert rendered.split()[3] == b"4000000000"
+    assert int(version) < 4_000_000_000
     assert made(YEALINK, "{{ dict(settings)['x'] }}", Layer("site", {"x": "y"})) == "y"
 
 
