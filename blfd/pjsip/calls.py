@@ -162,10 +162,24 @@ class Calls:
         challenges: list[Challenge] = []
         if leg:
             challenges = leg.session.challenged(response.status, response.cseq, response.challenges())
-        self._give(response, flow, readable_session_description(response), challenges, branch)
+        if not self._fill(response, flow, readable_session_description(response), challenges, branch):
+            return not (self._given_up(leg, response) and is_success)
+        self._process()
         if leg and response.status in CHALLENGING and self.legs.of_tag(tag) is leg:
             self.legs.refused_proof(leg)
         self._touch(tag, response)
+        return True
+
+    def _given_up(self, leg: Leg | None, response: Response) -> bool:
+        """End a leg whose INVITE has a final response that PJSIP cannot be given: it would wait on."""
+        ends = response.method == "INVITE" and response.status >= 200
+        if leg is None or not ends or leg.session.is_answered:
+            return False
+        self._events.message = response
+        try:
+            leg.session.terminate(response.status if response.status >= 300 else 502, tells=True)
+        finally:
+            self._events.message = None
         return True
 
     def _touch(self, tag: str, message: Request | Response) -> None:
@@ -279,8 +293,10 @@ class Calls:
 
         `branch` is that of a response as PJSIP has made it.
         """
-        if not self._fill(message, flow, sdp, challenges, branch):
-            return False
+        return self._fill(message, flow, sdp, challenges, branch) and self._process()
+
+    def _process(self) -> bool:
+        """Have PJSIP handle what it was filled with; whether one of its layers took it."""
         try:
             return self._received.process()
         finally:  # what its timers do later is nobody's message
@@ -302,6 +318,7 @@ class Calls:
         source = response_flow(message.via, flow) if isinstance(message, Request) else flow
         if self._received.fill(octets_of(message, flow, sdp, challenges, branch), source, transport):
             return True
+        self._events.message = self._events.sdp = None
         log.warning("%s of %s from %s: PJSIP cannot read it", message.method, message.call_id, flow)
         return False
 

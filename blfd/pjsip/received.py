@@ -14,8 +14,10 @@ from blfd.pjsip.descriptions import sound
 from blfd.pjsip.endpoint import Endpoint
 from blfd.pjsip.library import CData, ffi, lib, zero
 from blfd.pjsip.stand_ins import StandIns
-from blfd.sip.grammar import TOKEN, is_token
+from blfd.sip.grammar import QUOTED, TOKEN, is_token
+from blfd.sip.headers import name_addrs
 from blfd.sip.message import Request, Response
+from blfd.sip.uris import request_uri
 from blfd.sip.via import Via
 from blfd.sip.writer import stamped_vias
 
@@ -56,8 +58,36 @@ def _session_expires(values: Sequence[str]) -> list[str]:
     return [f"{seconds};refresher={who[1]}" if who else seconds for seconds in _seconds(values)]
 
 
+_misfit_ttl = re.compile(
+    r";ttl(?!=(?:\d{1,2}|1\d\d|2[0-4]\d|25[0-5])(?:[;?>]|$))(?:=[^;?>@\"]*+)?(?=[;?>]|$)", re.I
+)
+_parameters = re.compile(rf' *+; *+{TOKEN}(?: *+= *+({QUOTED}|[^;"]*+))?')
+_may_stand = re.compile(rf" *+|{QUOTED}|{TOKEN} *+").fullmatch
+
+
+def _readable(parameter: re.Match[str]) -> str:
+    return parameter[0] if _may_stand(parameter[1] or "") else ""
+
+
+def address(text: str) -> str:
+    """A name-addr with its parameters, as it came but for those that PJSIP cannot read."""
+    if "ttl" in text.lower():
+        text = _misfit_ttl.sub("", text)
+    before, bracket, behind = text.rpartition(">")
+    if not bracket:  # it has no brackets, so all parameters are the header's
+        before, bracket, behind = text.partition(";")
+        behind, bracket = bracket + behind, ""
+    if "=" not in behind:
+        return text
+    return f"{before}{bracket}{_parameters.sub(_readable, behind)}"
+
+
+def _routes(values: Sequence[str]) -> list[str]:
+    return [address(one.text) for value in values for one in name_addrs(value)]
+
+
 READ: dict[str, tuple[str, Callable[[Sequence[str]], Sequence[str]]]] = {
-    "record-route": ("Record-Route", lambda values: values),
+    "record-route": ("Record-Route", _routes),
     "contact": ("Contact", lambda values: values),
     "max-forwards": ("Max-Forwards", _one(r"(\d{1,9})$")),
     "require": ("Require", _names),
@@ -162,7 +192,7 @@ def octets_of(
         # PJSIP refuses sips: where the Contact is sip:, as makers write it; what that asks for is the core's.
         target = message.target.text
         target = f"sip{target[4:]}" if message.target.scheme == "sips" else target
-        first = f"{message.method} {target} SIP/2.0"
+        first = f"{message.method} {address(target)} SIP/2.0"
         top, *others = stamped_vias(message, flow)
         vias = [_plain_via(message.via, flow, top), *others]
     else:
@@ -170,7 +200,8 @@ def octets_of(
         first_via, *others = fields["via"]
         vias = [first_via.replace(message.via.branch, branch, 1), *others]
     lines = [first, *(f"Via: {via}" for via in vias)]
-    lines += [f"From: {fields['from'][0]}", f"To: {fields['to'][0]}", f"Call-ID: {message.call_id}"]
+    lines += [f"From: {address(fields['from'][0])}", f"To: {address(fields['to'][0])}"]
+    lines.append(f"Call-ID: {message.call_id}")
     lines.append(f"CSeq: {message.cseq} {message.method}")
     for name, (title, readable) in READ.items():
         if name in fields:
@@ -202,7 +233,7 @@ def _contacts(message: Request | Response, flow: Flow) -> Sequence[str]:
     if redirects or not message.contacts:
         return message.fields["contact"]
     found = target(message, flow)
-    return [f"<{found}>"] if found else []
+    return [address(f"<{request_uri(found)}>")] if found else []
 
 
 def _plain_via(via: Via, flow: Flow, true: str) -> str:

@@ -7,7 +7,7 @@ same end.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from blfd.core.capabilities import METHODS
 from blfd.core.messages import Credentials
@@ -22,7 +22,6 @@ from blfd.sip.via import Via, via_parms
 MAX_HEADER_LINES = 256
 MAX_FORWARDS = 255
 SERVED_SCHEMES = frozenset(("sip", "sips", "tel"))
-REFUSALS = 300  # statuses from here
 ESSENTIAL = ("via", "from", "to", "call-id", "cseq")
 CHECKED: dict[str, Callable[[str], object]] = {
     "content-type": headers.media_type,
@@ -31,6 +30,17 @@ CHECKED: dict[str, Callable[[str], object]] = {
     "route": headers.name_addrs,
 }
 """Headers that are not read with the message but must be sound."""
+UNREFUSED = frozenset(("ACK", "BYE", "CANCEL", "PRACK"))
+"""Methods of requests that end or confirm something: what is refused, or not heard, goes on for ever."""
+LEFT_OUT: dict[str, Callable[[str], object]] = {
+    **CHECKED,
+    "contact": headers.contacts,
+    "max-forwards": lambda value: whole_number(value, MAX_FORWARDS),
+    "expires": seconds,
+    "authorization": headers.credentials,
+    "proxy-authorization": headers.credentials,
+}
+"""Headers that are left out of those requests, and of responses, where they cannot be read."""
 
 _method = re.compile(r"[!-~]+").fullmatch
 _version = re.compile(r"SIP/([0-9]+\.[0-9]+)", re.IGNORECASE).fullmatch
@@ -100,9 +110,15 @@ def _read(data: bytes) -> Request | Response:
     if len(lines) > MAX_HEADER_LINES:
         raise BadHeader(f"more than {MAX_HEADER_LINES} header lines")
     fields = fields_of(head, text, lines)
-    if lines[0][:4].upper() == "SIP/":
-        return _response(data, lines[0], fields, data[end + 4 :])
-    return _request(data, lines[0], fields, data[end + 4 :])
+    read = _response if lines[0][:4].upper() == "SIP/" else _request
+    try:
+        return read(data, lines[0], fields, data[end + 4 :])
+    except BadHeader:
+        if read is _request and lines[0].partition(" ")[0] not in UNREFUSED:
+            raise
+        if not _leave_out(fields):
+            raise
+        return read(data, lines[0], fields, data[end + 4 :])
 
 
 def _request(data: bytes, start: str, fields: Fields, body: bytes) -> Request:
@@ -170,7 +186,7 @@ def _response(data: bytes, start: str, fields: Fields, body: bytes) -> Response:
         part = "CSeq"
         cseq, method = headers.cseq(fields["cseq"][0])
         part, status = "Contact", int(line[1])
-        contacts = _contacts(fields) if status < REFUSALS else _contacts_of_refusal(fields)
+        contacts = _contacts(fields)
     except KeyError:
         raise BadHeader(f"no {part}") from None
     except BadHeader:
@@ -229,13 +245,21 @@ def _contacts(fields: Fields) -> tuple[AddressParam, ...]:
     return tuple(one for value in values for one in headers.contacts(value))
 
 
-def _contacts_of_refusal(fields: Fields) -> tuple[AddressParam, ...]:
-    """The Contacts, none where they cannot be read: a call that is refused must not ring on for that."""
+def _leave_out(fields: Fields) -> bool:
+    """Leave out what cannot be read and nothing depends on; whether there was any."""
+    found = [name for name, look in LEFT_OUT.items() if name in fields and not _is_sound(fields[name], look)]
+    for name in found:
+        del fields[name]
+    return bool(found)
+
+
+def _is_sound(values: Sequence[str], look: Callable[[str], object]) -> bool:
     try:
-        return _contacts(fields)
+        for value in values:
+            look(value)
     except BadHeader:
-        del fields["contact"]
-        return ()
+        return False
+    return True
 
 
 def _credentials(fields: Fields) -> tuple[Credentials, ...]:

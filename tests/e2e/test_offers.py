@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from calls import Calling, Dialog, audio_port, branch, connect, direction, hang_up, sdp
 from sites import Site
+from wire import Message
 
 SDP = "application/sdp"
 RELIABLE = {"Require": "100rel", "RSeq": "1", "Content_Type": SDP}
@@ -325,3 +326,71 @@ def test_two_branches_answer(site: Site) -> None:
     callee.reply(bye, 200)
     assert caller.silent(lambda m: m.method in ("BYE", "INVITE"), 0.2)
     hang_up(mine, callee)
+
+
+# What else of a phone's final response PJSIP, or nobody, can read
+
+
+STRANGE = "<sip:102:@127.0.0.1>"
+"""A To that has an empty password, which PJSIP takes for no URI."""
+
+
+def written_as(invite: Message, to: str, tag: str = "f1") -> Message:
+    """The INVITE as a phone reads it that writes To in its own way."""
+    return replace(invite, headers=[(n, f"{to};tag={tag}" if n == "to" else v) for n, v in invite.headers])
+
+
+@pytest.mark.parametrize(
+    ("to", "contact"),
+    [
+        ("", "Bob, Jr <sip:102@{address}>"),
+        ("", "junk"),
+        ("", "<sip:102@{address};ttl=999>"),
+        ("Bob, Jr <sip:102@h>", "<sip:102@{address}>"),
+        ("<sip:102@h>;x=[a]", "<sip:102@{address}>"),
+        ("<sip:102@h;ttl=x>", "<sip:102@{address}>"),
+    ],
+)
+def test_a_200_answers_however_it_is_written(site: Site, to: str, contact: str) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102", sdp(4000))
+    invite = callee.wait_request("INVITE")
+    if to:
+        invite = written_as(invite, to)
+    said = contact.format(address=callee.address)
+    callee.reply(invite, 200, "OK", sdp(5000), Content_Type=SDP, Contact=said)
+    mine = calling.acknowledge(calling.final())
+    assert callee.wait_request("ACK")["call-id"] == invite["call-id"]
+    hang_up(mine, callee)
+
+
+def test_a_200_that_cannot_be_given_to_pjsip_ends_the_call(site: Site) -> None:
+    """The phone is told that it is heard and that the call is over, and the caller that it failed."""
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102", sdp(4000))
+    invite = callee.wait_request("INVITE")
+    callee.reply(written_as(invite, STRANGE), 200, "OK", sdp(5000), Content_Type=SDP)
+    assert calling.refused().status == 480
+    callee.wait_request("ACK")
+    callee.reply(callee.wait_request("BYE"), 200)
+    site.wait_no_call()
+
+
+def test_a_refusal_that_cannot_be_given_to_pjsip_is_one(site: Site) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    calling = Calling.start(caller, "102", sdp(4000))
+    callee.reply(written_as(callee.wait_request("INVITE"), STRANGE), 486, "Busy Here")
+    assert calling.refused().status == 486
+    site.wait_no_call()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("Contact", "Bob, Jr <sip:101@127.0.0.1>"), ("Max-Forwards", "many"), ("Record-Route", "junk")],
+)
+def test_a_bye_ends_its_call_whatever_else_is_in_it(site: Site, name: str, value: str) -> None:
+    caller, callee = site.registered("101"), site.registered("102")
+    mine, _ = connect(caller, callee)
+    headers = mine.send("BYE", b"", SDP, **{name.replace("-", "_"): value})
+    callee.reply(callee.wait_request("BYE"), 200)
+    assert caller.final(headers).status == 200

@@ -10,7 +10,7 @@ from tortures import NOTHING, TORTURES, Torture
 
 from blfd.core.messages import Credentials
 from blfd.core.values import Address
-from blfd.sip import uris
+from blfd.sip import reader, uris
 from blfd.sip.message import Malformed, Message, Request, Response
 from blfd.sip.reader import read
 
@@ -290,13 +290,47 @@ def test_what_is_not_answered(data: bytes) -> None:
     assert malformed(data).unread is None
 
 
-@pytest.mark.parametrize("contact", [b"<>", b"junk", b"", b"<sip:", b'"x'])
-def test_a_refusal_counts_whatever_its_contact_is(contact: bytes) -> None:
-    data = OK.replace(b"To: ", b"Contact: " + contact + b"\r\nTo: ")
-    assert malformed(data).fault == "bad Contact"
-    refusal = read(data.replace(b"200 OK", b"302 Moved Temporarily"))
-    assert isinstance(refusal, Response)
-    assert (refusal.status, refusal.contacts, "contact" in refusal.fields) == (302, (), False)
+UNREADABLE = [
+    *((b"Contact", value) for value in (b"<>", b"junk", b"", b"<sip:", b'"x', b"Bob, Jr <sip:102@h>")),
+    (b"Record-Route", b"junk"),
+    (b"Route", b"junk"),
+    (b"Path", b"junk"),
+    (b"Max-Forwards", b"many"),
+    (b"Expires", b"soon"),
+    (b"Content-Type", b"sdp"),
+    (b"Authorization", b"Digest junk"),
+]
+
+
+STARTS = [b"200 OK", b"183 Progress", b"302 Moved", *map(str.encode, sorted(reader.UNREFUSED))]
+
+
+def having(data: bytes, name: bytes, value: bytes) -> bytes:
+    """A message with this header field in the place of that which it had."""
+    return re.sub(rb"(?m)^" + name + rb": .*\n", b"", data).replace(
+        b"To: ", name + b": " + value + b"\r\nTo: "
+    )
+
+
+@pytest.mark.parametrize(("name", "value"), UNREADABLE)
+@pytest.mark.parametrize("start", STARTS)
+def test_what_ends_or_answers_something_counts_whatever_else_is_in_it(
+    name: bytes, value: bytes, start: bytes
+) -> None:
+    """A call whose 200, ACK or BYE is not heard goes on, or is repeated, for ever."""
+    is_request = start.decode() in reader.UNREFUSED
+    data = SUBSCRIBE.replace(b"SUBSCRIBE", start) if is_request else OK.replace(b"200 OK", start)
+    message, sound = read(having(data, name, value)), read(data)
+    assert (message.call_id, message.cseq, message.to) == (sound.call_id, sound.cseq, sound.to)
+    assert message.contacts == (() if name == b"Contact" else sound.contacts)
+    if is_request or name.decode().lower() in ("contact", *reader.CHECKED):
+        assert name.decode().lower() not in message.fields
+
+
+@pytest.mark.parametrize(("name", "value"), UNREADABLE)
+def test_what_begins_something_has_to_be_readable(name: bytes, value: bytes) -> None:
+    data = having(SUBSCRIBE.replace(b"SUBSCRIBE", b"INVITE"), name, value)
+    assert malformed(data).fault == f"bad {name.decode()}"
 
 
 @pytest.mark.parametrize(
