@@ -265,9 +265,9 @@ class Calls:
 
     def give_waiting(self) -> None:
         """Give PJSIP the requests that were held and may go on; report of legs what has waited for that."""
-        self._give_held()
-        self.legs.report_failing()
-        self.legs.describe_touched()
+        if self._later:
+            self._give_held()
+        self.legs.report()
 
     def _give_held(self) -> None:
         """Give PJSIP the requests that have waited here, which are late to it alone."""
@@ -335,7 +335,7 @@ class Calls:
                 return left
         delay = self.endpoint.poll_timers()
         self._timers_at = None if delay is None else time.monotonic() + delay
-        waits = self._later or self.legs.are_failing or self.legs.are_touched
+        waits = self._later or self.legs.has_to_report
         return 0.0 if waits else delay
 
     def flow_closed(self, flow: Flow) -> None:

@@ -192,11 +192,7 @@ class Legs:
         """Note that something was said in the dialog of a leg."""
         self._touched[leg] = None
 
-    @property
-    def are_touched(self) -> bool:
-        return bool(self._touched)
-
-    def describe_touched(self) -> None:
+    def _describe_touched(self) -> None:
         """Tell the core what has to outlive the process, of legs that are up and of which it has changed."""
         touched, self._touched = self._touched, {}
         for leg in touched:
@@ -265,7 +261,7 @@ class Legs:
     # What cannot be sent
 
     def too_large(self, octets: bytes) -> bytes:
-        """What is sent instead of a message that is too large; `report_failing` does what has to follow."""
+        """What is sent instead of a message that is too large; `report` does what has to follow."""
         message = read(octets)
         is_request = isinstance(message, Request)
         leg = self._by_tag.get((message.from_ if is_request else message.to).tag)
@@ -282,10 +278,17 @@ class Legs:
         return instead_of(octets) if is_final else b""
 
     @property
-    def are_failing(self) -> bool:
-        return bool(self._failing)
+    def has_to_report(self) -> bool:
+        return bool(self._failing or self._touched)
 
-    def report_failing(self) -> None:
+    def report(self) -> None:
+        """Do what has waited until PJSIP was left."""
+        if self._failing:
+            self._report_failing()
+        if self._touched:
+            self._describe_touched()
+
+    def _report_failing(self) -> None:
         """Have both ends of a call end at once where a message of it cannot be sent."""
         while self._failing:
             leg = self._failing[0]

@@ -91,8 +91,8 @@ class Stack:
 
     def poll(self, timeout: float) -> None:
         """Handle what comes within `timeout` seconds, and all timers that are due."""
-        delay = self._calls.poll()
-        self.network.poll(0.0 if self.admission.waiting else self._may_wait(timeout, delay))
+        delay, due_at = self._calls.poll(), self.client.next_timer()
+        self.network.poll(0.0 if self.admission.waiting else self._may_wait(timeout, delay, due_at))
         self._tell_responses()
         try:
             if self.admission.waiting:
@@ -101,15 +101,17 @@ class Stack:
             log.exception("something that came was not handled")
         self._calls.give_waiting()
         now = time.monotonic()
-        self.client.due(now)
+        if due_at is not None and due_at <= now:
+            self.client.due(now)
         self._server.transactions.due(now)
 
-    def _may_wait(self, timeout: float, delay: float | None) -> float:
-        """Seconds until a timer is due, `timeout` at most; `delay` is until the first of the calls."""
+    def _may_wait(self, timeout: float, delay: float | None, due_at: float | None) -> float:
+        """Seconds until a timer is due, `timeout` at most; `delay` is until the first of the calls, and at
+        `due_at` is the first of our requests."""
         if delay is not None and delay < timeout:
             timeout = delay
         now = time.monotonic()
-        for at in (*self.client.next_timers(), self._server.transactions.next_timer()):
+        for at in (due_at, self._server.transactions.next_timer()):
             if at is not None and at - now < timeout:
                 timeout = at - now
         return max(0.0, timeout)

@@ -102,5 +102,9 @@ class UserAgentClient:
             if token:
                 self._emit(ResponseReceived(token, 408))
 
-    def next_timers(self) -> tuple[float | None, float | None]:
-        return self.clients.next_timer(), self._requests.next_timer()
+    def next_timer(self) -> float | None:
+        """When `due` wants to be called; None for never."""
+        notify, other = self.clients.next_timer(), self._requests.next_timer()
+        if notify is None or other is None:
+            return other if notify is None else notify
+        return min(notify, other)

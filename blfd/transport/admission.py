@@ -56,12 +56,12 @@ class Admission:
 
     def turn(self) -> Iterator[tuple[bytes, Flow]]:
         """The SUBSCRIBEs that have waited, as many as are served before the sockets are read again."""
-        for _ in range(min(len(self._backlog), TURN)):
+        for _ in range(min(len(self._backlog.waiting), TURN)):
             yield self._backlog.take()
 
     @property
     def waiting(self) -> int:
-        return len(self._backlog)
+        return len(self._backlog.waiting)
 
     @property
     def sent_away(self) -> int:

@@ -14,26 +14,23 @@ class Backlog:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._waiting: deque[tuple[bytes, Flow]] = deque()
+        self.waiting: deque[tuple[bytes, Flow]] = deque()
         self._known: set[bytes] = set()
         self.refused = 0
-
-    def __len__(self) -> int:
-        return len(self._waiting)
 
     def put(self, data: bytes, flow: Flow) -> bool:
         """Let a message wait; False if there is no room. A retransmission of one that waits is left out."""
         if data in self._known:
             return True
-        if len(self._waiting) >= self._most:
+        if len(self.waiting) >= self._most:
             self.refused += 1
             return False
         self._known.add(data)
-        self._waiting.append((data, flow))
+        self.waiting.append((data, flow))
         return True
 
     def take(self) -> tuple[bytes, Flow]:
-        data, flow = self._waiting.popleft()
+        data, flow = self.waiting.popleft()
         self._known.discard(data)
         return data, flow
 

@@ -164,8 +164,6 @@ class Connections:
 
     def due(self) -> list[Flow]:
         """The flows to try again now, as something waits for that; forget what has waited for too long."""
-        if not self._undelivered:
-            return []
         now = self._polling.clock()
         for flow, count in self._undelivered.expired(now):
             if flow not in self._by_flow:

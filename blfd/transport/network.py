@@ -99,7 +99,7 @@ class Network(Polling):
         attempt = self.connections.next_attempt()
         super().poll(timeout if attempt is None else min(timeout, max(0.0, attempt - self.clock())))
         self.connections.settle()
-        for flow in self.connections.due():
+        for flow in self.connections.due() if attempt is not None else ():
             listener = self.listeners[flow.listener]
             assert not isinstance(listener, UdpListener), "it has connections"
             self.connections.open(listener, flow, at_once=True)

@@ -35,9 +35,6 @@ class Undelivered:
     def __init__(self) -> None:
         self._by_flow: dict[Flow, Waiting] = {}
 
-    def __len__(self) -> int:
-        return len(self._by_flow)
-
     def __contains__(self, flow: Flow) -> bool:
         return flow in self._by_flow
 

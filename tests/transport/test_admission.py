@@ -110,4 +110,4 @@ def test_the_backlog_forgets_what_was_taken() -> None:
         assert backlog.put(b"same", PHONE)
         assert not backlog.put(b"other", PHONE)
         assert backlog.take() == (b"same", PHONE)
-    assert (len(backlog), backlog.refused) == (0, 3)
+    assert (len(backlog.waiting), backlog.refused) == (0, 3)
