@@ -1,13 +1,13 @@
 """What the running server says of itself, as plain dictionaries for the control socket.
 
-What can be long comes as an iterator, which may be left and gone on with while the core works: so its rows
-need not be of one moment, and SIP need not wait for all of them.
+What can be long comes as an iterator, which is read a slice at a time while the core works: SIP does not
+wait for all rows, and they need not be of one moment.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from blfd.core.calls.call import Call
@@ -17,7 +17,7 @@ from blfd.core.events.dialog_state import Lamp, WatchedDialog
 from blfd.core.events.subscription import Phase, Subscription
 from blfd.core.party import State
 from blfd.core.pickers import lamp_watchers, pickers
-from blfd.core.publications.composition import Publication
+from blfd.core.publications.report import publication
 from blfd.core.trunks.report import trunks
 from blfd.core.upstreams.report import lamp as upstream_lamp
 from blfd.core.upstreams.report import upstreams
@@ -29,12 +29,12 @@ GRACE = 60.0  # seconds beyond its timer until a call counts as stuck
 
 
 def registrations(core: Core, tenant: str, now: float) -> Iterator[Row]:
-    """One row a binding; `expires` in seconds from now. Not `reachable`: the phone has to connect again."""
+    """A row for each binding; `expires` in seconds from now. Without `reachable`, it has to connect again."""
     return (_binding(core, one, now) for one in core.registrar.all_bindings(now) if one.aor.tenant == tenant)
 
 
 def registrations_of(core: Core, now: float, aors: Iterable[Aor]) -> Iterator[Row]:
-    """One row a binding of some extensions, as in `registrations`."""
+    """The rows of some extensions' bindings, as in `registrations`."""
     return (_binding(core, binding, now) for aor in aors for binding in core.registrar.bindings(aor, now))
 
 
@@ -52,21 +52,21 @@ def _binding(core: Core, binding: Binding, now: float) -> Row:
 
 
 def lamps(core: Core, now: float, aors: Iterable[Aor] | None = None) -> Iterator[Row]:
-    """One row an extension, of all or of `aors`; those that are gone by then are left out."""
+    """A row for each extension, of all or of `aors`; one that is gone meanwhile is left out."""
     for aor in sorted(core.directory.extensions) if aors is None else aors:
         if aor in core.directory.extensions:
             yield _lamp(core, aor, now)
 
 
-def of_tenant(core: Core, tenant: str) -> list[Aor]:
+def extensions_of(core: Core, tenant: str) -> list[Aor]:
     """The extensions of a tenant, in the order of their names."""
     return sorted(aor for aor in core.directory.extensions if aor.tenant == tenant)
 
 
 def changes(core: Core, since: int | None, now: float) -> Row:
-    """What has changed after number `since`, of all tenants; with None, or where that is too long ago, `all`.
+    """What has changed in all tenants after number `since`; `all`, with None or where that is too long ago.
 
-    `number` is what to ask with the next time; `lamps` is an iterator.
+    `number` is the `since` of the next time; `lamps` is an iterator.
     """
     known = core.changes.lamps_since(since) if since is not None else None
     attempts = core.changes.attempts_since(core.changes.number if since is None else since)
@@ -96,8 +96,10 @@ def _lamp(core: Core, aor: Aor, now: float) -> Row:
 
 
 def _dialog(dialog: WatchedDialog, now: float) -> Row:
-    """A dialog as a row; `direction` is who calls whom, as people see it; in NOTIFYs it is who sent the
-    INVITE (RFC 4235)."""
+    """A dialog as a row.
+
+    `direction` is who calls whom, as people see it; in NOTIFYs it is who has sent the INVITE (RFC 4235).
+    """
     remote, name = dialog.other
     return {
         "id": dialog.element_id,
@@ -115,16 +117,15 @@ def _dialog(dialog: WatchedDialog, now: float) -> Row:
 
 
 def explain(core: Core, aor: Aor, now: float) -> Row:
-    """Why a lamp shows what it shows; the extension has to exist. Times in seconds ago."""
+    """Why the lamp of an extension that exists shows what it shows; times are in seconds ago."""
     row = _lamp(core, aor, now)
     row["forwarded"] = core.directory.extensions[aor].forwarding.told
     row["phones"] = len(core.registrar.bindings(aor, now))
-    last = core.dialogs.last(aor)
-    row["why_idle"] = "it had none since the server started"
     row["owner"] = core.directory.owner(core.directory.extensions[aor]).value
-    row["published"] = [_publication(publication, now) for publication in core.compositor.of(aor)]
+    row["published"] = [publication(each, now) for each in core.compositor.of(aor)]
     row["upstream"] = upstream_lamp(aor, watch, now) if (watch := core.upstreams.of(aor)) else None
-    if last:
+    row["why_idle"] = "it had none since the server started"
+    if last := core.dialogs.last(aor):
         ago = f"{now - last.since:.0f} s ago{_why(core, last)}"
         row["why_idle"] = f"the last, with {last.other[0]}, ended {ago}"
     row["watchers"] = [_watcher(subscription, now) for subscription in lamp_watchers(core, aor)]
@@ -132,44 +133,8 @@ def explain(core: Core, aor: Aor, now: float) -> Row:
     return row
 
 
-def _publication(publication: Publication, now: float) -> Row:
-    """A publication as a row: whose word it is, since when and for how long; times in seconds ago and from
-    now."""
-    saved = publication.saved
-    return {
-        "extension": saved.aor.extension,
-        "tenant": saved.aor.tenant,
-        "publisher": saved.publisher,
-        "dialogs": len(publication.dialogs),
-        "ago": round(now - saved.at, 1),
-        "expires": max(0, round(saved.expires_at - now)),
-    }
-
-
-def publications(core: Core, tenant: str, now: float) -> Iterator[Row]:
-    """One row a publication."""
-    for publication in core.compositor.all():
-        if publication.saved.aor.tenant == tenant:
-            yield _publication(publication, now)
-
-
-def refused_publishers(core: Core, tenant: str, now: float) -> list[Row]:
-    """Who publishes an extension in vain, the latest last; a first challenge is no refusal."""
-    return [
-        {
-            "source": source,
-            "extension": aor.extension,
-            "status": refused.status,
-            "reason": refused.reason,
-            "times": refused.times,
-            "ago": round(now - refused.at, 1),
-        }
-        for (source, aor), refused in core.compositor.refused.items()
-        if aor.tenant == tenant and (refused.status != 401 or refused.times > 1)
-    ]
-
-
 def _why(core: Core, dialog: WatchedDialog) -> str:
+    """Why a dialog has ended, and who has the call, behind the sentence that says so."""
     call, taken = core.calls.numbered(dialog.call), ""
     if dialog.taken_by:
         has = f"{call.seated(dialog.role).user} has it now" if call else f"{dialog.taken_by} had it then"
@@ -200,7 +165,7 @@ def _watcher(subscription: Subscription, now: float) -> Row:
 
 
 def watchers(core: Core, tenant: str, now: float) -> Iterator[Row]:
-    """One row a subscription; `version` and `cseq` are those of the last NOTIFY."""
+    """A row for each subscription; `version` and `cseq` are those of its last NOTIFY."""
     for subscription in core.notifier.subscriptions:
         if subscription.watcher.tenant == tenant:
             yield {
@@ -219,7 +184,7 @@ def watchers(core: Core, tenant: str, now: float) -> Iterator[Row]:
 
 
 def watching(core: Core, aors: Iterable[Aor]) -> Iterator[Row]:
-    """One row a phone of these watchers: all that it watches."""
+    """A row for each phone of these watchers, with all that it watches."""
     for aor in aors:
         phones: dict[tuple[Flow, str], list[str]] = {}
         for one in core.notifier.subscriptions.by_watcher(aor):
@@ -234,6 +199,7 @@ def watching(core: Core, aors: Iterable[Aor]) -> Iterator[Row]:
 
 
 def calls(core: Core, tenant: str, now: float) -> list[Row]:
+    """A row for each call of a tenant."""
     return [_call(call, now) for call in core.calls if call.caller.aor.tenant == tenant]
 
 
@@ -269,7 +235,7 @@ def _call(call: Call, now: float) -> Row:
 def unknown(core: Core, tenant: str) -> list[Row]:
     """Keys that watch an extension which does not exist, the latest first."""
     found = reversed(core.notifier.requests.unknown)
-    return [{"watcher": w.extension, "wanted": wanted} for w, wanted in found if w.tenant == tenant]
+    return [{"watcher": who.extension, "wanted": wanted} for who, wanted in found if who.tenant == tenant]
 
 
 def phases(core: Core) -> dict[str, int]:
@@ -279,7 +245,7 @@ def phases(core: Core) -> dict[str, int]:
 
 
 def stuck(core: Core, now: float) -> int:
-    """How many calls ring although they should have been ended: a fault of ours, and a lamp that lies."""
+    """How many calls ring although their time is over: a fault of ours, by which lamps lie."""
     ringing = (call for call in core.calls if call.state is State.RINGING)
     return sum(now > (call.rings_until or call.started_at) + GRACE for call in ringing)
 
@@ -296,14 +262,15 @@ def totals(core: Core, now: float) -> Row:
         "calls": len(core.calls),
         "publications": len(core.compositor),
         "upstreams": len(core.directory.upstreams),
-        "upstreams_out_of_order": sum(
-            not row["usable"] for tenant in core.directory.tenants for row in upstreams(core, tenant, now)
-        ),
+        "upstreams_out_of_order": _out_of_order(core, upstreams, now),
         "upstream_lamps": len(core.upstreams),
         "unknown_lamps": core.upstreams.unknown,
         "stray_notifies": core.upstreams.hearing.strays,
         "trunks": len(core.trunks),
-        "trunks_out_of_order": sum(
-            not row["usable"] for tenant in core.directory.tenants for row in trunks(core, tenant, now)
-        ),
+        "trunks_out_of_order": _out_of_order(core, trunks, now),
     }
+
+
+def _out_of_order(core: Core, rows: Callable[[Core, str, float], Iterable[Row]], now: float) -> int:
+    """How many servers of others, of all tenants, cannot be used."""
+    return sum(not row["usable"] for tenant in core.directory.tenants for row in rows(core, tenant, now))

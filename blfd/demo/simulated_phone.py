@@ -1,8 +1,9 @@
 """A simulated phone: a real SIP user agent (PJSUA2) in a process of its own, for the demo and the tests.
 
-`python -m blfd.demo.simulated_phone --server 127.0.0.1:5060 --user 101 --password secret --watch 102`.
-Commands come as JSON lines on standard input ({"do": "call", "to": "102"}), what happens goes out as JSON
-lines.
+    python -m blfd.demo.simulated_phone --server 127.0.0.1:5060 --user 101 --password secret --watch 102
+
+It reads commands as JSON lines from standard input, such as {"do": "call", "to": "102"}, and writes what
+happens as JSON lines to standard output.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from blfd.pjsip.library import CData, callback, check, ffi, lib, raw, string
 from blfd.pjsip.wheel import FOLDER
 from dialog_info import DialogInfo, DialogInfoError, DialogState, parse
 
-sys.path.insert(0, str(FOLDER))  # where it is installed for no Python
+sys.path.insert(0, str(FOLDER))  # the wheel may be unpacked there, and installed for no Python
 import pjsua2 as pj
 
 BEFORE_DIALOGS = 20  # a module priority after PJSIP's transactions and before its dialogs
@@ -32,13 +33,13 @@ WORDS = {
 URGENCY = ("ringing", "talking", "held", "trying", "idle")
 IDENTITY = re.compile(r"^P-Asserted-Identity:\s*(.*?)\s*$", re.I | re.M)
 
-
-# PJSIP writes its log to standard output before it can be told not to: reports get a descriptor of their own.
+# PJSIP writes to standard output before it can be told not to, so reports have a descriptor of their own.
 _reports = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 
 
 def report(event: str, **what: Any) -> None:
+    """Tell who has started the phone what has happened."""
     print(json.dumps({"event": event, **what}), file=_reports, flush=True)
 
 
@@ -55,7 +56,7 @@ def lamp(document: DialogInfo) -> str:
 
 
 class Sound:
-    """What the phone plays into its calls instead of a microphone, and keeps of what it hears; WAV files."""
+    """The WAV files that the phone plays into its calls, and in which it keeps what it hears."""
 
     def __init__(self, play: str, record: str) -> None:
         self._player = pj.AudioMediaPlayer() if play else None
@@ -76,6 +77,8 @@ class Sound:
 
 
 class Call(pj.Call):  # type: ignore[misc]
+    """A call of the phone, which reports what happens to it."""
+
     def __init__(self, account: Account, number: int = pj.PJSUA_INVALID_ID) -> None:
         super().__init__(account, number)
         self._sound = account.sound
@@ -105,13 +108,13 @@ class Call(pj.Call):  # type: ignore[misc]
         report("transfer", code=prm.statusCode, reason=prm.reason, final=prm.finalNotify)
 
     def report_received(self) -> None:
-        """Report how much of the other one's voice has come so far."""
+        """Report how many packets of the other phone's voice have come so far."""
         received = self.getStreamStat(0).rtcp.rxStat
         report("received", packets=received.pkt, lost=received.loss)
 
 
 class Account(pj.Account):  # type: ignore[misc]
-    """One line of the phone; the newest call, and one on hold for whom somebody else is consulted."""
+    """The phone's line, its newest call, and the call that it holds while it consults somebody else."""
 
     call: Call | None = None
     held: Call | None = None
@@ -131,6 +134,7 @@ class Account(pj.Account):  # type: ignore[misc]
         self.answer(180)
 
     def answer(self, code: int) -> None:
+        """Send a response to the INVITE of the newest call."""
         parameter = pj.CallOpParam()
         parameter.statusCode = code
         if self.call:
@@ -151,6 +155,7 @@ class Phone:
         self._buddies = [self._watch(user) for user in options.watch.split(",") if user]
 
     def _start(self) -> None:
+        """Start PJSUA2 on loopback, without threads of its own and without a sound card."""
         config = pj.EpConfig()
         config.uaConfig.threadCnt = 0
         config.uaConfig.mainThreadOnly = True
@@ -184,7 +189,7 @@ class Phone:
         return account
 
     def _watch(self, user: str) -> pj.Buddy:
-        """Send SUBSCRIBE Event: dialog, which the class API does not offer."""
+        """Subscribe to the lamp of an extension (Event: dialog), which PJSUA2's classes do not offer."""
         config = pj.BuddyConfig()
         config.uri = self._uri(user)
         config.subscribe = False
@@ -194,6 +199,7 @@ class Phone:
         return buddy
 
     def _watch_notifies(self) -> tuple[CData, ...]:
+        """Have PJSIP show us each request; what is returned has to live as long as PJSIP does."""
         module, name = ffi.new("pjsip_module *"), ffi.new("char[]", b"mod-lamps")
         function = callback("pj_bool_t(pjsip_rx_data *)", self._on_request, 0)
         module.name.ptr, module.name.slen = name, 9
@@ -202,6 +208,7 @@ class Phone:
         return module, name, function
 
     def _on_request(self, rdata: CData) -> int:
+        """Report the lamp that a NOTIFY tells of, and leave the request to PJSIP."""
         message = rdata.msg_info.msg
         if string(message.line.req.method.name) == "NOTIFY" and message.body:
             body = raw(ffi.new("pj_str_t *", (ffi.cast("char *", message.body.data), message.body.len)))
@@ -236,7 +243,7 @@ class Phone:
                     return
 
     def _press(self, extension: str) -> None:
-        """Press a lamp's key: pick up what rings there with a Replaces made of the NOTIFY, or call it."""
+        """Press the key of a lamp: pick up what rings there, by a Replaces made of the NOTIFY, or call."""
         parameter, known = pj.CallOpParam(True), self._known.get(extension)
         ringing = [d for d in known.dialogs if d.state is DialogState.EARLY and d.call_id] if known else []
         if ringing:
@@ -258,7 +265,7 @@ class Phone:
         self._call(to, pj.CallOpParam(True))
 
     def _transfer(self, call: Call, to: str) -> None:
-        """Transfer the call to an extension; without one, the call on hold to whom this one is with."""
+        """Transfer the call to an extension; without one, the call on hold to the other end of this one."""
         parameter, held = pj.CallOpParam(True), self._account.held
         if to:
             call.xfer(self._uri(to), parameter)
@@ -266,7 +273,7 @@ class Phone:
             held.xferReplaces(call, parameter)
 
     def _do(self, command: dict[str, Any]) -> bool:
-        """Carry out a command; False for the last."""
+        """Carry out a command; returns False after the last one."""
         account, parameter = self._account, pj.CallOpParam(True)
         call = account.call
         match command["do"]:

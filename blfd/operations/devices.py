@@ -18,6 +18,8 @@ from blfd.store import Outcome, StoreError
 from blfd.store.devices import DeviceRow
 from provisioning import ProvisioningError, normal_mac, written_mac
 
+AT_ONCE = 500  # extensions in one request to the server, so that their names fit into it
+
 
 def row(device: DeviceRow) -> Row:
     """What an administrator says of a phone; nothing secret."""
@@ -32,11 +34,8 @@ def row(device: DeviceRow) -> Row:
     }
 
 
-AT_ONCE = 500  # extensions that the server is asked about: their names fit into a request
-
-
 def all(desk: Desk, tenant: str) -> list[Row]:
-    """All phones: when each came for its files, whether it works since, how many of its team have no key."""
+    """All phones: when each last fetched its files, whether it works, how many of its team have no key."""
     rows = desk.phones.all(tenant)
     survey = desk.phones.survey_of(rows)
     states = _states(desk, tenant, rows, desk.phones.watched(rows, survey))
@@ -63,12 +62,12 @@ def show(desk: Desk, tenant: str, mac: str) -> tuple[Row, list[Row]]:
 
 
 def fit(desk: Desk, tenant: str, mac: str) -> Fit:
-    """How many of a phone's team have a key."""
+    """How many of a phone's team have a key on it."""
     return desk.phones.fit(desk.phones.get(tenant, mac))
 
 
 def secrets(desk: Desk, tenant: str, mac: str) -> Row:
-    """Who signs in to the phone's web page with which password. The audit has who has asked."""
+    """The users of the phone's web page and their passwords. The audit keeps who has looked at them."""
     device = desk.phones.get(tenant, mac)
     with desk.change(
         tenant, "device.secrets", written_mac(device.mac), lambda: get(desk, tenant, mac), reloads=False
@@ -83,6 +82,7 @@ def secrets(desk: Desk, tenant: str, mac: str) -> Row:
 
 
 def _full(device: DeviceRow, state: str, fit: Fit) -> Row:
+    """A phone's row, with what it has done and how it is."""
     fetch = device.fetch
     return {
         **row(device),
@@ -146,7 +146,7 @@ def add(desk: Desk, tenant: str, wanted: Wanted) -> Row:
 
 
 def _own(settings: tuple[tuple[str, str], ...]) -> Row | None:
-    """What was set for a phone alone, for the audit."""
+    """The settings of one phone alone, as the audit keeps them; None without any."""
     return {"settings": told(settings)} if settings else None
 
 
@@ -163,7 +163,7 @@ def change(
     settings: tuple[tuple[str, str], ...] = (),
     expected: str | None = None,
 ) -> Row:
-    """Change what is given of a phone; it keeps its password, its address for files, and other settings."""
+    """Change what is given of a phone; it keeps its password, its address for files and other settings."""
     if (model, extensions, keys, transport, modules) == (None,) * 5 and not settings:
         advice = "give --model, --extension, --keys, --transport, --modules or --set"
         raise StoreError("nothing to change", advice)
@@ -188,7 +188,7 @@ def change(
 
 
 def loss(desk: Desk, tenant: str, mac: str) -> Loss:
-    """What goes with a phone that is removed."""
+    """What is lost when a phone is removed."""
     found = get(desk, tenant, mac)
     text = "It gets no files any more, and its SIP password is worth nothing."
     own = len(desk.store.overrides.settings(tenant, normal_mac(mac)))
@@ -198,21 +198,21 @@ def loss(desk: Desk, tenant: str, mac: str) -> Loss:
 
 
 def loss_by_renewal(desk: Desk, tenant: str, mac: str) -> Loss:
-    """What a phone loses that is renewed."""
+    """What is lost when a phone is renewed."""
     found = get(desk, tenant, mac)
     text = "It is out of service until it has fetched its files from its new address with its new secret."
     return Loss(f"phone {found['mac']}", text)
 
 
 def remove(desk: Desk, tenant: str, mac: str, expected: str | None = None) -> None:
-    """Remove a phone: its SIP password is worth nothing any more."""
+    """Remove a phone, whose SIP password is worth nothing from then on."""
     subject = written_mac(desk.phones.get(tenant, mac).mac)
     with desk.change(tenant, "device.remove", subject, lambda: get(desk, tenant, mac), expected):
         desk.phones.remove(tenant, mac)
 
 
 def many(desk: Desk, tenant: str, macs: Iterable[str]) -> list[DeviceRow]:
-    """The phones of these addresses that exist, by address."""
+    """Those of the phones with these MACs that exist, in the order of their MACs."""
     those = {bare(mac) for mac in macs}
     return [device for device in desk.phones.all(tenant) if device.mac in those]
 
@@ -238,14 +238,14 @@ def change_many(
 def remove_many(desk: Desk, tenant: str, macs: Iterable[str], expected: str | None = None) -> None:
     """Remove phones, all or none."""
     found = many(desk, tenant, macs)
-    bare = {device.mac for device in found}
-    with desk.change(tenant, "device.many", "devices", _look(desk, tenant, bare), expected):
+    look = _look(desk, tenant, {device.mac for device in found})
+    with desk.change(tenant, "device.many", "devices", look, expected):
         for device in found:
             desk.phones.remove(tenant, device.mac)
 
 
 def loss_of_many(desk: Desk, tenant: str, macs: Iterable[str]) -> Loss:
-    """What goes with phones that are removed."""
+    """What is lost when phones are removed."""
     found = many(desk, tenant, macs)
     text = "They get no files any more, and their SIP passwords are worth nothing."
     own = [device for device in found if desk.store.overrides.settings(tenant, device.mac)]
@@ -261,6 +261,8 @@ def _loss(desk: Desk, tenant: str, found: list[DeviceRow], text: str) -> Loss:
 
 
 def _look(desk: Desk, tenant: str, macs: Container[str]) -> Callable[[], Row]:
+    """A function that looks up the rows of several phones, by MAC, for the audit."""
+
     def look() -> Row:
         found = [row(device) for device in desk.phones.all(tenant) if device.mac in macs]
         return {each.pop("mac"): each for each in found}
@@ -269,7 +271,7 @@ def _look(desk: Desk, tenant: str, macs: Container[str]) -> Callable[[], Row]:
 
 
 def renew(desk: Desk, tenant: str, mac: str) -> None:
-    """Give a phone other passwords and another secret, as one that was reset or whose secret has leaked."""
+    """Give a phone other passwords and another secret, since it was reset or its secret has leaked."""
     subject = written_mac(desk.phones.get(tenant, mac).mac)
     with desk.change(tenant, "device.renew", subject, lambda: get(desk, tenant, mac)):
         desk.phones.renew(tenant, mac)
@@ -285,17 +287,17 @@ def renew_many(desk: Desk, tenant: str, macs: Iterable[str], expected: str | Non
 
 
 def loss_by_renewal_of_many(desk: Desk, tenant: str, macs: Iterable[str]) -> Loss:
-    """What phones lose that are renewed."""
+    """What is lost when phones are renewed."""
     text = "Each is out of service until it has fetched its files from its new address with its new secret."
     return _loss(desk, tenant, many(desk, tenant, macs), text)
 
 
 def bare(mac: str) -> str:
-    """An address as it is kept, or "" for what is none."""
+    """A MAC as it is kept; "" for what is none, whose fault is told with those of the other fields."""
     try:
         return normal_mac(mac)
     except ProvisioningError:
-        return ""  # what is wrong with it is said with the rest
+        return ""
 
 
 def put_many(
@@ -319,23 +321,24 @@ def put_many(
 
 
 def sync(desk: Desk, tenant: str, mac: str | None) -> tuple[int, int]:
-    """Have one phone, or with None all, fetch its files now: how many registered phones, of how many devices.
+    """Have one phone, or all with None, fetch its files now.
 
-    Raises NotRunning and ControlError.
+    Returns how many registered phones were told, and how many devices were meant. Raises NotRunning and
+    ControlError.
     """
     return sync_rows(desk, tenant, desk.phones.all(tenant) if mac is None else [desk.phones.get(tenant, mac)])
 
 
 def sync_many(desk: Desk, tenant: str, macs: Iterable[str]) -> tuple[int, int]:
-    """Have several phones fetch their files: how many, as in `sync`."""
+    """Have several phones fetch their files; returns what `sync` does."""
     return sync_rows(desk, tenant, many(desk, tenant, macs))
 
 
 def sync_rows(desk: Desk, tenant: str, rows: list[DeviceRow]) -> tuple[int, int]:
-    """Have phones fetch their files, as `sync` does. Raises NotRunning and ControlError."""
-    told = 0
+    """Have phones fetch their files; returns and raises what `sync` does."""
+    count = 0
     for event, extensions in desk.phones.syncs(rows).items():
         several = iter(sorted(extensions))
         while some := [*islice(several, AT_ONCE)]:
-            told += desk.client.call("sync", tenant=tenant, extensions=some, event=event)
-    return told, len(rows)
+            count += desk.client.call("sync", tenant=tenant, extensions=some, event=event)
+    return count, len(rows)

@@ -17,6 +17,7 @@ from blfd.core import report
 from blfd.core.alterations import altered, sharing
 from blfd.core.core import Core
 from blfd.core.inputs import DirectoryChanged, Input, SyncWanted
+from blfd.core.publications import report as of_publications
 from blfd.core.settings import Settings
 from blfd.core.trunks import report as of_trunks
 from blfd.core.upstreams import report as of_upstreams
@@ -65,11 +66,13 @@ class ControlCalls:
         self._queries: dict[str, Callable[[str], Any]] = {
             "status": lambda tenant: self._status(),
             "registrations": lambda tenant: report.registrations(core, tenant, time.time()),
-            "lamps": lambda tenant: report.lamps(core, time.time(), report.of_tenant(core, tenant)),
+            "lamps": lambda tenant: report.lamps(core, time.time(), report.extensions_of(core, tenant)),
             "watchers": lambda tenant: report.watchers(core, tenant, time.time()),
             "calls": lambda tenant: report.calls(core, tenant, time.time()),
-            "publications": lambda tenant: report.publications(core, tenant, time.time()),
-            "refused publishers": lambda tenant: report.refused_publishers(core, tenant, time.time()),
+            "publications": lambda tenant: of_publications.publications(core, tenant, time.time()),
+            "refused publishers": lambda tenant: of_publications.refused_publishers(
+                core, tenant, time.time()
+            ),
             "trunks": lambda tenant: of_trunks.trunks(core, tenant, time.time()),
             "upstreams": lambda tenant: of_upstreams.upstreams(core, tenant, time.time()),
             "upstream lamps": lambda tenant: of_upstreams.upstream_lamps(core, tenant, time.time()),

@@ -1,10 +1,10 @@
-"""Extensions as rows: read a part at a time, written once the new ones are checked against the rest."""
+"""Extensions as rows, which are written once all new ones are checked, against each other and the rest."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict, Unpack
 
 from blfd.core.directory import Extension, Forwarding
@@ -31,13 +31,13 @@ NAMED_IN = (
     ("device_extensions", "extension"),
 )
 """The columns that name an extension, of what an administrator sets."""
-ANY_PASSWORD = "x"  # of a row whose password is not written
+ANY_PASSWORD = "x"  # stands in a row of which the password is not written
 
 
 class ExtensionChanges(TypedDict, total=False):
-    """What may be changed of an extension beside where its calls go; values are as in NewExtension.
+    """What may be changed of an extension beside its forwarding; values are as in NewExtension.
 
-    What is None, or is not there, stays as it is.
+    What is None, or is left out, stays as it is.
     """
 
     name: str | None
@@ -101,10 +101,10 @@ class Extensions:
         among: Iterable[str] | None = None,
         without: Iterable[str] = (),
     ) -> tuple[list[Extension], int]:
-        """Extensions with each of the words in number or name, by a column of ORDERS; and how many there are.
+        """Extensions with each of the words in number or name, in an order of ORDERS; and how many there are.
 
-        `part` is how many are left out first, and how many are wanted, -1 for all. `group`: its members
-        alone, `among`: those alone, `without`: those not.
+        `part` is how many are left out at the beginning, and how many are wanted, -1 for all. With `group`,
+        its members alone; with `among`, those alone; with `without`, all but those.
         """
         self._tenants.get(tenant)
         where, values = "tenant = ?", [tenant]
@@ -138,13 +138,13 @@ class Extensions:
     def check(
         self, tenant: str, new: Iterable[NewExtension], update: bool = False
     ) -> Iterator[tuple[NewExtension, PlannedExtension | StoreError]]:
-        """Each new extension, with what becomes of it, or what keeps it from being written.
+        """Each new extension, with what it changes, or with why it cannot be written.
 
-        Those that exist are changed with `update`, else refused.
+        One that exists is changed with `update`, and refused without.
         """
         of, known = self._tenants.get(tenant), self._rows(tenant)
         seen: set[str] = set()
-        found, at_last = _all(new)
+        found, at_last = _read(new)
         names = known.keys() | {each.extension for each in found}
         always = {name: row["forward_always"] for name, row in known.items()}
         always |= {each.extension: each.forward_always for each in found}
@@ -153,30 +153,19 @@ class Extensions:
         for each in found:
             there = known.get(each.extension)
             try:
-                where = f"{each.where}: " if each.where else ""
                 if each.extension in seen:
-                    raise Exists(f"{where}extension {each.extension} exists already: it stands there twice")
-                if there and not update:
-                    advice = f"{'import --update' if where else 'extension set'!r} changes it"
-                    raise Exists(f"{where}extension {each.extension} exists already", advice)
-                if not there and each.extension in peers:
-                    text = f"{where}trunk {peers[each.extension]} registers as {each.extension}"
-                    raise StoreError(text, "give the extension another number, or the trunk another username")
+                    text = f"extension {each.extension} exists already: it stands there twice"
+                    raise Exists(f"{_before(each)}{text}")
+                _check_number(each, there is not None, update, peers)
                 checks.check_extension(each, is_known=there is not None)
-                with checks.said_of(where):
+                with checks.said_of(_before(each)):
                     checks.check_forwarding(
                         Aor(tenant, each.extension), each.forwarding, names, always, routes
                     )
             except StoreError as error:
                 yield each, error
             else:
-                row = rows.extension_row(each, of, there)
-                if there is None:
-                    yield each, PlannedExtension(row, Outcome.ADDED)
-                else:
-                    outcome = Outcome.UNCHANGED if row.items() <= there.items() else Outcome.CHANGED
-                    renewed = any(row[secret] != there[secret] for secret in rows.SECRETS)
-                    yield each, PlannedExtension(row, outcome, renewed)
+                yield each, _planned(rows.extension_row(each, of, there), there)
             seen.add(each.extension)
         if at_last:
             raise at_last
@@ -189,7 +178,7 @@ class Extensions:
     def checked(
         self, tenant: str, new: Iterable[NewExtension], update: bool = False
     ) -> list[PlannedExtension]:
-        """What `put` takes. Raises StoreError with all that cannot be written, a line each."""
+        """The rows to be written. Raises StoreError with a line for each extension that cannot be."""
         planned, faults = [], Faults()
         with faults.noted():
             for _, found in self.check(tenant, new, update):
@@ -241,7 +230,7 @@ class Extensions:
             db.table("extensions").update(tuple(aor), changed)
 
     def _check_forwarding(self, aor: Aor, forwarding: Forwarding) -> None:
-        """Raises StoreError for a forwarding that leads nowhere."""
+        """Check that a forwarding leads somewhere. Raises StoreError."""
         known = self._rows(aor.tenant)
         always = {name: row["forward_always"] for name, row in known.items()}
         checks.check_forwarding(aor, forwarding, known, always, self._ways_out(aor.tenant))
@@ -264,9 +253,9 @@ class Extensions:
             return [row["extension"] for row in found]
 
     def renumber(self, aor: Aor, new: str, password: str) -> None:
-        """Give an extension another number, in each column that names it. Its bindings are forgotten.
+        """Give an extension another number, in each column that names it; its bindings are forgotten.
 
-        The HA1s have the number in them, so the password is said again. Raises StoreError.
+        HA1s are made of the number, too, so they need the password again. Raises StoreError.
         """
         tenant, old = aor
         known = self.get(aor)
@@ -283,11 +272,11 @@ class Extensions:
             found = self._rows(tenant)
             always = {name: row["forward_always"] for name, row in found.items()}
             targets = {getattr(known.forwarding, when) for when in checks.FORWARDED_WHEN}
-            # Who leads outside by the new number would lead to it
+            # A forwarding to the new number, which has led outside, would lead to the extension.
             checks.check_forwarding(Aor(tenant, new), known.forwarding, found.keys() | targets, always, ())
 
     def remove(self, aor: Aor) -> None:
-        """Remove an extension; what others have forwarded to it is no longer."""
+        """Remove an extension, and the forwarding of others to it."""
         self.get(aor)
         self.remove_all(aor.tenant, [aor.extension])
 
@@ -300,7 +289,7 @@ class Extensions:
         pickable: str | None = None,
         withhold: str | None = None,
     ) -> None:
-        """Change many extensions alike; those not there are left out. Values are as in NewExtension."""
+        """Change those of the extensions that exist, all alike. Values are as in NewExtension."""
         fields = {"pickup": pickup, "pickable": pickable, "withhold": withhold}
         given = {field: value for field, value in fields.items() if value is not None}
         new = NewExtension("1", ANY_PASSWORD, **given)
@@ -314,7 +303,7 @@ class Extensions:
             )
 
     def remove_all(self, tenant: str, extensions: Iterable[str]) -> None:
-        """Remove the extensions that exist; what others have forwarded to them is no longer."""
+        """Remove those of the extensions that exist, and the forwarding of others to them."""
         those = json.dumps([*extensions])
         with self._connections.writing() as db:
             for column in FORWARD_COLUMNS:
@@ -325,8 +314,35 @@ class Extensions:
             db.execute(f"DELETE FROM extensions WHERE tenant = ? AND {AMONG}", [tenant, those])
 
 
-def _all(new: Iterable[NewExtension]) -> tuple[list[NewExtension], StoreError | None]:
-    """The extensions that can be had, and what is wrong with the others."""
+def _before(each: NewExtension) -> str:
+    """What stands before a fault of a row: its line in a file, if it is of one."""
+    return f"{each.where}: " if each.where else ""
+
+
+def _check_number(each: NewExtension, is_known: bool, update: bool, peers: Mapping[str, str]) -> None:
+    """Check that the number is free, or may be changed; `peers` are trunks by the name that they register as.
+
+    Raises StoreError.
+    """
+    where = _before(each)
+    if is_known and not update:
+        advice = f"{'import --update' if where else 'extension set'!r} changes it"
+        raise Exists(f"{where}extension {each.extension} exists already", advice)
+    if not is_known and each.extension in peers:
+        text = f"{where}trunk {peers[each.extension]} registers as {each.extension}"
+        raise StoreError(text, "give the extension another number, or the trunk another username")
+
+
+def _planned(row: dict[str, Any], there: dict[str, Any] | None) -> PlannedExtension:
+    """What a row changes of the one that is there."""
+    if there is None:
+        return PlannedExtension(row, Outcome.ADDED)
+    outcome = Outcome.UNCHANGED if row.items() <= there.items() else Outcome.CHANGED
+    return PlannedExtension(row, outcome, any(row[secret] != there[secret] for secret in rows.SECRETS))
+
+
+def _read(new: Iterable[NewExtension]) -> tuple[list[NewExtension], StoreError | None]:
+    """The extensions that can be read, and what is wrong with the rest of them."""
     found: list[NewExtension] = []
     try:
         for each in new:

@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from publishers import HELD, KAMAILIO, OTHER, asterisk, body, kamailio, opensips, publish, published
 
-from blfd.core import report
 from blfd.core.calls.leg_inputs import LegAccepted, LegAcknowledged, LegAnswered, LegEnded, LegProgress
 from blfd.core.effects import Effect, Log, Reply, SavePublication, TellSaved
 from blfd.core.inputs import DirectoryChanged, PublicationsRestored, Saved
 from blfd.core.messages import PublishReceived
+from blfd.core.publications import report as of_publications
 from blfd.core.saved import SavedPublication
 from blfd.core.settings import Settings
 from blfd.core.values import Aor, DialogId, Flow
@@ -575,7 +575,7 @@ def test_who_is_refused_is_remembered_until_it_is_taken() -> None:
     site = Site()
 
     def refused() -> list[tuple[str, str, int, int]]:
-        rows = report.refused_publishers(site.world.core, "default", site.world.now + 3)
+        rows = of_publications.refused_publishers(site.world.core, "default", site.world.now + 3)
         assert all(row["ago"] == 3 for row in rows)
         return [(row["source"], row["extension"], row["status"], row["times"]) for row in rows]
 
@@ -585,7 +585,7 @@ def test_who_is_refused_is_remembered_until_it_is_taken() -> None:
     site.give(publish(kamailio("early").replace(b"sip:102@", b"sip:199@"), user="199"))
     site.give(publish(b"no document", source=OTHER))
     assert refused() == [(KAMAILIO.host, "101", 403, 2), (OTHER.host, "102", 400, 1)]
-    assert report.refused_publishers(site.world.core, "acme.example", 0.0) == []
+    assert of_publications.refused_publishers(site.world.core, "acme.example", 0.0) == []
     site.publish(kamailio("early"), source=OTHER)
     assert refused() == [(KAMAILIO.host, "101", 403, 2)]
     for number in range(300):

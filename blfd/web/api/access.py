@@ -1,4 +1,4 @@
-"""Who calls, by a bearer token (RFC 6750), and the tenant that is asked about."""
+"""Who calls the API, by a bearer token (RFC 6750), and the tenant that is asked about."""
 
 from __future__ import annotations
 
@@ -84,6 +84,9 @@ def system(*scopes: str) -> Callable[..., Place]:
 
 Reading = Annotated[At, Depends(at("read"))]
 Writing = Annotated[At, Depends(at("write"))]
+Knowing = Annotated[At, Depends(at("read", "callers"))]
+"""Of who talks with whom."""
+
 System = Annotated[Place, Depends(system())]
 
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI
 
 from blfd import __version__
-from blfd.web.api import admins, devices, extensions, groups, live, settings, tenants, trunks, upstreams
+from blfd.web.api import (
+    admins,
+    devices,
+    extensions,
+    groups,
+    history,
+    live,
+    settings,
+    tenants,
+    trunks,
+    upstreams,
+)
 from blfd.web.api.description import as_it_is, reading
 from blfd.web.api.problems import MEDIA_TYPE, Problem, install
 from blfd.web.api.strict import only_known
@@ -66,7 +77,7 @@ def api(site: Site) -> FastAPI:
     app.add_middleware(BoundedBody, largest=LARGEST_BODY)
     app.state.site = site
     install(app)
-    for part in (tenants, extensions, groups, trunks, upstreams, devices, settings, live, admins):
+    for part in (tenants, extensions, groups, trunks, upstreams, devices, settings, live, history, admins):
         app.include_router(part.router)
     written = app.openapi
     app.openapi = lambda: app.openapi_schema or as_it_is(written())  # type: ignore[method-assign]
