@@ -112,6 +112,11 @@ def _key(part: str) -> LineKey:
     return LineKey(kind, value, label)
 
 
+def label_of(name: str) -> str:
+    """What a key shows of somebody's name, which may be longer."""
+    return name[:MAX_LABEL].rstrip()
+
+
 class Template(NamedTuple):
     """A site's own main file, in Jinja2, for the phones of a vendor or a model: `scope`."""
 

@@ -151,6 +151,17 @@ def record(store: Store) -> None:
     store.audit.record("root", TENANT, "extension.change", "102", {"name": "Bob"}, {"name": "Bobby"})
 
 
+@pytest.mark.parametrize("keys", ["102,103", "team"])
+@pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.model)
+def test_a_long_name_is_a_key_as_long_as_a_label(store: Store, maker: Maker, keys: str) -> None:
+    """A name may be longer than what phones take as a label, which Grandstream's templates say of theirs."""
+    name = "Wilhelmine-Charlotte Eleonore von und zu der Tann-Rathsamhausen"
+    store.extensions.set(BOB, name=name)
+    main = fetched(serving(store, maker.model, keys))["main"].decode()
+    assert name[:32].rstrip() in main
+    assert name[:33] not in main
+
+
 def test_a_fetch_of_a_phone_that_has_been_removed_is_not_kept(store: Store) -> None:
     phones = serving(store, "yealink/t54w", "102")
     phones.store.devices.fetched(MAC, Fetch(1.0, "192.0.2.9", "Yealink"))

@@ -97,7 +97,7 @@ class Files:
             keys = survey.team(row, room_for_team(row))
         else:
             keys = tuple(
-                replace(key, label=survey.names.get(key.value, ""))
+                replace(key, label=survey.label(key.value))
                 if key.kind is KeyKind.BLF and not key.label
                 else key
                 for key in provisioning.parse_keys(row.keys)

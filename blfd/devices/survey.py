@@ -127,7 +127,11 @@ class Survey:
         return dict.fromkeys(sorted(members))
 
     def _key_for(self, extension: str) -> LineKey:
-        return LineKey(KeyKind.BLF, extension, self.names.get(extension, ""))
+        return LineKey(KeyKind.BLF, extension, self.label(extension))
+
+    def label(self, extension: str) -> str:
+        """What a key shows of who has an extension."""
+        return provisioning.label_of(self.names.get(extension, ""))
 
     # Room
 

@@ -217,7 +217,7 @@ def fanvil_understands(found: Settings) -> Told:
     side = values(found, r"(dsskey/dssSide\d+/Fkey\d+)/Type")
     pages = values(found, r"(dsskey/internal\d+/Fkey\d+)/Type")
     shown = [found[f"{key}/Value"] for key, kind in (side | pages).items() if kind == "1"]
-    keys = [key for value in shown if (key := re.fullmatch(r"(\w+)@1/ba(\S+)", value))]
+    keys = [key for value in shown if (key := re.fullmatch(r"([^@]+)@1/ba(\S+)", value))]
     assert {key[2].removesuffix(key[1]) for key in keys} <= {"*97"}
     server = f"{line['RegisterAddr']}:{line['RegisterPort']}"
     on = values(found, r"sip/line(\d+)/EnableReg")

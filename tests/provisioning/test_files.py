@@ -422,6 +422,19 @@ def test_keys_are_read_in_their_order_through_pages_and_modules(maker: Maker) ->
     assert told.lines == ["101"]
 
 
+PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
+
+
+@pytest.mark.parametrize("extension", ["alice", "bob.smith", "a-b_c", "+4930", "A1"])
+@pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.model)
+def test_extensions_with_letters_and_passwords_of_all_characters(maker: Maker, extension: str) -> None:
+    made = device(maker.model, keys=(LineKey(KeyKind.BLF, extension), *parse_keys("*98")))
+    made = replace(made, accounts=(Account(extension, PRINTABLE, "שלום 🎉"),))
+    told = Memory(maker).read(everything(made))
+    assert (told.user, told.password, told.lines) == (extension, PRINTABLE, [extension])
+    assert (told.watched, told.dialled) == ([extension], ["*98"])
+
+
 @pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.model)
 def test_what_is_taken_away_is_gone_from_a_phone_that_keeps_what_it_had(maker: Maker) -> None:
     """Keys of the phone and of its modules, a line, and a module are taken away."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -78,6 +79,35 @@ def test_what_is_not_well_formed_is_refused(source: str) -> None:
 def test_a_template_is_kept_in_its_box(source: str) -> None:
     with pytest.raises(ProvisioningError, match="template scope"):
         made(YEALINK, source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "{% for a in settings %}{% for b in settings %}{% for c in settings %}x{% endfor %}"
+        "{% endfor %}{% endfor %}",
+        "{% for a in 'x' * 99999 %}{% for b in 'x' * 99999 %}{% set c = b %}{% endfor %}{% endfor %}",
+        "{% macro one() %}{% for a in settings %}{% for b in settings %}{% for c in settings %}"
+        "{{ c[0] | one_line }}{% endfor %}{% endfor %}{% endfor %}{% endmacro %}{{ one() }}",
+    ],
+)
+def test_a_template_that_comes_to_no_end_is_ended(source: str) -> None:
+    """Else it would hold up the files of all phones, or the command that sets it."""
+    tracing = sys.gettrace()
+    with pytest.raises(ProvisioningError, match=r"template scope, line 1: it takes more than \d+ steps"):
+        made(YEALINK, source)
+    assert sys.gettrace() is tracing
+
+
+def test_a_long_template_of_a_full_phone_comes_to_its_end() -> None:
+    full = replace(
+        YEALINK, model=find("t46u"), modules=3, keys=parse_keys(",".join(map(str, range(200, 406))))
+    )
+    source = (
+        "{% for name, value in settings %}\n{{ name | one_line }} = {{ value | one_line }}\n{% endfor %}\n"
+    )
+    assert len(made(full, 10 * source).splitlines()) > 8000
 
 
 @given(name=st.text(max_size=40), label=st.text(max_size=40), value=st.text(max_size=40))
