@@ -79,6 +79,7 @@ class Parts:
         self._next_hops = NextHops(self.is_edge, leads_here, self.locations, may_reach)
         self.registrar = Registrar(settings, self._next_hops)
         self._authenticator = Authenticator(secret, mark, settings)
+        self.trusts = self._authenticator.trusts
         self.senders = Senders(self._authenticator, settings)
         self.strangers = Strangers(
             settings.stranger_refusals, self._is_of_somebody, self._authenticator.failed
@@ -215,10 +216,6 @@ class Parts:
             return self.codes.handle(event, now)
         heard = self.pickups.across.heard(event, now)
         return self.calls.handle(heard, now) if heard else []
-
-    def trusts(self, host: str) -> bool:
-        """Whether requests from an address are taken at their word."""
-        return self._authenticator.trusts(host)
 
     def _rank(self, trunk: Trunk, flow: Flow) -> int:
         """Which servers of a trunk are asked first: where we are registered, last those that seem down."""

@@ -95,10 +95,13 @@ class Requests:
             if not isinstance(event, SubscribeReceived | RegisterReceived | InviteReceived):
                 return self._of_another_kind(event, now)
             if isinstance(event, InviteReceived) and (trunks := self._outside(event.request, now)):
-                proved = self._knows(event.request)
+                self._strangers.proved(event.request)
+                proved = True
                 return self._call_in(event, trunks, now)
             sender = self._senders.sender(event.request, now)
-            proved = self._knows(event.request)
+            if isinstance(event, InviteReceived):
+                self._strangers.proved(event.request)
+                proved = True
             told = self._came_back(event, sender.account.aor, now)
             return [*self._serve(event, sender, now), *told, *self._follow(now)]
         except Silenced as silenced:
@@ -133,12 +136,6 @@ class Requests:
                 return self._transfers.refer(event, now)
             case PublishReceived():
                 return self._publish(event, now)
-
-    def _knows(self, request: Request) -> bool:
-        """Note that the sender of a request has proved who it is; always True."""
-        if request.method == "INVITE":
-            self._strangers.proved(request)
-        return True
 
     def _let_in(self, moved: MovedReceived, now: float) -> LetIn:
         """Let in a phone in a call that has another address, and has not registered there yet. The ids of a

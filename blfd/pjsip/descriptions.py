@@ -76,25 +76,34 @@ def _origin(line: bytes) -> bytes:
 
 
 def _stream(lines: Section, *, has_connection: bool) -> Section:
-    """One m= and what belongs to it; `has_connection`: the session has a c= for all.
+    """One m= and what belongs to it; `has_connection`: the session has a c= for all."""
+    media, port, *more = [*lines[0].split(), b"", b""][:2] + lines[0].split()[2 : 3 + MOST_FORMATS]
+    port = _ZEROS_BEFORE.sub(b"", port)
+    said = b"\r\n".join((b" ".join(more[1:]), *(line for line in lines if line[:2] == b"a=")))
+    formats, attributes = _formats_of(said)
+    connection = [line for line in lines if line[:2] == b"c="]
+    if port == b"0" and not connection and not has_connection:  # no place is needed by who refuses a stream
+        connection = [b"c=IN IP4 0.0.0.0"]
+    first = b" ".join([media, port, *more[:1], *formats]).rstrip()
+    bandwidths = [line for line in lines if _BANDWIDTH.fullmatch(line)]
+    return [first, *connection, *bandwidths, *attributes]
+
+
+@remembered  # as a phone says the same in each call, from another port
+def _formats_of(said: bytes) -> tuple[list[bytes], Section]:
+    """The formats of a stream and its attributes; `said` is a line of the first, and the lines of these.
 
     PJSIP's negotiator asserts that what it looks for is there, and an assertion ends the process. So a
     payload type stands once and in one spelling, with one a=rtpmap and one a=fmtp at most, and there are none
     of others.
     """
-    media, port, *more = [*lines[0].split(), b"", b""][:2] + lines[0].split()[2 : 3 + MOST_FORMATS]
-    port = _ZEROS_BEFORE.sub(b"", port)
+    names, *lines = said.split(b"\r\n")
     attributes = _attributes(lines)
-    named = list(dict.fromkeys(_format(name) for name in more[1:]))
+    named = list(dict.fromkeys(_format(name) for name in names.split()))
     meant = {found[1]: line for line in reversed(attributes) for found in [_RTPMAP.match(line)] if found}
     again = [name for name in named if _RED.match(meant.get(name, b""))][1:]
     plain = [name for name in named if name not in again and not _is_unknown(name, meant.keys())]
-    connection = [line for line in lines if line[:2] == b"c="]
-    if port == b"0" and not connection and not has_connection:  # no place is needed by who refuses a stream
-        connection = [b"c=IN IP4 0.0.0.0"]
-    first = b" ".join([media, port, *more[:1], *(plain or named)]).rstrip()
-    bandwidths = [line for line in lines if _BANDWIDTH.fullmatch(line)]
-    return [first, *connection, *bandwidths, *_of_formats(attributes, plain or named)]
+    return plain or named, _of_formats(attributes, plain or named)
 
 
 def _of_formats(attributes: Section, formats: list[bytes]) -> Section:

@@ -131,6 +131,8 @@ class ServerTransactions:
     """All server transactions. `send` takes octets and where to, and says whether they may arrive; `connect`
     likewise, and makes a connection where there is none. `is_up` says whether a leg lives.
 
+    `find` gives the transaction with a key, `of` the one that an effect names, as long as it may be answered.
+
     Times are of one clock, in seconds.
     """
 
@@ -144,6 +146,7 @@ class ServerTransactions:
         self._by_key: dict[str, ServerTransaction] = {}
         self._invites: dict[tuple[str, str, int], ServerTransaction] = {}  # by what copies have in common
         self._by_id: dict[int, ServerTransaction] = {}  # those that may still be answered
+        self.find, self.of = self._by_key.get, self._by_id.get
         self._ends: deque[tuple[float, ServerTransaction]] = deque()  # in order: all live as long
         self._repeats: list[tuple[float, int, ServerTransaction]] = []  # timer G
         self._numbers = itertools.count(1)
@@ -158,13 +161,6 @@ class ServerTransactions:
     def waiting(self) -> int:
         """How many have no final response."""
         return len(self._by_id)
-
-    def find(self, key: str) -> ServerTransaction | None:
-        return self._by_key.get(key)
-
-    def of(self, id_: int) -> ServerTransaction | None:
-        """The transaction that an effect names, as long as it may be answered."""
-        return self._by_id.get(id_)
 
     def begin(
         self, key: str, request: Request, source: Flow, flow: Flow, anew: Flow | None = None

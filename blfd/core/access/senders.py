@@ -38,7 +38,7 @@ class Senders:
     def authenticated(self, request: Request, now: float) -> Sender:
         """Who has sent a request, whatever its Request-URI is. Raises as above."""
         sender = self._authenticator.authenticate(request, now)
-        if not self.takes_at_its_word(request.flow):  # an edge looks after its own
+        if sender.proof:  # an edge looks after its own
             self._check_rates(sender.account.aor, now)
         return sender
 

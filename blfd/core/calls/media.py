@@ -60,10 +60,11 @@ class Stream(NamedTuple):
         return self.direction in (BOTH, RECEIVES)
 
 
-def streams(sdp: bytes) -> list[Stream]:
+@remembered
+def streams(sdp: bytes) -> tuple[Stream, ...]:
     session, *media = sections(sdp)
     common = _described(session, Stream(b"", b"", BOTH, b""))
-    return [_described(section, common) for section in media]
+    return tuple(_described(section, common) for section in media)
 
 
 def _described(section: Section, common: Stream) -> Stream:
